@@ -1,0 +1,11 @@
+// Package examples holds the conversations that ship with lwtrain, so that the
+// quickstart runs from the binary alone. A data source names one of them as
+// `builtin:quickstart/long.jsonl`.
+package examples
+
+import "embed"
+
+// FS holds the shipped files under the names used after `builtin:`.
+//
+//go:embed quickstart
+var FS embed.FS

@@ -1,0 +1,51 @@
+// Package fault carries two facts about an error from where it arises to where
+// it is shown: a hint (the way out, printed under the error) and whether the
+// error lies in what was asked for (exit status 2, nothing was written) rather
+// than in the running of it (exit status 1).
+package fault
+
+import "errors"
+
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// Hint returns err with a way out attached. A nil err stays nil. The hint is
+// one sentence, lower case, without a full stop.
+func Hint(err error, hint string) error {
+	if err == nil || hint == "" {
+		return err
+	}
+	return hinted{err, hint}
+}
+
+// HintOf returns the outermost hint of err, or "".
+func HintOf(err error) string {
+	var h hinted
+	if errors.As(err, &h) {
+		return h.hint
+	}
+	return ""
+}
+
+type usage struct{ error }
+
+func (u usage) Unwrap() error { return u.error }
+
+// Usage marks err as a mistake in what was asked for: a wrong key, a missing
+// file, impossible values. A nil err stays nil.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usage{err}
+}
+
+// IsUsage reports whether err, or an error it wraps, was marked by [Usage].
+func IsUsage(err error) bool {
+	var u usage
+	return errors.As(err, &u)
+}
