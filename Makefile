@@ -1,0 +1,46 @@
+# make help lists the targets.
+
+GO ?= go
+export CGO_ENABLED ?= $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo 1 || echo 0)
+
+.PHONY: help quickstart build test short race lint fuzz bench golden setup clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+quickstart: setup build ## get a real model, fine-tune it, show what changed
+	@scripts/quickstart.sh
+
+setup: ## install what is missing (a C compiler, oneDNN)
+	@scripts/setup.sh
+
+build: ## bin/lwtrain
+	$(GO) build -o bin/lwtrain ./cmd/lwtrain
+
+test: setup lint ## every test
+	$(GO) test ./...
+
+race: ## every test under the race detector
+	$(GO) test -race ./...
+
+lint: ## gofmt and vet
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME each
+	@for f in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
+		for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | sed 's/func //'); do \
+			echo "== $$t in $$(dirname $$f)"; \
+			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; \
+		done; \
+	done
+
+bench: ## benchmarks of the kernels, the tokenizer, the packers and a training step
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+
+golden: ## make the golden files again; needs Python, see the head of each script
+	@find . -name golden*.py -not -path './runs/*'
+
+clean: ## remove what a build made (never runs/)
+	rm -rf bin

@@ -1,0 +1,204 @@
+// Package graph builds transformer graphs out of fused gorgonia operations and
+// runs them.
+//
+// A [Graph] is made for one pack capacity. Its methods add fused ops (Embed,
+// Norm, Linear, Rotate, Attend, SwiGLU, Add, CrossEntropy) whose gradients
+// gorgonia derives symbolically. [Graph.Compile] turns loss and gradients into
+// a [Program]: every buffer of the step has its place in one arena before the
+// first step runs, gradients of parameters are accumulated where the optimiser
+// reads them, and a panic inside an op becomes an error that names the node.
+//
+// Promises: the same inputs and number of threads give the same bytes; a step
+// allocates nothing in steady state; [Program.Bytes] is what a step uses.
+//
+// It knows nothing of text, files, optimisers or of what a Llama is.
+package graph
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"lwtrain/internal/kernels"
+)
+
+func init() {
+	// Gorgonia's tensor pool hands out memory that is still in use when values
+	// are unbound. Nothing here needs it.
+	tensor.DontUsePool()
+}
+
+// Precision says in which format the inputs of matrix products are.
+// Accumulation, norms, softmax, loss and master weights are always float32.
+type Precision int
+
+const (
+	Float32 Precision = iota
+	BFloat16
+)
+
+func (p Precision) String() string {
+	if p == BFloat16 {
+		return "bf16"
+	}
+	return "float32"
+}
+
+// Param is a trained tensor: its master values, and its gradient while
+// training. Rows by Cols, row-major; a norm's weight has one row.
+type Param struct {
+	Name       string
+	Rows, Cols int
+	Data       []float32 // master weights
+	Grad       []float32 // accumulated over micro-batches; nil when not training
+	Half       []kernels.BF16
+	Decay      bool // weight decay applies: matrices yes, norms and biases no
+}
+
+// Size is the number of values.
+func (p *Param) Size() int { return p.Rows * p.Cols }
+
+// RefreshHalf makes the bf16 copy agree with the master weights. It must be
+// called after every change of Data when Half is in use.
+func (p *Param) RefreshHalf() {
+	if p.Half != nil {
+		kernels.ToBF16(p.Half, p.Data)
+	}
+}
+
+func (p *Param) shape() tensor.Shape {
+	if p.Rows == 1 {
+		return tensor.Shape{p.Cols}
+	}
+	return tensor.Shape{p.Rows, p.Cols}
+}
+
+// Node is a tensor of the graph, [T, columns].
+type Node = gorgonia.Node
+
+// Graph is a symbolic computation over one pack of Capacity tokens.
+type Graph struct {
+	Capacity  int
+	precision Precision
+
+	g      *gorgonia.ExprGraph
+	params []*Param
+	nodes  map[*Param]*gorgonia.Node
+	work   *workspace
+
+	ids, targets, starts, weights *gorgonia.Node
+	in                            Inputs
+
+	blocks []int64 // first node id of each block, in order
+	tail   int64   // first node id after the last block
+	side   int     // floats of state that ops keep between forward and backward
+	loss   *crossEntropy
+	lossN  *gorgonia.Node
+
+	backward int64          // first node id of the backward pass, once derived
+	grads    gorgonia.Nodes // of params, in their order
+	arena    []float32      // memory of all programs of this graph, which run in turn
+}
+
+// Inputs are the slices that a run reads: one pack. Fill them, then run.
+type Inputs struct {
+	IDs     []int32   // [T] token ids
+	Targets []int32   // [T] the id that each position predicts, -1 for none
+	Starts  []int32   // [T] index at which the position's document starts
+	Weights []float32 // [T] loss weight of each position
+}
+
+// New returns an empty graph over packs of capacity tokens.
+func New(capacity int, precision Precision) *Graph {
+	g := &Graph{
+		Capacity:  capacity,
+		precision: precision,
+		g:         gorgonia.NewGraph(),
+		nodes:     map[*Param]*gorgonia.Node{},
+		work:      &workspace{},
+		in: Inputs{
+			IDs:     make([]int32, capacity),
+			Targets: make([]int32, capacity),
+			Starts:  make([]int32, capacity),
+			Weights: make([]float32, capacity),
+		},
+	}
+	g.ids = g.input("ids", g.in.IDs)
+	g.targets = g.input("targets", g.in.Targets)
+	g.starts = g.input("starts", g.in.Starts)
+	g.weights = g.input("weights", g.in.Weights)
+	return g
+}
+
+// Inputs returns the slices to fill before a run.
+func (g *Graph) Inputs() Inputs { return g.in }
+
+func (g *Graph) input(name string, backing any) *gorgonia.Node {
+	v := tensor.New(tensor.WithShape(g.Capacity), tensor.WithBacking(backing))
+	n := gorgonia.NewTensor(g.g, v.Dtype(), 1, gorgonia.WithShape(g.Capacity), gorgonia.WithName(name))
+	must(gorgonia.Let(n, v))
+	return n
+}
+
+// param returns the node of p, adding it on first use.
+func (g *Graph) param(p *Param) *gorgonia.Node {
+	if n, ok := g.nodes[p]; ok {
+		return n
+	}
+	shape := p.shape()
+	n := gorgonia.NewTensor(g.g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(p.Name))
+	if p.Data != nil { // nil: the graph is only planned, not run
+		must(gorgonia.Let(n, tensor.New(tensor.WithShape(shape...), tensor.WithBacking(p.Data))))
+	}
+	g.nodes[p] = n
+	g.params = append(g.params, p)
+	return n
+}
+
+// BeginBlock marks the start of a layer: what the layer computes up to the
+// next mark can be recomputed in the backward pass from the layer's input.
+func (g *Graph) BeginBlock() { g.blocks = append(g.blocks, g.next()) }
+
+// EndBlocks marks the end of the last layer.
+func (g *Graph) EndBlocks() { g.tail = g.next() }
+
+// next is the id that gorgonia gives to the next new node.
+func (g *Graph) next() int64 {
+	all := g.g.AllNodes()
+	return all[len(all)-1].ID() + 1
+}
+
+func must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("graph: %v", err))
+	}
+}
+
+// rows and cols are a node's shape as a matrix.
+func rows(n *gorgonia.Node) int { return n.Shape()[0] }
+func cols(n *gorgonia.Node) int {
+	if n.Dims() == 1 {
+		return n.Shape()[0]
+	}
+	return n.Shape()[1]
+}
+
+// workspace is scratch memory that ops share, since they run one at a time. It
+// holds nothing between ops. It grows to the largest request and stays there.
+type workspace struct {
+	mem []float32
+	cap int // what compiled programs said they need, in floats
+}
+
+// reserve notes that some op will ask for n floats at once.
+func (w *workspace) reserve(n int) { w.cap = max(w.cap, n) }
+
+// floats returns n floats of undefined content, valid until the next call.
+func (w *workspace) floats(n int) []float32 {
+	if len(w.mem) < n {
+		kernels.Free(w.mem)
+		w.mem = kernels.Alloc(max(n, w.cap))
+	}
+	return w.mem[:n]
+}

@@ -1,0 +1,238 @@
+package graph
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+)
+
+// toy is a two-layer decoder over packs of t tokens, small enough for finite
+// differences, with every op of the package in it.
+type toy struct {
+	*Graph
+	params []*Param
+}
+
+func newToy(t int, precision Precision) toy {
+	const vocab, width, ffn, layers = 11, 16, 12, 2
+	h := Heads{Q: 4, KV: 2, Dim: 4}
+	r := rand.New(rand.NewPCG(1, 2))
+	out := toy{Graph: New(t, precision)}
+	param := func(name string, rows, cols int) *Param {
+		p := &Param{Name: name, Rows: rows, Cols: cols, Data: make([]float32, rows*cols), Grad: make([]float32, rows*cols), Half: make([]uint16, rows*cols)}
+		for i := range p.Data {
+			p.Data[i] = float32(r.NormFloat64() * 0.3)
+			if rows == 1 {
+				p.Data[i]++
+			}
+		}
+		p.RefreshHalf()
+		out.params = append(out.params, p)
+		return p
+	}
+	rot := Rotation{Freqs: []float32{1, 0.3}}
+	embed := param("embed", vocab, width)
+	x := out.Embed(embed)
+	for l := range layers {
+		out.BeginBlock()
+		in := func(s string) string { return fmt.Sprintf("%d.%s", l, s) }
+		qkv := out.Linear(out.Norm(x, param(in("norm"), 1, width), 1e-5), param(in("qkv"), h.Width(), width), param(in("bias"), 1, h.Width()))
+		x = out.Add(x, out.Linear(out.Attend(out.Rotate(qkv, h, rot), h, l), param(in("out"), width, h.Q*h.Dim), nil))
+		gu := out.Linear(out.Norm(x, param(in("norm2"), 1, width), 1e-5), param(in("gu"), 2*ffn, width), nil)
+		x = out.Add(x, out.Linear(out.SwiGLU(gu), param(in("down"), width, ffn), nil))
+	}
+	out.EndBlocks()
+	out.CrossEntropy(out.Norm(x, param("final", 1, width), 1e-5), embed)
+	in := out.Inputs()
+	start := 0
+	for i := range in.IDs {
+		if r.IntN(4) == 0 {
+			start = i
+		}
+		in.IDs[i], in.Targets[i], in.Starts[i] = r.Int32N(vocab), r.Int32N(vocab), int32(start)
+		if r.IntN(4) > 0 {
+			in.Weights[i] = r.Float32()
+		}
+	}
+	in.Targets[2] = -1
+	return out
+}
+
+func (m toy) run(t *testing.T, opt Options) (float64, [][]float32) {
+	t.Helper()
+	for _, p := range m.params {
+		clear(p.Grad)
+	}
+	prog, err := m.Compile(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := prog.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	var grads [][]float32
+	for _, p := range m.params {
+		grads = append(grads, slices.Clone(p.Grad))
+	}
+	return m.Loss(), grads
+}
+
+func TestGradientsEqualFiniteDifferences(t *testing.T) {
+	m := newToy(13, Float32)
+	_, grads := m.run(t, Options{Train: true})
+	eval, err := m.Compile(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(p *Param, i int, x float32) float64 {
+		old := p.Data[i]
+		defer func() { p.Data[i] = old }()
+		p.Data[i] = x
+		if err := eval.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		return m.Loss()
+	}
+	for k, p := range m.params {
+		for i := 0; i < len(p.Data); i += max(1, len(p.Data)/17) {
+			const h = 1e-2
+			want := (8*(at(p, i, p.Data[i]+h)-at(p, i, p.Data[i]-h)) - (at(p, i, p.Data[i]+2*h) - at(p, i, p.Data[i]-2*h))) / (12 * h)
+			if diff := math.Abs(float64(grads[k][i]) - want); diff > 2e-3*math.Abs(want)+2e-4 {
+				t.Errorf("d loss / d %s[%d] = %g, finite difference %g", p.Name, i, grads[k][i], want)
+			}
+		}
+	}
+}
+
+// TestAgreesWithTapeMachine runs the same graph on gorgonia's own machine.
+func TestAgreesWithTapeMachine(t *testing.T) {
+	m := newToy(13, Float32)
+	loss, grads := m.run(t, Options{Train: true})
+	m.loss.deferred = false
+	seen := map[uint32]*gorgonia.Node{}
+	for _, n := range m.g.AllNodes() {
+		if other, ok := seen[n.Hashcode()]; ok {
+			t.Fatalf("nodes %v and %v have the same hash, so the oracle would merge them", n, other)
+		}
+		seen[n.Hashcode()] = n
+	}
+	values := make([]gorgonia.Value, len(m.grads))
+	for i, n := range m.grads {
+		gorgonia.Read(n, &values[i])
+	}
+	vm := gorgonia.NewTapeMachine(m.g)
+	defer vm.Close()
+	if err := vm.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Loss(); got != loss {
+		t.Errorf("loss on the tape machine = %v, want %v", got, loss)
+	}
+	for i, p := range m.Graph.params {
+		want := grads[slices.Index(m.params, p)]
+		got := f32(values[i])
+		for k := range want {
+			if math.Abs(float64(got[k]-want[k])) > 1e-5*(1+math.Abs(float64(want[k]))) {
+				t.Fatalf("d loss / d %s[%d] on the tape machine = %v, want %v", p.Name, k, got[k], want[k])
+			}
+		}
+	}
+}
+
+func TestRecomputingLayersChangesNoByteAndSavesMemory(t *testing.T) {
+	for _, precision := range []Precision{Float32, BFloat16} {
+		m := newToy(40, precision)
+		loss, grads := m.run(t, Options{Train: true})
+		full, _ := m.Compile(Options{Train: true})
+		for layers := 1; layers <= 2; layers++ {
+			l, g := m.run(t, Options{Train: true, Recompute: layers})
+			if l != loss {
+				t.Errorf("%v: loss with %d layers recomputed = %v, want %v", precision, layers, l, loss)
+			}
+			for i := range g {
+				if !slices.Equal(g[i], grads[i]) {
+					t.Errorf("%v: gradient of %s differs with %d layers recomputed", precision, m.params[i].Name, layers)
+				}
+			}
+		}
+		less, _ := m.Compile(Options{Train: true, Recompute: 2})
+		if less.floats >= full.floats {
+			t.Errorf("%v: arena with recomputation %d floats, want less than %d", precision, less.floats, full.floats)
+		}
+	}
+}
+
+func TestGradientsAddUpOverRuns(t *testing.T) {
+	m := newToy(13, Float32)
+	_, once := m.run(t, Options{Train: true})
+	prog, _ := m.Compile(Options{Train: true})
+	for _, p := range m.params {
+		clear(p.Grad)
+	}
+	for range 3 {
+		if err := prog.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, p := range m.params {
+		for k, g := range p.Grad {
+			if want := 3 * once[i][k]; math.Abs(float64(g-want)) > 1e-5*(1+math.Abs(float64(want))) {
+				t.Fatalf("gradient of %s[%d] after three runs = %v, want %v", p.Name, k, g, want)
+			}
+		}
+	}
+}
+
+func TestNoTwoLiveBuffersOverlap(t *testing.T) {
+	for layers := range 3 {
+		m := newToy(24, Float32)
+		prog, err := m.Compile(Options{Train: true, Recompute: layers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []*storage
+		for _, ins := range prog.instrs {
+			if ins.out != nil && !slices.Contains(all, ins.out.store) {
+				all = append(all, ins.out.store)
+			}
+		}
+		for i, a := range all {
+			for _, b := range all[:i] {
+				apart := a.last < b.first || b.last < a.first || a.offset+a.size <= b.offset || b.offset+b.size <= a.offset
+				if !apart {
+					t.Errorf("buffers %+v and %+v overlap", *a, *b)
+				}
+			}
+		}
+	}
+}
+
+func TestAPanicInsideAnOpBecomesAnErrorThatNamesIt(t *testing.T) {
+	m := newToy(13, Float32)
+	prog, _ := m.Compile(Options{})
+	m.Inputs().IDs[3] = 1 << 20 // outside of the table
+	err := prog.RunAll()
+	if err == nil || !slices.Contains([]string{"embed"}, err.Error()[:5]) {
+		t.Errorf("error = %v, want one that names embed", err)
+	}
+}
+
+func TestARunAllocatesNothing(t *testing.T) {
+	m := newToy(32, Float32)
+	prog, _ := m.Compile(Options{Train: true})
+	if err := prog.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	per := testing.AllocsPerRun(20, func() {
+		if err := prog.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if per > 8 { // the hand-over to the native thread
+		t.Errorf("a run makes %v allocations, want none for its ops", per)
+	}
+}

@@ -1,0 +1,212 @@
+package graph
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"lwtrain/internal/kernels"
+)
+
+// Embed looks up the rows of table [V, D] at the pack's ids -> [T, D].
+func (g *Graph) Embed(table *Param) *gorgonia.Node {
+	t, d := g.Capacity, table.Cols
+	return apply(&op{
+		name: "embed " + table.Name,
+		in:   []operand{floats(2), ints(1)},
+		out:  tensor.Shape{t, d},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.Embedding(out, f32(in[0]), i32(in[1]), d)
+		},
+		wrt: []bool{true, false},
+		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			dw := apply(&op{
+				name:        "embed-dw " + table.Name,
+				in:          []operand{ints(1), floats(2)},
+				out:         tensor.Shape{table.Rows, d},
+				accumulates: true,
+				run: func(out []float32, add bool, in []gorgonia.Value) {
+					if !add {
+						clear(out)
+					}
+					kernels.EmbeddingGrad(out, i32(in[0]), f32(in[1]), d)
+				},
+			}, in[1], grad)
+			return gorgonia.Nodes{dw, nil}
+		},
+	}, g.param(table), g.ids)
+}
+
+// Norm is RMSNorm: y = x / sqrt(mean(x^2) + eps) * w, row by row, for
+// x [T, D] and w [D] (Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4).
+func (g *Graph) Norm(x *gorgonia.Node, w *Param, eps float32) *gorgonia.Node {
+	t, d := rows(x), cols(x)
+	attrs := fmt.Sprintf(" %s eps=%g", w.Name, eps)
+	return apply(&op{
+		name: "norm" + attrs,
+		in:   []operand{floats(2), floats(1)},
+		out:  tensor.Shape{t, d},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.RMSNorm(out, f32(in[0]), f32(in[1]), t, d, eps)
+		},
+		wrt: []bool{true, true},
+		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			dw := apply(&op{
+				name:        "norm-dw" + attrs,
+				in:          []operand{floats(2), floats(2)},
+				out:         tensor.Shape{d},
+				accumulates: true,
+				run: func(out []float32, add bool, in []gorgonia.Value) {
+					kernels.RMSNormGradWeight(out, f32(in[0]), f32(in[1]), t, d, eps, add)
+				},
+			}, in[0], grad)
+			dx := apply(&op{
+				name:        "norm-dx" + attrs,
+				in:          []operand{floats(2), floats(1), floats(2)},
+				out:         tensor.Shape{t, d},
+				accumulates: true,
+				run: func(out []float32, add bool, in []gorgonia.Value) {
+					kernels.RMSNormGrad(out, f32(in[0]), f32(in[1]), f32(in[2]), t, d, eps, add)
+				},
+			}, in[0], in[1], grad)
+			return gorgonia.Nodes{dx, dw}
+		},
+	}, x, g.param(w))
+}
+
+// Heads is the layout of a fused query-key-value tensor [T, (Q+2*KV)*Dim]: the
+// query heads, then the key heads, then the value heads. Query head h attends
+// to key and value head h*KV/Q (grouped-query attention, arXiv:2305.13245).
+type Heads struct{ Q, KV, Dim int }
+
+// Width is the number of columns of the fused tensor.
+func (h Heads) Width() int { return (h.Q + 2*h.KV) * h.Dim }
+
+// Rotation is a rotary position embedding (Su et al. 2021, arXiv:2104.09864,
+// eq. 34): the first 2*len(Freqs) values of each query and key head are turned
+// by position*Freqs, position counting from the document's start.
+type Rotation struct {
+	Freqs       []float32 // inverse frequencies
+	Interleaved bool      // pairs are neighbours (GLM) rather than halves (Llama)
+}
+
+// Rotate applies rot to the query and key heads of qkv -> the same shape. Its
+// gradient is the rotation back.
+func (g *Graph) Rotate(qkv *gorgonia.Node, h Heads, rot Rotation) *gorgonia.Node {
+	return g.rotate(qkv, h, rot, false)
+}
+
+func (g *Graph) rotate(x *gorgonia.Node, h Heads, rot Rotation, inverse bool) *gorgonia.Node {
+	t, width := rows(x), cols(x)
+	if width != h.Width() {
+		panic(fmt.Sprintf("graph: rotate: %d columns, want %d for %+v", width, h.Width(), h))
+	}
+	return apply(&op{
+		name:    fmt.Sprintf("rotate %+v freqs=%x interleaved=%t inverse=%t", h, rot.Freqs, rot.Interleaved, inverse),
+		in:      []operand{floats(2), ints(1)},
+		out:     tensor.Shape{t, width},
+		inPlace: []int{0},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			x := f32(in[0])
+			if &out[0] != &x[0] {
+				kernels.Copy(out, x)
+			}
+			kernels.Rotate(out, width, t, i32(in[1]), h.Q+h.KV, h.Dim, rot.Freqs, rot.Interleaved, inverse)
+		},
+		wrt: []bool{true, false},
+		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{g.rotate(grad, h, rot, !inverse), nil}
+		},
+	}, x, g.starts)
+}
+
+// Attend is packed causal attention: position t of qkv [T, (Q+2*KV)*Dim] sees
+// the positions from its document's start up to itself -> [T, Q*Dim]. Scores
+// are scaled by 1/sqrt(Dim); no T x T matrix exists (Dao et al. 2022,
+// arXiv:2205.14135, algorithm 1, and appendix B for the gradient). The
+// log-sum-exp of each row is kept by the op for the backward pass: Q*T floats.
+func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
+	t := rows(qkv)
+	if cols(qkv) != h.Width() {
+		panic(fmt.Sprintf("graph: attend: %d columns, want %d for %+v", cols(qkv), h.Width(), h))
+	}
+	scale := attentionScale(h.Dim)
+	var lse []float32
+	g.side += h.Q * t
+	attrs := fmt.Sprintf(" layer=%d %+v", layer, h)
+	var out *gorgonia.Node
+	out = apply(&op{
+		name: "attend" + attrs,
+		in:   []operand{floats(2), ints(1)},
+		out:  tensor.Shape{t, h.Q * h.Dim},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			if lse == nil {
+				lse = kernels.Alloc(h.Q * t)
+			}
+			kernels.Attention(out, lse, f32(in[0]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale)
+		},
+		wrt: []bool{true, false},
+		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			dqkv := apply(&op{
+				name: "attend-dx" + attrs,
+				in:   []operand{floats(2), ints(1), floats(2), floats(2)},
+				out:  tensor.Shape{t, h.Width()},
+				run: func(dqkv []float32, _ bool, in []gorgonia.Value) {
+					kernels.AttentionGrad(dqkv, f32(in[0]), f32(in[2]), lse, f32(in[3]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale)
+				},
+			}, in[0], in[1], out, grad)
+			return gorgonia.Nodes{dqkv, nil}
+		},
+	}, qkv, g.starts)
+	return out
+}
+
+// SwiGLU is silu(gate) * up for gu [T, 2F], gate and up side by side -> [T, F]
+// (Shazeer 2020, arXiv:2002.05202, eq. 6).
+func (g *Graph) SwiGLU(gu *gorgonia.Node) *gorgonia.Node {
+	t, f := rows(gu), cols(gu)/2
+	return apply(&op{
+		name: "swiglu",
+		in:   []operand{floats(2)},
+		out:  tensor.Shape{t, f},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.SwiGLU(out, f32(in[0]), t, f)
+		},
+		wrt: []bool{true},
+		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{apply(&op{
+				name:    "swiglu-dx",
+				in:      []operand{floats(2), floats(2)},
+				out:     tensor.Shape{t, 2 * f},
+				inPlace: []int{0},
+				run: func(out []float32, _ bool, in []gorgonia.Value) {
+					kernels.SwiGLUGrad(out, f32(in[0]), f32(in[1]), t, f)
+				},
+			}, in[0], grad)}
+		},
+	}, gu)
+}
+
+// Add is the residual connection a + b, of equal shapes.
+func (g *Graph) Add(a, b *gorgonia.Node) *gorgonia.Node { return apply(addOp(a.Shape()), a, b) }
+
+func addOp(shape tensor.Shape) *op {
+	return &op{
+		name:    addName,
+		in:      []operand{floats(len(shape)), floats(len(shape))},
+		out:     shape,
+		inPlace: []int{0, 1},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.Add(out, f32(in[0]), f32(in[1]))
+		},
+		wrt: []bool{true, true},
+		diff: func(_ gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{grad, grad}
+		},
+	}
+}
+
+const addName = "add"
+
+func (o *op) isAdd() bool { return o.name == addName }

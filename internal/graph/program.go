@@ -1,0 +1,145 @@
+package graph
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"lwtrain/internal/kernels"
+)
+
+// Program is a planned computation, a [gorgonia.VM]. The programs of one graph
+// share its arena and must not run at the same time.
+type Program struct {
+	g      *Graph
+	opt    Options
+	instrs []*instr
+	floats int
+
+	bound *float32 // the arena that the instructions point into
+
+	// Profile, when not nil, receives the time spent in each kind of op.
+	Profile map[string]time.Duration
+}
+
+var _ gorgonia.VM = (*Program)(nil)
+
+// Bytes is the memory that running the program takes besides the parameters
+// and their gradients: the arena, the scratch memory of single ops, and what
+// ops keep for the backward pass.
+func (p *Program) Bytes() int64 {
+	return 4 * int64(p.floats+p.g.work.cap+p.g.side)
+}
+
+// RunAll runs the program on what [Graph.Inputs] holds. Afterwards
+// [Graph.Loss] and [Graph.NLL] are set, and when training, each parameter's
+// gradient has been added to its Grad. An error names the op; the gradients
+// are then undefined.
+func (p *Program) RunAll() (err error) {
+	kernels.Run(func() { err = p.run() })
+	return err
+}
+
+func (p *Program) run() (err error) {
+	p.bind()
+	p.g.loss.deferred = p.opt.Train
+	at := 0
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v: %v\n%s", p.instrs[at].op, r, debug.Stack())
+		}
+	}()
+	start := time.Now()
+	for i, ins := range p.instrs {
+		at = i
+		if err := ins.do(); err != nil {
+			return fmt.Errorf("%v: %w", ins.op, err)
+		}
+		if p.Profile != nil {
+			now := time.Now()
+			kind, _, _ := strings.Cut(ins.op.String(), " ")
+			p.Profile[kind] += now.Sub(start)
+			start = now
+		}
+	}
+	return nil
+}
+
+func (ins *instr) do() error {
+	switch {
+	case ins.dst == nil: // the loss: its value is kept by the op itself
+		_, err := ins.op.Do(ins.args...)
+		return err
+	case ins.add:
+		return ins.op.(gorgonia.IncrDoer).IncrDo(ins.dst, ins.args...)
+	default:
+		_, err := ins.op.(gorgonia.UsePreallocDoer).UsePreallocDo(ins.dst, ins.args...)
+		return err
+	}
+}
+
+// bind points every instruction at its memory, unless that is already so.
+func (p *Program) bind() {
+	g := p.g
+	if len(g.arena) < p.floats {
+		kernels.Free(g.arena)
+		g.arena = kernels.Alloc(p.floats)
+	}
+	if p.bound != nil && p.bound == &g.arena[0] {
+		return
+	}
+	p.bound = &g.arena[0]
+	headers := map[*value]gorgonia.Value{}
+	header := func(v *value) gorgonia.Value {
+		if headers[v] == nil {
+			mem := g.arena[v.store.offset : v.store.offset+v.size : v.store.offset+v.size]
+			headers[v] = tensor.New(tensor.WithShape(v.node.Shape()...), tensor.WithBacking(mem))
+		}
+		return headers[v]
+	}
+	sinks := map[*Param]gorgonia.Value{}
+	for _, ins := range p.instrs {
+		ins.args = ins.args[:0]
+		i := 0
+		for it := g.g.From(ins.node.ID()); it.Next(); i++ {
+			if v := ins.in[i]; v != nil {
+				ins.args = append(ins.args, header(v))
+			} else {
+				ins.args = append(ins.args, it.Node().(*gorgonia.Node).Value())
+			}
+		}
+		switch {
+		case ins.sink != nil:
+			if sinks[ins.sink] == nil {
+				sinks[ins.sink] = tensor.New(tensor.WithShape(ins.sink.shape()...), tensor.WithBacking(ins.sink.Grad))
+			}
+			ins.dst = sinks[ins.sink]
+		case ins.out != nil:
+			ins.dst = header(ins.out)
+		}
+	}
+}
+
+// Reset does nothing: a run starts from the inputs alone.
+func (p *Program) Reset() {}
+
+// Close does nothing: memory belongs to the graph, see [Graph.Free].
+func (p *Program) Close() error { return nil }
+
+// Loss is the weighted sum of the last run, in nats.
+func (g *Graph) Loss() float64 { return g.loss.Loss }
+
+// NLL is -ln p of each position's target in the last run [T], 0 where the
+// position has no weight. The slice is overwritten by the next run.
+func (g *Graph) NLL() []float64 { return g.loss.NLL }
+
+// Free gives back the arena and the scratch memory. The graph can run again.
+func (g *Graph) Free() {
+	kernels.Free(g.arena)
+	kernels.Free(g.work.mem)
+	g.arena, g.work.mem = nil, nil
+}

@@ -1,0 +1,44 @@
+package model
+
+import "lwtrain/internal/graph"
+
+// machine is what a forward pass is computed on: symbolically by a
+// [graph.Graph] for training, or at once by a [Generator]. T is a tensor of
+// that machine, one row for each token.
+type machine[T any] interface {
+	Embed(table *graph.Param) T
+	Norm(x T, w *graph.Param, eps float32) T
+	Linear(x T, w, bias *graph.Param) T
+	Rotate(qkv T, h graph.Heads, r graph.Rotation) T
+	Attend(qkv T, h graph.Heads, layer int) T
+	SwiGLU(gateUp T) T
+	Add(a, b T) T
+	BeginBlock()
+	EndBlocks()
+}
+
+// forward is the architecture: token embeddings, pre-norm decoder layers, and
+// the final norm. What it returns is multiplied with the head to give logits.
+func forward[T any](m *Model, on machine[T]) T {
+	eps := float32(m.Config.NormEps)
+	heads, rotation := m.Config.heads(), m.Config.rotation()
+	h := on.Embed(m.embed)
+	for i, l := range m.layers {
+		on.BeginBlock()
+		qkv := on.Linear(on.Norm(h, l.attnNorm, eps), l.qkv, l.qkvBias)
+		attended := on.Attend(on.Rotate(qkv, heads, rotation), heads, i)
+		h = on.Add(h, on.Linear(attended, l.out, nil))
+		gateUp := on.Linear(on.Norm(h, l.ffnNorm, eps), l.gateUp, nil)
+		h = on.Add(h, on.Linear(on.SwiGLU(gateUp), l.down, nil))
+	}
+	on.EndBlocks()
+	return on.Norm(h, m.norm, eps)
+}
+
+// Graph builds the training graph for packs of capacity tokens: the weighted
+// sum of next-token cross-entropies.
+func (m *Model) Graph(capacity int, precision graph.Precision) *graph.Graph {
+	g := graph.New(capacity, precision)
+	g.CrossEntropy(forward[*graph.Node](m, g), m.head)
+	return g
+}

@@ -1,0 +1,212 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
+	"lwtrain/internal/rng"
+)
+
+// Request is one text to continue.
+type Request struct {
+	Prompt       []int32
+	MaxNewTokens int
+	Stop         []int32 // ids that end the text
+	Sampling     Sampling
+	Emit         func(id int32) // called with each new token but the stop; may be nil
+}
+
+// Generated is what a request came to.
+type Generated struct {
+	IDs  []int32 // new tokens, without the stop
+	Stop string  // "eos": a stop id came; "length": MaxNewTokens are there
+}
+
+// Generator continues texts with a model's weights, several at a time. It
+// computes the same forward pass as training, at once instead of in a graph,
+// and keeps keys and values of the tokens seen. It is not safe for concurrent
+// use. The model must not change while a call runs.
+type Generator struct {
+	m     *Model
+	slots []*slot
+
+	// The rows of the pass under way: token ids, what Rotate and Attend take
+	// as positions, and the slot of each row when every row continues one.
+	ids    []int32
+	starts []int32
+	decode []*slot // nil: the rows are the prompt of one new slot
+	fresh  *slot
+	memory [2]bump // of the values of this layer, and of the one before
+	layer  int
+}
+
+// slot is a text under way: its keys and values, layer by layer, each
+// [capacity, KV*Dim], with room for the whole text.
+type slot struct {
+	request   int
+	keys      [][]float32
+	values    [][]float32
+	length    int // tokens in the cache
+	last      int32
+	sampler   sampler
+	generated []int32
+}
+
+// NewGenerator returns a generator over m's weights.
+func NewGenerator(m *Model) *Generator { return &Generator{m: m} }
+
+// Generate continues all requests, at most batch of them at a time: when one
+// is done the next takes its place. Results are in the order of the requests
+// and do not depend on what else is in the batch, up to rounding.
+func (g *Generator) Generate(ctx context.Context, requests []Request, batch int) ([]Generated, error) {
+	for i, r := range requests {
+		if len(r.Prompt) == 0 {
+			return nil, fmt.Errorf("prompt %d is empty", i)
+		}
+		for _, id := range r.Prompt {
+			if id < 0 || int(id) >= g.m.Config.Vocab {
+				return nil, fmt.Errorf("prompt %d: token id %d, want 0 to %d", i, id, g.m.Config.Vocab-1)
+			}
+		}
+	}
+	out := make([]Generated, len(requests))
+	var err error
+	kernels.Run(func() { err = g.run(ctx, requests, max(1, batch), out) })
+	for _, s := range g.slots {
+		s.free()
+	}
+	g.slots = nil
+	for i := range g.memory {
+		g.memory[i].free()
+	}
+	return out, err
+}
+
+func (g *Generator) run(ctx context.Context, requests []Request, batch int, out []Generated) error {
+	next := 0
+	for next < len(requests) || len(g.slots) > 0 {
+		for len(g.slots) < batch && next < len(requests) {
+			r := requests[next]
+			s := g.newSlot(next, len(r.Prompt)+r.MaxNewTokens, r.Sampling)
+			g.slots = append(g.slots, s)
+			next++
+			if r.MaxNewTokens > 0 {
+				s.last = s.sampler.next(g.prefill(s, r.Prompt))
+			}
+		}
+		// Take what each text chose; those that are done make room.
+		g.slots = slices.DeleteFunc(g.slots, func(s *slot) bool {
+			r, o := requests[s.request], &out[s.request]
+			switch {
+			case len(o.IDs) == r.MaxNewTokens:
+				o.Stop = "length"
+			case slices.Contains(r.Stop, s.last):
+				o.Stop = "eos"
+			default:
+				o.IDs = append(o.IDs, s.last)
+				if r.Emit != nil {
+					r.Emit(s.last)
+				}
+				if len(o.IDs) < r.MaxNewTokens {
+					return false
+				}
+				o.Stop = "length"
+			}
+			s.free()
+			return true
+		})
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(g.slots) > 0 {
+			logits := g.step(g.slots)
+			for i, s := range g.slots {
+				s.last = s.sampler.next(logits[i*g.m.Config.Vocab : (i+1)*g.m.Config.Vocab])
+			}
+		}
+	}
+	return nil
+}
+
+func (g *Generator) newSlot(request, capacity int, how Sampling) *slot {
+	s := &slot{request: request, sampler: sampler{Sampling: how, rand: rng.New(how.Seed, "generate")}}
+	width := g.m.Config.KVHeads * g.m.Config.HeadDim
+	for range g.m.Config.Layers {
+		s.keys = append(s.keys, kernels.Alloc(capacity*width))
+		s.values = append(s.values, kernels.Alloc(capacity*width))
+	}
+	return s
+}
+
+func (s *slot) free() {
+	for i := range s.keys {
+		kernels.Free(s.keys[i])
+		kernels.Free(s.values[i])
+	}
+	s.keys, s.values = nil, nil
+}
+
+// prefill runs a whole prompt through the model and returns the logits after
+// its last token [V].
+func (g *Generator) prefill(s *slot, prompt []int32) []float32 {
+	g.ids, g.starts, g.decode, g.fresh = prompt, make([]int32, len(prompt)), nil, s
+	h := forward[rowsOf](g.m, g)
+	s.length = len(prompt)
+	return g.logits(h[(len(prompt)-1)*g.m.Config.Hidden:], 1)
+}
+
+// step feeds each slot the token it chose last and returns the logits after
+// it, [len(slots), V].
+func (g *Generator) step(slots []*slot) []float32 {
+	g.ids, g.starts, g.decode = g.ids[:0:0], g.starts[:0], slots
+	for i, s := range slots {
+		g.ids = append(g.ids, s.last)
+		g.starts = append(g.starts, int32(i-s.length)) // so that the row's position is s.length
+	}
+	h := forward[rowsOf](g.m, g)
+	for _, s := range slots {
+		s.length++
+	}
+	return g.logits(h, len(slots))
+}
+
+func (g *Generator) logits(h []float32, rows int) []float32 {
+	out := g.take(rows * g.m.Config.Vocab)
+	g.product(out, h, rows, g.m.head)
+	return out
+}
+
+// rowsOf is a tensor of the pass under way: one row for each of g.ids.
+type rowsOf = []float32
+
+var _ machine[rowsOf] = (*Generator)(nil)
+
+// bump is memory that is given out piece by piece and taken back as a whole.
+type bump struct {
+	chunks      [][]float32
+	chunk, used int
+}
+
+func (b *bump) take(n int) []float32 {
+	for b.chunk < len(b.chunks) && b.used+n > len(b.chunks[b.chunk]) {
+		b.chunk, b.used = b.chunk+1, 0
+	}
+	if b.chunk == len(b.chunks) {
+		b.chunks = append(b.chunks, kernels.Alloc(max(n, 1<<18)))
+	}
+	out := b.chunks[b.chunk][b.used : b.used+n : b.used+n]
+	b.used += n
+	return out
+}
+
+func (b *bump) reset() { b.chunk, b.used = 0, 0 }
+
+func (b *bump) free() {
+	for _, c := range b.chunks {
+		kernels.Free(c)
+	}
+	*b = bump{}
+}

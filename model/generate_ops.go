@@ -1,0 +1,94 @@
+package model
+
+import (
+	"math"
+
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
+)
+
+// The operations of the forward pass, computed at once. Tensors are rows of
+// floats, one row for each of g.ids; those of a layer are valid until the end
+// of the next one.
+
+func (g *Generator) take(n int) []float32 { return g.memory[g.layer%2].take(n) }
+
+func (g *Generator) BeginBlock() {
+	g.layer++
+	g.memory[g.layer%2].reset()
+}
+
+func (g *Generator) EndBlocks() { g.BeginBlock() }
+
+func (g *Generator) Embed(table *graph.Param) rowsOf {
+	g.memory[0].reset()
+	g.memory[1].reset()
+	y := g.take(len(g.ids) * table.Cols)
+	kernels.Embedding(y, table.Data, g.ids, table.Cols)
+	return y
+}
+
+func (g *Generator) Norm(x rowsOf, w *graph.Param, eps float32) rowsOf {
+	y := g.take(len(x))
+	kernels.RMSNorm(y, x, w.Data, len(g.ids), w.Cols, eps)
+	return y
+}
+
+func (g *Generator) Linear(x rowsOf, w, bias *graph.Param) rowsOf {
+	y := g.take(len(g.ids) * w.Rows)
+	g.product(y, x, len(g.ids), w)
+	if bias != nil {
+		kernels.AddRow(y, y, bias.Data, len(g.ids), w.Rows)
+	}
+	return y
+}
+
+// product is y[rows, N] = x[rows, K] W^T.
+func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
+	if rows <= kernels.FewRows {
+		kernels.LinearFew(y, x, w.Data, rows, w.Rows, w.Cols)
+		return
+	}
+	kernels.Gemm(false, true, rows, w.Rows, w.Cols, x, w.Cols, w.Data, w.Cols, 0, y, w.Rows)
+}
+
+func (g *Generator) Rotate(qkv rowsOf, h graph.Heads, r graph.Rotation) rowsOf {
+	kernels.Rotate(qkv, h.Width(), len(g.ids), g.starts, h.Q+h.KV, h.Dim, r.Freqs, r.Interleaved, false)
+	return qkv
+}
+
+func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
+	rows, width := len(g.ids), h.Width()
+	out := g.take(rows * h.Q * h.Dim)
+	scale := float32(1 / math.Sqrt(float64(h.Dim)))
+	q, kv := h.Q*h.Dim, h.KV*h.Dim
+	remember := func(s *slot, row, at int) {
+		copy(s.keys[layer][at*kv:(at+1)*kv], qkv[row*width+q:])
+		copy(s.values[layer][at*kv:(at+1)*kv], qkv[row*width+q+kv:])
+	}
+	if g.decode == nil {
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale)
+		for t := range rows {
+			remember(g.fresh, t, t)
+		}
+		return out
+	}
+	for i, s := range g.decode {
+		remember(s, i, s.length)
+		kernels.AttendOne(out[i*q:(i+1)*q], qkv[i*width:i*width+q], s.keys[layer], s.values[layer], s.length+1, h.Q, h.KV, h.Dim, scale)
+	}
+	return out
+}
+
+func (g *Generator) SwiGLU(gateUp rowsOf) rowsOf {
+	f := len(gateUp) / len(g.ids) / 2
+	y := g.take(len(g.ids) * f)
+	kernels.SwiGLU(y, gateUp, len(g.ids), f)
+	return y
+}
+
+func (g *Generator) Add(a, b rowsOf) rowsOf {
+	y := g.take(len(a))
+	kernels.Add(y, a, b)
+	return y
+}

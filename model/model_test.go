@@ -1,0 +1,270 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/checkpoints"
+	"lwtrain/internal/graph"
+)
+
+// forms are the architectures of testdata, made by testdata/golden.py.
+var forms = []string{"llama-tied", "llama-untied"}
+
+// golden is what the reference implementation computed for a form.
+type golden struct {
+	t *testing.T
+	w *checkpoints.Weights
+}
+
+func openGolden(t *testing.T, form string) golden {
+	t.Helper()
+	w, err := checkpoints.OpenSafetensors(filepath.Join("testdata", form, "golden.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return golden{t, w}
+}
+
+func (g golden) read(name string) []float32 {
+	g.t.Helper()
+	info, ok := g.w.Info(name)
+	if !ok {
+		g.t.Fatalf("no golden tensor %s", name)
+	}
+	n := 1
+	for _, d := range info.Shape {
+		n *= d
+	}
+	out := make([]float32, n)
+	if err := g.w.Read(name, out); err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+type doc struct {
+	ids     []int32
+	weights []float32 // of the prediction made at each position
+}
+
+func (g golden) docs() []doc {
+	var out []doc
+	for i := 0; ; i++ {
+		if _, ok := g.w.Info(fmt.Sprintf("ids.%d", i)); !ok {
+			return out
+		}
+		d := doc{weights: g.read(fmt.Sprintf("weights.%d", i))}
+		for _, id := range g.read(fmt.Sprintf("ids.%d", i)) {
+			d.ids = append(d.ids, int32(id))
+		}
+		out = append(out, d)
+	}
+}
+
+// fill lays documents one after the other into a graph's inputs; the rest is
+// padding.
+func fill(in graph.Inputs, docs ...doc) {
+	at := 0
+	for _, d := range docs {
+		for i, id := range d.ids {
+			in.IDs[at+i], in.Starts[at+i], in.Weights[at+i], in.Targets[at+i] = id, int32(at), d.weights[i], -1
+			if i+1 < len(d.ids) {
+				in.Targets[at+i] = d.ids[i+1]
+			}
+		}
+		at += len(d.ids)
+	}
+	for ; at < len(in.IDs); at++ {
+		in.IDs[at], in.Starts[at], in.Weights[at], in.Targets[at] = 0, int32(at), 0, -1
+	}
+}
+
+func load(t *testing.T, form string) *Model {
+	t.Helper()
+	m, err := Load(filepath.Join("testdata", form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Free)
+	m.UseGradients()
+	return m
+}
+
+// apart is the largest difference, relative to the largest value.
+func apart(got, want []float32) float64 {
+	var diff, size float64
+	for i := range want {
+		diff = max(diff, math.Abs(float64(got[i])-float64(want[i])))
+		size = max(size, math.Abs(float64(want[i])))
+	}
+	if diff != 0 && size == 0 {
+		return math.Inf(1)
+	}
+	return diff / max(size, 1e-30)
+}
+
+const parity = 1e-4 // relative, float32
+
+func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
+	for _, form := range forms {
+		for _, layout := range []string{"each document alone", "packed", "packed and recomputed"} {
+			t.Run(form+" "+layout, func(t *testing.T) {
+				m, ref := load(t, form), openGolden(t, form)
+				docs := ref.docs()
+				packs := [][]doc{docs}
+				if layout == "each document alone" {
+					packs = nil
+					for _, d := range docs {
+						packs = append(packs, []doc{d})
+					}
+				}
+				opt := graph.Options{Train: true}
+				if layout == "packed and recomputed" {
+					opt.Recompute = m.Config.Layers
+				}
+				g := m.Graph(80, graph.Float32)
+				prog, err := g.Compile(opt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var loss float64
+				for _, p := range packs {
+					fill(g.Inputs(), p...)
+					if err := prog.RunAll(); err != nil {
+						t.Fatal(err)
+					}
+					loss += g.Loss()
+				}
+				if want := float64(ref.read("loss")[0]); math.Abs(loss-want) > parity*want {
+					t.Errorf("loss = %v, want %v", loss, want)
+				}
+				for _, x := range m.Tensors(func(p *graph.Param) []float32 { return p.Grad }) {
+					if d := apart(x.Data, ref.read("grad."+x.Name)); d > parity {
+						t.Errorf("gradient of %s is off by %.2g, want at most %g", x.Name, d, parity)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAFolderSavedAndReadAgainHoldsTheSameModel(t *testing.T) {
+	for _, form := range forms {
+		m := load(t, form)
+		dir := t.TempDir()
+		if err := m.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range m.Params {
+			if !slices.Equal(p.Data, again.Params[i].Data) {
+				t.Errorf("%s: %s changed on its way through a file", form, p.Name)
+			}
+		}
+	}
+}
+
+func TestConfigsThatCannotBeAreRefused(t *testing.T) {
+	good := `"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96`
+	for _, c := range []struct{ name, json, want string }{
+		{"an unknown architecture names what is known", `{"model_type":"mamba"}`, `model_type is "mamba", want one of: llama`},
+		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
+		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`, `num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
+		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":1048576,"num_attention_heads":4,"vocab_size":96}`, `want at most`},
+		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
+		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`, `rope_scaling type is "yarn", want "llama3"`},
+		{"not an object", `[]`, `not a JSON object`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := ParseConfig([]byte(c.json)); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("ParseConfig = %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+	if _, err := ParseConfig([]byte(`{` + good + `}`)); err != nil {
+		t.Errorf("ParseConfig of a plain Llama = %v", err)
+	}
+}
+
+func TestAFolderThatLacksATensorIsRefusedByItsName(t *testing.T) {
+	m := load(t, "llama-untied")
+	dir := t.TempDir()
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _ := os.ReadFile(filepath.Join(dir, "config.json"))
+	more := []byte(strings.Replace(string(cfg), `"num_hidden_layers": 2`, `"num_hidden_layers": 3`, 1))
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), more, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "no tensor model.layers.2.input_layernorm.weight") {
+		t.Errorf("Load = %v, want the missing tensor's name", err)
+	}
+}
+
+func TestTheSameSeedMakesTheSameWeights(t *testing.T) {
+	c, err := ReadConfig(filepath.Join("testdata", "llama-tied"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, other := New(c, 1), New(c, 1), New(c, 2)
+	for i := range a.Params {
+		if !slices.Equal(a.Params[i].Data, b.Params[i].Data) {
+			t.Errorf("%s differs between two models of one seed", a.Params[i].Name)
+		}
+	}
+	if slices.Equal(a.embed.Data, other.embed.Data) {
+		t.Error("two seeds made the same embeddings")
+	}
+	var sum float64
+	for _, v := range a.embed.Data {
+		sum += float64(v) * float64(v)
+	}
+	if std := math.Sqrt(sum / float64(len(a.embed.Data))); math.Abs(std-c.InitStd) > 0.05*c.InitStd {
+		t.Errorf("standard deviation of the embeddings = %g, want about %g", std, c.InitStd)
+	}
+}
+
+func TestGreedyTextEqualsTheReferenceImplementation(t *testing.T) {
+	for _, form := range forms {
+		m, ref := load(t, form), openGolden(t, form)
+		prompt := ref.docs()[1].ids[:6]
+		want := ref.read("greedy")
+		// In a batch with others of other lengths, and more requests than slots.
+		requests := []Request{
+			{Prompt: prompt, MaxNewTokens: len(want)},
+			{Prompt: prompt[:1], MaxNewTokens: 5},
+			{Prompt: prompt, MaxNewTokens: 0},
+			{Prompt: prompt, MaxNewTokens: len(want), Stop: []int32{int32(want[3])}},
+			{Prompt: prompt, MaxNewTokens: len(want)},
+		}
+		for _, batch := range []int{1, 2, 5} {
+			out, err := NewGenerator(m).Generate(t.Context(), requests, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range []int{0, 4} {
+				if got := fmt.Sprint(out[i].IDs); got != fmt.Sprint(want) || out[i].Stop != "length" {
+					t.Errorf("%s, batch %d: greedy ids = %s (%s), want %v", form, batch, got, out[i].Stop, want)
+				}
+			}
+			if len(out[1].IDs) != 5 || len(out[2].IDs) != 0 || out[2].Stop != "length" {
+				t.Errorf("%s, batch %d: lengths %d and %d, want 5 and 0", form, batch, len(out[1].IDs), len(out[2].IDs))
+			}
+			first := slices.Index(want, want[3])
+			if out[3].Stop != "eos" || len(out[3].IDs) != first {
+				t.Errorf("%s, batch %d: stopped by %q after %d tokens, want eos after %d", form, batch, out[3].Stop, len(out[3].IDs), first)
+			}
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package model
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Sampling says how the next token is chosen.
+type Sampling struct {
+	Temperature float64 // 0: always the most probable token
+	TopP        float64 // nucleus: the fewest tokens whose probabilities reach TopP; 0 or 1: all (Holtzman et al. 2020, arXiv:1904.09751)
+	Seed        uint64
+}
+
+// sampler chooses tokens of one sequence.
+type sampler struct {
+	Sampling
+	rand *rand.Rand
+	top  []candidate
+}
+
+type candidate struct {
+	id int32
+	p  float64
+}
+
+// next chooses a token from logits [V]. The lowest id wins a tie.
+func (s *sampler) next(logits []float32) int32 {
+	best := 0
+	for i, v := range logits {
+		if v > logits[best] {
+			best = i
+		}
+	}
+	if s.Temperature == 0 {
+		return int32(best)
+	}
+	limit := s.TopP
+	if limit <= 0 || limit > 1 {
+		limit = 1
+	}
+	peak := float64(logits[best])
+	var sum float64
+	for _, v := range logits {
+		sum += math.Exp((float64(v) - peak) / s.Temperature)
+	}
+	// Nearly all of the mass is in few tokens: sort those that matter first,
+	// and all of them only when they do not reach the limit.
+	for _, least := range []float64{1e-4, 0} {
+		s.top = s.top[:0]
+		for i, v := range logits {
+			if p := math.Exp((float64(v)-peak)/s.Temperature) / sum; p >= least {
+				s.top = append(s.top, candidate{int32(i), p})
+			}
+		}
+		slices.SortStableFunc(s.top, func(a, b candidate) int {
+			switch {
+			case a.p > b.p:
+				return -1
+			case a.p < b.p:
+				return 1
+			}
+			return 0
+		})
+		var mass float64
+		for i, c := range s.top {
+			if mass += c.p; mass >= limit {
+				return s.draw(s.top[:i+1], mass)
+			}
+		}
+	}
+	return s.draw(s.top, 1) // rounding kept the mass a hair below 1
+}
+
+// draw picks one of the candidates, whose probabilities sum to mass.
+func (s *sampler) draw(from []candidate, mass float64) int32 {
+	u := s.rand.Float64() * mass
+	for _, c := range from {
+		if u -= c.p; u < 0 {
+			return c.id
+		}
+	}
+	return from[len(from)-1].id
+}

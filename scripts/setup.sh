@@ -1,0 +1,39 @@
+#!/bin/sh
+# Installs what lwtrain needs and this machine lacks: a C compiler and oneDNN,
+# from the system's packages. Without them lwtrain still builds and gives the
+# same results, only slower, so a failure here is a note and not an error.
+set -u
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+if ! command -v go >/dev/null 2>&1; then
+	say "there is no go command, want Go 1.26 or later"
+	say "hint: https://go.dev/doc/install"
+	exit 1
+fi
+
+missing=
+command -v "${CC:-gcc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so' || missing="$missing libdnnl-dev"
+[ -z "$missing" ] && exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	as_root="sudo -n"
+	$as_root true 2>/dev/null || as_root=no
+fi
+if [ "$as_root" = no ] || ! command -v apt-get >/dev/null 2>&1; then
+	say "not installed:$missing; going on without (slower)"
+	exit 0
+fi
+say "installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+if $as_root apt-get update -qq >"$log" 2>&1 && $as_root apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1; then
+	rm -f "$log"
+else
+	say "could not install:$missing; going on without (slower). apt-get said:"
+	tail -n 3 "$log" >&2
+	rm -f "$log"
+fi
+exit 0

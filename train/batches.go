@@ -1,0 +1,166 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"lwtrain/data"
+	"lwtrain/packing"
+)
+
+// packed is one pack of a step: the samples in it, by their index in the store.
+type packed struct{ docs []int }
+
+// batches says which packs each step takes: a pure function of the data, the
+// options and the seed, whatever step it is asked for.
+type batches struct {
+	data    *data.Store
+	packing packing.Options
+	seed    uint64
+	perStep int // packs
+
+	ends  []int // step at which each epoch ends
+	total int   // steps of the run
+
+	epochNow int // the epoch whose packs are at hand
+	packs    [][]int
+
+	heldOut [][]int // packs of the held-out samples
+}
+
+func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint64) (*batches, error) {
+	b := &batches{data: store, packing: pack, seed: seed, epochNow: -1,
+		perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
+	if len(store.Train()) == 0 {
+		return nil, fmt.Errorf("no sample is left to train on: %d in all, %d held out", store.Len(), len(store.HeldOut()))
+	}
+	epochs := opt.NumTrainEpochs
+	if opt.MaxSteps > 0 {
+		epochs = math.Inf(1)
+	}
+	for e := 0; float64(e) < epochs && (opt.MaxSteps == 0 || b.total < opt.MaxSteps); e++ {
+		packs, err := b.plan(e)
+		if err != nil {
+			return nil, err
+		}
+		steps := (len(packs) + b.perStep - 1) / b.perStep
+		b.ends = append(b.ends, b.total+steps)
+		b.total += int(math.Ceil(float64(steps) * min(1, epochs-float64(e))))
+	}
+	if opt.MaxSteps > 0 {
+		b.total = opt.MaxSteps
+	}
+	lengths := b.lengths(store.HeldOut())
+	plan, err := packing.Plan("best_fit_decreasing", pack.Capacity, lengths)
+	if err != nil {
+		return nil, fmt.Errorf("packing the held-out samples: %w", err)
+	}
+	for _, p := range plan {
+		b.heldOut = append(b.heldOut, pick(store.HeldOut(), p))
+	}
+	return b, nil
+}
+
+func (b *batches) lengths(ids []int) []int {
+	all := b.data.Lengths()
+	out := make([]int, len(ids))
+	for i, id := range ids {
+		out[i] = all[id]
+	}
+	return out
+}
+
+func pick(from, at []int) []int {
+	out := make([]int, len(at))
+	for i, k := range at {
+		out[i] = from[k]
+	}
+	return out
+}
+
+// plan returns the packs of an epoch in the order of training.
+func (b *batches) plan(epoch int) ([][]int, error) {
+	ids := b.data.Train()
+	packs, err := packing.Epoch(b.packing, b.lengths(ids), b.seed, epoch)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]int, len(packs))
+	for i, p := range packs {
+		out[i] = pick(ids, p)
+	}
+	return out, nil
+}
+
+// at returns the packs of the step after step updates. The last step of an
+// epoch may have fewer.
+func (b *batches) at(step int) ([]packed, error) {
+	epoch, start := b.epochOf(step)
+	if epoch != b.epochNow {
+		packs, err := b.plan(epoch)
+		if err != nil {
+			return nil, err
+		}
+		b.packs, b.epochNow = packs, epoch
+	}
+	first := (step - start) * b.perStep
+	var out []packed
+	for _, docs := range b.packs[first:min(first+b.perStep, len(b.packs))] {
+		out = append(out, packed{docs})
+	}
+	return out, nil
+}
+
+// epochOf returns the epoch (from 0) that step lies in and the epoch's first step.
+func (b *batches) epochOf(step int) (epoch, start int) {
+	for e, end := range b.ends {
+		if step < end {
+			return e, start
+		}
+		start = end
+	}
+	return len(b.ends) - 1, start
+}
+
+// epoch is the share of the data seen after step updates: 1.5 is one and a half
+// times.
+func (b *batches) epoch(step int) float64 {
+	e, start := b.epochOf(step - 1)
+	return float64(e) + float64(step-start)/float64(b.ends[e]-start)
+}
+
+// doc reads a sample for packing.
+func (b *batches) doc(id int) (packing.Doc, error) {
+	s, err := b.data.Sample(id)
+	if err != nil {
+		return packing.Doc{}, err
+	}
+	return packing.Doc{IDs: s.IDs, Target: s.Target, Factor: b.data.Sources()[s.Source].LossFactor}, nil
+}
+
+// origins lists where the samples of a step come from, as file:line.
+func (t *trainer) origins(batch []packed) []string {
+	var out []string
+	for _, b := range batch {
+		for _, id := range b.docs {
+			s, err := t.Data.Sample(id)
+			if err != nil {
+				out = append(out, err.Error())
+				continue
+			}
+			out = append(out, fmt.Sprintf("%s:%d", s.File, s.Line))
+		}
+	}
+	return out
+}
+
+// names is origins, shortened for a message.
+func (t *trainer) names(batch []packed) string {
+	const most = 8
+	all := t.origins(batch)
+	if len(all) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
+	}
+	return strings.Join(all, ", ")
+}

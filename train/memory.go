@@ -1,0 +1,131 @@
+package train
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
+	"lwtrain/model"
+)
+
+// Memory is what a run will take, by part, in bytes, and how it was decided.
+type Memory struct {
+	Precision   graph.Precision
+	Recomputed  int   // layers that are computed again in the backward pass
+	Layers      int   // of the model
+	Weights     int64 // float32 master weights
+	Half        int64 // bf16 copies of the matrices
+	Gradients   int64
+	Optimizer   int64 // two moments
+	Activations int64 // arena, scratch and attention statistics
+	Limit       int64 // what auto kept below: the option, or the machine's free memory
+
+	graph       *graph.Graph
+	train, eval *graph.Program
+}
+
+// Total is the sum of all parts.
+func (m *Memory) Total() int64 {
+	return m.Weights + m.Half + m.Gradients + m.Optimizer + m.Activations
+}
+
+// PlanMemory decides precision and gradient checkpointing for a run and says
+// what it will take. The model may be without weights ([model.Plan]).
+func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
+	return planMemory(m, capacity, opt)
+}
+
+func planMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
+	n := 4 * m.Config.Parameters()
+	plan := &Memory{Layers: m.Config.Layers, Weights: n, Gradients: n, Optimizer: 2 * n, Limit: opt.memoryLimit()}
+	if opt.Precision == "bf16" || (opt.Precision == "auto" && kernels.Describe().NativeBF16) {
+		plan.Precision = graph.BFloat16
+		plan.Half = n / 2
+	}
+	plan.graph = m.Graph(capacity, plan.Precision)
+	var err error
+	if plan.eval, err = plan.graph.Compile(graph.Options{}); err != nil {
+		return nil, err
+	}
+	fits := func(layers int) bool {
+		if plan.train, err = plan.graph.Compile(graph.Options{Train: true, Recompute: layers}); err != nil {
+			return true
+		}
+		plan.Recomputed = layers
+		plan.Activations = max(plan.train.Bytes(), plan.eval.Bytes())
+		return plan.Total() <= plan.Limit
+	}
+	switch opt.GradientCheckpointing {
+	case "true":
+		fits(plan.Layers)
+	case "false":
+		fits(0)
+	default:
+		// The fewest layers that fit, by bisection: memory falls as layers rise.
+		if !fits(0) && fits(plan.Layers) {
+			low, high := 0, plan.Layers // low does not fit, high does
+			for high-low > 1 && err == nil {
+				if mid := (low + high) / 2; fits(mid) {
+					high = mid
+				} else {
+					low = mid
+				}
+			}
+			fits(high)
+		}
+	}
+	return plan, err
+}
+
+// memoryLimit is the option in bytes, or nine tenths of what the machine has
+// free now.
+func (o Options) memoryLimit() int64 {
+	if o.MemoryLimit > 0 {
+		return int64(o.MemoryLimit)
+	}
+	return AvailableMemory() / 10 * 9
+}
+
+// AvailableMemory is what the machine, or the control group the process is in,
+// has free, in bytes; a very large number where that cannot be found out.
+func AvailableMemory() int64 {
+	free := int64(1) << 50
+	if f, err := os.Open("/proc/meminfo"); err == nil {
+		defer f.Close()
+		for s := bufio.NewScanner(f); s.Scan(); {
+			var kb int64
+			if _, err := fmt.Sscanf(s.Text(), "MemAvailable: %d kB", &kb); err == nil {
+				free = kb << 10
+			}
+		}
+	}
+	if limit, ok := readNumber("/sys/fs/cgroup/memory.max"); ok {
+		if used, ok := readNumber("/sys/fs/cgroup/memory.current"); ok {
+			free = min(free, max(0, limit-used))
+		}
+	}
+	return free
+}
+
+func readNumber(path string) (int64, bool) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	return n, err == nil
+}
+
+// peakRSS is the largest resident size that the process has had, in bytes.
+func peakRSS() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Maxrss << 10
+}

@@ -1,0 +1,351 @@
+// Package train runs fine-tuning. [SFT] is the whole loop, top to bottom; what
+// it shares with other methods are plain functions and small types: the
+// [Schedule], [AdamW], the metrics file, evaluation, saving and resuming.
+//
+// A run is a function of its configuration, its data and its seed. It can be
+// stopped at any moment and goes on from its last complete checkpoint with the
+// same bytes as if it had never stopped.
+//
+// The package knows nothing of YAML, flags or terminals: what happens is told
+// through [Events].
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"lwtrain/checkpoints"
+	"lwtrain/data"
+	"lwtrain/internal/graph"
+	"lwtrain/model"
+	"lwtrain/packing"
+	"lwtrain/tokenizer"
+)
+
+// Job is all that a fine-tuning run needs.
+type Job struct {
+	Options   Options
+	Packing   packing.Options
+	Seed      uint64
+	Dir       string // output folder: metrics.jsonl, checkpoints/
+	Data      *data.Store
+	Model     *model.Model // fresh weights; replaced by a checkpoint's when resuming
+	Tokenizer *tokenizer.Tokenizer
+	Identity  Identity
+	Events    Events
+}
+
+// Events tell a caller what happens, so that it can show it. Any of them may
+// be nil.
+type Events struct {
+	Planned func(Schedule, *Memory)
+	Resumed func(step int, from string)
+	Broken  func(checkpoint string, reason error) // a damaged checkpoint was passed over
+	Step    func(StepMetrics)
+	Eval    func(EvalMetrics)
+	Saved   func(step int, path string)
+}
+
+// Result sums up a finished run.
+type Result struct {
+	Steps        int
+	Resumed      int // the step that the run went on from, 0 for a fresh one
+	FirstLoss    float64
+	LastLoss     float64
+	FirstEval    *EvalMetrics // before the first update, when there is held-out data
+	LastEval     *EvalMetrics
+	Tokens       int64
+	Elapsed      time.Duration
+	Checkpoint   string // the last one
+	MetricsFile  string
+	Interrupted  bool
+	AlreadyThere bool // the run had been finished before
+}
+
+// ErrInterrupted is returned when the context was cancelled: the state is
+// saved and the run can go on later.
+var ErrInterrupted = errors.New("interrupted")
+
+// SFT fine-tunes job.Model on job.Data: next-token cross-entropy on the target
+// tokens, weighted as job.Packing says. It resumes by itself from the newest
+// complete checkpoint in job.Dir.
+func SFT(ctx context.Context, job Job) (Result, error) {
+	t, err := newTrainer(job)
+	if err != nil {
+		return Result{}, err
+	}
+	defer t.close()
+	if err := t.resume(); err != nil {
+		return t.result, err
+	}
+	for t.step < t.schedule.Total {
+		if t.step == 0 && t.result.FirstEval == nil && t.evaluates() {
+			if err := t.evaluate(); err != nil {
+				return t.result, err
+			}
+		}
+		started := time.Now()
+		batch, err := t.batches.at(t.step)
+		if err != nil {
+			return t.result, err
+		}
+		sums, err := t.forwardBackward(batch)
+		if err != nil {
+			return t.result, fmt.Errorf("step %d: %w", t.step+1, err)
+		}
+		loss := sums.loss / sums.divisor
+		norm := gradNorm(t.model.Params, 1/sums.divisor)
+		if err := notFinite(loss, norm); err != nil {
+			return t.result, t.refuse(batch, err)
+		}
+		rate := t.schedule.At(t.step + 1)
+		t.optimizer.Step(t.step+1, rate, clip(norm, t.opt.MaxGradNorm)/sums.divisor)
+		t.step++
+
+		if err := t.log(sums, loss, norm, rate, batch, time.Since(started)); err != nil {
+			return t.result, err
+		}
+		last := t.step == t.schedule.Total
+		if t.evaluates() && (last || t.step%t.opt.EvalSteps == 0) {
+			if err := t.evaluate(); err != nil {
+				return t.result, err
+			}
+		}
+		stop := ctx.Err() != nil
+		if last || stop || (t.opt.SaveSteps > 0 && t.step%t.opt.SaveSteps == 0) {
+			if err := t.save(); err != nil {
+				return t.result, err
+			}
+		}
+		if stop && !last {
+			return t.result, ErrInterrupted
+		}
+	}
+	return t.result, nil
+}
+
+// trainer is the state of a run.
+type trainer struct {
+	Job
+	opt       Options
+	schedule  Schedule
+	batches   *batches
+	graph     *graph.Graph
+	train     *graph.Program
+	eval      *graph.Program
+	optimizer *AdamW
+	metrics   *metricsFile
+	model     *model.Model
+	pack      packing.Pack
+
+	step   int // updates made
+	result Result
+	began  time.Time
+}
+
+func newTrainer(job Job) (*trainer, error) {
+	t := &trainer{Job: job, opt: job.Options, model: job.Model, began: time.Now()}
+	var err error
+	if t.batches, err = newBatches(job.Data, job.Packing, job.Options, job.Seed); err != nil {
+		return nil, err
+	}
+	t.schedule = job.Options.schedule(t.batches.total)
+	plan, err := planMemory(job.Model, job.Packing.Capacity, job.Options)
+	if err != nil {
+		return nil, err
+	}
+	t.graph, t.train, t.eval = plan.graph, plan.train, plan.eval
+	if job.Events.Planned != nil {
+		job.Events.Planned(t.schedule, plan)
+	}
+	if plan.Precision == graph.BFloat16 {
+		t.model.UseHalf()
+	}
+	t.model.UseGradients()
+	t.optimizer = NewAdamW(t.model.Params, t.opt.AdamBeta1, t.opt.AdamBeta2, t.opt.AdamEpsilon, t.opt.WeightDecay)
+	t.result.MetricsFile = filepath.Join(job.Dir, "metrics.jsonl")
+	return t, nil
+}
+
+func (t *trainer) close() {
+	if t.metrics != nil {
+		t.metrics.close()
+	}
+	t.optimizer.Free()
+	t.graph.Free()
+}
+
+// sums are what a step adds up over its packs before it divides once.
+type sums struct {
+	loss    float64 // weighted
+	divisor float64
+	nll     float64 // unweighted, over target tokens
+	tokens  int
+	targets int
+}
+
+// forwardBackward runs every pack of the step and adds up loss and gradients.
+// Packs run one at a time, whatever per_device_train_batch_size says, so the
+// gradient of 1 x 8, 2 x 4 and 4 x 2 packs is the same to the byte, and a
+// larger micro-batch costs no memory.
+func (t *trainer) forwardBackward(batch []packed) (sums, error) {
+	var s sums
+	for _, b := range batch {
+		if err := t.lay(b); err != nil {
+			return s, err
+		}
+		if err := t.train.RunAll(); err != nil {
+			return s, err
+		}
+		s.loss += t.graph.Loss()
+		s.divisor += t.pack.Divisor
+		s.tokens += t.pack.Tokens
+		s.targets += t.pack.TargetTokens
+		for _, v := range t.graph.NLL() {
+			s.nll += v
+		}
+	}
+	if s.divisor == 0 {
+		return s, fmt.Errorf("no token of the step carries loss: %s", t.names(batch))
+	}
+	return s, nil
+}
+
+// lay puts a pack's documents into the graph's inputs.
+func (t *trainer) lay(b packed) error {
+	docs := make([]packing.Doc, len(b.docs))
+	for i, id := range b.docs {
+		d, err := t.batches.doc(id)
+		if err != nil {
+			return err
+		}
+		docs[i] = d
+	}
+	if err := packing.Lay(&t.pack, t.graph.Capacity, docs, t.Packing.Weighting); err != nil {
+		return err
+	}
+	in := t.graph.Inputs()
+	copy(in.IDs, t.pack.IDs)
+	copy(in.Targets, t.pack.Targets)
+	copy(in.Starts, t.pack.Starts)
+	copy(in.Weights, t.pack.Weights)
+	return nil
+}
+
+func (t *trainer) log(s sums, loss, norm, rate float64, batch []packed, took time.Duration) error {
+	documents := 0
+	for _, b := range batch {
+		documents += len(b.docs)
+	}
+	m := StepMetrics{
+		Step: t.step, Epoch: t.batches.epoch(t.step), Loss: loss, TokenLoss: s.nll / float64(s.targets),
+		GradNorm: norm, LearningRate: rate, Tokens: s.tokens, TargetTokens: s.targets, Documents: documents,
+		TokensPerSecond: float64(s.tokens) / took.Seconds(), PeakRSS: peakRSS(),
+	}
+	if t.step == t.result.Resumed+1 {
+		t.result.FirstLoss = loss
+	}
+	t.result.LastLoss, t.result.Steps = loss, t.step
+	t.result.Tokens += int64(s.tokens)
+	t.result.Elapsed = time.Since(t.began)
+	if t.Events.Step != nil {
+		t.Events.Step(m)
+	}
+	return t.metrics.write(m)
+}
+
+// refuse stops a run before an update that would spoil the weights, and leaves
+// bad_step.json with the samples that were in the step.
+func (t *trainer) refuse(batch []packed, cause error) error {
+	path := filepath.Join(t.Dir, "bad_step.json")
+	names := t.names(batch)
+	err := fmt.Errorf("step %d: %w; weights are unchanged since step %d; samples of this step: %s",
+		t.step+1, cause, t.step, names)
+	if werr := writeBadStep(path, t.step+1, cause, t.origins(batch)); werr != nil {
+		return errors.Join(err, werr)
+	}
+	return err
+}
+
+// evaluates reports whether held-out loss is measured.
+func (t *trainer) evaluates() bool { return t.opt.EvalSteps > 0 && len(t.Data.HeldOut()) > 0 }
+
+// evaluate measures the held-out loss: the plain mean over target tokens, of
+// all and by source, whatever the training's weighting.
+func (t *trainer) evaluate() error {
+	held := t.Data.HeldOut()
+	names := t.Data.Sources()
+	loss := make([]float64, len(names))
+	targets := make([]float64, len(names))
+	for _, docs := range t.batches.heldOut {
+		b := packed{docs: docs}
+		if err := t.lay(b); err != nil {
+			return err
+		}
+		for i, w := range t.graph.Inputs().Weights {
+			if w != 0 {
+				t.graph.Inputs().Weights[i] = 1
+			}
+		}
+		if err := t.eval.RunAll(); err != nil {
+			return fmt.Errorf("evaluation after step %d: %w", t.step, err)
+		}
+		at := 0
+		for _, id := range docs {
+			sample, err := t.Data.Sample(id)
+			if err != nil {
+				return err
+			}
+			for i := at; i < at+len(sample.IDs); i++ {
+				if t.pack.Weights[i] != 0 {
+					loss[sample.Source] += t.graph.NLL()[i]
+					targets[sample.Source]++
+				}
+			}
+			at += len(sample.IDs)
+		}
+	}
+	m := EvalMetrics{Step: t.step}
+	var sum, n float64
+	for i, s := range names {
+		if targets[i] > 0 {
+			m.Sources = append(m.Sources, SourceLoss{s.Name, loss[i] / targets[i]})
+			sum, n = sum+loss[i], n+targets[i]
+		}
+	}
+	m.Loss = sum / n
+	if n == 0 {
+		return fmt.Errorf("none of the %d held-out samples has a target", len(held))
+	}
+	if t.step == 0 {
+		t.result.FirstEval = &m
+	}
+	t.result.LastEval = &m
+	if t.Events.Eval != nil {
+		t.Events.Eval(m)
+	}
+	return t.metrics.write(m)
+}
+
+// save writes a checkpoint and prunes old ones.
+func (t *trainer) save() error {
+	if err := t.metrics.sync(); err != nil {
+		return err
+	}
+	root := filepath.Join(t.Dir, "checkpoints")
+	path, err := checkpoints.Save(root, t.step, t.writeState)
+	if err != nil {
+		return fmt.Errorf("saving step %d: %w", t.step, err)
+	}
+	t.result.Checkpoint = path
+	if t.Events.Saved != nil {
+		t.Events.Saved(t.step, path)
+	}
+	if t.opt.SaveTotalLimit > 0 {
+		return checkpoints.Prune(root, t.opt.SaveTotalLimit)
+	}
+	return nil
+}
