@@ -5,7 +5,20 @@
 // Call [Load] on a model folder (or [Bytes] for the built-in byte-level
 // tokenizer) first; then [Tokenizer.Encode] and [Tokenizer.Decode] for text, or
 // [Tokenizer.Chat] for conversations.
+//
+// The package promises the ids of the tokenizers library, version 0.22, its
+// Unicode versions included, for every file that it loads, and refuses files
+// with parts it does not know: an unknown pre-tokenizer, normalizer, split
+// pattern or model is an error and never a guess. Text that is no valid UTF-8
+// is read as Python reads it with errors="replace": U+FFFD for each maximal
+// broken part. A file's truncation and padding settings do not apply, as in
+// transformers. It knows nothing of SentencePiece, WordPiece or Unigram.
 package tokenizer
+
+import (
+	"slices"
+	"sync"
+)
 
 // Message is one message of a conversation.
 type Message struct {
@@ -32,6 +45,22 @@ type Tokenizer struct {
 	files  map[string][]byte // what Save writes, by file name
 	config map[string]any    // tokenizer_config.json, nil if there is none
 	jinja  string            // chat_template.jinja, "" if there is none
+	eos    []int32
+
+	model       bpe
+	classes     *classTable
+	nfc         *composer // nil: no normalizer
+	stages      []stage
+	raw         matcher // added tokens that are looked for in the text
+	normalized  matcher // and those that are looked for after normalisation
+	before      []int32 // what the post-processor puts before the text's ids
+	after       []int32
+	ids         map[string]int32
+	tokens      []string // by id, "" where there is none
+	texts       []string // the bytes that each id stands for
+	special     []bool
+	fingerprint string
+	pool        sync.Pool // of *encoder
 }
 
 // specialToken returns the text of one of tokenizer_config.json's named tokens
@@ -48,34 +77,70 @@ func (t *Tokenizer) specialToken(name string) string {
 	return ""
 }
 
+// Encode returns the ids of text as tokenizers.Tokenizer.encode does: those of
+// [Tokenizer.EncodeText] with the tokens that the post-processor adds (Llama's
+// BOS, GLM-4's [gMASK]<sop>).
+func (t *Tokenizer) Encode(text string) []int32 {
+	e := t.encode(text, false)
+	defer t.release(e)
+	return slices.Concat(t.before, e.ids, t.after)
+}
+
 // EncodeText returns the ids of text without the tokens that the
-// post-processor adds (Llama's leading BOS). Added tokens in the text become
-// their ids.
-func (t *Tokenizer) EncodeText(text string) []int32 { return nil }
+// post-processor adds. Added tokens in the text become their ids: whoever
+// encodes text that is not trusted must know that it can hold them.
+func (t *Tokenizer) EncodeText(text string) []int32 {
+	e := t.encode(text, false)
+	defer t.release(e)
+	return slices.Clone(e.ids)
+}
 
 // Offsets is [Tokenizer.EncodeText] with, for each id, the half-open range of
-// bytes of text that it stands for.
-func (t *Tokenizer) Offsets(text string) ([]int32, [][2]int) { return nil, nil }
+// bytes of text that it stands for. Ranges follow each other without gaps,
+// except where lstrip or rstrip of an added token took white space in, a byte
+// had no token, or normalisation joined characters: then all tokens of the
+// joined character have its whole range. They are not trimmed of spaces, and
+// may lie inside a character whose bytes are several tokens.
+func (t *Tokenizer) Offsets(text string) ([]int32, [][2]int) {
+	e := t.encode(text, true)
+	defer t.release(e)
+	return slices.Clone(e.ids), slices.Clone(e.spans)
+}
+
+func (t *Tokenizer) release(e *encoder) {
+	e.release()
+	t.pool.Put(e)
+}
+
+// VocabSize returns the highest id plus one. A model's embedding can have more
+// rows than that.
+func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
 // ID returns the id of a token, given as it stands in the vocabulary.
-func (t *Tokenizer) ID(token string) (int32, bool) { return 0, false }
+func (t *Tokenizer) ID(token string) (int32, bool) {
+	id, ok := t.ids[token]
+	return id, ok
+}
 
-// Token returns the token of an id as it stands in the vocabulary, "" if there
-// is none.
-func (t *Tokenizer) Token(id int32) string { return "" }
+// Token returns the token of an id as it stands in the vocabulary (bytes
+// written as GPT-2's characters), "" if there is none.
+func (t *Tokenizer) Token(id int32) string {
+	if id < 0 || int(id) >= len(t.tokens) {
+		return ""
+	}
+	return t.tokens[id]
+}
 
 // IsSpecial reports whether id is an added token marked as special.
-func (t *Tokenizer) IsSpecial(id int32) bool { return false }
+func (t *Tokenizer) IsSpecial(id int32) bool {
+	return id >= 0 && int(id) < len(t.special) && t.special[id]
+}
 
-// EOS returns the ids that stop generation.
-func (t *Tokenizer) EOS() []int32 { return nil }
+// EOS returns the ids that stop generation: eos_token_id of
+// generation_config.json, else of config.json, else tokenizer_config.json's
+// eos_token; each id once, in the order of the file.
+func (t *Tokenizer) EOS() []int32 { return slices.Clone(t.eos) }
 
 // Fingerprint returns the SHA-256, in hexadecimal, over everything that
-// changes ids.
-func (t *Tokenizer) Fingerprint() string { return "" }
-
-// Bytes returns the built-in byte-level tokenizer.
-func Bytes() *Tokenizer { return nil }
-
-// Load reads a tokenizer from a folder in Hugging Face layout.
-func Load(dir string) (*Tokenizer, error) { return nil, nil }
+// changes ids: two tokenizers with the same fingerprint encode all text alike.
+func (t *Tokenizer) Fingerprint() string { return t.fingerprint }

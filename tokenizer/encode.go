@@ -1,0 +1,204 @@
+package tokenizer
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+)
+
+// Sizes of the word cache: entries fill one cache line, the table stays in the
+// second-level cache.
+const (
+	cacheBits   = 14
+	cachedBytes = 24
+	cachedIDs   = 8
+)
+
+// cachedWord is one slot of the cache: the word, padded with zeros, its
+// length, and its ids.
+type cachedWord struct {
+	key    [3]uint64
+	ids    [cachedIDs]int32
+	length uint8
+	n      uint8
+	_      [6]byte
+}
+
+var _ [64]byte = [unsafe.Sizeof(cachedWord{})]byte{}
+
+// wordCache remembers the ids of short words, one word to a slot; a new word
+// takes the slot of the old one. Each encoder has its own: 1 MiB, no locks.
+type wordCache [1 << cacheBits]cachedWord
+
+func pad(w string) (key [3]uint64) {
+	var b [cachedBytes]byte
+	copy(b[:], w)
+	for i := range key {
+		key[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return key
+}
+
+func slot(key [3]uint64, n int) uint64 {
+	hi, lo := bits.Mul64(key[0]^hashMul, key[1]^uint64(n)^0xD6E8FEB86659FD93)
+	hi, lo = bits.Mul64(hi^lo^key[2], hashMul)
+	return (hi ^ lo) >> (64 - cacheBits)
+}
+
+// encoder is the working state of one call; a Tokenizer keeps a pool of them.
+type encoder struct {
+	ids      []int32
+	spans    [][2]int // with wantSpan, one for each id
+	wantSpan bool
+	scratch  scratch
+	cache    wordCache
+}
+
+// word appends the ids of one word, which starts at byte at of its piece.
+func (e *encoder) word(m *bpe, w string, at int) {
+	first := len(e.ids)
+	if len(w) > cachedBytes || m.partial && e.wantSpan {
+		e.longWord(m, w, at)
+		return
+	}
+	key := pad(w)
+	c := &e.cache[slot(key, len(w))]
+	if c.key == key && int(c.length) == len(w) {
+		e.ids = append(e.ids, c.ids[:c.n]...)
+	} else {
+		e.ids = m.encode(e.ids, w, &e.scratch)
+		if ids := e.ids[first:]; len(ids) <= cachedIDs {
+			c.key, c.length, c.n = key, uint8(len(w)), uint8(len(ids))
+			copy(c.ids[:], ids)
+		}
+	}
+	if e.wantSpan {
+		e.place(m, first, at)
+	}
+}
+
+// maxWord bounds what one word may be, for positions are 32 bits wide. A longer
+// one, which would take over 20 GiB to encode, is cut there.
+const maxWord = 1 << 30
+
+func (e *encoder) longWord(m *bpe, w string, at int) {
+	for len(w) > maxWord {
+		e.longWord(m, w[:maxWord], at)
+		w, at = w[maxWord:], at+maxWord
+	}
+	first := len(e.ids)
+	e.ids = m.encode(e.ids, w, &e.scratch)
+	_, whole := m.whole[w]
+	switch {
+	case !e.wantSpan:
+	case m.partial && m.lacks(w) && !whole:
+		e.placeSymbols(at)
+	default:
+		e.place(m, first, at)
+	}
+}
+
+// place appends the spans of the ids from first on: they follow each other and
+// leave nothing out.
+func (e *encoder) place(m *bpe, first, at int) {
+	for _, id := range e.ids[first:] {
+		end := at + int(m.length[id])
+		e.spans = append(e.spans, [2]int{at, end})
+		at = end
+	}
+}
+
+// placeSymbols appends the spans of the word that bpe.symbols laid out.
+func (e *encoder) placeSymbols(at int) {
+	s := &e.scratch
+	for i := 0; i < len(s.sym); i = int(s.next[i]) {
+		end := s.end[s.next[i]-1]
+		e.spans = append(e.spans, [2]int{at + int(s.start[i]), at + int(end)})
+	}
+}
+
+// release keeps an encoder from holding on to the memory of a huge text.
+func (e *encoder) release() {
+	const keep = 1 << 16
+	if cap(e.ids) > keep {
+		e.ids = nil
+	}
+	if cap(e.spans) > keep {
+		e.spans = nil
+	}
+	if s := &e.scratch; cap(s.sym) > keep || cap(s.heap) > keep {
+		e.scratch = scratch{}
+	}
+}
+
+// encode runs the whole pipeline but the post-processor. The result lies in
+// the encoder.
+func (t *Tokenizer) encode(text string, spans bool) *encoder {
+	e := t.pool.Get().(*encoder)
+	e.ids, e.spans, e.wantSpan = e.ids[:0], e.spans[:0], spans
+	valid, repairs := repair(text)
+	t.raw.split(valid, func(id int32, start, end int) {
+		if id >= 0 {
+			e.added(id, start, end)
+		} else {
+			t.piece(e, valid[start:end], start)
+		}
+	})
+	if repairs != nil {
+		e.moveSpans(0, repairs, 0)
+	}
+	return e
+}
+
+func (e *encoder) added(id int32, start, end int) {
+	e.ids = append(e.ids, id)
+	if e.wantSpan {
+		e.spans = append(e.spans, [2]int{start, end})
+	}
+}
+
+// piece encodes text that holds no added token of the raw kind.
+func (t *Tokenizer) piece(e *encoder, s string, at int) {
+	var changes edits
+	if t.nfc != nil {
+		s, changes = t.nfc.normalize(s)
+	}
+	first := len(e.spans)
+	t.normalized.split(s, func(id int32, start, end int) {
+		if id >= 0 {
+			e.added(id, start, end)
+		} else {
+			t.words(e, s[start:end], start, t.stages)
+		}
+	})
+	e.moveSpans(first, changes, at)
+}
+
+// moveSpans takes the spans from first on back over changes, and then by at.
+func (e *encoder) moveSpans(first int, changes edits, at int) {
+	for i := range e.spans[first:] {
+		s := &e.spans[first+i]
+		if changes != nil {
+			s[0], s[1] = changes.origin(s[0], s[1])
+		}
+		s[0], s[1] = s[0]+at, s[1]+at
+	}
+}
+
+// words splits s by the pre-tokenizer's stages and encodes the words.
+func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
+	if len(stages) == 0 {
+		e.word(&t.model, s, at)
+		return
+	}
+	next, rest := stages[0].next, stages[1:]
+	for i := 0; i < len(s); {
+		end := next(t.classes, s, i)
+		if len(rest) == 0 {
+			e.word(&t.model, s[i:end], at+i)
+		} else {
+			t.words(e, s[i:end], at+i, rest)
+		}
+		i = end
+	}
+}

@@ -1,0 +1,160 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
+)
+
+// Files of a tokenizer in Hugging Face layout.
+const (
+	fileTokenizer  = "tokenizer.json"
+	fileConfig     = "tokenizer_config.json"
+	fileJinja      = "chat_template.jinja"
+	fileGeneration = "generation_config.json"
+	fileModel      = "config.json" // read for its eos_token_id, belongs to the model
+)
+
+// savedFiles are the files that Save writes again.
+var savedFiles = []string{
+	fileTokenizer, fileConfig, fileJinja, fileGeneration,
+	"special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+}
+
+// maxFile bounds a file's size; the largest vocabularies in use take 33 MB.
+const maxFile = 128 << 20
+
+// Load reads a tokenizer from a folder in Hugging Face layout: tokenizer.json,
+// and where they are there tokenizer_config.json, chat_template.jinja,
+// generation_config.json and config.json. Errors name the file and, for broken
+// JSON, the line.
+func Load(dir string) (*Tokenizer, error) {
+	t, err := load(func(name string) ([]byte, error) { return readFile(filepath.Join(dir, name)) })
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fault.Hint(fmt.Errorf("%s: no tokenizer.json in this folder, wanted a tokenizer in hugging face layout", dir), missingHint(dir))
+	} else if err != nil {
+		err = fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err)
+	}
+	return t, fault.Usage(err)
+}
+
+// missingHint says what to do about a folder with a tokenizer of another form.
+func missingHint(dir string) string {
+	for _, name := range []string{"vocab.json", "tokenizer.model", "vocab.txt"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return fmt.Sprintf("there is a %s; let transformers convert it: AutoTokenizer.from_pretrained(dir, use_fast=True).save_pretrained(dir)", name)
+		}
+	}
+	return ""
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("larger than %d MiB", maxFile>>20)
+	}
+	return data, err
+}
+
+// load builds a tokenizer from files by name. Only tokenizer.json must exist;
+// its error wraps [fs.ErrNotExist] if it does not.
+func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
+	files := make(map[string][]byte)
+	for _, name := range append(slices.Clone(savedFiles), fileModel) {
+		data, err := read(name)
+		switch {
+		case err == nil:
+			files[name] = data
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("%s: %w", name, err)
+		case name == fileTokenizer:
+			return nil, err
+		}
+	}
+	t, err := parse(files[fileTokenizer])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", fileTokenizer, err)
+	}
+	if data, ok := files[fileConfig]; ok {
+		if err := decodeJSON(data, &t.config); err != nil {
+			return nil, fmt.Errorf("%s: %w", fileConfig, err)
+		}
+	}
+	t.jinja = string(files[fileJinja])
+	if t.eos, err = t.findEOS(files); err != nil {
+		return nil, err
+	}
+	delete(files, fileModel)
+	t.files = files
+	return t, nil
+}
+
+// findEOS applies the order of EOS's documentation.
+func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
+	for _, name := range []string{fileGeneration, fileModel} {
+		data, ok := files[name]
+		if !ok {
+			continue
+		}
+		var config struct {
+			EOS json.RawMessage `json:"eos_token_id"`
+		}
+		if err := decodeJSON(data, &config); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if len(config.EOS) == 0 || string(config.EOS) == "null" {
+			continue
+		}
+		var list []int64
+		if json.Unmarshal(config.EOS, &list) != nil {
+			list = make([]int64, 1)
+			if json.Unmarshal(config.EOS, &list[0]) != nil {
+				return nil, fmt.Errorf("%s: eos_token_id is %.40s, wanted an id or a list of ids", name, config.EOS)
+			}
+		}
+		var eos []int32
+		for _, id := range list {
+			if id < 0 || id > maxID {
+				return nil, fmt.Errorf("%s: eos_token_id %d, wanted 0 to %d", name, id, maxID)
+			}
+			if !slices.Contains(eos, int32(id)) {
+				eos = append(eos, int32(id))
+			}
+		}
+		return eos, nil
+	}
+	if id, ok := t.ID(t.specialToken("eos_token")); ok {
+		return []int32{id}, nil
+	}
+	return nil, nil
+}
+
+// Save writes the files that the tokenizer was loaded from into dir, byte for
+// byte: tokenizer.json and those of tokenizer_config.json, chat_template.jinja,
+// special_tokens_map.json, generation_config.json, vocab.json, merges.txt and
+// added_tokens.json that there were. Each file is whole or absent.
+func (t *Tokenizer) Save(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.files)) {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, name), t.files[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,387 @@
+package tokenizer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"lwtrain/internal/fault"
+)
+
+// tokenizerFile is tokenizer.json. Parts of several types stay raw until their
+// type is known.
+type tokenizerFile struct {
+	Version       string          `json:"version"`
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage `json:"decoder"`
+	Model         modelFile       `json:"model"`
+}
+
+type modelFile struct {
+	Type         string           `json:"type"`
+	Dropout      float64          `json:"dropout"`
+	Unknown      *string          `json:"unk_token"`
+	Prefix       string           `json:"continuing_subword_prefix"`
+	Suffix       string           `json:"end_of_word_suffix"`
+	FuseUnknown  bool             `json:"fuse_unk"`
+	ByteFallback bool             `json:"byte_fallback"`
+	IgnoreMerges bool             `json:"ignore_merges"`
+	Vocab        map[string]int64 `json:"vocab"`
+	Merges       []mergeFile      `json:"merges"`
+}
+
+// mergeFile is one merge, written as "a b" or as ["a", "b"].
+type mergeFile struct {
+	left, right string
+	comment     bool // a "#version" line taken over from merges.txt
+}
+
+func (m *mergeFile) UnmarshalJSON(data []byte) error {
+	if data[0] == '[' {
+		var pair []string
+		if err := json.Unmarshal(data, &pair); err != nil {
+			return err
+		}
+		if len(pair) != 2 {
+			return fmt.Errorf("merge of %d parts, wanted 2", len(pair))
+		}
+		m.left, m.right = pair[0], pair[1]
+		return nil
+	}
+	var line string
+	if err := json.Unmarshal(data, &line); err != nil {
+		return err
+	}
+	m.comment = strings.HasPrefix(line, "#version")
+	left, right, ok := strings.Cut(line, " ")
+	if !m.comment && (!ok || strings.Contains(right, " ")) {
+		return fmt.Errorf("merge %.40q, wanted two parts with a space between them", line)
+	}
+	m.left, m.right = left, right
+	return nil
+}
+
+// decodeJSON decodes a file's content; errors start with the line.
+func decodeJSON(data []byte, v any) error {
+	if !utf8.Valid(data) {
+		return errors.New("not valid utf-8, wanted json")
+	}
+	err := json.Unmarshal(data, v)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	line := func(offset int64) int {
+		return 1 + bytes.Count(data[:min(max(0, offset), int64(len(data)))], []byte("\n"))
+	}
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%d: %w", line(syntax.Offset), err)
+	case errors.As(err, &kind):
+		return fmt.Errorf("%d: %s is a %s, wanted %s", line(kind.Offset), kind.Field, kind.Value, kind.Type)
+	}
+	return err
+}
+
+// parse builds a tokenizer from the content of tokenizer.json.
+func parse(data []byte) (*Tokenizer, error) {
+	var f tokenizerFile
+	if err := decodeJSON(data, &f); err != nil {
+		return nil, err
+	}
+	if f.Version != "" && f.Version != "1.0" {
+		return nil, fmt.Errorf("version is %.40q, wanted \"1.0\"", f.Version)
+	}
+	t := &Tokenizer{classes: classes()}
+	t.pool.New = func() any { return new(encoder) }
+	hash := sha256.New()
+	steps := []func() error{
+		func() error { return t.parseNormalizer(f.Normalizer) },
+		func() error { return t.parsePreTokenizer(f.PreTokenizer) },
+		func() error { return checkDecoder(f.Decoder) },
+		func() error { return t.parseModel(&f.Model) },
+		func() error { return t.parseAdded(f.AddedTokens, len(f.Model.Vocab)) },
+		func() error { return t.parsePostProcessor(f.PostProcessor) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	t.writeFingerprint(hash, &f)
+	t.fingerprint = hex.EncodeToString(hash.Sum(nil))
+	return t, nil
+}
+
+// part is the union of the keys of normalizers, pre-tokenizers, decoders and
+// post-processors that are known.
+type part struct {
+	Type             string            `json:"type"`
+	Normalizers      []json.RawMessage `json:"normalizers"`
+	PreTokenizers    []json.RawMessage `json:"pretokenizers"`
+	Decoders         []json.RawMessage `json:"decoders"`
+	Processors       []json.RawMessage `json:"processors"`
+	IndividualDigits bool              `json:"individual_digits"`
+	AddPrefixSpace   bool              `json:"add_prefix_space"`
+	UseRegex         *bool             `json:"use_regex"` // default true
+	Behavior         string            `json:"behavior"`
+	Invert           bool              `json:"invert"`
+	Pattern          struct {
+		String *string
+		Regex  *string
+	} `json:"pattern"`
+	Single        []templatePiece `json:"single"`
+	SpecialTokens map[string]struct {
+		IDs []int64 `json:"ids"`
+	} `json:"special_tokens"`
+}
+
+type templatePiece struct {
+	SpecialToken *struct {
+		ID string `json:"id"`
+	}
+	Sequence *struct {
+		ID string `json:"id"`
+	}
+}
+
+// maxParts bounds how deep sequences may nest in each other.
+const maxParts = 8
+
+func decodePart(data json.RawMessage) (p part, err error) {
+	err = json.Unmarshal(data, &p)
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		err = fmt.Errorf("%s is a %s, wanted %s", kind.Field, kind.Value, kind.Type)
+	}
+	return p, err
+}
+
+func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) == "null" }
+
+// unknownPart is the refusal of a part that is not known.
+func unknownPart(what, is, known string) error {
+	return fault.Hint(fmt.Errorf("%s %.200s, wanted %s", what, is, known),
+		"lwtrain refuses what it cannot reproduce exactly; the tokenizers of SmolLM2, Llama 3, Qwen 2.5, Qwen 3 and GLM-4 (hugging face form) are known")
+}
+
+// flatten walks a part and, in order, the parts of sequences in it.
+func flatten(data json.RawMessage, what string, inner func(p *part) []json.RawMessage, visit func(p *part) error) error {
+	var walk func(data json.RawMessage, depth int) error
+	walk = func(data json.RawMessage, depth int) error {
+		p, err := decodePart(data)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if p.Type != "Sequence" {
+			return visit(&p)
+		}
+		if depth == maxParts {
+			return fmt.Errorf("%s: sequences nested more than %d deep", what, maxParts)
+		}
+		for _, d := range inner(&p) {
+			if err := walk(d, depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return walk(data, 0)
+}
+
+func (t *Tokenizer) parseNormalizer(data json.RawMessage) error {
+	if isNull(data) {
+		return nil
+	}
+	return flatten(data, "normalizer", func(p *part) []json.RawMessage { return p.Normalizers }, func(p *part) error {
+		if p.Type != "NFC" {
+			return unknownPart("normalizer is", fmt.Sprintf("%q", p.Type), "null, NFC or a Sequence of NFC")
+		}
+		t.nfc = newComposer()
+		return nil
+	})
+}
+
+func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
+	const known = "Digits, Split or ByteLevel, ending with ByteLevel"
+	if isNull(data) {
+		return unknownPart("pre_tokenizer is", "null", known)
+	}
+	mapped := false // ByteLevel was there: after it there are no characters left to split by
+	err := flatten(data, "pre_tokenizer", func(p *part) []json.RawMessage { return p.PreTokenizers }, func(p *part) error {
+		if mapped {
+			return unknownPart("pre_tokenizer has", fmt.Sprintf("%q behind ByteLevel", p.Type), known)
+		}
+		switch p.Type {
+		case "Digits":
+			if p.IndividualDigits {
+				t.stages = append(t.stages, stage{nameDigits, scanDigits})
+			} else {
+				t.stages = append(t.stages, stage{nameDigitRuns, scanDigitRuns})
+			}
+		case "Split":
+			return t.parseSplit(p)
+		case "ByteLevel":
+			mapped = true
+			if p.AddPrefixSpace {
+				return unknownPart("pre_tokenizer ByteLevel has", "add_prefix_space true", "false")
+			}
+			if p.UseRegex == nil || *p.UseRegex {
+				t.stages = append(t.stages, stage{patternGPT2, scanGPT2})
+			}
+		default:
+			return unknownPart("pre_tokenizer is", fmt.Sprintf("%q", p.Type), known)
+		}
+		return nil
+	})
+	if err == nil && !mapped {
+		err = unknownPart("pre_tokenizer has", "no ByteLevel", known)
+	}
+	return err
+}
+
+func (t *Tokenizer) parseSplit(p *part) error {
+	if p.Pattern.Regex == nil {
+		return unknownPart("pre_tokenizer Split has", "no Regex", "one of the known patterns")
+	}
+	scan, ok := splitPatterns[*p.Pattern.Regex]
+	if !ok {
+		return unknownPart("pre_tokenizer Split has the pattern", fmt.Sprintf("%q", *p.Pattern.Regex),
+			"one of "+strings.Join(slices.Sorted(maps.Keys(splitPatterns)), "   "))
+	}
+	// Each of the patterns matches all of a text, so that nothing lies between
+	// the matches for Removed with invert to remove.
+	if p.Behavior != "Isolated" && !(p.Behavior == "Removed" && p.Invert) {
+		return unknownPart("pre_tokenizer Split has", fmt.Sprintf("behavior %q, invert %t", p.Behavior, p.Invert),
+			"Isolated, or Removed with invert")
+	}
+	t.stages = append(t.stages, stage{*p.Pattern.Regex, scan})
+	return nil
+}
+
+func checkDecoder(data json.RawMessage) error {
+	const known = "ByteLevel or a Sequence of it"
+	if isNull(data) {
+		return unknownPart("decoder is", "null", known)
+	}
+	n := 0
+	err := flatten(data, "decoder", func(p *part) []json.RawMessage { return p.Decoders }, func(p *part) error {
+		if p.Type != "ByteLevel" {
+			return unknownPart("decoder is", fmt.Sprintf("%q", p.Type), known)
+		}
+		n++
+		return nil
+	})
+	if err == nil && n != 1 {
+		err = unknownPart("decoder has", fmt.Sprintf("ByteLevel %d times", n), "it once")
+	}
+	return err
+}
+
+func (t *Tokenizer) parsePostProcessor(data json.RawMessage) error {
+	if isNull(data) {
+		return nil
+	}
+	return flatten(data, "post_processor", func(p *part) []json.RawMessage { return p.Processors }, func(p *part) error {
+		switch p.Type {
+		case "ByteLevel": // moves offsets only
+			return nil
+		case "TemplateProcessing":
+			head, tail, err := t.parseTemplate(p)
+			t.before, t.after = append(head, t.before...), append(t.after, tail...)
+			return err
+		}
+		return unknownPart("post_processor is", fmt.Sprintf("%q", p.Type), "null, ByteLevel, TemplateProcessing or a Sequence of them")
+	})
+}
+
+// parseTemplate returns what a template puts before and behind sequence A.
+func (t *Tokenizer) parseTemplate(p *part) (before, after []int32, err error) {
+	sequences := 0
+	for _, piece := range p.Single {
+		switch {
+		case piece.Sequence != nil && piece.Sequence.ID == "A":
+			sequences++
+		case piece.SpecialToken != nil:
+			token, ok := p.SpecialTokens[piece.SpecialToken.ID]
+			if !ok {
+				return nil, nil, fmt.Errorf("post_processor: token %.40q is not among its special_tokens", piece.SpecialToken.ID)
+			}
+			for _, id := range token.IDs {
+				if id < 0 || id >= int64(len(t.tokens)) {
+					return nil, nil, fmt.Errorf("post_processor: token %.40q has the id %d, wanted less than %d", piece.SpecialToken.ID, id, len(t.tokens))
+				}
+				if sequences == 0 {
+					before = append(before, int32(id))
+				} else {
+					after = append(after, int32(id))
+				}
+			}
+		default:
+			return nil, nil, errors.New("post_processor: a piece of the template is neither a SpecialToken nor Sequence A")
+		}
+	}
+	if sequences != 1 {
+		return nil, nil, fmt.Errorf("post_processor: the template has sequence A %d times, wanted once", sequences)
+	}
+	return before, after, nil
+}
+
+// writeFingerprint hashes what decides on ids. Every text is written with its
+// length, so that no two tokenizers write the same bytes.
+func (t *Tokenizer) writeFingerprint(w interface{ Write([]byte) (int, error) }, f *tokenizerFile) {
+	buf := make([]byte, 0, 1<<16)
+	number := func(v int64) { buf = binary.LittleEndian.AppendUint64(buf, uint64(v)) }
+	text := func(s string) {
+		number(int64(len(s)))
+		buf = append(buf, s...)
+		if len(buf) > 1<<15 {
+			w.Write(buf)
+			buf = buf[:0]
+		}
+	}
+	flag := func(b bool) { buf = append(buf, map[bool]byte{true: 1}[b]) }
+	text("lwtrain tokenizer 1")
+	flag(t.nfc != nil)
+	flag(f.Model.IgnoreMerges)
+	flag(t.model.fuse)
+	number(int64(t.model.unknown))
+	number(int64(len(t.stages)))
+	for _, s := range t.stages {
+		text(s.name)
+	}
+	for _, ids := range [][]int32{t.before, t.after} {
+		number(int64(len(ids)))
+		for _, id := range ids {
+			number(int64(id))
+		}
+	}
+	number(int64(len(f.AddedTokens)))
+	for _, a := range f.AddedTokens {
+		number(a.ID)
+		text(a.Content)
+		for _, b := range []bool{a.SingleWord, a.LStrip, a.RStrip, a.Normalized, a.Special} {
+			flag(b)
+		}
+	}
+	number(int64(len(t.tokens)))
+	for _, token := range t.tokens {
+		text(token)
+	}
+	for _, m := range f.Model.Merges {
+		if !m.comment {
+			text(m.left)
+			text(m.right)
+		}
+	}
+	w.Write(buf)
+}
