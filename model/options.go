@@ -1,0 +1,56 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Options say which model is trained. The tag doc describes each key of the
+// YAML: package configs makes the JSON Schema from it.
+type Options struct {
+	Path     string `yaml:"path" doc:"a model folder in Hugging Face layout, or a .gguf file"`
+	Init     *Init  `yaml:"init" doc:"a fresh model with random weights, instead of path"`
+	Template string `yaml:"template" doc:"chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file"`
+}
+
+// Init describes a fresh model.
+type Init struct {
+	Seed   uint64         `yaml:"seed" doc:"seed of the random weights"`
+	Config map[string]any `yaml:"config" doc:"the architecture, with the keys of a config.json (model_type, hidden_size, num_hidden_layers ...)"`
+}
+
+// Architecture reads the config.json-like map.
+func (i Init) Architecture() (Config, error) {
+	raw, err := json.Marshal(i.Config)
+	if err != nil {
+		return Config{}, fmt.Errorf("not a config.json: %w", err)
+	}
+	return ParseConfig(raw)
+}
+
+// DefaultOptions is what holds where nothing else is said: no model, its own
+// template.
+func DefaultOptions() Options { return Options{Template: "auto"} }
+
+// Validate returns what is wrong with the options, by key; nil when nothing is.
+func (o Options) Validate() map[string]string {
+	bad := map[string]string{}
+	switch {
+	case o.Path == "" && o.Init == nil:
+		bad["path"] = "missing, want a model folder in Hugging Face layout or a .gguf file (or model.init for a fresh model)"
+	case o.Path != "" && o.Init != nil:
+		bad["init"] = "there is a model.path too, want only one of them"
+	}
+	if o.Init != nil {
+		if _, err := o.Init.Architecture(); err != nil {
+			bad["init.config"] = err.Error()
+		}
+	}
+	if o.Template == "" {
+		bad["template"] = "empty, want auto, a template's name or a .jinja file"
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return bad
+}

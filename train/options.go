@@ -1,0 +1,130 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Options say how a model is fine-tuned. Names and meanings are those of
+// Hugging Face's TrainingArguments. The tags doc, enum, min, max, above and
+// below describe each key of the YAML: package configs checks values by them
+// and makes the JSON Schema from them.
+type Options struct {
+	NumTrainEpochs            float64 `yaml:"num_train_epochs" above:"0" max:"10000" doc:"how often the data is gone through; 1.5 is once and a half"`
+	MaxSteps                  int     `yaml:"max_steps" min:"0" doc:"optimiser steps of the whole run, instead of num_train_epochs; 0: num_train_epochs decides"`
+	PerDeviceTrainBatchSize   int     `yaml:"per_device_train_batch_size" min:"1" max:"65536" doc:"packs in a micro-batch"`
+	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" min:"1" max:"65536" doc:"micro-batches in an optimiser step"`
+
+	LearningRate    float64 `yaml:"learning_rate" above:"0" max:"1" doc:"peak learning rate, reached after the warm-up"`
+	LRSchedulerType string  `yaml:"lr_scheduler_type" enum:"cosine|linear|constant" doc:"how the learning rate falls after the warm-up: to 0 along half a cosine, to 0 in a line, or not at all"`
+	WarmupRatio     float64 `yaml:"warmup_ratio" min:"0" max:"1" doc:"share of the run's steps in which the learning rate rises from 0"`
+	WarmupSteps     int     `yaml:"warmup_steps" min:"0" doc:"the same as a number of steps, instead of warmup_ratio; 0: warmup_ratio decides"`
+
+	WeightDecay float64 `yaml:"weight_decay" min:"0" below:"10" doc:"decoupled weight decay of AdamW, on matrices only: none on norms and biases"`
+	AdamBeta1   float64 `yaml:"adam_beta1" min:"0" below:"1" doc:"decay of AdamW's first moment"`
+	AdamBeta2   float64 `yaml:"adam_beta2" min:"0" below:"1" doc:"decay of AdamW's second moment"`
+	AdamEpsilon float64 `yaml:"adam_epsilon" above:"0" below:"1" doc:"added to the root of AdamW's second moment"`
+	MaxGradNorm float64 `yaml:"max_grad_norm" min:"0" doc:"gradients are scaled down to this global norm; 0: never"`
+
+	GradientCheckpointing string `yaml:"gradient_checkpointing" enum:"auto|true|false" doc:"compute activations again in the backward pass instead of keeping them: of as many layers as memory_limit needs, of all, of none"`
+	Precision             string `yaml:"precision" enum:"auto|bf16|float32" doc:"inputs of matrix products (weights, optimiser, sums, norms and loss stay float32); auto: bf16 where the processor has it"`
+	MemoryLimit           Bytes  `yaml:"memory_limit" doc:"memory that gradient_checkpointing: auto keeps below, in bytes or as 8GiB; empty: what the machine has free"`
+
+	LoggingSteps   int `yaml:"logging_steps" min:"1" doc:"steps between two lines on the terminal (metrics.jsonl has every step)"`
+	EvalSteps      int `yaml:"eval_steps" min:"0" doc:"steps between two measurements of the held-out loss; 0: never"`
+	SaveSteps      int `yaml:"save_steps" min:"0" doc:"steps between two checkpoints; 0: only at the end"`
+	SaveTotalLimit int `yaml:"save_total_limit" min:"0" doc:"checkpoints kept, the newest; 0: all"`
+}
+
+// Default is LongWriter's recipe (arXiv:2408.07055 and its released scripts)
+// where it says something, and Hugging Face's defaults where it does not.
+func Default() Options {
+	return Options{
+		NumTrainEpochs: 4, PerDeviceTrainBatchSize: 1, GradientAccumulationSteps: 8,
+		LearningRate: 1e-5, LRSchedulerType: "cosine", WarmupRatio: 0.03,
+		WeightDecay: 0.1, AdamBeta1: 0.9, AdamBeta2: 0.95, AdamEpsilon: 1e-8, MaxGradNorm: 1,
+		GradientCheckpointing: "auto", Precision: "auto",
+		LoggingSteps: 1, EvalSteps: 100, SaveSteps: 400, SaveTotalLimit: 3,
+	}
+}
+
+// Validate returns what is wrong between the options, by key; nil when nothing
+// is. The bounds of each option alone are in its tags.
+func (o Options) Validate() map[string]string {
+	bad := map[string]string{}
+	if o.WarmupSteps > 0 && o.WarmupRatio > 0 {
+		bad["warmup_steps"] = fmt.Sprintf("%d, and warmup_ratio is %g: want only one of them", o.WarmupSteps, o.WarmupRatio)
+	}
+	if o.MaxSteps > 0 && o.WarmupSteps >= o.MaxSteps {
+		bad["warmup_steps"] = fmt.Sprintf("%d, want less than max_steps (%d): the learning rate would never come down", o.WarmupSteps, o.MaxSteps)
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return bad
+}
+
+// schedule is the learning rate of a run of total steps. A warm-up ratio is
+// rounded up to whole steps, as Hugging Face does.
+func (o Options) schedule(total int) Schedule {
+	s := Schedule{Type: o.LRSchedulerType, Peak: o.LearningRate, Warmup: o.WarmupSteps, Total: total}
+	if s.Warmup == 0 {
+		s.Warmup = int(math.Ceil(o.WarmupRatio * float64(total)))
+	}
+	return s
+}
+
+// Bytes is an amount of memory, written as a number of bytes or with a unit:
+// 8GiB, 512MiB, 16GB. Empty text is 0.
+type Bytes int64
+
+var units = []struct {
+	name string
+	size int64
+}{
+	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1},
+}
+
+// UnmarshalText reads what [Bytes] describes.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	number, size := s, int64(1)
+	for _, u := range units {
+		if n, ok := strings.CutSuffix(s, u.name); ok {
+			number, size = strings.TrimSpace(n), u.size
+			break
+		}
+	}
+	if s == "" {
+		number = "0"
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v >= 0) || v*float64(size) >= 1<<62 {
+		return fmt.Errorf("%q, want bytes as 8589934592, 8GiB or 16GB", s)
+	}
+	if whole, err := strconv.ParseInt(number, 10, 64); err == nil {
+		*b = Bytes(whole * size)
+	} else {
+		*b = Bytes(v * float64(size))
+	}
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText: the largest binary unit that
+// divides the amount.
+func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+func (b Bytes) String() string {
+	if b == 0 {
+		return ""
+	}
+	for _, u := range units[:4] {
+		if int64(b)%u.size == 0 {
+			return fmt.Sprintf("%d%s", int64(b)/u.size, u.name)
+		}
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
