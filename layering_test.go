@@ -1,0 +1,94 @@
+package lwtrain_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport is the table of ARCHITECTURE.md: the packages of this module that
+// each package may import. Imports point down only.
+var mayImport = map[string][]string{
+	"cmd/lwtrain":         {"*"},
+	"configs":             {"data", "packing", "train", "dpo", "model", "internal/fault"},
+	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/rng", "internal/fault", "internal/atomicfile"},
+	"dpo":                 {"packing", "internal/fault"},
+	"packing":             {"internal/rng", "internal/fault"},
+	"data":                {"tokenizer", "examples", "internal/rng", "internal/fault", "internal/atomicfile"},
+	"examples":            {},
+	"tokenizer":           {"internal/jinja", "internal/fault", "internal/atomicfile"},
+	"model":               {"checkpoints", "internal/graph", "internal/kernels", "internal/rng", "internal/fault", "internal/atomicfile"},
+	"checkpoints":         {"internal/fault", "internal/atomicfile"},
+	"internal/graph":      {"internal/kernels"},
+	"internal/kernels":    {},
+	"internal/jinja":      {},
+	"internal/rng":        {},
+	"internal/fault":      {},
+	"internal/atomicfile": {},
+}
+
+// onlyIn names the packages that may know a thing from outside.
+var onlyIn = map[string][]string{
+	"github.com/apache/arrow/":  {"data"},
+	"gorgonia.org/":             {"internal/graph"},
+	"C":                         {"internal/kernels"},
+	"gopkg.in/yaml.v3":          {"configs"},
+	"github.com/spf13/viper":    {"configs"},
+	"github.com/spf13/cobra":    {"cmd/lwtrain"},
+	"github.com/chewxy/hm":      {"internal/graph"},
+	"golang.org/x/text/unicode": {"tokenizer"},
+}
+
+// TestImportsPointDown reads the sources itself, so that a cached result can
+// not hide a new import.
+func TestImportsPointDown(t *testing.T) {
+	seen := map[string]bool{}
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (name == "runs" || name == "bin" || d.Name() == "testdata" || (name != "." && strings.HasPrefix(d.Name(), "."))) {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		pkg := path.Dir(name)
+		seen[pkg] = true
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			if ours, ok := strings.CutPrefix(imported, "lwtrain/"); ok {
+				allowed, listed := mayImport[pkg]
+				if !listed {
+					t.Errorf("%s: package %s is not in the table of ARCHITECTURE.md", name, pkg)
+				} else if !slices.Contains(allowed, "*") && !slices.Contains(allowed, ours) {
+					t.Errorf("%s: %s imports %s, which ARCHITECTURE.md does not allow", name, pkg, ours)
+				}
+			}
+			for prefix, where := range onlyIn {
+				if (imported == prefix || (strings.HasSuffix(prefix, "/") || prefix != "C") && strings.HasPrefix(imported, prefix)) && !slices.Contains(where, pkg) {
+					t.Errorf("%s: %s imports %s, which only %s may know", name, pkg, imported, strings.Join(where, ", "))
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range mayImport {
+		if !seen[pkg] && pkg != "dpo" {
+			t.Errorf("package %s of the table does not exist", pkg)
+		}
+	}
+}
