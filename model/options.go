@@ -28,9 +28,9 @@ func (i Init) Architecture() (Config, error) {
 	return ParseConfig(raw)
 }
 
-// DefaultOptions is what holds where nothing else is said: no model, its own
+// Default is what holds where nothing else is said: no model, its own
 // template.
-func DefaultOptions() Options { return Options{Template: "auto"} }
+func Default() Options { return Options{Template: "auto"} }
 
 // Validate returns what is wrong with the options, by key; nil when nothing is.
 func (o Options) Validate() map[string]string {

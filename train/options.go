@@ -57,8 +57,8 @@ func (o Options) Validate() map[string]string {
 	if o.WarmupSteps > 0 && o.WarmupRatio > 0 {
 		bad["warmup_steps"] = fmt.Sprintf("%d, and warmup_ratio is %g: want only one of them", o.WarmupSteps, o.WarmupRatio)
 	}
-	if o.MaxSteps > 0 && o.WarmupSteps >= o.MaxSteps {
-		bad["warmup_steps"] = fmt.Sprintf("%d, want less than max_steps (%d): the learning rate would never come down", o.WarmupSteps, o.MaxSteps)
+	if o.MaxSteps > 0 && o.WarmupSteps > o.MaxSteps {
+		bad["warmup_steps"] = fmt.Sprintf("%d, want at most max_steps (%d)", o.WarmupSteps, o.MaxSteps)
 	}
 	if len(bad) == 0 {
 		return nil

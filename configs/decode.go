@@ -1,0 +1,441 @@
+package configs
+
+import (
+	"encoding"
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"lwtrain/data"
+)
+
+// setting is a value of one leaf with its origin.
+type setting struct {
+	value  any // assignable to the leaf's type
+	origin Origin
+	inner  map[string]Origin // of the keys in a list, by path
+}
+
+// layer holds the settings of one file, of the environment or of the arguments.
+type layer map[string]*setting
+
+// decoder reads YAML nodes into settings and collects problems on the way.
+type decoder struct {
+	origin   Origin  // of the layer; line and column are those of the node at hand
+	literal  *string // an argument or a variable for a text key, which is taken as it is
+	budget   int     // values that may still be looked at
+	problems Problems
+	inner    map[string]Origin
+}
+
+func newDecoder(o Origin) *decoder { return &decoder{origin: o, budget: maxValues} }
+
+// at is the origin of a node.
+func (d *decoder) at(n *yaml.Node) Origin {
+	o := d.origin
+	if o.Kind == File || o.Kind == Recipe {
+		o.Line, o.Column = n.Line, n.Column
+	}
+	return o
+}
+
+func (d *decoder) problem(n *yaml.Node, key, format string, args ...any) {
+	d.problems = append(d.problems, Problem{Origin: d.at(n), Path: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// spend counts a value; it reports false, and says so once, when there are too
+// many or they lie too deep.
+func (d *decoder) spend(n *yaml.Node, key string, depth int) bool {
+	if d.budget < 0 {
+		return false
+	}
+	d.budget--
+	if d.budget < 0 {
+		d.problem(n, key, "more than %d values once aliases are followed, want fewer", maxValues)
+		return false
+	}
+	if depth > maxDepth {
+		d.problem(n, key, "nested deeper than %d, want less", maxDepth)
+		return false
+	}
+	return true
+}
+
+// pair is a key of a map with its value.
+type pair struct{ key, value *yaml.Node }
+
+// pairs lists the keys of a map. Keys merged in by `<<` come last and give way
+// to the map's own; a key given twice is a problem.
+func (d *decoder) pairs(n *yaml.Node, at string, depth int) []pair {
+	var out, merged []pair
+	first := map[string]*yaml.Node{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := deref(n.Content[i]), n.Content[i+1]
+		if !d.spend(k, at, depth) {
+			return nil
+		}
+		if k.Kind == yaml.ScalarNode && k.ShortTag() == "!!merge" {
+			merged = append(merged, d.merged(v, at, depth+1)...)
+			continue
+		}
+		if k.Kind != yaml.ScalarNode {
+			d.problem(k, at, "%s as a key, want text", describe(k))
+			continue
+		}
+		if f := first[k.Value]; f != nil {
+			d.problem(k, join(at, k.Value), "given twice, want it once (it is on line %d too)", f.Line)
+			continue
+		}
+		first[k.Value] = k
+		out = append(out, pair{k, v})
+	}
+	for _, p := range merged {
+		if first[p.key.Value] == nil {
+			first[p.key.Value] = p.key
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// merged lists the keys that `<<: v` brings in.
+func (d *decoder) merged(v *yaml.Node, at string, depth int) []pair {
+	if !d.spend(v, at, depth) {
+		return nil
+	}
+	target := deref(v)
+	switch target.Kind {
+	case yaml.MappingNode:
+		return d.pairs(target, at, depth)
+	case yaml.SequenceNode:
+		var out []pair
+		for _, c := range target.Content {
+			if deref(c).Kind != yaml.MappingNode {
+				d.problem(c, at, "%s under <<, want maps", describe(c))
+				continue
+			}
+			out = append(out, d.merged(c, at, depth+1)...)
+		}
+		return out
+	}
+	d.problem(v, at, "%s under <<, want a map", describe(v))
+	return nil
+}
+
+func join(at, key string) string {
+	if at == "" {
+		return key
+	}
+	return at + "." + key
+}
+
+// section reads a map of known keys into out, by path. at is the path of the
+// map as it is shown, which inside a list has an index.
+func (d *decoder) section(n *yaml.Node, f *field, at string, depth int, out layer) {
+	if !d.spend(n, at, depth) {
+		return
+	}
+	m := deref(n)
+	if m.Kind == yaml.ScalarNode && m.ShortTag() == "!!null" {
+		return // a section whose keys are all commented out
+	}
+	if m.Kind != yaml.MappingNode {
+		d.problem(n, at, "%s, want %s", describe(n), f.wanted())
+		return
+	}
+	for _, p := range d.pairs(m, at, depth) {
+		key := find(f.keys, p.key.Value)
+		here := join(at, p.key.Value)
+		switch {
+		case key == nil && at == "" && p.key.Value == "recipe" && d.origin.Kind == File:
+			// read by Load
+		case key == nil:
+			text, meant := unknownKey(here, f)
+			d.problems = append(d.problems, Problem{d.at(p.key), here, text, meant})
+		case key.kind == section:
+			d.section(p.value, key, here, depth+1, out)
+		default:
+			d.inner = map[string]Origin{}
+			if v, ok := d.value(p.value, key, here, depth+1); ok {
+				out[key.path] = &setting{v, d.at(p.value), d.inner}
+			}
+		}
+	}
+}
+
+func find(fs []*field, name string) *field {
+	for _, f := range fs {
+		if f.name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// value reads a leaf; ok is false when there was a problem.
+func (d *decoder) value(n *yaml.Node, f *field, at string, depth int) (v any, ok bool) {
+	if !d.spend(n, at, depth) {
+		return nil, false
+	}
+	before := len(d.problems)
+	switch f.kind {
+	case list:
+		v = d.list(n, f, at, depth)
+	case heldOut:
+		v = d.heldOut(n, f, at, depth)
+	case free:
+		v = d.freeMap(n, f, at, depth)
+	default:
+		v = d.scalar(n, f, at)
+	}
+	return v, len(d.problems) == before
+}
+
+func (d *decoder) scalar(n *yaml.Node, f *field, at string) any {
+	s := deref(n)
+	bad := func() any {
+		d.problem(n, at, "%s, want %s%s", describe(n), f.wanted(), d.remark(s, f))
+		return nil
+	}
+	if d.literal != nil {
+		// The shell has taken the quotes off: 5 may well be meant as text.
+		s = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: *d.literal}
+	}
+	if s.Kind != yaml.ScalarNode {
+		return bad()
+	}
+	switch f.kind {
+	case whole:
+		if f.typ.Kind() == reflect.Uint64 {
+			if u, ok := asUint(s); ok && f.within(float64(u)) {
+				return u
+			}
+			return bad()
+		}
+		if i, ok := asInt(s); ok && f.within(float64(i)) && int64(int(i)) == i {
+			return int(i)
+		}
+		return bad()
+	case number:
+		v, ok := asFloat(s)
+		if !ok || !f.within(v) {
+			return bad()
+		}
+		return v
+	case boolean:
+		if s.ShortTag() != "!!bool" {
+			return bad()
+		}
+		return s.Value == "true" || s.Value == "True" || s.Value == "TRUE"
+	case coded:
+		return d.codedText(n, s, f, at, bad)
+	}
+	return d.text(n, s, f, at, bad)
+}
+
+// text reads text, or one of an enumeration, where true and false may stand
+// without quotes.
+func (d *decoder) text(n, s *yaml.Node, f *field, at string, bad func() any) any {
+	v := s.Value
+	if s.ShortTag() == "!!bool" && slices.Contains(f.enum, strings.ToLower(v)) {
+		v = strings.ToLower(v)
+	} else if s.ShortTag() != "!!str" {
+		return bad()
+	}
+	if f.enum != nil && !slices.Contains(f.enum, v) {
+		d.problem(n, at, "%s, want %s%s", quoted(v), f.wanted(), nearest(v, f.enum))
+		return nil
+	}
+	if strings.ContainsFunc(v, control) || !utf8.ValidString(v) {
+		d.problem(n, at, "%s has a control character, want text of one line", quoted(v))
+		return nil
+	}
+	return v
+}
+
+func (d *decoder) codedText(n, s *yaml.Node, f *field, at string, bad func() any) any {
+	if t := s.ShortTag(); t != "!!str" && t != "!!int" {
+		return bad()
+	}
+	v := reflect.New(f.typ)
+	if err := v.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s.Value)); err != nil {
+		d.problem(n, at, "%s", err)
+		return nil
+	}
+	return v.Elem().Interface()
+}
+
+// remark is advice on a mistake of which the cause can be seen.
+func (d *decoder) remark(s *yaml.Node, f *field) string {
+	if s.Kind != yaml.ScalarNode {
+		return ""
+	}
+	switch tag := s.ShortTag(); {
+	case tag == "!!null":
+		return "; leave the key out for the default"
+	case f.kind == text && f.enum == nil:
+		return "; put it in quotes"
+	case tag == "!!str" && (f.kind == whole || f.kind == number):
+		if _, err := strconv.ParseFloat(s.Value, 64); err == nil {
+			return ", without quotes"
+		}
+		if durationLike(s.Value) {
+			return "; steps are counted, not timed"
+		}
+	case tag == "!!float" && f.kind == whole:
+		if v, ok := asFloat(s); ok && v == float64(int64(v)) {
+			return fmt.Sprintf(": write %d", int64(v))
+		}
+	case tag == "!!int" && !decimal.MatchString(s.Value):
+		return ", written in decimal"
+	case tag == "!!str" && f.kind == boolean:
+		return " without quotes"
+	}
+	return ""
+}
+
+// durationLike recognises 10m, 1h30m, 500ms.
+func durationLike(s string) bool {
+	digits := strings.TrimRight(s, "hmsun")
+	return digits != s && digits != "" && strings.Trim(digits, "0123456789.hms") == ""
+}
+
+// list reads a list of maps into a slice of structs.
+func (d *decoder) list(n *yaml.Node, f *field, at string, depth int) any {
+	seq := deref(n)
+	if seq.Kind != yaml.SequenceNode {
+		d.problem(n, at, "%s, want a list of {name: ..., path: ...}", describe(n))
+		return nil
+	}
+	elem := f.typ
+	if f.kind == list {
+		elem = f.typ.Elem()
+	}
+	out := reflect.MakeSlice(reflect.SliceOf(elem), 0, len(seq.Content))
+	for i, c := range seq.Content {
+		here := fmt.Sprintf("%s[%d]", at, i)
+		if deref(c).Kind != yaml.MappingNode {
+			d.problem(c, here, "%s, want {name: ..., path: ...}", describe(c))
+			continue
+		}
+		out = reflect.Append(out, d.element(c, f, elem, here, depth+1))
+	}
+	return out.Interface()
+}
+
+// element reads one map of a list; keys that it has not take the defaults of
+// their tags.
+func (d *decoder) element(n *yaml.Node, f *field, typ reflect.Type, at string, depth int) reflect.Value {
+	inner := d.inner // the keys of an element are leaves of their own
+	keys := layer{}
+	before := len(d.problems)
+	d.section(n, f, at, depth, keys)
+	v := reflect.New(typ).Elem()
+	inner[at] = d.at(n)
+	for _, k := range f.keys {
+		s := keys[k.path]
+		if s == nil && k.def != "" {
+			def := &yaml.Node{}
+			def.SetString(k.def)
+			def.Tag = "" // plain: the value decides
+			s = &setting{newDecoder(Origin{}).scalar(def, k, at), Origin{}, nil}
+		}
+		if s != nil && s.value != nil {
+			v.FieldByIndex(k.index).Set(reflect.ValueOf(s.value))
+			inner[join(at, k.name)] = s.origin
+		}
+	}
+	d.inner = inner
+	if src, ok := v.Addr().Interface().(*data.Source); ok {
+		if src.Path == "" && len(d.problems) == before {
+			d.problem(n, join(at, "path"), "missing, want the path of a .jsonl file")
+		}
+		if src.Name == "" {
+			src.Name = strings.TrimSuffix(path.Base(src.Path), path.Ext(src.Path))
+		}
+	}
+	return v
+}
+
+// heldOut reads data.held_out: a whole number is a count, a number with a point
+// a fraction, a list sources of its own.
+func (d *decoder) heldOut(n *yaml.Node, f *field, at string, depth int) any {
+	s := deref(n)
+	if s.Kind == yaml.SequenceNode {
+		fl := *f
+		fl.typ = reflect.TypeFor[data.Source]()
+		v, _ := d.list(n, &fl, at, depth).([]data.Source)
+		return data.HeldOut{Sources: v}
+	}
+	if s.Kind == yaml.ScalarNode {
+		if i, ok := asInt(s); ok && i >= 0 {
+			return data.HeldOut{Count: int(i)}
+		}
+		if v, ok := asFloat(s); ok && s.ShortTag() == "!!float" {
+			if v >= 0 && v < 1 {
+				return data.HeldOut{Fraction: v}
+			}
+			d.problem(n, at, "the fraction %s, want at least 0 and below 1 (a whole number is a count of samples)", s.Value)
+			return nil
+		}
+	}
+	d.problem(n, at, "%s, want %s", describe(n), f.wanted())
+	return nil
+}
+
+// freeMap reads a map with keys of any name, as JSON would have it.
+func (d *decoder) freeMap(n *yaml.Node, f *field, at string, depth int) any {
+	if deref(n).Kind != yaml.MappingNode {
+		d.problem(n, at, "%s, want %s", describe(n), f.wanted())
+		return nil
+	}
+	m, _ := d.anything(n, at, depth).(map[string]any)
+	return m
+}
+
+// anything reads a node as JSON-like Go values: map[string]any, []any, string,
+// int, float64, bool, nil.
+func (d *decoder) anything(n *yaml.Node, at string, depth int) any {
+	if !d.spend(n, at, depth) {
+		return nil
+	}
+	s := deref(n)
+	switch s.Kind {
+	case yaml.MappingNode:
+		m := map[string]any{}
+		for _, p := range d.pairs(s, at, depth) {
+			m[p.key.Value] = d.anything(p.value, join(at, p.key.Value), depth+1)
+		}
+		return m
+	case yaml.SequenceNode:
+		out := []any{}
+		for i, c := range s.Content {
+			out = append(out, d.anything(c, fmt.Sprintf("%s[%d]", at, i), depth+1))
+		}
+		return out
+	}
+	switch s.ShortTag() {
+	case "!!null":
+		return nil
+	case "!!bool":
+		return strings.EqualFold(s.Value, "true")
+	case "!!str":
+		return s.Value
+	case "!!int":
+		if v, ok := asInt(s); ok && int64(int(v)) == v {
+			return int(v)
+		}
+	case "!!float":
+		if v, ok := asFloat(s); ok {
+			return v
+		}
+	}
+	d.problem(n, at, "%s, want text, a finite number, true, false, a list or a map", describe(n))
+	return nil
+}

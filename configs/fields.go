@@ -1,0 +1,231 @@
+package configs
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+
+	"lwtrain/data"
+)
+
+// kind says how the YAML of a key is read.
+type kind int
+
+const (
+	section kind = iota // a map of known keys
+	text
+	whole // int, uint64
+	number
+	boolean
+	coded   // text with a meaning of its own (encoding.TextUnmarshaler)
+	free    // a map of any keys: a config.json
+	list    // a list of sections
+	heldOut // data.held_out's union
+)
+
+// field is one key of the schema. Fields are made by reflection from the
+// packages' Options and their tags, so a key is written in one place only.
+type field struct {
+	name, path, doc string
+	kind            kind
+	typ             reflect.Type
+	index           []int    // from Config, or from the element of a list
+	keys            []*field // of a section, or of the elements of a list
+	optional        bool     // a section behind a pointer: nil unless a key of it is given
+
+	enum                   []string
+	min, max, above, below *float64
+	def                    string // default of a key in a list's element
+}
+
+// schema is the field table: the root section and all leaves by path.
+type schema struct {
+	root   *field
+	leaves []*field // in the order of the file
+	byPath map[string]*field
+}
+
+// table returns the schema, made once.
+var table = sync.OnceValue(func() *schema {
+	s := &schema{root: &field{}, byPath: map[string]*field{}}
+	s.root.keys = fieldsOf(reflect.TypeFor[Config](), "", nil)
+	var walk func(f *field)
+	walk = func(f *field) {
+		s.byPath[f.path] = f
+		if f.kind != section {
+			s.leaves = append(s.leaves, f)
+			return
+		}
+		for _, k := range f.keys {
+			walk(k)
+		}
+	}
+	walk(s.root)
+	delete(s.byPath, "")
+	return s
+})
+
+func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
+	var out []*field
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		name := sf.Tag.Get("yaml")
+		if name == "" {
+			continue
+		}
+		f := &field{
+			name: name, path: prefix + name, doc: sf.Tag.Get("doc"), typ: sf.Type,
+			index: append(append([]int(nil), index...), i),
+			min:   bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
+			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),
+			def: sf.Tag.Get("default"),
+		}
+		if e := sf.Tag.Get("enum"); e != "" {
+			f.enum = strings.Split(e, "|")
+		}
+		f.kind = kindOf(sf.Type)
+		if sf.Type.Kind() == reflect.Uint64 && f.min == nil {
+			f.min = new(float64)
+		}
+		switch f.kind {
+		case section:
+			if f.typ.Kind() == reflect.Pointer {
+				f.typ, f.optional = f.typ.Elem(), true
+			}
+			f.keys = fieldsOf(f.typ, f.path+".", f.index)
+		case list:
+			f.keys = fieldsOf(f.typ.Elem(), "", nil)
+		case heldOut:
+			f.keys = fieldsOf(reflect.TypeFor[data.Source](), "", nil)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func kindOf(t reflect.Type) kind {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return coded
+	}
+	if t == reflect.TypeFor[data.HeldOut]() {
+		return heldOut
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return text
+	case reflect.Int, reflect.Uint64:
+		return whole
+	case reflect.Float64:
+		return number
+	case reflect.Bool:
+		return boolean
+	case reflect.Map:
+		return free
+	case reflect.Slice:
+		return list
+	case reflect.Struct, reflect.Pointer:
+		return section
+	}
+	panic("configs: no kind for " + t.String())
+}
+
+func bound(tag reflect.StructTag, key string) *float64 {
+	s, ok := tag.Lookup(key)
+	if !ok {
+		return nil
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		panic(fmt.Sprintf("configs: tag %s:%q is not a number", key, s))
+	}
+	return &v
+}
+
+// wanted says in words what a value of the field must be.
+func (f *field) wanted() string {
+	if len(f.enum) > 0 {
+		return oneOf(f.enum)
+	}
+	switch f.kind {
+	case section:
+		return "the keys " + strings.Join(names(f.keys), ", ") + " under it"
+	case whole:
+		return "a whole number" + f.range_()
+	case number:
+		return "a number" + f.range_()
+	case boolean:
+		return "true or false"
+	case coded:
+		return "text such as 8GiB, or a number of bytes"
+	case free:
+		return "a map of keys as in a config.json"
+	case list:
+		return "a list of {name: ..., path: ...}"
+	case heldOut:
+		return "a fraction such as 0.02, a count such as 200, or a list of sources"
+	}
+	return "text"
+}
+
+func (f *field) range_() string {
+	s := ""
+	for _, b := range []struct {
+		word string
+		v    *float64
+	}{{"at least", f.min}, {"above", f.above}, {"at most", f.max}, {"below", f.below}} {
+		if b.v == nil {
+			continue
+		}
+		if s != "" {
+			s += " and"
+		}
+		s += " " + b.word + " " + strconv.FormatFloat(*b.v, 'f', -1, 64)
+	}
+	return s
+}
+
+// within reports whether v keeps the field's bounds.
+func (f *field) within(v float64) bool {
+	return (f.min == nil || v >= *f.min) && (f.max == nil || v <= *f.max) &&
+		(f.above == nil || v > *f.above) && (f.below == nil || v < *f.below)
+}
+
+func names(fs []*field) []string {
+	out := make([]string, len(fs))
+	for i, f := range fs {
+		out[i] = f.name
+	}
+	return out
+}
+
+func oneOf(words []string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
+// EnvName is the environment variable of a key: LWTRAIN_TRAIN_LEARNING_RATE for
+// train.learning_rate.
+func EnvName(path string) string {
+	return "LWTRAIN_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+}
+
+// Key describes one key of the configuration.
+type Key struct {
+	Path string // train.learning_rate
+	Doc  string // meaning
+	Want string // what values it takes, in words
+}
+
+// Keys lists every key that takes a value, in the order of the file.
+func Keys() []Key {
+	var out []Key
+	for _, f := range table().leaves {
+		out = append(out, Key{f.path, f.doc, f.wanted()})
+	}
+	return out
+}

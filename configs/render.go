@@ -1,0 +1,200 @@
+package configs
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lwtrain/data"
+)
+
+// Resolved is the whole config as YAML, every value with where it came from. It
+// loads again to the same Config.
+func (c *Config) Resolved() []byte {
+	var b bytes.Buffer
+	b.WriteString("# The resolved configuration: every value, and where it came from.\n")
+	for _, f := range table().root.keys {
+		c.write(&b, f, "")
+	}
+	return b.Bytes()
+}
+
+func (c *Config) write(b *bytes.Buffer, f *field, indent string) {
+	if f.kind == section {
+		if f.optional {
+			if _, ok := c.leaf(f.keys[0]); !ok {
+				return
+			}
+		}
+		fmt.Fprintf(b, "%s%s:\n", indent, f.name)
+		for _, k := range f.keys {
+			c.write(b, k, indent+"  ")
+		}
+		return
+	}
+	v, ok := c.leaf(f)
+	if !ok || f.path == "model.path" && v.String() == "" {
+		return
+	}
+	origin := "  # " + c.origins[f.path].String()
+	fmt.Fprintf(b, "%s%s:", indent, f.name)
+	switch x := v.Interface().(type) {
+	case []data.Source:
+		c.writeSources(b, f, x, indent, origin)
+	case data.HeldOut:
+		if len(x.Sources) > 0 {
+			c.writeSources(b, f, x.Sources, indent, origin)
+			return
+		}
+		fmt.Fprintf(b, " %s%s\n", f.render(v), origin)
+	case map[string]any:
+		if len(x) == 0 {
+			fmt.Fprintf(b, " {}%s\n", origin)
+			return
+		}
+		fmt.Fprintf(b, "%s\n", origin)
+		for _, key := range slices.Sorted(maps.Keys(x)) {
+			fmt.Fprintf(b, "%s  %s: %s\n", indent, scalar(key), jsonLike(x[key]))
+		}
+	default:
+		fmt.Fprintf(b, " %s%s\n", f.render(v), origin)
+	}
+}
+
+func (c *Config) writeSources(b *bytes.Buffer, f *field, sources []data.Source, indent, origin string) {
+	fmt.Fprintf(b, "%s\n", origin)
+	for i, s := range sources {
+		fmt.Fprintf(b, "%s  - %s", indent, renderSource(f, s))
+		if o := c.origins[fmt.Sprintf("%s[%d]", f.path, i)]; o.Kind == File || o.Kind == Recipe {
+			b.WriteString("  # " + o.String())
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func renderSource(f *field, s data.Source) string {
+	var keys []string
+	v := reflect.ValueOf(s)
+	for _, k := range f.keys {
+		keys = append(keys, k.name+": "+k.render(v.FieldByIndex(k.index)))
+	}
+	return "{" + strings.Join(keys, ", ") + "}"
+}
+
+// Settings is every value by its path, as text: what two runs are compared by.
+func (c *Config) Settings() map[string]string {
+	out := map[string]string{}
+	for _, f := range table().leaves {
+		if v, ok := c.leaf(f); ok {
+			out[f.path] = f.render(v)
+		}
+	}
+	return out
+}
+
+// render writes a value on one line of YAML.
+func (f *field) render(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case data.HeldOut:
+		switch {
+		case len(x.Sources) > 0:
+			return f.render(reflect.ValueOf(x.Sources))
+		case x.Fraction > 0:
+			return float(x.Fraction)
+		}
+		return strconv.Itoa(x.Count)
+	case []data.Source:
+		var out []string
+		for _, s := range x {
+			out = append(out, renderSource(f, s))
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	case map[string]any:
+		return jsonLike(x)
+	case encoding.TextMarshaler:
+		s, err := x.MarshalText()
+		if err != nil {
+			panic(fmt.Sprintf("configs: %s: %v", f.path, err)) // a value that was read from text
+		}
+		return scalar(string(s))
+	case string:
+		if slices.Contains(f.enum, x) {
+			return x // true and false are known here, too
+		}
+		return scalar(x)
+	case float64:
+		return float(x)
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// float writes a number that YAML 1.1 and 1.2 both read as a number, and as one
+// with a fraction: 1.0e-05, 4.0.
+func float(v float64) string {
+	s := strconv.FormatFloat(v, 'g', -1, 64)
+	mantissa, exponent, ok := strings.Cut(s, "e")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	if ok {
+		return mantissa + "e" + exponent
+	}
+	return mantissa
+}
+
+// plain is text that needs no quotes; reserved words do.
+var (
+	plain    = regexp.MustCompile(`^(\.{0,2}/)?[A-Za-z_][A-Za-z0-9_./+-]*(:[A-Za-z0-9_./+-]+)*$`)
+	reserved = regexp.MustCompile(`(?i)^(null|true|false|yes|no|on|off|y|n)$`)
+)
+
+// scalar writes text as YAML: plain, or in JSON's quotes, which YAML shares.
+func scalar(s string) string {
+	if plain.MatchString(s) && !reserved.MatchString(s) {
+		return s
+	}
+	return quoteJSON(s)
+}
+
+func quoteJSON(s string) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic(fmt.Sprintf("configs: %v", err)) // a string always encodes
+	}
+	// JSON leaves these as they are, YAML's readers do not
+	return strings.NewReplacer("\x7f", `\x7f`, "\u0085", `\x85`, "\ufeff", `\ufeff`).Replace(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// jsonLike writes what freeMap reads.
+func jsonLike(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return scalar(x)
+	case float64:
+		return float(x)
+	case []any:
+		out := make([]string, len(x))
+		for i, e := range x {
+			out[i] = jsonLike(e)
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	case map[string]any:
+		var out []string
+		for _, k := range slices.Sorted(maps.Keys(x)) {
+			out = append(out, scalar(k)+": "+jsonLike(x[k]))
+		}
+		return "{" + strings.Join(out, ", ") + "}"
+	}
+	return fmt.Sprint(v)
+}
