@@ -1,0 +1,233 @@
+package checkpoints
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
+)
+
+// Checkpoint is a saved step of a run: the folder <root>/step-000400.
+type Checkpoint struct {
+	Path string
+	Step int
+}
+
+// Broken is a folder of a run that is not a complete checkpoint. Reason starts
+// with the file's name within the folder.
+type Broken struct {
+	Path   string
+	Reason error
+}
+
+// Found is what [Latest] found. Path is "" if there is no good checkpoint.
+type Found struct {
+	Checkpoint
+	Broken []Broken // those that were passed over, the newest first
+}
+
+// Save writes the checkpoint of a step in two phases, and returns its path.
+// write fills a hidden folder of root; all of it is flushed to the disk, a
+// manifest with the size and SHA-256 of every file is added, and only then
+// does the folder get its name, step-000400. On any error nothing has changed
+// but that the hidden folder is gone; after a crash it stays until the next
+// Save. One process at a time may save into root.
+//
+// A step that is there already is left as it is if it has the same content,
+// replaced if it is broken, and otherwise an error.
+func Save(root string, step int, write func(dir string) error) (string, error) {
+	path, err := disk{}.save(root, step, write)
+	if err != nil {
+		return "", diskHint(err)
+	}
+	return path, nil
+}
+
+// List names the checkpoints of a run, the oldest first: all folders that have
+// a manifest. It does not look at their content; [Verify] does.
+func List(root string) ([]Checkpoint, error) {
+	steps, _, err := scan(root)
+	return slices.DeleteFunc(steps, func(c Checkpoint) bool { return !exists(filepath.Join(c.Path, manifestFile)) }), err
+}
+
+// Latest finds the newest complete checkpoint of a run: from the newest step
+// back it checks every byte against the manifest, until one is whole. Those
+// before it are named with what is wrong with them. A root that does not exist
+// has no checkpoints, which is not an error.
+func Latest(root string) (Found, error) {
+	var found Found
+	steps, unfinished, err := scan(root)
+	if err != nil {
+		return found, err
+	}
+	for _, path := range unfinished {
+		found.Broken = append(found.Broken, Broken{path, errors.New("a save that was interrupted, or is still going on")})
+	}
+	for _, c := range slices.Backward(steps) {
+		if _, err := verify(c.Path); err != nil {
+			found.Broken = append(found.Broken, Broken{c.Path, err})
+			continue
+		}
+		found.Checkpoint = c
+		break
+	}
+	return found, nil
+}
+
+// Verify checks every byte of a checkpoint against its manifest. The error
+// names the first file that is missing, of another size, changed or
+// unreadable. Files that the manifest does not list are not looked at.
+func Verify(dir string) error {
+	_, err := verify(dir)
+	if err != nil {
+		return fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err)
+	}
+	return nil
+}
+
+// Prune deletes old checkpoints: all but the keep newest that are complete,
+// which it verifies first, and those newer than the oldest it keeps. Broken
+// ones do not count. As long as there are not more than keep it reads nothing.
+func Prune(root string, keep int) error { return disk{}.prune(root, keep) }
+
+const (
+	stepPrefix = "step-"
+	tempPrefix = ".tmp-step-"
+)
+
+func stepName(step int) string { return fmt.Sprintf("%s%06d", stepPrefix, step) }
+
+// stepOf is the step of a folder's name; false if stepName does not give it.
+func stepOf(name string) (int, bool) {
+	step, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix))
+	return step, err == nil && step >= 0 && stepName(step) == name
+}
+
+// scan lists the steps of a run, the oldest first, and the hidden folders of
+// saves that were not completed.
+func scan(root string) (steps []Checkpoint, unfinished []string, err error) {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		path := filepath.Join(root, e.Name())
+		if step, ok := stepOf(e.Name()); ok {
+			steps = append(steps, Checkpoint{path, step})
+		} else if isTemp(e, tempPrefix) {
+			unfinished = append(unfinished, path)
+		}
+	}
+	slices.SortFunc(steps, func(a, b Checkpoint) int { return a.Step - b.Step })
+	return steps, unfinished, nil
+}
+
+func (d disk) save(root string, step int, write func(dir string) error) (string, error) {
+	if step < 0 {
+		return "", fmt.Errorf("step is %d, wanted 0 or more", step)
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return "", err
+	}
+	if err := removeTemps(root, tempPrefix); err != nil {
+		return "", err
+	}
+	prefix := fmt.Sprintf("%s%06d-", tempPrefix, step)
+	temp, err := d.tempDir(root, prefix)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp) // after the rename there is nothing left of it
+	if err := write(temp); err != nil {
+		return "", err
+	}
+	if err := d.syncTree(temp); err != nil {
+		return "", err
+	}
+	m, err := describe(temp, step)
+	if err != nil {
+		return "", err
+	}
+	if err := d.writeManifest(temp, m); err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, stepName(step))
+	if _, err := os.Lstat(path); err == nil {
+		aside := uniqueName(filepath.Join(root, prefix))
+		same, err := d.clear(path, aside, m)
+		if same || err != nil {
+			return path, err
+		}
+		defer os.RemoveAll(aside)
+	}
+	return path, d.rename(temp, path)
+}
+
+func (d disk) writeManifest(dir string, m *manifest) error {
+	data, err := encodeJSON(m)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, manifestFile)
+	if err := d.check("write", path); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(path, data)
+}
+
+// clear makes room for a step whose folder exists: it moves a broken one
+// aside. It reports whether the one that is there is the same as the new one.
+func (d disk) clear(path, aside string, m *manifest) (same bool, err error) {
+	old, err := verify(path)
+	if err != nil {
+		return false, d.rename(path, uniqueName(aside))
+	}
+	if !slices.Equal(old.Files, m.Files) {
+		return false, fault.Hint(fmt.Errorf("%s: a complete checkpoint of this step with other content, wanted none", path),
+			"it belongs to another run; remove it, or give this run another folder")
+	}
+	return true, nil
+}
+
+func (d disk) prune(root string, keep int) error {
+	if keep < 1 {
+		return fmt.Errorf("%d checkpoints to keep, wanted at least 1", keep)
+	}
+	steps, _, err := scan(root)
+	if err != nil || len(steps) <= keep {
+		return err
+	}
+	for i, c := range slices.Backward(steps) {
+		if _, err := verify(c.Path); err == nil {
+			keep--
+		}
+		if keep == 0 {
+			var errs []error
+			for _, old := range steps[:i] {
+				errs = append(errs, d.removeStep(root, old))
+			}
+			return errors.Join(errs...)
+		}
+	}
+	return nil
+}
+
+// removeStep takes away the name first, so that a crash in between leaves an
+// interrupted save and not a broken checkpoint.
+func (d disk) removeStep(root string, c Checkpoint) error {
+	temp := uniqueName(filepath.Join(root, fmt.Sprintf("%s%06d-", tempPrefix, c.Step)))
+	if err := d.rename(c.Path, temp); err != nil {
+		return err
+	}
+	return os.RemoveAll(temp)
+}

@@ -1,0 +1,232 @@
+package checkpoints
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"lwtrain/internal/atomicfile"
+)
+
+// Tensor is a named array in row-major order; Data is as long as the product
+// of Shape.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  []float32
+}
+
+// stream is a tensor whose values are made while they are written. read fills
+// dst with the values from offset on; it is called with rising offsets, each a
+// multiple of chunkValues.
+type stream struct {
+	name  string
+	shape []int
+	read  func(offset int, dst []float32) error
+}
+
+// chunkValues is how many values a stream is asked for at once.
+const chunkValues = chunkBytes / 4
+
+func streams(tensors []Tensor) ([]stream, error) {
+	out := make([]stream, len(tensors))
+	for i, t := range tensors {
+		if n, ok := product(t.Shape); !ok || n != int64(len(t.Data)) {
+			return nil, fmt.Errorf("tensor %s: shape %v, but %d values", t.Name, t.Shape, len(t.Data))
+		}
+		out[i] = stream{t.Name, t.Shape, func(offset int, dst []float32) error {
+			copy(dst, t.Data[offset:])
+			return nil
+		}}
+	}
+	return out, nil
+}
+
+// WriteSafetensors writes tensors to a safetensors file of dtype F32 or BF16
+// (rounded to the nearest, ties to even), whole or not at all. Hugging Face
+// expects metadata {"format": "pt"} in the files of a model. The bytes follow
+// from the tensors alone, whatever their order in the list: they are those that the format's
+// reference implementation writes.
+func WriteSafetensors(path, dtype string, tensors []Tensor, metadata map[string]string) error {
+	s, err := streams(tensors)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return writeStreams(path, dtype, s, metadata, nil)
+}
+
+// WriteWeights writes the weights of a model into dir under the names that
+// Hugging Face gives them: model.safetensors, or shards of at most maxShard
+// bytes of data each and model.safetensors.index.json. A tensor larger than
+// maxShard gets a shard of its own; with maxShard 0 there is one file. The
+// index is written last: a folder without it, after a crash, has no weights.
+func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64) error {
+	all, err := streams(tensors)
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	metadata := map[string]string{"format": "pt"}
+	width := int64(dtypeSize[dtype])
+	var shards [][]stream
+	var used, total int64
+	for i, s := range sortStreams(all) {
+		size, _ := product(s.shape)
+		size *= width
+		if i == 0 || maxShard > 0 && used > 0 && used+size > maxShard {
+			shards = append(shards, nil)
+			used = 0
+		}
+		shards[len(shards)-1] = append(shards[len(shards)-1], s)
+		used += size
+		total += size
+	}
+	if len(shards) <= 1 {
+		return writeStreams(filepath.Join(dir, singleFile), dtype, all, metadata, nil)
+	}
+	weightMap := make(map[string]string)
+	for i, shard := range shards {
+		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(shards))
+		if err := writeStreams(filepath.Join(dir, name), dtype, shard, metadata, nil); err != nil {
+			return err
+		}
+		for _, s := range shard {
+			weightMap[s.name] = name
+		}
+	}
+	index, err := encodeJSON(map[string]any{"metadata": map[string]any{"total_size": total}, "weight_map": weightMap})
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, indexFile), index)
+}
+
+func sortStreams(all []stream) []stream {
+	return slices.SortedFunc(slices.Values(all), func(a, b stream) int { return cmp.Compare(a.name, b.name) })
+}
+
+// writeStreams writes a file; wrote, which may be nil, is told of each chunk
+// of data.
+func writeStreams(path, dtype string, all []stream, metadata map[string]string, wrote func(bytes int) error) error {
+	if dtype != "F32" && dtype != "BF16" {
+		return fmt.Errorf("%s: dtype is %q, wanted F32 or BF16", path, dtype)
+	}
+	all = sortStreams(all)
+	header, err := buildHeader(dtype, all, metadata)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		if _, err := w.Write(header); err != nil {
+			return err
+		}
+		values, raw := make([]float32, chunkValues), make([]byte, chunkBytes)
+		for _, s := range all {
+			if err := s.write(w, dtype, values, raw, wrote); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func (s stream) write(w io.Writer, dtype string, values []float32, raw []byte, wrote func(bytes int) error) error {
+	n, _ := product(s.shape)
+	for at := 0; at < int(n); at += len(values) {
+		part := values[:min(len(values), int(n)-at)]
+		if err := s.read(at, part); err != nil {
+			return fmt.Errorf("tensor %s: %w", s.name, err)
+		}
+		out := raw[:len(part)*dtypeSize[dtype]]
+		encodeFloats(out, part, dtype)
+		if _, err := w.Write(out); err != nil {
+			return err
+		}
+		if wrote != nil {
+			if err := wrote(len(out)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// buildHeader makes the length and the JSON, padded with spaces so that the
+// data start at a multiple of 8.
+func buildHeader(dtype string, sorted []stream, metadata map[string]string) ([]byte, error) {
+	var b bytes.Buffer
+	b.Write(make([]byte, 8))
+	b.WriteByte('{')
+	if metadata != nil {
+		fmt.Fprintf(&b, "%s:{", jsonString(metadataKey))
+		for i, key := range slices.Sorted(maps.Keys(metadata)) {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "%s:%s", jsonString(key), jsonString(metadata[key]))
+		}
+		b.WriteByte('}')
+	}
+	var at int64
+	for i, s := range sorted {
+		if s.name == metadataKey || i > 0 && s.name == sorted[i-1].name {
+			return nil, fmt.Errorf("tensor %s: the name is taken", s.name)
+		}
+		size, ok := product(append([]int{dtypeSize[dtype]}, s.shape...))
+		if !ok {
+			return nil, fmt.Errorf("tensor %s: shape %v overflows", s.name, s.shape)
+		}
+		if b.Len() > 9 {
+			b.WriteByte(',')
+		}
+		shape, err := json.Marshal(append([]int{}, s.shape...))
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, jsonString(s.name), dtype, shape, at, at+size)
+		at += size
+	}
+	b.WriteByte('}')
+	for b.Len()%8 != 0 {
+		b.WriteByte(' ')
+	}
+	if n := b.Len() - 8; n > maxHeader {
+		return nil, fmt.Errorf("header of %d bytes, the format allows %d", n, maxHeader)
+	}
+	binary.LittleEndian.PutUint64(b.Bytes(), uint64(b.Len()-8))
+	return b.Bytes(), nil
+}
+
+// jsonString quotes text as JSON, leaving <, > and & as they are.
+func jsonString(s string) string {
+	b, err := marshalJSON(s, "")
+	if err != nil {
+		panic(err) // a string always has a JSON form
+	}
+	return string(b)
+}
+
+// encodeJSON makes the text of a JSON file: indented, with a newline at its
+// end, and with <, > and & as they are.
+func encodeJSON(v any) ([]byte, error) {
+	b, err := marshalJSON(v, "  ")
+	return append(b, '\n'), err
+}
+
+func marshalJSON(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
