@@ -1,0 +1,129 @@
+// Package jinja renders the chat templates of Hugging Face models: the part of
+// Jinja2 that they use, set up as transformers sets it up (a sandbox, trim_blocks
+// and lstrip_blocks on, {% break %} and {% continue %}, its own tojson,
+// raise_exception, strftime_now, {% generation %} blocks).
+//
+// What it adds is provenance: every string remembers which of its bytes came
+// from which input, through concatenation, slicing, stripping, splitting and the
+// like, so that [Output] tells which bytes of the rendering are the content of
+// which message. Training targets stand on that; nothing is searched for.
+//
+// Call [Parse] once, then [Template.Render], which may run concurrently. A
+// template is hostile input: steps, memory, recursion and sizes are bounded by
+// [Limits], it reaches nothing outside its variables, and no panic leaves the
+// package. Every error is an [*Error] that names the template's line.
+//
+// It does not know what a message or a token is, and it does not load other
+// templates: include, import and extends are refused.
+package jinja
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits bound one rendering. A zero field means its default.
+type Limits struct {
+	Steps int // evaluated nodes, plus one for each 64 bytes or 8 items walked through (default 20 million)
+	Bytes int // bytes of all strings and lists made on the way, the output included (default 512 MiB)
+}
+
+// The bounds that no caller has needed to change.
+const (
+	maxSource    = 1 << 20 // bytes of a template
+	maxNesting   = 200     // blocks, brackets and signs inside each other
+	maxDepth     = 1500    // nested evaluation, macro calls included
+	maxValue     = 100     // lists and maps inside each other
+	maxRange     = 100_000 // items of range(), as Jinja's sandbox has it
+	maxPadding   = 100_000 // width of a padded or repeated string's unit, indentation
+	maxPrecision = 300     // digits behind the point in a format
+)
+
+// Template is a parsed template. It is safe for concurrent use.
+type Template struct {
+	name string
+	body []stmt
+}
+
+// Error says where a template failed, and why.
+type Error struct {
+	Name   string // the template's name
+	Line   int
+	Msg    string
+	Raised bool // the template refused its input itself, by raise_exception
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Msg) }
+
+// Pair is one entry of a [Map].
+type Pair struct {
+	Key   string
+	Value any
+}
+
+// Map is a mapping given to a template, in the order in which it is iterated.
+type Map []Pair
+
+// From marks all strings inside Value, the keys of mappings included, as coming
+// from the given source, a number from 0 on.
+type From struct {
+	Source int
+	Value  any
+}
+
+// Span is a half-open range of bytes of the output.
+type Span struct{ Start, End int }
+
+// SourceSpan is a range of bytes that came from one source.
+type SourceSpan struct {
+	Start, End int
+	Source     int
+}
+
+// Output is a rendering.
+type Output struct {
+	Text       string
+	Sources    []SourceSpan // ascending, apart from each other
+	Generation []Span       // what {% generation %} blocks rendered, ascending
+}
+
+// Options of one rendering.
+type Options struct {
+	Limits Limits
+	Now    time.Time // what strftime_now formats
+}
+
+// Parse reads a template. The name stands in error messages.
+func Parse(name, source string) (t *Template, err error) {
+	defer func() { rescue(recover(), name, 0, &err) }()
+	if len(source) > maxSource {
+		return nil, &Error{Name: name, Line: 1, Msg: fmt.Sprintf("%d bytes, at most %d wanted", len(source), maxSource)}
+	}
+	p := &parser{name: name, tokens: lex(name, source)}
+	return &Template{name: name, body: p.template()}, nil
+}
+
+// Render runs the template. The variables are Go values as encoding/json
+// decodes them (nil, bool, string, float64, json.Number, []any, map[string]any
+// in the order of its sorted keys), int, json.RawMessage (which keeps the order
+// of its keys and tells 1 from 1.0), [Map] and [From].
+func (t *Template) Render(vars map[string]any, opts Options) (out Output, err error) {
+	r := newRun(t.name, opts)
+	defer func() { rescue(recover(), t.name, r.line, &err) }()
+	for name, v := range vars {
+		r.scope.set(name, r.input(v, noSource, 0))
+	}
+	r.exec(t.body)
+	return r.out.output(), nil
+}
+
+// rescue turns what a panic carried into an error.
+func rescue(p any, name string, line int, err *error) {
+	switch p := p.(type) {
+	case nil:
+	case *Error:
+		*err = p
+	default:
+		*err = &Error{Name: name, Line: line, Msg: fmt.Sprintf("internal error: %v", p)}
+	}
+}

@@ -1,0 +1,248 @@
+package jinja
+
+import "fmt"
+
+// run is the state of one rendering.
+type run struct {
+	name   string
+	opts   Options
+	line   int // of what is being evaluated
+	steps  int
+	bytes  int
+	depth  int
+	blocks int // generation blocks so far
+	scope  *scope
+	out    *builder
+}
+
+func newRun(name string, opts Options) *run {
+	if opts.Limits.Steps <= 0 {
+		opts.Limits.Steps = 20_000_000
+	}
+	if opts.Limits.Bytes <= 0 {
+		opts.Limits.Bytes = 512 << 20
+	}
+	return &run{name: name, opts: opts, line: 1, scope: &scope{}, out: &builder{}}
+}
+
+// scope holds the variables of the template, a loop's turn or a macro's call.
+type scope struct {
+	outer *scope
+	vars  []variable
+}
+
+type variable struct {
+	name  string
+	value Value
+}
+
+func (s *scope) set(name string, v Value) {
+	for i := range s.vars {
+		if s.vars[i].name == name {
+			s.vars[i].value = v
+			return
+		}
+	}
+	s.vars = append(s.vars, variable{name, v})
+}
+
+func (s *scope) get(name string) (Value, bool) {
+	for ; s != nil; s = s.outer {
+		for i := range s.vars {
+			if s.vars[i].name == name {
+				return s.vars[i].value, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func (r *run) fail(format string, args ...any) {
+	panic(&Error{Name: r.name, Line: r.line, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (r *run) undefined(u *Undefined) { r.fail("%s", u.msg) }
+
+// step counts work done.
+func (r *run) step(n int) {
+	if r.steps += n; r.steps > r.opts.Limits.Steps {
+		r.fail("more than %d steps", r.opts.Limits.Steps)
+	}
+}
+
+// scan counts a walk through n bytes.
+func (r *run) scan(n int) { r.step(n / 64) }
+
+// alloc counts n bytes of new text or lists.
+func (r *run) alloc(n int) {
+	r.bound(n)
+	r.bytes += n
+	r.step(n / 64)
+}
+
+// bound fails if n bytes more were too many.
+func (r *run) bound(n int) {
+	if n > r.opts.Limits.Bytes-r.bytes {
+		r.fail("more than %d bytes of text and lists", r.opts.Limits.Bytes)
+	}
+}
+
+// enter counts nested evaluation; the caller must leave. It makes line the
+// current one.
+func (r *run) enter(line int) {
+	r.line = line
+	r.step(1)
+	if r.depth++; r.depth > maxDepth {
+		r.fail("evaluation nested more than %d deep", maxDepth)
+	}
+}
+
+func (r *run) leave() { r.depth-- }
+
+// exec runs statements up to the first that leaves the loop's turn.
+func (r *run) exec(body []stmt) control {
+	for _, s := range body {
+		if flow := s.exec(r); flow != flowNext {
+			return flow
+		}
+	}
+	return flowNext
+}
+
+// capture runs statements and returns what they print.
+func (r *run) capture(body []stmt) (String, control) {
+	saved := r.out
+	r.out = &builder{}
+	flow := r.exec(body)
+	text := r.out.string()
+	r.out = saved
+	return text, flow
+}
+
+// within runs f in a scope of its own.
+func (r *run) within(outer *scope, f func()) {
+	saved := r.scope
+	r.scope = &scope{outer: outer}
+	f()
+	r.scope = saved
+}
+
+func (r *run) print(s String) {
+	r.alloc(len(s.s))
+	r.out.add(s)
+}
+
+func (s *textStmt) exec(r *run) control {
+	r.print(lit(s.text))
+	return flowNext
+}
+
+func (s *outputStmt) exec(r *run) control {
+	r.line = s.line
+	r.print(r.str(s.value.eval(r)))
+	return flowNext
+}
+
+func (s *ifStmt) exec(r *run) control {
+	r.enter(s.line)
+	defer r.leave()
+	for i, cond := range s.conds {
+		if truth(cond.eval(r)) {
+			return r.exec(s.bodies[i])
+		}
+	}
+	if len(s.bodies) > len(s.conds) {
+		return r.exec(s.bodies[len(s.conds)])
+	}
+	return flowNext
+}
+
+func (s *flowStmt) exec(*run) control { return s.flow }
+
+func (s *setStmt) exec(r *run) control {
+	r.enter(s.line)
+	defer r.leave()
+	r.assign(s.target, s.value.eval(r))
+	return flowNext
+}
+
+func (r *run) assign(to target, v Value) {
+	switch {
+	case to.parts != nil:
+		items := r.items(v)
+		if len(items) != len(to.parts) {
+			r.fail("%d values, %d wanted", len(items), len(to.parts))
+		}
+		for i, part := range to.parts {
+			r.assign(part, items[i])
+		}
+	case to.attr != "":
+		object, _ := r.scope.get(to.name)
+		ns, ok := object.(*Namespace)
+		if !ok {
+			r.fail("%q is no namespace, so its attribute %q can't be set", to.name, to.attr)
+		}
+		r.alloc(16)
+		ns.vars.set(lit(to.attr), v)
+	default:
+		r.scope.set(to.name, v)
+	}
+}
+
+func (s *setBlockStmt) exec(r *run) control {
+	r.enter(s.line)
+	defer r.leave()
+	var text String
+	var flow control
+	r.within(r.scope, func() { text, flow = r.capture(s.body) })
+	r.assign(s.target, r.chain(text, s.filters))
+	return flow
+}
+
+func (s *filterStmt) exec(r *run) control {
+	r.enter(s.line)
+	defer r.leave()
+	var text String
+	var flow control
+	r.within(r.scope, func() { text, flow = r.capture(s.body) })
+	r.print(r.str(r.chain(text, s.filters)))
+	return flow
+}
+
+// chain passes a block's text through filters.
+func (r *run) chain(text String, filters []*filterExpr) Value {
+	var v Value = text
+	for _, f := range filters {
+		v = f.apply(r, v)
+	}
+	return v
+}
+
+func (s *withStmt) exec(r *run) control {
+	r.enter(s.line)
+	defer r.leave()
+	values := make([]Value, len(s.values))
+	for i, e := range s.values {
+		values[i] = e.eval(r)
+	}
+	flow := flowNext
+	r.within(r.scope, func() {
+		for i, to := range s.targets {
+			r.assign(to, values[i])
+		}
+		flow = r.exec(s.body)
+	})
+	return flow
+}
+
+func (s *generationStmt) exec(r *run) control {
+	r.enter(s.line)
+	defer r.leave()
+	r.blocks++
+	block := r.blocks
+	var text String
+	var flow control
+	r.within(r.scope, func() { text, flow = r.capture(s.body) })
+	r.print(text.inBlock(block))
+	return flow
+}
