@@ -147,20 +147,21 @@ func setIf[T any](dst *T, v *T) {
 // a config.json must not be able to ask for absurd memory or overflow an int.
 const (
 	maxDim    = 1 << 20
+	maxLayers = 1 << 12
 	maxParams = 1 << 42
 )
 
 func (c Config) check() error {
 	for _, d := range []struct {
-		key  string
-		have int
+		key        string
+		have, most int
 	}{
-		{"hidden_size", c.Hidden}, {"intermediate_size", c.FFN}, {"num_hidden_layers", c.Layers},
-		{"num_attention_heads", c.Heads}, {"num_key_value_heads", c.KVHeads}, {"head_dim", c.HeadDim},
-		{"vocab_size", c.Vocab},
+		{"hidden_size", c.Hidden, maxDim}, {"intermediate_size", c.FFN, maxDim}, {"num_hidden_layers", c.Layers, maxLayers},
+		{"num_attention_heads", c.Heads, maxDim}, {"num_key_value_heads", c.KVHeads, maxDim}, {"head_dim", c.HeadDim, maxDim},
+		{"vocab_size", c.Vocab, maxDim},
 	} {
-		if d.have < 1 || d.have > maxDim {
-			return fmt.Errorf("%s is %d, want 1 to %d", d.key, d.have, maxDim)
+		if d.have < 1 || d.have > d.most {
+			return fmt.Errorf("%s is %d, want 1 to %d", d.key, d.have, d.most)
 		}
 	}
 	switch {

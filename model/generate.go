@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/rng"
 )

@@ -180,7 +180,7 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`, `model_type is "mamba", want one of: llama`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`, `num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
-		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":1048576,"num_attention_heads":4,"vocab_size":96}`, `want at most`},
+		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
 		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`, `rope_scaling type is "yarn", want "llama3"`},
 		{"not an object", `[]`, `not a JSON object`},

@@ -1,0 +1,295 @@
+// Package kernels does the arithmetic: matrix products, packed attention,
+// norms, softmax and the optimiser's update, on plain float32 slices.
+//
+// The same functions exist three times: in C for AVX-512, AVX2 and other
+// processors, chosen at run time ([Describe] tells which); with oneDNN for the
+// matrix products where that library is installed and passes a check at start;
+// and in plain Go where cgo is off.
+//
+// All matrices are row-major, and a product's ld is the distance between rows.
+// Lengths are checked on entry; a mistake is a panic, since it is one of the
+// calling code. The same inputs on the same kind of processor with the same
+// number of threads give the same bytes.
+//
+// Calls are fastest inside [Run]: the threads that C code works on belong to
+// the one operating-system thread that runs there.
+package kernels
+
+import "fmt"
+
+// BF16 holds the upper half of a float32: 8 bits of exponent, 7 of mantissa.
+type BF16 = uint16
+
+// Info says what the kernels run on.
+type Info struct {
+	ISA        string // "avx512", "avx2", "base", or "go"
+	Product    string // what does matrix products: "oneDNN 2.6.3", "own C kernels", "gonum"
+	NativeBF16 bool   // products with bf16 inputs are faster than float32 ones
+	Threads    int
+	Refused    string // why an installed library is not used, or ""
+}
+
+// FewRows is the most rows for which [LinearFew] is meant.
+const FewRows = 8
+
+func need(name string, have, want int) {
+	if have < want {
+		panic(fmt.Sprintf("kernels: %s has %d values, want %d", name, have, want))
+	}
+}
+
+func needMatrix(name string, have, rows, cols, ld int) {
+	if rows > 0 && cols > 0 {
+		need(name, have, (rows-1)*ld+cols)
+	}
+}
+
+// stored is the shape that op(X) [rows, cols] has in memory.
+func stored(trans bool, rows, cols int) (int, int) {
+	if trans {
+		return cols, rows
+	}
+	return rows, cols
+}
+
+// Gemm is C = op(A) op(B) + beta C for op(A) [m, k], op(B) [k, n], C [m, n].
+func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
+	gemm(transA, transB, m, n, k, a, lda, b, ldb, beta, c, ldc)
+}
+
+// GemmBF16 is [Gemm] for bf16 inputs, with float32 sums. beta is 0 or 1.
+func GemmBF16(transA, transB bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) {
+	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
+	gemmBF16(transA, transB, m, n, k, a, lda, b, ldb, beta, c, ldc)
+}
+
+func checkGemm(transA, transB bool, m, n, k, a, lda, b, ldb, c, ldc int) {
+	r, w := stored(transA, m, k)
+	needMatrix("A", a, r, w, lda)
+	r, w = stored(transB, k, n)
+	needMatrix("B", b, r, w, ldb)
+	needMatrix("C", c, m, n, ldc)
+}
+
+// LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed
+// of reading W once.
+func LinearFew(y, x, w []float32, rows, n, k int) {
+	need("y", len(y), rows*n)
+	need("x", len(x), rows*k)
+	need("w", len(w), n*k)
+	linearFew(y, x, w, rows, n, k)
+}
+
+// ToBF16 rounds src to nearest even; a NaN stays one.
+func ToBF16(dst []BF16, src []float32) {
+	need("dst", len(dst), len(src))
+	toBF16(dst, src)
+}
+
+// FromBF16 widens src, exactly.
+func FromBF16(dst []float32, src []BF16) {
+	need("dst", len(dst), len(src))
+	fromBF16(dst, src)
+}
+
+// Add is dst = a + b; dst may be a or b.
+func Add(dst, a, b []float32) {
+	need("a", len(a), len(dst))
+	need("b", len(b), len(dst))
+	add(dst, a, b)
+}
+
+// AddRow is dst = a + b for a [rows, cols] and b [cols]; dst may be a.
+func AddRow(dst, a, b []float32, rows, cols int) {
+	need("dst", len(dst), rows*cols)
+	need("a", len(a), rows*cols)
+	need("b", len(b), cols)
+	addRow(dst, a, b, rows, cols)
+}
+
+// SumRows is dst [cols] = the sum of the rows of a [rows, cols], added to what
+// is there with accumulate.
+func SumRows(dst, a []float32, rows, cols int, accumulate bool) {
+	need("dst", len(dst), cols)
+	need("a", len(a), rows*cols)
+	sumRows(dst, a, rows, cols, accumulate)
+}
+
+// Copy is dst = src.
+func Copy(dst, src []float32) {
+	need("src", len(src), len(dst))
+	copyFloats(dst, src)
+}
+
+// Zero is dst = 0.
+func Zero(dst []float32) { zero(dst) }
+
+// SumSquares is the sum of x*x in float64.
+func SumSquares(x []float32) float64 { return sumSquares(x) }
+
+// AllFinite reports whether x has neither NaN nor infinity.
+func AllFinite(x []float32) bool {
+	s := sumSquares(x) // float64 squares of finite float32 values cannot overflow
+	return s-s == 0
+}
+
+// Embedding is dst [rows, dim] = the rows of table at ids.
+func Embedding(dst, table []float32, ids []int32, dim int) {
+	need("dst", len(dst), len(ids)*dim)
+	checkIDs(len(table)/dim, ids)
+	embedding(dst, table, ids, dim)
+}
+
+// EmbeddingGrad adds the rows of g [len(ids), dim] to those of dTable at ids,
+// in order.
+func EmbeddingGrad(dTable []float32, ids []int32, g []float32, dim int) {
+	need("g", len(g), len(ids)*dim)
+	checkIDs(len(dTable)/dim, ids)
+	embeddingGrad(dTable, ids, g, dim)
+}
+
+func checkIDs(rows int, ids []int32) {
+	for i, id := range ids {
+		if id < 0 || int(id) >= rows {
+			panic(fmt.Sprintf("kernels: id %d at position %d, want 0 to %d", id, i, rows-1))
+		}
+	}
+}
+
+// RMSNorm is y = x / sqrt(mean(x^2) + eps) * w for x, y [rows, cols], w [cols].
+func RMSNorm(y, x, w []float32, rows, cols int, eps float32) {
+	need("y", len(y), rows*cols)
+	need("x", len(x), rows*cols)
+	need("w", len(w), cols)
+	rmsNorm(y, x, w, rows, cols, eps)
+}
+
+// RMSNormGrad is the gradient of [RMSNorm] with regard to x, given dy; dx may
+// be dy. With accumulate it is added to dx.
+func RMSNormGrad(dx, x, w, dy []float32, rows, cols int, eps float32, accumulate bool) {
+	need("dx", len(dx), rows*cols)
+	need("x", len(x), rows*cols)
+	need("w", len(w), cols)
+	need("dy", len(dy), rows*cols)
+	rmsNormGrad(dx, x, w, dy, rows, cols, eps, accumulate)
+}
+
+// RMSNormGradWeight is the gradient of [RMSNorm] with regard to w.
+func RMSNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, accumulate bool) {
+	need("dw", len(dw), cols)
+	need("x", len(x), rows*cols)
+	need("dy", len(dy), rows*cols)
+	rmsNormGradWeight(dw, x, dy, rows, cols, eps, accumulate)
+}
+
+// Rotate turns the first 2*len(freqs) values of each of the first heads heads
+// of x [rows, ld], in place: pair i of row t by the angle (t-starts[t])*freqs[i]
+// in float32, backwards with inverse. Pairs are (i, i+len(freqs)), or
+// neighbours with interleaved.
+func Rotate(x []float32, ld, rows int, starts []int32, heads, headDim int, freqs []float32, interleaved, inverse bool) {
+	needMatrix("x", len(x), rows, heads*headDim, ld)
+	need("starts", len(starts), rows)
+	need("a head", headDim, 2*len(freqs))
+	longest := 0
+	for t, s := range starts[:rows] {
+		if int(s) > t {
+			panic(fmt.Sprintf("kernels: position %d starts at %d", t, s))
+		}
+		longest = max(longest, t-int(s))
+	}
+	table := angles(freqs, longest+1)
+	rotate(x, ld, rows, starts, heads, headDim, table.cos, table.sin, len(freqs), interleaved, inverse)
+}
+
+// Attention is packed causal attention: row t of out [T, hq*dim] is the mean of
+// the value rows starts[t]..t weighted by softmax(scale q.k), head by head; lse
+// [hq, T] receives the log of the softmax's denominator. qkv [T, (hq+2*hkv)*dim]
+// holds query heads, key heads, value heads; starts must not decrease.
+func Attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+	checkAttention(len(out), len(lse), len(qkv), starts, t, hq, hkv, dim)
+	attention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
+}
+
+// AttentionGrad overwrites dqkv with the gradient of [Attention] with regard to
+// qkv, given its results and dout [T, hq*dim].
+func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+	checkAttention(len(out), len(lse), len(qkv), starts, t, hq, hkv, dim)
+	need("dqkv", len(dqkv), t*(hq+2*hkv)*dim)
+	need("dout", len(dout), t*hq*dim)
+	attentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
+}
+
+func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {
+	need("out", out, t*hq*dim)
+	need("lse", lse, hq*t)
+	need("qkv", qkv, t*(hq+2*hkv)*dim)
+	need("starts", len(starts), t)
+	last := int32(0)
+	for i, s := range starts[:t] {
+		if s < last || int(s) > i {
+			panic(fmt.Sprintf("kernels: starts[%d] is %d, want %d to %d", i, s, last, i))
+		}
+		last = s
+	}
+}
+
+// AttendOne is attention of one query q [hq*dim] to n cached keys and values
+// [n, hkv*dim] -> out [hq*dim].
+func AttendOne(out, q, keys, values []float32, n, hq, hkv, dim int, scale float32) {
+	need("out", len(out), hq*dim)
+	need("q", len(q), hq*dim)
+	need("keys", len(keys), n*hkv*dim)
+	need("values", len(values), n*hkv*dim)
+	attendOne(out, q, keys, values, n, hq, hkv, dim, scale)
+}
+
+// SwiGLU is y [rows, f] = silu(gate) * up, the halves of gu [rows, 2f].
+func SwiGLU(y, gu []float32, rows, f int) {
+	need("y", len(y), rows*f)
+	need("gu", len(gu), rows*2*f)
+	swiGLU(y, gu, rows, f)
+}
+
+// SwiGLUGrad is the gradient of [SwiGLU]; dgu may be gu.
+func SwiGLUGrad(dgu, gu, dy []float32, rows, f int) {
+	need("dgu", len(dgu), rows*2*f)
+	need("gu", len(gu), rows*2*f)
+	need("dy", len(dy), rows*f)
+	swiGLUGrad(dgu, gu, dy, rows, f)
+}
+
+// CrossEntropy sets nll [rows] to -ln softmax(logits)[target] for each row of
+// logits [rows, v] and, with grad, overwrites the logits with weights times its
+// gradient. A row with target -1 or weight 0 gets 0 throughout.
+func CrossEntropy(logits []float32, rows, v int, targets []int32, weights []float32, nll []float64, grad bool) {
+	need("logits", len(logits), rows*v)
+	need("weights", len(weights), rows)
+	need("nll", len(nll), rows)
+	need("targets", len(targets), rows)
+	for i, id := range targets[:rows] {
+		if int(id) >= v {
+			panic(fmt.Sprintf("kernels: target %d of row %d, want below %d", id, i, v))
+		}
+	}
+	crossEntropy(logits, rows, v, targets, weights, nll, grad)
+}
+
+// AdamWStep are the numbers of one update.
+type AdamWStep struct {
+	Rate, Beta1, Beta2, Eps, Decay float64
+	GradScale                      float64 // multiplies the gradient first
+	Step                           int     // from 1
+}
+
+// AdamW updates weights p and moments m, v with gradient g, as torch.optim.AdamW
+// does; half, unless nil, receives the new weights in bf16.
+func AdamW(p, g, m, v []float32, half []BF16, s AdamWStep) {
+	need("g", len(g), len(p))
+	need("m", len(m), len(p))
+	need("v", len(v), len(p))
+	if half != nil {
+		need("half", len(half), len(p))
+	}
+	adamW(p, g, m, v, half, s)
+}

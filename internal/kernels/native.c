@@ -1,0 +1,35 @@
+#include "native.h"
+#include <omp.h>
+
+static const struct lw_kernels *lw = &lw_base;
+
+#define LW_DISPATCH(name, params, args)                                                                                                    \
+	void lw_##name params { lw->name args; }
+LW_KERNELS(LW_DISPATCH)
+
+int lw_best(void) {
+#if defined(__x86_64__)
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("avx512dq"))
+		return 2;
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+	return 0;
+}
+
+void lw_select(int level) { lw = level == 2 ? &lw_avx512 : level == 1 ? &lw_avx2 : &lw_base; }
+
+int lw_has_bf16(void) {
+#if defined(__x86_64__)
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+	return 0;
+#endif
+}
+
+int lw_threads(int n) {
+	if (n > 0) omp_set_num_threads(n);
+	return omp_get_max_threads();
+}

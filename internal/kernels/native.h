@@ -1,0 +1,73 @@
+// The kernels in C. Each is written once, in native_impl.h, and compiled for
+// several instruction sets; lw_select picks one table at run time.
+#pragma once
+#include <stdint.h>
+
+// F(name, parameters, arguments). Tensors are row-major; see kernels.go for
+// shapes and meanings.
+#define LW_KERNELS(F)                                                                                                                      \
+	F(add, (float *d, const float *a, const float *b, int64_t n), (d, a, b, n))                                                            \
+	F(zero, (float *d, int64_t n), (d, n))                                                                                                 \
+	F(copy, (float *d, const float *a, int64_t n), (d, a, n))                                                                              \
+	F(add_row, (float *d, const float *a, const float *b, int64_t rows, int64_t cols), (d, a, b, rows, cols))                              \
+	F(sum_rows, (float *d, const float *a, int64_t rows, int64_t cols, int add), (d, a, rows, cols, add))                                  \
+	F(sum_squares, (double *out, const float *a, int64_t n), (out, a, n))                                                                  \
+	F(to_bf16, (uint16_t *d, const float *a, int64_t n), (d, a, n))                                                                        \
+	F(from_bf16, (float *d, const uint16_t *a, int64_t n), (d, a, n))                                                                      \
+	F(embedding, (float *d, const float *table, const int32_t *ids, int64_t rows, int64_t cols), (d, table, ids, rows, cols))              \
+	F(embedding_grad, (float *d, const int32_t *ids, const float *g, int64_t rows, int64_t cols), (d, ids, g, rows, cols))                 \
+	F(rms_norm, (float *y, const float *x, const float *w, int64_t rows, int64_t cols, float eps), (y, x, w, rows, cols, eps))             \
+	F(rms_norm_grad,                                                                                                                       \
+	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t cols, float eps, int add),                        \
+	  (dx, x, w, dy, rows, cols, eps, add))                                                                                                \
+	F(rms_norm_grad_weight,                                                                                                                \
+	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t cols, float eps, int add), (dw, x, dy, rows, cols, eps, add))     \
+	F(rotate,                                                                                                                              \
+	  (float *x, int64_t ld, int64_t rows, const int32_t *starts, int64_t heads, int64_t dim, const float *cosines, const float *sines,    \
+	   int64_t half, int interleaved, int inverse),                                                                                        \
+	  (x, ld, rows, starts, heads, dim, cosines, sines, half, interleaved, inverse))                                                       \
+	F(swiglu, (float *y, const float *gu, int64_t rows, int64_t f), (y, gu, rows, f))                                                      \
+	F(swiglu_grad, (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f), (dgu, gu, dy, rows, f))                        \
+	F(cross_entropy,                                                                                                                       \
+	  (float *logits, int64_t rows, int64_t v, const int32_t *targets, const float *weights, double *nll, int grad),                       \
+	  (logits, rows, v, targets, weights, nll, grad))                                                                                      \
+	F(adamw,                                                                                                                               \
+	  (float *p, const float *g, float *m, float *v, uint16_t *half, int64_t n, double rate, double beta1, double beta2, double eps,       \
+	   double decay, double scale, int64_t step),                                                                                          \
+	  (p, g, m, v, half, n, rate, beta1, beta2, eps, decay, scale, step))                                                                  \
+	F(attention,                                                                                                                           \
+	  (float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
+	   float *scratch),                                                                                                                    \
+	  (out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch))                                                                            \
+	F(attention_grad,                                                                                                                      \
+	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
+	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
+	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
+	F(attend_one,                                                                                                                          \
+	  (float *out, const float *q, const float *keys, const float *values, int64_t n, int64_t hq, int64_t hkv, int64_t dim, float scale,   \
+	   float *scratch),                                                                                                                    \
+	  (out, q, keys, values, n, hq, hkv, dim, scale, scratch))                                                                             \
+	F(linear_few, (float *y, const float *x, const float *w, int64_t rows, int64_t n, int64_t k), (y, x, w, rows, n, k))                   \
+	F(gemm,                                                                                                                                \
+	  (int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,    \
+	   int64_t ldc, float *scratch),                                                                                                       \
+	  (ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc, scratch))
+
+#define LW_FIELD(name, params, args) void(*name) params;
+struct lw_kernels {
+	LW_KERNELS(LW_FIELD)
+};
+#undef LW_FIELD
+
+extern const struct lw_kernels lw_base, lw_avx2, lw_avx512;
+
+#define LW_DECLARE(name, params, args) void lw_##name params;
+LW_KERNELS(LW_DECLARE)
+#undef LW_DECLARE
+
+// lw_best returns the highest level that the processor has: 0 base, 1 AVX2
+// with FMA, 2 AVX-512. lw_select uses a level.
+int lw_best(void);
+void lw_select(int level);
+int lw_has_bf16(void); // AVX-512 BF16
+int lw_threads(int n); // sets the number when n > 0; returns it

@@ -1,0 +1,216 @@
+// Packed causal attention in tiles, part of native_impl.h.
+//
+// A tile is TILE queries by TILE keys of one head. Memory is a few tiles for
+// each thread, a transposed copy of the keys, and for the gradient one
+// accumulator of keys and values for each thread.
+#define TILE 64
+#define MAX_DIM 256
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// masked reports whether some of the queries [r0, r1) does not see some of the
+// keys [k0, k1).
+static inline int masked(const int32_t *starts, int64_t r0, int64_t r1, int64_t k0, int64_t k1) { return k1 - 1 > r0 || k0 < starts[r1 - 1]; }
+
+static void attention_tile(float *out, float *lse, const float *qkv, const float *keys_t, const int32_t *starts, int64_t t, int64_t hq,
+						   int64_t hkv, int64_t dim, float scale, int64_t h, int64_t r0) {
+	const int64_t ld = (hq + 2 * hkv) * dim, g = h * hkv / hq, r1 = least(r0 + TILE, t), n = r1 - r0, tiles = (t + TILE - 1) / TILE;
+	const float *values = qkv + (hq + hkv + g) * dim;
+	float q[TILE * MAX_DIM], o[TILE * MAX_DIM], s[TILE * TILE], peak[TILE], sum[TILE];
+	for (int64_t i = 0; i < n; i++) {
+		const float *from = qkv + (r0 + i) * ld + h * dim;
+		for (int64_t d = 0; d < dim; d++) q[i * dim + d] = from[d] * scale, o[i * dim + d] = 0;
+		peak[i] = -INFINITY, sum[i] = 0;
+	}
+	for (int64_t k0 = starts[r0] / TILE * TILE; k0 < r1; k0 += TILE) {
+		const int64_t k1 = least(k0 + TILE, t);
+		product(n, TILE, dim, q, dim, keys_t + (g * tiles + k0 / TILE) * dim * TILE, TILE, s, TILE, 0);
+		const int mask = masked(starts, r0, r1, k0, k1);
+		for (int64_t i = 0; i < n; i++) {
+			float *row = s + i * TILE;
+			if (mask) {
+				int64_t lo = most(starts[r0 + i] - k0, 0), hi = least(r0 + i + 1 - k0, TILE);
+				for (int64_t j = 0; j < least(lo, TILE); j++) row[j] = -INFINITY;
+				for (int64_t j = most(hi, 0); j < TILE; j++) row[j] = -INFINITY;
+			}
+			vf top = load(row);
+			for (int j = VL; j < TILE; j += VL) top = vmax(top, load(row + j));
+			float before = peak[i], now = fmaxf(before, hmax(top));
+			if (now == -INFINITY) { // nothing seen yet
+				memset(row, 0, TILE * sizeof *row);
+				continue;
+			}
+			vf part = {};
+			for (int j = 0; j < TILE; j += VL) {
+				vf p = vexp(load(row + j) - splat(now));
+				store(row + j, p);
+				part += p;
+			}
+			if (now > before) {
+				float shrink = expf(before - now);
+				sum[i] *= shrink;
+				for (int64_t d = 0; d < dim; d++) o[i * dim + d] *= shrink;
+				peak[i] = now;
+			}
+			sum[i] += hsum(part);
+		}
+		product(n, dim, k1 - k0, s, TILE, values + k0 * ld, ld, o, dim, 1);
+	}
+	for (int64_t i = 0; i < n; i++) {
+		float *to = out + (r0 + i) * hq * dim + h * dim, inverse = 1 / sum[i];
+		for (int64_t d = 0; d < dim; d++) to[d] = o[i * dim + d] * inverse;
+		lse[h * t + r0 + i] = peak[i] + logf(sum[i]);
+	}
+}
+
+// scratch: hkv * tiles * TILE * dim floats.
+static void attention(float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
+					  float scale, float *scratch) {
+	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE;
+#pragma omp parallel for collapse(2) schedule(static) if (t * ld > SMALL)
+	for (int64_t g = 0; g < hkv; g++)
+		for (int64_t b = 0; b < tiles; b++) {
+			float *to = scratch + (g * tiles + b) * dim * TILE;
+			const int64_t n = least(TILE, t - b * TILE);
+			const float *from = qkv + b * TILE * ld + (hq + g) * dim;
+			for (int64_t d = 0; d < dim; d++) {
+				for (int64_t j = 0; j < n; j++) to[d * TILE + j] = from[j * ld + d];
+				for (int64_t j = n; j < TILE; j++) to[d * TILE + j] = 0;
+			}
+		}
+	// Tiles are independent, so it does not matter who takes which; the long
+	// ones come first.
+#pragma omp parallel for schedule(dynamic, 1) if (t * ld > SMALL)
+	for (int64_t i = 0; i < tiles * hq; i++)
+		attention_tile(out, lse, qkv, scratch, starts, t, hq, hkv, dim, scale, i % hq, (tiles - 1 - i / hq) * TILE);
+}
+
+// attention_grad_tile adds the gradients of TILE queries of head h: dq is
+// written, those of keys and values are added to dk and dv [T, dim].
+static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *qkv, const float *out, const float *lse, const float *dout,
+								const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, int64_t h, int64_t r0) {
+	const int64_t ld = (hq + 2 * hkv) * dim, lo = hq * dim, g = h * hkv / hq, r1 = least(r0 + TILE, t), n = r1 - r0;
+	const float *keys = qkv + (hq + g) * dim, *values = keys + hkv * dim, *grad = dout + r0 * lo + h * dim;
+	float q[TILE * MAX_DIM], q_t[TILE * MAX_DIM], grad_t[TILE * MAX_DIM], dq[TILE * MAX_DIM];
+	float p[TILE * TILE], dp[TILE * TILE], ds[TILE * TILE], offset[TILE], delta[TILE];
+	for (int64_t i = 0; i < TILE; i++) {
+		if (i >= n) { // padding: weighs nothing
+			for (int64_t d = 0; d < dim; d++) q_t[d * TILE + i] = grad_t[d * TILE + i] = 0;
+			offset[i] = 1e30f, delta[i] = 0;
+			continue;
+		}
+		const float *from = qkv + (r0 + i) * ld + h * dim;
+		for (int64_t d = 0; d < dim; d++) {
+			q[i * dim + d] = q_t[d * TILE + i] = from[d] * scale;
+			grad_t[d * TILE + i] = grad[i * lo + d];
+			dq[i * dim + d] = 0;
+		}
+		offset[i] = lse[h * t + r0 + i];
+		delta[i] = dot(grad + i * lo, out + (r0 + i) * lo + h * dim, dim);
+	}
+	for (int64_t k0 = starts[r0] / TILE * TILE; k0 < r1; k0 += TILE) {
+		const int64_t m = least(k0 + TILE, t) - k0;
+		// Transposed scores: keys down, queries across.
+		product(m, TILE, dim, keys + k0 * ld, ld, q_t, TILE, p, TILE, 0);
+		product(m, TILE, dim, values + k0 * ld, ld, grad_t, TILE, dp, TILE, 0);
+		const int mask = masked(starts, r0, r1, k0, k0 + m);
+		for (int64_t j = 0; j < m; j++) {
+			float *row = p + j * TILE, *back = dp + j * TILE;
+			if (mask)
+				for (int64_t i = 0; i < n; i++)
+					if (k0 + j > r0 + i || k0 + j < starts[r0 + i]) row[i] = -INFINITY;
+			for (int i = 0; i < TILE; i += VL) {
+				vf w = vexp(load(row + i) - load(offset + i));
+				store(row + i, w);
+				store(back + i, w * (load(back + i) - load(delta + i)));
+			}
+			for (int i = 0; i < TILE; i++) ds[i * TILE + j] = back[i];
+		}
+		product(m, dim, n, p, TILE, grad, lo, dv + k0 * dim, dim, 1);
+		product(m, dim, n, dp, TILE, q, dim, dk + k0 * dim, dim, 1);
+		product(n, dim, m, ds, TILE, keys + k0 * ld, ld, dq, dim, 1);
+	}
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t d = 0; d < dim; d++) dqkv[(r0 + i) * ld + h * dim + d] = dq[i * dim + d] * scale;
+}
+
+// Each thread takes a run of query tiles with about the same work and adds to
+// keys and values of its own; then these are summed in the order of threads.
+// scratch: threads * 2 * T * dim floats.
+static void attention_grad(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
+						   int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
+	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE, group = hq / hkv;
+	const int64_t threads = t * ld > SMALL ? omp_get_max_threads() : 1;
+	double work = 0;
+	for (int64_t b = 0; b < tiles; b++) work += b + 1 - starts[b * TILE] / TILE;
+	int64_t *first = malloc((threads + 1) * sizeof *first); // tiles of each thread
+	double done = 0;
+	int64_t next = 0;
+	for (int64_t b = 0; b < tiles; b++) {
+		while (next < threads && done >= work * next / threads) first[next++] = b;
+		done += b + 1 - starts[b * TILE] / TILE;
+	}
+	while (next <= threads) first[next++] = tiles;
+	first[0] = 0;
+	for (int64_t g = 0; g < hkv; g++) {
+#pragma omp parallel num_threads(threads)
+		{
+			const int64_t me = omp_get_thread_num(), a = first[me], b = first[me + 1];
+			float *dk = scratch + me * 2 * t * dim, *dv = dk + t * dim;
+			if (a < b) {
+				const int64_t from = starts[a * TILE], to = least(b * TILE, t);
+				memset(dk + from * dim, 0, (to - from) * dim * sizeof *dk);
+				memset(dv + from * dim, 0, (to - from) * dim * sizeof *dv);
+				// The tile's first keys may lie before the document's start: they get zeros.
+				const int64_t edge = from / TILE * TILE;
+				memset(dk + edge * dim, 0, (from - edge) * dim * sizeof *dk);
+				memset(dv + edge * dim, 0, (from - edge) * dim * sizeof *dv);
+				for (int64_t tile = a; tile < b; tile++)
+					for (int64_t h = g * group; h < (g + 1) * group; h++)
+						attention_grad_tile(dqkv, dk, dv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, h, tile * TILE);
+			}
+#pragma omp barrier
+#pragma omp for schedule(static)
+			for (int64_t r = 0; r < t; r++) {
+				float *to_k = dqkv + r * ld + (hq + g) * dim, *to_v = to_k + hkv * dim;
+				memset(to_k, 0, dim * sizeof *to_k);
+				memset(to_v, 0, dim * sizeof *to_v);
+				for (int64_t w = 0; w < threads; w++) {
+					if (first[w] == first[w + 1] || r < starts[first[w] * TILE] || r >= first[w + 1] * TILE) continue;
+					const float *k = scratch + w * 2 * t * dim + r * dim, *v = k + t * dim;
+					for (int64_t d = 0; d < dim; d++) to_k[d] += k[d], to_v[d] += v[d];
+				}
+			}
+		}
+	}
+	free(first);
+}
+
+// attend_one: one query against a cache of n keys and values [n, hkv*dim].
+// scratch: hq * n floats.
+static void attend_one(float *out, const float *q, const float *keys, const float *values, int64_t n, int64_t hq, int64_t hkv, int64_t dim,
+					   float scale, float *scratch) {
+	const int64_t ld = hkv * dim;
+#pragma omp parallel for schedule(static) if (n * hq * dim > SMALL)
+	for (int64_t h = 0; h < hq; h++) {
+		const float *k = keys + h * hkv / hq * dim, *v = values + h * hkv / hq * dim;
+		float *s = scratch + h * n, peak = -INFINITY, *o = out + h * dim;
+		for (int64_t j = 0; j < n; j++) {
+			s[j] = dot(q + h * dim, k + j * ld, dim) * scale;
+			peak = fmaxf(peak, s[j]);
+		}
+		double sum = 0;
+		int64_t j = 0;
+		for (; j + VL <= n; j += VL) {
+			vf e = vexp(load(s + j) - splat(peak));
+			store(s + j, e);
+			sum += hsum(e);
+		}
+		for (; j < n; j++) sum += s[j] = expf(s[j] - peak);
+		for (int64_t d = 0; d < dim; d++) o[d] = 0;
+		for (j = 0; j < n; j++)
+			for (int64_t d = 0; d < dim; d++) o[d] += s[j] * v[j * ld + d];
+		for (int64_t d = 0; d < dim; d++) o[d] = (float)(o[d] / sum);
+	}
+}

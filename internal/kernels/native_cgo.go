@@ -1,0 +1,246 @@
+//go:build cgo
+
+package kernels
+
+/*
+#cgo CFLAGS: -O3 -std=gnu11 -fopenmp -Wall
+#cgo LDFLAGS: -fopenmp -ldl -lm
+#include "native.h"
+#include "onednn.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"unsafe"
+)
+
+// machine is found out on start, before any other code can call a kernel.
+var machine Info
+
+func init() { machine = detect() }
+
+func detect() Info {
+	level := int(C.lw_best())
+	C.lw_select(C.int(level))
+	info := Info{ISA: [...]string{"base", "avx2", "avx512"}[level], Product: "own C kernels"}
+	info.Threads = int(C.lw_threads(C.int(runtime.GOMAXPROCS(0))))
+	if os.Getenv("LWTRAIN_NO_ONEDNN") != "" {
+		info.Refused = "LWTRAIN_NO_ONEDNN is set"
+		return info
+	}
+	var v C.int
+	if C.lw_onednn_open(&v) == 0 {
+		return info
+	}
+	name := fmt.Sprintf("oneDNN %d.%d.%d", v/10000, v/100%100, v%100)
+	if err := checkLibrary(); err != nil {
+		info.Refused = name + ": " + err.Error()
+		return info
+	}
+	useLibrary, info.Product = true, name
+	info.NativeBF16 = C.lw_has_bf16() != 0
+	return info
+}
+
+// useLibrary: matrix products go to oneDNN.
+var useLibrary bool
+
+// Describe says what the kernels run on.
+func Describe() Info { return machine }
+
+// SetThreads sets the number of threads of the kernels; 0 means all processors.
+func SetThreads(n int) {
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	Run(func() { machine.Threads = int(C.lw_threads(C.int(n))) })
+}
+
+// checkLibrary compares the library with our own product in all layouts, so
+// that one that computes wrongly on this processor is refused.
+func checkLibrary() error {
+	const m, n, k = 33, 48, 65
+	a, b := make([]float32, m*k), make([]float32, k*n)
+	for i := range a {
+		a[i] = float32(math.Sin(float64(i)))
+	}
+	for i := range b {
+		b[i] = float32(math.Cos(float64(i) * 0.7))
+	}
+	ha, hb := make([]BF16, len(a)), make([]BF16, len(b))
+	toBF16(ha, a)
+	toBF16(hb, b)
+	for _, layout := range []string{"NN", "NT", "TN"} {
+		ta, tb := layout[0] == 'T', layout[1] == 'T'
+		lda, ldb := k, n
+		if ta {
+			lda = m
+		}
+		if tb {
+			ldb = k
+		}
+		got, want := make([]float32, m*n), make([]float32, m*n)
+		ownGemm(ta, tb, m, n, k, a, lda, b, ldb, 0, want, n)
+		if libraryGemm(ta, tb, m, n, k, a, lda, b, ldb, 0, got, n) != 0 || !near(got, want, 1e-4) {
+			return fmt.Errorf("its float32 product (%s) is wrong on this processor", layout)
+		}
+		for _, beta := range []float32{0, 1} {
+			if C.lw_has_bf16() == 0 {
+				break // emulated there, and never used
+			}
+			if libraryBF16(ta, tb, m, n, k, ha, lda, hb, ldb, beta, got, n) != 0 || !near(got, want, 0.05*(1+beta)) {
+				return fmt.Errorf("its bf16 product (%s) is wrong on this processor", layout)
+			}
+			for i := range want {
+				want[i] *= 2
+			}
+		}
+	}
+	return nil
+}
+
+func near(got, want []float32, tolerance float32) bool {
+	for i := range want {
+		if d := got[i] - want[i]; !(d <= 10*tolerance && d >= -10*tolerance) {
+			return false
+		}
+	}
+	return true
+}
+
+func cf(x []float32) *C.float  { return (*C.float)(unsafe.Pointer(unsafe.SliceData(x))) }
+func cd(x []float64) *C.double { return (*C.double)(unsafe.Pointer(unsafe.SliceData(x))) }
+func ci(x []int32) *C.int32_t  { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(x))) }
+func ch(x []BF16) *C.uint16_t  { return (*C.uint16_t)(unsafe.Pointer(unsafe.SliceData(x))) }
+func n64(n int) C.int64_t      { return C.int64_t(n) }
+func cb(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// scratch is memory that kernels work in; one call at a time uses it.
+var scratch []float32
+
+func scratchOf(n int) []float32 {
+	if len(scratch) < n {
+		Free(scratch)
+		scratch = Alloc(n)
+	}
+	return scratch
+}
+
+func gemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if useLibrary {
+		if status := libraryGemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc); status != 0 {
+			panic(fmt.Sprintf("kernels: %s: matrix product failed with status %d", machine.Product, status))
+		}
+		return
+	}
+	ownGemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc)
+}
+
+func libraryGemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) int {
+	return int(C.lw_onednn_sgemm(cb(ta), cb(tb), n64(m), n64(n), n64(k), cf(a), n64(lda), cf(b), n64(ldb), C.float(beta), cf(c), n64(ldc)))
+}
+
+func libraryBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) int {
+	return int(C.lw_onednn_bf16(cb(ta), cb(tb), n64(m), n64(n), n64(k), ch(a), n64(lda), ch(b), n64(ldb), C.float(beta), cf(c), n64(ldc)))
+}
+
+func ownGemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	s := scratchOf(256*3072 + 96*256*int(C.lw_threads(0)))
+	C.lw_gemm(cb(ta), cb(tb), n64(m), n64(n), n64(k), cf(a), n64(lda), cf(b), n64(ldb), C.float(beta), cf(c), n64(ldc), cf(s))
+}
+
+func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) {
+	if machine.NativeBF16 {
+		if status := libraryBF16(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc); status != 0 {
+			panic(fmt.Sprintf("kernels: %s: bf16 matrix product failed with status %d", machine.Product, status))
+		}
+		return
+	}
+	// Exact in float32: only the inputs were rounded.
+	fa, fb := make([]float32, len(a)), make([]float32, len(b))
+	fromBF16(fa, a)
+	fromBF16(fb, b)
+	gemm(ta, tb, m, n, k, fa, lda, fb, ldb, beta, c, ldc)
+}
+
+func linearFew(y, x, w []float32, rows, n, k int) {
+	C.lw_linear_few(cf(y), cf(x), cf(w), n64(rows), n64(n), n64(k))
+}
+func toBF16(dst []BF16, src []float32)   { C.lw_to_bf16(ch(dst), cf(src), n64(len(src))) }
+func fromBF16(dst []float32, src []BF16) { C.lw_from_bf16(cf(dst), ch(src), n64(len(src))) }
+func add(dst, a, b []float32)            { C.lw_add(cf(dst), cf(a), cf(b), n64(len(dst))) }
+func copyFloats(dst, src []float32)      { C.lw_copy(cf(dst), cf(src), n64(len(dst))) }
+func zero(dst []float32)                 { C.lw_zero(cf(dst), n64(len(dst))) }
+func addRow(dst, a, b []float32, rows, cols int) {
+	C.lw_add_row(cf(dst), cf(a), cf(b), n64(rows), n64(cols))
+}
+func sumRows(dst, a []float32, rows, cols int, accumulate bool) {
+	C.lw_sum_rows(cf(dst), cf(a), n64(rows), n64(cols), cb(accumulate))
+}
+func sumSquares(x []float32) float64 {
+	var out C.double
+	C.lw_sum_squares(&out, cf(x), n64(len(x)))
+	return float64(out)
+}
+func embedding(dst, table []float32, ids []int32, dim int) {
+	C.lw_embedding(cf(dst), cf(table), ci(ids), n64(len(ids)), n64(dim))
+}
+func embeddingGrad(dTable []float32, ids []int32, g []float32, dim int) {
+	C.lw_embedding_grad(cf(dTable), ci(ids), cf(g), n64(len(ids)), n64(dim))
+}
+func rmsNorm(y, x, w []float32, rows, cols int, eps float32) {
+	C.lw_rms_norm(cf(y), cf(x), cf(w), n64(rows), n64(cols), C.float(eps))
+}
+func rmsNormGrad(dx, x, w, dy []float32, rows, cols int, eps float32, accumulate bool) {
+	C.lw_rms_norm_grad(cf(dx), cf(x), cf(w), cf(dy), n64(rows), n64(cols), C.float(eps), cb(accumulate))
+}
+func rmsNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, accumulate bool) {
+	C.lw_rms_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(cols), C.float(eps), cb(accumulate))
+}
+func rotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
+	C.lw_rotate(cf(x), n64(ld), n64(rows), ci(starts), n64(heads), n64(dim), cf(cos), cf(sin), n64(half), cb(interleaved), cb(inverse))
+}
+
+// tiled reports whether the tiled attention kernels take a head size.
+func tiled(dim int) bool { return dim%16 == 0 && dim <= 256 }
+
+func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+	if !tiled(dim) {
+		plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
+		return
+	}
+	s := scratchOf(hkv * ((t + 63) / 64 * 64) * dim)
+	C.lw_attention(cf(out), cf(lse), cf(qkv), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+}
+func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+	if !tiled(dim) {
+		plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
+		return
+	}
+	s := scratchOf(machine.Threads * 2 * t * dim)
+	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+}
+func attendOne(out, q, keys, values []float32, n, hq, hkv, dim int, scale float32) {
+	s := scratchOf(hq * n)
+	C.lw_attend_one(cf(out), cf(q), cf(keys), cf(values), n64(n), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+}
+func swiGLU(y, gu []float32, rows, f int) { C.lw_swiglu(cf(y), cf(gu), n64(rows), n64(f)) }
+func swiGLUGrad(dgu, gu, dy []float32, rows, f int) {
+	C.lw_swiglu_grad(cf(dgu), cf(gu), cf(dy), n64(rows), n64(f))
+}
+func crossEntropy(logits []float32, rows, v int, targets []int32, weights []float32, nll []float64, grad bool) {
+	C.lw_cross_entropy(cf(logits), n64(rows), n64(v), ci(targets), cf(weights), cd(nll), cb(grad))
+}
+func adamW(p, g, m, v []float32, half []BF16, s AdamWStep) {
+	C.lw_adamw(cf(p), cf(g), cf(m), cf(v), ch(half), n64(len(p)), C.double(s.Rate), C.double(s.Beta1), C.double(s.Beta2),
+		C.double(s.Eps), C.double(s.Decay), C.double(s.GradScale), n64(s.Step))
+}

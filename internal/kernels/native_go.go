@@ -1,0 +1,69 @@
+//go:build !cgo
+
+package kernels
+
+import (
+	"runtime"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+)
+
+var machine = Info{ISA: "go", Product: "gonum", Threads: runtime.GOMAXPROCS(0)}
+
+// Describe says what the kernels run on.
+func Describe() Info { return machine }
+
+// SetThreads sets the number of processors that Go code uses; 0 means all.
+func SetThreads(n int) {
+	if n <= 0 {
+		n = runtime.NumCPU()
+	}
+	runtime.GOMAXPROCS(n)
+	machine.Threads = n
+}
+
+func gemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	gonum.Implementation{}.Sgemm(trans(ta), trans(tb), m, n, k, 1, a, lda, b, ldb, beta, c, ldc)
+}
+
+func trans(t bool) blas.Transpose {
+	if t {
+		return blas.Trans
+	}
+	return blas.NoTrans
+}
+
+func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) {
+	fa, fb := make([]float32, len(a)), make([]float32, len(b))
+	fromBF16(fa, a)
+	fromBF16(fb, b)
+	gemm(ta, tb, m, n, k, fa, lda, fb, ldb, beta, c, ldc)
+}
+
+func linearFew(y, x, w []float32, rows, n, k int) { gemm(false, true, rows, n, k, x, k, w, k, 0, y, n) }
+
+func copyFloats(dst, src []float32) { copy(dst, src) }
+func zero(dst []float32)            { clear(dst) }
+
+var (
+	toBF16            = plainToBF16
+	fromBF16          = plainFromBF16
+	add               = plainAdd
+	addRow            = plainAddRow
+	sumRows           = plainSumRows
+	sumSquares        = plainSumSquares
+	embedding         = plainEmbedding
+	embeddingGrad     = plainEmbeddingGrad
+	rmsNorm           = plainRMSNorm
+	rmsNormGrad       = plainRMSNormGrad
+	rmsNormGradWeight = plainRMSNormGradWeight
+	rotate            = plainRotate
+	attention         = plainAttention
+	attentionGrad     = plainAttentionGrad
+	attendOne         = plainAttendOne
+	swiGLU            = plainSwiGLU
+	swiGLUGrad        = plainSwiGLUGrad
+	crossEntropy      = plainCrossEntropy
+	adamW             = plainAdamW
+)

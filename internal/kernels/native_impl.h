@@ -1,0 +1,438 @@
+// The kernels, compiled once for each instruction set: the including file sets
+// LW_TABLE (the name of the table), VL (floats in a vector) and NV (vectors side
+// by side in the inner tile of a product, which 6 rows times NV must leave room
+// for in the registers).
+//
+// Every partition of work is fixed by sizes and the number of threads, and sums
+// are made in a fixed order, so results are the same bytes run after run.
+#pragma GCC optimize("no-math-errno", "no-trapping-math") // cgo takes no such flags; sqrt and compares vectorise
+#include "native.h"
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef float vf __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+typedef int32_t vi __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+
+static inline vf splat(float x) { return x - (vf){}; }
+static inline vf load(const float *p) { return *(const vf *)p; }
+static inline void store(float *p, vf v) { *(vf *)p = v; }
+static inline float hsum(vf v) {
+	float s = 0;
+	for (int i = 0; i < VL; i++) s += v[i];
+	return s;
+}
+static inline float hmax(vf v) {
+	float s = v[0];
+	for (int i = 1; i < VL; i++) s = v[i] > s ? v[i] : s;
+	return s;
+}
+static inline vf pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }
+
+// vexp is e^x to 2 ulp (Cephes' expf); 0 below -87, so that what is masked out
+// weighs exactly nothing. A NaN stays one.
+static inline vf vexp(vf x) {
+	vi in_range = ~(x < splat(-87.0f));
+	x = pick(x > splat(88.0f), splat(88.0f), x);
+	vf t = x * splat(1.44269504088896341f) + splat(12582912.0f);
+	vf n = t - splat(12582912.0f);
+	vf r = x - n * splat(0.693359375f);
+	r = r - n * splat(-2.12194440e-4f);
+	vf y = splat(1.9875691500e-4f);
+	y = y * r + splat(1.3981999507e-3f);
+	y = y * r + splat(8.3334519073e-3f);
+	y = y * r + splat(4.1665795894e-2f);
+	y = y * r + splat(1.6666665459e-1f);
+	y = y * r + splat(5.0000001201e-1f);
+	y = y * (r * r) + r + splat(1.0f);
+	vi e = (((vi)t) - 0x4B400000 + 127) << 23;
+	vf out = y * (vf)e;
+	return (vf)((vi)out & in_range);
+}
+
+// share is the part of n items, in units, of the calling thread.
+static inline void share(int64_t n, int64_t unit, int64_t *lo, int64_t *hi) {
+	int64_t blocks = (n + unit - 1) / unit, threads = omp_get_num_threads(), i = omp_get_thread_num();
+	*lo = blocks * i / threads * unit;
+	*hi = blocks * (i + 1) / threads * unit;
+	if (*hi > n) *hi = n;
+	if (*lo > n) *lo = n;
+}
+
+// Below this many floats a second thread costs more than it saves.
+#define SMALL 16384
+
+// ---- element-wise ----
+
+static void add(float *d, const float *a, const float *b, int64_t n) {
+#pragma omp parallel if (n > SMALL)
+	{
+		int64_t lo, hi;
+		share(n, 1024, &lo, &hi);
+		for (int64_t i = lo; i < hi; i++) d[i] = a[i] + b[i];
+	}
+}
+
+static void zero(float *d, int64_t n) {
+#pragma omp parallel if (n > SMALL)
+	{
+		int64_t lo, hi;
+		share(n, 1024, &lo, &hi);
+		if (hi > lo) memset(d + lo, 0, (hi - lo) * sizeof *d);
+	}
+}
+
+static void copy(float *d, const float *a, int64_t n) {
+#pragma omp parallel if (n > SMALL)
+	{
+		int64_t lo, hi;
+		share(n, 1024, &lo, &hi);
+		if (hi > lo) memcpy(d + lo, a + lo, (hi - lo) * sizeof *d);
+	}
+}
+
+static void add_row(float *d, const float *a, const float *b, int64_t rows, int64_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t c = 0; c < cols; c++) d[r * cols + c] = a[r * cols + c] + b[c];
+}
+
+// CHUNKS is how many partial sums a sum over rows is made of, whatever the
+// number of threads.
+#define CHUNKS 16
+
+// sum_chunks adds to d, or overwrites it with, the sum of CHUNKS partial rows.
+static void sum_chunks(float *d, const float *partial, int64_t cols, int add) {
+	for (int64_t c = 0; c < cols; c++) {
+		double s = 0;
+		for (int k = 0; k < CHUNKS; k++) s += partial[k * cols + c];
+		d[c] = (float)(add ? d[c] + s : s);
+	}
+}
+
+static void sum_rows(float *d, const float *a, int64_t rows, int64_t cols, int add) {
+	float *partial = calloc(CHUNKS * cols, sizeof *partial);
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int k = 0; k < CHUNKS; k++)
+		for (int64_t r = rows * k / CHUNKS; r < rows * (k + 1) / CHUNKS; r++)
+			for (int64_t c = 0; c < cols; c++) partial[k * cols + c] += a[r * cols + c];
+	sum_chunks(d, partial, cols, add);
+	free(partial);
+}
+
+static void sum_squares(double *out, const float *a, int64_t n) {
+	enum { parts = 256 };
+	double partial[parts];
+#pragma omp parallel for schedule(static) if (n > SMALL)
+	for (int k = 0; k < parts; k++) {
+		int64_t lo = n * k / parts, hi = n * (k + 1) / parts, i = lo;
+		double acc[8] = {0};
+		for (; i + 8 <= hi; i += 8)
+			for (int j = 0; j < 8; j++) acc[j] += (double)a[i + j] * a[i + j];
+		for (; i < hi; i++) acc[0] += (double)a[i] * a[i];
+		partial[k] = ((acc[0] + acc[1]) + (acc[2] + acc[3])) + ((acc[4] + acc[5]) + (acc[6] + acc[7]));
+	}
+	*out = 0;
+	for (int k = 0; k < parts; k++) *out += partial[k];
+}
+
+// bf16_of rounds to nearest even; a NaN stays one.
+static inline uint16_t bf16_of(float x) {
+	uint32_t u;
+	memcpy(&u, &x, 4);
+	uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+	uint32_t nan = (u >> 16) | 0x40;
+	return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? nan : rounded);
+}
+
+static void to_bf16(uint16_t *d, const float *a, int64_t n) {
+#pragma omp parallel if (n > SMALL)
+	{
+		int64_t lo, hi;
+		share(n, 1024, &lo, &hi);
+		for (int64_t i = lo; i < hi; i++) d[i] = bf16_of(a[i]);
+	}
+}
+
+static void from_bf16(float *d, const uint16_t *a, int64_t n) {
+#pragma omp parallel if (n > SMALL)
+	{
+		int64_t lo, hi;
+		share(n, 1024, &lo, &hi);
+		for (int64_t i = lo; i < hi; i++) {
+			uint32_t u = (uint32_t)a[i] << 16;
+			memcpy(d + i, &u, 4);
+		}
+	}
+}
+
+static void adamw(float *p, const float *g, float *m, float *v, uint16_t *half, int64_t n, double rate, double beta1, double beta2, double eps,
+				  double decay, double scale, int64_t step) {
+	const float keep = (float)(1 - rate * decay), new1 = (float)(1 - beta1), b2 = (float)beta2, new2 = (float)(1 - beta2);
+	const float size = (float)(rate / (1 - pow(beta1, (double)step))), e = (float)eps, s = (float)scale;
+	const float root = (float)sqrt(1 - pow(beta2, (double)step));
+#pragma omp parallel if (n > SMALL)
+	{
+		int64_t lo, hi;
+		share(n, 1024, &lo, &hi);
+		for (int64_t i = lo; i < hi; i++) {
+			float x = g[i] * s;
+			float mean = m[i] + new1 * (x - m[i]);
+			float square = v[i] * b2 + new2 * x * x;
+			m[i] = mean;
+			v[i] = square;
+			p[i] = p[i] * keep - size * (mean / (sqrtf(square) / root + e));
+		}
+		if (half)
+			for (int64_t i = lo; i < hi; i++) half[i] = bf16_of(p[i]);
+	}
+}
+
+// ---- embedding, norm, rotary, SwiGLU, cross-entropy ----
+
+static void embedding(float *d, const float *table, const int32_t *ids, int64_t rows, int64_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int64_t r = 0; r < rows; r++) memcpy(d + r * cols, table + ids[r] * cols, cols * sizeof *d);
+}
+
+// Each thread owns some columns of the whole table, so that rows that occur
+// twice are added in their order.
+static void embedding_grad(float *d, const int32_t *ids, const float *g, int64_t rows, int64_t cols) {
+#pragma omp parallel if (rows * cols > SMALL)
+	{
+		int64_t lo, hi;
+		share(cols, 16, &lo, &hi);
+		for (int64_t r = 0; r < rows; r++) {
+			float *to = d + ids[r] * cols;
+			const float *from = g + r * cols;
+			for (int64_t c = lo; c < hi; c++) to[c] += from[c];
+		}
+	}
+}
+
+// dot of two rows in VL lanes.
+static inline float dot(const float *a, const float *b, int64_t n) {
+	vf s0 = {}, s1 = {};
+	int64_t i = 0;
+	for (; i + 2 * VL <= n; i += 2 * VL) {
+		s0 += load(a + i) * load(b + i);
+		s1 += load(a + i + VL) * load(b + i + VL);
+	}
+	float s = hsum(s0 + s1);
+	for (; i < n; i++) s += a[i] * b[i];
+	return s;
+}
+
+static inline float inverse_rms(const float *x, int64_t n, float eps) { return 1 / sqrtf(dot(x, x, n) / n + eps); }
+
+static void rms_norm(float *y, const float *x, const float *w, int64_t rows, int64_t cols, float eps) {
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *a = x + r * cols;
+		float s = inverse_rms(a, cols, eps);
+		for (int64_t c = 0; c < cols; c++) y[r * cols + c] = a[c] * s * w[c];
+	}
+}
+
+static void rms_norm_grad(float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t cols, float eps, int add) {
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *a = x + r * cols, *g = dy + r * cols;
+		float *to = dx + r * cols, s = inverse_rms(a, cols, eps);
+		vf lanes = {};
+		float inner = 0;
+		int64_t c = 0;
+		for (; c + VL <= cols; c += VL) lanes += load(g + c) * load(w + c) * load(a + c);
+		for (; c < cols; c++) inner += g[c] * w[c] * a[c];
+		inner = (inner + hsum(lanes)) * s * s * s / cols;
+		if (add)
+			for (c = 0; c < cols; c++) to[c] += g[c] * w[c] * s - a[c] * inner;
+		else
+			for (c = 0; c < cols; c++) to[c] = g[c] * w[c] * s - a[c] * inner;
+	}
+}
+
+static void rms_norm_grad_weight(float *dw, const float *x, const float *dy, int64_t rows, int64_t cols, float eps, int add) {
+	float *partial = calloc(CHUNKS * cols, sizeof *partial);
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int k = 0; k < CHUNKS; k++)
+		for (int64_t r = rows * k / CHUNKS; r < rows * (k + 1) / CHUNKS; r++) {
+			const float *a = x + r * cols, *g = dy + r * cols;
+			float s = inverse_rms(a, cols, eps), *to = partial + k * cols;
+			for (int64_t c = 0; c < cols; c++) to[c] += g[c] * a[c] * s;
+		}
+	sum_chunks(dw, partial, cols, add);
+	free(partial);
+}
+
+static void rotate(float *x, int64_t ld, int64_t rows, const int32_t *starts, int64_t heads, int64_t dim, const float *cosines,
+				   const float *sines, int64_t half, int interleaved, int inverse) {
+	const float sign = inverse ? -1 : 1;
+#pragma omp parallel for schedule(static) if (rows * ld > SMALL)
+	for (int64_t t = 0; t < rows; t++) {
+		const float *c = cosines + (t - starts[t]) * half, *s = sines + (t - starts[t]) * half;
+		for (int64_t h = 0; h < heads; h++) {
+			float *p = x + t * ld + h * dim;
+			if (interleaved) {
+				for (int64_t i = 0; i < half; i++) {
+					float a = p[2 * i], b = p[2 * i + 1], sn = sign * s[i];
+					p[2 * i] = a * c[i] - b * sn;
+					p[2 * i + 1] = b * c[i] + a * sn;
+				}
+			} else {
+#pragma GCC ivdep
+				for (int64_t i = 0; i < half; i++) {
+					float a = p[i], b = p[i + half], sn = sign * s[i];
+					p[i] = a * c[i] - b * sn;
+					p[i + half] = b * c[i] + a * sn;
+				}
+			}
+		}
+	}
+}
+
+static inline vf sigmoid(vf x) { return splat(1) / (splat(1) + vexp(-x)); }
+
+static void swiglu(float *y, const float *gu, int64_t rows, int64_t f) {
+#pragma omp parallel for schedule(static) if (rows * f > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *g = gu + r * 2 * f, *u = g + f;
+		float *to = y + r * f;
+		int64_t c = 0;
+		for (; c + VL <= f; c += VL) store(to + c, load(g + c) * sigmoid(load(g + c)) * load(u + c));
+		for (; c < f; c++) to[c] = g[c] / (1 + expf(-g[c])) * u[c];
+	}
+}
+
+static void swiglu_grad(float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f) {
+#pragma omp parallel for schedule(static) if (rows * f > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *g = gu + r * 2 * f, *u = g + f, *d = dy + r * f;
+		float *dg = dgu + r * 2 * f, *du = dg + f;
+		int64_t c = 0;
+		for (; c + VL <= f; c += VL) {
+			vf x = load(g + c), up = load(u + c), y = load(d + c), s = sigmoid(x);
+			store(dg + c, y * up * s * (splat(1) + x * (splat(1) - s)));
+			store(du + c, y * x * s);
+		}
+		for (; c < f; c++) {
+			float x = g[c], up = u[c], y = d[c], s = 1 / (1 + expf(-x));
+			dg[c] = y * up * s * (1 + x * (1 - s));
+			du[c] = y * x * s;
+		}
+	}
+}
+
+static void cross_entropy(float *logits, int64_t rows, int64_t v, const int32_t *targets, const float *weights, double *nll, int grad) {
+#pragma omp parallel for schedule(static) if (rows * v > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		float *x = logits + r * v;
+		if (targets[r] < 0 || weights[r] == 0) {
+			nll[r] = 0;
+			memset(x, 0, v * sizeof *x);
+			continue;
+		}
+		vf peaks = splat(x[0]);
+		int64_t c = 0;
+		for (; c + VL <= v; c += VL) peaks = vmax(peaks, load(x + c));
+		float peak = hmax(peaks);
+		for (; c < v; c++) peak = x[c] > peak ? x[c] : peak;
+		float at_target = x[targets[r]];
+		// Short float sums flushed to a double: V is large.
+		double sum = 0;
+		for (c = 0; c + VL <= v;) {
+			vf part = {};
+			for (int k = 0; k < 16 && c + VL <= v; k++, c += VL) {
+				vf e = vexp(load(x + c) - splat(peak));
+				part += e;
+				if (grad) store(x + c, e);
+			}
+			sum += hsum(part);
+		}
+		for (; c < v; c++) {
+			float e = expf(x[c] - peak);
+			sum += e;
+			if (grad) x[c] = e;
+		}
+		nll[r] = (double)peak + log(sum) - at_target;
+		if (grad) {
+			float s = (float)(weights[r] / sum);
+			for (c = 0; c < v; c++) x[c] *= s;
+			x[targets[r]] -= weights[r];
+		}
+	}
+}
+
+// ---- small products: C (+)= A B, with A [M, K], B [K, N] ----
+
+#define MICRO(MR, NVEC)                                                                                                                    \
+	static inline __attribute__((always_inline)) void micro_##MR##_##NVEC(int64_t k, const float *a, int64_t lda, const float *b,          \
+																		  int64_t ldb, float *c, int64_t ldc, int add) {                   \
+		vf s[MR][NVEC];                                                                                                                    \
+		_Pragma("GCC unroll 8") for (int i = 0; i < MR; i++) _Pragma("GCC unroll 8") for (int j = 0; j < NVEC; j++) s[i][j] =              \
+			add ? load(c + i * ldc + j * VL) : (vf){};                                                                                     \
+		for (int64_t x = 0; x < k; x++) {                                                                                                  \
+			vf row[NVEC];                                                                                                                  \
+			_Pragma("GCC unroll 8") for (int j = 0; j < NVEC; j++) row[j] = load(b + x * ldb + j * VL);                                    \
+			_Pragma("GCC unroll 8") for (int i = 0; i < MR; i++) {                                                                         \
+				vf left = splat(a[i * lda + x]);                                                                                           \
+				_Pragma("GCC unroll 8") for (int j = 0; j < NVEC; j++) s[i][j] += left * row[j];                                           \
+			}                                                                                                                              \
+		}                                                                                                                                  \
+		_Pragma("GCC unroll 8") for (int i = 0; i < MR; i++) _Pragma("GCC unroll 8") for (int j = 0; j < NVEC; j++)                        \
+			store(c + i * ldc + j * VL, s[i][j]);                                                                                          \
+	}
+MICRO(6, 1)
+MICRO(5, 1)
+MICRO(4, 1)
+MICRO(3, 1)
+MICRO(2, 1)
+MICRO(1, 1)
+#if NV == 4
+MICRO(6, 4)
+MICRO(5, 4)
+MICRO(4, 4)
+MICRO(3, 4)
+MICRO(2, 4)
+MICRO(1, 4)
+#define WIDE(MR) micro_##MR##_4
+#else
+MICRO(6, 2)
+MICRO(5, 2)
+MICRO(4, 2)
+MICRO(3, 2)
+MICRO(2, 2)
+MICRO(1, 2)
+#define WIDE(MR) micro_##MR##_2
+#endif
+#define THIN(MR) micro_##MR##_1
+
+// product: N must be a multiple of VL; nothing outside of the operands is read.
+static void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, int add) {
+	int64_t j = 0;
+#define ROWS(KERNEL)                                                                                                                       \
+	{                                                                                                                                      \
+		int64_t i = 0;                                                                                                                     \
+		for (; i + 6 <= m; i += 6) KERNEL(6)(k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, add);                                  \
+		const float *rest = a + i * lda;                                                                                                   \
+		float *to = c + i * ldc + j;                                                                                                       \
+		switch (m - i) {                                                                                                                   \
+		case 5: KERNEL(5)(k, rest, lda, b + j, ldb, to, ldc, add); break;                                                                  \
+		case 4: KERNEL(4)(k, rest, lda, b + j, ldb, to, ldc, add); break;                                                                  \
+		case 3: KERNEL(3)(k, rest, lda, b + j, ldb, to, ldc, add); break;                                                                  \
+		case 2: KERNEL(2)(k, rest, lda, b + j, ldb, to, ldc, add); break;                                                                  \
+		case 1: KERNEL(1)(k, rest, lda, b + j, ldb, to, ldc, add); break;                                                                  \
+		}                                                                                                                                  \
+	}
+	for (; j + NV * VL <= n; j += NV * VL) ROWS(WIDE)
+	for (; j + VL <= n; j += VL) ROWS(THIN)
+#undef ROWS
+}
+
+#include "native_attention.h"
+#include "native_gemm.h"
+
+#define LW_ENTRY(name, params, args) .name = name,
+const struct lw_kernels LW_TABLE = {LW_KERNELS(LW_ENTRY)};
