@@ -3,7 +3,6 @@ package checkpoints
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,7 +24,11 @@ func ImportGGUF(path, outDir string, progress func(done, total int64)) error {
 		return fault.Usage(err)
 	}
 	defer file.Close()
-	m, err := planImport(file, size)
+	g, err := parseGGUF(file, size)
+	if err != nil {
+		return fault.Usage(fmt.Errorf("%s: %w", path, err))
+	}
+	m, err := planImport(g)
 	if err != nil {
 		return fault.Usage(fmt.Errorf("%s: %w", path, err))
 	}
@@ -84,11 +87,7 @@ type imported struct {
 
 // planImport makes all the small files and finds, checks and names all tensors.
 // It reads no weights, but for rope_freqs.
-func planImport(file io.ReaderAt, fileSize int64) (*imported, error) {
-	g, err := parseGGUF(file, fileSize)
-	if err != nil {
-		return nil, err
-	}
+func planImport(g *ggufFile) (*imported, error) {
 	a, err := readArch(g)
 	if err != nil {
 		return nil, err

@@ -56,15 +56,17 @@ func readArch(g *ggufFile) (*arch, error) {
 		return nil, fault.Hint(fmt.Errorf("general.architecture is %.80q, wanted llama or qwen2", name),
 			"take the model's own folder with config.json and safetensors instead")
 	}
-	var errs []error
-	size := func(key string, least, fallback, most int) int {
-		v, err := ggufInt(g, name+"."+key, least, fallback, most)
-		errs = append(errs, err)
+	// The first error counts: what is read after it may follow from it.
+	size := func(key string, least, fallback, most int) (v int) {
+		if err == nil {
+			v, err = ggufInt(g, name+"."+key, least, fallback, most)
+		}
 		return v
 	}
-	number := func(key string, fallback float64) json.Number {
-		v, err := ggufFloat(g, name+"."+key, fallback)
-		errs = append(errs, err)
+	number := func(key string, fallback float64) (v json.Number) {
+		if err == nil {
+			v, err = ggufFloat(g, name+"."+key, fallback)
+		}
 		return v
 	}
 	const most = 1 << 20
@@ -80,7 +82,7 @@ func readArch(g *ggufFile) (*arch, error) {
 	valueDim := size("attention.value_length", 1, a.headDim, most)
 	rotary := size("rope.dimension_count", 1, a.headDim, most)
 	experts := size("expert_count", 0, 0, most)
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -329,8 +331,11 @@ func ggufFloat(g *ggufFile, key string, fallback float64) (json.Number, error) {
 	if !ok || !(f > 0) || float32(f) == 0 || f > math.MaxFloat32 {
 		return "", fmt.Errorf("%s is %s, wanted a number above 0", key, ggufShow(v))
 	}
-	s := strconv.FormatFloat(f, 'g', -1, 32)
-	if !strings.ContainsAny(s, ".e") {
+	if f < 1e-4 || f >= 1e16 {
+		return json.Number(strconv.FormatFloat(f, 'e', -1, 32)), nil
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 32)
+	if !strings.Contains(s, ".") {
 		s += ".0"
 	}
 	return json.Number(s), nil
