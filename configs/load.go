@@ -146,6 +146,7 @@ func readBase(d *decoder, root *yaml.Node) (layer, Problems) {
 	return nil, nil
 }
 
+// readEnv reads the variables of all keys. An empty one counts as not set.
 func readEnv(env func(string) (string, bool)) (layer, Problems) {
 	out := layer{}
 	var problems Problems
@@ -154,7 +155,7 @@ func readEnv(env func(string) (string, bool)) (layer, Problems) {
 	}
 	for _, f := range table().leaves {
 		name := EnvName(f.path)
-		if v, ok := env(name); ok {
+		if v, ok := env(name); ok && v != "" {
 			s, ps := readText(f, v, Origin{Kind: Env, Name: name})
 			if s != nil {
 				out[f.path] = s
