@@ -37,6 +37,9 @@ type Rendered struct {
 	Text   string
 	IDs    []int32
 	Target []Span
+	// Injected holds the positions of special tokens that come from the text of
+	// the messages themselves, not from the template.
+	Injected []int32
 }
 
 // Tokenizer maps text to token ids and back. It is safe for concurrent use

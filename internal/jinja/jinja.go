@@ -65,10 +65,12 @@ type Pair struct {
 type Map []Pair
 
 // From marks all strings inside Value, the keys of mappings included, as coming
-// from the given source, a number from 0 on.
+// from the given source, a number from 0 on. What mappings in it hold under a
+// key of Keys comes, as a whole, from the source given there.
 type From struct {
 	Source int
 	Value  any
+	Keys   map[string]int
 }
 
 // Span is a half-open range of bytes of the output.
@@ -111,7 +113,7 @@ func (t *Template) Render(vars map[string]any, opts Options) (out Output, err er
 	r := newRun(t.name, opts)
 	defer func() { rescue(recover(), t.name, r.line, &err) }()
 	for name, v := range vars {
-		r.scope.set(name, r.input(v, noSource, 0))
+		r.scope.set(name, r.input(v, origin{noSource, nil}, 0))
 	}
 	r.exec(t.body)
 	return r.out.output(), nil

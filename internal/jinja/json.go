@@ -12,11 +12,11 @@ import (
 
 // decodeJSON reads a JSON text, keeping the order of keys and the kinds of
 // numbers.
-func (r *run) decodeJSON(data []byte, source int) Value {
+func (r *run) decodeJSON(data []byte, o origin) Value {
 	r.alloc(len(data))
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	v := r.decodeValue(d, source, 0)
+	v := r.decodeValue(d, o, 0)
 	if d.More() {
 		r.fail("JSON with something behind its value")
 	}
@@ -31,14 +31,14 @@ func (r *run) jsonToken(d *json.Decoder) json.Token {
 	return t
 }
 
-func (r *run) decodeValue(d *json.Decoder, source, depth int) Value {
+func (r *run) decodeValue(d *json.Decoder, o origin, depth int) Value {
 	r.deep(depth)
 	switch t := r.jsonToken(d).(type) {
 	case json.Delim:
 		if t == '[' {
 			list := &List{}
 			for d.More() {
-				list.items = append(list.items, r.decodeValue(d, source, depth+1))
+				list.items = append(list.items, r.decodeValue(d, o, depth+1))
 			}
 			r.jsonToken(d)
 			return list
@@ -46,12 +46,12 @@ func (r *run) decodeValue(d *json.Decoder, source, depth int) Value {
 		dict := newDict(0)
 		for d.More() {
 			k, _ := r.jsonToken(d).(string)
-			dict.set(sourced(k, source), r.decodeValue(d, source, depth+1))
+			dict.set(o.text(k), r.decodeValue(d, o.under(k), depth+1))
 		}
 		r.jsonToken(d)
 		return dict
 	case string:
-		return sourced(t, source)
+		return o.text(t)
 	case json.Number:
 		return r.jsonNumber(t)
 	case bool:
@@ -118,7 +118,10 @@ func tojson(r *run, v Value, a args) Value {
 // then so did its brackets and commas.
 func (w *jsonWriter) finish() String {
 	s := w.b.string()
-	return sourced(s.s, s.origin())
+	if source := s.origin(); source != noSource {
+		return sourced(s.s, source)
+	}
+	return s
 }
 
 func (w *jsonWriter) value(v Value, depth int) {

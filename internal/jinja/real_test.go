@@ -22,7 +22,7 @@ func renderJSON(t *Template, vars map[string]json.RawMessage) (Output, error) {
 	if json.Unmarshal(vars["messages"], &messages) == nil && messages != nil {
 		marked := make([]any, len(messages))
 		for i, m := range messages {
-			marked[i] = From{i, m}
+			marked[i] = From{Source: i, Value: m}
 		}
 		in["messages"] = marked
 	}

@@ -3,6 +3,7 @@ package jinja
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -369,8 +370,26 @@ func (r *run) length(v Value) int {
 	return 0
 }
 
-// input converts a Go value; source marks its strings.
-func (r *run) input(v any, source, depth int) Value {
+// origin says where a value that is converted comes from, as [From] does.
+type origin struct {
+	source int
+	keys   map[string]int
+}
+
+// under is the origin of what a mapping holds under a key.
+func (o origin) under(key string) origin {
+	if source, ok := o.keys[key]; ok {
+		return origin{source, nil}
+	}
+	return o
+}
+
+func (o origin) text(s string) String {
+	return sourced(strings.ToValidUTF8(s, "\uFFFD"), o.source)
+}
+
+// input converts a Go value.
+func (r *run) input(v any, o origin, depth int) Value {
 	r.deep(depth)
 	switch v := v.(type) {
 	case nil:
@@ -378,7 +397,7 @@ func (r *run) input(v any, source, depth int) Value {
 	case bool:
 		return v
 	case string:
-		return sourced(strings.ToValidUTF8(v, "\uFFFD"), source)
+		return o.text(v)
 	case int:
 		return int64(v)
 	case float64:
@@ -389,45 +408,36 @@ func (r *run) input(v any, source, depth int) Value {
 	case json.Number:
 		return r.jsonNumber(v)
 	case json.RawMessage:
-		return r.decodeJSON(v, source)
+		return r.decodeJSON(v, o)
 	case From:
-		return r.input(v.Value, v.Source, depth+1)
-	case []string:
-		list := &List{}
-		for _, s := range v {
-			list.items = append(list.items, sourced(s, source))
-		}
-		return list
-	case []any:
-		list := &List{items: make([]Value, len(v))}
-		for i, item := range v {
-			list.items[i] = r.input(item, source, depth+1)
-		}
-		return list
-	case []Map:
-		list := &List{items: make([]Value, len(v))}
-		for i, item := range v {
-			list.items[i] = r.input(item, source, depth+1)
-		}
-		return list
+		return r.input(v.Value, origin{v.Source, v.Keys}, depth+1)
 	case Map:
 		d := newDict(len(v))
 		for _, pair := range v {
-			d.set(sourced(pair.Key, source), r.input(pair.Value, source, depth+1))
+			d.set(o.text(pair.Key), r.input(pair.Value, o.under(pair.Key), depth+1))
 		}
 		return d
 	case map[string]any:
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		slices.Sort(names)
 		d := newDict(len(v))
-		for _, name := range names {
-			d.set(sourced(name, source), r.input(v[name], source, depth+1))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			d.set(o.text(name), r.input(v[name], o.under(name), depth+1))
 		}
 		return d
+	case []any:
+		return inputList(r, v, o, depth)
+	case []string:
+		return inputList(r, v, o, depth)
+	case []Map:
+		return inputList(r, v, o, depth)
 	}
 	r.fail("a Go value of type %T can't be given to a template", v)
 	return nil
+}
+
+func inputList[T any](r *run, v []T, o origin, depth int) *List {
+	list := &List{items: make([]Value, len(v))}
+	for i, item := range v {
+		list.items[i] = r.input(item, o, depth+1)
+	}
+	return list
 }

@@ -1,0 +1,157 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// goldenChat is a case of testdata/chat.json, made by testdata/chat.py.
+type goldenChat struct {
+	Template, Tokenizer, EOS, Conversation string
+	Messages                               []map[string]json.RawMessage
+	Tools                                  json.RawMessage
+	Text                                   string
+	IDs                                    []int32
+	Mask                                   []int // nil: not checked
+	Prompt                                 string
+	PromptIDs                              []int32 `json:"prompt_ids"`
+}
+
+// messagesOf keeps everything but role and a text content as raw JSON, so that
+// the order of keys and the kinds of numbers stay.
+func messagesOf(t *testing.T, in []map[string]json.RawMessage) []Message {
+	t.Helper()
+	var out []Message
+	for _, fields := range in {
+		m := Message{Extra: map[string]any{}}
+		for name, v := range fields {
+			switch {
+			case name == "role":
+				if err := json.Unmarshal(v, &m.Role); err != nil {
+					t.Fatal(err)
+				}
+			case name == "content" && v[0] == '"':
+				if err := json.Unmarshal(v, &m.Content); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				m.Extra[name] = v
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// fixture loads a tokenizer of testdata with an end-of-sequence token.
+func fixture(t *testing.T, name, eos string) *Tokenizer {
+	t.Helper()
+	dir := filepath.Join("testdata", name)
+	if name == "bytes" {
+		dir = name
+	}
+	data, err := os.ReadFile(filepath.Join(dir, fileTokenizer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	config := `{"eos_token": ` + string(must(json.Marshal(eos))) + `}`
+	for file, content := range map[string]string{fileTokenizer: string(data), fileConfig: config} {
+		if err := os.WriteFile(filepath.Join(to, file), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tok, err := Load(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// mask is a Rendered's target as a 0 or 1 for each id.
+func mask(r Rendered) []int {
+	out := make([]int, len(r.IDs))
+	for _, s := range r.Target {
+		for i := s.Start; i < s.End; i++ {
+			out[i] = 1
+		}
+	}
+	return out
+}
+
+// show prints ids with the targets in brackets.
+func show(tok *Tokenizer, ids []int32, mask []int) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if mask[i] == 1 {
+			b.WriteString("[" + tok.Decode([]int32{id}, false) + "]")
+		} else {
+			b.WriteString(tok.Decode([]int32{id}, false))
+		}
+	}
+	return b.String()
+}
+
+func TestConversationsRenderAsTransformersDoes(t *testing.T) {
+	var cases []goldenChat
+	if err := json.Unmarshal(must(os.ReadFile("testdata/chat.json")), &cases); err != nil {
+		t.Fatal(err)
+	}
+	chats := map[string]*Chat{}
+	for _, c := range cases {
+		t.Run(c.Template+" on "+c.Tokenizer+": "+c.Conversation, func(t *testing.T) {
+			key := c.Template + " " + c.Tokenizer
+			template := c.Template
+			if strings.HasSuffix(template, ".jinja") {
+				template = filepath.Join("testdata", template)
+			}
+			if chats[key] == nil {
+				chats[key] = must(fixture(t, c.Tokenizer, c.EOS).Chat(template))
+			}
+			chat := chats[key]
+			if string(c.Tools) != "null" {
+				chat = must(chat.With(map[string]any{"tools": c.Tools}))
+			}
+			checkGolden(t, chat, c)
+		})
+	}
+}
+
+func checkGolden(t *testing.T, chat *Chat, c goldenChat) {
+	t.Helper()
+	msgs := messagesOf(t, c.Messages)
+	got, err := chat.Render(msgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Text != c.Text {
+		t.Errorf("text\n%q, transformers has\n%q", got.Text, c.Text)
+	}
+	if !slices.Equal(got.IDs, c.IDs) {
+		t.Fatalf("ids\n%v, transformers has\n%v", got.IDs, c.IDs)
+	}
+	if m := mask(got); c.Mask != nil && !slices.Equal(m, c.Mask) {
+		t.Errorf("targets\n%s, transformers has\n%s", show(chat.tok, got.IDs, m), show(chat.tok, c.IDs, c.Mask))
+	}
+	text, ids, err := chat.Prompt(msgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text != c.Prompt {
+		t.Errorf("prompt\n%q, transformers has\n%q", text, c.Prompt)
+	}
+	if !slices.Equal(ids, c.PromptIDs) {
+		t.Errorf("prompt ids\n%v, transformers has\n%v", ids, c.PromptIDs)
+	}
+}

@@ -1,0 +1,278 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lwtrain/internal/jinja"
+)
+
+// turnForm is what probing found out about a template's assistant turns.
+type turnForm struct {
+	// headers are the texts that an answer may begin behind, longest first: the
+	// generation prompt, and what turns share with it where the template writes
+	// them otherwise (a <think> that only the prompt has).
+	headers []string
+	// prefixes do the same for a template without a generation prompt of its own
+	// (Llama 2, Mistral): what follows a user's or tool's text, from its end on.
+	prefixes []string
+	ends     []int32 // tokens that end a turn
+	// closes: the last turn has no end in the template (GLM-4, where the next
+	// role token is the end), so that the ids get eos behind them.
+	closes bool
+	eos    int32
+	// byRole: a turn ends where the next begins (GLM-4), so that any role's token
+	// ends it.
+	byRole bool
+}
+
+// span is a range of bytes of a rendering.
+type span = jinja.Span
+
+// answerParts locates message i in a rendering.
+type answerParts struct {
+	text   span // from its first to its last byte
+	before int  // where the text of other messages ends before it
+	after  int  // where the text of other messages begins behind it
+}
+
+// locate finds message i by the marks of its bytes: by its text, or if it shows
+// none (a call without arguments) by the first of its names. ok is false if
+// nothing of it is there, or if another message's text stands inside.
+func locate(out jinja.Output, i int) (a answerParts, ok bool) {
+	source := textOf(i)
+	if !slices.ContainsFunc(out.Sources, func(s jinja.SourceSpan) bool { return s.Source == source }) {
+		source = namesOf(i)
+	}
+	a = answerParts{text: span{Start: -1}, after: len(out.Text)}
+	for _, s := range out.Sources {
+		switch {
+		case s.Source == source && a.after < len(out.Text):
+			return a, source == namesOf(i)
+		case s.Source == source:
+			if a.text.Start < 0 {
+				a.text = span{Start: s.Start, End: s.End}
+			} else if source == textOf(i) {
+				a.text.End = s.End
+			}
+		case s.Source == textOf(i), s.Source == namesOf(i):
+		case a.text.Start < 0:
+			a.before = s.End
+		case a.after == len(out.Text):
+			a.after = s.Start
+		}
+	}
+	return a, a.text.Start >= 0
+}
+
+var (
+	probeUser   = Message{Role: "user", Content: "question"}
+	probeAnswer = Message{Role: "assistant", Content: "answer"}
+)
+
+// probeCall is an assistant message that calls a tool, in the form that most
+// templates take; the id is one that Mistral's accept.
+func probeCall(content string) Message {
+	return Message{Role: "assistant", Content: content, Extra: map[string]any{"tool_calls": []any{map[string]any{
+		"id": "abcdefghi", "type": "function",
+		"function": map[string]any{"name": "look", "arguments": map[string]any{"place": "here"}},
+	}}}}
+}
+
+// probe renders conversations to find the template's form.
+func (c *Chat) probe() (turnForm, error) {
+	var form turnForm
+	user, err := c.render([]Message{probeUser}, false)
+	if err != nil {
+		return form, err
+	}
+	prompt, err := c.render([]Message{probeUser}, true)
+	if err != nil {
+		return form, err
+	}
+	turns, err := c.render([]Message{probeUser, probeAnswer, probeUser, probeAnswer}, false)
+	if err != nil {
+		return form, err
+	}
+	if err := c.probeHeader(&form, user, prompt); err != nil {
+		return form, err
+	}
+	if err := c.probeEnds(&form, turns); err != nil {
+		return form, err
+	}
+	c.probeTools(&form)
+	c.probeShort(&form)
+	return form, nil
+}
+
+// tail is what follows the text of the last message.
+func tail(out jinja.Output, last int) (string, bool) {
+	a, ok := locate(out, last)
+	if !ok {
+		return "", false
+	}
+	return out.Text[a.text.End:], true
+}
+
+// probeHeader compares renderings with and without the generation prompt.
+func (c *Chat) probeHeader(form *turnForm, user, prompt jinja.Output) error {
+	base, ok := tail(user, 0)
+	full, ok2 := tail(prompt, 0)
+	if !ok || !ok2 {
+		return fmt.Errorf("it does not render the user's message")
+	}
+	header, isPrefix := strings.CutPrefix(full, base)
+	switch {
+	case full == "":
+		return fmt.Errorf("it has no generation prompt: nothing stands between a question and where the answer begins")
+	case isPrefix && header != "":
+		form.headers = []string{header}
+	default:
+		form.prefixes = []string{full}
+	}
+	return nil
+}
+
+// probeEnds finds the tokens that end the first and the last of two answers.
+func (c *Chat) probeEnds(form *turnForm, turns jinja.Output) error {
+	first, ok := locate(turns, 1)
+	last, ok2 := locate(turns, 3)
+	if !ok || !ok2 {
+		return fmt.Errorf("it does not render the answers of a conversation of two turns")
+	}
+	ids, spans := c.tok.Offsets(turns.Text)
+	inner, ok := c.endOf(c.specials(ids, spans, first.text.End, first.after))
+	if !ok {
+		return fmt.Errorf("no special token of this tokenizer ends an answer: the template writes %.60q behind it", turns.Text[first.text.End:first.after])
+	}
+	form.ends = []int32{inner}
+	user, _ := locate(turns, 0)
+	form.byRole = slices.Contains(c.specials(ids, spans, 0, user.text.Start), inner)
+	final := c.specials(ids, spans, last.text.End, len(turns.Text))
+	if end, ok := c.endOf(final); ok {
+		if !slices.Contains(final, inner) {
+			form.addEnd(end)
+		}
+		return nil
+	}
+	form.closes = true
+	form.eos, ok = c.tok.ID(c.tok.specialToken("eos_token"))
+	if list := c.tok.EOS(); !ok && len(list) > 0 {
+		form.eos, ok = list[0], true
+	}
+	if !ok {
+		return fmt.Errorf("it ends the last answer with no token, and the tokenizer has no eos_token")
+	}
+	return nil
+}
+
+// endOf picks the token that ends a turn from the special tokens behind it: the
+// first that stops generation, else the first of all.
+func (c *Chat) endOf(specials []int32) (int32, bool) {
+	for _, id := range specials {
+		if slices.Contains(c.tok.EOS(), id) {
+			return id, true
+		}
+	}
+	if len(specials) == 0 {
+		return 0, false
+	}
+	return specials[0], true
+}
+
+func (f *turnForm) addEnd(id int32) {
+	if !slices.Contains(f.ends, id) {
+		f.ends = append(f.ends, id)
+	}
+}
+
+// specials returns the special tokens that begin in the bytes [from,to).
+func (c *Chat) specials(ids []int32, spans [][2]int, from, to int) []int32 {
+	var out []int32
+	eos := c.tok.EOS()
+	for i, s := range spans {
+		if s[0] >= from && s[0] < to && (c.tok.IsSpecial(ids[i]) || slices.Contains(eos, ids[i])) {
+			out = append(out, ids[i])
+		}
+	}
+	return out
+}
+
+// probeTools looks at turns that a tool's result follows, where the template
+// takes these: they may end in a token of their own (<|call|>,
+// <|observation|>), and the answer to a result may begin behind something else.
+func (c *Chat) probeTools(form *turnForm) {
+	for _, role := range []string{"tool", "observation"} {
+		result := Message{Role: role, Content: "result", Extra: map[string]any{"name": "look", "tool_call_id": "abcdefghi"}}
+		for _, asks := range []Message{probeAnswer, probeCall(""), probeCall("answer")} {
+			msgs := []Message{probeUser, asks, result}
+			out, err := c.render(append(msgs, probeAnswer), false)
+			if err != nil {
+				continue
+			}
+			a, ok := locate(out, 1)
+			if _, answered := locate(out, 2); !ok || !answered {
+				continue
+			}
+			ids, spans := c.tok.Offsets(out.Text)
+			found := c.specials(ids, spans, a.text.End, a.after)
+			known := slices.ContainsFunc(found, func(id int32) bool { return slices.Contains(form.ends, id) })
+			end, ok := c.endOf(found)
+			// Only what is known to stop generation, or the role's token of a
+			// template where that ends turns: calls hold other special tokens.
+			if !known && ok && (slices.Contains(c.tok.EOS(), end) || form.byRole && asks.Extra == nil) {
+				form.addEnd(end)
+			}
+			if prompt, err := c.render(msgs, true); err == nil && form.prefixes != nil {
+				if full, ok := tail(prompt, 2); ok && full != "" && !slices.Contains(form.prefixes, full) {
+					form.prefixes = append(form.prefixes, full)
+				}
+			}
+		}
+	}
+}
+
+// probeShort finds the headers of turns that the template does not begin with
+// the whole generation prompt: as many of its tokens as the turn shares.
+func (c *Chat) probeShort(form *turnForm) {
+	if len(form.headers) == 0 {
+		return
+	}
+	prompt := form.headers[0]
+	reasoning := Message{Role: "assistant", Content: "answer", Extra: map[string]any{"reasoning_content": "reason", "thinking": "reason"}}
+	inline := Message{Role: "assistant", Content: "<think>\nreason\n</think>\n\nanswer"}
+	for _, answer := range []Message{probeAnswer, reasoning, inline, probeCall(""), probeCall("answer")} {
+		user, err := c.render([]Message{probeUser}, false)
+		out, err2 := c.render([]Message{probeUser, answer, probeUser, answer}, false)
+		if err != nil || err2 != nil {
+			continue
+		}
+		base, _ := tail(user, 0)
+		for _, i := range []int{1, 3} {
+			a, ok := locate(out, i)
+			if !ok {
+				continue
+			}
+			begin, isPrefix := strings.CutPrefix(out.Text[a.before:a.text.Start], base)
+			if !isPrefix || strings.Contains(begin, prompt) {
+				continue
+			}
+			if n := c.shared(prompt, begin); n > 0 && !slices.Contains(form.headers, prompt[:n]) {
+				form.headers = append(form.headers, prompt[:n])
+			}
+		}
+	}
+	slices.SortFunc(form.headers, func(a, b string) int { return len(b) - len(a) })
+}
+
+// shared returns how many bytes of a the tokens make up that a and b begin with.
+func (c *Chat) shared(a, b string) int {
+	x, spans := c.tok.Offsets(a)
+	y := c.tok.EncodeText(b)
+	n := 0
+	for i := 0; i < len(x) && i < len(y) && x[i] == y[i]; i++ {
+		n = spans[i][1]
+	}
+	return n
+}

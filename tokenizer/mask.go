@@ -1,0 +1,209 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lwtrain/internal/jinja"
+)
+
+// Render renders a whole conversation for training. Text is what
+// apply_chat_template(tokenize=False) returns, IDs its encoding as a whole
+// without added tokens; where the template ends the last answer with no token
+// (GLM-4), the id of eos_token follows.
+//
+// Target covers, for each assistant message, what the model must produce: from
+// behind the generation prompt of its turn (so a <think> block that the
+// template writes counts) up to and with the token that ends the turn, and
+// nothing behind that (not ChatML's newline). For GLM-4 the end is the next
+// role's token. Both ends are found in the one full rendering, from the marks
+// that the template engine leaves on each byte of a message, so text that looks
+// like a role's token changes nothing. A template with {% generation %} blocks
+// says itself what the targets are.
+//
+// A token that holds bytes from both sides of the place where the answer
+// begins is a target, as in transformers' assistant_masks: the bytes of the
+// answer can't be learned otherwise. If such a token held bytes of another
+// message, that is an error.
+//
+// Special tokens inside a message's text become their ids, as in transformers;
+// [Rendered.Injected] says where. Everything that can't be found exactly is a
+// [*ConversationError] that names the message: an unknown role, an empty
+// answer, a message that the template leaves out, a turn without its header or
+// its end.
+func (c *Chat) Render(msgs []Message) (Rendered, error) {
+	if err := checkAnswers(msgs); err != nil {
+		return Rendered{}, err
+	}
+	out, err := c.render(msgs, false)
+	if err != nil {
+		return Rendered{}, err
+	}
+	m := masker{chat: c, msgs: msgs, out: out}
+	m.ids, m.spans = c.tok.Offsets(out.Text)
+	if err := m.checkRendered(); err != nil {
+		return Rendered{}, err
+	}
+	if len(out.Generation) > 0 {
+		err = m.blocks()
+	} else {
+		err = m.turns()
+	}
+	if err != nil {
+		return Rendered{}, err
+	}
+	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected()}, nil
+}
+
+// masker finds the targets of one rendering.
+type masker struct {
+	chat   *Chat
+	msgs   []Message
+	out    jinja.Output
+	ids    []int32
+	spans  [][2]int // bytes of each id
+	target []Span
+}
+
+func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
+	return &ConversationError{Reason: reason, Message: i, Role: m.msgs[i].Role, Detail: fmt.Sprintf(format, args...)}
+}
+
+// checkRendered refuses a template that leaves a message out.
+func (m *masker) checkRendered() error {
+	seen := make([]bool, len(m.msgs))
+	for _, s := range m.out.Sources {
+		seen[s.Source/2] = true
+	}
+	for i, msg := range m.msgs {
+		if !seen[i] && (msg.Role == "assistant" || !isBlank(msg)) {
+			return m.fail(NotRendered, i, "the template renders nothing of it")
+		}
+	}
+	return nil
+}
+
+// turns adds the targets of every assistant message.
+func (m *masker) turns() error {
+	for i, msg := range m.msgs {
+		if msg.Role != "assistant" {
+			continue
+		}
+		a, ok := locate(m.out, i)
+		if !ok {
+			return m.fail(NoExactTarget, i, "the template mixes its text with that of other messages")
+		}
+		start, ok := m.chat.form.begin(m.out.Text[a.before:a.text.Start])
+		if !ok {
+			return m.fail(NoExactTarget, i, "no generation prompt before it, or more than one: %.80q", m.out.Text[a.before:a.text.Start])
+		}
+		if err := m.turn(i, a, a.before+start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin returns where the answer begins in the template's text before it.
+func (f *turnForm) begin(gap string) (int, bool) {
+	for _, h := range f.headers {
+		if n := strings.Index(gap, h); n >= 0 {
+			return n + len(h), strings.LastIndex(gap, h) == n
+		}
+	}
+	best := 0
+	for _, p := range f.prefixes {
+		if strings.HasPrefix(gap, p) {
+			best = max(best, len(p))
+		}
+	}
+	return best, best > 0
+}
+
+// turn adds the target of message i, which begins at byte start.
+func (m *masker) turn(i int, a answerParts, start int) error {
+	first := m.tokenAt(start)
+	for _, s := range m.out.Sources {
+		if first < len(m.spans) && s.Start < start && s.End > m.spans[first][0] {
+			return m.fail(NoExactTarget, i, "one token holds text of messages[%d] and the begin of the answer", s.Source/2)
+		}
+	}
+	form := &m.chat.form
+	for j := m.tokenAt(a.text.End); j < len(m.ids) && m.spans[j][0] < a.after; j++ {
+		ends := slices.Contains(form.ends, m.ids[j]) || form.byRole && m.chat.tok.IsSpecial(m.ids[j])
+		if ends && m.spans[j][0] >= a.text.End && !m.marked(m.spans[j]) {
+			m.add(first, j+1)
+			return nil
+		}
+	}
+	if form.closes && a.after == len(m.out.Text) {
+		m.ids = append(m.ids, form.eos)
+		m.spans = append(m.spans, [2]int{len(m.out.Text), len(m.out.Text)})
+		m.add(first, len(m.ids))
+		return nil
+	}
+	return m.fail(NoExactTarget, i, "no token that ends the turn behind it: %.80q", m.out.Text[a.text.End:a.after])
+}
+
+// tokenAt returns the first token that reaches beyond byte pos.
+func (m *masker) tokenAt(pos int) int {
+	n, _ := slices.BinarySearchFunc(m.spans, pos, func(s [2]int, pos int) int {
+		if s[1] <= pos {
+			return -1
+		}
+		return 1
+	})
+	return n
+}
+
+// add appends a target, joined with the one before if they touch.
+func (m *masker) add(from, to int) {
+	if n := len(m.target) - 1; n >= 0 && int(m.target[n].End) >= from {
+		m.target[n].End = max(m.target[n].End, int32(to))
+		return
+	}
+	m.target = append(m.target, Span{int32(from), int32(to)})
+}
+
+// blocks takes the targets from the template's {% generation %} blocks: every
+// token with a byte in one, as transformers' assistant_masks.
+func (m *masker) blocks() error {
+	for i, msg := range m.msgs {
+		if msg.Role != "assistant" {
+			continue
+		}
+		inside := func(s jinja.SourceSpan) bool {
+			return s.Source/2 == i && slices.ContainsFunc(m.out.Generation, func(g jinja.Span) bool { return g.Start < s.End && s.Start < g.End })
+		}
+		if !slices.ContainsFunc(m.out.Sources, inside) {
+			return m.fail(NoExactTarget, i, "it stands outside of the template's generation blocks")
+		}
+	}
+	for _, g := range m.out.Generation {
+		m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)
+	}
+	return nil
+}
+
+// marked reports whether a range of bytes holds text of a message.
+func (m *masker) marked(bytes [2]int) bool {
+	n, _ := slices.BinarySearchFunc(m.out.Sources, bytes[0], func(s jinja.SourceSpan, pos int) int {
+		if s.End <= pos {
+			return -1
+		}
+		return 1
+	})
+	return n < len(m.out.Sources) && m.out.Sources[n].Start < bytes[1]
+}
+
+// injected returns the special tokens that stand in the messages' own text.
+func (m *masker) injected() []int32 {
+	var at []int32
+	for i, s := range m.spans {
+		if m.chat.tok.IsSpecial(m.ids[i]) && m.marked(s) {
+			at = append(at, int32(i))
+		}
+	}
+	return at
+}
