@@ -21,7 +21,7 @@ type arch struct {
 	hidden, ffn, layers        int
 	heads, kvHeads, headDim    int
 	vocab, context             int
-	normEps, ropeTheta         json.Number
+	normEps, ropeTheta         float64
 	tied                       bool
 	ropeScaling                *llama3Scaling
 	attentionBias, permutedQKs bool
@@ -29,11 +29,8 @@ type arch struct {
 
 // llama3Scaling is Llama 3.1's stretching of the rotary frequencies.
 type llama3Scaling struct {
-	Factor      float64 `json:"factor"`
-	HighFreq    float64 `json:"high_freq_factor"`
-	LowFreq     float64 `json:"low_freq_factor"`
-	OriginalMax int     `json:"original_max_position_embeddings"`
-	Type        string  `json:"rope_type"`
+	factor, low, high float64
+	originalMax       int
 }
 
 // maxLayers bounds what a file may claim; every layer needs 9 tensors anyway.
@@ -63,7 +60,7 @@ func readArch(g *ggufFile) (*arch, error) {
 		}
 		return v
 	}
-	number := func(key string, fallback float64) (v json.Number) {
+	number := func(key string, fallback float64) (v float64) {
 		if err == nil {
 			v, err = ggufFloat(g, name+"."+key, fallback)
 		}
@@ -223,13 +220,9 @@ func (a *arch) readScaling(t *ggufTensor) error {
 	if !slices.ContainsFunc(have, func(f float32) bool { return f != 1 }) {
 		return nil
 	}
-	theta, err := a.ropeTheta.Float64()
-	if err != nil {
-		return err
-	}
-	s := &llama3Scaling{Factor: float64(slices.Max(have)), HighFreq: 4, LowFreq: 1, OriginalMax: 8192, Type: "llama3"}
+	s := &llama3Scaling{factor: float64(slices.Max(have)), low: 1, high: 4, originalMax: 8192}
 	for i, f := range have {
-		want := s.stretch(math.Pow(theta, -2*float64(i)/float64(a.headDim)))
+		want := s.stretch(math.Pow(a.ropeTheta, -2*float64(i)/float64(a.headDim)))
 		if !(math.Abs(float64(f)-want) <= 1e-4*want) {
 			return fmt.Errorf("tensor %s: factor %d is %g, wanted %g as llama 3.1 has it", t.name, i, f, want)
 		}
@@ -242,9 +235,20 @@ func (a *arch) readScaling(t *ggufTensor) error {
 // below original/high, the whole factor above original/low, between them
 // smooth (Llama 3.1's reference code, apply_scaling).
 func (s *llama3Scaling) stretch(frequency float64) float64 {
-	smooth := (float64(s.OriginalMax)*frequency/(2*math.Pi) - s.LowFreq) / (s.HighFreq - s.LowFreq)
+	smooth := (float64(s.originalMax)*frequency/(2*math.Pi) - s.low) / (s.high - s.low)
 	smooth = min(max(smooth, 0), 1)
-	return 1 / ((1-smooth)/s.Factor + smooth)
+	return 1 / ((1-smooth)/s.factor + smooth)
+}
+
+// config is rope_scaling in config.json.
+func (s *llama3Scaling) config() any {
+	if s == nil {
+		return nil
+	}
+	return object{
+		"factor": jsonFloat(s.factor), "high_freq_factor": jsonFloat(s.high), "low_freq_factor": jsonFloat(s.low),
+		"original_max_position_embeddings": s.originalMax, "rope_type": "llama3",
+	}
 }
 
 // config is config.json. It names no padding token: transformers would then
@@ -253,7 +257,7 @@ func (s *llama3Scaling) stretch(frequency float64) float64 {
 func (a *arch) config(tok *ggufTokenizer) any {
 	c := map[string]any{
 		"architectures":           []string{"LlamaForCausalLM"},
-		"attention_dropout":       json.Number("0.0"),
+		"attention_dropout":       jsonFloat(0),
 		"hidden_act":              "silu",
 		"hidden_size":             a.hidden,
 		"initializer_range":       0.02,
@@ -263,9 +267,9 @@ func (a *arch) config(tok *ggufTokenizer) any {
 		"num_attention_heads":     a.heads,
 		"num_hidden_layers":       a.layers,
 		"num_key_value_heads":     a.kvHeads,
-		"rms_norm_eps":            a.normEps,
-		"rope_scaling":            a.ropeScaling,
-		"rope_theta":              a.ropeTheta,
+		"rms_norm_eps":            jsonFloat(a.normEps),
+		"rope_scaling":            a.ropeScaling.config(),
+		"rope_theta":              jsonFloat(a.ropeTheta),
 		"tie_word_embeddings":     a.tied,
 		"torch_dtype":             "float32",
 		"use_cache":               true,
@@ -316,29 +320,34 @@ func ggufInt(g *ggufFile, key string, least, fallback, most int) (int, error) {
 	return int(n), nil
 }
 
-// ggufFloat reads a number above 0, in the shortest form that gives the
-// file's float32 back: 1e-05, not 9.999999747378752e-06. One that is not there
-// is fallback, or an error if that is 0.
-func ggufFloat(g *ggufFile, key string, fallback float64) (json.Number, error) {
+// ggufFloat reads a number above 0. One that is not there is fallback, or an
+// error if that is 0.
+func ggufFloat(g *ggufFile, key string, fallback float64) (float64, error) {
 	v, ok := g.values[key]
 	if !ok {
 		if fallback == 0 {
-			return "", fmt.Errorf("no %s", key)
+			return 0, fmt.Errorf("no %s", key)
 		}
-		v = fallback
+		return fallback, nil
 	}
 	f, ok := v.(float64)
 	if !ok || !(f > 0) || float32(f) == 0 || f > math.MaxFloat32 {
-		return "", fmt.Errorf("%s is %s, wanted a number above 0", key, ggufShow(v))
+		return 0, fmt.Errorf("%s is %s, wanted a number above 0", key, ggufShow(v))
 	}
-	if f < 1e-4 || f >= 1e16 {
-		return json.Number(strconv.FormatFloat(f, 'e', -1, 32)), nil
+	return f, nil
+}
+
+// jsonFloat writes a float32 in the shortest form that gives it back, 1e-05
+// and not 9.999999747378752e-06, and so that other readers see a float: 8.0.
+func jsonFloat(f float64) json.Number {
+	if f != 0 && (f < 1e-4 || f >= 1e16) {
+		return json.Number(strconv.FormatFloat(f, 'e', -1, 32))
 	}
 	s := strconv.FormatFloat(f, 'f', -1, 32)
 	if !strings.Contains(s, ".") {
 		s += ".0"
 	}
-	return json.Number(s), nil
+	return json.Number(s)
 }
 
 // ggufShow is a value in an error.

@@ -105,7 +105,7 @@ func TestImportWritesTheConfigsOfEachFamily(t *testing.T) {
 		{"tiny-llama31", "config.json", `{"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":330,"eos_token_id":[331,332],"head_dim":8,
 			"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,"intermediate_size":64,"max_position_embeddings":512,"mlp_bias":false,"model_type":"llama",
 			"num_attention_heads":4,"num_hidden_layers":2,"num_key_value_heads":2,"rms_norm_eps":1e-05,
-			"rope_scaling":{"factor":8,"high_freq_factor":4,"low_freq_factor":1,"original_max_position_embeddings":8192,"rope_type":"llama3"},
+			"rope_scaling":{"factor":8.0,"high_freq_factor":4.0,"low_freq_factor":1.0,"original_max_position_embeddings":8192,"rope_type":"llama3"},
 			"rope_theta":500000.0,"tie_word_embeddings":false,"torch_dtype":"float32","use_cache":true,"vocab_size":333}`},
 		{"tiny-llama31", "generation_config.json", `{"bos_token_id":330,"eos_token_id":[331,332]}`},
 		{"tiny-qwen2", "config.json", `{"architectures":["Qwen2ForCausalLM"],"attention_dropout":0.0,"eos_token_id":332,"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,
@@ -234,8 +234,8 @@ func TestRopeFactorsOfAnotherKindAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.ropeScaling.Factor != 8 {
-		t.Errorf("factor is %g, wanted 8", a.ropeScaling.Factor)
+	if a.ropeScaling.factor != 8 {
+		t.Errorf("factor is %g, wanted 8", a.ropeScaling.factor)
 	}
 	g.values["llama.rope.freq_base"] = 400000.0
 	_, err = readArch(g)
@@ -248,6 +248,7 @@ func TestRopeFactorsOfAnotherKindAreRefused(t *testing.T) {
 }
 
 func TestImportLeavesNothingHalfWritten(t *testing.T) {
+	t.Parallel()
 	data := readFile(t, "testdata/tiny-smollm.gguf")
 	g, err := parseGGUF(bytes.NewReader(data), int64(len(data)))
 	if err != nil {

@@ -190,6 +190,7 @@ func TestReadsPartsFromManyGoroutines(t *testing.T) {
 }
 
 func TestShardsHoldWhatOneFileHolds(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()
 		var tensors []Tensor

@@ -36,9 +36,9 @@ type Found struct {
 // Save writes the checkpoint of a step in two phases, and returns its path.
 // write fills a hidden folder of root; all of it is flushed to the disk, a
 // manifest with the size and SHA-256 of every file is added, and only then
-// does the folder get its name, step-000400. On any error nothing has changed
-// but that the hidden folder is gone; after a crash it stays until the next
-// Save. One process at a time may save into root.
+// does the folder get its name, step-000400. On any error, the checkpoints that
+// were there are as before, and the hidden folder is gone; after a crash it
+// stays until the next Save. One process at a time may save into root.
 //
 // A step that is there already is left as it is if it has the same content,
 // replaced if it is broken, and otherwise an error.
@@ -164,11 +164,11 @@ func (d disk) save(root string, step int, write func(dir string) error) (string,
 	path := filepath.Join(root, stepName(step))
 	if _, err := os.Lstat(path); err == nil {
 		aside := uniqueName(filepath.Join(root, prefix))
+		defer os.RemoveAll(aside)
 		same, err := d.clear(path, aside, m)
 		if same || err != nil {
 			return path, err
 		}
-		defer os.RemoveAll(aside)
 	}
 	return path, d.rename(temp, path)
 }
@@ -190,7 +190,7 @@ func (d disk) writeManifest(dir string, m *manifest) error {
 func (d disk) clear(path, aside string, m *manifest) (same bool, err error) {
 	old, err := verify(path)
 	if err != nil {
-		return false, d.rename(path, uniqueName(aside))
+		return false, d.rename(path, aside)
 	}
 	if !slices.Equal(old.Files, m.Files) {
 		return false, fault.Hint(fmt.Errorf("%s: a complete checkpoint of this step with other content, wanted none", path),

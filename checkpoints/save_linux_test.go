@@ -1,0 +1,155 @@
+package checkpoints
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lwtrain/internal/fault"
+)
+
+// smallDisk mounts a disk in memory.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("lwtrain-test", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("a small disk cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir
+}
+
+func TestAFullDiskLeavesTheCheckpointsBefore(t *testing.T) {
+	root := smallDisk(t, "64k")
+	var step int
+	for step = 1; step <= 20; step++ {
+		_, err := Save(root, step, content("x"))
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(fault.HintOf(err), "make room") {
+			t.Fatal(err)
+		}
+		break
+	}
+	if step < 3 || step > 20 {
+		t.Fatalf("full at step %d", step)
+	}
+	found := latest(t, root)
+	if found.Step != step-1 || found.Broken != nil || len(names(t, root)) != step-1 {
+		t.Errorf("full at step %d: found %+v in %v", step, found, names(t, root))
+	}
+	if err := Prune(root, 1); err != nil {
+		t.Fatal(err)
+	}
+	if path := save(t, root, step); Verify(path) != nil {
+		t.Error("no room after pruning")
+	}
+}
+
+func TestAFullDiskLeavesNoHalfImport(t *testing.T) {
+	dir := smallDisk(t, "80k")
+	err := ImportGGUF("testdata/tiny-smollm.gguf", filepath.Join(dir, "m"), nil)
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(fault.HintOf(err), "make room") || len(names(t, dir)) != 0 {
+		t.Errorf("%v, left %v", err, names(t, dir))
+	}
+}
+
+func TestAReadOnlyDiskSaysSo(t *testing.T) {
+	root := smallDisk(t, "1m")
+	path := save(t, root, 1)
+	if err := syscall.Mount("", root, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Skipf("the disk cannot be made read-only here: %v", err)
+	}
+	called := false
+	_, err := Save(root, 2, func(string) error { called = true; return nil })
+	if !errors.Is(err, syscall.EROFS) || !strings.Contains(fault.HintOf(err), "cannot be written to") || called {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	}
+	if found := latest(t, root); found.Path != path {
+		t.Errorf("found %+v", found)
+	}
+	if err := Prune(root, 1); err != nil {
+		t.Errorf("with nothing to prune: %v", err)
+	}
+}
+
+// TestChildThatSaves is the process that TestKilledAtRandomMoments kills.
+func TestChildThatSaves(t *testing.T) {
+	root := os.Getenv("LWTRAIN_TEST_SAVE_INTO")
+	if root == "" {
+		t.Skip("only run by TestKilledAtRandomMoments")
+	}
+	start, _ := strconv.Atoi(os.Getenv("LWTRAIN_TEST_SAVE_FROM"))
+	for step := start; ; step++ {
+		if _, err := Save(root, step, content(fmt.Sprint("step ", step))); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("saved", step)
+		if err := Prune(root, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestKilledAtRandomMoments(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	last, leftovers := 0, 0
+	const seed = 1
+	random := rand.New(rand.NewPCG(seed, 0))
+	for round := range 25 {
+		child := exec.Command(os.Args[0], "-test.run=^TestChildThatSaves$")
+		child.Env = append(os.Environ(), "LWTRAIN_TEST_SAVE_INTO="+root, fmt.Sprint("LWTRAIN_TEST_SAVE_FROM=", last+1))
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		acknowledged := last
+		lines := bufio.NewScanner(out)
+		if lines.Scan() { // it is at work: kill it from now on
+			time.AfterFunc(time.Duration(random.IntN(30_000))*time.Microsecond, func() { child.Process.Kill() })
+		}
+		for ok := true; ok; ok = lines.Scan() {
+			if n, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "saved ")); err == nil {
+				acknowledged = n
+			}
+		}
+		if err := child.Wait(); err == nil || child.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+			t.Fatalf("round %d: the child ended by itself: %v", round, err)
+		}
+		found := latest(t, root)
+		if found.Step < acknowledged || found.Step > acknowledged+1 {
+			t.Fatalf("round %d: found step %d, but step %d was saved", round, found.Step, acknowledged)
+		}
+		for _, b := range found.Broken {
+			if !strings.HasPrefix(filepath.Base(b.Path), tempPrefix) {
+				t.Fatalf("round %d: %s is broken: %v", round, b.Path, b.Reason)
+			}
+			leftovers++
+		}
+		last = found.Step
+	}
+	save(t, root, last+1)
+	for _, name := range names(t, root) {
+		if strings.HasPrefix(name, ".") {
+			t.Errorf("%s is still there", name)
+		}
+	}
+	t.Logf("%d steps, %d interrupted saves", last, leftovers)
+	if last < 25 || leftovers == 0 {
+		t.Errorf("%d steps, %d interrupted saves: the kills did not hit", last, leftovers)
+	}
+}
