@@ -181,6 +181,12 @@ func TestEveryKindOfDamageIsNamedAndPassedOver(t *testing.T) {
 		{"a folder where a file should be", "config.json: not a regular file", func(dir string) error {
 			return errors.Join(remove("config.json")(dir), os.Mkdir(filepath.Join(dir, "config.json"), 0o755))
 		}},
+		{"a file that cannot be read", "config.json: too many levels of symbolic links", func(dir string) error {
+			return errors.Join(remove("config.json")(dir), os.Symlink("config.json", filepath.Join(dir, "config.json")))
+		}},
+		{"a pipe in place of a file", "config.json: not a regular file", func(dir string) error {
+			return errors.Join(remove("config.json")(dir), os.Symlink(os.DevNull, filepath.Join(dir, "config.json")))
+		}},
 		{"a file in place of the folder", "not a folder", func(dir string) error {
 			return errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644))
 		}},
