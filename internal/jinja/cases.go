@@ -8,8 +8,7 @@ import (
 	"golang.org/x/text/language"
 )
 
-// mapCase maps each character of s; first tells whether it starts a word or the
-// string, as the caller of mapCase defines it.
+// mapCase maps each character of s, given with its position, to some text.
 func mapCase(s String, f func(c rune, at int) string) String {
 	var b builder
 	for i, c := range s.s {
@@ -71,15 +70,15 @@ func capitalize(s String) String {
 	})
 }
 
-// toTitle makes the first letter of each word large and the others small;
-// boundary tells whether a word starts behind a character.
-func toTitle(s String, boundary func(before rune) bool) String {
+// toTitle makes the first letter of each word large by first, and the others
+// small; boundary tells whether a word starts behind a character.
+func toTitle(s String, first func(c rune) string, boundary func(before rune) bool) String {
 	before := rune(' ')
 	return mapCase(s, func(c rune, at int) string {
 		start := at == 0 || boundary(before)
 		before = c
 		if start {
-			return title(c)
+			return first(c)
 		}
 		return lower(s.s, c, at)
 	})

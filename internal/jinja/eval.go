@@ -71,7 +71,7 @@ func (r *run) attr(object Value, name string) Value {
 // ownAttr is what Python's getattr finds.
 func (r *run) ownAttr(object Value, name string) (Value, bool) {
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		r.fail("access to attribute '%s' of '%s' object is unsafe", name, typeName(object))
+		return &Undefined{"access to attribute '" + name + "' of '" + typeName(object) + "' object is unsafe"}, true
 	}
 	switch o := object.(type) {
 	case *loop:

@@ -25,7 +25,7 @@ func init() {
 		},
 		"title": func(r *run, v Value, a args) Value {
 			a.bind(r)
-			return toTitle(r.str(v), func(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) })
+			return toTitle(r.str(v), upper, func(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) })
 		},
 		"center": func(r *run, v Value, a args) Value {
 			p := a.bind(r, "width")

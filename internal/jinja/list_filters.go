@@ -75,30 +75,34 @@ func joinFilter(r *run, v Value, a args) Value {
 }
 
 // attributes returns the attribute of each item; "a.b" goes on into it, a
-// number is an index. What is undefined becomes missing, if that is not nil.
+// number is an index. What is undefined on the way becomes missing, if that is
+// not nil.
 func (r *run) attributes(items []Value, attribute, missing Value) []Value {
 	out := make([]Value, len(items))
 	r.alloc(16 * len(items))
 	for i, item := range items {
-		out[i] = r.attribute(item, attribute)
-		if _, ok := out[i].(*Undefined); ok && missing != nil {
-			out[i] = missing
-		}
+		out[i] = r.attribute(item, attribute, missing)
 	}
 	return out
 }
 
-func (r *run) attribute(item, attribute Value) Value {
+func (r *run) attribute(item, attribute, missing Value) Value {
+	or := func(v Value) Value {
+		if _, ok := v.(*Undefined); ok && missing != nil {
+			return missing
+		}
+		return v
+	}
 	name, ok := attribute.(String)
 	if !ok {
-		return r.item(item, attribute)
+		return or(r.item(item, attribute))
 	}
 	for _, part := range strings.Split(name.s, ".") {
 		var index Value = lit(part)
 		if n, err := strconv.ParseInt(part, 10, 64); err == nil && n >= 0 {
 			index = n
 		}
-		item = r.item(item, index)
+		item = or(r.item(item, index))
 	}
 	return item
 }
@@ -122,11 +126,11 @@ func (r *run) sortKeys(items []Value, attribute Value, cased bool) []Value {
 		case String:
 			parts := &List{}
 			for _, part := range strings.Split(name.s, ",") {
-				parts.items = append(parts.items, fold(r.attribute(item, lit(part))))
+				parts.items = append(parts.items, fold(r.attribute(item, lit(part), nil)))
 			}
 			keys[i] = parts
 		default:
-			keys[i] = fold(r.attribute(item, name))
+			keys[i] = fold(r.attribute(item, name, nil))
 		}
 	}
 	return keys
@@ -250,7 +254,7 @@ func (r *run) choose(v Value, a args, attribute, want bool) Value {
 		r.step(1)
 		subject := item
 		if attribute {
-			subject = r.attribute(item, by)
+			subject = r.attribute(item, by, nil)
 		}
 		holds := truth(subject)
 		if len(pos) > 0 {

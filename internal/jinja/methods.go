@@ -19,7 +19,7 @@ func init() {
 		"swapcase":   func(r *run, s String, a args) Value { a.bind(r); return swapCase(s) },
 		"title": func(r *run, s String, a args) Value {
 			a.bind(r)
-			return toTitle(s, func(c rune) bool { return !unicode.IsLetter(c) })
+			return toTitle(s, title, func(c rune) bool { return !unicode.IsLetter(c) })
 		},
 		"strip":        func(r *run, s String, a args) Value { return r.strip(s, a, true, true) },
 		"lstrip":       func(r *run, s String, a args) Value { return r.strip(s, a, true, false) },
