@@ -60,11 +60,13 @@ func (d disk) writeImport(m *imported, outDir string, progress func(done, total 
 	if err := d.syncTree(temp); err != nil {
 		return err
 	}
+	if err := os.Remove(outDir); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty folder is in the way
+		return err
+	}
 	return d.rename(temp, outDir)
 }
 
-// vacant reports an error unless dir does not exist or is an empty folder,
-// which it then removes.
+// vacant reports an error unless dir does not exist or is an empty folder.
 func vacant(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,7 +78,7 @@ func vacant(dir string) error {
 	if len(entries) > 0 {
 		return fault.Hint(fmt.Errorf("%s: holds %d files, wanted a folder that does not exist", dir, len(entries)), "take another name, or remove the folder")
 	}
-	return os.Remove(dir)
+	return nil
 }
 
 // imported is a model of a GGUF file in Hugging Face's terms.

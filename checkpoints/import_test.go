@@ -217,6 +217,7 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		}},
 		{"a beginning that is no boolean", "tokenizer.ggml.add_bos_token is 1, wanted a boolean", set("tokenizer.ggml.add_bos_token", int64(1))},
 		{"an end after every text", "tokenizer.ggml.add_eos_token is true, wanted false", set("tokenizer.ggml.add_eos_token", true)},
+		{"a space before every text", "tokenizer.ggml.add_space_prefix is true, wanted false", set("tokenizer.ggml.add_space_prefix", true)},
 		{"a template that is no text", "tokenizer.chat_template is an array of 1 numbers, wanted a text", set("tokenizer.chat_template", numbers(1))},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -196,8 +196,10 @@ func (t *ggufTokenizer) readSpecial(g *ggufFile) error {
 			return fmt.Errorf("tokenizer.ggml.add_bos_token is %s, wanted a boolean", ggufShow(v))
 		}
 	}
-	if g.values["tokenizer.ggml.add_eos_token"] == true {
-		return fmt.Errorf("tokenizer.ggml.add_eos_token is true, wanted false")
+	for _, key := range []string{"tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_space_prefix"} {
+		if v, ok := g.values[key]; ok && v != false {
+			return fmt.Errorf("%s is %s, wanted false", key, ggufShow(v))
+		}
 	}
 	if t.addBOS && t.bos < 0 {
 		return fmt.Errorf("no tokenizer.ggml.bos_token_id, which is put before every text")
