@@ -64,7 +64,7 @@ func (r *run) join(a, b Value) Value {
 		if x.safe || y.safe { // Markup escapes what is not
 			x, y = escape(r, x), escape(r, y)
 		}
-		r.alloc(len(x.s) + len(y.s))
+		r.alloc(x.size() + y.size())
 		sum := builder{b: make([]byte, 0, len(x.s)+len(y.s))}
 		sum.add(x)
 		sum.add(y)
@@ -98,7 +98,7 @@ func (r *run) repeat(v, times Value) Value {
 	}
 	switch v := v.(type) {
 	case String:
-		fits(len(v.s))
+		fits(v.size())
 		var b builder
 		for range n {
 			if v.s == "" {

@@ -9,7 +9,9 @@ import (
 )
 
 // mapCase maps each character of s, given with its position, to some text.
-func mapCase(s String, f func(c rune, at int) string) String {
+func (r *run) mapCase(s String, f func(c rune, at int) string) String {
+	r.alloc(s.size())
+	r.step(len(s.s) / 4)
 	var b builder
 	for i, c := range s.s {
 		size := runeLen(s.s[i:], c)
@@ -52,17 +54,17 @@ func lower(s string, c rune, at int) string {
 	return cases.Lower(language.Und).String(string(c))
 }
 
-func toUpper(s String) String {
-	return mapCase(s, func(c rune, _ int) string { return upper(c) })
+func (r *run) toUpper(s String) String {
+	return r.mapCase(s, func(c rune, _ int) string { return upper(c) })
 }
 
-func toLower(s String) String {
-	return mapCase(s, func(c rune, at int) string { return lower(s.s, c, at) })
+func (r *run) toLower(s String) String {
+	return r.mapCase(s, func(c rune, at int) string { return lower(s.s, c, at) })
 }
 
 // capitalize is str.capitalize: one large letter, then small ones.
-func capitalize(s String) String {
-	return mapCase(s, func(c rune, at int) string {
+func (r *run) capitalize(s String) String {
+	return r.mapCase(s, func(c rune, at int) string {
 		if at == 0 {
 			return title(c)
 		}
@@ -72,9 +74,9 @@ func capitalize(s String) String {
 
 // toTitle makes the first letter of each word large by first, and the others
 // small; boundary tells whether a word starts behind a character.
-func toTitle(s String, first func(c rune) string, boundary func(before rune) bool) String {
+func (r *run) toTitle(s String, first func(c rune) string, boundary func(before rune) bool) String {
 	before := rune(' ')
-	return mapCase(s, func(c rune, at int) string {
+	return r.mapCase(s, func(c rune, at int) string {
 		start := at == 0 || boundary(before)
 		before = c
 		if start {
@@ -84,8 +86,8 @@ func toTitle(s String, first func(c rune) string, boundary func(before rune) boo
 	})
 }
 
-func swapCase(s String) String {
-	return mapCase(s, func(c rune, at int) string {
+func (r *run) swapCase(s String) String {
+	return r.mapCase(s, func(c rune, at int) string {
 		if unicode.IsUpper(c) {
 			return lower(s.s, c, at)
 		}

@@ -36,10 +36,12 @@ func (e *dictExpr) eval(r *run) Value {
 	r.alloc(64 * len(e.keys))
 	d := newDict(len(e.keys))
 	for i, k := range e.keys {
-		if v := k.eval(r); !d.set(v, e.values[i].eval(r)) {
+		v := k.eval(r)
+		if _, ok := r.key(v); !ok {
 			r.line = e.line
 			r.fail("a %s can't be a key", typeName(v))
 		}
+		d.set(v, e.values[i].eval(r))
 	}
 	return d
 }
@@ -105,7 +107,7 @@ func (r *run) item(object, index Value) Value {
 	}
 	switch o := object.(type) {
 	case *Dict:
-		if k, ok := key(index); ok {
+		if k, ok := r.key(index); ok {
 			if v, ok := o.get(k); ok {
 				return v
 			}
@@ -259,6 +261,8 @@ func (e *unaryExpr) eval(r *run) Value {
 }
 
 func (e *andExpr) eval(r *run) Value {
+	r.enter(r.line)
+	defer r.leave()
 	if v := e.left.eval(r); !truth(v) {
 		return v
 	}
@@ -266,6 +270,8 @@ func (e *andExpr) eval(r *run) Value {
 }
 
 func (e *orExpr) eval(r *run) Value {
+	r.enter(r.line)
+	defer r.leave()
 	if v := e.left.eval(r); truth(v) {
 		return v
 	}
@@ -335,7 +341,7 @@ func (r *run) contains(container, item Value) bool {
 		r.scan(len(c.s))
 		return strings.Contains(c.s, s.s)
 	case *Dict:
-		k, ok := key(item)
+		k, ok := r.key(item)
 		if !ok {
 			r.fail("a %s can't be a key", typeName(item))
 		}
@@ -351,7 +357,7 @@ func (e *concatExpr) eval(r *run) Value {
 	var b builder
 	for _, part := range e.parts {
 		s := r.str(part.eval(r))
-		r.alloc(len(s.s))
+		r.alloc(s.size())
 		b.add(s)
 	}
 	return b.string()

@@ -16,16 +16,16 @@ func init() {
 		"tojson":  tojson,
 		"trim":    func(r *run, v Value, a args) Value { return r.strip(r.str(v), a, true, true) },
 		"string":  func(r *run, v Value, a args) Value { a.bind(r); return r.str(v) },
-		"upper":   func(r *run, v Value, a args) Value { a.bind(r); return toUpper(r.str(v)) },
-		"lower":   func(r *run, v Value, a args) Value { a.bind(r); return toLower(r.str(v)) },
+		"upper":   func(r *run, v Value, a args) Value { a.bind(r); return r.toUpper(r.str(v)) },
+		"lower":   func(r *run, v Value, a args) Value { a.bind(r); return r.toLower(r.str(v)) },
 		"replace": replaceFilter,
 		"capitalize": func(r *run, v Value, a args) Value {
 			a.bind(r)
-			return capitalize(r.str(v))
+			return r.capitalize(r.str(v))
 		},
 		"title": func(r *run, v Value, a args) Value {
 			a.bind(r)
-			return toTitle(r.str(v), upper, func(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) })
+			return r.toTitle(r.str(v), upper, func(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) })
 		},
 		"center": func(r *run, v Value, a args) Value {
 			p := a.bind(r, "width")
@@ -49,7 +49,9 @@ func init() {
 			return r.percent(r.str(v), dictOf(r, args{names: a.names, named: a.named}))
 		},
 		"wordcount": func(r *run, v Value, a args) Value {
-			return int64(len(strings.FieldsFunc(r.str(v).s, func(c rune) bool { return !isWord(c) })))
+			s := r.str(v).s
+			r.alloc(len(s)) // FieldsFunc makes a list of them
+			return int64(len(strings.FieldsFunc(s, func(c rune) bool { return !isWord(c) })))
 		},
 		"length":  func(r *run, v Value, a args) Value { a.bind(r); return int64(r.length(v)) },
 		"default": defaultTo,
@@ -103,7 +105,7 @@ var htmlEscapes = map[rune]string{'&': "&amp;", '<': "&lt;", '>': "&gt;", '"': "
 func escape(r *run, s String) String {
 	if !s.safe {
 		r.alloc(6 * len(s.s))
-		s = mapCase(s, func(c rune, _ int) string {
+		s = r.mapCase(s, func(c rune, _ int) string {
 			if e, ok := htmlEscapes[c]; ok {
 				return e
 			}
@@ -128,6 +130,7 @@ func indent(r *run, v Value, a args) Value {
 	}
 	first, blank := p[1] != nil && truth(p[1]), p[2] != nil && truth(p[2])
 	s := r.str(v)
+	r.alloc(s.size())
 	lines := s.lines(false)
 	if s.s == "" || strings.HasSuffix(s.s, "\n") {
 		lines = append(lines, String{})

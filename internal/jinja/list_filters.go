@@ -115,7 +115,7 @@ func (r *run) sortKeys(items []Value, attribute Value, cased bool) []Value {
 	fold := func(v Value) Value {
 		if s, ok := v.(String); ok && !cased {
 			r.alloc(len(s.s))
-			return toLower(s)
+			return r.toLower(s)
 		}
 		return v
 	}

@@ -12,14 +12,14 @@ var stringMethods map[string]func(r *run, s String, a args) Value
 
 func init() {
 	stringMethods = map[string]func(r *run, s String, a args) Value{
-		"upper":      func(r *run, s String, a args) Value { a.bind(r); return toUpper(s) },
-		"lower":      func(r *run, s String, a args) Value { a.bind(r); return toLower(s) },
-		"casefold":   func(r *run, s String, a args) Value { a.bind(r); return toLower(s) },
-		"capitalize": func(r *run, s String, a args) Value { a.bind(r); return capitalize(s) },
-		"swapcase":   func(r *run, s String, a args) Value { a.bind(r); return swapCase(s) },
+		"upper":      func(r *run, s String, a args) Value { a.bind(r); return r.toUpper(s) },
+		"lower":      func(r *run, s String, a args) Value { a.bind(r); return r.toLower(s) },
+		"casefold":   func(r *run, s String, a args) Value { a.bind(r); return r.toLower(s) },
+		"capitalize": func(r *run, s String, a args) Value { a.bind(r); return r.capitalize(s) },
+		"swapcase":   func(r *run, s String, a args) Value { a.bind(r); return r.swapCase(s) },
 		"title": func(r *run, s String, a args) Value {
 			a.bind(r)
-			return toTitle(s, title, func(c rune) bool { return !unicode.IsLetter(c) })
+			return r.toTitle(s, title, func(c rune) bool { return !unicode.IsLetter(c) })
 		},
 		"strip":        func(r *run, s String, a args) Value { return r.strip(s, a, true, true) },
 		"lstrip":       func(r *run, s String, a args) Value { return r.strip(s, a, true, false) },
@@ -142,7 +142,7 @@ func (r *run) dictMethod(d *Dict, name string, a args) Value {
 		if p[0] == nil {
 			r.fail("get of nothing")
 		}
-		k, ok := key(p[0])
+		k, ok := r.key(p[0])
 		if !ok {
 			r.fail("a %s can't be a key", typeName(p[0]))
 		}
@@ -313,10 +313,10 @@ func (r *run) replace(s, old, fresh String, most int64) String {
 	if most >= 0 {
 		n = int(min(most, int64(n)))
 	}
-	if fresh.s != "" && n > r.opts.Limits.Bytes/len(fresh.s) {
+	if fresh.s != "" && n > r.opts.Limits.Bytes/fresh.size() {
 		r.bound(r.opts.Limits.Bytes + 1)
 	}
-	r.alloc(len(s.s) + n*len(fresh.s))
+	r.alloc(s.size() + n*fresh.size())
 	var b builder
 	pos := 0
 	for range n {
@@ -348,7 +348,8 @@ func (r *run) joinItems(separator String, items []Value, convert bool) String {
 		} else if !ok {
 			s = r.str(item)
 		}
-		r.alloc(len(s.s) + len(separator.s))
+		r.step(1)
+		r.alloc(s.size() + separator.size())
 		b.add(s)
 	}
 	return b.string()

@@ -20,7 +20,7 @@ func newRun(name string, opts Options) *run {
 		opts.Limits.Steps = 20_000_000
 	}
 	if opts.Limits.Bytes <= 0 {
-		opts.Limits.Bytes = 512 << 20
+		opts.Limits.Bytes = 256 << 20
 	}
 	return &run{name: name, opts: opts, line: 1, scope: &scope{}, out: &builder{}}
 }
@@ -128,7 +128,7 @@ func (r *run) within(outer *scope, f func()) {
 }
 
 func (r *run) print(s String) {
-	r.alloc(len(s.s))
+	r.alloc(s.size())
 	r.out.add(s)
 }
 

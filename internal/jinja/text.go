@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -58,14 +59,19 @@ func (s String) cut(from, to int) String {
 		out.marks = []mark{m}
 		return out
 	}
-	for _, m := range s.marks {
-		m.start, m.end = max(m.start, from)-from, min(m.end, to)-from
-		if m.start < m.end {
-			out.marks = append(out.marks, m)
+	first := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].end > from })
+	for _, m := range s.marks[first:] {
+		if m.start >= to {
+			break
 		}
+		m.start, m.end = max(m.start, from)-from, min(m.end, to)-from
+		out.marks = append(out.marks, m)
 	}
 	return out
 }
+
+// size is what s takes of the memory that a rendering may use.
+func (s String) size() int { return len(s.s) + 32*len(s.marks) }
 
 // runes returns how many characters s has.
 func (s String) runes() int { return utf8.RuneCountInString(s.s) }
@@ -157,10 +163,9 @@ func (b *builder) add(s String) {
 func (b *builder) put(text string, s String, from, to int) {
 	at := len(b.b)
 	b.b = append(b.b, text...)
-	for _, m := range s.marks {
-		if m.start <= from && to <= m.end {
-			b.mark(mark{at, len(b.b), m.source, m.block})
-		}
+	i := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].end >= to })
+	if i < len(s.marks) && s.marks[i].start <= from {
+		b.mark(mark{at, len(b.b), s.marks[i].source, s.marks[i].block})
 	}
 }
 

@@ -75,8 +75,11 @@ func key(v Value) (dictKey, bool) {
 		}
 		var b strings.Builder
 		for _, item := range v.items {
+			if _, nested := item.(*List); nested {
+				return dictKey{}, false // Python could; nobody does
+			}
 			k, ok := key(item)
-			if !ok || k.kind == 't' {
+			if !ok {
 				return k, false
 			}
 			fmt.Fprintf(&b, "%c%q%v,", k.kind, k.text, k.num)
@@ -84,6 +87,23 @@ func key(v Value) (dictKey, bool) {
 		return dictKey{kind: 't', text: b.String()}, true
 	}
 	return dictKey{}, false
+}
+
+// key is [key], counted as work.
+func (r *run) key(v Value) (dictKey, bool) {
+	r.step(1)
+	switch v := v.(type) {
+	case String:
+		r.scan(len(v.s))
+	case *List:
+		for _, item := range v.items {
+			r.alloc(16)
+			if s, ok := item.(String); ok {
+				r.alloc(len(s.s))
+			}
+		}
+	}
+	return key(v)
 }
 
 func (d *Dict) get(k dictKey) (Value, bool) {
@@ -326,6 +346,7 @@ func (r *run) items(v Value) []Value {
 	case *List:
 		return v.items
 	case *Dict:
+		r.alloc(16 * len(v.keys))
 		return slices.Clone(v.keys)
 	case *Iter:
 		items := v.items
