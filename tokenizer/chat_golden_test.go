@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,25 +49,22 @@ func messagesOf(t *testing.T, in []map[string]json.RawMessage) []Message {
 	return out
 }
 
-// fixture loads a tokenizer of testdata with an end-of-sequence token.
-func fixture(t *testing.T, name, eos string) *Tokenizer {
+// fixture loads the tokenizer.json of a folder with an end-of-sequence token.
+func fixture(t *testing.T, dir, eos string) *Tokenizer {
 	t.Helper()
-	dir := filepath.Join("testdata", name)
-	if name == "bytes" {
-		dir = name
+	if filepath.Base(dir) == "bytes" {
+		dir = "bytes"
 	}
-	data, err := os.ReadFile(filepath.Join(dir, fileTokenizer))
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := t.TempDir()
-	config := `{"eos_token": ` + string(must(json.Marshal(eos))) + `}`
-	for file, content := range map[string]string{fileTokenizer: string(data), fileConfig: config} {
-		if err := os.WriteFile(filepath.Join(to, file), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
+	config := fmt.Appendf(nil, `{"eos_token": %q}`, eos)
+	tok, err := load(func(name string) ([]byte, error) {
+		switch name {
+		case fileTokenizer:
+			return os.ReadFile(filepath.Join(dir, name))
+		case fileConfig:
+			return config, nil
 		}
-	}
-	tok, err := Load(to)
+		return nil, fs.ErrNotExist
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +102,21 @@ func show(tok *Tokenizer, ids []int32, mask []int) string {
 	return b.String()
 }
 
-func TestConversationsRenderAsTransformersDoes(t *testing.T) {
+func TestConversationsRenderAsTransformersDoes(t *testing.T) { runGolden(t, "testdata") }
+
+// TestRealVocabulariesRenderAsTransformersDoes does the same with the models'
+// own tokenizers; testdata/chat.py makes the file.
+func TestRealVocabulariesRenderAsTransformersDoes(t *testing.T) {
+	dir := os.Getenv("LWTRAIN_TEST_TOKENIZERS")
+	if _, err := os.Stat(filepath.Join(dir, "chat.json")); dir == "" || err != nil {
+		t.Skip("LWTRAIN_TEST_TOKENIZERS names no folder with a chat.json made by testdata/chat.py: real vocabularies are not part of the repository")
+	}
+	runGolden(t, dir)
+}
+
+func runGolden(t *testing.T, dir string) {
 	var cases []goldenChat
-	if err := json.Unmarshal(must(os.ReadFile("testdata/chat.json")), &cases); err != nil {
+	if err := json.Unmarshal(must(os.ReadFile(filepath.Join(dir, "chat.json"))), &cases); err != nil {
 		t.Fatal(err)
 	}
 	chats := map[string]*Chat{}
@@ -117,7 +128,7 @@ func TestConversationsRenderAsTransformersDoes(t *testing.T) {
 				template = filepath.Join("testdata", template)
 			}
 			if chats[key] == nil {
-				chats[key] = must(fixture(t, c.Tokenizer, c.EOS).Chat(template))
+				chats[key] = must(fixture(t, filepath.Join(dir, c.Tokenizer), c.EOS).Chat(template))
 			}
 			chat := chats[key]
 			if string(c.Tools) != "null" {

@@ -1,6 +1,7 @@
 """Makes chat.json: conversations as transformers renders and encodes them, and their targets.
 
-    python chat.py
+    python chat.py            with the small tokenizers of this folder
+    python chat.py FOLDER     with real ones: writes FOLDER/chat.json, from FOLDER/{qwen3,llama3.1,smollm2}/tokenizer.json
 
 Made with transformers 4.57.3, tokenizers 0.22.2, Jinja2 3.1.6, trl 1.16.0 (for its copy of Llama 3.1's template, which
 is not committed here).
@@ -21,6 +22,8 @@ import trl
 from transformers import PreTrainedTokenizerFast
 
 HERE = pathlib.Path(__file__).parent
+REAL = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
+FOLDERS = {"qwen": "qwen3", "llama3": "llama3.1", "smollm2": "smollm2"}
 sys.path.append(str(HERE.parent.parent / "internal/jinja/testdata"))
 from conversations import CONVERSATIONS, TOOLS, call  # noqa: E402
 
@@ -140,7 +143,12 @@ def cases(name, tokenizer, official, marked, eos, conversations, append):
     path = HERE / tokenizer / "tokenizer.json"
     if tokenizer == "bytes":
         path = HERE.parent / "bytes/tokenizer.json"
-    bos = {"bos_token": "<|begin_of_text|>"} if tokenizer == "llama3" else {}
+    if REAL:
+        if tokenizer not in FOLDERS:
+            return
+        tokenizer = FOLDERS[tokenizer]
+        path = REAL / tokenizer / "tokenizer.json"
+    bos = {"bos_token": "<|begin_of_text|>"} if tokenizer.startswith("llama3") else {}
     t = PreTrainedTokenizerFast(tokenizer_file=str(path), eos_token=eos, **bos)
     template = source(name)
     if official:  # what the model's makers ship renders the text that ours is held against
@@ -170,5 +178,5 @@ def cases(name, tokenizer, official, marked, eos, conversations, append):
 
 
 out = [c for spec in CASES for c in cases(*spec)]
-(HERE / "chat.json").write_text("[\n" + ",\n".join(json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in out) + "\n]\n")
+((REAL or HERE) / "chat.json").write_text("[\n" + ",\n".join(json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in out) + "\n]\n")
 print(len(out), "cases")
