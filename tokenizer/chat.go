@@ -209,6 +209,10 @@ func (t *Tokenizer) templateVars() map[string]any {
 
 // render renders messages, all their strings but the roles marked.
 func (c *Chat) render(msgs []Message, prompt bool) (jinja.Output, error) {
+	return c.renderWithin(jinja.Limits{}, msgs, prompt)
+}
+
+func (c *Chat) renderWithin(limits jinja.Limits, msgs []Message, prompt bool) (jinja.Output, error) {
 	vars := maps.Clone(c.vars)
 	list := make([]jinja.Map, len(msgs))
 	for i, m := range msgs {
@@ -216,7 +220,7 @@ func (c *Chat) render(msgs []Message, prompt bool) (jinja.Output, error) {
 	}
 	vars["messages"] = list
 	vars["add_generation_prompt"] = prompt
-	out, err := c.template.Render(vars, jinja.Options{Now: c.now})
+	out, err := c.template.Render(vars, jinja.Options{Limits: limits, Now: c.now})
 	if err != nil {
 		return out, &ConversationError{Reason: RefusedByTemplate, Message: -1, Detail: err.Error(), err: err}
 	}

@@ -80,18 +80,26 @@ func probeCall(content string) Message {
 	}}}}
 }
 
+// probeLimits are far beyond what a short conversation takes, and keep a hostile
+// template from holding up a few dozen probes for long.
+var probeLimits = jinja.Limits{Steps: 500_000, Bytes: 16 << 20}
+
+func (c *Chat) try(msgs []Message, prompt bool) (jinja.Output, error) {
+	return c.renderWithin(probeLimits, msgs, prompt)
+}
+
 // probe renders conversations to find the template's form.
 func (c *Chat) probe() (turnForm, error) {
 	var form turnForm
-	user, err := c.render([]Message{probeUser}, false)
+	user, err := c.try([]Message{probeUser}, false)
 	if err != nil {
 		return form, err
 	}
-	prompt, err := c.render([]Message{probeUser}, true)
+	prompt, err := c.try([]Message{probeUser}, true)
 	if err != nil {
 		return form, err
 	}
-	turns, err := c.render([]Message{probeUser, probeAnswer, probeUser, probeAnswer}, false)
+	turns, err := c.try([]Message{probeUser, probeAnswer, probeUser, probeAnswer}, false)
 	if err != nil {
 		return form, err
 	}
@@ -207,7 +215,7 @@ func (c *Chat) probeTools(form *turnForm) {
 		result := Message{Role: role, Content: "result", Extra: map[string]any{"name": "look", "tool_call_id": "abcdefghi"}}
 		for _, asks := range []Message{probeAnswer, probeCall(""), probeCall("answer")} {
 			msgs := []Message{probeUser, asks, result}
-			out, err := c.render(append(msgs, probeAnswer), false)
+			out, err := c.try(append(msgs, probeAnswer), false)
 			if err != nil {
 				continue
 			}
@@ -224,7 +232,7 @@ func (c *Chat) probeTools(form *turnForm) {
 			if !known && ok && (slices.Contains(c.tok.EOS(), end) || form.byRole && asks.Extra == nil) {
 				form.addEnd(end)
 			}
-			if prompt, err := c.render(msgs, true); err == nil && form.prefixes != nil {
+			if prompt, err := c.try(msgs, true); err == nil && form.prefixes != nil {
 				if full, ok := tail(prompt, 2); ok && full != "" && !slices.Contains(form.prefixes, full) {
 					form.prefixes = append(form.prefixes, full)
 				}
@@ -243,8 +251,8 @@ func (c *Chat) probeShort(form *turnForm) {
 	reasoning := Message{Role: "assistant", Content: "answer", Extra: map[string]any{"reasoning_content": "reason", "thinking": "reason"}}
 	inline := Message{Role: "assistant", Content: "<think>\nreason\n</think>\n\nanswer"}
 	for _, answer := range []Message{probeAnswer, reasoning, inline, probeCall(""), probeCall("answer")} {
-		user, err := c.render([]Message{probeUser}, false)
-		out, err2 := c.render([]Message{probeUser, answer, probeUser, answer}, false)
+		user, err := c.try([]Message{probeUser}, false)
+		out, err2 := c.try([]Message{probeUser, answer, probeUser, answer}, false)
 		if err != nil || err2 != nil {
 			continue
 		}
