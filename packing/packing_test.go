@@ -1,0 +1,341 @@
+package packing
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// slowBestFit is best fit decreasing as one would say it: look at every pack.
+func slowBestFit(capacity int, lengths []int) (rooms []int) {
+	sorted := slices.Clone(lengths)
+	slices.SortFunc(sorted, func(a, b int) int { return cmp.Compare(b, a) })
+	for _, n := range sorted {
+		best := -1
+		for i, room := range rooms {
+			if room >= n && (best < 0 || room < rooms[best]) {
+				best = i
+			}
+		}
+		if best < 0 {
+			best, rooms = len(rooms), append(rooms, capacity)
+		}
+		rooms[best] -= n
+	}
+	slices.Sort(rooms)
+	return rooms
+}
+
+func roomsOf(packs [][]int, capacity int, lengths []int) (rooms []int) {
+	for _, p := range packs {
+		room := capacity
+		for _, i := range p {
+			room -= lengths[i]
+		}
+		rooms = append(rooms, room)
+	}
+	slices.Sort(rooms)
+	return rooms
+}
+
+func TestPlansHoldEverySampleOnceAndOverflowNoPack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		capacity := rapid.IntRange(1, 5000).Draw(t, "capacity")
+		lengths := rapid.SliceOfN(rapid.IntRange(1, capacity), 0, 300).Draw(t, "lengths")
+		for _, strategy := range []string{"next_fit", "best_fit_decreasing"} {
+			packs, err := Plan(strategy, capacity, lengths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := make([]int, len(lengths))
+			for _, p := range packs {
+				if len(p) == 0 {
+					t.Fatalf("%s: an empty pack", strategy)
+				}
+				for _, i := range p {
+					seen[i]++
+				}
+			}
+			for i, n := range seen {
+				if n != 1 {
+					t.Fatalf("%s: sample %d lies in %d packs", strategy, i, n)
+				}
+			}
+			rooms := roomsOf(packs, capacity, lengths)
+			if len(rooms) > 0 && rooms[0] < 0 {
+				t.Fatalf("%s: a pack overflows by %d", strategy, -rooms[0])
+			}
+			if want := slowBestFit(capacity, lengths); strategy == "best_fit_decreasing" && !slices.Equal(rooms, want) {
+				t.Fatalf("rooms left %v, the search through all packs leaves %v", rooms, want)
+			}
+		}
+	})
+}
+
+func TestNextFitKeepsTheOrderAndClosesAPackForGood(t *testing.T) {
+	got, err := Plan("next_fit", 10, []int{6, 5, 4, 1, 9, 1, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "[[0] [1 2 3] [4 5] [6]]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+func TestPlanRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, strategy string
+		lengths        []int
+		want           string
+	}{
+		{"a sample longer than a pack", "next_fit", []int{3, 11}, "sample 1 has 11 tokens, want 1 to 10"},
+		{"an empty sample", "best_fit_decreasing", []int{0}, "sample 0 has 0 tokens"},
+		{"an unknown strategy", "first_fit", nil, `packing strategy "first_fit"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := Plan(c.strategy, 10, c.lengths); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAnEpochIsAFunctionOfSeedAndNumberAndHoldsEverySample(t *testing.T) {
+	lengths := make([]int, 200)
+	for i := range lengths {
+		lengths[i] = 1 + i*i%97
+	}
+	for _, strategy := range []string{"next_fit", "best_fit_decreasing"} {
+		opt := Options{Capacity: 128, Strategy: strategy}
+		epoch := func(seed uint64, n int) [][]int {
+			packs, err := Epoch(opt, lengths, seed, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := slices.Sorted(slices.Values(slices.Concat(packs...)))
+			for i := range lengths {
+				if len(all) != len(lengths) || all[i] != i {
+					t.Fatalf("%s: epoch %d holds %d samples, or not each once", strategy, n, len(all))
+				}
+			}
+			return packs
+		}
+		first := epoch(1, 0)
+		if fmt.Sprint(first) != fmt.Sprint(epoch(1, 0)) {
+			t.Errorf("%s: the same seed and epoch gave other packs", strategy)
+		}
+		for _, other := range [][][]int{epoch(1, 1), epoch(2, 0)} {
+			if fmt.Sprint(first) == fmt.Sprint(other) {
+				t.Errorf("%s: another seed or epoch gave the same packs", strategy)
+			}
+			if strategy == "best_fit_decreasing" && len(other) != len(first) {
+				t.Errorf("best_fit_decreasing: %d packs in one epoch, %d in another", len(first), len(other))
+			}
+		}
+	}
+}
+
+// doc is a document of n tokens whose last targets tokens are targets.
+func doc(n, targets int, factor float64) Doc {
+	d := Doc{IDs: make([]int32, n), Factor: factor}
+	for i := range d.IDs {
+		d.IDs[i] = int32(100*n + i)
+	}
+	if targets > 0 {
+		d.Target = [][2]int32{{int32(n - targets), int32(n)}}
+	}
+	return d
+}
+
+func TestALaidPackPredictsEachTargetFromTheTokenBeforeItInItsOwnDocument(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var docs []Doc
+		total := 0
+		for range rapid.IntRange(1, 6).Draw(t, "documents") {
+			n := rapid.IntRange(1, 20).Draw(t, "n")
+			d := doc(n, 0, 1)
+			for at := 0; at < n; {
+				from := rapid.IntRange(at, n-1).Draw(t, "from")
+				to := rapid.IntRange(from+1, n).Draw(t, "to")
+				d.Target = append(d.Target, [2]int32{int32(from), int32(to)})
+				at = to + 1
+			}
+			docs, total = append(docs, d), total+n
+		}
+		capacity := total + rapid.IntRange(0, 10).Draw(t, "padding")
+		var p Pack
+		for range 2 { // the second time into used slices
+			if err := Lay(&p, capacity, docs, "token"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at, targets := 0, 0
+		for _, d := range docs {
+			is := make([]bool, len(d.IDs)+1)
+			for _, span := range d.Target {
+				for k := span[0]; k < span[1]; k++ {
+					is[k] = true
+				}
+			}
+			for k := range d.IDs {
+				want, weight := int32(-1), float32(0)
+				if is[k+1] {
+					want, weight = d.IDs[k+1], 1
+					targets++
+				}
+				if p.IDs[at+k] != d.IDs[k] || p.Targets[at+k] != want || p.Weights[at+k] != weight || p.Starts[at+k] != int32(at) {
+					t.Fatalf("position %d: id %d, target %d, weight %g, start %d; want %d, %d, %g, %d", at+k,
+						p.IDs[at+k], p.Targets[at+k], p.Weights[at+k], p.Starts[at+k], d.IDs[k], want, weight, at)
+				}
+			}
+			at += len(d.IDs)
+		}
+		for k := at; k < capacity; k++ {
+			if p.Targets[k] != -1 || p.Weights[k] != 0 || p.Starts[k] != int32(k) {
+				t.Fatalf("padding at %d: target %d, weight %g, start %d", k, p.Targets[k], p.Weights[k], p.Starts[k])
+			}
+		}
+		if p.Tokens != total || p.TargetTokens != targets || p.Divisor != float64(targets) || p.Documents != len(docs) {
+			t.Fatalf("%d tokens, %d targets, divisor %g, %d documents; want %d, %d, %d, %d",
+				p.Tokens, p.TargetTokens, p.Divisor, p.Documents, total, targets, targets, len(docs))
+		}
+	})
+}
+
+func TestLayRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, weighting, want string
+		docs                  []Doc
+	}{
+		{"more than a pack holds", "token", "ends at token 17, want at most the capacity 16", []Doc{doc(9, 1, 1), doc(8, 1, 1)}},
+		{"an unknown weighting", "words", `weighting "words"`, []Doc{doc(3, 1, 1)}},
+		{"an empty document", "token", "no tokens", []Doc{{}}},
+		{"a target outside", "token", "[1, 4) after token 0", []Doc{{IDs: []int32{1, 2, 3}, Target: [][2]int32{{1, 4}}}}},
+		{"targets out of order", "token", "[0, 2) after token 3", []Doc{{IDs: []int32{1, 2, 3}, Target: [][2]int32{{2, 3}, {0, 2}}}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var p Pack
+			if err := Lay(&p, 16, c.docs, c.weighting); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// TestWeightingsAreTheirClosedForms takes a step of two packs with made-up
+// cross-entropies and compares sum(w l) / sum(divisor) with the formula of each
+// weighting written out over documents.
+func TestWeightingsAreTheirClosedForms(t *testing.T) {
+	packs := [][]Doc{
+		{doc(40, 30, 1)},
+		{doc(8, 5, 2), doc(9, 3, 1), doc(4, 0, 1), doc(7, 6, 0.5)}, // one without targets
+	}
+	ce := func(id int32) float64 { return 1 + math.Sin(float64(id)) }
+	// Of each document: f, N and l.
+	f := func(p, d int) float64 { return packs[p][d].Factor }
+	n := func(p, d int) float64 { return float64(packs[p][d].targets()) }
+	l := func(p, d int) (sum float64) {
+		doc := packs[p][d]
+		for k := len(doc.IDs) - doc.targets(); k < len(doc.IDs); k++ {
+			sum += ce(doc.IDs[k])
+		}
+		return sum
+	}
+	mean := func(p int) float64 { // of a pack, over its target tokens
+		var a, b float64
+		for d := range packs[p] {
+			a, b = a+f(p, d)*l(p, d), b+f(p, d)*n(p, d)
+		}
+		return a / b
+	}
+	want := map[string]float64{
+		"token":      (1*l(0, 0) + 2*l(1, 0) + 1*l(1, 1) + 0.5*l(1, 3)) / (1*30 + 2*5 + 1*3 + 0.5*6),
+		"sequence":   (1*l(0, 0)/30 + 2*l(1, 0)/5 + 1*l(1, 1)/3 + 0.5*l(1, 3)/6) / (1 + 2 + 1 + 0.5),
+		"pack":       (mean(0) + mean(1)) / 2,
+		"longwriter": (1./30*mean(0) + 3./30*mean(1)) / 2,
+	}
+	for weighting, want := range want {
+		t.Run(weighting, func(t *testing.T) {
+			var sum, divisor float64
+			for _, docs := range packs {
+				var p Pack
+				if err := Lay(&p, 64, docs, weighting); err != nil {
+					t.Fatal(err)
+				}
+				for i, w := range p.Weights {
+					if w != 0 {
+						sum += float64(w) * ce(p.Targets[i])
+					}
+				}
+				divisor += p.Divisor
+			}
+			if got := sum / divisor; math.Abs(got-want) > 1e-6*want {
+				t.Errorf("loss %.9f, want %.9f", got, want)
+			}
+		})
+	}
+}
+
+// TestSharesOfALongAnswer is the case that LongWriter is about: a pack with one
+// answer of 30,000 tokens and a pack with 30 answers of 500.
+func TestSharesOfALongAnswer(t *testing.T) {
+	targets, factors := []int{30000}, []float64{1}
+	packs := [][]int{{0}, nil}
+	for i := 1; i <= 30; i++ {
+		targets, factors = append(targets, 500), append(factors, 1)
+		packs[1] = append(packs[1], i)
+	}
+	for weighting, want := range map[string]float64{"token": 2. / 3, "pack": 1. / 2, "sequence": 1. / 31, "longwriter": 1. / 31} {
+		got, err := Shares(packs, 2, targets, factors, weighting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum float64
+		for _, s := range got {
+			sum += s
+		}
+		if math.Abs(got[0]-want) > 1e-12 || math.Abs(sum-1) > 1e-12 {
+			t.Errorf("%s: the long answer carries %.4f of the loss, all carry %.4f; want %.4f and 1", weighting, got[0], sum, want)
+		}
+	}
+}
+
+func TestAPackWithoutTargetsAddsNothing(t *testing.T) {
+	for _, weighting := range []string{"token", "sequence", "pack", "longwriter"} {
+		var p Pack
+		if err := Lay(&p, 16, []Doc{doc(5, 0, 1), doc(5, 3, 0)}, weighting); err != nil {
+			t.Fatal(err)
+		}
+		if p.Divisor != 0 || slices.ContainsFunc(p.Weights, func(w float32) bool { return w != 0 }) {
+			t.Errorf("%s: divisor %g, weights %v, want none", weighting, p.Divisor, p.Weights)
+		}
+	}
+}
+
+func BenchmarkBestFitDecreasing(b *testing.B) {
+	lengths := make([]int, 186000) // LongWriter's mix
+	for i := range lengths {
+		lengths[i] = 50 + i*7919%1500
+		if i%31 == 0 {
+			lengths[i] = 3000 + i*7919%29000
+		}
+	}
+	var fill float64
+	for b.Loop() {
+		packs, err := Plan("best_fit_decreasing", 32768, lengths)
+		if err != nil {
+			b.Fatal(err)
+		}
+		total := 0
+		for _, n := range lengths {
+			total += n
+		}
+		fill = float64(total) / float64(len(packs)*32768)
+	}
+	b.ReportMetric(100*fill, "%fill")
+}
