@@ -34,7 +34,7 @@ type Pack struct {
 
 	Documents    int
 	Tokens       int // without padding
-	TargetTokens int
+	TargetTokens int // that carry loss
 }
 
 // Lay fills p with documents one after the other and with padding up to
@@ -63,6 +63,10 @@ func Lay(p *Pack, capacity int, docs []Doc, weighting string) error {
 		for k := range d.IDs {
 			p.Starts[start+k] = int32(start)
 		}
+		p.Tokens += len(d.IDs)
+		if weights[i] == 0 { // a source whose factor is 0 is read, not learned
+			continue
+		}
 		for _, span := range d.Target {
 			for k := max(span[0], 1); k < span[1]; k++ {
 				at := start + int(k) - 1 // the position that predicts token k
@@ -70,7 +74,6 @@ func Lay(p *Pack, capacity int, docs []Doc, weighting string) error {
 				p.Weights[at] = float32(weights[i])
 			}
 		}
-		p.Tokens += len(d.IDs)
 		p.TargetTokens += targets[i]
 	}
 	return nil

@@ -311,7 +311,7 @@ func TestAPackWithoutTargetsAddsNothing(t *testing.T) {
 		if err := Lay(&p, 16, []Doc{doc(5, 0, 1), doc(5, 3, 0)}, weighting); err != nil {
 			t.Fatal(err)
 		}
-		if p.Divisor != 0 || slices.ContainsFunc(p.Weights, func(w float32) bool { return w != 0 }) {
+		if p.Divisor != 0 || p.TargetTokens != 0 || slices.ContainsFunc(p.Weights, func(w float32) bool { return w != 0 }) {
 			t.Errorf("%s: divisor %g, weights %v, want none", weighting, p.Divisor, p.Weights)
 		}
 	}

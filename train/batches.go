@@ -63,10 +63,9 @@ func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint6
 }
 
 func (b *batches) lengths(ids []int) []int {
-	all := b.data.Lengths()
 	out := make([]int, len(ids))
 	for i, id := range ids {
-		out[i] = all[id]
+		out[i] = b.data.Tokens(id)
 	}
 	return out
 }
@@ -130,26 +129,12 @@ func (b *batches) epoch(step int) float64 {
 	return float64(e) + float64(step-start)/float64(b.ends[e]-start)
 }
 
-// doc reads a sample for packing.
-func (b *batches) doc(id int) (packing.Doc, error) {
-	s, err := b.data.Sample(id)
-	if err != nil {
-		return packing.Doc{}, err
-	}
-	return packing.Doc{IDs: s.IDs, Target: s.Target, Factor: b.data.Sources()[s.Source].LossFactor}, nil
-}
-
 // origins lists where the samples of a step come from, as file:line.
 func (t *trainer) origins(batch []packed) []string {
 	var out []string
 	for _, b := range batch {
 		for _, id := range b.docs {
-			s, err := t.Data.Sample(id)
-			if err != nil {
-				out = append(out, err.Error())
-				continue
-			}
-			out = append(out, fmt.Sprintf("%s:%d", s.File, s.Line))
+			out = append(out, t.Data.Origin(id))
 		}
 	}
 	return out

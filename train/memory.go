@@ -37,10 +37,6 @@ func (m *Memory) Total() int64 {
 // PlanMemory decides precision and gradient checkpointing for a run and says
 // what it will take. The model may be without weights ([model.Plan]).
 func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
-	return planMemory(m, capacity, opt)
-}
-
-func planMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
 	n := 4 * m.Config.Parameters()
 	plan := &Memory{Layers: m.Config.Layers, Weights: n, Gradients: n, Optimizer: 2 * n, Limit: opt.memoryLimit()}
 	if opt.Precision == "bf16" || (opt.Precision == "auto" && kernels.Describe().NativeBF16) {

@@ -134,11 +134,52 @@ func (t *trainer) resume() error {
 	if t.result.AlreadyThere {
 		return nil
 	}
-	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+	if err := t.claim(); err != nil {
 		return err
 	}
 	t.metrics, err = openMetrics(t.result.MetricsFile, step)
 	return err
+}
+
+// identityFile says which run a folder holds, from its first moment on.
+const identityFile = "run.json"
+
+// claim makes the run's folder, or finds that it is there and this run's, and
+// writes down what the run is.
+func (t *trainer) claim() error {
+	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(t.Dir, identityFile)
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		var there Identity
+		if err := json.Unmarshal(raw, &there); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if err := t.same(there); err != nil {
+			return err
+		}
+	} else if !os.IsNotExist(err) {
+		return err
+	}
+	if raw, err = json.MarshalIndent(t.Identity, "", "  "); err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(path, append(raw, '\n')); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(t.Dir, "config.yaml"), t.Config)
+}
+
+// same refuses a folder that holds another run.
+func (t *trainer) same(there Identity) error {
+	diff := there.differences(t.Identity)
+	if len(diff) == 0 {
+		return nil
+	}
+	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", t.Dir, strings.Join(diff, "; ")),
+		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
 }
 
 // load takes weights, moments and step from a verified checkpoint.
@@ -151,10 +192,8 @@ func (t *trainer) load(dir string) error {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return fmt.Errorf("%s: %w", stateFile, err)
 	}
-	if diff := s.Identity.differences(t.Identity); len(diff) > 0 {
-		return fault.Usage(fault.Hint(
-			fmt.Errorf("%s holds another run: %s", t.Dir, strings.Join(diff, "; ")),
-			"give this run an output.dir of its own, or take back the changes to go on with the old one"))
+	if err := t.same(s.Identity); err != nil {
+		return err
 	}
 	weights, err := checkpoints.OpenWeights(dir)
 	if err != nil {

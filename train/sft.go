@@ -32,21 +32,25 @@ type Job struct {
 	Seed      uint64
 	Dir       string // output folder: metrics.jsonl, checkpoints/
 	Data      *data.Store
-	Model     *model.Model // fresh weights; replaced by a checkpoint's when resuming
-	Tokenizer *tokenizer.Tokenizer
+	Model     *model.Model         // fresh weights; replaced by a checkpoint's when resuming
+	Tokenizer *tokenizer.Tokenizer // saved with each checkpoint
+	Stop      []int32              // ids that end an answer
+	Sample    SampleOptions
 	Identity  Identity
+	Config    []byte // what config.yaml of the run's folder says
 	Events    Events
 }
 
 // Events tell a caller what happens, so that it can show it. Any of them may
 // be nil.
 type Events struct {
-	Planned func(Schedule, *Memory)
-	Resumed func(step int, from string)
-	Broken  func(checkpoint string, reason error) // a damaged checkpoint was passed over
-	Step    func(StepMetrics)
-	Eval    func(EvalMetrics)
-	Saved   func(step int, path string)
+	Planned   func(*Plan, *Memory)
+	Resumed   func(step int, from string)
+	Broken    func(checkpoint string, reason error) // a damaged checkpoint was passed over
+	Answering func(tokens, most int)                // to held-out prompts
+	Step      func(StepMetrics)
+	Eval      func(EvalMetrics)
+	Saved     func(step int, path string)
 }
 
 // Result sums up a finished run.
@@ -57,13 +61,18 @@ type Result struct {
 	LastLoss     float64
 	FirstEval    *EvalMetrics // before the first update, when there is held-out data
 	LastEval     *EvalMetrics
-	Tokens       int64
-	Elapsed      time.Duration
-	Checkpoint   string // the last one
+	Tokens       int64         // of the steps taken by this call
+	Training     time.Duration // that these steps took
+	Elapsed      time.Duration // with evaluations, answers and saving
+	PeakRSS      int64         // bytes
+	Checkpoint   string        // the last one
 	MetricsFile  string
-	Interrupted  bool
+	Answers      []Answer
 	AlreadyThere bool // the run had been finished before
 }
+
+// TokensPerSecond is the speed of the training steps alone.
+func (r Result) TokensPerSecond() float64 { return float64(r.Tokens) / max(1e-9, r.Training.Seconds()) }
 
 // ErrInterrupted is returned when the context was cancelled: the state is
 // saved and the run can go on later.
@@ -72,21 +81,22 @@ var ErrInterrupted = errors.New("interrupted")
 // SFT fine-tunes job.Model on job.Data: next-token cross-entropy on the target
 // tokens, weighted as job.Packing says. It resumes by itself from the newest
 // complete checkpoint in job.Dir.
-func SFT(ctx context.Context, job Job) (Result, error) {
+func SFT(ctx context.Context, job Job) (result Result, err error) {
 	t, err := newTrainer(job)
 	if err != nil {
 		return Result{}, err
 	}
 	defer t.close()
+	defer func(began time.Time) { result.Elapsed, result.PeakRSS = time.Since(began), peakRSS() }(time.Now())
 	if err := t.resume(); err != nil {
 		return t.result, err
 	}
-	for t.step < t.schedule.Total {
-		if t.step == 0 && t.result.FirstEval == nil && t.evaluates() {
-			if err := t.evaluate(); err != nil {
-				return t.result, err
-			}
+	if t.step == 0 {
+		if err := t.before(ctx); err != nil {
+			return t.result, err
 		}
+	}
+	for t.step < t.schedule.Total {
 		started := time.Now()
 		batch, err := t.batches.at(t.step)
 		if err != nil {
@@ -124,7 +134,17 @@ func SFT(ctx context.Context, job Job) (Result, error) {
 			return t.result, ErrInterrupted
 		}
 	}
-	return t.result, nil
+	return t.result, t.answer(ctx, true)
+}
+
+// before measures and shows what the model can do before the first update.
+func (t *trainer) before(ctx context.Context) error {
+	if t.evaluates() {
+		if err := t.evaluate(); err != nil {
+			return err
+		}
+	}
+	return t.answer(ctx, false)
 }
 
 // trainer is the state of a run.
@@ -143,25 +163,28 @@ type trainer struct {
 
 	step   int // updates made
 	result Result
-	began  time.Time
 }
 
 func newTrainer(job Job) (*trainer, error) {
-	t := &trainer{Job: job, opt: job.Options, model: job.Model, began: time.Now()}
+	t := &trainer{Job: job, opt: job.Options, model: job.Model}
 	var err error
 	if t.batches, err = newBatches(job.Data, job.Packing, job.Options, job.Seed); err != nil {
 		return nil, err
 	}
-	t.schedule = job.Options.schedule(t.batches.total)
-	plan, err := planMemory(job.Model, job.Packing.Capacity, job.Options)
+	plan, err := t.batches.summary(job.Options)
 	if err != nil {
 		return nil, err
 	}
-	t.graph, t.train, t.eval = plan.graph, plan.train, plan.eval
-	if job.Events.Planned != nil {
-		job.Events.Planned(t.schedule, plan)
+	t.schedule = plan.Schedule
+	memory, err := PlanMemory(job.Model, job.Packing.Capacity, job.Options)
+	if err != nil {
+		return nil, err
 	}
-	if plan.Precision == graph.BFloat16 {
+	t.graph, t.train, t.eval = memory.graph, memory.train, memory.eval
+	if job.Events.Planned != nil {
+		job.Events.Planned(plan, memory)
+	}
+	if memory.Precision == graph.BFloat16 {
 		t.model.UseHalf()
 	}
 	t.model.UseGradients()
@@ -194,7 +217,7 @@ type sums struct {
 func (t *trainer) forwardBackward(batch []packed) (sums, error) {
 	var s sums
 	for _, b := range batch {
-		if err := t.lay(b); err != nil {
+		if err := t.layToTrain(b); err != nil {
 			return s, err
 		}
 		if err := t.train.RunAll(); err != nil {
@@ -215,16 +238,16 @@ func (t *trainer) forwardBackward(batch []packed) (sums, error) {
 }
 
 // lay puts a pack's documents into the graph's inputs.
-func (t *trainer) lay(b packed) error {
-	docs := make([]packing.Doc, len(b.docs))
-	for i, id := range b.docs {
-		d, err := t.batches.doc(id)
+func (t *trainer) lay(samples []int, weighting string, factor func(data.Sample) float64) error {
+	docs := make([]packing.Doc, len(samples))
+	for i, id := range samples {
+		s, err := t.Data.Sample(id)
 		if err != nil {
 			return err
 		}
-		docs[i] = d
+		docs[i] = packing.Doc{IDs: s.IDs, Target: s.Target, Factor: factor(s)}
 	}
-	if err := packing.Lay(&t.pack, t.graph.Capacity, docs, t.Packing.Weighting); err != nil {
+	if err := packing.Lay(&t.pack, t.graph.Capacity, docs, weighting); err != nil {
 		return err
 	}
 	in := t.graph.Inputs()
@@ -233,6 +256,11 @@ func (t *trainer) lay(b packed) error {
 	copy(in.Starts, t.pack.Starts)
 	copy(in.Weights, t.pack.Weights)
 	return nil
+}
+
+// layToTrain lays a pack with the weights that the run asks for.
+func (t *trainer) layToTrain(b packed) error {
+	return t.lay(b.docs, t.Packing.Weighting, func(s data.Sample) float64 { return t.Data.Sources()[s.Source].LossFactor })
 }
 
 func (t *trainer) log(s sums, loss, norm, rate float64, batch []packed, took time.Duration) error {
@@ -250,7 +278,7 @@ func (t *trainer) log(s sums, loss, norm, rate float64, batch []packed, took tim
 	}
 	t.result.LastLoss, t.result.Steps = loss, t.step
 	t.result.Tokens += int64(s.tokens)
-	t.result.Elapsed = time.Since(t.began)
+	t.result.Training += took
 	if t.Events.Step != nil {
 		t.Events.Step(m)
 	}
@@ -280,32 +308,21 @@ func (t *trainer) evaluate() error {
 	names := t.Data.Sources()
 	loss := make([]float64, len(names))
 	targets := make([]float64, len(names))
-	for _, docs := range t.batches.heldOut {
-		b := packed{docs: docs}
-		if err := t.lay(b); err != nil {
+	for _, samples := range t.batches.heldOut {
+		if err := t.lay(samples, "token", func(data.Sample) float64 { return 1 }); err != nil {
 			return err
-		}
-		for i, w := range t.graph.Inputs().Weights {
-			if w != 0 {
-				t.graph.Inputs().Weights[i] = 1
-			}
 		}
 		if err := t.eval.RunAll(); err != nil {
 			return fmt.Errorf("evaluation after step %d: %w", t.step, err)
 		}
 		at := 0
-		for _, id := range docs {
-			sample, err := t.Data.Sample(id)
-			if err != nil {
-				return err
+		for _, id := range samples {
+			end := at + t.Data.Tokens(id)
+			for i := at; i < end; i++ {
+				loss[t.Data.Source(id)] += t.graph.NLL()[i]
 			}
-			for i := at; i < at+len(sample.IDs); i++ {
-				if t.pack.Weights[i] != 0 {
-					loss[sample.Source] += t.graph.NLL()[i]
-					targets[sample.Source]++
-				}
-			}
-			at += len(sample.IDs)
+			targets[t.Data.Source(id)] += float64(t.Data.Targets(id))
+			at = end
 		}
 	}
 	m := EvalMetrics{Step: t.step}

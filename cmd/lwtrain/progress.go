@@ -146,6 +146,17 @@ func (p *progress) Done() {
 	}
 }
 
+// abandon ends the display without a word.
+func (p *progress) abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.closed = true
+		close(p.stop)
+		p.clear()
+	}
+}
+
 func (p *progress) clear() {
 	if p.drawn {
 		fmt.Fprint(p.w, "\r\x1b[K")

@@ -29,6 +29,7 @@ var groups = []struct {
 	title    string
 	commands []func() *cobra.Command
 }{
+	{"Training:", []func() *cobra.Command{newSFTCmd, newStatsCmd, newPackCmd}},
 	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newVersionCmd}},

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/checkpoints"
+	"lwtrain/configs"
+	"lwtrain/internal/fault"
+	"lwtrain/model"
+	"lwtrain/tokenizer"
+)
+
+// base is the model that a config names, before its weights are read.
+type base struct {
+	name   string
+	dir    string // in Hugging Face layout; "": a fresh model
+	config model.Config
+	tok    *tokenizer.Tokenizer
+	chat   *tokenizer.Chat
+	seed   uint64 // of fresh weights
+	close  func() // removes what was made on the way
+}
+
+// openBase finds the model of a config: a folder, a .gguf file, which is
+// imported once into the cache (or, if nothing may be written, into a
+// temporary folder), or a fresh one.
+func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err error) {
+	b = &base{close: func() {}}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if init := c.Model.Init; init != nil {
+		b.name, b.seed, b.tok = "a fresh model", init.Seed, tokenizer.Bytes()
+		if b.config, err = init.Architecture(); err != nil {
+			return b, fault.Usage(err)
+		}
+		if n := b.tok.VocabSize(); b.config.Vocab < n {
+			return b, fault.Usage(fmt.Errorf("model.init.config: vocab_size is %d, want at least %d, the tokens of the built-in tokenizer", b.config.Vocab, n))
+		}
+	} else {
+		b.name, b.dir = filepath.Base(c.Model.Path), c.Model.Path
+		if strings.HasSuffix(b.dir, ".gguf") {
+			if b.dir, err = b.importOnce(cmd, c, dryRun); err != nil {
+				return b, err
+			}
+		} else if _, err := os.Stat(filepath.Join(b.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+			return b, fault.Usage(fault.Hint(fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (model.path, %s)", b.dir, c.Origin("model.path")),
+				"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
+		}
+		if b.config, err = model.ReadConfig(b.dir); err != nil {
+			return b, fault.Usage(err)
+		}
+		if b.tok, err = tokenizer.Load(b.dir); err != nil {
+			return b, fault.Usage(err)
+		}
+		if n := b.tok.VocabSize(); n > b.config.Vocab {
+			return b, fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", b.dir, n-1, b.config.Vocab))
+		}
+	}
+	b.chat, err = trainingChat(b.tok, c.Model.Template)
+	return b, err
+}
+
+// load reads or makes the weights.
+func (b *base) load() (*model.Model, error) {
+	if b.dir == "" {
+		return model.New(b.config, b.seed), nil
+	}
+	return model.Load(b.dir)
+}
+
+// templateDate is what templates are told is today, so that the same data is
+// the same on every day: the date that Llama 3.1's template falls back on.
+var templateDate = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
+
+// trainingChat is a chat template as training renders it.
+func trainingChat(tok *tokenizer.Tokenizer, template string) (*tokenizer.Chat, error) {
+	c, err := tok.Chat(template)
+	if err != nil {
+		return nil, err
+	}
+	return c.At(templateDate), nil
+}
+
+// importOnce imports the .gguf file of a config, unless the cache has it.
+func (b *base) importOnce(cmd *cobra.Command, c *configs.Config, dryRun bool) (string, error) {
+	f, err := os.Open(c.Model.Path)
+	if err != nil {
+		return "", fault.Usage(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fault.Usage(err)
+	}
+	dir := filepath.Join(c.Data.CacheDir, "model-"+hex.EncodeToString(h.Sum(nil))[:16])
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil // it appears when it is complete
+	}
+	if dryRun {
+		temp, err := os.MkdirTemp("", "lwtrain-")
+		if err != nil {
+			return "", err
+		}
+		b.close = func() { os.RemoveAll(temp) }
+		dir = filepath.Join(temp, "model")
+	}
+	return dir, importGGUF(cmd, c.Model.Path, dir)
+}
+
+// importGGUF imports with a progress bar.
+func importGGUF(cmd *cobra.Command, path, dir string) error {
+	bar := newProgress(cmd.ErrOrStderr(), "importing", 0)
+	defer bar.Done()
+	const mib = 1 << 20
+	return checkpoints.ImportGGUF(path, dir, func(done, total int64) {
+		bar.SetTotal(total / mib)
+		bar.Set(done/mib, "MiB")
+	})
+}
+
+func newImportCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import MODEL.gguf DIR",
+		Short: "Turn a GGUF file into a model folder in Hugging Face layout",
+		Long: `Dequantises the weights of a GGUF file to float32 and writes them to DIR with
+config.json, tokenizer.json and the chat template, in the layout that lwtrain
+and transformers load. DIR appears when it is complete.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := os.Stat(args[1]); err == nil {
+				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a folder that is not there yet", args[1]), "remove it, or import to another name"))
+			}
+			return importGGUF(cmd, args[0], args[1])
+		},
+	}
+}

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/internal/kernels"
+	"lwtrain/model"
+	"lwtrain/tokenizer"
+	"lwtrain/train"
+)
+
+func newSFTCmd() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "sft",
+		Short: "Fine-tune a model on conversations",
+		Long: `Fine-tunes the model of a config on its conversations: next-token loss on the
+assistant's tokens. Says first what will happen, then shows how it goes, and at
+the end what changed and where everything lies.
+
+A run that was interrupted goes on from its last checkpoint when the same
+command is given again; Ctrl-C saves one before it stops.`,
+		Example: `  lwtrain sft -c smollm2-quickstart
+  lwtrain sft -c my.yaml train.learning_rate=2e-5 output.dir=runs/second
+  lwtrain sft -c my.yaml --dry-run`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := loadConfig(cmd, args)
+			if err != nil {
+				return err
+			}
+			return sft(cmd, c, dryRun)
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "do everything up to the first step, and write nothing")
+	return cmd
+}
+
+func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
+	kernels.SetThreads(c.Threads)
+	b, err := openBase(cmd, c, dryRun)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	store, err := buildStore(cmd, c, b.chat, dryRun)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	out := cmd.OutOrStdout()
+	if dryRun {
+		return planOnly(out, c, b, store)
+	}
+	m, err := b.load()
+	if err != nil {
+		return err
+	}
+	defer m.Free()
+	show := &runDisplay{out: out, err: cmd.ErrOrStderr(), c: c, b: b, store: store}
+	defer show.close()
+	result, err := train.SFT(cmd.Context(), train.Job{
+		Options: c.Train, Packing: c.Packing, Seed: c.Seed, Dir: c.Output.Dir,
+		Data: store, Model: m, Tokenizer: b.tok, Stop: b.chat.Stop(),
+		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
+		Identity: train.Identity{Data: store.Fingerprint(), Settings: identitySettings(c)},
+		Config:   c.Resolved(), Events: show.events(),
+	})
+	show.close()
+	if err != nil {
+		return interrupted(err, c, cmd, result)
+	}
+	printResult(out, c, result)
+	return nil
+}
+
+// buildStore tokenises the data of a config, with a progress bar.
+func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dryRun bool) (*data.Store, error) {
+	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
+	const kib = 1 << 10
+	store, err := data.Build(cmd.Context(), c.Data, chat, data.Run{Seed: c.Seed, DryRun: dryRun, Progress: func(done, total int64) {
+		bar.SetTotal(max(1, total/kib))
+		bar.Set(done/kib, "KiB")
+	}})
+	if err != nil {
+		bar.abandon()
+		return nil, err
+	}
+	bar.Done()
+	return store, nil
+}
+
+// identitySettings is what two runs must have in common to be the same run:
+// all but where it is written, how often, and with how many threads.
+func identitySettings(c *configs.Config) map[string]string {
+	out := c.Settings()
+	for key := range out {
+		for _, free := range []string{"output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing", "dpo."} {
+			if strings.HasPrefix(key, free) {
+				delete(out, key)
+			}
+		}
+	}
+	return out
+}
+
+// planOnly prints what a run would do, without its weights.
+func planOnly(out io.Writer, c *configs.Config, b *base, store *data.Store) error {
+	plan, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
+	if err != nil {
+		return err
+	}
+	memory, err := train.PlanMemory(model.Plan(b.config), c.Packing.Capacity, c.Train)
+	if err != nil {
+		return err
+	}
+	printPlan(out, c, b, store, plan, memory)
+	fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
+	return nil
+}
+
+// interrupted adds the way to go on to the error of a stopped run.
+func interrupted(err error, c *configs.Config, cmd *cobra.Command, r train.Result) error {
+	if status(err) != exitInterrupted {
+		return err
+	}
+	name, _ := configName(cmd)
+	if r.Checkpoint == "" {
+		return fmt.Errorf("before the first step; nothing is lost: %w", err)
+	}
+	return fmt.Errorf("after step %d, saved in %s; `lwtrain sft -c %s` goes on from there: %w", r.Steps, r.Checkpoint, name, err)
+}
+
+// runDisplay shows a run as it goes.
+type runDisplay struct {
+	out, err io.Writer
+	c        *configs.Config
+	b        *base
+	store    *data.Store
+	bar      *progress
+	total    int
+}
+
+func (d *runDisplay) close() {
+	if d.bar != nil {
+		d.bar.Done()
+		d.bar = nil
+	}
+}
+
+// next begins another bar.
+func (d *runDisplay) next(label string, total int) {
+	d.close()
+	d.bar = newProgress(d.err, label, int64(total))
+}
+
+func (d *runDisplay) say(format string, args ...any) {
+	if d.bar != nil {
+		d.bar.Println(fmt.Sprintf(format, args...))
+	} else {
+		fmt.Fprintln(d.err, printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+func (d *runDisplay) events() train.Events {
+	began := 0
+	training := func() {
+		if d.bar == nil || d.bar.label != "training" {
+			d.next("training", d.total)
+			d.bar.Set(int64(began), "")
+		}
+	}
+	return train.Events{
+		Planned: func(p *train.Plan, m *train.Memory) {
+			d.total = p.Schedule.Total
+			printPlan(d.out, d.c, d.b, d.store, p, m)
+			if m.Total() > m.Limit {
+				warn(d.err, "this run needs %s, and %s are free: it may be killed", bytesText(m.Total()), bytesText(m.Limit))
+			}
+			fmt.Fprintln(d.out)
+		},
+		Broken:  func(path string, reason error) { warn(d.err, "%s is damaged and passed over: %v", path, reason) },
+		Resumed: func(step int, from string) { began = step; d.say("going on from step %d (%s)", step, from) },
+		Answering: func(tokens, most int) {
+			if d.bar == nil || d.bar.label != "answering" {
+				d.next("answering", most)
+			}
+			d.bar.Set(int64(tokens), "tokens of held-out prompts")
+		},
+		Step: func(m train.StepMetrics) {
+			training()
+			if m.Step%d.c.Train.LoggingSteps == 0 || m.Step == d.total {
+				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f  lr %.1e  %.0f tok/s", m.Loss, m.LearningRate, m.TokensPerSecond))
+			}
+		},
+		Eval: func(m train.EvalMetrics) {
+			training()
+			d.say("step %d: held-out loss %s", m.Step, evalText(m))
+		},
+		Saved: func(step int, path string) { d.say("step %d: saved %s", step, path) },
+	}
+}
+
+// evalText is a held-out loss, by source where there are several.
+func evalText(m train.EvalMetrics) string {
+	text := fmt.Sprintf("%.4f", m.Loss)
+	if len(m.Sources) < 2 {
+		return text
+	}
+	var parts []string
+	for _, s := range m.Sources {
+		parts = append(parts, fmt.Sprintf("%s %.4f", s.Name, s.Loss))
+	}
+	return text + " (" + strings.Join(parts, ", ") + ")"
+}
+
+// printPlan says what will happen.
+func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *train.Plan, m *train.Memory) {
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%-9s %s\n", label, printable(fmt.Sprintf(format, args...)))
+	}
+	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
+	mix := store.Mix()
+	line("data", "%s, %s tokens, %s of them targets; %d held out",
+		count(mix.Samples, "sample"), grouped(mix.Tokens), grouped(mix.TargetTokens), mix.HeldOut)
+	for _, s := range dropNotes(mix) {
+		line("", "%s", s)
+	}
+	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each (%s)", grouped(int64(p.Packs)), grouped(int64(p.Capacity)),
+		100*p.Fill(), float64(p.Documents)/float64(p.Packs), c.Packing.Strategy)
+	line("loss", "weighting %s: %s", c.Packing.Weighting, shareText(p.Shares, "source"))
+	line("", "by words of the answer: %s", shareText(p.Shares, "words"))
+	line("run", "%s of %s = %.4g epochs; %s, peak %.2g, warm-up %s", count(p.Schedule.Total, "step"),
+		count(c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps, "pack"), p.Epochs,
+		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
+	line("memory", "%s: weights %s, gradients %s, optimiser %s, activations %s", bytesText(m.Total()),
+		bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer), bytesText(m.Activations))
+	line("", "%d of %d layers computed again in the backward pass; %s are free", m.Recomputed, m.Layers, bytesText(m.Limit))
+	k := kernels.Describe()
+	line("machine", "%s, %s, %s, %s", count(k.Threads, "thread"), k.ISA, k.Product, m.Precision)
+	if k.Refused != "" {
+		line("", "not used: %s", k.Refused)
+	}
+	line("output", "%s", c.Output.Dir)
+}
+
+// dropNotes says what of the data is not trained on.
+func dropNotes(s data.SourceStats) []string {
+	var out []string
+	if len(s.Dropped) > 0 {
+		out = append(out, "dropped: "+countsText(s.Dropped))
+	}
+	if s.Cut > 0 {
+		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all", count(s.Cut, "sample"), count(s.Pieces, "piece")))
+	}
+	if s.LostTokens > 0 {
+		out = append(out, grouped(s.LostTokens)+" tokens lost to data.max_length")
+	}
+	return out
+}
+
+func shareText(shares []train.Share, kind string) string {
+	var parts []string
+	for _, s := range shares {
+		if s.Kind == kind {
+			parts = append(parts, fmt.Sprintf("%s %.1f %%", s.Name, 100*s.Loss))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// printResult says what came out of a run, and what to do with it.
+func printResult(w io.Writer, c *configs.Config, r train.Result) {
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%-9s %s\n", label, printable(fmt.Sprintf(format, args...)))
+	}
+	fmt.Fprintln(w)
+	if r.AlreadyThere {
+		line("done", "the run had been finished before, with step %d", r.Steps)
+	} else {
+		line("done", "%s in %s, %.0f tokens/s, at most %s of memory", count(r.Steps-r.Resumed, "step"), span(r.Elapsed),
+			r.TokensPerSecond(), bytesText(r.PeakRSS))
+		line("loss", "%.4f at the first step, %.4f at the last", r.FirstLoss, r.LastLoss)
+	}
+	if r.FirstEval != nil && r.LastEval != nil {
+		line("held out", "%.4f before, %.4f after", r.FirstEval.Loss, r.LastEval.Loss)
+	}
+	for _, a := range r.Answers {
+		printAnswer(w, a)
+	}
+	fmt.Fprintln(w)
+	line("model", "%s", r.Checkpoint)
+	line("", "(Hugging Face layout; transformers and lwtrain load it)")
+	line("metrics", "%s", r.MetricsFile)
+	if len(r.Answers) > 0 {
+		line("answers", "%s", filepath.Join(c.Output.Dir, "answers.json"))
+	}
+	line("config", "%s", filepath.Join(c.Output.Dir, "config.yaml"))
+	line("next", "lwtrain generate -m %s \\\n            --prompt \"Write a 1000-word story about a lighthouse\"", r.Checkpoint)
+}
+
+// printAnswer shows how an answer changed.
+func printAnswer(w io.Writer, a train.Answer) {
+	fmt.Fprintf(w, "\nheld-out prompt, %s\n", printable(a.Origin))
+	fmt.Fprint(w, wrapped(a.Prompt, 2))
+	show := func(label string, t train.Text) {
+		end := ""
+		if t.Stop == "length" {
+			end = ", cut off at sample.max_new_tokens"
+		}
+		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, count(t.Words, "word"), end, wrapped(t.Text, 5))
+	}
+	show("before", a.Before)
+	if a.After != nil {
+		show("after", *a.After)
+	}
+	fmt.Fprintf(w, "\n  the data's answer: %s\n", count(a.Reference.Words, "word"))
+}

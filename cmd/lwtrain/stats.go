@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/train"
+)
+
+func newStatsCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "stats",
+		Short: "Say what is in the data: lengths, tokens, targets, what is dropped",
+		Long: `Counts what is in each source of a config and in the mix of all: samples, turns
+and words of the answers (LongWriter's count: Chinese characters and English
+words), tokens and target tokens, and what is dropped for which reason.`,
+		Example: "  lwtrain stats -c my.yaml\n  lwtrain stats -c my.yaml --json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, store, err := openData(cmd, args)
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return json.NewEncoder(out).Encode(map[string]any{"sources": store.Sources(), "mix": store.Mix()})
+			}
+			return printStats(out, store)
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// openData loads a config and builds the store of its data.
+func openData(cmd *cobra.Command, args []string) (*configs.Config, *data.Store, error) {
+	c, err := loadConfig(cmd, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := openBase(cmd, c, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer b.close()
+	store, err := buildStore(cmd, c, b.chat, false)
+	return c, store, err
+}
+
+func printStats(out io.Writer, store *data.Store) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "source\tsamples\theld out\tturns\twords\ttokens\ttargets\t")
+	for _, s := range append(store.Sources(), store.Mix()) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", printable(s.Name), grouped(int64(s.Samples)), grouped(int64(s.HeldOut)),
+			grouped(int64(s.Turns)), grouped(s.Words), grouped(s.Tokens), grouped(s.TargetTokens))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, s := range store.Sources() {
+		for _, note := range dropNotes(s) {
+			fmt.Fprintf(out, "%s: %s\n", printable(s.Name), note)
+		}
+	}
+	return nil
+}
+
+func newPackCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "pack",
+		Short: "Say what the packs are, how full, and who gets how much of the loss",
+		Long: `Packs the samples of a config as its first epoch does, and says how full the
+packs are and what part of the loss each source and each range of answer
+lengths carries with the weighting of the config.`,
+		Example: "  lwtrain pack -c my.yaml\n  lwtrain pack -c my.yaml packing.weighting=longwriter --json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, store, err := openData(cmd, args)
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			p, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printPackJSON(cmd.OutOrStdout(), c, store, p)
+			}
+			return printPack(cmd.OutOrStdout(), c, p)
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+func printPackJSON(out io.Writer, c *configs.Config, store *data.Store, p *train.Plan) error {
+	type share struct {
+		Name         string  `json:"name"`
+		Documents    int     `json:"documents"`
+		Tokens       int64   `json:"tokens"`
+		TargetTokens int64   `json:"target_tokens"`
+		Loss         float64 `json:"loss"`
+	}
+	shares := map[string][]share{}
+	for _, s := range p.Shares {
+		shares[s.Kind] = append(shares[s.Kind], share{s.Name, s.Documents, s.Tokens, s.TargetTokens, s.Loss})
+	}
+	return json.NewEncoder(out).Encode(map[string]any{
+		"packs": p.Packs, "capacity": p.Capacity, "fill": p.Fill(), "documents": p.Documents, "tokens": p.Tokens,
+		"target_tokens": p.TargetTokens, "steps_per_epoch": p.StepsPerEpoch, "steps": p.Schedule.Total,
+		"strategy": c.Packing.Strategy, "weighting": c.Packing.Weighting,
+		"dropped": store.Mix().Dropped, "lost_tokens": store.Mix().LostTokens, "held_out": len(store.HeldOut()), "loss_shares": shares,
+	})
+}
+
+func printPack(out io.Writer, c *configs.Config, p *train.Plan) error {
+	fmt.Fprintf(out, "%s of %s tokens, %.2f %% full (%s): %s, %s tokens, %s targets\n%s an epoch\n\n",
+		count(p.Packs, "pack"), grouped(int64(p.Capacity)), 100*p.Fill(), c.Packing.Strategy, count(p.Documents, "sample"),
+		grouped(p.Tokens), grouped(p.TargetTokens), count(p.StepsPerEpoch, "step"))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "weighting %s\tsamples\ttokens\ttargets\tof the targets\tof the loss\t\n", c.Packing.Weighting)
+	for _, s := range p.Shares {
+		name := s.Name
+		if s.Kind == "words" {
+			name += " words"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%.1f %%\t\n", printable(name), grouped(int64(s.Documents)), grouped(s.Tokens),
+			grouped(s.TargetTokens), 100*float64(s.TargetTokens)/float64(p.TargetTokens), 100*s.Loss)
+	}
+	return w.Flush()
+}

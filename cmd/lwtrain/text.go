@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// How numbers and texts are written in reports, at most 80 columns wide.
+
+// grouped writes a whole number with commas: 1,234,567.
+func grouped(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// scaled writes a large number short: 134.5M.
+func scaled(v float64) string {
+	for _, u := range []struct {
+		size float64
+		name string
+	}{{1e9, "B"}, {1e6, "M"}, {1e3, "k"}} {
+		if v >= u.size {
+			return fmt.Sprintf("%.1f%s", v/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
+// bytesText writes an amount of memory.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
+}
+
+// countsText lists counts by name: "too_long 3, no_target 1".
+func countsText(counts map[string]int) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %s", k, grouped(int64(counts[k]))))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// wrapped writes text in lines of at most 76 columns behind four blanks, and
+// of many lines the first ones.
+func wrapped(text string, lines int) string {
+	const width = 76
+	var out strings.Builder
+	n := 0
+	for paragraph := range strings.Lines(strings.TrimSpace(text)) {
+		rest := strings.TrimSpace(printable(strings.TrimRight(paragraph, "\r\n")))
+		for rest != "" {
+			if n == lines {
+				out.WriteString("    ...\n")
+				return out.String()
+			}
+			head := runewidth.Truncate(rest, width, "")
+			if len(head) < len(rest) {
+				if at := strings.LastIndexByte(head, ' '); at > width/2 {
+					head = head[:at]
+				}
+			}
+			out.WriteString("    " + strings.TrimSpace(head) + "\n")
+			rest = strings.TrimSpace(rest[len(head):])
+			n++
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,304 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"lwtrain/internal/atomicfile"
+	"lwtrain/tokenizer"
+)
+
+// storeFormat changes when the same inputs would give other files.
+const storeFormat = 1
+
+// manifest describes the tokenised form of one source. It is written last:
+// a folder without it does not exist.
+type manifest struct {
+	Format  int       `json:"format"`
+	Source  string    `json:"source"`  // its path, for people and for the reason of a rebuild
+	Inputs  inputs    `json:"inputs"`  // what the content depends on
+	Records int       `json:"records"` // that can be trained on
+	Dropped []dropped `json:"dropped"` // that can not
+	Index   file      `json:"index"`   //
+	Shards  []file    `json:"shards"`  //
+}
+
+// inputs is what the tokenised form of a source depends on, by content.
+type inputs struct {
+	File string `json:"file_sha256"`
+	Chat string `json:"tokenizer_and_template"`
+}
+
+func (in inputs) key() string {
+	return hashOf(fmt.Appendf(nil, "%d %s %s", storeFormat, in.File, in.Chat))
+}
+
+func hashOf(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// part is one source in its tokenised form.
+type part struct {
+	ingested
+	inputs inputs
+	dir    string // "": not on the disk
+	reason string // why it was tokenised now; "": it was there
+	shards []*shard
+	dry    [][][2]int32 // targets of each entry, where no ids are kept
+}
+
+// read returns the record of entry i.
+func (p *part) read(i int) (record, error) {
+	if p.dry != nil {
+		return record{}, fmt.Errorf("a dry run keeps no tokens")
+	}
+	e := p.entries[i]
+	return p.shards[e.Shard].read(e)
+}
+
+// target returns the target ranges of entry i.
+func (p *part) target(i int) ([][2]int32, error) {
+	if p.dry != nil {
+		return p.dry[i], nil
+	}
+	r, err := p.read(i)
+	return r.target, err
+}
+
+func (p *part) close() {
+	for _, s := range p.shards {
+		s.f.Close()
+	}
+	p.shards = nil
+}
+
+// cache finds or makes the tokenised form of sources in a folder.
+type cache struct {
+	dir    string
+	chat   *tokenizer.Chat
+	dryRun bool // write nothing, keep no ids
+	stop   bool // at the first bad record
+}
+
+// get returns a source's tokenised form: the one in the cache if its hashes
+// hold, else a new one.
+func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (*part, error) {
+	sum, err := src.hash()
+	if err != nil {
+		return nil, err
+	}
+	in := inputs{sum, c.chat.Fingerprint()}
+	dir := filepath.Join(c.dir, fileName(src.Name)+"-"+in.key()[:16])
+	p, err := c.openPart(dir, in)
+	switch {
+	case err == nil:
+		if c.stop && len(p.dropped) > 0 {
+			p.close()
+			return nil, src.bad(p.dropped[0].Line, errors.New(p.dropped[0].Detail))
+		}
+		return p, nil
+	case errors.Is(err, os.ErrNotExist):
+		p = &part{inputs: in, reason: c.whyNew(src, in)}
+	default:
+		p = &part{inputs: in, reason: err.Error()}
+	}
+	if c.dryRun {
+		p.dry = [][][2]int32{}
+		p.ingested, err = ingest(ctx, src, c.chat, c.stop, func(r record) error {
+			p.dry = append(p.dry, r.target)
+			return nil
+		}, progress)
+		return p, err
+	}
+	if err := c.make(ctx, src, dir, in, progress); err != nil {
+		return nil, err
+	}
+	made, err := c.openPart(dir, in)
+	if err != nil {
+		return nil, err
+	}
+	made.reason = p.reason
+	return made, nil
+}
+
+// openPart opens a folder of the cache and checks all of it.
+func (c cache) openPart(dir string, in inputs) (p *part, err error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if m.Format != storeFormat || m.Inputs != in {
+		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)
+	}
+	p = &part{inputs: in, dir: dir}
+	p.dropped = m.Dropped
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.entries, err = readIndex(dir, m.Index); err != nil {
+		return nil, err
+	}
+	if len(p.entries) != m.Records {
+		return nil, fmt.Errorf("%s: %d entries in the index, want %d", dir, len(p.entries), m.Records)
+	}
+	for _, f := range m.Shards {
+		s, err := openShard(dir, f)
+		if err != nil {
+			return nil, err
+		}
+		p.shards = append(p.shards, s)
+	}
+	for i, e := range p.entries {
+		if e.Shard < 0 || int(e.Shard) >= len(p.shards) || e.Batch < 0 || e.Row < 0 || e.Tokens < 1 {
+			return nil, fmt.Errorf("%s: entry %d of the index lies outside the shards", dir, i)
+		}
+	}
+	return p, nil
+}
+
+// make tokenises a source into dir, which appears when it is complete.
+func (c cache) make(ctx context.Context, src Source, dir string, in inputs, progress func(done int64)) error {
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return err
+	}
+	c.removeStale()
+	temp, err := os.MkdirTemp(c.dir, tempPrefix)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp) // after the rename there is nothing left of it
+	w := newShardWriter(temp)
+	got, err := ingest(ctx, src, c.chat, c.stop, w.add, progress)
+	if closeErr := w.close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	m := manifest{Format: storeFormat, Source: src.Path, Inputs: in, Records: len(w.entries), Dropped: got.dropped, Shards: w.files}
+	if m.Index, err = writeIndex(temp, w.entries); err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(temp, manifestName), append(raw, '\n')); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil { // a damaged one
+		return err
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		if _, there := readManifest(dir); there == nil { // another run was faster
+			return nil
+		}
+		return err
+	}
+	return atomicfile.SyncDir(c.dir)
+}
+
+const (
+	manifestName = "manifest.json"
+	tempPrefix   = ".building-"
+)
+
+// removeStale removes what runs left behind that were killed a day ago.
+func (c cache) removeStale() {
+	found, _ := filepath.Glob(filepath.Join(c.dir, tempPrefix+"*"))
+	for _, dir := range found {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+// maxManifest bounds what is read of a manifest: shards are counted in it, not
+// samples.
+const maxManifest = 64 << 20
+
+func readManifest(dir string) (m manifest, err error) {
+	f, err := os.Open(filepath.Join(dir, manifestName))
+	if err != nil {
+		return m, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxManifest))
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return m, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return m, nil
+}
+
+// whyNew says what changed since the source was tokenised last.
+func (c cache) whyNew(src Source, in inputs) string {
+	type old struct {
+		manifest
+		at time.Time
+	}
+	var found []old
+	dirs, _ := filepath.Glob(filepath.Join(c.dir, "*", manifestName))
+	for _, path := range dirs {
+		m, err := readManifest(filepath.Dir(path))
+		info, statErr := os.Stat(path)
+		if err == nil && statErr == nil && m.Source == src.Path {
+			found = append(found, old{m, info.ModTime()})
+		}
+	}
+	if len(found) == 0 {
+		return "new"
+	}
+	last := slices.MaxFunc(found, func(a, b old) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
+	var changed []string
+	if last.Inputs.File != in.File {
+		changed = append(changed, "the file")
+	}
+	if last.Inputs.Chat != in.Chat {
+		changed = append(changed, "the tokenizer or the template")
+	}
+	if last.Format != storeFormat {
+		changed = append(changed, "the store's format")
+	}
+	return strings.Join(changed, " and ") + " changed"
+}
+
+// hash is the SHA-256 of a source's content.
+func (s Source) hash() (string, error) {
+	f, _, err := s.open()
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("%s: %w", s.Path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// fileName makes a name that is fit for a folder.
+func fileName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z' && r < 0x80 {
+			return r
+		}
+		return '_'
+	}, name)
+}

@@ -1,0 +1,82 @@
+package data
+
+import (
+	"maps"
+	"slices"
+)
+
+// SourceStats is what is in one source, or in the mix of all. Samples are
+// conversations that are used, the held-out ones included; tokens are those of
+// their kept parts.
+type SourceStats struct {
+	Name         string         `json:"name"`
+	Path         string         `json:"path,omitempty"`
+	Samples      int            `json:"samples"`
+	HeldOut      int            `json:"held_out"`      // of the samples
+	Pieces       int            `json:"pieces"`        // more than samples where long ones are split
+	Turns        int            `json:"turns"`         // messages of the assistant
+	Words        int64          `json:"words"`         // in them, by [Words]; of the whole conversation where it is cut
+	Tokens       int64          `json:"tokens"`        //
+	TargetTokens int64          `json:"target_tokens"` // of those: they carry loss
+	Dropped      map[string]int `json:"dropped"`       // records that are not used, by reason
+	Cut          int            `json:"cut"`           // samples longer than max_length, truncated or split
+	LostTokens   int64          `json:"lost_tokens"`   // of samples dropped or cut for their length
+	LossFactor   float64        `json:"loss_factor,omitempty"`
+	Cache        string         `json:"cache,omitempty"`
+	Tokenised    string         `json:"tokenised,omitempty"` // why now and not taken from the cache; "": it was taken from there
+
+	Lengths []int32 `json:"-"` // tokens of each sample, before cutting
+	Outputs []int32 `json:"-"` // words of each sample's answers
+}
+
+func (s *SourceStats) drop(reason string, n int) {
+	s.Dropped[reason] += n
+}
+
+// lose drops a sample with its tokens.
+func (s *SourceStats) lose(reason string, tokens int32) {
+	s.drop(reason, 1)
+	s.LostTokens += int64(tokens)
+}
+
+func (s *SourceStats) take(e entry, rows []row, heldOut bool) {
+	s.Samples++
+	if heldOut {
+		s.HeldOut++
+	}
+	s.Pieces += len(rows)
+	s.Turns += int(e.Turns)
+	s.Words += int64(e.Words)
+	for _, r := range rows {
+		s.Tokens += int64(r.to - r.from)
+		s.TargetTokens += int64(r.targets)
+	}
+	s.Lengths = append(s.Lengths, e.Tokens)
+	s.Outputs = append(s.Outputs, e.Words)
+}
+
+// Sources returns the statistics of each source: those to train on, then the
+// held-out sources.
+func (s *Store) Sources() []SourceStats { return s.sources }
+
+// Mix adds up the statistics of all sources.
+func (s *Store) Mix() SourceStats {
+	mix := SourceStats{Name: "mix", Dropped: map[string]int{}}
+	for _, x := range s.sources {
+		mix.Samples += x.Samples
+		mix.HeldOut += x.HeldOut
+		mix.Pieces += x.Pieces
+		mix.Turns += x.Turns
+		mix.Words += x.Words
+		mix.Tokens += x.Tokens
+		mix.TargetTokens += x.TargetTokens
+		mix.Cut += x.Cut
+		mix.LostTokens += x.LostTokens
+		for _, reason := range slices.Sorted(maps.Keys(x.Dropped)) {
+			mix.drop(reason, x.Dropped[reason])
+		}
+		mix.Lengths = append(mix.Lengths, x.Lengths...)
+		mix.Outputs = append(mix.Outputs, x.Outputs...)
+	}
+	return mix
+}
