@@ -1,7 +1,6 @@
 package data
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -134,7 +132,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 }
 
 // openPart opens a folder of the cache and checks all of it.
-func (c cache) openPart(dir string, in inputs) (p *part, err error) {
+func (c cache) openPart(dir string, in inputs) (*part, error) {
 	m, err := readManifest(dir)
 	if err != nil {
 		return nil, err
@@ -142,32 +140,35 @@ func (c cache) openPart(dir string, in inputs) (p *part, err error) {
 	if m.Format != storeFormat || m.Inputs != in {
 		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)
 	}
-	p = &part{inputs: in, dir: dir}
+	p := &part{inputs: in, dir: dir}
 	p.dropped = m.Dropped
-	defer func() {
-		if err != nil {
-			p.close()
-		}
-	}()
-	if p.entries, err = readIndex(dir, m.Index); err != nil {
+	if err := p.open(m); err != nil {
+		p.close()
 		return nil, err
 	}
+	return p, nil
+}
+
+func (p *part) open(m manifest) (err error) {
+	if p.entries, err = readIndex(p.dir, m.Index); err != nil {
+		return err
+	}
 	if len(p.entries) != m.Records {
-		return nil, fmt.Errorf("%s: %d entries in the index, want %d", dir, len(p.entries), m.Records)
+		return fmt.Errorf("%s: %d entries in the index, want %d", p.dir, len(p.entries), m.Records)
 	}
 	for _, f := range m.Shards {
-		s, err := openShard(dir, f)
+		s, err := openShard(p.dir, f)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.shards = append(p.shards, s)
 	}
 	for i, e := range p.entries {
 		if e.Shard < 0 || int(e.Shard) >= len(p.shards) || e.Batch < 0 || e.Row < 0 || e.Tokens < 1 {
-			return nil, fmt.Errorf("%s: entry %d of the index lies outside the shards", dir, i)
+			return fmt.Errorf("%s: entry %d of the index lies outside the shards", p.dir, i)
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // make tokenises a source into dir, which appears when it is complete.
@@ -249,23 +250,30 @@ func readManifest(dir string) (m manifest, err error) {
 
 // whyNew says what changed since the source was tokenised last.
 func (c cache) whyNew(src Source, in inputs) string {
-	type old struct {
-		manifest
-		at time.Time
-	}
-	var found []old
-	dirs, _ := filepath.Glob(filepath.Join(c.dir, "*", manifestName))
-	for _, path := range dirs {
+	var last manifest
+	var nearest int // how much of it is the same, then how late it was made
+	var made time.Time
+	paths, _ := filepath.Glob(filepath.Join(c.dir, "*", manifestName))
+	for _, path := range paths {
 		m, err := readManifest(filepath.Dir(path))
 		info, statErr := os.Stat(path)
-		if err == nil && statErr == nil && m.Source == src.Path {
-			found = append(found, old{m, info.ModTime()})
+		if err != nil || statErr != nil || m.Source != src.Path {
+			continue
+		}
+		near := 1
+		if m.Inputs.Chat == in.Chat {
+			near++
+		}
+		if m.Inputs.File == in.File {
+			near++
+		}
+		if near > nearest || near == nearest && info.ModTime().After(made) {
+			last, nearest, made = m, near, info.ModTime()
 		}
 	}
-	if len(found) == 0 {
+	if nearest == 0 {
 		return "new"
 	}
-	last := slices.MaxFunc(found, func(a, b old) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
 	var changed []string
 	if last.Inputs.File != in.File {
 		changed = append(changed, "the file")

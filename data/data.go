@@ -43,7 +43,8 @@ type Run struct {
 	// DryRun writes nothing: sources that are not in the cache are tokenised for
 	// lengths and statistics alone, and Sample fails for them.
 	DryRun bool
-	// Progress, which may be nil, is told the bytes of the sources read.
+	// Progress, which may be nil, is told the bytes of the sources read while
+	// they are tokenised; those that are in the cache count as read.
 	Progress func(done, total int64)
 }
 
@@ -106,7 +107,6 @@ func (s *Store) load(ctx context.Context, sources []Source, from cache, progress
 		}
 		s.parts = append(s.parts, p)
 		before += sizes[i]
-		told(0)
 		stats := SourceStats{Name: src.Name, Path: src.Path, LossFactor: src.LossFactor, Cache: p.dir, Tokenised: p.reason, Dropped: map[string]int{}}
 		for _, d := range p.dropped {
 			stats.drop(d.Reason, d.Count)

@@ -23,12 +23,13 @@ type line struct {
 // over.
 type lines struct {
 	r      *bufio.Reader
+	most   int // bytes in a line
 	number int
 	read   int64 // bytes so far
 	err    error
 }
 
-func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 1<<20)} }
+func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 1<<20), most: maxLine} }
 
 // next returns the next line that is not blank, in memory of its own, or
 // io.EOF.
@@ -52,7 +53,7 @@ func (l *lines) one() (text []byte, tooLong bool) {
 	for {
 		part, err := l.r.ReadSlice('\n')
 		l.read += int64(len(part))
-		if len(text)+len(part) > maxLine {
+		if len(text)+len(part) > l.most {
 			text, tooLong = nil, true
 		}
 		if !tooLong {

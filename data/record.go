@@ -161,7 +161,7 @@ func loneSurrogate(line []byte) int {
 func jsonProblem(line []byte, err error) error {
 	switch e := err.(type) {
 	case *json.SyntaxError:
-		if e.Offset >= int64(len(line)) {
+		if strings.HasPrefix(e.Error(), "unexpected end") {
 			return fmt.Errorf("broken JSON: it ends in the middle, after %d bytes", len(line))
 		}
 		return fmt.Errorf("broken JSON at byte %d: %v", e.Offset, err)

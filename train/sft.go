@@ -48,6 +48,7 @@ type Events struct {
 	Resumed   func(step int, from string)
 	Broken    func(checkpoint string, reason error) // a damaged checkpoint was passed over
 	Answering func(tokens, most int)                // to held-out prompts
+	Training  func(step int)                        // the steps after this one begin
 	Step      func(StepMetrics)
 	Eval      func(EvalMetrics)
 	Saved     func(step int, path string)
@@ -95,6 +96,9 @@ func SFT(ctx context.Context, job Job) (result Result, err error) {
 		if err := t.before(ctx); err != nil {
 			return t.result, err
 		}
+	}
+	if t.Events.Training != nil && t.step < t.schedule.Total {
+		t.Events.Training(t.step)
 	}
 	for t.step < t.schedule.Total {
 		started := time.Now()

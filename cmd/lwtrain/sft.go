@@ -170,13 +170,6 @@ func (d *runDisplay) say(format string, args ...any) {
 }
 
 func (d *runDisplay) events() train.Events {
-	began := 0
-	training := func() {
-		if d.bar == nil || d.bar.label != "training" {
-			d.next("training", d.total)
-			d.bar.Set(int64(began), "")
-		}
-	}
 	return train.Events{
 		Planned: func(p *train.Plan, m *train.Memory) {
 			d.total = p.Schedule.Total
@@ -187,23 +180,23 @@ func (d *runDisplay) events() train.Events {
 			fmt.Fprintln(d.out)
 		},
 		Broken:  func(path string, reason error) { warn(d.err, "%s is damaged and passed over: %v", path, reason) },
-		Resumed: func(step int, from string) { began = step; d.say("going on from step %d (%s)", step, from) },
+		Resumed: func(step int, from string) { d.say("going on from step %d (%s)", step, from) },
 		Answering: func(tokens, most int) {
-			if d.bar == nil || d.bar.label != "answering" {
-				d.next("answering", most)
+			if tokens == 1 {
+				d.next("answering held-out prompts", most)
 			}
-			d.bar.Set(int64(tokens), "tokens of held-out prompts")
+			d.bar.Set(int64(tokens), "tokens at most")
+		},
+		Training: func(step int) {
+			d.next("training", d.total)
+			d.bar.Set(int64(step), "")
 		},
 		Step: func(m train.StepMetrics) {
-			training()
 			if m.Step%d.c.Train.LoggingSteps == 0 || m.Step == d.total {
 				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f  lr %.1e  %.0f tok/s", m.Loss, m.LearningRate, m.TokensPerSecond))
 			}
 		},
-		Eval: func(m train.EvalMetrics) {
-			training()
-			d.say("step %d: held-out loss %s", m.Step, evalText(m))
-		},
+		Eval:  func(m train.EvalMetrics) { d.say("step %d: held-out loss %s", m.Step, evalText(m)) },
 		Saved: func(step int, path string) { d.say("step %d: saved %s", step, path) },
 	}
 }
@@ -233,16 +226,20 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
-	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each (%s)", grouped(int64(p.Packs)), grouped(int64(p.Capacity)),
-		100*p.Fill(), float64(p.Documents)/float64(p.Packs), c.Packing.Strategy)
-	line("loss", "weighting %s: %s", c.Packing.Weighting, shareText(p.Shares, "source"))
-	line("", "by words of the answer: %s", shareText(p.Shares, "words"))
+	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each", grouped(int64(p.Packs)), grouped(int64(p.Capacity)),
+		100*p.Fill(), float64(p.Documents)/float64(p.Packs))
+	line("loss", "weighting %s: who carries how much of it", c.Packing.Weighting)
+	for _, kind := range []string{"source", "words"} {
+		for _, text := range shareLines(p.Shares, kind) {
+			line("", "%s", text)
+		}
+	}
 	line("run", "%s of %s = %.4g epochs; %s, peak %.2g, warm-up %s", count(p.Schedule.Total, "step"),
 		count(c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps, "pack"), p.Epochs,
 		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
-	line("memory", "%s: weights %s, gradients %s, optimiser %s, activations %s", bytesText(m.Total()),
-		bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer), bytesText(m.Activations))
-	line("", "%d of %d layers computed again in the backward pass; %s are free", m.Recomputed, m.Layers, bytesText(m.Limit))
+	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
+	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
+	line("", "activations %s, %d of %d layers computed again", bytesText(m.Activations), m.Recomputed, m.Layers)
 	k := kernels.Describe()
 	line("machine", "%s, %s, %s, %s", count(k.Threads, "thread"), k.ISA, k.Product, m.Precision)
 	if k.Refused != "" {
@@ -266,14 +263,25 @@ func dropNotes(s data.SourceStats) []string {
 	return out
 }
 
-func shareText(shares []train.Share, kind string) string {
-	var parts []string
+// shareLines lists the shares of a kind in lines of at most 70 columns.
+func shareLines(shares []train.Share, kind string) []string {
+	lines := []string{map[string]string{"source": "by source:", "words": "by words of the answer:"}[kind]}
 	for _, s := range shares {
-		if s.Kind == kind {
-			parts = append(parts, fmt.Sprintf("%s %.1f %%", s.Name, 100*s.Loss))
+		if s.Kind != kind {
+			continue
+		}
+		last := &lines[len(lines)-1]
+		part := fmt.Sprintf(" %s %.1f %%", s.Name, 100*s.Loss)
+		switch {
+		case len(*last)+len(part) > 70:
+			lines = append(lines, " "+part)
+		case strings.HasSuffix(*last, ":"):
+			*last += part
+		default:
+			*last += "," + part
 		}
 	}
-	return strings.Join(parts, ", ")
+	return lines
 }
 
 // printResult says what came out of a run, and what to do with it.
@@ -297,13 +305,14 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 	}
 	fmt.Fprintln(w)
 	line("model", "%s", r.Checkpoint)
-	line("", "(Hugging Face layout; transformers and lwtrain load it)")
+	line("", "(Hugging Face layout: transformers loads it, too)")
 	line("metrics", "%s", r.MetricsFile)
 	if len(r.Answers) > 0 {
 		line("answers", "%s", filepath.Join(c.Output.Dir, "answers.json"))
 	}
 	line("config", "%s", filepath.Join(c.Output.Dir, "config.yaml"))
-	line("next", "lwtrain generate -m %s \\\n            --prompt \"Write a 1000-word story about a lighthouse\"", r.Checkpoint)
+	line("next", "lwtrain generate -m %s \\", r.Checkpoint)
+	line("", "  --prompt \"Write a 1000-word story about a lighthouse\"")
 }
 
 // printAnswer shows how an answer changed.

@@ -1,0 +1,64 @@
+package data
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestLinesAreReadWhateverTheirEnds(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"with a last line end", "a\nb\n", "1:a 2:b"},
+		{"without one", "a\nb", "1:a 2:b"},
+		{"from Windows, with a byte order mark", "\ufeffa\r\nb\r\n", "1:a 2:b"},
+		{"with blank lines between", "\n a\n\n\t\nb\n", "2: a 5:b"},
+		{"with one that is too long", "a\n" + strings.Repeat("x", 50) + "\nb\n", "1:a 2:too long 3:b"},
+		{"with a last one that is too long", "a\n" + strings.Repeat("x", 50), "1:a 2:too long"},
+		{"empty", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLines(strings.NewReader(c.text))
+			l.most = 20
+			var got []string
+			for {
+				x, err := l.next()
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if x.tooLong {
+					x.text = []byte("too long")
+				}
+				got = append(got, fmt.Sprintf("%d:%s", x.number, x.text))
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(talk("a", "b")))
+	f.Add([]byte(`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":9007199254740993}]}],"tools":[{}]}`))
+	f.Add([]byte(`{"messages":[{"role":"user","content":"\ud83d\ude00\\ud83d"}]}`))
+	f.Add([]byte("\xff"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		messages, err := ParseRecord(line)
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("an error without text")
+			}
+			return
+		}
+		for _, m := range messages {
+			if m.Role == "" || !utf8.ValidString(m.Content) {
+				t.Errorf("role %q, content %q", m.Role, m.Content)
+			}
+		}
+	})
+}
