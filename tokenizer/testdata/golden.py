@@ -6,12 +6,14 @@ the ids, offsets and decoded text that the tokenizers library gives.
 
     pip install tokenizers==0.22.2 transformers==4.57.3
     python testdata/golden.py                    # the fixtures in this folder
+    python testdata/golden.py --points           # points.json: hashes over all code points, three minutes
     python testdata/golden.py --real DIR [N]     # vectors.json beside each DIR/*/tokenizer.json,
                                                  # for LWTRAIN_TEST_TOKENIZERS=DIR go test
 
 Vectors are made with truncation and padding off and, for the offsets, without
 the post-processor: ByteLevel's trim_offsets would cut spaces off.
 """
+import hashlib
 import json
 import os
 import random
@@ -252,7 +254,34 @@ def added():
     return d
 
 
+def points():
+    """Hashes of what the split patterns and NFC make of every code point, put
+    in the place of @ in each context: piece lengths in characters, and text."""
+    chars = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    splits = {"gpt2": byte_level, "cl100k": pre_tokenizers.Split(Regex(CL100K), "isolated"),
+              "qwen": pre_tokenizers.Split(Regex(QWEN), "isolated"), "digits": pre_tokenizers.Digits(True), "digit runs": pre_tokenizers.Digits(False)}
+    out = {"pieces": {}, "nfc": {}}
+    for name, pre in splits.items():
+        for context in ("a@b", "1@2", " @a", "'@e", " @!", "  @@", "!@\n", "\n@ x"):
+            h = hashlib.sha256()
+            for c in chars:
+                h.update(bytes(b - a for _, (a, b) in pre.pre_tokenize_str(context.replace("@", c))) + b"\xff")
+            out["pieces"][f"{name}: {context}"] = h.hexdigest()
+    normalize = normalizers.NFC().normalize_str
+    for context in ("@", "q@\u0334", "q\u0345@", "a@", "@\u0301", "\uac00@\u0316", "\u1100@\u11a8", "\u0301@\u0323"):
+        h = hashlib.sha256()
+        for c in chars:
+            h.update(normalize(context.replace("@", c)).encode() + b"\xff")
+        out["nfc"][context] = h.hexdigest()
+    with open(os.path.join(HERE, "points.json"), "w", encoding="utf-8") as f:
+        json.dump(out, f, indent=1)
+
+
 def main():
+    if sys.argv[1:2] == ["--points"]:
+        points()
+        return
     if sys.argv[1:2] == ["--real"]:
         n = int(sys.argv[3]) if len(sys.argv) > 3 else 5000
         for name in sorted(os.listdir(sys.argv[2])):
