@@ -107,8 +107,13 @@ type crossEntropy struct {
 	nll     [logitRows]float64
 }
 
+// padded rounds the rows of a chunk up, so that the matrix products of a run
+// have few shapes: oneDNN keeps compiled code for each.
+func padded(rows int) int { return (rows + 31) / 32 * 32 }
+
 // scratch is the floats that chunk takes for n positions.
 func (c *crossEntropy) scratch(n int) int {
+	n = padded(n)
 	return n*c.product.w.Rows + 2*n*c.dim + c.product.scratch(n)
 }
 
@@ -139,7 +144,7 @@ func (c *crossEntropy) compute(in []gorgonia.Value, dx, dw []float32) {
 // logits into the gradient of the logits in place, and makes the two products
 // of the backward pass.
 func (c *crossEntropy) chunk(at []int32, h []float32, targets []int32, weights, dx, dw []float32) {
-	n, v, d := len(at), c.product.w.Rows, c.dim
+	n, v, d := padded(len(at)), c.product.w.Rows, c.dim
 	scratch := c.work.floats(c.scratch(n))
 	logits, scratch := scratch[:n*v], scratch[n*v:]
 	hidden, scratch := scratch[:n*d], scratch[n*d:]
@@ -147,6 +152,10 @@ func (c *crossEntropy) chunk(at []int32, h []float32, targets []int32, weights, 
 	for i, t := range at {
 		copy(hidden[i*d:(i+1)*d], h[int(t)*d:])
 		c.targets[i], c.weights[i] = targets[t], weights[t]*c.upstream
+	}
+	for i := len(at); i < n; i++ {
+		clear(hidden[i*d : (i+1)*d])
+		c.targets[i], c.weights[i] = -1, 0
 	}
 	c.product.forward(logits, hidden, n, false, scratch)
 	kernels.CrossEntropy(logits, n, v, c.targets[:n], c.weights[:n], c.nll[:n], dx != nil || dw != nil)

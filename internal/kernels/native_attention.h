@@ -26,7 +26,7 @@ static void attention_tile(float *out, float *lse, const float *qkv, const float
 	for (int64_t k0 = starts[r0] / TILE * TILE; k0 < r1; k0 += TILE) {
 		const int64_t k1 = least(k0 + TILE, t);
 		product(n, TILE, dim, q, dim, keys_t + (g * tiles + k0 / TILE) * dim * TILE, TILE, s, TILE, 0);
-		const int mask = masked(starts, r0, r1, k0, k1);
+		const int mask = masked(starts, r0, r1, k0, k1) || k1 - k0 < TILE; // the last tile may be padded with keys of 0
 		for (int64_t i = 0; i < n; i++) {
 			float *row = s + i * TILE;
 			if (mask) {

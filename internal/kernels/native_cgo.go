@@ -46,6 +46,27 @@ func detect() Info {
 	return info
 }
 
+// variants are the implementations that this machine can run, for tests: one
+// for each instruction set, and one whose products are oneDNN's. Each function
+// switches to it.
+func variants() map[string]func() {
+	out := map[string]func(){}
+	for level := 0; level <= int(C.lw_best()); level++ {
+		out[[...]string{"base", "avx2", "avx512"}[level]] = func() {
+			C.lw_select(C.int(level))
+			useLibrary, machine.NativeBF16 = false, false
+		}
+	}
+	if useLibrary {
+		bf16 := machine.NativeBF16
+		out["library"] = func() {
+			C.lw_select(C.lw_best())
+			useLibrary, machine.NativeBF16 = true, bf16
+		}
+	}
+	return out
+}
+
 // useLibrary: matrix products go to oneDNN.
 var useLibrary bool
 

@@ -67,3 +67,6 @@ var (
 	crossEntropy      = plainCrossEntropy
 	adamW             = plainAdamW
 )
+
+// variants are the implementations that this machine can run, for tests.
+func variants() map[string]func() { return map[string]func(){"go": func() {}} }
