@@ -1,0 +1,88 @@
+"""Compares lwtrain with the reference libraries on a real model.
+
+    pip install torch transformers==4.57.3 gguf==0.19.0 safetensors
+    python scripts/compare.py --lwtrain bin/lwtrain --gguf MODEL.gguf --model DIR [--checkpoint DIR]
+
+--model is what `lwtrain import MODEL.gguf DIR` made. Three things must hold:
+the imported weights equal the gguf package's dequantised ones to the last bit;
+greedy text of 64 tokens equals transformers'; and a checkpoint of a run loads
+in transformers with nothing missing, and gives the same greedy text as lwtrain.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+PROMPTS = ["Write a short story about a lighthouse keeper.", "写一封请假邮件。", "List the first ten prime numbers.", "What is 17 * 23?"]
+
+
+def weights(gguf_path, model):
+    from gguf import GGUFReader, dequantize
+    from safetensors.numpy import load_file
+
+    ours = load_file(os.path.join(model, "model.safetensors"))
+    config = json.load(open(os.path.join(model, "config.json")))
+    names = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+    parts = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+             "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+    wrong = seen = 0
+    for t in GGUFReader(gguf_path).tensors:
+        want = dequantize(t.data, t.tensor_type).astype(np.float32)
+        if t.name.startswith("blk."):
+            _, layer, part, _ = t.name.split(".")
+            name = f"model.layers.{layer}.{parts[part]}.weight"
+            heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}.get(part)
+            if heads:  # GGUF has the halves of each rotary pair side by side
+                want = want.reshape(heads, want.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(want.shape)
+        elif t.name.rsplit(".", 1)[0] in names:
+            name = names[t.name.rsplit(".", 1)[0]] + ".weight"
+        else:
+            continue
+        seen += 1
+        if not np.array_equal(ours[name].view(np.uint32), want.view(np.uint32)):
+            print("differs:", t.name)
+            wrong += 1
+    print(f"weights: {seen} tensors of {len(ours)} compared, {wrong} differ")
+    return wrong == 0 and seen == len(ours)
+
+
+def greedy(lwtrain, model):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tok = AutoTokenizer.from_pretrained(model)
+    ref, info = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32, output_loading_info=True)
+    bad = {k: v for k, v in info.items() if v and k != "mismatched_keys"}
+    print(f"transformers loads {model}:", bad or "nothing missing, nothing left over")
+    same = 0
+    for p in PROMPTS:
+        ids = tok.apply_chat_template([{"role": "user", "content": p}], add_generation_prompt=True, return_tensors="pt")
+        want = ref.generate(ids, max_new_tokens=64, do_sample=False)[0, ids.shape[1]:].tolist()
+        if want and want[-1] in (tok.eos_token_id, ref.generation_config.eos_token_id):
+            want = want[:-1]
+        out = subprocess.run([lwtrain, "generate", "-m", model, "--prompt", p, "--greedy", "--max-new-tokens", "64", "--json"], capture_output=True, check=True)
+        got = json.loads(out.stdout)["ids"]
+        same += got == want
+        if got != want:
+            print("differs:", p, got[:20], want[:20])
+    print(f"greedy text: {same} of {len(PROMPTS)} prompts the same")
+    return same == len(PROMPTS) and not bad
+
+
+if __name__ == "__main__":
+    a = argparse.ArgumentParser()
+    a.add_argument("--lwtrain", default="bin/lwtrain")
+    a.add_argument("--gguf")
+    a.add_argument("--model")
+    a.add_argument("--checkpoint")
+    args = a.parse_args()
+    ok = True
+    if args.gguf:
+        ok &= weights(args.gguf, args.model)
+    for folder in (args.model, args.checkpoint):
+        if folder:
+            ok &= greedy(args.lwtrain, folder)
+    sys.exit(0 if ok else 1)
