@@ -86,8 +86,8 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dry
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
 	store, err := data.Build(cmd.Context(), c.Data, chat, data.Run{Seed: c.Seed, DryRun: dryRun, Progress: func(done, total int64) {
-		bar.SetTotal(max(1, total/kib))
-		bar.Set(done/kib, "KiB")
+		bar.SetTotal((total + kib - 1) / kib)
+		bar.Set((done+kib-1)/kib, "KiB")
 	}})
 	if err != nil {
 		bar.abandon()
