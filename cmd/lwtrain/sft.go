@@ -273,7 +273,8 @@ func shareLines(shares []train.Share, kind string) []string {
 		last := &lines[len(lines)-1]
 		part := fmt.Sprintf(" %s %.1f %%", s.Name, 100*s.Loss)
 		switch {
-		case len(*last)+len(part) > 70:
+		case len(*last)+len(part) > 69:
+			*last += ","
 			lines = append(lines, " "+part)
 		case strings.HasSuffix(*last, ":"):
 			*last += part
