@@ -59,7 +59,7 @@ def greedy(lwtrain, model):
     print(f"transformers loads {model}:", bad or "nothing missing, nothing left over")
     same = 0
     for p in PROMPTS:
-        ids = tok.apply_chat_template([{"role": "user", "content": p}], add_generation_prompt=True, return_tensors="pt")
+        ids = tok.apply_chat_template([{"role": "user", "content": p}], add_generation_prompt=True, return_tensors="pt", return_dict=False)
         want = ref.generate(ids, max_new_tokens=64, do_sample=False)[0, ids.shape[1]:].tolist()
         if want and want[-1] in (tok.eos_token_id, ref.generation_config.eos_token_id):
             want = want[:-1]

@@ -1,0 +1,70 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
+)
+
+// smollm2 is the architecture of SmolLM2-135M.
+const smollm2 = `{"model_type":"llama","hidden_size":576,"intermediate_size":1536,"num_hidden_layers":30,"num_attention_heads":9,
+"num_key_value_heads":3,"vocab_size":49152,"rms_norm_eps":1e-5,"rope_theta":100000,"tie_word_embeddings":true,"initializer_range":0.041}`
+
+// BenchmarkPass is forward and backward of SmolLM2-135M on one pack in
+// documents of up to 2,048 tokens.
+func BenchmarkPass(b *testing.B) {
+	c, err := ParseConfig([]byte(smollm2))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, precision := range []graph.Precision{graph.Float32, graph.BFloat16} {
+		if precision == graph.BFloat16 && !kernels.Describe().NativeBF16 {
+			continue
+		}
+		for _, tokens := range []int{2048, 8192} {
+			b.Run(fmt.Sprintf("precision=%v/tokens=%d", precision, tokens), func(b *testing.B) {
+				m := New(c, 1)
+				defer m.Free()
+				m.UseGradients()
+				if precision == graph.BFloat16 {
+					m.UseHalf()
+				}
+				g := m.Graph(tokens, precision)
+				defer g.Free()
+				recompute := 0
+				if tokens > 2048 {
+					recompute = c.Layers
+				}
+				prog, err := g.Compile(graph.Options{Train: true, Recompute: recompute})
+				if err != nil {
+					b.Fatal(err)
+				}
+				in := g.Inputs()
+				for i := range in.IDs {
+					in.IDs[i], in.Targets[i], in.Starts[i], in.Weights[i] = int32(i*7919%c.Vocab), int32((i+1)*7919%c.Vocab), int32(i/2048*2048), 1
+				}
+				prog.Profile = map[string]time.Duration{}
+				b.ResetTimer()
+				for range b.N {
+					if err := prog.RunAll(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.N*tokens)/b.Elapsed().Seconds(), "tokens/s")
+				b.ReportMetric(float64(prog.Bytes())/(1<<20), "arena-MiB")
+				var total time.Duration
+				for _, d := range prog.Profile {
+					total += d
+				}
+				for _, k := range slices.SortedFunc(maps.Keys(prog.Profile), func(x, y string) int { return int(prog.Profile[y] - prog.Profile[x]) }) {
+					b.Logf("%-20s %5.1f %%", k, 100*prog.Profile[k].Seconds()/total.Seconds())
+				}
+			})
+		}
+	}
+}
