@@ -105,11 +105,11 @@ func (ps Problems) fault() error {
 func readFile(src source) (file, base layer, problems Problems) {
 	d := newDecoder(src.origin)
 	file = layer{}
-	root, line, problem := parse(src.raw)
-	if problem != "" {
+	root, bad := parse(src.raw)
+	if bad != nil {
 		o := src.origin
-		o.Line = line
-		return file, nil, Problems{{Origin: o, Text: problem}}
+		o.Line, o.Column = bad.line, bad.column
+		return file, nil, Problems{{Origin: o, Text: bad.text}}
 	}
 	if root == nil {
 		return file, nil, nil
@@ -217,8 +217,8 @@ func readText(f *field, v string, o Origin) (*setting, Problems) {
 	if f.kind == text || f.kind == coded {
 		d.literal = &v
 	} else {
-		var problem string
-		if n, _, problem = parse([]byte(v)); problem != "" {
+		var bad *unreadable
+		if n, bad = parse([]byte(v)); bad != nil {
 			return nil, Problems{{Origin: o, Path: f.path, Text: fmt.Sprintf("%s, want %s", quoted(v), f.wanted())}}
 		}
 	}

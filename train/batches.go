@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lwtrain/data"
+	"lwtrain/internal/fault"
 	"lwtrain/packing"
 )
 
@@ -50,6 +51,9 @@ func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint6
 	}
 	if opt.MaxSteps > 0 {
 		b.total = opt.MaxSteps
+	}
+	if opt.WarmupSteps > b.total {
+		return nil, fault.Usage(fmt.Errorf("train.warmup_steps is %d, want at most the %d steps of the run", opt.WarmupSteps, b.total))
 	}
 	lengths := b.lengths(store.HeldOut())
 	plan, err := packing.Plan("best_fit_decreasing", pack.Capacity, lengths)
