@@ -30,7 +30,7 @@ var groups = []struct {
 	commands []func() *cobra.Command
 }{
 	{"Training:", []func() *cobra.Command{newSFTCmd, newStatsCmd, newPackCmd}},
-	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd}},
+	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newVersionCmd}},
 }

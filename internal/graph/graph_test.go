@@ -36,14 +36,15 @@ func newToy(t int, precision Precision) toy {
 		out.params = append(out.params, p)
 		return p
 	}
-	rot := Rotation{Freqs: []float32{1, 0.3}}
+	rotations := [layers]Rotation{{Freqs: []float32{1, 0.3}}, {Freqs: []float32{0.7}, Interleaved: true}}
 	embed := param("embed", vocab, width)
 	x := out.Embed(embed)
 	for l := range layers {
 		out.BeginBlock()
 		in := func(s string) string { return fmt.Sprintf("%d.%s", l, s) }
 		qkv := out.Linear(out.Norm(x, param(in("norm"), 1, width), 1e-5), param(in("qkv"), h.Width(), width), param(in("bias"), 1, h.Width()))
-		x = out.Add(x, out.Linear(out.Attend(out.Rotate(qkv, h, rot), h, l), param(in("out"), width, h.Q*h.Dim), nil))
+		qkv = out.HeadNorm(qkv, h, param(in("heads"), 1, 2*h.Dim), 1e-5)
+		x = out.Add(x, out.Linear(out.Attend(out.Rotate(qkv, h, rotations[l]), h, l), param(in("out"), width, h.Q*h.Dim), nil))
 		gu := out.Linear(out.Norm(x, param(in("norm2"), 1, width), 1e-5), param(in("gu"), 2*ffn, width), nil)
 		x = out.Add(x, out.Linear(out.SwiGLU(gu), param(in("down"), width, ffn), nil))
 	}

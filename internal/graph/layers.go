@@ -83,6 +83,47 @@ type Heads struct{ Q, KV, Dim int }
 // Width is the number of columns of the fused tensor.
 func (h Heads) Width() int { return (h.Q + 2*h.KV) * h.Dim }
 
+// HeadNorm is RMSNorm over each query and key head of qkv, with the weights
+// w [2*Dim]: those of all query heads, then those of all key heads. Value heads
+// stay as they are (Qwen3, arXiv:2505.09388, section 2).
+func (g *Graph) HeadNorm(qkv *gorgonia.Node, h Heads, w *Param, eps float32) *gorgonia.Node {
+	t := rows(qkv)
+	if cols(qkv) != h.Width() || w.Size() != 2*h.Dim {
+		panic(fmt.Sprintf("graph: head norm: %d columns and %d weights, want %d and %d for %+v", cols(qkv), w.Size(), h.Width(), 2*h.Dim, h))
+	}
+	attrs := fmt.Sprintf(" %s %+v eps=%g", w.Name, h, eps)
+	return apply(&op{
+		name: "head-norm" + attrs,
+		in:   []operand{floats(2), floats(1)},
+		out:  tensor.Shape{t, h.Width()},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.HeadNorm(out, f32(in[0]), f32(in[1]), t, h.Q, h.KV, h.Dim, eps)
+		},
+		wrt: []bool{true, true},
+		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			dw := apply(&op{
+				name:        "head-norm-dw" + attrs,
+				in:          []operand{floats(2), floats(2)},
+				out:         tensor.Shape{2 * h.Dim},
+				accumulates: true,
+				run: func(out []float32, add bool, in []gorgonia.Value) {
+					kernels.HeadNormGradWeight(out, f32(in[0]), f32(in[1]), t, h.Q, h.KV, h.Dim, eps, add)
+				},
+			}, in[0], grad)
+			dx := apply(&op{
+				name:    "head-norm-dx" + attrs,
+				in:      []operand{floats(2), floats(1), floats(2)},
+				out:     tensor.Shape{t, h.Width()},
+				inPlace: []int{2},
+				run: func(out []float32, _ bool, in []gorgonia.Value) {
+					kernels.HeadNormGrad(out, f32(in[0]), f32(in[1]), f32(in[2]), t, h.Q, h.KV, h.Dim, eps)
+				},
+			}, in[0], in[1], grad)
+			return gorgonia.Nodes{dx, dw}
+		},
+	}, qkv, g.param(w))
+}
+
 // Rotation is a rotary position embedding (Su et al. 2021, arXiv:2104.09864,
 // eq. 34): the first 2*len(Freqs) values of each query and key head are turned
 // by position*Freqs, position counting from the document's start.

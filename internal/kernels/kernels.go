@@ -183,6 +183,33 @@ func RMSNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, accumul
 	rmsNormGradWeight(dw, x, dy, rows, cols, eps, accumulate)
 }
 
+// HeadNorm is [RMSNorm] over each query and key head of x [rows,
+// (hq+2*hkv)*dim], with weights w [2*dim] for query and for key heads; the value
+// heads are copied. y may be x.
+func HeadNorm(y, x, w []float32, rows, hq, hkv, dim int, eps float32) {
+	need("y", len(y), rows*(hq+2*hkv)*dim)
+	need("x", len(x), rows*(hq+2*hkv)*dim)
+	need("w", len(w), 2*dim)
+	headNorm(y, x, w, rows, hq, hkv, dim, eps)
+}
+
+// HeadNormGrad is the gradient of [HeadNorm] with regard to x; dx may be dy.
+func HeadNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
+	need("dx", len(dx), rows*(hq+2*hkv)*dim)
+	need("x", len(x), rows*(hq+2*hkv)*dim)
+	need("dy", len(dy), rows*(hq+2*hkv)*dim)
+	need("w", len(w), 2*dim)
+	headNormGrad(dx, x, w, dy, rows, hq, hkv, dim, eps)
+}
+
+// HeadNormGradWeight is the gradient of [HeadNorm] with regard to w.
+func HeadNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
+	need("dw", len(dw), 2*dim)
+	need("x", len(x), rows*(hq+2*hkv)*dim)
+	need("dy", len(dy), rows*(hq+2*hkv)*dim)
+	headNormGradWeight(dw, x, dy, rows, hq, hkv, dim, eps, accumulate)
+}
+
 // Rotate turns the first 2*len(freqs) values of each of the first heads heads
 // of x [rows, ld], in place: pair i of row t by the angle (t-starts[t])*freqs[i]
 // in float32, backwards with inverse. Pairs are (i, i+len(freqs)), or

@@ -183,6 +183,26 @@ func TestElementwiseKernelsEqualTheGoOnes(t *testing.T) {
 				same(t, name("sum of rows"), g, h, 1e-5)
 			}
 
+			if hq, hkv, dim := 3, 2, cols; cols < 600 {
+				wide, g, w := normals(7*n, 8), normals(7*n, 9), normals(2*dim, 10)
+				got, want := make([]float32, 7*n), make([]float32, 7*n)
+				HeadNorm(got, wide, w, rows, hq, hkv, dim, 1e-5)
+				plainHeadNorm(want, wide, w, rows, hq, hkv, dim, 1e-5)
+				same(t, name("head norm"), got, want, 1e-6)
+				HeadNormGrad(got, wide, w, g, rows, hq, hkv, dim, 1e-5)
+				plainHeadNormGrad(want, wide, w, g, rows, hq, hkv, dim, 1e-5)
+				same(t, name("head norm's gradient"), got, want, 1e-5)
+				over := slices.Clone(g) // in place
+				HeadNormGrad(over, wide, w, over, rows, hq, hkv, dim, 1e-5)
+				same(t, name("head norm's gradient in place"), over, got, 0)
+				for _, add := range []bool{false, true} {
+					got, want := normals(2*dim, 11), normals(2*dim, 11)
+					HeadNormGradWeight(got, wide, g, rows, hq, hkv, dim, 1e-5, add)
+					plainHeadNormGradWeight(want, wide, g, rows, hq, hkv, dim, 1e-5, add)
+					same(t, name("head norm's weight gradient"), got, want, 1e-5)
+				}
+			}
+
 			gu := normals(2*n, 7)
 			gu[0], gu[cols/2] = 100, -100 // far into the tails of the sigmoid
 			SwiGLU(got, gu, rows, cols)

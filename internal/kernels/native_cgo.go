@@ -227,6 +227,15 @@ func rmsNormGrad(dx, x, w, dy []float32, rows, cols int, eps float32, accumulate
 func rmsNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, accumulate bool) {
 	C.lw_rms_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(cols), C.float(eps), cb(accumulate))
 }
+func headNorm(y, x, w []float32, rows, hq, hkv, dim int, eps float32) {
+	C.lw_head_norm(cf(y), cf(x), cf(w), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps))
+}
+func headNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
+	C.lw_head_norm_grad(cf(dx), cf(x), cf(w), cf(dy), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps))
+}
+func headNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
+	C.lw_head_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps), cb(accumulate))
+}
 func rotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
 	C.lw_rotate(cf(x), n64(ld), n64(rows), ci(starts), n64(heads), n64(dim), cf(cos), cf(sin), n64(half), cb(interleaved), cb(inverse))
 }

@@ -47,25 +47,28 @@ func copyFloats(dst, src []float32) { copy(dst, src) }
 func zero(dst []float32)            { clear(dst) }
 
 var (
-	toBF16            = plainToBF16
-	fromBF16          = plainFromBF16
-	add               = plainAdd
-	addRow            = plainAddRow
-	sumRows           = plainSumRows
-	sumSquares        = plainSumSquares
-	embedding         = plainEmbedding
-	embeddingGrad     = plainEmbeddingGrad
-	rmsNorm           = plainRMSNorm
-	rmsNormGrad       = plainRMSNormGrad
-	rmsNormGradWeight = plainRMSNormGradWeight
-	rotate            = plainRotate
-	attention         = plainAttention
-	attentionGrad     = plainAttentionGrad
-	attendOne         = plainAttendOne
-	swiGLU            = plainSwiGLU
-	swiGLUGrad        = plainSwiGLUGrad
-	crossEntropy      = plainCrossEntropy
-	adamW             = plainAdamW
+	toBF16             = plainToBF16
+	fromBF16           = plainFromBF16
+	add                = plainAdd
+	addRow             = plainAddRow
+	sumRows            = plainSumRows
+	sumSquares         = plainSumSquares
+	embedding          = plainEmbedding
+	embeddingGrad      = plainEmbeddingGrad
+	rmsNorm            = plainRMSNorm
+	rmsNormGrad        = plainRMSNormGrad
+	rmsNormGradWeight  = plainRMSNormGradWeight
+	headNorm           = plainHeadNorm
+	headNormGrad       = plainHeadNormGrad
+	headNormGradWeight = plainHeadNormGradWeight
+	rotate             = plainRotate
+	attention          = plainAttention
+	attentionGrad      = plainAttentionGrad
+	attendOne          = plainAttendOne
+	swiGLU             = plainSwiGLU
+	swiGLUGrad         = plainSwiGLUGrad
+	crossEntropy       = plainCrossEntropy
+	adamW              = plainAdamW
 )
 
 // variants are the implementations that this machine can run, for tests.
