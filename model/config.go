@@ -293,6 +293,13 @@ func (c Config) ProductParameters() int64 {
 	return n + int64(c.Layers)*int64(per)
 }
 
+// AttentionFLOPs is the floating-point operations of attention's two products
+// in one forward pass over a document of n tokens that attends causally: each
+// token meets (n+1)/2 on average.
+func (c Config) AttentionFLOPs(n int) float64 {
+	return 4 * float64(c.Layers) * float64(c.Heads*c.HeadDim) * float64(n) * float64(n+1) / 2
+}
+
 func (c Config) heads() graph.Heads { return graph.Heads{Q: c.Heads, KV: c.KVHeads, Dim: c.HeadDim} }
 
 // rotation returns the rotary frequencies: theta^(-2i/d) for the d values of a
