@@ -72,7 +72,7 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 		copy(s.values[layer][at*kv:(at+1)*kv], qkv[row*width+q+kv:])
 	}
 	if g.decode == nil {
-		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale)
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, false)
 		for t := range rows {
 			remember(g.fresh, t, t)
 		}

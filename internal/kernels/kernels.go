@@ -266,19 +266,21 @@ func Rotate(x []float32, ld, rows int, starts []int32, heads, headDim int, freqs
 // Attention is packed causal attention: row t of out [T, hq*dim] is the mean of
 // the value rows starts[t]..t weighted by softmax(scale q.k), head by head; lse
 // [hq, T] receives the log of the softmax's denominator. qkv [T, (hq+2*hkv)*dim]
-// holds query heads, key heads, value heads; starts must not decrease.
-func Attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+// holds query heads, key heads, value heads; starts must not decrease. With
+// bf16 the inputs of products are rounded where the processor multiplies bf16
+// natively; softmax and sums are float32.
+func Attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	checkAttention(len(out), len(lse), len(qkv), starts, t, hq, hkv, dim)
-	attention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
+	attention(out, lse, qkv, starts, t, hq, hkv, dim, scale, bf16)
 }
 
 // AttentionGrad overwrites dqkv with the gradient of [Attention] with regard to
 // qkv, given its results and dout [T, hq*dim].
-func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	checkAttention(len(out), len(lse), len(qkv), starts, t, hq, hkv, dim)
 	need("dqkv", len(dqkv), t*(hq+2*hkv)*dim)
 	need("dout", len(dout), t*hq*dim)
-	attentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
+	attentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, bf16)
 }
 
 func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {

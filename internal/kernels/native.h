@@ -52,6 +52,14 @@
 	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
 	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
+	F(attention_bf16,                                                                                                                      \
+	  (float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
+	   float *scratch),                                                                                                                    \
+	  (out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch))                                                                            \
+	F(attention_grad_bf16,                                                                                                                 \
+	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
+	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
+	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
 	F(attend_one,                                                                                                                          \
 	  (float *out, const float *q, const float *keys, const float *values, int64_t n, int64_t hq, int64_t hkv, int64_t dim, float scale,   \
 	   float *scratch),                                                                                                                    \

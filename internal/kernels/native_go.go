@@ -43,6 +43,13 @@ func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, be
 
 func linearFew(y, x, w []float32, rows, n, k int) { gemm(false, true, rows, n, k, x, k, w, k, 0, y, n) }
 
+func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, _ bool) {
+	plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
+}
+func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32, _ bool) {
+	plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
+}
+
 func copyFloats(dst, src []float32) { copy(dst, src) }
 func zero(dst []float32)            { clear(dst) }
 
@@ -62,8 +69,6 @@ var (
 	headNormGrad       = plainHeadNormGrad
 	headNormGradWeight = plainHeadNormGradWeight
 	rotate             = plainRotate
-	attention          = plainAttention
-	attentionGrad      = plainAttentionGrad
 	attendOne          = plainAttendOne
 	swiGLU             = plainSwiGLU
 	swiGLUGrad         = plainSwiGLUGrad
