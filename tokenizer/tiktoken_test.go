@@ -266,6 +266,23 @@ func TestGLM4sOwnTemplateRenders(t *testing.T) {
 	}
 }
 
+// TestLongWritersMisspeltTemplateIsRenderedAndNamed: the template is that of
+// LongWriter-glm4-9b's tokenizer_config.json.
+func TestLongWritersMisspeltTemplateIsRenderedAndNamed(t *testing.T) {
+	tok := must(load(fromFiles(map[string][]byte{fileRanks: rankFile(byteTokens()), fileConfig: glm4Config(256,
+		`, "chat_template": "{% for message in messages %}{% if loop.first %}[gMASK]sop<|{{ message['role'] }}|>\n {{ message['content'] }}{% else %}<|{{ message['role'] }}|>\n {{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"`)})))
+	own := must(tok.Chat("auto"))
+	if r, want := must(own.Render([]Message{user("q"), assistant("a")})), "[gMASK]sop<|user|>\n q<|assistant|>\n a"; r.Text != want {
+		t.Errorf("text %q, want %q", r.Text, want)
+	}
+	if w := own.Warning(); !strings.Contains(w, "longwriter-glm") {
+		t.Errorf("warning %q, want one that names longwriter-glm", w)
+	}
+	if w := must(tok.Chat("longwriter-glm")).Warning(); w != "" {
+		t.Errorf("the shipped template warns: %s", w)
+	}
+}
+
 // FuzzRanks reads what the fuzzer says behind the 256 bytes. What is accepted
 // must be read again from what it says, and join as tiktoken's rule does.
 func FuzzRanks(f *testing.F) {
