@@ -73,8 +73,13 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 			return b, fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", b.dir, n-1, b.config.Vocab))
 		}
 	}
-	b.chat, err = trainingChat(b.tok, c.Model.Template)
-	return b, err
+	if b.chat, err = trainingChat(b.tok, c.Model.Template); err != nil {
+		return b, err
+	}
+	if w := b.chat.Warning(); w != "" {
+		warn(cmd.ErrOrStderr(), "%s", w)
+	}
+	return b, nil
 }
 
 // load reads or makes the weights.
