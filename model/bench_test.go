@@ -34,7 +34,7 @@ func BenchmarkPass(b *testing.B) {
 				defer g.Free()
 				recompute := 0
 				if tokens > 2048 {
-					recompute = c.Layers
+					recompute = 3 * c.Layers
 				}
 				prog, err := g.Compile(graph.Options{Train: true, Recompute: recompute})
 				if err != nil {

@@ -130,7 +130,7 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 				}
 				opt := graph.Options{Train: true}
 				if layout == "packed and recomputed" {
-					opt.Recompute = m.Config.Layers
+					opt.Recompute = 3 * m.Config.Layers
 				}
 				g := m.Graph(80, graph.Float32)
 				prog, err := g.Compile(opt)

@@ -28,7 +28,7 @@ type BenchResult struct {
 	Parameters int64   `json:"parameters"`
 	Capacity   int     `json:"capacity"`
 	Steps      int     `json:"steps"`
-	Recomputed int     `json:"recomputed_layers"`
+	Recomputed string  `json:"recomputed"`
 	StepTimes  []int64 `json:"step_nanoseconds"`
 }
 
@@ -47,7 +47,7 @@ func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options
 	if err != nil {
 		return BenchResult{}, err
 	}
-	r := BenchResult{Precision: memory.Precision.String(), Parameters: c.Parameters(), Capacity: capacity, Steps: steps, Planned: memory.Total(), Recomputed: memory.Recomputed}
+	r := BenchResult{Precision: memory.Precision.String(), Parameters: c.Parameters(), Capacity: capacity, Steps: steps, Planned: memory.Total(), Recomputed: memory.RecomputedText()}
 	bf16 := memory.Precision == graph.BFloat16
 	r.PeakGFLOPs = kernels.PeakGFLOPs(bf16)
 
@@ -55,7 +55,7 @@ func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options
 	defer m.Free()
 	g := m.Graph(capacity, memory.Precision)
 	defer g.Free()
-	program, err := g.Compile(graph.Options{Train: true, Recompute: memory.Recomputed})
+	program, err := g.Compile(graph.Options{Train: true, Recompute: memory.Recompute})
 	if err != nil {
 		return r, err
 	}

@@ -75,7 +75,7 @@ Shapes: ` + strings.Join(model.ShapeNames(), ", "),
 			k := kernels.Describe()
 			fmt.Fprintf(out, "model     %s, %s parameters\n", c.Type, scaled(float64(r.Parameters)))
 			fmt.Fprintf(out, "machine   %s, %s, %s, %s\n", count(k.Threads, "thread"), k.ISA, k.Product, r.Precision)
-			fmt.Fprintf(out, "packs     %s of %s tokens, %d of %d layers computed again\n", grouped(int64(steps)), grouped(int64(capacity)), r.Recomputed, c.Layers)
+			fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", grouped(int64(steps)), grouped(int64(capacity)), r.Recomputed)
 			fmt.Fprintf(out, "speed     %.1f tokens/s, %.0f MFLOP a token\n", r.TokensPerSecond, r.ModelFLOPsPerToken/1e6)
 			fmt.Fprintf(out, "mfu       %.3f of %.0f GFLOP/s, what a matrix product reaches\n", r.MFU, r.PeakGFLOPs)
 			fmt.Fprintf(out, "memory    %s at most, %s planned\n", bytesText(r.PeakRSS), bytesText(r.Planned))

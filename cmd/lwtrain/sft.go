@@ -250,7 +250,7 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
 	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
-	line("", "activations %s, %d of %d layers computed again", bytesText(m.Activations), m.Recomputed, m.Layers)
+	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
 	k := kernels.Describe()
 	line("machine", "%s, %s, %s, %s", count(k.Threads, "thread"), k.ISA, k.Product, m.Precision)
 	if k.Refused != "" {

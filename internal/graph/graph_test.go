@@ -151,20 +151,26 @@ func TestRecomputingLayersChangesNoByteAndSavesMemory(t *testing.T) {
 		m := newToy(40, precision)
 		loss, grads := m.run(t, Options{Train: true})
 		full, _ := m.Compile(Options{Train: true})
-		for layers := 1; layers <= 2; layers++ {
-			l, g := m.run(t, Options{Train: true, Recompute: layers})
+		before := full.floats
+		for steps := 1; steps <= 6; steps++ { // three for each of two layers
+			opt := Options{Train: true, Recompute: steps}
+			l, g := m.run(t, opt)
 			if l != loss {
-				t.Errorf("%v: loss with %d layers recomputed = %v, want %v", precision, layers, l, loss)
+				t.Errorf("%v: loss with %+v = %v, want %v", precision, opt, l, loss)
 			}
 			for i := range g {
 				if !slices.Equal(g[i], grads[i]) {
-					t.Errorf("%v: gradient of %s differs with %d layers recomputed", precision, m.params[i].Name, layers)
+					t.Errorf("%v: gradient of %s differs with %+v", precision, m.params[i].Name, opt)
 				}
 			}
+			less, _ := m.Compile(opt)
+			if less.floats > before {
+				t.Errorf("%v: arena with %+v is %d floats, want at most %d", precision, opt, less.floats, before)
+			}
+			before = less.floats
 		}
-		less, _ := m.Compile(Options{Train: true, Recompute: 2})
-		if less.floats >= full.floats {
-			t.Errorf("%v: arena with recomputation %d floats, want less than %d", precision, less.floats, full.floats)
+		if before >= full.floats {
+			t.Errorf("%v: arena with all recomputed is %d floats, want less than %d", precision, before, full.floats)
 		}
 	}
 }
@@ -191,9 +197,9 @@ func TestGradientsAddUpOverRuns(t *testing.T) {
 }
 
 func TestNoTwoLiveBuffersOverlap(t *testing.T) {
-	for layers := range 3 {
+	for steps := range 7 {
 		m := newToy(24, Float32)
-		prog, err := m.Compile(Options{Train: true, Recompute: layers})
+		prog, err := m.Compile(Options{Train: true, Recompute: steps})
 		if err != nil {
 			t.Fatal(err)
 		}

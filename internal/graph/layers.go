@@ -94,6 +94,7 @@ func (g *Graph) HeadNorm(qkv *gorgonia.Node, h Heads, w *Param, eps float32) *go
 	attrs := fmt.Sprintf(" %s %+v eps=%g", w.Name, h, eps)
 	return apply(&op{
 		name: "head-norm" + attrs,
+		cost: 1,
 		in:   []operand{floats(2), floats(1)},
 		out:  tensor.Shape{t, h.Width()},
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
@@ -148,6 +149,7 @@ func (g *Graph) rotate(x *gorgonia.Node, h Heads, rot Rotation, inverse bool) *g
 		in:      []operand{floats(2), ints(1)},
 		out:     tensor.Shape{t, width},
 		inPlace: []int{0},
+		cost:    1, // cheap, but it would need a copy of its input
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			x := f32(in[0])
 			if &out[0] != &x[0] {
@@ -181,6 +183,7 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 		name: "attend" + attrs,
 		in:   []operand{floats(2), ints(1)},
 		out:  tensor.Shape{t, h.Q * h.Dim},
+		cost: 2,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			if lse == nil {
 				lse = kernels.Alloc(h.Q * t)
@@ -238,6 +241,7 @@ func addOp(shape tensor.Shape) *op {
 		in:      []operand{floats(len(shape)), floats(len(shape))},
 		out:     shape,
 		inPlace: []int{0, 1},
+		cost:    1,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			kernels.Add(out, f32(in[0]), f32(in[1]))
 		},
