@@ -32,20 +32,25 @@ func ImportGGUF(path, outDir string, progress func(done, total int64)) error {
 	if err != nil {
 		return fault.Usage(fmt.Errorf("%s: %w", path, err))
 	}
+	return WriteFolder(outDir, func(dir string) error { return m.write(dir, progress) })
+}
+
+// WriteFolder makes a new folder, whole or not at all: write fills a hidden one
+// beside it, which is synced and renamed. outDir must not exist, or be empty.
+func WriteFolder(outDir string, write func(dir string) error) error {
 	if err := vacant(outDir); err != nil {
 		return fault.Usage(err)
 	}
-	return diskHint(disk{}.writeImport(m, outDir, progress))
+	return diskHint(disk{}.writeFolder(outDir, write))
 }
 
-// writeImport writes a model into a hidden folder beside outDir and renames it.
-func (d disk) writeImport(m *imported, outDir string, progress func(done, total int64)) error {
+func (d disk) writeFolder(outDir string, write func(dir string) error) error {
 	parent, name := filepath.Split(filepath.Clean(outDir))
 	parent = filepath.Clean(parent)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
 	}
-	prefix := "." + name + ".import-"
+	prefix := "." + name + ".writing-"
 	if err := removeTemps(parent, prefix); err != nil {
 		return err
 	}
@@ -54,7 +59,7 @@ func (d disk) writeImport(m *imported, outDir string, progress func(done, total 
 		return err
 	}
 	defer os.RemoveAll(temp) // after the rename there is nothing left of it
-	if err := m.write(temp, progress); err != nil {
+	if err := write(temp); err != nil {
 		return err
 	}
 	if err := d.syncTree(temp); err != nil {

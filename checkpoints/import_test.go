@@ -270,7 +270,7 @@ func TestImportLeavesNothingHalfWritten(t *testing.T) {
 			return nil
 		}}
 		out := filepath.Join(root, "m")
-		err := d.writeImport(m, out, nil)
+		err := d.writeFolder(out, func(dir string) error { return m.write(dir, nil) })
 		left, _ := os.ReadDir(root)
 		if err == nil {
 			if n < 8 || len(left) != 1 {
@@ -304,7 +304,7 @@ func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What an import that was killed left behind goes; what only looks like it stays.
-	for _, name := range []string{".empty.import-123", ".empty.import-mine"} {
+	for _, name := range []string{".empty.writing-123", ".empty.writing-mine"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +312,7 @@ func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
 	if err := ImportGGUF("testdata/tiny-smollm.gguf", empty, nil); err != nil {
 		t.Error(err)
 	}
-	if exists(filepath.Join(dir, ".empty.import-123")) || !exists(filepath.Join(dir, ".empty.import-mine")) {
+	if exists(filepath.Join(dir, ".empty.writing-123")) || !exists(filepath.Join(dir, ".empty.writing-mine")) {
 		t.Error("leftovers are wrong")
 	}
 }

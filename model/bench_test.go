@@ -11,14 +11,10 @@ import (
 	"lwtrain/internal/kernels"
 )
 
-// smollm2 is the architecture of SmolLM2-135M.
-const smollm2 = `{"model_type":"llama","hidden_size":576,"intermediate_size":1536,"num_hidden_layers":30,"num_attention_heads":9,
-"num_key_value_heads":3,"vocab_size":49152,"rms_norm_eps":1e-5,"rope_theta":100000,"tie_word_embeddings":true,"initializer_range":0.041}`
-
 // BenchmarkPass is forward and backward of SmolLM2-135M on one pack in
 // documents of up to 2,048 tokens.
 func BenchmarkPass(b *testing.B) {
-	c, err := ParseConfig([]byte(smollm2))
+	c, err := Shape("smollm2-135m")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,7 +34,7 @@ func BenchmarkPass(b *testing.B) {
 				defer g.Free()
 				recompute := 0
 				if tokens > 2048 {
-					recompute = c.Layers
+					recompute = 3 * c.Layers
 				}
 				prog, err := g.Compile(graph.Options{Train: true, Recompute: recompute})
 				if err != nil {

@@ -1,14 +1,16 @@
 package model
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"regexp"
 
+	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 )
@@ -26,26 +28,35 @@ type Config struct {
 	MaxTokens int    // max_position_embeddings
 	NormEps   float64
 	Tied      bool // tie_word_embeddings: the head is the embedding table
-	QKVBias   bool // attention_bias
 	InitStd   float64
+
+	QKVBias     bool // on query, key and value
+	OutBias     bool // on the output projection of attention
+	QKNorm      bool // RMSNorm over each query and key head
+	BranchNorms bool // RMSNorm on what attention and feed-forward return
 
 	RopeTheta   float64
 	RopeScaling *RopeScaling
+	RotaryDim   int  // values of each head that are turned
+	Interleaved bool // rotary pairs are neighbours, not halves
 
-	file map[string]json.RawMessage // config.json as read, for writing it back
+	Warnings []string // what looks wrong in the file, though it can be read
+
+	names *names
+	file  map[string]json.RawMessage // config.json as read, for writing it back
+	code  map[string][]byte          // Python files beside it, by name; carried along, never run
 }
 
-// RopeScaling is Llama 3.1's stretching of the low rotary frequencies.
+// RopeScaling is how rotary frequencies are stretched: llama3 stretches the low
+// ones (Llama 3.1), linear all of them.
 type RopeScaling struct {
 	Type           string  `json:"rope_type"`
+	OldType        string  `json:"type"` // the key's older name
 	Factor         float64 `json:"factor"`
 	LowFreqFactor  float64 `json:"low_freq_factor"`
 	HighFreqFactor float64 `json:"high_freq_factor"`
 	OriginalMax    float64 `json:"original_max_position_embeddings"`
 }
-
-// known lists the architectures that [ParseConfig] accepts.
-var known = []string{"llama"}
 
 // maxConfigBytes bounds config.json, which comes with a model from anywhere.
 const maxConfigBytes = 1 << 20
@@ -68,7 +79,39 @@ func ReadConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return c, nil
+	c.code, err = readCode(dir)
+	return c, err
+}
+
+// Bounds of the code that comes with a model.
+const (
+	maxCodeFiles = 16
+	maxCodeBytes = 1 << 20
+)
+
+var codeName = regexp.MustCompile(`^(configuration|modeling|tokenization|quantization)_[a-z0-9_]+\.py$`)
+
+// readCode reads the Python files that the form's own loader asks for. They
+// are written back beside a checkpoint's config.json and are not run here.
+func readCode(dir string) (map[string][]byte, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	code := map[string][]byte{}
+	for _, e := range entries {
+		if !codeName.MatchString(e.Name()) || len(code) == maxCodeFiles {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxCodeBytes {
+			continue
+		}
+		if code[e.Name()], err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return code, nil
 }
 
 // ParseConfig reads the text of a config.json. Every dimension is checked, so
@@ -78,8 +121,27 @@ func ParseConfig(raw []byte) (Config, error) {
 	if err := json.Unmarshal(raw, &file); err != nil {
 		return Config{}, fmt.Errorf("not a JSON object: %w", err)
 	}
+	var kind struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := json.Unmarshal(raw, &kind); err != nil {
+		return Config{}, err
+	}
+	arch, ok := architectures[kind.ModelType]
+	if !ok {
+		return Config{}, fmt.Errorf("model_type is %.80q, want one of: %s", kind.ModelType, knownTypes())
+	}
+	if arch.translate != nil {
+		common := maps.Clone(file)
+		if err := arch.translate(common); err != nil {
+			return Config{}, err
+		}
+		var err error
+		if raw, err = json.Marshal(common); err != nil {
+			return Config{}, err
+		}
+	}
 	var f struct {
-		ModelType   string       `json:"model_type"`
 		Hidden      int          `json:"hidden_size"`
 		FFN         int          `json:"intermediate_size"`
 		Layers      int          `json:"num_hidden_layers"`
@@ -90,7 +152,9 @@ func ParseConfig(raw []byte) (Config, error) {
 		MaxTokens   int          `json:"max_position_embeddings"`
 		NormEps     *float64     `json:"rms_norm_eps"`
 		Tied        bool         `json:"tie_word_embeddings"`
-		Bias        bool         `json:"attention_bias"`
+		Bias        *bool        `json:"attention_bias"`
+		Window      bool         `json:"use_sliding_window"`
+		Rotary      *float64     `json:"partial_rotary_factor"`
 		MLPBias     bool         `json:"mlp_bias"`
 		Act         string       `json:"hidden_act"`
 		InitStd     *float64     `json:"initializer_range"`
@@ -99,34 +163,51 @@ func ParseConfig(raw []byte) (Config, error) {
 		// transformers 5 writes both rope keys into one object
 		RopeParameters *struct {
 			RopeScaling
-			Theta *float64 `json:"rope_theta"`
+			Theta  *float64 `json:"rope_theta"`
+			Rotary *float64 `json:"partial_rotary_factor"`
 		} `json:"rope_parameters"`
 	}
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return Config{}, err
 	}
-	if !slices.Contains(known, f.ModelType) {
-		return Config{}, fmt.Errorf("model_type is %q, want one of: %s", f.ModelType, strings.Join(known, ", "))
-	}
 	c := Config{
-		Type: f.ModelType, Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads,
-		Vocab: f.Vocab, MaxTokens: f.MaxTokens, NormEps: 1e-6, Tied: f.Tied, QKVBias: f.Bias, InitStd: 0.02,
-		RopeTheta: 10000, RopeScaling: f.RopeScaling, file: file,
+		Type: kind.ModelType, Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads,
+		Vocab: f.Vocab, MaxTokens: f.MaxTokens, NormEps: 1e-6, Tied: f.Tied, InitStd: 0.02,
+		QKVBias: arch.qkvBias, QKNorm: arch.qkNorm, BranchNorms: arch.branchNorms, Interleaved: arch.interleaved, HeadDim: arch.headDim,
+		RopeTheta: 10000, RopeScaling: f.RopeScaling, names: arch.names, file: file,
 	}
 	setIf(&c.KVHeads, f.KVHeads)
 	setIf(&c.NormEps, f.NormEps)
 	setIf(&c.InitStd, f.InitStd)
-	if c.Heads > 0 {
+	if c.HeadDim == 0 && c.Heads > 0 {
 		c.HeadDim = c.Hidden / c.Heads
 	}
 	setIf(&c.HeadDim, f.HeadDim)
+	if kind.ModelType != "qwen2" { // Qwen2's loader does not look at the key
+		setIf(&c.QKVBias, f.Bias)
+		c.OutBias = c.QKVBias && arch.outBias
+	}
+	rotary := arch.rotary
+	setIf(&c.RopeTheta, f.RopeTheta)
+	setIf(&rotary, f.Rotary)
 	if p := f.RopeParameters; p != nil {
 		setIf(&c.RopeTheta, p.Theta)
+		setIf(&rotary, p.Rotary)
 		c.RopeScaling = &p.RopeScaling
 	}
-	setIf(&c.RopeTheta, f.RopeTheta)
-	if s := c.RopeScaling; s != nil && (s.Type == "" || s.Type == "default") {
-		c.RopeScaling = nil
+	c.RotaryDim = int(float64(c.HeadDim) * rotary)
+	if s := c.RopeScaling; s != nil {
+		s.Type = cmp.Or(s.Type, s.OldType, "default")
+		if s.Type == "default" {
+			c.RopeScaling = nil
+		}
+	}
+	if f.Window {
+		return Config{}, fmt.Errorf("use_sliding_window is true, want false: a window of attention is not known")
+	}
+	if c.Type == "glm" && c.RopeTheta == 10000 && c.MaxTokens > 8192 {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("rope_theta is 10000 and max_position_embeddings %d: GLM-4-9B's chat models have 5000000 "+
+			"(10000 times rope_ratio 500), and some conversions lost it", c.MaxTokens))
 	}
 	if f.MLPBias {
 		return Config{}, fmt.Errorf("mlp_bias is true, want false: biases in the feed-forward layers are not known")
@@ -169,6 +250,8 @@ func (c Config) check() error {
 		return fmt.Errorf("num_attention_heads is %d, want a multiple of num_key_value_heads (%d)", c.Heads, c.KVHeads)
 	case c.HeadDim%2 != 0:
 		return fmt.Errorf("head_dim is %d, want an even number", c.HeadDim)
+	case c.RotaryDim < 2 || c.RotaryDim > c.HeadDim || c.RotaryDim%2 != 0:
+		return fmt.Errorf("partial_rotary_factor turns %d of %d values of a head, want an even number of them", c.RotaryDim, c.HeadDim)
 	case c.NormEps <= 0 || c.NormEps >= 1:
 		return fmt.Errorf("rms_norm_eps is %g, want between 0 and 1", c.NormEps)
 	case !(c.RopeTheta > 1) || math.IsInf(c.RopeTheta, 0):
@@ -177,8 +260,13 @@ func (c Config) check() error {
 		return fmt.Errorf("the sizes make %d parameters, want at most %d", c.Parameters(), int64(maxParams))
 	}
 	if s := c.RopeScaling; s != nil {
-		if s.Type != "llama3" {
-			return fmt.Errorf("rope_scaling type is %q, want \"llama3\"", s.Type)
+		switch {
+		case s.Type == "linear" && s.Factor >= 1:
+			return nil
+		case s.Type == "linear":
+			return fmt.Errorf("rope_scaling factor is %g, want at least 1", s.Factor)
+		case s.Type != "llama3":
+			return fmt.Errorf("rope_scaling type is %.80q, want llama3 or linear", s.Type)
 		}
 		if s.Factor < 1 || s.LowFreqFactor <= 0 || s.HighFreqFactor <= s.LowFreqFactor || s.OriginalMax <= 0 {
 			return fmt.Errorf("rope_scaling is %+v, want factor >= 1, 0 < low_freq_factor < high_freq_factor, original_max_position_embeddings > 0", *s)
@@ -205,17 +293,28 @@ func (c Config) ProductParameters() int64 {
 	return n + int64(c.Layers)*int64(per)
 }
 
+// AttentionFLOPs is the floating-point operations of attention's two products
+// in one forward pass over a document of n tokens that attends causally: each
+// token meets (n+1)/2 on average.
+func (c Config) AttentionFLOPs(n int) float64 {
+	return 4 * float64(c.Layers) * float64(c.Heads*c.HeadDim) * float64(n) * float64(n+1) / 2
+}
+
 func (c Config) heads() graph.Heads { return graph.Heads{Q: c.Heads, KV: c.KVHeads, Dim: c.HeadDim} }
 
-// rotation returns the rotary frequencies: theta^(-2i/d), stretched as Llama
-// 3.1 does where the config asks for it (a wavelength above
-// original/low_freq_factor is stretched by factor, one below
+// rotation returns the rotary frequencies: theta^(-2i/d) for the d values of a
+// head that are turned, stretched as Llama 3.1 does where the config asks for it
+// (a wavelength above original/low_freq_factor is stretched by factor, one below
 // original/high_freq_factor not at all, linear in between).
 func (c Config) rotation() graph.Rotation {
-	freqs := make([]float32, c.HeadDim/2)
+	freqs := make([]float32, c.RotaryDim/2)
 	for i := range freqs {
-		f := math.Pow(c.RopeTheta, -2*float64(i)/float64(c.HeadDim))
-		if s := c.RopeScaling; s != nil {
+		f := math.Pow(c.RopeTheta, -2*float64(i)/float64(c.RotaryDim))
+		switch s := c.RopeScaling; {
+		case s == nil:
+		case s.Type == "linear":
+			f /= s.Factor
+		default:
 			wavelength := 2 * math.Pi / f
 			smooth := (s.OriginalMax/wavelength - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor)
 			smooth = min(max(smooth, 0), 1)
@@ -223,7 +322,16 @@ func (c Config) rotation() graph.Rotation {
 		}
 		freqs[i] = float32(f)
 	}
-	return graph.Rotation{Freqs: freqs}
+	return graph.Rotation{Freqs: freqs, Interleaved: c.Interleaved}
+}
+
+// inverseFrequencies is a buffer that chatglm's own code stores with the
+// weights: the frequencies of a base of 10,000, whatever rope_ratio says.
+func (c Config) inverseFrequencies(name string) checkpoints.Tensor {
+	plain := c
+	plain.RopeTheta, plain.RopeScaling = 10000, nil
+	freqs := plain.rotation().Freqs
+	return checkpoints.Tensor{Name: name, Shape: []int{len(freqs)}, Data: freqs}
 }
 
 // JSON is the config.json of the model: the file it was read from, with the

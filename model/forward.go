@@ -9,6 +9,7 @@ type machine[T any] interface {
 	Embed(table *graph.Param) T
 	Norm(x T, w *graph.Param, eps float32) T
 	Linear(x T, w, bias *graph.Param) T
+	HeadNorm(qkv T, h graph.Heads, w *graph.Param, eps float32) T
 	Rotate(qkv T, h graph.Heads, r graph.Rotation) T
 	Attend(qkv T, h graph.Heads, layer int) T
 	SwiGLU(gateUp T) T
@@ -26,10 +27,19 @@ func forward[T any](m *Model, on machine[T]) T {
 	for i, l := range m.layers {
 		on.BeginBlock()
 		qkv := on.Linear(on.Norm(h, l.attnNorm, eps), l.qkv, l.qkvBias)
-		attended := on.Attend(on.Rotate(qkv, heads, rotation), heads, i)
-		h = on.Add(h, on.Linear(attended, l.out, nil))
-		gateUp := on.Linear(on.Norm(h, l.ffnNorm, eps), l.gateUp, nil)
-		h = on.Add(h, on.Linear(on.SwiGLU(gateUp), l.down, nil))
+		if l.qkNorm != nil {
+			qkv = on.HeadNorm(qkv, heads, l.qkNorm, eps)
+		}
+		attended := on.Linear(on.Attend(on.Rotate(qkv, heads, rotation), heads, i), l.out, l.outBias)
+		if l.attnAfter != nil {
+			attended = on.Norm(attended, l.attnAfter, eps)
+		}
+		h = on.Add(h, attended)
+		fed := on.Linear(on.SwiGLU(on.Linear(on.Norm(h, l.ffnNorm, eps), l.gateUp, nil)), l.down, nil)
+		if l.ffnAfter != nil {
+			fed = on.Norm(fed, l.ffnAfter, eps)
+		}
+		h = on.Add(h, fed)
 	}
 	on.EndBlocks()
 	return on.Norm(h, m.norm, eps)

@@ -52,6 +52,11 @@ func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
 	kernels.Gemm(false, true, rows, w.Rows, w.Cols, x, w.Cols, w.Data, w.Cols, 0, y, w.Rows)
 }
 
+func (g *Generator) HeadNorm(qkv rowsOf, h graph.Heads, w *graph.Param, eps float32) rowsOf {
+	kernels.HeadNorm(qkv, qkv, w.Data, len(g.ids), h.Q, h.KV, h.Dim, eps)
+	return qkv
+}
+
 func (g *Generator) Rotate(qkv rowsOf, h graph.Heads, r graph.Rotation) rowsOf {
 	kernels.Rotate(qkv, h.Width(), len(g.ids), g.starts, h.Q+h.KV, h.Dim, r.Freqs, r.Interleaved, false)
 	return qkv
@@ -67,7 +72,7 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 		copy(s.values[layer][at*kv:(at+1)*kv], qkv[row*width+q+kv:])
 	}
 	if g.decode == nil {
-		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale)
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, false)
 		for t := range rows {
 			remember(g.fresh, t, t)
 		}

@@ -13,10 +13,13 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/atomicfile"
@@ -39,9 +42,11 @@ type tensors struct {
 	files             map[*graph.Param][]piece
 }
 
+// layer holds the parameters of a layer; those that its architecture lacks are
+// nil.
 type layer struct {
-	attnNorm, qkv, qkvBias, out *graph.Param
-	ffnNorm, gateUp, down       *graph.Param
+	attnNorm, qkv, qkvBias, qkNorm, out, outBias, attnAfter *graph.Param
+	ffnNorm, gateUp, down, ffnAfter                         *graph.Param
 }
 
 // piece is the rows of a parameter that a file stores as one tensor.
@@ -60,57 +65,89 @@ func (c Config) tensors() []*graph.Param {
 func (c Config) layout() ([]*graph.Param, tensors) {
 	var all []*graph.Param
 	t := tensors{files: map[*graph.Param][]piece{}}
-	matrix := func(name string, cols int, parts ...piece) *graph.Param {
+	add := func(p *graph.Param, parts []piece) *graph.Param {
+		t.files[p] = parts
+		all = append(all, p)
+		return p
+	}
+	// matrix is a parameter of the given rows, which the files store whole or
+	// cut into parts.
+	matrix := func(name string, cols int, files []string, rows ...int) *graph.Param {
 		p := &graph.Param{Name: name, Cols: cols, Decay: true}
-		for i := range parts {
-			parts[i].row = p.Rows
-			p.Rows += parts[i].rows
+		parts := cut(files, "weight", false, rows)
+		for _, f := range parts {
+			p.Rows += f.rows
 		}
-		t.files[p] = parts
-		all = append(all, p)
-		return p
+		return add(p, parts)
 	}
-	vector := func(name string, parts ...piece) *graph.Param {
+	vector := func(name, kind string, files []string, sizes ...int) *graph.Param {
 		p := &graph.Param{Name: name, Rows: 1}
-		for i := range parts {
-			parts[i].row, parts[i].vector = p.Cols, true
-			p.Cols += parts[i].rows
+		parts := cut(files, kind, true, sizes)
+		for _, f := range parts {
+			p.Cols += f.rows
 		}
-		t.files[p] = parts
-		all = append(all, p)
-		return p
+		return add(p, parts)
 	}
-	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
-	t.embed = matrix("embed", c.Hidden, piece{name: "model.embed_tokens.weight", rows: c.Vocab})
+	n, q, kv := c.names, c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	t.embed = matrix("embed", c.Hidden, []string{n.embed}, c.Vocab)
 	t.layers = make([]layer, c.Layers)
 	for i := range t.layers {
-		at := fmt.Sprintf("model.layers.%d.", i)
 		in := func(s string) string { return fmt.Sprintf("%d.%s", i, s) }
-		l := &t.layers[i]
-		l.attnNorm = vector(in("attn_norm"), piece{name: at + "input_layernorm.weight", rows: c.Hidden})
-		l.qkv = matrix(in("qkv"), c.Hidden,
-			piece{name: at + "self_attn.q_proj.weight", rows: q},
-			piece{name: at + "self_attn.k_proj.weight", rows: kv},
-			piece{name: at + "self_attn.v_proj.weight", rows: kv})
-		if c.QKVBias {
-			l.qkvBias = vector(in("qkv_bias"),
-				piece{name: at + "self_attn.q_proj.bias", rows: q},
-				piece{name: at + "self_attn.k_proj.bias", rows: kv},
-				piece{name: at + "self_attn.v_proj.bias", rows: kv})
+		at := func(names ...string) []string {
+			out := make([]string, len(names))
+			for k, s := range names {
+				out[k] = fmt.Sprintf(n.layer, i) + s
+			}
+			return out
 		}
-		l.out = matrix(in("out"), q, piece{name: at + "self_attn.o_proj.weight", rows: c.Hidden})
-		l.ffnNorm = vector(in("ffn_norm"), piece{name: at + "post_attention_layernorm.weight", rows: c.Hidden})
-		l.gateUp = matrix(in("gate_up"), c.Hidden,
-			piece{name: at + "mlp.gate_proj.weight", rows: c.FFN},
-			piece{name: at + "mlp.up_proj.weight", rows: c.FFN})
-		l.down = matrix(in("down"), c.FFN, piece{name: at + "mlp.down_proj.weight", rows: c.Hidden})
+		l := &t.layers[i]
+		l.attnNorm = vector(in("attn_norm"), "weight", at(n.attnNorm), c.Hidden)
+		l.qkv = matrix(in("qkv"), c.Hidden, at(n.qkv...), q, kv, kv)
+		if c.QKVBias {
+			l.qkvBias = vector(in("qkv_bias"), "bias", at(n.qkv...), q, kv, kv)
+		}
+		if c.QKNorm {
+			l.qkNorm = vector(in("qk_norm"), "weight", at(n.qkNorm...), c.HeadDim, c.HeadDim)
+		}
+		l.out = matrix(in("out"), q, at(n.out), c.Hidden)
+		if c.OutBias {
+			l.outBias = vector(in("out_bias"), "bias", at(n.out), c.Hidden)
+		}
+		if c.BranchNorms {
+			l.attnAfter = vector(in("attn_after_norm"), "weight", at(n.attnAfter), c.Hidden)
+		}
+		l.ffnNorm = vector(in("ffn_norm"), "weight", at(n.ffnNorm), c.Hidden)
+		l.gateUp = matrix(in("gate_up"), c.Hidden, at(n.gateUp...), c.FFN, c.FFN)
+		l.down = matrix(in("down"), c.FFN, at(n.down), c.Hidden)
+		if c.BranchNorms {
+			l.ffnAfter = vector(in("ffn_after_norm"), "weight", at(n.ffnAfter), c.Hidden)
+		}
 	}
-	t.norm = vector("norm", piece{name: "model.norm.weight", rows: c.Hidden})
+	t.norm = vector("norm", "weight", []string{n.norm}, c.Hidden)
 	t.head = t.embed
 	if !c.Tied {
-		t.head = matrix("head", c.Hidden, piece{name: "lm_head.weight", rows: c.Vocab})
+		t.head = matrix("head", c.Hidden, []string{n.head}, c.Vocab)
 	}
 	return all, t
+}
+
+// cut lays rows onto the tensors that files store them as: one for each part,
+// or one for all.
+func cut(files []string, kind string, vector bool, rows []int) []piece {
+	parts := make([]piece, len(files))
+	for i, name := range files {
+		parts[i] = piece{name: name + "." + kind, vector: vector}
+	}
+	at := 0
+	for i, n := range rows {
+		f := &parts[min(i, len(parts)-1)]
+		if f.rows == 0 {
+			f.row = at
+		}
+		f.rows += n
+		at += n
+	}
+	return parts
 }
 
 // Plan returns the model without memory for its weights, for planning a run.
@@ -142,7 +179,7 @@ func New(c Config, seed uint64) *Model {
 				for i := range dst {
 					dst[i] = float32(normal(r) * c.InitStd)
 				}
-			case p.Name[len(p.Name)-4:] == "norm":
+			case strings.HasSuffix(p.Name, "norm"):
 				for i := range dst {
 					dst[i] = 1
 				}
@@ -201,8 +238,13 @@ func Load(dir string) (*Model, error) {
 // checkFiles compares what the folder holds with what the architecture wants,
 // before any memory is taken.
 func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
+	left := map[string]bool{}
+	for _, name := range w.Names() {
+		left[name] = true
+	}
 	for _, p := range m.Params {
 		for _, f := range m.files[p] {
+			delete(left, f.name)
 			info, ok := w.Info(f.name)
 			if !ok {
 				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for", dir, f.name, m.Config.Type, m.Config.Layers)
@@ -216,13 +258,27 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 			}
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
+		if tiedHead := m.Config.Tied && name == m.Config.names.head+".weight"; !buffer && !tiedHead {
+			return fmt.Errorf("%s: tensor %.80s, for which config.json (%s, %d layers) has no place", dir, name, m.Config.Type, m.Config.Layers)
+		}
+	}
 	return nil
 }
 
-// Save writes config.json and model.safetensors (float32) into dir, with
-// Hugging Face's names.
-func (m *Model) Save(dir string) error {
-	cfg, err := m.Config.JSON("float32")
+// shardBytes is the largest file of weights that Save writes: Hugging Face's
+// customary 5 GB.
+const shardBytes = 5_000_000_000
+
+// Save writes config.json and the weights into dir, with the names of the
+// model's own form, in float32, or rounded to bf16 with dtype "bfloat16".
+func (m *Model) Save(dir, dtype string) error {
+	format, ok := map[string]string{"float32": "F32", "bfloat16": "BF16"}[dtype]
+	if !ok {
+		return fmt.Errorf("dtype is %q, want float32 or bfloat16", dtype)
+	}
+	cfg, err := m.Config.JSON(dtype)
 	if err != nil {
 		return err
 	}
@@ -232,8 +288,16 @@ func (m *Model) Save(dir string) error {
 	if err := atomicfile.WriteBytes(filepath.Join(dir, "config.json"), cfg); err != nil {
 		return err
 	}
-	return checkpoints.WriteSafetensors(filepath.Join(dir, "model.safetensors"), "F32",
-		m.Tensors(func(p *graph.Param) []float32 { return p.Data }), map[string]string{"format": "pt"})
+	for _, name := range slices.Sorted(maps.Keys(m.Config.code)) {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, name), m.Config.code[name]); err != nil {
+			return err
+		}
+	}
+	tensors := m.Tensors(func(p *graph.Param) []float32 { return p.Data })
+	if name := m.Config.names.inverseFrequencies; name != "" {
+		tensors = append(tensors, m.Config.inverseFrequencies(name))
+	}
+	return checkpoints.WriteWeights(dir, format, tensors, shardBytes)
 }
 
 // Tensors lists, under the names of the files, what of each parameter: its

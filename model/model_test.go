@@ -9,12 +9,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lwtrain/checkpoints"
 	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
 )
 
 // forms are the architectures of testdata, made by testdata/golden.py.
-var forms = []string{"llama-tied", "llama-untied"}
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
 
 // golden is what the reference implementation computed for a form.
 type golden struct {
@@ -127,7 +130,7 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 				}
 				opt := graph.Options{Train: true}
 				if layout == "packed and recomputed" {
-					opt.Recompute = m.Config.Layers
+					opt.Recompute = 3 * m.Config.Layers
 				}
 				g := m.Graph(80, graph.Float32)
 				prog, err := g.Compile(opt)
@@ -155,11 +158,34 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 	}
 }
 
+// logits are those after every token of ids, [len(ids), V].
+func logits(m *Model, ids []int32) (out []float32) {
+	kernels.Run(func() {
+		g := NewGenerator(m)
+		s := g.newSlot(0, len(ids), Sampling{})
+		defer s.free()
+		g.ids, g.starts, g.fresh = ids, make([]int32, len(ids)), s
+		out = slices.Clone(g.logits(forward[rowsOf](m, g), len(ids)))
+	})
+	return out
+}
+
+func TestLogitsEqualTheReferenceImplementation(t *testing.T) {
+	for _, form := range forms {
+		m, ref := load(t, form), openGolden(t, form)
+		for i, d := range ref.docs() {
+			if diff := apart(logits(m, d.ids), ref.read(fmt.Sprintf("logits.%d", i))); diff > parity {
+				t.Errorf("%s: logits of document %d are off by %.2g, want at most %g", form, i, diff, parity)
+			}
+		}
+	}
+}
+
 func TestAFolderSavedAndReadAgainHoldsTheSameModel(t *testing.T) {
 	for _, form := range forms {
 		m := load(t, form)
 		dir := t.TempDir()
-		if err := m.Save(dir); err != nil {
+		if err := m.Save(dir, "float32"); err != nil {
 			t.Fatal(err)
 		}
 		again, err := Load(dir)
@@ -171,18 +197,106 @@ func TestAFolderSavedAndReadAgainHoldsTheSameModel(t *testing.T) {
 				t.Errorf("%s: %s changed on its way through a file", form, p.Name)
 			}
 		}
+		// The form's own loader finds all that it found before.
+		theirs, ours := tensorsIn(t, filepath.Join("testdata", form)), tensorsIn(t, dir)
+		if diff := cmp.Diff(theirs, ours); diff != "" {
+			t.Errorf("%s: tensors as published (-) and as saved (+):\n%s", form, diff)
+		}
+	}
+}
+
+// tensorsIn are the tensors of a folder, each with its dtype and shape.
+func tensorsIn(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	out := map[string]string{}
+	for _, name := range w.Names() {
+		info, _ := w.Info(name)
+		out[name] = fmt.Sprint(info.DType, info.Shape)
+	}
+	return out
+}
+
+func TestAModelInBF16TakesHalfAndIsReadAgain(t *testing.T) {
+	m, dir := load(t, "glm"), t.TempDir()
+	if err := m.Save(dir, "bfloat16"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range m.Params {
+		half := make([]kernels.BF16, p.Size())
+		kernels.ToBF16(half, p.Data)
+		want := make([]float32, p.Size())
+		kernels.FromBF16(want, half)
+		if !slices.Equal(again.Params[i].Data, want) {
+			t.Errorf("%s is not its value rounded to bf16", p.Name)
+		}
+	}
+	if cfg, _ := os.ReadFile(filepath.Join(dir, "config.json")); !strings.Contains(string(cfg), `"dtype": "bfloat16"`) {
+		t.Errorf("config.json = %s, want the dtype of the file", cfg)
+	}
+}
+
+func TestCodeBesideAModelIsCarriedAlong(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	if err := os.CopyFS(from, os.DirFS(filepath.Join("testdata", "chatglm"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, carried := range map[string]bool{"modeling_chatglm.py": true, "setup.py": false} {
+		if err := os.WriteFile(filepath.Join(from, name), []byte("raise SystemExit\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Load(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Save(to, "float32"); err != nil {
+			t.Fatal(err)
+		}
+		m.Free()
+		if _, err := os.Stat(filepath.Join(to, name)); (err == nil) != carried {
+			t.Errorf("%s carried along: %t, want %t", name, err == nil, carried)
+		}
+	}
+}
+
+func TestPublishedModelsHaveTheirNumberOfParameters(t *testing.T) {
+	for name, want := range map[string]int64{
+		"glm-4-9b": 9_399_951_360, "glm-4-9b-0414": 9_400_279_040, "llama-3.1-8b": 8_030_261_248, "qwen2.5-0.5b": 494_032_768,
+		"qwen3-0.6b": 596_049_920, "qwen3-8b": 8_190_735_360, "smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120,
+	} {
+		c, err := Shape(name)
+		if err != nil || c.Parameters() != want {
+			t.Errorf("%s has %d parameters (%v), want %d", name, c.Parameters(), err, want)
+		}
+	}
+	for _, name := range ShapeNames() {
+		if _, err := Shape(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
 func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	good := `"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96`
 	for _, c := range []struct{ name, json, want string }{
-		{"an unknown architecture names what is known", `{"model_type":"mamba"}`, `model_type is "mamba", want one of: llama`},
+		{"an unknown architecture names what is known", `{"model_type":"mamba"}`, `model_type is "mamba", want one of: chatglm, glm, glm4, llama, qwen2, qwen3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`, `num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
 		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
-		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`, `rope_scaling type is "yarn", want "llama3"`},
+		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`, `rope_scaling type is "yarn", want llama3 or linear`},
+		{"the older name of an unknown rope scaling", `{` + good + `,"rope_scaling":{"type":"dynamic","factor":2}}`, `rope_scaling type is "dynamic"`},
+		{"a window of attention", `{` + good + `,"use_sliding_window":true}`, `use_sliding_window is true, want false`},
+		{"a share of the head that is no even number of values", `{` + good + `,"partial_rotary_factor":0.4}`, `partial_rotary_factor turns 3 of 8 values`},
+		{"a chatglm with other norms", `{"model_type":"chatglm","rmsnorm":false}`, `rmsnorm is false, want true`},
 		{"not an object", `[]`, `not a JSON object`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -199,7 +313,7 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 func TestAFolderThatLacksATensorIsRefusedByItsName(t *testing.T) {
 	m := load(t, "llama-untied")
 	dir := t.TempDir()
-	if err := m.Save(dir); err != nil {
+	if err := m.Save(dir, "float32"); err != nil {
 		t.Fatal(err)
 	}
 	cfg, _ := os.ReadFile(filepath.Join(dir, "config.json"))
@@ -209,6 +323,21 @@ func TestAFolderThatLacksATensorIsRefusedByItsName(t *testing.T) {
 	}
 	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "no tensor model.layers.2.input_layernorm.weight") {
 		t.Errorf("Load = %v, want the missing tensor's name", err)
+	}
+}
+
+func TestATensorWithoutAPlaceIsRefusedByItsName(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "llama-biased"))); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _ := os.ReadFile(filepath.Join(dir, "config.json"))
+	plain := strings.Replace(string(cfg), `"attention_bias": true`, `"attention_bias": false`, 1)
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(plain), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "tensor model.layers.0.self_attn.k_proj.bias, for which config.json (llama, 2 layers) has no place") {
+		t.Errorf("Load = %v, want the name of a bias", err)
 	}
 }
 

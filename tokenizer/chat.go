@@ -123,6 +123,16 @@ func (c *Chat) Stop() []int32 {
 	return stop
 }
 
+// Warning says what looks like a mistake in the template, "" if nothing does:
+// LongWriter-glm4-9b's own begins with [gMASK]sop, where the model was trained on
+// the token <sop>, and it is rendered as it stands.
+func (c *Chat) Warning() string {
+	if !strings.Contains(c.source, "[gMASK]sop") {
+		return ""
+	}
+	return "the chat template writes [gMASK]sop, and GLM-4's token is <sop>: model.template longwriter-glm is the form that LongWriter was trained in, glm4 the chat model's"
+}
+
 // targetRule names the rules of mask.go; it changes when they change.
 const targetRule = "lwtrain targets 1"
 

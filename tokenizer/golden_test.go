@@ -133,7 +133,7 @@ func loadFixture(t testing.TB, name string) *Tokenizer {
 	return tok
 }
 
-var fixtures = []string{"smollm2", "unknown", "llama3", "qwen", "glm4", "added", "bytes"}
+var fixtures = []string{"smollm2", "unknown", "llama3", "qwen", "glm4", "tiktoken", "added", "bytes"}
 
 func TestVectorsAreTheLibrarys(t *testing.T) {
 	for _, name := range fixtures {

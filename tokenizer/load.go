@@ -27,7 +27,7 @@ const (
 // savedFiles are the files that Save writes again.
 var savedFiles = []string{
 	fileTokenizer, fileConfig, fileJinja, fileGeneration,
-	"special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+	"special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", fileRanks,
 }
 
 // maxFile bounds a file's size; the largest vocabularies in use take 33 MB.
@@ -35,8 +35,10 @@ const maxFile = 128 << 20
 
 // Load reads a tokenizer from a folder in Hugging Face layout: tokenizer.json,
 // and where they are there tokenizer_config.json, chat_template.jinja,
-// generation_config.json and config.json. Errors name the file and, for broken
-// JSON, the line.
+// generation_config.json and config.json. The folders that GLM-4-9B was published
+// in have no tokenizer.json; there tokenizer.model and tokenizer_config.json are
+// read instead, and code that lies beside them is not run. Errors name the file
+// and, for broken JSON, the line.
 func Load(dir string) (*Tokenizer, error) {
 	t, err := load(func(name string) ([]byte, error) { return readFile(filepath.Join(dir, name)) })
 	if errors.Is(err, fs.ErrNotExist) {
@@ -49,9 +51,9 @@ func Load(dir string) (*Tokenizer, error) {
 
 // missingHint says what to do about a folder with a tokenizer of another form.
 func missingHint(dir string) string {
-	for _, name := range []string{"vocab.json", "tokenizer.model", "vocab.txt"} {
+	for _, name := range []string{"vocab.json", "vocab.txt"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return fmt.Sprintf("there is a %s; let transformers convert it: AutoTokenizer.from_pretrained(dir, use_fast=True).save_pretrained(dir)", name)
+			return fmt.Sprintf("there is a %s; %s", name, convertHint)
 		}
 	}
 	return ""
@@ -70,8 +72,9 @@ func readFile(path string) ([]byte, error) {
 	return data, err
 }
 
-// load builds a tokenizer from files by name. Only tokenizer.json must exist;
-// its error wraps [fs.ErrNotExist] if it does not.
+// load builds a tokenizer from files by name. Only tokenizer.json, or in its
+// place tokenizer.model, must exist; the error wraps [fs.ErrNotExist] if neither
+// does.
 func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
 	files := make(map[string][]byte)
 	for _, name := range append(slices.Clone(savedFiles), fileModel) {
@@ -81,13 +84,11 @@ func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
 			files[name] = data
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("%s: %w", name, err)
-		case name == fileTokenizer:
-			return nil, err
 		}
 	}
-	t, err := parse(files[fileTokenizer])
+	t, err := parseFiles(files)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", fileTokenizer, err)
+		return nil, err
 	}
 	if data, ok := files[fileConfig]; ok {
 		if err := decodeJSON(data, &t.config); err != nil {
@@ -101,6 +102,27 @@ func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
 	delete(files, fileModel)
 	t.files = files
 	return t, nil
+}
+
+// parseFiles builds a tokenizer from tokenizer.json, or from what it can be made
+// of.
+func parseFiles(files map[string][]byte) (*Tokenizer, error) {
+	if data, ok := files[fileTokenizer]; ok {
+		t, err := parse(data)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", fileTokenizer, err)
+		}
+		return t, err
+	}
+	ranks, ok := files[fileRanks]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	f, err := convertGLM4(ranks, files[fileConfig])
+	if err != nil {
+		return nil, err
+	}
+	return build(f)
 }
 
 // findEOS applies the order of EOS's documentation.
@@ -145,11 +167,21 @@ func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
 
 // Save writes the files that the tokenizer was loaded from into dir, byte for
 // byte: tokenizer.json and those of tokenizer_config.json, chat_template.jinja,
-// special_tokens_map.json, generation_config.json, vocab.json, merges.txt and
-// added_tokens.json that there were. Each file is whole or absent.
+// special_tokens_map.json, generation_config.json, vocab.json, merges.txt,
+// added_tokens.json and tokenizer.model that there were. If there was no
+// tokenizer.json, it is made from tokenizer.model. Each file is whole or absent.
 func (t *Tokenizer) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
+	}
+	if _, ok := t.files[fileTokenizer]; !ok {
+		f, err := convertGLM4(t.files[fileRanks], t.files[fileConfig])
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.WriteBytes(filepath.Join(dir, fileTokenizer), marshal(f)); err != nil {
+			return err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.files)) {
 		if err := atomicfile.WriteBytes(filepath.Join(dir, name), t.files[name]); err != nil {

@@ -30,10 +30,10 @@ type tokenizerFile struct {
 
 type modelFile struct {
 	Type         string           `json:"type"`
-	Dropout      float64          `json:"dropout"`
+	Dropout      float64          `json:"dropout,omitempty"`
 	Unknown      *string          `json:"unk_token"`
-	Prefix       string           `json:"continuing_subword_prefix"`
-	Suffix       string           `json:"end_of_word_suffix"`
+	Prefix       string           `json:"continuing_subword_prefix,omitempty"`
+	Suffix       string           `json:"end_of_word_suffix,omitempty"`
 	FuseUnknown  bool             `json:"fuse_unk"`
 	ByteFallback bool             `json:"byte_fallback"`
 	IgnoreMerges bool             `json:"ignore_merges"`
@@ -46,6 +46,8 @@ type mergeFile struct {
 	left, right string
 	comment     bool // a "#version" line taken over from merges.txt
 }
+
+func (m mergeFile) MarshalJSON() ([]byte, error) { return marshal([]string{m.left, m.right}), nil }
 
 func (m *mergeFile) UnmarshalJSON(data []byte) error {
 	if data[0] == '[' {
@@ -101,6 +103,11 @@ func parse(data []byte) (*Tokenizer, error) {
 	if f.Version != "" && f.Version != "1.0" {
 		return nil, fmt.Errorf("version is %.40q, wanted \"1.0\"", f.Version)
 	}
+	return build(&f)
+}
+
+// build makes a tokenizer of a tokenizer.json.
+func build(f *tokenizerFile) (*Tokenizer, error) {
 	t := &Tokenizer{classes: classes()}
 	t.pool.New = func() any { return new(encoder) }
 	hash := sha256.New()
@@ -117,7 +124,7 @@ func parse(data []byte) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
-	t.writeFingerprint(hash, &f)
+	t.writeFingerprint(hash, f)
 	t.fingerprint = hex.EncodeToString(hash.Sum(nil))
 	return t, nil
 }
@@ -171,7 +178,7 @@ func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) =
 // unknownPart is the refusal of a part that is not known.
 func unknownPart(what, is, known string) error {
 	return fault.Hint(fmt.Errorf("%s %.200s, wanted %s", what, is, known),
-		"lwtrain refuses what it cannot reproduce exactly; the tokenizers of SmolLM2, Llama 3, Qwen 2.5, Qwen 3 and GLM-4 (hugging face form) are known")
+		"lwtrain refuses what it cannot reproduce exactly; the tokenizers of SmolLM2, Llama 3, Qwen 2.5, Qwen 3 and GLM-4 are known")
 }
 
 // flatten walks a part and, in order, the parts of sequences in it.

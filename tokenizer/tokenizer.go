@@ -12,7 +12,8 @@
 // pattern or model is an error and never a guess. Text that is no valid UTF-8
 // is read as Python reads it with errors="replace": U+FFFD for each maximal
 // broken part. A file's truncation and padding settings do not apply, as in
-// transformers. It knows nothing of SentencePiece, WordPiece or Unigram.
+// transformers. GLM-4-9B's tiktoken file gives tiktoken's ids. The package knows
+// nothing of SentencePiece, WordPiece or Unigram.
 package tokenizer
 
 import (

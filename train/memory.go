@@ -16,7 +16,7 @@ import (
 // Memory is what a run will take, by part, in bytes, and how it was decided.
 type Memory struct {
 	Precision   graph.Precision
-	Recomputed  int   // layers that are computed again in the backward pass
+	Recompute   int   // how much is computed again in the backward pass: [graph.Options.Recompute]
 	Layers      int   // of the model
 	Weights     int64 // float32 master weights
 	Half        int64 // bf16 copies of the matrices
@@ -34,6 +34,20 @@ func (m *Memory) Total() int64 {
 	return m.Weights + m.Half + m.Gradients + m.Optimizer + m.Activations
 }
 
+// RecomputedText says in words what is computed again.
+func (m *Memory) RecomputedText() string {
+	part := func(k int) int { return min(max(m.Recompute-k*m.Layers, 0), m.Layers) }
+	switch {
+	case m.Recompute == 0:
+		return "nothing is computed again"
+	case part(1) == 0:
+		return fmt.Sprintf("norms and SwiGLU of %d of %d layers computed again", part(0), m.Layers)
+	case part(2) == 0:
+		return fmt.Sprintf("%d of %d layers computed again but their attention", part(1), m.Layers)
+	}
+	return fmt.Sprintf("%d layers computed again, attention in %d", m.Layers, part(2))
+}
+
 // PlanMemory decides precision and gradient checkpointing for a run and says
 // what it will take. The model may be without weights ([model.Plan]).
 func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
@@ -48,23 +62,24 @@ func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
 	if plan.eval, err = plan.graph.Compile(graph.Options{}); err != nil {
 		return nil, err
 	}
-	fits := func(layers int) bool {
-		if plan.train, err = plan.graph.Compile(graph.Options{Train: true, Recompute: layers}); err != nil {
+	fits := func(steps int) bool {
+		if plan.train, err = plan.graph.Compile(graph.Options{Train: true, Recompute: steps}); err != nil {
 			return true
 		}
-		plan.Recomputed = layers
+		plan.Recompute = steps
 		plan.Activations = max(plan.train.Bytes(), plan.eval.Bytes())
 		return plan.Total() <= plan.Limit
 	}
+	most := 3 * plan.Layers
 	switch opt.GradientCheckpointing {
 	case "true":
-		fits(plan.Layers)
+		fits(most)
 	case "false":
 		fits(0)
 	default:
-		// The fewest layers that fit, by bisection: memory falls as layers rise.
-		if !fits(0) && fits(plan.Layers) {
-			low, high := 0, plan.Layers // low does not fit, high does
+		// As little as fits, by bisection: memory falls as steps rise.
+		if !fits(0) && fits(most) {
+			low, high := 0, most // low does not fit, high does
 			for high-low > 1 && err == nil {
 				if mid := (low + high) / 2; fits(mid) {
 					high = mid

@@ -69,7 +69,7 @@ const (
 // under state/ what a resume needs besides it. The order of the data and all
 // random choices follow from seed and step, so nothing is stored for them.
 func (t *trainer) writeState(dir string) error {
-	if err := t.model.Save(dir); err != nil {
+	if err := t.model.Save(dir, "float32"); err != nil {
 		return err
 	}
 	if err := t.Tokenizer.Save(dir); err != nil {

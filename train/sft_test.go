@@ -25,7 +25,7 @@ import (
 // model/testdata/golden.py recorded: rate 1e-2, decay 0.1 on matrices, clipping
 // at 1.
 func TestAdamWFollowsPyTorch(t *testing.T) {
-	for _, form := range []string{"llama-tied", "llama-untied"} {
+	for _, form := range []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"} {
 		t.Run(form, func(t *testing.T) {
 			dir := filepath.Join("..", "model", "testdata", form)
 			m, err := model.Load(dir)

@@ -63,6 +63,9 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 		if b.config, err = model.ReadConfig(b.dir); err != nil {
 			return b, fault.Usage(err)
 		}
+		for _, w := range b.config.Warnings {
+			warn(cmd.ErrOrStderr(), "%s: %s", filepath.Join(b.dir, "config.json"), w)
+		}
 		if b.tok, err = tokenizer.Load(b.dir); err != nil {
 			return b, fault.Usage(err)
 		}
@@ -70,8 +73,13 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 			return b, fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", b.dir, n-1, b.config.Vocab))
 		}
 	}
-	b.chat, err = trainingChat(b.tok, c.Model.Template)
-	return b, err
+	if b.chat, err = trainingChat(b.tok, c.Model.Template); err != nil {
+		return b, err
+	}
+	if w := b.chat.Warning(); w != "" {
+		warn(cmd.ErrOrStderr(), "%s", w)
+	}
+	return b, nil
 }
 
 // load reads or makes the weights.
@@ -147,4 +155,40 @@ and transformers load. DIR appears when it is complete.`,
 			return importGGUF(cmd, args[0], args[1])
 		},
 	}
+}
+
+func newExportCmd() *cobra.Command {
+	var dtype string
+	cmd := &cobra.Command{
+		Use:   "export MODEL DIR",
+		Short: "Write a checkpoint or a model to a folder of its own, in bf16",
+		Long: `Writes the model of a folder (a checkpoint of a run, say) to DIR: weights,
+config.json, tokenizer and chat template, without what a resume needs. In bf16
+it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
+		Example: `  lwtrain export runs/mine/checkpoints/step-000400 my-model
+  lwtrain export runs/mine/checkpoints/step-000400 my-model --dtype float32`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dtype != "bfloat16" && dtype != "float32" {
+				return fault.Usage(fmt.Errorf("--dtype is %q, want bfloat16 or float32", dtype))
+			}
+			tok, err := tokenizer.Load(args[0])
+			if err != nil {
+				return err
+			}
+			m, err := model.Load(args[0])
+			if err != nil {
+				return err
+			}
+			defer m.Free()
+			return checkpoints.WriteFolder(args[1], func(dir string) error {
+				if err := m.Save(dir, dtype); err != nil {
+					return err
+				}
+				return tok.Save(dir)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dtype, "dtype", "bfloat16", "format of the weights: bfloat16 or float32")
+	return cmd
 }

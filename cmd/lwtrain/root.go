@@ -29,8 +29,8 @@ var groups = []struct {
 	title    string
 	commands []func() *cobra.Command
 }{
-	{"Training:", []func() *cobra.Command{newSFTCmd, newStatsCmd, newPackCmd}},
-	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd}},
+	{"Training:", []func() *cobra.Command{newSFTCmd, newStatsCmd, newPackCmd, newBenchCmd}},
+	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newVersionCmd}},
 }

@@ -57,7 +57,7 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	defer store.Close()
 	out := cmd.OutOrStdout()
 	if dryRun {
-		return planOnly(out, c, b, store)
+		return planOnly(out, cmd.ErrOrStderr(), c, b, store)
 	}
 	m, err := b.load()
 	if err != nil {
@@ -112,7 +112,7 @@ func identitySettings(c *configs.Config) map[string]string {
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out io.Writer, c *configs.Config, b *base, store *data.Store) error {
+func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store) error {
 	plan, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
 	if err != nil {
 		return err
@@ -122,8 +122,21 @@ func planOnly(out io.Writer, c *configs.Config, b *base, store *data.Store) erro
 		return err
 	}
 	printPlan(out, c, b, store, plan, memory)
+	warnMemory(w, memory)
 	fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 	return nil
+}
+
+// warnMemory says so when a run needs more than there is, and what would help.
+func warnMemory(w io.Writer, m *train.Memory) {
+	if m.Total() <= m.Limit {
+		return
+	}
+	help := "a smaller packing.capacity"
+	if m.Activations < m.Total()/2 {
+		help = "a smaller model or a larger machine"
+	}
+	warn(w, "this run needs %s and %s are free: it would be killed; %s would help", bytesText(m.Total()), bytesText(m.Limit), help)
 }
 
 // interrupted adds the way to go on to the error of a stopped run.
@@ -174,9 +187,7 @@ func (d *runDisplay) events() train.Events {
 		Planned: func(p *train.Plan, m *train.Memory) {
 			d.total = p.Schedule.Total
 			printPlan(d.out, d.c, d.b, d.store, p, m)
-			if m.Total() > m.Limit {
-				warn(d.err, "this run needs %s, and %s are free: it may be killed", bytesText(m.Total()), bytesText(m.Limit))
-			}
+			warnMemory(d.err, m)
 			fmt.Fprintln(d.out)
 		},
 		Broken:  func(path string, reason error) { warn(d.err, "%s is damaged and passed over: %v", path, reason) },
@@ -239,7 +250,7 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
 	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
-	line("", "activations %s, %d of %d layers computed again", bytesText(m.Activations), m.Recomputed, m.Layers)
+	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
 	k := kernels.Describe()
 	line("machine", "%s, %s, %s, %s", count(k.Threads, "thread"), k.ISA, k.Product, m.Precision)
 	if k.Refused != "" {

@@ -36,14 +36,15 @@ func newToy(t int, precision Precision) toy {
 		out.params = append(out.params, p)
 		return p
 	}
-	rot := Rotation{Freqs: []float32{1, 0.3}}
+	rotations := [layers]Rotation{{Freqs: []float32{1, 0.3}}, {Freqs: []float32{0.7}, Interleaved: true}}
 	embed := param("embed", vocab, width)
 	x := out.Embed(embed)
 	for l := range layers {
 		out.BeginBlock()
 		in := func(s string) string { return fmt.Sprintf("%d.%s", l, s) }
 		qkv := out.Linear(out.Norm(x, param(in("norm"), 1, width), 1e-5), param(in("qkv"), h.Width(), width), param(in("bias"), 1, h.Width()))
-		x = out.Add(x, out.Linear(out.Attend(out.Rotate(qkv, h, rot), h, l), param(in("out"), width, h.Q*h.Dim), nil))
+		qkv = out.HeadNorm(qkv, h, param(in("heads"), 1, 2*h.Dim), 1e-5)
+		x = out.Add(x, out.Linear(out.Attend(out.Rotate(qkv, h, rotations[l]), h, l), param(in("out"), width, h.Q*h.Dim), nil))
 		gu := out.Linear(out.Norm(x, param(in("norm2"), 1, width), 1e-5), param(in("gu"), 2*ffn, width), nil)
 		x = out.Add(x, out.Linear(out.SwiGLU(gu), param(in("down"), width, ffn), nil))
 	}
@@ -150,20 +151,26 @@ func TestRecomputingLayersChangesNoByteAndSavesMemory(t *testing.T) {
 		m := newToy(40, precision)
 		loss, grads := m.run(t, Options{Train: true})
 		full, _ := m.Compile(Options{Train: true})
-		for layers := 1; layers <= 2; layers++ {
-			l, g := m.run(t, Options{Train: true, Recompute: layers})
+		before := full.floats
+		for steps := 1; steps <= 6; steps++ { // three for each of two layers
+			opt := Options{Train: true, Recompute: steps}
+			l, g := m.run(t, opt)
 			if l != loss {
-				t.Errorf("%v: loss with %d layers recomputed = %v, want %v", precision, layers, l, loss)
+				t.Errorf("%v: loss with %+v = %v, want %v", precision, opt, l, loss)
 			}
 			for i := range g {
 				if !slices.Equal(g[i], grads[i]) {
-					t.Errorf("%v: gradient of %s differs with %d layers recomputed", precision, m.params[i].Name, layers)
+					t.Errorf("%v: gradient of %s differs with %+v", precision, m.params[i].Name, opt)
 				}
 			}
+			less, _ := m.Compile(opt)
+			if less.floats > before {
+				t.Errorf("%v: arena with %+v is %d floats, want at most %d", precision, opt, less.floats, before)
+			}
+			before = less.floats
 		}
-		less, _ := m.Compile(Options{Train: true, Recompute: 2})
-		if less.floats >= full.floats {
-			t.Errorf("%v: arena with recomputation %d floats, want less than %d", precision, less.floats, full.floats)
+		if before >= full.floats {
+			t.Errorf("%v: arena with all recomputed is %d floats, want less than %d", precision, before, full.floats)
 		}
 	}
 }
@@ -190,9 +197,9 @@ func TestGradientsAddUpOverRuns(t *testing.T) {
 }
 
 func TestNoTwoLiveBuffersOverlap(t *testing.T) {
-	for layers := range 3 {
+	for steps := range 7 {
 		m := newToy(24, Float32)
-		prog, err := m.Compile(Options{Train: true, Recompute: layers})
+		prog, err := m.Compile(Options{Train: true, Recompute: steps})
 		if err != nil {
 			t.Fatal(err)
 		}

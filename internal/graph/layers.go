@@ -83,6 +83,48 @@ type Heads struct{ Q, KV, Dim int }
 // Width is the number of columns of the fused tensor.
 func (h Heads) Width() int { return (h.Q + 2*h.KV) * h.Dim }
 
+// HeadNorm is RMSNorm over each query and key head of qkv, with the weights
+// w [2*Dim]: those of all query heads, then those of all key heads. Value heads
+// stay as they are (Qwen3, arXiv:2505.09388, section 2).
+func (g *Graph) HeadNorm(qkv *gorgonia.Node, h Heads, w *Param, eps float32) *gorgonia.Node {
+	t := rows(qkv)
+	if cols(qkv) != h.Width() || w.Size() != 2*h.Dim {
+		panic(fmt.Sprintf("graph: head norm: %d columns and %d weights, want %d and %d for %+v", cols(qkv), w.Size(), h.Width(), 2*h.Dim, h))
+	}
+	attrs := fmt.Sprintf(" %s %+v eps=%g", w.Name, h, eps)
+	return apply(&op{
+		name: "head-norm" + attrs,
+		cost: 1,
+		in:   []operand{floats(2), floats(1)},
+		out:  tensor.Shape{t, h.Width()},
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.HeadNorm(out, f32(in[0]), f32(in[1]), t, h.Q, h.KV, h.Dim, eps)
+		},
+		wrt: []bool{true, true},
+		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			dw := apply(&op{
+				name:        "head-norm-dw" + attrs,
+				in:          []operand{floats(2), floats(2)},
+				out:         tensor.Shape{2 * h.Dim},
+				accumulates: true,
+				run: func(out []float32, add bool, in []gorgonia.Value) {
+					kernels.HeadNormGradWeight(out, f32(in[0]), f32(in[1]), t, h.Q, h.KV, h.Dim, eps, add)
+				},
+			}, in[0], grad)
+			dx := apply(&op{
+				name:    "head-norm-dx" + attrs,
+				in:      []operand{floats(2), floats(1), floats(2)},
+				out:     tensor.Shape{t, h.Width()},
+				inPlace: []int{2},
+				run: func(out []float32, _ bool, in []gorgonia.Value) {
+					kernels.HeadNormGrad(out, f32(in[0]), f32(in[1]), f32(in[2]), t, h.Q, h.KV, h.Dim, eps)
+				},
+			}, in[0], in[1], grad)
+			return gorgonia.Nodes{dx, dw}
+		},
+	}, qkv, g.param(w))
+}
+
 // Rotation is a rotary position embedding (Su et al. 2021, arXiv:2104.09864,
 // eq. 34): the first 2*len(Freqs) values of each query and key head are turned
 // by position*Freqs, position counting from the document's start.
@@ -107,6 +149,7 @@ func (g *Graph) rotate(x *gorgonia.Node, h Heads, rot Rotation, inverse bool) *g
 		in:      []operand{floats(2), ints(1)},
 		out:     tensor.Shape{t, width},
 		inPlace: []int{0},
+		cost:    1, // cheap, but it would need a copy of its input
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			x := f32(in[0])
 			if &out[0] != &x[0] {
@@ -140,11 +183,12 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 		name: "attend" + attrs,
 		in:   []operand{floats(2), ints(1)},
 		out:  tensor.Shape{t, h.Q * h.Dim},
+		cost: 2,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			if lse == nil {
 				lse = kernels.Alloc(h.Q * t)
 			}
-			kernels.Attention(out, lse, f32(in[0]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale)
+			kernels.Attention(out, lse, f32(in[0]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
 		},
 		wrt: []bool{true, false},
 		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
@@ -153,7 +197,7 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 				in:   []operand{floats(2), ints(1), floats(2), floats(2)},
 				out:  tensor.Shape{t, h.Width()},
 				run: func(dqkv []float32, _ bool, in []gorgonia.Value) {
-					kernels.AttentionGrad(dqkv, f32(in[0]), f32(in[2]), lse, f32(in[3]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale)
+					kernels.AttentionGrad(dqkv, f32(in[0]), f32(in[2]), lse, f32(in[3]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
 				},
 			}, in[0], in[1], out, grad)
 			return gorgonia.Nodes{dqkv, nil}
@@ -197,6 +241,7 @@ func addOp(shape tensor.Shape) *op {
 		in:      []operand{floats(len(shape)), floats(len(shape))},
 		out:     shape,
 		inPlace: []int{0, 1},
+		cost:    1,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			kernels.Add(out, f32(in[0]), f32(in[1]))
 		},

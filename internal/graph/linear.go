@@ -25,6 +25,7 @@ func (g *Graph) Linear(x *gorgonia.Node, w, bias *Param) *gorgonia.Node {
 	g.work.reserve(m.scratch(t))
 	y := apply(&op{
 		name:        "linear " + w.Name,
+		cost:        1,
 		in:          []operand{floats(2), floats(2)},
 		out:         tensor.Shape{t, n},
 		accumulates: true,
@@ -66,6 +67,7 @@ func (g *Graph) addBias(y *gorgonia.Node, b *Param) *gorgonia.Node {
 	t, n := rows(y), cols(y)
 	return apply(&op{
 		name:    "bias " + b.Name,
+		cost:    1,
 		in:      []operand{floats(2), floats(1)},
 		out:     tensor.Shape{t, n},
 		inPlace: []int{0},

@@ -38,6 +38,10 @@ type op struct {
 	// nobody reads that input afterwards.
 	inPlace []int
 
+	// cost says how much computing the output again takes, see
+	// [Options.Recompute].
+	cost int
+
 	// loss is set on the two ops that share a cross-entropy's state.
 	loss *crossEntropy
 }

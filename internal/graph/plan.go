@@ -16,11 +16,23 @@ var deriving sync.Mutex
 type Options struct {
 	// Train adds the gradients of all parameters to the loss.
 	Train bool
-	// Recompute is how many layers, from the first on, keep only their input
-	// for the backward pass and are computed a second time there (gradient
-	// checkpointing, Chen et al. 2016, arXiv:1604.06174). It trades about a
-	// third more computing for most of the activations' memory.
+	// Recompute trades computing for the activations' memory (gradient
+	// checkpointing, Chen et al. 2016, arXiv:1604.06174) in 3 x layers steps. Up
+	// to layers, that many layers compute norms and SwiGLU a second time in the
+	// backward pass, which is all but free; from there on also matrix products,
+	// layer by layer, and then attention, dear to compute and cheap to keep. At
+	// the end nothing but each layer's input is kept.
 	Recompute int
+}
+
+// level is how much of a layer is computed again: 0 nothing, 1 norms and
+// SwiGLU, 2 all but attention, 3 all.
+func (o Options) level(layer, layers int) int {
+	level := 0
+	for level < 3 && o.Recompute > level*layers+layer {
+		level++
+	}
+	return level
 }
 
 // Compile plans a program for the graph's loss: the order of all ops, which
@@ -212,14 +224,14 @@ func (p *planner) block(n *gorgonia.Node) int {
 		return -1
 	}
 	b, _ := slices.BinarySearch(p.g.blocks, id+1)
-	if b--; b >= p.opt.Recompute {
+	if b--; b < 0 || p.opt.level(b, len(p.g.blocks)) == 0 {
 		return -1
 	}
 	return b
 }
 
 // recomputed lists, for each layer that is computed twice, the nodes that the
-// backward pass needs and that are not an input of a later layer.
+// backward pass needs and that are not kept.
 func (p *planner) recomputed(nodes []*gorgonia.Node) map[int][]*gorgonia.Node {
 	if !p.opt.Train || p.opt.Recompute == 0 {
 		return nil
@@ -233,6 +245,9 @@ func (p *planner) recomputed(nodes []*gorgonia.Node) map[int][]*gorgonia.Node {
 			if p.block(c) != p.block(n) {
 				kept[c] = true
 			}
+		}
+		if o, ok := n.Op().(*op); ok && p.block(n) >= 0 && o.cost >= p.opt.level(p.block(n), len(p.g.blocks)) {
+			kept[n] = true
 		}
 	}
 	needed := map[*gorgonia.Node]bool{}

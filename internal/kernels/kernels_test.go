@@ -183,6 +183,26 @@ func TestElementwiseKernelsEqualTheGoOnes(t *testing.T) {
 				same(t, name("sum of rows"), g, h, 1e-5)
 			}
 
+			if hq, hkv, dim := 3, 2, cols; cols < 600 {
+				wide, g, w := normals(7*n, 8), normals(7*n, 9), normals(2*dim, 10)
+				got, want := make([]float32, 7*n), make([]float32, 7*n)
+				HeadNorm(got, wide, w, rows, hq, hkv, dim, 1e-5)
+				plainHeadNorm(want, wide, w, rows, hq, hkv, dim, 1e-5)
+				same(t, name("head norm"), got, want, 1e-6)
+				HeadNormGrad(got, wide, w, g, rows, hq, hkv, dim, 1e-5)
+				plainHeadNormGrad(want, wide, w, g, rows, hq, hkv, dim, 1e-5)
+				same(t, name("head norm's gradient"), got, want, 1e-5)
+				over := slices.Clone(g) // in place
+				HeadNormGrad(over, wide, w, over, rows, hq, hkv, dim, 1e-5)
+				same(t, name("head norm's gradient in place"), over, got, 0)
+				for _, add := range []bool{false, true} {
+					got, want := normals(2*dim, 11), normals(2*dim, 11)
+					HeadNormGradWeight(got, wide, g, rows, hq, hkv, dim, 1e-5, add)
+					plainHeadNormGradWeight(want, wide, g, rows, hq, hkv, dim, 1e-5, add)
+					same(t, name("head norm's weight gradient"), got, want, 1e-5)
+				}
+			}
+
 			gu := normals(2*n, 7)
 			gu[0], gu[cols/2] = 100, -100 // far into the tails of the sigmoid
 			SwiGLU(got, gu, rows, cols)
@@ -268,15 +288,21 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 				st := starts(n)
 				out, outWant := make([]float32, n*hq*dim), make([]float32, n*hq*dim)
 				lse, lseWant := make([]float32, hq*n), make([]float32, hq*n)
-				Attention(out, lse, qkv, st, n, hq, hkv, dim, scale)
 				plainAttention(outWant, lseWant, qkv, st, n, hq, hkv, dim, scale)
-				what := fmt.Sprintf("%v, %s", s, name)
-				same(t, "output, "+what, out, outWant, 2e-6)
-				same(t, "lse, "+what, lse, lseWant, 2e-6)
 				dqkv, want := normals(len(qkv), 3), make([]float32, len(qkv))
-				AttentionGrad(dqkv, qkv, outWant, lseWant, dout, st, n, hq, hkv, dim, scale)
 				plainAttentionGrad(want, qkv, outWant, lseWant, dout, st, n, hq, hkv, dim, scale)
-				same(t, "gradient, "+what, dqkv, want, 5e-6)
+				for _, bf16 := range []bool{false, true} {
+					loose := 1.0
+					if bf16 && Describe().NativeBF16 {
+						loose = 4000 // half a unit of bf16 is 2^-9, of float32 2^-24
+					}
+					Attention(out, lse, qkv, st, n, hq, hkv, dim, scale, bf16)
+					what := fmt.Sprintf("%v, %s, bf16 %t", s, name, bf16)
+					same(t, "output, "+what, out, outWant, 2e-6*loose)
+					same(t, "lse, "+what, lse, lseWant, 2e-6*loose)
+					AttentionGrad(dqkv, qkv, outWant, lseWant, dout, st, n, hq, hkv, dim, scale, bf16)
+					same(t, "gradient, "+what, dqkv, want, 5e-6*loose)
+				}
 			}
 			keys, values, q := normals(n*hkv*dim, 4), normals(n*hkv*dim, 5), normals(hq*dim, 6)
 			got, want := make([]float32, hq*dim), make([]float32, hq*dim)
@@ -341,22 +367,24 @@ func TestTheSameCallGivesTheSameBytes(t *testing.T) {
 	const n, hq, hkv, dim = 300, 3, 1, 64
 	qkv, dout := normals(n*(hq+2*hkv)*dim, 1), normals(n*hq*dim, 2)
 	starts := packs["documents of 37"](n)
-	once := func() []float32 {
+	once := func(bf16 bool) []float32 {
 		out, lse, dqkv := make([]float32, n*hq*dim), make([]float32, hq*n), make([]float32, len(qkv))
 		c := make([]float32, 300*400)
 		dw := make([]float32, 576)
 		Run(func() {
-			Attention(out, lse, qkv, starts, n, hq, hkv, dim, 0.125)
-			AttentionGrad(dqkv, qkv, out, lse, dout, starts, n, hq, hkv, dim, 0.125)
+			Attention(out, lse, qkv, starts, n, hq, hkv, dim, 0.125, bf16)
+			AttentionGrad(dqkv, qkv, out, lse, dout, starts, n, hq, hkv, dim, 0.125, bf16)
 			Gemm(false, true, 300, 400, 150, normals(300*150, 3), 150, normals(400*150, 4), 150, 0, c, 400)
 			RMSNormGradWeight(dw, normals(100*576, 5), normals(100*576, 6), 100, 576, 1e-5, false)
 		})
 		return slices.Concat(out, lse, dqkv, c, dw)
 	}
-	first := once()
-	for range 5 {
-		if !slices.Equal(first, once()) {
-			t.Fatal("the same call gave other bytes")
+	for _, bf16 := range []bool{false, true} {
+		first := once(bf16)
+		for range 5 {
+			if !slices.Equal(first, once(bf16)) {
+				t.Fatalf("the same call gave other bytes (bf16 %t)", bf16)
+			}
 		}
 	}
 }
@@ -374,7 +402,7 @@ func TestMistakesOfTheCallerAreNamed(t *testing.T) {
 			CrossEntropy(make([]float32, 3), 1, 3, []int32{3}, []float32{1}, make([]float64, 1), false)
 		}},
 		{"starts that decrease", "kernels: starts[2] is 0, want 1 to 2", func() {
-			Attention(make([]float32, 48), make([]float32, 3), make([]float32, 144), []int32{0, 1, 0}, 3, 1, 1, 16, 1)
+			Attention(make([]float32, 48), make([]float32, 3), make([]float32, 144), []int32{0, 1, 0}, 3, 1, 1, 16, 1, false)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -22,6 +22,15 @@
 	  (dx, x, w, dy, rows, cols, eps, add))                                                                                                \
 	F(rms_norm_grad_weight,                                                                                                                \
 	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t cols, float eps, int add), (dw, x, dy, rows, cols, eps, add))     \
+	F(head_norm,                                                                                                                           \
+	  (float *y, const float *x, const float *w, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),                           \
+	  (y, x, w, rows, hq, hkv, dim, eps))                                                                                                  \
+	F(head_norm_grad,                                                                                                                      \
+	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),         \
+	  (dx, x, w, dy, rows, hq, hkv, dim, eps))                                                                                             \
+	F(head_norm_grad_weight,                                                                                                               \
+	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps, int add),                \
+	  (dw, x, dy, rows, hq, hkv, dim, eps, add))                                                                                           \
 	F(rotate,                                                                                                                              \
 	  (float *x, int64_t ld, int64_t rows, const int32_t *starts, int64_t heads, int64_t dim, const float *cosines, const float *sines,    \
 	   int64_t half, int interleaved, int inverse),                                                                                        \
@@ -40,6 +49,14 @@
 	   float *scratch),                                                                                                                    \
 	  (out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch))                                                                            \
 	F(attention_grad,                                                                                                                      \
+	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
+	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
+	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
+	F(attention_bf16,                                                                                                                      \
+	  (float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
+	   float *scratch),                                                                                                                    \
+	  (out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch))                                                                            \
+	F(attention_grad_bf16,                                                                                                                 \
 	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
 	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \

@@ -135,12 +135,18 @@ static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *
 		for (int64_t d = 0; d < dim; d++) dqkv[(r0 + i) * ld + h * dim + d] = dq[i * dim + d] * scale;
 }
 
+#ifdef LW_BF16
+#include "native_attention_bf16.h"
+#endif
+
 // Each thread takes a run of query tiles with about the same work and adds to
 // keys and values of its own; then these are summed in the order of threads.
-// scratch: threads * 2 * T * dim floats.
-static void attention_grad(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
-						   int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
-	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE, group = hq / hkv;
+// scratch: threads * 2 * tiles * TILE * dim floats, and with rounded one and a
+// half tiles * TILE * dim more.
+static inline __attribute__((always_inline)) void attention_grad_as(int rounded, float *dqkv, const float *qkv, const float *out,
+																	const float *lse, const float *dout, const int32_t *starts, int64_t t,
+																	int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
+	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE, group = hq / hkv, part = tiles * TILE * dim;
 	const int64_t threads = t * ld > SMALL ? omp_get_max_threads() : 1;
 	double work = 0;
 	for (int64_t b = 0; b < tiles; b++) work += b + 1 - starts[b * TILE] / TILE;
@@ -154,21 +160,29 @@ static void attention_grad(float *dqkv, const float *qkv, const float *out, cons
 	while (next <= threads) first[next++] = tiles;
 	first[0] = 0;
 	for (int64_t g = 0; g < hkv; g++) {
+#ifdef LW_BF16
+		bf16 *packed = (bf16 *)(scratch + threads * 2 * part);
+		if (rounded) pack_keys(packed, qkv, t, hq, hkv, dim, g);
+#endif
 #pragma omp parallel num_threads(threads)
 		{
 			const int64_t me = omp_get_thread_num(), a = first[me], b = first[me + 1];
-			float *dk = scratch + me * 2 * t * dim, *dv = dk + t * dim;
+			float *dk = scratch + me * 2 * part, *dv = dk + part;
 			if (a < b) {
-				const int64_t from = starts[a * TILE], to = least(b * TILE, t);
-				memset(dk + from * dim, 0, (to - from) * dim * sizeof *dk);
-				memset(dv + from * dim, 0, (to - from) * dim * sizeof *dv);
-				// The tile's first keys may lie before the document's start: they get zeros.
-				const int64_t edge = from / TILE * TILE;
-				memset(dk + edge * dim, 0, (from - edge) * dim * sizeof *dk);
-				memset(dv + edge * dim, 0, (from - edge) * dim * sizeof *dv);
+				// From the start of the tile that the first document starts in.
+				const int64_t from = starts[a * TILE] / TILE * TILE, rows = b * TILE - from;
+				memset(dk + from * dim, 0, rows * dim * sizeof *dk);
+				memset(dv + from * dim, 0, rows * dim * sizeof *dv);
 				for (int64_t tile = a; tile < b; tile++)
-					for (int64_t h = g * group; h < (g + 1) * group; h++)
+					for (int64_t h = g * group; h < (g + 1) * group; h++) {
+#ifdef LW_BF16
+						if (rounded) {
+							attention_grad_tile_bf16(dqkv, dk, dv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, h, tile * TILE, packed);
+							continue;
+						}
+#endif
 						attention_grad_tile(dqkv, dk, dv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, h, tile * TILE);
+					}
 			}
 #pragma omp barrier
 #pragma omp for schedule(static)
@@ -178,7 +192,7 @@ static void attention_grad(float *dqkv, const float *qkv, const float *out, cons
 				memset(to_v, 0, dim * sizeof *to_v);
 				for (int64_t w = 0; w < threads; w++) {
 					if (first[w] == first[w + 1] || r < starts[first[w] * TILE] || r >= first[w + 1] * TILE) continue;
-					const float *k = scratch + w * 2 * t * dim + r * dim, *v = k + t * dim;
+					const float *k = scratch + w * 2 * part + r * dim, *v = k + part;
 					for (int64_t d = 0; d < dim; d++) to_k[d] += k[d], to_v[d] += v[d];
 				}
 			}
@@ -186,6 +200,27 @@ static void attention_grad(float *dqkv, const float *qkv, const float *out, cons
 	}
 	free(first);
 }
+
+static void attention_grad(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
+						   int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
+	attention_grad_as(0, dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch);
+}
+
+#ifdef LW_BF16
+static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
+								int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
+	attention_grad_as(1, dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch);
+}
+#else // for the table: only processors that have the instructions are asked
+static void attention_bf16(float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
+						   float scale, float *scratch) {
+	attention(out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch);
+}
+static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
+								int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
+	attention_grad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch);
+}
+#endif
 
 // attend_one: one query against a cache of n keys and values [n, hkv*dim].
 // scratch: hq * n floats.

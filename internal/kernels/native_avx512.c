@@ -1,5 +1,8 @@
 #if defined(__x86_64__)
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi2,prefer-vector-width=512")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma,bmi2,prefer-vector-width=512")
+// bf16 instructions come from intrinsics alone, in kernels that only run where
+// lw_has_bf16 says so.
+#define LW_BF16
 #define VL 16
 #define NV 4
 #else

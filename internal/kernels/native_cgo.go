@@ -227,6 +227,15 @@ func rmsNormGrad(dx, x, w, dy []float32, rows, cols int, eps float32, accumulate
 func rmsNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, accumulate bool) {
 	C.lw_rms_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(cols), C.float(eps), cb(accumulate))
 }
+func headNorm(y, x, w []float32, rows, hq, hkv, dim int, eps float32) {
+	C.lw_head_norm(cf(y), cf(x), cf(w), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps))
+}
+func headNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
+	C.lw_head_norm_grad(cf(dx), cf(x), cf(w), cf(dy), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps))
+}
+func headNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
+	C.lw_head_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps), cb(accumulate))
+}
 func rotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
 	C.lw_rotate(cf(x), n64(ld), n64(rows), ci(starts), n64(heads), n64(dim), cf(cos), cf(sin), n64(half), cb(interleaved), cb(inverse))
 }
@@ -234,20 +243,32 @@ func rotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin 
 // tiled reports whether the tiled attention kernels take a head size.
 func tiled(dim int) bool { return dim%16 == 0 && dim <= 256 }
 
-func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+// tileRows is t rounded up to whole tiles of attention.
+func tileRows(t int) int { return (t + 63) / 64 * 64 }
+
+func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	if !tiled(dim) {
 		plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
 		return
 	}
-	s := scratchOf(hkv * ((t + 63) / 64 * 64) * dim)
+	s := scratchOf(hkv * tileRows(t) * dim)
+	if bf16 && machine.NativeBF16 {
+		C.lw_attention_bf16(cf(out), cf(lse), cf(qkv), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+		return
+	}
 	C.lw_attention(cf(out), cf(lse), cf(qkv), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
-func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	if !tiled(dim) {
 		plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
 		return
 	}
-	s := scratchOf(machine.Threads * 2 * t * dim)
+	if bf16 && machine.NativeBF16 {
+		s := scratchOf((4*machine.Threads + 3) * tileRows(t) * dim / 2)
+		C.lw_attention_grad_bf16(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+		return
+	}
+	s := scratchOf(2 * machine.Threads * tileRows(t) * dim)
 	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func attendOne(out, q, keys, values []float32, n, hq, hkv, dim int, scale float32) {

@@ -43,29 +43,37 @@ func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, be
 
 func linearFew(y, x, w []float32, rows, n, k int) { gemm(false, true, rows, n, k, x, k, w, k, 0, y, n) }
 
+func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, _ bool) {
+	plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
+}
+func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32, _ bool) {
+	plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
+}
+
 func copyFloats(dst, src []float32) { copy(dst, src) }
 func zero(dst []float32)            { clear(dst) }
 
 var (
-	toBF16            = plainToBF16
-	fromBF16          = plainFromBF16
-	add               = plainAdd
-	addRow            = plainAddRow
-	sumRows           = plainSumRows
-	sumSquares        = plainSumSquares
-	embedding         = plainEmbedding
-	embeddingGrad     = plainEmbeddingGrad
-	rmsNorm           = plainRMSNorm
-	rmsNormGrad       = plainRMSNormGrad
-	rmsNormGradWeight = plainRMSNormGradWeight
-	rotate            = plainRotate
-	attention         = plainAttention
-	attentionGrad     = plainAttentionGrad
-	attendOne         = plainAttendOne
-	swiGLU            = plainSwiGLU
-	swiGLUGrad        = plainSwiGLUGrad
-	crossEntropy      = plainCrossEntropy
-	adamW             = plainAdamW
+	toBF16             = plainToBF16
+	fromBF16           = plainFromBF16
+	add                = plainAdd
+	addRow             = plainAddRow
+	sumRows            = plainSumRows
+	sumSquares         = plainSumSquares
+	embedding          = plainEmbedding
+	embeddingGrad      = plainEmbeddingGrad
+	rmsNorm            = plainRMSNorm
+	rmsNormGrad        = plainRMSNormGrad
+	rmsNormGradWeight  = plainRMSNormGradWeight
+	headNorm           = plainHeadNorm
+	headNormGrad       = plainHeadNormGrad
+	headNormGradWeight = plainHeadNormGradWeight
+	rotate             = plainRotate
+	attendOne          = plainAttendOne
+	swiGLU             = plainSwiGLU
+	swiGLUGrad         = plainSwiGLUGrad
+	crossEntropy       = plainCrossEntropy
+	adamW              = plainAdamW
 )
 
 // variants are the implementations that this machine can run, for tests.

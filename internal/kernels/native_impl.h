@@ -236,22 +236,23 @@ static void rms_norm(float *y, const float *x, const float *w, int64_t rows, int
 	}
 }
 
+// norm_row_grad is the gradient of one row's norm; dx may be g.
+static inline void norm_row_grad(float *dx, const float *a, const float *w, const float *g, int64_t cols, float eps, int add) {
+	float s = inverse_rms(a, cols, eps), inner = 0;
+	vf lanes = {};
+	int64_t c = 0;
+	for (; c + VL <= cols; c += VL) lanes += load(g + c) * load(w + c) * load(a + c);
+	for (; c < cols; c++) inner += g[c] * w[c] * a[c];
+	inner = (inner + hsum(lanes)) * s * s * s / cols;
+	if (add)
+		for (c = 0; c < cols; c++) dx[c] += g[c] * w[c] * s - a[c] * inner;
+	else
+		for (c = 0; c < cols; c++) dx[c] = g[c] * w[c] * s - a[c] * inner;
+}
+
 static void rms_norm_grad(float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t cols, float eps, int add) {
 #pragma omp parallel for schedule(static) if (rows * cols > SMALL)
-	for (int64_t r = 0; r < rows; r++) {
-		const float *a = x + r * cols, *g = dy + r * cols;
-		float *to = dx + r * cols, s = inverse_rms(a, cols, eps);
-		vf lanes = {};
-		float inner = 0;
-		int64_t c = 0;
-		for (; c + VL <= cols; c += VL) lanes += load(g + c) * load(w + c) * load(a + c);
-		for (; c < cols; c++) inner += g[c] * w[c] * a[c];
-		inner = (inner + hsum(lanes)) * s * s * s / cols;
-		if (add)
-			for (c = 0; c < cols; c++) to[c] += g[c] * w[c] * s - a[c] * inner;
-		else
-			for (c = 0; c < cols; c++) to[c] = g[c] * w[c] * s - a[c] * inner;
-	}
+	for (int64_t r = 0; r < rows; r++) norm_row_grad(dx + r * cols, x + r * cols, w, dy + r * cols, cols, eps, add);
 }
 
 static void rms_norm_grad_weight(float *dw, const float *x, const float *dy, int64_t rows, int64_t cols, float eps, int add) {
@@ -264,6 +265,48 @@ static void rms_norm_grad_weight(float *dw, const float *x, const float *dy, int
 			for (int64_t c = 0; c < cols; c++) to[c] += g[c] * a[c] * s;
 		}
 	sum_chunks(dw, partial, cols, add);
+	free(partial);
+}
+
+// ---- norms of the heads of a query-key-value tensor ----
+
+static void head_norm(float *y, const float *x, const float *w, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps) {
+	const int64_t width = (hq + 2 * hkv) * dim, normed = hq + hkv;
+#pragma omp parallel for schedule(static) if (rows * width > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		for (int64_t h = 0; h < normed; h++) {
+			const float *a = x + r * width + h * dim, *wt = h < hq ? w : w + dim;
+			float *to = y + r * width + h * dim, s = inverse_rms(a, dim, eps);
+			for (int64_t c = 0; c < dim; c++) to[c] = a[c] * s * wt[c];
+		}
+		if (y != x) memcpy(y + r * width + normed * dim, x + r * width + normed * dim, hkv * dim * sizeof *y);
+	}
+}
+
+static void head_norm_grad(float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim,
+						   float eps) {
+	const int64_t width = (hq + 2 * hkv) * dim, normed = hq + hkv;
+#pragma omp parallel for schedule(static) if (rows * width > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		for (int64_t h = 0; h < normed; h++)
+			norm_row_grad(dx + r * width + h * dim, x + r * width + h * dim, h < hq ? w : w + dim, dy + r * width + h * dim, dim, eps, 0);
+		if (dx != dy) memcpy(dx + r * width + normed * dim, dy + r * width + normed * dim, hkv * dim * sizeof *dx);
+	}
+}
+
+static void head_norm_grad_weight(float *dw, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim,
+								  float eps, int add) {
+	const int64_t width = (hq + 2 * hkv) * dim;
+	float *partial = calloc(CHUNKS * 2 * dim, sizeof *partial);
+#pragma omp parallel for schedule(static) if (rows * width > SMALL)
+	for (int k = 0; k < CHUNKS; k++)
+		for (int64_t r = rows * k / CHUNKS; r < rows * (k + 1) / CHUNKS; r++)
+			for (int64_t h = 0; h < hq + hkv; h++) {
+				const float *a = x + r * width + h * dim, *g = dy + r * width + h * dim;
+				float s = inverse_rms(a, dim, eps), *to = partial + (2 * k + (h >= hq)) * dim;
+				for (int64_t c = 0; c < dim; c++) to[c] += g[c] * a[c] * s;
+			}
+	sum_chunks(dw, partial, 2 * dim, add);
 	free(partial);
 }
 

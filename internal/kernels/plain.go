@@ -142,6 +142,44 @@ func plainRMSNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, ac
 	putSum(dw, sum, accumulate)
 }
 
+func plainHeadNorm(y, x, w []float32, rows, hq, hkv, dim int, eps float32) {
+	width, normed := (hq+2*hkv)*dim, (hq+hkv)*dim
+	for r := range rows {
+		in, out := x[r*width:(r+1)*width], y[r*width:(r+1)*width]
+		plainRMSNorm(out[:hq*dim], in[:hq*dim], w[:dim], hq, dim, eps)
+		plainRMSNorm(out[hq*dim:normed], in[hq*dim:normed], w[dim:], hkv, dim, eps)
+		copy(out[normed:], in[normed:])
+	}
+}
+
+func plainHeadNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
+	width, normed := (hq+2*hkv)*dim, (hq+hkv)*dim
+	for r := range rows {
+		in, g, out := x[r*width:(r+1)*width], dy[r*width:(r+1)*width], dx[r*width:(r+1)*width]
+		plainRMSNormGrad(out[:hq*dim], in[:hq*dim], w[:dim], g[:hq*dim], hq, dim, eps, false)
+		plainRMSNormGrad(out[hq*dim:normed], in[hq*dim:normed], w[dim:], g[hq*dim:normed], hkv, dim, eps, false)
+		copy(out[normed:], g[normed:])
+	}
+}
+
+func plainHeadNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
+	sum := make([]float64, 2*dim)
+	for r := range rows {
+		for h := range hq + hkv {
+			at := (r*(hq+2*hkv) + h) * dim
+			s := inverseRMS(x[at:at+dim], eps)
+			to := sum[:dim]
+			if h >= hq {
+				to = sum[dim:]
+			}
+			for c := range dim {
+				to[c] += float64(dy[at+c]) * float64(x[at+c]) * s
+			}
+		}
+	}
+	putSum(dw, sum, accumulate)
+}
+
 func plainRotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
 	sign := 1.0
 	if inverse {

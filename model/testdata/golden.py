@@ -3,10 +3,11 @@
     python -m venv venv && venv/bin/pip install torch==2.15.0 transformers==4.57.3 safetensors==0.8.0
     venv/bin/python golden.py
 
-For each small random Llama: the model folder as transformers writes it, and
+For each form, a small random model: its folder as transformers writes it, and
 golden.safetensors with, in float32, for a few documents run one by one:
 logits, the weighted sum of losses, all gradients, the losses of 20 AdamW steps
-on all documents, and greedy continuations.
+on all documents, and greedy continuations. chatglm, whose code is not part of
+transformers, is glm with the names of its tensors and of its config changed.
 """
 
 import json
@@ -14,15 +15,15 @@ import os
 import shutil
 
 import torch
-from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
-torch.manual_seed(0)
 torch.use_deterministic_algorithms(True)
 
 FORMS = {
-    "llama-tied": dict(tie_word_embeddings=True, num_key_value_heads=2, rope_theta=100000.0),
+    "llama-tied": dict(model_type="llama", tie_word_embeddings=True, num_key_value_heads=2, rope_theta=100000.0),
     "llama-untied": dict(
+        model_type="llama",
         tie_word_embeddings=False,
         num_key_value_heads=1,
         head_dim=16,
@@ -36,7 +37,27 @@ FORMS = {
             original_max_position_embeddings=32,
         ),
     ),
+    "llama-biased": dict(
+        model_type="llama",
+        num_key_value_heads=4,
+        attention_bias=True,
+        rope_scaling=dict(rope_type="linear", factor=4.0),
+    ),
+    "qwen2": dict(model_type="qwen2", tie_word_embeddings=True, num_key_value_heads=2, rope_theta=1000000.0),
+    "qwen3": dict(model_type="qwen3", tie_word_embeddings=True, num_key_value_heads=2, head_dim=16, rope_theta=1000000.0),
+    "glm": dict(model_type="glm", num_key_value_heads=2, head_dim=16, rope_theta=5000000.0, pad_token_id=None),
+    "glm4": dict(model_type="glm4", num_key_value_heads=2, head_dim=16, rope_theta=10000.0, pad_token_id=None),
+    "chatglm": dict(model_type="glm", num_key_value_heads=2, head_dim=16, rope_theta=5000000.0, pad_token_id=None),
 }
+CHATGLM = [  # of glm, of chatglm
+    ("model.embed_tokens.", "transformer.embedding.word_embeddings."),
+    ("model.layers.", "transformer.encoder.layers."),
+    ("model.norm.", "transformer.encoder.final_layernorm."),
+    ("lm_head.", "transformer.output_layer."),
+    ("self_attn.o_proj.", "self_attention.dense."),
+    ("mlp.gate_up_proj.", "mlp.dense_h_to_4h."),
+    ("mlp.down_proj.", "mlp.dense_4h_to_h."),
+]
 LENGTHS = [7, 19, 1, 33, 4]
 ADAMW = dict(lr=1e-2, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
 
@@ -58,8 +79,59 @@ def weighted_loss(model, ids, weights):
     return logits, (nll * weights[:-1]).sum()
 
 
+def to_chatglm(tensors):
+    """Renames glm's tensors; query, key and value become one."""
+    out = {}
+    for key, value in tensors.items():
+        if ".self_attn.q_proj." in key:
+            value = torch.cat([tensors[key.replace("q_proj", part)] for part in ("q_proj", "k_proj", "v_proj")])
+            key = key.replace("self_attn.q_proj", "self_attention.query_key_value")
+        if ".self_attn.k_proj." in key or ".self_attn.v_proj." in key:
+            continue
+        for old, new in CHATGLM:
+            key = key.replace(old, new)
+        out[key] = value
+    return out
+
+
+def chatglm_folder(folder, config):
+    tensors = to_chatglm(load_file(os.path.join(folder, "model.safetensors")))
+    dim = config.head_dim // 2
+    tensors["transformer.rotary_pos_emb.inv_freq"] = 1.0 / (10000 ** (torch.arange(0, dim, 2).float() / dim))
+    save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        json.dump(
+            dict(
+                architectures=["ChatGLMModel"],
+                model_type="chatglm",
+                auto_map={"AutoConfig": "configuration_chatglm.ChatGLMConfig"},
+                add_bias_linear=False,
+                add_qkv_bias=True,
+                apply_residual_connection_post_layernorm=False,
+                ffn_hidden_size=config.intermediate_size,
+                hidden_size=config.hidden_size,
+                kv_channels=config.head_dim,
+                layernorm_epsilon=config.rms_norm_eps,
+                multi_query_attention=True,
+                multi_query_group_num=config.num_key_value_heads,
+                num_attention_heads=config.num_attention_heads,
+                num_layers=config.num_hidden_layers,
+                original_rope=True,
+                padded_vocab_size=config.vocab_size,
+                post_layer_norm=True,
+                rmsnorm=True,
+                rope_ratio=500,
+                seq_length=config.max_position_embeddings,
+                tie_word_embeddings=False,
+                torch_dtype="float32",
+            ),
+            f,
+            indent=2,
+        )
+
+
 for name, extra in FORMS.items():
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
         vocab_size=96,
         hidden_size=32,
         intermediate_size=48,
@@ -68,16 +140,19 @@ for name, extra in FORMS.items():
         max_position_embeddings=256,
         rms_norm_eps=1e-5,
         initializer_range=0.2,
-        attn_implementation="eager",
+        eos_token_id=None,
         **extra,
     )
-    model = LlamaForCausalLM(config).float().eval()
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     for n, p in model.named_parameters():
-        if "norm" in n:
+        if "norm" in n or "bias" in n:
             p.data += 0.1 * torch.randn_like(p)
     shutil.rmtree(name, ignore_errors=True)
     model.save_pretrained(name)
     os.remove(os.path.join(name, "generation_config.json"))
+    if name == "chatglm":
+        chatglm_folder(name, config)
 
     docs = documents(config.vocab_size, 1)
     out = {}
@@ -90,8 +165,9 @@ for name, extra in FORMS.items():
         out[f"weights.{i}"] = weights
         out[f"logits.{i}"] = logits.detach()
     out["loss"] = torch.tensor([total])
-    for n, p in model.named_parameters():
-        out[f"grad.{n}"] = p.grad.clone()
+    grads = {n: p.grad.clone() for n, p in model.named_parameters()}
+    for n, grad in (to_chatglm(grads) if name == "chatglm" else grads).items():
+        out[f"grad.{n}"] = grad
     prompt = docs[1][0][:6]
     greedy = model.generate(prompt[None], max_new_tokens=24, do_sample=False, pad_token_id=0, eos_token_id=None)
     out["greedy"] = greedy[0, len(prompt):].float()

@@ -140,7 +140,7 @@ def write(path, value):
 # --------------------------------------------------------------- the fixtures
 
 
-def train(pre, vocab, first=(), lacking=(), normalizer=None):
+def train(pre, vocab, first=(), lacking=(), normalizer=None, texts=None):
     t = Tokenizer(models.BPE())
     t.pre_tokenizer = pre
     if normalizer:
@@ -148,7 +148,7 @@ def train(pre, vocab, first=(), lacking=(), normalizer=None):
     alphabet = [c for c in pre_tokenizers.ByteLevel.alphabet() if c not in lacking]
     trainer = trainers.BpeTrainer(vocab_size=vocab, initial_alphabet=sorted(alphabet), special_tokens=list(first), show_progress=False)
     with open(os.path.join(HERE, "corpus.txt"), encoding="utf-8") as f:
-        t.train_from_iterator(f.read().split("\n\n"), trainer)
+        t.train_from_iterator(texts or f.read().split("\n\n"), trainer)
     t.decoder = decoders.ByteLevel()
     return json.loads(t.to_str())
 
@@ -300,4 +300,5 @@ def main():
     write(os.path.join(HERE, "bytes", "vectors.json"), vectors(path, hard_strings(20, 1)))
 
 
-main()
+if __name__ == "__main__":
+    main()

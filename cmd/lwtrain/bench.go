@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/kernels"
+	"lwtrain/model"
+	"lwtrain/train"
+)
+
+func newBenchCmd() *cobra.Command {
+	var shape string
+	var capacity, steps int
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "bench [-c CONFIG [key=value ...]]",
+		Short: "Measure how fast this machine trains a model",
+		Long: `Trains a model of random weights on synthetic documents of 2,048 to 8,192
+tokens for a few steps, and says how many tokens a second that is, how near it
+comes to what a bare matrix product reaches here (mfu), and where the time went.
+The model has the shape of a config's, or a published one.
+
+Shapes: ` + strings.Join(model.ShapeNames(), ", "),
+		Example: "  lwtrain bench --capacity 8192\n  lwtrain bench -c my.yaml --steps 3 --json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, opt := model.Config{}, train.Default()
+			named := cmd.Flags().Changed("config")
+			switch {
+			case named && cmd.Flags().Changed("shape"):
+				return fault.Usage(fmt.Errorf("there is -c and --shape, want one of them"))
+			case !named && len(args) > 0:
+				return fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
+			case named:
+				conf, err := loadConfig(cmd, args)
+				if err != nil {
+					return err
+				}
+				kernels.SetThreads(conf.Threads)
+				b, err := openBase(cmd, conf, true)
+				if err != nil {
+					return err
+				}
+				defer b.close()
+				c, opt = b.config, conf.Train
+				if !cmd.Flags().Changed("capacity") {
+					capacity = conf.Packing.Capacity
+				}
+			default:
+				var err error
+				if c, err = model.Shape(shape); err != nil {
+					return fault.Usage(err)
+				}
+			}
+			if capacity < 16 || capacity > 1<<22 || steps < 1 || steps > 1<<20 {
+				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
+			}
+			bar := newProgress(cmd.ErrOrStderr(), "training", int64(steps))
+			r, err := train.Bench(cmd.Context(), c, capacity, steps, opt, func(step int, speed float64) {
+				bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed))
+			})
+			if err != nil {
+				bar.abandon()
+				return err
+			}
+			bar.Done()
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return json.NewEncoder(out).Encode(r)
+			}
+			k := kernels.Describe()
+			fmt.Fprintf(out, "model     %s, %s parameters\n", c.Type, scaled(float64(r.Parameters)))
+			fmt.Fprintf(out, "machine   %s, %s, %s, %s\n", count(k.Threads, "thread"), k.ISA, k.Product, r.Precision)
+			fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", grouped(int64(steps)), grouped(int64(capacity)), r.Recomputed)
+			fmt.Fprintf(out, "speed     %.1f tokens/s, %.0f MFLOP a token\n", r.TokensPerSecond, r.ModelFLOPsPerToken/1e6)
+			fmt.Fprintf(out, "mfu       %.3f of %.0f GFLOP/s, what a matrix product reaches\n", r.MFU, r.PeakGFLOPs)
+			fmt.Fprintf(out, "memory    %s at most, %s planned\n", bytesText(r.PeakRSS), bytesText(r.Planned))
+			fmt.Fprintln(out, "time by op")
+			for _, o := range r.Ops {
+				if o.Share >= 0.0005 {
+					fmt.Fprintf(out, "  %-18s %5.1f %%\n", o.Name, 100*o.Share)
+				}
+			}
+			return nil
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().StringVar(&shape, "shape", "smollm2-135m", "a published model's shape")
+	cmd.Flags().IntVar(&capacity, "capacity", 2048, "tokens in a pack")
+	cmd.Flags().IntVar(&steps, "steps", 5, "steps that are measured")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
