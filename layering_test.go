@@ -17,7 +17,7 @@ import (
 var mayImport = map[string][]string{
 	"cmd/lwtrain":         {"*"},
 	"configs":             {"data", "packing", "train", "dpo", "model", "internal/fault"},
-	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/rng", "internal/fault", "internal/atomicfile"},
+	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/machine", "internal/rng", "internal/fault", "internal/atomicfile"},
 	"dpo":                 {"packing", "internal/fault"},
 	"packing":             {"internal/rng", "internal/fault"},
 	"data":                {"tokenizer", "examples", "internal/rng", "internal/fault", "internal/atomicfile"},
@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"checkpoints":         {"internal/fault", "internal/atomicfile"},
 	"internal/graph":      {"internal/kernels"},
 	"internal/kernels":    {},
+	"internal/machine":    {},
 	"internal/jinja":      {},
 	"internal/rng":        {},
 	"internal/fault":      {},

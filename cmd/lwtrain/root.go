@@ -32,7 +32,7 @@ var groups = []struct {
 	{"Training:", []func() *cobra.Command{newSFTCmd, newStatsCmd, newPackCmd, newBenchCmd}},
 	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
-	{"More:", []func() *cobra.Command{newVersionCmd}},
+	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 }
 
 // Exit status of every command.
@@ -196,20 +196,37 @@ func addConfigFlags(cmd *cobra.Command) {
 		}
 		return nil
 	}
-	_ = cmd.RegisterFlagCompletionFunc("config", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	_ = cmd.RegisterFlagCompletionFunc("config", func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		var out []cobra.Completion
 		for _, r := range configs.RecipeNames() {
-			out = append(out, cobra.CompletionWithDesc(r, configs.RecipeSummary(r)))
+			if strings.HasPrefix(r, typed) {
+				out = append(out, cobra.CompletionWithDesc(r, configs.RecipeSummary(r)))
+			}
 		}
 		return out, cobra.ShellCompDirectiveDefault
 	}) // fails only for a flag that is not there
-	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		var out []cobra.Completion
-		for _, k := range configs.Keys() {
+	cmd.ValidArgsFunction = completeKeys
+}
+
+// completeKeys completes key=value: keys, then the values of those that have
+// few; files after the others.
+func completeKeys(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var out []cobra.Completion
+	for _, k := range configs.Keys() {
+		if strings.HasPrefix(k.Path+"=", typed) {
 			out = append(out, cobra.CompletionWithDesc(k.Path+"=", k.Doc))
 		}
-		return out, cobra.ShellCompDirectiveNoSpace
+		if strings.HasPrefix(typed, k.Path+"=") && k.Values != nil {
+			out = nil
+			for _, v := range k.Values {
+				if strings.HasPrefix(k.Path+"="+v, typed) {
+					out = append(out, k.Path+"="+v)
+				}
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		}
 	}
+	return out, cobra.ShellCompDirectiveNoSpace
 }
 
 // loadConfig loads the config that -c names, with the environment and args over
