@@ -149,7 +149,8 @@ func newInitCmd() *cobra.Command {
 standard output. With FILE, on a terminal and without flags, it asks for the
 few values that matter first. A FILE that is there already is never touched.`,
 		Example: `  lwtrain init my.yaml
-  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct --data long.jsonl --data general.jsonl --capacity 8192`,
+  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct \
+      --data long.jsonl --data general.jsonl --capacity 8192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

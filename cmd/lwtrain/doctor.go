@@ -27,7 +27,7 @@ func newDoctorCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor [-c CONFIG [key=value ...]]",
-		Short: "Say what this machine has, and what would make runs faster or safer",
+		Short: "Say what this machine has, and what makes runs faster or safer",
 		Long: `Looks at the processor, the kernels, memory and disk, checks the kernels
 against plain Go, measures matrix products for about a second, and says what
 would make runs faster or safer. With -c also what the run of that config needs,

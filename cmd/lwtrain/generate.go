@@ -33,7 +33,8 @@ func newGenerateCmd() *cobra.Command {
 of a run. The prompt is put into the model's chat template unless --raw is
 given; without --prompt it is read from standard input. The text is streamed to
 standard output; with --json one object is printed at the end.`,
-		Example: `  lwtrain generate -m runs/quickstart/checkpoints/step-000040 --prompt "Write a 1000-word story"
+		Example: `  lwtrain generate -m runs/quickstart/checkpoints/step-000040 \
+      --prompt "Write a 1000-word story"
   lwtrain generate -m DIR --prompt "Hello" --greedy --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, f) },

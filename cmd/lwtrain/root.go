@@ -92,6 +92,7 @@ file and a seed.`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
 		Version: version(),
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.SetVersionTemplate("lwtrain {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	for _, g := range groups {
