@@ -66,6 +66,11 @@ const maxConfigBytes = 1 << 20
 
 // ReadConfig reads dir/config.json.
 func ReadConfig(dir string) (Config, error) {
+	c, err := readConfig(dir)
+	return c, fault.Usage(err)
+}
+
+func readConfig(dir string) (Config, error) {
 	raw, err := modeldir.Read(dir, "config.json", maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fault.Hint(err, "a model folder in Hugging Face layout holds config.json, *.safetensors and tokenizer.json")

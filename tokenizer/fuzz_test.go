@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"io/fs"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -23,8 +24,15 @@ const (
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(fuzzTokenizer), []byte(fuzzConfig), []byte(fuzzGenerate))
 	f.Add([]byte(`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","a"]]}}`), []byte(`{"chat_template":[{"name":"default","template":"{{ x }}"}]}`), []byte(`{}`))
+	for _, name := range []string{"added", "unknown", "smollm2"} {
+		raw, err := os.ReadFile("testdata/" + name + "/tokenizer.json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw, []byte(fuzzConfig), []byte("{}"))
+	}
 	f.Fuzz(func(t *testing.T, tokenizer, config, generation []byte) {
-		if len(tokenizer)+len(config)+len(generation) > 1<<14 {
+		if len(tokenizer)+len(config)+len(generation) > 1<<15 {
 			t.Skip("small files only")
 		}
 		began := time.Now()
