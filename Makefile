@@ -3,10 +3,10 @@
 GO ?= go
 export CGO_ENABLED ?= $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build test short race lint fuzz bench golden setup clean
+.PHONY: help quickstart build test short race lint fuzz bench bench-peer golden setup clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 quickstart: setup build ## get a real model, fine-tune it, show what changed
 	@scripts/quickstart.sh
@@ -38,6 +38,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench: ## benchmarks of the kernels, the tokenizer, the packers and a training step
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+
+bench-peer: build ## the same training by TRL, in turn; CAPACITY=8192 for longer packs
+	python3 bench/peer/compare.py --capacity $(or $(CAPACITY),2048)
 
 golden: ## make the golden files again; needs Python, see the head of each script
 	@find . -name golden*.py -not -path './runs/*'

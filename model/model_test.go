@@ -132,7 +132,7 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 				if layout == "packed and recomputed" {
 					opt.Recompute = 3 * m.Config.Layers
 				}
-				g := m.Graph(80, graph.Float32)
+				g := m.Graph(80, graph.Float32, nil)
 				prog, err := g.Compile(opt)
 				if err != nil {
 					t.Fatal(err)
