@@ -112,9 +112,15 @@ func TestProductsEqualTheirDefinition(t *testing.T) {
 			const n, k = 67, 131
 			x, w := normals(rows*k, 4), normals(n*k, 5)
 			got, want := make([]float32, rows*n), make([]float32, rows*n)
-			LinearFew(got, x, w, rows, n, k)
+			LinearFew(got, x, w, nil, rows, n, k)
 			Gemm(false, true, rows, n, k, x, k, w, k, 0, want, n)
 			same(t, fmt.Sprint("few rows: ", rows), got, want, 1e-5)
+			half := make([]BF16, len(w))
+			ToBF16(half, w)
+			FromBF16(w, half)
+			Gemm(false, true, rows, n, k, x, k, w, k, 0, want, n)
+			LinearFew(got, x, nil, half, rows, n, k)
+			same(t, fmt.Sprint("few rows in bf16: ", rows), got, want, 1e-5)
 		}
 	})
 }
@@ -306,9 +312,25 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 			}
 			keys, values, q := normals(n*hkv*dim, 4), normals(n*hkv*dim, 5), normals(hq*dim, 6)
 			got, want := make([]float32, hq*dim), make([]float32, hq*dim)
-			AttendOne(got, q, keys, values, n, hq, hkv, dim, scale)
 			plainAttendOne(want, q, keys, values, n, hq, hkv, dim, scale)
-			same(t, fmt.Sprintf("one query, %v", s), got, want, 2e-6)
+			for _, half := range []bool{false, true} {
+				full, part := NewCache(n, hkv*dim, half), NewCache(n+1, hkv*dim, half)
+				for i := range n {
+					full.Put(i, keys[i*hkv*dim:], values[i*hkv*dim:])
+					part.Put(i, keys[i*hkv*dim:], values[i*hkv*dim:])
+				}
+				tolerance := 2e-6
+				if half {
+					tolerance = 8e-3
+				}
+				two := make([]float32, 2*hq*dim)
+				AttendCached(two, slices.Concat(q, q), hq*dim, []Cached{{full, n}, {part, 1}}, hq, hkv, dim, scale)
+				same(t, fmt.Sprintf("one query, %v, half %t", s, half), two[:hq*dim], want, tolerance)
+				plainAttendOne(got, q, keys, values, 1, hq, hkv, dim, scale)
+				same(t, fmt.Sprintf("one key, %v, half %t", s, half), two[hq*dim:], got, tolerance)
+				full.Free()
+				part.Free()
+			}
 		}
 	})
 }

@@ -3,6 +3,12 @@
 #pragma once
 #include <stdint.h>
 
+// Keys and values of one text, float32 or bf16, [tokens, hkv*dim].
+struct lw_cached {
+	const void *keys, *values;
+	int64_t tokens;
+};
+
 // F(name, parameters, arguments). Tensors are row-major; see kernels.go for
 // shapes and meanings.
 #define LW_KERNELS(F)                                                                                                                      \
@@ -60,11 +66,13 @@
 	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
 	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
-	F(attend_one,                                                                                                                          \
-	  (float *out, const float *q, const float *keys, const float *values, int64_t n, int64_t hq, int64_t hkv, int64_t dim, float scale,   \
-	   float *scratch),                                                                                                                    \
-	  (out, q, keys, values, n, hq, hkv, dim, scale, scratch))                                                                             \
-	F(linear_few, (float *y, const float *x, const float *w, int64_t rows, int64_t n, int64_t k), (y, x, w, rows, n, k))                   \
+	F(attend_cached,                                                                                                                       \
+	  (float *out, const float *q, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half, int64_t hq,       \
+	   int64_t hkv, int64_t dim, float scale, float *scratch),                                                                             \
+	  (out, q, ldq, texts, count, longest, half, hq, hkv, dim, scale, scratch))                                                            \
+	F(linear_few,                                                                                                                          \
+	  (float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k),                                \
+	  (y, x, w, half, rows, n, k))                                                                                                         \
 	F(gemm,                                                                                                                                \
 	  (int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,    \
 	   int64_t ldc, float *scratch),                                                                                                       \

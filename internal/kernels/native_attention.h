@@ -222,30 +222,57 @@ static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out,
 }
 #endif
 
-// attend_one: one query against a cache of n keys and values [n, hkv*dim].
-// scratch: hq * n floats.
-static void attend_one(float *out, const float *q, const float *keys, const float *values, int64_t n, int64_t hq, int64_t hkv, int64_t dim,
-					   float scale, float *scratch) {
+static inline __attribute__((always_inline)) vf load_as(const void *p, int64_t i, int half) {
+	return half ? widen((const uint16_t *)p + i) : load((const float *)p + i);
+}
+static inline __attribute__((always_inline)) float one_as(const void *p, int64_t i, int half) {
+	return half ? widen_one(((const uint16_t *)p)[i]) : ((const float *)p)[i];
+}
+
+// attend_head is one query head against the keys and values at column at of n
+// rows of ld; s is room for n scores.
+static inline __attribute__((always_inline)) void attend_head(float *o, const float *q, const void *keys, const void *values, int64_t at,
+															  int64_t ld, int64_t n, int64_t dim, float scale, float *s, int half) {
+	float peak = -INFINITY;
+	for (int64_t j = 0; j < n; j++) {
+		vf lanes = {};
+		int64_t d = 0;
+		for (; d + VL <= dim; d += VL) lanes += load(q + d) * load_as(keys, at + j * ld + d, half);
+		float score = hsum(lanes);
+		for (; d < dim; d++) score += q[d] * one_as(keys, at + j * ld + d, half);
+		s[j] = score * scale;
+		peak = fmaxf(peak, s[j]);
+	}
+	double sum = 0;
+	int64_t j = 0;
+	for (; j + VL <= n; j += VL) {
+		vf e = vexp(load(s + j) - splat(peak));
+		store(s + j, e);
+		sum += hsum(e);
+	}
+	for (; j < n; j++) sum += s[j] = expf(s[j] - peak);
+	for (int64_t d = 0; d < dim; d++) o[d] = 0;
+	for (j = 0; j < n; j++) {
+		int64_t d = 0;
+		for (; d + VL <= dim; d += VL) store(o + d, load(o + d) + splat(s[j]) * load_as(values, at + j * ld + d, half));
+		for (; d < dim; d++) o[d] += s[j] * one_as(values, at + j * ld + d, half);
+	}
+	for (int64_t d = 0; d < dim; d++) o[d] = (float)(o[d] / sum);
+}
+
+// attend_cached: one query for each text. scratch: count * hq * longest floats.
+static void attend_cached(float *out, const float *q, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half,
+						  int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
 	const int64_t ld = hkv * dim;
-#pragma omp parallel for schedule(static) if (n * hq * dim > SMALL)
-	for (int64_t h = 0; h < hq; h++) {
-		const float *k = keys + h * hkv / hq * dim, *v = values + h * hkv / hq * dim;
-		float *s = scratch + h * n, peak = -INFINITY, *o = out + h * dim;
-		for (int64_t j = 0; j < n; j++) {
-			s[j] = dot(q + h * dim, k + j * ld, dim) * scale;
-			peak = fmaxf(peak, s[j]);
-		}
-		double sum = 0;
-		int64_t j = 0;
-		for (; j + VL <= n; j += VL) {
-			vf e = vexp(load(s + j) - splat(peak));
-			store(s + j, e);
-			sum += hsum(e);
-		}
-		for (; j < n; j++) sum += s[j] = expf(s[j] - peak);
-		for (int64_t d = 0; d < dim; d++) o[d] = 0;
-		for (j = 0; j < n; j++)
-			for (int64_t d = 0; d < dim; d++) o[d] += s[j] * v[j * ld + d];
-		for (int64_t d = 0; d < dim; d++) o[d] = (float)(o[d] / sum);
+#pragma omp parallel for schedule(dynamic, 1) if (count * longest * hq * dim > SMALL)
+	for (int64_t i = 0; i < count * hq; i++) {
+		const int64_t text = i / hq, h = i % hq, at = h * hkv / hq * dim;
+		const struct lw_cached *c = texts + text;
+		float *o = out + text * hq * dim + h * dim;
+		const float *from = q + text * ldq + h * dim;
+		if (half)
+			attend_head(o, from, c->keys, c->values, at, ld, c->tokens, dim, scale, scratch + i * longest, 1);
+		else
+			attend_head(o, from, c->keys, c->values, at, ld, c->tokens, dim, scale, scratch + i * longest, 0);
 	}
 }

@@ -187,14 +187,26 @@ func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, be
 		return
 	}
 	// Exact in float32: only the inputs were rounded.
-	fa, fb := make([]float32, len(a)), make([]float32, len(b))
+	wide := widened(len(a) + len(b))
+	fa, fb := wide[:len(a)], wide[len(a):]
 	fromBF16(fa, a)
 	fromBF16(fb, b)
 	gemm(ta, tb, m, n, k, fa, lda, fb, ldb, beta, c, ldc)
 }
 
-func linearFew(y, x, w []float32, rows, n, k int) {
-	C.lw_linear_few(cf(y), cf(x), cf(w), n64(rows), n64(n), n64(k))
+// wide is memory for inputs that were widened.
+var wide []float32
+
+func widened(n int) []float32 {
+	if len(wide) < n {
+		Free(wide)
+		wide = Alloc(n)
+	}
+	return wide[:n]
+}
+
+func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
+	C.lw_linear_few(cf(y), cf(x), cf(w), ch(half), n64(rows), n64(n), n64(k))
 }
 func toBF16(dst []BF16, src []float32)   { C.lw_to_bf16(ch(dst), cf(src), n64(len(src))) }
 func fromBF16(dst []float32, src []BF16) { C.lw_from_bf16(cf(dst), ch(src), n64(len(src))) }
@@ -271,9 +283,21 @@ func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, h
 	s := scratchOf(2 * machine.Threads * tileRows(t) * dim)
 	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
-func attendOne(out, q, keys, values []float32, n, hq, hkv, dim int, scale float32) {
-	s := scratchOf(hq * n)
-	C.lw_attend_one(cf(out), cf(q), cf(keys), cf(values), n64(n), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+func attendCached(out, q []float32, ldq int, texts []Cached, hq, hkv, dim int, scale float32) {
+	// C sees pointers into memory outside of the Go heap only.
+	in := make([]C.struct_lw_cached, len(texts))
+	longest := 0
+	for i, t := range texts {
+		longest = max(longest, t.Tokens)
+		if t.keys != nil {
+			in[i] = C.struct_lw_cached{keys: unsafe.Pointer(cf(t.keys)), values: unsafe.Pointer(cf(t.values)), tokens: n64(t.Tokens)}
+		} else {
+			in[i] = C.struct_lw_cached{keys: unsafe.Pointer(ch(t.halfKeys)), values: unsafe.Pointer(ch(t.halfValues)), tokens: n64(t.Tokens)}
+		}
+	}
+	half := texts[0].keys == nil
+	s := scratchOf(len(texts) * hq * longest)
+	C.lw_attend_cached(cf(out), cf(q), n64(ldq), &in[0], n64(len(texts)), n64(longest), cb(half), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func swiGLU(y, gu []float32, rows, f int) { C.lw_swiglu(cf(y), cf(gu), n64(rows), n64(f)) }
 func swiGLUGrad(dgu, gu, dy []float32, rows, f int) {
