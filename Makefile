@@ -42,8 +42,8 @@ bench: ## benchmarks of the kernels, the tokenizer, the packers and a training s
 bench-peer: build ## the same training by TRL, in turn; CAPACITY=8192 for longer packs
 	python3 bench/peer/compare.py --capacity $(or $(CAPACITY),2048)
 
-golden: ## make the golden files again; needs Python, see the head of each script
-	@find . -name golden*.py -not -path './runs/*'
+golden: ## list the scripts that made the golden files, each with its command in its head
+	@find . -path ./runs -prune -o -path '*/testdata/*.py' -print
 
 clean: ## remove what a build made (never runs/)
 	rm -rf bin

@@ -158,7 +158,7 @@ seed: -1
 		`C:5:21: packing.strategy: "best", want best_fit_decreasing or next_fit`,
 		`C:6:7: seed: -1, want a whole number at least 0`,
 		`argument data.sources=[{path: 1}]: data.sources[0].path: 1, want text; put it in quotes`,
-		`argument train.max_steps=many: train.max_steps: "many", want a whole number at least 0`,
+		`argument train.max_steps=many: train.max_steps: "many", want a whole number at least 0 and at most 100000000`,
 		`argument train.x: no =, want key=value, such as train.learning_rate=2e-5`,
 		`argument train=1: train: a section, want one of its keys: train.num_train_epochs ...`,
 	}

@@ -100,7 +100,11 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 			g.slots = append(g.slots, s)
 			next++
 			if r.MaxNewTokens > 0 {
-				s.last = s.sampler.next(g.prefill(s, r.Prompt))
+				logits := g.prefill(s, r.Prompt)
+				if !kernels.AllFinite(logits) {
+					return notFinite(s)
+				}
+				s.last = s.sampler.next(logits)
 			}
 		}
 		// Take what each text chose; those that are done make room.
@@ -130,11 +134,21 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 		if len(g.slots) > 0 {
 			logits := g.step(g.slots)
 			for i, s := range g.slots {
-				s.last = s.sampler.next(logits[i*g.m.Config.Vocab : (i+1)*g.m.Config.Vocab])
+				row := logits[i*g.m.Config.Vocab : (i+1)*g.m.Config.Vocab]
+				if !kernels.AllFinite(row) {
+					return notFinite(s)
+				}
+				s.last = s.sampler.next(row)
 			}
 		}
 	}
 	return nil
+}
+
+// notFinite is the error of a model whose weights have left the range of
+// numbers, which no answer can come from.
+func notFinite(s *slot) error {
+	return fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.request, s.length)
 }
 
 func (g *Generator) newSlot(request, capacity int, how Sampling) *slot {

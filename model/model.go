@@ -228,6 +228,21 @@ func IsBF16(dir string) (bool, error) {
 	return true, nil
 }
 
+// Check compares config.json and the headers of the weights of a folder: what
+// [Load] would refuse before it reads values.
+func Check(dir string) error {
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return err
+	}
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return Plan(c).checkFiles(dir, w)
+}
+
 func loadAs(dir string, half bool) (*Model, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ standard output; with --json one object is printed at the end.`,
 
 func generate(cmd *cobra.Command, f generateFlags) error {
 	switch {
-	case f.maxNew < 1 || f.temperature < 0 || f.topP <= 0 || f.topP > 1:
+	case f.maxNew < 1 || !(f.temperature >= 0) || math.IsInf(f.temperature, 0) || !(f.topP > 0 && f.topP <= 1):
 		return fault.Usage(fmt.Errorf("--max-new-tokens %d --temperature %g --top-p %g, want at least 1, at least 0, and above 0 up to 1",
 			f.maxNew, f.temperature, f.topP))
 	case f.batch < 1:

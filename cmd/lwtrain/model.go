@@ -63,6 +63,12 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 		if b.config, err = model.ReadConfig(b.dir); err != nil {
 			return b, fault.Usage(err)
 		}
+		if err := b.checkWeights(cmd, dryRun); err != nil {
+			return b, fault.Usage(err)
+		}
+		if most := b.config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
+			warn(cmd.ErrOrStderr(), "samples may have %d tokens (data.max_length), and the model has seen positions up to %d: the rest is new to it", min(c.Data.MaxLength, c.Packing.Capacity), most)
+		}
 		for _, w := range b.config.Warnings {
 			warn(cmd.ErrOrStderr(), "%s: %s", filepath.Join(b.dir, "config.json"), w)
 		}
@@ -80,6 +86,16 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 		warn(cmd.ErrOrStderr(), "%s", w)
 	}
 	return b, nil
+}
+
+// checkWeights looks at the headers of the weights. A dry run may do without
+// any: it plans a run on a machine that does not hold the model.
+func (b *base) checkWeights(cmd *cobra.Command, dryRun bool) error {
+	if dryRun && !checkpoints.HasWeights(b.dir) {
+		warn(cmd.ErrOrStderr(), "%s holds no weights: a run needs them", b.dir)
+		return nil
+	}
+	return model.Check(b.dir)
 }
 
 // load reads or makes the weights.

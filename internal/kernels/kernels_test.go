@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
 	"testing"
 )
@@ -435,5 +437,24 @@ func TestMistakesOfTheCallerAreNamed(t *testing.T) {
 			}()
 			c.f()
 		})
+	}
+}
+
+// TestAnEnvironmentThatLimitsThreadsChangesNothing runs the comparison with the
+// Go kernels under settings that schedulers make: fewer or more threads than the
+// kernels ask for.
+func TestAnEnvironmentThatLimitsThreadsChangesNothing(t *testing.T) {
+	if os.Getenv("LWTRAIN_TEST_CHILD") != "" {
+		t.Skip("this is the child")
+	}
+	if testing.Short() {
+		t.Skip("runs the kernels' tests again")
+	}
+	for _, set := range []string{"OMP_THREAD_LIMIT=1", "OMP_NUM_THREADS=7"} {
+		cmd := exec.Command(os.Args[0], "-test.run", "Attention|SameBytes")
+		cmd.Env = append(os.Environ(), set, "LWTRAIN_TEST_CHILD=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("with %s: %v\n%s", set, err, out)
+		}
 	}
 }

@@ -90,9 +90,15 @@ extern const struct lw_kernels lw_base, lw_avx2, lw_avx512;
 LW_KERNELS(LW_DECLARE)
 #undef LW_DECLARE
 
+// lw_team is the number of threads of every kernel, whatever OpenMP's
+// environment says; lw_threads sets it. lw_join tells it to the OpenMP of the
+// calling thread.
+extern int lw_team;
+void lw_join(void);
+
 // lw_best returns the highest level that the processor has: 0 base, 1 AVX2
 // with FMA, 2 AVX-512. lw_select uses a level.
 int lw_best(void);
 void lw_select(int level);
 int lw_has_bf16(void); // AVX-512 BF16
-int lw_threads(int n); // sets the number when n > 0; returns it
+void lw_threads(int n);

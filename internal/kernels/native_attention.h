@@ -141,13 +141,13 @@ static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *
 
 // Each thread takes a run of query tiles with about the same work and adds to
 // keys and values of its own; then these are summed in the order of threads.
-// scratch: threads * 2 * tiles * TILE * dim floats, and with rounded one and a
+// scratch: lw_team * 2 * tiles * TILE * dim floats, and with rounded one and a
 // half tiles * TILE * dim more.
 static inline __attribute__((always_inline)) void attention_grad_as(int rounded, float *dqkv, const float *qkv, const float *out,
 																	const float *lse, const float *dout, const int32_t *starts, int64_t t,
 																	int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
 	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE, group = hq / hkv, part = tiles * TILE * dim;
-	const int64_t threads = t * ld > SMALL ? omp_get_max_threads() : 1;
+	const int64_t threads = t * ld > SMALL ? lw_team : 1;
 	double work = 0;
 	for (int64_t b = 0; b < tiles; b++) work += b + 1 - starts[b * TILE] / TILE;
 	int64_t *first = malloc((threads + 1) * sizeof *first); // tiles of each thread
@@ -166,9 +166,12 @@ static inline __attribute__((always_inline)) void attention_grad_as(int rounded,
 #endif
 #pragma omp parallel num_threads(threads)
 		{
-			const int64_t me = omp_get_thread_num(), a = first[me], b = first[me + 1];
-			float *dk = scratch + me * 2 * part, *dv = dk + part;
-			if (a < b) {
+			// A runtime may give fewer threads than asked for: each run of tiles is
+			// done all the same, and the sums do not depend on who does it.
+			for (int64_t w = omp_get_thread_num(); w < threads; w += omp_get_num_threads()) {
+				const int64_t a = first[w], b = first[w + 1];
+				if (a >= b) continue;
+				float *dk = scratch + w * 2 * part, *dv = dk + part;
 				// From the start of the tile that the first document starts in.
 				const int64_t from = starts[a * TILE] / TILE * TILE, rows = b * TILE - from;
 				memset(dk + from * dim, 0, rows * dim * sizeof *dk);

@@ -27,7 +27,8 @@ func detect() Info {
 	level := int(C.lw_best())
 	C.lw_select(C.int(level))
 	info := Info{ISA: [...]string{"base", "avx2", "avx512"}[level], Product: "own C kernels"}
-	info.Threads = int(C.lw_threads(C.int(runtime.GOMAXPROCS(0))))
+	SetThreads(0)
+	info.Threads = machine.Threads
 	if os.Getenv("LWTRAIN_NO_ONEDNN") != "" {
 		info.Refused = "LWTRAIN_NO_ONEDNN is set"
 		return info
@@ -78,7 +79,8 @@ func SetThreads(n int) {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	Run(func() { machine.Threads = int(C.lw_threads(C.int(n))) })
+	machine.Threads = n
+	C.lw_threads(C.int(n))
 }
 
 // checkLibrary compares the library with our own product in all layouts, so
@@ -95,6 +97,8 @@ func checkLibrary() error {
 	ha, hb := make([]BF16, len(a)), make([]BF16, len(b))
 	toBF16(ha, a)
 	toBF16(hb, b)
+	fromBF16(a, ha) // so that both formats have the same inputs, and products the same results
+	fromBF16(b, hb)
 	for _, layout := range []string{"NN", "NT", "TN"} {
 		ta, tb := layout[0] == 'T', layout[1] == 'T'
 		lda, ldb := k, n
@@ -106,14 +110,14 @@ func checkLibrary() error {
 		}
 		got, want := make([]float32, m*n), make([]float32, m*n)
 		ownGemm(ta, tb, m, n, k, a, lda, b, ldb, 0, want, n)
-		if libraryGemm(ta, tb, m, n, k, a, lda, b, ldb, 0, got, n) != 0 || !near(got, want, 1e-4) {
+		if libraryGemm(ta, tb, m, n, k, a, lda, b, ldb, 0, got, n) != 0 || !near(got, want, 1e-5) {
 			return fmt.Errorf("its float32 product (%s) is wrong on this processor", layout)
 		}
 		for _, beta := range []float32{0, 1} {
 			if C.lw_has_bf16() == 0 {
 				break // emulated there, and never used
 			}
-			if libraryBF16(ta, tb, m, n, k, ha, lda, hb, ldb, beta, got, n) != 0 || !near(got, want, 0.05*(1+beta)) {
+			if libraryBF16(ta, tb, m, n, k, ha, lda, hb, ldb, beta, got, n) != 0 || !near(got, want, 1e-5) {
 				return fmt.Errorf("its bf16 product (%s) is wrong on this processor", layout)
 			}
 			for i := range want {
@@ -124,9 +128,14 @@ func checkLibrary() error {
 	return nil
 }
 
-func near(got, want []float32, tolerance float32) bool {
+// near reports whether got is want to within tolerance of the largest value.
+func near(got, want []float32, tolerance float64) bool {
+	largest := 0.0
+	for _, v := range want {
+		largest = max(largest, math.Abs(float64(v)))
+	}
 	for i := range want {
-		if d := got[i] - want[i]; !(d <= 10*tolerance && d >= -10*tolerance) {
+		if d := math.Abs(float64(got[i]) - float64(want[i])); !(d <= tolerance*largest) {
 			return false
 		}
 	}
@@ -175,7 +184,7 @@ func libraryBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int,
 }
 
 func ownGemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	s := scratchOf(256*3072 + 96*256*int(C.lw_threads(0)))
+	s := scratchOf(256*3072 + 96*256*machine.Threads)
 	C.lw_gemm(cb(ta), cb(tb), n64(m), n64(n), n64(k), cf(a), n64(lda), cf(b), n64(ldb), C.float(beta), cf(c), n64(ldc), cf(s))
 }
 

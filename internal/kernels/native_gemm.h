@@ -17,7 +17,7 @@ static void gemm(int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a
 			const float scale = k0 == 0 ? beta : 1;
 #pragma omp parallel if (m * n * k > 64 * SMALL)
 			{
-				float *packed_a = blocks + omp_get_thread_num() * MC * KC;
+				float *packed_a = blocks + omp_get_thread_num() * MC * KC; // at most lw_team of them
 #pragma omp for schedule(static)
 				for (int64_t p = 0; p < panels; p++) {
 					float *to = packed_b + p * PANEL * kk;
