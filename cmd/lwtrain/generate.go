@@ -74,7 +74,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if err != nil {
 		return err
 	}
-	m, err := model.Load(f.model)
+	m, err := loadModel(f.model)
 	if err != nil {
 		return err
 	}

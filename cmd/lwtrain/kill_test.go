@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"lwtrain/checkpoints"
 	"lwtrain/train"
 )
 
@@ -104,6 +106,48 @@ func TestKilledRuns(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills in %d runs of 20 steps, each the same bytes as the run of %v that was left alone; left by the kills: %v", killed, runs, whole.Round(time.Millisecond), found)
+}
+
+// TestCtrlC interrupts runs whose steps take long: they stop in the middle of a
+// step, with the last update saved, and say how to go on.
+func TestCtrlC(t *testing.T) {
+	dir := t.TempDir()
+	config := strings.ReplaceAll(killConfig, "max_steps: 20", "max_steps: 20, gradient_accumulation_steps: 200")
+	if err := os.WriteFile(filepath.Join(dir, "slow.yaml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	metrics := filepath.Join(dir, "run", "metrics.jsonl")
+	done := 0
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd := exec.Command("lwtrain", "sft", "-c", "slow.yaml")
+		said := &strings.Builder{}
+		cmd.Dir, cmd.Stderr = dir, said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		step := fmt.Sprintf(`{"step":%d,"epoch"`, done+1)
+		for raw := ""; !strings.Contains(raw, step); raw = string(slurp(metrics)) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		cmd.Process.Signal(signal)
+		cmd.Wait()
+		for done++; strings.Contains(string(slurp(metrics)), fmt.Sprintf(`{"step":%d,"epoch"`, done+1)); done++ {
+		}
+		checkpoint := fmt.Sprintf("run/checkpoints/step-%06d", done)
+		want := fmt.Sprintf("lwtrain: stopped: after step %d, saved in %s; `lwtrain sft -c slow.yaml` goes on from there", done, checkpoint)
+		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(said.String(), want) || done == 20 {
+			t.Fatalf("%v: exit status %d, want %d and %q in\n%s", signal, code, exitInterrupted, want, said)
+		}
+		if err := checkpoints.Verify(filepath.Join(dir, checkpoint)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// slurp reads a file; nothing where there is none.
+func slurp(path string) []byte {
+	raw, _ := os.ReadFile(path)
+	return raw
 }
 
 // readRun reads a run's folder and its cache: metrics without times, all other
