@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build test short race lint fuzz bench bench-peer golden setup clean
+.PHONY: help quickstart build test short race kill lint fuzz bench bench-peer golden setup clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -22,6 +22,10 @@ test: setup lint ## every test
 
 race: ## every test under the race detector
 	$(GO) test -race ./...
+
+KILLS ?= 50
+kill: ## kill runs with SIGKILL at KILLS random moments; all must end with the same bytes
+	$(GO) test -count=1 -timeout 1h -run TestKilledRuns -v ./cmd/lwtrain -kills $(KILLS)
 
 lint: ## gofmt and vet
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }

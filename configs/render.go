@@ -83,6 +83,9 @@ func renderSource(f *field, s data.Source) string {
 	var keys []string
 	v := reflect.ValueOf(s)
 	for _, k := range f.keys {
+		if k.name == "path" && s.Path == "" {
+			continue
+		}
 		keys = append(keys, k.name+": "+k.render(v.FieldByIndex(k.index)))
 	}
 	return "{" + strings.Join(keys, ", ") + "}"

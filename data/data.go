@@ -345,20 +345,26 @@ func (s *Store) Sample(i int) (Sample, error) {
 	}, nil
 }
 
-// Fingerprint tells stores with different samples apart.
-func (s *Store) Fingerprint() string {
-	var all []byte
+// Contents says what the samples follow from, each part by a SHA-256: every
+// source's file, the tokenizer with its template, and which stretches of the
+// files' records are the samples. Stores with the same contents are the same.
+func (s *Store) Contents() map[string]string {
+	out := map[string]string{}
+	var choice []byte
 	for i, p := range s.parts {
-		all = fmt.Appendf(all, "%q %s %g\n", s.sources[i].Name, p.inputs.key(), s.sources[i].LossFactor)
+		out[fmt.Sprintf("source %d, %s", i+1, s.sources[i].Name)] = p.inputs.File
+		out["tokenizer and template"] = hashOf(fmt.Appendf(nil, "%d %s", storeFormat, p.inputs.Chat))
+		choice = fmt.Appendf(choice, "%g\n", s.sources[i].LossFactor)
 	}
 	for _, list := range [][]int{s.train, s.heldOut} {
-		all = fmt.Appendf(all, "%d\n", len(list))
+		choice = fmt.Appendf(choice, "%d\n", len(list))
 		for _, i := range list {
 			r := s.rows[i]
-			all = fmt.Appendf(all, "%d %d %d %d\n", r.source, r.record, r.from, r.to)
+			choice = fmt.Appendf(choice, "%d %d %d %d\n", r.source, r.record, r.from, r.to)
 		}
 	}
-	return hashOf(all)
+	out["choice of samples"] = hashOf(choice)
+	return out
 }
 
 // Close closes the files of the store.

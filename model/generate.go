@@ -95,6 +95,9 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 	next := 0
 	for next < len(requests) || len(g.slots) > 0 {
 		for len(g.slots) < batch && next < len(requests) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			r := requests[next]
 			s := g.newSlot(next, len(r.Prompt)+r.MaxNewTokens, r.Sampling)
 			g.slots = append(g.slots, s)

@@ -247,9 +247,9 @@ func loadToGenerate(dir, precision string) (*model.Model, error) {
 		return nil, fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", precision))
 	}
 	if half {
-		return model.LoadBF16(dir)
+		return loadModel(dir, model.LoadBF16)
 	}
-	return model.Load(dir)
+	return loadModel(dir, model.Load)
 }
 
 // orEmpty makes a missing list an empty one, so that it prints as [].

@@ -103,7 +103,16 @@ func (b *base) load() (*model.Model, error) {
 	if b.dir == "" {
 		return model.New(b.config, b.seed), nil
 	}
-	return model.Load(b.dir)
+	return loadModel(b.dir, model.Load)
+}
+
+// loadModel reads a model's folder, which must be whole.
+func loadModel(dir string, load func(dir string) (*model.Model, error)) (*model.Model, error) {
+	m, err := load(dir)
+	if err != nil && fault.HintOf(err) == "" {
+		err = fault.Hint(err, "fetch or copy the model's folder again")
+	}
+	return m, fault.Usage(err)
 }
 
 // templateDate is what templates are told is today, so that the same data is
@@ -192,7 +201,7 @@ it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
 			if err != nil {
 				return err
 			}
-			m, err := model.Load(args[0])
+			m, err := loadModel(args[0], model.Load)
 			if err != nil {
 				return err
 			}

@@ -24,6 +24,10 @@ type Program struct {
 
 	// Profile, when not nil, receives the time spent in each kind of op.
 	Profile map[string]time.Duration
+
+	// Interrupt, when not nil, is asked before each op. Its error ends the run,
+	// and leaves the gradients undefined.
+	Interrupt func() error
 }
 
 var _ gorgonia.VM = (*Program)(nil)
@@ -56,6 +60,11 @@ func (p *Program) run() (err error) {
 	start := time.Now()
 	for i, ins := range p.instrs {
 		at = i
+		if p.Interrupt != nil {
+			if err := p.Interrupt(); err != nil {
+				return err
+			}
+		}
 		if err := ins.do(); err != nil {
 			return fmt.Errorf("%v: %w", ins.op, err)
 		}
