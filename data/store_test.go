@@ -283,6 +283,37 @@ func TestHeldOutSamplesAreDrawnFromEachSourceAndNeverTrainedOn(t *testing.T) {
 	}
 }
 
+func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir, write(t, dir, "a", append(talks(6), talk("long", strings.Repeat("word ", 400)), talk("longer", strings.Repeat("word ", 500)))...))
+	o.MaxLength, o.TooLong, o.HeldOut = 200, "skip", HeldOut{Count: 3}
+	for seed := range uint64(20) {
+		s, err := Build(context.Background(), o, chat(t, "auto"), Run{Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.HeldOut()) != 3 || len(s.Train()) != 3 || s.Mix().Dropped["too_long"] != 2 {
+			t.Errorf("seed %d: %d held out, %d to train on, dropped %v; want 3, 3, 2 too long", seed, len(s.HeldOut()), len(s.Train()), s.Mix().Dropped)
+		}
+		s.Close()
+	}
+	o.MaxLength, o.HeldOut = 8, HeldOut{Sources: []Source{o.Sources[0]}}
+	o.Sources = []Source{write(t, dir, "b", talk("q", "a"))}
+	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "data.held_out leaves no sample") {
+		t.Errorf("held-out samples that are all too long: %v", err)
+	}
+}
+
+func TestASourceWithFactorZeroIsCountedAndNotLearned(t *testing.T) {
+	dir := t.TempDir()
+	a, b := write(t, dir, "a", talks(4)...), write(t, dir, "b", talks(3)...)
+	a.LossFactor = 0
+	s := build(t, options(dir, a, b))
+	if n := s.Sources()[0].Dropped["loss_factor_0"]; n != 4 || len(s.Train()) != 3 {
+		t.Errorf("%d samples counted and %d to train on, want 4 and 3", n, len(s.Train()))
+	}
+}
+
 func TestSamplesOfASourceAreDrawnBySeed(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", talks(50)...))

@@ -400,9 +400,18 @@ func (m *Model) UseHalf() {
 	for _, p := range m.Params {
 		if p.Rows > 1 && p.Half == nil {
 			p.Half = kernels.AllocBF16(p.Size())
-			p.RefreshHalf()
 		}
 	}
+	m.RefreshHalf()
+}
+
+// RefreshHalf makes the bf16 copies agree with the master weights.
+func (m *Model) RefreshHalf() {
+	kernels.Run(func() {
+		for _, p := range m.Params {
+			p.RefreshHalf()
+		}
+	})
 }
 
 // UseGradients makes room for the gradients of all parameters, zeroed.

@@ -271,9 +271,7 @@ func (t *trainer) load(from checkpoints.Checkpoint) error {
 	if err := read(moments, t.moments("exp_avg_sq.", t.optimizer.square)); err != nil {
 		return err
 	}
-	for _, p := range t.model.Params {
-		p.RefreshHalf()
-	}
+	t.model.RefreshHalf()
 	t.step, t.saved = s.Step, s.Step
 	if s.FirstEval != nil {
 		t.result.FirstEval = &EvalMetrics{Loss: *s.FirstEval}

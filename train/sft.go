@@ -151,12 +151,17 @@ func (t *trainer) update() error {
 		return fmt.Errorf("step %d: %w", t.step+1, err)
 	}
 	loss := sums.loss / sums.divisor
-	norm := gradNorm(t.model.Params, 1/sums.divisor)
-	if err := notFinite(loss, norm); err != nil {
+	rate := t.schedule.At(t.step + 1)
+	var norm float64
+	kernels.Run(func() {
+		norm = gradNorm(t.model.Params, 1/sums.divisor)
+		if err = notFinite(loss, norm); err == nil {
+			t.optimizer.Step(t.step+1, rate, clip(norm, t.opt.MaxGradNorm)/sums.divisor)
+		}
+	})
+	if err != nil {
 		return t.refuse(batch, err)
 	}
-	rate := t.schedule.At(t.step + 1)
-	t.optimizer.Step(t.step+1, rate, clip(norm, t.opt.MaxGradNorm)/sums.divisor)
 	t.step++
 	return t.log(sums, loss, norm, rate, batch, time.Since(started))
 }
@@ -172,9 +177,11 @@ func (t *trainer) stop() error {
 
 // dropGradients forgets a step that is half done.
 func (t *trainer) dropGradients() {
-	for _, p := range t.model.Params {
-		kernels.Zero(p.Grad)
-	}
+	kernels.Run(func() {
+		for _, p := range t.model.Params {
+			kernels.Zero(p.Grad)
+		}
+	})
 }
 
 // trainer is the state of a run.
@@ -326,13 +333,17 @@ func (t *trainer) log(s sums, loss, norm, rate float64, batch []packed, took tim
 	return t.metrics.write(m)
 }
 
-// refuse stops a run before an update that would spoil the weights, and leaves
-// bad_step.json with the samples that were in the step.
+// refuse stops a run before an update that would spoil the weights. It saves the
+// weights as they are, and leaves bad_step.json with the samples of the step.
 func (t *trainer) refuse(batch []packed, cause error) error {
 	path := filepath.Join(t.Dir, "bad_step.json")
 	names := t.names(batch)
 	err := fmt.Errorf("step %d: %w; weights are unchanged since step %d; samples of this step: %s",
 		t.step+1, cause, t.step, names)
+	if t.step > 0 {
+		t.dropGradients()
+		err = errors.Join(err, t.save())
+	}
 	return errors.Join(err, writeJSON(path, map[string]any{"step": t.step + 1, "reason": cause.Error(), "samples": t.origins(batch)}))
 }
 

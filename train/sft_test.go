@@ -354,15 +354,6 @@ func TestTheLastStepOfAnEpochIsTakenWithFewerPacks(t *testing.T) {
 	}
 }
 
-func TestASourceWithFactorZeroIsReadAndNotLearned(t *testing.T) {
-	store, chat := fixture(t, 0)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
-	_, err := SFT(context.Background(), j)
-	if err == nil || !strings.Contains(err.Error(), "no token of the step carries loss") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestTheSameSeedGivesTheSameRunAndAnotherSeedAnother(t *testing.T) {
 	store, chat := fixture(t, 1)
 	var got []string

@@ -94,6 +94,8 @@ type Graph struct {
 	tail    int64   // first node id after the last block
 	side    int     // floats that ops keep between forward and backward
 	scratch int     // floats that an op works in at most
+	heads   Heads   // of attention
+	widest  int     // values of the two inputs of a product, at most
 	loss    *crossEntropy
 	lossN   *gorgonia.Node
 

@@ -176,6 +176,7 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 	}
 	scale := attentionScale(h.Dim)
 	lse := g.keep(h.Q * t)
+	g.heads = h
 	attrs := fmt.Sprintf(" layer=%d %+v", layer, h)
 	var out *gorgonia.Node
 	out = apply(&op{

@@ -23,6 +23,7 @@ func (g *Graph) Linear(x *gorgonia.Node, w, bias *Param) *gorgonia.Node {
 	m := product{w, g.precision}
 	scratch := func() []float32 { return g.work(m.scratch(t)) }
 	g.reserve(m.scratch(t))
+	g.widest = max(g.widest, n*k+t*max(n, k), t*(n+k))
 	y := apply(&op{
 		name:        "linear " + w.Name,
 		cost:        1,

@@ -34,7 +34,9 @@ func (g *Graph) CrossEntropy(h *gorgonia.Node, w *Param) {
 		NLL:      make([]float64, t),
 		rows:     make([]int32, 0, t),
 	}
-	g.reserve(c.scratch(min(t, logitRows)))
+	rows := min(t, logitRows)
+	g.reserve(c.scratch(rows))
+	g.widest = max(g.widest, w.Rows*d+rows*w.Rows)
 	in := []operand{floats(2), floats(2), ints(1), floats(1)}
 	withGrad := append(slices.Clone(in), operand{0, tensor.Float32})
 	g.loss = c

@@ -33,10 +33,14 @@ type Program struct {
 var _ gorgonia.VM = (*Program)(nil)
 
 // Bytes is the memory that running the program takes besides the parameters
-// and their gradients: the arena, the scratch memory of single ops, and what
-// ops keep for the backward pass.
+// and their gradients: the arena, the scratch memory of single ops and kernels,
+// and what ops keep for the backward pass.
 func (p *Program) Bytes() int64 {
-	return 4 * int64(p.floats+p.g.scratch+p.g.side)
+	widened := 0
+	if p.g.precision == BFloat16 {
+		widened = p.g.widest
+	}
+	return 4 * int64(p.floats+p.g.scratch+p.g.side+kernels.Scratch(p.g.Capacity, p.g.heads.KV, p.g.heads.Dim, widened))
 }
 
 // RunAll runs the program on what [Graph.Inputs] holds. Afterwards

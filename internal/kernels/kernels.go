@@ -267,6 +267,9 @@ func Rotate(x []float32, ld, rows int, starts []int32, heads, headDim int, freqs
 	rotate(x, ld, rows, starts, heads, headDim, table.cos, table.sin, len(freqs), interleaved, inverse)
 }
 
+// tileRows is t rounded up to whole tiles of attention.
+func tileRows(t int) int { return (t + 63) / 64 * 64 }
+
 // Attention is packed causal attention: row t of out [T, hq*dim] is the mean of
 // the value rows starts[t]..t weighted by softmax(scale q.k), head by head; lse
 // [hq, T] receives the log of the softmax's denominator. qkv [T, (hq+2*hkv)*dim]
@@ -285,6 +288,17 @@ func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, h
 	need("dqkv", len(dqkv), t*(hq+2*hkv)*dim)
 	need("dout", len(dout), t*hq*dim)
 	attentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, bf16)
+}
+
+// Scratch is the floats of memory that kernels keep for themselves once they have
+// run with these sizes: attention over t tokens, and products with bf16 inputs of
+// at most widened values, where the processor has none.
+func Scratch(t, hkv, dim, widened int) int {
+	n := max(hkv, 2*machine.Threads+2) * tileRows(t) * dim
+	if !machine.NativeBF16 {
+		n += widened
+	}
+	return n
 }
 
 func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {

@@ -264,9 +264,6 @@ func rotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin 
 // tiled reports whether the tiled attention kernels take a head size.
 func tiled(dim int) bool { return dim%16 == 0 && dim <= 256 }
 
-// tileRows is t rounded up to whole tiles of attention.
-func tileRows(t int) int { return (t + 63) / 64 * 64 }
-
 func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	if !tiled(dim) {
 		plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
