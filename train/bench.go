@@ -53,7 +53,7 @@ func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options
 
 	m := model.New(c, 1)
 	defer m.Free()
-	g := m.Graph(capacity, memory.Precision)
+	g := m.Graph(capacity, memory.Precision, nil)
 	defer g.Free()
 	program, err := g.Compile(graph.Options{Train: true, Recompute: memory.Recompute})
 	if err != nil {

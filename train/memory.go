@@ -68,7 +68,7 @@ func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
 		plan.Precision = graph.BFloat16
 		plan.Half = n / 2
 	}
-	plan.graph = m.Graph(capacity, plan.Precision)
+	plan.graph = m.Graph(capacity, plan.Precision, nil)
 	var err error
 	if plan.eval, err = plan.graph.Compile(graph.Options{}); err != nil {
 		return nil, err

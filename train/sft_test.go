@@ -47,7 +47,7 @@ func TestAdamWFollowsPyTorch(t *testing.T) {
 				}
 				return x
 			}
-			g := m.Graph(128, graph.Float32)
+			g := m.Graph(128, graph.Float32, nil)
 			defer g.Free()
 			program, err := g.Compile(graph.Options{Train: true})
 			if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Program is a planned computation, a [gorgonia.VM]. The programs of one graph
-// share its arena and must not run at the same time.
+// share its memory and must not run at the same time.
 type Program struct {
 	g      *Graph
 	opt    Options
@@ -36,7 +36,7 @@ var _ gorgonia.VM = (*Program)(nil)
 // and their gradients: the arena, the scratch memory of single ops, and what
 // ops keep for the backward pass.
 func (p *Program) Bytes() int64 {
-	return 4 * int64(p.floats+p.g.work.cap+p.g.side)
+	return 4 * int64(p.floats+p.g.scratch+p.g.side)
 }
 
 // RunAll runs the program on what [Graph.Inputs] holds. Afterwards
@@ -94,18 +94,15 @@ func (ins *instr) do() error {
 // bind points every instruction at its memory, unless that is already so.
 func (p *Program) bind() {
 	g := p.g
-	if len(g.arena) < p.floats {
-		kernels.Free(g.arena)
-		g.arena = kernels.Alloc(p.floats)
-	}
-	if p.bound != nil && p.bound == &g.arena[0] {
+	arena := grow(&g.mem.arena, p.floats)
+	if p.bound != nil && p.bound == &arena[0] {
 		return
 	}
-	p.bound = &g.arena[0]
+	p.bound = &arena[0]
 	headers := map[*value]gorgonia.Value{}
 	header := func(v *value) gorgonia.Value {
 		if headers[v] == nil {
-			mem := g.arena[v.store.offset : v.store.offset+v.size : v.store.offset+v.size]
+			mem := arena[v.store.offset : v.store.offset+v.size : v.store.offset+v.size]
 			headers[v] = tensor.New(tensor.WithShape(v.node.Shape()...), tensor.WithBacking(mem))
 		}
 		return headers[v]
@@ -146,9 +143,14 @@ func (g *Graph) Loss() float64 { return g.loss.Loss }
 // position has no weight. The slice is overwritten by the next run.
 func (g *Graph) NLL() []float64 { return g.loss.NLL }
 
-// Free gives back the arena and the scratch memory. The graph can run again.
-func (g *Graph) Free() {
-	kernels.Free(g.arena)
-	kernels.Free(g.work.mem)
-	g.arena, g.work.mem = nil, nil
-}
+// WeighBy makes training runs ask f for the positions' weights once their losses
+// are known: a loss that is not a sum over tokens, such as one of pairs of
+// answers, gives each token its derivative with regard to that token's loss. The
+// weights that the inputs hold then only say which positions matter. f gets -ln p
+// of each position [T] and overwrites the weights [T]; a position whose weight was
+// 0 must stay so. It costs the head's logits a second time. nil switches it off.
+func (g *Graph) WeighBy(f func(nll []float64, weights []float32)) { g.loss.weigh = f }
+
+// Free gives back the memory of the graph's programs, which is also that of the
+// graphs it shares it with. They can run again.
+func (g *Graph) Free() { g.mem.Free() }

@@ -32,8 +32,8 @@ type Info struct {
 	Refused    string // why an installed library is not used, or ""
 }
 
-// FewRows is the most rows for which [LinearFew] is meant.
-const FewRows = 8
+// FewRows is the most rows for which [LinearFew] is faster than a product.
+const FewRows = 24
 
 func need(name string, have, want int) {
 	if have < want {
@@ -106,13 +106,17 @@ func PeakGFLOPs(bf16 bool) float64 {
 	return best
 }
 
-// LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed
-// of reading W once.
-func LinearFew(y, x, w []float32, rows, n, k int) {
+// LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed of
+// reading W once. W is float32, or bf16 where half is not nil; sums are float32.
+func LinearFew(y, x, w []float32, half []BF16, rows, n, k int) {
 	need("y", len(y), rows*n)
 	need("x", len(x), rows*k)
-	need("w", len(w), n*k)
-	linearFew(y, x, w, rows, n, k)
+	if half != nil {
+		need("half", len(half), n*k)
+	} else {
+		need("w", len(w), n*k)
+	}
+	linearFew(y, x, w, half, rows, n, k)
 }
 
 // ToBF16 rounds src to nearest even; a NaN stays one.
@@ -295,16 +299,6 @@ func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {
 		}
 		last = s
 	}
-}
-
-// AttendOne is attention of one query q [hq*dim] to n cached keys and values
-// [n, hkv*dim] -> out [hq*dim].
-func AttendOne(out, q, keys, values []float32, n, hq, hkv, dim int, scale float32) {
-	need("out", len(out), hq*dim)
-	need("q", len(q), hq*dim)
-	need("keys", len(keys), n*hkv*dim)
-	need("values", len(values), n*hkv*dim)
-	attendOne(out, q, keys, values, n, hq, hkv, dim, scale)
 }
 
 // SwiGLU is y [rows, f] = silu(gate) * up, the halves of gu [rows, 2f].
