@@ -3,10 +3,10 @@
 GO ?= go
 export CGO_ENABLED ?= $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build test short race lint fuzz bench golden setup clean
+.PHONY: help quickstart build test short race kill lint fuzz bench bench-peer golden setup clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 quickstart: setup build ## get a real model, fine-tune it, show what changed
 	@scripts/quickstart.sh
@@ -22,6 +22,10 @@ test: setup lint ## every test
 
 race: ## every test under the race detector
 	$(GO) test -race ./...
+
+KILLS ?= 50
+kill: ## kill runs with SIGKILL at KILLS random moments; all must end with the same bytes
+	$(GO) test -count=1 -timeout 1h -run TestKilledRuns -v ./cmd/lwtrain -kills $(KILLS)
 
 lint: ## gofmt and vet
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }
@@ -39,8 +43,11 @@ fuzz: ## every fuzz target for FUZZTIME each
 bench: ## benchmarks of the kernels, the tokenizer, the packers and a training step
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
-golden: ## make the golden files again; needs Python, see the head of each script
-	@find . -name golden*.py -not -path './runs/*'
+bench-peer: build ## the same training by TRL, in turn; CAPACITY=8192 for longer packs
+	python3 bench/peer/compare.py --capacity $(or $(CAPACITY),2048)
+
+golden: ## list the scripts that made the golden files, each with its command in its head
+	@find . -path ./runs -prune -o -path '*/testdata/*.py' -print
 
 clean: ## remove what a build made (never runs/)
 	rm -rf bin

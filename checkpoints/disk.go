@@ -7,11 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"lwtrain/internal/atomicfile"
-	"lwtrain/internal/fault"
 )
 
 // disk makes the changes that decide whether a folder exists. before, where a
@@ -92,15 +90,4 @@ func (d disk) rename(from, to string) error {
 		return err
 	}
 	return atomicfile.SyncDir(filepath.Dir(to))
-}
-
-// diskHint adds the way out to errors of a disk that takes nothing more.
-func diskHint(err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return fault.Hint(err, "make room on the disk or write to another one; nothing that was there before has changed")
-	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
-		return fault.Hint(err, "this folder cannot be written to; give another one")
-	}
-	return err
 }

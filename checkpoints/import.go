@@ -41,7 +41,7 @@ func WriteFolder(outDir string, write func(dir string) error) error {
 	if err := vacant(outDir); err != nil {
 		return fault.Usage(err)
 	}
-	return diskHint(disk{}.writeFolder(outDir, write))
+	return fault.Disk(disk{}.writeFolder(outDir, write))
 }
 
 func (d disk) writeFolder(outDir string, write func(dir string) error) error {

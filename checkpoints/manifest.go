@@ -29,14 +29,15 @@ const (
 )
 
 type manifest struct {
-	Format  string         `json:"format"`
-	Version int            `json:"version"`
-	Step    int            `json:"step"`
-	Files   []manifestItem `json:"files"`
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+	Step    int    `json:"step"`
+	Files   []File `json:"files"`
 }
 
-// manifestItem is a file of the checkpoint; its name has forward slashes.
-type manifestItem struct {
+// File is a file of a checkpoint; its name has forward slashes. The order of
+// the fields is that of manifest.json.
+type File struct {
 	Name   string `json:"name"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
@@ -103,7 +104,7 @@ func describe(dir string, step int) (*manifest, error) {
 		if err != nil {
 			return err
 		}
-		m.Files = append(m.Files, manifestItem{Name: name, Size: info.Size()})
+		m.Files = append(m.Files, File{Name: name, Size: info.Size()})
 		return nil
 	})
 	if err != nil {
@@ -112,7 +113,7 @@ func describe(dir string, step int) (*manifest, error) {
 	if len(m.Files) == 0 {
 		return nil, fmt.Errorf("%s: no files, wanted a checkpoint", dir)
 	}
-	slices.SortFunc(m.Files, func(a, b manifestItem) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.Files, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
 	sums, err := hashFiles(dir, m.Files)
 	for i := range m.Files {
 		m.Files[i].SHA256 = sums[i]
@@ -196,7 +197,7 @@ func withoutPath(err error) error {
 // hashFiles returns the SHA-256 of each file, in hexadecimal. The cores take
 // the files in turn, the largest first. The error is that of the first file
 // that has one.
-func hashFiles(dir string, files []manifestItem) ([]string, error) {
+func hashFiles(dir string, files []File) ([]string, error) {
 	order := make([]int, len(files))
 	for i := range order {
 		order[i] = i

@@ -45,7 +45,7 @@ type Found struct {
 func Save(root string, step int, write func(dir string) error) (string, error) {
 	path, err := disk{}.save(root, step, write)
 	if err != nil {
-		return "", diskHint(err)
+		return "", fault.Disk(err)
 	}
 	return path, nil
 }
@@ -85,11 +85,26 @@ func Latest(root string) (Found, error) {
 // names the first file that is missing, of another size, changed or
 // unreadable. Files that the manifest does not list are not looked at.
 func Verify(dir string) error {
-	_, err := verify(dir)
+	_, err := Files(dir)
+	return err
+}
+
+// Files lists what a checkpoint holds, once [Verify] has nothing to say.
+func Files(dir string) ([]File, error) {
+	m, err := verify(dir)
 	if err != nil {
-		return fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err)
+		return nil, fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err)
 	}
-	return nil
+	return m.Files, nil
+}
+
+// Clean removes what interrupted saves have left in root, as the next [Save]
+// would. Nobody may be saving into root.
+func Clean(root string) error {
+	if !exists(root) {
+		return nil
+	}
+	return removeTemps(root, tempPrefix)
 }
 
 // Prune deletes old checkpoints: all but the keep newest that are complete,

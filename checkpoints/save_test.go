@@ -247,7 +247,7 @@ func TestAnyFlippedBitIsFound(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				if m.Step == want.Step && slices.EqualFunc(m.Files, want.Files, func(a, b manifestItem) bool {
+				if m.Step == want.Step && slices.EqualFunc(m.Files, want.Files, func(a, b File) bool {
 					return a.Name == b.Name && a.Size == b.Size && strings.EqualFold(a.SHA256, b.SHA256)
 				}) {
 					harmless++ // the case of a letter in a key or a hash

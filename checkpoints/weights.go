@@ -70,6 +70,12 @@ func OpenSafetensors(path string) (*Weights, error) {
 	return w, nil
 }
 
+// HasWeights reports whether a folder holds safetensors under the names that
+// Hugging Face gives them.
+func HasWeights(dir string) bool {
+	return exists(filepath.Join(dir, singleFile)) || exists(filepath.Join(dir, indexFile))
+}
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

@@ -185,6 +185,8 @@ func (d *decoder) value(n *yaml.Node, f *field, at string, depth int) (v any, ok
 	}
 	before := len(d.problems)
 	switch f.kind {
+	case several:
+		v = d.several(n, f, at, depth)
 	case list:
 		v = d.list(n, f, at, depth)
 	case heldOut:
@@ -330,6 +332,24 @@ func asSource(s *yaml.Node, format string) string {
 func durationLike(s string) bool {
 	digits := strings.TrimRight(s, "hmsun")
 	return digits != s && digits != "" && strings.Trim(digits, "0123456789.hms") == ""
+}
+
+// several reads a list of text or numbers, or one alone. An empty list is nil.
+func (d *decoder) several(n *yaml.Node, f *field, at string, depth int) any {
+	seq := deref(n)
+	if seq.Kind != yaml.SequenceNode {
+		seq = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{n}}
+	}
+	out := reflect.Zero(f.typ)
+	for _, c := range seq.Content {
+		if !d.spend(c, at, depth+1) {
+			return nil
+		}
+		if v := d.scalar(c, f.item(), at); v != nil {
+			out = reflect.Append(out, reflect.ValueOf(v))
+		}
+	}
+	return out.Interface()
 }
 
 // list reads a list of maps into a slice of structs.

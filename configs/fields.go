@@ -22,6 +22,7 @@ const (
 	boolean
 	coded   // text with a meaning of its own (encoding.TextUnmarshaler)
 	free    // a map of any keys: a config.json
+	several // a list of text or numbers; one alone needs no brackets
 	list    // a list of sections
 	heldOut // data.held_out's union
 )
@@ -125,6 +126,9 @@ func kindOf(t reflect.Type) kind {
 	case reflect.Map:
 		return free
 	case reflect.Slice:
+		if t.Elem().Kind() != reflect.Struct {
+			return several
+		}
 		return list
 	case reflect.Struct, reflect.Pointer:
 		return section
@@ -144,8 +148,19 @@ func bound(tag reflect.StructTag, key string) *float64 {
 	return &v
 }
 
+// item is the field of one value of several.
+func (f *field) item() *field {
+	one := *f
+	one.typ = f.typ.Elem()
+	one.kind = kindOf(one.typ)
+	return &one
+}
+
 // wanted says in words what a value of the field must be.
 func (f *field) wanted() string {
+	if f.kind == several {
+		return f.item().wanted() + ", or a list of such"
+	}
 	if len(f.enum) > 0 {
 		return oneOf(f.enum)
 	}

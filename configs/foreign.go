@@ -236,6 +236,10 @@ var foreign = map[string]string{
 	"rpo_alpha":                "dpo.sft_weight",
 	"dpo_label_smoothing":      "dpo.label_smoothing",
 	"gamma":                    "dpo.simpo_gamma",
+	"kto_chosen_weight":        "dpo.desirable_weight",
+	"kto_desirable_weight":     "dpo.desirable_weight",
+	"kto_rejected_weight":      "dpo.undesirable_weight",
+	"kto_undesirable_weight":   "dpo.undesirable_weight",
 	"precompute_ref_log_probs": "the reference's log-probabilities are always computed beforehand",
 }
 
@@ -282,6 +286,6 @@ var values = map[string]string{
 	"bfd": "best_fit_decreasing", "binpacking": "best_fit_decreasing", "ffd": "best_fit_decreasing", "best_fit": "best_fit_decreasing",
 	"sequential": "next_fit", "greedy": "next_fit",
 	"drop": "skip", "delete": "skip", "raise": "error", "truncation": "truncate", "right": "truncate",
-	"dpo": "sigmoid", "token_mean": "token", "sequence_mean": "sequence", "longalign": "sequence",
+	"dpo": "sigmoid", "dpo_norm": "sigmoid_norm", "kto_pair": "kto", "token_mean": "token", "sequence_mean": "sequence", "longalign": "sequence",
 	"yes": "true", "on": "true", "no": "false", "off": "false", "unsloth": "true",
 }

@@ -53,11 +53,32 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"train.gradient_checkpointing": "auto", "train.precision": "auto", "train.memory_limit": `""`,
 		"train.logging_steps": "1", "train.eval_steps": "100", "train.save_steps": "400", "train.save_total_limit": "3",
 		"dpo.beta": "0.1", "dpo.loss_type": "sigmoid", "dpo.label_smoothing": "0.0", "dpo.simpo_gamma": "0.5", "dpo.sft_weight": "0.0", "dpo.reference": "initial",
+		"dpo.loss_weights": "[]", "dpo.ld_alpha": "1.0", "dpo.dpop_lambda": "50.0", "dpo.rdpo_alpha": "0.0", "dpo.desirable_weight": "1.0", "dpo.undesirable_weight": "1.0",
 		"output.dir": "runs/C", "sample.prompts": "0", "sample.max_new_tokens": "512", "sample.temperature": "0.0",
 		"seed": "42", "threads": "0",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+const lossNames = "sigmoid, hinge, ipo, robust, simpo, orpo, kto, dpop, sigmoid_norm, rdpo, apo_zero or apo_down"
+
+func TestAListOfLossesOrOneAlone(t *testing.T) {
+	for yaml, want := range map[string][2]string{
+		"{loss_type: ipo}":   {"ipo", "[]"},
+		"{loss_type: [ipo]}": {"ipo", "[]"},
+		"{loss_type: [sigmoid, ipo], loss_weights: [0.8, 1]}": {"[sigmoid, ipo]", "[0.8, 1.0]"},
+		"{loss_type: ipo, loss_weights: 2}":                   {"ipo", "2.0"},
+	} {
+		got := parsed(t, smallest+"dpo: "+yaml+"\n").Settings()
+		if got["dpo.loss_type"] != want[0] || got["dpo.loss_weights"] != want[1] {
+			t.Errorf("%s: got %s with weights %s, want %v", yaml, got["dpo.loss_type"], got["dpo.loss_weights"], want)
+		}
+	}
+	c := parsed(t, smallest, "dpo.loss_type=[sigmoid, ipo]", "dpo.loss_weights=[1, 0.5]")
+	if got := c.DPO.LossType; len(got) != 2 || got[1] != "ipo" || c.DPO.LossWeights[1] != 0.5 {
+		t.Errorf("arguments give %v, %v", got, c.DPO.LossWeights)
 	}
 }
 
@@ -137,6 +158,10 @@ func TestProblems(t *testing.T) {
 		"answers without held-out":        {m + "data: {sources: [{path: x}], held_out: 0}\nsample: {prompts: 1}\n", "C:3:19: sample.prompts: 1, but data.held_out leaves no prompts, want 0, or held-out samples"},
 		"a margin without simpo":          {rest("dpo: {simpo_gamma: 1}\n"), "C:3:20: dpo.simpo_gamma: only loss_type simpo has a margin, want loss_type: simpo or no simpo_gamma (loss_type is sigmoid)"},
 		"a loss that needs a reference":   {rest("dpo: {reference: none}\n"), "C:3:18: dpo.reference: none, but loss_type sigmoid needs one, want initial or a model folder"},
+		"an unknown loss in a list":       {rest("dpo: {loss_type: [sigmoid, dpo_norm]}\n"), "C:3:28: dpo.loss_type: \"dpo_norm\", want " + lossNames + "; did you mean sigmoid_norm?"},
+		"a map for a loss":                {rest("dpo: {loss_type: {sigmoid: 1}}\n"), "C:3:18: dpo.loss_type: a map of keys, want " + lossNames},
+		"a weight that is none":           {rest("dpo: {loss_type: [sigmoid, ipo], loss_weights: [1, 0]}\n"), "C:3:52: dpo.loss_weights: 0, want a number above 0"},
+		"a weight too many":               {rest("dpo: {loss_weights: [1, 2]}\n"), "C:3:21: dpo.loss_weights: 2 of them, want 1, one for each of loss_type (sigmoid)"},
 		"both path and init":              {"model: {path: m, init: {config: {model_type: llama, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2, vocab_size: 259}}}\n" + d, "C:1:33: model.init.config: there is a model.path too, want only one of them"},
 		"an unknown architecture":         {"model: {init: {config: {model_type: gpt9}}}\n" + d, "C:1:24: model.init.config: model_type is \"gpt9\", want one of: llama"},
 		"memory that is no memory":        {rest("train: {memory_limit: 8 apples}\n"), "C:3:23: train.memory_limit: \"8 apples\", want bytes as 8589934592, 8GiB or 16GB"},
@@ -172,7 +197,7 @@ seed: -1
 		`C:5:21: packing.strategy: "best", want best_fit_decreasing or next_fit`,
 		`C:6:7: seed: -1, want a whole number at least 0`,
 		`argument data.sources=[{path: 1}]: data.sources[0].path: 1, want text; put it in quotes`,
-		`argument train.max_steps=many: train.max_steps: "many", want a whole number at least 0`,
+		`argument train.max_steps=many: train.max_steps: "many", want a whole number at least 0 and at most 100000000`,
 		`argument train.x: no =, want key=value, such as train.learning_rate=2e-5`,
 		`argument train=1: train: a section, want one of its keys: train.num_train_epochs ...`,
 	}

@@ -83,6 +83,9 @@ func renderSource(f *field, s data.Source) string {
 	var keys []string
 	v := reflect.ValueOf(s)
 	for _, k := range f.keys {
+		if k.name == "path" && s.Path == "" {
+			continue
+		}
 		keys = append(keys, k.name+": "+k.render(v.FieldByIndex(k.index)))
 	}
 	return "{" + strings.Join(keys, ", ") + "}"
@@ -101,6 +104,17 @@ func (c *Config) Settings() map[string]string {
 
 // render writes a value on one line of YAML.
 func (f *field) render(v reflect.Value) string {
+	if f.kind == several {
+		one := f.item()
+		if v.Len() == 1 {
+			return one.render(v.Index(0))
+		}
+		var out []string
+		for i := range v.Len() {
+			out = append(out, one.render(v.Index(i)))
+		}
+		return "[" + strings.Join(out, ", ") + "]"
+	}
 	switch x := v.Interface().(type) {
 	case data.HeldOut:
 		switch {

@@ -36,10 +36,20 @@ func TestResolvedLoadsAgainToTheSameConfig(t *testing.T) {
 
 // draw makes the text of a value that the field may or may not take.
 func (f *field) draw(t *rapid.T) string {
+	if f.kind == several && rapid.Bool().Draw(t, "a list") {
+		n := rapid.IntRange(0, 3).Draw(t, "values")
+		values := make([]string, n)
+		for i := range values {
+			values[i] = f.item().draw(t)
+		}
+		return "[" + strings.Join(values, ", ") + "]"
+	}
 	if len(f.enum) > 0 {
 		return rapid.SampledFrom(f.enum).Draw(t, f.path)
 	}
 	switch f.kind {
+	case several:
+		return f.item().draw(t)
 	case whole:
 		return strconv.FormatUint(rapid.OneOf(rapid.Uint64Range(0, 40000), rapid.Uint64()).Draw(t, f.path), 10)
 	case number:

@@ -33,6 +33,10 @@ func (f *field) schema(c *Config) map[string]any {
 	switch f.kind {
 	case section:
 		return f.object(s, f.keys, c)
+	case several:
+		one := f.item().schema(nil)
+		delete(one, "description")
+		s["anyOf"] = []any{one, map[string]any{"type": "array", "items": one}}
 	case list:
 		s["type"] = "array"
 		s["items"] = f.element()
@@ -51,7 +55,7 @@ func (f *field) schema(c *Config) map[string]any {
 		f.constrain(s)
 	}
 	if c != nil && f.kind != list && f.kind != heldOut {
-		if v, ok := c.leaf(f); ok && f.path != "model.path" && f.path != "output.dir" {
+		if v, ok := c.leaf(f); ok && f.path != "model.path" && f.path != "output.dir" && !(f.kind == several && v.IsNil()) {
 			s["default"] = v.Interface()
 		}
 	}

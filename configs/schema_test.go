@@ -33,6 +33,12 @@ func TestDefaultsKeepTheirBounds(t *testing.T) {
 		v, ok := c.leaf(f)
 		switch {
 		case !ok:
+		case f.kind == several:
+			for i := range v.Len() {
+				if x := v.Index(i).String(); !slices.Contains(f.enum, x) {
+					t.Errorf("%s defaults to %s, want one of %v", f.path, x, f.enum)
+				}
+			}
 		case len(f.enum) > 0 && !slices.Contains(f.enum, v.String()):
 			t.Errorf("%s defaults to %s, want one of %v", f.path, v, f.enum)
 		case v.CanInt() && f.kind == whole && !f.within(float64(v.Int())), v.CanFloat() && !f.within(v.Float()):
@@ -77,6 +83,12 @@ func TestSchemaHasTheKeysOfTheLoader(t *testing.T) {
 	train := s["properties"].(map[string]any)["train"].(map[string]any)["properties"].(map[string]any)
 	if rate := train["learning_rate"].(map[string]any); rate["exclusiveMinimum"] != 0.0 || rate["default"] != 1e-5 {
 		t.Errorf("learning_rate is %v, want above 0, by default 1e-5", rate)
+	}
+	dpo := s["properties"].(map[string]any)["dpo"].(map[string]any)["properties"].(map[string]any)
+	loss := dpo["loss_type"].(map[string]any)["anyOf"].([]any)
+	one, many := loss[0].(map[string]any), loss[1].(map[string]any)
+	if one["type"] != "string" || one["enum"].([]any)[0] != "sigmoid" || many["type"] != "array" || !reflect.DeepEqual(many["items"], loss[0]) {
+		t.Errorf("loss_type is %v, want a name or a list of names", loss)
 	}
 	if g := train["gradient_checkpointing"].(map[string]any); !reflect.DeepEqual(g["enum"], []any{"auto", "true", true, "false", false}) {
 		t.Errorf("gradient_checkpointing is %v", g)

@@ -114,7 +114,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	}
 	if c.dryRun {
 		p.dry = [][][2]int32{}
-		p.ingested, err = ingest(ctx, src, c.chat, c.stop, func(r record) error {
+		p.ingested, err = ingest(ctx, src, in.File, c.chat, c.stop, func(r record) error {
 			p.dry = append(p.dry, r.target)
 			return nil
 		}, progress)
@@ -183,7 +183,7 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 	}
 	defer os.RemoveAll(temp) // after the rename there is nothing left of it
 	w := newShardWriter(temp)
-	got, err := ingest(ctx, src, c.chat, c.stop, w.add, progress)
+	got, err := ingest(ctx, src, in.File, c.chat, c.stop, w.add, progress)
 	if closeErr := w.close(); err == nil {
 		err = closeErr
 	}

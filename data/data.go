@@ -16,6 +16,7 @@ package data
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -121,11 +122,8 @@ func (s *Store) load(ctx context.Context, sources []Source, from cache, progress
 func (s *Store) choose(opts Options, seed uint64) error {
 	taken := make([][]int, len(s.parts)) // records of each source, in its order
 	for i, p := range s.parts {
-		all := make([]int, len(p.entries))
-		for k := range all {
-			all[k] = k
-		}
 		src := slices.Concat(opts.Sources, opts.HeldOut.Sources)[i]
+		all := s.usable(i, p.entries, opts, src.LossFactor == 0 && i < len(opts.Sources))
 		if src.Samples > len(all) {
 			return fault.Usage(fault.Hint(fmt.Errorf("source %s has %d samples that can be used, want %d (samples)", src.Name, len(all), src.Samples),
 				"set samples to 0 to take all there are"))
@@ -148,7 +146,32 @@ func (s *Store) choose(opts Options, seed uint64) error {
 			}
 		}
 	}
+	if !opts.HeldOut.IsZero() && len(s.heldOut) == 0 {
+		return fault.Usage(fault.Hint(errors.New("data.held_out leaves no sample: all are too long or without an answer"),
+			"raise data.max_length, hold out more, or none (0)"))
+	}
 	return nil
+}
+
+// usable lists the records of a source that samples and held-out ones are drawn
+// from, and counts the others: those without a target, those that are skipped for
+// their length, and all of a source that carries no loss.
+func (s *Store) usable(source int, entries []entry, opts Options, noLoss bool) []int {
+	stats := &s.sources[source]
+	var out []int
+	for k, e := range entries {
+		switch {
+		case e.Targets == 0:
+			stats.lose("no_target", e.Tokens)
+		case opts.TooLong == "skip" && e.Tokens > int32(opts.MaxLength):
+			stats.lose("too_long", e.Tokens)
+		case noLoss:
+			stats.drop("loss_factor_0", 1)
+		default:
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // draw takes n of the items at random, in their order.
@@ -206,17 +229,11 @@ func (s *Store) add(source, record int, heldOut bool, opts Options) error {
 	limit := int32(opts.MaxLength)
 	var rows []row
 	switch whole := (row{int32(source), int32(record), 0, e.Tokens, e.Targets}); {
-	case e.Targets == 0:
-		stats.lose("no_target", e.Tokens)
-		return nil
 	case e.Tokens <= limit:
 		rows = []row{whole}
 	case opts.TooLong == "error":
 		return fault.Usage(fault.Hint(fmt.Errorf("%s:%d: a sample of %d tokens, want at most %d (data.max_length)", stats.Path, e.Line, e.Tokens, limit),
 			"raise data.max_length and packing.capacity, or say what is done with such samples: data.too_long: skip, truncate or split"))
-	case opts.TooLong == "skip":
-		stats.lose("too_long", e.Tokens)
-		return nil
 	default:
 		var err error
 		if rows, err = s.cut(whole, limit, opts.TooLong == "split"); err != nil {
@@ -345,20 +362,26 @@ func (s *Store) Sample(i int) (Sample, error) {
 	}, nil
 }
 
-// Fingerprint tells stores with different samples apart.
-func (s *Store) Fingerprint() string {
-	var all []byte
+// Contents says what the samples follow from, each part by a SHA-256: every
+// source's file, the tokenizer with its template, and which stretches of the
+// files' records are the samples. Stores with the same contents are the same.
+func (s *Store) Contents() map[string]string {
+	out := map[string]string{}
+	var choice []byte
 	for i, p := range s.parts {
-		all = fmt.Appendf(all, "%q %s %g\n", s.sources[i].Name, p.inputs.key(), s.sources[i].LossFactor)
+		out[fmt.Sprintf("source %d, %s", i+1, s.sources[i].Name)] = p.inputs.File
+		out["tokenizer and template"] = hashOf(fmt.Appendf(nil, "%d %s", storeFormat, p.inputs.Chat))
+		choice = fmt.Appendf(choice, "%g\n", s.sources[i].LossFactor)
 	}
 	for _, list := range [][]int{s.train, s.heldOut} {
-		all = fmt.Appendf(all, "%d\n", len(list))
+		choice = fmt.Appendf(choice, "%d\n", len(list))
 		for _, i := range list {
 			r := s.rows[i]
-			all = fmt.Appendf(all, "%d %d %d %d\n", r.source, r.record, r.from, r.to)
+			choice = fmt.Appendf(choice, "%d %d %d %d\n", r.source, r.record, r.from, r.to)
 		}
 	}
-	return hashOf(all)
+	out["choice of samples"] = hashOf(choice)
+	return out
 }
 
 // Close closes the files of the store.

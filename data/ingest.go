@@ -2,6 +2,9 @@ package data
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,8 +106,10 @@ type tokenised struct {
 
 // ingest tokenises a source with one worker a processor, in bounded memory, and
 // hands the records to add in the order of the file. With stopAtBad the first
-// record that can't be used is an error; else they are counted by reason.
-func ingest(ctx context.Context, src Source, chat *tokenizer.Chat, stopAtBad bool, add func(record) error, progress func(done int64)) (in ingested, err error) {
+// record that can't be used is an error; else they are counted by reason. A
+// source whose SHA-256 is not sum was changed since that was taken: what was made
+// of it would be kept under the wrong name.
+func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, stopAtBad bool, add func(record) error, progress func(done int64)) (in ingested, err error) {
 	f, _, err := src.open()
 	if err != nil {
 		return in, err
@@ -117,10 +122,11 @@ func ingest(ctx context.Context, src Source, chat *tokenizer.Chat, stopAtBad boo
 	work := make(chan *chunk)
 	ordered := make(chan *chunk, 2*workers)
 	var readErr error
+	read := sha256.New()
 	go func() {
 		defer close(ordered)
 		defer close(work)
-		readErr = eachChunk(f, func(c *chunk) bool {
+		readErr = eachChunk(io.TeeReader(f, read), func(c *chunk) bool {
 			for _, to := range []chan *chunk{ordered, work} {
 				select {
 				case to <- c:
@@ -133,9 +139,10 @@ func ingest(ctx context.Context, src Source, chat *tokenizer.Chat, stopAtBad boo
 	}()
 	for range workers {
 		go func() {
+			with := toolChats{plain: chat}
 			for c := range work {
 				for _, l := range c.lines {
-					r, err := tokenise(chat, l)
+					r, err := with.tokenise(l)
 					c.out = append(c.out, tokenised{r, err})
 				}
 				close(c.done)
@@ -169,6 +176,9 @@ func ingest(ctx context.Context, src Source, chat *tokenizer.Chat, stopAtBad boo
 	if ctx.Err() != nil {
 		return in, ctx.Err()
 	}
+	if readErr == nil && hex.EncodeToString(read.Sum(nil)) != sum {
+		readErr = fault.Hint(fmt.Errorf("%s: changed while it was read", src.Path), "start again when nothing writes to it")
+	}
 	return in, readErr
 }
 
@@ -198,8 +208,42 @@ func eachChunk(r io.Reader, yield func(*chunk) bool) error {
 	}
 }
 
+// Tokens is a conversation as training sees it.
+type Tokens struct {
+	IDs    []int32
+	Target [][2]int32 // half-open ranges of ids that are targets
+}
+
+// Tokenise reads a line of a JSONL source and renders it as the store does.
+func Tokenise(chat *tokenizer.Chat, text []byte) (Tokens, error) {
+	r, err := (&toolChats{plain: chat}).tokenise(line{text: text})
+	return Tokens{r.ids, r.target}, err
+}
+
+// toolChats is a chat template, and the same one told of the tools that the last
+// record named: many records name the same, and telling a template of tools takes
+// longer than rendering.
+type toolChats struct {
+	plain, with *tokenizer.Chat
+	tools       string
+}
+
+func (t *toolChats) of(tools json.RawMessage) (*tokenizer.Chat, error) {
+	if tools == nil {
+		return t.plain, nil
+	}
+	if t.with == nil || t.tools != string(tools) {
+		chat, err := t.plain.With(map[string]any{"tools": tools})
+		if err != nil {
+			return nil, bad("invalid_tools", "tools: %v", err)
+		}
+		t.with, t.tools = chat, string(tools)
+	}
+	return t.with, nil
+}
+
 // tokenise turns a line into ids and targets.
-func tokenise(chat *tokenizer.Chat, l line) (record, error) {
+func (t *toolChats) tokenise(l line) (record, error) {
 	if l.tooLong {
 		return record{}, bad("too_many_bytes", "a record of more than %d MiB", maxLine>>20)
 	}
@@ -207,10 +251,9 @@ func tokenise(chat *tokenizer.Chat, l line) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	if c.tools != nil {
-		if chat, err = chat.With(map[string]any{"tools": c.tools}); err != nil {
-			return record{}, bad("invalid_tools", "tools: %v", err)
-		}
+	chat, err := t.of(c.tools)
+	if err != nil {
+		return record{}, err
 	}
 	rendered, err := chat.Render(c.messages)
 	if err != nil {

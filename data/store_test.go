@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,8 +147,8 @@ func TestTheCacheIsUsedAsLongAsNothingChangedAndSaysWhatDid(t *testing.T) {
 		t.Errorf("the first time: tokenised for %q, want new", got)
 	}
 	again := build(t, o)
-	if got := again.Sources()[0].Tokenised; got != "" || again.Fingerprint() != first.Fingerprint() {
-		t.Errorf("the second time: tokenised for %q, the fingerprint is the same: %v", got, again.Fingerprint() == first.Fingerprint())
+	if got := again.Sources()[0].Tokenised; got != "" || !maps.Equal(again.Contents(), first.Contents()) {
+		t.Errorf("the second time: tokenised for %q, the contents are the same: %v", got, maps.Equal(again.Contents(), first.Contents()))
 	}
 	other, err := Build(context.Background(), o, chat(t, "chatml"), Run{Seed: 1})
 	if err != nil {
@@ -159,7 +160,7 @@ func TestTheCacheIsUsedAsLongAsNothingChangedAndSaysWhatDid(t *testing.T) {
 	}
 	write(t, dir, "a", talks(21)...)
 	changed := build(t, o)
-	if got := changed.Sources()[0].Tokenised; got != "the file changed" || changed.Fingerprint() == first.Fingerprint() {
+	if got := changed.Sources()[0].Tokenised; got != "the file changed" || maps.Equal(changed.Contents(), first.Contents()) {
 		t.Errorf("with another file: tokenised for %q", got)
 	}
 	shards, _ := filepath.Glob(filepath.Join(changed.Sources()[0].Cache, "*.arrow"))
@@ -172,7 +173,7 @@ func TestTheCacheIsUsedAsLongAsNothingChangedAndSaysWhatDid(t *testing.T) {
 		t.Fatal(err)
 	}
 	mended := build(t, o)
-	if got := mended.Sources()[0].Tokenised; !strings.Contains(got, shards[0]) || mended.Fingerprint() != changed.Fingerprint() {
+	if got := mended.Sources()[0].Tokenised; !strings.Contains(got, shards[0]) || !maps.Equal(mended.Contents(), changed.Contents()) {
 		t.Errorf("with a flipped bit: tokenised for %q", got)
 	}
 }
@@ -279,6 +280,37 @@ func TestHeldOutSamplesAreDrawnFromEachSourceAndNeverTrainedOn(t *testing.T) {
 	o.HeldOut.Count = 60
 	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "takes 60 of 60") {
 		t.Errorf("all held out: %v", err)
+	}
+}
+
+func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir, write(t, dir, "a", append(talks(6), talk("long", strings.Repeat("word ", 400)), talk("longer", strings.Repeat("word ", 500)))...))
+	o.MaxLength, o.TooLong, o.HeldOut = 200, "skip", HeldOut{Count: 3}
+	for seed := range uint64(20) {
+		s, err := Build(context.Background(), o, chat(t, "auto"), Run{Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.HeldOut()) != 3 || len(s.Train()) != 3 || s.Mix().Dropped["too_long"] != 2 {
+			t.Errorf("seed %d: %d held out, %d to train on, dropped %v; want 3, 3, 2 too long", seed, len(s.HeldOut()), len(s.Train()), s.Mix().Dropped)
+		}
+		s.Close()
+	}
+	o.MaxLength, o.HeldOut = 8, HeldOut{Sources: []Source{o.Sources[0]}}
+	o.Sources = []Source{write(t, dir, "b", talk("q", "a"))}
+	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "data.held_out leaves no sample") {
+		t.Errorf("held-out samples that are all too long: %v", err)
+	}
+}
+
+func TestASourceWithFactorZeroIsCountedAndNotLearned(t *testing.T) {
+	dir := t.TempDir()
+	a, b := write(t, dir, "a", talks(4)...), write(t, dir, "b", talks(3)...)
+	a.LossFactor = 0
+	s := build(t, options(dir, a, b))
+	if n := s.Sources()[0].Dropped["loss_factor_0"]; n != 4 || len(s.Train()) != 3 {
+		t.Errorf("%d samples counted and %d to train on, want 4 and 3", n, len(s.Train()))
 	}
 }
 
@@ -389,7 +421,7 @@ func TestADryRunWritesNothingAndCountsTheSame(t *testing.T) {
 	if _, err := dry.Sample(0); err == nil {
 		t.Error("a dry run gave a sample's tokens")
 	}
-	if real := build(t, o); real.Fingerprint() != dry.Fingerprint() || real.Mix().TargetTokens != dry.Mix().TargetTokens {
+	if real := build(t, o); !maps.Equal(real.Contents(), dry.Contents()) || real.Mix().TargetTokens != dry.Mix().TargetTokens {
 		t.Errorf("dry %+v\nreal %+v", dry.Mix(), real.Mix())
 	}
 }

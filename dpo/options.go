@@ -1,43 +1,108 @@
 // Package dpo trains a model on preferences: pairs of a chosen and a rejected
-// answer (Rafailov et al. 2023, arXiv:2305.18290).
+// answer (Rafailov et al. 2023, arXiv:2305.18290), or single answers that are
+// labelled desirable or undesirable (KTO, Ethayarajh et al. 2024,
+// arXiv:2402.01306).
+//
+// [Options.Loss] and [Options.KTO] are pure functions of an answer's summed
+// log-probabilities. [Grad.Weigh] turns their gradients into the weights of a
+// pack's tokens, so the graph that fine-tunes trains on preferences too.
+// docs/dpo.md has each loss's formula, source and use.
 package dpo
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Options say how a model is trained on preference pairs. The tags doc, enum,
 // min, max, above and below describe each key of the YAML: package configs
 // checks values by them and makes the JSON Schema from them.
 type Options struct {
-	Beta           float64 `yaml:"beta" above:"0" doc:"strength of the pull towards the reference model: reward is beta times the log-ratio"`
-	LossType       string  `yaml:"loss_type" enum:"sigmoid|hinge|ipo|robust|simpo|orpo" doc:"the preference loss; sigmoid is DPO's own"`
-	LabelSmoothing float64 `yaml:"label_smoothing" min:"0" below:"0.5" doc:"probability that a pair's labels are swapped (cDPO with sigmoid, and robust)"`
-	SimPOGamma     float64 `yaml:"simpo_gamma" min:"0" doc:"reward margin of loss_type simpo"`
-	SFTWeight      float64 `yaml:"sft_weight" min:"0" doc:"weight of the cross-entropy on the chosen answer, added to the loss"`
-	Reference      string  `yaml:"reference" doc:"the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder"`
+	Beta              float64   `yaml:"beta" above:"0" doc:"strength of the pull towards the reference model: reward is beta times the log-ratio"`
+	LossType          []string  `yaml:"loss_type" enum:"sigmoid|hinge|ipo|robust|simpo|orpo|kto|dpop|sigmoid_norm|rdpo|apo_zero|apo_down" doc:"the preference loss, or a list of losses that are added up; sigmoid is DPO's own"`
+	LossWeights       []float64 `yaml:"loss_weights" above:"0" doc:"weight of each loss of loss_type, in its order; empty: 1 each"`
+	LabelSmoothing    float64   `yaml:"label_smoothing" min:"0" below:"0.5" doc:"probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)"`
+	LDAlpha           float64   `yaml:"ld_alpha" min:"0" max:"1" doc:"LD-DPO: weight of the longer answer's tokens beyond the shorter one's length, in policy and reference; 1: none is damped"`
+	SimPOGamma        float64   `yaml:"simpo_gamma" min:"0" doc:"reward margin of loss_type simpo"`
+	DPOPLambda        float64   `yaml:"dpop_lambda" min:"0" doc:"penalty of loss_type dpop on a chosen answer that is less probable than under the reference"`
+	RDPOAlpha         float64   `yaml:"rdpo_alpha" doc:"reward that loss_type rdpo takes off an answer for each of its tokens; below 0 it favours length"`
+	DesirableWeight   float64   `yaml:"desirable_weight" min:"0" doc:"weight of the desirable answers of loss_type kto"`
+	UndesirableWeight float64   `yaml:"undesirable_weight" min:"0" doc:"weight of the undesirable answers of loss_type kto"`
+	SFTWeight         float64   `yaml:"sft_weight" min:"0" doc:"weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss"`
+	Reference         string    `yaml:"reference" doc:"the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder"`
 }
 
-// Default is TRL's, and LLaMA-Factory's margin for SimPO.
+// Default is TRL's, LLaMA-Factory's margin for SimPO, and lambda as in DPOP's
+// paper.
 func Default() Options {
-	return Options{Beta: 0.1, LossType: "sigmoid", SimPOGamma: 0.5, Reference: "initial"}
+	return Options{
+		Beta: 0.1, LossType: []string{"sigmoid"}, LDAlpha: 1, SimPOGamma: 0.5, DPOPLambda: 50,
+		DesirableWeight: 1, UndesirableWeight: 1, Reference: "initial",
+	}
+}
+
+// NeedsReference reports whether a loss takes log-ratios to a reference model.
+func (o Options) NeedsReference() bool {
+	return slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].reference })
 }
 
 // Validate returns what is wrong between the options, by key; nil when nothing
 // is. The bounds of each option alone are in its tags.
 func (o Options) Validate() map[string]string {
 	bad := map[string]string{}
-	if o.SimPOGamma != Default().SimPOGamma && o.LossType != "simpo" {
-		bad["simpo_gamma"] = "only loss_type simpo has a margin, want loss_type: simpo or no simpo_gamma (loss_type is " + o.LossType + ")"
+	is := strings.Join(o.LossType, ", ")
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(o.LossType, func(name string) bool { return slices.Contains(names, name) })
 	}
-	if o.LabelSmoothing > 0 && o.LossType != "sigmoid" && o.LossType != "robust" {
-		bad["label_smoothing"] = "loss_type " + o.LossType + " has none, want 0, or loss_type sigmoid or robust"
-	}
-	switch o.LossType {
-	case "simpo", "orpo":
-	default:
-		if o.Reference == "none" {
-			bad["reference"] = "none, but loss_type " + o.LossType + " needs one, want initial or a model folder"
+	for i, name := range o.LossType {
+		if _, ok := losses[name]; !ok {
+			bad["loss_type"] = fmt.Sprintf("%q, want one that there is", name)
+		} else if slices.Contains(o.LossType[:i], name) {
+			bad["loss_type"] = name + " twice, want it once, with its weight in loss_weights"
 		}
 	}
-	if o.Reference == "" {
+	switch {
+	case len(o.LossType) == 0:
+		bad["loss_type"] = "empty, want at least one loss"
+	case has("kto") && len(o.LossType) > 1:
+		bad["loss_type"] = is + ", but kto takes labelled answers and the others pairs, want kto alone"
+	}
+	if n := len(o.LossWeights); n > 0 && n != len(o.LossType) {
+		bad["loss_weights"] = fmt.Sprintf("%d of them, want %d, one for each of loss_type (%s)", n, len(o.LossType), is)
+	}
+	d := Default()
+	if o.SimPOGamma != d.SimPOGamma && !has("simpo") {
+		bad["simpo_gamma"] = "only loss_type simpo has a margin, want loss_type: simpo or no simpo_gamma (loss_type is " + is + ")"
+	}
+	if o.DPOPLambda != d.DPOPLambda && !has("dpop") {
+		bad["dpop_lambda"] = "only loss_type dpop has a penalty, want loss_type: dpop or no dpop_lambda (loss_type is " + is + ")"
+	}
+	if (o.RDPOAlpha != 0) != has("rdpo") {
+		bad["rdpo_alpha"] = "only loss_type rdpo weighs length, want loss_type: rdpo or no rdpo_alpha (loss_type is " + is + ")"
+		if has("rdpo") {
+			bad["rdpo_alpha"] = "0, which makes rdpo plain sigmoid, want about 1 over the usual difference of lengths in tokens"
+		}
+	}
+	for key, v := range map[string]float64{"desirable_weight": o.DesirableWeight, "undesirable_weight": o.UndesirableWeight} {
+		if v != 1 && !has("kto") {
+			bad[key] = "only loss_type kto has labels to weigh, want loss_type: kto or no " + key + " (loss_type is " + is + ")"
+		}
+	}
+	if o.LabelSmoothing > 0 && !slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].smooths }) {
+		bad["label_smoothing"] = "loss_type " + is + " has none, want 0, or loss_type sigmoid, robust, sigmoid_norm or rdpo"
+	}
+	if o.LDAlpha < 1 && has("simpo", "orpo", "kto") {
+		bad["ld_alpha"] = "loss_type " + is + " has no pair of log-ratios, want 1, or loss_type sigmoid"
+	}
+	if o.SFTWeight > 0 && has("orpo") {
+		bad["sft_weight"] = "orpo has the cross-entropy in it already, want 0"
+	}
+	switch {
+	case o.Reference == "":
 		bad["reference"] = "empty, want initial, none or a model folder"
+	case o.Reference == "none" && o.NeedsReference():
+		bad["reference"] = "none, but loss_type " + is + " needs one, want initial or a model folder"
 	}
 	if len(bad) == 0 {
 		return nil

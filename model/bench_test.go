@@ -30,7 +30,7 @@ func BenchmarkPass(b *testing.B) {
 				if precision == graph.BFloat16 {
 					m.UseHalf()
 				}
-				g := m.Graph(tokens, precision)
+				g := m.Graph(tokens, precision, nil)
 				defer g.Free()
 				recompute := 0
 				if tokens > 2048 {

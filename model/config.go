@@ -255,8 +255,8 @@ func (c Config) check() error {
 		return fmt.Errorf("rms_norm_eps is %g, want between 0 and 1", c.NormEps)
 	case !(c.RopeTheta > 1) || math.IsInf(c.RopeTheta, 0):
 		return fmt.Errorf("rope_theta is %g, want above 1", c.RopeTheta)
-	case c.Parameters() > maxParams:
-		return fmt.Errorf("the sizes make %d parameters, want at most %d", c.Parameters(), int64(maxParams))
+	case c.roughParameters() > maxParams:
+		return fmt.Errorf("the sizes make %.3g parameters, want at most %.3g", c.roughParameters(), float64(maxParams))
 	}
 	if s := c.RopeScaling; s != nil {
 		switch {
@@ -272,6 +272,14 @@ func (c Config) check() error {
 		}
 	}
 	return nil
+}
+
+// roughParameters is the number of values of the matrices, which cannot
+// overflow.
+func (c Config) roughParameters() float64 {
+	hidden, width := float64(c.Hidden), float64(c.Heads)*float64(c.HeadDim)
+	layer := hidden*(2*width+2*float64(c.KVHeads)*float64(c.HeadDim)) + 3*hidden*float64(c.FFN)
+	return 2*float64(c.Vocab)*hidden + float64(c.Layers)*layer
 }
 
 // Parameters is the number of trained values.

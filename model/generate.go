@@ -30,6 +30,7 @@ type Generated struct {
 // use. The model must not change while a call runs.
 type Generator struct {
 	m     *Model
+	half  bool // weights and caches in bf16
 	slots []*slot
 
 	// The rows of the pass under way: token ids, what Rotate and Attend take
@@ -40,22 +41,26 @@ type Generator struct {
 	fresh  *slot
 	memory [2]bump // of the values of this layer, and of the one before
 	layer  int
+
+	rounded []kernels.BF16   // the input of a product
+	texts   []kernels.Cached // of the layer's attention
 }
 
-// slot is a text under way: its keys and values, layer by layer, each
-// [capacity, KV*Dim], with room for the whole text.
+// slot is a text under way: its keys and values, layer by layer, with room for
+// the whole text.
 type slot struct {
 	request   int
-	keys      [][]float32
-	values    [][]float32
+	cache     []kernels.Cache
 	length    int // tokens in the cache
 	last      int32
 	sampler   sampler
 	generated []int32
 }
 
-// NewGenerator returns a generator over m's weights.
-func NewGenerator(m *Model) *Generator { return &Generator{m: m} }
+// NewGenerator returns a generator over m's weights: over their bf16 copies
+// where there are some ([Model.UseHalf], [LoadBF16]), which takes half the time
+// for each token, and bf16 keys and values then; sums are float32 either way.
+func NewGenerator(m *Model) *Generator { return &Generator{m: m, half: m.embed.Half != nil} }
 
 // Generate continues all requests, at most batch of them at a time: when one
 // is done the next takes its place. Results are in the order of the requests
@@ -81,6 +86,8 @@ func (g *Generator) Generate(ctx context.Context, requests []Request, batch int)
 	for i := range g.memory {
 		g.memory[i].free()
 	}
+	kernels.FreeBF16(g.rounded)
+	g.rounded = nil
 	return out, err
 }
 
@@ -88,12 +95,19 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 	next := 0
 	for next < len(requests) || len(g.slots) > 0 {
 		for len(g.slots) < batch && next < len(requests) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			r := requests[next]
 			s := g.newSlot(next, len(r.Prompt)+r.MaxNewTokens, r.Sampling)
 			g.slots = append(g.slots, s)
 			next++
 			if r.MaxNewTokens > 0 {
-				s.last = s.sampler.next(g.prefill(s, r.Prompt))
+				logits := g.prefill(s, r.Prompt)
+				if !kernels.AllFinite(logits) {
+					return notFinite(s)
+				}
+				s.last = s.sampler.next(logits)
 			}
 		}
 		// Take what each text chose; those that are done make room.
@@ -123,29 +137,37 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 		if len(g.slots) > 0 {
 			logits := g.step(g.slots)
 			for i, s := range g.slots {
-				s.last = s.sampler.next(logits[i*g.m.Config.Vocab : (i+1)*g.m.Config.Vocab])
+				row := logits[i*g.m.Config.Vocab : (i+1)*g.m.Config.Vocab]
+				if !kernels.AllFinite(row) {
+					return notFinite(s)
+				}
+				s.last = s.sampler.next(row)
 			}
 		}
 	}
 	return nil
 }
 
+// notFinite is the error of a model whose weights have left the range of
+// numbers, which no answer can come from.
+func notFinite(s *slot) error {
+	return fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.request, s.length)
+}
+
 func (g *Generator) newSlot(request, capacity int, how Sampling) *slot {
 	s := &slot{request: request, sampler: sampler{Sampling: how, rand: rng.New(how.Seed, "generate")}}
 	width := g.m.Config.KVHeads * g.m.Config.HeadDim
 	for range g.m.Config.Layers {
-		s.keys = append(s.keys, kernels.Alloc(capacity*width))
-		s.values = append(s.values, kernels.Alloc(capacity*width))
+		s.cache = append(s.cache, kernels.NewCache(capacity, width, g.half))
 	}
 	return s
 }
 
 func (s *slot) free() {
-	for i := range s.keys {
-		kernels.Free(s.keys[i])
-		kernels.Free(s.values[i])
+	for _, c := range s.cache {
+		c.Free()
 	}
-	s.keys, s.values = nil, nil
+	s.cache = nil
 }
 
 // prefill runs a whole prompt through the model and returns the logits after

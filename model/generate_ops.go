@@ -24,6 +24,12 @@ func (g *Generator) Embed(table *graph.Param) rowsOf {
 	g.memory[0].reset()
 	g.memory[1].reset()
 	y := g.take(len(g.ids) * table.Cols)
+	if g.half {
+		for i, id := range g.ids {
+			kernels.FromBF16(y[i*table.Cols:(i+1)*table.Cols], table.Half[int(id)*table.Cols:(int(id)+1)*table.Cols])
+		}
+		return y
+	}
 	kernels.Embedding(y, table.Data, g.ids, table.Cols)
 	return y
 }
@@ -45,11 +51,22 @@ func (g *Generator) Linear(x rowsOf, w, bias *graph.Param) rowsOf {
 
 // product is y[rows, N] = x[rows, K] W^T.
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
-	if rows <= kernels.FewRows {
-		kernels.LinearFew(y, x, w.Data, rows, w.Rows, w.Cols)
-		return
+	switch {
+	case rows <= kernels.FewRows && g.half:
+		kernels.LinearFew(y, x, nil, w.Half, rows, w.Rows, w.Cols)
+	case rows <= kernels.FewRows:
+		kernels.LinearFew(y, x, w.Data, nil, rows, w.Rows, w.Cols)
+	case g.half:
+		if n := rows * w.Cols; len(g.rounded) < n {
+			kernels.FreeBF16(g.rounded)
+			g.rounded = kernels.AllocBF16(n)
+		}
+		in := g.rounded[:rows*w.Cols]
+		kernels.ToBF16(in, x[:len(in)])
+		kernels.GemmBF16(false, true, rows, w.Rows, w.Cols, in, w.Cols, w.Half, w.Cols, 0, y, w.Rows)
+	default:
+		kernels.Gemm(false, true, rows, w.Rows, w.Cols, x, w.Cols, w.Data, w.Cols, 0, y, w.Rows)
 	}
-	kernels.Gemm(false, true, rows, w.Rows, w.Cols, x, w.Cols, w.Data, w.Cols, 0, y, w.Rows)
 }
 
 func (g *Generator) HeadNorm(qkv rowsOf, h graph.Heads, w *graph.Param, eps float32) rowsOf {
@@ -67,21 +84,23 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 	out := g.take(rows * h.Q * h.Dim)
 	scale := float32(1 / math.Sqrt(float64(h.Dim)))
 	q, kv := h.Q*h.Dim, h.KV*h.Dim
-	remember := func(s *slot, row, at int) {
-		copy(s.keys[layer][at*kv:(at+1)*kv], qkv[row*width+q:])
-		copy(s.values[layer][at*kv:(at+1)*kv], qkv[row*width+q+kv:])
+	put := func(s *slot, row, at int) {
+		key := qkv[row*width+q : (row+1)*width]
+		s.cache[layer].Put(at, key, key[kv:])
 	}
 	if g.decode == nil {
-		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, false)
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, g.half)
 		for t := range rows {
-			remember(g.fresh, t, t)
+			put(g.fresh, t, t)
 		}
 		return out
 	}
+	g.texts = g.texts[:0]
 	for i, s := range g.decode {
-		remember(s, i, s.length)
-		kernels.AttendOne(out[i*q:(i+1)*q], qkv[i*width:i*width+q], s.keys[layer], s.values[layer], s.length+1, h.Q, h.KV, h.Dim, scale)
+		put(s, i, s.length)
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: s.length + 1})
 	}
+	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)
 	return out
 }
 

@@ -205,7 +205,45 @@ func (m *Model) rowsOf(p *graph.Param, f piece) []float32 {
 }
 
 // Load reads a model folder: config.json and safetensors.
-func Load(dir string) (*Model, error) {
+func Load(dir string) (*Model, error) { return loadAs(dir, false) }
+
+// LoadBF16 reads a model folder for a [Generator] alone: matrices are kept in
+// bf16 only, rounded if the file has more. The model can be neither trained nor
+// saved.
+func LoadBF16(dir string) (*Model, error) { return loadAs(dir, true) }
+
+// IsBF16 reports whether all matrices of a folder are stored in bf16, so that
+// [LoadBF16] loses nothing.
+func IsBF16(dir string) (bool, error) {
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return false, err
+	}
+	defer w.Close()
+	for _, name := range w.Names() {
+		if info, _ := w.Info(name); len(info.Shape) > 1 && info.DType != "BF16" {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Check compares config.json and the headers of the weights of a folder: what
+// [Load] would refuse before it reads values.
+func Check(dir string) error {
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return err
+	}
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return Plan(c).checkFiles(dir, w)
+}
+
+func loadAs(dir string, half bool) (*Model, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
@@ -219,20 +257,48 @@ func Load(dir string) (*Model, error) {
 	if err := m.checkFiles(dir, w); err != nil {
 		return nil, err
 	}
-	m = alloc(c)
 	for _, p := range m.Params {
-		for _, f := range m.files[p] {
-			if err := w.Read(f.name, m.rowsOf(p, f)); err != nil {
-				m.Free()
-				return nil, err
-			}
-		}
-		if !kernels.AllFinite(p.Data) {
+		if err := m.read(p, w, half && p.Rows > 1); err != nil {
 			m.Free()
-			return nil, fmt.Errorf("%s: weights of %s hold a NaN or infinity", dir, m.files[p][0].name)
+			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
 	}
 	return m, nil
+}
+
+// read fills a parameter, piece by piece.
+func (m *Model) read(p *graph.Param, w *checkpoints.Weights, half bool) error {
+	const most = 1 << 20 // values that are widened at a time
+	if half {
+		p.Half = kernels.AllocBF16(p.Size())
+	} else {
+		p.Data = kernels.Alloc(p.Size())
+	}
+	for _, f := range m.files[p] {
+		from, to := f.row*p.Cols, (f.row+f.rows)*p.Cols
+		if f.vector {
+			from, to = f.row, f.row+f.rows
+		}
+		var part []float32
+		for at := from; at < to; at += most {
+			n := min(most, to-at)
+			if half {
+				part = append(part[:0], make([]float32, n)...)
+			} else {
+				part = p.Data[at : at+n]
+			}
+			if err := w.ReadAt(f.name, at-from, part); err != nil {
+				return err
+			}
+			if !kernels.AllFinite(part) {
+				return fmt.Errorf("tensor %s holds a NaN or infinity", f.name)
+			}
+			if half {
+				kernels.ToBF16(p.Half[at:at+n], part)
+			}
+		}
+	}
+	return nil
 }
 
 // checkFiles compares what the folder holds with what the architecture wants,
@@ -334,9 +400,18 @@ func (m *Model) UseHalf() {
 	for _, p := range m.Params {
 		if p.Rows > 1 && p.Half == nil {
 			p.Half = kernels.AllocBF16(p.Size())
-			p.RefreshHalf()
 		}
 	}
+	m.RefreshHalf()
+}
+
+// RefreshHalf makes the bf16 copies agree with the master weights.
+func (m *Model) RefreshHalf() {
+	kernels.Run(func() {
+		for _, p := range m.Params {
+			p.RefreshHalf()
+		}
+	})
 }
 
 // UseGradients makes room for the gradients of all parameters, zeroed.

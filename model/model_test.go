@@ -132,7 +132,7 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 				if layout == "packed and recomputed" {
 					opt.Recompute = 3 * m.Config.Layers
 				}
-				g := m.Graph(80, graph.Float32)
+				g := m.Graph(80, graph.Float32, nil)
 				prog, err := g.Compile(opt)
 				if err != nil {
 					t.Fatal(err)
@@ -292,6 +292,7 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`, `num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
 		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
+		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,"num_attention_heads":1048576,"head_dim":1048576,"vocab_size":1}`, `want at most`},
 		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`, `rope_scaling type is "yarn", want llama3 or linear`},
 		{"the older name of an unknown rope scaling", `{` + good + `,"rope_scaling":{"type":"dynamic","factor":2}}`, `rope_scaling type is "dynamic"`},
 		{"a window of attention", `{` + good + `,"use_sliding_window":true}`, `use_sliding_window is true, want false`},

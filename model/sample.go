@@ -25,7 +25,8 @@ type candidate struct {
 	p  float64
 }
 
-// next chooses a token from logits [V]. The lowest id wins a tie.
+// next chooses a token from logits [V], which must be finite. The lowest id wins
+// a tie.
 func (s *sampler) next(logits []float32) int32 {
 	best := 0
 	for i, v := range logits {
@@ -36,14 +37,19 @@ func (s *sampler) next(logits []float32) int32 {
 	if s.Temperature == 0 {
 		return int32(best)
 	}
-	limit := s.TopP
-	if limit <= 0 || limit > 1 {
-		limit = 1
-	}
 	peak := float64(logits[best])
 	var sum float64
 	for _, v := range logits {
 		sum += math.Exp((float64(v) - peak) / s.Temperature)
+	}
+	if s.TopP <= 0 || s.TopP >= 1 { // all tokens: nothing to sort
+		u := s.rand.Float64() * sum
+		for i, v := range logits {
+			if u -= math.Exp((float64(v) - peak) / s.Temperature); u < 0 {
+				return int32(i)
+			}
+		}
+		return int32(best) // rounding kept the sum a hair below
 	}
 	// Nearly all of the mass is in few tokens: sort those that matter first,
 	// and all of them only when they do not reach the limit.
@@ -65,7 +71,7 @@ func (s *sampler) next(logits []float32) int32 {
 		})
 		var mass float64
 		for i, c := range s.top {
-			if mass += c.p; mass >= limit {
+			if mass += c.p; mass >= s.TopP {
 				return s.draw(s.top[:i+1], mass)
 			}
 		}

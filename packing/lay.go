@@ -64,7 +64,7 @@ func Lay(p *Pack, capacity int, docs []Doc, weighting string) error {
 			p.Starts[start+k] = int32(start)
 		}
 		p.Tokens += len(d.IDs)
-		if weights[i] == 0 { // a source whose factor is 0 is read, not learned
+		if weights[i] == 0 { // nothing to learn in it
 			continue
 		}
 		for _, span := range d.Target {

@@ -25,7 +25,12 @@ fetch() {
 check() { echo "$sum  $gguf" | sha256sum --check --quiet; }
 
 if [ ! -f "$model/config.json" ]; then
-	if fetch && check; then
+	if fetch; then
+		if ! check; then
+			say "The file is damaged: fetching it again"
+			rm -rf runs/downloads
+			fetch && check || { say "It is damaged again, and not used: expected SHA-256 $sum"; exit 1; }
+		fi
 		say "Importing it into $model"
 		"$lwtrain" import "$gguf" "$model"
 	else

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"lwtrain/data"
-	"lwtrain/internal/atomicfile"
 	"lwtrain/model"
 )
 
@@ -91,11 +90,7 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 			answers[i].Before = got
 		}
 	}
-	raw, err := json.MarshalIndent(answers, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(path, append(raw, '\n'))
+	return writeJSON(path, answers)
 }
 
 // prompts lists the first held-out samples that begin with a prompt, as all do

@@ -34,18 +34,20 @@ func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint6
 	b := &batches{data: store, packing: pack, seed: seed, epochNow: -1,
 		perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
 	if len(store.Train()) == 0 {
-		return nil, fmt.Errorf("no sample is left to train on: %d in all, %d held out", store.Len(), len(store.HeldOut()))
+		return nil, fault.Usage(fmt.Errorf("no sample is left to train on: %d in all, %d held out", store.Len(), len(store.HeldOut())))
 	}
 	epochs := opt.NumTrainEpochs
 	if opt.MaxSteps > 0 {
 		epochs = math.Inf(1)
 	}
-	for e := 0; float64(e) < epochs && (opt.MaxSteps == 0 || b.total < opt.MaxSteps); e++ {
-		packs, err := b.plan(e)
-		if err != nil {
-			return nil, err
+	for e, steps := 0, 0; float64(e) < epochs && (opt.MaxSteps == 0 || b.total < opt.MaxSteps); e++ {
+		if e == 0 || pack.Strategy == "next_fit" { // the packs of the other have the same sizes in every epoch
+			packs, err := b.plan(e)
+			if err != nil {
+				return nil, err
+			}
+			steps = (len(packs) + b.perStep - 1) / b.perStep
 		}
-		steps := (len(packs) + b.perStep - 1) / b.perStep
 		b.ends = append(b.ends, b.total+steps)
 		b.total += int(math.Ceil(float64(steps) * min(1, epochs-float64(e))))
 	}

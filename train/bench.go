@@ -53,7 +53,7 @@ func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options
 
 	m := model.New(c, 1)
 	defer m.Free()
-	g := m.Graph(capacity, memory.Precision)
+	g := m.Graph(capacity, memory.Precision, nil)
 	defer g.Free()
 	program, err := g.Compile(graph.Options{Train: true, Recompute: memory.Recompute})
 	if err != nil {
@@ -90,11 +90,15 @@ func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options
 			return r, err
 		}
 		passed := time.Now()
-		norm := gradNorm(m.Params, 1/pack.Divisor)
-		if err := notFinite(g.Loss(), norm); err != nil {
+		kernels.Run(func() {
+			norm := gradNorm(m.Params, 1/pack.Divisor)
+			if err = notFinite(g.Loss(), norm); err == nil {
+				optimizer.Step(step+1, opt.LearningRate, clip(norm, opt.MaxGradNorm)/pack.Divisor)
+			}
+		})
+		if err != nil {
 			return r, err
 		}
-		optimizer.Step(step+1, opt.LearningRate, clip(norm, opt.MaxGradNorm)/pack.Divisor)
 		if step == 0 {
 			continue
 		}

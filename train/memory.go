@@ -31,6 +31,17 @@ func (m *Memory) Total() int64 {
 	return m.Weights + m.Half + m.Gradients + m.Optimizer + m.Activations
 }
 
+// Machine says what computes, and in which precision: what the bytes of a run
+// depend on besides its config and its data.
+func (m *Memory) Machine() string {
+	k := kernels.Describe()
+	threads := fmt.Sprint(k.Threads, " threads")
+	if k.Threads == 1 {
+		threads = "1 thread"
+	}
+	return fmt.Sprintf("%s, %s, %s, %s", threads, k.ISA, k.Product, m.Precision)
+}
+
 // RecomputedText says in words what is computed again.
 func (m *Memory) RecomputedText() string {
 	part := func(k int) int { return min(max(m.Recompute-k*m.Layers, 0), m.Layers) }
@@ -54,7 +65,7 @@ func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
 		plan.Precision = graph.BFloat16
 		plan.Half = n / 2
 	}
-	plan.graph = m.Graph(capacity, plan.Precision)
+	plan.graph = m.Graph(capacity, plan.Precision, nil)
 	var err error
 	if plan.eval, err = plan.graph.Compile(graph.Options{}); err != nil {
 		return nil, err

@@ -1,11 +1,11 @@
 package train
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 
 	"lwtrain/internal/atomicfile"
@@ -68,13 +68,9 @@ func number(v float64) []byte {
 // disk when write returns, and on it once sync returns.
 type metricsFile struct{ f *os.File }
 
-// openMetrics opens the file, keeping of an earlier run only what lies at or
-// before step: later lines belong to steps that will be taken again.
-func openMetrics(path string, step int) (*metricsFile, error) {
-	kept, err := linesUpTo(path, step)
-	if err != nil {
-		return nil, err
-	}
+// openMetrics begins the file again with the lines of an earlier run that are
+// kept.
+func openMetrics(path string, kept []byte) (*metricsFile, error) {
 	if err := atomicfile.WriteBytes(path, kept); err != nil {
 		return nil, err
 	}
@@ -85,27 +81,49 @@ func openMetrics(path string, step int) (*metricsFile, error) {
 	return &metricsFile{f}, nil
 }
 
-// linesUpTo reads the lines of steps up to step, without a torn last line.
-func linesUpTo(path string, step int) ([]byte, error) {
+// linesUpTo reads the lines of steps up to step, without a torn last line:
+// later ones belong to steps that will be taken again. It also returns the
+// step of the last evaluation among them, -1 if there is none.
+func linesUpTo(path string, step int) (kept []byte, evaluated int, err error) {
 	raw, err := os.ReadFile(path)
-	if os.IsNotExist(err) || step < 0 {
-		return nil, nil
+	if errors.Is(err, fs.ErrNotExist) || step < 0 {
+		return nil, -1, nil
 	}
+	evaluated = -1
+	for line := range bytes.Lines(raw) {
+		var at struct {
+			Step *int
+			Eval json.RawMessage `json:"eval_loss"`
+		}
+		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &at) != nil || at.Step == nil || *at.Step > step {
+			continue
+		}
+		kept = append(kept, line...)
+		if at.Eval != nil {
+			evaluated = *at.Step
+		}
+	}
+	return kept, evaluated, err
+}
+
+// ReproducibleMetrics reads the lines of a metrics.jsonl without speed and
+// memory: what two equal runs have in common.
+func ReproducibleMetrics(path string) ([]map[string]any, error) {
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var kept bytes.Buffer
-	r := bufio.NewReader(bytes.NewReader(raw))
-	for {
-		line, err := r.ReadBytes('\n')
-		if err == io.EOF {
-			return kept.Bytes(), nil
+	var out []map[string]any
+	for line := range bytes.Lines(raw) {
+		var m map[string]any
+		if err := json.Unmarshal(line, &m); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, len(out)+1, err)
 		}
-		var at struct{ Step *int }
-		if json.Unmarshal(line, &at) == nil && at.Step != nil && *at.Step <= step {
-			kept.Write(line)
-		}
+		delete(m, "tokens_per_second")
+		delete(m, "peak_rss_bytes")
+		out = append(out, m)
 	}
+	return out, nil
 }
 
 func (m *metricsFile) write(v any) error {

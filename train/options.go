@@ -13,12 +13,12 @@ import (
 // and makes the JSON Schema from them.
 type Options struct {
 	NumTrainEpochs            float64 `yaml:"num_train_epochs" above:"0" max:"10000" doc:"how often the data is gone through; 1.5 is once and a half"`
-	MaxSteps                  int     `yaml:"max_steps" min:"0" doc:"optimiser steps of the whole run, instead of num_train_epochs; 0: num_train_epochs decides"`
+	MaxSteps                  int     `yaml:"max_steps" min:"0" max:"100000000" doc:"optimiser steps of the whole run, instead of num_train_epochs; 0: num_train_epochs decides"`
 	PerDeviceTrainBatchSize   int     `yaml:"per_device_train_batch_size" min:"1" max:"65536" doc:"packs in a micro-batch"`
 	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" min:"1" max:"65536" doc:"micro-batches in an optimiser step"`
 
 	LearningRate    float64 `yaml:"learning_rate" above:"0" max:"1" doc:"peak learning rate, reached after the warm-up"`
-	LRSchedulerType string  `yaml:"lr_scheduler_type" enum:"cosine|linear|constant" doc:"how the learning rate falls after the warm-up: to 0 along half a cosine, to 0 in a line, or not at all"`
+	LRSchedulerType string  `yaml:"lr_scheduler_type" enum:"cosine|linear|constant" doc:"how the learning rate falls after the warm-up: to 0 along half a cosine, to 0 in a line, or not at all (Hugging Face's constant_with_warmup; warmup_ratio: 0 for its constant)"`
 	WarmupRatio     float64 `yaml:"warmup_ratio" min:"0" max:"1" doc:"share of the run's steps in which the learning rate rises from 0"`
 	WarmupSteps     int     `yaml:"warmup_steps" min:"0" doc:"the same as a number of steps, instead of warmup_ratio; 0: warmup_ratio decides"`
 

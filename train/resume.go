@@ -2,12 +2,15 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/atomicfile"
@@ -15,30 +18,29 @@ import (
 	"lwtrain/internal/graph"
 )
 
-// Identity is what makes two runs the same run: the fingerprint of the data
-// and every setting that the result depends on, by key.
+// Identity is what makes two runs the same run.
 type Identity struct {
-	Data     string            `json:"data"`
-	Settings map[string]string `json:"settings"`
+	Contents map[string]string `json:"contents"` // what was read, by name, as SHA-256; [SFT] adds the model
+	Settings map[string]string `json:"settings"` // every one that the result depends on, by key
 }
 
 // differences lists where two identities part.
 func (a Identity) differences(b Identity) []string {
 	var out []string
-	if a.Data != b.Data {
-		out = append(out, fmt.Sprintf("data: %s then, %s now", short(a.Data), short(b.Data)))
-	}
-	keys := slices.Sorted(maps.Keys(a.Settings))
-	for k := range b.Settings {
-		if _, ok := a.Settings[k]; !ok {
-			keys = append(keys, k)
+	compare := func(label string, then, now map[string]string, show func(string) string) {
+		keys := maps.Clone(then)
+		if keys == nil {
+			keys = map[string]string{}
+		}
+		maps.Copy(keys, now)
+		for _, k := range slices.Sorted(maps.Keys(keys)) {
+			if then[k] != now[k] {
+				out = append(out, fmt.Sprintf("%s%s: %s then, %s now", label, k, show(then[k]), show(now[k])))
+			}
 		}
 	}
-	for _, k := range keys {
-		if a.Settings[k] != b.Settings[k] {
-			out = append(out, fmt.Sprintf("%s: %s then, %s now", k, orNone(a.Settings[k]), orNone(b.Settings[k])))
-		}
-	}
+	compare("content of ", a.Contents, b.Contents, func(hash string) string { return orNone(hash[:min(12, len(hash))]) })
+	compare("", a.Settings, b.Settings, orNone)
 	return out
 }
 
@@ -49,14 +51,20 @@ func orNone(s string) string {
 	return s
 }
 
-func short(hash string) string { return hash[:min(12, len(hash))] }
+// runFile is run.json: which run a folder holds, from its first moment on, and
+// what has computed it, the latest last.
+type runFile struct {
+	Identity
+	Machines []string `json:"machines"`
+}
+
+const identityFile = "run.json"
 
 // state is state/trainer.json of a checkpoint.
 type state struct {
 	Step     int      `json:"step"`
 	Identity Identity `json:"identity"`
-	// FirstEval and FirstLoss let the summary of a resumed run speak of the
-	// whole run.
+	// FirstEval lets the summary of a resumed run speak of the whole run.
 	FirstEval *float64 `json:"first_eval_loss,omitempty"`
 }
 
@@ -87,11 +95,7 @@ func (t *trainer) writeState(dir string) error {
 	if e := t.result.FirstEval; e != nil {
 		s.FirstEval = &e.Loss
 	}
-	raw, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(filepath.Join(dir, stateFile), append(raw, '\n'))
+	return writeJSON(filepath.Join(dir, stateFile), s)
 }
 
 // moments names the optimiser's values as the weights they belong to.
@@ -107,10 +111,27 @@ func (t *trainer) moments(prefix string, values [][]float32) []checkpoints.Tenso
 	return out
 }
 
-// resume finds the newest complete checkpoint of the run and goes on from it,
-// or starts afresh. A folder that holds another run is refused.
+// resume makes the run's folder, or finds it, and goes on from its newest
+// complete checkpoint. A folder that holds anything else than this run is
+// refused as it is.
 func (t *trainer) resume() error {
-	found, err := checkpoints.Latest(filepath.Join(t.Dir, "checkpoints"))
+	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+		return fault.Usage(err)
+	}
+	if err := t.lockFolder(); err != nil {
+		return err
+	}
+	var run runFile
+	known, err := readJSON(filepath.Join(t.Dir, identityFile), &run)
+	if err != nil {
+		return fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them")
+	}
+	if known {
+		if err := t.same(run.Identity); err != nil {
+			return err
+		}
+	}
+	found, err := checkpoints.Latest(t.root())
 	if err != nil {
 		return err
 	}
@@ -119,57 +140,92 @@ func (t *trainer) resume() error {
 			t.Events.Broken(b.Path, b.Reason)
 		}
 	}
-	step := -1
 	if found.Path != "" {
-		if err := t.load(found.Path); err != nil {
+		if err := t.load(found.Checkpoint); err != nil {
 			return fmt.Errorf("%s: %w", found.Path, err)
 		}
-		step = t.step
-		t.result.Resumed, t.result.Steps, t.result.Checkpoint = t.step, t.step, found.Path
-		t.result.AlreadyThere = t.step >= t.schedule.Total
-		if t.Events.Resumed != nil {
-			t.Events.Resumed(t.step, found.Path)
+	} else if !known {
+		if err := t.refuseForeign(); err != nil {
+			return err
 		}
 	}
-	if t.result.AlreadyThere {
-		return nil
-	}
-	if err := t.claim(); err != nil {
+	return t.enter(run, found)
+}
+
+// enter gets the folder ready to go on in: it is this run's.
+func (t *trainer) enter(run runFile, found checkpoints.Found) error {
+	if err := checkpoints.Clean(t.root()); err != nil {
 		return err
 	}
-	t.metrics, err = openMetrics(t.result.MetricsFile, step)
+	step := -1
+	if found.Path != "" {
+		step = t.step
+		if err := t.prune(); err != nil {
+			return err
+		}
+		t.result.Resumed, t.result.Steps, t.result.Checkpoint = t.step, t.step, found.Path
+	}
+	if t.Events.Resumed != nil && len(found.Broken)+t.step > 0 {
+		t.Events.Resumed(t.step, found.Path)
+	}
+	lines, evaluated, err := linesUpTo(t.result.MetricsFile, step)
+	if err != nil {
+		return err
+	}
+	t.evaluated = evaluated
+	if t.step >= t.schedule.Total && !t.evaluationDue() {
+		t.result.AlreadyThere = true
+		return nil
+	}
+	machine := t.memory.Machine()
+	if n := len(run.Machines); n == 0 || run.Machines[n-1] != machine {
+		if n > 0 && found.Path != "" && t.Events.Moved != nil {
+			t.Events.Moved(run.Machines[n-1], machine)
+		}
+		run.Machines = append(run.Machines, machine)
+	}
+	run.Identity = t.Identity
+	if err := writeJSON(filepath.Join(t.Dir, identityFile), run); err != nil {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			err = fault.Usage(err) // nothing was written
+		}
+		return err
+	}
+	if err := atomicfile.Clean(t.Dir); err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(t.Dir, "config.yaml"), t.Config); err != nil {
+		return err
+	}
+	t.metrics, err = openMetrics(t.result.MetricsFile, lines)
 	return err
 }
 
-// identityFile says which run a folder holds, from its first moment on.
-const identityFile = "run.json"
+// lockFolder keeps other processes out of the run's folder until close. The
+// system unlocks it when the process ends, however it ends. A file system
+// without locks is taken as it is.
+func (t *trainer) lockFolder() (err error) {
+	if t.lock, err = os.Open(t.Dir); err != nil {
+		return fault.Usage(err)
+	}
+	if err := syscall.Flock(int(t.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: another process is training in this folder", t.Dir),
+			"wait for it, stop it, or give this run an output.dir of its own"))
+	}
+	return nil
+}
 
-// claim makes the run's folder, or finds that it is there and this run's, and
-// writes down what the run is.
-func (t *trainer) claim() error {
-	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
-		return err
-	}
-	path := filepath.Join(t.Dir, identityFile)
-	raw, err := os.ReadFile(path)
-	if err == nil {
-		var there Identity
-		if err := json.Unmarshal(raw, &there); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+// refuseForeign refuses a folder without a run that holds files which a run
+// would write over.
+func (t *trainer) refuseForeign() error {
+	for _, name := range []string{"config.yaml", "metrics.jsonl", answersFile} {
+		path := filepath.Join(t.Dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, identityFile),
+				"give this run an output.dir of its own"))
 		}
-		if err := t.same(there); err != nil {
-			return err
-		}
-	} else if !os.IsNotExist(err) {
-		return err
 	}
-	if raw, err = json.MarshalIndent(t.Identity, "", "  "); err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(path, append(raw, '\n')); err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(filepath.Join(t.Dir, "config.yaml"), t.Config)
+	return nil
 }
 
 // same refuses a folder that holds another run.
@@ -183,14 +239,15 @@ func (t *trainer) same(there Identity) error {
 }
 
 // load takes weights, moments and step from a verified checkpoint.
-func (t *trainer) load(dir string) error {
-	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
+func (t *trainer) load(from checkpoints.Checkpoint) error {
+	dir := from.Path
+	var s state
+	there, err := readJSON(filepath.Join(dir, stateFile), &s)
 	if err != nil {
 		return err
 	}
-	var s state
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return fmt.Errorf("%s: %w", stateFile, err)
+	if !there || s.Step != from.Step {
+		return fmt.Errorf("%s: step is %d, want %d", stateFile, s.Step, from.Step)
 	}
 	if err := t.same(s.Identity); err != nil {
 		return err
@@ -214,10 +271,8 @@ func (t *trainer) load(dir string) error {
 	if err := read(moments, t.moments("exp_avg_sq.", t.optimizer.square)); err != nil {
 		return err
 	}
-	for _, p := range t.model.Params {
-		p.RefreshHalf()
-	}
-	t.step = s.Step
+	t.model.RefreshHalf()
+	t.step, t.saved = s.Step, s.Step
 	if s.FirstEval != nil {
 		t.result.FirstEval = &EvalMetrics{Loss: *s.FirstEval}
 	}
@@ -228,7 +283,10 @@ func (t *trainer) load(dir string) error {
 func read(from *checkpoints.Weights, tensors []checkpoints.Tensor) error {
 	for _, x := range tensors {
 		info, ok := from.Info(x.Name)
-		if !ok || !slices.Equal(info.Shape, x.Shape) {
+		if !ok {
+			return fmt.Errorf("no tensor %s, want one of shape %v", x.Name, x.Shape)
+		}
+		if !slices.Equal(info.Shape, x.Shape) {
 			return fmt.Errorf("tensor %s has shape %v, want %v", x.Name, info.Shape, x.Shape)
 		}
 		if err := from.Read(x.Name, x.Data); err != nil {
@@ -238,9 +296,24 @@ func read(from *checkpoints.Weights, tensors []checkpoints.Tensor) error {
 	return nil
 }
 
-// writeBadStep leaves the reason and the samples of a step that was refused.
-func writeBadStep(path string, step int, cause error, samples []string) error {
-	raw, err := json.MarshalIndent(map[string]any{"step": step, "reason": cause.Error(), "samples": samples}, "", "  ")
+// readJSON reads a file into v; false if there is none.
+func readJSON(path string, v any) (bool, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	return true, nil
+}
+
+// writeJSON writes a file that people can read, whole or not at all.
+func writeJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -14,12 +14,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
 	"lwtrain/checkpoints"
 	"lwtrain/data"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
 	"lwtrain/model"
 	"lwtrain/packing"
 	"lwtrain/tokenizer"
@@ -45,8 +48,9 @@ type Job struct {
 // be nil.
 type Events struct {
 	Planned   func(*Plan, *Memory)
-	Resumed   func(step int, from string)
+	Resumed   func(step int, from string)           // from a checkpoint; 0 and "" where none of those that are there is whole
 	Broken    func(checkpoint string, reason error) // a damaged checkpoint was passed over
+	Moved     func(then, now string)                // the run goes on with other threads, or on another processor
 	Answering func(tokens, most int)                // to held-out prompts
 	Training  func(step int)                        // the steps after this one begin
 	Step      func(StepMetrics)
@@ -75,80 +79,109 @@ type Result struct {
 // TokensPerSecond is the speed of the training steps alone.
 func (r Result) TokensPerSecond() float64 { return float64(r.Tokens) / max(1e-9, r.Training.Seconds()) }
 
-// ErrInterrupted is returned when the context was cancelled: the state is
-// saved and the run can go on later.
+// ErrInterrupted is returned when the context was cancelled: the last update is
+// saved, and the run can go on from it.
 var ErrInterrupted = errors.New("interrupted")
 
 // SFT fine-tunes job.Model on job.Data: next-token cross-entropy on the target
 // tokens, weighted as job.Packing says. It resumes by itself from the newest
 // complete checkpoint in job.Dir.
-func SFT(ctx context.Context, job Job) (result Result, err error) {
+//
+// When ctx is cancelled, SFT drops the step that it is in, saves a checkpoint
+// of the last update unless there is one, and returns [ErrInterrupted].
+func SFT(ctx context.Context, job Job) (Result, error) {
+	began := time.Now()
 	t, err := newTrainer(job)
 	if err != nil {
 		return Result{}, err
 	}
 	defer t.close()
-	defer func(began time.Time) { result.Elapsed, result.PeakRSS = time.Since(began), peakRSS() }(time.Now())
-	if err := t.resume(); err != nil {
-		return t.result, err
+	if err = t.resume(); err == nil {
+		err = t.run(ctx)
 	}
-	if t.step == 0 {
-		if err := t.before(ctx); err != nil {
-			return t.result, err
-		}
+	if errors.Is(err, context.Canceled) {
+		err = t.stop()
 	}
-	if t.Events.Training != nil && t.step < t.schedule.Total {
-		t.Events.Training(t.step)
-	}
-	for t.step < t.schedule.Total {
-		started := time.Now()
-		batch, err := t.batches.at(t.step)
-		if err != nil {
-			return t.result, err
-		}
-		sums, err := t.forwardBackward(batch)
-		if err != nil {
-			return t.result, fmt.Errorf("step %d: %w", t.step+1, err)
-		}
-		loss := sums.loss / sums.divisor
-		norm := gradNorm(t.model.Params, 1/sums.divisor)
-		if err := notFinite(loss, norm); err != nil {
-			return t.result, t.refuse(batch, err)
-		}
-		rate := t.schedule.At(t.step + 1)
-		t.optimizer.Step(t.step+1, rate, clip(norm, t.opt.MaxGradNorm)/sums.divisor)
-		t.step++
-
-		if err := t.log(sums, loss, norm, rate, batch, time.Since(started)); err != nil {
-			return t.result, err
-		}
-		last := t.step == t.schedule.Total
-		if t.evaluates() && (last || t.step%t.opt.EvalSteps == 0) {
-			if err := t.evaluate(); err != nil {
-				return t.result, err
-			}
-		}
-		stop := ctx.Err() != nil
-		if last || stop || (t.opt.SaveSteps > 0 && t.step%t.opt.SaveSteps == 0) {
-			if err := t.save(); err != nil {
-				return t.result, err
-			}
-		}
-		if stop && !last {
-			return t.result, ErrInterrupted
-		}
-	}
-	return t.result, t.answer(ctx, true)
+	t.result.Elapsed, t.result.PeakRSS = time.Since(began), peakRSS()
+	return t.result, fault.Disk(err)
 }
 
-// before measures and shows what the model can do before the first update.
-func (t *trainer) before(ctx context.Context) error {
-	if t.evaluates() {
-		if err := t.evaluate(); err != nil {
+// run is the loop: measure, save, update, from the step that the trainer is at
+// to the last one. What is due at a step and has been done is not done again.
+func (t *trainer) run(ctx context.Context) error {
+	t.train.Interrupt, t.eval.Interrupt = ctx.Err, ctx.Err
+	for first := true; ; first = false {
+		if t.evaluationDue() {
+			if err := t.evaluate(); err != nil {
+				return err
+			}
+		}
+		if t.step == 0 {
+			if err := t.answer(ctx, false); err != nil {
+				return err
+			}
+		}
+		last := t.step == t.schedule.Total
+		if last || t.opt.SaveSteps > 0 && t.step%t.opt.SaveSteps == 0 {
+			if err := t.save(); err != nil {
+				return err
+			}
+		}
+		if last {
+			return t.answer(ctx, true)
+		}
+		if first && t.Events.Training != nil {
+			t.Events.Training(t.step)
+		}
+		if err := t.update(); err != nil {
 			return err
 		}
 	}
-	return t.answer(ctx, false)
+}
+
+// update takes one optimiser step.
+func (t *trainer) update() error {
+	started := time.Now()
+	batch, err := t.batches.at(t.step)
+	if err != nil {
+		return err
+	}
+	sums, err := t.forwardBackward(batch)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", t.step+1, err)
+	}
+	loss := sums.loss / sums.divisor
+	rate := t.schedule.At(t.step + 1)
+	var norm float64
+	kernels.Run(func() {
+		norm = gradNorm(t.model.Params, 1/sums.divisor)
+		if err = notFinite(loss, norm); err == nil {
+			t.optimizer.Step(t.step+1, rate, clip(norm, t.opt.MaxGradNorm)/sums.divisor)
+		}
+	})
+	if err != nil {
+		return t.refuse(batch, err)
+	}
+	t.step++
+	return t.log(sums, loss, norm, rate, batch, time.Since(started))
+}
+
+// stop ends an interrupted run so that it can go on.
+func (t *trainer) stop() error {
+	t.dropGradients()
+	if err := t.save(); err != nil {
+		return err
+	}
+	return ErrInterrupted
+}
+
+// dropGradients forgets a step that is half done.
+func (t *trainer) dropGradients() {
+	kernels.Run(func() {
+		for _, p := range t.model.Params {
+			kernels.Zero(p.Grad)
+		}
+	})
 }
 
 // trainer is the state of a run.
@@ -156,6 +189,7 @@ type trainer struct {
 	Job
 	opt       Options
 	schedule  Schedule
+	memory    *Memory
 	batches   *batches
 	graph     *graph.Graph
 	train     *graph.Program
@@ -165,12 +199,16 @@ type trainer struct {
 	model     *model.Model
 	pack      packing.Pack
 
-	step   int // updates made
-	result Result
+	lock *os.File // of the run's folder
+
+	step      int // updates made
+	saved     int // the step of the newest checkpoint; 0: none
+	evaluated int // the step of the last evaluation in metrics.jsonl; -1: none
+	result    Result
 }
 
 func newTrainer(job Job) (*trainer, error) {
-	t := &trainer{Job: job, opt: job.Options, model: job.Model}
+	t := &trainer{Job: job, opt: job.Options, model: job.Model, evaluated: -1}
 	var err error
 	if t.batches, err = newBatches(job.Data, job.Packing, job.Options, job.Seed); err != nil {
 		return nil, err
@@ -184,7 +222,7 @@ func newTrainer(job Job) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.graph, t.train, t.eval = memory.graph, memory.train, memory.eval
+	t.memory, t.graph, t.train, t.eval = memory, memory.graph, memory.train, memory.eval
 	if job.Events.Planned != nil {
 		job.Events.Planned(plan, memory)
 	}
@@ -192,6 +230,9 @@ func newTrainer(job Job) (*trainer, error) {
 		t.model.UseHalf()
 	}
 	t.model.UseGradients()
+	if err := t.identifyModel(); err != nil {
+		return nil, err
+	}
 	t.optimizer = NewAdamW(t.model.Params, t.opt.AdamBeta1, t.opt.AdamBeta2, t.opt.AdamEpsilon, t.opt.WeightDecay)
 	t.result.MetricsFile = filepath.Join(job.Dir, "metrics.jsonl")
 	return t, nil
@@ -200,6 +241,9 @@ func newTrainer(job Job) (*trainer, error) {
 func (t *trainer) close() {
 	if t.metrics != nil {
 		t.metrics.close()
+	}
+	if t.lock != nil {
+		t.lock.Close()
 	}
 	t.optimizer.Free()
 	t.graph.Free()
@@ -289,21 +333,26 @@ func (t *trainer) log(s sums, loss, norm, rate float64, batch []packed, took tim
 	return t.metrics.write(m)
 }
 
-// refuse stops a run before an update that would spoil the weights, and leaves
-// bad_step.json with the samples that were in the step.
+// refuse stops a run before an update that would spoil the weights. It saves the
+// weights as they are, and leaves bad_step.json with the samples of the step.
 func (t *trainer) refuse(batch []packed, cause error) error {
 	path := filepath.Join(t.Dir, "bad_step.json")
 	names := t.names(batch)
 	err := fmt.Errorf("step %d: %w; weights are unchanged since step %d; samples of this step: %s",
 		t.step+1, cause, t.step, names)
-	if werr := writeBadStep(path, t.step+1, cause, t.origins(batch)); werr != nil {
-		return errors.Join(err, werr)
+	if t.step > 0 {
+		t.dropGradients()
+		err = errors.Join(err, t.save())
 	}
-	return err
+	return errors.Join(err, writeJSON(path, map[string]any{"step": t.step + 1, "reason": cause.Error(), "samples": t.origins(batch)}))
 }
 
-// evaluates reports whether held-out loss is measured.
-func (t *trainer) evaluates() bool { return t.opt.EvalSteps > 0 && len(t.Data.HeldOut()) > 0 }
+// evaluationDue reports whether the held-out loss is to be measured at this
+// step and has not been.
+func (t *trainer) evaluationDue() bool {
+	return t.opt.EvalSteps > 0 && len(t.Data.HeldOut()) > 0 && t.evaluated < t.step &&
+		(t.step == t.schedule.Total || t.step%t.opt.EvalSteps == 0)
+}
 
 // evaluate measures the held-out loss: the plain mean over target tokens, of
 // all and by source, whatever the training's weighting.
@@ -344,29 +393,39 @@ func (t *trainer) evaluate() error {
 	if t.step == 0 {
 		t.result.FirstEval = &m
 	}
-	t.result.LastEval = &m
+	t.result.LastEval, t.evaluated = &m, t.step
 	if t.Events.Eval != nil {
 		t.Events.Eval(m)
 	}
 	return t.metrics.write(m)
 }
 
-// save writes a checkpoint and prunes old ones.
+// save writes a checkpoint of the last update, unless there is one, and prunes
+// old ones.
 func (t *trainer) save() error {
+	if t.step == t.saved {
+		return nil
+	}
 	if err := t.metrics.sync(); err != nil {
 		return err
 	}
-	root := filepath.Join(t.Dir, "checkpoints")
-	path, err := checkpoints.Save(root, t.step, t.writeState)
+	path, err := checkpoints.Save(t.root(), t.step, t.writeState)
 	if err != nil {
 		return fmt.Errorf("saving step %d: %w", t.step, err)
 	}
-	t.result.Checkpoint = path
+	t.saved, t.result.Checkpoint = t.step, path
 	if t.Events.Saved != nil {
 		t.Events.Saved(t.step, path)
 	}
-	if t.opt.SaveTotalLimit > 0 {
-		return checkpoints.Prune(root, t.opt.SaveTotalLimit)
+	return t.prune()
+}
+
+// root is the folder of the checkpoints.
+func (t *trainer) root() string { return filepath.Join(t.Dir, "checkpoints") }
+
+func (t *trainer) prune() error {
+	if t.opt.SaveTotalLimit == 0 {
+		return nil
 	}
-	return nil
+	return checkpoints.Prune(t.root(), t.opt.SaveTotalLimit)
 }

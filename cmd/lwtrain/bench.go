@@ -17,6 +17,7 @@ func newBenchCmd() *cobra.Command {
 	var shape string
 	var capacity, steps int
 	var asJSON bool
+	var limit train.Bytes
 	cmd := &cobra.Command{
 		Use:   "bench [-c CONFIG [key=value ...]]",
 		Short: "Measure how fast this machine trains a model",
@@ -56,6 +57,13 @@ Shapes:
 				if c, err = model.Shape(shape); err != nil {
 					return fault.Usage(err)
 				}
+				opt.MemoryLimit = 3840 << 20 // so that figures of different machines compare
+				if capacity >= 32768 {
+					opt.MemoryLimit *= 2
+				}
+			}
+			if limit > 0 {
+				opt.MemoryLimit = limit
 			}
 			if capacity < 16 || capacity > 1<<22 || steps < 1 || steps > 1<<20 {
 				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
@@ -92,6 +100,7 @@ Shapes:
 	addConfigFlags(cmd)
 	cmd.Flags().StringVar(&shape, "shape", "smollm2-135m", "a published model's shape")
 	cmd.Flags().IntVar(&capacity, "capacity", 2048, "tokens in a pack")
+	cmd.Flags().TextVar(&limit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	cmd.Flags().IntVar(&steps, "steps", 5, "steps that are measured")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

@@ -3,9 +3,13 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,11 +21,12 @@ import (
 
 // generateFlags are the flags of lwtrain generate.
 type generateFlags struct {
-	model, template, prompt, system string
-	raw, greedy, json               bool
-	maxNew                          int
-	temperature, topP               float64
-	seed                            uint64
+	model, template, precision string
+	prompt, prompts, system    string
+	raw, greedy, json          bool
+	maxNew, batch              int
+	temperature, topP          float64
+	seed                       uint64
 }
 
 func newGenerateCmd() *cobra.Command {
@@ -35,15 +40,19 @@ given; without --prompt it is read from standard input. The text is streamed to
 standard output; with --json one object is printed at the end.`,
 		Example: `  lwtrain generate -m runs/quickstart/checkpoints/step-000040 \
       --prompt "Write a 1000-word story"
-  lwtrain generate -m DIR --prompt "Hello" --greedy --json`,
+  lwtrain generate -m DIR --prompt "Hello" --greedy --json
+  lwtrain generate -m DIR --prompts prompts.jsonl > answers.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, f) },
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.model, "model", "m", "", "model folder")
 	fl.StringVar(&f.prompt, "prompt", "", "what to answer; - or none: standard input")
+	fl.StringVar(&f.prompts, "prompts", "", "a .jsonl file of {\"prompt\": ...}: answers all of them, an object a line")
+	fl.IntVar(&f.batch, "batch", 16, "with --prompts: how many are answered together")
 	fl.StringVar(&f.system, "system", "", "system message before the prompt")
 	fl.StringVar(&f.template, "template", "auto", "chat template: auto (the model's own), a shipped name, or a .jinja file")
+	fl.StringVar(&f.precision, "precision", "auto", "of weights and cache: float32, bf16 (about twice as fast), or auto: bf16 where the file holds nothing else")
 	fl.BoolVar(&f.raw, "raw", false, "continue the prompt as it is, without a chat template")
 	fl.BoolVar(&f.greedy, "greedy", false, "always take the most probable token")
 	fl.Float64Var(&f.temperature, "temperature", 0.7, "sampling temperature; 0 is the same as --greedy")
@@ -56,49 +65,46 @@ standard output; with --json one object is printed at the end.`,
 }
 
 func generate(cmd *cobra.Command, f generateFlags) error {
-	if f.maxNew < 1 || f.temperature < 0 || f.topP <= 0 || f.topP > 1 {
+	switch {
+	case f.maxNew < 1 || !(f.temperature >= 0) || math.IsInf(f.temperature, 0) || !(f.topP > 0 && f.topP <= 1):
 		return fault.Usage(fmt.Errorf("--max-new-tokens %d --temperature %g --top-p %g, want at least 1, at least 0, and above 0 up to 1",
 			f.maxNew, f.temperature, f.topP))
+	case f.batch < 1:
+		return fault.Usage(fmt.Errorf("--batch %d, want at least 1", f.batch))
+	case f.prompts != "" && f.prompt != "":
+		return fault.Usage(errors.New("there is --prompt and --prompts, want one of them"))
 	}
-	prompt := f.prompt
-	if prompt == "" || prompt == "-" {
-		in, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 64<<20))
-		if err != nil {
-			return err
-		}
-		prompt = strings.TrimRight(string(in), "\n")
+	if f.greedy {
+		f.temperature = 0
 	}
-	if prompt == "" {
-		return fault.Usage(fault.Hint(fmt.Errorf("the prompt is empty"), "give --prompt, or write it to standard input"))
-	}
-	tok, ids, stop, err := encodePrompt(f, prompt)
+	prompts, err := f.read(cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
-	m, err := model.Load(f.model)
+	tok, requests, err := f.requests(prompts)
+	if err != nil {
+		return err
+	}
+	m, err := loadToGenerate(f.model, f.precision)
 	if err != nil {
 		return err
 	}
 	defer m.Free()
-	request := model.Request{
-		Prompt: ids, MaxNewTokens: f.maxNew, Stop: stop,
-		Sampling: model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed},
-	}
-	if f.greedy {
-		request.Sampling.Temperature = 0
-	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	defer out.Flush()
+	if f.prompts != "" {
+		return f.many(cmd, out, tok, m, requests)
+	}
 	stream := tok.Decoder()
 	if !f.json {
-		request.Emit = func(id int32) {
+		requests[0].Emit = func(id int32) {
 			if !tok.IsSpecial(id) {
 				out.WriteString(stream.Next(id))
 				out.Flush()
 			}
 		}
 	}
-	done, err := model.NewGenerator(m).Generate(cmd.Context(), []model.Request{request}, 1)
+	done, err := model.NewGenerator(m).Generate(cmd.Context(), requests, 1)
 	if err != nil {
 		return err
 	}
@@ -106,13 +112,145 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 		fmt.Fprintln(out, stream.Flush())
 		return nil
 	}
-	text := tok.Decode(done[0].IDs, true)
+	return writeAnswer(out, tok, done[0])
+}
+
+// many answers all prompts of a file, with a progress bar, and prints an object
+// for each in the order of the file.
+func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.Tokenizer, m *model.Model, requests []model.Request) error {
+	bar := newProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
+	began, tokens := time.Now(), 0
+	for i := range requests {
+		requests[i].Emit = func(int32) {
+			tokens++
+			bar.Set(int64(tokens), fmt.Sprintf("tokens at most  %.0f tok/s", float64(tokens)/time.Since(began).Seconds()))
+		}
+	}
+	done, err := model.NewGenerator(m).Generate(cmd.Context(), requests, f.batch)
+	if err != nil {
+		bar.abandon()
+		return err
+	}
+	bar.abandon()
+	took := time.Since(began)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", count(len(done), "answer"), grouped(int64(tokens)), span(took), float64(tokens)/took.Seconds())
+	for _, d := range done {
+		if err := writeAnswer(out, tok, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeAnswer prints what a prompt came to as a line of JSON.
+func writeAnswer(out io.Writer, tok *tokenizer.Tokenizer, g model.Generated) error {
+	text := tok.Decode(g.IDs, true)
 	return json.NewEncoder(out).Encode(struct {
 		IDs   []int32 `json:"ids"`
 		Text  string  `json:"text"`
 		Words int     `json:"words"`
 		Stop  string  `json:"stop"`
-	}{orEmpty(done[0].IDs), text, data.Words(text), done[0].Stop})
+	}{orEmpty(g.IDs), text, data.Words(text), g.Stop})
+}
+
+// read returns the prompts: of the file, the flag or standard input.
+func (f generateFlags) read(stdin io.Reader) ([]string, error) {
+	const most = 64 << 20 // bytes
+	if f.prompts == "" {
+		prompt := f.prompt
+		if prompt == "" || prompt == "-" {
+			in, err := io.ReadAll(io.LimitReader(stdin, most))
+			if err != nil {
+				return nil, err
+			}
+			prompt = strings.TrimRight(string(in), "\n")
+		}
+		if prompt == "" {
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("the prompt is empty"), "give --prompt, or write it to standard input"))
+		}
+		return []string{prompt}, nil
+	}
+	file, err := os.Open(f.prompts)
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(io.LimitReader(file, most))
+	lines.Buffer(nil, most)
+	var prompts []string
+	for n := 1; lines.Scan(); n++ {
+		if strings.TrimSpace(lines.Text()) == "" {
+			continue
+		}
+		var line struct {
+			Prompt string `json:"prompt"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Prompt == "" {
+			return nil, fault.Usage(fmt.Errorf("%s:%d: no prompt there, want {\"prompt\": \"...\"}", f.prompts, n))
+		}
+		prompts = append(prompts, line.Prompt)
+	}
+	if len(prompts) == 0 && lines.Err() == nil {
+		return nil, fault.Usage(fmt.Errorf("%s: no prompts there, want lines of {\"prompt\": \"...\"}", f.prompts))
+	}
+	return prompts, lines.Err()
+}
+
+// requests puts the prompts into the chat template, and finds the ids that end
+// an answer. Each prompt has a random stream of its own.
+func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model.Request, error) {
+	tok, err := tokenizer.Load(f.model)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := tok.EOS()
+	var chat *tokenizer.Chat
+	if !f.raw {
+		if chat, err = tok.Chat(f.template); err != nil {
+			return nil, nil, fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
+		}
+		stop = chat.Stop()
+	}
+	requests := make([]model.Request, len(prompts))
+	for i, prompt := range prompts {
+		var ids []int32
+		if f.raw {
+			ids = tok.Encode(prompt)
+		} else {
+			var messages []tokenizer.Message
+			if f.system != "" {
+				messages = append(messages, tokenizer.Message{Role: "system", Content: f.system})
+			}
+			if _, ids, err = chat.Prompt(append(messages, tokenizer.Message{Role: "user", Content: prompt})); err != nil {
+				return nil, nil, err
+			}
+		}
+		requests[i] = model.Request{
+			Prompt: ids, MaxNewTokens: f.maxNew, Stop: stop,
+			Sampling: model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed + uint64(i)},
+		}
+	}
+	return tok, requests, nil
+}
+
+// loadToGenerate loads a model in the precision asked for: auto takes bf16 where
+// the files hold nothing else, so that nothing is lost.
+func loadToGenerate(dir, precision string) (*model.Model, error) {
+	half := precision == "bf16"
+	switch precision {
+	case "auto":
+		var err error
+		if half, err = model.IsBF16(dir); err != nil {
+			return nil, err
+		}
+	case "bf16", "float32":
+	default:
+		return nil, fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", precision))
+	}
+	if half {
+		return loadModel(dir, model.LoadBF16)
+	}
+	return loadModel(dir, model.Load)
 }
 
 // orEmpty makes a missing list an empty one, so that it prints as [].
@@ -121,24 +259,4 @@ func orEmpty[T any](s []T) []T {
 		return []T{}
 	}
 	return s
-}
-
-// encodePrompt turns the prompt into ids, and finds the ids that end an answer.
-func encodePrompt(f generateFlags, prompt string) (tok *tokenizer.Tokenizer, ids, stop []int32, err error) {
-	if tok, err = tokenizer.Load(f.model); err != nil {
-		return nil, nil, nil, err
-	}
-	if f.raw {
-		return tok, tok.Encode(prompt), tok.EOS(), nil
-	}
-	chat, err := tok.Chat(f.template)
-	if err != nil {
-		return nil, nil, nil, fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
-	}
-	var messages []tokenizer.Message
-	if f.system != "" {
-		messages = append(messages, tokenizer.Message{Role: "system", Content: f.system})
-	}
-	_, ids, err = chat.Prompt(append(messages, tokenizer.Message{Role: "user", Content: prompt}))
-	return tok, ids, chat.Stop(), err
 }

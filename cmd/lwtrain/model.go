@@ -63,6 +63,12 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 		if b.config, err = model.ReadConfig(b.dir); err != nil {
 			return b, fault.Usage(err)
 		}
+		if err := b.checkWeights(cmd, dryRun); err != nil {
+			return b, fault.Usage(err)
+		}
+		if most := b.config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
+			warn(cmd.ErrOrStderr(), "samples may have %d tokens (data.max_length), and the model has seen positions up to %d: the rest is new to it", min(c.Data.MaxLength, c.Packing.Capacity), most)
+		}
 		for _, w := range b.config.Warnings {
 			warn(cmd.ErrOrStderr(), "%s: %s", filepath.Join(b.dir, "config.json"), w)
 		}
@@ -82,12 +88,31 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 	return b, nil
 }
 
+// checkWeights looks at the headers of the weights. A dry run may do without
+// any: it plans a run on a machine that does not hold the model.
+func (b *base) checkWeights(cmd *cobra.Command, dryRun bool) error {
+	if dryRun && !checkpoints.HasWeights(b.dir) {
+		warn(cmd.ErrOrStderr(), "%s holds no weights: a run needs them", b.dir)
+		return nil
+	}
+	return model.Check(b.dir)
+}
+
 // load reads or makes the weights.
 func (b *base) load() (*model.Model, error) {
 	if b.dir == "" {
 		return model.New(b.config, b.seed), nil
 	}
-	return model.Load(b.dir)
+	return loadModel(b.dir, model.Load)
+}
+
+// loadModel reads a model's folder, which must be whole.
+func loadModel(dir string, load func(dir string) (*model.Model, error)) (*model.Model, error) {
+	m, err := load(dir)
+	if err != nil && fault.HintOf(err) == "" {
+		err = fault.Hint(err, "fetch or copy the model's folder again")
+	}
+	return m, fault.Usage(err)
 }
 
 // templateDate is what templates are told is today, so that the same data is
@@ -176,7 +201,7 @@ it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
 			if err != nil {
 				return err
 			}
-			m, err := model.Load(args[0])
+			m, err := loadModel(args[0], model.Load)
 			if err != nil {
 				return err
 			}

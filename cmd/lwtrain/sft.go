@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,16 +45,11 @@ command is given again; Ctrl-C saves one before it stops.`,
 }
 
 func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
-	kernels.SetThreads(c.Threads)
-	b, err := openBase(cmd, c, dryRun)
+	b, store, err := openRun(cmd, c, dryRun)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	store, err := buildStore(cmd, c, b.chat, dryRun)
-	if err != nil {
-		return err
-	}
 	defer store.Close()
 	out := cmd.OutOrStdout()
 	if dryRun {
@@ -66,19 +62,41 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	defer m.Free()
 	show := &runDisplay{out: out, err: cmd.ErrOrStderr(), c: c, b: b, store: store}
 	defer show.close()
-	result, err := train.SFT(cmd.Context(), train.Job{
-		Options: c.Train, Packing: c.Packing, Seed: c.Seed, Dir: c.Output.Dir,
-		Data: store, Model: m, Tokenizer: b.tok, Stop: b.chat.Stop(),
-		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: train.Identity{Data: store.Fingerprint(), Settings: identitySettings(c)},
-		Config:   c.Resolved(), Events: show.events(),
-	})
+	job := newJob(c, b, store)
+	job.Model, job.Events = m, show.events()
+	result, err := train.SFT(cmd.Context(), job)
 	show.close()
 	if err != nil {
 		return interrupted(err, c, cmd, result)
 	}
 	printResult(out, c, result)
 	return nil
+}
+
+// openRun opens the model and the data of a config, for training.
+func openRun(cmd *cobra.Command, c *configs.Config, dryRun bool) (*base, *data.Store, error) {
+	kernels.SetThreads(c.Threads)
+	b, err := openBase(cmd, c, dryRun)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := buildStore(cmd, c, b.chat, dryRun)
+	if err != nil {
+		b.close()
+		return nil, nil, err
+	}
+	return b, store, nil
+}
+
+// newJob is the run of a config, without its weights.
+func newJob(c *configs.Config, b *base, store *data.Store) train.Job {
+	return train.Job{
+		Options: c.Train, Packing: c.Packing, Seed: c.Seed, Dir: c.Output.Dir,
+		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
+		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
+		Identity: train.Identity{Contents: store.Contents(), Settings: identitySettings(c)},
+		Config:   c.Resolved(),
+	}
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
@@ -97,16 +115,29 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dry
 	return store, nil
 }
 
-// identitySettings is what two runs must have in common to be the same run:
-// all but where it is written, how often, and with how many threads.
+// identitySettings is what two runs must have in common to be the same run: all
+// but where it is written, how often, and with how many threads. Paths are left
+// out: the content of what lies there counts, not the place.
 func identitySettings(c *configs.Config) map[string]string {
-	out := c.Settings()
+	same := *c
+	same.Model.Path, same.Model.Template = "", ""
+	same.Data.Sources = withoutPaths(c.Data.Sources)
+	same.Data.HeldOut.Sources = withoutPaths(c.Data.HeldOut.Sources)
+	out := same.Settings()
 	for key := range out {
-		for _, free := range []string{"output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing", "dpo."} {
+		for _, free := range []string{"model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing", "dpo."} {
 			if strings.HasPrefix(key, free) {
 				delete(out, key)
 			}
 		}
+	}
+	return out
+}
+
+func withoutPaths(sources []data.Source) []data.Source {
+	out := slices.Clone(sources)
+	for i := range out {
+		out[i].Path = ""
 	}
 	return out
 }
@@ -190,8 +221,17 @@ func (d *runDisplay) events() train.Events {
 			warnMemory(d.err, m)
 			fmt.Fprintln(d.out)
 		},
-		Broken:  func(path string, reason error) { warn(d.err, "%s is damaged and passed over: %v", path, reason) },
-		Resumed: func(step int, from string) { d.say("going on from step %d (%s)", step, from) },
+		Broken: func(path string, reason error) { warn(d.err, "%s is damaged and passed over: %v", path, reason) },
+		Moved: func(then, now string) {
+			warn(d.err, "the run was made with %s, and goes on with %s: not to the same bytes", then, now)
+		},
+		Resumed: func(step int, from string) {
+			if from == "" {
+				d.say("no complete checkpoint is there: starting from step 0")
+				return
+			}
+			d.say("going on from step %d (%s)", step, from)
+		},
 		Answering: func(tokens, most int) {
 			if tokens == 1 {
 				d.next("answering held-out prompts", most)
@@ -251,10 +291,9 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
 	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
-	k := kernels.Describe()
-	line("machine", "%s, %s, %s, %s", count(k.Threads, "thread"), k.ISA, k.Product, m.Precision)
-	if k.Refused != "" {
-		line("", "not used: %s", k.Refused)
+	line("machine", "%s", m.Machine())
+	if refused := kernels.Describe().Refused; refused != "" {
+		line("", "not used: %s", refused)
 	}
 	line("output", "%s", c.Output.Dir)
 }

@@ -10,6 +10,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/internal/atomicfile"
 	"lwtrain/train"
 )
 
@@ -74,14 +75,17 @@ func printStats(out io.Writer, store *data.Store) error {
 }
 
 func newPackCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, ids bool
+	var write string
 	cmd := &cobra.Command{
 		Use:   "pack",
 		Short: "Say what the packs are, how full, and who carries the loss",
 		Long: `Packs the samples of a config as its first epoch does, and says how full the
 packs are and what part of the loss each source and each range of answer
-lengths carries with the weighting of the config.`,
-		Example: "  lwtrain pack -c my.yaml\n  lwtrain pack -c my.yaml packing.weighting=longwriter --json",
+lengths carries with the weighting of the config. With --write it also writes
+what every step of the whole run trains on: a line of JSON for each pack, with
+the place and the weight of each document.`,
+		Example: "  lwtrain pack -c my.yaml\n  lwtrain pack -c my.yaml packing.weighting=longwriter --json\n  lwtrain pack -c my.yaml --write packs.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, store, err := openData(cmd, args)
 			if err != nil {
@@ -92,6 +96,14 @@ lengths carries with the weighting of the config.`,
 			if err != nil {
 				return err
 			}
+			if write != "" {
+				err := atomicfile.Write(write, func(w io.Writer) error {
+					return train.WritePacks(w, store, c.Packing, c.Train, c.Seed, ids)
+				})
+				if err != nil {
+					return err
+				}
+			}
 			if asJSON {
 				return printPackJSON(cmd.OutOrStdout(), c, store, p)
 			}
@@ -100,6 +112,8 @@ lengths carries with the weighting of the config.`,
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().StringVar(&write, "write", "", "a .jsonl file to write the packs of all steps to")
+	cmd.Flags().BoolVar(&ids, "ids", false, "with --write: token ids and targets of each document, too")
 	return cmd
 }
 

@@ -63,17 +63,13 @@ loss, which are the assistant's and the token that ends its turn.`,
 // encodeRecord is a conversation's ids and target mask, as the data store has
 // them.
 func encodeRecord(c *tokenizer.Chat, line []byte, at string) (any, error) {
-	messages, err := data.ParseRecord(line)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", at, err)
-	}
-	r, err := c.Render(messages)
+	r, err := data.Tokenise(c, line)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
 	mask := make([]int, len(r.IDs))
 	for _, span := range r.Target {
-		for i := span.Start; i < span.End; i++ {
+		for i := span[0]; i < span[1]; i++ {
 			mask[i] = 1
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Write creates or replaces the file at path with what write produces. On any
@@ -52,6 +53,24 @@ func WriteBytes(path string, data []byte) error {
 		_, err := w.Write(data)
 		return err
 	})
+}
+
+// Clean removes what writes into dir have left that a crash cut off. Nobody may
+// be writing there.
+func Clean(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		hidden, digits, ok := strings.Cut(e.Name(), ".tmp-")
+		if ok && strings.HasPrefix(hidden, ".") && digits != "" && strings.Trim(digits, "0123456789") == "" && e.Type().IsRegular() {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // SyncDir flushes a folder's entries to the disk.

@@ -4,7 +4,11 @@
 // than in the running of it (exit status 1).
 package fault
 
-import "errors"
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+)
 
 type hinted struct {
 	error
@@ -29,6 +33,19 @@ func HintOf(err error) string {
 		return h.hint
 	}
 	return ""
+}
+
+// Disk gives errors of a disk that takes nothing more a hint, unless they have
+// one.
+func Disk(err error) error {
+	switch {
+	case err == nil || HintOf(err) != "":
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		return Hint(err, "make room on the disk or write to another one; nothing that was there before has changed")
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
+		return Hint(err, "this folder cannot be written to; give another one")
+	}
+	return err
 }
 
 type usage struct{ error }

@@ -85,20 +85,22 @@ type Graph struct {
 	g      *gorgonia.ExprGraph
 	params []*Param
 	nodes  map[*Param]*gorgonia.Node
-	work   *workspace
+	mem    *Memory
 
 	ids, targets, starts, weights *gorgonia.Node
 	in                            Inputs
 
-	blocks []int64 // first node id of each block, in order
-	tail   int64   // first node id after the last block
-	side   int     // floats of state that ops keep between forward and backward
-	loss   *crossEntropy
-	lossN  *gorgonia.Node
+	blocks  []int64 // first node id of each block, in order
+	tail    int64   // first node id after the last block
+	side    int     // floats that ops keep between forward and backward
+	scratch int     // floats that an op works in at most
+	heads   Heads   // of attention
+	widest  int     // values of the two inputs of a product, at most
+	loss    *crossEntropy
+	lossN   *gorgonia.Node
 
 	backward int64          // first node id of the backward pass, once derived
 	grads    gorgonia.Nodes // of params, in their order
-	arena    []float32      // memory of all programs of this graph, which run in turn
 }
 
 // Inputs are the slices that a run reads: one pack. Fill them, then run.
@@ -109,14 +111,18 @@ type Inputs struct {
 	Weights []float32 // [T] loss weight of each position
 }
 
-// New returns an empty graph over packs of capacity tokens.
-func New(capacity int, precision Precision) *Graph {
+// New returns an empty graph over packs of capacity tokens, whose programs work
+// in mem (nil: memory of its own).
+func New(capacity int, precision Precision, mem *Memory) *Graph {
+	if mem == nil {
+		mem = &Memory{}
+	}
 	g := &Graph{
 		Capacity:  capacity,
 		precision: precision,
 		g:         gorgonia.NewGraph(),
 		nodes:     map[*Param]*gorgonia.Node{},
-		work:      &workspace{},
+		mem:       mem,
 		in: Inputs{
 			IDs:     make([]int32, capacity),
 			Targets: make([]int32, capacity),
@@ -184,21 +190,41 @@ func cols(n *gorgonia.Node) int {
 	return n.Shape()[1]
 }
 
-// workspace is scratch memory that ops share, since they run one at a time. It
-// holds nothing between ops. It grows to the largest request and stays there.
-type workspace struct {
-	mem []float32
-	cap int // what compiled programs said they need, in floats
+// Memory is what programs work in besides parameters and gradients. Programs
+// that never run at the same time can share one. It grows to what the largest of
+// them needs.
+type Memory struct {
+	arena   []float32 // values between ops
+	scratch []float32 // of one op, nothing is left in it for the next
+	side    []float32 // what ops keep between forward and backward
 }
 
-// reserve notes that some op will ask for n floats at once.
-func (w *workspace) reserve(n int) { w.cap = max(w.cap, n) }
-
-// floats returns n floats of undefined content, valid until the next call.
-func (w *workspace) floats(n int) []float32 {
-	if len(w.mem) < n {
-		kernels.Free(w.mem)
-		w.mem = kernels.Alloc(max(n, w.cap))
+func grow(buf *[]float32, n int) []float32 {
+	if len(*buf) < n {
+		kernels.Free(*buf)
+		*buf = kernels.Alloc(n)
 	}
-	return w.mem[:n]
+	return (*buf)[:n]
+}
+
+// Free gives the memory back. It grows again when a program runs.
+func (m *Memory) Free() {
+	for _, buf := range []*[]float32{&m.arena, &m.scratch, &m.side} {
+		kernels.Free(*buf)
+		*buf = nil
+	}
+}
+
+// reserve notes that some op works in n floats.
+func (g *Graph) reserve(n int) { g.scratch = max(g.scratch, n) }
+
+// work returns n floats of undefined content for the op that runs.
+func (g *Graph) work(n int) []float32 { return grow(&g.mem.scratch, max(n, g.scratch))[:n] }
+
+// keep reserves n floats that stay from an op's forward to its backward pass,
+// and returns where they lie. They must be asked for anew in every run.
+func (g *Graph) keep(n int) func() []float32 {
+	at := g.side
+	g.side += n
+	return func() []float32 { return grow(&g.mem.side, g.side)[at : at+n] }
 }

@@ -23,7 +23,7 @@ func newToy(t int, precision Precision) toy {
 	const vocab, width, ffn, layers = 11, 16, 12, 2
 	h := Heads{Q: 4, KV: 2, Dim: 4}
 	r := rand.New(rand.NewPCG(1, 2))
-	out := toy{Graph: New(t, precision)}
+	out := toy{Graph: New(t, precision, nil)}
 	param := func(name string, rows, cols int) *Param {
 		p := &Param{Name: name, Rows: rows, Cols: cols, Data: make([]float32, rows*cols), Grad: make([]float32, rows*cols), Half: make([]uint16, rows*cols)}
 		for i := range p.Data {
@@ -171,6 +171,54 @@ func TestRecomputingLayersChangesNoByteAndSavesMemory(t *testing.T) {
 		}
 		if before >= full.floats {
 			t.Errorf("%v: arena with all recomputed is %d floats, want less than %d", precision, before, full.floats)
+		}
+	}
+}
+
+// TestWeightsThatFollowFromTheLosses: the gradient of the squared sum of losses
+// is twice the sum times that of the sum.
+func TestWeightsThatFollowFromTheLosses(t *testing.T) {
+	m := newToy(13, Float32)
+	in := m.Inputs()
+	for i := range in.Weights {
+		if in.Weights[i] != 0 {
+			in.Weights[i] = 1
+		}
+	}
+	sum, grads := m.run(t, Options{Train: true})
+	m.WeighBy(func(nll []float64, weights []float32) {
+		var s float64
+		for i, w := range weights {
+			if w != 0 {
+				s += nll[i]
+			}
+		}
+		for i := range weights {
+			if weights[i] != 0 {
+				weights[i] = float32(2 * s)
+			}
+		}
+	})
+	_, squared := m.run(t, Options{Train: true})
+	for i, p := range m.params {
+		for k, g := range squared[i] {
+			if want := 2 * sum * float64(grads[i][k]); math.Abs(float64(g)-want) > 1e-4*(1+math.Abs(want)) {
+				t.Fatalf("gradient of %s[%d] = %g, want %g", p.Name, k, g, want)
+			}
+		}
+	}
+}
+
+func TestGraphsThatShareMemoryGiveTheSameBytes(t *testing.T) {
+	alone := newToy(13, Float32)
+	loss, grads := alone.run(t, Options{Train: true})
+	small, large := newToy(13, Float32), newToy(40, Float32)
+	large.mem = small.mem
+	for range 2 {
+		large.run(t, Options{Train: true})
+		l, g := small.run(t, Options{Train: true})
+		if l != loss || !slices.Equal(g[0], grads[0]) || !slices.Equal(g[len(g)-1], grads[len(grads)-1]) {
+			t.Errorf("loss %v, want %v, or other gradients", l, loss)
 		}
 	}
 }

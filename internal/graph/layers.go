@@ -175,8 +175,8 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 		panic(fmt.Sprintf("graph: attend: %d columns, want %d for %+v", cols(qkv), h.Width(), h))
 	}
 	scale := attentionScale(h.Dim)
-	var lse []float32
-	g.side += h.Q * t
+	lse := g.keep(h.Q * t)
+	g.heads = h
 	attrs := fmt.Sprintf(" layer=%d %+v", layer, h)
 	var out *gorgonia.Node
 	out = apply(&op{
@@ -185,10 +185,7 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 		out:  tensor.Shape{t, h.Q * h.Dim},
 		cost: 2,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
-			if lse == nil {
-				lse = kernels.Alloc(h.Q * t)
-			}
-			kernels.Attention(out, lse, f32(in[0]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
+			kernels.Attention(out, lse(), f32(in[0]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
 		},
 		wrt: []bool{true, false},
 		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
@@ -197,7 +194,7 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 				in:   []operand{floats(2), ints(1), floats(2), floats(2)},
 				out:  tensor.Shape{t, h.Width()},
 				run: func(dqkv []float32, _ bool, in []gorgonia.Value) {
-					kernels.AttentionGrad(dqkv, f32(in[0]), f32(in[2]), lse, f32(in[3]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
+					kernels.AttentionGrad(dqkv, f32(in[0]), f32(in[2]), lse(), f32(in[3]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
 				},
 			}, in[0], in[1], out, grad)
 			return gorgonia.Nodes{dqkv, nil}

@@ -21,8 +21,9 @@ func (g *Graph) Linear(x *gorgonia.Node, w, bias *Param) *gorgonia.Node {
 		panic(fmt.Sprintf("graph: linear %s: input has %d columns, weight has %d", w.Name, k, w.Cols))
 	}
 	m := product{w, g.precision}
-	scratch := func() []float32 { return g.work.floats(m.scratch(t)) }
-	g.work.reserve(m.scratch(t))
+	scratch := func() []float32 { return g.work(m.scratch(t)) }
+	g.reserve(m.scratch(t))
+	g.widest = max(g.widest, n*k+t*max(n, k), t*(n+k))
 	y := apply(&op{
 		name:        "linear " + w.Name,
 		cost:        1,

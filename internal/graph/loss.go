@@ -34,7 +34,9 @@ func (g *Graph) CrossEntropy(h *gorgonia.Node, w *Param) {
 		NLL:      make([]float64, t),
 		rows:     make([]int32, 0, t),
 	}
-	g.work.reserve(c.scratch(min(t, logitRows)))
+	rows := min(t, logitRows)
+	g.reserve(c.scratch(rows))
+	g.widest = max(g.widest, w.Rows*d+rows*w.Rows)
 	in := []operand{floats(2), floats(2), ints(1), floats(1)}
 	withGrad := append(slices.Clone(in), operand{0, tensor.Float32})
 	g.loss = c
@@ -91,12 +93,16 @@ func (g *Graph) CrossEntropy(h *gorgonia.Node, w *Param) {
 type crossEntropy struct {
 	product product
 	dim     int
-	work    *workspace
+	work    func(n int) []float32
 
 	// deferred is set by a program that runs cross-entropy-dx: that op then
 	// computes everything, the other two nothing.
 	deferred bool
 	upstream float32 // the gradient with regard to the loss, 1 in training
+
+	// weigh, when set, gives the positions their weights once their losses are
+	// known.
+	weigh func(nll []float64, weights []float32)
 
 	Loss float64   // the weighted sum
 	NLL  []float64 // [T] -ln p of each position's target, 0 where there is none
@@ -121,22 +127,36 @@ func (c *crossEntropy) scratch(n int) int {
 // gradient of the hidden states, and dw [V, D], if wanted, added to.
 func (c *crossEntropy) compute(in []gorgonia.Value, dx, dw []float32) {
 	h, targets, weights := f32(in[0]), i32(in[2]), f32(in[3])
+	clear(c.NLL)
+	c.weighed(targets, weights)
+	if dx != nil {
+		kernels.Zero(dx)
+	}
+	if c.weigh != nil && (dx != nil || dw != nil) {
+		c.chunks(h, targets, weights, nil, nil)
+		c.weigh(c.NLL, weights)
+		c.weighed(targets, weights)
+	}
+	c.chunks(h, targets, weights, dx, dw)
+	c.Loss = 0
+	for _, t := range c.rows { // in the order of positions, whatever the chunks
+		c.Loss += float64(weights[t]) * c.NLL[t]
+	}
+}
+
+// weighed lists the positions that carry weight.
+func (c *crossEntropy) weighed(targets []int32, weights []float32) {
 	c.rows = c.rows[:0]
 	for t, w := range weights {
-		c.NLL[t] = 0
 		if w != 0 && targets[t] >= 0 {
 			c.rows = append(c.rows, int32(t))
 		}
 	}
-	if dx != nil {
-		kernels.Zero(dx)
-	}
+}
+
+func (c *crossEntropy) chunks(h []float32, targets []int32, weights, dx, dw []float32) {
 	for at := 0; at < len(c.rows); at += logitRows {
 		c.chunk(c.rows[at:min(at+logitRows, len(c.rows))], h, targets, weights, dx, dw)
-	}
-	c.Loss = 0
-	for _, t := range c.rows { // in the order of positions, whatever the chunks
-		c.Loss += float64(weights[t]) * c.NLL[t]
 	}
 }
 
@@ -145,7 +165,7 @@ func (c *crossEntropy) compute(in []gorgonia.Value, dx, dw []float32) {
 // of the backward pass.
 func (c *crossEntropy) chunk(at []int32, h []float32, targets []int32, weights, dx, dw []float32) {
 	n, v, d := padded(len(at)), c.product.w.Rows, c.dim
-	scratch := c.work.floats(c.scratch(n))
+	scratch := c.work(c.scratch(n))
 	logits, scratch := scratch[:n*v], scratch[n*v:]
 	hidden, scratch := scratch[:n*d], scratch[n*d:]
 	dh, scratch := scratch[:n*d], scratch[n*d:]

@@ -13,7 +13,7 @@ import (
 )
 
 // Program is a planned computation, a [gorgonia.VM]. The programs of one graph
-// share its arena and must not run at the same time.
+// share its memory and must not run at the same time.
 type Program struct {
 	g      *Graph
 	opt    Options
@@ -24,15 +24,23 @@ type Program struct {
 
 	// Profile, when not nil, receives the time spent in each kind of op.
 	Profile map[string]time.Duration
+
+	// Interrupt, when not nil, is asked before each op. Its error ends the run,
+	// and leaves the gradients undefined.
+	Interrupt func() error
 }
 
 var _ gorgonia.VM = (*Program)(nil)
 
 // Bytes is the memory that running the program takes besides the parameters
-// and their gradients: the arena, the scratch memory of single ops, and what
-// ops keep for the backward pass.
+// and their gradients: the arena, the scratch memory of single ops and kernels,
+// and what ops keep for the backward pass.
 func (p *Program) Bytes() int64 {
-	return 4 * int64(p.floats+p.g.work.cap+p.g.side)
+	widened := 0
+	if p.g.precision == BFloat16 {
+		widened = p.g.widest
+	}
+	return 4 * int64(p.floats+p.g.scratch+p.g.side+kernels.Scratch(p.g.Capacity, p.g.heads.KV, p.g.heads.Dim, widened))
 }
 
 // RunAll runs the program on what [Graph.Inputs] holds. Afterwards
@@ -56,6 +64,11 @@ func (p *Program) run() (err error) {
 	start := time.Now()
 	for i, ins := range p.instrs {
 		at = i
+		if p.Interrupt != nil {
+			if err := p.Interrupt(); err != nil {
+				return err
+			}
+		}
 		if err := ins.do(); err != nil {
 			return fmt.Errorf("%v: %w", ins.op, err)
 		}
@@ -85,18 +98,15 @@ func (ins *instr) do() error {
 // bind points every instruction at its memory, unless that is already so.
 func (p *Program) bind() {
 	g := p.g
-	if len(g.arena) < p.floats {
-		kernels.Free(g.arena)
-		g.arena = kernels.Alloc(p.floats)
-	}
-	if p.bound != nil && p.bound == &g.arena[0] {
+	arena := grow(&g.mem.arena, p.floats)
+	if p.bound != nil && p.bound == &arena[0] {
 		return
 	}
-	p.bound = &g.arena[0]
+	p.bound = &arena[0]
 	headers := map[*value]gorgonia.Value{}
 	header := func(v *value) gorgonia.Value {
 		if headers[v] == nil {
-			mem := g.arena[v.store.offset : v.store.offset+v.size : v.store.offset+v.size]
+			mem := arena[v.store.offset : v.store.offset+v.size : v.store.offset+v.size]
 			headers[v] = tensor.New(tensor.WithShape(v.node.Shape()...), tensor.WithBacking(mem))
 		}
 		return headers[v]
@@ -137,9 +147,14 @@ func (g *Graph) Loss() float64 { return g.loss.Loss }
 // position has no weight. The slice is overwritten by the next run.
 func (g *Graph) NLL() []float64 { return g.loss.NLL }
 
-// Free gives back the arena and the scratch memory. The graph can run again.
-func (g *Graph) Free() {
-	kernels.Free(g.arena)
-	kernels.Free(g.work.mem)
-	g.arena, g.work.mem = nil, nil
-}
+// WeighBy makes training runs ask f for the positions' weights once their losses
+// are known: a loss that is not a sum over tokens, such as one of pairs of
+// answers, gives each token its derivative with regard to that token's loss. The
+// weights that the inputs hold then only say which positions matter. f gets -ln p
+// of each position [T] and overwrites the weights [T]; a position whose weight was
+// 0 must stay so. It costs the head's logits a second time. nil switches it off.
+func (g *Graph) WeighBy(f func(nll []float64, weights []float32)) { g.loss.weigh = f }
+
+// Free gives back the memory of the graph's programs, which is also that of the
+// graphs it shares it with. They can run again.
+func (g *Graph) Free() { g.mem.Free() }

@@ -25,10 +25,13 @@ func newRun(name string, opts Options) *run {
 	return &run{name: name, opts: opts, line: 1, scope: &scope{}, out: &builder{}}
 }
 
-// scope holds the variables of the template, a loop's turn or a macro's call.
+// scope holds the variables of the template, a loop's turn or a macro's call. Most
+// have few, and a walk is fastest; a template can make many, so from manyVars on
+// they are found by an index.
 type scope struct {
 	outer *scope
 	vars  []variable
+	index map[string]int // nil below manyVars
 }
 
 type variable struct {
@@ -36,22 +39,42 @@ type variable struct {
 	value Value
 }
 
-func (s *scope) set(name string, v Value) {
+const manyVars = 16
+
+func (s *scope) find(name string) (int, bool) {
+	if s.index != nil {
+		i, ok := s.index[name]
+		return i, ok
+	}
 	for i := range s.vars {
 		if s.vars[i].name == name {
-			s.vars[i].value = v
-			return
+			return i, true
 		}
 	}
+	return 0, false
+}
+
+func (s *scope) set(name string, v Value) {
+	if i, ok := s.find(name); ok {
+		s.vars[i].value = v
+		return
+	}
 	s.vars = append(s.vars, variable{name, v})
+	switch {
+	case s.index != nil:
+		s.index[name] = len(s.vars) - 1
+	case len(s.vars) > manyVars:
+		s.index = map[string]int{}
+		for i, known := range s.vars {
+			s.index[known.name] = i
+		}
+	}
 }
 
 func (s *scope) get(name string) (Value, bool) {
 	for ; s != nil; s = s.outer {
-		for i := range s.vars {
-			if s.vars[i].name == name {
-				return s.vars[i].value, true
-			}
+		if i, ok := s.find(name); ok {
+			return s.vars[i].value, true
 		}
 	}
 	return nil, false

@@ -29,8 +29,8 @@ type Info struct {
 	Refused    string // why an installed library is not used, or ""
 }
 
-// FewRows is the most rows for which [LinearFew] is meant.
-const FewRows = 8
+// FewRows is the most rows for which [LinearFew] is faster than a product.
+const FewRows = 24
 
 func need(name string, have, want int) {
 	if have < want {
@@ -72,13 +72,17 @@ func checkGemm(transA, transB bool, m, n, k, a, lda, b, ldb, c, ldc int) {
 	needMatrix("C", c, m, n, ldc)
 }
 
-// LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed
-// of reading W once.
-func LinearFew(y, x, w []float32, rows, n, k int) {
+// LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed of
+// reading W once. W is float32, or bf16 where half is not nil; sums are float32.
+func LinearFew(y, x, w []float32, half []BF16, rows, n, k int) {
 	need("y", len(y), rows*n)
 	need("x", len(x), rows*k)
-	need("w", len(w), n*k)
-	linearFew(y, x, w, rows, n, k)
+	if half != nil {
+		need("half", len(half), n*k)
+	} else {
+		need("w", len(w), n*k)
+	}
+	linearFew(y, x, w, half, rows, n, k)
 }
 
 // ToBF16 rounds src to nearest even; a NaN stays one.
@@ -229,6 +233,9 @@ func Rotate(x []float32, ld, rows int, starts []int32, heads, headDim int, freqs
 	rotate(x, ld, rows, starts, heads, headDim, table.cos, table.sin, len(freqs), interleaved, inverse)
 }
 
+// tileRows is t rounded up to whole tiles of attention.
+func tileRows(t int) int { return (t + 63) / 64 * 64 }
+
 // Attention is packed causal attention: row t of out [T, hq*dim] is the mean of
 // the value rows starts[t]..t weighted by softmax(scale q.k), head by head; lse
 // [hq, T] receives the log of the softmax's denominator. qkv [T, (hq+2*hkv)*dim]
@@ -249,6 +256,17 @@ func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, h
 	attentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, bf16)
 }
 
+// Scratch is the floats of memory that kernels keep for themselves once they have
+// run with these sizes: attention over t tokens, and products with bf16 inputs of
+// at most widened values, where the processor has none.
+func Scratch(t, hkv, dim, widened int) int {
+	n := max(hkv, 2*machine.Threads+2) * tileRows(t) * dim
+	if !machine.NativeBF16 {
+		n += widened
+	}
+	return n
+}
+
 func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {
 	need("out", out, t*hq*dim)
 	need("lse", lse, hq*t)
@@ -261,16 +279,6 @@ func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {
 		}
 		last = s
 	}
-}
-
-// AttendOne is attention of one query q [hq*dim] to n cached keys and values
-// [n, hkv*dim] -> out [hq*dim].
-func AttendOne(out, q, keys, values []float32, n, hq, hkv, dim int, scale float32) {
-	need("out", len(out), hq*dim)
-	need("q", len(q), hq*dim)
-	need("keys", len(keys), n*hkv*dim)
-	need("values", len(values), n*hkv*dim)
-	attendOne(out, q, keys, values, n, hq, hkv, dim, scale)
 }
 
 // SwiGLU is y [rows, f] = silu(gate) * up, the halves of gu [rows, 2f].

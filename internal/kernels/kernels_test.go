@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
 	"testing"
 )
@@ -112,9 +114,15 @@ func TestProductsEqualTheirDefinition(t *testing.T) {
 			const n, k = 67, 131
 			x, w := normals(rows*k, 4), normals(n*k, 5)
 			got, want := make([]float32, rows*n), make([]float32, rows*n)
-			LinearFew(got, x, w, rows, n, k)
+			LinearFew(got, x, w, nil, rows, n, k)
 			Gemm(false, true, rows, n, k, x, k, w, k, 0, want, n)
 			same(t, fmt.Sprint("few rows: ", rows), got, want, 1e-5)
+			half := make([]BF16, len(w))
+			ToBF16(half, w)
+			FromBF16(w, half)
+			Gemm(false, true, rows, n, k, x, k, w, k, 0, want, n)
+			LinearFew(got, x, nil, half, rows, n, k)
+			same(t, fmt.Sprint("few rows in bf16: ", rows), got, want, 1e-5)
 		}
 	})
 }
@@ -306,9 +314,25 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 			}
 			keys, values, q := normals(n*hkv*dim, 4), normals(n*hkv*dim, 5), normals(hq*dim, 6)
 			got, want := make([]float32, hq*dim), make([]float32, hq*dim)
-			AttendOne(got, q, keys, values, n, hq, hkv, dim, scale)
 			plainAttendOne(want, q, keys, values, n, hq, hkv, dim, scale)
-			same(t, fmt.Sprintf("one query, %v", s), got, want, 2e-6)
+			for _, half := range []bool{false, true} {
+				full, part := NewCache(n, hkv*dim, half), NewCache(n+1, hkv*dim, half)
+				for i := range n {
+					full.Put(i, keys[i*hkv*dim:], values[i*hkv*dim:])
+					part.Put(i, keys[i*hkv*dim:], values[i*hkv*dim:])
+				}
+				tolerance := 2e-6
+				if half {
+					tolerance = 8e-3
+				}
+				two := make([]float32, 2*hq*dim)
+				AttendCached(two, slices.Concat(q, q), hq*dim, []Cached{{full, n}, {part, 1}}, hq, hkv, dim, scale)
+				same(t, fmt.Sprintf("one query, %v, half %t", s, half), two[:hq*dim], want, tolerance)
+				plainAttendOne(got, q, keys, values, 1, hq, hkv, dim, scale)
+				same(t, fmt.Sprintf("one key, %v, half %t", s, half), two[hq*dim:], got, tolerance)
+				full.Free()
+				part.Free()
+			}
 		}
 	})
 }
@@ -413,5 +437,24 @@ func TestMistakesOfTheCallerAreNamed(t *testing.T) {
 			}()
 			c.f()
 		})
+	}
+}
+
+// TestAnEnvironmentThatLimitsThreadsChangesNothing runs the comparison with the
+// Go kernels under settings that schedulers make: fewer or more threads than the
+// kernels ask for.
+func TestAnEnvironmentThatLimitsThreadsChangesNothing(t *testing.T) {
+	if os.Getenv("LWTRAIN_TEST_CHILD") != "" {
+		t.Skip("this is the child")
+	}
+	if testing.Short() {
+		t.Skip("runs the kernels' tests again")
+	}
+	for _, set := range []string{"OMP_THREAD_LIMIT=1", "OMP_NUM_THREADS=7"} {
+		cmd := exec.Command(os.Args[0], "-test.run", "Attention|SameBytes")
+		cmd.Env = append(os.Environ(), set, "LWTRAIN_TEST_CHILD=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("with %s: %v\n%s", set, err, out)
+		}
 	}
 }

@@ -3,8 +3,18 @@
 
 static const struct lw_kernels *lw = &lw_base;
 
+int lw_team = 1;
+
+void lw_join(void) {
+	omp_set_dynamic(0);
+	omp_set_num_threads(lw_team);
+}
+
 #define LW_DISPATCH(name, params, args)                                                                                                    \
-	void lw_##name params { lw->name args; }
+	void lw_##name params {                                                                                                                \
+		lw_join();                                                                                                                         \
+		lw->name args;                                                                                                                     \
+	}
 LW_KERNELS(LW_DISPATCH)
 
 int lw_best(void) {
@@ -29,7 +39,4 @@ int lw_has_bf16(void) {
 #endif
 }
 
-int lw_threads(int n) {
-	if (n > 0) omp_set_num_threads(n);
-	return omp_get_max_threads();
-}
+void lw_threads(int n) { lw_team = n; }

@@ -3,6 +3,12 @@
 #pragma once
 #include <stdint.h>
 
+// Keys and values of one text, float32 or bf16, [tokens, hkv*dim].
+struct lw_cached {
+	const void *keys, *values;
+	int64_t tokens;
+};
+
 // F(name, parameters, arguments). Tensors are row-major; see kernels.go for
 // shapes and meanings.
 #define LW_KERNELS(F)                                                                                                                      \
@@ -60,11 +66,13 @@
 	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
 	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
-	F(attend_one,                                                                                                                          \
-	  (float *out, const float *q, const float *keys, const float *values, int64_t n, int64_t hq, int64_t hkv, int64_t dim, float scale,   \
-	   float *scratch),                                                                                                                    \
-	  (out, q, keys, values, n, hq, hkv, dim, scale, scratch))                                                                             \
-	F(linear_few, (float *y, const float *x, const float *w, int64_t rows, int64_t n, int64_t k), (y, x, w, rows, n, k))                   \
+	F(attend_cached,                                                                                                                       \
+	  (float *out, const float *q, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half, int64_t hq,       \
+	   int64_t hkv, int64_t dim, float scale, float *scratch),                                                                             \
+	  (out, q, ldq, texts, count, longest, half, hq, hkv, dim, scale, scratch))                                                            \
+	F(linear_few,                                                                                                                          \
+	  (float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k),                                \
+	  (y, x, w, half, rows, n, k))                                                                                                         \
 	F(gemm,                                                                                                                                \
 	  (int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,    \
 	   int64_t ldc, float *scratch),                                                                                                       \
@@ -82,9 +90,15 @@ extern const struct lw_kernels lw_base, lw_avx2, lw_avx512;
 LW_KERNELS(LW_DECLARE)
 #undef LW_DECLARE
 
+// lw_team is the number of threads of every kernel, whatever OpenMP's
+// environment says; lw_threads sets it. lw_join tells it to the OpenMP of the
+// calling thread.
+extern int lw_team;
+void lw_join(void);
+
 // lw_best returns the highest level that the processor has: 0 base, 1 AVX2
 // with FMA, 2 AVX-512. lw_select uses a level.
 int lw_best(void);
 void lw_select(int level);
 int lw_has_bf16(void); // AVX-512 BF16
-int lw_threads(int n); // sets the number when n > 0; returns it
+void lw_threads(int n);

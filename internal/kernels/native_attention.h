@@ -141,13 +141,13 @@ static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *
 
 // Each thread takes a run of query tiles with about the same work and adds to
 // keys and values of its own; then these are summed in the order of threads.
-// scratch: threads * 2 * tiles * TILE * dim floats, and with rounded one and a
+// scratch: lw_team * 2 * tiles * TILE * dim floats, and with rounded one and a
 // half tiles * TILE * dim more.
 static inline __attribute__((always_inline)) void attention_grad_as(int rounded, float *dqkv, const float *qkv, const float *out,
 																	const float *lse, const float *dout, const int32_t *starts, int64_t t,
 																	int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
 	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE, group = hq / hkv, part = tiles * TILE * dim;
-	const int64_t threads = t * ld > SMALL ? omp_get_max_threads() : 1;
+	const int64_t threads = t * ld > SMALL ? lw_team : 1;
 	double work = 0;
 	for (int64_t b = 0; b < tiles; b++) work += b + 1 - starts[b * TILE] / TILE;
 	int64_t *first = malloc((threads + 1) * sizeof *first); // tiles of each thread
@@ -166,9 +166,12 @@ static inline __attribute__((always_inline)) void attention_grad_as(int rounded,
 #endif
 #pragma omp parallel num_threads(threads)
 		{
-			const int64_t me = omp_get_thread_num(), a = first[me], b = first[me + 1];
-			float *dk = scratch + me * 2 * part, *dv = dk + part;
-			if (a < b) {
+			// A runtime may give fewer threads than asked for: each run of tiles is
+			// done all the same, and the sums do not depend on who does it.
+			for (int64_t w = omp_get_thread_num(); w < threads; w += omp_get_num_threads()) {
+				const int64_t a = first[w], b = first[w + 1];
+				if (a >= b) continue;
+				float *dk = scratch + w * 2 * part, *dv = dk + part;
 				// From the start of the tile that the first document starts in.
 				const int64_t from = starts[a * TILE] / TILE * TILE, rows = b * TILE - from;
 				memset(dk + from * dim, 0, rows * dim * sizeof *dk);
@@ -222,30 +225,57 @@ static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out,
 }
 #endif
 
-// attend_one: one query against a cache of n keys and values [n, hkv*dim].
-// scratch: hq * n floats.
-static void attend_one(float *out, const float *q, const float *keys, const float *values, int64_t n, int64_t hq, int64_t hkv, int64_t dim,
-					   float scale, float *scratch) {
+static inline __attribute__((always_inline)) vf load_as(const void *p, int64_t i, int half) {
+	return half ? widen((const uint16_t *)p + i) : load((const float *)p + i);
+}
+static inline __attribute__((always_inline)) float one_as(const void *p, int64_t i, int half) {
+	return half ? widen_one(((const uint16_t *)p)[i]) : ((const float *)p)[i];
+}
+
+// attend_head is one query head against the keys and values at column at of n
+// rows of ld; s is room for n scores.
+static inline __attribute__((always_inline)) void attend_head(float *o, const float *q, const void *keys, const void *values, int64_t at,
+															  int64_t ld, int64_t n, int64_t dim, float scale, float *s, int half) {
+	float peak = -INFINITY;
+	for (int64_t j = 0; j < n; j++) {
+		vf lanes = {};
+		int64_t d = 0;
+		for (; d + VL <= dim; d += VL) lanes += load(q + d) * load_as(keys, at + j * ld + d, half);
+		float score = hsum(lanes);
+		for (; d < dim; d++) score += q[d] * one_as(keys, at + j * ld + d, half);
+		s[j] = score * scale;
+		peak = fmaxf(peak, s[j]);
+	}
+	double sum = 0;
+	int64_t j = 0;
+	for (; j + VL <= n; j += VL) {
+		vf e = vexp(load(s + j) - splat(peak));
+		store(s + j, e);
+		sum += hsum(e);
+	}
+	for (; j < n; j++) sum += s[j] = expf(s[j] - peak);
+	for (int64_t d = 0; d < dim; d++) o[d] = 0;
+	for (j = 0; j < n; j++) {
+		int64_t d = 0;
+		for (; d + VL <= dim; d += VL) store(o + d, load(o + d) + splat(s[j]) * load_as(values, at + j * ld + d, half));
+		for (; d < dim; d++) o[d] += s[j] * one_as(values, at + j * ld + d, half);
+	}
+	for (int64_t d = 0; d < dim; d++) o[d] = (float)(o[d] / sum);
+}
+
+// attend_cached: one query for each text. scratch: count * hq * longest floats.
+static void attend_cached(float *out, const float *q, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half,
+						  int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
 	const int64_t ld = hkv * dim;
-#pragma omp parallel for schedule(static) if (n * hq * dim > SMALL)
-	for (int64_t h = 0; h < hq; h++) {
-		const float *k = keys + h * hkv / hq * dim, *v = values + h * hkv / hq * dim;
-		float *s = scratch + h * n, peak = -INFINITY, *o = out + h * dim;
-		for (int64_t j = 0; j < n; j++) {
-			s[j] = dot(q + h * dim, k + j * ld, dim) * scale;
-			peak = fmaxf(peak, s[j]);
-		}
-		double sum = 0;
-		int64_t j = 0;
-		for (; j + VL <= n; j += VL) {
-			vf e = vexp(load(s + j) - splat(peak));
-			store(s + j, e);
-			sum += hsum(e);
-		}
-		for (; j < n; j++) sum += s[j] = expf(s[j] - peak);
-		for (int64_t d = 0; d < dim; d++) o[d] = 0;
-		for (j = 0; j < n; j++)
-			for (int64_t d = 0; d < dim; d++) o[d] += s[j] * v[j * ld + d];
-		for (int64_t d = 0; d < dim; d++) o[d] = (float)(o[d] / sum);
+#pragma omp parallel for schedule(dynamic, 1) if (count * longest * hq * dim > SMALL)
+	for (int64_t i = 0; i < count * hq; i++) {
+		const int64_t text = i / hq, h = i % hq, at = h * hkv / hq * dim;
+		const struct lw_cached *c = texts + text;
+		float *o = out + text * hq * dim + h * dim;
+		const float *from = q + text * ldq + h * dim;
+		if (half)
+			attend_head(o, from, c->keys, c->values, at, ld, c->tokens, dim, scale, scratch + i * longest, 1);
+		else
+			attend_head(o, from, c->keys, c->values, at, ld, c->tokens, dim, scale, scratch + i * longest, 0);
 	}
 }

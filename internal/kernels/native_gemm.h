@@ -17,7 +17,7 @@ static void gemm(int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a
 			const float scale = k0 == 0 ? beta : 1;
 #pragma omp parallel if (m * n * k > 64 * SMALL)
 			{
-				float *packed_a = blocks + omp_get_thread_num() * MC * KC;
+				float *packed_a = blocks + omp_get_thread_num() * MC * KC; // at most lw_team of them
 #pragma omp for schedule(static)
 				for (int64_t p = 0; p < panels; p++) {
 					float *to = packed_b + p * PANEL * kk;
@@ -57,10 +57,57 @@ static void gemm(int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a
 	}
 }
 
-// linear_few: y[rows, n] = x[rows, k] w[n, k]^T for a few rows, reading each
-// weight once.
-static void linear_few(float *y, const float *x, const float *w, int64_t rows, int64_t n, int64_t k) {
+// ---- products of a few rows, at the speed of reading the weights once ----
+
+#define OUTPUTS 4 // weights' rows side by side
+
+// few is y[r, j] for rows r of x and OUTPUTS rows j of w, both contiguous in k.
+static inline __attribute__((always_inline)) void few(int rows, float *y, const float *x, const float *w, const uint16_t *half, int64_t n,
+													  int64_t k) {
+	vf s[4][OUTPUTS] = {};
+	float rest[4][OUTPUTS] = {};
+	int64_t c = 0;
+	for (; c + VL <= k; c += VL) {
+		vf right[OUTPUTS];
+		for (int j = 0; j < OUTPUTS; j++) right[j] = half ? widen(half + j * k + c) : load(w + j * k + c);
+		for (int r = 0; r < rows; r++) {
+			vf left = load(x + r * k + c);
+			for (int j = 0; j < OUTPUTS; j++) s[r][j] += left * right[j];
+		}
+	}
+	for (; c < k; c++)
+		for (int r = 0; r < rows; r++)
+			for (int j = 0; j < OUTPUTS; j++) rest[r][j] += x[r * k + c] * (half ? widen_one(half[j * k + c]) : w[j * k + c]);
+	for (int r = 0; r < rows; r++)
+		for (int j = 0; j < OUTPUTS; j++) y[r * n + j] = hsum(s[r][j]) + rest[r][j];
+}
+
+static inline __attribute__((always_inline)) void few_rows(float *y, const float *x, const float *w, const uint16_t *half, int64_t rows,
+														   int64_t n, int64_t k) {
+	int64_t r = 0;
+	for (; r + 4 <= rows; r += 4) few(4, y + r * n, x + r * k, w, half, n, k);
+	switch (rows - r) {
+	case 3: few(3, y + r * n, x + r * k, w, half, n, k); break;
+	case 2: few(2, y + r * n, x + r * k, w, half, n, k); break;
+	case 1: few(1, y + r * n, x + r * k, w, half, n, k); break;
+	}
+}
+
+// linear_few: y[rows, n] = x[rows, k] w[n, k]^T, with w in bf16 where half is
+// not NULL.
+static void linear_few(float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k) {
+	const int64_t blocks = n / OUTPUTS;
 #pragma omp parallel for schedule(static) if (n * k > SMALL)
-	for (int64_t j = 0; j < n; j++)
-		for (int64_t r = 0; r < rows; r++) y[r * n + j] = dot(x + r * k, w + j * k, k);
+	for (int64_t b = 0; b < blocks; b++) {
+		if (half)
+			few_rows(y + b * OUTPUTS, x, NULL, half + b * OUTPUTS * k, rows, n, k);
+		else
+			few_rows(y + b * OUTPUTS, x, w + b * OUTPUTS * k, NULL, rows, n, k);
+	}
+	for (int64_t j = blocks * OUTPUTS; j < n; j++)
+		for (int64_t r = 0; r < rows; r++) {
+			float s = 0;
+			for (int64_t c = 0; c < k; c++) s += x[r * k + c] * (half ? widen_one(half[j * k + c]) : w[j * k + c]);
+			y[r * n + j] = s;
+		}
 }

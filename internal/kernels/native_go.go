@@ -41,7 +41,13 @@ func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, be
 	gemm(ta, tb, m, n, k, fa, lda, fb, ldb, beta, c, ldc)
 }
 
-func linearFew(y, x, w []float32, rows, n, k int) { gemm(false, true, rows, n, k, x, k, w, k, 0, y, n) }
+func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
+	if half != nil {
+		w = make([]float32, n*k)
+		fromBF16(w, half[:n*k])
+	}
+	gemm(false, true, rows, n, k, x, k, w, k, 0, y, n)
+}
 
 func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, _ bool) {
 	plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
@@ -69,7 +75,7 @@ var (
 	headNormGrad       = plainHeadNormGrad
 	headNormGradWeight = plainHeadNormGradWeight
 	rotate             = plainRotate
-	attendOne          = plainAttendOne
+	attendCached       = plainAttendCached
 	swiGLU             = plainSwiGLU
 	swiGLUGrad         = plainSwiGLUGrad
 	crossEntropy       = plainCrossEntropy

@@ -1,4 +1,5 @@
 #include "onednn.h"
+#include "native.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,7 @@ int lw_onednn_open(int *version) {
 
 int lw_onednn_sgemm(int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
 					float *c, int64_t ldc) {
+	lw_join();
 	return d.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
 }
 
@@ -140,6 +142,7 @@ static int make(product *p, int ta, int tb, int64_t m, int64_t n, int64_t k, int
 
 int lw_onednn_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
 				   float beta, float *c, int64_t ldc) {
+	lw_join();
 	static product *cache;
 	static size_t count, room;
 	const int64_t key[9] = {ta, tb, m, n, k, lda, ldb, ldc, beta != 0};

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/train"
+)
+
+func newSelftestCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "selftest",
+		Short: "Prove on your model and data that resuming and packing are exact",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSelftestResumeCmd(), newSelftestPackingCmd())
+	return cmd
+}
+
+func newSelftestResumeCmd() *cobra.Command {
+	var steps int
+	cmd := &cobra.Command{
+		Use:   "resume",
+		Short: "A run that was interrupted ends with the bytes of one that was not",
+		Long: `Takes a few steps of a run twice: once without a break, and once interrupted in
+the middle of a step and resumed, with the model loaded again. Compares weights,
+optimiser state and metrics byte for byte; exit status 1 if anything differs.
+
+Works in a temporary folder beside output.dir, which takes the space of two
+checkpoints and is removed at the end.`,
+		Example: "  lwtrain selftest resume -c my.yaml\n  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := loadConfig(cmd, args)
+			if err != nil {
+				return err
+			}
+			b, store, err := openRun(cmd, c, false)
+			if err != nil {
+				return err
+			}
+			defer b.close()
+			defer store.Close()
+			bar := newProgress(cmd.ErrOrStderr(), "training", int64(2*steps))
+			job, done := newJob(c, b, store), int64(0)
+			job.Events = train.Events{
+				Planned:  func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) },
+				Training: func(int) { bar.Set(done, "") },
+				Step: func(m train.StepMetrics) {
+					done++
+					bar.Set(done, fmt.Sprintf("loss %.3f", m.Loss))
+				},
+			}
+			r, err := train.SelftestResume(cmd.Context(), job, steps, b.load)
+			bar.abandon()
+			if err != nil {
+				return err
+			}
+			if err := printResumeTest(cmd.OutOrStdout(), r); err != nil || r.OK() {
+				return err
+			}
+			return errors.New("the resumed run is not the uninterrupted one: see what differs above")
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().IntVar(&steps, "steps", 4, "optimiser steps of each run, at least 2")
+	return cmd
+}
+
+func printResumeTest(out io.Writer, r train.ResumeTest) error {
+	verdict := map[bool]string{true: "the same bytes", false: "DIFFERS"}
+	fmt.Fprintf(out, "%s without a break, and again: interrupted in the middle of step %d, resumed from step %d\n\n",
+		count(r.Steps, "step"), r.Resumed+1, r.Resumed)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range r.Files {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(f.Name), bytesText(f.Size), verdict[f.Same])
+	}
+	lines := "the same but for speed and memory"
+	if !r.Metrics {
+		lines = verdict[false]
+	}
+	fmt.Fprintf(w, "metrics.jsonl\t%s\t%s\n", count(r.Lines, "line"), lines)
+	if err := w.Flush(); err != nil || !r.OK() {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "\nok: a run of this model on this data can be stopped at any moment and goes on as if it had not been")
+	return err
+}
+
+func newSelftestPackingCmd() *cobra.Command {
+	var packs int
+	cmd := &cobra.Command{
+		Use:   "packing",
+		Short: "A document in a pack has the loss and gradient that it has alone",
+		Long: `Runs the first packs of a run that hold more than one document, then each of
+their documents in a pack of its own, and compares loss and gradient of all of
+them. They may differ by rounding alone: loss and gradient norm by a relative
+1e-5 in float32 and 1e-3 in bf16; exit status 1 if they differ by more. Writes
+nothing but the tokenised data.`,
+		Example: "  lwtrain selftest packing -c my.yaml\n  lwtrain selftest packing -c my.yaml --packs 8 train.precision=float32",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := loadConfig(cmd, args)
+			if err != nil {
+				return err
+			}
+			b, store, err := openRun(cmd, c, false)
+			if err != nil {
+				return err
+			}
+			defer b.close()
+			defer store.Close()
+			job := newJob(c, b, store)
+			if job.Model, err = b.load(); err != nil {
+				return err
+			}
+			defer job.Model.Free()
+			job.Events.Planned = func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) }
+			r, err := train.SelftestPacking(cmd.Context(), job, packs)
+			if err != nil {
+				return err
+			}
+			if err := printPackingTest(cmd.OutOrStdout(), c.Packing.Weighting, r); err != nil || r.OK() {
+				return err
+			}
+			return errors.New("documents in a pack are not what they are alone: see the differences above")
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().IntVar(&packs, "packs", 2, "packs that are compared, at least 1")
+	return cmd
+}
+
+func printPackingTest(out io.Writer, weighting string, r train.PackingTest) error {
+	fmt.Fprintf(out, "%s of %s, %s tokens; weighting %s, %s\n\n", count(r.Documents, "document"), count(r.Packs, "pack"),
+		grouped(int64(r.Tokens)), weighting, r.Precision)
+	loss, norm := r.Differences()
+	sums, gradient := r.Tolerance()
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tpacked\talone\tdifference\tat most\t")
+	fmt.Fprintf(w, "loss\t%.7g\t%.7g\t%.1e\t%.0e\t\n", r.Loss[0], r.Loss[1], loss, sums)
+	fmt.Fprintf(w, "gradient norm\t%.7g\t%.7g\t%.1e\t%.0e\t\n", r.Norm[0], r.Norm[1], norm, sums)
+	fmt.Fprintf(w, "whole gradient\t\t\t%.1e\t%.0e\t\n", r.Gradient, gradient)
+	if err := w.Flush(); err != nil || !r.OK() {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "\nok: no document of a pack sees another one, and each carries the loss it should")
+	return err
+}

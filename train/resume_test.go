@@ -1,0 +1,414 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/checkpoints"
+	"lwtrain/internal/fault"
+	"lwtrain/model"
+)
+
+// wantSameRun compares two folders of runs: all files, and metrics without
+// times. Checkpoints that only got has are not looked at: an interruption saves
+// one more.
+func wantSameRun(t *testing.T, want, got string) {
+	t.Helper()
+	have := tree(t, got)
+	for name, text := range tree(t, want) {
+		if name != "metrics.jsonl" && have[name] != text {
+			t.Errorf("%s differs", name)
+		}
+	}
+	if a, b := fmt.Sprint(steps(t, want)), fmt.Sprint(steps(t, got)); a != b {
+		t.Errorf("metrics differ:\n%s\n%s", a, b)
+	}
+}
+
+// TestAnInterruptedRunEndsWithTheSameBytes interrupts runs everywhere, lets them
+// go on, and compares them with one that was not interrupted.
+func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
+	store, chat := fixture(t, 1)
+	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	counter := &halfwayContext{Context: context.Background()}
+	if _, err := SFT(counter, whole); err != nil {
+		t.Fatal(err)
+	}
+	total := counter.asked.Load()
+
+	onStep := func(at int) func(*Job, func()) {
+		return func(j *Job, cancel func()) {
+			j.Events.Step = func(m StepMetrics) {
+				if m.Step == at {
+					cancel()
+				}
+			}
+		}
+	}
+	onAnswer := func(wanted int) func(*Job, func()) {
+		return func(j *Job, cancel func()) {
+			seen := 0
+			j.Events.Answering = func(tokens, _ int) {
+				if seen++; seen == wanted {
+					cancel()
+				}
+			}
+		}
+	}
+	cases := []struct {
+		name    string
+		arm     func(j *Job, cancel func())
+		ctx     func() context.Context
+		resumed int // -1: whatever it is
+	}{
+		{"after the first step", onStep(1), nil, 1},
+		{"after a step that is saved anyway", onStep(5), nil, 5},
+		{"between two checkpoints", onStep(7), nil, 7},
+		{"before the evaluation at step 8", onStep(8), nil, 8},
+		{"after the last step but one", onStep(11), nil, 11},
+		{"in the last evaluation", onStep(12), nil, 12},
+		{"in the answers before training", onAnswer(3), nil, 0},
+		{"in the answers after training", onAnswer(whole.Sample.Prompts*whole.Sample.MaxNewTokens + 1), nil, 12},
+		{"before anything", func(_ *Job, cancel func()) { cancel() }, nil, 0},
+	}
+	for i := range int64(8) {
+		at := 1 + i*(total-2)/7
+		cases = append(cases, struct {
+			name    string
+			arm     func(j *Job, cancel func())
+			ctx     func() context.Context
+			resumed int
+		}{fmt.Sprintf("at op %d of %d", at, total), func(*Job, func()) {}, func() context.Context {
+			h := &halfwayContext{Context: context.Background()}
+			h.limit.Store(at)
+			return h
+		}, -1})
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+			ctx, cancel := context.WithCancel(context.Background())
+			if c.ctx != nil {
+				ctx = c.ctx()
+			}
+			c.arm(&j, cancel)
+			r, err := SFT(ctx, j)
+			if !errors.Is(err, ErrInterrupted) {
+				t.Fatalf("got %v, want %v", err, ErrInterrupted)
+			}
+			for _, p := range j.Model.Params {
+				if slices.ContainsFunc(p.Grad, func(g float32) bool { return g != 0 }) {
+					t.Fatalf("the gradients of %s are still there", p.Name)
+				}
+			}
+			if want := r.Steps; want > 0 && filepath.Base(r.Checkpoint) != fmt.Sprintf("step-%06d", want) {
+				t.Errorf("%d steps, saved as %s", want, r.Checkpoint)
+			}
+			j.Events, j.Model = Events{}, tiny(t)
+			resumed := run(t, j)
+			if resumed.Resumed != r.Steps || c.resumed >= 0 && resumed.Resumed != c.resumed {
+				t.Errorf("%d steps were made, and it went on from step %d, want %d", r.Steps, resumed.Resumed, c.resumed)
+			}
+			wantSameRun(t, whole.Dir, j.Dir)
+		})
+	}
+}
+
+func TestAnInterruptedRunSavesNoCheckpointTwice(t *testing.T) {
+	store, chat := fixture(t, 1)
+	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	var saved []int
+	for range 3 {
+		ctx, cancel := context.WithCancel(context.Background())
+		j.Model = tiny(t)
+		j.Events.Saved = func(step int, _ string) { saved = append(saved, step) }
+		j.Events.Training = func(step int) {
+			if step == 5 {
+				cancel()
+			}
+		}
+		j.Events.Step = func(m StepMetrics) {
+			if m.Step == 5 {
+				cancel()
+			}
+		}
+		if _, err := SFT(ctx, j); !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+	}
+	if fmt.Sprint(saved) != "[5]" {
+		t.Errorf("saved steps %v, want 5 once", saved)
+	}
+}
+
+func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	const first = `{"step":0,"eval_loss":5}` + "\n" + `{"step":1,"loss":4}` + "\n"
+	for _, c := range []struct {
+		name, text string
+		step       int
+		want       string
+		evaluated  int
+	}{
+		{"nothing after it", first, 1, first, 0},
+		{"steps after it", first + `{"step":2,"loss":3}` + "\n" + `{"step":2,"eval_loss":3}` + "\n", 1, first, 0},
+		{"the evaluation of its step", first + `{"step":1,"eval_loss":4}` + "\n", 1, first + `{"step":1,"eval_loss":4}` + "\n", 1},
+		{"an evaluation that was not a number", first + `{"step":1,"eval_loss":null}` + "\n", 1, first + `{"step":1,"eval_loss":null}` + "\n", 1},
+		{"a last line that was cut off", first + `{"step":1,"eval_lo`, 1, first, 0},
+		{"a last line without its end", first + `{"step":1,"eval_loss":4}`, 1, first, 0},
+		{"zeros that a power cut left", first + "\x00\x00\x00\x00\n\x00", 1, first, 0},
+		{"no checkpoint", first, -1, "", -1},
+		{"an empty file", "", 3, "", -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			kept, evaluated, err := linesUpTo(path, c.step)
+			if err != nil || string(kept) != c.want || evaluated != c.evaluated {
+				t.Errorf("kept %q, evaluated at %d, %v; want %q and %d", kept, evaluated, err, c.want, c.evaluated)
+			}
+		})
+	}
+	if kept, evaluated, err := linesUpTo(path+".none", 3); kept != nil || evaluated != -1 || err != nil {
+		t.Errorf("no file: %q, %d, %v", kept, evaluated, err)
+	}
+}
+
+func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
+	store, chat := fixture(t, 1)
+	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
+	run(t, j)
+	before := tree(t, j.Dir)
+	content := func(name, hash string) func(*Job) {
+		return func(j *Job) {
+			j.Identity.Contents = maps.Clone(j.Identity.Contents)
+			j.Identity.Contents[name] = hash
+		}
+	}
+	cases := []struct {
+		name, want string
+		change     func(*Job)
+	}{
+		{"another setting", "packing.weighting: nothing then, pack now", func(j *Job) {
+			j.Identity.Settings = map[string]string{"seed": "3", "packing.weighting": "pack"}
+		}},
+		{"a source with other content", "content of source 1, talks: " + store.Contents()["source 1, talks"][:12] + " then, 0123456789ab now",
+			content("source 1, talks", "0123456789abcdef")},
+		{"another template", "content of tokenizer and template: ", content("tokenizer and template", "0123456789abcdef")},
+		{"one weight of the model changed", "content of model: ", func(j *Job) { j.Model.Params[3].Data[5] += 1e-6 }},
+		{"another config.json of the same shapes", "content of model: ", func(j *Job) {
+			c, err := model.ParseConfig([]byte(strings.Replace(tinyConfig, "10000", "20000", 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.Model = model.New(c, 1)
+			t.Cleanup(j.Model.Free)
+		}},
+	}
+	for _, when := range []string{"with a checkpoint", "before its first checkpoint", "without run.json"} {
+		switch when {
+		case "before its first checkpoint":
+			if err := os.Rename(filepath.Join(j.Dir, "checkpoints"), filepath.Join(j.Dir, "away")); err != nil {
+				t.Fatal(err)
+			}
+		case "without run.json":
+			if err := errors.Join(os.Rename(filepath.Join(j.Dir, "away"), filepath.Join(j.Dir, "checkpoints")), os.Remove(filepath.Join(j.Dir, identityFile))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		there := tree(t, j.Dir)
+		for _, c := range cases {
+			t.Run(c.name+" "+when, func(t *testing.T) {
+				other := j
+				other.Model = tiny(t)
+				c.change(&other)
+				_, err := SFT(context.Background(), other)
+				if err == nil || !strings.Contains(err.Error(), "holds another run: "+c.want) || !fault.IsUsage(err) || fault.HintOf(err) == "" {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+				if after := tree(t, j.Dir); !maps.Equal(after, there) {
+					t.Error("a refused run changed the folder")
+				}
+			})
+		}
+	}
+	j.Model = tiny(t)
+	if r := run(t, j); !r.AlreadyThere {
+		t.Error("the run itself is not known again by its checkpoints alone")
+	}
+	if before["metrics.jsonl"] != tree(t, j.Dir)["metrics.jsonl"] {
+		t.Error("the metrics changed")
+	}
+}
+
+func TestAFolderWithFilesOfSomebodyElseIsRefused(t *testing.T) {
+	store, chat := fixture(t, 1)
+	for _, name := range []string{"config.yaml", "metrics.jsonl", "answers.json"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := SFT(context.Background(), job(t, store, chat, dir))
+		if err == nil || !strings.Contains(err.Error(), name+" is there, without run.json") || !fault.IsUsage(err) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if got := tree(t, dir); len(got) != 1 || got[name] != "mine" {
+			t.Errorf("%s: left %v", name, got)
+		}
+	}
+}
+
+func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
+	store, chat := fixture(t, 1)
+	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
+	var second error
+	j.Events.Step = func(m StepMetrics) {
+		if m.Step == 1 {
+			other := job(t, store, chat, j.Dir)
+			_, second = SFT(context.Background(), other)
+		}
+	}
+	run(t, j)
+	if second == nil || !strings.Contains(second.Error(), "another process is training in this folder") || !fault.IsUsage(second) {
+		t.Errorf("got %v", second)
+	}
+}
+
+func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
+	store, chat := fixture(t, 1)
+	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	j.Sample.Prompts = 0
+	ctx, cancel := context.WithCancel(context.Background())
+	j.Events.Step = func(StepMetrics) { cancel() }
+	if _, err := SFT(ctx, j); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	var file runFile
+	path := filepath.Join(j.Dir, identityFile)
+	if _, err := readJSON(path, &file); err != nil || len(file.Machines) != 1 {
+		t.Fatal(err, file.Machines)
+	}
+	here := file.Machines[0]
+	file.Machines[0] = "640 threads, m68k"
+	if err := writeJSON(path, file); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	j.Model, j.Events = tiny(t), Events{Moved: func(then, now string) { said = append(said, then+" -> "+now) }}
+	run(t, j)
+	if fmt.Sprint(said) != fmt.Sprint([]string{"640 threads, m68k -> " + here}) {
+		t.Errorf("said %q", said)
+	}
+	if _, err := readJSON(path, &file); err != nil || fmt.Sprint(file.Machines) != fmt.Sprint([]string{"640 threads, m68k", here}) {
+		t.Errorf("run.json has %q, %v", file.Machines, err)
+	}
+}
+
+// TestAWholeCheckpointThatDoesNotFitIsRefused has checkpoints whose hashes
+// hold: a program wrote them that way.
+func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
+	store, chat := fixture(t, 1)
+	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
+	run(t, j)
+	old := filepath.Join(j.Dir, "checkpoints", "step-000002")
+	moments := func(change func([]checkpoints.Tensor) []checkpoints.Tensor) func(dir string) error {
+		return func(dir string) error {
+			from, err := checkpoints.OpenSafetensors(filepath.Join(old, optimizerFile))
+			if err != nil {
+				return err
+			}
+			defer from.Close()
+			var all []checkpoints.Tensor
+			for _, name := range from.Names() {
+				info, _ := from.Info(name)
+				n := 1
+				for _, d := range info.Shape {
+					n *= d
+				}
+				x := checkpoints.Tensor{Name: name, Shape: info.Shape, Data: make([]float32, n)}
+				if err := from.Read(name, x.Data); err != nil {
+					return err
+				}
+				all = append(all, x)
+			}
+			return checkpoints.WriteSafetensors(filepath.Join(dir, optimizerFile), "F32", change(all), nil)
+		}
+	}
+	for _, c := range []struct {
+		name, want string
+		write      func(dir string) error
+	}{
+		{"a moment is missing", "no tensor exp_avg_sq.model.norm.weight, want one of shape [32]", moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
+			return slices.DeleteFunc(all, func(x checkpoints.Tensor) bool { return x.Name == "exp_avg_sq.model.norm.weight" })
+		})},
+		{"a moment has another shape", "tensor exp_avg.model.norm.weight has shape [4 8], want [32]", moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
+			for i := range all {
+				if all[i].Name == "exp_avg.model.norm.weight" {
+					all[i].Shape = []int{4, 8}
+				}
+			}
+			return all
+		})},
+		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
+		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) }},
+		{"no weights", "no weights, wanted model.safetensors", func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), writeJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)}))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			path, err := checkpoints.Save(root, 3, func(dir string) error {
+				if err := os.CopyFS(dir, os.DirFS(old)); err != nil {
+					return err
+				}
+				if err := os.Remove(filepath.Join(dir, "manifest.json")); err != nil {
+					return err
+				}
+				if strings.Contains(c.name, "moment") {
+					if err := errors.Join(os.Remove(filepath.Join(dir, optimizerFile)), writeJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)})); err != nil {
+						return err
+					}
+				}
+				return c.write(dir)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := j
+			other.Model, other.Dir = tiny(t), filepath.Join(t.TempDir(), "run")
+			if err := errors.Join(os.Mkdir(other.Dir, 0o755), os.Mkdir(filepath.Join(other.Dir, "checkpoints"), 0o755),
+				os.Rename(path, filepath.Join(other.Dir, "checkpoints", "step-000003"))); err != nil {
+				t.Fatal(err)
+			}
+			before := tree(t, other.Dir)
+			_, err = SFT(context.Background(), other)
+			if err == nil || !strings.Contains(err.Error(), "step-000003") || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if !maps.Equal(tree(t, other.Dir), before) {
+				t.Error("the folder changed")
+			}
+		})
+	}
+}
+
+// identityOf is the identity that a run of j has.
+func identityOf(t *testing.T, j Job) Identity {
+	t.Helper()
+	var file runFile
+	if _, err := readJSON(filepath.Join(j.Dir, identityFile), &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Identity
+}

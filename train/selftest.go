@@ -1,0 +1,257 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sync/atomic"
+
+	"lwtrain/checkpoints"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/graph"
+	"lwtrain/model"
+)
+
+// ResumeTest is what [SelftestResume] found.
+type ResumeTest struct {
+	Steps   int // of both runs
+	Resumed int // the step that the second one went on from
+	Lines   int // of its metrics
+	Files   []FileTest
+	Metrics bool // the lines are the same, but for speed and memory
+}
+
+// FileTest is a file of the last checkpoint.
+type FileTest struct {
+	Name string
+	Size int64
+	Same bool // the same bytes in both runs
+}
+
+// OK reports whether nothing differs.
+func (r ResumeTest) OK() bool {
+	return r.Metrics && len(r.Files) > 0 && !slices.ContainsFunc(r.Files, func(f FileTest) bool { return !f.Same })
+}
+
+// SelftestResume makes two runs of job, of at least 2 steps: one without a
+// break, and one that is interrupted in the middle of a step and goes on from
+// its checkpoint. It compares what they leave. job.Model is not used: load gives
+// each part of a run the model afresh, as a new process would. The held-out loss
+// is not measured and no prompt is answered.
+//
+// It works in a temporary folder beside job.Dir, which is gone when it returns,
+// and takes the space of two checkpoints there.
+func SelftestResume(ctx context.Context, job Job, steps int, load func() (*model.Model, error)) (r ResumeTest, err error) {
+	if steps < 2 {
+		return r, fault.Usage(fmt.Errorf("%d steps, want at least 2, so that there is one to be interrupted", steps))
+	}
+	parent := filepath.Dir(filepath.Clean(job.Dir))
+	for _, err := os.Stat(parent); errors.Is(err, os.ErrNotExist); _, err = os.Stat(parent) {
+		parent = filepath.Dir(parent)
+	}
+	temp, err := os.MkdirTemp(parent, ".selftest-")
+	if err != nil {
+		return r, fault.Usage(fault.Disk(err))
+	}
+	defer os.RemoveAll(temp)
+
+	job.Dir = filepath.Join(temp, "run")
+	job.Options.MaxSteps, job.Options.EvalSteps, job.Options.SaveSteps, job.Options.SaveTotalLimit = steps, 0, 0, 1
+	job.Sample.Prompts = 0
+	part := func(ctx context.Context, job Job) (Result, error) {
+		if job.Model, err = load(); err != nil {
+			return Result{}, err
+		}
+		defer job.Model.Free()
+		return SFT(ctx, job)
+	}
+	read := func(result Result) ([]checkpoints.File, []map[string]any, error) {
+		files, err := checkpoints.Files(result.Checkpoint)
+		if err != nil {
+			return nil, nil, err
+		}
+		lines, err := ReproducibleMetrics(result.MetricsFile)
+		return files, lines, err
+	}
+
+	whole, err := part(ctx, job)
+	if err != nil {
+		return r, err
+	}
+	want, wantLines, err := read(whole)
+	if err != nil {
+		return r, err
+	}
+	if err := os.RemoveAll(job.Dir); err != nil {
+		return r, err
+	}
+	stopping, stopped := halfway(ctx, job, steps/2)
+	if _, err := part(stopping, stopped); !errors.Is(err, ErrInterrupted) || ctx.Err() != nil {
+		return r, fmt.Errorf("the interrupted run: %w", errors.Join(err, ctx.Err()))
+	}
+	resumed, err := part(ctx, job)
+	if err != nil {
+		return r, fmt.Errorf("the resumed run: %w", err)
+	}
+	got, lines, err := read(resumed)
+	if err != nil {
+		return r, err
+	}
+	r = ResumeTest{Steps: steps, Resumed: resumed.Resumed, Lines: len(lines), Metrics: reflect.DeepEqual(lines, wantLines)}
+	for _, f := range want {
+		r.Files = append(r.Files, FileTest{f.Name, f.Size, slices.Contains(got, f)})
+	}
+	if len(got) != len(want) {
+		return r, fmt.Errorf("the resumed run's checkpoint has %d files, want %d", len(got), len(want))
+	}
+	return r, nil
+}
+
+// halfway returns a context for job that is cancelled in the middle of the step
+// after step, however long a step takes: a program asks before each of its ops,
+// and a step asks as often as the one before.
+func halfway(ctx context.Context, job Job, step int) (context.Context, Job) {
+	h := &halfwayContext{Context: ctx}
+	told := job.Events.Step
+	var before int64
+	job.Events.Step = func(m StepMetrics) {
+		asked := h.asked.Load()
+		if m.Step == step {
+			h.limit.Store(asked + (asked-before)/2)
+		}
+		before = asked
+		if told != nil {
+			told(m)
+		}
+	}
+	return h, job
+}
+
+type halfwayContext struct {
+	context.Context
+	asked, limit atomic.Int64 // no limit: 0
+}
+
+func (h *halfwayContext) Err() error {
+	if n, limit := h.asked.Add(1), h.limit.Load(); limit > 0 && n > limit {
+		return context.Canceled
+	}
+	return h.Context.Err()
+}
+
+// PackingTest is what [SelftestPacking] found.
+type PackingTest struct {
+	Packs, Documents, Tokens int
+	Precision                graph.Precision
+	Loss, Norm               [2]float64 // packed, alone
+	Gradient                 float64    // Euclidean distance of the two gradients over the packed one's norm
+}
+
+// Tolerance is the most that loss and gradient norm may differ, relatively, and
+// the most that the gradients may be apart. Sums are taken in another order;
+// with bf16, values then fall to the other side of a rounding (2^-9 each) here
+// and there, which leaves the single gradients about a hundredth of their norm
+// apart, and hardly shows in sums over all of them.
+func (p PackingTest) Tolerance() (sums, gradient float64) {
+	if p.Precision == graph.BFloat16 {
+		return 1e-3, 5e-2
+	}
+	return 1e-5, 1e-5
+}
+
+// Differences are those of the loss and the gradient norm, relative to the
+// packed one.
+func (p PackingTest) Differences() (loss, norm float64) {
+	of := func(x [2]float64) float64 { return math.Abs(x[0]-x[1]) / math.Abs(x[0]) }
+	return of(p.Loss), of(p.Norm)
+}
+
+// OK reports whether nothing differs by more than the tolerance.
+func (p PackingTest) OK() bool {
+	loss, norm := p.Differences()
+	sums, gradient := p.Tolerance()
+	return loss <= sums && norm <= sums && p.Gradient <= gradient
+}
+
+// SelftestPacking takes the first packs of a run that hold more than one
+// document, at most most of them, and compares loss and gradient with those of
+// the same documents, each in a pack of its own. The loss weights are those
+// that the documents have together. It writes nothing.
+func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error) {
+	t, err := newTrainer(job)
+	if err != nil {
+		return PackingTest{}, err
+	}
+	defer t.close()
+	t.train.Interrupt = ctx.Err
+	all, err := t.batches.plan(0)
+	if err != nil {
+		return PackingTest{}, err
+	}
+	var packs []packed
+	for _, docs := range all {
+		if len(docs) > 1 && len(packs) < most {
+			packs = append(packs, packed{docs})
+		}
+	}
+	if len(packs) == 0 {
+		return PackingTest{}, fault.Usage(fault.Hint(errors.New("every pack holds one document: there is nothing to compare"),
+			"a larger packing.capacity packs more of them together"))
+	}
+	together, err := t.forwardBackward(packs)
+	if err != nil {
+		return PackingTest{}, err
+	}
+	r := PackingTest{Packs: len(packs), Tokens: together.tokens, Precision: t.memory.Precision}
+	r.Loss[0], r.Norm[0] = together.loss/together.divisor, gradNorm(t.model.Params, 1/together.divisor)
+	for i, p := range t.model.Params {
+		copy(t.optimizer.mean[i], p.Grad) // not needed for moments here
+	}
+	t.dropGradients()
+	var alone float64
+	for _, b := range packs {
+		loss, err := t.runAlone(b)
+		if err != nil {
+			return r, err
+		}
+		alone += loss
+		r.Documents += len(b.docs)
+	}
+	r.Loss[1], r.Norm[1] = alone/together.divisor, gradNorm(t.model.Params, 1/together.divisor)
+	var distance float64
+	for i, p := range t.model.Params {
+		for k, g := range p.Grad {
+			d := float64(g) - float64(t.optimizer.mean[i][k])
+			distance += d * d
+		}
+	}
+	r.Gradient = math.Sqrt(distance) / together.divisor / r.Norm[0]
+	return r, nil
+}
+
+// runAlone runs the documents of a pack one by one, with the loss weights that
+// they have in it, and returns the sum of their losses. Gradients add up.
+func (t *trainer) runAlone(b packed) (loss float64, err error) {
+	if err := t.layToTrain(b); err != nil {
+		return 0, err
+	}
+	weights := slices.Clone(t.pack.Weights)
+	for _, id := range b.docs {
+		if err := t.layToTrain(packed{[]int{id}}); err != nil {
+			return 0, err
+		}
+		n := t.pack.Tokens
+		copy(t.graph.Inputs().Weights[:n], weights)
+		weights = weights[n:]
+		if err := t.train.RunAll(); err != nil {
+			return 0, err
+		}
+		loss += t.graph.Loss()
+	}
+	return loss, nil
+}

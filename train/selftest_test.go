@@ -1,0 +1,131 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/graph"
+	"lwtrain/model"
+)
+
+func TestSelftestResume(t *testing.T) {
+	store, chat := fixture(t, 1)
+	parent := t.TempDir()
+	for _, precision := range []string{"float32", "bf16"} {
+		j := job(t, store, chat, filepath.Join(parent, "not", "there", "run"))
+		j.Options.Precision = precision
+		var calls atomic.Int32
+		j.Events.Step = func(StepMetrics) { calls.Add(1) }
+		r, err := SelftestResume(context.Background(), j, 5, fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.OK() || r.Resumed != 2 || r.Lines != 5 || calls.Load() != 10 {
+			t.Errorf("%s: %+v after %d steps", precision, r, calls.Load())
+		}
+		if left := tree(t, parent); len(left) != 0 {
+			t.Errorf("left %v", slices.Collect(maps.Keys(left)))
+		}
+	}
+	j := job(t, store, chat, filepath.Join(parent, "run"))
+	if _, err := SelftestResume(context.Background(), j, 1, fresh); !fault.IsUsage(err) {
+		t.Errorf("1 step: %v", err)
+	}
+
+	// Another model in the second run must be seen: nothing else may decide.
+	n := uint64(0)
+	r, err := SelftestResume(context.Background(), j, 4, func() (*model.Model, error) {
+		m, err := fresh()
+		if n++; n > 1 {
+			m.Params[0].Data[0] += 1
+		}
+		return m, err
+	})
+	if err != nil || r.OK() {
+		t.Errorf("a changed weight: %+v, %v", r, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	j.Events.Step = func(StepMetrics) { cancel() }
+	if _, err := SelftestResume(ctx, j, 4, fresh); !errors.Is(err, ErrInterrupted) || len(tree(t, parent)) != 0 {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// TestPackedEqualsAlone compares loss and gradient of documents in packs with
+// those of each document in a pack of its own.
+func TestPackedEqualsAlone(t *testing.T) {
+	store, chat := fixture(t, 1)
+	var alone float64
+	for weighting, capacities := range map[string][]int{"token": {250, 4096}, "sequence": {700}, "pack": {700}, "longwriter": {700}} {
+		for _, strategy := range []string{"best_fit_decreasing", "next_fit"} {
+			for _, capacity := range capacities {
+				j := job(t, store, chat, "")
+				j.Packing.Strategy, j.Packing.Capacity, j.Packing.Weighting = strategy, capacity, weighting
+				r, err := SelftestPacking(context.Background(), j, 1000)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if sums, gradient := r.Tolerance(); !r.OK() || sums != 1e-5 || gradient != 1e-5 || r.Documents < 2 || r.Norm[1] == 0 {
+					t.Errorf("%s, %s, capacity %d: %+v", weighting, strategy, capacity, r)
+				}
+				if weighting == "token" && capacity == 4096 {
+					if alone != 0 && math.Abs(alone-r.Loss[1]) > 1e-9*alone {
+						t.Errorf("%s: alone the loss is %g, and %g in other packs", strategy, r.Loss[1], alone)
+					}
+					alone = r.Loss[1]
+				}
+			}
+		}
+	}
+	j := job(t, store, chat, "")
+	j.Options.Precision = "bf16"
+	if r, err := SelftestPacking(context.Background(), j, 3); err != nil || !r.OK() || r.Precision != graph.BFloat16 {
+		t.Errorf("bf16: %+v, %v", r, err)
+	}
+	j = job(t, store, chat, "")
+	j.Packing.Capacity, j.Packing.Strategy = 256, "next_fit"
+	if _, err := SelftestPacking(context.Background(), j, 0); !fault.IsUsage(err) {
+		t.Errorf("no packs: %v", err)
+	}
+}
+
+// TestTheToleranceOfPackingIsTight shows what the self-test sees when documents
+// are not kept apart: laid as one, their loss is many times the tolerance away.
+func TestTheToleranceOfPackingIsTight(t *testing.T) {
+	store, chat := fixture(t, 1)
+	tr, err := newTrainer(job(t, store, chat, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	all, err := tr.batches.plan(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(docs []int) bool { return len(docs) > 1 })
+	alone, err := tr.runAlone(packed{all[i]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.layToTrain(packed{all[i]}); err != nil {
+		t.Fatal(err)
+	}
+	for k := range tr.pack.Tokens {
+		tr.graph.Inputs().Starts[k] = 0
+	}
+	if err := tr.train.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	r := PackingTest{Loss: [2]float64{tr.graph.Loss(), alone}, Norm: [2]float64{1, 1}}
+	sums, _ := r.Tolerance()
+	if d, _ := r.Differences(); d < 20*sums || r.OK() {
+		t.Errorf("documents that see each other differ by %g only", d)
+	}
+}
