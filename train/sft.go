@@ -321,7 +321,7 @@ func (t *trainer) log(s sums, loss, norm, rate float64, batch []packed, took tim
 		GradNorm: norm, LearningRate: rate, Tokens: s.tokens, TargetTokens: s.targets, Documents: documents,
 		TokensPerSecond: float64(s.tokens) / took.Seconds(), PeakRSS: peakRSS(),
 	}
-	if t.step == t.result.Resumed+1 {
+	if t.step == 1 {
 		t.result.FirstLoss = loss
 	}
 	t.result.LastLoss, t.result.Steps = loss, t.step

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -194,12 +195,18 @@ func ask(cmd *cobra.Command, a *configs.Answers) error {
 		}
 		a.Capacity = n
 	}
-	a.Output = question("Folder for the results [runs/<the model's name>]")
+	a.Output = question("Folder for the results [runs/<the file's name>]")
 	return in.Err()
 }
 
 // writeInit writes the config, once it is known to load.
 func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
+	if a.Capacity != 0 && (a.Capacity < 16 || a.Capacity > 1<<22) {
+		return fault.Usage(fmt.Errorf("%d tokens in a pack (--capacity), want 16 to %d", a.Capacity, 1<<22))
+	}
+	if a.Output == "" && path != "" {
+		a.Output = "runs/" + strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
 	text := configs.Init(a)
 	if _, err := configs.Parse(orElse(path, "config"), text, nil, nil); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"unicode"
 
@@ -57,10 +58,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	var ended atomic.Bool
+	defer func() {
+		ended.Store(true)
+		stop()
+	}()
 	go func() {
 		<-ctx.Done()
 		stop() // a second Ctrl-C ends the program at once
+		if !ended.Load() {
+			fmt.Fprintln(stderr, "\nlwtrain: stopping; once more ends it at once")
+		}
 	}()
 	root, ran := newRootCmd()
 	root.SetArgs(args)

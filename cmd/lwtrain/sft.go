@@ -6,11 +6,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
@@ -67,7 +70,7 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	result, err := train.SFT(cmd.Context(), job)
 	show.close()
 	if err != nil {
-		return interrupted(err, c, cmd, result)
+		return interrupted(err, cmd, result)
 	}
 	printResult(out, c, result)
 	return nil
@@ -94,7 +97,7 @@ func newJob(c *configs.Config, b *base, store *data.Store) train.Job {
 		Options: c.Train, Packing: c.Packing, Seed: c.Seed, Dir: c.Output.Dir,
 		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: train.Identity{Contents: store.Contents(), Settings: identitySettings(c)},
+		Identity: identity(c, store),
 		Config:   c.Resolved(),
 	}
 }
@@ -113,6 +116,11 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dry
 	}
 	bar.Done()
 	return store, nil
+}
+
+// identity is what makes this run this run, but for its model.
+func identity(c *configs.Config, store *data.Store) train.Identity {
+	return train.Identity{Contents: store.Contents(), Settings: identitySettings(c)}
 }
 
 // identitySettings is what two runs must have in common to be the same run: all
@@ -154,6 +162,13 @@ func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store) e
 	}
 	printPlan(out, c, b, store, plan, memory)
 	warnMemory(w, memory)
+	step, err := train.CheckFolder(c.Output.Dir, identity(c, store))
+	if err != nil {
+		return err
+	}
+	if step > 0 {
+		fmt.Fprintf(out, "\nThe run would go on from step %d.\n", step)
+	}
 	fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 	return nil
 }
@@ -171,15 +186,42 @@ func warnMemory(w io.Writer, m *train.Memory) {
 }
 
 // interrupted adds the way to go on to the error of a stopped run.
-func interrupted(err error, c *configs.Config, cmd *cobra.Command, r train.Result) error {
+func interrupted(err error, cmd *cobra.Command, r train.Result) error {
 	if status(err) != exitInterrupted {
 		return err
 	}
-	name, _ := configName(cmd)
 	if r.Checkpoint == "" {
-		return fmt.Errorf("before the first step; nothing is lost: %w", err)
+		return fmt.Errorf("%w before the first step; nothing is lost", err)
 	}
-	return fmt.Errorf("after step %d, saved in %s; `lwtrain sft -c %s` goes on from there: %w", r.Steps, r.Checkpoint, name, err)
+	return fault.Hint(fmt.Errorf("%w after step %d, saved in %s", err, r.Steps, r.Checkpoint), "this goes on from there: "+commandLine(cmd))
+}
+
+// commandLine is what a command was called with, for a shell.
+func commandLine(cmd *cobra.Command) string {
+	out := cmd.CommandPath()
+	add := func(arg string) {
+		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
+			return !strings.ContainsRune("-_=./:,+%@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		out += " " + arg
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case f.Value.Type() == "bool":
+			add("--" + f.Name)
+		case f.Shorthand != "":
+			add("-" + f.Shorthand)
+			add(f.Value.String())
+		default:
+			add("--" + f.Name + "=" + f.Value.String())
+		}
+	})
+	for _, a := range cmd.Flags().Args() {
+		add(a)
+	}
+	return out
 }
 
 // runDisplay shows a run as it goes.
@@ -189,20 +231,26 @@ type runDisplay struct {
 	b        *base
 	store    *data.Store
 	bar      *progress
+	atMost   bool // the bar's total is an upper bound
 	total    int
 }
 
 func (d *runDisplay) close() {
-	if d.bar != nil {
-		d.bar.Done()
-		d.bar = nil
+	if d.bar == nil {
+		return
 	}
+	if d.atMost {
+		d.bar.abandon() // it need not have come to its end
+	} else {
+		d.bar.Done()
+	}
+	d.bar = nil
 }
 
 // next begins another bar.
 func (d *runDisplay) next(label string, total int) {
 	d.close()
-	d.bar = newProgress(d.err, label, int64(total))
+	d.bar, d.atMost = newProgress(d.err, label, int64(total)), false
 }
 
 func (d *runDisplay) say(format string, args ...any) {
@@ -235,6 +283,7 @@ func (d *runDisplay) events() train.Events {
 		Answering: func(tokens, most int) {
 			if tokens == 1 {
 				d.next("answering held-out prompts", most)
+				d.atMost = true
 			}
 			d.bar.Set(int64(tokens), "tokens at most")
 		},
@@ -285,9 +334,12 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 			line("", "%s", text)
 		}
 	}
-	line("run", "%s of %s = %.4g epochs; %s, peak %.2g, warm-up %s", count(p.Schedule.Total, "step"),
-		count(c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps, "pack"), p.Epochs,
-		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
+	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
+	line("run", "%s of %s = %.4g epochs", count(p.Schedule.Total, "step"), count(min(perStep, p.Packs), "pack"), p.Epochs)
+	if perStep > p.Packs {
+		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
+	}
+	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
 	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
 	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
