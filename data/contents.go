@@ -278,7 +278,7 @@ func (s *Store) duplicates() ([]int, error) {
 	copies := make([]int, len(s.parts))
 	passes := uint64(len(s.rows)/hashesHeld + 1)
 	for pass := range passes {
-		var all []held
+		all := make([]held, 0, min(len(s.rows), hashesHeld))
 		err := s.eachSample(func(r row, _ entry, f facts) {
 			if f.Hash%passes == pass {
 				all = append(all, held{f.Hash, r.source})

@@ -69,15 +69,14 @@ func examine(messages []tokenizer.Message) facts {
 			}
 			continue
 		}
-		words := Words(m.Content)
 		f.AnswerChars += int32(utf8.RuneCountInString(m.Content))
 		if f.Required == (Length{}) && prompt != "" {
 			if f.Required = StatedLength(prompt); f.Required != (Length{}) {
-				f.Real = int32(words)
+				f.Real = int32(Words(m.Content))
 			}
 		}
 		prompt = ""
-		own, repeated := scan(m.Content)
+		own, words, repeated := scan(m.Content)
 		letters.add(own)
 		f.Repeated = max(f.Repeated, repeated)
 		f.Suspicions |= suspect(m.Content, words, own)
@@ -89,17 +88,21 @@ func examine(messages []tokenizer.Message) facts {
 	return f
 }
 
+var hashPool = sync.Pool{New: func() any { return new([]byte) }}
+
 // hashMessages tells conversations apart. Roles and contents are held apart by
 // bytes that valid UTF-8 does not have.
 func hashMessages(messages []tokenizer.Message) uint64 {
-	h := sha256.New()
+	buf := hashPool.Get().(*[]byte)
+	defer hashPool.Put(buf)
+	all := (*buf)[:0]
 	for _, m := range messages {
-		h.Write([]byte(m.Role))
-		h.Write([]byte{0xFF})
-		h.Write([]byte(m.Content))
-		h.Write([]byte{0xFE})
+		all = append(append(all, m.Role...), 0xFF)
+		all = append(append(all, m.Content...), 0xFE)
 	}
-	return binary.LittleEndian.Uint64(h.Sum(nil))
+	*buf = all
+	sum := sha256.Sum256(all)
+	return binary.LittleEndian.Uint64(sum[:])
 }
 
 // suspect finds what can be seen of one answer on its own.
@@ -177,9 +180,10 @@ type grams struct {
 
 var gramPool = sync.Pool{New: func() any { return &grams{} }}
 
-// scan counts the letters of an answer, and how many of 10,000 of its
-// eight-grams came before in it.
-func scan(text string) (letters scripts, repeated uint16) {
+// scan counts the letters of an answer, its words (every run of letters and
+// digits, and every character of a script without blanks), and how many of
+// 10,000 of its eight-grams came before in it.
+func scan(text string) (letters scripts, words int, repeated uint16) {
 	g := gramPool.Get().(*grams)
 	defer gramPool.Put(g)
 	g.units = g.units[:0]
@@ -203,12 +207,12 @@ func scan(text string) (letters scripts, repeated uint16) {
 			word, inWord = (word^uint64(r|0x20))*prime, true
 		case '0' <= r && r <= '9':
 			word, inWord = (word^uint64(r))*prime, true
-		case r < utf8.RuneSelf || !unicode.IsLetter(r):
-			end()
 		case 0x4E00 <= r && r <= 0x9FFF:
 			letters.chinese++
 			end()
 			g.units = append(g.units, uint64(r)*prime)
+		case r < utf8.RuneSelf || !unicode.IsLetter(r):
+			end()
 		default:
 			if unicode.Is(unicode.Latin, r) {
 				letters.latin++
@@ -224,7 +228,7 @@ func scan(text string) (letters scripts, repeated uint16) {
 		}
 	}
 	end()
-	return letters, g.repeated()
+	return letters, len(g.units), g.repeated()
 }
 
 // repeated counts the windows of units that came before.

@@ -233,9 +233,8 @@ func (r *Run) tiles() []tile {
 	if eval != nil && len(eval.Step) > 1 {
 		add(number(eval.last()), eval.last(), "held-out loss, last")
 	}
-	tokens, targets := r.Series["tokens"].sum(), r.Series["target_tokens"].sum()
+	tokens := r.Series["tokens"].sum()
 	add(short(tokens), tokens, "tokens trained on")
-	add(percent(targets, tokens), targets, "of the tokens are targets")
 	if rate != nil {
 		add(short(tokens/seconds(r)), tokens/seconds(r), "tokens a second")
 	}
@@ -275,7 +274,7 @@ func (r *Run) figures() []figure {
 			f.Legend = lineLegend(all)
 		}
 		for _, s := range all {
-			if s.Lo != nil {
+			if s.Lo != nil && wide {
 				f.Note = fmt.Sprintf("A point of a line is the mean over a stretch of steps, the band its least and most; %d stretches.", mostPoints)
 			}
 		}

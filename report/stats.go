@@ -102,10 +102,16 @@ func statsTiles(c *data.Contents) []tile {
 	for _, x := range c.Suspicious {
 		suspicious += x.Samples
 	}
+	n := func(v int64) string { // what fits into a tile
+		if v < 1e6 {
+			return grouped(v)
+		}
+		return short(float64(v))
+	}
 	return []tile{
-		{grouped(c.Samples), "samples"}, {grouped(c.Words), "words of the answers"}, {grouped(c.Tokens), "tokens"},
-		{percent(float64(c.TargetTokens), float64(c.Tokens)), "of the tokens are targets"}, {grouped(dropped), "records dropped"},
-		{grouped(c.LostTokens), "tokens lost to the maximum length"}, {grouped(c.Duplicates), "exact duplicates"}, {grouped(suspicious), "suspicious answers"},
+		{n(int64(c.Samples)), "samples"}, {n(c.Words), "words of the answers"}, {n(c.Tokens), "tokens"},
+		{percent(float64(c.TargetTokens), float64(c.Tokens)), "of the tokens are targets"}, {n(int64(dropped)), "records dropped"},
+		{n(c.LostTokens), "tokens lost to the maximum length"}, {n(int64(c.Duplicates)), "exact duplicates"}, {n(int64(suspicious)), "suspicious answers"},
 	}
 }
 
@@ -237,6 +243,9 @@ func lengthFigure(title string, x axis, now, before data.Lengths, beforeName str
 		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).", grouped(now.P50), grouped(before.P50), grouped(now.P95), grouped(before.P95), grouped(now.Max), grouped(before.Max))
 		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
 	}
+	if len(now.Histogram) == 0 {
+		f.Note = "No samples."
+	}
 	f.Plot = histogram(p, now.Histogram, over, "", beforeName)
 	return f
 }
@@ -247,6 +256,10 @@ func percentileTable(s *data.Stats) table {
 		t.Rows = append(t.Rows, tableRow{Head: true, Cells: []string{m.name}})
 		for _, c := range withMix(s) {
 			l := m.of(c)
+			if c.Samples == 0 {
+				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, slices.Repeat([]string{"-"}, len(t.Head)-1)...)})
+				continue
+			}
 			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(int64(l.Mean + .5)), grouped(l.Min), grouped(l.P5), grouped(l.P25),
 				grouped(l.P50), grouped(l.P75), grouped(l.P95), grouped(l.P99), grouped(l.Max)}})
 		}

@@ -41,7 +41,7 @@ type series struct {
 }
 
 const (
-	narrowWidth, wideWidth, plotHeight = 380, 800, 230
+	narrowWidth, wideWidth, plotHeight = 380, 1130, 230
 
 	left, right, top, bottom = 50, 14, 22, 40
 )
@@ -56,7 +56,7 @@ type canvas struct {
 func newCanvas(p plot, label string) *canvas {
 	c := &canvas{w: narrowWidth, h: plotHeight, plot: p}
 	if p.Wide {
-		c.w = wideWidth
+		c.w, c.h = wideWidth, plotHeight*1.3
 	}
 	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="%s">`, c.w, c.h, html.EscapeString(label))
 	return c
@@ -150,7 +150,7 @@ func (a axis) ticks() []float64 {
 func (c *canvas) frame() {
 	for _, v := range c.Y.ticks() {
 		fmt.Fprintf(c, `<path class="grid" d="M%d %sH%s"/>`, left, at(c.y(v)), at(c.w-right))
-		c.text(left-6, c.y(v)+4, "tick end", short(v))
+		c.text(left-9, c.y(v)+4, "tick end", short(v))
 	}
 	for _, v := range c.X.ticks() {
 		fmt.Fprintf(c, `<path class="mark" d="M%s %sv4"/>`, at(c.x(v)), at(c.h-bottom))
@@ -333,7 +333,7 @@ type bar struct {
 func stacked(rows []bar, names []string, ramp bool) template.HTML {
 	const row = 42
 	c := &canvas{w: narrowWidth, h: float64(row*len(rows) + 2)}
-	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="shares of %s">`, c.w, c.h, html.EscapeString(strings.Join(names, ", ")))
+	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="shares of %s">`, c.w, c.h, html.EscapeString(clipped(strings.Join(names, ", "), 200)))
 	kind := "f"
 	if ramp {
 		kind = "r"

@@ -86,10 +86,12 @@ func countAll(c *configs.Config, store *data.Store) (*data.Stats, error) {
 		return s, err
 	}
 	s.Weighting = c.Packing.Weighting
+	first := c.Train // shares are those of the first epoch
+	first.NumTrainEpochs, first.MaxSteps = 1, 0
 	for _, weighting := range packing.Weightings {
 		pack := c.Packing
 		pack.Weighting = weighting
-		p, err := train.PlanRun(store, pack, c.Train, c.Seed)
+		p, err := train.PlanRun(store, pack, first, c.Seed)
 		if err != nil {
 			return nil, err
 		}

@@ -64,6 +64,10 @@ func printLengths(out io.Writer, title string, all []*data.Contents, of func(*da
 	for _, c := range all {
 		l := of(c)
 		name := runewidth.FillLeft(shortName(c.Name), nameWidth)
+		if len(l.Histogram) == 0 {
+			fmt.Fprintf(out, "%s  %6s %6s %6s %8s\n", name, "-", "-", "-", "-")
+			continue
+		}
 		fmt.Fprintf(out, "%s  %6s %6s %6s %8s  %s\n", name, amount(l.P5), amount(l.P50), amount(l.P95), grouped(l.Max), sparkline(l.Histogram, bars))
 	}
 }
@@ -86,7 +90,7 @@ func sparkline(counts []int64, bars int) string {
 			heights[min(i-first, bars-1)] += n
 		}
 	}
-	most := slices.Max(heights)
+	most := max(slices.Max(heights), 1)
 	var b strings.Builder
 	for _, n := range heights {
 		switch {
