@@ -178,7 +178,7 @@ func (g *gathering) contents(s SourceStats) Contents {
 		SourceStats: s, Characters: g.characters, PromptWords: g.promptWords.sum, PromptCharacters: g.promptChars,
 		Lengths: AllLengths{g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths()},
 		Buckets: g.buckets, Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
-		Longest: g.longest.list,
+		Longest: append([]Longest{}, g.longest.list...),
 	}
 	for i, name := range languages {
 		c.Languages[name] = g.languages[i]

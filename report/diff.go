@@ -25,6 +25,7 @@ func Compare(now, before *data.Stats) []Difference {
 		old := byName(before, name)
 		rows := compare(name, &now.Sources[i], old)
 		if old.Name == "" {
+			rows = rows[:onlyOne]
 			for k := range rows {
 				rows[k].Added, rows[k].Before, rows[k].Change = true, "-", "new"
 			}
@@ -36,7 +37,7 @@ func Compare(now, before *data.Stats) []Difference {
 		if byName(now, name).Name != "" {
 			continue
 		}
-		rows := compare(name, &data.Contents{}, &before.Sources[i])
+		rows := compare(name, &data.Contents{}, &before.Sources[i])[:onlyOne]
 		for k := range rows {
 			rows[k].Ended, rows[k].Now, rows[k].Change = true, "-", "gone"
 		}
@@ -44,6 +45,10 @@ func Compare(now, before *data.Stats) []Difference {
 	}
 	return out
 }
+
+// onlyOne is how many of the first numbers are shown of a source that is in one
+// version alone.
+const onlyOne = 5
 
 func compare(source string, now, before *data.Contents) []Difference {
 	var out []Difference
@@ -54,6 +59,8 @@ func compare(source string, now, before *data.Contents) []Difference {
 			d.Change = "="
 		case b == 0:
 			d.Change = "+" + grouped(a)
+		case a >= 3*b && b > 0:
+			d.Change = fmt.Sprintf("x %.1f", float64(a)/float64(b))
 		default:
 			d.Change = fmt.Sprintf("%+.1f %%", 100*(float64(a)/float64(b)-1))
 		}
