@@ -127,7 +127,11 @@ var refusalPhrases = []string{
 }
 
 func refuses(text string) bool {
-	start := strings.ToLower(head(strings.TrimLeft(text, " \t\r\n\"'“*"), 64))
+	text = strings.TrimLeft(text, " \t\r\n\"'“*")
+	if text == "" || text[0] < utf8.RuneSelf && !strings.ContainsRune("iasu", rune(text[0]|0x20)) {
+		return false // most answers, at once: no phrase begins so
+	}
+	start := strings.ToLower(head(text, 64))
 	start = strings.ReplaceAll(start, "’", "'")
 	for _, p := range refusalPhrases {
 		if strings.HasPrefix(start, p) {

@@ -99,6 +99,14 @@ func TestRepetitionIsCountedAsAMapWouldCount(t *testing.T) {
 	}
 }
 
+func TestEveryRefusalPhraseIsFound(t *testing.T) {
+	for _, p := range refusalPhrases {
+		if !refuses("  “"+strings.ToUpper(p)+" x") || p != strings.ToLower(p) {
+			t.Errorf("%q is not found", p)
+		}
+	}
+}
+
 func TestTheFirstPromptWithALengthIsMeasuredByItsOwnAnswer(t *testing.T) {
 	f := examine([]tokenizer.Message{
 		{Role: "system", Content: "be kind"}, {Role: "user", Content: "hello"}, {Role: "assistant", Content: "hello there"},

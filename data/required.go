@@ -133,6 +133,9 @@ func lengthInEnglish(before, after string) (Length, bool) {
 	if m := countEN.FindStringSubmatch(after); m != nil {
 		return between(numberEN(m[3]), numberEN(m[4]), m[1] != "", m[2] != "")
 	}
+	if !strings.ContainsAny(before, "0123456789") && !strings.Contains(before, "hundred") && !strings.Contains(before, "thousand") {
+		return Length{}, false
+	}
 	if !wordEnd.MatchString(after) || partEN.MatchString(before) || partEN2.MatchString(after) {
 		return Length{}, false
 	}
@@ -148,6 +151,9 @@ func lengthInEnglish(before, after string) (Length, bool) {
 }
 
 func lengthInChinese(before, after string) (Length, bool) {
+	if !strings.HasPrefix(after, "数") && !strings.ContainsAny(tail(before, 48), "0123456789一二两三四五六七八九十百千万") {
+		return Length{}, false
+	}
 	if m := countZH.FindStringSubmatch(after); m != nil {
 		return between(numberZH(m[3]), numberZH(m[4]), m[1] != "" || m[5] != "", m[2] != "" || m[6] != "")
 	}
