@@ -227,6 +227,7 @@ func (s *Store) add(source, record int, heldOut bool, opts Options) error {
 	e := s.parts[source].entries[record]
 	stats := &s.sources[source]
 	limit := int32(opts.MaxLength)
+	stats.whole.add(int64(e.Tokens))
 	var rows []row
 	switch whole := (row{int32(source), int32(record), 0, e.Tokens, e.Targets}); {
 	case e.Tokens <= limit:
