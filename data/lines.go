@@ -29,6 +29,8 @@ type lines struct {
 	err    error
 }
 
+func (l *lines) position() int64 { return l.read }
+
 func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 1<<20), most: maxLine} }
 
 // next returns the next line that is not blank, in memory of its own, or

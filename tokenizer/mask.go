@@ -13,7 +13,8 @@ import (
 // without added tokens; where the template ends the last answer with no token
 // (GLM-4), the id of eos_token follows.
 //
-// Target covers, for each assistant message, what the model must produce: from
+// Target covers, for each assistant message without NoTarget, what the model must
+// produce: from
 // behind the generation prompt of its turn (so a <think> block that the
 // template writes counts) up to and with the token that ends the turn, and
 // nothing behind that (not ChatML's newline). For GLM-4 the end is the next
@@ -87,7 +88,7 @@ func (m *masker) checkRendered() error {
 // turns adds the targets of every assistant message.
 func (m *masker) turns() error {
 	for i, msg := range m.msgs {
-		if msg.Role != "assistant" {
+		if msg.Role != "assistant" || msg.NoTarget {
 			continue
 		}
 		a, ok := locate(m.out, i)
@@ -181,9 +182,19 @@ func (m *masker) blocks() error {
 		}
 	}
 	for _, g := range m.out.Generation {
+		if m.withheld(g) {
+			continue
+		}
 		m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)
 	}
 	return nil
+}
+
+// withheld reports whether a block holds text of a message that is no target.
+func (m *masker) withheld(g jinja.Span) bool {
+	return slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
+		return m.msgs[s.Source/2].NoTarget && g.Start < s.End && s.Start < g.End
+	})
 }
 
 // marked reports whether a range of bytes holds text of a message.

@@ -1,0 +1,124 @@
+package data
+
+import (
+	"fmt"
+	"strings"
+
+	"lwtrain/internal/fault"
+)
+
+// Want says what the samples of a store are for.
+type Want int
+
+// What may be wanted.
+const (
+	Conversations Want = iota // sources of pairs are refused, but those with side: chosen
+	Preferences               // pairs; sources of conversations are refused
+	Anything
+)
+
+// Pair is a better and a worse answer to one prompt: two samples of the store
+// with the same tokens before the first target ([Store.Prompt]), and targets
+// behind them alone.
+type Pair struct{ Chosen, Rejected int }
+
+// Pairs lists the pairs of an epoch, in the order in which the sources were
+// mixed. One that is repeated is there as often.
+func (s *Store) Pairs() []Pair { return s.pairs[false] }
+
+// HeldOutPairs lists the pairs that are held out.
+func (s *Store) HeldOutPairs() []Pair { return s.pairs[true] }
+
+// Prompt is the number of tokens before the first target of sample i's record:
+// what the sides of a pair have in common.
+func (s *Store) Prompt(i int) int {
+	r := s.rows[i]
+	return int(max(0, s.parts[r.source].entries[r.record].Prompt-r.from))
+}
+
+// item is what is drawn, held out and repeated as one: a conversation, or a
+// pair. They are records of a source; rejected is -1 for a conversation.
+type item struct{ first, rejected int }
+
+func (it item) records() []int {
+	if it.rejected < 0 {
+		return []int{it.first}
+	}
+	return []int{it.first, it.rejected}
+}
+
+// items makes the items of a source, and counts the records that are none.
+func (s *Store) items(source int, want Want) ([]item, error) {
+	src, entries, stats := s.from[source], s.parts[source].entries, &s.sources[source]
+	only := src.Side == "chosen"
+	var out []item
+	waiting := map[uint64][2][]int{} // labelled records by their prompt: disliked, liked
+	var order []uint64
+	for k, e := range entries {
+		if err := suits(src, e, want, only); err != nil {
+			return nil, err
+		}
+		switch {
+		case e.Kind == plainTalk, only && (e.Kind == chosen || e.Kind == liked):
+			out = append(out, item{k, -1})
+		case only:
+			stats.drop("side", 1)
+		case e.Kind == chosen:
+			if k+1 == len(entries) || entries[k+1].Kind != rejected {
+				return nil, fmt.Errorf("%s: a pair without its other side in the store", s.parts[source].dir)
+			}
+			out = append(out, item{k, k + 1})
+		case e.Kind == liked || e.Kind == disliked:
+			w, there := waiting[e.PromptHash]
+			if !there {
+				order = append(order, e.PromptHash)
+			}
+			side := int(e.Kind-liked) ^ 1
+			w[side] = append(w[side], k)
+			waiting[e.PromptHash] = w
+		}
+	}
+	for _, prompt := range order {
+		w := waiting[prompt]
+		n := min(len(w[0]), len(w[1]))
+		for i := range n {
+			out = append(out, item{w[1][i], w[0][i]})
+		}
+		if left := len(w[0]) + len(w[1]) - 2*n; left > 0 {
+			stats.drop("no_counterpart", left)
+		}
+	}
+	return out, nil
+}
+
+// suits refuses a source that holds what is not trained on.
+func suits(src Source, e entry, want Want, only bool) error {
+	at := fmt.Sprintf("%s:%d", src.Path, e.Line)
+	paired := e.Kind != plainTalk
+	switch {
+	case paired && !only && want == Conversations:
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
+			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
+	case paired && only && want == Preferences:
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
+	case !paired && want == Preferences:
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want pairs of a chosen and a rejected answer", at, src.Name),
+			"lwtrain sft trains on conversations"))
+	case !paired && only:
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen and holds conversations, want pairs", at, src.Name),
+			"leave side out"))
+	}
+	return nil
+}
+
+// origin is where an item comes from, for errors.
+func (s *Store) origin(source int, it item) string {
+	var at []string
+	for _, k := range it.records() {
+		at = append(at, fmt.Sprintf("%s:%d", s.from[source].Path, s.parts[source].entries[k].Line))
+	}
+	if len(at) == 2 && at[0] == at[1] {
+		at = at[:1]
+	}
+	return strings.Join(at, " and ")
+}
