@@ -109,6 +109,9 @@ func (s *Store) usable(source int, items []item, opts Options, noLoss bool) ([]i
 			continue
 		}
 		for _, k := range it.records() {
+			if reason == "too_long" {
+				stats.whole.add(int64(entries[k].Tokens))
+			}
 			stats.lose(reason, entries[k].Tokens)
 		}
 	}

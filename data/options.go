@@ -50,6 +50,10 @@ type Columns struct {
 	Label       string `yaml:"label" doc:"whether an answer is a good one; label or kto_tag"`
 }
 
+// Roles are what [Source].Roles may give: those of chat templates, and ShareGPT's
+// call of a function, which becomes a message of the assistant.
+var Roles = []string{"system", "developer", "user", "assistant", "tool", "observation", "function", "ipython", "function_call"}
+
 // said is the columns that are named, by their keys.
 func (c Columns) said() map[string]string {
 	return map[string]string{

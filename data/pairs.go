@@ -13,7 +13,8 @@ type Want int
 // What may be wanted.
 const (
 	Conversations Want = iota // sources of pairs are refused, but those with side: chosen
-	Preferences               // pairs; sources of conversations are refused
+	Preferences               // pairs; sources of conversations are refused, labelled answers paired by their prompts
+	Labelled                  // single answers that are desirable or not, those of pairs too
 	Anything
 )
 
@@ -28,6 +29,14 @@ func (s *Store) Pairs() []Pair { return s.pairs[false] }
 
 // HeldOutPairs lists the pairs that are held out.
 func (s *Store) HeldOutPairs() []Pair { return s.pairs[true] }
+
+// Desirable reports whether sample i is a chosen answer, or one that is labelled
+// true. It says nothing of plain conversations.
+func (s *Store) Desirable(i int) bool {
+	r := s.rows[i]
+	k := s.parts[r.source].entries[r.record].Kind
+	return k == chosen || k == liked
+}
 
 // Prompt is the number of tokens before the first target of sample i's record:
 // what the sides of a pair have in common.
@@ -59,6 +68,8 @@ func (s *Store) items(source int, want Want) ([]item, error) {
 			return nil, err
 		}
 		switch {
+		case want == Labelled:
+			out = append(out, item{k, -1})
 		case e.Kind == plainTalk, only && (e.Kind == chosen || e.Kind == liked):
 			out = append(out, item{k, -1})
 		case only:
@@ -99,10 +110,10 @@ func suits(src Source, e entry, want Want, only bool) error {
 	case paired && !only && want == Conversations:
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
 			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
-	case paired && only && want == Preferences:
+	case paired && only && (want == Preferences || want == Labelled):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
-	case !paired && want == Preferences:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want pairs of a chosen and a rejected answer", at, src.Name),
+	case !paired && (want == Preferences || want == Labelled):
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
 			"lwtrain sft trains on conversations"))
 	case !paired && only:
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen and holds conversations, want pairs", at, src.Name),
