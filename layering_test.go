@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"configs":             {"data", "packing", "train", "dpo", "model", "internal/fault"},
 	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/machine", "internal/rng", "internal/fault", "internal/atomicfile"},
 	"dpo":                 {"packing", "internal/fault"},
+	"report":              {"data", "internal/fault"},
 	"packing":             {"internal/rng", "internal/fault"},
 	"data":                {"tokenizer", "examples", "internal/rng", "internal/fault", "internal/atomicfile"},
 	"examples":            {},

@@ -18,7 +18,7 @@ import (
 )
 
 // storeFormat changes when the same inputs would give other files.
-const storeFormat = 1
+const storeFormat = 2
 
 // manifest describes the tokenised form of one source. It is written last:
 // a folder without it does not exist.
@@ -29,6 +29,7 @@ type manifest struct {
 	Records int       `json:"records"` // that can be trained on
 	Dropped []dropped `json:"dropped"` // that can not
 	Index   file      `json:"index"`   //
+	Facts   file      `json:"facts"`   //
 	Shards  []file    `json:"shards"`  //
 }
 
@@ -54,6 +55,7 @@ type part struct {
 	dir    string // "": not on the disk
 	reason string // why it was tokenised now; "": it was there
 	shards []*shard
+	facts  *os.File     // nil where nothing is on the disk
 	dry    [][][2]int32 // targets of each entry, where no ids are kept
 }
 
@@ -79,7 +81,10 @@ func (p *part) close() {
 	for _, s := range p.shards {
 		s.f.Close()
 	}
-	p.shards = nil
+	if p.facts != nil {
+		p.facts.Close()
+	}
+	p.shards, p.facts = nil, nil
 }
 
 // cache finds or makes the tokenised form of sources in a folder.
@@ -156,6 +161,9 @@ func (p *part) open(m manifest) (err error) {
 	if len(p.entries) != m.Records {
 		return fmt.Errorf("%s: %d entries in the index, want %d", p.dir, len(p.entries), m.Records)
 	}
+	if p.facts, err = openFacts(p.dir, m.Facts, m.Records); err != nil {
+		return err
+	}
 	for _, f := range m.Shards {
 		s, err := openShard(p.dir, f)
 		if err != nil {
@@ -187,10 +195,14 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 	if closeErr := w.close(); err == nil {
 		err = closeErr
 	}
+	about, closeErr := w.facts.close()
+	if err == nil {
+		err = closeErr
+	}
 	if err != nil {
 		return err
 	}
-	m := manifest{Format: storeFormat, Source: src.Path, Inputs: in, Records: len(w.entries), Dropped: got.dropped, Shards: w.files}
+	m := manifest{Format: storeFormat, Source: src.Path, Inputs: in, Records: len(w.entries), Dropped: got.dropped, Facts: about, Shards: w.files}
 	if m.Index, err = writeIndex(temp, w.entries); err != nil {
 		return err
 	}

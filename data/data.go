@@ -165,6 +165,7 @@ func (s *Store) usable(source int, entries []entry, opts Options, noLoss bool) [
 			stats.lose("no_target", e.Tokens)
 		case opts.TooLong == "skip" && e.Tokens > int32(opts.MaxLength):
 			stats.lose("too_long", e.Tokens)
+			stats.whole.add(int64(e.Tokens))
 		case noLoss:
 			stats.drop("loss_factor_0", 1)
 		default:
@@ -227,6 +228,7 @@ func (s *Store) add(source, record int, heldOut bool, opts Options) error {
 	e := s.parts[source].entries[record]
 	stats := &s.sources[source]
 	limit := int32(opts.MaxLength)
+	stats.whole.add(int64(e.Tokens))
 	var rows []row
 	switch whole := (row{int32(source), int32(record), 0, e.Tokens, e.Targets}); {
 	case e.Tokens <= limit:

@@ -1,9 +1,13 @@
 package data
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"lwtrain/internal/atomicfile"
@@ -38,4 +42,89 @@ func readIndex(dir string, want file) ([]entry, error) {
 	entries := make([]entry, len(raw)/size)
 	_, err = binary.Decode(raw, binary.LittleEndian, entries)
 	return entries, err
+}
+
+// The facts lie beside the index, one row to each entry, and are read from
+// front to back when statistics are asked for: training needs none of them.
+const factsName = "facts.bin"
+
+// factsRows is how many rows are read at a time.
+const factsRows = 4096
+
+// factsWriter writes facts.bin row by row.
+type factsWriter struct {
+	dir   string
+	out   *hashedFile
+	buf   *bufio.Writer
+	row   []byte
+	bytes int64
+}
+
+func (w *factsWriter) add(f facts) (err error) {
+	if err := w.open(); err != nil {
+		return err
+	}
+	if w.row, err = binary.Append(w.row[:0], binary.LittleEndian, f); err != nil {
+		return err
+	}
+	w.bytes += int64(len(w.row))
+	_, err = w.buf.Write(w.row)
+	return err
+}
+
+func (w *factsWriter) open() error {
+	if w.out != nil {
+		return nil
+	}
+	f, err := os.Create(filepath.Join(w.dir, factsName))
+	if err != nil {
+		return err
+	}
+	w.out = &hashedFile{f, sha256.New()}
+	w.buf = bufio.NewWriterSize(w.out, 1<<16)
+	return nil
+}
+
+// close finishes the file, which is there even if nothing was added.
+func (w *factsWriter) close() (file, error) {
+	if err := w.open(); err != nil {
+		return file{}, err
+	}
+	defer w.out.Close()
+	if err := w.buf.Flush(); err != nil {
+		return file{}, err
+	}
+	return file{factsName, hex.EncodeToString(w.out.sum.Sum(nil)), w.bytes}, w.out.Sync()
+}
+
+// openFacts checks the file against the manifest.
+func openFacts(dir string, want file, rows int) (*os.File, error) {
+	if size := int64(binary.Size(facts{})) * int64(rows); want.Bytes != size {
+		return nil, fmt.Errorf("%s: %d bytes of %s for %d records, want %d", dir, want.Bytes, factsName, rows, size)
+	}
+	return openFile(dir, want)
+}
+
+// factsReader reads the rows of a file, fast where they are asked for in order.
+type factsReader struct {
+	f     *os.File
+	rows  int
+	from  int
+	block []facts
+}
+
+func (r *factsReader) at(i int) (facts, error) {
+	if i < r.from || i >= r.from+len(r.block) {
+		size := binary.Size(facts{})
+		r.from = i
+		r.block = make([]facts, min(factsRows, r.rows-i))
+		raw := make([]byte, size*len(r.block))
+		if _, err := r.f.ReadAt(raw, int64(i)*int64(size)); err != nil {
+			return facts{}, fmt.Errorf("%s: %w", r.f.Name(), err)
+		}
+		if _, err := binary.Decode(raw, binary.LittleEndian, r.block); err != nil {
+			return facts{}, fmt.Errorf("%s: %w", r.f.Name(), err)
+		}
+	}
+	return r.block[i-r.from], nil
 }

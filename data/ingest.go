@@ -259,7 +259,7 @@ func (t *toolChats) tokenise(l line) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	r := record{ids: rendered.IDs, line: int64(l.number)}
+	r := record{ids: rendered.IDs, line: int64(l.number), facts: examine(c.messages)}
 	for _, span := range rendered.Target {
 		r.target = append(r.target, [2]int32{span.Start, span.End})
 	}

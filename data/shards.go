@@ -39,6 +39,7 @@ type record struct {
 	line   int64
 	turns  int32 // messages of the assistant
 	words  int32 // in them
+	facts  facts
 }
 
 // entry is what is held in memory of a stored record: where it lies, and what
@@ -72,6 +73,7 @@ type shardWriter struct {
 	dir     string
 	files   []file
 	entries []entry
+	facts   *factsWriter
 
 	out    *hashedFile
 	ipc    *ipc.FileWriter
@@ -95,7 +97,7 @@ func (f *hashedFile) Write(b []byte) (int, error) {
 }
 
 func newShardWriter(dir string) *shardWriter {
-	return &shardWriter{dir: dir, build: array.NewRecordBuilder(memory.DefaultAllocator, shardSchema)}
+	return &shardWriter{dir: dir, facts: &factsWriter{dir: dir}, build: array.NewRecordBuilder(memory.DefaultAllocator, shardSchema)}
 }
 
 func (w *shardWriter) add(r record) error {
@@ -121,6 +123,9 @@ func (w *shardWriter) add(r record) error {
 	e := r.entry()
 	e.Shard, e.Batch, e.Row = int32(len(w.files)), w.batch, w.rows
 	w.entries = append(w.entries, e)
+	if err := w.facts.add(r.facts); err != nil {
+		return err
+	}
 	w.rows++
 	w.held += len(r.ids)
 	w.tokens += int64(len(r.ids))

@@ -25,8 +25,7 @@ type SourceStats struct {
 	Cache        string         `json:"cache,omitempty"`
 	Tokenised    string         `json:"tokenised,omitempty"` // why now and not taken from the cache; "": it was taken from there
 
-	Lengths []int32 `json:"-"` // tokens of each sample, before cutting
-	Outputs []int32 `json:"-"` // words of each sample's answers
+	whole sketch // tokens of each sample that could be used, before cutting, the dropped ones too
 }
 
 func (s *SourceStats) drop(reason string, n int) {
@@ -51,8 +50,6 @@ func (s *SourceStats) take(e entry, rows []row, heldOut bool) {
 		s.Tokens += int64(r.to - r.from)
 		s.TargetTokens += int64(r.targets)
 	}
-	s.Lengths = append(s.Lengths, e.Tokens)
-	s.Outputs = append(s.Outputs, e.Words)
 }
 
 // Sources returns the statistics of each source: those to train on, then the
@@ -75,8 +72,7 @@ func (s *Store) Mix() SourceStats {
 		for _, reason := range slices.Sorted(maps.Keys(x.Dropped)) {
 			mix.drop(reason, x.Dropped[reason])
 		}
-		mix.Lengths = append(mix.Lengths, x.Lengths...)
-		mix.Outputs = append(mix.Outputs, x.Outputs...)
+		mix.whole.merge(&x.whole)
 	}
 	return mix
 }

@@ -197,7 +197,7 @@ func TestTheSameInputsGiveTheSameBytes(t *testing.T) {
 		}
 		all = append(all, text)
 	}
-	if all[0] != all[1] || strings.Count(all[0], "\n") != 3 {
+	if all[0] != all[1] || strings.Count(all[0], "\n") != 4 {
 		t.Errorf("two stores of one source:\n%s%s", all[0], all[1])
 	}
 }

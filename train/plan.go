@@ -31,13 +31,6 @@ type Share struct {
 	Loss         float64 // by [packing.Shares], of the first epoch
 }
 
-// buckets are LongBench-Write's ranges of answer lengths in words
-// (arXiv:2408.07055, table 1), with one behind them.
-var buckets = []struct {
-	name string
-	from int
-}{{"0-499", 0}, {"500-1,999", 500}, {"2,000-3,999", 2000}, {"4,000-19,999", 4000}, {"20,000 or more", 20000}}
-
 // PlanRun plans steps, packs and shares of the loss. It needs no model.
 func PlanRun(store *data.Store, pack packing.Options, opt Options, seed uint64) (*Plan, error) {
 	b, err := newBatches(store, pack, opt, seed)
@@ -70,16 +63,12 @@ func (b *batches) summary(opt Options) (*Plan, error) {
 	for i, s := range sources {
 		bySource[i] = Share{Kind: "source", Name: s.Name}
 	}
-	byWords := make([]Share, len(buckets))
-	for i, k := range buckets {
-		byWords[i] = Share{Kind: "words", Name: k.name}
+	byWords := make([]Share, len(data.Buckets))
+	for i, k := range data.Buckets {
+		byWords[i] = Share{Kind: "words", Name: k.Name}
 	}
 	for i, id := range b.data.Train() {
-		bucket := 0
-		for bucket+1 < len(buckets) && b.data.Words(id) >= buckets[bucket+1].from {
-			bucket++
-		}
-		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[bucket]} {
+		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[data.BucketOf(b.data.Words(id))]} {
 			s.Documents++
 			s.Tokens += int64(b.data.Tokens(id))
 			s.TargetTokens += int64(targets[i])

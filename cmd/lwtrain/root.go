@@ -30,7 +30,7 @@ var groups = []struct {
 	title    string
 	commands []func() *cobra.Command
 }{
-	{"Training:", []func() *cobra.Command{newSFTCmd, newStatsCmd, newPackCmd, newBenchCmd, newSelftestCmd}},
+	{"Training:", []func() *cobra.Command{newSFTCmd, newStatsCmd, newPackCmd, newReportCmd, newBenchCmd, newSelftestCmd}},
 	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil && !*ran {
 		err = misused(root, cmd, args, err)
 	}
-	report(stderr, err)
+	showError(stderr, err)
 	return status(err)
 }
 
@@ -146,8 +146,8 @@ func misused(root, cmd *cobra.Command, args []string, err error) error {
 	return fault.Usage(fault.Hint(err, hint))
 }
 
-// report shows an error, every line of it, and the way out.
-func report(w io.Writer, err error) {
+// showError shows an error, every line of it, and the way out.
+func showError(w io.Writer, err error) {
 	if err == nil {
 		return
 	}

@@ -37,7 +37,7 @@ func TestExitStatus(t *testing.T) {
 
 func TestAnErrorIsShownLineByLineWithItsWayOut(t *testing.T) {
 	var b bytes.Buffer
-	report(&b, fault.Hint(fault.Usage(errors.New("a.yaml:1:1: x\na.yaml:2:1: \x1b[31my")), "do z"))
+	showError(&b, fault.Hint(fault.Usage(errors.New("a.yaml:1:1: x\na.yaml:2:1: \x1b[31my")), "do z"))
 	want := "lwtrain: error: a.yaml:1:1: x\nlwtrain: error: a.yaml:2:1: ?[31my\nlwtrain: hint: do z\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", &b, want)

@@ -72,6 +72,7 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	if err != nil {
 		return interrupted(err, cmd, result)
 	}
+	writeReport(cmd.ErrOrStderr(), c, store)
 	printResult(out, c, result)
 	return nil
 }
@@ -413,6 +414,7 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 	if len(r.Answers) > 0 {
 		line("answers", "%s", filepath.Join(c.Output.Dir, "answers.json"))
 	}
+	line("report", "%s", filepath.Join(c.Output.Dir, reportFile))
 	line("config", "%s", filepath.Join(c.Output.Dir, "config.yaml"))
 	line("next", "lwtrain generate -m %s \\", r.Checkpoint)
 	line("", "  --prompt \"Write a 1000-word story about a lighthouse\"")

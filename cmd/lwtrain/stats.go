@@ -11,34 +11,95 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
+	"lwtrain/packing"
+	"lwtrain/report"
 	"lwtrain/train"
 )
 
 func newStatsCmd() *cobra.Command {
 	var asJSON bool
+	var page, other string
 	cmd := &cobra.Command{
 		Use:   "stats",
 		Short: "Say what is in the data: lengths, tokens, targets, what is dropped",
 		Long: `Counts what is in each source of a config and in the mix of all: samples, turns
 and words of the answers (LongWriter's count: Chinese characters and English
-words), tokens and target tokens, and what is dropped for which reason.`,
-		Example: "  lwtrain stats -c my.yaml\n  lwtrain stats -c my.yaml --json",
+words), tokens and target tokens, who carries how much of the loss under each
+weighting, lengths, languages, duplicates, suspicious answers, the lengths that
+prompts ask for, and what is dropped for which reason.
+
+--html writes a page that can be sent to others: one file, which opens without
+a network. --diff compares with what --json printed for other data, such as
+the data.json of a run's folder.`,
+		Example: `  lwtrain stats -c my.yaml
+  lwtrain stats -c my.yaml --html data.html
+  lwtrain stats -c my.yaml --json > before.json
+  lwtrain stats -c my.yaml --diff before.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, store, err := openData(cmd, args)
+			var old *data.Stats
+			if other != "" {
+				var err error
+				if old, err = data.ReadStats(other); err != nil {
+					return err
+				}
+			}
+			c, store, err := openData(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			out := cmd.OutOrStdout()
-			if asJSON {
-				return json.NewEncoder(out).Encode(map[string]any{"sources": store.Sources(), "mix": store.Mix()})
+			s, err := countAll(c, store)
+			if err != nil {
+				return err
 			}
-			return printStats(out, store)
+			if page != "" {
+				name, _ := configName(cmd) // it was there: it was loaded
+				err := atomicfile.Write(page, func(w io.Writer) error {
+					return report.WriteStats(w, report.StatsPage{Name: name, Stats: s, Other: old, OtherName: other})
+				})
+				if err != nil {
+					return err
+				}
+			}
+			switch out := cmd.OutOrStdout(); {
+			case asJSON:
+				return json.NewEncoder(out).Encode(s)
+			case old != nil:
+				return printDiff(out, s, old, other)
+			default:
+				return printStats(out, s)
+			}
 		},
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().StringVar(&page, "html", "", "a file to write a page with plots to")
+	cmd.Flags().StringVar(&other, "diff", "", "a file that --json wrote, to compare with")
 	return cmd
+}
+
+// countAll counts what is in a store, and who carries how much of the loss
+// under each weighting.
+func countAll(c *configs.Config, store *data.Store) (*data.Stats, error) {
+	s, err := store.Stats(c.Data)
+	if err != nil || len(store.Train()) == 0 {
+		return s, err
+	}
+	s.Weighting = c.Packing.Weighting
+	first := c.Train // shares are those of the first epoch
+	first.NumTrainEpochs, first.MaxSteps = 1, 0
+	for _, weighting := range packing.Weightings {
+		pack := c.Packing
+		pack.Weighting = weighting
+		p, err := train.PlanRun(store, pack, first, c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		for _, share := range p.Shares {
+			s.AddLossShare(share.Kind, share.Name, weighting, share.Loss)
+		}
+	}
+	return s, nil
 }
 
 // openData loads a config and builds the store of its data.
@@ -54,24 +115,6 @@ func openData(cmd *cobra.Command, args []string) (*configs.Config, *data.Store, 
 	defer b.close()
 	store, err := buildStore(cmd, c, b.chat, false)
 	return c, store, err
-}
-
-func printStats(out io.Writer, store *data.Store) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "source\tsamples\theld out\tturns\twords\ttokens\ttargets\t")
-	for _, s := range append(store.Sources(), store.Mix()) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", printable(s.Name), grouped(int64(s.Samples)), grouped(int64(s.HeldOut)),
-			grouped(int64(s.Turns)), grouped(s.Words), grouped(s.Tokens), grouped(s.TargetTokens))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for _, s := range store.Sources() {
-		for _, note := range dropNotes(s) {
-			fmt.Fprintf(out, "%s: %s\n", printable(s.Name), note)
-		}
-	}
-	return nil
 }
 
 func newPackCmd() *cobra.Command {

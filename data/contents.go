@@ -1,0 +1,345 @@
+package data
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"lwtrain/internal/fault"
+)
+
+// StatsFormat is the number of the form of [Stats] in JSON.
+const StatsFormat = 1
+
+// Stats is what is in the data of a run: `lwtrain stats --json`. Keys may be
+// added to it, and none is renamed.
+type Stats struct {
+	Format    int        `json:"format"`
+	MaxLength int        `json:"max_length"`
+	TooLong   string     `json:"too_long"`
+	Weighting string     `json:"weighting,omitempty"` // that the run trains with
+	Sources   []Contents `json:"sources"`
+	Mix       Contents   `json:"mix"`
+}
+
+// Contents is what is in one source, or in the mix of all.
+type Contents struct {
+	SourceStats
+	Characters       int64               `json:"characters"` // of the answers
+	PromptWords      int64               `json:"prompt_words"`
+	PromptCharacters int64               `json:"prompt_characters"`
+	LossShare        map[string]float64  `json:"loss_share,omitempty"` // of the first epoch, by weighting
+	Lengths          AllLengths          `json:"lengths"`
+	Buckets          []Bucket            `json:"buckets"` // by words of the answers
+	Limits           []Limit             `json:"limits"`
+	Languages        map[string]int      `json:"languages"`  // samples; by the letters of the answers
+	Duplicates       int                 `json:"duplicates"` // samples that are equal to an earlier one of the mix
+	Suspicious       map[string]Suspects `json:"suspicious"`
+	Required         Required            `json:"required"`
+	Longest          []Longest           `json:"longest"`
+}
+
+// AllLengths are the lengths of the samples, before cutting. Words are counted
+// by [Words], without roles and template; prompt tokens are all that are no
+// targets, the template's included.
+type AllLengths struct {
+	PromptWords  Lengths `json:"prompt_words"`
+	PromptTokens Lengths `json:"prompt_tokens"`
+	OutputWords  Lengths `json:"output_words"`
+	OutputTokens Lengths `json:"output_tokens"`
+	Tokens       Lengths `json:"tokens"`
+}
+
+// Bucket is a range of answer lengths.
+type Bucket struct {
+	Name         string             `json:"name"`
+	From         int                `json:"from"` // words
+	Samples      int                `json:"samples"`
+	TargetTokens int64              `json:"target_tokens"` // before cutting
+	LossShare    map[string]float64 `json:"loss_share,omitempty"`
+}
+
+// Buckets are LongBench-Write's ranges of answer lengths in words
+// (arXiv:2408.07055, table 1), with one behind them.
+var Buckets = []Bucket{{Name: "0-499"}, {Name: "500-1,999", From: 500}, {Name: "2,000-3,999", From: 2000},
+	{Name: "4,000-19,999", From: 4000}, {Name: "20,000 or more", From: 20000}}
+
+// BucketOf is the index into [Buckets] of a number of words.
+func BucketOf(words int) int {
+	i := len(Buckets) - 1
+	for words < Buckets[i].From {
+		i--
+	}
+	return i
+}
+
+// Limit is what another max_length would do: samples that are longer, and the
+// tokens behind it. To one part in 2,048.
+type Limit struct {
+	MaxLength  int64 `json:"max_length"`
+	Longer     int64 `json:"longer"`
+	LostTokens int64 `json:"lost_tokens"` // by cutting; skipping loses the whole samples
+}
+
+// Suspects counts samples that look wrong in one way, and names the first.
+type Suspects struct {
+	Samples  int      `json:"samples"`
+	Examples []string `json:"examples,omitempty"` // file:line
+}
+
+// Required compares the lengths that prompts ask for with those of the answers.
+type Required struct {
+	Samples     int     `json:"samples"`          // whose prompt names a length
+	Score       float64 `json:"mean_score"`       // S_l, see [LengthScore]
+	Good        int     `json:"score_80_or_more"` // of the samples
+	MedianRatio float64 `json:"median_ratio"`     // real / required
+	// Points are a fair draw of [required, real] in words.
+	Points []Point `json:"points,omitempty"`
+}
+
+// Longest is one of the longest samples by words of the answers.
+type Longest struct {
+	Origin string `json:"origin"` // file:line
+	Source string `json:"source"`
+	Words  int    `json:"words"`
+	Tokens int    `json:"tokens"` // before cutting
+}
+
+const (
+	longestKept  = 10
+	pointsKept   = 500
+	examplesKept = 3
+)
+
+// gathering is the state of counting one source or the mix.
+type gathering struct {
+	promptWords, promptTokens, outputWords, outputTokens, tokens, ratio sketch
+
+	buckets     []Bucket
+	languages   [4]int
+	suspicious  [4]Suspects
+	characters  int64
+	promptChars int64
+	score       float64
+	good        int
+	points      top[drawn]
+	longest     top[Longest]
+}
+
+func newGathering() *gathering {
+	return &gathering{
+		buckets: slices.Clone(Buckets), points: top[drawn]{n: pointsKept, less: byHash},
+		longest: top[Longest]{n: longestKept, less: func(a, b Longest) int {
+			return cmp.Or(cmp.Compare(b.Words, a.Words), cmp.Compare(b.Tokens, a.Tokens))
+		}},
+	}
+}
+
+func (g *gathering) add(e entry, f facts, at func() Longest) {
+	g.promptWords.add(int64(f.PromptWords))
+	g.promptTokens.add(int64(e.Tokens - e.Targets))
+	g.outputWords.add(int64(e.Words))
+	g.outputTokens.add(int64(e.Targets))
+	g.tokens.add(int64(e.Tokens))
+	g.characters += int64(f.AnswerChars)
+	g.promptChars += int64(f.PromptChars)
+	b := &g.buckets[BucketOf(int(e.Words))]
+	b.Samples++
+	b.TargetTokens += int64(e.Targets)
+	g.languages[min(int(f.Language), langOther)]++
+	for i := range suspicions {
+		if f.Suspicions&(1<<i) == 0 {
+			continue
+		}
+		s := &g.suspicious[i]
+		if s.Samples++; len(s.Examples) < examplesKept {
+			s.Examples = append(s.Examples, at().Origin)
+		}
+	}
+	if x := f.Required.Words(); x > 0 {
+		s := LengthScore(x, int(f.Real))
+		g.score += s
+		if s >= 80 {
+			g.good++
+		}
+		g.ratio.add(int64(f.Real) * 1000 / int64(x))
+		g.points.add(drawn{f.Hash, Point{x, int(f.Real)}})
+	}
+	if n := len(g.longest.list); n < longestKept || int(e.Words) > g.longest.list[n-1].Words {
+		g.longest.add(at())
+	}
+}
+
+func (g *gathering) contents(s SourceStats) Contents {
+	c := Contents{
+		SourceStats: s, Characters: g.characters, PromptWords: g.promptWords.sum, PromptCharacters: g.promptChars,
+		Lengths: AllLengths{g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths()},
+		Buckets: g.buckets, Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
+		Longest: append([]Longest{}, g.longest.list...),
+	}
+	for i, name := range languages {
+		c.Languages[name] = g.languages[i]
+	}
+	for i, name := range suspicions {
+		c.Suspicious[name] = g.suspicious[i]
+	}
+	if n := g.ratio.n; n > 0 {
+		c.Required = Required{Samples: int(n), Score: g.score / float64(n), Good: g.good, MedianRatio: float64(g.ratio.quantile(.5)) / 1000}
+		for _, p := range g.points.list {
+			c.Required.Points = append(c.Required.Points, p.Point)
+		}
+	}
+	return c
+}
+
+// limits tries powers of two, from the first that something is longer than at
+// least 512 to the last.
+func limits(whole *sketch) []Limit {
+	out := []Limit{}
+	for l := int64(512); l < whole.max; l *= 2 {
+		n, lost := whole.above(l)
+		out = append(out, Limit{l, n, lost})
+	}
+	return out
+}
+
+// Stats counts what is in the store, in one pass over the facts that were kept
+// of its samples, in memory that does not grow with them.
+func (s *Store) Stats(opts Options) (*Stats, error) {
+	mix := newGathering()
+	each := make([]*gathering, len(s.parts))
+	for i := range each {
+		each[i] = newGathering()
+	}
+	err := s.eachSample(func(r row, e entry, f facts) {
+		at := func() Longest {
+			return Longest{fmt.Sprintf("%s:%d", s.sources[r.source].Path, e.Line), s.sources[r.source].Name, int(e.Words), int(e.Tokens)}
+		}
+		each[r.source].add(e, f, at)
+		mix.add(e, f, at)
+	})
+	if err != nil {
+		return nil, err
+	}
+	copies, err := s.duplicates()
+	if err != nil {
+		return nil, err
+	}
+	out := &Stats{Format: StatsFormat, MaxLength: opts.MaxLength, TooLong: opts.TooLong, Mix: mix.contents(s.Mix())}
+	for i, g := range each {
+		c := g.contents(s.sources[i])
+		c.Duplicates = copies[i]
+		out.Mix.Duplicates += copies[i]
+		out.Sources = append(out.Sources, c)
+	}
+	return out, nil
+}
+
+// eachSample goes through the conversations that are used, once each, however
+// many pieces one is cut into.
+func (s *Store) eachSample(see func(row, entry, facts)) error {
+	readers := make([]factsReader, len(s.parts))
+	for i, p := range s.parts {
+		if p.facts == nil && len(p.entries) > 0 {
+			return fmt.Errorf("a dry run keeps no statistics of the text")
+		}
+		readers[i] = factsReader{f: p.facts, rows: len(p.entries)}
+	}
+	last := row{source: -1}
+	for _, r := range s.rows {
+		if r.source == last.source && r.record == last.record && r.from > last.from {
+			last = r
+			continue
+		}
+		last = r
+		f, err := readers[r.source].at(int(r.record))
+		if err != nil {
+			return err
+		}
+		see(r, s.parts[r.source].entries[r.record], f)
+	}
+	return nil
+}
+
+// hashesHeld is how many hashes are held at a time: more samples take more
+// passes, not more memory (16 bytes each).
+var hashesHeld = 1 << 21
+
+// duplicates counts for each source the samples that are equal to an earlier
+// one of the mix.
+func (s *Store) duplicates() ([]int, error) {
+	type held struct {
+		hash   uint64
+		source int32
+	}
+	copies := make([]int, len(s.parts))
+	passes := uint64(len(s.rows)/hashesHeld + 1)
+	for pass := range passes {
+		all := make([]held, 0, min(len(s.rows), hashesHeld))
+		err := s.eachSample(func(r row, _ entry, f facts) {
+			if f.Hash%passes == pass {
+				all = append(all, held{f.Hash, r.source})
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(all, func(a, b held) int {
+			return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.source, b.source))
+		})
+		for i := 1; i < len(all); i++ {
+			if all[i].hash == all[i-1].hash {
+				copies[all[i].source]++
+			}
+		}
+	}
+	return copies, nil
+}
+
+// AddLossShare notes which part of the loss a source or a range of words
+// ([Buckets]) carries under a weighting.
+func (s *Stats) AddLossShare(kind, name, weighting string, share float64) {
+	note := func(to *map[string]float64) {
+		if *to == nil {
+			*to = map[string]float64{}
+		}
+		(*to)[weighting] = share
+	}
+	for i := range s.Sources {
+		if kind == "source" && s.Sources[i].Name == name {
+			note(&s.Sources[i].LossShare)
+		}
+	}
+	for i := range s.Mix.Buckets {
+		if kind == "words" && s.Mix.Buckets[i].Name == name {
+			note(&s.Mix.Buckets[i].LossShare)
+		}
+	}
+}
+
+// maxStats bounds what is read of a file of statistics.
+const maxStats = 64 << 20
+
+// ReadStats reads what `lwtrain stats --json` printed.
+func ReadStats(path string) (*Stats, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxStats))
+	if err != nil {
+		return nil, fault.Usage(fmt.Errorf("%s: %w", path, err))
+	}
+	s := &Stats{}
+	if err := json.Unmarshal(raw, s); err != nil {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), "`lwtrain stats -c CONFIG --json > FILE` writes such a file"))
+	}
+	if s.Format != StatsFormat || s.Mix.Name == "" {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), "`lwtrain stats -c CONFIG --json > FILE` writes such a file"))
+	}
+	return s, nil
+}

@@ -1,0 +1,137 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"lwtrain/data"
+)
+
+// Difference is one number of two versions of the data.
+type Difference struct {
+	Source, Measure    string
+	Now, Before        string
+	Change             string
+	Same, Added, Ended bool // the source is only in one of them: Added, Ended
+}
+
+// Compare sets two versions of the data side by side: the mix, then the sources
+// by their names, those that only the other has at the end.
+func Compare(now, before *data.Stats) []Difference {
+	out := compare("mix", &now.Mix, &before.Mix)
+	for i := range now.Sources {
+		name := now.Sources[i].Name
+		old := byName(before, name)
+		rows := compare(name, &now.Sources[i], old)
+		if old.Name == "" {
+			rows = rows[:onlyOne]
+			for k := range rows {
+				rows[k].Added, rows[k].Before, rows[k].Change = true, "-", "new"
+			}
+		}
+		out = append(out, rows...)
+	}
+	for i := range before.Sources {
+		name := before.Sources[i].Name
+		if byName(now, name).Name != "" {
+			continue
+		}
+		rows := compare(name, &data.Contents{}, &before.Sources[i])[:onlyOne]
+		for k := range rows {
+			rows[k].Ended, rows[k].Now, rows[k].Change = true, "-", "gone"
+		}
+		out = append(out, rows...)
+	}
+	return out
+}
+
+// onlyOne is how many of the first numbers are shown of a source that is in one
+// version alone.
+const onlyOne = 5
+
+func compare(source string, now, before *data.Contents) []Difference {
+	var out []Difference
+	add := func(measure string, a, b int64) {
+		d := Difference{Source: source, Measure: measure, Now: grouped(a), Before: grouped(b), Same: a == b}
+		switch {
+		case a == b:
+			d.Change = "="
+		case b == 0:
+			d.Change = "+" + grouped(a)
+		case a >= 3*b && b > 0:
+			d.Change = fmt.Sprintf("x %.1f", float64(a)/float64(b))
+		default:
+			d.Change = fmt.Sprintf("%+.1f %%", 100*(float64(a)/float64(b)-1))
+		}
+		out = append(out, d)
+	}
+	share := func(measure string, a, b float64) {
+		d := Difference{Source: source, Measure: measure, Now: fmt.Sprintf("%.1f %%", 100*a), Before: fmt.Sprintf("%.1f %%", 100*b), Change: fmt.Sprintf("%+.1f points", 100*(a-b))}
+		if d.Now == d.Before {
+			d.Same, d.Change = true, "="
+		}
+		out = append(out, d)
+	}
+	add("samples", int64(now.Samples), int64(before.Samples))
+	add("turns", int64(now.Turns), int64(before.Turns))
+	add("words", now.Words, before.Words)
+	add("tokens", now.Tokens, before.Tokens)
+	add("target tokens", now.TargetTokens, before.TargetTokens)
+	add("answer words, median", now.Lengths.OutputWords.P50, before.Lengths.OutputWords.P50)
+	add("answer words, 95 %", now.Lengths.OutputWords.P95, before.Lengths.OutputWords.P95)
+	add("answer words, longest", now.Lengths.OutputWords.Max, before.Lengths.OutputWords.Max)
+	add("prompt words, median", now.Lengths.PromptWords.P50, before.Lengths.PromptWords.P50)
+	for i, b := range data.Buckets {
+		if i < len(now.Buckets) || i < len(before.Buckets) {
+			add(b.Name+" words", bucketSamples(now, i), bucketSamples(before, i))
+		}
+	}
+	for _, w := range slices.Sorted(maps.Keys(now.LossShare)) {
+		if _, both := before.LossShare[w]; both {
+			share("loss, "+w, now.LossShare[w], before.LossShare[w])
+		}
+	}
+	add("duplicates", int64(now.Duplicates), int64(before.Duplicates))
+	for _, name := range slices.Sorted(maps.Keys(now.Suspicious)) {
+		add("suspicious: "+name, int64(now.Suspicious[name].Samples), int64(before.Suspicious[name].Samples))
+	}
+	if now.Required.Samples > 0 && before.Required.Samples > 0 {
+		out = append(out, Difference{Source: source, Measure: "mean length score", Now: fmt.Sprintf("%.1f", now.Required.Score), Before: fmt.Sprintf("%.1f", before.Required.Score),
+			Change: fmt.Sprintf("%+.1f", now.Required.Score-before.Required.Score), Same: now.Required.Score == before.Required.Score})
+	}
+	reasons := maps.Clone(before.Dropped)
+	if reasons == nil {
+		reasons = map[string]int{}
+	}
+	maps.Copy(reasons, now.Dropped)
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+		add("dropped: "+reason, int64(now.Dropped[reason]), int64(before.Dropped[reason]))
+	}
+	add("tokens lost", now.LostTokens, before.LostTokens)
+	return out
+}
+
+func bucketSamples(c *data.Contents, i int) int64 {
+	if i < len(c.Buckets) {
+		return int64(c.Buckets[i].Samples)
+	}
+	return 0
+}
+
+// diffTable leaves out what is the same, but samples and tokens.
+func diffTable(all []Difference, other string) table {
+	t := table{Head: []string{"", "this", clipped(other, 40), "change"}}
+	source := ""
+	for _, d := range all {
+		if d.Same && d.Measure != "samples" && d.Measure != "tokens" {
+			continue
+		}
+		if d.Source != source {
+			source = d.Source
+			t.Rows = append(t.Rows, tableRow{Head: true, Cells: []string{clipped(source, 48)}})
+		}
+		t.Rows = append(t.Rows, tableRow{Cells: []string{d.Measure, d.Now, d.Before, d.Change}})
+	}
+	return t
+}

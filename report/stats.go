@@ -1,0 +1,323 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"lwtrain/data"
+)
+
+// StatsPage is what [WriteStats] shows.
+type StatsPage struct {
+	Name      string // of the config
+	Stats     *data.Stats
+	Other     *data.Stats // to compare with, or nil
+	OtherName string
+}
+
+// statsView is what stats.tmpl takes.
+type statsView struct {
+	Title, Subtitle, OtherName, DroppedNote string
+	Tiles                                   []tile
+	Diff                                    *table
+	Sources, Percentiles, Limits            table
+	Suspicious, Longest                     table
+	Loss, Lengths, BySource, Words          []figure
+}
+
+// mostPlots bounds the sources that have a plot of their own.
+const mostPlots = 24
+
+// WriteStats writes the page of `lwtrain stats`.
+func WriteStats(w io.Writer, p StatsPage) error {
+	s, mix := p.Stats, &p.Stats.Mix
+	v := statsView{
+		Title: p.Name, OtherName: p.OtherName, Tiles: statsTiles(mix),
+		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s", plural(len(s.Sources), "source"), grouped(s.MaxLength), s.TooLong),
+		Sources:  sourceTable(s), DroppedNote: droppedNote(s), Loss: lossFigures(s, p.Other),
+		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
+	}
+	other := &data.Contents{}
+	if p.Other != nil {
+		other = &p.Other.Mix
+		t := diffTable(Compare(s, p.Other), p.OtherName)
+		v.Diff = &t
+	}
+	for _, m := range measures {
+		v.Lengths = append(v.Lengths, lengthFigure("Mix: "+m.name, axis{Label: m.axis}, m.of(mix), m.of(other), p.OtherName))
+	}
+	if len(s.Sources) > 1 {
+		longest := upperEdge(len(mix.Lengths.OutputWords.Histogram))
+		for _, c := range s.Sources[:min(len(s.Sources), mostPlots)] {
+			before := &data.Contents{}
+			if p.Other != nil {
+				before = byName(p.Other, c.Name)
+			}
+			x := axis{Label: "words of the answers", Min: 1, Max: longest} // the same for all
+			v.BySource = append(v.BySource, lengthFigure(c.Name, x, c.Lengths.OutputWords, before.Lengths.OutputWords, p.OtherName))
+		}
+	}
+	if len(mix.Required.Points) > 0 {
+		v.Words = append(v.Words, requiredFigure(mix))
+	}
+	v.Words = append(v.Words, languageFigure(s))
+	return render(w, "stats", v)
+}
+
+var measures = []struct {
+	name, axis string
+	of         func(*data.Contents) data.Lengths
+}{
+	{"answers, words", "words of the answers", func(c *data.Contents) data.Lengths { return c.Lengths.OutputWords }},
+	{"prompts, words", "words of the prompts", func(c *data.Contents) data.Lengths { return c.Lengths.PromptWords }},
+	{"whole samples, tokens", "tokens", func(c *data.Contents) data.Lengths { return c.Lengths.Tokens }},
+	{"answers, tokens", "target tokens", func(c *data.Contents) data.Lengths { return c.Lengths.OutputTokens }},
+	{"prompts, tokens", "tokens that are no targets", func(c *data.Contents) data.Lengths { return c.Lengths.PromptTokens }},
+}
+
+func byName(s *data.Stats, name string) *data.Contents {
+	for i := range s.Sources {
+		if s.Sources[i].Name == name {
+			return &s.Sources[i]
+		}
+	}
+	return &data.Contents{}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return grouped(n) + " " + what + "s"
+}
+
+func statsTiles(c *data.Contents) []tile {
+	dropped, suspicious := 0, 0
+	for _, n := range c.Dropped {
+		dropped += n
+	}
+	for _, x := range c.Suspicious {
+		suspicious += x.Samples
+	}
+	n := func(v int64) string { // what fits into a tile
+		if v < 1e6 {
+			return grouped(v)
+		}
+		return short(float64(v))
+	}
+	return []tile{
+		{n(int64(c.Samples)), "samples"}, {n(c.Words), "words of the answers"}, {n(c.Tokens), "tokens"},
+		{percent(float64(c.TargetTokens), float64(c.Tokens)), "of the tokens are targets"}, {n(int64(dropped)), "records dropped"},
+		{n(c.LostTokens), "tokens lost to the maximum length"}, {n(int64(c.Duplicates)), "exact duplicates"}, {n(int64(suspicious)), "suspicious answers"},
+	}
+}
+
+// withMix lists the sources and then the mix.
+func withMix(s *data.Stats) []*data.Contents {
+	var out []*data.Contents
+	for i := range s.Sources {
+		out = append(out, &s.Sources[i])
+	}
+	return append(out, &s.Mix)
+}
+
+func sourceTable(s *data.Stats) table {
+	t := table{Head: []string{"source", "samples", "held out", "turns", "words", "characters", "prompt words", "tokens", "targets", "duplicates", "cut", "tokens lost"}}
+	for _, c := range withMix(s) {
+		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(c.Samples), grouped(c.HeldOut), grouped(c.Turns), grouped(c.Words),
+			grouped(c.Characters), grouped(c.PromptWords), grouped(c.Tokens), grouped(c.TargetTokens), grouped(c.Duplicates), grouped(c.Cut), grouped(c.LostTokens)}})
+	}
+	return t
+}
+
+func droppedNote(s *data.Stats) string {
+	var parts []string
+	for _, c := range s.Sources {
+		for _, reason := range slices.Sorted(maps.Keys(c.Dropped)) {
+			parts = append(parts, fmt.Sprintf("%s: %s %s", c.Name, reason, grouped(c.Dropped[reason])))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Dropped: " + strings.Join(parts, "; ") + "."
+}
+
+// weightings lists those that the statistics know, the run's own first.
+func weightings(s *data.Stats) []string {
+	var out []string
+	for _, c := range s.Sources {
+		for w := range c.LossShare {
+			if !slices.Contains(out, w) {
+				out = append(out, w)
+			}
+		}
+	}
+	rank := func(w string) int {
+		if w == s.Weighting {
+			return -1
+		}
+		return slices.Index([]string{"token", "sequence", "longwriter", "pack"}, w)
+	}
+	slices.SortFunc(out, func(a, b string) int { return rank(a) - rank(b) })
+	return out
+}
+
+// lossFigures show samples, tokens and shares of the loss by source and by
+// length of the answers.
+func lossFigures(s, other *data.Stats) []figure {
+	names, group := folded(s)
+	sum := func(of func(*data.Contents) float64) []float64 {
+		parts := make([]float64, len(names))
+		for i := range s.Sources {
+			parts[group[i]] += of(&s.Sources[i])
+		}
+		return parts
+	}
+	bySource := []bar{
+		{"samples", sum(func(c *data.Contents) float64 { return float64(c.Samples) })},
+		{"target tokens", sum(func(c *data.Contents) float64 { return float64(c.TargetTokens) })},
+	}
+	buckets := func(of func(data.Bucket) float64, list []data.Bucket) []float64 {
+		parts := make([]float64, len(data.Buckets))
+		for i := range min(len(parts), len(list)) {
+			parts[i] = of(list[i])
+		}
+		return parts
+	}
+	samples := func(b data.Bucket) float64 { return float64(b.Samples) }
+	byWords := []bar{
+		{"samples", buckets(samples, s.Mix.Buckets)},
+		{"target tokens", buckets(func(b data.Bucket) float64 { return float64(b.TargetTokens) }, s.Mix.Buckets)},
+	}
+	for _, w := range weightings(s) {
+		label := "loss, weighting " + w
+		if w == s.Weighting {
+			label += " (this config's)"
+		}
+		bySource = append(bySource, bar{label, sum(func(c *data.Contents) float64 { return c.LossShare[w] })})
+		byWords = append(byWords, bar{label, buckets(func(b data.Bucket) float64 { return b.LossShare[w] }, s.Mix.Buckets)})
+	}
+	var ranges []string
+	for _, b := range data.Buckets {
+		ranges = append(ranges, b.Name+" words")
+	}
+	var each []bar
+	for _, c := range withMix(s)[max(0, len(s.Sources)-mostPlots):] {
+		each = append(each, bar{c.Name, buckets(samples, c.Buckets)})
+	}
+	if other != nil {
+		each = append(each, bar{"mix of the other", buckets(samples, other.Mix.Buckets)})
+	}
+	return []figure{
+		{Title: "By source", Plot: stacked(bySource, names, false), Legend: legend(names, false)},
+		{Title: "By length of the answers", Plot: stacked(byWords, ranges, true), Legend: legend(ranges, true), Note: "The ranges of LongBench-Write."},
+		{Title: "Samples by length of the answers, source by source", Plot: stacked(each, ranges, true), Legend: legend(ranges, true)},
+	}
+}
+
+// folded names the sources that have a colour each, and says which of them
+// every source belongs to: of more than six the later ones are one.
+func folded(s *data.Stats) (names []string, group []int) {
+	for i, c := range s.Sources {
+		switch {
+		case len(s.Sources) <= 6 || i < 5:
+			names = append(names, c.Name)
+		case i == 5:
+			names = append(names, fmt.Sprintf("%d others", len(s.Sources)-5))
+		}
+		group = append(group, min(i, len(names)-1))
+	}
+	return names, group
+}
+
+func lengthFigure(title string, x axis, now, before data.Lengths, beforeName string) figure {
+	p := plot{X: x, Y: axis{Label: "% of the samples"}}
+	f := figure{Title: title, Note: fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", grouped(now.P50), grouped(now.P95), grouped(now.Max))}
+	var over []int64
+	if len(before.Histogram) > 0 {
+		over = before.Histogram
+		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).", grouped(now.P50), grouped(before.P50), grouped(now.P95), grouped(before.P95), grouped(now.Max), grouped(before.Max))
+		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
+	}
+	if len(now.Histogram) == 0 {
+		f.Note = "No samples."
+	}
+	f.Plot = histogram(p, now.Histogram, over, "", beforeName)
+	return f
+}
+
+func percentileTable(s *data.Stats) table {
+	t := table{Head: []string{"source", "mean", "min", "5 %", "25 %", "median", "75 %", "95 %", "99 %", "max"}}
+	for _, m := range measures {
+		t.Rows = append(t.Rows, tableRow{Head: true, Cells: []string{m.name}})
+		for _, c := range withMix(s) {
+			l := m.of(c)
+			if c.Samples == 0 {
+				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, slices.Repeat([]string{"-"}, len(t.Head)-1)...)})
+				continue
+			}
+			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(int64(l.Mean + .5)), grouped(l.Min), grouped(l.P5), grouped(l.P25),
+				grouped(l.P50), grouped(l.P75), grouped(l.P95), grouped(l.P99), grouped(l.Max)}})
+		}
+	}
+	return t
+}
+
+func limitTable(c *data.Contents) table {
+	t := table{Head: []string{"maximum length, tokens", "longer samples", "tokens lost by cutting"}}
+	for _, l := range c.Limits {
+		t.Rows = append(t.Rows, tableRow{Cells: []string{grouped(l.MaxLength), grouped(l.Longer), grouped(l.LostTokens)}})
+	}
+	if len(t.Rows) == 0 {
+		t.Rows = []tableRow{{Cells: []string{"512", "0", "0"}}}
+	}
+	return t
+}
+
+func requiredFigure(c *data.Contents) figure {
+	var x, y []float64
+	for _, p := range c.Required.Points {
+		x, y = append(x, float64(p.Required)), append(y, float64(max(p.Real, 1)))
+	}
+	r := c.Required
+	return figure{
+		Title: "Words asked for, and words of the answer",
+		Plot:  scatter(plot{X: axis{Label: "words that the prompt asks for"}, Y: axis{Label: "words of the answer"}}, x, y, 1/1.4, 1.6),
+		Note: fmt.Sprintf("%s with a stated length. Mean length score (S_l of LongBench-Write) %.1f of 100; %s score 80 or more: the green band. The median answer has %.2f times the words asked for. The dotted line is the length asked for.",
+			plural(r.Samples, "prompt"), r.Score, percent(float64(r.Good), float64(r.Samples)), r.MedianRatio),
+	}
+}
+
+func languageFigure(s *data.Stats) figure {
+	names := []string{"en", "zh", "mixed", "other"}
+	var rows []bar
+	for _, c := range withMix(s)[max(0, len(s.Sources)-mostPlots):] {
+		r := bar{Name: c.Name}
+		for _, n := range names {
+			r.Parts = append(r.Parts, float64(c.Languages[n]))
+		}
+		rows = append(rows, r)
+	}
+	return figure{Title: "Samples by the letters of their answers", Plot: stacked(rows, names, false), Legend: legend([]string{"en: Latin letters", "zh: Chinese", "mixed: both", "other"}, false)}
+}
+
+func suspectTable(s *data.Stats) table {
+	t := table{Head: []string{"what", "samples", "of all", "the first"}}
+	for _, name := range slices.Sorted(maps.Keys(s.Mix.Suspicious)) {
+		x := s.Mix.Suspicious[name]
+		t.Rows = append(t.Rows, tableRow{Cells: []string{strings.ReplaceAll(name, "_", " "), grouped(x.Samples), percent(float64(x.Samples), float64(s.Mix.Samples)), strings.Join(x.Examples, ", ")}})
+	}
+	return t
+}
+
+func longestTable(c *data.Contents) table {
+	t := table{Head: []string{"where", "source", "words of the answers", "tokens"}}
+	for _, l := range c.Longest {
+		t.Rows = append(t.Rows, tableRow{Cells: []string{l.Origin, clipped(l.Source, 48), grouped(l.Words), grouped(l.Tokens)}})
+	}
+	return t
+}
