@@ -16,6 +16,9 @@ type Plan struct {
 	Tokens        int64 // in an epoch, without padding
 	TargetTokens  int64
 	Shares        []Share // by source, then by length of the answers
+
+	Pairs int // in an epoch of preference training, else 0
+	Split int // of them, whose sides do not fit into one pack together
 }
 
 // Fill is the share of the packs that is no padding.
@@ -37,6 +40,15 @@ var buckets = []struct {
 	name string
 	from int
 }{{"0-499", 0}, {"500-1,999", 500}, {"2,000-3,999", 2000}, {"4,000-19,999", 4000}, {"20,000 or more", 20000}}
+
+// bucketOf is the index in buckets of an answer's words.
+func bucketOf(words int) int {
+	i := 0
+	for i+1 < len(buckets) && words >= buckets[i+1].from {
+		i++
+	}
+	return i
+}
 
 // PlanRun plans steps, packs and shares of the loss. It needs no model.
 func PlanRun(store *data.Store, pack packing.Options, opt Options, seed uint64) (*Plan, error) {
@@ -75,11 +87,7 @@ func (b *batches) summary(opt Options) (*Plan, error) {
 		byWords[i] = Share{Kind: "words", Name: k.name}
 	}
 	for i, id := range b.data.Train() {
-		bucket := 0
-		for bucket+1 < len(buckets) && b.data.Words(id) >= buckets[bucket+1].from {
-			bucket++
-		}
-		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[bucket]} {
+		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[bucketOf(b.data.Words(id))]} {
 			s.Documents++
 			s.Tokens += int64(b.data.Tokens(id))
 			s.TargetTokens += int64(targets[i])

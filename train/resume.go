@@ -65,7 +65,8 @@ type state struct {
 	Step     int      `json:"step"`
 	Identity Identity `json:"identity"`
 	// FirstEval lets the summary of a resumed run speak of the whole run.
-	FirstEval *float64 `json:"first_eval_loss,omitempty"`
+	FirstEval   *float64           `json:"first_eval_loss,omitempty"`
+	FirstValues map[string]float64 `json:"first_eval_values,omitempty"`
 }
 
 const (
@@ -93,7 +94,7 @@ func (t *trainer) writeState(dir string) error {
 	}
 	s := state{Step: t.step, Identity: t.Identity}
 	if e := t.result.FirstEval; e != nil {
-		s.FirstEval = &e.Loss
+		s.FirstEval, s.FirstValues = &e.Loss, e.Values
 	}
 	return writeJSON(filepath.Join(dir, stateFile), s)
 }
@@ -140,13 +141,17 @@ func (t *trainer) resume() error {
 			t.Events.Broken(b.Path, b.Reason)
 		}
 	}
+	if found.Path == "" && !known {
+		if err := t.refuseForeign(); err != nil {
+			return err
+		}
+	}
+	if err := t.method.prepare(); err != nil {
+		return err
+	}
 	if found.Path != "" {
 		if err := t.load(found.Checkpoint); err != nil {
 			return fmt.Errorf("%s: %w", found.Path, err)
-		}
-	} else if !known {
-		if err := t.refuseForeign(); err != nil {
-			return err
 		}
 	}
 	return t.enter(run, found)
@@ -274,7 +279,7 @@ func (t *trainer) load(from checkpoints.Checkpoint) error {
 	t.model.RefreshHalf()
 	t.step, t.saved = s.Step, s.Step
 	if s.FirstEval != nil {
-		t.result.FirstEval = &EvalMetrics{Loss: *s.FirstEval}
+		t.result.FirstEval = &EvalMetrics{Loss: *s.FirstEval, Values: s.FirstValues}
 	}
 	return nil
 }
