@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -36,7 +37,7 @@ command is given again; Ctrl-C saves one before it stops.`,
 			if err != nil {
 				return err
 			}
-			return sft(cmd, c, dryRun)
+			return runTraining(cmd, c, conversations, dryRun)
 		},
 	}
 	addConfigFlags(cmd)
@@ -44,8 +45,23 @@ command is given again; Ctrl-C saves one before it stops.`,
 	return cmd
 }
 
-func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
-	b, store, err := openRun(cmd, c, dryRun)
+// training is a way of training as its command runs it.
+type training struct {
+	pairs bool // on pairs of answers, not on conversations
+	plan  func(*configs.Config, *data.Store) (*train.Plan, error)
+	run   func(context.Context, train.Job) (train.Result, error)
+}
+
+var conversations = training{
+	plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
+		return train.PlanRun(s, c.Packing, c.Train, c.Seed)
+	},
+	run: train.SFT,
+}
+
+// runTraining is a whole command of training.
+func runTraining(cmd *cobra.Command, c *configs.Config, how training, dryRun bool) error {
+	b, store, err := openRun(cmd, c, how.pairs, dryRun)
 	if err != nil {
 		return err
 	}
@@ -53,7 +69,7 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	defer store.Close()
 	out := cmd.OutOrStdout()
 	if dryRun {
-		return planOnly(out, cmd.ErrOrStderr(), c, b, store)
+		return planOnly(out, cmd.ErrOrStderr(), c, b, store, how)
 	}
 	m, err := b.load()
 	if err != nil {
@@ -62,9 +78,9 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	defer m.Free()
 	show := &runDisplay{out: out, err: cmd.ErrOrStderr(), c: c, b: b, store: store}
 	defer show.close()
-	job := newJob(c, b, store)
+	job := newJob(c, b, store, how.pairs)
 	job.Model, job.Events = m, show.events()
-	result, err := train.SFT(cmd.Context(), job)
+	result, err := how.run(cmd.Context(), job)
 	show.close()
 	if err != nil {
 		return interrupted(err, c, cmd, result)
@@ -74,13 +90,13 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 }
 
 // openRun opens the model and the data of a config, for training.
-func openRun(cmd *cobra.Command, c *configs.Config, dryRun bool) (*base, *data.Store, error) {
+func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Store, error) {
 	kernels.SetThreads(c.Threads)
 	b, err := openBase(cmd, c, dryRun)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := buildStore(cmd, c, b.chat, dryRun)
+	store, err := buildStore(cmd, c, b.chat, pairs, dryRun)
 	if err != nil {
 		b.close()
 		return nil, nil, err
@@ -89,21 +105,21 @@ func openRun(cmd *cobra.Command, c *configs.Config, dryRun bool) (*base, *data.S
 }
 
 // newJob is the run of a config, without its weights.
-func newJob(c *configs.Config, b *base, store *data.Store) train.Job {
+func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job {
 	return train.Job{
-		Options: c.Train, Packing: c.Packing, Seed: c.Seed, Dir: c.Output.Dir,
+		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: train.Identity{Contents: store.Contents(), Settings: identitySettings(c)},
+		Identity: train.Identity{Contents: store.Contents(), Settings: identitySettings(c, pairs)},
 		Config:   c.Resolved(),
 	}
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dryRun bool) (*data.Store, error) {
+func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, pairs, dryRun bool) (*data.Store, error) {
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
-	store, err := data.Build(cmd.Context(), c.Data, chat, data.Run{Seed: c.Seed, DryRun: dryRun, Progress: func(done, total int64) {
+	store, err := data.Build(cmd.Context(), c.Data, chat, data.Run{Seed: c.Seed, Pairs: pairs, DryRun: dryRun, Progress: func(done, total int64) {
 		bar.SetTotal((total + kib - 1) / kib)
 		bar.Set((done+kib-1)/kib, "KiB")
 	}})
@@ -118,14 +134,21 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dry
 // identitySettings is what two runs must have in common to be the same run: all
 // but where it is written, how often, and with how many threads. Paths are left
 // out: the content of what lies there counts, not the place.
-func identitySettings(c *configs.Config) map[string]string {
+func identitySettings(c *configs.Config, pairs bool) map[string]string {
 	same := *c
 	same.Model.Path, same.Model.Template = "", ""
 	same.Data.Sources = withoutPaths(c.Data.Sources)
 	same.Data.HeldOut.Sources = withoutPaths(c.Data.HeldOut.Sources)
+	unread := []string{"dpo."}
+	if pairs {
+		unread = []string{"packing.strategy", "packing.weighting"}
+		if r := c.DPO.Reference; r != "initial" && r != "none" {
+			same.DPO.Reference = "a model"
+		}
+	}
 	out := same.Settings()
 	for key := range out {
-		for _, free := range []string{"model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing", "dpo."} {
+		for _, free := range append(unread, "model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing") {
 			if strings.HasPrefix(key, free) {
 				delete(out, key)
 			}
@@ -143,8 +166,8 @@ func withoutPaths(sources []data.Source) []data.Source {
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store) error {
-	plan, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
+func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store, how training) error {
+	plan, err := how.plan(c, store)
 	if err != nil {
 		return err
 	}
@@ -179,7 +202,7 @@ func interrupted(err error, c *configs.Config, cmd *cobra.Command, r train.Resul
 	if r.Checkpoint == "" {
 		return fmt.Errorf("before the first step; nothing is lost: %w", err)
 	}
-	return fmt.Errorf("after step %d, saved in %s; `lwtrain sft -c %s` goes on from there: %w", r.Steps, r.Checkpoint, name, err)
+	return fmt.Errorf("after step %d, saved in %s; `%s -c %s` goes on from there: %w", r.Steps, r.Checkpoint, cmd.CommandPath(), name, err)
 }
 
 // runDisplay shows a run as it goes.
@@ -232,6 +255,12 @@ func (d *runDisplay) events() train.Events {
 			}
 			d.say("going on from step %d (%s)", step, from)
 		},
+		Scoring: func(tokens, most int64) {
+			if d.bar == nil {
+				d.next("asking the reference", int(most))
+			}
+			d.bar.Set(tokens, "tokens")
+		},
 		Answering: func(tokens, most int) {
 			if tokens == 1 {
 				d.next("answering held-out prompts", most)
@@ -244,10 +273,12 @@ func (d *runDisplay) events() train.Events {
 		},
 		Step: func(m train.StepMetrics) {
 			if m.Step%d.c.Train.LoggingSteps == 0 || m.Step == d.total {
-				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f  lr %.1e  %.0f tok/s", m.Loss, m.LearningRate, m.TokensPerSecond))
+				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f%s  lr %.1e  %.0f tok/s", m.Loss, marginText(m.Values), m.LearningRate, m.TokensPerSecond))
 			}
 		},
-		Eval:  func(m train.EvalMetrics) { d.say("step %d: held-out loss %s", m.Step, evalText(m)) },
+		Eval: func(m train.EvalMetrics) {
+			d.say("step %d: held-out loss %s%s", m.Step, evalText(m), preferenceText(m.Values))
+		},
 		Saved: func(step int, path string) { d.say("step %d: saved %s", step, path) },
 	}
 }
@@ -272,11 +303,31 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	}
 	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	mix := store.Mix()
+	if p.Pairs > 0 {
+		mix.HeldOut /= 2 // both sides of a pair
+	}
 	line("data", "%s, %s tokens, %s of them targets; %d held out",
 		count(mix.Samples, "sample"), grouped(mix.Tokens), grouped(mix.TargetTokens), mix.HeldOut)
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
+	if p.Pairs > 0 {
+		printPairs(line, c, p)
+	} else {
+		printPacks(line, c, p)
+	}
+	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
+	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
+	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
+	line("machine", "%s", m.Machine())
+	if refused := kernels.Describe().Refused; refused != "" {
+		line("", "not used: %s", refused)
+	}
+	line("output", "%s", c.Output.Dir)
+}
+
+// printPacks says how conversations are packed and weighed.
+func printPacks(line func(label, format string, args ...any), c *configs.Config, p *train.Plan) {
 	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each", grouped(int64(p.Packs)), grouped(int64(p.Capacity)),
 		100*p.Fill(), float64(p.Documents)/float64(p.Packs))
 	line("loss", "weighting %s: who carries how much of it", c.Packing.Weighting)
@@ -288,14 +339,6 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	line("run", "%s of %s = %.4g epochs; %s, peak %.2g, warm-up %s", count(p.Schedule.Total, "step"),
 		count(c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps, "pack"), p.Epochs,
 		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
-	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
-	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
-	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
-	line("machine", "%s", m.Machine())
-	if refused := kernels.Describe().Refused; refused != "" {
-		line("", "not used: %s", refused)
-	}
-	line("output", "%s", c.Output.Dir)
 }
 
 // dropNotes says what of the data is not trained on.
@@ -351,6 +394,7 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 	if r.FirstEval != nil && r.LastEval != nil {
 		line("held out", "%.4f before, %.4f after", r.FirstEval.Loss, r.LastEval.Loss)
 	}
+	printPreferences(line, r)
 	for _, a := range r.Answers {
 		printAnswer(w, a)
 	}
