@@ -259,7 +259,9 @@ func (d *runDisplay) events() train.Events {
 			if d.bar == nil {
 				d.next("asking the reference", int(most))
 			}
-			d.bar.Set(tokens, "tokens")
+			if d.bar.Set(tokens, "tokens"); tokens == most {
+				d.close()
+			}
 		},
 		Answering: func(tokens, most int) {
 			if tokens == 1 {
@@ -303,11 +305,12 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	}
 	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	mix := store.Mix()
-	if p.Pairs > 0 {
-		mix.HeldOut /= 2 // both sides of a pair
+	samples, heldOut := count(mix.Samples, "sample"), mix.HeldOut
+	if p.Pairs > 0 { // two samples each
+		samples, heldOut = count(mix.Samples/2, "pair"), mix.HeldOut/2
 	}
 	line("data", "%s, %s tokens, %s of them targets; %d held out",
-		count(mix.Samples, "sample"), grouped(mix.Tokens), grouped(mix.TargetTokens), mix.HeldOut)
+		samples, grouped(mix.Tokens), grouped(mix.TargetTokens), heldOut)
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
