@@ -125,6 +125,9 @@ func parsePrompt(record map[string]json.RawMessage) (out []tokenizer.Message, er
 		return s, nil
 	}
 	if from == "instruction" {
+		if _, err := text("instruction"); err != nil {
+			return nil, err
+		}
 		input, err := text("input")
 		if err != nil {
 			return nil, err
@@ -133,12 +136,15 @@ func parsePrompt(record map[string]json.RawMessage) (out []tokenizer.Message, er
 			out[0].Content += "\n" + input
 		}
 		if raw, ok := record["history"]; ok && string(raw) != "null" {
-			var turns [][2]string
+			var turns [][]string
 			if json.Unmarshal(raw, &turns) != nil {
 				return nil, bad("invalid_prompt", "history is no list of [question, answer]")
 			}
 			var before []tokenizer.Message
-			for _, t := range turns {
+			for i, t := range turns {
+				if len(t) != 2 {
+					return nil, bad("invalid_prompt", "history[%d] has %d texts, want a question and an answer", i, len(t))
+				}
 				before = append(before, tokenizer.Message{Role: "user", Content: t[0]}, tokenizer.Message{Role: "assistant", Content: t[1]})
 			}
 			out = append(before, out...)
@@ -208,6 +214,9 @@ func openAI(fields map[string]json.RawMessage) map[string]json.RawMessage {
 // separate takes the prompt off the two sides, which may repeat it, or finds it as
 // what they begin with.
 func (p *preference) separate() error {
+	if p.prompt != nil && len(p.prompt) == 0 {
+		return bad("empty_prompt", "the prompt has no messages, want at least one")
+	}
 	if p.prompt == nil {
 		n := 0
 		for n < min(len(p.chosen), len(p.rejected)) && equal(p.chosen[n], p.rejected[n]) {

@@ -93,7 +93,7 @@ func TestPreferenceTrainingFromStartToEnd(t *testing.T) {
 	n, evals := 0, 0
 	for _, m := range steps(t, j.Dir) {
 		keys := []string{"loss", "grad_norm", "learning_rate", "tokens", "target_tokens", "epoch", "rewards/chosen", "rewards/rejected",
-			"rewards/accuracies", "rewards/margins", "rewards/ties", "logps/chosen", "logps/rejected", "nll_loss", "lengths/chosen", "lengths/rejected"}
+			"rewards/accuracies", "rewards/margins", "rewards/ties", "logps/chosen", "logps/rejected", "nll_loss", "kl", "lengths/chosen", "lengths/rejected"}
 		if m["eval_loss"] != nil {
 			evals++
 			keys = []string{"eval_loss", "eval_loss/pairs", "eval_rewards/accuracies", "eval_rewards/margins", "eval_logps/chosen", "eval_nll_loss",
@@ -113,6 +113,11 @@ func TestPreferenceTrainingFromStartToEnd(t *testing.T) {
 	j.Model = tiny(t)
 	if again := runDPO(t, j); !again.AlreadyThere || again.FirstEval.Values["rewards/ties"] != r.FirstEval.Values["rewards/ties"] {
 		t.Errorf("the same run again: %+v", again)
+	}
+	last := steps(t, j.Dir)[len(steps(t, j.Dir))-1]
+	chosen, rejected := last["eval_rewards/chosen"].(float64), last["eval_rewards/rejected"].(float64)
+	if want := -(chosen + rejected) / 2 / j.DPO.Beta; math.Abs(last["eval_kl"].(float64)-want) > 1e-9 {
+		t.Errorf("kl %v, want %v, from the rewards", last["eval_kl"], want)
 	}
 	answers := r.Answers
 	if len(answers) != 1 || !strings.HasPrefix(answers[0].Prompt, "say ") || answers[0].After == nil {

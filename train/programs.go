@@ -1,6 +1,8 @@
 package train
 
 import (
+	"maps"
+
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/internal/graph"
@@ -11,6 +13,10 @@ import (
 // capacityStep is what capacities of packs are multiples of. A pack that is not
 // full then computes little padding, and few graphs are made.
 const capacityStep = 128
+
+// mostPrograms bounds the graphs that are kept: each takes 1 to 2 MiB for a model of
+// 30 layers, and 10 ms to make again.
+const mostPrograms = 64
 
 // programs runs packs of any size up to a capacity, through graphs that are made
 // when they are wanted and work in the same memory.
@@ -53,6 +59,9 @@ func (p *programs) of(tokens int) (*program, error) {
 		return nil, err
 	}
 	made.eval.Interrupt = p.interrupt
+	if len(p.made) >= mostPrograms {
+		maps.DeleteFunc(p.made, func(n int, _ *program) bool { return n != p.capacity })
+	}
 	p.made[capacity] = made
 	return made, nil
 }

@@ -10,15 +10,17 @@ import (
 // tally adds up what a step or an evaluation tells of its pairs.
 type tally struct {
 	dpo.Metrics
-	store *data.Store
+	store     *data.Store
+	reference bool // there is one
 
 	buckets          []dpo.Metrics // by the words of the chosen answer
 	chosen, rejected float64       // target tokens
+	away             float64       // of the model from the reference: minus the log-ratios of all answers
 	margins, longer  []float64     // of each pair: the margin, and how much longer its chosen answer is
 }
 
 func (p *preferences) newTally() *tally {
-	return &tally{store: p.Data, buckets: make([]dpo.Metrics, len(buckets))}
+	return &tally{store: p.Data, reference: p.reference != nil, buckets: make([]dpo.Metrics, len(buckets))}
 }
 
 func (t *tally) add(pair data.Pair, x dpo.Pair, r dpo.Result) {
@@ -26,14 +28,21 @@ func (t *tally) add(pair data.Pair, x dpo.Pair, r dpo.Result) {
 	t.buckets[bucketOf(t.store.Words(pair.Chosen))].AddPair(x, r)
 	t.chosen += float64(x.Chosen.Tokens)
 	t.rejected += float64(x.Rejected.Tokens)
+	t.away += x.Chosen.RefLogP - x.Chosen.LogP + x.Rejected.RefLogP - x.Rejected.LogP
 	t.margins = append(t.margins, r.ChosenReward-r.RejectedReward)
 	t.longer = append(t.longer, float64(x.Chosen.Tokens-x.Rejected.Tokens))
 }
 
-// values are TRL's, and the mean lengths in target tokens.
+// values are TRL's, the mean lengths in target tokens, and with a reference kl: the
+// mean over both answers of ln p under the reference less that under the model. Where
+// the reference wrote the answers, that estimates the divergence of the model from it,
+// KL(reference || model), in nats an answer; of other answers it can be below 0.
 func (t *tally) values() map[string]float64 {
 	out := t.Values()
 	if n := float64(len(t.margins)); n > 0 {
+		if t.reference {
+			out["kl"] = t.away / (2 * n)
+		}
 		out["lengths/chosen"], out["lengths/rejected"] = t.chosen/n, t.rejected/n
 	}
 	return out
