@@ -167,7 +167,7 @@ func (p *preferences) runPack(s *sums, units []unit, pairs int, results map[int]
 	if err != nil {
 		return err
 	}
-	program, err := p.programs.trainer(made)
+	program, err := p.programs.backward(made)
 	if err != nil {
 		return err
 	}

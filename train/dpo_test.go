@@ -295,6 +295,20 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 	if asked(other) == 0 {
 		t.Error("a run from other weights did not ask")
 	}
+	kept, err := filepath.Glob(filepath.Join(cache, "reference-*", "scores.arrow"))
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("kept %v, %v, want what two models said", kept, err)
+	}
+	for _, path := range kept {
+		if err := os.Truncate(path, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damaged, broken := pairJob(t, store, cache), 0
+	damaged.Events.Broken = func(string, error) { broken++ }
+	if asked(damaged) == 0 || broken != 1 {
+		t.Errorf("damaged scores were used, or %d warnings", broken)
+	}
 	free := pairJob(t, store, t.TempDir())
 	free.DPO.LossType, free.DPO.Reference = []string{"simpo"}, "none"
 	if n := asked(free); n != 0 {
@@ -368,5 +382,20 @@ func TestEveryPairOfAnEpochIsTakenOnce(t *testing.T) {
 				t.Fatalf("an epoch takes %v", e)
 			}
 		}
+	}
+}
+
+func TestPreferencesInBF16StartAtLn2(t *testing.T) {
+	store, cache := pairFixture(t)
+	j := pairJob(t, store, cache)
+	j.Options.Precision, j.Options.MaxSteps = "bf16", 2
+	r := runDPO(t, j)
+	if math.Abs(r.FirstLoss-math.Ln2) > 5e-3 || r.LastLoss >= r.FirstLoss {
+		t.Errorf("loss %.6f, then %.6f, want it to start at ln 2 and fall", r.FirstLoss, r.LastLoss)
+	}
+	other := pairJob(t, store, cache)
+	other.Options.Precision, other.Options.MaxSteps, other.DPO.Reference = "bf16", 1, filepath.Join(j.Dir, "checkpoints", "step-000002")
+	if first := runDPO(t, other).FirstLoss; math.Abs(first-math.Ln2) < 5e-3 {
+		t.Errorf("loss %.6f against a reference that was trained", first)
 	}
 }

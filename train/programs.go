@@ -66,8 +66,8 @@ func (p *programs) of(tokens int) (*program, error) {
 	return made, nil
 }
 
-// trainer compiles the backward pass, on first use.
-func (p *programs) trainer(made *program) (*graph.Program, error) {
+// backward compiles the backward pass, on first use.
+func (p *programs) backward(made *program) (*graph.Program, error) {
 	if made.train == nil {
 		var err error
 		if made.train, err = made.graph.Compile(graph.Options{Train: true, Recompute: p.recompute}); err != nil {

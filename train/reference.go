@@ -103,20 +103,27 @@ func (p *preferences) ask(answers []int, total int64) ([]data.Score, error) {
 }
 
 // startTolerance is how far margins may be from 0 before the first update, where
-// model and reference are the same weights: only packs and roundings differ.
+// model and reference are the same weights: only packs and roundings differ. It is
+// for a beta of 0.1 and answers of up to 1,000 tokens.
 var startTolerance = map[graph.Precision]float64{graph.Float32: 1e-3, graph.BFloat16: 5e-2}
 
 // checkStart compares the first step with what must come out of it where the
-// reference is the model itself: margins of 0, and from DPO's loss ln 2.
+// reference is the model itself: margins of 0, and from DPO's loss ln 2. Roundings of
+// a sum grow as the root of its terms, and beta multiplies them.
 func (p *preferences) checkStart(m *tally) error {
 	if p.step > 0 || !p.hasReference() || p.DPO.Reference != "initial" {
 		return nil
 	}
-	most := startTolerance[p.memory.Precision]
+	margin, longest := 0.0, 0.0
+	for i, d := range m.margins {
+		margin += math.Abs(d) / float64(len(m.margins))
+		longest = max(longest, m.tokens[i])
+	}
+	most := startTolerance[p.memory.Precision] * max(1, p.DPO.Beta/0.1*math.Sqrt(longest/1000))
 	v := m.values()
 	problem := ""
-	if d := v["rewards/margins"]; !(math.Abs(d) <= most) {
-		problem = fmt.Sprintf("the mean margin is %.4g, want 0", d)
+	if !(margin <= most) {
+		problem = fmt.Sprintf("the mean of the margins' absolute values is %.4g, want 0", margin)
 	}
 	plain := slices.Equal(p.DPO.LossType, []string{"sigmoid"}) && len(p.DPO.LossWeights) == 0
 	if loss := v["loss"] - p.DPO.SFTWeight*v["nll_loss"]; plain && !(math.Abs(loss-math.Ln2) <= most) {

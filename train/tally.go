@@ -17,6 +17,7 @@ type tally struct {
 	chosen, rejected float64       // target tokens
 	away             float64       // of the model from the reference: minus the log-ratios of all answers
 	margins, longer  []float64     // of each pair: the margin, and how much longer its chosen answer is
+	tokens           []float64     // of each pair: targets of the longer answer
 }
 
 func (p *preferences) newTally() *tally {
@@ -30,6 +31,7 @@ func (t *tally) add(pair data.Pair, x dpo.Pair, r dpo.Result) {
 	t.rejected += float64(x.Rejected.Tokens)
 	t.away += x.Chosen.RefLogP - x.Chosen.LogP + x.Rejected.RefLogP - x.Rejected.LogP
 	t.margins = append(t.margins, r.ChosenReward-r.RejectedReward)
+	t.tokens = append(t.tokens, float64(max(x.Chosen.Tokens, x.Rejected.Tokens)))
 	t.longer = append(t.longer, float64(x.Chosen.Tokens-x.Rejected.Tokens))
 }
 
