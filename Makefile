@@ -36,7 +36,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 	@for f in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
 		for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | sed 's/func //'); do \
 			echo "== $$t in $$(dirname $$f)"; \
-			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f) || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s ./$$(dirname $$f) || exit 1; \
 		done; \
 	done
 

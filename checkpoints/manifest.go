@@ -132,30 +132,37 @@ func verify(dir string) (*manifest, error) {
 	if step, ok := stepOf(filepath.Base(dir)); ok && step != m.Step {
 		return nil, fmt.Errorf("%s: step is %d, wanted %d as the folder's name says", manifestFile, m.Step, step)
 	}
+	return m, m.verify(dir)
+}
+
+// verify holds the files of a folder against those that m lists.
+func (m *manifest) verify(dir string) error {
 	for _, f := range m.Files {
 		info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(f.Name)))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("%s: the file is missing", f.Name)
+			return fmt.Errorf("%s: the file is missing", f.Name)
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", f.Name, withoutPath(err))
+			return fmt.Errorf("%s: %w", f.Name, withoutPath(err))
 		case !info.Mode().IsRegular():
-			return nil, fmt.Errorf("%s: not a regular file", f.Name)
+			return fmt.Errorf("%s: not a regular file", f.Name)
 		case info.Size() != f.Size:
-			return nil, fmt.Errorf("%s: %d bytes, wanted %d", f.Name, info.Size(), f.Size)
+			return fmt.Errorf("%s: %d bytes, wanted %d", f.Name, info.Size(), f.Size)
 		}
 	}
 	sums, err := hashFiles(dir, m.Files)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, f := range m.Files {
 		if !strings.EqualFold(sums[i], f.SHA256) {
-			return nil, fmt.Errorf("%s: sha-256 is %s, wanted %s", f.Name, sums[i], f.SHA256)
+			return fmt.Errorf("%s: sha-256 is %s, wanted %s", f.Name, sums[i], f.SHA256)
 		}
 	}
-	return m, nil
+	return nil
 }
+
+var errNoManifest = errors.New(manifestFile + ": the file is missing: this save was never completed")
 
 func readManifest(dir string) (*manifest, error) {
 	if info, err := os.Stat(dir); err != nil {
@@ -165,7 +172,7 @@ func readManifest(dir string) (*manifest, error) {
 	}
 	f, size, err := openRegular(filepath.Join(dir, manifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: the file is missing: this save was never completed", manifestFile)
+		return nil, errNoManifest
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", manifestFile, withoutPath(err))

@@ -23,14 +23,20 @@ type Checkpoint struct {
 // Broken is a folder of a run that is not a complete checkpoint. Reason starts
 // with the file's name within the folder.
 type Broken struct {
-	Path   string
-	Reason error
+	Path       string
+	Reason     error
+	Unfinished bool // never was a checkpoint: its save did not end
 }
 
 // Found is what [Latest] found. Path is "" if there is no good checkpoint.
 type Found struct {
 	Checkpoint
 	Broken []Broken // those that were passed over, the newest first
+}
+
+// Damaged are the broken ones that had been complete.
+func (f Found) Damaged() []Broken {
+	return slices.DeleteFunc(slices.Clone(f.Broken), func(b Broken) bool { return b.Unfinished })
 }
 
 // Save writes the checkpoint of a step in two phases, and returns its path.
@@ -68,11 +74,11 @@ func Latest(root string) (Found, error) {
 		return found, err
 	}
 	for _, path := range unfinished {
-		found.Broken = append(found.Broken, Broken{path, errors.New("a save that was interrupted, or is still going on")})
+		found.Broken = append(found.Broken, Broken{path, errors.New("a save that was interrupted, or is still going on"), true})
 	}
 	for _, c := range slices.Backward(steps) {
 		if _, err := verify(c.Path); err != nil {
-			found.Broken = append(found.Broken, Broken{c.Path, err})
+			found.Broken = append(found.Broken, Broken{c.Path, err, errors.Is(err, errNoManifest)})
 			continue
 		}
 		found.Checkpoint = c
@@ -87,6 +93,24 @@ func Latest(root string) (Found, error) {
 func Verify(dir string) error {
 	_, err := Files(dir)
 	return err
+}
+
+// VerifyModel is [Verify] for the model in a checkpoint, without what a resume
+// needs besides it. A folder without a manifest is no checkpoint, and not looked
+// at.
+func VerifyModel(dir string) error {
+	m, err := readManifest(dir)
+	if errors.Is(err, errNoManifest) {
+		return nil
+	}
+	if err == nil {
+		m.Files = slices.DeleteFunc(m.Files, func(f File) bool { return strings.HasPrefix(f.Name, "state/") })
+		err = m.verify(dir)
+	}
+	if err != nil {
+		return fault.Hint(fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err), "the checkpoint is damaged; take another one of the run")
+	}
+	return nil
 }
 
 // Files lists what a checkpoint holds, once [Verify] has nothing to say.

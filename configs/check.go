@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -136,6 +137,17 @@ func (k *checker) heldOut() {
 			k.bad("sample.prompts", fmt.Sprintf("%d, but data.held_out leaves no prompts, want 0, or held-out samples", k.c.Sample.Prompts),
 				"data.held_out")
 		}
+	}
+	all := 0
+	for _, s := range d.Sources {
+		if s.Samples == 0 {
+			all = math.MaxInt // known when the data is read
+			break
+		}
+		all += s.Samples
+	}
+	if n := d.HeldOut.Count; n > 0 && n >= all {
+		k.bad("data.held_out", fmt.Sprintf("%d, want fewer than the %d samples of data.sources, so that some are left to train on", n, all), "data.sources")
 	}
 	trained := map[string]int{}
 	for i, s := range d.Sources {

@@ -146,7 +146,7 @@ func (d *decoder) section(n *yaml.Node, f *field, at string, depth int, out laye
 		return // a section whose keys are all commented out
 	}
 	if m.Kind != yaml.MappingNode {
-		d.problem(n, at, "%s, want %s", describe(n), f.wanted())
+		d.problem(n, at, "%s, want %s%s", describe(n), f.wanted(), d.remark(m, f))
 		return
 	}
 	for _, p := range d.pairs(m, at, depth) {
@@ -254,6 +254,10 @@ func (d *decoder) text(n, s *yaml.Node, f *field, at string, bad func() any) any
 		d.problem(n, at, "%s, want %s%s", quoted(v), f.wanted(), nearest(v, f.enum))
 		return nil
 	}
+	if f.enum == nil && (v == "~" || strings.HasPrefix(v, "~/") || strings.HasPrefix(v, "$")) {
+		d.problem(n, at, "%s, want it written out: ~ and $ mean something to a shell only", quoted(v))
+		return nil
+	}
 	if strings.ContainsFunc(v, control) || !utf8.ValidString(v) {
 		d.problem(n, at, "%s has a control character, want text of one line", quoted(v))
 		return nil
@@ -279,6 +283,15 @@ func (d *decoder) remark(s *yaml.Node, f *field) string {
 		return ""
 	}
 	switch tag := s.ShortTag(); {
+	case f.kind == section:
+		if tag == "!!bool" && f.name == "packing" {
+			return " (samples are always packed, and never see each other)"
+		}
+		if first := f.keys[0]; tag == "!!str" && first.kind == text {
+			return printable(fmt.Sprintf("; did you mean {%s: %s}?", first.name, scalar(s.Value)))
+		}
+	case f.kind == list:
+		return asSource(s, "; did you mean [{path: %s}]?")
 	case tag == "!!null":
 		return "; leave the key out for the default"
 	case f.kind == text && f.enum == nil:
@@ -286,6 +299,11 @@ func (d *decoder) remark(s *yaml.Node, f *field) string {
 	case tag == "!!str" && (f.kind == whole || f.kind == number):
 		if _, err := strconv.ParseFloat(s.Value, 64); err == nil {
 			return ", without quotes"
+		}
+		if point := strings.Replace(s.Value, ",", ".", 1); f.kind == number && point != s.Value {
+			if _, err := strconv.ParseFloat(point, 64); err == nil {
+				return ", with a point: " + point
+			}
 		}
 		if durationLike(s.Value) {
 			return "; steps are counted, not timed"
@@ -300,6 +318,14 @@ func (d *decoder) remark(s *yaml.Node, f *field) string {
 		return " without quotes"
 	}
 	return ""
+}
+
+// asSource suggests a source for text that stands where one is wanted.
+func asSource(s *yaml.Node, format string) string {
+	if s.Kind != yaml.ScalarNode || s.ShortTag() != "!!str" {
+		return ""
+	}
+	return printable(fmt.Sprintf(format, scalar(s.Value)))
 }
 
 // durationLike recognises 10m, 1h30m, 500ms.
@@ -330,7 +356,7 @@ func (d *decoder) several(n *yaml.Node, f *field, at string, depth int) any {
 func (d *decoder) list(n *yaml.Node, f *field, at string, depth int) any {
 	seq := deref(n)
 	if seq.Kind != yaml.SequenceNode {
-		d.problem(n, at, "%s, want a list of {name: ..., path: ...}", describe(n))
+		d.problem(n, at, "%s, want a list of {name: ..., path: ...}%s", describe(n), d.remark(seq, f))
 		return nil
 	}
 	elem := f.typ
@@ -341,7 +367,7 @@ func (d *decoder) list(n *yaml.Node, f *field, at string, depth int) any {
 	for i, c := range seq.Content {
 		here := fmt.Sprintf("%s[%d]", at, i)
 		if deref(c).Kind != yaml.MappingNode {
-			d.problem(c, here, "%s, want {name: ..., path: ...}", describe(c))
+			d.problem(c, here, "%s, want {name: ..., path: ...}%s", describe(c), asSource(deref(c), "; did you mean {path: %s}?"))
 			continue
 		}
 		out = reflect.Append(out, d.element(c, f, elem, here, depth+1))

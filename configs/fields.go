@@ -231,16 +231,17 @@ func EnvName(path string) string {
 
 // Key describes one key of the configuration.
 type Key struct {
-	Path string // train.learning_rate
-	Doc  string // meaning
-	Want string // what values it takes, in words
+	Path   string   // train.learning_rate
+	Doc    string   // meaning
+	Want   string   // what values it takes, in words
+	Values []string // all of them, where they are few; else nil
 }
 
 // Keys lists every key that takes a value, in the order of the file.
 func Keys() []Key {
 	var out []Key
 	for _, f := range table().leaves {
-		out = append(out, Key{f.path, f.doc, f.wanted()})
+		out = append(out, Key{f.path, f.doc, f.wanted(), f.enum})
 	}
 	return out
 }

@@ -105,11 +105,11 @@ func (ps Problems) fault() error {
 func readFile(src source) (file, base layer, problems Problems) {
 	d := newDecoder(src.origin)
 	file = layer{}
-	root, line, problem := parse(src.raw)
-	if problem != "" {
+	root, bad := parse(src.raw)
+	if bad != nil {
 		o := src.origin
-		o.Line = line
-		return file, nil, Problems{{Origin: o, Text: problem}}
+		o.Line, o.Column = bad.line, bad.column
+		return file, nil, Problems{{Origin: o, Text: bad.text}}
 	}
 	if root == nil {
 		return file, nil, nil
@@ -217,8 +217,8 @@ func readText(f *field, v string, o Origin) (*setting, Problems) {
 	if f.kind == text || f.kind == coded {
 		d.literal = &v
 	} else {
-		var problem string
-		if n, _, problem = parse([]byte(v)); problem != "" {
+		var bad *unreadable
+		if n, bad = parse([]byte(v)); bad != nil {
 			return nil, Problems{{Origin: o, Path: f.path, Text: fmt.Sprintf("%s, want %s", quoted(v), f.wanted())}}
 		}
 	}
@@ -346,7 +346,7 @@ func isZero(v any) bool {
 // UnknownEnv lists the variables of environ (as os.Environ gives them) that
 // begin like ours but name no key, each with what may have been meant.
 func UnknownEnv(environ []string) []string {
-	known := []string{"LWTRAIN_TEST_DATA"}
+	known := []string{"LWTRAIN_TEST_DATA", "LWTRAIN_NO_ONEDNN"}
 	for _, f := range table().leaves {
 		known = append(known, EnvName(f.path))
 	}

@@ -95,7 +95,7 @@ func TestProblems(t *testing.T) {
 		"a list is no config":              {"- a\n", "C:1:1: a list of 1, want the keys model, data, packing, train, dpo, output, sample, seed, threads under it"},
 		"a tab is named":                   {"train:\n\tseed: 1\n", "C:2:1: not YAML: found character that cannot start any token; YAML is indented with spaces, not tabs, and text that begins with @, ` or % needs quotes"},
 		"a second document is refused":     {smallest + "---\na: 1\n", "C:3:1: a second YAML document, want one"},
-		"bytes that are not UTF-8":         {"a: 1\nb: \xff\n", "C:2:1: a byte that is not UTF-8, want UTF-8 text"},
+		"bytes that are not UTF-8":         {"a: 1\nb: \xff\n", "C:2:4: a byte that is not UTF-8, want UTF-8 text"},
 		"a misspelt key gets a suggestion": {rest("train:\n  lerning_rate: 1\n"), "C:4:3: train.lerning_rate: unknown key; did you mean learning_rate?"},
 		"a key in the wrong section":       {rest("learning_rate: 1\n"), "C:3:1: learning_rate: unknown key, want train.learning_rate"},
 		"LLaMA-Factory's cutoff_len":       {rest("cutoff_len: 1\n"), "C:3:1: cutoff_len: unknown key, want data.max_length"},
@@ -125,14 +125,28 @@ func TestProblems(t *testing.T) {
 		"a foreign tag":                    {rest("seed: !!python/object 5\n"), "C:3:7: seed: \"5\" tagged !!python/object, want a whole number at least 0"},
 		"an unknown value lists the known": {rest("train: {precision: fp32}\n"), "C:3:20: train.precision: \"fp32\", want auto, bf16 or float32; did you mean float32?"},
 		"yes is not true":                  {rest("train: {gradient_checkpointing: yes}\n"), "C:3:33: train.gradient_checkpointing: \"yes\", want auto, true or false; did you mean true?"},
-		"packing as a switch":              {rest("packing: true\n"), "C:3:10: packing: true, want the keys capacity, strategy, weighting under it"},
-		"a source that is only a path":     {m + "data: {sources: [a.jsonl]}\n", "C:2:18: data.sources[0]: \"a.jsonl\", want {name: ..., path: ...}"},
-		"a source without a path":          {m + "data: {sources: [{name: a}]}\n", "C:2:18: data.sources[0].path: missing, want the path of a .jsonl file"},
-		"sources that are a map":           {m + "data: {sources: {a: b}}\n", "C:2:17: data.sources: a map of keys, want a list of {name: ..., path: ...}"},
-		"two sources of one name":          {m + "data: {sources: [{name: a, path: x}, {name: a, path: y}]}\n", "C:2:45: data.sources[1].name: \"a\", which is the name of data.sources[0] too, want another"},
-		"no source carries loss":           {m + "data: {sources: [{path: x, loss_factor: 0}]}\n", "C:2:17: data.sources: every loss_factor is 0, want at least one above 0"},
-		"a held-out fraction above 1":      {m + "data: {sources: [{path: x}], held_out: 1.5}\n", "C:2:40: data.held_out: the fraction 1.5, want at least 0 and below 1 (a whole number is a count of samples)"},
-		"a held-out percentage":            {m + "data: {sources: [{path: x}], held_out: 5%}\n", "C:2:40: data.held_out: \"5%\", want a fraction such as 0.02, a count such as 200, or a list of sources"},
+		"packing as a switch":              {rest("packing: true\n"), "C:3:10: packing: true, want the keys capacity, strategy, weighting under it (samples are always packed, and never see each other)"},
+		"a section that is only text":      {"model: m\n" + d, "C:1:8: model: \"m\", want the keys path, init, template under it; did you mean {path: m}?"},
+		"a decimal comma":                  {rest("train:\n  learning_rate: 1,5e-5\n"), "C:4:18: train.learning_rate: \"1,5e-5\", want a number above 0 and at most 1, with a point: 1.5e-5"},
+		"a key with dots":                  {rest("train.max_steps: 5\n"), "C:3:1: train.max_steps: unknown key, want it nested: train: {max_steps: ...}"},
+		"a home folder":                    {rest("output: {dir: ~/x}\n"), "C:3:15: output.dir: \"~/x\", want it written out: ~ and $ mean something to a shell only"},
+		"a variable":                       {rest("output: {dir: $HOME/x}\n"), "C:3:15: output.dir: \"$HOME/x\", want it written out: ~ and $ mean something to a shell only"},
+		"more held out than there is": {m + "data: {sources: [{path: a, samples: 5}, {path: b, samples: 5}], held_out: 10}\n",
+			"C:2:75: data.held_out: 10, want fewer than the 10 samples of data.sources, so that some are left to train on"},
+		"a tab further right":          {"train:\n  a: 1\n  \tseed: 1\n", "C:3:3: not YAML: found a tab character that violates indentation; YAML is indented with spaces, not tabs, and text that begins with @, ` or % needs quotes"},
+		"a bracket that stays open":    {"seed: 1\nmodel: {path: m\n", "C:2:1: not YAML: did not find expected ',' or '}'; a bracket that opens here is not closed, or a comma is missing"},
+		"a key indented by mistake":    {"seed: 1\nmodel: {path: m}\n  data: x\n", "C:3:3: not YAML: did not find expected key; a key is indented more or less than its neighbours, or a quote ends too early"},
+		"an unknown alias":             {"seed: 1\nthreads: *few\n", "C:2:10: not YAML: unknown anchor 'few' referenced; text that begins with * needs quotes"},
+		"a misspelling before a group": {rest("train: {eval_step: 1}\n"), "C:3:9: train.eval_step: unknown key; did you mean eval_steps?"},
+		"a group of foreign keys":      {rest("wandb_run_id: 1\n"), "C:3:1: wandb_run_id: unknown key, want it left out (metrics go to metrics.jsonl in output.dir)"},
+
+		"a source that is only a path": {m + "data: {sources: [a.jsonl]}\n", "C:2:18: data.sources[0]: \"a.jsonl\", want {name: ..., path: ...}; did you mean {path: a.jsonl}?"},
+		"a source without a path":      {m + "data: {sources: [{name: a}]}\n", "C:2:18: data.sources[0].path: missing, want the path of a .jsonl file"},
+		"sources that are a map":       {m + "data: {sources: {a: b}}\n", "C:2:17: data.sources: a map of keys, want a list of {name: ..., path: ...}"},
+		"two sources of one name":      {m + "data: {sources: [{name: a, path: x}, {name: a, path: y}]}\n", "C:2:45: data.sources[1].name: \"a\", which is the name of data.sources[0] too, want another"},
+		"no source carries loss":       {m + "data: {sources: [{path: x, loss_factor: 0}]}\n", "C:2:17: data.sources: every loss_factor is 0, want at least one above 0"},
+		"a held-out fraction above 1":  {m + "data: {sources: [{path: x}], held_out: 1.5}\n", "C:2:40: data.held_out: the fraction 1.5, want at least 0 and below 1 (a whole number is a count of samples)"},
+		"a held-out percentage":        {m + "data: {sources: [{path: x}], held_out: 5%}\n", "C:2:40: data.held_out: \"5%\", want a fraction such as 0.02, a count such as 200, or a list of sources"},
 		"a held-out file that is trained on": {m + "data: {sources: [{name: a, path: x}], held_out: [{name: b, path: ./x}]}\n",
 			"C:2:66: data.held_out[0].path: \"./x\", which data.sources[0] trains on, want a file of its own"},
 		"capacity below max_length":    {m + "data: {sources: [{path: x}], max_length: 4096}\npacking: {capacity: 2048}\n", "C:3:21: packing.capacity: 2048, want at least data.max_length (4096): the longest samples would fit no pack"},
@@ -336,7 +350,7 @@ func TestWhereAConfigIsFound(t *testing.T) {
 }
 
 func TestUnknownVariablesAreNamed(t *testing.T) {
-	got := UnknownEnv([]string{"HOME=/", "LWTRAIN_SEED=1", "LWTRAIN_TRAIN_LERNING_RATE=1", "LWTRAIN_TEST_DATA=x", "LWTRAIN_ZZZ=\x1b"})
+	got := UnknownEnv([]string{"HOME=/", "LWTRAIN_SEED=1", "LWTRAIN_TRAIN_LERNING_RATE=1", "LWTRAIN_TEST_DATA=x", "LWTRAIN_NO_ONEDNN=1", "LWTRAIN_ZZZ=\x1b"})
 	want := []string{"LWTRAIN_TRAIN_LERNING_RATE: no such key; did you mean LWTRAIN_TRAIN_LEARNING_RATE?", "LWTRAIN_ZZZ: no such key"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

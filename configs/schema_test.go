@@ -110,9 +110,17 @@ func TestForeignNamesLeadToOurs(t *testing.T) {
 	for _, name := range strings.Fields(`cutoff_len sequence_len lora_r lora_rank num_epochs micro_batch_size pref_beta model_name_or_path base_model output_dir
 		neat_packing sample_packing val_size val_set_size datasets dataset bf16 max_seq_len dtype epochs lr lr_scheduler optimizer deepspeed
 		rl_beta dpo_loss_type pref_loss rpo_alpha pref_ftx clip_grad_norm eval_strategy report_to wandb_project flash_attn template
-		learning_rate warmup_ratio gradient_accumulation_steps seed max_length split_dataset_ratio`) {
-		if got := ours(name, name); got == "" && table().byPath[name] == nil {
+		learning_rate warmup_ratio gradient_accumulation_steps seed max_length split_dataset_ratio fsdp_config ddp_timeout wandb_run_id mlflow_experiment_name
+		hub_model_id push_to_hub load_in_8bit bnb_4bit_quant_type use_dora galore_rank early_stopping_patience load_best_model_at_end sample_packing_bin_size
+		dataset_text_field dataset_num_proc chat_template_jinja eot_tokens dataloader_pin_memory torch_compile_backend enable_liger_kernel use_unsloth
+		sequence_parallel_size cosine_min_lr_ratio neftune_noise_alpha do_sample top_p save_only_model kto_chosen_weight router_aux_loss_coef`) {
+		if got := ours(name, name); got == "" && table().byPath[name] == nil && family(name) == "" {
 			t.Errorf("%s leads nowhere", name)
+		}
+	}
+	for _, f := range table().leaves {
+		if why := family(f.name); why != "" && misses(f) {
+			t.Errorf("a misspelling of %s is taken for another trainer's key: %s", f.path, why)
 		}
 	}
 	all := []string{}
@@ -124,6 +132,20 @@ func TestForeignNamesLeadToOurs(t *testing.T) {
 			t.Errorf("the value %s leads to %s, which is none", from, to)
 		}
 	}
+}
+
+// misses reports whether one letter too few makes a key of ours unknown.
+func misses(f *field) bool {
+	path := f.path[:len(f.path)-1]
+	if table().byPath[path] != nil {
+		return false
+	}
+	in := table().byPath[parent(f.path)]
+	if in == nil {
+		in = table().root
+	}
+	_, meant := unknownKey(path, in)
+	return meant != f.path
 }
 
 func TestMisspellingsAreFound(t *testing.T) {

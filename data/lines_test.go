@@ -1,6 +1,8 @@
 package data
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -59,6 +61,30 @@ func FuzzParseRecord(f *testing.F) {
 			if m.Role == "" || !utf8.ValidString(m.Content) {
 				t.Errorf("role %q, content %q", m.Role, m.Content)
 			}
+		}
+	})
+}
+
+// FuzzLines wants that every byte is read once, lines are counted from 1, and
+// none is longer than allowed.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("\xef\xbb\xbf{}\r\n\n  \n{\"a\":1}"), 8)
+	f.Add([]byte("0123456789\n1\n"), 4)
+	f.Fuzz(func(t *testing.T, text []byte, most int) {
+		l := newLines(bytes.NewReader(text))
+		l.r, l.most = bufio.NewReaderSize(bytes.NewReader(text), 16), max(1, most)
+		for last := 0; ; {
+			x, err := l.next()
+			if err != nil {
+				break
+			}
+			if x.number <= last || len(x.text) > l.most || bytes.ContainsRune(x.text, '\n') || x.tooLong && len(x.text) > 0 {
+				t.Fatalf("line %d after %d: %q", x.number, last, x.text)
+			}
+			last = x.number
+		}
+		if l.read != int64(len(text)) || l.number > 1+bytes.Count(text, []byte("\n")) {
+			t.Fatalf("%d of %d bytes in %d lines", l.read, len(text), l.number)
 		}
 	})
 }

@@ -3,7 +3,9 @@ package model
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
+	"lwtrain/internal/modeldir"
 )
 
 // Config describes an architecture: what config.json says, in our terms.
@@ -63,21 +66,21 @@ const maxConfigBytes = 1 << 20
 
 // ReadConfig reads dir/config.json.
 func ReadConfig(dir string) (Config, error) {
-	path := filepath.Join(dir, "config.json")
-	info, err := os.Stat(path)
-	if err != nil {
+	c, err := readConfig(dir)
+	return c, fault.Usage(err)
+}
+
+func readConfig(dir string) (Config, error) {
+	raw, err := modeldir.Read(dir, "config.json", maxConfigBytes)
+	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fault.Hint(err, "a model folder in Hugging Face layout holds config.json, *.safetensors and tokenizer.json")
 	}
-	if info.Size() > maxConfigBytes {
-		return Config{}, fmt.Errorf("%s: %d bytes, want at most %d", path, info.Size(), maxConfigBytes)
+	var c Config
+	if err == nil {
+		c, err = ParseConfig(raw)
 	}
-	raw, err := os.ReadFile(path)
 	if err != nil {
-		return Config{}, err
-	}
-	c, err := ParseConfig(raw)
-	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
+		return Config{}, fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
 	}
 	c.code, err = readCode(dir)
 	return c, err
@@ -103,12 +106,8 @@ func readCode(dir string) (map[string][]byte, error) {
 		if !codeName.MatchString(e.Name()) || len(code) == maxCodeFiles {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxCodeBytes {
-			continue
-		}
-		if code[e.Name()], err = os.ReadFile(path); err != nil {
-			return nil, err
+		if code[e.Name()], err = modeldir.Read(dir, e.Name(), maxCodeBytes); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, e.Name()), err)
 		}
 	}
 	return code, nil

@@ -16,6 +16,7 @@ import (
 
 	"lwtrain/internal/fault"
 	"lwtrain/internal/jinja"
+	"lwtrain/internal/modeldir"
 )
 
 //go:embed templates/*.jinja
@@ -157,7 +158,11 @@ func (t *Tokenizer) templateSource(template string) (name, source string, err er
 	case template == "" || template == "auto":
 		return t.ownTemplate()
 	case strings.HasSuffix(template, ".jinja"):
-		data, err := readFile(template)
+		path, err := filepath.EvalSymlinks(template) // the user's own link leads anywhere
+		if err != nil {
+			return "", "", err
+		}
+		data, err := modeldir.Read(filepath.Dir(path), filepath.Base(path), maxFile)
 		return filepath.Base(template), string(data), err
 	}
 	data, err := shippedTemplates.ReadFile("templates/" + template + ".jinja")

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,6 +12,7 @@ import (
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/modeldir"
 )
 
 // Files of a tokenizer in Hugging Face layout.
@@ -40,7 +40,7 @@ const maxFile = 128 << 20
 // read instead, and code that lies beside them is not run. Errors name the file
 // and, for broken JSON, the line.
 func Load(dir string) (*Tokenizer, error) {
-	t, err := load(func(name string) ([]byte, error) { return readFile(filepath.Join(dir, name)) })
+	t, err := load(func(name string) ([]byte, error) { return modeldir.Read(dir, name, maxFile) })
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fault.Hint(fmt.Errorf("%s: no tokenizer.json in this folder, wanted a tokenizer in hugging face layout", dir), missingHint(dir))
 	} else if err != nil {
@@ -57,19 +57,6 @@ func missingHint(dir string) string {
 		}
 	}
 	return ""
-}
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("larger than %d MiB", maxFile>>20)
-	}
-	return data, err
 }
 
 // load builds a tokenizer from files by name. Only tokenizer.json, or in its

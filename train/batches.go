@@ -49,6 +49,9 @@ func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint6
 	if err != nil {
 		return nil, err
 	}
+	if opt.WarmupSteps > b.total {
+		return nil, fault.Usage(fmt.Errorf("train.warmup_steps is %d, want at most the %d steps of the run", opt.WarmupSteps, b.total))
+	}
 	lengths := b.lengths(store.HeldOut())
 	plan, err := packing.Plan("best_fit_decreasing", pack.Capacity, lengths)
 	if err != nil {

@@ -1,15 +1,12 @@
 package train
 
 import (
-	"bufio"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/machine"
 	"lwtrain/model"
 )
 
@@ -113,37 +110,7 @@ func (o Options) memoryLimit() int64 {
 	if o.MemoryLimit > 0 {
 		return int64(o.MemoryLimit)
 	}
-	return AvailableMemory() / 10 * 9
-}
-
-// AvailableMemory is what the machine, or the control group the process is in,
-// has free, in bytes; a very large number where that cannot be found out.
-func AvailableMemory() int64 {
-	free := int64(1) << 50
-	if f, err := os.Open("/proc/meminfo"); err == nil {
-		defer f.Close()
-		for s := bufio.NewScanner(f); s.Scan(); {
-			var kb int64
-			if _, err := fmt.Sscanf(s.Text(), "MemAvailable: %d kB", &kb); err == nil {
-				free = kb << 10
-			}
-		}
-	}
-	if limit, ok := readNumber("/sys/fs/cgroup/memory.max"); ok {
-		if used, ok := readNumber("/sys/fs/cgroup/memory.current"); ok {
-			free = min(free, max(0, limit-used))
-		}
-	}
-	return free
-}
-
-func readNumber(path string) (int64, bool) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	return n, err == nil
+	return machine.ReadMemory().Available() / 10 * 9
 }
 
 // peakRSS is the largest resident size that the process has had, in bytes.

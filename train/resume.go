@@ -64,9 +64,10 @@ const identityFile = "run.json"
 type state struct {
 	Step     int      `json:"step"`
 	Identity Identity `json:"identity"`
-	// FirstEval lets the summary of a resumed run speak of the whole run.
+	// These let the summary of a resumed run speak of the whole run.
 	FirstEval   *float64           `json:"first_eval_loss,omitempty"`
 	FirstValues map[string]float64 `json:"first_eval_values,omitempty"`
+	FirstLoss   float64            `json:"first_loss,omitempty"`
 }
 
 const (
@@ -92,7 +93,7 @@ func (t *trainer) writeState(dir string) error {
 	if err := checkpoints.WriteSafetensors(filepath.Join(dir, optimizerFile), "F32", moments, nil); err != nil {
 		return err
 	}
-	s := state{Step: t.step, Identity: t.Identity}
+	s := state{Step: t.step, Identity: t.Identity, FirstLoss: t.result.FirstLoss}
 	if e := t.result.FirstEval; e != nil {
 		s.FirstEval, s.FirstValues = &e.Loss, e.Values
 	}
@@ -128,7 +129,7 @@ func (t *trainer) resume() error {
 		return fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them")
 	}
 	if known {
-		if err := t.same(run.Identity); err != nil {
+		if err := same(t.Dir, run.Identity, t.Identity); err != nil {
 			return err
 		}
 	}
@@ -141,8 +142,12 @@ func (t *trainer) resume() error {
 			t.Events.Broken(b.Path, b.Reason)
 		}
 	}
+	if damaged := found.Damaged(); found.Path == "" && len(damaged) > 0 {
+		return fault.Hint(fmt.Errorf("%s: no checkpoint of this run is whole any more: %v: %w", t.Dir, damaged[0].Path, damaged[0].Reason),
+			"copy a whole one back, or remove "+t.root()+" to begin again from the first step")
+	}
 	if found.Path == "" && !known {
-		if err := t.refuseForeign(); err != nil {
+		if err := refuseForeign(t.Dir); err != nil {
 			return err
 		}
 	}
@@ -222,9 +227,9 @@ func (t *trainer) lockFolder() (err error) {
 
 // refuseForeign refuses a folder without a run that holds files which a run
 // would write over.
-func (t *trainer) refuseForeign() error {
+func refuseForeign(dir string) error {
 	for _, name := range []string{"config.yaml", "metrics.jsonl", answersFile} {
-		path := filepath.Join(t.Dir, name)
+		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); err == nil {
 			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, identityFile),
 				"give this run an output.dir of its own"))
@@ -234,13 +239,47 @@ func (t *trainer) refuseForeign() error {
 }
 
 // same refuses a folder that holds another run.
-func (t *trainer) same(there Identity) error {
-	diff := there.differences(t.Identity)
+func same(dir string, there, now Identity) error {
+	diff := there.differences(now)
 	if len(diff) == 0 {
 		return nil
 	}
-	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", t.Dir, strings.Join(diff, "; ")),
+	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", dir, strings.Join(diff, "; ")),
 		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
+}
+
+// CheckFolder says whether a run could go on or begin in dir, and from which
+// step, without writing or reading much: weights are not compared, and checkpoints
+// not verified.
+func CheckFolder(dir string, id Identity) (step int, err error) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s: no folder, want one for the run (output.dir)", dir)
+	}
+	if err != nil {
+		return 0, fault.Usage(err)
+	}
+	var run runFile
+	known, err := readJSON(filepath.Join(dir, identityFile), &run)
+	if err != nil {
+		return 0, err
+	}
+	if !known {
+		return 0, refuseForeign(dir)
+	}
+	delete(run.Contents, "model")
+	delete(run.Contents, "reference")
+	if err := same(dir, run.Identity, id); err != nil {
+		return 0, err
+	}
+	found, err := checkpoints.List(filepath.Join(dir, "checkpoints"))
+	if len(found) > 0 {
+		step = found[len(found)-1].Step
+	}
+	return step, err
 }
 
 // load takes weights, moments and step from a verified checkpoint.
@@ -254,7 +293,7 @@ func (t *trainer) load(from checkpoints.Checkpoint) error {
 	if !there || s.Step != from.Step {
 		return fmt.Errorf("%s: step is %d, want %d", stateFile, s.Step, from.Step)
 	}
-	if err := t.same(s.Identity); err != nil {
+	if err := same(t.Dir, s.Identity, t.Identity); err != nil {
 		return err
 	}
 	weights, err := checkpoints.OpenWeights(dir)
@@ -278,6 +317,7 @@ func (t *trainer) load(from checkpoints.Checkpoint) error {
 	}
 	t.model.RefreshHalf()
 	t.step, t.saved = s.Step, s.Step
+	t.result.FirstLoss = s.FirstLoss
 	if s.FirstEval != nil {
 		t.result.FirstEval = &EvalMetrics{Loss: *s.FirstEval, Values: s.FirstValues}
 	}

@@ -256,7 +256,7 @@ func (t *trainer) log(s sums, loss, norm, rate float64, took time.Duration) erro
 		GradNorm: norm, LearningRate: rate, Tokens: s.tokens, TargetTokens: s.targets, Documents: len(s.samples),
 		TokensPerSecond: float64(s.tokens) / took.Seconds(), PeakRSS: peakRSS(), Values: s.values,
 	}
-	if t.step == t.result.Resumed+1 {
+	if t.step == 1 {
 		t.result.FirstLoss = loss
 	}
 	t.result.LastLoss, t.result.Steps = loss, t.step

@@ -26,7 +26,8 @@ tokens for a few steps, and says how many tokens a second that is, how near it
 comes to what a bare matrix product reaches here (mfu), and where the time went.
 The model has the shape of a config's, or a published one.
 
-Shapes: ` + strings.Join(model.ShapeNames(), ", "),
+Shapes:
+` + wrapped(strings.Join(model.ShapeNames(), ", "), 9),
 		Example: "  lwtrain bench --capacity 8192\n  lwtrain bench -c my.yaml --steps 3 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, opt := model.Config{}, train.Default()

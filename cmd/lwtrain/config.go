@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -149,7 +150,8 @@ func newInitCmd() *cobra.Command {
 standard output. With FILE, on a terminal and without flags, it asks for the
 few values that matter first. A FILE that is there already is never touched.`,
 		Example: `  lwtrain init my.yaml
-  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct --data long.jsonl --data general.jsonl --capacity 8192`,
+  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct \
+      --data long.jsonl --data general.jsonl --capacity 8192`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -193,12 +195,18 @@ func ask(cmd *cobra.Command, a *configs.Answers) error {
 		}
 		a.Capacity = n
 	}
-	a.Output = question("Folder for the results [runs/<the model's name>]")
+	a.Output = question("Folder for the results [runs/<the file's name>]")
 	return in.Err()
 }
 
 // writeInit writes the config, once it is known to load.
 func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
+	if a.Capacity != 0 && (a.Capacity < 16 || a.Capacity > 1<<22) {
+		return fault.Usage(fmt.Errorf("%d tokens in a pack (--capacity), want 16 to %d", a.Capacity, 1<<22))
+	}
+	if a.Output == "" && path != "" {
+		a.Output = "runs/" + strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
 	text := configs.Init(a)
 	if _, err := configs.Parse(orElse(path, "config"), text, nil, nil); err != nil {
 		return err

@@ -15,7 +15,7 @@ func newDPOCmd() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "dpo",
-		Short: "Train a model on preferences: pairs of a chosen and a rejected answer",
+		Short: "Train a model on pairs of a chosen and a rejected answer",
 		Long: `Trains the model of a config on pairs: records with chosen and rejected, each
 text, a message or a list of messages, and a prompt (prompt, messages,
 conversations, instruction, or what both lists begin with). A .json file may
@@ -65,9 +65,12 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 		reference = "none"
 	}
 	line("loss", "%s, beta %g, reference %s", strings.Join(c.DPO.LossType, " + "), c.DPO.Beta, reference)
-	line("run", "%s of %s = %.4g epochs; %s, peak %.2g, warm-up %s", count(p.Schedule.Total, "step"),
-		count(c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps, "pair"), p.Epochs,
-		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
+	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
+	line("run", "%s of %s = %.4g epochs", count(p.Schedule.Total, "step"), count(min(perStep, p.Pairs), "pair"), p.Epochs)
+	if perStep > p.Pairs {
+		line("", "a step could take %d pairs, and there are only %d", perStep, p.Pairs)
+	}
+	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
 }
 
 // marginText is what a step's line says of its pairs.

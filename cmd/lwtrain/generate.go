@@ -38,9 +38,10 @@ func newGenerateCmd() *cobra.Command {
 of a run. The prompt is put into the model's chat template unless --raw is
 given; without --prompt it is read from standard input. The text is streamed to
 standard output; with --json one object is printed at the end.`,
-		Example: `  lwtrain generate -m runs/quickstart/checkpoints/step-000040 --prompt "Write a 1000-word story"
+		Example: `  lwtrain generate -m runs/quickstart/checkpoints/step-000016 \
+      --prompt "Write a 1000-word story"
   lwtrain generate -m DIR --prompt "Hello" --greedy --json
-  lwtrain generate -m DIR --prompts prompts.jsonl --precision bf16 > answers.jsonl`,
+  lwtrain generate -m DIR --prompts prompts.jsonl > answers.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, f) },
 	}
@@ -65,9 +66,12 @@ standard output; with --json one object is printed at the end.`,
 
 func generate(cmd *cobra.Command, f generateFlags) error {
 	switch {
-	case f.maxNew < 1 || !(f.temperature >= 0) || math.IsInf(f.temperature, 0) || !(f.topP > 0 && f.topP <= 1):
-		return fault.Usage(fmt.Errorf("--max-new-tokens %d --temperature %g --top-p %g, want at least 1, at least 0, and above 0 up to 1",
-			f.maxNew, f.temperature, f.topP))
+	case f.maxNew < 1:
+		return fault.Usage(fmt.Errorf("--max-new-tokens %d, want at least 1", f.maxNew))
+	case !(f.temperature >= 0) || math.IsInf(f.temperature, 0):
+		return fault.Usage(fmt.Errorf("--temperature %g, want at least 0", f.temperature))
+	case !(f.topP > 0 && f.topP <= 1):
+		return fault.Usage(fmt.Errorf("--top-p %g, want above 0 and at most 1", f.topP))
 	case f.batch < 1:
 		return fault.Usage(fmt.Errorf("--batch %d, want at least 1", f.batch))
 	case f.prompts != "" && f.prompt != "":
@@ -78,6 +82,9 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	}
 	prompts, err := f.read(cmd.InOrStdin())
 	if err != nil {
+		return err
+	}
+	if err := checkModelFolder(f.model); err != nil {
 		return err
 	}
 	tok, requests, err := f.requests(prompts)
@@ -109,6 +116,9 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	}
 	if !f.json {
 		fmt.Fprintln(out, stream.Flush())
+		if done[0].Stop == "length" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "(cut off at --max-new-tokens %d)\n", f.maxNew)
+		}
 		return nil
 	}
 	return writeAnswer(out, tok, done[0])

@@ -119,7 +119,7 @@ func TestCtrlC(t *testing.T) {
 	metrics := filepath.Join(dir, "run", "metrics.jsonl")
 	done := 0
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd := exec.Command("lwtrain", "sft", "-c", "slow.yaml")
+		cmd := exec.Command("lwtrain", "sft", "-c", "slow.yaml", "train.save_total_limit=2")
 		said := &strings.Builder{}
 		cmd.Dir, cmd.Stderr = dir, said
 		if err := cmd.Start(); err != nil {
@@ -134,7 +134,7 @@ func TestCtrlC(t *testing.T) {
 		for done++; strings.Contains(string(slurp(metrics)), fmt.Sprintf(`{"step":%d,"epoch"`, done+1)); done++ {
 		}
 		checkpoint := fmt.Sprintf("run/checkpoints/step-%06d", done)
-		want := fmt.Sprintf("lwtrain: stopped: after step %d, saved in %s; `lwtrain sft -c slow.yaml` goes on from there", done, checkpoint)
+		want := fmt.Sprintf("lwtrain: stopped: interrupted after step %d, saved in %s\nlwtrain: hint: this goes on from there: lwtrain sft -c slow.yaml train.save_total_limit=2\n", done, checkpoint)
 		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(said.String(), want) || done == 20 {
 			t.Fatalf("%v: exit status %d, want %d and %q in\n%s", signal, code, exitInterrupted, want, said)
 		}

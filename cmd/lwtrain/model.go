@@ -106,6 +106,26 @@ func (b *base) load() (*model.Model, error) {
 	return loadModel(b.dir, model.Load)
 }
 
+// checkModelFolder refuses what is no model's folder, with the way to the one that
+// may be meant, and a checkpoint whose files are not those that were saved.
+func checkModelFolder(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		err = fmt.Errorf("%s: no such folder, want a model folder in Hugging Face layout", dir)
+		if strings.Count(dir, "/") == 1 && !strings.HasPrefix(dir, ".") && !strings.HasPrefix(dir, "/") {
+			err = fault.Hint(err, "nothing is downloaded by its name on a hub: fetch the folder first")
+		}
+		return fault.Usage(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+		err := fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout", dir)
+		if found, _ := checkpoints.List(filepath.Join(dir, "checkpoints")); len(found) > 0 {
+			err = fault.Hint(err, "this is a run's folder; its newest model is "+found[len(found)-1].Path)
+		}
+		return fault.Usage(err)
+	}
+	return fault.Usage(checkpoints.VerifyModel(dir))
+}
+
 // loadModel reads a model's folder, which must be whole.
 func loadModel(dir string, load func(dir string) (*model.Model, error)) (*model.Model, error) {
 	m, err := load(dir)
@@ -196,6 +216,9 @@ it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dtype != "bfloat16" && dtype != "float32" {
 				return fault.Usage(fmt.Errorf("--dtype is %q, want bfloat16 or float32", dtype))
+			}
+			if err := checkModelFolder(args[0]); err != nil {
+				return err
 			}
 			tok, err := tokenizer.Load(args[0])
 			if err != nil {

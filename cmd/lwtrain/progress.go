@@ -17,8 +17,8 @@ import (
 //
 //	training  37% [=====>        ] 12/32  loss 2.13  lr 1.0e-05  58 tok/s  3m12s left
 //
-// Elsewhere it prints a plain line now and then. It uses no colours. Its
-// methods may be called from several goroutines.
+// Elsewhere it prints a plain line now and then, less often as time goes by. It
+// uses no colours. Its methods may be called from several goroutines.
 type progress struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -41,7 +41,8 @@ type progress struct {
 const (
 	redrawEvery = 100 * time.Millisecond // on a terminal
 	tickEvery   = time.Second            // so that the time left goes on between two steps
-	lineEvery   = 5 * time.Second        // elsewhere
+	lineEvery   = 5 * time.Second        // elsewhere, at first
+	lineMost    = 5 * time.Minute        // and in a run of days
 )
 
 // newProgress begins a display on w, usually standard error. total may be 0
@@ -97,7 +98,7 @@ func (p *progress) Set(done int64, fields string) {
 		p.set, p.from, p.began = true, done, p.now()
 	}
 	p.done, p.fields, p.last = done, fields, p.now()
-	every := lineEvery
+	every := min(max(lineEvery, p.now().Sub(p.began)/60), lineMost)
 	if p.width != nil {
 		every = redrawEvery
 	}

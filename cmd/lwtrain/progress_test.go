@@ -145,3 +145,14 @@ func TestSpans(t *testing.T) {
 		}
 	}
 }
+
+func TestARunOfAWeekIsNotDrownedInPlainLines(t *testing.T) {
+	p, c, out := display("training", 60480, 0)
+	for i := range int64(60480) {
+		p.Set(i, "")
+		c.pass(seconds(10))
+	}
+	if n := strings.Count(out.String(), "\n"); n < 1500 || n > 2500 {
+		t.Errorf("%d lines, want about one in five minutes", n)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"unicode"
 
@@ -32,7 +33,7 @@ var groups = []struct {
 	{"Training:", []func() *cobra.Command{newSFTCmd, newDPOCmd, newStatsCmd, newPackCmd, newBenchCmd, newSelftestCmd}},
 	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
-	{"More:", []func() *cobra.Command{newVersionCmd}},
+	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 }
 
 // Exit status of every command.
@@ -57,10 +58,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	var ended atomic.Bool
+	defer func() {
+		ended.Store(true)
+		stop()
+	}()
 	go func() {
 		<-ctx.Done()
 		stop() // a second Ctrl-C ends the program at once
+		if !ended.Load() {
+			fmt.Fprintln(stderr, "\nlwtrain: stopping; once more ends it at once")
+		}
 	}()
 	root, ran := newRootCmd()
 	root.SetArgs(args)
@@ -92,6 +100,7 @@ file and a seed.`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
 		Version: version(),
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.SetVersionTemplate("lwtrain {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	for _, g := range groups {
@@ -196,20 +205,37 @@ func addConfigFlags(cmd *cobra.Command) {
 		}
 		return nil
 	}
-	_ = cmd.RegisterFlagCompletionFunc("config", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	_ = cmd.RegisterFlagCompletionFunc("config", func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		var out []cobra.Completion
 		for _, r := range configs.RecipeNames() {
-			out = append(out, cobra.CompletionWithDesc(r, configs.RecipeSummary(r)))
+			if strings.HasPrefix(r, typed) {
+				out = append(out, cobra.CompletionWithDesc(r, configs.RecipeSummary(r)))
+			}
 		}
 		return out, cobra.ShellCompDirectiveDefault
 	}) // fails only for a flag that is not there
-	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		var out []cobra.Completion
-		for _, k := range configs.Keys() {
+	cmd.ValidArgsFunction = completeKeys
+}
+
+// completeKeys completes key=value: keys, then the values of those that have
+// few; files after the others.
+func completeKeys(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var out []cobra.Completion
+	for _, k := range configs.Keys() {
+		if strings.HasPrefix(k.Path+"=", typed) {
 			out = append(out, cobra.CompletionWithDesc(k.Path+"=", k.Doc))
 		}
-		return out, cobra.ShellCompDirectiveNoSpace
+		if strings.HasPrefix(typed, k.Path+"=") && k.Values != nil {
+			out = nil
+			for _, v := range k.Values {
+				if strings.HasPrefix(k.Path+"="+v, typed) {
+					out = append(out, k.Path+"="+v)
+				}
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		}
 	}
+	return out, cobra.ShellCompDirectiveNoSpace
 }
 
 // loadConfig loads the config that -c names, with the environment and args over

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -56,5 +57,24 @@ func TestEveryCommandHelpsANewcomer(t *testing.T) {
 	}
 	for _, c := range root.Commands() {
 		walk(c)
+	}
+}
+
+func TestHelpKeepsTo80Columns(t *testing.T) {
+	root, _ := newRootCmd()
+	for _, cmd := range append(root.Commands(), root) {
+		if cmd.Name() == "completion" || cmd.Name() == "help" {
+			continue // not ours
+		}
+		var b bytes.Buffer
+		cmd.SetOut(&b)
+		if err := cmd.Help(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if len(strings.TrimRight(line, "\n")) > 80 {
+				t.Errorf("%s: %d columns: %s", cmd.Name(), len(line)-1, line)
+			}
+		}
 	}
 }

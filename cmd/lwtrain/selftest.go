@@ -14,7 +14,7 @@ import (
 func newSelftestCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "selftest",
-		Short: "Prove on your own model and data that resuming and packing are exact",
+		Short: "Prove on your model and data that resuming and packing are exact",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -95,7 +95,7 @@ func newSelftestPackingCmd() *cobra.Command {
 	var packs int
 	cmd := &cobra.Command{
 		Use:   "packing",
-		Short: "A document in a pack has the loss and the gradient that it has alone",
+		Short: "A document in a pack has the loss and gradient that it has alone",
 		Long: `Runs the first packs of a run that hold more than one document, then each of
 their documents in a pack of its own, and compares loss and gradient of all of
 them. They may differ by rounding alone: loss and gradient norm by a relative

@@ -7,11 +7,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
@@ -83,7 +86,7 @@ func runTraining(cmd *cobra.Command, c *configs.Config, how training, dryRun boo
 	result, err := how.run(cmd.Context(), job)
 	show.close()
 	if err != nil {
-		return interrupted(err, c, cmd, result)
+		return interrupted(err, cmd, result)
 	}
 	printResult(out, c, result)
 	return nil
@@ -110,7 +113,7 @@ func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job
 		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: train.Identity{Contents: store.Contents(), Settings: identitySettings(c, pairs)},
+		Identity: identity(c, store, pairs),
 		Config:   c.Resolved(),
 	}
 }
@@ -129,6 +132,11 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, pai
 	}
 	bar.Done()
 	return store, nil
+}
+
+// identity is what makes this run this run, but for its model.
+func identity(c *configs.Config, store *data.Store, pairs bool) train.Identity {
+	return train.Identity{Contents: store.Contents(), Settings: identitySettings(c, pairs)}
 }
 
 // identitySettings is what two runs must have in common to be the same run: all
@@ -177,6 +185,13 @@ func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store, h
 	}
 	printPlan(out, c, b, store, plan, memory)
 	warnMemory(w, memory)
+	step, err := train.CheckFolder(c.Output.Dir, identity(c, store, how.pairs))
+	if err != nil {
+		return err
+	}
+	if step > 0 {
+		fmt.Fprintf(out, "\nThe run would go on from step %d.\n", step)
+	}
 	fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 	return nil
 }
@@ -194,108 +209,42 @@ func warnMemory(w io.Writer, m *train.Memory) {
 }
 
 // interrupted adds the way to go on to the error of a stopped run.
-func interrupted(err error, c *configs.Config, cmd *cobra.Command, r train.Result) error {
+func interrupted(err error, cmd *cobra.Command, r train.Result) error {
 	if status(err) != exitInterrupted {
 		return err
 	}
-	name, _ := configName(cmd)
 	if r.Checkpoint == "" {
-		return fmt.Errorf("before the first step; nothing is lost: %w", err)
+		return fmt.Errorf("%w before the first step; nothing is lost", err)
 	}
-	return fmt.Errorf("after step %d, saved in %s; `%s -c %s` goes on from there: %w", r.Steps, r.Checkpoint, cmd.CommandPath(), name, err)
+	return fault.Hint(fmt.Errorf("%w after step %d, saved in %s", err, r.Steps, r.Checkpoint), "this goes on from there: "+commandLine(cmd))
 }
 
-// runDisplay shows a run as it goes.
-type runDisplay struct {
-	out, err io.Writer
-	c        *configs.Config
-	b        *base
-	store    *data.Store
-	bar      *progress
-	total    int
-}
-
-func (d *runDisplay) close() {
-	if d.bar != nil {
-		d.bar.Done()
-		d.bar = nil
+// commandLine is what a command was called with, for a shell.
+func commandLine(cmd *cobra.Command) string {
+	out := cmd.CommandPath()
+	add := func(arg string) {
+		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
+			return !strings.ContainsRune("-_=./:,+%@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		out += " " + arg
 	}
-}
-
-// next begins another bar.
-func (d *runDisplay) next(label string, total int) {
-	d.close()
-	d.bar = newProgress(d.err, label, int64(total))
-}
-
-func (d *runDisplay) say(format string, args ...any) {
-	if d.bar != nil {
-		d.bar.Println(fmt.Sprintf(format, args...))
-	} else {
-		fmt.Fprintln(d.err, printable(fmt.Sprintf(format, args...)))
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case f.Value.Type() == "bool":
+			add("--" + f.Name)
+		case f.Shorthand != "":
+			add("-" + f.Shorthand)
+			add(f.Value.String())
+		default:
+			add("--" + f.Name + "=" + f.Value.String())
+		}
+	})
+	for _, a := range cmd.Flags().Args() {
+		add(a)
 	}
-}
-
-func (d *runDisplay) events() train.Events {
-	return train.Events{
-		Planned: func(p *train.Plan, m *train.Memory) {
-			d.total = p.Schedule.Total
-			printPlan(d.out, d.c, d.b, d.store, p, m)
-			warnMemory(d.err, m)
-			fmt.Fprintln(d.out)
-		},
-		Broken: func(path string, reason error) { warn(d.err, "%s is damaged and passed over: %v", path, reason) },
-		Moved: func(then, now string) {
-			warn(d.err, "the run was made with %s, and goes on with %s: not to the same bytes", then, now)
-		},
-		Resumed: func(step int, from string) {
-			if from == "" {
-				d.say("no complete checkpoint is there: starting from step 0")
-				return
-			}
-			d.say("going on from step %d (%s)", step, from)
-		},
-		Scoring: func(tokens, most int64) {
-			if d.bar == nil {
-				d.next("asking the reference", int(most))
-			}
-			if d.bar.Set(tokens, "tokens"); tokens == most {
-				d.close()
-			}
-		},
-		Answering: func(tokens, most int) {
-			if tokens == 1 {
-				d.next("answering held-out prompts", most)
-			}
-			d.bar.Set(int64(tokens), "tokens at most")
-		},
-		Training: func(step int) {
-			d.next("training", d.total)
-			d.bar.Set(int64(step), "")
-		},
-		Step: func(m train.StepMetrics) {
-			if m.Step%d.c.Train.LoggingSteps == 0 || m.Step == d.total {
-				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f%s  lr %.1e  %.0f tok/s", m.Loss, marginText(m.Values), m.LearningRate, m.TokensPerSecond))
-			}
-		},
-		Eval: func(m train.EvalMetrics) {
-			d.say("step %d: held-out loss %s%s", m.Step, evalText(m), preferenceText(m.Values))
-		},
-		Saved: func(step int, path string) { d.say("step %d: saved %s", step, path) },
-	}
-}
-
-// evalText is a held-out loss, by source where there are several.
-func evalText(m train.EvalMetrics) string {
-	text := fmt.Sprintf("%.4f", m.Loss)
-	if len(m.Sources) < 2 {
-		return text
-	}
-	var parts []string
-	for _, s := range m.Sources {
-		parts = append(parts, fmt.Sprintf("%s %.4f", s.Name, s.Loss))
-	}
-	return text + " (" + strings.Join(parts, ", ") + ")"
+	return out
 }
 
 // printPlan says what will happen.
@@ -339,9 +288,12 @@ func printPacks(line func(label, format string, args ...any), c *configs.Config,
 			line("", "%s", text)
 		}
 	}
-	line("run", "%s of %s = %.4g epochs; %s, peak %.2g, warm-up %s", count(p.Schedule.Total, "step"),
-		count(c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps, "pack"), p.Epochs,
-		p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
+	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
+	line("run", "%s of %s = %.4g epochs", count(p.Schedule.Total, "step"), count(min(perStep, p.Packs), "pack"), p.Epochs)
+	if perStep > p.Packs {
+		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
+	}
+	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
 }
 
 // dropNotes says what of the data is not trained on.

@@ -79,7 +79,7 @@ func newPackCmd() *cobra.Command {
 	var write string
 	cmd := &cobra.Command{
 		Use:   "pack",
-		Short: "Say what the packs are, how full, and who gets how much of the loss",
+		Short: "Say what the packs are, how full, and who carries the loss",
 		Long: `Packs the samples of a config as its first epoch does, and says how full the
 packs are and what part of the loss each source and each range of answer
 lengths carries with the weighting of the config. With --write it also writes

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -78,4 +79,18 @@ func wrapped(text string, lines int) string {
 		}
 	}
 	return out.String()
+}
+
+// hang writes a label and text beside it, in lines of at most 80 columns.
+func hang(w io.Writer, label, text string) {
+	const width, indent = 80, 10
+	line, empty := fmt.Sprintf("%-*s", indent-1, label), true
+	for _, word := range strings.Fields(printable(text)) {
+		if !empty && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {
+			fmt.Fprintln(w, line)
+			line = strings.Repeat(" ", indent-1)
+		}
+		line, empty = line+" "+word, false
+	}
+	fmt.Fprintln(w, line)
 }

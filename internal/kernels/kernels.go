@@ -15,10 +15,7 @@
 // the one operating-system thread that runs there.
 package kernels
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // BF16 holds the upper half of a float32: 8 bits of exponent, 7 of mantissa.
 type BF16 = uint16
@@ -73,37 +70,6 @@ func checkGemm(transA, transB bool, m, n, k, a, lda, b, ldb, c, ldc int) {
 	r, w = stored(transB, k, n)
 	needMatrix("B", b, r, w, ldb)
 	needMatrix("C", c, m, n, ldc)
-}
-
-// PeakGFLOPs measures what a large matrix product reaches, in 10^9 operations a
-// second: the best of a few runs on each of several shapes, with bf16 inputs or
-// float32 ones. It takes about a second.
-func PeakGFLOPs(bf16 bool) float64 {
-	best := 0.0
-	for _, s := range [][3]int{{2048, 2048, 2048}, {2048, 3072, 576}, {1024, 4096, 1024}} {
-		m, n, k := s[0], s[1], s[2]
-		a, b, c := Alloc(m*k), Alloc(n*k), Alloc(m*n)
-		ha, hb := AllocBF16(m*k), AllocBF16(n*k)
-		for i := range 8 {
-			began := time.Now()
-			Run(func() {
-				if bf16 {
-					GemmBF16(false, true, m, n, k, ha, k, hb, k, 0, c, n)
-				} else {
-					Gemm(false, true, m, n, k, a, k, b, k, 0, c, n)
-				}
-			})
-			if i > 0 { // the first run compiles and touches the memory
-				best = max(best, 2*float64(m)*float64(n)*float64(k)/float64(time.Since(began).Nanoseconds()))
-			}
-		}
-		for _, x := range [][]float32{a, b, c} {
-			Free(x)
-		}
-		FreeBF16(ha)
-		FreeBF16(hb)
-	}
-	return best
 }
 
 // LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed of
