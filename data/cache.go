@@ -37,10 +37,15 @@ type manifest struct {
 type inputs struct {
 	File string `json:"file_sha256"`
 	Chat string `json:"tokenizer_and_template"`
+	Kind string `json:"kind,omitempty"` // of records: "" for conversations, pairs
 }
 
 func (in inputs) key() string {
-	return hashOf(fmt.Appendf(nil, "%d %s %s", storeFormat, in.File, in.Chat))
+	key := fmt.Appendf(nil, "%d %s %s", storeFormat, in.File, in.Chat)
+	if in.Kind != "" {
+		key = fmt.Appendf(key, " %s", in.Kind)
+	}
+	return hashOf(key)
 }
 
 func hashOf(raw []byte) string {
@@ -91,6 +96,7 @@ func (p *part) close() {
 type cache struct {
 	dir    string
 	chat   *tokenizer.Chat
+	pairs  bool // records are pairs, each of two entries
 	dryRun bool // write nothing, keep no ids
 	stop   bool // at the first bad record
 }
@@ -102,7 +108,10 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	if err != nil {
 		return nil, err
 	}
-	in := inputs{sum, c.chat.Fingerprint()}
+	in := inputs{File: sum, Chat: c.chat.Fingerprint()}
+	if c.pairs {
+		in.Kind = "pairs"
+	}
 	dir := filepath.Join(c.dir, fileName(src.Name)+"-"+in.key()[:16])
 	p, err := c.openPart(dir, in)
 	switch {
@@ -119,7 +128,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	}
 	if c.dryRun {
 		p.dry = [][][2]int32{}
-		p.ingested, err = ingest(ctx, src, in.File, c.chat, c.stop, func(r record) error {
+		p.ingested, err = ingest(ctx, src, in.File, c.chat, c.pairs, c.stop, func(r record) error {
 			p.dry = append(p.dry, r.target)
 			return nil
 		}, progress)
@@ -171,6 +180,9 @@ func (p *part) open(m manifest) (err error) {
 		}
 		p.shards = append(p.shards, s)
 	}
+	if m.Inputs.Kind == "pairs" && len(p.entries)%2 != 0 {
+		return fmt.Errorf("%s: %d entries in the index, want two for each pair", p.dir, len(p.entries))
+	}
 	for i, e := range p.entries {
 		if e.Shard < 0 || int(e.Shard) >= len(p.shards) || e.Batch < 0 || e.Row < 0 || e.Tokens < 1 {
 			return fmt.Errorf("%s: entry %d of the index lies outside the shards", p.dir, i)
@@ -191,7 +203,7 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 	}
 	defer os.RemoveAll(temp) // after the rename there is nothing left of it
 	w := newShardWriter(temp)
-	got, err := ingest(ctx, src, in.File, c.chat, c.stop, w.add, progress)
+	got, err := ingest(ctx, src, in.File, c.chat, c.pairs, c.stop, w.add, progress)
 	if closeErr := w.close(); err == nil {
 		err = closeErr
 	}
@@ -269,7 +281,7 @@ func (c cache) whyNew(src Source, in inputs) string {
 	for _, path := range paths {
 		m, err := readManifest(filepath.Dir(path))
 		info, statErr := os.Stat(path)
-		if err != nil || statErr != nil || m.Source != src.Path {
+		if err != nil || statErr != nil || m.Source != src.Path || m.Inputs.Kind != in.Kind {
 			continue
 		}
 		near := 1

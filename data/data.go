@@ -41,6 +41,9 @@ type Sample struct {
 // Run says how [Build] works; none of it changes what comes out, but Seed.
 type Run struct {
 	Seed uint64
+	// Pairs reads the sources' records as pairs of a chosen and a rejected answer:
+	// each is two samples of the store, see [Store.Pairs].
+	Pairs bool
 	// DryRun writes nothing: sources that are not in the cache are tokenised for
 	// lengths and statistics alone, and Sample fails for them.
 	DryRun bool
@@ -56,6 +59,7 @@ type Store struct {
 	rows    []row
 	train   []int
 	heldOut []int
+	paired  bool
 }
 
 // row is a sample: a stretch of a record.
@@ -71,9 +75,14 @@ type row struct {
 // drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
 // samples are drawn from the conversations, so no piece of one is trained on.
 func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*Store, error) {
-	s := &Store{}
+	s := &Store{paired: run.Pairs}
+	if run.Pairs {
+		if err := opts.refuseCutting(); err != nil {
+			return nil, err
+		}
+	}
 	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
-	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.DryRun, opts.OnBadRecord == "error"}, run.Progress); err != nil {
+	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.Pairs, run.DryRun, opts.OnBadRecord == "error"}, run.Progress); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -123,7 +132,11 @@ func (s *Store) choose(opts Options, seed uint64) error {
 	taken := make([][]int, len(s.parts)) // records of each source, in its order
 	for i, p := range s.parts {
 		src := slices.Concat(opts.Sources, opts.HeldOut.Sources)[i]
-		all := s.usable(i, p.entries, opts, src.LossFactor == 0 && i < len(opts.Sources))
+		usable := s.usable
+		if s.paired {
+			usable = s.usablePairs
+		}
+		all := usable(i, p.entries, opts, src.LossFactor == 0 && i < len(opts.Sources))
 		if src.Samples > len(all) {
 			return fault.Usage(fault.Hint(fmt.Errorf("source %s has %d samples that can be used, want %d (samples)", src.Name, len(all), src.Samples),
 				"set samples to 0 to take all there are"))
@@ -141,8 +154,10 @@ func (s *Store) choose(opts Options, seed uint64) error {
 		for _, record := range records {
 			_, drawn := slices.BinarySearch(held[i], record)
 			out := drawn || i >= len(opts.Sources)
-			if err := s.add(i, record, out, opts); err != nil {
-				return err
+			for k := range s.sides() {
+				if err := s.add(i, record+k, out, opts); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -151,6 +166,14 @@ func (s *Store) choose(opts Options, seed uint64) error {
 			"raise data.max_length, hold out more, or none (0)"))
 	}
 	return nil
+}
+
+// sides is how many entries a record has: a pair has its two sides.
+func (s *Store) sides() int {
+	if s.paired {
+		return 2
+	}
+	return 1
 }
 
 // usable lists the records of a source that samples and held-out ones are drawn
@@ -315,24 +338,35 @@ func (s *Store) Words(i int) int {
 }
 
 // Messages reads the conversation that sample i comes from out of its source
-// file. It reads the file up to there, so it is meant for a few samples.
-func (s *Store) Messages(i int) ([]tokenizer.Message, error) {
+// file, and says which of its messages is the first that is a target. It reads the
+// file up to there, so it is meant for a few samples.
+func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
 	r := s.rows[i]
 	src := Source{Name: s.sources[r.source].Name, Path: s.sources[r.source].Path}
 	f, _, err := src.open()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	want := s.parts[r.source].entries[r.record].Line
-	for from := newLines(f); ; {
+	for from := newRecords(src.Path, f); ; {
 		l, err := from.next()
 		if err != nil {
-			return nil, fmt.Errorf("%s: looking for line %d: %w", src.Path, want, err)
+			return nil, 0, fmt.Errorf("%s: looking for line %d: %w", src.Path, want, err)
 		}
-		if int64(l.number) == want {
-			return ParseRecord(l.text)
+		if int64(l.number) != want {
+			continue
 		}
+		if !s.paired {
+			messages, err := ParseRecord(l.text)
+			return messages, slices.IndexFunc(messages, func(m tokenizer.Message) bool { return m.Role == "assistant" }), err
+		}
+		p, err := parsePair(l.text)
+		side := p.chosen
+		if r.record%2 == 1 {
+			side = p.rejected
+		}
+		return slices.Concat(p.prompt, side), len(p.prompt), err
 	}
 }
 

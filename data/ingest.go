@@ -94,14 +94,14 @@ const chunkBytes = 1 << 18
 // done closed by the worker; results are taken in the order of the source.
 type chunk struct {
 	lines []line
-	out   []tokenised
+	out   []tokenised // one for each line
 	done  chan struct{}
 	read  int64 // bytes of the source up to the chunk's end
 }
 
 type tokenised struct {
-	record
-	err error
+	records []record // one, or the two sides of a pair
+	err     error
 }
 
 // ingest tokenises a source with one worker a processor, in bounded memory, and
@@ -109,7 +109,7 @@ type tokenised struct {
 // record that can't be used is an error; else they are counted by reason. A
 // source whose SHA-256 is not sum was changed since that was taken: what was made
 // of it would be kept under the wrong name.
-func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, stopAtBad bool, add func(record) error, progress func(done int64)) (in ingested, err error) {
+func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, pairs, stopAtBad bool, add func(record) error, progress func(done int64)) (in ingested, err error) {
 	f, _, err := src.open()
 	if err != nil {
 		return in, err
@@ -126,7 +126,7 @@ func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, s
 	go func() {
 		defer close(ordered)
 		defer close(work)
-		readErr = eachChunk(io.TeeReader(f, read), func(c *chunk) bool {
+		readErr = eachChunk(newRecords(src.Path, io.TeeReader(f, read)), func(c *chunk) bool {
 			for _, to := range []chan *chunk{ordered, work} {
 				select {
 				case to <- c:
@@ -142,8 +142,15 @@ func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, s
 			with := toolChats{plain: chat}
 			for c := range work {
 				for _, l := range c.lines {
-					r, err := with.tokenise(l)
-					c.out = append(c.out, tokenised{r, err})
+					var t tokenised
+					if pairs {
+						t.records, t.err = with.tokenisePair(l)
+					} else {
+						var r record
+						r, t.err = with.tokenise(l)
+						t.records = []record{r}
+					}
+					c.out = append(c.out, t)
 				}
 				close(c.done)
 			}
@@ -163,9 +170,11 @@ func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, s
 			case t.err != nil:
 				in.drop(number, t.err)
 			default:
-				in.entries = append(in.entries, t.entry())
-				if err := add(t.record); err != nil {
-					return in, err
+				for _, r := range t.records {
+					in.entries = append(in.entries, r.entry())
+					if err := add(r); err != nil {
+						return in, err
+					}
 				}
 			}
 		}
@@ -183,8 +192,7 @@ func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, s
 }
 
 // eachChunk cuts a source into chunks until yield returns false.
-func eachChunk(r io.Reader, yield func(*chunk) bool) error {
-	from := newLines(r)
+func eachChunk(from records, yield func(*chunk) bool) error {
 	for {
 		c := &chunk{done: make(chan struct{})}
 		var err error
@@ -195,7 +203,7 @@ func eachChunk(r io.Reader, yield func(*chunk) bool) error {
 				size += len(l.text)
 			}
 		}
-		c.read = from.read
+		c.read = from.bytes()
 		if len(c.lines) > 0 && !yield(c) {
 			return nil
 		}
@@ -242,10 +250,14 @@ func (t *toolChats) of(tools json.RawMessage) (*tokenizer.Chat, error) {
 	return t.with, nil
 }
 
+func tooManyBytes() error {
+	return bad("too_many_bytes", "a record of more than %d MiB", maxLine>>20)
+}
+
 // tokenise turns a line into ids and targets.
 func (t *toolChats) tokenise(l line) (record, error) {
 	if l.tooLong {
-		return record{}, bad("too_many_bytes", "a record of more than %d MiB", maxLine>>20)
+		return record{}, tooManyBytes()
 	}
 	c, err := parseRecord(l.text)
 	if err != nil {
@@ -255,15 +267,21 @@ func (t *toolChats) tokenise(l line) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	rendered, err := chat.Render(c.messages)
+	return rendered(chat, c.messages, 0, l.number)
+}
+
+// rendered is a conversation after tokenising. Its targets are the answers from
+// message first on.
+func rendered(chat *tokenizer.Chat, messages []tokenizer.Message, first, number int) (record, error) {
+	out, err := chat.RenderFrom(messages, first)
 	if err != nil {
 		return record{}, err
 	}
-	r := record{ids: rendered.IDs, line: int64(l.number), facts: examine(c.messages)}
-	for _, span := range rendered.Target {
+	r := record{ids: out.IDs, line: int64(number), facts: examine(messages)}
+	for _, span := range out.Target {
 		r.target = append(r.target, [2]int32{span.Start, span.End})
 	}
-	for _, m := range c.messages {
+	for _, m := range messages[first:] {
 		if m.Role == "assistant" {
 			r.turns++
 			r.words += int32(Words(m.Content))

@@ -15,7 +15,7 @@ type Options struct {
 // Source is a file of conversations.
 type Source struct {
 	Name       string  `yaml:"name" doc:"name in statistics and metrics; the file's name without ending where it is missing"`
-	Path       string  `yaml:"path" doc:"a .jsonl file of {\"messages\": [...]} records, or builtin:quickstart/... for those that ship with lwtrain"`
+	Path       string  `yaml:"path" doc:"a .jsonl file of {\"messages\": [...]} records (lwtrain dpo: chosen, rejected and a prompt), a .json file with an array of them, or builtin:quickstart/... for those that ship with lwtrain"`
 	Samples    int     `yaml:"samples" min:"0" doc:"how many samples are taken, drawn by the seed; 0: all"`
 	LossFactor float64 `yaml:"loss_factor" min:"0" default:"1" doc:"multiplies the loss of this source's tokens, on top of packing.weighting"`
 }

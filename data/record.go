@@ -41,15 +41,9 @@ func ParseRecord(line []byte) ([]tokenizer.Message, error) {
 
 func parseRecord(line []byte) (conversation, error) {
 	var none conversation
-	if !utf8.Valid(line) {
-		return none, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(line))
-	}
-	if at := loneSurrogate(line); at >= 0 {
-		return none, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", line[at:at+6], at+1)
-	}
-	var record map[string]json.RawMessage
-	if err := json.Unmarshal(line, &record); err != nil {
-		return none, bad("invalid_json", "%v", jsonProblem(line, err))
+	record, err := parseObject(line)
+	if err != nil {
+		return none, err
 	}
 	raw, ok := record["messages"]
 	if !ok {
@@ -71,6 +65,21 @@ func parseRecord(line []byte) (conversation, error) {
 		c.tools = tools
 	}
 	return c, nil
+}
+
+// parseObject reads a record's keys.
+func parseObject(line []byte) (map[string]json.RawMessage, error) {
+	if !utf8.Valid(line) {
+		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(line))
+	}
+	if at := loneSurrogate(line); at >= 0 {
+		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", line[at:at+6], at+1)
+	}
+	var record map[string]json.RawMessage
+	if err := json.Unmarshal(line, &record); err != nil {
+		return nil, bad("invalid_json", "%v", jsonProblem(line, err))
+	}
+	return record, nil
 }
 
 func parseMessage(fields map[string]json.RawMessage) (tokenizer.Message, error) {

@@ -32,7 +32,11 @@ import (
 // [*ConversationError] that names the message: an unknown role, an empty
 // answer, a message that the template leaves out, a turn without its header or
 // its end.
-func (c *Chat) Render(msgs []Message) (Rendered, error) {
+func (c *Chat) Render(msgs []Message) (Rendered, error) { return c.RenderFrom(msgs, 0) }
+
+// RenderFrom is [Chat.Render] with the answers from message first on as the only
+// targets: those before it belong to the prompt.
+func (c *Chat) RenderFrom(msgs []Message, first int) (Rendered, error) {
 	if err := checkAnswers(msgs); err != nil {
 		return Rendered{}, err
 	}
@@ -40,7 +44,7 @@ func (c *Chat) Render(msgs []Message) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	m := masker{chat: c, msgs: msgs, out: out}
+	m := masker{chat: c, msgs: msgs, out: out, first: first}
 	m.ids, m.spans = c.tok.Offsets(out.Text)
 	if err := m.checkRendered(); err != nil {
 		return Rendered{}, err
@@ -64,6 +68,7 @@ type masker struct {
 	ids    []int32
 	spans  [][2]int // bytes of each id
 	target []Span
+	first  int // message whose answer is the first target
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
@@ -87,7 +92,7 @@ func (m *masker) checkRendered() error {
 // turns adds the targets of every assistant message.
 func (m *masker) turns() error {
 	for i, msg := range m.msgs {
-		if msg.Role != "assistant" {
+		if msg.Role != "assistant" || i < m.first {
 			continue
 		}
 		a, ok := locate(m.out, i)
@@ -170,7 +175,7 @@ func (m *masker) add(from, to int) {
 // token with a byte in one, as transformers' assistant_masks.
 func (m *masker) blocks() error {
 	for i, msg := range m.msgs {
-		if msg.Role != "assistant" {
+		if msg.Role != "assistant" || i < m.first {
 			continue
 		}
 		inside := func(s jinja.SourceSpan) bool {
@@ -181,6 +186,11 @@ func (m *masker) blocks() error {
 		}
 	}
 	for _, g := range m.out.Generation {
+		if !slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
+			return m.first == 0 || s.Source/2 >= m.first && g.Start < s.End && s.Start < g.End
+		}) {
+			continue
+		}
 		m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)
 	}
 	return nil

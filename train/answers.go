@@ -97,7 +97,7 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 // but the later pieces of a split one.
 func (t *trainer) prompts() []int {
 	var out []int
-	for _, id := range t.Data.HeldOut() {
+	for _, id := range t.Data.HeldOutPrompts() {
 		if len(out) == t.Sample.Prompts {
 			break
 		}
@@ -122,20 +122,17 @@ func (t *trainer) startAnswers(path string, prompts []int, after bool) ([]Answer
 	}
 	answers := make([]Answer, len(prompts))
 	for i, id := range prompts {
-		messages, err := t.Data.Messages(id)
+		messages, at, err := t.Data.Messages(id)
 		if err != nil {
 			return nil, err
 		}
 		a := &answers[i]
 		a.Origin = t.Data.Origin(id)
-		for k, m := range messages {
-			if m.Role == "assistant" {
-				a.Reference = Text{m.Content, data.Words(m.Content), "data"}
-				if k > 0 {
-					a.Prompt = messages[k-1].Content
-				}
-				break
-			}
+		if at >= 0 {
+			a.Reference = Text{messages[at].Content, data.Words(messages[at].Content), "data"}
+		}
+		if at > 0 {
+			a.Prompt = messages[at-1].Content
 		}
 	}
 	return answers, nil
