@@ -183,6 +183,11 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 		return err
 	}
 	t.evaluated = evaluated
+	if run.Settings != nil { // the folder was this run's before
+		if err := atomicfile.Clean(t.Dir); err != nil {
+			return err
+		}
+	}
 	if t.step >= t.schedule.Total && !t.evaluationDue() {
 		t.result.AlreadyThere = true
 		return nil
@@ -199,9 +204,6 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			err = fault.Usage(err) // nothing was written
 		}
-		return err
-	}
-	if err := atomicfile.Clean(t.Dir); err != nil {
 		return err
 	}
 	if err := atomicfile.WriteBytes(filepath.Join(t.Dir, "config.yaml"), t.Config); err != nil {
