@@ -370,13 +370,16 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 // printAnswer shows how an answer changed.
 func printAnswer(w io.Writer, a train.Answer) {
 	fmt.Fprintf(w, "\nheld-out prompt, %s\n", printable(a.Origin))
-	fmt.Fprint(w, wrapped(a.Prompt, 2))
+	fmt.Fprint(w, wrapped(a.Prompt, 2, 0))
 	show := func(label string, t train.Text) {
 		end := ""
 		if t.Stop == "length" {
 			end = ", cut off at sample.max_new_tokens"
 		}
-		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, count(t.Words, "word"), end, wrapped(t.Text, 5))
+		if t.Repeated >= 0.01 {
+			end = fmt.Sprintf(", %.0f %% of them in phrases that came before%s", 100*t.Repeated, end)
+		}
+		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, count(t.Words, "word"), end, wrapped(t.Text, 3, 2))
 	}
 	show("before", a.Before)
 	if a.After != nil {
