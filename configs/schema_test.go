@@ -163,12 +163,13 @@ func TestMisspellingsAreFound(t *testing.T) {
 }
 
 func TestRecipesStandOnTheirOwn(t *testing.T) {
-	if want := strings.Fields("glm4 llama3.1 qwen2.5-0.5b smollm2 smollm2-quickstart tiny"); !reflect.DeepEqual(RecipeNames(), want) {
+	if want := strings.Fields("glm4 llama3.1 qwen2.5-0.5b smollm2 smollm2-dpo smollm2-quickstart tiny"); !reflect.DeepEqual(RecipeNames(), want) {
 		t.Errorf("recipes are %v, want %v", RecipeNames(), want)
 	}
 	for _, name := range RecipeNames() {
 		raw, _ := RecipeText(name)
-		if !strings.Contains(string(raw), "lwtrain sft -c "+name) || len(RecipeSummary(name)) < 20 {
+		sft, dpo := strings.Contains(string(raw), "lwtrain sft -c "+name), strings.Contains(string(raw), "lwtrain dpo -c "+name)
+		if !(sft || dpo) || len(RecipeSummary(name)) < 20 {
 			t.Errorf("%s: the head lacks a summary or the command", name)
 		}
 		if strings.Contains(string(raw), "\nrecipe:") {

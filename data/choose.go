@@ -17,17 +17,15 @@ func (s *Store) choose(opts Options, run Run) error {
 	all := make([][]item, len(s.parts))
 	for i := range s.parts {
 		var err error
-		if all[i], err = s.items(i, run.Want); err != nil {
+		if all[i], err = s.items(i, run); err != nil {
 			return err
 		}
 	}
 	s.dropCopies(all, opts)
 	taken := make([][]item, len(s.parts)) // in the order of the source
 	for i, src := range s.from {
-		usable, err := s.usable(i, all[i], opts, src.LossFactor == 0 && i < len(opts.Sources))
-		if err != nil {
-			return err
-		}
+		usable := s.usable(i, all[i], opts, src.LossFactor == 0 && i < len(opts.Sources))
+		var err error
 		if taken[i], err = s.amount(i, usable, opts, run.Seed); err != nil {
 			return err
 		}
@@ -48,7 +46,7 @@ func (s *Store) choose(opts Options, run Run) error {
 			switch {
 			case len(rows) == 0:
 			case out:
-				s.take(true, rows, it)
+				s.heldOut = append(s.heldOut, rows...)
 			default:
 				samples[i] = append(samples[i], rows)
 			}
@@ -61,22 +59,10 @@ func (s *Store) choose(opts Options, run Run) error {
 	return s.mix(opts, samples, run.Seed)
 }
 
-// take puts the rows of an item behind those that are trained on, or held out.
-func (s *Store) take(heldOut bool, rows []int, it item) {
-	list := &s.train
-	if heldOut {
-		list = &s.heldOut
-	}
-	*list = append(*list, rows...)
-	if it.rejected >= 0 {
-		s.pairs[heldOut] = append(s.pairs[heldOut], Pair{rows[0], rows[1]})
-	}
-}
-
 // usable lists the items of a source that samples and held-out ones are drawn
 // from, and counts the others: those without a target, those that are skipped for
 // their length, and all of a source that carries no loss.
-func (s *Store) usable(source int, items []item, opts Options, noLoss bool) ([]item, error) {
+func (s *Store) usable(source int, items []item, opts Options, noLoss bool) []item {
 	stats, entries := &s.sources[source], s.parts[source].entries
 	var out []item
 	for _, it := range items {
@@ -89,33 +75,27 @@ func (s *Store) usable(source int, items []item, opts Options, noLoss bool) ([]i
 			case e.Tokens <= int32(opts.MaxLength):
 			case opts.TooLong == "skip":
 				reason = "too_long"
-			case it.rejected >= 0 && opts.TooLong == "split":
-				return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: a pair of %d tokens, want at most %d (data.max_length): data.too_long: split makes pieces, and a pair is compared whole", s.origin(source, it), e.Tokens, opts.MaxLength),
-					"data.too_long: skip or truncate, or a larger data.max_length"))
-			case it.rejected >= 0 && opts.TooLong == "truncate":
-				if rows, err := s.cut(row{int32(source), int32(k), 0, e.Tokens, e.Targets}, int32(opts.MaxLength), false); err != nil {
-					return nil, err
-				} else if len(rows) == 0 { // nothing of one answer is left
-					reason = "too_long"
-				}
+			case it.rejected >= 0 && opts.TooLong != "error": // a pair is whole or not there
+				reason = "too_long"
 			}
 		}
 		if reason == "" && noLoss {
-			stats.drop("loss_factor_0", len(it.records()))
+			stats.drop("loss_factor_0", 1)
 			continue
 		}
 		if reason == "" {
 			out = append(out, it)
 			continue
 		}
+		tokens := int32(0)
 		for _, k := range it.records() {
-			if reason == "too_long" {
+			if tokens += entries[k].Tokens; reason == "too_long" {
 				stats.whole.add(int64(entries[k].Tokens))
 			}
-			stats.lose(reason, entries[k].Tokens)
 		}
+		stats.lose(reason, tokens)
 	}
-	return out, nil
+	return out
 }
 
 // amount draws what a source gives of its items, and keeps their order.

@@ -34,11 +34,15 @@ type Sample struct {
 }
 
 // Run says how [Build] works; none of it changes what comes out, but Seed
-// and Want.
+// and what is wanted.
 type Run struct {
 	Seed uint64
-	// Want says what is trained on: conversations, pairs, or whatever there is.
-	Want Want
+	// Pairs wants sources of preferences, each two samples of the store, see
+	// [Store.Pairs]; labelled answers are paired by their prompts. Labels wants
+	// them one by one, see [Store.Desirable]. Any takes what there is, for
+	// statistics. Without these, sources of preferences are refused, but for those
+	// with side: chosen.
+	Pairs, Labels, Any bool
 	// DryRun writes nothing: sources that are not in the cache are tokenised for
 	// lengths and statistics alone, and Sample fails for them.
 	DryRun bool
@@ -55,7 +59,7 @@ type Store struct {
 	rows    []row
 	train   []int
 	heldOut []int
-	pairs   map[bool][]Pair // by whether they are held out
+	paired  bool
 }
 
 // row is a sample: a stretch of a record.
@@ -71,7 +75,12 @@ type row struct {
 // drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
 // samples are drawn from the conversations, so no piece of one is trained on.
 func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*Store, error) {
-	s := &Store{pairs: map[bool][]Pair{}}
+	s := &Store{paired: run.Pairs}
+	if run.Pairs {
+		if err := opts.refuseCutting(); err != nil {
+			return nil, err
+		}
+	}
 	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
 	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.DryRun, opts.OnBadRecord == "error", opts.Dedup == "near"}, run.Progress); err != nil {
 		s.Close()
@@ -169,30 +178,37 @@ func (s *Store) Words(i int) int {
 }
 
 // Messages reads the conversation that sample i comes from out of its source
-// file. It reads the file up to there, so it is meant for a few samples.
-func (s *Store) Messages(i int) ([]tokenizer.Message, error) {
+// file, and says which of its messages is the first that is a target. It reads the
+// file up to there, so it is meant for a few samples.
+func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
 	r := s.rows[i]
 	p, src := s.parts[r.source], s.from[r.source]
 	l := src.layout()
 	l.format = p.format
 	from, err := src.records(l.topLevel())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer from.close()
 	for want := p.entries[r.record]; ; {
 		x, err := from.next()
 		if err != nil {
-			return nil, fmt.Errorf("%s: looking for line %d: %w", src.Path, want.Line, err)
+			return nil, 0, fmt.Errorf("%s: looking for line %d: %w", src.Path, want.Line, err)
 		}
 		if int64(x.number) != want.Line {
 			continue
 		}
 		e, err := l.parse(x.text)
+		c := e.conversation
 		if err == nil && want.Kind == rejected {
-			return e.rejected.messages, nil
+			c = *e.rejected
 		}
-		return e.messages, err
+		for answer = c.first; answer < len(c.messages); answer++ {
+			if m := c.messages[answer]; m.Role == "assistant" && !m.NoTarget {
+				return c.messages, answer, err
+			}
+		}
+		return c.messages, -1, err
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *Store) dropCopies(all [][]item, opts Options) {
 		left := items[:0]
 		for at, it := range items {
 			if reason, ok := copies[i][at]; ok {
-				s.sources[i].drop(reason, len(it.records()))
+				s.sources[i].drop(reason, 1)
 				continue
 			}
 			left = append(left, it)

@@ -184,6 +184,14 @@ type grams struct {
 
 var gramPool = sync.Pool{New: func() any { return &grams{} }}
 
+// Repeated is the share of a text's eight-grams (of words, or of characters where
+// words have no blanks) that came before in it: 0 for a text that goes on, near 1
+// for one that is caught in a loop.
+func Repeated(text string) float64 {
+	_, _, repeated := scan(text)
+	return float64(repeated) / 10000
+}
+
 // scan counts the letters of an answer, its words (every run of letters and
 // digits, and every character of a script without blanks), and how many of
 // 10,000 of its eight-grams came before in it.

@@ -294,7 +294,7 @@ func (t *toolChats) render(c conversation, l line, k kind) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	rendered, err := chat.Render(c.messages)
+	rendered, err := chat.RenderFrom(c.messages, c.first)
 	if err != nil {
 		return record{}, err
 	}
@@ -302,7 +302,7 @@ func (t *toolChats) render(c conversation, l line, k kind) (record, error) {
 	for _, span := range rendered.Target {
 		r.target = append(r.target, [2]int32{span.Start, span.End})
 	}
-	for _, m := range c.messages {
+	for _, m := range c.messages[c.first:] {
 		if m.Role == "assistant" {
 			r.turns++
 			r.words += int32(Words(m.Content))

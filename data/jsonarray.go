@@ -15,6 +15,7 @@ type jsonArray struct {
 	r      *bufio.Reader
 	most   int // bytes in an element
 	line   int // that the reader stands on, from 1
+	last   int // number of the last element
 	read   int64
 	opened bool
 	err    error // of the reader, or of the array
@@ -26,7 +27,9 @@ func newJSONArray(r io.Reader) *jsonArray {
 
 func (a *jsonArray) position() int64 { return a.read }
 
-// next returns the next element. Its number is the line that it begins on.
+// next returns the next element. Its number is the line that it begins on or, where
+// several begin on one line, one more than that of the element before: no two have
+// the same.
 func (a *jsonArray) next() (line, error) {
 	if a.err != nil {
 		return line{}, a.err
@@ -55,7 +58,7 @@ func (a *jsonArray) one() (line, error) {
 			}
 		}
 		if c != '[' {
-			return line{}, broken(a.line, "%q, want a JSON array", c)
+			return line{}, broken(a.line, "broken JSON: %q, want an array", c)
 		}
 		a.opened = true
 		if c, err = a.visible(); err != nil {
@@ -71,7 +74,7 @@ func (a *jsonArray) one() (line, error) {
 			return line{}, a.end()
 		case ',':
 		default:
-			return line{}, broken(a.line, "%q behind a record, want a comma or the end of the array", c)
+			return line{}, broken(a.line, "broken JSON: %q behind a record, want a comma or the end of the array", c)
 		}
 		if c, err = a.visible(); err != nil {
 			return line{}, err
@@ -85,7 +88,8 @@ func (a *jsonArray) one() (line, error) {
 
 // element reads an element whose first byte is c, up to what follows it.
 func (a *jsonArray) element(c byte) (line, error) {
-	l := line{number: a.line}
+	l := line{number: max(a.line, a.last+1)}
+	a.last = l.number
 	depth, quoted := 0, false
 	for {
 		if len(l.text) >= a.most {
@@ -134,7 +138,7 @@ func (a *jsonArray) end() error {
 	case err != nil:
 		return err
 	default:
-		return broken(a.line, "%q behind the array, want nothing there", c)
+		return broken(a.line, "broken JSON: %q behind the array, want nothing there", c)
 	}
 }
 

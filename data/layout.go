@@ -22,6 +22,7 @@ type example struct {
 // of (nil: none).
 type conversation struct {
 	messages []tokenizer.Message
+	first    int // the answers before this message belong to the prompt
 	tools    json.RawMessage
 }
 
@@ -238,6 +239,9 @@ func (l layout) withSystem(f fields, c conversation) (conversation, error) {
 		}
 		if system != "" && !first {
 			c.messages = slices.Insert(c.messages, 0, tokenizer.Message{Role: "system", Content: system})
+			if c.first > 0 {
+				c.first++
+			}
 		}
 	}
 	var err error

@@ -18,7 +18,7 @@ func (s *Store) mix(opts Options, samples [][][]int, seed uint64) error {
 	if opts.Mix.Strategy != "interleave" {
 		for _, list := range samples {
 			for _, rows := range list {
-				s.takeRows(rows)
+				s.train = append(s.train, rows...)
 			}
 		}
 	} else if err := s.interleave(opts, samples, seed); err != nil {
@@ -32,15 +32,6 @@ func (s *Store) mix(opts Options, samples [][][]int, seed uint64) error {
 		e.TargetTokens += int64(r.targets)
 	}
 	return nil
-}
-
-// takeRows trains on the rows of one item.
-func (s *Store) takeRows(rows []int) {
-	it := item{0, -1}
-	if len(rows) == 2 && s.rows[rows[0]].record != s.rows[rows[1]].record {
-		it.rejected = 1
-	}
-	s.take(false, rows, it)
 }
 
 // repeated lists samples as often as their source is repeated: whole copies one
@@ -93,7 +84,7 @@ func (s *Store) interleave(opts Options, samples [][][]int, seed uint64) error {
 				"raise the probability of the source with the most samples for its share, or data.mix.stop: first_exhausted"))
 		}
 		i := pickSource(p, r.Float64())
-		s.takeRows(samples[i][order[i][next[i]]])
+		s.train = append(s.train, samples[i][order[i][next[i]]]...)
 		if next[i]++; next[i] == len(order[i]) {
 			next[i] = 0
 			if !exhausted[i] {

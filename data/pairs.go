@@ -2,33 +2,56 @@ package data
 
 import (
 	"fmt"
-	"strings"
 
 	"lwtrain/internal/fault"
 )
 
-// Want says what the samples of a store are for.
-type Want int
-
-// What may be wanted.
-const (
-	Conversations Want = iota // sources of pairs are refused, but those with side: chosen
-	Preferences               // pairs; sources of conversations are refused, labelled answers paired by their prompts
-	Labelled                  // single answers that are desirable or not, those of pairs too
-	Anything
-)
-
-// Pair is a better and a worse answer to one prompt: two samples of the store
-// with the same tokens before the first target ([Store.Prompt]), and targets
-// behind them alone.
+// Pair is a preference: two samples that answer the same prompt, by their index
+// in the store. They have the same tokens before the first target
+// ([Store.Prompt]); their targets are the tokens of the answers, and none of the
+// prompt's own assistant turns.
 type Pair struct{ Chosen, Rejected int }
 
-// Pairs lists the pairs of an epoch, in the order in which the sources were
-// mixed. One that is repeated is there as often.
-func (s *Store) Pairs() []Pair { return s.pairs[false] }
+// Pairs lists the pairs of an epoch, in the order in which the sources were mixed;
+// nil unless the store was built of pairs ([Run.Pairs]).
+func (s *Store) Pairs() []Pair { return s.pairsOf(s.train) }
 
 // HeldOutPairs lists the pairs that are held out.
-func (s *Store) HeldOutPairs() []Pair { return s.pairs[true] }
+func (s *Store) HeldOutPairs() []Pair { return s.pairsOf(s.heldOut) }
+
+// HeldOutPrompts lists the held-out samples with a prompt of their own: of a pair
+// only the chosen one.
+func (s *Store) HeldOutPrompts() []int {
+	if !s.paired {
+		return s.heldOut
+	}
+	var out []int
+	for _, p := range s.HeldOutPairs() {
+		out = append(out, p.Chosen)
+	}
+	return out
+}
+
+func (s *Store) pairsOf(samples []int) []Pair {
+	if !s.paired {
+		return nil
+	}
+	out := make([]Pair, len(samples)/2)
+	for i := range out {
+		out[i] = Pair{samples[2*i], samples[2*i+1]}
+	}
+	return out
+}
+
+// refuseCutting refuses options that would cut an answer: what is left of a pair
+// would be another preference.
+func (o Options) refuseCutting() error {
+	if o.TooLong == "error" || o.TooLong == "skip" {
+		return nil
+	}
+	return fault.Usage(fault.Hint(fmt.Errorf("data.too_long: %s, want error or skip: a pair is whole or not there", o.TooLong),
+		"data.too_long: skip counts the pairs of which a side is longer than data.max_length"))
+}
 
 // Desirable reports whether sample i is a chosen answer, or one that is labelled
 // true. It says nothing of plain conversations.
@@ -57,7 +80,7 @@ func (it item) records() []int {
 }
 
 // items makes the items of a source, and counts the records that are none.
-func (s *Store) items(source int, want Want) ([]item, error) {
+func (s *Store) items(source int, want Run) ([]item, error) {
 	src, entries, stats := s.from[source], s.parts[source].entries, &s.sources[source]
 	only := src.Side == "chosen"
 	var out []item
@@ -68,7 +91,7 @@ func (s *Store) items(source int, want Want) ([]item, error) {
 			return nil, err
 		}
 		switch {
-		case want == Labelled:
+		case want.Labels:
 			out = append(out, item{k, -1})
 		case e.Kind == plainTalk, only && (e.Kind == chosen || e.Kind == liked):
 			out = append(out, item{k, -1})
@@ -103,16 +126,16 @@ func (s *Store) items(source int, want Want) ([]item, error) {
 }
 
 // suits refuses a source that holds what is not trained on.
-func suits(src Source, e entry, want Want, only bool) error {
+func suits(src Source, e entry, want Run, only bool) error {
 	at := fmt.Sprintf("%s:%d", src.Path, e.Line)
 	paired := e.Kind != plainTalk
 	switch {
-	case paired && !only && want == Conversations:
+	case paired && !only && !(want.Pairs || want.Labels || want.Any):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
 			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
-	case paired && only && (want == Preferences || want == Labelled):
+	case paired && only && (want.Pairs || want.Labels):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
-	case !paired && (want == Preferences || want == Labelled):
+	case !paired && (want.Pairs || want.Labels):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
 			"lwtrain sft trains on conversations"))
 	case !paired && only:
@@ -120,16 +143,4 @@ func suits(src Source, e entry, want Want, only bool) error {
 			"leave side out"))
 	}
 	return nil
-}
-
-// origin is where an item comes from, for errors.
-func (s *Store) origin(source int, it item) string {
-	var at []string
-	for _, k := range it.records() {
-		at = append(at, fmt.Sprintf("%s:%d", s.from[source].Path, s.parts[source].entries[k].Line))
-	}
-	if len(at) == 2 && at[0] == at[1] {
-		at = at[:1]
-	}
-	return strings.Join(at, " and ")
 }

@@ -18,6 +18,9 @@ func (l layout) pair(f fields) (example, error) {
 	var sides [2][]tokenizer.Message
 	for i, column := range []string{"chosen", "rejected"} {
 		var err error
+		if !l.has(f, column) {
+			return example{}, bad("no_pair", "a record without the key %s (%s), want chosen and rejected", column, keysOf(f))
+		}
 		if sides[i], err = l.side(f, column, "assistant"); err != nil {
 			return example{}, err
 		}
@@ -28,52 +31,75 @@ func (l layout) pair(f fields) (example, error) {
 	}
 	c, r := sides[0], sides[1]
 	switch {
-	case prompt == nil && isOneText(f, l, "chosen") && isOneText(f, l, "rejected"):
+	case prompt == nil && isText(f, l, "chosen") && isText(f, l, "rejected"):
 		c, r = sharedText(c[0].Content, r[0].Content)
-	case prompt != nil && answers(c) && answers(r):
+	case prompt == nil:
+	case len(prompt) == 0:
+		return example{}, bad("empty_prompt", "the prompt has no messages, want at least one")
+	case answers(c) && answers(r):
 		c, r = slices.Concat(prompt, c), slices.Concat(prompt, r)
-	case prompt != nil && !holds(c, prompt) || prompt != nil && !holds(r, prompt):
+	case !holds(c, prompt) || !holds(r, prompt):
 		return example{}, bad("prompts_differ", "chosen and rejected hold another prompt than the record's own")
 	}
 	n := 0
 	for n < min(len(c), len(r)) && reflect.DeepEqual(c[n], r[n]) {
 		n++
 	}
-	switch {
-	case n > 0 && n == len(c) && n == len(r) && c[n-1].Role == "assistant" && !isEmpty(c[n-1:]):
-		return example{}, unwanted("equal_answers", "chosen and rejected are the same")
-	case n == 0:
-		return example{}, bad("prompts_differ", "chosen and rejected share no prompt, want them to begin with the same messages")
-	case isEmpty(c[n:]) || isEmpty(r[n:]):
-		return example{}, bad("empty_side", "%s has no answer", map[bool]string{true: "chosen", false: "rejected"}[isEmpty(c[n:])])
-	case c[n].Role != "assistant" || r[n].Role != "assistant":
-		return example{}, bad("prompts_differ", "chosen and rejected differ in a message of the role %s, want the same prompt before two answers", c[n].Role)
-	case c[n-1].Role == "assistant":
-		return example{}, bad("prompts_differ", "the prompt ends with an answer of the assistant, want it to end with the user's turn")
+	if n > 0 && n == len(c) && n == len(r) && c[n-1].Role == "assistant" && !isBlank(c[n-1]) {
+		return example{}, bad("equal_answers", "chosen and rejected are the same")
 	}
-	better, err := l.withSystem(f, conversation{messages: onlyBehind(c, n)})
+	if err := checkPair(c, r, n); err != nil {
+		return example{}, err
+	}
+	better, err := l.withSystem(f, conversation{messages: c, first: n})
 	if err != nil {
 		return example{}, err
 	}
-	worse, err := l.withSystem(f, conversation{messages: onlyBehind(r, n)})
+	worse, err := l.withSystem(f, conversation{messages: r, first: n})
 	return example{conversation: better, rejected: &worse, kind: chosen}, err
+}
+
+// checkPair refuses what is no preference. The first n messages are the same.
+func checkPair(c, r []tokenizer.Message, n int) error {
+	for i, side := range [][]tokenizer.Message{c, r} {
+		name := []string{"chosen", "rejected"}[i]
+		if len(side) == n {
+			return bad("empty_answer", "%s has no answer behind the prompt", name)
+		}
+		switch last := side[len(side)-1]; {
+		case n == 0 && side[0].Role == "assistant":
+			return bad("no_prompt", "no prompt, messages or instruction, and nothing in common before the answers")
+		case n == 0 || side[n].Role != "assistant":
+			return bad("prompts_differ", "%s has a message of the role %s where the two part, want the same prompt before two answers", name, side[n].Role)
+		case last.Role != "assistant":
+			return bad("no_answer", "%s ends with a message of the role %s, want the assistant's", name, last.Role)
+		case isBlank(last):
+			return bad("empty_answer", "the answer of %s is empty", name)
+		}
+	}
+	if c[n-1].Role == "assistant" {
+		return bad("invalid_prompt", "the prompt ends with an answer of the assistant, want one that is to be answered")
+	}
+	return nil
 }
 
 // prompt reads the prompt of a preference record, nil where it has none.
 func (l layout) prompt(f fields) ([]tokenizer.Message, error) {
 	switch {
+	case l.has(f, "prompt") && l.has(f, "instruction"):
+		return nil, bad("invalid_prompt", "a prompt and an instruction, want one of them")
+	case l.has(f, "prompt"):
+		return l.side(f, "prompt", "user")
+	case l.has(f, "instruction"):
+		return l.instruction(f)
 	case l.has(f, "messages"):
 		raw, _ := l.get(f, "messages")
 		return l.turns(raw, l.nameOf(f, "messages"))
-	case l.has(f, "instruction"):
-		return l.instruction(f)
-	case l.has(f, "prompt"):
-		return l.side(f, "prompt", "user")
 	}
 	return nil, nil
 }
 
-func isOneText(f fields, l layout, column string) bool {
+func isText(f fields, l layout, column string) bool {
 	raw, _ := l.get(f, column)
 	return raw[0] == '"'
 }
@@ -89,23 +115,8 @@ func holds(side, prompt []tokenizer.Message) bool {
 	return slices.ContainsFunc(side, func(m tokenizer.Message) bool { return m.Role == last.Role && m.Content == last.Content })
 }
 
-func isEmpty(answer []tokenizer.Message) bool {
-	for _, m := range answer {
-		if strings.TrimSpace(m.Content) != "" || m.Extra["tool_calls"] != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// onlyBehind takes the answers of the prompt, the first n messages, out of the
-// targets.
-func onlyBehind(side []tokenizer.Message, n int) []tokenizer.Message {
-	out := slices.Clone(side)
-	for i := range out[:n] {
-		out[i].NoTarget = out[i].NoTarget || out[i].Role == "assistant"
-	}
-	return out
+func isBlank(m tokenizer.Message) bool {
+	return strings.TrimSpace(m.Content) == "" && m.Extra["tool_calls"] == nil
 }
 
 // labelled reads a record of KTO: a conversation, and whether its last answer is
@@ -132,9 +143,9 @@ func (l layout) labelled(f fields) (example, error) {
 	}
 	n := len(c.messages)
 	if n == 0 || c.messages[n-1].Role != "assistant" {
-		return example{}, bad("empty_side", "a labelled record without an answer at its end")
+		return example{}, bad("no_answer", "a labelled record without an answer at its end")
 	}
-	c.messages = onlyBehind(c.messages, n-1)
+	c.first = n - 1
 	out := example{conversation: c, kind: disliked}
 	if good {
 		out.kind = liked

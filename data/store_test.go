@@ -106,7 +106,7 @@ func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) 
 		if s.Tokens(i) != len(r.IDs) || s.Targets(i) != n || s.Words(i) != want.words || s.Origin(i) != fmt.Sprintf("%s:%d", want.file, want.line) {
 			t.Errorf("sample %d: the index has %d tokens, %d targets, %d words, %s", i, s.Tokens(i), s.Targets(i), s.Words(i), s.Origin(i))
 		}
-		if messages, err := s.Messages(i); err != nil || len(messages) != len(want.messages) || messages[0].Content != want.messages[0].Content {
+		if messages, _, err := s.Messages(i); err != nil || len(messages) != len(want.messages) || messages[0].Content != want.messages[0].Content {
 			t.Errorf("sample %d: messages %v, %v", i, messages, err)
 		}
 	}

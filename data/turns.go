@@ -143,6 +143,9 @@ func textOf(raw json.RawMessage) (text string, isText bool, err error) {
 	if err := json.Unmarshal(raw, &parts); err != nil {
 		return "", false, err
 	}
+	if len(parts) == 0 {
+		return "", false, nil
+	}
 	var all strings.Builder
 	for i, p := range parts {
 		var part struct {

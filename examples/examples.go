@@ -1,5 +1,5 @@
-// Package examples holds the conversations that ship with lwtrain, so that the
-// quickstart runs from the binary alone. A data source names one of them as
+// Package examples holds the conversations and pairs that ship with lwtrain, so
+// that the quickstart runs from the binary alone. A data source names one of them as
 // `builtin:quickstart/long.jsonl`.
 package examples
 
@@ -7,5 +7,5 @@ import "embed"
 
 // FS holds the shipped files under the names used after `builtin:`.
 //
-//go:embed quickstart
+//go:embed quickstart pairs
 var FS embed.FS

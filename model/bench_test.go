@@ -64,3 +64,31 @@ func BenchmarkPass(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkDecode writes 64 tokens with bf16 weights, for one prompt and for 16
+// together.
+func BenchmarkDecode(b *testing.B) {
+	c, err := Shape("smollm2-135m")
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := New(c, 1)
+	defer m.Free()
+	m.UseHalf()
+	for _, prompts := range []int{1, 16} {
+		b.Run(fmt.Sprintf("prompts=%d", prompts), func(b *testing.B) {
+			const tokens = 64
+			var requests []Request
+			for range prompts {
+				requests = append(requests, Request{Prompt: []int32{1, 2, 3, 4}, MaxNewTokens: tokens})
+			}
+			b.ResetTimer()
+			for range b.N {
+				if _, err := NewGenerator(m).Generate(b.Context(), requests, prompts); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N*prompts*tokens)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}

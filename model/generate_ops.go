@@ -51,10 +51,14 @@ func (g *Generator) Linear(x rowsOf, w, bias *graph.Param) rowsOf {
 
 // product is y[rows, N] = x[rows, K] W^T.
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
+	few := rows <= kernels.FewRows
+	if g.half && kernels.Describe().NativeBF16 {
+		few = rows < 6 // from there on a product of bf16 inputs is faster
+	}
 	switch {
-	case rows <= kernels.FewRows && g.half:
+	case few && g.half:
 		kernels.LinearFew(y, x, nil, w.Half, rows, w.Rows, w.Cols)
-	case rows <= kernels.FewRows:
+	case few:
 		kernels.LinearFew(y, x, w.Data, nil, rows, w.Rows, w.Cols)
 	case g.half:
 		if n := rows * w.Cols; len(g.rounded) < n {

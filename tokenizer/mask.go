@@ -33,7 +33,11 @@ import (
 // [*ConversationError] that names the message: an unknown role, an empty
 // answer, a message that the template leaves out, a turn without its header or
 // its end.
-func (c *Chat) Render(msgs []Message) (Rendered, error) {
+func (c *Chat) Render(msgs []Message) (Rendered, error) { return c.RenderFrom(msgs, 0) }
+
+// RenderFrom is [Chat.Render] with the answers from message first on as the only
+// targets: those before it belong to the prompt.
+func (c *Chat) RenderFrom(msgs []Message, first int) (Rendered, error) {
 	if err := checkAnswers(msgs); err != nil {
 		return Rendered{}, err
 	}
@@ -41,7 +45,7 @@ func (c *Chat) Render(msgs []Message) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	m := masker{chat: c, msgs: msgs, out: out}
+	m := masker{chat: c, msgs: msgs, out: out, first: first}
 	m.ids, m.spans = c.tok.Offsets(out.Text)
 	if err := m.checkRendered(); err != nil {
 		return Rendered{}, err
@@ -65,6 +69,7 @@ type masker struct {
 	ids    []int32
 	spans  [][2]int // bytes of each id
 	target []Span
+	first  int // message whose answer is the first target
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
@@ -88,7 +93,7 @@ func (m *masker) checkRendered() error {
 // turns adds the targets of every assistant message.
 func (m *masker) turns() error {
 	for i, msg := range m.msgs {
-		if msg.Role != "assistant" || msg.NoTarget {
+		if msg.Role != "assistant" || i < m.first || msg.NoTarget {
 			continue
 		}
 		a, ok := locate(m.out, i)
@@ -171,7 +176,7 @@ func (m *masker) add(from, to int) {
 // token with a byte in one, as transformers' assistant_masks.
 func (m *masker) blocks() error {
 	for i, msg := range m.msgs {
-		if msg.Role != "assistant" {
+		if msg.Role != "assistant" || i < m.first {
 			continue
 		}
 		inside := func(s jinja.SourceSpan) bool {
@@ -182,19 +187,17 @@ func (m *masker) blocks() error {
 		}
 	}
 	for _, g := range m.out.Generation {
-		if m.withheld(g) {
+		holds := func(of func(message int) bool) bool {
+			return slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
+				return of(s.Source/2) && g.Start < s.End && s.Start < g.End
+			})
+		}
+		if m.first > 0 && !holds(func(i int) bool { return i >= m.first }) || holds(func(i int) bool { return m.msgs[i].NoTarget }) {
 			continue
 		}
 		m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)
 	}
 	return nil
-}
-
-// withheld reports whether a block holds text of a message that is no target.
-func (m *masker) withheld(g jinja.Span) bool {
-	return slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
-		return m.msgs[s.Source/2].NoTarget && g.Start < s.End && s.Start < g.End
-	})
 }
 
 // marked reports whether a range of bytes holds text of a message.

@@ -35,6 +35,8 @@ type Text struct {
 	Text  string `json:"text"`
 	Words int    `json:"words"` // by data.Words
 	Stop  string `json:"stop"`  // eos, length, or data for a reference
+
+	Repeated float64 `json:"repeated"` // by data.Repeated: much of it says that the text is caught in a loop
 }
 
 // answersFile holds the answers in the run's folder.
@@ -83,7 +85,7 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 	}
 	for i, d := range done {
 		text := t.Tokenizer.Decode(d.IDs, true)
-		got := Text{text, data.Words(text), d.Stop}
+		got := Text{text, data.Words(text), d.Stop, data.Repeated(text)}
 		if after {
 			answers[i].After = &got
 		} else {
@@ -97,7 +99,7 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 // but the later pieces of a split one.
 func (t *trainer) prompts() []int {
 	var out []int
-	for _, id := range t.Data.HeldOut() {
+	for _, id := range t.Data.HeldOutPrompts() {
 		if len(out) == t.Sample.Prompts {
 			break
 		}
@@ -122,20 +124,17 @@ func (t *trainer) startAnswers(path string, prompts []int, after bool) ([]Answer
 	}
 	answers := make([]Answer, len(prompts))
 	for i, id := range prompts {
-		messages, err := t.Data.Messages(id)
+		messages, at, err := t.Data.Messages(id)
 		if err != nil {
 			return nil, err
 		}
 		a := &answers[i]
 		a.Origin = t.Data.Origin(id)
-		for k, m := range messages {
-			if m.Role == "assistant" {
-				a.Reference = Text{m.Content, data.Words(m.Content), "data"}
-				if k > 0 {
-					a.Prompt = messages[k-1].Content
-				}
-				break
-			}
+		if at >= 0 {
+			a.Reference = Text{messages[at].Content, data.Words(messages[at].Content), "data", data.Repeated(messages[at].Content)}
+		}
+		if at > 0 {
+			a.Prompt = messages[at-1].Content
 		}
 	}
 	return answers, nil

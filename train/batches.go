@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"lwtrain/data"
@@ -21,8 +20,7 @@ type batches struct {
 	seed    uint64
 	perStep int // packs
 
-	ends  []int // step at which each epoch ends
-	total int   // steps of the run
+	calendar
 
 	epochNow int // the epoch whose packs are at hand
 	packs    [][]int
@@ -36,23 +34,20 @@ func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint6
 	if len(store.Train()) == 0 {
 		return nil, fault.Usage(fmt.Errorf("no sample is left to train on: %d in all, %d held out", store.Len(), len(store.HeldOut())))
 	}
-	epochs := opt.NumTrainEpochs
-	if opt.MaxSteps > 0 {
-		epochs = math.Inf(1)
-	}
-	for e, steps := 0, 0; float64(e) < epochs && (opt.MaxSteps == 0 || b.total < opt.MaxSteps); e++ {
-		if e == 0 || pack.Strategy == "next_fit" { // the packs of the other have the same sizes in every epoch
-			packs, err := b.plan(e)
+	var err error
+	steps := 0
+	b.calendar, err = newCalendar(opt, func(epoch int) (int, error) {
+		if epoch == 0 || pack.Strategy == "next_fit" { // the packs of the other have the same sizes in every epoch
+			packs, err := b.plan(epoch)
 			if err != nil {
-				return nil, err
+				return 0, err
 			}
 			steps = (len(packs) + b.perStep - 1) / b.perStep
 		}
-		b.ends = append(b.ends, b.total+steps)
-		b.total += int(math.Ceil(float64(steps) * min(1, epochs-float64(e))))
-	}
-	if opt.MaxSteps > 0 {
-		b.total = opt.MaxSteps
+		return steps, nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if opt.WarmupSteps > b.total {
 		return nil, fault.Usage(fmt.Errorf("train.warmup_steps is %d, want at most the %d steps of the run", opt.WarmupSteps, b.total))
@@ -117,39 +112,19 @@ func (b *batches) at(step int) ([]packed, error) {
 	return out, nil
 }
 
-// epochOf returns the epoch (from 0) that step lies in and the epoch's first step.
-func (b *batches) epochOf(step int) (epoch, start int) {
-	for e, end := range b.ends {
-		if step < end {
-			return e, start
-		}
-		start = end
-	}
-	return len(b.ends) - 1, start
-}
-
-// epoch is the share of the data seen after step updates: 1.5 is one and a half
-// times.
-func (b *batches) epoch(step int) float64 {
-	e, start := b.epochOf(step - 1)
-	return float64(e) + float64(step-start)/float64(b.ends[e]-start)
-}
-
 // origins lists where the samples of a step come from, as file:line.
-func (t *trainer) origins(batch []packed) []string {
+func (t *trainer) origins(samples []int) []string {
 	var out []string
-	for _, b := range batch {
-		for _, id := range b.docs {
-			out = append(out, t.Data.Origin(id))
-		}
+	for _, id := range samples {
+		out = append(out, t.Data.Origin(id))
 	}
 	return out
 }
 
 // names is origins, shortened for a message.
-func (t *trainer) names(batch []packed) string {
+func (t *trainer) names(samples []int) string {
 	const most = 8
-	all := t.origins(batch)
+	all := t.origins(samples)
 	if len(all) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
 	}

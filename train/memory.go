@@ -22,6 +22,8 @@ type Memory struct {
 	Activations int64 // arena, scratch and attention statistics
 	Limit       int64 // what auto kept below: the option, or the machine's free memory
 
+	capacity    int
+	shared      *graph.Memory // that the programs work in
 	graph       *graph.Graph
 	train, eval *graph.Program
 }
@@ -65,7 +67,8 @@ func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
 		plan.Precision = graph.BFloat16
 		plan.Half = n / 2
 	}
-	plan.graph = m.Graph(capacity, plan.Precision, nil)
+	plan.capacity, plan.shared = capacity, &graph.Memory{}
+	plan.graph = m.Graph(capacity, plan.Precision, plan.shared)
 	var err error
 	if plan.eval, err = plan.graph.Compile(graph.Options{}); err != nil {
 		return nil, err

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 
 	"lwtrain/internal/atomicfile"
 )
@@ -25,6 +27,31 @@ type StepMetrics struct {
 
 	TokensPerSecond float64 `json:"tokens_per_second"`
 	PeakRSS         int64   `json:"peak_rss_bytes"`
+
+	Values map[string]float64 `json:"-"` // what a method tells besides, by key
+}
+
+// MarshalJSON writes the values beside the rest.
+func (m StepMetrics) MarshalJSON() ([]byte, error) {
+	type plain StepMetrics
+	b, err := json.Marshal(plain(m))
+	if err != nil {
+		return nil, err
+	}
+	b, err = appendValues(b[:len(b)-1], "", m.Values)
+	return append(b, '}'), err
+}
+
+// appendValues appends values by key to an open JSON object that has members.
+func appendValues(b []byte, prefix string, values map[string]float64) ([]byte, error) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		key, err := json.Marshal(prefix + name)
+		if err != nil {
+			return nil, err
+		}
+		b = fmt.Appendf(b, `,%s:%s`, key, number(values[name]))
+	}
+	return b, nil
 }
 
 // EvalMetrics is one line of metrics.jsonl for an evaluation: the mean loss
@@ -33,6 +60,7 @@ type EvalMetrics struct {
 	Step    int
 	Loss    float64
 	Sources []SourceLoss
+	Values  map[string]float64 // what a method tells besides, by key without eval_
 }
 
 // SourceLoss is the held-out loss of one source.
@@ -43,17 +71,15 @@ type SourceLoss struct {
 
 // MarshalJSON writes the sources as eval_loss/<name> beside eval_loss.
 func (e EvalMetrics) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `{"step":%d,"eval_loss":%s`, e.Step, number(e.Loss))
+	b := fmt.Appendf(nil, `{"step":%d,"eval_loss":%s`, e.Step, number(e.Loss))
+	var err error
 	for _, s := range e.Sources {
-		key, err := json.Marshal("eval_loss/" + s.Name)
-		if err != nil {
+		if b, err = appendValues(b, "eval_loss/", map[string]float64{s.Name: s.Loss}); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, `,%s:%s`, key, number(s.Loss))
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	b, err = appendValues(b, "eval_", e.Values)
+	return append(b, '}'), err
 }
 
 func number(v float64) []byte {

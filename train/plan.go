@@ -16,6 +16,9 @@ type Plan struct {
 	Tokens        int64 // in an epoch, without padding
 	TargetTokens  int64
 	Shares        []Share // by source, then by length of the answers
+
+	Pairs int // in an epoch of preference training, else 0
+	Split int // of them, whose sides do not fit into one pack together
 }
 
 // Fill is the share of the packs that is no padding.

@@ -65,8 +65,9 @@ type state struct {
 	Step     int      `json:"step"`
 	Identity Identity `json:"identity"`
 	// These let the summary of a resumed run speak of the whole run.
-	FirstEval *float64 `json:"first_eval_loss,omitempty"`
-	FirstLoss float64  `json:"first_loss,omitempty"`
+	FirstEval   *float64           `json:"first_eval_loss,omitempty"`
+	FirstValues map[string]float64 `json:"first_eval_values,omitempty"`
+	FirstLoss   float64            `json:"first_loss,omitempty"`
 }
 
 const (
@@ -94,7 +95,7 @@ func (t *trainer) writeState(dir string) error {
 	}
 	s := state{Step: t.step, Identity: t.Identity, FirstLoss: t.result.FirstLoss}
 	if e := t.result.FirstEval; e != nil {
-		s.FirstEval = &e.Loss
+		s.FirstEval, s.FirstValues = &e.Loss, e.Values
 	}
 	return writeJSON(filepath.Join(dir, stateFile), s)
 }
@@ -145,13 +146,17 @@ func (t *trainer) resume() error {
 		return fault.Hint(fmt.Errorf("%s: no checkpoint of this run is whole any more: %v: %w", t.Dir, damaged[0].Path, damaged[0].Reason),
 			"copy a whole one back, or remove "+t.root()+" to begin again from the first step")
 	}
+	if found.Path == "" && !known {
+		if err := refuseForeign(t.Dir); err != nil {
+			return err
+		}
+	}
+	if err := t.method.prepare(); err != nil {
+		return err
+	}
 	if found.Path != "" {
 		if err := t.load(found.Checkpoint); err != nil {
 			return fmt.Errorf("%s: %w", found.Path, err)
-		}
-	} else if !known {
-		if err := refuseForeign(t.Dir); err != nil {
-			return err
 		}
 	}
 	return t.enter(run, found)
@@ -178,6 +183,11 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 		return err
 	}
 	t.evaluated = evaluated
+	if run.Settings != nil { // the folder was this run's before
+		if err := atomicfile.Clean(t.Dir); err != nil {
+			return err
+		}
+	}
 	if t.step >= t.schedule.Total && !t.evaluationDue() {
 		t.result.AlreadyThere = true
 		return nil
@@ -194,9 +204,6 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			err = fault.Usage(err) // nothing was written
 		}
-		return err
-	}
-	if err := atomicfile.Clean(t.Dir); err != nil {
 		return err
 	}
 	if err := atomicfile.WriteBytes(filepath.Join(t.Dir, "config.yaml"), t.Config); err != nil {
@@ -266,6 +273,7 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 		return 0, refuseForeign(dir)
 	}
 	delete(run.Contents, "model")
+	delete(run.Contents, "reference")
 	if err := same(dir, run.Identity, id); err != nil {
 		return 0, err
 	}
@@ -313,7 +321,7 @@ func (t *trainer) load(from checkpoints.Checkpoint) error {
 	t.step, t.saved = s.Step, s.Step
 	t.result.FirstLoss = s.FirstLoss
 	if s.FirstEval != nil {
-		t.result.FirstEval = &EvalMetrics{Loss: *s.FirstEval}
+		t.result.FirstEval = &EvalMetrics{Loss: *s.FirstEval, Values: s.FirstValues}
 	}
 	return nil
 }

@@ -183,12 +183,12 @@ func (p PackingTest) OK() bool {
 // the same documents, each in a pack of its own. The loss weights are those
 // that the documents have together. It writes nothing.
 func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error) {
-	t, err := newTrainer(job)
+	t, err := newSFT(job)
 	if err != nil {
 		return PackingTest{}, err
 	}
 	defer t.close()
-	t.train.Interrupt = ctx.Err
+	t.interrupt = ctx.Err
 	all, err := t.batches.plan(0)
 	if err != nil {
 		return PackingTest{}, err
@@ -203,7 +203,7 @@ func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error
 		return PackingTest{}, fault.Usage(fault.Hint(errors.New("every pack holds one document: there is nothing to compare"),
 			"a larger packing.capacity packs more of them together"))
 	}
-	together, err := t.forwardBackward(packs)
+	together, err := t.runPacks(packs)
 	if err != nil {
 		return PackingTest{}, err
 	}
@@ -236,7 +236,7 @@ func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error
 
 // runAlone runs the documents of a pack one by one, with the loss weights that
 // they have in it, and returns the sum of their losses. Gradients add up.
-func (t *trainer) runAlone(b packed) (loss float64, err error) {
+func (t *sft) runAlone(b packed) (loss float64, err error) {
 	if err := t.layToTrain(b); err != nil {
 		return 0, err
 	}

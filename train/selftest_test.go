@@ -100,7 +100,7 @@ func TestPackedEqualsAlone(t *testing.T) {
 // are not kept apart: laid as one, their loss is many times the tolerance away.
 func TestTheToleranceOfPackingIsTight(t *testing.T) {
 	store, chat := fixture(t, 1)
-	tr, err := newTrainer(job(t, store, chat, ""))
+	tr, err := newSFT(job(t, store, chat, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

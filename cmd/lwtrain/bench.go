@@ -27,7 +27,7 @@ comes to what a bare matrix product reaches here (mfu), and where the time went.
 The model has the shape of a config's, or a published one.
 
 Shapes:
-` + wrapped(strings.Join(model.ShapeNames(), ", "), 9),
+` + wrapped(strings.Join(model.ShapeNames(), ", "), 9, 0),
 		Example: "  lwtrain bench --capacity 8192\n  lwtrain bench -c my.yaml --steps 3 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, opt := model.Config{}, train.Default()

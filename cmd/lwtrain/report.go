@@ -21,7 +21,7 @@ func newReportCmd() *cobra.Command {
 	var page string
 	cmd := &cobra.Command{
 		Use:   "report RUN_DIR",
-		Short: "Write a page about a run: loss curves, settings, answers before and after",
+		Short: "Write a page about a run: its loss, settings and answers",
 		Long: `Reads what a run has left in its folder (metrics.jsonl, config.yaml,
 answers.json, data.json) and writes a page about it: one HTML file that opens
 without a network. The run may still be going on. At its end a run writes the
@@ -53,6 +53,9 @@ func writeReport(w io.Writer, c *configs.Config, store *data.Store) {
 		s, err := countAll(c, store)
 		if err != nil {
 			return err
+		}
+		for i := range s.Sources { // where it was kept is of no run's concern
+			s.Sources[i].Cache, s.Sources[i].Tokenised = "", ""
 		}
 		raw, err := json.Marshal(s)
 		if err != nil {

@@ -39,14 +39,14 @@ checkpoints and is removed at the end.`,
 			if err != nil {
 				return err
 			}
-			b, store, err := openRun(cmd, c, false)
+			b, store, err := openRun(cmd, c, false, false)
 			if err != nil {
 				return err
 			}
 			defer b.close()
 			defer store.Close()
 			bar := newProgress(cmd.ErrOrStderr(), "training", int64(2*steps))
-			job, done := newJob(c, b, store), int64(0)
+			job, done := newJob(c, b, store, false), int64(0)
 			job.Events = train.Events{
 				Planned:  func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) },
 				Training: func(int) { bar.Set(done, "") },
@@ -107,13 +107,13 @@ nothing but the tokenised data.`,
 			if err != nil {
 				return err
 			}
-			b, store, err := openRun(cmd, c, false)
+			b, store, err := openRun(cmd, c, false, false)
 			if err != nil {
 				return err
 			}
 			defer b.close()
 			defer store.Close()
-			job := newJob(c, b, store)
+			job := newJob(c, b, store, false)
 			if job.Model, err = b.load(); err != nil {
 				return err
 			}

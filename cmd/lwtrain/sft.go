@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -39,7 +40,7 @@ command is given again; Ctrl-C saves one before it stops.`,
 			if err != nil {
 				return err
 			}
-			return sft(cmd, c, dryRun)
+			return runTraining(cmd, c, conversations, dryRun)
 		},
 	}
 	addConfigFlags(cmd)
@@ -47,8 +48,23 @@ command is given again; Ctrl-C saves one before it stops.`,
 	return cmd
 }
 
-func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
-	b, store, err := openRun(cmd, c, dryRun)
+// training is a way of training as its command runs it.
+type training struct {
+	pairs bool // on pairs of answers, not on conversations
+	plan  func(*configs.Config, *data.Store) (*train.Plan, error)
+	run   func(context.Context, train.Job) (train.Result, error)
+}
+
+var conversations = training{
+	plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
+		return train.PlanRun(s, c.Packing, c.Train, c.Seed)
+	},
+	run: train.SFT,
+}
+
+// runTraining is a whole command of training.
+func runTraining(cmd *cobra.Command, c *configs.Config, how training, dryRun bool) error {
+	b, store, err := openRun(cmd, c, how.pairs, dryRun)
 	if err != nil {
 		return err
 	}
@@ -56,7 +72,7 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	defer store.Close()
 	out := cmd.OutOrStdout()
 	if dryRun {
-		return planOnly(out, cmd.ErrOrStderr(), c, b, store)
+		return planOnly(out, cmd.ErrOrStderr(), c, b, store, how)
 	}
 	m, err := b.load()
 	if err != nil {
@@ -65,9 +81,9 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	defer m.Free()
 	show := &runDisplay{out: out, err: cmd.ErrOrStderr(), c: c, b: b, store: store}
 	defer show.close()
-	job := newJob(c, b, store)
+	job := newJob(c, b, store, how.pairs)
 	job.Model, job.Events = m, show.events()
-	result, err := train.SFT(cmd.Context(), job)
+	result, err := how.run(cmd.Context(), job)
 	show.close()
 	if err != nil {
 		return interrupted(err, cmd, result)
@@ -78,13 +94,13 @@ func sft(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 }
 
 // openRun opens the model and the data of a config, for training.
-func openRun(cmd *cobra.Command, c *configs.Config, dryRun bool) (*base, *data.Store, error) {
+func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Store, error) {
 	kernels.SetThreads(c.Threads)
 	b, err := openBase(cmd, c, dryRun)
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := buildStore(cmd, c, b.chat, dryRun)
+	store, err := buildStore(cmd, c, b.chat, data.Run{Pairs: pairs, DryRun: dryRun})
 	if err != nil {
 		b.close()
 		return nil, nil, err
@@ -93,24 +109,26 @@ func openRun(cmd *cobra.Command, c *configs.Config, dryRun bool) (*base, *data.S
 }
 
 // newJob is the run of a config, without its weights.
-func newJob(c *configs.Config, b *base, store *data.Store) train.Job {
+func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job {
 	return train.Job{
-		Options: c.Train, Packing: c.Packing, Seed: c.Seed, Dir: c.Output.Dir,
+		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: identity(c, store),
+		Identity: identity(c, store, pairs),
 		Config:   c.Resolved(),
 	}
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dryRun bool) (*data.Store, error) {
+func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run data.Run) (*data.Store, error) {
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
-	store, err := data.Build(cmd.Context(), c.Data, chat, data.Run{Seed: c.Seed, DryRun: dryRun, Progress: func(done, total int64) {
+	run.Seed = c.Seed
+	run.Progress = func(done, total int64) {
 		bar.SetTotal((total + kib - 1) / kib)
 		bar.Set((done+kib-1)/kib, "KiB")
-	}})
+	}
+	store, err := data.Build(cmd.Context(), c.Data, chat, run)
 	if err != nil {
 		bar.abandon()
 		return nil, err
@@ -120,21 +138,28 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, dry
 }
 
 // identity is what makes this run this run, but for its model.
-func identity(c *configs.Config, store *data.Store) train.Identity {
-	return train.Identity{Contents: store.Contents(), Settings: identitySettings(c)}
+func identity(c *configs.Config, store *data.Store, pairs bool) train.Identity {
+	return train.Identity{Contents: store.Contents(), Settings: identitySettings(c, pairs)}
 }
 
 // identitySettings is what two runs must have in common to be the same run: all
 // but where it is written, how often, and with how many threads. Paths are left
 // out: the content of what lies there counts, not the place.
-func identitySettings(c *configs.Config) map[string]string {
+func identitySettings(c *configs.Config, pairs bool) map[string]string {
 	same := *c
 	same.Model.Path, same.Model.Template = "", ""
 	same.Data.Sources = withoutPaths(c.Data.Sources)
 	same.Data.HeldOut.Sources = withoutPaths(c.Data.HeldOut.Sources)
+	unread := []string{"dpo."}
+	if pairs {
+		unread = []string{"packing.strategy", "packing.weighting"}
+		if r := c.DPO.Reference; r != "initial" && r != "none" {
+			same.DPO.Reference = "a model"
+		}
+	}
 	out := same.Settings()
 	for key := range out {
-		for _, free := range []string{"model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing", "dpo."} {
+		for _, free := range append(unread, "model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing") {
 			if strings.HasPrefix(key, free) {
 				delete(out, key)
 			}
@@ -152,8 +177,8 @@ func withoutPaths(sources []data.Source) []data.Source {
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store) error {
-	plan, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
+func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store, how training) error {
+	plan, err := how.plan(c, store)
 	if err != nil {
 		return err
 	}
@@ -163,7 +188,7 @@ func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store) e
 	}
 	printPlan(out, c, b, store, plan, memory)
 	warnMemory(w, memory)
-	step, err := train.CheckFolder(c.Output.Dir, identity(c, store))
+	step, err := train.CheckFolder(c.Output.Dir, identity(c, store, how.pairs))
 	if err != nil {
 		return err
 	}
@@ -225,96 +250,6 @@ func commandLine(cmd *cobra.Command) string {
 	return out
 }
 
-// runDisplay shows a run as it goes.
-type runDisplay struct {
-	out, err io.Writer
-	c        *configs.Config
-	b        *base
-	store    *data.Store
-	bar      *progress
-	atMost   bool // the bar's total is an upper bound
-	total    int
-}
-
-func (d *runDisplay) close() {
-	if d.bar == nil {
-		return
-	}
-	if d.atMost {
-		d.bar.abandon() // it need not have come to its end
-	} else {
-		d.bar.Done()
-	}
-	d.bar = nil
-}
-
-// next begins another bar.
-func (d *runDisplay) next(label string, total int) {
-	d.close()
-	d.bar, d.atMost = newProgress(d.err, label, int64(total)), false
-}
-
-func (d *runDisplay) say(format string, args ...any) {
-	if d.bar != nil {
-		d.bar.Println(fmt.Sprintf(format, args...))
-	} else {
-		fmt.Fprintln(d.err, printable(fmt.Sprintf(format, args...)))
-	}
-}
-
-func (d *runDisplay) events() train.Events {
-	return train.Events{
-		Planned: func(p *train.Plan, m *train.Memory) {
-			d.total = p.Schedule.Total
-			printPlan(d.out, d.c, d.b, d.store, p, m)
-			warnMemory(d.err, m)
-			fmt.Fprintln(d.out)
-		},
-		Broken: func(path string, reason error) { warn(d.err, "%s is damaged and passed over: %v", path, reason) },
-		Moved: func(then, now string) {
-			warn(d.err, "the run was made with %s, and goes on with %s: not to the same bytes", then, now)
-		},
-		Resumed: func(step int, from string) {
-			if from == "" {
-				d.say("no complete checkpoint is there: starting from step 0")
-				return
-			}
-			d.say("going on from step %d (%s)", step, from)
-		},
-		Answering: func(tokens, most int) {
-			if tokens == 1 {
-				d.next("answering held-out prompts", most)
-				d.atMost = true
-			}
-			d.bar.Set(int64(tokens), "tokens at most")
-		},
-		Training: func(step int) {
-			d.next("training", d.total)
-			d.bar.Set(int64(step), "")
-		},
-		Step: func(m train.StepMetrics) {
-			if m.Step%d.c.Train.LoggingSteps == 0 || m.Step == d.total {
-				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f  lr %.1e  %.0f tok/s", m.Loss, m.LearningRate, m.TokensPerSecond))
-			}
-		},
-		Eval:  func(m train.EvalMetrics) { d.say("step %d: held-out loss %s", m.Step, evalText(m)) },
-		Saved: func(step int, path string) { d.say("step %d: saved %s", step, path) },
-	}
-}
-
-// evalText is a held-out loss, by source where there are several.
-func evalText(m train.EvalMetrics) string {
-	text := fmt.Sprintf("%.4f", m.Loss)
-	if len(m.Sources) < 2 {
-		return text
-	}
-	var parts []string
-	for _, s := range m.Sources {
-		parts = append(parts, fmt.Sprintf("%s %.4f", s.Name, s.Loss))
-	}
-	return text + " (" + strings.Join(parts, ", ") + ")"
-}
-
 // printPlan says what will happen.
 func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *train.Plan, m *train.Memory) {
 	line := func(label, format string, args ...any) {
@@ -322,11 +257,32 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	}
 	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	mix := store.Mix()
+	samples, heldOut := count(mix.Samples, "sample"), mix.HeldOut
+	if p.Pairs > 0 { // two samples each
+		samples, heldOut = count(mix.Samples/2, "pair"), mix.HeldOut/2
+	}
 	line("data", "%s, %s tokens, %s of them targets; %d held out",
-		count(mix.Samples, "sample"), grouped(mix.Tokens), grouped(mix.TargetTokens), mix.HeldOut)
+		samples, grouped(mix.Tokens), grouped(mix.TargetTokens), heldOut)
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
+	if p.Pairs > 0 {
+		printPairs(line, c, p)
+	} else {
+		printPacks(line, c, p)
+	}
+	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
+	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
+	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
+	line("machine", "%s", m.Machine())
+	if refused := kernels.Describe().Refused; refused != "" {
+		line("", "not used: %s", refused)
+	}
+	line("output", "%s", c.Output.Dir)
+}
+
+// printPacks says how conversations are packed and weighed.
+func printPacks(line func(label, format string, args ...any), c *configs.Config, p *train.Plan) {
 	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each", grouped(int64(p.Packs)), grouped(int64(p.Capacity)),
 		100*p.Fill(), float64(p.Documents)/float64(p.Packs))
 	line("loss", "weighting %s: who carries how much of it", c.Packing.Weighting)
@@ -341,14 +297,6 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
 	}
 	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
-	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
-	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
-	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
-	line("machine", "%s", m.Machine())
-	if refused := kernels.Describe().Refused; refused != "" {
-		line("", "not used: %s", refused)
-	}
-	line("output", "%s", c.Output.Dir)
 }
 
 // dropNotes says what of the data is not trained on.
@@ -404,6 +352,7 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 	if r.FirstEval != nil && r.LastEval != nil {
 		line("held out", "%.4f before, %.4f after", r.FirstEval.Loss, r.LastEval.Loss)
 	}
+	printPreferences(line, r)
 	for _, a := range r.Answers {
 		printAnswer(w, a)
 	}
@@ -423,13 +372,16 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 // printAnswer shows how an answer changed.
 func printAnswer(w io.Writer, a train.Answer) {
 	fmt.Fprintf(w, "\nheld-out prompt, %s\n", printable(a.Origin))
-	fmt.Fprint(w, wrapped(a.Prompt, 2))
+	fmt.Fprint(w, wrapped(a.Prompt, 2, 0))
 	show := func(label string, t train.Text) {
 		end := ""
 		if t.Stop == "length" {
 			end = ", cut off at sample.max_new_tokens"
 		}
-		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, count(t.Words, "word"), end, wrapped(t.Text, 5))
+		if t.Repeated >= 0.01 {
+			end = fmt.Sprintf(", %.0f %% of them in phrases that came before%s", 100*t.Repeated, end)
+		}
+		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, count(t.Words, "word"), end, wrapped(t.Text, 3, 2))
 	}
 	show("before", a.Before)
 	if a.After != nil {

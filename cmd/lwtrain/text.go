@@ -54,29 +54,30 @@ func countsText(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// wrapped writes text in lines of at most 76 columns behind four blanks, and
-// of many lines the first ones.
-func wrapped(text string, lines int) string {
+// wrapped writes text in lines of at most 76 columns behind four blanks, and of
+// many lines the first and the last ones.
+func wrapped(text string, first, last int) string {
 	const width = 76
-	var out strings.Builder
-	n := 0
+	var lines []string
 	for paragraph := range strings.Lines(strings.TrimSpace(text)) {
 		rest := strings.TrimSpace(printable(strings.TrimRight(paragraph, "\r\n")))
 		for rest != "" {
-			if n == lines {
-				out.WriteString("    ...\n")
-				return out.String()
-			}
 			head := runewidth.Truncate(rest, width, "")
 			if len(head) < len(rest) {
 				if at := strings.LastIndexByte(head, ' '); at > width/2 {
 					head = head[:at]
 				}
 			}
-			out.WriteString("    " + strings.TrimSpace(head) + "\n")
+			lines = append(lines, strings.TrimSpace(head))
 			rest = strings.TrimSpace(rest[len(head):])
-			n++
 		}
+	}
+	if len(lines) > first+last {
+		lines = slices.Concat(lines[:first], []string{"..."}, lines[len(lines)-last:])
+	}
+	var out strings.Builder
+	for _, line := range lines {
+		out.WriteString("    " + line + "\n")
 	}
 	return out.String()
 }

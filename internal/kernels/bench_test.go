@@ -31,3 +31,34 @@ func BenchmarkAttention(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLinearFew is the product with SmolLM2-135M's head, which does not fit
+// into any cache, for a few rows.
+func BenchmarkLinearFew(b *testing.B) {
+	const n, k = 49152, 576
+	w := Alloc(n * k)
+	half := AllocBF16(n * k)
+	defer Free(w)
+	defer FreeBF16(half)
+	copy(w, normals(n*k, 1))
+	ToBF16(half, w)
+	for _, rows := range []int{1, 4, 16} {
+		x, y := normals(rows*k, 2), make([]float32, rows*n)
+		for _, bf16 := range []bool{false, true} {
+			b.Run(fmt.Sprintf("rows=%d/bf16=%t", rows, bf16), func(b *testing.B) {
+				h, bytes := half, 2
+				if !bf16 {
+					h, bytes = nil, 4
+				}
+				Run(func() {
+					LinearFew(y, x, w, h, rows, n, k)
+					b.ResetTimer()
+					for range b.N {
+						LinearFew(y, x, w, h, rows, n, k)
+					}
+				})
+				b.ReportMetric(float64(b.N)*float64(bytes*n*k)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+			})
+		}
+	}
+}

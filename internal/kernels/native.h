@@ -71,8 +71,8 @@ struct lw_cached {
 	   int64_t hkv, int64_t dim, float scale, float *scratch),                                                                             \
 	  (out, q, ldq, texts, count, longest, half, hq, hkv, dim, scale, scratch))                                                            \
 	F(linear_few,                                                                                                                          \
-	  (float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k),                                \
-	  (y, x, w, half, rows, n, k))                                                                                                         \
+	  (float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k, float *scratch),                \
+	  (y, x, w, half, rows, n, k, scratch))                                                                                                \
 	F(gemm,                                                                                                                                \
 	  (int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,    \
 	   int64_t ldc, float *scratch),                                                                                                       \

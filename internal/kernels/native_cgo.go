@@ -215,7 +215,7 @@ func widened(n int) []float32 {
 }
 
 func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
-	C.lw_linear_few(cf(y), cf(x), cf(w), ch(half), n64(rows), n64(n), n64(k))
+	C.lw_linear_few(cf(y), cf(x), cf(w), ch(half), n64(rows), n64(n), n64(k), cf(scratchOf(rows*k)))
 }
 func toBF16(dst []BF16, src []float32)   { C.lw_to_bf16(ch(dst), cf(src), n64(len(src))) }
 func fromBF16(dst []float32, src []BF16) { C.lw_from_bf16(cf(dst), ch(src), n64(len(src))) }

@@ -62,17 +62,35 @@ static void gemm(int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a
 #define OUTPUTS 4 // weights' rows side by side
 
 // few is y[r, j] for rows r of x and OUTPUTS rows j of w, both contiguous in k.
+// With half the weights are bf16: two neighbours fill the place of a float, the
+// even ones in its lower half, so that a shift and a mask widen them, and x has
+// been sorted to match (sort_pairs).
 static inline __attribute__((always_inline)) void few(int rows, float *y, const float *x, const float *w, const uint16_t *half, int64_t n,
 													  int64_t k) {
 	vf s[4][OUTPUTS] = {};
 	float rest[4][OUTPUTS] = {};
+	const int64_t unit = half ? 2 * VL : VL;
 	int64_t c = 0;
-	for (; c + VL <= k; c += VL) {
-		vf right[OUTPUTS];
-		for (int j = 0; j < OUTPUTS; j++) right[j] = half ? widen(half + j * k + c) : load(w + j * k + c);
+	for (; c + unit <= k; c += unit) {
+		vf right[OUTPUTS], odd[OUTPUTS];
+		for (int j = 0; j < OUTPUTS; j++) {
+			// The next block's rows: the processor does not see that they go on.
+			__builtin_prefetch(half ? (const char *)(half + (j + OUTPUTS) * k + c) : (const char *)(w + (j + OUTPUTS) * k + c));
+			if (half) {
+				vi pairs = *(const vi *)(half + j * k + c);
+				right[j] = (vf)(pairs << 16);
+				odd[j] = (vf)(pairs & (int32_t)0xffff0000);
+			} else {
+				right[j] = load(w + j * k + c);
+			}
+		}
 		for (int r = 0; r < rows; r++) {
 			vf left = load(x + r * k + c);
 			for (int j = 0; j < OUTPUTS; j++) s[r][j] += left * right[j];
+			if (half) {
+				left = load(x + r * k + c + VL);
+				for (int j = 0; j < OUTPUTS; j++) s[r][j] += left * odd[j];
+			}
 		}
 	}
 	for (; c < k; c++)
@@ -93,14 +111,27 @@ static inline __attribute__((always_inline)) void few_rows(float *y, const float
 	}
 }
 
+// sort_pairs puts the even values of each 2 * VL before the odd ones.
+static void sort_pairs(float *to, const float *x, int64_t rows, int64_t k) {
+	for (int64_t r = 0; r < rows; r++) {
+		const float *from = x + r * k;
+		float *out = to + r * k;
+		int64_t c = 0;
+		for (; c + 2 * VL <= k; c += 2 * VL)
+			for (int i = 0; i < VL; i++) out[c + i] = from[c + 2 * i], out[c + VL + i] = from[c + 2 * i + 1];
+		for (; c < k; c++) out[c] = from[c];
+	}
+}
+
 // linear_few: y[rows, n] = x[rows, k] w[n, k]^T, with w in bf16 where half is
-// not NULL.
-static void linear_few(float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k) {
+// not NULL. scratch: rows * k floats.
+static void linear_few(float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k, float *scratch) {
 	const int64_t blocks = n / OUTPUTS;
+	if (half) sort_pairs(scratch, x, rows, k);
 #pragma omp parallel for schedule(static) if (n * k > SMALL)
 	for (int64_t b = 0; b < blocks; b++) {
 		if (half)
-			few_rows(y + b * OUTPUTS, x, NULL, half + b * OUTPUTS * k, rows, n, k);
+			few_rows(y + b * OUTPUTS, scratch, NULL, half + b * OUTPUTS * k, rows, n, k);
 		else
 			few_rows(y + b * OUTPUTS, x, w + b * OUTPUTS * k, NULL, rows, n, k);
 	}

@@ -18,16 +18,48 @@ typedef int32_t vi __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 static inline vf splat(float x) { return x - (vf){}; }
 static inline vf load(const float *p) { return *(const vf *)p; }
 static inline void store(float *p, vf v) { *(vf *)p = v; }
+// Lanes are reduced in halves: the order of the sum is fixed.
+typedef float v4f __attribute__((vector_size(16)));
+#define LOW4(v) __builtin_shufflevector(v, v, 0, 1, 2, 3)
+#define HIGH4(v) __builtin_shufflevector(v, v, 4, 5, 6, 7)
+#define LOW8(v) __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7)
+#define HIGH8(v) __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)
+#define MAX(T, a, b)                                                                                                                       \
+	({                                                                                                                                     \
+		T x_ = (a), y_ = (b);                                                                                                              \
+		__typeof__(x_ > y_) m_ = x_ > y_;                                                                                                  \
+		(T)((m_ & (__typeof__(m_))x_) | (~m_ & (__typeof__(m_))y_));                                                                       \
+	})
+#if VL == 16
+typedef float v8f __attribute__((vector_size(32)));
+static inline v4f four_sum(vf v) {
+	v8f h = LOW8(v) + HIGH8(v);
+	return LOW4(h) + HIGH4(h);
+}
+static inline v4f four_max(vf v) {
+	v8f h = MAX(v8f, LOW8(v), HIGH8(v));
+	return MAX(v4f, LOW4(h), HIGH4(h));
+}
+#elif VL == 8
+static inline v4f four_sum(vf v) { return LOW4(v) + HIGH4(v); }
+static inline v4f four_max(vf v) { return MAX(v4f, LOW4(v), HIGH4(v)); }
+#else
+static inline v4f four_sum(vf v) { return v; }
+static inline v4f four_max(vf v) { return v; }
+#endif
 static inline float hsum(vf v) {
-	float s = 0;
-	for (int i = 0; i < VL; i++) s += v[i];
-	return s;
+	v4f f = four_sum(v);
+	return (f[0] + f[2]) + (f[1] + f[3]);
 }
 static inline float hmax(vf v) {
-	float s = v[0];
-	for (int i = 1; i < VL; i++) s = v[i] > s ? v[i] : s;
-	return s;
+	v4f f = four_max(v);
+	float a = f[0] > f[2] ? f[0] : f[2], b = f[1] > f[3] ? f[1] : f[3];
+	return a > b ? a : b;
 }
+#undef MAX
+static inline vf pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }
+
 // widen is VL bf16 values as floats.
 typedef uint16_t vh __attribute__((vector_size(VL * 2), aligned(2), may_alias));
 typedef uint32_t vu __attribute__((vector_size(VL * 4)));
@@ -38,8 +70,6 @@ static inline float widen_one(uint16_t h) {
 	memcpy(&x, &bits, sizeof x);
 	return x;
 }
-static inline vf pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
-static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }
 
 // vexp is e^x to 2 ulp (Cephes' expf); 0 below -87, so that what is masked out
 // weighs exactly nothing. A NaN stays one.

@@ -1,0 +1,401 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/data"
+	"lwtrain/dpo"
+	"lwtrain/internal/fault"
+	"lwtrain/packing"
+	"lwtrain/tokenizer"
+)
+
+// preferencesText is n pairs with answers of different lengths, the chosen one mostly
+// longer.
+func preferencesText(n int) string {
+	var b strings.Builder
+	for i := range n {
+		raw, _ := json.Marshal(map[string]string{
+			"prompt":   fmt.Sprint("say ", i),
+			"chosen":   strings.Repeat(fmt.Sprintf("%d long steps. ", i%5), 1+i*3%7),
+			"rejected": strings.Repeat(fmt.Sprintf("no %d. ", i), 1+i*2%5),
+		})
+		b.Write(append(raw, '\n'))
+	}
+	return b.String()
+}
+
+// pairFixture is the store of 21 pairs, 4 of them held out, and where it is cached.
+func pairFixture(t *testing.T) (*data.Store, string) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "pairs.jsonl")
+	if err := os.WriteFile(path, []byte(preferencesText(21)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	chat, err := tokenizer.Bytes().Chat("auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := filepath.Join(dir, "cache")
+	store, err := data.Build(context.Background(), data.Options{
+		Sources: []data.Source{{Name: "pairs", Path: path, LossFactor: 1}}, HeldOut: data.HeldOut{Count: 4},
+		MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: cache,
+	}, chat, data.Run{Seed: 3, Pairs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store, cache
+}
+
+// pairJob is a run of 7 steps of 4 pairs, the last of an epoch of fewer.
+func pairJob(t *testing.T, store *data.Store, cache string) Job {
+	o := Default()
+	o.MaxSteps, o.GradientAccumulationSteps, o.LearningRate, o.WarmupRatio = 7, 4, 1e-2, 0
+	o.Precision, o.EvalSteps, o.SaveSteps, o.SaveTotalLimit = "float32", 3, 3, 0
+	return Job{
+		Options: o, Packing: packing.Options{Capacity: 320, Strategy: "best_fit_decreasing", Weighting: "token"}, DPO: dpo.Default(),
+		Seed: 3, Dir: filepath.Join(t.TempDir(), "run"), CacheDir: cache, Data: store, Model: tiny(t), Tokenizer: tokenizer.Bytes(),
+		Sample: SampleOptions{Prompts: 1, MaxNewTokens: 4}, Stop: []int32{257},
+		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}}, Config: []byte("seed: 3\n"),
+	}
+}
+
+func runDPO(t *testing.T, j Job) Result {
+	t.Helper()
+	r, err := DPO(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestPreferenceTrainingFromStartToEnd(t *testing.T) {
+	store, cache := pairFixture(t)
+	j := pairJob(t, store, cache)
+	r := runDPO(t, j)
+	if math.Abs(r.FirstLoss-math.Ln2) > 1e-5 || math.Abs(r.FirstEval.Loss-math.Ln2) > 1e-5 || r.LastLoss > 0.5 || r.LastEval.Loss > 0.6 {
+		t.Errorf("loss %.6f to %.6f, held out %.6f to %.6f, want them to start at ln 2 and fall", r.FirstLoss, r.LastLoss, r.FirstEval.Loss, r.LastEval.Loss)
+	}
+	if a, b := r.FirstEval.Values["rewards/ties"], r.LastEval.Values["rewards/accuracies"]; a != 1 || b < 0.75 {
+		t.Errorf("ties before %g, accuracy after %g", a, b)
+	}
+	n, evals := 0, 0
+	for _, m := range steps(t, j.Dir) {
+		keys := []string{"loss", "grad_norm", "learning_rate", "tokens", "target_tokens", "epoch", "rewards/chosen", "rewards/rejected",
+			"rewards/accuracies", "rewards/margins", "rewards/ties", "logps/chosen", "logps/rejected", "nll_loss", "kl", "lengths/chosen", "lengths/rejected"}
+		if m["eval_loss"] != nil {
+			evals++
+			keys = []string{"eval_loss", "eval_loss/pairs", "eval_rewards/accuracies", "eval_rewards/margins", "eval_logps/chosen", "eval_nll_loss",
+				"eval_rewards/accuracies/0-499", "eval_rewards/margins/0-499", "eval_lengths/rejected"}
+		} else {
+			n++
+		}
+		for _, key := range keys {
+			if _, ok := m[key].(float64); !ok {
+				t.Errorf("no %s in %v", key, m)
+			}
+		}
+	}
+	if n != 7 || evals != 4 {
+		t.Errorf("%d steps and %d evaluations, want 7 and 4 (before, 3, 6, 7)", n, evals)
+	}
+	j.Model = tiny(t)
+	if again := runDPO(t, j); !again.AlreadyThere || again.FirstEval.Values["rewards/ties"] != r.FirstEval.Values["rewards/ties"] {
+		t.Errorf("the same run again: %+v", again)
+	}
+	last := steps(t, j.Dir)[len(steps(t, j.Dir))-1]
+	chosen, rejected := last["eval_rewards/chosen"].(float64), last["eval_rewards/rejected"].(float64)
+	if want := -(chosen + rejected) / 2 / j.DPO.Beta; math.Abs(last["eval_kl"].(float64)-want) > 1e-9 {
+		t.Errorf("kl %v, want %v, from the rewards", last["eval_kl"], want)
+	}
+	answers := r.Answers
+	if len(answers) != 1 || !strings.HasPrefix(answers[0].Prompt, "say ") || answers[0].After == nil {
+		t.Errorf("answers %+v", answers)
+	}
+}
+
+// gradient runs pairs as one step of that many and returns loss and gradient.
+func (p *preferences) gradient(t *testing.T, batch ...int) (float64, []float64) {
+	t.Helper()
+	p.dropGradients()
+	s, err := p.runPairs(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []float64
+	for _, x := range p.model.Params {
+		for _, g := range x.Grad {
+			out = append(out, float64(g))
+		}
+	}
+	return s.loss, out
+}
+
+// apart is the Euclidean distance of b from a over a's norm.
+func apart(a, b []float64) float64 {
+	var d, n float64
+	for i := range a {
+		d += (a[i] - b[i]) * (a[i] - b[i])
+		n += a[i] * a[i]
+	}
+	return math.Sqrt(d / n)
+}
+
+// prepared is a method whose model has moved away from its reference.
+func prepared(t *testing.T, j Job) *preferences {
+	t.Helper()
+	p, err := newPreferences(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	if err := p.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	for k, x := range p.model.Params {
+		for i := range x.Data {
+			x.Data[i] *= 1 + 0.1*float32(math.Sin(float64(7*i+k)))
+		}
+	}
+	p.model.RefreshHalf()
+	p.step = 1
+	return p
+}
+
+func TestPackedPairsEqualEachPairAlone(t *testing.T) {
+	store, cache := pairFixture(t)
+	for name, change := range map[string]func(*dpo.Options){
+		"sigmoid":     func(*dpo.Options) {},
+		"LD-DPO, NLL": func(o *dpo.Options) { o.LDAlpha, o.SFTWeight = 0.4, 0.3 },
+		"ipo":         func(o *dpo.Options) { o.LossType = []string{"ipo"} },
+		"simpo":       func(o *dpo.Options) { o.LossType, o.Beta, o.Reference = []string{"simpo"}, 2, "none" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := pairJob(t, store, cache)
+			change(&j.DPO)
+			p := prepared(t, j)
+			batch := []int{0, 3, 5, 8, 9, 12, 16}
+			loss, grad := p.gradient(t, batch...)
+			var alone float64
+			sum := make([]float64, len(grad))
+			for _, i := range batch {
+				l, g := p.gradient(t, i)
+				alone += l / float64(len(batch))
+				for k := range g {
+					sum[k] += g[k] / float64(len(batch))
+				}
+			}
+			if d := math.Abs(loss-alone) / alone; !(d < 1e-5) {
+				t.Errorf("loss %.8f together, %.8f alone", loss, alone)
+			}
+			if d := apart(sum, grad); !(d < 1e-5) {
+				t.Errorf("gradients are %g apart", d)
+			}
+		})
+	}
+}
+
+func TestAPairInTwoPacksEqualsOneInOne(t *testing.T) {
+	store, cache := pairFixture(t)
+	j := pairJob(t, store, cache)
+	j.DPO.LDAlpha = 0.5
+	whole := prepared(t, j)
+	j.Model, j.Packing.Capacity = tiny(t), 160
+	split := prepared(t, j)
+	n := 0
+	for i := range store.Pairs() {
+		if !whole.whole(whole.all[i]) || split.whole(split.all[i]) {
+			continue
+		}
+		n++
+		wantLoss, want := whole.gradient(t, i, 0)
+		loss, grad := split.gradient(t, i, 0)
+		if d := math.Abs(loss-wantLoss) / wantLoss; !(d < 1e-5) || apart(want, grad) > 1e-5 {
+			t.Errorf("pair %d: loss %.8f, want %.8f; gradients %g apart", i, loss, wantLoss, apart(want, grad))
+		}
+	}
+	if n == 0 {
+		t.Error("no pair is split")
+	}
+}
+
+func TestHowAStepOfPairsIsCutDoesNotMatter(t *testing.T) {
+	store, cache := pairFixture(t)
+	var first string
+	for _, cut := range [][2]int{{1, 8}, {8, 1}} {
+		j := pairJob(t, store, cache)
+		j.Options.PerDeviceTrainBatchSize, j.Options.GradientAccumulationSteps, j.Options.MaxSteps = cut[0], cut[1], 4
+		runDPO(t, j)
+		got := tree(t, j.Dir)["checkpoints/step-000004/model.safetensors"]
+		if first == "" {
+			first = got
+		} else if got == "" || got != first {
+			t.Errorf("%d x %d pairs gave other weights than 1 x 8", cut[0], cut[1])
+		}
+	}
+}
+
+func TestInterruptedPreferenceTrainingEndsWithTheSameBytes(t *testing.T) {
+	store, cache := pairFixture(t)
+	whole := pairJob(t, store, cache)
+	whole.Packing.Capacity = 160 // some pairs are split
+	counter := &halfwayContext{Context: context.Background()}
+	if _, err := DPO(counter, whole); err != nil {
+		t.Fatal(err)
+	}
+	total := counter.asked.Load()
+	for i := range int64(9) {
+		at := 1 + i*(total-2)/8
+		t.Run(fmt.Sprintf("at op %d of %d", at, total), func(t *testing.T) {
+			j := pairJob(t, store, t.TempDir()) // a cache of its own: the reference pass is interrupted, too
+			j.Packing.Capacity = 160
+			h := &halfwayContext{Context: context.Background()}
+			h.limit.Store(at)
+			r, err := DPO(h, j)
+			if !errors.Is(err, ErrInterrupted) {
+				t.Fatalf("got %v, want %v", err, ErrInterrupted)
+			}
+			j.Model = tiny(t)
+			if resumed := runDPO(t, j); resumed.Resumed != r.Steps {
+				t.Errorf("%d steps were made, and it went on from step %d", r.Steps, resumed.Resumed)
+			}
+			wantSameRun(t, whole.Dir, j.Dir)
+		})
+	}
+}
+
+func TestTheReferenceIsAskedOnce(t *testing.T) {
+	store, cache := pairFixture(t)
+	asked := func(j Job) (n int) {
+		j.Options.MaxSteps = 1
+		j.Events.Scoring = func(int64, int64) { n++ }
+		runDPO(t, j)
+		return n
+	}
+	j := pairJob(t, store, cache)
+	if asked(j) == 0 {
+		t.Error("the first run did not ask")
+	}
+	if n := asked(pairJob(t, store, cache)); n != 0 {
+		t.Errorf("the second run asked for %d packs", n)
+	}
+	other := pairJob(t, store, cache)
+	other.Model.Params[0].Data[0] += 1
+	if asked(other) == 0 {
+		t.Error("a run from other weights did not ask")
+	}
+	kept, err := filepath.Glob(filepath.Join(cache, "reference-*", "scores.arrow"))
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("kept %v, %v, want what two models said", kept, err)
+	}
+	for _, path := range kept {
+		if err := os.Truncate(path, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damaged, broken := pairJob(t, store, cache), 0
+	damaged.Events.Broken = func(string, error) { broken++ }
+	if asked(damaged) == 0 || broken != 1 {
+		t.Errorf("damaged scores were used, or %d warnings", broken)
+	}
+	free := pairJob(t, store, t.TempDir())
+	free.DPO.LossType, free.DPO.Reference = []string{"simpo"}, "none"
+	if n := asked(free); n != 0 {
+		t.Errorf("a loss without a reference asked for %d packs", n)
+	}
+	// A model that has been saved is a reference as well.
+	folder := pairJob(t, store, cache)
+	folder.DPO.Reference = filepath.Join(j.Dir, "checkpoints", "step-000001")
+	if asked(folder) == 0 {
+		t.Error("a reference of its own was not asked")
+	}
+	p := prepared(t, folder)
+	initial := prepared(t, pairJob(t, store, cache))
+	if p.loaded != nil || p.reference[0] == initial.reference[0] || p.Identity.Contents["reference"] == "" {
+		t.Error("the reference is the model in training")
+	}
+}
+
+func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
+	store, cache := pairFixture(t)
+	j := pairJob(t, store, cache)
+	p := prepared(t, j) // keeps the right scores, then moves the weights
+	p.step = 0
+	if _, err := p.runPairs([]int{0, 1}); err == nil || !strings.Contains(err.Error(), "before the first update") || !strings.Contains(fault.HintOf(err), "reference-") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatPreferenceTrainingRefuses(t *testing.T) {
+	store, cache := pairFixture(t)
+	talks, chat := fixture(t, 1)
+	for name, change := range map[string]func(*Job){
+		"labelled answers":                func(j *Job) { j.DPO.LossType = []string{"kto"} },
+		"a store of conversations":        func(j *Job) { j.Data, j.Stop = talks, chat.Stop() },
+		"a reference that is not there":   func(j *Job) { j.DPO.Reference = filepath.Join(cache, "nosuch") },
+		"a folder that holds another run": func(j *Job) { runDPO(t, *j); j.Model, j.Identity.Settings = tiny(t), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := pairJob(t, store, cache)
+			j.Options.MaxSteps = 1
+			change(&j)
+			if _, err := DPO(context.Background(), j); !fault.IsUsage(err) {
+				t.Errorf("got %v, want an error of what was asked for", err)
+			}
+		})
+	}
+}
+
+func TestEveryPairOfAnEpochIsTakenOnce(t *testing.T) {
+	store, cache := pairFixture(t)
+	j := pairJob(t, store, cache)
+	j.Options.MaxSteps, j.Options.NumTrainEpochs = 0, 2
+	p, err := newPairSteps(store, j.DPO, 320, j.Options, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.total != 10 {
+		t.Fatalf("%d steps, want two epochs of 5", p.total)
+	}
+	var epochs [2][]int
+	for step := range p.total {
+		epochs[step/5] = append(epochs[step/5], p.at(step)...)
+	}
+	if slices.Equal(epochs[0], epochs[1]) || len(p.at(4)) != 1 {
+		t.Errorf("both epochs %v, the last step takes %v", epochs[0], p.at(4))
+	}
+	for _, e := range epochs {
+		slices.Sort(e)
+		for i := range store.Pairs() {
+			if len(e) != len(store.Pairs()) || e[i] != i {
+				t.Fatalf("an epoch takes %v", e)
+			}
+		}
+	}
+}
+
+func TestPreferencesInBF16StartAtLn2(t *testing.T) {
+	store, cache := pairFixture(t)
+	j := pairJob(t, store, cache)
+	j.Options.Precision, j.Options.MaxSteps = "bf16", 2
+	r := runDPO(t, j)
+	if math.Abs(r.FirstLoss-math.Ln2) > 5e-3 || r.LastLoss >= r.FirstLoss {
+		t.Errorf("loss %.6f, then %.6f, want it to start at ln 2 and fall", r.FirstLoss, r.LastLoss)
+	}
+	other := pairJob(t, store, cache)
+	other.Options.Precision, other.Options.MaxSteps, other.DPO.Reference = "bf16", 1, filepath.Join(j.Dir, "checkpoints", "step-000002")
+	if first := runDPO(t, other).FirstLoss; math.Abs(first-math.Ln2) < 5e-3 {
+		t.Errorf("loss %.6f against a reference that was trained", first)
+	}
+}

@@ -1,0 +1,143 @@
+package train
+
+import (
+	"maps"
+
+	"lwtrain/data"
+	"lwtrain/dpo"
+	"lwtrain/internal/graph"
+	"lwtrain/model"
+	"lwtrain/packing"
+)
+
+// capacityStep is what capacities of packs are multiples of. A pack that is not
+// full then computes little padding, and few graphs are made.
+const capacityStep = 128
+
+// mostPrograms bounds the graphs that are kept: each takes 1 to 2 MiB for a model of
+// 30 layers, and 10 ms to make again.
+const mostPrograms = 64
+
+// programs runs packs of any size up to a capacity, through graphs that are made
+// when they are wanted and work in the same memory.
+type programs struct {
+	model     *model.Model
+	capacity  int // of the largest pack
+	precision graph.Precision
+	recompute int
+	memory    *graph.Memory
+	interrupt func() error
+
+	made map[int]*program
+	pack packing.Pack // laid last
+}
+
+// program is a graph with what runs it.
+type program struct {
+	graph       *graph.Graph
+	train, eval *graph.Program
+}
+
+// programs returns those of a run's own model.
+func (m *Memory) programs(of *model.Model, interrupt func() error) *programs {
+	m.train.Interrupt, m.eval.Interrupt = interrupt, interrupt
+	return &programs{
+		model: of, capacity: m.capacity, precision: m.Precision, recompute: m.Recompute, memory: m.shared, interrupt: interrupt,
+		made: map[int]*program{m.capacity: {m.graph, m.train, m.eval}},
+	}
+}
+
+// of returns the program for packs of that many tokens.
+func (p *programs) of(tokens int) (*program, error) {
+	capacity := min(p.capacity, (tokens+capacityStep-1)/capacityStep*capacityStep)
+	if made := p.made[capacity]; made != nil {
+		return made, nil
+	}
+	made := &program{graph: p.model.Graph(capacity, p.precision, p.memory)}
+	var err error
+	if made.eval, err = made.graph.Compile(graph.Options{}); err != nil {
+		return nil, err
+	}
+	made.eval.Interrupt = p.interrupt
+	if len(p.made) >= mostPrograms {
+		maps.DeleteFunc(p.made, func(n int, _ *program) bool { return n != p.capacity })
+	}
+	p.made[capacity] = made
+	return made, nil
+}
+
+// backward compiles the backward pass, on first use.
+func (p *programs) backward(made *program) (*graph.Program, error) {
+	if made.train == nil {
+		var err error
+		if made.train, err = made.graph.Compile(graph.Options{Train: true, Recompute: p.recompute}); err != nil {
+			return nil, err
+		}
+		made.train.Interrupt = p.interrupt
+	}
+	return made.train, nil
+}
+
+// lay lays samples into a program of their size, with weight 1 on every target.
+func (p *programs) lay(store *data.Store, samples []int) (*program, error) {
+	tokens := 0
+	docs := make([]packing.Doc, len(samples))
+	for i, id := range samples {
+		s, err := store.Sample(id)
+		if err != nil {
+			return nil, err
+		}
+		docs[i] = packing.Doc{IDs: s.IDs, Target: s.Target, Factor: 1}
+		tokens += len(s.IDs)
+	}
+	made, err := p.of(tokens)
+	if err != nil {
+		return nil, err
+	}
+	if err := packing.Lay(&p.pack, made.graph.Capacity, docs, "token"); err != nil {
+		return nil, err
+	}
+	in := made.graph.Inputs()
+	copy(in.IDs, p.pack.IDs)
+	copy(in.Targets, p.pack.Targets)
+	copy(in.Starts, p.pack.Starts)
+	copy(in.Weights, p.pack.Weights)
+	return made, nil
+}
+
+// score returns what the model says of answers (samples of the store), packed
+// together. shared is how many of an answer's targets its prefix takes. done, which
+// may be nil, is told the tokens of each pack.
+func (p *programs) score(store *data.Store, answers []int, shared func(sample int) int, done func(tokens int)) ([]data.Score, error) {
+	lengths := make([]int, len(answers))
+	for i, id := range answers {
+		lengths[i] = store.Tokens(id)
+	}
+	plan, err := packing.Plan("best_fit_decreasing", p.capacity, lengths)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]data.Score, len(answers))
+	for _, pack := range plan {
+		made, err := p.lay(store, pick(answers, pack))
+		if err != nil {
+			return nil, err
+		}
+		if err := made.eval.RunAll(); err != nil {
+			return nil, err
+		}
+		at := 0
+		for _, i := range pack {
+			end := at + lengths[i]
+			out[i].LogP, out[i].Prefix, _ = dpo.Score(made.graph.NLL()[at:end], p.pack.Targets[at:end], shared(answers[i]))
+			at = end
+		}
+		if done != nil {
+			done(at)
+		}
+	}
+	return out, nil
+}
+
+// free gives the memory back, which is that of all graphs.
+func (p *programs) free() { p.memory.Free() }

@@ -1,0 +1,123 @@
+"""Makes the files of this folder with TRL's own trainers.
+
+    python -m venv venv && venv/bin/pip install trl==1.16.0 torch==2.15.0 transformers==5.24.0
+    venv/bin/python golden.py
+
+Two small random models, policy and reference, as transformers writes them;
+pairs.jsonl; and golden.safetensors with, for each loss, what DPOTrainer (simpo:
+CPOTrainer) computes on all pairs as one batch, in float32: the loss, its
+metrics, and all gradients of the policy. TRL tokenises the pairs with the
+byte-level tokenizer; the newline that ChatML puts behind <|im_end|>, which TRL
+counts as a target, is taken off.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+
+import torch
+import trl
+from datasets import Dataset
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from trl import DPOConfig, DPOTrainer
+from trl.experimental.cpo import CPOConfig, CPOTrainer
+
+assert trl.__version__ == "1.16.0" and torch.__version__.startswith("2.15.0")
+torch.use_deterministic_algorithms(True)
+
+PAIRS = [
+    ("Write about rain.", "Rain falls on the roof, and on the street, and on the sea.", "It is wet."),
+    ("Count to five.", "One, two, three, four, five.", "One, two."),
+    ("Say no.", "No.", "No, and here is a very long account of why I say so."),
+    ("Tell me of the sea, at length.", "The sea is wide. The sea is deep. The sea is older than the land.", "The sea is wide."),
+    ("中文", "好的，我来写。", "不。"),
+]
+DIR = os.path.dirname(os.path.abspath(__file__))
+os.chdir(DIR)
+
+config = LlamaConfig(
+    vocab_size=259, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+    max_position_embeddings=512, tie_word_embeddings=True, initializer_range=0.3, eos_token_id=258, bos_token_id=None, pad_token_id=256,
+)  # fmt: skip
+for seed, name in enumerate(["policy", "reference"]):
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(config)
+    shutil.rmtree(name, ignore_errors=True)
+    model.save_pretrained(name)
+    if os.path.exists(f"{name}/generation_config.json"):
+        os.remove(f"{name}/generation_config.json")
+
+records = [
+    {
+        "prompt": [{"role": "user", "content": p}],
+        "chosen": [{"role": "assistant", "content": c}],
+        "rejected": [{"role": "assistant", "content": r}],
+    }
+    for p, c, r in PAIRS
+]
+with open("pairs.jsonl", "w") as f:
+    for r in records:
+        f.write(json.dumps(r, ensure_ascii=False) + "\n")
+tokenizer = AutoTokenizer.from_pretrained("../../../tokenizer/bytes")
+common = dict(
+    output_dir=tempfile.mkdtemp(), use_cpu=True, bf16=False, report_to=[], max_length=None, gradient_checkpointing=False
+)
+
+
+def load(name):
+    return AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32).train()
+
+
+def rows(prepared):
+    out = []
+    for row in prepared:
+        row = {k: row[k] for k in ("prompt_ids", "chosen_ids", "rejected_ids")}
+        for k in ("chosen_ids", "rejected_ids"):
+            assert row[k][-2:] == [258, 10]
+            row[k] = row[k][:-1]
+        out.append(row)
+    return out
+
+
+out = {}
+
+
+def keep(name, model, loss, metrics):
+    loss.backward()
+    out[f"{name}.loss"] = loss.detach().reshape(1)
+    for k in ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"):
+        out[f"{name}.{k}"] = torch.tensor([float(metrics[k])])
+    for n, p in model.named_parameters():
+        out[f"{name}.grad.{n}"] = p.grad.reshape(-1).clone()
+    print(name, loss.item(), torch.cat([p.grad.reshape(-1) for p in model.parameters()]).norm().item())
+
+
+for loss_type in ("sigmoid", "ipo"):
+    model = load("policy")
+    trainer = DPOTrainer(
+        model, load("reference"), DPOConfig(loss_type=[loss_type], beta=0.1, **common),
+        train_dataset=Dataset.from_list(records), processing_class=tokenizer,
+    )  # fmt: skip
+    prepared = rows(trainer.train_dataset)
+    loss = trainer._compute_loss(model, trainer.data_collator(prepared), False)
+    keep(loss_type, model, loss, {k: v[-1] for k, v in trainer._metrics["train"].items()})
+
+model = load("policy")
+args = CPOConfig(loss_type="simpo", cpo_alpha=0.0, beta=2.0, simpo_gamma=0.5, **common | {"max_length": 512})
+trainer = CPOTrainer(model, args, train_dataset=Dataset.from_list(records), processing_class=tokenizer)
+width = max(len(r["prompt_ids"]) + max(len(r["chosen_ids"]), len(r["rejected_ids"])) for r in prepared)
+batch = {}
+for side in ("chosen", "rejected"):
+    ids = [r["prompt_ids"] + r[f"{side}_ids"] for r in prepared]
+    gap = [width - len(x) for x in ids]
+    batch[f"{side}_input_ids"] = torch.tensor([x + [256] * g for x, g in zip(ids, gap)])
+    batch[f"{side}_attention_mask"] = torch.tensor([[1] * len(x) + [0] * g for x, g in zip(ids, gap)])
+    batch[f"{side}_labels"] = torch.tensor(
+        [[-100] * len(r["prompt_ids"]) + r[f"{side}_ids"] + [-100] * g for r, g in zip(prepared, gap)]
+    )
+loss, metrics = trainer.get_batch_loss_metrics(model, batch)
+keep("simpo", model, loss, metrics)
+
+save_file({k: v.contiguous() for k, v in out.items()}, "golden.safetensors")
