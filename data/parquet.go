@@ -215,11 +215,12 @@ func (p *parquetRows) one() (_ line, err error) {
 			return line{}, broken(p.number+1, "a broken Parquet file: a group of %d rows", p.left)
 		}
 		for _, l := range p.leaves {
-			r, err := group.Column(l.column)
+			pages, err := group.GetColumnPageReader(l.column)
 			if err != nil {
 				return line{}, broken(p.number+1, "a broken Parquet file: %v", err)
 			}
-			l.begin(r)
+			l.begin(pq.NewColumnReader(p.f.MetaData().Schema.Column(l.column), &checkedPages{PageReader: pages, maxDef: l.maxDef, maxRep: l.maxRep},
+				boundedMemory{memory.NewGoAllocator()}, p.f.BufferPool()))
 		}
 		p.group++
 	}

@@ -127,7 +127,7 @@ func newParquetLeaf(n *schema.PrimitiveNode, def, rep int16, column int) *parque
 	if n.PhysicalType() == parquet.Types.Int96 {
 		l.refused = "a number of 96 bits"
 	}
-	if t, ok := n.LogicalType().(schema.IntLogicalType); ok {
+	if t, ok := n.LogicalType().(*schema.IntLogicalType); ok {
 		l.unsigned = !t.IsSigned()
 	}
 	return l
@@ -189,6 +189,9 @@ func (l *parquetLeaf) fill() bool {
 		}
 		if l.def[i] == l.maxDef {
 			there++
+		}
+		if l.def[i] > l.maxDef || l.rep[i] > l.maxRep {
+			panic(fmt.Errorf("column %s: levels %d and %d, want at most %d and %d", l.path, l.def[i], l.rep[i], l.maxDef, l.maxRep))
 		}
 	}
 	if there != values {
