@@ -1,0 +1,165 @@
+package data
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwtrain/tokenizer"
+)
+
+// said is a conversation as text: role and content of each message, with what
+// else it has, and - before those that are no target.
+func said(c conversation) string {
+	var out []string
+	for i, m := range c.messages {
+		text := m.Role + " " + m.Content
+		if m.NoTarget || i < c.first && m.Role == "assistant" {
+			text = "-" + text
+		}
+		if len(m.Extra) > 0 {
+			raw, err := json.Marshal(m.Extra)
+			if err != nil {
+				panic(err)
+			}
+			text += " " + string(raw)
+		}
+		out = append(out, text)
+	}
+	if c.tools != nil {
+		out = append(out, "tools "+string(c.tools))
+	}
+	return strings.Join(out, " | ")
+}
+
+func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
+	for name, c := range map[string]struct{ record, format, want string }{
+		"messages":                {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "label": 1}`, "messages", "user q | assistant a"},
+		"ShareGPT":                {`{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s", "tools": "[]"}`, "messages", "system s | user q | assistant a"},
+		"conversations of roles":  {`{"conversations": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}`, "messages", "user q | assistant a"},
+		"Alpaca":                  {`{"instruction": "i", "input": "", "output": "a"}`, "alpaca", "user i | assistant a"},
+		"Alpaca with all":         {`{"instruction": "i", "input": "x", "output": "a", "system": "s", "history": [["q", "b"]]}`, "alpaca", "system s | user q | assistant b | user i\nx | assistant a"},
+		"prompt and completion":   {`{"prompt": "q", "completion": "a"}`, "prompt_completion", "user q | assistant a"},
+		"prompt and response":     {`{"query": "q", "response": "a"}`, "prompt_completion", "user q | assistant a"},
+		"completions of messages": {`{"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]}`, "prompt_completion", "system s | user q | assistant a"},
+		"a label":                 {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
+		"LLaMA-Factory's label":   {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "r"}, {"role": "assistant", "content": "b"}], "kto_tag": true}`, "kto", "user q | -assistant a | user r | assistant b"},
+		"a pair":                  {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "preference", "user q | assistant a"},
+		"text parts":              {`{"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "text", "text": "r"}, "s"]}, {"role": "assistant", "content": "a"}]}`, "messages", "user qrs | assistant a"},
+		"weights": {`{"messages": [{"role": "user", "content": "q", "weight": 1}, {"role": "assistant", "content": "a", "train": false}, {"role": "assistant", "content": "b", "weight": 0}, {"role": "assistant", "content": "c", "loss_weight": 1.0}, {"role": "assistant", "content": "d", "train": true}]}`,
+			"messages", "user q | -assistant a | -assistant b | assistant c | assistant d"},
+		"null is no key": {`{"messages": [{"role": "user", "content": "q", "name": null, "weight": null}, {"role": "assistant", "content": "a", "tool_calls": null}], "tools": null}`, "messages", "user q | assistant a"},
+		"a call without content": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": null, "tool_calls": [{"id": 9007199254740993}]}]}`, "messages",
+			`user q | assistant  {"content":null,"tool_calls":[{"id":9007199254740993}]}`},
+		"a call in ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1.0}}"}, {"from": "observation", "value": "42"}, {"from": "gpt", "value": "a"}], "tools": "[{\"name\": \"f\"}]"}`, "messages",
+			`user q | assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1.0}}}]} | tool 42 | assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+		"tools of OpenAI": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "tools": [{"type": "function", "function": {"name": "f"}}]}`, "messages", `user q | assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Source{}.layout()
+			l.settle([]line{{text: []byte("broken")}, {text: []byte(c.record)}, {text: []byte(`{"messages": []}`)}})
+			e, err := l.parse([]byte(c.record))
+			if err != nil || l.format != c.format || said(e.conversation) != c.want {
+				t.Errorf("format %s, %v:\n%s\nwant %s\n%s", l.format, err, said(e.conversation), c.format, c.want)
+			}
+		})
+	}
+}
+
+func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
+	talks := func(extra string) string {
+		return `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"` + extra + `}]}`
+	}
+	for name, c := range map[string]struct{ record, reason, says string }{
+		"a weight between":          {talks(`, "loss_weight": 0.5`), "unsupported_weight", "loss_weight is 0.5, want 0 or 1"},
+		"a weight that is text":     {talks(`, "weight": "1"`), "invalid_weight", `want true or false, 0 or 1`},
+		"a number as train":         {talks(`, "train": 0`), "invalid_weight", "train is 0, want true or false"},
+		"a user that is trained on": {`{"messages": [{"role": "user", "content": "q", "train": true}]}`, "untrainable_role", "messages[0]: train: true on a message of the role user"},
+		"an image":                  {`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}`, "not_text", `messages[0]: part 0 of the content is of the type "image_url"`},
+		"a part without text":       {`{"messages": [{"role": "user", "content": [{"type": "text"}]}]}`, "invalid_messages", "part 0 of the content is an object"},
+		"a call that is none":       {`{"conversations": [{"from": "function_call", "value": "f(x)"}]}`, "invalid_function_call", "is no call"},
+		"two system prompts":        {`{"system": "s", "messages": [{"role": "system", "content": "t"}, {"role": "user", "content": "q"}]}`, "two_systems", "another one"},
+		"tools that are no list":    {`{"messages": [], "tools": {"a": 1}}`, "invalid_tools", "tools: an object"},
+		"a number as instruction":   {`{"instruction": 5, "output": "a"}`, "invalid_instruction", "instruction is a number, want text"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Source{}.layout()
+			l.settle([]line{{text: []byte(c.record)}})
+			_, err := l.parse([]byte(c.record))
+			var b *badRecord
+			if !errors.As(err, &b) || b.reason != c.reason || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %s: %s", err, c.reason, c.says)
+			}
+		})
+	}
+	l := Source{}.layout()
+	l.settle([]line{{text: []byte(`{"instruction": "i", "output": "o"}`)}})
+	if _, err := l.parse([]byte(talks(""))); err == nil || !strings.Contains(err.Error(), `without the key instruction (it has "messages"), want a record of the format alpaca`) {
+		t.Errorf("a record of another format: %v", err)
+	}
+}
+
+func TestColumnsAndRolesAreMapped(t *testing.T) {
+	src := Source{Columns: Columns{Messages: "dialog", Role: "speaker", Content: "text", System: "rules"}, Roles: map[string]string{"alice": "user", "bot": "assistant"}}
+	l := src.layout()
+	record := []byte(`{"dialog": [{"speaker": "alice", "text": "q"}, {"speaker": "bot", "text": "a"}], "rules": "s", "system": "other"}`)
+	l.settle([]line{{text: record}})
+	if e, err := l.parse(record); err != nil || said(e.conversation) != "system s | user q | assistant a" {
+		t.Errorf("%s, %v", said(e.conversation), err)
+	}
+	if names := l.topLevel(); !names["dialog"] || !names["rules"] || names["messages"] || names["speaker"] {
+		t.Errorf("columns that are read: %v", names)
+	}
+	l = Source{Format: "prompt_completion", Columns: Columns{Prompt: "messages", Completion: "chosen"}}.layout()
+	record = []byte(`{"messages": "q", "chosen": "a", "rejected": "b"}`)
+	if e, err := l.parse(record); err != nil || said(e.conversation) != "user q | assistant a" {
+		t.Errorf("a format that was said: %s, %v", said(e.conversation), err)
+	}
+}
+
+func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
+	const observes = `{% for m in messages %}{% if m.role not in ['user','assistant','observation'] %}{{ raise_exception('role') }}{% endif %}<|im_start|>{{ m.role }}{{ m.metadata or '' }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}`
+	path := filepath.Join(t.TempDir(), "t.jinja")
+	if err := os.WriteFile(path, []byte(observes), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ template, role, want string }{
+		{"chatml", "tool", `assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{}}}]} | tool 1`},
+		{path, "observation", `assistant {} {"metadata":"f"} | observation 1`},
+	} {
+		l := Source{}.layout()
+		if l.toolRole = toolRole(chat(t, c.template)); l.toolRole != c.role {
+			t.Errorf("%s: the role is %s, want %s", c.template, l.toolRole, c.role)
+		}
+		record := []byte(`{"conversations": [{"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}, {"from": "observation", "value": "1"}]}`)
+		l.settle([]line{{text: record}})
+		if e, err := l.parse(record); err != nil || said(e.conversation) != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.template, said(e.conversation), err, c.want)
+		}
+	}
+}
+
+func TestAMessageThatIsNotTrainedOnIsNoTarget(t *testing.T) {
+	dir := t.TempDir()
+	s := build(t, options(dir, write(t, dir, "a",
+		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"aaaa","train":false},{"role":"user","content":"r"},{"role":"assistant","content":"bb"}]}`,
+		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"aaaa","weight":0}]}`)))
+	x, err := s.Sample(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text []string
+	for _, r := range x.Target {
+		text = append(text, tokenizer.Bytes().Decode(x.IDs[r[0]:r[1]], true))
+	}
+	if fmt.Sprint(text) != "[bb]" || s.Len() != 1 || s.Mix().Dropped["no_target"] != 1 {
+		t.Errorf("targets %q, %d samples, dropped %v", text, s.Len(), s.Mix().Dropped)
+	}
+}

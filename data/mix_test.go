@@ -1,0 +1,304 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/internal/fault"
+	"lwtrain/tokenizer"
+)
+
+func tryBuild(o Options, run Run) (*Store, error) {
+	c, err := tokenizerBytes()
+	if err != nil {
+		return nil, err
+	}
+	return Build(context.Background(), o, c, run)
+}
+
+func TestASourceGivesWhatItIsAskedFor(t *testing.T) {
+	dir := t.TempDir()
+	src := write(t, dir, "a", talks(40)...)
+	all := build(t, options(dir, src))
+	total := int(all.Mix().Tokens)
+	for _, c := range []struct {
+		name   string
+		change func(*Source)
+		want   int // samples
+		epoch  int
+	}{
+		{"all", func(*Source) {}, 40, 40},
+		{"a number", func(s *Source) { s.Samples = 7 }, 7, 7},
+		{"a part", func(s *Source) { s.Fraction = 0.25 }, 10, 10},
+		{"twice", func(s *Source) { s.Repeat = 2 }, 40, 80},
+		{"two and a half times a part", func(s *Source) { s.Fraction, s.Repeat = 0.25, 2.5 }, 10, 25},
+		{"a part of once", func(s *Source) { s.Repeat = 0.5 }, 40, 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options(dir, src)
+			c.change(&o.Sources[0])
+			s := build(t, o)
+			stats := s.Sources()[0]
+			if stats.Samples != c.want || len(s.Train()) != c.epoch || stats.Epoch.Samples != c.epoch {
+				t.Errorf("%d samples, %d in an epoch, %d said; want %d and %d", stats.Samples, len(s.Train()), stats.Epoch.Samples, c.want, c.epoch)
+			}
+			var tokens int64
+			for _, i := range s.Train() {
+				tokens += int64(s.Tokens(i))
+			}
+			if stats.Epoch.Tokens != tokens || s.Mix().Epoch != stats.Epoch {
+				t.Errorf("%d tokens in an epoch, want %d", stats.Epoch.Tokens, tokens)
+			}
+			if again := build(t, o); !slices.Equal(again.Train(), s.Train()) {
+				t.Error("another order the second time")
+			}
+		})
+	}
+	for _, budget := range []int{1, total / 2, total - 1, total} {
+		o := options(dir, src)
+		o.Sources[0].Tokens = budget
+		s := build(t, o)
+		used := int(s.Mix().Tokens)
+		if used > budget || used < budget-total/40*3 || budget == total && s.Len() != 40 {
+			t.Errorf("%d tokens of at most %d", used, budget)
+		}
+	}
+	o := options(dir, src)
+	o.Sources[0].Tokens = total + 1
+	if _, err := tryBuild(o, Run{}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("has %d tokens that can be used, want %d (tokens)", total, total+1)) {
+		t.Errorf("more tokens than there are: %v", err)
+	}
+}
+
+func TestRepeatedSamplesAreNeverHeldOut(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir, write(t, dir, "a", talks(20)...))
+	o.Sources[0].Repeat, o.HeldOut.Count = 3, 5
+	s := build(t, o)
+	if len(s.HeldOut()) != 5 || len(s.Train()) != 45 {
+		t.Errorf("%d held out and %d to train on, want 5 and 45", len(s.HeldOut()), len(s.Train()))
+	}
+	for _, i := range s.HeldOut() {
+		if slices.Contains(s.Train(), i) {
+			t.Errorf("sample %d is both", i)
+		}
+	}
+}
+
+func TestInterleavedSourcesAreDrawnByTheirProbability(t *testing.T) {
+	dir := t.TempDir()
+	a, b := write(t, dir, "a", talks(400)...), write(t, dir, "b", talks(60)...)
+	a.Probability, b.Probability = 0.75, 0.25
+	for _, c := range []struct {
+		stop string
+		full int // the source that ends the epoch
+	}{{"first_exhausted", 1}, {"all_exhausted", 0}} {
+		t.Run(c.stop, func(t *testing.T) {
+			o := options(dir, a, b)
+			o.Mix = Mix{"interleave", c.stop}
+			s := build(t, o)
+			epochs := []int{s.Sources()[0].Epoch.Samples, s.Sources()[1].Epoch.Samples}
+			share := float64(epochs[0]) / float64(len(s.Train()))
+			if sd := math.Sqrt(0.75 * 0.25 / float64(len(s.Train()))); math.Abs(share-0.75) > 4*sd {
+				t.Errorf("%v samples: a share of %.3f, want 0.75 within %.3f", epochs, share, 4*sd)
+			}
+			if want := s.Sources()[c.full].Samples; epochs[c.full] != want {
+				t.Errorf("source %d gives %d samples, want each of its %d once", c.full, epochs[c.full], want)
+			}
+			last := s.Train()[len(s.Train())-1]
+			if s.Source(last) != c.full {
+				t.Errorf("the last sample is of source %d, want %d", s.Source(last), c.full)
+			}
+			count := map[int]int{}
+			for _, i := range s.Train() {
+				count[i]++
+			}
+			for i, n := range count {
+				if least := epochs[s.Source(i)] / s.Sources()[s.Source(i)].Samples; n < least || n > least+1 {
+					t.Errorf("sample %d comes %d times, want %d or one more", i, n, least)
+				}
+			}
+			if again := build(t, o); !slices.Equal(again.Train(), s.Train()) {
+				t.Error("another order the second time")
+			}
+			if other, err := tryBuild(o, Run{Seed: 2}); err != nil || slices.Equal(other.Train(), s.Train()) {
+				t.Errorf("the same order with another seed, %v", err)
+			}
+		})
+	}
+	o := options(dir, a, b)
+	o.Sources[1].Probability = 0.1
+	o.Mix.Strategy = "interleave"
+	if _, err := tryBuild(o, Run{}); err == nil || !strings.Contains(err.Error(), "add up to 0.85, want 1") || !fault.IsUsage(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCopiesAreDroppedAndThoseOfHeldOutSamplesToo(t *testing.T) {
+	dir := t.TempDir()
+	long := strings.TrimSpace(strings.Repeat("the quick brown fox jumps over the lazy dog and then it sleeps until morning comes again ", 1))
+	var text []string
+	for i := range 60 {
+		text = append(text, fmt.Sprintf("%s %d", long[:20+i%3], i*i))
+	}
+	story := strings.Join(text, " ")
+	a := write(t, dir, "a", talk("q", "one"), talk("q", story), talk("q", "one"), talk("p", "held"), talk("q", story+" end"), talk("r", "two three four"))
+	held := write(t, dir, "h", talk("p", "held"))
+	for _, c := range []struct {
+		dedup, want string
+		left        int
+	}{
+		{"none", "map[]", 6},
+		{"exact", "map[duplicate:2]", 4},
+		{"near", "map[duplicate:2 near_duplicate:1]", 3},
+	} {
+		t.Run(c.dedup, func(t *testing.T) {
+			o := options(dir, a)
+			o.Dedup, o.HeldOut.Sources = c.dedup, []Source{held}
+			for _, dry := range []bool{true, false, false} {
+				s, err := tryBuild(o, Run{DryRun: dry})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				if got := fmt.Sprint(s.Sources()[0].Dropped); got != c.want || len(s.Train()) != c.left || len(s.HeldOut()) != 1 {
+					t.Errorf("dropped %s, %d left, %d held out; want %s, %d, 1", got, len(s.Train()), len(s.HeldOut()), c.want, c.left)
+				}
+			}
+		})
+	}
+}
+
+// TestMinHashEstimatesTheShareOfGrams compares with the share that is counted.
+func TestMinHashEstimatesTheShareOfGrams(t *testing.T) {
+	words := func(from, to int) string {
+		var out []string
+		for i := from; i < to; i++ {
+			out = append(out, fmt.Sprint("word", i*7919%10007))
+		}
+		return strings.Join(out, " ")
+	}
+	of := func(text string) *sketched { return minhash(messagesOf("", text)) }
+	for _, c := range []struct{ from, to int }{{0, 1000}, {50, 1050}, {200, 1200}, {500, 1500}, {1000, 2000}} {
+		grams := 1000 - nearGram + 1
+		same := max(0, grams-c.from)
+		want := float64(same) / float64(2*grams-same)
+		got := of(words(0, 1000)).share(of(words(c.from, c.to)))
+		if sd := math.Sqrt(want*(1-want)/nearBins) + 1.0/nearBins; math.Abs(got-want) > 4*sd {
+			t.Errorf("from %d: share %.3f, want %.3f within %.3f", c.from, got, want, 4*sd)
+		}
+	}
+}
+
+func TestFiltersPassWhatIsWantedAndCountTheRest(t *testing.T) {
+	dir := t.TempDir()
+	answer := func(n int) string { return strings.TrimSpace(strings.Repeat("word ", n)) }
+	src := write(t, dir, "a",
+		talk("Write a story of 100 words.", answer(100)), // S_l 100
+		talk("Write a story of 100 words.", answer(40)),  // 25
+		talk("Write a story.", answer(60)),
+		talk("写一首诗", "床前明月光，疑是地上霜"),
+		talk("Write code.", "As an AI I refuse"))
+	for _, c := range []struct {
+		name   string
+		filter Filter
+		lines  string
+		want   string
+	}{
+		{"none", Filter{}, "[1 2 3 4 5]", "map[]"},
+		{"a stated length", Filter{StatedLength: "required"}, "[1 2]", "map[no_stated_length:3]"},
+		{"the length as stated", Filter{MinLengthScore: 80}, "[1 3 4 5]", "map[length_score:1]"},
+		{"LongWriter's follow-up", Filter{StatedLength: "required", MinLengthScore: 80}, "[1]", "map[length_score:1 no_stated_length:3]"},
+		{"a language", Filter{Languages: []string{"zh"}}, "[4]", "map[language:4]"},
+		{"words", Filter{MinWords: 41, MaxWords: 99}, "[3]", "map[max_words:1 min_words:3]"},
+		{"an expression", Filter{Prompt: "(?i)story", NotAnswer: "^As an AI"}, "[1 2 3]", "map[prompt_pattern:2]"},
+		{"an answer's expression", Filter{NotAnswer: "^As an AI"}, "[1 2 3 4]", "map[answer_pattern:1]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options(dir, src) // on_bad_record: error, and nothing of this is bad
+			o.Sources[0].Filter = c.filter
+			for range 2 {
+				s := build(t, o)
+				lines := []int{}
+				for _, i := range s.Train() {
+					x, err := s.Sample(i)
+					if err != nil {
+						t.Fatal(err)
+					}
+					lines = append(lines, x.Line)
+				}
+				if fmt.Sprint(lines) != c.lines || fmt.Sprint(s.Mix().Dropped) != c.want {
+					t.Errorf("lines %v, dropped %v; want %s, %s", lines, s.Mix().Dropped, c.lines, c.want)
+				}
+			}
+		})
+	}
+	o := options(dir, src)
+	build(t, o)
+	o.Sources[0].Filter.MinWords = 41
+	if got := build(t, o).Sources()[0].Tokenised; got != "" && got != "how it is read changed" {
+		t.Errorf("tokenised for %q", got)
+	}
+}
+
+func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	pairs := write(t, dir, "p", `{"prompt":"a","chosen":"good one","rejected":"bad"}`, `{"prompt":"b","chosen":"better","rejected":"worse"}`)
+	labels := write(t, dir, "l", `{"prompt":"a","completion":"yes","label":true}`, `{"prompt":"a","completion":"no","label":false}`, `{"prompt":"b","completion":"so","label":false}`)
+	talks := write(t, dir, "t", talk("a", "b"))
+	for _, c := range []struct {
+		name string
+		src  Source
+		run  Run
+		side string
+		want string
+	}{
+		{"conversations of pairs", pairs, Run{}, "", "error: holds preferences, want conversations"},
+		{"conversations of labels", labels, Run{}, "", "error: holds preferences"},
+		{"the chosen side", pairs, Run{}, "chosen", "2 samples, map[side:2]"},
+		{"what is liked", labels, Run{}, "chosen", "1 samples, map[side:2]"},
+		{"a side of conversations", talks, Run{}, "chosen", "error: holds conversations, want pairs"},
+		{"pairs", pairs, Run{Pairs: true}, "", "4 samples, map[]"},
+		{"pairs of labels", labels, Run{Pairs: true}, "", "2 samples, map[no_counterpart:1]"},
+		{"pairs of conversations", talks, Run{Pairs: true}, "", "error: holds conversations, want preferences"},
+		{"pairs of a side", pairs, Run{Pairs: true}, "chosen", "error: has side: chosen, want pairs"},
+		{"labels", labels, Run{Labels: true}, "", "3 samples, map[]"},
+		{"labels of pairs", pairs, Run{Labels: true}, "", "4 samples, map[]"},
+		{"anything of pairs", pairs, Run{Any: true}, "", "4 samples, map[]"},
+		{"anything of conversations", talks, Run{Any: true}, "", "1 samples, map[]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options(dir, c.src)
+			o.Sources[0].Side = c.side
+			s, err := tryBuild(o, c.run)
+			if want, isError := strings.CutPrefix(c.want, "error: "); isError {
+				if !fault.IsUsage(err) || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+					t.Errorf("got %v, want %s", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if got := fmt.Sprintf("%d samples, %v", len(s.Train()), s.Mix().Dropped); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			for _, p := range s.Pairs() {
+				if !s.Desirable(p.Chosen) || s.Desirable(p.Rejected) || s.Prompt(p.Chosen) != s.Prompt(p.Rejected) {
+					t.Errorf("pair %v: desirable %v and %v, prompts of %d and %d tokens", p, s.Desirable(p.Chosen), s.Desirable(p.Rejected), s.Prompt(p.Chosen), s.Prompt(p.Rejected))
+				}
+			}
+		})
+	}
+}
+
+func tokenizerBytes() (*tokenizer.Chat, error) { return tokenizer.Bytes().Chat("auto") }
+
+func messagesOf(prompt, answer string) []tokenizer.Message {
+	return []tokenizer.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: answer}}
+}
