@@ -98,6 +98,7 @@ type cache struct {
 	chat   *tokenizer.Chat
 	dryRun bool // write nothing, keep no ids
 	stop   bool // at the first bad record
+	want   Run  // what is trained on
 	near   bool // keep what near copies are found by
 }
 
@@ -113,6 +114,10 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	p, err := c.openPart(dir, in)
 	switch {
 	case err == nil:
+		if err := c.want.suits(src, p.format); err != nil {
+			p.close()
+			return nil, err
+		}
 		if c.stop && len(p.dropped) > 0 {
 			p.close()
 			return nil, src.bad(p.dropped[0].Line, errors.New(p.dropped[0].Detail))

@@ -82,7 +82,7 @@ func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*S
 		}
 	}
 	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
-	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.DryRun, opts.OnBadRecord == "error", opts.Dedup == "near"}, run.Progress); err != nil {
+	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.DryRun, opts.OnBadRecord == "error", run, opts.Dedup == "near"}, run.Progress); err != nil {
 		s.Close()
 		return nil, err
 	}

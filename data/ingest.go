@@ -139,6 +139,9 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 	first, readErr := nextChunk(from)
 	l.settle(first.lines) // before anything is parsed
 	in.format = l.format
+	if err := c.want.suits(src, l.format); err != nil { // before its records are complained about
+		return in, err
+	}
 	workers := runtime.GOMAXPROCS(0)
 	work := make(chan *chunk)
 	ordered := make(chan *chunk, 2*workers)

@@ -87,9 +87,6 @@ func (s *Store) items(source int, want Run) ([]item, error) {
 	waiting := map[uint64][2][]int{} // labelled records by their prompt: disliked, liked
 	var order []uint64
 	for k, e := range entries {
-		if err := suits(src, e, want, only); err != nil {
-			return nil, err
-		}
 		switch {
 		case want.Labels:
 			out = append(out, item{k, -1})
@@ -125,16 +122,17 @@ func (s *Store) items(source int, want Run) ([]item, error) {
 	return out, nil
 }
 
-// suits refuses a source that holds what is not trained on.
-func suits(src Source, e entry, want Run, only bool) error {
-	at := fmt.Sprintf("%s:%d", src.Path, e.Line)
-	paired := e.Kind != plainTalk
+// suits refuses a source whose records are not what is wanted, by their format.
+func (want Run) suits(src Source, format string) error {
+	only, at := src.Side == "chosen", src.Path
+	paired := format == preferenceFormat || format == ktoFormat
 	switch {
 	case paired && !only && !(want.Pairs || want.Labels || want.Any):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
 			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
 	case paired && only && (want.Pairs || want.Labels):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
+	case format == "": // no record has one, which is said of each
 	case !paired && (want.Pairs || want.Labels):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
 			"lwtrain sft trains on conversations"))

@@ -44,6 +44,12 @@ func printStats(out io.Writer, s *data.Stats) error {
 			fmt.Fprintf(out, "%s: %s\n", printable(c.Name), note)
 		}
 	}
+	for _, c := range s.Sources {
+		if e := c.Epoch; e.Samples > c.Pieces || e.Samples < c.Pieces-c.HeldOut { // repeated, or drawn
+			fmt.Fprintf(out, "%s: an epoch has %s, %s tokens, %.1f %% of the mix\n", printable(c.Name), grouped(int64(e.Samples))+" samples",
+				grouped(e.Tokens), 100*float64(e.Tokens)/float64(max(s.Mix.Epoch.Tokens, 1)))
+		}
+	}
 
 	printLengths(out, "words of the answers", all, func(c *data.Contents) data.Lengths { return c.Lengths.OutputWords })
 	printLengths(out, "words of the prompts", all, func(c *data.Contents) data.Lengths { return c.Lengths.PromptWords })
