@@ -38,14 +38,15 @@ var mayImport = map[string][]string{
 
 // onlyIn names the packages that may know a thing from outside.
 var onlyIn = map[string][]string{
-	"github.com/apache/arrow/":  {"data"},
-	"gorgonia.org/":             {"internal/graph"},
-	"C":                         {"internal/kernels"},
-	"gopkg.in/yaml.v3":          {"configs"},
-	"github.com/spf13/viper":    {"configs"},
-	"github.com/spf13/cobra":    {"cmd/lwtrain"},
-	"github.com/chewxy/hm":      {"internal/graph"},
-	"golang.org/x/text/unicode": {"tokenizer"},
+	"github.com/apache/arrow/":      {"data"},
+	"github.com/google/flatbuffers": {"data"},
+	"gorgonia.org/":                 {"internal/graph"},
+	"C":                             {"internal/kernels"},
+	"gopkg.in/yaml.v3":              {"configs"},
+	"github.com/spf13/viper":        {"configs"},
+	"github.com/spf13/cobra":        {"cmd/lwtrain"},
+	"github.com/chewxy/hm":          {"internal/graph"},
+	"golang.org/x/text/unicode":     {"tokenizer"},
 }
 
 // TestImportsPointDown reads the sources itself, so that a cached result can
