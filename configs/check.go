@@ -91,6 +91,13 @@ func (k *checker) sources() {
 	seen := map[string]string{}
 	k.names(seen, path, sources)
 	k.names(seen, "data.held_out", k.c.Data.HeldOut.Sources)
+	for i, s := range sources {
+		k.source(fmt.Sprintf("%s[%d]", path, i), s)
+	}
+	for i, s := range k.c.Data.HeldOut.Sources {
+		k.heldOutSource(fmt.Sprintf("data.held_out[%d]", i), s)
+	}
+	k.probabilities(path, sources)
 	carry := false
 	for _, s := range sources {
 		carry = carry || s.LossFactor > 0

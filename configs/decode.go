@@ -384,7 +384,7 @@ func (d *decoder) element(n *yaml.Node, f *field, typ reflect.Type, at string, d
 	d.section(n, f, at, depth, keys)
 	v := reflect.New(typ).Elem()
 	inner[at] = d.at(n)
-	for _, k := range f.keys {
+	for _, k := range leavesOf(f.keys) {
 		s := keys[k.path]
 		if s == nil && k.def != "" {
 			def := &yaml.Node{}
@@ -394,13 +394,13 @@ func (d *decoder) element(n *yaml.Node, f *field, typ reflect.Type, at string, d
 		}
 		if s != nil && s.value != nil {
 			v.FieldByIndex(k.index).Set(reflect.ValueOf(s.value))
-			inner[join(at, k.name)] = s.origin
+			inner[join(at, k.path)] = s.origin
 		}
 	}
 	d.inner = inner
 	if src, ok := v.Addr().Interface().(*data.Source); ok {
 		if src.Path == "" && len(d.problems) == before {
-			d.problem(n, join(at, "path"), "missing, want the path of a .jsonl file")
+			d.problem(n, join(at, "path"), "missing, want the path of a file of conversations")
 		}
 		if src.Name == "" {
 			src.Name = strings.TrimSuffix(path.Base(src.Path), path.Ext(src.Path))
@@ -442,7 +442,18 @@ func (d *decoder) freeMap(n *yaml.Node, f *field, at string, depth int) any {
 		return nil
 	}
 	m, _ := d.anything(n, at, depth).(map[string]any)
-	return m
+	if f.typ != reflect.TypeFor[map[string]string]() {
+		return m
+	}
+	texts := map[string]string{}
+	for key, v := range m {
+		text, ok := v.(string)
+		if !ok {
+			d.problem(n, join(at, key), "%v, want text; put it in quotes", v)
+		}
+		texts[key] = text
+	}
+	return texts
 }
 
 // anything reads a node as JSON-like Go values: map[string]any, []any, string,

@@ -107,6 +107,18 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
 	return out
 }
 
+// leavesOf lists the keys that take a value, those of sections too.
+func leavesOf(keys []*field) (out []*field) {
+	for _, k := range keys {
+		if k.kind == section {
+			out = append(out, leavesOf(k.keys)...)
+		} else {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 func kindOf(t reflect.Type) kind {
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return coded
@@ -176,6 +188,9 @@ func (f *field) wanted() string {
 	case coded:
 		return "text such as 8GiB, or a number of bytes"
 	case free:
+		if f.typ == reflect.TypeFor[map[string]string]() {
+			return "a map of names, such as {human: user}"
+		}
 		return "a map of keys as in a config.json"
 	case list:
 		return "a list of {name: ..., path: ...}"

@@ -43,7 +43,8 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 	got := parsed(t, smallest).Settings()
 	want := map[string]string{
 		"model.path": "m", "model.template": "auto",
-		"data.sources":  "[{name: a, path: a.jsonl, samples: 0, loss_factor: 1.0}]",
+		"data.sources":      "[{name: a, path: a.jsonl}]",
+		"data.mix.strategy": "concatenate", "data.mix.stop": "first_exhausted", "data.dedup": "none",
 		"data.held_out": "0.02", "data.max_length": "32768", "data.too_long": "skip", "data.on_bad_record": "error", "data.cache_dir": "runs/cache",
 		"packing.capacity": "32768", "packing.strategy": "best_fit_decreasing", "packing.weighting": "token",
 		"train.num_train_epochs": "4.0", "train.max_steps": "0",
@@ -140,13 +141,24 @@ func TestProblems(t *testing.T) {
 		"a misspelling before a group": {rest("train: {eval_step: 1}\n"), "C:3:9: train.eval_step: unknown key; did you mean eval_steps?"},
 		"a group of foreign keys":      {rest("wandb_run_id: 1\n"), "C:3:1: wandb_run_id: unknown key, want it left out (metrics go to metrics.jsonl in output.dir)"},
 
-		"a source that is only a path": {m + "data: {sources: [a.jsonl]}\n", "C:2:18: data.sources[0]: \"a.jsonl\", want {name: ..., path: ...}; did you mean {path: a.jsonl}?"},
-		"a source without a path":      {m + "data: {sources: [{name: a}]}\n", "C:2:18: data.sources[0].path: missing, want the path of a .jsonl file"},
-		"sources that are a map":       {m + "data: {sources: {a: b}}\n", "C:2:17: data.sources: a map of keys, want a list of {name: ..., path: ...}"},
-		"two sources of one name":      {m + "data: {sources: [{name: a, path: x}, {name: a, path: y}]}\n", "C:2:45: data.sources[1].name: \"a\", which is the name of data.sources[0] too, want another"},
-		"no source carries loss":       {m + "data: {sources: [{path: x, loss_factor: 0}]}\n", "C:2:17: data.sources: every loss_factor is 0, want at least one above 0"},
-		"a held-out fraction above 1":  {m + "data: {sources: [{path: x}], held_out: 1.5}\n", "C:2:40: data.held_out: the fraction 1.5, want at least 0 and below 1 (a whole number is a count of samples)"},
-		"a held-out percentage":        {m + "data: {sources: [{path: x}], held_out: 5%}\n", "C:2:40: data.held_out: \"5%\", want a fraction such as 0.02, a count such as 200, or a list of sources"},
+		"a source that is only a path":        {m + "data: {sources: [a.jsonl]}\n", "C:2:18: data.sources[0]: \"a.jsonl\", want {name: ..., path: ...}; did you mean {path: a.jsonl}?"},
+		"a source without a path":             {m + "data: {sources: [{name: a}]}\n", "C:2:18: data.sources[0].path: missing, want the path of a file of conversations"},
+		"sources that are a map":              {m + "data: {sources: {a: b}}\n", "C:2:17: data.sources: a map of keys, want a list of {name: ..., path: ...}"},
+		"two amounts of a source":             {m + "data: {sources: [{path: x, samples: 3, tokens: 5}]}\n", "C:2:48: data.sources[0].tokens: given beside samples, want one of samples, fraction and tokens"},
+		"a role that no template has":         {m + "data: {sources: [{path: x, roles: {bot: asistant}}]}\n", "C:2:35: data.sources[0].roles.bot: \"asistant\", want system, developer, user, assistant, tool, observation, function, ipython or function_call; did you mean assistant?"},
+		"a role that is a number":             {m + "data: {sources: [{path: x, roles: {bot: 5}}]}\n", "C:2:35: data.sources[0].roles.bot: 5, want text; put it in quotes"},
+		"a broken expression":                 {m + "data: {sources: [{path: x, filter: {prompt: \"(\"}}]}\n", "C:2:45: data.sources[0].filter.prompt: error parsing regexp: missing closing ): `(`, want a regular expression of RE2"},
+		"a probability without interleaving":  {m + "data: {sources: [{path: x, probability: 0.5}]}\n", "C:2:41: data.sources[0].probability: 0.5, but only interleaved sources are drawn by it, want data.mix.strategy: interleave, or samples, fraction, tokens or repeat"},
+		"probabilities that do not add up":    {m + "data: {mix: {strategy: interleave}, sources: [{path: x, probability: 0.5}, {path: y, probability: 0.4}]}\n", "C:2:46: data.sources: the probabilities add up to 0.9, want 1"},
+		"a probability for one source of two": {m + "data: {mix: {strategy: interleave}, sources: [{path: x, probability: 1}, {path: y}]}\n", "C:2:74: data.sources[1].probability: missing or 0, want one for each source, or for none"},
+		"held-out data that is repeated":      {m + "data: {sources: [{path: x}], held_out: [{path: y, repeat: 2}]}\n", "C:2:59: data.held_out[0].repeat: 2, want it left out: what is held out is measured once"},
+		"names of LLaMA-Factory's in a source": {m + "data: {sources: [{file_name: x, formatting: sharegpt, columns: {query: q}, tags: {}}]}\n", "C:2:19: data.sources[0].file_name: unknown key, want path\n" +
+			"C:2:33: data.sources[0].formatting: unknown key, want format\nC:2:65: data.sources[0].columns.query: unknown key, want input\n" +
+			"C:2:76: data.sources[0].tags: unknown key, want columns"},
+		"two sources of one name":     {m + "data: {sources: [{name: a, path: x}, {name: a, path: y}]}\n", "C:2:45: data.sources[1].name: \"a\", which is the name of data.sources[0] too, want another"},
+		"no source carries loss":      {m + "data: {sources: [{path: x, loss_factor: 0}]}\n", "C:2:17: data.sources: every loss_factor is 0, want at least one above 0"},
+		"a held-out fraction above 1": {m + "data: {sources: [{path: x}], held_out: 1.5}\n", "C:2:40: data.held_out: the fraction 1.5, want at least 0 and below 1 (a whole number is a count of samples)"},
+		"a held-out percentage":       {m + "data: {sources: [{path: x}], held_out: 5%}\n", "C:2:40: data.held_out: \"5%\", want a fraction such as 0.02, a count such as 200, or a list of sources"},
 		"a held-out file that is trained on": {m + "data: {sources: [{name: a, path: x}], held_out: [{name: b, path: ./x}]}\n",
 			"C:2:66: data.held_out[0].path: \"./x\", which data.sources[0] trains on, want a file of its own"},
 		"capacity below max_length":    {m + "data: {sources: [{path: x}], max_length: 4096}\npacking: {capacity: 2048}\n", "C:3:21: packing.capacity: 2048, want at least data.max_length (4096): the longest samples would fit no pack"},
@@ -260,10 +272,15 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 	}
 }
 
+// plainSource is one of which no more is said.
+func plainSource(name, path string) data.Source {
+	return data.Source{Name: name, Path: path, Format: "auto", Side: "all", Repeat: 1, Filter: data.Filter{StatedLength: "any"}, LossFactor: 1}
+}
+
 func TestHeldOutIsAFractionACountOrSources(t *testing.T) {
 	for text, want := range map[string]data.HeldOut{
 		"0.1": {Fraction: 0.1}, "0": {}, "0.0": {}, "1": {Count: 1}, "300": {Count: 300},
-		"[{path: h.jsonl}]": {Sources: []data.Source{{Name: "h", Path: "h.jsonl", LossFactor: 1}}},
+		"[{path: h.jsonl}]": {Sources: []data.Source{plainSource("h", "h.jsonl")}},
 	} {
 		got := parsed(t, smallest, "data.held_out="+text).Data.HeldOut
 		if d := cmp.Diff(want, got); d != "" {
@@ -274,7 +291,9 @@ func TestHeldOutIsAFractionACountOrSources(t *testing.T) {
 
 func TestNamesOfSourcesAreNeverKeys(t *testing.T) {
 	c := parsed(t, "model: {path: M.Path}\ndata: {sources: [{name: Open.Hermes-2, path: Dir.X/LongWriter-6k.jsonl, samples: 5, loss_factor: 0.5}]}\n")
-	want := []data.Source{{Name: "Open.Hermes-2", Path: "Dir.X/LongWriter-6k.jsonl", Samples: 5, LossFactor: 0.5}}
+	one := plainSource("Open.Hermes-2", "Dir.X/LongWriter-6k.jsonl")
+	one.Samples, one.LossFactor = 5, 0.5
+	want := []data.Source{one}
 	if d := cmp.Diff(want, c.Data.Sources); d != "" {
 		t.Error(d)
 	}

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+
+	"gopkg.in/yaml.v3"
 
 	"lwtrain/data"
 )
@@ -80,15 +83,38 @@ func (c *Config) writeSources(b *bytes.Buffer, f *field, sources []data.Source, 
 }
 
 func renderSource(f *field, s data.Source) string {
-	var keys []string
-	v := reflect.ValueOf(s)
-	for _, k := range f.keys {
-		if k.name == "path" && s.Path == "" {
-			continue
+	return renderKeys(f.keys, reflect.ValueOf(s), usualSource())
+}
+
+// usualSource is a source of which nothing is said.
+var usualSource = sync.OnceValue(func() reflect.Value {
+	f := table().byPath["data.sources"]
+	d := newDecoder(Origin{})
+	d.inner = map[string]Origin{}
+	return d.element(&yaml.Node{Kind: yaml.MappingNode}, f, f.typ.Elem(), "", 0)
+})
+
+// renderKeys writes a map of the keys that are not as usual, and a source's name
+// and path.
+func renderKeys(keys []*field, v, usual reflect.Value) string {
+	var out []string
+	for _, k := range keys {
+		x := v.FieldByIndex(k.index)
+		switch {
+		case k.path == "path" && x.IsZero():
+		case k.kind == section:
+			if part := renderKeys(k.keys, v, usual); part != "{}" {
+				out = append(out, k.name+": "+part)
+			}
+		case k.path == "name" || k.path == "path":
+			out = append(out, k.name+": "+k.render(x))
+		case reflect.DeepEqual(x.Interface(), usual.FieldByIndex(k.index).Interface()):
+		case x.IsZero() && (k.kind == text || k.kind == several || k.kind == free || k.above != nil): // as usual, in a source made by hand
+		default:
+			out = append(out, k.name+": "+k.render(x))
 		}
-		keys = append(keys, k.name+": "+k.render(v.FieldByIndex(k.index)))
 	}
-	return "{" + strings.Join(keys, ", ") + "}"
+	return "{" + strings.Join(out, ", ") + "}"
 }
 
 // Settings is every value by its path, as text: what two runs are compared by.
@@ -132,6 +158,12 @@ func (f *field) render(v reflect.Value) string {
 		return "[" + strings.Join(out, ", ") + "]"
 	case map[string]any:
 		return jsonLike(x)
+	case map[string]string:
+		var out []string
+		for _, k := range slices.Sorted(maps.Keys(x)) {
+			out = append(out, scalar(k)+": "+scalar(x[k]))
+		}
+		return "{" + strings.Join(out, ", ") + "}"
 	case encoding.TextMarshaler:
 		s, err := x.MarshalText()
 		if err != nil {

@@ -60,7 +60,7 @@ func (f *field) draw(t *rapid.T) string {
 		return rapid.SampledFrom([]string{"0", "0.0", "0.25", "12", `[{path: h, name: h}, {path: "a b: #c"}]`}).Draw(t, f.path)
 	case list:
 		name := strconv.Quote(rapid.StringMatching(`[ -~\x{e9}\x{4e2d}\x{1F600}]{1,12}`).Draw(t, "name"))
-		return `[{name: ` + name + `, path: ` + name + `, samples: 3, loss_factor: 1e-3}, {path: x.jsonl}]`
+		return `[{name: ` + name + `, path: ` + name + `, samples: 3, loss_factor: 1e-3}, {path: x.jsonl, roles: {bot: assistant, "a: b": user}, columns: {messages: ` + name + `}, filter: {languages: [en, zh], min_words: 5, prompt: "^[a-z ]+$"}, repeat: 2.5}]`
 	case free:
 		return `{model_type: llama, vocab_size: 259, hidden_size: 64, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2, ` +
 			`Upper.Case: "x: y # z", rope_theta: 1e4, eps: 0.5, none: null, deep: [1, [2.0, {a: yes, "": true}]]}`
@@ -117,7 +117,7 @@ func TestResolvedLoadsAgainWhateverWasGiven(t *testing.T) {
 func TestResolvedSaysWhereEachValueComesFrom(t *testing.T) {
 	c := parsed(t, smallest+"train:\n  learning_rate: 2e-5\n", "seed=7")
 	for _, want := range []string{
-		"  path: m  # C:1\n", "    - {name: a, path: a.jsonl, samples: 0, loss_factor: 1.0}  # C:2\n",
+		"  path: m  # C:1\n", "    - {name: a, path: a.jsonl}  # C:2\n",
 		"  learning_rate: 2.0e-05  # C:4\n", "\nseed: 7  # argument\n", "\nthreads: 0  # default\n",
 	} {
 		if !strings.Contains(string(c.Resolved()), want) {

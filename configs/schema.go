@@ -3,6 +3,7 @@ package configs
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // Schema is the JSON Schema (draft 2020-12) of a config, for editors. It has
@@ -48,6 +49,9 @@ func (f *field) schema(c *Config) map[string]any {
 		}
 	case free:
 		s["type"] = "object"
+		if f.typ == reflect.TypeFor[map[string]string]() {
+			s["additionalProperties"] = map[string]any{"type": "string"}
+		}
 	case coded:
 		s["type"] = []string{"string", "integer"}
 	default:

@@ -18,7 +18,7 @@ import (
 )
 
 // storeFormat changes when the same inputs would give other files.
-const storeFormat = 2
+const storeFormat = 3
 
 // manifest describes the tokenised form of one source. It is written last:
 // a folder without it does not exist.
@@ -27,25 +27,24 @@ type manifest struct {
 	Source  string    `json:"source"`  // its path, for people and for the reason of a rebuild
 	Inputs  inputs    `json:"inputs"`  // what the content depends on
 	Records int       `json:"records"` // that can be trained on
+	Layout  string    `json:"layout"`  // the format of its records, as it was said or recognised
 	Dropped []dropped `json:"dropped"` // that can not
+	Passed  []dropped `json:"passed"`  // that are not wanted
 	Index   file      `json:"index"`   //
 	Facts   file      `json:"facts"`   //
-	Shards  []file    `json:"shards"`  //
+	Near    *file     `json:"near,omitempty"`
+	Shards  []file    `json:"shards"` //
 }
 
 // inputs is what the tokenised form of a source depends on, by content.
 type inputs struct {
 	File string `json:"file_sha256"`
 	Chat string `json:"tokenizer_and_template"`
-	Kind string `json:"kind,omitempty"` // of records: "" for conversations, pairs
+	Read string `json:"reading"` // format, columns, roles and filter; "": the defaults
 }
 
 func (in inputs) key() string {
-	key := fmt.Appendf(nil, "%d %s %s", storeFormat, in.File, in.Chat)
-	if in.Kind != "" {
-		key = fmt.Appendf(key, " %s", in.Kind)
-	}
-	return hashOf(key)
+	return hashOf(fmt.Appendf(nil, "%d %s %s %s", storeFormat, in.File, in.Chat, in.Read))
 }
 
 func hashOf(raw []byte) string {
@@ -60,6 +59,7 @@ type part struct {
 	dir    string // "": not on the disk
 	reason string // why it was tokenised now; "": it was there
 	shards []*shard
+	near   []sketched   // of each entry; nil where near copies are not looked for
 	facts  *os.File     // nil where nothing is on the disk
 	dry    [][][2]int32 // targets of each entry, where no ids are kept
 }
@@ -96,9 +96,9 @@ func (p *part) close() {
 type cache struct {
 	dir    string
 	chat   *tokenizer.Chat
-	pairs  bool // records are pairs, each of two entries
 	dryRun bool // write nothing, keep no ids
 	stop   bool // at the first bad record
+	near   bool // keep what near copies are found by
 }
 
 // get returns a source's tokenised form: the one in the cache if its hashes
@@ -108,10 +108,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	if err != nil {
 		return nil, err
 	}
-	in := inputs{File: sum, Chat: c.chat.Fingerprint()}
-	if c.pairs {
-		in.Kind = "pairs"
-	}
+	in := inputs{sum, c.chat.Fingerprint(), src.reading(c.near)}
 	dir := filepath.Join(c.dir, fileName(src.Name)+"-"+in.key()[:16])
 	p, err := c.openPart(dir, in)
 	switch {
@@ -128,8 +125,11 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	}
 	if c.dryRun {
 		p.dry = [][][2]int32{}
-		p.ingested, err = ingest(ctx, src, in.File, c.chat, c.pairs, c.stop, func(r record) error {
+		p.ingested, err = c.ingest(ctx, src, in.File, func(r record) error {
 			p.dry = append(p.dry, r.target)
+			if r.sketch != nil {
+				p.near = append(p.near, *r.sketch)
+			}
 			return nil
 		}, progress)
 		return p, err
@@ -155,7 +155,7 @@ func (c cache) openPart(dir string, in inputs) (*part, error) {
 		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)
 	}
 	p := &part{inputs: in, dir: dir}
-	p.dropped = m.Dropped
+	p.format, p.dropped, p.passed = m.Layout, m.Dropped, m.Passed
 	if err := p.open(m); err != nil {
 		p.close()
 		return nil, err
@@ -173,15 +173,17 @@ func (p *part) open(m manifest) (err error) {
 	if p.facts, err = openFacts(p.dir, m.Facts, m.Records); err != nil {
 		return err
 	}
+	if m.Near != nil {
+		if p.near, err = readSketches(p.dir, *m.Near, m.Records); err != nil {
+			return err
+		}
+	}
 	for _, f := range m.Shards {
 		s, err := openShard(p.dir, f)
 		if err != nil {
 			return err
 		}
 		p.shards = append(p.shards, s)
-	}
-	if m.Inputs.Kind == "pairs" && len(p.entries)%2 != 0 {
-		return fmt.Errorf("%s: %d entries in the index, want two for each pair", p.dir, len(p.entries))
 	}
 	for i, e := range p.entries {
 		if e.Shard < 0 || int(e.Shard) >= len(p.shards) || e.Batch < 0 || e.Row < 0 || e.Tokens < 1 {
@@ -203,7 +205,7 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 	}
 	defer os.RemoveAll(temp) // after the rename there is nothing left of it
 	w := newShardWriter(temp)
-	got, err := ingest(ctx, src, in.File, c.chat, c.pairs, c.stop, w.add, progress)
+	got, err := c.ingest(ctx, src, in.File, w.add, progress)
 	if closeErr := w.close(); err == nil {
 		err = closeErr
 	}
@@ -214,9 +216,16 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 	if err != nil {
 		return err
 	}
-	m := manifest{Format: storeFormat, Source: src.Path, Inputs: in, Records: len(w.entries), Dropped: got.dropped, Facts: about, Shards: w.files}
+	m := manifest{Format: storeFormat, Source: src.Path, Inputs: in, Records: len(w.entries), Layout: got.format, Dropped: got.dropped, Passed: got.passed, Facts: about, Shards: w.files}
 	if m.Index, err = writeIndex(temp, w.entries); err != nil {
 		return err
+	}
+	if c.near {
+		near, err := writeSketches(temp, w.near)
+		if err != nil {
+			return err
+		}
+		m.Near = &near
 	}
 	raw, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -281,7 +290,7 @@ func (c cache) whyNew(src Source, in inputs) string {
 	for _, path := range paths {
 		m, err := readManifest(filepath.Dir(path))
 		info, statErr := os.Stat(path)
-		if err != nil || statErr != nil || m.Source != src.Path || m.Inputs.Kind != in.Kind {
+		if err != nil || statErr != nil || m.Source != src.Path {
 			continue
 		}
 		near := 1
@@ -289,6 +298,9 @@ func (c cache) whyNew(src Source, in inputs) string {
 			near++
 		}
 		if m.Inputs.File == in.File {
+			near++
+		}
+		if m.Inputs.Read == in.Read {
 			near++
 		}
 		if near > nearest || near == nearest && info.ModTime().After(made) {
@@ -304,6 +316,9 @@ func (c cache) whyNew(src Source, in inputs) string {
 	}
 	if last.Inputs.Chat != in.Chat {
 		changed = append(changed, "the tokenizer or the template")
+	}
+	if last.Inputs.Read != in.Read {
+		changed = append(changed, "how it is read")
 	}
 	if last.Format != storeFormat {
 		changed = append(changed, "the store's format")

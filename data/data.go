@@ -14,15 +14,10 @@
 package data
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 
-	"lwtrain/internal/fault"
-	"lwtrain/internal/rng"
 	"lwtrain/tokenizer"
 )
 
@@ -38,12 +33,16 @@ type Sample struct {
 	Words  int        // in them, by [Words]
 }
 
-// Run says how [Build] works; none of it changes what comes out, but Seed.
+// Run says how [Build] works; none of it changes what comes out, but Seed
+// and what is wanted.
 type Run struct {
 	Seed uint64
-	// Pairs reads the sources' records as pairs of a chosen and a rejected answer:
-	// each is two samples of the store, see [Store.Pairs].
-	Pairs bool
+	// Pairs wants sources of preferences, each two samples of the store, see
+	// [Store.Pairs]; labelled answers are paired by their prompts. Labels wants
+	// them one by one, see [Store.Desirable]. Any takes what there is, for
+	// statistics. Without these, sources of preferences are refused, but for those
+	// with side: chosen.
+	Pairs, Labels, Any bool
 	// DryRun writes nothing: sources that are not in the cache are tokenised for
 	// lengths and statistics alone, and Sample fails for them.
 	DryRun bool
@@ -54,6 +53,7 @@ type Run struct {
 
 // Store is the samples of a run. It is safe for concurrent use.
 type Store struct {
+	from    []Source
 	sources []SourceStats
 	parts   []*part
 	rows    []row
@@ -82,11 +82,11 @@ func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*S
 		}
 	}
 	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
-	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.Pairs, run.DryRun, opts.OnBadRecord == "error"}, run.Progress); err != nil {
+	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.DryRun, opts.OnBadRecord == "error", opts.Dedup == "near"}, run.Progress); err != nil {
 		s.Close()
 		return nil, err
 	}
-	if err := s.choose(opts, run.Seed); err != nil {
+	if err := s.choose(opts, run); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -97,6 +97,7 @@ func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*S
 func (s *Store) load(ctx context.Context, sources []Source, from cache, progress func(done, total int64)) error {
 	sizes := make([]int64, len(sources))
 	var total, before int64
+	s.from = sources
 	for i, src := range sources {
 		f, size, err := src.open() // all of them first: a missing file is known at once
 		if err != nil {
@@ -117,172 +118,11 @@ func (s *Store) load(ctx context.Context, sources []Source, from cache, progress
 		}
 		s.parts = append(s.parts, p)
 		before += sizes[i]
-		stats := SourceStats{Name: src.Name, Path: src.Path, LossFactor: src.LossFactor, Cache: p.dir, Tokenised: p.reason, Dropped: map[string]int{}}
-		for _, d := range p.dropped {
+		stats := SourceStats{Name: src.Name, Path: src.Path, Format: p.format, LossFactor: src.LossFactor, Cache: p.dir, Tokenised: p.reason, Dropped: map[string]int{}}
+		for _, d := range slices.Concat(p.dropped, p.passed) {
 			stats.drop(d.Reason, d.Count)
 		}
 		s.sources = append(s.sources, stats)
-	}
-	return nil
-}
-
-// choose draws the samples of each source, holds some out, and cuts what is
-// too long.
-func (s *Store) choose(opts Options, seed uint64) error {
-	taken := make([][]int, len(s.parts)) // records of each source, in its order
-	for i, p := range s.parts {
-		src := slices.Concat(opts.Sources, opts.HeldOut.Sources)[i]
-		usable := s.usable
-		if s.paired {
-			usable = s.usablePairs
-		}
-		all := usable(i, p.entries, opts, src.LossFactor == 0 && i < len(opts.Sources))
-		if src.Samples > len(all) {
-			return fault.Usage(fault.Hint(fmt.Errorf("source %s has %d samples that can be used, want %d (samples)", src.Name, len(all), src.Samples),
-				"set samples to 0 to take all there are"))
-		}
-		if src.Samples > 0 {
-			all = draw(seed, "samples/"+src.Name, all, src.Samples)
-		}
-		taken[i] = all
-	}
-	held, err := holdOut(opts.HeldOut, taken[:len(opts.Sources)], seed)
-	if err != nil {
-		return err
-	}
-	for i, records := range taken {
-		for _, record := range records {
-			_, drawn := slices.BinarySearch(held[i], record)
-			out := drawn || i >= len(opts.Sources)
-			for k := range s.sides() {
-				if err := s.add(i, record+k, out, opts); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if !opts.HeldOut.IsZero() && len(s.heldOut) == 0 {
-		return fault.Usage(fault.Hint(errors.New("data.held_out leaves no sample: all are too long or without an answer"),
-			"raise data.max_length, hold out more, or none (0)"))
-	}
-	return nil
-}
-
-// sides is how many entries a record has: a pair has its two sides.
-func (s *Store) sides() int {
-	if s.paired {
-		return 2
-	}
-	return 1
-}
-
-// usable lists the records of a source that samples and held-out ones are drawn
-// from, and counts the others: those without a target, those that are skipped for
-// their length, and all of a source that carries no loss.
-func (s *Store) usable(source int, entries []entry, opts Options, noLoss bool) []int {
-	stats := &s.sources[source]
-	var out []int
-	for k, e := range entries {
-		switch {
-		case e.Targets == 0:
-			stats.lose("no_target", e.Tokens)
-		case opts.TooLong == "skip" && e.Tokens > int32(opts.MaxLength):
-			stats.lose("too_long", e.Tokens)
-			stats.whole.add(int64(e.Tokens))
-		case noLoss:
-			stats.drop("loss_factor_0", 1)
-		default:
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
-// draw takes n of the items at random, in their order.
-func draw(seed uint64, stream string, items []int, n int) []int {
-	out := make([]int, n)
-	for i, k := range rng.Perm(rng.New(seed, stream), len(items))[:n] {
-		out[i] = items[k]
-	}
-	slices.Sort(out)
-	return out
-}
-
-// holdOut draws the held-out records of each source, in proportion to the
-// sources' sizes (largest remainders first).
-func holdOut(h HeldOut, taken [][]int, seed uint64) ([][]int, error) {
-	held := make([][]int, len(taken)+len(h.Sources))
-	total := 0
-	for _, records := range taken {
-		total += len(records)
-	}
-	n := h.Count
-	if h.Fraction > 0 {
-		n = max(1, int(math.Round(h.Fraction*float64(total))))
-	}
-	if n == 0 {
-		return held, nil
-	}
-	if n >= total {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("data.held_out takes %d of %d samples, want fewer, so that some are left to train on", n, total),
-			"data.held_out: 0 holds nothing out"))
-	}
-	quota := make([]int, len(taken))
-	order := make([]int, len(taken))
-	left := n
-	for i, records := range taken {
-		order[i] = i
-		quota[i] = n * len(records) / total
-		left -= quota[i]
-	}
-	rest := func(i int) int { return n * len(taken[i]) % total }
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rest(b), rest(a)) })
-	for _, i := range order[:left] {
-		quota[i]++
-	}
-	for i, records := range taken {
-		held[i] = draw(seed, fmt.Sprint("held_out/", i), records, quota[i])
-	}
-	return held, nil
-}
-
-// add puts a record's samples into the store.
-func (s *Store) add(source, record int, heldOut bool, opts Options) error {
-	e := s.parts[source].entries[record]
-	stats := &s.sources[source]
-	limit := int32(opts.MaxLength)
-	stats.whole.add(int64(e.Tokens))
-	var rows []row
-	switch whole := (row{int32(source), int32(record), 0, e.Tokens, e.Targets}); {
-	case e.Tokens <= limit:
-		rows = []row{whole}
-	case opts.TooLong == "error":
-		return fault.Usage(fault.Hint(fmt.Errorf("%s:%d: a sample of %d tokens, want at most %d (data.max_length)", stats.Path, e.Line, e.Tokens, limit),
-			"raise data.max_length and packing.capacity, or say what is done with such samples: data.too_long: skip, truncate or split"))
-	default:
-		var err error
-		if rows, err = s.cut(whole, limit, opts.TooLong == "split"); err != nil {
-			return err
-		}
-		kept := int32(0)
-		for _, r := range rows {
-			kept += r.to - r.from
-		}
-		stats.LostTokens += int64(e.Tokens - kept)
-		if len(rows) == 0 {
-			stats.drop("too_long", 1)
-			return nil
-		}
-		stats.Cut++
-	}
-	stats.take(e, rows, heldOut)
-	for _, r := range rows {
-		if heldOut {
-			s.heldOut = append(s.heldOut, len(s.rows))
-		} else {
-			s.train = append(s.train, len(s.rows))
-		}
-		s.rows = append(s.rows, r)
 	}
 	return nil
 }
@@ -342,38 +182,41 @@ func (s *Store) Words(i int) int {
 // file up to there, so it is meant for a few samples.
 func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
 	r := s.rows[i]
-	src := Source{Name: s.sources[r.source].Name, Path: s.sources[r.source].Path}
-	f, _, err := src.open()
+	p, src := s.parts[r.source], s.from[r.source]
+	l := src.layout()
+	l.format = p.format
+	from, err := src.records(l.topLevel())
 	if err != nil {
 		return nil, 0, err
 	}
-	defer f.Close()
-	want := s.parts[r.source].entries[r.record].Line
-	for from := newRecords(src.Path, f); ; {
-		l, err := from.next()
+	defer from.close()
+	for want := p.entries[r.record]; ; {
+		x, err := from.next()
 		if err != nil {
-			return nil, 0, fmt.Errorf("%s: looking for line %d: %w", src.Path, want, err)
+			return nil, 0, fmt.Errorf("%s: looking for line %d: %w", src.Path, want.Line, err)
 		}
-		if int64(l.number) != want {
+		if int64(x.number) != want.Line {
 			continue
 		}
-		if !s.paired {
-			messages, err := ParseRecord(l.text)
-			return messages, slices.IndexFunc(messages, func(m tokenizer.Message) bool { return m.Role == "assistant" }), err
+		e, err := l.parse(x.text)
+		c := e.conversation
+		if err == nil && want.Kind == rejected {
+			c = *e.rejected
 		}
-		p, err := parsePair(l.text)
-		side := p.chosen
-		if r.record%2 == 1 {
-			side = p.rejected
+		for answer = c.first; answer < len(c.messages); answer++ {
+			if m := c.messages[answer]; m.Role == "assistant" && !m.NoTarget {
+				return c.messages, answer, err
+			}
 		}
-		return slices.Concat(p.prompt, side), len(p.prompt), err
+		return c.messages, -1, err
 	}
 }
 
 // Source is the index into [Store.Sources] of sample i's source.
 func (s *Store) Source(i int) int { return int(s.rows[i].source) }
 
-// Train lists the samples to train on, in the order of the sources.
+// Train lists the samples of an epoch, in the order in which the sources were
+// mixed. A sample that is repeated is there as often; of pairs both sides are.
 func (s *Store) Train() []int { return s.train }
 
 // HeldOut lists the samples that are held out.
@@ -407,6 +250,9 @@ func (s *Store) Contents() map[string]string {
 	for i, p := range s.parts {
 		out[fmt.Sprintf("source %d, %s", i+1, s.sources[i].Name)] = p.inputs.File
 		out["tokenizer and template"] = hashOf(fmt.Appendf(nil, "%d %s", storeFormat, p.inputs.Chat))
+		if p.inputs.Read != "" {
+			out[fmt.Sprintf("how source %d, %s, is read", i+1, s.sources[i].Name)] = hashOf([]byte(p.inputs.Read))
+		}
 		choice = fmt.Appendf(choice, "%g\n", s.sources[i].LossFactor)
 	}
 	for _, list := range [][]int{s.train, s.heldOut} {

@@ -198,6 +198,12 @@ func Repeated(text string) float64 {
 func scan(text string) (letters scripts, words int, repeated uint16) {
 	g := gramPool.Get().(*grams)
 	defer gramPool.Put(g)
+	letters = g.split(text)
+	return letters, len(g.units), g.repeated()
+}
+
+// split finds the units of a text, and counts its letters.
+func (g *grams) split(text string) (letters scripts) {
 	g.units = g.units[:0]
 	const prime = 1099511628211 // FNV's
 	word, inWord := uint64(0), false
@@ -240,7 +246,7 @@ func scan(text string) (letters scripts, words int, repeated uint16) {
 		}
 	}
 	end()
-	return letters, len(g.units), g.repeated()
+	return letters
 }
 
 // repeated counts the windows of units that came before.

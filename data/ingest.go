@@ -2,8 +2,6 @@ package data
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"lwtrain/examples"
@@ -39,7 +38,7 @@ func (s Source) open() (fs.File, int64, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: no regular file, want a .jsonl file", s.Path)
+		err = fmt.Errorf("%s: no regular file, want a file of conversations", s.Path)
 	}
 	if err != nil {
 		f.Close()
@@ -64,8 +63,10 @@ type dropped struct {
 
 // ingested is a source after tokenising.
 type ingested struct {
+	format  string // of the records, as it was said or recognised
 	entries []entry
-	dropped []dropped // in the order of their first lines
+	dropped []dropped // bad records, in the order of their first lines
+	passed  []dropped // records that were not wanted
 }
 
 func (in *ingested) drop(number int, err error) {
@@ -78,13 +79,17 @@ func (in *ingested) drop(number int, err error) {
 	case errors.As(err, &talk):
 		reason = strings.ReplaceAll(string(talk.Reason), " ", "_")
 	}
-	for i := range in.dropped {
-		if in.dropped[i].Reason == reason {
-			in.dropped[i].Count++
+	list := &in.dropped
+	if record != nil && record.passed {
+		list = &in.passed
+	}
+	for i := range *list {
+		if (*list)[i].Reason == reason {
+			(*list)[i].Count++
 			return
 		}
 	}
-	in.dropped = append(in.dropped, dropped{reason, 1, number, err.Error()})
+	*list = append(*list, dropped{reason, 1, number, err.Error()})
 }
 
 // chunkBytes is about how much text a worker takes at a time.
@@ -94,78 +99,88 @@ const chunkBytes = 1 << 18
 // done closed by the worker; results are taken in the order of the source.
 type chunk struct {
 	lines []line
-	out   []tokenised // one for each line
+	out   []tokenised
 	done  chan struct{}
 	read  int64 // bytes of the source up to the chunk's end
 }
 
+// tokenised is what became of a record: one sample, or the two of a pair.
 type tokenised struct {
-	records []record // one, or the two sides of a pair
+	records []record
 	err     error
 }
 
+// unwanted reports whether the record is right and passed over.
+func (t tokenised) unwanted() bool {
+	var r *badRecord
+	return errors.As(t.err, &r) && r.passed
+}
+
 // ingest tokenises a source with one worker a processor, in bounded memory, and
-// hands the records to add in the order of the file. With stopAtBad the first
-// record that can't be used is an error; else they are counted by reason. A
+// hands the records to add in the order of the file. With stop the first record
+// that can't be used is an error; else they are counted by reason. A
 // source whose SHA-256 is not sum was changed since that was taken: what was made
 // of it would be kept under the wrong name.
-func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, pairs, stopAtBad bool, add func(record) error, progress func(done int64)) (in ingested, err error) {
-	f, _, err := src.open()
+func (c cache) ingest(ctx context.Context, src Source, sum string, add func(record) error, progress func(done int64)) (in ingested, err error) {
+	l := src.layout()
+	from, err := src.records(l.topLevel())
 	if err != nil {
 		return in, err
 	}
-	defer f.Close()
+	defer from.close()
+	keep, err := src.Filter.compile(c.near)
+	if err != nil {
+		return in, fault.Usage(fmt.Errorf("source %s: filter.%w", src.Name, err))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
+	l.toolRole = toolRole(c.chat)
+	first, readErr := nextChunk(from)
+	l.settle(first.lines) // before anything is parsed
+	in.format = l.format
 	workers := runtime.GOMAXPROCS(0)
 	work := make(chan *chunk)
 	ordered := make(chan *chunk, 2*workers)
-	var readErr error
-	read := sha256.New()
 	go func() {
 		defer close(ordered)
 		defer close(work)
-		readErr = eachChunk(newRecords(src.Path, io.TeeReader(f, read)), func(c *chunk) bool {
+		for next, err := first, readErr; ; next, err = nextChunk(from) {
 			for _, to := range []chan *chunk{ordered, work} {
 				select {
-				case to <- c:
+				case to <- next:
 				case <-ctx.Done():
-					return false
+					return
 				}
 			}
-			return true
-		})
+			if err != nil {
+				readErr = err
+				return
+			}
+		}
 	}()
 	for range workers {
 		go func() {
-			with := toolChats{plain: chat}
-			for c := range work {
-				for _, l := range c.lines {
-					var t tokenised
-					if pairs {
-						t.records, t.err = with.tokenisePair(l)
-					} else {
-						var r record
-						r, t.err = with.tokenise(l)
-						t.records = []record{r}
-					}
-					c.out = append(c.out, t)
+			with := toolChats{plain: c.chat, layout: l, keep: keep}
+			for part := range work {
+				for _, x := range part.lines {
+					r, err := with.tokenise(x)
+					part.out = append(part.out, tokenised{r, err})
 				}
-				close(c.done)
+				close(part.done)
 			}
 		}()
 	}
-	for c := range ordered {
+	for part := range ordered {
 		select {
-		case <-c.done:
+		case <-part.done:
 		case <-ctx.Done():
 			return in, ctx.Err()
 		}
-		for i, t := range c.out {
-			number := c.lines[i].number
+		for i, t := range part.out {
+			number := part.lines[i].number
 			switch {
-			case t.err != nil && stopAtBad:
+			case t.err != nil && c.stop && !t.unwanted():
 				return in, src.bad(number, t.err)
 			case t.err != nil:
 				in.drop(number, t.err)
@@ -179,41 +194,32 @@ func ingest(ctx context.Context, src Source, sum string, chat *tokenizer.Chat, p
 			}
 		}
 		if progress != nil {
-			progress(c.read)
+			progress(part.read)
 		}
 	}
 	if ctx.Err() != nil {
 		return in, ctx.Err()
 	}
-	if readErr == nil && hex.EncodeToString(read.Sum(nil)) != sum {
-		readErr = fault.Hint(fmt.Errorf("%s: changed while it was read", src.Path), "start again when nothing writes to it")
+	if readErr != io.EOF {
+		return in, from.fail(readErr)
 	}
-	return in, readErr
+	return in, from.unchanged(sum)
 }
 
-// eachChunk cuts a source into chunks until yield returns false.
-func eachChunk(from records, yield func(*chunk) bool) error {
-	for {
-		c := &chunk{done: make(chan struct{})}
-		var err error
-		for size := 0; size < chunkBytes && err == nil; {
-			var l line
-			if l, err = from.next(); err == nil {
-				c.lines = append(c.lines, l)
-				size += len(l.text)
-			}
-		}
-		c.read = from.bytes()
-		if len(c.lines) > 0 && !yield(c) {
-			return nil
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
+// nextChunk takes the next records of a source, about chunkBytes of them, with
+// the reader's error if it ends.
+func nextChunk(from *reader) (*chunk, error) {
+	c := &chunk{done: make(chan struct{})}
+	var err error
+	for size := 0; size < chunkBytes && err == nil; {
+		var l line
+		if l, err = from.next(); err == nil {
+			c.lines = append(c.lines, l)
+			size += len(l.text)
 		}
 	}
+	c.read = from.position()
+	return c, err
 }
 
 // Tokens is a conversation as training sees it.
@@ -222,10 +228,17 @@ type Tokens struct {
 	Target [][2]int32 // half-open ranges of ids that are targets
 }
 
-// Tokenise reads a line of a JSONL source and renders it as the store does.
+// Tokenise reads a line of a JSONL source and renders it as the store does. A
+// preference pair is its chosen answer.
 func Tokenise(chat *tokenizer.Chat, text []byte) (Tokens, error) {
-	r, err := (&toolChats{plain: chat}).tokenise(line{text: text})
-	return Tokens{r.ids, r.target}, err
+	l := Source{}.layout()
+	l.toolRole = toolRole(chat)
+	l.settle([]line{{text: text}})
+	r, err := (&toolChats{plain: chat, layout: l}).tokenise(line{text: text})
+	if err != nil {
+		return Tokens{}, err
+	}
+	return Tokens{r[0].ids, r[0].target}, nil
 }
 
 // toolChats is a chat template, and the same one told of the tools that the last
@@ -234,6 +247,8 @@ func Tokenise(chat *tokenizer.Chat, text []byte) (Tokens, error) {
 type toolChats struct {
 	plain, with *tokenizer.Chat
 	tools       string
+	layout      layout
+	keep        *keep // nil: all
 }
 
 func (t *toolChats) of(tools json.RawMessage) (*tokenizer.Chat, error) {
@@ -250,42 +265,55 @@ func (t *toolChats) of(tools json.RawMessage) (*tokenizer.Chat, error) {
 	return t.with, nil
 }
 
-func tooManyBytes() error {
-	return bad("too_many_bytes", "a record of more than %d MiB", maxLine>>20)
+// tokenise turns a record into ids and targets.
+func (t *toolChats) tokenise(l line) ([]record, error) {
+	if l.tooLong {
+		return nil, bad("too_many_bytes", "a record of more than %d MiB", maxLine>>20)
+	}
+	e, err := t.layout.parse(l.text)
+	if err != nil {
+		return nil, err
+	}
+	first, err := t.render(e.conversation, l, e.kind)
+	if err != nil || e.rejected == nil {
+		return []record{first}, err
+	}
+	second, err := t.render(*e.rejected, l, rejected)
+	if err != nil {
+		return nil, err
+	}
+	n := first.prompt()
+	if n != second.prompt() || !slices.Equal(first.ids[:n], second.ids[:n]) {
+		return nil, bad("prompts_differ", "the template renders the prompt of chosen in another way than that of rejected")
+	}
+	return []record{first, second}, nil
 }
 
-// tokenise turns a line into ids and targets.
-func (t *toolChats) tokenise(l line) (record, error) {
-	if l.tooLong {
-		return record{}, tooManyBytes()
-	}
-	c, err := parseRecord(l.text)
-	if err != nil {
-		return record{}, err
-	}
+func (t *toolChats) render(c conversation, l line, k kind) (record, error) {
 	chat, err := t.of(c.tools)
 	if err != nil {
 		return record{}, err
 	}
-	return rendered(chat, c.messages, 0, l.number)
-}
-
-// rendered is a conversation after tokenising. Its targets are the answers from
-// message first on.
-func rendered(chat *tokenizer.Chat, messages []tokenizer.Message, first, number int) (record, error) {
-	out, err := chat.RenderFrom(messages, first)
+	rendered, err := chat.RenderFrom(c.messages, c.first)
 	if err != nil {
 		return record{}, err
 	}
-	r := record{ids: out.IDs, line: int64(number), facts: examine(messages)}
-	for _, span := range out.Target {
+	r := record{ids: rendered.IDs, line: int64(l.number), facts: examine(c.messages), kind: k}
+	for _, span := range rendered.Target {
 		r.target = append(r.target, [2]int32{span.Start, span.End})
 	}
-	for _, m := range messages[first:] {
+	for _, m := range c.messages[c.first:] {
 		if m.Role == "assistant" {
 			r.turns++
 			r.words += int32(Words(m.Content))
 		}
 	}
+	if err := t.keep.check(c.messages, r); err != nil {
+		return record{}, err
+	}
+	if t.keep != nil && t.keep.near {
+		r.sketch = minhash(c.messages)
+	}
+	r.fingerprint()
 	return r, nil
 }

@@ -18,12 +18,6 @@ type line struct {
 	tooLong bool   // text is empty
 }
 
-// records reads a source record by record.
-type records interface {
-	next() (line, error) // io.EOF behind the last
-	bytes() int64        // of the source, read so far
-}
-
 // lines reads a file line by line: a byte order mark at the start and a
 // carriage return at the end are no part of a line, and blank lines are passed
 // over.
@@ -35,9 +29,9 @@ type lines struct {
 	err    error
 }
 
-func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 1<<20), most: maxLine} }
+func (l *lines) position() int64 { return l.read }
 
-func (l *lines) bytes() int64 { return l.read }
+func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 1<<20), most: maxLine} }
 
 // next returns the next line that is not blank, in memory of its own, or
 // io.EOF.

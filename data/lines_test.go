@@ -49,15 +49,25 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":9007199254740993}]}],"tools":[{}]}`))
 	f.Add([]byte(`{"messages":[{"role":"user","content":"\ud83d\ude00\\ud83d"}]}`))
 	f.Add([]byte("\xff"))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		messages, err := ParseRecord(line)
+	f.Add([]byte(`{"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},{"from":"observation","value":"1"},{"from":"gpt","value":[{"type":"text","text":"a"}],"train":false}],"tools":"[]"}`))
+	f.Add([]byte(`{"instruction":"a","input":"b","output":"c","history":[["d","e"]],"system":"f"}`))
+	f.Add([]byte(`{"prompt":"a","chosen":"b","rejected":{"role":"assistant","content":"c"}}`))
+	f.Add([]byte(`{"chosen":"\n\nHuman: a\n\nAssistant: b","rejected":"\n\nHuman: a\n\nAssistant: c"}`))
+	f.Add([]byte(`{"prompt":"a","completion":"b","label":true}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		l := Source{}.layout()
+		l.settle([]line{{text: text}})
+		e, err := l.parse(text)
 		if err != nil {
 			if err.Error() == "" {
 				t.Error("an error without text")
 			}
 			return
 		}
-		for _, m := range messages {
+		if (e.kind == chosen) != (e.rejected != nil) {
+			t.Errorf("kind %d, rejected %v", e.kind, e.rejected)
+		}
+		for _, m := range e.messages {
 			if m.Role == "" || !utf8.ValidString(m.Content) {
 				t.Errorf("role %q, content %q", m.Role, m.Content)
 			}

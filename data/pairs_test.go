@@ -16,9 +16,13 @@ import (
 )
 
 // pairText is a pair as text: the roles and contents of prompt | chosen | rejected.
-func pairText(p preference) string {
+func pairText(e example) string {
+	if e.rejected == nil {
+		return "no pair"
+	}
 	var sides []string
-	for _, list := range [][]tokenizer.Message{p.prompt, p.chosen, p.rejected} {
+	n := e.first
+	for _, list := range [][]tokenizer.Message{e.messages[:n], e.messages[n:], e.rejected.messages[n:]} {
 		var parts []string
 		for _, m := range list {
 			parts = append(parts, m.Role[:1]+" "+m.Content)
@@ -26,6 +30,10 @@ func pairText(p preference) string {
 		sides = append(sides, strings.Join(parts, ", "))
 	}
 	return strings.Join(sides, " | ")
+}
+
+func parsePair(text string) (example, error) {
+	return Source{Format: preferenceFormat}.layout().parse([]byte(text))
 }
 
 func TestPairsAreReadInEveryForm(t *testing.T) {
@@ -38,11 +46,14 @@ func TestPairsAreReadInEveryForm(t *testing.T) {
 		"instruction and history":       {`{"instruction": "hi", "history": [["q", "x"]], "chosen": "a", "rejected": "b"}`, "u q, a x, u hi | a a | a b"},
 		"the prompt found":              {`{"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u hi | a a | a b"},
 		"the prompt found behind turns": {`{"chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u q, a x, u hi | a a | a b"},
+		"a prompt beside messages":      {`{"prompt": "hi", "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}], "score_chosen": 9.5}`, "u hi | a a | a b"},
+		"texts of one beginning":        {`{"chosen": "Say something. Well then", "rejected": "Say something. Wise men"}`, "u Say something. | a Well then | a Wise men"},
+		"transcripts of Anthropic's":    {`{"chosen": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: b"}`, "u q, a x, u hi | a a | a b"},
 		"the prompt repeated":           {`{"prompt": "hi", "chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u hi | a a | a b"},
 		"answers of several turns":      {`{"prompt": "hi", "chosen": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "more"}, {"role": "assistant", "content": "c"}], "rejected": "b"}`, "u hi | a a, u more, a c | a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := parsePair([]byte(c.record))
+			p, err := parsePair(c.record)
 			if err != nil || pairText(p) != c.want {
 				t.Errorf("got %q, %v, want %q", pairText(p), err, c.want)
 			}
@@ -61,17 +72,17 @@ func TestBrokenPairsSayWhy(t *testing.T) {
 		"no prompt":                      {`{"chosen": "a", "rejected": "b"}`, "no_prompt"},
 		"two prompts":                    {`{"prompt": "hi", "instruction": "hi", "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
 		"a prompt that is answered":      {`{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "x"}], "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
-		"an instruction of no messages":  {`{"instruction": [], "input": "x", "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
-		"history of three":               {`{"instruction": "x", "history": [["a", "b", "c"]], "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
+		"an instruction of no messages":  {`{"instruction": [], "input": "x", "chosen": "a", "rejected": "b"}`, "invalid_instruction"},
+		"history of three":               {`{"instruction": "x", "history": [["a", "b", "c"]], "chosen": "a", "rejected": "b"}`, "invalid_history"},
 		"an empty prompt":                {`{"prompt": [], "chosen": "a", "rejected": "b"}`, "empty_prompt"},
 		"no rejected answer":             {`{"prompt": "hi", "chosen": "a"}`, "no_pair"},
 		"an answer that is a number":     {`{"prompt": "hi", "chosen": 1, "rejected": "b"}`, "invalid_messages"},
-		"an answer that is null":         {`{"prompt": "hi", "chosen": null, "rejected": "b"}`, "invalid_messages"},
+		"an answer that is null":         {`{"prompt": "hi", "chosen": null, "rejected": "b"}`, "no_pair"},
 		"a message that is null":         {`{"prompt": "hi", "chosen": [null], "rejected": "b"}`, "invalid_messages"},
 		"an answer of the user":          {`{"prompt": "hi", "chosen": "a", "rejected": {"role": "user", "content": "b"}}`, "prompts_differ"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parsePair([]byte(c.record))
+			_, err := parsePair(c.record)
 			var b *badRecord
 			if !errors.As(err, &b) || b.reason != c.reason {
 				t.Errorf("got %v, want the reason %s", err, c.reason)
@@ -84,7 +95,8 @@ func FuzzParsePair(f *testing.F) {
 	f.Add([]byte(`{"conversations": [{"from": "human", "value": "hi"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": [{"role": "assistant", "content": "b"}]}`))
 	f.Add([]byte(`{"instruction": "a", "input": "b", "history": [["a", "b"]], "system": "x", "chosen": "a", "rejected": "b"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if p, err := parsePair(line); err == nil && (len(p.prompt) == 0 || len(p.chosen) == 0 || len(p.rejected) == 0) {
+		e, err := parsePair(string(line))
+		if err == nil && (e.first == 0 || len(e.messages) <= e.first || len(e.rejected.messages) <= e.first) {
 			t.Errorf("%q is a pair without a side", line)
 		}
 	})
@@ -180,16 +192,19 @@ func TestPairsThatAreTooLongGoAsAWhole(t *testing.T) {
 
 func TestABrokenArrayIsNamedByItsLine(t *testing.T) {
 	for name, text := range map[string]string{
-		"cut off":       strings.TrimSuffix(fourPairs, "]"),
-		"no comma":      strings.Replace(fourPairs, "},\n  {", "}\n  {", 1),
-		"something on":  fourPairs + " x",
-		"in an element": strings.Replace(fourPairs, `"same"`, `same`, 1),
+		"cut off":      strings.TrimSuffix(fourPairs, "]"),
+		"no comma":     strings.Replace(fourPairs, "},\n  {", "}\n  {", 1),
+		"something on": fourPairs + " x",
+		"no element":   strings.Replace(fourPairs, "},\n  {", "},,\n  {", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := buildPairs(t, "p.json", text, nil); !fault.IsUsage(err) || !strings.Contains(err.Error(), "p.json:") || !strings.Contains(err.Error(), "broken JSON") {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	if s, err := buildPairs(t, "p.json", strings.Replace(fourPairs, `"same"`, `same`, 1), nil); err != nil || s.Mix().Dropped["invalid_json"] != 1 || len(s.Pairs()) != 3 {
+		t.Errorf("a broken element: %v", err)
 	}
 	if s, err := buildPairs(t, "p.json", "\ufeff\n"+fourPairs, nil); err != nil || len(s.Pairs()) != 3 {
 		t.Errorf("behind a byte order mark: %v", err)

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"lwtrain/tokenizer"
 )
 
 // badRecord is the error of a record that can't be used. Dropped records are
@@ -16,108 +14,19 @@ import (
 type badRecord struct {
 	reason string // in snake case, a key of statistics
 	detail string
+	passed bool // not wanted, rather than bad
 }
 
 func (e *badRecord) Error() string { return e.detail }
 
 func bad(reason, format string, args ...any) error {
-	return &badRecord{reason, fmt.Sprintf(format, args...)}
+	return &badRecord{reason, fmt.Sprintf(format, args...), false}
 }
 
-// conversation is a record as it is read: its messages, and the tools that the
-// template is told of (nil: none).
-type conversation struct {
-	messages []tokenizer.Message
-	tools    json.RawMessage
-}
-
-// ParseRecord reads a line of a JSONL source, {"messages": [{"role": ...,
-// "content": ...}, ...]}. Other keys of a message are kept in Extra, as the
-// template may use them; other keys of the record are ignored.
-func ParseRecord(line []byte) ([]tokenizer.Message, error) {
-	c, err := parseRecord(line)
-	return c.messages, err
-}
-
-func parseRecord(line []byte) (conversation, error) {
-	var none conversation
-	record, err := parseObject(line)
-	if err != nil {
-		return none, err
-	}
-	raw, ok := record["messages"]
-	if !ok {
-		return none, bad("no_messages", "a record without the key messages (%s), want {\"messages\": [...]}", keysOf(record))
-	}
-	var list []map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return none, bad("invalid_messages", "messages is %s, want a list of {\"role\": ..., \"content\": ...}", kindOf(raw))
-	}
-	c := conversation{messages: make([]tokenizer.Message, len(list))}
-	for i, fields := range list {
-		m, err := parseMessage(fields)
-		if err != nil {
-			return none, bad("invalid_messages", "messages[%d]: %v", i, err)
-		}
-		c.messages[i] = m
-	}
-	if tools, ok := record["tools"]; ok && string(tools) != "null" && string(tools) != "[]" {
-		c.tools = tools
-	}
-	return c, nil
-}
-
-// parseObject reads a record's keys.
-func parseObject(line []byte) (map[string]json.RawMessage, error) {
-	if !utf8.Valid(line) {
-		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(line))
-	}
-	if at := loneSurrogate(line); at >= 0 {
-		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", line[at:at+6], at+1)
-	}
-	var record map[string]json.RawMessage
-	if err := json.Unmarshal(line, &record); err != nil {
-		return nil, bad("invalid_json", "%v", jsonProblem(line, err))
-	}
-	return record, nil
-}
-
-func parseMessage(fields map[string]json.RawMessage) (tokenizer.Message, error) {
-	var m tokenizer.Message
-	for key, raw := range fields {
-		var text string
-		isText := raw[0] == '"' && json.Unmarshal(raw, &text) == nil
-		switch {
-		case key == "role" && !isText:
-			return m, fmt.Errorf("role is %s, want text", kindOf(raw))
-		case key == "role":
-			m.Role = text
-		case key == "content" && isText:
-			m.Content = text
-		default:
-			if m.Extra == nil {
-				m.Extra = map[string]any{}
-			}
-			if isText {
-				m.Extra[key] = text
-			} else {
-				m.Extra[key] = raw // keeps the order of keys, and 1 apart from 1.0
-			}
-		}
-	}
-	content, said := fields["content"]
-	switch {
-	case m.Role == "":
-		return m, fmt.Errorf("no role, want system, user or assistant")
-	case !said && fields["tool_calls"] == nil:
-		return m, fmt.Errorf("no content, want text")
-	case said && (content[0] == '{' || content[0] == 't' || content[0] == 'f' || content[0] == '-' || '0' <= content[0] && content[0] <= '9'):
-		return m, fmt.Errorf("content is %s, want text", kindOf(content))
-	}
-	if said && string(content) == "null" {
-		m.Extra["content"] = nil
-	}
-	return m, nil
+// unwanted is the error of a record that is right, but not to be used: it is
+// counted, and never stops a run.
+func unwanted(reason, format string, args ...any) error {
+	return &badRecord{reason, fmt.Sprintf(format, args...), true}
 }
 
 func invalidAt(line []byte) int {

@@ -2,6 +2,7 @@ package data
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -30,16 +31,28 @@ var shardSchema = arrow.NewSchema([]arrow.Field{
 	{Name: "line", Type: arrow.PrimitiveTypes.Int64},
 	{Name: "turns", Type: arrow.PrimitiveTypes.Int32},
 	{Name: "words", Type: arrow.PrimitiveTypes.Int32},
+	{Name: "kind", Type: arrow.PrimitiveTypes.Int32},
 }, nil)
 
 // record is a conversation after tokenising.
 type record struct {
-	ids    []int32
-	target [][2]int32
-	line   int64
-	turns  int32 // messages of the assistant
-	words  int32 // in them
-	facts  facts
+	ids              []int32
+	target           [][2]int32
+	line             int64
+	turns            int32 // messages of the assistant
+	words            int32 // in them
+	facts            facts
+	kind             kind
+	hash, promptHash uint64
+	sketch           *sketched // for near copies; nil where they are not looked for
+}
+
+// prompt is the number of tokens before the first target.
+func (r record) prompt() int32 {
+	if len(r.target) == 0 {
+		return int32(len(r.ids))
+	}
+	return r.target[0][0]
 }
 
 // entry is what is held in memory of a stored record: where it lies, and what
@@ -50,14 +63,44 @@ type entry struct {
 	Targets           int32 // without the first token, which nothing precedes
 	Turns             int32
 	Shard, Batch, Row int32
+	Kind              kind
+	Prompt            int32  // tokens before the first target
+	Hash              uint64 // of ids and targets
+	PromptHash        uint64 // of the ids before the first target
 }
 
 func (r record) entry() entry {
 	e := entry{Line: r.line, Tokens: int32(len(r.ids)), Words: r.words, Turns: r.turns}
+	e.Kind, e.Prompt, e.Hash, e.PromptHash = r.kind, r.prompt(), r.hash, r.promptHash
 	for _, t := range r.target {
 		e.Targets += t[1] - max(t[0], 1)
 	}
 	return e
+}
+
+// fingerprint fills the hashes of a record.
+func (r *record) fingerprint() {
+	h := sha256.New()
+	n := r.prompt()
+	writeInts(h, r.ids[:n])
+	r.promptHash = binary.LittleEndian.Uint64(h.Sum(nil))
+	writeInts(h, r.ids[n:])
+	for _, t := range r.target {
+		writeInts(h, t[:])
+	}
+	r.hash = binary.LittleEndian.Uint64(h.Sum(nil))
+}
+
+func writeInts(w io.Writer, list []int32) {
+	var b [1 << 10]byte
+	for len(list) > 0 {
+		n := min(len(list), len(b)/4)
+		for i, v := range list[:n] {
+			binary.LittleEndian.PutUint32(b[4*i:], uint32(v))
+		}
+		w.Write(b[:4*n])
+		list = list[n:]
+	}
 }
 
 // file is a file of the store, as the manifest knows it.
@@ -74,6 +117,7 @@ type shardWriter struct {
 	files   []file
 	entries []entry
 	facts   *factsWriter
+	near    []sketched
 
 	out    *hashedFile
 	ipc    *ipc.FileWriter
@@ -119,10 +163,14 @@ func (w *shardWriter) add(r record) error {
 	w.build.Field(2).(*array.Int64Builder).Append(r.line)
 	w.build.Field(3).(*array.Int32Builder).Append(r.turns)
 	w.build.Field(4).(*array.Int32Builder).Append(r.words)
+	w.build.Field(5).(*array.Int32Builder).Append(int32(r.kind))
 
 	e := r.entry()
 	e.Shard, e.Batch, e.Row = int32(len(w.files)), w.batch, w.rows
 	w.entries = append(w.entries, e)
+	if r.sketch != nil {
+		w.near = append(w.near, *r.sketch)
+	}
 	if err := w.facts.add(r.facts); err != nil {
 		return err
 	}

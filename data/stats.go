@@ -11,21 +11,32 @@ import (
 type SourceStats struct {
 	Name         string         `json:"name"`
 	Path         string         `json:"path,omitempty"`
+	Format       string         `json:"format,omitempty"` // of its records
 	Samples      int            `json:"samples"`
-	HeldOut      int            `json:"held_out"`      // of the samples
-	Pieces       int            `json:"pieces"`        // more than samples where long ones are split
-	Turns        int            `json:"turns"`         // messages of the assistant
-	Words        int64          `json:"words"`         // in them, by [Words]; of the whole conversation where it is cut
-	Tokens       int64          `json:"tokens"`        //
-	TargetTokens int64          `json:"target_tokens"` // of those: they carry loss
-	Dropped      map[string]int `json:"dropped"`       // records that are not used, by reason
-	Cut          int            `json:"cut"`           // samples longer than max_length, truncated or split
-	LostTokens   int64          `json:"lost_tokens"`   // of samples dropped or cut for their length
+	Pairs        int            `json:"pairs,omitempty"` // of a better and a worse answer, each a sample
+	HeldOut      int            `json:"held_out"`        // of the samples
+	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
+	Turns        int            `json:"turns"`           // messages of the assistant
+	Words        int64          `json:"words"`           // in them, by [Words]; of the whole conversation where it is cut
+	Tokens       int64          `json:"tokens"`          //
+	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
+	Dropped      map[string]int `json:"dropped"`         // records that are not used, by reason
+	Cut          int            `json:"cut"`             // samples longer than max_length, truncated or split
+	LostTokens   int64          `json:"lost_tokens"`     // of samples dropped or cut for their length
+	Epoch        Epoch          `json:"epoch"`
 	LossFactor   float64        `json:"loss_factor,omitempty"`
 	Cache        string         `json:"cache,omitempty"`
 	Tokenised    string         `json:"tokenised,omitempty"` // why now and not taken from the cache; "": it was taken from there
 
 	whole sketch // tokens of each sample that could be used, before cutting, the dropped ones too
+}
+
+// Epoch is what an epoch has of a source, as often as it is repeated and without
+// what is held out.
+type Epoch struct {
+	Samples      int   `json:"samples"` // pieces, where long ones are split
+	Tokens       int64 `json:"tokens"`
+	TargetTokens int64 `json:"target_tokens"`
 }
 
 func (s *SourceStats) drop(reason string, n int) {
@@ -69,6 +80,10 @@ func (s *Store) Mix() SourceStats {
 		mix.TargetTokens += x.TargetTokens
 		mix.Cut += x.Cut
 		mix.LostTokens += x.LostTokens
+		mix.Pairs += x.Pairs
+		mix.Epoch.Samples += x.Epoch.Samples
+		mix.Epoch.Tokens += x.Epoch.Tokens
+		mix.Epoch.TargetTokens += x.Epoch.TargetTokens
 		for _, reason := range slices.Sorted(maps.Keys(x.Dropped)) {
 			mix.drop(reason, x.Dropped[reason])
 		}

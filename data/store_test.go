@@ -210,7 +210,7 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 		{"a list", `[1]`, "invalid_json", "the record is a list, want an object"},
 		{"bad UTF-8", "{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}", "invalid_utf8", "byte 44 is no valid UTF-8"},
 		{"half a surrogate pair", `{"messages": [{"role": "user", "content": "\ud83d"}]}`, "invalid_utf8", `\ud83d at byte 44 is half a surrogate pair`},
-		{"no messages", `{"conversations": []}`, "no_messages", `it has "conversations"`},
+		{"no messages", `{"talk": []}`, "no_messages", `it has "talk"`},
 		{"messages that are no list", `{"messages": "hello"}`, "invalid_messages", "messages is text, want a list"},
 		{"no role", `{"messages": [{"content": "x"}]}`, "invalid_messages", "messages[0]: no role"},
 		{"a number as content", `{"messages": [{"role": "user", "content": 5}]}`, "invalid_messages", "messages[0]: content is a number, want text"},

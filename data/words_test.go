@@ -62,11 +62,11 @@ func TestWordsOfRealTexts(t *testing.T) {
 	lines.Buffer(nil, maxLine)
 	var got []int
 	for lines.Scan() {
-		messages, err := ParseRecord(lines.Bytes())
+		e, err := layout{format: messagesFormat, names: columnNames}.parse(lines.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range messages {
+		for _, m := range e.messages {
 			got = append(got, Words(m.Content))
 		}
 	}

@@ -13,7 +13,8 @@ import (
 // without added tokens; where the template ends the last answer with no token
 // (GLM-4), the id of eos_token follows.
 //
-// Target covers, for each assistant message, what the model must produce: from
+// Target covers, for each assistant message without NoTarget, what the model must
+// produce: from
 // behind the generation prompt of its turn (so a <think> block that the
 // template writes counts) up to and with the token that ends the turn, and
 // nothing behind that (not ChatML's newline). For GLM-4 the end is the next
@@ -92,7 +93,7 @@ func (m *masker) checkRendered() error {
 // turns adds the targets of every assistant message.
 func (m *masker) turns() error {
 	for i, msg := range m.msgs {
-		if msg.Role != "assistant" || i < m.first {
+		if msg.Role != "assistant" || i < m.first || msg.NoTarget {
 			continue
 		}
 		a, ok := locate(m.out, i)
@@ -186,9 +187,12 @@ func (m *masker) blocks() error {
 		}
 	}
 	for _, g := range m.out.Generation {
-		if !slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
-			return m.first == 0 || s.Source/2 >= m.first && g.Start < s.End && s.Start < g.End
-		}) {
+		holds := func(of func(message int) bool) bool {
+			return slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
+				return of(s.Source/2) && g.Start < s.End && s.Start < g.End
+			})
+		}
+		if m.first > 0 && !holds(func(i int) bool { return i >= m.first }) || holds(func(i int) bool { return m.msgs[i].NoTarget }) {
 			continue
 		}
 		m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)

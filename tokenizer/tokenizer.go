@@ -27,6 +27,8 @@ type Message struct {
 	// Extra holds every other key of the record's message as decoded JSON
 	// (tool_calls, name, reasoning_content and so on).
 	Extra map[string]any
+	// NoTarget takes an assistant's message out of the targets.
+	NoTarget bool
 }
 
 // Span is a half-open range of token positions.

@@ -100,7 +100,7 @@ func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, 
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := buildStore(cmd, c, b.chat, pairs, dryRun)
+	store, err := buildStore(cmd, c, b.chat, data.Run{Pairs: pairs, DryRun: dryRun})
 	if err != nil {
 		b.close()
 		return nil, nil, err
@@ -120,13 +120,15 @@ func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, pairs, dryRun bool) (*data.Store, error) {
+func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run data.Run) (*data.Store, error) {
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
-	store, err := data.Build(cmd.Context(), c.Data, chat, data.Run{Seed: c.Seed, Pairs: pairs, DryRun: dryRun, Progress: func(done, total int64) {
+	run.Seed = c.Seed
+	run.Progress = func(done, total int64) {
 		bar.SetTotal((total + kib - 1) / kib)
 		bar.Set((done+kib-1)/kib, "KiB")
-	}})
+	}
+	store, err := data.Build(cmd.Context(), c.Data, chat, run)
 	if err != nil {
 		bar.abandon()
 		return nil, err

@@ -113,7 +113,7 @@ func openData(cmd *cobra.Command, args []string) (*configs.Config, *data.Store, 
 		return nil, nil, err
 	}
 	defer b.close()
-	store, err := buildStore(cmd, c, b.chat, false, false)
+	store, err := buildStore(cmd, c, b.chat, data.Run{Any: true})
 	return c, store, err
 }
 

@@ -1,0 +1,77 @@
+package configs
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"lwtrain/data"
+)
+
+// source checks the keys of a source against each other.
+func (k *checker) source(at string, s data.Source) {
+	for key, text := range s.Filter.Validate() {
+		k.bad(at+".filter."+key, text)
+	}
+	var said []string
+	for _, amount := range []struct {
+		key  string
+		some bool
+	}{{"samples", s.Samples > 0}, {"fraction", s.Fraction > 0}, {"tokens", s.Tokens > 0}} {
+		if amount.some {
+			said = append(said, amount.key)
+		}
+	}
+	if len(said) > 1 {
+		k.bad(at+"."+said[1], fmt.Sprintf("given beside %s, want one of samples, fraction and tokens", said[0]))
+	}
+	for _, from := range slices.Sorted(maps.Keys(s.Roles)) {
+		if to := s.Roles[from]; !slices.Contains(data.Roles, to) {
+			k.bad(at+".roles."+from, quoted(to)+", want "+oneOf(data.Roles)+nearest(to, data.Roles))
+		}
+	}
+	if s.Probability > 0 && k.c.Data.Mix.Strategy != "interleave" {
+		k.bad(at+".probability", fmt.Sprintf("%g, but only interleaved sources are drawn by it, want data.mix.strategy: interleave, or samples, fraction, tokens or repeat", s.Probability),
+			"data.mix.strategy")
+	}
+}
+
+// heldOutSource checks a source that nothing is trained on.
+func (k *checker) heldOutSource(at string, s data.Source) {
+	if s.Repeat != 1 {
+		k.bad(at+".repeat", fmt.Sprintf("%g, want it left out: what is held out is measured once", s.Repeat))
+		s.Repeat = 1
+	}
+	if s.Probability > 0 {
+		k.bad(at+".probability", fmt.Sprintf("%g, want it left out: what is held out is not mixed", s.Probability))
+		s.Probability = 0
+	}
+	k.source(at, s)
+}
+
+// probabilities checks that those of interleaved sources add up.
+func (k *checker) probabilities(path string, sources []data.Source) {
+	if k.c.Data.Mix.Strategy != "interleave" {
+		return
+	}
+	sum, said := 0.0, 0
+	for _, s := range sources {
+		sum += s.Probability
+		if s.Probability > 0 {
+			said++
+		}
+	}
+	switch {
+	case said == 0: // equal ones
+	case said < len(sources):
+		for i, s := range sources {
+			if s.Probability == 0 {
+				k.bad(fmt.Sprintf("%s[%d].probability", path, i), "missing or 0, want one for each source, or for none")
+				return
+			}
+		}
+	case math.Abs(sum-1) > 0.001:
+		k.bad(path, fmt.Sprintf("the probabilities add up to %.4g, want 1", sum))
+	}
+}

@@ -1,0 +1,232 @@
+package data
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/rng"
+)
+
+// choose makes the samples of the sources' records: it drops copies, draws what
+// each source gives, holds some out, cuts what is too long, and mixes the rest.
+func (s *Store) choose(opts Options, run Run) error {
+	all := make([][]item, len(s.parts))
+	for i := range s.parts {
+		var err error
+		if all[i], err = s.items(i, run); err != nil {
+			return err
+		}
+	}
+	s.dropCopies(all, opts)
+	taken := make([][]item, len(s.parts)) // in the order of the source
+	for i, src := range s.from {
+		usable := s.usable(i, all[i], opts, src.LossFactor == 0 && i < len(opts.Sources))
+		var err error
+		if taken[i], err = s.amount(i, usable, opts, run.Seed); err != nil {
+			return err
+		}
+	}
+	held, err := holdOut(opts.HeldOut, taken[:len(opts.Sources)], run.Seed)
+	if err != nil {
+		return err
+	}
+	samples := make([][][]int, len(opts.Sources)) // the rows of each item that is trained on
+	for i, items := range taken {
+		for k, it := range items {
+			_, drawn := slices.BinarySearch(held[i], k)
+			out := drawn || i >= len(opts.Sources)
+			rows, err := s.add(i, it, out, opts)
+			if err != nil {
+				return err
+			}
+			switch {
+			case len(rows) == 0:
+			case out:
+				s.heldOut = append(s.heldOut, rows...)
+			default:
+				samples[i] = append(samples[i], rows)
+			}
+		}
+	}
+	if !opts.HeldOut.IsZero() && len(s.heldOut) == 0 {
+		return fault.Usage(fault.Hint(errors.New("data.held_out leaves no sample: all are too long or without an answer"),
+			"raise data.max_length, hold out more, or none (0)"))
+	}
+	return s.mix(opts, samples, run.Seed)
+}
+
+// usable lists the items of a source that samples and held-out ones are drawn
+// from, and counts the others: those without a target, those that are skipped for
+// their length, and all of a source that carries no loss.
+func (s *Store) usable(source int, items []item, opts Options, noLoss bool) []item {
+	stats, entries := &s.sources[source], s.parts[source].entries
+	var out []item
+	for _, it := range items {
+		reason := ""
+		for _, k := range it.records() {
+			switch e := entries[k]; {
+			case reason != "":
+			case e.Targets == 0:
+				reason = "no_target"
+			case e.Tokens <= int32(opts.MaxLength):
+			case opts.TooLong == "skip":
+				reason = "too_long"
+			case it.rejected >= 0 && opts.TooLong != "error": // a pair is whole or not there
+				reason = "too_long"
+			}
+		}
+		if reason == "" && noLoss {
+			stats.drop("loss_factor_0", 1)
+			continue
+		}
+		if reason == "" {
+			out = append(out, it)
+			continue
+		}
+		tokens := int32(0)
+		for _, k := range it.records() {
+			if tokens += entries[k].Tokens; reason == "too_long" {
+				stats.whole.add(int64(entries[k].Tokens))
+			}
+		}
+		stats.lose(reason, tokens)
+	}
+	return out
+}
+
+// amount draws what a source gives of its items, and keeps their order.
+func (s *Store) amount(source int, items []item, opts Options, seed uint64) ([]item, error) {
+	src := s.from[source]
+	fail := func(what string, there, want int) error {
+		return fault.Usage(fault.Hint(fmt.Errorf("source %s has %d %s that can be used, want %d (%s)", src.Name, there, what, want, what),
+			fmt.Sprintf("set %s to 0 to take all there are, and repeat to more than 1 to take them again", what)))
+	}
+	n := len(items)
+	switch {
+	case src.Samples > n:
+		return nil, fail("samples", n, src.Samples)
+	case src.Samples > 0:
+		n = src.Samples
+	case src.Fraction > 0:
+		n = int(math.Round(src.Fraction * float64(n)))
+	case src.Tokens > 0:
+		order := rng.Perm(rng.New(seed, "samples/"+src.Name), len(items))
+		sum := 0
+		for n = 0; n < len(order); n++ {
+			more := 0
+			for _, k := range items[order[n]].records() {
+				more += int(s.parts[source].entries[k].Tokens)
+				if opts.TooLong == "truncate" {
+					more = min(more, opts.MaxLength)
+				}
+			}
+			if sum+more > src.Tokens {
+				break
+			}
+			sum += more
+		}
+		if n == len(order) && sum < src.Tokens {
+			return nil, fail("tokens", sum, src.Tokens)
+		}
+	}
+	if n == len(items) {
+		return items, nil
+	}
+	out := make([]item, n)
+	for i, k := range draw(seed, "samples/"+src.Name, len(items), n) {
+		out[i] = items[k]
+	}
+	return out, nil
+}
+
+// draw takes n of the numbers below of at random, in their order.
+func draw(seed uint64, stream string, of, n int) []int {
+	out := rng.Perm(rng.New(seed, stream), of)[:n]
+	slices.Sort(out)
+	return out
+}
+
+// holdOut draws the held-out items of each source by their places, in proportion
+// to the sources' sizes (largest remainders first).
+func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
+	held := make([][]int, len(taken)+len(h.Sources))
+	total := 0
+	for _, items := range taken {
+		total += len(items)
+	}
+	n := h.Count
+	if h.Fraction > 0 {
+		n = max(1, int(math.Round(h.Fraction*float64(total))))
+	}
+	if n == 0 {
+		return held, nil
+	}
+	if n >= total {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("data.held_out takes %d of %d samples, want fewer, so that some are left to train on", n, total),
+			"data.held_out: 0 holds nothing out"))
+	}
+	quota := make([]int, len(taken))
+	order := make([]int, len(taken))
+	left := n
+	for i, items := range taken {
+		order[i] = i
+		quota[i] = n * len(items) / total
+		left -= quota[i]
+	}
+	rest := func(i int) int { return n * len(taken[i]) % total }
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rest(b), rest(a)) })
+	for _, i := range order[:left] {
+		quota[i]++
+	}
+	for i, items := range taken {
+		held[i] = draw(seed, fmt.Sprint("held_out/", i), len(items), quota[i])
+	}
+	return held, nil
+}
+
+// add puts an item's samples into the store, and returns their rows.
+func (s *Store) add(source int, it item, heldOut bool, opts Options) ([]int, error) {
+	limit := int32(opts.MaxLength)
+	stats := &s.sources[source]
+	var out []int
+	for _, record := range it.records() {
+		e := s.parts[source].entries[record]
+		stats.whole.add(int64(e.Tokens))
+		var rows []row
+		switch whole := (row{int32(source), int32(record), 0, e.Tokens, e.Targets}); {
+		case e.Tokens <= limit:
+			rows = []row{whole}
+		case opts.TooLong == "error":
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: a sample of %d tokens, want at most %d (data.max_length)", stats.Path, e.Line, e.Tokens, limit),
+				"raise data.max_length and packing.capacity, or say what is done with such samples: data.too_long: skip, truncate or split"))
+		default:
+			var err error
+			if rows, err = s.cut(whole, limit, opts.TooLong == "split"); err != nil {
+				return nil, err
+			}
+			kept := int32(0)
+			for _, r := range rows {
+				kept += r.to - r.from
+			}
+			stats.LostTokens += int64(e.Tokens - kept)
+			if len(rows) == 0 {
+				stats.drop("too_long", 1)
+				continue
+			}
+			stats.Cut++
+		}
+		stats.take(e, rows, heldOut)
+		for _, r := range rows {
+			out = append(out, len(s.rows))
+			s.rows = append(s.rows, r)
+		}
+	}
+	if it.rejected >= 0 {
+		stats.Pairs++
+	}
+	return out, nil
+}

@@ -1,0 +1,82 @@
+package data
+
+// dropCopies drops the items that are copies of earlier ones. Sources that are
+// held out come first: what is trained on may not be in them.
+func (s *Store) dropCopies(all [][]item, opts Options) {
+	if opts.Dedup == "" || opts.Dedup == "none" {
+		return
+	}
+	type place struct{ source, at int }
+	var order []place
+	n := len(opts.Sources)
+	for k := range all {
+		i := (k + n) % len(all)
+		for at := range all[i] {
+			order = append(order, place{i, at})
+		}
+	}
+	copies := make([]map[int]string, len(all))
+	drop := func(p place, reason string) {
+		if copies[p.source] == nil {
+			copies[p.source] = map[int]string{}
+		}
+		copies[p.source][p.at] = reason
+	}
+	seen := make(map[[2]uint64]bool, len(order))
+	kept := order[:0]
+	for _, p := range order {
+		key := s.itemHash(p.source, all[p.source][p.at])
+		if seen[key] {
+			drop(p, "duplicate")
+			continue
+		}
+		seen[key] = true
+		kept = append(kept, p)
+	}
+	if opts.Dedup == "near" {
+		sketch := func(p place, rejected bool) *sketched {
+			it := all[p.source][p.at]
+			k := it.first
+			if rejected {
+				k = it.rejected
+			}
+			if k < 0 {
+				return nil
+			}
+			return &s.parts[p.source].near[k]
+		}
+		firsts := make([]*sketched, len(kept))
+		for i, p := range kept {
+			firsts[i] = sketch(p, false)
+		}
+		for i, near := range nearCopies(firsts, func(i, j int) bool {
+			a, b := sketch(kept[i], true), sketch(kept[j], true)
+			return (a == nil) == (b == nil) && firsts[i].share(firsts[j]) >= nearShare && (a == nil || a.share(b) >= nearShare)
+		}) {
+			if near {
+				drop(kept[i], "near_duplicate")
+			}
+		}
+	}
+	for i, items := range all {
+		left := items[:0]
+		for at, it := range items {
+			if reason, ok := copies[i][at]; ok {
+				s.sources[i].drop(reason, 1)
+				continue
+			}
+			left = append(left, it)
+		}
+		all[i] = left
+	}
+}
+
+// itemHash tells items apart by their tokens and targets.
+func (s *Store) itemHash(source int, it item) (key [2]uint64) {
+	entries := s.parts[source].entries
+	key[0] = entries[it.first].Hash
+	if it.rejected >= 0 {
+		key[1] = entries[it.rejected].Hash
+	}
+	return key
+}

@@ -1,0 +1,349 @@
+package data
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"lwtrain/tokenizer"
+)
+
+// example is what a record says: a conversation, or two that begin alike and
+// end in a better and a worse answer.
+type example struct {
+	conversation               // of a pair, the one with the chosen answer
+	rejected     *conversation // of a pair
+	kind         kind          // of the first
+}
+
+// conversation is a list of messages, and the tools that the template is told
+// of (nil: none).
+type conversation struct {
+	messages []tokenizer.Message
+	first    int // the answers before this message belong to the prompt
+	tools    json.RawMessage
+}
+
+// kind says what a stored conversation is.
+type kind int32
+
+const (
+	plainTalk kind = iota // to be learnt
+	chosen                // of a pair; the rejected one is stored right behind it
+	rejected              //
+	liked                 // labelled true, without a counterpart of its own
+	disliked              // labelled false
+)
+
+// layout says how the records of a source are read.
+type layout struct {
+	format   string              // "": not known yet
+	names    map[string][]string // what a column may be called; the first that is there counts
+	roles    map[string]string
+	toolRole string // how the template calls the answers of tools
+}
+
+// Formats of records.
+const (
+	messagesFormat   = "messages"
+	alpacaFormat     = "alpaca"
+	promptFormat     = "prompt_completion"
+	preferenceFormat = "preference"
+	ktoFormat        = "kto"
+)
+
+// columnNames is what columns are called where nothing is said.
+var columnNames = map[string][]string{
+	"messages":    {"messages", "conversations", "conversation"},
+	"system":      {"system"},
+	"tools":       {"tools"},
+	"instruction": {"instruction"},
+	"input":       {"input"},
+	"output":      {"output"},
+	"history":     {"history"},
+	"prompt":      {"prompt", "query", "question"},
+	"completion":  {"completion", "response", "answer"},
+	"chosen":      {"chosen"},
+	"rejected":    {"rejected"},
+	"label":       {"label", "kto_tag"},
+	"role":        {"role", "from"},
+	"content":     {"content", "value"},
+}
+
+// roleNames are the roles of ShareGPT by their names in chat templates.
+var roleNames = map[string]string{"human": "user", "gpt": "assistant", "chatgpt": "assistant"}
+
+func (s Source) layout() layout {
+	l := layout{names: map[string][]string{}, roles: map[string]string{}, toolRole: "tool"}
+	switch s.Format {
+	case "", "auto":
+	case "sharegpt":
+		l.format = messagesFormat
+	default:
+		l.format = s.Format
+	}
+	said := s.Columns.said()
+	for column, names := range columnNames {
+		if name := said[column]; name != "" {
+			names = []string{name}
+		}
+		l.names[column] = names
+	}
+	for from, to := range roleNames {
+		l.roles[from] = to
+	}
+	for from, to := range s.Roles {
+		l.roles[from] = to
+	}
+	return l
+}
+
+// topLevel is every name that a record's own column may have.
+func (l layout) topLevel() map[string]bool {
+	out := map[string]bool{}
+	for column, names := range l.names {
+		if column == "role" || column == "content" {
+			continue
+		}
+		for _, n := range names {
+			out[n] = true
+		}
+	}
+	return out
+}
+
+// fields is a record or a message, by its keys.
+type fields map[string]json.RawMessage
+
+// get returns a column's value, under whichever name it is there. null is as
+// good as nothing.
+func (l layout) get(f fields, column string) (value json.RawMessage, there bool) {
+	for _, name := range l.names[column] {
+		if v, ok := f[name]; ok && string(v) != "null" {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+func (l layout) has(f fields, columns ...string) bool {
+	for _, c := range columns {
+		if _, ok := l.get(f, c); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// recognise tells the format of a record by its keys, "" for none.
+func (l layout) recognise(f fields) string {
+	talks := l.has(f, "messages") || l.has(f, "prompt", "completion") || l.has(f, "instruction", "output")
+	label, labelled := l.get(f, "label")
+	switch {
+	case l.has(f, "chosen", "rejected"):
+		return preferenceFormat
+	case talks && labelled && (label[0] == 't' || label[0] == 'f'):
+		return ktoFormat
+	case l.has(f, "messages"):
+		return messagesFormat
+	case l.has(f, "instruction", "output"):
+		return alpacaFormat
+	case l.has(f, "prompt", "completion"):
+		return promptFormat
+	}
+	return ""
+}
+
+// settle recognises the format from the first records, where it was not said:
+// the first that has one decides, and the others must agree with it.
+func (l *layout) settle(lines []line) {
+	if l.format != "" {
+		return
+	}
+	for _, x := range lines {
+		var f fields
+		if json.Unmarshal(x.text, &f) == nil {
+			if l.format = l.recognise(f); l.format != "" {
+				return
+			}
+		}
+	}
+}
+
+// parse reads a record.
+func (l layout) parse(text []byte) (example, error) {
+	if !utf8.Valid(text) {
+		return example{}, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
+	}
+	if at := loneSurrogate(text); at >= 0 {
+		return example{}, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
+	}
+	var f fields
+	if err := json.Unmarshal(text, &f); err != nil {
+		return example{}, bad("invalid_json", "%v", jsonProblem(text, err))
+	}
+	switch l.format {
+	case messagesFormat, alpacaFormat, promptFormat:
+		c, err := l.conversation(f, l.format)
+		return example{conversation: c}, err
+	case preferenceFormat:
+		return l.pair(f)
+	case ktoFormat:
+		return l.labelled(f)
+	}
+	return example{}, bad("no_messages", "a record without the key messages (%s), want {\"messages\": [...]}, or a format that docs/formats/data.md lists", keysOf(f))
+}
+
+// conversation reads a record of one of the three formats of conversations.
+func (l layout) conversation(f fields, format string) (c conversation, err error) {
+	switch format {
+	case messagesFormat:
+		raw, ok := l.get(f, "messages")
+		if !ok {
+			return c, l.lacks(f, "messages")
+		}
+		c.messages, err = l.turns(raw, l.names["messages"][0])
+	case alpacaFormat:
+		c.messages, err = l.instruction(f)
+		if err == nil {
+			var output string
+			if output, err = l.text(f, "output"); err == nil {
+				c.messages = append(c.messages, tokenizer.Message{Role: "assistant", Content: output})
+			}
+		}
+	case promptFormat:
+		if c.messages, err = l.side(f, "prompt", "user"); err == nil {
+			var answer []tokenizer.Message
+			answer, err = l.side(f, "completion", "assistant")
+			c.messages = append(c.messages, answer...)
+		}
+	}
+	if err != nil {
+		return c, err
+	}
+	return l.withSystem(f, c)
+}
+
+// withSystem adds what a record says beside its messages.
+func (l layout) withSystem(f fields, c conversation) (conversation, error) {
+	if _, ok := l.get(f, "system"); ok {
+		system, err := l.text(f, "system")
+		if err != nil {
+			return c, err
+		}
+		first := len(c.messages) > 0 && c.messages[0].Role == "system"
+		if first && system != "" && c.messages[0].Content != system {
+			return c, bad("two_systems", "the record says system, and its first message another one, want one of them")
+		}
+		if system != "" && !first {
+			c.messages = slices.Insert(c.messages, 0, tokenizer.Message{Role: "system", Content: system})
+			if c.first > 0 {
+				c.first++
+			}
+		}
+	}
+	var err error
+	c.tools, err = l.tools(f)
+	return c, err
+}
+
+// instruction reads Alpaca's prompt: the history, and an instruction with its
+// input on a line of its own.
+func (l layout) instruction(f fields) ([]tokenizer.Message, error) {
+	var out []tokenizer.Message
+	if raw, ok := l.get(f, "history"); ok {
+		var turns [][]string
+		if err := json.Unmarshal(raw, &turns); err != nil {
+			return nil, bad("invalid_history", "history is %s, want a list of [question, answer]", kindOf(raw))
+		}
+		for i, t := range turns {
+			if len(t) != 2 {
+				return nil, bad("invalid_history", "history[%d] has %d texts, want a question and an answer", i, len(t))
+			}
+			out = append(out, tokenizer.Message{Role: "user", Content: t[0]}, tokenizer.Message{Role: "assistant", Content: t[1]})
+		}
+	}
+	prompt, err := l.text(f, "instruction")
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := l.get(f, "input"); ok {
+		input, err := l.text(f, "input")
+		if err != nil {
+			return nil, err
+		}
+		if prompt != "" && input != "" {
+			prompt += "\n"
+		}
+		prompt += input
+	}
+	return append(out, tokenizer.Message{Role: "user", Content: prompt}), nil
+}
+
+// text reads a column that holds text.
+func (l layout) text(f fields, column string) (string, error) {
+	raw, ok := l.get(f, column)
+	if !ok {
+		return "", l.lacks(f, column)
+	}
+	text, isText, err := textOf(raw)
+	if err != nil {
+		return "", bad("invalid_"+column, "%s: %v", column, err)
+	}
+	if !isText {
+		return "", bad("invalid_"+column, "%s is %s, want text", column, kindOf(raw))
+	}
+	return text, nil
+}
+
+// side reads a column that holds text, a message or a list of messages. Text is
+// said by role.
+func (l layout) side(f fields, column, role string) ([]tokenizer.Message, error) {
+	raw, ok := l.get(f, column)
+	if !ok {
+		return nil, l.lacks(f, column)
+	}
+	switch raw[0] {
+	case '"':
+		text, err := l.text(f, column)
+		return []tokenizer.Message{{Role: role, Content: text}}, err
+	case '{':
+		return l.turns(json.RawMessage("["+string(raw)+"]"), column)
+	}
+	return l.turns(raw, column)
+}
+
+// lacks is the error of a record that is not like those before it.
+func (l layout) lacks(f fields, column string) error {
+	return bad("no_"+column, "a record without the key %s (%s), want a record of the format %s", strings.Join(l.names[column], " or "), keysOf(f), l.format)
+}
+
+// tools reads the tools of a record, a list or the text of one, in the form that
+// chat templates expect: {"type": "function", "function": {...}}.
+func (l layout) tools(f fields) (json.RawMessage, error) {
+	raw, ok := l.get(f, "tools")
+	if !ok {
+		return nil, nil
+	}
+	if text, isText, _ := textOf(raw); isText && raw[0] == '"' {
+		if raw = json.RawMessage(strings.TrimSpace(text)); len(raw) == 0 {
+			return nil, nil
+		}
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, bad("invalid_tools", "tools: %s, want a list of functions, or the text of one", kindOf(raw))
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	for i, tool := range list {
+		var keys fields
+		if json.Unmarshal(tool, &keys) == nil && keys["function"] == nil && keys["name"] != nil && string(keys["type"]) != `"function"` {
+			list[i] = json.RawMessage(fmt.Sprintf(`{"type": "function", "function": %s}`, tool))
+		}
+	}
+	return json.Marshal(list)
+}

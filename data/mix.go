@@ -1,0 +1,143 @@
+package data
+
+import (
+	"fmt"
+	"slices"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/rng"
+)
+
+// mix makes the list of an epoch's samples out of those of each source: all of
+// them as often as they are repeated, or drawn by the sources' probabilities. It
+// is a function of the seed; packing shuffles it anew for every epoch.
+func (s *Store) mix(opts Options, samples [][][]int, seed uint64) error {
+	for i := range samples {
+		samples[i] = repeated(s.from[i], samples[i], seed)
+	}
+	if opts.Mix.Strategy != "interleave" {
+		for _, list := range samples {
+			for _, rows := range list {
+				s.train = append(s.train, rows...)
+			}
+		}
+	} else if err := s.interleave(opts, samples, seed); err != nil {
+		return err
+	}
+	for _, i := range s.train {
+		r := s.rows[i]
+		e := &s.sources[r.source].Epoch
+		e.Samples++
+		e.Tokens += int64(r.to - r.from)
+		e.TargetTokens += int64(r.targets)
+	}
+	return nil
+}
+
+// repeated lists samples as often as their source is repeated: whole copies one
+// after the other, then as many as are left, drawn by the seed.
+func repeated(src Source, list [][]int, seed uint64) [][]int {
+	if src.Repeat == 0 || src.Repeat == 1 {
+		return list
+	}
+	whole := int(src.Repeat)
+	var out [][]int
+	for range whole {
+		out = append(out, list...)
+	}
+	n := int((src.Repeat - float64(whole)) * float64(len(list)))
+	for _, k := range draw(seed, "repeat/"+src.Name, len(list), n) {
+		out = append(out, list[k])
+	}
+	return out
+}
+
+// interleave draws one source after the other by their probabilities, and takes
+// the next of its samples, which are shuffled. An epoch ends when the first
+// source is exhausted, or when each has been, the others from the start again.
+func (s *Store) interleave(opts Options, samples [][][]int, seed uint64) error {
+	p, err := probabilities(opts.Sources)
+	if err != nil {
+		return err
+	}
+	order := make([][]int, len(samples))
+	left := 0 // sources that were not exhausted yet
+	for i, list := range samples {
+		if p[i] == 0 {
+			continue
+		}
+		if len(list) == 0 {
+			return fault.Usage(fault.Hint(fmt.Errorf("source %s has no sample that can be trained on, but a probability of %g", s.from[i].Name, p[i]), "leave the source out"))
+		}
+		order[i] = rng.Perm(rng.New(seed, "mix/"+s.from[i].Name), len(list))
+		left++
+	}
+	if opts.Mix.Stop == "first_exhausted" {
+		left = 1
+	}
+	r := rng.New(seed, "mix")
+	next := make([]int, len(samples))
+	exhausted := make([]bool, len(samples))
+	for left > 0 {
+		if len(s.train) > mostInterleaved {
+			return fault.Usage(fault.Hint(fmt.Errorf("interleaving takes more than %d samples until every source is exhausted", mostInterleaved),
+				"raise the probability of the source with the most samples for its share, or data.mix.stop: first_exhausted"))
+		}
+		i := pickSource(p, r.Float64())
+		s.train = append(s.train, samples[i][order[i][next[i]]]...)
+		if next[i]++; next[i] == len(order[i]) {
+			next[i] = 0
+			if !exhausted[i] {
+				exhausted[i] = true
+				left--
+			}
+		}
+	}
+	return nil
+}
+
+// mostInterleaved bounds an epoch where the probabilities are far from the sizes.
+const mostInterleaved = 1 << 28
+
+// pickSource returns the source that a number from 0 to 1 falls on.
+func pickSource(p []float64, at float64) int {
+	last := 0
+	for i, share := range p {
+		if share == 0 {
+			continue
+		}
+		if last = i; at < share {
+			return i
+		}
+		at -= share
+	}
+	return last
+}
+
+// probabilities are those that the sources say, or equal ones where none does. A
+// source that carries no loss is not drawn.
+func probabilities(sources []Source) ([]float64, error) {
+	out := make([]float64, len(sources))
+	said := slices.ContainsFunc(sources, func(s Source) bool { return s.Probability > 0 })
+	sum := 0.0
+	for i, s := range sources {
+		switch {
+		case s.LossFactor == 0:
+		case said:
+			out[i] = s.Probability
+		default:
+			out[i] = 1
+		}
+		sum += out[i]
+	}
+	for i, s := range sources {
+		if said && s.Probability == 0 && s.LossFactor > 0 {
+			return nil, fault.Usage(fmt.Errorf("source %s has no probability, want one for each source or for none", s.Name))
+		}
+		out[i] /= sum
+	}
+	if said && (sum < 0.999 || sum > 1.001) {
+		return nil, fault.Usage(fmt.Errorf("the probabilities of data.sources add up to %g, want 1", sum))
+	}
+	return out, nil
+}

@@ -1,0 +1,212 @@
+package data
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"lwtrain/tokenizer"
+)
+
+// pair reads a preference record: two answers to one prompt. The prompt is a
+// column of its own (messages, a prompt, or an instruction with its input), or
+// what both sides begin with; an answer is text, a message or a list of them.
+func (l layout) pair(f fields) (example, error) {
+	var sides [2][]tokenizer.Message
+	for i, column := range []string{"chosen", "rejected"} {
+		var err error
+		if !l.has(f, column) {
+			return example{}, bad("no_pair", "a record without the key %s (%s), want chosen and rejected", column, keysOf(f))
+		}
+		if sides[i], err = l.side(f, column, "assistant"); err != nil {
+			return example{}, err
+		}
+	}
+	prompt, err := l.prompt(f)
+	if err != nil {
+		return example{}, err
+	}
+	c, r := sides[0], sides[1]
+	switch {
+	case prompt == nil && isText(f, l, "chosen") && isText(f, l, "rejected"):
+		c, r = sharedText(c[0].Content, r[0].Content)
+	case prompt == nil:
+	case len(prompt) == 0:
+		return example{}, bad("empty_prompt", "the prompt has no messages, want at least one")
+	case answers(c) && answers(r):
+		c, r = slices.Concat(prompt, c), slices.Concat(prompt, r)
+	case !holds(c, prompt) || !holds(r, prompt):
+		return example{}, bad("prompts_differ", "chosen and rejected hold another prompt than the record's own")
+	}
+	n := 0
+	for n < min(len(c), len(r)) && reflect.DeepEqual(c[n], r[n]) {
+		n++
+	}
+	if n > 0 && n == len(c) && n == len(r) && c[n-1].Role == "assistant" && !isBlank(c[n-1]) {
+		return example{}, bad("equal_answers", "chosen and rejected are the same")
+	}
+	if err := checkPair(c, r, n); err != nil {
+		return example{}, err
+	}
+	better, err := l.withSystem(f, conversation{messages: c, first: n})
+	if err != nil {
+		return example{}, err
+	}
+	worse, err := l.withSystem(f, conversation{messages: r, first: n})
+	return example{conversation: better, rejected: &worse, kind: chosen}, err
+}
+
+// checkPair refuses what is no preference. The first n messages are the same.
+func checkPair(c, r []tokenizer.Message, n int) error {
+	for i, side := range [][]tokenizer.Message{c, r} {
+		name := []string{"chosen", "rejected"}[i]
+		if len(side) == n {
+			return bad("empty_answer", "%s has no answer behind the prompt", name)
+		}
+		switch last := side[len(side)-1]; {
+		case n == 0 && side[0].Role == "assistant":
+			return bad("no_prompt", "no prompt, messages or instruction, and nothing in common before the answers")
+		case n == 0 || side[n].Role != "assistant":
+			return bad("prompts_differ", "%s has a message of the role %s where the two part, want the same prompt before two answers", name, side[n].Role)
+		case last.Role != "assistant":
+			return bad("no_answer", "%s ends with a message of the role %s, want the assistant's", name, last.Role)
+		case isBlank(last):
+			return bad("empty_answer", "the answer of %s is empty", name)
+		}
+	}
+	if c[n-1].Role == "assistant" {
+		return bad("invalid_prompt", "the prompt ends with an answer of the assistant, want one that is to be answered")
+	}
+	return nil
+}
+
+// prompt reads the prompt of a preference record, nil where it has none.
+func (l layout) prompt(f fields) ([]tokenizer.Message, error) {
+	switch {
+	case l.has(f, "prompt") && l.has(f, "instruction"):
+		return nil, bad("invalid_prompt", "a prompt and an instruction, want one of them")
+	case l.has(f, "prompt"):
+		return l.side(f, "prompt", "user")
+	case l.has(f, "instruction"):
+		return l.instruction(f)
+	case l.has(f, "messages"):
+		raw, _ := l.get(f, "messages")
+		return l.turns(raw, l.nameOf(f, "messages"))
+	}
+	return nil, nil
+}
+
+func isText(f fields, l layout, column string) bool {
+	raw, _ := l.get(f, column)
+	return raw[0] == '"'
+}
+
+// answers reports whether a side begins with the assistant's turn, so that the
+// prompt comes before it.
+func answers(side []tokenizer.Message) bool { return len(side) == 0 || side[0].Role == "assistant" }
+
+// holds reports whether a side that begins with the prompt holds this one: all
+// its messages, or its last one where the side has another system prompt.
+func holds(side, prompt []tokenizer.Message) bool {
+	last := prompt[len(prompt)-1]
+	return slices.ContainsFunc(side, func(m tokenizer.Message) bool { return m.Role == last.Role && m.Content == last.Content })
+}
+
+func isBlank(m tokenizer.Message) bool {
+	return strings.TrimSpace(m.Content) == "" && m.Extra["tool_calls"] == nil
+}
+
+// labelled reads a record of KTO: a conversation, and whether its last answer is
+// a good one. The answers before it are its prompt.
+func (l layout) labelled(f fields) (example, error) {
+	raw, ok := l.get(f, "label")
+	if !ok {
+		return example{}, l.lacks(f, "label")
+	}
+	var good bool
+	if err := json.Unmarshal(raw, &good); err != nil {
+		return example{}, bad("invalid_label", "label is %s, want true or false", kindOf(raw))
+	}
+	format := promptFormat
+	switch {
+	case l.has(f, "messages"):
+		format = messagesFormat
+	case l.has(f, "instruction"):
+		format = alpacaFormat
+	}
+	c, err := l.conversation(f, format)
+	if err != nil {
+		return example{}, err
+	}
+	n := len(c.messages)
+	if n == 0 || c.messages[n-1].Role != "assistant" {
+		return example{}, bad("no_answer", "a labelled record without an answer at its end")
+	}
+	c.first = n - 1
+	out := example{conversation: c, kind: disliked}
+	if good {
+		out.kind = liked
+	}
+	return out, nil
+}
+
+// sharedText makes two conversations of two texts that begin alike. Texts with
+// the turns of "\n\nHuman:" and "\n\nAssistant:" are read as such; else the
+// prompt is all they share up to the last white space, as in TRL.
+func sharedText(a, b string) (first, second []tokenizer.Message) {
+	if x, y := transcript(a), transcript(b); x != nil && y != nil {
+		return x, y
+	}
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	if n == len(a) && n == len(b) {
+		same := []tokenizer.Message{{Role: "assistant", Content: a}}
+		return same, same
+	}
+	for n > 0 {
+		r, size := utf8.DecodeLastRuneInString(a[:n])
+		if unicode.IsSpace(r) {
+			break
+		}
+		n -= size
+	}
+	prompt := strings.TrimSpace(a[:n])
+	if prompt == "" {
+		return []tokenizer.Message{{Role: "assistant", Content: a}}, []tokenizer.Message{{Role: "assistant", Content: b}}
+	}
+	of := func(s string) []tokenizer.Message {
+		return []tokenizer.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: strings.TrimLeftFunc(s[n:], unicode.IsSpace)}}
+	}
+	return of(a), of(b)
+}
+
+// transcript reads the turns of Anthropic's texts, nil for other text.
+func transcript(text string) []tokenizer.Message {
+	const human, assistant = "\n\nHuman:", "\n\nAssistant:"
+	text = "\n\n" + strings.TrimLeft(text, "\n")
+	if !strings.HasPrefix(text, human) {
+		return nil
+	}
+	var out []tokenizer.Message
+	for text != "" {
+		role, mark := "user", human
+		if strings.HasPrefix(text, assistant) {
+			role, mark = "assistant", assistant
+		}
+		text = text[len(mark):]
+		end := len(text)
+		for _, m := range []string{human, assistant} {
+			if i := strings.Index(text, m); i >= 0 {
+				end = min(end, i)
+			}
+		}
+		out = append(out, tokenizer.Message{Role: role, Content: strings.TrimSpace(text[:end])})
+		text = text[end:]
+	}
+	return out
+}
