@@ -41,7 +41,6 @@ func (o *AdamW) Step(step int, rate, scale float64) {
 		kernels.AdamW(p.Data, p.Grad, o.mean[i], o.square[i], p.Half, kernels.AdamWStep{
 			Rate: rate, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Decay: decay, GradScale: scale, Step: step,
 		})
-		kernels.Zero(p.Grad)
 	}
 }
 

@@ -320,7 +320,7 @@ type AdamWStep struct {
 }
 
 // AdamW updates weights p and moments m, v with gradient g, as torch.optim.AdamW
-// does; half, unless nil, receives the new weights in bf16.
+// does, and zeroes g; half, unless nil, receives the new weights in bf16.
 func AdamW(p, g, m, v []float32, half []BF16, s AdamWStep) {
 	need("g", len(g), len(p))
 	need("m", len(m), len(p))

@@ -47,7 +47,7 @@ struct lw_cached {
 	  (float *logits, int64_t rows, int64_t v, const int32_t *targets, const float *weights, double *nll, int grad),                       \
 	  (logits, rows, v, targets, weights, nll, grad))                                                                                      \
 	F(adamw,                                                                                                                               \
-	  (float *p, const float *g, float *m, float *v, uint16_t *half, int64_t n, double rate, double beta1, double beta2, double eps,       \
+	  (float *p, float *g, float *m, float *v, uint16_t *half, int64_t n, double rate, double beta1, double beta2, double eps,             \
 	   double decay, double scale, int64_t step),                                                                                          \
 	  (p, g, m, v, half, n, rate, beta1, beta2, eps, decay, scale, step))                                                                  \
 	F(attention,                                                                                                                           \

@@ -208,8 +208,9 @@ static void from_bf16(float *d, const uint16_t *a, int64_t n) {
 	}
 }
 
-static void adamw(float *p, const float *g, float *m, float *v, uint16_t *half, int64_t n, double rate, double beta1, double beta2, double eps,
-				  double decay, double scale, int64_t step) {
+// adamw also zeroes g, while it is in the cache.
+static void adamw(float *restrict p, float *restrict g, float *restrict m, float *restrict v, uint16_t *restrict half, int64_t n, double rate,
+				  double beta1, double beta2, double eps, double decay, double scale, int64_t step) {
 	const float keep = (float)(1 - rate * decay), new1 = (float)(1 - beta1), b2 = (float)beta2, new2 = (float)(1 - beta2);
 	const float size = (float)(rate / (1 - pow(beta1, (double)step))), e = (float)eps, s = (float)scale;
 	const float root = (float)sqrt(1 - pow(beta2, (double)step));
@@ -217,16 +218,20 @@ static void adamw(float *p, const float *g, float *m, float *v, uint16_t *half, 
 	{
 		int64_t lo, hi;
 		share(n, 1024, &lo, &hi);
-		for (int64_t i = lo; i < hi; i++) {
-			float x = g[i] * s;
-			float mean = m[i] + new1 * (x - m[i]);
-			float square = v[i] * b2 + new2 * x * x;
-			m[i] = mean;
-			v[i] = square;
-			p[i] = p[i] * keep - size * (mean / (sqrtf(square) / root + e));
+		for (int64_t from = lo; from < hi; from += 1024) {
+			const int64_t to = from + 1024 < hi ? from + 1024 : hi;
+			for (int64_t i = from; i < to; i++) {
+				float x = g[i] * s;
+				float mean = m[i] + new1 * (x - m[i]);
+				float square = v[i] * b2 + new2 * x * x;
+				g[i] = 0;
+				m[i] = mean;
+				v[i] = square;
+				p[i] = p[i] * keep - size * (mean / (sqrtf(square) / root + e));
+			}
+			if (half)
+				for (int64_t i = from; i < to; i++) half[i] = bf16_of(p[i]);
 		}
-		if (half)
-			for (int64_t i = lo; i < hi; i++) half[i] = bf16_of(p[i]);
 	}
 }
 

@@ -378,6 +378,7 @@ func plainAdamW(p, g, m, v []float32, half []BF16, s AdamWStep) {
 	parallel(len(p), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			x := float64(g[i]) * s.GradScale
+			g[i] = 0
 			mean := float64(m[i]) + (1-s.Beta1)*(x-float64(m[i]))
 			square := s.Beta2*float64(v[i]) + (1-s.Beta2)*x*x
 			m[i], v[i] = float32(mean), float32(square)
