@@ -232,7 +232,13 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 		}
 		m.Near = &near
 	}
-	raw, err := json.MarshalIndent(m, "", "  ")
+	return commit(temp, dir, m, func() bool { _, err := readManifest(dir); return err == nil })
+}
+
+// commit writes the manifest of a folder of the cache that has been filled, and
+// gives it its name. there says whether another run was faster.
+func commit(temp, dir string, manifest any, there func() bool) error {
+	raw, err := json.MarshalIndent(manifest, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -243,12 +249,12 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 		return err
 	}
 	if err := os.Rename(temp, dir); err != nil {
-		if _, there := readManifest(dir); there == nil { // another run was faster
+		if there() {
 			return nil
 		}
 		return err
 	}
-	return atomicfile.SyncDir(c.dir)
+	return atomicfile.SyncDir(filepath.Dir(dir))
 }
 
 const (

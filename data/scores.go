@@ -14,8 +14,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
-
-	"lwtrain/internal/atomicfile"
 )
 
 // Score is what a model says of an answer, in nats: the sums of ln p over its
@@ -109,23 +107,7 @@ func WriteScores(cache string, inputs map[string]string, scores []Score) error {
 	if m.File, err = writeScoresFile(temp, scores); err != nil {
 		return err
 	}
-	raw, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(temp, manifestName), append(raw, '\n')); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(dir); err != nil { // a damaged one
-		return err
-	}
-	if err := os.Rename(temp, dir); err != nil {
-		if _, there := ReadScores(cache, inputs, len(scores)); there == nil { // another run was faster
-			return nil
-		}
-		return err
-	}
-	return atomicfile.SyncDir(cache)
+	return commit(temp, dir, m, func() bool { _, err := ReadScores(cache, inputs, len(scores)); return err == nil })
 }
 
 func writeScoresFile(dir string, scores []Score) (file, error) {

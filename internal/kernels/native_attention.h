@@ -13,6 +13,53 @@ static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 // keys [k0, k1).
 static inline int masked(const int32_t *starts, int64_t r0, int64_t r1, int64_t k0, int64_t k1) { return k1 - 1 > r0 || k0 < starts[r1 - 1]; }
 
+// mask_row hides the keys of a tile before lo and from hi on.
+static inline void mask_row(float *row, int64_t lo, int64_t hi) {
+	for (int64_t j = 0; j < least(lo, TILE); j++) row[j] = -INFINITY;
+	for (int64_t j = most(hi, 0); j < TILE; j++) row[j] = -INFINITY;
+}
+
+// soften_row turns a query's scores of a tile into its weights, in place or,
+// rounded to bf16, in half: e^(score - peak) for the largest score so far. What was
+// summed up under a smaller one, sum and the dim values of o, shrinks to match.
+static inline __attribute__((always_inline)) void soften_row(float *row, uint16_t *half, float *o, int64_t dim, float *peak, float *sum) {
+	vf top = load(row);
+	for (int j = VL; j < TILE; j += VL) top = vmax(top, load(row + j));
+	const float before = *peak, now = fmaxf(before, hmax(top));
+	if (now == -INFINITY) { // nothing seen yet
+		if (half)
+			memset(half, 0, TILE * sizeof *half);
+		else
+			memset(row, 0, TILE * sizeof *row);
+		return;
+	}
+	vf part = {};
+	for (int j = 0; j < TILE; j += VL) {
+		vf p = vexp(load(row + j) - splat(now));
+		part += p;
+		if (half)
+			store_half(half + j, p);
+		else
+			store(row + j, p);
+	}
+	if (now > before) {
+		float shrink = expf(before - now);
+		*sum *= shrink;
+		for (int64_t d = 0; d < dim; d++) o[d] *= shrink;
+		*peak = now;
+	}
+	*sum += hsum(part);
+}
+
+// finish_rows divides n rows by the sums of their weights.
+static inline void finish_rows(float *out, int64_t ld, float *lse, const float *o, const float *peak, const float *sum, int64_t n, int64_t dim) {
+	for (int64_t i = 0; i < n; i++) {
+		const float inverse = 1 / sum[i];
+		for (int64_t d = 0; d < dim; d++) out[i * ld + d] = o[i * dim + d] * inverse;
+		lse[i] = peak[i] + logf(sum[i]);
+	}
+}
+
 static void attention_tile(float *out, float *lse, const float *qkv, const float *keys_t, const int32_t *starts, int64_t t, int64_t hq,
 						   int64_t hkv, int64_t dim, float scale, int64_t h, int64_t r0) {
 	const int64_t ld = (hq + 2 * hkv) * dim, g = h * hkv / hq, r1 = least(r0 + TILE, t), n = r1 - r0, tiles = (t + TILE - 1) / TILE;
@@ -28,40 +75,12 @@ static void attention_tile(float *out, float *lse, const float *qkv, const float
 		product(n, TILE, dim, q, dim, keys_t + (g * tiles + k0 / TILE) * dim * TILE, TILE, s, TILE, 0);
 		const int mask = masked(starts, r0, r1, k0, k1) || k1 - k0 < TILE; // the last tile may be padded with keys of 0
 		for (int64_t i = 0; i < n; i++) {
-			float *row = s + i * TILE;
-			if (mask) {
-				int64_t lo = most(starts[r0 + i] - k0, 0), hi = least(r0 + i + 1 - k0, TILE);
-				for (int64_t j = 0; j < least(lo, TILE); j++) row[j] = -INFINITY;
-				for (int64_t j = most(hi, 0); j < TILE; j++) row[j] = -INFINITY;
-			}
-			vf top = load(row);
-			for (int j = VL; j < TILE; j += VL) top = vmax(top, load(row + j));
-			float before = peak[i], now = fmaxf(before, hmax(top));
-			if (now == -INFINITY) { // nothing seen yet
-				memset(row, 0, TILE * sizeof *row);
-				continue;
-			}
-			vf part = {};
-			for (int j = 0; j < TILE; j += VL) {
-				vf p = vexp(load(row + j) - splat(now));
-				store(row + j, p);
-				part += p;
-			}
-			if (now > before) {
-				float shrink = expf(before - now);
-				sum[i] *= shrink;
-				for (int64_t d = 0; d < dim; d++) o[i * dim + d] *= shrink;
-				peak[i] = now;
-			}
-			sum[i] += hsum(part);
+			if (mask) mask_row(s + i * TILE, starts[r0 + i] - k0, r0 + i + 1 - k0);
+			soften_row(s + i * TILE, NULL, o + i * dim, dim, peak + i, sum + i);
 		}
 		product(n, dim, k1 - k0, s, TILE, values + k0 * ld, ld, o, dim, 1);
 	}
-	for (int64_t i = 0; i < n; i++) {
-		float *to = out + (r0 + i) * hq * dim + h * dim, inverse = 1 / sum[i];
-		for (int64_t d = 0; d < dim; d++) to[d] = o[i * dim + d] * inverse;
-		lse[h * t + r0 + i] = peak[i] + logf(sum[i]);
-	}
+	finish_rows(out + r0 * hq * dim + h * dim, hq * dim, lse + h * t + r0, o, peak, sum, n, dim);
 }
 
 // scratch: hkv * tiles * TILE * dim floats.

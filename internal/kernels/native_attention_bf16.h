@@ -5,8 +5,6 @@
 //
 // The instruction multiplies pairs: the right operand of a product is laid out
 // as [k/2][n][2] ("paired"), the left one row by row.
-#include <immintrin.h>
-
 typedef uint16_t bf16;
 
 static inline __m512 load16(const float *p) { return _mm512_loadu_ps(p); }
@@ -104,41 +102,13 @@ static void attention_tile_bf16(float *out, float *lse, const float *qkv, const 
 		product_bf16(TILE, TILE, dim, q, dim, keys_t + at, TILE, s, TILE, 0);
 		const int mask = masked(starts, r0, r1, k0, k1) || k1 - k0 < TILE;
 		for (int64_t i = 0; i < n; i++) {
-			float *row = s + i * TILE;
-			if (mask) {
-				int64_t lo = most(starts[r0 + i] - k0, 0), hi = least(r0 + i + 1 - k0, TILE);
-				for (int64_t j = 0; j < least(lo, TILE); j++) row[j] = -INFINITY;
-				for (int64_t j = most(hi, 0); j < TILE; j++) row[j] = -INFINITY;
-			}
-			vf top = load(row);
-			for (int j = VL; j < TILE; j += VL) top = vmax(top, load(row + j));
-			float before = peak[i], now = fmaxf(before, hmax(top));
-			if (now == -INFINITY) {
-				memset(p + i * TILE, 0, TILE * sizeof *p);
-				continue;
-			}
-			vf part = {};
-			for (int j = 0; j < TILE; j += VL) {
-				vf e = vexp(load(row + j) - splat(now));
-				part += e;
-				_mm256_storeu_si256((__m256i *)(p + i * TILE + j), round16((__m512)e));
-			}
-			if (now > before) {
-				float shrink = expf(before - now);
-				sum[i] *= shrink;
-				for (int64_t d = 0; d < dim; d++) o[i * dim + d] *= shrink;
-				peak[i] = now;
-			}
-			sum[i] += hsum(part);
+			if (mask) mask_row(s + i * TILE, starts[r0 + i] - k0, r0 + i + 1 - k0);
+			soften_row(s + i * TILE, p + i * TILE, o + i * dim, dim, peak + i, sum + i);
 		}
 		memset(p + n * TILE, 0, (TILE - n) * TILE * sizeof *p);
 		product_bf16(TILE, dim, TILE, p, TILE, values + at, dim, o, dim, 1);
 	}
-	for (int64_t i = 0; i < n; i++) {
-		float *to = out + (r0 + i) * hq * dim + h * dim, inverse = 1 / sum[i];
-		for (int64_t d = 0; d < dim; d++) to[d] = o[i * dim + d] * inverse;
-		lse[h * t + r0 + i] = peak[i] + logf(sum[i]);
-	}
+	finish_rows(out + r0 * hq * dim + h * dim, hq * dim, lse + h * t + r0, o, peak, sum, n, dim);
 }
 
 // scratch: hkv * tiles * TILE * dim floats.

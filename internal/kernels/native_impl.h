@@ -11,6 +11,9 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef LW_BF16
+#include <immintrin.h>
+#endif
 
 typedef float vf __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VL * 4), aligned(4), may_alias));
@@ -517,6 +520,15 @@ static void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda
 	for (; j + NV * VL <= n; j += NV * VL) ROWS(WIDE)
 	for (; j + VL <= n; j += VL) ROWS(THIN)
 #undef ROWS
+}
+
+// store_half rounds VL floats to bf16.
+static inline void store_half(uint16_t *to, vf v) {
+#ifdef LW_BF16
+	_mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+#else
+	for (int i = 0; i < VL; i++) to[i] = bf16_of(v[i]);
+#endif
 }
 
 #include "native_attention.h"
