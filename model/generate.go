@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/rng"
@@ -35,12 +36,13 @@ type Generator struct {
 
 	// The rows of the pass under way: token ids, what Rotate and Attend take
 	// as positions, and the slot of each row when every row continues one.
-	ids    []int32
-	starts []int32
-	decode []*slot // nil: the rows are the prompt of one new slot
-	fresh  *slot
-	memory [2]bump // of the values of this layer, and of the one before
-	layer  int
+	ids     []int32
+	starts  []int32
+	decode  []*slot // nil: the rows are the prompt of one new slot
+	fresh   *slot
+	yielded time.Time // when other goroutines last had their turn
+	memory  [2]bump   // of the values of this layer, and of the one before
+	layer   int
 
 	rounded []kernels.BF16   // the input of a product
 	texts   []kernels.Cached // of the layer's attention

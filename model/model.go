@@ -257,8 +257,14 @@ func loadAs(dir string, half bool) (*Model, error) {
 	if err := m.checkFiles(dir, w); err != nil {
 		return nil, err
 	}
+	// Matrices first: memory in one piece gets large pages.
 	for _, p := range m.Params {
-		if err := m.read(p, w, half && p.Rows > 1); err != nil {
+		if half && p.Rows > 1 {
+			p.Half = kernels.AllocBF16(p.Size())
+		}
+	}
+	for _, p := range m.Params {
+		if err := m.read(p, w); err != nil {
 			m.Free()
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
@@ -266,12 +272,11 @@ func loadAs(dir string, half bool) (*Model, error) {
 	return m, nil
 }
 
-// read fills a parameter, piece by piece.
-func (m *Model) read(p *graph.Param, w *checkpoints.Weights, half bool) error {
+// read fills a parameter, piece by piece: its bf16 values where it has room for them.
+func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 	const most = 1 << 20 // values that are widened at a time
-	if half {
-		p.Half = kernels.AllocBF16(p.Size())
-	} else {
+	half := p.Half != nil
+	if !half {
 		p.Data = kernels.Alloc(p.Size())
 	}
 	for _, f := range m.files[p] {

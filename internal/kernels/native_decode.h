@@ -242,7 +242,7 @@ static inline __attribute__((always_inline)) void attend_chunk(int heads, float 
 	scores(heads, s, q, keys, at, ld, n, dim, scale, half);
 	for (int g = 0; g < heads; g++) {
 		float *row = s + g * LW_CHUNK, peak = -INFINITY, sum = 0;
-		for (int64_t j = 0; j < n; j++) peak = fmaxf(peak, row[j]);
+		for (int64_t j = 0; j < n; j++) peak = row[j] > peak ? row[j] : peak;
 		for (int64_t j = n; j % VL; j++) row[j] = -INFINITY;
 		vf total = {};
 		for (int64_t j = 0; j < n; j += VL) {
