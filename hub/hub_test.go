@@ -1,0 +1,537 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lwtrain/hub/hubtest"
+	"lwtrain/internal/fault"
+)
+
+var big = strings.Repeat("0123456789abcdef", 1<<12)
+
+// newHub is a hub with a model and a dataset, and a client of it with an empty
+// cache.
+func newHub(t *testing.T) (*hubtest.Hub, *Client) {
+	t.Helper()
+	h := hubtest.Example()
+	t.Cleanup(h.Close)
+	c := &Client{Endpoint: h.URL, Cache: t.TempDir(), http: http.DefaultTransport, retries: 3, pause: time.Millisecond}
+	return h, c
+}
+
+func ref(t *testing.T, kind Kind, text string) Ref {
+	t.Helper()
+	r, err := Parse(kind, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func paths(s *Snapshot) (out []string) {
+	for _, f := range s.Files {
+		out = append(out, f.Path)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"owner/name", "hf://owner/name"},
+		{"hf://owner/name", "hf://owner/name"},
+		{"hf://datasets/owner/name/data/*.parquet", "hf://owner/name/data/*.parquet"},
+		{"hf://owner/name@v1.0/a/b.jsonl", "hf://owner/name@v1.0/a/b.jsonl"},
+		{"hf://owner/name@refs/convert/parquet/default/train", "hf://owner/name@refs/convert/parquet/default/train"},
+		{"hf://owner/name@feature%2Fx", "hf://owner/name@feature%2Fx"},
+		{"hf://THUDM/LongWriter-6k", "hf://THUDM/LongWriter-6k"},
+	} {
+		r, err := Parse(Dataset, c.text)
+		if err != nil || r.String() != c.want {
+			t.Errorf("%s: %s, %v, want %s", c.text, r, err, c.want)
+		}
+		if again, err := Parse(Dataset, r.String()); err != nil || again != r {
+			t.Errorf("%s: read again it is %v, %v", r, again, err)
+		}
+	}
+	for _, text := range []string{
+		"hf://owner", "hf://", "hf://../name", "hf://owner/..", "hf://owner/name/../../x", "hf://owner/na me", "hf://owner/name@", "hf://owner/name@../../x",
+		"hf://owner/name@a%2F..%2Fb", "hf://models/owner/name", "hf:///etc/passwd", "hf://owner/name/a\\b", "hf://-o/name", "hf://a--b/name", "hf://owner/name/a\nb",
+	} {
+		if r, err := Parse(Dataset, text); err == nil || !fault.IsUsage(err) {
+			t.Errorf("%q is read as %+v, %v, want an error", text, r, err)
+		}
+	}
+}
+
+func TestAModelIsFetchedOnceWithWhatIsNeededAlone(t *testing.T) {
+	h, c := newHub(t)
+	var last, total int64
+	var mu sync.Mutex
+	s, err := c.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, func(d, n int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		last, total = max(last, d), n
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := paths(s), []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}; !slices.Equal(got, want) {
+		t.Errorf("fetched %v, want %v", got, want)
+	}
+	if last != total || total != s.Size() {
+		t.Errorf("progress ends at %d of %d, want %d", last, total, s.Size())
+	}
+	if raw, err := os.ReadFile(s.Path(File{Path: "model.safetensors"})); err != nil || string(raw) != big {
+		t.Errorf("the weights are not those of the hub: %v", err)
+	}
+	before := len(h.Asked())
+	again, err := c.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil)
+	if err != nil || again.Commit != hubtest.Commit || len(h.Asked()) != before {
+		t.Errorf("the second time: %v, %d requests, want none", err, len(h.Asked())-before)
+	}
+	c.Offline = true
+	if _, err := c.Get(t.Context(), ref(t, Model, "owner/model@"+hubtest.Commit), WholeModel, nil); err != nil {
+		t.Errorf("offline, by its commit: %v", err)
+	}
+	if _, err := c.Get(t.Context(), ref(t, Dataset, "owner/data"), Data, nil); !fault.IsUsage(err) || !strings.Contains(err.Error(), "HF_HUB_OFFLINE") {
+		t.Errorf("offline, not in the cache: %v", err)
+	}
+}
+
+func TestWhatIsChosenOfADataset(t *testing.T) {
+	for _, c := range []struct {
+		name, path string
+		files      []string
+		want       string // or the error
+	}{
+		{"LongWriter-6k has one file", "", []string{".gitattributes", "README.md", "long.jsonl"}, "long.jsonl"},
+		{"files of training are preferred", "", []string{"data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/test-00000-of-00001.parquet"}, "data/train-00000-of-00002.parquet data/train-00001-of-00002.parquet"},
+		{"without a train split what is not for evaluation is taken", "", []string{"a.jsonl", "dev.jsonl", "x_test.jsonl"}, "a.jsonl"},
+		{"trainer and latest are no splits", "", []string{"trainer.jsonl", "latest.jsonl"}, "latest.jsonl trainer.jsonl"},
+		{"of two formats the one with more files", "", []string{"a.parquet", "b.jsonl", "c.jsonl"}, "b.jsonl c.jsonl"},
+		{"compressed JSONL", "", []string{"a.jsonl.zst", "b.jsonl.gz", "c.tar.gz"}, "a.jsonl.zst b.jsonl.gz"},
+		{"files about the dataset are no data", "", []string{"dataset_infos.json", "train.json"}, "train.json"},
+		{"a file that is named", "test.jsonl", []string{"test.jsonl", "train.jsonl"}, "test.jsonl"},
+		{"a glob", "data/*-0.parquet", []string{"data/a-0.parquet", "data/b-0.parquet", "data/b-1.parquet"}, "data/a-0.parquet data/b-0.parquet"},
+		{"a folder", "data", []string{"data/a.parquet", "data/readme.txt", "data/x/b.parquet", "z.parquet"}, "data/a.parquet data/x/b.parquet"},
+		{"a file that is not there", "no.jsonl", []string{"test.jsonl"}, "no such file in it"},
+		{"evaluation alone", "", []string{"test.jsonl"}, "for evaluation alone"},
+		{"a script", "", []string{"data.py", "README.md"}, "a script makes this dataset"},
+		{"nothing", "", []string{"README.md"}, "no file of data among README.md"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var files []File
+			for _, f := range c.files {
+				files = append(files, File{Path: f})
+			}
+			slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+			got, err := Data(Ref{Kind: Dataset, Repo: "o/n", Revision: "main", Path: c.path}, files)
+			if err != nil {
+				if !strings.Contains(err.Error(), c.want) || fault.HintOf(err) == "" || !fault.IsUsage(err) {
+					t.Errorf("%v (hint %q), want %s", err, fault.HintOf(err), c.want)
+				}
+				return
+			}
+			if text := strings.Join(paths(&Snapshot{Files: got}), " "); text != c.want {
+				t.Errorf("%s, want %s", text, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsThereOfAFileIsGoneOnFrom(t *testing.T) {
+	for _, c := range []struct {
+		name, there string
+		ranges      bool // the server knows them
+		want        string
+	}{
+		{"a part", big[:40000], true, "bytes=40000-"},
+		{"all of it", big, true, ""},
+		{"too much of it", big + "and more", true, ""},
+		{"a part of something else", strings.Repeat("x", 40000), true, "bytes=40000-"},
+		{"a part, of a server without ranges", big[:40000], false, "bytes=40000-"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, cl := newHub(t)
+			if !c.ranges {
+				h.CDNHandler = func(w http.ResponseWriter, r *http.Request) { // answers each Range with all
+					for _, content := range h.Models["owner/model"] {
+						if strings.HasSuffix(r.URL.Path, sha(content)) {
+							w.Write([]byte(content))
+						}
+					}
+				}
+			}
+			large, _ := hubtest.Hashes(big)
+			blobs := filepath.Join(cl.Cache, "models--owner--model", "blobs")
+			if err := os.MkdirAll(blobs, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(blobs, large+".incomplete"), []byte(c.there), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s, err := cl.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if raw, _ := os.ReadFile(s.Path(File{Path: "model.safetensors"})); string(raw) != big {
+				t.Error("the content is not that of the hub")
+			}
+			var ranges []string
+			for _, line := range h.Asked() {
+				if strings.HasPrefix(line, "cdn GET /"+large) {
+					ranges = append(ranges, strings.TrimPrefix(strings.TrimPrefix(line, "cdn GET /"+large), " "))
+				}
+			}
+			if c.there == big {
+				if len(ranges) != 0 {
+					t.Errorf("asked for %q, want nothing", ranges)
+				}
+			} else if len(ranges) == 0 || ranges[0] != c.want {
+				t.Errorf("asked for %q, want %q first", ranges, c.want)
+			}
+		})
+	}
+}
+
+func TestABrokenConnectionIsTakenUpWhereItEnded(t *testing.T) {
+	h, c := newHub(t)
+	c.retries = 0 // progress alone keeps it going
+	h.CDNHandler = func(w http.ResponseWriter, r *http.Request) {
+		content := big
+		if !strings.HasSuffix(r.URL.Path, sha(big)) {
+			content = strings.Repeat("t", 2000)
+		}
+		var from int
+		if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); n == 1 {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(content)-1, len(content)))
+			w.Header().Set("Content-Length", fmt.Sprint(len(content)-from))
+			w.WriteHeader(http.StatusPartialContent)
+		} else {
+			w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		}
+		w.Write([]byte(content[from:min(from+20000, len(content))]))
+		if from+20000 < len(content) {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	s, err := c.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, _ := os.ReadFile(s.Path(File{Path: "model.safetensors"})); string(raw) != big {
+		t.Error("the content is not that of the hub")
+	}
+}
+
+func sha(content string) string {
+	large, _ := hubtest.Hashes(content)
+	return large
+}
+
+func TestTheTokenGoesToTheHubAlone(t *testing.T) {
+	h, c := newHub(t)
+	c.Token, h.Token = "hf_secret", "hf_secret"
+	h.Private["owner/model"], h.PageSize = true, 2
+	if _, err := c.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil); err != nil {
+		t.Fatal(err)
+	}
+	cdn := 0
+	for _, line := range h.Asked() {
+		if sent := strings.HasSuffix(line, " token"); sent != strings.HasPrefix(line, "hub ") {
+			t.Errorf("%s", line)
+		}
+		if strings.HasPrefix(line, "cdn ") {
+			cdn++
+		}
+	}
+	if cdn != 2 {
+		t.Errorf("%d files came from the other host, want 2", cdn)
+	}
+}
+
+func TestWhatTheHubRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, ref, token string
+		change           func(*hubtest.Hub)
+		want, hint       string
+	}{
+		{"a gated model without a token", "owner/model", "", func(h *hubtest.Hub) { h.Gated["owner/model"] = true }, "a gated model", "accept its terms"},
+		{"a gated model with the token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Gated["owner/model"] = true }, "a gated model", "accept its terms"},
+		{"a private model without a token", "owner/model", "", func(h *hubtest.Hub) { h.Private["owner/model"] = true }, "no such model", "set HF_TOKEN"},
+		{"a private model with a token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Private["owner/model"] = true }, "no such model", "the token that was sent"},
+		{"a misspelt name", "owner/modle", "", nil, "no such model", "how the name is spelt"},
+		{"a revision that is not there", "owner/model@v9", "", nil, `no revision "v9"`, "branches and tags"},
+		{"too many requests", "owner/model", "", func(h *hubtest.Hub) { h.Fail = func(*http.Request) int { return 429 } }, "429", "with a token"},
+		{"a hub in trouble", "owner/model", "", func(h *hubtest.Hub) { h.Fail = func(*http.Request) int { return 503 } }, "503", "try again"},
+		{"weights that are no safetensors", "owner/model", "", func(h *hubtest.Hub) { delete(h.Models["owner/model"], "model.safetensors") }, "no weights in safetensors", "safe_serialization"},
+		{"nothing of a model", "owner/model", "", func(h *hubtest.Hub) { h.Models["owner/model"] = hubtest.Repo{"a.gguf": "x"} }, "no config.json", "hf://owner/model/a.gguf"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, cl := newHub(t)
+			h.Token, cl.Token = "right", c.token
+			if c.change != nil {
+				c.change(h)
+			}
+			_, err := cl.Get(t.Context(), ref(t, Model, c.ref), WholeModel, nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.HintOf(err), c.hint) {
+				t.Fatalf("%v\nhint: %s\nwant %q and %q", err, fault.HintOf(err), c.want, c.hint)
+			}
+			if left, _ := filepath.Glob(filepath.Join(cl.Cache, "*")); len(left) > 0 {
+				t.Errorf("it left %v", left)
+			}
+		})
+	}
+}
+
+func TestAHostileHub(t *testing.T) {
+	rename := func(to string) func(*hubtest.Hub) {
+		return func(h *hubtest.Hub) { h.Tree = func(e []hubtest.Entry) { e[2].Path = to } }
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*hubtest.Hub)
+		want   string
+	}{
+		{"names a file outside of the cache", rename("../../evil.json"), "want a plain relative name"},
+		{"names an absolute file", rename("/etc/evil.json"), "want a plain relative name"},
+		{"names a file with a backslash", rename(`..\evil.json`), "want a plain relative name"},
+		{"names a file with a control character", rename("evil\x1b[2J.json"), "want a plain relative name"},
+		{"names a file twice", rename("config.json"), "twice"},
+		{"names a file that is a folder as well", func(h *hubtest.Hub) { h.Models["owner/model"]["config.json/x.json"] = "x" }, "as a file and as a folder"},
+		{"gives a hash that is a path", func(h *hubtest.Hub) { h.Tree = func(e []hubtest.Entry) { e[2].OID, e[2].LFS = "../../x", nil } }, "want hexadecimal digits"},
+		{"gives a negative size", func(h *hubtest.Hub) { h.Tree = func(e []hubtest.Entry) { e[2].Size, e[2].LFS = -1, nil } }, "-1 bytes"},
+		{"sends more than it announced", func(h *hubtest.Hub) {
+			h.CDNHandler = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Transfer-Encoding", "chunked")
+				for range 100 {
+					w.Write([]byte(big))
+				}
+			}
+		}, "more than the"},
+		{"announces another size with the content", func(h *hubtest.Hub) {
+			h.CDNHandler = func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("short")) }
+		}, "the server sends 5 bytes"},
+		{"sends another content", func(h *hubtest.Hub) {
+			h.CDNHandler = func(w http.ResponseWriter, r *http.Request) {
+				n := len(big)
+				if !strings.HasSuffix(r.URL.Path, sha(big)) {
+					n = 2000
+				}
+				w.Header().Set("Content-Length", fmt.Sprint(n))
+				w.Write([]byte(strings.Repeat("x", n)))
+			}
+		}, "does not have the hash"},
+		{"redirects in a circle", func(h *hubtest.Hub) {
+			h.CDNHandler = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }
+		}, "redirects more than 5 times"},
+		{"redirects to a file of this machine", func(h *hubtest.Hub) { h.Redirect = func(string) string { return "file:///etc/passwd" } }, "redirects to file://"},
+		{"has its next page on another host", func(h *hubtest.Hub) {
+			h.PageSize = 2
+			h.URL = h.CDN
+		}, "next page"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, cl := newHub(t)
+			outer := t.TempDir()
+			cl.Cache, cl.retries = filepath.Join(outer, "a", "b", "hub"), 1
+			c.change(h)
+			s, err := cl.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("%v, %v, want %q", s, err, c.want)
+			}
+			filepath.WalkDir(outer, func(path string, d fs.DirEntry, _ error) error {
+				if strings.Contains(path, "evil") {
+					t.Errorf("%s was written", path)
+				}
+				if d.Name() == sha(big) {
+					t.Errorf("%s has its name", path)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func TestLinksInTheCacheAreNotFollowedOut(t *testing.T) {
+	h, c := newHub(t)
+	h.Datasets["owner/data"] = hubtest.Repo{"sub/a.jsonl": "{}\n"}
+	outside := t.TempDir()
+	dir := c.snapshot(Ref{Kind: Dataset, Repo: "owner/data"}, hubtest.Commit)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "sub")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Fetch(t.Context(), ref(t, Dataset, "owner/data"), Data, nil); err == nil {
+		t.Error("no error")
+	}
+	if left, _ := os.ReadDir(outside); len(left) > 0 {
+		t.Errorf("%v was written outside of the cache", left)
+	}
+}
+
+func TestTwoAtOnceFetchOnce(t *testing.T) {
+	h, c := newHub(t)
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			if _, err := c.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	n := 0
+	for _, line := range h.Asked() {
+		if strings.HasPrefix(line, "cdn GET /"+sha(big)) {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("the weights were fetched %d times, want once", n)
+	}
+}
+
+func TestAFetchThatIsStoppedKeepsWhatItHas(t *testing.T) {
+	h, c := newHub(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	h.CDNHandler = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(len(big)+1))
+		w.Write([]byte(big[:30000]))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	var once sync.Once
+	_, err := c.Get(ctx, ref(t, Dataset, "owner/data"), Data, func(done, _ int64) {
+		if done >= 30000 {
+			once.Do(cancel)
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v, want that it was stopped", err)
+	}
+	h.CDNHandler = nil
+	if _, err := c.Get(t.Context(), ref(t, Dataset, "owner/data"), Data, nil); err != nil {
+		t.Fatal(err)
+	}
+	if asked := h.Asked(); asked[len(asked)-1] != "cdn GET /"+sha(big+"\n")+" bytes=30000-" {
+		t.Errorf("asked %q, want the rest alone", asked[len(asked)-1])
+	}
+}
+
+func TestTheDiskIsLookedAtFirst(t *testing.T) {
+	h, c := newHub(t)
+	h.Tree = func(e []hubtest.Entry) {
+		for i := range e {
+			if e[i].Path == "model.safetensors" {
+				e[i].LFS.Size = 1 << 45
+			}
+		}
+	}
+	_, err := c.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil)
+	if err == nil || !strings.Contains(err.Error(), "35184.4 GB are to be fetched") || !fault.IsUsage(err) {
+		t.Fatalf("%v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(c.Cache, "*")); len(left) > 0 {
+		t.Errorf("it left %v", left)
+	}
+}
+
+func TestTheEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("from_file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		env                    map[string]string
+		endpoint, cache, token string
+		offline                bool
+	}{
+		{map[string]string{"HOME": "/home/x"}, defaultEndpoint, "/home/x/.cache/huggingface/hub", "", false},
+		{map[string]string{"HOME": "/home/x", "XDG_CACHE_HOME": "/c"}, defaultEndpoint, "/c/huggingface/hub", "", false},
+		{map[string]string{"HF_HOME": dir, "HF_ENDPOINT": "https://mirror/"}, "https://mirror", filepath.Join(dir, "hub"), "from_file", false},
+		{map[string]string{"HF_HOME": dir, "HF_HUB_CACHE": "/c", "HF_TOKEN": " t ", "HF_HUB_OFFLINE": "1"}, defaultEndpoint, "/c", "t", true},
+		{map[string]string{"HOME": "/home/x", "HF_HUB_CACHE": "~/c", "TRANSFORMERS_OFFLINE": "yes"}, defaultEndpoint, "/home/x/c", "", true},
+	} {
+		got, err := FromEnv(func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
+		if err != nil || got.Endpoint != c.endpoint || got.Cache != c.cache || got.Token != c.token || got.Offline != c.offline {
+			t.Errorf("%v: %+v, %v", c.env, got, err)
+		}
+	}
+	for name, v := range map[string]string{"HF_ENDPOINT": "mirror", "HF_TOKEN": "a\nb"} {
+		if _, err := FromEnv(func(n string) (string, bool) { return map[string]string{name: v}[n], n == name }); !fault.IsUsage(err) {
+			t.Errorf("%s=%q: %v, want an error", name, v, err)
+		}
+	}
+}
+
+// TestTheCacheIsThatOfHuggingFace compares with what Python's huggingface_hub 2.4
+// makes, see testdata/layout.go.
+func TestTheCacheIsThatOfHuggingFace(t *testing.T) {
+	want, err := os.ReadFile("testdata/layout.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, c := newHub(t)
+	for _, get := range []struct {
+		kind Kind
+		name string
+		want Want
+	}{{Model, "owner/model", WholeModel}, {Dataset, "owner/data", Data}, {Dataset, "owner/data@" + hubtest.Other, Data}} {
+		if _, err := c.Get(t.Context(), ref(t, get.kind, get.name), get.want, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(string(want), hubtest.Listing(c.Cache)); diff != "" {
+		t.Errorf("-huggingface_hub +ours\n%s", diff)
+	}
+}
+
+// TestACacheWithoutListsIsRead reads what older programs leave: refs, blobs and
+// links alone.
+func TestACacheWithoutListsIsRead(t *testing.T) {
+	h, c := newHub(t)
+	data := ref(t, Dataset, "owner/data")
+	if _, err := c.Get(t.Context(), data, Data, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--data", "trees")); err != nil {
+		t.Fatal(err)
+	}
+	snapshot := c.snapshot(data, hubtest.Commit)
+	if err := os.Remove(filepath.Join(snapshot, "long.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	c.Offline = true
+	if s, err := c.Get(t.Context(), data, Data, nil); err != nil || !slices.Equal(paths(s), []string{"sub/copy.jsonl", "sub/more.jsonl"}) {
+		t.Errorf("offline: %v, want what is there", err)
+	}
+	c.Offline = false
+	if s, err := c.Get(t.Context(), data, Data, nil); err != nil || !slices.Equal(paths(s), []string{"long.jsonl", "sub/copy.jsonl", "sub/more.jsonl"}) {
+		t.Errorf("with a hub: %v, want what was missing", err)
+	}
+	if err := os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--data", "trees")); err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	c.retries = 0
+	if s, err := c.Get(t.Context(), data, Data, nil); err != nil || len(s.Files) != 3 {
+		t.Errorf("with a hub that is away: %v, want what is there", err)
+	}
+}
