@@ -203,12 +203,7 @@ func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err e
 		if err == nil && want.Kind == rejected {
 			c = *e.rejected
 		}
-		for answer = c.first; answer < len(c.messages); answer++ {
-			if m := c.messages[answer]; m.Role == "assistant" && !m.NoTarget {
-				return c.messages, answer, err
-			}
-		}
-		return c.messages, -1, err
+		return c.messages, slices.Index(l.targets(c).Of(c.messages), true), err
 	}
 }
 

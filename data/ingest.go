@@ -263,9 +263,20 @@ func (t *toolChats) of(tools json.RawMessage) (*tokenizer.Chat, error) {
 		if err != nil {
 			return nil, bad("invalid_tools", "tools: %v", err)
 		}
+		if !tells(t.plain, chat) {
+			return nil, bad("tools_not_rendered", "tools, which the chat template does not write: the model would never see them")
+		}
 		t.with, t.tools = chat, string(tools)
 	}
 	return t.with, nil
+}
+
+// tells reports whether a template says anything else of what it is told in with.
+func tells(plain, with *tokenizer.Chat) bool {
+	probe := []tokenizer.Message{{Role: "user", Content: "question"}}
+	a, _, err := plain.Prompt(probe)
+	b, _, err2 := with.Prompt(probe)
+	return err != nil || err2 != nil || a != b
 }
 
 // tokenise turns a record into ids and targets.
@@ -297,7 +308,7 @@ func (t *toolChats) render(c conversation, l line, k kind) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	rendered, err := chat.RenderFrom(c.messages, c.first)
+	rendered, err := chat.RenderFor(c.messages, t.layout.targets(c))
 	if err != nil {
 		return record{}, err
 	}

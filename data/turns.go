@@ -168,7 +168,7 @@ func textOf(raw json.RawMessage) (text string, isText bool, err error) {
 }
 
 // checkWeight reads what a message says of its own weight: train: false, or a
-// weight of 0, take it out of the targets.
+// weight of 0, take it out of the targets; true and 1 mark it as one.
 func checkWeight(f fields, m *tokenizer.Message) error {
 	for _, key := range weightKeys {
 		raw, ok := f[key]
@@ -180,13 +180,16 @@ func checkWeight(f fields, m *tokenizer.Message) error {
 		case string(raw) == "true" && m.Role != "assistant" && m.Role != "function_call":
 			return bad("untrainable_role", "%s: true on a message of the role %s, want it on the assistant's alone", key, m.Role)
 		case string(raw) == "true":
+			m.Mark = max(m.Mark, tokenizer.Trained)
 		case string(raw) == "false":
-			m.NoTarget = true
+			m.Mark = tokenizer.NotTrained
 		case key == "train" || err != nil:
 			return bad("invalid_weight", "%s is %s, want true or false%s", key, raw, map[bool]string{true: ", 0 or 1"}[key != "train"])
 		case weight == 0:
-			m.NoTarget = true
-		case weight != 1:
+			m.Mark = tokenizer.NotTrained
+		case weight == 1:
+			m.Mark = max(m.Mark, tokenizer.Trained)
+		default:
 			return bad("unsupported_weight", "%s is %s, want 0 or 1: a message is trained on or it is not, and whole sources are weighed by their loss_factor", key, raw)
 		}
 	}
