@@ -182,29 +182,17 @@ func (s *Store) Words(i int) int {
 // file up to there, so it is meant for a few samples.
 func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
 	r := s.rows[i]
-	p, src := s.parts[r.source], s.from[r.source]
-	l := src.layout()
-	l.format = p.format
-	from, err := src.records(l.topLevel())
+	want := s.parts[r.source].entries[r.record]
+	x, l, err := s.find(int(r.source), int(want.Line))
 	if err != nil {
 		return nil, 0, err
 	}
-	defer from.close()
-	for want := p.entries[r.record]; ; {
-		x, err := from.next()
-		if err != nil {
-			return nil, 0, fmt.Errorf("%s: looking for line %d: %w", src.Path, want.Line, err)
-		}
-		if int64(x.number) != want.Line {
-			continue
-		}
-		e, err := l.parse(x.text)
-		c := e.conversation
-		if err == nil && want.Kind == rejected {
-			c = *e.rejected
-		}
-		return c.messages, slices.Index(l.targets(c).Of(c.messages), true), err
+	e, err := l.parse(x.text)
+	c := e.conversation
+	if err == nil && want.Kind == rejected {
+		c = *e.rejected
 	}
+	return c.messages, slices.Index(l.targets(c).Of(c.messages), true), err
 }
 
 // Source is the index into [Store.Sources] of sample i's source.

@@ -225,23 +225,17 @@ func nextChunk(from *reader) (*chunk, error) {
 	return c, err
 }
 
-// Tokens is a conversation as training sees it.
-type Tokens struct {
-	IDs    []int32
-	Target [][2]int32 // half-open ranges of ids that are targets
-}
-
 // Tokenise reads a line of a JSONL source and renders it as the store does. A
 // preference pair is its chosen answer.
-func Tokenise(chat *tokenizer.Chat, text []byte) (Tokens, error) {
+func Tokenise(chat *tokenizer.Chat, text []byte) (tokenizer.Rendered, error) {
 	l := Source{}.layout()
 	l.toolRole = toolRole(chat)
 	l.settle([]line{{text: text}})
-	r, err := (&toolChats{plain: chat, layout: l}).tokenise(line{text: text})
+	sides, err := (&toolChats{plain: chat, layout: l}).sides(line{text: text})
 	if err != nil {
-		return Tokens{}, err
+		return tokenizer.Rendered{}, err
 	}
-	return Tokens{r[0].ids, r[0].target}, nil
+	return sides[0].Rendered, nil
 }
 
 // toolChats is a chat template, and the same one told of the tools that the last
@@ -281,6 +275,15 @@ func tells(plain, with *tokenizer.Chat) bool {
 
 // tokenise turns a record into ids and targets.
 func (t *toolChats) tokenise(l line) ([]record, error) {
+	sides, err := t.sides(l)
+	if err != nil {
+		return nil, err
+	}
+	return t.records(sides, l)
+}
+
+// sides reads a record and renders its conversation, or the two of a pair.
+func (t *toolChats) sides(l line) ([]Side, error) {
 	if l.tooLong {
 		return nil, bad("too_many_bytes", "a record of more than %d MiB", maxLine>>20)
 	}
@@ -288,46 +291,54 @@ func (t *toolChats) tokenise(l line) ([]record, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := t.render(e.conversation, l, e.kind)
+	first, err := t.render(e.conversation, e.kind)
 	if err != nil || e.rejected == nil {
-		return []record{first}, err
+		return []Side{first}, err
 	}
-	second, err := t.render(*e.rejected, l, rejected)
-	if err != nil {
-		return nil, err
-	}
-	n := first.prompt()
-	if n != second.prompt() || !slices.Equal(first.ids[:n], second.ids[:n]) {
-		return nil, bad("prompts_differ", "the template renders the prompt of chosen in another way than that of rejected")
-	}
-	return []record{first, second}, nil
+	second, err := t.render(*e.rejected, rejected)
+	return []Side{first, second}, err
 }
 
-func (t *toolChats) render(c conversation, l line, k kind) (record, error) {
+func (t *toolChats) render(c conversation, k kind) (Side, error) {
 	chat, err := t.of(c.tools)
 	if err != nil {
-		return record{}, err
+		return Side{}, err
 	}
-	rendered, err := chat.RenderFor(c.messages, t.layout.targets(c))
-	if err != nil {
-		return record{}, err
+	targets := t.layout.targets(c)
+	s := Side{Name: kindNames[k], Messages: c.messages, Learned: targets.Of(c.messages), kind: k, first: c.first}
+	s.Rendered, err = chat.RenderFor(c.messages, targets)
+	return s, err
+}
+
+// records makes what is stored of the sides of a record, unless they are not
+// wanted.
+func (t *toolChats) records(sides []Side, l line) ([]record, error) {
+	var out []record
+	for _, side := range sides {
+		r := record{ids: side.IDs, line: int64(l.number), facts: examine(side.Messages), kind: side.kind}
+		for _, span := range side.Target {
+			r.target = append(r.target, [2]int32{span.Start, span.End})
+		}
+		for _, m := range side.Messages[side.first:] {
+			if m.Role == "assistant" {
+				r.turns++
+				r.words += int32(Words(m.Content))
+			}
+		}
+		if err := t.keep.check(side.Messages, r); err != nil {
+			return nil, err
+		}
+		if t.keep != nil && t.keep.near {
+			r.sketch = minhash(side.Messages)
+		}
+		r.fingerprint()
+		out = append(out, r)
 	}
-	r := record{ids: rendered.IDs, line: int64(l.number), facts: examine(c.messages), kind: k}
-	for _, span := range rendered.Target {
-		r.target = append(r.target, [2]int32{span.Start, span.End})
-	}
-	for _, m := range c.messages[c.first:] {
-		if m.Role == "assistant" {
-			r.turns++
-			r.words += int32(Words(m.Content))
+	if len(out) == 2 {
+		n := out[0].prompt()
+		if n != out[1].prompt() || !slices.Equal(out[0].ids[:n], out[1].ids[:n]) {
+			return nil, bad("prompts_differ", "the template renders the prompt of chosen in another way than that of rejected")
 		}
 	}
-	if err := t.keep.check(c.messages, r); err != nil {
-		return record{}, err
-	}
-	if t.keep != nil && t.keep.near {
-		r.sketch = minhash(c.messages)
-	}
-	r.fingerprint()
-	return r, nil
+	return out, nil
 }

@@ -79,16 +79,6 @@ func must[T any](v T, err error) T {
 }
 
 // mask is a Rendered's target as a 0 or 1 for each id.
-func mask(r Rendered) []int {
-	out := make([]int, len(r.IDs))
-	for _, s := range r.Target {
-		for i := s.Start; i < s.End; i++ {
-			out[i] = 1
-		}
-	}
-	return out
-}
-
 // show prints ids with the targets in brackets.
 func show(tok *Tokenizer, ids []int32, mask []int) string {
 	var b strings.Builder
@@ -152,7 +142,7 @@ func checkGolden(t *testing.T, chat *Chat, c goldenChat) {
 	if !slices.Equal(got.IDs, c.IDs) {
 		t.Fatalf("ids\n%v, transformers has\n%v", got.IDs, c.IDs)
 	}
-	if m := mask(got); c.Mask != nil && !slices.Equal(m, c.Mask) {
+	if m := got.Mask(); c.Mask != nil && !slices.Equal(m, c.Mask) {
 		t.Errorf("targets\n%s, transformers has\n%s", show(chat.tok, got.IDs, m), show(chat.tok, c.IDs, c.Mask))
 	}
 	text, ids, err := chat.Prompt(msgs)

@@ -60,7 +60,31 @@ type Rendered struct {
 	Bytes [][2]int
 
 	sources []jinja.SourceSpan
+	tok     *Tokenizer
 }
+
+// Mask is 1 for each id that is a target, else 0.
+func (r *Rendered) Mask() []int {
+	mask := make([]int, len(r.IDs))
+	for _, s := range r.Target {
+		for i := s.Start; i < s.End; i++ {
+			mask[i] = 1
+		}
+	}
+	return mask
+}
+
+// Token is the text of token i: its place in Text, or where it has none what its
+// id stands for. Of a character of several tokens it is some of the bytes.
+func (r *Rendered) Token(i int) string {
+	if at := r.Bytes[i]; at[0] < at[1] {
+		return r.Text[at[0]:at[1]]
+	}
+	return r.tok.text(r.IDs[i])
+}
+
+// Special reports whether token i is a special token.
+func (r *Rendered) Special(i int) bool { return r.tok.IsSpecial(r.IDs[i]) }
 
 // Message is the message whose own text or names token i holds, the first one if
 // it holds several; -1: it holds the template's alone.
