@@ -18,7 +18,7 @@ import (
 )
 
 // storeFormat changes when the same inputs would give other files.
-const storeFormat = 3
+const storeFormat = 4
 
 // manifest describes the tokenised form of one source. It is written last:
 // a folder without it does not exist.
@@ -120,7 +120,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 		}
 		if c.stop && len(p.dropped) > 0 {
 			p.close()
-			return nil, src.bad(p.dropped[0].Line, errors.New(p.dropped[0].Detail))
+			return nil, src.unusable(p.dropped)
 		}
 		return p, nil
 	case errors.Is(err, os.ErrNotExist):

@@ -47,18 +47,41 @@ func (s Source) open() (fs.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// bad is the error of a record that can't be used.
-func (s Source) bad(line int, err error) error {
-	return fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", s.Path, line, err),
-		"mend the record, or count and skip such records with data.on_bad_record: skip"))
+// unusable is the error of records that can't be used: the first of them by their
+// places, and how many more there are.
+func (s Source) unusable(list []dropped) error {
+	var found []place
+	left := 0
+	for _, d := range list {
+		found = append(found, d.First...)
+		left += d.Count
+	}
+	slices.SortFunc(found, func(a, b place) int { return a.Line - b.Line })
+	found = found[:min(len(found), mostNamed)]
+	var lines []string
+	for _, p := range found {
+		lines = append(lines, fmt.Sprintf("%s:%d: %s", s.Path, p.Line, p.Detail))
+	}
+	if left -= len(found); left > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %d more records can not be used", s.Path, left))
+	}
+	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")), "mend the record, or count and skip such records with data.on_bad_record: skip"))
 }
+
+// mostNamed is how many bad records are named.
+const mostNamed = 10
 
 // dropped counts the records that could not be used, for one reason.
 type dropped struct {
-	Reason string `json:"reason"`
-	Count  int    `json:"count"`
-	Line   int    `json:"first_line"`
-	Detail string `json:"first_detail"`
+	Reason string  `json:"reason"`
+	Count  int     `json:"count"`
+	First  []place `json:"first"` // at most mostNamed of them
+}
+
+// place is a record, and what is wrong with it.
+type place struct {
+	Line   int    `json:"line"`
+	Detail string `json:"detail"`
 }
 
 // ingested is a source after tokenising.
@@ -83,13 +106,15 @@ func (in *ingested) drop(number int, err error) {
 	if record != nil && record.passed {
 		list = &in.passed
 	}
-	for i := range *list {
-		if (*list)[i].Reason == reason {
-			(*list)[i].Count++
-			return
-		}
+	i := slices.IndexFunc(*list, func(d dropped) bool { return d.Reason == reason })
+	if i < 0 {
+		i = len(*list)
+		*list = append(*list, dropped{Reason: reason})
 	}
-	*list = append(*list, dropped{reason, 1, number, err.Error()})
+	d := &(*list)[i]
+	if d.Count++; d.Count <= mostNamed {
+		d.First = append(d.First, place{number, err.Error()})
+	}
 }
 
 // chunkBytes is about how much text a worker takes at a time.
@@ -110,15 +135,10 @@ type tokenised struct {
 	err     error
 }
 
-// unwanted reports whether the record is right and passed over.
-func (t tokenised) unwanted() bool {
-	var r *badRecord
-	return errors.As(t.err, &r) && r.passed
-}
-
 // ingest tokenises a source with one worker a processor, in bounded memory, and
-// hands the records to add in the order of the file. With stop the first record
-// that can't be used is an error; else they are counted by reason. A
+// hands the records to add in the order of the file. Records that can't be used
+// are counted by reason; with stop they are an error, and nothing more is handed to
+// add once there is one. A
 // source whose SHA-256 is not sum was changed since that was taken: what was made
 // of it would be kept under the wrong name.
 func (c cache) ingest(ctx context.Context, src Source, sum string, add func(record) error, progress func(done int64)) (in ingested, err error) {
@@ -183,10 +203,9 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 		for i, t := range part.out {
 			number := part.lines[i].number
 			switch {
-			case t.err != nil && c.stop && !t.unwanted():
-				return in, src.bad(number, t.err)
 			case t.err != nil:
 				in.drop(number, t.err)
+			case c.stop && len(in.dropped) > 0: // nothing is kept
 			default:
 				for _, r := range t.records {
 					in.entries = append(in.entries, r.entry())
@@ -205,6 +224,9 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 	}
 	if readErr != io.EOF {
 		return in, from.fail(readErr)
+	}
+	if c.stop && len(in.dropped) > 0 {
+		return in, src.unusable(in.dropped)
 	}
 	return in, from.unchanged(sum)
 }
@@ -306,7 +328,9 @@ func (t *toolChats) render(c conversation, k kind) (Side, error) {
 	}
 	targets := t.layout.targets(c)
 	s := Side{Name: kindNames[k], Messages: c.messages, Learned: targets.Of(c.messages), kind: k, first: c.first}
-	s.Rendered, err = chat.RenderFor(c.messages, targets)
+	if s.Rendered, err = chat.RenderFor(c.messages, targets); err == nil { // the roles are known
+		err = checkOrder(c.messages)
+	}
 	return s, err
 }
 

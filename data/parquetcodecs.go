@@ -25,7 +25,7 @@ func init() {
 		if err != nil {
 			panic(err) // the library has them all
 		}
-				compress.RegisterCodec(kind, boundedCodec{codec, unpack})
+		compress.RegisterCodec(kind, boundedCodec{codec, unpack})
 	}
 }
 

@@ -218,6 +218,11 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 		{"an empty conversation", `{"messages": []}`, "empty_conversation", "no messages"},
 		{"an unknown role", `{"messages": [{"role": "bot", "content": "x"}]}`, "unknown_role", `role "bot" is unknown`},
 		{"no answer", `{"messages": [{"role": "user", "content": "x"}]}`, "no_assistant_turn", "nothing to learn"},
+		{"an answer without a question", `{"messages": [{"role": "assistant", "content": "x"}]}`, "role_order", "messages[0] (assistant): out of order, want a message of the user before it"},
+		{"two questions in a row", `{"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": "y"}, {"role": "assistant", "content": "z"}]}`, "role_order", "messages[1] (user): out of order"},
+		{"a system prompt in the middle", `{"messages": [{"role": "user", "content": "x"}, {"role": "system", "content": "y"}, {"role": "assistant", "content": "z"}]}`, "role_order", "messages[1] (system): out of order, want it before all others"},
+		{"a result that nothing called for", `{"messages": [{"role": "user", "content": "x"}, {"role": "tool", "content": "y"}, {"role": "assistant", "content": "z"}]}`, "role_order", "messages[1] (tool): out of order"},
+		{"text as a number", `{"messages": [{"role": 9007199254740993, "content": "x"}]}`, "invalid_messages", "role is a number, want text"},
 		{"an empty answer", talk("x", "  "), "empty_answer", "messages[1] (assistant)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -256,3 +256,36 @@ func toolRole(chat *tokenizer.Chat) string {
 	}
 	return "tool"
 }
+
+// checkOrder refuses an order of roles that no conversation has. Two messages of
+// the assistant may follow each other: a text and a call, or a draft that is not
+// trained on.
+func checkOrder(messages []tokenizer.Message) error {
+	last := ""
+	for i, m := range messages {
+		says := ""
+		switch m.Role {
+		case "system", "developer":
+			if last != "" && last != "system" && last != "developer" {
+				says = "want it before all others"
+			}
+		case "user":
+			if last == "user" {
+				says = "want an answer of the assistant between two of the user"
+			}
+		case "assistant":
+			if last == "" || last == "system" || last == "developer" {
+				says = "want a message of the user before it"
+			}
+		default: // of a tool
+			if last == "" || last == "system" || last == "developer" || last == "user" {
+				says = "want a call of the assistant before it"
+			}
+		}
+		if says != "" {
+			return bad("role_order", "messages[%d] (%s): out of order, %s", i, m.Role, says)
+		}
+		last = m.Role
+	}
+	return nil
+}
