@@ -21,6 +21,7 @@ type goldenChat struct {
 	Mask                                   []int // nil: not checked
 	Prompt                                 string
 	PromptIDs                              []int32 `json:"prompt_ids"`
+	BOS                                    string  `json:"bos_token"` // "": the template does not ask for it
 }
 
 // messagesOf keeps everything but role and a text content as raw JSON, so that
@@ -114,13 +115,16 @@ func runGolden(t *testing.T, dir string) {
 		t.Run(c.Template+" on "+c.Tokenizer+": "+c.Conversation, func(t *testing.T) {
 			key := c.Template + " " + c.Tokenizer
 			template := c.Template
-			if strings.HasSuffix(template, ".jinja") {
+			if strings.HasSuffix(template, ".jinja") && !filepath.IsAbs(template) {
 				template = filepath.Join("testdata", template)
 			}
 			if chats[key] == nil {
 				chats[key] = must(fixture(t, filepath.Join(dir, c.Tokenizer), c.EOS).Chat(template))
 			}
 			chat := chats[key]
+			if c.BOS != "" {
+				chat = must(chat.With(map[string]any{"bos_token": c.BOS}))
+			}
 			if string(c.Tools) != "null" {
 				chat = must(chat.With(map[string]any{"tools": c.Tools}))
 			}
