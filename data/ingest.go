@@ -135,13 +135,23 @@ type tokenised struct {
 	err     error
 }
 
+// sink takes what becomes of the records of a source.
+type sink struct {
+	add   func(record) error
+	after func(ingested) error // is told after each record of the source; may be nil
+	// ahead records of the source were taken before, and are passed over; this is
+	// what became of them.
+	ahead           int
+	dropped, passed []dropped
+}
+
 // ingest tokenises a source with one worker a processor, in bounded memory, and
 // hands the records to add in the order of the file. Records that can't be used
 // are counted by reason; with stop they are an error, and nothing more is handed to
-// add once there is one. A
-// source whose SHA-256 is not sum was changed since that was taken: what was made
-// of it would be kept under the wrong name.
-func (c cache) ingest(ctx context.Context, src Source, sum string, add func(record) error, progress func(done int64)) (in ingested, err error) {
+// add once there is one. A source whose SHA-256 is not sum was changed since that
+// was taken: what was made of it would be kept under the wrong name.
+func (c cache) ingest(ctx context.Context, src Source, sum string, to sink, progress func(done int64)) (in ingested, err error) {
+	in.dropped, in.passed = to.dropped, to.passed
 	l := src.layout()
 	from, err := src.records(l.topLevel())
 	if err != nil {
@@ -168,7 +178,9 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 	go func() {
 		defer close(ordered)
 		defer close(work)
+		ahead := to.ahead
 		for next, err := first, readErr; ; next, err = nextChunk(from) {
+			next.pass(&ahead)
 			for _, to := range []chan *chunk{ordered, work} {
 				select {
 				case to <- next:
@@ -208,10 +220,14 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 			case c.stop && len(in.dropped) > 0: // nothing is kept
 			default:
 				for _, r := range t.records {
-					in.entries = append(in.entries, r.entry())
-					if err := add(r); err != nil {
+					if err := to.add(r); err != nil {
 						return in, err
 					}
+				}
+			}
+			if to.after != nil {
+				if err := to.after(in); err != nil {
+					return in, err
 				}
 			}
 		}
@@ -229,6 +245,12 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 		return in, src.unusable(in.dropped)
 	}
 	return in, from.unchanged(sum)
+}
+
+// pass leaves out the first records, as many of n as there are.
+func (c *chunk) pass(n *int) {
+	out := min(*n, len(c.lines))
+	c.lines, *n = c.lines[out:], *n-out
 }
 
 // nextChunk takes the next records of a source, about chunkBytes of them, with
