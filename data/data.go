@@ -60,6 +60,7 @@ type Store struct {
 	train   []int
 	heldOut []int
 	paired  bool
+	redraw  func(epoch int) ([]int, error) // nil: every epoch has the samples of train
 }
 
 // row is a sample: a stretch of a record.
@@ -198,9 +199,22 @@ func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err e
 // Source is the index into [Store.Sources] of sample i's source.
 func (s *Store) Source(i int) int { return int(s.rows[i].source) }
 
-// Train lists the samples of an epoch, in the order in which the sources were
-// mixed. A sample that is repeated is there as often; of pairs both sides are.
+// Train lists the samples of the first epoch, in the order in which the sources
+// were mixed. A sample that is repeated is there as often; of pairs both sides are.
 func (s *Store) Train() []int { return s.train }
+
+// Epoch lists those of an epoch, from 0. It differs from epoch to epoch if
+// [Store.Redraws].
+func (s *Store) Epoch(epoch int) ([]int, error) {
+	if epoch == 0 || s.redraw == nil {
+		return s.train, nil
+	}
+	return s.redraw(epoch)
+}
+
+// Redraws reports whether samples are drawn anew for each epoch: of interleaved
+// sources, and of those that are repeated, but not as a whole.
+func (s *Store) Redraws() bool { return s.redraw != nil }
 
 // HeldOut lists the samples that are held out.
 func (s *Store) HeldOut() []int { return s.heldOut }

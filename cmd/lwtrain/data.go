@@ -188,7 +188,7 @@ func (v view) use() string {
 	case slices.ContainsFunc(v.Samples, func(p data.Piece) bool { return p.Times > 0 }):
 		return "train"
 	}
-	return "not drawn"
+	return "not_drawn"
 }
 
 func (v view) json() any {
@@ -237,9 +237,9 @@ func (v view) print(out io.Writer, ids, colour bool) error {
 		if v.shown != nil {
 			p = *v.shown
 		}
-		hang(out, "use", "trained on, "+map[bool]string{true: "once in an epoch", false: fmt.Sprintf("%d times in an epoch", p.Times)}[p.Times == 1])
+		hang(out, "use", "trained on, "+map[bool]string{true: "once", false: fmt.Sprintf("%d times", p.Times)}[p.Times == 1]+" in "+v.epoch())
 	default:
-		hang(out, "use", "none: not drawn for the mix")
+		hang(out, "use", "not drawn in "+v.epoch())
 	}
 	hang(out, "loss", fmt.Sprintf("weighting %s, loss_factor %g, train_on %s", v.c.Packing.Weighting, src.LossFactor, v.trainOn()))
 	for i := range v.Sides {
@@ -268,6 +268,14 @@ func (v view) print(out io.Writer, ids, colour bool) error {
 		hang(out, "source", strings.Join(notes, "; "))
 	}
 	return nil
+}
+
+// epoch is what Times speaks of.
+func (v view) epoch() string {
+	if v.store.Redraws() {
+		return "the first epoch"
+	}
+	return "an epoch"
 }
 
 func (v view) trainOn() string {
