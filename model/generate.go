@@ -44,6 +44,7 @@ type Generator struct {
 
 	rounded []kernels.BF16   // the input of a product
 	texts   []kernels.Cached // of the layer's attention
+	best    []int32          // the most probable token of each row
 }
 
 // slot is a text under way: its keys and values, layer by layer, with room for
@@ -103,11 +104,9 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 			g.slots = append(g.slots, s)
 			next++
 			if r.MaxNewTokens > 0 {
-				logits := g.prefill(s, r.Prompt)
-				if !kernels.AllFinite(logits) {
-					return notFinite(s)
+				if err := g.choose([]*slot{s}, g.prefill(s, r.Prompt)); err != nil {
+					return err
 				}
-				s.last = s.sampler.next(logits)
 			}
 		}
 		// Take what each text chose; those that are done make room.
@@ -135,23 +134,26 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 			return err
 		}
 		if len(g.slots) > 0 {
-			logits := g.step(g.slots)
-			for i, s := range g.slots {
-				row := logits[i*g.m.Config.Vocab : (i+1)*g.m.Config.Vocab]
-				if !kernels.AllFinite(row) {
-					return notFinite(s)
-				}
-				s.last = s.sampler.next(row)
+			if err := g.choose(g.slots, g.step(g.slots)); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// notFinite is the error of a model whose weights have left the range of
-// numbers, which no answer can come from.
-func notFinite(s *slot) error {
-	return fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.request, s.length)
+// choose gives each slot its next token, from logits [len(slots), V]. That they
+// are finite is not certain: a model's weights may have left the range of numbers.
+func (g *Generator) choose(slots []*slot, logits []float32) error {
+	g.best = slices.Grow(g.best[:0], len(slots))[:len(slots)]
+	kernels.Highest(g.best, logits, g.m.Config.Vocab)
+	for i, s := range slots {
+		if g.best[i] < 0 {
+			return fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.request, s.length)
+		}
+		s.last = s.sampler.next(logits[i*g.m.Config.Vocab:(i+1)*g.m.Config.Vocab], g.best[i])
+	}
+	return nil
 }
 
 func (g *Generator) newSlot(request, capacity int, how Sampling) *slot {

@@ -53,7 +53,7 @@ func (g *Generator) Linear(x rowsOf, w, bias *graph.Param) rowsOf {
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
 	few := rows <= kernels.FewRows
 	if g.half && kernels.Describe().NativeBF16 {
-		few = rows < 6 // from there on a product of bf16 inputs is faster
+		few = rows < 3 // from there on a product of bf16 inputs is faster
 	}
 	switch {
 	case few && g.half:
@@ -87,21 +87,13 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 	rows, width := len(g.ids), h.Width()
 	out := g.take(rows * h.Q * h.Dim)
 	scale := float32(1 / math.Sqrt(float64(h.Dim)))
-	q, kv := h.Q*h.Dim, h.KV*h.Dim
-	put := func(s *slot, row, at int) {
-		key := qkv[row*width+q : (row+1)*width]
-		s.cache[layer].Put(at, key, key[kv:])
-	}
 	if g.decode == nil {
 		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, g.half)
-		for t := range rows {
-			put(g.fresh, t, t)
-		}
+		g.fresh.cache[layer].Put(0, qkv[h.Q*h.Dim:], width, rows)
 		return out
 	}
 	g.texts = g.texts[:0]
-	for i, s := range g.decode {
-		put(s, i, s.length)
+	for _, s := range g.decode {
 		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: s.length + 1})
 	}
 	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)

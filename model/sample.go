@@ -25,17 +25,11 @@ type candidate struct {
 	p  float64
 }
 
-// next chooses a token from logits [V], which must be finite. The lowest id wins
-// a tie.
-func (s *sampler) next(logits []float32) int32 {
-	best := 0
-	for i, v := range logits {
-		if v > logits[best] {
-			best = i
-		}
-	}
+// next chooses a token from logits [V], which are finite; best is the first of
+// the highest.
+func (s *sampler) next(logits []float32, best int32) int32 {
 	if s.Temperature == 0 {
-		return int32(best)
+		return best
 	}
 	peak := float64(logits[best])
 	var sum float64
@@ -49,7 +43,7 @@ func (s *sampler) next(logits []float32) int32 {
 				return int32(i)
 			}
 		}
-		return int32(best) // rounding kept the sum a hair below
+		return best // rounding kept the sum a hair below
 	}
 	// Nearly all of the mass is in few tokens: sort those that matter first,
 	// and all of them only when they do not reach the limit.

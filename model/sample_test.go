@@ -26,7 +26,7 @@ func TestTokensAreDrawnFromTheNucleus(t *testing.T) {
 			s := sampler{Sampling: c.how, rand: rng.New(1, c.name)}
 			got := make([]float64, len(logits))
 			for range n {
-				got[s.next(logits)] += 1. / n
+				got[s.next(logits, 1)] += 1. / n
 			}
 			for i := range got {
 				if math.Abs(got[i]-c.want[i]) > 0.015 {

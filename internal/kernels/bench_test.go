@@ -42,7 +42,7 @@ func BenchmarkLinearFew(b *testing.B) {
 	defer FreeBF16(half)
 	copy(w, normals(n*k, 1))
 	ToBF16(half, w)
-	for _, rows := range []int{1, 4, 16} {
+	for _, rows := range []int{1, 2, 4, 8, 12, 16, 24, 32} {
 		x, y := normals(rows*k, 2), make([]float32, rows*n)
 		for _, bf16 := range []bool{false, true} {
 			b.Run(fmt.Sprintf("rows=%d/bf16=%t", rows, bf16), func(b *testing.B) {
@@ -60,5 +60,17 @@ func BenchmarkLinearFew(b *testing.B) {
 				b.ReportMetric(float64(b.N)*float64(bytes*n*k)/float64(b.Elapsed().Nanoseconds()), "GB/s")
 			})
 		}
+		b.Run(fmt.Sprintf("rows=%d/rounded", rows), func(b *testing.B) {
+			in := make([]BF16, len(x))
+			ToBF16(in, x)
+			Run(func() {
+				GemmBF16(false, true, rows, n, k, in, k, half, k, 0, y, n)
+				b.ResetTimer()
+				for range b.N {
+					GemmBF16(false, true, rows, n, k, in, k, half, k, 0, y, n)
+				}
+			})
+			b.ReportMetric(float64(b.N)*2*n*k/float64(b.Elapsed().Nanoseconds()), "GB/s")
+		})
 	}
 }

@@ -24,34 +24,34 @@ func (c Cache) Free() {
 	FreeBF16(c.halfValues)
 }
 
-// Put stores key and value [KV*dim] of the token at position at.
-func (c Cache) Put(at int, key, value []float32) {
-	if c.keys == nil {
-		toBF16(c.halfKeys[at*c.width:(at+1)*c.width], key[:c.width])
-		toBF16(c.halfValues[at*c.width:(at+1)*c.width], value[:c.width])
-		return
+// Put stores rows keys and values from position at on. Row r of kv starts at
+// kv[r*ld:] with the key [KV*dim], and the value follows.
+func (c Cache) Put(at int, kv []float32, ld, rows int) {
+	needMatrix("kv", len(kv), rows, 2*c.width, ld)
+	need("cache", max(len(c.keys), len(c.halfKeys)), (at+rows)*c.width)
+	if rows > 0 {
+		cachePut(c, at, kv, ld, rows)
 	}
-	copy(c.keys[at*c.width:(at+1)*c.width], key)
-	copy(c.values[at*c.width:(at+1)*c.width], value)
 }
 
 // Cached is a query for [AttendCached]: the cache that it looks into, and how
-// many of its tokens it sees.
+// many of its tokens it sees, its own included.
 type Cached struct {
 	Cache
 	Tokens int
 }
 
-// AttendCached is attention of one query for each of texts: row i of out
-// [texts, hq*dim] for the query at q[i*ldq:]. All caches are of one format.
-func AttendCached(out, q []float32, ldq int, texts []Cached, hq, hkv, dim int, scale float32) {
+// AttendCached stores the key and the value of one token for each of texts and
+// is attention of its query: row i of out [texts, hq*dim] for the query, key and
+// value at qkv[i*ld:]. All caches are of one format.
+func AttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, scale float32) {
 	need("out", len(out), len(texts)*hq*dim)
-	needMatrix("q", len(q), len(texts), hq*dim, ldq)
+	needMatrix("qkv", len(qkv), len(texts), (hq+2*hkv)*dim, ld)
 	for _, t := range texts {
 		need("cache", max(len(t.keys), len(t.halfKeys)), t.Tokens*hkv*dim)
 	}
 	if len(texts) > 0 {
-		attendCached(out, q, ldq, texts, hq, hkv, dim, scale)
+		attendCached(out, qkv, ld, texts, hq, hkv, dim, scale)
 	}
 }
 
@@ -67,9 +67,23 @@ func (c Cached) floats() (keys, values []float32) {
 	return keys, values
 }
 
-func plainAttendCached(out, q []float32, ldq int, texts []Cached, hq, hkv, dim int, scale float32) {
+func plainCachePut(c Cache, at int, kv []float32, ld, rows int) {
+	for r := range rows {
+		to, key, value := (at+r)*c.width, kv[r*ld:][:c.width], kv[r*ld+c.width:][:c.width]
+		if c.keys == nil {
+			plainToBF16(c.halfKeys[to:to+c.width], key)
+			plainToBF16(c.halfValues[to:to+c.width], value)
+			continue
+		}
+		copy(c.keys[to:], key)
+		copy(c.values[to:], value)
+	}
+}
+
+func plainAttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, scale float32) {
 	for i, t := range texts {
+		plainCachePut(t.Cache, t.Tokens-1, qkv[i*ld+hq*dim:], ld, 1)
 		keys, values := t.floats()
-		plainAttendOne(out[i*hq*dim:], q[i*ldq:], keys, values, t.Tokens, hq, hkv, dim, scale)
+		plainAttendOne(out[i*hq*dim:], qkv[i*ld:], keys, values, t.Tokens, hq, hkv, dim, scale)
 	}
 }

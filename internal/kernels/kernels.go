@@ -138,6 +138,15 @@ func AllFinite(x []float32) bool {
 	return s-s == 0
 }
 
+// Highest gives for each row of x [len(at), cols] the position of its highest
+// value, the first of equal ones, or -1 for a row with a NaN or infinity.
+func Highest(at []int32, x []float32, cols int) {
+	need("x", len(x), len(at)*cols)
+	if len(at) > 0 {
+		highest(at, x, cols)
+	}
+}
+
 // Embedding is dst [rows, dim] = the rows of table at ids.
 func Embedding(dst, table []float32, ids []int32, dim int) {
 	need("dst", len(dst), len(ids)*dim)

@@ -127,6 +127,26 @@ func TestProductsEqualTheirDefinition(t *testing.T) {
 	})
 }
 
+func TestHighestFindsTheFirstOfEqualsAndWhatIsNotFinite(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	eachVariant(t, func(t *testing.T) {
+		for _, cols := range []int{1, 5, 16, 37, 100} {
+			x := normals(6*cols, 1)
+			at := func(r, c int) *float32 { return &x[r*cols+min(c, cols-1)] }
+			*at(0, cols/2), *at(0, cols-1) = 9, 9
+			*at(1, cols/3), *at(2, cols/3), *at(3, cols-1), *at(4, 0) = nan, inf, -inf, nan
+			for i := range cols {
+				*at(5, i) = -3
+			}
+			got := make([]int32, 6)
+			Highest(got, x, cols)
+			if want := []int32{int32(cols / 2), -1, -1, -1, -1, 0}; !slices.Equal(got, want) {
+				t.Errorf("%d columns: %v, want %v", cols, got, want)
+			}
+		}
+	})
+}
+
 func TestBF16RoundsToNearestEvenAndKeepsWhatIsSpecial(t *testing.T) {
 	inf := float32(math.Inf(1))
 	in := []float32{0, 1, -1, 1 + 1.0/256, 1 + 3.0/256, inf, -inf, float32(math.NaN()), 3.3e38, 1e-40, math.Float32frombits(0x7f800001)}
@@ -288,11 +308,12 @@ func startsOf(t int, begins func(i int) bool) []int32 {
 
 func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
-		for _, s := range [][4]int{{1, 1, 1, 16}, {65, 4, 2, 16}, {130, 3, 1, 64}, {200, 2, 2, 128}, {77, 2, 1, 24}} {
+		for _, s := range [][4]int{{1, 1, 1, 16}, {65, 4, 2, 16}, {130, 3, 1, 64}, {200, 2, 2, 128}, {300, 7, 1, 64}, {77, 2, 1, 24}} {
 			n, hq, hkv, dim := s[0], s[1], s[2], s[3]
 			scale := float32(1 / math.Sqrt(float64(dim)))
+			qkv := normals(n*(hq+2*hkv)*dim, 1)
 			for name, starts := range packs {
-				qkv, dout := normals(n*(hq+2*hkv)*dim, 1), normals(n*hq*dim, 2)
+				dout := normals(n*hq*dim, 2)
 				st := starts(n)
 				out, outWant := make([]float32, n*hq*dim), make([]float32, n*hq*dim)
 				lse, lseWant := make([]float32, hq*n), make([]float32, hq*n)
@@ -312,26 +333,31 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 					same(t, "gradient, "+what, dqkv, want, 5e-6*loose)
 				}
 			}
-			keys, values, q := normals(n*hkv*dim, 4), normals(n*hkv*dim, 5), normals(hq*dim, 6)
-			got, want := make([]float32, hq*dim), make([]float32, hq*dim)
-			plainAttendOne(want, q, keys, values, n, hq, hkv, dim, scale)
+			// Two texts whose last token is stored as it is asked for: the second
+			// has seen nothing else.
+			width, kv := (hq+2*hkv)*dim, hkv*dim
+			keys, values := make([]float32, n*kv), make([]float32, n*kv)
+			for i := range n {
+				copy(keys[i*kv:], qkv[i*width+hq*dim:][:kv])
+				copy(values[i*kv:], qkv[i*width+hq*dim+kv:][:kv])
+			}
+			last := qkv[(n-1)*width:]
+			first, want := make([]float32, hq*dim), make([]float32, hq*dim)
+			plainAttendOne(want, last, keys, values, n, hq, hkv, dim, scale)
+			plainAttendOne(first, last, keys[(n-1)*kv:], values[(n-1)*kv:], 1, hq, hkv, dim, scale)
 			for _, half := range []bool{false, true} {
-				full, part := NewCache(n, hkv*dim, half), NewCache(n+1, hkv*dim, half)
-				for i := range n {
-					full.Put(i, keys[i*hkv*dim:], values[i*hkv*dim:])
-					part.Put(i, keys[i*hkv*dim:], values[i*hkv*dim:])
-				}
+				full, fresh := NewCache(n, kv, half), NewCache(n+1, kv, half)
+				full.Put(0, qkv[hq*dim:], width, n-1)
 				tolerance := 2e-6
 				if half {
 					tolerance = 8e-3
 				}
-				two := make([]float32, 2*hq*dim)
-				AttendCached(two, slices.Concat(q, q), hq*dim, []Cached{{full, n}, {part, 1}}, hq, hkv, dim, scale)
-				same(t, fmt.Sprintf("one query, %v, half %t", s, half), two[:hq*dim], want, tolerance)
-				plainAttendOne(got, q, keys, values, 1, hq, hkv, dim, scale)
-				same(t, fmt.Sprintf("one key, %v, half %t", s, half), two[hq*dim:], got, tolerance)
+				got := make([]float32, 2*hq*dim)
+				AttendCached(got, slices.Concat(last, last), width, []Cached{{full, n}, {fresh, 1}}, hq, hkv, dim, scale)
+				same(t, fmt.Sprintf("a text, %v, half %t", s, half), got[:hq*dim], want, tolerance)
+				same(t, fmt.Sprintf("a first token, %v, half %t", s, half), got[hq*dim:], first, tolerance)
 				full.Free()
-				part.Free()
+				fresh.Free()
 			}
 		}
 	})

@@ -5,15 +5,24 @@ static const struct lw_kernels *lw = &lw_base;
 
 int lw_team = 1;
 
+static _Thread_local int home; // the team of this thread stays
+
+void lw_home(void) { home = 1; }
+
 void lw_join(void) {
 	omp_set_dynamic(0);
 	omp_set_num_threads(lw_team);
+}
+
+void lw_leave(void) {
+	if (!home) omp_pause_resource(omp_pause_soft, omp_get_initial_device());
 }
 
 #define LW_DISPATCH(name, params, args)                                                                                                    \
 	void lw_##name params {                                                                                                                \
 		lw_join();                                                                                                                         \
 		lw->name args;                                                                                                                     \
+		lw_leave();                                                                                                                        \
 	}
 LW_KERNELS(LW_DISPATCH)
 

@@ -4,8 +4,10 @@
 #include <stdint.h>
 
 // Keys and values of one text, float32 or bf16, [tokens, hkv*dim].
+#define LW_CHUNK 128 // keys of a text that attend_cached takes at once
+
 struct lw_cached {
-	const void *keys, *values;
+	void *keys, *values;
 	int64_t tokens;
 };
 
@@ -67,12 +69,19 @@ struct lw_cached {
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
 	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
 	F(attend_cached,                                                                                                                       \
-	  (float *out, const float *q, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half, int64_t hq,       \
+	  (float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half, int64_t hq,     \
 	   int64_t hkv, int64_t dim, float scale, float *scratch),                                                                             \
-	  (out, q, ldq, texts, count, longest, half, hq, hkv, dim, scale, scratch))                                                            \
+	  (out, qkv, ldq, texts, count, longest, half, hq, hkv, dim, scale, scratch))                                                          \
+	F(highest, (int32_t *at, const float *x, int64_t rows, int64_t cols), (at, x, rows, cols))                                              \
+	F(cache_put, (struct lw_cached text, const float *kv, int64_t ldkv, int64_t rows, int64_t width, int half),                            \
+	  (text, kv, ldkv, rows, width, half))                                                                                                 \
 	F(linear_few,                                                                                                                          \
 	  (float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k, float *scratch),                \
 	  (y, x, w, half, rows, n, k, scratch))                                                                                                \
+	F(linear_few_bf16,                                                                                                                     \
+	  (float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const uint16_t *w, int64_t ldw, int64_t rows, int64_t n, int64_t k,          \
+	   float *scratch),                                                                                                                    \
+	  (y, ldy, x, ldx, w, ldw, rows, n, k, scratch))                                                                                       \
 	F(gemm,                                                                                                                                \
 	  (int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,    \
 	   int64_t ldc, float *scratch),                                                                                                       \
@@ -92,9 +101,13 @@ LW_KERNELS(LW_DECLARE)
 
 // lw_team is the number of threads of every kernel, whatever OpenMP's
 // environment says; lw_threads sets it. lw_join tells it to the OpenMP of the
-// calling thread.
+// calling thread. lw_leave ends the workers of a thread that has not called
+// lw_home: while there are more of them than processors, OpenMP puts them to
+// sleep between any two kernels, which costs more than a small kernel.
 extern int lw_team;
+void lw_home(void);
 void lw_join(void);
+void lw_leave(void);
 
 // lw_best returns the highest level that the processor has: 0 base, 1 AVX2
 // with FMA, 2 AVX-512. lw_select uses a level.

@@ -23,6 +23,9 @@ var machine Info
 
 func init() { machine = detect() }
 
+// home makes the calling thread the one whose OpenMP workers stay.
+func home() { C.lw_home() }
+
 func detect() Info {
 	level := int(C.lw_best())
 	C.lw_select(C.int(level))
@@ -189,6 +192,11 @@ func ownGemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb in
 }
 
 func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) {
+	if machine.NativeBF16 && !ta && tb && beta == 0 && m <= FewRows {
+		s := scratchOf((m + 3) / 4 * 4 * (k + 31) / 2)
+		C.lw_linear_few_bf16(cf(c), n64(ldc), ch(a), n64(lda), ch(b), n64(ldb), n64(m), n64(n), n64(k), cf(s))
+		return
+	}
 	if machine.NativeBF16 {
 		if status := libraryBF16(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc); status != 0 {
 			panic(fmt.Sprintf("kernels: %s: bf16 matrix product failed with status %d", machine.Product, status))
@@ -289,21 +297,34 @@ func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, h
 	s := scratchOf(2 * machine.Threads * tileRows(t) * dim)
 	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
-func attendCached(out, q []float32, ldq int, texts []Cached, hq, hkv, dim int, scale float32) {
-	// C sees pointers into memory outside of the Go heap only.
+func highest(at []int32, x []float32, cols int) {
+	C.lw_highest(ci(at), cf(x), n64(len(at)), n64(cols))
+}
+
+// cached is c for C, which sees pointers into memory outside of the Go heap only.
+func cached(c Cache, tokens int) C.struct_lw_cached {
+	if c.keys != nil {
+		return C.struct_lw_cached{keys: unsafe.Pointer(cf(c.keys)), values: unsafe.Pointer(cf(c.values)), tokens: n64(tokens)}
+	}
+	return C.struct_lw_cached{keys: unsafe.Pointer(ch(c.halfKeys)), values: unsafe.Pointer(ch(c.halfValues)), tokens: n64(tokens)}
+}
+func cachePut(c Cache, at int, kv []float32, ld, rows int) {
+	C.lw_cache_put(cached(c, at), cf(kv), n64(ld), n64(rows), n64(c.width), cb(c.keys == nil))
+}
+func attendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, scale float32) {
+	if !tiled(dim) || hq%hkv != 0 {
+		plainAttendCached(out, qkv, ld, texts, hq, hkv, dim, scale)
+		return
+	}
 	in := make([]C.struct_lw_cached, len(texts))
 	longest := 0
 	for i, t := range texts {
 		longest = max(longest, t.Tokens)
-		if t.keys != nil {
-			in[i] = C.struct_lw_cached{keys: unsafe.Pointer(cf(t.keys)), values: unsafe.Pointer(cf(t.values)), tokens: n64(t.Tokens)}
-		} else {
-			in[i] = C.struct_lw_cached{keys: unsafe.Pointer(ch(t.halfKeys)), values: unsafe.Pointer(ch(t.halfValues)), tokens: n64(t.Tokens)}
-		}
+		in[i] = cached(t.Cache, t.Tokens)
 	}
-	half := texts[0].keys == nil
-	s := scratchOf(len(texts) * hq * longest)
-	C.lw_attend_cached(cf(out), cf(q), n64(ldq), &in[0], n64(len(texts)), n64(longest), cb(half), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+	chunks := (longest + C.LW_CHUNK - 1) / C.LW_CHUNK
+	s := scratchOf(len(texts) * chunks * hq * (dim + 2))
+	C.lw_attend_cached(cf(out), cf(qkv), n64(ld), &in[0], n64(len(texts)), n64(longest), cb(texts[0].keys == nil), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func swiGLU(y, gu []float32, rows, f int) { C.lw_swiglu(cf(y), cf(gu), n64(rows), n64(f)) }
 func swiGLUGrad(dgu, gu, dy []float32, rows, f int) {

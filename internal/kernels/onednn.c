@@ -97,7 +97,9 @@ int lw_onednn_open(int *version) {
 int lw_onednn_sgemm(int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
 					float *c, int64_t ldc) {
 	lw_join();
-	return d.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+	const int failed = d.sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+	lw_leave();
+	return failed;
 }
 
 // A product of one shape, made once: making a primitive compiles code.
@@ -163,6 +165,8 @@ int lw_onednn_bf16(int ta, int tb, int64_t m, int64_t n, int64_t k, const uint16
 		p = &cache[count++];
 	}
 	const exec_arg args[3] = {{arg_src, p->src}, {arg_weights, p->weights}, {arg_dst, p->dst}};
-	return d.memory_set(p->src, (void *)a) || d.memory_set(p->weights, (void *)b) || d.memory_set(p->dst, c) ||
-		   d.execute(p->primitive, d.stream, 3, args) || d.stream_wait(d.stream);
+	const int failed = d.memory_set(p->src, (void *)a) || d.memory_set(p->weights, (void *)b) || d.memory_set(p->dst, c) ||
+					   d.execute(p->primitive, d.stream, 3, args) || d.stream_wait(d.stream);
+	lw_leave();
+	return failed;
 }

@@ -319,6 +319,23 @@ func plainAttendOne(out, q, keys, values []float32, n, hq, hkv, dim int, scale f
 	}
 }
 
+func plainHighest(at []int32, x []float32, cols int) {
+	for r := range at {
+		row := x[r*cols : (r+1)*cols]
+		best := 0
+		for i, v := range row {
+			if v > row[best] {
+				best = i
+			}
+			if v-v != 0 {
+				best = -1
+				break
+			}
+		}
+		at[r] = int32(best)
+	}
+}
+
 func plainSwiGLU(y, gu []float32, rows, f int) {
 	parallel(rows, func(lo, hi int) {
 		for r := lo; r < hi; r++ {

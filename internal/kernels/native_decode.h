@@ -1,0 +1,330 @@
+// Kernels of decoding, part of native_impl.h: they read the weights and the
+// cached keys and values once for each token, and should take no longer than that.
+
+// sums gives the sum of the lanes of v[i] in lane i: each level halves the
+// vectors and the lanes that belong to one of them. v is overwritten.
+#define PICK(l, s, h) ((l) / (s) * (s) + (l) % ((s) / 2) + ((l) % (s) >= (s) / 2) * VL + (h) * ((s) / 2))
+#define PICK4(l, s, h) PICK(l, s, h), PICK(l + 1, s, h), PICK(l + 2, s, h), PICK(l + 3, s, h)
+#if VL == 16
+#define PICKS(s, h) PICK4(0, s, h), PICK4(4, s, h), PICK4(8, s, h), PICK4(12, s, h)
+#elif VL == 8
+#define PICKS(s, h) PICK4(0, s, h), PICK4(4, s, h)
+#else
+#define PICKS(s, h) PICK4(0, s, h)
+#endif
+#define LEVEL(s)                                                                                                                           \
+	if (s <= VL)                                                                                                                           \
+		_Pragma("GCC unroll 8") for (int i = 0; i < s / 2; i++) v[i] =                                                                     \
+			__builtin_shufflevector(v[i], v[i + s / 2], PICKS(s, 0)) + __builtin_shufflevector(v[i], v[i + s / 2], PICKS(s, 1));
+static inline __attribute__((always_inline)) vf sums(vf *v) {
+#if VL == 16
+	LEVEL(16)
+#endif
+#if VL >= 8
+	LEVEL(8)
+#endif
+	LEVEL(4)
+	LEVEL(2)
+	return v[0];
+}
+
+// ---- products of a few rows, at the speed of reading the weights once ----
+
+// A thread reads its weights as one stream, row by row: several rows side by
+// side, which need fewer loads of x, reach two thirds of the speed.
+
+// few is y[r * n] for the rows r of x [rows, k] and one row of w. With half the
+// weights are bf16: two neighbours fill the place of a float, the even ones in
+// its lower half, so that a shift and a mask widen them, and x has been sorted
+// to match (sort_pairs).
+static inline __attribute__((always_inline)) void few(int rows, float *y, const float *x, const float *w, const uint16_t *half, int64_t n,
+													  int64_t k) {
+	vf s[4][2] = {};
+	int64_t c = 0;
+	for (; c + 2 * VL <= k; c += 2 * VL) {
+		vf w0, w1;
+		if (half) {
+			vi pairs = *(const vi *)(half + c);
+			w0 = (vf)(pairs << 16), w1 = (vf)(pairs & (int32_t)0xffff0000);
+		} else {
+			w0 = load(w + c), w1 = load(w + c + VL);
+		}
+		_Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {
+			s[r][0] += load(x + r * k + c) * w0;
+			s[r][1] += load(x + r * k + c + VL) * w1;
+		}
+	}
+	for (int r = 0; r < rows; r++) {
+		float sum = hsum(s[r][0] + s[r][1]);
+		for (int64_t i = c; i < k; i++) sum += x[r * k + i] * (half ? widen_one(half[i]) : w[i]);
+		y[r * n] = sum;
+	}
+}
+
+static inline __attribute__((always_inline)) void few_rows(float *y, const float *x, const float *w, const uint16_t *half, int64_t rows,
+														   int64_t n, int64_t k) {
+	int64_t r = 0;
+	for (; r + 4 <= rows; r += 4) few(4, y + r * n, x + r * k, w, half, n, k);
+	switch (rows - r) {
+	case 3: few(3, y + r * n, x + r * k, w, half, n, k); break;
+	case 2: few(2, y + r * n, x + r * k, w, half, n, k); break;
+	case 1: few(1, y + r * n, x + r * k, w, half, n, k); break;
+	}
+}
+
+// sort_pairs puts the even values of each 2 * VL before the odd ones.
+static void sort_pairs(float *to, const float *x, int64_t rows, int64_t k) {
+	for (int64_t r = 0; r < rows; r++) {
+		const float *from = x + r * k;
+		float *out = to + r * k;
+		int64_t c = 0;
+		for (; c + 2 * VL <= k; c += 2 * VL)
+			for (int i = 0; i < VL; i++) out[c + i] = from[c + 2 * i], out[c + VL + i] = from[c + 2 * i + 1];
+		for (; c < k; c++) out[c] = from[c];
+	}
+}
+
+// linear_few: y[rows, n] = x[rows, k] w[n, k]^T, with w in bf16 where half is
+// not NULL. scratch: rows * k floats.
+static void linear_few(float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k, float *scratch) {
+	if (half) sort_pairs(scratch, x, rows, k);
+#pragma omp parallel for schedule(static) if (n * k > SMALL)
+	for (int64_t j = 0; j < n; j++) {
+		if (half)
+			few_rows(y + j, scratch, NULL, half + j * k, rows, n, k);
+		else
+			few_rows(y + j, x, w + j * k, NULL, rows, n, k);
+	}
+}
+
+#ifdef LW_BF16
+#define FEW 16	 // rows of bf16 inputs at once, as many as there are lanes
+#define FEW_K 768 // of k at once: the rows of x then stay in the first cache
+
+// few_bf16 is y[r * ldy + j] for kept <= rows rows of x and n <= FEW rows of w; x
+// is packed by pack_few.
+static inline __attribute__((always_inline)) void few_bf16(int rows, int64_t kept, float *y, int64_t ldy, const uint16_t *x, const uint16_t *w,
+														   int64_t ldw, int64_t n, int64_t k) {
+	__m512 part[FEW][FEW];
+	vf out[FEW];
+	for (int64_t k0 = 0; k0 < k; k0 += FEW_K) {
+		const int64_t k1 = least(k0 + FEW_K, k);
+		for (int64_t j = 0; j < n; j++) {
+			const uint16_t *row = w + j * ldw;
+			__m512 s[FEW] = {};
+			if (k0) _Pragma("GCC unroll 16") for (int r = 0; r < rows; r++) s[r] = part[j][r];
+			for (int64_t c = k0; c < k1; c += 32) {
+				// While it multiplies, the processor does not look far ahead.
+				_mm_prefetch((const char *)(row + 2 * ldw + c), _MM_HINT_T0);
+				const __m512i right = k1 - c >= 32 ? _mm512_loadu_si512(row + c) : _mm512_maskz_loadu_epi16((1u << (k1 - c)) - 1, row + c);
+				_Pragma("GCC unroll 16") for (int r = 0; r < rows; r++) s[r] =
+					_mm512_dpbf16_ps(s[r], (__m512bh)_mm512_loadu_si512(x + c * rows + r * 32), (__m512bh)right);
+			}
+			if (k1 == k)
+				out[j] = sums((vf *)s);
+			else
+				_Pragma("GCC unroll 16") for (int r = 0; r < rows; r++) part[j][r] = s[r];
+		}
+	}
+	// All of a row at once: rows that lie a power of two apart share a place in the cache.
+	for (int64_t r = 0; r < kept; r++)
+		for (int64_t j = 0; j < n; j++) y[r * ldy + j] = out[j][r];
+}
+
+// pack_few is x as [k / 32][rows][32], filled up with zeros.
+static void pack_few(uint16_t *to, int64_t rows, const uint16_t *x, int64_t ldx, int64_t kept, int64_t k) {
+	for (int64_t c = 0; c < k; c += 32)
+		for (int64_t r = 0; r < rows; r++, to += 32) {
+			const int64_t n = r < kept ? least(32, k - c) : 0;
+			memset(to, 0, 32 * sizeof *to);
+			memcpy(to, x + (n ? r * ldx + c : 0), n * sizeof *to);
+		}
+}
+
+// linear_few_bf16: y[rows, n] = x[rows, k] w[n, k]^T with bf16 inputs and float32
+// sums. scratch: rows and k, filled up to multiples of 4 and 32, of uint16_t.
+static void linear_few_bf16(float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const uint16_t *w, int64_t ldw, int64_t rows, int64_t n,
+							int64_t k, float *scratch) {
+	uint16_t *packed = (uint16_t *)scratch;
+	const int64_t room = (k + 31) / 32 * 32;
+	for (int64_t r = 0; r < rows; r += FEW)
+		pack_few(packed + r * room, (least(FEW, rows - r) + 3) / 4 * 4, x + r * ldx, ldx, least(FEW, rows - r), k);
+#pragma omp parallel for schedule(static) if (n * k > SMALL)
+	for (int64_t b = 0; b < (n + FEW - 1) / FEW; b++)
+		for (int64_t r = 0; r < rows; r += FEW) {
+			const int64_t j = b * FEW, outputs = least(FEW, n - j), kept = least(FEW, rows - r);
+			float *to = y + r * ldy + j;
+			const uint16_t *from = packed + r * room, *right = w + j * ldw;
+			switch ((kept + 3) / 4) {
+			case 1: few_bf16(4, kept, to, ldy, from, right, ldw, outputs, k); break;
+			case 2: few_bf16(8, kept, to, ldy, from, right, ldw, outputs, k); break;
+			case 3: few_bf16(12, kept, to, ldy, from, right, ldw, outputs, k); break;
+			case 4: few_bf16(16, kept, to, ldy, from, right, ldw, outputs, k); break;
+			}
+		}
+}
+#else // for the table: only processors that have the instructions are asked
+static void linear_few_bf16(float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const uint16_t *w, int64_t ldw, int64_t rows, int64_t n,
+							int64_t k, float *scratch) {}
+#endif
+
+// ---- attention of one query for each text ----
+//
+// The keys of a text are taken in chunks of LW_CHUNK, each with its own softmax,
+// so that one long text keeps all threads busy whatever the number of heads; the
+// parts are put together afterwards. The query heads that share a key head are
+// taken four at a time, so that a key is read once for four of them.
+
+static inline void put(void *to, int64_t at, const float *from, int64_t n, int half) {
+	if (half)
+		for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[at + i] = bf16_of(from[i]);
+	else
+		memcpy((float *)to + at, from, n * sizeof *from);
+}
+
+// cache_put stores rows of keys and values behind the text's tokens.
+static void cache_put(struct lw_cached text, const float *kv, int64_t ldkv, int64_t rows, int64_t width, int half) {
+#pragma omp parallel for schedule(static) if (rows * width > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		put(text.keys, (text.tokens + r) * width, kv + r * ldkv, width, half);
+		put(text.values, (text.tokens + r) * width, kv + r * ldkv + width, width, half);
+	}
+}
+
+static inline __attribute__((always_inline)) vf load_as(const void *p, int64_t i, int half) {
+	return half ? widen((const uint16_t *)p + i) : load((const float *)p + i);
+}
+
+// scores: s[g * LW_CHUNK + j] for heads g of q and n keys of one head, which lie ld apart from k on.
+static inline __attribute__((always_inline)) void scores(int heads, float *s, const float *q, const void *keys, int64_t k, int64_t ld,
+														 int64_t n, int64_t dim, float scale, int half) {
+	for (int64_t j0 = 0; j0 < n; j0 += VL) {
+		vf lanes[4][VL];
+		for (int64_t j = 0; j < VL; j++) {
+			const int64_t at = k + (j0 + j < n ? j0 + j : n - 1) * ld;
+			vf sum[4] = {};
+			for (int64_t d = 0; d < dim; d += VL) {
+				const vf key = load_as(keys, at + d, half);
+				_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) sum[g] += load(q + g * dim + d) * key;
+			}
+			_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) lanes[g][j] = sum[g];
+		}
+		_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) store(s + g * LW_CHUNK + j0, sums(lanes[g]) * splat(scale));
+	}
+}
+
+// weigh: o[g * ldo + d] = the sum over n values of s[g * LW_CHUNK + j] times value j.
+static inline __attribute__((always_inline)) void weigh(int heads, float *o, int64_t ldo, const float *s, const void *values, int64_t v,
+														int64_t ld, int64_t n, int64_t dim, int half) {
+	int64_t d = 0;
+#define WEIGH(NVEC)                                                                                                                        \
+	for (; d + NVEC * VL <= dim; d += NVEC * VL) {                                                                                         \
+		vf sum[4][NVEC] = {};                                                                                                              \
+		for (int64_t j = 0; j < n; j++) {                                                                                                  \
+			vf value[NVEC];                                                                                                                \
+			_Pragma("GCC unroll 4") for (int i = 0; i < NVEC; i++) value[i] = load_as(values, v + j * ld + d + i * VL, half);              \
+			_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) _Pragma("GCC unroll 4") for (int i = 0; i < NVEC; i++) sum[g][i] +=    \
+				splat(s[g * LW_CHUNK + j]) * value[i];                                                                                        \
+		}                                                                                                                                  \
+		_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) _Pragma("GCC unroll 4") for (int i = 0; i < NVEC; i++)                     \
+			store(o + g * ldo + d + i * VL, sum[g][i]);                                                                                    \
+	}
+	WEIGH(NV)
+	WEIGH(1)
+#undef WEIGH
+}
+
+// attend_chunk is heads of q [heads, dim] against n keys and values of one head:
+// of each, dim values that are not yet divided, then their peak and their sum.
+static inline __attribute__((always_inline)) void attend_chunk(int heads, float *part, const float *q, const void *keys, const void *values,
+															   int64_t at, int64_t ld, int64_t n, int64_t dim, float scale, int half) {
+	float s[4 * LW_CHUNK + VL];
+	scores(heads, s, q, keys, at, ld, n, dim, scale, half);
+	for (int g = 0; g < heads; g++) {
+		float *row = s + g * LW_CHUNK, peak = -INFINITY, sum = 0;
+		for (int64_t j = 0; j < n; j++) peak = fmaxf(peak, row[j]);
+		for (int64_t j = n; j % VL; j++) row[j] = -INFINITY;
+		vf total = {};
+		for (int64_t j = 0; j < n; j += VL) {
+			vf e = vexp(load(row + j) - splat(peak));
+			store(row + j, e);
+			total += e;
+		}
+		sum = hsum(total);
+		part[g * (dim + 2) + dim] = peak, part[g * (dim + 2) + dim + 1] = sum;
+	}
+	weigh(heads, part, dim + 2, s, values, at, ld, n, dim, half);
+}
+
+// attend_cached: one token of each text, whose key and value are stored and whose
+// query is answered; dim is a multiple of 16. scratch: for
+// each text, chunk of the longest one and query head dim + 2 floats.
+static void attend_cached(float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half,
+						  int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
+	const int64_t ld = hkv * dim, group = hq / hkv, chunks = (longest + LW_CHUNK - 1) / LW_CHUNK, part = dim + 2;
+#pragma omp parallel if (count * longest * hq * dim > SMALL)
+	{
+#pragma omp for schedule(dynamic, 1)
+		for (int64_t i = 0; i < count * chunks * hkv; i++) {
+			const int64_t text = i / (chunks * hkv), chunk = i / hkv % chunks, h = i % hkv;
+			const struct lw_cached *c = texts + text;
+			const int64_t first = chunk * LW_CHUNK, n = least(LW_CHUNK, c->tokens - first), at = first * ld + h * dim;
+			if (n <= 0) continue;
+			if (first + n == c->tokens) {
+				const float *key = qkv + text * ldq + (hq + h) * dim;
+				put(c->keys, at + (n - 1) * ld, key, dim, half);
+				put(c->values, at + (n - 1) * ld, key + hkv * dim, dim, half);
+			}
+			for (int64_t g = 0; g < group; g += 4) {
+				const int64_t head = h * group + g;
+				float *to = scratch + ((text * chunks + chunk) * hq + head) * part;
+				const float *from = qkv + text * ldq + head * dim;
+#define ATTEND(heads)                                                                                                                      \
+	case heads:                                                                                                                            \
+		if (half)                                                                                                                          \
+			attend_chunk(heads, to, from, c->keys, c->values, at, ld, n, dim, scale, 1);                                                   \
+		else                                                                                                                               \
+			attend_chunk(heads, to, from, c->keys, c->values, at, ld, n, dim, scale, 0);                                                   \
+		break;
+				switch (least(4, group - g)) {
+					ATTEND(1)
+					ATTEND(2)
+					ATTEND(3)
+					ATTEND(4)
+				}
+#undef ATTEND
+			}
+		}
+#pragma omp for schedule(static)
+		for (int64_t i = 0; i < count * hq; i++) {
+			const int64_t text = i / hq, n = (texts[text].tokens + LW_CHUNK - 1) / LW_CHUNK;
+			const float *from = scratch + (text * chunks * hq + i % hq) * part;
+			float *o = out + i * dim, peak = -INFINITY, sum = 0;
+			for (int64_t c = 0; c < n; c++) peak = fmaxf(peak, from[c * hq * part + dim]);
+			for (int64_t c = 0; c < n; c++) sum += from[c * hq * part + dim + 1] * expf(from[c * hq * part + dim] - peak);
+			for (int64_t d = 0; d < dim; d++) o[d] = 0;
+			for (int64_t c = 0; c < n; c++) {
+				const float weight = expf(from[c * hq * part + dim] - peak) / sum;
+				for (int64_t d = 0; d < dim; d++) o[d] += weight * from[c * hq * part + d];
+			}
+		}
+	}
+}
+
+// highest: the first position of the highest of each row, -1 where one is not finite.
+static void highest(int32_t *at, const float *x, int64_t rows, int64_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *row = x + r * cols;
+		vf peak = splat(-INFINITY), zero = {};
+		int64_t i = 0;
+		for (; i + VL <= cols; i += VL) {
+			peak = vmax(peak, load(row + i));
+			zero += load(row + i) - load(row + i); // a NaN unless all are finite
+		}
+		float best = hmax(peak), sum = hsum(zero);
+		for (int64_t j = i; j < cols; j++) best = fmaxf(best, row[j]), sum += row[j] - row[j];
+		for (i = 0; i < cols - 1 && row[i] != best; i++) {}
+		at[r] = sum == 0 ? i : -1;
+	}
+}
