@@ -22,7 +22,7 @@ import (
 func newDataCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
-		Short: "Look at single samples: their tokens, and which of them are targets",
+		Short: "Look at single samples: their tokens, and which are targets",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -148,7 +148,7 @@ func (v view) part(s *data.Side) (from, to int) {
 // messageCount is what a message, or the template, has of the tokens that are
 // shown.
 type messageCount struct {
-	Role    string  `json:"role"` // "": the template
+	Role    string  `json:"role,omitempty"` // "": the template
 	Tokens  int     `json:"tokens"`
 	Targets int     `json:"target_tokens"`
 	Weight  float64 `json:"weight"` // of each of its targets, before packing.weighting
