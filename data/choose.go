@@ -144,8 +144,8 @@ func (s *Store) amount(source int, items []item, opts Options, seed uint64) ([]i
 }
 
 // draw takes n of the numbers below of at random, in their order.
-func draw(seed uint64, stream string, of, n int) []int {
-	out := rng.Perm(rng.New(seed, stream), of)[:n]
+func draw(seed uint64, stream string, of, n int, part ...uint64) []int {
+	out := rng.Perm(rng.New(seed, stream, part...), of)[:n]
 	slices.Sort(out)
 	return out
 }

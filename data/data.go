@@ -60,6 +60,7 @@ type Store struct {
 	train   []int
 	heldOut []int
 	paired  bool
+	redraw  func(epoch int) ([]int, error) // nil: every epoch has the samples of train
 }
 
 // row is a sample: a stretch of a record.
@@ -182,42 +183,38 @@ func (s *Store) Words(i int) int {
 // file up to there, so it is meant for a few samples.
 func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
 	r := s.rows[i]
-	p, src := s.parts[r.source], s.from[r.source]
-	l := src.layout()
-	l.format = p.format
-	from, err := src.records(l.topLevel())
+	want := s.parts[r.source].entries[r.record]
+	x, l, err := s.find(int(r.source), int(want.Line))
 	if err != nil {
 		return nil, 0, err
 	}
-	defer from.close()
-	for want := p.entries[r.record]; ; {
-		x, err := from.next()
-		if err != nil {
-			return nil, 0, fmt.Errorf("%s: looking for line %d: %w", src.Path, want.Line, err)
-		}
-		if int64(x.number) != want.Line {
-			continue
-		}
-		e, err := l.parse(x.text)
-		c := e.conversation
-		if err == nil && want.Kind == rejected {
-			c = *e.rejected
-		}
-		for answer = c.first; answer < len(c.messages); answer++ {
-			if m := c.messages[answer]; m.Role == "assistant" && !m.NoTarget {
-				return c.messages, answer, err
-			}
-		}
-		return c.messages, -1, err
+	e, err := l.parse(x.text)
+	c := e.conversation
+	if err == nil && want.Kind == rejected {
+		c = *e.rejected
 	}
+	return c.messages, slices.Index(l.targets(c).Of(c.messages), true), err
 }
 
 // Source is the index into [Store.Sources] of sample i's source.
 func (s *Store) Source(i int) int { return int(s.rows[i].source) }
 
-// Train lists the samples of an epoch, in the order in which the sources were
-// mixed. A sample that is repeated is there as often; of pairs both sides are.
+// Train lists the samples of the first epoch, in the order in which the sources
+// were mixed. A sample that is repeated is there as often; of pairs both sides are.
 func (s *Store) Train() []int { return s.train }
+
+// Epoch lists those of an epoch, from 0. It differs from epoch to epoch if
+// [Store.Redraws].
+func (s *Store) Epoch(epoch int) ([]int, error) {
+	if epoch == 0 || s.redraw == nil {
+		return s.train, nil
+	}
+	return s.redraw(epoch)
+}
+
+// Redraws reports whether samples are drawn anew for each epoch: of interleaved
+// sources, and of those that are repeated, but not as a whole.
+func (s *Store) Redraws() bool { return s.redraw != nil }
 
 // HeldOut lists the samples that are held out.
 func (s *Store) HeldOut() []int { return s.heldOut }

@@ -30,7 +30,7 @@ var groups = []struct {
 	title    string
 	commands []func() *cobra.Command
 }{
-	{"Training:", []func() *cobra.Command{newSFTCmd, newDPOCmd, newStatsCmd, newPackCmd, newReportCmd, newBenchCmd, newSelftestCmd}},
+	{"Training:", []func() *cobra.Command{newSFTCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd}},
 	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},

@@ -67,16 +67,10 @@ func encodeRecord(c *tokenizer.Chat, line []byte, at string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	mask := make([]int, len(r.IDs))
-	for _, span := range r.Target {
-		for i := span[0]; i < span[1]; i++ {
-			mask[i] = 1
-		}
-	}
 	return struct {
 		IDs    []int32 `json:"ids"`
 		Target []int   `json:"target"`
-	}{orEmpty(r.IDs), mask}, nil
+	}{orEmpty(r.IDs), r.Mask()}, nil
 }
 
 // maxLineBytes bounds a line of standard input.
