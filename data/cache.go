@@ -24,14 +24,15 @@ const storeFormat = 4
 // a folder without it does not exist.
 type manifest struct {
 	Format  int       `json:"format"`
-	Source  string    `json:"source"`  // its path, for people and for the reason of a rebuild
-	Inputs  inputs    `json:"inputs"`  // what the content depends on
-	Records int       `json:"records"` // that can be trained on
-	Layout  string    `json:"layout"`  // the format of its records, as it was said or recognised
-	Dropped []dropped `json:"dropped"` // that can not
-	Passed  []dropped `json:"passed"`  // that are not wanted
-	Index   file      `json:"index"`   //
-	Facts   file      `json:"facts"`   //
+	Source  string    `json:"source"`           // its path, for people and for the reason of a rebuild
+	Inputs  inputs    `json:"inputs"`           // what the content depends on
+	Records int       `json:"records"`          // that can be trained on
+	Layout  string    `json:"layout"`           // the format of its records, as it was said or recognised
+	Starts  []int64   `json:"starts,omitempty"` // of several files, how many numbers are before the records of each
+	Dropped []dropped `json:"dropped"`          // that can not
+	Passed  []dropped `json:"passed"`           // that are not wanted
+	Index   file      `json:"index"`            //
+	Facts   file      `json:"facts"`            //
 	Near    *file     `json:"near,omitempty"`
 	Shards  []file    `json:"shards"` //
 }
@@ -120,7 +121,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 		}
 		if c.stop && len(p.dropped) > 0 {
 			p.close()
-			return nil, src.unusable(p.dropped)
+			return nil, src.unusable(p.dropped, p.starts)
 		}
 		return p, nil
 	case errors.Is(err, os.ErrNotExist):
@@ -163,7 +164,7 @@ func (c cache) openPart(dir string, in inputs) (*part, error) {
 		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)
 	}
 	p := &part{inputs: in, dir: dir}
-	p.format, p.dropped, p.passed = m.Layout, m.Dropped, m.Passed
+	p.format, p.starts, p.dropped, p.passed = m.Layout, m.Starts, m.Dropped, m.Passed
 	if err := p.open(m); err != nil {
 		p.close()
 		return nil, err
@@ -346,20 +347,6 @@ func (c cache) whyNew(src Source, in inputs) string {
 		changed = append(changed, "the store's format")
 	}
 	return strings.Join(changed, " and ") + " changed"
-}
-
-// hash is the SHA-256 of a source's content.
-func (s Source) hash() (string, error) {
-	f, _, err := s.open()
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("%s: %w", s.Path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // fileName makes a name that is fit for a folder.

@@ -27,7 +27,7 @@ type Sample struct {
 	IDs    []int32
 	Target [][2]int32 // half-open ranges of target tokens
 	Source int        // index into [Store.Sources]
-	File   string     // path of the source
+	File   string     // of the source
 	Line   int        // of the record in it
 	Turns  int        // messages of the assistant in the conversation
 	Words  int        // in them, by [Words]
@@ -99,13 +99,15 @@ func (s *Store) load(ctx context.Context, sources []Source, from cache, progress
 	sizes := make([]int64, len(sources))
 	var total, before int64
 	s.from = sources
-	for i, src := range sources {
-		f, size, err := src.open() // all of them first: a missing file is known at once
-		if err != nil {
+	for i := range sources { // all of them first: a missing file is known at once
+		var err error
+		if sources[i], err = sources[i].located(); err != nil {
 			return err
 		}
-		f.Close()
-		sizes[i], total = size, total+size
+		if sizes[i], err = sources[i].size(); err != nil {
+			return err
+		}
+		total += sizes[i]
 	}
 	for i, src := range sources {
 		told := func(done int64) {
@@ -222,7 +224,7 @@ func (s *Store) HeldOut() []int { return s.heldOut }
 // Origin says where sample i comes from, as file:line.
 func (s *Store) Origin(i int) string {
 	r := s.rows[i]
-	return fmt.Sprintf("%s:%d", s.sources[r.source].Path, s.parts[r.source].entries[r.record].Line)
+	return s.At(int(r.source), int(s.parts[r.source].entries[r.record].Line))
 }
 
 // Sample reads sample i. Its slices are its own.
@@ -232,9 +234,10 @@ func (s *Store) Sample(i int) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
+	file, line := s.from[r.source].where(s.parts[r.source].starts, rec.line)
 	return Sample{
 		IDs: rec.ids[r.from:r.to], Target: within(rec.target, r.from, r.to), Source: int(r.source),
-		File: s.sources[r.source].Path, Line: int(rec.line), Turns: int(rec.turns), Words: int(rec.words),
+		File: file.Name, Line: line, Turns: int(rec.turns), Words: int(rec.words),
 	}, nil
 }
 

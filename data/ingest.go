@@ -6,50 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 
-	"lwtrain/examples"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
 
-// builtin is the start of the path of a source that ships with lwtrain.
-const builtin = "builtin:"
-
-// open opens a source and says how large it is.
-func (s Source) open() (fs.File, int64, error) {
-	var f fs.File
-	var err error
-	if name, ok := strings.CutPrefix(s.Path, builtin); ok {
-		f, err = examples.FS.Open(name)
-	} else {
-		f, err = os.Open(s.Path)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want the conversations of source %s", s.Path, s.Name),
-			"relative paths start at the folder that lwtrain runs in"))
-	}
-	if err != nil {
-		return nil, 0, fault.Usage(err)
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: no regular file, want a file of conversations", s.Path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, fault.Usage(err)
-	}
-	return f, info.Size(), nil
-}
-
 // unusable is the error of records that can't be used: the first of them by their
 // places, and how many more there are.
-func (s Source) unusable(list []dropped) error {
+func (s Source) unusable(list []dropped, starts []int64) error {
 	var found []place
 	left := 0
 	for _, d := range list {
@@ -60,7 +27,7 @@ func (s Source) unusable(list []dropped) error {
 	found = found[:min(len(found), mostNamed)]
 	var lines []string
 	for _, p := range found {
-		lines = append(lines, fmt.Sprintf("%s:%d: %s", s.Path, p.Line, p.Detail))
+		lines = append(lines, s.at(starts, int64(p.Line))+": "+p.Detail)
 	}
 	if left -= len(found); left > 0 {
 		lines = append(lines, fmt.Sprintf("%s: %d more records can not be used", s.Path, left))
@@ -86,7 +53,8 @@ type place struct {
 
 // ingested is a source after tokenising.
 type ingested struct {
-	format  string // of the records, as it was said or recognised
+	format  string  // of the records, as it was said or recognised
+	starts  []int64 // of several files: how many numbers are before the records of each
 	entries []entry
 	dropped []dropped // bad records, in the order of their first lines
 	passed  []dropped // records that were not wanted
@@ -242,7 +210,10 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, to sink, prog
 		return in, from.fail(readErr)
 	}
 	if c.stop && len(in.dropped) > 0 {
-		return in, src.unusable(in.dropped)
+		return in, src.unusable(in.dropped, from.starts)
+	}
+	if len(from.starts) > 1 {
+		in.starts = from.starts
 	}
 	return in, from.unchanged(sum)
 }

@@ -136,7 +136,7 @@ func (s *Store) find(source, number int) (line, layout, error) {
 		x, err := from.next()
 		switch {
 		case errors.Is(err, io.EOF) || err == nil && x.number > number:
-			return x, l, fmt.Errorf("%s:%d: no record is there", src.Path, number)
+			return x, l, fmt.Errorf("%s: no record is there", s.At(source, number))
 		case err != nil:
 			return x, l, from.fail(err)
 		case x.number == number:

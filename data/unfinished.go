@@ -143,7 +143,7 @@ func (b *building) after(in ingested) error {
 
 // describe writes the index, and returns a manifest of all that is there.
 func (b *building) describe(in ingested, facts file) (m manifest, err error) {
-	m = manifest{Format: storeFormat, Source: b.src.Path, Inputs: b.Inputs, Records: len(b.w.entries), Layout: in.format, Dropped: in.dropped, Passed: in.passed, Facts: facts, Shards: b.w.files}
+	m = manifest{Format: storeFormat, Source: b.src.Path, Inputs: b.Inputs, Records: len(b.w.entries), Layout: in.format, Starts: in.starts, Dropped: in.dropped, Passed: in.passed, Facts: facts, Shards: b.w.files}
 	if m.Index, err = writeIndex(b.dir, b.w.entries); err != nil || !b.near {
 		return m, err
 	}

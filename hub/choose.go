@@ -82,83 +82,34 @@ func (r Ref) at(path string) Ref {
 	return r
 }
 
-// Data wants the files of conversations: those that the reference names, or those
-// to train on. As in Hugging Face's datasets, names tell the splits: if some speak
-// of training, those; else all that do not speak of validation or test. Of several
-// formats the one with the most files is taken.
-func Data(ref Ref, files []File) ([]File, error) {
-	if ref.Path != "" {
-		return named(ref, files)
-	}
-	var train, rest, other []File
-	for _, f := range files {
-		switch {
-		case dataFormat(f.Path) == "":
-		case speaksOf(f.Path, "train", "training"):
-			train = append(train, f)
-		case speaksOf(f.Path, "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"):
-			other = append(other, f)
-		default:
-			rest = append(rest, f)
+// Files wants the files of a dataset: the one that the reference names, or those
+// that a glob matches, else those that pick picks among the names of all, or of a
+// folder.
+func Files(pick func(names []string) ([]string, error)) Want {
+	return func(ref Ref, files []File) ([]File, error) {
+		var names []string
+		if ref.Path != "" {
+			found, err := named(ref, files)
+			if err != nil || !strings.HasPrefix(found[0].Path, ref.Path+"/") {
+				return found, err
+			}
+			files = found
 		}
-	}
-	if len(train) == 0 {
-		train = rest
-	}
-	switch {
-	case len(train) > 0:
-		return oneFormat(train), nil
-	case len(other) > 0:
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: its files are for evaluation alone, by their names: %s", ref, some(other)), "name the file that is meant: "+ref.at(other[0].Path).String()))
-	case slices.ContainsFunc(files, func(f File) bool { return strings.HasSuffix(f.Path, ".py") }):
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: a script makes this dataset, and holds no data itself", ref), "the hub may have made Parquet files of it: "+Scheme+ref.Repo+"@refs/convert/parquet"))
-	}
-	return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file of data among %s", ref, some(files)), "want JSONL, JSON, Parquet or Arrow; JSONL may be .gz or .zst"))
-}
-
-// dataFormat is the format that a name speaks of, or "".
-func dataFormat(name string) string {
-	switch base := path.Base(name); base {
-	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json", "package.json":
-		return ""
-	}
-	name = strings.ToLower(name)
-	for _, packed := range []string{".gz", ".zst"} {
-		if inner, ok := strings.CutSuffix(name, packed); ok && (strings.HasSuffix(inner, ".jsonl") || strings.HasSuffix(inner, ".json")) {
-			name = inner
+		for _, f := range files {
+			names = append(names, f.Path)
 		}
-	}
-	switch ext := path.Ext(name); ext {
-	case ".jsonl", ".json", ".parquet", ".arrow":
-		return ext
-	case ".ndjson":
-		return ".jsonl"
-	}
-	return ""
-}
-
-// speaksOf reports whether one of the words stands in a name, as a word.
-func speaksOf(name string, words ...string) bool {
-	for part := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return r < '0' || r > '9' && r < 'a' || r > 'z' && r < 0x80 }) {
-		if slices.Contains(words, part) {
-			return true
+		picked, err := pick(names)
+		if err != nil {
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: %w", ref, err), fault.HintOf(err)))
 		}
-	}
-	return false
-}
-
-func oneFormat(files []File) []File {
-	count := map[string]int{}
-	for _, f := range files {
-		count[dataFormat(f.Path)]++
-	}
-	best := ""
-	for _, format := range []string{".parquet", ".jsonl", ".json", ".arrow"} {
-		if count[format] > count[best] || best == "" && count[format] > 0 {
-			best = format
+		var out []File
+		for _, f := range files {
+			if slices.Contains(picked, f.Path) {
+				out = append(out, f)
+			}
 		}
+		return out, nil
 	}
-	return slices.DeleteFunc(slices.Clone(files), func(f File) bool { return dataFormat(f.Path) != best })
 }
 
 // named lists the files that ref.Path names: a file, those below a folder, or
@@ -170,8 +121,7 @@ func named(ref Ref, files []File) ([]File, error) {
 		if err != nil {
 			return nil, fault.Usage(fmt.Errorf("%s: %w", ref, err))
 		}
-		below := strings.HasPrefix(f.Path, ref.Path+"/")
-		if f.Path == ref.Path || match || below && (ref.Kind == Model || dataFormat(f.Path) != "") {
+		if match || f.Path == ref.Path || strings.HasPrefix(f.Path, ref.Path+"/") {
 			out = append(out, f)
 		}
 	}

@@ -107,41 +107,33 @@ func TestAModelIsFetchedOnceWithWhatIsNeededAlone(t *testing.T) {
 	if _, err := c.Get(t.Context(), ref(t, Model, "owner/model@"+hubtest.Commit), WholeModel, nil); err != nil {
 		t.Errorf("offline, by its commit: %v", err)
 	}
-	if _, err := c.Get(t.Context(), ref(t, Dataset, "owner/data"), Data, nil); !fault.IsUsage(err) || !strings.Contains(err.Error(), "HF_HUB_OFFLINE") {
+	if _, err := c.Get(t.Context(), ref(t, Dataset, "owner/data"), wantData, nil); !fault.IsUsage(err) || !strings.Contains(err.Error(), "HF_HUB_OFFLINE") {
 		t.Errorf("offline, not in the cache: %v", err)
 	}
 }
 
 func TestWhatIsChosenOfADataset(t *testing.T) {
+	none := func([]string) ([]string, error) { return nil, fault.Hint(errors.New("no data"), "a hint") }
 	for _, c := range []struct {
 		name, path string
-		files      []string
+		pick       func([]string) ([]string, error)
 		want       string // or the error
 	}{
-		{"LongWriter-6k has one file", "", []string{".gitattributes", "README.md", "long.jsonl"}, "long.jsonl"},
-		{"files of training are preferred", "", []string{"data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/test-00000-of-00001.parquet"}, "data/train-00000-of-00002.parquet data/train-00001-of-00002.parquet"},
-		{"without a train split what is not for evaluation is taken", "", []string{"a.jsonl", "dev.jsonl", "x_test.jsonl"}, "a.jsonl"},
-		{"trainer and latest are no splits", "", []string{"trainer.jsonl", "latest.jsonl"}, "latest.jsonl trainer.jsonl"},
-		{"of two formats the one with more files", "", []string{"a.parquet", "b.jsonl", "c.jsonl"}, "b.jsonl c.jsonl"},
-		{"compressed JSONL", "", []string{"a.jsonl.zst", "b.jsonl.gz", "c.tar.gz"}, "a.jsonl.zst b.jsonl.gz"},
-		{"files about the dataset are no data", "", []string{"dataset_infos.json", "train.json"}, "train.json"},
-		{"a file that is named", "test.jsonl", []string{"test.jsonl", "train.jsonl"}, "test.jsonl"},
-		{"a glob", "data/*-0.parquet", []string{"data/a-0.parquet", "data/b-0.parquet", "data/b-1.parquet"}, "data/a-0.parquet data/b-0.parquet"},
-		{"a folder", "data", []string{"data/a.parquet", "data/readme.txt", "data/x/b.parquet", "z.parquet"}, "data/a.parquet data/x/b.parquet"},
-		{"a file that is not there", "no.jsonl", []string{"test.jsonl"}, "no such file in it"},
-		{"evaluation alone", "", []string{"test.jsonl"}, "for evaluation alone"},
-		{"a script", "", []string{"data.py", "README.md"}, "a script makes this dataset"},
-		{"nothing", "", []string{"README.md"}, "no file of data among README.md"},
+		{"what is picked of all", "", jsonl, "data/a-0.jsonl data/a-1.jsonl data/x/b-0.jsonl z.jsonl"},
+		{"a file that is named", "README.md", none, "README.md"},
+		{"a glob", "data/*-0.jsonl", none, "data/a-0.jsonl"},
+		{"what is picked of a folder", "data", jsonl, "data/a-0.jsonl data/a-1.jsonl data/x/b-0.jsonl"},
+		{"a file that is not there", "no.jsonl", jsonl, "hf://o/n/no.jsonl: no such file in it"},
+		{"nothing is picked", "", none, "hf://o/n: no data"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var files []File
-			for _, f := range c.files {
+			for _, f := range []string{"README.md", "data/a-0.jsonl", "data/a-1.jsonl", "data/readme.txt", "data/x/b-0.jsonl", "z.jsonl"} {
 				files = append(files, File{Path: f})
 			}
-			slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-			got, err := Data(Ref{Kind: Dataset, Repo: "o/n", Revision: "main", Path: c.path}, files)
+			got, err := Files(c.pick)(Ref{Kind: Dataset, Repo: "o/n", Revision: "main", Path: c.path}, files)
 			if err != nil {
-				if !strings.Contains(err.Error(), c.want) || fault.HintOf(err) == "" || !fault.IsUsage(err) {
+				if err.Error() != c.want || fault.HintOf(err) == "" || !fault.IsUsage(err) {
 					t.Errorf("%v (hint %q), want %s", err, fault.HintOf(err), c.want)
 				}
 				return
@@ -152,6 +144,19 @@ func TestWhatIsChosenOfADataset(t *testing.T) {
 		})
 	}
 }
+
+// jsonl picks what ends in .jsonl.
+func jsonl(names []string) (out []string, _ error) {
+	for _, name := range names {
+		if strings.HasSuffix(name, ".jsonl") {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// wantData is what the tests want of datasets.
+var wantData = Files(jsonl)
 
 func TestWhatIsThereOfAFileIsGoneOnFrom(t *testing.T) {
 	for _, c := range []struct {
@@ -378,7 +383,7 @@ func TestLinksInTheCacheAreNotFollowedOut(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "sub")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Fetch(t.Context(), ref(t, Dataset, "owner/data"), Data, nil); err == nil {
+	if _, err := c.Fetch(t.Context(), ref(t, Dataset, "owner/data"), wantData, nil); err == nil {
 		t.Error("no error")
 	}
 	if left, _ := os.ReadDir(outside); len(left) > 0 {
@@ -418,7 +423,7 @@ func TestAFetchThatIsStoppedKeepsWhatItHas(t *testing.T) {
 		<-r.Context().Done()
 	}
 	var once sync.Once
-	_, err := c.Get(ctx, ref(t, Dataset, "owner/data"), Data, func(done, _ int64) {
+	_, err := c.Get(ctx, ref(t, Dataset, "owner/data"), wantData, func(done, _ int64) {
 		if done >= 30000 {
 			once.Do(cancel)
 		}
@@ -427,7 +432,7 @@ func TestAFetchThatIsStoppedKeepsWhatItHas(t *testing.T) {
 		t.Fatalf("%v, want that it was stopped", err)
 	}
 	h.CDNHandler = nil
-	if _, err := c.Get(t.Context(), ref(t, Dataset, "owner/data"), Data, nil); err != nil {
+	if _, err := c.Get(t.Context(), ref(t, Dataset, "owner/data"), wantData, nil); err != nil {
 		t.Fatal(err)
 	}
 	if asked := h.Asked(); asked[len(asked)-1] != "cdn GET /"+sha(big+"\n")+" bytes=30000-" {
@@ -493,7 +498,7 @@ func TestTheCacheIsThatOfHuggingFace(t *testing.T) {
 		kind Kind
 		name string
 		want Want
-	}{{Model, "owner/model", WholeModel}, {Dataset, "owner/data", Data}, {Dataset, "owner/data@" + hubtest.Other, Data}} {
+	}{{Model, "owner/model", WholeModel}, {Dataset, "owner/data", wantData}, {Dataset, "owner/data@" + hubtest.Other, wantData}} {
 		if _, err := c.Get(t.Context(), ref(t, get.kind, get.name), get.want, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -508,7 +513,7 @@ func TestTheCacheIsThatOfHuggingFace(t *testing.T) {
 func TestACacheWithoutListsIsRead(t *testing.T) {
 	h, c := newHub(t)
 	data := ref(t, Dataset, "owner/data")
-	if _, err := c.Get(t.Context(), data, Data, nil); err != nil {
+	if _, err := c.Get(t.Context(), data, wantData, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--data", "trees")); err != nil {
@@ -519,11 +524,11 @@ func TestACacheWithoutListsIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Offline = true
-	if s, err := c.Get(t.Context(), data, Data, nil); err != nil || !slices.Equal(paths(s), []string{"sub/copy.jsonl", "sub/more.jsonl"}) {
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"sub/copy.jsonl", "sub/more.jsonl"}) {
 		t.Errorf("offline: %v, want what is there", err)
 	}
 	c.Offline = false
-	if s, err := c.Get(t.Context(), data, Data, nil); err != nil || !slices.Equal(paths(s), []string{"long.jsonl", "sub/copy.jsonl", "sub/more.jsonl"}) {
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"long.jsonl", "sub/copy.jsonl", "sub/more.jsonl"}) {
 		t.Errorf("with a hub: %v, want what was missing", err)
 	}
 	if err := os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--data", "trees")); err != nil {
@@ -531,7 +536,7 @@ func TestACacheWithoutListsIsRead(t *testing.T) {
 	}
 	h.Close()
 	c.retries = 0
-	if s, err := c.Get(t.Context(), data, Data, nil); err != nil || len(s.Files) != 3 {
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 3 {
 		t.Errorf("with a hub that is away: %v, want what is there", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,8 +90,9 @@ func pickRecord(c *configs.Config, chat *tokenizer.Chat, store *data.Store, samp
 		path := origin[:at]
 		var known []string
 		for i, s := range sources {
-			if s.Path == path || filepath.Base(s.Path) == path || s.Name == path {
-				look, err := store.Look(c.Data, chat, i, number)
+			n, ok := store.Number(i, path, number)
+			if ok || s.Path == path || s.Name == path {
+				look, err := store.Look(c.Data, chat, i, n)
 				return look, nil, fault.Usage(err)
 			}
 			known = append(known, s.Path)
@@ -220,13 +220,13 @@ func (v view) json() any {
 		times = v.Samples[0].Times
 	}
 	src := v.store.Sources()[v.Source]
-	return map[string]any{"source": src.Name, "origin": fmt.Sprintf("%s:%d", src.Path, v.Line), "use": v.use(), "times": times,
+	return map[string]any{"source": src.Name, "origin": v.store.At(v.Source, v.Line), "use": v.use(), "times": times,
 		"unused": v.Unused, "pieces": len(v.Samples), "sides": sides}
 }
 
 func (v view) print(out io.Writer, ids, colour bool) error {
 	src := v.store.Sources()[v.Source]
-	hang(out, "record", fmt.Sprintf("%s:%d, of source %s", src.Path, v.Line, src.Name))
+	hang(out, "record", fmt.Sprintf("%s, of source %s", v.store.At(v.Source, v.Line), src.Name))
 	switch v.use() {
 	case "unused":
 		hang(out, "use", "none: "+v.Unused)

@@ -109,6 +109,9 @@ func openData(cmd *cobra.Command, args []string) (*configs.Config, *tokenizer.Ch
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if _, err := fetchData(cmd, c, false); err != nil {
+		return nil, nil, nil, err
+	}
 	b, err := openBase(cmd, c, false)
 	if err != nil {
 		return nil, nil, nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/data"
+	"lwtrain/hub"
 	"lwtrain/tokenizer"
 )
 
@@ -31,6 +32,10 @@ loss, which are the assistant's and the token that ends its turn.`,
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := modelFolder(cmd, dir, hub.ModelConfig)
+			if err != nil {
+				return err
+			}
 			tok, err := tokenizer.Load(dir)
 			if err != nil {
 				return err

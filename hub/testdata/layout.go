@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 
+	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/hub/hubtest"
 )
@@ -44,7 +45,7 @@ func main() {
 			kind hub.Kind
 			name string
 			want hub.Want
-		}{{hub.Model, "owner/model", hub.WholeModel}, {hub.Dataset, "owner/data", hub.Data}} {
+		}{{hub.Model, "owner/model", hub.WholeModel}, {hub.Dataset, "owner/data", hub.Files(data.Pick)}} {
 			ref, err := hub.Parse(want.kind, want.name)
 			if err != nil {
 				log.Fatal(err)
