@@ -92,6 +92,13 @@ func (h *Hub) Asked() []string {
 	return slices.Clone(h.asked)
 }
 
+// Forget forgets them.
+func (h *Hub) Forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked = nil
+}
+
 func (h *Hub) note(who string, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
