@@ -99,8 +99,14 @@ func Expand(at string) ([]File, error) {
 			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file matches", at), "relative paths start at the folder that lwtrain runs in"))
 		}
 		return files, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, notThere(at)
 	}
 	return []File{{at, at}}, nil
+}
+
+func notThere(name string) error {
+	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), "relative paths start at the folder that lwtrain runs in"))
 }
 
 // maxFiles bounds the files of a folder.
@@ -241,8 +247,7 @@ func (f File) open() (fs.File, int64, error) {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", f.Name),
-			"relative paths start at the folder that lwtrain runs in"))
+		return nil, 0, notThere(f.Name)
 	}
 	if err != nil {
 		return nil, 0, fault.Usage(err)

@@ -220,7 +220,7 @@ func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int
 	resumed := d.have > 0
 	for {
 		before := d.have
-		if err := c.again(ctx, func() error { return d.more(ctx) }); err != nil {
+		if err := c.again(ctx, c.retries, func() error { return d.more(ctx) }); err != nil {
 			var down unreachable
 			if errors.As(err, &down) && d.have > before {
 				continue // the network fails now and then, and it goes forward

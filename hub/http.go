@@ -86,13 +86,13 @@ func (c *Client) get(ctx context.Context, address string, ask http.Header, first
 
 // again calls once until it succeeds, fails for good, or has failed too often in
 // ways that may pass: no answer, too many requests, a server in trouble.
-func (c *Client) again(ctx context.Context, once func() error) error {
+func (c *Client) again(ctx context.Context, retries int, once func() error) error {
 	pause := c.pause
 	for try := 0; ; try++ {
 		err := once()
 		var down unreachable
 		var busy *busyError
-		if err == nil || try >= c.retries || !errors.As(err, &down) && !errors.As(err, &busy) {
+		if err == nil || try >= retries || !errors.As(err, &down) && !errors.As(err, &busy) {
 			return err
 		}
 		wait := pause

@@ -142,7 +142,7 @@ func above(path string) (string, bool) {
 // ask reads an answer of the hub in JSON, and returns the address of its next
 // page. Other hosts are not asked.
 func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (next string, err error) {
-	err = c.again(ctx, func() error {
+	err = c.again(ctx, min(c.retries, 2), func() error { // without a network this is where it is known
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		res, err := c.get(ctx, address, http.Header{"Accept": {"application/json"}}, nil)

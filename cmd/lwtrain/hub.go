@@ -151,6 +151,20 @@ func fetchData(cmd *cobra.Command, c *configs.Config, dryRun bool) (close func()
 			g.close()
 		}
 	}()
+	err = eachSource(c, func(_ string, s *data.Source) error { // what is missing here is known before anything is fetched
+		for _, path := range s.AllPaths() {
+			if strings.HasPrefix(path, hub.Scheme) {
+				continue
+			}
+			if _, err := data.Expand(path); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	err = eachSource(c, func(key string, s *data.Source) error {
 		var all []data.File
 		fetched := false
