@@ -117,11 +117,7 @@ func Files(pick func(names []string) ([]string, error)) Want {
 func named(ref Ref, files []File) ([]File, error) {
 	var out []File
 	for _, f := range files {
-		match, err := path.Match(ref.Path, f.Path)
-		if err != nil {
-			return nil, fault.Usage(fmt.Errorf("%s: %w", ref, err))
-		}
-		if match || f.Path == ref.Path || strings.HasPrefix(f.Path, ref.Path+"/") {
+		if match, _ := path.Match(ref.Path, f.Path); match || f.Path == ref.Path || strings.HasPrefix(f.Path, ref.Path+"/") { // a broken pattern matches nothing
 			out = append(out, f)
 		}
 	}

@@ -108,6 +108,11 @@ func (c *Client) again(ctx context.Context, retries int, once func() error) erro
 	}
 }
 
+// refusal is an answer that will stay the same.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
 // busyError is an answer that may be another one later.
 type busyError struct {
 	error
@@ -125,7 +130,9 @@ func (c *Client) refused(ref Ref, res *http.Response) error {
 	}
 	page += ref.Repo
 	code := res.Header.Get("X-Error-Code")
-	say := func(what, hint string) error { return fault.Usage(fault.Hint(fmt.Errorf("%s: %s", ref, what), hint)) }
+	say := func(what, hint string) error {
+		return refusal{fault.Usage(fault.Hint(fmt.Errorf("%s: %s", ref, what), hint))}
+	}
 	token := "for a private one set HF_TOKEN, or log in with `hf auth login`"
 	if c.Token != "" {
 		token = "the token that was sent may not see it, if it is a private one"

@@ -69,7 +69,8 @@ func (c *Client) Get(ctx context.Context, ref Ref, want Want, progress Progress)
 	}
 	s, err := c.Fetch(ctx, pinned, want, progress)
 	var down unreachable
-	if found != nil && errors.As(err, &down) {
+	var no refusal
+	if found != nil && (errors.As(err, &down) || errors.As(err, &no)) {
 		return found, nil
 	}
 	if s != nil {

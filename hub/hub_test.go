@@ -534,6 +534,10 @@ func TestACacheWithoutListsIsRead(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--data", "trees")); err != nil {
 		t.Fatal(err)
 	}
+	h.Private["owner/data"] = true
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 3 {
+		t.Errorf("with a hub that shows it no more: %v, want what is there", err)
+	}
 	h.Close()
 	c.retries = 0
 	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 3 {

@@ -34,6 +34,9 @@ var partOfName = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z
 
 func isRepo(name string) bool {
 	owner, rest, ok := strings.Cut(name, "/")
+	if owner == "datasets" || owner == "models" || owner == "spaces" { // of the hub itself
+		return false
+	}
 	return ok && partOfName.MatchString(owner) && partOfName.MatchString(rest) && !strings.Contains(name, "..") && !strings.Contains(name, "--") && !strings.HasSuffix(name, ".git")
 }
 
@@ -54,16 +57,14 @@ func Parse(kind Kind, text string) (Ref, error) {
 		return r, fault.Usage(fault.Hint(fmt.Errorf("%s: %s, want %sowner/name, or %sowner/name@revision/file", text, what, Scheme, Scheme),
 			"the page of a "+string(kind)+" on the hub begins with its name"))
 	}
-	rest, said := strings.CutPrefix(text, Scheme)
-	if said {
-		for prefix, k := range map[string]Kind{"datasets/": Dataset, "models/": Model} {
-			if after, ok := strings.CutPrefix(rest, prefix); ok && strings.Contains(after, "/") {
-				if k != kind {
-					return wrong(fmt.Sprintf("a %s, where a %s is wanted", k, kind))
-				}
-				rest = after
-				break
+	rest := strings.TrimPrefix(text, Scheme)
+	for _, k := range []Kind{Dataset, Model} {
+		if after, ok := strings.CutPrefix(rest, string(k)+"s/"); ok {
+			if k != kind {
+				return wrong(fmt.Sprintf("a %s, where a %s is wanted", k, kind))
 			}
+			rest = after
+			break
 		}
 	}
 	owner, rest, _ := strings.Cut(rest, "/")

@@ -306,7 +306,7 @@ func pulled(cmd *cobra.Command, args []string, dataset bool) (refs []hub.Ref, er
 			continue
 		}
 		k := kind
-		if strings.HasPrefix(arg, hub.Scheme+"datasets/") {
+		if strings.HasPrefix(strings.TrimPrefix(arg, hub.Scheme), "datasets/") {
 			k = hub.Dataset
 		}
 		ref, err := hub.Parse(k, arg)

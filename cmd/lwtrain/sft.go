@@ -14,6 +14,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
@@ -101,6 +102,11 @@ func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, 
 		return nil, nil, err
 	}
 	b, err := openBase(cmd, c, dryRun)
+	if r := c.DPO.Reference; err == nil && pairs && !dryRun && r != "initial" && r != "none" {
+		if c.DPO.Reference, err = modelFolder(cmd, r, hub.WholeModel); err != nil {
+			b.close()
+		}
+	}
 	if err != nil {
 		fetched()
 		return nil, nil, err
