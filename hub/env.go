@@ -20,6 +20,9 @@ type Client struct {
 	Token    string // sent to the endpoint alone; "": none
 	Offline  bool   // nothing is asked of the hub
 
+	// Waiting, which may be nil, is told of files that another program is fetching.
+	Waiting func(name string)
+
 	http    http.RoundTripper
 	retries int           // of a request that failed in a way that may pass
 	pause   time.Duration // before the first of them; doubled each time

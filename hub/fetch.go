@@ -141,7 +141,11 @@ func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64)
 	case f.blob == "":
 		return errors.New("the hub gives no hash of it")
 	}
-	lock, err := take(ctx, filepath.Join(c.locks(s), f.blob+".lock"))
+	lock, err := take(ctx, filepath.Join(c.locks(s), f.blob+".lock"), func() {
+		if c.Waiting != nil {
+			c.Waiting(s.at(f.Path).String())
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -156,12 +160,15 @@ func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64)
 
 // take waits for a lock that huggingface_hub goes by too. It ends with the file, or
 // with the process.
-func take(ctx context.Context, path string) (*os.File, error) {
+func take(ctx context.Context, path string, wait func()) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for tries := 0; ; tries++ {
+		if tries == 10 { // a second
+			wait()
+		}
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return f, nil

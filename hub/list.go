@@ -72,7 +72,7 @@ func (c *Client) resolve(ctx context.Context, ref Ref) (string, error) {
 // list asks the hub for the files of a commit.
 func (c *Client) list(ctx context.Context, ref Ref, commit string) ([]File, error) {
 	var files []File
-	next := c.api(ref, "tree", commit) + "?recursive=True&expand=False"
+	next := c.api(ref, "tree", commit) + "?recursive=true&expand=false"
 	for page := 0; next != ""; page++ {
 		if page == maxPages {
 			return nil, fmt.Errorf("%s: a list of files of more than %d pages", ref, maxPages)

@@ -85,6 +85,7 @@ func (g *getter) shown(ref hub.Ref, fetch func(hub.Progress) (*hub.Snapshot, err
 	bar := newProgress(g.cmd.ErrOrStderr(), "fetching", 0)
 	defer bar.abandon()
 	began, first := time.Now(), int64(-1)
+	g.client.Waiting = func(name string) { bar.Println("waiting for another program that fetches " + name) }
 	s, err := fetch(func(done, total int64) {
 		if first < 0 {
 			first = done
@@ -93,8 +94,11 @@ func (g *getter) shown(ref hub.Ref, fetch func(hub.Progress) (*hub.Snapshot, err
 		rate := float64(done-first) / max(time.Since(began).Seconds(), 0.001) / mb
 		bar.Set((done+mb-1)/mb, fmt.Sprintf("MB  %.1f MB/s  %s", rate, ref.Repo))
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		bar.Done()
+	case errors.Is(err, context.Canceled):
+		err = fault.Hint(err, "the same command goes on with what is there")
 	}
 	return s, err
 }
@@ -207,7 +211,11 @@ func eachSource(c *configs.Config, do func(key string, s *data.Source) error) er
 		sources []data.Source
 	}{{"data.sources", c.Data.Sources}, {"data.held_out", c.Data.HeldOut.Sources}} {
 		for i := range list.sources {
-			if err := do(fmt.Sprintf("%s[%d].path", list.key, i), &list.sources[i]); err != nil {
+			key := fmt.Sprintf("%s[%d].path", list.key, i)
+			if list.sources[i].Path == "" {
+				key += "s" // it is a list
+			}
+			if err := do(key, &list.sources[i]); err != nil {
 				return err
 			}
 		}
