@@ -60,7 +60,12 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 		workers.Go(func() {
 			for f := range work {
 				if err := c.file(ctx, s, f, tell); err != nil {
-					cancel(fmt.Errorf("%s: %w", s.at(f.Path), err))
+					var busy *busyError
+					var no refusal
+					if !errors.As(err, &busy) && !errors.As(err, &no) { // they name it
+						err = fmt.Errorf("%s: %w", s.at(f.Path), err)
+					}
+					cancel(err)
 				}
 			}
 		})
@@ -221,6 +226,11 @@ func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int
 	}
 	defer part.Close()
 	d := &download{Client: c, s: s, f: f, part: part, tell: tell}
+	defer func() {
+		if err != nil && d.have == 0 {
+			os.Remove(part.Name())
+		}
+	}()
 	if err := d.resume(); err != nil {
 		return err
 	}
@@ -241,7 +251,6 @@ func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int
 			return err
 		}
 		if !resumed {
-			os.Remove(part.Name())
 			return fault.Hint(fmt.Errorf("its content does not have the hash that the hub gives (%s)", f.blob), "what came is thrown away; try again, or another HF_ENDPOINT")
 		}
 		resumed = false // what was there before was not what it should be
@@ -345,7 +354,7 @@ func (d *download) more(ctx context.Context) error {
 		if err := d.restart(); err != nil {
 			return err
 		}
-		return &busyError{errors.New("the server has no such part of it"), 0}
+		return &busyError{fmt.Errorf("%s: the server has no such part of it", d.s.at(d.f.Path)), 0}
 	default:
 		return d.refused(d.s.at(d.f.Path), res)
 	}

@@ -44,6 +44,10 @@ func TestWhatTheHubRefuses(t *testing.T) {
 		{"a gated model with the token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Gated["owner/model"] = true }, "a gated model", "accept its terms"},
 		{"a private model without a token", "owner/model", "", func(h *hubtest.Hub) { h.Private["owner/model"] = true }, "no such model", "set HF_TOKEN"},
 		{"a private model with a token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Private["owner/model"] = true }, "no such model", "the token that was sent"},
+		{"a token that has expired", "owner/model", "expired", nil, "does not know the token", "hf auth login"},
+		{"another host in trouble", "owner/model", "", func(h *hubtest.Hub) {
+			h.CDNHandler = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }
+		}, "answers 403 Forbidden", "try again later"},
 		{"a misspelt name", "owner/modle", "", nil, "no such model", "how the name is spelt"},
 		{"a revision that is not there", "owner/model@v9", "", nil, `no revision "v9"`, "branches and tags"},
 		{"too many requests", "owner/model", "", func(h *hubtest.Hub) { h.Fail = func(*http.Request) int { return 429 } }, "429", "with a token"},
@@ -61,8 +65,11 @@ func TestWhatTheHubRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.HintOf(err), c.hint) {
 				t.Fatalf("%v\nhint: %s\nwant %q and %q", err, fault.HintOf(err), c.want, c.hint)
 			}
-			if left, _ := filepath.Glob(filepath.Join(cl.Cache, "*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(cl.Cache, "*", "blobs", "*.incomplete")); len(left) > 0 {
 				t.Errorf("it left %v", left)
+			}
+			if n := strings.Count(err.Error(), "hf://"); n != 1 {
+				t.Errorf("%v: names what it speaks of %d times", err, n)
 			}
 		})
 	}

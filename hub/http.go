@@ -137,7 +137,12 @@ func (c *Client) refused(ref Ref, res *http.Response) error {
 	if c.Token != "" {
 		token = "the token that was sent may not see it, if it is a private one"
 	}
+	if home, err := url.Parse(c.Endpoint); err == nil && res.Request.URL.Host != home.Host { // an address that has expired, say
+		return &busyError{fault.Hint(fmt.Errorf("%s: %s answers %s", ref, res.Request.URL.Host, strings.TrimSpace(res.Status)), "try again later; what is fetched already is kept"), 0}
+	}
 	switch {
+	case code == "" && res.StatusCode == 401 && c.Token != "":
+		return say("the hub does not know the token that was sent", "set HF_TOKEN to one that has not expired, or log in anew with `hf auth login`")
 	case code == "RevisionNotFound":
 		return say(fmt.Sprintf("there is no revision %q of it", ref.Revision), "its branches and tags are listed on "+page+"/tree/main")
 	case code == "EntryNotFound":

@@ -151,8 +151,11 @@ func (h *Hub) hub(w http.ResponseWriter, r *http.Request) {
 	case !ok, h.Private[name] && !allowed:
 		refuse(w, 401, "RepoNotFound")
 		return
-	case h.Gated[name] && !allowed && !(api && len(parts) > 2 && parts[2] == "revision"):
+	case h.Gated[name] && !allowed && !api: // what it holds may be known
 		refuse(w, 403, "GatedRepo")
+		return
+	case h.Token != "" && !allowed && r.Header.Get("Authorization") == "Bearer expired":
+		refuse(w, 401, "")
 		return
 	}
 	what, revision := "revision", "main"
