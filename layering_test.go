@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"packing":             {"internal/rng", "internal/fault"},
 	"data":                {"tokenizer", "examples", "internal/rng", "internal/fault", "internal/atomicfile"},
 	"examples":            {},
+	"hub":                 {"internal/machine", "internal/fault", "internal/atomicfile"},
 	"tokenizer":           {"internal/jinja", "internal/modeldir", "internal/fault", "internal/atomicfile"},
 	"model":               {"checkpoints", "internal/graph", "internal/kernels", "internal/modeldir", "internal/rng", "internal/fault", "internal/atomicfile"},
 	"checkpoints":         {"internal/fault", "internal/atomicfile"},

@@ -158,12 +158,16 @@ func (k *checker) heldOut() {
 	}
 	trained := map[string]int{}
 	for i, s := range d.Sources {
-		trained[filepath.Clean(s.Path)] = i
+		for _, path := range s.AllPaths() {
+			trained[filepath.Clean(path)] = i
+		}
 	}
 	for i, s := range d.HeldOut.Sources {
-		if j, ok := trained[filepath.Clean(s.Path)]; ok {
-			k.bad(fmt.Sprintf("data.held_out[%d].path", i),
-				fmt.Sprintf("%s, which data.sources[%d] trains on, want a file of its own", quoted(s.Path), j))
+		for _, path := range s.AllPaths() {
+			if j, ok := trained[filepath.Clean(path)]; ok {
+				k.bad(fmt.Sprintf("data.held_out[%d].path", i),
+					fmt.Sprintf("%s, which data.sources[%d] trains on, want a file of its own", quoted(path), j))
+			}
 		}
 	}
 }

@@ -152,6 +152,11 @@ func (d *decoder) section(n *yaml.Node, f *field, at string, depth int, out laye
 	for _, p := range d.pairs(m, at, depth) {
 		key := find(f.keys, p.key.Value)
 		here := join(at, p.key.Value)
+		if key != nil && key.name == "path" && deref(p.value).Kind == yaml.SequenceNode {
+			if list := find(f.keys, "paths"); list != nil { // path of a source may be a list
+				key = list
+			}
+		}
 		switch {
 		case key == nil && at == "" && p.key.Value == "recipe" && d.origin.Kind == File:
 			// read by Load
@@ -399,14 +404,30 @@ func (d *decoder) element(n *yaml.Node, f *field, typ reflect.Type, at string, d
 	}
 	d.inner = inner
 	if src, ok := v.Addr().Interface().(*data.Source); ok {
-		if src.Path == "" && len(d.problems) == before {
+		if src.Path == "" && src.Paths == nil && len(d.problems) == before {
 			d.problem(n, join(at, "path"), "missing, want the path of a file of conversations")
 		}
 		if src.Name == "" {
-			src.Name = strings.TrimSuffix(path.Base(src.Path), path.Ext(src.Path))
+			src.Name = sourceName(src.AllPaths())
 		}
 	}
 	return v
+}
+
+// sourceName names a source by its first path: a file without its endings, a folder,
+// a dataset of the hub without its revision.
+func sourceName(paths []string) string {
+	if len(paths) == 0 {
+		return ""
+	}
+	name := path.Base(strings.TrimRight(paths[0], "/"))
+	if strings.HasPrefix(paths[0], "hf://") {
+		name, _, _ = strings.Cut(name, "@")
+	}
+	for _, packed := range []string{".gz", ".zst"} {
+		name = strings.TrimSuffix(name, packed)
+	}
+	return strings.TrimSuffix(name, path.Ext(name))
 }
 
 // heldOut reads data.held_out: a whole number is a count, a number with a point

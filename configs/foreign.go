@@ -125,14 +125,18 @@ var foreign = map[string]string{
 	"tokenized_path":                "data.cache_dir",
 	"cache_dir":                     "data.cache_dir",
 	"overwrite_cache":               "the cache is made again by itself when the data change",
-	"train_on_inputs":               "targets are the assistant's tokens and the token that ends the turn",
-	"train_on_input":                "targets are the assistant's tokens and the token that ends the turn",
-	"train_on_prompt":               "targets are the assistant's tokens and the token that ends the turn",
-	"assistant_only_loss":           "targets are the assistant's tokens and the token that ends the turn",
-	"completion_only_loss":          "targets are the assistant's tokens and the token that ends the turn",
-	"masking_strategy":              "targets are the assistant's tokens and the token that ends the turn",
-	"roles_to_train":                "targets are the assistant's tokens and the token that ends the turn",
-	"mask_history":                  "targets are the assistant's tokens and the token that ends the turn",
+	"train_on_inputs":               answersOnly,
+	"train_on_input":                answersOnly,
+	"train_on_prompt":               answersOnly,
+	"assistant_only_loss":           answersOnly,
+	"completion_only_loss":          answersOnly,
+	"masking_strategy":              "data.sources[].train_on",
+	"roles_to_train":                answersOnly,
+	"mask_history":                  "data.sources[].train_on",
+	"train_on_eos":                  "the token that ends an answer is always trained on with it",
+	"train_on_eot":                  "the token that ends an answer is always trained on with it",
+	"message_field_training":        "a message says train: true or false itself, see data.sources[].train_on",
+	"message_field_training_detail": "a message says train: true or false itself, see data.sources[].train_on",
 	"type":                          "format",
 	"streaming":                     "samples are always read from disk as they are needed",
 	"preprocessing_num_workers":     "threads",
@@ -279,6 +283,7 @@ var foreign = map[string]string{
 const (
 	packed      = "samples are always packed, and never see each other (see packing)"
 	noAdapters  = "every weight is trained: there are no adapters and no quantised weights"
+	answersOnly = "targets are the assistant's tokens and the token that ends the turn"
 	metricsFile = "metrics go to metrics.jsonl in output.dir"
 	oneMachine  = "training runs on this machine's processor, with all its cores (threads)"
 )
@@ -322,5 +327,6 @@ var values = map[string]string{
 	"openai": "messages", "chatml": "messages", "instruction": "alpaca", "dpo_pairs": "preference", "pairwise": "preference", "ranking": "preference",
 	"drop": "skip", "delete": "skip", "raise": "error", "truncation": "truncate", "right": "truncate",
 	"dpo": "sigmoid", "dpo_norm": "sigmoid_norm", "kto_pair": "kto", "token_mean": "token", "sequence_mean": "sequence", "longalign": "sequence",
+	"train_on_last": "last", "last_round": "last", "train_on_assistant": "all",
 	"yes": "true", "on": "true", "no": "false", "off": "false", "unsloth": "true",
 }

@@ -58,7 +58,7 @@ func sourcesOf(paths []string) []data.Source {
 	var out []data.Source
 	seen := map[string]bool{}
 	for _, p := range paths {
-		stem := strings.TrimSuffix(path.Base(p), path.Ext(p))
+		stem := sourceName([]string{p})
 		name := stem
 		for n := 2; seen[name]; n++ {
 			name = fmt.Sprintf("%s-%d", stem, n)

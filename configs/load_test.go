@@ -274,7 +274,7 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 
 // plainSource is one of which no more is said.
 func plainSource(name, path string) data.Source {
-	return data.Source{Name: name, Path: path, Format: "auto", Side: "all", Repeat: 1, Filter: data.Filter{StatedLength: "any"}, LossFactor: 1}
+	return data.Source{Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", Repeat: 1, Filter: data.Filter{StatedLength: "any"}, LossFactor: 1}
 }
 
 func TestHeldOutIsAFractionACountOrSources(t *testing.T) {

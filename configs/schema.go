@@ -83,7 +83,10 @@ func (f *field) object(s map[string]any, keys []*field, c *Config) map[string]an
 func (f *field) element() map[string]any {
 	e := f.object(map[string]any{}, f.keys, nil)
 	e["type"] = "object"
-	e["required"] = []string{"path"}
+	e["anyOf"] = []any{map[string]any{"required": []string{"path"}}, map[string]any{"required": []string{"paths"}}}
+	properties := e["properties"].(map[string]any)
+	properties["path"] = map[string]any{"description": properties["path"].(map[string]any)["description"],
+		"anyOf": []any{map[string]any{"type": "string"}, map[string]any{"type": "array", "items": map[string]any{"type": "string"}}}}
 	return e
 }
 

@@ -18,20 +18,21 @@ import (
 )
 
 // storeFormat changes when the same inputs would give other files.
-const storeFormat = 3
+const storeFormat = 4
 
 // manifest describes the tokenised form of one source. It is written last:
 // a folder without it does not exist.
 type manifest struct {
 	Format  int       `json:"format"`
-	Source  string    `json:"source"`  // its path, for people and for the reason of a rebuild
-	Inputs  inputs    `json:"inputs"`  // what the content depends on
-	Records int       `json:"records"` // that can be trained on
-	Layout  string    `json:"layout"`  // the format of its records, as it was said or recognised
-	Dropped []dropped `json:"dropped"` // that can not
-	Passed  []dropped `json:"passed"`  // that are not wanted
-	Index   file      `json:"index"`   //
-	Facts   file      `json:"facts"`   //
+	Source  string    `json:"source"`           // its path, for people and for the reason of a rebuild
+	Inputs  inputs    `json:"inputs"`           // what the content depends on
+	Records int       `json:"records"`          // that can be trained on
+	Layout  string    `json:"layout"`           // the format of its records, as it was said or recognised
+	Starts  []int64   `json:"starts,omitempty"` // of several files, how many numbers are before the records of each
+	Dropped []dropped `json:"dropped"`          // that can not
+	Passed  []dropped `json:"passed"`           // that are not wanted
+	Index   file      `json:"index"`            //
+	Facts   file      `json:"facts"`            //
 	Near    *file     `json:"near,omitempty"`
 	Shards  []file    `json:"shards"` //
 }
@@ -120,7 +121,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 		}
 		if c.stop && len(p.dropped) > 0 {
 			p.close()
-			return nil, src.bad(p.dropped[0].Line, errors.New(p.dropped[0].Detail))
+			return nil, src.unusable(p.dropped, p.starts)
 		}
 		return p, nil
 	case errors.Is(err, os.ErrNotExist):
@@ -130,13 +131,16 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	}
 	if c.dryRun {
 		p.dry = [][][2]int32{}
-		p.ingested, err = c.ingest(ctx, src, in.File, func(r record) error {
+		var entries []entry
+		p.ingested, err = c.ingest(ctx, src, in.File, sink{add: func(r record) error {
+			entries = append(entries, r.entry())
 			p.dry = append(p.dry, r.target)
 			if r.sketch != nil {
 				p.near = append(p.near, *r.sketch)
 			}
 			return nil
-		}, progress)
+		}}, progress)
+		p.entries = entries
 		return p, err
 	}
 	if err := c.make(ctx, src, dir, in, progress); err != nil {
@@ -160,7 +164,7 @@ func (c cache) openPart(dir string, in inputs) (*part, error) {
 		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)
 	}
 	p := &part{inputs: in, dir: dir}
-	p.format, p.dropped, p.passed = m.Layout, m.Dropped, m.Passed
+	p.format, p.starts, p.dropped, p.passed = m.Layout, m.Starts, m.Dropped, m.Passed
 	if err := p.open(m); err != nil {
 		p.close()
 		return nil, err
@@ -204,13 +208,13 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 		return err
 	}
 	c.removeStale()
-	temp, err := os.MkdirTemp(c.dir, tempPrefix)
+	b, err := c.begin(src, dir, in)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp) // after the rename there is nothing left of it
-	w := newShardWriter(temp)
-	got, err := c.ingest(ctx, src, in.File, w.add, progress)
+	defer b.end(ctx)
+	temp, w := b.dir, b.w
+	got, err := c.ingest(ctx, src, in.File, sink{w.add, b.after, b.Behind, b.Dropped, b.Passed}, progress)
 	if closeErr := w.close(); err == nil {
 		err = closeErr
 	}
@@ -221,22 +225,24 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 	if err != nil {
 		return err
 	}
-	m := manifest{Format: storeFormat, Source: src.Path, Inputs: in, Records: len(w.entries), Layout: got.format, Dropped: got.dropped, Passed: got.passed, Facts: about, Shards: w.files}
-	if m.Index, err = writeIndex(temp, w.entries); err != nil {
+	m, err := b.describe(got, about)
+	if err != nil {
 		return err
 	}
-	if c.near {
-		near, err := writeSketches(temp, w.near)
-		if err != nil {
-			return err
-		}
-		m.Near = &near
+	if err := os.Remove(filepath.Join(temp, unfinishedName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return commit(temp, dir, m, func() bool { _, err := readManifest(dir); return err == nil })
+	return commit(temp, dir, m, func() bool {
+		p, err := c.openPart(dir, in)
+		if err == nil {
+			p.close()
+		}
+		return err == nil
+	})
 }
 
 // commit writes the manifest of a folder of the cache that has been filled, and
-// gives it its name. there says whether another run was faster.
+// gives it its name. there checks whether another run was faster.
 func commit(temp, dir string, manifest any, there func() bool) error {
 	raw, err := json.MarshalIndent(manifest, "", "  ")
 	if err != nil {
@@ -245,14 +251,16 @@ func commit(temp, dir string, manifest any, there func() bool) error {
 	if err := atomicfile.WriteBytes(filepath.Join(temp, manifestName), append(raw, '\n')); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil { // a damaged one
-		return err
-	}
-	if err := os.Rename(temp, dir); err != nil {
+	if os.Rename(temp, dir) != nil {
 		if there() {
 			return nil
 		}
-		return err
+		if err := os.RemoveAll(dir); err != nil { // a damaged one
+			return err
+		}
+		if err := os.Rename(temp, dir); err != nil {
+			return err
+		}
 	}
 	return atomicfile.SyncDir(filepath.Dir(dir))
 }
@@ -277,19 +285,23 @@ func (c cache) removeStale() {
 const maxManifest = 64 << 20
 
 func readManifest(dir string) (m manifest, err error) {
-	f, err := os.Open(filepath.Join(dir, manifestName))
+	return m, readJSON(filepath.Join(dir, manifestName), &m)
+}
+
+func readJSON(path string, v any) error {
+	f, err := os.Open(path)
 	if err != nil {
-		return m, err
+		return err
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxManifest))
 	if err != nil {
-		return m, err
+		return err
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return m, fmt.Errorf("%s: %w", f.Name(), err)
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return m, nil
+	return nil
 }
 
 // whyNew says what changed since the source was tokenised last.
@@ -335,20 +347,6 @@ func (c cache) whyNew(src Source, in inputs) string {
 		changed = append(changed, "the store's format")
 	}
 	return strings.Join(changed, " and ") + " changed"
-}
-
-// hash is the SHA-256 of a source's content.
-func (s Source) hash() (string, error) {
-	f, _, err := s.open()
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("%s: %w", s.Path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // fileName makes a name that is fit for a folder.

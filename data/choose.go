@@ -144,8 +144,8 @@ func (s *Store) amount(source int, items []item, opts Options, seed uint64) ([]i
 }
 
 // draw takes n of the numbers below of at random, in their order.
-func draw(seed uint64, stream string, of, n int) []int {
-	out := rng.Perm(rng.New(seed, stream), of)[:n]
+func draw(seed uint64, stream string, of, n int, part ...uint64) []int {
+	out := rng.Perm(rng.New(seed, stream, part...), of)[:n]
 	slices.Sort(out)
 	return out
 }
@@ -201,7 +201,7 @@ func (s *Store) add(source int, it item, heldOut bool, opts Options) ([]int, err
 		case e.Tokens <= limit:
 			rows = []row{whole}
 		case opts.TooLong == "error":
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: a sample of %d tokens, want at most %d (data.max_length)", stats.Path, e.Line, e.Tokens, limit),
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", s.At(source, int(e.Line)), e.Tokens, limit),
 				"raise data.max_length and packing.capacity, or say what is done with such samples: data.too_long: skip, truncate or split"))
 		default:
 			var err error

@@ -37,12 +37,13 @@ func broken(number int, format string, args ...any) error {
 	return &brokenFile{number: number, detail: fmt.Sprintf(format, args...)}
 }
 
-// reader reads a source in whatever container it lies.
-type reader struct {
+// fileReader reads a file of a source in whatever container it lies.
+type fileReader struct {
 	records
-	src  Source
-	file fs.File
-	sum  hash.Hash // of what was read; nil: the file is not read from front to back
+	of     File
+	file   fs.File
+	sum    hash.Hash // of what was read; nil: the file is not read from front to back
+	packed *unpacker // nil: not compressed
 }
 
 // randomAccess is what files are beside fs.File, on the disk and in the binary.
@@ -51,15 +52,16 @@ type randomAccess interface {
 	io.ReadSeeker
 }
 
-// records opens a source. The container is recognised by how the file begins:
-// Parquet and Arrow by their magic bytes, a JSON array by its bracket; what is
-// left is JSONL. Of Parquet and Arrow only the columns in names are read.
-func (s Source) records(names map[string]bool) (*reader, error) {
-	f, size, err := s.open()
+// openRecords opens a file. The container is recognised by how the file begins:
+// Parquet and Arrow by their magic bytes, gzip and zstd by theirs, a JSON array by its
+// bracket; what is left is JSONL. Of Parquet and Arrow only the columns in names are
+// read.
+func openRecords(of File, names map[string]bool) (*fileReader, error) {
+	f, size, err := of.open()
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{src: s, file: f}
+	r := &fileReader{of: of, file: f}
 	if err := r.start(size, names); err != nil {
 		f.Close()
 		return nil, r.fail(err)
@@ -67,10 +69,10 @@ func (s Source) records(names map[string]bool) (*reader, error) {
 	return r, nil
 }
 
-func (r *reader) start(size int64, names map[string]bool) error {
+func (r *fileReader) start(size int64, names map[string]bool) error {
 	whole, ok := r.file.(randomAccess)
 	if !ok {
-		return fmt.Errorf("%s: can not be read at any place", r.src.Path)
+		return fmt.Errorf("%s: can not be read at any place", r.of.Name)
 	}
 	head := make([]byte, 1<<12)
 	n, err := whole.ReadAt(head, 0)
@@ -79,7 +81,7 @@ func (r *reader) start(size int64, names map[string]bool) error {
 	}
 	head = head[:n]
 	has := func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) }
-	switch text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n"); {
+	switch {
 	case has("PAR1"):
 		r.records, err = newParquetRows(whole, size, names)
 		return err
@@ -90,27 +92,44 @@ func (r *reader) start(size int64, names map[string]bool) error {
 		return err
 	case has("FEA1"):
 		return &brokenFile{detail: "a file in the first Feather format", hint: "write it again with a version of pyarrow from 1.0 on"}
-	case has("\x1f\x8b"), has("\x28\xb5\x2f\xfd"), has("PK\x03\x04"), has("BZh"), has("\xfd7zXZ"):
-		return &brokenFile{detail: "a compressed file", hint: "unpack it first"}
+	case has("\x1f\x8b"), has("\x28\xb5\x2f\xfd"):
+		r.sum = sha256.New()
+		r.packed, r.records, err = unpack(io.TeeReader(r.file, r.sum), has("\x1f\x8b"), size)
+		return err
+	case has("PK\x03\x04"), has("BZh"), has("\xfd7zXZ"):
+		return &brokenFile{detail: "a compressed file, want gzip or zstd", hint: "unpack it first"}
+	case has("version https://git-lfs"):
+		return &brokenFile{detail: "a pointer of Git LFS, not the file itself", hint: "`git lfs pull` fetches the file"}
 	default:
 		r.sum = sha256.New()
-		from := io.TeeReader(r.file, r.sum)
-		if len(text) > 0 && text[0] == '[' {
-			r.records = newJSONArray(from)
-		} else {
-			r.records = newLines(from)
-		}
+		r.records = ofText(io.TeeReader(r.file, r.sum), head)
 		return nil
 	}
 }
 
+// ofText tells a JSON array from JSONL by how the text begins.
+func ofText(from io.Reader, head []byte) records {
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	if len(text) > 0 && text[0] == '[' {
+		return newJSONArray(from)
+	}
+	return newLines(from)
+}
+
+func (r *fileReader) position() int64 {
+	if r.packed != nil {
+		return r.packed.read
+	}
+	return r.records.position()
+}
+
 // fail says where a file is broken.
-func (r *reader) fail(err error) error {
+func (r *fileReader) fail(err error) error {
 	var b *brokenFile
 	if !errors.As(err, &b) {
 		return err
 	}
-	at := r.src.Path
+	at := r.of.Name
 	if b.number > 0 {
 		at = fmt.Sprintf("%s:%d", at, b.number)
 	}
@@ -121,25 +140,21 @@ func (r *reader) fail(err error) error {
 	return fault.Usage(fault.Hint(fmt.Errorf("%s: %w", at, b), hint))
 }
 
-// unchanged compares what was read with the SHA-256 that was taken before: what
-// was made of another file would be kept under the wrong name.
-func (r *reader) unchanged(sum string) error {
-	now := ""
-	if r.sum != nil {
-		if _, err := io.Copy(r.sum, r.file); err != nil { // what lies behind the last record
-			return err
-		}
-		now = hex.EncodeToString(r.sum.Sum(nil))
-	} else {
-		var err error
-		if now, err = r.src.hash(); err != nil {
-			return err
-		}
+// sha256 is that of the whole file, of what was read if it is read from front to
+// back.
+func (r *fileReader) sha256() (string, error) {
+	if r.sum == nil {
+		return r.of.hash()
 	}
-	if now != sum {
-		return fault.Hint(fmt.Errorf("%s: changed while it was read", r.src.Path), "start again when nothing writes to it")
+	if _, err := io.Copy(r.sum, r.file); err != nil { // what lies behind the last record
+		return "", err
 	}
-	return nil
+	return hex.EncodeToString(r.sum.Sum(nil)), nil
 }
 
-func (r *reader) close() { r.file.Close() }
+func (r *fileReader) close() {
+	if r.packed != nil {
+		r.packed.close()
+	}
+	r.file.Close()
+}

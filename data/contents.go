@@ -216,7 +216,7 @@ func (s *Store) Stats(opts Options) (*Stats, error) {
 	}
 	err := s.eachSample(func(r row, e entry, f facts) {
 		at := func() Longest {
-			return Longest{fmt.Sprintf("%s:%d", s.sources[r.source].Path, e.Line), s.sources[r.source].Name, int(e.Words), int(e.Tokens)}
+			return Longest{s.At(int(r.source), int(e.Line)), s.sources[r.source].Name, int(e.Words), int(e.Tokens)}
 		}
 		each[r.source].add(e, f, at)
 		mix.add(e, f, at)

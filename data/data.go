@@ -27,7 +27,7 @@ type Sample struct {
 	IDs    []int32
 	Target [][2]int32 // half-open ranges of target tokens
 	Source int        // index into [Store.Sources]
-	File   string     // path of the source
+	File   string     // of the source
 	Line   int        // of the record in it
 	Turns  int        // messages of the assistant in the conversation
 	Words  int        // in them, by [Words]
@@ -60,6 +60,7 @@ type Store struct {
 	train   []int
 	heldOut []int
 	paired  bool
+	redraw  func(epoch int) ([]int, error) // nil: every epoch has the samples of train
 }
 
 // row is a sample: a stretch of a record.
@@ -98,13 +99,15 @@ func (s *Store) load(ctx context.Context, sources []Source, from cache, progress
 	sizes := make([]int64, len(sources))
 	var total, before int64
 	s.from = sources
-	for i, src := range sources {
-		f, size, err := src.open() // all of them first: a missing file is known at once
-		if err != nil {
+	for i := range sources { // all of them first: a missing file is known at once
+		var err error
+		if sources[i], err = sources[i].located(); err != nil {
 			return err
 		}
-		f.Close()
-		sizes[i], total = size, total+size
+		if sizes[i], err = sources[i].size(); err != nil {
+			return err
+		}
+		total += sizes[i]
 	}
 	for i, src := range sources {
 		told := func(done int64) {
@@ -182,42 +185,38 @@ func (s *Store) Words(i int) int {
 // file up to there, so it is meant for a few samples.
 func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
 	r := s.rows[i]
-	p, src := s.parts[r.source], s.from[r.source]
-	l := src.layout()
-	l.format = p.format
-	from, err := src.records(l.topLevel())
+	want := s.parts[r.source].entries[r.record]
+	x, l, err := s.find(int(r.source), int(want.Line))
 	if err != nil {
 		return nil, 0, err
 	}
-	defer from.close()
-	for want := p.entries[r.record]; ; {
-		x, err := from.next()
-		if err != nil {
-			return nil, 0, fmt.Errorf("%s: looking for line %d: %w", src.Path, want.Line, err)
-		}
-		if int64(x.number) != want.Line {
-			continue
-		}
-		e, err := l.parse(x.text)
-		c := e.conversation
-		if err == nil && want.Kind == rejected {
-			c = *e.rejected
-		}
-		for answer = c.first; answer < len(c.messages); answer++ {
-			if m := c.messages[answer]; m.Role == "assistant" && !m.NoTarget {
-				return c.messages, answer, err
-			}
-		}
-		return c.messages, -1, err
+	e, err := l.parse(x.text)
+	c := e.conversation
+	if err == nil && want.Kind == rejected {
+		c = *e.rejected
 	}
+	return c.messages, slices.Index(l.targets(c).Of(c.messages), true), err
 }
 
 // Source is the index into [Store.Sources] of sample i's source.
 func (s *Store) Source(i int) int { return int(s.rows[i].source) }
 
-// Train lists the samples of an epoch, in the order in which the sources were
-// mixed. A sample that is repeated is there as often; of pairs both sides are.
+// Train lists the samples of the first epoch, in the order in which the sources
+// were mixed. A sample that is repeated is there as often; of pairs both sides are.
 func (s *Store) Train() []int { return s.train }
+
+// Epoch lists those of an epoch, from 0. It differs from epoch to epoch if
+// [Store.Redraws].
+func (s *Store) Epoch(epoch int) ([]int, error) {
+	if epoch == 0 || s.redraw == nil {
+		return s.train, nil
+	}
+	return s.redraw(epoch)
+}
+
+// Redraws reports whether samples are drawn anew for each epoch: of interleaved
+// sources, and of those that are repeated, but not as a whole.
+func (s *Store) Redraws() bool { return s.redraw != nil }
 
 // HeldOut lists the samples that are held out.
 func (s *Store) HeldOut() []int { return s.heldOut }
@@ -225,7 +224,7 @@ func (s *Store) HeldOut() []int { return s.heldOut }
 // Origin says where sample i comes from, as file:line.
 func (s *Store) Origin(i int) string {
 	r := s.rows[i]
-	return fmt.Sprintf("%s:%d", s.sources[r.source].Path, s.parts[r.source].entries[r.record].Line)
+	return s.At(int(r.source), int(s.parts[r.source].entries[r.record].Line))
 }
 
 // Sample reads sample i. Its slices are its own.
@@ -235,9 +234,10 @@ func (s *Store) Sample(i int) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
+	file, line := s.from[r.source].where(s.parts[r.source].starts, rec.line)
 	return Sample{
 		IDs: rec.ids[r.from:r.to], Target: within(rec.target, r.from, r.to), Source: int(r.source),
-		File: s.sources[r.source].Path, Line: int(rec.line), Turns: int(rec.turns), Words: int(rec.words),
+		File: file.Name, Line: line, Turns: int(rec.turns), Words: int(rec.words),
 	}, nil
 }
 

@@ -93,14 +93,18 @@ func (s Source) reading(near bool) string {
 	if s.Filter.StatedLength == "any" {
 		s.Filter.StatedLength = ""
 	}
+	if s.TrainOn == "all" {
+		s.TrainOn = ""
+	}
 	type all struct {
 		Format  string
 		Columns Columns
 		Roles   map[string]string
 		Filter  Filter
 		Near    bool
+		TrainOn string `json:",omitempty"`
 	}
-	raw, err := json.Marshal(all{s.Format, s.Columns, s.Roles, s.Filter, near})
+	raw, err := json.Marshal(all{s.Format, s.Columns, s.Roles, s.Filter, near, s.TrainOn})
 	if err != nil {
 		panic(fmt.Sprintf("data: %v", err)) // texts and numbers
 	}

@@ -85,16 +85,36 @@ func (w *factsWriter) open() error {
 	return nil
 }
 
-// close finishes the file, which is there even if nothing was added.
-func (w *factsWriter) close() (file, error) {
+// finished is what was written so far, once it is on the disk.
+func (w *factsWriter) finished() (file, error) {
 	if err := w.open(); err != nil {
 		return file{}, err
 	}
-	defer w.out.Close()
 	if err := w.buf.Flush(); err != nil {
 		return file{}, err
 	}
 	return file{factsName, hex.EncodeToString(w.out.sum.Sum(nil)), w.bytes}, w.out.Sync()
+}
+
+// goOn goes on behind the part of the file that is known to be finished.
+func (w *factsWriter) goOn(known file) error {
+	f, err := os.OpenFile(filepath.Join(w.dir, factsName), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	w.out, w.bytes = &hashedFile{f, sha256.New()}, known.Bytes
+	w.buf = bufio.NewWriterSize(w.out, 1<<16)
+	_, err = io.Copy(w.out.sum, f)
+	return err
+}
+
+// close finishes the file, which is there even if nothing was added.
+func (w *factsWriter) close() (file, error) {
+	about, err := w.finished()
+	if w.out != nil {
+		w.out.Close()
+	}
+	return about, err
 }
 
 // openFacts checks the file against the manifest.

@@ -6,64 +6,55 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 
-	"lwtrain/examples"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
 
-// builtin is the start of the path of a source that ships with lwtrain.
-const builtin = "builtin:"
-
-// open opens a source and says how large it is.
-func (s Source) open() (fs.File, int64, error) {
-	var f fs.File
-	var err error
-	if name, ok := strings.CutPrefix(s.Path, builtin); ok {
-		f, err = examples.FS.Open(name)
-	} else {
-		f, err = os.Open(s.Path)
+// unusable is the error of records that can't be used: the first of them by their
+// places, and how many more there are.
+func (s Source) unusable(list []dropped, starts []int64) error {
+	var found []place
+	left := 0
+	for _, d := range list {
+		found = append(found, d.First...)
+		left += d.Count
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want the conversations of source %s", s.Path, s.Name),
-			"relative paths start at the folder that lwtrain runs in"))
+	slices.SortFunc(found, func(a, b place) int { return a.Line - b.Line })
+	found = found[:min(len(found), mostNamed)]
+	var lines []string
+	for _, p := range found {
+		lines = append(lines, s.at(starts, int64(p.Line))+": "+p.Detail)
 	}
-	if err != nil {
-		return nil, 0, fault.Usage(err)
+	if left -= len(found); left > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %d more records can not be used", s.Path, left))
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: no regular file, want a file of conversations", s.Path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, fault.Usage(err)
-	}
-	return f, info.Size(), nil
+	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")), "mend the record, or count and skip such records with data.on_bad_record: skip"))
 }
 
-// bad is the error of a record that can't be used.
-func (s Source) bad(line int, err error) error {
-	return fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", s.Path, line, err),
-		"mend the record, or count and skip such records with data.on_bad_record: skip"))
-}
+// mostNamed is how many bad records are named.
+const mostNamed = 10
 
 // dropped counts the records that could not be used, for one reason.
 type dropped struct {
-	Reason string `json:"reason"`
-	Count  int    `json:"count"`
-	Line   int    `json:"first_line"`
-	Detail string `json:"first_detail"`
+	Reason string  `json:"reason"`
+	Count  int     `json:"count"`
+	First  []place `json:"first"` // at most mostNamed of them
+}
+
+// place is a record, and what is wrong with it.
+type place struct {
+	Line   int    `json:"line"`
+	Detail string `json:"detail"`
 }
 
 // ingested is a source after tokenising.
 type ingested struct {
-	format  string // of the records, as it was said or recognised
+	format  string  // of the records, as it was said or recognised
+	starts  []int64 // of several files: how many numbers are before the records of each
 	entries []entry
 	dropped []dropped // bad records, in the order of their first lines
 	passed  []dropped // records that were not wanted
@@ -83,13 +74,15 @@ func (in *ingested) drop(number int, err error) {
 	if record != nil && record.passed {
 		list = &in.passed
 	}
-	for i := range *list {
-		if (*list)[i].Reason == reason {
-			(*list)[i].Count++
-			return
-		}
+	i := slices.IndexFunc(*list, func(d dropped) bool { return d.Reason == reason })
+	if i < 0 {
+		i = len(*list)
+		*list = append(*list, dropped{Reason: reason})
 	}
-	*list = append(*list, dropped{reason, 1, number, err.Error()})
+	d := &(*list)[i]
+	if d.Count++; d.Count <= mostNamed {
+		d.First = append(d.First, place{number, err.Error()})
+	}
 }
 
 // chunkBytes is about how much text a worker takes at a time.
@@ -110,18 +103,23 @@ type tokenised struct {
 	err     error
 }
 
-// unwanted reports whether the record is right and passed over.
-func (t tokenised) unwanted() bool {
-	var r *badRecord
-	return errors.As(t.err, &r) && r.passed
+// sink takes what becomes of the records of a source.
+type sink struct {
+	add   func(record) error
+	after func(ingested) error // is told after each record of the source; may be nil
+	// ahead records of the source were taken before, and are passed over; this is
+	// what became of them.
+	ahead           int
+	dropped, passed []dropped
 }
 
 // ingest tokenises a source with one worker a processor, in bounded memory, and
-// hands the records to add in the order of the file. With stop the first record
-// that can't be used is an error; else they are counted by reason. A
-// source whose SHA-256 is not sum was changed since that was taken: what was made
-// of it would be kept under the wrong name.
-func (c cache) ingest(ctx context.Context, src Source, sum string, add func(record) error, progress func(done int64)) (in ingested, err error) {
+// hands the records to add in the order of the file. Records that can't be used
+// are counted by reason; with stop they are an error, and nothing more is handed to
+// add once there is one. A source whose SHA-256 is not sum was changed since that
+// was taken: what was made of it would be kept under the wrong name.
+func (c cache) ingest(ctx context.Context, src Source, sum string, to sink, progress func(done int64)) (in ingested, err error) {
+	in.dropped, in.passed = to.dropped, to.passed
 	l := src.layout()
 	from, err := src.records(l.topLevel())
 	if err != nil {
@@ -148,7 +146,9 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 	go func() {
 		defer close(ordered)
 		defer close(work)
+		ahead := to.ahead
 		for next, err := first, readErr; ; next, err = nextChunk(from) {
+			next.pass(&ahead)
 			for _, to := range []chan *chunk{ordered, work} {
 				select {
 				case to <- next:
@@ -183,16 +183,19 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 		for i, t := range part.out {
 			number := part.lines[i].number
 			switch {
-			case t.err != nil && c.stop && !t.unwanted():
-				return in, src.bad(number, t.err)
 			case t.err != nil:
 				in.drop(number, t.err)
+			case c.stop && len(in.dropped) > 0: // nothing is kept
 			default:
 				for _, r := range t.records {
-					in.entries = append(in.entries, r.entry())
-					if err := add(r); err != nil {
+					if err := to.add(r); err != nil {
 						return in, err
 					}
+				}
+			}
+			if to.after != nil {
+				if err := to.after(in); err != nil {
+					return in, err
 				}
 			}
 		}
@@ -206,7 +209,19 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, add func(reco
 	if readErr != io.EOF {
 		return in, from.fail(readErr)
 	}
+	if c.stop && len(in.dropped) > 0 {
+		return in, src.unusable(in.dropped, from.starts)
+	}
+	if len(from.starts) > 1 {
+		in.starts = from.starts
+	}
 	return in, from.unchanged(sum)
+}
+
+// pass leaves out the first records, as many of n as there are.
+func (c *chunk) pass(n *int) {
+	out := min(*n, len(c.lines))
+	c.lines, *n = c.lines[out:], *n-out
 }
 
 // nextChunk takes the next records of a source, about chunkBytes of them, with
@@ -225,23 +240,17 @@ func nextChunk(from *reader) (*chunk, error) {
 	return c, err
 }
 
-// Tokens is a conversation as training sees it.
-type Tokens struct {
-	IDs    []int32
-	Target [][2]int32 // half-open ranges of ids that are targets
-}
-
 // Tokenise reads a line of a JSONL source and renders it as the store does. A
 // preference pair is its chosen answer.
-func Tokenise(chat *tokenizer.Chat, text []byte) (Tokens, error) {
+func Tokenise(chat *tokenizer.Chat, text []byte) (tokenizer.Rendered, error) {
 	l := Source{}.layout()
 	l.toolRole = toolRole(chat)
 	l.settle([]line{{text: text}})
-	r, err := (&toolChats{plain: chat, layout: l}).tokenise(line{text: text})
+	sides, err := (&toolChats{plain: chat, layout: l}).sides(line{text: text})
 	if err != nil {
-		return Tokens{}, err
+		return tokenizer.Rendered{}, err
 	}
-	return Tokens{r[0].ids, r[0].target}, nil
+	return sides[0].Rendered, nil
 }
 
 // toolChats is a chat template, and the same one told of the tools that the last
@@ -263,13 +272,33 @@ func (t *toolChats) of(tools json.RawMessage) (*tokenizer.Chat, error) {
 		if err != nil {
 			return nil, bad("invalid_tools", "tools: %v", err)
 		}
+		if !tells(t.plain, chat) {
+			return nil, bad("tools_not_rendered", "tools, which the chat template does not write: the model would never see them")
+		}
 		t.with, t.tools = chat, string(tools)
 	}
 	return t.with, nil
 }
 
+// tells reports whether a template says anything else of what it is told in with.
+func tells(plain, with *tokenizer.Chat) bool {
+	probe := []tokenizer.Message{{Role: "user", Content: "question"}}
+	a, _, err := plain.Prompt(probe)
+	b, _, err2 := with.Prompt(probe)
+	return err != nil || err2 != nil || a != b
+}
+
 // tokenise turns a record into ids and targets.
 func (t *toolChats) tokenise(l line) ([]record, error) {
+	sides, err := t.sides(l)
+	if err != nil {
+		return nil, err
+	}
+	return t.records(sides, l)
+}
+
+// sides reads a record and renders its conversation, or the two of a pair.
+func (t *toolChats) sides(l line) ([]Side, error) {
 	if l.tooLong {
 		return nil, bad("too_many_bytes", "a record of more than %d MiB", maxLine>>20)
 	}
@@ -277,46 +306,56 @@ func (t *toolChats) tokenise(l line) ([]record, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := t.render(e.conversation, l, e.kind)
+	first, err := t.render(e.conversation, e.kind)
 	if err != nil || e.rejected == nil {
-		return []record{first}, err
+		return []Side{first}, err
 	}
-	second, err := t.render(*e.rejected, l, rejected)
-	if err != nil {
-		return nil, err
-	}
-	n := first.prompt()
-	if n != second.prompt() || !slices.Equal(first.ids[:n], second.ids[:n]) {
-		return nil, bad("prompts_differ", "the template renders the prompt of chosen in another way than that of rejected")
-	}
-	return []record{first, second}, nil
+	second, err := t.render(*e.rejected, rejected)
+	return []Side{first, second}, err
 }
 
-func (t *toolChats) render(c conversation, l line, k kind) (record, error) {
+func (t *toolChats) render(c conversation, k kind) (Side, error) {
 	chat, err := t.of(c.tools)
 	if err != nil {
-		return record{}, err
+		return Side{}, err
 	}
-	rendered, err := chat.RenderFrom(c.messages, c.first)
-	if err != nil {
-		return record{}, err
+	targets := t.layout.targets(c)
+	s := Side{Name: kindNames[k], Messages: c.messages, Learned: targets.Of(c.messages), kind: k, first: c.first}
+	if s.Rendered, err = chat.RenderFor(c.messages, targets); err == nil { // the roles are known
+		err = checkOrder(c.messages)
 	}
-	r := record{ids: rendered.IDs, line: int64(l.number), facts: examine(c.messages), kind: k}
-	for _, span := range rendered.Target {
-		r.target = append(r.target, [2]int32{span.Start, span.End})
+	return s, err
+}
+
+// records makes what is stored of the sides of a record, unless they are not
+// wanted.
+func (t *toolChats) records(sides []Side, l line) ([]record, error) {
+	var out []record
+	for _, side := range sides {
+		r := record{ids: side.IDs, line: int64(l.number), facts: examine(side.Messages), kind: side.kind}
+		for _, span := range side.Target {
+			r.target = append(r.target, [2]int32{span.Start, span.End})
+		}
+		for _, m := range side.Messages[side.first:] {
+			if m.Role == "assistant" {
+				r.turns++
+				r.words += int32(Words(m.Content))
+			}
+		}
+		if err := t.keep.check(side.Messages, r); err != nil {
+			return nil, err
+		}
+		if t.keep != nil && t.keep.near {
+			r.sketch = minhash(side.Messages)
+		}
+		r.fingerprint()
+		out = append(out, r)
 	}
-	for _, m := range c.messages[c.first:] {
-		if m.Role == "assistant" {
-			r.turns++
-			r.words += int32(Words(m.Content))
+	if len(out) == 2 {
+		n := out[0].prompt()
+		if n != out[1].prompt() || !slices.Equal(out[0].ids[:n], out[1].ids[:n]) {
+			return nil, bad("prompts_differ", "the template renders the prompt of chosen in another way than that of rejected")
 		}
 	}
-	if err := t.keep.check(c.messages, r); err != nil {
-		return record{}, err
-	}
-	if t.keep != nil && t.keep.near {
-		r.sketch = minhash(c.messages)
-	}
-	r.fingerprint()
-	return r, nil
+	return out, nil
 }

@@ -26,6 +26,11 @@ type conversation struct {
 	tools    json.RawMessage
 }
 
+// targets says which of the conversation's messages are trained on.
+func (l layout) targets(c conversation) tokenizer.Targets {
+	return tokenizer.Targets{First: c.first, Turns: l.trainOn}
+}
+
 // kind says what a stored conversation is.
 type kind int32
 
@@ -43,6 +48,7 @@ type layout struct {
 	names    map[string][]string // what a column may be called; the first that is there counts
 	roles    map[string]string
 	toolRole string // how the template calls the answers of tools
+	trainOn  string // [Source].TrainOn
 }
 
 // Formats of records.
@@ -76,7 +82,7 @@ var columnNames = map[string][]string{
 var roleNames = map[string]string{"human": "user", "gpt": "assistant", "chatgpt": "assistant"}
 
 func (s Source) layout() layout {
-	l := layout{names: map[string][]string{}, roles: map[string]string{}, toolRole: "tool"}
+	l := layout{names: map[string][]string{}, roles: map[string]string{}, toolRole: "tool", trainOn: s.TrainOn}
 	switch s.Format {
 	case "", "auto":
 	case "sharegpt":

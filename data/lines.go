@@ -38,6 +38,9 @@ func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 1<<2
 func (l *lines) next() (line, error) {
 	for l.err == nil {
 		text, tooLong := l.one()
+		if l.err != nil && l.err != io.EOF { // it is no whole line
+			break
+		}
 		if l.number++; l.number == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		}

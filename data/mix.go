@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"lwtrain/internal/fault"
@@ -9,20 +10,36 @@ import (
 )
 
 // mix makes the list of an epoch's samples out of those of each source: all of
-// them as often as they are repeated, or drawn by the sources' probabilities. It
-// is a function of the seed; packing shuffles it anew for every epoch.
-func (s *Store) mix(opts Options, samples [][][]int, seed uint64) error {
-	for i := range samples {
-		samples[i] = repeated(s.from[i], samples[i], seed)
+// them as often as they are repeated, or drawn by the sources' probabilities. What
+// is drawn is a function of the seed and the epoch; packing shuffles the list. Of
+// pairs the first epoch's are drawn for all, since the reference is asked of each
+// pair once, before training.
+func (s *Store) mix(opts Options, samples [][][]int, seed uint64) (err error) {
+	draws := opts.Mix.Strategy == "interleave"
+	for _, src := range opts.Sources {
+		draws = draws || src.Repeat != math.Trunc(src.Repeat)
 	}
-	if opts.Mix.Strategy != "interleave" {
-		for _, list := range samples {
+	list := func(epoch int) ([]int, error) {
+		of := make([][][]int, len(samples))
+		for i := range samples {
+			of[i] = repeated(s.from[i], samples[i], seed, epoch)
+		}
+		if opts.Mix.Strategy == "interleave" {
+			return s.interleave(opts, of, seed, epoch)
+		}
+		var out []int
+		for _, list := range of {
 			for _, rows := range list {
-				s.train = append(s.train, rows...)
+				out = append(out, rows...)
 			}
 		}
-	} else if err := s.interleave(opts, samples, seed); err != nil {
+		return out, nil
+	}
+	if s.train, err = list(0); err != nil {
 		return err
+	}
+	if draws && !s.paired {
+		s.redraw = list
 	}
 	for _, i := range s.train {
 		r := s.rows[i]
@@ -35,8 +52,8 @@ func (s *Store) mix(opts Options, samples [][][]int, seed uint64) error {
 }
 
 // repeated lists samples as often as their source is repeated: whole copies one
-// after the other, then as many as are left, drawn by the seed.
-func repeated(src Source, list [][]int, seed uint64) [][]int {
+// after the other, then as many as are left, drawn by the seed and the epoch.
+func repeated(src Source, list [][]int, seed uint64, epoch int) [][]int {
 	if src.Repeat == 0 || src.Repeat == 1 {
 		return list
 	}
@@ -46,7 +63,7 @@ func repeated(src Source, list [][]int, seed uint64) [][]int {
 		out = append(out, list...)
 	}
 	n := int((src.Repeat - float64(whole)) * float64(len(list)))
-	for _, k := range draw(seed, "repeat/"+src.Name, len(list), n) {
+	for _, k := range draw(seed, "repeat/"+src.Name, len(list), n, uint64(epoch)) {
 		out = append(out, list[k])
 	}
 	return out
@@ -55,10 +72,10 @@ func repeated(src Source, list [][]int, seed uint64) [][]int {
 // interleave draws one source after the other by their probabilities, and takes
 // the next of its samples, which are shuffled. An epoch ends when the first
 // source is exhausted, or when each has been, the others from the start again.
-func (s *Store) interleave(opts Options, samples [][][]int, seed uint64) error {
+func (s *Store) interleave(opts Options, samples [][][]int, seed uint64, epoch int) (out []int, err error) {
 	p, err := probabilities(opts.Sources)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	order := make([][]int, len(samples))
 	left := 0 // sources that were not exhausted yet
@@ -67,24 +84,24 @@ func (s *Store) interleave(opts Options, samples [][][]int, seed uint64) error {
 			continue
 		}
 		if len(list) == 0 {
-			return fault.Usage(fault.Hint(fmt.Errorf("source %s has no sample that can be trained on, but a probability of %g", s.from[i].Name, p[i]), "leave the source out"))
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("source %s has no sample that can be trained on, but a probability of %g", s.from[i].Name, p[i]), "leave the source out"))
 		}
-		order[i] = rng.Perm(rng.New(seed, "mix/"+s.from[i].Name), len(list))
+		order[i] = rng.Perm(rng.New(seed, "mix/"+s.from[i].Name, uint64(epoch)), len(list))
 		left++
 	}
 	if opts.Mix.Stop == "first_exhausted" {
 		left = 1
 	}
-	r := rng.New(seed, "mix")
+	r := rng.New(seed, "mix", uint64(epoch))
 	next := make([]int, len(samples))
 	exhausted := make([]bool, len(samples))
 	for left > 0 {
-		if len(s.train) > mostInterleaved {
-			return fault.Usage(fault.Hint(fmt.Errorf("interleaving takes more than %d samples until every source is exhausted", mostInterleaved),
+		if len(out) > mostInterleaved {
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("interleaving takes more than %d samples until every source is exhausted", mostInterleaved),
 				"raise the probability of the source with the most samples for its share, or data.mix.stop: first_exhausted"))
 		}
 		i := pickSource(p, r.Float64())
-		s.train = append(s.train, samples[i][order[i][next[i]]]...)
+		out = append(out, samples[i][order[i][next[i]]]...)
 		if next[i]++; next[i] == len(order[i]) {
 			next[i] = 0
 			if !exhausted[i] {
@@ -93,7 +110,7 @@ func (s *Store) interleave(opts Options, samples [][][]int, seed uint64) error {
 			}
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // mostInterleaved bounds an epoch where the probabilities are far from the sizes.

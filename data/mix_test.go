@@ -302,3 +302,51 @@ func tokenizerBytes() (*tokenizer.Chat, error) { return tokenizer.Bytes().Chat("
 func messagesOf(prompt, answer string) []tokenizer.Message {
 	return []tokenizer.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: answer}}
 }
+
+func TestWhatIsDrawnIsDrawnAnewForEachEpoch(t *testing.T) {
+	dir := t.TempDir()
+	a, b := write(t, dir, "a", talks(100)...), write(t, dir, "b", talks(30)...)
+	for name, c := range map[string]struct {
+		change  func(o *Options)
+		redraws bool
+	}{
+		"interleaved":         {func(o *Options) { o.Mix = Mix{"interleave", "first_exhausted"} }, true},
+		"repeated in part":    {func(o *Options) { o.Sources[0].Repeat = 0.5 }, true},
+		"repeated as a whole": {func(o *Options) { o.Sources[0].Repeat = 2 }, false},
+		"all of every source": {func(o *Options) {}, false},
+		"drawn once, samples": {func(o *Options) { o.Sources[0].Samples = 50 }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(dir, a, b)
+			o.HeldOut.Count = 5
+			c.change(&o)
+			s, same := build(t, o), build(t, o)
+			if s.Redraws() != c.redraws {
+				t.Fatalf("it is drawn anew: %v, want %v", s.Redraws(), c.redraws)
+			}
+			first, err := s.Epoch(0)
+			if err != nil || !slices.Equal(first, s.Train()) {
+				t.Fatalf("the first epoch is not what Train lists, %v", err)
+			}
+			seen := map[int]bool{}
+			for _, epoch := range []int{3, 1, 2} { // in any order
+				got, err := s.Epoch(epoch)
+				if err != nil || slices.Equal(got, first) == c.redraws {
+					t.Errorf("epoch %d is like the first: %v, %v", epoch, !c.redraws, err)
+				}
+				if again, err := same.Epoch(epoch); err != nil || !slices.Equal(got, again) {
+					t.Errorf("epoch %d is another one the second time, %v", epoch, err)
+				}
+				for _, i := range got {
+					seen[i] = true
+					if slices.Contains(s.HeldOut(), i) {
+						t.Errorf("epoch %d trains on sample %d, which is held out", epoch, i)
+					}
+				}
+			}
+			if c.redraws && len(seen) <= len(first) {
+				t.Errorf("three epochs see %d samples, the first one %d", len(seen), len(first))
+			}
+		})
+	}
+}

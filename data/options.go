@@ -14,12 +14,15 @@ type Options struct {
 	CacheDir    string   `yaml:"cache_dir" doc:"folder of the tokenised samples, made again when sources, tokenizer or template change"`
 }
 
-// Source is a file of conversations.
+// Source is conversations in one file or several.
 type Source struct {
 	Name        string            `yaml:"name" doc:"name in statistics and metrics; the file's name without ending where it is missing"`
-	Path        string            `yaml:"path" doc:"a file of conversations: JSONL, a JSON array, Parquet or Arrow; or builtin:quickstart/... for those that ship with lwtrain"`
+	Path        string            `yaml:"path" doc:"conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob, a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these"`
+	Paths       []string          `yaml:"paths" doc:"path, where it is a list"`
+	Files       []File            // that these stand for, where they are known already: those on the hub must be
 	Format      string            `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto" doc:"how its records are read; auto: recognised from the first"`
 	Side        string            `yaml:"side" enum:"all|chosen" default:"all" doc:"of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations"`
+	TrainOn     string            `yaml:"train_on" enum:"all|last|marked" default:"all" doc:"which answers of a conversation are trained on: all but those with train: false, the last one, or those with train: true alone"`
 	Columns     Columns           `yaml:"columns" doc:"what the columns are called, where not as usual"`
 	Roles       map[string]string `yaml:"roles" doc:"roles by the names that they have in the file, such as {human: user, bot: assistant}"`
 	Samples     int               `yaml:"samples" min:"0" doc:"how many samples are taken, drawn by the seed; 0: all"`

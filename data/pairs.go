@@ -127,6 +127,9 @@ func (want Run) suits(src Source, format string) error {
 	only, at := src.Side == "chosen", src.Path
 	paired := format == preferenceFormat || format == ktoFormat
 	switch {
+	case paired && src.TrainOn != "" && src.TrainOn != "all":
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences and has train_on: %s, want conversations", at, src.Name, src.TrainOn),
+			"leave train_on out: of preferences the chosen and rejected answers are trained on"))
 	case paired && !only && !(want.Pairs || want.Labels || want.Any):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
 			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))

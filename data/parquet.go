@@ -16,6 +16,7 @@ import (
 // whose panics on a broken file would end the program.
 type parquetRows struct {
 	f      *pq.Reader
+	at     io.ReaderAt // its file
 	size   int64
 	fields []*parquetNode // the columns that are read
 	leaves []*parquetLeaf // in them
@@ -34,9 +35,7 @@ func newParquetRows(f randomAccess, size int64, names map[string]bool) (_ record
 		return nil, err
 	}
 	props := parquet.NewReaderProperties(boundedMemory{memory.NewGoAllocator()})
-	props.BufferedStreamEnabled = true // pages as they are needed, not whole columns
-	props.BufferSize = 1 << 16
-	p := &parquetRows{size: size}
+	p := &parquetRows{at: f, size: size}
 	if p.f, err = pq.NewParquetReader(f, pq.WithReadProps(props)); err != nil {
 		return nil, broken(0, "a broken Parquet file: %v", err)
 	}
@@ -215,7 +214,7 @@ func (p *parquetRows) one() (_ line, err error) {
 			return line{}, broken(p.number+1, "a broken Parquet file: a group of %d rows", p.left)
 		}
 		for _, l := range p.leaves {
-			pages, err := group.GetColumnPageReader(l.column)
+			pages, err := p.columnPages(group, l.column)
 			if err != nil {
 				return line{}, broken(p.number+1, "a broken Parquet file: %v", err)
 			}

@@ -1,10 +1,13 @@
 package data
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/bits"
 
+	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet"
 	pq "github.com/apache/arrow/go/v17/parquet/file"
 )
@@ -81,6 +84,81 @@ func (c *checkedPages) check(page pq.Page) error {
 		err = fmt.Errorf("a page of %d values in %d bytes", n, len(data))
 	}
 	return err
+}
+
+// columnPages hands out the pages of a column of a row group.
+func (p *parquetRows) columnPages(group *pq.RowGroupReader, column int) (pq.PageReader, error) {
+	c, err := group.MetaData().ColumnChunk(column)
+	if err != nil {
+		return nil, err
+	}
+	if c.CryptoMetadata() != nil {
+		return nil, fmt.Errorf("an encrypted column, want one that is not")
+	}
+	start := c.DataPageOffset()
+	if at := c.DictionaryPageOffset(); c.HasDictionaryPage() && at > 0 && at < start {
+		start = at
+	}
+	if start < 0 || start > p.size {
+		return nil, fmt.Errorf("a column that begins at byte %d of %d", start, p.size)
+	}
+	bytes := &pageBytes{Reader: bufio.NewReaderSize(io.NewSectionReader(p.at, start, p.size-start), 1<<16), left: p.size - start}
+	return pq.NewPageReader(bytes, c.NumValues(), c.Compression(), boundedMemory{memory.NewGoAllocator()}, nil)
+}
+
+// pageBytes are the bytes of a column. It looks at each page's head when the
+// library has read it, and before the library makes room for as many bytes as the
+// page says to have.
+type pageBytes struct {
+	*bufio.Reader
+	head []byte // and what follows it
+	left int64  // bytes to the end of the file
+}
+
+// Peek is what the library reads heads with, more and more of them until it
+// understands one.
+func (b *pageBytes) Peek(n int) (view []byte, err error) {
+	if n > b.Size() {
+		b.Reader = bufio.NewReaderSize(b.Reader, n)
+	}
+	b.head, err = b.Reader.Peek(n)
+	return b.head, err
+}
+
+// Discard passes over a head. Its third field is the size of the page as it lies
+// in the file.
+func (b *pageBytes) Discard(n int) (int, error) {
+	t := thriftCheck{b: b.head[:n]}
+	for field := uint64(0); ; {
+		h := t.byte()
+		if h == 0 {
+			break
+		}
+		if delta := uint64(h >> 4); delta > 0 {
+			field += delta
+		} else {
+			field = t.varint() >> 1
+		}
+		switch kind := h & 15; {
+		case field == 3 && kind == 5:
+			if size := int64(t.varint() >> 1); size > b.left-int64(n) {
+				panic(fmt.Errorf("a page of %d bytes, where %d are left", size, b.left-int64(n)))
+			}
+		case kind > 2: // true and false are in the head
+			t.value(kind, 0)
+		}
+	}
+	if t.bad {
+		panic(fmt.Errorf("a page whose head ends in the middle"))
+	}
+	b.left -= int64(n)
+	return b.Reader.Discard(n)
+}
+
+func (b *pageBytes) Read(to []byte) (int, error) {
+	n, err := b.Reader.Read(to)
+	b.left -= int64(n)
+	return n, err
 }
 
 // checkRuns walks through runs of equal and of packed levels (Parquet's hybrid of

@@ -18,10 +18,9 @@ import (
 
 // A store's samples lie in shards, Arrow IPC files of record batches. A batch is
 // the unit of reading, so it is small; a shard is the unit of checking.
-const (
-	batchTokens = 1 << 16
-	shardTokens = 1 << 26 // 256 MiB
-)
+const batchTokens = 1 << 16
+
+var shardTokens int64 = 1 << 26 // 256 MiB; tests have small ones
 
 // shardSchema is docs/formats/sample-store.md. target holds the bounds of the
 // target ranges, start and end in turn.

@@ -202,47 +202,6 @@ func TestTheSameInputsGiveTheSameBytes(t *testing.T) {
 	}
 }
 
-func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
-	for _, c := range []struct{ name, line, reason, says string }{
-		{"broken JSON", `{"messages": [`, "invalid_json", "it ends in the middle"},
-		{"broken JSON in the middle", `{"messages": [}]}`, "invalid_json", "broken JSON at byte 15"},
-		{"text behind the record", `{"messages": []} x`, "invalid_json", "broken JSON at byte 18"},
-		{"a list", `[1]`, "invalid_json", "the record is a list, want an object"},
-		{"bad UTF-8", "{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}", "invalid_utf8", "byte 44 is no valid UTF-8"},
-		{"half a surrogate pair", `{"messages": [{"role": "user", "content": "\ud83d"}]}`, "invalid_utf8", `\ud83d at byte 44 is half a surrogate pair`},
-		{"no messages", `{"talk": []}`, "no_messages", `it has "talk"`},
-		{"messages that are no list", `{"messages": "hello"}`, "invalid_messages", "messages is text, want a list"},
-		{"no role", `{"messages": [{"content": "x"}]}`, "invalid_messages", "messages[0]: no role"},
-		{"a number as content", `{"messages": [{"role": "user", "content": 5}]}`, "invalid_messages", "messages[0]: content is a number, want text"},
-		{"no content", `{"messages": [{"role": "user"}]}`, "invalid_messages", "messages[0]: no content"},
-		{"an empty conversation", `{"messages": []}`, "empty_conversation", "no messages"},
-		{"an unknown role", `{"messages": [{"role": "bot", "content": "x"}]}`, "unknown_role", `role "bot" is unknown`},
-		{"no answer", `{"messages": [{"role": "user", "content": "x"}]}`, "no_assistant_turn", "nothing to learn"},
-		{"an empty answer", talk("x", "  "), "empty_answer", "messages[1] (assistant)"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			src := write(t, dir, "a", talk("a", "b"), "", c.line, talk("c", "d"), c.line)
-			o := options(dir, src)
-			for range 2 { // the second time the file is not in the cache either: nothing was written
-				_, err := Build(context.Background(), o, chat(t, "auto"), Run{})
-				if err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") || !strings.Contains(err.Error(), c.says) || !fault.IsUsage(err) || fault.HintOf(err) == "" {
-					t.Fatalf("got %v, want %s:3: ... %s", err, src.Path, c.says)
-				}
-			}
-			o.OnBadRecord = "skip"
-			s := build(t, o)
-			if got := fmt.Sprint(s.Mix().Dropped); s.Len() != 2 || got != "map["+c.reason+":2]" {
-				t.Errorf("%d samples, dropped %s; want 2 and %s twice", s.Len(), got, c.reason)
-			}
-			o.OnBadRecord = "error" // the cache knows the bad records, too
-			if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") {
-				t.Errorf("from the cache: got %v", err)
-			}
-		})
-	}
-}
-
 func TestHeldOutSamplesAreDrawnFromEachSourceAndNeverTrainedOn(t *testing.T) {
 	dir := t.TempDir()
 	a, b, c := write(t, dir, "a", talks(60)...), write(t, dir, "b", talks(30)...), write(t, dir, "c", talks(7)...)

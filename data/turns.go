@@ -168,7 +168,7 @@ func textOf(raw json.RawMessage) (text string, isText bool, err error) {
 }
 
 // checkWeight reads what a message says of its own weight: train: false, or a
-// weight of 0, take it out of the targets.
+// weight of 0, take it out of the targets; true and 1 mark it as one.
 func checkWeight(f fields, m *tokenizer.Message) error {
 	for _, key := range weightKeys {
 		raw, ok := f[key]
@@ -180,13 +180,16 @@ func checkWeight(f fields, m *tokenizer.Message) error {
 		case string(raw) == "true" && m.Role != "assistant" && m.Role != "function_call":
 			return bad("untrainable_role", "%s: true on a message of the role %s, want it on the assistant's alone", key, m.Role)
 		case string(raw) == "true":
+			m.Mark = max(m.Mark, tokenizer.Trained)
 		case string(raw) == "false":
-			m.NoTarget = true
+			m.Mark = tokenizer.NotTrained
 		case key == "train" || err != nil:
 			return bad("invalid_weight", "%s is %s, want true or false%s", key, raw, map[bool]string{true: ", 0 or 1"}[key != "train"])
 		case weight == 0:
-			m.NoTarget = true
-		case weight != 1:
+			m.Mark = tokenizer.NotTrained
+		case weight == 1:
+			m.Mark = max(m.Mark, tokenizer.Trained)
+		default:
 			return bad("unsupported_weight", "%s is %s, want 0 or 1: a message is trained on or it is not, and whole sources are weighed by their loss_factor", key, raw)
 		}
 	}
@@ -252,4 +255,37 @@ func toolRole(chat *tokenizer.Chat) string {
 		return "observation"
 	}
 	return "tool"
+}
+
+// checkOrder refuses an order of roles that no conversation has. Two messages of
+// the assistant may follow each other: a text and a call, or a draft that is not
+// trained on.
+func checkOrder(messages []tokenizer.Message) error {
+	last := ""
+	for i, m := range messages {
+		says := ""
+		switch m.Role {
+		case "system", "developer":
+			if last != "" && last != "system" && last != "developer" {
+				says = "want it before all others"
+			}
+		case "user":
+			if last == "user" {
+				says = "want an answer of the assistant between two of the user"
+			}
+		case "assistant":
+			if last == "" || last == "system" || last == "developer" {
+				says = "want a message of the user before it"
+			}
+		default: // of a tool
+			if last == "" || last == "system" || last == "developer" || last == "user" {
+				says = "want a call of the assistant before it"
+			}
+		}
+		if says != "" {
+			return bad("role_order", "messages[%d] (%s): out of order, %s", i, m.Role, says)
+		}
+		last = m.Role
+	}
+	return nil
 }

@@ -21,6 +21,7 @@ type goldenChat struct {
 	Mask                                   []int // nil: not checked
 	Prompt                                 string
 	PromptIDs                              []int32 `json:"prompt_ids"`
+	BOS                                    string  `json:"bos_token"` // "": the template does not ask for it
 }
 
 // messagesOf keeps everything but role and a text content as raw JSON, so that
@@ -79,16 +80,6 @@ func must[T any](v T, err error) T {
 }
 
 // mask is a Rendered's target as a 0 or 1 for each id.
-func mask(r Rendered) []int {
-	out := make([]int, len(r.IDs))
-	for _, s := range r.Target {
-		for i := s.Start; i < s.End; i++ {
-			out[i] = 1
-		}
-	}
-	return out
-}
-
 // show prints ids with the targets in brackets.
 func show(tok *Tokenizer, ids []int32, mask []int) string {
 	var b strings.Builder
@@ -124,13 +115,16 @@ func runGolden(t *testing.T, dir string) {
 		t.Run(c.Template+" on "+c.Tokenizer+": "+c.Conversation, func(t *testing.T) {
 			key := c.Template + " " + c.Tokenizer
 			template := c.Template
-			if strings.HasSuffix(template, ".jinja") {
+			if strings.HasSuffix(template, ".jinja") && !filepath.IsAbs(template) {
 				template = filepath.Join("testdata", template)
 			}
 			if chats[key] == nil {
 				chats[key] = must(fixture(t, filepath.Join(dir, c.Tokenizer), c.EOS).Chat(template))
 			}
 			chat := chats[key]
+			if c.BOS != "" {
+				chat = must(chat.With(map[string]any{"bos_token": c.BOS}))
+			}
 			if string(c.Tools) != "null" {
 				chat = must(chat.With(map[string]any{"tools": c.Tools}))
 			}
@@ -152,7 +146,7 @@ func checkGolden(t *testing.T, chat *Chat, c goldenChat) {
 	if !slices.Equal(got.IDs, c.IDs) {
 		t.Fatalf("ids\n%v, transformers has\n%v", got.IDs, c.IDs)
 	}
-	if m := mask(got); c.Mask != nil && !slices.Equal(m, c.Mask) {
+	if m := got.Mask(); c.Mask != nil && !slices.Equal(m, c.Mask) {
 		t.Errorf("targets\n%s, transformers has\n%s", show(chat.tok, got.IDs, m), show(chat.tok, c.IDs, c.Mask))
 	}
 	text, ids, err := chat.Prompt(msgs)

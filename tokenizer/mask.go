@@ -8,12 +8,41 @@ import (
 	"lwtrain/internal/jinja"
 )
 
+// Targets says which messages of the assistant are targets.
+type Targets struct {
+	First int    // those before this message belong to the prompt
+	Turns string // of the others: see [Targets.Of]
+}
+
+// Of tells for each message whether it is a target. Turns "" or "all" takes every
+// message of the assistant, "last" its last one, and "marked" those whose Mark is
+// [Trained]. What is [NotTrained] is none of them.
+func (t Targets) Of(msgs []Message) []bool {
+	out := make([]bool, len(msgs))
+	last := true
+	for i := len(msgs) - 1; i >= t.First; i-- {
+		if msgs[i].Role != "assistant" {
+			continue
+		}
+		switch mark := msgs[i].Mark; t.Turns {
+		case "last":
+			out[i] = last && mark != NotTrained
+		case "marked":
+			out[i] = mark == Trained
+		default:
+			out[i] = mark != NotTrained
+		}
+		last = false
+	}
+	return out
+}
+
 // Render renders a whole conversation for training. Text is what
 // apply_chat_template(tokenize=False) returns, IDs its encoding as a whole
 // without added tokens; where the template ends the last answer with no token
 // (GLM-4), the id of eos_token follows.
 //
-// Target covers, for each assistant message without NoTarget, what the model must
+// Target covers, for each message that is one ([Targets.Of]), what the model must
 // produce: from
 // behind the generation prompt of its turn (so a <think> block that the
 // template writes counts) up to and with the token that ends the turn, and
@@ -21,7 +50,7 @@ import (
 // role's token. Both ends are found in the one full rendering, from the marks
 // that the template engine leaves on each byte of a message, so text that looks
 // like a role's token changes nothing. A template with {% generation %} blocks
-// says itself what the targets are.
+// says itself what the targets of a message are.
 //
 // A token that holds bytes from both sides of the place where the answer
 // begins is a target, as in transformers' assistant_masks: the bytes of the
@@ -33,11 +62,10 @@ import (
 // [*ConversationError] that names the message: an unknown role, an empty
 // answer, a message that the template leaves out, a turn without its header or
 // its end.
-func (c *Chat) Render(msgs []Message) (Rendered, error) { return c.RenderFrom(msgs, 0) }
+func (c *Chat) Render(msgs []Message) (Rendered, error) { return c.RenderFor(msgs, Targets{}) }
 
-// RenderFrom is [Chat.Render] with the answers from message first on as the only
-// targets: those before it belong to the prompt.
-func (c *Chat) RenderFrom(msgs []Message, first int) (Rendered, error) {
+// RenderFor is [Chat.Render] with a choice of targets.
+func (c *Chat) RenderFor(msgs []Message, targets Targets) (Rendered, error) {
 	if err := checkAnswers(msgs); err != nil {
 		return Rendered{}, err
 	}
@@ -45,7 +73,7 @@ func (c *Chat) RenderFrom(msgs []Message, first int) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	m := masker{chat: c, msgs: msgs, out: out, first: first}
+	m := masker{chat: c, msgs: msgs, out: out, learn: targets.Of(msgs)}
 	m.ids, m.spans = c.tok.Offsets(out.Text)
 	if err := m.checkRendered(); err != nil {
 		return Rendered{}, err
@@ -58,7 +86,7 @@ func (c *Chat) RenderFrom(msgs []Message, first int) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected()}, nil
+	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Bytes: m.spans, sources: out.Sources, tok: c.tok}, nil
 }
 
 // masker finds the targets of one rendering.
@@ -69,22 +97,27 @@ type masker struct {
 	ids    []int32
 	spans  [][2]int // bytes of each id
 	target []Span
-	first  int // message whose answer is the first target
+	learn  []bool // which messages are targets
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
 	return &ConversationError{Reason: reason, Message: i, Role: m.msgs[i].Role, Detail: fmt.Sprintf(format, args...)}
 }
 
-// checkRendered refuses a template that leaves a message out.
+// checkRendered refuses a template that leaves a message out, or its calls of
+// tools: these have names, which every template that knows them writes.
 func (m *masker) checkRendered() error {
-	seen := make([]bool, len(m.msgs))
+	seen, named := make([]bool, len(m.msgs)), make([]bool, len(m.msgs))
 	for _, s := range m.out.Sources {
 		seen[s.Source/2] = true
+		named[s.Source/2] = named[s.Source/2] || s.Source == namesOf(s.Source/2)
 	}
 	for i, msg := range m.msgs {
 		if !seen[i] && (msg.Role == "assistant" || !isBlank(msg)) {
 			return m.fail(NotRendered, i, "the template renders nothing of it")
+		}
+		if !named[i] && msg.Extra["tool_calls"] != nil {
+			return m.fail(NotRendered, i, "the template renders nothing of its tool_calls")
 		}
 	}
 	return nil
@@ -92,8 +125,8 @@ func (m *masker) checkRendered() error {
 
 // turns adds the targets of every assistant message.
 func (m *masker) turns() error {
-	for i, msg := range m.msgs {
-		if msg.Role != "assistant" || i < m.first || msg.NoTarget {
+	for i := range m.msgs {
+		if !m.learn[i] {
 			continue
 		}
 		a, ok := locate(m.out, i)
@@ -175,8 +208,8 @@ func (m *masker) add(from, to int) {
 // blocks takes the targets from the template's {% generation %} blocks: every
 // token with a byte in one, as transformers' assistant_masks.
 func (m *masker) blocks() error {
-	for i, msg := range m.msgs {
-		if msg.Role != "assistant" || i < m.first {
+	for i := range m.msgs {
+		if !m.learn[i] {
 			continue
 		}
 		inside := func(s jinja.SourceSpan) bool {
@@ -186,13 +219,18 @@ func (m *masker) blocks() error {
 			return m.fail(NoExactTarget, i, "it stands outside of the template's generation blocks")
 		}
 	}
+	all := true
+	for i, msg := range m.msgs {
+		all = all && (m.learn[i] || msg.Role != "assistant")
+	}
 	for _, g := range m.out.Generation {
 		holds := func(of func(message int) bool) bool {
 			return slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
 				return of(s.Source/2) && g.Start < s.End && s.Start < g.End
 			})
 		}
-		if m.first > 0 && !holds(func(i int) bool { return i >= m.first }) || holds(func(i int) bool { return m.msgs[i].NoTarget }) {
+		passed := func(i int) bool { return m.msgs[i].Role == "assistant" && !m.learn[i] }
+		if holds(passed) || !all && !holds(func(i int) bool { return m.learn[i] }) {
 			continue
 		}
 		m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)

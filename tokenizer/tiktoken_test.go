@@ -253,7 +253,7 @@ func TestGLM4sOwnTemplateRenders(t *testing.T) {
 	msgs := []Message{{Role: "system", Content: "Be brief."}, user("写 it's 2024"), assistant("好的"), {Role: "observation", Content: "seen"}, assistant("Done.")}
 	got, want := must(own.Render(msgs)), must(shipped.Render(msgs))
 	if got.Text != want.Text || !slices.Equal(got.IDs, want.IDs) || !slices.Equal(got.Target, want.Target) {
-		t.Errorf("the model's own template gives %q, ours %q", show(tok, got.IDs, mask(got)), show(tok, want.IDs, mask(want)))
+		t.Errorf("the model's own template gives %q, ours %q", show(tok, got.IDs, got.Mask()), show(tok, want.IDs, want.Mask()))
 	}
 	if a, b := own.Stop(), tok.EOS(); !slices.Equal(a, b) {
 		t.Errorf("stops at %v, want %v", a, b)

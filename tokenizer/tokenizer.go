@@ -19,6 +19,8 @@ package tokenizer
 import (
 	"slices"
 	"sync"
+
+	"lwtrain/internal/jinja"
 )
 
 // Message is one message of a conversation.
@@ -27,9 +29,19 @@ type Message struct {
 	// Extra holds every other key of the record's message as decoded JSON
 	// (tool_calls, name, reasoning_content and so on).
 	Extra map[string]any
-	// NoTarget takes an assistant's message out of the targets.
-	NoTarget bool
+	// Mark is what the record says of training on an assistant's message.
+	Mark Mark
 }
+
+// Mark is what a message says of being a target itself.
+type Mark int8
+
+// The marks. A message that is NotTrained is never a target.
+const (
+	Unmarked Mark = iota
+	Trained
+	NotTrained
+)
 
 // Span is a half-open range of token positions.
 type Span struct{ Start, End int32 }
@@ -43,6 +55,51 @@ type Rendered struct {
 	// Injected holds the positions of special tokens that come from the text of
 	// the messages themselves, not from the template.
 	Injected []int32
+	// Bytes are the places of the ids in Text; empty at its end for an id that
+	// the template does not write.
+	Bytes [][2]int
+
+	sources []jinja.SourceSpan
+	tok     *Tokenizer
+}
+
+// Mask is 1 for each id that is a target, else 0.
+func (r *Rendered) Mask() []int {
+	mask := make([]int, len(r.IDs))
+	for _, s := range r.Target {
+		for i := s.Start; i < s.End; i++ {
+			mask[i] = 1
+		}
+	}
+	return mask
+}
+
+// Token is the text of token i: its place in Text, or where it has none what its
+// id stands for. Of a character of several tokens it is some of the bytes.
+func (r *Rendered) Token(i int) string {
+	if at := r.Bytes[i]; at[0] < at[1] {
+		return r.Text[at[0]:at[1]]
+	}
+	return r.tok.text(r.IDs[i])
+}
+
+// Special reports whether token i is a special token.
+func (r *Rendered) Special(i int) bool { return r.tok.IsSpecial(r.IDs[i]) }
+
+// Message is the message whose own text or names token i holds, the first one if
+// it holds several; -1: it holds the template's alone.
+func (r *Rendered) Message(i int) int {
+	at := r.Bytes[i]
+	n, _ := slices.BinarySearchFunc(r.sources, at[0], func(s jinja.SourceSpan, pos int) int {
+		if s.End <= pos {
+			return -1
+		}
+		return 1
+	})
+	if n < len(r.sources) && r.sources[n].Start < at[1] {
+		return r.sources[n].Source / 2
+	}
+	return -1
 }
 
 // Tokenizer maps text to token ids and back. It is safe for concurrent use

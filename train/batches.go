@@ -37,7 +37,7 @@ func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint6
 	var err error
 	steps := 0
 	b.calendar, err = newCalendar(opt, func(epoch int) (int, error) {
-		if epoch == 0 || pack.Strategy == "next_fit" { // the packs of the other have the same sizes in every epoch
+		if epoch == 0 || pack.Strategy == "next_fit" || store.Redraws() { // else the packs have the same sizes in every epoch
 			packs, err := b.plan(epoch)
 			if err != nil {
 				return 0, err
@@ -81,7 +81,10 @@ func pick(from, at []int) []int {
 
 // plan returns the packs of an epoch in the order of training.
 func (b *batches) plan(epoch int) ([][]int, error) {
-	ids := b.data.Train()
+	ids, err := b.data.Epoch(epoch)
+	if err != nil {
+		return nil, err
+	}
 	packs, err := packing.Epoch(b.packing, b.lengths(ids), b.seed, epoch)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/hub"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 )
@@ -60,20 +62,37 @@ func count(n int, what string) string {
 // noteMissing names the files of a config that are not there.
 func noteMissing(w io.Writer, c *configs.Config) {
 	missing := func(key, path string) {
-		if path == "" || strings.HasPrefix(path, "builtin:") {
+		if path == "" || strings.HasPrefix(path, "builtin:") || strings.HasPrefix(path, hub.Scheme) {
 			return
 		}
-		if _, err := os.Stat(path); err != nil {
+		if found, _ := filepath.Glob(path); len(found) == 0 && !isThere(path) {
 			fmt.Fprintf(w, "lwtrain: note: %s: %s is not there (%s)\n", key, printable(path), c.Origin(key))
 		}
 	}
-	missing("model.path", c.Model.Path)
-	for i, s := range c.Data.Sources {
-		missing(fmt.Sprintf("data.sources[%d].path", i), s.Path)
+	if !onHub(c.Model.Path) {
+		missing("model.path", c.Model.Path)
 	}
-	for i, s := range c.Data.HeldOut.Sources {
-		missing(fmt.Sprintf("data.held_out[%d].path", i), s.Path)
+	eachSource(c, func(key string, s *data.Source) error {
+		for _, path := range s.AllPaths() {
+			missing(key, path)
+		}
+		return nil
+	})
+	client, err := hub.FromEnv(os.LookupEnv)
+	if err != nil {
+		warn(w, "%v", err)
+		return
 	}
+	hubRefs(c, func(key string, ref hub.Ref) error {
+		want := wantData
+		if ref.Kind == hub.Model {
+			want = hub.WholeModel
+		}
+		if _, _, err := client.Find(ref, want); err != nil {
+			fmt.Fprintf(w, "lwtrain: note: %s: %s is not in the cache: the run fetches it (%s)\n", key, printable(ref.String()), c.Origin(key))
+		}
+		return nil
+	})
 }
 
 func newConfigCmd() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/data"
+	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
@@ -82,6 +83,9 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	}
 	prompts, err := f.read(cmd.InOrStdin())
 	if err != nil {
+		return err
+	}
+	if f.model, err = modelFolder(cmd, f.model, hub.WholeModel); err != nil {
 		return err
 	}
 	if err := checkModelFolder(f.model); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"lwtrain/checkpoints"
 	"lwtrain/configs"
+	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
@@ -29,12 +30,14 @@ type base struct {
 	tok    *tokenizer.Tokenizer
 	chat   *tokenizer.Chat
 	seed   uint64 // of fresh weights
+	onHub  string // its name there, with the commit; its weights may not be here yet
 	close  func() // removes what was made on the way
 }
 
 // openBase finds the model of a config: a folder, a .gguf file, which is
 // imported once into the cache (or, if nothing may be written, into a
-// temporary folder), or a fresh one.
+// temporary folder), a name on the hub, of which it fetches all but the weights, or
+// a fresh one.
 func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err error) {
 	b = &base{close: func() {}}
 	defer func() {
@@ -52,8 +55,13 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 		}
 	} else {
 		b.name, b.dir = filepath.Base(c.Model.Path), c.Model.Path
+		if onHub(c.Model.Path) {
+			if err := b.fetch(cmd, c, dryRun); err != nil {
+				return b, err
+			}
+		}
 		if strings.HasSuffix(b.dir, ".gguf") {
-			if b.dir, err = b.importOnce(cmd, c, dryRun); err != nil {
+			if b.dir, err = b.importOnce(cmd, c, b.dir, dryRun); err != nil {
 				return b, err
 			}
 		} else if _, err := os.Stat(filepath.Join(b.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
@@ -63,8 +71,10 @@ func openBase(cmd *cobra.Command, c *configs.Config, dryRun bool) (b *base, err 
 		if b.config, err = model.ReadConfig(b.dir); err != nil {
 			return b, fault.Usage(err)
 		}
-		if err := b.checkWeights(cmd, dryRun); err != nil {
-			return b, fault.Usage(err)
+		if b.onHub == "" {
+			if err := b.checkWeights(cmd, dryRun); err != nil {
+				return b, fault.Usage(err)
+			}
 		}
 		if most := b.config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
 			warn(cmd.ErrOrStderr(), "samples may have %d tokens (data.max_length), and the model has seen positions up to %d: the rest is new to it", min(c.Data.MaxLength, c.Packing.Capacity), most)
@@ -112,7 +122,7 @@ func checkModelFolder(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		err = fmt.Errorf("%s: no such folder, want a model folder in Hugging Face layout", dir)
 		if strings.Count(dir, "/") == 1 && !strings.HasPrefix(dir, ".") && !strings.HasPrefix(dir, "/") {
-			err = fault.Hint(err, "nothing is downloaded by its name on a hub: fetch the folder first")
+			err = fault.Hint(err, "if it is a name on the hub, write hf://"+dir)
 		}
 		return fault.Usage(err)
 	}
@@ -149,8 +159,8 @@ func trainingChat(tok *tokenizer.Tokenizer, template string) (*tokenizer.Chat, e
 }
 
 // importOnce imports the .gguf file of a config, unless the cache has it.
-func (b *base) importOnce(cmd *cobra.Command, c *configs.Config, dryRun bool) (string, error) {
-	f, err := os.Open(c.Model.Path)
+func (b *base) importOnce(cmd *cobra.Command, c *configs.Config, path string, dryRun bool) (string, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return "", fault.Usage(err)
 	}
@@ -168,10 +178,11 @@ func (b *base) importOnce(cmd *cobra.Command, c *configs.Config, dryRun bool) (s
 		if err != nil {
 			return "", err
 		}
-		b.close = func() { os.RemoveAll(temp) }
+		before := b.close
+		b.close = func() { os.RemoveAll(temp); before() }
 		dir = filepath.Join(temp, "model")
 	}
-	return dir, importGGUF(cmd, c.Model.Path, dir)
+	return dir, importGGUF(cmd, path, dir)
 }
 
 // importGGUF imports with a progress bar.
@@ -217,14 +228,18 @@ it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
 			if dtype != "bfloat16" && dtype != "float32" {
 				return fault.Usage(fmt.Errorf("--dtype is %q, want bfloat16 or float32", dtype))
 			}
-			if err := checkModelFolder(args[0]); err != nil {
-				return err
-			}
-			tok, err := tokenizer.Load(args[0])
+			from, err := modelFolder(cmd, args[0], hub.WholeModel)
 			if err != nil {
 				return err
 			}
-			m, err := loadModel(args[0], model.Load)
+			if err := checkModelFolder(from); err != nil {
+				return err
+			}
+			tok, err := tokenizer.Load(from)
+			if err != nil {
+				return err
+			}
+			m, err := loadModel(from, model.Load)
 			if err != nil {
 				return err
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
+	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/train"
 )
@@ -30,8 +31,8 @@ var groups = []struct {
 	title    string
 	commands []func() *cobra.Command
 }{
-	{"Training:", []func() *cobra.Command{newSFTCmd, newDPOCmd, newStatsCmd, newPackCmd, newReportCmd, newBenchCmd, newSelftestCmd}},
-	{"Models:", []func() *cobra.Command{newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+	{"Training:", []func() *cobra.Command{newSFTCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd}},
+	{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 }
@@ -248,7 +249,11 @@ func loadConfig(cmd *cobra.Command, args []string) (*configs.Config, error) {
 	for _, line := range configs.UnknownEnv(os.Environ()) {
 		warn(cmd.ErrOrStderr(), "environment %s", line)
 	}
-	return configs.Load(name, args, os.LookupEnv)
+	c, err := configs.Load(name, args, os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	return c, hubRefs(c, func(string, hub.Ref) error { return nil }) // are the names well formed?
 }
 
 func configName(cmd *cobra.Command) (string, error) {

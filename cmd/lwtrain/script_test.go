@@ -2,11 +2,18 @@ package main
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"lwtrain/hub/hubtest"
 )
 
 func TestMain(m *testing.M) {
@@ -17,10 +24,63 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error { // no network, no cache of the user
+			e.Setenv("HF_HOME", filepath.Join(e.WorkDir, "hf"))
+			e.Setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+			e.Values[hubKey] = new(*hubtest.Hub)
+			return nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
+			"exits": exits, "publish": publish, "asked": asked,
 		},
 	})
+}
+
+const hubKey = "hub"
+
+// publish model|dataset OWNER/NAME DIR lets a hub have the files of a folder. The
+// hub begins with the first of them.
+func publish(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: publish model|dataset OWNER/NAME DIR")
+	}
+	hub := ts.Value(hubKey).(**hubtest.Hub)
+	if *hub == nil {
+		*hub = hubtest.New()
+		ts.Defer((*hub).Close)
+		ts.Setenv("HF_ENDPOINT", (*hub).URL)
+	}
+	repo := hubtest.Repo{}
+	dir := ts.MkAbs(args[2])
+	ts.Check(filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		repo[filepath.ToSlash(name)] = string(raw)
+		return err
+	}))
+	repos := (*hub).Models
+	if args[0] == "dataset" {
+		repos = (*hub).Datasets
+	}
+	repos[args[1]] = repo
+}
+
+// asked REGEXP wants that the hub was asked for something since the last asked, and
+// ! asked REGEXP that it was not; "asked" alone forgets what was.
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	hub := *ts.Value(hubKey).(**hubtest.Hub)
+	lines := strings.Join(hub.Asked(), "\n")
+	if len(args) == 0 {
+		hub.Forget()
+		return
+	}
+	found := regexp.MustCompile("(?m)" + args[0]).MatchString(lines)
+	if found == neg {
+		ts.Fatalf("the hub was asked for:\n%s", lines)
+	}
 }
 
 // exits N PROGRAM ARGS... runs a program and wants exit status N.

@@ -14,6 +14,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
@@ -96,11 +97,28 @@ func runTraining(cmd *cobra.Command, c *configs.Config, how training, dryRun boo
 // openRun opens the model and the data of a config, for training.
 func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Store, error) {
 	kernels.SetThreads(c.Threads)
-	b, err := openBase(cmd, c, dryRun)
+	fetched, err := fetchData(cmd, c, dryRun)
 	if err != nil {
 		return nil, nil, err
 	}
+	b, err := openBase(cmd, c, dryRun)
+	if r := c.DPO.Reference; err == nil && pairs && !dryRun && r != "initial" && r != "none" {
+		if c.DPO.Reference, err = modelFolder(cmd, r, hub.WholeModel); err != nil {
+			b.close()
+		}
+	}
+	if err != nil {
+		fetched()
+		return nil, nil, err
+	}
+	model := b.close
+	b.close = func() { model(); fetched() }
 	store, err := buildStore(cmd, c, b.chat, data.Run{Pairs: pairs, DryRun: dryRun})
+	if err == nil && !dryRun {
+		if err = b.fetchWeights(cmd); err != nil {
+			store.Close()
+		}
+	}
 	if err != nil {
 		b.close()
 		return nil, nil, err
@@ -171,7 +189,7 @@ func identitySettings(c *configs.Config, pairs bool) map[string]string {
 func withoutPaths(sources []data.Source) []data.Source {
 	out := slices.Clone(sources)
 	for i := range out {
-		out[i].Path = ""
+		out[i].Path, out[i].Paths, out[i].Files = "", nil, nil
 	}
 	return out
 }

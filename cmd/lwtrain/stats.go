@@ -13,6 +13,7 @@ import (
 	"lwtrain/internal/atomicfile"
 	"lwtrain/packing"
 	"lwtrain/report"
+	"lwtrain/tokenizer"
 	"lwtrain/train"
 )
 
@@ -43,7 +44,7 @@ the data.json of a run's folder.`,
 					return err
 				}
 			}
-			c, store, err := openData(cmd, args)
+			c, _, store, err := openData(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -103,18 +104,21 @@ func countAll(c *configs.Config, store *data.Store) (*data.Stats, error) {
 }
 
 // openData loads a config and builds the store of its data.
-func openData(cmd *cobra.Command, args []string) (*configs.Config, *data.Store, error) {
+func openData(cmd *cobra.Command, args []string) (*configs.Config, *tokenizer.Chat, *data.Store, error) {
 	c, err := loadConfig(cmd, args)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	if _, err := fetchData(cmd, c, false); err != nil {
+		return nil, nil, nil, err
 	}
 	b, err := openBase(cmd, c, false)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer b.close()
 	store, err := buildStore(cmd, c, b.chat, data.Run{Any: true})
-	return c, store, err
+	return c, b.chat, store, err
 }
 
 func newPackCmd() *cobra.Command {
@@ -130,7 +134,7 @@ what every step of the whole run trains on: a line of JSON for each pack, with
 the place and the weight of each document.`,
 		Example: "  lwtrain pack -c my.yaml\n  lwtrain pack -c my.yaml packing.weighting=longwriter --json\n  lwtrain pack -c my.yaml --write packs.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, store, err := openData(cmd, args)
+			c, _, store, err := openData(cmd, args)
 			if err != nil {
 				return err
 			}

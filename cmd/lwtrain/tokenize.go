@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/data"
+	"lwtrain/hub"
 	"lwtrain/tokenizer"
 )
 
@@ -31,6 +32,10 @@ loss, which are the assistant's and the token that ends its turn.`,
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := modelFolder(cmd, dir, hub.ModelConfig)
+			if err != nil {
+				return err
+			}
 			tok, err := tokenizer.Load(dir)
 			if err != nil {
 				return err
@@ -67,16 +72,10 @@ func encodeRecord(c *tokenizer.Chat, line []byte, at string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	mask := make([]int, len(r.IDs))
-	for _, span := range r.Target {
-		for i := span[0]; i < span[1]; i++ {
-			mask[i] = 1
-		}
-	}
 	return struct {
 		IDs    []int32 `json:"ids"`
 		Target []int   `json:"target"`
-	}{orEmpty(r.IDs), mask}, nil
+	}{orEmpty(r.IDs), r.Mask()}, nil
 }
 
 // maxLineBytes bounds a line of standard input.

@@ -10,7 +10,9 @@ The targets come from transformers' own {% generation %} spans: each template st
 with these blocks around what the model must produce; the script checks that both render the same text. A token is a
 target if it shares a character with a span. (transformers' assistant_masks say the same but for one thing: of a span's
 last character they take the first token only.)
-chat_qwen3.jinja and chat_smollm2.jinja are the templates of Qwen3 and SmolLM2-Instruct, both Apache-2.0.
+chat_qwen2.5.jinja, chat_qwen3.jinja and chat_smollm2.jinja are the templates of Qwen2.5-Instruct, Qwen3 and
+SmolLM2-Instruct, all Apache-2.0. transformers 5.24.0 gives the same file. With a FOLDER, Llama 3.1's own template with
+tools is among the cases, without targets.
 """
 
 import json
@@ -81,10 +83,29 @@ def qwen3():
     return text
 
 
+def qwen25():
+    text = (HERE / "chat_qwen2.5.jinja").read_text()
+    for old, new in (
+        ("        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}\n",
+         "        {{- '<|im_start|>' + message.role + '\\n' }}{%- if message.role == 'assistant' %}{%- generation %}"
+         "{{- message.content + '<|im_end|>' }}{%- endgeneration %}{%- else %}{{- message.content + '<|im_end|>' }}{%- endif %}"
+         "{{- '\\n' }}\n"),
+        ("        {{- '<|im_start|>' + message.role }}\n", "        {{- '<|im_start|>' + message.role + '\\n' }}{%- generation %}\n"),
+        ("{{- '\\n' + message.content }}", "{{- message.content }}"),
+        ("{{- '\\n<tool_call>", "{{- ('' if loop.first and not message.content else '\\n') + '<tool_call>"),
+        ("        {{- '<|im_end|>\\n' }}\n    {%- elif message.role == \"tool\" %}",
+         "        {{- '<|im_end|>' }}{%- endgeneration %}{{- '\\n' }}\n    {%- elif message.role == \"tool\" %}"),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
 PLAIN = ["plain", "no system", "several turns", "ends with the user", "unicode", "white space", "markup", "role tokens",
          "thinking in the content"]
 ANY = PLAIN + ["two answers in a row"]
 THINK = ["reasoning field", "tool call", "two tool calls with text"]
+TOOLED = ["tool call", "two tool calls with text", "arguments in a text", "a call without arguments", "role tokens in a call"]
 EXTRA = {
     "zero width": [
         {"role": "user", "content": "a\u200bb"},
@@ -127,6 +148,8 @@ CASES = [
     ("chat_smollm2.jinja", "smollm2", None, SMOLLM2, "<|im_end|>", ANY + ["merges over the header"], False),
     ("chat_qwen3.jinja", "qwen", None, qwen3(), "<|im_end|>",
      ANY + THINK + ["arguments in a text", "merges over the header", "a call without arguments", "role tokens in a call"], False),
+    ("chat_qwen2.5.jinja", "qwen", None, qwen25(), "<|im_end|>",
+     ANY + TOOLED + ["merges over the header"], False),
     ("llama3", "llama3", "llama3_1.jinja", LLAMA3, "<|eot_id|>", ANY + ["merges over the header"], False),
     ("glm4", "glm4", None, GLM4, "<|endoftext|>", ANY + ["zero width", "merges over the header", "observation"], True),
     ("longwriter-glm", "glm4", None, LONGWRITER_GLM, "<|endoftext|>", ANY + ["zero width", "merges over the header", "observation"], False),
@@ -134,7 +157,16 @@ CASES = [
 ]
 
 
+if REAL:
+    CASES.append(("llama3_1.jinja", "llama3", None, None, "<|eot_id|>",
+                  ANY + ["tool call", "arguments in a text", "a call without arguments", "role tokens in a call", "two tools"], False))
+    EXTRA["two tools"] = [m for m in CONVERSATIONS["two tool calls with text"] if m.get("name") != "stop"]
+    EXTRA["two tools"][2] = {**EXTRA["two tools"][2], "tool_calls": EXTRA["two tools"][2]["tool_calls"][:1]}
+
+
 def source(name):
+    if name == "llama3_1.jinja":
+        return (pathlib.Path(trl.__file__).parent / "chat_templates" / name).read_text()
     shipped = HERE.parent / "templates" / (name + ".jinja")
     return (shipped if shipped.exists() else HERE / name).read_text()
 
@@ -151,15 +183,18 @@ def cases(name, tokenizer, official, marked, eos, conversations, append):
     bos = {"bos_token": "<|begin_of_text|>"} if tokenizer.startswith("llama3") else {}
     t = PreTrainedTokenizerFast(tokenizer_file=str(path), eos_token=eos, **bos)
     template = source(name)
+    if marked is None:  # not committed
+        name = str(REAL / name)
+        pathlib.Path(name).write_text(template)
     if official:  # what the model's makers ship renders the text that ours is held against
         template = (pathlib.Path(trl.__file__).parent / "chat_templates" / official).read_text()
     for conversation in conversations:
         messages = {**CONVERSATIONS, **EXTRA}[conversation]
-        for tools in (None, TOOLS) if "qwen3" in name and "tool" in conversation else (None,):
+        for tools in (None, TOOLS) if name.endswith(".jinja") and "tool" in conversation else (None,):
             arguments = dict(tools=tools)
             text = t.apply_chat_template(messages, chat_template=template, tokenize=False, **arguments)
-            ids = t.apply_chat_template(messages, chat_template=template, **arguments)
-            if tools is None:
+            ids = t.apply_chat_template(messages, chat_template=template, return_dict=False, **arguments)
+            if tools is None and marked is not None:
                 again, spans = utils._render_with_assistant_indices(
                     utils._compile_jinja_template(marked), messages, None, None, False, **t.special_tokens_map)
                 assert again == text, (name, conversation)
@@ -172,9 +207,9 @@ def cases(name, tokenizer, official, marked, eos, conversations, append):
                 ids.append(t.eos_token_id)
                 mask.append(1)
             prompt = t.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True, **arguments)
-            prompt_ids = t.apply_chat_template(messages, chat_template=template, add_generation_prompt=True, **arguments)
+            prompt_ids = t.apply_chat_template(messages, chat_template=template, add_generation_prompt=True, return_dict=False, **arguments)
             yield dict(template=name, tokenizer=tokenizer, eos=eos, conversation=conversation, messages=messages,
-                       tools=tools, text=text, ids=ids, mask=mask, prompt=prompt, prompt_ids=prompt_ids)
+                       tools=tools, text=text, ids=ids, mask=mask, prompt=prompt, prompt_ids=prompt_ids, **(bos if marked is None else {}))
 
 
 out = [c for spec in CASES for c in cases(*spec)]
