@@ -167,7 +167,10 @@ func (c *Chat) probeEnds(form *turnForm, turns jinja.Output) error {
 	form.closes = true
 	form.eos, ok = c.tok.ID(c.tok.specialToken("eos_token"))
 	if list := c.tok.EOS(); !ok && len(list) > 0 {
-		form.eos, ok = list[0], true
+		form.eos, ok = list[0], c.tok.Token(list[0]) != ""
+		if !ok {
+			return fmt.Errorf("it ends the last answer with no token, and eos_token_id is %d, for which the tokenizer has no token", list[0])
+		}
 	}
 	if !ok {
 		return fmt.Errorf("it ends the last answer with no token, and the tokenizer has no eos_token")
