@@ -183,10 +183,12 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 		return err
 	}
 	t.evaluated = evaluated
-	if run.Settings != nil { // the folder was this run's before
-		if err := atomicfile.Clean(t.Dir); err != nil {
-			return err
-		}
+	var cutOff []string
+	if run.Settings == nil { // the folder was not this run's before, or a kill cut off the file that says so
+		cutOff = []string{identityFile}
+	}
+	if err := atomicfile.Clean(t.Dir, cutOff...); err != nil {
+		return err
 	}
 	if t.step >= t.schedule.Total && !t.evaluationDue() {
 		t.result.AlreadyThere = true

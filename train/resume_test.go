@@ -267,6 +267,25 @@ func TestAFolderWithFilesOfSomebodyElseIsRefused(t *testing.T) {
 	}
 }
 
+func TestAKillInTheFirstWriteOfARunLeavesNothingBehind(t *testing.T) {
+	store, chat := fixture(t, 1)
+	j := job(t, store, chat, t.TempDir())
+	j.Options.MaxSteps, j.Sample.Prompts = 1, 0
+	for _, name := range []string{".run.json.tmp-123", ".notes.tmp-123"} {
+		if err := os.WriteFile(filepath.Join(j.Dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, j)
+	got := tree(t, j.Dir)
+	if _, there := got[".run.json.tmp-123"]; there {
+		t.Error("what the kill cut off is still there")
+	}
+	if _, there := got[".notes.tmp-123"]; !there {
+		t.Error("a file of somebody else is gone")
+	}
+}
+
 func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
 	store, chat := fixture(t, 1)
 	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -55,16 +56,18 @@ func WriteBytes(path string, data []byte) error {
 	})
 }
 
-// Clean removes what writes into dir have left that a crash cut off. Nobody may
-// be writing there.
-func Clean(dir string) error {
+// Clean removes what writes into dir have left that a crash cut off: those of the
+// files of these names, or without any name all. Nobody may be writing there.
+func Clean(dir string, names ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		hidden, digits, ok := strings.Cut(e.Name(), ".tmp-")
-		if ok && strings.HasPrefix(hidden, ".") && digits != "" && strings.Trim(digits, "0123456789") == "" && e.Type().IsRegular() {
+		name, dot := strings.CutPrefix(hidden, ".")
+		ours := len(names) == 0 || slices.Contains(names, name)
+		if ok && dot && ours && digits != "" && strings.Trim(digits, "0123456789") == "" && e.Type().IsRegular() {
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}

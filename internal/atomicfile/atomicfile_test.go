@@ -1,0 +1,39 @@
+package atomicfile
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestCleanRemovesWhatACrashCutOff(t *testing.T) {
+	files := []string{".run.json.tmp-12", ".other.json.tmp-3", ".run.json.tmp-x", "run.json.tmp-1", ".run.json", "run.json"}
+	for name, test := range map[string]struct{ names, left []string }{
+		"of every file":            {nil, []string{".run.json", ".run.json.tmp-x", "run.json", "run.json.tmp-1"}},
+		"of the files that I name": {[]string{"run.json"}, []string{".other.json.tmp-3", ".run.json", ".run.json.tmp-x", "run.json", "run.json.tmp-1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, name := range files {
+				if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := Clean(dir, test.names...); err != nil {
+				t.Fatal(err)
+			}
+			entries, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var left []string
+			for _, e := range entries {
+				left = append(left, e.Name())
+			}
+			if !slices.Equal(left, test.left) {
+				t.Errorf("left %v, want %v", left, test.left)
+			}
+		})
+	}
+}
