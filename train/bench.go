@@ -39,10 +39,10 @@ type OpShare struct {
 }
 
 // Bench trains a model of random weights for steps steps, of one pack each, on
-// synthetic documents of 2,048 to 8,192 tokens, the last of a pack cut to the
-// capacity. A step before them warms up and is not counted. progress, which may
+// synthetic documents of documents[0] to documents[1] tokens, the last of a pack cut
+// to the capacity. A step before them warms up and is not counted. progress, which may
 // be nil, is called after every step.
-func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options, progress func(step int, tokensPerSecond float64)) (BenchResult, error) {
+func Bench(ctx context.Context, c model.Config, capacity, steps int, documents [2]int, opt Options, progress func(step int, tokensPerSecond float64)) (BenchResult, error) {
 	memory, err := PlanMemory(model.Plan(c), capacity, opt)
 	if err != nil {
 		return BenchResult{}, err
@@ -73,7 +73,7 @@ func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
-		docs := benchDocuments(c.Vocab, capacity, step)
+		docs := benchDocuments(c.Vocab, capacity, documents, step)
 		if err := packing.Lay(&pack, capacity, docs, "token"); err != nil {
 			return r, err
 		}
@@ -127,11 +127,11 @@ func Bench(ctx context.Context, c model.Config, capacity, steps int, opt Options
 
 // benchDocuments fills a pack with random documents, all of whose tokens are
 // targets.
-func benchDocuments(vocab, capacity, step int) []packing.Doc {
+func benchDocuments(vocab, capacity int, lengths [2]int, step int) []packing.Doc {
 	r := rng.New(1, fmt.Sprint("bench/", step))
 	var docs []packing.Doc
 	for left := capacity; left > 0; {
-		n := min(left, 2048+r.IntN(8192-2048+1))
+		n := min(left, lengths[0]+r.IntN(lengths[1]-lengths[0]+1))
 		d := packing.Doc{IDs: make([]int32, n), Target: [][2]int32{{0, int32(n)}}, Factor: 1}
 		for i := range d.IDs {
 			d.IDs[i] = int32(r.IntN(vocab))

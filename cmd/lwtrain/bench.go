@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,14 +18,15 @@ func newBenchCmd() *cobra.Command {
 	var shape string
 	var capacity, steps int
 	var asJSON bool
+	documents := tokenRange{2048, 8192}
 	var limit train.Bytes
 	cmd := &cobra.Command{
 		Use:   "bench [-c CONFIG [key=value ...]]",
 		Short: "Measure how fast this machine trains a model",
-		Long: `Trains a model of random weights on synthetic documents of 2,048 to 8,192
-tokens for a few steps, and says how many tokens a second that is, how near it
-comes to what a bare matrix product reaches here (mfu), and where the time went.
-The model has the shape of a config's, or a published one.
+		Long: `Trains a model of random weights on synthetic documents for a few steps,
+and says how many tokens a second that is, how near it comes to what a bare
+matrix product reaches here (mfu), and where the time went. The model has the
+shape of a config's, or a published one.
 
 Shapes:
 ` + wrapped(strings.Join(model.ShapeNames(), ", "), 9, 0),
@@ -69,7 +71,7 @@ Shapes:
 				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
 			}
 			bar := newProgress(cmd.ErrOrStderr(), "training", int64(steps))
-			r, err := train.Bench(cmd.Context(), c, capacity, steps, opt, func(step int, speed float64) {
+			r, err := train.Bench(cmd.Context(), c, capacity, steps, documents, opt, func(step int, speed float64) {
 				bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed))
 			})
 			if err != nil {
@@ -100,8 +102,30 @@ Shapes:
 	addConfigFlags(cmd)
 	cmd.Flags().StringVar(&shape, "shape", "smollm2-135m", "a published model's shape")
 	cmd.Flags().IntVar(&capacity, "capacity", 2048, "tokens in a pack")
+	cmd.Flags().Var(&documents, "documents", "tokens of a document, as 2048 or 512-4096; the last of a pack is cut")
 	cmd.Flags().TextVar(&limit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	cmd.Flags().IntVar(&steps, "steps", 5, "steps that are measured")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// tokenRange is a flag: the least and the most tokens, as 2048 or 2048-8192.
+type tokenRange [2]int
+
+func (r *tokenRange) String() string { return fmt.Sprintf("%d-%d", r[0], r[1]) }
+
+func (r *tokenRange) Type() string { return "range" }
+
+func (r *tokenRange) Set(text string) error {
+	least, most, isRange := strings.Cut(text, "-")
+	if !isRange {
+		most = least
+	}
+	a, err := strconv.Atoi(least)
+	b, err2 := strconv.Atoi(most)
+	if err != nil || err2 != nil || a < 2 || b < a || b > 1<<22 {
+		return fmt.Errorf("want tokens as 2048 or 2048-8192")
+	}
+	*r = tokenRange{a, b}
+	return nil
 }
