@@ -53,14 +53,14 @@ type Run struct {
 
 // Store is the samples of a run. It is safe for concurrent use.
 type Store struct {
-	from    []Source
-	sources []SourceStats
-	parts   []*part
-	rows    []row
-	train   []int
-	heldOut []int
-	paired  bool
-	redraw  func(epoch int) ([]int, error) // nil: every epoch has the samples of train
+	from             []Source
+	sources          []SourceStats
+	parts            []*part
+	rows             []row
+	train            []int
+	heldOut          []int
+	paired, labelled bool                           // it is of preferences
+	redraw           func(epoch int) ([]int, error) // nil: every epoch has the samples of train
 }
 
 // row is a sample: a stretch of a record.
@@ -76,8 +76,8 @@ type row struct {
 // drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
 // samples are drawn from the conversations, so no piece of one is trained on.
 func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*Store, error) {
-	s := &Store{paired: run.Pairs}
-	if run.Pairs {
+	s := &Store{paired: run.Pairs, labelled: run.Labels}
+	if run.Pairs || run.Labels {
 		if err := opts.refuseCutting(); err != nil {
 			return nil, err
 		}
@@ -176,8 +176,7 @@ func (s *Store) Targets(i int) int { return int(s.rows[i].targets) }
 
 // Words is the number of words in the answers of sample i's conversation.
 func (s *Store) Words(i int) int {
-	r := s.rows[i]
-	return int(s.parts[r.source].entries[r.record].Words)
+	return int(s.entry(i).Words)
 }
 
 // Messages reads the conversation that sample i comes from out of its source

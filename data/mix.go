@@ -12,8 +12,8 @@ import (
 // mix makes the list of an epoch's samples out of those of each source: all of
 // them as often as they are repeated, or drawn by the sources' probabilities. What
 // is drawn is a function of the seed and the epoch; packing shuffles the list. Of
-// pairs the first epoch's are drawn for all, since the reference is asked of each
-// pair once, before training.
+// preferences the first epoch's are drawn for all, since the reference is asked of
+// each answer once, before training.
 func (s *Store) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 	draws := opts.Mix.Strategy == "interleave"
 	for _, src := range opts.Sources {
@@ -38,7 +38,7 @@ func (s *Store) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 	if s.train, err = list(0); err != nil {
 		return err
 	}
-	if draws && !s.paired {
+	if draws && !s.paired && !s.labelled {
 		s.redraw = list
 	}
 	for _, i := range s.train {

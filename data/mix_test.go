@@ -289,11 +289,41 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 			for _, p := range s.Pairs() {
+				if c.run.Labels {
+					if ids := p.Answers(); len(ids) != 1 || s.Desirable(ids[0]) != (p.Rejected == None) {
+						t.Errorf("labelled answer %v", p)
+					}
+					continue
+				}
 				if !s.Desirable(p.Chosen) || s.Desirable(p.Rejected) || s.Prompt(p.Chosen) != s.Prompt(p.Rejected) {
 					t.Errorf("pair %v: desirable %v and %v, prompts of %d and %d tokens", p, s.Desirable(p.Chosen), s.Desirable(p.Rejected), s.Prompt(p.Chosen), s.Prompt(p.Rejected))
 				}
 			}
 		})
+	}
+}
+
+func TestThePairOfALabelledAnswerIsHeldOutWithIt(t *testing.T) {
+	dir := t.TempDir()
+	var lines []string
+	for i := range 20 {
+		lines = append(lines, fmt.Sprintf(`{"prompt":"%d","chosen":"good one","rejected":"bad"}`, i))
+	}
+	o := options(dir, write(t, dir, "p", lines...))
+	o.HeldOut.Count = 5
+	s, err := tryBuild(o, Run{Labels: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	held := s.HeldOutPairs()
+	if len(held) != 10 || len(s.Pairs()) != 30 || len(s.HeldOutPrompts()) != 5 {
+		t.Fatalf("%d answers are held out of %d prompts, %d trained on", len(held), len(s.HeldOutPrompts()), len(s.Pairs()))
+	}
+	for i := 0; i < len(held); i += 2 {
+		if !s.SamePrompt(held[i].Chosen, held[i+1].Rejected) {
+			t.Errorf("%v and %v are held out", held[i], held[i+1])
+		}
 	}
 }
 

@@ -9,31 +9,67 @@ import (
 // Pair is a preference: two samples that answer the same prompt, by their index
 // in the store. They have the same tokens before the first target
 // ([Store.Prompt]); their targets are the tokens of the answers, and none of the
-// prompt's own assistant turns.
+// prompt's own assistant turns. A labelled answer is a pair without its other side.
 type Pair struct{ Chosen, Rejected int }
 
-// Pairs lists the pairs of an epoch, in the order in which the sources were mixed;
-// nil unless the store was built of pairs ([Run.Pairs]).
+// None is the side that a labelled answer does not have.
+const None = -1
+
+// Answers lists the samples of the pair: the chosen one first, where there are two.
+func (p Pair) Answers() []int {
+	switch {
+	case p.Chosen == None:
+		return []int{p.Rejected}
+	case p.Rejected == None:
+		return []int{p.Chosen}
+	}
+	return []int{p.Chosen, p.Rejected}
+}
+
+// Pairs lists the pairs of an epoch, in the order in which the sources were mixed,
+// or the labelled answers ([Run.Labels]); nil of a store of conversations.
 func (s *Store) Pairs() []Pair { return s.pairsOf(s.train) }
 
-// HeldOutPairs lists the pairs that are held out.
+// HeldOutPairs lists those that are held out.
 func (s *Store) HeldOutPairs() []Pair { return s.pairsOf(s.heldOut) }
 
-// HeldOutPrompts lists the held-out samples with a prompt of their own: of a pair
-// only the chosen one.
+// HeldOutPrompts lists held-out samples, one for each prompt of preferences.
 func (s *Store) HeldOutPrompts() []int {
-	if !s.paired {
+	if !s.paired && !s.labelled {
 		return s.heldOut
 	}
 	var out []int
+	seen := map[uint64]bool{}
 	for _, p := range s.HeldOutPairs() {
-		out = append(out, p.Chosen)
+		id := p.Answers()[0]
+		if hash := s.entry(id).PromptHash; !seen[hash] {
+			seen[hash] = true
+			out = append(out, id)
+		}
 	}
 	return out
 }
 
+// SamePrompt reports whether the records of samples i and j have the same tokens
+// before their first target.
+func (s *Store) SamePrompt(i, j int) bool { return s.entry(i).PromptHash == s.entry(j).PromptHash }
+
+func (s *Store) entry(i int) entry {
+	r := s.rows[i]
+	return s.parts[r.source].entries[r.record]
+}
+
 func (s *Store) pairsOf(samples []int) []Pair {
-	if !s.paired {
+	switch {
+	case s.labelled:
+		out := make([]Pair, len(samples))
+		for i, id := range samples {
+			if out[i] = (Pair{id, None}); !s.Desirable(id) {
+				out[i] = Pair{None, id}
+			}
+		}
+		return out
+	case !s.paired:
 		return nil
 	}
 	out := make([]Pair, len(samples)/2)
@@ -43,29 +79,27 @@ func (s *Store) pairsOf(samples []int) []Pair {
 	return out
 }
 
-// refuseCutting refuses options that would cut an answer: what is left of a pair
-// would be another preference.
+// refuseCutting refuses options that would cut an answer: what is left would be
+// another preference.
 func (o Options) refuseCutting() error {
 	if o.TooLong == "error" || o.TooLong == "skip" {
 		return nil
 	}
-	return fault.Usage(fault.Hint(fmt.Errorf("data.too_long: %s, want error or skip: a pair is whole or not there", o.TooLong),
-		"data.too_long: skip counts the pairs of which a side is longer than data.max_length"))
+	return fault.Usage(fault.Hint(fmt.Errorf("data.too_long: %s, want error or skip: an answer is whole or not there", o.TooLong),
+		"data.too_long: skip counts the pairs and answers that are longer than data.max_length"))
 }
 
 // Desirable reports whether sample i is a chosen answer, or one that is labelled
 // true. It says nothing of plain conversations.
 func (s *Store) Desirable(i int) bool {
-	r := s.rows[i]
-	k := s.parts[r.source].entries[r.record].Kind
+	k := s.entry(i).Kind
 	return k == chosen || k == liked
 }
 
 // Prompt is the number of tokens before the first target of sample i's record:
 // what the sides of a pair have in common.
 func (s *Store) Prompt(i int) int {
-	r := s.rows[i]
-	return int(max(0, s.parts[r.source].entries[r.record].Prompt-r.from))
+	return int(max(0, s.entry(i).Prompt-s.rows[i].from))
 }
 
 // item is what is drawn, held out and repeated as one: a conversation, or a
@@ -88,7 +122,7 @@ func (s *Store) items(source int, want Run) ([]item, error) {
 	var order []uint64
 	for k, e := range entries {
 		switch {
-		case want.Labels:
+		case want.Labels && (e.Kind == liked || e.Kind == disliked):
 			out = append(out, item{k, -1})
 		case e.Kind == plainTalk, only && (e.Kind == chosen || e.Kind == liked):
 			out = append(out, item{k, -1})

@@ -47,6 +47,9 @@ func (o Options) NeedsReference() bool {
 	return slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].reference })
 }
 
+// Labelled reports whether the loss is of single labelled answers, not of pairs.
+func (o Options) Labelled() bool { return slices.Contains(o.LossType, "kto") }
+
 // Validate returns what is wrong between the options, by key; nil when nothing
 // is. The bounds of each option alone are in its tags.
 func (o Options) Validate() map[string]string {

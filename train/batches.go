@@ -71,8 +71,8 @@ func (b *batches) lengths(ids []int) []int {
 	return out
 }
 
-func pick(from, at []int) []int {
-	out := make([]int, len(at))
+func pick[T any](from []T, at []int) []T {
+	out := make([]T, len(at))
 	for i, k := range at {
 		out[i] = from[k]
 	}

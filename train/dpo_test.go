@@ -322,7 +322,7 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 	}
 	p := prepared(t, folder)
 	initial := prepared(t, pairJob(t, store, cache))
-	if p.loaded != nil || p.reference[0] == initial.reference[0] || p.Identity.Contents["reference"] == "" {
+	if p.loaded != nil || p.reference[reply{}] == initial.reference[reply{}] || p.Identity.Contents["reference"] == "" {
 		t.Error("the reference is the model in training")
 	}
 }

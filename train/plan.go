@@ -17,8 +17,10 @@ type Plan struct {
 	TargetTokens  int64
 	Shares        []Share // by source, then by length of the answers
 
-	Pairs int // in an epoch of preference training, else 0
-	Split int // of them, whose sides do not fit into one pack together
+	Pairs     int  // in an epoch of preference training, else 0
+	Split     int  // of them, whose sides do not fit into one pack together
+	Labelled  bool // they are labelled answers, for KTO
+	Desirable int  // of these
 }
 
 // Fill is the share of the packs that is no padding.

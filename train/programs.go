@@ -2,6 +2,7 @@ package train
 
 import (
 	"maps"
+	"slices"
 
 	"lwtrain/data"
 	"lwtrain/dpo"
@@ -78,17 +79,52 @@ func (p *programs) backward(made *program) (*graph.Program, error) {
 	return made.train, nil
 }
 
-// lay lays samples into a program of their size, with weight 1 on every target.
-func (p *programs) lay(store *data.Store, samples []int) (*program, error) {
-	tokens := 0
-	docs := make([]packing.Doc, len(samples))
+// reply is what a model is asked about: the answer of a sample behind a prompt,
+// which is its own, or for KTO's estimate that of another sample.
+type reply struct{ prompt, answer int }
+
+// own are samples as they are.
+func own(samples []int) []reply {
+	out := make([]reply, len(samples))
 	for i, id := range samples {
-		s, err := store.Sample(id)
-		if err != nil {
+		out[i] = reply{id, id}
+	}
+	return out
+}
+
+// tokens is the length of a reply.
+func (r reply) tokens(store *data.Store) int {
+	return store.Tokens(r.answer) - store.Prompt(r.answer) + store.Prompt(r.prompt)
+}
+
+// document reads a reply.
+func (r reply) document(store *data.Store) (packing.Doc, error) {
+	s, err := store.Sample(r.answer)
+	if err != nil || r.prompt == r.answer {
+		return packing.Doc{IDs: s.IDs, Target: s.Target, Factor: 1}, err
+	}
+	q, err := store.Sample(r.prompt)
+	if err != nil {
+		return packing.Doc{}, err
+	}
+	begin, end := store.Prompt(r.answer), store.Prompt(r.prompt)
+	doc := packing.Doc{IDs: slices.Concat(q.IDs[:end], s.IDs[begin:]), Factor: 1}
+	for _, t := range s.Target {
+		doc.Target = append(doc.Target, [2]int32{t[0] + int32(end-begin), t[1] + int32(end-begin)})
+	}
+	return doc, nil
+}
+
+// lay lays replies into a program of their size, with weight 1 on every target.
+func (p *programs) lay(store *data.Store, replies []reply) (*program, error) {
+	tokens := 0
+	docs := make([]packing.Doc, len(replies))
+	for i, r := range replies {
+		var err error
+		if docs[i], err = r.document(store); err != nil {
 			return nil, err
 		}
-		docs[i] = packing.Doc{IDs: s.IDs, Target: s.Target, Factor: 1}
-		tokens += len(s.IDs)
+		tokens += len(docs[i].IDs)
 	}
 	made, err := p.of(tokens)
 	if err != nil {
@@ -105,21 +141,21 @@ func (p *programs) lay(store *data.Store, samples []int) (*program, error) {
 	return made, nil
 }
 
-// score returns what the model says of answers (samples of the store), packed
-// together. shared is how many of an answer's targets its prefix takes. done, which
-// may be nil, is told the tokens of each pack.
-func (p *programs) score(store *data.Store, answers []int, shared func(sample int) int, done func(tokens int)) ([]data.Score, error) {
-	lengths := make([]int, len(answers))
-	for i, id := range answers {
-		lengths[i] = store.Tokens(id)
+// score returns what the model says of replies, packed together. shared is how many
+// of an answer's targets its prefix takes. done, which may be nil, is told the tokens
+// of each pack.
+func (p *programs) score(store *data.Store, replies []reply, shared func(sample int) int, done func(tokens int)) ([]data.Score, error) {
+	lengths := make([]int, len(replies))
+	for i, r := range replies {
+		lengths[i] = r.tokens(store)
 	}
 	plan, err := packing.Plan("best_fit_decreasing", p.capacity, lengths)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]data.Score, len(answers))
+	out := make([]data.Score, len(replies))
 	for _, pack := range plan {
-		made, err := p.lay(store, pick(answers, pack))
+		made, err := p.lay(store, pick(replies, pack))
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +165,7 @@ func (p *programs) score(store *data.Store, answers []int, shared func(sample in
 		at := 0
 		for _, i := range pack {
 			end := at + lengths[i]
-			out[i].LogP, out[i].Prefix, _ = dpo.Score(made.graph.NLL()[at:end], p.pack.Targets[at:end], shared(answers[i]))
+			out[i].LogP, out[i].Prefix, _ = dpo.Score(made.graph.NLL()[at:end], p.pack.Targets[at:end], shared(replies[i].answer))
 			at = end
 		}
 		if done != nil {

@@ -56,35 +56,42 @@ func (p *preferences) prepare() error {
 		inputs["reference"] = p.Identity.Contents["reference"]
 	}
 	var answers []int
-	total := int64(0)
 	for _, pair := range p.all {
-		answers = append(answers, pair.Chosen, pair.Rejected)
-		total += int64(p.Data.Tokens(pair.Chosen) + p.Data.Tokens(pair.Rejected))
+		answers = append(answers, pair.Answers()...)
 	}
-	scores, err := data.ReadScores(p.CacheDir, inputs, len(answers))
+	replies := own(answers)
+	if p.labelled {
+		replies = append(replies, p.mismatches(p.all)...)
+		inputs["mismatched answers"] = fmt.Sprintf("seed %d, packs of %d", p.Seed, p.capacity)
+	}
+	scores, err := data.ReadScores(p.CacheDir, inputs, len(replies))
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) && p.Events.Broken != nil {
 			p.Events.Broken("what is kept of the reference", err)
 		}
-		if scores, err = p.ask(answers, total); err != nil {
+		if scores, err = p.ask(replies); err != nil {
 			return err
 		}
 		if err := data.WriteScores(p.CacheDir, inputs, scores); err != nil {
 			return err
 		}
 	}
-	p.reference = map[int]data.Score{}
-	for i, id := range answers {
+	p.reference = make(map[reply]data.Score, len(replies))
+	for i, r := range replies {
 		if s := scores[i]; math.IsNaN(s.LogP) || math.IsInf(s.LogP, 0) {
-			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one", p.Data.Origin(id), s.LogP)
+			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one", p.Data.Origin(r.answer), s.LogP)
 		}
-		p.reference[id] = scores[i]
+		p.reference[r] = scores[i]
 	}
 	return nil
 }
 
-// ask scores the answers with the reference.
-func (p *preferences) ask(answers []int, total int64) ([]data.Score, error) {
+// ask scores replies with the reference.
+func (p *preferences) ask(replies []reply) ([]data.Score, error) {
+	total := int64(0)
+	for _, r := range replies {
+		total += int64(r.tokens(p.Data))
+	}
 	from := p.programs
 	if p.loaded != nil {
 		if from.precision == graph.BFloat16 {
@@ -95,7 +102,7 @@ func (p *preferences) ask(answers []int, total int64) ([]data.Score, error) {
 		from = &other
 	}
 	done := int64(0)
-	return from.score(p.Data, answers, p.shared, func(tokens int) {
+	return from.score(p.Data, replies, p.shared, func(tokens int) {
 		if done += int64(tokens); p.Events.Scoring != nil {
 			p.Events.Scoring(done, total)
 		}
@@ -108,7 +115,8 @@ func (p *preferences) ask(answers []int, total int64) ([]data.Score, error) {
 var startTolerance = map[graph.Precision]float64{graph.Float32: 1e-3, graph.BFloat16: 5e-2}
 
 // checkStart compares the first step with what must come out of it where the
-// reference is the model itself: margins of 0, and from DPO's loss ln 2. Roundings of
+// reference is the model itself: margins (of labelled answers rewards) of 0, and from
+// DPO's loss ln 2. Roundings of
 // a sum grow as the root of its terms, and beta multiplies them.
 func (p *preferences) checkStart(m *tally) error {
 	if p.step > 0 || !p.hasReference() || p.DPO.Reference != "initial" {
@@ -124,6 +132,9 @@ func (p *preferences) checkStart(m *tally) error {
 	problem := ""
 	if !(margin <= most) {
 		problem = fmt.Sprintf("the mean of the margins' absolute values is %.4g, want 0", margin)
+	}
+	if p.labelled && !(p.DPO.Beta*v["kl"] <= most) {
+		problem = fmt.Sprintf("the estimate of the KL divergence is %.4g, want 0", v["kl"])
 	}
 	plain := slices.Equal(p.DPO.LossType, []string{"sigmoid"}) && len(p.DPO.LossWeights) == 0
 	if loss := v["loss"] - p.DPO.SFTWeight*v["nll_loss"]; plain && !(math.Abs(loss-math.Ln2) <= most) {

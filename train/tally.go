@@ -13,39 +13,64 @@ type tally struct {
 	store     *data.Store
 	reference bool // there is one
 
+	labelled bool    // answers with a label
+	kl       float64 // that these are compared with
+
 	buckets          []dpo.Metrics // by the words of the chosen answer
-	chosen, rejected float64       // target tokens
+	chosen, rejected []float64     // target tokens
 	away             float64       // of the model from the reference: minus the log-ratios of all answers
 	margins, longer  []float64     // of each pair: the margin, and how much longer its chosen answer is
 	tokens           []float64     // of each pair: targets of the longer answer
 }
 
-func (p *preferences) newTally() *tally {
-	return &tally{store: p.Data, reference: p.reference != nil, buckets: make([]dpo.Metrics, len(data.Buckets))}
+func (p *preferences) newTally(kl float64) *tally {
+	return &tally{store: p.Data, reference: p.reference != nil, labelled: p.labelled, kl: kl, buckets: make([]dpo.Metrics, len(data.Buckets))}
+}
+
+// addTo adds a pair, or a labelled answer, to metrics.
+func addTo(m *dpo.Metrics, pair data.Pair, x dpo.Pair, r dpo.Result) {
+	switch {
+	case pair.Rejected == data.None:
+		m.AddAnswer(x.Chosen, true, r)
+	case pair.Chosen == data.None:
+		m.AddAnswer(x.Rejected, false, r)
+	default:
+		m.AddPair(x, r)
+	}
 }
 
 func (t *tally) add(pair data.Pair, x dpo.Pair, r dpo.Result) {
-	t.AddPair(x, r)
-	t.buckets[data.BucketOf(t.store.Words(pair.Chosen))].AddPair(x, r)
-	t.chosen += float64(x.Chosen.Tokens)
-	t.rejected += float64(x.Rejected.Tokens)
+	addTo(&t.Metrics, pair, x, r)
+	addTo(&t.buckets[data.BucketOf(t.store.Words(pair.Answers()[0]))], pair, x, r)
+	if pair.Chosen != data.None {
+		t.chosen = append(t.chosen, float64(x.Chosen.Tokens))
+	}
+	if pair.Rejected != data.None {
+		t.rejected = append(t.rejected, float64(x.Rejected.Tokens))
+	}
 	t.away += x.Chosen.RefLogP - x.Chosen.LogP + x.Rejected.RefLogP - x.Rejected.LogP
 	t.margins = append(t.margins, r.ChosenReward-r.RejectedReward)
 	t.tokens = append(t.tokens, float64(max(x.Chosen.Tokens, x.Rejected.Tokens)))
 	t.longer = append(t.longer, float64(x.Chosen.Tokens-x.Rejected.Tokens))
 }
 
-// values are TRL's, the mean lengths in target tokens, and with a reference kl: the
-// mean over both answers of ln p under the reference less that under the model. Where
+// values are TRL's, the mean lengths in target tokens, and with a reference kl. Of
+// labelled answers that is the estimate in KTO's loss. Of pairs it is the mean over
+// both answers of ln p under the reference less that under the model. Where
 // the reference wrote the answers, that estimates the divergence of the model from it,
 // KL(reference || model), in nats an answer; of other answers it can be below 0.
 func (t *tally) values() map[string]float64 {
 	out := t.Values()
-	if n := float64(len(t.margins)); n > 0 {
-		if t.reference {
-			out["kl"] = t.away / (2 * n)
+	switch {
+	case t.labelled:
+		out["kl"] = t.kl
+	case t.reference && len(t.margins) > 0:
+		out["kl"] = t.away / float64(2*len(t.margins))
+	}
+	for key, lengths := range map[string][]float64{"lengths/chosen": t.chosen, "lengths/rejected": t.rejected} {
+		if len(lengths) > 0 {
+			out[key] = mean(lengths)
 		}
-		out["lengths/chosen"], out["lengths/rejected"] = t.chosen/n, t.rejected/n
 	}
 	return out
 }
@@ -63,19 +88,23 @@ func (t *tally) byLength(out map[string]float64) {
 			}
 		}
 	}
+	if t.labelled {
+		return
+	}
 	if r := correlation(t.margins, t.longer); !math.IsNaN(r) {
 		out["margin_length_correlation"] = r
 	}
 }
 
-func correlation(x, y []float64) float64 {
-	mean := func(v []float64) float64 {
-		s := 0.0
-		for _, a := range v {
-			s += a
-		}
-		return s / float64(len(v))
+func mean(v []float64) float64 {
+	s := 0.0
+	for _, a := range v {
+		s += a
 	}
+	return s / float64(len(v))
+}
+
+func correlation(x, y []float64) float64 {
 	mx, my := mean(x), mean(y)
 	var xy, xx, yy float64
 	for i := range x {

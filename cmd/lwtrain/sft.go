@@ -113,7 +113,7 @@ func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, 
 	}
 	model := b.close
 	b.close = func() { model(); fetched() }
-	store, err := buildStore(cmd, c, b.chat, data.Run{Pairs: pairs, DryRun: dryRun})
+	store, err := buildStore(cmd, c, b.chat, data.Run{Pairs: pairs && !c.DPO.Labelled(), Labels: pairs && c.DPO.Labelled(), DryRun: dryRun})
 	if err == nil && !dryRun {
 		if err = b.fetchWeights(cmd); err != nil {
 			store.Close()
@@ -276,7 +276,10 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	mix := store.Mix()
 	samples, heldOut := count(mix.Samples, "sample"), mix.HeldOut
-	if p.Pairs > 0 { // two samples each
+	switch {
+	case p.Labelled:
+		samples = count(mix.Samples, "labelled answer")
+	case p.Pairs > 0: // two samples each
 		samples, heldOut = count(mix.Samples/2, "pair"), mix.HeldOut/2
 	}
 	line("data", "%s, %s tokens, %s of them targets; %d held out",

@@ -1,0 +1,167 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lwtrain/data"
+	"lwtrain/dpo"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/rng"
+)
+
+// pairSteps says which pairs, or labelled answers, each step takes: a pure function
+// of the data, the options and the seed.
+type pairSteps struct {
+	calendar
+	store    *data.Store
+	labelled bool        // answers with a label, for KTO
+	all      []data.Pair // to train on, then held out
+	others   map[int]int // KTO: of each answer one to another prompt
+	capacity int
+	seed     uint64
+	perStep  int // pairs
+
+	epochNow int // the epoch whose order is at hand
+	order    []int
+}
+
+func newPairSteps(store *data.Store, losses dpo.Options, capacity int, opt Options, seed uint64) (*pairSteps, error) {
+	pairs := store.Pairs()
+	if len(pairs) == 0 {
+		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out", store.Len(), len(store.HeldOut())))
+	}
+	labelled := len(pairs[0].Answers()) == 1
+	if labelled != losses.Labelled() {
+		return nil, fault.Usage(fmt.Errorf("dpo.loss_type is %s, want kto for labelled answers, another one for pairs", strings.Join(losses.LossType, ", ")))
+	}
+	for _, s := range store.Sources() {
+		if s.LossFactor != 1 && s.LossFactor != 0 {
+			return nil, fault.Usage(fmt.Errorf("source %s has loss_factor %g, want 1: every pair counts the same", s.Name, s.LossFactor))
+		}
+	}
+	p := &pairSteps{
+		store: store, labelled: labelled, all: slices.Concat(pairs, store.HeldOutPairs()), capacity: capacity, seed: seed,
+		epochNow: -1, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps,
+	}
+	var err error
+	if labelled {
+		if err = p.mismatch(len(pairs)); err != nil {
+			return nil, err
+		}
+	}
+	p.calendar, err = newCalendar(opt, func(int) (int, error) { return (len(pairs) + p.perStep - 1) / p.perStep, nil })
+	return p, err
+}
+
+// at returns the pairs of the step after step updates. The last step of an epoch
+// may have fewer.
+func (p *pairSteps) at(step int) []int {
+	epoch, start := p.epochOf(step)
+	if epoch != p.epochNow {
+		p.order, p.epochNow = rng.Perm(rng.New(p.seed, "order", uint64(epoch)), len(p.store.Pairs())), epoch
+	}
+	first := (step - start) * p.perStep
+	return p.order[first:min(first+p.perStep, len(p.order))]
+}
+
+// whole reports whether a pair fits into a pack.
+func (p *pairSteps) whole(pair data.Pair) bool { return p.tokens(pair) <= p.capacity }
+
+func (p *pairSteps) tokens(pair data.Pair) (n int) {
+	for _, id := range pair.Answers() {
+		n += p.store.Tokens(id)
+	}
+	return n
+}
+
+// mismatch gives each answer one to another prompt, for KTO's estimate of how far
+// the model is from the reference. TRL takes the next answer of a batch, and keeps the
+// batches of all epochs the same; here each answer has the same other one in all
+// epochs, and the order is free, so the reference is asked once. The answers to train
+// on, the first ones of all, get others of their own.
+func (p *pairSteps) mismatch(train int) error {
+	p.others = make(map[int]int, len(p.all))
+	for k, from := range [][]data.Pair{p.all[:train], p.all} {
+		order := rng.Perm(rng.New(p.seed, "mismatched", uint64(k)), len(from))
+		prompts := false // there are two
+		for _, pair := range from {
+			prompts = prompts || !p.store.SamePrompt(pair.Answers()[0], from[0].Answers()[0])
+		}
+		for at, i := range order {
+			id := from[i].Answers()[0]
+			if _, done := p.others[id]; done {
+				continue
+			}
+			for n := 1; n < len(order) && prompts; n++ {
+				other := from[order[(at+n)%len(order)]].Answers()[0]
+				if !p.store.SamePrompt(id, other) && (reply{id, other}).tokens(p.store) <= p.capacity {
+					p.others[id] = other
+					break
+				}
+			}
+			if _, found := p.others[id]; !found {
+				return fault.Usage(fault.Hint(fmt.Errorf("%s: no answer to another prompt fits into a pack of %d tokens behind this one's prompt of %d", p.store.Origin(id), p.capacity, p.store.Prompt(id)),
+					"kto compares with answers to other prompts: it needs two prompts at least; raise packing.capacity or lower data.max_length"))
+			}
+		}
+	}
+	return nil
+}
+
+// mismatches are the answers to other prompts of those of pairs.
+func (p *pairSteps) mismatches(pairs []data.Pair) []reply {
+	out := make([]reply, len(pairs))
+	for i, pair := range pairs {
+		id := pair.Answers()[0]
+		out[i] = reply{id, p.others[id]}
+	}
+	return out
+}
+
+// PlanPairs plans steps, as [PlanRun] does for conversations. It needs no model.
+func PlanPairs(store *data.Store, losses dpo.Options, capacity int, opt Options, seed uint64) (*Plan, error) {
+	p, err := newPairSteps(store, losses, capacity, opt, seed)
+	if err != nil {
+		return nil, err
+	}
+	return p.summary(opt), nil
+}
+
+func (p *pairSteps) summary(opt Options) *Plan {
+	pairs := p.store.Pairs()
+	plan := &Plan{
+		Schedule: opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
+		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled,
+	}
+	byWords := make([]Share, len(data.Buckets))
+	for i, k := range data.Buckets {
+		byWords[i] = Share{Kind: "words", Name: k.Name}
+	}
+	for _, pair := range pairs {
+		if !p.whole(pair) {
+			plan.Split++
+		}
+		if pair.Rejected == data.None {
+			plan.Desirable++
+		}
+		answers := pair.Answers()
+		s := &byWords[data.BucketOf(p.store.Words(answers[0]))]
+		s.Documents += len(answers)
+		s.Loss += 1 / float64(len(pairs))
+		for _, id := range answers {
+			s.Tokens += int64(p.store.Tokens(id))
+			s.TargetTokens += int64(p.store.Targets(id))
+		}
+	}
+	for _, s := range byWords {
+		plan.Tokens += s.Tokens
+		plan.TargetTokens += s.TargetTokens
+		plan.Documents += s.Documents
+		if s.Documents > 0 {
+			plan.Shares = append(plan.Shares, s)
+		}
+	}
+	return plan
+}
