@@ -26,14 +26,18 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := t.TempDir()
-	store, err := data.Build(context.Background(), data.Options{
-		Sources:   []data.Source{{Name: "pairs", Path: filepath.Join(dir, "pairs.jsonl"), LossFactor: 1}},
-		MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: cache,
-	}, chat, data.Run{Pairs: true})
-	if err != nil {
-		t.Fatal(err)
+	read := func(file string, run data.Run) *data.Store {
+		store, err := data.Build(context.Background(), data.Options{
+			Sources:   []data.Source{{Name: "pairs", Path: filepath.Join(dir, file), LossFactor: 1}},
+			MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: cache,
+		}, chat, run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return store
 	}
-	defer store.Close()
+	pairs, labels := read("pairs.jsonl", data.Run{Pairs: true}), read("labels.jsonl", data.Run{Labels: true})
 	golden, err := checkpoints.OpenSafetensors(filepath.Join(dir, "golden.safetensors"))
 	if err != nil {
 		t.Fatal(err)
@@ -43,9 +47,14 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 		"sigmoid": func(*dpo.Options) {},
 		"ipo":     func(o *dpo.Options) { o.LossType = []string{"ipo"} },
 		"simpo":   func(o *dpo.Options) { o.LossType, o.Beta, o.Reference = []string{"simpo"}, 2, "none" },
+		"kto":     func(o *dpo.Options) { o.LossType, o.UndesirableWeight = []string{"kto"}, 1.2 },
 	} {
 		for _, capacity := range []int{1024, 160} { // all pairs in one pack, or some of them split
 			t.Run(fmt.Sprint(name, " in packs of ", capacity), func(t *testing.T) {
+				store, keys := pairs, []string{"rewards/accuracies"}
+				if name == "kto" {
+					store, keys = labels, []string{"kl"}
+				}
 				j := pairJob(t, store, cache)
 				j.Packing.Capacity, j.DPO.Reference = capacity, filepath.Join(dir, "reference")
 				change(&j.DPO)
@@ -58,10 +67,13 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer p.close()
+				for id := range p.others { // as TRL's: the answer before it in the batch
+					p.others[id] = (id + 4) % 5
+				}
 				if err := p.prepare(); err != nil {
 					t.Fatal(err)
 				}
-				if n := p.summary(j.Options).Split; (n > 0) != (capacity == 160) {
+				if n := p.summary(j.Options).Split; (n > 0) != (capacity == 160 && name != "kto") {
 					t.Fatalf("%d pairs are split", n)
 				}
 				s, err := p.runPairs([]int{0, 1, 2, 3, 4})
@@ -81,7 +93,7 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 					}
 				}
 				near("loss", s.loss, float64(value("loss", 1)[0]))
-				for _, key := range []string{"rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"} {
+				for _, key := range append(keys, "rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected") {
 					if name == "simpo" && strings.HasPrefix(key, "logps/") {
 						continue // CPOTrainer's are means over tokens, DPOTrainer's and ours are sums
 					}

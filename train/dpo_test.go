@@ -36,6 +36,15 @@ func preferencesText(n int) string {
 
 // pairFixture is the store of 21 pairs, 4 of them held out, and where it is cached.
 func pairFixture(t *testing.T) (*data.Store, string) {
+	return preferenceFixture(t, data.Run{Seed: 3, Pairs: true})
+}
+
+// labelFixture is the same as labelled answers.
+func labelFixture(t *testing.T) (*data.Store, string) {
+	return preferenceFixture(t, data.Run{Seed: 3, Labels: true})
+}
+
+func preferenceFixture(t *testing.T, how data.Run) (*data.Store, string) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "pairs.jsonl")
@@ -50,7 +59,7 @@ func pairFixture(t *testing.T) (*data.Store, string) {
 	store, err := data.Build(context.Background(), data.Options{
 		Sources: []data.Source{{Name: "pairs", Path: path, LossFactor: 1}}, HeldOut: data.HeldOut{Count: 4},
 		MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: cache,
-	}, chat, data.Run{Seed: 3, Pairs: true})
+	}, chat, how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +78,13 @@ func pairJob(t *testing.T, store *data.Store, cache string) Job {
 		Sample: SampleOptions{Prompts: 1, MaxNewTokens: 4}, Stop: []int32{257},
 		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}}, Config: []byte("seed: 3\n"),
 	}
+}
+
+// labelJob is the same with labelled answers.
+func labelJob(t *testing.T, store *data.Store, cache string) Job {
+	j := pairJob(t, store, cache)
+	j.DPO.LossType, j.Packing.Capacity = []string{"kto"}, 160
+	return j
 }
 
 func runDPO(t *testing.T, j Job) Result {
@@ -230,36 +246,54 @@ func TestAPairInTwoPacksEqualsOneInOne(t *testing.T) {
 	}
 }
 
-func TestHowAStepOfPairsIsCutDoesNotMatter(t *testing.T) {
-	store, cache := pairFixture(t)
-	var first string
-	for _, cut := range [][2]int{{1, 8}, {8, 1}} {
-		j := pairJob(t, store, cache)
-		j.Options.PerDeviceTrainBatchSize, j.Options.GradientAccumulationSteps, j.Options.MaxSteps = cut[0], cut[1], 4
-		runDPO(t, j)
-		got := tree(t, j.Dir)["checkpoints/step-000004/model.safetensors"]
-		if first == "" {
-			first = got
-		} else if got == "" || got != first {
-			t.Errorf("%d x %d pairs gave other weights than 1 x 8", cut[0], cut[1])
+func TestHowAStepOfPreferencesIsCutDoesNotMatter(t *testing.T) {
+	pairs, cache := pairFixture(t)
+	labels, labelCache := labelFixture(t)
+	for name, job := range map[string]func() Job{
+		"pairs":            func() Job { return pairJob(t, pairs, cache) },
+		"labelled answers": func() Job { return labelJob(t, labels, labelCache) },
+	} {
+		var first string
+		for _, cut := range [][2]int{{1, 8}, {8, 1}} {
+			j := job()
+			j.Options.PerDeviceTrainBatchSize, j.Options.GradientAccumulationSteps, j.Options.MaxSteps = cut[0], cut[1], 4
+			runDPO(t, j)
+			got := tree(t, j.Dir)["checkpoints/step-000004/model.safetensors"]
+			if first == "" {
+				first = got
+			} else if got == "" || got != first {
+				t.Errorf("%d x %d %s gave other weights than 1 x 8", cut[0], cut[1], name)
+			}
 		}
 	}
 }
 
 func TestInterruptedPreferenceTrainingEndsWithTheSameBytes(t *testing.T) {
-	store, cache := pairFixture(t)
-	whole := pairJob(t, store, cache)
-	whole.Packing.Capacity = 160 // some pairs are split
+	t.Run("pairs, some of them split", func(t *testing.T) {
+		store, cache := pairFixture(t)
+		interruptEverywhere(t, 9, cache, func(cache string) Job {
+			j := pairJob(t, store, cache)
+			j.Packing.Capacity = 160
+			return j
+		})
+	})
+	t.Run("labelled answers", func(t *testing.T) {
+		store, cache := labelFixture(t)
+		interruptEverywhere(t, 5, cache, func(cache string) Job { return labelJob(t, store, cache) })
+	})
+}
+
+func interruptEverywhere(t *testing.T, places int64, cache string, job func(cache string) Job) {
+	whole := job(cache)
 	counter := &halfwayContext{Context: context.Background()}
 	if _, err := DPO(counter, whole); err != nil {
 		t.Fatal(err)
 	}
 	total := counter.asked.Load()
-	for i := range int64(9) {
-		at := 1 + i*(total-2)/8
+	for i := range places {
+		at := 1 + i*(total-2)/(places-1)
 		t.Run(fmt.Sprintf("at op %d of %d", at, total), func(t *testing.T) {
-			j := pairJob(t, store, t.TempDir()) // a cache of its own: the reference pass is interrupted, too
-			j.Packing.Capacity = 160
+			j := job(t.TempDir()) // a cache of its own: the reference pass is interrupted, too
 			h := &halfwayContext{Context: context.Background()}
 			h.limit.Store(at)
 			r, err := DPO(h, j)
@@ -341,7 +375,7 @@ func TestWhatPreferenceTrainingRefuses(t *testing.T) {
 	store, cache := pairFixture(t)
 	talks, chat := fixture(t, 1)
 	for name, change := range map[string]func(*Job){
-		"labelled answers":                func(j *Job) { j.DPO.LossType = []string{"kto"} },
+		"kto on pairs":                    func(j *Job) { j.DPO.LossType = []string{"kto"} },
 		"a store of conversations":        func(j *Job) { j.Data, j.Stop = talks, chat.Stop() },
 		"a reference that is not there":   func(j *Job) { j.DPO.Reference = filepath.Join(cache, "nosuch") },
 		"a folder that holds another run": func(j *Job) { runDPO(t, *j); j.Model, j.Identity.Settings = tiny(t), nil },

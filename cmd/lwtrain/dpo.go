@@ -94,7 +94,7 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 
 // balanceText says how desirable and undesirable answers weigh against each other,
 // where that is not between 1:1 and 4:3 as KTO's authors recommend (Ethayarajh et al.
-// 2024, arXiv:2402.01306, equation 9).
+// 2024, arXiv:2402.01306, equation 8).
 func balanceText(o dpo.Options, p *train.Plan) string {
 	good, bad := float64(p.Desirable), float64(p.Pairs-p.Desirable)
 	ratio := o.DesirableWeight * good / (o.UndesirableWeight * bad)

@@ -4,9 +4,10 @@
     venv/bin/python golden.py
 
 Two small random models, policy and reference, as transformers writes them;
-pairs.jsonl; and golden.safetensors with, for each loss, what DPOTrainer (simpo:
-CPOTrainer) computes on all pairs as one batch, in float32: the loss, its
-metrics, and all gradients of the policy. TRL tokenises the pairs with the
+pairs.jsonl and labels.jsonl; and golden.safetensors with, for each loss, what
+DPOTrainer (simpo: CPOTrainer; kto: KTOTrainer) computes on all pairs or labelled
+answers as one batch, in float32: the loss, its metrics, and all gradients of the
+policy. TRL tokenises the pairs with the
 byte-level tokenizer; the newline that ChatML puts behind <|im_end|>, which TRL
 counts as a target, is taken off.
 """
@@ -21,7 +22,7 @@ import trl
 from datasets import Dataset
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.experimental.cpo import CPOConfig, CPOTrainer
 
 assert trl.__version__ == "1.16.0" and torch.__version__.startswith("2.15.0")
@@ -60,6 +61,13 @@ records = [
 with open("pairs.jsonl", "w") as f:
     for r in records:
         f.write(json.dumps(r, ensure_ascii=False) + "\n")
+LABELS = [True, False, False, True, True]
+labelled = [
+    {"prompt": r["prompt"], "completion": r["chosen" if good else "rejected"], "label": good} for r, good in zip(records, LABELS)
+]
+with open("labels.jsonl", "w") as f:
+    for r in labelled:
+        f.write(json.dumps(r, ensure_ascii=False) + "\n")
 tokenizer = AutoTokenizer.from_pretrained("../../../tokenizer/bytes")
 common = dict(
     output_dir=tempfile.mkdtemp(), use_cpu=True, bf16=False, report_to=[], max_length=None, gradient_checkpointing=False
@@ -87,7 +95,9 @@ out = {}
 def keep(name, model, loss, metrics):
     loss.backward()
     out[f"{name}.loss"] = loss.detach().reshape(1)
-    for k in ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"):
+    for k in ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected", "kl"):
+        if k not in metrics:
+            continue
         out[f"{name}.{k}"] = torch.tensor([float(metrics[k])])
     for n, p in model.named_parameters():
         out[f"{name}.grad.{n}"] = p.grad.reshape(-1).clone()
@@ -119,5 +129,19 @@ for side in ("chosen", "rejected"):
     )
 loss, metrics = trainer.get_batch_loss_metrics(model, batch)
 keep("simpo", model, loss, metrics)
+
+model = load("policy")
+args = KTOConfig(beta=0.1, desirable_weight=1.0, undesirable_weight=1.2, per_device_train_batch_size=5, **common | {"max_length": 512})
+trainer = KTOTrainer(model, load("reference"), args, train_dataset=Dataset.from_list(labelled), processing_class=tokenizer)
+prepared = []
+for row in trainer.train_dataset:
+    for k in ("completion_ids", "KL_completion_ids"):
+        assert row[k][-2:] == [258, 10]
+        row[k] = row[k][:-1]
+    prepared.append(row)
+loss = trainer._compute_loss(model, trainer.data_collator(prepared), False)
+metrics = {k: v[-1] for k, v in trainer._metrics["train"].items()}
+print(metrics)
+keep("kto", model, loss, metrics)
 
 save_file({k: v.contiguous() for k, v in out.items()}, "golden.safetensors")

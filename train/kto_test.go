@@ -1,0 +1,144 @@
+package train
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/data"
+	"lwtrain/internal/fault"
+	"lwtrain/tokenizer"
+)
+
+func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
+	store, cache := labelFixture(t)
+	j := labelJob(t, store, cache)
+	j.DPO.DesirableWeight = 1.2
+	j.Options.MaxSteps = 12
+	r := runDPO(t, j)
+	if v := r.FirstEval.Values; v["kl"] != 0 || v["rewards/margins"] != 0 || math.Abs(r.FirstEval.Loss-0.5*(1+1.2)/2) > 1e-6 {
+		t.Errorf("held out, before: loss %.6f, %v, want half of the mean weight and no distance", r.FirstEval.Loss, v)
+	}
+	if r.LastEval.Loss >= r.FirstEval.Loss || r.LastEval.Values["rewards/margins"] <= 0.05 {
+		t.Errorf("held out, after: loss %.6f, %v, want it to fall and the margin to grow", r.LastEval.Loss, r.LastEval.Values)
+	}
+	for _, m := range steps(t, j.Dir) {
+		keys := []string{"loss", "grad_norm", "kl", "tokens"}
+		if m["eval_loss"] != nil {
+			keys = []string{"eval_kl", "eval_rewards/chosen", "eval_rewards/rejected", "eval_rewards/margins", "eval_logps/chosen", "eval_lengths/rejected", "eval_rewards/margins/0-499"}
+		}
+		for _, key := range keys {
+			if _, ok := m[key].(float64); !ok {
+				t.Errorf("no %s in %v", key, m)
+			}
+		}
+		if m["rewards/accuracies"] != nil || m["margin_length_correlation"] != nil {
+			t.Errorf("what only pairs have is in %v", m)
+		}
+	}
+}
+
+func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
+	store, cache := labelFixture(t)
+	p := prepared(t, labelJob(t, store, cache))
+	var liked []int
+	for i, pair := range p.all {
+		if pair.Rejected == data.None {
+			liked = append(liked, i)
+		}
+	}
+	s, err := p.runPairs(liked[:5])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, v := range s.values {
+		if strings.HasSuffix(key, "/rejected") || strings.HasSuffix(key, "/margins") || math.IsNaN(v) {
+			t.Errorf("%s is %g", key, v)
+		}
+	}
+	if s.values["rewards/chosen"] == 0 || !(s.loss > 0) {
+		t.Errorf("loss %g, %v", s.loss, s.values)
+	}
+}
+
+func TestLabelledAnswersInOnePackEqualThoseInMany(t *testing.T) {
+	store, cache := labelFixture(t)
+	j := labelJob(t, store, cache)
+	many := prepared(t, j)
+	j.Model, j.Packing.Capacity = tiny(t), 1024
+	one := prepared(t, j)
+	one.others, one.reference = many.others, many.reference // larger packs have room for others
+	batch := []int{0, 3, 5, 8, 9, 12, 16}
+	wantLoss, want := many.gradient(t, batch...)
+	loss, grad := one.gradient(t, batch...)
+	if d := math.Abs(loss-wantLoss) / wantLoss; !(d < 1e-5) || !(apart(want, grad) < 1e-5) {
+		t.Errorf("loss %.8f in one pack, %.8f in many; gradients %g apart", loss, wantLoss, apart(want, grad))
+	}
+}
+
+func TestWhatAnAnswerIsComparedWith(t *testing.T) {
+	store, cache := labelFixture(t)
+	j := labelJob(t, store, cache)
+	p, err := newPairSteps(store, j.DPO, 160, j.Options, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	train := store.Train()
+	for _, r := range p.mismatches(p.all) {
+		doc, err := r.document(store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, a := sample(t, store, r.prompt), sample(t, store, r.answer)
+		prompt := store.Prompt(r.prompt)
+		if !slices.Equal(doc.IDs[:prompt], q.IDs[:prompt]) || !slices.Equal(doc.IDs[prompt:], a.IDs[store.Prompt(r.answer):]) {
+			t.Errorf("%v is not the one's prompt and the other's answer", r)
+		}
+		if store.SamePrompt(r.prompt, r.answer) || len(doc.IDs) > 160 || len(doc.IDs) != r.tokens(store) {
+			t.Errorf("%v: the same prompt, or %d tokens", r, len(doc.IDs))
+		}
+		if got := doc.Target; int(got[0][0]) != prompt || int(got[0][1]-got[0][0]) != store.Targets(r.answer) {
+			t.Errorf("%v: targets %v behind a prompt of %d tokens", r, got, prompt)
+		}
+		if slices.Contains(train, r.prompt) && !slices.Contains(train, r.answer) {
+			t.Errorf("%v: an answer to train on meets one that is held out", r)
+		}
+	}
+}
+
+func sample(t *testing.T, store *data.Store, i int) data.Sample {
+	t.Helper()
+	s, err := store.Sample(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestAnswersToOnePromptAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "l.jsonl")
+	text := strings.Repeat(`{"prompt": "q", "completion": "a", "label": true}`+"\n"+`{"prompt": "q", "completion": "b", "label": false}`+"\n", 3)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	chat, err := tokenizer.Bytes().Chat("auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := data.Build(context.Background(), data.Options{
+		Sources: []data.Source{{Name: "l", Path: path, LossFactor: 1}}, MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: dir,
+	}, chat, data.Run{Labels: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	_, err = DPO(context.Background(), labelJob(t, store, dir))
+	if !fault.IsUsage(err) || !strings.Contains(err.Error(), "no answer to another prompt fits") || fault.HintOf(err) == "" {
+		t.Errorf("got %v", err)
+	}
+}
