@@ -16,8 +16,9 @@ import (
 // each package may import. Imports point down only.
 var mayImport = map[string][]string{
 	"cmd/lwtrain":         {"*"},
-	"configs":             {"data", "packing", "train", "dpo", "model", "internal/fault"},
-	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/machine", "internal/rng", "internal/fault", "internal/atomicfile"},
+	"configs":             {"data", "packing", "train", "dpo", "pairs", "model", "internal/fault"},
+	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/machine", "internal/rng", "internal/rundir", "internal/fault", "internal/atomicfile"},
+	"pairs":               {"data", "model", "tokenizer", "internal/rng", "internal/rundir", "internal/fault", "internal/atomicfile"},
 	"dpo":                 {"packing", "internal/fault"},
 	"report":              {"data", "internal/fault"},
 	"packing":             {"internal/rng", "internal/fault"},
@@ -34,6 +35,7 @@ var mayImport = map[string][]string{
 	"internal/jinja":      {},
 	"internal/rng":        {},
 	"internal/fault":      {},
+	"internal/rundir":     {"internal/fault", "internal/atomicfile"},
 	"internal/atomicfile": {},
 }
 

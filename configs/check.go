@@ -31,9 +31,12 @@ func (c *Config) check(at Origin, found Problems) Problems {
 			k.within[path] = true
 		}
 	}
-	k.options("model", c.Model.Validate(), "model.init")
+	if c.Pairs.Server.URL == "" { // else it answers
+		k.options("model", c.Model.Validate(), "model.init")
+	}
 	k.options("train", c.Train.Validate())
 	k.options("dpo", c.DPO.Validate(), "dpo.loss_type")
+	k.options("pairs", c.Pairs.Validate())
 	k.sources()
 	k.lengths()
 	k.heldOut()

@@ -24,6 +24,7 @@ import (
 	"lwtrain/dpo"
 	"lwtrain/model"
 	"lwtrain/packing"
+	"lwtrain/pairs"
 	"lwtrain/train"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Packing packing.Options `yaml:"packing" doc:"how samples become packs, and how the loss is weighted"`
 	Train   train.Options   `yaml:"train" doc:"how it is trained; names and meanings as in Hugging Face's TrainingArguments"`
 	DPO     dpo.Options     `yaml:"dpo" doc:"preference training (lwtrain dpo)"`
+	Pairs   pairs.Options   `yaml:"pairs" doc:"making preference pairs (lwtrain pairs)"`
 	Output  Output          `yaml:"output" doc:"where the results go"`
 	Sample  Sample          `yaml:"sample" doc:"answers to held-out prompts before and after training"`
 	Seed    uint64          `yaml:"seed" doc:"seed of every random choice of the run"`
@@ -58,7 +60,7 @@ type Sample struct {
 // defaults is what holds where nothing else is said.
 func defaults() Config {
 	return Config{
-		Model: model.Default(), Data: data.Default(), Packing: packing.Default(), Train: train.Default(), DPO: dpo.Default(),
+		Model: model.Default(), Data: data.Default(), Packing: packing.Default(), Train: train.Default(), DPO: dpo.Default(), Pairs: pairs.Default(),
 		Sample: Sample{MaxNewTokens: 512}, Seed: 42,
 	}
 }

@@ -55,6 +55,11 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"train.logging_steps": "1", "train.eval_steps": "100", "train.save_steps": "400", "train.save_total_limit": "3",
 		"dpo.beta": "0.1", "dpo.loss_type": "sigmoid", "dpo.label_smoothing": "0.0", "dpo.simpo_gamma": "0.5", "dpo.sft_weight": "0.0", "dpo.reference": "initial",
 		"dpo.loss_weights": "[]", "dpo.ld_alpha": "1.0", "dpo.dpop_lambda": "50.0", "dpo.rdpo_alpha": "0.0", "dpo.desirable_weight": "1.0", "dpo.undesirable_weight": "1.0",
+		"pairs.samples": "4", "pairs.temperature": "0.8", "pairs.top_p": "0.95", "pairs.max_new_tokens": "4096", "pairs.batch": "16", "pairs.precision": "auto",
+		"pairs.length_column": "length", "pairs.length_weight": "1.0", "pairs.judge_weight": "1.0", "pairs.command": "[]", "pairs.command_weight": "1.0", "pairs.command_timeout": "600",
+		"pairs.rejected": "random", "pairs.min_margin": "0.0",
+		"pairs.server.url": `""`, "pairs.server.model": `""`, "pairs.server.key_env": "OPENAI_API_KEY", "pairs.server.timeout": "600", "pairs.server.retries": "6", "pairs.server.concurrency": "4",
+		"pairs.judge.url": `""`, "pairs.judge.model": `""`, "pairs.judge.key_env": "OPENAI_API_KEY", "pairs.judge.timeout": "600", "pairs.judge.retries": "6", "pairs.judge.concurrency": "4",
 		"output.dir": "runs/C", "sample.prompts": "0", "sample.max_new_tokens": "512", "sample.temperature": "0.0",
 		"seed": "42", "threads": "0",
 	}
@@ -93,7 +98,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"an empty file lacks model and data": {"", "C:1:1: model.path: missing, want a model folder in Hugging Face layout or a .gguf file (or model.init for a fresh model)\n" +
 			"C:1:1: data.sources: missing, want a list of {name: ..., path: ...}"},
-		"a list is no config":              {"- a\n", "C:1:1: a list of 1, want the keys model, data, packing, train, dpo, output, sample, seed, threads under it"},
+		"a list is no config":              {"- a\n", "C:1:1: a list of 1, want the keys model, data, packing, train, dpo, pairs, output, sample, seed, threads under it"},
 		"a tab is named":                   {"train:\n\tseed: 1\n", "C:2:1: not YAML: found character that cannot start any token; YAML is indented with spaces, not tabs, and text that begins with @, ` or % needs quotes"},
 		"a second document is refused":     {smallest + "---\na: 1\n", "C:3:1: a second YAML document, want one"},
 		"bytes that are not UTF-8":         {"a: 1\nb: \xff\n", "C:2:4: a byte that is not UTF-8, want UTF-8 text"},

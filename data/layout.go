@@ -123,6 +123,20 @@ func (l layout) topLevel() map[string]bool {
 // fields is a record or a message, by its keys.
 type fields map[string]json.RawMessage
 
+// fieldsOf reads a record as JSON.
+func fieldsOf(text []byte) (f fields, err error) {
+	if !utf8.Valid(text) {
+		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
+	}
+	if at := loneSurrogate(text); at >= 0 {
+		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
+	}
+	if err := json.Unmarshal(text, &f); err != nil {
+		return nil, bad("invalid_json", "%v", jsonProblem(text, err))
+	}
+	return f, nil
+}
+
 // get returns a column's value, under whichever name it is there. null is as
 // good as nothing.
 func (l layout) get(f fields, column string) (value json.RawMessage, there bool) {
@@ -180,15 +194,9 @@ func (l *layout) settle(lines []line) {
 
 // parse reads a record.
 func (l layout) parse(text []byte) (example, error) {
-	if !utf8.Valid(text) {
-		return example{}, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
-	}
-	if at := loneSurrogate(text); at >= 0 {
-		return example{}, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
-	}
-	var f fields
-	if err := json.Unmarshal(text, &f); err != nil {
-		return example{}, bad("invalid_json", "%v", jsonProblem(text, err))
+	f, err := fieldsOf(text)
+	if err != nil {
+		return example{}, err
 	}
 	switch l.format {
 	case messagesFormat, alpacaFormat, promptFormat:

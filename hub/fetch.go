@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,10 +45,13 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 		return nil, fault.Disk(err)
 	}
 	total := s.Size()
-	var done atomic.Int64
+	var mu sync.Mutex // progress is told by one at a time
+	done := int64(0)
 	tell := func(n int64) {
-		if now := done.Add(n); progress != nil {
-			progress(now, total)
+		mu.Lock()
+		defer mu.Unlock()
+		if done += n; progress != nil {
+			progress(done, total)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

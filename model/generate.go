@@ -16,7 +16,8 @@ type Request struct {
 	MaxNewTokens int
 	Stop         []int32 // ids that end the text
 	Sampling     Sampling
-	Emit         func(id int32) // called with each new token but the stop; may be nil
+	Emit         func(id int32)  // called with each new token but the stop; may be nil
+	Done         func(Generated) // called when the text has ended; may be nil
 }
 
 // Generated is what a request came to.
@@ -130,6 +131,9 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 				o.Stop = "length"
 			}
 			s.free()
+			if r.Done != nil {
+				r.Done(*o)
+			}
 			return true
 		})
 		if err := ctx.Err(); err != nil {

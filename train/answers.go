@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"lwtrain/data"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 )
 
@@ -92,7 +93,7 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 			answers[i].Before = got
 		}
 	}
-	return writeJSON(path, answers)
+	return rundir.WriteJSON(path, answers)
 }
 
 // prompts lists the first held-out samples that begin with a prompt, as all do

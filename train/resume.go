@@ -1,55 +1,24 @@
 package train
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
+	"lwtrain/internal/rundir"
 )
 
-// Identity is what makes two runs the same run.
-type Identity struct {
-	Contents map[string]string `json:"contents"` // what was read, by name, as SHA-256; [SFT] adds the model
-	Settings map[string]string `json:"settings"` // every one that the result depends on, by key
-}
-
-// differences lists where two identities part.
-func (a Identity) differences(b Identity) []string {
-	var out []string
-	compare := func(label string, then, now map[string]string, show func(string) string) {
-		keys := maps.Clone(then)
-		if keys == nil {
-			keys = map[string]string{}
-		}
-		maps.Copy(keys, now)
-		for _, k := range slices.Sorted(maps.Keys(keys)) {
-			if then[k] != now[k] {
-				out = append(out, fmt.Sprintf("%s%s: %s then, %s now", label, k, show(then[k]), show(now[k])))
-			}
-		}
-	}
-	compare("content of ", a.Contents, b.Contents, func(hash string) string { return orNone(hash[:min(12, len(hash))]) })
-	compare("", a.Settings, b.Settings, orNone)
-	return out
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "nothing"
-	}
-	return s
-}
+// Identity is what makes two runs the same run. [SFT] and [DPO] add the model to its
+// contents.
+type Identity = rundir.Identity
 
 // runFile is run.json: which run a folder holds, from its first moment on, and
 // what has computed it, the latest last.
@@ -57,8 +26,6 @@ type runFile struct {
 	Identity
 	Machines []string `json:"machines"`
 }
-
-const identityFile = "run.json"
 
 // state is state/trainer.json of a checkpoint.
 type state struct {
@@ -97,7 +64,7 @@ func (t *trainer) writeState(dir string) error {
 	if e := t.result.FirstEval; e != nil {
 		s.FirstEval, s.FirstValues = &e.Loss, e.Values
 	}
-	return writeJSON(filepath.Join(dir, stateFile), s)
+	return rundir.WriteJSON(filepath.Join(dir, stateFile), s)
 }
 
 // moments names the optimiser's values as the weights they belong to.
@@ -120,16 +87,17 @@ func (t *trainer) resume() error {
 	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
 		return fault.Usage(err)
 	}
-	if err := t.lockFolder(); err != nil {
+	var err error
+	if t.lock, err = rundir.Lock(t.Dir); err != nil {
 		return err
 	}
 	var run runFile
-	known, err := readJSON(filepath.Join(t.Dir, identityFile), &run)
+	known, err := rundir.ReadJSON(filepath.Join(t.Dir, rundir.File), &run)
 	if err != nil {
 		return fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them")
 	}
 	if known {
-		if err := same(t.Dir, run.Identity, t.Identity); err != nil {
+		if err := rundir.Same(t.Dir, run.Identity, t.Identity); err != nil {
 			return err
 		}
 	}
@@ -185,7 +153,7 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 	t.evaluated = evaluated
 	var cutOff []string
 	if run.Settings == nil { // the folder was not this run's before, or a kill cut off the file that says so
-		cutOff = []string{identityFile}
+		cutOff = []string{rundir.File}
 	}
 	if err := atomicfile.Clean(t.Dir, cutOff...); err != nil {
 		return err
@@ -202,7 +170,7 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 		run.Machines = append(run.Machines, machine)
 	}
 	run.Identity = t.Identity
-	if err := writeJSON(filepath.Join(t.Dir, identityFile), run); err != nil {
+	if err := rundir.WriteJSON(filepath.Join(t.Dir, rundir.File), run); err != nil {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			err = fault.Usage(err) // nothing was written
 		}
@@ -215,41 +183,17 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 	return err
 }
 
-// lockFolder keeps other processes out of the run's folder until close. The
-// system unlocks it when the process ends, however it ends. A file system
-// without locks is taken as it is.
-func (t *trainer) lockFolder() (err error) {
-	if t.lock, err = os.Open(t.Dir); err != nil {
-		return fault.Usage(err)
-	}
-	if err := syscall.Flock(int(t.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: another process is training in this folder", t.Dir),
-			"wait for it, stop it, or give this run an output.dir of its own"))
-	}
-	return nil
-}
-
 // refuseForeign refuses a folder without a run that holds files which a run
 // would write over.
 func refuseForeign(dir string) error {
 	for _, name := range []string{"config.yaml", "metrics.jsonl", answersFile} {
 		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); err == nil {
-			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, identityFile),
+			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, rundir.File),
 				"give this run an output.dir of its own"))
 		}
 	}
 	return nil
-}
-
-// same refuses a folder that holds another run.
-func same(dir string, there, now Identity) error {
-	diff := there.differences(now)
-	if len(diff) == 0 {
-		return nil
-	}
-	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", dir, strings.Join(diff, "; ")),
-		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
 }
 
 // CheckFolder says whether a run could go on or begin in dir, and from which
@@ -267,7 +211,7 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 		return 0, fault.Usage(err)
 	}
 	var run runFile
-	known, err := readJSON(filepath.Join(dir, identityFile), &run)
+	known, err := rundir.ReadJSON(filepath.Join(dir, rundir.File), &run)
 	if err != nil {
 		return 0, err
 	}
@@ -276,7 +220,7 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 	}
 	delete(run.Contents, "model")
 	delete(run.Contents, "reference")
-	if err := same(dir, run.Identity, id); err != nil {
+	if err := rundir.Same(dir, run.Identity, id); err != nil {
 		return 0, err
 	}
 	found, err := checkpoints.List(filepath.Join(dir, "checkpoints"))
@@ -290,14 +234,14 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 func (t *trainer) load(from checkpoints.Checkpoint) error {
 	dir := from.Path
 	var s state
-	there, err := readJSON(filepath.Join(dir, stateFile), &s)
+	there, err := rundir.ReadJSON(filepath.Join(dir, stateFile), &s)
 	if err != nil {
 		return err
 	}
 	if !there || s.Step != from.Step {
 		return fmt.Errorf("%s: step is %d, want %d", stateFile, s.Step, from.Step)
 	}
-	if err := same(t.Dir, s.Identity, t.Identity); err != nil {
+	if err := rundir.Same(t.Dir, s.Identity, t.Identity); err != nil {
 		return err
 	}
 	weights, err := checkpoints.OpenWeights(dir)
@@ -343,28 +287,4 @@ func read(from *checkpoints.Weights, tensors []checkpoints.Tensor) error {
 		}
 	}
 	return nil
-}
-
-// readJSON reads a file into v; false if there is none.
-func readJSON(path string, v any) (bool, error) {
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
-	}
-	return true, nil
-}
-
-// writeJSON writes a file that people can read, whole or not at all.
-func writeJSON(path string, v any) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(path, append(raw, '\n'))
 }

@@ -13,6 +13,7 @@ import (
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 )
 
@@ -221,7 +222,7 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		case "without run.json":
-			if err := errors.Join(os.Rename(filepath.Join(j.Dir, "away"), filepath.Join(j.Dir, "checkpoints")), os.Remove(filepath.Join(j.Dir, identityFile))); err != nil {
+			if err := errors.Join(os.Rename(filepath.Join(j.Dir, "away"), filepath.Join(j.Dir, "checkpoints")), os.Remove(filepath.Join(j.Dir, rundir.File))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -298,7 +299,7 @@ func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
 		}
 	}
 	run(t, j)
-	if second == nil || !strings.Contains(second.Error(), "another process is training in this folder") || !fault.IsUsage(second) {
+	if second == nil || !strings.Contains(second.Error(), "another process is at work in this folder") || !fault.IsUsage(second) {
 		t.Errorf("got %v", second)
 	}
 }
@@ -313,13 +314,13 @@ func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var file runFile
-	path := filepath.Join(j.Dir, identityFile)
-	if _, err := readJSON(path, &file); err != nil || len(file.Machines) != 1 {
+	path := filepath.Join(j.Dir, rundir.File)
+	if _, err := rundir.ReadJSON(path, &file); err != nil || len(file.Machines) != 1 {
 		t.Fatal(err, file.Machines)
 	}
 	here := file.Machines[0]
 	file.Machines[0] = "640 threads, m68k"
-	if err := writeJSON(path, file); err != nil {
+	if err := rundir.WriteJSON(path, file); err != nil {
 		t.Fatal(err)
 	}
 	var said []string
@@ -328,7 +329,7 @@ func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
 	if fmt.Sprint(said) != fmt.Sprint([]string{"640 threads, m68k -> " + here}) {
 		t.Errorf("said %q", said)
 	}
-	if _, err := readJSON(path, &file); err != nil || fmt.Sprint(file.Machines) != fmt.Sprint([]string{"640 threads, m68k", here}) {
+	if _, err := rundir.ReadJSON(path, &file); err != nil || fmt.Sprint(file.Machines) != fmt.Sprint([]string{"640 threads, m68k", here}) {
 		t.Errorf("run.json has %q, %v", file.Machines, err)
 	}
 }
@@ -382,7 +383,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
 		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) }},
 		{"no weights", "no weights, wanted model.safetensors", func(dir string) error {
-			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), writeJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)}))
+			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), rundir.WriteJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)}))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -395,7 +396,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 					return err
 				}
 				if strings.Contains(c.name, "moment") {
-					if err := errors.Join(os.Remove(filepath.Join(dir, optimizerFile)), writeJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)})); err != nil {
+					if err := errors.Join(os.Remove(filepath.Join(dir, optimizerFile)), rundir.WriteJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)})); err != nil {
 						return err
 					}
 				}
@@ -426,7 +427,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 func identityOf(t *testing.T, j Job) Identity {
 	t.Helper()
 	var file runFile
-	if _, err := readJSON(filepath.Join(j.Dir, identityFile), &file); err != nil {
+	if _, err := rundir.ReadJSON(filepath.Join(j.Dir, rundir.File), &file); err != nil {
 		t.Fatal(err)
 	}
 	return file.Identity

@@ -14,6 +14,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/packing"
 	"lwtrain/tokenizer"
@@ -279,7 +280,7 @@ func (t *trainer) refuse(samples []int, cause error) error {
 		t.dropGradients()
 		err = errors.Join(err, t.save())
 	}
-	return errors.Join(err, writeJSON(path, map[string]any{"step": t.step + 1, "reason": cause.Error(), "samples": t.origins(samples)}))
+	return errors.Join(err, rundir.WriteJSON(path, map[string]any{"step": t.step + 1, "reason": cause.Error(), "samples": t.origins(samples)}))
 }
 
 // evaluationDue reports whether the held-out loss is to be measured at this

@@ -177,7 +177,7 @@ func identitySettings(c *configs.Config, pairs bool) map[string]string {
 	}
 	out := same.Settings()
 	for key := range out {
-		for _, free := range append(unread, "model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing") {
+		for _, free := range append(unread, "pairs.", "model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing") {
 			if strings.HasPrefix(key, free) {
 				delete(out, key)
 			}

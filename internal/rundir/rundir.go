@@ -1,0 +1,104 @@
+// Package rundir is the folder of a run: which run it holds, that one process
+// works in it at a time, and its small files, which are whole or absent.
+package rundir
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
+)
+
+// File is the name of the file that says which run a folder holds.
+const File = "run.json"
+
+// Identity is what makes two runs the same run.
+type Identity struct {
+	Contents map[string]string `json:"contents"` // what was read, by name, as SHA-256
+	Settings map[string]string `json:"settings"` // every one that the result depends on, by key
+}
+
+// Same refuses the folder of the run there for the run now, with the
+// differences.
+func Same(dir string, there, now Identity) error {
+	diff := there.differences(now)
+	if len(diff) == 0 {
+		return nil
+	}
+	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", dir, strings.Join(diff, "; ")),
+		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
+}
+
+func (a Identity) differences(b Identity) []string {
+	var out []string
+	compare := func(label string, then, now map[string]string, show func(string) string) {
+		keys := maps.Clone(then)
+		if keys == nil {
+			keys = map[string]string{}
+		}
+		maps.Copy(keys, now)
+		for _, k := range slices.Sorted(maps.Keys(keys)) {
+			if then[k] != now[k] {
+				out = append(out, fmt.Sprintf("%s%s: %s then, %s now", label, k, show(then[k]), show(now[k])))
+			}
+		}
+	}
+	compare("content of ", a.Contents, b.Contents, func(hash string) string { return orNone(hash[:min(12, len(hash))]) })
+	compare("", a.Settings, b.Settings, orNone)
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// Lock keeps other processes out of a run's folder until the file is closed. The
+// system unlocks it when the process ends, however it ends. A file system
+// without locks is taken as it is.
+func Lock(dir string) (*os.File, error) {
+	lock, err := os.Open(dir)
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		lock.Close()
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: another process is at work in this folder", dir),
+			"wait for it, stop it, or give this run an output.dir of its own"))
+	}
+	return lock, nil
+}
+
+// ReadJSON reads a file into v; false if there is none.
+func ReadJSON(path string, v any) (bool, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	return true, nil
+}
+
+// WriteJSON writes a file that people can read, whole or not at all.
+func WriteJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(path, append(raw, '\n'))
+}
