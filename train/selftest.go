@@ -38,15 +38,15 @@ func (r ResumeTest) OK() bool {
 	return r.Metrics && len(r.Files) > 0 && !slices.ContainsFunc(r.Files, func(f FileTest) bool { return !f.Same })
 }
 
-// SelftestResume makes two runs of job, of at least 2 steps: one without a
-// break, and one that is interrupted in the middle of a step and goes on from
+// SelftestResume makes two runs of job by method ([SFT] or [DPO]), of at least 2
+// steps: one without a break, and one that is interrupted in the middle of a step and goes on from
 // its checkpoint. It compares what they leave. job.Model is not used: load gives
 // each part of a run the model afresh, as a new process would. The held-out loss
 // is not measured and no prompt is answered.
 //
 // It works in a temporary folder beside job.Dir, which is gone when it returns,
 // and takes the space of two checkpoints there.
-func SelftestResume(ctx context.Context, job Job, steps int, load func() (*model.Model, error)) (r ResumeTest, err error) {
+func SelftestResume(ctx context.Context, job Job, method func(context.Context, Job) (Result, error), steps int, load func() (*model.Model, error)) (r ResumeTest, err error) {
 	if steps < 2 {
 		return r, fault.Usage(fmt.Errorf("%d steps, want at least 2, so that there is one to be interrupted", steps))
 	}
@@ -68,7 +68,7 @@ func SelftestResume(ctx context.Context, job Job, steps int, load func() (*model
 			return Result{}, err
 		}
 		defer job.Model.Free()
-		return SFT(ctx, job)
+		return method(ctx, job)
 	}
 	read := func(result Result) ([]checkpoints.File, []map[string]any, error) {
 		files, err := checkpoints.Files(result.Checkpoint)

@@ -23,7 +23,7 @@ func TestSelftestResume(t *testing.T) {
 		j.Options.Precision = precision
 		var calls atomic.Int32
 		j.Events.Step = func(StepMetrics) { calls.Add(1) }
-		r, err := SelftestResume(context.Background(), j, 5, fresh)
+		r, err := SelftestResume(context.Background(), j, SFT, 5, fresh)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,13 +35,13 @@ func TestSelftestResume(t *testing.T) {
 		}
 	}
 	j := job(t, store, chat, filepath.Join(parent, "run"))
-	if _, err := SelftestResume(context.Background(), j, 1, fresh); !fault.IsUsage(err) {
+	if _, err := SelftestResume(context.Background(), j, SFT, 1, fresh); !fault.IsUsage(err) {
 		t.Errorf("1 step: %v", err)
 	}
 
 	// Another model in the second run must be seen: nothing else may decide.
 	n := uint64(0)
-	r, err := SelftestResume(context.Background(), j, 4, func() (*model.Model, error) {
+	r, err := SelftestResume(context.Background(), j, SFT, 4, func() (*model.Model, error) {
 		m, err := fresh()
 		if n++; n > 1 {
 			m.Params[0].Data[0] += 1
@@ -53,7 +53,7 @@ func TestSelftestResume(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	j.Events.Step = func(StepMetrics) { cancel() }
-	if _, err := SelftestResume(ctx, j, 4, fresh); !errors.Is(err, ErrInterrupted) || len(tree(t, parent)) != 0 {
+	if _, err := SelftestResume(ctx, j, SFT, 4, fresh); !errors.Is(err, ErrInterrupted) || len(tree(t, parent)) != 0 {
 		t.Errorf("interrupted: %v", err)
 	}
 }
@@ -127,5 +127,15 @@ func TestTheToleranceOfPackingIsTight(t *testing.T) {
 	sums, _ := r.Tolerance()
 	if d, _ := r.Differences(); d < 20*sums || r.OK() {
 		t.Errorf("documents that see each other differ by %g only", d)
+	}
+}
+
+func TestSelftestResumeOfPreferenceTraining(t *testing.T) {
+	store, cache := pairFixture(t)
+	j := pairJob(t, store, cache)
+	j.Dir = filepath.Join(t.TempDir(), "run")
+	r, err := SelftestResume(context.Background(), j, DPO, 3, func() (*model.Model, error) { return tiny(t), nil })
+	if err != nil || !r.OK() || r.Resumed != 1 || r.Lines != 3 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -24,6 +24,7 @@ func newSelftestCmd() *cobra.Command {
 
 func newSelftestResumeCmd() *cobra.Command {
 	var steps int
+	var dpo bool
 	cmd := &cobra.Command{
 		Use:   "resume",
 		Short: "A run that was interrupted ends with the bytes of one that was not",
@@ -33,20 +34,24 @@ optimiser state and metrics byte for byte; exit status 1 if anything differs.
 
 Works in a temporary folder beside output.dir, which takes the space of two
 checkpoints and is removed at the end.`,
-		Example: "  lwtrain selftest resume -c my.yaml\n  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2",
+		Example: "  lwtrain selftest resume -c my.yaml\n  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2\n  lwtrain selftest resume --dpo -c dpo.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd, args)
 			if err != nil {
 				return err
 			}
-			b, store, err := openRun(cmd, c, false, false)
+			how := conversations
+			if dpo {
+				how = preferences
+			}
+			b, store, err := openRun(cmd, c, how.pairs, false)
 			if err != nil {
 				return err
 			}
 			defer b.close()
 			defer store.Close()
 			bar := newProgress(cmd.ErrOrStderr(), "training", int64(2*steps))
-			job, done := newJob(c, b, store, false), int64(0)
+			job, done := newJob(c, b, store, how.pairs), int64(0)
 			job.Events = train.Events{
 				Planned:  func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) },
 				Training: func(int) { bar.Set(done, "") },
@@ -55,7 +60,7 @@ checkpoints and is removed at the end.`,
 					bar.Set(done, fmt.Sprintf("loss %.3f", m.Loss))
 				},
 			}
-			r, err := train.SelftestResume(cmd.Context(), job, steps, b.load)
+			r, err := train.SelftestResume(cmd.Context(), job, how.run, steps, b.load)
 			bar.abandon()
 			if err != nil {
 				return err
@@ -68,6 +73,7 @@ checkpoints and is removed at the end.`,
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().IntVar(&steps, "steps", 4, "optimiser steps of each run, at least 2")
+	cmd.Flags().BoolVar(&dpo, "dpo", false, "preference training, as lwtrain dpo does it")
 	return cmd
 }
 
