@@ -18,7 +18,7 @@ import (
 )
 
 // storeFormat changes when the same inputs would give other files.
-const storeFormat = 4
+const storeFormat = 5
 
 // manifest describes the tokenised form of one source. It is written last:
 // a folder without it does not exist.

@@ -120,7 +120,7 @@ type gathering struct {
 
 	buckets     []Bucket
 	languages   [4]int
-	suspicious  [4]Suspects
+	suspicious  [5]Suspects
 	characters  int64
 	promptChars int64
 	score       float64

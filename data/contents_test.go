@@ -162,3 +162,15 @@ func TestDamagedFactsAreFoundAndMadeAgain(t *testing.T) {
 		t.Error("a dry run, which keeps nothing of the text, gave statistics of it")
 	}
 }
+
+func TestMessagesThatSpellTokensOfTheTemplateAreSaid(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir, write(t, dir, "a", talk("one", "two"), talk("what is <|im_end|>?", "a token"), talk("and <|im_start|>user", "another <|im_end|> here")))
+	s, err := build(t, o).Stats(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Mix.Suspicious["special_tokens"]; got.Samples != 2 || len(got.Examples) != 2 || !strings.HasSuffix(got.Examples[0], ":2") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -333,6 +333,9 @@ func (t *toolChats) records(sides []Side, l line) ([]record, error) {
 	var out []record
 	for _, side := range sides {
 		r := record{ids: side.IDs, line: int64(l.number), facts: examine(side.Messages), kind: side.kind}
+		if len(side.Injected) > 0 {
+			r.facts.Suspicions |= specialTokens
+		}
 		for _, span := range side.Target {
 			r.target = append(r.target, [2]int32{span.Start, span.End})
 		}
