@@ -25,6 +25,7 @@ p.add_argument("--model", default="runs/models/smollm2-135m-instruct")
 p.add_argument("--capacity", type=int, default=2048)
 p.add_argument("--steps", type=int, default=20, help="of the comparison of losses")
 p.add_argument("--rounds", type=int, default=3, help="of the comparison of speed, a few steps each")
+p.add_argument("--settings", nargs="+", help="TRL's settings to try, as bf16,sdpa,0 (precision, attention, checkpointing); without it all are tried")
 p.add_argument("--python", help="an interpreter that has requirements.txt already")
 a = p.parse_args()
 os.chdir(ROOT)
@@ -109,16 +110,16 @@ def spread(values):
 
 conversations(f"{work}/mix.jsonl")
 bf16 = "avx512_bf16" in open("/proc/cpuinfo").read() or "amx_bf16" in open("/proc/cpuinfo").read()
-best, speed = None, 0
-for precision in ["float32", "bf16"] if bf16 else ["float32"]:  # emulated bf16 takes hours
-    for attention in ["sdpa", "eager"]:
-        for checkpointing in [0, 1]:
-            r = theirs(2, precision, attention, checkpointing)
-            text = f"{r['tokens_per_second']:6.1f} tokens/s, {r['peak_rss_bytes'] / 2**30:.1f} GiB" if r else "failed"
-            print(f"TRL, {precision}, {attention}, checkpointing {checkpointing}: {text}", flush=True)
-            if r and r["tokens_per_second"] > speed:
-                best, speed = (precision, attention, checkpointing), r["tokens_per_second"]
-print("TRL's fastest:", *best)
+precisions = ["float32", "bf16"] if bf16 else ["float32"]  # emulated bf16 takes hours
+settings = [s.split(",") for s in a.settings or []] or [[p, t, c] for p in precisions for t in ["sdpa", "eager"] for c in "01"]
+best, speed = settings[0], 0
+for s in settings if len(settings) > 1 else []:
+    r = theirs(2, *s)
+    text = f"{r['tokens_per_second']:6.1f} tokens/s, {r['peak_rss_bytes'] / 2**30:.1f} GiB" if r else "failed"
+    print(f"TRL, {s[0]}, {s[1]}, checkpointing {s[2]}: {text}", flush=True)
+    if r and r["tokens_per_second"] > speed:
+        best, speed = s, r["tokens_per_second"]
+print("TRL's settings:", *best)
 
 mine, peer = [], []
 for _ in range(a.rounds):
