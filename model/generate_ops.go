@@ -60,11 +60,7 @@ func (g *Generator) Linear(x rowsOf, w, bias *graph.Param) rowsOf {
 
 // product is y[rows, N] = x[rows, K] W^T.
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
-	few := rows <= kernels.FewRows
-	if g.half && kernels.Describe().NativeBF16 {
-		few = rows < 3 // from there on a product of bf16 inputs is faster
-	}
-	switch {
+	switch few := rows <= kernels.FewRows; {
 	case few && g.half:
 		kernels.LinearFew(y, x, nil, w.Half, rows, w.Rows, w.Cols)
 	case few:

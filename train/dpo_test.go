@@ -15,6 +15,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/graph"
 	"lwtrain/packing"
 	"lwtrain/tokenizer"
 )
@@ -431,5 +432,52 @@ func TestPreferencesInBF16StartAtLn2(t *testing.T) {
 	other.Options.Precision, other.Options.MaxSteps, other.DPO.Reference = "bf16", 1, filepath.Join(j.Dir, "checkpoints", "step-000002")
 	if first := runDPO(t, other).FirstLoss; math.Abs(first-math.Ln2) < 5e-3 {
 		t.Errorf("loss %.6f against a reference that was trained", first)
+	}
+}
+
+func TestPreferenceTrainingInLessMemoryGivesTheSameBytes(t *testing.T) {
+	store, cache := pairFixture(t)
+	train := func(checkpointing string, limit Bytes) (string, *Memory) {
+		j := pairJob(t, store, cache)
+		j.Options.MaxSteps, j.Options.GradientCheckpointing, j.Options.MemoryLimit = 3, checkpointing, limit
+		var plan *Memory
+		j.Events.Planned = func(_ *Plan, m *Memory) { plan = m }
+		runDPO(t, j)
+		return tree(t, j.Dir)["checkpoints/step-000003/model.safetensors"], plan
+	}
+	want, roomy := train("false", 0)
+	all, least := train("true", 0)
+	some, between := train("auto", Bytes(least.Total()+(roomy.Total()-least.Total())/2))
+	if want == "" || all != want || some != want {
+		t.Error("other weights came out")
+	}
+	if r := between.Recompute; r <= 0 || r >= least.Recompute {
+		t.Errorf("%d recomputed with half of the memory, want some and not all %d", r, least.Recompute)
+	}
+}
+
+func TestASmallerPackComputesLessAgain(t *testing.T) {
+	j := Job{Model: tiny(t)}
+	o := Default()
+	o.Precision, o.GradientCheckpointing = "float32", "true"
+	m, err := PlanMemory(j.Model, 512, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := m.programs(j.Model, nil)
+	defer p.free()
+	made, err := p.of(128)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.backward(made); err != nil {
+		t.Fatal(err)
+	}
+	again, err := made.graph.Compile(graph.Options{Train: true, Recompute: p.recompute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := made.train.Bytes(); n <= again.Bytes() || n > p.limit {
+		t.Errorf("%d bytes, want more than the %d with all computed again and at most %d", n, again.Bytes(), p.limit)
 	}
 }

@@ -88,20 +88,26 @@ func PlanMemory(m *model.Model, capacity int, opt Options) (*Memory, error) {
 	case "false":
 		fits(0)
 	default:
-		// As little as fits, by bisection: memory falls as steps rise.
-		if !fits(0) && fits(most) {
-			low, high := 0, most // low does not fit, high does
-			for high-low > 1 && err == nil {
-				if mid := (low + high) / 2; fits(mid) {
-					high = mid
-				} else {
-					low = mid
-				}
-			}
-			fits(high)
-		}
+		leastRecompute(most, fits)
 	}
 	return plan, err
+}
+
+// leastRecompute finds the least that fits, or most if nothing does, by bisection:
+// memory falls as more is computed again. It is what fits is asked last.
+func leastRecompute(most int, fits func(steps int) bool) {
+	if fits(0) || !fits(most) {
+		return
+	}
+	low, high := 0, most // low does not fit, high does
+	for high-low > 1 {
+		if mid := (low + high) / 2; fits(mid) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	fits(high)
 }
 
 // memoryLimit is the option in bytes, or nine tenths of what the machine has

@@ -25,7 +25,8 @@ type programs struct {
 	model     *model.Model
 	capacity  int // of the largest pack
 	precision graph.Precision
-	recompute int
+	recompute int   // of the largest pack, and the most of a smaller one
+	limit     int64 // bytes that the largest pack takes
 	memory    *graph.Memory
 	interrupt func() error
 
@@ -43,7 +44,8 @@ type program struct {
 func (m *Memory) programs(of *model.Model, interrupt func() error) *programs {
 	m.train.Interrupt, m.eval.Interrupt = interrupt, interrupt
 	return &programs{
-		model: of, capacity: m.capacity, precision: m.Precision, recompute: m.Recompute, memory: m.shared, interrupt: interrupt,
+		model: of, capacity: m.capacity, precision: m.Precision, recompute: m.Recompute, limit: m.Activations,
+		memory: m.shared, interrupt: interrupt,
 		made: map[int]*program{m.capacity: {m.graph, m.train, m.eval}},
 	}
 }
@@ -67,15 +69,21 @@ func (p *programs) of(tokens int) (*program, error) {
 	return made, nil
 }
 
-// backward compiles the backward pass, on first use.
+// backward compiles the backward pass, on first use: a smaller pack computes less
+// again than the largest one, in the same memory.
 func (p *programs) backward(made *program) (*graph.Program, error) {
-	if made.train == nil {
-		var err error
-		if made.train, err = made.graph.Compile(graph.Options{Train: true, Recompute: p.recompute}); err != nil {
-			return nil, err
-		}
-		made.train.Interrupt = p.interrupt
+	if made.train != nil {
+		return made.train, nil
 	}
+	var err error
+	leastRecompute(p.recompute, func(steps int) bool {
+		made.train, err = made.graph.Compile(graph.Options{Train: true, Recompute: steps})
+		return err != nil || made.train.Bytes() <= p.limit
+	})
+	if err != nil {
+		return nil, err
+	}
+	made.train.Interrupt = p.interrupt
 	return made.train, nil
 }
 

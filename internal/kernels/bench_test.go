@@ -60,17 +60,5 @@ func BenchmarkLinearFew(b *testing.B) {
 				b.ReportMetric(float64(b.N)*float64(bytes*n*k)/float64(b.Elapsed().Nanoseconds()), "GB/s")
 			})
 		}
-		b.Run(fmt.Sprintf("rows=%d/rounded", rows), func(b *testing.B) {
-			in := make([]BF16, len(x))
-			ToBF16(in, x)
-			Run(func() {
-				GemmBF16(false, true, rows, n, k, in, k, half, k, 0, y, n)
-				b.ResetTimer()
-				for range b.N {
-					GemmBF16(false, true, rows, n, k, in, k, half, k, 0, y, n)
-				}
-			})
-			b.ReportMetric(float64(b.N)*2*n*k/float64(b.Elapsed().Nanoseconds()), "GB/s")
-		})
 	}
 }

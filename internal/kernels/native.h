@@ -79,9 +79,7 @@ struct lw_cached {
 	  (float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k, float *scratch),                \
 	  (y, x, w, half, rows, n, k, scratch))                                                                                                \
 	F(linear_few_bf16,                                                                                                                     \
-	  (float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const uint16_t *w, int64_t ldw, int64_t rows, int64_t n, int64_t k,          \
-	   float *scratch),                                                                                                                    \
-	  (y, ldy, x, ldx, w, ldw, rows, n, k, scratch))                                                                                       \
+	  (float *y, const float *x, const uint16_t *w, int64_t rows, int64_t n, int64_t k, float *scratch), (y, x, w, rows, n, k, scratch))   \
 	F(gemm,                                                                                                                                \
 	  (int ta, int tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,    \
 	   int64_t ldc, float *scratch),                                                                                                       \

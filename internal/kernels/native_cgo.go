@@ -192,11 +192,6 @@ func ownGemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb in
 }
 
 func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) {
-	if machine.NativeBF16 && !ta && tb && beta == 0 && m <= FewRows {
-		s := scratchOf((m + 3) / 4 * 4 * (k + 31) / 2)
-		C.lw_linear_few_bf16(cf(c), n64(ldc), ch(a), n64(lda), ch(b), n64(ldb), n64(m), n64(n), n64(k), cf(s))
-		return
-	}
 	if machine.NativeBF16 {
 		if status := libraryBF16(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc); status != 0 {
 			panic(fmt.Sprintf("kernels: %s: bf16 matrix product failed with status %d", machine.Product, status))
@@ -223,6 +218,11 @@ func widened(n int) []float32 {
 }
 
 func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
+	if half != nil && machine.NativeBF16 && rows >= roundedRows {
+		s := scratchOf((rows + 3) / 4 * 4 * (k + 31) / 2)
+		C.lw_linear_few_bf16(cf(y), cf(x), ch(half), n64(rows), n64(n), n64(k), cf(s))
+		return
+	}
 	C.lw_linear_few(cf(y), cf(x), cf(w), ch(half), n64(rows), n64(n), n64(k), cf(scratchOf(rows*k)))
 }
 func toBF16(dst []BF16, src []float32)   { C.lw_to_bf16(ch(dst), cf(src), n64(len(src))) }

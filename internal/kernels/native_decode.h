@@ -1,32 +1,38 @@
 // Kernels of decoding, part of native_impl.h: they read the weights and the
 // cached keys and values once for each token, and should take no longer than that.
 
-// sums gives the sum of the lanes of v[i] in lane i: each level halves the
-// vectors and the lanes that belong to one of them. v is overwritten.
-#define PICK(l, s, h) ((l) / (s) * (s) + (l) % ((s) / 2) + ((l) % (s) >= (s) / 2) * VL + (h) * ((s) / 2))
-#define PICK4(l, s, h) PICK(l, s, h), PICK(l + 1, s, h), PICK(l + 2, s, h), PICK(l + 3, s, h)
+// sums gives the sum of the lanes of v[i] in lane i: each level adds the halves of
+// two vectors' groups of four lanes, then whole groups, and leaves half as many
+// vectors. It takes shuffles within groups as far as it can, which are cheaper. v is
+// overwritten.
 #if VL == 16
-#define PICKS(s, h) PICK4(0, s, h), PICK4(4, s, h), PICK4(8, s, h), PICK4(12, s, h)
+#define EACH(group) group(0), group(1), group(2), group(3)
 #elif VL == 8
-#define PICKS(s, h) PICK4(0, s, h), PICK4(4, s, h)
+#define EACH(group) group(0), group(1)
 #else
-#define PICKS(s, h) PICK4(0, s, h)
+#define EACH(group) group(0)
 #endif
-#define LEVEL(s)                                                                                                                           \
-	if (s <= VL)                                                                                                                           \
-		_Pragma("GCC unroll 8") for (int i = 0; i < s / 2; i++) v[i] =                                                                     \
-			__builtin_shufflevector(v[i], v[i + s / 2], PICKS(s, 0)) + __builtin_shufflevector(v[i], v[i + s / 2], PICKS(s, 1));
+#define LOW32(g) 4 * g, VL + 4 * g, 4 * g + 1, VL + 4 * g + 1
+#define HIGH32(g) 4 * g + 2, VL + 4 * g + 2, 4 * g + 3, VL + 4 * g + 3
+#define LOW64(g) 4 * g, 4 * g + 1, VL + 4 * g, VL + 4 * g + 1
+#define HIGH64(g) 4 * g + 2, 4 * g + 3, VL + 4 * g + 2, VL + 4 * g + 3
+#define EVEN(g) 8 * g, 8 * g + 1, 8 * g + 2, 8 * g + 3
+#define ODD(g) 8 * g + 4, 8 * g + 5, 8 * g + 6, 8 * g + 7
+#define LEVEL(n, a, b)                                                                                                                     \
+	_Pragma("GCC unroll 8") for (int i = 0; i < n / 2; i++) v[i] =                                                                         \
+		__builtin_shufflevector(v[2 * i], v[2 * i + 1], EACH(a)) + __builtin_shufflevector(v[2 * i], v[2 * i + 1], EACH(b));
 static inline __attribute__((always_inline)) vf sums(vf *v) {
-#if VL == 16
-	LEVEL(16)
-#endif
+	LEVEL(VL, LOW32, HIGH32)
+	LEVEL(VL / 2, LOW64, HIGH64)
 #if VL >= 8
-	LEVEL(8)
+	LEVEL(VL / 4, EVEN, ODD)
 #endif
-	LEVEL(4)
-	LEVEL(2)
+#if VL == 16
+	LEVEL(VL / 8, EVEN, ODD)
+#endif
 	return v[0];
 }
+#undef LEVEL
 
 // ---- products of a few rows, at the speed of reading the weights once ----
 
@@ -131,41 +137,47 @@ static inline __attribute__((always_inline)) void few_bf16(int rows, int64_t kep
 		for (int64_t j = 0; j < n; j++) y[r * ldy + j] = out[j][r];
 }
 
-// pack_few is x as [k / 32][rows][32], filled up with zeros.
-static void pack_few(uint16_t *to, int64_t rows, const uint16_t *x, int64_t ldx, int64_t kept, int64_t k) {
-	for (int64_t c = 0; c < k; c += 32)
-		for (int64_t r = 0; r < rows; r++, to += 32) {
-			const int64_t n = r < kept ? least(32, k - c) : 0;
-			memset(to, 0, 32 * sizeof *to);
-			memcpy(to, x + (n ? r * ldx + c : 0), n * sizeof *to);
-		}
+// pack_few rounds 32 columns of x, c and on, for few_bf16: rows of 32, zeros where x
+// has none.
+static inline void pack_few(uint16_t *to, int64_t rows, const float *x, int64_t k, int64_t kept, int64_t c) {
+	for (int64_t r = 0; r < rows; r++, to += 32) {
+		const int64_t n = r < kept ? least(32, k - c) : 0;
+		for (int64_t i = 0; i < 32; i++) to[i] = 0;
+		if (n == 32)
+			for (int64_t i = 0; i < 32; i++) to[i] = bf16_of(x[r * k + c + i]);
+		else
+			for (int64_t i = 0; i < n; i++) to[i] = bf16_of(x[r * k + c + i]);
+	}
 }
 
-// linear_few_bf16: y[rows, n] = x[rows, k] w[n, k]^T with bf16 inputs and float32
-// sums. scratch: rows and k, filled up to multiples of 4 and 32, of uint16_t.
-static void linear_few_bf16(float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const uint16_t *w, int64_t ldw, int64_t rows, int64_t n,
-							int64_t k, float *scratch) {
+// linear_few_bf16: y[rows, n] = x[rows, k] w[n, k]^T with inputs in bf16, to which x
+// is rounded, and float32 sums. scratch: rows and k, filled up to multiples of 4 and
+// 32, of uint16_t.
+static void linear_few_bf16(float *y, const float *x, const uint16_t *w, int64_t rows, int64_t n, int64_t k, float *scratch) {
 	uint16_t *packed = (uint16_t *)scratch;
-	const int64_t room = (k + 31) / 32 * 32;
-	for (int64_t r = 0; r < rows; r += FEW)
-		pack_few(packed + r * room, (least(FEW, rows - r) + 3) / 4 * 4, x + r * ldx, ldx, least(FEW, rows - r), k);
-#pragma omp parallel for schedule(static) if (n * k > SMALL)
-	for (int64_t b = 0; b < (n + FEW - 1) / FEW; b++)
-		for (int64_t r = 0; r < rows; r += FEW) {
-			const int64_t j = b * FEW, outputs = least(FEW, n - j), kept = least(FEW, rows - r);
-			float *to = y + r * ldy + j;
-			const uint16_t *from = packed + r * room, *right = w + j * ldw;
-			switch ((kept + 3) / 4) {
-			case 1: few_bf16(4, kept, to, ldy, from, right, ldw, outputs, k); break;
-			case 2: few_bf16(8, kept, to, ldy, from, right, ldw, outputs, k); break;
-			case 3: few_bf16(12, kept, to, ldy, from, right, ldw, outputs, k); break;
-			case 4: few_bf16(16, kept, to, ldy, from, right, ldw, outputs, k); break;
+	const int64_t chunks = (k + 31) / 32, room = chunks * 32;
+#pragma omp parallel if (n * k > SMALL)
+	for (int64_t r = 0; r < rows; r += FEW) {
+		const int64_t kept = least(FEW, rows - r), padded = (kept + 3) / 4 * 4;
+		uint16_t *from = packed + r * room;
+#pragma omp for schedule(static)
+		for (int64_t c = 0; c < chunks; c++) pack_few(from + c * 32 * padded, padded, x + r * k, k, kept, c * 32);
+#pragma omp for schedule(static) nowait
+		for (int64_t b = 0; b < (n + FEW - 1) / FEW; b++) {
+			const int64_t j = b * FEW, outputs = least(FEW, n - j);
+			float *to = y + r * n + j;
+			const uint16_t *right = w + j * k;
+			switch (padded / 4) {
+			case 1: few_bf16(4, kept, to, n, from, right, k, outputs, k); break;
+			case 2: few_bf16(8, kept, to, n, from, right, k, outputs, k); break;
+			case 3: few_bf16(12, kept, to, n, from, right, k, outputs, k); break;
+			case 4: few_bf16(16, kept, to, n, from, right, k, outputs, k); break;
 			}
 		}
+	}
 }
 #else // for the table: only processors that have the instructions are asked
-static void linear_few_bf16(float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const uint16_t *w, int64_t ldw, int64_t rows, int64_t n,
-							int64_t k, float *scratch) {}
+static void linear_few_bf16(float *y, const float *x, const uint16_t *w, int64_t rows, int64_t n, int64_t k, float *scratch) {}
 #endif
 
 // ---- attention of one query for each text ----
