@@ -45,7 +45,7 @@ var onlyIn = map[string][]string{
 	"github.com/google/flatbuffers": {"data"},
 	"gorgonia.org/":                 {"internal/graph"},
 	"C":                             {"internal/kernels"},
-	"gopkg.in/yaml.v3":              {"configs"},
+	"gopkg.in/yaml.v3":              {"configs", "hub"},
 	"github.com/spf13/viper":        {"configs"},
 	"github.com/spf13/cobra":        {"cmd/lwtrain"},
 	"github.com/chewxy/hm":          {"internal/graph"},

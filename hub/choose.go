@@ -9,18 +9,18 @@ import (
 	"lwtrain/internal/fault"
 )
 
-// Want chooses what is needed of a repository's files. An error says what is
-// missing.
-type Want func(ref Ref, files []File) ([]File, error)
+// Want chooses what is needed of a repository's files, some of which it may read. An
+// error says what is missing.
+type Want func(ref Ref, files []File, read Reader) ([]File, error)
 
 // WholeModel wants what a model is loaded from: weights in safetensors, config
 // and tokenizer, all at the top. Code, other forms of the weights and other
 // folders stay where they are.
-func WholeModel(ref Ref, files []File) ([]File, error) {
+func WholeModel(ref Ref, files []File, _ Reader) ([]File, error) {
 	if ref.Path != "" { // a .gguf file, say
 		return named(ref, files)
 	}
-	small, err := ModelConfig(ref, files)
+	small, err := ModelConfig(ref, files, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func WholeModel(ref Ref, files []File) ([]File, error) {
 }
 
 // ModelConfig wants a model without its weights.
-func ModelConfig(ref Ref, files []File) ([]File, error) {
+func ModelConfig(ref Ref, files []File, _ Reader) ([]File, error) {
 	if ref.Path != "" {
 		return named(ref, files)
 	}
@@ -83,20 +83,32 @@ func (r Ref) at(path string) Ref {
 }
 
 // Files wants the files of a dataset: the one that the reference names, or those
-// that a glob matches, else those that pick picks among the names of all, or of a
-// folder.
+// that a glob matches; else those of the training split of its card (the configs in
+// the head of README.md, which is wanted too), else those that pick picks among
+// the names of all, or of a folder.
 func Files(pick func(names []string) ([]string, error)) Want {
-	return func(ref Ref, files []File) ([]File, error) {
+	return func(ref Ref, files []File, read Reader) ([]File, error) {
 		var names []string
+		card := ""
 		if ref.Path != "" {
 			found, err := named(ref, files)
 			if err != nil || !strings.HasPrefix(found[0].Path, ref.Path+"/") {
 				return found, err
 			}
 			files = found
+		} else {
+			said, all, err := byCard(ref, files, read)
+			if err != nil {
+				return nil, err
+			}
+			if names, card = said, cardName; all {
+				pick = func(names []string) ([]string, error) { return names, nil }
+			}
 		}
-		for _, f := range files {
-			names = append(names, f.Path)
+		if len(names) == 0 {
+			for _, f := range files {
+				names = append(names, f.Path)
+			}
 		}
 		picked, err := pick(names)
 		if err != nil {
@@ -104,7 +116,7 @@ func Files(pick func(names []string) ([]string, error)) Want {
 		}
 		var out []File
 		for _, f := range files {
-			if slices.Contains(picked, f.Path) {
+			if slices.Contains(picked, f.Path) || f.Path == card {
 				out = append(out, f)
 			}
 		}

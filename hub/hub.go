@@ -101,8 +101,8 @@ func (c *Client) Find(ref Ref, want Want) (s *Snapshot, sure bool, err error) {
 			return nil, false, err
 		}
 	}
-	if s.Files, err = want(ref, files); err != nil {
-		if sure {
+	if s.Files, err = want(ref, files, onDisk(s)); err != nil {
+		if sure && !errors.Is(err, fs.ErrNotExist) {
 			return nil, true, err
 		}
 		return nil, false, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
@@ -148,7 +148,7 @@ func (c *Client) look(ctx context.Context, ref Ref, want Want) (*Snapshot, []Fil
 		}
 	}
 	s := &Snapshot{Ref: ref, Commit: commit, Dir: c.snapshot(ref, commit)}
-	s.Files, err = want(ref, all)
+	s.Files, err = want(ref, all, c.fromHub(ctx, s))
 	return s, all, err
 }
 

@@ -118,7 +118,7 @@ func TestWhatIsChosenOfADataset(t *testing.T) {
 		pick       func([]string) ([]string, error)
 		want       string // or the error
 	}{
-		{"what is picked of all", "", jsonl, "data/a-0.jsonl data/a-1.jsonl data/x/b-0.jsonl z.jsonl"},
+		{"what is picked of all", "", jsonl, "README.md data/a-0.jsonl data/a-1.jsonl data/x/b-0.jsonl z.jsonl"},
 		{"a file that is named", "README.md", none, "README.md"},
 		{"a glob", "data/*-0.jsonl", none, "data/a-0.jsonl"},
 		{"what is picked of a folder", "data", jsonl, "data/a-0.jsonl data/a-1.jsonl data/x/b-0.jsonl"},
@@ -130,7 +130,7 @@ func TestWhatIsChosenOfADataset(t *testing.T) {
 			for _, f := range []string{"README.md", "data/a-0.jsonl", "data/a-1.jsonl", "data/readme.txt", "data/x/b-0.jsonl", "z.jsonl"} {
 				files = append(files, File{Path: f})
 			}
-			got, err := Files(c.pick)(Ref{Kind: Dataset, Repo: "o/n", Revision: "main", Path: c.path}, files)
+			got, err := Files(c.pick)(Ref{Kind: Dataset, Repo: "o/n", Revision: "main", Path: c.path}, files, func(File) ([]byte, error) { return nil, nil })
 			if err != nil {
 				if err.Error() != c.want || fault.HintOf(err) == "" || !fault.IsUsage(err) {
 					t.Errorf("%v (hint %q), want %s", err, fault.HintOf(err), c.want)
@@ -380,23 +380,23 @@ func TestACacheWithoutListsIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Offline = true
-	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"sub/copy.jsonl", "sub/more.jsonl"}) {
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"README.md", "sub/copy.jsonl", "sub/more.jsonl"}) {
 		t.Errorf("offline: %v, want what is there", err)
 	}
 	c.Offline = false
-	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"long.jsonl", "sub/copy.jsonl", "sub/more.jsonl"}) {
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"README.md", "long.jsonl", "sub/copy.jsonl", "sub/more.jsonl"}) {
 		t.Errorf("with a hub: %v, want what was missing", err)
 	}
 	if err := os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--data", "trees")); err != nil {
 		t.Fatal(err)
 	}
 	h.Private["owner/data"] = true
-	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 3 {
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 4 {
 		t.Errorf("with a hub that shows it no more: %v, want what is there", err)
 	}
 	h.Close()
 	c.retries = 0
-	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 3 {
+	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 4 {
 		t.Errorf("with a hub that is away: %v, want what is there", err)
 	}
 }

@@ -190,6 +190,9 @@ func fetchData(cmd *cobra.Command, c *configs.Config, dryRun bool) (close func()
 				return fmt.Errorf("%s (%s): %w", key, c.Origin(key), err)
 			}
 			for _, f := range got.Files {
+				if f.Path == "README.md" && ref.Path == "" { // it only says which files are meant
+					continue
+				}
 				all = append(all, data.File{Name: hub.Scheme + ref.Repo + "/" + f.Path, Path: got.Path(f)})
 			}
 			ref.Revision = got.Commit
@@ -380,7 +383,7 @@ func hintKind(ctx context.Context, c *hub.Client, ref hub.Ref, want hub.Want, er
 	}
 	other := ref
 	other.Kind = hub.Dataset
-	if _, _, e := c.Look(ctx, other, func(hub.Ref, []hub.File) ([]hub.File, error) { return nil, nil }); e == nil {
+	if _, _, e := c.Look(ctx, other, func(hub.Ref, []hub.File, hub.Reader) ([]hub.File, error) { return nil, nil }); e == nil {
 		return fault.Usage(fault.Hint(err, "there is a dataset of that name: --dataset"))
 	}
 	return err

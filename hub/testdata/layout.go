@@ -21,8 +21,8 @@ import (
 const program = `
 import huggingface_hub as h
 h.snapshot_download("owner/model", allow_patterns=["*.json", "model*.safetensors"], ignore_patterns=["*/*"])
-h.snapshot_download("owner/data", repo_type="dataset", allow_patterns=["*.jsonl"])
-h.snapshot_download("owner/data", repo_type="dataset", allow_patterns=["*.jsonl"], revision="` + hubtest.Other + `")
+h.snapshot_download("owner/data", repo_type="dataset", allow_patterns=["*.jsonl", "README.md"])
+h.snapshot_download("owner/data", repo_type="dataset", allow_patterns=["*.jsonl", "README.md"], revision="` + hubtest.Other + `")
 `
 
 func main() {
