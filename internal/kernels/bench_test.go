@@ -62,3 +62,41 @@ func BenchmarkLinearFew(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAttendCached is the attention of a token of 16 texts in 30 layers, whose
+// caches do not fit into the processor's: SmolLM2-135M's heads, 256 tokens each.
+func BenchmarkAttendCached(b *testing.B) {
+	const texts, layers, tokens, hq, hkv, dim = 16, 30, 256, 9, 3, 64
+	for _, half := range []bool{false, true} {
+		b.Run(fmt.Sprintf("bf16=%t", half), func(b *testing.B) {
+			all := make([][]Cached, layers)
+			for l := range all {
+				for range texts {
+					c := NewCache(tokens, hkv*dim, half)
+					defer c.Free()
+					all[l] = append(all[l], Cached{c, tokens})
+				}
+			}
+			kv := normals(tokens*2*hkv*dim, 1)
+			for _, layer := range all {
+				for _, c := range layer {
+					c.Put(0, kv, 2*hkv*dim, tokens)
+				}
+			}
+			qkv, out := normals(texts*(hq+2*hkv)*dim, 2), make([]float32, texts*hq*dim)
+			Run(func() {
+				b.ResetTimer()
+				for range b.N {
+					for _, c := range all {
+						AttendCached(out, qkv, (hq+2*hkv)*dim, c, hq, hkv, dim, 0.125)
+					}
+				}
+			})
+			bytes := 2 * texts * layers * tokens * hkv * dim * 4
+			if half {
+				bytes /= 2
+			}
+			b.ReportMetric(float64(b.N)*float64(bytes)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+		})
+	}
+}

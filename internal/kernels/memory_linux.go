@@ -15,7 +15,7 @@ func mapped(n int) []byte {
 	if err != nil {
 		panic(fmt.Sprintf("kernels: no memory for %d bytes: %v", n, err))
 	}
-	if n >= 512<<10 { // less than a large page, but neighbours become one piece
+	if n >= 64<<10 { // less than a large page, but neighbours become one piece: caches, small matrices
 		unix.Madvise(b, unix.MADV_HUGEPAGE) // only an advice
 	}
 	return b
