@@ -87,7 +87,7 @@ func Parse(kind Kind, text string) (Ref, error) {
 			rest = "/" + parts[segments]
 		}
 		r.Revision = strings.ReplaceAll(r.Revision, "%2F", "/")
-		if !isRevision(r.Revision) {
+		if r.Revision == "refs" || !isRevision(r.Revision) { // the hub's own have two names behind it
 			return wrong(fmt.Sprintf("%q is no revision", r.Revision))
 		}
 	}
