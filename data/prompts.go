@@ -119,12 +119,15 @@ func (s Source) SuitsPrompts() error {
 	if filter.StatedLength == "any" {
 		filter.StatedLength = ""
 	}
-	for key, said := range map[string]bool{
-		"samples": s.Samples != 0, "fraction": s.Fraction != 0, "tokens": s.Tokens != 0, "repeat": s.Repeat != 0 && s.Repeat != 1,
-		"probability": s.Probability != 0, "filter": !reflect.ValueOf(filter).IsZero(),
+	for _, x := range []struct {
+		key  string
+		said bool
+	}{
+		{"samples", s.Samples != 0}, {"fraction", s.Fraction != 0}, {"tokens", s.Tokens != 0}, {"repeat", s.Repeat != 0 && s.Repeat != 1},
+		{"probability", s.Probability != 0}, {"filter", !reflect.ValueOf(filter).IsZero()},
 	} {
-		if said {
-			return fault.Usage(fault.Hint(errors.New("source "+s.Name+" has "+key+", which is about samples to train on"), "prompts are all taken; leave it out"))
+		if x.said {
+			return fault.Usage(fault.Hint(errors.New("source "+s.Name+" has "+x.key+", which is about samples to train on"), "prompts are all taken; leave it out"))
 		}
 	}
 	return nil
