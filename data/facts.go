@@ -42,11 +42,11 @@ const (
 var suspicions = []string{"unfinished", "refusal", "repetition", "no_words", "special_tokens"}
 
 const (
-	unfinished = 1 << iota // a long one whose end closes no sentence
-	refusal                // it begins with one of refusalPhrases
-	repetition             // at least repetitive of its eight-grams came before
-	noWords                // neither a word nor any other letter
-	specialTokens          // a message spells tokens of the template, such as <|im_end|>
+	unfinished    = 1 << iota // a long one whose end closes no sentence
+	refusal                   // it begins with one of refusalPhrases
+	repetition                // at least repetitive of its eight-grams came before
+	noWords                   // neither a word nor any other letter
+	specialTokens             // a message spells tokens of the template, such as <|im_end|>
 )
 
 const (
