@@ -182,7 +182,7 @@ func TestProblems(t *testing.T) {
 		"both path and init":              {"model: {path: m, init: {config: {model_type: llama, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2, vocab_size: 259}}}\n" + d, "C:1:33: model.init.config: there is a model.path too, want only one of them"},
 		"an unknown architecture":         {"model: {init: {config: {model_type: gpt9}}}\n" + d, "C:1:24: model.init.config: model_type is \"gpt9\", want one of: llama"},
 		"memory that is no memory":        {rest("train: {memory_limit: 8 apples}\n"), "C:3:23: train.memory_limit: \"8 apples\", want bytes as 8589934592, 8GiB or 16GB"},
-		"an unknown recipe":               {"recipe: smolm2\n", "C:1:9: recipe: \"smolm2\", want the name of a shipped recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-quickstart or tiny; did you mean smollm2?"},
+		"an unknown recipe":               {"recipe: smolm2\n", "C:1:9: recipe: \"smolm2\", want the name of a shipped recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-pairs, smollm2-quickstart or tiny; did you mean smollm2?"},
 		"what follows from a wrong value": {m + "data: {sources: [{path: x}], max_length: big}\npacking: {capacity: 64}\n", "C:2:42: data.max_length: \"big\", want a whole number at least 8 and at most 4194304"},
 		"a map as a key":                  {rest("? {a: b}\n: c\n"), "C:3:3: a map of keys as a key, want text"},
 	} {
@@ -352,10 +352,10 @@ func TestWhereAConfigIsFound(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"nosuch.yaml": "nosuch.yaml: no such file, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-quickstart or tiny",
-		"tinny":       "tinny: no such file, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-quickstart or tiny; did you mean tiny?",
-		".":           ".: a folder, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-quickstart or tiny",
-		"../x":        "../x: no such file, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-quickstart or tiny",
+		"nosuch.yaml": "nosuch.yaml: no such file, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-pairs, smollm2-quickstart or tiny",
+		"tinny":       "tinny: no such file, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-pairs, smollm2-quickstart or tiny; did you mean tiny?",
+		".":           ".: a folder, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-pairs, smollm2-quickstart or tiny",
+		"../x":        "../x: no such file, want a YAML file or a recipe: glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-pairs, smollm2-quickstart or tiny",
 	} {
 		_, err := Load(name, nil, nil)
 		if err == nil || err.Error() != want || !fault.IsUsage(err) {
