@@ -171,6 +171,14 @@ func apart(a, b []float64) float64 {
 // prepared is a method whose model has moved away from its reference.
 func prepared(t *testing.T, j Job) *preferences {
 	t.Helper()
+	p := unmoved(t, j)
+	move(p)
+	return p
+}
+
+// unmoved is a method whose model is its reference.
+func unmoved(t *testing.T, j Job) *preferences {
+	t.Helper()
 	p, err := newPreferences(j)
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +187,11 @@ func prepared(t *testing.T, j Job) *preferences {
 	if err := p.prepare(); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// move changes the weights of a method as a step would.
+func move(p *preferences) {
 	for k, x := range p.model.Params {
 		for i := range x.Data {
 			x.Data[i] *= 1 + 0.1*float32(math.Sin(float64(7*i+k)))
@@ -186,7 +199,6 @@ func prepared(t *testing.T, j Job) *preferences {
 	}
 	p.model.RefreshHalf()
 	p.step = 1
-	return p
 }
 
 func TestPackedPairsEqualEachPairAlone(t *testing.T) {
@@ -362,12 +374,41 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 }
 
 func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
-	store, cache := pairFixture(t)
-	j := pairJob(t, store, cache)
-	p := prepared(t, j) // keeps the right scores, then moves the weights
-	p.step = 0
-	if _, err := p.runPairs([]int{0, 1}); err == nil || !strings.Contains(err.Error(), "before the first update") || !strings.Contains(fault.HintOf(err), "reference-") {
-		t.Errorf("got %v", err)
+	pairs, cache := pairFixture(t)
+	labels, labelCache := labelFixture(t)
+	others := func(p *preferences) { // what it says of answers to other prompts
+		for r, score := range p.reference {
+			if r.prompt != r.answer {
+				score.LogP -= 0.1
+				p.reference[r] = score
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		job    Job
+		change func(*preferences)
+		want   string
+	}{
+		{"the model of pairs has been changed", pairJob(t, pairs, cache), move, "the loss is"},
+		{"the model of labelled answers has been changed", labelJob(t, labels, labelCache), move, "the mean of the margins' absolute values is"},
+		{"only the answers to other prompts are of another model", labelJob(t, labels, labelCache), others, "the estimate of the KL divergence is 0.1, want 0"},
+		{"nothing has been changed", labelJob(t, labels, labelCache), func(*preferences) {}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := unmoved(t, c.job)
+			c.change(p)
+			p.step = 0
+			_, err := p.runPairs([]int{0, 1, 2, 3})
+			switch {
+			case c.want == "":
+				if err != nil {
+					t.Error(err)
+				}
+			case err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "before the first update") || !strings.Contains(fault.HintOf(err), "reference-"):
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
 	}
 }
 
