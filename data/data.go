@@ -40,7 +40,7 @@ type Run struct {
 	// Pairs wants sources of preferences, each two samples of the store, see
 	// [Store.Pairs]; labelled answers are paired by their prompts. Labels wants
 	// them one by one, see [Store.Desirable]. Any takes what there is, for
-	// statistics. Without these, sources of preferences are refused, but for those
+	// statistics; with Labels labelled answers one by one. Without these, sources of preferences are refused, but for those
 	// with side: chosen.
 	Pairs, Labels, Any bool
 	// DryRun writes nothing: sources that are not in the cache are tokenised for
@@ -76,8 +76,8 @@ type row struct {
 // drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
 // samples are drawn from the conversations, so no piece of one is trained on.
 func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*Store, error) {
-	s := &Store{paired: run.Pairs, labelled: run.Labels}
-	if run.Pairs || run.Labels {
+	s := &Store{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any}
+	if s.paired || s.labelled {
 		if err := opts.refuseCutting(); err != nil {
 			return nil, err
 		}

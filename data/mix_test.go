@@ -249,6 +249,7 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 	dir := t.TempDir()
 	pairs := write(t, dir, "p", `{"prompt":"a","chosen":"good one","rejected":"bad"}`, `{"prompt":"b","chosen":"better","rejected":"worse"}`)
 	labels := write(t, dir, "l", `{"prompt":"a","completion":"yes","label":true}`, `{"prompt":"a","completion":"no","label":false}`, `{"prompt":"b","completion":"so","label":false}`)
+	single := write(t, dir, "s", `{"prompt":"a","completion":"yes","label":true}`, `{"prompt":"b","completion":"no","label":false}`)
 	talks := write(t, dir, "t", talk("a", "b"))
 	for _, c := range []struct {
 		name string
@@ -264,12 +265,16 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 		{"a side of conversations", talks, Run{}, "chosen", "error: holds conversations, want pairs"},
 		{"pairs", pairs, Run{Pairs: true}, "", "4 samples, map[]"},
 		{"pairs of labels", labels, Run{Pairs: true}, "", "2 samples, map[no_counterpart:1]"},
+		{"pairs of labels to different prompts", single, Run{Pairs: true}, "", "error: 2 labelled answers and no prompt with a good and a bad one, want pairs"},
 		{"pairs of conversations", talks, Run{Pairs: true}, "", "error: holds conversations, want preferences"},
 		{"pairs of a side", pairs, Run{Pairs: true}, "chosen", "error: has side: chosen, want pairs"},
 		{"labels", labels, Run{Labels: true}, "", "3 samples, map[]"},
 		{"labels of pairs", pairs, Run{Labels: true}, "", "4 samples, map[]"},
 		{"anything of pairs", pairs, Run{Any: true}, "", "4 samples, map[]"},
 		{"anything of conversations", talks, Run{Any: true}, "", "1 samples, map[]"},
+		{"anything, with labels, of labels", single, Run{Any: true, Labels: true}, "", "2 samples, map[]"},
+		{"anything, with labels, of conversations", talks, Run{Any: true, Labels: true}, "", "1 samples, map[]"},
+		{"anything, with labels, of a side", labels, Run{Any: true, Labels: true}, "chosen", "1 samples, map[side:2]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(dir, c.src)

@@ -122,7 +122,7 @@ func (s *Store) items(source int, want Run) ([]item, error) {
 	var order []uint64
 	for k, e := range entries {
 		switch {
-		case want.Labels && (e.Kind == liked || e.Kind == disliked):
+		case want.Labels && !only && (e.Kind == liked || e.Kind == disliked):
 			out = append(out, item{k, -1})
 		case e.Kind == plainTalk, only && (e.Kind == chosen || e.Kind == liked):
 			out = append(out, item{k, -1})
@@ -153,6 +153,10 @@ func (s *Store) items(source int, want Run) ([]item, error) {
 			stats.drop("no_counterpart", left)
 		}
 	}
+	if len(order) > 0 && len(out) == 0 {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has %d labelled answers and no prompt with a good and a bad one, want pairs", src.Path, src.Name, stats.Dropped["no_counterpart"]),
+			"dpo.loss_type: kto trains on labelled answers one by one"))
+	}
 	return out, nil
 }
 
@@ -160,17 +164,18 @@ func (s *Store) items(source int, want Run) ([]item, error) {
 func (want Run) suits(src Source, format string) error {
 	only, at := src.Side == "chosen", src.Path
 	paired := format == preferenceFormat || format == ktoFormat
+	preferences := (want.Pairs || want.Labels) && !want.Any
 	switch {
 	case paired && src.TrainOn != "" && src.TrainOn != "all":
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences and has train_on: %s, want conversations", at, src.Name, src.TrainOn),
 			"leave train_on out: of preferences the chosen and rejected answers are trained on"))
-	case paired && !only && !(want.Pairs || want.Labels || want.Any):
+	case paired && !only && !(preferences || want.Any):
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
 			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
-	case paired && only && (want.Pairs || want.Labels):
+	case paired && only && preferences:
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
 	case format == "": // no record has one, which is said of each
-	case !paired && (want.Pairs || want.Labels):
+	case !paired && preferences:
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
 			"lwtrain sft trains on conversations"))
 	case !paired && only:

@@ -92,6 +92,9 @@ func (o Options) Validate() map[string]string {
 			bad[key] = "only loss_type kto has labels to weigh, want loss_type: kto or no " + key + " (loss_type is " + is + ")"
 		}
 	}
+	if has("kto") && o.DesirableWeight == 0 && o.UndesirableWeight == 0 {
+		bad["desirable_weight"] = "0, and undesirable_weight as well, want one of them above 0, else nothing is learnt"
+	}
 	if o.LabelSmoothing > 0 && !slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].smooths }) {
 		bad["label_smoothing"] = "loss_type " + is + " has none, want 0, or loss_type sigmoid, robust, sigmoid_norm or rdpo"
 	}

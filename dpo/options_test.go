@@ -35,6 +35,8 @@ func TestOptionsAreCheckedAgainstEachOther(t *testing.T) {
 		"rdpo that favours length":               {func(o *Options) { o.LossType, o.RDPOAlpha = []string{"rdpo"}, -0.01 }, ""},
 		"labels' weights without kto":            {func(o *Options) { o.UndesirableWeight = 2 }, "undesirable_weight"},
 		"labels' weights with kto":               {func(o *Options) { o.LossType, o.DesirableWeight = []string{"kto"}, 2 }, ""},
+		"no weight for either label":             {func(o *Options) { o.LossType, o.DesirableWeight, o.UndesirableWeight = []string{"kto"}, 0, 0 }, "desirable_weight"},
+		"a weight for one label alone":           {func(o *Options) { o.LossType, o.DesirableWeight = []string{"kto"}, 0 }, ""},
 		"the cross-entropy on top of orpo's own": {func(o *Options) { o.LossType, o.SFTWeight = []string{"orpo"}, 1 }, "sft_weight"},
 		"the cross-entropy on top of a reward":   {func(o *Options) { o.SFTWeight = 1 }, ""},
 	} {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"lwtrain/checkpoints"
@@ -16,20 +15,34 @@ import (
 	"lwtrain/tokenizer"
 )
 
-// TestPreferencesEqualTRLs compares loss, metrics and all gradients of a step with
-// those of TRL's trainers: testdata/dpo/golden.py. The way there is the whole one,
-// from the text of the pairs on.
-func TestPreferencesEqualTRLs(t *testing.T) {
-	dir := filepath.Join("testdata", "dpo")
+// trls is what TRL's trainers computed: testdata/dpo/golden.py.
+type trls struct {
+	cache         string
+	pairs, labels *data.Store
+	golden        *checkpoints.Weights
+}
+
+var trlsFolder = filepath.Join("testdata", "dpo")
+
+// trlsOptions are those of the trainers, by loss.
+var trlsOptions = map[string]func(*dpo.Options){
+	"sigmoid": func(*dpo.Options) {},
+	"ipo":     func(o *dpo.Options) { o.LossType = []string{"ipo"} },
+	"simpo":   func(o *dpo.Options) { o.LossType, o.Beta, o.Reference = []string{"simpo"}, 2, "none" },
+	"kto":     func(o *dpo.Options) { o.LossType, o.UndesirableWeight = []string{"kto"}, 1.2 },
+}
+
+func openTRLs(t *testing.T) *trls {
+	t.Helper()
 	chat, err := tokenizer.Bytes().Chat("auto")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache := t.TempDir()
+	g := &trls{cache: t.TempDir()}
 	read := func(file string, run data.Run) *data.Store {
 		store, err := data.Build(context.Background(), data.Options{
-			Sources:   []data.Source{{Name: "pairs", Path: filepath.Join(dir, file), LossFactor: 1}},
-			MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: cache,
+			Sources:   []data.Source{{Name: "pairs", Path: filepath.Join(trlsFolder, file), LossFactor: 1}},
+			MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: g.cache,
 		}, chat, run)
 		if err != nil {
 			t.Fatal(err)
@@ -37,72 +50,101 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 		t.Cleanup(func() { store.Close() })
 		return store
 	}
-	pairs, labels := read("pairs.jsonl", data.Run{Pairs: true}), read("labels.jsonl", data.Run{Labels: true})
-	golden, err := checkpoints.OpenSafetensors(filepath.Join(dir, "golden.safetensors"))
+	g.pairs, g.labels = read("pairs.jsonl", data.Run{Pairs: true}), read("labels.jsonl", data.Run{Labels: true})
+	if g.golden, err = checkpoints.OpenSafetensors(filepath.Join(trlsFolder, "golden.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.golden.Close() })
+	return g
+}
+
+// job is a run as TRL's of that loss, but for its capacity.
+func (g *trls) job(t *testing.T, loss string, capacity int) Job {
+	t.Helper()
+	store := g.pairs
+	if loss == "kto" {
+		store = g.labels
+	}
+	j := pairJob(t, store, g.cache)
+	j.Packing.Capacity, j.DPO.Reference = capacity, filepath.Join(trlsFolder, "reference")
+	trlsOptions[loss](&j.DPO)
+	var err error
+	if j.Model, err = model.Load(filepath.Join(trlsFolder, "policy")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(j.Model.Free)
+	return j
+}
+
+// preferences is the method of a job, with KTO's other answers as TRL takes them: the
+// one before each answer in the batch.
+func (g *trls) preferences(t *testing.T, j Job) *preferences {
+	t.Helper()
+	p, err := newPreferences(j)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer golden.Close()
-	for name, change := range map[string]func(*dpo.Options){
-		"sigmoid": func(*dpo.Options) {},
-		"ipo":     func(o *dpo.Options) { o.LossType = []string{"ipo"} },
-		"simpo":   func(o *dpo.Options) { o.LossType, o.Beta, o.Reference = []string{"simpo"}, 2, "none" },
-		"kto":     func(o *dpo.Options) { o.LossType, o.UndesirableWeight = []string{"kto"}, 1.2 },
-	} {
+	for id := range p.others {
+		p.others[id] = (id + 4) % 5
+	}
+	return p
+}
+
+func (g *trls) values(t *testing.T, name string, n int) []float32 {
+	t.Helper()
+	x := make([]float32, n)
+	if err := g.golden.Read(name, x); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// keys are the metrics that both have of a loss.
+func (g *trls) keys(loss string) []string {
+	out := []string{"rewards/chosen", "rewards/rejected", "rewards/margins"}
+	if loss != "simpo" { // CPOTrainer's are means over tokens, DPOTrainer's and ours are sums
+		out = append(out, "logps/chosen", "logps/rejected")
+	}
+	if loss == "kto" {
+		return append(out, "kl")
+	}
+	return append(out, "rewards/accuracies")
+}
+
+func nearTRLs(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if d := math.Abs(got-want) / math.Max(1e-3, math.Abs(want)); !(d < 1e-4) {
+		t.Errorf("%s is %.7g, TRL has %.7g", what, got, want)
+	}
+}
+
+// TestPreferencesEqualTRLs compares loss, metrics and all gradients of a step. The
+// way there is the whole one, from the text of the pairs on.
+func TestPreferencesEqualTRLs(t *testing.T) {
+	g := openTRLs(t)
+	for loss := range trlsOptions {
 		for _, capacity := range []int{1024, 160} { // all pairs in one pack, or some of them split
-			t.Run(fmt.Sprint(name, " in packs of ", capacity), func(t *testing.T) {
-				store, keys := pairs, []string{"rewards/accuracies"}
-				if name == "kto" {
-					store, keys = labels, []string{"kl"}
-				}
-				j := pairJob(t, store, cache)
-				j.Packing.Capacity, j.DPO.Reference = capacity, filepath.Join(dir, "reference")
-				change(&j.DPO)
-				if j.Model, err = model.Load(filepath.Join(dir, "policy")); err != nil {
-					t.Fatal(err)
-				}
-				defer j.Model.Free()
-				p, err := newPreferences(j)
-				if err != nil {
-					t.Fatal(err)
-				}
+			t.Run(fmt.Sprint(loss, " in packs of ", capacity), func(t *testing.T) {
+				j := g.job(t, loss, capacity)
+				p := g.preferences(t, j)
 				defer p.close()
-				for id := range p.others { // as TRL's: the answer before it in the batch
-					p.others[id] = (id + 4) % 5
-				}
 				if err := p.prepare(); err != nil {
 					t.Fatal(err)
 				}
-				if n := p.summary(j.Options).Split; (n > 0) != (capacity == 160 && name != "kto") {
+				if n := p.summary(j.Options).Split; (n > 0) != (capacity == 160 && loss != "kto") {
 					t.Fatalf("%d pairs are split", n)
 				}
 				s, err := p.runPairs([]int{0, 1, 2, 3, 4})
 				if err != nil {
 					t.Fatal(err)
 				}
-				value := func(key string, n int) []float32 {
-					x := make([]float32, n)
-					if err := golden.Read(name+"."+key, x); err != nil {
-						t.Fatal(err)
-					}
-					return x
-				}
-				near := func(what string, got, want float64) {
-					if d := math.Abs(got-want) / math.Max(1e-3, math.Abs(want)); !(d < 1e-4) {
-						t.Errorf("%s is %.7g, TRL has %.7g", what, got, want)
-					}
-				}
-				near("loss", s.loss, float64(value("loss", 1)[0]))
-				for _, key := range append(keys, "rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected") {
-					if name == "simpo" && strings.HasPrefix(key, "logps/") {
-						continue // CPOTrainer's are means over tokens, DPOTrainer's and ours are sums
-					}
-					near(key, s.values[key], float64(value(key, 1)[0]))
+				nearTRLs(t, "loss", s.loss, float64(g.values(t, loss+".loss", 1)[0]))
+				for _, key := range g.keys(loss) {
+					nearTRLs(t, key, s.values[key], float64(g.values(t, loss+"."+key, 1)[0]))
 				}
 				var distance, norm float64
 				for _, x := range p.model.Tensors(func(p *graph.Param) []float32 { return p.Grad }) {
-					want := value("grad."+x.Name, len(x.Data))
-					for i, w := range want {
+					for i, w := range g.values(t, loss+".grad."+x.Name, len(x.Data)) {
 						d := float64(x.Data[i]) - float64(w)
 						distance += d * d
 						norm += float64(w) * float64(w)
@@ -113,5 +155,36 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestStepsOfPreferencesEqualTRLs compares what the trainers log of four steps: what
+// is measured in each depends on the updates before it.
+func TestStepsOfPreferencesEqualTRLs(t *testing.T) {
+	g := openTRLs(t)
+	for _, loss := range []string{"sigmoid", "kto"} {
+		t.Run(loss, func(t *testing.T) {
+			const n = 4
+			j := g.job(t, loss, 160)
+			o := &j.Options
+			o.MaxSteps, o.PerDeviceTrainBatchSize, o.GradientAccumulationSteps = n, 5, 1
+			o.LearningRate, o.LRSchedulerType, o.AdamBeta2 = 1e-3, "constant", 0.999
+			if _, err := g.preferences(t, j).do(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			lines := steps(t, j.Dir)
+			if len(lines) != n {
+				t.Fatalf("%d lines, want %d", len(lines), n)
+			}
+			for _, key := range append(g.keys(loss), "loss", "grad_norm") {
+				for i, want := range g.values(t, loss+".steps."+key, n) {
+					got, ok := lines[i][key].(float64)
+					if !ok {
+						t.Fatalf("no %s in %v", key, lines[i])
+					}
+					nearTRLs(t, fmt.Sprintf("step %d: %s", i+1, key), got, float64(want))
+				}
+			}
+		})
 	}
 }

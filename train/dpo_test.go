@@ -172,6 +172,14 @@ func apart(a, b []float64) float64 {
 // prepared is a method whose model has moved away from its reference.
 func prepared(t *testing.T, j Job) *preferences {
 	t.Helper()
+	p := unmoved(t, j)
+	move(p)
+	return p
+}
+
+// unmoved is a method whose model is its reference.
+func unmoved(t *testing.T, j Job) *preferences {
+	t.Helper()
 	p, err := newPreferences(j)
 	if err != nil {
 		t.Fatal(err)
@@ -180,6 +188,11 @@ func prepared(t *testing.T, j Job) *preferences {
 	if err := p.prepare(); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// move changes the weights of a method as a step would.
+func move(p *preferences) {
 	for k, x := range p.model.Params {
 		for i := range x.Data {
 			x.Data[i] *= 1 + 0.1*float32(math.Sin(float64(7*i+k)))
@@ -187,7 +200,6 @@ func prepared(t *testing.T, j Job) *preferences {
 	}
 	p.model.RefreshHalf()
 	p.step = 1
-	return p
 }
 
 func TestPackedPairsEqualEachPairAlone(t *testing.T) {
@@ -307,68 +319,6 @@ func interruptEverywhere(t *testing.T, places int64, cache string, job func(cach
 			}
 			wantSameRun(t, whole.Dir, j.Dir)
 		})
-	}
-}
-
-func TestTheReferenceIsAskedOnce(t *testing.T) {
-	store, cache := pairFixture(t)
-	asked := func(j Job) (n int) {
-		j.Options.MaxSteps = 1
-		j.Events.Scoring = func(int64, int64) { n++ }
-		runDPO(t, j)
-		return n
-	}
-	j := pairJob(t, store, cache)
-	if asked(j) == 0 {
-		t.Error("the first run did not ask")
-	}
-	if n := asked(pairJob(t, store, cache)); n != 0 {
-		t.Errorf("the second run asked for %d packs", n)
-	}
-	other := pairJob(t, store, cache)
-	other.Model.Params[0].Data[0] += 1
-	if asked(other) == 0 {
-		t.Error("a run from other weights did not ask")
-	}
-	kept, err := filepath.Glob(filepath.Join(cache, "reference-*", "scores.arrow"))
-	if err != nil || len(kept) != 2 {
-		t.Fatalf("kept %v, %v, want what two models said", kept, err)
-	}
-	for _, path := range kept {
-		if err := os.Truncate(path, 100); err != nil {
-			t.Fatal(err)
-		}
-	}
-	damaged, broken := pairJob(t, store, cache), 0
-	damaged.Events.Broken = func(string, error) { broken++ }
-	if asked(damaged) == 0 || broken != 1 {
-		t.Errorf("damaged scores were used, or %d warnings", broken)
-	}
-	free := pairJob(t, store, t.TempDir())
-	free.DPO.LossType, free.DPO.Reference = []string{"simpo"}, "none"
-	if n := asked(free); n != 0 {
-		t.Errorf("a loss without a reference asked for %d packs", n)
-	}
-	// A model that has been saved is a reference as well.
-	folder := pairJob(t, store, cache)
-	folder.DPO.Reference = filepath.Join(j.Dir, "checkpoints", "step-000001")
-	if asked(folder) == 0 {
-		t.Error("a reference of its own was not asked")
-	}
-	p := prepared(t, folder)
-	initial := prepared(t, pairJob(t, store, cache))
-	if p.loaded != nil || p.reference[reply{}] == initial.reference[reply{}] || p.Identity.Contents["reference"] == "" {
-		t.Error("the reference is the model in training")
-	}
-}
-
-func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
-	store, cache := pairFixture(t)
-	j := pairJob(t, store, cache)
-	p := prepared(t, j) // keeps the right scores, then moves the weights
-	p.step = 0
-	if _, err := p.runPairs([]int{0, 1}); err == nil || !strings.Contains(err.Error(), "before the first update") || !strings.Contains(fault.HintOf(err), "reference-") {
-		t.Errorf("got %v", err)
 	}
 }
 

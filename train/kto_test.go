@@ -20,6 +20,21 @@ func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
 	j.DPO.DesirableWeight = 1.2
 	j.Options.MaxSteps = 12
 	r := runDPO(t, j)
+	first, err := newPairSteps(store, j.DPO, 160, j.Options, j.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0.0 // sigma(0) = 1/2 of each answer's weight
+	for _, pair := range pick(first.all, first.at(0)) {
+		weight := 1.0
+		if pair.Rejected == data.None {
+			weight = 1.2
+		}
+		want += 0.5 * weight / float64(len(first.at(0)))
+	}
+	if math.Abs(r.FirstLoss-want) > 1e-5 {
+		t.Errorf("the first step's loss is %.6f, want %.6f, half of the mean weight", r.FirstLoss, want)
+	}
 	if v := r.FirstEval.Values; v["kl"] != 0 || v["rewards/margins"] != 0 || math.Abs(r.FirstEval.Loss-0.5*(1+1.2)/2) > 1e-6 {
 		t.Errorf("held out, before: loss %.6f, %v, want half of the mean weight and no distance", r.FirstEval.Loss, v)
 	}
@@ -65,19 +80,47 @@ func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
 	}
 }
 
-func TestLabelledAnswersInOnePackEqualThoseInMany(t *testing.T) {
+func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
 	store, cache := labelFixture(t)
 	j := labelJob(t, store, cache)
-	many := prepared(t, j)
+	j.Packing.Capacity = 128
+	alone := prepared(t, j)
 	j.Model, j.Packing.Capacity = tiny(t), 1024
-	one := prepared(t, j)
-	one.others, one.reference = many.others, many.reference // larger packs have room for others
-	batch := []int{0, 3, 5, 8, 9, 12, 16}
-	wantLoss, want := many.gradient(t, batch...)
-	loss, grad := one.gradient(t, batch...)
-	if d := math.Abs(loss-wantLoss) / wantLoss; !(d < 1e-5) || !(apart(want, grad) < 1e-5) {
-		t.Errorf("loss %.8f in one pack, %.8f in many; gradients %g apart", loss, wantLoss, apart(want, grad))
+	packed := prepared(t, j)
+	packed.others = alone.others // larger packs have room for others
+	for r, score := range alone.reference {
+		if r.prompt != r.answer { // as far from its reference as a model that has been trained
+			score.LogP -= 5
+			alone.reference[r] = score
+		}
 	}
+	packed.reference = alone.reference
+	batch := []int{8, 12, 14, 19}
+	for _, a := range batch {
+		for _, b := range batch {
+			if a != b && alone.tokens(alone.all[a])+alone.tokens(alone.all[b]) <= 128 {
+				t.Fatalf("answers %d and %d lie in one pack", a, b)
+			}
+		}
+	}
+	wantLoss, want := alone.gradient(t, batch...)
+	loss, grad := packed.gradient(t, batch...)
+	if d := math.Abs(loss-wantLoss) / wantLoss; !(d < 1e-5) || !(apart(want, grad) < 1e-5) {
+		t.Errorf("loss %.8f in one pack, %.8f alone; gradients %g apart", loss, wantLoss, apart(want, grad))
+	}
+	a, b := kl(t, alone, batch), kl(t, packed, batch)
+	if !(math.Abs(a-b) < 1e-5*a) || !(a > 1) {
+		t.Errorf("the estimate is %.8f in one pack, %.8f alone, want it above 1", b, a)
+	}
+}
+
+func kl(t *testing.T, p *preferences, batch []int) float64 {
+	t.Helper()
+	x, err := p.kl(pick(p.all, batch), p.score)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 func TestWhatAnAnswerIsComparedWith(t *testing.T) {

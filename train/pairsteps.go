@@ -77,7 +77,7 @@ func (p *pairSteps) tokens(pair data.Pair) (n int) {
 }
 
 // mismatch gives each answer one to another prompt, for KTO's estimate of how far
-// the model is from the reference. TRL takes the next answer of a batch, and keeps the
+// the model is from the reference. TRL takes the one before in a batch, and keeps the
 // batches of all epochs the same; here each answer has the same other one in all
 // epochs, and the order is free, so the reference is asked once. The answers to train
 // on, the first ones of all, get others of their own.

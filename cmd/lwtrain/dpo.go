@@ -103,6 +103,8 @@ func balanceText(o dpo.Options, p *train.Plan) string {
 		return ""
 	case good == 0 || bad == 0:
 		return "all answers have the same label: kto wants some of both"
+	case o.DesirableWeight == 0 || o.UndesirableWeight == 0:
+		return "one label has a weight of 0: only answers of the other one are learnt from"
 	case ratio < 1:
 		return fmt.Sprintf("the undesirable ones weigh more, 1:%.3g: try dpo.desirable_weight: %.3g", 1/ratio, o.UndesirableWeight*bad/good)
 	}

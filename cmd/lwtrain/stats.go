@@ -117,7 +117,7 @@ func openData(cmd *cobra.Command, args []string) (*configs.Config, *tokenizer.Ch
 		return nil, nil, nil, err
 	}
 	defer b.close()
-	store, err := buildStore(cmd, c, b.chat, data.Run{Any: true})
+	store, err := buildStore(cmd, c, b.chat, data.Run{Any: true, Labels: c.DPO.Labelled()})
 	return c, b.chat, store, err
 }
 

@@ -7,7 +7,8 @@ Two small random models, policy and reference, as transformers writes them;
 pairs.jsonl and labels.jsonl; and golden.safetensors with, for each loss, what
 DPOTrainer (simpo: CPOTrainer; kto: KTOTrainer) computes on all pairs or labelled
 answers as one batch, in float32: the loss, its metrics, and all gradients of the
-policy. TRL tokenises the pairs with the
+policy; for sigmoid and kto also what the trainer logs in STEPS steps of training,
+each on that batch. TRL tokenises the pairs with the
 byte-level tokenizer; the newline that ChatML puts behind <|im_end|>, which TRL
 counts as a target, is taken off.
 """
@@ -35,6 +36,7 @@ PAIRS = [
     ("Tell me of the sea, at length.", "The sea is wide. The sea is deep. The sea is older than the land.", "The sea is wide."),
     ("中文", "好的，我来写。", "不。"),
 ]
+STEPS = 4
 DIR = os.path.dirname(os.path.abspath(__file__))
 os.chdir(DIR)
 
@@ -70,8 +72,9 @@ with open("labels.jsonl", "w") as f:
         f.write(json.dumps(r, ensure_ascii=False) + "\n")
 tokenizer = AutoTokenizer.from_pretrained("../../../tokenizer/bytes")
 common = dict(
-    output_dir=tempfile.mkdtemp(), use_cpu=True, bf16=False, report_to=[], max_length=None, gradient_checkpointing=False
-)
+    output_dir=tempfile.mkdtemp(), use_cpu=True, bf16=False, report_to=[], max_length=None, gradient_checkpointing=False,
+    max_steps=STEPS, learning_rate=1e-3, lr_scheduler_type="constant", weight_decay=0.1, logging_steps=1, save_strategy="no",
+)  # fmt: skip
 
 
 def load(name):
@@ -92,16 +95,31 @@ def rows(prepared):
 out = {}
 
 
+METRICS = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected", "kl")
+
+
 def keep(name, model, loss, metrics):
     loss.backward()
     out[f"{name}.loss"] = loss.detach().reshape(1)
-    for k in ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected", "kl"):
+    for k in METRICS:
         if k not in metrics:
             continue
         out[f"{name}.{k}"] = torch.tensor([float(metrics[k])])
     for n, p in model.named_parameters():
         out[f"{name}.grad.{n}"] = p.grad.reshape(-1).clone()
     print(name, loss.item(), torch.cat([p.grad.reshape(-1) for p in model.parameters()]).norm().item())
+
+
+def keep_steps(name, model, trainer, prepared):
+    model.zero_grad()
+    trainer.train_dataset = Dataset.from_list(prepared)
+    trainer.train()
+    logs = [log for log in trainer.state.log_history if "loss" in log]
+    assert len(logs) == STEPS
+    for k in METRICS + ("loss", "grad_norm"):
+        if k in logs[0]:
+            out[f"{name}.steps.{k}"] = torch.tensor([float(log[k]) for log in logs])
+            print(name, k, out[f"{name}.steps.{k}"])
 
 
 for loss_type in ("sigmoid", "ipo"):
@@ -113,6 +131,9 @@ for loss_type in ("sigmoid", "ipo"):
     prepared = rows(trainer.train_dataset)
     loss = trainer._compute_loss(model, trainer.data_collator(prepared), False)
     keep(loss_type, model, loss, {k: v[-1] for k, v in trainer._metrics["train"].items()})
+    if loss_type == "sigmoid":
+        trainer._metrics["train"].clear()
+        keep_steps(loss_type, model, trainer, prepared)
 
 model = load("policy")
 args = CPOConfig(loss_type="simpo", cpo_alpha=0.0, beta=2.0, simpo_gamma=0.5, **common | {"max_length": 512})
@@ -140,8 +161,8 @@ for row in trainer.train_dataset:
         row[k] = row[k][:-1]
     prepared.append(row)
 loss = trainer._compute_loss(model, trainer.data_collator(prepared), False)
-metrics = {k: v[-1] for k, v in trainer._metrics["train"].items()}
-print(metrics)
-keep("kto", model, loss, metrics)
+keep("kto", model, loss, {k: v[-1] for k, v in trainer._metrics["train"].items()})
+trainer._metrics["train"].clear()
+keep_steps("kto", model, trainer, prepared)
 
 save_file({k: v.contiguous() for k, v in out.items()}, "golden.safetensors")

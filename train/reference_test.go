@@ -1,0 +1,101 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwtrain/internal/fault"
+)
+
+func TestTheReferenceIsAskedOnce(t *testing.T) {
+	store, cache := pairFixture(t)
+	asked := func(j Job) (n int) {
+		j.Options.MaxSteps = 1
+		j.Events.Scoring = func(int64, int64) { n++ }
+		runDPO(t, j)
+		return n
+	}
+	j := pairJob(t, store, cache)
+	if asked(j) == 0 {
+		t.Error("the first run did not ask")
+	}
+	if n := asked(pairJob(t, store, cache)); n != 0 {
+		t.Errorf("the second run asked for %d packs", n)
+	}
+	other := pairJob(t, store, cache)
+	other.Model.Params[0].Data[0] += 1
+	if asked(other) == 0 {
+		t.Error("a run from other weights did not ask")
+	}
+	kept, err := filepath.Glob(filepath.Join(cache, "reference-*", "scores.arrow"))
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("kept %v, %v, want what two models said", kept, err)
+	}
+	for _, path := range kept {
+		if err := os.Truncate(path, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damaged, broken := pairJob(t, store, cache), 0
+	damaged.Events.Broken = func(string, error) { broken++ }
+	if asked(damaged) == 0 || broken != 1 {
+		t.Errorf("damaged scores were used, or %d warnings", broken)
+	}
+	free := pairJob(t, store, t.TempDir())
+	free.DPO.LossType, free.DPO.Reference = []string{"simpo"}, "none"
+	if n := asked(free); n != 0 {
+		t.Errorf("a loss without a reference asked for %d packs", n)
+	}
+	// A model that has been saved is a reference as well.
+	folder := pairJob(t, store, cache)
+	folder.DPO.Reference = filepath.Join(j.Dir, "checkpoints", "step-000001")
+	if asked(folder) == 0 {
+		t.Error("a reference of its own was not asked")
+	}
+	p := prepared(t, folder)
+	initial := prepared(t, pairJob(t, store, cache))
+	if p.loaded != nil || p.reference[reply{}] == initial.reference[reply{}] || p.Identity.Contents["reference"] == "" {
+		t.Error("the reference is the model in training")
+	}
+}
+
+func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
+	pairs, cache := pairFixture(t)
+	labels, labelCache := labelFixture(t)
+	others := func(p *preferences) { // what it says of answers to other prompts
+		for r, score := range p.reference {
+			if r.prompt != r.answer {
+				score.LogP -= 0.1
+				p.reference[r] = score
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		job    Job
+		change func(*preferences)
+		want   string
+	}{
+		{"the model of pairs has been changed", pairJob(t, pairs, cache), move, "the loss is"},
+		{"the model of labelled answers has been changed", labelJob(t, labels, labelCache), move, "the mean of the margins' absolute values is"},
+		{"only the answers to other prompts are of another model", labelJob(t, labels, labelCache), others, "the estimate of the KL divergence is 0.1, want 0"},
+		{"nothing has been changed", labelJob(t, labels, labelCache), func(*preferences) {}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := unmoved(t, c.job)
+			c.change(p)
+			p.step = 0
+			_, err := p.runPairs([]int{0, 1, 2, 3})
+			switch {
+			case c.want == "":
+				if err != nil {
+					t.Error(err)
+				}
+			case err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "before the first update") || !strings.Contains(fault.HintOf(err), "reference-"):
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
