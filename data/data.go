@@ -40,8 +40,8 @@ type Run struct {
 	// Pairs wants sources of preferences, each two samples of the store, see
 	// [Store.Pairs]; labelled answers are paired by their prompts. Labels wants
 	// them one by one, see [Store.Desirable]. Any takes what there is, for
-	// statistics; with Labels labelled answers one by one. Without these, sources of preferences are refused, but for those
-	// with side: chosen.
+	// statistics; with Labels labelled answers one by one. Without these, sources of
+	// preferences are refused, but for those with side: chosen.
 	Pairs, Labels, Any bool
 	// DryRun writes nothing: sources that are not in the cache are tokenised for
 	// lengths and statistics alone, and Sample fails for them.

@@ -19,10 +19,11 @@ import (
 // Reader reads a small file of a repository, for a [Want] that has to look into one.
 type Reader func(File) ([]byte, error)
 
-const (
-	cardName = "README.md"
-	maxCard  = 4 << 20 // bytes
-)
+// Card is the file of a dataset that says which of its files are meant. It is wanted
+// with a whole dataset, and holds no data.
+const Card = "README.md"
+
+const maxCard = 4 << 20 // bytes
 
 // card is what the head of a dataset's README.md says of its files, as Hugging Face's
 // datasets reads it.
@@ -40,7 +41,7 @@ type cardConfig struct {
 // readCard finds the dataset's card among its files; nil where it says nothing of
 // them.
 func readCard(files []File, read Reader) ([]cardConfig, error) {
-	i := slices.IndexFunc(files, func(f File) bool { return f.Path == cardName })
+	i := slices.IndexFunc(files, func(f File) bool { return f.Path == Card })
 	if i < 0 || files[i].Size > maxCard {
 		return nil, nil
 	}
@@ -87,7 +88,7 @@ func (c cardConfig) split(name string) (splits, patterns []string) {
 	switch n := &c.Files; n.Kind {
 	case yaml.ScalarNode:
 		add("train", n)
-	case yaml.MappingNode:
+	case yaml.MappingNode: // datasets refuses it; what it means is plain
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			add(n.Content[i].Value, n.Content[i+1])
 		}

@@ -101,7 +101,7 @@ func Files(pick func(names []string) ([]string, error)) Want {
 			if err != nil {
 				return nil, err
 			}
-			if names, card = said, cardName; all {
+			if names, card = said, Card; all {
 				pick = func(names []string) ([]string, error) { return names, nil }
 			}
 		}

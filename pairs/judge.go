@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"math"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -107,20 +107,12 @@ func quality(ratings map[string]int) float64 {
 
 // runCommand asks the user's command for a score.
 func (o Options) runCommand(ctx context.Context, messages []tokenizer.Message, s Sample) (float64, error) {
-	type message struct {
-		Role    string `json:"role"`
-		Content string `json:"content"`
-	}
-	in := struct {
+	raw, err := json.Marshal(struct {
 		Messages []message `json:"messages"`
 		Answer   string    `json:"answer"`
 		Words    int       `json:"words"`
 		Required int       `json:"required"`
-	}{Answer: s.Answer, Words: s.Words, Required: s.Required}
-	for _, m := range messages {
-		in.Messages = append(in.Messages, message{m.Role, m.Content})
-	}
-	raw, err := json.Marshal(in)
+	}{messagesOf(messages), s.Answer, s.Words, s.Required})
 	if err != nil {
 		return 0, err
 	}
@@ -139,8 +131,8 @@ func (o Options) runCommand(ctx context.Context, messages []tokenizer.Message, s
 		return 0, fmt.Errorf("pairs.command, %s: %w: %s", o.Command[0], err, excerpt(said.Bytes()))
 	}
 	score, err := strconv.ParseFloat(strings.TrimSpace(out.String()), 64)
-	if err != nil || score-score != 0 {
-		return 0, errors.Join(fmt.Errorf("pairs.command, %s: it printed %q, want a number", o.Command[0], excerpt(out.Bytes())))
+	if err != nil || math.IsNaN(score) || math.IsInf(score, 0) {
+		return 0, fmt.Errorf("pairs.command, %s: it printed %q, want a number", o.Command[0], excerpt(out.Bytes()))
 	}
 	return score, nil
 }

@@ -119,16 +119,12 @@ func (m *maker) open() error {
 		return err
 	}
 	if known {
-		if err := rundir.Same(m.Dir, there, m.Identity); err != nil {
-			return err
-		}
+		err = rundir.Same(m.Dir, there, m.Identity)
 	} else {
-		for _, name := range []string{answersFile, scoresFile, SamplesFile, PairsFile, SummaryFile, "config.yaml", "metrics.jsonl"} {
-			if _, err := os.Lstat(filepath.Join(m.Dir, name)); err == nil {
-				return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", filepath.Join(m.Dir, name), rundir.File),
-					"give this run an output.dir of its own"))
-			}
-		}
+		err = rundir.RefuseForeign(m.Dir, answersFile, scoresFile, SamplesFile, PairsFile, SummaryFile, "config.yaml")
+	}
+	if err != nil {
+		return err
 	}
 	if err := atomicfile.Clean(m.Dir, rundir.File, "config.yaml", SamplesFile, PairsFile, SummaryFile); err != nil {
 		return err
@@ -289,10 +285,6 @@ func (m *maker) sample(k key) Sample {
 // write chooses the pairs and writes what came of the run.
 func (m *maker) write() (Summary, error) {
 	sum := newSummary(len(m.Prompts))
-	type message struct {
-		Role    string `json:"role"`
-		Content string `json:"content"`
-	}
 	type pair struct {
 		Prompt        []message `json:"prompt"`
 		Chosen        []message `json:"chosen"`
@@ -322,15 +314,11 @@ func (m *maker) write() (Summary, error) {
 			sum.drop(reason)
 			continue
 		}
-		out := pair{
-			Chosen: []message{{"assistant", chosen.Answer}}, Rejected: []message{{"assistant", rejected.Answer}},
+		pairs = append(pairs, pair{
+			Prompt: messagesOf(prompt.Messages), Chosen: []message{{"assistant", chosen.Answer}}, Rejected: []message{{"assistant", rejected.Answer}},
 			ChosenScore: *chosen.Total, RejectedScore: *rejected.Total, ChosenWords: chosen.Words, RejectedWords: rejected.Words,
 			Required: prompt.Required, Origin: prompt.Origin,
-		}
-		for _, x := range prompt.Messages {
-			out.Prompt = append(out.Prompt, message{x.Role, x.Content})
-		}
-		pairs = append(pairs, out)
+		})
 		sum.addPair(chosen, rejected)
 	}
 	sum.finish()

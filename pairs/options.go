@@ -1,5 +1,5 @@
 // Package pairs makes preference pairs of prompts, as LongWriter's authors did for
-// its second stage (arXiv:2408.07055, section 4.3): several answers to each prompt,
+// its second stage (arXiv:2408.07055, section 4.2): several answers to each prompt,
 // each with a score, of which the best is chosen and another one rejected.
 //
 // Call [Make] with a [Job]. Answers come from a model or from an OpenAI-compatible

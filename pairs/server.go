@@ -51,6 +51,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// message is one as servers, commands and pairs.jsonl have it.
+type message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+func messagesOf(messages []tokenizer.Message) []message {
+	out := make([]message, len(messages))
+	for i, m := range messages {
+		out[i] = message{m.Role, m.Content}
+	}
+	return out
+}
+
 // ask is a request for an answer.
 type ask struct {
 	messages    []tokenizer.Message
@@ -69,19 +83,13 @@ type reply struct {
 
 // ask asks until there is an answer, or an error that asking again does not mend.
 func (c *client) ask(ctx context.Context, a ask) (reply, error) {
-	type message struct {
-		Role    string `json:"role"`
-		Content string `json:"content"`
+	body := map[string]any{
+		"model": c.Model, "messages": messagesOf(a.messages), "temperature": a.temperature, "max_tokens": a.maxTokens,
+		"seed": a.seed >> 11, // JSON's numbers are exact up to 2^53
 	}
-	body := map[string]any{"model": c.Model, "temperature": a.temperature, "max_tokens": a.maxTokens, "seed": a.seed >> 11}
 	if a.topP < 1 {
 		body["top_p"] = a.topP
 	}
-	var messages []message
-	for _, m := range a.messages {
-		messages = append(messages, message{m.Role, m.Content})
-	}
-	body["messages"] = messages
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return reply{}, err

@@ -115,9 +115,9 @@ func (p *preferences) ask(replies []reply) ([]data.Score, error) {
 var startTolerance = map[graph.Precision]float64{graph.Float32: 1e-3, graph.BFloat16: 5e-2}
 
 // checkStart compares the first step with what must come out of it where the
-// reference is the model itself: margins (of labelled answers rewards) of 0, and from
-// DPO's loss ln 2. Roundings of
-// a sum grow as the root of its terms, and beta multiplies them.
+// reference is the model itself: margins (of labelled answers rewards and z) of 0, and
+// from DPO's loss ln 2. Roundings of a sum grow as the root of its terms, and beta
+// multiplies them.
 func (p *preferences) checkStart(m *tally) error {
 	if p.step > 0 || !p.hasReference() || p.DPO.Reference != "initial" {
 		return nil

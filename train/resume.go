@@ -183,17 +183,9 @@ func (t *trainer) enter(run runFile, found checkpoints.Found) error {
 	return err
 }
 
-// refuseForeign refuses a folder without a run that holds files which a run
-// would write over.
+// refuseForeign refuses a folder without a run that holds files of one.
 func refuseForeign(dir string) error {
-	for _, name := range []string{"config.yaml", "metrics.jsonl", answersFile} {
-		path := filepath.Join(dir, name)
-		if _, err := os.Lstat(path); err == nil {
-			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, rundir.File),
-				"give this run an output.dir of its own"))
-		}
-	}
-	return nil
+	return rundir.RefuseForeign(dir, "config.yaml", "metrics.jsonl", answersFile)
 }
 
 // CheckFolder says whether a run could go on or begin in dir, and from which

@@ -56,8 +56,8 @@ func (t *tally) add(pair data.Pair, x dpo.Pair, r dpo.Result) {
 
 // values are TRL's, the mean lengths in target tokens, and with a reference kl. Of
 // labelled answers that is the estimate in KTO's loss. Of pairs it is the mean over
-// both answers of ln p under the reference less that under the model. Where
-// the reference wrote the answers, that estimates the divergence of the model from it,
+// both answers of ln p under the reference less that under the model. Where the
+// reference wrote the answers, that estimates the divergence of the model from it,
 // KL(reference || model), in nats an answer; of other answers it can be below 0.
 func (t *tally) values() map[string]float64 {
 	out := t.Values()

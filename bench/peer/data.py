@@ -94,7 +94,7 @@ def ours_store(path):
 
 
 THEIRS = """
-import sys, time, resource
+import sys, time
 from datasets import load_dataset
 from transformers import AutoTokenizer
 tok = AutoTokenizer.from_pretrained(sys.argv[1])

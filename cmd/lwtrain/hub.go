@@ -190,7 +190,7 @@ func fetchData(cmd *cobra.Command, c *configs.Config, dryRun bool) (close func()
 				return fmt.Errorf("%s (%s): %w", key, c.Origin(key), err)
 			}
 			for _, f := range got.Files {
-				if f.Path == "README.md" && ref.Path == "" { // it only says which files are meant
+				if f.Path == hub.Card && ref.Path == "" {
 					continue
 				}
 				all = append(all, data.File{Name: hub.Scheme + ref.Repo + "/" + f.Path, Path: got.Path(f)})

@@ -35,8 +35,8 @@ judge or a command of yours, and takes the best against another one. The pairs
 train as they are: lwtrain dpo. Scores and files: docs/pairs.md.
 
 Answers and scores are on the disk as soon as they are there: a run that was
-interrupted goes on when the same command is given again, and asks for nothing
-twice.`,
+interrupted goes on when the same command is given again, and asks only for
+what is missing.`,
 		Example: `  lwtrain pairs -c smollm2-pairs
   lwtrain pairs -c my.yaml pairs.samples=8 pairs.rejected=worst
   lwtrain pairs -c my.yaml pairs.server.url=http://localhost:8000/v1 \
@@ -56,9 +56,9 @@ twice.`,
 
 func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	kernels.SetThreads(c.Threads)
-	for name, s := range map[string]pairs.Server{"server": c.Pairs.Server, "judge": c.Pairs.Judge} {
+	for i, s := range []pairs.Server{c.Pairs.Server, c.Pairs.Judge} {
 		if s.URL != "" && s.KeyEnv != "" && os.Getenv(s.KeyEnv) == "" {
-			warn(cmd.ErrOrStderr(), "pairs.%s: %s is not set: it is asked without a key", name, s.KeyEnv)
+			warn(cmd.ErrOrStderr(), "pairs.%s: %s is not set: it is asked without a key", []string{"server", "judge"}[i], s.KeyEnv)
 		}
 	}
 	fetched, err := fetchData(cmd, c, dryRun)
@@ -100,6 +100,7 @@ func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 		if job.Identity.Contents["model"], err = b.weightsHash(); err != nil {
 			return err
 		}
+		job.Identity.Contents["tokenizer and template"] = b.chat.Fingerprint()
 		job.Tokenizer, job.Chat = b.tok, b.chat
 	}
 	fmt.Fprintln(out)
@@ -199,12 +200,15 @@ func (b *base) weightsHash() (string, error) {
 		fmt.Fprintf(h, "%d %s", b.seed, config)
 		return hex.EncodeToString(h.Sum(nil)), err
 	}
-	files, err := filepath.Glob(filepath.Join(b.dir, "*.safetensors"))
+	files, err := os.ReadDir(b.dir)
 	if err != nil {
 		return "", err
 	}
-	for _, path := range append(files, filepath.Join(b.dir, "config.json")) {
-		f, err := os.Open(path)
+	for _, file := range files {
+		if name := file.Name(); name != "config.json" && !strings.HasSuffix(name, ".safetensors") {
+			continue
+		}
+		f, err := os.Open(filepath.Join(b.dir, file.Name()))
 		if err != nil {
 			return "", err
 		}
@@ -218,9 +222,7 @@ func (b *base) weightsHash() (string, error) {
 
 // printPairsPlan says what will be asked.
 func printPairsPlan(w io.Writer, c *configs.Config, from string, prompts []data.Prompt, bad map[string]int) {
-	line := func(label, format string, args ...any) {
-		fmt.Fprintf(w, "%-9s %s\n", label, printable(fmt.Sprintf(format, args...)))
-	}
+	line := labelled(w)
 	o := c.Pairs
 	stated, words := 0, 0
 	for _, p := range prompts {
@@ -259,11 +261,13 @@ func printPairsPlan(w io.Writer, c *configs.Config, from string, prompts []data.
 
 // printPairsResult says what came of it, and what to do with it.
 func printPairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Duration) {
-	line := func(label, format string, args ...any) {
-		fmt.Fprintf(w, "%-9s %s\n", label, printable(fmt.Sprintf(format, args...)))
-	}
+	line := labelled(w)
 	line("done", "%s to %s in %s", count(s.Samples, "answer"), count(s.Prompts, "prompt"), span(took))
-	line("answers", "%.0f words on average, %.0f asked for; half have at most %.2f of it", s.Words, s.Required, s.Ratio)
+	if s.Required > 0 {
+		line("answers", "%.0f words on average, %.0f asked for; half have at most %.2f of it", s.Words, s.Required, s.Ratio)
+	} else {
+		line("answers", "%.0f words on average", s.Words)
+	}
 	if s.CutOff > 0 {
 		line("", "%s cut off at pairs.max_new_tokens", count(s.CutOff, "answer"))
 	}

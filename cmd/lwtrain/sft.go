@@ -268,11 +268,16 @@ func commandLine(cmd *cobra.Command) string {
 	return out
 }
 
-// printPlan says what will happen.
-func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *train.Plan, m *train.Memory) {
-	line := func(label, format string, args ...any) {
+// labelled prints lines of a summary, each behind its label.
+func labelled(w io.Writer) func(label, format string, args ...any) {
+	return func(label, format string, args ...any) {
 		fmt.Fprintf(w, "%-9s %s\n", label, printable(fmt.Sprintf(format, args...)))
 	}
+}
+
+// printPlan says what will happen.
+func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *train.Plan, m *train.Memory) {
+	line := labelled(w)
 	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	mix := store.Mix()
 	samples, heldOut := count(mix.Samples, "sample"), mix.HeldOut
@@ -359,9 +364,7 @@ func shareLines(shares []train.Share, kind string) []string {
 
 // printResult says what came out of a run, and what to do with it.
 func printResult(w io.Writer, c *configs.Config, r train.Result) {
-	line := func(label, format string, args ...any) {
-		fmt.Fprintf(w, "%-9s %s\n", label, printable(fmt.Sprintf(format, args...)))
-	}
+	line := labelled(w)
 	fmt.Fprintln(w)
 	if r.AlreadyThere {
 		line("done", "the run had been finished before, with step %d", r.Steps)

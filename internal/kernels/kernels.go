@@ -78,7 +78,7 @@ func checkGemm(transA, transB bool, m, n, k, a, lda, b, ldb, c, ldc int) {
 
 // LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed of
 // reading W once. W is float32, or bf16 where half is not nil; sums are float32. With
-// half and [NativeBF16] three rows and more are rounded to bf16, as [GemmBF16] takes
+// half and [Info].NativeBF16 three rows and more are rounded to bf16, as [GemmBF16] takes
 // them.
 func LinearFew(y, x, w []float32, half []BF16, rows, n, k int) {
 	need("y", len(y), rows*n)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -35,6 +36,19 @@ func Same(dir string, there, now Identity) error {
 	}
 	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", dir, strings.Join(diff, "; ")),
 		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
+}
+
+// RefuseForeign refuses a folder without a run that holds one of the files which a run
+// would write over.
+func RefuseForeign(dir string, names ...string) error {
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, File),
+				"give this run an output.dir of its own"))
+		}
+	}
+	return nil
 }
 
 func (a Identity) differences(b Identity) []string {
