@@ -164,9 +164,8 @@ func (g *Generator) choose(slots []*slot, logits []float32) error {
 
 func (g *Generator) newSlot(request, capacity int, how Sampling) *slot {
 	s := &slot{request: request, sampler: sampler{Sampling: how, rand: rng.New(how.Seed, "generate")}}
-	width := g.m.Config.KVHeads * g.m.Config.HeadDim
 	for range g.m.Config.Layers {
-		s.cache = append(s.cache, kernels.NewCache(capacity, width, g.half))
+		s.cache = append(s.cache, kernels.NewCache(capacity, g.m.Config.KVHeads, g.m.Config.HeadDim, g.half))
 	}
 	return s
 }

@@ -72,7 +72,7 @@ func BenchmarkAttendCached(b *testing.B) {
 			all := make([][]Cached, layers)
 			for l := range all {
 				for range texts {
-					c := NewCache(tokens, hkv*dim, half)
+					c := NewCache(tokens, hkv, dim, half)
 					defer c.Free()
 					all[l] = append(all[l], Cached{c, tokens})
 				}

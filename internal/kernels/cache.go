@@ -1,19 +1,46 @@
 package kernels
 
-// Cache holds keys and values of one text for one layer, a row of KV*dim for
-// each token: in float32, or in bf16 for half the memory to read.
+// Cache holds keys and values of one text for one layer, in float32 or, for half the
+// memory to read, in bf16. A head's lie one after another, in units of four bytes: a
+// float, or a pair of bf16 values. Of keys, the units of cacheBlock tokens lie side by
+// side, [room/cacheBlock][dim or dim/2][cacheBlock], so that a lane of a vector is a
+// token; a unit of values is of one token or two, [room or room/2][dim].
 type Cache struct {
 	keys, values         []float32
 	halfKeys, halfValues []BF16
-	width                int
+	heads, dim, room     int
 }
 
-// NewCache makes room for the given tokens outside of the Go heap.
-func NewCache(tokens, width int, half bool) Cache {
+const cacheBlock = 16 // as LW_BLOCK
+
+// NewCache makes room for the given tokens outside of the Go heap; dim is even.
+func NewCache(tokens, heads, dim int, half bool) Cache {
+	room := (tokens + 2*cacheBlock - 1) / (2 * cacheBlock) * 2 * cacheBlock
+	c, n := Cache{heads: heads, dim: dim, room: room}, room*heads*dim
 	if half {
-		return Cache{halfKeys: AllocBF16(tokens * width), halfValues: AllocBF16(tokens * width), width: width}
+		c.halfKeys, c.halfValues = AllocBF16(n), AllocBF16(n)
+	} else {
+		c.keys, c.values = Alloc(n), Alloc(n)
 	}
-	return Cache{keys: Alloc(tokens * width), values: Alloc(tokens * width), width: width}
+	return c
+}
+
+// keyAt and valueAt are where value d of a token's key or value lies.
+func (c Cache) keyAt(head, token, d int) int {
+	lane, pack := token%cacheBlock, c.pack()
+	return (head*c.room+token-lane)*c.dim + (d/pack*cacheBlock+lane)*pack + d%pack
+}
+
+func (c Cache) valueAt(head, token, d int) int {
+	second := token % c.pack()
+	return (head*c.room+token-second)*c.dim + d*c.pack() + second
+}
+
+func (c Cache) pack() int {
+	if c.keys == nil {
+		return 2
+	}
+	return 1
 }
 
 // Free gives the memory back.
@@ -25,10 +52,10 @@ func (c Cache) Free() {
 }
 
 // Put stores rows keys and values from position at on. Row r of kv starts at
-// kv[r*ld:] with the key [KV*dim], and the value follows.
+// kv[r*ld:] with the key [heads*dim], and the value follows.
 func (c Cache) Put(at int, kv []float32, ld, rows int) {
-	needMatrix("kv", len(kv), rows, 2*c.width, ld)
-	need("cache", max(len(c.keys), len(c.halfKeys)), (at+rows)*c.width)
+	needMatrix("kv", len(kv), rows, 2*c.heads*c.dim, ld)
+	need("cache", c.room, at+rows)
 	if rows > 0 {
 		cachePut(c, at, kv, ld, rows)
 	}
@@ -48,35 +75,43 @@ func AttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	need("out", len(out), len(texts)*hq*dim)
 	needMatrix("qkv", len(qkv), len(texts), (hq+2*hkv)*dim, ld)
 	for _, t := range texts {
-		need("cache", max(len(t.keys), len(t.halfKeys)), t.Tokens*hkv*dim)
+		need("cache", t.room, t.Tokens)
 	}
 	if len(texts) > 0 {
 		attendCached(out, qkv, ld, texts, hq, hkv, dim, scale)
 	}
 }
 
-// floats is the cache in float32.
+// floats is the cache in float32, [tokens, heads*dim].
 func (c Cached) floats() (keys, values []float32) {
-	if c.keys != nil {
-		return c.keys, c.values
+	for t := range c.Tokens {
+		for h := range c.heads {
+			for d := range c.dim {
+				k, v := c.keyAt(h, t, d), c.valueAt(h, t, d)
+				if c.keys != nil {
+					keys, values = append(keys, c.keys[k]), append(values, c.values[v])
+				} else {
+					keys, values = append(keys, toFloat(c.halfKeys[k])), append(values, toFloat(c.halfValues[v]))
+				}
+			}
+		}
 	}
-	n := c.Tokens * c.width
-	keys, values = make([]float32, n), make([]float32, n)
-	plainFromBF16(keys, c.halfKeys[:n])
-	plainFromBF16(values, c.halfValues[:n])
 	return keys, values
 }
 
 func plainCachePut(c Cache, at int, kv []float32, ld, rows int) {
 	for r := range rows {
-		to, key, value := (at+r)*c.width, kv[r*ld:][:c.width], kv[r*ld+c.width:][:c.width]
-		if c.keys == nil {
-			plainToBF16(c.halfKeys[to:to+c.width], key)
-			plainToBF16(c.halfValues[to:to+c.width], value)
-			continue
+		for h := range c.heads {
+			for d := range c.dim {
+				key, value := kv[r*ld+h*c.dim+d], kv[r*ld+(c.heads+h)*c.dim+d]
+				k, v := c.keyAt(h, at+r, d), c.valueAt(h, at+r, d)
+				if c.keys != nil {
+					c.keys[k], c.values[v] = key, value
+				} else {
+					c.halfKeys[k], c.halfValues[v] = toHalf(key), toHalf(value)
+				}
+			}
 		}
-		copy(c.keys[to:], key)
-		copy(c.values[to:], value)
 	}
 }
 

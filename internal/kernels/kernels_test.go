@@ -354,7 +354,7 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 			plainAttendOne(want, last, keys, values, n, hq, hkv, dim, scale)
 			plainAttendOne(first, last, keys[(n-1)*kv:], values[(n-1)*kv:], 1, hq, hkv, dim, scale)
 			for _, half := range []bool{false, true} {
-				full, fresh := NewCache(n, kv, half), NewCache(n+1, kv, half)
+				full, fresh := NewCache(n, hkv, dim, half), NewCache(n+1, hkv, dim, half)
 				full.Put(0, qkv[hq*dim:], width, n-1)
 				tolerance := 2e-6
 				if half {

@@ -3,12 +3,17 @@
 #pragma once
 #include <stdint.h>
 
-// Keys and values of one text, float32 or bf16, [tokens, hkv*dim].
 #define LW_CHUNK 128 // keys of a text that attend_cached takes at once
+#define LW_BLOCK 16	 // tokens whose keys lie side by side
 
+// What attend_cached makes of a cache: see times.
+enum { FLOATS, HALVES, PAIRS };
+
+// Keys and values of one text, float32 or bf16, with room for so many tokens: see
+// Cache.
 struct lw_cached {
 	void *keys, *values;
-	int64_t tokens;
+	int64_t tokens, room;
 };
 
 // F(name, parameters, arguments). Tensors are row-major; see kernels.go for
@@ -69,12 +74,12 @@ struct lw_cached {
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
 	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
 	F(attend_cached,                                                                                                                       \
-	  (float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half, int64_t hq,     \
+	  (float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int format, int64_t hq,   \
 	   int64_t hkv, int64_t dim, float scale, float *scratch),                                                                             \
-	  (out, qkv, ldq, texts, count, longest, half, hq, hkv, dim, scale, scratch))                                                          \
+	  (out, qkv, ldq, texts, count, longest, format, hq, hkv, dim, scale, scratch))                                                          \
 	F(highest, (int32_t *at, const float *x, int64_t rows, int64_t cols), (at, x, rows, cols))                                              \
-	F(cache_put, (struct lw_cached text, const float *kv, int64_t ldkv, int64_t rows, int64_t width, int half),                            \
-	  (text, kv, ldkv, rows, width, half))                                                                                                 \
+	F(cache_put, (struct lw_cached text, const float *kv, int64_t ldkv, int64_t rows, int64_t heads, int64_t dim, int half),               \
+	  (text, kv, ldkv, rows, heads, dim, half))                                                                                            \
 	F(linear_few,                                                                                                                          \
 	  (float *y, const float *x, const float *w, const uint16_t *half, int64_t rows, int64_t n, int64_t k, float *scratch),                \
 	  (y, x, w, half, rows, n, k, scratch))                                                                                                \

@@ -303,13 +303,14 @@ func highest(at []int32, x []float32, cols int) {
 
 // cached is c for C, which sees pointers into memory outside of the Go heap only.
 func cached(c Cache, tokens int) C.struct_lw_cached {
-	if c.keys != nil {
-		return C.struct_lw_cached{keys: unsafe.Pointer(cf(c.keys)), values: unsafe.Pointer(cf(c.values)), tokens: n64(tokens)}
+	keys, values := unsafe.Pointer(cf(c.keys)), unsafe.Pointer(cf(c.values))
+	if c.keys == nil {
+		keys, values = unsafe.Pointer(ch(c.halfKeys)), unsafe.Pointer(ch(c.halfValues))
 	}
-	return C.struct_lw_cached{keys: unsafe.Pointer(ch(c.halfKeys)), values: unsafe.Pointer(ch(c.halfValues)), tokens: n64(tokens)}
+	return C.struct_lw_cached{keys: keys, values: values, tokens: n64(tokens), room: n64(c.room)}
 }
 func cachePut(c Cache, at int, kv []float32, ld, rows int) {
-	C.lw_cache_put(cached(c, at), cf(kv), n64(ld), n64(rows), n64(c.width), cb(c.keys == nil))
+	C.lw_cache_put(cached(c, at), cf(kv), n64(ld), n64(rows), n64(c.heads), n64(c.dim), cb(c.keys == nil))
 }
 func attendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, scale float32) {
 	if !tiled(dim) || hq%hkv != 0 {
@@ -322,9 +323,16 @@ func attendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 		longest = max(longest, t.Tokens)
 		in[i] = cached(t.Cache, t.Tokens)
 	}
+	format := C.int(C.FLOATS)
+	if texts[0].keys == nil {
+		format = C.HALVES
+		if machine.NativeBF16 {
+			format = C.PAIRS
+		}
+	}
 	chunks := (longest + C.LW_CHUNK - 1) / C.LW_CHUNK
 	s := scratchOf(len(texts) * chunks * hq * (dim + 2))
-	C.lw_attend_cached(cf(out), cf(qkv), n64(ld), &in[0], n64(len(texts)), n64(longest), cb(texts[0].keys == nil), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+	C.lw_attend_cached(cf(out), cf(qkv), n64(ld), &in[0], n64(len(texts)), n64(longest), format, n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func swiGLU(y, gu []float32, rows, f int) { C.lw_swiglu(cf(y), cf(gu), n64(rows), n64(f)) }
 func swiGLUGrad(dgu, gu, dy []float32, rows, f int) {

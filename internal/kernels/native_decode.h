@@ -145,11 +145,8 @@ static inline __attribute__((always_inline)) void few_bf16(int rows, int64_t kep
 static inline void pack_few(uint16_t *to, int64_t rows, const float *x, int64_t k, int64_t kept, int64_t c) {
 	for (int64_t r = 0; r < rows; r++, to += 32) {
 		const int64_t n = r < kept ? least(32, k - c) : 0;
-		for (int64_t i = 0; i < 32; i++) to[i] = 0;
-		if (n == 32)
-			for (int64_t i = 0; i < 32; i++) to[i] = bf16_of(x[r * k + c + i]);
-		else
-			for (int64_t i = 0; i < n; i++) to[i] = bf16_of(x[r * k + c + i]);
+		for (int64_t i = 0; i < n; i++) to[i] = bf16_of(x[r * k + c + i]);
+		for (int64_t i = n; i < 32; i++) to[i] = 0;
 	}
 }
 
@@ -189,69 +186,106 @@ static void linear_few_bf16(float *y, const float *x, const uint16_t *w, int64_t
 // so that one long text keeps all threads busy whatever the number of heads; the
 // parts are put together afterwards. The query heads that share a key head are
 // taken four at a time, so that a key is read once for four of them.
+//
+// Keys and values of a head are one stream of units of four bytes: a float, or a pair
+// of bf16 values. The keys of LW_BLOCK tokens lie side by side, [room/LW_BLOCK][dim or
+// dim/2][LW_BLOCK], so that a lane is a token and no sum goes over lanes; values are
+// [room or room/2][dim], a pair being two tokens. room: tokens, a multiple of 2 * LW_BLOCK.
 
-static inline void put(void *to, int64_t at, const float *from, int64_t n, int half) {
-	if (half)
-		for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[at + i] = bf16_of(from[i]);
-	else
-		memcpy((float *)to + at, from, n * sizeof *from);
+// put stores key and value [dim] of head h as the text's token t.
+static void put(struct lw_cached text, const float *key, const float *value, int64_t h, int64_t t, int64_t dim, int half) {
+	const int64_t lane = t % LW_BLOCK, depth = half ? dim / 2 : dim;
+	const int64_t to_key = (h * text.room + t - lane) * depth + lane, to_value = (h * text.room + (half ? t & ~1 : t)) * depth;
+	if (half) {
+		uint32_t *keys = (uint32_t *)text.keys + to_key, *values = (uint32_t *)text.values + to_value;
+		for (int64_t c = 0; c < depth; c++) keys[c * LW_BLOCK] = bf16_of(key[2 * c]) | (uint32_t)bf16_of(key[2 * c + 1]) << 16;
+		if (t % 2)
+			for (int64_t d = 0; d < dim; d++) values[d] |= (uint32_t)bf16_of(value[d]) << 16;
+		else
+			for (int64_t d = 0; d < dim; d++) values[d] = bf16_of(value[d]); // the next token's, 0, weighs nothing
+	} else {
+		for (int64_t d = 0; d < dim; d++) ((float *)text.keys)[to_key + d * LW_BLOCK] = key[d];
+		memcpy((float *)text.values + to_value, value, dim * sizeof *value);
+	}
 }
 
 // cache_put stores rows of keys and values behind the text's tokens.
-static void cache_put(struct lw_cached text, const float *kv, int64_t ldkv, int64_t rows, int64_t width, int half) {
-#pragma omp parallel for schedule(static) if (rows * width > SMALL)
-	for (int64_t r = 0; r < rows; r++) {
-		put(text.keys, (text.tokens + r) * width, kv + r * ldkv, width, half);
-		put(text.values, (text.tokens + r) * width, kv + r * ldkv + width, width, half);
-	}
-}
-
-static inline __attribute__((always_inline)) vf load_as(const void *p, int64_t i, int half) {
-	return half ? widen((const uint16_t *)p + i) : load((const float *)p + i);
-}
-
-// fetch asks for a row of a cache before it is needed. The weights of all layers have
-// been read since the last token, so it lies in memory, and the processor does not see
-// the pattern of one head's rows.
-static inline void fetch(const void *p, int64_t i, int64_t dim, int half) {
-	const int64_t size = half ? 2 : 4;
-	for (int64_t b = 0; b < dim * size; b += 64) __builtin_prefetch((const char *)p + i * size + b);
-}
-
-// scores: s[g * LW_CHUNK + j] for heads g of q and n keys of one head, which lie ld
-// apart from k on, as the values do, which are used next.
-static inline __attribute__((always_inline)) void scores(int heads, float *s, const float *q, const void *keys, const void *values, int64_t k,
-														 int64_t ld, int64_t n, int64_t dim, float scale, int half) {
-	for (int64_t j = 0; j < least(n, VL); j++) fetch(keys, k + j * ld, dim, half);
-	for (int64_t j0 = 0; j0 < n; j0 += VL) {
-		vf lanes[4][VL];
-		for (int64_t j = 0; j < VL; j++) {
-			const int64_t at = k + (j0 + j < n ? j0 + j : n - 1) * ld;
-			if (j0 + j + VL < n) fetch(keys, at + VL * ld, dim, half);
-			fetch(values, at, dim, half);
-			vf sum[4] = {};
-			for (int64_t d = 0; d < dim; d += VL) {
-				const vf key = load_as(keys, at + d, half);
-				_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) sum[g] += load(q + g * dim + d) * key;
-			}
-			_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) lanes[g][j] = sum[g];
+static void cache_put(struct lw_cached text, const float *kv, int64_t ldkv, int64_t rows, int64_t heads, int64_t dim, int half) {
+	const int64_t first = text.tokens / LW_BLOCK, blocks = (text.tokens + rows + LW_BLOCK - 1) / LW_BLOCK - first;
+#pragma omp parallel for schedule(static) if (rows * heads * dim > SMALL)
+	for (int64_t b = 0; b < blocks; b++)
+		for (int64_t i = 0; i < LW_BLOCK; i++) {
+			const int64_t t = (first + b) * LW_BLOCK + i, r = t - text.tokens;
+			if (r < 0 || r >= rows) continue;
+			for (int64_t h = 0; h < heads; h++) put(text, kv + r * ldkv + h * dim, kv + r * ldkv + (heads + h) * dim, h, t, dim, half);
 		}
-		_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) store(s + g * LW_CHUNK + j0, sums(lanes[g]) * splat(scale));
+}
+
+// times is sum plus units times a factor each, a pair's two products added. With
+// PAIRS, for processors that have the instruction, factors are pairs of bf16 values
+// too, which attention of whole texts rounds to as well; else of floats. PER: how many
+// floats of factors belong to a unit.
+#define PER(format) (format == HALVES ? 2 : 1)
+static inline __attribute__((always_inline)) vf times(vf sum, const float *units, const float *factor, int format) {
+	if (format == FLOATS) return sum + splat(*factor) * load(units);
+#ifdef LW_BF16
+	if (format == PAIRS) {
+		int32_t pair;
+		memcpy(&pair, factor, sizeof pair);
+		return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(pair), (__m512bh)_mm512_loadu_si512(units));
+	}
+#endif
+	const vi pairs = *(const vi *)units;
+	return sum + splat(factor[0]) * (vf)(pairs << 16) + splat(factor[1]) * (vf)(pairs & (int32_t)0xffff0000);
+}
+
+// as_factors makes n floats, a multiple of VL, factors in place.
+static inline void as_factors(float *x, int64_t n, int format) {
+	if (format == PAIRS)
+		for (int64_t i = 0; i < n; i += VL) store_half((uint16_t *)x + i, load(x + i));
+}
+
+// ask wants a line in the second cache: the processor does not guess that a head's
+// chunk of keys is followed by its values, and these by the keys of another chunk. (No
+// function: gcc finds it to be without effect.)
+#define ASK(p) __builtin_prefetch(p, 0, 2)
+
+// scores: s[g * LW_CHUNK + j] for heads g of q, factors [heads][MAX_DIM], and at least
+// n keys of one head, whose values come next.
+static inline __attribute__((always_inline)) void scores(int heads, float *s, const float *q, const float *keys, const float *values,
+														 int64_t n, int64_t dim, int format) {
+	const int64_t depth = format ? dim / 2 : dim;
+	for (int64_t j = 0; j < n; j += 2 * VL) {
+		const int64_t next = j + VL;
+		const float *a = keys + j / LW_BLOCK * LW_BLOCK * depth + j % LW_BLOCK, *b = keys + next / LW_BLOCK * LW_BLOCK * depth + next % LW_BLOCK;
+		vf sum[4][2] = {};
+		for (int64_t c = 0; c < depth; c++) {
+			for (int64_t i = 0; i < 2 * VL; i += 16) ASK(values + j * depth + c * 2 * VL + i);
+			_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) {
+				sum[g][0] = times(sum[g][0], a + c * LW_BLOCK, q + g * MAX_DIM + c * PER(format), format);
+				sum[g][1] = times(sum[g][1], b + c * LW_BLOCK, q + g * MAX_DIM + c * PER(format), format);
+			}
+		}
+		_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) {
+			store(s + g * LW_CHUNK + j, sum[g][0]);
+			store(s + g * LW_CHUNK + next, sum[g][1]);
+		}
 	}
 }
 
-// weigh: o[g * ldo + d] = the sum over n values of s[g * LW_CHUNK + j] times value j.
-static inline __attribute__((always_inline)) void weigh(int heads, float *o, int64_t ldo, const float *s, const void *values, int64_t v,
-														int64_t ld, int64_t n, int64_t dim, int half) {
+// weigh: o[g * ldo + d] = the sum over n values, weighted by the factors p of head g.
+// keys are those of the chunk that comes next.
+static inline __attribute__((always_inline)) void weigh(int heads, float *o, int64_t ldo, const float *p, const float *values,
+														const float *keys, int64_t n, int64_t dim, int format) {
+	const int64_t units = format ? (n + 1) / 2 : n;
 	int64_t d = 0;
 #define WEIGH(NVEC)                                                                                                                        \
 	for (; d + NVEC * VL <= dim; d += NVEC * VL) {                                                                                         \
 		vf sum[4][NVEC] = {};                                                                                                              \
-		for (int64_t j = 0; j < n; j++) {                                                                                                  \
-			vf value[NVEC];                                                                                                                \
-			_Pragma("GCC unroll 4") for (int i = 0; i < NVEC; i++) value[i] = load_as(values, v + j * ld + d + i * VL, half);              \
-			_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) _Pragma("GCC unroll 4") for (int i = 0; i < NVEC; i++) sum[g][i] +=    \
-				splat(s[g * LW_CHUNK + j]) * value[i];                                                                                        \
+		for (int64_t j = 0; j < units; j++) {                                                                                              \
+			for (int i = 0; i < NVEC * VL; i += 16) ASK(keys + j * dim + d + i);                                                           \
+			_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) _Pragma("GCC unroll 4") for (int i = 0; i < NVEC; i++) sum[g][i] =     \
+				times(sum[g][i], values + j * dim + d + i * VL, p + g * LW_CHUNK + j * PER(format), format);                               \
 		}                                                                                                                                  \
 		_Pragma("GCC unroll 4") for (int g = 0; g < heads; g++) _Pragma("GCC unroll 4") for (int i = 0; i < NVEC; i++)                     \
 			store(o + g * ldo + d + i * VL, sum[g][i]);                                                                                    \
@@ -262,13 +296,19 @@ static inline __attribute__((always_inline)) void weigh(int heads, float *o, int
 }
 
 // attend_chunk is heads of q [heads, dim] against n keys and values of one head:
-// of each, dim values that are not yet divided, then their peak and their sum.
-static inline __attribute__((always_inline)) void attend_chunk(int heads, float *part, const float *q, const void *keys, const void *values,
-															   int64_t at, int64_t ld, int64_t n, int64_t dim, float scale, int half) {
-	float s[4 * LW_CHUNK + VL];
-	scores(heads, s, q, keys, values, at, ld, n, dim, scale, half);
+// of each, dim values that are not yet divided, then their peak and their sum. next:
+// the keys of the chunk that follows.
+static inline __attribute__((always_inline)) void attend_chunk(int heads, float *part, const float *q, const float *keys,
+															   const float *values, const float *next, int64_t n, int64_t dim, float scale,
+															   int format) {
+	float s[4 * LW_CHUNK], factors[4 * MAX_DIM];
 	for (int g = 0; g < heads; g++) {
-		float *row = s + g * LW_CHUNK, peak = -INFINITY, sum = 0;
+		for (int64_t d = 0; d < dim; d++) factors[g * MAX_DIM + d] = q[g * dim + d] * scale;
+		as_factors(factors + g * MAX_DIM, dim, format);
+	}
+	scores(heads, s, factors, keys, values, n, dim, format);
+	for (int g = 0; g < heads; g++) {
+		float *row = s + g * LW_CHUNK, peak = -INFINITY;
 		for (int64_t j = 0; j < n; j++) peak = row[j] > peak ? row[j] : peak;
 		for (int64_t j = n; j % VL; j++) row[j] = -INFINITY;
 		vf total = {};
@@ -277,41 +317,51 @@ static inline __attribute__((always_inline)) void attend_chunk(int heads, float 
 			store(row + j, e);
 			total += e;
 		}
-		sum = hsum(total);
-		part[g * (dim + 2) + dim] = peak, part[g * (dim + 2) + dim + 1] = sum;
+		as_factors(row, (n + VL - 1) / VL * VL, format);
+		part[g * (dim + 2) + dim] = peak, part[g * (dim + 2) + dim + 1] = hsum(total);
 	}
-	weigh(heads, part, dim + 2, s, values, at, ld, n, dim, half);
+	weigh(heads, part, dim + 2, s, values, next, n, dim, format);
+}
+
+// keys_of is where the keys of a head's chunk begin: chunk i of all, of which each
+// text has chunks for each of its heads.
+static inline const float *keys_of(const struct lw_cached *texts, int64_t i, int64_t chunks, int64_t heads, int64_t depth) {
+	const struct lw_cached *text = texts + i / (chunks * heads);
+	return (const float *)text->keys + (i / chunks % heads * text->room + i % chunks * LW_CHUNK) * depth;
 }
 
 // attend_cached: one token of each text, whose key and value are stored and whose
 // query is answered; dim is a multiple of 16. scratch: for
 // each text, chunk of the longest one and query head dim + 2 floats.
-static void attend_cached(float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int half,
+static void attend_cached(float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int format,
 						  int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
-	const int64_t ld = hkv * dim, group = hq / hkv, chunks = (longest + LW_CHUNK - 1) / LW_CHUNK, part = dim + 2;
+	const int64_t group = hq / hkv, chunks = (longest + LW_CHUNK - 1) / LW_CHUNK, part = dim + 2, depth = format ? dim / 2 : dim;
+	const int64_t all = count * chunks * hkv;
 #pragma omp parallel if (count * longest * hq * dim > SMALL)
 	{
 #pragma omp for schedule(static)
-		for (int64_t i = 0; i < count * chunks * hkv; i++) {
-			const int64_t text = i / (chunks * hkv), chunk = i / hkv % chunks, h = i % hkv;
+		for (int64_t i = 0; i < all; i++) {
+			const int64_t text = i / (chunks * hkv), h = i / chunks % hkv, chunk = i % chunks;
 			const struct lw_cached *c = texts + text;
-			const int64_t first = chunk * LW_CHUNK, n = least(LW_CHUNK, c->tokens - first), at = first * ld + h * dim;
+			const int64_t n = least(LW_CHUNK, c->tokens - chunk * LW_CHUNK);
 			if (n <= 0) continue;
-			if (first + n == c->tokens) {
+			if (chunk * LW_CHUNK + n == c->tokens) {
 				const float *key = qkv + text * ldq + (hq + h) * dim;
-				put(c->keys, at + (n - 1) * ld, key, dim, half);
-				put(c->values, at + (n - 1) * ld, key + hkv * dim, dim, half);
+				put(*c, key, key + hkv * dim, h, c->tokens - 1, dim, format != FLOATS);
 			}
+			const float *keys = keys_of(texts, i, chunks, hkv, depth), *next = keys_of(texts, least(i + 1, all - 1), chunks, hkv, depth);
+			const float *values = (const float *)c->values + (keys - (const float *)c->keys);
 			for (int64_t g = 0; g < group; g += 4) {
 				const int64_t head = h * group + g;
 				float *to = scratch + ((text * chunks + chunk) * hq + head) * part;
 				const float *from = qkv + text * ldq + head * dim;
 #define ATTEND(heads)                                                                                                                      \
 	case heads:                                                                                                                            \
-		if (half)                                                                                                                          \
-			attend_chunk(heads, to, from, c->keys, c->values, at, ld, n, dim, scale, 1);                                                   \
-		else                                                                                                                               \
-			attend_chunk(heads, to, from, c->keys, c->values, at, ld, n, dim, scale, 0);                                                   \
+		switch (format) {                                                                                                                  \
+		case FLOATS: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, FLOATS); break;                                            \
+		case HALVES: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, HALVES); break;                                            \
+		case PAIRS: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, PAIRS); break;                                              \
+		}                                                                                                                                  \
 		break;
 				switch (least(4, group - g)) {
 					ATTEND(1)

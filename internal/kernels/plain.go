@@ -32,20 +32,25 @@ func plainAdd(dst, a, b []float32) {
 
 func plainToBF16(dst []BF16, src []float32) {
 	for i, v := range src {
-		u := math.Float32bits(v)
-		if u&0x7fffffff > 0x7f800000 {
-			dst[i] = BF16(u>>16) | 0x40
-			continue
-		}
-		dst[i] = BF16((u + 0x7fff + u>>16&1) >> 16)
+		dst[i] = toHalf(v)
 	}
+}
+
+func toHalf(x float32) BF16 {
+	u := math.Float32bits(x)
+	if u&0x7fffffff > 0x7f800000 {
+		return BF16(u>>16) | 0x40
+	}
+	return BF16((u + 0x7fff + u>>16&1) >> 16)
 }
 
 func plainFromBF16(dst []float32, src []BF16) {
 	for i, v := range src {
-		dst[i] = math.Float32frombits(uint32(v) << 16)
+		dst[i] = toFloat(v)
 	}
 }
+
+func toFloat(x BF16) float32 { return math.Float32frombits(uint32(x) << 16) }
 
 func plainSumSquares(x []float32) float64 {
 	var s float64
