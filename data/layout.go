@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -131,10 +132,13 @@ func fieldsOf(text []byte) (f fields, err error) {
 	if at := loneSurrogate(text); at >= 0 {
 		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
 	}
-	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, bad("invalid_json", "%v", jsonProblem(text, err))
+	if json.Valid(text) {
+		var ok bool
+		if f, ok = cutObject(bytes.TrimSpace(text)); ok {
+			return f, nil
+		}
 	}
-	return f, nil
+	return nil, bad("invalid_json", "%v", jsonProblem(text, json.Unmarshal(text, &f)))
 }
 
 // get returns a column's value, under whichever name it is there. null is as

@@ -13,12 +13,13 @@ import (
 // turns reads a list of messages, in OpenAI's form ({"role", "content"}) or
 // ShareGPT's ({"from", "value"}). column is what it is called.
 func (l layout) turns(raw json.RawMessage, column string) ([]tokenizer.Message, error) {
-	var list []fields
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
-	}
+	list, ok := cutList(raw)
 	out := make([]tokenizer.Message, len(list))
-	for i, f := range list {
+	for i, one := range list {
+		var f fields
+		if f, ok = cutObject(one); !ok {
+			break
+		}
 		m, err := l.message(f)
 		if err != nil {
 			if r, ok := err.(*badRecord); ok {
@@ -27,6 +28,9 @@ func (l layout) turns(raw json.RawMessage, column string) ([]tokenizer.Message, 
 			return nil, bad("invalid_messages", "%s[%d]: %v", column, i, err)
 		}
 		out[i] = m
+	}
+	if !ok {
+		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
 	}
 	return out, nil
 }
@@ -109,11 +113,7 @@ func (l layout) extra(f fields, m *tokenizer.Message) error {
 			continue
 		}
 		if raw[0] == '"' {
-			var text string
-			if err := json.Unmarshal(raw, &text); err != nil {
-				return err
-			}
-			m.Extra = with(m.Extra, key, text)
+			m.Extra = with(m.Extra, key, cutText(raw))
 			continue
 		}
 		m.Extra = with(m.Extra, key, raw) // keeps the order of keys, and 1 apart from 1.0
@@ -134,15 +134,12 @@ func with(m map[string]any, key string, v any) map[string]any {
 func textOf(raw json.RawMessage) (text string, isText bool, err error) {
 	switch raw[0] {
 	case '"':
-		return text, true, json.Unmarshal(raw, &text)
+		return cutText(raw), true, nil
 	case '[':
 	default:
 		return "", false, nil
 	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(raw, &parts); err != nil {
-		return "", false, err
-	}
+	parts, _ := cutList(raw)
 	if len(parts) == 0 {
 		return "", false, nil
 	}
@@ -152,10 +149,9 @@ func textOf(raw json.RawMessage) (text string, isText bool, err error) {
 			Type string
 			Text *string
 		}
-		var plain string
 		switch {
-		case p[0] == '"' && json.Unmarshal(p, &plain) == nil:
-			all.WriteString(plain)
+		case p[0] == '"':
+			all.WriteString(cutText(p))
 		case p[0] == '{' && json.Unmarshal(p, &part) == nil && part.Text != nil && (part.Type == "" || part.Type == "text"):
 			all.WriteString(*part.Text)
 		case p[0] == '{' && part.Type != "" && part.Type != "text":

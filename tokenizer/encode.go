@@ -21,7 +21,8 @@ type cachedWord struct {
 	ids    [cachedIDs]int32
 	length uint8
 	n      uint8
-	_      [6]byte
+	lacks  bool // a byte has no symbol, so that the ids do not say where they lie
+	_      [5]byte
 }
 
 var _ [64]byte = [unsafe.Sizeof(cachedWord{})]byte{}
@@ -56,24 +57,23 @@ type encoder struct {
 
 // word appends the ids of one word, which starts at byte at of its piece.
 func (e *encoder) word(m *bpe, w string, at int) {
-	first := len(e.ids)
-	if len(w) > cachedBytes || m.partial && e.wantSpan {
+	if len(w) > cachedBytes {
 		e.longWord(m, w, at)
 		return
 	}
-	key := pad(w)
+	first, key := len(e.ids), pad(w)
 	c := &e.cache[slot(key, len(w))]
-	if c.key == key && int(c.length) == len(w) {
+	if c.key == key && int(c.length) == len(w) && !(c.lacks && e.wantSpan) {
 		e.ids = append(e.ids, c.ids[:c.n]...)
-	} else {
-		e.ids = m.encode(e.ids, w, &e.scratch)
-		if ids := e.ids[first:]; len(ids) <= cachedIDs {
-			c.key, c.length, c.n = key, uint8(len(w)), uint8(len(ids))
-			copy(c.ids[:], ids)
+		if e.wantSpan {
+			e.place(m, first, at)
 		}
+		return
 	}
-	if e.wantSpan {
-		e.place(m, first, at)
+	e.longWord(m, w, at)
+	if ids := e.ids[first:]; len(ids) <= cachedIDs {
+		c.key, c.length, c.n, c.lacks = key, uint8(len(w)), uint8(len(ids)), m.partial && m.lacks(w)
+		copy(c.ids[:], ids)
 	}
 }
 
