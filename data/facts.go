@@ -250,6 +250,17 @@ func (g *grams) split(text string) (letters scripts) {
 	return letters
 }
 
+const hashBase = 0x9E3779B97F4A7C15
+
+// oldest is hashBase^(gram-1), the factor of a window's first unit.
+var oldest = func() uint64 {
+	power := uint64(1)
+	for range gram - 1 {
+		power *= hashBase
+	}
+	return power
+}()
+
 // repeated counts the windows of units that came before.
 func (g *grams) repeated() uint16 {
 	n := len(g.units) - gram + 1
@@ -265,13 +276,18 @@ func (g *grams) repeated() uint16 {
 	}
 	g.seen = g.seen[:size]
 	clear(g.seen)
-	again := 0
-	for i := range n {
-		h := uint64(1)
-		for _, u := range g.units[i : i+gram] {
-			h = (h ^ u) * 0x9E3779B97F4A7C15
-			h ^= h >> 32
-		}
+	// A polynomial of a window's units, so that the next window's takes two products.
+	again, sum := 0, uint64(0)
+	for _, u := range g.units[:gram-1] {
+		sum = (sum + u) * hashBase
+	}
+	for i, u := range g.units[gram-1:] {
+		sum += u
+		h := sum
+		sum = (sum - g.units[i]*oldest) * hashBase
+		h ^= h >> 32
+		h *= hashBase
+		h ^= h >> 29
 		h |= 1 // 0 is an empty place
 		at := int(h>>1) & (size - 1)
 		for g.seen[at] != 0 && g.seen[at] != h {

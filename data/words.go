@@ -23,11 +23,12 @@ func Words(text string) int {
 			run++
 			continue
 		}
-		word := isWord(r)
+		chinese := 0x4E00 <= r && r <= 0x9FFF
+		word := chinese || isWord(r)
 		if run > 0 && !before && !word {
 			n++
 		}
-		if 0x4E00 <= r && r <= 0x9FFF {
+		if chinese {
 			n++
 		}
 		// Letters that follow a \w directly belong to no English word.

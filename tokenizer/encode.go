@@ -31,11 +31,18 @@ var _ [64]byte = [unsafe.Sizeof(cachedWord{})]byte{}
 // takes the slot of the old one. Each encoder has its own: 1 MiB, no locks.
 type wordCache [1 << cacheBits]cachedWord
 
-func pad(w string) (key [3]uint64) {
-	var b [cachedBytes]byte
-	copy(b[:], w)
+// keyOf is the key of the first n bytes of s. What lies behind them is read, too,
+// where it is there, and taken away: a copy of n bytes would take longer than all else.
+func keyOf(s string, n int) (key [3]uint64) {
+	if len(s) < cachedBytes {
+		var b [cachedBytes]byte
+		copy(b[:], s)
+		s = unsafe.String(&b[0], cachedBytes)
+	}
+	b := unsafe.Slice(unsafe.StringData(s), cachedBytes)
 	for i := range key {
-		key[i] = binary.LittleEndian.Uint64(b[8*i:])
+		kept := uint(min(max(n-8*i, 0), 8))
+		key[i] = binary.LittleEndian.Uint64(b[8*i:]) & (1<<(8*kept) - 1)
 	}
 	return key
 }
@@ -55,13 +62,15 @@ type encoder struct {
 	cache    wordCache
 }
 
-// word appends the ids of one word, which starts at byte at of its piece.
-func (e *encoder) word(m *bpe, w string, at int) {
-	if len(w) > cachedBytes {
+// word appends the ids of one word, the first n bytes of s, which start at byte at
+// of their piece.
+func (e *encoder) word(m *bpe, s string, n, at int) {
+	w := s[:n]
+	if n > cachedBytes {
 		e.longWord(m, w, at)
 		return
 	}
-	first, key := len(e.ids), pad(w)
+	first, key := len(e.ids), keyOf(s, n)
 	c := &e.cache[slot(key, len(w))]
 	if c.key == key && int(c.length) == len(w) && !(c.lacks && e.wantSpan) {
 		e.ids = append(e.ids, c.ids[:c.n]...)
@@ -188,14 +197,14 @@ func (e *encoder) moveSpans(first int, changes edits, at int) {
 // words splits s by the pre-tokenizer's stages and encodes the words.
 func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
 	if len(stages) == 0 {
-		e.word(&t.model, s, at)
+		e.word(&t.model, s, len(s), at)
 		return
 	}
 	next, rest := stages[0].next, stages[1:]
 	for i := 0; i < len(s); {
 		end := next(t.classes, s, i)
 		if len(rest) == 0 {
-			e.word(&t.model, s[i:end], at+i)
+			e.word(&t.model, s[i:], end-i, at+i)
 		} else {
 			t.words(e, s[i:end], at+i, rest)
 		}
