@@ -84,13 +84,16 @@ def theirs_text(path):
 
 
 def ours_store(path):
+    def pack(path):
+        return run([
+            "bin/lwtrain", "pack", "-c", "smollm2-quickstart", f"model.path={folder}", f"data.sources=[{{name: mix, path: {path}}}]",
+            "data.held_out=0", "data.too_long=skip", f"data.cache_dir={work}/store", "--json",
+        ])  # fmt: skip
+
     shutil.rmtree(f"{work}/store", ignore_errors=True)
-    command = [
-        "bin/lwtrain", "pack", "-c", "smollm2-quickstart", f"model.path={folder}", f"data.sources=[{{name: mix, path: {path}}}]",
-        "data.held_out=0", "data.too_long=skip", f"data.cache_dir={work}/store", "--json",
-    ]  # fmt: skip
-    first = run(command)
-    return first, run(command)
+    start = pack(f"{work}/one.jsonl")  # the program and its tokenizer
+    first = pack(path)
+    return first - start, pack(path)
 
 
 THEIRS = """
@@ -121,6 +124,8 @@ if len(sys.argv) > 2:
     source = sys.argv[2]
 else:
     conversations(source)
+with open(source) as f, open(f"{work}/one.jsonl", "w") as one:
+    one.write(f.readline())
 text_bytes, file_bytes = lines(source, f"{work}/lines.txt"), os.path.getsize(source)
 mine, peer, store, maps, again = [], [], [], [], []
 for _ in range(ROUNDS):

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode"
@@ -145,6 +147,11 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run
 	run.Progress = func(done, total int64) {
 		bar.SetTotal((total + kib - 1) / kib)
 		bar.Set((done+kib-1)/kib, "KiB")
+	}
+	if os.Getenv("GOGC") == "" {
+		// Records are much garbage beside little that stays: fewer collections take a
+		// tenth of the time away, for some 100 MiB.
+		defer debug.SetGCPercent(debug.SetGCPercent(400))
 	}
 	store, err := data.Build(cmd.Context(), c.Data, chat, run)
 	if err != nil {

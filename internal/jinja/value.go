@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Value is a value of the template language: None, bool, int64, float64,
@@ -406,7 +407,10 @@ func (o origin) under(key string) origin {
 }
 
 func (o origin) text(s string) String {
-	return sourced(strings.ToValidUTF8(s, "\uFFFD"), o.source)
+	if !utf8.ValidString(s) { // nearly all are, and to know it is quick
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return sourced(s, o.source)
 }
 
 // input converts a Go value.
