@@ -91,7 +91,7 @@ def ours_store(path):
         ])  # fmt: skip
 
     shutil.rmtree(f"{work}/store", ignore_errors=True)
-    start = pack(f"{work}/one.jsonl")  # the program and its tokenizer
+    start = pack(f"{work}/few.jsonl")  # the program and its tokenizer
     first = pack(path)
     return first - start, pack(path)
 
@@ -124,8 +124,8 @@ if len(sys.argv) > 2:
     source = sys.argv[2]
 else:
     conversations(source)
-with open(source) as f, open(f"{work}/one.jsonl", "w") as one:
-    one.write(f.readline())
+with open(source) as f, open(f"{work}/few.jsonl", "w") as few:
+    few.writelines(line for line, _ in zip(f, range(50)))
 text_bytes, file_bytes = lines(source, f"{work}/lines.txt"), os.path.getsize(source)
 mine, peer, store, maps, again = [], [], [], [], []
 for _ in range(ROUNDS):
