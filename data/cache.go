@@ -173,11 +173,8 @@ func (c cache) openPart(dir string, in inputs) (*part, error) {
 }
 
 func (p *part) open(m manifest) (err error) {
-	if p.entries, err = readIndex(p.dir, m.Index); err != nil {
+	if p.entries, err = readIndex(p.dir, m.Index, m.Records); err != nil {
 		return err
-	}
-	if len(p.entries) != m.Records {
-		return fmt.Errorf("%s: %d entries in the index, want %d", p.dir, len(p.entries), m.Records)
 	}
 	if p.facts, err = openFacts(p.dir, m.Facts, m.Records); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"lwtrain/internal/atomicfile"
 )
@@ -17,31 +18,51 @@ import (
 // the order of the source, so that a store opens without reading its samples.
 const indexName = "index.bin"
 
+// indexRows is how many entries are encoded at a time, so that writing or reading an
+// index takes no second copy of it.
+const indexRows = 4096
+
 func writeIndex(dir string, entries []entry) (file, error) {
-	raw, err := binary.Append(nil, binary.LittleEndian, entries)
-	if err != nil {
-		return file{}, err
-	}
-	return file{indexName, hashOf(raw), int64(len(raw))}, atomicfile.WriteBytes(filepath.Join(dir, indexName), raw)
+	sum, size := sha256.New(), int64(0)
+	err := atomicfile.Write(filepath.Join(dir, indexName), func(w io.Writer) error {
+		var raw []byte
+		for rows := range slices.Chunk(entries, indexRows) {
+			var err error
+			if raw, err = binary.Append(raw[:0], binary.LittleEndian, rows); err != nil {
+				return err
+			}
+			sum.Write(raw)
+			size += int64(len(raw))
+			if _, err := w.Write(raw); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return file{indexName, hex.EncodeToString(sum.Sum(nil)), size}, err
 }
 
-func readIndex(dir string, want file) ([]entry, error) {
+func readIndex(dir string, want file, records int) ([]entry, error) {
+	if size := int64(binary.Size(entry{})) * int64(records); want.Bytes != size {
+		return nil, fmt.Errorf("%s: %d bytes of %s for %d records, want %d", dir, want.Bytes, want.Name, records, size)
+	}
 	f, err := openFile(dir, want)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(f)
-	if err != nil {
-		return nil, err
+	entries := make([]entry, records)
+	raw := make([]byte, min(records, indexRows)*binary.Size(entry{}))
+	for rows := range slices.Chunk(entries, indexRows) {
+		raw = raw[:len(rows)*binary.Size(entry{})]
+		if _, err := io.ReadFull(f, raw); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		if _, err := binary.Decode(raw, binary.LittleEndian, rows); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
 	}
-	size := binary.Size(entry{})
-	if len(raw)%size != 0 {
-		return nil, fmt.Errorf("%s: %d bytes, want a multiple of %d", f.Name(), len(raw), size)
-	}
-	entries := make([]entry, len(raw)/size)
-	_, err = binary.Decode(raw, binary.LittleEndian, entries)
-	return entries, err
+	return entries, nil
 }
 
 // The facts lie beside the index, one row to each entry, and are read from

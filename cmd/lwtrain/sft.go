@@ -150,8 +150,8 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run
 	}
 	if os.Getenv("GOGC") == "" {
 		// Records are much garbage beside little that stays: fewer collections take a
-		// tenth of the time away, for some 100 MiB.
-		defer debug.SetGCPercent(debug.SetGCPercent(400))
+		// tenth of the time away, for some 50 MiB.
+		defer debug.SetGCPercent(debug.SetGCPercent(200))
 	}
 	store, err := data.Build(cmd.Context(), c.Data, chat, run)
 	if err != nil {
