@@ -195,6 +195,18 @@ func (g *gathering) contents(s SourceStats) Contents {
 	return c
 }
 
+// All lists the sources and then, where there are several, the mix.
+func (s *Stats) All() []*Contents {
+	var out []*Contents
+	for i := range s.Sources {
+		out = append(out, &s.Sources[i])
+	}
+	if len(out) == 1 {
+		return out
+	}
+	return append(out, &s.Mix)
+}
+
 // limits tries powers of two, from the first that something is longer than at
 // least 512 to the last.
 func limits(whole *sketch) []Limit {

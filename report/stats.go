@@ -115,18 +115,9 @@ func statsTiles(c *data.Contents) []tile {
 	}
 }
 
-// withMix lists the sources and then the mix.
-func withMix(s *data.Stats) []*data.Contents {
-	var out []*data.Contents
-	for i := range s.Sources {
-		out = append(out, &s.Sources[i])
-	}
-	return append(out, &s.Mix)
-}
-
 func sourceTable(s *data.Stats) table {
 	t := table{Head: []string{"source", "samples", "held out", "turns", "words", "characters", "prompt words", "tokens", "targets", "duplicates", "cut", "tokens lost"}}
-	for _, c := range withMix(s) {
+	for _, c := range s.All() {
 		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(c.Samples), grouped(c.HeldOut), grouped(c.Turns), grouped(c.Words),
 			grouped(c.Characters), grouped(c.PromptWords), grouped(c.Tokens), grouped(c.TargetTokens), grouped(c.Duplicates), grouped(c.Cut), grouped(c.LostTokens)}})
 	}
@@ -206,7 +197,7 @@ func lossFigures(s, other *data.Stats) []figure {
 		ranges = append(ranges, b.Name+" words")
 	}
 	var each []bar
-	for _, c := range withMix(s)[max(0, len(s.Sources)-mostPlots):] {
+	for _, c := range s.All()[max(0, len(s.Sources)-mostPlots):] {
 		each = append(each, bar{c.Name, buckets(samples, c.Buckets)})
 	}
 	if other != nil {
@@ -254,7 +245,7 @@ func percentileTable(s *data.Stats) table {
 	t := table{Head: []string{"source", "mean", "min", "5 %", "25 %", "median", "75 %", "95 %", "99 %", "max"}}
 	for _, m := range measures {
 		t.Rows = append(t.Rows, tableRow{Head: true, Cells: []string{m.name}})
-		for _, c := range withMix(s) {
+		for _, c := range s.All() {
 			l := m.of(c)
 			if c.Samples == 0 {
 				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, slices.Repeat([]string{"-"}, len(t.Head)-1)...)})
@@ -295,7 +286,7 @@ func requiredFigure(c *data.Contents) figure {
 func languageFigure(s *data.Stats) figure {
 	names := []string{"en", "zh", "mixed", "other"}
 	var rows []bar
-	for _, c := range withMix(s)[max(0, len(s.Sources)-mostPlots):] {
+	for _, c := range s.All()[max(0, len(s.Sources)-mostPlots):] {
 		r := bar{Name: c.Name}
 		for _, n := range names {
 			r.Parts = append(r.Parts, float64(c.Languages[n]))

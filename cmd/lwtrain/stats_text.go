@@ -24,12 +24,7 @@ func shortName(s string) string { return runewidth.Truncate(printable(s), nameWi
 
 // printStats prints statistics.
 func printStats(out io.Writer, s *data.Stats) error {
-	all := make([]*data.Contents, 0, len(s.Sources)+1)
-	for i := range s.Sources {
-		all = append(all, &s.Sources[i])
-	}
-	all = append(all, &s.Mix)
-
+	all := s.All()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "source\tsamples\theld out\tturns\twords\ttokens\ttargets\t")
 	for _, c := range all {
