@@ -69,11 +69,19 @@ def lwtrain(prompts, precision):
     with open(path, "w") as f:
         for i in range(prompts):
             f.write(json.dumps({"prompt": "Write a long story about a lighthouse keeper." + " Go on." * (i % 4)}) + "\n")
-    out = subprocess.run(
-        ["bin/lwtrain", "generate", "-m", folder, "--prompts", path, "--greedy", "--max-new-tokens", str(TOKENS), "--precision", precision],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return float(re.findall(r"([\d.]+) tokens/s", out.stderr)[-1])
+
+    def seconds(tokens):
+        out = subprocess.run(
+            ["bin/lwtrain", "generate", "-m", folder, "--prompts", path, "--greedy", "--max-new-tokens", str(tokens), "--precision", precision],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        found, rate = re.findall(r"([\d,]+) tokens in .* ([\d.]+) tokens/s", out.stderr)[-1]
+        found = int(found.replace(",", ""))
+        return found, found / float(rate)
+
+    first, prompt = seconds(1)  # not counted, as llama.cpp's is not
+    found, took = seconds(TOKENS)
+    return (found - first) / (took - prompt)
 
 
 if not os.path.exists(half):
