@@ -111,19 +111,26 @@ func Make(ctx context.Context, job Job) (Summary, error) {
 	return s, fault.Disk(err)
 }
 
+// CheckFolder refuses a folder that holds another run, or files of none that this one
+// would write over. Without the model in id the weights are not compared.
+func CheckFolder(dir string, id rundir.Identity) (known bool, err error) {
+	var there rundir.Identity
+	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
+	switch {
+	case err != nil:
+		return known, err
+	case !known:
+		return known, rundir.RefuseForeign(dir, answersFile, scoresFile, SamplesFile, PairsFile, SummaryFile, "config.yaml")
+	}
+	if id.Contents["model"] == "" {
+		delete(there.Contents, "model")
+	}
+	return known, rundir.Same(dir, there, id)
+}
+
 // open gets the folder ready, and reads what is in it.
 func (m *maker) open() error {
-	var there rundir.Identity
-	known, err := rundir.ReadJSON(filepath.Join(m.Dir, rundir.File), &there)
-	if err != nil {
-		return err
-	}
-	if known {
-		err = rundir.Same(m.Dir, there, m.Identity)
-	} else {
-		err = rundir.RefuseForeign(m.Dir, answersFile, scoresFile, SamplesFile, PairsFile, SummaryFile, "config.yaml")
-	}
-	if err != nil {
+	if _, err := CheckFolder(m.Dir, m.Identity); err != nil {
 		return err
 	}
 	if err := atomicfile.Clean(m.Dir, rundir.File, "config.yaml", SamplesFile, PairsFile, SummaryFile); err != nil {
@@ -135,6 +142,7 @@ func (m *maker) open() error {
 	if err := atomicfile.WriteBytes(filepath.Join(m.Dir, "config.yaml"), m.Config); err != nil {
 		return err
 	}
+	var err error
 	m.answers, err = openAppend(filepath.Join(m.Dir, answersFile), func(a answered) error {
 		k := key{a.Prompt, a.Sample}
 		if !m.has(k) {

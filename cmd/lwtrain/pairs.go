@@ -81,11 +81,19 @@ func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 			return err
 		}
 		defer b.close()
+		job.Identity.Contents["tokenizer and template"] = b.chat.Fingerprint()
 		from = fmt.Sprintf("%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	}
 	out := cmd.OutOrStdout()
 	printPairsPlan(out, c, from, prompts, bad)
 	if dryRun {
+		known, err := pairs.CheckFolder(c.Output.Dir, job.Identity)
+		if err != nil {
+			return err
+		}
+		if known {
+			fmt.Fprintf(out, "\n%s holds this run: it would go on.\n", c.Output.Dir)
+		}
 		fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 		return nil
 	}
@@ -100,7 +108,6 @@ func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 		if job.Identity.Contents["model"], err = b.weightsHash(); err != nil {
 			return err
 		}
-		job.Identity.Contents["tokenizer and template"] = b.chat.Fingerprint()
 		job.Tokenizer, job.Chat = b.tok, b.chat
 	}
 	fmt.Fprintln(out)
