@@ -200,7 +200,7 @@ static void put(struct lw_cached text, const float *key, const float *value, int
 		uint32_t *keys = (uint32_t *)text.keys + to_key, *values = (uint32_t *)text.values + to_value;
 		for (int64_t c = 0; c < depth; c++) keys[c * LW_BLOCK] = bf16_of(key[2 * c]) | (uint32_t)bf16_of(key[2 * c + 1]) << 16;
 		if (t % 2)
-			for (int64_t d = 0; d < dim; d++) values[d] |= (uint32_t)bf16_of(value[d]) << 16;
+			for (int64_t d = 0; d < dim; d++) values[d] = (values[d] & 0xffff) | (uint32_t)bf16_of(value[d]) << 16;
 		else
 			for (int64_t d = 0; d < dim; d++) values[d] = bf16_of(value[d]); // the next token's, 0, weighs nothing
 	} else {
