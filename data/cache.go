@@ -173,14 +173,14 @@ func (c cache) openPart(dir string, in inputs) (*part, error) {
 }
 
 func (p *part) open(m manifest) (err error) {
-	if p.entries, err = readIndex(p.dir, m.Index, m.Records); err != nil {
+	if p.entries, err = readRows[entry](p.dir, m.Index, m.Records); err != nil {
 		return err
 	}
 	if p.facts, err = openFacts(p.dir, m.Facts, m.Records); err != nil {
 		return err
 	}
 	if m.Near != nil {
-		if p.near, err = readSketches(p.dir, *m.Near, m.Records); err != nil {
+		if p.near, err = readRows[sketched](p.dir, *m.Near, m.Records); err != nil {
 			return err
 		}
 	}

@@ -276,7 +276,7 @@ func (g *grams) repeated() uint16 {
 	}
 	g.seen = g.seen[:size]
 	clear(g.seen)
-	// A polynomial of a window's units, so that the next window's takes two products.
+	// A polynomial of a window's units, so that the next window's follows from it.
 	again, sum := 0, uint64(0)
 	for _, u := range g.units[:gram-1] {
 		sum = (sum + u) * hashBase

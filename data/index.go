@@ -18,17 +18,18 @@ import (
 // the order of the source, so that a store opens without reading its samples.
 const indexName = "index.bin"
 
-// indexRows is how many entries are encoded at a time, so that writing or reading an
-// index takes no second copy of it.
-const indexRows = 4096
+// chunkRows is how many rows are encoded at a time, so that writing or reading a file
+// of them takes no second copy.
+const chunkRows = 4096
 
-func writeIndex(dir string, entries []entry) (file, error) {
+// writeRows writes rows of a fixed size one after the other, little-endian.
+func writeRows[T any](dir, name string, rows []T) (file, error) {
 	sum, size := sha256.New(), int64(0)
-	err := atomicfile.Write(filepath.Join(dir, indexName), func(w io.Writer) error {
+	err := atomicfile.Write(filepath.Join(dir, name), func(w io.Writer) error {
 		var raw []byte
-		for rows := range slices.Chunk(entries, indexRows) {
+		for some := range slices.Chunk(rows, chunkRows) {
 			var err error
-			if raw, err = binary.Append(raw[:0], binary.LittleEndian, rows); err != nil {
+			if raw, err = binary.Append(raw[:0], binary.LittleEndian, some); err != nil {
 				return err
 			}
 			sum.Write(raw)
@@ -39,30 +40,40 @@ func writeIndex(dir string, entries []entry) (file, error) {
 		}
 		return nil
 	})
-	return file{indexName, hex.EncodeToString(sum.Sum(nil)), size}, err
+	return file{name, hex.EncodeToString(sum.Sum(nil)), size}, err
 }
 
-func readIndex(dir string, want file, records int) ([]entry, error) {
-	if size := int64(binary.Size(entry{})) * int64(records); want.Bytes != size {
-		return nil, fmt.Errorf("%s: %d bytes of %s for %d records, want %d", dir, want.Bytes, want.Name, records, size)
+func readRows[T any](dir string, want file, records int) ([]T, error) {
+	size, err := sizeOfRows[T](dir, want, records)
+	if err != nil {
+		return nil, err
 	}
 	f, err := openFile(dir, want)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	entries := make([]entry, records)
-	raw := make([]byte, min(records, indexRows)*binary.Size(entry{}))
-	for rows := range slices.Chunk(entries, indexRows) {
-		raw = raw[:len(rows)*binary.Size(entry{})]
+	rows := make([]T, records)
+	raw := make([]byte, min(records, chunkRows)*size)
+	for some := range slices.Chunk(rows, chunkRows) {
+		raw = raw[:len(some)*size]
 		if _, err := io.ReadFull(f, raw); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name(), err)
 		}
-		if _, err := binary.Decode(raw, binary.LittleEndian, rows); err != nil {
+		if _, err := binary.Decode(raw, binary.LittleEndian, some); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name(), err)
 		}
 	}
-	return entries, nil
+	return rows, nil
+}
+
+// sizeOfRows is the size of a row, if a file with so many is as large as the manifest says.
+func sizeOfRows[T any](dir string, f file, records int) (int, error) {
+	size := binary.Size(*new(T))
+	if f.Bytes%int64(size) != 0 || f.Bytes/int64(size) != int64(records) {
+		return 0, fmt.Errorf("%s: %d bytes of %s for %d records, want %d for each", dir, f.Bytes, f.Name, records, size)
+	}
+	return size, nil
 }
 
 // The facts lie beside the index, one row to each entry, and are read from
@@ -140,8 +151,8 @@ func (w *factsWriter) close() (file, error) {
 
 // openFacts checks the file against the manifest.
 func openFacts(dir string, want file, rows int) (*os.File, error) {
-	if size := int64(binary.Size(facts{})) * int64(rows); want.Bytes != size {
-		return nil, fmt.Errorf("%s: %d bytes of %s for %d records, want %d", dir, want.Bytes, factsName, rows, size)
+	if _, err := sizeOfRows[facts](dir, want, rows); err != nil {
+		return nil, err
 	}
 	return openFile(dir, want)
 }

@@ -1,15 +1,7 @@
 package data
 
 import (
-	"bufio"
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"lwtrain/tokenizer"
@@ -129,39 +121,4 @@ func nearCopies(samples []*sketched, alike func(i, j int) bool) []bool {
 		}
 	}
 	return out
-}
-
-func writeSketches(dir string, list []sketched) (file, error) {
-	f, err := os.Create(filepath.Join(dir, nearName))
-	if err != nil {
-		return file{}, err
-	}
-	defer f.Close()
-	out := &hashedFile{f, sha256.New()}
-	w := bufio.NewWriterSize(out, 1<<20)
-	if err := binary.Write(w, binary.LittleEndian, list); err != nil {
-		return file{}, err
-	}
-	if err := w.Flush(); err != nil {
-		return file{}, err
-	}
-	return file{nearName, hex.EncodeToString(out.sum.Sum(nil)), int64(len(list) * binary.Size(sketched{}))}, f.Sync()
-}
-
-func readSketches(dir string, want file, records int) ([]sketched, error) {
-	if size := int64(records) * int64(binary.Size(sketched{})); want.Bytes != size {
-		return nil, fmt.Errorf("%s: %d bytes of %s for %d records, want %d", dir, want.Bytes, nearName, records, size)
-	}
-	f, err := openFile(dir, want)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(f)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]sketched, records)
-	_, err = binary.Decode(raw, binary.LittleEndian, list)
-	return list, err
 }

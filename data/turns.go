@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -14,11 +15,14 @@ import (
 // ShareGPT's ({"from", "value"}). column is what it is called.
 func (l layout) turns(raw json.RawMessage, column string) ([]tokenizer.Message, error) {
 	list, ok := cutList(raw)
+	if !ok {
+		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
+	}
 	out := make([]tokenizer.Message, len(list))
 	for i, one := range list {
-		var f fields
-		if f, ok = cutObject(one); !ok {
-			break
+		f, ok := cutObject(one)
+		if !ok {
+			return nil, bad("invalid_messages", "%s[%d] is %s, want {\"role\": ..., \"content\": ...}", column, i, kindOf(one))
 		}
 		m, err := l.message(f)
 		if err != nil {
@@ -28,9 +32,6 @@ func (l layout) turns(raw json.RawMessage, column string) ([]tokenizer.Message, 
 			return nil, bad("invalid_messages", "%s[%d]: %v", column, i, err)
 		}
 		out[i] = m
-	}
-	if !ok {
-		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
 	}
 	return out, nil
 }
@@ -64,9 +65,7 @@ func (l layout) message(f fields) (m tokenizer.Message, err error) {
 		}
 		m.Content = text
 	}
-	if err := l.extra(f, &m); err != nil {
-		return m, err
-	}
+	l.extra(f, &m)
 	_, null := l.first(f, "content")
 	switch {
 	case said:
@@ -106,7 +105,7 @@ func (l layout) nameOf(f fields, column string) string {
 var weightKeys = []string{"train", "weight", "loss_weight"}
 
 // extra keeps the other keys of a message. null says as little as no key.
-func (l layout) extra(f fields, m *tokenizer.Message) error {
+func (l layout) extra(f fields, m *tokenizer.Message) {
 	role, content := l.nameOf(f, "role"), l.nameOf(f, "content")
 	for key, raw := range f {
 		if key == role || key == content || slices.Contains(weightKeys, key) || string(raw) == "null" {
@@ -116,9 +115,10 @@ func (l layout) extra(f fields, m *tokenizer.Message) error {
 			m.Extra = with(m.Extra, key, cutText(raw))
 			continue
 		}
-		m.Extra = with(m.Extra, key, raw) // keeps the order of keys, and 1 apart from 1.0
+		// As it stands there: the order of keys is kept, and 1 apart from 1.0. A copy, for
+		// a message may be kept long after its record.
+		m.Extra = with(m.Extra, key, json.RawMessage(bytes.Clone(raw)))
 	}
-	return nil
 }
 
 func with(m map[string]any, key string, v any) map[string]any {

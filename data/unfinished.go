@@ -144,10 +144,10 @@ func (b *building) after(in ingested) error {
 // describe writes the index, and returns a manifest of all that is there.
 func (b *building) describe(in ingested, facts file) (m manifest, err error) {
 	m = manifest{Format: storeFormat, Source: b.src.Path, Inputs: b.Inputs, Records: len(b.w.entries), Layout: in.format, Starts: in.starts, Dropped: in.dropped, Passed: in.passed, Facts: facts, Shards: b.w.files}
-	if m.Index, err = writeIndex(b.dir, b.w.entries); err != nil || !b.near {
+	if m.Index, err = writeRows(b.dir, indexName, b.w.entries); err != nil || !b.near {
 		return m, err
 	}
-	near, err := writeSketches(b.dir, b.w.near)
+	near, err := writeRows(b.dir, nearName, b.w.near)
 	m.Near = &near
 	return m, err
 }

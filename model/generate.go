@@ -63,7 +63,8 @@ type slot struct {
 
 // NewGenerator returns a generator over m's weights: over their bf16 copies
 // where there are some ([Model.UseHalf], [LoadBF16]), which takes half the time
-// for each token, and bf16 keys and values then; sums are float32 either way.
+// for each token, and bf16 keys and values then. Where the processor multiplies bf16
+// itself, what meets them is rounded to bf16, too; sums are float32 either way.
 func NewGenerator(m *Model) *Generator { return &Generator{m: m, half: m.embed.Half != nil} }
 
 // Generate continues all requests, at most batch of them at a time: when one

@@ -46,8 +46,12 @@ func WriteStats(w io.Writer, p StatsPage) error {
 		t := diffTable(Compare(s, p.Other), p.OtherName)
 		v.Diff = &t
 	}
+	whole := "Mix: "
+	if len(s.Sources) == 1 {
+		whole = s.Sources[0].Name + ": "
+	}
 	for _, m := range measures {
-		v.Lengths = append(v.Lengths, lengthFigure("Mix: "+m.name, axis{Label: m.axis}, m.of(mix), m.of(other), p.OtherName))
+		v.Lengths = append(v.Lengths, lengthFigure(whole+m.name, axis{Label: m.axis}, m.of(mix), m.of(other), p.OtherName))
 	}
 	if len(s.Sources) > 1 {
 		longest := upperEdge(len(mix.Lengths.OutputWords.Histogram))

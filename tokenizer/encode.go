@@ -21,7 +21,7 @@ type cachedWord struct {
 	ids    [cachedIDs]int32
 	length uint8
 	n      uint8
-	lacks  bool // a byte has no symbol, so that the ids do not say where they lie
+	lacks  bool // see longWord
 	_      [5]byte
 }
 
@@ -79,9 +79,9 @@ func (e *encoder) word(m *bpe, s string, n, at int) {
 		}
 		return
 	}
-	e.longWord(m, w, at)
+	lacks := e.longWord(m, w, at)
 	if ids := e.ids[first:]; len(ids) <= cachedIDs {
-		c.key, c.length, c.n, c.lacks = key, uint8(len(w)), uint8(len(ids)), m.partial && m.lacks(w)
+		c.key, c.length, c.n, c.lacks = key, uint8(len(w)), uint8(len(ids)), lacks
 		copy(c.ids[:], ids)
 	}
 }
@@ -90,21 +90,27 @@ func (e *encoder) word(m *bpe, s string, n, at int) {
 // one, which would take over 20 GiB to encode, is cut there.
 const maxWord = 1 << 30
 
-func (e *encoder) longWord(m *bpe, w string, at int) {
+// longWord is word without the cache. It reports whether a byte of w has no symbol, so
+// that its ids do not say where they lie.
+func (e *encoder) longWord(m *bpe, w string, at int) (lacks bool) {
 	for len(w) > maxWord {
 		e.longWord(m, w[:maxWord], at)
 		w, at = w[maxWord:], at+maxWord
 	}
 	first := len(e.ids)
 	e.ids = m.encode(e.ids, w, &e.scratch)
-	_, whole := m.whole[w]
+	if lacks = m.partial && m.lacks(w); lacks {
+		_, whole := m.whole[w]
+		lacks = !whole
+	}
 	switch {
 	case !e.wantSpan:
-	case m.partial && m.lacks(w) && !whole:
+	case lacks:
 		e.placeSymbols(at)
 	default:
 		e.place(m, first, at)
 	}
+	return lacks
 }
 
 // place appends the spans of the ids from first on: they follow each other and

@@ -6,7 +6,8 @@ store of conversations next to datasets.map on all cores.
 
 FILE.jsonl has records with messages; without it, sentences of the answers that
 ship with lwtrain are shuffled into 64 MB of new ones. Everything is timed from
-start to end but for what an empty input takes, so loading is not counted.
+start to end but for what an empty or, of the store, a small input takes, so loading
+is not counted.
 """
 import json
 import os

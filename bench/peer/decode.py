@@ -77,6 +77,7 @@ def lwtrain(prompts, precision):
         )  # fmt: skip
         found, rate = re.findall(r"([\d,]+) tokens in .* ([\d.]+) tokens/s", out.stderr)[-1]
         found = int(found.replace(",", ""))
+        assert found, "the model ends at once"
         return found, found / float(rate)
 
     first, prompt = seconds(1)  # not counted, as llama.cpp's is not

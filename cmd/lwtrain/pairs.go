@@ -92,7 +92,7 @@ func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 			return err
 		}
 		if known {
-			fmt.Fprintf(out, "\n%s holds this run: it would go on.\n", c.Output.Dir)
+			fmt.Fprintf(out, "\n%s holds this run, if the weights are the same: it would go on.\n", c.Output.Dir)
 		}
 		fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 		return nil

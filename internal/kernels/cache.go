@@ -1,5 +1,7 @@
 package kernels
 
+import "fmt"
+
 // Cache holds keys and values of one text for one layer, in float32 or, for half the
 // memory to read, in bf16. A head's lie one after another, in units of four bytes: a
 // float, or a pair of bf16 values. Of keys, the units of cacheBlock tokens lie side by
@@ -55,9 +57,15 @@ func (c Cache) Free() {
 // kv[r*ld:] with the key [heads*dim], and the value follows.
 func (c Cache) Put(at int, kv []float32, ld, rows int) {
 	needMatrix("kv", len(kv), rows, 2*c.heads*c.dim, ld)
-	need("cache", c.room, at+rows)
+	c.needRoom(at + rows)
 	if rows > 0 {
 		cachePut(c, at, kv, ld, rows)
+	}
+}
+
+func (c Cache) needRoom(tokens int) {
+	if c.room < tokens {
+		panic(fmt.Sprintf("kernels: a cache has room for %d tokens, want %d", c.room, tokens))
 	}
 }
 
@@ -75,7 +83,10 @@ func AttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	need("out", len(out), len(texts)*hq*dim)
 	needMatrix("qkv", len(qkv), len(texts), (hq+2*hkv)*dim, ld)
 	for _, t := range texts {
-		need("cache", t.room, t.Tokens)
+		t.needRoom(t.Tokens)
+		if t.heads != hkv || t.dim != dim || t.pack() != texts[0].pack() {
+			panic(fmt.Sprintf("kernels: a cache of %d heads of %d, want %d of %d, all of one format", t.heads, t.dim, hkv, dim))
+		}
 	}
 	if len(texts) > 0 {
 		attendCached(out, qkv, ld, texts, hq, hkv, dim, scale)
@@ -84,6 +95,7 @@ func AttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 
 // floats is the cache in float32, [tokens, heads*dim].
 func (c Cached) floats() (keys, values []float32) {
+	keys, values = make([]float32, 0, c.Tokens*c.heads*c.dim), make([]float32, 0, c.Tokens*c.heads*c.dim)
 	for t := range c.Tokens {
 		for h := range c.heads {
 			for d := range c.dim {

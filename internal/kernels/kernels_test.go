@@ -371,6 +371,69 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 	})
 }
 
+// halve rounds x times scale to bf16, and divides it again.
+func halve(x []float32, scale float32) {
+	for i, v := range x {
+		x[i] = toFloat(toHalf(v*scale)) / scale
+	}
+}
+
+// TestAttentionOverCachesThatGrow: texts of several lengths, whose prompts are stored in
+// two pieces, go on together token by token.
+func TestAttentionOverCachesThatGrow(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		for _, s := range []struct{ hq, hkv, dim int }{{1, 1, 16}, {3, 3, 48}, {9, 3, 64}, {5, 1, 80}, {12, 2, 96}, {8, 1, 128}, {2, 1, 256}, {4, 2, 10}} {
+			width, kv, scale := (s.hq+2*s.hkv)*s.dim, s.hkv*s.dim, float32(1/math.Sqrt(float64(s.dim)))
+			for _, half := range []bool{false, true} {
+				tolerance := 2e-6
+				pairs := half && machine.NativeBF16 && s.dim%16 == 0
+				if pairs {
+					tolerance = 3e-3 // of the softmax's weights, which have 8 bits
+				}
+				lengths, steps := []int{1, 40, 300, 127, 129}, 4
+				texts := make([]Cached, len(lengths))
+				rows := make([][]float32, len(lengths)) // qkv of all tokens of a text
+				for i, n := range lengths {
+					texts[i] = Cached{NewCache(n+steps, s.hkv, s.dim, half), n}
+					defer texts[i].Free()
+					rows[i] = normals((n+steps)*width, uint64(i))
+					first := n / 3
+					texts[i].Put(0, rows[i][s.hq*s.dim:], width, first)
+					texts[i].Put(first, rows[i][first*width+s.hq*s.dim:], width, n-first)
+				}
+				for step := range steps {
+					var qkv []float32
+					for i, n := range lengths {
+						texts[i].Tokens = n + step + 1
+						qkv = append(qkv, rows[i][(n+step)*width:][:width]...)
+					}
+					got := make([]float32, len(lengths)*s.hq*s.dim)
+					AttendCached(got, normals(len(qkv), 9), width, texts, s.hq, s.hkv, s.dim, scale) // is stored over
+					AttendCached(got, qkv, width, texts, s.hq, s.hkv, s.dim, scale)
+					for i, n := range lengths {
+						var keys, values []float32
+						for r := range n + step + 1 {
+							at := rows[i][r*width+s.hq*s.dim:]
+							keys, values = append(keys, at[:kv]...), append(values, at[kv:2*kv]...)
+						}
+						query := slices.Clone(rows[i][(n+step)*width:][:s.hq*s.dim])
+						if half {
+							halve(keys, 1)
+							halve(values, 1)
+						}
+						if pairs {
+							halve(query, scale)
+						}
+						want := make([]float32, s.hq*s.dim)
+						plainAttendOne(want, query, keys, values, n+step+1, s.hq, s.hkv, s.dim, scale)
+						same(t, fmt.Sprintf("%+v, half %t, text %d, step %d", s, half, i, step), got[i*s.hq*s.dim:][:s.hq*s.dim], want, tolerance)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestRotationEqualsTheGoOneAndGoesBack(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
 		for _, s := range []struct {

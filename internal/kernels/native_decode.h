@@ -1,39 +1,6 @@
 // Kernels of decoding, part of native_impl.h: they read the weights and the
 // cached keys and values once for each token, and should take no longer than that.
 
-// sums gives the sum of the lanes of v[i] in lane i: each level adds the halves of
-// two vectors' groups of four lanes, then whole groups, and leaves half as many
-// vectors. It takes shuffles within groups as far as it can, which are cheaper. v is
-// overwritten.
-#if VL == 16
-#define EACH(group) group(0), group(1), group(2), group(3)
-#elif VL == 8
-#define EACH(group) group(0), group(1)
-#else
-#define EACH(group) group(0)
-#endif
-#define LOW32(g) 4 * g, VL + 4 * g, 4 * g + 1, VL + 4 * g + 1
-#define HIGH32(g) 4 * g + 2, VL + 4 * g + 2, 4 * g + 3, VL + 4 * g + 3
-#define LOW64(g) 4 * g, 4 * g + 1, VL + 4 * g, VL + 4 * g + 1
-#define HIGH64(g) 4 * g + 2, 4 * g + 3, VL + 4 * g + 2, VL + 4 * g + 3
-#define EVEN(g) 8 * g, 8 * g + 1, 8 * g + 2, 8 * g + 3
-#define ODD(g) 8 * g + 4, 8 * g + 5, 8 * g + 6, 8 * g + 7
-#define LEVEL(n, a, b)                                                                                                                     \
-	_Pragma("GCC unroll 8") for (int i = 0; i < n / 2; i++) v[i] =                                                                         \
-		__builtin_shufflevector(v[2 * i], v[2 * i + 1], EACH(a)) + __builtin_shufflevector(v[2 * i], v[2 * i + 1], EACH(b));
-static inline __attribute__((always_inline)) vf sums(vf *v) {
-	LEVEL(VL, LOW32, HIGH32)
-	LEVEL(VL / 2, LOW64, HIGH64)
-#if VL >= 8
-	LEVEL(VL / 4, EVEN, ODD)
-#endif
-#if VL == 16
-	LEVEL(VL / 8, EVEN, ODD)
-#endif
-	return v[0];
-}
-#undef LEVEL
-
 // ---- products of a few rows, at the speed of reading the weights once ----
 
 // A thread reads its weights as one stream, row by row: several rows side by
@@ -104,6 +71,29 @@ static void linear_few(float *y, const float *x, const float *w, const uint16_t 
 }
 
 #ifdef LW_BF16
+// sums gives the sum of the lanes of v[i] in lane i: each level adds the halves of
+// two vectors' groups of four lanes, then whole groups, and leaves half as many
+// vectors. It takes shuffles within groups as far as it can, which are cheaper. v is
+// overwritten.
+#define EACH(group) group(0), group(1), group(2), group(3)
+#define LOW32(g) 4 * g, 16 + 4 * g, 4 * g + 1, 16 + 4 * g + 1
+#define HIGH32(g) 4 * g + 2, 16 + 4 * g + 2, 4 * g + 3, 16 + 4 * g + 3
+#define LOW64(g) 4 * g, 4 * g + 1, 16 + 4 * g, 16 + 4 * g + 1
+#define HIGH64(g) 4 * g + 2, 4 * g + 3, 16 + 4 * g + 2, 16 + 4 * g + 3
+#define EVEN(g) 8 * g, 8 * g + 1, 8 * g + 2, 8 * g + 3
+#define ODD(g) 8 * g + 4, 8 * g + 5, 8 * g + 6, 8 * g + 7
+#define LEVEL(n, a, b)                                                                                                                     \
+	_Pragma("GCC unroll 8") for (int i = 0; i < n / 2; i++) v[i] =                                                                         \
+		__builtin_shufflevector(v[2 * i], v[2 * i + 1], EACH(a)) + __builtin_shufflevector(v[2 * i], v[2 * i + 1], EACH(b));
+static inline __attribute__((always_inline)) vf sums(vf *v) {
+	LEVEL(16, LOW32, HIGH32)
+	LEVEL(8, LOW64, HIGH64)
+	LEVEL(4, EVEN, ODD)
+	LEVEL(2, EVEN, ODD)
+	return v[0];
+}
+#undef LEVEL
+
 #define FEW 16	 // rows of bf16 inputs at once, as many as there are lanes
 #define FEW_K 768 // of k at once: the rows of x then stay in the first cache
 #define AHEAD 2304 // weights that are asked for before they are needed (measured: half or four times as many are no better)
@@ -222,7 +212,7 @@ static void cache_put(struct lw_cached text, const float *kv, int64_t ldkv, int6
 }
 
 // times is sum plus units times a factor each, a pair's two products added. With
-// PAIRS, for processors that have the instruction, factors are pairs of bf16 values
+// PAIRS, where bf16 products are used at all, factors are pairs of bf16 values
 // too, which attention of whole texts rounds to as well; else of floats. PER: how many
 // floats of factors belong to a unit.
 #define PER(format) (format == HALVES ? 2 : 1)
@@ -330,6 +320,12 @@ static inline const float *keys_of(const struct lw_cached *texts, int64_t i, int
 	return (const float *)text->keys + (i / chunks % heads * text->room + i % chunks * LW_CHUNK) * depth;
 }
 
+#ifdef LW_BF16 // only processors that have the instruction are asked
+#define ATTEND_PAIRS(heads) attend_chunk(heads, to, from, keys, values, next, n, dim, scale, PAIRS)
+#else
+#define ATTEND_PAIRS(heads)
+#endif
+
 // attend_cached: one token of each text, whose key and value are stored and whose
 // query is answered; dim is a multiple of 16. scratch: for
 // each text, chunk of the longest one and query head dim + 2 floats.
@@ -358,9 +354,9 @@ static void attend_cached(float *out, const float *qkv, int64_t ldq, const struc
 #define ATTEND(heads)                                                                                                                      \
 	case heads:                                                                                                                            \
 		switch (format) {                                                                                                                  \
-		case FLOATS: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, FLOATS); break;                                            \
-		case HALVES: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, HALVES); break;                                            \
-		case PAIRS: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, PAIRS); break;                                              \
+		case FLOATS: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, FLOATS); break;                                      \
+		case HALVES: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, HALVES); break;                                      \
+		case PAIRS: ATTEND_PAIRS(heads); break;                                                                                            \
 		}                                                                                                                                  \
 		break;
 				switch (least(4, group - g)) {

@@ -63,10 +63,6 @@ static inline float hmax(vf v) {
 static inline vf pick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 static inline vf vmax(vf a, vf b) { return pick(a > b, a, b); }
 
-// widen is VL bf16 values as floats.
-typedef uint16_t vh __attribute__((vector_size(VL * 2), aligned(2), may_alias));
-typedef uint32_t vu __attribute__((vector_size(VL * 4)));
-static inline vf widen(const uint16_t *p) { return (vf)(__builtin_convertvector(*(const vh *)p, vu) << 16); }
 static inline float widen_one(uint16_t h) {
 	uint32_t bits = (uint32_t)h << 16;
 	float x;
