@@ -22,6 +22,7 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 		{"half a surrogate pair", `{"messages": [{"role": "user", "content": "\ud83d"}]}`, "invalid_utf8", `\ud83d at byte 44 is half a surrogate pair`},
 		{"no messages", `{"talk": []}`, "no_messages", `it has "talk"`},
 		{"messages that are no list", `{"messages": "hello"}`, "invalid_messages", "messages is text, want a list"},
+		{"an element that is no message", `{"messages": [{"role": "user", "content": "x"}, 5]}`, "invalid_messages", "messages[1] is a number, want {\"role\": ..., \"content\": ...}"},
 		{"no role", `{"messages": [{"content": "x"}]}`, "invalid_messages", "messages[0]: no role"},
 		{"a number as content", `{"messages": [{"role": "user", "content": 5}]}`, "invalid_messages", "messages[0]: content is a number, want text"},
 		{"no content", `{"messages": [{"role": "user"}]}`, "invalid_messages", "messages[0]: no content"},
