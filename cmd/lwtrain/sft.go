@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode"
@@ -144,14 +142,12 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
 	run.Seed = c.Seed
+	adjust, restore := collectLess()
+	defer restore()
 	run.Progress = func(done, total int64) {
+		adjust()
 		bar.SetTotal((total + kib - 1) / kib)
 		bar.Set((done+kib-1)/kib, "KiB")
-	}
-	if os.Getenv("GOGC") == "" {
-		// Records are much garbage beside little that stays: fewer collections take a
-		// tenth of the time away, for some 50 MiB.
-		defer debug.SetGCPercent(debug.SetGCPercent(200))
 	}
 	store, err := data.Build(cmd.Context(), c.Data, chat, run)
 	if err != nil {
