@@ -24,7 +24,7 @@ func Words(text string) int {
 			continue
 		}
 		chinese := 0x4E00 <= r && r <= 0x9FFF
-		word := chinese || isWord(r)
+		word := chinese || isWord(r) // of most, without a look at Unicode's tables
 		if run > 0 && !before && !word {
 			n++
 		}
@@ -42,5 +42,8 @@ func Words(text string) int {
 
 // isWord is Python's \w.
 func isWord(r rune) bool {
-	return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r)
+	if r < utf8.RuneSelf {
+		return '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z' || r == '_'
+	}
+	return unicode.IsLetter(r) || unicode.IsNumber(r)
 }
