@@ -112,7 +112,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	}
 	in := inputs{sum, c.chat.Fingerprint(), src.reading(c.near)}
 	dir := filepath.Join(c.dir, fileName(src.Name)+"-"+in.key()[:16])
-	p, err := c.openPart(dir, in)
+	p, err := c.openPart(dir, in, false)
 	switch {
 	case err == nil:
 		if err := c.want.suits(src, p.format); err != nil {
@@ -146,7 +146,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	if err := c.make(ctx, src, dir, in, progress); err != nil {
 		return nil, err
 	}
-	made, err := c.openPart(dir, in)
+	made, err := c.openPart(dir, in, true)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +154,9 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	return made, nil
 }
 
-// openPart opens a folder of the cache and checks all of it.
-func (c cache) openPart(dir string, in inputs) (*part, error) {
+// openPart opens a folder of the cache and checks all of it, but for the samples if they
+// were written just now.
+func (c cache) openPart(dir string, in inputs, written bool) (*part, error) {
 	m, err := readManifest(dir)
 	if err != nil {
 		return nil, err
@@ -165,14 +166,14 @@ func (c cache) openPart(dir string, in inputs) (*part, error) {
 	}
 	p := &part{inputs: in, dir: dir}
 	p.format, p.starts, p.dropped, p.passed = m.Layout, m.Starts, m.Dropped, m.Passed
-	if err := p.open(m); err != nil {
+	if err := p.open(m, written); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *part) open(m manifest) (err error) {
+func (p *part) open(m manifest, written bool) (err error) {
 	if p.entries, err = readRows[entry](p.dir, m.Index, m.Records); err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (p *part) open(m manifest) (err error) {
 		}
 	}
 	for _, f := range m.Shards {
-		s, err := openShard(p.dir, f)
+		s, err := openShard(p.dir, f, written)
 		if err != nil {
 			return err
 		}
@@ -230,7 +231,7 @@ func (c cache) make(ctx context.Context, src Source, dir string, in inputs, prog
 		return err
 	}
 	return commit(temp, dir, m, func() bool {
-		p, err := c.openPart(dir, in)
+		p, err := c.openPart(dir, in, false)
 		if err == nil {
 			p.close()
 		}

@@ -235,9 +235,13 @@ type shard struct {
 
 // openShard checks the whole file against the manifest first: Arrow's reader
 // trusts its input, and a flipped bit could make it ask for any amount of
-// memory.
-func openShard(dir string, want file) (*shard, error) {
-	f, err := openFile(dir, want)
+// memory. One that was written just now is not read back for that.
+func openShard(dir string, want file, written bool) (*shard, error) {
+	open := openFile
+	if written {
+		open = func(dir string, want file) (*os.File, error) { return os.Open(filepath.Join(dir, want.Name)) }
+	}
+	f, err := open(dir, want)
 	if err != nil {
 		return nil, err
 	}

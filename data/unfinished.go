@@ -99,7 +99,7 @@ func (b *building) goOn(in inputs) *shardWriter {
 	}
 	p := &part{dir: b.dir}
 	defer p.close()
-	if p.open(u.manifest) != nil {
+	if p.open(u.manifest, false) != nil {
 		return nil
 	}
 	w := newShardWriter(b.dir)
