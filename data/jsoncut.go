@@ -8,8 +8,8 @@ import (
 )
 
 // A record is checked by encoding/json as a whole. Its pieces, messages and their texts,
-// are then cut out of it as they stand there, which takes a tenth of the time of having
-// every level read again. These functions want valid JSON without blanks around it.
+// are then cut out of it as they stand there, instead of having every level read, and
+// checked, again. These functions want valid JSON without blanks around it.
 
 // cutObject cuts an object into the values of its keys; of two that are the same the
 // later one counts. null is an object without keys; ok is false for all else.

@@ -235,7 +235,8 @@ type shard struct {
 
 // openShard checks the whole file against the manifest first: Arrow's reader
 // trusts its input, and a flipped bit could make it ask for any amount of
-// memory. One that was written just now is not read back for that.
+// memory. One that this run has just written was hashed as it was written, and is not
+// read back.
 func openShard(dir string, want file, written bool) (*shard, error) {
 	open := openFile
 	if written {

@@ -11,8 +11,8 @@ import (
 // rate takes a tenth of the time.
 const garbage = 160 << 20
 
-// collectLess sets the collector by how much stays, now and whenever adjust is called.
-// GOGC goes before.
+// collectLess sets the collector's percentage by how much stays, now and whenever adjust
+// is called, unless the environment says GOGC.
 func collectLess() (adjust, restore func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}, func() {}

@@ -56,9 +56,12 @@ what is missing.`,
 
 func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	kernels.SetThreads(c.Threads)
-	for i, s := range []pairs.Server{c.Pairs.Server, c.Pairs.Judge} {
+	for _, s := range []struct {
+		key string
+		pairs.Server
+	}{{"pairs.server", c.Pairs.Server}, {"pairs.judge", c.Pairs.Judge}} {
 		if s.URL != "" && s.KeyEnv != "" && os.Getenv(s.KeyEnv) == "" {
-			warn(cmd.ErrOrStderr(), "pairs.%s: %s is not set: it is asked without a key", []string{"server", "judge"}[i], s.KeyEnv)
+			warn(cmd.ErrOrStderr(), "%s: %s is not set: it is asked without a key", s.key, s.KeyEnv)
 		}
 	}
 	fetched, err := fetchData(cmd, c, dryRun)

@@ -235,7 +235,7 @@ static inline void as_factors(float *x, int64_t n, int format) {
 		for (int64_t i = 0; i < n; i += VL) store_half((uint16_t *)x + i, load(x + i));
 }
 
-// ask wants a line in the second cache: the processor does not guess that a head's
+// ASK wants a line in the second cache: the processor does not guess that a head's
 // chunk of keys is followed by its values, and these by the keys of another chunk. (No
 // function: gcc finds it to be without effect.)
 #define ASK(p) __builtin_prefetch(p, 0, 2)
@@ -327,8 +327,8 @@ static inline const float *keys_of(const struct lw_cached *texts, int64_t i, int
 #endif
 
 // attend_cached: one token of each text, whose key and value are stored and whose
-// query is answered; dim is a multiple of 16. scratch: for
-// each text, chunk of the longest one and query head dim + 2 floats.
+// query is answered; dim is a multiple of 16. scratch: for each text, chunk of the
+// longest one and query head dim + 2 floats.
 static void attend_cached(float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int format,
 						  int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
 	const int64_t group = hq / hkv, chunks = (longest + LW_CHUNK - 1) / LW_CHUNK, part = dim + 2, depth = format ? dim / 2 : dim;
