@@ -30,7 +30,7 @@ type Sample struct {
 	File   string     // of the source
 	Line   int        // of the record in it
 	Turns  int        // messages of the assistant in the conversation
-	Words  int        // in them, by [Words]
+	Words  int        // in them, by [prose.Words]
 }
 
 // Run says how [Build] works; none of it changes what comes out, but Seed

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/tokenizer"
 )
 
@@ -342,7 +343,7 @@ func (t *toolChats) records(sides []Side, l line) ([]record, error) {
 		for _, m := range side.Messages[side.first:] {
 			if m.Role == "assistant" {
 				r.turns++
-				r.words += int32(Words(m.Content))
+				r.words += int32(prose.Words(m.Content))
 			}
 		}
 		if err := t.keep.check(side.Messages, r); err != nil {

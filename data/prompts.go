@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/tokenizer"
 )
 
@@ -21,7 +22,7 @@ type Prompt struct {
 // Prompts reads the prompts of a source, whatever its records hold besides: a
 // prompt, an instruction, or messages, without the answers at their end. The words
 // asked for are those of the column length, where a record has it, else what the
-// last message states ([StatedLength]). Records that can't be used are an error, or
+// last message states ([prose.StatedLength]). Records that can't be used are an error, or
 // with skip counted by reason.
 func Prompts(ctx context.Context, src Source, length string, skip bool) ([]Prompt, map[string]int, error) {
 	src, err := src.located()
@@ -108,7 +109,7 @@ func (l layout) asked(x line, length string) (p Prompt, err error) {
 			return p, bad("invalid_length", "%s is %s, want a number of words", length, kindOf(raw))
 		}
 	} else {
-		p.Required = StatedLength(p.Messages[n-1].Content).Words()
+		p.Required = prose.StatedLength(p.Messages[n-1].Content).Words()
 	}
 	return p, nil
 }

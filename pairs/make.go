@@ -13,6 +13,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
 	"lwtrain/internal/rundir"
 	"lwtrain/model"
@@ -278,7 +279,7 @@ func (m *maker) seedOf(what string, k key) uint64 {
 func (m *maker) sample(k key) Sample {
 	a, r, p := m.answered[k], m.rated[k], m.Prompts[k.prompt]
 	s := Sample{
-		Prompt: k.prompt, Sample: k.sample, Origin: p.Origin, Required: p.Required, Words: data.Words(a.Answer),
+		Prompt: k.prompt, Sample: k.sample, Origin: p.Origin, Required: p.Required, Words: prose.Words(a.Answer),
 		Tokens: a.Tokens, Stop: a.Stop, Answer: a.Answer,
 	}
 	s.Length = lengthScore(p.Required, s.Words)

@@ -13,9 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -163,7 +163,7 @@ func writeAnswer(out io.Writer, tok *tokenizer.Tokenizer, g model.Generated) err
 		Text  string  `json:"text"`
 		Words int     `json:"words"`
 		Stop  string  `json:"stop"`
-	}{orEmpty(g.IDs), text, data.Words(text), g.Stop})
+	}{orEmpty(g.IDs), text, prose.Words(text), g.Stop})
 }
 
 // read returns the prompts: of the file, the flag or standard input.
