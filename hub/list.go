@@ -157,10 +157,10 @@ func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (ne
 		defer body.timer.Stop()
 		raw, err := io.ReadAll(io.LimitReader(body, maxListing+1))
 		if err != nil {
-			return unreachable{err}
+			return unreachable{fmt.Errorf("%s: %w", ref, err)}
 		}
 		if len(raw) > maxListing {
-			return fmt.Errorf("%s: an answer of the hub of more than %d MiB", ref, maxListing>>20)
+			return fmt.Errorf("%s: a reply of more than %d MiB", ref, maxListing>>20)
 		}
 		if err := json.Unmarshal(raw, into); err != nil {
 			return fmt.Errorf("%s: the answer of %s is not what a hub says: %w", ref, c.Endpoint, err)
