@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 func TestTheLanguageIsThatOfTheAnswersLetters(t *testing.T) {
@@ -62,7 +62,7 @@ func TestAnswersAreSuspectedOfWhatTheyShow(t *testing.T) {
 		{"no letters at all", "...", noWords},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := examine([]tokenizer.Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: c.text}})
+			f := examine([]chat.Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: c.text}})
 			if f.Suspicions != c.want {
 				t.Errorf("%04b, want %04b (repeated %d)", f.Suspicions, c.want, f.Repeated)
 			}
@@ -108,7 +108,7 @@ func TestEveryRefusalPhraseIsFound(t *testing.T) {
 }
 
 func TestTheFirstPromptWithALengthIsMeasuredByItsOwnAnswer(t *testing.T) {
-	f := examine([]tokenizer.Message{
+	f := examine([]chat.Message{
 		{Role: "system", Content: "be kind"}, {Role: "user", Content: "hello"}, {Role: "assistant", Content: "hello there"},
 		{Role: "user", Content: "now 20 words"}, {Role: "assistant", Content: "one two three"},
 		{Role: "user", Content: "now 500 words"}, {Role: "assistant", Content: "four"},

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // Near copies are found by MinHash with one permutation (Li, Owen and Zhang
@@ -37,7 +37,7 @@ func mix64(h uint64) uint64 {
 }
 
 // minhash sketches all that is said in a conversation.
-func minhash(messages []tokenizer.Message) *sketched {
+func minhash(messages []chat.Message) *sketched {
 	g := gramPool.Get().(*grams)
 	defer gramPool.Put(g)
 	const none = ^uint64(0)
