@@ -278,6 +278,32 @@ func TestWhatAServerMayReply(t *testing.T) {
 	}
 }
 
+func TestAServerThatTakesTooLong(t *testing.T) {
+	for name, begin := range map[string]string{"nothing comes": "", "the end does not come": `{"choices": [`} {
+		t.Run(name, func(t *testing.T) {
+			s := newFakeServer(t)
+			n := 0
+			s.reply = func(k int, w http.ResponseWriter) bool {
+				n = k
+				fmt.Fprint(w, begin)
+				if begin != "" {
+					w.(http.Flusher).Flush()
+				}
+				time.Sleep(1200 * time.Millisecond)
+				return true
+			}
+			o := s.options()
+			o.Timeout, o.Retries = 1, 1
+			client := newClient(o)
+			client.wait = func(context.Context, time.Duration) error { return nil }
+			_, err := client.ask(t.Context(), ask{messages: []chat.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
+			if want := o.URL + ": no answer in 1 seconds"; err == nil || err.Error() != want || n != 2 {
+				t.Errorf("got %v after %d requests, want %s after 2", err, n, want)
+			}
+		})
+	}
+}
+
 func TestAWrongKeyIsSaidAndNotShown(t *testing.T) {
 	s := newFakeServer(t)
 	t.Setenv("PAIRS_TEST_KEY", "sk-wrong")
