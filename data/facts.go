@@ -6,8 +6,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"lwtrain/chat"
 	"lwtrain/internal/prose"
-	"lwtrain/tokenizer"
 )
 
 // facts is what statistics need of a conversation's text, found while it is
@@ -41,7 +41,7 @@ const (
 )
 
 // examine finds the facts of a conversation.
-func examine(messages []tokenizer.Message) facts {
+func examine(messages []chat.Message) facts {
 	f := facts{Hash: hashMessages(messages)}
 	var letters prose.Letters
 	prompt := ""
@@ -77,7 +77,7 @@ var hashPool = sync.Pool{New: func() any { return new([]byte) }}
 
 // hashMessages tells conversations apart. Roles and contents are held apart by
 // bytes that valid UTF-8 does not have.
-func hashMessages(messages []tokenizer.Message) uint64 {
+func hashMessages(messages []chat.Message) uint64 {
 	buf := hashPool.Get().(*[]byte)
 	defer hashPool.Put(buf)
 	all := (*buf)[:0]

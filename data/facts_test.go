@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/internal/prose"
-	"lwtrain/tokenizer"
 )
 
 func TestAnswersAreSuspectedOfWhatTheyShow(t *testing.T) {
@@ -43,7 +43,7 @@ func TestAnswersAreSuspectedOfWhatTheyShow(t *testing.T) {
 		{"no letters at all", "...", noWords},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := examine([]tokenizer.Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: c.text}})
+			f := examine([]chat.Message{{Role: "user", Content: "x"}, {Role: "assistant", Content: c.text}})
 			if f.Suspicions != c.want {
 				t.Errorf("%04b, want %04b (repeated %d)", f.Suspicions, c.want, f.Repeated)
 			}
@@ -52,7 +52,7 @@ func TestAnswersAreSuspectedOfWhatTheyShow(t *testing.T) {
 }
 
 func TestTheFirstPromptWithALengthIsMeasuredByItsOwnAnswer(t *testing.T) {
-	f := examine([]tokenizer.Message{
+	f := examine([]chat.Message{
 		{Role: "system", Content: "be kind"}, {Role: "user", Content: "hello"}, {Role: "assistant", Content: "hello there"},
 		{Role: "user", Content: "now 20 words"}, {Role: "assistant", Content: "one two three"},
 		{Role: "user", Content: "now 500 words"}, {Role: "assistant", Content: "four"},

@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"slices"
 
+	"lwtrain/chat"
 	"lwtrain/internal/prose"
-	"lwtrain/tokenizer"
 )
 
 // keep is a filter that is ready to be asked.
@@ -52,7 +52,7 @@ func (f Filter) Validate() map[string]string {
 }
 
 // check returns the reason why a conversation is passed over, or nil.
-func (k *keep) check(messages []tokenizer.Message, r record) error {
+func (k *keep) check(messages []chat.Message, r record) error {
 	if k == nil {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (k *keep) check(messages []tokenizer.Message, r record) error {
 		if e == nil {
 			continue
 		}
-		found := slices.ContainsFunc(messages, func(m tokenizer.Message) bool { return m.Role == role && e.MatchString(m.Content) })
+		found := slices.ContainsFunc(messages, func(m chat.Message) bool { return m.Role == role && e.MatchString(m.Content) })
 		if wanted := i%2 == 0; found != wanted {
 			return unwanted(reason, "%q matches: %v, want %v", e, found, wanted)
 		}

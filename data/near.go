@@ -5,8 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"lwtrain/chat"
 	"lwtrain/internal/prose"
-	"lwtrain/tokenizer"
 )
 
 // Near copies are found by MinHash with one permutation (Li, Owen and Zhang
@@ -41,7 +41,7 @@ func mix64(h uint64) uint64 {
 var unitsPool = sync.Pool{New: func() any { return new([]uint64) }}
 
 // minhash sketches all that is said in a conversation.
-func minhash(messages []tokenizer.Message) *sketched {
+func minhash(messages []chat.Message) *sketched {
 	held := unitsPool.Get().(*[]uint64)
 	defer unitsPool.Put(held)
 	const none = ^uint64(0)

@@ -7,16 +7,16 @@ import (
 	"io"
 	"reflect"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/prose"
-	"lwtrain/tokenizer"
 )
 
 // Prompt is a conversation that waits for an answer.
 type Prompt struct {
-	Messages []tokenizer.Message // the last one is not the assistant's
-	Required int                 // words that are asked for; 0: no length is stated
-	Origin   string              // file:line
+	Messages []chat.Message // the last one is not the assistant's
+	Required int            // words that are asked for; 0: no length is stated
+	Origin   string         // file:line
 }
 
 // Prompts reads the prompts of a source, whatever its records hold besides: a

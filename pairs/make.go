@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
@@ -42,7 +43,7 @@ type Job struct {
 
 	Model     *model.Model // that answers, unless there is a server; its bf16 weights, if there are any
 	Tokenizer *tokenizer.Tokenizer
-	Chat      *tokenizer.Chat
+	Chat      *chat.Template
 
 	Resumed  func(answers int)                // how many are there from before; may be nil
 	Progress func(answers, rated, tokens int) // of all; may be nil

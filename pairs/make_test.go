@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
-	"lwtrain/tokenizer"
 )
 
 const secret = "sk-secret"
@@ -86,7 +86,7 @@ func testJob(t *testing.T, s *fakeServer) Job {
 	var prompts []data.Prompt
 	for i := range 5 {
 		prompts = append(prompts, data.Prompt{
-			Messages: []tokenizer.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
+			Messages: []chat.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
 		})
 	}
 	return Job{
@@ -264,7 +264,7 @@ func TestWhatAServerMayReply(t *testing.T) {
 			client := newClient(s.options())
 			waits := []time.Duration{}
 			client.wait = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
-			r, err := client.ask(t.Context(), ask{messages: []tokenizer.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
+			r, err := client.ask(t.Context(), ask{messages: []chat.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
 			switch {
 			case c.want == "" && (err != nil || r != reply{"hello", 3, "length"}):
 				t.Errorf("got %v, %v", r, err)
@@ -296,7 +296,7 @@ func TestAServerThatTakesTooLong(t *testing.T) {
 			o.Timeout, o.Retries = 1, 1
 			client := newClient(o)
 			client.wait = func(context.Context, time.Duration) error { return nil }
-			_, err := client.ask(t.Context(), ask{messages: []tokenizer.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
+			_, err := client.ask(t.Context(), ask{messages: []chat.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
 			if want := o.URL + ": no answer in 1 seconds"; err == nil || err.Error() != want || n != 2 {
 				t.Errorf("got %v after %d requests, want %s after 2", err, n, want)
 			}

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
-	"lwtrain/tokenizer"
 )
 
 const (
@@ -57,7 +57,7 @@ type message struct {
 	Content string `json:"content"`
 }
 
-func messagesOf(messages []tokenizer.Message) []message {
+func messagesOf(messages []chat.Message) []message {
 	out := make([]message, len(messages))
 	for i, m := range messages {
 		out[i] = message{m.Role, m.Content}
@@ -67,7 +67,7 @@ func messagesOf(messages []tokenizer.Message) []message {
 
 // ask is a request for an answer.
 type ask struct {
-	messages    []tokenizer.Message
+	messages    []chat.Message
 	temperature float64
 	topP        float64
 	maxTokens   int
