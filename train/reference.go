@@ -31,7 +31,7 @@ func (p *preferences) openReference() error {
 	if a, b := m.Config.Vocab, p.model.Config.Vocab; a != b {
 		return fault.Usage(fmt.Errorf("dpo.reference: %s has %d tokens, want the %d of the model in training", p.DPO.Reference, a, b))
 	}
-	p.Identity.Contents["reference"], err = fingerprint(m)
+	p.Identity.Contents["reference"], err = m.Fingerprint()
 	return err
 }
 

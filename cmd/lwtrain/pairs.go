@@ -193,33 +193,12 @@ func (b *base) loadToAnswer(precision string) (*model.Model, error) {
 	return m, err
 }
 
-// weightsHash is a SHA-256 of a model's weight files and config, or of how fresh
-// weights are made.
+// weightsHash says which model answers, by its files or by how it is made.
 func (b *base) weightsHash() (string, error) {
-	h := sha256.New()
 	if b.dir == "" {
-		config, err := b.config.JSON("float32")
-		fmt.Fprintf(h, "%d %s", b.seed, config)
-		return hex.EncodeToString(h.Sum(nil)), err
+		return model.FingerprintFresh(b.config, b.seed)
 	}
-	files, err := os.ReadDir(b.dir)
-	if err != nil {
-		return "", err
-	}
-	for _, file := range files {
-		if name := file.Name(); name != "config.json" && !strings.HasSuffix(name, ".safetensors") {
-			continue
-		}
-		f, err := os.Open(filepath.Join(b.dir, file.Name()))
-		if err != nil {
-			return "", err
-		}
-		_, err = io.Copy(h, f)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return model.FingerprintFiles(b.dir)
 }
 
 // printPairsPlan says what will be asked.
