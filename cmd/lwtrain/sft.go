@@ -402,7 +402,7 @@ func printAnswer(w io.Writer, a train.Answer) {
 	fmt.Fprint(w, wrapped(a.Prompt, 2, 0))
 	show := func(label string, t train.Text) {
 		end := ""
-		if t.Stop == "length" {
+		if t.Stop == model.StopLength {
 			end = ", cut off at sample.max_new_tokens"
 		}
 		if t.Repeated >= 0.01 {
