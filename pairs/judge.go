@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"lwtrain/chat"
 	"lwtrain/internal/llm"
 	"lwtrain/model"
-	"lwtrain/tokenizer"
 )
 
 // dimensions are those of LongBench-Write's S_q (arXiv:2408.07055, section 2.2).
@@ -49,7 +49,7 @@ Answer with one JSON object and nothing else, as in
 
 // judge asks for the marks of an answer. ok is false where none of the tries gave
 // any.
-func judge(ctx context.Context, c *llm.Client, messages []tokenizer.Message, answer string, seed uint64) (marks map[string]int, ok bool, err error) {
+func judge(ctx context.Context, c *llm.Client, messages []chat.Message, answer string, seed uint64) (marks map[string]int, ok bool, err error) {
 	var request strings.Builder
 	for i, m := range messages {
 		if i > 0 {
@@ -61,7 +61,7 @@ func judge(ctx context.Context, c *llm.Client, messages []tokenizer.Message, ans
 		request.WriteString(m.Content)
 	}
 	ask := llm.Request{
-		Messages:  []tokenizer.Message{{Role: "user", Content: fmt.Sprintf(judgePrompt, request.String(), answer)}},
+		Messages:  []chat.Message{{Role: "user", Content: fmt.Sprintf(judgePrompt, request.String(), answer)}},
 		Sampling:  model.Sampling{Temperature: judgeTemperature},
 		MaxTokens: judgeTokens,
 	}

@@ -7,9 +7,9 @@ import (
 	"os"
 	"sync"
 
-	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
+	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
 	"lwtrain/internal/rundir"
 	"lwtrain/model"
@@ -155,11 +155,11 @@ func (m *maker) candidate(k key) Candidate {
 	a, _, r, _ := m.ledger.get(k)
 	p := m.Prompts[k.prompt]
 	c := Candidate{
-		Prompt: k.prompt, Number: k.number, Origin: p.Origin, Required: p.Required, Words: data.Words(a.Answer),
+		Prompt: k.prompt, Number: k.number, Origin: p.Origin, Required: p.Required, Words: prose.Words(a.Answer),
 		Tokens: a.Tokens, Stop: a.Stop, Answer: a.Answer,
 	}
 	if p.Required > 0 {
-		s := data.LengthScore(p.Required, c.Words)
+		s := prose.LengthScore(p.Required, c.Words)
 		c.Length = &s
 	}
 	if c.Marks, c.Rating.Command = r.Marks, r.Command; r.Marks != nil {

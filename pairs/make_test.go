@@ -11,12 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/llm/llmtest"
 	"lwtrain/internal/rundir"
-	"lwtrain/tokenizer"
 )
 
 const secret = "sk-secret"
@@ -48,7 +48,7 @@ func testJob(t *testing.T, s *llmtest.Server) Job {
 	var prompts []data.Prompt
 	for i := range 5 {
 		prompts = append(prompts, data.Prompt{
-			Messages: []tokenizer.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
+			Messages: []chat.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
 		})
 	}
 	return Job{

@@ -110,7 +110,7 @@ func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 			return err
 		}
 		defer m.Free()
-		job.Decoder = &llm.Decoder{Model: m, Tokenizer: b.tok, Chat: b.chat, Batch: c.Pairs.Batch}
+		job.Decoder = &llm.Decoder{Model: m, Tokenizer: b.tok, Template: b.chat, Batch: c.Pairs.Batch}
 		if job.Identity.Contents["model"], err = b.weightsHash(); err != nil {
 			return err
 		}

@@ -12,13 +12,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
-	"lwtrain/tokenizer"
 	"lwtrain/train"
 )
 
@@ -138,7 +138,7 @@ func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run data.Run) (*data.Store, error) {
+func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, run data.Run) (*data.Store, error) {
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
 	run.Seed = c.Seed
@@ -149,7 +149,7 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run
 		bar.SetTotal((total + kib - 1) / kib)
 		bar.Set((done+kib-1)/kib, "KiB")
 	}
-	store, err := data.Build(cmd.Context(), c.Data, chat, run)
+	store, err := data.Build(cmd.Context(), c.Data, template, run)
 	if err != nil {
 		bar.abandon()
 		return nil, err

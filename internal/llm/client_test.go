@@ -11,15 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/llm/llmtest"
 	"lwtrain/model"
-	"lwtrain/tokenizer"
 )
 
 const secret = "sk-secret"
 
-var question = Request{Messages: []tokenizer.Message{{Role: "user", Content: "q"}}, MaxTokens: 5}
+var question = Request{Messages: []chat.Message{{Role: "user", Content: "q"}}, MaxTokens: 5}
 
 // newClient is a client of a new server, which notes its pauses and makes none.
 func newClient(t *testing.T) (*llmtest.Server, *Client, *[]time.Duration) {
@@ -171,7 +171,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 	}
 	var requests []Request
 	for i := range 20 {
-		requests = append(requests, Request{Messages: []tokenizer.Message{{Role: "user", Content: fmt.Sprint(i)}}})
+		requests = append(requests, Request{Messages: []chat.Message{{Role: "user", Content: fmt.Sprint(i)}}})
 	}
 	got := map[int]string{}
 	if err := client.Answer(t.Context(), requests, func(i int, r Reply) error { got[i] = r.Text; return nil }); err != nil {

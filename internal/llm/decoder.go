@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"lwtrain/chat"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -13,7 +14,7 @@ import (
 type Decoder struct {
 	Model     *model.Model // its bf16 weights, if there are any
 	Tokenizer *tokenizer.Tokenizer
-	Chat      *tokenizer.Chat
+	Template  *chat.Template
 	Batch     int // replies that are written together
 }
 
@@ -23,12 +24,12 @@ func (d *Decoder) Answer(ctx context.Context, requests []Request, done func(i in
 	defer cancel(nil)
 	texts := make([]model.Request, len(requests))
 	for i, r := range requests {
-		_, ids, err := d.Chat.Prompt(r.Messages)
+		_, ids, err := d.Template.Prompt(r.Messages)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.Origin, err)
 		}
 		texts[i] = model.Request{
-			Prompt: ids, MaxNewTokens: r.MaxTokens, Stop: d.Chat.Stop(), Sampling: r.Sampling,
+			Prompt: ids, MaxNewTokens: r.MaxTokens, Stop: d.Template.Stop(), Sampling: r.Sampling,
 			Done: func(g model.Generated) {
 				if err := done(i, Reply{d.Tokenizer.Decode(g.IDs, true), len(g.IDs), g.Stop}); err != nil {
 					cancel(err)

@@ -6,8 +6,8 @@ package llm
 import (
 	"context"
 
+	"lwtrain/chat"
 	"lwtrain/model"
-	"lwtrain/tokenizer"
 )
 
 // Answerer answers prompts.
@@ -26,7 +26,7 @@ var (
 // Request is a prompt to answer. The same request has the same reply of a [Decoder];
 // for a server its seed is a wish.
 type Request struct {
-	Messages  []tokenizer.Message // the last one is not the assistant's
+	Messages  []chat.Message // the last one is not the assistant's
 	Sampling  model.Sampling
 	MaxTokens int    // of the reply
 	Origin    string // file:line of the prompt, for errors; may be empty
@@ -52,7 +52,7 @@ type Message struct {
 }
 
 // Messages is a conversation as servers and files of JSON have it.
-func Messages(conversation []tokenizer.Message) []Message {
+func Messages(conversation []chat.Message) []Message {
 	out := make([]Message, len(conversation))
 	for i, m := range conversation {
 		out[i] = Message{m.Role, m.Content}
