@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -160,41 +159,11 @@ func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, 
 
 // identity is what makes this run this run, but for its model.
 func identity(c *configs.Config, store *data.Set, pairs bool) train.Identity {
-	return train.Identity{Contents: store.Contents(), Settings: identitySettings(c, pairs)}
-}
-
-// identitySettings is what two runs must have in common to be the same run: all
-// but where it is written, how often, and with how many threads. Paths are left
-// out: the content of what lies there counts, not the place.
-func identitySettings(c *configs.Config, pairs bool) map[string]string {
-	same := *c
-	same.Model.Path, same.Model.Template = "", ""
-	same.Data.Sources = withoutPaths(c.Data.Sources)
-	same.Data.HeldOut.Sources = withoutPaths(c.Data.HeldOut.Sources)
-	unread := []string{"dpo."}
+	kind := "sft"
 	if pairs {
-		unread = []string{"packing.strategy", "packing.weighting"}
-		if r := c.DPO.Reference; r != "initial" && r != "none" {
-			same.DPO.Reference = "a model"
-		}
+		kind = "dpo"
 	}
-	out := same.Settings()
-	for key := range out {
-		for _, free := range append(unread, "pairs.", "model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing") {
-			if strings.HasPrefix(key, free) {
-				delete(out, key)
-			}
-		}
-	}
-	return out
-}
-
-func withoutPaths(sources []data.Source) []data.Source {
-	out := slices.Clone(sources)
-	for i := range out {
-		out[i].Path, out[i].Paths, out[i].Files = "", nil, nil
-	}
-	return out
+	return train.Identity{Contents: store.Contents(), Settings: c.Settings(kind)}
 }
 
 // planOnly prints what a run would do, without its weights.
