@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -52,12 +51,12 @@ command is given again; Ctrl-C saves one before it stops.`,
 // training is a way of training as its command runs it.
 type training struct {
 	pairs bool // on pairs of answers, not on conversations
-	plan  func(*configs.Config, *data.Store) (*train.Plan, error)
+	plan  func(*configs.Config, *data.Set) (*train.Plan, error)
 	run   func(context.Context, train.Job) (train.Result, error)
 }
 
 var conversations = training{
-	plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
+	plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
 		return train.PlanRun(s, c.Packing, c.Train, c.Seed)
 	},
 	run: train.SFT,
@@ -95,7 +94,7 @@ func runTraining(cmd *cobra.Command, c *configs.Config, how training, dryRun boo
 }
 
 // openRun opens the model and the data of a config, for training.
-func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Store, error) {
+func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Set, error) {
 	kernels.SetThreads(c.Threads)
 	fetched, err := fetchData(cmd, c, dryRun)
 	if err != nil {
@@ -127,7 +126,7 @@ func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, 
 }
 
 // newJob is the run of a config, without its weights.
-func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job {
+func newJob(c *configs.Config, b *base, store *data.Set, pairs bool) train.Job {
 	return train.Job{
 		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
@@ -138,7 +137,7 @@ func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, run data.Run) (*data.Store, error) {
+func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, run data.Run) (*data.Set, error) {
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
 	run.Seed = c.Seed
@@ -159,46 +158,16 @@ func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, 
 }
 
 // identity is what makes this run this run, but for its model.
-func identity(c *configs.Config, store *data.Store, pairs bool) train.Identity {
-	return train.Identity{Contents: store.Contents(), Settings: identitySettings(c, pairs)}
-}
-
-// identitySettings is what two runs must have in common to be the same run: all
-// but where it is written, how often, and with how many threads. Paths are left
-// out: the content of what lies there counts, not the place.
-func identitySettings(c *configs.Config, pairs bool) map[string]string {
-	same := *c
-	same.Model.Path, same.Model.Template = "", ""
-	same.Data.Sources = withoutPaths(c.Data.Sources)
-	same.Data.HeldOut.Sources = withoutPaths(c.Data.HeldOut.Sources)
-	unread := []string{"dpo."}
+func identity(c *configs.Config, store *data.Set, pairs bool) train.Identity {
+	kind := "sft"
 	if pairs {
-		unread = []string{"packing.strategy", "packing.weighting"}
-		if r := c.DPO.Reference; r != "initial" && r != "none" {
-			same.DPO.Reference = "a model"
-		}
+		kind = "dpo"
 	}
-	out := same.Settings()
-	for key := range out {
-		for _, free := range append(unread, "pairs.", "model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing") {
-			if strings.HasPrefix(key, free) {
-				delete(out, key)
-			}
-		}
-	}
-	return out
-}
-
-func withoutPaths(sources []data.Source) []data.Source {
-	out := slices.Clone(sources)
-	for i := range out {
-		out[i].Path, out[i].Paths, out[i].Files = "", nil, nil
-	}
-	return out
+	return train.Identity{Contents: store.Contents(), Settings: c.Settings(kind)}
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store, how training) error {
+func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Set, how training) error {
 	plan, err := how.plan(c, store)
 	if err != nil {
 		return err
@@ -279,7 +248,7 @@ func labelled(w io.Writer) func(label, format string, args ...any) {
 }
 
 // printPlan says what will happen.
-func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *train.Plan, m *train.Memory) {
+func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Set, p *train.Plan, m *train.Memory) {
 	line := labelled(w)
 	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	mix := store.Mix()
