@@ -9,8 +9,9 @@
 package pairs
 
 import (
-	"fmt"
-	"net/url"
+	"maps"
+
+	"lwtrain/internal/llm"
 )
 
 // Options say how pairs are made. Each field is a key of the YAML: package
@@ -30,14 +31,14 @@ type Options struct {
 	// of the model that answers; auto: bf16 where its files hold nothing else
 	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
 	// an OpenAI-compatible server that answers instead of the model
-	Server Server `yaml:"server"`
+	Server llm.Server `yaml:"server"`
 
 	// column of the records with the words that are asked for; where it is missing, what the prompt states
 	LengthColumn string `yaml:"length_column"`
 	// weight of LongWriter's length score S_l (0 to 100); 0: it does not count
 	LengthWeight float64 `yaml:"length_weight" min:"0"`
 	// an OpenAI-compatible server that gives LongWriter's quality score S_q (0 to 100)
-	Judge Server `yaml:"judge"`
+	Judge llm.Server `yaml:"judge"`
 	// weight of the judge's score
 	JudgeWeight float64 `yaml:"judge_weight" above:"0"`
 	// a command and its arguments that reads {"messages", "answer",
@@ -54,25 +55,9 @@ type Options struct {
 	MinMargin float64 `yaml:"min_margin" min:"0"`
 }
 
-// Server is where a model is asked over HTTP (chat/completions).
-type Server struct {
-	// address up to the version, such as http://localhost:8000/v1; empty: none
-	URL string `yaml:"url"`
-	// name of the model there
-	Model string `yaml:"model"`
-	// environment variable with the key; the key itself is written nowhere
-	KeyEnv string `yaml:"key_env" identity:"none"`
-	// seconds that a request may take
-	Timeout int `yaml:"timeout" identity:"none" min:"1"`
-	// how often a request is made again that failed for a while (429, 5xx, no connection)
-	Retries int `yaml:"retries" identity:"none" min:"0" max:"100"`
-	// requests under way at once
-	Concurrency int `yaml:"concurrency" identity:"none" min:"1" max:"1024"`
-}
-
 // Default is what holds where nothing else is said.
 func Default() Options {
-	s := Server{KeyEnv: "OPENAI_API_KEY", Timeout: 600, Retries: 6, Concurrency: 4}
+	s := llm.DefaultServer()
 	return Options{
 		Samples: 4, Temperature: 0.8, TopP: 0.95, MaxNewTokens: 4096, Batch: 16, Precision: "auto", Server: s,
 		LengthColumn: "length", LengthWeight: 1, Judge: s, JudgeWeight: 1, CommandWeight: 1, CommandTimeout: 600, Rejected: "random",
@@ -82,20 +67,8 @@ func Default() Options {
 // Validate returns what is wrong between the options, by key; nil when nothing is.
 func (o Options) Validate() map[string]string {
 	bad := map[string]string{}
-	for name, s := range map[string]Server{"server": o.Server, "judge": o.Judge} {
-		u, err := url.Parse(s.URL)
-		switch {
-		case s.URL == "" && s.Model != "":
-			bad[name+".url"] = "missing, want the address of the server that has " + s.Model
-		case s.URL == "":
-		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-			bad[name+".url"] = fmt.Sprintf("%q, want an address such as http://localhost:8000/v1", s.URL)
-		case u.User != nil:
-			bad[name+".url"] = "an address with a password in it, want the key in the environment variable that " + name + ".key_env names"
-		case s.Model == "":
-			bad[name+".model"] = "missing, want the name of a model that the server has"
-		}
-	}
+	maps.Copy(bad, o.Server.Validate("server"))
+	maps.Copy(bad, o.Judge.Validate("judge"))
 	if o.LengthWeight == 0 && o.Judge.URL == "" && len(o.Command) == 0 {
 		bad["length_weight"] = "0, and there is no judge and no command, want at least one score"
 	}

@@ -15,7 +15,7 @@ type runDisplay struct {
 	out, err io.Writer
 	c        *configs.Config
 	b        *base
-	store    *data.Store
+	store    *data.Set
 	bar      *progress
 	atMost   bool // the bar's total is an upper bound
 	total    int

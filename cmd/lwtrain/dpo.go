@@ -47,7 +47,7 @@ command is given again; Ctrl-C saves one before it stops.`,
 
 var preferences = training{
 	pairs: true,
-	plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
+	plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
 		return train.PlanPairs(s, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
 	},
 	run: train.DPO,

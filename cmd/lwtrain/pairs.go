@@ -18,6 +18,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/llm"
 	"lwtrain/model"
 	"lwtrain/pairs"
 	"lwtrain/train"
@@ -57,7 +58,7 @@ func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 	kernels.SetThreads(c.Threads)
 	for _, s := range []struct {
 		key string
-		pairs.Server
+		llm.Server
 	}{{"pairs.server", c.Pairs.Server}, {"pairs.judge", c.Pairs.Judge}} {
 		if s.URL != "" && s.KeyEnv != "" && os.Getenv(s.KeyEnv) == "" {
 			warn(cmd.ErrOrStderr(), "%s: %s is not set: it is asked without a key", s.key, s.KeyEnv)
@@ -103,14 +104,15 @@ func makePairs(cmd *cobra.Command, c *configs.Config, dryRun bool) error {
 		if err := b.fetchWeights(cmd); err != nil {
 			return err
 		}
-		if job.Model, err = b.loadToAnswer(c.Pairs.Precision); err != nil {
+		m, err := b.loadToAnswer(c.Pairs.Precision)
+		if err != nil {
 			return err
 		}
-		defer job.Model.Free()
+		defer m.Free()
+		job.Decoder = &llm.Decoder{Model: m, Tokenizer: b.tok, Template: b.chat, Batch: c.Pairs.Batch}
 		if job.Identity.Contents["model"], err = b.weightsHash(); err != nil {
 			return err
 		}
-		job.Tokenizer, job.Chat = b.tok, b.chat
 	}
 	fmt.Fprintln(out)
 	total := len(prompts) * c.Pairs.Samples
@@ -260,19 +262,19 @@ func printPairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time
 			line("", "%-13s mean %5.1f, quartiles %5.1f %5.1f %5.1f, from %.1f to %.1f", label, x.Mean, x.P25, x.Median, x.P75, x.Least, x.Most)
 		}
 	}
-	spread("score", s.Score)
-	if s.JudgeScore.Count+s.CommandScore.Count > 0 {
-		spread("length score", s.LengthScore)
+	spread("score", s.Total)
+	if s.Quality.Count+s.Command.Count > 0 {
+		spread("length score", s.Length)
 	}
-	spread("judge", s.JudgeScore)
-	spread("command", s.CommandScore)
+	spread("judge", s.Quality)
+	spread("command", s.Command)
 	line("pairs", "%s; words of the chosen answer %.0f, of the rejected %.0f", count(s.Pairs, "pair"), s.ChosenWords, s.RejectedWords)
 	spread("margin", s.Margin)
 	if len(s.Dropped) > 0 {
 		line("", "prompts without a pair: %s", countsText(s.Dropped))
 	}
 	line("", "%s", filepath.Join(c.Output.Dir, pairs.PairsFile))
-	line("samples", "%s", filepath.Join(c.Output.Dir, pairs.SamplesFile))
+	line("samples", "%s", filepath.Join(c.Output.Dir, pairs.CandidatesFile))
 	if s.Pairs > 0 {
 		line("next", "lwtrain dpo -c my.yaml \\")
 		line("", "  'data.sources=[{name: pairs, path: %s}]'", filepath.Join(c.Output.Dir, pairs.PairsFile))

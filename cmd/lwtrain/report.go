@@ -48,7 +48,7 @@ page itself.`,
 // writeReport writes the statistics of a run's data and the page about it into
 // the run's folder. A run that got this far is done: what fails here is a
 // warning.
-func writeReport(w io.Writer, c *configs.Config, store *data.Store) {
+func writeReport(w io.Writer, c *configs.Config, store *data.Set) {
 	err := func() error {
 		s, err := countAll(c, store)
 		if err != nil {

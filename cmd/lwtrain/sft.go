@@ -51,12 +51,12 @@ command is given again; Ctrl-C saves one before it stops.`,
 // training is a way of training as its command runs it.
 type training struct {
 	pairs bool // on pairs of answers, not on conversations
-	plan  func(*configs.Config, *data.Store) (*train.Plan, error)
+	plan  func(*configs.Config, *data.Set) (*train.Plan, error)
 	run   func(context.Context, train.Job) (train.Result, error)
 }
 
 var conversations = training{
-	plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
+	plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
 		return train.PlanRun(s, c.Packing, c.Train, c.Seed)
 	},
 	run: train.SFT,
@@ -94,7 +94,7 @@ func runTraining(cmd *cobra.Command, c *configs.Config, how training, dryRun boo
 }
 
 // openRun opens the model and the data of a config, for training.
-func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Store, error) {
+func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Set, error) {
 	kernels.SetThreads(c.Threads)
 	fetched, err := fetchData(cmd, c, dryRun)
 	if err != nil {
@@ -126,7 +126,7 @@ func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, 
 }
 
 // newJob is the run of a config, without its weights.
-func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job {
+func newJob(c *configs.Config, b *base, store *data.Set, pairs bool) train.Job {
 	return train.Job{
 		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
@@ -137,7 +137,7 @@ func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, run data.Run) (*data.Store, error) {
+func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, run data.Run) (*data.Set, error) {
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
 	run.Seed = c.Seed
@@ -158,7 +158,7 @@ func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, 
 }
 
 // identity is what makes this run this run, but for its model.
-func identity(c *configs.Config, store *data.Store, pairs bool) train.Identity {
+func identity(c *configs.Config, store *data.Set, pairs bool) train.Identity {
 	kind := "sft"
 	if pairs {
 		kind = "dpo"
@@ -167,7 +167,7 @@ func identity(c *configs.Config, store *data.Store, pairs bool) train.Identity {
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store, how training) error {
+func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Set, how training) error {
 	plan, err := how.plan(c, store)
 	if err != nil {
 		return err
@@ -248,7 +248,7 @@ func labelled(w io.Writer) func(label, format string, args ...any) {
 }
 
 // printPlan says what will happen.
-func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *train.Plan, m *train.Memory) {
+func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Set, p *train.Plan, m *train.Memory) {
 	line := labelled(w)
 	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
 	mix := store.Mix()
@@ -371,7 +371,7 @@ func printAnswer(w io.Writer, a train.Answer) {
 	fmt.Fprint(w, wrapped(a.Prompt, 2, 0))
 	show := func(label string, t train.Text) {
 		end := ""
-		if t.Stop == "length" {
+		if t.Stop == model.StopLength {
 			end = ", cut off at sample.max_new_tokens"
 		}
 		if t.Repeated >= 0.01 {

@@ -79,9 +79,9 @@ the data.json of a run's folder.`,
 	return cmd
 }
 
-// countAll counts what is in a store, and who carries how much of the loss
+// countAll counts what is in a set, and who carries how much of the loss
 // under each weighting.
-func countAll(c *configs.Config, store *data.Store) (*data.Stats, error) {
+func countAll(c *configs.Config, store *data.Set) (*data.Stats, error) {
 	s, err := store.Stats(c.Data)
 	if err != nil || len(store.Train()) == 0 {
 		return s, err
@@ -103,8 +103,8 @@ func countAll(c *configs.Config, store *data.Store) (*data.Stats, error) {
 	return s, nil
 }
 
-// openData loads a config and builds the store of its data.
-func openData(cmd *cobra.Command, args []string) (*configs.Config, *chat.Template, *data.Store, error) {
+// openData loads a config and builds the set of its data.
+func openData(cmd *cobra.Command, args []string) (*configs.Config, *chat.Template, *data.Set, error) {
 	c, err := loadConfig(cmd, args)
 	if err != nil {
 		return nil, nil, nil, err
@@ -164,7 +164,7 @@ the place and the weight of each document.`,
 	return cmd
 }
 
-func printPackJSON(out io.Writer, c *configs.Config, store *data.Store, p *train.Plan) error {
+func printPackJSON(out io.Writer, c *configs.Config, store *data.Set, p *train.Plan) error {
 	type share struct {
 		Name         string  `json:"name"`
 		Documents    int     `json:"documents"`
