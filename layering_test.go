@@ -16,6 +16,7 @@ import (
 // each package may import. Imports point down only.
 var mayImport = map[string][]string{
 	"cmd/lwtrain":         {"*"},
+	"session":             {"configs", "train", "pairs", "report", "data", "hub", "model", "checkpoints", "tokenizer", "packing", "internal/kernels", "internal/fault", "internal/atomicfile"},
 	"configs":             {"data", "packing", "train", "dpo", "pairs", "model", "internal/fault"},
 	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/machine", "internal/rng", "internal/rundir", "internal/fault", "internal/atomicfile"},
 	"pairs":               {"data", "model", "tokenizer", "internal/rng", "internal/rundir", "internal/fault", "internal/atomicfile"},

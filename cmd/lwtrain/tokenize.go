@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/data"
-	"lwtrain/hub"
+	"lwtrain/session"
 	"lwtrain/tokenizer"
 )
 
@@ -32,11 +32,7 @@ loss, which are the assistant's and the token that ends its turn.`,
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := modelFolder(cmd, dir, hub.ModelConfig)
-			if err != nil {
-				return err
-			}
-			tok, err := tokenizer.Load(dir)
+			tok, err := session.Tokenizer(cmd.Context(), dir, sessionEvents(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -47,7 +43,7 @@ loss, which are the assistant's and the token that ends its turn.`,
 				return orEmpty(tok.Encode(string(line))), nil
 			}
 			if chat {
-				c, err := trainingChat(tok, template)
+				c, err := session.TrainingChat(tok, template)
 				if err != nil {
 					return err
 				}
