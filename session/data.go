@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/hub"
-	"lwtrain/tokenizer"
 )
 
 // Fetch finds the files of the sources that lie on the hub, fetches those that are not
@@ -80,7 +80,7 @@ func (h *Hub) source(ctx context.Context, src *data.Source) error {
 // Store tokenises the data of the config, or opens what has been tokenised before. While
 // it does, the percentage of this process's garbage collector is set for it, unless the
 // environment says GOGC.
-func (s *Session) Store(ctx context.Context, chat *tokenizer.Chat, run data.Run) (*data.Store, error) {
+func (s *Session) Store(ctx context.Context, template *chat.Template, run data.Run) (*data.Store, error) {
 	adjust, restore := collectLess()
 	defer restore()
 	run.Seed, run.DryRun = s.Config.Seed, s.DryRun
@@ -90,14 +90,14 @@ func (s *Session) Store(ctx context.Context, chat *tokenizer.Chat, run data.Run)
 			s.events.Tokenising(done, total)
 		}
 	}
-	store, err := data.Build(ctx, s.Config.Data, chat, run)
+	store, err := data.Build(ctx, s.Config.Data, template, run)
 	s.events.ended(err)
 	return store, err
 }
 
 // Samples opens the data of the config as it is, of conversations or of pairs, to be
 // looked at: with the chat template that renders it.
-func (s *Session) Samples(ctx context.Context) (*data.Store, *tokenizer.Chat, error) {
+func (s *Session) Samples(ctx context.Context) (*data.Store, *chat.Template, error) {
 	if err := s.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"lwtrain/chat"
 	"lwtrain/checkpoints"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
@@ -26,7 +27,7 @@ type Model struct {
 	Name      string // to show
 	Config    model.Config
 	Tokenizer *tokenizer.Tokenizer
-	Chat      *tokenizer.Chat // as training renders
+	Chat      *chat.Template // as training renders
 
 	session *Session
 	dir     string // in Hugging Face layout; "": a fresh model
@@ -227,8 +228,8 @@ var templateDate = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
 
 // TrainingChat is a chat template as training renders it: auto, a shipped name or a
 // .jinja file.
-func TrainingChat(tok *tokenizer.Tokenizer, template string) (*tokenizer.Chat, error) {
-	c, err := tok.Chat(template)
+func TrainingChat(tok *tokenizer.Tokenizer, template string) (*chat.Template, error) {
+	c, err := chat.Open(tok, template)
 	if err != nil {
 		return nil, err
 	}

@@ -8,12 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/report"
 	"lwtrain/session"
-	"lwtrain/tokenizer"
 	"lwtrain/train"
 )
 
@@ -80,7 +80,7 @@ the data.json of a run's folder.`,
 }
 
 // openSamples loads a config and opens the data of it.
-func openSamples(cmd *cobra.Command, args []string) (*configs.Config, *data.Store, *tokenizer.Chat, error) {
+func openSamples(cmd *cobra.Command, args []string) (*configs.Config, *data.Store, *chat.Template, error) {
 	s, err := openSession(cmd, args, false)
 	if err != nil {
 		return nil, nil, nil, err
