@@ -77,10 +77,10 @@ func (h *Hub) source(ctx context.Context, src *data.Source) error {
 	return nil
 }
 
-// Store tokenises the data of the config, or opens what has been tokenised before. While
+// Data tokenises the data of the config, or opens what has been tokenised before. While
 // it does, the percentage of this process's garbage collector is set for it, unless the
 // environment says GOGC.
-func (s *Session) Store(ctx context.Context, template *chat.Template, run data.Run) (*data.Store, error) {
+func (s *Session) Data(ctx context.Context, template *chat.Template, run data.Run) (*data.Set, error) {
 	adjust, restore := collectLess()
 	defer restore()
 	run.Seed, run.DryRun = s.Config.Seed, s.DryRun
@@ -90,14 +90,14 @@ func (s *Session) Store(ctx context.Context, template *chat.Template, run data.R
 			s.events.Tokenising(done, total)
 		}
 	}
-	store, err := data.Build(ctx, s.Config.Data, template, run)
+	set, err := data.Build(ctx, s.Config.Data, template, run)
 	s.events.ended(err)
-	return store, err
+	return set, err
 }
 
 // Samples opens the data of the config as it is, of conversations or of pairs, to be
 // looked at: with the chat template that renders it.
-func (s *Session) Samples(ctx context.Context) (*data.Store, *chat.Template, error) {
+func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error) {
 	if err := s.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -105,8 +105,8 @@ func (s *Session) Samples(ctx context.Context) (*data.Store, *chat.Template, err
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := s.Store(ctx, m.Chat, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
-	return store, m.Chat, err
+	set, err := s.Data(ctx, m.Chat, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
+	return set, m.Chat, err
 }
 
 // eachSource goes through all sources of a config.

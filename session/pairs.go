@@ -7,6 +7,8 @@ import (
 
 	"lwtrain/data"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
+	"lwtrain/model"
 	"lwtrain/pairs"
 )
 
@@ -18,6 +20,7 @@ type PairsRun struct {
 
 	session *Session
 	job     pairs.Job
+	weights *model.Model
 }
 
 // Pairs opens the prompts of the config and, where no server answers them, the model.
@@ -25,7 +28,7 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	c := s.Config
 	for _, asked := range []struct {
 		key string
-		pairs.Server
+		llm.Server
 	}{{"pairs.server", c.Pairs.Server}, {"pairs.judge", c.Pairs.Judge}} {
 		if asked.URL != "" && asked.KeyEnv != "" && os.Getenv(asked.KeyEnv) == "" {
 			s.events.warn("%s: %s is not set: it is asked without a key", asked.key, asked.KeyEnv)
@@ -40,14 +43,13 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	}
 	r.job = pairs.Job{Options: c.Pairs, Seed: c.Seed, Dir: c.Output.Dir, Prompts: r.Prompts, Config: c.Resolved()}
 	var err error
-	if r.job.Identity, err = pairsIdentity(c, r.Prompts); err != nil {
+	if r.job.Identity, err = r.identity(); err != nil {
 		return nil, err
 	}
 	if c.Pairs.Server.URL == "" {
 		if r.Model, err = s.Model(ctx); err != nil {
 			return nil, err
 		}
-		r.job.Tokenizer, r.job.Chat = r.Model.Tokenizer, r.Model.Chat
 		r.job.Identity.Contents["tokenizer and template"] = r.Model.Chat.Fingerprint()
 	}
 	return r, nil
@@ -90,17 +92,18 @@ func (r *PairsRun) Load(ctx context.Context) (err error) {
 	if err := m.fetchWeights(ctx); err != nil {
 		return err
 	}
-	if r.job.Model, err = m.LoadToAnswer(r.job.Precision); err != nil {
+	if r.weights, err = m.LoadToAnswer(r.job.Precision); err != nil {
 		return err
 	}
+	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Chat, Batch: r.job.Batch}
 	r.job.Identity.Contents["model"], err = m.fingerprint()
 	return err
 }
 
 // Close frees the weights.
 func (r *PairsRun) Close() {
-	if r.job.Model != nil {
-		r.job.Model.Free()
+	if r.weights != nil {
+		r.weights.Free()
 	}
 }
 

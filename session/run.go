@@ -11,22 +11,24 @@ import (
 
 // Method is a way of training.
 type Method struct {
-	pairs bool // on pairs of answers or labelled ones, not on conversations
-	plan  func(*configs.Config, *data.Store) (*train.Plan, error)
+	kind  string // of a run, as the keys of a config are for
+	pairs bool   // on pairs of answers or labelled ones, not on conversations
+	plan  func(*configs.Config, *data.Set) (*train.Plan, error)
 	do    func(context.Context, train.Job) (train.Result, error)
 }
 
 // The ways of training.
 var (
 	SFT = Method{
-		plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
+		kind: "sft",
+		plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
 			return train.PlanRun(s, c.Packing, c.Train, c.Seed)
 		},
 		do: train.SFT,
 	}
 	DPO = Method{
-		pairs: true,
-		plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
+		kind: "dpo", pairs: true,
+		plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
 			return train.PlanPairs(s, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
 		},
 		do: train.DPO,
@@ -36,7 +38,7 @@ var (
 // Run is a training run, before its weights are read.
 type Run struct {
 	Model *Model
-	Store *data.Store
+	Data  *data.Set
 
 	session *Session
 	method  Method
@@ -59,17 +61,17 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 		}
 	}
 	labelled := c.DPO.Labelled()
-	store, err := s.Store(ctx, m.Chat, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
+	set, err := s.Data(ctx, m.Chat, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
 	if err != nil {
 		return nil, err
 	}
 	if !s.DryRun {
 		if err := m.fetchWeights(ctx); err != nil {
-			store.Close()
+			set.Close()
 			return nil, err
 		}
 	}
-	return &Run{m, store, s, how}, nil
+	return &Run{m, set, s, how}, nil
 }
 
 // hasReferenceModel reports whether preference training measures against a model of its
@@ -79,10 +81,10 @@ func hasReferenceModel(c *configs.Config) bool {
 }
 
 // Close closes the data.
-func (r *Run) Close() error { return r.Store.Close() }
+func (r *Run) Close() error { return r.Data.Close() }
 
 // Plan says what the run trains on, step by step.
-func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r.session.Config, r.Store) }
+func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r.session.Config, r.Data) }
 
 // Memory says what the run needs.
 func (r *Run) Memory() (*train.Memory, error) { return r.session.Memory(r.Model) }
@@ -111,7 +113,7 @@ func (r *Run) job() train.Job {
 	c, m := r.session.Config, r.Model
 	return train.Job{
 		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
-		Data: r.Store, Tokenizer: m.Tokenizer, Stop: m.Chat.Stop(),
+		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Chat.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
 		Identity: r.identity(),
 		Config:   c.Resolved(),

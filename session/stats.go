@@ -16,11 +16,11 @@ import (
 // ReportFile is the page of a run in its folder.
 const ReportFile = "report.html"
 
-// Stats counts what is in a store, and who carries how much of the loss under each
+// Stats counts what is in a set, and who carries how much of the loss under each
 // weighting.
-func Stats(c *configs.Config, store *data.Store) (*data.Stats, error) {
-	s, err := store.Stats(c.Data)
-	if err != nil || len(store.Train()) == 0 {
+func Stats(c *configs.Config, set *data.Set) (*data.Stats, error) {
+	s, err := set.Stats(c.Data)
+	if err != nil || len(set.Train()) == 0 {
 		return s, err
 	}
 	s.Weighting = c.Packing.Weighting
@@ -29,7 +29,7 @@ func Stats(c *configs.Config, store *data.Store) (*data.Stats, error) {
 	for _, weighting := range packing.Weightings {
 		pack := c.Packing
 		pack.Weighting = weighting
-		p, err := train.PlanRun(store, pack, first, c.Seed)
+		p, err := train.PlanRun(set, pack, first, c.Seed)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func Stats(c *configs.Config, store *data.Store) (*data.Stats, error) {
 // its folder.
 func (r *Run) WriteReport() error {
 	c := r.session.Config
-	s, err := Stats(c, r.Store)
+	s, err := Stats(c, r.Data)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	}
 	if !f.json {
 		fmt.Fprintln(out, stream.Flush())
-		if done[0].Stop == "length" {
+		if done[0].Stop == model.StopLength {
 			fmt.Fprintf(cmd.ErrOrStderr(), "(cut off at --max-new-tokens %d)\n", f.maxNew)
 		}
 		return nil

@@ -158,19 +158,19 @@ func printPairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time
 			line("", "%-13s mean %5.1f, quartiles %5.1f %5.1f %5.1f, from %.1f to %.1f", label, x.Mean, x.P25, x.Median, x.P75, x.Least, x.Most)
 		}
 	}
-	spread("score", s.Score)
-	if s.JudgeScore.Count+s.CommandScore.Count > 0 {
-		spread("length score", s.LengthScore)
+	spread("score", s.Total)
+	if s.Quality.Count+s.Command.Count > 0 {
+		spread("length score", s.Length)
 	}
-	spread("judge", s.JudgeScore)
-	spread("command", s.CommandScore)
+	spread("judge", s.Quality)
+	spread("command", s.Command)
 	line("pairs", "%s; words of the chosen answer %.0f, of the rejected %.0f", count(s.Pairs, "pair"), s.ChosenWords, s.RejectedWords)
 	spread("margin", s.Margin)
 	if len(s.Dropped) > 0 {
 		line("", "prompts without a pair: %s", countsText(s.Dropped))
 	}
 	line("", "%s", filepath.Join(c.Output.Dir, pairs.PairsFile))
-	line("samples", "%s", filepath.Join(c.Output.Dir, pairs.SamplesFile))
+	line("samples", "%s", filepath.Join(c.Output.Dir, pairs.CandidatesFile))
 	if s.Pairs > 0 {
 		line("next", "lwtrain dpo -c my.yaml \\")
 		line("", "  'data.sources=[{name: pairs, path: %s}]'", filepath.Join(c.Output.Dir, pairs.PairsFile))

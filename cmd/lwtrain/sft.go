@@ -14,6 +14,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
+	"lwtrain/model"
 	"lwtrain/session"
 	"lwtrain/train"
 )
@@ -156,7 +157,7 @@ func labelled(w io.Writer) func(label, format string, args ...any) {
 func printPlan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m *train.Memory) {
 	line := labelled(w)
 	line("model", "%s", modelText(run.Model))
-	mix := run.Store.Mix()
+	mix := run.Data.Mix()
 	samples, heldOut := count(mix.Samples, "sample"), mix.HeldOut
 	switch {
 	case p.Labelled:
@@ -280,7 +281,7 @@ func printAnswer(w io.Writer, a train.Answer) {
 	fmt.Fprint(w, wrapped(a.Prompt, 2, 0))
 	show := func(label string, t train.Text) {
 		end := ""
-		if t.Stop == "length" {
+		if t.Stop == model.StopLength {
 			end = ", cut off at sample.max_new_tokens"
 		}
 		if t.Repeated >= 0.01 {

@@ -80,7 +80,7 @@ the data.json of a run's folder.`,
 }
 
 // openSamples loads a config and opens the data of it.
-func openSamples(cmd *cobra.Command, args []string) (*configs.Config, *data.Store, *chat.Template, error) {
+func openSamples(cmd *cobra.Command, args []string) (*configs.Config, *data.Set, *chat.Template, error) {
 	s, err := openSession(cmd, args, false)
 	if err != nil {
 		return nil, nil, nil, err
@@ -133,7 +133,7 @@ the place and the weight of each document.`,
 	return cmd
 }
 
-func printPackJSON(out io.Writer, c *configs.Config, store *data.Store, p *train.Plan) error {
+func printPackJSON(out io.Writer, c *configs.Config, store *data.Set, p *train.Plan) error {
 	type share struct {
 		Name         string  `json:"name"`
 		Documents    int     `json:"documents"`
