@@ -16,6 +16,7 @@ import (
 // each package may import. Imports point down only.
 var mayImport = map[string][]string{
 	"cmd/lwtrain":         {"*"},
+	"session":             {"configs", "train", "pairs", "report", "data", "hub", "model", "checkpoints", "chat", "tokenizer", "packing", "internal/kernels", "internal/llm", "internal/fault", "internal/atomicfile"},
 	"configs":             {"data", "packing", "train", "dpo", "pairs", "model", "internal/fault"},
 	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/machine", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
 	"pairs":               {"data", "model", "chat", "internal/llm", "internal/jsonl", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
