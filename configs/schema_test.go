@@ -52,7 +52,7 @@ func TestDefaultsKeepTheirBounds(t *testing.T) {
 		case len(f.enum) > 0 && !slices.Contains(f.enum, v.String()):
 			t.Errorf("%s defaults to %s, want one of %v", f.path, v, f.enum)
 		case v.CanInt() && f.kind == whole && !f.within(float64(v.Int())), v.CanFloat() && !f.within(v.Float()):
-			t.Errorf("%s defaults to %v, want %s", f.path, v, f.wanted())
+			t.Errorf("%s defaults to %v, want %s", f.path, v, f.want())
 		}
 	}
 }
