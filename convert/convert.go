@@ -1,16 +1,24 @@
-package checkpoints
+// Package convert turns models of GGUF files into folders in Hugging Face's layout:
+// [FromGGUF].
+//
+// It knows what the metadata and tensors of a GGUF file mean, and what config.json and
+// the tokenizer's files say in their place; what families are called in either is for
+// package families to say, and bytes are for internal/gguf and checkpoints.
+package convert
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/gguf"
+	"lwtrain/internal/plainjson"
+	"lwtrain/internal/tensorfile"
 )
 
-// ImportGGUF turns a GGUF file into a new folder in Hugging Face layout, which
+// FromGGUF turns a GGUF file into a new folder in Hugging Face layout, which
 // transformers and lwtrain load: config.json, model.safetensors (float32, the
 // values of the file to the bit), generation_config.json, tokenizer.json,
 // tokenizer_config.json, special_tokens_map.json and chat_template.jinja. It
@@ -18,92 +26,41 @@ import (
 // tokenizer, and refuses by name whatever it does not know how to reproduce
 // exactly. outDir must not exist, or be empty; it appears when it is complete.
 // progress, which may be nil, is told the bytes of weights written.
-func ImportGGUF(path, outDir string, progress func(done, total int64)) error {
-	file, size, err := openRegular(path)
+func FromGGUF(path, outDir string, progress func(done, total int64)) error {
+	file, size, err := tensorfile.Open(path)
 	if err != nil {
 		return fault.Usage(err)
 	}
 	defer file.Close()
-	g, err := parseGGUF(file, size)
+	g, err := gguf.Parse(file, size)
 	if err != nil {
 		return fault.Usage(fmt.Errorf("%s: %w", path, err))
 	}
-	m, err := planImport(g)
+	m, err := plan(g)
 	if err != nil {
 		return fault.Usage(fmt.Errorf("%s: %w", path, err))
 	}
-	return WriteFolder(outDir, func(dir string) error { return m.write(dir, progress) })
-}
-
-// WriteFolder makes a new folder, whole or not at all: write fills a hidden one
-// beside it, which is synced and renamed. outDir must not exist, or be empty.
-func WriteFolder(outDir string, write func(dir string) error) error {
-	if err := vacant(outDir); err != nil {
-		return fault.Usage(err)
-	}
-	return fault.Disk(disk{}.writeFolder(outDir, write))
-}
-
-func (d disk) writeFolder(outDir string, write func(dir string) error) error {
-	parent, name := filepath.Split(filepath.Clean(outDir))
-	parent = filepath.Clean(parent)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	prefix := "." + name + ".writing-"
-	if err := removeTemps(parent, prefix); err != nil {
-		return err
-	}
-	temp, err := d.tempDir(parent, prefix)
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp) // after the rename there is nothing left of it
-	if err := write(temp); err != nil {
-		return err
-	}
-	if err := d.syncTree(temp); err != nil {
-		return err
-	}
-	if err := os.Remove(outDir); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty folder is in the way
-		return err
-	}
-	return d.rename(temp, outDir)
-}
-
-// vacant reports an error unless dir does not exist or is an empty folder.
-func vacant(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(entries) > 0 {
-		return fault.Hint(fmt.Errorf("%s: holds %d files, wanted a folder that does not exist", dir, len(entries)), "take another name, or remove the folder")
-	}
-	return nil
+	return checkpoints.WriteFolder(outDir, func(dir string) error { return m.write(dir, progress) })
 }
 
 // imported is a model of a GGUF file in Hugging Face's terms.
 type imported struct {
-	tensors []stream
+	tensors []checkpoints.Stream
 	files   map[string][]byte
 }
 
-// planImport makes all the small files and finds, checks and names all tensors.
+// plan makes all the small files and finds, checks and names all tensors.
 // It reads no weights, but for rope_freqs.
-func planImport(g *ggufFile) (*imported, error) {
-	a, err := readArch(g)
+func plan(g *gguf.File) (*imported, error) {
+	a, err := readArchitecture(g)
 	if err != nil {
 		return nil, err
 	}
-	tensors, err := a.streams(g)
+	tensors, err := a.tensors(g)
 	if err != nil {
 		return nil, err
 	}
-	tok, err := readTokenizer(g, a.vocab)
+	tok, err := readTokenizer(g, a.Vocab)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +72,7 @@ func planImport(g *ggufFile) (*imported, error) {
 		"tokenizer_config.json":   tok.config(a.context),
 		"special_tokens_map.json": tok.specialTokens(),
 	} {
-		if m.files[name], err = encodeJSON(content); err != nil {
+		if m.files[name], err = plainjson.MarshalFile(content); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -131,16 +88,5 @@ func (m *imported) write(dir string, progress func(done, total int64)) error {
 			return err
 		}
 	}
-	var done, total int64
-	for _, s := range m.tensors {
-		n, _ := product(s.shape)
-		total += 4 * n
-	}
-	return writeStreams(filepath.Join(dir, singleFile), "F32", m.tensors, map[string]string{"format": "pt"}, func(n int) error {
-		done += int64(n)
-		if progress != nil {
-			progress(done, total)
-		}
-		return nil
-	})
+	return checkpoints.StreamWeights(dir, "F32", m.tensors, progress)
 }

@@ -17,6 +17,7 @@ import (
 	"lwtrain/chat"
 	"lwtrain/checkpoints"
 	"lwtrain/configs"
+	"lwtrain/convert"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
@@ -191,7 +192,7 @@ func importGGUF(cmd *cobra.Command, path, dir string) error {
 	bar := newProgress(cmd.ErrOrStderr(), "importing", 0)
 	defer bar.Done()
 	const mib = 1 << 20
-	return checkpoints.ImportGGUF(path, dir, func(done, total int64) {
+	return convert.FromGGUF(path, dir, func(done, total int64) {
 		bar.SetTotal(total / mib)
 		bar.Set(done/mib, "MiB")
 	})

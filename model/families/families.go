@@ -1,117 +1,97 @@
-package model
+// Package families says what sets the families of models apart: the switches of
+// the decoder that all of them are, the names of their tensors in Hugging Face's
+// files and in GGUF, and the keys of their config.json.
+//
+// [Find] a family by its model_type. [Dims.Layout] lists the parameters of its
+// decoder, [Names.Tensors] what they are called in files, and [Rope.Frequencies]
+// how far heads are turned. A new family is a file here and a line of families.
+package families
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
-// architecture is what sets a model_type apart from the common decoder:
-// token embeddings, pre-norm layers of grouped-query attention with rotary
-// positions and of SwiGLU, a final norm, a head. The forward pass is written
-// once ([forward]) and asks the [Config]; only names and defaults differ here.
-type architecture struct {
-	qkvBias     bool    // biases on query, key and value even if attention_bias says nothing
-	outBias     bool    // attention_bias also puts one on the output projection
-	qkNorm      bool    // RMSNorm over each query and key head before the rotation
-	branchNorms bool    // norms on what attention and feed-forward return, before the residual addition
-	interleaved bool    // rotary pairs are neighbours, not halves
-	rotary      float64 // share of each head that is turned, unless partial_rotary_factor says
-	headDim     int     // unless head_dim says; 0: hidden_size / num_attention_heads
-	names       *names
-	translate   func(map[string]json.RawMessage) error // turns its config.json's keys into the common ones
+// Family is what a model_type sets apart from the common decoder: token embeddings,
+// pre-norm layers of grouped-query attention with rotary positions and of SwiGLU, a
+// final norm, a head. The forward pass is written once, in package model; only
+// switches, names and defaults differ.
+type Family struct {
+	Type string // model_type in config.json
+
+	QKVBias     bool    // biases on query, key and value even if attention_bias says nothing
+	BiasFixed   bool    // attention_bias is not looked at
+	OutBias     bool    // attention_bias also puts one on the output projection
+	QKNorm      bool    // RMSNorm over each query and key head before the rotation
+	BranchNorms bool    // norms on what attention and feed-forward return, before the residual addition
+	Interleaved bool    // rotary pairs are neighbours, not halves
+	Rotary      float64 // share of each head that is turned, unless partial_rotary_factor says
+	HeadDim     int     // unless head_dim says; 0: hidden_size / num_attention_heads
+
+	Names     *Names // in Hugging Face's files
+	GGUF      *GGUF  // nil: its GGUF files are not known
+	Shapes    map[string]string
+	Translate func(file map[string]json.RawMessage) error   // turns its config.json's keys into the common ones; nil: they are
+	Warning   func(ropeTheta float64, maxTokens int) string // what looks wrong in its config.json; nil: nothing can
 }
 
-// architectures lists every model_type that [ParseConfig] accepts.
-var architectures = map[string]architecture{
-	"llama": {outBias: true, rotary: 1, names: &common},
-	"qwen2": {qkvBias: true, rotary: 1, names: &common},
-	"qwen3": {outBias: true, qkNorm: true, rotary: 1, headDim: 128, names: &common},
-	"glm":   {qkvBias: true, interleaved: true, rotary: 0.5, headDim: 128, names: fusedGateUp(common)},
-	"glm4":  {qkvBias: true, interleaved: true, rotary: 0.5, headDim: 128, branchNorms: true, names: fusedGateUp(common)},
-	// GLM-4-9B as published, with code of its own; ChatGLM2 and 3 are the same.
-	"chatglm": {interleaved: true, rotary: 0.5, names: &chatglm, translate: translateChatGLM},
+// families lists all that are known.
+var families = []*Family{&llama, &qwen2, &qwen3, &glm, &glm4, &chatGLM}
+
+// Find returns the family of a model_type; false if it is not known.
+func Find(modelType string) (*Family, bool) {
+	i := slices.IndexFunc(families, func(f *Family) bool { return f.Type == modelType })
+	if i < 0 {
+		return nil, false
+	}
+	return families[i], true
 }
 
-func knownTypes() string { return strings.Join(slices.Sorted(maps.Keys(architectures)), ", ") }
+// Types lists every model_type that [Find] knows, for a message.
+func Types() string { return list(func(f *Family) string { return f.Type }, ", ") }
 
-// names are those of a form's tensors. Where two or three are read together
-// (query, key and value; gate and up) a form has either one name for the whole
-// or one for each part.
-type names struct {
-	embed, norm, head   string
-	layer               string // with %d for the layer's number
-	attnNorm, ffnNorm   string
-	qkv                 []string
-	qkNorm              []string // query, key
-	out                 string
-	gateUp              []string
-	down                string
-	attnAfter, ffnAfter string // branch norms
-	inverseFrequencies  string // a buffer that the form's own loader looks for
-}
-
-var common = names{
-	embed: "model.embed_tokens", norm: "model.norm", head: "lm_head",
-	layer:    "model.layers.%d.",
-	attnNorm: "input_layernorm", ffnNorm: "post_attention_layernorm",
-	qkv:    []string{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
-	qkNorm: []string{"self_attn.q_norm", "self_attn.k_norm"},
-	out:    "self_attn.o_proj",
-	gateUp: []string{"mlp.gate_proj", "mlp.up_proj"}, down: "mlp.down_proj",
-	attnAfter: "post_self_attn_layernorm", ffnAfter: "post_mlp_layernorm",
-}
-
-func fusedGateUp(n names) *names {
-	n.gateUp = []string{"mlp.gate_up_proj"}
-	return &n
-}
-
-var chatglm = names{
-	embed: "transformer.embedding.word_embeddings", norm: "transformer.encoder.final_layernorm", head: "transformer.output_layer",
-	layer:    "transformer.encoder.layers.%d.",
-	attnNorm: "input_layernorm", ffnNorm: "post_attention_layernorm",
-	qkv: []string{"self_attention.query_key_value"}, out: "self_attention.dense",
-	gateUp: []string{"mlp.dense_h_to_4h"}, down: "mlp.dense_4h_to_h",
-	inverseFrequencies: "transformer.rotary_pos_emb.inv_freq",
-}
-
-// translateChatGLM gives the keys of a chatglm config.json their common names.
-// What the code of that form does differently under another setting is
-// refused.
-func translateChatGLM(file map[string]json.RawMessage) error {
-	for _, want := range []struct {
-		key   string
-		value bool
-	}{
-		{"rmsnorm", true}, {"post_layer_norm", true}, {"original_rope", true}, {"add_bias_linear", false},
-		{"apply_residual_connection_post_layernorm", false}, {"multi_query_attention", true},
-	} {
-		if raw, ok := file[want.key]; ok && string(raw) != fmt.Sprint(want.value) {
-			return fmt.Errorf("%s is %s, want %t", want.key, raw, want.value)
+// FindGGUF returns the family of a GGUF file's general.architecture; false if it is
+// not known.
+func FindGGUF(architecture string) (*Family, bool) {
+	for _, f := range families {
+		if f.GGUF != nil && f.GGUF.Architecture == architecture {
+			return f, true
 		}
 	}
-	for _, k := range [][2]string{
-		{"num_layers", "num_hidden_layers"}, {"padded_vocab_size", "vocab_size"}, {"ffn_hidden_size", "intermediate_size"},
-		{"kv_channels", "head_dim"}, {"multi_query_group_num", "num_key_value_heads"}, {"seq_length", "max_position_embeddings"},
-		{"layernorm_epsilon", "rms_norm_eps"}, {"add_qkv_bias", "attention_bias"},
-	} {
-		if raw, ok := file[k[0]]; ok {
-			file[k[1]] = raw
+	return nil, false
+}
+
+// Architectures lists every general.architecture that [FindGGUF] knows, for a
+// message.
+func Architectures() string {
+	return list(func(f *Family) string {
+		if f.GGUF == nil {
+			return ""
+		}
+		return f.GGUF.Architecture
+	}, " or ")
+}
+
+func list(name func(f *Family) string, between string) string {
+	var names []string
+	for _, f := range families {
+		if n := name(f); n != "" {
+			names = append(names, n)
 		}
 	}
-	ratio := 1.0
-	if raw, ok := file["rope_ratio"]; ok {
-		if err := json.Unmarshal(raw, &ratio); err != nil {
-			return fmt.Errorf("rope_ratio: %w", err)
+	slices.Sort(names)
+	return strings.Join(names, between)
+}
+
+// Shapes are published models by name: the keys and values of their config.json,
+// without its braces.
+func Shapes() map[string]string {
+	all := map[string]string{}
+	for _, f := range families {
+		for name, shape := range f.Shapes {
+			all[name] = `"model_type":"` + f.Type + `",` + shape
 		}
 	}
-	if ratio < 1 {
-		return errors.New("rope_ratio is below 1")
-	}
-	file["rope_theta"], _ = json.Marshal(10000 * ratio)
-	return nil
+	return all
 }
