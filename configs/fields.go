@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,8 @@ const (
 )
 
 // field is one key of the schema. Fields are made by reflection from the
-// packages' Options and their tags, so a key is written in one place only.
+// packages' Options and their tags, and what is said of a key is the comment of
+// its field (docs.json), so a key is written in one place only.
 type field struct {
 	name, path, doc string
 	kind            kind
@@ -40,6 +42,9 @@ type field struct {
 	enum                   []string
 	min, max, above, below *float64
 	def                    string // default of a key in a list's element
+
+	identity []string // the kinds of run that the value is a setting of; nil: all
+	words    []string // values of a place that are none
 }
 
 // schema is the field table: the root section and all leaves by path.
@@ -52,7 +57,7 @@ type schema struct {
 // table returns the schema, made once.
 var table = sync.OnceValue(func() *schema {
 	s := &schema{root: &field{}, byPath: map[string]*field{}}
-	s.root.keys = fieldsOf(reflect.TypeFor[Config](), "", nil)
+	s.root.keys = fieldsOf(reflect.TypeFor[Config](), s.root)
 	var walk func(f *field)
 	walk = func(f *field) {
 		s.byPath[f.path] = f
@@ -65,12 +70,16 @@ var table = sync.OnceValue(func() *schema {
 		}
 	}
 	walk(s.root)
+	texts := docs()
+	eachKey(s.root.keys, "", func(key string, f *field) { f.doc = texts[key] })
 	delete(s.byPath, "")
 	return s
 })
 
-func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
+// fieldsOf makes the fields of a section's struct.
+func fieldsOf(t reflect.Type, in *field) []*field {
 	var out []*field
+	enums := enumsOf(t)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		name := sf.Tag.Get("yaml")
@@ -78,14 +87,23 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
 			continue
 		}
 		f := &field{
-			name: name, path: prefix + name, doc: sf.Tag.Get("doc"), typ: sf.Type,
-			index: append(append([]int(nil), index...), i),
-			min:   bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
+			name: name, path: join(in.path, name), typ: sf.Type,
+			index: append(slices.Clone(in.index), i), identity: in.identity,
+			min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
 			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),
 			def: sf.Tag.Get("default"),
 		}
 		if e := sf.Tag.Get("enum"); e != "" {
 			f.enum = strings.Split(e, "|")
+		} else {
+			f.enum = enums[name]
+			delete(enums, name)
+		}
+		if w := sf.Tag.Get("words"); w != "" {
+			f.words = strings.Split(w, "|")
+		}
+		if kinds, ok := sf.Tag.Lookup("identity"); ok {
+			f.identity = strings.Fields(kinds)
 		}
 		f.kind = kindOf(sf.Type)
 		if sf.Type.Kind() == reflect.Uint64 && f.min == nil {
@@ -96,15 +114,27 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
 			if f.typ.Kind() == reflect.Pointer {
 				f.typ, f.optional = f.typ.Elem(), true
 			}
-			f.keys = fieldsOf(f.typ, f.path+".", f.index)
+			f.keys = fieldsOf(f.typ, f)
 		case list:
-			f.keys = fieldsOf(f.typ.Elem(), "", nil)
+			f.keys = fieldsOf(f.typ.Elem(), &field{})
 		case heldOut:
-			f.keys = fieldsOf(reflect.TypeFor[data.Source](), "", nil)
+			f.keys = fieldsOf(reflect.TypeFor[data.Source](), &field{})
 		}
 		out = append(out, f)
 	}
+	for name := range enums {
+		panic(fmt.Sprintf("configs: Enums of %v name %s, want a key without a tag enum", t, name))
+	}
 	return out
+}
+
+// enumsOf are the values of a section's keys that name the rows of a table, which is
+// their only list: the struct's method Enums gives them by key. Others have a tag.
+func enumsOf(t reflect.Type) map[string][]string {
+	if o, ok := reflect.Zero(t).Interface().(interface{ Enums() map[string][]string }); ok {
+		return o.Enums()
+	}
+	return nil
 }
 
 // leavesOf lists the keys that take a value, those of sections too.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lwtrain/chat"
 )
 
 func TestEveryKeyHasAMeaningAndANameThatViperKeeps(t *testing.T) {
@@ -24,6 +26,14 @@ func TestEveryKeyHasAMeaningAndANameThatViperKeeps(t *testing.T) {
 	}
 	if n := len(Keys()); n != len(table().leaves) || n < 40 {
 		t.Errorf("%d keys, want all %d", n, len(table().leaves))
+	}
+}
+
+func TestTheTemplateKeyNamesAllTemplates(t *testing.T) {
+	for _, name := range chat.Templates() {
+		if doc := table().byPath["model.template"].doc; !strings.Contains(doc, name) {
+			t.Errorf("model.template is %q, want %s in it", doc, name)
+		}
 	}
 }
 
@@ -196,7 +206,7 @@ func TestGLM4IsLongWritersRecipe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := c.Settings()
+		got := rendered(c)
 		for key, want := range map[string]string{
 			"packing.capacity": "32768", "data.max_length": "32768", "packing.weighting": "token", "train.learning_rate": "1.0e-05",
 			"train.lr_scheduler_type": "cosine", "train.warmup_ratio": "0.03", "train.adam_beta1": "0.9", "train.adam_beta2": "0.95",

@@ -15,7 +15,7 @@ type packed struct{ docs []int }
 // batches says which packs each step takes: a pure function of the data, the
 // options and the seed, whatever step it is asked for.
 type batches struct {
-	data    *data.Store
+	data    *data.Set
 	packing packing.Options
 	seed    uint64
 	perStep int // packs
@@ -28,7 +28,7 @@ type batches struct {
 	heldOut [][]int // packs of the held-out samples
 }
 
-func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint64) (*batches, error) {
+func newBatches(store *data.Set, pack packing.Options, opt Options, seed uint64) (*batches, error) {
 	b := &batches{data: store, packing: pack, seed: seed, epochNow: -1,
 		perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
 	if len(store.Train()) == 0 {

@@ -35,7 +35,7 @@ type PackItem struct {
 // WritePacks writes what every step of a run trains on, a line of JSON for each
 // pack, in the order of training: which document lies where, and with which
 // weight. With ids it also writes tokens and targets.
-func WritePacks(w io.Writer, store *data.Store, pack packing.Options, opt Options, seed uint64, ids bool) error {
+func WritePacks(w io.Writer, store *data.Set, pack packing.Options, opt Options, seed uint64, ids bool) error {
 	b, err := newBatches(store, pack, opt, seed)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 // of the data, the options and the seed.
 type pairSteps struct {
 	calendar
-	store    *data.Store
+	store    *data.Set
 	labelled bool        // answers with a label, for KTO
 	all      []data.Pair // to train on, then held out
 	others   map[int]int // KTO: of each answer one to another prompt
@@ -28,7 +28,7 @@ type pairSteps struct {
 	order    []int
 }
 
-func newPairSteps(store *data.Store, losses dpo.Options, capacity int, opt Options, seed uint64) (*pairSteps, error) {
+func newPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*pairSteps, error) {
 	pairs := store.Pairs()
 	if len(pairs) == 0 {
 		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out", store.Len(), len(store.HeldOut())))
@@ -122,7 +122,7 @@ func (p *pairSteps) mismatches(pairs []data.Pair) []reply {
 }
 
 // PlanPairs plans steps, as [PlanRun] does for conversations. It needs no model.
-func PlanPairs(store *data.Store, losses dpo.Options, capacity int, opt Options, seed uint64) (*Plan, error) {
+func PlanPairs(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*Plan, error) {
 	p, err := newPairSteps(store, losses, capacity, opt, seed)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ type Share struct {
 }
 
 // PlanRun plans steps, packs and shares of the loss. It needs no model.
-func PlanRun(store *data.Store, pack packing.Options, opt Options, seed uint64) (*Plan, error) {
+func PlanRun(store *data.Set, pack packing.Options, opt Options, seed uint64) (*Plan, error) {
 	b, err := newBatches(store, pack, opt, seed)
 	if err != nil {
 		return nil, err

@@ -101,12 +101,12 @@ func own(samples []int) []reply {
 }
 
 // tokens is the length of a reply.
-func (r reply) tokens(store *data.Store) int {
+func (r reply) tokens(store *data.Set) int {
 	return store.Tokens(r.answer) - store.Prompt(r.answer) + store.Prompt(r.prompt)
 }
 
 // document reads a reply.
-func (r reply) document(store *data.Store) (packing.Doc, error) {
+func (r reply) document(store *data.Set) (packing.Doc, error) {
 	s, err := store.Sample(r.answer)
 	if err != nil || r.prompt == r.answer {
 		return packing.Doc{IDs: s.IDs, Target: s.Target, Factor: 1}, err
@@ -124,7 +124,7 @@ func (r reply) document(store *data.Store) (packing.Doc, error) {
 }
 
 // lay lays replies into a program of their size, with weight 1 on every target.
-func (p *programs) lay(store *data.Store, replies []reply) (*program, error) {
+func (p *programs) lay(store *data.Set, replies []reply) (*program, error) {
 	tokens := 0
 	docs := make([]packing.Doc, len(replies))
 	for i, r := range replies {
@@ -152,7 +152,7 @@ func (p *programs) lay(store *data.Store, replies []reply) (*program, error) {
 // score returns what the model says of replies, packed together. shared is how many
 // of an answer's targets its prefix takes. done, which may be nil, is told the tokens
 // of each pack.
-func (p *programs) score(store *data.Store, replies []reply, shared func(sample int) int, done func(tokens int)) ([]data.Score, error) {
+func (p *programs) score(store *data.Set, replies []reply, shared func(sample int) int, done func(tokens int)) ([]data.LogProbs, error) {
 	lengths := make([]int, len(replies))
 	for i, r := range replies {
 		lengths[i] = r.tokens(store)
@@ -161,7 +161,7 @@ func (p *programs) score(store *data.Store, replies []reply, shared func(sample 
 	if err != nil {
 		return nil, err
 	}
-	out := make([]data.Score, len(replies))
+	out := make([]data.LogProbs, len(replies))
 	for _, pack := range plan {
 		made, err := p.lay(store, pick(replies, pack))
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 // tally adds up what a step or an evaluation tells of its pairs.
 type tally struct {
 	dpo.Metrics
-	store     *data.Store
+	store     *data.Set
 	reference bool // there is one
 
 	labelled bool    // answers with a label

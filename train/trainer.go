@@ -28,7 +28,7 @@ type Job struct {
 	CacheDir  string      // where [DPO] keeps what the reference says
 	Seed      uint64
 	Dir       string // output folder: metrics.jsonl, checkpoints/
-	Data      *data.Store
+	Data      *data.Set
 	Model     *model.Model         // fresh weights; replaced by a checkpoint's when resuming
 	Tokenizer *tokenizer.Tokenizer // saved with each checkpoint
 	Stop      []int32              // ids that end an answer
