@@ -29,7 +29,8 @@ const (
 )
 
 // field is one key of the schema. Fields are made by reflection from the
-// packages' Options and their tags, so a key is written in one place only.
+// packages' Options and their tags, and what is said of a key is the comment of
+// its field (docs.json), so a key is written in one place only.
 type field struct {
 	name, path, doc string
 	kind            kind
@@ -69,6 +70,8 @@ var table = sync.OnceValue(func() *schema {
 		}
 	}
 	walk(s.root)
+	texts := docs()
+	eachKey(s.root.keys, "", func(key string, f *field) { f.doc = texts[key] })
 	delete(s.byPath, "")
 	return s
 })
@@ -76,6 +79,7 @@ var table = sync.OnceValue(func() *schema {
 // fieldsOf makes the fields of a section's struct.
 func fieldsOf(t reflect.Type, in *field) []*field {
 	var out []*field
+	enums := enumsOf(t)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		name := sf.Tag.Get("yaml")
@@ -83,7 +87,7 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 			continue
 		}
 		f := &field{
-			name: name, path: join(in.path, name), doc: sf.Tag.Get("doc"), typ: sf.Type,
+			name: name, path: join(in.path, name), typ: sf.Type,
 			index: append(slices.Clone(in.index), i), identity: in.identity,
 			min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
 			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),
@@ -91,6 +95,9 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		}
 		if e := sf.Tag.Get("enum"); e != "" {
 			f.enum = strings.Split(e, "|")
+		} else {
+			f.enum = enums[name]
+			delete(enums, name)
 		}
 		if w := sf.Tag.Get("words"); w != "" {
 			f.words = strings.Split(w, "|")
@@ -115,7 +122,19 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		}
 		out = append(out, f)
 	}
+	for name := range enums {
+		panic(fmt.Sprintf("configs: Enums of %v name %s, want a key without a tag enum", t, name))
+	}
 	return out
+}
+
+// enumsOf are the values of a section's keys that name the rows of a table, which is
+// their only list: the struct's method Enums gives them by key. Others have a tag.
+func enumsOf(t reflect.Type) map[string][]string {
+	if o, ok := reflect.Zero(t).Interface().(interface{ Enums() map[string][]string }); ok {
+		return o.Enums()
+	}
+	return nil
 }
 
 // leavesOf lists the keys that take a value, those of sections too.

@@ -40,19 +40,18 @@ Shapes:
 			case !named && len(args) > 0:
 				return fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
 			case named:
-				conf, err := loadConfig(cmd, args)
+				s, err := openSession(cmd, args, true)
 				if err != nil {
 					return err
 				}
-				kernels.SetThreads(conf.Threads)
-				b, err := openBase(cmd, conf, true)
+				defer s.Close()
+				m, err := s.Model(cmd.Context())
 				if err != nil {
 					return err
 				}
-				defer b.close()
-				c, opt = b.config, conf.Train
+				c, opt = m.Config, s.Config.Train
 				if !cmd.Flags().Changed("capacity") {
-					capacity = conf.Packing.Capacity
+					capacity = s.Config.Packing.Capacity
 				}
 			default:
 				var err error

@@ -48,7 +48,7 @@ names any record by its file and line, used or not, and says why it is not.`,
   lwtrain data show -c my.yaml --source general --sample 3 --ids
   lwtrain data show -c my.yaml --origin long.jsonl:17`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, template, store, err := openData(cmd, args)
+			c, store, template, err := openSamples(cmd, args)
 			if err != nil {
 				return err
 			}

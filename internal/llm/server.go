@@ -5,15 +5,21 @@ import (
 	"net/url"
 )
 
-// Server is where a model is asked over HTTP (chat/completions). The tags doc, identity, min
-// and max describe each key of the YAML, see package configs.
+// Server is where a model is asked over HTTP (chat/completions). Each field is a key of the
+// YAML: package configs shows its comment to users and checks values by its tags.
 type Server struct {
-	URL         string `yaml:"url" doc:"address up to the version, such as http://localhost:8000/v1; empty: none"`
-	Model       string `yaml:"model" doc:"name of the model there"`
-	KeyEnv      string `yaml:"key_env" identity:"none" doc:"environment variable with the key; the key itself is written nowhere"`
-	Timeout     int    `yaml:"timeout" identity:"none" min:"1" doc:"seconds that a request may take"`
-	Retries     int    `yaml:"retries" identity:"none" min:"0" max:"100" doc:"how often a request is made again that failed for a while (429, 5xx, no connection)"`
-	Concurrency int    `yaml:"concurrency" identity:"none" min:"1" max:"1024" doc:"requests under way at once"`
+	// address up to the version, such as http://localhost:8000/v1; empty: none
+	URL string `yaml:"url"`
+	// name of the model there
+	Model string `yaml:"model"`
+	// environment variable with the key; the key itself is written nowhere
+	KeyEnv string `yaml:"key_env" identity:"none"`
+	// seconds that a request may take
+	Timeout int `yaml:"timeout" identity:"none" min:"1"`
+	// how often a request is made again that failed for a while (429, 5xx, no connection)
+	Retries int `yaml:"retries" identity:"none" min:"0" max:"100"`
+	// requests under way at once
+	Concurrency int `yaml:"concurrency" identity:"none" min:"1" max:"1024"`
 }
 
 // DefaultServer is what holds where nothing else is said. It has no address: nobody is
