@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lwtrain/checkpoints"
+	"lwtrain/convert"
 	"lwtrain/internal/fault"
 )
 
@@ -23,7 +23,7 @@ and transformers load. DIR appears when it is complete.`,
 				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a folder that is not there yet", args[1]), "remove it, or import to another name"))
 			}
 			show := sessionEvents(cmd.ErrOrStderr())
-			err := checkpoints.ImportGGUF(args[0], args[1], show.Importing)
+			err := convert.FromGGUF(args[0], args[1], show.Importing)
 			show.Ended(err)
 			return err
 		},
