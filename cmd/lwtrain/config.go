@@ -16,6 +16,8 @@ import (
 	"lwtrain/configs"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
 
@@ -37,7 +39,7 @@ they may be on another machine.`,
 			if errors.As(err, &problems) {
 				fmt.Fprintln(cmd.OutOrStdout(), problems)
 				name, _ := configName(cmd) // it was there: it was loaded
-				return fault.Usage(fault.Hint(fmt.Errorf("%s: %s", name, count(len(problems), "problem")), fault.HintOf(err)))
+				return fault.Usage(fault.Hint(fmt.Errorf("%s: %s", name, human.Count(len(problems), "problem")), fault.HintOf(err)))
 			}
 			if err != nil {
 				return err
@@ -51,13 +53,6 @@ they may be on another machine.`,
 	return cmd
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // noteMissing names the files of a config that are not there.
 func noteMissing(w io.Writer, c *configs.Config) {
 	missing, err := session.FindMissing(c)
@@ -66,7 +61,7 @@ func noteMissing(w io.Writer, c *configs.Config) {
 		if m.Hub {
 			text = "is not in the cache: the run fetches it"
 		}
-		fmt.Fprintf(w, "lwtrain: note: %s: %s %s (%s)\n", m.Key, printable(m.Name), text, c.Origin(m.Key))
+		fmt.Fprintf(w, "lwtrain: note: %s: %s %s (%s)\n", m.Key, terminal.Printable(m.Name), text, c.Origin(m.Key))
 	}
 	if err != nil {
 		warn(w, "%v", err)
@@ -157,7 +152,7 @@ few values that matter first. A FILE that is there already is never touched.`,
 			if _, err := os.Lstat(args[0]); err == nil {
 				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", args[0]), "give another name, or edit that file"))
 			}
-			if cmd.Flags().NFlag() == 0 && isTerminal(cmd.InOrStdin()) {
+			if cmd.Flags().NFlag() == 0 && terminal.IsTerminal(cmd.InOrStdin()) {
 				if err := ask(cmd, &a); err != nil {
 					return err
 				}
@@ -217,11 +212,4 @@ func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s is there. Next: lwtrain validate -c %s\n", path, path)
 	return nil
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

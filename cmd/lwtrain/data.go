@@ -16,6 +16,8 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
 )
 
 func newDataCmd() *cobra.Command {
@@ -61,7 +63,7 @@ names any record by its file and line, used or not, and says why it is not.`,
 			case asJSON:
 				return json.NewEncoder(out).Encode(v.json())
 			default:
-				return v.print(out, ids, isTerminal(out) && os.Getenv("NO_COLOR") == "")
+				return v.print(out, ids, terminal.IsTerminal(out) && os.Getenv("NO_COLOR") == "")
 			}
 		},
 	}
@@ -226,22 +228,22 @@ func (v view) json() any {
 
 func (v view) print(out io.Writer, ids, colour bool) error {
 	src := v.store.Sources()[v.Source]
-	hang(out, "record", fmt.Sprintf("%s, of source %s", v.store.At(v.Source, v.Line), src.Name))
+	terminal.Hang(out, "record", fmt.Sprintf("%s, of source %s", v.store.At(v.Source, v.Line), src.Name))
 	switch v.use() {
 	case "unused":
-		hang(out, "use", "none: "+v.Unused)
+		terminal.Hang(out, "use", "none: "+v.Unused)
 	case "held_out":
-		hang(out, "use", "held out")
+		terminal.Hang(out, "use", "held out")
 	case "train":
 		p := v.Samples[0]
 		if v.shown != nil {
 			p = *v.shown
 		}
-		hang(out, "use", "trained on, "+map[bool]string{true: "once", false: fmt.Sprintf("%d times", p.Times)}[p.Times == 1]+" in "+v.epoch())
+		terminal.Hang(out, "use", "trained on, "+map[bool]string{true: "once", false: fmt.Sprintf("%d times", p.Times)}[p.Times == 1]+" in "+v.epoch())
 	default:
-		hang(out, "use", "not drawn in "+v.epoch())
+		terminal.Hang(out, "use", "not drawn in "+v.epoch())
 	}
-	hang(out, "loss", fmt.Sprintf("weighting %s, loss_factor %g, train_on %s", v.c.Packing.Weighting, src.LossFactor, v.trainOn()))
+	terminal.Hang(out, "loss", fmt.Sprintf("weighting %s, loss_factor %g, train_on %s", v.c.Packing.Weighting, src.LossFactor, v.trainOn()))
 	for i := range v.Sides {
 		s := &v.Sides[i]
 		fmt.Fprintln(out)
@@ -254,7 +256,7 @@ func (v view) print(out io.Writer, ids, colour bool) error {
 		}
 		from, to := v.part(s)
 		if n := len(s.Injected); n > 0 {
-			warn(out, "%s from the text of messages, and not from the template", count(n, "special token")+map[bool]string{true: " comes", false: " come"}[n == 1])
+			warn(out, "%s from the text of messages, and not from the template", human.Count(n, "special token")+map[bool]string{true: " comes", false: " come"}[n == 1])
 		}
 		fmt.Fprintln(out)
 		if ids {
@@ -265,7 +267,7 @@ func (v view) print(out io.Writer, ids, colour bool) error {
 	}
 	if notes := dropNotes(src); len(notes) > 0 {
 		fmt.Fprintln(out)
-		hang(out, "source", strings.Join(notes, "; "))
+		terminal.Hang(out, "source", strings.Join(notes, "; "))
 	}
 	return nil
 }
@@ -289,18 +291,18 @@ func (v view) printCut(out io.Writer, s *data.Side) {
 	all := len(s.IDs)
 	switch {
 	case to-from < all && len(v.Samples) > 1:
-		hang(out, "cut", fmt.Sprintf("piece %d of %d: tokens %s to %s of %s", 1+slices.IndexFunc(v.Samples, func(p data.Piece) bool { return p == *v.shown }),
-			len(v.Samples), grouped(int64(from)), grouped(int64(to)), grouped(int64(all))))
+		terminal.Hang(out, "cut", fmt.Sprintf("piece %d of %d: tokens %s to %s of %s", 1+slices.IndexFunc(v.Samples, func(p data.Piece) bool { return p == *v.shown }),
+			len(v.Samples), human.Grouped(from), human.Grouped(to), human.Grouped(all)))
 	case to-from < all:
 		lost := 0
 		for _, t := range s.Mask()[to:] {
 			lost += t
 		}
-		hang(out, "cut", fmt.Sprintf("the first %s tokens of %s; %s targets behind them are lost to data.max_length", grouped(int64(to)), grouped(int64(all)), grouped(int64(lost))))
+		terminal.Hang(out, "cut", fmt.Sprintf("the first %s tokens of %s; %s targets behind them are lost to data.max_length", human.Grouped(to), human.Grouped(all), human.Grouped(lost)))
 	case len(v.Samples) > 0 && v.Samples[len(v.Samples)-1].To < all:
-		hang(out, "cut", fmt.Sprintf("the first %s tokens of %s are used (data.max_length)", grouped(int64(v.Samples[len(v.Samples)-1].To)), grouped(int64(all))))
+		terminal.Hang(out, "cut", fmt.Sprintf("the first %s tokens of %s are used (data.max_length)", human.Grouped(int64(v.Samples[len(v.Samples)-1].To)), human.Grouped(all)))
 	case len(v.Samples) > 1:
-		hang(out, "cut", fmt.Sprintf("%s, of at most %s tokens", count(len(v.Samples), "sample"), grouped(int64(v.c.Data.MaxLength))))
+		terminal.Hang(out, "cut", fmt.Sprintf("%s, of at most %s tokens", human.Count(len(v.Samples), "sample"), human.Grouped(v.c.Data.MaxLength)))
 	}
 }
 
@@ -313,9 +315,9 @@ func (v view) printCounts(out io.Writer, s *data.Side) error {
 		if m.Role == "" {
 			number, m.Role = "", "template"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%g\t\n", number, printable(m.Role), grouped(int64(m.Tokens)), grouped(int64(m.Targets)), m.Weight)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%g\t\n", number, terminal.Printable(m.Role), human.Grouped(m.Tokens), human.Grouped(m.Targets), m.Weight)
 		all.Tokens, all.Targets = all.Tokens+m.Tokens, all.Targets+m.Targets
 	}
-	fmt.Fprintf(w, "\tall\t%s\t%s\t\t\n", grouped(int64(all.Tokens)), grouped(int64(all.Targets)))
+	fmt.Fprintf(w, "\tall\t%s\t%s\t\t\n", human.Grouped(all.Tokens), human.Grouped(all.Targets))
 	return w.Flush()
 }

@@ -7,16 +7,18 @@ import (
 	"time"
 
 	"lwtrain/configs"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 	"lwtrain/train"
 )
 
 // sessionEvents shows on w what a session tells.
 func sessionEvents(w io.Writer) session.Events {
-	var bar *progress
+	var bar *terminal.Progress
 	show := func(label string, done, total int64, fields string) {
 		if bar == nil {
-			bar = newProgress(w, label, 0)
+			bar = terminal.NewProgress(w, label, 0)
 		}
 		bar.SetTotal(total)
 		bar.Set(done, fields)
@@ -27,7 +29,7 @@ func sessionEvents(w io.Writer) session.Events {
 		Warning: func(text string) { warn(w, "%s", text) },
 		Discarded: func(ref string, bytes int64) {
 			if bytes > 16*mib {
-				fmt.Fprintf(w, "lwtrain: note: a dry run keeps nothing: the run fetches %s again (%s); `lwtrain pull` keeps it\n", ref, bytesText(bytes))
+				fmt.Fprintf(w, "lwtrain: note: a dry run keeps nothing: the run fetches %s again (%s); `lwtrain pull` keeps it\n", ref, human.Bytes(bytes))
 			}
 		},
 		Fetching: func(repo string, done, total int64) {
@@ -35,7 +37,7 @@ func sessionEvents(w io.Writer) session.Events {
 		},
 		Waiting: func(file string) {
 			if bar == nil {
-				bar = newProgress(w, "fetching", 0)
+				bar = terminal.NewProgress(w, "fetching", 0)
 			}
 			bar.Println("waiting for another program that fetches " + file)
 		},
@@ -47,7 +49,7 @@ func sessionEvents(w io.Writer) session.Events {
 			case err == nil:
 				bar.Done()
 			default:
-				bar.abandon()
+				bar.Abandon()
 			}
 			bar, fetch = nil, fetchSpeed{}
 		},
@@ -73,7 +75,7 @@ type runDisplay struct {
 	out, err io.Writer
 	c        *configs.Config
 	run      *session.Run
-	bar      *progress
+	bar      *terminal.Progress
 	atMost   bool // the bar's total is an upper bound
 	total    int
 }
@@ -83,7 +85,7 @@ func (d *runDisplay) close() {
 		return
 	}
 	if d.atMost {
-		d.bar.abandon() // it need not have come to its end
+		d.bar.Abandon() // it need not have come to its end
 	} else {
 		d.bar.Done()
 	}
@@ -93,14 +95,14 @@ func (d *runDisplay) close() {
 // next begins another bar.
 func (d *runDisplay) next(label string, total int) {
 	d.close()
-	d.bar, d.atMost = newProgress(d.err, label, int64(total)), false
+	d.bar, d.atMost = terminal.NewProgress(d.err, label, int64(total)), false
 }
 
 func (d *runDisplay) say(format string, args ...any) {
 	if d.bar != nil {
 		d.bar.Println(fmt.Sprintf(format, args...))
 	} else {
-		fmt.Fprintln(d.err, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(d.err, terminal.Printable(fmt.Sprintf(format, args...)))
 	}
 }
 

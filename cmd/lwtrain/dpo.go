@@ -8,6 +8,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/dpo"
+	"lwtrain/internal/human"
 	"lwtrain/session"
 	"lwtrain/train"
 )
@@ -47,13 +48,13 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 	switch {
 	case p.Labelled:
 		kind = "answer"
-		line("answers", "%s desirable, %s undesirable to train on, %.0f tokens each", grouped(int64(p.Desirable)),
-			grouped(int64(p.Pairs-p.Desirable)), float64(p.Tokens)/float64(p.Pairs))
+		line("answers", "%s desirable, %s undesirable to train on, %.0f tokens each", human.Grouped(p.Desirable),
+			human.Grouped(int64(p.Pairs-p.Desirable)), float64(p.Tokens)/float64(p.Pairs))
 	default:
-		line("pairs", "%s to train on, %.0f tokens each", grouped(int64(p.Pairs)), float64(p.Tokens)/float64(p.Pairs))
+		line("pairs", "%s to train on, %.0f tokens each", human.Grouped(p.Pairs), float64(p.Tokens)/float64(p.Pairs))
 	}
 	if p.Split > 0 {
-		line("", "%s larger than a pack of %s tokens: scored first, then trained", count(p.Split, "pair"), grouped(int64(p.Capacity)))
+		line("", "%s larger than a pack of %s tokens: scored first, then trained", human.Count(p.Split, "pair"), human.Grouped(p.Capacity))
 	}
 	for _, text := range shareLines(p.Shares, "words") {
 		if !p.Labelled {
@@ -70,14 +71,14 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 		line("", "%s", text)
 	}
 	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
-	line("run", "%s of %s = %.4g epochs", count(p.Schedule.Total, "step"), count(min(perStep, p.Pairs), kind), p.Epochs)
+	line("run", "%s of %s = %.4g epochs", human.Count(p.Schedule.Total, "step"), human.Count(min(perStep, p.Pairs), kind), p.Epochs)
 	if perStep > p.Pairs {
 		line("", "a step could take %d %ss, and there are only %d", perStep, kind, p.Pairs)
 	}
 	if p.Labelled && perStep < 4 {
-		line("", "kto's estimate of the KL is the mean of %s: take more a step", count(perStep, "answer"))
+		line("", "kto's estimate of the KL is the mean of %s: take more a step", human.Count(perStep, "answer"))
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
+	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
 }
 
 // balanceText says how desirable and undesirable answers weigh against each other,

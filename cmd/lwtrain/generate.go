@@ -16,7 +16,9 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/session"
 	"lwtrain/tokenizer"
@@ -133,7 +135,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 // many answers all prompts of a file, with a progress bar, and prints an object
 // for each in the order of the file.
 func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.Tokenizer, m *model.Model, requests []model.Request) error {
-	bar := newProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
+	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
 	began, tokens := time.Now(), 0
 	for i := range requests {
 		requests[i].Emit = func(int32) {
@@ -143,12 +145,12 @@ func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.To
 	}
 	done, err := model.NewGenerator(m).Generate(cmd.Context(), requests, f.batch)
 	if err != nil {
-		bar.abandon()
+		bar.Abandon()
 		return err
 	}
-	bar.abandon()
+	bar.Abandon()
 	took := time.Since(began)
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", count(len(done), "answer"), grouped(int64(tokens)), span(took), float64(tokens)/took.Seconds())
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", human.Count(len(done), "answer"), human.Grouped(tokens), human.Span(took), float64(tokens)/took.Seconds())
 	for _, d := range done {
 		if err := writeAnswer(out, tok, d); err != nil {
 			return err

@@ -11,6 +11,8 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
 	"lwtrain/pairs"
 	"lwtrain/session"
 	"lwtrain/train"
@@ -71,10 +73,10 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 	}
 	fmt.Fprintln(out)
 	total := len(run.Prompts) * c.Pairs.Samples
-	bar := newProgress(cmd.ErrOrStderr(), "answering", int64(2*total)) // each answer is written and rated
+	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(2*total)) // each answer is written and rated
 	began, before := time.Now(), -1
 	resumed := func(n int) {
-		bar.Println(fmt.Sprintf("going on: %s of %s are there", grouped(int64(n)), count(total, "answer")))
+		bar.Println(fmt.Sprintf("going on: %s of %s are there", human.Grouped(n), human.Count(total, "answer")))
 	}
 	progress := func(answers, rated, tokens int) {
 		if before < 0 {
@@ -84,7 +86,7 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 		bar.Set(int64(answers+rated), fmt.Sprintf("%d answers  %d rated  %.0f tok/s", answers, rated, speed))
 	}
 	result, err := run.Do(cmd.Context(), resumed, progress)
-	bar.abandon()
+	bar.Abandon()
 	if err != nil {
 		if status(err) == exitInterrupted {
 			err = fault.Hint(fmt.Errorf("%w; what is answered is kept in %s", train.ErrInterrupted, c.Output.Dir), "this goes on from there: "+commandLine(cmd))
@@ -97,7 +99,7 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 
 // printPairsPlan says what will be asked.
 func printPairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
-	line := labelled(w)
+	line := terminal.Labelled(w)
 	o, prompts := c.Pairs, run.Prompts
 	from := o.Server.Model + " at " + o.Server.URL
 	if m := run.Model; m != nil {
@@ -111,11 +113,11 @@ func printPairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 		}
 	}
 	line("model", "%s", from)
-	line("prompts", "%s, %d of them ask for a length, of %.0f words on average", count(len(prompts), "prompt"), stated, float64(words)/max(1, float64(stated)))
+	line("prompts", "%s, %d of them ask for a length, of %.0f words on average", human.Count(len(prompts), "prompt"), stated, float64(words)/max(1, float64(stated)))
 	if len(run.Dropped) > 0 {
-		line("", "dropped: %s", countsText(run.Dropped))
+		line("", "dropped: %s", human.Counts(run.Dropped))
 	}
-	line("answers", "%d to each, at most %s tokens, temperature %g, top-p %g", o.Samples, grouped(int64(o.MaxNewTokens)), o.Temperature, o.TopP)
+	line("answers", "%d to each, at most %s tokens, temperature %g, top-p %g", o.Samples, human.Grouped(o.MaxNewTokens), o.Temperature, o.TopP)
 	var scores []string
 	for _, s := range []struct {
 		used   bool
@@ -133,25 +135,25 @@ func printPairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 	line("scores", "%s", strings.Join(scores, ", "))
 	line("pairs", "the best against %s", map[string]string{"random": "one of the rest at random", "worst": "the worst"}[o.Rejected])
 	if left := len(prompts) - stated; left > 0 && o.Judge.URL == "" && len(o.Command) == 0 {
-		line("", "%s without a length to score: not answered", count(left, "prompt"))
+		line("", "%s without a length to score: not answered", human.Count(left, "prompt"))
 	}
 	line("output", "%s", c.Output.Dir)
 }
 
 // printPairsResult says what came of it, and what to do with it.
 func printPairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Duration) {
-	line := labelled(w)
-	line("done", "%s to %s in %s", count(s.Samples, "answer"), count(s.Prompts, "prompt"), span(took))
+	line := terminal.Labelled(w)
+	line("done", "%s to %s in %s", human.Count(s.Samples, "answer"), human.Count(s.Prompts, "prompt"), human.Span(took))
 	if s.Required > 0 {
 		line("answers", "%.0f words on average, %.0f asked for; half have at most %.2f of it", s.Words, s.Required, s.Ratio)
 	} else {
 		line("answers", "%.0f words on average", s.Words)
 	}
 	if s.CutOff > 0 {
-		line("", "%s cut off at pairs.max_new_tokens", count(s.CutOff, "answer"))
+		line("", "%s cut off at pairs.max_new_tokens", human.Count(s.CutOff, "answer"))
 	}
 	if s.Unrated > 0 {
-		line("", "%s without a readable rating", count(s.Unrated, "answer"))
+		line("", "%s without a readable rating", human.Count(s.Unrated, "answer"))
 	}
 	spread := func(label string, x pairs.Spread) {
 		if x.Count > 0 {
@@ -164,10 +166,10 @@ func printPairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time
 	}
 	spread("judge", s.Quality)
 	spread("command", s.Command)
-	line("pairs", "%s; words of the chosen answer %.0f, of the rejected %.0f", count(s.Pairs, "pair"), s.ChosenWords, s.RejectedWords)
+	line("pairs", "%s; words of the chosen answer %.0f, of the rejected %.0f", human.Count(s.Pairs, "pair"), s.ChosenWords, s.RejectedWords)
 	spread("margin", s.Margin)
 	if len(s.Dropped) > 0 {
-		line("", "prompts without a pair: %s", countsText(s.Dropped))
+		line("", "prompts without a pair: %s", human.Counts(s.Dropped))
 	}
 	line("", "%s", filepath.Join(c.Output.Dir, pairs.PairsFile))
 	line("samples", "%s", filepath.Join(c.Output.Dir, pairs.CandidatesFile))

@@ -9,6 +9,8 @@ import (
 
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
 
@@ -118,13 +120,13 @@ func lookUp(cmd *cobra.Command, h *session.Hub, ref hub.Ref, weights bool) error
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s of it missing\n", snapshotText(ref, s), bytesText(missing))
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s of it missing\n", snapshotText(ref, s), human.Bytes(missing))
 	for _, f := range s.Files {
-		fmt.Fprintf(cmd.OutOrStdout(), "%12d  %s\n", f.Size, printable(f.Path))
+		fmt.Fprintf(cmd.OutOrStdout(), "%12d  %s\n", f.Size, terminal.Printable(f.Path))
 	}
 	return nil
 }
 
 func snapshotText(ref hub.Ref, s *hub.Snapshot) string {
-	return fmt.Sprintf("%s: commit %s, %s, %s", printable(ref.String()), s.Commit[:12], count(len(s.Files), "file"), bytesText(s.Size()))
+	return fmt.Sprintf("%s: commit %s, %s, %s", terminal.Printable(ref.String()), s.Commit[:12], human.Count(len(s.Files), "file"), human.Bytes(s.Size()))
 }

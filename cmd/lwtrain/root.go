@@ -16,13 +16,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 	"lwtrain/train"
 )
@@ -158,27 +158,16 @@ func showError(w io.Writer, err error) {
 		kind = "stopped"
 	}
 	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
-		fmt.Fprintf(w, "lwtrain: %s: %s\n", kind, printable(line))
+		fmt.Fprintf(w, "lwtrain: %s: %s\n", kind, terminal.Printable(line))
 	}
 	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "lwtrain: hint: %s\n", printable(hint))
+		fmt.Fprintf(w, "lwtrain: hint: %s\n", terminal.Printable(hint))
 	}
 }
 
 // warn shows something that does not stop a command.
 func warn(w io.Writer, format string, args ...any) {
-	fmt.Fprintf(w, "lwtrain: warning: %s\n", printable(fmt.Sprintf(format, args...)))
-}
-
-// printable keeps control characters of file names and contents away from the
-// terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
-		}
-		return r
-	}, s)
+	fmt.Fprintf(w, "lwtrain: warning: %s\n", terminal.Printable(fmt.Sprintf(format, args...)))
 }
 
 func status(err error) int {

@@ -13,7 +13,9 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/session"
 	"lwtrain/train"
@@ -104,7 +106,7 @@ func warnMemory(w io.Writer, m *train.Memory) {
 	if m.Activations < m.Total()/2 {
 		help = "a smaller model or a larger machine"
 	}
-	warn(w, "this run needs %s and %s are free: it would be killed; %s would help", bytesText(m.Total()), bytesText(m.Limit), help)
+	warn(w, "this run needs %s and %s are free: it would be killed; %s would help", human.Bytes(m.Total()), human.Bytes(m.Limit), help)
 }
 
 // interrupted adds the way to go on to the error of a stopped run.
@@ -146,27 +148,20 @@ func commandLine(cmd *cobra.Command) string {
 	return out
 }
 
-// labelled prints lines of a summary, each behind its label.
-func labelled(w io.Writer) func(label, format string, args ...any) {
-	return func(label, format string, args ...any) {
-		fmt.Fprintf(w, "%-9s %s\n", label, printable(fmt.Sprintf(format, args...)))
-	}
-}
-
 // printPlan says what will happen.
 func printPlan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m *train.Memory) {
-	line := labelled(w)
+	line := terminal.Labelled(w)
 	line("model", "%s", modelText(run.Model))
 	mix := run.Data.Mix()
-	samples, heldOut := count(mix.Samples, "sample"), mix.HeldOut
+	samples, heldOut := human.Count(mix.Samples, "sample"), mix.HeldOut
 	switch {
 	case p.Labelled:
-		samples = count(mix.Samples, "labelled answer")
+		samples = human.Count(mix.Samples, "labelled answer")
 	case p.Pairs > 0: // two samples each
-		samples, heldOut = count(mix.Samples/2, "pair"), mix.HeldOut/2
+		samples, heldOut = human.Count(mix.Samples/2, "pair"), mix.HeldOut/2
 	}
 	line("data", "%s, %s tokens, %s of them targets; %d held out",
-		samples, grouped(mix.Tokens), grouped(mix.TargetTokens), heldOut)
+		samples, human.Grouped(mix.Tokens), human.Grouped(mix.TargetTokens), heldOut)
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
@@ -175,9 +170,9 @@ func printPlan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, 
 	} else {
 		printPacks(line, c, p)
 	}
-	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
-	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
-	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
+	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
+	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
+	line("", "activations %s: %s", human.Bytes(m.Activations), m.RecomputedText())
 	line("machine", "%s", m.Machine())
 	if refused := kernels.Describe().Refused; refused != "" {
 		line("", "not used: %s", refused)
@@ -186,12 +181,12 @@ func printPlan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, 
 }
 
 func modelText(m *session.Model) string {
-	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, scaled(float64(m.Config.Parameters())))
+	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, human.Scaled(m.Config.Parameters()))
 }
 
 // printPacks says how conversations are packed and weighed.
 func printPacks(line func(label, format string, args ...any), c *configs.Config, p *train.Plan) {
-	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each", grouped(int64(p.Packs)), grouped(int64(p.Capacity)),
+	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each", human.Grouped(p.Packs), human.Grouped(p.Capacity),
 		100*p.Fill(), float64(p.Documents)/float64(p.Packs))
 	line("loss", "weighting %s: who carries how much of it", c.Packing.Weighting)
 	for _, kind := range []string{"source", "words"} {
@@ -200,24 +195,24 @@ func printPacks(line func(label, format string, args ...any), c *configs.Config,
 		}
 	}
 	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
-	line("run", "%s of %s = %.4g epochs", count(p.Schedule.Total, "step"), count(min(perStep, p.Packs), "pack"), p.Epochs)
+	line("run", "%s of %s = %.4g epochs", human.Count(p.Schedule.Total, "step"), human.Count(min(perStep, p.Packs), "pack"), p.Epochs)
 	if perStep > p.Packs {
 		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, count(p.Schedule.Warmup, "step"))
+	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
 }
 
 // dropNotes says what of the data is not trained on.
 func dropNotes(s data.SourceStats) []string {
 	var out []string
 	if len(s.Dropped) > 0 {
-		out = append(out, "dropped: "+countsText(s.Dropped))
+		out = append(out, "dropped: "+human.Counts(s.Dropped))
 	}
 	if s.Cut > 0 {
-		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all", count(s.Cut, "sample"), count(s.Pieces, "piece")))
+		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all", human.Count(s.Cut, "sample"), human.Count(s.Pieces, "piece")))
 	}
 	if s.LostTokens > 0 {
-		out = append(out, grouped(s.LostTokens)+" tokens lost to data.max_length")
+		out = append(out, human.Grouped(s.LostTokens)+" tokens lost to data.max_length")
 	}
 	return out
 }
@@ -246,13 +241,13 @@ func shareLines(shares []train.Share, kind string) []string {
 
 // printResult says what came out of a run, and what to do with it.
 func printResult(w io.Writer, c *configs.Config, r train.Result) {
-	line := labelled(w)
+	line := terminal.Labelled(w)
 	fmt.Fprintln(w)
 	if r.AlreadyThere {
 		line("done", "the run had been finished before, with step %d", r.Steps)
 	} else {
-		line("done", "%s in %s, %.0f tokens/s, at most %s of memory", count(r.Steps-r.Resumed, "step"), span(r.Elapsed),
-			r.TokensPerSecond(), bytesText(r.PeakRSS))
+		line("done", "%s in %s, %.0f tokens/s, at most %s of memory", human.Count(r.Steps-r.Resumed, "step"), human.Span(r.Elapsed),
+			r.TokensPerSecond(), human.Bytes(r.PeakRSS))
 		line("loss", "%.4f at the first step, %.4f at the last", r.FirstLoss, r.LastLoss)
 	}
 	if r.FirstEval != nil && r.LastEval != nil {
@@ -277,8 +272,8 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 
 // printAnswer shows how an answer changed.
 func printAnswer(w io.Writer, a train.Answer) {
-	fmt.Fprintf(w, "\nheld-out prompt, %s\n", printable(a.Origin))
-	fmt.Fprint(w, wrapped(a.Prompt, 2, 0))
+	fmt.Fprintf(w, "\nheld-out prompt, %s\n", terminal.Printable(a.Origin))
+	fmt.Fprint(w, terminal.Wrapped(a.Prompt, 2, 0))
 	show := func(label string, t train.Text) {
 		end := ""
 		if t.Stop == model.StopLength {
@@ -287,11 +282,11 @@ func printAnswer(w io.Writer, a train.Answer) {
 		if t.Repeated >= 0.01 {
 			end = fmt.Sprintf(", %.0f %% of them in phrases that came before%s", 100*t.Repeated, end)
 		}
-		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, count(t.Words, "word"), end, wrapped(t.Text, 3, 2))
+		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, human.Count(t.Words, "word"), end, terminal.Wrapped(t.Text, 3, 2))
 	}
 	show("before", a.Before)
 	if a.After != nil {
 		show("after", *a.After)
 	}
-	fmt.Fprintf(w, "\n  the data's answer: %s\n", count(a.Reference.Words, "word"))
+	fmt.Fprintf(w, "\n  the data's answer: %s\n", human.Count(a.Reference.Words, "word"))
 }

@@ -12,6 +12,8 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
 	"lwtrain/report"
 	"lwtrain/session"
 	"lwtrain/train"
@@ -155,8 +157,8 @@ func printPackJSON(out io.Writer, c *configs.Config, store *data.Set, p *train.P
 
 func printPack(out io.Writer, c *configs.Config, p *train.Plan) error {
 	fmt.Fprintf(out, "%s of %s tokens, %.2f %% full (%s): %s, %s tokens, %s targets\n%s an epoch\n\n",
-		count(p.Packs, "pack"), grouped(int64(p.Capacity)), 100*p.Fill(), c.Packing.Strategy, count(p.Documents, "sample"),
-		grouped(p.Tokens), grouped(p.TargetTokens), count(p.StepsPerEpoch, "step"))
+		human.Count(p.Packs, "pack"), human.Grouped(p.Capacity), 100*p.Fill(), c.Packing.Strategy, human.Count(p.Documents, "sample"),
+		human.Grouped(p.Tokens), human.Grouped(p.TargetTokens), human.Count(p.StepsPerEpoch, "step"))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "weighting %s\tsamples\ttokens\ttargets\tof the targets\tof the loss\t\n", c.Packing.Weighting)
 	for _, s := range p.Shares {
@@ -164,8 +166,8 @@ func printPack(out io.Writer, c *configs.Config, p *train.Plan) error {
 		if s.Kind == "words" {
 			name += " words"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%.1f %%\t\n", printable(name), grouped(int64(s.Documents)), grouped(s.Tokens),
-			grouped(s.TargetTokens), 100*float64(s.TargetTokens)/float64(p.TargetTokens), 100*s.Loss)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%.1f %%\t\n", terminal.Printable(name), human.Grouped(s.Documents), human.Grouped(s.Tokens),
+			human.Grouped(s.TargetTokens), 100*float64(s.TargetTokens)/float64(p.TargetTokens), 100*s.Loss)
 	}
 	return w.Flush()
 }
