@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -303,7 +304,7 @@ func (d *diagnosis) print(w io.Writer) {
 	if p.Hyper {
 		shared = " (two on a core)"
 	}
-	line("processor", "%s, %s%s; %s", orElse(p.Model, p.Arch), human.Count(p.Threads, "thread"), shared, orElse(strings.Join(p.Features, ", "), "no vector instructions that are known"))
+	line("processor", "%s, %s%s; %s", cmp.Or(p.Model, p.Arch), human.Count(p.Threads, "thread"), shared, cmp.Or(strings.Join(p.Features, ", "), "no vector instructions that are known"))
 	line("kernels", "%s on %s; products by %s; self-check %s", k.ISA, human.Count(k.Threads, "thread"), k.Product, k.SelfCheck)
 	native := ""
 	if !k.NativeBF16 {

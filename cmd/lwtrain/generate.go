@@ -18,6 +18,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/session"
@@ -89,7 +90,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.model, err = session.Folder(cmd.Context(), f.model, sessionEvents(cmd.ErrOrStderr())); err != nil {
+	if f.model, err = session.Folder(cmd.Context(), f.model, show.Session(cmd.ErrOrStderr())); err != nil {
 		return err
 	}
 	tok, requests, err := f.requests(prompts)
@@ -248,12 +249,4 @@ func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model
 		}
 	}
 	return tok, requests, nil
-}
-
-// orEmpty makes a missing list an empty one, so that it prints as [].
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
 }

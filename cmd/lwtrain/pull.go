@@ -10,6 +10,7 @@ import (
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
+	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
@@ -46,16 +47,16 @@ is sent for gated and private repositories, HF_HUB_OFFLINE=1 asks nobody.`,
 		if err != nil {
 			return err
 		}
-		h, err := session.OpenHub(sessionEvents(cmd.ErrOrStderr()))
+		h, err := session.OpenHub(show.Session(cmd.ErrOrStderr()))
 		if err != nil {
 			return err
 		}
-		show := pull
+		each := pull
 		if look {
-			show = lookUp
+			each = lookUp
 		}
 		for _, ref := range refs {
-			if err := show(cmd, h, ref, !noWeights); err != nil {
+			if err := each(cmd, h, ref, !noWeights); err != nil {
 				return err
 			}
 		}

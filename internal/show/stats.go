@@ -1,6 +1,7 @@
-package main
+package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -24,8 +25,8 @@ const nameWidth = 14
 
 func shortName(s string) string { return runewidth.Truncate(terminal.Printable(s), nameWidth, "…") }
 
-// printStats prints statistics.
-func printStats(out io.Writer, s *data.Stats) error {
+// Stats prints statistics of data.
+func Stats(out io.Writer, s *data.Stats) error {
 	all := s.All()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "source\tsamples\theld out\tturns\twords\ttokens\ttargets\t")
@@ -177,7 +178,7 @@ func printFindings(out io.Writer, s *data.Stats) {
 			parts = append(parts, fmt.Sprintf("%s %s", name, human.Grouped(n)))
 		}
 	}
-	line("languages", "%s", orElse(strings.Join(parts, ", "), "-"))
+	line("languages", "%s", cmp.Or(strings.Join(parts, ", "), "-"))
 	line("duplicates", "%s equal to an earlier one", human.Count(c.Duplicates, "sample"))
 	label := "suspicious"
 	for _, name := range slices.Sorted(maps.Keys(c.Suspicious)) {
@@ -228,9 +229,9 @@ func indented(text string, width int) string {
 	return b.String()
 }
 
-// printDiff prints two versions of the data side by side: what differs, and
+// StatsDiff prints two versions of the data side by side: what differs, and
 // samples and tokens.
-func printDiff(out io.Writer, now, before *data.Stats, name string) error {
+func StatsDiff(out io.Writer, now, before *data.Stats, name string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\tthis\t%s\tchange\t\n", runewidth.Truncate(terminal.Printable(name), 24, "…"))
 	source := ""
