@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"checkpoints":         {"internal/fault", "internal/atomicfile"},
 	"internal/graph":      {"internal/kernels"},
 	"internal/kernels":    {},
+	"internal/show":       {"session", "configs", "train", "pairs", "report", "data", "chat", "dpo", "packing", "model", "internal/human", "internal/terminal", "internal/kernels"},
 	"internal/human":      {},
 	"internal/terminal":   {"internal/human"},
 	"internal/machine":    {},
