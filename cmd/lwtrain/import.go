@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lwtrain/checkpoints"
+	"lwtrain/convert"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 )
@@ -24,7 +24,7 @@ and transformers load. DIR appears when it is complete.`,
 				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a folder that is not there yet", args[1]), "remove it, or import to another name"))
 			}
 			events := show.Session(cmd.ErrOrStderr())
-			err := checkpoints.ImportGGUF(args[0], args[1], events.Importing)
+			err := convert.FromGGUF(args[0], args[1], events.Importing)
 			events.Ended(err)
 			return err
 		},

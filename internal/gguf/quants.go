@@ -1,10 +1,12 @@
-package checkpoints
+package gguf
 
 import (
 	"encoding/binary"
 	"maps"
 	"slices"
 	"strings"
+
+	"lwtrain/internal/tensorfile"
 )
 
 // ggmlType is how ggml stores values: in blocks of block values that take
@@ -20,9 +22,9 @@ type ggmlType struct {
 
 // ggmlTypes are the types that can be read, by their number in the file.
 var ggmlTypes = map[uint32]ggmlType{
-	0:  {"F32", 1, 4, func(dst []float32, src []byte) { decodeFloats(dst, src, "F32") }},
-	1:  {"F16", 1, 2, func(dst []float32, src []byte) { decodeFloats(dst, src, "F16") }},
-	30: {"BF16", 1, 2, func(dst []float32, src []byte) { decodeFloats(dst, src, "BF16") }},
+	0:  {"F32", 1, 4, func(dst []float32, src []byte) { tensorfile.Decode(dst, src, "F32") }},
+	1:  {"F16", 1, 2, func(dst []float32, src []byte) { tensorfile.Decode(dst, src, "F16") }},
+	30: {"BF16", 1, 2, func(dst []float32, src []byte) { tensorfile.Decode(dst, src, "BF16") }},
 	2:  {"Q4_0", 32, 18, dequantiseQ4_0},
 	3:  {"Q4_1", 32, 20, dequantiseQ4_1},
 	6:  {"Q5_0", 32, 22, dequantiseQ5_0},
@@ -48,7 +50,7 @@ func ggmlNames() string {
 	return strings.Join(names, ", ")
 }
 
-func half(src []byte) float32 { return halfToFloat(binary.LittleEndian.Uint16(src)) }
+func half(src []byte) float32 { return tensorfile.FromHalf(binary.LittleEndian.Uint16(src)) }
 
 // Q4_0: a scale d and 32 values of 4 bits, the first half in the low bits;
 // value = d*(q-8).

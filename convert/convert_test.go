@@ -1,4 +1,4 @@
-package checkpoints
+package convert
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,9 +13,47 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/gguf"
+	"lwtrain/internal/tensorfile"
 	"lwtrain/tokenizer"
 )
+
+// wantError checks the text of an error; DIR stands for dir.
+func wantError(t *testing.T, err error, dir, want string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, wanted %q", want)
+	}
+	if have := strings.ReplaceAll(err.Error(), dir, "DIR"); have != want {
+		t.Errorf("error\n\t%s\nwanted\n\t%s", have, want)
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func parseFile(t *testing.T, path string) *gguf.File {
+	t.Helper()
+	data := readFile(t, path)
+	g, err := gguf.Parse(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
 
 // goldenImport is what an import must give; testdata/golden.py makes it.
 type goldenImport struct {
@@ -40,7 +77,7 @@ func readGolden(t *testing.T, path string) (g goldenImport) {
 // checkTensors compares the SHA-256 of every tensor.
 func checkTensors(t *testing.T, dir string, want map[string]string) {
 	t.Helper()
-	w, err := OpenWeights(dir)
+	w, err := checkpoints.OpenWeights(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,34 +87,34 @@ func checkTensors(t *testing.T, dir string, want map[string]string) {
 	}
 	for name, sum := range want {
 		info, _ := w.Info(name)
-		n, _ := product(info.Shape)
+		n, _ := tensorfile.Product(info.Shape)
 		values, raw := make([]float32, n), make([]byte, 4*n)
 		if err := w.Read(name, values); err != nil {
 			t.Fatal(err)
 		}
-		encodeFloats(raw, values, "F32")
+		tensorfile.Encode(raw, values, "F32")
 		if have := sha256.Sum256(raw); hex.EncodeToString(have[:]) != sum {
 			t.Errorf("tensor %s differs from the reference implementation's", name)
 		}
 	}
 }
 
-var families = []string{"tiny-smollm", "tiny-llama31", "tiny-qwen2"}
+var files = []string{"tiny-smollm", "tiny-llama31", "tiny-qwen2"}
 
 func TestImportGivesTheReferenceWeightsAndIDs(t *testing.T) {
-	for _, family := range families {
+	for _, family := range files {
 		t.Run(family, func(t *testing.T) {
 			golden := readGolden(t, "testdata/"+family+".json")
 			dir := filepath.Join(t.TempDir(), "models", family)
 			var reports []int64
-			err := ImportGGUF("testdata/"+family+".gguf", dir, func(done, total int64) {
+			err := FromGGUF("testdata/"+family+".gguf", dir, func(done, total int64) {
 				reports = append(reports, done, total)
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			checkTensors(t, dir, golden.Tensors)
-			info, err := os.Stat(filepath.Join(dir, singleFile))
+			info, err := os.Stat(filepath.Join(dir, "model.safetensors"))
 			if n := len(reports); err != nil || n == 0 || reports[n-2] != reports[n-1] || reports[n-1] >= info.Size() || reports[n-1] < info.Size()-1<<14 {
 				t.Errorf("progress %v for a file of %d bytes", reports, info.Size())
 			}
@@ -114,7 +151,7 @@ func TestImportWritesTheConfigsOfEachFamily(t *testing.T) {
 		{"tiny-qwen2", "special_tokens_map.json", `{"eos_token":"<|im_end|>","pad_token":"<|endoftext|>"}`},
 	} {
 		t.Run(c.family+" "+c.file, func(t *testing.T) {
-			m, err := planImport(parseFile(t, "testdata/"+c.family+".gguf"))
+			m, err := plan(parseFile(t, "testdata/"+c.family+".gguf"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +168,7 @@ func TestImportWritesTheConfigsOfEachFamily(t *testing.T) {
 
 func TestTheChatTemplateIsKeptByteForByte(t *testing.T) {
 	g := parseFile(t, "testdata/tiny-smollm.gguf")
-	m, err := planImport(g)
+	m, err := plan(g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,37 +178,37 @@ func TestTheChatTemplateIsKeptByteForByte(t *testing.T) {
 	if err := json.Unmarshal(m.files["tokenizer_config.json"], &config); err != nil {
 		t.Fatal(err)
 	}
-	want := g.values["tokenizer.chat_template"]
+	want := g.Values["tokenizer.chat_template"]
 	if config.Template != want || string(m.files["chat_template.jinja"]) != want {
 		t.Errorf("%q and %q, wanted %q", config.Template, m.files["chat_template.jinja"], want)
 	}
-	delete(g.values, "tokenizer.chat_template")
-	if m, err = planImport(g); err != nil || m.files["chat_template.jinja"] != nil {
+	delete(g.Values, "tokenizer.chat_template")
+	if m, err = plan(g); err != nil || m.files["chat_template.jinja"] != nil {
 		t.Errorf("a file without a template: %q, %v", m.files["chat_template.jinja"], err)
 	}
 }
 
 // numbers makes an array of int32.
-func numbers(values ...int) ggufNumbers {
-	n := ggufNumbers{kind: ggufInt32, count: len(values)}
+func numbers(values ...int) gguf.Numbers {
+	n := gguf.Numbers{Kind: 5, Count: len(values)}
 	for _, v := range values {
-		n.raw = append(n.raw, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+		n.Raw = append(n.Raw, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
 	}
 	return n
 }
 
 func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
-	set := func(key string, v any) func(*ggufFile) { return func(g *ggufFile) { g.values[key] = v } }
-	unset := func(key string) func(*ggufFile) { return func(g *ggufFile) { delete(g.values, key) } }
-	token := func(i int, s string) func(*ggufFile) {
-		return func(g *ggufFile) { g.values["tokenizer.ggml.tokens"].([]string)[i] = s }
+	set := func(key string, v any) func(*gguf.File) { return func(g *gguf.File) { g.Values[key] = v } }
+	unset := func(key string) func(*gguf.File) { return func(g *gguf.File) { delete(g.Values, key) } }
+	token := func(i int, s string) func(*gguf.File) {
+		return func(g *gguf.File) { g.Values["tokenizer.ggml.tokens"].([]string)[i] = s }
 	}
-	merge := func(i int, s string) func(*ggufFile) {
-		return func(g *ggufFile) { g.values["tokenizer.ggml.merges"].([]string)[i] = s }
+	merge := func(i int, s string) func(*gguf.File) {
+		return func(g *gguf.File) { g.Values["tokenizer.ggml.merges"].([]string)[i] = s }
 	}
 	for _, c := range []struct {
 		name, want string
-		change     func(*ggufFile)
+		change     func(*gguf.File)
 	}{
 		{"an unknown architecture", `general.architecture is "mamba", wanted llama or qwen2`, set("general.architecture", "mamba")},
 		{"no architecture", "no general.architecture", unset("general.architecture")},
@@ -188,11 +225,11 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		{"rotation of a part of the head", "llama.rope.dimension_count is 4, wanted all 8 of a head", set("llama.rope.dimension_count", int64(4))},
 		{"experts", "llama.expert_count is 8, wanted a model without experts", set("llama.expert_count", int64(8))},
 		{"another stretching of the frequencies", `llama.rope.scaling.type is "yarn", wanted none`, set("llama.rope.scaling.type", "yarn")},
-		{"a tensor that is missing", "no tensor blk.1.ffn_up.weight, which llama with 2 layers calls for", func(g *ggufFile) { delete(g.tensors, "blk.1.ffn_up.weight") }},
-		{"no embeddings", "no tensor token_embd.weight of two dimensions", func(g *ggufFile) { delete(g.tensors, "token_embd.weight") }},
+		{"a tensor that is missing", "no tensor blk.1.ffn_up.weight, which llama with 2 layers calls for", func(g *gguf.File) { delete(g.Tensors, "blk.1.ffn_up.weight") }},
+		{"no embeddings", "no tensor token_embd.weight of two dimensions", func(g *gguf.File) { delete(g.Tensors, "token_embd.weight") }},
 		{"a layer more", "no tensor blk.2.attn_norm.weight, which llama with 3 layers calls for", set("llama.block_count", int64(3))},
 		{"a layer less", `tensor "blk.1.attn_k.weight" is not part of llama with 1 layers`, set("llama.block_count", int64(1))},
-		{"a tensor that does not belong", `tensor "blk.0.attn_q.bias" is not part of llama with 2 layers`, func(g *ggufFile) { g.tensors["blk.0.attn_q.bias"] = g.tensors["output_norm.weight"] }},
+		{"a tensor that does not belong", `tensor "blk.0.attn_q.bias" is not part of llama with 2 layers`, func(g *gguf.File) { g.Tensors["blk.0.attn_q.bias"] = g.Tensors["output_norm.weight"] }},
 		{"a tensor of another shape", "tensor blk.0.ffn_gate.weight has the shape [64 32], wanted [96 32]", set("llama.feed_forward_length", int64(96))},
 		{"a sentencepiece tokenizer", `tokenizer.ggml.model is "llama", wanted gpt2 (byte-level bpe)`, set("tokenizer.ggml.model", "llama")},
 		{"an unknown pre-tokenizer", `tokenizer.ggml.pre is "deepseek-v3", wanted llama-bpe, qwen2, smollm`, set("tokenizer.ggml.pre", "deepseek-v3")},
@@ -200,8 +237,8 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		{"no tokens", "tokenizer.ggml.tokens is <nil>, wanted 1 to 330 texts, one for each row of token_embd.weight", unset("tokenizer.ggml.tokens")},
 		{"more tokens than embeddings", "tokenizer.ggml.tokens is an array of 331 texts, wanted 1 to 330 texts, one for each row of token_embd.weight", set("tokenizer.ggml.tokens", make([]string, 331))},
 		{"types of other tokens", "tokenizer.ggml.token_type is an array of 2 numbers, wanted one number for each of 330 tokens", set("tokenizer.ggml.token_type", numbers(1, 1))},
-		{"a type of token that is not known", `token 0 ("<|endoftext|>") has the type 6, wanted normal (1), control (3), user-defined (4) or unused (5)`, func(g *ggufFile) {
-			g.values["tokenizer.ggml.token_type"].(ggufNumbers).raw[0] = 6
+		{"a type of token that is not known", `token 0 ("<|endoftext|>") has the type 6, wanted normal (1), control (3), user-defined (4) or unused (5)`, func(g *gguf.File) {
+			g.Values["tokenizer.ggml.token_type"].(gguf.Numbers).Raw[0] = 6
 		}},
 		{"the same token twice", `tokens 5 and 9 are both "#"`, token(9, "#")},
 		{"an empty token", "token 9 is empty", token(9, "")},
@@ -211,7 +248,7 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		{"a merge of unknown tokens", `merge 3 ("qqq z"): token "qqq" is not in the vocabulary`, merge(3, "qqq z")},
 		{"a special token behind the vocabulary", "tokenizer.ggml.eos_token_id is 330, wanted -1 to 329", set("tokenizer.ggml.eos_token_id", int64(330))},
 		{"no token that ends", "no tokenizer.ggml.eos_token_id", unset("tokenizer.ggml.eos_token_id")},
-		{"a beginning that is missing", "no tokenizer.ggml.bos_token_id, which is put before every text", func(g *ggufFile) {
+		{"a beginning that is missing", "no tokenizer.ggml.bos_token_id, which is put before every text", func(g *gguf.File) {
 			unset("tokenizer.ggml.bos_token_id")(g)
 			set("tokenizer.ggml.add_bos_token", true)(g)
 		}},
@@ -223,7 +260,7 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g := parseFile(t, "testdata/tiny-smollm.gguf")
 			c.change(g)
-			_, err := planImport(g)
+			_, err := plan(g)
 			wantError(t, err, "DIR", c.want)
 		})
 	}
@@ -231,60 +268,21 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 
 func TestRopeFactorsOfAnotherKindAreRefused(t *testing.T) {
 	g := parseFile(t, "testdata/tiny-llama31.gguf")
-	a, err := readArch(g)
+	a, err := readArchitecture(g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.ropeScaling.factor != 8 {
-		t.Errorf("factor is %g, wanted 8", a.ropeScaling.factor)
+	if a.rope.Scaling.Factor != 8 {
+		t.Errorf("factor is %g, wanted 8", a.rope.Scaling.Factor)
 	}
-	g.values["llama.rope.freq_base"] = 400000.0
-	_, err = readArch(g)
+	g.Values["llama.rope.freq_base"] = 400000.0
+	_, err = readArchitecture(g)
 	if err == nil || !strings.HasPrefix(err.Error(), "tensor rope_freqs.weight: factor 2 is ") {
 		t.Errorf("factors of another base: %v", err)
 	}
-	g.tensors["rope_freqs.weight"].shape = []int{5}
-	_, err = readArch(g)
+	g.Tensors["rope_freqs.weight"].Shape = []int{5}
+	_, err = readArchitecture(g)
 	wantError(t, err, "DIR", "tensor rope_freqs.weight has the shape [5], wanted [4] of F32")
-}
-
-func TestImportLeavesNothingHalfWritten(t *testing.T) {
-	t.Parallel()
-	data := readFile(t, "testdata/tiny-smollm.gguf")
-	g, err := parseGGUF(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := planImport(g)
-	if err != nil {
-		t.Fatal(err)
-	}
-	injected := errors.New("injected")
-	for n := 0; ; n++ {
-		root := t.TempDir()
-		calls := 0
-		d := disk{before: func(op, path string) error {
-			if calls++; calls > n {
-				return fmt.Errorf("%s %s: %w", op, path, injected)
-			}
-			return nil
-		}}
-		out := filepath.Join(root, "m")
-		err := d.writeFolder(out, func(dir string) error { return m.write(dir, nil) })
-		left, _ := os.ReadDir(root)
-		if err == nil {
-			if n < 8 || len(left) != 1 {
-				t.Errorf("done after %d changes with %v", n, left)
-			}
-			return
-		}
-		if !errors.Is(err, injected) {
-			t.Fatal(err)
-		}
-		if _, err := OpenWeights(out); exists(out) && err != nil || len(left) > 1 || len(left) == 1 && left[0].Name() != "m" {
-			t.Fatalf("failed at change %d: left %v, %v", n, left, err)
-		}
-	}
 }
 
 func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
@@ -292,12 +290,12 @@ func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "mine"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	err := ImportGGUF("testdata/tiny-smollm.gguf", dir, nil)
+	err := FromGGUF("testdata/tiny-smollm.gguf", dir, nil)
 	wantError(t, err, dir, "DIR: holds 1 files, wanted a folder that does not exist")
 	if !fault.IsUsage(err) || string(readFile(t, filepath.Join(dir, "mine"))) != "x" {
 		t.Error("the folder was touched, or the error is not marked")
 	}
-	err = ImportGGUF(filepath.Join(dir, "none.gguf"), filepath.Join(dir, "out"), nil)
+	err = FromGGUF(filepath.Join(dir, "none.gguf"), filepath.Join(dir, "out"), nil)
 	wantError(t, err, dir, "stat DIR/none.gguf: no such file or directory")
 	empty := filepath.Join(dir, "empty")
 	if err := os.Mkdir(empty, 0o755); err != nil {
@@ -309,7 +307,7 @@ func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := ImportGGUF("testdata/tiny-smollm.gguf", empty, nil); err != nil {
+	if err := FromGGUF("testdata/tiny-smollm.gguf", empty, nil); err != nil {
 		t.Error(err)
 	}
 	if exists(filepath.Join(dir, ".empty.writing-123")) || !exists(filepath.Join(dir, ".empty.writing-mine")) {
@@ -331,7 +329,7 @@ func TestImportOfARealModel(t *testing.T) {
 		t.Fatalf("%s is not the file that the golden values are from", path)
 	}
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := ImportGGUF(path, dir, nil); err != nil {
+	if err := FromGGUF(path, dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	checkTensors(t, dir, golden.Tensors)
