@@ -92,7 +92,7 @@ func (r *Run) Memory() (*train.Memory, error) { return r.session.Memory(r.Model)
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
 func (r *Run) Check() (step int, err error) {
-	return train.CheckFolder(r.session.Config.Output.Dir, r.identity())
+	return train.CheckFolder(r.session.Config.Output.Dir, runIdentity(r.session.Config, r.Data, r.method.kind))
 }
 
 // Do loads the weights and trains. A run that was interrupted goes on from its last
@@ -115,7 +115,7 @@ func (r *Run) job() train.Job {
 		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Chat.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: r.identity(),
+		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
 		Config:   c.Resolved(),
 	}
 }
