@@ -2,10 +2,7 @@ package hub
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -186,36 +183,4 @@ func glob(pattern string) *regexp.Regexp {
 		return regexp.MustCompile(`^[^\s\S]$`)
 	}
 	return re
-}
-
-// onDisk reads files of a snapshot that are there.
-func onDisk(s *Snapshot) Reader {
-	return func(f File) ([]byte, error) { return readSmall(s.Path(f), maxCard) }
-}
-
-// fromHub reads what is there, and fetches what is not without keeping it.
-func (c *Client) fromHub(ctx context.Context, s *Snapshot) Reader {
-	return func(f File) ([]byte, error) {
-		if c.has(s, f) {
-			return onDisk(s)(f)
-		}
-		part, err := os.CreateTemp("", "lwtrain-")
-		if err != nil {
-			return nil, err
-		}
-		defer os.Remove(part.Name())
-		defer part.Close()
-		d := &download{Client: c, s: s, f: f, part: part, tell: func(int64) {}}
-		d.newSum()
-		if err := c.retry.Do(ctx, func() error { return d.more(ctx) }); err != nil {
-			return nil, err
-		}
-		if !d.right() {
-			return nil, fmt.Errorf("%s: its content does not have the hash that the hub gives", s.at(f.Path))
-		}
-		if _, err := part.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-		return io.ReadAll(part)
-	}
 }

@@ -77,11 +77,6 @@ func choose(files []File, want func(name string) bool) (out []File) {
 	return out
 }
 
-func (r Ref) at(path string) Ref {
-	r.Path = path
-	return r
-}
-
 // Files wants the files of a dataset: the one that the reference names, or those
 // that a glob matches; else those of the training split of its card (the configs in
 // the head of README.md, which is wanted too), else those that pick picks among
@@ -137,21 +132,4 @@ func named(ref Ref, files []File) ([]File, error) {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no such file in it", ref), "it has "+some(files)))
 	}
 	return out, nil
-}
-
-// some names the first of many files.
-func some(files []File) string {
-	const most = 6
-	var names []string
-	for _, f := range files[:min(most, len(files))] {
-		names = append(names, f.Path)
-	}
-	if len(files) == 0 {
-		return "no files"
-	}
-	s := strings.Join(names, ", ")
-	if n := len(files) - most; n > 0 {
-		s += fmt.Sprintf(" and %d more", n)
-	}
-	return s
 }

@@ -114,6 +114,11 @@ func (r Ref) String() string {
 	return s
 }
 
+func (r Ref) at(path string) Ref {
+	r.Path = path
+	return r
+}
+
 // folder is the name of the repository's part of the cache.
 func (r Ref) folder() string {
 	return string(r.Kind) + "s--" + strings.ReplaceAll(r.Repo, "/", "--")
