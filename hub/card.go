@@ -71,7 +71,8 @@ func chosen(ref Ref, configs []cardConfig) (cardConfig, error) {
 	if _, patterns := configs[0].split("train"); len(patterns) > 0 {
 		hint += ", such as " + ref.at(patterns[0]).String() + " for " + configs[0].Name
 	}
-	return cardConfig{}, fault.Usage(fault.Hint(fmt.Errorf("%s: it has the configs %s, and none of them is the default", ref, strings.Join(names, ", ")), hint))
+	err := fmt.Errorf("%s: it has the configs %s, and none of them is the default", ref, strings.Join(names, ", "))
+	return cardConfig{}, fault.Usage(fault.Hint(err, hint))
 }
 
 // split lists the patterns of a split's files, and the names of all splits.
@@ -144,8 +145,8 @@ func byCard(ref Ref, files []File, read Reader) (names []string, ok bool, err er
 		return names, false, nil
 	}
 	if len(patterns) == 0 {
-		return nil, false, fault.Usage(fault.Hint(fmt.Errorf("%s: its card names the splits %s, and none is called train", ref, strings.Join(splits, ", ")),
-			"name the files that are meant, such as "+ref.at("data/*.parquet").String()))
+		err := fmt.Errorf("%s: its card names the splits %s, and none is called train", ref, strings.Join(splits, ", "))
+		return nil, false, fault.Usage(fault.Hint(err, "name the files that are meant, such as "+ref.at("data/*.parquet").String()))
 	}
 	for _, f := range files {
 		if slices.ContainsFunc(patterns, func(p string) bool { return glob(p).MatchString(f.Path) }) {
@@ -153,7 +154,8 @@ func byCard(ref Ref, files []File, read Reader) (names []string, ok bool, err er
 		}
 	}
 	if len(names) == 0 {
-		return nil, false, fault.Usage(fault.Hint(fmt.Errorf("%s: its card names %s, and no file is called so", ref, strings.Join(patterns, ", ")), "it has "+some(files)))
+		err := fmt.Errorf("%s: its card names %s, and no file is called so", ref, strings.Join(patterns, ", "))
+		return nil, false, fault.Usage(fault.Hint(err, "it has "+some(files)))
 	}
 	return names, true, nil
 }

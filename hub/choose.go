@@ -28,7 +28,8 @@ func WholeModel(ref Ref, files []File, _ Reader) ([]File, error) {
 	if len(weights) == 0 {
 		hint := "want one that was saved with safetensors"
 		if len(choose(files, func(name string) bool { return strings.HasSuffix(name, ".bin") || strings.HasSuffix(name, ".pth") })) > 0 {
-			hint = "it has .bin or .pth files alone, which can run code when they are loaded; save it with safe_serialization=True and give the folder"
+			hint = "it has .bin or .pth files alone, which can run code when they are loaded; " +
+				"save it with safe_serialization=True and give the folder"
 		} else if gguf := choose(files, func(name string) bool { return strings.HasSuffix(name, ".gguf") }); len(gguf) > 0 {
 			hint = "name one of its files: " + ref.at(gguf[0].Path).String()
 		}
@@ -124,7 +125,8 @@ func Files(pick func(names []string) ([]string, error)) Want {
 func named(ref Ref, files []File) ([]File, error) {
 	var out []File
 	for _, f := range files {
-		if match, _ := path.Match(ref.Path, f.Path); match || f.Path == ref.Path || strings.HasPrefix(f.Path, ref.Path+"/") { // a broken pattern matches nothing
+		match, _ := path.Match(ref.Path, f.Path) // a broken pattern matches nothing
+		if match || f.Path == ref.Path || strings.HasPrefix(f.Path, ref.Path+"/") {
 			out = append(out, f)
 		}
 	}

@@ -65,7 +65,8 @@ func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int
 			return err
 		}
 		if !resumed {
-			return fault.Hint(fmt.Errorf("its content does not have the hash that the hub gives (%s)", f.blob), "what came is thrown away; try again, or another HF_ENDPOINT")
+			return fault.Hint(fmt.Errorf("its content does not have the hash that the hub gives (%s)", f.blob),
+				"what came is thrown away; try again, or another HF_ENDPOINT")
 		}
 		resumed = false // what was there before was not what it should be
 	}

@@ -161,8 +161,10 @@ func (c *Client) room(s *Snapshot) error {
 	if err != nil || need == 0 || need+spare <= disk.Free {
 		return nil
 	}
-	return fault.Usage(fault.Hint(fmt.Errorf("%s: %.1f GB are to be fetched, and the disk of %s has %.1f GB left", s.Ref, float64(need)/1e9, c.Cache, float64(disk.Free)/1e9),
-		"make room, or give HF_HUB_CACHE a folder on another disk"))
+	const giga = 1e9
+	err = fmt.Errorf("%s: %.1f GB are to be fetched, and the disk of %s has %.1f GB left",
+		s.Ref, float64(need)/giga, c.Cache, float64(disk.Free)/giga)
+	return fault.Usage(fault.Hint(err, "make room, or give HF_HUB_CACHE a folder on another disk"))
 }
 
 // begin notes the commit and its files in the cache.
@@ -173,7 +175,8 @@ func (c *Client) begin(s *Snapshot, all []File) error {
 			return err
 		}
 	}
-	const tag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by huggingface_hub.\n# For information about cache directory tags, see:\n#\thttps://bford.info/cachedir/\n"
+	const tag = "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag created by huggingface_hub.\n" +
+		"# For information about cache directory tags, see:\n#\thttps://bford.info/cachedir/\n"
 	if at := filepath.Join(c.Cache, "CACHEDIR.TAG"); !exists(at) {
 		if err := writeWhole(at, []byte(tag)); err != nil {
 			return err

@@ -36,7 +36,8 @@ func (c *Client) Get(ctx context.Context, ref Ref, want Want, progress Progress)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s is not in %s, and HF_HUB_OFFLINE is set", ref, c.Cache), "unset it, or fetch with `lwtrain pull` where there is a network"))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s is not in %s, and HF_HUB_OFFLINE is set", ref, c.Cache),
+			"unset it, or fetch with `lwtrain pull` where there is a network"))
 	}
 	pinned := ref
 	if found != nil { // it may be part of what is wanted: its commit is kept

@@ -57,7 +57,8 @@ func (c *Client) resolve(ctx context.Context, ref Ref) (string, error) {
 		return "", err
 	}
 	if !commitHash.MatchString(info.SHA) {
-		return "", fmt.Errorf("%s: the hub names commit %q, want 40 hexadecimal digits; is HF_ENDPOINT (%s) a hub?", ref, info.SHA, c.Endpoint)
+		return "", fmt.Errorf("%s: the hub names commit %q, want 40 hexadecimal digits; is HF_ENDPOINT (%s) a hub?",
+			ref, info.SHA, c.Endpoint)
 	}
 	return info.SHA, nil
 }
