@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"internal/jinja":      {},
 	"internal/prose":      {},
 	"internal/llm":        {"model", "chat", "tokenizer", "internal/transport", "internal/fault"},
-	"internal/jsonl":      {"internal/fault", "internal/atomicfile"},
+	"internal/jsonl":      {"internal/plainjson", "internal/fault", "internal/atomicfile"},
 	"internal/transport":  {},
 	"internal/rng":        {},
 	"internal/fault":      {},
