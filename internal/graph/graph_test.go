@@ -56,7 +56,7 @@ func newToy(t int, precision Precision) toy {
 		if r.IntN(4) == 0 {
 			start = i
 		}
-		in.IDs[i], in.Targets[i], in.Starts[i] = r.Int32N(vocab), r.Int32N(vocab), int32(start)
+		in.IDs[i], in.Targets[i], in.Starts[i], in.Positions[i] = r.Int32N(vocab), r.Int32N(vocab), int32(start), int32(i-start)
 		if r.IntN(4) > 0 {
 			in.Weights[i] = r.Float32()
 		}
