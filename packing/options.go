@@ -13,6 +13,3 @@ type Options struct {
 func Default() Options {
 	return Options{Capacity: 32768, Strategy: "best_fit_decreasing", Weighting: "token"}
 }
-
-// Weightings are the values of Options.Weighting.
-var Weightings = []string{"token", "sequence", "longwriter", "pack"}
