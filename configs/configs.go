@@ -30,16 +30,16 @@ import (
 
 // Config is a whole run.
 type Config struct {
-	Model   model.Options   `yaml:"model" doc:"which model is trained"`
-	Data    data.Options    `yaml:"data" doc:"what it is trained on"`
-	Packing packing.Options `yaml:"packing" doc:"how samples become packs, and how the loss is weighted"`
-	Train   train.Options   `yaml:"train" doc:"how it is trained; names and meanings as in Hugging Face's TrainingArguments"`
-	DPO     dpo.Options     `yaml:"dpo" doc:"preference training (lwtrain dpo)"`
-	Pairs   pairs.Options   `yaml:"pairs" doc:"making preference pairs (lwtrain pairs)"`
-	Output  Output          `yaml:"output" doc:"where the results go"`
-	Sample  Sample          `yaml:"sample" doc:"answers to held-out prompts before and after training"`
+	Model   model.Options   `yaml:"model" identity:"sft dpo" doc:"which model is trained"`
+	Data    data.Options    `yaml:"data" identity:"sft dpo" doc:"what it is trained on"`
+	Packing packing.Options `yaml:"packing" identity:"sft dpo" doc:"how samples become packs, and how the loss is weighted"`
+	Train   train.Options   `yaml:"train" identity:"sft dpo" doc:"how it is trained; names and meanings as in Hugging Face's TrainingArguments"`
+	DPO     dpo.Options     `yaml:"dpo" identity:"dpo" doc:"preference training (lwtrain dpo)"`
+	Pairs   pairs.Options   `yaml:"pairs" identity:"pairs" doc:"making preference pairs (lwtrain pairs)"`
+	Output  Output          `yaml:"output" identity:"none" doc:"where the results go"`
+	Sample  Sample          `yaml:"sample" identity:"none" doc:"answers to held-out prompts before and after training"`
 	Seed    uint64          `yaml:"seed" doc:"seed of every random choice of the run"`
-	Threads int             `yaml:"threads" min:"0" max:"4096" doc:"processor threads; 0: all cores"`
+	Threads int             `yaml:"threads" identity:"none" min:"0" max:"4096" doc:"processor threads; 0: all cores"`
 
 	origins map[string]Origin // of every leaf, and of the keys in lists
 }

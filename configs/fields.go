@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ type field struct {
 	enum                   []string
 	min, max, above, below *float64
 	def                    string // default of a key in a list's element
+
+	identity []string // the kinds of run that the value is a setting of; nil: all
+	words    []string // values of a place that are none
 }
 
 // schema is the field table: the root section and all leaves by path.
@@ -52,7 +56,7 @@ type schema struct {
 // table returns the schema, made once.
 var table = sync.OnceValue(func() *schema {
 	s := &schema{root: &field{}, byPath: map[string]*field{}}
-	s.root.keys = fieldsOf(reflect.TypeFor[Config](), "", nil)
+	s.root.keys = fieldsOf(reflect.TypeFor[Config](), s.root)
 	var walk func(f *field)
 	walk = func(f *field) {
 		s.byPath[f.path] = f
@@ -69,7 +73,8 @@ var table = sync.OnceValue(func() *schema {
 	return s
 })
 
-func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
+// fieldsOf makes the fields of a section's struct.
+func fieldsOf(t reflect.Type, in *field) []*field {
 	var out []*field
 	for i := range t.NumField() {
 		sf := t.Field(i)
@@ -78,14 +83,20 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
 			continue
 		}
 		f := &field{
-			name: name, path: prefix + name, doc: sf.Tag.Get("doc"), typ: sf.Type,
-			index: append(append([]int(nil), index...), i),
-			min:   bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
+			name: name, path: join(in.path, name), doc: sf.Tag.Get("doc"), typ: sf.Type,
+			index: append(slices.Clone(in.index), i), identity: in.identity,
+			min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
 			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),
 			def: sf.Tag.Get("default"),
 		}
 		if e := sf.Tag.Get("enum"); e != "" {
 			f.enum = strings.Split(e, "|")
+		}
+		if w := sf.Tag.Get("words"); w != "" {
+			f.words = strings.Split(w, "|")
+		}
+		if kinds, ok := sf.Tag.Lookup("identity"); ok {
+			f.identity = strings.Fields(kinds)
 		}
 		f.kind = kindOf(sf.Type)
 		if sf.Type.Kind() == reflect.Uint64 && f.min == nil {
@@ -96,11 +107,11 @@ func fieldsOf(t reflect.Type, prefix string, index []int) []*field {
 			if f.typ.Kind() == reflect.Pointer {
 				f.typ, f.optional = f.typ.Elem(), true
 			}
-			f.keys = fieldsOf(f.typ, f.path+".", f.index)
+			f.keys = fieldsOf(f.typ, f)
 		case list:
-			f.keys = fieldsOf(f.typ.Elem(), "", nil)
+			f.keys = fieldsOf(f.typ.Elem(), &field{})
 		case heldOut:
-			f.keys = fieldsOf(reflect.TypeFor[data.Source](), "", nil)
+			f.keys = fieldsOf(reflect.TypeFor[data.Source](), &field{})
 		}
 		out = append(out, f)
 	}

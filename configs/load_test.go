@@ -25,6 +25,17 @@ func parsed(t *testing.T, yaml string, overrides ...string) *Config {
 	return c
 }
 
+// rendered is every value by its path, as Resolved shows it.
+func rendered(c *Config) map[string]string {
+	out := map[string]string{}
+	for _, f := range table().leaves {
+		if v, ok := c.leaf(f); ok {
+			out[f.path] = f.render(v)
+		}
+	}
+	return out
+}
+
 // problems returns the lines of the error that yaml gets.
 func problems(t *testing.T, yaml string, overrides ...string) []string {
 	t.Helper()
@@ -40,7 +51,7 @@ func problems(t *testing.T, yaml string, overrides ...string) []string {
 }
 
 func TestDefaultsAreThoseOfTheContract(t *testing.T) {
-	got := parsed(t, smallest).Settings()
+	got := rendered(parsed(t, smallest))
 	want := map[string]string{
 		"model.path": "m", "model.template": "auto",
 		"data.sources":      "[{name: a, path: a.jsonl}]",
@@ -77,7 +88,7 @@ func TestAListOfLossesOrOneAlone(t *testing.T) {
 		"{loss_type: [sigmoid, ipo], loss_weights: [0.8, 1]}": {"[sigmoid, ipo]", "[0.8, 1.0]"},
 		"{loss_type: ipo, loss_weights: 2}":                   {"ipo", "2.0"},
 	} {
-		got := parsed(t, smallest+"dpo: "+yaml+"\n").Settings()
+		got := rendered(parsed(t, smallest+"dpo: "+yaml+"\n"))
 		if got["dpo.loss_type"] != want[0] || got["dpo.loss_weights"] != want[1] {
 			t.Errorf("%s: got %s with weights %s, want %v", yaml, got["dpo.loss_type"], got["dpo.loss_weights"], want)
 		}
@@ -244,7 +255,7 @@ func TestTheStrongestLayerWins(t *testing.T) {
 		"packing.capacity":    {"8192", "recipe smollm2:18"},
 		"train.max_steps":     {"0", "default"},
 	} {
-		if got := c.Settings()[path]; got != want[0] {
+		if got := rendered(c)[path]; got != want[0] {
 			t.Errorf("%s is %s, want %s", path, got, want[0])
 		}
 		if got := c.Origin(path).String(); got != want[1] {
@@ -267,7 +278,7 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 		"max_length follows a smaller capacity":   {smallest, []string{"packing.capacity=512"}, map[string]string{"data.max_length": "512"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := parsed(t, c.yaml, c.args...).Settings()
+			got := rendered(parsed(t, c.yaml, c.args...))
 			for path, want := range c.want {
 				if got[path] != want {
 					t.Errorf("%s is %q, want %q", path, got[path], want)

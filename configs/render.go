@@ -117,17 +117,6 @@ func renderKeys(keys []*field, v, usual reflect.Value) string {
 	return "{" + strings.Join(out, ", ") + "}"
 }
 
-// Settings is every value by its path, as text: what two runs are compared by.
-func (c *Config) Settings() map[string]string {
-	out := map[string]string{}
-	for _, f := range table().leaves {
-		if v, ok := c.leaf(f); ok {
-			out[f.path] = f.render(v)
-		}
-	}
-	return out
-}
-
 // render writes a value on one line of YAML.
 func (f *field) render(v reflect.Value) string {
 	if f.kind == several {

@@ -196,7 +196,7 @@ func TestGLM4IsLongWritersRecipe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := c.Settings()
+		got := rendered(c)
 		for key, want := range map[string]string{
 			"packing.capacity": "32768", "data.max_length": "32768", "packing.weighting": "token", "train.learning_rate": "1.0e-05",
 			"train.lr_scheduler_type": "cosine", "train.warmup_ratio": "0.03", "train.adam_beta1": "0.9", "train.adam_beta2": "0.95",

@@ -18,7 +18,7 @@ import (
 	"fmt"
 	"slices"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // Sample is one tokenised sample: a conversation, or with too_long: split a
@@ -30,7 +30,7 @@ type Sample struct {
 	File   string     // of the source
 	Line   int        // of the record in it
 	Turns  int        // messages of the assistant in the conversation
-	Words  int        // in them, by [Words]
+	Words  int        // in them, by [prose.Words]
 }
 
 // Run says how [Build] works; none of it changes what comes out, but Seed
@@ -75,7 +75,7 @@ type row struct {
 // the samples of each source and what is held out by the seed, and cuts or
 // drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
 // samples are drawn from the conversations, so no piece of one is trained on.
-func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*Store, error) {
+func Build(ctx context.Context, opts Options, template *chat.Template, run Run) (*Store, error) {
 	s := &Store{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any}
 	if s.paired || s.labelled {
 		if err := opts.refuseCutting(); err != nil {
@@ -83,7 +83,7 @@ func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*S
 		}
 	}
 	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
-	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.DryRun, opts.OnBadRecord == "error", run, opts.Dedup == "near"}, run.Progress); err != nil {
+	if err := s.load(ctx, sources, cache{opts.CacheDir, template, run.DryRun, opts.OnBadRecord == "error", run, opts.Dedup == "near"}, run.Progress); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (s *Store) Words(i int) int {
 // Messages reads the conversation that sample i comes from out of its source
 // file, and says which of its messages is the first that is a target. It reads the
 // file up to there, so it is meant for a few samples.
-func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
+func (s *Store) Messages(i int) (messages []chat.Message, answer int, err error) {
 	r := s.rows[i]
 	want := s.parts[r.source].entries[r.record]
 	x, l, err := s.find(int(r.source), int(want.Line))

@@ -6,15 +6,15 @@ import (
 	"io"
 	"slices"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // Side is a conversation of a record, as the template renders it.
 type Side struct {
 	Name     string // "chosen" or "rejected" of a pair, "good" or "bad" where it is labelled, else ""
-	Messages []tokenizer.Message
+	Messages []chat.Message
 	Learned  []bool // which of them are trained on
-	tokenizer.Rendered
+	chat.Rendered
 
 	kind  kind
 	first int // the messages before it are the prompt
@@ -60,20 +60,20 @@ func (s *Store) Place(i int) (source, line int) {
 }
 
 // Look reads a record out of its source again and renders it as the store did. It
-// reads the file up to there. opts and chat are those that the store was built
+// reads the file up to there. opts and template are those that the store was built
 // with.
-func (s *Store) Look(opts Options, chat *tokenizer.Chat, source, number int) (*Look, error) {
+func (s *Store) Look(opts Options, template *chat.Template, source, number int) (*Look, error) {
 	x, l, err := s.find(source, number)
 	if err != nil {
 		return nil, err
 	}
-	l.toolRole = toolRole(chat)
+	l.toolRole = toolRole(template)
 	keep, err := s.from[source].Filter.compile(false)
 	if err != nil {
 		return nil, err
 	}
 	out := &Look{Source: source, Line: number}
-	with := &toolChats{plain: chat, layout: l, keep: keep}
+	with := &toolChats{plain: template, layout: l, keep: keep}
 	sides, err := with.sides(x)
 	if err == nil {
 		out.Sides = sides

@@ -11,14 +11,14 @@ type Options struct {
 	MaxLength   int      `yaml:"max_length" min:"8" max:"4194304" doc:"tokens in the longest sample"`
 	TooLong     string   `yaml:"too_long" enum:"error|skip|truncate|split" doc:"what is done with a sample above max_length; split is not for pairs"`
 	OnBadRecord string   `yaml:"on_bad_record" enum:"error|skip" doc:"what is done with a record that cannot be read; skipped ones are counted by reason"`
-	CacheDir    string   `yaml:"cache_dir" doc:"folder of the tokenised samples, made again when sources, tokenizer or template change"`
+	CacheDir    string   `yaml:"cache_dir" identity:"none" doc:"folder of the tokenised samples, made again when sources, tokenizer or template change"`
 }
 
 // Source is conversations in one file or several.
 type Source struct {
 	Name        string            `yaml:"name" doc:"name in statistics and metrics; the file's name without ending where it is missing"`
-	Path        string            `yaml:"path" doc:"conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob, a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these"`
-	Paths       []string          `yaml:"paths" doc:"path, where it is a list"`
+	Path        string            `yaml:"path" identity:"none" doc:"conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob, a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these"`
+	Paths       []string          `yaml:"paths" identity:"none" doc:"path, where it is a list"`
 	Files       []File            // that these stand for, where they are known already: those on the hub must be
 	Format      string            `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto" doc:"how its records are read; auto: recognised from the first"`
 	Side        string            `yaml:"side" enum:"all|chosen" default:"all" doc:"of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations"`

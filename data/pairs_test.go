@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -22,7 +23,7 @@ func pairText(e example) string {
 	}
 	var sides []string
 	n := e.first
-	for _, list := range [][]tokenizer.Message{e.messages[:n], e.messages[n:], e.rejected.messages[n:]} {
+	for _, list := range [][]chat.Message{e.messages[:n], e.messages[n:], e.rejected.messages[n:]} {
 		var parts []string
 		for _, m := range list {
 			parts = append(parts, m.Role[:1]+" "+m.Content)
@@ -109,7 +110,7 @@ func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Store,
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Store,
 	if change != nil {
 		change(&o)
 	}
-	s, err := Build(context.Background(), o, chat, Run{Seed: 1, Pairs: true})
+	s, err := Build(context.Background(), o, template, Run{Seed: 1, Pairs: true})
 	if err == nil {
 		t.Cleanup(func() { s.Close() })
 	}

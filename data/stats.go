@@ -17,7 +17,7 @@ type SourceStats struct {
 	HeldOut      int            `json:"held_out"`        // of the samples
 	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
 	Turns        int            `json:"turns"`           // messages of the assistant
-	Words        int64          `json:"words"`           // in them, by [Words]; of the whole conversation where it is cut
+	Words        int64          `json:"words"`           // in them, by [prose.Words]; of the whole conversation where it is cut
 	Tokens       int64          `json:"tokens"`          //
 	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
 	Dropped      map[string]int `json:"dropped"`         // records that are not used, by reason

@@ -30,7 +30,7 @@ type Options struct {
 	DesirableWeight   float64   `yaml:"desirable_weight" min:"0" doc:"weight of the desirable answers of loss_type kto"`
 	UndesirableWeight float64   `yaml:"undesirable_weight" min:"0" doc:"weight of the undesirable answers of loss_type kto"`
 	SFTWeight         float64   `yaml:"sft_weight" min:"0" doc:"weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss"`
-	Reference         string    `yaml:"reference" doc:"the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder"`
+	Reference         string    `yaml:"reference" words:"initial|none" doc:"the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder"`
 }
 
 // Default is TRL's, LLaMA-Factory's margin for SimPO, and lambda as in DPOP's

@@ -207,7 +207,7 @@ func (c *Client) fromHub(ctx context.Context, s *Snapshot) Reader {
 		defer part.Close()
 		d := &download{Client: c, s: s, f: f, part: part, tell: func(int64) {}}
 		d.newSum()
-		if err := c.again(ctx, c.retries, func() error { return d.more(ctx) }); err != nil {
+		if err := c.retry.Do(ctx, func() error { return d.more(ctx) }); err != nil {
 			return nil, err
 		}
 		if !d.right() {

@@ -22,6 +22,7 @@ import (
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/machine"
+	"lwtrain/internal/transport"
 )
 
 // atOnce is how many files are fetched at a time.
@@ -62,7 +63,7 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 		workers.Go(func() {
 			for f := range work {
 				if err := c.file(ctx, s, f, tell); err != nil {
-					var busy *busyError
+					var busy *transport.BusyError
 					var no refusal
 					if !errors.As(err, &busy) && !errors.As(err, &no) { // they name it
 						err = fmt.Errorf("%s: %w", s.at(f.Path), err)
@@ -239,9 +240,8 @@ func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int
 	resumed := d.have > 0
 	for {
 		before := d.have
-		if err := c.again(ctx, c.retries, func() error { return d.more(ctx) }); err != nil {
-			var down unreachable
-			if errors.As(err, &down) && d.have > before {
+		if err := c.retry.Do(ctx, func() error { return d.more(ctx) }); err != nil {
+			if isDown(err) && d.have > before {
 				continue // the network fails now and then, and it goes forward
 			}
 			return err
@@ -356,15 +356,15 @@ func (d *download) more(ctx context.Context) error {
 		if err := d.restart(); err != nil {
 			return err
 		}
-		return &busyError{fmt.Errorf("%s: the server has no such part of it", d.s.at(d.f.Path)), 0}
+		return &transport.BusyError{Err: fmt.Errorf("%s: the server has no such part of it", d.s.at(d.f.Path))}
 	default:
 		return d.refused(d.s.at(d.f.Path), res)
 	}
 	if n := res.ContentLength; n >= 0 && n != d.f.Size-d.have {
 		return fmt.Errorf("the server sends %d bytes, want %d", n, d.f.Size-d.have)
 	}
-	body := watch(res.Body, cancel)
-	defer body.timer.Stop()
+	body := transport.Watch(res.Body, cancel)
+	defer body.Stop()
 	buf := make([]byte, 1<<18)
 	for {
 		n, err := body.Read(buf)
@@ -383,11 +383,11 @@ func (d *download) more(ctx context.Context) error {
 		case err == io.EOF && d.have == d.f.Size:
 			return nil
 		case err == io.EOF:
-			return unreachable{fmt.Errorf("the connection ended after %d of %d bytes", d.have, d.f.Size)}
+			return transport.UnreachableError{Err: fmt.Errorf("the connection ended after %d of %d bytes", d.have, d.f.Size)}
 		case err != nil && context.Cause(ctx) != nil:
 			return context.Cause(ctx)
 		case err != nil:
-			return unreachable{err}
+			return transport.UnreachableError{Err: err}
 		}
 	}
 }

@@ -125,7 +125,7 @@ func TestAHostileHub(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h, cl := newHub(t)
 			outer := t.TempDir()
-			cl.Cache, cl.retries = filepath.Join(outer, "a", "b", "hub"), 1
+			cl.Cache, cl.retry.Times = filepath.Join(outer, "a", "b", "hub"), 1
 			c.change(h)
 			s, err := cl.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, nil)
 			if err == nil || !strings.Contains(err.Error(), c.want) {

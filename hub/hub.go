@@ -68,9 +68,8 @@ func (c *Client) Get(ctx context.Context, ref Ref, want Want, progress Progress)
 		pinned.Revision = found.Commit
 	}
 	s, err := c.Fetch(ctx, pinned, want, progress)
-	var down unreachable
 	var no refusal
-	if found != nil && (errors.As(err, &down) || errors.As(err, &no)) {
+	if found != nil && (isDown(err) || errors.As(err, &no)) {
 		return found, nil
 	}
 	if s != nil {
@@ -159,8 +158,7 @@ func (c *Client) has(s *Snapshot, f File) bool {
 }
 
 func hintDown(err error, endpoint string) error {
-	var down unreachable
-	if errors.As(err, &down) && fault.HintOf(err) == "" {
+	if isDown(err) && fault.HintOf(err) == "" {
 		return fault.Hint(err, "is there a network? HF_ENDPOINT names another hub than "+endpoint+", HTTPS_PROXY a proxy")
 	}
 	return err

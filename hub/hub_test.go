@@ -17,6 +17,7 @@ import (
 
 	"lwtrain/hub/hubtest"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/transport"
 )
 
 var big = strings.Repeat("0123456789abcdef", 1<<12)
@@ -27,7 +28,7 @@ func newHub(t *testing.T) (*hubtest.Hub, *Client) {
 	t.Helper()
 	h := hubtest.Example()
 	t.Cleanup(h.Close)
-	c := &Client{Endpoint: h.URL, Cache: t.TempDir(), http: http.DefaultTransport, retries: 3, pause: time.Millisecond}
+	c := &Client{Endpoint: h.URL, Cache: t.TempDir(), http: http.DefaultTransport, retry: transport.Retry{Times: 3, Pause: time.Millisecond}}
 	return h, c
 }
 
@@ -214,7 +215,7 @@ func TestWhatIsThereOfAFileIsGoneOnFrom(t *testing.T) {
 
 func TestABrokenConnectionIsTakenUpWhereItEnded(t *testing.T) {
 	h, c := newHub(t)
-	c.retries = 0 // progress alone keeps it going
+	c.retry.Times = 0 // progress alone keeps it going
 	h.CDNHandler = func(w http.ResponseWriter, r *http.Request) {
 		content := big
 		if !strings.HasSuffix(r.URL.Path, sha(big)) {
@@ -395,7 +396,7 @@ func TestACacheWithoutListsIsRead(t *testing.T) {
 		t.Errorf("with a hub that shows it no more: %v, want what is there", err)
 	}
 	h.Close()
-	c.retries = 0
+	c.retry.Times = 0
 	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || len(s.Files) != 4 {
 		t.Errorf("with a hub that is away: %v, want what is there", err)
 	}

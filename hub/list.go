@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/transport"
 )
 
 // File is a file of a repository at one commit.
@@ -142,7 +143,9 @@ func above(path string) (string, bool) {
 // ask reads an answer of the hub in JSON, and returns the address of its next
 // page. Other hosts are not asked.
 func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (next string, err error) {
-	err = c.again(ctx, min(c.retries, 2), func() error { // without a network this is where it is known
+	retry := c.retry
+	retry.Times = min(retry.Times, 2) // without a network this is where it is known
+	err = retry.Do(ctx, func() error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		res, err := c.get(ctx, address, http.Header{"Accept": {"application/json"}}, nil)
@@ -153,14 +156,11 @@ func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (ne
 		if res.StatusCode != http.StatusOK {
 			return c.refused(ref, res)
 		}
-		body := watch(res.Body, cancel)
-		defer body.timer.Stop()
-		raw, err := io.ReadAll(io.LimitReader(body, maxListing+1))
+		body := transport.Watch(res.Body, cancel)
+		defer body.Stop()
+		raw, err := transport.ReadAll(ctx, body, maxListing)
 		if err != nil {
-			return unreachable{err}
-		}
-		if len(raw) > maxListing {
-			return fmt.Errorf("%s: an answer of the hub of more than %d MiB", ref, maxListing>>20)
+			return fmt.Errorf("%s: %w", ref, err)
 		}
 		if err := json.Unmarshal(raw, into); err != nil {
 			return fmt.Errorf("%s: the answer of %s is not what a hub says: %w", ref, c.Endpoint, err)

@@ -8,9 +8,9 @@ import (
 // Options say which model is trained. The tag doc describes each key of the
 // YAML: package configs makes the JSON Schema from it.
 type Options struct {
-	Path     string `yaml:"path" doc:"a model folder in Hugging Face layout, a .gguf file, or a name on the Hugging Face hub (owner/name, hf://owner/name@revision), which is fetched once"`
+	Path     string `yaml:"path" identity:"none" doc:"a model folder in Hugging Face layout, a .gguf file, or a name on the Hugging Face hub (owner/name, hf://owner/name@revision), which is fetched once"`
 	Init     *Init  `yaml:"init" doc:"a fresh model with random weights, instead of path"`
-	Template string `yaml:"template" doc:"chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file"`
+	Template string `yaml:"template" identity:"none" doc:"chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file"`
 }
 
 // Init describes a fresh model.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // dimensions are those of LongBench-Write's S_q (arXiv:2408.07055, section 2.2).
@@ -50,7 +50,7 @@ Answer with one JSON object and nothing else, as in
 
 // judge asks for the ratings of an answer. ok is false where none of the tries gave
 // any.
-func judge(ctx context.Context, c *client, messages []tokenizer.Message, answer string, seed uint64) (ratings map[string]int, ok bool, err error) {
+func judge(ctx context.Context, c *client, messages []chat.Message, answer string, seed uint64) (ratings map[string]int, ok bool, err error) {
 	var request strings.Builder
 	for i, m := range messages {
 		if i > 0 {
@@ -61,7 +61,7 @@ func judge(ctx context.Context, c *client, messages []tokenizer.Message, answer 
 		}
 		request.WriteString(m.Content)
 	}
-	prompt := []tokenizer.Message{{Role: "user", Content: fmt.Sprintf(judgePrompt, request.String(), answer)}}
+	prompt := []chat.Message{{Role: "user", Content: fmt.Sprintf(judgePrompt, request.String(), answer)}}
 	for try := range uint64(judgeTries) {
 		r, err := c.ask(ctx, ask{messages: prompt, temperature: judgeTemperature, topP: 1, maxTokens: judgeTokens, seed: seed + try<<32})
 		if err != nil {
@@ -106,7 +106,7 @@ func quality(ratings map[string]int) float64 {
 }
 
 // runCommand asks the user's command for a score.
-func (o Options) runCommand(ctx context.Context, messages []tokenizer.Message, s Sample) (float64, error) {
+func (o Options) runCommand(ctx context.Context, messages []chat.Message, s Sample) (float64, error) {
 	raw, err := json.Marshal(struct {
 		Messages []message `json:"messages"`
 		Answer   string    `json:"answer"`

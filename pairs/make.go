@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"sync"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
 	"lwtrain/internal/rundir"
 	"lwtrain/model"
@@ -41,7 +43,7 @@ type Job struct {
 
 	Model     *model.Model // that answers, unless there is a server; its bf16 weights, if there are any
 	Tokenizer *tokenizer.Tokenizer
-	Chat      *tokenizer.Chat
+	Chat      *chat.Template
 
 	Resumed  func(answers int)                // how many are there from before; may be nil
 	Progress func(answers, rated, tokens int) // of all; may be nil
@@ -278,7 +280,7 @@ func (m *maker) seedOf(what string, k key) uint64 {
 func (m *maker) sample(k key) Sample {
 	a, r, p := m.answered[k], m.rated[k], m.Prompts[k.prompt]
 	s := Sample{
-		Prompt: k.prompt, Sample: k.sample, Origin: p.Origin, Required: p.Required, Words: data.Words(a.Answer),
+		Prompt: k.prompt, Sample: k.sample, Origin: p.Origin, Required: p.Required, Words: prose.Words(a.Answer),
 		Tokens: a.Tokens, Stop: a.Stop, Answer: a.Answer,
 	}
 	s.Length = lengthScore(p.Required, s.Words)

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
-	"lwtrain/tokenizer"
 )
 
 const secret = "sk-secret"
@@ -86,7 +86,7 @@ func testJob(t *testing.T, s *fakeServer) Job {
 	var prompts []data.Prompt
 	for i := range 5 {
 		prompts = append(prompts, data.Prompt{
-			Messages: []tokenizer.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
+			Messages: []chat.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
 		})
 	}
 	return Job{
@@ -264,7 +264,7 @@ func TestWhatAServerMayReply(t *testing.T) {
 			client := newClient(s.options())
 			waits := []time.Duration{}
 			client.wait = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
-			r, err := client.ask(t.Context(), ask{messages: []tokenizer.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
+			r, err := client.ask(t.Context(), ask{messages: []chat.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
 			switch {
 			case c.want == "" && (err != nil || r != reply{"hello", 3, "length"}):
 				t.Errorf("got %v, %v", r, err)
@@ -273,6 +273,32 @@ func TestWhatAServerMayReply(t *testing.T) {
 			}
 			if n != c.tries || c.waits != "" && fmt.Sprint(waits) != c.waits {
 				t.Errorf("%d requests with pauses of %v, want %d and %s", n, waits, c.tries, c.waits)
+			}
+		})
+	}
+}
+
+func TestAServerThatTakesTooLong(t *testing.T) {
+	for name, begin := range map[string]string{"nothing comes": "", "the end does not come": `{"choices": [`} {
+		t.Run(name, func(t *testing.T) {
+			s := newFakeServer(t)
+			n := 0
+			s.reply = func(k int, w http.ResponseWriter) bool {
+				n = k
+				fmt.Fprint(w, begin)
+				if begin != "" {
+					w.(http.Flusher).Flush()
+				}
+				time.Sleep(1200 * time.Millisecond)
+				return true
+			}
+			o := s.options()
+			o.Timeout, o.Retries = 1, 1
+			client := newClient(o)
+			client.wait = func(context.Context, time.Duration) error { return nil }
+			_, err := client.ask(t.Context(), ask{messages: []chat.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
+			if want := o.URL + ": no answer in 1 seconds"; err == nil || err.Error() != want || n != 2 {
+				t.Errorf("got %v after %d requests, want %s after 2", err, n, want)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ type Options struct {
 	Temperature  float64 `yaml:"temperature" min:"0" max:"100" doc:"randomness of the answers; with 0 all of them are the same"`
 	TopP         float64 `yaml:"top_p" above:"0" max:"1" doc:"sample from the most probable tokens that together reach this probability"`
 	MaxNewTokens int     `yaml:"max_new_tokens" min:"1" max:"1048576" doc:"tokens in the longest answer; one that is cut off there is never the chosen one"`
-	Batch        int     `yaml:"batch" min:"1" max:"1024" doc:"how many answers the model writes together"`
+	Batch        int     `yaml:"batch" identity:"none" min:"1" max:"1024" doc:"how many answers the model writes together"`
 	Precision    string  `yaml:"precision" enum:"auto|bf16|float32" doc:"of the model that answers; auto: bf16 where its files hold nothing else"`
 	Server       Server  `yaml:"server" doc:"an OpenAI-compatible server that answers instead of the model"`
 
@@ -31,7 +31,7 @@ type Options struct {
 	JudgeWeight    float64  `yaml:"judge_weight" above:"0" doc:"weight of the judge's score"`
 	Command        []string `yaml:"command" doc:"a command and its arguments that reads {\"messages\", \"answer\", \"words\", \"required\"} as JSON on its standard input and prints a score"`
 	CommandWeight  float64  `yaml:"command_weight" above:"0" doc:"weight of the command's score"`
-	CommandTimeout int      `yaml:"command_timeout" min:"1" doc:"seconds that the command may take for an answer"`
+	CommandTimeout int      `yaml:"command_timeout" identity:"none" min:"1" doc:"seconds that the command may take for an answer"`
 
 	Rejected  string  `yaml:"rejected" enum:"random|worst" doc:"which answer is the rejected one: any of the rest, as in LongWriter, or the worst"`
 	MinMargin float64 `yaml:"min_margin" min:"0" doc:"a pair is kept if its scores differ by more; a tie is never a pair"`
@@ -41,10 +41,10 @@ type Options struct {
 type Server struct {
 	URL         string `yaml:"url" doc:"address up to the version, such as http://localhost:8000/v1; empty: none"`
 	Model       string `yaml:"model" doc:"name of the model there"`
-	KeyEnv      string `yaml:"key_env" doc:"environment variable with the key; the key itself is written nowhere"`
-	Timeout     int    `yaml:"timeout" min:"1" doc:"seconds that a request may take"`
-	Retries     int    `yaml:"retries" min:"0" max:"100" doc:"how often a request is made again that failed for a while (429, 5xx, no connection)"`
-	Concurrency int    `yaml:"concurrency" min:"1" max:"1024" doc:"requests under way at once"`
+	KeyEnv      string `yaml:"key_env" identity:"none" doc:"environment variable with the key; the key itself is written nowhere"`
+	Timeout     int    `yaml:"timeout" identity:"none" min:"1" doc:"seconds that a request may take"`
+	Retries     int    `yaml:"retries" identity:"none" min:"0" max:"100" doc:"how often a request is made again that failed for a while (429, 5xx, no connection)"`
+	Concurrency int    `yaml:"concurrency" identity:"none" min:"1" max:"1024" doc:"requests under way at once"`
 }
 
 // Default is what holds where nothing else is said.

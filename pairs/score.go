@@ -3,7 +3,7 @@ package pairs
 import (
 	"math/rand/v2"
 
-	"lwtrain/data"
+	"lwtrain/internal/prose"
 )
 
 // Sample is an answer to a prompt and its scores, a line of samples.jsonl.
@@ -112,6 +112,6 @@ func lengthScore(required, words int) *float64 {
 	if required == 0 {
 		return nil
 	}
-	s := data.LengthScore(required, words)
+	s := prose.LengthScore(required, words)
 	return &s
 }

@@ -2,6 +2,7 @@ package pairs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,8 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
-	"lwtrain/tokenizer"
 )
 
 const (
@@ -35,7 +36,6 @@ func newClient(s Server) *client {
 	return &client{
 		Server: s, key: os.Getenv(s.KeyEnv), wait: sleep,
 		http: &http.Client{
-			Timeout: time.Duration(s.Timeout) * time.Second,
 			// Another host must not get the key, and a POST would become a GET.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -57,7 +57,7 @@ type message struct {
 	Content string `json:"content"`
 }
 
-func messagesOf(messages []tokenizer.Message) []message {
+func messagesOf(messages []chat.Message) []message {
 	out := make([]message, len(messages))
 	for i, m := range messages {
 		out[i] = message{m.Role, m.Content}
@@ -67,7 +67,7 @@ func messagesOf(messages []tokenizer.Message) []message {
 
 // ask is a request for an answer.
 type ask struct {
-	messages    []tokenizer.Message
+	messages    []chat.Message
 	temperature float64
 	topP        float64
 	maxTokens   int
@@ -113,6 +113,8 @@ func (c *client) ask(ctx context.Context, a ask) (reply, error) {
 // once makes a request. again is how long the server wants to be left alone before
 // the next try, below 0 where that would not help.
 func (c *client) once(ctx context.Context, body []byte) (r reply, again time.Duration, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.Timeout)*time.Second, fmt.Errorf("no answer in %d seconds", c.Timeout))
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(c.URL, "/")+"/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return r, -1, err
@@ -123,13 +125,13 @@ func (c *client) once(ctx context.Context, body []byte) (r reply, again time.Dur
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return r, 0, errors.Unwrap(err) // without the address, which is said
+		return r, 0, cmp.Or(context.Cause(ctx), errors.Unwrap(err)) // without the address, which is said
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostReply+1))
 	switch code := resp.StatusCode; {
 	case err != nil:
-		return r, 0, err
+		return r, 0, cmp.Or(context.Cause(ctx), err)
 	case len(raw) > mostReply:
 		return r, -1, fmt.Errorf("a reply of more than %d MiB", mostReply>>20)
 	case code == 429 || code >= 500:

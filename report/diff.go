@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lwtrain/data"
+	"lwtrain/internal/prose"
 )
 
 // Difference is one number of two versions of the data.
@@ -82,7 +83,7 @@ func compare(source string, now, before *data.Contents) []Difference {
 	add("answer words, 95 %", now.Lengths.OutputWords.P95, before.Lengths.OutputWords.P95)
 	add("answer words, longest", now.Lengths.OutputWords.Max, before.Lengths.OutputWords.Max)
 	add("prompt words, median", now.Lengths.PromptWords.P50, before.Lengths.PromptWords.P50)
-	for i, b := range data.Buckets {
+	for i, b := range prose.Ranges {
 		if i < len(now.Buckets) || i < len(before.Buckets) {
 			add(b.Name+" words", bucketSamples(now, i), bucketSamples(before, i))
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lwtrain/data"
+	"lwtrain/internal/prose"
 )
 
 // StatsPage is what [WriteStats] shows.
@@ -177,7 +178,7 @@ func lossFigures(s, other *data.Stats) []figure {
 		{"target tokens", sum(func(c *data.Contents) float64 { return float64(c.TargetTokens) })},
 	}
 	buckets := func(of func(data.Bucket) float64, list []data.Bucket) []float64 {
-		parts := make([]float64, len(data.Buckets))
+		parts := make([]float64, len(prose.Ranges))
 		for i := range min(len(parts), len(list)) {
 			parts[i] = of(list[i])
 		}
@@ -197,7 +198,7 @@ func lossFigures(s, other *data.Stats) []figure {
 		byWords = append(byWords, bar{label, buckets(func(b data.Bucket) float64 { return b.LossShare[w] }, s.Mix.Buckets)})
 	}
 	var ranges []string
-	for _, b := range data.Buckets {
+	for _, b := range prose.Ranges {
 		ranges = append(ranges, b.Name+" words")
 	}
 	var each []bar

@@ -20,7 +20,7 @@ const (
 )
 
 // FuzzLoad reads the files of a hostile folder. What is accepted must encode
-// and decode within bounds, and its template must not take the program down.
+// and decode within bounds.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(fuzzTokenizer), []byte(fuzzConfig), []byte(fuzzGenerate))
 	f.Add([]byte(`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","a"]]}}`), []byte(`{"chat_template":[{"name":"default","template":"{{ x }}"}]}`), []byte(`{}`))
@@ -68,24 +68,6 @@ func useFuzzed(t *testing.T, tok *Tokenizer) {
 		t.Fatalf("it decodes to %q", got)
 	}
 	tok.Encode(text)
-	chat, err := tok.Chat("auto")
-	if err != nil {
-		return
-	}
-	r, err := chat.Render([]Message{{Role: "user", Content: "a b"}, {Role: "assistant", Content: "ab"}})
-	if err != nil {
-		return
-	}
-	last := int32(0)
-	for _, span := range r.Target {
-		if span.Start < last || span.End <= span.Start || int(span.End) > len(r.IDs) {
-			t.Fatalf("targets %v in %d ids", r.Target, len(r.IDs))
-		}
-		last = span.End
-	}
-	if slices.ContainsFunc(r.IDs, func(id int32) bool { return id < 0 || int(id) >= tok.VocabSize() }) {
-		t.Fatalf("ids %v, want below %d", r.IDs, tok.VocabSize())
-	}
 }
 
 func TestTheSmallestFilesLoad(t *testing.T) {

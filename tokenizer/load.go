@@ -82,7 +82,6 @@ func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
 			return nil, fmt.Errorf("%s: %w", fileConfig, err)
 		}
 	}
-	t.jinja = string(files[fileJinja])
 	if t.eos, err = t.findEOS(files); err != nil {
 		return nil, err
 	}
@@ -146,7 +145,7 @@ func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
 		}
 		return eos, nil
 	}
-	if id, ok := t.ID(t.specialToken("eos_token")); ok {
+	if id, ok := t.ID(t.SpecialToken("eos_token")); ok {
 		return []int32{id}, nil
 	}
 	return nil, nil

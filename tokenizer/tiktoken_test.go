@@ -234,52 +234,12 @@ func TestGLM4HasItsPublishedIDs(t *testing.T) {
 	if got, want := tok.EOS(), []int32{151329, 151336, 151338}; !slices.Equal(got, want) {
 		t.Errorf("EOS %v, want %v", got, want)
 	}
-	chat := must(tok.Chat("glm4"))
-	if got, want := chat.Stop(), tok.EOS(); !slices.Equal(got, want) {
-		t.Errorf("stops at %v, want %v", got, want)
-	}
 	got := tok.Encode("<|user|>\n<|assistant|><|end_of_video|>")
 	if want := []int32{151331, 151333, 151336, 10, 151337, 151342}; !slices.Equal(got, want) {
 		t.Errorf("ids %v, want %v", got, want)
 	}
 	if n := tok.VocabSize(); n != 151343 {
 		t.Errorf("%d ids, want 151343", n)
-	}
-}
-
-func TestGLM4sOwnTemplateRenders(t *testing.T) {
-	tok := loadFixture(t, "tiktoken")
-	own, shipped := must(tok.Chat("auto")), must(tok.Chat("glm4"))
-	msgs := []Message{{Role: "system", Content: "Be brief."}, user("写 it's 2024"), assistant("好的"), {Role: "observation", Content: "seen"}, assistant("Done.")}
-	got, want := must(own.Render(msgs)), must(shipped.Render(msgs))
-	if got.Text != want.Text || !slices.Equal(got.IDs, want.IDs) || !slices.Equal(got.Target, want.Target) {
-		t.Errorf("the model's own template gives %q, ours %q", show(tok, got.IDs, got.Mask()), show(tok, want.IDs, want.Mask()))
-	}
-	if a, b := own.Stop(), tok.EOS(); !slices.Equal(a, b) {
-		t.Errorf("stops at %v, want %v", a, b)
-	}
-	tool := map[string]any{"type": "function", "function": map[string]any{"name": "look"}}
-	msgs[0].Extra = map[string]any{"tools": []any{tool, map[string]any{"type": "python"}}}
-	text, _, err := own.Prompt(msgs[:2])
-	if want := "[gMASK]<sop><|system|>\nTools:\n## look\n\n{\n    \"name\": \"look\"\n}\n## python<|system|>\nBe brief.<|user|>\n写 it's 2024<|assistant|>"; err != nil || text != want {
-		t.Errorf("with tools %q (%v), want %q", text, err, want)
-	}
-}
-
-// TestLongWritersMisspeltTemplateIsRenderedAndNamed: the template is that of
-// LongWriter-glm4-9b's tokenizer_config.json.
-func TestLongWritersMisspeltTemplateIsRenderedAndNamed(t *testing.T) {
-	tok := must(load(fromFiles(map[string][]byte{fileRanks: rankFile(byteTokens()), fileConfig: glm4Config(256,
-		`, "chat_template": "{% for message in messages %}{% if loop.first %}[gMASK]sop<|{{ message['role'] }}|>\n {{ message['content'] }}{% else %}<|{{ message['role'] }}|>\n {{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"`)})))
-	own := must(tok.Chat("auto"))
-	if r, want := must(own.Render([]Message{user("q"), assistant("a")})), "[gMASK]sop<|user|>\n q<|assistant|>\n a"; r.Text != want {
-		t.Errorf("text %q, want %q", r.Text, want)
-	}
-	if w := own.Warning(); !strings.Contains(w, "longwriter-glm") {
-		t.Errorf("warning %q, want one that names longwriter-glm", w)
-	}
-	if w := must(tok.Chat("longwriter-glm")).Warning(); w != "" {
-		t.Errorf("the shipped template warns: %s", w)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"lwtrain/data"
+	"lwtrain/internal/prose"
 	"lwtrain/internal/rundir"
 	"lwtrain/model"
 )
@@ -34,10 +34,10 @@ type Answer struct {
 // Text is an answer with its length.
 type Text struct {
 	Text  string `json:"text"`
-	Words int    `json:"words"` // by data.Words
+	Words int    `json:"words"` // by prose.Words
 	Stop  string `json:"stop"`  // eos, length, or data for a reference
 
-	Repeated float64 `json:"repeated"` // by data.Repeated: much of it says that the text is caught in a loop
+	Repeated float64 `json:"repeated"` // by prose.Repeated: much of it says that the text is caught in a loop
 }
 
 // answersFile holds the answers in the run's folder.
@@ -86,7 +86,7 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 	}
 	for i, d := range done {
 		text := t.Tokenizer.Decode(d.IDs, true)
-		got := Text{text, data.Words(text), d.Stop, data.Repeated(text)}
+		got := Text{text, prose.Words(text), d.Stop, prose.Repeated(text)}
 		if after {
 			answers[i].After = &got
 		} else {
@@ -132,7 +132,7 @@ func (t *trainer) startAnswers(path string, prompts []int, after bool) ([]Answer
 		a := &answers[i]
 		a.Origin = t.Data.Origin(id)
 		if at >= 0 {
-			a.Reference = Text{messages[at].Content, data.Words(messages[at].Content), "data", data.Repeated(messages[at].Content)}
+			a.Reference = Text{messages[at].Content, prose.Words(messages[at].Content), "data", prose.Repeated(messages[at].Content)}
 		}
 		if at > 0 {
 			a.Prompt = messages[at-1].Content

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/checkpoints"
 	"lwtrain/data"
 	"lwtrain/dpo"
@@ -34,7 +35,7 @@ var trlsOptions = map[string]func(*dpo.Options){
 
 func openTRLs(t *testing.T) *trls {
 	t.Helper()
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func openTRLs(t *testing.T) *trls {
 		store, err := data.Build(context.Background(), data.Options{
 			Sources:   []data.Source{{Name: "pairs", Path: filepath.Join(trlsFolder, file), LossFactor: 1}},
 			MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: g.cache,
-		}, chat, run)
+		}, template, run)
 		if err != nil {
 			t.Fatal(err)
 		}

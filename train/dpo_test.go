@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/internal/fault"
@@ -52,7 +53,7 @@ func preferenceFixture(t *testing.T, how data.Run) (*data.Store, string) {
 	if err := os.WriteFile(path, []byte(preferencesText(21)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func preferenceFixture(t *testing.T, how data.Run) (*data.Store, string) {
 	store, err := data.Build(context.Background(), data.Options{
 		Sources: []data.Source{{Name: "pairs", Path: path, LossFactor: 1}}, HeldOut: data.HeldOut{Count: 4},
 		MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: cache,
-	}, chat, how)
+	}, template, how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,10 +325,10 @@ func interruptEverywhere(t *testing.T, places int64, cache string, job func(cach
 
 func TestWhatPreferenceTrainingRefuses(t *testing.T) {
 	store, cache := pairFixture(t)
-	talks, chat := fixture(t, 1)
+	talks, template := fixture(t, 1)
 	for name, change := range map[string]func(*Job){
 		"kto on pairs":                    func(j *Job) { j.DPO.LossType = []string{"kto"} },
-		"a store of conversations":        func(j *Job) { j.Data, j.Stop = talks, chat.Stop() },
+		"a store of conversations":        func(j *Job) { j.Data, j.Stop = talks, template.Stop() },
 		"a reference that is not there":   func(j *Job) { j.DPO.Reference = filepath.Join(cache, "nosuch") },
 		"a folder that holds another run": func(j *Job) { runDPO(t, *j); j.Model, j.Identity.Settings = tiny(t), nil },
 	} {

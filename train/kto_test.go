@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
@@ -169,13 +170,13 @@ func TestAnswersToOnePromptAreRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	store, err := data.Build(context.Background(), data.Options{
 		Sources: []data.Source{{Name: "l", Path: path, LossFactor: 1}}, MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: dir,
-	}, chat, data.Run{Labels: true})
+	}, template, data.Run{Labels: true})
 	if err != nil {
 		t.Fatal(err)
 	}

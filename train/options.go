@@ -28,14 +28,14 @@ type Options struct {
 	AdamEpsilon float64 `yaml:"adam_epsilon" above:"0" below:"1" doc:"added to the root of AdamW's second moment"`
 	MaxGradNorm float64 `yaml:"max_grad_norm" min:"0" doc:"gradients are scaled down to this global norm; 0: never"`
 
-	GradientCheckpointing string `yaml:"gradient_checkpointing" enum:"auto|true|false" doc:"compute activations again in the backward pass instead of keeping them: of as many layers as memory_limit needs, of all, of none"`
+	GradientCheckpointing string `yaml:"gradient_checkpointing" identity:"none" enum:"auto|true|false" doc:"compute activations again in the backward pass instead of keeping them: of as many layers as memory_limit needs, of all, of none"`
 	Precision             string `yaml:"precision" enum:"auto|bf16|float32" doc:"inputs of matrix products (weights, optimiser, sums, norms and loss stay float32); auto: bf16 where the processor has it"`
-	MemoryLimit           Bytes  `yaml:"memory_limit" doc:"memory that gradient_checkpointing: auto keeps below, in bytes or as 8GiB; empty: what the machine has free"`
+	MemoryLimit           Bytes  `yaml:"memory_limit" identity:"none" doc:"memory that gradient_checkpointing: auto keeps below, in bytes or as 8GiB; empty: what the machine has free"`
 
-	LoggingSteps   int `yaml:"logging_steps" min:"1" doc:"steps between two lines on the terminal (metrics.jsonl has every step)"`
-	EvalSteps      int `yaml:"eval_steps" min:"0" doc:"steps between two measurements of the held-out loss; 0: never"`
-	SaveSteps      int `yaml:"save_steps" min:"0" doc:"steps between two checkpoints; 0: only at the end"`
-	SaveTotalLimit int `yaml:"save_total_limit" min:"0" doc:"checkpoints kept, the newest; 0: all"`
+	LoggingSteps   int `yaml:"logging_steps" identity:"none" min:"1" doc:"steps between two lines on the terminal (metrics.jsonl has every step)"`
+	EvalSteps      int `yaml:"eval_steps" identity:"none" min:"0" doc:"steps between two measurements of the held-out loss; 0: never"`
+	SaveSteps      int `yaml:"save_steps" identity:"none" min:"0" doc:"steps between two checkpoints; 0: only at the end"`
+	SaveTotalLimit int `yaml:"save_total_limit" identity:"none" min:"0" doc:"checkpoints kept, the newest; 0: all"`
 }
 
 // Default is LongWriter's recipe (arXiv:2408.07055 and its released scripts)

@@ -8,6 +8,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
 )
 
@@ -135,8 +136,8 @@ func (p *pairSteps) summary(opt Options) *Plan {
 		Schedule: opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
 		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled,
 	}
-	byWords := make([]Share, len(data.Buckets))
-	for i, k := range data.Buckets {
+	byWords := make([]Share, len(prose.Ranges))
+	for i, k := range prose.Ranges {
 		byWords[i] = Share{Kind: "words", Name: k.Name}
 	}
 	for _, pair := range pairs {
@@ -147,7 +148,7 @@ func (p *pairSteps) summary(opt Options) *Plan {
 			plan.Desirable++
 		}
 		answers := pair.Answers()
-		s := &byWords[data.BucketOf(p.store.Words(answers[0]))]
+		s := &byWords[prose.RangeOf(p.store.Words(answers[0]))]
 		s.Documents += len(answers)
 		s.Loss += 1 / float64(len(pairs))
 		for _, id := range answers {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"lwtrain/data"
+	"lwtrain/internal/prose"
 	"lwtrain/packing"
 )
 
@@ -68,12 +69,12 @@ func (b *batches) summary(opt Options) (*Plan, error) {
 	for i, s := range sources {
 		bySource[i] = Share{Kind: "source", Name: s.Name}
 	}
-	byWords := make([]Share, len(data.Buckets))
-	for i, k := range data.Buckets {
+	byWords := make([]Share, len(prose.Ranges))
+	for i, k := range prose.Ranges {
 		byWords[i] = Share{Kind: "words", Name: k.Name}
 	}
 	for i, id := range b.data.Train() {
-		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[data.BucketOf(b.data.Words(id))]} {
+		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[prose.RangeOf(b.data.Words(id))]} {
 			s.Documents++
 			s.Tokens += int64(b.data.Tokens(id))
 			s.TargetTokens += int64(targets[i])

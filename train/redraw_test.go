@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/packing"
 	"lwtrain/tokenizer"
@@ -24,12 +25,12 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 		}
 		sources = append(sources, data.Source{Name: filepath.Base(path), Path: path, LossFactor: 1})
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	store, err := data.Build(context.Background(), data.Options{Sources: sources, Mix: data.Mix{Strategy: "interleave", Stop: "first_exhausted"},
-		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache")}, chat, data.Run{Seed: 3})
+		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache")}, template, data.Run{Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/checkpoints"
 	"lwtrain/data"
 	"lwtrain/internal/graph"
@@ -101,26 +102,26 @@ func talks(n int) string {
 }
 
 // fixture is the store of a source of 40 conversations, 4 of them held out.
-func fixture(t *testing.T, factor float64) (*data.Store, *tokenizer.Chat) {
+func fixture(t *testing.T, factor float64) (*data.Store, *chat.Template) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "talks.jsonl")
 	if err := os.WriteFile(path, []byte(talks(40)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	store, err := data.Build(context.Background(), data.Options{
 		Sources: []data.Source{{Name: "talks", Path: path, LossFactor: factor}}, HeldOut: data.HeldOut{Count: 4},
 		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache"),
-	}, chat, data.Run{Seed: 3})
+	}, template, data.Run{Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	return store, chat
+	return store, template
 }
 
 // tinyConfig is a model of two layers.
@@ -147,14 +148,14 @@ func tiny(t *testing.T) *model.Model {
 }
 
 // job is a run of 12 steps.
-func job(t *testing.T, store *data.Store, chat *tokenizer.Chat, dir string) Job {
+func job(t *testing.T, store *data.Store, template *chat.Template, dir string) Job {
 	opt := Default()
 	opt.MaxSteps, opt.GradientAccumulationSteps, opt.LearningRate = 12, 2, 1e-2
 	opt.Precision, opt.EvalSteps, opt.SaveSteps = "float32", 4, 5
 	opt.SaveTotalLimit = 0
 	return Job{
 		Options: opt, Packing: packing.Options{Capacity: 256, Strategy: "best_fit_decreasing", Weighting: "token"},
-		Seed: 3, Dir: dir, Data: store, Model: tiny(t), Tokenizer: tokenizer.Bytes(), Stop: chat.Stop(),
+		Seed: 3, Dir: dir, Data: store, Model: tiny(t), Tokenizer: tokenizer.Bytes(), Stop: template.Stop(),
 		Sample: SampleOptions{Prompts: 2, MaxNewTokens: 8}, Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}},
 		Config: []byte("seed: 3\n"),
 	}
@@ -199,8 +200,8 @@ func steps(t *testing.T, dir string) []map[string]any {
 }
 
 func TestARunLearnsAndLeavesWhatItPromises(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	store, template := fixture(t, 1)
+	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 	r := run(t, j)
 	if r.Steps != 12 || r.LastEval.Loss > r.FirstEval.Loss-0.5 || r.LastLoss > r.FirstLoss-0.5 {
 		t.Errorf("%d steps, loss %g to %g, held-out %g to %g; want 12 and both to fall by 0.5",
@@ -251,10 +252,10 @@ func TestARunLearnsAndLeavesWhatItPromises(t *testing.T) {
 }
 
 func TestHowAStepIsCutIntoMicroBatchesDoesNotMatter(t *testing.T) {
-	store, chat := fixture(t, 1)
+	store, template := fixture(t, 1)
 	var first string
 	for _, cut := range [][2]int{{1, 4}, {2, 2}, {4, 1}} {
-		j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+		j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 		j.Options.PerDeviceTrainBatchSize, j.Options.GradientAccumulationSteps = cut[0], cut[1]
 		j.Options.MaxSteps = 4
 		run(t, j)
@@ -268,8 +269,8 @@ func TestHowAStepIsCutIntoMicroBatchesDoesNotMatter(t *testing.T) {
 }
 
 func TestAStepThatIsNotFiniteIsRefusedBeforeTheUpdate(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	store, template := fixture(t, 1)
+	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 	j.Sample.Prompts, j.Options.SaveSteps = 0, 1
 	j.Events.Step = func(m StepMetrics) {
 		if m.Step == 2 {
@@ -294,8 +295,8 @@ func TestAStepThatIsNotFiniteIsRefusedBeforeTheUpdate(t *testing.T) {
 }
 
 func TestADamagedCheckpointIsNamedAndTheOneBeforeItUsed(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	store, template := fixture(t, 1)
+	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 	run(t, j)
 	want := tree(t, j.Dir)["checkpoints/step-000012/model.safetensors"]
 	path := filepath.Join(j.Dir, "checkpoints", "step-000012", "model.safetensors")
@@ -320,8 +321,8 @@ func TestADamagedCheckpointIsNamedAndTheOneBeforeItUsed(t *testing.T) {
 }
 
 func TestTheLastStepOfAnEpochIsTakenWithFewerPacks(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	store, template := fixture(t, 1)
+	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 	j.Options.MaxSteps, j.Options.NumTrainEpochs, j.Options.GradientAccumulationSteps = 0, 2, 5
 	plan, err := PlanRun(store, j.Packing, j.Options, j.Seed)
 	if err != nil {
@@ -355,10 +356,10 @@ func TestTheLastStepOfAnEpochIsTakenWithFewerPacks(t *testing.T) {
 }
 
 func TestTheSameSeedGivesTheSameRunAndAnotherSeedAnother(t *testing.T) {
-	store, chat := fixture(t, 1)
+	store, template := fixture(t, 1)
 	var got []string
 	for _, seed := range []uint64{3, 3, 4} {
-		j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+		j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 		j.Seed, j.Options.MaxSteps = seed, 3
 		run(t, j)
 		got = append(got, tree(t, j.Dir)["checkpoints/step-000003/model.safetensors"])
@@ -369,10 +370,10 @@ func TestTheSameSeedGivesTheSameRunAndAnotherSeedAnother(t *testing.T) {
 }
 
 func TestRecomputationAndMemoryDoNotChangeTheRun(t *testing.T) {
-	store, chat := fixture(t, 1)
+	store, template := fixture(t, 1)
 	var got []string
 	for _, how := range []string{"false", "true"} {
-		j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+		j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 		j.Options.GradientCheckpointing, j.Options.MaxSteps = how, 3
 		run(t, j)
 		got = append(got, tree(t, j.Dir)["checkpoints/step-000003/model.safetensors"])

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
-	"lwtrain/tokenizer"
 )
 
 func newDataCmd() *cobra.Command {
@@ -48,13 +48,13 @@ names any record by its file and line, used or not, and says why it is not.`,
   lwtrain data show -c my.yaml --source general --sample 3 --ids
   lwtrain data show -c my.yaml --origin long.jsonl:17`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, chat, store, err := openData(cmd, args)
+			c, template, store, err := openData(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
 			v := view{c: c, store: store}
-			if v.Look, v.shown, err = pickRecord(c, chat, store, sample, source, origin); err != nil {
+			if v.Look, v.shown, err = pickRecord(c, template, store, sample, source, origin); err != nil {
 				return err
 			}
 			switch out := cmd.OutOrStdout(); {
@@ -79,7 +79,7 @@ names any record by its file and line, used or not, and says why it is not.`,
 
 // pickRecord finds the record that was asked for, and the piece of it that is
 // the sample; nil: all of it.
-func pickRecord(c *configs.Config, chat *tokenizer.Chat, store *data.Store, sample int, source, origin string) (*data.Look, *data.Piece, error) {
+func pickRecord(c *configs.Config, template *chat.Template, store *data.Store, sample int, source, origin string) (*data.Look, *data.Piece, error) {
 	sources := store.Sources()
 	if origin != "" {
 		at := strings.LastIndexByte(origin, ':')
@@ -92,7 +92,7 @@ func pickRecord(c *configs.Config, chat *tokenizer.Chat, store *data.Store, samp
 		for i, s := range sources {
 			n, ok := store.Number(i, path, number)
 			if ok || s.Path == path || s.Name == path {
-				look, err := store.Look(c.Data, chat, i, n)
+				look, err := store.Look(c.Data, template, i, n)
 				return look, nil, fault.Usage(err)
 			}
 			known = append(known, s.Path)
@@ -117,7 +117,7 @@ func pickRecord(c *configs.Config, chat *tokenizer.Chat, store *data.Store, samp
 		return nil, nil, fault.Usage(fault.Hint(fmt.Errorf("--sample is %d, want 1 to %d", sample, len(all)), "`lwtrain stats` says what is dropped; --origin shows any record"))
 	}
 	i, number := store.Place(all[sample-1])
-	look, err := store.Look(c.Data, chat, i, number)
+	look, err := store.Look(c.Data, template, i, number)
 	if err != nil {
 		return nil, nil, err
 	}

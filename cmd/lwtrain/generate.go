@@ -13,9 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lwtrain/data"
+	"lwtrain/chat"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -163,7 +164,7 @@ func writeAnswer(out io.Writer, tok *tokenizer.Tokenizer, g model.Generated) err
 		Text  string  `json:"text"`
 		Words int     `json:"words"`
 		Stop  string  `json:"stop"`
-	}{orEmpty(g.IDs), text, data.Words(text), g.Stop})
+	}{orEmpty(g.IDs), text, prose.Words(text), g.Stop})
 }
 
 // read returns the prompts: of the file, the flag or standard input.
@@ -217,12 +218,12 @@ func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model
 		return nil, nil, err
 	}
 	stop := tok.EOS()
-	var chat *tokenizer.Chat
+	var template *chat.Template
 	if !f.raw {
-		if chat, err = tok.Chat(f.template); err != nil {
+		if template, err = chat.Open(tok, f.template); err != nil {
 			return nil, nil, fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
 		}
-		stop = chat.Stop()
+		stop = template.Stop()
 	}
 	requests := make([]model.Request, len(prompts))
 	for i, prompt := range prompts {
@@ -230,11 +231,11 @@ func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model
 		if f.raw {
 			ids = tok.Encode(prompt)
 		} else {
-			var messages []tokenizer.Message
+			var messages []chat.Message
 			if f.system != "" {
-				messages = append(messages, tokenizer.Message{Role: "system", Content: f.system})
+				messages = append(messages, chat.Message{Role: "system", Content: f.system})
 			}
-			if _, ids, err = chat.Prompt(append(messages, tokenizer.Message{Role: "user", Content: prompt})); err != nil {
+			if _, ids, err = template.Prompt(append(messages, chat.Message{Role: "user", Content: prompt})); err != nil {
 				return nil, nil, err
 			}
 		}

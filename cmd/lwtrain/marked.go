@@ -11,8 +11,8 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"lwtrain/chat"
 	"lwtrain/data"
-	"lwtrain/tokenizer"
 )
 
 // How tokens are shown by their mask, in lines of at most 80 columns.
@@ -46,7 +46,7 @@ type lineWriter struct {
 const gutter = 2 // columns that say whether a line has targets
 
 // writeMarked writes the tokens [from,to) of a rendering.
-func writeMarked(out io.Writer, r *tokenizer.Rendered, from, to int, colour bool) {
+func writeMarked(out io.Writer, r *chat.Rendered, from, to int, colour bool) {
 	w := &lineWriter{out: out, colour: colour}
 	mask := r.Mask()
 	shade := targetStyle

@@ -8,16 +8,17 @@ import (
 	"github.com/mattn/go-runewidth"
 	"pgregory.net/rapid"
 
+	"lwtrain/chat"
 	"lwtrain/tokenizer"
 )
 
-func rendered(t rapid.TB, question, answer string) tokenizer.Rendered {
+func rendered(t rapid.TB, question, answer string) chat.Rendered {
 	t.Helper()
-	chat, err := tokenizer.Bytes().Chat("chatml")
+	template, err := chat.Open(tokenizer.Bytes(), "chatml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := chat.Render([]tokenizer.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}})
+	r, err := template.Render([]chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/chat"
 	"lwtrain/checkpoints"
 	"lwtrain/configs"
 	"lwtrain/hub"
@@ -28,7 +29,7 @@ type base struct {
 	dir    string // in Hugging Face layout; "": a fresh model
 	config model.Config
 	tok    *tokenizer.Tokenizer
-	chat   *tokenizer.Chat
+	chat   *chat.Template
 	seed   uint64 // of fresh weights
 	onHub  string // its name there, with the commit; its weights may not be here yet
 	close  func() // removes what was made on the way
@@ -150,8 +151,8 @@ func loadModel(dir string, load func(dir string) (*model.Model, error)) (*model.
 var templateDate = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
 
 // trainingChat is a chat template as training renders it.
-func trainingChat(tok *tokenizer.Tokenizer, template string) (*tokenizer.Chat, error) {
-	c, err := tok.Chat(template)
+func trainingChat(tok *tokenizer.Tokenizer, template string) (*chat.Template, error) {
+	c, err := chat.Open(tok, template)
 	if err != nil {
 		return nil, err
 	}

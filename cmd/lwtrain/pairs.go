@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -160,16 +159,9 @@ func readPrompts(cmd *cobra.Command, c *configs.Config) (prompts []data.Prompt, 
 	return prompts, bad, nil
 }
 
-// pairsIdentity is what two runs must have in common to be one: not how fast they
-// ask.
+// pairsIdentity is what two runs must have in common to be one, but for the model.
 func pairsIdentity(c *configs.Config, prompts []data.Prompt) (train.Identity, error) {
-	id := train.Identity{Contents: map[string]string{}, Settings: map[string]string{}}
-	for key, value := range c.Settings() {
-		free := slices.ContainsFunc([]string{".timeout", ".retries", ".concurrency", ".key_env", ".batch", ".command_timeout"}, func(end string) bool { return strings.HasSuffix(key, end) })
-		if key == "seed" || strings.HasPrefix(key, "pairs.") && !free {
-			id.Settings[key] = value
-		}
-	}
+	id := train.Identity{Contents: map[string]string{}, Settings: c.Settings("pairs")}
 	type asked struct {
 		Messages []map[string]string
 		Required int

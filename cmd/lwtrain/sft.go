@@ -5,20 +5,19 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
-	"lwtrain/tokenizer"
 	"lwtrain/train"
 )
 
@@ -138,7 +137,7 @@ func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job
 }
 
 // buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run data.Run) (*data.Store, error) {
+func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, run data.Run) (*data.Store, error) {
 	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
 	const kib = 1 << 10
 	run.Seed = c.Seed
@@ -149,7 +148,7 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run
 		bar.SetTotal((total + kib - 1) / kib)
 		bar.Set((done+kib-1)/kib, "KiB")
 	}
-	store, err := data.Build(cmd.Context(), c.Data, chat, run)
+	store, err := data.Build(cmd.Context(), c.Data, template, run)
 	if err != nil {
 		bar.abandon()
 		return nil, err
@@ -160,41 +159,11 @@ func buildStore(cmd *cobra.Command, c *configs.Config, chat *tokenizer.Chat, run
 
 // identity is what makes this run this run, but for its model.
 func identity(c *configs.Config, store *data.Store, pairs bool) train.Identity {
-	return train.Identity{Contents: store.Contents(), Settings: identitySettings(c, pairs)}
-}
-
-// identitySettings is what two runs must have in common to be the same run: all
-// but where it is written, how often, and with how many threads. Paths are left
-// out: the content of what lies there counts, not the place.
-func identitySettings(c *configs.Config, pairs bool) map[string]string {
-	same := *c
-	same.Model.Path, same.Model.Template = "", ""
-	same.Data.Sources = withoutPaths(c.Data.Sources)
-	same.Data.HeldOut.Sources = withoutPaths(c.Data.HeldOut.Sources)
-	unread := []string{"dpo."}
+	kind := "sft"
 	if pairs {
-		unread = []string{"packing.strategy", "packing.weighting"}
-		if r := c.DPO.Reference; r != "initial" && r != "none" {
-			same.DPO.Reference = "a model"
-		}
+		kind = "dpo"
 	}
-	out := same.Settings()
-	for key := range out {
-		for _, free := range append(unread, "pairs.", "model.path", "model.template", "output.", "threads", "sample.", "data.cache_dir", "train.logging_steps", "train.eval_steps", "train.save_", "train.memory_limit", "train.gradient_checkpointing") {
-			if strings.HasPrefix(key, free) {
-				delete(out, key)
-			}
-		}
-	}
-	return out
-}
-
-func withoutPaths(sources []data.Source) []data.Source {
-	out := slices.Clone(sources)
-	for i := range out {
-		out[i].Path, out[i].Paths, out[i].Files = "", nil, nil
-	}
-	return out
+	return train.Identity{Contents: store.Contents(), Settings: c.Settings(kind)}
 }
 
 // planOnly prints what a run would do, without its weights.

@@ -8,12 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/packing"
 	"lwtrain/report"
-	"lwtrain/tokenizer"
 	"lwtrain/train"
 )
 
@@ -104,7 +104,7 @@ func countAll(c *configs.Config, store *data.Store) (*data.Stats, error) {
 }
 
 // openData loads a config and builds the store of its data.
-func openData(cmd *cobra.Command, args []string) (*configs.Config, *tokenizer.Chat, *data.Store, error) {
+func openData(cmd *cobra.Command, args []string) (*configs.Config, *chat.Template, *data.Store, error) {
 	c, err := loadConfig(cmd, args)
 	if err != nil {
 		return nil, nil, nil, err

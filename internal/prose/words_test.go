@@ -1,4 +1,4 @@
-package data
+package prose
 
 import (
 	"bufio"
@@ -59,14 +59,14 @@ func TestWordsOfRealTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, maxLine)
+	lines.Buffer(nil, 1<<24)
 	var got []int
 	for lines.Scan() {
-		e, err := layout{format: messagesFormat, names: columnNames}.parse(lines.Bytes())
-		if err != nil {
+		var conversation struct{ Messages []struct{ Content string } }
+		if err := json.Unmarshal(lines.Bytes(), &conversation); err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range e.messages {
+		for _, m := range conversation.Messages {
 			got = append(got, Words(m.Content))
 		}
 	}

@@ -1,4 +1,4 @@
-package data
+package prose
 
 import (
 	"regexp"
@@ -19,20 +19,6 @@ func (l Length) Words() int {
 		return int(l.Max)
 	}
 	return int(l.Min)
-}
-
-// LengthScore is S_l of LongBench-Write (arXiv:2408.07055, section 2.2), from 0
-// to 100: 100 where the real length y is the required x, 0 from 4x on and up
-// to x/3. It is at least 80 from 0.714x to 1.6x.
-func LengthScore(required, real int) float64 {
-	x, y := float64(required), float64(real)
-	switch {
-	case x <= 0 || y <= 0:
-		return 0
-	case y > x:
-		return 100 * max(0, 1-(y/x-1)/3)
-	}
-	return 100 * max(0, 1-(x/y-1)/2)
 }
 
 // StatedLength finds the length that a prompt asks for: "a 1000-word story", "at
@@ -104,29 +90,40 @@ func tail(s string, n int) string {
 }
 
 const (
-	numEN  = `((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?[\s-]?(?:k\b|thousand|hundred)?|(?:(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|fifty|an?)[\s-](?:thousand|hundred)(?:[\s-](?:and[\s-])?)?)+)`
-	leastE = `at least?|at lease|no less than|not less than|no fewer than|not fewer than|a? ?minimum(?: of)?|more than|over|above|exceed(?:ing|s)?|longer than`
-	mostE  = `at most|no more than|not more than|up to|within|under|less than|fewer than|a? ?maximum(?: of)?|below|not exceed(?:ing)?|limited to|no longer than`
+	figures = `(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?[\s-]?(?:k\b|thousand|hundred)?`
+	spelled = `(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|fifty|an?)[\s-](?:thousand|hundred)`
+	numEN   = `(` + figures + `|(?:` + spelled + `(?:[\s-](?:and[\s-])?)?)+)`
+	leastE  = `at least?|at lease|no less than|not less than|no fewer than|not fewer than|a? ?minimum(?: of)?|` +
+		`more than|over|above|exceed(?:ing|s)?|longer than`
+	mostE = `at most|no more than|not more than|up to|within|under|less than|fewer than|a? ?maximum(?: of)?|` +
+		`below|not exceed(?:ing)?|limited to|no longer than`
 	numZH  = `(\d[\d,，]*(?:\.\d+)?\s*[百千万wWkK]?|[零一二两三四五六七八九十百千万]+)`
 	leastZ = `不少于|不得少于|不低于|不得低于|不能少于|至少|超过|大于|多于|高于|起码|最少|不下于`
 	mostZ  = `不超过|不得超过|不能超过|不多于|最多|少于|小于|低于|不大于|控制在`
+	toZH   = `\s*(?:-|－|—|–|~|～|至|到)+\s*`
 )
 
 var (
-	beforeEN = regexp.MustCompile(`(?:\b(` + leastE + `)|\b(` + mostE + `)|\b(?:between|from))?\s*(?:about|around|approximately|roughly)?\s*\(?` +
-		`(?:(?:\b|^)` + numEN + `\s*(?:-|–|—|~|to|and|or)\s*)?(?:\b|^)` + numEN + `\s*(\+|plus|or more)?[\s-]*(?:english|chinese|total)?[\s-]*$`)
-	afterEN  = regexp.MustCompile(`^s?\s*(?:in length|long|total)?,?\s*(?:(or more|minimum|or longer|at least|and above)|(or less|or fewer|maximum|max\b|at most))`)
-	wordEnd  = regexp.MustCompile(`^s?(?:\W|$)`)
-	partEN   = regexp.MustCompile(`\b(?:each|every|per)\b(?:[^.,!?;\n]|\d,\d)*$`)
-	partEN2  = regexp.MustCompile(`^s?\s*(?:long\s*)?(?:each\b|per\b|apiece|for each|for every|every\b)`)
-	countEN  = regexp.MustCompile(`^s?\s*(?:count|limit|length)[\s:]*(?:is|of|should be|must be|at|around|about|approximately)?[\s:]*(?:(` + leastE + `)|(` + mostE + `))?[\s:]*(?:about|around|approximately)?\s*` + numEN + `(?:\s*(?:-|–|to)\s*` + numEN + `)?`)
-	beforeZH = regexp.MustCompile(`(?:(` + leastZ + `)|(` + mostZ + `))?\s*(?:约|大约|大概|在|为|到|[（(])*\s*(?:` + numZH + `\s*个?字?\s*(?:-|－|—|–|~|～|至|到)+\s*)?` +
-		numZH + `\s*(?:多|余|来)?\s*(以上)?(?:左右|个|的|中文|汉|英文|英语|英|单)*\s*$`)
+	beforeEN = regexp.MustCompile(`(?:\b(` + leastE + `)|\b(` + mostE + `)|\b(?:between|from))?` +
+		`\s*(?:about|around|approximately|roughly)?\s*\(?` +
+		`(?:(?:\b|^)` + numEN + `\s*(?:-|–|—|~|to|and|or)\s*)?(?:\b|^)` + numEN +
+		`\s*(\+|plus|or more)?[\s-]*(?:english|chinese|total)?[\s-]*$`)
+	afterEN = regexp.MustCompile(`^s?\s*(?:in length|long|total)?,?\s*` +
+		`(?:(or more|minimum|or longer|at least|and above)|(or less|or fewer|maximum|max\b|at most))`)
+	wordEnd = regexp.MustCompile(`^s?(?:\W|$)`)
+	partEN  = regexp.MustCompile(`\b(?:each|every|per)\b(?:[^.,!?;\n]|\d,\d)*$`)
+	partEN2 = regexp.MustCompile(`^s?\s*(?:long\s*)?(?:each\b|per\b|apiece|for each|for every|every\b)`)
+	countEN = regexp.MustCompile(`^s?\s*(?:count|limit|length)[\s:]*(?:is|of|should be|must be|at|around|about|approximately)?[\s:]*` +
+		`(?:(` + leastE + `)|(` + mostE + `))?[\s:]*(?:about|around|approximately)?\s*` + numEN + `(?:\s*(?:-|–|to)\s*` + numEN + `)?`)
+
+	beforeZH = regexp.MustCompile(`(?:(` + leastZ + `)|(` + mostZ + `))?\s*(?:约|大约|大概|在|为|到|[（(])*\s*` +
+		`(?:` + numZH + `\s*个?字?` + toZH + `)?` + numZH + `\s*(?:多|余|来)?\s*(以上)?(?:左右|个|的|中文|汉|英文|英语|英|单)*\s*$`)
 	afterZH = regexp.MustCompile(`^(?:数|符|内容|篇幅)?\s*[)）]?\s*(?:(以上|起|或更多)|(以内|以下|之内|内))`)
 	noUnit  = regexp.MustCompile(`^(?:[节母段典体幕库形画号汇性条根]|符串)`)
 	partZH  = regexp.MustCompile(`(?:每|各)[^，,。；;！？\n]*$`)
-	countZH = regexp.MustCompile(`^数(?:要求|需要|限制|控制|应|需|要|为|是|在|约|大约|：|:|\s)*(?:(` + leastZ + `)|(` + mostZ + `))?(?:约|大约|在|为)*\s*(?:` + numZH + `\s*字?\s*(?:-|－|—|–|~|～|至|到)+\s*)?` +
-		numZH + `\s*(?:字|词)?(?:(以上|起)|(以内|以下|之内))?`)
+	countZH = regexp.MustCompile(`^数(?:要求|需要|限制|控制|应|需|要|为|是|在|约|大约|：|:|\s)*` +
+		`(?:(` + leastZ + `)|(` + mostZ + `))?(?:约|大约|在|为)*\s*` +
+		`(?:` + numZH + `\s*字?` + toZH + `)?` + numZH + `\s*(?:字|词)?(?:(以上|起)|(以内|以下|之内))?`)
 )
 
 func lengthInEnglish(before, after string) (Length, bool) {
@@ -194,14 +191,17 @@ func between(a, b int, least, most bool) (Length, bool) {
 	return l, true
 }
 
-var wordsEN = map[string]int{"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-	"ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "thousand": 1000, "k": 1000}
+var wordsEN = map[string]int{
+	"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+	"ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "thousand": 1000, "k": 1000,
+}
 
 // numberEN reads "1,500", "1.5k", "2 thousand" or "two thousand five hundred"; 0
 // where there is nothing.
 func numberEN(s string) int {
 	total, part := 0.0, 0.0
-	for _, w := range strings.FieldsFunc(strings.ReplaceAll(s, "k", " k"), func(r rune) bool { return r == ' ' || r == '-' || r == '\t' || r == '\n' }) {
+	blank := func(r rune) bool { return r == ' ' || r == '-' || r == '\t' || r == '\n' }
+	for _, w := range strings.FieldsFunc(strings.ReplaceAll(s, "k", " k"), blank) {
 		v := float64(wordsEN[w])
 		if v == 0 {
 			v, _ = strconv.ParseFloat(strings.ReplaceAll(w, ",", ""), 64) // "and" is 0

@@ -1,4 +1,10 @@
-package data
+// Package prose measures texts: words, letters and repetition, the length that
+// a prompt asks for, and how well an answer meets it.
+//
+// What a word is has two definitions. [Words] is LongWriter's, and every number
+// of words that is shown, filtered by or scored is of it. A unit ([Scan]) is what
+// repetition and likeness of texts are counted in, and no number of words.
+package prose
 
 import (
 	"unicode"

@@ -1,14 +1,15 @@
-package tokenizer
+package chat
 
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"lwtrain/tokenizer"
 )
 
 // goldenChat is a case of testdata/chat.json, made by testdata/chat.py.
@@ -50,26 +51,37 @@ func messagesOf(t *testing.T, in []map[string]json.RawMessage) []Message {
 	return out
 }
 
-// fixture loads the tokenizer.json of a folder with an end-of-sequence token.
-func fixture(t *testing.T, dir, eos string) *Tokenizer {
+// tokenizers holds the small tokenizers of package tokenizer's tests.
+const tokenizers = "../tokenizer/testdata"
+
+// tokenizerOf loads the tokenizer.json of a folder with other files beside it.
+func tokenizerOf(t testing.TB, dir string, files map[string][]byte) *tokenizer.Tokenizer {
 	t.Helper()
 	if filepath.Base(dir) == "bytes" {
-		dir = "bytes"
+		dir = "../tokenizer/bytes"
 	}
-	config := fmt.Appendf(nil, `{"eos_token": %q}`, eos)
-	tok, err := load(func(name string) ([]byte, error) {
-		switch name {
-		case fileTokenizer:
-			return os.ReadFile(filepath.Join(dir, name))
-		case fileConfig:
-			return config, nil
-		}
-		return nil, fs.ErrNotExist
-	})
-	if err != nil {
+	to := t.TempDir()
+	if err := os.WriteFile(filepath.Join(to, "tokenizer.json"), must(os.ReadFile(filepath.Join(dir, "tokenizer.json"))), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return tok
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(to, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return must(tokenizer.Load(to))
+}
+
+// fixture is a tokenizer of package tokenizer's tests with an end-of-sequence token.
+func fixture(t testing.TB, name, eos string) *tokenizer.Tokenizer {
+	t.Helper()
+	return endingIn(t, filepath.Join(tokenizers, name), eos)
+}
+
+// endingIn loads the tokenizer.json of a folder with an end-of-sequence token.
+func endingIn(t testing.TB, dir, eos string) *tokenizer.Tokenizer {
+	t.Helper()
+	return tokenizerOf(t, dir, map[string][]byte{fileConfig: fmt.Appendf(nil, `{"eos_token": %q}`, eos)})
 }
 
 func must[T any](v T, err error) T {
@@ -79,9 +91,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// mask is a Rendered's target as a 0 or 1 for each id.
 // show prints ids with the targets in brackets.
-func show(tok *Tokenizer, ids []int32, mask []int) string {
+func show(tok *tokenizer.Tokenizer, ids []int32, mask []int) string {
 	var b strings.Builder
 	for i, id := range ids {
 		if mask[i] == 1 {
@@ -93,7 +104,9 @@ func show(tok *Tokenizer, ids []int32, mask []int) string {
 	return b.String()
 }
 
-func TestConversationsRenderAsTransformersDoes(t *testing.T) { runGolden(t, "testdata") }
+func TestConversationsRenderAsTransformersDoes(t *testing.T) {
+	runGolden(t, "testdata", tokenizers)
+}
 
 // TestRealVocabulariesRenderAsTransformersDoes does the same with the models'
 // own tokenizers; testdata/chat.py makes the file.
@@ -102,15 +115,16 @@ func TestRealVocabulariesRenderAsTransformersDoes(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "chat.json")); dir == "" || err != nil {
 		t.Skip("LWTRAIN_TEST_TOKENIZERS names no folder with a chat.json made by testdata/chat.py: real vocabularies are not part of the repository")
 	}
-	runGolden(t, dir)
+	runGolden(t, dir, dir)
 }
 
-func runGolden(t *testing.T, dir string) {
+// runGolden renders the cases of a folder with the tokenizers of another.
+func runGolden(t *testing.T, dir, tokenizers string) {
 	var cases []goldenChat
 	if err := json.Unmarshal(must(os.ReadFile(filepath.Join(dir, "chat.json"))), &cases); err != nil {
 		t.Fatal(err)
 	}
-	chats := map[string]*Chat{}
+	chats := map[string]*Template{}
 	for _, c := range cases {
 		t.Run(c.Template+" on "+c.Tokenizer+": "+c.Conversation, func(t *testing.T) {
 			key := c.Template + " " + c.Tokenizer
@@ -119,7 +133,7 @@ func runGolden(t *testing.T, dir string) {
 				template = filepath.Join("testdata", template)
 			}
 			if chats[key] == nil {
-				chats[key] = must(fixture(t, filepath.Join(dir, c.Tokenizer), c.EOS).Chat(template))
+				chats[key] = must(Open(endingIn(t, filepath.Join(tokenizers, c.Tokenizer), c.EOS), template))
 			}
 			chat := chats[key]
 			if c.BOS != "" {
@@ -133,7 +147,7 @@ func runGolden(t *testing.T, dir string) {
 	}
 }
 
-func checkGolden(t *testing.T, chat *Chat, c goldenChat) {
+func checkGolden(t *testing.T, chat *Template, c goldenChat) {
 	t.Helper()
 	msgs := messagesOf(t, c.Messages)
 	got, err := chat.Render(msgs)

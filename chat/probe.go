@@ -1,4 +1,4 @@
-package tokenizer
+package chat
 
 import (
 	"fmt"
@@ -84,33 +84,33 @@ func probeCall(content string) Message {
 // template from holding up a few dozen probes for long.
 var probeLimits = jinja.Limits{Steps: 500_000, Bytes: 16 << 20}
 
-func (c *Chat) try(msgs []Message, prompt bool) (jinja.Output, error) {
-	return c.renderWithin(probeLimits, msgs, prompt)
+func (t *Template) try(msgs []Message, prompt bool) (jinja.Output, error) {
+	return t.renderWithin(probeLimits, msgs, prompt)
 }
 
 // probe renders conversations to find the template's form.
-func (c *Chat) probe() (turnForm, error) {
+func (t *Template) probe() (turnForm, error) {
 	var form turnForm
-	user, err := c.try([]Message{probeUser}, false)
+	user, err := t.try([]Message{probeUser}, false)
 	if err != nil {
 		return form, err
 	}
-	prompt, err := c.try([]Message{probeUser}, true)
+	prompt, err := t.try([]Message{probeUser}, true)
 	if err != nil {
 		return form, err
 	}
-	turns, err := c.try([]Message{probeUser, probeAnswer, probeUser, probeAnswer}, false)
+	turns, err := t.try([]Message{probeUser, probeAnswer, probeUser, probeAnswer}, false)
 	if err != nil {
 		return form, err
 	}
-	if err := c.probeHeader(&form, user, prompt); err != nil {
+	if err := t.probeHeader(&form, user, prompt); err != nil {
 		return form, err
 	}
-	if err := c.probeEnds(&form, turns); err != nil {
+	if err := t.probeEnds(&form, turns); err != nil {
 		return form, err
 	}
-	c.probeTools(&form)
-	c.probeShort(&form)
+	t.probeTools(&form)
+	t.probeShort(&form)
 	return form, nil
 }
 
@@ -124,7 +124,7 @@ func tail(out jinja.Output, last int) (string, bool) {
 }
 
 // probeHeader compares renderings with and without the generation prompt.
-func (c *Chat) probeHeader(form *turnForm, user, prompt jinja.Output) error {
+func (t *Template) probeHeader(form *turnForm, user, prompt jinja.Output) error {
 	base, ok := tail(user, 0)
 	full, ok2 := tail(prompt, 0)
 	if !ok || !ok2 {
@@ -143,31 +143,31 @@ func (c *Chat) probeHeader(form *turnForm, user, prompt jinja.Output) error {
 }
 
 // probeEnds finds the tokens that end the first and the last of two answers.
-func (c *Chat) probeEnds(form *turnForm, turns jinja.Output) error {
+func (t *Template) probeEnds(form *turnForm, turns jinja.Output) error {
 	first, ok := locate(turns, 1)
 	last, ok2 := locate(turns, 3)
 	if !ok || !ok2 {
 		return fmt.Errorf("it does not render the answers of a conversation of two turns")
 	}
-	ids, spans := c.tok.Offsets(turns.Text)
-	inner, ok := c.endOf(c.specials(ids, spans, first.text.End, first.after))
+	ids, spans := t.tok.Offsets(turns.Text)
+	inner, ok := t.endOf(t.specials(ids, spans, first.text.End, first.after))
 	if !ok {
 		return fmt.Errorf("no special token of this tokenizer ends an answer: the template writes %.60q behind it", turns.Text[first.text.End:first.after])
 	}
 	form.ends = []int32{inner}
 	user, _ := locate(turns, 0)
-	form.byRole = slices.Contains(c.specials(ids, spans, 0, user.text.Start), inner)
-	final := c.specials(ids, spans, last.text.End, len(turns.Text))
-	if end, ok := c.endOf(final); ok {
+	form.byRole = slices.Contains(t.specials(ids, spans, 0, user.text.Start), inner)
+	final := t.specials(ids, spans, last.text.End, len(turns.Text))
+	if end, ok := t.endOf(final); ok {
 		if !slices.Contains(final, inner) {
 			form.addEnd(end)
 		}
 		return nil
 	}
 	form.closes = true
-	form.eos, ok = c.tok.ID(c.tok.specialToken("eos_token"))
-	if list := c.tok.EOS(); !ok && len(list) > 0 {
-		form.eos, ok = list[0], c.tok.Token(list[0]) != ""
+	form.eos, ok = t.tok.ID(t.tok.SpecialToken("eos_token"))
+	if list := t.tok.EOS(); !ok && len(list) > 0 {
+		form.eos, ok = list[0], t.tok.Token(list[0]) != ""
 		if !ok {
 			return fmt.Errorf("it ends the last answer with no token, and eos_token_id is %d, for which the tokenizer has no token", list[0])
 		}
@@ -180,9 +180,9 @@ func (c *Chat) probeEnds(form *turnForm, turns jinja.Output) error {
 
 // endOf picks the token that ends a turn from the special tokens behind it: the
 // first that stops generation, else the first of all.
-func (c *Chat) endOf(specials []int32) (int32, bool) {
+func (t *Template) endOf(specials []int32) (int32, bool) {
 	for _, id := range specials {
-		if slices.Contains(c.tok.EOS(), id) {
+		if slices.Contains(t.tok.EOS(), id) {
 			return id, true
 		}
 	}
@@ -199,11 +199,11 @@ func (f *turnForm) addEnd(id int32) {
 }
 
 // specials returns the special tokens that begin in the bytes [from,to).
-func (c *Chat) specials(ids []int32, spans [][2]int, from, to int) []int32 {
+func (t *Template) specials(ids []int32, spans [][2]int, from, to int) []int32 {
 	var out []int32
-	eos := c.tok.EOS()
+	eos := t.tok.EOS()
 	for i, s := range spans {
-		if s[0] >= from && s[0] < to && (c.tok.IsSpecial(ids[i]) || slices.Contains(eos, ids[i])) {
+		if s[0] >= from && s[0] < to && (t.tok.IsSpecial(ids[i]) || slices.Contains(eos, ids[i])) {
 			out = append(out, ids[i])
 		}
 	}
@@ -213,12 +213,12 @@ func (c *Chat) specials(ids []int32, spans [][2]int, from, to int) []int32 {
 // probeTools looks at turns that a tool's result follows, where the template
 // takes these: they may end in a token of their own (<|call|>,
 // <|observation|>), and the answer to a result may begin behind something else.
-func (c *Chat) probeTools(form *turnForm) {
+func (t *Template) probeTools(form *turnForm) {
 	for _, role := range []string{"tool", "observation"} {
 		result := Message{Role: role, Content: "result", Extra: map[string]any{"name": "look", "tool_call_id": "abcdefghi"}}
 		for _, asks := range []Message{probeAnswer, probeCall(""), probeCall("answer")} {
 			msgs := []Message{probeUser, asks, result}
-			out, err := c.try(append(msgs, probeAnswer), false)
+			out, err := t.try(append(msgs, probeAnswer), false)
 			if err != nil {
 				continue
 			}
@@ -226,16 +226,16 @@ func (c *Chat) probeTools(form *turnForm) {
 			if _, answered := locate(out, 2); !ok || !answered {
 				continue
 			}
-			ids, spans := c.tok.Offsets(out.Text)
-			found := c.specials(ids, spans, a.text.End, a.after)
+			ids, spans := t.tok.Offsets(out.Text)
+			found := t.specials(ids, spans, a.text.End, a.after)
 			known := slices.ContainsFunc(found, func(id int32) bool { return slices.Contains(form.ends, id) })
-			end, ok := c.endOf(found)
+			end, ok := t.endOf(found)
 			// Only what is known to stop generation, or the role's token of a
 			// template where that ends turns: calls hold other special tokens.
-			if !known && ok && (slices.Contains(c.tok.EOS(), end) || form.byRole && asks.Extra == nil) {
+			if !known && ok && (slices.Contains(t.tok.EOS(), end) || form.byRole && asks.Extra == nil) {
 				form.addEnd(end)
 			}
-			if prompt, err := c.try(msgs, true); err == nil && form.prefixes != nil {
+			if prompt, err := t.try(msgs, true); err == nil && form.prefixes != nil {
 				if full, ok := tail(prompt, 2); ok && full != "" && !slices.Contains(form.prefixes, full) {
 					form.prefixes = append(form.prefixes, full)
 				}
@@ -246,7 +246,7 @@ func (c *Chat) probeTools(form *turnForm) {
 
 // probeShort finds the headers of turns that the template does not begin with
 // the whole generation prompt: as many of its tokens as the turn shares.
-func (c *Chat) probeShort(form *turnForm) {
+func (t *Template) probeShort(form *turnForm) {
 	if len(form.headers) == 0 {
 		return
 	}
@@ -254,8 +254,8 @@ func (c *Chat) probeShort(form *turnForm) {
 	reasoning := Message{Role: "assistant", Content: "answer", Extra: map[string]any{"reasoning_content": "reason", "thinking": "reason"}}
 	inline := Message{Role: "assistant", Content: "<think>\nreason\n</think>\n\nanswer"}
 	for _, answer := range []Message{probeAnswer, reasoning, inline, probeCall(""), probeCall("answer")} {
-		user, err := c.try([]Message{probeUser}, false)
-		out, err2 := c.try([]Message{probeUser, answer, probeUser, answer}, false)
+		user, err := t.try([]Message{probeUser}, false)
+		out, err2 := t.try([]Message{probeUser, answer, probeUser, answer}, false)
 		if err != nil || err2 != nil {
 			continue
 		}
@@ -269,7 +269,7 @@ func (c *Chat) probeShort(form *turnForm) {
 			if !isPrefix || strings.Contains(begin, prompt) {
 				continue
 			}
-			if n := c.shared(prompt, begin); n > 0 && !slices.Contains(form.headers, prompt[:n]) {
+			if n := t.shared(prompt, begin); n > 0 && !slices.Contains(form.headers, prompt[:n]) {
 				form.headers = append(form.headers, prompt[:n])
 			}
 		}
@@ -278,9 +278,9 @@ func (c *Chat) probeShort(form *turnForm) {
 }
 
 // shared returns how many bytes of a the tokens make up that a and b begin with.
-func (c *Chat) shared(a, b string) int {
-	x, spans := c.tok.Offsets(a)
-	y := c.tok.EncodeText(b)
+func (t *Template) shared(a, b string) int {
+	x, spans := t.tok.Offsets(a)
+	y := t.tok.EncodeText(b)
 	n := 0
 	for i := 0; i < len(x) && i < len(y) && x[i] == y[i]; i++ {
 		n = spans[i][1]

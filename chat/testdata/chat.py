@@ -1,6 +1,6 @@
 """Makes chat.json: conversations as transformers renders and encodes them, and their targets.
 
-    python chat.py            with the small tokenizers of this folder
+    python chat.py            with the small tokenizers of ../../tokenizer/testdata
     python chat.py FOLDER     with real ones: writes FOLDER/chat.json, from FOLDER/{qwen3,llama3.1,smollm2}/tokenizer.json
 
 Made with transformers 4.57.3, tokenizers 0.22.2, Jinja2 3.1.6, trl 1.16.0 (for its copy of Llama 3.1's template, which
@@ -24,6 +24,7 @@ import trl
 from transformers import PreTrainedTokenizerFast
 
 HERE = pathlib.Path(__file__).parent
+TOKENIZERS = HERE.parent.parent / "tokenizer"
 REAL = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
 FOLDERS = {"qwen": "qwen3", "llama3": "llama3.1", "smollm2": "smollm2"}
 sys.path.append(str(HERE.parent.parent / "internal/jinja/testdata"))
@@ -172,9 +173,7 @@ def source(name):
 
 
 def cases(name, tokenizer, official, marked, eos, conversations, append):
-    path = HERE / tokenizer / "tokenizer.json"
-    if tokenizer == "bytes":
-        path = HERE.parent / "bytes/tokenizer.json"
+    path = TOKENIZERS / ("bytes" if tokenizer == "bytes" else "testdata/" + tokenizer) / "tokenizer.json"
     if REAL:
         if tokenizer not in FOLDERS:
             return

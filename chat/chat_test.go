@@ -1,9 +1,8 @@
-package tokenizer
+package chat
 
 import (
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"lwtrain/internal/fault"
+	"lwtrain/tokenizer"
 )
 
 func user(s string) Message      { return Message{Role: "user", Content: s} }
@@ -22,29 +22,19 @@ func assistant(s string) Message { return Message{Role: "assistant", Content: s}
 
 // withConfig is the built-in tokenizer with another tokenizer_config.json and
 // chat_template.jinja ("": none).
-func withConfig(t *testing.T, config, template string) *Tokenizer {
+func withConfig(t *testing.T, config, template string) *tokenizer.Tokenizer {
 	t.Helper()
-	tok, err := load(func(name string) ([]byte, error) {
-		switch {
-		case name == fileTokenizer:
-			return os.ReadFile(filepath.Join("bytes", name))
-		case name == fileConfig:
-			return []byte(config), nil
-		case name == fileJinja && template != "":
-			return []byte(template), nil
-		}
-		return nil, fs.ErrNotExist
-	})
-	if err != nil {
-		t.Fatal(err)
+	files := map[string][]byte{fileConfig: []byte(config)}
+	if template != "" {
+		files[fileTemplate] = []byte(template)
 	}
-	return tok
+	return tokenizerOf(t, filepath.Join(tokenizers, "bytes"), files)
 }
 
 // chatOf is a template on the built-in tokenizer.
-func chatOf(t *testing.T, template string) *Chat {
+func chatOf(t *testing.T, template string) *Template {
 	t.Helper()
-	c, err := withConfig(t, `{"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}`, template).Chat("auto")
+	c, err := Open(withConfig(t, `{"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}`, template), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +42,7 @@ func chatOf(t *testing.T, template string) *Chat {
 }
 
 // targets are the texts of the targets.
-func targets(c *Chat, r Rendered) []string {
+func targets(c *Template, r Rendered) []string {
 	var out []string
 	for _, s := range r.Target {
 		out = append(out, c.tok.Decode(r.IDs[s.Start:s.End], false))
@@ -115,10 +105,10 @@ func TestTargetsAreWhatTheModelMustProduce(t *testing.T) {
 // TestTargetsDoNotDependOnWhatIsSaid: whatever the messages hold, the targets
 // are the answers with their ends.
 func TestTargetsDoNotDependOnWhatIsSaid(t *testing.T) {
-	chats := map[string]*Chat{
-		"chatml":         must(Bytes().Chat("chatml")),
-		"glm4":           must(fixture(t, "testdata/glm4", "<|endoftext|>").Chat("glm4")),
-		"longwriter-glm": must(fixture(t, "testdata/glm4", "<|endoftext|>").Chat("longwriter-glm")),
+	chats := map[string]*Template{
+		"chatml":         must(Open(tokenizer.Bytes(), "chatml")),
+		"glm4":           must(Open(fixture(t, "glm4", "<|endoftext|>"), "glm4")),
+		"longwriter-glm": must(Open(fixture(t, "glm4", "<|endoftext|>"), "longwriter-glm")),
 	}
 	content := rapid.Custom(func(t *rapid.T) string {
 		parts := rapid.SliceOfN(rapid.SampledFrom([]string{
@@ -186,7 +176,7 @@ func TestConversationsThatCanNotBeTrainedOn(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			chat, err := withConfig(t, `{"eos_token": "<|im_end|>"}`, c.template).Chat("auto")
+			chat, err := Open(withConfig(t, `{"eos_token": "<|im_end|>"}`, c.template), "auto")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -220,7 +210,7 @@ func TestTemplatesThatCanNotBeUsed(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := withConfig(t, c.config, c.template).Chat(c.ask)
+			_, err := Open(withConfig(t, c.config, c.template), c.ask)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("error %v, want %s", err, c.want)
 			}
@@ -244,7 +234,7 @@ func TestTheModelsOwnTemplateIsChosenAsTransformersDoes(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			text, _, err := must(withConfig(t, c.config, c.template).Chat("auto")).Prompt([]Message{user("q")})
+			text, _, err := must(Open(withConfig(t, c.config, c.template), "auto")).Prompt([]Message{user("q")})
 			if err != nil || !strings.HasPrefix(text, c.want+"<|im_start|>user\nq") {
 				t.Errorf("prompt %q (%v), want one of %q", text, err, c.want)
 			}
@@ -254,7 +244,7 @@ func TestTheModelsOwnTemplateIsChosenAsTransformersDoes(t *testing.T) {
 	if err := os.WriteFile(path, []byte(named("path")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text, _, err := must(Bytes().Chat(path)).Prompt([]Message{user("q")})
+	text, _, err := must(Open(tokenizer.Bytes(), path)).Prompt([]Message{user("q")})
 	if err != nil || text != "path<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n" {
 		t.Errorf("prompt %q (%v) from a path", text, err)
 	}
@@ -265,17 +255,17 @@ func TestStopTokensComeFromProbing(t *testing.T) {
 		tokenizer, eos, template string
 		want                     []string
 	}{
-		{"testdata/glm4", "<|endoftext|>", "glm4", []string{"<|endoftext|>", "<|user|>", "<|observation|>"}},
-		{"testdata/glm4", "<|endoftext|>", "longwriter-glm", []string{"<|endoftext|>", "<|user|>", "<|observation|>"}},
-		{"testdata/llama3", "<|end_of_text|>", "llama3", []string{"<|end_of_text|>", "<|eot_id|>"}},
-		{"testdata/llama3", "<|end_of_text|>", "longwriter-llama", []string{"<|end_of_text|>"}},
-		{"testdata/qwen", "<|endoftext|>", "chatml", []string{"<|endoftext|>", "<|im_end|>"}},
-		{"testdata/qwen", "<|im_end|>", "testdata/chat_qwen3.jinja", []string{"<|im_end|>"}},
-		{"testdata/smollm2", "<|im_end|>", "testdata/chat_smollm2.jinja", []string{"<|im_end|>"}},
+		{"glm4", "<|endoftext|>", "glm4", []string{"<|endoftext|>", "<|user|>", "<|observation|>"}},
+		{"glm4", "<|endoftext|>", "longwriter-glm", []string{"<|endoftext|>", "<|user|>", "<|observation|>"}},
+		{"llama3", "<|end_of_text|>", "llama3", []string{"<|end_of_text|>", "<|eot_id|>"}},
+		{"llama3", "<|end_of_text|>", "longwriter-llama", []string{"<|end_of_text|>"}},
+		{"qwen", "<|endoftext|>", "chatml", []string{"<|endoftext|>", "<|im_end|>"}},
+		{"qwen", "<|im_end|>", "testdata/chat_qwen3.jinja", []string{"<|im_end|>"}},
+		{"smollm2", "<|im_end|>", "testdata/chat_smollm2.jinja", []string{"<|im_end|>"}},
 	}
 	for _, c := range cases {
 		t.Run(c.template+" on "+c.tokenizer, func(t *testing.T) {
-			chat := must(fixture(t, c.tokenizer, c.eos).Chat(c.template))
+			chat := must(Open(fixture(t, c.tokenizer, c.eos), c.template))
 			var got []string
 			for _, id := range chat.Stop() {
 				got = append(got, chat.tok.Token(id))
@@ -288,7 +278,7 @@ func TestStopTokensComeFromProbing(t *testing.T) {
 }
 
 func TestSpecialTokensOfTheMessagesAreReported(t *testing.T) {
-	chat := must(Bytes().Chat("auto"))
+	chat := must(Open(tokenizer.Bytes(), "auto"))
 	r := must(chat.Render([]Message{user("a<|im_end|>b"), assistant("c<|endoftext|>")}))
 	var got []string
 	for _, i := range r.Injected {
@@ -305,7 +295,7 @@ func TestSpecialTokensOfTheMessagesAreReported(t *testing.T) {
 // TestATokenOverTheBoundaryIsATarget: "]." is one token of the end of [/INST]
 // and the begin of the answer.
 func TestATokenOverTheBoundaryIsATarget(t *testing.T) {
-	chat := must(fixture(t, "testdata/llama3", "<|end_of_text|>").Chat("longwriter-llama"))
+	chat := must(Open(fixture(t, "llama3", "<|end_of_text|>"), "longwriter-llama"))
 	r := must(chat.Render([]Message{user("x"), assistant(".I")}))
 	if got := targets(chat, r); !slices.Equal(got, []string{"].I<|end_of_text|>"}) {
 		t.Errorf("targets %q, want the token that holds both sides and what follows", got)
@@ -313,7 +303,7 @@ func TestATokenOverTheBoundaryIsATarget(t *testing.T) {
 }
 
 func TestAChatIsSafeForConcurrentUse(t *testing.T) {
-	chat := must(Bytes().Chat("auto"))
+	chat := must(Open(tokenizer.Bytes(), "auto"))
 	msgs := []Message{user("q"), assistant("a long answer")}
 	want := must(chat.Render(msgs))
 	var wg sync.WaitGroup
@@ -361,7 +351,7 @@ func TestContentOfPartsOrNone(t *testing.T) {
 }
 
 func BenchmarkRenderChat(b *testing.B) {
-	chat := must(Bytes().Chat("auto"))
+	chat := must(Open(tokenizer.Bytes(), "auto"))
 	text := strings.Repeat("a long story, ", 2000)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {

@@ -1,4 +1,4 @@
-package tokenizer
+package chat
 
 import (
 	"fmt"
@@ -7,35 +7,6 @@ import (
 
 	"lwtrain/internal/jinja"
 )
-
-// Targets says which messages of the assistant are targets.
-type Targets struct {
-	First int    // those before this message belong to the prompt
-	Turns string // of the others: see [Targets.Of]
-}
-
-// Of tells for each message whether it is a target. Turns "" or "all" takes every
-// message of the assistant, "last" its last one, and "marked" those whose Mark is
-// [Trained]. What is [NotTrained] is none of them.
-func (t Targets) Of(msgs []Message) []bool {
-	out := make([]bool, len(msgs))
-	last := true
-	for i := len(msgs) - 1; i >= t.First; i-- {
-		if msgs[i].Role != "assistant" {
-			continue
-		}
-		switch mark := msgs[i].Mark; t.Turns {
-		case "last":
-			out[i] = last && mark != NotTrained
-		case "marked":
-			out[i] = mark == Trained
-		default:
-			out[i] = mark != NotTrained
-		}
-		last = false
-	}
-	return out
-}
 
 // Render renders a whole conversation for training. Text is what
 // apply_chat_template(tokenize=False) returns, IDs its encoding as a whole
@@ -62,19 +33,19 @@ func (t Targets) Of(msgs []Message) []bool {
 // [*ConversationError] that names the message: an unknown role, an empty
 // answer, a message that the template leaves out, a turn without its header or
 // its end.
-func (c *Chat) Render(msgs []Message) (Rendered, error) { return c.RenderFor(msgs, Targets{}) }
+func (t *Template) Render(msgs []Message) (Rendered, error) { return t.RenderFor(msgs, Targets{}) }
 
-// RenderFor is [Chat.Render] with a choice of targets.
-func (c *Chat) RenderFor(msgs []Message, targets Targets) (Rendered, error) {
+// RenderFor is [Template.Render] with a choice of targets.
+func (t *Template) RenderFor(msgs []Message, targets Targets) (Rendered, error) {
 	if err := checkAnswers(msgs); err != nil {
 		return Rendered{}, err
 	}
-	out, err := c.render(msgs, false)
+	out, err := t.render(msgs, false)
 	if err != nil {
 		return Rendered{}, err
 	}
-	m := masker{chat: c, msgs: msgs, out: out, learn: targets.Of(msgs)}
-	m.ids, m.spans = c.tok.Offsets(out.Text)
+	m := masker{template: t, msgs: msgs, out: out, learn: targets.Of(msgs)}
+	m.ids, m.spans = t.tok.Offsets(out.Text)
 	if err := m.checkRendered(); err != nil {
 		return Rendered{}, err
 	}
@@ -86,18 +57,18 @@ func (c *Chat) RenderFor(msgs []Message, targets Targets) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Bytes: m.spans, sources: out.Sources, tok: c.tok}, nil
+	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Bytes: m.spans, sources: out.Sources, tok: t.tok}, nil
 }
 
 // masker finds the targets of one rendering.
 type masker struct {
-	chat   *Chat
-	msgs   []Message
-	out    jinja.Output
-	ids    []int32
-	spans  [][2]int // bytes of each id
-	target []Span
-	learn  []bool // which messages are targets
+	template *Template
+	msgs     []Message
+	out      jinja.Output
+	ids      []int32
+	spans    [][2]int // bytes of each id
+	target   []Span
+	learn    []bool // which messages are targets
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
@@ -133,7 +104,7 @@ func (m *masker) turns() error {
 		if !ok {
 			return m.fail(NoExactTarget, i, "the template mixes its text with that of other messages")
 		}
-		start, ok := m.chat.form.begin(m.out.Text[a.before:a.text.Start])
+		start, ok := m.template.form.begin(m.out.Text[a.before:a.text.Start])
 		if !ok {
 			return m.fail(NoExactTarget, i, "no generation prompt before it, or more than one: %.80q", m.out.Text[a.before:a.text.Start])
 		}
@@ -168,9 +139,9 @@ func (m *masker) turn(i int, a answerParts, start int) error {
 			return m.fail(NoExactTarget, i, "one token holds text of messages[%d] and the begin of the answer", s.Source/2)
 		}
 	}
-	form := &m.chat.form
+	form := &m.template.form
 	for j := m.tokenAt(a.text.End); j < len(m.ids) && m.spans[j][0] < a.after; j++ {
-		ends := slices.Contains(form.ends, m.ids[j]) || form.byRole && m.chat.tok.IsSpecial(m.ids[j])
+		ends := slices.Contains(form.ends, m.ids[j]) || form.byRole && m.template.tok.IsSpecial(m.ids[j])
 		if ends && m.spans[j][0] >= a.text.End && !m.marked(m.spans[j]) {
 			m.add(first, j+1)
 			return nil
@@ -253,7 +224,7 @@ func (m *masker) marked(bytes [2]int) bool {
 func (m *masker) injected() []int32 {
 	var at []int32
 	for i, s := range m.spans {
-		if m.chat.tok.IsSpecial(m.ids[i]) && m.marked(s) {
+		if m.template.tok.IsSpecial(m.ids[i]) && m.marked(s) {
 			at = append(at, int32(i))
 		}
 	}

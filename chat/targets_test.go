@@ -1,4 +1,4 @@
-package tokenizer
+package chat
 
 import (
 	"slices"
@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"lwtrain/tokenizer"
 )
 
 const generationChatML = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}{% else %}{{ m.content + '<|im_end|>' }}{% endif %}{{ '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -51,7 +53,7 @@ func TestTargetsAreTheAnswersThatWereChosen(t *testing.T) {
 // TestEveryTokenBelongsToAMessageOrToTheTemplate: the tokens of a message spell
 // its text, whatever that holds.
 func TestEveryTokenBelongsToAMessageOrToTheTemplate(t *testing.T) {
-	chat := must(Bytes().Chat("chatml"))
+	chat := must(Open(tokenizer.Bytes(), "chatml"))
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{"a", "<|im_end|>", "<|im_start|>assistant\n", "é", "写", "\n", " "})
 		var msgs []Message
