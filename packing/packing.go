@@ -28,9 +28,12 @@ type packer struct {
 	ordered bool
 }
 
+// BestFit is the packer that makes the fewest packs.
+const BestFit = "best_fit_decreasing"
+
 // packers are the values of [Options].Strategy.
 var packers = []packer{
-	{"best_fit_decreasing", bestFitDecreasing, false},
+	{BestFit, bestFitDecreasing, false},
 	{"next_fit", nextFit, true},
 }
 

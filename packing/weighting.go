@@ -20,11 +20,14 @@ type packSums struct{ tokens, factors, documents float64 }
 // the mean number of sequences in its packs of 32,768 tokens.
 const longWriterSequences = 30
 
+// ByToken weighs every target token of a step the same.
+const ByToken = "token"
+
 // weightings are the values of [Options].Weighting, with what they make of documents'
 // summed cross-entropies l.
 var weightings = []weighting{
 	// sum f l / sum f N over the step: LongWriter's paper, section 3.2.
-	{"token", func(_ packSums, f, _ float64) float64 { return f }, func(p packSums) float64 { return p.tokens }},
+	{ByToken, func(_ packSums, f, _ float64) float64 { return f }, func(p packSums) float64 { return p.tokens }},
 	// sum f l/N / sum f over the step: LongAlign (arXiv:2401.18058), eq. 2.
 	{"sequence", func(_ packSums, f, n float64) float64 { return f / n }, func(p packSums) float64 { return p.factors }},
 	// The mean over the step's packs of n/30 (sum f l / sum f N), n a pack's documents

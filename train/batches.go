@@ -2,47 +2,54 @@ package train
 
 import (
 	"fmt"
-	"strings"
 
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/packing"
 )
 
-// packed is one pack of a step: the samples in it, by their index in the store.
-type packed struct{ docs []int }
-
-// batches says which packs each step takes: a pure function of the data, the
-// options and the seed, whatever step it is asked for.
-type batches struct {
+// Batches says which packs each step of fine-tuning takes: a pure function of the data,
+// the options and the seed, whatever step it is asked for. It needs no model.
+type Batches struct {
 	data    *data.Store
 	packing packing.Options
+	opt     Options
 	seed    uint64
 	perStep int // packs
 
 	calendar
 
-	epochNow int // the epoch whose packs are at hand
-	packs    [][]int
-
-	heldOut [][]int // packs of the held-out samples
+	first   packedEpoch // which is packed once
+	current packedEpoch // the one that was asked for last
 }
 
-func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint64) (*batches, error) {
-	b := &batches{data: store, packing: pack, seed: seed, epochNow: -1,
-		perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
+// packedEpoch is an epoch's samples, by their index in the store, and its packs in the order of
+// training, by their place in samples.
+type packedEpoch struct {
+	number  int // from 0
+	samples []int
+	packs   [][]int
+}
+
+// NewBatches packs the first epoch and plans the steps of all of them.
+func NewBatches(store *data.Store, pack packing.Options, opt Options, seed uint64) (*Batches, error) {
+	b := &Batches{data: store, packing: pack, opt: opt, seed: seed, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
 	if len(store.Train()) == 0 {
 		return nil, fault.Usage(fmt.Errorf("no sample is left to train on: %d in all, %d held out", store.Len(), len(store.HeldOut())))
 	}
 	var err error
-	steps := 0
-	b.calendar, err = newCalendar(opt, func(epoch int) (int, error) {
-		if epoch == 0 || pack.Strategy == "next_fit" || store.Redraws() { // else the packs have the same sizes in every epoch
-			packs, err := b.plan(epoch)
+	if b.first, err = b.pack(0); err != nil {
+		return nil, err
+	}
+	b.current = b.first
+	steps := b.steps(b.first)
+	b.calendar, err = newCalendar(opt, func(number int) (int, error) {
+		if number > 0 && (pack.PacksVary() || store.Redraws()) { // else there are as many in every epoch
+			e, err := b.pack(number)
 			if err != nil {
 				return 0, err
 			}
-			steps = (len(packs) + b.perStep - 1) / b.perStep
+			steps = b.steps(e)
 		}
 		return steps, nil
 	})
@@ -52,21 +59,17 @@ func newBatches(store *data.Store, pack packing.Options, opt Options, seed uint6
 	if opt.WarmupSteps > b.total {
 		return nil, fault.Usage(fmt.Errorf("train.warmup_steps is %d, want at most the %d steps of the run", opt.WarmupSteps, b.total))
 	}
-	lengths := b.lengths(store.HeldOut())
-	plan, err := packing.Plan("best_fit_decreasing", pack.Capacity, lengths)
-	if err != nil {
-		return nil, fmt.Errorf("packing the held-out samples: %w", err)
-	}
-	for _, p := range plan {
-		b.heldOut = append(b.heldOut, pick(store.HeldOut(), p))
-	}
 	return b, nil
 }
 
-func (b *batches) lengths(ids []int) []int {
-	out := make([]int, len(ids))
-	for i, id := range ids {
-		out[i] = b.data.Tokens(id)
+// steps is how many an epoch has.
+func (b *Batches) steps(e packedEpoch) int { return (len(e.packs) + b.perStep - 1) / b.perStep }
+
+// lengths are those of samples, in tokens.
+func lengths(store *data.Store, samples []int) []int {
+	out := make([]int, len(samples))
+	for i, id := range samples {
+		out[i] = store.Tokens(id)
 	}
 	return out
 }
@@ -79,57 +82,46 @@ func pick[T any](from []T, at []int) []T {
 	return out
 }
 
-// plan returns the packs of an epoch in the order of training.
-func (b *batches) plan(epoch int) ([][]int, error) {
-	ids, err := b.data.Epoch(epoch)
+// pack draws and packs an epoch.
+func (b *Batches) pack(number int) (packedEpoch, error) {
+	samples, err := b.data.Epoch(number)
 	if err != nil {
-		return nil, err
+		return packedEpoch{}, err
 	}
-	packs, err := packing.Epoch(b.packing, b.lengths(ids), b.seed, epoch)
-	if err != nil {
-		return nil, err
+	packs, err := packing.Epoch(b.packing, lengths(b.data, samples), b.seed, number)
+	return packedEpoch{number, samples, packs}, err
+}
+
+// at returns the packs of the step after step updates, each the samples in it by their
+// index in the store. The last step of an epoch may have fewer.
+func (b *Batches) at(step int) ([][]int, error) {
+	number, start := b.epochOf(step)
+	if number == 0 {
+		b.current = b.first
 	}
-	out := make([][]int, len(packs))
-	for i, p := range packs {
-		out[i] = pick(ids, p)
+	if number != b.current.number {
+		var err error
+		if b.current, err = b.pack(number); err != nil {
+			return nil, err
+		}
+	}
+	first := (step - start) * b.perStep
+	var out [][]int
+	for _, p := range b.current.packs[first:min(first+b.perStep, len(b.current.packs))] {
+		out = append(out, pick(b.current.samples, p))
 	}
 	return out, nil
 }
 
-// at returns the packs of the step after step updates. The last step of an
-// epoch may have fewer.
-func (b *batches) at(step int) ([]packed, error) {
-	epoch, start := b.epochOf(step)
-	if epoch != b.epochNow {
-		packs, err := b.plan(epoch)
+// documents reads samples, with the factors of their sources.
+func (b *Batches) documents(samples []int) ([]packing.Doc, error) {
+	docs := make([]packing.Doc, len(samples))
+	for i, id := range samples {
+		s, err := b.data.Sample(id)
 		if err != nil {
 			return nil, err
 		}
-		b.packs, b.epochNow = packs, epoch
+		docs[i] = packing.Doc{IDs: s.IDs, Target: s.Target, Factor: b.data.Sources()[s.Source].LossFactor}
 	}
-	first := (step - start) * b.perStep
-	var out []packed
-	for _, docs := range b.packs[first:min(first+b.perStep, len(b.packs))] {
-		out = append(out, packed{docs})
-	}
-	return out, nil
-}
-
-// origins lists where the samples of a step come from, as file:line.
-func (t *trainer) origins(samples []int) []string {
-	var out []string
-	for _, id := range samples {
-		out = append(out, t.Data.Origin(id))
-	}
-	return out
-}
-
-// names is origins, shortened for a message.
-func (t *trainer) names(samples []int) string {
-	const most = 8
-	all := t.origins(samples)
-	if len(all) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
-	}
-	return strings.Join(all, ", ")
+	return docs, nil
 }

@@ -91,10 +91,10 @@ type Answer struct {
 // Text is an answer with its length.
 type Text struct {
 	Text  string `json:"text"`
-	Words int    `json:"words"` // by data.Words
+	Words int    `json:"words"` // by prose.Words
 	Stop  string `json:"stop"`  // eos, length, or data for a reference
 
-	Repeated float64 `json:"repeated"` // by data.Repeated: much of it says that the text is caught in a loop
+	Repeated float64 `json:"repeated"` // by prose.Repeated: much of it says that the text is caught in a loop
 }
 
 // ErrInterrupted is returned when the context was cancelled: the last update is

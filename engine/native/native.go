@@ -220,10 +220,16 @@ func (e *Engine) Reference(dir string) (engine.Scorer, error) {
 		m.Free()
 		return nil, err
 	}
-	if r.precision == graph.BFloat16 {
-		m.UseHalf()
-	}
 	return r, nil
+}
+
+// Score implements [engine.Scorer]. bf16 copies are made when the reference is asked: it
+// may never be, where what it says is known.
+func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+	if r.precision == graph.BFloat16 {
+		r.model.UseHalf()
+	}
+	return r.scorer.Score(ctx, packs, done)
 }
 
 // Close gives the weights back; the workspace is the engine's.
