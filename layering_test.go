@@ -16,9 +16,10 @@ import (
 // each package may import. Imports point down only.
 var mayImport = map[string][]string{
 	"cmd/lwtrain":         {"*"},
+	"session":             {"configs", "train", "pairs", "report", "data", "hub", "model", "checkpoints", "chat", "tokenizer", "packing", "internal/kernels", "internal/llm", "internal/fault", "internal/atomicfile"},
 	"configs":             {"data", "packing", "train", "dpo", "pairs", "model", "internal/fault"},
 	"train":               {"data", "packing", "dpo", "model", "checkpoints", "tokenizer", "internal/graph", "internal/kernels", "internal/machine", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
-	"pairs":               {"data", "model", "chat", "tokenizer", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
+	"pairs":               {"data", "model", "chat", "internal/llm", "internal/jsonl", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
 	"dpo":                 {"packing", "internal/fault"},
 	"report":              {"data", "internal/prose", "internal/fault"},
 	"packing":             {"internal/rng", "internal/fault"},
@@ -35,6 +36,8 @@ var mayImport = map[string][]string{
 	"internal/modeldir":   {"internal/fault"},
 	"internal/jinja":      {},
 	"internal/prose":      {},
+	"internal/llm":        {"model", "chat", "tokenizer", "internal/transport", "internal/fault"},
+	"internal/jsonl":      {"internal/fault", "internal/atomicfile"},
 	"internal/transport":  {},
 	"internal/rng":        {},
 	"internal/fault":      {},

@@ -30,31 +30,45 @@ import (
 
 // Config is a whole run.
 type Config struct {
-	Model   model.Options   `yaml:"model" identity:"sft dpo" doc:"which model is trained"`
-	Data    data.Options    `yaml:"data" identity:"sft dpo" doc:"what it is trained on"`
-	Packing packing.Options `yaml:"packing" identity:"sft dpo" doc:"how samples become packs, and how the loss is weighted"`
-	Train   train.Options   `yaml:"train" identity:"sft dpo" doc:"how it is trained; names and meanings as in Hugging Face's TrainingArguments"`
-	DPO     dpo.Options     `yaml:"dpo" identity:"dpo" doc:"preference training (lwtrain dpo)"`
-	Pairs   pairs.Options   `yaml:"pairs" identity:"pairs" doc:"making preference pairs (lwtrain pairs)"`
-	Output  Output          `yaml:"output" identity:"none" doc:"where the results go"`
-	Sample  Sample          `yaml:"sample" identity:"none" doc:"answers to held-out prompts before and after training"`
-	Seed    uint64          `yaml:"seed" doc:"seed of every random choice of the run"`
-	Threads int             `yaml:"threads" identity:"none" min:"0" max:"4096" doc:"processor threads; 0: all cores"`
+	// which model is trained
+	Model model.Options `yaml:"model" identity:"sft dpo"`
+	// what it is trained on
+	Data data.Options `yaml:"data" identity:"sft dpo"`
+	// how samples become packs, and how the loss is weighted
+	Packing packing.Options `yaml:"packing" identity:"sft dpo"`
+	// how it is trained; names and meanings as in Hugging Face's TrainingArguments
+	Train train.Options `yaml:"train" identity:"sft dpo"`
+	// preference training (lwtrain dpo)
+	DPO dpo.Options `yaml:"dpo" identity:"dpo"`
+	// making preference pairs (lwtrain pairs)
+	Pairs pairs.Options `yaml:"pairs" identity:"pairs"`
+	// where the results go
+	Output Output `yaml:"output" identity:"none"`
+	// answers to held-out prompts before and after training
+	Sample Sample `yaml:"sample" identity:"none"`
+	// seed of every random choice of the run
+	Seed uint64 `yaml:"seed"`
+	// processor threads; 0: all cores
+	Threads int `yaml:"threads" identity:"none" min:"0" max:"4096"`
 
 	origins map[string]Origin // of every leaf, and of the keys in lists
 }
 
 // Output says where a run is written.
 type Output struct {
-	Dir string `yaml:"dir" doc:"the run's folder: metrics, checkpoints, the resolved config; runs/<name of the config> where nothing is said"`
+	// the run's folder: metrics, checkpoints, the resolved config; runs/<name of the config> where nothing is said
+	Dir string `yaml:"dir"`
 }
 
 // Sample asks for answers to held-out prompts at the end of a run, from the
 // model before and after it.
 type Sample struct {
-	Prompts      int     `yaml:"prompts" min:"0" max:"1000" doc:"how many held-out prompts are answered; 0: none"`
-	MaxNewTokens int     `yaml:"max_new_tokens" min:"1" max:"1048576" doc:"tokens in the longest answer"`
-	Temperature  float64 `yaml:"temperature" min:"0" max:"100" doc:"randomness of the answers; 0: always the most probable token"`
+	// how many held-out prompts are answered; 0: none
+	Prompts int `yaml:"prompts" min:"0" max:"1000"`
+	// tokens in the longest answer
+	MaxNewTokens int `yaml:"max_new_tokens" min:"1" max:"1048576"`
+	// randomness of the answers; 0: always the most probable token
+	Temperature float64 `yaml:"temperature" min:"0" max:"100"`
 }
 
 // defaults is what holds where nothing else is said.

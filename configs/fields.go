@@ -29,7 +29,8 @@ const (
 )
 
 // field is one key of the schema. Fields are made by reflection from the
-// packages' Options and their tags, so a key is written in one place only.
+// packages' Options and their tags, and what is said of a key is the comment of
+// its field (docs.json), so a key is written in one place only.
 type field struct {
 	name, path, doc string
 	kind            kind
@@ -69,6 +70,8 @@ var table = sync.OnceValue(func() *schema {
 		}
 	}
 	walk(s.root)
+	texts := docs()
+	eachKey(s.root.keys, "", func(key string, f *field) { f.doc = texts[key] })
 	delete(s.byPath, "")
 	return s
 })
@@ -83,7 +86,7 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 			continue
 		}
 		f := &field{
-			name: name, path: join(in.path, name), doc: sf.Tag.Get("doc"), typ: sf.Type,
+			name: name, path: join(in.path, name), typ: sf.Type,
 			index: append(slices.Clone(in.index), i), identity: in.identity,
 			min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
 			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),

@@ -18,16 +18,16 @@ const StatsFormat = 1
 // Stats is what is in the data of a run: `lwtrain stats --json`. Keys may be
 // added to it, and none is renamed.
 type Stats struct {
-	Format    int        `json:"format"`
-	MaxLength int        `json:"max_length"`
-	TooLong   string     `json:"too_long"`
-	Weighting string     `json:"weighting,omitempty"` // that the run trains with
-	Sources   []Contents `json:"sources"`
-	Mix       Contents   `json:"mix"`
+	Format    int         `json:"format"`
+	MaxLength int         `json:"max_length"`
+	TooLong   string      `json:"too_long"`
+	Weighting string      `json:"weighting,omitempty"` // that the run trains with
+	Sources   []TextStats `json:"sources"`
+	Mix       TextStats   `json:"mix"`
 }
 
-// Contents is what is in one source, or in the mix of all.
-type Contents struct {
+// TextStats is what is in one source, or in the mix of all.
+type TextStats struct {
 	SourceStats
 	Characters       int64               `json:"characters"` // of the answers
 	PromptWords      int64               `json:"prompt_words"`
@@ -168,8 +168,8 @@ func (g *gathering) add(e entry, f facts, at func() Longest) {
 	}
 }
 
-func (g *gathering) contents(s SourceStats) Contents {
-	c := Contents{
+func (g *gathering) contents(s SourceStats) TextStats {
+	c := TextStats{
 		SourceStats: s, Characters: g.characters, PromptWords: g.promptWords.sum, PromptCharacters: g.promptChars,
 		Lengths: AllLengths{g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths()},
 		Buckets: g.buckets, Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
@@ -191,8 +191,8 @@ func (g *gathering) contents(s SourceStats) Contents {
 }
 
 // All lists the sources and then, where there are several, the mix.
-func (s *Stats) All() []*Contents {
-	var out []*Contents
+func (s *Stats) All() []*TextStats {
+	var out []*TextStats
 	for i := range s.Sources {
 		out = append(out, &s.Sources[i])
 	}
@@ -213,9 +213,9 @@ func limits(whole *sketch) []Limit {
 	return out
 }
 
-// Stats counts what is in the store, in one pass over the facts that were kept
+// Stats counts what is in the set, in one pass over the facts that were kept
 // of its samples, in memory that does not grow with them.
-func (s *Store) Stats(opts Options) (*Stats, error) {
+func (s *Set) Stats(opts Options) (*Stats, error) {
 	mix := newGathering()
 	each := make([]*gathering, len(s.parts))
 	for i := range each {
@@ -247,7 +247,7 @@ func (s *Store) Stats(opts Options) (*Stats, error) {
 
 // eachSample goes through the conversations that are used, once each, however
 // many pieces one is cut into.
-func (s *Store) eachSample(see func(row, entry, facts)) error {
+func (s *Set) eachSample(see func(row, entry, facts)) error {
 	readers := make([]factsReader, len(s.parts))
 	for i, p := range s.parts {
 		if p.facts == nil && len(p.entries) > 0 {
@@ -277,7 +277,7 @@ var hashesHeld = 1 << 21
 
 // duplicates counts for each source the samples that are equal to an earlier
 // one of the mix.
-func (s *Store) duplicates() ([]int, error) {
+func (s *Set) duplicates() ([]int, error) {
 	type held struct {
 		hash   uint64
 		source int32

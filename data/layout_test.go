@@ -167,7 +167,7 @@ func TestAMessageThatIsNotTrainedOnIsNoTarget(t *testing.T) {
 }
 
 // targetTexts are the targets of the samples, by sample.
-func targetTexts(t *testing.T, s *Store) string {
+func targetTexts(t *testing.T, s *Set) string {
 	t.Helper()
 	var out []string
 	for i := range s.Len() {

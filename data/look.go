@@ -34,7 +34,7 @@ type Look struct {
 
 // Piece is a sample that was made of a record: a stretch of its tokens.
 type Piece struct {
-	Sample   int // its index in the store
+	Sample   int // its index in the set
 	From, To int // tokens of the record's side
 	HeldOut  bool
 	Times    int // in an epoch
@@ -42,7 +42,7 @@ type Piece struct {
 
 // Records lists the samples of a source that are shown one by one, in its order:
 // of pairs one for both sides. With source < 0 it lists those of all.
-func (s *Store) Records(source int) []int {
+func (s *Set) Records(source int) []int {
 	var out []int
 	for i, r := range s.rows {
 		if (source < 0 || int(r.source) == source) && s.parts[r.source].entries[r.record].Kind != rejected {
@@ -54,7 +54,7 @@ func (s *Store) Records(source int) []int {
 
 // Place is the source and the line (or row) of the record that sample i comes
 // from.
-func (s *Store) Place(i int) (source, line int) {
+func (s *Set) Place(i int) (source, line int) {
 	r := s.rows[i]
 	return int(r.source), int(s.parts[r.source].entries[r.record].Line)
 }
@@ -62,7 +62,7 @@ func (s *Store) Place(i int) (source, line int) {
 // Look reads a record out of its source again and renders it as the store did. It
 // reads the file up to there. opts and template are those that the store was built
 // with.
-func (s *Store) Look(opts Options, template *chat.Template, source, number int) (*Look, error) {
+func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*Look, error) {
 	x, l, err := s.find(source, number)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (s *Store) Look(opts Options, template *chat.Template, source, number int) 
 }
 
 // whyUnused says why a record that is in the store became no sample.
-func (s *Store) whyUnused(opts Options, source, number int) string {
+func (s *Set) whyUnused(opts Options, source, number int) string {
 	src := s.from[source]
 	for _, e := range s.parts[source].entries {
 		switch {
@@ -123,7 +123,7 @@ func (s *Store) whyUnused(opts Options, source, number int) string {
 }
 
 // find reads a record of a source by its line or row.
-func (s *Store) find(source, number int) (line, layout, error) {
+func (s *Set) find(source, number int) (line, layout, error) {
 	src := s.from[source]
 	l := src.layout()
 	l.format = s.parts[source].format

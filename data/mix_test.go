@@ -13,7 +13,7 @@ import (
 	"lwtrain/tokenizer"
 )
 
-func tryBuild(o Options, run Run) (*Store, error) {
+func tryBuild(o Options, run Run) (*Set, error) {
 	c, err := tokenizerBytes()
 	if err != nil {
 		return nil, err

@@ -103,7 +103,7 @@ func FuzzParsePair(f *testing.F) {
 	})
 }
 
-func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Store, error) {
+func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Set, error) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, name)
@@ -217,17 +217,17 @@ func TestABrokenArrayIsNamedByItsLine(t *testing.T) {
 
 func TestScoresAreKeptAndVerified(t *testing.T) {
 	dir, in := t.TempDir(), map[string]string{"model": "a", "data": "b"}
-	if _, err := ReadScores(dir, in, 2); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadLogProbs(dir, in, 2); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of nothing: %v", err)
 	}
-	want := []Score{{-1.25, -0.5}, {math.Inf(-1), 0}}
-	if err := WriteScores(dir, in, want); err != nil {
+	want := []LogProbs{{-1.25, -0.5}, {math.Inf(-1), 0}}
+	if err := WriteLogProbs(dir, in, want); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ReadScores(dir, in, 2); err != nil || !slices.Equal(got, want) {
+	if got, err := ReadLogProbs(dir, in, 2); err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := ReadScores(dir, map[string]string{"model": "a", "data": "c"}, 2); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadLogProbs(dir, map[string]string{"model": "a", "data": "c"}, 2); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of other data: %v", err)
 	}
 	found, _ := filepath.Glob(filepath.Join(dir, "*", scoresName))
@@ -236,7 +236,7 @@ func TestScoresAreKeptAndVerified(t *testing.T) {
 	if err := os.WriteFile(found[0], raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadScores(dir, in, 2); err == nil || errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadLogProbs(dir, in, 2); err == nil || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of a damaged file: %v", err)
 	}
 }

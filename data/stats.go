@@ -65,10 +65,10 @@ func (s *SourceStats) take(e entry, rows []row, heldOut bool) {
 
 // Sources returns the statistics of each source: those to train on, then the
 // held-out sources.
-func (s *Store) Sources() []SourceStats { return s.sources }
+func (s *Set) Sources() []SourceStats { return s.sources }
 
 // Mix adds up the statistics of all sources.
-func (s *Store) Mix() SourceStats {
+func (s *Set) Mix() SourceStats {
 	mix := SourceStats{Name: "mix", Dropped: map[string]int{}}
 	for _, x := range s.sources {
 		mix.Samples += x.Samples

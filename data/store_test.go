@@ -57,7 +57,7 @@ func options(dir string, sources ...Source) Options {
 	return Options{Sources: sources, MaxLength: 4096, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache")}
 }
 
-func build(t testing.TB, o Options) *Store {
+func build(t testing.TB, o Options) *Set {
 	t.Helper()
 	s, err := Build(context.Background(), o, template(t, "auto"), Run{Seed: 1})
 	if err != nil {

@@ -15,22 +15,35 @@ import (
 	"strings"
 )
 
-// Options say how a model is trained on preference pairs. The tags doc, enum,
-// min, max, above and below describe each key of the YAML: package configs
-// checks values by them and makes the JSON Schema from them.
+// Options say how a model is trained on preference pairs. Each field is a key
+// of the YAML: package configs shows its comment to users (once `go generate
+// ./configs` has read it) and checks values by its tags.
 type Options struct {
-	Beta              float64   `yaml:"beta" above:"0" doc:"strength of the pull towards the reference model: reward is beta times the log-ratio"`
-	LossType          []string  `yaml:"loss_type" enum:"sigmoid|hinge|ipo|robust|simpo|orpo|kto|dpop|sigmoid_norm|rdpo|apo_zero|apo_down" doc:"the preference loss, or a list of losses that are added up; sigmoid is DPO's own"`
-	LossWeights       []float64 `yaml:"loss_weights" above:"0" doc:"weight of each loss of loss_type, in its order; empty: 1 each"`
-	LabelSmoothing    float64   `yaml:"label_smoothing" min:"0" below:"0.5" doc:"probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)"`
-	LDAlpha           float64   `yaml:"ld_alpha" min:"0" max:"1" doc:"LD-DPO: weight of the longer answer's tokens beyond the shorter one's length, in policy and reference; 1: none is damped"`
-	SimPOGamma        float64   `yaml:"simpo_gamma" min:"0" doc:"reward margin of loss_type simpo"`
-	DPOPLambda        float64   `yaml:"dpop_lambda" min:"0" doc:"penalty of loss_type dpop on a chosen answer that is less probable than under the reference"`
-	RDPOAlpha         float64   `yaml:"rdpo_alpha" doc:"reward that loss_type rdpo takes off an answer for each of its tokens; below 0 it favours length"`
-	DesirableWeight   float64   `yaml:"desirable_weight" min:"0" doc:"weight of the desirable answers of loss_type kto"`
-	UndesirableWeight float64   `yaml:"undesirable_weight" min:"0" doc:"weight of the undesirable answers of loss_type kto"`
-	SFTWeight         float64   `yaml:"sft_weight" min:"0" doc:"weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss"`
-	Reference         string    `yaml:"reference" words:"initial|none" doc:"the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder"`
+	// strength of the pull towards the reference model: reward is beta times the log-ratio
+	Beta float64 `yaml:"beta" above:"0"`
+	// the preference loss, or a list of losses that are added up; sigmoid is DPO's own
+	LossType []string `yaml:"loss_type" enum:"sigmoid|hinge|ipo|robust|simpo|orpo|kto|dpop|sigmoid_norm|rdpo|apo_zero|apo_down"`
+	// weight of each loss of loss_type, in its order; empty: 1 each
+	LossWeights []float64 `yaml:"loss_weights" above:"0"`
+	// probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)
+	LabelSmoothing float64 `yaml:"label_smoothing" min:"0" below:"0.5"`
+	// LD-DPO: weight of the longer answer's tokens beyond the shorter
+	// one's length, in policy and reference; 1: none is damped
+	LDAlpha float64 `yaml:"ld_alpha" min:"0" max:"1"`
+	// reward margin of loss_type simpo
+	SimPOGamma float64 `yaml:"simpo_gamma" min:"0"`
+	// penalty of loss_type dpop on a chosen answer that is less probable than under the reference
+	DPOPLambda float64 `yaml:"dpop_lambda" min:"0"`
+	// reward that loss_type rdpo takes off an answer for each of its tokens; below 0 it favours length
+	RDPOAlpha float64 `yaml:"rdpo_alpha"`
+	// weight of the desirable answers of loss_type kto
+	DesirableWeight float64 `yaml:"desirable_weight" min:"0"`
+	// weight of the undesirable answers of loss_type kto
+	UndesirableWeight float64 `yaml:"undesirable_weight" min:"0"`
+	// weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss
+	SFTWeight float64 `yaml:"sft_weight" min:"0"`
+	// the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder
+	Reference string `yaml:"reference" words:"initial|none"`
 }
 
 // Default is TRL's, LLaMA-Factory's margin for SimPO, and lambda as in DPOP's

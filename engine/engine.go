@@ -55,12 +55,8 @@ type Engine interface {
 	// each new token.
 	Answer(ctx context.Context, prompts []Prompt, emit func()) ([]Answer, error)
 
-	// Needs is the memory that the run takes.
+	// Needs is what the run takes, and on what it is computed.
 	Needs() Needs
-
-	// Machine says what computes, and in which precision: what the bytes of a run depend
-	// on besides its config and its data.
-	Machine() string
 }
 
 // Scorer is a model that says how probable it finds texts.
@@ -107,7 +103,8 @@ type Answer struct {
 	Stop string  // "eos": a stop id came; "length": MaxNewTokens are there
 }
 
-// Needs is the memory that a run takes, by part, in bytes, and how it was decided.
+// Needs is the memory that a run takes, by part, in bytes, how it was decided, and what
+// computes it.
 type Needs struct {
 	Weights     int64 // float32 master weights
 	Half        int64 // their bf16 copies
@@ -118,6 +115,9 @@ type Needs struct {
 
 	Precision  string // of the inputs of matrix products: float32 or bf16
 	Recomputed string // in words: what is computed again in the backward pass
+	// Machine says what computes, and in which precision: what the bytes of a run depend
+	// on besides its config and its data.
+	Machine string
 }
 
 // Total is the sum of all parts.

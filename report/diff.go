@@ -38,7 +38,7 @@ func Compare(now, before *data.Stats) []Difference {
 		if byName(now, name).Name != "" {
 			continue
 		}
-		rows := compare(name, &data.Contents{}, &before.Sources[i])[:onlyOne]
+		rows := compare(name, &data.TextStats{}, &before.Sources[i])[:onlyOne]
 		for k := range rows {
 			rows[k].Ended, rows[k].Now, rows[k].Change = true, "-", "gone"
 		}
@@ -51,7 +51,7 @@ func Compare(now, before *data.Stats) []Difference {
 // version alone.
 const onlyOne = 5
 
-func compare(source string, now, before *data.Contents) []Difference {
+func compare(source string, now, before *data.TextStats) []Difference {
 	var out []Difference
 	add := func(measure string, a, b int64) {
 		d := Difference{Source: source, Measure: measure, Now: grouped(a), Before: grouped(b), Same: a == b}
@@ -113,7 +113,7 @@ func compare(source string, now, before *data.Contents) []Difference {
 	return out
 }
 
-func bucketSamples(c *data.Contents, i int) int64 {
+func bucketSamples(c *data.TextStats, i int) int64 {
 	if i < len(c.Buckets) {
 		return int64(c.Buckets[i].Samples)
 	}

@@ -41,7 +41,7 @@ func WriteStats(w io.Writer, p StatsPage) error {
 		Sources:  sourceTable(s), DroppedNote: droppedNote(s), Loss: lossFigures(s, p.Other),
 		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
 	}
-	other := &data.Contents{}
+	other := &data.TextStats{}
 	if p.Other != nil {
 		other = &p.Other.Mix
 		t := diffTable(Compare(s, p.Other), p.OtherName)
@@ -57,7 +57,7 @@ func WriteStats(w io.Writer, p StatsPage) error {
 	if len(s.Sources) > 1 {
 		longest := upperEdge(len(mix.Lengths.OutputWords.Histogram))
 		for _, c := range s.Sources[:min(len(s.Sources), mostPlots)] {
-			before := &data.Contents{}
+			before := &data.TextStats{}
 			if p.Other != nil {
 				before = byName(p.Other, c.Name)
 			}
@@ -74,22 +74,22 @@ func WriteStats(w io.Writer, p StatsPage) error {
 
 var measures = []struct {
 	name, axis string
-	of         func(*data.Contents) data.Lengths
+	of         func(*data.TextStats) data.Lengths
 }{
-	{"answers, words", "words of the answers", func(c *data.Contents) data.Lengths { return c.Lengths.OutputWords }},
-	{"prompts, words", "words of the prompts", func(c *data.Contents) data.Lengths { return c.Lengths.PromptWords }},
-	{"whole samples, tokens", "tokens", func(c *data.Contents) data.Lengths { return c.Lengths.Tokens }},
-	{"answers, tokens", "target tokens", func(c *data.Contents) data.Lengths { return c.Lengths.OutputTokens }},
-	{"prompts, tokens", "tokens that are no targets", func(c *data.Contents) data.Lengths { return c.Lengths.PromptTokens }},
+	{"answers, words", "words of the answers", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputWords }},
+	{"prompts, words", "words of the prompts", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptWords }},
+	{"whole samples, tokens", "tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.Tokens }},
+	{"answers, tokens", "target tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputTokens }},
+	{"prompts, tokens", "tokens that are no targets", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptTokens }},
 }
 
-func byName(s *data.Stats, name string) *data.Contents {
+func byName(s *data.Stats, name string) *data.TextStats {
 	for i := range s.Sources {
 		if s.Sources[i].Name == name {
 			return &s.Sources[i]
 		}
 	}
-	return &data.Contents{}
+	return &data.TextStats{}
 }
 
 func plural(n int, what string) string {
@@ -99,7 +99,7 @@ func plural(n int, what string) string {
 	return grouped(n) + " " + what + "s"
 }
 
-func statsTiles(c *data.Contents) []tile {
+func statsTiles(c *data.TextStats) []tile {
 	dropped, suspicious := 0, 0
 	for _, n := range c.Dropped {
 		dropped += n
@@ -166,7 +166,7 @@ func weightings(s *data.Stats) []string {
 // length of the answers.
 func lossFigures(s, other *data.Stats) []figure {
 	names, group := folded(s)
-	sum := func(of func(*data.Contents) float64) []float64 {
+	sum := func(of func(*data.TextStats) float64) []float64 {
 		parts := make([]float64, len(names))
 		for i := range s.Sources {
 			parts[group[i]] += of(&s.Sources[i])
@@ -174,8 +174,8 @@ func lossFigures(s, other *data.Stats) []figure {
 		return parts
 	}
 	bySource := []bar{
-		{"samples", sum(func(c *data.Contents) float64 { return float64(c.Samples) })},
-		{"target tokens", sum(func(c *data.Contents) float64 { return float64(c.TargetTokens) })},
+		{"samples", sum(func(c *data.TextStats) float64 { return float64(c.Samples) })},
+		{"target tokens", sum(func(c *data.TextStats) float64 { return float64(c.TargetTokens) })},
 	}
 	buckets := func(of func(data.Bucket) float64, list []data.Bucket) []float64 {
 		parts := make([]float64, len(prose.Ranges))
@@ -194,7 +194,7 @@ func lossFigures(s, other *data.Stats) []figure {
 		if w == s.Weighting {
 			label += " (this config's)"
 		}
-		bySource = append(bySource, bar{label, sum(func(c *data.Contents) float64 { return c.LossShare[w] })})
+		bySource = append(bySource, bar{label, sum(func(c *data.TextStats) float64 { return c.LossShare[w] })})
 		byWords = append(byWords, bar{label, buckets(func(b data.Bucket) float64 { return b.LossShare[w] }, s.Mix.Buckets)})
 	}
 	var ranges []string
@@ -263,7 +263,7 @@ func percentileTable(s *data.Stats) table {
 	return t
 }
 
-func limitTable(c *data.Contents) table {
+func limitTable(c *data.TextStats) table {
 	t := table{Head: []string{"maximum length, tokens", "longer samples", "tokens lost by cutting"}}
 	for _, l := range c.Limits {
 		t.Rows = append(t.Rows, tableRow{Cells: []string{grouped(l.MaxLength), grouped(l.Longer), grouped(l.LostTokens)}})
@@ -274,7 +274,7 @@ func limitTable(c *data.Contents) table {
 	return t
 }
 
-func requiredFigure(c *data.Contents) figure {
+func requiredFigure(c *data.TextStats) figure {
 	var x, y []float64
 	for _, p := range c.Required.Points {
 		x, y = append(x, float64(p.Required)), append(y, float64(max(p.Real, 1)))
@@ -310,7 +310,7 @@ func suspectTable(s *data.Stats) table {
 	return t
 }
 
-func longestTable(c *data.Contents) table {
+func longestTable(c *data.TextStats) table {
 	t := table{Head: []string{"where", "source", "words of the answers", "tokens"}}
 	for _, l := range c.Longest {
 		t.Rows = append(t.Rows, tableRow{Cells: []string{l.Origin, clipped(l.Source, 48), grouped(l.Words), grouped(l.Tokens)}})

@@ -67,7 +67,7 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 
 // answerable lists the first held-out samples that begin with a prompt, as all do
 // but the later pieces of a split one, at most most of them.
-func answerable(store *data.Store, most int) []int {
+func answerable(store *data.Set, most int) []int {
 	var out []int
 	for _, id := range store.HeldOutPrompts() {
 		if len(out) == most {
@@ -81,7 +81,7 @@ func answerable(store *data.Store, most int) []int {
 }
 
 // startAnswers reads the answers of before, or makes entries for new ones.
-func startAnswers(store *data.Store, path string, asked []int, after bool) ([]Answer, error) {
+func startAnswers(store *data.Set, path string, asked []int, after bool) ([]Answer, error) {
 	if after {
 		var old []Answer
 		raw, err := os.ReadFile(path)

@@ -19,7 +19,7 @@ import (
 // trls is what TRL's trainers computed: testdata/dpo/golden.py.
 type trls struct {
 	cache         string
-	pairs, labels *data.Store
+	pairs, labels *data.Set
 	golden        *checkpoints.Weights
 }
 
@@ -40,7 +40,7 @@ func openTRLs(t *testing.T) *trls {
 		t.Fatal(err)
 	}
 	g := &trls{cache: t.TempDir()}
-	read := func(file string, run data.Run) *data.Store {
+	read := func(file string, run data.Run) *data.Set {
 		store, err := data.Build(context.Background(), data.Options{
 			Sources:   []data.Source{{Name: "pairs", Path: filepath.Join(trlsFolder, file), LossFactor: 1}},
 			MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: g.cache,

@@ -37,16 +37,16 @@ func preferencesText(n int) string {
 }
 
 // pairFixture is the store of 21 pairs, 4 of them held out, and where it is cached.
-func pairFixture(t *testing.T) (*data.Store, string) {
+func pairFixture(t *testing.T) (*data.Set, string) {
 	return preferenceFixture(t, data.Run{Seed: 3, Pairs: true})
 }
 
 // labelFixture is the same as labelled answers.
-func labelFixture(t *testing.T) (*data.Store, string) {
+func labelFixture(t *testing.T) (*data.Set, string) {
 	return preferenceFixture(t, data.Run{Seed: 3, Labels: true})
 }
 
-func preferenceFixture(t *testing.T, how data.Run) (*data.Store, string) {
+func preferenceFixture(t *testing.T, how data.Run) (*data.Set, string) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "pairs.jsonl")
@@ -70,7 +70,7 @@ func preferenceFixture(t *testing.T, how data.Run) (*data.Store, string) {
 }
 
 // pairJob is a run of 7 steps of 4 pairs, the last of an epoch of fewer.
-func pairJob(t *testing.T, store *data.Store, cache string) Job {
+func pairJob(t *testing.T, store *data.Set, cache string) Job {
 	o := Default()
 	o.MaxSteps, o.GradientAccumulationSteps, o.LearningRate, o.WarmupRatio = 7, 4, 1e-2, 0
 	o.Precision, o.EvalSteps, o.SaveSteps, o.SaveTotalLimit = "float32", 3, 3, 0
@@ -83,7 +83,7 @@ func pairJob(t *testing.T, store *data.Store, cache string) Job {
 }
 
 // labelJob is the same with labelled answers.
-func labelJob(t *testing.T, store *data.Store, cache string) Job {
+func labelJob(t *testing.T, store *data.Set, cache string) Job {
 	j := pairJob(t, store, cache)
 	j.DPO.LossType, j.Packing.Capacity = []string{"kto"}, 160
 	return j

@@ -8,19 +8,19 @@ import (
 	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/internal/rundir"
-	"lwtrain/packing"
 	"lwtrain/tokenizer"
 )
 
 // Job is all that a fine-tuning run needs.
 type Job struct {
 	Options   Options
-	Packing   packing.Options
+	Epochs    *Epochs     // of [SFT]
+	Capacity  int         // of [DPO]: tokens of the largest pack
 	DPO       dpo.Options // of [DPO]
 	CacheDir  string      // where [DPO] keeps what the reference says
 	Seed      uint64
 	Dir       string // output folder: metrics.jsonl, checkpoints/
-	Data      *data.Store
+	Data      *data.Set
 	Engine    engine.Engine        // with the weights that training starts from; closed by who opened it
 	Tokenizer *tokenizer.Tokenizer // saved with each checkpoint
 	Stop      []int32              // ids that end an answer

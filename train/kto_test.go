@@ -154,7 +154,7 @@ func TestWhatAnAnswerIsComparedWith(t *testing.T) {
 	}
 }
 
-func sample(t *testing.T, store *data.Store, i int) data.Sample {
+func sample(t *testing.T, store *data.Set, i int) data.Sample {
 	t.Helper()
 	s, err := store.Sample(i)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // of the data, the options and the seed. It needs no model.
 type PairSteps struct {
 	calendar
-	store    *data.Store
+	store    *data.Set
 	labelled bool        // answers with a label, for KTO
 	all      []data.Pair // to train on, then held out
 	others   map[int]int // KTO: of each answer one to another prompt
@@ -30,7 +30,7 @@ type PairSteps struct {
 }
 
 // NewPairSteps plans the steps of a run, for which packs have the given capacity.
-func NewPairSteps(store *data.Store, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
+func NewPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
 	pairs := store.Pairs()
 	if len(pairs) == 0 {
 		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out", store.Len(), len(store.HeldOut())))

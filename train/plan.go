@@ -43,7 +43,7 @@ func (b *Batches) Plan() (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{
-		Schedule: b.opt.schedule(b.total), StepsPerEpoch: b.steps(b.first), Epochs: b.epoch(b.total),
+		Schedule: b.opt.schedule(b.total), StepsPerEpoch: b.stepsOf(b.first), Epochs: b.epoch(b.total),
 		Packs: len(b.first.packs), Capacity: b.packing.Capacity, Shares: shares,
 	}
 	for _, id := range b.first.samples {

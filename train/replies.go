@@ -24,12 +24,12 @@ func own(samples []int) []reply {
 }
 
 // tokens is the length of a reply.
-func (r reply) tokens(store *data.Store) int {
+func (r reply) tokens(store *data.Set) int {
 	return store.Tokens(r.answer) - store.Prompt(r.answer) + store.Prompt(r.prompt)
 }
 
 // document reads a reply.
-func (r reply) document(store *data.Store) (packing.Doc, error) {
+func (r reply) document(store *data.Set) (packing.Doc, error) {
 	s, err := store.Sample(r.answer)
 	if err != nil || r.prompt == r.answer {
 		return packing.Doc{IDs: s.IDs, Target: s.Target, Factor: 1}, err
@@ -47,7 +47,7 @@ func (r reply) document(store *data.Store) (packing.Doc, error) {
 }
 
 // layReplies makes a pack of replies, with weight 1 on every target.
-func layReplies(store *data.Store, replies []reply) (packing.Pack, error) {
+func layReplies(store *data.Set, replies []reply) (packing.Pack, error) {
 	size := 0
 	docs := make([]packing.Doc, len(replies))
 	for i, r := range replies {
@@ -64,14 +64,14 @@ func layReplies(store *data.Store, replies []reply) (packing.Pack, error) {
 // answer's targets its prefix takes. done, which may be nil, is told the tokens of each
 // pack.
 type scoring struct {
-	store    *data.Store
+	store    *data.Set
 	capacity int
 	shared   func(sample int) int
 	done     func(tokens int)
 }
 
 // score returns what a model says of replies, packed together.
-func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) ([]data.Score, error) {
+func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) ([]data.LogProbs, error) {
 	lengths := make([]int, len(replies))
 	for i, r := range replies {
 		lengths[i] = r.tokens(s.store)
@@ -90,7 +90,7 @@ func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) (
 			}
 		}
 	}
-	out := make([]data.Score, len(replies))
+	out := make([]data.LogProbs, len(replies))
 	err = by.Score(ctx, packs, func(pack int, nll []float64) error {
 		at := 0
 		for _, i := range plan[pack] {

@@ -11,21 +11,20 @@ import (
 
 // sft is the method of [SFT].
 type sft struct {
-	data      *data.Store
-	engine    engine.Engine
-	weighting string
-	batches   *Batches
-	heldOut   [][]int // packs of the held-out samples
+	data    *data.Set
+	engine  engine.Engine
+	batches *Batches
+	heldOut [][]int // packs of the held-out samples
 }
 
 func newSFT(job Job) (*sft, error) {
-	b, err := NewBatches(job.Data, job.Packing, job.Options, job.Seed)
+	b, err := NewBatches(job.Epochs, job.Options)
 	if err != nil {
 		return nil, err
 	}
-	s := &sft{data: job.Data, engine: job.Engine, weighting: job.Packing.Weighting, batches: b}
+	s := &sft{data: job.Data, engine: job.Engine, batches: b}
 	held := job.Data.HeldOut()
-	packs, err := packing.Assign(packing.BestFit, job.Packing.Capacity, lengths(job.Data, held))
+	packs, err := packing.Assign(packing.BestFit, b.packing.Capacity, lengths(job.Data, held))
 	if err != nil {
 		return nil, fmt.Errorf("packing the held-out samples: %w", err)
 	}
@@ -82,7 +81,7 @@ func (s *sft) lay(samples []int) (packing.Pack, error) {
 	if err != nil {
 		return packing.Pack{}, err
 	}
-	return packing.Lay(s.batches.packing.Capacity, docs, s.weighting)
+	return packing.Lay(s.batches.packing.Capacity, docs, s.batches.packing.Weighting)
 }
 
 // evaluate measures the held-out loss: the plain mean over target tokens, of

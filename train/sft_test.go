@@ -102,7 +102,7 @@ func talks(n int) string {
 }
 
 // fixture is the store of a source of 40 conversations, 4 of them held out.
-func fixture(t *testing.T, factor float64) (*data.Store, *chat.Template) {
+func fixture(t *testing.T, factor float64) (*data.Set, *chat.Template) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "talks.jsonl")
@@ -148,7 +148,7 @@ func tiny(t *testing.T) *model.Model {
 }
 
 // job is a run of 12 steps.
-func job(t *testing.T, store *data.Store, template *chat.Template, dir string) Job {
+func job(t *testing.T, store *data.Set, template *chat.Template, dir string) Job {
 	opt := Default()
 	opt.MaxSteps, opt.GradientAccumulationSteps, opt.LearningRate = 12, 2, 1e-2
 	opt.Precision, opt.EvalSteps, opt.SaveSteps = "float32", 4, 5

@@ -76,7 +76,7 @@ func (e notFiniteError) Error() string { return fmt.Sprintf("the %s is %g", e.wh
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // origins lists where samples come from, as file:line.
-func origins(store *data.Store, samples []int) []string {
+func origins(store *data.Set, samples []int) []string {
 	var out []string
 	for _, id := range samples {
 		out = append(out, store.Origin(id))
@@ -85,7 +85,7 @@ func origins(store *data.Store, samples []int) []string {
 }
 
 // names is origins, shortened for a message.
-func names(store *data.Store, samples []int) string {
+func names(store *data.Set, samples []int) string {
 	const most = 8
 	all := origins(store, samples)
 	if len(all) > most {

@@ -11,7 +11,7 @@ import (
 // tally adds up what a step or an evaluation tells of its pairs.
 type tally struct {
 	dpo.Metrics
-	store     *data.Store
+	store     *data.Set
 	reference bool // there is one
 
 	labelled bool    // answers with a label
@@ -24,7 +24,7 @@ type tally struct {
 	tokens           []float64     // of each pair: targets of the longer answer
 }
 
-func newTally(store *data.Store, reference, labelled bool, kl float64) *tally {
+func newTally(store *data.Set, reference, labelled bool, kl float64) *tally {
 	return &tally{store: store, reference: reference, labelled: labelled, kl: kl, buckets: make([]dpo.Metrics, len(prose.Ranges))}
 }
 

@@ -14,7 +14,7 @@ package train
 import "context"
 
 // SFT fine-tunes a model on job.Data: next-token cross-entropy on the target
-// tokens, weighted as job.Packing says. It resumes by itself from the newest
+// tokens, weighted as job.Epochs says. It resumes by itself from the newest
 // complete checkpoint in job.Dir.
 //
 // When ctx is cancelled, SFT drops the step that it is in, saves a checkpoint

@@ -118,7 +118,7 @@ func (t *trainer) resume(ctx context.Context) error {
 		t.result.AlreadyThere = true
 		return nil
 	}
-	return t.folder.enter(t.Engine.Machine(), t.Config, t.Events.Moved)
+	return t.folder.enter(t.Engine.Needs().Machine, t.Config, t.Events.Moved)
 }
 
 // load takes weights, optimiser and step from the folder's newest checkpoint, which has

@@ -11,6 +11,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -40,19 +41,18 @@ Shapes:
 			case !named && len(args) > 0:
 				return fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
 			case named:
-				conf, err := loadConfig(cmd, args)
+				s, err := openSession(cmd, args, true)
 				if err != nil {
 					return err
 				}
-				kernels.SetThreads(conf.Threads)
-				b, err := openBase(cmd, conf, true)
+				defer s.Close()
+				m, err := s.Model(cmd.Context())
 				if err != nil {
 					return err
 				}
-				defer b.close()
-				c, opt = b.config, conf.Train
+				c, opt = m.Config, s.Config.Train
 				if !cmd.Flags().Changed("capacity") {
-					capacity = conf.Packing.Capacity
+					capacity = s.Config.Packing.Capacity
 				}
 			default:
 				var err error
@@ -71,8 +71,9 @@ Shapes:
 				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
 			}
 			bar := newProgress(cmd.ErrOrStderr(), "training", int64(steps))
-			r, err := train.Bench(cmd.Context(), c, capacity, steps, documents, opt, func(step int, speed float64) {
-				bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed))
+			r, err := session.Bench(cmd.Context(), c, train.BenchJob{
+				Options: opt, Capacity: capacity, Steps: steps, Documents: documents,
+				Progress: func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) },
 			})
 			if err != nil {
 				bar.abandon()

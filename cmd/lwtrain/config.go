@@ -14,10 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
-	"lwtrain/data"
-	"lwtrain/hub"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/session"
 )
 
 func newValidateCmd() *cobra.Command {
@@ -61,38 +60,17 @@ func count(n int, what string) string {
 
 // noteMissing names the files of a config that are not there.
 func noteMissing(w io.Writer, c *configs.Config) {
-	missing := func(key, path string) {
-		if path == "" || strings.HasPrefix(path, "builtin:") || strings.HasPrefix(path, hub.Scheme) {
-			return
+	missing, err := session.FindMissing(c)
+	for _, m := range missing {
+		text := "is not there"
+		if m.Hub {
+			text = "is not in the cache: the run fetches it"
 		}
-		if found, _ := filepath.Glob(path); len(found) == 0 && !isThere(path) {
-			fmt.Fprintf(w, "lwtrain: note: %s: %s is not there (%s)\n", key, printable(path), c.Origin(key))
-		}
+		fmt.Fprintf(w, "lwtrain: note: %s: %s %s (%s)\n", m.Key, printable(m.Name), text, c.Origin(m.Key))
 	}
-	if !onHub(c.Model.Path) {
-		missing("model.path", c.Model.Path)
-	}
-	eachSource(c, func(key string, s *data.Source) error {
-		for _, path := range s.AllPaths() {
-			missing(key, path)
-		}
-		return nil
-	})
-	client, err := hub.FromEnv(os.LookupEnv)
 	if err != nil {
 		warn(w, "%v", err)
-		return
 	}
-	hubRefs(c, func(key string, ref hub.Ref) error {
-		want := wantData
-		if ref.Kind == hub.Model {
-			want = hub.WholeModel
-		}
-		if _, _, err := client.Find(ref, want); err != nil {
-			fmt.Fprintf(w, "lwtrain: note: %s: %s is not in the cache: the run fetches it (%s)\n", key, printable(ref.String()), c.Origin(key))
-		}
-		return nil
-	})
 }
 
 func newConfigCmd() *cobra.Command {

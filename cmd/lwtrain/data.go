@@ -48,7 +48,7 @@ names any record by its file and line, used or not, and says why it is not.`,
   lwtrain data show -c my.yaml --source general --sample 3 --ids
   lwtrain data show -c my.yaml --origin long.jsonl:17`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, template, store, err := openData(cmd, args)
+			c, store, template, err := openSamples(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ names any record by its file and line, used or not, and says why it is not.`,
 
 // pickRecord finds the record that was asked for, and the piece of it that is
 // the sample; nil: all of it.
-func pickRecord(c *configs.Config, template *chat.Template, store *data.Store, sample int, source, origin string) (*data.Look, *data.Piece, error) {
+func pickRecord(c *configs.Config, template *chat.Template, store *data.Set, sample int, source, origin string) (*data.Look, *data.Piece, error) {
 	sources := store.Sources()
 	if origin != "" {
 		at := strings.LastIndexByte(origin, ':')
@@ -133,7 +133,7 @@ func pickRecord(c *configs.Config, template *chat.Template, store *data.Store, s
 type view struct {
 	*data.Look
 	c     *configs.Config
-	store *data.Store
+	store *data.Set
 	shown *data.Piece // the part that is shown; nil: all
 }
 

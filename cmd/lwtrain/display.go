@@ -4,18 +4,76 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"lwtrain/configs"
-	"lwtrain/data"
+	"lwtrain/engine"
+	"lwtrain/session"
 	"lwtrain/train"
 )
+
+// sessionEvents shows on w what a session tells.
+func sessionEvents(w io.Writer) session.Events {
+	var bar *progress
+	show := func(label string, done, total int64, fields string) {
+		if bar == nil {
+			bar = newProgress(w, label, 0)
+		}
+		bar.SetTotal(total)
+		bar.Set(done, fields)
+	}
+	const kib, mib, mb = 1 << 10, 1 << 20, 1_000_000
+	fetch := fetchSpeed{}
+	return session.Events{
+		Warning: func(text string) { warn(w, "%s", text) },
+		Discarded: func(ref string, bytes int64) {
+			if bytes > 16*mib {
+				fmt.Fprintf(w, "lwtrain: note: a dry run keeps nothing: the run fetches %s again (%s); `lwtrain pull` keeps it\n", ref, bytesText(bytes))
+			}
+		},
+		Fetching: func(repo string, done, total int64) {
+			show("fetching", (done+mb-1)/mb, (total+mb-1)/mb, fmt.Sprintf("MB  %.1f MB/s  %s", fetch.of(done)/mb, repo))
+		},
+		Waiting: func(file string) {
+			if bar == nil {
+				bar = newProgress(w, "fetching", 0)
+			}
+			bar.Println("waiting for another program that fetches " + file)
+		},
+		Importing:  func(done, total int64) { show("importing", done/mib, total/mib, "MiB") },
+		Tokenising: func(done, total int64) { show("tokenising", (done+kib-1)/kib, (total+kib-1)/kib, "KiB") },
+		Ended: func(err error) {
+			switch {
+			case bar == nil:
+			case err == nil:
+				bar.Done()
+			default:
+				bar.abandon()
+			}
+			bar, fetch = nil, fetchSpeed{}
+		},
+	}
+}
+
+// fetchSpeed is the speed of a fetch since it began.
+type fetchSpeed struct {
+	began time.Time
+	first int64 // bytes that were there
+}
+
+// of is the bytes a second when done bytes are there.
+func (f *fetchSpeed) of(done int64) float64 {
+	if f.began.IsZero() {
+		f.began, f.first = time.Now(), done
+	}
+	return float64(done-f.first) / max(time.Since(f.began).Seconds(), 0.001)
+}
 
 // runDisplay shows a run as it goes.
 type runDisplay struct {
 	out, err io.Writer
 	c        *configs.Config
-	b        *base
-	store    *data.Store
+	run      *session.Run
 	bar      *progress
 	atMost   bool // the bar's total is an upper bound
 	total    int
@@ -49,9 +107,9 @@ func (d *runDisplay) say(format string, args ...any) {
 
 func (d *runDisplay) events() train.Events {
 	return train.Events{
-		Planned: func(p *train.Plan, m *train.Memory) {
+		Planned: func(p *train.Plan, m engine.Needs) {
 			d.total = p.Schedule.Total
-			printPlan(d.out, d.c, d.b, d.store, p, m)
+			printPlan(d.out, d.c, d.run, p, m)
 			warnMemory(d.err, m)
 			fmt.Fprintln(d.out)
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,11 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"lwtrain/configs"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
-	"lwtrain/model"
-	"lwtrain/train"
+	"lwtrain/session"
 )
 
 func newDoctorCmd() *cobra.Command {
@@ -35,14 +34,15 @@ against what is there. Exit status: 0 when runs can be made here, 1 when
 something is broken.`,
 		Example: "  lwtrain doctor\n  lwtrain doctor -c my.yaml --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var c *configs.Config
+			var s *session.Session
 			if cmd.Flags().Changed("config") || len(args) > 0 {
 				var err error
-				if c, err = loadConfig(cmd, args); err != nil {
+				if s, err = openSession(cmd, args, true); err != nil {
 					return err
 				}
+				defer s.Close()
 			}
-			d, err := diagnose(cmd, c)
+			d, err := diagnose(cmd, s)
 			out := cmd.OutOrStdout()
 			if asJSON {
 				enc := json.NewEncoder(out)
@@ -136,14 +136,13 @@ func (d *diagnosis) count(level string) int {
 	return n
 }
 
-// diagnose looks at everything. An error is about the config, and what is
-// known without it is there all the same.
-func diagnose(cmd *cobra.Command, c *configs.Config) (*diagnosis, error) {
+// diagnose looks at everything, and at what the run of a session needs, if there is one. An
+// error is about the config, and what is known without it is there all the same.
+func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
 	d := &diagnosis{Version: version(), Processor: machine.ReadProcessor(), Memory: machine.ReadMemory(), Findings: []finding{}}
 	dir := "runs"
-	if c != nil {
-		kernels.SetThreads(c.Threads)
-		dir = c.Output.Dir
+	if s != nil {
+		dir = s.Config.Output.Dir
 	}
 	d.lookAtBuild()
 	d.lookAtProcessor()
@@ -155,10 +154,10 @@ func diagnose(cmd *cobra.Command, c *configs.Config) (*diagnosis, error) {
 		d.Terminal.Width, _, _ = term.GetSize(int(f.Fd()))
 	}
 	d.Terminal.Term = os.Getenv("TERM")
-	if c == nil {
+	if s == nil {
 		return d, nil
 	}
-	return d, d.lookAtRun(cmd, c)
+	return d, d.lookAtRun(cmd.Context(), s)
 }
 
 func (d *diagnosis) lookAtBuild() {
@@ -256,18 +255,18 @@ func tryDisk(dir string) (took time.Duration, err error) {
 	return time.Since(began), err
 }
 
-func (d *diagnosis) lookAtRun(cmd *cobra.Command, c *configs.Config) error {
-	b, err := openBase(cmd, c, true)
+func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
+	b, err := s.Model(ctx)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	m, err := train.PlanMemory(model.Plan(b.config), c.Packing.Capacity, c.Train)
+	m, err := s.Needs(b)
 	if err != nil {
 		return err
 	}
+	c := s.Config
 	r := &runNeeds{
-		Model: b.name, Parameters: b.config.Parameters(), Memory: m.Total(), Recomputed: m.RecomputedText(),
+		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.Recomputed,
 		Checkpoint: m.Weights + m.Optimizer, Checkpoints: 1,
 	}
 	d.Run = r

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
-	"lwtrain/data"
 	"lwtrain/dpo"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -33,24 +33,12 @@ command is given again; Ctrl-C saves one before it stops.`,
   lwtrain dpo -c my.yaml dpo.loss_type=simpo dpo.reference=none dpo.beta=2
   lwtrain dpo -c my.yaml --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd, args)
-			if err != nil {
-				return err
-			}
-			return runTraining(cmd, c, preferences, dryRun)
+			return runTraining(cmd, args, session.DPO, dryRun)
 		},
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "do everything up to the first step, and write nothing")
 	return cmd
-}
-
-var preferences = training{
-	pairs: true,
-	plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
-		return train.PlanPairs(s, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
-	},
-	run: train.DPO,
 }
 
 // printPairs says what pairs, or labelled answers, are trained on, and by which loss.

@@ -8,16 +8,17 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"lwtrain/chat"
-	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/prose"
 	"lwtrain/model"
+	"lwtrain/session"
 	"lwtrain/tokenizer"
 )
 
@@ -86,17 +87,17 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.model, err = modelFolder(cmd, f.model, hub.WholeModel); err != nil {
-		return err
-	}
-	if err := checkModelFolder(f.model); err != nil {
+	if f.model, err = session.Folder(cmd.Context(), f.model, sessionEvents(cmd.ErrOrStderr())); err != nil {
 		return err
 	}
 	tok, requests, err := f.requests(prompts)
 	if err != nil {
 		return err
 	}
-	m, err := loadToGenerate(f.model, f.precision)
+	if !slices.Contains(session.Precisions, f.precision) {
+		return fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", f.precision))
+	}
+	m, err := session.LoadToAnswer(f.model, f.precision)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	}
 	if !f.json {
 		fmt.Fprintln(out, stream.Flush())
-		if done[0].Stop == "length" {
+		if done[0].Stop == model.StopLength {
 			fmt.Fprintf(cmd.ErrOrStderr(), "(cut off at --max-new-tokens %d)\n", f.maxNew)
 		}
 		return nil
@@ -245,26 +246,6 @@ func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model
 		}
 	}
 	return tok, requests, nil
-}
-
-// loadToGenerate loads a model in the precision asked for: auto takes bf16 where
-// the files hold nothing else, so that nothing is lost.
-func loadToGenerate(dir, precision string) (*model.Model, error) {
-	half := precision == "bf16"
-	switch precision {
-	case "auto":
-		var err error
-		if half, err = model.IsBF16(dir); err != nil {
-			return nil, err
-		}
-	case "bf16", "float32":
-	default:
-		return nil, fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", precision))
-	}
-	if half {
-		return loadModel(dir, model.LoadBF16)
-	}
-	return loadModel(dir, model.Load)
 }
 
 // orEmpty makes a missing list an empty one, so that it prints as [].

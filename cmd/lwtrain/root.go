@@ -23,6 +23,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -253,7 +254,16 @@ func loadConfig(cmd *cobra.Command, args []string) (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, hubRefs(c, func(string, hub.Ref) error { return nil }) // are the names well formed?
+	return c, session.HubRefs(c, func(string, hub.Ref) {}) // are the names well formed?
+}
+
+// openSession loads the config that -c names, and opens it.
+func openSession(cmd *cobra.Command, args []string, dryRun bool) (*session.Session, error) {
+	c, err := loadConfig(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	return session.Open(c, sessionEvents(cmd.ErrOrStderr()), dryRun), nil
 }
 
 func configName(cmd *cobra.Command) (string, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -11,13 +10,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
-	"lwtrain/hub"
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/model"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -36,11 +35,7 @@ command is given again; Ctrl-C saves one before it stops.`,
   lwtrain sft -c my.yaml train.learning_rate=2e-5 output.dir=runs/second
   lwtrain sft -c my.yaml --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd, args)
-			if err != nil {
-				return err
-			}
-			return runTraining(cmd, c, conversations, dryRun)
+			return runTraining(cmd, args, session.SFT, dryRun)
 		},
 	}
 	addConfigFlags(cmd)
@@ -48,137 +43,49 @@ command is given again; Ctrl-C saves one before it stops.`,
 	return cmd
 }
 
-// training is a way of training as its command runs it.
-type training struct {
-	pairs bool // on pairs of answers, not on conversations
-	plan  func(*configs.Config, *data.Store) (*train.Plan, error)
-	run   func(context.Context, train.Job) (train.Result, error)
-}
-
-var conversations = training{
-	plan: func(c *configs.Config, s *data.Store) (*train.Plan, error) {
-		return train.PlanRun(s, c.Packing, c.Train, c.Seed)
-	},
-	run: train.SFT,
-}
-
 // runTraining is a whole command of training.
-func runTraining(cmd *cobra.Command, c *configs.Config, how training, dryRun bool) error {
-	b, store, err := openRun(cmd, c, how.pairs, dryRun)
+func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun bool) error {
+	s, err := openSession(cmd, args, dryRun)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	defer store.Close()
+	defer s.Close()
+	run, err := s.Run(cmd.Context(), how)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
 	out := cmd.OutOrStdout()
 	if dryRun {
-		return planOnly(out, cmd.ErrOrStderr(), c, b, store, how)
+		return planOnly(out, cmd.ErrOrStderr(), s.Config, run)
 	}
-	m, err := b.load()
-	if err != nil {
-		return err
-	}
-	defer m.Free()
-	show := &runDisplay{out: out, err: cmd.ErrOrStderr(), c: c, b: b, store: store}
+	show := &runDisplay{out: out, err: cmd.ErrOrStderr(), c: s.Config, run: run}
 	defer show.close()
-	job := newJob(c, b, store, how.pairs)
-	job.Model, job.Events = m, show.events()
-	result, err := how.run(cmd.Context(), job)
+	result, err := run.Do(cmd.Context(), show.events())
 	show.close()
 	if err != nil {
 		return interrupted(err, cmd, result)
 	}
-	writeReport(cmd.ErrOrStderr(), c, store)
-	printResult(out, c, result)
+	if err := run.WriteReport(); err != nil { // the run is done: no reason to fail
+		warn(cmd.ErrOrStderr(), "no report: %v", err)
+	}
+	printResult(out, s.Config, result)
 	return nil
 }
 
-// openRun opens the model and the data of a config, for training.
-func openRun(cmd *cobra.Command, c *configs.Config, pairs, dryRun bool) (*base, *data.Store, error) {
-	kernels.SetThreads(c.Threads)
-	fetched, err := fetchData(cmd, c, dryRun)
-	if err != nil {
-		return nil, nil, err
-	}
-	b, err := openBase(cmd, c, dryRun)
-	if r := c.DPO.Reference; err == nil && pairs && !dryRun && r != "initial" && r != "none" {
-		if c.DPO.Reference, err = modelFolder(cmd, r, hub.WholeModel); err != nil {
-			b.close()
-		}
-	}
-	if err != nil {
-		fetched()
-		return nil, nil, err
-	}
-	model := b.close
-	b.close = func() { model(); fetched() }
-	store, err := buildStore(cmd, c, b.chat, data.Run{Pairs: pairs && !c.DPO.Labelled(), Labels: pairs && c.DPO.Labelled(), DryRun: dryRun})
-	if err == nil && !dryRun {
-		if err = b.fetchWeights(cmd); err != nil {
-			store.Close()
-		}
-	}
-	if err != nil {
-		b.close()
-		return nil, nil, err
-	}
-	return b, store, nil
-}
-
-// newJob is the run of a config, without its weights.
-func newJob(c *configs.Config, b *base, store *data.Store, pairs bool) train.Job {
-	return train.Job{
-		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
-		Data: store, Tokenizer: b.tok, Stop: b.chat.Stop(),
-		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: identity(c, store, pairs),
-		Config:   c.Resolved(),
-	}
-}
-
-// buildStore tokenises the data of a config, with a progress bar.
-func buildStore(cmd *cobra.Command, c *configs.Config, template *chat.Template, run data.Run) (*data.Store, error) {
-	bar := newProgress(cmd.ErrOrStderr(), "tokenising", 0)
-	const kib = 1 << 10
-	run.Seed = c.Seed
-	adjust, restore := collectLess()
-	defer restore()
-	run.Progress = func(done, total int64) {
-		adjust()
-		bar.SetTotal((total + kib - 1) / kib)
-		bar.Set((done+kib-1)/kib, "KiB")
-	}
-	store, err := data.Build(cmd.Context(), c.Data, template, run)
-	if err != nil {
-		bar.abandon()
-		return nil, err
-	}
-	bar.Done()
-	return store, nil
-}
-
-// identity is what makes this run this run, but for its model.
-func identity(c *configs.Config, store *data.Store, pairs bool) train.Identity {
-	kind := "sft"
-	if pairs {
-		kind = "dpo"
-	}
-	return train.Identity{Contents: store.Contents(), Settings: c.Settings(kind)}
-}
-
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store, how training) error {
-	plan, err := how.plan(c, store)
+func planOnly(out, w io.Writer, c *configs.Config, run *session.Run) error {
+	plan, err := run.Plan()
 	if err != nil {
 		return err
 	}
-	memory, err := train.PlanMemory(model.Plan(b.config), c.Packing.Capacity, c.Train)
+	memory, err := run.Needs()
 	if err != nil {
 		return err
 	}
-	printPlan(out, c, b, store, plan, memory)
+	printPlan(out, c, run, plan, memory)
 	warnMemory(w, memory)
-	step, err := train.CheckFolder(c.Output.Dir, identity(c, store, how.pairs))
+	step, err := run.Check()
 	if err != nil {
 		return err
 	}
@@ -190,7 +97,7 @@ func planOnly(out, w io.Writer, c *configs.Config, b *base, store *data.Store, h
 }
 
 // warnMemory says so when a run needs more than there is, and what would help.
-func warnMemory(w io.Writer, m *train.Memory) {
+func warnMemory(w io.Writer, m engine.Needs) {
 	if m.Total() <= m.Limit {
 		return
 	}
@@ -248,10 +155,10 @@ func labelled(w io.Writer) func(label, format string, args ...any) {
 }
 
 // printPlan says what will happen.
-func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *train.Plan, m *train.Memory) {
+func printPlan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs) {
 	line := labelled(w)
-	line("model", "%s: %s, %s parameters", b.name, b.config.Type, scaled(float64(b.config.Parameters())))
-	mix := store.Mix()
+	line("model", "%s", modelText(run.Model))
+	mix := run.Data.Mix()
 	samples, heldOut := count(mix.Samples, "sample"), mix.HeldOut
 	switch {
 	case p.Labelled:
@@ -271,12 +178,16 @@ func printPlan(w io.Writer, c *configs.Config, b *base, store *data.Store, p *tr
 	}
 	line("memory", "%s of %s free", bytesText(m.Total()), bytesText(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", bytesText(m.Weights+m.Half), bytesText(m.Gradients), bytesText(m.Optimizer))
-	line("", "activations %s: %s", bytesText(m.Activations), m.RecomputedText())
-	line("machine", "%s", m.Machine())
+	line("", "activations %s: %s", bytesText(m.Activations), m.Recomputed)
+	line("machine", "%s", m.Machine)
 	if refused := kernels.Describe().Refused; refused != "" {
 		line("", "not used: %s", refused)
 	}
 	line("output", "%s", c.Output.Dir)
+}
+
+func modelText(m *session.Model) string {
+	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, scaled(float64(m.Config.Parameters())))
 }
 
 // printPacks says how conversations are packed and weighed.
@@ -359,7 +270,7 @@ func printResult(w io.Writer, c *configs.Config, r train.Result) {
 	if len(r.Answers) > 0 {
 		line("answers", "%s", filepath.Join(c.Output.Dir, "answers.json"))
 	}
-	line("report", "%s", filepath.Join(c.Output.Dir, reportFile))
+	line("report", "%s", filepath.Join(c.Output.Dir, session.ReportFile))
 	line("config", "%s", filepath.Join(c.Output.Dir, "config.yaml"))
 	line("next", "lwtrain generate -m %s \\", r.Checkpoint)
 	line("", "  --prompt \"Write a 1000-word story about a lighthouse\"")
@@ -371,7 +282,7 @@ func printAnswer(w io.Writer, a train.Answer) {
 	fmt.Fprint(w, wrapped(a.Prompt, 2, 0))
 	show := func(label string, t train.Text) {
 		end := ""
-		if t.Stop == "length" {
+		if t.Stop == model.StopLength {
 			end = ", cut off at sample.max_new_tokens"
 		}
 		if t.Repeated >= 0.01 {

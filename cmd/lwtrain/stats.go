@@ -12,8 +12,8 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
-	"lwtrain/packing"
 	"lwtrain/report"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -44,12 +44,12 @@ the data.json of a run's folder.`,
 					return err
 				}
 			}
-			c, _, store, err := openData(cmd, args)
+			c, store, _, err := openSamples(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			s, err := countAll(c, store)
+			s, err := session.Stats(c, store)
 			if err != nil {
 				return err
 			}
@@ -79,46 +79,15 @@ the data.json of a run's folder.`,
 	return cmd
 }
 
-// countAll counts what is in a store, and who carries how much of the loss
-// under each weighting.
-func countAll(c *configs.Config, store *data.Store) (*data.Stats, error) {
-	s, err := store.Stats(c.Data)
-	if err != nil || len(store.Train()) == 0 {
-		return s, err
-	}
-	s.Weighting = c.Packing.Weighting
-	first := c.Train // shares are those of the first epoch
-	first.NumTrainEpochs, first.MaxSteps = 1, 0
-	for _, weighting := range packing.Weightings {
-		pack := c.Packing
-		pack.Weighting = weighting
-		p, err := train.PlanRun(store, pack, first, c.Seed)
-		if err != nil {
-			return nil, err
-		}
-		for _, share := range p.Shares {
-			s.AddLossShare(share.Kind, share.Name, weighting, share.Loss)
-		}
-	}
-	return s, nil
-}
-
-// openData loads a config and builds the store of its data.
-func openData(cmd *cobra.Command, args []string) (*configs.Config, *chat.Template, *data.Store, error) {
-	c, err := loadConfig(cmd, args)
+// openSamples loads a config and opens the data of it.
+func openSamples(cmd *cobra.Command, args []string) (*configs.Config, *data.Set, *chat.Template, error) {
+	s, err := openSession(cmd, args, false)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if _, err := fetchData(cmd, c, false); err != nil {
-		return nil, nil, nil, err
-	}
-	b, err := openBase(cmd, c, false)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	defer b.close()
-	store, err := buildStore(cmd, c, b.chat, data.Run{Any: true, Labels: c.DPO.Labelled()})
-	return c, b.chat, store, err
+	defer s.Close()
+	store, chat, err := s.Samples(cmd.Context())
+	return s.Config, store, chat, err
 }
 
 func newPackCmd() *cobra.Command {
@@ -134,18 +103,26 @@ what every step of the whole run trains on: a line of JSON for each pack, with
 the place and the weight of each document.`,
 		Example: "  lwtrain pack -c my.yaml\n  lwtrain pack -c my.yaml packing.weighting=longwriter --json\n  lwtrain pack -c my.yaml --write packs.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, _, store, err := openData(cmd, args)
+			c, store, _, err := openSamples(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			p, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
+			e, err := train.NewEpochs(store, c.Packing, c.Seed)
+			if err != nil {
+				return err
+			}
+			b, err := train.NewBatches(e, c.Train)
+			if err != nil {
+				return err
+			}
+			p, err := b.Plan()
 			if err != nil {
 				return err
 			}
 			if write != "" {
 				err := atomicfile.Write(write, func(w io.Writer) error {
-					return train.WritePacks(w, store, c.Packing, c.Train, c.Seed, ids)
+					return b.Write(w, ids)
 				})
 				if err != nil {
 					return err
@@ -164,7 +141,7 @@ the place and the weight of each document.`,
 	return cmd
 }
 
-func printPackJSON(out io.Writer, c *configs.Config, store *data.Store, p *train.Plan) error {
+func printPackJSON(out io.Writer, c *configs.Config, store *data.Set, p *train.Plan) error {
 	type share struct {
 		Name         string  `json:"name"`
 		Documents    int     `json:"documents"`

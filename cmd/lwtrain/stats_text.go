@@ -46,9 +46,9 @@ func printStats(out io.Writer, s *data.Stats) error {
 		}
 	}
 
-	printLengths(out, "words of the answers", all, func(c *data.Contents) data.Lengths { return c.Lengths.OutputWords })
-	printLengths(out, "words of the prompts", all, func(c *data.Contents) data.Lengths { return c.Lengths.PromptWords })
-	printLengths(out, "tokens", all, func(c *data.Contents) data.Lengths { return c.Lengths.Tokens })
+	printLengths(out, "words of the answers", all, func(c *data.TextStats) data.Lengths { return c.Lengths.OutputWords })
+	printLengths(out, "words of the prompts", all, func(c *data.TextStats) data.Lengths { return c.Lengths.PromptWords })
+	printLengths(out, "tokens", all, func(c *data.TextStats) data.Lengths { return c.Lengths.Tokens })
 	printBuckets(out, s)
 	if err := printShares(out, s); err != nil {
 		return err
@@ -59,7 +59,7 @@ func printStats(out io.Writer, s *data.Stats) error {
 
 // printLengths prints a row of percentiles and a small histogram for each
 // source.
-func printLengths(out io.Writer, title string, all []*data.Contents, of func(*data.Contents) data.Lengths) {
+func printLengths(out io.Writer, title string, all []*data.TextStats, of func(*data.TextStats) data.Lengths) {
 	const bars = 25 // 1 to 10,000 and more, six to a power of ten
 	fmt.Fprintf(out, "\n%s\n%*s  %6s %6s %6s %8s  %s\n", title, nameWidth, "", "5 %", "median", "95 %", "longest", "1     10    100   1k    10k")
 	for _, c := range all {
@@ -137,13 +137,13 @@ func printShares(out io.Writer, s *data.Stats) error {
 	}
 	fmt.Fprintf(out, "\nshare of the loss, by weighting (this config: %s)\n", s.Weighting)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\t%s\t\n", strings.Join(packing.Weightings, "\t"))
+	fmt.Fprintf(w, "\t%s\t\n", strings.Join(packing.Weightings(), "\t"))
 	row := func(name string, shares map[string]float64) {
 		if shares == nil {
 			return
 		}
 		fmt.Fprintf(w, "%s\t", name)
-		for _, weighting := range packing.Weightings {
+		for _, weighting := range packing.Weightings() {
 			fmt.Fprintf(w, "%.1f %%\t", 100*shares[weighting])
 		}
 		fmt.Fprintln(w)

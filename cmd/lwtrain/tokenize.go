@@ -10,8 +10,7 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/data"
-	"lwtrain/hub"
-	"lwtrain/tokenizer"
+	"lwtrain/session"
 )
 
 func newTokenizeCmd() *cobra.Command {
@@ -33,11 +32,7 @@ loss, which are the assistant's and the token that ends its turn.`,
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := modelFolder(cmd, dir, hub.ModelConfig)
-			if err != nil {
-				return err
-			}
-			tok, err := tokenizer.Load(dir)
+			tok, err := session.Tokenizer(cmd.Context(), dir, sessionEvents(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -48,7 +43,7 @@ loss, which are the assistant's and the token that ends its turn.`,
 				return orEmpty(tok.Encode(string(line))), nil
 			}
 			if chat {
-				c, err := trainingChat(tok, template)
+				c, err := session.TrainingChat(tok, template)
 				if err != nil {
 					return err
 				}

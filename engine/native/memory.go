@@ -61,7 +61,18 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 		leastRecompute(most, fits)
 	}
 	p.Recomputed = recomputed(p.recompute, m.Config.Layers)
+	p.Machine = machineText(p.Precision)
 	return p, err
+}
+
+// machineText says what computes.
+func machineText(precision string) string {
+	k := kernels.Describe()
+	threads := fmt.Sprint(k.Threads, " threads")
+	if k.Threads == 1 {
+		threads = "1 thread"
+	}
+	return fmt.Sprintf("%s, %s, %s, %s", threads, k.ISA, k.Product, precision)
 }
 
 // recomputed says in words what is computed again.

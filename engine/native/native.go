@@ -134,19 +134,6 @@ func (e *Engine) Drop() {
 // Needs implements [engine.Engine].
 func (e *Engine) Needs() engine.Needs { return e.plan.Needs }
 
-// Machine implements [engine.Engine].
-func (e *Engine) Machine() string { return Machine(e.plan.Needs) }
-
-// Machine says what computes a run of these needs: see [engine.Engine].
-func Machine(n engine.Needs) string {
-	k := kernels.Describe()
-	threads := fmt.Sprint(k.Threads, " threads")
-	if k.Threads == 1 {
-		threads = "1 thread"
-	}
-	return fmt.Sprintf("%s, %s, %s, %s", threads, k.ISA, k.Product, n.Precision)
-}
-
 // Profile makes steps from now on add the time that each kind of op takes, and the
 // optimiser, to into; nil switches it off.
 func (e *Engine) Profile(into map[string]time.Duration) { e.profile = into }
