@@ -17,8 +17,8 @@ type preferences struct {
 	losses    dpo.Options
 	cacheDir  string
 	events    Events
-	partner   map[int]int          // of each answer (sample) the other one of its pair
-	loaded    engine.Scorer        // the reference, if it is a model of its own, until it has been asked
+	partner   map[int]int             // of each answer (sample) the other one of its pair
+	loaded    engine.Scorer           // the reference, if it is a model of its own, until it has been asked
 	reference map[reply]data.LogProbs // of all that is asked; nil: no reference
 }
 
