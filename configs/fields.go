@@ -79,6 +79,7 @@ var table = sync.OnceValue(func() *schema {
 // fieldsOf makes the fields of a section's struct.
 func fieldsOf(t reflect.Type, in *field) []*field {
 	var out []*field
+	enums := enumsOf(t)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		name := sf.Tag.Get("yaml")
@@ -94,6 +95,9 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		}
 		if e := sf.Tag.Get("enum"); e != "" {
 			f.enum = strings.Split(e, "|")
+		} else {
+			f.enum = enums[name]
+			delete(enums, name)
 		}
 		if w := sf.Tag.Get("words"); w != "" {
 			f.words = strings.Split(w, "|")
@@ -118,7 +122,19 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		}
 		out = append(out, f)
 	}
+	for name := range enums {
+		panic(fmt.Sprintf("configs: Enums of %v name %s, want a key without a tag enum", t, name))
+	}
 	return out
+}
+
+// enumsOf are the values of a section's keys that name the rows of a table, which is
+// their only list: the struct's method Enums gives them by key. Others have a tag.
+func enumsOf(t reflect.Type) map[string][]string {
+	if o, ok := reflect.Zero(t).Interface().(interface{ Enums() map[string][]string }); ok {
+		return o.Enums()
+	}
+	return nil
 }
 
 // leavesOf lists the keys that take a value, those of sections too.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lwtrain/chat"
 )
 
 func TestEveryKeyHasAMeaningAndANameThatViperKeeps(t *testing.T) {
@@ -24,6 +26,14 @@ func TestEveryKeyHasAMeaningAndANameThatViperKeeps(t *testing.T) {
 	}
 	if n := len(Keys()); n != len(table().leaves) || n < 40 {
 		t.Errorf("%d keys, want all %d", n, len(table().leaves))
+	}
+}
+
+func TestTheTemplateKeyNamesAllTemplates(t *testing.T) {
+	for _, name := range chat.Templates() {
+		if doc := table().byPath["model.template"].doc; !strings.Contains(doc, name) {
+			t.Errorf("model.template is %q, want %s in it", doc, name)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ type Options struct {
 	// strength of the pull towards the reference model: reward is beta times the log-ratio
 	Beta float64 `yaml:"beta" above:"0"`
 	// the preference loss, or a list of losses that are added up; sigmoid is DPO's own
-	LossType []string `yaml:"loss_type" enum:"sigmoid|hinge|ipo|robust|simpo|orpo|kto|dpop|sigmoid_norm|rdpo|apo_zero|apo_down"`
+	LossType []string `yaml:"loss_type"`
 	// weight of each loss of loss_type, in its order; empty: 1 each
 	LossWeights []float64 `yaml:"loss_weights" above:"0"`
 	// probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)
@@ -55,9 +55,18 @@ func Default() Options {
 	}
 }
 
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	names := make([]string, len(losses))
+	for i, l := range losses {
+		names[i] = l.name
+	}
+	return map[string][]string{"loss_type": names}
+}
+
 // NeedsReference reports whether a loss takes log-ratios to a reference model.
 func (o Options) NeedsReference() bool {
-	return slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].reference })
+	return o.any(func(l lossType) bool { return l.reference })
 }
 
 // Labelled reports whether the loss is of single labelled answers, not of pairs.
@@ -72,7 +81,7 @@ func (o Options) Validate() map[string]string {
 		return slices.ContainsFunc(o.LossType, func(name string) bool { return slices.Contains(names, name) })
 	}
 	for i, name := range o.LossType {
-		if _, ok := losses[name]; !ok {
+		if _, ok := lossOf(name); !ok {
 			bad["loss_type"] = fmt.Sprintf("%q, want one that there is", name)
 		} else if slices.Contains(o.LossType[:i], name) {
 			bad["loss_type"] = name + " twice, want it once, with its weight in loss_weights"
@@ -108,7 +117,7 @@ func (o Options) Validate() map[string]string {
 	if has("kto") && o.DesirableWeight == 0 && o.UndesirableWeight == 0 {
 		bad["desirable_weight"] = "0, and undesirable_weight as well, want one of them above 0, else nothing is learnt"
 	}
-	if o.LabelSmoothing > 0 && !slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].smooths }) {
+	if o.LabelSmoothing > 0 && !o.any(func(l lossType) bool { return l.smooths }) {
 		bad["label_smoothing"] = "loss_type " + is + " has none, want 0, or loss_type sigmoid, robust, sigmoid_norm or rdpo"
 	}
 	if o.LDAlpha < 1 && has("simpo", "orpo", "kto") {

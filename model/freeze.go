@@ -19,7 +19,7 @@ func (m *Model) Freeze(patterns []string) error {
 		for _, f := range m.files[p] {
 			fits := false
 			for i, pattern := range patterns {
-				ok, err := path.Match(pattern, f.name)
+				ok, err := path.Match(pattern, f.Name)
 				if err != nil {
 					return fmt.Errorf("pattern %q: %w", pattern, err)
 				}
@@ -31,13 +31,13 @@ func (m *Model) Freeze(patterns []string) error {
 		}
 		if all := len(m.files[p]); frozen > 0 && frozen < all {
 			return fmt.Errorf("the patterns freeze %d of the %d tensors from %s on, want all or none of them: they are trained together",
-				frozen, all, m.files[p][0].name)
+				frozen, all, m.files[p][0].Name)
 		}
 		p.Frozen = frozen > 0
 	}
 	for i, pattern := range patterns {
 		if !used[i] {
-			return fmt.Errorf("pattern %q fits no tensor of the model, want one such as %s", pattern, m.files[m.Params[0]][0].name)
+			return fmt.Errorf("pattern %q fits no tensor of the model, want one such as %s", pattern, m.files[m.Params[0]][0].Name)
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/checkpoints"
+	"lwtrain/convert"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
@@ -211,7 +212,7 @@ func (s *Session) importOnce(path string) (string, error) {
 		}
 		dir = filepath.Join(temp, "model")
 	}
-	err = checkpoints.ImportGGUF(path, dir, s.events.Importing)
+	err = convert.FromGGUF(path, dir, s.events.Importing)
 	s.events.ended(err)
 	return dir, err
 }

@@ -25,7 +25,7 @@ type Options struct {
 	LearningRate float64 `yaml:"learning_rate" above:"0" max:"1"`
 	// how the learning rate falls after the warm-up: to 0 along half a cosine, to 0 in a line,
 	// or not at all (Hugging Face's constant_with_warmup; warmup_ratio: 0 for its constant)
-	LRSchedulerType string `yaml:"lr_scheduler_type" enum:"cosine|linear|constant"`
+	LRSchedulerType string `yaml:"lr_scheduler_type"`
 	// share of the run's steps in which the learning rate rises from 0
 	WarmupRatio float64 `yaml:"warmup_ratio" min:"0" max:"1"`
 	// the same as a number of steps, instead of warmup_ratio; 0: warmup_ratio decides
@@ -71,6 +71,15 @@ func Default() Options {
 		GradientCheckpointing: "auto", Precision: "auto",
 		LoggingSteps: 1, EvalSteps: 100, SaveSteps: 400, SaveTotalLimit: 3,
 	}
+}
+
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	names := make([]string, len(decays))
+	for i, d := range decays {
+		names[i] = d.name
+	}
+	return map[string][]string{"lr_scheduler_type": names}
 }
 
 // Validate returns what is wrong between the options, by key; nil when nothing

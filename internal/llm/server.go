@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// Server is where a model is asked over HTTP (chat/completions). The tags doc, identity, min
-// and max describe each key of the YAML, see package configs.
+// Server is where a model is asked over HTTP (chat/completions). Each field is a key of the
+// YAML: package configs shows its comment to users and checks values by its tags.
 type Server struct {
 	// address up to the version, such as http://localhost:8000/v1; empty: none
 	URL string `yaml:"url"`
