@@ -1,165 +1,182 @@
-package jinja
+package syntax
 
-// expr is an expression; eval panics with an *Error when it fails.
-type expr interface {
-	eval(r *run) Value
-}
-
-// stmt is a statement.
-type stmt interface {
-	exec(r *run) control
-}
-
-// control tells a loop how its body ended.
-type control uint8
-
-const (
-	flowNext control = iota
-	flowBreak
-	flowContinue
-)
+// Expr is an expression: one of the types below, by pointer.
+type Expr any
 
 type (
-	constExpr struct{ value Value }
-	nameExpr  struct {
-		name string
-		line int
+	// Const is a constant, as what [Parse] was given makes it.
+	Const struct{ Value any }
+	// Name is the value of a variable.
+	Name struct {
+		Name string
+		Line int
 	}
-	listExpr struct {
-		items []expr
-		tuple bool
+	// List is a list, or a tuple.
+	List struct {
+		Items []Expr
+		Tuple bool
 	}
-	dictExpr struct {
-		keys, values []expr
-		line         int
+	// Dict is {key: value}.
+	Dict struct {
+		Keys, Values []Expr
+		Line         int
 	}
-	attrExpr struct { // object.name
-		object expr
-		name   string
-		line   int
+	// Attr is object.name.
+	Attr struct {
+		Object Expr
+		Name   string
+		Line   int
 	}
-	indexExpr struct { // object[index]
-		object, index expr
-		line          int
+	// Index is object[index].
+	Index struct {
+		Object, Index Expr
+		Line          int
 	}
-	sliceExpr struct { // object[start:stop:step]; any of them may be nil
-		object, start, stop, step expr
-		line                      int
+	// Slice is object[start:stop:step]; any of them may be nil.
+	Slice struct {
+		Object, Start, Stop, Step Expr
+		Line                      int
 	}
-	callExpr struct {
-		callee expr
-		args   argExprs
-		line   int
+	// Call is callee(args).
+	Call struct {
+		Callee Expr
+		Args   Args
+		Line   int
 	}
-	filterExpr struct {
-		input expr // nil in a filter block: the block's text
-		name  string
-		args  argExprs
-		line  int
+	// Filter is input|name(args). Input is nil in a filter block: the block's text.
+	Filter struct {
+		Input Expr
+		Name  string
+		Args  Args
+		Line  int
 	}
-	testExpr struct {
-		input expr
-		name  string
-		not   bool
-		args  argExprs
-		line  int
+	// Test is input is name(args), or is not.
+	Test struct {
+		Input Expr
+		Name  string
+		Not   bool
+		Args  Args
+		Line  int
 	}
-	unaryExpr struct {
-		op      string
-		operand expr
-		line    int
+	// Unary is an operand behind a sign or behind "not".
+	Unary struct {
+		Op      string
+		Operand Expr
+		Line    int
 	}
-	binaryExpr struct {
-		op          string
-		left, right expr
-		line        int
+	// Binary is left op right.
+	Binary struct {
+		Op          string
+		Left, Right Expr
+		Line        int
 	}
-	concatExpr  struct{ parts []expr } // a ~ b ~ c
-	andExpr     struct{ left, right expr }
-	orExpr      struct{ left, right expr }
-	compareExpr struct { // first op[0] rest[0] op[1] rest[1] ...
-		first expr
-		ops   []string
-		rest  []expr
-		line  int
+	// Concat is a ~ b ~ c.
+	Concat struct{ Parts []Expr }
+	// And is left and right.
+	And struct{ Left, Right Expr }
+	// Or is left or right.
+	Or struct{ Left, Right Expr }
+	// Compare is first ops[0] rest[0] ops[1] rest[1] ...
+	Compare struct {
+		First Expr
+		Ops   []string
+		Rest  []Expr
+		Line  int
 	}
-	ternaryExpr struct {
-		then, cond, otherwise expr // otherwise may be nil: undefined
-		line                  int
+	// Ternary is then if cond else otherwise; nil: undefined.
+	Ternary struct {
+		Then, Cond, Otherwise Expr
+		Line                  int
 	}
 )
 
-// argExprs are the arguments of a call, a filter or a test.
-type argExprs struct {
-	pos        []expr
-	names      []string // of the values in named
-	named      []expr
-	star, dict expr // *star, **dict; nil if absent
+// Args are the arguments of a call, a filter or a test.
+type Args struct {
+	Pos        []Expr
+	Names      []string // of the values in Named
+	Named      []Expr
+	Star, Dict Expr // *star, **dict; nil if absent
 }
 
+// Stmt is a statement: one of the types below, by pointer.
+type Stmt any
+
 type (
-	textStmt   struct{ text string }
-	outputStmt struct {
-		value expr
-		line  int
+	// Text is the template's own text.
+	Text struct{ Text string }
+	// Print is {{ value }}.
+	Print struct {
+		Value Expr
+		Line  int
 	}
-	ifStmt struct {
-		conds  []expr
-		bodies [][]stmt // one more than conds if there is an else
-		line   int
+	// If has one more body than conditions if there is an else.
+	If struct {
+		Conds  []Expr
+		Bodies [][]Stmt
+		Line   int
 	}
-	forStmt struct {
-		target     target
-		list, cond expr // cond may be nil
-		body, none []stmt
-		recursive  bool
-		line       int
+	// For runs Body for each item of List that Cond, which may be nil, holds for, and
+	// None if there is no such.
+	For struct {
+		Target     Target
+		List, Cond Expr
+		Body, None []Stmt
+		Recursive  bool
+		Line       int
 	}
-	setStmt struct {
-		target target
-		value  expr
-		line   int
+	// Set is {% set target = value %}.
+	Set struct {
+		Target Target
+		Value  Expr
+		Line   int
 	}
-	setBlockStmt struct {
-		target  target
-		filters []*filterExpr
-		body    []stmt
-		line    int
+	// SetBlock is {% set target | filters %}body{% endset %}.
+	SetBlock struct {
+		Target  Target
+		Filters []*Filter
+		Body    []Stmt
+		Line    int
 	}
-	withStmt struct {
-		targets []target
-		values  []expr
-		body    []stmt
-		line    int
+	// With is {% with target = value %}body{% endwith %}.
+	With struct {
+		Targets []Target
+		Values  []Expr
+		Body    []Stmt
+		Line    int
 	}
-	filterStmt struct {
-		filters []*filterExpr
-		body    []stmt
-		line    int
+	// FilterBlock is {% filter filters %}body{% endfilter %}.
+	FilterBlock struct {
+		Filters []*Filter
+		Body    []Stmt
+		Line    int
 	}
-	macroStmt struct {
-		name     string
-		params   []string
-		defaults []expr // of the last params
-		body     []stmt
-		free     map[string]bool // which of varargs, kwargs and caller the body reads
-		line     int
+	// Macro defines a macro.
+	Macro struct {
+		Name     string
+		Params   []string
+		Defaults []Expr // of the last params
+		Body     []Stmt
+		Free     map[string]bool // which of varargs, kwargs and caller the body reads
+		Line     int
 	}
-	callStmt struct { // {% call(params) callee(args) %}body{% endcall %}
-		call   *callExpr
-		caller *macroStmt
-		line   int
+	// CallBlock is {% call(params) callee(args) %}body{% endcall %}.
+	CallBlock struct {
+		Call   *Call
+		Caller *Macro
+		Line   int
 	}
-	generationStmt struct {
-		body []stmt
-		line int
+	// Generation is {% generation %}body{% endgeneration %}.
+	Generation struct {
+		Body []Stmt
+		Line int
 	}
-	flowStmt struct{ flow control }
+	// Flow is {% break %} or {% continue %}.
+	Flow struct{ Break bool }
 )
 
-// target is what a value is assigned to: a name, an attribute of a namespace,
+// Target is what a value is assigned to: a name, an attribute of a namespace,
 // or several of these.
-type target struct {
-	name, attr string
-	parts      []target // a tuple if it is not nil
+type Target struct {
+	Name, Attr string
+	Parts      []Target // a tuple if it is not nil
 }
