@@ -21,20 +21,11 @@ import (
 
 const secret = "sk-secret"
 
-// newServer answers with as many words as a request's seed says, and rates by the
-// length of what it is shown.
 func newServer(t *testing.T) *llmtest.Server {
 	s := llmtest.New()
 	t.Cleanup(s.Close)
-	s.Key = secret
+	s.Key, s.Text = secret, llmtest.Judge
 	t.Setenv("PAIRS_TEST_KEY", secret)
-	s.Text = func(r llmtest.Request) string {
-		q := r.Messages[0].Content
-		if !strings.Contains(q, "<request>") {
-			return llmtest.Words(r)
-		}
-		return fmt.Sprintf(`{"Relevance": %d, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`, 1+len(q)%5)
-	}
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/show"
 	"lwtrain/session"
 	"lwtrain/tokenizer"
 )
@@ -26,7 +27,7 @@ it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
 			if dtype != "bfloat16" && dtype != "float32" {
 				return fault.Usage(fmt.Errorf("--dtype is %q, want bfloat16 or float32", dtype))
 			}
-			from, err := session.Folder(cmd.Context(), args[0], sessionEvents(cmd.ErrOrStderr()))
+			from, err := session.Folder(cmd.Context(), args[0], show.Session(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}

@@ -16,7 +16,10 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/session"
 	"lwtrain/tokenizer"
@@ -87,7 +90,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.model, err = session.Folder(cmd.Context(), f.model, sessionEvents(cmd.ErrOrStderr())); err != nil {
+	if f.model, err = session.Folder(cmd.Context(), f.model, show.Session(cmd.ErrOrStderr())); err != nil {
 		return err
 	}
 	tok, requests, err := f.requests(prompts)
@@ -133,7 +136,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 // many answers all prompts of a file, with a progress bar, and prints an object
 // for each in the order of the file.
 func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.Tokenizer, m *model.Model, requests []model.Request) error {
-	bar := newProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
+	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
 	began, tokens := time.Now(), 0
 	for i := range requests {
 		requests[i].Emit = func(int32) {
@@ -143,12 +146,12 @@ func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.To
 	}
 	done, err := model.NewGenerator(m).Generate(cmd.Context(), requests, f.batch)
 	if err != nil {
-		bar.abandon()
+		bar.Abandon()
 		return err
 	}
-	bar.abandon()
+	bar.Abandon()
 	took := time.Since(began)
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", count(len(done), "answer"), grouped(int64(tokens)), span(took), float64(tokens)/took.Seconds())
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", human.Count(len(done), "answer"), human.Grouped(tokens), human.Span(took), float64(tokens)/took.Seconds())
 	for _, d := range done {
 		if err := writeAnswer(out, tok, d); err != nil {
 			return err
@@ -246,12 +249,4 @@ func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model
 		}
 	}
 	return tok, requests, nil
-}
-
-// orEmpty makes a missing list an empty one, so that it prints as [].
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
 }

@@ -8,6 +8,7 @@ import (
 
 	"lwtrain/convert"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/show"
 )
 
 func newImportCmd() *cobra.Command {
@@ -22,9 +23,9 @@ and transformers load. DIR appears when it is complete.`,
 			if _, err := os.Stat(args[1]); err == nil {
 				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a folder that is not there yet", args[1]), "remove it, or import to another name"))
 			}
-			show := sessionEvents(cmd.ErrOrStderr())
-			err := convert.FromGGUF(args[0], args[1], show.Importing)
-			show.Ended(err)
+			events := show.Session(cmd.ErrOrStderr())
+			err := convert.FromGGUF(args[0], args[1], events.Importing)
+			events.Ended(err)
 			return err
 		},
 	}

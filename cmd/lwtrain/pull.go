@@ -9,6 +9,9 @@ import (
 
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
 
@@ -44,16 +47,16 @@ is sent for gated and private repositories, HF_HUB_OFFLINE=1 asks nobody.`,
 		if err != nil {
 			return err
 		}
-		h, err := session.OpenHub(sessionEvents(cmd.ErrOrStderr()))
+		h, err := session.OpenHub(show.Session(cmd.ErrOrStderr()))
 		if err != nil {
 			return err
 		}
-		show := pull
+		each := pull
 		if look {
-			show = lookUp
+			each = lookUp
 		}
 		for _, ref := range refs {
-			if err := show(cmd, h, ref, !noWeights); err != nil {
+			if err := each(cmd, h, ref, !noWeights); err != nil {
 				return err
 			}
 		}
@@ -118,13 +121,13 @@ func lookUp(cmd *cobra.Command, h *session.Hub, ref hub.Ref, weights bool) error
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s of it missing\n", snapshotText(ref, s), bytesText(missing))
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s of it missing\n", snapshotText(ref, s), human.Bytes(missing))
 	for _, f := range s.Files {
-		fmt.Fprintf(cmd.OutOrStdout(), "%12d  %s\n", f.Size, printable(f.Path))
+		fmt.Fprintf(cmd.OutOrStdout(), "%12d  %s\n", f.Size, terminal.Printable(f.Path))
 	}
 	return nil
 }
 
 func snapshotText(ref hub.Ref, s *hub.Snapshot) string {
-	return fmt.Sprintf("%s: commit %s, %s, %s", printable(ref.String()), s.Commit[:12], count(len(s.Files), "file"), bytesText(s.Size()))
+	return fmt.Sprintf("%s: commit %s, %s, %s", terminal.Printable(ref.String()), s.Commit[:12], human.Count(len(s.Files), "file"), human.Bytes(s.Size()))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 
@@ -21,7 +22,7 @@ page itself.`,
 		Example: "  lwtrain report runs/mine\n  lwtrain report runs/mine --html mine.html",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := orElse(page, filepath.Join(args[0], session.ReportFile))
+			path := cmp.Or(page, filepath.Join(args[0], session.ReportFile))
 			if err := session.Report(args[0], path); err != nil {
 				return err
 			}

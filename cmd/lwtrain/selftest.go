@@ -8,6 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/internal/human"
+	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 	"lwtrain/train"
 )
@@ -51,16 +54,16 @@ checkpoints and is removed at the end.`,
 				return err
 			}
 			defer run.Close()
-			bar, done := newProgress(cmd.ErrOrStderr(), "training", int64(2*steps)), int64(0)
+			bar, done := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(2*steps)), int64(0)
 			r, err := run.SelftestResume(cmd.Context(), steps, train.Events{
-				Planned:  func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) },
+				Planned:  func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
 				Training: func(int) { bar.Set(done, "") },
 				Step: func(m train.StepMetrics) {
 					done++
 					bar.Set(done, fmt.Sprintf("loss %.3f", m.Loss))
 				},
 			})
-			bar.abandon()
+			bar.Abandon()
 			if err != nil {
 				return err
 			}
@@ -79,16 +82,16 @@ checkpoints and is removed at the end.`,
 func printResumeTest(out io.Writer, r train.ResumeTest) error {
 	verdict := map[bool]string{true: "the same bytes", false: "DIFFERS"}
 	fmt.Fprintf(out, "%s without a break, and again: interrupted in the middle of step %d, resumed from step %d\n\n",
-		count(r.Steps, "step"), r.Resumed+1, r.Resumed)
+		human.Count(r.Steps, "step"), r.Resumed+1, r.Resumed)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range r.Files {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(f.Name), bytesText(f.Size), verdict[f.Same])
+		fmt.Fprintf(w, "%s\t%s\t%s\n", terminal.Printable(f.Name), human.Bytes(f.Size), verdict[f.Same])
 	}
 	lines := "the same but for speed and memory"
 	if !r.Metrics {
 		lines = verdict[false]
 	}
-	fmt.Fprintf(w, "metrics.jsonl\t%s\t%s\n", count(r.Lines, "line"), lines)
+	fmt.Fprintf(w, "metrics.jsonl\t%s\t%s\n", human.Count(r.Lines, "line"), lines)
 	if err := w.Flush(); err != nil || !r.OK() {
 		return err
 	}
@@ -119,7 +122,7 @@ nothing but the tokenised data.`,
 			}
 			defer run.Close()
 			r, err := run.SelftestPacking(cmd.Context(), packs, train.Events{
-				Planned: func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) },
+				Planned: func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
 			})
 			if err != nil {
 				return err
@@ -136,8 +139,8 @@ nothing but the tokenised data.`,
 }
 
 func printPackingTest(out io.Writer, weighting string, r train.PackingTest) error {
-	fmt.Fprintf(out, "%s of %s, %s tokens; weighting %s, %s\n\n", count(r.Documents, "document"), count(r.Packs, "pack"),
-		grouped(int64(r.Tokens)), weighting, r.Precision)
+	fmt.Fprintf(out, "%s of %s, %s tokens; weighting %s, %s\n\n", human.Count(r.Documents, "document"), human.Count(r.Packs, "pack"),
+		human.Grouped(r.Tokens), weighting, r.Precision)
 	loss, norm := r.Differences()
 	sums, gradient := r.Tolerance()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -15,7 +15,7 @@ type Server struct {
 	URL string // up to the version
 	Key string // that it wants; "": none
 
-	Text   func(Request) string                           // what it writes; nil: [Words]
+	Text   func(Request) string                           // what it writes; nil: as [Words] does
 	Script func(n int, w http.ResponseWriter) (done bool) // may answer the n-th request, counted from 1, instead
 
 	mu     sync.Mutex
@@ -71,6 +71,17 @@ func (s *Server) Repeated() (n int) {
 // Words is an answer of 1 to 40 words, as the request's seed says.
 func Words(r Request) string {
 	return strings.TrimSpace(strings.Repeat("word ", 1+int(r.Seed%40)))
+}
+
+// Judge gives the ratings of LongBench-Write where it is asked for them, by the length
+// of what it is shown, and answers as [Words] does elsewhere.
+func Judge(r Request) string {
+	q := r.Messages[0].Content
+	if !strings.Contains(q, "<request>") {
+		return Words(r)
+	}
+	return fmt.Sprintf(`{"Relevance": %d, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`,
+		1+len(q)%5)
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {

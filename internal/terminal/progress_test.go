@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -18,10 +18,10 @@ func seconds(n float64) time.Duration    { return time.Duration(n * float64(time
 func last(b *bytes.Buffer) (line string) { s := strings.Split(b.String(), "\r"); return s[len(s)-1] }
 
 // display makes a progress with a clock; width 0 is no terminal.
-func display(label string, total int64, width int) (*progress, *clock, *bytes.Buffer) {
+func display(label string, total int64, width int) (*Progress, *clock, *bytes.Buffer) {
 	var b bytes.Buffer
 	c := &clock{time.Unix(1000, 0)}
-	p := newProgress(&b, label, total)
+	p := NewProgress(&b, label, total)
 	p.now, p.began = c.now, c.t
 	if width > 0 {
 		p.width = func() int { return width }
@@ -135,14 +135,6 @@ func TestAResumedRunTellsTheTimeOfWhatIsLeft(t *testing.T) {
 	p.Set(95, "")
 	if left, ok := p.left(); !ok || left != seconds(10) {
 		t.Errorf("%v left, want 10s", left)
-	}
-}
-
-func TestSpans(t *testing.T) {
-	for s, want := range map[float64]string{0: "0s", 0.4: "0s", 59.6: "1m00s", 192: "3m12s", 7500: "2h05m", 90000: "1d01h"} {
-		if got := span(seconds(s)); got != want {
-			t.Errorf("%gs is %s, want %s", s, got, want)
-		}
 	}
 }
 

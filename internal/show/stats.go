@@ -1,6 +1,7 @@
-package main
+package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,8 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"lwtrain/data"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
 	"lwtrain/packing"
 	"lwtrain/report"
 )
@@ -20,29 +23,29 @@ import (
 // nameWidth is the room for the name of a source.
 const nameWidth = 14
 
-func shortName(s string) string { return runewidth.Truncate(printable(s), nameWidth, "…") }
+func shortName(s string) string { return runewidth.Truncate(terminal.Printable(s), nameWidth, "…") }
 
-// printStats prints statistics.
-func printStats(out io.Writer, s *data.Stats) error {
+// Stats prints statistics of data.
+func Stats(out io.Writer, s *data.Stats) error {
 	all := s.All()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "source\tsamples\theld out\tturns\twords\ttokens\ttargets\t")
 	for _, c := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", shortName(c.Name), grouped(int64(c.Samples)), grouped(int64(c.HeldOut)),
-			grouped(int64(c.Turns)), grouped(c.Words), grouped(c.Tokens), grouped(c.TargetTokens))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", shortName(c.Name), human.Grouped(c.Samples), human.Grouped(c.HeldOut),
+			human.Grouped(c.Turns), human.Grouped(c.Words), human.Grouped(c.Tokens), human.Grouped(c.TargetTokens))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	for _, c := range s.Sources {
 		for _, note := range dropNotes(c.SourceStats) {
-			fmt.Fprintf(out, "%s: %s\n", printable(c.Name), note)
+			fmt.Fprintf(out, "%s: %s\n", terminal.Printable(c.Name), note)
 		}
 	}
 	for _, c := range s.Sources {
 		if e := c.Epoch; e.Samples > c.Pieces || e.Samples < c.Pieces-c.HeldOut { // repeated, or drawn
-			fmt.Fprintf(out, "%s: an epoch has %s, %s tokens, %.1f %% of the mix\n", printable(c.Name), grouped(int64(e.Samples))+" samples",
-				grouped(e.Tokens), 100*float64(e.Tokens)/float64(max(s.Mix.Epoch.Tokens, 1)))
+			fmt.Fprintf(out, "%s: an epoch has %s, %s tokens, %.1f %% of the mix\n", terminal.Printable(c.Name), human.Grouped(e.Samples)+" samples",
+				human.Grouped(e.Tokens), 100*float64(e.Tokens)/float64(max(s.Mix.Epoch.Tokens, 1)))
 		}
 	}
 
@@ -69,16 +72,16 @@ func printLengths(out io.Writer, title string, all []*data.TextStats, of func(*d
 			fmt.Fprintf(out, "%s  %6s %6s %6s %8s\n", name, "-", "-", "-", "-")
 			continue
 		}
-		fmt.Fprintf(out, "%s  %6s %6s %6s %8s  %s\n", name, amount(l.P5), amount(l.P50), amount(l.P95), grouped(l.Max), sparkline(l.Histogram, bars))
+		fmt.Fprintf(out, "%s  %6s %6s %6s %8s  %s\n", name, amount(l.P5), amount(l.P50), amount(l.P95), human.Grouped(l.Max), sparkline(l.Histogram, bars))
 	}
 }
 
 // amount writes a count in at most six columns.
 func amount(n int64) string {
 	if n < 100_000 {
-		return grouped(n)
+		return human.Grouped(n)
 	}
-	return scaled(float64(n))
+	return human.Scaled(n)
 }
 
 // sparkline draws the bars of a histogram that begin at 1 or above, the last
@@ -113,7 +116,7 @@ func printBuckets(out io.Writer, s *data.Stats) {
 		most = max(most, b.Samples)
 	}
 	for _, b := range s.Mix.Buckets {
-		fmt.Fprintf(out, "%*s  %s %s, %.1f %%\n", nameWidth, b.Name, bar(b.Samples, most, width), grouped(int64(b.Samples)), 100*float64(b.Samples)/float64(max(s.Mix.Samples, 1)))
+		fmt.Fprintf(out, "%*s  %s %s, %.1f %%\n", nameWidth, b.Name, bar(b.Samples, most, width), human.Grouped(b.Samples), 100*float64(b.Samples)/float64(max(s.Mix.Samples, 1)))
 	}
 }
 
@@ -162,7 +165,7 @@ func printFindings(out io.Writer, s *data.Stats) {
 	c := &s.Mix
 	fmt.Fprintln(out)
 	line := func(label, format string, args ...any) {
-		for i, text := range strings.Split(strings.TrimRight(indented(printable(fmt.Sprintf(format, args...)), 64), "\n"), "\n") {
+		for i, text := range strings.Split(strings.TrimRight(indented(terminal.Printable(fmt.Sprintf(format, args...)), 64), "\n"), "\n") {
 			if i > 0 {
 				label = ""
 			}
@@ -172,18 +175,18 @@ func printFindings(out io.Writer, s *data.Stats) {
 	var parts []string
 	for _, name := range []string{"en", "zh", "mixed", "other"} {
 		if n := c.Languages[name]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", name, grouped(int64(n))))
+			parts = append(parts, fmt.Sprintf("%s %s", name, human.Grouped(n)))
 		}
 	}
-	line("languages", "%s", orElse(strings.Join(parts, ", "), "-"))
-	line("duplicates", "%s equal to an earlier one", count(c.Duplicates, "sample"))
+	line("languages", "%s", cmp.Or(strings.Join(parts, ", "), "-"))
+	line("duplicates", "%s equal to an earlier one", human.Count(c.Duplicates, "sample"))
 	label := "suspicious"
 	for _, name := range slices.Sorted(maps.Keys(c.Suspicious)) {
 		x := c.Suspicious[name]
 		if x.Samples == 0 {
 			continue
 		}
-		line(label, "%s %s: %s%s", strings.ReplaceAll(name, "_", " "), grouped(int64(x.Samples)), strings.Join(x.Examples, ", "), map[bool]string{true: ", ..."}[x.Samples > len(x.Examples)])
+		line(label, "%s %s: %s%s", strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), strings.Join(x.Examples, ", "), map[bool]string{true: ", ..."}[x.Samples > len(x.Examples)])
 		label = ""
 	}
 	if label != "" {
@@ -191,16 +194,16 @@ func printFindings(out io.Writer, s *data.Stats) {
 	}
 	if r := c.Required; r.Samples > 0 {
 		line("asked for", "%s a length; mean score S_l %.1f, %s of them at 80 or more; the median answer has %.2f times the words asked for",
-			map[bool]string{true: "1 prompt states", false: grouped(int64(r.Samples)) + " prompts state"}[r.Samples == 1], r.Score, grouped(int64(r.Good)), r.MedianRatio)
+			map[bool]string{true: "1 prompt states", false: human.Grouped(r.Samples) + " prompts state"}[r.Samples == 1], r.Score, human.Grouped(r.Good), r.MedianRatio)
 	}
 	label = "max_length"
 	for _, l := range c.Limits {
-		line(label, "%s: %s longer, %s tokens behind it", grouped(l.MaxLength), grouped(l.Longer), grouped(l.LostTokens))
+		line(label, "%s: %s longer, %s tokens behind it", human.Grouped(l.MaxLength), human.Grouped(l.Longer), human.Grouped(l.LostTokens))
 		label = ""
 	}
 	label = "longest"
 	for _, l := range c.Longest[:min(3, len(c.Longest))] {
-		line(label, "%s words, %s tokens: %s", grouped(int64(l.Words)), grouped(int64(l.Tokens)), l.Origin)
+		line(label, "%s words, %s tokens: %s", human.Grouped(l.Words), human.Grouped(l.Tokens), l.Origin)
 		label = ""
 	}
 }
@@ -226,11 +229,11 @@ func indented(text string, width int) string {
 	return b.String()
 }
 
-// printDiff prints two versions of the data side by side: what differs, and
+// StatsDiff prints two versions of the data side by side: what differs, and
 // samples and tokens.
-func printDiff(out io.Writer, now, before *data.Stats, name string) error {
+func StatsDiff(out io.Writer, now, before *data.Stats, name string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\tthis\t%s\tchange\t\n", runewidth.Truncate(printable(name), 24, "…"))
+	fmt.Fprintf(w, "\tthis\t%s\tchange\t\n", runewidth.Truncate(terminal.Printable(name), 24, "…"))
 	source := ""
 	for _, d := range report.Compare(now, before) {
 		if d.Same && d.Measure != "samples" && d.Measure != "tokens" {

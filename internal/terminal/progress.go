@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -10,16 +10,18 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
+
+	"lwtrain/internal/human"
 )
 
-// progress shows how far a long piece of work is. On a terminal it is one line
+// Progress shows how far a long piece of work is. On a terminal it is one line
 // that is drawn over and over:
 //
 //	training  37% [=====>        ] 12/32  loss 2.13  lr 1.0e-05  58 tok/s  3m12s left
 //
 // Elsewhere it prints a plain line now and then, less often as time goes by. It
 // uses no colours. Its methods may be called from several goroutines.
-type progress struct {
+type Progress struct {
 	mu     sync.Mutex
 	w      io.Writer
 	width  func() int // columns; nil: not a terminal
@@ -45,11 +47,11 @@ const (
 	lineMost    = 5 * time.Minute        // and in a run of days
 )
 
-// newProgress begins a display on w, usually standard error. total may be 0
+// NewProgress begins a display on w, usually standard error. total may be 0
 // where it is not known. Call Done at the end.
-func newProgress(w io.Writer, label string, total int64) *progress {
-	p := &progress{w: w, now: time.Now, label: label, total: total, stop: make(chan struct{})}
-	if f, ok := w.(*os.File); ok && isTerminal(w) {
+func NewProgress(w io.Writer, label string, total int64) *Progress {
+	p := &Progress{w: w, now: time.Now, label: label, total: total, stop: make(chan struct{})}
+	if f, ok := w.(*os.File); ok && IsTerminal(w) {
 		p.width = func() int {
 			if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 				return n
@@ -62,14 +64,7 @@ func newProgress(w io.Writer, label string, total int64) *progress {
 	return p
 }
 
-// isTerminal reports whether a reader or writer is a terminal that can draw a
-// line again.
-func isTerminal(v any) bool {
-	f, ok := v.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
-}
-
-func (p *progress) tick() {
+func (p *Progress) tick() {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	for {
@@ -88,7 +83,7 @@ func (p *progress) tick() {
 
 // Set says that done of total are done. fields is shown as it is: "loss 2.13".
 // The first call says where the work begins, from which the time left is told.
-func (p *progress) Set(done int64, fields string) {
+func (p *Progress) Set(done int64, fields string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -108,18 +103,18 @@ func (p *progress) Set(done int64, fields string) {
 }
 
 // SetTotal changes the total once it is known.
-func (p *progress) SetTotal(total int64) {
+func (p *Progress) SetTotal(total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total = total
 }
 
 // Println writes a line that stays, above the bar.
-func (p *progress) Println(line string) {
+func (p *Progress) Println(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	fmt.Fprintln(p.w, printable(line))
+	fmt.Fprintln(p.w, Printable(line))
 	switch {
 	case p.width == nil:
 		p.shown = p.now() // the line says how things stand
@@ -129,7 +124,7 @@ func (p *progress) Println(line string) {
 }
 
 // Done ends the display: the last state stays, with the time that it took.
-func (p *progress) Done() {
+func (p *Progress) Done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -147,8 +142,8 @@ func (p *progress) Done() {
 	}
 }
 
-// abandon ends the display without a word.
-func (p *progress) abandon() {
+// Abandon ends the display without a word.
+func (p *Progress) Abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.closed {
@@ -158,7 +153,7 @@ func (p *progress) abandon() {
 	}
 }
 
-func (p *progress) clear() {
+func (p *Progress) clear() {
 	if p.drawn {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.drawn = false
@@ -166,7 +161,7 @@ func (p *progress) clear() {
 }
 
 // draw shows the state now. The caller holds the lock.
-func (p *progress) draw() {
+func (p *Progress) draw() {
 	p.shown = p.now()
 	if p.width == nil {
 		fmt.Fprintln(p.w, strings.Join(p.parts(), "  "))
@@ -177,7 +172,7 @@ func (p *progress) draw() {
 }
 
 // parts is everything but the bar.
-func (p *progress) parts() []string {
+func (p *Progress) parts() []string {
 	out := []string{p.label}
 	switch {
 	case p.total > 0:
@@ -186,21 +181,21 @@ func (p *progress) parts() []string {
 		out = append(out, fmt.Sprint(p.done))
 	}
 	if p.fields != "" {
-		out = append(out, printable(p.fields))
+		out = append(out, Printable(p.fields))
 	}
 	took := p.now().Sub(p.began)
 	switch left, ok := p.left(); {
 	case p.closed:
-		out = append(out, span(took))
+		out = append(out, human.Span(took))
 	case ok:
-		out = append(out, span(left)+" left")
+		out = append(out, human.Span(left)+" left")
 	}
 	return out
 }
 
 // left is the time that the rest will take at the pace so far, less what has
 // passed since the last Set.
-func (p *progress) left() (time.Duration, bool) {
+func (p *Progress) left() (time.Duration, bool) {
 	done := p.done - p.from
 	if p.total <= 0 || done <= 0 || p.done >= p.total {
 		return 0, false
@@ -210,7 +205,7 @@ func (p *progress) left() (time.Duration, bool) {
 }
 
 // line is the bar with its parts, at most width columns.
-func (p *progress) line(width int) string {
+func (p *Progress) line(width int) string {
 	parts := p.parts()
 	if p.total <= 0 {
 		return runewidth.Truncate(strings.Join(parts, "  "), width, "")
@@ -228,18 +223,4 @@ func (p *progress) line(width int) string {
 		bar += ">"
 	}
 	return fmt.Sprintf("%s [%-*s] %s", head, room, bar, tail)
-}
-
-// span writes a duration as people read it: 42s, 3m12s, 2h05m, 4d03h.
-func span(d time.Duration) string {
-	s := int64(d.Round(time.Second) / time.Second)
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	case s < 86400:
-		return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
-	}
-	return fmt.Sprintf("%dd%02dh", s/86400, s%86400/3600)
 }
