@@ -22,19 +22,3 @@ func docs() map[string]string {
 	}
 	return out
 }
-
-// eachKey visits keys, and all below them, in the order of the file. Held-out sources
-// have the keys of the others.
-func eachKey(keys []*field, prefix string, visit func(key string, f *field)) {
-	for _, f := range keys {
-		visit(prefix+f.name, f)
-		switch f.kind {
-		case section:
-			eachKey(f.keys, prefix+f.name+".", visit)
-		case list:
-			eachKey(f.keys, prefix+f.name+"[].", visit)
-		case heldOut:
-			eachKey(f.keys, "data.sources[].", visit)
-		}
-	}
-}
