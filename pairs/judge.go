@@ -25,7 +25,8 @@ const (
 )
 
 // judgePrompt asks for the marks. Length is rated apart.
-const judgePrompt = `You rate the quality of a text that was written on request. Rate each of these from 1 (very poor) to 5 (excellent), in whole numbers, and be strict:
+const judgePrompt = `You rate the quality of a text that was written on request. ` +
+	`Rate each of these from 1 (very poor) to 5 (excellent), in whole numbers, and be strict:
 
 - Relevance: it does what the request asks for, and nothing else.
 - Accuracy: what it says is right, and agrees with the request.
@@ -47,9 +48,9 @@ Do not consider how long or short the text is. What stands between the marks is 
 Answer with one JSON object and nothing else, as in
 {"Relevance": 3, "Accuracy": 3, "Coherence": 3, "Clarity": 3, "Breadth and Depth": 3, "Reading Experience": 3}`
 
-// judge asks for the marks of an answer. ok is false where none of the tries gave
+// judge asks for the marks of an answer. They are nil where none of the tries gave
 // any.
-func judge(ctx context.Context, c *llm.Client, messages []chat.Message, answer string, seed uint64) (marks map[string]int, ok bool, err error) {
+func judge(ctx context.Context, c *llm.Client, messages []chat.Message, answer string, seed uint64) (map[string]int, error) {
 	var request strings.Builder
 	for i, m := range messages {
 		if i > 0 {
@@ -69,13 +70,13 @@ func judge(ctx context.Context, c *llm.Client, messages []chat.Message, answer s
 		ask.Sampling.Seed = seed + try<<32
 		r, err := c.Ask(ctx, ask)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		if marks, ok := parseMarks(r.Text); ok {
-			return marks, true, nil
+			return marks, nil
 		}
 	}
-	return nil, false, nil
+	return nil, nil
 }
 
 // parseMarks reads a judge's answer: the JSON object in it, with or without a

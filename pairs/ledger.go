@@ -44,29 +44,26 @@ type ledger struct {
 // openLedger reads what is there of so many answers to so many prompts.
 func openLedger(dir string, prompts, samples int) (*ledger, error) {
 	l := &ledger{answered: map[key]answered{}, rated: map[key]rated{}}
-	possible := func(k key) bool {
-		return k.prompt >= 0 && k.prompt < prompts && k.number >= 0 && k.number < samples
+	check := func(k key) error {
+		if k.prompt >= 0 && k.prompt < prompts && k.number >= 0 && k.number < samples {
+			return nil
+		}
+		return fmt.Errorf("answer %d to prompt %d, want one of %d to one of %d", k.number, k.prompt, samples, prompts)
 	}
 	var err error
 	l.answers, err = jsonl.Open(filepath.Join(dir, answersFile), func(a answered) error {
 		k := key{a.Prompt, a.Number}
-		if !possible(k) {
-			return fmt.Errorf("answer %d to prompt %d, want one of %d to one of %d", a.Number, a.Prompt, samples, prompts)
-		}
 		l.answered[k] = a
 		l.tokens += a.Tokens
-		return nil
+		return check(k)
 	})
 	if err != nil {
 		return nil, err
 	}
 	l.ratings, err = jsonl.Open(filepath.Join(dir, ratingsFile), func(r rated) error {
 		k := key{r.Prompt, r.Number}
-		if !possible(k) {
-			return fmt.Errorf("a score of answer %d to prompt %d, which there can not be", r.Number, r.Prompt)
-		}
 		l.rated[k] = r
-		return nil
+		return check(k)
 	})
 	if err != nil {
 		return nil, errors.Join(err, l.answers.Close())

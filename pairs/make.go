@@ -128,13 +128,11 @@ func (m *maker) rate(ctx context.Context, k key) error {
 	messages := m.Prompts[k.prompt].Messages
 	r := rated{Prompt: k.prompt, Number: k.number}
 	if m.judge != nil {
-		marks, ok, err := judge(ctx, m.judge, messages, c.Answer, m.seedOf("judge", k))
+		marks, err := judge(ctx, m.judge, messages, c.Answer, m.seedOf("judge", k))
 		if err != nil {
 			return fmt.Errorf("the judge: %w", err)
 		}
-		if ok {
-			r.Marks = marks
-		}
+		r.Marks = marks
 	}
 	if len(m.Command) > 0 {
 		value, err := m.runCommand(ctx, llm.Messages(messages), c)

@@ -3,6 +3,7 @@ package pairs
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -20,7 +21,9 @@ func TestTheScoreIsTheWeightedMeanOfWhatIsWanted(t *testing.T) {
 		required int
 		want     *float64
 	}{
-		"of all three":                            {all, Rating{Length: at(80), Quality: at(50), Command: at(0.8)}, 100, at((80 + 2*50 + 5*0.8) / 8)},
+		"of all three": {
+			all, Rating{Length: at(80), Quality: at(50), Command: at(0.8)}, 100, at((80 + 2*50 + 5*0.8) / 8),
+		},
 		"of two where no length is asked for":     {all, Rating{Quality: at(50), Command: at(1)}, 0, at((2*50 + 5*1) / 7.0)},
 		"of the length alone":                     {alone, Rating{Length: at(80)}, 100, at(80)},
 		"none, where the judge could not be read": {all, Rating{Length: at(80), Command: at(1)}, 100, nil},
@@ -46,15 +49,31 @@ func TestWhichAnswersMakeAPair(t *testing.T) {
 		chosen, not string // not: the rejected one, "" any
 		reason      string
 	}{
-		"the best and the worst":                       {[]Candidate{answer("a", 1, "eos"), answer("b", 9, "eos"), answer("c", 0, "eos")}, "worst", 0, "b", "c", ""},
-		"the best and any other":                       {[]Candidate{answer("a", 1, "eos"), answer("b", 9, "eos"), answer("c", 0, "eos")}, "random", 0, "b", "", ""},
-		"the first of two that are best, and a tie":    {[]Candidate{answer("a", 9, "eos"), answer("b", 9, "eos")}, "worst", 0, "", "", "tie"},
-		"a difference that is not enough":              {[]Candidate{answer("a", 9, "eos"), answer("b", 5, "eos")}, "worst", 4, "", "", "tie"},
-		"the same text with two scores":                {[]Candidate{answer("a", 9, "eos"), answer("a", 5, "eos")}, "worst", 0, "", "", "tie"},
-		"one that was cut off is rejected, not chosen": {[]Candidate{answer("a", 9, "length"), answer("b", 5, "eos"), answer("c", 1, "length")}, "worst", 0, "b", "c", ""},
-		"all are cut off":                              {[]Candidate{answer("a", 9, "length"), answer("b", 5, "length")}, "worst", 0, "", "", "cut_off"},
-		"an empty answer is none":                      {[]Candidate{answer("a", 9, "eos"), answer("", 0, "eos")}, "worst", 0, "", "", "empty_answers"},
-		"one without a score is none":                  {[]Candidate{answer("a", 9, "eos"), unrated}, "worst", 0, "", "", "not_rated"},
+		"the best and the worst": {
+			[]Candidate{answer("a", 1, "eos"), answer("b", 9, "eos"), answer("c", 0, "eos")}, "worst", 0, "b", "c", "",
+		},
+		"the best and any other": {
+			[]Candidate{answer("a", 1, "eos"), answer("b", 9, "eos"), answer("c", 0, "eos")}, "random", 0, "b", "", "",
+		},
+		"the first of two that are best, and a tie": {
+			[]Candidate{answer("a", 9, "eos"), answer("b", 9, "eos")}, "worst", 0, "", "", "tie",
+		},
+		"a difference that is not enough": {
+			[]Candidate{answer("a", 9, "eos"), answer("b", 5, "eos")}, "worst", 4, "", "", "tie",
+		},
+		"the same text with two scores": {
+			[]Candidate{answer("a", 9, "eos"), answer("a", 5, "eos")}, "worst", 0, "", "", "tie",
+		},
+		"one that was cut off is rejected, not chosen": {
+			[]Candidate{answer("a", 9, "length"), answer("b", 5, "eos"), answer("c", 1, "length")}, "worst", 0, "b", "c", "",
+		},
+		"all are cut off": {
+			[]Candidate{answer("a", 9, "length"), answer("b", 5, "length")}, "worst", 0, "", "", "cut_off",
+		},
+		"an empty answer is none": {
+			[]Candidate{answer("a", 9, "eos"), answer("", 0, "eos")}, "worst", 0, "", "", "empty_answers",
+		},
+		"one without a score is none": {[]Candidate{answer("a", 9, "eos"), unrated}, "worst", 0, "", "", "not_rated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Default()
@@ -92,6 +111,7 @@ func TestAnyOfTheRestIsRejectedAboutAsOften(t *testing.T) {
 
 func TestRatingsOfAJudgeAreReadStrictly(t *testing.T) {
 	good := `{"Relevance": 5, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`
+	withRelevance := func(value string) string { return strings.Replace(good, `"Relevance": 5`, `"Relevance": `+value, 1) }
 	for name, c := range map[string]struct {
 		text string
 		want float64 // below 0: none
@@ -101,8 +121,8 @@ func TestRatingsOfAJudgeAreReadStrictly(t *testing.T) {
 		"no object":                   {"five out of five", -1},
 		"a broken one":                {good[:40], -1},
 		"a dimension too few":         {`{"Relevance": 5, "Accuracy": 4}`, -1},
-		"a rating of six":             {`{"Relevance": 6, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`, -1},
-		"a rating of 4.5":             {`{"Relevance": 4.5, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`, -1},
+		"a rating of six":             {withRelevance("6"), -1},
+		"a rating of 4.5":             {withRelevance("4.5"), -1},
 	} {
 		marks, ok := parseMarks(c.text)
 		if ok != (c.want >= 0) || ok && math.Abs(quality(marks)-c.want) > 1e-12 {

@@ -20,7 +20,6 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
-	"lwtrain/train"
 )
 
 // Model is the model that a config names, before its weights are read.
@@ -192,11 +191,6 @@ func (m *Model) fingerprint() (string, error) {
 		return model.FingerprintFresh(m.Config, m.seed)
 	}
 	return model.FingerprintFiles(m.dir)
-}
-
-// Memory says what training m takes, as the config has it.
-func (s *Session) Memory(m *Model) (*train.Memory, error) {
-	return train.PlanMemory(model.Plan(m.Config), s.Config.Packing.Capacity, s.Config.Train)
 }
 
 // importOnce imports a .gguf file, unless the cache has it.

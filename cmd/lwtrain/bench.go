@@ -13,6 +13,7 @@ import (
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/terminal"
 	"lwtrain/model"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -72,8 +73,9 @@ Shapes:
 				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
 			}
 			bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(steps))
-			r, err := train.Bench(cmd.Context(), c, capacity, steps, documents, opt, func(step int, speed float64) {
-				bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed))
+			r, err := session.Bench(cmd.Context(), c, train.BenchJob{
+				Options: opt, Capacity: capacity, Steps: steps, Documents: documents,
+				Progress: func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) },
 			})
 			if err != nil {
 				bar.Abandon()

@@ -256,13 +256,13 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	m, err := s.Memory(b)
+	m, err := s.Needs(b)
 	if err != nil {
 		return err
 	}
 	c := s.Config
 	r := &runNeeds{
-		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.RecomputedText(),
+		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.Recomputed,
 		Checkpoint: m.Weights + m.Optimizer, Checkpoints: 1,
 	}
 	d.Run = r

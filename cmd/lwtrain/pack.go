@@ -36,13 +36,21 @@ the place and the weight of each document.`,
 				return err
 			}
 			defer store.Close()
-			p, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
+			e, err := train.NewEpochs(store, c.Packing, c.Seed)
+			if err != nil {
+				return err
+			}
+			b, err := train.NewBatches(e, c.Train)
+			if err != nil {
+				return err
+			}
+			p, err := b.Plan()
 			if err != nil {
 				return err
 			}
 			if write != "" {
 				err := atomicfile.Write(write, func(w io.Writer) error {
-					return train.WritePacks(w, store, c.Packing, c.Train, c.Seed, ids)
+					return b.Write(w, ids)
 				})
 				if err != nil {
 					return err

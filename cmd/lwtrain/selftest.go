@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/engine"
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
@@ -58,7 +59,7 @@ checkpoints and is removed at the end.`,
 			defer run.Close()
 			bar, done := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(2*steps)), int64(0)
 			r, err := run.SelftestResume(cmd.Context(), steps, train.Events{
-				Planned:  func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
+				Planned:  func(_ *train.Plan, m engine.Needs) { show.WarnMemory(cmd.ErrOrStderr(), m) },
 				Training: func(int) { bar.Set(done, "") },
 				Step: func(m train.StepMetrics) {
 					done++
@@ -124,7 +125,7 @@ nothing but the tokenised data.`,
 			}
 			defer run.Close()
 			r, err := run.SelftestPacking(cmd.Context(), packs, train.Events{
-				Planned: func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
+				Planned: func(_ *train.Plan, m engine.Needs) { show.WarnMemory(cmd.ErrOrStderr(), m) },
 			})
 			if err != nil {
 				return err

@@ -26,6 +26,8 @@ type Client struct {
 	retry transport.Retry
 }
 
+var _ Answerer = (*Client)(nil)
+
 // NewClient returns a client that sends the key which the server's environment
 // variable holds now.
 func NewClient(s Server) *Client {

@@ -97,7 +97,8 @@ func TestWhatAServerIsSent(t *testing.T) {
 	}{
 		"all of it": {
 			model.Sampling{Temperature: 0.8, TopP: 0.95, Seed: 1<<63 + 4096},
-			`{"max_tokens":5,"messages":[{"role":"user","content":"q"}],"model":"m","seed":4503599627370498,"temperature":0.8,"top_p":0.95}`,
+			`{"max_tokens":5,"messages":[{"role":"user","content":"q"}],"model":"m","seed":4503599627370498,` +
+				`"temperature":0.8,"top_p":0.95}`,
 		},
 		"without a nucleus": {
 			model.Sampling{TopP: 1},
@@ -149,7 +150,8 @@ func TestAWrongKeyIsSaidAndNotShown(t *testing.T) {
 func TestAServerThatIsNotThere(t *testing.T) {
 	s, client, pauses := newClient(t)
 	s.Close()
-	if _, err := client.Ask(t.Context(), question); err == nil || len(*pauses) != 2 || !strings.HasPrefix(err.Error(), client.URL+": dial tcp") {
+	_, err := client.Ask(t.Context(), question)
+	if err == nil || len(*pauses) != 2 || !strings.HasPrefix(err.Error(), client.URL+": dial tcp") {
 		t.Errorf("got %v after pauses of %v", err, *pauses)
 	}
 }

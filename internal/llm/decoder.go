@@ -18,6 +18,8 @@ type Decoder struct {
 	Batch     int // replies that are written together
 }
 
+var _ Answerer = (*Decoder)(nil)
+
 // Answer answers requests, Batch of them at a time.
 func (d *Decoder) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)

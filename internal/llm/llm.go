@@ -18,11 +18,6 @@ type Answerer interface {
 	Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error
 }
 
-var (
-	_ Answerer = (*Client)(nil)
-	_ Answerer = (*Decoder)(nil)
-)
-
 // Request is a prompt to answer. The same request has the same reply of a [Decoder];
 // for a server its seed is a wish.
 type Request struct {

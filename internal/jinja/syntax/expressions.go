@@ -1,4 +1,4 @@
-package jinja
+package syntax
 
 import (
 	"slices"
@@ -7,7 +7,7 @@ import (
 )
 
 // tuple reads an expression, or several with commas, which make a tuple.
-func (p *parser) tuple(ternary bool) expr {
+func (p *parser) tuple(ternary bool) Expr {
 	read := p.or
 	if ternary {
 		read = p.expression
@@ -16,14 +16,14 @@ func (p *parser) tuple(ternary bool) expr {
 	if !p.isOp(",") {
 		return first
 	}
-	items := []expr{first}
+	items := []Expr{first}
 	for p.takeOp(",") {
 		if p.endsTuple() {
 			break
 		}
 		items = append(items, read())
 	}
-	return &listExpr{items, true}
+	return &List{items, true}
 }
 
 func (p *parser) endsTuple() bool {
@@ -32,48 +32,48 @@ func (p *parser) endsTuple() bool {
 }
 
 // expression reads a full expression: the conditional one binds weakest.
-func (p *parser) expression() expr {
+func (p *parser) expression() Expr {
 	p.enter()
 	defer p.leave()
 	line := p.peek().line
 	e := p.or()
 	for p.takeName("if") {
-		t := &ternaryExpr{then: e, cond: p.or(), line: line}
+		t := &Ternary{Then: e, Cond: p.or(), Line: line}
 		if p.takeName("else") {
-			t.otherwise = p.expression()
+			t.Otherwise = p.expression()
 		}
 		e = t
 	}
 	return e
 }
 
-func (p *parser) or() expr {
+func (p *parser) or() Expr {
 	left := p.and()
 	for p.takeName("or") {
-		left = &orExpr{left, p.and()}
+		left = &Or{left, p.and()}
 	}
 	return left
 }
 
-func (p *parser) and() expr {
+func (p *parser) and() Expr {
 	left := p.not()
 	for p.takeName("and") {
-		left = &andExpr{left, p.not()}
+		left = &And{left, p.not()}
 	}
 	return left
 }
 
-func (p *parser) not() expr {
+func (p *parser) not() Expr {
 	if line := p.peek().line; p.takeName("not") {
 		p.enter()
 		defer p.leave()
-		return &unaryExpr{"not", p.not(), line}
+		return &Unary{"not", p.not(), line}
 	}
 	return p.compare()
 }
 
-func (p *parser) compare() expr {
-	c := &compareExpr{first: p.sum(), line: p.peek().line}
+func (p *parser) compare() Expr {
+	c := &Compare{First: p.sum(), Line: p.peek().line}
 	for {
 		t := p.peek()
 		op := ""
@@ -90,17 +90,17 @@ func (p *parser) compare() expr {
 			break
 		}
 		p.pos++
-		c.ops = append(c.ops, op)
-		c.rest = append(c.rest, p.sum())
+		c.Ops = append(c.Ops, op)
+		c.Rest = append(c.Rest, p.sum())
 	}
-	if c.ops == nil {
-		return c.first
+	if c.Ops == nil {
+		return c.First
 	}
 	return c
 }
 
 // binary reads a chain of operators of one strength.
-func (p *parser) binary(operand func() expr, ops ...string) expr {
+func (p *parser) binary(operand func() Expr, ops ...string) Expr {
 	left := operand()
 	for {
 		t := p.peek()
@@ -108,70 +108,70 @@ func (p *parser) binary(operand func() expr, ops ...string) expr {
 			return left
 		}
 		p.pos++
-		left = &binaryExpr{t.text, left, operand(), t.line}
+		left = &Binary{t.text, left, operand(), t.line}
 	}
 }
 
-func (p *parser) sum() expr { return p.binary(p.concat, "+", "-") }
+func (p *parser) sum() Expr { return p.binary(p.concat, "+", "-") }
 
-func (p *parser) concat() expr {
-	parts := []expr{p.product()}
+func (p *parser) concat() Expr {
+	parts := []Expr{p.product()}
 	for p.takeOp("~") {
 		parts = append(parts, p.product())
 	}
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	return &concatExpr{parts}
+	return &Concat{parts}
 }
 
-func (p *parser) product() expr { return p.binary(p.power, "*", "/", "//", "%") }
+func (p *parser) product() Expr { return p.binary(p.power, "*", "/", "//", "%") }
 
-func (p *parser) power() expr { return p.binary(p.unary, "**") }
+func (p *parser) power() Expr { return p.binary(p.unary, "**") }
 
-func (p *parser) unary() expr { return p.filters(p.sign()) }
+func (p *parser) unary() Expr { return p.filters(p.sign()) }
 
 // sign reads an operand with its signs; filters and tests bind weaker than
 // these.
-func (p *parser) sign() expr {
+func (p *parser) sign() Expr {
 	t := p.peek()
 	if p.isOp("-") || p.isOp("+") {
 		p.enter()
 		defer p.leave()
 		p.pos++
-		return p.postfix(&unaryExpr{t.text, p.sign(), t.line})
+		return p.postfix(&Unary{t.text, p.sign(), t.line})
 	}
 	return p.postfix(p.primary())
 }
 
-func (p *parser) primary() expr {
+func (p *parser) primary() Expr {
 	p.enter()
 	defer p.leave()
 	t := p.next()
 	switch t.kind {
 	case tokName:
-		return p.constant(t)
+		return p.variable(t)
 	case tokString:
 		text := t.text
 		for p.peek().kind == tokString {
 			text += p.next().text
 		}
-		return &constExpr{lit(text)}
+		return p.literal(text)
 	case tokInt:
 		n, err := strconv.ParseInt(strings.ReplaceAll(t.text, "_", ""), intBase(t.text), 64)
 		if err != nil {
 			p.fail(t.line, "%s is not an integer of 64 bits", t.text)
 		}
-		return &constExpr{n}
+		return p.literal(n)
 	case tokFloat:
 		f, _ := strconv.ParseFloat(t.text, 64)
-		return &constExpr{f}
+		return p.literal(f)
 	case tokOp:
 		switch t.text {
 		case "(":
 			return p.parenthesis()
 		case "[":
-			return &listExpr{p.items("]"), false}
+			return &List{p.items("]"), false}
 		case "{":
 			return p.dict(t.line)
 		}
@@ -188,25 +188,28 @@ func intBase(s string) int {
 	return 10
 }
 
-func (p *parser) constant(t token) expr {
+func (p *parser) literal(v any) *Const { return &Const{p.constant(v)} }
+
+// variable reads a name: a variable's, or a constant's.
+func (p *parser) variable(t token) Expr {
 	switch t.text {
 	case "true", "True":
-		return &constExpr{true}
+		return p.literal(true)
 	case "false", "False":
-		return &constExpr{false}
+		return p.literal(false)
 	case "none", "None":
-		return &constExpr{None{}}
+		return p.literal(nil)
 	}
 	for _, free := range p.macros {
 		free[t.text] = true
 	}
-	return &nameExpr{t.text, t.line}
+	return &Name{t.text, t.line}
 }
 
 // parenthesis reads what follows an opening one: an expression or a tuple.
-func (p *parser) parenthesis() expr {
+func (p *parser) parenthesis() Expr {
 	if p.takeOp(")") {
-		return &listExpr{nil, true}
+		return &List{nil, true}
 	}
 	e := p.tuple(true)
 	p.wantOp(")")
@@ -214,8 +217,8 @@ func (p *parser) parenthesis() expr {
 }
 
 // items reads expressions with commas up to the closing bracket.
-func (p *parser) items(closing string) []expr {
-	var items []expr
+func (p *parser) items(closing string) []Expr {
+	var items []Expr
 	for !p.takeOp(closing) {
 		if len(items) > 0 {
 			p.wantOp(",")
@@ -228,24 +231,24 @@ func (p *parser) items(closing string) []expr {
 	return items
 }
 
-func (p *parser) dict(line int) expr {
-	d := &dictExpr{line: line}
+func (p *parser) dict(line int) Expr {
+	d := &Dict{Line: line}
 	for !p.takeOp("}") {
-		if len(d.keys) > 0 {
+		if len(d.Keys) > 0 {
 			p.wantOp(",")
 			if p.takeOp("}") {
 				break
 			}
 		}
-		d.keys = append(d.keys, p.expression())
+		d.Keys = append(d.Keys, p.expression())
 		p.wantOp(":")
-		d.values = append(d.values, p.expression())
+		d.Values = append(d.Values, p.expression())
 	}
 	return d
 }
 
 // postfix reads attributes, indices and calls.
-func (p *parser) postfix(e expr) expr {
+func (p *parser) postfix(e Expr) Expr {
 	for {
 		line := p.peek().line
 		switch {
@@ -255,43 +258,43 @@ func (p *parser) postfix(e expr) expr {
 				if err != nil {
 					p.fail(t.line, "%s is no index", t)
 				}
-				e = &indexExpr{e, &constExpr{n}, line}
+				e = &Index{e, p.literal(n), line}
 			} else if t.kind == tokName {
-				e = &attrExpr{e, t.text, line}
+				e = &Attr{e, t.text, line}
 			} else {
 				p.fail(t.line, "%s, a name wanted", t)
 			}
 		case p.takeOp("["):
 			e = p.subscript(e, line)
 		case p.isOp("("):
-			e = &callExpr{e, p.arguments(), line}
+			e = &Call{e, p.arguments(), line}
 		default:
 			return e
 		}
 	}
 }
 
-func (p *parser) subscript(object expr, line int) expr {
-	s := &sliceExpr{object: object, line: line}
+func (p *parser) subscript(object Expr, line int) Expr {
+	s := &Slice{Object: object, Line: line}
 	if !p.isOp(":") {
-		s.start = p.expression()
+		s.Start = p.expression()
 		if p.takeOp("]") {
-			return &indexExpr{object, s.start, line}
+			return &Index{object, s.Start, line}
 		}
 	}
 	p.wantOp(":")
 	if !p.isOp("]") && !p.isOp(":") {
-		s.stop = p.expression()
+		s.Stop = p.expression()
 	}
 	if p.takeOp(":") && !p.isOp("]") {
-		s.step = p.expression()
+		s.Step = p.expression()
 	}
 	p.wantOp("]")
 	return s
 }
 
 // filters reads what follows an operand: filters, tests and calls of these.
-func (p *parser) filters(e expr) expr {
+func (p *parser) filters(e Expr) Expr {
 	for {
 		line := p.peek().line
 		switch {
@@ -300,7 +303,7 @@ func (p *parser) filters(e expr) expr {
 		case p.takeName("is"):
 			e = p.test(e, line)
 		case p.isOp("("):
-			e = &callExpr{e, p.arguments(), line}
+			e = &Call{e, p.arguments(), line}
 		default:
 			return e
 		}
@@ -315,34 +318,34 @@ func (p *parser) dotted() string {
 	return name
 }
 
-func (p *parser) filter(input expr) *filterExpr {
-	f := &filterExpr{input: input, line: p.peek().line, name: p.dotted()}
+func (p *parser) filter(input Expr) *Filter {
+	f := &Filter{Input: input, Line: p.peek().line, Name: p.dotted()}
 	if p.isOp("(") {
-		f.args = p.arguments()
+		f.Args = p.arguments()
 	}
 	return f
 }
 
-func (p *parser) test(input expr, line int) expr {
-	t := &testExpr{input: input, line: line, not: p.takeName("not")}
-	t.name = p.dotted()
+func (p *parser) test(input Expr, line int) Expr {
+	t := &Test{Input: input, Line: line, Not: p.takeName("not")}
+	t.Name = p.dotted()
 	next := p.peek()
 	switch {
 	case p.isOp("("):
-		t.args = p.arguments()
+		t.Args = p.arguments()
 	case next.kind == tokName && !p.isName("else", "or", "and", "is", "if"),
 		next.kind == tokString, next.kind == tokInt, next.kind == tokFloat, p.isOp("["), p.isOp("{"):
-		t.args.pos = []expr{p.postfix(p.primary())}
+		t.Args.Pos = []Expr{p.postfix(p.primary())}
 	case p.isName("is"):
 		p.fail(next.line, "a test of a test")
 	}
 	return t
 }
 
-func (p *parser) arguments() argExprs {
+func (p *parser) arguments() Args {
 	p.enter()
 	defer p.leave()
-	var a argExprs
+	var a Args
 	p.wantOp("(")
 	for n := 0; !p.takeOp(")"); n++ {
 		if n > 0 {
@@ -354,18 +357,18 @@ func (p *parser) arguments() argExprs {
 		line := p.peek().line
 		switch {
 		case p.takeOp("*"):
-			a.star = p.expression()
+			a.Star = p.expression()
 		case p.takeOp("**"):
-			a.dict = p.expression()
+			a.Dict = p.expression()
 		case p.peek().kind == tokName && p.tokens[p.pos+1].kind == tokOp && p.tokens[p.pos+1].text == "=":
-			a.names = append(a.names, p.wantName())
+			a.Names = append(a.Names, p.wantName())
 			p.pos++
-			a.named = append(a.named, p.expression())
+			a.Named = append(a.Named, p.expression())
 		default:
-			if a.names != nil || a.star != nil || a.dict != nil {
+			if a.Names != nil || a.Star != nil || a.Dict != nil {
 				p.fail(line, "a positional argument behind a named one")
 			}
-			a.pos = append(a.pos, p.expression())
+			a.Pos = append(a.Pos, p.expression())
 		}
 	}
 	return a

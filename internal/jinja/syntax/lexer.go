@@ -1,4 +1,4 @@
-package jinja
+package syntax
 
 import (
 	"fmt"
@@ -82,7 +82,7 @@ func (l *lexer) advance(n int) {
 }
 
 func (l *lexer) skipSpace() {
-	l.advance(len(l.src[l.pos:]) - len(strings.TrimLeftFunc(l.src[l.pos:], isSpace)))
+	l.advance(len(l.src[l.pos:]) - len(strings.TrimLeftFunc(l.src[l.pos:], IsSpace)))
 }
 
 // text reads up to the next tag, and the tag.
@@ -139,10 +139,10 @@ func nextTag(s string) int {
 func (l *lexer) data(text string, sign byte, lstrip bool) {
 	switch {
 	case sign == '-':
-		text = strings.TrimRightFunc(text, isSpace)
+		text = strings.TrimRightFunc(text, IsSpace)
 	case sign == 0 && lstrip:
 		start := strings.LastIndexByte(text, '\n') + 1
-		if (start > 0 || l.lineStart) && strings.TrimLeftFunc(text[start:], isSpace) == "" {
+		if (start > 0 || l.lineStart) && strings.TrimLeftFunc(text[start:], IsSpace) == "" {
 			text = text[:start]
 		}
 	}
@@ -229,11 +229,11 @@ func rawTag(s, word string) (int, bool) {
 	if rest != "" && (rest[0] == '-' || rest[0] == '+') {
 		rest = rest[1:]
 	}
-	rest, found := strings.CutPrefix(strings.TrimLeftFunc(rest, isSpace), word)
+	rest, found := strings.CutPrefix(strings.TrimLeftFunc(rest, IsSpace), word)
 	if !found {
 		return 0, false
 	}
-	rest = strings.TrimLeftFunc(rest, isSpace)
+	rest = strings.TrimLeftFunc(rest, IsSpace)
 	tail, minus := strings.CutPrefix(rest, "-")
 	if !minus && word == "endraw" {
 		tail = strings.TrimPrefix(rest, "+")
@@ -260,18 +260,19 @@ func (l *lexer) inside(begin int, closing kind) {
 	l.fail("a tag that is not closed, %q wanted", endText)
 }
 
-func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
+// IsWord reports whether a character may stand in a name.
+func IsWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
 
 func (l *lexer) token() {
 	rest := l.src[l.pos:]
 	r, _ := utf8.DecodeRuneInString(rest)
 	switch {
-	case isSpace(r):
+	case IsSpace(r):
 		l.skipSpace()
 	case r >= '0' && r <= '9':
 		l.number(rest)
-	case isWord(r):
-		n := len(rest) - len(strings.TrimLeftFunc(rest, isWord))
+	case IsWord(r):
+		n := len(rest) - len(strings.TrimLeftFunc(rest, IsWord))
 		l.emit(tokName, rest[:n])
 		l.advance(n)
 	case r == '\'' || r == '"':

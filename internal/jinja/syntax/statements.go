@@ -1,4 +1,4 @@
-package jinja
+package syntax
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ type parser struct {
 	nesting int
 	loops   int
 	macros  []map[string]bool // names that the macros around read
+
+	constant func(any) any
 }
 
 func (p *parser) fail(line int, format string, args ...any) {
@@ -80,7 +82,7 @@ func (p *parser) enter() {
 
 func (p *parser) leave() { p.nesting-- }
 
-func (p *parser) template() []stmt {
+func (p *parser) template() []Stmt {
 	body, _ := p.body()
 	return body
 }
@@ -88,10 +90,10 @@ func (p *parser) template() []stmt {
 // body reads statements up to a tag whose name is in ends, and that name; with
 // no ends, up to the end of the template. What follows the name in that tag is
 // left to the caller.
-func (p *parser) body(ends ...string) ([]stmt, string) {
+func (p *parser) body(ends ...string) ([]Stmt, string) {
 	p.enter()
 	defer p.leave()
-	var body []stmt
+	var body []Stmt
 	begin := p.peek().line
 	for {
 		switch t := p.next(); t.kind {
@@ -101,11 +103,11 @@ func (p *parser) body(ends ...string) ([]stmt, string) {
 			}
 			return body, ""
 		case tokData:
-			body = append(body, &textStmt{t.text})
+			body = append(body, &Text{t.text})
 		case tokVarBegin:
 			value := p.tuple(true)
 			p.want(tokVarEnd)
-			body = append(body, &outputStmt{value, t.line})
+			body = append(body, &Print{value, t.line})
 		case tokBlockBegin:
 			if name := p.peek(); name.kind == tokName && slices.Contains(ends, name.text) {
 				p.pos++
@@ -117,14 +119,14 @@ func (p *parser) body(ends ...string) ([]stmt, string) {
 }
 
 // block reads the body of a block with one possible end.
-func (p *parser) block(end string) []stmt {
+func (p *parser) block(end string) []Stmt {
 	p.want(tokBlockEnd)
 	body, _ := p.body(end)
 	p.want(tokBlockEnd)
 	return body
 }
 
-func (p *parser) statement() stmt {
+func (p *parser) statement() Stmt {
 	line := p.peek().line
 	name := p.wantName()
 	switch name {
@@ -142,15 +144,15 @@ func (p *parser) statement() stmt {
 		return p.withStatement(line)
 	case "filter":
 		filters := p.filterChain()
-		return &filterStmt{filters, p.block("endfilter"), line}
+		return &FilterBlock{filters, p.block("endfilter"), line}
 	case "generation":
-		return &generationStmt{p.block("endgeneration"), line}
+		return &Generation{p.block("endgeneration"), line}
 	case "break", "continue":
 		if p.loops == 0 {
 			p.fail(line, "%s outside of a loop", name)
 		}
 		p.want(tokBlockEnd)
-		return &flowStmt{map[string]control{"break": flowBreak, "continue": flowContinue}[name]}
+		return &Flow{name == "break"}
 	case "include", "import", "from", "extends", "block":
 		p.fail(line, "{%% %s %%} is not supported: a chat template stands alone", name)
 	}
@@ -158,16 +160,16 @@ func (p *parser) statement() stmt {
 	return nil
 }
 
-func (p *parser) ifStatement(line int) stmt {
-	s := &ifStmt{line: line}
+func (p *parser) ifStatement(line int) Stmt {
+	s := &If{Line: line}
 	for {
-		s.conds = append(s.conds, p.tuple(false))
+		s.Conds = append(s.Conds, p.tuple(false))
 		p.want(tokBlockEnd)
 		body, end := p.body("elif", "else", "endif")
-		s.bodies = append(s.bodies, body)
+		s.Bodies = append(s.Bodies, body)
 		switch end {
 		case "else":
-			s.bodies = append(s.bodies, p.block("endif"))
+			s.Bodies = append(s.Bodies, p.block("endif"))
 			return s
 		case "endif":
 			p.want(tokBlockEnd)
@@ -176,148 +178,148 @@ func (p *parser) ifStatement(line int) stmt {
 	}
 }
 
-func (p *parser) forStatement(line int) stmt {
-	s := &forStmt{line: line, target: p.targets(false)}
+func (p *parser) forStatement(line int) Stmt {
+	s := &For{Line: line, Target: p.targets(false)}
 	if !p.takeName("in") {
 		p.fail(p.peek().line, "%s, \"in\" wanted", p.peek())
 	}
-	s.list = p.tuple(false)
+	s.List = p.tuple(false)
 	if p.takeName("if") {
-		s.cond = p.expression()
+		s.Cond = p.expression()
 	}
-	s.recursive = p.takeName("recursive")
+	s.Recursive = p.takeName("recursive")
 	p.want(tokBlockEnd)
 	p.loops++
 	body, end := p.body("else", "endfor")
 	p.loops--
-	s.body = body
+	s.Body = body
 	if end == "else" {
-		s.none = p.block("endfor")
+		s.None = p.block("endfor")
 	} else {
 		p.want(tokBlockEnd)
 	}
 	return s
 }
 
-func (p *parser) setStatement(line int) stmt {
+func (p *parser) setStatement(line int) Stmt {
 	to := p.targets(true)
 	if p.takeOp("=") {
 		value := p.tuple(true)
 		p.want(tokBlockEnd)
-		return &setStmt{to, value, line}
+		return &Set{to, value, line}
 	}
-	if to.parts != nil {
+	if to.Parts != nil {
 		p.fail(line, "set of several names without a value, \"=\" wanted")
 	}
-	var filters []*filterExpr
+	var filters []*Filter
 	if p.isOp("|") {
 		p.pos++
 		filters = p.filterChain()
 	}
-	return &setBlockStmt{to, filters, p.block("endset"), line}
+	return &SetBlock{to, filters, p.block("endset"), line}
 }
 
 // targets reads what is assigned to: one name, or several with commas.
-func (p *parser) targets(attributes bool) target {
+func (p *parser) targets(attributes bool) Target {
 	p.enter()
 	defer p.leave()
 	first := p.target(attributes)
 	if !p.isOp(",") {
 		return first
 	}
-	all := target{parts: []target{first}}
+	all := Target{Parts: []Target{first}}
 	for p.takeOp(",") {
 		if t := p.peek(); t.kind != tokName && !p.isOp("(") || p.isName("in") {
 			break
 		}
-		all.parts = append(all.parts, p.target(attributes))
+		all.Parts = append(all.Parts, p.target(attributes))
 	}
 	return all
 }
 
-func (p *parser) target(attributes bool) target {
+func (p *parser) target(attributes bool) Target {
 	if p.takeOp("(") {
 		t := p.targets(attributes)
 		p.wantOp(")")
 		return t
 	}
 	line := p.peek().line
-	t := target{name: p.wantName()}
-	if slices.Contains([]string{"true", "false", "none", "True", "False", "None", "not", "in"}, t.name) {
-		p.fail(line, "can't assign to %q", t.name)
+	t := Target{Name: p.wantName()}
+	if slices.Contains([]string{"true", "false", "none", "True", "False", "None", "not", "in"}, t.Name) {
+		p.fail(line, "can't assign to %q", t.Name)
 	}
 	if attributes && p.takeOp(".") {
-		t.attr = p.wantName()
+		t.Attr = p.wantName()
 	}
 	return t
 }
 
-func (p *parser) macroStatement(line int) stmt {
-	m := &macroStmt{name: p.wantName(), line: line}
+func (p *parser) macroStatement(line int) Stmt {
+	m := &Macro{Name: p.wantName(), Line: line}
 	p.params(m)
 	p.macroBody(m, "endmacro")
 	return m
 }
 
-func (p *parser) macroBody(m *macroStmt, end string) {
-	m.free = map[string]bool{}
-	p.macros = append(p.macros, m.free)
+func (p *parser) macroBody(m *Macro, end string) {
+	m.Free = map[string]bool{}
+	p.macros = append(p.macros, m.Free)
 	loops := p.loops
 	p.loops = 0
-	m.body = p.block(end)
+	m.Body = p.block(end)
 	p.loops = loops
 	p.macros = p.macros[:len(p.macros)-1]
 }
 
-func (p *parser) params(m *macroStmt) {
+func (p *parser) params(m *Macro) {
 	p.wantOp("(")
 	for !p.takeOp(")") {
-		if len(m.params) > 0 {
+		if len(m.Params) > 0 {
 			p.wantOp(",")
 			if p.takeOp(")") {
 				return
 			}
 		}
 		line := p.peek().line
-		m.params = append(m.params, p.wantName())
+		m.Params = append(m.Params, p.wantName())
 		if p.takeOp("=") {
-			m.defaults = append(m.defaults, p.expression())
-		} else if len(m.defaults) > 0 {
+			m.Defaults = append(m.Defaults, p.expression())
+		} else if len(m.Defaults) > 0 {
 			p.fail(line, "a parameter without a default behind one with a default")
 		}
 	}
 }
 
-func (p *parser) callStatement(line int) stmt {
-	caller := &macroStmt{name: "caller", line: line}
+func (p *parser) callStatement(line int) Stmt {
+	caller := &Macro{Name: "caller", Line: line}
 	if p.isOp("(") {
 		p.params(caller)
 	}
-	call, ok := p.expression().(*callExpr)
+	call, ok := p.expression().(*Call)
 	if !ok {
 		p.fail(line, "{%% call %%} without a call")
 	}
 	p.macroBody(caller, "endcall")
-	return &callStmt{call, caller, line}
+	return &CallBlock{call, caller, line}
 }
 
-func (p *parser) withStatement(line int) stmt {
-	s := &withStmt{line: line}
+func (p *parser) withStatement(line int) Stmt {
+	s := &With{Line: line}
 	for p.peek().kind != tokBlockEnd {
-		if len(s.targets) > 0 {
+		if len(s.Targets) > 0 {
 			p.wantOp(",")
 		}
-		s.targets = append(s.targets, p.target(false))
+		s.Targets = append(s.Targets, p.target(false))
 		p.wantOp("=")
-		s.values = append(s.values, p.expression())
+		s.Values = append(s.Values, p.expression())
 	}
-	s.body = p.block("endwith")
+	s.Body = p.block("endwith")
 	return s
 }
 
 // filterChain reads name(args)|name(args)... without an input.
-func (p *parser) filterChain() []*filterExpr {
-	filters := []*filterExpr{p.filter(nil)}
+func (p *parser) filterChain() []*Filter {
+	filters := []*Filter{p.filter(nil)}
 	for p.takeOp("|") {
 		filters = append(filters, p.filter(nil))
 	}
