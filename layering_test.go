@@ -16,7 +16,7 @@ import (
 // each package may import. Imports point down only.
 var mayImport = map[string][]string{
 	"cmd/lwtrain":           {"*"},
-	"session":               {"configs", "engine", "engine/native", "train", "pairs", "report", "data", "hub", "model", "convert", "checkpoints", "chat", "tokenizer", "packing", "internal/kernels", "internal/llm", "internal/fault", "internal/atomicfile"},
+	"session":               {"configs", "engine", "engine/native", "train", "pairs", "report", "data", "hub", "model", "convert", "checkpoints", "chat", "tokenizer", "packing", "internal/kernels", "internal/llm", "internal/rundir", "internal/fault", "internal/atomicfile"},
 	"configs":               {"data", "packing", "train", "dpo", "pairs", "model", "internal/fault"},
 	"train":                 {"engine", "data", "packing", "dpo", "checkpoints", "tokenizer", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
 	"engine":                {"packing"},

@@ -106,7 +106,9 @@ Shapes:
 	cmd.Flags().StringVar(&shape, "shape", "smollm2-135m", "a published model's shape")
 	cmd.Flags().IntVar(&capacity, "capacity", 2048, "tokens in a pack")
 	cmd.Flags().Var(&documents, "documents", "tokens of a document, as 2048 or 512-4096; the last of a pack is cut")
-	cmd.Flags().TextVar(&limit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
+	cmd.Flags().TextVar(&limit, "memory-limit", train.Bytes(0),
+		"memory that the run keeps below by recomputing, as 4GiB; "+
+			"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	cmd.Flags().IntVar(&steps, "steps", 5, "steps that are measured")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

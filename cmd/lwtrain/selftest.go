@@ -39,7 +39,9 @@ optimiser state and metrics byte for byte; exit status 1 if anything differs.
 
 Works in a temporary folder beside output.dir, which takes the space of two
 checkpoints and is removed at the end.`,
-		Example: "  lwtrain selftest resume -c my.yaml\n  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2\n  lwtrain selftest resume --dpo -c dpo.yaml",
+		Example: `  lwtrain selftest resume -c my.yaml
+  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2
+  lwtrain selftest resume --dpo -c dpo.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := openSession(cmd, args, false)
 			if err != nil {
