@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"engine/native":         {"engine", "packing", "model", "checkpoints", "internal/graph", "internal/kernels", "internal/machine"},
 	"pairs":                 {"data", "model", "chat", "internal/llm", "internal/jsonl", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
 	"dpo":                   {"packing", "internal/fault"},
-	"report":                {"data", "internal/human", "internal/prose", "internal/fault"},
+	"report":                {"data", "packing", "internal/human", "internal/prose", "internal/fault"},
 	"packing":               {"internal/rng", "internal/fault"},
 	"data":                  {"chat", "examples", "internal/rng", "internal/prose", "internal/fault", "internal/atomicfile"},
 	"examples":              {},
