@@ -176,7 +176,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 	s.loss = s.values["loss"]
 	delete(s.values, "loss")
 	if start {
-		err = p.checkStart(m)
+		err = checkStart(p.losses, p.engine.Needs().Precision, m)
 	}
 	return s, err
 }
