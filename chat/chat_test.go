@@ -194,11 +194,11 @@ func TestConversationsThatCanNotBeTrainedOn(t *testing.T) {
 
 func TestTemplatesThatCanNotBeUsed(t *testing.T) {
 	cases := []struct{ name, config, template, ask, want string }{
-		{"an unknown name", `{}`, "", "vicuna", `template "vicuna" is unknown, wanted auto, chatml, glm4, llama3, longwriter-glm, longwriter-llama, or a path`},
+		{"an unknown name", `{}`, "", "vicuna", `template "vicuna" is unknown, want auto, chatml, glm4, llama3, longwriter-glm, longwriter-llama, or a path`},
 		{"a name that climbs", `{}`, "", "../chat", "is unknown"},
 		{"a file that is not there", `{}`, "", "nope.jinja", "nope.jinja"},
 		{"a model without a template", `{}`, "", "auto", "the model has no chat template"},
-		{"several templates, none the default", `{"chat_template": [{"name": "rag", "template": "x"}]}`, "", "auto", `the templates ["rag"], wanted one named default`},
+		{"several templates, none the default", `{"chat_template": [{"name": "rag", "template": "x"}]}`, "", "auto", `the templates ["rag"], want one named default`},
 		{"a template that is none", `{}`, "{% if %}", "auto", "chat_template.jinja:1:"},
 		{"a template that can't render", `{}`, "{{ nope.x }}", "auto", "'nope' is undefined"},
 		{"a template without the messages", `{}`, "x", "auto", "does not render the user's message"},

@@ -50,7 +50,7 @@ func find(tok *tokenizer.Tokenizer, template string) (name, source string, err e
 	}
 	data, err := shippedTemplates.ReadFile("templates/" + template + ".jinja")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		return "", "", fmt.Errorf("template %q is unknown, wanted auto, %s, or a path that ends in .jinja", template, strings.Join(Templates(), ", "))
+		return "", "", fmt.Errorf("template %q is unknown, want auto, %s, or a path that ends in .jinja", template, strings.Join(Templates(), ", "))
 	}
 	return template + ".jinja", string(data), err
 }
@@ -74,7 +74,7 @@ func ownTemplate(tok *tokenizer.Tokenizer) (name, source string, err error) {
 			}
 			names = append(names, entryName)
 		}
-		return "", "", fmt.Errorf("%s: the templates %q, wanted one named default", name, names)
+		return "", "", fmt.Errorf("%s: the templates %q, want one named default", name, names)
 	}
 	return "", "", fault.Hint(errors.New("the model has no chat template"), "set model.template to one of "+strings.Join(Templates(), ", "))
 }

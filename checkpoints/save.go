@@ -174,7 +174,7 @@ func scan(root string) (steps []Checkpoint, unfinished []string, err error) {
 
 func (d disk) save(root string, step int, write func(dir string) error) (string, error) {
 	if step < 0 {
-		return "", fmt.Errorf("step is %d, wanted 0 or more", step)
+		return "", fmt.Errorf("step is %d, want 0 or more", step)
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return "", err
@@ -233,7 +233,7 @@ func (d disk) clear(path, aside string, m *manifest) (same bool, err error) {
 		return false, d.rename(path, aside)
 	}
 	if !slices.Equal(old.Files, m.Files) {
-		return false, fault.Hint(fmt.Errorf("%s: a complete checkpoint of this step with other content, wanted none", path),
+		return false, fault.Hint(fmt.Errorf("%s: a complete checkpoint of this step with other content, want none", path),
 			"it belongs to another run; remove it, or give this run another folder")
 	}
 	return true, nil
@@ -241,7 +241,7 @@ func (d disk) clear(path, aside string, m *manifest) (same bool, err error) {
 
 func (d disk) prune(root string, keep int) error {
 	if keep < 1 {
-		return fmt.Errorf("%d checkpoints to keep, wanted at least 1", keep)
+		return fmt.Errorf("%d checkpoints to keep, want at least 1", keep)
 	}
 	steps, _, err := scan(root)
 	if err != nil || len(steps) <= keep {

@@ -56,7 +56,7 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 			return err
 		}
 		if len(pair) != 2 {
-			return fmt.Errorf("merge of %d parts, wanted 2", len(pair))
+			return fmt.Errorf("merge of %d parts, want 2", len(pair))
 		}
 		m.left, m.right = pair[0], pair[1]
 		return nil
@@ -68,7 +68,7 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 	m.comment = strings.HasPrefix(line, "#version")
 	left, right, ok := strings.Cut(line, " ")
 	if !m.comment && (!ok || strings.Contains(right, " ")) {
-		return fmt.Errorf("merge %.40q, wanted two parts with a space between them", line)
+		return fmt.Errorf("merge %.40q, want two parts with a space between them", line)
 	}
 	m.left, m.right = left, right
 	return nil
@@ -77,7 +77,7 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 // decodeJSON decodes a file's content; errors start with the line.
 func decodeJSON(data []byte, v any) error {
 	if !utf8.Valid(data) {
-		return errors.New("not valid utf-8, wanted json")
+		return errors.New("not valid utf-8, want json")
 	}
 	err := json.Unmarshal(data, v)
 	var syntax *json.SyntaxError
@@ -89,7 +89,7 @@ func decodeJSON(data []byte, v any) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%d: %w", line(syntax.Offset), err)
 	case errors.As(err, &kind):
-		return fmt.Errorf("%d: %s is a %s, wanted %s", line(kind.Offset), kind.Field, kind.Value, kind.Type)
+		return fmt.Errorf("%d: %s is a %s, want %s", line(kind.Offset), kind.Field, kind.Value, kind.Type)
 	}
 	return err
 }
@@ -101,7 +101,7 @@ func parse(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	if f.Version != "" && f.Version != "1.0" {
-		return nil, fmt.Errorf("version is %.40q, wanted \"1.0\"", f.Version)
+		return nil, fmt.Errorf("version is %.40q, want \"1.0\"", f.Version)
 	}
 	return build(&f)
 }
@@ -168,7 +168,7 @@ func decodePart(data json.RawMessage) (p part, err error) {
 	err = json.Unmarshal(data, &p)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		err = fmt.Errorf("%s is a %s, wanted %s", kind.Field, kind.Value, kind.Type)
+		err = fmt.Errorf("%s is a %s, want %s", kind.Field, kind.Value, kind.Type)
 	}
 	return p, err
 }
@@ -177,7 +177,7 @@ func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) =
 
 // unknownPart is the refusal of a part that is not known.
 func unknownPart(what, is, known string) error {
-	return fault.Hint(fmt.Errorf("%s %.200s, wanted %s", what, is, known),
+	return fault.Hint(fmt.Errorf("%s %.200s, want %s", what, is, known),
 		"lwtrain refuses what it cannot reproduce exactly; the tokenizers of SmolLM2, Llama 3, Qwen 2.5, Qwen 3 and GLM-4 are known")
 }
 
@@ -325,7 +325,7 @@ func (t *Tokenizer) parseTemplate(p *part) (before, after []int32, err error) {
 			}
 			for _, id := range token.IDs {
 				if id < 0 || id >= int64(len(t.tokens)) {
-					return nil, nil, fmt.Errorf("post_processor: token %.40q has the id %d, wanted less than %d", piece.SpecialToken.ID, id, len(t.tokens))
+					return nil, nil, fmt.Errorf("post_processor: token %.40q has the id %d, want less than %d", piece.SpecialToken.ID, id, len(t.tokens))
 				}
 				if sequences == 0 {
 					before = append(before, int32(id))
@@ -338,7 +338,7 @@ func (t *Tokenizer) parseTemplate(p *part) (before, after []int32, err error) {
 		}
 	}
 	if sequences != 1 {
-		return nil, nil, fmt.Errorf("post_processor: the template has sequence A %d times, wanted once", sequences)
+		return nil, nil, fmt.Errorf("post_processor: the template has sequence A %d times, want once", sequences)
 	}
 	return before, after, nil
 }

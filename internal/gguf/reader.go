@@ -32,7 +32,7 @@ func (r *reader) need(n uint64) bool {
 		if r.size == maxMetadata {
 			r.fail("metadata of more than %d bytes", maxMetadata)
 		} else {
-			r.fail("%d bytes wanted at byte %d of %d: %w", n, r.at, r.size, tensorfile.ErrCutShort)
+			r.fail("want %d bytes at byte %d of %d: %w", n, r.at, r.size, tensorfile.ErrCutShort)
 		}
 	}
 	return r.err == nil
@@ -64,7 +64,7 @@ func (r *reader) u64() uint64 {
 func (r *reader) text(what string, limit uint64) string {
 	n := r.u64()
 	if n > limit {
-		r.fail("%s of %d bytes at byte %d, wanted at most %d", what, n, r.at, limit)
+		r.fail("%s of %d bytes at byte %d, want at most %d", what, n, r.at, limit)
 	}
 	if !r.need(n) {
 		return ""

@@ -39,9 +39,9 @@ type Numbers struct {
 func (r *reader) array(key string) any {
 	kind, n := r.u32(), r.u64()
 	if kind == kindArray {
-		r.fail("%s is an array of arrays, wanted one of numbers or strings", key)
+		r.fail("%s is an array of arrays, want one of numbers or strings", key)
 	} else if int(kind) >= len(kindSize) {
-		r.fail("%s is an array of value type %d, wanted 0 to %d", key, kind, len(kindSize)-1)
+		r.fail("%s is an array of value type %d, want 0 to %d", key, kind, len(kindSize)-1)
 	}
 	if r.err != nil {
 		return nil
@@ -51,7 +51,7 @@ func (r *reader) array(key string) any {
 		size = 8 // at least: the length of an empty one
 	}
 	if n > maxMetadata {
-		r.fail("%s has %d values, wanted at most %d", key, n, maxMetadata)
+		r.fail("%s has %d values, want at most %d", key, n, maxMetadata)
 	}
 	if !r.need(n * size) {
 		return nil
@@ -113,7 +113,7 @@ func (g *File) Text(key string) (string, error) {
 	}
 	s, ok := v.(string)
 	if !ok {
-		return "", fmt.Errorf("%s is %s, wanted a text", key, Show(v))
+		return "", fmt.Errorf("%s is %s, want a text", key, Show(v))
 	}
 	return s, nil
 }
@@ -133,7 +133,7 @@ func (g *File) Int(key string, least, fallback, most int) (int, error) {
 		n, ok = int64(u), true
 	}
 	if !ok || n < int64(least) || n > int64(most) {
-		return 0, fmt.Errorf("%s is %s, wanted %d to %d", key, Show(v), least, most)
+		return 0, fmt.Errorf("%s is %s, want %d to %d", key, Show(v), least, most)
 	}
 	return int(n), nil
 }
@@ -150,7 +150,7 @@ func (g *File) Float(key string, fallback float64) (float64, error) {
 	}
 	f, ok := v.(float64)
 	if !ok || !(f > 0) || float32(f) == 0 || f > math.MaxFloat32 {
-		return 0, fmt.Errorf("%s is %s, wanted a number above 0", key, Show(v))
+		return 0, fmt.Errorf("%s is %s, want a number above 0", key, Show(v))
 	}
 	return f, nil
 }

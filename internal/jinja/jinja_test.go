@@ -201,8 +201,8 @@ func TestHostileTemplatesAreStopped(t *testing.T) {
 func TestErrorsNameTheLine(t *testing.T) {
 	cases := []struct{ template, want string }{
 		{"a\n\n{{ nope.x }}", "test:3: 'nope' is undefined"},
-		{"a\n{% if t %}\n", "test:2: a block that is not closed, {% endif %} wanted"},
-		{"a\n{{ 'x", "test:2: a string that is not closed, \"'\" wanted"},
+		{"a\n{% if t %}\n", "test:2: a block that is not closed, want {% endif %}"},
+		{"a\n{{ 'x", "test:2: a string that is not closed, want \"'\""},
 		{"{% macro m() %}\n{{ 1 / 0 }}{% endmacro %}\n\n{{ m() }}", "test:2: division by zero"},
 		{"\n{{ raise_exception('no tools here') }}", "test:2: no tools here"},
 		{"{{ messages[0].content | nope }}", "test:1: there is no filter \"nope\""},
