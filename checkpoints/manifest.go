@@ -71,14 +71,16 @@ func parseManifest(data []byte) (*manifest, error) {
 		return nil, errors.New("lists no files")
 	}
 	for i, f := range m.Files {
-		if !fs.ValidPath(f.Name) || !filepath.IsLocal(filepath.FromSlash(f.Name)) || strings.Contains(f.Name, `\`) || f.Name == manifestFile || f.Name == "." {
+		if !fs.ValidPath(f.Name) || !filepath.IsLocal(filepath.FromSlash(f.Name)) || strings.Contains(f.Name, `\`) ||
+			f.Name == manifestFile || f.Name == "." {
 			return nil, fmt.Errorf("lists %.80q, want a file of this folder", f.Name)
 		}
 		if i > 0 && f.Name <= m.Files[i-1].Name {
 			return nil, fmt.Errorf("lists %.80q behind %.80q, want the order of the names", f.Name, m.Files[i-1].Name)
 		}
 		if sum, err := hex.DecodeString(f.SHA256); f.Size < 0 || err != nil || len(sum) != sha256.Size {
-			return nil, fmt.Errorf("%.80s has the size %d and the sha-256 %.80q, want a size and 64 hexadecimal digits", f.Name, f.Size, f.SHA256)
+			return nil, fmt.Errorf("%.80s has the size %d and the sha-256 %.80q, want a size and 64 hexadecimal digits",
+				f.Name, f.Size, f.SHA256)
 		}
 	}
 	return m, nil

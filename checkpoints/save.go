@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"lwtrain/internal/atomicfile"
@@ -109,7 +108,8 @@ func VerifyModel(dir string) error {
 		err = m.verify(dir)
 	}
 	if err != nil {
-		return fault.Hint(fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err), "the checkpoint is damaged; take another one of the run")
+		return fault.Hint(fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err),
+			"the checkpoint is damaged; take another one of the run")
 	}
 	return nil
 }
@@ -136,19 +136,6 @@ func Clean(root string) error {
 // which it verifies first, and those newer than the oldest it keeps. Broken
 // ones do not count. As long as there are not more than keep it reads nothing.
 func Prune(root string, keep int) error { return disk{}.prune(root, keep) }
-
-const (
-	stepPrefix = "step-"
-	tempPrefix = ".tmp-step-"
-)
-
-func stepName(step int) string { return fmt.Sprintf("%s%06d", stepPrefix, step) }
-
-// stepOf is the step of a folder's name; false if stepName does not give it.
-func stepOf(name string) (int, bool) {
-	step, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix))
-	return step, err == nil && step >= 0 && stepName(step) == name
-}
 
 // scan lists the steps of a run, the oldest first, and the hidden folders of
 // saves that were not completed.

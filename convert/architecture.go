@@ -66,7 +66,8 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	}
 	switch {
 	case a.Heads%a.KVHeads != 0 || a.HeadDim%2 != 0:
-		return nil, fmt.Errorf("%d heads of %d values and %d key/value heads, want a multiple and an even size", a.Heads, a.HeadDim, a.KVHeads)
+		return nil, fmt.Errorf("%d heads of %d values and %d key/value heads, want a multiple and an even size",
+			a.Heads, a.HeadDim, a.KVHeads)
 	case valueDim != a.HeadDim:
 		return nil, fmt.Errorf("%s.%s is %d, want %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
 	case rotary != a.HeadDim:
@@ -110,7 +111,8 @@ func (a *architecture) readScaling(t *gguf.Tensor) error {
 	if !slices.ContainsFunc(have, func(f float32) bool { return f != 1 }) {
 		return nil
 	}
-	a.rope.Scaling = &families.RopeScaling{Type: "llama3", Factor: float64(slices.Max(have)), LowFreqFactor: 1, HighFreqFactor: 4, OriginalMax: 8192}
+	a.rope.Scaling = &families.RopeScaling{Type: "llama3", Factor: float64(slices.Max(have)), LowFreqFactor: 1, HighFreqFactor: 4,
+		OriginalMax: 8192}
 	for i, want := range a.rope.Factors() {
 		if have := float64(have[i]); !(math.Abs(have-want) <= 1e-4*want) {
 			return fmt.Errorf("tensor %s: factor %d is %g, want %g as llama 3.1 has it", t.Name, i, have, want)

@@ -37,7 +37,8 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 		}
 	}
 	if len(left) > 0 {
-		return nil, fmt.Errorf("tensor %.80q is not part of %s with %d layers", slices.Min(slices.Collect(maps.Keys(left))), form.Architecture, a.Layers)
+		return nil, fmt.Errorf("tensor %.80q is not part of %s with %d layers",
+			slices.Min(slices.Collect(maps.Keys(left))), form.Architecture, a.Layers)
 	}
 	return out, nil
 }

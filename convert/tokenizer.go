@@ -18,6 +18,9 @@ const (
 	tokenUnused  = 5 // fills the embedding table up
 )
 
+// object is one of JSON.
+type object = map[string]any
+
 // bpeTokenizer is a byte-level BPE tokenizer as the metadata of a GGUF file
 // give it.
 type bpeTokenizer struct {
@@ -77,7 +80,8 @@ func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
 	}
 	t := &bpeTokenizer{pre: preTokenizers[name]}
 	if t.pre == nil {
-		return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, want %s", name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
+		return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, want %s",
+			name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
 			"take the model's own folder with tokenizer.json instead")
 	}
 	if err := t.readTokens(g, vocab); err != nil {
@@ -115,7 +119,8 @@ func (t *bpeTokenizer) readTokens(g *gguf.File, vocab int) error {
 		case tokenNormal, tokenControl, tokenUser, tokenUnused:
 			t.types[i] = int(kind)
 		default:
-			return fmt.Errorf("token %d (%.40q) has the type %v, want normal (1), control (3), user-defined (4) or unused (5)", i, t.tokens[i], types.At(i))
+			return fmt.Errorf("token %d (%.40q) has the type %v, want normal (1), control (3), user-defined (4) or unused (5)",
+				i, t.tokens[i], types.At(i))
 		}
 	}
 	// Tokens that only fill the table up are no tokens of the tokenizer. The

@@ -15,15 +15,6 @@ import (
 	"lwtrain/internal/modeldir"
 )
 
-// Files of a tokenizer in Hugging Face layout.
-const (
-	fileTokenizer  = "tokenizer.json"
-	fileConfig     = "tokenizer_config.json"
-	fileJinja      = "chat_template.jinja"
-	fileGeneration = "generation_config.json"
-	fileModel      = "config.json" // read for its eos_token_id, belongs to the model
-)
-
 // savedFiles are the files that Save writes again.
 var savedFiles = []string{
 	fileTokenizer, fileConfig, fileJinja, fileGeneration,

@@ -104,7 +104,8 @@ func convertGLM4(ranks, config []byte) (*tokenizerFile, error) {
 		}
 	}
 	if c.Class != classGLM4 {
-		return nil, fault.Hint(fmt.Errorf("%s: tokenizer_class is %.40q, want %s: there is no %s, and of %s only GLM-4's is known", fileConfig, c.Class, classGLM4, fileTokenizer, fileRanks), convertHint)
+		return nil, fault.Hint(fmt.Errorf("%s: tokenizer_class is %.40q, want %s: there is no %s, and of %s only GLM-4's is known",
+			fileConfig, c.Class, classGLM4, fileTokenizer, fileRanks), convertHint)
 	}
 	tokens, err := readRanks(ranks)
 	if err != nil {
@@ -187,7 +188,8 @@ func addedGLM4(byID map[string]addedToken, next int) ([]addedToken, error) {
 	slices.SortFunc(added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
 	for i, a := range added {
 		if want := int64(next + i); a.ID != want {
-			return nil, fmt.Errorf("%.40q has the id %d, want %d: %s has %d ranks, and the special tokens follow them", a.Content, a.ID, want, fileRanks, next)
+			return nil, fmt.Errorf("%.40q has the id %d, want %d: %s has %d ranks, and the special tokens follow them",
+				a.Content, a.ID, want, fileRanks, next)
 		}
 	}
 	return added, nil
@@ -222,15 +224,4 @@ func tokenChars(token string) string {
 		b.WriteRune(byteChars[token[i]])
 	}
 	return b.String()
-}
-
-// marshal is JSON without HTML's escapes, of a value that has one.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err)
-	}
-	return b.Bytes()
 }

@@ -20,17 +20,6 @@ import (
 	"lwtrain/internal/tensorfile"
 )
 
-// Limits of what a GGUF file may ask for, several times above the largest
-// models in use.
-const (
-	maxMetadata  = 128 << 20 // bytes of keys, values and tensor descriptions
-	maxKeys      = 1 << 16
-	MaxTensors   = 1 << 16
-	maxName      = 1 << 16
-	maxRank      = 4
-	maxAlignment = 1 << 20
-)
-
 // File is an open GGUF file, version 2 or 3: its metadata, and where its
 // tensors lie. A value is an int64, uint64, float64, bool, string, []string or
 // Numbers.
@@ -156,10 +145,12 @@ func (g *File) place(order []*Tensor, file io.ReaderAt, metadata, size int64) er
 			return fmt.Errorf("tensor %.80q lies at byte %d of the data, want a multiple of %d", t.Name, t.offset, alignment)
 		}
 		if t.offset < end {
-			return fmt.Errorf("tensor %.80q lies at byte %d of the data, inside the tensor before it, which ends at %d", t.Name, t.offset, end)
+			return fmt.Errorf("tensor %.80q lies at byte %d of the data, inside the tensor before it, which ends at %d",
+				t.Name, t.offset, end)
 		}
 		if room := size - data; t.offset > room || t.size > room-t.offset {
-			return fault.Hint(fmt.Errorf("tensor %.80q takes %d bytes from byte %d of the data, which has %d: %w", t.Name, t.size, t.offset, max(0, room), tensorfile.ErrCutShort),
+			return fault.Hint(fmt.Errorf("tensor %.80q takes %d bytes from byte %d of the data, which has %d: %w",
+				t.Name, t.size, t.offset, max(0, room), tensorfile.ErrCutShort),
 				"fetch or copy the file again")
 		}
 		end = t.offset + t.size

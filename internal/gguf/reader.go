@@ -10,6 +10,17 @@ import (
 	"lwtrain/internal/tensorfile"
 )
 
+// Limits of what a GGUF file may ask for, several times above the largest
+// models in use.
+const (
+	maxMetadata  = 128 << 20 // bytes of keys, values and tensor descriptions
+	maxKeys      = 1 << 16
+	MaxTensors   = 1 << 16
+	maxName      = 1 << 16
+	maxRank      = 4
+	maxAlignment = 1 << 20
+)
+
 // reader reads the metadata from the front. The first error sticks and
 // turns everything after it into zeros.
 type reader struct {

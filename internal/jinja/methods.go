@@ -85,12 +85,14 @@ func hasMethod(v Value, name string) bool {
 	switch v := v.(type) {
 	case String:
 		_, ok := stringMethods[name]
-		return ok || slices.Contains([]string{"encode", "expandtabs", "format_map", "isidentifier", "isprintable", "istitle", "maketrans", "translate"}, name)
+		return ok || slices.Contains([]string{"encode", "expandtabs", "format_map", "isidentifier", "isprintable", "istitle", "maketrans",
+			"translate"}, name)
 	case *List:
 		return name == "index" || name == "count" || v.kind == plainList && (name == "copy" || changing[name] &&
 			!slices.Contains([]string{"popitem", "setdefault", "update"}, name))
 	case *Dict:
-		return slices.Contains([]string{"get", "items", "keys", "values", "copy", "fromkeys", "clear", "pop", "popitem", "setdefault", "update"}, name)
+		return slices.Contains([]string{"get", "items", "keys", "values", "copy", "fromkeys", "clear", "pop", "popitem", "setdefault",
+			"update"}, name)
 	}
 	return false
 }
