@@ -43,7 +43,7 @@ func TestDefaultsKeepTheirBounds(t *testing.T) {
 		v, ok := c.leaf(f)
 		switch {
 		case !ok:
-		case f.kind == several:
+		case f.kind == several && f.enum != nil:
 			for i := range v.Len() {
 				if x := v.Index(i).String(); !slices.Contains(f.enum, x) {
 					t.Errorf("%s defaults to %s, want one of %v", f.path, x, f.enum)

@@ -42,7 +42,8 @@ func BenchmarkPass(b *testing.B) {
 				}
 				in := g.Inputs()
 				for i := range in.IDs {
-					in.IDs[i], in.Targets[i], in.Starts[i], in.Weights[i] = int32(i*7919%c.Vocab), int32((i+1)*7919%c.Vocab), int32(i/2048*2048), 1
+					in.IDs[i], in.Targets[i], in.Weights[i] = int32(i*7919%c.Vocab), int32((i+1)*7919%c.Vocab), 1
+					in.Starts[i], in.Positions[i] = int32(i/2048*2048), int32(i%2048)
 				}
 				prog.Profile = map[string]time.Duration{}
 				b.ResetTimer()

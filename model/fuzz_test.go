@@ -45,7 +45,7 @@ func FuzzConfig(f *testing.F) {
 			}
 		}
 		var planned int64
-		for _, p := range Plan(c).Params {
+		for _, p := range Empty(c).Params {
 			planned += int64(p.Size())
 		}
 		if planned != c.Parameters() {

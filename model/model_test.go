@@ -77,7 +77,7 @@ func fill(in graph.Inputs, docs ...doc) {
 	at := 0
 	for _, d := range docs {
 		for i, id := range d.ids {
-			in.IDs[at+i], in.Starts[at+i], in.Weights[at+i], in.Targets[at+i] = id, int32(at), d.weights[i], -1
+			in.IDs[at+i], in.Starts[at+i], in.Positions[at+i], in.Weights[at+i], in.Targets[at+i] = id, int32(at), int32(i), d.weights[i], -1
 			if i+1 < len(d.ids) {
 				in.Targets[at+i] = d.ids[i+1]
 			}
@@ -85,7 +85,7 @@ func fill(in graph.Inputs, docs ...doc) {
 		at += len(d.ids)
 	}
 	for ; at < len(in.IDs); at++ {
-		in.IDs[at], in.Starts[at], in.Weights[at], in.Targets[at] = 0, int32(at), 0, -1
+		in.IDs[at], in.Starts[at], in.Positions[at], in.Weights[at], in.Targets[at] = 0, int32(at), 0, 0, -1
 	}
 }
 
@@ -164,7 +164,7 @@ func logits(m *Model, ids []int32) (out []float32) {
 		g := NewGenerator(m)
 		s := g.newSlot(0, len(ids), Sampling{})
 		defer s.free()
-		g.ids, g.starts, g.fresh = ids, make([]int32, len(ids)), s
+		g.begin(ids, s)
 		out = slices.Clone(g.logits(forward[rowsOf](m, g), len(ids)))
 	})
 	return out

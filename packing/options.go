@@ -16,8 +16,5 @@ type Options struct {
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	return Options{Capacity: 32768, Strategy: "best_fit_decreasing", Weighting: "token"}
+	return Options{Capacity: 32768, Strategy: BestFit, Weighting: ByToken}
 }
-
-// Weightings are the values of Options.Weighting.
-var Weightings = []string{"token", "sequence", "longwriter", "pack"}

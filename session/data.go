@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"lwtrain/chat"
-	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/hub"
 )
@@ -107,23 +106,4 @@ func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error
 	}
 	set, err := s.Data(ctx, m.Chat, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
 	return set, m.Chat, err
-}
-
-// eachSource goes through all sources of a config.
-func eachSource(c *configs.Config, do func(key string, s *data.Source) error) error {
-	for _, list := range []struct {
-		key     string
-		sources []data.Source
-	}{{"data.sources", c.Data.Sources}, {"data.held_out", c.Data.HeldOut.Sources}} {
-		for i := range list.sources {
-			key := fmt.Sprintf("%s[%d].path", list.key, i)
-			if list.sources[i].Path == "" {
-				key += "s" // it is a list
-			}
-			if err := do(key, &list.sources[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

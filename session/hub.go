@@ -8,19 +8,9 @@ import (
 	"os"
 	"strings"
 
-	"lwtrain/configs"
-	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 )
-
-// wantOf is what training reads of a repository of the hub.
-func wantOf(kind hub.Kind) hub.Want {
-	if kind == hub.Model {
-		return hub.WholeModel
-	}
-	return hub.Files(data.Pick)
-}
 
 // Hub takes what is in the cache of the Hugging Face hub, and fetches what is not. That of
 // a dry run fetches into a folder that close removes.
@@ -150,46 +140,4 @@ func (h *Hub) hintKind(ctx context.Context, ref hub.Ref, err error) error {
 		return fault.Usage(fault.Hint(err, "there is a dataset of that name: --dataset"))
 	}
 	return err
-}
-
-// HubRefs lists what a config names on the hub, by key. It refuses names that are none.
-func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
-	parse := func(key string, kind hub.Kind, path string) error {
-		ref, err := hub.Parse(kind, path)
-		if err != nil {
-			return fmt.Errorf("%s: %s: %w", c.Origin(key), key, err)
-		}
-		see(key, ref)
-		return nil
-	}
-	if c.Model.Path != "" && onHub(c.Model.Path) {
-		if err := parse("model.path", hub.Model, c.Model.Path); err != nil {
-			return err
-		}
-	}
-	return eachSource(c, func(key string, s *data.Source) error {
-		for _, path := range s.AllPaths() {
-			if strings.HasPrefix(path, hub.Scheme) {
-				if err := parse(key, hub.Dataset, path); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// onHub reports whether a model's path is a name on the hub: hf://owner/name, or
-// owner/name where neither that folder nor the folder owner is there.
-func onHub(path string) bool {
-	if strings.HasPrefix(path, hub.Scheme) {
-		return true
-	}
-	owner, _, _ := strings.Cut(path, "/")
-	return hub.IsName(path) && !isThere(path) && !isThere(owner)
-}
-
-func isThere(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }
