@@ -17,7 +17,7 @@ import (
 var mayImport = map[string][]string{
 	"cmd/lwtrain":           {"*"},
 	"session":               {"configs", "engine", "engine/native", "train", "pairs", "report", "data", "hub", "model", "convert", "checkpoints", "chat", "tokenizer", "packing", "internal/kernels", "internal/llm", "internal/rundir", "internal/fault", "internal/atomicfile"},
-	"configs":               {"data", "packing", "train", "dpo", "pairs", "model", "internal/fault"},
+	"configs":               {"data", "packing", "train", "dpo", "pairs", "model", "hub", "internal/fault"},
 	"train":                 {"engine", "data", "packing", "dpo", "checkpoints", "tokenizer", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
 	"engine":                {"packing"},
 	"engine/native":         {"engine", "packing", "model", "checkpoints", "internal/graph", "internal/kernels", "internal/machine"},

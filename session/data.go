@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"lwtrain/chat"
 	"lwtrain/data"
@@ -19,7 +18,7 @@ func (s *Session) Fetch(ctx context.Context) error {
 	}
 	err = eachSource(s.Config, func(_ string, src *data.Source) error { // what is missing here is known before anything is fetched
 		for _, path := range src.AllPaths() {
-			if strings.HasPrefix(path, hub.Scheme) {
+			if hub.HasScheme(path) {
 				continue
 			}
 			if _, err := data.Expand(path); err != nil {
@@ -44,7 +43,7 @@ func (h *Hub) source(ctx context.Context, src *data.Source) error {
 	var all []data.File
 	fetched := false
 	for i, path := range src.AllPaths() {
-		if !strings.HasPrefix(path, hub.Scheme) {
+		if !hub.HasScheme(path) {
 			files, err := data.Expand(path)
 			if err != nil {
 				return err

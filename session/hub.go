@@ -75,31 +75,31 @@ func (h *Hub) told(ref hub.Ref, fetch func(hub.Progress) (*hub.Snapshot, error))
 }
 
 // model returns the folder or the .gguf file that a model's name on the hub stands
-// for, and the name with its commit.
-func (h *Hub) model(ctx context.Context, name string, want hub.Want) (path, pinned string, err error) {
-	ref, err := hub.Parse(hub.Model, name)
+// for, and the name with its commit for a revision.
+func (h *Hub) model(ctx context.Context, name string, want hub.Want) (path string, ref hub.Ref, err error) {
+	ref, err = hub.Parse(hub.Model, name)
 	if err != nil {
-		return "", "", err
+		return "", ref, err
 	}
 	if ref.Path != "" && !strings.HasSuffix(ref.Path, ".gguf") {
-		return "", "", fault.Usage(fault.Hint(fmt.Errorf("%s: a file of a model, want the model, or a .gguf file of it", ref),
+		return "", ref, fault.Usage(fault.Hint(fmt.Errorf("%s: a file of a model, want the model, or a .gguf file of it", ref),
 			"leave out what is behind the model's name"))
 	}
 	if ref.Path != "" && h.dryRun {
 		if _, _, err := h.client.Find(ref, want); err != nil {
-			return "", "", fault.Usage(fault.Hint(fmt.Errorf("%s is not in the cache, and a dry run fetches no weights", ref),
+			return "", ref, fault.Usage(fault.Hint(fmt.Errorf("%s is not in the cache, and a dry run fetches no weights", ref),
 				"`lwtrain pull "+ref.String()+"` fetches it"))
 		}
 	}
 	s, err := h.get(ctx, ref, want)
 	if err != nil {
-		return "", "", err
+		return "", ref, err
 	}
 	ref.Revision = s.Commit
 	if ref.Path != "" {
-		return s.Path(s.Files[0]), ref.String(), nil
+		return s.Path(s.Files[0]), ref, nil
 	}
-	return s.Dir, ref.String(), nil
+	return s.Dir, ref, nil
 }
 
 // Pull fetches the newest commit of a repository: what training reads of it or, of a

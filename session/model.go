@@ -124,15 +124,14 @@ func (m *Model) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path, pinned, err := h.model(ctx, c.Model.Path, hub.ModelConfig)
+	path, ref, err := h.model(ctx, c.Model.Path, hub.ModelConfig)
 	if err != nil {
 		return fmt.Errorf("model.path (%s): %w", c.Origin("model.path"), err)
 	}
-	c.Model.Path, m.dir = pinned, path
-	name, commit, _ := strings.Cut(strings.TrimPrefix(pinned, hub.Scheme), "@")
-	m.Name = name + " at " + commit[:12]
+	c.Model.Path, m.dir = ref.String(), path
+	m.Name = ref.Repo + " at " + ref.Revision[:12]
 	if !strings.HasSuffix(path, ".gguf") {
-		m.onHub = pinned
+		m.onHub = ref.String()
 	}
 	return nil
 }

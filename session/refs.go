@@ -30,7 +30,7 @@ func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
 	}
 	return eachSource(c, func(key string, s *data.Source) error {
 		for _, path := range s.AllPaths() {
-			if strings.HasPrefix(path, hub.Scheme) {
+			if hub.HasScheme(path) {
 				if err := parse(key, hub.Dataset, path); err != nil {
 					return err
 				}
@@ -51,7 +51,7 @@ type Missing struct {
 // an error, that of an environment that names no hub, those are left out.
 func FindMissing(c *configs.Config) (missing []Missing, err error) {
 	look := func(key, path string) {
-		if path == "" || strings.HasPrefix(path, "builtin:") || strings.HasPrefix(path, hub.Scheme) {
+		if path == "" || strings.HasPrefix(path, "builtin:") || hub.HasScheme(path) {
 			return
 		}
 		if found, _ := filepath.Glob(path); len(found) == 0 && !isThere(path) {
@@ -108,7 +108,7 @@ func wantOf(kind hub.Kind) hub.Want {
 // onHub reports whether a model's path is a name on the hub: hf://owner/name, or
 // owner/name where neither that folder nor the folder owner is there.
 func onHub(path string) bool {
-	if strings.HasPrefix(path, hub.Scheme) {
+	if hub.HasScheme(path) {
 		return true
 	}
 	owner, _, _ := strings.Cut(path, "/")
