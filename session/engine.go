@@ -25,7 +25,7 @@ func (s *Session) engineOptions() native.Options {
 
 // Needs says what training m takes, as the config has it.
 func (s *Session) Needs(m *Model) (engine.Needs, error) {
-	return native.Plan(m.Config, s.engineOptions())
+	return native.Needs(m.Config, s.engineOptions())
 }
 
 // Engine reads or makes the weights and gets them ready to train. Close gives them back.

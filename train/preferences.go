@@ -230,7 +230,7 @@ func (p *preferences) scoresOf(u unit, nll []float64, targets []int32) []data.Lo
 	scores := make([]data.LogProbs, len(u.answers))
 	for k, id := range u.answers {
 		n := p.store.Tokens(id)
-		scores[k].LogP, scores[k].Prefix, _ = dpo.Score(nll[:n], targets[:n], p.shared(id))
+		scores[k].LogP, scores[k].Prefix, _ = dpo.LogProbs(nll[:n], targets[:n], p.shared(id))
 		nll, targets = nll[n:], targets[n:]
 	}
 	return scores

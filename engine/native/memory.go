@@ -16,8 +16,8 @@ type memoryPlan struct {
 	recompute int // of the largest pack: [graph.Options]
 }
 
-// Plan says what a run of a model will take, without taking it.
-func Plan(c model.Config, o Options) (engine.Needs, error) {
+// Needs says what a run of a model will take, without taking it.
+func Needs(c model.Config, o Options) (engine.Needs, error) {
 	m := model.Empty(c)
 	if err := m.Freeze(o.Freeze); err != nil {
 		return engine.Needs{}, err
