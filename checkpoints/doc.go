@@ -1,15 +1,15 @@
-// Package checkpoints owns the files that a model lives in: safetensors read
-// and written, GGUF imported, and the folders that a training run saves.
+// Package checkpoints owns the files that a model lives in, safetensors, and the
+// folders that a training run saves.
 //
 // Call [OpenWeights] to read the weights of a model folder in Hugging Face
-// layout, [WriteSafetensors] or [WriteWeights] to write some, [ImportGGUF] to
-// turn a GGUF file into such a folder, and [Save], [Latest] and [Prune] for
-// the checkpoints of a run.
+// layout, [WriteSafetensors], [WriteWeights] or [StreamWeights] to write some,
+// [WriteFolder] for a folder that is whole or absent, and [Save], [Latest] and
+// [Prune] for the checkpoints of a run.
 //
 // What it promises: every file is taken for hostile. Sizes, offsets, counts
 // and names are checked before anything is allocated or opened, memory stays
 // within a few times the size of a file's header, and errors name the file,
-// what is there and what was wanted. Whatever it writes is whole or absent,
+// what is there and what it wants. Whatever it writes is whole or absent,
 // also after a crash, a full disk or a power cut; and the same values give the
 // same bytes.
 //

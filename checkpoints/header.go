@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/tensorfile"
 )
 
 // Info describes a tensor as its file does. DType is a name of the safetensors
@@ -33,7 +34,7 @@ type entry struct {
 	begin, end int64 // of its bytes; in the header relative to the data, later in the file
 }
 
-func (e *entry) elements() int { return int(e.end-e.begin) / dtypeSize[e.DType] }
+func (e *entry) elements() int { return int(e.end-e.begin) / tensorfile.Size(e.DType) }
 
 // Limits of what a header may ask for. The first is the format's own.
 const (
@@ -43,25 +44,23 @@ const (
 
 const metadataKey = "__metadata__"
 
-var errCutShort = errors.New("the file is cut short or was never complete")
-
 // readHeader reads and checks the header of a safetensors file of size bytes:
 // 8 bytes with the length of the JSON, the JSON, and then the data, which the
 // tensors must cover without gap or overlap.
 func readHeader(r io.ReaderAt, size int64) (map[string]*entry, error) {
 	var prefix [8]byte
 	if size < int64(len(prefix)) {
-		return nil, fmt.Errorf("%d bytes, wanted at least 8: %w", size, errCutShort)
+		return nil, fmt.Errorf("%d bytes, want at least 8: %w", size, tensorfile.ErrCutShort)
 	}
 	if _, err := r.ReadAt(prefix[:], 0); err != nil {
 		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > maxHeader {
-		return nil, fault.Hint(fmt.Errorf("header of %d bytes, wanted at most %d", n, maxHeader), "this is not a safetensors file")
+		return nil, fault.Hint(fmt.Errorf("header of %d bytes, want at most %d", n, maxHeader), "this is not a safetensors file")
 	}
 	if int64(n) > size-8 {
-		return nil, fmt.Errorf("header of %d bytes in a file of %d: %w", n, size, errCutShort)
+		return nil, fmt.Errorf("header of %d bytes in a file of %d: %w", n, size, tensorfile.ErrCutShort)
 	}
 	data := make([]byte, n)
 	if _, err := r.ReadAt(data, 8); err != nil {
@@ -91,13 +90,13 @@ func checkLayout(entries map[string]*entry, size int64) error {
 	var at int64
 	for _, e := range order {
 		if e.end > size {
-			return fmt.Errorf("tensor %.80q ends at byte %d of the data, which has %d: %w", e.Name, e.end, size, errCutShort)
+			return fmt.Errorf("tensor %.80q ends at byte %d of the data, which has %d: %w", e.Name, e.end, size, tensorfile.ErrCutShort)
 		}
 		if e.begin < at {
-			return fmt.Errorf("tensor %.80q starts at byte %d of the data, inside the tensor before it, wanted %d", e.Name, e.begin, at)
+			return fmt.Errorf("tensor %.80q starts at byte %d of the data, inside the tensor before it, want %d", e.Name, e.begin, at)
 		}
 		if e.begin > at {
-			return fmt.Errorf("tensor %.80q starts at byte %d of the data, wanted %d: bytes that no tensor owns", e.Name, e.begin, at)
+			return fmt.Errorf("tensor %.80q starts at byte %d of the data, want %d: bytes that no tensor owns", e.Name, e.begin, at)
 		}
 		at = e.end
 	}
@@ -111,10 +110,10 @@ func checkLayout(entries map[string]*entry, size int64) error {
 // structs would let duplicate and misspelt keys pass, so this walks the tokens.
 func parseHeader(data []byte) (map[string]*entry, error) {
 	if len(data) == 0 || data[0] != '{' {
-		return nil, errors.New("does not start with {, wanted a json object")
+		return nil, errors.New("does not start with {, want a json object")
 	}
 	if !utf8.Valid(data) {
-		return nil, errors.New("not valid utf-8, wanted json")
+		return nil, errors.New("not valid utf-8, want json")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -147,7 +146,7 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 		return nil, err
 	}
 	if rest := bytes.TrimRight(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, fmt.Errorf("json ends at byte %d, wanted only spaces behind it", dec.InputOffset())
+		return nil, fmt.Errorf("json ends at byte %d, want only spaces behind it", dec.InputOffset())
 	}
 	return entries, nil
 }
@@ -176,7 +175,7 @@ func delim(dec *json.Decoder, want json.Delim) error {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil && token != want {
-		err = fmt.Errorf("%.40v, wanted %v", token, want)
+		err = fmt.Errorf("%.40v, want %v", token, want)
 	}
 	return err
 }
@@ -214,7 +213,7 @@ func parseEntry(dec *json.Decoder) (*entry, error) {
 				return err
 			}
 			if len(offsets) != 2 || offsets[0] > offsets[1] {
-				return fmt.Errorf("data_offsets are %v, wanted a start and an end", offsets)
+				return fmt.Errorf("data_offsets are %v, want a start and an end", offsets)
 			}
 			e.begin, e.end = offsets[0], offsets[1]
 			return nil
@@ -246,7 +245,7 @@ func parseSizes(dec *json.Decoder, what string, limit int, add func(int64)) erro
 		number, _ := token.(json.Number)
 		v, err := strconv.ParseUint(string(number), 10, 63)
 		if err != nil || v > math.MaxInt {
-			return fmt.Errorf("%s holds %.40v, wanted a size", what, token)
+			return fmt.Errorf("%s holds %.40v, want a size", what, token)
 		}
 		if n == limit {
 			return fmt.Errorf("%s holds more than %d sizes", what, limit)
@@ -257,11 +256,11 @@ func parseSizes(dec *json.Decoder, what string, limit int, add func(int64)) erro
 }
 
 func (e *entry) checkSize() error {
-	size, ok := dtypeSize[e.DType]
-	if !ok {
-		return fmt.Errorf("dtype is %.40q, wanted one of the format's whole-byte types (F32, BF16, F16, ...)", e.DType)
+	size := tensorfile.Size(e.DType)
+	if size == 0 {
+		return fmt.Errorf("dtype is %.40q, want one of the format's whole-byte types (F32, BF16, F16, ...)", e.DType)
 	}
-	bytes, ok := product(append([]int{size}, e.Shape...))
+	bytes, ok := tensorfile.Product(append([]int{size}, e.Shape...))
 	if !ok || bytes != e.end-e.begin {
 		what := fmt.Sprint(bytes)
 		if !ok {
@@ -270,19 +269,4 @@ func (e *entry) checkSize() error {
 		return fmt.Errorf("shape %v of %s makes %s bytes, data_offsets span %d", e.Shape, e.DType, what, e.end-e.begin)
 	}
 	return nil
-}
-
-// product multiplies sizes that are not negative; it reports an overflow.
-func product(sizes []int) (int64, bool) {
-	if slices.Contains(sizes, 0) {
-		return 0, true
-	}
-	p := int64(1)
-	for _, s := range sizes {
-		if int64(s) > math.MaxInt64/p {
-			return 0, false
-		}
-		p *= int64(s)
-	}
-	return p, true
 }

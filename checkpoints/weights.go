@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/tensorfile"
 )
 
 // Names that Hugging Face gives to the weights of a model folder.
@@ -54,7 +54,7 @@ func OpenWeights(dir string) (*Weights, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fault.Usage(err)
 	}
-	err := fmt.Errorf("%s: no weights, wanted %s or %s", dir, singleFile, indexFile)
+	err := fmt.Errorf("%s: no weights, want %s or %s", dir, singleFile, indexFile)
 	return nil, fault.Usage(fault.Hint(err, otherWeights(dir)))
 }
 
@@ -94,28 +94,14 @@ func otherWeights(dir string) string {
 	return ""
 }
 
-// openRegular opens a file that must be a regular one: opening a pipe would
-// wait for ever.
-func openRegular(path string) (*os.File, int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	return f, info.Size(), err
-}
-
 func (w *Weights) open(path string) (map[string]*entry, error) {
-	f, size, err := openRegular(path)
+	f, size, err := tensorfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	w.files = append(w.files, f)
 	entries, err := readHeader(f, size)
-	if errors.Is(err, errCutShort) {
+	if errors.Is(err, tensorfile.ErrCutShort) {
 		err = fault.Hint(err, "fetch or copy the file again")
 	}
 	if err != nil {
@@ -175,13 +161,13 @@ func shardsOf(weightMap map[string]string) []string {
 // readIndex reads which shard holds which tensor. A shard must be a plain name
 // of the same folder: an index must not lead anywhere else.
 func readIndex(path string) (map[string]string, error) {
-	f, size, err := openRegular(path)
+	f, size, err := tensorfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	if size > maxIndex {
-		return nil, fmt.Errorf("%d bytes, wanted at most %d", size, maxIndex)
+		return nil, fmt.Errorf("%d bytes, want at most %d", size, maxIndex)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxIndex))
 	if err != nil {
@@ -211,7 +197,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 				return err
 			}
 			if !filepath.IsLocal(shard) || strings.ContainsAny(shard, `/\:`) || !strings.HasSuffix(shard, ".safetensors") {
-				return fmt.Errorf("tensor %.80q is in %.80q, wanted a .safetensors file of the same folder", name, shard)
+				return fmt.Errorf("tensor %.80q is in %.80q, want a .safetensors file of the same folder", name, shard)
 			}
 			weightMap[name] = shard
 			return nil
@@ -224,7 +210,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 		return nil, errors.New("no weight_map")
 	}
 	if n := len(shardsOf(weightMap)); n > maxShards {
-		return nil, fmt.Errorf("%d shards, wanted at most %d", n, maxShards)
+		return nil, fmt.Errorf("%d shards, want at most %d", n, maxShards)
 	}
 	return weightMap, nil
 }
@@ -260,36 +246,24 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 	if e == nil {
 		return fmt.Errorf("no tensor %s", name)
 	}
-	if !isFloat(e.DType) {
-		return fmt.Errorf("%s: tensor %s has dtype %s, wanted F32, BF16, F16 or F64", e.path, name, e.DType)
+	if !tensorfile.IsFloat(e.DType) {
+		return fmt.Errorf("%s: tensor %s has dtype %s, want F32, BF16, F16 or F64", e.path, name, e.DType)
 	}
 	if offset < 0 || offset > e.elements() || len(dst) > e.elements()-offset {
 		return fmt.Errorf("%s: values %d to %d of tensor %s, which has %d", e.path, offset, offset+len(dst), name, e.elements())
 	}
-	buf := chunks.Get().(*[chunkBytes]byte)
-	defer chunks.Put(buf)
-	size := dtypeSize[e.DType]
-	at := e.begin + int64(offset)*int64(size)
-	for len(dst) > 0 {
-		n := min(len(dst), chunkBytes/size)
-		raw := buf[:n*size]
-		if _, err := e.file.ReadAt(raw, at); err != nil {
-			if err == io.EOF {
-				err = fault.Hint(errCutShort, "another program changed it after it was opened")
-			}
-			return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
-		}
-		decodeFloats(dst[:n], raw, e.DType)
-		dst, at = dst[n:], at+int64(len(raw))
+	size := tensorfile.Size(e.DType)
+	err := tensorfile.Read(e.file, e.begin+int64(offset)*int64(size), dst, 1, size, func(dst []float32, src []byte) {
+		tensorfile.Decode(dst, src, e.DType)
+	})
+	if err == tensorfile.ErrCutShort {
+		err = fault.Hint(err, "another program changed it after it was opened")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
 	}
 	return nil
 }
-
-// chunkBytes is the unit of reading and writing: large enough for the disk,
-// small enough for the cache of a core.
-const chunkBytes = 1 << 20
-
-var chunks = sync.Pool{New: func() any { return new([chunkBytes]byte) }}
 
 // Close closes the files. Reads after it fail.
 func (w *Weights) Close() error {

@@ -32,8 +32,8 @@ func (k *checker) source(at string, s data.Source) {
 		}
 	}
 	if s.Probability > 0 && k.c.Data.Mix.Strategy != "interleave" {
-		k.bad(at+".probability", fmt.Sprintf("%g, but only interleaved sources are drawn by it, want data.mix.strategy: interleave, or samples, fraction, tokens or repeat", s.Probability),
-			"data.mix.strategy")
+		k.bad(at+".probability", fmt.Sprintf("%g, but only interleaved sources are drawn by it, want data.mix.strategy: "+
+			"interleave, or samples, fraction, tokens or repeat", s.Probability), "data.mix.strategy")
 	}
 }
 
@@ -73,5 +73,18 @@ func (k *checker) probabilities(path string, sources []data.Source) {
 		}
 	case math.Abs(sum-1) > 0.001:
 		k.bad(path, fmt.Sprintf("the probabilities add up to %.4g, want 1", sum))
+	}
+}
+
+// names checks that every source has a name of its own: statistics and metrics
+// are kept by it.
+func (k *checker) names(seen map[string]string, path string, sources []data.Source) {
+	for i, s := range sources {
+		here := fmt.Sprintf("%s[%d].name", path, i)
+		if first, ok := seen[s.Name]; ok {
+			k.bad(here, fmt.Sprintf("%s, which is the name of %s too, want another", quoted(s.Name), first))
+			continue
+		}
+		seen[s.Name] = parent(here)
 	}
 }

@@ -29,7 +29,7 @@ func TestThePathOfASourceMayBeAList(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if shown := got.Settings()["data.sources"]; shown != "["+c.shown+"]" || got.Data.Sources[0].Name != c.wantName {
+			if shown := rendered(got)["data.sources"]; shown != "["+c.shown+"]" || got.Data.Sources[0].Name != c.wantName {
 				t.Errorf("%s, want %s", shown, c.shown)
 			}
 			again, err := Parse("again.yaml", got.Resolved(), nil, nil)

@@ -41,7 +41,7 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 			src := write(t, dir, "a", talk("a", "b"), "", c.line, talk("c", "d"), c.line)
 			o := options(dir, src)
 			for range 2 { // the second time the file is not in the cache either: nothing was written
-				_, err := Build(context.Background(), o, chat(t, "auto"), Run{})
+				_, err := Build(context.Background(), o, template(t, "auto"), Run{})
 				if err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") || !strings.Contains(err.Error(), c.says) || !fault.IsUsage(err) || fault.HintOf(err) == "" {
 					t.Fatalf("got %v, want %s:3: ... %s", err, src.Path, c.says)
 				}
@@ -52,7 +52,7 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 				t.Errorf("%d samples, dropped %s; want 2 and %s twice", s.Len(), got, c.reason)
 			}
 			o.OnBadRecord = "error" // the cache knows the bad records, too
-			if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") {
+			if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") {
 				t.Errorf("from the cache: got %v", err)
 			}
 		})
@@ -76,7 +76,7 @@ func TestTheFirstBadRecordsAreNamedAndTheRestCounted(t *testing.T) {
 	}
 	check := func(what string) {
 		t.Helper()
-		_, err := Build(context.Background(), o, chat(t, "auto"), Run{})
+		_, err := Build(context.Background(), o, template(t, "auto"), Run{})
 		if err == nil || !fault.IsUsage(err) {
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -119,7 +119,7 @@ func TestALineOf200MegabytesIsABadRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(dir, src)
-	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+":2: a record of more than 64 MiB") || !fault.IsUsage(err) {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+":2: a record of more than 64 MiB") || !fault.IsUsage(err) {
 		t.Errorf("got %v", err)
 	}
 	o.OnBadRecord = "skip"
@@ -140,7 +140,7 @@ func TestIntegersAbove2To53StayWhatTheyAre(t *testing.T) {
 	}
 	const numbers = `{"a": 9007199254740993, "b": -9223372036854775808, "c": 9223372036854775807, "d": 1.0}`
 	record := `{"id": 18446744073709551617, "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": ` + numbers + `}}]}]}`
-	r, err := Tokenise(chat(t, path), []byte(record))
+	r, err := Tokenise(template(t, path), []byte(record))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestIntegersAbove2To53StayWhatTheyAre(t *testing.T) {
 		t.Errorf("rendered %q, want %s", text, numbers)
 	}
 	large := strings.Replace(record, "9007199254740993", "123456789012345678901234567890", 1)
-	if _, err := Tokenise(chat(t, path), []byte(large)); err == nil || !strings.Contains(err.Error(), "123456789012345678901234567890 is not an integer of 64 bits") {
+	if _, err := Tokenise(template(t, path), []byte(large)); err == nil || !strings.Contains(err.Error(), "123456789012345678901234567890 is not an integer of 64 bits") {
 		t.Errorf("an integer of 97 bits: %v", err)
 	}
 }
@@ -168,7 +168,7 @@ func TestAParquetFileThatIsCutShortIsAnErrorWhateverThePolicy(t *testing.T) {
 		}
 		o := options(dir, src)
 		for _, o.OnBadRecord = range []string{"error", "skip"} {
-			if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+": a broken Parquet file") || !fault.IsUsage(err) {
+			if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+": a broken Parquet file") || !fault.IsUsage(err) {
 				t.Errorf("%d of %d bytes, on_bad_record: %s: got %v", n, len(whole), o.OnBadRecord, err)
 			}
 		}

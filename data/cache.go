@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"lwtrain/chat"
 	"lwtrain/internal/atomicfile"
-	"lwtrain/tokenizer"
 )
 
 // storeFormat changes when the same inputs would give other files.
@@ -95,12 +95,12 @@ func (p *part) close() {
 
 // cache finds or makes the tokenised form of sources in a folder.
 type cache struct {
-	dir    string
-	chat   *tokenizer.Chat
-	dryRun bool // write nothing, keep no ids
-	stop   bool // at the first bad record
-	want   Run  // what is trained on
-	near   bool // keep what near copies are found by
+	dir      string
+	template *chat.Template
+	dryRun   bool // write nothing, keep no ids
+	stop     bool // at the first bad record
+	want     Run  // what is trained on
+	near     bool // keep what near copies are found by
 }
 
 // get returns a source's tokenised form: the one in the cache if its hashes
@@ -110,7 +110,7 @@ func (c cache) get(ctx context.Context, src Source, progress func(done int64)) (
 	if err != nil {
 		return nil, err
 	}
-	in := inputs{sum, c.chat.Fingerprint(), src.reading(c.near)}
+	in := inputs{sum, c.template.Fingerprint(), src.reading(c.near)}
 	dir := filepath.Join(c.dir, fileName(src.Name)+"-"+in.key()[:16])
 	p, err := c.openPart(dir, in, false)
 	switch {

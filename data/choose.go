@@ -13,7 +13,7 @@ import (
 
 // choose makes the samples of the sources' records: it drops copies, draws what
 // each source gives, holds some out, cuts what is too long, and mixes the rest.
-func (s *Store) choose(opts Options, run Run) error {
+func (s *Set) choose(opts Options, run Run) error {
 	all := make([][]item, len(s.parts))
 	for i := range s.parts {
 		var err error
@@ -62,7 +62,7 @@ func (s *Store) choose(opts Options, run Run) error {
 // usable lists the items of a source that samples and held-out ones are drawn
 // from, and counts the others: those without a target, those that are skipped for
 // their length, and all of a source that carries no loss.
-func (s *Store) usable(source int, items []item, opts Options, noLoss bool) []item {
+func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item {
 	stats, entries := &s.sources[source], s.parts[source].entries
 	var out []item
 	for _, it := range items {
@@ -99,7 +99,7 @@ func (s *Store) usable(source int, items []item, opts Options, noLoss bool) []it
 }
 
 // amount draws what a source gives of its items, and keeps their order.
-func (s *Store) amount(source int, items []item, opts Options, seed uint64) ([]item, error) {
+func (s *Set) amount(source int, items []item, opts Options, seed uint64) ([]item, error) {
 	src := s.from[source]
 	fail := func(what string, there, want int) error {
 		return fault.Usage(fault.Hint(fmt.Errorf("source %s has %d %s that can be used, want %d (%s)", src.Name, there, what, want, what),
@@ -188,8 +188,8 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 	return held, nil
 }
 
-// add puts an item's samples into the store, and returns their rows.
-func (s *Store) add(source int, it item, heldOut bool, opts Options) ([]int, error) {
+// add puts an item's samples into the set, and returns their rows.
+func (s *Set) add(source int, it item, heldOut bool, opts Options) ([]int, error) {
 	limit := int32(opts.MaxLength)
 	stats := &s.sources[source]
 	var out []int

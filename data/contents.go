@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 )
 
 // StatsFormat is the number of the form of [Stats] in JSON.
@@ -17,16 +18,16 @@ const StatsFormat = 1
 // Stats is what is in the data of a run: `lwtrain stats --json`. Keys may be
 // added to it, and none is renamed.
 type Stats struct {
-	Format    int        `json:"format"`
-	MaxLength int        `json:"max_length"`
-	TooLong   string     `json:"too_long"`
-	Weighting string     `json:"weighting,omitempty"` // that the run trains with
-	Sources   []Contents `json:"sources"`
-	Mix       Contents   `json:"mix"`
+	Format    int         `json:"format"`
+	MaxLength int         `json:"max_length"`
+	TooLong   string      `json:"too_long"`
+	Weighting string      `json:"weighting,omitempty"` // that the run trains with
+	Sources   []TextStats `json:"sources"`
+	Mix       TextStats   `json:"mix"`
 }
 
-// Contents is what is in one source, or in the mix of all.
-type Contents struct {
+// TextStats is what is in one source, or in the mix of all.
+type TextStats struct {
 	SourceStats
 	Characters       int64               `json:"characters"` // of the answers
 	PromptWords      int64               `json:"prompt_words"`
@@ -43,7 +44,7 @@ type Contents struct {
 }
 
 // AllLengths are the lengths of the samples, before cutting. Words are counted
-// by [Words], without roles and template; prompt tokens are all that are no
+// by [prose.Words], without roles and template; prompt tokens are all that are no
 // targets, the template's included.
 type AllLengths struct {
 	PromptWords  Lengths `json:"prompt_words"`
@@ -53,27 +54,13 @@ type AllLengths struct {
 	Tokens       Lengths `json:"tokens"`
 }
 
-// Bucket is a range of answer lengths.
+// Bucket is the samples of one of [prose.Ranges].
 type Bucket struct {
 	Name         string             `json:"name"`
 	From         int                `json:"from"` // words
 	Samples      int                `json:"samples"`
 	TargetTokens int64              `json:"target_tokens"` // before cutting
 	LossShare    map[string]float64 `json:"loss_share,omitempty"`
-}
-
-// Buckets are LongBench-Write's ranges of answer lengths in words
-// (arXiv:2408.07055, table 1), with one behind them.
-var Buckets = []Bucket{{Name: "0-499"}, {Name: "500-1,999", From: 500}, {Name: "2,000-3,999", From: 2000},
-	{Name: "4,000-19,999", From: 4000}, {Name: "20,000 or more", From: 20000}}
-
-// BucketOf is the index into [Buckets] of a number of words.
-func BucketOf(words int) int {
-	i := len(Buckets) - 1
-	for words < Buckets[i].From {
-		i--
-	}
-	return i
 }
 
 // Limit is what another max_length would do: samples that are longer, and the
@@ -93,7 +80,7 @@ type Suspects struct {
 // Required compares the lengths that prompts ask for with those of the answers.
 type Required struct {
 	Samples     int     `json:"samples"`          // whose prompt names a length
-	Score       float64 `json:"mean_score"`       // S_l, see [LengthScore]
+	Score       float64 `json:"mean_score"`       // S_l, see [prose.LengthScore]
 	Good        int     `json:"score_80_or_more"` // of the samples
 	MedianRatio float64 `json:"median_ratio"`     // real / required
 	// Points are a fair draw of [required, real] in words.
@@ -131,11 +118,19 @@ type gathering struct {
 
 func newGathering() *gathering {
 	return &gathering{
-		buckets: slices.Clone(Buckets), points: top[drawn]{n: pointsKept, less: byHash},
+		buckets: ranges(), points: top[drawn]{n: pointsKept, less: byHash},
 		longest: top[Longest]{n: longestKept, less: func(a, b Longest) int {
 			return cmp.Or(cmp.Compare(b.Words, a.Words), cmp.Compare(b.Tokens, a.Tokens))
 		}},
 	}
+}
+
+func ranges() []Bucket {
+	out := make([]Bucket, len(prose.Ranges))
+	for i, r := range prose.Ranges {
+		out[i] = Bucket{Name: r.Name, From: r.From}
+	}
+	return out
 }
 
 func (g *gathering) add(e entry, f facts, at func() Longest) {
@@ -146,10 +141,10 @@ func (g *gathering) add(e entry, f facts, at func() Longest) {
 	g.tokens.add(int64(e.Tokens))
 	g.characters += int64(f.AnswerChars)
 	g.promptChars += int64(f.PromptChars)
-	b := &g.buckets[BucketOf(int(e.Words))]
+	b := &g.buckets[prose.RangeOf(int(e.Words))]
 	b.Samples++
 	b.TargetTokens += int64(e.Targets)
-	g.languages[min(int(f.Language), langOther)]++
+	g.languages[min(f.Language, prose.Other)]++
 	for i := range suspicions {
 		if f.Suspicions&(1<<i) == 0 {
 			continue
@@ -160,7 +155,7 @@ func (g *gathering) add(e entry, f facts, at func() Longest) {
 		}
 	}
 	if x := f.Required.Words(); x > 0 {
-		s := LengthScore(x, int(f.Real))
+		s := prose.LengthScore(x, int(f.Real))
 		g.score += s
 		if s >= 80 {
 			g.good++
@@ -173,14 +168,14 @@ func (g *gathering) add(e entry, f facts, at func() Longest) {
 	}
 }
 
-func (g *gathering) contents(s SourceStats) Contents {
-	c := Contents{
+func (g *gathering) contents(s SourceStats) TextStats {
+	c := TextStats{
 		SourceStats: s, Characters: g.characters, PromptWords: g.promptWords.sum, PromptCharacters: g.promptChars,
 		Lengths: AllLengths{g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths()},
 		Buckets: g.buckets, Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
 		Longest: append([]Longest{}, g.longest.list...),
 	}
-	for i, name := range languages {
+	for i, name := range prose.Languages {
 		c.Languages[name] = g.languages[i]
 	}
 	for i, name := range suspicions {
@@ -196,8 +191,8 @@ func (g *gathering) contents(s SourceStats) Contents {
 }
 
 // All lists the sources and then, where there are several, the mix.
-func (s *Stats) All() []*Contents {
-	var out []*Contents
+func (s *Stats) All() []*TextStats {
+	var out []*TextStats
 	for i := range s.Sources {
 		out = append(out, &s.Sources[i])
 	}
@@ -218,9 +213,9 @@ func limits(whole *sketch) []Limit {
 	return out
 }
 
-// Stats counts what is in the store, in one pass over the facts that were kept
+// Stats counts what is in the set, in one pass over the facts that were kept
 // of its samples, in memory that does not grow with them.
-func (s *Store) Stats(opts Options) (*Stats, error) {
+func (s *Set) Stats(opts Options) (*Stats, error) {
 	mix := newGathering()
 	each := make([]*gathering, len(s.parts))
 	for i := range each {
@@ -252,7 +247,7 @@ func (s *Store) Stats(opts Options) (*Stats, error) {
 
 // eachSample goes through the conversations that are used, once each, however
 // many pieces one is cut into.
-func (s *Store) eachSample(see func(row, entry, facts)) error {
+func (s *Set) eachSample(see func(row, entry, facts)) error {
 	readers := make([]factsReader, len(s.parts))
 	for i, p := range s.parts {
 		if p.facts == nil && len(p.entries) > 0 {
@@ -282,7 +277,7 @@ var hashesHeld = 1 << 21
 
 // duplicates counts for each source the samples that are equal to an earlier
 // one of the mix.
-func (s *Store) duplicates() ([]int, error) {
+func (s *Set) duplicates() ([]int, error) {
 	type held struct {
 		hash   uint64
 		source int32
@@ -312,7 +307,7 @@ func (s *Store) duplicates() ([]int, error) {
 }
 
 // AddLossShare notes which part of the loss a source or a range of words
-// ([Buckets]) carries under a weighting.
+// ([prose.Ranges]) carries under a weighting.
 func (s *Stats) AddLossShare(kind, name, weighting string, share float64) {
 	note := func(to *map[string]float64) {
 		if *to == nil {

@@ -153,7 +153,7 @@ func TestDamagedFactsAreFoundAndMadeAgain(t *testing.T) {
 	if got := build(t, o).Sources()[0].Tokenised; !strings.Contains(got, factsName) {
 		t.Errorf("tokenised for %q", got)
 	}
-	dry, err := Build(context.Background(), Options{Sources: []Source{write(t, dir, "b", talks(2)...)}, MaxLength: 4096, CacheDir: dir}, chat(t, "auto"), Run{DryRun: true})
+	dry, err := Build(context.Background(), Options{Sources: []Source{write(t, dir, "b", talks(2)...)}, MaxLength: 4096, CacheDir: dir}, template(t, "auto"), Run{DryRun: true})
 	if err != nil {
 		t.Fatal(err)
 	}

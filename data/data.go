@@ -3,8 +3,8 @@
 // the result in Arrow files keyed by all that it depends on, draws what is held
 // out, and counts what is in it.
 //
-// Call [Build] first; everything else is a method of the [Store] it returns. A
-// store is a function of its sources' content, the tokenizer, the template, the
+// Call [Build] first; everything else is a method of the [Set] it returns. A
+// set is a function of its sources' content, the tokenizer, the template, the
 // options and the seed: the same inputs give the same samples in the same
 // order. Nothing is lost unseen: every record that is dropped or cut is counted
 // with its reason.
@@ -18,7 +18,7 @@ import (
 	"fmt"
 	"slices"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // Sample is one tokenised sample: a conversation, or with too_long: split a
@@ -26,20 +26,20 @@ import (
 type Sample struct {
 	IDs    []int32
 	Target [][2]int32 // half-open ranges of target tokens
-	Source int        // index into [Store.Sources]
+	Source int        // index into [Set.Sources]
 	File   string     // of the source
 	Line   int        // of the record in it
 	Turns  int        // messages of the assistant in the conversation
-	Words  int        // in them, by [Words]
+	Words  int        // in them, by [prose.Words]
 }
 
 // Run says how [Build] works; none of it changes what comes out, but Seed
 // and what is wanted.
 type Run struct {
 	Seed uint64
-	// Pairs wants sources of preferences, each two samples of the store, see
-	// [Store.Pairs]; labelled answers are paired by their prompts. Labels wants
-	// them one by one, see [Store.Desirable]. Any takes what there is, for
+	// Pairs wants sources of preferences, each two samples of the set, see
+	// [Set.Pairs]; labelled answers are paired by their prompts. Labels wants
+	// them one by one, see [Set.Desirable]. Any takes what there is, for
 	// statistics; with Labels labelled answers one by one. Without these, sources of
 	// preferences are refused, but for those with side: chosen.
 	Pairs, Labels, Any bool
@@ -51,8 +51,8 @@ type Run struct {
 	Progress func(done, total int64)
 }
 
-// Store is the samples of a run. It is safe for concurrent use.
-type Store struct {
+// Set is the samples of a run. It is safe for concurrent use.
+type Set struct {
 	from             []Source
 	sources          []SourceStats
 	parts            []*part
@@ -75,15 +75,15 @@ type row struct {
 // the samples of each source and what is held out by the seed, and cuts or
 // drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
 // samples are drawn from the conversations, so no piece of one is trained on.
-func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*Store, error) {
-	s := &Store{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any}
+func Build(ctx context.Context, opts Options, template *chat.Template, run Run) (*Set, error) {
+	s := &Set{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any}
 	if s.paired || s.labelled {
 		if err := opts.refuseCutting(); err != nil {
 			return nil, err
 		}
 	}
 	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
-	if err := s.load(ctx, sources, cache{opts.CacheDir, chat, run.DryRun, opts.OnBadRecord == "error", run, opts.Dedup == "near"}, run.Progress); err != nil {
+	if err := s.load(ctx, sources, cache{opts.CacheDir, template, run.DryRun, opts.OnBadRecord == "error", run, opts.Dedup == "near"}, run.Progress); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func Build(ctx context.Context, opts Options, chat *tokenizer.Chat, run Run) (*S
 }
 
 // load gets the tokenised form of each source.
-func (s *Store) load(ctx context.Context, sources []Source, from cache, progress func(done, total int64)) error {
+func (s *Set) load(ctx context.Context, sources []Source, from cache, progress func(done, total int64)) error {
 	sizes := make([]int64, len(sources))
 	var total, before int64
 	s.from = sources
@@ -132,7 +132,7 @@ func (s *Store) load(ctx context.Context, sources []Source, from cache, progress
 
 // cut returns the first limit tokens of a sample, or with split all of it in
 // pieces of at most limit tokens. A piece without targets is left out.
-func (s *Store) cut(whole row, limit int32, split bool) ([]row, error) {
+func (s *Set) cut(whole row, limit int32, split bool) ([]row, error) {
 	var rows []row
 	target, err := s.parts[whole.source].target(int(whole.record))
 	if err != nil {
@@ -165,24 +165,24 @@ func within(ranges [][2]int32, from, to int32) [][2]int32 {
 }
 
 // Len is the number of samples, held-out ones included.
-func (s *Store) Len() int { return len(s.rows) }
+func (s *Set) Len() int { return len(s.rows) }
 
 // Tokens is the length of sample i.
-func (s *Store) Tokens(i int) int { return int(s.rows[i].to - s.rows[i].from) }
+func (s *Set) Tokens(i int) int { return int(s.rows[i].to - s.rows[i].from) }
 
 // Targets is the number of sample i's target tokens, without a first token,
 // which nothing precedes.
-func (s *Store) Targets(i int) int { return int(s.rows[i].targets) }
+func (s *Set) Targets(i int) int { return int(s.rows[i].targets) }
 
 // Words is the number of words in the answers of sample i's conversation.
-func (s *Store) Words(i int) int {
+func (s *Set) Words(i int) int {
 	return int(s.entry(i).Words)
 }
 
 // Messages reads the conversation that sample i comes from out of its source
 // file, and says which of its messages is the first that is a target. It reads the
 // file up to there, so it is meant for a few samples.
-func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err error) {
+func (s *Set) Messages(i int) (messages []chat.Message, answer int, err error) {
 	r := s.rows[i]
 	want := s.parts[r.source].entries[r.record]
 	x, l, err := s.find(int(r.source), int(want.Line))
@@ -197,16 +197,16 @@ func (s *Store) Messages(i int) (messages []tokenizer.Message, answer int, err e
 	return c.messages, slices.Index(l.targets(c).Of(c.messages), true), err
 }
 
-// Source is the index into [Store.Sources] of sample i's source.
-func (s *Store) Source(i int) int { return int(s.rows[i].source) }
+// Source is the index into [Set.Sources] of sample i's source.
+func (s *Set) Source(i int) int { return int(s.rows[i].source) }
 
 // Train lists the samples of the first epoch, in the order in which the sources
 // were mixed. A sample that is repeated is there as often; of pairs both sides are.
-func (s *Store) Train() []int { return s.train }
+func (s *Set) Train() []int { return s.train }
 
 // Epoch lists those of an epoch, from 0. It differs from epoch to epoch if
-// [Store.Redraws].
-func (s *Store) Epoch(epoch int) ([]int, error) {
+// [Set.Redraws].
+func (s *Set) Epoch(epoch int) ([]int, error) {
 	if epoch == 0 || s.redraw == nil {
 		return s.train, nil
 	}
@@ -215,19 +215,19 @@ func (s *Store) Epoch(epoch int) ([]int, error) {
 
 // Redraws reports whether samples are drawn anew for each epoch: of interleaved
 // sources, and of those that are repeated, but not as a whole.
-func (s *Store) Redraws() bool { return s.redraw != nil }
+func (s *Set) Redraws() bool { return s.redraw != nil }
 
 // HeldOut lists the samples that are held out.
-func (s *Store) HeldOut() []int { return s.heldOut }
+func (s *Set) HeldOut() []int { return s.heldOut }
 
 // Origin says where sample i comes from, as file:line.
-func (s *Store) Origin(i int) string {
+func (s *Set) Origin(i int) string {
 	r := s.rows[i]
 	return s.At(int(r.source), int(s.parts[r.source].entries[r.record].Line))
 }
 
 // Sample reads sample i. Its slices are its own.
-func (s *Store) Sample(i int) (Sample, error) {
+func (s *Set) Sample(i int) (Sample, error) {
 	r := s.rows[i]
 	rec, err := s.parts[r.source].read(int(r.record))
 	if err != nil {
@@ -243,7 +243,7 @@ func (s *Store) Sample(i int) (Sample, error) {
 // Contents says what the samples follow from, each part by a SHA-256: every
 // source's file, the tokenizer with its template, and which stretches of the
 // files' records are the samples. Stores with the same contents are the same.
-func (s *Store) Contents() map[string]string {
+func (s *Set) Contents() map[string]string {
 	out := map[string]string{}
 	var choice []byte
 	for i, p := range s.parts {
@@ -265,8 +265,8 @@ func (s *Store) Contents() map[string]string {
 	return out
 }
 
-// Close closes the files of the store.
-func (s *Store) Close() error {
+// Close closes the files of the set.
+func (s *Set) Close() error {
 	for _, p := range s.parts {
 		p.close()
 	}

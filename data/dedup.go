@@ -2,7 +2,7 @@ package data
 
 // dropCopies drops the items that are copies of earlier ones. Sources that are
 // held out come first: what is trained on may not be in them.
-func (s *Store) dropCopies(all [][]item, opts Options) {
+func (s *Set) dropCopies(all [][]item, opts Options) {
 	if opts.Dedup == "" || opts.Dedup == "none" {
 		return
 	}
@@ -72,7 +72,7 @@ func (s *Store) dropCopies(all [][]item, opts Options) {
 }
 
 // itemHash tells items apart by their tokens and targets.
-func (s *Store) itemHash(source int, it item) (key [2]uint64) {
+func (s *Set) itemHash(source int, it item) (key [2]uint64) {
 	entries := s.parts[source].entries
 	key[0] = entries[it.first].Hash
 	if it.rejected >= 0 {

@@ -53,7 +53,7 @@ func put(t *testing.T, path, text string) string {
 	return path
 }
 
-func origins(s *Store) (out []string) {
+func origins(s *Set) (out []string) {
 	for i := range s.Len() {
 		at := s.Origin(i)
 		out = append(out, at[strings.LastIndexByte(at, '/')+1:])

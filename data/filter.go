@@ -6,7 +6,8 @@ import (
 	"regexp"
 	"slices"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
+	"lwtrain/internal/prose"
 )
 
 // keep is a filter that is ready to be asked.
@@ -51,7 +52,7 @@ func (f Filter) Validate() map[string]string {
 }
 
 // check returns the reason why a conversation is passed over, or nil.
-func (k *keep) check(messages []tokenizer.Message, r record) error {
+func (k *keep) check(messages []chat.Message, r record) error {
 	if k == nil {
 		return nil
 	}
@@ -59,10 +60,10 @@ func (k *keep) check(messages []tokenizer.Message, r record) error {
 	switch {
 	case k.StatedLength == "required" && required == 0:
 		return unwanted("no_stated_length", "the prompt states no length")
-	case required > 0 && LengthScore(required, int(r.facts.Real)) < k.MinLengthScore:
-		return unwanted("length_score", "%d words where the prompt asks for %d: S_l is %.1f, want %g", r.facts.Real, required, LengthScore(required, int(r.facts.Real)), k.MinLengthScore)
-	case len(k.Languages) > 0 && !slices.Contains(k.Languages, languages[r.facts.Language]):
-		return unwanted("language", "the answer is of the language %s", languages[r.facts.Language])
+	case required > 0 && prose.LengthScore(required, int(r.facts.Real)) < k.MinLengthScore:
+		return unwanted("length_score", "%d words where the prompt asks for %d: S_l is %.1f, want %g", r.facts.Real, required, prose.LengthScore(required, int(r.facts.Real)), k.MinLengthScore)
+	case len(k.Languages) > 0 && !slices.Contains(k.Languages, prose.Languages[r.facts.Language]):
+		return unwanted("language", "the answer is of the language %s", prose.Languages[r.facts.Language])
 	case int(r.words) < k.MinWords:
 		return unwanted("min_words", "%d words, want at least %d", r.words, k.MinWords)
 	case k.MaxWords > 0 && int(r.words) > k.MaxWords:
@@ -76,7 +77,7 @@ func (k *keep) check(messages []tokenizer.Message, r record) error {
 		if e == nil {
 			continue
 		}
-		found := slices.ContainsFunc(messages, func(m tokenizer.Message) bool { return m.Role == role && e.MatchString(m.Content) })
+		found := slices.ContainsFunc(messages, func(m chat.Message) bool { return m.Role == role && e.MatchString(m.Content) })
 		if wanted := i%2 == 0; found != wanted {
 			return unwanted(reason, "%q matches: %v, want %v", e, found, wanted)
 		}

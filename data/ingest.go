@@ -10,8 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
-	"lwtrain/tokenizer"
+	"lwtrain/internal/prose"
 )
 
 // unusable is the error of records that can't be used: the first of them by their
@@ -63,7 +64,7 @@ type ingested struct {
 func (in *ingested) drop(number int, err error) {
 	reason := "invalid"
 	var record *badRecord
-	var talk *tokenizer.ConversationError
+	var talk *chat.ConversationError
 	switch {
 	case errors.As(err, &record):
 		reason = record.reason
@@ -133,7 +134,7 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, to sink, prog
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	l.toolRole = toolRole(c.chat)
+	l.toolRole = toolRole(c.template)
 	first, readErr := nextChunk(from)
 	l.settle(first.lines) // before anything is parsed
 	in.format = l.format
@@ -164,7 +165,7 @@ func (c cache) ingest(ctx context.Context, src Source, sum string, to sink, prog
 	}()
 	for range workers {
 		go func() {
-			with := toolChats{plain: c.chat, layout: l, keep: keep}
+			with := toolChats{plain: c.template, layout: l, keep: keep}
 			for part := range work {
 				for _, x := range part.lines {
 					r, err := with.tokenise(x)
@@ -242,13 +243,13 @@ func nextChunk(from *reader) (*chunk, error) {
 
 // Tokenise reads a line of a JSONL source and renders it as the store does. A
 // preference pair is its chosen answer.
-func Tokenise(chat *tokenizer.Chat, text []byte) (tokenizer.Rendered, error) {
+func Tokenise(template *chat.Template, text []byte) (chat.Rendered, error) {
 	l := Source{}.layout()
-	l.toolRole = toolRole(chat)
+	l.toolRole = toolRole(template)
 	l.settle([]line{{text: text}})
-	sides, err := (&toolChats{plain: chat, layout: l}).sides(line{text: text})
+	sides, err := (&toolChats{plain: template, layout: l}).sides(line{text: text})
 	if err != nil {
-		return tokenizer.Rendered{}, err
+		return chat.Rendered{}, err
 	}
 	return sides[0].Rendered, nil
 }
@@ -257,32 +258,32 @@ func Tokenise(chat *tokenizer.Chat, text []byte) (tokenizer.Rendered, error) {
 // record named: many records name the same, and telling a template of tools takes
 // longer than rendering.
 type toolChats struct {
-	plain, with *tokenizer.Chat
+	plain, with *chat.Template
 	tools       string
 	layout      layout
 	keep        *keep // nil: all
 }
 
-func (t *toolChats) of(tools json.RawMessage) (*tokenizer.Chat, error) {
+func (t *toolChats) of(tools json.RawMessage) (*chat.Template, error) {
 	if tools == nil {
 		return t.plain, nil
 	}
 	if t.with == nil || t.tools != string(tools) {
-		chat, err := t.plain.With(map[string]any{"tools": tools})
+		template, err := t.plain.With(map[string]any{"tools": tools})
 		if err != nil {
 			return nil, bad("invalid_tools", "tools: %v", err)
 		}
-		if !tells(t.plain, chat) {
+		if !tells(t.plain, template) {
 			return nil, bad("tools_not_rendered", "tools, which the chat template does not write: the model would never see them")
 		}
-		t.with, t.tools = chat, string(tools)
+		t.with, t.tools = template, string(tools)
 	}
 	return t.with, nil
 }
 
 // tells reports whether a template says anything else of what it is told in with.
-func tells(plain, with *tokenizer.Chat) bool {
-	probe := []tokenizer.Message{{Role: "user", Content: "question"}}
+func tells(plain, with *chat.Template) bool {
+	probe := []chat.Message{{Role: "user", Content: "question"}}
 	a, _, err := plain.Prompt(probe)
 	b, _, err2 := with.Prompt(probe)
 	return err != nil || err2 != nil || a != b
@@ -315,13 +316,13 @@ func (t *toolChats) sides(l line) ([]Side, error) {
 }
 
 func (t *toolChats) render(c conversation, k kind) (Side, error) {
-	chat, err := t.of(c.tools)
+	template, err := t.of(c.tools)
 	if err != nil {
 		return Side{}, err
 	}
 	targets := t.layout.targets(c)
 	s := Side{Name: kindNames[k], Messages: c.messages, Learned: targets.Of(c.messages), kind: k, first: c.first}
-	if s.Rendered, err = chat.RenderFor(c.messages, targets); err == nil { // the roles are known
+	if s.Rendered, err = template.RenderFor(c.messages, targets); err == nil { // the roles are known
 		err = checkOrder(c.messages)
 	}
 	return s, err
@@ -342,7 +343,7 @@ func (t *toolChats) records(sides []Side, l line) ([]record, error) {
 		for _, m := range side.Messages[side.first:] {
 			if m.Role == "assistant" {
 				r.turns++
-				r.words += int32(Words(m.Content))
+				r.words += int32(prose.Words(m.Content))
 			}
 		}
 		if err := t.keep.check(side.Messages, r); err != nil {

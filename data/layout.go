@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // example is what a record says: a conversation, or two that begin alike and
@@ -22,14 +22,14 @@ type example struct {
 // conversation is a list of messages, and the tools that the template is told
 // of (nil: none).
 type conversation struct {
-	messages []tokenizer.Message
+	messages []chat.Message
 	first    int // the answers before this message belong to the prompt
 	tools    json.RawMessage
 }
 
 // targets says which of the conversation's messages are trained on.
-func (l layout) targets(c conversation) tokenizer.Targets {
-	return tokenizer.Targets{First: c.first, Turns: l.trainOn}
+func (l layout) targets(c conversation) chat.Targets {
+	return chat.Targets{First: c.first, Turns: l.trainOn}
 }
 
 // kind says what a stored conversation is.
@@ -228,12 +228,12 @@ func (l layout) conversation(f fields, format string) (c conversation, err error
 		if err == nil {
 			var output string
 			if output, err = l.text(f, "output"); err == nil {
-				c.messages = append(c.messages, tokenizer.Message{Role: "assistant", Content: output})
+				c.messages = append(c.messages, chat.Message{Role: "assistant", Content: output})
 			}
 		}
 	case promptFormat:
 		if c.messages, err = l.side(f, "prompt", "user"); err == nil {
-			var answer []tokenizer.Message
+			var answer []chat.Message
 			answer, err = l.side(f, "completion", "assistant")
 			c.messages = append(c.messages, answer...)
 		}
@@ -256,7 +256,7 @@ func (l layout) withSystem(f fields, c conversation) (conversation, error) {
 			return c, bad("two_systems", "the record says system, and its first message another one, want one of them")
 		}
 		if system != "" && !first {
-			c.messages = slices.Insert(c.messages, 0, tokenizer.Message{Role: "system", Content: system})
+			c.messages = slices.Insert(c.messages, 0, chat.Message{Role: "system", Content: system})
 			if c.first > 0 {
 				c.first++
 			}
@@ -269,8 +269,8 @@ func (l layout) withSystem(f fields, c conversation) (conversation, error) {
 
 // instruction reads Alpaca's prompt: the history, and an instruction with its
 // input on a line of its own.
-func (l layout) instruction(f fields) ([]tokenizer.Message, error) {
-	var out []tokenizer.Message
+func (l layout) instruction(f fields) ([]chat.Message, error) {
+	var out []chat.Message
 	if raw, ok := l.get(f, "history"); ok {
 		var turns [][]string
 		if err := json.Unmarshal(raw, &turns); err != nil {
@@ -280,7 +280,7 @@ func (l layout) instruction(f fields) ([]tokenizer.Message, error) {
 			if len(t) != 2 {
 				return nil, bad("invalid_history", "history[%d] has %d texts, want a question and an answer", i, len(t))
 			}
-			out = append(out, tokenizer.Message{Role: "user", Content: t[0]}, tokenizer.Message{Role: "assistant", Content: t[1]})
+			out = append(out, chat.Message{Role: "user", Content: t[0]}, chat.Message{Role: "assistant", Content: t[1]})
 		}
 	}
 	prompt, err := l.text(f, "instruction")
@@ -297,7 +297,7 @@ func (l layout) instruction(f fields) ([]tokenizer.Message, error) {
 		}
 		prompt += input
 	}
-	return append(out, tokenizer.Message{Role: "user", Content: prompt}), nil
+	return append(out, chat.Message{Role: "user", Content: prompt}), nil
 }
 
 // text reads a column that holds text.
@@ -318,7 +318,7 @@ func (l layout) text(f fields, column string) (string, error) {
 
 // side reads a column that holds text, a message or a list of messages. Text is
 // said by role.
-func (l layout) side(f fields, column, role string) ([]tokenizer.Message, error) {
+func (l layout) side(f fields, column, role string) ([]chat.Message, error) {
 	raw, ok := l.get(f, column)
 	if !ok {
 		return nil, l.lacks(f, column)
@@ -326,7 +326,7 @@ func (l layout) side(f fields, column, role string) ([]tokenizer.Message, error)
 	switch raw[0] {
 	case '"':
 		text, err := l.text(f, column)
-		return []tokenizer.Message{{Role: role, Content: text}}, err
+		return []chat.Message{{Role: role, Content: text}}, err
 	case '{':
 		return l.turns(json.RawMessage("["+string(raw)+"]"), column)
 	}

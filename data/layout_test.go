@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -19,7 +20,7 @@ func said(c conversation) string {
 	var out []string
 	for i, m := range c.messages {
 		text := m.Role + " " + m.Content
-		if m.Mark == tokenizer.NotTrained || i < c.first && m.Role == "assistant" {
+		if m.Mark == chat.NotTrained || i < c.first && m.Role == "assistant" {
 			text = "-" + text
 		}
 		if len(m.Extra) > 0 {
@@ -136,7 +137,7 @@ func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
 		{path, "observation", `assistant {} {"metadata":"f"} | observation 1`},
 	} {
 		l := Source{}.layout()
-		if l.toolRole = toolRole(chat(t, c.template)); l.toolRole != c.role {
+		if l.toolRole = toolRole(template(t, c.template)); l.toolRole != c.role {
 			t.Errorf("%s: the role is %s, want %s", c.template, l.toolRole, c.role)
 		}
 		record := []byte(`{"conversations": [{"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}, {"from": "observation", "value": "1"}]}`)
@@ -166,7 +167,7 @@ func TestAMessageThatIsNotTrainedOnIsNoTarget(t *testing.T) {
 }
 
 // targetTexts are the targets of the samples, by sample.
-func targetTexts(t *testing.T, s *Store) string {
+func targetTexts(t *testing.T, s *Set) string {
 	t.Helper()
 	var out []string
 	for i := range s.Len() {
@@ -206,14 +207,14 @@ func TestTheAnswersThatAreTrainedOnAreChosenForEachSource(t *testing.T) {
 	}
 	pairs := write(t, dir, "pairs", `{"prompt": "q", "chosen": "a", "rejected": "b"}`)
 	pairs.TrainOn = "last"
-	if _, err := Build(t.Context(), options(dir, pairs), chat(t, "auto"), Run{Any: true}); err == nil || !strings.Contains(err.Error(), "holds preferences and has train_on: last") || !fault.IsUsage(err) {
+	if _, err := Build(t.Context(), options(dir, pairs), template(t, "auto"), Run{Any: true}); err == nil || !strings.Contains(err.Error(), "holds preferences and has train_on: last") || !fault.IsUsage(err) {
 		t.Errorf("pairs with a choice of answers: %v", err)
 	}
 }
 
 func TestToolsThatTheTemplateDoesNotWriteAreAnError(t *testing.T) {
 	record := []byte(`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"tools":[{"name":"f"}]}`)
-	if _, err := Tokenise(chat(t, "chatml"), record); err == nil || !strings.Contains(err.Error(), "tools, which the chat template does not write") {
+	if _, err := Tokenise(template(t, "chatml"), record); err == nil || !strings.Contains(err.Error(), "tools, which the chat template does not write") {
 		t.Errorf("got %v", err)
 	}
 }

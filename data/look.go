@@ -6,15 +6,15 @@ import (
 	"io"
 	"slices"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // Side is a conversation of a record, as the template renders it.
 type Side struct {
 	Name     string // "chosen" or "rejected" of a pair, "good" or "bad" where it is labelled, else ""
-	Messages []tokenizer.Message
+	Messages []chat.Message
 	Learned  []bool // which of them are trained on
-	tokenizer.Rendered
+	chat.Rendered
 
 	kind  kind
 	first int // the messages before it are the prompt
@@ -34,7 +34,7 @@ type Look struct {
 
 // Piece is a sample that was made of a record: a stretch of its tokens.
 type Piece struct {
-	Sample   int // its index in the store
+	Sample   int // its index in the set
 	From, To int // tokens of the record's side
 	HeldOut  bool
 	Times    int // in an epoch
@@ -42,7 +42,7 @@ type Piece struct {
 
 // Records lists the samples of a source that are shown one by one, in its order:
 // of pairs one for both sides. With source < 0 it lists those of all.
-func (s *Store) Records(source int) []int {
+func (s *Set) Records(source int) []int {
 	var out []int
 	for i, r := range s.rows {
 		if (source < 0 || int(r.source) == source) && s.parts[r.source].entries[r.record].Kind != rejected {
@@ -54,26 +54,26 @@ func (s *Store) Records(source int) []int {
 
 // Place is the source and the line (or row) of the record that sample i comes
 // from.
-func (s *Store) Place(i int) (source, line int) {
+func (s *Set) Place(i int) (source, line int) {
 	r := s.rows[i]
 	return int(r.source), int(s.parts[r.source].entries[r.record].Line)
 }
 
 // Look reads a record out of its source again and renders it as the store did. It
-// reads the file up to there. opts and chat are those that the store was built
+// reads the file up to there. opts and template are those that the store was built
 // with.
-func (s *Store) Look(opts Options, chat *tokenizer.Chat, source, number int) (*Look, error) {
+func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*Look, error) {
 	x, l, err := s.find(source, number)
 	if err != nil {
 		return nil, err
 	}
-	l.toolRole = toolRole(chat)
+	l.toolRole = toolRole(template)
 	keep, err := s.from[source].Filter.compile(false)
 	if err != nil {
 		return nil, err
 	}
 	out := &Look{Source: source, Line: number}
-	with := &toolChats{plain: chat, layout: l, keep: keep}
+	with := &toolChats{plain: template, layout: l, keep: keep}
 	sides, err := with.sides(x)
 	if err == nil {
 		out.Sides = sides
@@ -103,7 +103,7 @@ func (s *Store) Look(opts Options, chat *tokenizer.Chat, source, number int) (*L
 }
 
 // whyUnused says why a record that is in the store became no sample.
-func (s *Store) whyUnused(opts Options, source, number int) string {
+func (s *Set) whyUnused(opts Options, source, number int) string {
 	src := s.from[source]
 	for _, e := range s.parts[source].entries {
 		switch {
@@ -123,7 +123,7 @@ func (s *Store) whyUnused(opts Options, source, number int) string {
 }
 
 // find reads a record of a source by its line or row.
-func (s *Store) find(source, number int) (line, layout, error) {
+func (s *Set) find(source, number int) (line, layout, error) {
 	src := s.from[source]
 	l := src.layout()
 	l.format = s.parts[source].format

@@ -14,7 +14,7 @@ import (
 // is drawn is a function of the seed and the epoch; packing shuffles the list. Of
 // preferences the first epoch's are drawn for all, since the reference is asked of
 // each answer once, before training.
-func (s *Store) mix(opts Options, samples [][][]int, seed uint64) (err error) {
+func (s *Set) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 	draws := opts.Mix.Strategy == "interleave"
 	for _, src := range opts.Sources {
 		draws = draws || src.Repeat != math.Trunc(src.Repeat)
@@ -72,7 +72,7 @@ func repeated(src Source, list [][]int, seed uint64, epoch int) [][]int {
 // interleave draws one source after the other by their probabilities, and takes
 // the next of its samples, which are shuffled. An epoch ends when the first
 // source is exhausted, or when each has been, the others from the start again.
-func (s *Store) interleave(opts Options, samples [][][]int, seed uint64, epoch int) (out []int, err error) {
+func (s *Set) interleave(opts Options, samples [][][]int, seed uint64, epoch int) (out []int, err error) {
 	p, err := probabilities(opts.Sources)
 	if err != nil {
 		return nil, err

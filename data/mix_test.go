@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
 
-func tryBuild(o Options, run Run) (*Store, error) {
+func tryBuild(o Options, run Run) (*Set, error) {
 	c, err := tokenizerBytes()
 	if err != nil {
 		return nil, err
@@ -332,10 +333,10 @@ func TestThePairOfALabelledAnswerIsHeldOutWithIt(t *testing.T) {
 	}
 }
 
-func tokenizerBytes() (*tokenizer.Chat, error) { return tokenizer.Bytes().Chat("auto") }
+func tokenizerBytes() (*chat.Template, error) { return chat.Open(tokenizer.Bytes(), "auto") }
 
-func messagesOf(prompt, answer string) []tokenizer.Message {
-	return []tokenizer.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: answer}}
+func messagesOf(prompt, answer string) []chat.Message {
+	return []chat.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: answer}}
 }
 
 func TestWhatIsDrawnIsDrawnAnewForEachEpoch(t *testing.T) {

@@ -3,8 +3,10 @@ package data
 import (
 	"cmp"
 	"slices"
+	"sync"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
+	"lwtrain/internal/prose"
 )
 
 // Near copies are found by MinHash with one permutation (Li, Owen and Zhang
@@ -36,10 +38,12 @@ func mix64(h uint64) uint64 {
 	return h ^ h>>31
 }
 
+var unitsPool = sync.Pool{New: func() any { return new([]uint64) }}
+
 // minhash sketches all that is said in a conversation.
-func minhash(messages []tokenizer.Message) *sketched {
-	g := gramPool.Get().(*grams)
-	defer gramPool.Put(g)
+func minhash(messages []chat.Message) *sketched {
+	held := unitsPool.Get().(*[]uint64)
+	defer unitsPool.Put(held)
 	const none = ^uint64(0)
 	var least [nearBins]uint64
 	for i := range least {
@@ -56,12 +60,13 @@ func minhash(messages []tokenizer.Message) *sketched {
 		any = true
 	}
 	for _, m := range messages {
-		g.split(m.Content)
-		for i := 0; i+nearGram <= len(g.units); i++ {
-			add(g.units[i : i+nearGram])
+		units, _ := prose.AppendUnits((*held)[:0], m.Content)
+		*held = units
+		for i := 0; i+nearGram <= len(units); i++ {
+			add(units[i : i+nearGram])
 		}
-		if n := len(g.units); n > 0 && n < nearGram {
-			add(g.units)
+		if n := len(units); n > 0 && n < nearGram {
+			add(units)
 		}
 	}
 	if !any { // no word at all: only exact copies are alike

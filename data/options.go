@@ -1,56 +1,83 @@
 package data
 
-// Options say what is trained on. The tags doc, enum, min, max, above, below
-// and default describe each key of the YAML: package configs checks values by
-// them and makes the JSON Schema from them.
+// Options say what is trained on. Each field is a key of the YAML: package
+// configs shows its comment to users (once `go generate ./configs` has read it)
+// and checks values by its tags.
 type Options struct {
-	Sources     []Source `yaml:"sources" doc:"conversations to train on, mixed in this order, then shuffled by the seed"`
-	Mix         Mix      `yaml:"mix" doc:"how the sources are mixed"`
-	Dedup       string   `yaml:"dedup" enum:"none|exact|near" doc:"which samples are dropped as copies of earlier ones, of held-out ones first: exact ones, or near ones too (MinHash, at least 0.8 of their five-grams in common)"`
-	HeldOut     HeldOut  `yaml:"held_out" doc:"what is kept for evaluation: a fraction of the samples (0.02), a count (200), or a list of sources of its own; 0: nothing"`
-	MaxLength   int      `yaml:"max_length" min:"8" max:"4194304" doc:"tokens in the longest sample"`
-	TooLong     string   `yaml:"too_long" enum:"error|skip|truncate|split" doc:"what is done with a sample above max_length; split is not for pairs"`
-	OnBadRecord string   `yaml:"on_bad_record" enum:"error|skip" doc:"what is done with a record that cannot be read; skipped ones are counted by reason"`
-	CacheDir    string   `yaml:"cache_dir" doc:"folder of the tokenised samples, made again when sources, tokenizer or template change"`
+	// conversations to train on, mixed in this order, then shuffled by the seed
+	Sources []Source `yaml:"sources"`
+	// how the sources are mixed
+	Mix Mix `yaml:"mix"`
+	// which samples are dropped as copies of earlier ones, of held-out ones first: exact
+	// ones, or near ones too (MinHash, at least 0.8 of their five-grams in common)
+	Dedup string `yaml:"dedup" enum:"none|exact|near"`
+	// what is kept for evaluation: a fraction of the samples (0.02),
+	// a count (200), or a list of sources of its own; 0: nothing
+	HeldOut HeldOut `yaml:"held_out"`
+	// tokens in the longest sample
+	MaxLength int `yaml:"max_length" min:"8" max:"4194304"`
+	// what is done with a sample above max_length; split is not for pairs
+	TooLong string `yaml:"too_long" enum:"error|skip|truncate|split"`
+	// what is done with a record that cannot be read; skipped ones are counted by reason
+	OnBadRecord string `yaml:"on_bad_record" enum:"error|skip"`
+	// folder of the tokenised samples, made again when sources, tokenizer or template change
+	CacheDir string `yaml:"cache_dir" identity:"none"`
 }
 
 // Source is conversations in one file or several.
 type Source struct {
-	Name        string            `yaml:"name" doc:"name in statistics and metrics; the file's name without ending where it is missing"`
-	Path        string            `yaml:"path" doc:"conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob, a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these"`
-	Paths       []string          `yaml:"paths" doc:"path, where it is a list"`
-	Files       []File            // that these stand for, where they are known already: those on the hub must be
-	Format      string            `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto" doc:"how its records are read; auto: recognised from the first"`
-	Side        string            `yaml:"side" enum:"all|chosen" default:"all" doc:"of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations"`
-	TrainOn     string            `yaml:"train_on" enum:"all|last|marked" default:"all" doc:"which answers of a conversation are trained on: all but those with train: false, the last one, or those with train: true alone"`
-	Columns     Columns           `yaml:"columns" doc:"what the columns are called, where not as usual"`
-	Roles       map[string]string `yaml:"roles" doc:"roles by the names that they have in the file, such as {human: user, bot: assistant}"`
-	Samples     int               `yaml:"samples" min:"0" doc:"how many samples are taken, drawn by the seed; 0: all"`
-	Fraction    float64           `yaml:"fraction" min:"0" max:"1" doc:"the part of the samples that is taken, drawn by the seed; 0: all"`
-	Tokens      int               `yaml:"tokens" min:"0" doc:"as many samples are taken as have at most so many tokens, drawn by the seed; 0: all"`
-	Repeat      float64           `yaml:"repeat" above:"0" max:"1000" default:"1" doc:"how often each sample comes in an epoch; of 2.5, half of them a third time"`
-	Probability float64           `yaml:"probability" min:"0" max:"1" doc:"with data.mix.strategy: interleave, how probably the next sample is one of this source"`
-	Filter      Filter            `yaml:"filter" doc:"which conversations are used"`
-	LossFactor  float64           `yaml:"loss_factor" min:"0" default:"1" doc:"multiplies the loss of this source's tokens, on top of packing.weighting"`
+	// name in statistics and metrics; the file's name without ending where it is missing
+	Name string `yaml:"name"`
+	// conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob,
+	// a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these
+	Path string `yaml:"path" identity:"none"`
+	// path, where it is a list
+	Paths []string `yaml:"paths" identity:"none"`
+	Files []File   // that these stand for, where they are known already: those on the hub must be
+	// how its records are read; auto: recognised from the first
+	Format string `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto"`
+	// of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations
+	Side string `yaml:"side" enum:"all|chosen" default:"all"`
+	// which answers of a conversation are trained on: all but those
+	// with train: false, the last one, or those with train: true alone
+	TrainOn string `yaml:"train_on" enum:"all|last|marked" default:"all"`
+	// what the columns are called, where not as usual
+	Columns Columns `yaml:"columns"`
+	// roles by the names that they have in the file, such as {human: user, bot: assistant}
+	Roles map[string]string `yaml:"roles"`
+	// how many samples are taken, drawn by the seed; 0: all
+	Samples int `yaml:"samples" min:"0"`
+	// the part of the samples that is taken, drawn by the seed; 0: all
+	Fraction float64 `yaml:"fraction" min:"0" max:"1"`
+	// as many samples are taken as have at most so many tokens, drawn by the seed; 0: all
+	Tokens int `yaml:"tokens" min:"0"`
+	// how often each sample comes in an epoch; of 2.5, half of them a third time
+	Repeat float64 `yaml:"repeat" above:"0" max:"1000" default:"1"`
+	// with data.mix.strategy: interleave, how probably the next sample is one of this source
+	Probability float64 `yaml:"probability" min:"0" max:"1"`
+	// which conversations are used
+	Filter Filter `yaml:"filter"`
+	// multiplies the loss of this source's tokens, on top of packing.weighting
+	LossFactor float64 `yaml:"loss_factor" min:"0" default:"1"`
 }
 
 // Columns names the columns of a source's records. Empty ones have the usual
 // names.
 type Columns struct {
-	Messages    string `yaml:"messages" doc:"list of messages; messages or conversations"`
-	Role        string `yaml:"role" doc:"of a message: who speaks; role or from"`
-	Content     string `yaml:"content" doc:"of a message: what is said; content or value"`
-	System      string `yaml:"system" doc:"the system prompt; system"`
-	Tools       string `yaml:"tools" doc:"functions that the model may call; tools"`
-	Instruction string `yaml:"instruction" doc:"Alpaca's instruction; instruction"`
-	Input       string `yaml:"input" doc:"what the instruction is about; input"`
-	Output      string `yaml:"output" doc:"the answer to an instruction; output"`
-	History     string `yaml:"history" doc:"earlier [question, answer] pairs; history"`
-	Prompt      string `yaml:"prompt" doc:"prompt, as text or messages; prompt, query or question"`
-	Completion  string `yaml:"completion" doc:"the answer to a prompt; completion, response or answer"`
-	Chosen      string `yaml:"chosen" doc:"the better answer of a pair; chosen"`
-	Rejected    string `yaml:"rejected" doc:"the worse answer of a pair; rejected"`
-	Label       string `yaml:"label" doc:"whether an answer is a good one; label or kto_tag"`
+	Messages    string `yaml:"messages"`    // list of messages; messages or conversations
+	Role        string `yaml:"role"`        // of a message: who speaks; role or from
+	Content     string `yaml:"content"`     // of a message: what is said; content or value
+	System      string `yaml:"system"`      // the system prompt; system
+	Tools       string `yaml:"tools"`       // functions that the model may call; tools
+	Instruction string `yaml:"instruction"` // Alpaca's instruction; instruction
+	Input       string `yaml:"input"`       // what the instruction is about; input
+	Output      string `yaml:"output"`      // the answer to an instruction; output
+	History     string `yaml:"history"`     // earlier [question, answer] pairs; history
+	Prompt      string `yaml:"prompt"`      // prompt, as text or messages; prompt, query or question
+	Completion  string `yaml:"completion"`  // the answer to a prompt; completion, response or answer
+	Chosen      string `yaml:"chosen"`      // the better answer of a pair; chosen
+	Rejected    string `yaml:"rejected"`    // the worse answer of a pair; rejected
+	Label       string `yaml:"label"`       // whether an answer is a good one; label or kto_tag
 }
 
 // Roles are what [Source].Roles may give: those of chat templates, and ShareGPT's
@@ -69,21 +96,33 @@ func (c Columns) said() map[string]string {
 // Filter says which conversations of a source are used; the others are counted
 // by reason. The zero value passes all. Of a pair both sides must pass.
 type Filter struct {
-	StatedLength   string   `yaml:"stated_length" enum:"any|required" default:"any" doc:"required: only prompts that state how long the answer is to be"`
-	MinLengthScore float64  `yaml:"min_length_score" min:"0" max:"100" doc:"of answers whose prompt states a length, the least S_l (LongBench-Write); 80 is usual"`
-	Languages      []string `yaml:"languages" enum:"en|zh|mixed|other" doc:"languages of the answers, as lwtrain stats tells them apart; none named: all"`
-	MinWords       int      `yaml:"min_words" min:"0" doc:"words in the shortest answers of a conversation"`
-	MaxWords       int      `yaml:"max_words" min:"0" doc:"words in the longest answers of a conversation; 0: no bound"`
-	Prompt         string   `yaml:"prompt" doc:"a regular expression (RE2) that must match in a message of the user"`
-	NotPrompt      string   `yaml:"not_prompt" doc:"one that must match in none"`
-	Answer         string   `yaml:"answer" doc:"a regular expression (RE2) that must match in an answer"`
-	NotAnswer      string   `yaml:"not_answer" doc:"one that must match in none"`
+	// required: only prompts that state how long the answer is to be
+	StatedLength string `yaml:"stated_length" enum:"any|required" default:"any"`
+	// of answers whose prompt states a length, the least S_l (LongBench-Write); 80 is usual
+	MinLengthScore float64 `yaml:"min_length_score" min:"0" max:"100"`
+	// languages of the answers, as lwtrain stats tells them apart; none named: all
+	Languages []string `yaml:"languages" enum:"en|zh|mixed|other"`
+	// words in the shortest answers of a conversation
+	MinWords int `yaml:"min_words" min:"0"`
+	// words in the longest answers of a conversation; 0: no bound
+	MaxWords int `yaml:"max_words" min:"0"`
+	// a regular expression (RE2) that must match in a message of the user
+	Prompt string `yaml:"prompt"`
+	// one that must match in none
+	NotPrompt string `yaml:"not_prompt"`
+	// a regular expression (RE2) that must match in an answer
+	Answer string `yaml:"answer"`
+	// one that must match in none
+	NotAnswer string `yaml:"not_answer"`
 }
 
 // Mix says how the sources become one list of samples.
 type Mix struct {
-	Strategy string `yaml:"strategy" enum:"concatenate|interleave" doc:"concatenate: all samples of every source; interleave: drawn from them by their probability until stop"`
-	Stop     string `yaml:"stop" enum:"first_exhausted|all_exhausted" doc:"when an interleaved epoch ends: as soon as one source has no more samples, or when each has given all of its own, the others from the start again"`
+	// concatenate: all samples of every source; interleave: drawn from them by their probability until stop
+	Strategy string `yaml:"strategy" enum:"concatenate|interleave"`
+	// when an interleaved epoch ends: as soon as one source has no more samples,
+	// or when each has given all of its own, the others from the start again
+	Stop string `yaml:"stop" enum:"first_exhausted|all_exhausted"`
 }
 
 // HeldOut is one of: a fraction of the samples, a count of them, or sources of

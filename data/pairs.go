@@ -7,8 +7,8 @@ import (
 )
 
 // Pair is a preference: two samples that answer the same prompt, by their index
-// in the store. They have the same tokens before the first target
-// ([Store.Prompt]); their targets are the tokens of the answers, and none of the
+// in the set. They have the same tokens before the first target
+// ([Set.Prompt]); their targets are the tokens of the answers, and none of the
 // prompt's own assistant turns. A labelled answer is a pair without its other side.
 type Pair struct{ Chosen, Rejected int }
 
@@ -27,14 +27,14 @@ func (p Pair) Answers() []int {
 }
 
 // Pairs lists the pairs of an epoch, in the order in which the sources were mixed,
-// or the labelled answers ([Run.Labels]); nil of a store of conversations.
-func (s *Store) Pairs() []Pair { return s.pairsOf(s.train) }
+// or the labelled answers ([Run.Labels]); nil of a set of conversations.
+func (s *Set) Pairs() []Pair { return s.pairsOf(s.train) }
 
 // HeldOutPairs lists those that are held out.
-func (s *Store) HeldOutPairs() []Pair { return s.pairsOf(s.heldOut) }
+func (s *Set) HeldOutPairs() []Pair { return s.pairsOf(s.heldOut) }
 
 // HeldOutPrompts lists held-out samples, one for each prompt of preferences.
-func (s *Store) HeldOutPrompts() []int {
+func (s *Set) HeldOutPrompts() []int {
 	if !s.paired && !s.labelled {
 		return s.heldOut
 	}
@@ -52,14 +52,14 @@ func (s *Store) HeldOutPrompts() []int {
 
 // SamePrompt reports whether the records of samples i and j have the same tokens
 // before their first target.
-func (s *Store) SamePrompt(i, j int) bool { return s.entry(i).PromptHash == s.entry(j).PromptHash }
+func (s *Set) SamePrompt(i, j int) bool { return s.entry(i).PromptHash == s.entry(j).PromptHash }
 
-func (s *Store) entry(i int) entry {
+func (s *Set) entry(i int) entry {
 	r := s.rows[i]
 	return s.parts[r.source].entries[r.record]
 }
 
-func (s *Store) pairsOf(samples []int) []Pair {
+func (s *Set) pairsOf(samples []int) []Pair {
 	switch {
 	case s.labelled:
 		out := make([]Pair, len(samples))
@@ -91,14 +91,14 @@ func (o Options) refuseCutting() error {
 
 // Desirable reports whether sample i is a chosen answer, or one that is labelled
 // true. It says nothing of plain conversations.
-func (s *Store) Desirable(i int) bool {
+func (s *Set) Desirable(i int) bool {
 	k := s.entry(i).Kind
 	return k == chosen || k == liked
 }
 
 // Prompt is the number of tokens before the first target of sample i's record:
 // what the sides of a pair have in common.
-func (s *Store) Prompt(i int) int {
+func (s *Set) Prompt(i int) int {
 	return int(max(0, s.entry(i).Prompt-s.rows[i].from))
 }
 
@@ -114,7 +114,7 @@ func (it item) records() []int {
 }
 
 // items makes the items of a source, and counts the records that are none.
-func (s *Store) items(source int, want Run) ([]item, error) {
+func (s *Set) items(source int, want Run) ([]item, error) {
 	src, entries, stats := s.from[source], s.parts[source].entries, &s.sources[source]
 	only := src.Side == "chosen"
 	var out []item

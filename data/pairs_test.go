@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -22,7 +23,7 @@ func pairText(e example) string {
 	}
 	var sides []string
 	n := e.first
-	for _, list := range [][]tokenizer.Message{e.messages[:n], e.messages[n:], e.rejected.messages[n:]} {
+	for _, list := range [][]chat.Message{e.messages[:n], e.messages[n:], e.rejected.messages[n:]} {
 		var parts []string
 		for _, m := range list {
 			parts = append(parts, m.Role[:1]+" "+m.Content)
@@ -102,14 +103,14 @@ func FuzzParsePair(f *testing.F) {
 	})
 }
 
-func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Store, error) {
+func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Set, error) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Store,
 	if change != nil {
 		change(&o)
 	}
-	s, err := Build(context.Background(), o, chat, Run{Seed: 1, Pairs: true})
+	s, err := Build(context.Background(), o, template, Run{Seed: 1, Pairs: true})
 	if err == nil {
 		t.Cleanup(func() { s.Close() })
 	}
@@ -216,17 +217,17 @@ func TestABrokenArrayIsNamedByItsLine(t *testing.T) {
 
 func TestScoresAreKeptAndVerified(t *testing.T) {
 	dir, in := t.TempDir(), map[string]string{"model": "a", "data": "b"}
-	if _, err := ReadScores(dir, in, 2); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadLogProbs(dir, in, 2); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of nothing: %v", err)
 	}
-	want := []Score{{-1.25, -0.5}, {math.Inf(-1), 0}}
-	if err := WriteScores(dir, in, want); err != nil {
+	want := []LogProbs{{-1.25, -0.5}, {math.Inf(-1), 0}}
+	if err := WriteLogProbs(dir, in, want); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ReadScores(dir, in, 2); err != nil || !slices.Equal(got, want) {
+	if got, err := ReadLogProbs(dir, in, 2); err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := ReadScores(dir, map[string]string{"model": "a", "data": "c"}, 2); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadLogProbs(dir, map[string]string{"model": "a", "data": "c"}, 2); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of other data: %v", err)
 	}
 	found, _ := filepath.Glob(filepath.Join(dir, "*", scoresName))
@@ -235,7 +236,7 @@ func TestScoresAreKeptAndVerified(t *testing.T) {
 	if err := os.WriteFile(found[0], raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadScores(dir, in, 2); err == nil || errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadLogProbs(dir, in, 2); err == nil || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of a damaged file: %v", err)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // pair reads a preference record: two answers to one prompt. The prompt is a
 // column of its own (messages, a prompt, or an instruction with its input), or
 // what both sides begin with; an answer is text, a message or a list of them.
 func (l layout) pair(f fields) (example, error) {
-	var sides [2][]tokenizer.Message
+	var sides [2][]chat.Message
 	for i, column := range []string{"chosen", "rejected"} {
 		var err error
 		if !l.has(f, column) {
@@ -60,8 +60,8 @@ func (l layout) pair(f fields) (example, error) {
 }
 
 // checkPair refuses what is no preference. The first n messages are the same.
-func checkPair(c, r []tokenizer.Message, n int) error {
-	for i, side := range [][]tokenizer.Message{c, r} {
+func checkPair(c, r []chat.Message, n int) error {
+	for i, side := range [][]chat.Message{c, r} {
 		name := []string{"chosen", "rejected"}[i]
 		if len(side) == n {
 			return bad("empty_answer", "%s has no answer behind the prompt", name)
@@ -84,7 +84,7 @@ func checkPair(c, r []tokenizer.Message, n int) error {
 }
 
 // prompt reads the prompt of a preference record, nil where it has none.
-func (l layout) prompt(f fields) ([]tokenizer.Message, error) {
+func (l layout) prompt(f fields) ([]chat.Message, error) {
 	switch {
 	case l.has(f, "prompt") && l.has(f, "instruction"):
 		return nil, bad("invalid_prompt", "a prompt and an instruction, want one of them")
@@ -106,16 +106,16 @@ func isText(f fields, l layout, column string) bool {
 
 // answers reports whether a side begins with the assistant's turn, so that the
 // prompt comes before it.
-func answers(side []tokenizer.Message) bool { return len(side) == 0 || side[0].Role == "assistant" }
+func answers(side []chat.Message) bool { return len(side) == 0 || side[0].Role == "assistant" }
 
 // holds reports whether a side that begins with the prompt holds this one: all
 // its messages, or its last one where the side has another system prompt.
-func holds(side, prompt []tokenizer.Message) bool {
+func holds(side, prompt []chat.Message) bool {
 	last := prompt[len(prompt)-1]
-	return slices.ContainsFunc(side, func(m tokenizer.Message) bool { return m.Role == last.Role && m.Content == last.Content })
+	return slices.ContainsFunc(side, func(m chat.Message) bool { return m.Role == last.Role && m.Content == last.Content })
 }
 
-func isBlank(m tokenizer.Message) bool {
+func isBlank(m chat.Message) bool {
 	return strings.TrimSpace(m.Content) == "" && m.Extra["tool_calls"] == nil
 }
 
@@ -156,7 +156,7 @@ func (l layout) labelled(f fields) (example, error) {
 // sharedText makes two conversations of two texts that begin alike. Texts with
 // the turns of "\n\nHuman:" and "\n\nAssistant:" are read as such; else the
 // prompt is all they share up to the last white space, as in TRL.
-func sharedText(a, b string) (first, second []tokenizer.Message) {
+func sharedText(a, b string) (first, second []chat.Message) {
 	if x, y := transcript(a), transcript(b); x != nil && y != nil {
 		return x, y
 	}
@@ -165,7 +165,7 @@ func sharedText(a, b string) (first, second []tokenizer.Message) {
 		n++
 	}
 	if n == len(a) && n == len(b) {
-		same := []tokenizer.Message{{Role: "assistant", Content: a}}
+		same := []chat.Message{{Role: "assistant", Content: a}}
 		return same, same
 	}
 	for n > 0 {
@@ -177,22 +177,22 @@ func sharedText(a, b string) (first, second []tokenizer.Message) {
 	}
 	prompt := strings.TrimSpace(a[:n])
 	if prompt == "" {
-		return []tokenizer.Message{{Role: "assistant", Content: a}}, []tokenizer.Message{{Role: "assistant", Content: b}}
+		return []chat.Message{{Role: "assistant", Content: a}}, []chat.Message{{Role: "assistant", Content: b}}
 	}
-	of := func(s string) []tokenizer.Message {
-		return []tokenizer.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: strings.TrimLeftFunc(s[n:], unicode.IsSpace)}}
+	of := func(s string) []chat.Message {
+		return []chat.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: strings.TrimLeftFunc(s[n:], unicode.IsSpace)}}
 	}
 	return of(a), of(b)
 }
 
 // transcript reads the turns of Anthropic's texts, nil for other text.
-func transcript(text string) []tokenizer.Message {
+func transcript(text string) []chat.Message {
 	const human, assistant = "\n\nHuman:", "\n\nAssistant:"
 	text = "\n\n" + strings.TrimLeft(text, "\n")
 	if !strings.HasPrefix(text, human) {
 		return nil
 	}
-	var out []tokenizer.Message
+	var out []chat.Message
 	for text != "" {
 		role, mark := "user", human
 		if strings.HasPrefix(text, assistant) {
@@ -205,7 +205,7 @@ func transcript(text string) []tokenizer.Message {
 				end = min(end, i)
 			}
 		}
-		out = append(out, tokenizer.Message{Role: role, Content: strings.TrimSpace(text[:end])})
+		out = append(out, chat.Message{Role: role, Content: strings.TrimSpace(text[:end])})
 		text = text[end:]
 	}
 	return out

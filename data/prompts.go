@@ -7,21 +7,22 @@ import (
 	"io"
 	"reflect"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
-	"lwtrain/tokenizer"
+	"lwtrain/internal/prose"
 )
 
 // Prompt is a conversation that waits for an answer.
 type Prompt struct {
-	Messages []tokenizer.Message // the last one is not the assistant's
-	Required int                 // words that are asked for; 0: no length is stated
-	Origin   string              // file:line
+	Messages []chat.Message // the last one is not the assistant's
+	Required int            // words that are asked for; 0: no length is stated
+	Origin   string         // file:line
 }
 
 // Prompts reads the prompts of a source, whatever its records hold besides: a
 // prompt, an instruction, or messages, without the answers at their end. The words
 // asked for are those of the column length, where a record has it, else what the
-// last message states ([StatedLength]). Records that can't be used are an error, or
+// last message states ([prose.StatedLength]). Records that can't be used are an error, or
 // with skip counted by reason.
 func Prompts(ctx context.Context, src Source, length string, skip bool) ([]Prompt, map[string]int, error) {
 	src, err := src.located()
@@ -108,7 +109,7 @@ func (l layout) asked(x line, length string) (p Prompt, err error) {
 			return p, bad("invalid_length", "%s is %s, want a number of words", length, kindOf(raw))
 		}
 	} else {
-		p.Required = StatedLength(p.Messages[n-1].Content).Words()
+		p.Required = prose.StatedLength(p.Messages[n-1].Content).Words()
 	}
 	return p, nil
 }

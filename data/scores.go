@@ -16,10 +16,10 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// Score is what a model says of an answer, in nats: the sums of ln p over its
+// LogProbs is what a model says of an answer, in nats: the sums of ln p over its
 // target tokens, and over the first of them that the other answer of its pair has
 // counterparts for.
-type Score struct{ LogP, Prefix float64 }
+type LogProbs struct{ LogP, Prefix float64 }
 
 // scoresSchema is docs/formats/sample-store.md.
 var scoresSchema = arrow.NewSchema([]arrow.Field{
@@ -43,9 +43,9 @@ func scoresDir(cache string, inputs map[string]string) (string, error) {
 	return filepath.Join(cache, "reference-"+hashOf(key)[:16]), err
 }
 
-// ReadScores reads the n scores that follow from inputs out of the folder cache. The
+// ReadLogProbs reads the n scores that follow from inputs out of the folder cache. The
 // error is os.ErrNotExist where there are none, and another where they are damaged.
-func ReadScores(cache string, inputs map[string]string, n int) ([]Score, error) {
+func ReadLogProbs(cache string, inputs map[string]string, n int) ([]LogProbs, error) {
 	dir, err := scoresDir(cache, inputs)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func ReadScores(cache string, inputs map[string]string, n int) ([]Score, error) 
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	defer r.Close()
-	var out []Score
+	var out []LogProbs
 	for i := range r.NumRecords() {
 		rec, err := r.RecordAt(i)
 		if err != nil {
@@ -79,7 +79,7 @@ func ReadScores(cache string, inputs map[string]string, n int) ([]Score, error) 
 		}
 		logp, prefix := rec.Column(0).(*array.Float64).Float64Values(), rec.Column(1).(*array.Float64).Float64Values()
 		for k := range logp {
-			out = append(out, Score{logp[k], prefix[k]})
+			out = append(out, LogProbs{logp[k], prefix[k]})
 		}
 		rec.Release()
 	}
@@ -89,8 +89,8 @@ func ReadScores(cache string, inputs map[string]string, n int) ([]Score, error) 
 	return out, nil
 }
 
-// WriteScores keeps scores for [ReadScores]. The folder appears when it is complete.
-func WriteScores(cache string, inputs map[string]string, scores []Score) error {
+// WriteLogProbs keeps scores for [ReadLogProbs]. The folder appears when it is complete.
+func WriteLogProbs(cache string, inputs map[string]string, scores []LogProbs) error {
 	dir, err := scoresDir(cache, inputs)
 	if err != nil {
 		return err
@@ -107,10 +107,10 @@ func WriteScores(cache string, inputs map[string]string, scores []Score) error {
 	if m.File, err = writeScoresFile(temp, scores); err != nil {
 		return err
 	}
-	return commit(temp, dir, m, func() bool { _, err := ReadScores(cache, inputs, len(scores)); return err == nil })
+	return commit(temp, dir, m, func() bool { _, err := ReadLogProbs(cache, inputs, len(scores)); return err == nil })
 }
 
-func writeScoresFile(dir string, scores []Score) (file, error) {
+func writeScoresFile(dir string, scores []LogProbs) (file, error) {
 	f, err := os.Create(filepath.Join(dir, scoresName))
 	if err != nil {
 		return file{}, err

@@ -113,14 +113,14 @@ func (s Source) at(starts []int64, number int64) string {
 }
 
 // At says where a record of a source is, as file:number. Numbers are those of
-// [Store.Place].
-func (s *Store) At(source, number int) string {
+// [Set.Place].
+func (s *Set) At(source, number int) string {
 	return s.from[source].at(s.parts[source].starts, int64(number))
 }
 
 // Number is the number of the record of a file, which is named by its path or the
 // last part of it; ok is false if the source has no such file.
-func (s *Store) Number(source int, file string, number int) (_ int, ok bool) {
+func (s *Set) Number(source int, file string, number int) (_ int, ok bool) {
 	for i, f := range s.from[source].Files {
 		if f.Name != file && path.Base(f.Name) != file {
 			continue

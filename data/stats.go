@@ -17,7 +17,7 @@ type SourceStats struct {
 	HeldOut      int            `json:"held_out"`        // of the samples
 	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
 	Turns        int            `json:"turns"`           // messages of the assistant
-	Words        int64          `json:"words"`           // in them, by [Words]; of the whole conversation where it is cut
+	Words        int64          `json:"words"`           // in them, by [prose.Words]; of the whole conversation where it is cut
 	Tokens       int64          `json:"tokens"`          //
 	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
 	Dropped      map[string]int `json:"dropped"`         // records that are not used, by reason
@@ -65,10 +65,10 @@ func (s *SourceStats) take(e entry, rows []row, heldOut bool) {
 
 // Sources returns the statistics of each source: those to train on, then the
 // held-out sources.
-func (s *Store) Sources() []SourceStats { return s.sources }
+func (s *Set) Sources() []SourceStats { return s.sources }
 
 // Mix adds up the statistics of all sources.
-func (s *Store) Mix() SourceStats {
+func (s *Set) Mix() SourceStats {
 	mix := SourceStats{Name: "mix", Dropped: map[string]int{}}
 	for _, x := range s.sources {
 		mix.Samples += x.Samples

@@ -11,13 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
 
-func chat(t testing.TB, template string) *tokenizer.Chat {
+func template(t testing.TB, name string) *chat.Template {
 	t.Helper()
-	c, err := tokenizer.Bytes().Chat(template)
+	c, err := chat.Open(tokenizer.Bytes(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,9 +57,9 @@ func options(dir string, sources ...Source) Options {
 	return Options{Sources: sources, MaxLength: 4096, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache")}
 }
 
-func build(t testing.TB, o Options) *Store {
+func build(t testing.TB, o Options) *Set {
 	t.Helper()
-	s, err := Build(context.Background(), o, chat(t, "auto"), Run{Seed: 1})
+	s, err := Build(context.Background(), o, template(t, "auto"), Run{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,13 +78,13 @@ func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) 
 	for i, want := range []struct {
 		file               string
 		line, turns, words int
-		messages           []tokenizer.Message
+		messages           []chat.Message
 	}{
-		{a.Path, 1, 1, 2, []tokenizer.Message{{Role: "user", Content: "hello"}, {Role: "assistant", Content: "one two"}}},
-		{a.Path, 3, 1, 2, []tokenizer.Message{{Role: "user", Content: "再见"}, {Role: "assistant", Content: "三 four"}}},
-		{b.Path, 1, 2, 3, []tokenizer.Message{{Role: "system", Content: "be brief"}, {Role: "user", Content: "1"}, {Role: "assistant", Content: "yes"}, {Role: "user", Content: "2"}, {Role: "assistant", Content: "no no"}}},
+		{a.Path, 1, 1, 2, []chat.Message{{Role: "user", Content: "hello"}, {Role: "assistant", Content: "one two"}}},
+		{a.Path, 3, 1, 2, []chat.Message{{Role: "user", Content: "再见"}, {Role: "assistant", Content: "三 four"}}},
+		{b.Path, 1, 2, 3, []chat.Message{{Role: "system", Content: "be brief"}, {Role: "user", Content: "1"}, {Role: "assistant", Content: "yes"}, {Role: "user", Content: "2"}, {Role: "assistant", Content: "no no"}}},
 	} {
-		r, err := chat(t, "auto").Render(want.messages)
+		r, err := template(t, "auto").Render(want.messages)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +151,7 @@ func TestTheCacheIsUsedAsLongAsNothingChangedAndSaysWhatDid(t *testing.T) {
 	if got := again.Sources()[0].Tokenised; got != "" || !maps.Equal(again.Contents(), first.Contents()) {
 		t.Errorf("the second time: tokenised for %q, the contents are the same: %v", got, maps.Equal(again.Contents(), first.Contents()))
 	}
-	other, err := Build(context.Background(), o, chat(t, "chatml"), Run{Seed: 1})
+	other, err := Build(context.Background(), o, template(t, "chatml"), Run{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestHeldOutSamplesAreDrawnFromEachSourceAndNeverTrainedOn(t *testing.T) {
 	}
 	o := options(dir, a)
 	o.HeldOut.Count = 60
-	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "takes 60 of 60") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "takes 60 of 60") {
 		t.Errorf("all held out: %v", err)
 	}
 }
@@ -247,7 +248,7 @@ func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
 	o := options(dir, write(t, dir, "a", append(talks(6), talk("long", strings.Repeat("word ", 400)), talk("longer", strings.Repeat("word ", 500)))...))
 	o.MaxLength, o.TooLong, o.HeldOut = 200, "skip", HeldOut{Count: 3}
 	for seed := range uint64(20) {
-		s, err := Build(context.Background(), o, chat(t, "auto"), Run{Seed: seed})
+		s, err := Build(context.Background(), o, template(t, "auto"), Run{Seed: seed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +259,7 @@ func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
 	}
 	o.MaxLength, o.HeldOut = 8, HeldOut{Sources: []Source{o.Sources[0]}}
 	o.Sources = []Source{write(t, dir, "b", talk("q", "a"))}
-	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "data.held_out leaves no sample") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "data.held_out leaves no sample") {
 		t.Errorf("held-out samples that are all too long: %v", err)
 	}
 }
@@ -278,7 +279,7 @@ func TestSamplesOfASourceAreDrawnBySeed(t *testing.T) {
 	o := options(dir, write(t, dir, "a", talks(50)...))
 	o.Sources[0].Samples = 20
 	lines := func(seed uint64) (out []int) {
-		s, err := Build(context.Background(), o, chat(t, "auto"), Run{Seed: seed})
+		s, err := Build(context.Background(), o, template(t, "auto"), Run{Seed: seed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +301,7 @@ func TestSamplesOfASourceAreDrawnBySeed(t *testing.T) {
 		t.Errorf("the draw is not a function of the seed")
 	}
 	o.Sources[0].Samples = 51
-	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "has 50 samples that can be used, want 51") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "has 50 samples that can be used, want 51") {
 		t.Errorf("more than there are: %v", err)
 	}
 }
@@ -317,7 +318,7 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.MaxLength = 100
-	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), o.Sources[0].Path+":2: a sample of ") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), o.Sources[0].Path+":2: a sample of ") {
 		t.Errorf("error: got %v", err)
 	}
 	for _, c := range []struct {
@@ -332,7 +333,7 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 			o := o
 			o.TooLong = c.policy
 			for _, dry := range []bool{true, false} {
-				s, err := Build(context.Background(), o, chat(t, "auto"), Run{DryRun: dry})
+				s, err := Build(context.Background(), o, template(t, "auto"), Run{DryRun: dry})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -369,7 +370,7 @@ func TestADryRunWritesNothingAndCountsTheSame(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", talks(40)...))
 	o.HeldOut.Fraction = 0.1
-	dry, err := Build(context.Background(), o, chat(t, "auto"), Run{Seed: 1, DryRun: true})
+	dry, err := Build(context.Background(), o, template(t, "auto"), Run{Seed: 1, DryRun: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +391,7 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 	o := options(dir, write(t, dir, "a", talks(40)...))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Build(ctx, o, chat(t, "auto"), Run{}); err != context.Canceled {
+	if _, err := Build(ctx, o, template(t, "auto"), Run{}); err != context.Canceled {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	if left, _ := os.ReadDir(o.CacheDir); len(left) > 0 {
@@ -401,7 +402,7 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 func TestASourceThatIsNotThereIsNamedBeforeAnythingIsRead(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", "broken"), Source{Name: "b", Path: filepath.Join(dir, "b.jsonl")})
-	if _, err := Build(context.Background(), o, chat(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "b.jsonl: no such file") || !fault.IsUsage(err) {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "b.jsonl: no such file") || !fault.IsUsage(err) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"strconv"
 	"strings"
 
-	"lwtrain/tokenizer"
+	"lwtrain/chat"
 )
 
 // turns reads a list of messages, in OpenAI's form ({"role", "content"}) or
 // ShareGPT's ({"from", "value"}). column is what it is called.
-func (l layout) turns(raw json.RawMessage, column string) ([]tokenizer.Message, error) {
+func (l layout) turns(raw json.RawMessage, column string) ([]chat.Message, error) {
 	list, ok := cutList(raw)
 	if !ok {
 		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
 	}
-	out := make([]tokenizer.Message, len(list))
+	out := make([]chat.Message, len(list))
 	for i, one := range list {
 		f, ok := cutObject(one)
 		if !ok {
@@ -38,7 +38,7 @@ func (l layout) turns(raw json.RawMessage, column string) ([]tokenizer.Message, 
 
 // message reads one message. What is neither its role, its content nor its
 // weight stays in Extra, as the template may use it.
-func (l layout) message(f fields) (m tokenizer.Message, err error) {
+func (l layout) message(f fields) (m chat.Message, err error) {
 	rawRole, ok := l.get(f, "role")
 	if !ok {
 		return m, fmt.Errorf("no role, want system, user or assistant")
@@ -105,7 +105,7 @@ func (l layout) nameOf(f fields, column string) string {
 var weightKeys = []string{"train", "weight", "loss_weight"}
 
 // extra keeps the other keys of a message. null says as little as no key.
-func (l layout) extra(f fields, m *tokenizer.Message) {
+func (l layout) extra(f fields, m *chat.Message) {
 	role, content := l.nameOf(f, "role"), l.nameOf(f, "content")
 	for key, raw := range f {
 		if key == role || key == content || slices.Contains(weightKeys, key) || string(raw) == "null" {
@@ -165,7 +165,7 @@ func textOf(raw json.RawMessage) (text string, isText bool, err error) {
 
 // checkWeight reads what a message says of its own weight: train: false, or a
 // weight of 0, take it out of the targets; true and 1 mark it as one.
-func checkWeight(f fields, m *tokenizer.Message) error {
+func checkWeight(f fields, m *chat.Message) error {
 	for _, key := range weightKeys {
 		raw, ok := f[key]
 		if !ok || string(raw) == "null" {
@@ -176,15 +176,15 @@ func checkWeight(f fields, m *tokenizer.Message) error {
 		case string(raw) == "true" && m.Role != "assistant" && m.Role != "function_call":
 			return bad("untrainable_role", "%s: true on a message of the role %s, want it on the assistant's alone", key, m.Role)
 		case string(raw) == "true":
-			m.Mark = max(m.Mark, tokenizer.Trained)
+			m.Mark = max(m.Mark, chat.Trained)
 		case string(raw) == "false":
-			m.Mark = tokenizer.NotTrained
+			m.Mark = chat.NotTrained
 		case key == "train" || err != nil:
 			return bad("invalid_weight", "%s is %s, want true or false%s", key, raw, map[bool]string{true: ", 0 or 1"}[key != "train"])
 		case weight == 0:
-			m.Mark = tokenizer.NotTrained
+			m.Mark = chat.NotTrained
 		case weight == 1:
-			m.Mark = max(m.Mark, tokenizer.Trained)
+			m.Mark = max(m.Mark, chat.Trained)
 		default:
 			return bad("unsupported_weight", "%s is %s, want 0 or 1: a message is trained on or it is not, and whole sources are weighed by their loss_factor", key, raw)
 		}
@@ -196,7 +196,7 @@ func checkWeight(f fields, m *tokenizer.Message) error {
 // "arguments"} or a list of them as JSON, into the assistant's message that
 // makes it. Where the template has GLM-4's role observation, that is the
 // function's name as metadata and its arguments as content.
-func (l layout) call(m tokenizer.Message) (tokenizer.Message, error) {
+func (l layout) call(m chat.Message) (chat.Message, error) {
 	type call struct {
 		Name      string          `json:"name"`
 		Arguments json.RawMessage `json:"arguments"`
@@ -238,10 +238,10 @@ func (l layout) call(m tokenizer.Message) (tokenizer.Message, error) {
 
 // toolRole is the role that a template has for the answers of tools: tool, or
 // GLM-4's observation where that is shorter in tokens, being one of its own.
-func toolRole(chat *tokenizer.Chat) string {
+func toolRole(template *chat.Template) string {
 	const mark = "42 degrees"
 	length := func(role string) int {
-		text, ids, err := chat.Prompt([]tokenizer.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}, {Role: role, Content: mark}})
+		text, ids, err := template.Prompt([]chat.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}, {Role: role, Content: mark}})
 		if err != nil || !strings.Contains(text, mark) {
 			return 1 << 30
 		}
@@ -256,7 +256,7 @@ func toolRole(chat *tokenizer.Chat) string {
 // checkOrder refuses an order of roles that no conversation has. Two messages of
 // the assistant may follow each other: a text and a call, or a draft that is not
 // trained on.
-func checkOrder(messages []tokenizer.Message) error {
+func checkOrder(messages []chat.Message) error {
 	last := ""
 	for i, m := range messages {
 		says := ""

@@ -82,7 +82,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 			o := o
 			o.CacheDir = filepath.Join(t.TempDir(), "cache")
 			ctx, cancel := context.WithCancel(context.Background())
-			_, err := Build(ctx, o, chat(t, "auto"), Run{Seed: 1, Progress: func(done, total int64) {
+			_, err := Build(ctx, o, template(t, "auto"), Run{Seed: 1, Progress: func(done, total int64) {
 				if done > total*2/3 {
 					cancel()
 				}
@@ -124,7 +124,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 func TestTwoBuildsOfTheSameAtOnceDoNotMeet(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", talks(200)...))
-	c := chat(t, "auto")
+	c := template(t, "auto")
 	errs := make(chan error)
 	for range 4 {
 		go func() {

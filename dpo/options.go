@@ -15,22 +15,35 @@ import (
 	"strings"
 )
 
-// Options say how a model is trained on preference pairs. The tags doc, enum,
-// min, max, above and below describe each key of the YAML: package configs
-// checks values by them and makes the JSON Schema from them.
+// Options say how a model is trained on preference pairs. Each field is a key
+// of the YAML: package configs shows its comment to users (once `go generate
+// ./configs` has read it) and checks values by its tags.
 type Options struct {
-	Beta              float64   `yaml:"beta" above:"0" doc:"strength of the pull towards the reference model: reward is beta times the log-ratio"`
-	LossType          []string  `yaml:"loss_type" enum:"sigmoid|hinge|ipo|robust|simpo|orpo|kto|dpop|sigmoid_norm|rdpo|apo_zero|apo_down" doc:"the preference loss, or a list of losses that are added up; sigmoid is DPO's own"`
-	LossWeights       []float64 `yaml:"loss_weights" above:"0" doc:"weight of each loss of loss_type, in its order; empty: 1 each"`
-	LabelSmoothing    float64   `yaml:"label_smoothing" min:"0" below:"0.5" doc:"probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)"`
-	LDAlpha           float64   `yaml:"ld_alpha" min:"0" max:"1" doc:"LD-DPO: weight of the longer answer's tokens beyond the shorter one's length, in policy and reference; 1: none is damped"`
-	SimPOGamma        float64   `yaml:"simpo_gamma" min:"0" doc:"reward margin of loss_type simpo"`
-	DPOPLambda        float64   `yaml:"dpop_lambda" min:"0" doc:"penalty of loss_type dpop on a chosen answer that is less probable than under the reference"`
-	RDPOAlpha         float64   `yaml:"rdpo_alpha" doc:"reward that loss_type rdpo takes off an answer for each of its tokens; below 0 it favours length"`
-	DesirableWeight   float64   `yaml:"desirable_weight" min:"0" doc:"weight of the desirable answers of loss_type kto"`
-	UndesirableWeight float64   `yaml:"undesirable_weight" min:"0" doc:"weight of the undesirable answers of loss_type kto"`
-	SFTWeight         float64   `yaml:"sft_weight" min:"0" doc:"weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss"`
-	Reference         string    `yaml:"reference" doc:"the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder"`
+	// strength of the pull towards the reference model: reward is beta times the log-ratio
+	Beta float64 `yaml:"beta" above:"0"`
+	// the preference loss, or a list of losses that are added up; sigmoid is DPO's own
+	LossType []string `yaml:"loss_type"`
+	// weight of each loss of loss_type, in its order; empty: 1 each
+	LossWeights []float64 `yaml:"loss_weights" above:"0"`
+	// probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)
+	LabelSmoothing float64 `yaml:"label_smoothing" min:"0" below:"0.5"`
+	// LD-DPO: weight of the longer answer's tokens beyond the shorter
+	// one's length, in policy and reference; 1: none is damped
+	LDAlpha float64 `yaml:"ld_alpha" min:"0" max:"1"`
+	// reward margin of loss_type simpo
+	SimPOGamma float64 `yaml:"simpo_gamma" min:"0"`
+	// penalty of loss_type dpop on a chosen answer that is less probable than under the reference
+	DPOPLambda float64 `yaml:"dpop_lambda" min:"0"`
+	// reward that loss_type rdpo takes off an answer for each of its tokens; below 0 it favours length
+	RDPOAlpha float64 `yaml:"rdpo_alpha"`
+	// weight of the desirable answers of loss_type kto
+	DesirableWeight float64 `yaml:"desirable_weight" min:"0"`
+	// weight of the undesirable answers of loss_type kto
+	UndesirableWeight float64 `yaml:"undesirable_weight" min:"0"`
+	// weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss
+	SFTWeight float64 `yaml:"sft_weight" min:"0"`
+	// the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder
+	Reference string `yaml:"reference" words:"initial|none"`
 }
 
 // Default is TRL's, LLaMA-Factory's margin for SimPO, and lambda as in DPOP's
@@ -42,9 +55,14 @@ func Default() Options {
 	}
 }
 
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	return map[string][]string{"loss_type": lossNames(func(lossType) bool { return true })}
+}
+
 // NeedsReference reports whether a loss takes log-ratios to a reference model.
 func (o Options) NeedsReference() bool {
-	return slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].reference })
+	return o.any(func(l lossType) bool { return l.reference })
 }
 
 // Labelled reports whether the loss is of single labelled answers, not of pairs.
@@ -59,7 +77,7 @@ func (o Options) Validate() map[string]string {
 		return slices.ContainsFunc(o.LossType, func(name string) bool { return slices.Contains(names, name) })
 	}
 	for i, name := range o.LossType {
-		if _, ok := losses[name]; !ok {
+		if _, ok := lossOf(name); !ok {
 			bad["loss_type"] = fmt.Sprintf("%q, want one that there is", name)
 		} else if slices.Contains(o.LossType[:i], name) {
 			bad["loss_type"] = name + " twice, want it once, with its weight in loss_weights"
@@ -74,35 +92,12 @@ func (o Options) Validate() map[string]string {
 	if n := len(o.LossWeights); n > 0 && n != len(o.LossType) {
 		bad["loss_weights"] = fmt.Sprintf("%d of them, want %d, one for each of loss_type (%s)", n, len(o.LossType), is)
 	}
-	d := Default()
-	if o.SimPOGamma != d.SimPOGamma && !has("simpo") {
-		bad["simpo_gamma"] = "only loss_type simpo has a margin, want loss_type: simpo or no simpo_gamma (loss_type is " + is + ")"
-	}
-	if o.DPOPLambda != d.DPOPLambda && !has("dpop") {
-		bad["dpop_lambda"] = "only loss_type dpop has a penalty, want loss_type: dpop or no dpop_lambda (loss_type is " + is + ")"
-	}
-	if (o.RDPOAlpha != 0) != has("rdpo") {
-		bad["rdpo_alpha"] = "only loss_type rdpo weighs length, want loss_type: rdpo or no rdpo_alpha (loss_type is " + is + ")"
-		if has("rdpo") {
-			bad["rdpo_alpha"] = "0, which makes rdpo plain sigmoid, want about 1 over the usual difference of lengths in tokens"
-		}
-	}
-	for key, v := range map[string]float64{"desirable_weight": o.DesirableWeight, "undesirable_weight": o.UndesirableWeight} {
-		if v != 1 && !has("kto") {
-			bad[key] = "only loss_type kto has labels to weigh, want loss_type: kto or no " + key + " (loss_type is " + is + ")"
-		}
+	o.checkRead(bad, is)
+	if has("rdpo") && o.RDPOAlpha == 0 {
+		bad["rdpo_alpha"] = "0, which makes rdpo plain sigmoid, want about 1 over the usual difference of lengths in tokens"
 	}
 	if has("kto") && o.DesirableWeight == 0 && o.UndesirableWeight == 0 {
 		bad["desirable_weight"] = "0, and undesirable_weight as well, want one of them above 0, else nothing is learnt"
-	}
-	if o.LabelSmoothing > 0 && !slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].smooths }) {
-		bad["label_smoothing"] = "loss_type " + is + " has none, want 0, or loss_type sigmoid, robust, sigmoid_norm or rdpo"
-	}
-	if o.LDAlpha < 1 && has("simpo", "orpo", "kto") {
-		bad["ld_alpha"] = "loss_type " + is + " has no pair of log-ratios, want 1, or loss_type sigmoid"
-	}
-	if o.SFTWeight > 0 && has("orpo") {
-		bad["sft_weight"] = "orpo has the cross-entropy in it already, want 0"
 	}
 	switch {
 	case o.Reference == "":
@@ -114,4 +109,28 @@ func (o Options) Validate() map[string]string {
 		return nil
 	}
 	return bad
+}
+
+// checkRead finds options that differ from their defaults and that the losses, whose names
+// are is, do not read.
+func (o Options) checkRead(bad map[string]string, is string) {
+	d := Default()
+	for key, v := range map[string][2]float64{
+		"simpo_gamma": {o.SimPOGamma, d.SimPOGamma}, "dpop_lambda": {o.DPOPLambda, d.DPOPLambda}, "rdpo_alpha": {o.RDPOAlpha, d.RDPOAlpha},
+		"desirable_weight":   {o.DesirableWeight, d.DesirableWeight},
+		"undesirable_weight": {o.UndesirableWeight, d.UndesirableWeight},
+		"label_smoothing":    {o.LabelSmoothing, d.LabelSmoothing},
+		"ld_alpha":           {o.LDAlpha, d.LDAlpha}, "sft_weight": {o.SFTWeight, d.SFTWeight},
+	} {
+		reads := func(l lossType) bool { return slices.Contains(l.reads, key) }
+		refuses := func(l lossType) bool { return slices.Contains(l.refuses, key) }
+		only, without := lossNames(reads), lossNames(refuses)
+		switch {
+		case v[0] == v[1]:
+		case len(only) > 0 && !o.any(reads):
+			bad[key] = fmt.Sprintf("%g, want %g, or loss_type %s: %s does not read it", v[0], v[1], strings.Join(only, ", "), is)
+		case o.any(refuses):
+			bad[key] = fmt.Sprintf("%g, want %g, or a loss_type other than %s: %s does not take it", v[0], v[1], strings.Join(without, ", "), is)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/transport"
 )
 
 // Client fetches from one hub into one cache.
@@ -23,9 +24,8 @@ type Client struct {
 	// Waiting, which may be nil, is told of files that another program is fetching.
 	Waiting func(name string)
 
-	http    http.RoundTripper
-	retries int           // of a request that failed in a way that may pass
-	pause   time.Duration // before the first of them; doubled each time
+	http  http.RoundTripper
+	retry transport.Retry
 }
 
 const (
@@ -45,7 +45,7 @@ func FromEnv(lookup func(string) (string, bool)) (*Client, error) {
 		}
 		return ""
 	}
-	c := &Client{Endpoint: strings.TrimRight(get("HF_ENDPOINT"), "/"), retries: 5, pause: time.Second}
+	c := &Client{Endpoint: strings.TrimRight(get("HF_ENDPOINT"), "/"), retry: transport.Retry{Times: 5, Pause: time.Second}}
 	if c.Endpoint == "" {
 		c.Endpoint = defaultEndpoint
 	}
@@ -80,10 +80,10 @@ func FromEnv(lookup func(string) (string, bool)) (*Client, error) {
 	if c.Token = strings.TrimSpace(c.Token); strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, fault.Usage(fmt.Errorf("the token of the hub holds blanks or other characters that no token has"))
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 30 * time.Second
-	transport.DisableCompression = true // sizes are those of the files
-	c.http = transport
+	wire := http.DefaultTransport.(*http.Transport).Clone()
+	wire.ResponseHeaderTimeout = 30 * time.Second
+	wire.DisableCompression = true // sizes are those of the files
+	c.http = wire
 	return c, nil
 }
 

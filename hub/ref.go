@@ -20,6 +20,9 @@ const (
 // Scheme begins the name of a repository where a path could stand as well.
 const Scheme = "hf://"
 
+// HasScheme reports whether the text that stands for a path begins with [Scheme].
+func HasScheme(text string) bool { return strings.HasPrefix(text, Scheme) }
+
 // Ref names a repository of the hub, or files of it, at one of its revisions.
 type Ref struct {
 	Kind     Kind
@@ -37,7 +40,8 @@ func isRepo(name string) bool {
 	if owner == "datasets" || owner == "models" || owner == "spaces" { // of the hub itself
 		return false
 	}
-	return ok && partOfName.MatchString(owner) && partOfName.MatchString(rest) && !strings.Contains(name, "..") && !strings.Contains(name, "--") && !strings.HasSuffix(name, ".git")
+	return ok && partOfName.MatchString(owner) && partOfName.MatchString(rest) &&
+		!strings.Contains(name, "..") && !strings.Contains(name, "--") && !strings.HasSuffix(name, ".git")
 }
 
 // IsName reports whether text may name a repository without hf:// before it:
@@ -112,6 +116,11 @@ func (r Ref) String() string {
 		s += "/" + r.Path
 	}
 	return s
+}
+
+func (r Ref) at(path string) Ref {
+	r.Path = path
+	return r
 }
 
 // folder is the name of the repository's part of the cache.

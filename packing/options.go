@@ -1,18 +1,25 @@
 package packing
 
-// Options say how samples become packs. The tags doc, enum, min, max, above and
-// below describe each key of the YAML: package configs checks values by them
-// and makes the JSON Schema from them.
+// Options say how samples become packs. Each field is a key of the YAML:
+// package configs shows its comment to users (once `go generate ./configs` has
+// read it) and checks values by its tags.
 type Options struct {
-	Capacity  int    `yaml:"capacity" min:"16" max:"4194304" doc:"tokens in a pack"`
-	Strategy  string `yaml:"strategy" enum:"best_fit_decreasing|next_fit" doc:"best_fit_decreasing: over all samples of an epoch, fewest packs; next_fit: keeps the shuffled order, as LongWriter's code does"`
-	Weighting string `yaml:"weighting" enum:"token|sequence|longwriter|pack" doc:"what the loss is averaged over: target tokens of the step (the LongWriter paper), sequences (LongAlign), packs, or as LongWriter's released code does"`
+	// tokens in a pack
+	Capacity int `yaml:"capacity" min:"16" max:"4194304"`
+	// best_fit_decreasing: over all samples of an epoch, fewest packs;
+	// next_fit: keeps the shuffled order, as LongWriter's code does
+	Strategy string `yaml:"strategy" identity:"sft"`
+	// what the loss is averaged over: target tokens of the step (the LongWriter
+	// paper), sequences (LongAlign), packs, or as LongWriter's released code does
+	Weighting string `yaml:"weighting" identity:"sft"`
+}
+
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	return map[string][]string{"strategy": Strategies(), "weighting": Weightings()}
 }
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	return Options{Capacity: 32768, Strategy: "best_fit_decreasing", Weighting: "token"}
+	return Options{Capacity: 32768, Strategy: BestFit, Weighting: ByToken}
 }
-
-// Weightings are the values of Options.Weighting.
-var Weightings = []string{"token", "sequence", "longwriter", "pack"}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"lwtrain/data"
+	"lwtrain/internal/human"
+	"lwtrain/internal/prose"
 )
 
 // Difference is one number of two versions of the data.
@@ -37,7 +39,7 @@ func Compare(now, before *data.Stats) []Difference {
 		if byName(now, name).Name != "" {
 			continue
 		}
-		rows := compare(name, &data.Contents{}, &before.Sources[i])[:onlyOne]
+		rows := compare(name, &data.TextStats{}, &before.Sources[i])[:onlyOne]
 		for k := range rows {
 			rows[k].Ended, rows[k].Now, rows[k].Change = true, "-", "gone"
 		}
@@ -50,15 +52,15 @@ func Compare(now, before *data.Stats) []Difference {
 // version alone.
 const onlyOne = 5
 
-func compare(source string, now, before *data.Contents) []Difference {
+func compare(source string, now, before *data.TextStats) []Difference {
 	var out []Difference
 	add := func(measure string, a, b int64) {
-		d := Difference{Source: source, Measure: measure, Now: grouped(a), Before: grouped(b), Same: a == b}
+		d := Difference{Source: source, Measure: measure, Now: human.Grouped(a), Before: human.Grouped(b), Same: a == b}
 		switch {
 		case a == b:
 			d.Change = "="
 		case b == 0:
-			d.Change = "+" + grouped(a)
+			d.Change = "+" + human.Grouped(a)
 		case a >= 3*b && b > 0:
 			d.Change = fmt.Sprintf("x %.1f", float64(a)/float64(b))
 		default:
@@ -82,7 +84,7 @@ func compare(source string, now, before *data.Contents) []Difference {
 	add("answer words, 95 %", now.Lengths.OutputWords.P95, before.Lengths.OutputWords.P95)
 	add("answer words, longest", now.Lengths.OutputWords.Max, before.Lengths.OutputWords.Max)
 	add("prompt words, median", now.Lengths.PromptWords.P50, before.Lengths.PromptWords.P50)
-	for i, b := range data.Buckets {
+	for i, b := range prose.Ranges {
 		if i < len(now.Buckets) || i < len(before.Buckets) {
 			add(b.Name+" words", bucketSamples(now, i), bucketSamples(before, i))
 		}
@@ -112,7 +114,7 @@ func compare(source string, now, before *data.Contents) []Difference {
 	return out
 }
 
-func bucketSamples(c *data.Contents, i int) int64 {
+func bucketSamples(c *data.TextStats, i int) int64 {
 	if i < len(c.Buckets) {
 		return int64(c.Buckets[i].Samples)
 	}

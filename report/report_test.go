@@ -22,7 +22,7 @@ const hostile = `</style></svg></title></table><script>alert(1)</script><img src
 // hostileStats is statistics with that text wherever data may put text.
 func hostileStats(t *testing.T) *data.Stats {
 	t.Helper()
-	c := data.Contents{
+	c := data.TextStats{
 		SourceStats: data.SourceStats{Name: hostile, Path: hostile, Samples: 3, Tokens: 9, Dropped: map[string]int{hostile: 2}},
 		LossShare:   map[string]float64{hostile: 0.5, "token": 1},
 		Lengths:     data.AllLengths{OutputWords: data.Lengths{Histogram: []int64{1, 0, 2}}},
@@ -32,7 +32,7 @@ func hostileStats(t *testing.T) *data.Stats {
 		Required:    data.Required{Samples: 1, Points: []data.Point{{Required: 100, Real: 90}}},
 		Longest:     []data.Longest{{Origin: hostile, Source: hostile, Words: 5}},
 	}
-	return &data.Stats{Format: 1, TooLong: hostile, Weighting: hostile, Sources: []data.Contents{c, {SourceStats: data.SourceStats{Name: hostile + "2"}}}, Mix: c}
+	return &data.Stats{Format: 1, TooLong: hostile, Weighting: hostile, Sources: []data.TextStats{c, {SourceStats: data.SourceStats{Name: hostile + "2"}}}, Mix: c}
 }
 
 // mustBeInert fails where a page does or loads something.
@@ -81,7 +81,7 @@ func TestTheDataPageShowsHostileTextAsText(t *testing.T) {
 
 func TestTheDataPageNeedsNoSamples(t *testing.T) {
 	var b bytes.Buffer
-	empty := &data.Stats{Format: 1, Mix: data.Contents{SourceStats: data.SourceStats{Name: "mix"}}}
+	empty := &data.Stats{Format: 1, Mix: data.TextStats{SourceStats: data.SourceStats{Name: "mix"}}}
 	if err := WriteStats(&b, StatsPage{Name: "empty", Stats: empty, Other: empty}); err != nil {
 		t.Fatal(err)
 	}
@@ -222,11 +222,11 @@ func TestNumbersAreShortOnAxes(t *testing.T) {
 }
 
 func TestTwoVersionsAreComparedSourceBySource(t *testing.T) {
-	one := func(name string, samples int) data.Contents {
-		return data.Contents{SourceStats: data.SourceStats{Name: name, Samples: samples, Dropped: map[string]int{}}}
+	one := func(name string, samples int) data.TextStats {
+		return data.TextStats{SourceStats: data.SourceStats{Name: name, Samples: samples, Dropped: map[string]int{}}}
 	}
-	now := &data.Stats{Sources: []data.Contents{one("a", 110), one("new", 5)}, Mix: one("mix", 115)}
-	before := &data.Stats{Sources: []data.Contents{one("a", 100), one("old", 15)}, Mix: one("mix", 115)}
+	now := &data.Stats{Sources: []data.TextStats{one("a", 110), one("new", 5)}, Mix: one("mix", 115)}
+	before := &data.Stats{Sources: []data.TextStats{one("a", 100), one("old", 15)}, Mix: one("mix", 115)}
 	got := map[string]string{}
 	for _, d := range Compare(now, before) {
 		if d.Measure == "samples" {

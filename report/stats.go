@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"lwtrain/data"
+	"lwtrain/internal/human"
+	"lwtrain/internal/prose"
 )
 
 // StatsPage is what [WriteStats] shows.
@@ -36,11 +38,11 @@ func WriteStats(w io.Writer, p StatsPage) error {
 	s, mix := p.Stats, &p.Stats.Mix
 	v := statsView{
 		Title: p.Name, OtherName: p.OtherName, Tiles: statsTiles(mix),
-		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s", plural(len(s.Sources), "source"), grouped(s.MaxLength), s.TooLong),
+		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s", plural(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
 		Sources:  sourceTable(s), DroppedNote: droppedNote(s), Loss: lossFigures(s, p.Other),
 		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
 	}
-	other := &data.Contents{}
+	other := &data.TextStats{}
 	if p.Other != nil {
 		other = &p.Other.Mix
 		t := diffTable(Compare(s, p.Other), p.OtherName)
@@ -56,7 +58,7 @@ func WriteStats(w io.Writer, p StatsPage) error {
 	if len(s.Sources) > 1 {
 		longest := upperEdge(len(mix.Lengths.OutputWords.Histogram))
 		for _, c := range s.Sources[:min(len(s.Sources), mostPlots)] {
-			before := &data.Contents{}
+			before := &data.TextStats{}
 			if p.Other != nil {
 				before = byName(p.Other, c.Name)
 			}
@@ -73,32 +75,32 @@ func WriteStats(w io.Writer, p StatsPage) error {
 
 var measures = []struct {
 	name, axis string
-	of         func(*data.Contents) data.Lengths
+	of         func(*data.TextStats) data.Lengths
 }{
-	{"answers, words", "words of the answers", func(c *data.Contents) data.Lengths { return c.Lengths.OutputWords }},
-	{"prompts, words", "words of the prompts", func(c *data.Contents) data.Lengths { return c.Lengths.PromptWords }},
-	{"whole samples, tokens", "tokens", func(c *data.Contents) data.Lengths { return c.Lengths.Tokens }},
-	{"answers, tokens", "target tokens", func(c *data.Contents) data.Lengths { return c.Lengths.OutputTokens }},
-	{"prompts, tokens", "tokens that are no targets", func(c *data.Contents) data.Lengths { return c.Lengths.PromptTokens }},
+	{"answers, words", "words of the answers", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputWords }},
+	{"prompts, words", "words of the prompts", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptWords }},
+	{"whole samples, tokens", "tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.Tokens }},
+	{"answers, tokens", "target tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputTokens }},
+	{"prompts, tokens", "tokens that are no targets", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptTokens }},
 }
 
-func byName(s *data.Stats, name string) *data.Contents {
+func byName(s *data.Stats, name string) *data.TextStats {
 	for i := range s.Sources {
 		if s.Sources[i].Name == name {
 			return &s.Sources[i]
 		}
 	}
-	return &data.Contents{}
+	return &data.TextStats{}
 }
 
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return grouped(n) + " " + what + "s"
+	return human.Grouped(n) + " " + what + "s"
 }
 
-func statsTiles(c *data.Contents) []tile {
+func statsTiles(c *data.TextStats) []tile {
 	dropped, suspicious := 0, 0
 	for _, n := range c.Dropped {
 		dropped += n
@@ -108,7 +110,7 @@ func statsTiles(c *data.Contents) []tile {
 	}
 	n := func(v int64) string { // what fits into a tile
 		if v < 1e6 {
-			return grouped(v)
+			return human.Grouped(v)
 		}
 		return short(float64(v))
 	}
@@ -122,8 +124,8 @@ func statsTiles(c *data.Contents) []tile {
 func sourceTable(s *data.Stats) table {
 	t := table{Head: []string{"source", "samples", "held out", "turns", "words", "characters", "prompt words", "tokens", "targets", "duplicates", "cut", "tokens lost"}}
 	for _, c := range s.All() {
-		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(c.Samples), grouped(c.HeldOut), grouped(c.Turns), grouped(c.Words),
-			grouped(c.Characters), grouped(c.PromptWords), grouped(c.Tokens), grouped(c.TargetTokens), grouped(c.Duplicates), grouped(c.Cut), grouped(c.LostTokens)}})
+		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), human.Grouped(c.Samples), human.Grouped(c.HeldOut), human.Grouped(c.Turns), human.Grouped(c.Words),
+			human.Grouped(c.Characters), human.Grouped(c.PromptWords), human.Grouped(c.Tokens), human.Grouped(c.TargetTokens), human.Grouped(c.Duplicates), human.Grouped(c.Cut), human.Grouped(c.LostTokens)}})
 	}
 	return t
 }
@@ -132,7 +134,7 @@ func droppedNote(s *data.Stats) string {
 	var parts []string
 	for _, c := range s.Sources {
 		for _, reason := range slices.Sorted(maps.Keys(c.Dropped)) {
-			parts = append(parts, fmt.Sprintf("%s: %s %s", c.Name, reason, grouped(c.Dropped[reason])))
+			parts = append(parts, fmt.Sprintf("%s: %s %s", c.Name, reason, human.Grouped(c.Dropped[reason])))
 		}
 	}
 	if len(parts) == 0 {
@@ -165,7 +167,7 @@ func weightings(s *data.Stats) []string {
 // length of the answers.
 func lossFigures(s, other *data.Stats) []figure {
 	names, group := folded(s)
-	sum := func(of func(*data.Contents) float64) []float64 {
+	sum := func(of func(*data.TextStats) float64) []float64 {
 		parts := make([]float64, len(names))
 		for i := range s.Sources {
 			parts[group[i]] += of(&s.Sources[i])
@@ -173,11 +175,11 @@ func lossFigures(s, other *data.Stats) []figure {
 		return parts
 	}
 	bySource := []bar{
-		{"samples", sum(func(c *data.Contents) float64 { return float64(c.Samples) })},
-		{"target tokens", sum(func(c *data.Contents) float64 { return float64(c.TargetTokens) })},
+		{"samples", sum(func(c *data.TextStats) float64 { return float64(c.Samples) })},
+		{"target tokens", sum(func(c *data.TextStats) float64 { return float64(c.TargetTokens) })},
 	}
 	buckets := func(of func(data.Bucket) float64, list []data.Bucket) []float64 {
-		parts := make([]float64, len(data.Buckets))
+		parts := make([]float64, len(prose.Ranges))
 		for i := range min(len(parts), len(list)) {
 			parts[i] = of(list[i])
 		}
@@ -193,11 +195,11 @@ func lossFigures(s, other *data.Stats) []figure {
 		if w == s.Weighting {
 			label += " (this config's)"
 		}
-		bySource = append(bySource, bar{label, sum(func(c *data.Contents) float64 { return c.LossShare[w] })})
+		bySource = append(bySource, bar{label, sum(func(c *data.TextStats) float64 { return c.LossShare[w] })})
 		byWords = append(byWords, bar{label, buckets(func(b data.Bucket) float64 { return b.LossShare[w] }, s.Mix.Buckets)})
 	}
 	var ranges []string
-	for _, b := range data.Buckets {
+	for _, b := range prose.Ranges {
 		ranges = append(ranges, b.Name+" words")
 	}
 	var each []bar
@@ -231,11 +233,11 @@ func folded(s *data.Stats) (names []string, group []int) {
 
 func lengthFigure(title string, x axis, now, before data.Lengths, beforeName string) figure {
 	p := plot{X: x, Y: axis{Label: "% of the samples"}}
-	f := figure{Title: title, Note: fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", grouped(now.P50), grouped(now.P95), grouped(now.Max))}
+	f := figure{Title: title, Note: fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", human.Grouped(now.P50), human.Grouped(now.P95), human.Grouped(now.Max))}
 	var over []int64
 	if len(before.Histogram) > 0 {
 		over = before.Histogram
-		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).", grouped(now.P50), grouped(before.P50), grouped(now.P95), grouped(before.P95), grouped(now.Max), grouped(before.Max))
+		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).", human.Grouped(now.P50), human.Grouped(before.P50), human.Grouped(now.P95), human.Grouped(before.P95), human.Grouped(now.Max), human.Grouped(before.Max))
 		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
 	}
 	if len(now.Histogram) == 0 {
@@ -255,17 +257,17 @@ func percentileTable(s *data.Stats) table {
 				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, slices.Repeat([]string{"-"}, len(t.Head)-1)...)})
 				continue
 			}
-			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(int64(l.Mean + .5)), grouped(l.Min), grouped(l.P5), grouped(l.P25),
-				grouped(l.P50), grouped(l.P75), grouped(l.P95), grouped(l.P99), grouped(l.Max)}})
+			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), human.Grouped(int64(l.Mean + .5)), human.Grouped(l.Min), human.Grouped(l.P5), human.Grouped(l.P25),
+				human.Grouped(l.P50), human.Grouped(l.P75), human.Grouped(l.P95), human.Grouped(l.P99), human.Grouped(l.Max)}})
 		}
 	}
 	return t
 }
 
-func limitTable(c *data.Contents) table {
+func limitTable(c *data.TextStats) table {
 	t := table{Head: []string{"maximum length, tokens", "longer samples", "tokens lost by cutting"}}
 	for _, l := range c.Limits {
-		t.Rows = append(t.Rows, tableRow{Cells: []string{grouped(l.MaxLength), grouped(l.Longer), grouped(l.LostTokens)}})
+		t.Rows = append(t.Rows, tableRow{Cells: []string{human.Grouped(l.MaxLength), human.Grouped(l.Longer), human.Grouped(l.LostTokens)}})
 	}
 	if len(t.Rows) == 0 {
 		t.Rows = []tableRow{{Cells: []string{"512", "0", "0"}}}
@@ -273,7 +275,7 @@ func limitTable(c *data.Contents) table {
 	return t
 }
 
-func requiredFigure(c *data.Contents) figure {
+func requiredFigure(c *data.TextStats) figure {
 	var x, y []float64
 	for _, p := range c.Required.Points {
 		x, y = append(x, float64(p.Required)), append(y, float64(max(p.Real, 1)))
@@ -304,15 +306,15 @@ func suspectTable(s *data.Stats) table {
 	t := table{Head: []string{"what", "samples", "of all", "the first"}}
 	for _, name := range slices.Sorted(maps.Keys(s.Mix.Suspicious)) {
 		x := s.Mix.Suspicious[name]
-		t.Rows = append(t.Rows, tableRow{Cells: []string{strings.ReplaceAll(name, "_", " "), grouped(x.Samples), percent(float64(x.Samples), float64(s.Mix.Samples)), strings.Join(x.Examples, ", ")}})
+		t.Rows = append(t.Rows, tableRow{Cells: []string{strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), percent(float64(x.Samples), float64(s.Mix.Samples)), strings.Join(x.Examples, ", ")}})
 	}
 	return t
 }
 
-func longestTable(c *data.Contents) table {
+func longestTable(c *data.TextStats) table {
 	t := table{Head: []string{"where", "source", "words of the answers", "tokens"}}
 	for _, l := range c.Longest {
-		t.Rows = append(t.Rows, tableRow{Cells: []string{l.Origin, clipped(l.Source, 48), grouped(l.Words), grouped(l.Tokens)}})
+		t.Rows = append(t.Rows, tableRow{Cells: []string{l.Origin, clipped(l.Source, 48), human.Grouped(l.Words), human.Grouped(l.Tokens)}})
 	}
 	return t
 }

@@ -10,12 +10,12 @@ import "unicode/utf8"
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	n := 0
 	for _, id := range ids {
-		n += len(t.text(id))
+		n += len(t.Text(id))
 	}
 	raw := make([]byte, 0, n)
 	for _, id := range ids {
 		if !(skipSpecial && t.IsSpecial(id)) {
-			raw = append(raw, t.text(id)...)
+			raw = append(raw, t.Text(id)...)
 		}
 	}
 	if utf8.Valid(raw) {
@@ -25,8 +25,9 @@ func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	return text
 }
 
-// text returns the bytes that an id stands for.
-func (t *Tokenizer) text(id int32) string {
+// Text returns the bytes that an id stands for, "" if it is not in the
+// vocabulary. They need not be whole characters.
+func (t *Tokenizer) Text(id int32) string {
 	if id < 0 || int(id) >= len(t.texts) {
 		return ""
 	}
@@ -48,7 +49,7 @@ func (t *Tokenizer) Decoder() *Decoder { return &Decoder{t: t} }
 // Next takes one more id and returns the text that is now certain: all but a
 // last character whose bytes are not there yet.
 func (d *Decoder) Next(id int32) string {
-	s := string(append(d.pending, d.t.text(id)...))
+	s := string(append(d.pending, d.t.Text(id)...))
 	end := len(s)
 	for i := max(0, end-utf8.UTFMax+1); i < end; i++ {
 		if utf8.RuneStart(s[i]) {

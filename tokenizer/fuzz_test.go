@@ -11,19 +11,23 @@ import (
 
 // fuzzFiles are the files of a model folder, as small as they get.
 const (
-	fuzzTokenizer = `{"version":"1.0","added_tokens":[{"id":4,"content":"<e>","special":true,"lstrip":false,"rstrip":true,"normalized":false,"single_word":false}],
-"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"}]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
+	fuzzTokenizer = `{"version":"1.0","added_tokens":[{"id":4,"content":"<e>","special":true,
+"lstrip":false,"rstrip":true,"normalized":false,"single_word":false}],
+"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"}]},"pre_tokenizer":
+{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
 "post_processor":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"},
 "model":{"type":"BPE","byte_fallback":false,"ignore_merges":true,"unk_token":"u","vocab":{"a":0,"b":1,"ab":2,"u":3},"merges":["a b"]}}`
-	fuzzConfig   = `{"chat_template":"{% for m in messages %}{{ m.role }}{{ m.content }}<e>{% endfor %}","eos_token":"<e>","bos_token":{"content":"a"}}`
+	fuzzConfig = `{"chat_template":"{% for m in messages %}{{ m.role }}{{ m.content }}<e>` +
+		`{% endfor %}","eos_token":"<e>","bos_token":{"content":"a"}}`
 	fuzzGenerate = `{"eos_token_id":[4,3]}`
 )
 
 // FuzzLoad reads the files of a hostile folder. What is accepted must encode
-// and decode within bounds, and its template must not take the program down.
+// and decode within bounds.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(fuzzTokenizer), []byte(fuzzConfig), []byte(fuzzGenerate))
-	f.Add([]byte(`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","a"]]}}`), []byte(`{"chat_template":[{"name":"default","template":"{{ x }}"}]}`), []byte(`{}`))
+	f.Add([]byte(`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","a"]]}}`),
+		[]byte(`{"chat_template":[{"name":"default","template":"{{ x }}"}]}`), []byte(`{}`))
 	for _, name := range []string{"added", "unknown", "smollm2"} {
 		raw, err := os.ReadFile("testdata/" + name + "/tokenizer.json")
 		if err != nil {
@@ -68,24 +72,6 @@ func useFuzzed(t *testing.T, tok *Tokenizer) {
 		t.Fatalf("it decodes to %q", got)
 	}
 	tok.Encode(text)
-	chat, err := tok.Chat("auto")
-	if err != nil {
-		return
-	}
-	r, err := chat.Render([]Message{{Role: "user", Content: "a b"}, {Role: "assistant", Content: "ab"}})
-	if err != nil {
-		return
-	}
-	last := int32(0)
-	for _, span := range r.Target {
-		if span.Start < last || span.End <= span.Start || int(span.End) > len(r.IDs) {
-			t.Fatalf("targets %v in %d ids", r.Target, len(r.IDs))
-		}
-		last = span.End
-	}
-	if slices.ContainsFunc(r.IDs, func(id int32) bool { return id < 0 || int(id) >= tok.VocabSize() }) {
-		t.Fatalf("ids %v, want below %d", r.IDs, tok.VocabSize())
-	}
 }
 
 func TestTheSmallestFilesLoad(t *testing.T) {

@@ -23,6 +23,13 @@ type vector struct {
 	Skipped *string // without special tokens, if it is not Decoded
 }
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func readVectors(t testing.TB, path string) []vector {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -1,10 +1,8 @@
 // Package tokenizer turns text into token ids and back exactly as the Hugging
-// Face libraries do for byte-level BPE models (SmolLM2, Llama 3, Qwen, GLM-4),
-// renders chat templates, and marks the tokens that training targets.
+// Face libraries do for byte-level BPE models (SmolLM2, Llama 3, Qwen, GLM-4).
 //
 // Call [Load] on a model folder (or [Bytes] for the built-in byte-level
-// tokenizer) first; then [Tokenizer.Encode] and [Tokenizer.Decode] for text, or
-// [Tokenizer.Chat] for conversations.
+// tokenizer) first; then [Tokenizer.Encode] and [Tokenizer.Decode].
 //
 // The package promises the ids of the tokenizers library, version 0.22, its
 // Unicode versions included, for every file that it loads, and refuses files
@@ -19,95 +17,13 @@ package tokenizer
 import (
 	"slices"
 	"sync"
-
-	"lwtrain/internal/jinja"
 )
-
-// Message is one message of a conversation.
-type Message struct {
-	Role, Content string
-	// Extra holds every other key of the record's message as decoded JSON
-	// (tool_calls, name, reasoning_content and so on).
-	Extra map[string]any
-	// Mark is what the record says of training on an assistant's message.
-	Mark Mark
-}
-
-// Mark is what a message says of being a target itself.
-type Mark int8
-
-// The marks. A message that is NotTrained is never a target.
-const (
-	Unmarked Mark = iota
-	Trained
-	NotTrained
-)
-
-// Span is a half-open range of token positions.
-type Span struct{ Start, End int32 }
-
-// Rendered is a conversation as training sees it: its text, its ids, and the
-// ranges of ids that are targets.
-type Rendered struct {
-	Text   string
-	IDs    []int32
-	Target []Span
-	// Injected holds the positions of special tokens that come from the text of
-	// the messages themselves, not from the template.
-	Injected []int32
-	// Bytes are the places of the ids in Text; empty at its end for an id that
-	// the template does not write.
-	Bytes [][2]int
-
-	sources []jinja.SourceSpan
-	tok     *Tokenizer
-}
-
-// Mask is 1 for each id that is a target, else 0.
-func (r *Rendered) Mask() []int {
-	mask := make([]int, len(r.IDs))
-	for _, s := range r.Target {
-		for i := s.Start; i < s.End; i++ {
-			mask[i] = 1
-		}
-	}
-	return mask
-}
-
-// Token is the text of token i: its place in Text, or where it has none what its
-// id stands for. Of a character of several tokens it is some of the bytes.
-func (r *Rendered) Token(i int) string {
-	if at := r.Bytes[i]; at[0] < at[1] {
-		return r.Text[at[0]:at[1]]
-	}
-	return r.tok.text(r.IDs[i])
-}
-
-// Special reports whether token i is a special token.
-func (r *Rendered) Special(i int) bool { return r.tok.IsSpecial(r.IDs[i]) }
-
-// Message is the message whose own text or names token i holds, the first one if
-// it holds several; -1: it holds the template's alone.
-func (r *Rendered) Message(i int) int {
-	at := r.Bytes[i]
-	n, _ := slices.BinarySearchFunc(r.sources, at[0], func(s jinja.SourceSpan, pos int) int {
-		if s.End <= pos {
-			return -1
-		}
-		return 1
-	})
-	if n < len(r.sources) && r.sources[n].Start < at[1] {
-		return r.sources[n].Source / 2
-	}
-	return -1
-}
 
 // Tokenizer maps text to token ids and back. It is safe for concurrent use
 // after [Load].
 type Tokenizer struct {
 	files  map[string][]byte // what Save writes, by file name
 	config map[string]any    // tokenizer_config.json, nil if there is none
-	jinja  string            // chat_template.jinja, "" if there is none
 	eos    []int32
 
 	model       bpe
@@ -126,10 +42,19 @@ type Tokenizer struct {
 	pool        sync.Pool // of *encoder
 }
 
-// specialToken returns the text of one of tokenizer_config.json's named tokens
+// File returns the content of one of the files that [Tokenizer.Save] writes
+// (chat_template.jinja, say), nil if the folder has none of that name. It must
+// not be changed.
+func (t *Tokenizer) File(name string) []byte { return t.files[name] }
+
+// Config returns tokenizer_config.json as decoded JSON, nil if there is none. It
+// must not be changed.
+func (t *Tokenizer) Config() map[string]any { return t.config }
+
+// SpecialToken returns the text of one of tokenizer_config.json's named tokens
 // (bos_token, eos_token, pad_token, unk_token), written there as a string or as
 // an object with a content key; "" if it is not set.
-func (t *Tokenizer) specialToken(name string) string {
+func (t *Tokenizer) SpecialToken(name string) string {
 	switch v := t.config[name].(type) {
 	case string:
 		return v
@@ -138,41 +63,6 @@ func (t *Tokenizer) specialToken(name string) string {
 		return s
 	}
 	return ""
-}
-
-// Encode returns the ids of text as tokenizers.Tokenizer.encode does: those of
-// [Tokenizer.EncodeText] with the tokens that the post-processor adds (Llama's
-// BOS, GLM-4's [gMASK]<sop>).
-func (t *Tokenizer) Encode(text string) []int32 {
-	e := t.encode(text, false)
-	defer t.release(e)
-	return slices.Concat(t.before, e.ids, t.after)
-}
-
-// EncodeText returns the ids of text without the tokens that the
-// post-processor adds. Added tokens in the text become their ids: whoever
-// encodes text that is not trusted must know that it can hold them.
-func (t *Tokenizer) EncodeText(text string) []int32 {
-	e := t.encode(text, false)
-	defer t.release(e)
-	return slices.Clone(e.ids)
-}
-
-// Offsets is [Tokenizer.EncodeText] with, for each id, the half-open range of
-// bytes of text that it stands for. Ranges follow each other without gaps,
-// except where lstrip or rstrip of an added token took white space in, a byte
-// had no token, or normalisation joined characters: then all tokens of the
-// joined character have its whole range. They are not trimmed of spaces, and
-// may lie inside a character whose bytes are several tokens.
-func (t *Tokenizer) Offsets(text string) ([]int32, [][2]int) {
-	e := t.encode(text, true)
-	defer t.release(e)
-	return slices.Clone(e.ids), slices.Clone(e.spans)
-}
-
-func (t *Tokenizer) release(e *encoder) {
-	e.release()
-	t.pool.Put(e)
 }
 
 // VocabSize returns the highest id plus one. A model's embedding can have more

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
@@ -20,7 +21,7 @@ func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
 	j.DPO.DesirableWeight = 1.2
 	j.Options.MaxSteps = 12
 	r := runDPO(t, j)
-	first, err := newPairSteps(store, j.DPO, 160, j.Options, j.Seed)
+	first, err := NewPairSteps(store, j.DPO, 160, j.Options, j.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
 			liked = append(liked, i)
 		}
 	}
-	s, err := p.runPairs(liked[:5])
+	s, err := p.learnPairs(context.Background(), liked[:5], false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,9 +115,10 @@ func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
 	}
 }
 
-func kl(t *testing.T, p *preferences, batch []int) float64 {
+func kl(t *testing.T, p testMethod, batch []int) float64 {
 	t.Helper()
-	x, err := p.kl(pick(p.all, batch), p.score)
+	score := func(replies []reply) ([]data.LogProbs, error) { return p.score(context.Background(), replies) }
+	x, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +128,7 @@ func kl(t *testing.T, p *preferences, batch []int) float64 {
 func TestWhatAnAnswerIsComparedWith(t *testing.T) {
 	store, cache := labelFixture(t)
 	j := labelJob(t, store, cache)
-	p, err := newPairSteps(store, j.DPO, 160, j.Options, 3)
+	p, err := NewPairSteps(store, j.DPO, 160, j.Options, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +155,7 @@ func TestWhatAnAnswerIsComparedWith(t *testing.T) {
 	}
 }
 
-func sample(t *testing.T, store *data.Store, i int) data.Sample {
+func sample(t *testing.T, store *data.Set, i int) data.Sample {
 	t.Helper()
 	s, err := store.Sample(i)
 	if err != nil {
@@ -169,18 +171,18 @@ func TestAnswersToOnePromptAreRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	store, err := data.Build(context.Background(), data.Options{
 		Sources: []data.Source{{Name: "l", Path: path, LossFactor: 1}}, MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: dir,
-	}, chat, data.Run{Labels: true})
+	}, template, data.Run{Labels: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	_, err = DPO(context.Background(), labelJob(t, store, dir))
+	_, err = labelJob(t, store, dir).dpo(context.Background(), t)
 	if !fault.IsUsage(err) || !strings.Contains(err.Error(), "no answer to another prompt fits") || fault.HintOf(err) == "" {
 		t.Errorf("got %v", err)
 	}

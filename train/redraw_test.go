@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/packing"
 	"lwtrain/tokenizer"
@@ -24,12 +25,12 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 		}
 		sources = append(sources, data.Source{Name: filepath.Base(path), Path: path, LossFactor: 1})
 	}
-	chat, err := tokenizer.Bytes().Chat("auto")
+	template, err := chat.Open(tokenizer.Bytes(), "auto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	store, err := data.Build(context.Background(), data.Options{Sources: sources, Mix: data.Mix{Strategy: "interleave", Stop: "first_exhausted"},
-		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache")}, chat, data.Run{Seed: 3})
+		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache")}, template, data.Run{Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,11 +38,8 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 	opt := Default()
 	opt.NumTrainEpochs, opt.GradientAccumulationSteps = 4, 2
 	pack := packing.Options{Capacity: 256, Strategy: "best_fit_decreasing", Weighting: "token"}
-	b, err := newBatches(store, pack, opt, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := PlanRun(store, pack, opt, 3)
+	b := testJob{Job: Job{Data: store, Options: opt, Seed: 3}, Packing: pack}.batches(t)
+	plan, err := b.Plan()
 	if err != nil || plan.Schedule.Total != b.total {
 		t.Fatalf("a plan of %d steps, a run of %d, %v", plan.Schedule.Total, b.total, err)
 	}
@@ -53,7 +51,7 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 		}
 		epoch, _ := b.epochOf(step)
 		for _, p := range packs {
-			got[epoch] = append(got[epoch], p.docs...)
+			got[epoch] = append(got[epoch], p...)
 		}
 	}
 	sizes := map[int]bool{}

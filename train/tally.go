@@ -5,12 +5,13 @@ import (
 
 	"lwtrain/data"
 	"lwtrain/dpo"
+	"lwtrain/internal/prose"
 )
 
 // tally adds up what a step or an evaluation tells of its pairs.
 type tally struct {
 	dpo.Metrics
-	store     *data.Store
+	store     *data.Set
 	reference bool // there is one
 
 	labelled bool    // answers with a label
@@ -23,8 +24,8 @@ type tally struct {
 	tokens           []float64     // of each pair: targets of the longer answer
 }
 
-func (p *preferences) newTally(kl float64) *tally {
-	return &tally{store: p.Data, reference: p.reference != nil, labelled: p.labelled, kl: kl, buckets: make([]dpo.Metrics, len(data.Buckets))}
+func newTally(store *data.Set, reference, labelled bool, kl float64) *tally {
+	return &tally{store: store, reference: reference, labelled: labelled, kl: kl, buckets: make([]dpo.Metrics, len(prose.Ranges))}
 }
 
 // addTo adds a pair, or a labelled answer, to metrics.
@@ -41,7 +42,7 @@ func addTo(m *dpo.Metrics, pair data.Pair, x dpo.Pair, r dpo.Result) {
 
 func (t *tally) add(pair data.Pair, x dpo.Pair, r dpo.Result) {
 	addTo(&t.Metrics, pair, x, r)
-	addTo(&t.buckets[data.BucketOf(t.store.Words(pair.Answers()[0]))], pair, x, r)
+	addTo(&t.buckets[prose.RangeOf(t.store.Words(pair.Answers()[0]))], pair, x, r)
 	if pair.Chosen != data.None {
 		t.chosen = append(t.chosen, float64(x.Chosen.Tokens))
 	}
@@ -84,7 +85,7 @@ func (t *tally) byLength(out map[string]float64) {
 		v := b.Values()
 		for _, key := range []string{"rewards/accuracies", "rewards/margins"} {
 			if x, ok := v[key]; ok {
-				out[key+"/"+data.Buckets[i].Name] = x
+				out[key+"/"+prose.Ranges[i].Name] = x
 			}
 		}
 	}

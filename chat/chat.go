@@ -1,0 +1,87 @@
+// Package chat turns conversations into what a model is trained on or asked:
+// messages, rendered by a chat template as transformers does, their ids, and the
+// target mask.
+//
+// [Open] a template for a tokenizer first; then [Template.Render] for training and
+// [Template.Prompt] for generation.
+package chat
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lwtrain/internal/jinja"
+	"lwtrain/tokenizer"
+)
+
+// Template is a chat template with the tokenizer whose ids it makes. It is safe
+// for concurrent use.
+//
+// What a template means is found out when it is opened, by rendering probe
+// conversations: the generation prompt, and which tokens end an assistant turn.
+// There is no table of models.
+type Template struct {
+	tok    *tokenizer.Tokenizer
+	parsed *jinja.Template
+	source string         // the template's text
+	vars   map[string]any // what the template sees besides the messages
+	now    time.Time
+	form   turnForm
+}
+
+// At returns a Template whose clock stands still at now, for templates that print
+// the date. Without it they print the day on which the template was opened.
+func (t *Template) At(now time.Time) *Template {
+	at := *t
+	at.now = now
+	return &at
+}
+
+// Stop returns the ids at which generation of an answer ends: the tokenizer's
+// [Tokenizer.EOS] and the tokens that end an assistant turn in the template.
+func (t *Template) Stop() []int32 {
+	stop := t.tok.EOS()
+	for _, id := range t.form.ends {
+		if !slices.Contains(stop, id) {
+			stop = append(stop, id)
+		}
+	}
+	if t.form.closes && !slices.Contains(stop, t.form.eos) {
+		stop = append(stop, t.form.eos)
+	}
+	return stop
+}
+
+// Warning says what looks like a mistake in the template, "" if nothing does:
+// LongWriter-glm4-9b's own begins with [gMASK]sop, where the model was trained on
+// the token <sop>, and it is rendered as it stands.
+func (t *Template) Warning() string {
+	if !strings.Contains(t.source, "[gMASK]sop") {
+		return ""
+	}
+	return "the chat template writes [gMASK]sop, and GLM-4's token is <sop>: model.template longwriter-glm is the form that LongWriter " +
+		"was trained in, glm4 the chat model's"
+}
+
+// targetRule names the rules of mask.go; it changes when they change.
+const targetRule = "lwtrain targets 1"
+
+// Fingerprint returns the SHA-256, in hexadecimal, over everything that changes
+// what [Template.Render] returns: the tokenizer, the template and the variables it
+// sees. The date is no part of it.
+func (t *Template) Fingerprint() string {
+	vars, err := json.Marshal(t.vars)
+	if err != nil { // a json.RawMessage that is none: take it as it stands
+		vars = fmt.Append(nil, t.vars)
+	}
+	h := sha256.New()
+	for _, part := range []string{targetRule, t.tok.Fingerprint(), t.source, string(vars)} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

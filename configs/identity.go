@@ -1,0 +1,35 @@
+package configs
+
+import (
+	"reflect"
+	"slices"
+)
+
+// Settings is what two runs of a kind (sft, dpo, pairs) must have in common to be
+// one: the values of the keys whose tag identity names the kind, by path, as text.
+//
+// A key without the tag takes that of its section; identity:"none" leaves one out
+// that a run may go on with another value of. Those are the keys that change no
+// result, and places: the content of what lies there counts, not the place. Of a
+// key that is a place or one of a few words (tag words), the words count.
+func (c *Config) Settings(kind string) map[string]string {
+	out := map[string]string{}
+	for _, f := range table().leaves {
+		v, ok := c.leaf(f)
+		if !ok || !f.identifies(kind) {
+			continue
+		}
+		if f.words != nil && !slices.Contains(f.words, v.String()) {
+			v = reflect.ValueOf("a model")
+		}
+		same := *f
+		same.keys = slices.DeleteFunc(slices.Clone(f.keys), func(k *field) bool { return !k.identifies(kind) })
+		out[f.path] = same.render(v)
+	}
+	return out
+}
+
+// identifies reports whether the value is one of a run's settings.
+func (f *field) identifies(kind string) bool {
+	return f.identity == nil || slices.Contains(f.identity, kind)
+}

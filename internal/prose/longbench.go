@@ -1,0 +1,33 @@
+package prose
+
+// LengthScore is S_l of LongBench-Write (arXiv:2408.07055, section 2.2), from 0
+// to 100: 100 where the real length y is the required x, 0 from 4x on and up
+// to x/3. It is at least 80 from 0.714x to 1.6x.
+func LengthScore(required, real int) float64 {
+	x, y := float64(required), float64(real)
+	switch {
+	case x <= 0 || y <= 0:
+		return 0
+	case y > x:
+		return 100 * max(0, 1-(y/x-1)/3)
+	}
+	return 100 * max(0, 1-(x/y-1)/2)
+}
+
+// A Range is a range of answer lengths, from a number of words up to the next.
+type Range struct {
+	Name string
+	From int // words
+}
+
+// Ranges are LongBench-Write's (arXiv:2408.07055, table 1), with one behind them.
+var Ranges = []Range{{"0-499", 0}, {"500-1,999", 500}, {"2,000-3,999", 2000}, {"4,000-19,999", 4000}, {"20,000 or more", 20000}}
+
+// RangeOf is the index into [Ranges] of a number of words.
+func RangeOf(words int) int {
+	i := len(Ranges) - 1
+	for words < Ranges[i].From {
+		i--
+	}
+	return i
+}

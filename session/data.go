@@ -1,0 +1,108 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"lwtrain/chat"
+	"lwtrain/data"
+	"lwtrain/hub"
+)
+
+// Fetch finds the files of the sources that lie on the hub, fetches those that are not
+// in its cache, and writes the commits that they are of into the config.
+func (s *Session) Fetch(ctx context.Context) error {
+	h, err := s.openHub()
+	if err != nil {
+		return err
+	}
+	err = eachSource(s.Config, func(_ string, src *data.Source) error { // what is missing here is known before anything is fetched
+		for _, path := range src.AllPaths() {
+			if hub.HasScheme(path) {
+				continue
+			}
+			if _, err := data.Expand(path); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return eachSource(s.Config, func(key string, src *data.Source) error {
+		if err := h.source(ctx, src); err != nil {
+			return fmt.Errorf("%s (%s): %w", key, s.Config.Origin(key), err)
+		}
+		return nil
+	})
+}
+
+// source finds the files of a source, if some of them lie on the hub.
+func (h *Hub) source(ctx context.Context, src *data.Source) error {
+	var all []data.File
+	fetched := false
+	for i, path := range src.AllPaths() {
+		if !hub.HasScheme(path) {
+			files, err := data.Expand(path)
+			if err != nil {
+				return err
+			}
+			all = append(all, files...)
+			continue
+		}
+		ref, err := hub.Parse(hub.Dataset, path)
+		if err != nil {
+			return err
+		}
+		got, err := h.get(ctx, ref, wantOf(hub.Dataset))
+		if err != nil {
+			return err
+		}
+		for _, f := range got.Files {
+			if f.Path == hub.Card && ref.Path == "" {
+				continue
+			}
+			all = append(all, data.File{Name: hub.Scheme + ref.Repo + "/" + f.Path, Path: got.Path(f)})
+		}
+		ref.Revision = got.Commit
+		src.SetPath(i, ref.String())
+		fetched = true
+	}
+	if fetched {
+		src.Files = all
+	}
+	return nil
+}
+
+// Data tokenises the data of the config, or opens what has been tokenised before. While
+// it does, the percentage of this process's garbage collector is set for it, unless the
+// environment says GOGC.
+func (s *Session) Data(ctx context.Context, template *chat.Template, run data.Run) (*data.Set, error) {
+	adjust, restore := collectLess()
+	defer restore()
+	run.Seed, run.DryRun = s.Config.Seed, s.DryRun
+	run.Progress = func(done, total int64) {
+		adjust()
+		if s.events.Tokenising != nil {
+			s.events.Tokenising(done, total)
+		}
+	}
+	set, err := data.Build(ctx, s.Config.Data, template, run)
+	s.events.ended(err)
+	return set, err
+}
+
+// Samples opens the data of the config as it is, of conversations or of pairs, to be
+// looked at: with the chat template that renders it.
+func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error) {
+	if err := s.Fetch(ctx); err != nil {
+		return nil, nil, err
+	}
+	m, err := s.Model(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := s.Data(ctx, m.Chat, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
+	return set, m.Chat, err
+}

@@ -1,0 +1,40 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/internal/rundir"
+)
+
+// runIdentity is what makes a training run this run, but for its model, which package
+// train adds once its weights are read.
+func runIdentity(c *configs.Config, set *data.Set, kind string) rundir.Identity {
+	return rundir.Identity{Contents: set.Contents(), Settings: c.Settings(kind)}
+}
+
+// pairsIdentity is what two runs that make pairs must have in common to be one, but for
+// what answers.
+func pairsIdentity(c *configs.Config, prompts []data.Prompt) (rundir.Identity, error) {
+	id := rundir.Identity{Contents: map[string]string{}, Settings: c.Settings("pairs")}
+	type asked struct {
+		Messages []map[string]string
+		Required int
+	}
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for _, p := range prompts {
+		a := asked{Required: p.Required}
+		for _, m := range p.Messages {
+			a.Messages = append(a.Messages, map[string]string{"role": m.Role, "content": m.Content})
+		}
+		if err := enc.Encode(a); err != nil {
+			return id, err
+		}
+	}
+	id.Contents["prompts"] = hex.EncodeToString(h.Sum(nil))
+	return id, nil
+}

@@ -1,0 +1,55 @@
+package train
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"testing"
+)
+
+// TestWrittenPacksSayWhoCarriesTheLossOfEachStep: with weightings that average
+// over the step, the weights of its targets add up to 1.
+func TestWrittenPacksSayWhoCarriesTheLossOfEachStep(t *testing.T) {
+	store, chat := fixture(t, 1)
+	j := job(t, store, chat, t.TempDir())
+	for _, weighting := range []string{"token", "sequence", "pack"} {
+		j.Packing.Weighting = weighting
+		var out bytes.Buffer
+		b := j.batches(t)
+		if err := b.Write(&out, true); err != nil {
+			t.Fatal(err)
+		}
+		loss, next := map[int]float64{}, 0
+		for line := range bytes.Lines(out.Bytes()) {
+			var p PackLine
+			if err := json.Unmarshal(line, &p); err != nil {
+				t.Fatal(err)
+			}
+			batch, err := b.at(p.Step - 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs := batch[p.Pack]
+			if len(docs) != len(p.Documents) {
+				t.Fatalf("%s: step %d, pack %d has %d documents, the run has %d", weighting, p.Step, p.Pack, len(p.Documents), len(docs))
+			}
+			at := 0
+			for i, d := range p.Documents {
+				if d.Origin != store.Origin(docs[i]) || d.Offset != at || len(d.IDs) != d.Tokens {
+					t.Errorf("%s: document %+v of step %d, want %s at %d", weighting, d, p.Step, store.Origin(docs[i]), at)
+				}
+				at += d.Tokens
+				loss[p.Step] += d.Weight * float64(d.TargetTokens)
+			}
+			next++
+		}
+		if len(loss) != j.Options.MaxSteps || next < len(loss) {
+			t.Errorf("%s: %d packs of %d steps, want %d steps", weighting, next, len(loss), j.Options.MaxSteps)
+		}
+		for step, sum := range loss {
+			if math.Abs(sum-1) > 1e-6 {
+				t.Errorf("%s: the weights of step %d add up to %g, want 1", weighting, step, sum)
+			}
+		}
+	}
+}
