@@ -16,7 +16,7 @@ func eachVariant(t *testing.T, f func(t *testing.T)) {
 	for name, use := range variants() {
 		for _, threads := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s, %d threads", name, threads), func(t *testing.T) {
-				before := machine
+				before := inUse
 				SetThreads(threads)
 				defer func() { SetThreads(before.Threads); inUse = before }()
 				use()
