@@ -383,7 +383,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 		})},
 		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
 		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) }},
-		{"no weights", "no weights, wanted model.safetensors", func(dir string) error {
+		{"no weights", "no weights, want model.safetensors", func(dir string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), state{Step: 3, Identity: identityOf(t, j)}.write(dir))
 		}},
 	} {
