@@ -44,7 +44,7 @@ loss, which are the assistant's and the token that ends its turn.`,
 				return orEmpty(tok.Encode(string(line))), nil
 			}
 			if chat {
-				c, err := session.TrainingChat(tok, template)
+				c, err := session.TrainingTemplate(tok, template)
 				if err != nil {
 					return err
 				}
