@@ -58,7 +58,8 @@ func BenchmarkPass(b *testing.B) {
 				for _, d := range prog.Profile {
 					total += d
 				}
-				for _, k := range slices.SortedFunc(maps.Keys(prog.Profile), func(x, y string) int { return int(prog.Profile[y] - prog.Profile[x]) }) {
+				for _, k := range slices.SortedFunc(maps.Keys(prog.Profile),
+					func(x, y string) int { return int(prog.Profile[y] - prog.Profile[x]) }) {
 					b.Logf("%-20s %5.1f %%", k, 100*prog.Profile[k].Seconds()/total.Seconds())
 				}
 			})

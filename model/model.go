@@ -273,7 +273,8 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 			delete(left, f.Name)
 			info, ok := w.Info(f.Name)
 			if !ok {
-				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for", dir, f.Name, m.Config.Type, m.Config.Layers)
+				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for",
+					dir, f.Name, m.Config.Type, m.Config.Layers)
 			}
 			if !slices.Equal(info.Shape, f.Shape) {
 				return fmt.Errorf("%s: tensor %s has shape %v, want %v", dir, f.Name, info.Shape, f.Shape)
@@ -283,7 +284,8 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
 		if tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head); !buffer && !tiedHead {
-			return fmt.Errorf("%s: tensor %.80s, for which config.json (%s, %d layers) has no place", dir, name, m.Config.Type, m.Config.Layers)
+			return fmt.Errorf("%s: tensor %.80s, for which config.json (%s, %d layers) has no place",
+				dir, name, m.Config.Type, m.Config.Layers)
 		}
 	}
 	return nil
