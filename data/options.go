@@ -1,5 +1,7 @@
 package data
 
+import "lwtrain/data/record"
+
 // Options say what is trained on. The tags doc, enum, min, max, above, below
 // and default describe each key of the YAML: package configs checks values by
 // them and makes the JSON Schema from them.
@@ -19,65 +21,18 @@ type Source struct {
 	Name        string            `yaml:"name" doc:"name in statistics and metrics; the file's name without ending where it is missing"`
 	Path        string            `yaml:"path" identity:"none" doc:"conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob, a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these"`
 	Paths       []string          `yaml:"paths" identity:"none" doc:"path, where it is a list"`
-	Files       []File            // that these stand for, where they are known already: those on the hub must be
 	Format      string            `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto" doc:"how its records are read; auto: recognised from the first"`
 	Side        string            `yaml:"side" enum:"all|chosen" default:"all" doc:"of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations"`
 	TrainOn     string            `yaml:"train_on" enum:"all|last|marked" default:"all" doc:"which answers of a conversation are trained on: all but those with train: false, the last one, or those with train: true alone"`
-	Columns     Columns           `yaml:"columns" doc:"what the columns are called, where not as usual"`
+	Columns     record.Columns    `yaml:"columns" doc:"what the columns are called, where not as usual"`
 	Roles       map[string]string `yaml:"roles" doc:"roles by the names that they have in the file, such as {human: user, bot: assistant}"`
 	Samples     int               `yaml:"samples" min:"0" doc:"how many samples are taken, drawn by the seed; 0: all"`
 	Fraction    float64           `yaml:"fraction" min:"0" max:"1" doc:"the part of the samples that is taken, drawn by the seed; 0: all"`
 	Tokens      int               `yaml:"tokens" min:"0" doc:"as many samples are taken as have at most so many tokens, drawn by the seed; 0: all"`
 	Repeat      float64           `yaml:"repeat" above:"0" max:"1000" default:"1" doc:"how often each sample comes in an epoch; of 2.5, half of them a third time"`
 	Probability float64           `yaml:"probability" min:"0" max:"1" doc:"with data.mix.strategy: interleave, how probably the next sample is one of this source"`
-	Filter      Filter            `yaml:"filter" doc:"which conversations are used"`
+	Filter      record.Filter     `yaml:"filter" doc:"which conversations are used"`
 	LossFactor  float64           `yaml:"loss_factor" min:"0" default:"1" doc:"multiplies the loss of this source's tokens, on top of packing.weighting"`
-}
-
-// Columns names the columns of a source's records. Empty ones have the usual
-// names.
-type Columns struct {
-	Messages    string `yaml:"messages" doc:"list of messages; messages or conversations"`
-	Role        string `yaml:"role" doc:"of a message: who speaks; role or from"`
-	Content     string `yaml:"content" doc:"of a message: what is said; content or value"`
-	System      string `yaml:"system" doc:"the system prompt; system"`
-	Tools       string `yaml:"tools" doc:"functions that the model may call; tools"`
-	Instruction string `yaml:"instruction" doc:"Alpaca's instruction; instruction"`
-	Input       string `yaml:"input" doc:"what the instruction is about; input"`
-	Output      string `yaml:"output" doc:"the answer to an instruction; output"`
-	History     string `yaml:"history" doc:"earlier [question, answer] pairs; history"`
-	Prompt      string `yaml:"prompt" doc:"prompt, as text or messages; prompt, query or question"`
-	Completion  string `yaml:"completion" doc:"the answer to a prompt; completion, response or answer"`
-	Chosen      string `yaml:"chosen" doc:"the better answer of a pair; chosen"`
-	Rejected    string `yaml:"rejected" doc:"the worse answer of a pair; rejected"`
-	Label       string `yaml:"label" doc:"whether an answer is a good one; label or kto_tag"`
-}
-
-// Roles are what [Source].Roles may give: those of chat templates, and ShareGPT's
-// call of a function, which becomes a message of the assistant.
-var Roles = []string{"system", "developer", "user", "assistant", "tool", "observation", "function", "ipython", "function_call"}
-
-// said is the columns that are named, by their keys.
-func (c Columns) said() map[string]string {
-	return map[string]string{
-		"messages": c.Messages, "role": c.Role, "content": c.Content, "system": c.System, "tools": c.Tools,
-		"instruction": c.Instruction, "input": c.Input, "output": c.Output, "history": c.History,
-		"prompt": c.Prompt, "completion": c.Completion, "chosen": c.Chosen, "rejected": c.Rejected, "label": c.Label,
-	}
-}
-
-// Filter says which conversations of a source are used; the others are counted
-// by reason. The zero value passes all. Of a pair both sides must pass.
-type Filter struct {
-	StatedLength   string   `yaml:"stated_length" enum:"any|required" default:"any" doc:"required: only prompts that state how long the answer is to be"`
-	MinLengthScore float64  `yaml:"min_length_score" min:"0" max:"100" doc:"of answers whose prompt states a length, the least S_l (LongBench-Write); 80 is usual"`
-	Languages      []string `yaml:"languages" enum:"en|zh|mixed|other" doc:"languages of the answers, as lwtrain stats tells them apart; none named: all"`
-	MinWords       int      `yaml:"min_words" min:"0" doc:"words in the shortest answers of a conversation"`
-	MaxWords       int      `yaml:"max_words" min:"0" doc:"words in the longest answers of a conversation; 0: no bound"`
-	Prompt         string   `yaml:"prompt" doc:"a regular expression (RE2) that must match in a message of the user"`
-	NotPrompt      string   `yaml:"not_prompt" doc:"one that must match in none"`
-	Answer         string   `yaml:"answer" doc:"a regular expression (RE2) that must match in an answer"`
-	NotAnswer      string   `yaml:"not_answer" doc:"one that must match in none"`
 }
 
 // Mix says how the sources become one list of samples.

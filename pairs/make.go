@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"lwtrain/chat"
-	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/prose"
@@ -37,7 +37,7 @@ type Job struct {
 	Options
 	Seed     uint64
 	Dir      string
-	Prompts  []data.Prompt
+	Prompts  []record.Prompt
 	Identity rundir.Identity // a folder of another run is refused
 	Config   []byte          // kept as config.yaml
 

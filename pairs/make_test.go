@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"lwtrain/chat"
-	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
 )
@@ -83,9 +83,9 @@ func (s *fakeServer) options() Server {
 func testJob(t *testing.T, s *fakeServer) Job {
 	o := Default()
 	o.Server, o.Judge = s.options(), s.options()
-	var prompts []data.Prompt
+	var prompts []record.Prompt
 	for i := range 5 {
-		prompts = append(prompts, data.Prompt{
+		prompts = append(prompts, record.Prompt{
 			Messages: []chat.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/dpo"
 	"lwtrain/model"
 	"lwtrain/packing"
@@ -29,9 +30,9 @@ type preferences struct {
 	*trainer
 	*pairSteps
 	programs  *programs
-	partner   map[int]int             // of each answer (sample) the other one of its pair
-	reference map[reply]data.LogProbs // of all that is asked; nil: no reference
-	loaded    *model.Model            // the reference, until it has been asked
+	partner   map[int]int              // of each answer (sample) the other one of its pair
+	reference map[reply]store.LogProbs // of all that is asked; nil: no reference
+	loaded    *model.Model             // the reference, until it has been asked
 }
 
 func newPreferences(job Job) (*preferences, error) {
@@ -73,7 +74,7 @@ func (p *preferences) shared(answer int) int {
 }
 
 // side is a reply as the loss takes it.
-func (p *preferences) side(r reply, policy data.LogProbs) dpo.Side {
+func (p *preferences) side(r reply, policy store.LogProbs) dpo.Side {
 	ref := p.reference[r]
 	return dpo.Side{
 		LogP: policy.LogP, Prefix: policy.Prefix, RefLogP: ref.LogP, RefPrefix: ref.Prefix, Tokens: p.Data.Targets(r.answer),
@@ -82,7 +83,7 @@ func (p *preferences) side(r reply, policy data.LogProbs) dpo.Side {
 
 // loss is the loss of a pair of whose answers the model says scores; kl is the
 // estimate that labelled answers are compared with.
-func (p *preferences) loss(pair data.Pair, scores []data.LogProbs, kl float64) (x dpo.Pair, r dpo.Result) {
+func (p *preferences) loss(pair data.Pair, scores []store.LogProbs, kl float64) (x dpo.Pair, r dpo.Result) {
 	var sides []dpo.Side
 	for i, id := range pair.Answers() {
 		sides = append(sides, p.side(reply{id, id}, scores[i]))
@@ -99,7 +100,7 @@ func (p *preferences) loss(pair data.Pair, scores []data.LogProbs, kl float64) (
 
 // kl is KTO's estimate over the answers of a step, 0 for pairs. It is a constant to
 // the gradient, so it costs a forward pass over as many answers.
-func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]data.LogProbs, error)) (float64, error) {
+func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]store.LogProbs, error)) (float64, error) {
 	if !p.labelled {
 		return 0, nil
 	}
@@ -116,7 +117,7 @@ func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]data.LogProbs
 }
 
 // score asks the model in training.
-func (p *preferences) score(replies []reply) ([]data.LogProbs, error) {
+func (p *preferences) score(replies []reply) ([]store.LogProbs, error) {
 	return p.programs.score(p.Data, replies, p.shared, nil)
 }
 
@@ -157,7 +158,7 @@ func (p *preferences) runPairs(batch []int) (sums, error) {
 	}
 	results := map[int]dpo.Result{}
 	m := p.newTally(kl)
-	take := func(i int, scores []data.LogProbs) {
+	take := func(i int, scores []store.LogProbs) {
 		x, r := p.loss(p.all[i], scores, kl)
 		results[i] = r
 		m.add(p.all[i], x, r)
@@ -188,7 +189,7 @@ func (p *preferences) runPairs(batch []int) (sums, error) {
 }
 
 // runPack adds the gradients of a pack of a step of that many pairs.
-func (p *preferences) runPack(s *sums, units []unit, pairs int, results map[int]dpo.Result, take func(pair int, scores []data.LogProbs)) error {
+func (p *preferences) runPack(s *sums, units []unit, pairs int, results map[int]dpo.Result, take func(pair int, scores []store.LogProbs)) error {
 	var samples []int
 	for _, u := range units {
 		samples = append(samples, u.answers...)
@@ -206,7 +207,7 @@ func (p *preferences) runPack(s *sums, units []unit, pairs int, results map[int]
 		at := 0
 		for _, u := range units {
 			begin := at
-			scores := make([]data.LogProbs, len(u.answers))
+			scores := make([]store.LogProbs, len(u.answers))
 			for k, id := range u.answers {
 				end := at + p.Data.Tokens(id)
 				scores[k].LogP, scores[k].Prefix, _ = dpo.Score(nll[at:end], targets[at:end], p.shared(id))
@@ -279,11 +280,11 @@ func (p *preferences) evaluate() (EvalMetrics, error) {
 // heldOutScores is what the model says of replies. Before the first update that is
 // what the reference says, if it is the same model: asking again would give the same
 // but for roundings, which would pass for margins.
-func (p *preferences) heldOutScores(replies []reply) ([]data.LogProbs, error) {
+func (p *preferences) heldOutScores(replies []reply) ([]store.LogProbs, error) {
 	if p.step > 0 || p.reference == nil || p.DPO.Reference != "initial" {
 		return p.score(replies)
 	}
-	out := make([]data.LogProbs, len(replies))
+	out := make([]store.LogProbs, len(replies))
 	for i, r := range replies {
 		out[i] = p.reference[r]
 	}

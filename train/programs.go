@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/dpo"
 	"lwtrain/internal/graph"
 	"lwtrain/model"
@@ -152,18 +153,18 @@ func (p *programs) lay(store *data.Set, replies []reply) (*program, error) {
 // score returns what the model says of replies, packed together. shared is how many
 // of an answer's targets its prefix takes. done, which may be nil, is told the tokens
 // of each pack.
-func (p *programs) score(store *data.Set, replies []reply, shared func(sample int) int, done func(tokens int)) ([]data.LogProbs, error) {
+func (p *programs) score(set *data.Set, replies []reply, shared func(sample int) int, done func(tokens int)) ([]store.LogProbs, error) {
 	lengths := make([]int, len(replies))
 	for i, r := range replies {
-		lengths[i] = r.tokens(store)
+		lengths[i] = r.tokens(set)
 	}
 	plan, err := packing.Plan("best_fit_decreasing", p.capacity, lengths)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]data.LogProbs, len(replies))
+	out := make([]store.LogProbs, len(replies))
 	for _, pack := range plan {
-		made, err := p.lay(store, pick(replies, pack))
+		made, err := p.lay(set, pick(replies, pack))
 		if err != nil {
 			return nil, err
 		}

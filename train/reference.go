@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 
-	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 	"lwtrain/model"
@@ -64,7 +64,7 @@ func (p *preferences) prepare() error {
 		replies = append(replies, p.mismatches(p.all)...)
 		inputs["mismatched answers"] = fmt.Sprintf("seed %d, packs of %d", p.Seed, p.capacity)
 	}
-	scores, err := data.ReadLogProbs(p.CacheDir, inputs, len(replies))
+	scores, err := store.ReadLogProbs(p.CacheDir, inputs, len(replies))
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) && p.Events.Broken != nil {
 			p.Events.Broken("what is kept of the reference", err)
@@ -72,11 +72,11 @@ func (p *preferences) prepare() error {
 		if scores, err = p.ask(replies); err != nil {
 			return err
 		}
-		if err := data.WriteLogProbs(p.CacheDir, inputs, scores); err != nil {
+		if err := store.WriteLogProbs(p.CacheDir, inputs, scores); err != nil {
 			return err
 		}
 	}
-	p.reference = make(map[reply]data.LogProbs, len(replies))
+	p.reference = make(map[reply]store.LogProbs, len(replies))
 	for i, r := range replies {
 		if s := scores[i]; math.IsNaN(s.LogP) || math.IsInf(s.LogP, 0) {
 			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one", p.Data.Origin(r.answer), s.LogP)
@@ -87,7 +87,7 @@ func (p *preferences) prepare() error {
 }
 
 // ask scores replies with the reference.
-func (p *preferences) ask(replies []reply) ([]data.LogProbs, error) {
+func (p *preferences) ask(replies []reply) ([]store.LogProbs, error) {
 	total := int64(0)
 	for _, r := range replies {
 		total += int64(r.tokens(p.Data))
