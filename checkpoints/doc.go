@@ -1,10 +1,10 @@
-// Package checkpoints owns the files that a model lives in: safetensors read
-// and written, GGUF imported, and the folders that a training run saves.
+// Package checkpoints owns the files that a model lives in, safetensors, and the
+// folders that a training run saves.
 //
 // Call [OpenWeights] to read the weights of a model folder in Hugging Face
-// layout, [WriteSafetensors] or [WriteWeights] to write some, [ImportGGUF] to
-// turn a GGUF file into such a folder, and [Save], [Latest] and [Prune] for
-// the checkpoints of a run.
+// layout, [WriteSafetensors], [WriteWeights] or [StreamWeights] to write some,
+// [WriteFolder] for a folder that is whole or absent, and [Save], [Latest] and
+// [Prune] for the checkpoints of a run.
 //
 // What it promises: every file is taken for hostile. Sizes, offsets, counts
 // and names are checked before anything is allocated or opened, memory stays

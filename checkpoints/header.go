@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/tensorfile"
 )
 
 // Info describes a tensor as its file does. DType is a name of the safetensors
@@ -33,7 +34,7 @@ type entry struct {
 	begin, end int64 // of its bytes; in the header relative to the data, later in the file
 }
 
-func (e *entry) elements() int { return int(e.end-e.begin) / dtypeSize[e.DType] }
+func (e *entry) elements() int { return int(e.end-e.begin) / tensorfile.Size(e.DType) }
 
 // Limits of what a header may ask for. The first is the format's own.
 const (
@@ -43,15 +44,13 @@ const (
 
 const metadataKey = "__metadata__"
 
-var errCutShort = errors.New("the file is cut short or was never complete")
-
 // readHeader reads and checks the header of a safetensors file of size bytes:
 // 8 bytes with the length of the JSON, the JSON, and then the data, which the
 // tensors must cover without gap or overlap.
 func readHeader(r io.ReaderAt, size int64) (map[string]*entry, error) {
 	var prefix [8]byte
 	if size < int64(len(prefix)) {
-		return nil, fmt.Errorf("%d bytes, wanted at least 8: %w", size, errCutShort)
+		return nil, fmt.Errorf("%d bytes, wanted at least 8: %w", size, tensorfile.ErrCutShort)
 	}
 	if _, err := r.ReadAt(prefix[:], 0); err != nil {
 		return nil, err
@@ -61,7 +60,7 @@ func readHeader(r io.ReaderAt, size int64) (map[string]*entry, error) {
 		return nil, fault.Hint(fmt.Errorf("header of %d bytes, wanted at most %d", n, maxHeader), "this is not a safetensors file")
 	}
 	if int64(n) > size-8 {
-		return nil, fmt.Errorf("header of %d bytes in a file of %d: %w", n, size, errCutShort)
+		return nil, fmt.Errorf("header of %d bytes in a file of %d: %w", n, size, tensorfile.ErrCutShort)
 	}
 	data := make([]byte, n)
 	if _, err := r.ReadAt(data, 8); err != nil {
@@ -91,7 +90,7 @@ func checkLayout(entries map[string]*entry, size int64) error {
 	var at int64
 	for _, e := range order {
 		if e.end > size {
-			return fmt.Errorf("tensor %.80q ends at byte %d of the data, which has %d: %w", e.Name, e.end, size, errCutShort)
+			return fmt.Errorf("tensor %.80q ends at byte %d of the data, which has %d: %w", e.Name, e.end, size, tensorfile.ErrCutShort)
 		}
 		if e.begin < at {
 			return fmt.Errorf("tensor %.80q starts at byte %d of the data, inside the tensor before it, wanted %d", e.Name, e.begin, at)
@@ -257,11 +256,11 @@ func parseSizes(dec *json.Decoder, what string, limit int, add func(int64)) erro
 }
 
 func (e *entry) checkSize() error {
-	size, ok := dtypeSize[e.DType]
-	if !ok {
+	size := tensorfile.Size(e.DType)
+	if size == 0 {
 		return fmt.Errorf("dtype is %.40q, wanted one of the format's whole-byte types (F32, BF16, F16, ...)", e.DType)
 	}
-	bytes, ok := product(append([]int{size}, e.Shape...))
+	bytes, ok := tensorfile.Product(append([]int{size}, e.Shape...))
 	if !ok || bytes != e.end-e.begin {
 		what := fmt.Sprint(bytes)
 		if !ok {
@@ -270,19 +269,4 @@ func (e *entry) checkSize() error {
 		return fmt.Errorf("shape %v of %s makes %s bytes, data_offsets span %d", e.Shape, e.DType, what, e.end-e.begin)
 	}
 	return nil
-}
-
-// product multiplies sizes that are not negative; it reports an overflow.
-func product(sizes []int) (int64, bool) {
-	if slices.Contains(sizes, 0) {
-		return 0, true
-	}
-	p := int64(1)
-	for _, s := range sizes {
-		if int64(s) > math.MaxInt64/p {
-			return 0, false
-		}
-		p *= int64(s)
-	}
-	return p, true
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"lwtrain/internal/tensorfile"
 )
 
 // The manifest makes a folder a checkpoint; docs/formats/checkpoint.md
@@ -51,7 +53,7 @@ func parseManifest(data []byte) (*manifest, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(m); err != nil {
 		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errCutShort
+			err = tensorfile.ErrCutShort
 		}
 		return nil, err
 	}
@@ -170,7 +172,7 @@ func readManifest(dir string) (*manifest, error) {
 	} else if !info.IsDir() {
 		return nil, errors.New("not a folder")
 	}
-	f, size, err := openRegular(filepath.Join(dir, manifestFile))
+	f, size, err := tensorfile.Open(filepath.Join(dir, manifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoManifest
 	}
@@ -215,11 +217,10 @@ func hashFiles(dir string, files []File) ([]string, error) {
 	var wait sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		wait.Go(func() {
-			buf := chunks.Get().(*[chunkBytes]byte)
-			defer chunks.Put(buf)
+			buf := make([]byte, tensorfile.ChunkBytes)
 			for n := next.Add(1) - 1; n < int64(len(order)); n = next.Add(1) - 1 {
 				i := order[n]
-				sums[i], errs[i] = hashFile(filepath.Join(dir, filepath.FromSlash(files[i].Name)), buf[:])
+				sums[i], errs[i] = hashFile(filepath.Join(dir, filepath.FromSlash(files[i].Name)), buf)
 			}
 		})
 	}
@@ -233,7 +234,7 @@ func hashFiles(dir string, files []File) ([]string, error) {
 }
 
 func hashFile(path string, buf []byte) (string, error) {
-	f, _, err := openRegular(path)
+	f, _, err := tensorfile.Open(path)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/tensorfile"
 )
 
 // wantError checks the text of an error; DIR stands for dir.
@@ -44,7 +45,7 @@ func readAll(t *testing.T, w *Weights) []Tensor {
 	var out []Tensor
 	for _, name := range w.Names() {
 		info, _ := w.Info(name)
-		n, _ := product(info.Shape)
+		n, _ := tensorfile.Product(info.Shape)
 		x := Tensor{name, info.Shape, make([]float32, n)}
 		if err := w.Read(name, x.Data); err != nil {
 			t.Fatal(err)
@@ -101,60 +102,9 @@ func TestFloatsOfEveryDtypeReadAsNumpyConvertsThem(t *testing.T) {
 	}
 }
 
-func TestEveryHalfIsWidenedExactly(t *testing.T) {
-	for h := range 1 << 16 {
-		have := halfToFloat(uint16(h))
-		exponent, fraction := h>>10&31, float64(h&1023)
-		want := math.Ldexp(1+fraction/1024, exponent-15)
-		switch {
-		case exponent == 0:
-			want = math.Ldexp(fraction, -24)
-		case exponent == 31 && fraction == 0:
-			want = math.Inf(1)
-		case exponent == 31:
-			want = math.NaN()
-		}
-		if h>>15 == 1 {
-			want = -want
-		}
-		if math.Signbit(float64(have)) != (h>>15 == 1) || !(float64(have) == want || have != have && want != want) {
-			t.Fatalf("%#04x is %g, wanted %g", h, have, want)
-		}
-	}
-}
-
-func TestBF16IsTheNearestValue(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		v := math.Float32frombits(rapid.Uint32().Draw(t, "bits"))
-		have := math.Float32frombits(uint32(floatToBF16(v)) << 16)
-		if v != v {
-			if have == have {
-				t.Fatalf("a NaN became %g", have)
-			}
-			return
-		}
-		low := math.Float32bits(v) &^ 0xffff
-		a, b := math.Float32frombits(low), math.Float32frombits(low+0x10000)
-		da, db := math.Abs(float64(v)-float64(a)), math.Abs(float64(v)-float64(b))
-		if math.IsInf(float64(b), 0) {
-			db = math.Abs(math.Abs(float64(v)) - 0x1p128)
-		}
-		want := a
-		if db < da || db == da && low>>16&1 == 1 {
-			want = b
-		}
-		if math.IsInf(float64(v), 0) {
-			want = v
-		}
-		if math.Float32bits(have) != math.Float32bits(want) {
-			t.Fatalf("%g rounds to %g, wanted %g", v, have, want)
-		}
-	})
-}
-
 func TestReadsPartsFromManyGoroutines(t *testing.T) {
 	dir := t.TempDir()
-	data := make([]float32, 3*chunkValues+17)
+	data := make([]float32, 3*StreamChunk+17)
 	for i := range data {
 		data[i] = float32(i)
 	}
@@ -427,7 +377,7 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run(dtype, func(b *testing.B) {
-			b.SetBytes(int64(dtypeSize[dtype] * len(data)))
+			b.SetBytes(int64(tensorfile.Size(dtype) * len(data)))
 			for b.Loop() {
 				if err := w.Read("a", data); err != nil {
 					b.Fatal(err)

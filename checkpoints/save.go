@@ -12,6 +12,7 @@ import (
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 )
 
 // Checkpoint is a saved step of a run: the folder <root>/step-000400.
@@ -213,7 +214,7 @@ func (d disk) save(root string, step int, write func(dir string) error) (string,
 }
 
 func (d disk) writeManifest(dir string, m *manifest) error {
-	data, err := encodeJSON(m)
+	data, err := plainjson.MarshalFile(m)
 	if err != nil {
 		return err
 	}

@@ -15,21 +15,11 @@ import (
 	"time"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/smalldisk"
 )
 
-// smallDisk mounts a disk in memory.
-func smallDisk(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("lwtrain-test", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("a small disk cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return dir
-}
-
 func TestAFullDiskLeavesTheCheckpointsBefore(t *testing.T) {
-	root := smallDisk(t, "64k")
+	root := smalldisk.Mount(t, "64k")
 	var step int
 	for step = 1; step <= 20; step++ {
 		_, err := Save(root, step, content("x"))
@@ -56,20 +46,10 @@ func TestAFullDiskLeavesTheCheckpointsBefore(t *testing.T) {
 	}
 }
 
-func TestAFullDiskLeavesNoHalfImport(t *testing.T) {
-	dir := smallDisk(t, "80k")
-	err := ImportGGUF("testdata/tiny-smollm.gguf", filepath.Join(dir, "m"), nil)
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(fault.HintOf(err), "make room") || len(names(t, dir)) != 0 {
-		t.Errorf("%v, left %v", err, names(t, dir))
-	}
-}
-
 func TestAReadOnlyDiskSaysSo(t *testing.T) {
-	root := smallDisk(t, "1m")
+	root := smalldisk.Mount(t, "1m")
 	path := save(t, root, 1)
-	if err := syscall.Mount("", root, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		t.Skipf("the disk cannot be made read-only here: %v", err)
-	}
+	smalldisk.Remount(t, root, syscall.MS_RDONLY, "")
 	called := false
 	_, err := Save(root, 2, func(string) error { called = true; return nil })
 	if !errors.Is(err, syscall.EROFS) || !strings.Contains(fault.HintOf(err), "cannot be written to") || called {

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/tensorfile"
 )
 
 // Names that Hugging Face gives to the weights of a model folder.
@@ -94,28 +94,14 @@ func otherWeights(dir string) string {
 	return ""
 }
 
-// openRegular opens a file that must be a regular one: opening a pipe would
-// wait for ever.
-func openRegular(path string) (*os.File, int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	return f, info.Size(), err
-}
-
 func (w *Weights) open(path string) (map[string]*entry, error) {
-	f, size, err := openRegular(path)
+	f, size, err := tensorfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	w.files = append(w.files, f)
 	entries, err := readHeader(f, size)
-	if errors.Is(err, errCutShort) {
+	if errors.Is(err, tensorfile.ErrCutShort) {
 		err = fault.Hint(err, "fetch or copy the file again")
 	}
 	if err != nil {
@@ -175,7 +161,7 @@ func shardsOf(weightMap map[string]string) []string {
 // readIndex reads which shard holds which tensor. A shard must be a plain name
 // of the same folder: an index must not lead anywhere else.
 func readIndex(path string) (map[string]string, error) {
-	f, size, err := openRegular(path)
+	f, size, err := tensorfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -260,36 +246,24 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 	if e == nil {
 		return fmt.Errorf("no tensor %s", name)
 	}
-	if !isFloat(e.DType) {
+	if !tensorfile.IsFloat(e.DType) {
 		return fmt.Errorf("%s: tensor %s has dtype %s, wanted F32, BF16, F16 or F64", e.path, name, e.DType)
 	}
 	if offset < 0 || offset > e.elements() || len(dst) > e.elements()-offset {
 		return fmt.Errorf("%s: values %d to %d of tensor %s, which has %d", e.path, offset, offset+len(dst), name, e.elements())
 	}
-	buf := chunks.Get().(*[chunkBytes]byte)
-	defer chunks.Put(buf)
-	size := dtypeSize[e.DType]
-	at := e.begin + int64(offset)*int64(size)
-	for len(dst) > 0 {
-		n := min(len(dst), chunkBytes/size)
-		raw := buf[:n*size]
-		if _, err := e.file.ReadAt(raw, at); err != nil {
-			if err == io.EOF {
-				err = fault.Hint(errCutShort, "another program changed it after it was opened")
-			}
-			return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
-		}
-		decodeFloats(dst[:n], raw, e.DType)
-		dst, at = dst[n:], at+int64(len(raw))
+	size := tensorfile.Size(e.DType)
+	err := tensorfile.Read(e.file, e.begin+int64(offset)*int64(size), dst, 1, size, func(dst []float32, src []byte) {
+		tensorfile.Decode(dst, src, e.DType)
+	})
+	if err == tensorfile.ErrCutShort {
+		err = fault.Hint(err, "another program changed it after it was opened")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
 	}
 	return nil
 }
-
-// chunkBytes is the unit of reading and writing: large enough for the disk,
-// small enough for the cache of a core.
-const chunkBytes = 1 << 20
-
-var chunks = sync.Pool{New: func() any { return new([chunkBytes]byte) }}
 
 // Close closes the files. Reads after it fail.
 func (w *Weights) Close() error {

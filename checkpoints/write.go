@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/plainjson"
+	"lwtrain/internal/tensorfile"
 )
 
 // Tensor is a named array in row-major order; Data is as long as the product
@@ -22,25 +24,25 @@ type Tensor struct {
 	Data  []float32
 }
 
-// stream is a tensor whose values are made while they are written. read fills
-// dst with the values from offset on; it is called with rising offsets, each a
-// multiple of chunkValues.
-type stream struct {
-	name  string
-	shape []int
-	read  func(offset int, dst []float32) error
+// Stream is a tensor whose values are made while they are written. Read fills dst
+// with the values from offset on; it is called with rising offsets, each a
+// multiple of [StreamChunk].
+type Stream struct {
+	Name  string
+	Shape []int
+	Read  func(offset int, dst []float32) error
 }
 
-// chunkValues is how many values a stream is asked for at once.
-const chunkValues = chunkBytes / 4
+// StreamChunk is how many values a [Stream] is asked for at once, at most.
+const StreamChunk = tensorfile.ChunkBytes / 4
 
-func streams(tensors []Tensor) ([]stream, error) {
-	out := make([]stream, len(tensors))
+func streams(tensors []Tensor) ([]Stream, error) {
+	out := make([]Stream, len(tensors))
 	for i, t := range tensors {
-		if n, ok := product(t.Shape); !ok || n != int64(len(t.Data)) {
+		if n, ok := tensorfile.Product(t.Shape); !ok || n != int64(len(t.Data)) {
 			return nil, fmt.Errorf("tensor %s: shape %v, but %d values", t.Name, t.Shape, len(t.Data))
 		}
-		out[i] = stream{t.Name, t.Shape, func(offset int, dst []float32) error {
+		out[i] = Stream{t.Name, t.Shape, func(offset int, dst []float32) error {
 			copy(dst, t.Data[offset:])
 			return nil
 		}}
@@ -72,11 +74,11 @@ func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64) error {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
 	metadata := map[string]string{"format": "pt"}
-	width := int64(dtypeSize[dtype])
-	var shards [][]stream
+	width := int64(tensorfile.Size(dtype))
+	var shards [][]Stream
 	var used, total int64
 	for i, s := range sortStreams(all) {
-		size, _ := product(s.shape)
+		size, _ := tensorfile.Product(s.Shape)
 		size *= width
 		if i == 0 || maxShard > 0 && used > 0 && used+size > maxShard {
 			shards = append(shards, nil)
@@ -96,23 +98,41 @@ func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64) error {
 			return err
 		}
 		for _, s := range shard {
-			weightMap[s.name] = name
+			weightMap[s.Name] = name
 		}
 	}
-	index, err := encodeJSON(map[string]any{"metadata": map[string]any{"total_size": total}, "weight_map": weightMap})
+	index, err := plainjson.MarshalFile(map[string]any{"metadata": map[string]any{"total_size": total}, "weight_map": weightMap})
 	if err != nil {
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(dir, indexFile), index)
 }
 
-func sortStreams(all []stream) []stream {
-	return slices.SortedFunc(slices.Values(all), func(a, b stream) int { return cmp.Compare(a.name, b.name) })
+// StreamWeights writes the weights of a model into dir as WriteWeights does, in one
+// file, while their values are made. progress, which may be nil, is told the bytes
+// of data written.
+func StreamWeights(dir, dtype string, tensors []Stream, progress func(done, total int64)) error {
+	var done, total int64
+	for _, s := range tensors {
+		n, _ := tensorfile.Product(s.Shape)
+		total += int64(tensorfile.Size(dtype)) * n
+	}
+	wrote := func(bytes int) {
+		done += int64(bytes)
+		if progress != nil {
+			progress(done, total)
+		}
+	}
+	return writeStreams(filepath.Join(dir, singleFile), dtype, tensors, map[string]string{"format": "pt"}, wrote)
+}
+
+func sortStreams(all []Stream) []Stream {
+	return slices.SortedFunc(slices.Values(all), func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // writeStreams writes a file; wrote, which may be nil, is told of each chunk
 // of data.
-func writeStreams(path, dtype string, all []stream, metadata map[string]string, wrote func(bytes int) error) error {
+func writeStreams(path, dtype string, all []Stream, metadata map[string]string, wrote func(bytes int)) error {
 	if dtype != "F32" && dtype != "BF16" {
 		return fmt.Errorf("%s: dtype is %q, wanted F32 or BF16", path, dtype)
 	}
@@ -125,7 +145,7 @@ func writeStreams(path, dtype string, all []stream, metadata map[string]string, 
 		if _, err := w.Write(header); err != nil {
 			return err
 		}
-		values, raw := make([]float32, chunkValues), make([]byte, chunkBytes)
+		values, raw := make([]float32, StreamChunk), make([]byte, tensorfile.ChunkBytes)
 		for _, s := range all {
 			if err := s.write(w, dtype, values, raw, wrote); err != nil {
 				return err
@@ -139,22 +159,20 @@ func writeStreams(path, dtype string, all []stream, metadata map[string]string, 
 	return nil
 }
 
-func (s stream) write(w io.Writer, dtype string, values []float32, raw []byte, wrote func(bytes int) error) error {
-	n, _ := product(s.shape)
+func (s Stream) write(w io.Writer, dtype string, values []float32, raw []byte, wrote func(bytes int)) error {
+	n, _ := tensorfile.Product(s.Shape)
 	for at := 0; at < int(n); at += len(values) {
 		part := values[:min(len(values), int(n)-at)]
-		if err := s.read(at, part); err != nil {
-			return fmt.Errorf("tensor %s: %w", s.name, err)
+		if err := s.Read(at, part); err != nil {
+			return fmt.Errorf("tensor %s: %w", s.Name, err)
 		}
-		out := raw[:len(part)*dtypeSize[dtype]]
-		encodeFloats(out, part, dtype)
+		out := raw[:len(part)*tensorfile.Size(dtype)]
+		tensorfile.Encode(out, part, dtype)
 		if _, err := w.Write(out); err != nil {
 			return err
 		}
 		if wrote != nil {
-			if err := wrote(len(out)); err != nil {
-				return err
-			}
+			wrote(len(out))
 		}
 	}
 	return nil
@@ -162,37 +180,37 @@ func (s stream) write(w io.Writer, dtype string, values []float32, raw []byte, w
 
 // buildHeader makes the length and the JSON, padded with spaces so that the
 // data start at a multiple of 8.
-func buildHeader(dtype string, sorted []stream, metadata map[string]string) ([]byte, error) {
+func buildHeader(dtype string, sorted []Stream, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.Write(make([]byte, 8))
 	b.WriteByte('{')
 	if metadata != nil {
-		fmt.Fprintf(&b, "%s:{", jsonString(metadataKey))
+		fmt.Fprintf(&b, "%s:{", plainjson.Quote(metadataKey))
 		for i, key := range slices.Sorted(maps.Keys(metadata)) {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, "%s:%s", jsonString(key), jsonString(metadata[key]))
+			fmt.Fprintf(&b, "%s:%s", plainjson.Quote(key), plainjson.Quote(metadata[key]))
 		}
 		b.WriteByte('}')
 	}
 	var at int64
 	for i, s := range sorted {
-		if s.name == metadataKey || i > 0 && s.name == sorted[i-1].name {
-			return nil, fmt.Errorf("tensor %s: the name is taken", s.name)
+		if s.Name == metadataKey || i > 0 && s.Name == sorted[i-1].Name {
+			return nil, fmt.Errorf("tensor %s: the name is taken", s.Name)
 		}
-		size, ok := product(append([]int{dtypeSize[dtype]}, s.shape...))
+		size, ok := tensorfile.Product(append([]int{tensorfile.Size(dtype)}, s.Shape...))
 		if !ok {
-			return nil, fmt.Errorf("tensor %s: shape %v overflows", s.name, s.shape)
+			return nil, fmt.Errorf("tensor %s: shape %v overflows", s.Name, s.Shape)
 		}
 		if b.Len() > 9 {
 			b.WriteByte(',')
 		}
-		shape, err := json.Marshal(append([]int{}, s.shape...))
+		shape, err := json.Marshal(append([]int{}, s.Shape...))
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, jsonString(s.name), dtype, shape, at, at+size)
+		fmt.Fprintf(&b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, plainjson.Quote(s.Name), dtype, shape, at, at+size)
 		at += size
 	}
 	b.WriteByte('}')
@@ -204,29 +222,4 @@ func buildHeader(dtype string, sorted []stream, metadata map[string]string) ([]b
 	}
 	binary.LittleEndian.PutUint64(b.Bytes(), uint64(b.Len()-8))
 	return b.Bytes(), nil
-}
-
-// jsonString quotes text as JSON, leaving <, > and & as they are.
-func jsonString(s string) string {
-	b, err := marshalJSON(s, "")
-	if err != nil {
-		panic(err) // a string always has a JSON form
-	}
-	return string(b)
-}
-
-// encodeJSON makes the text of a JSON file: indented, with a newline at its
-// end, and with <, > and & as they are.
-func encodeJSON(v any) ([]byte, error) {
-	b, err := marshalJSON(v, "  ")
-	return append(b, '\n'), err
-}
-
-func marshalJSON(v any, indent string) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	err := enc.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

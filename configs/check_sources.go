@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"lwtrain/data"
+	"lwtrain/data/record"
 )
 
 // source checks the keys of a source against each other.
@@ -27,13 +28,13 @@ func (k *checker) source(at string, s data.Source) {
 		k.bad(at+"."+said[1], fmt.Sprintf("given beside %s, want one of samples, fraction and tokens", said[0]))
 	}
 	for _, from := range slices.Sorted(maps.Keys(s.Roles)) {
-		if to := s.Roles[from]; !slices.Contains(data.Roles, to) {
-			k.bad(at+".roles."+from, quoted(to)+", want "+oneOf(data.Roles)+nearest(to, data.Roles))
+		if to := s.Roles[from]; !slices.Contains(record.Roles, to) {
+			k.bad(at+".roles."+from, quoted(to)+", want "+oneOf(record.Roles)+nearest(to, record.Roles))
 		}
 	}
 	if s.Probability > 0 && k.c.Data.Mix.Strategy != "interleave" {
-		k.bad(at+".probability", fmt.Sprintf("%g, but only interleaved sources are drawn by it, want data.mix.strategy: interleave, or samples, fraction, tokens or repeat", s.Probability),
-			"data.mix.strategy")
+		k.bad(at+".probability", fmt.Sprintf("%g, but only interleaved sources are drawn by it, want data.mix.strategy: "+
+			"interleave, or samples, fraction, tokens or repeat", s.Probability), "data.mix.strategy")
 	}
 }
 
@@ -73,5 +74,18 @@ func (k *checker) probabilities(path string, sources []data.Source) {
 		}
 	case math.Abs(sum-1) > 0.001:
 		k.bad(path, fmt.Sprintf("the probabilities add up to %.4g, want 1", sum))
+	}
+}
+
+// names checks that every source has a name of its own: statistics and metrics
+// are kept by it.
+func (k *checker) names(seen map[string]string, path string, sources []data.Source) {
+	for i, s := range sources {
+		here := fmt.Sprintf("%s[%d].name", path, i)
+		if first, ok := seen[s.Name]; ok {
+			k.bad(here, fmt.Sprintf("%s, which is the name of %s too, want another", quoted(s.Name), first))
+			continue
+		}
+		seen[s.Name] = parent(here)
 	}
 }

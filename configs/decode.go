@@ -1,14 +1,10 @@
 package configs
 
 import (
-	"encoding"
 	"fmt"
 	"path"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -128,13 +124,6 @@ func (d *decoder) merged(v *yaml.Node, at string, depth int) []pair {
 	return nil
 }
 
-func join(at, key string) string {
-	if at == "" {
-		return key
-	}
-	return at + "." + key
-}
-
 // section reads a map of known keys into out, by path. at is the path of the
 // map as it is shown, which inside a list has an index.
 func (d *decoder) section(n *yaml.Node, f *field, at string, depth int, out layer) {
@@ -146,7 +135,7 @@ func (d *decoder) section(n *yaml.Node, f *field, at string, depth int, out laye
 		return // a section whose keys are all commented out
 	}
 	if m.Kind != yaml.MappingNode {
-		d.problem(n, at, "%s, want %s%s", describe(n), f.wanted(), d.remark(m, f))
+		d.problem(n, at, "%s, want %s%s", describe(n), f.want(), f.remark(m))
 		return
 	}
 	for _, p := range d.pairs(m, at, depth) {
@@ -174,15 +163,6 @@ func (d *decoder) section(n *yaml.Node, f *field, at string, depth int, out laye
 	}
 }
 
-func find(fs []*field, name string) *field {
-	for _, f := range fs {
-		if f.name == name {
-			return f
-		}
-	}
-	return nil
-}
-
 // value reads a leaf; ok is false when there was a problem.
 func (d *decoder) value(n *yaml.Node, f *field, at string, depth int) (v any, ok bool) {
 	if !d.spend(n, at, depth) {
@@ -204,139 +184,19 @@ func (d *decoder) value(n *yaml.Node, f *field, at string, depth int) (v any, ok
 	return v, len(d.problems) == before
 }
 
+// scalar reads a value that has no nodes below it; nil when there was a problem.
 func (d *decoder) scalar(n *yaml.Node, f *field, at string) any {
 	s := deref(n)
-	bad := func() any {
-		d.problem(n, at, "%s, want %s%s", describe(n), f.wanted(), d.remark(s, f))
-		return nil
-	}
 	if d.literal != nil {
 		// The shell has taken the quotes off: 5 may well be meant as text.
 		s = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: *d.literal}
 	}
-	if s.Kind != yaml.ScalarNode {
-		return bad()
-	}
-	switch f.kind {
-	case whole:
-		if f.typ.Kind() == reflect.Uint64 {
-			if u, ok := asUint(s); ok && f.within(float64(u)) {
-				return u
-			}
-			return bad()
-		}
-		if i, ok := asInt(s); ok && f.within(float64(i)) && int64(int(i)) == i {
-			return int(i)
-		}
-		return bad()
-	case number:
-		v, ok := asFloat(s)
-		if !ok || !f.within(v) {
-			return bad()
-		}
-		return v
-	case boolean:
-		if s.ShortTag() != "!!bool" {
-			return bad()
-		}
-		return s.Value == "true" || s.Value == "True" || s.Value == "TRUE"
-	case coded:
-		return d.codedText(n, s, f, at, bad)
-	}
-	return d.text(n, s, f, at, bad)
-}
-
-// text reads text, or one of an enumeration, where true and false may stand
-// without quotes.
-func (d *decoder) text(n, s *yaml.Node, f *field, at string, bad func() any) any {
-	v := s.Value
-	if s.ShortTag() == "!!bool" && slices.Contains(f.enum, strings.ToLower(v)) {
-		v = strings.ToLower(v)
-	} else if s.ShortTag() != "!!str" {
-		return bad()
-	}
-	if f.enum != nil && !slices.Contains(f.enum, v) {
-		d.problem(n, at, "%s, want %s%s", quoted(v), f.wanted(), nearest(v, f.enum))
-		return nil
-	}
-	if f.enum == nil && (v == "~" || strings.HasPrefix(v, "~/") || strings.HasPrefix(v, "$")) {
-		d.problem(n, at, "%s, want it written out: ~ and $ mean something to a shell only", quoted(v))
-		return nil
-	}
-	if strings.ContainsFunc(v, control) || !utf8.ValidString(v) {
-		d.problem(n, at, "%s has a control character, want text of one line", quoted(v))
+	v, problem := f.read(s)
+	if problem != "" {
+		d.problem(n, at, "%s", problem)
 		return nil
 	}
 	return v
-}
-
-func (d *decoder) codedText(n, s *yaml.Node, f *field, at string, bad func() any) any {
-	if t := s.ShortTag(); t != "!!str" && t != "!!int" {
-		return bad()
-	}
-	v := reflect.New(f.typ)
-	if err := v.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s.Value)); err != nil {
-		d.problem(n, at, "%s", err)
-		return nil
-	}
-	return v.Elem().Interface()
-}
-
-// remark is advice on a mistake of which the cause can be seen.
-func (d *decoder) remark(s *yaml.Node, f *field) string {
-	if s.Kind != yaml.ScalarNode {
-		return ""
-	}
-	switch tag := s.ShortTag(); {
-	case f.kind == section:
-		if tag == "!!bool" && f.name == "packing" {
-			return " (samples are always packed, and never see each other)"
-		}
-		if first := f.keys[0]; tag == "!!str" && first.kind == text {
-			return printable(fmt.Sprintf("; did you mean {%s: %s}?", first.name, scalar(s.Value)))
-		}
-	case f.kind == list:
-		return asSource(s, "; did you mean [{path: %s}]?")
-	case tag == "!!null":
-		return "; leave the key out for the default"
-	case f.kind == text && f.enum == nil:
-		return "; put it in quotes"
-	case tag == "!!str" && (f.kind == whole || f.kind == number):
-		if _, err := strconv.ParseFloat(s.Value, 64); err == nil {
-			return ", without quotes"
-		}
-		if point := strings.Replace(s.Value, ",", ".", 1); f.kind == number && point != s.Value {
-			if _, err := strconv.ParseFloat(point, 64); err == nil {
-				return ", with a point: " + point
-			}
-		}
-		if durationLike(s.Value) {
-			return "; steps are counted, not timed"
-		}
-	case tag == "!!float" && f.kind == whole:
-		if v, ok := asFloat(s); ok && v == float64(int64(v)) {
-			return fmt.Sprintf(": write %d", int64(v))
-		}
-	case tag == "!!int" && !decimal.MatchString(s.Value):
-		return ", written in decimal"
-	case tag == "!!str" && f.kind == boolean:
-		return " without quotes"
-	}
-	return ""
-}
-
-// asSource suggests a source for text that stands where one is wanted.
-func asSource(s *yaml.Node, format string) string {
-	if s.Kind != yaml.ScalarNode || s.ShortTag() != "!!str" {
-		return ""
-	}
-	return printable(fmt.Sprintf(format, scalar(s.Value)))
-}
-
-// durationLike recognises 10m, 1h30m, 500ms.
-func durationLike(s string) bool {
-	digits := strings.TrimRight(s, "hmsun")
-	return digits != s && digits != "" && strings.Trim(digits, "0123456789.hms") == ""
 }
 
 // several reads a list of text or numbers, or one alone. An empty list is nil.
@@ -361,7 +221,7 @@ func (d *decoder) several(n *yaml.Node, f *field, at string, depth int) any {
 func (d *decoder) list(n *yaml.Node, f *field, at string, depth int) any {
 	seq := deref(n)
 	if seq.Kind != yaml.SequenceNode {
-		d.problem(n, at, "%s, want a list of {name: ..., path: ...}%s", describe(n), d.remark(seq, f))
+		d.problem(n, at, "%s, want a list of {name: ..., path: ...}%s", describe(n), f.remark(seq))
 		return nil
 	}
 	elem := f.typ
@@ -395,7 +255,8 @@ func (d *decoder) element(n *yaml.Node, f *field, typ reflect.Type, at string, d
 			def := &yaml.Node{}
 			def.SetString(k.def)
 			def.Tag = "" // plain: the value decides
-			s = &setting{newDecoder(Origin{}).scalar(def, k, at), Origin{}, nil}
+			v, _ := k.read(def)
+			s = &setting{v, Origin{}, nil}
 		}
 		if s != nil && s.value != nil {
 			v.FieldByIndex(k.index).Set(reflect.ValueOf(s.value))
@@ -452,14 +313,14 @@ func (d *decoder) heldOut(n *yaml.Node, f *field, at string, depth int) any {
 			return nil
 		}
 	}
-	d.problem(n, at, "%s, want %s", describe(n), f.wanted())
+	d.problem(n, at, "%s, want %s", describe(n), f.want())
 	return nil
 }
 
 // freeMap reads a map with keys of any name, as JSON would have it.
 func (d *decoder) freeMap(n *yaml.Node, f *field, at string, depth int) any {
 	if deref(n).Kind != yaml.MappingNode {
-		d.problem(n, at, "%s, want %s", describe(n), f.wanted())
+		d.problem(n, at, "%s, want %s", describe(n), f.want())
 		return nil
 	}
 	m, _ := d.anything(n, at, depth).(map[string]any)

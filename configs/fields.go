@@ -29,7 +29,8 @@ const (
 )
 
 // field is one key of the schema. Fields are made by reflection from the
-// packages' Options and their tags, so a key is written in one place only.
+// packages' Options and their tags, and what is said of a key is the comment of
+// its field (docs.json), so a key is written in one place only.
 type field struct {
 	name, path, doc string
 	kind            kind
@@ -69,6 +70,8 @@ var table = sync.OnceValue(func() *schema {
 		}
 	}
 	walk(s.root)
+	texts := docs()
+	eachKey(s.root.keys, "", func(key string, f *field) { f.doc = texts[key] })
 	delete(s.byPath, "")
 	return s
 })
@@ -76,6 +79,7 @@ var table = sync.OnceValue(func() *schema {
 // fieldsOf makes the fields of a section's struct.
 func fieldsOf(t reflect.Type, in *field) []*field {
 	var out []*field
+	enums := enumsOf(t)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		name := sf.Tag.Get("yaml")
@@ -83,7 +87,7 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 			continue
 		}
 		f := &field{
-			name: name, path: join(in.path, name), doc: sf.Tag.Get("doc"), typ: sf.Type,
+			name: name, path: join(in.path, name), typ: sf.Type,
 			index: append(slices.Clone(in.index), i), identity: in.identity,
 			min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
 			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),
@@ -91,6 +95,9 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		}
 		if e := sf.Tag.Get("enum"); e != "" {
 			f.enum = strings.Split(e, "|")
+		} else {
+			f.enum = enums[name]
+			delete(enums, name)
 		}
 		if w := sf.Tag.Get("words"); w != "" {
 			f.words = strings.Split(w, "|")
@@ -115,7 +122,19 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		}
 		out = append(out, f)
 	}
+	for name := range enums {
+		panic(fmt.Sprintf("configs: Enums of %v name %s, want a key without a tag enum", t, name))
+	}
 	return out
+}
+
+// enumsOf are the values of a section's keys that name the rows of a table, which is
+// their only list: the struct's method Enums gives them by key. Others have a tag.
+func enumsOf(t reflect.Type) map[string][]string {
+	if o, ok := reflect.Zero(t).Interface().(interface{ Enums() map[string][]string }); ok {
+		return o.Enums()
+	}
+	return nil
 }
 
 // leavesOf lists the keys that take a value, those of sections too.
@@ -179,10 +198,10 @@ func (f *field) item() *field {
 	return &one
 }
 
-// wanted says in words what a value of the field must be.
-func (f *field) wanted() string {
+// want says in words what a value of the field must be.
+func (f *field) want() string {
 	if f.kind == several {
-		return f.item().wanted() + ", or a list of such"
+		return f.item().want() + ", or a list of such"
 	}
 	if len(f.enum) > 0 {
 		return oneOf(f.enum)
@@ -191,9 +210,9 @@ func (f *field) wanted() string {
 	case section:
 		return "the keys " + strings.Join(names(f.keys), ", ") + " under it"
 	case whole:
-		return "a whole number" + f.range_()
+		return "a whole number" + f.bounds()
 	case number:
-		return "a number" + f.range_()
+		return "a number" + f.bounds()
 	case boolean:
 		return "true or false"
 	case coded:
@@ -211,7 +230,7 @@ func (f *field) wanted() string {
 	return "text"
 }
 
-func (f *field) range_() string {
+func (f *field) bounds() string {
 	s := ""
 	for _, b := range []struct {
 		word string
@@ -242,32 +261,56 @@ func names(fs []*field) []string {
 	return out
 }
 
-func oneOf(words []string) string {
-	if len(words) == 1 {
-		return words[0]
+func find(fs []*field, name string) *field {
+	for _, f := range fs {
+		if f.name == name {
+			return f
+		}
 	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	return nil
 }
 
-// EnvName is the environment variable of a key: LWTRAIN_TRAIN_LEARNING_RATE for
-// train.learning_rate.
-func EnvName(path string) string {
-	return "LWTRAIN_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
-}
-
-// Key describes one key of the configuration.
-type Key struct {
-	Path   string   // train.learning_rate
-	Doc    string   // meaning
-	Want   string   // what values it takes, in words
-	Values []string // all of them, where they are few; else nil
-}
-
-// Keys lists every key that takes a value, in the order of the file.
-func Keys() []Key {
-	var out []Key
-	for _, f := range table().leaves {
-		out = append(out, Key{f.path, f.doc, f.wanted(), f.enum})
+// eachKey visits keys, and all below them, in the order of the file. Held-out sources
+// have the keys of the others.
+func eachKey(keys []*field, prefix string, visit func(key string, f *field)) {
+	for _, f := range keys {
+		visit(prefix+f.name, f)
+		switch f.kind {
+		case section:
+			eachKey(f.keys, prefix+f.name+".", visit)
+		case list:
+			eachKey(f.keys, prefix+f.name+"[].", visit)
+		case heldOut:
+			eachKey(f.keys, "data.sources[].", visit)
+		}
 	}
-	return out
 }
+
+// leaf returns the reflect.Value of a key of c; ok is false inside an optional
+// section that is not there.
+func (c *Config) leaf(f *field) (v reflect.Value, ok bool) {
+	v = reflect.ValueOf(c).Elem()
+	for _, i := range f.index {
+		if v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return v, false
+			}
+			v = v.Elem()
+		}
+		v = v.Field(i)
+	}
+	return v, true
+}
+
+func join(at, key string) string {
+	if at == "" {
+		return key
+	}
+	return at + "." + key
+}
+
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}
+
+func lastPart(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }

@@ -290,30 +290,46 @@ const (
 
 // families are keys of other trainers that begin, or from a _ on end, alike and
 // have no counterpart here.
-var families = []struct{ parts, why string }{
-	{"lora pissa oft_ qlora bnb_ load_in_ gptq qat quant peft relora galore apollo badam freeze use_dora use_rslora use_galore use_apollo use_badam " +
-		"use_llama_pro use_bnb _quantization_bit _adapters mixture_of", noAdapters},
-	{"fsdp deepspeed ddp dataloader_ tensor_parallel sequence_parallel context_parallel cp_ torch_ torchdistx xla tpu use_cpu use_mps cuda ray vllm use_vllm " +
-		"gpu_ max_memory world_size local_rank parallelism infer_backend low_cpu_mem _sharded_layers _offload", oneMachine},
-	{"wandb mlflow comet swanlab trackio tensorboard use_swanlab use_tensorboard use_mlflow use_comet report_ log_ logging_ profiler disable_tqdm _watch", metricsFile},
-	{"hub_ hf_hub hf_use push_", "nothing is uploaded: checkpoints are model folders in Hugging Face layout"},
-	{"liger use_liger enable_liger unsloth use_unsloth flash_attn flash_ flex_ sdp_ s2_ xformers shift_attn eager_attention attn_ use_kernels compile",
-		"the fastest kernels that the processor has are used: see lwtrain doctor"},
-	{"kto_ orpo_ cpo_ ppo_ grpo_ trl reward_ process_reward f_divergence f_alpha discopop ld_alpha use_weighting dpo_use_ sync_ref ref_model_ precompute_ref base_model_attribute",
-		"of preference losses there is what the keys under dpo say"},
-	{"early_stopping load_best metric_for_best greater_is_better loss_watchdog", "a run is not cut short: metrics.jsonl says which checkpoint is best"},
-	{"eval_ batch_eval do_ label_names label_smoothing_factor include_ compute_ prediction_loss bench_",
-		"the held-out loss is measured every train.eval_steps, and prompts are answered before and after (sample)"},
-	{"sample_packing pretrain_multipack batch_flattening pad_ padding curriculum group_ length_column", packed},
-	{"dataset_ skip_prepare remove_unused shuffle disable_shuffling lazy_ buffer_size pretraining min_sample_len media_dir tool_format agent_template",
-		"data.sources are files of conversations, read and shuffled as they are"},
-	{"tokenizer special_token added_token eos_token eot_token bos_token pad_token tokens resize_token mean_resizing shrink_emb embeddings_ use_fast " +
-		"default_system chat_template use_chat_template system_prompt", "the tokenizer and the chat template of model.path are used (model.template names another)"},
-	{"is_ model_ revision use_cache moe_ router_ rope_ upcast", "config.json of model.path says it"},
-	{"adam_epsilon2 adam_beta3 optim use_muon use_adam muon embedding_lr lr_groups lr_div lr_quadratic cosine_ use_pose pose_ neftune disable_dropout " +
-		"bf16_ fp16_ full_determinism auto_find_batch gc_steps", "the optimiser is AdamW with the keys under train"},
-	{"top_ do_sample num_beams repetition_ max_new", "answers are asked for under sample"},
-	{"save_ ignore_data_skip restore_ enable_jit create_checkpoint", "checkpoints hold all that a resume needs, and a run goes on by itself"},
+var families = []struct{ why, names string }{
+	{noAdapters, `
+		lora pissa oft_ qlora bnb_ load_in_ gptq qat quant peft relora galore apollo badam freeze use_dora use_rslora
+		use_galore use_apollo use_badam use_llama_pro use_bnb _quantization_bit _adapters mixture_of`},
+	{oneMachine, `
+		fsdp deepspeed ddp dataloader_ tensor_parallel sequence_parallel context_parallel cp_ torch_ torchdistx xla tpu
+		use_cpu use_mps cuda ray vllm use_vllm gpu_ max_memory world_size local_rank parallelism infer_backend low_cpu_mem
+		_sharded_layers _offload`},
+	{metricsFile, `
+		wandb mlflow comet swanlab trackio tensorboard use_swanlab use_tensorboard use_mlflow use_comet report_ log_ logging_
+		profiler disable_tqdm _watch`},
+	{"nothing is uploaded: checkpoints are model folders in Hugging Face layout", `
+		hub_ hf_hub hf_use push_`},
+	{"the fastest kernels that the processor has are used: see lwtrain doctor", `
+		liger use_liger enable_liger unsloth use_unsloth flash_attn flash_ flex_ sdp_ s2_ xformers shift_attn eager_attention
+		attn_ use_kernels compile`},
+	{"of preference losses there is what the keys under dpo say", `
+		kto_ orpo_ cpo_ ppo_ grpo_ trl reward_ process_reward f_divergence f_alpha discopop ld_alpha use_weighting dpo_use_
+		sync_ref ref_model_ precompute_ref base_model_attribute`},
+	{"a run is not cut short: metrics.jsonl says which checkpoint is best", `
+		early_stopping load_best metric_for_best greater_is_better loss_watchdog`},
+	{"the held-out loss is measured every train.eval_steps, and prompts are answered before and after (sample)", `
+		eval_ batch_eval do_ label_names label_smoothing_factor include_ compute_ prediction_loss bench_`},
+	{packed, `
+		sample_packing pretrain_multipack batch_flattening pad_ padding curriculum group_ length_column`},
+	{"data.sources are files of conversations, read and shuffled as they are", `
+		dataset_ skip_prepare remove_unused shuffle disable_shuffling lazy_ buffer_size pretraining min_sample_len media_dir
+		tool_format agent_template`},
+	{"the tokenizer and the chat template of model.path are used (model.template names another)", `
+		tokenizer special_token added_token eos_token eot_token bos_token pad_token tokens resize_token mean_resizing
+		shrink_emb embeddings_ use_fast default_system chat_template use_chat_template system_prompt`},
+	{"config.json of model.path says it", `
+		is_ model_ revision use_cache moe_ router_ rope_ upcast`},
+	{"the optimiser is AdamW with the keys under train", `
+		adam_epsilon2 adam_beta3 optim use_muon use_adam muon embedding_lr lr_groups lr_div lr_quadratic cosine_ use_pose
+		pose_ neftune disable_dropout bf16_ fp16_ full_determinism auto_find_batch gc_steps`},
+	{"answers are asked for under sample", `
+		top_ do_sample num_beams repetition_ max_new`},
+	{"checkpoints hold all that a resume needs, and a run goes on by itself", `
+		save_ ignore_data_skip restore_ enable_jit create_checkpoint`},
 }
 
 // values maps the names that users of other trainers give to values.
@@ -323,10 +339,13 @@ var values = map[string]string{
 	"cosine_with_restarts": "cosine", "polynomial": "linear", "fp8": "bf16", "half": "bf16", "single": "float32",
 	"bfd": "best_fit_decreasing", "binpacking": "best_fit_decreasing", "ffd": "best_fit_decreasing", "best_fit": "best_fit_decreasing",
 	"sequential": "next_fit", "greedy": "next_fit",
-	"concat": "concatenate", "interleave_under": "interleave", "interleave_over": "interleave", "interleave_once": "interleave", "minhash": "near",
-	"openai": "messages", "chatml": "messages", "instruction": "alpaca", "dpo_pairs": "preference", "pairwise": "preference", "ranking": "preference",
+	"concat": "concatenate", "interleave_under": "interleave", "interleave_over": "interleave",
+	"interleave_once": "interleave", "minhash": "near",
+	"openai": "messages", "chatml": "messages", "instruction": "alpaca",
+	"dpo_pairs": "preference", "pairwise": "preference", "ranking": "preference",
 	"drop": "skip", "delete": "skip", "raise": "error", "truncation": "truncate", "right": "truncate",
-	"dpo": "sigmoid", "dpo_norm": "sigmoid_norm", "kto_pair": "kto", "token_mean": "token", "sequence_mean": "sequence", "longalign": "sequence",
+	"dpo": "sigmoid", "dpo_norm": "sigmoid_norm", "kto_pair": "kto",
+	"token_mean": "token", "sequence_mean": "sequence", "longalign": "sequence",
 	"train_on_last": "last", "last_round": "last", "train_on_assistant": "all",
 	"yes": "true", "on": "true", "no": "false", "off": "false", "unsloth": "true",
 }

@@ -181,7 +181,8 @@ func readArguments(overrides []string) (layer, Problems) {
 		case f == nil:
 			problems = append(problems, unknownPath(key, o))
 		case f.kind == section:
-			problems = append(problems, Problem{Origin: o, Path: key, Text: fmt.Sprintf("a section, want one of its keys: %s.%s ...", key, f.keys[0].name)})
+			problems = append(problems, Problem{Origin: o, Path: key,
+				Text: fmt.Sprintf("a section, want one of its keys: %s.%s ...", key, f.keys[0].name)})
 		default:
 			s, ps := readText(f, v, o)
 			if s != nil {
@@ -219,7 +220,7 @@ func readText(f *field, v string, o Origin) (*setting, Problems) {
 	} else {
 		var bad *unreadable
 		if n, bad = parse([]byte(v)); bad != nil {
-			return nil, Problems{{Origin: o, Path: f.path, Text: fmt.Sprintf("%s, want %s", quoted(v), f.wanted())}}
+			return nil, Problems{{Origin: o, Path: f.path, Text: fmt.Sprintf("%s, want %s", quoted(v), f.want())}}
 		}
 	}
 	if n == nil {

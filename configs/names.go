@@ -22,7 +22,8 @@ func sameElsewhere(name string) string {
 func unknownKey(path string, in *field) (problem, meant string) {
 	name := lastPart(path)
 	if f := table().byPath[path]; f != nil {
-		return "unknown key, want it nested: " + strings.Join(strings.Split(path, "."), ": {") + ": ..." + strings.Repeat("}", strings.Count(path, ".")), path
+		nested := strings.ReplaceAll(path, ".", ": {") + ": ..." + strings.Repeat("}", strings.Count(path, "."))
+		return "unknown key, want it nested: " + nested, path
 	}
 	if s := ours(path, name); s != "" {
 		return "unknown key, want " + s, s
@@ -58,8 +59,6 @@ func ours(path, name string) string {
 	return sameElsewhere(strings.ToLower(name))
 }
 
-func lastPart(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
-
 // misspelt is the key that name is likely to be a misspelling of: one of a
 // section's own, else one of another section's. shown is how it is written there.
 func misspelt(name string, in *field) (shown, path string) {
@@ -80,7 +79,7 @@ func misspelt(name string, in *field) (shown, path string) {
 func family(name string) string {
 	low := strings.ToLower(name)
 	for _, f := range families {
-		for part := range strings.FieldsSeq(f.parts) {
+		for part := range strings.FieldsSeq(f.names) {
 			if strings.HasPrefix(low, part) || part[0] == '_' && strings.HasSuffix(low, part) {
 				return f.why
 			}

@@ -162,14 +162,6 @@ func describe(n *yaml.Node) string {
 	return fmt.Sprintf("%s tagged %s", quoted(n.Value), printable(n.Tag))
 }
 
-func quoted(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		s = string(r[:most]) + "..."
-	}
-	return strconv.Quote(s)
-}
-
 var decimal = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
 
 // asInt reads an integer written in decimal.

@@ -60,12 +60,17 @@ func (f *field) draw(t *rapid.T) string {
 		return rapid.SampledFrom([]string{"0", "0.0", "0.25", "12", `[{path: h, name: h}, {path: "a b: #c"}]`}).Draw(t, f.path)
 	case list:
 		name := strconv.Quote(rapid.StringMatching(`[ -~\x{e9}\x{4e2d}\x{1F600}]{1,12}`).Draw(t, "name"))
-		return `[{name: ` + name + `, path: ` + name + `, samples: 3, loss_factor: 1e-3}, {path: x.jsonl, roles: {bot: assistant, "a: b": user}, columns: {messages: ` + name + `}, filter: {languages: [en, zh], min_words: 5, prompt: "^[a-z ]+$"}, repeat: 2.5}]`
+		return `[{name: ` + name + `, path: ` + name + `, samples: 3, loss_factor: 1e-3}, ` +
+			`{path: x.jsonl, roles: {bot: assistant, "a: b": user}, columns: {messages: ` + name + `}, ` +
+			`filter: {languages: [en, zh], min_words: 5, prompt: "^[a-z ]+$"}, repeat: 2.5}]`
 	case free:
-		return `{model_type: llama, vocab_size: 259, hidden_size: 64, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2, ` +
+		return `{model_type: llama, vocab_size: 259, hidden_size: 64, intermediate_size: 64, ` +
+			`num_hidden_layers: 1, num_attention_heads: 2, ` +
 			`Upper.Case: "x: y # z", rope_theta: 1e4, eps: 0.5, none: null, deep: [1, [2.0, {a: yes, "": true}]]}`
 	}
-	return rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"null", "true", "on", "5", "1e5", "a: b", "- a", "#", " ", "~", "C:\\x", "'", "\"", "%YAML", "@a", "2024-01-01", "<<"})).Draw(t, f.path)
+	return rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+		"null", "true", "on", "5", "1e5", "a: b", "- a", "#", " ", "~", "C:\\x", "'", "\"", "%YAML", "@a", "2024-01-01", "<<",
+	})).Draw(t, f.path)
 }
 
 func TestResolvedLoadsAgainWhateverWasGiven(t *testing.T) {
@@ -129,7 +134,10 @@ func TestResolvedSaysWhereEachValueComesFrom(t *testing.T) {
 func TestInitWritesAConfigThatLoads(t *testing.T) {
 	for _, a := range []Answers{
 		{},
-		{Model: "models/my model: #1", Data: []string{"a/long.jsonl", "b/long.jsonl", "builtin:quickstart/held_out.jsonl"}, Capacity: 4096, Output: "runs/true"},
+		{
+			Model: "models/my model: #1", Data: []string{"a/long.jsonl", "b/long.jsonl", "builtin:quickstart/held_out.jsonl"},
+			Capacity: 4096, Output: "runs/true",
+		},
 	} {
 		c, err := Parse("C", Init(a), nil, nil)
 		if err != nil {
@@ -138,14 +146,15 @@ func TestInitWritesAConfigThatLoads(t *testing.T) {
 		if a.Model != "" && c.Model.Path != a.Model || a.Output != "" && c.Output.Dir != a.Output {
 			t.Errorf("model %q, output %q, want those of %+v", c.Model.Path, c.Output.Dir, a)
 		}
-		if len(a.Data) == 3 && (c.Data.Sources[0].Name != "long" || c.Data.Sources[1].Name != "long-2" || c.Data.Sources[2].Path != a.Data[2]) {
-			t.Errorf("sources are %+v", c.Data.Sources)
+		if s := c.Data.Sources; len(a.Data) == 3 && (s[0].Name != "long" || s[1].Name != "long-2" || s[2].Path != a.Data[2]) {
+			t.Errorf("sources are %+v", s)
 		}
 		if a.Capacity != 0 && (c.Packing.Capacity != a.Capacity || c.Data.MaxLength != a.Capacity) {
 			t.Errorf("capacity %d, max_length %d, want %d", c.Packing.Capacity, c.Data.MaxLength, a.Capacity)
 		}
 		for _, f := range table().leaves {
-			if !strings.HasPrefix(f.path, "model.init") && !strings.Contains(string(Init(a)), "\n"+strings.Repeat("  ", strings.Count(f.path, "."))+f.name+":") {
+			line := "\n" + strings.Repeat("  ", strings.Count(f.path, ".")) + f.name + ":"
+			if !strings.HasPrefix(f.path, "model.init") && !strings.Contains(string(Init(a)), line) {
 				t.Errorf("%s is missing", f.path)
 			}
 		}
@@ -177,8 +186,9 @@ func TestHostileFilesEndInBoundedTime(t *testing.T) {
 			}
 			return b.String()
 		}(),
-		"comments": full("#\n"), "indented comments": full("  # a\n# b\n"), "explicit keys": full("? "), "anchors": full("&a "), "one long key": full("k"),
-		"a long quote": `"` + full("a"), "documents": full("---\n"), "tags": full("!a "), "percent": full("%"), "long sources": "data: {sources: [" + full("{},"),
+		"comments": full("#\n"), "indented comments": full("  # a\n# b\n"), "explicit keys": full("? "), "anchors": full("&a "),
+		"one long key": full("k"), "a long quote": `"` + full("a"), "documents": full("---\n"), "tags": full("!a "), "percent": full("%"),
+		"long sources": "data: {sources: [" + full("{},"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
@@ -199,7 +209,8 @@ func FuzzLoad(f *testing.F) {
 		f.Add(raw)
 	}
 	for _, s := range []string{
-		"", smallest, "recipe: glm4\nseed: 1", "a: &a {<<: *a}", "model: &m {init: {config: *m}}", "? [a]\n: b", "data: {sources: [{<<: {name: x}}], held_out: [1]}",
+		"", smallest, "recipe: glm4\nseed: 1", "a: &a {<<: *a}", "model: &m {init: {config: *m}}", "? [a]\n: b",
+		"data: {sources: [{<<: {name: x}}], held_out: [1]}",
 		"train: {learning_rate: 1e-5, memory_limit: 8GiB}", "seed: 0x1f", "\t", "%YAML 1.2\n---\na", "!!binary x", "a: |\n  b\n",
 	} {
 		f.Add([]byte(s))

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lwtrain/chat"
 )
 
 func TestEveryKeyHasAMeaningAndANameThatViperKeeps(t *testing.T) {
@@ -27,13 +29,21 @@ func TestEveryKeyHasAMeaningAndANameThatViperKeeps(t *testing.T) {
 	}
 }
 
+func TestTheTemplateKeyNamesAllTemplates(t *testing.T) {
+	for _, name := range chat.Templates() {
+		if doc := table().byPath["model.template"].doc; !strings.Contains(doc, name) {
+			t.Errorf("model.template is %q, want %s in it", doc, name)
+		}
+	}
+}
+
 func TestDefaultsKeepTheirBounds(t *testing.T) {
 	c := defaults()
 	for _, f := range table().leaves {
 		v, ok := c.leaf(f)
 		switch {
 		case !ok:
-		case f.kind == several:
+		case f.kind == several && f.enum != nil:
 			for i := range v.Len() {
 				if x := v.Index(i).String(); !slices.Contains(f.enum, x) {
 					t.Errorf("%s defaults to %s, want one of %v", f.path, x, f.enum)
@@ -42,7 +52,7 @@ func TestDefaultsKeepTheirBounds(t *testing.T) {
 		case len(f.enum) > 0 && !slices.Contains(f.enum, v.String()):
 			t.Errorf("%s defaults to %s, want one of %v", f.path, v, f.enum)
 		case v.CanInt() && f.kind == whole && !f.within(float64(v.Int())), v.CanFloat() && !f.within(v.Float()):
-			t.Errorf("%s defaults to %v, want %s", f.path, v, f.wanted())
+			t.Errorf("%s defaults to %v, want %s", f.path, v, f.want())
 		}
 	}
 }
@@ -87,7 +97,8 @@ func TestSchemaHasTheKeysOfTheLoader(t *testing.T) {
 	dpo := s["properties"].(map[string]any)["dpo"].(map[string]any)["properties"].(map[string]any)
 	loss := dpo["loss_type"].(map[string]any)["anyOf"].([]any)
 	one, many := loss[0].(map[string]any), loss[1].(map[string]any)
-	if one["type"] != "string" || one["enum"].([]any)[0] != "sigmoid" || many["type"] != "array" || !reflect.DeepEqual(many["items"], loss[0]) {
+	if one["type"] != "string" || one["enum"].([]any)[0] != "sigmoid" ||
+		many["type"] != "array" || !reflect.DeepEqual(many["items"], loss[0]) {
 		t.Errorf("loss_type is %v, want a name or a list of names", loss)
 	}
 	if g := train["gradient_checkpointing"].(map[string]any); !reflect.DeepEqual(g["enum"], []any{"auto", "true", true, "false", false}) {
@@ -105,17 +116,20 @@ func TestForeignNamesLeadToOurs(t *testing.T) {
 		if name != strings.ToLower(name) {
 			t.Errorf("%s is not in lower case: it would never be found", name)
 		}
-		if !strings.Contains(to, " ") && table().byPath[to] == nil && !slices.Contains(ofSources, strings.TrimPrefix(to, "data.sources[].")) {
+		ofSource := slices.Contains(ofSources, strings.TrimPrefix(to, "data.sources[]."))
+		if !strings.Contains(to, " ") && table().byPath[to] == nil && !ofSource {
 			t.Errorf("%s leads to %s, which is no key", name, to)
 		}
 	}
-	for _, name := range strings.Fields(`cutoff_len sequence_len lora_r lora_rank num_epochs micro_batch_size pref_beta model_name_or_path base_model output_dir
-		neat_packing sample_packing val_size val_set_size datasets dataset bf16 max_seq_len dtype epochs lr lr_scheduler optimizer deepspeed
-		rl_beta dpo_loss_type pref_loss rpo_alpha pref_ftx clip_grad_norm eval_strategy report_to wandb_project flash_attn template
-		learning_rate warmup_ratio gradient_accumulation_steps seed max_length split_dataset_ratio fsdp_config ddp_timeout wandb_run_id mlflow_experiment_name
-		hub_model_id push_to_hub load_in_8bit bnb_4bit_quant_type use_dora galore_rank early_stopping_patience load_best_model_at_end sample_packing_bin_size
-		dataset_text_field dataset_num_proc chat_template_jinja eot_tokens dataloader_pin_memory torch_compile_backend enable_liger_kernel use_unsloth
-		sequence_parallel_size cosine_min_lr_ratio neftune_noise_alpha do_sample top_p save_only_model kto_chosen_weight router_aux_loss_coef`) {
+	for _, name := range strings.Fields(`
+		cutoff_len sequence_len lora_r lora_rank num_epochs micro_batch_size pref_beta model_name_or_path base_model output_dir
+		neat_packing sample_packing val_size val_set_size datasets dataset bf16 max_seq_len dtype epochs lr lr_scheduler optimizer
+		deepspeed rl_beta dpo_loss_type pref_loss rpo_alpha pref_ftx clip_grad_norm eval_strategy report_to wandb_project flash_attn
+		template learning_rate warmup_ratio gradient_accumulation_steps seed max_length split_dataset_ratio fsdp_config ddp_timeout
+		wandb_run_id mlflow_experiment_name hub_model_id push_to_hub load_in_8bit bnb_4bit_quant_type use_dora galore_rank
+		early_stopping_patience load_best_model_at_end sample_packing_bin_size dataset_text_field dataset_num_proc chat_template_jinja
+		eot_tokens dataloader_pin_memory torch_compile_backend enable_liger_kernel use_unsloth sequence_parallel_size
+		cosine_min_lr_ratio neftune_noise_alpha do_sample top_p save_only_model kto_chosen_weight router_aux_loss_coef`) {
 		if got := ours(name, name); got == "" && table().byPath[name] == nil && family(name) == "" {
 			t.Errorf("%s leads nowhere", name)
 		}
@@ -153,8 +167,9 @@ func misses(f *field) bool {
 func TestMisspellingsAreFound(t *testing.T) {
 	words := []string{"learning_rate", "logging_steps", "warmup_steps", "warmup_ratio", "seed"}
 	for got, want := range map[string]string{
-		"lerning_rate": "learning_rate", "learnign_rate": "learning_rate", "learningrate": "learning_rate", "learning-rate": "learning_rate",
-		"warmup_step": "warmup_steps", "sede": "seed", "Seed": "seed", "x": "", "banana": "", "": "", strings.Repeat("s", 100): "",
+		"lerning_rate": "learning_rate", "learnign_rate": "learning_rate", "learningrate": "learning_rate",
+		"learning-rate": "learning_rate",
+		"warmup_step":   "warmup_steps", "sede": "seed", "Seed": "seed", "x": "", "banana": "", "": "", strings.Repeat("s", 100): "",
 	} {
 		if c := closest(got, words); c != want {
 			t.Errorf("%q is taken for %q, want %q", got, c, want)
@@ -163,7 +178,8 @@ func TestMisspellingsAreFound(t *testing.T) {
 }
 
 func TestRecipesStandOnTheirOwn(t *testing.T) {
-	if want := strings.Fields("glm4 llama3.1 qwen2.5-0.5b smollm2 smollm2-dpo smollm2-pairs smollm2-quickstart tiny"); !reflect.DeepEqual(RecipeNames(), want) {
+	want := strings.Fields("glm4 llama3.1 qwen2.5-0.5b smollm2 smollm2-dpo smollm2-pairs smollm2-quickstart tiny")
+	if !reflect.DeepEqual(RecipeNames(), want) {
 		t.Errorf("recipes are %v, want %v", RecipeNames(), want)
 	}
 	for _, name := range RecipeNames() {

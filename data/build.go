@@ -16,27 +16,6 @@ import (
 	"lwtrain/internal/fault"
 )
 
-// Run says how [Build] works; none of it changes what comes out, but Seed
-// and what is wanted.
-type Run struct {
-	Seed uint64
-	// Files are those that paths of sources stand for, where they are none of this
-	// machine: datasets of a hub.
-	Files map[string][]read.File
-	// Pairs wants sources of preferences, each two samples of the set, see
-	// [Set.Pairs]; labelled answers are paired by their prompts. Labels wants
-	// them one by one, see [Set.Desirable]. Any takes what there is, for
-	// statistics; with Labels labelled answers one by one. Without these, sources of
-	// preferences are refused, but for those with side: chosen.
-	Pairs, Labels, Any bool
-	// DryRun writes nothing: sources that are not in the cache are tokenised for
-	// lengths and statistics alone, and Sample fails for them.
-	DryRun bool
-	// Progress, which may be nil, is told the bytes of the sources read while
-	// they are tokenised; those that are in the cache count as read.
-	Progress func(done, total int64)
-}
-
 // Build tokenises the sources, or finds them tokenised in opts.CacheDir, draws
 // the samples of each source and what is held out by the seed, and cuts or
 // drops what is longer than opts.MaxLength as opts.TooLong says. The held-out

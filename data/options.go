@@ -2,43 +2,73 @@ package data
 
 import "lwtrain/data/record"
 
-// Options say what is trained on. The tags doc, enum, min, max, above, below
-// and default describe each key of the YAML: package configs checks values by
-// them and makes the JSON Schema from them.
+// Options say what is trained on. Each field is a key of the YAML: package
+// configs shows its comment to users (once `go generate ./configs` has read it)
+// and checks values by its tags.
 type Options struct {
-	Sources     []Source `yaml:"sources" doc:"conversations to train on, mixed in this order, then shuffled by the seed"`
-	Mix         Mix      `yaml:"mix" doc:"how the sources are mixed"`
-	Dedup       string   `yaml:"dedup" enum:"none|exact|near" doc:"which samples are dropped as copies of earlier ones, of held-out ones first: exact ones, or near ones too (MinHash, at least 0.8 of their five-grams in common)"`
-	HeldOut     HeldOut  `yaml:"held_out" doc:"what is kept for evaluation: a fraction of the samples (0.02), a count (200), or a list of sources of its own; 0: nothing"`
-	MaxLength   int      `yaml:"max_length" min:"8" max:"4194304" doc:"tokens in the longest sample"`
-	TooLong     string   `yaml:"too_long" enum:"error|skip|truncate|split" doc:"what is done with a sample above max_length; split is not for pairs"`
-	OnBadRecord string   `yaml:"on_bad_record" enum:"error|skip" doc:"what is done with a record that cannot be read; skipped ones are counted by reason"`
-	CacheDir    string   `yaml:"cache_dir" identity:"none" doc:"folder of the tokenised samples, made again when sources, tokenizer or template change"`
+	// conversations to train on, mixed in this order, then shuffled by the seed
+	Sources []Source `yaml:"sources"`
+	// how the sources are mixed
+	Mix Mix `yaml:"mix"`
+	// which samples are dropped as copies of earlier ones, of held-out ones first: exact
+	// ones, or near ones too (MinHash, at least 0.8 of their five-grams in common)
+	Dedup string `yaml:"dedup" enum:"none|exact|near"`
+	// what is kept for evaluation: a fraction of the samples (0.02),
+	// a count (200), or a list of sources of its own; 0: nothing
+	HeldOut HeldOut `yaml:"held_out"`
+	// tokens in the longest sample
+	MaxLength int `yaml:"max_length" min:"8" max:"4194304"`
+	// what is done with a sample above max_length; split is not for pairs
+	TooLong string `yaml:"too_long" enum:"error|skip|truncate|split"`
+	// what is done with a record that cannot be read; skipped ones are counted by reason
+	OnBadRecord string `yaml:"on_bad_record" enum:"error|skip"`
+	// folder of the tokenised samples, made again when sources, tokenizer or template change
+	CacheDir string `yaml:"cache_dir" identity:"none"`
 }
 
 // Source is conversations in one file or several.
 type Source struct {
-	Name        string            `yaml:"name" doc:"name in statistics and metrics; the file's name without ending where it is missing"`
-	Path        string            `yaml:"path" identity:"none" doc:"conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob, a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these"`
-	Paths       []string          `yaml:"paths" identity:"none" doc:"path, where it is a list"`
-	Format      string            `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto" doc:"how its records are read; auto: recognised from the first"`
-	Side        string            `yaml:"side" enum:"all|chosen" default:"all" doc:"of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations"`
-	TrainOn     string            `yaml:"train_on" enum:"all|last|marked" default:"all" doc:"which answers of a conversation are trained on: all but those with train: false, the last one, or those with train: true alone"`
-	Columns     record.Columns    `yaml:"columns" doc:"what the columns are called, where not as usual"`
-	Roles       map[string]string `yaml:"roles" doc:"roles by the names that they have in the file, such as {human: user, bot: assistant}"`
-	Samples     int               `yaml:"samples" min:"0" doc:"how many samples are taken, drawn by the seed; 0: all"`
-	Fraction    float64           `yaml:"fraction" min:"0" max:"1" doc:"the part of the samples that is taken, drawn by the seed; 0: all"`
-	Tokens      int               `yaml:"tokens" min:"0" doc:"as many samples are taken as have at most so many tokens, drawn by the seed; 0: all"`
-	Repeat      float64           `yaml:"repeat" above:"0" max:"1000" default:"1" doc:"how often each sample comes in an epoch; of 2.5, half of them a third time"`
-	Probability float64           `yaml:"probability" min:"0" max:"1" doc:"with data.mix.strategy: interleave, how probably the next sample is one of this source"`
-	Filter      record.Filter     `yaml:"filter" doc:"which conversations are used"`
-	LossFactor  float64           `yaml:"loss_factor" min:"0" default:"1" doc:"multiplies the loss of this source's tokens, on top of packing.weighting"`
+	// name in statistics and metrics; the file's name without ending where it is missing
+	Name string `yaml:"name"`
+	// conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob,
+	// a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these
+	Path string `yaml:"path" identity:"none"`
+	// path, where it is a list
+	Paths []string `yaml:"paths" identity:"none"`
+	// how its records are read; auto: recognised from the first
+	Format string `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto"`
+	// of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations
+	Side string `yaml:"side" enum:"all|chosen" default:"all"`
+	// which answers of a conversation are trained on: all but those
+	// with train: false, the last one, or those with train: true alone
+	TrainOn string `yaml:"train_on" enum:"all|last|marked" default:"all"`
+	// what the columns are called, where not as usual
+	Columns record.Columns `yaml:"columns"`
+	// roles by the names that they have in the file, such as {human: user, bot: assistant}
+	Roles map[string]string `yaml:"roles"`
+	// how many samples are taken, drawn by the seed; 0: all
+	Samples int `yaml:"samples" min:"0"`
+	// the part of the samples that is taken, drawn by the seed; 0: all
+	Fraction float64 `yaml:"fraction" min:"0" max:"1"`
+	// as many samples are taken as have at most so many tokens, drawn by the seed; 0: all
+	Tokens int `yaml:"tokens" min:"0"`
+	// how often each sample comes in an epoch; of 2.5, half of them a third time
+	Repeat float64 `yaml:"repeat" above:"0" max:"1000" default:"1"`
+	// with data.mix.strategy: interleave, how probably the next sample is one of this source
+	Probability float64 `yaml:"probability" min:"0" max:"1"`
+	// which conversations are used
+	Filter record.Filter `yaml:"filter"`
+	// multiplies the loss of this source's tokens, on top of packing.weighting
+	LossFactor float64 `yaml:"loss_factor" min:"0" default:"1"`
 }
 
 // Mix says how the sources become one list of samples.
 type Mix struct {
-	Strategy string `yaml:"strategy" enum:"concatenate|interleave" doc:"concatenate: all samples of every source; interleave: drawn from them by their probability until stop"`
-	Stop     string `yaml:"stop" enum:"first_exhausted|all_exhausted" doc:"when an interleaved epoch ends: as soon as one source has no more samples, or when each has given all of its own, the others from the start again"`
+	// concatenate: all samples of every source; interleave: drawn from them by their probability until stop
+	Strategy string `yaml:"strategy" enum:"concatenate|interleave"`
+	// when an interleaved epoch ends: as soon as one source has no more samples,
+	// or when each has given all of its own, the others from the start again
+	Stop string `yaml:"stop" enum:"first_exhausted|all_exhausted"`
 }
 
 // HeldOut is one of: a fraction of the samples, a count of them, or sources of
@@ -54,5 +84,8 @@ func (h HeldOut) IsZero() bool { return h.Fraction == 0 && h.Count == 0 && len(h
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	return Options{Mix: Mix{"concatenate", "first_exhausted"}, Dedup: "none", HeldOut: HeldOut{Fraction: 0.02}, MaxLength: 32768, TooLong: "skip", OnBadRecord: "error", CacheDir: "runs/cache"}
+	return Options{
+		Mix: Mix{"concatenate", "first_exhausted"}, Dedup: "none", HeldOut: HeldOut{Fraction: 0.02},
+		MaxLength: 32768, TooLong: "skip", OnBadRecord: "error", CacheDir: "runs/cache",
+	}
 }

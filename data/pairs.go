@@ -75,16 +75,6 @@ func (s *Set) pairsOf(samples []int) []Pair {
 	return out
 }
 
-// refuseCutting refuses options that would cut an answer: what is left would be
-// another preference.
-func (o Options) refuseCutting() error {
-	if o.TooLong == "error" || o.TooLong == "skip" {
-		return nil
-	}
-	return fault.Usage(fault.Hint(fmt.Errorf("data.too_long: %s, want error or skip: an answer is whole or not there", o.TooLong),
-		"data.too_long: skip counts the pairs and answers that are longer than data.max_length"))
-}
-
 // Desirable reports whether sample i is a chosen answer, or one that is labelled
 // true. It says nothing of plain conversations.
 func (s *Set) Desirable(i int) bool {
@@ -154,29 +144,4 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 			"dpo.loss_type: kto trains on labelled answers one by one"))
 	}
 	return out, nil
-}
-
-// suits refuses a source whose records are not what is wanted, by their format.
-func (want Run) suits(src source, format string) error {
-	only, at := src.Side == "chosen", src.shown
-	paired := record.IsPreference(format)
-	preferences := (want.Pairs || want.Labels) && !want.Any
-	switch {
-	case paired && src.TrainOn != "" && src.TrainOn != "all":
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences and has train_on: %s, want conversations", at, src.Name, src.TrainOn),
-			"leave train_on out: of preferences the chosen and rejected answers are trained on"))
-	case paired && !only && !(preferences || want.Any):
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
-			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
-	case paired && only && preferences:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
-	case format == "": // no record has one, which is said of each
-	case !paired && preferences:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
-			"lwtrain sft trains on conversations"))
-	case !paired && only:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen and holds conversations, want pairs", at, src.Name),
-			"leave side out"))
-	}
-	return nil
 }

@@ -42,7 +42,7 @@ func TestSeveralFilesAreOneSource(t *testing.T) {
 		{"files that are known", func(dir string) Source {
 			var files []read.File
 			for _, name := range []string{"a-train.jsonl", "b-train.jsonl.zst", "c-train.jsonl.gz"} {
-				files = append(files, read.File{"hf://owner/name/" + name, filepath.Join(dir, name)})
+				files = append(files, read.File{Name: "hf://owner/name/" + name, Path: filepath.Join(dir, name)})
 			}
 			known["hf://owner/name"] = files
 			return Source{Path: "hf://owner/name"}

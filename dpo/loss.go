@@ -1,6 +1,9 @@
 package dpo
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Side is one answer as the models see it. Sums are in nats, over the answer's
 // target tokens: those of its turn and the one that ends it.
@@ -48,7 +51,8 @@ func (o Options) Loss(p Pair) Result {
 		if len(o.LossWeights) > 0 {
 			weight = o.LossWeights[i]
 		}
-		loss, gw, gl := losses[name].pair(&o, w, l)
+		row, _ := lossOf(name) // valid options name rows only
+		loss, gw, gl := row.pair(&o, w, l)
 		r.Loss += weight * loss
 		dw += weight * gw
 		dl += weight * gl
@@ -133,45 +137,52 @@ func (o *Options) answer(s Side, shared int) answer {
 	return a
 }
 
-// losses by the name that loss_type gives them. pair returns the loss and its
-// gradient with regard to the chosen and the rejected answer's logp. Where a
-// loss has a kink, the gradient there is that of its flat side, as torch's relu
-// has it: dpop starts at its kink when training starts from the reference.
-var losses = map[string]struct {
+// lossType is a row of losses.
+type lossType struct {
+	name      string
 	reference bool // takes log-ratios to a reference model
 	smooths   bool // label_smoothing has a meaning
 	pair      func(o *Options, w, l answer) (loss, dw, dl float64)
-}{
-	"sigmoid": {reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+}
+
+// losses are the rows of loss_type, in the order in which users see their names. pair
+// returns the loss and its gradient with regard to the chosen and the rejected answer's
+// logp. Where a loss has a kink, the gradient there is that of its flat side, as torch's
+// relu has it: dpop starts at its kink when training starts from the reference.
+var losses = []lossType{
+	{name: "sigmoid", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		loss, d := logistic(o.Beta*(w.ratio-l.ratio), o.LabelSmoothing)
 		return loss, o.Beta * d, -o.Beta * d
 	}},
-	"robust": {reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
-		u, e := o.Beta*(w.ratio-l.ratio), o.LabelSmoothing
-		loss = ((1-e)*softplus(-u) - e*softplus(u)) / (1 - 2*e)
-		d := o.Beta * (-(1-e)*sigmoid(-u) - e*sigmoid(u)) / (1 - 2*e)
-		return loss, d, -d
-	}},
-	"hinge": {reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "hinge", reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		u := o.Beta * (w.ratio - l.ratio)
 		if u >= 1 {
 			return 0, 0, 0
 		}
 		return 1 - u, -o.Beta, o.Beta
 	}},
-	"ipo": {reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "ipo", reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		e := w.ratio/w.n - l.ratio/l.n - 1/(2*o.Beta)
 		return e * e, 2 * e / w.n, -2 * e / l.n
 	}},
-	"sigmoid_norm": {reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
-		loss, d := logistic(o.Beta*(w.ratio/w.n-l.ratio/l.n), o.LabelSmoothing)
+	{name: "robust", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+		u, e := o.Beta*(w.ratio-l.ratio), o.LabelSmoothing
+		loss = ((1-e)*softplus(-u) - e*softplus(u)) / (1 - 2*e)
+		d := o.Beta * (-(1-e)*sigmoid(-u) - e*sigmoid(u)) / (1 - 2*e)
+		return loss, d, -d
+	}},
+	{name: "simpo", pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+		loss, d := logistic(o.Beta*(w.mean()-l.mean())-o.SimPOGamma, 0)
 		return loss, o.Beta * d / w.n, -o.Beta * d / l.n
 	}},
-	"rdpo": {reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
-		loss, d := logistic(o.Beta*(w.ratio-l.ratio)+o.RDPOAlpha*(w.n-l.n), o.LabelSmoothing)
-		return loss, o.Beta * d, -o.Beta * d
+	{name: "orpo", pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+		ow, sw := logOdds(w.mean())
+		ol, sl := logOdds(l.mean())
+		loss, d := logistic(ow-ol, 0)
+		return o.Beta*loss - w.mean(), (o.Beta*d*sw - 1) / w.n, -o.Beta * d * sl / l.n
 	}},
-	"dpop": {reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "kto", reference: true}, // of single answers: Options.KTO
+	{name: "dpop", reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		slope := 1.0
 		if w.ratio < 0 {
 			slope += o.DPOPLambda
@@ -179,26 +190,40 @@ var losses = map[string]struct {
 		loss, d := logistic(o.Beta*(slope*w.ratio-l.ratio), 0)
 		return loss, o.Beta * slope * d, -o.Beta * d
 	}},
-	"apo_zero": {reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "sigmoid_norm", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+		loss, d := logistic(o.Beta*(w.ratio/w.n-l.ratio/l.n), o.LabelSmoothing)
+		return loss, o.Beta * d / w.n, -o.Beta * d / l.n
+	}},
+	{name: "rdpo", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+		loss, d := logistic(o.Beta*(w.ratio-l.ratio)+o.RDPOAlpha*(w.n-l.n), o.LabelSmoothing)
+		return loss, o.Beta * d, -o.Beta * d
+	}},
+	{name: "apo_zero", reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		uw, ul := o.Beta*w.ratio, o.Beta*l.ratio
 		return sigmoid(-uw) + sigmoid(ul), -o.Beta * sigmoid(uw) * sigmoid(-uw), o.Beta * sigmoid(ul) * sigmoid(-ul)
 	}},
-	"apo_down": {reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "apo_down", reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		uw, u := o.Beta*w.ratio, o.Beta*(w.ratio-l.ratio)
 		d := o.Beta * sigmoid(u) * sigmoid(-u)
 		return sigmoid(uw) + sigmoid(-u), o.Beta*sigmoid(uw)*sigmoid(-uw) - d, d
 	}},
-	"simpo": {pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
-		loss, d := logistic(o.Beta*(w.mean()-l.mean())-o.SimPOGamma, 0)
-		return loss, o.Beta * d / w.n, -o.Beta * d / l.n
-	}},
-	"orpo": {pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
-		ow, sw := logOdds(w.mean())
-		ol, sl := logOdds(l.mean())
-		loss, d := logistic(ow-ol, 0)
-		return o.Beta*loss - w.mean(), (o.Beta*d*sw - 1) / w.n, -o.Beta * d * sl / l.n
-	}},
-	"kto": {reference: true}, // of single answers: Options.KTO
+}
+
+// lossOf is the row of a name; ok is false when there is none.
+func lossOf(name string) (row lossType, ok bool) {
+	i := slices.IndexFunc(losses, func(row lossType) bool { return row.name == name })
+	if i < 0 {
+		return lossType{}, false
+	}
+	return losses[i], true
+}
+
+// any reports whether one of the losses has a property.
+func (o Options) any(has func(lossType) bool) bool {
+	return slices.ContainsFunc(o.LossType, func(name string) bool {
+		row, ok := lossOf(name)
+		return ok && has(row)
+	})
 }
 
 // logistic is -(1-e) ln sigmoid(u) - e ln sigmoid(-u) and its derivative: the

@@ -15,22 +15,35 @@ import (
 	"strings"
 )
 
-// Options say how a model is trained on preference pairs. The tags doc, enum,
-// min, max, above and below describe each key of the YAML: package configs
-// checks values by them and makes the JSON Schema from them.
+// Options say how a model is trained on preference pairs. Each field is a key
+// of the YAML: package configs shows its comment to users (once `go generate
+// ./configs` has read it) and checks values by its tags.
 type Options struct {
-	Beta              float64   `yaml:"beta" above:"0" doc:"strength of the pull towards the reference model: reward is beta times the log-ratio"`
-	LossType          []string  `yaml:"loss_type" enum:"sigmoid|hinge|ipo|robust|simpo|orpo|kto|dpop|sigmoid_norm|rdpo|apo_zero|apo_down" doc:"the preference loss, or a list of losses that are added up; sigmoid is DPO's own"`
-	LossWeights       []float64 `yaml:"loss_weights" above:"0" doc:"weight of each loss of loss_type, in its order; empty: 1 each"`
-	LabelSmoothing    float64   `yaml:"label_smoothing" min:"0" below:"0.5" doc:"probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)"`
-	LDAlpha           float64   `yaml:"ld_alpha" min:"0" max:"1" doc:"LD-DPO: weight of the longer answer's tokens beyond the shorter one's length, in policy and reference; 1: none is damped"`
-	SimPOGamma        float64   `yaml:"simpo_gamma" min:"0" doc:"reward margin of loss_type simpo"`
-	DPOPLambda        float64   `yaml:"dpop_lambda" min:"0" doc:"penalty of loss_type dpop on a chosen answer that is less probable than under the reference"`
-	RDPOAlpha         float64   `yaml:"rdpo_alpha" doc:"reward that loss_type rdpo takes off an answer for each of its tokens; below 0 it favours length"`
-	DesirableWeight   float64   `yaml:"desirable_weight" min:"0" doc:"weight of the desirable answers of loss_type kto"`
-	UndesirableWeight float64   `yaml:"undesirable_weight" min:"0" doc:"weight of the undesirable answers of loss_type kto"`
-	SFTWeight         float64   `yaml:"sft_weight" min:"0" doc:"weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss"`
-	Reference         string    `yaml:"reference" words:"initial|none" doc:"the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder"`
+	// strength of the pull towards the reference model: reward is beta times the log-ratio
+	Beta float64 `yaml:"beta" above:"0"`
+	// the preference loss, or a list of losses that are added up; sigmoid is DPO's own
+	LossType []string `yaml:"loss_type"`
+	// weight of each loss of loss_type, in its order; empty: 1 each
+	LossWeights []float64 `yaml:"loss_weights" above:"0"`
+	// probability that a pair's labels are swapped (cDPO with sigmoid, sigmoid_norm and rdpo; robust)
+	LabelSmoothing float64 `yaml:"label_smoothing" min:"0" below:"0.5"`
+	// LD-DPO: weight of the longer answer's tokens beyond the shorter
+	// one's length, in policy and reference; 1: none is damped
+	LDAlpha float64 `yaml:"ld_alpha" min:"0" max:"1"`
+	// reward margin of loss_type simpo
+	SimPOGamma float64 `yaml:"simpo_gamma" min:"0"`
+	// penalty of loss_type dpop on a chosen answer that is less probable than under the reference
+	DPOPLambda float64 `yaml:"dpop_lambda" min:"0"`
+	// reward that loss_type rdpo takes off an answer for each of its tokens; below 0 it favours length
+	RDPOAlpha float64 `yaml:"rdpo_alpha"`
+	// weight of the desirable answers of loss_type kto
+	DesirableWeight float64 `yaml:"desirable_weight" min:"0"`
+	// weight of the undesirable answers of loss_type kto
+	UndesirableWeight float64 `yaml:"undesirable_weight" min:"0"`
+	// weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss
+	SFTWeight float64 `yaml:"sft_weight" min:"0"`
+	// the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder
+	Reference string `yaml:"reference" words:"initial|none"`
 }
 
 // Default is TRL's, LLaMA-Factory's margin for SimPO, and lambda as in DPOP's
@@ -42,9 +55,18 @@ func Default() Options {
 	}
 }
 
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	names := make([]string, len(losses))
+	for i, l := range losses {
+		names[i] = l.name
+	}
+	return map[string][]string{"loss_type": names}
+}
+
 // NeedsReference reports whether a loss takes log-ratios to a reference model.
 func (o Options) NeedsReference() bool {
-	return slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].reference })
+	return o.any(func(l lossType) bool { return l.reference })
 }
 
 // Labelled reports whether the loss is of single labelled answers, not of pairs.
@@ -59,7 +81,7 @@ func (o Options) Validate() map[string]string {
 		return slices.ContainsFunc(o.LossType, func(name string) bool { return slices.Contains(names, name) })
 	}
 	for i, name := range o.LossType {
-		if _, ok := losses[name]; !ok {
+		if _, ok := lossOf(name); !ok {
 			bad["loss_type"] = fmt.Sprintf("%q, want one that there is", name)
 		} else if slices.Contains(o.LossType[:i], name) {
 			bad["loss_type"] = name + " twice, want it once, with its weight in loss_weights"
@@ -95,7 +117,7 @@ func (o Options) Validate() map[string]string {
 	if has("kto") && o.DesirableWeight == 0 && o.UndesirableWeight == 0 {
 		bad["desirable_weight"] = "0, and undesirable_weight as well, want one of them above 0, else nothing is learnt"
 	}
-	if o.LabelSmoothing > 0 && !slices.ContainsFunc(o.LossType, func(name string) bool { return losses[name].smooths }) {
+	if o.LabelSmoothing > 0 && !o.any(func(l lossType) bool { return l.smooths }) {
 		bad["label_smoothing"] = "loss_type " + is + " has none, want 0, or loss_type sigmoid, robust, sigmoid_norm or rdpo"
 	}
 	if o.LDAlpha < 1 && has("simpo", "orpo", "kto") {

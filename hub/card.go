@@ -2,10 +2,7 @@ package hub
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -74,7 +71,8 @@ func chosen(ref Ref, configs []cardConfig) (cardConfig, error) {
 	if _, patterns := configs[0].split("train"); len(patterns) > 0 {
 		hint += ", such as " + ref.at(patterns[0]).String() + " for " + configs[0].Name
 	}
-	return cardConfig{}, fault.Usage(fault.Hint(fmt.Errorf("%s: it has the configs %s, and none of them is the default", ref, strings.Join(names, ", ")), hint))
+	err := fmt.Errorf("%s: it has the configs %s, and none of them is the default", ref, strings.Join(names, ", "))
+	return cardConfig{}, fault.Usage(fault.Hint(err, hint))
 }
 
 // split lists the patterns of a split's files, and the names of all splits.
@@ -147,8 +145,8 @@ func byCard(ref Ref, files []File, read Reader) (names []string, ok bool, err er
 		return names, false, nil
 	}
 	if len(patterns) == 0 {
-		return nil, false, fault.Usage(fault.Hint(fmt.Errorf("%s: its card names the splits %s, and none is called train", ref, strings.Join(splits, ", ")),
-			"name the files that are meant, such as "+ref.at("data/*.parquet").String()))
+		err := fmt.Errorf("%s: its card names the splits %s, and none is called train", ref, strings.Join(splits, ", "))
+		return nil, false, fault.Usage(fault.Hint(err, "name the files that are meant, such as "+ref.at("data/*.parquet").String()))
 	}
 	for _, f := range files {
 		if slices.ContainsFunc(patterns, func(p string) bool { return glob(p).MatchString(f.Path) }) {
@@ -156,7 +154,8 @@ func byCard(ref Ref, files []File, read Reader) (names []string, ok bool, err er
 		}
 	}
 	if len(names) == 0 {
-		return nil, false, fault.Usage(fault.Hint(fmt.Errorf("%s: its card names %s, and no file is called so", ref, strings.Join(patterns, ", ")), "it has "+some(files)))
+		err := fmt.Errorf("%s: its card names %s, and no file is called so", ref, strings.Join(patterns, ", "))
+		return nil, false, fault.Usage(fault.Hint(err, "it has "+some(files)))
 	}
 	return names, true, nil
 }
@@ -186,36 +185,4 @@ func glob(pattern string) *regexp.Regexp {
 		return regexp.MustCompile(`^[^\s\S]$`)
 	}
 	return re
-}
-
-// onDisk reads files of a snapshot that are there.
-func onDisk(s *Snapshot) Reader {
-	return func(f File) ([]byte, error) { return readSmall(s.Path(f), maxCard) }
-}
-
-// fromHub reads what is there, and fetches what is not without keeping it.
-func (c *Client) fromHub(ctx context.Context, s *Snapshot) Reader {
-	return func(f File) ([]byte, error) {
-		if c.has(s, f) {
-			return onDisk(s)(f)
-		}
-		part, err := os.CreateTemp("", "lwtrain-")
-		if err != nil {
-			return nil, err
-		}
-		defer os.Remove(part.Name())
-		defer part.Close()
-		d := &download{Client: c, s: s, f: f, part: part, tell: func(int64) {}}
-		d.newSum()
-		if err := c.retry.Do(ctx, func() error { return d.more(ctx) }); err != nil {
-			return nil, err
-		}
-		if !d.right() {
-			return nil, fmt.Errorf("%s: its content does not have the hash that the hub gives", s.at(f.Path))
-		}
-		if _, err := part.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-		return io.ReadAll(part)
-	}
 }

@@ -28,7 +28,8 @@ func WholeModel(ref Ref, files []File, _ Reader) ([]File, error) {
 	if len(weights) == 0 {
 		hint := "want one that was saved with safetensors"
 		if len(choose(files, func(name string) bool { return strings.HasSuffix(name, ".bin") || strings.HasSuffix(name, ".pth") })) > 0 {
-			hint = "it has .bin or .pth files alone, which can run code when they are loaded; save it with safe_serialization=True and give the folder"
+			hint = "it has .bin or .pth files alone, which can run code when they are loaded; " +
+				"save it with safe_serialization=True and give the folder"
 		} else if gguf := choose(files, func(name string) bool { return strings.HasSuffix(name, ".gguf") }); len(gguf) > 0 {
 			hint = "name one of its files: " + ref.at(gguf[0].Path).String()
 		}
@@ -75,11 +76,6 @@ func choose(files []File, want func(name string) bool) (out []File) {
 		}
 	}
 	return out
-}
-
-func (r Ref) at(path string) Ref {
-	r.Path = path
-	return r
 }
 
 // Files wants the files of a dataset: the one that the reference names, or those
@@ -129,7 +125,8 @@ func Files(pick func(names []string) ([]string, error)) Want {
 func named(ref Ref, files []File) ([]File, error) {
 	var out []File
 	for _, f := range files {
-		if match, _ := path.Match(ref.Path, f.Path); match || f.Path == ref.Path || strings.HasPrefix(f.Path, ref.Path+"/") { // a broken pattern matches nothing
+		match, _ := path.Match(ref.Path, f.Path) // a broken pattern matches nothing
+		if match || f.Path == ref.Path || strings.HasPrefix(f.Path, ref.Path+"/") {
 			out = append(out, f)
 		}
 	}
@@ -137,21 +134,4 @@ func named(ref Ref, files []File) ([]File, error) {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no such file in it", ref), "it has "+some(files)))
 	}
 	return out, nil
-}
-
-// some names the first of many files.
-func some(files []File) string {
-	const most = 6
-	var names []string
-	for _, f := range files[:min(most, len(files))] {
-		names = append(names, f.Path)
-	}
-	if len(files) == 0 {
-		return "no files"
-	}
-	s := strings.Join(names, ", ")
-	if n := len(files) - most; n > 0 {
-		s += fmt.Sprintf(" and %d more", n)
-	}
-	return s
 }

@@ -10,7 +10,8 @@ import (
 // FuzzNames reads names and lists of files of any form: what passes stays below the
 // folder that it is put in.
 func FuzzNames(f *testing.F) {
-	for _, s := range []string{"owner/name", "datasets/0/0", "hf://datasets/owner/name@refs/convert/parquet/x/*.jsonl", "hf://o/n@a%2Fb/c", "../../x", "/etc/passwd", `a\b`, "hf://o/n@..%2F..%2Fx"} {
+	for _, s := range []string{"owner/name", "datasets/0/0", "hf://datasets/owner/name@refs/convert/parquet/x/*.jsonl", "hf://o/n@a%2Fb/c",
+		"../../x", "/etc/passwd", `a\b`, "hf://o/n@..%2F..%2Fx"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -22,11 +23,11 @@ func FuzzNames(f *testing.F) {
 			if again, err := Parse(kind, r.String()); err != nil || again != r {
 				t.Fatalf("%q is read as %+v, and %q as %+v, %v", text, r, r, again, err)
 			}
-			c := Client{Cache: "/cache"}
+			c, dir := Client{Cache: "/cache"}, "/cache/"+r.folder()
 			for path, root := range map[string]string{
-				filepath.Join(c.Cache, r.folder()):                                                   "/cache/" + r.folder(),
-				filepath.Join(c.Cache, r.folder(), "refs", filepath.FromSlash(r.Revision)):           "/cache/" + r.folder() + "/refs/",
-				filepath.Join(c.Cache, r.folder(), "snapshots", "x/"+filepath.FromSlash(r.Path)+"y"): "/cache/" + r.folder() + "/snapshots/x/",
+				filepath.Join(c.Cache, r.folder()):                                                   dir,
+				filepath.Join(c.Cache, r.folder(), "refs", filepath.FromSlash(r.Revision)):           dir + "/refs/",
+				filepath.Join(c.Cache, r.folder(), "snapshots", "x/"+filepath.FromSlash(r.Path)+"y"): dir + "/snapshots/x/",
 			} {
 				if !strings.HasPrefix(path, root) || strings.Count(r.folder(), "/") > 0 {
 					t.Fatalf("%q leads to %s", text, path)

@@ -40,20 +40,45 @@ func TestWhatTheHubRefuses(t *testing.T) {
 		change           func(*hubtest.Hub)
 		want, hint       string
 	}{
-		{"a gated model without a token", "owner/model", "", func(h *hubtest.Hub) { h.Gated["owner/model"] = true }, "a gated model", "accept its terms"},
-		{"a gated model with the token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Gated["owner/model"] = true }, "a gated model", "accept its terms"},
-		{"a private model without a token", "owner/model", "", func(h *hubtest.Hub) { h.Private["owner/model"] = true }, "no such model", "set HF_TOKEN"},
-		{"a private model with a token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Private["owner/model"] = true }, "no such model", "the token that was sent"},
+		{
+			"a gated model without a token", "owner/model", "", func(h *hubtest.Hub) { h.Gated["owner/model"] = true }, "a gated model",
+			"accept its terms",
+		},
+		{
+			"a gated model with the token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Gated["owner/model"] = true },
+			"a gated model", "accept its terms",
+		},
+		{
+			"a private model without a token", "owner/model", "", func(h *hubtest.Hub) { h.Private["owner/model"] = true },
+			"no such model", "set HF_TOKEN",
+		},
+		{
+			"a private model with a token of another", "owner/model", "other", func(h *hubtest.Hub) { h.Private["owner/model"] = true },
+			"no such model", "the token that was sent",
+		},
 		{"a token that has expired", "owner/model", "expired", nil, "does not know the token", "hf auth login"},
 		{"another host in trouble", "owner/model", "", func(h *hubtest.Hub) {
 			h.CDNHandler = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }
 		}, "answers 403 Forbidden", "try again later"},
 		{"a misspelt name", "owner/modle", "", nil, "no such model", "how the name is spelt"},
 		{"a revision that is not there", "owner/model@v9", "", nil, `no revision "v9"`, "branches and tags"},
-		{"too many requests", "owner/model", "", func(h *hubtest.Hub) { h.Fail = func(*http.Request) int { return 429 } }, "429", "with a token"},
-		{"a hub in trouble", "owner/model", "", func(h *hubtest.Hub) { h.Fail = func(*http.Request) int { return 503 } }, "503", "try again"},
-		{"weights that are no safetensors", "owner/model", "", func(h *hubtest.Hub) { delete(h.Models["owner/model"], "model.safetensors") }, "no weights in safetensors", "safe_serialization"},
-		{"nothing of a model", "owner/model", "", func(h *hubtest.Hub) { h.Models["owner/model"] = hubtest.Repo{"a.gguf": "x"} }, "no config.json", "hf://owner/model/a.gguf"},
+		{
+			"too many requests", "owner/model", "", func(h *hubtest.Hub) { h.Fail = func(*http.Request) int { return 429 } }, "429",
+			"with a token",
+		},
+		{
+			"a hub in trouble", "owner/model", "", func(h *hubtest.Hub) { h.Fail = func(*http.Request) int { return 503 } }, "503",
+			"try again",
+		},
+		{
+			"weights that are no safetensors", "owner/model", "",
+			func(h *hubtest.Hub) { delete(h.Models["owner/model"], "model.safetensors") }, "no weights in safetensors",
+			"safe_serialization",
+		},
+		{
+			"nothing of a model", "owner/model", "", func(h *hubtest.Hub) { h.Models["owner/model"] = hubtest.Repo{"a.gguf": "x"} },
+			"no config.json", "hf://owner/model/a.gguf",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, cl := newHub(t)
@@ -89,8 +114,15 @@ func TestAHostileHub(t *testing.T) {
 		{"names a file with a backslash", rename(`..\evil.json`), "want a plain relative name"},
 		{"names a file with a control character", rename("evil\x1b[2J.json"), "want a plain relative name"},
 		{"names a file twice", rename("config.json"), "twice"},
-		{"names a file that is a folder as well", func(h *hubtest.Hub) { h.Models["owner/model"]["config.json/x.json"] = "x" }, "as a file and as a folder"},
-		{"gives a hash that is a path", func(h *hubtest.Hub) { h.Tree = func(e []hubtest.Entry) { e[2].OID, e[2].LFS = "../../x", nil } }, "want hexadecimal digits"},
+		{
+			"names a file that is a folder as well", func(h *hubtest.Hub) { h.Models["owner/model"]["config.json/x.json"] = "x" },
+			"as a file and as a folder",
+		},
+		{
+			"gives a hash that is a path",
+			func(h *hubtest.Hub) { h.Tree = func(e []hubtest.Entry) { e[2].OID, e[2].LFS = "../../x", nil } },
+			"want hexadecimal digits",
+		},
 		{"gives a negative size", func(h *hubtest.Hub) { h.Tree = func(e []hubtest.Entry) { e[2].Size, e[2].LFS = -1, nil } }, "-1 bytes"},
 		{"sends more than it announced", func(h *hubtest.Hub) {
 			h.CDNHandler = func(w http.ResponseWriter, _ *http.Request) {
@@ -116,7 +148,10 @@ func TestAHostileHub(t *testing.T) {
 		{"redirects in a circle", func(h *hubtest.Hub) {
 			h.CDNHandler = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }
 		}, "redirects more than 5 times"},
-		{"redirects to a file of this machine", func(h *hubtest.Hub) { h.Redirect = func(string) string { return "file:///etc/passwd" } }, "redirects to file://"},
+		{
+			"redirects to a file of this machine",
+			func(h *hubtest.Hub) { h.Redirect = func(string) string { return "file:///etc/passwd" } }, "redirects to file://",
+		},
 		{"has its next page on another host", func(h *hubtest.Hub) {
 			h.PageSize = 2
 			h.URL = h.CDN

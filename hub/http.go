@@ -106,17 +106,21 @@ func (c *Client) refused(ref Ref, res *http.Response) error {
 		token = "the token that was sent may not see it, if it is a private one"
 	}
 	if home, err := url.Parse(c.Endpoint); err == nil && res.Request.URL.Host != home.Host { // an address that has expired, say
-		return &transport.BusyError{Err: fault.Hint(fmt.Errorf("%s: %s answers %s", ref, res.Request.URL.Host, strings.TrimSpace(res.Status)), tryLater)}
+		return &transport.BusyError{
+			Err: fault.Hint(fmt.Errorf("%s: %s answers %s", ref, res.Request.URL.Host, strings.TrimSpace(res.Status)), tryLater),
+		}
 	}
 	switch {
 	case code == "" && res.StatusCode == 401 && c.Token != "":
-		return say("the hub does not know the token that was sent", "set HF_TOKEN to one that has not expired, or log in anew with `hf auth login`")
+		return say("the hub does not know the token that was sent",
+			"set HF_TOKEN to one that has not expired, or log in anew with `hf auth login`")
 	case code == "RevisionNotFound":
 		return say(fmt.Sprintf("there is no revision %q of it", ref.Revision), "its branches and tags are listed on "+page+"/tree/main")
 	case code == "EntryNotFound":
 		return say("there is no such file in it", "its files are listed on "+page+"/tree/main")
 	case code == "GatedRepo":
-		return say("a gated "+string(ref.Kind)+": its owner must have agreed to your reading it", "accept its terms on "+page+", then set HF_TOKEN to a token of the same account, or log in with `hf auth login`")
+		return say("a gated "+string(ref.Kind)+": its owner must have agreed to your reading it",
+			"accept its terms on "+page+", then set HF_TOKEN to a token of the same account, or log in with `hf auth login`")
 	case code == "RepoNotFound", res.StatusCode == 404, res.StatusCode == 401:
 		return say(fmt.Sprintf("the hub shows no such %s", ref.Kind), "check how the name is spelt ("+page+"); "+token)
 	case res.StatusCode == 403:

@@ -28,7 +28,8 @@ func newHub(t *testing.T) (*hubtest.Hub, *Client) {
 	t.Helper()
 	h := hubtest.Example()
 	t.Cleanup(h.Close)
-	c := &Client{Endpoint: h.URL, Cache: t.TempDir(), http: http.DefaultTransport, retry: transport.Retry{Times: 3, Pause: time.Millisecond}}
+	retry := transport.Retry{Times: 3, Pause: time.Millisecond}
+	c := &Client{Endpoint: h.URL, Cache: t.TempDir(), http: http.DefaultTransport, retry: retry}
 	return h, c
 }
 
@@ -68,8 +69,10 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"hf://owner", "hf://", "hf://../name", "hf://owner/..", "hf://owner/name/../../x", "hf://owner/na me", "hf://owner/name@", "hf://owner/name@../../x",
-		"hf://owner/name@a%2F..%2Fb", "hf://models/owner/name", "hf:///etc/passwd", "hf://owner/name/a\\b", "hf://-o/name", "hf://a--b/name", "hf://owner/name/a\nb",
+		"hf://owner", "hf://", "hf://../name", "hf://owner/..", "hf://owner/name/../../x", "hf://owner/na me",
+		"hf://owner/name@", "hf://owner/name@../../x",
+		"hf://owner/name@a%2F..%2Fb", "hf://models/owner/name", "hf:///etc/passwd",
+		"hf://owner/name/a\\b", "hf://-o/name", "hf://a--b/name", "hf://owner/name/a\nb",
 	} {
 		if r, err := Parse(Dataset, text); err == nil || !fault.IsUsage(err) {
 			t.Errorf("%q is read as %+v, %v, want an error", text, r, err)
@@ -89,7 +92,8 @@ func TestAModelIsFetchedOnceWithWhatIsNeededAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := paths(s), []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}; !slices.Equal(got, want) {
+	want := []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+	if got := paths(s); !slices.Equal(got, want) {
 		t.Errorf("fetched %v, want %v", got, want)
 	}
 	if last != total || total != s.Size() {
@@ -107,7 +111,8 @@ func TestAModelIsFetchedOnceWithWhatIsNeededAlone(t *testing.T) {
 	if _, err := c.Get(t.Context(), ref(t, Model, "owner/model@"+hubtest.Commit), WholeModel, nil); err != nil {
 		t.Errorf("offline, by its commit: %v", err)
 	}
-	if _, err := c.Get(t.Context(), ref(t, Dataset, "owner/data"), wantData, nil); !fault.IsUsage(err) || !strings.Contains(err.Error(), "HF_HUB_OFFLINE") {
+	_, err = c.Get(t.Context(), ref(t, Dataset, "owner/data"), wantData, nil)
+	if !fault.IsUsage(err) || !strings.Contains(err.Error(), "HF_HUB_OFFLINE") {
 		t.Errorf("offline, not in the cache: %v", err)
 	}
 }
@@ -131,7 +136,8 @@ func TestWhatIsChosenOfADataset(t *testing.T) {
 			for _, f := range []string{"README.md", "data/a-0.jsonl", "data/a-1.jsonl", "data/readme.txt", "data/x/b-0.jsonl", "z.jsonl"} {
 				files = append(files, File{Path: f})
 			}
-			got, err := Files(c.pick)(Ref{Kind: Dataset, Repo: "o/n", Revision: "main", Path: c.path}, files, func(File) ([]byte, error) { return nil, nil })
+			ref := Ref{Kind: Dataset, Repo: "o/n", Revision: "main", Path: c.path}
+			got, err := Files(c.pick)(ref, files, func(File) ([]byte, error) { return nil, nil })
 			if err != nil {
 				if err.Error() != c.want || fault.HintOf(err) == "" || !fault.IsUsage(err) {
 					t.Errorf("%v (hint %q), want %s", err, fault.HintOf(err), c.want)
@@ -327,9 +333,18 @@ func TestTheEnvironment(t *testing.T) {
 	}{
 		{map[string]string{"HOME": "/home/x"}, defaultEndpoint, "/home/x/.cache/huggingface/hub", "", false},
 		{map[string]string{"HOME": "/home/x", "XDG_CACHE_HOME": "/c"}, defaultEndpoint, "/c/huggingface/hub", "", false},
-		{map[string]string{"HF_HOME": dir, "HF_ENDPOINT": "https://mirror/"}, "https://mirror", filepath.Join(dir, "hub"), "from_file", false},
-		{map[string]string{"HF_HOME": dir, "HF_HUB_CACHE": "/c", "HF_TOKEN": " t ", "HF_HUB_OFFLINE": "1"}, defaultEndpoint, "/c", "t", true},
-		{map[string]string{"HOME": "/home/x", "HF_HUB_CACHE": "~/c", "TRANSFORMERS_OFFLINE": "yes"}, defaultEndpoint, "/home/x/c", "", true},
+		{
+			map[string]string{"HF_HOME": dir, "HF_ENDPOINT": "https://mirror/"}, "https://mirror", filepath.Join(dir, "hub"),
+			"from_file", false,
+		},
+		{
+			map[string]string{"HF_HOME": dir, "HF_HUB_CACHE": "/c", "HF_TOKEN": " t ", "HF_HUB_OFFLINE": "1"}, defaultEndpoint, "/c",
+			"t", true,
+		},
+		{
+			map[string]string{"HOME": "/home/x", "HF_HUB_CACHE": "~/c", "TRANSFORMERS_OFFLINE": "yes"}, defaultEndpoint, "/home/x/c",
+			"", true,
+		},
 	} {
 		got, err := FromEnv(func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
 		if err != nil || got.Endpoint != c.endpoint || got.Cache != c.cache || got.Token != c.token || got.Offline != c.offline {
@@ -380,14 +395,16 @@ func TestACacheWithoutListsIsRead(t *testing.T) {
 	if err := os.Remove(filepath.Join(snapshot, "long.jsonl")); err != nil {
 		t.Fatal(err)
 	}
+	get := func(when string, want ...string) {
+		t.Helper()
+		if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), want) {
+			t.Errorf("%s: %v, %v, want %v", when, s, err, want)
+		}
+	}
 	c.Offline = true
-	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"README.md", "sub/copy.jsonl", "sub/more.jsonl"}) {
-		t.Errorf("offline: %v, want what is there", err)
-	}
+	get("offline, what is there", "README.md", "sub/copy.jsonl", "sub/more.jsonl")
 	c.Offline = false
-	if s, err := c.Get(t.Context(), data, wantData, nil); err != nil || !slices.Equal(paths(s), []string{"README.md", "long.jsonl", "sub/copy.jsonl", "sub/more.jsonl"}) {
-		t.Errorf("with a hub: %v, want what was missing", err)
-	}
+	get("with a hub, what was missing", "README.md", "long.jsonl", "sub/copy.jsonl", "sub/more.jsonl")
 	if err := os.RemoveAll(filepath.Join(c.Cache, "datasets--owner--data", "trees")); err != nil {
 		t.Fatal(err)
 	}

@@ -1,22 +1,15 @@
 package hub
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
-	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/transport"
 )
 
@@ -26,6 +19,14 @@ type File struct {
 	Size int64
 	blob string // name of its content in the cache: SHA-256 of large files, else git's SHA-1; "": not known
 	said treeFile
+}
+
+type treeFile struct {
+	Size    int64  `json:"size"`
+	BlobID  string `json:"blob_id"`
+	LFS     string `json:"lfs_sha256,omitempty"`
+	LFSSize int64  `json:"lfs_size,omitempty"`
+	Xet     string `json:"xet_hash,omitempty"`
 }
 
 // newFile is a file as a list says it.
@@ -44,15 +45,6 @@ const (
 	maxBytes   = 1 << 46 // 64 TiB, of one file
 )
 
-// api is the address of what the hub says of a repository.
-func (c *Client) api(ref Ref, parts ...string) string {
-	address := c.Endpoint + "/api/" + string(ref.Kind) + "s/" + ref.Repo
-	for _, p := range parts {
-		address += "/" + url.PathEscape(p)
-	}
-	return address
-}
-
 // resolve asks the hub for the commit of a revision.
 func (c *Client) resolve(ctx context.Context, ref Ref) (string, error) {
 	if commitHash.MatchString(ref.Revision) {
@@ -65,7 +57,8 @@ func (c *Client) resolve(ctx context.Context, ref Ref) (string, error) {
 		return "", err
 	}
 	if !commitHash.MatchString(info.SHA) {
-		return "", fmt.Errorf("%s: the hub names commit %q, want 40 hexadecimal digits; is HF_ENDPOINT (%s) a hub?", ref, info.SHA, c.Endpoint)
+		return "", fmt.Errorf("%s: the hub names commit %q, want 40 hexadecimal digits; is HF_ENDPOINT (%s) a hub?",
+			ref, info.SHA, c.Endpoint)
 	}
 	return info.SHA, nil
 }
@@ -140,6 +133,32 @@ func above(path string) (string, bool) {
 	return path[:max(i, 0)], i > 0
 }
 
+// some names the first of many files.
+func some(files []File) string {
+	const most = 6
+	var names []string
+	for _, f := range files[:min(most, len(files))] {
+		names = append(names, f.Path)
+	}
+	if len(files) == 0 {
+		return "no files"
+	}
+	s := strings.Join(names, ", ")
+	if n := len(files) - most; n > 0 {
+		s += fmt.Sprintf(" and %d more", n)
+	}
+	return s
+}
+
+// api is the address of what the hub says of a repository.
+func (c *Client) api(ref Ref, parts ...string) string {
+	address := c.Endpoint + "/api/" + string(ref.Kind) + "s/" + ref.Repo
+	for _, p := range parts {
+		address += "/" + url.PathEscape(p)
+	}
+	return address
+}
+
 // ask reads an answer of the hub in JSON, and returns the address of its next
 // page. Other hosts are not asked.
 func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (next string, err error) {
@@ -188,110 +207,4 @@ func (c *Client) nextPage(link string) (string, error) {
 		return "", fmt.Errorf("the hub's next page is %q, want one of %s", m[1], c.Endpoint)
 	}
 	return next.String(), nil
-}
-
-// The list of a commit's files never changes. It is kept in the cache as
-// huggingface_hub keeps it since version 2: trees/<commit>.json.
-
-const treeFormat = 1
-
-type tree struct {
-	Format int                 `json:"format_version"`
-	Files  map[string]treeFile `json:"files"`
-}
-
-type treeFile struct {
-	Size    int64  `json:"size"`
-	BlobID  string `json:"blob_id"`
-	LFS     string `json:"lfs_sha256,omitempty"`
-	LFSSize int64  `json:"lfs_size,omitempty"`
-	Xet     string `json:"xet_hash,omitempty"`
-}
-
-func (c *Client) treePath(ref Ref, commit string) string {
-	return filepath.Join(c.Cache, ref.folder(), "trees", commit+".json")
-}
-
-// readTree returns the list that is kept, or an error of fs.ErrNotExist. One that
-// can't be read is as good as none.
-func (c *Client) readTree(ref Ref, commit string) ([]File, error) {
-	raw, err := readSmall(c.treePath(ref, commit), maxListing)
-	if err != nil {
-		return nil, err
-	}
-	var t tree
-	if json.Unmarshal(raw, &t) != nil || t.Format != treeFormat {
-		return nil, fs.ErrNotExist
-	}
-	var files []File
-	for path, said := range t.Files {
-		files = append(files, newFile(path, said))
-	}
-	return files, check(ref, files)
-}
-
-func (c *Client) writeTree(ref Ref, commit string, files []File) error {
-	t := tree{treeFormat, map[string]treeFile{}}
-	for _, f := range files {
-		t.Files[f.Path] = f.said
-	}
-	var raw bytes.Buffer
-	e := json.NewEncoder(&raw)
-	e.SetIndent("", " ")
-	e.SetEscapeHTML(false)
-	if err := e.Encode(t); err != nil {
-		return err
-	}
-	return writeWhole(c.treePath(ref, commit), bytes.TrimSuffix(raw.Bytes(), []byte("\n")))
-}
-
-func readSmall(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(raw)) > most {
-		err = fmt.Errorf("%s: more than %d bytes", path, most)
-	}
-	return raw, err
-}
-
-// local lists what there is of a commit in the cache, where no list is kept.
-func (c *Client) local(ref Ref, commit string) ([]File, error) {
-	dir := c.snapshot(ref, commit)
-	var files []File
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) { // a link whose blob was removed
-			return nil
-		}
-		if err == nil {
-			files = append(files, File{Path: filepath.ToSlash(rel), Size: info.Size()})
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return files, check(ref, files)
-}
-
-func (c *Client) snapshot(ref Ref, commit string) string {
-	return filepath.Join(c.Cache, ref.folder(), "snapshots", commit)
-}
-
-func writeWhole(path string, raw []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(path, raw)
 }

@@ -37,7 +37,8 @@ func isRepo(name string) bool {
 	if owner == "datasets" || owner == "models" || owner == "spaces" { // of the hub itself
 		return false
 	}
-	return ok && partOfName.MatchString(owner) && partOfName.MatchString(rest) && !strings.Contains(name, "..") && !strings.Contains(name, "--") && !strings.HasSuffix(name, ".git")
+	return ok && partOfName.MatchString(owner) && partOfName.MatchString(rest) &&
+		!strings.Contains(name, "..") && !strings.Contains(name, "--") && !strings.HasSuffix(name, ".git")
 }
 
 // IsName reports whether text may name a repository without hf:// before it:
@@ -112,6 +113,11 @@ func (r Ref) String() string {
 		s += "/" + r.Path
 	}
 	return s
+}
+
+func (r Ref) at(path string) Ref {
+	r.Path = path
+	return r
 }
 
 // folder is the name of the repository's part of the cache.

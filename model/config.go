@@ -16,49 +16,25 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/modeldir"
+	"lwtrain/model/families"
 )
 
 // Config describes an architecture: what config.json says, in our terms.
 type Config struct {
-	Type      string // model_type
-	Hidden    int    // hidden_size
-	FFN       int    // intermediate_size
-	Layers    int    // num_hidden_layers
-	Heads     int    // num_attention_heads
-	KVHeads   int    // num_key_value_heads
-	HeadDim   int    // head_dim, else hidden_size / num_attention_heads
-	Vocab     int    // vocab_size
-	MaxTokens int    // max_position_embeddings
+	Type string // model_type
+	families.Dims
+	MaxTokens int // max_position_embeddings
 	NormEps   float64
-	Tied      bool // tie_word_embeddings: the head is the embedding table
 	InitStd   float64
 
-	QKVBias     bool // on query, key and value
-	OutBias     bool // on the output projection of attention
-	QKNorm      bool // RMSNorm over each query and key head
-	BranchNorms bool // RMSNorm on what attention and feed-forward return
-
-	RopeTheta   float64
-	RopeScaling *RopeScaling
-	RotaryDim   int  // values of each head that are turned
+	Rope        families.Rope
 	Interleaved bool // rotary pairs are neighbours, not halves
 
 	Warnings []string // what looks wrong in the file, though it can be read
 
-	names *names
+	names *families.Names
 	file  map[string]json.RawMessage // config.json as read, for writing it back
 	code  map[string][]byte          // Python files beside it, by name; carried along, never run
-}
-
-// RopeScaling is how rotary frequencies are stretched: llama3 stretches the low
-// ones (Llama 3.1), linear all of them.
-type RopeScaling struct {
-	Type           string  `json:"rope_type"`
-	OldType        string  `json:"type"` // the key's older name
-	Factor         float64 `json:"factor"`
-	LowFreqFactor  float64 `json:"low_freq_factor"`
-	HighFreqFactor float64 `json:"high_freq_factor"`
-	OriginalMax    float64 `json:"original_max_position_embeddings"`
 }
 
 // maxConfigBytes bounds config.json, which comes with a model from anywhere.
@@ -126,13 +102,13 @@ func ParseConfig(raw []byte) (Config, error) {
 	if err := json.Unmarshal(raw, &kind); err != nil {
 		return Config{}, err
 	}
-	arch, ok := architectures[kind.ModelType]
+	family, ok := families.Find(kind.ModelType)
 	if !ok {
-		return Config{}, fmt.Errorf("model_type is %.80q, want one of: %s", kind.ModelType, knownTypes())
+		return Config{}, fmt.Errorf("model_type is %.80q, want one of: %s", kind.ModelType, families.Types())
 	}
-	if arch.translate != nil {
+	if family.Translate != nil {
 		common := maps.Clone(file)
-		if err := arch.translate(common); err != nil {
+		if err := family.Translate(common); err != nil {
 			return Config{}, err
 		}
 		var err error
@@ -140,40 +116,68 @@ func ParseConfig(raw []byte) (Config, error) {
 			return Config{}, err
 		}
 	}
-	var f struct {
-		Hidden      int          `json:"hidden_size"`
-		FFN         int          `json:"intermediate_size"`
-		Layers      int          `json:"num_hidden_layers"`
-		Heads       int          `json:"num_attention_heads"`
-		KVHeads     *int         `json:"num_key_value_heads"`
-		HeadDim     *int         `json:"head_dim"`
-		Vocab       int          `json:"vocab_size"`
-		MaxTokens   int          `json:"max_position_embeddings"`
-		NormEps     *float64     `json:"rms_norm_eps"`
-		Tied        bool         `json:"tie_word_embeddings"`
-		Bias        *bool        `json:"attention_bias"`
-		Window      bool         `json:"use_sliding_window"`
-		Rotary      *float64     `json:"partial_rotary_factor"`
-		MLPBias     bool         `json:"mlp_bias"`
-		Act         string       `json:"hidden_act"`
-		InitStd     *float64     `json:"initializer_range"`
-		RopeTheta   *float64     `json:"rope_theta"`
-		RopeScaling *RopeScaling `json:"rope_scaling"`
-		// transformers 5 writes both rope keys into one object
-		RopeParameters *struct {
-			RopeScaling
-			Theta  *float64 `json:"rope_theta"`
-			Rotary *float64 `json:"partial_rotary_factor"`
-		} `json:"rope_parameters"`
-	}
+	var f configFile
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return Config{}, err
 	}
+	if err := f.unknown(); err != nil {
+		return Config{}, err
+	}
+	c := f.config(family)
+	c.file = file
+	return c, c.check()
+}
+
+// configFile is a config.json under the names that most families have.
+type configFile struct {
+	Hidden      int                   `json:"hidden_size"`
+	FFN         int                   `json:"intermediate_size"`
+	Layers      int                   `json:"num_hidden_layers"`
+	Heads       int                   `json:"num_attention_heads"`
+	KVHeads     *int                  `json:"num_key_value_heads"`
+	HeadDim     *int                  `json:"head_dim"`
+	Vocab       int                   `json:"vocab_size"`
+	MaxTokens   int                   `json:"max_position_embeddings"`
+	NormEps     *float64              `json:"rms_norm_eps"`
+	Tied        bool                  `json:"tie_word_embeddings"`
+	Bias        *bool                 `json:"attention_bias"`
+	Window      bool                  `json:"use_sliding_window"`
+	Rotary      *float64              `json:"partial_rotary_factor"`
+	MLPBias     bool                  `json:"mlp_bias"`
+	Act         string                `json:"hidden_act"`
+	InitStd     *float64              `json:"initializer_range"`
+	RopeTheta   *float64              `json:"rope_theta"`
+	RopeScaling *families.RopeScaling `json:"rope_scaling"`
+	// transformers 5 writes both rope keys into one object
+	RopeParameters *struct {
+		families.RopeScaling
+		Theta  *float64 `json:"rope_theta"`
+		Rotary *float64 `json:"partial_rotary_factor"`
+	} `json:"rope_parameters"`
+}
+
+// unknown refuses what no forward pass here computes.
+func (f *configFile) unknown() error {
+	switch {
+	case f.Window:
+		return fmt.Errorf("use_sliding_window is true, want false: a window of attention is not known")
+	case f.MLPBias:
+		return fmt.Errorf("mlp_bias is true, want false: biases in the feed-forward layers are not known")
+	case f.Act != "" && f.Act != "silu":
+		return fmt.Errorf("hidden_act is %q, want \"silu\"", f.Act)
+	}
+	return nil
+}
+
+// config gives what the file leaves out its default.
+func (f *configFile) config(family *families.Family) Config {
 	c := Config{
-		Type: kind.ModelType, Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads,
-		Vocab: f.Vocab, MaxTokens: f.MaxTokens, NormEps: 1e-6, Tied: f.Tied, InitStd: 0.02,
-		QKVBias: arch.qkvBias, QKNorm: arch.qkNorm, BranchNorms: arch.branchNorms, Interleaved: arch.interleaved, HeadDim: arch.headDim,
-		RopeTheta: 10000, RopeScaling: f.RopeScaling, names: arch.names, file: file,
+		Type: family.Type, MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
+		Dims: families.Dims{
+			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, HeadDim: family.HeadDim, Vocab: f.Vocab, Tied: f.Tied,
+			QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms,
+		},
+		Rope: families.Rope{Theta: 10000, Scaling: f.RopeScaling},
 	}
 	setIf(&c.KVHeads, f.KVHeads)
 	setIf(&c.NormEps, f.NormEps)
@@ -182,39 +186,31 @@ func ParseConfig(raw []byte) (Config, error) {
 		c.HeadDim = c.Hidden / c.Heads
 	}
 	setIf(&c.HeadDim, f.HeadDim)
-	if kind.ModelType != "qwen2" { // Qwen2's loader does not look at the key
+	if !family.BiasFixed {
 		setIf(&c.QKVBias, f.Bias)
-		c.OutBias = c.QKVBias && arch.outBias
+		c.OutBias = c.QKVBias && family.OutBias
 	}
-	rotary := arch.rotary
-	setIf(&c.RopeTheta, f.RopeTheta)
+	rotary := family.Rotary
+	setIf(&c.Rope.Theta, f.RopeTheta)
 	setIf(&rotary, f.Rotary)
 	if p := f.RopeParameters; p != nil {
-		setIf(&c.RopeTheta, p.Theta)
+		setIf(&c.Rope.Theta, p.Theta)
 		setIf(&rotary, p.Rotary)
-		c.RopeScaling = &p.RopeScaling
+		c.Rope.Scaling = &p.RopeScaling
 	}
-	c.RotaryDim = int(float64(c.HeadDim) * rotary)
-	if s := c.RopeScaling; s != nil {
+	c.Rope.Dim = int(float64(c.HeadDim) * rotary)
+	if s := c.Rope.Scaling; s != nil {
 		s.Type = cmp.Or(s.Type, s.OldType, "default")
 		if s.Type == "default" {
-			c.RopeScaling = nil
+			c.Rope.Scaling = nil
 		}
 	}
-	if f.Window {
-		return Config{}, fmt.Errorf("use_sliding_window is true, want false: a window of attention is not known")
+	if family.Warning != nil {
+		if w := family.Warning(c.Rope.Theta, c.MaxTokens); w != "" {
+			c.Warnings = append(c.Warnings, w)
+		}
 	}
-	if c.Type == "glm" && c.RopeTheta == 10000 && c.MaxTokens > 8192 {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("rope_theta is 10000 and max_position_embeddings %d: GLM-4-9B's chat models have 5000000 "+
-			"(10000 times rope_ratio 500), and some conversions lost it", c.MaxTokens))
-	}
-	if f.MLPBias {
-		return Config{}, fmt.Errorf("mlp_bias is true, want false: biases in the feed-forward layers are not known")
-	}
-	if f.Act != "" && f.Act != "silu" {
-		return Config{}, fmt.Errorf("hidden_act is %q, want \"silu\"", f.Act)
-	}
-	return c, c.check()
+	return c
 }
 
 func setIf[T any](dst *T, v *T) {
@@ -249,16 +245,16 @@ func (c Config) check() error {
 		return fmt.Errorf("num_attention_heads is %d, want a multiple of num_key_value_heads (%d)", c.Heads, c.KVHeads)
 	case c.HeadDim%2 != 0:
 		return fmt.Errorf("head_dim is %d, want an even number", c.HeadDim)
-	case c.RotaryDim < 2 || c.RotaryDim > c.HeadDim || c.RotaryDim%2 != 0:
-		return fmt.Errorf("partial_rotary_factor turns %d of %d values of a head, want an even number of them", c.RotaryDim, c.HeadDim)
+	case c.Rope.Dim < 2 || c.Rope.Dim > c.HeadDim || c.Rope.Dim%2 != 0:
+		return fmt.Errorf("partial_rotary_factor turns %d of %d values of a head, want an even number of them", c.Rope.Dim, c.HeadDim)
 	case c.NormEps <= 0 || c.NormEps >= 1:
 		return fmt.Errorf("rms_norm_eps is %g, want between 0 and 1", c.NormEps)
-	case !(c.RopeTheta > 1) || math.IsInf(c.RopeTheta, 0):
-		return fmt.Errorf("rope_theta is %g, want above 1", c.RopeTheta)
+	case !(c.Rope.Theta > 1) || math.IsInf(c.Rope.Theta, 0):
+		return fmt.Errorf("rope_theta is %g, want above 1", c.Rope.Theta)
 	case c.roughParameters() > maxParams:
 		return fmt.Errorf("the sizes make %.3g parameters, want at most %.3g", c.roughParameters(), float64(maxParams))
 	}
-	if s := c.RopeScaling; s != nil {
+	if s := c.Rope.Scaling; s != nil {
 		switch {
 		case s.Type == "linear" && s.Factor >= 1:
 			return nil
@@ -285,8 +281,9 @@ func (c Config) roughParameters() float64 {
 // Parameters is the number of trained values.
 func (c Config) Parameters() int64 {
 	var n int64
-	for _, p := range c.tensors() {
-		n += int64(p.Rows) * int64(p.Cols)
+	for _, p := range c.Layout() {
+		rows, cols := p.Size()
+		n += int64(rows) * int64(cols)
 	}
 	return n
 }
@@ -309,35 +306,22 @@ func (c Config) AttentionFLOPs(n int) float64 {
 
 func (c Config) heads() graph.Heads { return graph.Heads{Q: c.Heads, KV: c.KVHeads, Dim: c.HeadDim} }
 
-// rotation returns the rotary frequencies: theta^(-2i/d) for the d values of a
-// head that are turned, stretched as Llama 3.1 does where the config asks for it
-// (a wavelength above original/low_freq_factor is stretched by factor, one below
-// original/high_freq_factor not at all, linear in between).
 func (c Config) rotation() graph.Rotation {
-	freqs := make([]float32, c.RotaryDim/2)
-	for i := range freqs {
-		f := math.Pow(c.RopeTheta, -2*float64(i)/float64(c.RotaryDim))
-		switch s := c.RopeScaling; {
-		case s == nil:
-		case s.Type == "linear":
-			f /= s.Factor
-		default:
-			wavelength := 2 * math.Pi / f
-			smooth := (s.OriginalMax/wavelength - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor)
-			smooth = min(max(smooth, 0), 1)
-			f = (1-smooth)*f/s.Factor + smooth*f
-		}
-		freqs[i] = float32(f)
+	return graph.Rotation{Freqs: frequencies(c.Rope), Interleaved: c.Interleaved}
+}
+
+func frequencies(r families.Rope) []float32 {
+	out := make([]float32, r.Dim/2)
+	for i, f := range r.Frequencies() {
+		out[i] = float32(f)
 	}
-	return graph.Rotation{Freqs: freqs, Interleaved: c.Interleaved}
+	return out
 }
 
 // inverseFrequencies is a buffer that chatglm's own code stores with the
 // weights: the frequencies of a base of 10,000, whatever rope_ratio says.
 func (c Config) inverseFrequencies(name string) checkpoints.Tensor {
-	plain := c
-	plain.RopeTheta, plain.RopeScaling = 10000, nil
-	freqs := plain.rotation().Freqs
+	freqs := frequencies(families.Rope{Theta: 10000, Dim: c.Rope.Dim})
 	return checkpoints.Tensor{Name: name, Shape: []int{len(freqs)}, Data: freqs}
 }
 

@@ -50,7 +50,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			t.Fatalf("written as %s: %v", text, err)
 		}
-		if again.Parameters() != c.Parameters() || again.Type != c.Type || again.NormEps != c.NormEps || again.RopeTheta != c.RopeTheta {
+		if again.Parameters() != c.Parameters() || again.Type != c.Type || again.NormEps != c.NormEps || again.Rope.Theta != c.Rope.Theta {
 			t.Fatalf("read again as %+v, want %+v", again, c)
 		}
 		if took := time.Since(began); took > 10*time.Second {

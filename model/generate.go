@@ -23,8 +23,14 @@ type Request struct {
 // Generated is what a request came to.
 type Generated struct {
 	IDs  []int32 // new tokens, without the stop
-	Stop string  // "eos": a stop id came; "length": MaxNewTokens are there
+	Stop string  // StopEOS or StopLength
 }
+
+// Why a text ends.
+const (
+	StopEOS    = "eos"    // a stop id came
+	StopLength = "length" // MaxNewTokens are there
+)
 
 // Generator continues texts with a model's weights, several at a time. It
 // computes the same forward pass as training, at once instead of in a graph,
@@ -118,9 +124,9 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 			r, o := requests[s.request], &out[s.request]
 			switch {
 			case len(o.IDs) == r.MaxNewTokens:
-				o.Stop = "length"
+				o.Stop = StopLength
 			case slices.Contains(r.Stop, s.last):
-				o.Stop = "eos"
+				o.Stop = StopEOS
 			default:
 				o.IDs = append(o.IDs, s.last)
 				if r.Emit != nil {
@@ -129,7 +135,7 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 				if len(o.IDs) < r.MaxNewTokens {
 					return false
 				}
-				o.Stop = "length"
+				o.Stop = StopLength
 			}
 			s.free()
 			if r.Done != nil {

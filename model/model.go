@@ -26,6 +26,7 @@ import (
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/rng"
+	"lwtrain/model/families"
 )
 
 // Model is a set of weights with its architecture.
@@ -39,7 +40,7 @@ type Model struct {
 type tensors struct {
 	embed, norm, head *graph.Param
 	layers            []layer
-	files             map[*graph.Param][]piece
+	files             map[*graph.Param][]families.Tensor
 }
 
 // layer holds the parameters of a layer; those that its architecture lacks are
@@ -49,105 +50,59 @@ type layer struct {
 	ffnNorm, gateUp, down, ffnAfter                         *graph.Param
 }
 
-// piece is the rows of a parameter that a file stores as one tensor.
-type piece struct {
-	name      string
-	row, rows int
-	vector    bool // stored with one dimension
+// place is where a parameter is kept.
+func (t *tensors) place(p families.Parameter) **graph.Param {
+	switch p.Role {
+	case families.Embed:
+		return &t.embed
+	case families.Norm:
+		return &t.norm
+	case families.Head:
+		return &t.head
+	}
+	l := &t.layers[p.Layer]
+	switch p.Role {
+	case families.AttnNorm:
+		return &l.attnNorm
+	case families.QKV:
+		return &l.qkv
+	case families.QKVBias:
+		return &l.qkvBias
+	case families.QKNorm:
+		return &l.qkNorm
+	case families.Out:
+		return &l.out
+	case families.OutBias:
+		return &l.outBias
+	case families.AttnAfterNorm:
+		return &l.attnAfter
+	case families.FFNNorm:
+		return &l.ffnNorm
+	case families.GateUp:
+		return &l.gateUp
+	case families.Down:
+		return &l.down
+	case families.FFNAfterNorm:
+		return &l.ffnAfter
+	}
+	panic("model: no place for a parameter of the role " + string(p.Role))
 }
 
-// tensors lists the parameters of the architecture, without memory.
-func (c Config) tensors() []*graph.Param {
-	p, _ := c.layout()
-	return p
-}
-
+// layout lists the parameters of the architecture, without memory.
 func (c Config) layout() ([]*graph.Param, tensors) {
 	var all []*graph.Param
-	t := tensors{files: map[*graph.Param][]piece{}}
-	add := func(p *graph.Param, parts []piece) *graph.Param {
-		t.files[p] = parts
+	t := tensors{layers: make([]layer, c.Layers), files: map[*graph.Param][]families.Tensor{}}
+	for _, of := range c.Layout() {
+		p := &graph.Param{Name: of.String(), Decay: of.Cols > 0}
+		t.files[p] = c.names.Tensors(of)
+		p.Rows, p.Cols = of.Size()
+		*t.place(of) = p
 		all = append(all, p)
-		return p
 	}
-	// matrix is a parameter of the given rows, which the files store whole or
-	// cut into parts.
-	matrix := func(name string, cols int, files []string, rows ...int) *graph.Param {
-		p := &graph.Param{Name: name, Cols: cols, Decay: true}
-		parts := cut(files, "weight", false, rows)
-		for _, f := range parts {
-			p.Rows += f.rows
-		}
-		return add(p, parts)
-	}
-	vector := func(name, kind string, files []string, sizes ...int) *graph.Param {
-		p := &graph.Param{Name: name, Rows: 1}
-		parts := cut(files, kind, true, sizes)
-		for _, f := range parts {
-			p.Cols += f.rows
-		}
-		return add(p, parts)
-	}
-	n, q, kv := c.names, c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
-	t.embed = matrix("embed", c.Hidden, []string{n.embed}, c.Vocab)
-	t.layers = make([]layer, c.Layers)
-	for i := range t.layers {
-		in := func(s string) string { return fmt.Sprintf("%d.%s", i, s) }
-		at := func(names ...string) []string {
-			out := make([]string, len(names))
-			for k, s := range names {
-				out[k] = fmt.Sprintf(n.layer, i) + s
-			}
-			return out
-		}
-		l := &t.layers[i]
-		l.attnNorm = vector(in("attn_norm"), "weight", at(n.attnNorm), c.Hidden)
-		l.qkv = matrix(in("qkv"), c.Hidden, at(n.qkv...), q, kv, kv)
-		if c.QKVBias {
-			l.qkvBias = vector(in("qkv_bias"), "bias", at(n.qkv...), q, kv, kv)
-		}
-		if c.QKNorm {
-			l.qkNorm = vector(in("qk_norm"), "weight", at(n.qkNorm...), c.HeadDim, c.HeadDim)
-		}
-		l.out = matrix(in("out"), q, at(n.out), c.Hidden)
-		if c.OutBias {
-			l.outBias = vector(in("out_bias"), "bias", at(n.out), c.Hidden)
-		}
-		if c.BranchNorms {
-			l.attnAfter = vector(in("attn_after_norm"), "weight", at(n.attnAfter), c.Hidden)
-		}
-		l.ffnNorm = vector(in("ffn_norm"), "weight", at(n.ffnNorm), c.Hidden)
-		l.gateUp = matrix(in("gate_up"), c.Hidden, at(n.gateUp...), c.FFN, c.FFN)
-		l.down = matrix(in("down"), c.FFN, at(n.down), c.Hidden)
-		if c.BranchNorms {
-			l.ffnAfter = vector(in("ffn_after_norm"), "weight", at(n.ffnAfter), c.Hidden)
-		}
-	}
-	t.norm = vector("norm", "weight", []string{n.norm}, c.Hidden)
-	t.head = t.embed
-	if !c.Tied {
-		t.head = matrix("head", c.Hidden, []string{n.head}, c.Vocab)
+	if c.Tied {
+		t.head = t.embed
 	}
 	return all, t
-}
-
-// cut lays rows onto the tensors that files store them as: one for each part,
-// or one for all.
-func cut(files []string, kind string, vector bool, rows []int) []piece {
-	parts := make([]piece, len(files))
-	for i, name := range files {
-		parts[i] = piece{name: name + "." + kind, vector: vector}
-	}
-	at := 0
-	for i, n := range rows {
-		f := &parts[min(i, len(parts)-1)]
-		if f.rows == 0 {
-			f.row = at
-		}
-		f.rows += n
-		at += n
-	}
-	return parts
 }
 
 // Plan returns the model without memory for its weights, for planning a run.
@@ -174,8 +129,8 @@ func New(c Config, seed uint64) *Model {
 		for _, f := range m.files[p] {
 			dst := m.rowsOf(p, f)
 			switch {
-			case !f.vector:
-				r := rng.New(seed, "init/"+f.name)
+			case !f.Vector():
+				r := rng.New(seed, "init/"+f.Name)
 				for i := range dst {
 					dst[i] = float32(normal(r) * c.InitStd)
 				}
@@ -196,12 +151,12 @@ func normal(r *rand.Rand) float64 {
 	return math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*r.Float64())
 }
 
-// rowsOf is the memory of a piece.
-func (m *Model) rowsOf(p *graph.Param, f piece) []float32 {
-	if f.vector {
-		return p.Data[f.row : f.row+f.rows]
+// rowsOf is the memory of what a file stores as one tensor.
+func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
+	if f.Vector() {
+		return p.Data[f.Row : f.Row+f.Rows()]
 	}
-	return p.Data[f.row*p.Cols : (f.row+f.rows)*p.Cols]
+	return p.Data[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
 }
 
 // Load reads a model folder: config.json and safetensors.
@@ -280,9 +235,9 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 		p.Data = kernels.Alloc(p.Size())
 	}
 	for _, f := range m.files[p] {
-		from, to := f.row*p.Cols, (f.row+f.rows)*p.Cols
-		if f.vector {
-			from, to = f.row, f.row+f.rows
+		from, to := f.Row*p.Cols, (f.Row+f.Rows())*p.Cols
+		if f.Vector() {
+			from, to = f.Row, f.Row+f.Rows()
 		}
 		var part []float32
 		for at := from; at < to; at += most {
@@ -292,11 +247,11 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 			} else {
 				part = p.Data[at : at+n]
 			}
-			if err := w.ReadAt(f.name, at-from, part); err != nil {
+			if err := w.ReadAt(f.Name, at-from, part); err != nil {
 				return err
 			}
 			if !kernels.AllFinite(part) {
-				return fmt.Errorf("tensor %s holds a NaN or infinity", f.name)
+				return fmt.Errorf("tensor %s holds a NaN or infinity", f.Name)
 			}
 			if half {
 				kernels.ToBF16(p.Half[at:at+n], part)
@@ -315,23 +270,19 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 	}
 	for _, p := range m.Params {
 		for _, f := range m.files[p] {
-			delete(left, f.name)
-			info, ok := w.Info(f.name)
+			delete(left, f.Name)
+			info, ok := w.Info(f.Name)
 			if !ok {
-				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for", dir, f.name, m.Config.Type, m.Config.Layers)
+				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for", dir, f.Name, m.Config.Type, m.Config.Layers)
 			}
-			want := []int{f.rows, p.Cols}
-			if f.vector {
-				want = want[:1]
-			}
-			if fmt.Sprint(info.Shape) != fmt.Sprint(want) {
-				return fmt.Errorf("%s: tensor %s has shape %v, want %v", dir, f.name, info.Shape, want)
+			if !slices.Equal(info.Shape, f.Shape) {
+				return fmt.Errorf("%s: tensor %s has shape %v, want %v", dir, f.Name, info.Shape, f.Shape)
 			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
-		if tiedHead := m.Config.Tied && name == m.Config.names.head+".weight"; !buffer && !tiedHead {
+		if tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head); !buffer && !tiedHead {
 			return fmt.Errorf("%s: tensor %.80s, for which config.json (%s, %d layers) has no place", dir, name, m.Config.Type, m.Config.Layers)
 		}
 	}
@@ -365,7 +316,7 @@ func (m *Model) Save(dir, dtype string) error {
 		}
 	}
 	tensors := m.Tensors(func(p *graph.Param) []float32 { return p.Data })
-	if name := m.Config.names.inverseFrequencies; name != "" {
+	if name := m.Config.names.InverseFrequencies; name != "" {
 		tensors = append(tensors, m.Config.inverseFrequencies(name))
 	}
 	return checkpoints.WriteWeights(dir, format, tensors, shardBytes)
@@ -380,11 +331,7 @@ func (m *Model) Tensors(of func(*graph.Param) []float32) []checkpoints.Tensor {
 		for _, f := range m.files[p] {
 			view := *p
 			view.Data = data
-			t := checkpoints.Tensor{Name: f.name, Shape: []int{f.rows, p.Cols}, Data: m.rowsOf(&view, f)}
-			if f.vector {
-				t.Shape = t.Shape[:1]
-			}
-			out = append(out, t)
+			out = append(out, checkpoints.Tensor{Name: f.Name, Shape: f.Shape, Data: m.rowsOf(&view, f)})
 		}
 	}
 	return out

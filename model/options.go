@@ -5,18 +5,25 @@ import (
 	"fmt"
 )
 
-// Options say which model is trained. The tag doc describes each key of the
-// YAML: package configs makes the JSON Schema from it.
+// Options say which model is trained. Each field is a key of the YAML: package
+// configs shows its comment to users (once `go generate ./configs` has read it)
+// and checks values by its tags.
 type Options struct {
-	Path     string `yaml:"path" identity:"none" doc:"a model folder in Hugging Face layout, a .gguf file, or a name on the Hugging Face hub (owner/name, hf://owner/name@revision), which is fetched once"`
-	Init     *Init  `yaml:"init" doc:"a fresh model with random weights, instead of path"`
-	Template string `yaml:"template" identity:"none" doc:"chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file"`
+	// a model folder in Hugging Face layout, a .gguf file, or a name on the Hugging
+	// Face hub (owner/name, hf://owner/name@revision), which is fetched once
+	Path string `yaml:"path" identity:"none"`
+	// a fresh model with random weights, instead of path
+	Init *Init `yaml:"init"`
+	// chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file
+	Template string `yaml:"template" identity:"none"`
 }
 
 // Init describes a fresh model.
 type Init struct {
-	Seed   uint64         `yaml:"seed" doc:"seed of the random weights"`
-	Config map[string]any `yaml:"config" doc:"the architecture, with the keys of a config.json (model_type, hidden_size, num_hidden_layers ...)"`
+	// seed of the random weights
+	Seed uint64 `yaml:"seed"`
+	// the architecture, with the keys of a config.json (model_type, hidden_size, num_hidden_layers ...)
+	Config map[string]any `yaml:"config"`
 }
 
 // Architecture reads the config.json-like map.

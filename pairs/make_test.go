@@ -6,87 +6,41 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"lwtrain/chat"
 	"lwtrain/data/record"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
+	"lwtrain/internal/llm/llmtest"
 	"lwtrain/internal/rundir"
 )
 
 const secret = "sk-secret"
 
-// fakeServer answers with as many words as the request's seed says, and rates by
-// the length of what it is shown.
-type fakeServer struct {
-	*httptest.Server
-	mu    sync.Mutex
-	asked map[string]int // requests, by what makes them the same
-	after func(n int)    // told the number of requests so far
-	reply func(n int, w http.ResponseWriter) (done bool)
-}
-
-func newFakeServer(t *testing.T) *fakeServer {
-	s := &fakeServer{asked: map[string]int{}}
-	n := 0
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		raw, _ := io.ReadAll(r.Body)
-		var in struct {
-			Messages []struct{ Content string }
-			Seed     uint64
-			Max      int `json:"max_tokens"`
-		}
-		if err := json.Unmarshal(raw, &in); err != nil || r.URL.Path != "/v1/chat/completions" || r.Header.Get("Authorization") != "Bearer "+secret {
-			w.WriteHeader(401)
-			fmt.Fprint(w, "who is there?")
-			return
-		}
-		s.mu.Lock()
-		n++
-		now := n
-		s.mu.Unlock()
-		if s.reply != nil && s.reply(now, w) {
-			return
-		}
-		text := strings.TrimSpace(strings.Repeat("word ", 1+int(in.Seed%40)))
-		if q := in.Messages[0].Content; strings.Contains(q, "<request>") {
-			text = fmt.Sprintf(`{"Relevance": %d, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`, 1+len(q)%5)
-		}
-		s.mu.Lock()
-		s.asked[fmt.Sprint(in.Messages, in.Seed)]++
-		s.mu.Unlock()
-		json.NewEncoder(w).Encode(map[string]any{
-			"choices": []any{map[string]any{"message": map[string]any{"content": text}, "finish_reason": "stop"}},
-			"usage":   map[string]any{"completion_tokens": len(text)},
-		})
-		if s.after != nil {
-			s.after(now)
-		}
-	}))
+func newServer(t *testing.T) *llmtest.Server {
+	s := llmtest.New()
 	t.Cleanup(s.Close)
+	s.Key, s.Text = secret, llmtest.Judge
 	t.Setenv("PAIRS_TEST_KEY", secret)
 	return s
 }
 
-func (s *fakeServer) options() Server {
-	return Server{URL: s.URL + "/v1/", Model: "m", KeyEnv: "PAIRS_TEST_KEY", Timeout: 5, Retries: 2, Concurrency: 3}
+func options(s *llmtest.Server) llm.Server {
+	return llm.Server{URL: s.URL, Model: "m", KeyEnv: "PAIRS_TEST_KEY", Timeout: 5, Retries: 2, Concurrency: 3}
 }
 
-func testJob(t *testing.T, s *fakeServer) Job {
+func testJob(t *testing.T, s *llmtest.Server) Job {
 	o := Default()
-	o.Server, o.Judge = s.options(), s.options()
+	o.Server, o.Judge = options(s), options(s)
 	var prompts []record.Prompt
 	for i := range 5 {
 		prompts = append(prompts, record.Prompt{
-			Messages: []chat.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}}, Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
+			Messages: []chat.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}},
+			Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
 		})
 	}
 	return Job{
@@ -105,16 +59,19 @@ func read(t *testing.T, job Job, name string) string {
 }
 
 func TestPairsOfAServersAnswers(t *testing.T) {
-	s := newFakeServer(t)
+	s := newServer(t)
 	job := testJob(t, s)
 	sum, err := Make(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum.Samples != 20 || sum.Prompts != 5 || sum.Pairs+sum.Dropped["tie"] != 5 || sum.Pairs < 3 || sum.Score.Count != 20 || sum.Unrated != 0 {
+	if sum.Samples != 20 || sum.Prompts != 5 || sum.Total.Count != 20 || sum.Unrated != 0 {
 		t.Errorf("%+v", sum)
 	}
-	if n := strings.Count(read(t, job, SamplesFile), "\n"); n != 20 {
+	if sum.Pairs+sum.Dropped["tie"] != 5 || sum.Pairs < 3 {
+		t.Errorf("%d pairs, %d ties", sum.Pairs, sum.Dropped["tie"])
+	}
+	if n := strings.Count(read(t, job, CandidatesFile), "\n"); n != 20 {
 		t.Errorf("%d samples", n)
 	}
 	var p struct {
@@ -123,8 +80,11 @@ func TestPairsOfAServersAnswers(t *testing.T) {
 		Worse                    float64 `json:"rejected_score"`
 	}
 	for line := range strings.Lines(read(t, job, PairsFile)) {
-		if err := json.Unmarshal([]byte(line), &p); err != nil || len(p.Prompt) != 1 || p.Chosen[0].Role != "assistant" || !(p.Better > p.Worse) || p.Chosen[0].Content == p.Rejected[0].Content {
-			t.Errorf("%v: %s", err, line)
+		if err := json.Unmarshal([]byte(line), &p); err != nil || len(p.Prompt) != 1 || p.Chosen[0].Role != "assistant" {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if !(p.Better > p.Worse) || p.Chosen[0].Content == p.Rejected[0].Content {
+			t.Errorf("the chosen answer is no better one: %s", line)
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(job.Dir, "*"))
@@ -136,9 +96,9 @@ func TestPairsOfAServersAnswers(t *testing.T) {
 			t.Errorf("%s holds the key, or %v", path, err)
 		}
 	}
-	before := len(s.asked)
-	if again, err := Make(t.Context(), job); err != nil || again.Pairs != sum.Pairs || len(s.asked) != before {
-		t.Errorf("the same again: %+v, %v, %d requests more", again, err, len(s.asked)-before)
+	before := s.Requests()
+	if again, err := Make(t.Context(), job); err != nil || again.Pairs != sum.Pairs || s.Requests() != before {
+		t.Errorf("the same again: %+v, %v, %d requests more", again, err, s.Requests()-before)
 	}
 	job.Identity.Settings = map[string]string{"seed": "8"}
 	if _, err := Make(t.Context(), job); !fault.IsUsage(err) || !strings.Contains(err.Error(), "seed: 7 then, 8 now") {
@@ -147,14 +107,14 @@ func TestPairsOfAServersAnswers(t *testing.T) {
 }
 
 func TestARunThatStopsAnywhereAsksForNothingTwice(t *testing.T) {
-	s := newFakeServer(t)
+	s := newServer(t)
 	whole := testJob(t, s)
 	if _, err := Make(t.Context(), whole); err != nil {
 		t.Fatal(err)
 	}
-	want := read(t, whole, PairsFile) + read(t, whole, SamplesFile) + read(t, whole, SummaryFile)
+	want := read(t, whole, PairsFile) + read(t, whole, CandidatesFile) + read(t, whole, SummaryFile)
 	for stop := 1; stop < 40; stop += 3 {
-		s := newFakeServer(t)
+		s := newServer(t)
 		job := testJob(t, s)
 		job.Server.Concurrency, job.Judge.Concurrency = 1, 1 // else requests are under way when it stops
 		ctx, cancel := context.WithCancel(t.Context())
@@ -182,24 +142,20 @@ func TestARunThatStopsAnywhereAsksForNothingTwice(t *testing.T) {
 		if _, err := Make(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
-		if got := read(t, job, PairsFile) + read(t, job, SamplesFile) + read(t, job, SummaryFile); got != want {
+		if got := read(t, job, PairsFile) + read(t, job, CandidatesFile) + read(t, job, SummaryFile); got != want {
 			t.Errorf("stopped after %d: other files came out", stop)
 		}
 		if resumed < 1 {
 			t.Errorf("stopped after %d: resumed with %d", stop, resumed)
 		}
-		twice := 0
-		for _, n := range s.asked {
-			twice += n - 1
-		}
-		if twice > 1 { // the one that was under way
+		if twice := s.Repeated(); twice > 1 { // the one that was under way
 			t.Errorf("stopped after %d: %d requests were made twice", stop, twice)
 		}
 	}
 }
 
 func TestALineThatSomebodyChangedIsNamed(t *testing.T) {
-	s := newFakeServer(t)
+	s := newServer(t)
 	job := testJob(t, s)
 	if _, err := Make(t.Context(), job); err != nil {
 		t.Fatal(err)
@@ -217,136 +173,36 @@ func TestALineThatSomebodyChangedIsNamed(t *testing.T) {
 	}
 }
 
-func TestWhatAServerMayReply(t *testing.T) {
-	ok := `{"choices": [{"message": {"content": "hello"}, "finish_reason": "length"}], "usage": {"completion_tokens": 3}}`
-	for name, c := range map[string]struct {
-		reply func(n int, w http.ResponseWriter) bool
-		want  string // of the error; "" none
-		tries int
-		waits string
-	}{
-		"an answer": {func(_ int, w http.ResponseWriter) bool { fmt.Fprint(w, ok); return true }, "", 1, "[]"},
-		"too many requests, then an answer": {func(n int, w http.ResponseWriter) bool {
-			if n < 3 {
-				w.Header().Set("Retry-After", "17")
-				w.WriteHeader(429)
-			} else {
-				fmt.Fprint(w, ok)
-			}
-			return true
-		}, "", 3, "[17s 17s]"},
-		"always busy": {func(_ int, w http.ResponseWriter) bool { w.WriteHeader(503); fmt.Fprint(w, "busy"); return true }, "status 503: busy", 3, ""},
-		"a very long wait": {func(n int, w http.ResponseWriter) bool {
-			w.Header().Set("Retry-After", "86400")
-			w.WriteHeader(500)
-			return true
-		}, "status 500", 3, "[1m0s 1m0s]"},
-		"an unknown model": {func(_ int, w http.ResponseWriter) bool { w.WriteHeader(404); fmt.Fprint(w, "no model m"); return true }, "status 404: no model m", 1, "[]"},
-		"a redirection": {func(_ int, w http.ResponseWriter) bool {
-			w.Header().Set("Location", "http://127.0.0.1:1/")
-			w.WriteHeader(307)
-			return true
-		}, "status 307", 1, "[]"},
-		"no JSON":    {func(_ int, w http.ResponseWriter) bool { fmt.Fprint(w, "<html>\x00"); return true }, "no choices[0].message.content", 3, ""},
-		"no choices": {func(_ int, w http.ResponseWriter) bool { fmt.Fprint(w, `{"choices": []}`); return true }, "no choices[0].message.content", 3, ""},
-		"without an end": {func(_ int, w http.ResponseWriter) bool {
-			chunk := bytes.Repeat([]byte(" "), 1<<20)
-			for range mostReply>>20 + 1 {
-				w.Write(chunk)
-			}
-			return true
-		}, "a reply of more than 64 MiB", 1, "[]"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newFakeServer(t)
-			n := 0
-			s.reply = func(k int, w http.ResponseWriter) bool { n = k; return c.reply(k, w) }
-			client := newClient(s.options())
-			waits := []time.Duration{}
-			client.wait = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
-			r, err := client.ask(t.Context(), ask{messages: []chat.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
-			switch {
-			case c.want == "" && (err != nil || r != reply{"hello", 3, "length"}):
-				t.Errorf("got %v, %v", r, err)
-			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), secret)):
-				t.Errorf("got %v, want %s", err, c.want)
-			}
-			if n != c.tries || c.waits != "" && fmt.Sprint(waits) != c.waits {
-				t.Errorf("%d requests with pauses of %v, want %d and %s", n, waits, c.tries, c.waits)
-			}
-		})
-	}
-}
-
-func TestAServerThatTakesTooLong(t *testing.T) {
-	for name, begin := range map[string]string{"nothing comes": "", "the end does not come": `{"choices": [`} {
-		t.Run(name, func(t *testing.T) {
-			s := newFakeServer(t)
-			n := 0
-			s.reply = func(k int, w http.ResponseWriter) bool {
-				n = k
-				fmt.Fprint(w, begin)
-				if begin != "" {
-					w.(http.Flusher).Flush()
-				}
-				time.Sleep(1200 * time.Millisecond)
-				return true
-			}
-			o := s.options()
-			o.Timeout, o.Retries = 1, 1
-			client := newClient(o)
-			client.wait = func(context.Context, time.Duration) error { return nil }
-			_, err := client.ask(t.Context(), ask{messages: []chat.Message{{Role: "user", Content: "q"}}, topP: 1, maxTokens: 5})
-			if want := o.URL + ": no answer in 1 seconds"; err == nil || err.Error() != want || n != 2 {
-				t.Errorf("got %v after %d requests, want %s after 2", err, n, want)
-			}
-		})
-	}
-}
-
 func TestAWrongKeyIsSaidAndNotShown(t *testing.T) {
-	s := newFakeServer(t)
+	s := newServer(t)
 	t.Setenv("PAIRS_TEST_KEY", "sk-wrong")
 	_, err := Make(t.Context(), testJob(t, s))
-	if err == nil || !strings.Contains(err.Error(), "status 401") || !strings.Contains(fault.HintOf(err), "PAIRS_TEST_KEY") || strings.Contains(err.Error()+fault.HintOf(err), "sk-wrong") {
-		t.Errorf("got %v", err)
+	if err == nil || !strings.Contains(err.Error(), "status 401") || !strings.Contains(fault.HintOf(err), "PAIRS_TEST_KEY") {
+		t.Fatalf("got %v", err)
 	}
-}
-
-func TestAServerThatIsNotThere(t *testing.T) {
-	s := newFakeServer(t)
-	o := s.options()
-	s.Close()
-	client := newClient(o)
-	n := 0
-	client.wait = func(context.Context, time.Duration) error { n++; return nil }
-	if _, err := client.ask(t.Context(), ask{}); err == nil || n != 2 || !strings.Contains(err.Error(), o.URL) {
-		t.Errorf("got %v after %d pauses", err, n)
+	if strings.Contains(err.Error()+fault.HintOf(err), "sk-wrong") {
+		t.Errorf("%v (%s) shows the key", err, fault.HintOf(err))
 	}
 }
 
 func TestAJudgeThatDoesNotDoAsItIsToldIsCounted(t *testing.T) {
-	s := newFakeServer(t)
+	s := newServer(t)
 	job := testJob(t, s)
 	job.Server.Concurrency, job.Judge.Concurrency = 1, 1
-	judged := 0
-	talker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		judged++
-		fmt.Fprint(w, `{"choices": [{"message": {"content": "I like it."}}]}`)
-	}))
-	defer talker.Close()
+	talker := newServer(t)
+	talker.Text = func(llmtest.Request) string { return "I like it." }
 	job.Judge.URL = talker.URL
 	sum, err := Make(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum.Unrated != 20 || sum.Dropped["not_rated"] != 5 || judged != 20*judgeTries || sum.Pairs != 0 {
-		t.Errorf("%+v after %d judgements", sum, judged)
+	if sum.Unrated != 20 || sum.Dropped["not_rated"] != 5 || talker.Requests() != 20*judgeTries || sum.Pairs != 0 {
+		t.Errorf("%+v after %d judgements", sum, talker.Requests())
 	}
 }
 
 func TestACommandRates(t *testing.T) {
-	s := newFakeServer(t)
+	s := newServer(t)
 	for name, c := range map[string]struct {
 		command []string
 		want    string
@@ -369,7 +225,7 @@ func TestACommandRates(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || sum.CommandScore.Count != 20 || sum.Score.Most != sum.CommandScore.Most {
+			if err != nil || sum.Command.Count != 20 || sum.Total.Most != sum.Command.Most {
 				t.Errorf("%+v, %v", sum, err)
 			}
 		})
@@ -377,14 +233,14 @@ func TestACommandRates(t *testing.T) {
 }
 
 func TestAPromptThatCanNotBeScoredIsNotAsked(t *testing.T) {
-	s := newFakeServer(t)
+	s := newServer(t)
 	job := testJob(t, s)
 	job.Judge = Default().Judge
 	sum, err := Make(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum.Dropped["no_stated_length"] != 2 || sum.Samples != 12 || len(s.asked) != 12 {
-		t.Errorf("%+v, %d requests", sum, len(s.asked))
+	if sum.Dropped["no_stated_length"] != 2 || sum.Samples != 12 || s.Requests() != 12 {
+		t.Errorf("%+v, %d requests", sum, s.Requests())
 	}
 }

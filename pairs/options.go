@@ -9,47 +9,55 @@
 package pairs
 
 import (
-	"fmt"
-	"net/url"
+	"maps"
+
+	"lwtrain/internal/llm"
 )
 
-// Options say how pairs are made. The tags doc, enum, min, max, above and below
-// describe each key of the YAML: package configs checks values by them and makes
-// the JSON Schema from them.
+// Options say how pairs are made. Each field is a key of the YAML: package
+// configs shows its comment to users (once `go generate ./configs` has read it)
+// and checks values by its tags.
 type Options struct {
-	Samples      int     `yaml:"samples" min:"2" max:"256" doc:"answers to each prompt"`
-	Temperature  float64 `yaml:"temperature" min:"0" max:"100" doc:"randomness of the answers; with 0 all of them are the same"`
-	TopP         float64 `yaml:"top_p" above:"0" max:"1" doc:"sample from the most probable tokens that together reach this probability"`
-	MaxNewTokens int     `yaml:"max_new_tokens" min:"1" max:"1048576" doc:"tokens in the longest answer; one that is cut off there is never the chosen one"`
-	Batch        int     `yaml:"batch" identity:"none" min:"1" max:"1024" doc:"how many answers the model writes together"`
-	Precision    string  `yaml:"precision" enum:"auto|bf16|float32" doc:"of the model that answers; auto: bf16 where its files hold nothing else"`
-	Server       Server  `yaml:"server" doc:"an OpenAI-compatible server that answers instead of the model"`
+	// answers to each prompt
+	Samples int `yaml:"samples" min:"2" max:"256"`
+	// randomness of the answers; with 0 all of them are the same
+	Temperature float64 `yaml:"temperature" min:"0" max:"100"`
+	// sample from the most probable tokens that together reach this probability
+	TopP float64 `yaml:"top_p" above:"0" max:"1"`
+	// tokens in the longest answer; one that is cut off there is never the chosen one
+	MaxNewTokens int `yaml:"max_new_tokens" min:"1" max:"1048576"`
+	// how many answers the model writes together
+	Batch int `yaml:"batch" identity:"none" min:"1" max:"1024"`
+	// of the model that answers; auto: bf16 where its files hold nothing else
+	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
+	// an OpenAI-compatible server that answers instead of the model
+	Server llm.Server `yaml:"server"`
 
-	LengthColumn   string   `yaml:"length_column" doc:"column of the records with the words that are asked for; where it is missing, what the prompt states"`
-	LengthWeight   float64  `yaml:"length_weight" min:"0" doc:"weight of LongWriter's length score S_l (0 to 100); 0: it does not count"`
-	Judge          Server   `yaml:"judge" doc:"an OpenAI-compatible server that gives LongWriter's quality score S_q (0 to 100)"`
-	JudgeWeight    float64  `yaml:"judge_weight" above:"0" doc:"weight of the judge's score"`
-	Command        []string `yaml:"command" doc:"a command and its arguments that reads {\"messages\", \"answer\", \"words\", \"required\"} as JSON on its standard input and prints a score"`
-	CommandWeight  float64  `yaml:"command_weight" above:"0" doc:"weight of the command's score"`
-	CommandTimeout int      `yaml:"command_timeout" identity:"none" min:"1" doc:"seconds that the command may take for an answer"`
+	// column of the records with the words that are asked for; where it is missing, what the prompt states
+	LengthColumn string `yaml:"length_column"`
+	// weight of LongWriter's length score S_l (0 to 100); 0: it does not count
+	LengthWeight float64 `yaml:"length_weight" min:"0"`
+	// an OpenAI-compatible server that gives LongWriter's quality score S_q (0 to 100)
+	Judge llm.Server `yaml:"judge"`
+	// weight of the judge's score
+	JudgeWeight float64 `yaml:"judge_weight" above:"0"`
+	// a command and its arguments that reads {"messages", "answer",
+	// "words", "required"} as JSON on its standard input and prints a score
+	Command []string `yaml:"command"`
+	// weight of the command's score
+	CommandWeight float64 `yaml:"command_weight" above:"0"`
+	// seconds that the command may take for an answer
+	CommandTimeout int `yaml:"command_timeout" identity:"none" min:"1"`
 
-	Rejected  string  `yaml:"rejected" enum:"random|worst" doc:"which answer is the rejected one: any of the rest, as in LongWriter, or the worst"`
-	MinMargin float64 `yaml:"min_margin" min:"0" doc:"a pair is kept if its scores differ by more; a tie is never a pair"`
-}
-
-// Server is where a model is asked over HTTP (chat/completions).
-type Server struct {
-	URL         string `yaml:"url" doc:"address up to the version, such as http://localhost:8000/v1; empty: none"`
-	Model       string `yaml:"model" doc:"name of the model there"`
-	KeyEnv      string `yaml:"key_env" identity:"none" doc:"environment variable with the key; the key itself is written nowhere"`
-	Timeout     int    `yaml:"timeout" identity:"none" min:"1" doc:"seconds that a request may take"`
-	Retries     int    `yaml:"retries" identity:"none" min:"0" max:"100" doc:"how often a request is made again that failed for a while (429, 5xx, no connection)"`
-	Concurrency int    `yaml:"concurrency" identity:"none" min:"1" max:"1024" doc:"requests under way at once"`
+	// which answer is the rejected one: any of the rest, as in LongWriter, or the worst
+	Rejected string `yaml:"rejected" enum:"random|worst"`
+	// a pair is kept if its scores differ by more; a tie is never a pair
+	MinMargin float64 `yaml:"min_margin" min:"0"`
 }
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	s := Server{KeyEnv: "OPENAI_API_KEY", Timeout: 600, Retries: 6, Concurrency: 4}
+	s := llm.DefaultServer()
 	return Options{
 		Samples: 4, Temperature: 0.8, TopP: 0.95, MaxNewTokens: 4096, Batch: 16, Precision: "auto", Server: s,
 		LengthColumn: "length", LengthWeight: 1, Judge: s, JudgeWeight: 1, CommandWeight: 1, CommandTimeout: 600, Rejected: "random",
@@ -59,20 +67,8 @@ func Default() Options {
 // Validate returns what is wrong between the options, by key; nil when nothing is.
 func (o Options) Validate() map[string]string {
 	bad := map[string]string{}
-	for name, s := range map[string]Server{"server": o.Server, "judge": o.Judge} {
-		u, err := url.Parse(s.URL)
-		switch {
-		case s.URL == "" && s.Model != "":
-			bad[name+".url"] = "missing, want the address of the server that has " + s.Model
-		case s.URL == "":
-		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-			bad[name+".url"] = fmt.Sprintf("%q, want an address such as http://localhost:8000/v1", s.URL)
-		case u.User != nil:
-			bad[name+".url"] = "an address with a password in it, want the key in the environment variable that " + name + ".key_env names"
-		case s.Model == "":
-			bad[name+".model"] = "missing, want the name of a model that the server has"
-		}
-	}
+	maps.Copy(bad, o.Server.Validate("server"))
+	maps.Copy(bad, o.Judge.Validate("judge"))
 	if o.LengthWeight == 0 && o.Judge.URL == "" && len(o.Command) == 0 {
 		bad["length_weight"] = "0, and there is no judge and no command, want at least one score"
 	}

@@ -3,6 +3,8 @@ package pairs
 import (
 	"math"
 	"slices"
+
+	"lwtrain/internal/llm"
 )
 
 // Summary is what came of a run, and summary.json.
@@ -18,12 +20,12 @@ type Summary struct {
 	Required float64 `json:"mean_required_words"` // of the samples whose prompt asks for a length
 	Ratio    float64 `json:"median_words_over_required"`
 
-	Score         Spread  `json:"score"`
-	LengthScore   Spread  `json:"length_score"`
-	JudgeScore    Spread  `json:"judge_score"`
-	CommandScore  Spread  `json:"command_score"`
+	Total         Spread  `json:"score"` // the parts of [Rating]
+	Length        Spread  `json:"length_score"`
+	Quality       Spread  `json:"judge_score"`
+	Command       Spread  `json:"command_score"`
 	Unrated       int     `json:"unrated"` // samples that the judge gave no readable ratings
-	Margin        Spread  `json:"margin"`  // of the pairs: chosen less rejected score
+	Margin        Spread  `json:"margin"`  // of the pairs: chosen less rejected total
 	ChosenWords   float64 `json:"mean_chosen_words"`
 	RejectedWords float64 `json:"mean_rejected_words"`
 
@@ -67,11 +69,11 @@ func newSummary(prompts int) *Summary {
 
 func (s *Summary) drop(reason string) { s.Dropped[reason]++ }
 
-func (s *Summary) add(x Sample) {
+func (s *Summary) add(x Candidate) {
 	s.Samples++
 	s.Tokens += x.Tokens
 	s.Words += float64(x.Words)
-	if x.Stop == "length" {
+	if x.Stop == llm.StopLength {
 		s.CutOff++
 	}
 	if x.Required > 0 {
@@ -81,13 +83,13 @@ func (s *Summary) add(x Sample) {
 	if x.Total == nil {
 		s.Unrated++
 	}
-	s.Score.add(x.Total)
-	s.LengthScore.add(x.Length)
-	s.JudgeScore.add(x.Judge)
-	s.CommandScore.add(x.Command)
+	s.Total.add(x.Total)
+	s.Length.add(x.Length)
+	s.Quality.add(x.Quality)
+	s.Command.add(x.Command)
 }
 
-func (s *Summary) addPair(chosen, rejected Sample) {
+func (s *Summary) addPair(chosen, rejected Candidate) {
 	s.Pairs++
 	margin := *chosen.Total - *rejected.Total
 	s.Margin.add(&margin)
@@ -104,7 +106,7 @@ func (s *Summary) finish() {
 	}
 	s.ChosenWords /= max(1, float64(s.Pairs))
 	s.RejectedWords /= max(1, float64(s.Pairs))
-	for _, x := range []*Spread{&s.Score, &s.LengthScore, &s.JudgeScore, &s.CommandScore, &s.Margin} {
+	for _, x := range []*Spread{&s.Total, &s.Length, &s.Quality, &s.Command, &s.Margin} {
 		x.finish()
 	}
 }

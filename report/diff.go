@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lwtrain/data"
+	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
 )
 
@@ -54,12 +55,12 @@ const onlyOne = 5
 func compare(source string, now, before *data.TextStats) []Difference {
 	var out []Difference
 	add := func(measure string, a, b int64) {
-		d := Difference{Source: source, Measure: measure, Now: grouped(a), Before: grouped(b), Same: a == b}
+		d := Difference{Source: source, Measure: measure, Now: human.Grouped(a), Before: human.Grouped(b), Same: a == b}
 		switch {
 		case a == b:
 			d.Change = "="
 		case b == 0:
-			d.Change = "+" + grouped(a)
+			d.Change = "+" + human.Grouped(a)
 		case a >= 3*b && b > 0:
 			d.Change = fmt.Sprintf("x %.1f", float64(a)/float64(b))
 		default:

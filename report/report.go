@@ -15,6 +15,8 @@ import (
 	"embed"
 	"html/template"
 	"io"
+
+	"lwtrain/internal/human"
 )
 
 //go:embed page.css *.tmpl
@@ -44,9 +46,9 @@ func render(w io.Writer, name string, page any) error {
 func groupedAny(n any) string {
 	switch v := n.(type) {
 	case int:
-		return grouped(v)
+		return human.Grouped(v)
 	case int64:
-		return grouped(v)
+		return human.Grouped(v)
 	}
 	return "?"
 }

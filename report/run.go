@@ -16,6 +16,7 @@ import (
 
 	"lwtrain/data"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 )
 
 // Run is what a run's folder says of it (docs/formats/run.md).
@@ -225,7 +226,7 @@ func (r *Run) tiles() []tile {
 	number := func(v float64) string { return fmt.Sprintf("%.4f", v) }
 	loss, eval, rate, rss := r.Series["loss"], r.Series["eval_loss"], r.Series["tokens_per_second"], r.Series["peak_rss_bytes"]
 	if loss != nil {
-		out = append(out, tile{grouped(int64(loss.Step[len(loss.Step)-1])), "steps"})
+		out = append(out, tile{human.Grouped(int64(loss.Step[len(loss.Step)-1])), "steps"})
 	}
 	add(number(loss.first()), loss.first(), "loss, first step")
 	add(number(loss.last()), loss.last(), "loss, last step")

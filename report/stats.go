@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lwtrain/data"
+	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
 )
 
@@ -37,7 +38,7 @@ func WriteStats(w io.Writer, p StatsPage) error {
 	s, mix := p.Stats, &p.Stats.Mix
 	v := statsView{
 		Title: p.Name, OtherName: p.OtherName, Tiles: statsTiles(mix),
-		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s", plural(len(s.Sources), "source"), grouped(s.MaxLength), s.TooLong),
+		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s", plural(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
 		Sources:  sourceTable(s), DroppedNote: droppedNote(s), Loss: lossFigures(s, p.Other),
 		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
 	}
@@ -96,7 +97,7 @@ func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return grouped(n) + " " + what + "s"
+	return human.Grouped(n) + " " + what + "s"
 }
 
 func statsTiles(c *data.TextStats) []tile {
@@ -109,7 +110,7 @@ func statsTiles(c *data.TextStats) []tile {
 	}
 	n := func(v int64) string { // what fits into a tile
 		if v < 1e6 {
-			return grouped(v)
+			return human.Grouped(v)
 		}
 		return short(float64(v))
 	}
@@ -123,8 +124,8 @@ func statsTiles(c *data.TextStats) []tile {
 func sourceTable(s *data.Stats) table {
 	t := table{Head: []string{"source", "samples", "held out", "turns", "words", "characters", "prompt words", "tokens", "targets", "duplicates", "cut", "tokens lost"}}
 	for _, c := range s.All() {
-		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(c.Samples), grouped(c.HeldOut), grouped(c.Turns), grouped(c.Words),
-			grouped(c.Characters), grouped(c.PromptWords), grouped(c.Tokens), grouped(c.TargetTokens), grouped(c.Duplicates), grouped(c.Cut), grouped(c.LostTokens)}})
+		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), human.Grouped(c.Samples), human.Grouped(c.HeldOut), human.Grouped(c.Turns), human.Grouped(c.Words),
+			human.Grouped(c.Characters), human.Grouped(c.PromptWords), human.Grouped(c.Tokens), human.Grouped(c.TargetTokens), human.Grouped(c.Duplicates), human.Grouped(c.Cut), human.Grouped(c.LostTokens)}})
 	}
 	return t
 }
@@ -133,7 +134,7 @@ func droppedNote(s *data.Stats) string {
 	var parts []string
 	for _, c := range s.Sources {
 		for _, reason := range slices.Sorted(maps.Keys(c.Dropped)) {
-			parts = append(parts, fmt.Sprintf("%s: %s %s", c.Name, reason, grouped(c.Dropped[reason])))
+			parts = append(parts, fmt.Sprintf("%s: %s %s", c.Name, reason, human.Grouped(c.Dropped[reason])))
 		}
 	}
 	if len(parts) == 0 {
@@ -232,11 +233,11 @@ func folded(s *data.Stats) (names []string, group []int) {
 
 func lengthFigure(title string, x axis, now, before data.Lengths, beforeName string) figure {
 	p := plot{X: x, Y: axis{Label: "% of the samples"}}
-	f := figure{Title: title, Note: fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", grouped(now.P50), grouped(now.P95), grouped(now.Max))}
+	f := figure{Title: title, Note: fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", human.Grouped(now.P50), human.Grouped(now.P95), human.Grouped(now.Max))}
 	var over []int64
 	if len(before.Histogram) > 0 {
 		over = before.Histogram
-		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).", grouped(now.P50), grouped(before.P50), grouped(now.P95), grouped(before.P95), grouped(now.Max), grouped(before.Max))
+		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).", human.Grouped(now.P50), human.Grouped(before.P50), human.Grouped(now.P95), human.Grouped(before.P95), human.Grouped(now.Max), human.Grouped(before.Max))
 		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
 	}
 	if len(now.Histogram) == 0 {
@@ -256,8 +257,8 @@ func percentileTable(s *data.Stats) table {
 				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, slices.Repeat([]string{"-"}, len(t.Head)-1)...)})
 				continue
 			}
-			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), grouped(int64(l.Mean + .5)), grouped(l.Min), grouped(l.P5), grouped(l.P25),
-				grouped(l.P50), grouped(l.P75), grouped(l.P95), grouped(l.P99), grouped(l.Max)}})
+			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), human.Grouped(int64(l.Mean + .5)), human.Grouped(l.Min), human.Grouped(l.P5), human.Grouped(l.P25),
+				human.Grouped(l.P50), human.Grouped(l.P75), human.Grouped(l.P95), human.Grouped(l.P99), human.Grouped(l.Max)}})
 		}
 	}
 	return t
@@ -266,7 +267,7 @@ func percentileTable(s *data.Stats) table {
 func limitTable(c *data.TextStats) table {
 	t := table{Head: []string{"maximum length, tokens", "longer samples", "tokens lost by cutting"}}
 	for _, l := range c.Limits {
-		t.Rows = append(t.Rows, tableRow{Cells: []string{grouped(l.MaxLength), grouped(l.Longer), grouped(l.LostTokens)}})
+		t.Rows = append(t.Rows, tableRow{Cells: []string{human.Grouped(l.MaxLength), human.Grouped(l.Longer), human.Grouped(l.LostTokens)}})
 	}
 	if len(t.Rows) == 0 {
 		t.Rows = []tableRow{{Cells: []string{"512", "0", "0"}}}
@@ -305,7 +306,7 @@ func suspectTable(s *data.Stats) table {
 	t := table{Head: []string{"what", "samples", "of all", "the first"}}
 	for _, name := range slices.Sorted(maps.Keys(s.Mix.Suspicious)) {
 		x := s.Mix.Suspicious[name]
-		t.Rows = append(t.Rows, tableRow{Cells: []string{strings.ReplaceAll(name, "_", " "), grouped(x.Samples), percent(float64(x.Samples), float64(s.Mix.Samples)), strings.Join(x.Examples, ", ")}})
+		t.Rows = append(t.Rows, tableRow{Cells: []string{strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), percent(float64(x.Samples), float64(s.Mix.Samples)), strings.Join(x.Examples, ", ")}})
 	}
 	return t
 }
@@ -313,7 +314,7 @@ func suspectTable(s *data.Stats) table {
 func longestTable(c *data.TextStats) table {
 	t := table{Head: []string{"where", "source", "words of the answers", "tokens"}}
 	for _, l := range c.Longest {
-		t.Rows = append(t.Rows, tableRow{Cells: []string{l.Origin, clipped(l.Source, 48), grouped(l.Words), grouped(l.Tokens)}})
+		t.Rows = append(t.Rows, tableRow{Cells: []string{l.Origin, clipped(l.Source, 48), human.Grouped(l.Words), human.Grouped(l.Tokens)}})
 	}
 	return t
 }

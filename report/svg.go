@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lwtrain/data"
+	"lwtrain/internal/human"
 )
 
 // The plotting kit: line, histogram, scatter and stacked bars as inline SVG. A
@@ -238,9 +239,9 @@ func histogram(p plot, counts, over []int64, name, overName string) template.HTM
 		if i == 0 {
 			x0, x1 = left-5, left // zero has no place on the axis: a sliver before it
 		}
-		text = grouped(edges[i])
+		text = human.Grouped(edges[i])
 		if i > 0 && next > float64(edges[i])+1 {
-			text += " to " + grouped(int64(next)-1)
+			text += " to " + human.Grouped(int64(next)-1)
 		}
 		return x0, x1, text
 	}
@@ -250,7 +251,7 @@ func histogram(p plot, counts, over []int64, name, overName string) template.HTM
 		}
 		x0, x1, text := bounds(i)
 		fmt.Fprintf(c, `<rect class="f0" x="%s" y="%s" width="%s" height="%s"><title>%s</title></rect>`, at(x0+.6), at(c.y(v)), at(max(x1-x0-1.2, 1)), at(c.y(0)-c.y(v)),
-			html.EscapeString(fmt.Sprintf("%s%s: %s, %.1f %%", prefixed(name), text, grouped(counts[i]), v)))
+			html.EscapeString(fmt.Sprintf("%s%s: %s, %.1f %%", prefixed(name), text, human.Grouped(counts[i]), v)))
 	}
 	if over != nil {
 		var d strings.Builder

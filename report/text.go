@@ -8,15 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// grouped writes a whole number with commas: 1,234,567.
-func grouped[T int | int64](n T) string {
-	s := strconv.FormatInt(int64(n), 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
 // short writes a number for an axis: 0.5, 20k, 1.5M, 1e-5.
 func short(v float64) string {
 	size := math.Abs(v)

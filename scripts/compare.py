@@ -20,29 +20,28 @@ PROMPTS = ["Write a short story about a lighthouse keeper.", "写一封请假邮
 
 
 def weights(gguf_path, model):
-    from gguf import GGUFReader, dequantize
+    from gguf import MODEL_ARCH_NAMES, GGUFReader, dequantize, get_tensor_name_map
     from safetensors.numpy import load_file
 
     ours = load_file(os.path.join(model, "model.safetensors"))
     config = json.load(open(os.path.join(model, "config.json")))
-    names = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
-    parts = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-             "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+    reader = GGUFReader(gguf_path)
+    arch = reader.fields["general.architecture"].contents()
+    # What tensors are called in GGUF is the package's word, not ours.
+    known = get_tensor_name_map({name: arch for arch, name in MODEL_ARCH_NAMES.items()}[arch], config["num_hidden_layers"])
+    theirs = {t.name: t for t in reader.tensors}
+    rows = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]} if arch == "llama" else {}
     wrong = seen = 0
-    for t in GGUFReader(gguf_path).tensors:
-        want = dequantize(t.data, t.tensor_type).astype(np.float32)
-        if t.name.startswith("blk."):
-            _, layer, part, _ = t.name.split(".")
-            name = f"model.layers.{layer}.{parts[part]}.weight"
-            heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}.get(part)
-            if heads:  # GGUF has the halves of each rotary pair side by side
-                want = want.reshape(heads, want.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(want.shape)
-        elif t.name.rsplit(".", 1)[0] in names:
-            name = names[t.name.rsplit(".", 1)[0]] + ".weight"
-        else:
+    for name, have in ours.items():
+        t = theirs.get(known.get_name(name, try_suffixes=(".weight", ".bias")))
+        if t is None:
             continue
+        want = dequantize(t.data, t.tensor_type).astype(np.float32)
+        heads = rows.get(t.name.split(".")[-2])
+        if heads:  # GGUF has the halves of each rotary pair side by side
+            want = want.reshape(heads, want.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(want.shape)
         seen += 1
-        if not np.array_equal(ours[name].view(np.uint32), want.view(np.uint32)):
+        if not np.array_equal(have.view(np.uint32), want.view(np.uint32)):
             print("differs:", t.name)
             wrong += 1
     print(f"weights: {seen} tensors of {len(ours)} compared, {wrong} differ")

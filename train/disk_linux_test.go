@@ -12,29 +12,12 @@ import (
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/smalldisk"
 )
-
-// smallDisk mounts a disk in memory.
-func smallDisk(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("lwtrain-test", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("a small disk cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return dir
-}
-
-func remount(t *testing.T, dir string, flags uintptr, options string) {
-	t.Helper()
-	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|flags, options); err != nil {
-		t.Skipf("the disk cannot be mounted anew here: %v", err)
-	}
-}
 
 func TestAFullDiskStopsARunThatGoesOnOnceThereIsRoom(t *testing.T) {
 	store, chat := fixture(t, 1)
-	disk := smallDisk(t, "1m")
+	disk := smalldisk.Mount(t, "1m")
 	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
 	whole.Options.SaveSteps = 2
 	run(t, whole)
@@ -57,7 +40,7 @@ func TestAFullDiskStopsARunThatGoesOnOnceThereIsRoom(t *testing.T) {
 			t.Errorf("left %s", name)
 		}
 	}
-	remount(t, disk, 0, "size=32m")
+	smalldisk.Remount(t, disk, 0, "size=32m")
 	j.Model = tiny(t)
 	if again := run(t, j); again.Resumed != found.Step {
 		t.Errorf("went on from step %d, want %d", again.Resumed, found.Step)
@@ -67,7 +50,7 @@ func TestAFullDiskStopsARunThatGoesOnOnceThereIsRoom(t *testing.T) {
 
 func TestARunDoesNotBeginOnADiskWithoutRoom(t *testing.T) {
 	store, chat := fixture(t, 1)
-	disk := smallDisk(t, "64k")
+	disk := smalldisk.Mount(t, "64k")
 	fill := filepath.Join(disk, "fill")
 	if err := os.WriteFile(fill, make([]byte, 1<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
@@ -84,7 +67,7 @@ func TestARunDoesNotBeginOnADiskWithoutRoom(t *testing.T) {
 
 func TestAFolderThatCannotBeWrittenToIsRefused(t *testing.T) {
 	store, chat := fixture(t, 1)
-	disk := smallDisk(t, "16m")
+	disk := smalldisk.Mount(t, "16m")
 	started := job(t, store, chat, filepath.Join(disk, "started"))
 	ctx, cancel := context.WithCancel(context.Background())
 	started.Events.Step = func(StepMetrics) { cancel() }
@@ -92,7 +75,7 @@ func TestAFolderThatCannotBeWrittenToIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := tree(t, disk)
-	remount(t, disk, syscall.MS_RDONLY, "")
+	smalldisk.Remount(t, disk, syscall.MS_RDONLY, "")
 	for _, name := range []string{"new", "started"} {
 		j := job(t, store, chat, filepath.Join(disk, name))
 		_, err := SFT(context.Background(), j)

@@ -8,34 +8,57 @@ import (
 )
 
 // Options say how a model is fine-tuned. Names and meanings are those of
-// Hugging Face's TrainingArguments. The tags doc, enum, min, max, above and
-// below describe each key of the YAML: package configs checks values by them
-// and makes the JSON Schema from them.
+// Hugging Face's TrainingArguments. Each field is a key of the YAML: package
+// configs shows its comment to users (once `go generate ./configs` has read it)
+// and checks values by its tags.
 type Options struct {
-	NumTrainEpochs            float64 `yaml:"num_train_epochs" above:"0" max:"10000" doc:"how often the data is gone through; 1.5 is once and a half"`
-	MaxSteps                  int     `yaml:"max_steps" min:"0" max:"100000000" doc:"optimiser steps of the whole run, instead of num_train_epochs; 0: num_train_epochs decides"`
-	PerDeviceTrainBatchSize   int     `yaml:"per_device_train_batch_size" min:"1" max:"65536" doc:"packs in a micro-batch"`
-	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" min:"1" max:"65536" doc:"micro-batches in an optimiser step"`
+	// how often the data is gone through; 1.5 is once and a half
+	NumTrainEpochs float64 `yaml:"num_train_epochs" above:"0" max:"10000"`
+	// optimiser steps of the whole run, instead of num_train_epochs; 0: num_train_epochs decides
+	MaxSteps int `yaml:"max_steps" min:"0" max:"100000000"`
+	// packs in a micro-batch
+	PerDeviceTrainBatchSize int `yaml:"per_device_train_batch_size" min:"1" max:"65536"`
+	// micro-batches in an optimiser step
+	GradientAccumulationSteps int `yaml:"gradient_accumulation_steps" min:"1" max:"65536"`
 
-	LearningRate    float64 `yaml:"learning_rate" above:"0" max:"1" doc:"peak learning rate, reached after the warm-up"`
-	LRSchedulerType string  `yaml:"lr_scheduler_type" enum:"cosine|linear|constant" doc:"how the learning rate falls after the warm-up: to 0 along half a cosine, to 0 in a line, or not at all (Hugging Face's constant_with_warmup; warmup_ratio: 0 for its constant)"`
-	WarmupRatio     float64 `yaml:"warmup_ratio" min:"0" max:"1" doc:"share of the run's steps in which the learning rate rises from 0"`
-	WarmupSteps     int     `yaml:"warmup_steps" min:"0" doc:"the same as a number of steps, instead of warmup_ratio; 0: warmup_ratio decides"`
+	// peak learning rate, reached after the warm-up
+	LearningRate float64 `yaml:"learning_rate" above:"0" max:"1"`
+	// how the learning rate falls after the warm-up: to 0 along half a cosine, to 0 in a line,
+	// or not at all (Hugging Face's constant_with_warmup; warmup_ratio: 0 for its constant)
+	LRSchedulerType string `yaml:"lr_scheduler_type"`
+	// share of the run's steps in which the learning rate rises from 0
+	WarmupRatio float64 `yaml:"warmup_ratio" min:"0" max:"1"`
+	// the same as a number of steps, instead of warmup_ratio; 0: warmup_ratio decides
+	WarmupSteps int `yaml:"warmup_steps" min:"0"`
 
-	WeightDecay float64 `yaml:"weight_decay" min:"0" below:"10" doc:"decoupled weight decay of AdamW, on matrices only: none on norms and biases"`
-	AdamBeta1   float64 `yaml:"adam_beta1" min:"0" below:"1" doc:"decay of AdamW's first moment"`
-	AdamBeta2   float64 `yaml:"adam_beta2" min:"0" below:"1" doc:"decay of AdamW's second moment"`
-	AdamEpsilon float64 `yaml:"adam_epsilon" above:"0" below:"1" doc:"added to the root of AdamW's second moment"`
-	MaxGradNorm float64 `yaml:"max_grad_norm" min:"0" doc:"gradients are scaled down to this global norm; 0: never"`
+	// decoupled weight decay of AdamW, on matrices only: none on norms and biases
+	WeightDecay float64 `yaml:"weight_decay" min:"0" below:"10"`
+	// decay of AdamW's first moment
+	AdamBeta1 float64 `yaml:"adam_beta1" min:"0" below:"1"`
+	// decay of AdamW's second moment
+	AdamBeta2 float64 `yaml:"adam_beta2" min:"0" below:"1"`
+	// added to the root of AdamW's second moment
+	AdamEpsilon float64 `yaml:"adam_epsilon" above:"0" below:"1"`
+	// gradients are scaled down to this global norm; 0: never
+	MaxGradNorm float64 `yaml:"max_grad_norm" min:"0"`
 
-	GradientCheckpointing string `yaml:"gradient_checkpointing" identity:"none" enum:"auto|true|false" doc:"compute activations again in the backward pass instead of keeping them: of as many layers as memory_limit needs, of all, of none"`
-	Precision             string `yaml:"precision" enum:"auto|bf16|float32" doc:"inputs of matrix products (weights, optimiser, sums, norms and loss stay float32); auto: bf16 where the processor has it"`
-	MemoryLimit           Bytes  `yaml:"memory_limit" identity:"none" doc:"memory that gradient_checkpointing: auto keeps below, in bytes or as 8GiB; empty: what the machine has free"`
+	// compute activations again in the backward pass instead of keeping
+	// them: of as many layers as memory_limit needs, of all, of none
+	GradientCheckpointing string `yaml:"gradient_checkpointing" identity:"none" enum:"auto|true|false"`
+	// inputs of matrix products (weights, optimiser, sums, norms
+	// and loss stay float32); auto: bf16 where the processor has it
+	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
+	// memory that gradient_checkpointing: auto keeps below, in bytes or as 8GiB; empty: what the machine has free
+	MemoryLimit Bytes `yaml:"memory_limit" identity:"none"`
 
-	LoggingSteps   int `yaml:"logging_steps" identity:"none" min:"1" doc:"steps between two lines on the terminal (metrics.jsonl has every step)"`
-	EvalSteps      int `yaml:"eval_steps" identity:"none" min:"0" doc:"steps between two measurements of the held-out loss; 0: never"`
-	SaveSteps      int `yaml:"save_steps" identity:"none" min:"0" doc:"steps between two checkpoints; 0: only at the end"`
-	SaveTotalLimit int `yaml:"save_total_limit" identity:"none" min:"0" doc:"checkpoints kept, the newest; 0: all"`
+	// steps between two lines on the terminal (metrics.jsonl has every step)
+	LoggingSteps int `yaml:"logging_steps" identity:"none" min:"1"`
+	// steps between two measurements of the held-out loss; 0: never
+	EvalSteps int `yaml:"eval_steps" identity:"none" min:"0"`
+	// steps between two checkpoints; 0: only at the end
+	SaveSteps int `yaml:"save_steps" identity:"none" min:"0"`
+	// checkpoints kept, the newest; 0: all
+	SaveTotalLimit int `yaml:"save_total_limit" identity:"none" min:"0"`
 }
 
 // Default is LongWriter's recipe (arXiv:2408.07055 and its released scripts)
@@ -48,6 +71,15 @@ func Default() Options {
 		GradientCheckpointing: "auto", Precision: "auto",
 		LoggingSteps: 1, EvalSteps: 100, SaveSteps: 400, SaveTotalLimit: 3,
 	}
+}
+
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	names := make([]string, len(decays))
+	for i, d := range decays {
+		names[i] = d.name
+	}
+	return map[string][]string{"lr_scheduler_type": names}
 }
 
 // Validate returns what is wrong between the options, by key; nil when nothing

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/train"
 )
@@ -29,7 +31,7 @@ matrix product reaches here (mfu), and where the time went. The model has the
 shape of a config's, or a published one.
 
 Shapes:
-` + wrapped(strings.Join(model.ShapeNames(), ", "), 9, 0),
+` + terminal.Wrapped(strings.Join(model.ShapeNames(), ", "), 9, 0),
 		Example: "  lwtrain bench --capacity 8192\n  lwtrain bench -c my.yaml --steps 3 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, opt := model.Config{}, train.Default()
@@ -40,19 +42,18 @@ Shapes:
 			case !named && len(args) > 0:
 				return fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
 			case named:
-				conf, err := loadConfig(cmd, args)
+				s, err := openSession(cmd, args, true)
 				if err != nil {
 					return err
 				}
-				kernels.SetThreads(conf.Threads)
-				b, err := openBase(cmd, conf, true)
+				defer s.Close()
+				m, err := s.Model(cmd.Context())
 				if err != nil {
 					return err
 				}
-				defer b.close()
-				c, opt = b.config, conf.Train
+				c, opt = m.Config, s.Config.Train
 				if !cmd.Flags().Changed("capacity") {
-					capacity = conf.Packing.Capacity
+					capacity = s.Config.Packing.Capacity
 				}
 			default:
 				var err error
@@ -70,12 +71,12 @@ Shapes:
 			if capacity < 16 || capacity > 1<<22 || steps < 1 || steps > 1<<20 {
 				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
 			}
-			bar := newProgress(cmd.ErrOrStderr(), "training", int64(steps))
+			bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(steps))
 			r, err := train.Bench(cmd.Context(), c, capacity, steps, documents, opt, func(step int, speed float64) {
 				bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed))
 			})
 			if err != nil {
-				bar.abandon()
+				bar.Abandon()
 				return err
 			}
 			bar.Done()
@@ -84,12 +85,12 @@ Shapes:
 				return json.NewEncoder(out).Encode(r)
 			}
 			k := kernels.Describe()
-			fmt.Fprintf(out, "model     %s, %s parameters\n", c.Type, scaled(float64(r.Parameters)))
-			fmt.Fprintf(out, "machine   %s, %s, %s, %s\n", count(k.Threads, "thread"), k.ISA, k.Product, r.Precision)
-			fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", grouped(int64(steps)), grouped(int64(capacity)), r.Recomputed)
+			fmt.Fprintf(out, "model     %s, %s parameters\n", c.Type, human.Scaled(r.Parameters))
+			fmt.Fprintf(out, "machine   %s, %s, %s, %s\n", human.Count(k.Threads, "thread"), k.ISA, k.Product, r.Precision)
+			fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", human.Grouped(steps), human.Grouped(capacity), r.Recomputed)
 			fmt.Fprintf(out, "speed     %.1f tokens/s, %.0f MFLOP a token\n", r.TokensPerSecond, r.ModelFLOPsPerToken/1e6)
 			fmt.Fprintf(out, "mfu       %.3f of %.0f GFLOP/s, what a matrix product reaches\n", r.MFU, r.PeakGFLOPs)
-			fmt.Fprintf(out, "memory    %s at most, %s planned\n", bytesText(r.PeakRSS), bytesText(r.Planned))
+			fmt.Fprintf(out, "memory    %s at most, %s planned\n", human.Bytes(r.PeakRSS), human.Bytes(r.Planned))
 			fmt.Fprintln(out, "time by op")
 			for _, o := range r.Ops {
 				if o.Share >= 0.0005 {

@@ -1,23 +1,20 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
-	"lwtrain/data"
-	"lwtrain/hub"
-	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
+	"lwtrain/session"
 )
 
 func newValidateCmd() *cobra.Command {
@@ -38,7 +35,7 @@ they may be on another machine.`,
 			if errors.As(err, &problems) {
 				fmt.Fprintln(cmd.OutOrStdout(), problems)
 				name, _ := configName(cmd) // it was there: it was loaded
-				return fault.Usage(fault.Hint(fmt.Errorf("%s: %s", name, count(len(problems), "problem")), fault.HintOf(err)))
+				return fault.Usage(fault.Hint(fmt.Errorf("%s: %s", name, human.Count(len(problems), "problem")), fault.HintOf(err)))
 			}
 			if err != nil {
 				return err
@@ -52,47 +49,19 @@ they may be on another machine.`,
 	return cmd
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // noteMissing names the files of a config that are not there.
 func noteMissing(w io.Writer, c *configs.Config) {
-	missing := func(key, path string) {
-		if path == "" || strings.HasPrefix(path, "builtin:") || strings.HasPrefix(path, hub.Scheme) {
-			return
+	missing, err := session.FindMissing(c)
+	for _, m := range missing {
+		text := "is not there"
+		if m.Hub {
+			text = "is not in the cache: the run fetches it"
 		}
-		if found, _ := filepath.Glob(path); len(found) == 0 && !isThere(path) {
-			fmt.Fprintf(w, "lwtrain: note: %s: %s is not there (%s)\n", key, printable(path), c.Origin(key))
-		}
+		fmt.Fprintf(w, "lwtrain: note: %s: %s %s (%s)\n", m.Key, terminal.Printable(m.Name), text, c.Origin(m.Key))
 	}
-	if !onHub(c.Model.Path) {
-		missing("model.path", c.Model.Path)
-	}
-	eachSource(c, func(key string, s *data.Source) error {
-		for _, path := range s.AllPaths() {
-			missing(key, path)
-		}
-		return nil
-	})
-	client, err := hub.FromEnv(os.LookupEnv)
 	if err != nil {
-		warn(w, "%v", err)
-		return
+		show.Warn(w, "%v", err)
 	}
-	hubRefs(c, func(key string, ref hub.Ref) error {
-		want := wantData
-		if ref.Kind == hub.Model {
-			want = hub.WholeModel
-		}
-		if _, _, err := client.Find(ref, want); err != nil {
-			fmt.Fprintf(w, "lwtrain: note: %s: %s is not in the cache: the run fetches it (%s)\n", key, printable(ref.String()), c.Origin(key))
-		}
-		return nil
-	})
 }
 
 func newConfigCmd() *cobra.Command {
@@ -158,92 +127,4 @@ func newRecipesCmd() *cobra.Command {
 			return w.Flush()
 		},
 	}
-}
-
-func newInitCmd() *cobra.Command {
-	var a configs.Answers
-	cmd := &cobra.Command{
-		Use:   "init [FILE]",
-		Short: "Begin a config of your own: every key, its meaning and its default",
-		Long: `Writes a config with every key, its meaning and its default, to FILE or to
-standard output. With FILE, on a terminal and without flags, it asks for the
-few values that matter first. A FILE that is there already is never touched.`,
-		Example: `  lwtrain init my.yaml
-  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct \
-      --data long.jsonl --data general.jsonl --capacity 8192`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return writeInit(cmd, "", a)
-			}
-			if _, err := os.Lstat(args[0]); err == nil {
-				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", args[0]), "give another name, or edit that file"))
-			}
-			if cmd.Flags().NFlag() == 0 && isTerminal(cmd.InOrStdin()) {
-				if err := ask(cmd, &a); err != nil {
-					return err
-				}
-			}
-			return writeInit(cmd, args[0], a)
-		},
-	}
-	fl := cmd.Flags()
-	fl.StringVar(&a.Model, "model", "", "model folder")
-	fl.StringArrayVar(&a.Data, "data", nil, "a .jsonl file of conversations; may be given again")
-	fl.IntVar(&a.Capacity, "capacity", 0, "tokens in a pack, and in the longest sample")
-	fl.StringVar(&a.Output, "output", "", "the run's folder")
-	return cmd
-}
-
-// ask fills the answers from the terminal. An empty line takes the default.
-func ask(cmd *cobra.Command, a *configs.Answers) error {
-	in := bufio.NewScanner(cmd.InOrStdin())
-	question := func(text string) string {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: ", text)
-		if !in.Scan() {
-			return ""
-		}
-		return strings.TrimSpace(in.Text())
-	}
-	a.Model = question("Model folder [runs/models/smollm2-135m-instruct]")
-	a.Data = strings.Fields(question("Files of conversations, .jsonl, with blanks between [train.jsonl]"))
-	if s := question("Tokens in a pack, and in the longest sample [32768]"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			return fault.Usage(fmt.Errorf("%q, want a number of tokens", s))
-		}
-		a.Capacity = n
-	}
-	a.Output = question("Folder for the results [runs/<the file's name>]")
-	return in.Err()
-}
-
-// writeInit writes the config, once it is known to load.
-func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
-	if a.Capacity != 0 && (a.Capacity < 16 || a.Capacity > 1<<22) {
-		return fault.Usage(fmt.Errorf("%d tokens in a pack (--capacity), want 16 to %d", a.Capacity, 1<<22))
-	}
-	if a.Output == "" && path != "" {
-		a.Output = "runs/" + strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	}
-	text := configs.Init(a)
-	if _, err := configs.Parse(orElse(path, "config"), text, nil, nil); err != nil {
-		return err
-	}
-	if path == "" {
-		_, err := cmd.OutOrStdout().Write(text)
-		return err
-	}
-	if err := atomicfile.WriteBytes(path, text); err != nil {
-		return err
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s is there. Next: lwtrain validate -c %s\n", path, path)
-	return nil
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

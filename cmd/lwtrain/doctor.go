@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,11 +18,11 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"lwtrain/configs"
+	"lwtrain/internal/human"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
-	"lwtrain/model"
-	"lwtrain/train"
+	"lwtrain/internal/terminal"
+	"lwtrain/session"
 )
 
 func newDoctorCmd() *cobra.Command {
@@ -35,14 +37,15 @@ against what is there. Exit status: 0 when runs can be made here, 1 when
 something is broken.`,
 		Example: "  lwtrain doctor\n  lwtrain doctor -c my.yaml --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var c *configs.Config
+			var s *session.Session
 			if cmd.Flags().Changed("config") || len(args) > 0 {
 				var err error
-				if c, err = loadConfig(cmd, args); err != nil {
+				if s, err = openSession(cmd, args, true); err != nil {
 					return err
 				}
+				defer s.Close()
 			}
-			d, err := diagnose(cmd, c)
+			d, err := diagnose(cmd, s)
 			out := cmd.OutOrStdout()
 			if asJSON {
 				enc := json.NewEncoder(out)
@@ -52,7 +55,7 @@ something is broken.`,
 				d.print(out)
 			}
 			if broken := d.count("broken"); err == nil && broken > 0 {
-				err = errors.New(count(broken, "problem") + " found")
+				err = errors.New(human.Count(broken, "problem") + " found")
 			}
 			return err
 		},
@@ -70,7 +73,7 @@ type diagnosis struct {
 	Kernels   kernelFacts       `json:"kernels"`
 	Memory    machine.Memory    `json:"memory"`
 	Disk      disk              `json:"disk"`
-	Terminal  terminal          `json:"terminal"`
+	Terminal  screen            `json:"terminal"`
 	Run       *runNeeds         `json:"run,omitempty"`
 	Findings  []finding         `json:"findings"`
 }
@@ -106,7 +109,7 @@ type disk struct {
 	Sync     float64 `json:"sync_milliseconds"` // of a flush of 1 MiB
 }
 
-type terminal struct {
+type screen struct {
 	Terminal bool   `json:"terminal"`
 	Width    int    `json:"width,omitempty"`
 	Term     string `json:"term,omitempty"`
@@ -136,29 +139,28 @@ func (d *diagnosis) count(level string) int {
 	return n
 }
 
-// diagnose looks at everything. An error is about the config, and what is
-// known without it is there all the same.
-func diagnose(cmd *cobra.Command, c *configs.Config) (*diagnosis, error) {
+// diagnose looks at everything, and at what the run of a session needs, if there is one. An
+// error is about the config, and what is known without it is there all the same.
+func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
 	d := &diagnosis{Version: version(), Processor: machine.ReadProcessor(), Memory: machine.ReadMemory(), Findings: []finding{}}
 	dir := "runs"
-	if c != nil {
-		kernels.SetThreads(c.Threads)
-		dir = c.Output.Dir
+	if s != nil {
+		dir = s.Config.Output.Dir
 	}
 	d.lookAtBuild()
 	d.lookAtProcessor()
 	d.lookAtKernels()
 	d.lookAtMemory()
 	d.lookAtDisk(dir)
-	if f, ok := cmd.OutOrStdout().(*os.File); ok && isTerminal(f) {
+	if f, ok := cmd.OutOrStdout().(*os.File); ok && terminal.IsTerminal(f) {
 		d.Terminal.Terminal = true
 		d.Terminal.Width, _, _ = term.GetSize(int(f.Fd()))
 	}
 	d.Terminal.Term = os.Getenv("TERM")
-	if c == nil {
+	if s == nil {
 		return d, nil
 	}
-	return d, d.lookAtRun(cmd, c)
+	return d, d.lookAtRun(cmd.Context(), s)
 }
 
 func (d *diagnosis) lookAtBuild() {
@@ -209,13 +211,13 @@ func (d *diagnosis) lookAtKernels() {
 func (d *diagnosis) lookAtMemory() {
 	m := d.Memory
 	if m.Limit > 0 {
-		d.find("advice", fmt.Sprintf("a control group limits memory to %s", bytesText(m.Limit)), "raise its limit (docker run --memory), if more is needed")
+		d.find("advice", fmt.Sprintf("a control group limits memory to %s", human.Bytes(m.Limit)), "raise its limit (docker run --memory), if more is needed")
 	}
 	if m.Total > 0 && m.SwapTotal == 0 {
 		d.find("advice", "there is no swap: what outgrows the memory is killed", "add a swap file, or keep train.memory_limit below what is free")
 	}
 	if free := m.Available(); free < 2<<30 {
-		d.find("advice", fmt.Sprintf("only %s of memory are free", bytesText(free)), "end what else uses memory")
+		d.find("advice", fmt.Sprintf("only %s of memory are free", human.Bytes(free)), "end what else uses memory")
 	}
 }
 
@@ -229,7 +231,7 @@ func (d *diagnosis) lookAtDisk(dir string) {
 			d.find("advice", d.Disk.Dir+" lies in memory (tmpfs): it takes memory, and is lost when the machine stops", "give output.dir a folder on a disk")
 		}
 		if d.Disk.Free < 1<<30 {
-			d.find("advice", fmt.Sprintf("only %s are free in %s", bytesText(d.Disk.Free), d.Disk.Dir), "make room, or give output.dir a folder on another disk")
+			d.find("advice", fmt.Sprintf("only %s are free in %s", human.Bytes(d.Disk.Free), d.Disk.Dir), "make room, or give output.dir a folder on another disk")
 		}
 	}
 	took, err := tryDisk(d.Disk.Dir)
@@ -256,18 +258,18 @@ func tryDisk(dir string) (took time.Duration, err error) {
 	return time.Since(began), err
 }
 
-func (d *diagnosis) lookAtRun(cmd *cobra.Command, c *configs.Config) error {
-	b, err := openBase(cmd, c, true)
+func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
+	b, err := s.Model(ctx)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	m, err := train.PlanMemory(model.Plan(b.config), c.Packing.Capacity, c.Train)
+	m, err := s.Memory(b)
 	if err != nil {
 		return err
 	}
+	c := s.Config
 	r := &runNeeds{
-		Model: b.name, Parameters: b.config.Parameters(), Memory: m.Total(), Recomputed: m.RecomputedText(),
+		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.RecomputedText(),
 		Checkpoint: m.Weights + m.Optimizer, Checkpoints: 1,
 	}
 	d.Run = r
@@ -276,19 +278,19 @@ func (d *diagnosis) lookAtRun(cmd *cobra.Command, c *configs.Config) error {
 		r.Checkpoints = c.Train.SaveTotalLimit + 1 // a new one is complete before an old one goes
 	case c.Train.SaveSteps > 0:
 		r.Checkpoints = 0
-		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)", fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", bytesText(r.Checkpoint)))
+		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)", fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", human.Bytes(r.Checkpoint)))
 	}
 	if free := d.Memory.Available(); m.Total() > free {
-		d.find("broken", fmt.Sprintf("the run needs %s of memory, and %s are free", bytesText(m.Total()), bytesText(free)),
+		d.find("broken", fmt.Sprintf("the run needs %s of memory, and %s are free", human.Bytes(m.Total()), human.Bytes(free)),
 			"take a smaller packing.capacity or model, end what else uses memory, or use a larger machine")
 	}
 	need := r.Checkpoint * int64(max(1, r.Checkpoints))
 	switch free := d.Disk.Free; {
 	case d.Disk.Total == 0:
 	case r.Checkpoint > free:
-		d.find("broken", fmt.Sprintf("a checkpoint takes %s, and %s are free in %s", bytesText(r.Checkpoint), bytesText(free), d.Disk.Dir), "make room, or give output.dir a folder on another disk")
+		d.find("broken", fmt.Sprintf("a checkpoint takes %s, and %s are free in %s", human.Bytes(r.Checkpoint), human.Bytes(free), d.Disk.Dir), "make room, or give output.dir a folder on another disk")
 	case need > free:
-		d.find("advice", fmt.Sprintf("%d checkpoints take %s, and %s are free in %s", r.Checkpoints, bytesText(need), bytesText(free), d.Disk.Dir), "lower train.save_total_limit, or make room")
+		d.find("advice", fmt.Sprintf("%d checkpoints take %s, and %s are free in %s", r.Checkpoints, human.Bytes(need), human.Bytes(free), d.Disk.Dir), "lower train.save_total_limit, or make room")
 	}
 	return nil
 }
@@ -296,24 +298,24 @@ func (d *diagnosis) lookAtRun(cmd *cobra.Command, c *configs.Config) error {
 // print writes the diagnosis in lines of at most 80 columns.
 func (d *diagnosis) print(w io.Writer) {
 	p, k, m := d.Processor, d.Kernels, d.Memory
-	line := func(label, format string, args ...any) { hang(w, label, fmt.Sprintf(format, args...)) }
+	line := func(label, format string, args ...any) { terminal.Hang(w, label, fmt.Sprintf(format, args...)) }
 	line("lwtrain", "%s, cgo %s", d.Version, onOff(d.Build.CGO))
 	shared := ""
 	if p.Hyper {
 		shared = " (two on a core)"
 	}
-	line("processor", "%s, %s%s; %s", orElse(p.Model, p.Arch), count(p.Threads, "thread"), shared, orElse(strings.Join(p.Features, ", "), "no vector instructions that are known"))
-	line("kernels", "%s on %s; products by %s; self-check %s", k.ISA, count(k.Threads, "thread"), k.Product, k.SelfCheck)
+	line("processor", "%s, %s%s; %s", cmp.Or(p.Model, p.Arch), human.Count(p.Threads, "thread"), shared, cmp.Or(strings.Join(p.Features, ", "), "no vector instructions that are known"))
+	line("kernels", "%s on %s; products by %s; self-check %s", k.ISA, human.Count(k.Threads, "thread"), k.Product, k.SelfCheck)
 	native := ""
 	if !k.NativeBF16 {
 		native = " (not native: precision auto is float32 here)"
 	}
 	line("speed", "%.0f GFLOP/s in float32, %.0f in bf16%s", k.Float32, k.BFloat16, native)
 	if m.Total > 0 {
-		line("memory", "%s, %s free; swap %s", bytesText(m.Total), bytesText(m.Free), swapText(m))
+		line("memory", "%s, %s free; swap %s", human.Bytes(m.Total), human.Bytes(m.Free), swapText(m))
 	}
 	if m.Limit > 0 {
-		line("", "control group: %s, %s left", bytesText(m.Limit), bytesText(m.LimitFree))
+		line("", "control group: %s, %s left", human.Bytes(m.Limit), human.Bytes(m.LimitFree))
 	}
 	written := "cannot be written to"
 	if d.Disk.Writable {
@@ -323,20 +325,20 @@ func (d *diagnosis) print(w io.Writer) {
 	if err != nil {
 		abs = d.Disk.Dir
 	}
-	line("disk", "%s: %s free of %s%s; %s", abs, bytesText(d.Disk.Free), bytesText(d.Disk.Total), brackets(d.Disk.Type), written)
+	line("disk", "%s: %s free of %s%s; %s", abs, human.Bytes(d.Disk.Free), human.Bytes(d.Disk.Total), brackets(d.Disk.Type), written)
 	if d.Terminal.Terminal {
 		line("terminal", "%d columns%s; no colours are used", d.Terminal.Width, brackets(d.Terminal.Term))
 	} else {
 		line("terminal", "none: progress is told in plain lines")
 	}
 	if r := d.Run; r != nil {
-		line("run", "%s, %s parameters", r.Model, scaled(float64(r.Parameters)))
-		line("", "memory %s of %s free; %s", bytesText(r.Memory), bytesText(m.Available()), r.Recomputed)
-		keeps := fmt.Sprintf("%s on the disk at a time", count(r.Checkpoints, "checkpoint"))
+		line("run", "%s, %s parameters", r.Model, human.Scaled(r.Parameters))
+		line("", "memory %s of %s free; %s", human.Bytes(r.Memory), human.Bytes(m.Available()), r.Recomputed)
+		keeps := fmt.Sprintf("%s on the disk at a time", human.Count(r.Checkpoints, "checkpoint"))
 		if r.Checkpoints == 0 {
 			keeps = "every one is kept"
 		}
-		line("", "a checkpoint takes %s; %s", bytesText(r.Checkpoint), keeps)
+		line("", "a checkpoint takes %s; %s", human.Bytes(r.Checkpoint), keeps)
 	}
 	for _, f := range d.Findings {
 		fmt.Fprintln(w)
@@ -359,7 +361,7 @@ func swapText(m machine.Memory) string {
 	if m.SwapTotal == 0 {
 		return "none"
 	}
-	return fmt.Sprintf("%s, %s free", bytesText(m.SwapTotal), bytesText(m.SwapFree))
+	return fmt.Sprintf("%s, %s free", human.Bytes(m.SwapTotal), human.Bytes(m.SwapFree))
 }
 
 func brackets(s string) string {

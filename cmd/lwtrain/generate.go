@@ -8,16 +8,20 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"lwtrain/chat"
-	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
 	"lwtrain/model"
+	"lwtrain/session"
 	"lwtrain/tokenizer"
 )
 
@@ -86,17 +90,17 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.model, err = modelFolder(cmd, f.model, hub.WholeModel); err != nil {
-		return err
-	}
-	if err := checkModelFolder(f.model); err != nil {
+	if f.model, err = session.Folder(cmd.Context(), f.model, show.Session(cmd.ErrOrStderr())); err != nil {
 		return err
 	}
 	tok, requests, err := f.requests(prompts)
 	if err != nil {
 		return err
 	}
-	m, err := loadToGenerate(f.model, f.precision)
+	if !slices.Contains(session.Precisions, f.precision) {
+		return fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", f.precision))
+	}
+	m, err := session.LoadToAnswer(f.model, f.precision)
 	if err != nil {
 		return err
 	}
@@ -121,7 +125,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	}
 	if !f.json {
 		fmt.Fprintln(out, stream.Flush())
-		if done[0].Stop == "length" {
+		if done[0].Stop == model.StopLength {
 			fmt.Fprintf(cmd.ErrOrStderr(), "(cut off at --max-new-tokens %d)\n", f.maxNew)
 		}
 		return nil
@@ -132,7 +136,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 // many answers all prompts of a file, with a progress bar, and prints an object
 // for each in the order of the file.
 func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.Tokenizer, m *model.Model, requests []model.Request) error {
-	bar := newProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
+	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
 	began, tokens := time.Now(), 0
 	for i := range requests {
 		requests[i].Emit = func(int32) {
@@ -142,12 +146,12 @@ func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.To
 	}
 	done, err := model.NewGenerator(m).Generate(cmd.Context(), requests, f.batch)
 	if err != nil {
-		bar.abandon()
+		bar.Abandon()
 		return err
 	}
-	bar.abandon()
+	bar.Abandon()
 	took := time.Since(began)
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", count(len(done), "answer"), grouped(int64(tokens)), span(took), float64(tokens)/took.Seconds())
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", human.Count(len(done), "answer"), human.Grouped(tokens), human.Span(took), float64(tokens)/took.Seconds())
 	for _, d := range done {
 		if err := writeAnswer(out, tok, d); err != nil {
 			return err
@@ -245,32 +249,4 @@ func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model
 		}
 	}
 	return tok, requests, nil
-}
-
-// loadToGenerate loads a model in the precision asked for: auto takes bf16 where
-// the files hold nothing else, so that nothing is lost.
-func loadToGenerate(dir, precision string) (*model.Model, error) {
-	half := precision == "bf16"
-	switch precision {
-	case "auto":
-		var err error
-		if half, err = model.IsBF16(dir); err != nil {
-			return nil, err
-		}
-	case "bf16", "float32":
-	default:
-		return nil, fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", precision))
-	}
-	if half {
-		return loadModel(dir, model.LoadBF16)
-	}
-	return loadModel(dir, model.Load)
-}
-
-// orEmpty makes a missing list an empty one, so that it prints as [].
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
 }

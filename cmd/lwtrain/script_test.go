@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"lwtrain/hub/hubtest"
+	"lwtrain/internal/llm/llmtest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +32,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "publish": publish, "asked": asked,
+			"exits": exits, "publish": publish, "asked": asked, "serve": serve,
 		},
 	})
 }
@@ -81,6 +82,18 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 	if found == neg {
 		ts.Fatalf("the hub was asked for:\n%s", lines)
 	}
+}
+
+// serve starts a server that answers and rates, and wants the key sk-test. Its address
+// is $SERVER.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: serve")
+	}
+	s := llmtest.New()
+	ts.Defer(s.Close)
+	s.Key, s.Text = "sk-test", llmtest.Judge
+	ts.Setenv("SERVER", s.URL)
 }
 
 // exits N PROGRAM ARGS... runs a program and wants exit status N.

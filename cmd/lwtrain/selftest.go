@@ -8,6 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/internal/human"
+	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -36,32 +40,30 @@ Works in a temporary folder beside output.dir, which takes the space of two
 checkpoints and is removed at the end.`,
 		Example: "  lwtrain selftest resume -c my.yaml\n  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2\n  lwtrain selftest resume --dpo -c dpo.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd, args)
+			s, err := openSession(cmd, args, false)
 			if err != nil {
 				return err
 			}
-			how := conversations
+			defer s.Close()
+			how := session.SFT
 			if dpo {
-				how = preferences
+				how = session.DPO
 			}
-			b, store, err := openRun(cmd, c, how.pairs, false)
+			run, err := s.Run(cmd.Context(), how)
 			if err != nil {
 				return err
 			}
-			defer b.close()
-			defer store.Close()
-			bar := newProgress(cmd.ErrOrStderr(), "training", int64(2*steps))
-			job, done := newJob(c, b, store, how.pairs), int64(0)
-			job.Events = train.Events{
-				Planned:  func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) },
+			defer run.Close()
+			bar, done := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(2*steps)), int64(0)
+			r, err := run.SelftestResume(cmd.Context(), steps, train.Events{
+				Planned:  func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
 				Training: func(int) { bar.Set(done, "") },
 				Step: func(m train.StepMetrics) {
 					done++
 					bar.Set(done, fmt.Sprintf("loss %.3f", m.Loss))
 				},
-			}
-			r, err := train.SelftestResume(cmd.Context(), job, how.run, steps, b.load)
-			bar.abandon()
+			})
+			bar.Abandon()
 			if err != nil {
 				return err
 			}
@@ -80,16 +82,16 @@ checkpoints and is removed at the end.`,
 func printResumeTest(out io.Writer, r train.ResumeTest) error {
 	verdict := map[bool]string{true: "the same bytes", false: "DIFFERS"}
 	fmt.Fprintf(out, "%s without a break, and again: interrupted in the middle of step %d, resumed from step %d\n\n",
-		count(r.Steps, "step"), r.Resumed+1, r.Resumed)
+		human.Count(r.Steps, "step"), r.Resumed+1, r.Resumed)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range r.Files {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(f.Name), bytesText(f.Size), verdict[f.Same])
+		fmt.Fprintf(w, "%s\t%s\t%s\n", terminal.Printable(f.Name), human.Bytes(f.Size), verdict[f.Same])
 	}
 	lines := "the same but for speed and memory"
 	if !r.Metrics {
 		lines = verdict[false]
 	}
-	fmt.Fprintf(w, "metrics.jsonl\t%s\t%s\n", count(r.Lines, "line"), lines)
+	fmt.Fprintf(w, "metrics.jsonl\t%s\t%s\n", human.Count(r.Lines, "line"), lines)
 	if err := w.Flush(); err != nil || !r.OK() {
 		return err
 	}
@@ -109,27 +111,23 @@ them. They may differ by rounding alone: loss and gradient norm by a relative
 nothing but the tokenised data.`,
 		Example: "  lwtrain selftest packing -c my.yaml\n  lwtrain selftest packing -c my.yaml --packs 8 train.precision=float32",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd, args)
+			s, err := openSession(cmd, args, false)
 			if err != nil {
 				return err
 			}
-			b, store, err := openRun(cmd, c, false, false)
+			defer s.Close()
+			run, err := s.Run(cmd.Context(), session.SFT)
 			if err != nil {
 				return err
 			}
-			defer b.close()
-			defer store.Close()
-			job := newJob(c, b, store, false)
-			if job.Model, err = b.load(); err != nil {
-				return err
-			}
-			defer job.Model.Free()
-			job.Events.Planned = func(_ *train.Plan, m *train.Memory) { warnMemory(cmd.ErrOrStderr(), m) }
-			r, err := train.SelftestPacking(cmd.Context(), job, packs)
+			defer run.Close()
+			r, err := run.SelftestPacking(cmd.Context(), packs, train.Events{
+				Planned: func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
+			})
 			if err != nil {
 				return err
 			}
-			if err := printPackingTest(cmd.OutOrStdout(), c.Packing.Weighting, r); err != nil || r.OK() {
+			if err := printPackingTest(cmd.OutOrStdout(), s.Config.Packing.Weighting, r); err != nil || r.OK() {
 				return err
 			}
 			return errors.New("documents in a pack are not what they are alone: see the differences above")
@@ -141,8 +139,8 @@ nothing but the tokenised data.`,
 }
 
 func printPackingTest(out io.Writer, weighting string, r train.PackingTest) error {
-	fmt.Fprintf(out, "%s of %s, %s tokens; weighting %s, %s\n\n", count(r.Documents, "document"), count(r.Packs, "pack"),
-		grouped(int64(r.Tokens)), weighting, r.Precision)
+	fmt.Fprintf(out, "%s of %s, %s tokens; weighting %s, %s\n\n", human.Count(r.Documents, "document"), human.Count(r.Packs, "pack"),
+		human.Grouped(r.Tokens), weighting, r.Precision)
 	loss, norm := r.Differences()
 	sums, gradient := r.Tolerance()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

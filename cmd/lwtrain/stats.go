@@ -2,19 +2,15 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"lwtrain/chat"
-	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/internal/atomicfile"
-	"lwtrain/packing"
+	"lwtrain/internal/show"
 	"lwtrain/report"
-	"lwtrain/train"
+	"lwtrain/session"
 )
 
 func newStatsCmd() *cobra.Command {
@@ -44,12 +40,12 @@ the data.json of a run's folder.`,
 					return err
 				}
 			}
-			c, _, store, err := openData(cmd, args)
+			c, store, _, err := openSamples(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			s, err := countAll(c, store)
+			s, err := session.Stats(c, store)
 			if err != nil {
 				return err
 			}
@@ -66,9 +62,9 @@ the data.json of a run's folder.`,
 			case asJSON:
 				return json.NewEncoder(out).Encode(s)
 			case old != nil:
-				return printDiff(out, s, old, other)
+				return show.StatsDiff(out, s, old, other)
 			default:
-				return printStats(out, s)
+				return show.Stats(out, s)
 			}
 		},
 	}
@@ -77,126 +73,4 @@ the data.json of a run's folder.`,
 	cmd.Flags().StringVar(&page, "html", "", "a file to write a page with plots to")
 	cmd.Flags().StringVar(&other, "diff", "", "a file that --json wrote, to compare with")
 	return cmd
-}
-
-// countAll counts what is in a set, and who carries how much of the loss
-// under each weighting.
-func countAll(c *configs.Config, store *data.Set) (*data.Stats, error) {
-	s, err := store.Stats(c.Data)
-	if err != nil || len(store.Train()) == 0 {
-		return s, err
-	}
-	s.Weighting = c.Packing.Weighting
-	first := c.Train // shares are those of the first epoch
-	first.NumTrainEpochs, first.MaxSteps = 1, 0
-	for _, weighting := range packing.Weightings {
-		pack := c.Packing
-		pack.Weighting = weighting
-		p, err := train.PlanRun(store, pack, first, c.Seed)
-		if err != nil {
-			return nil, err
-		}
-		for _, share := range p.Shares {
-			s.AddLossShare(share.Kind, share.Name, weighting, share.Loss)
-		}
-	}
-	return s, nil
-}
-
-// openData loads a config and builds the set of its data.
-func openData(cmd *cobra.Command, args []string) (*configs.Config, *chat.Template, *data.Set, error) {
-	c, err := loadConfig(cmd, args)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if _, err := fetchData(cmd, c, false); err != nil {
-		return nil, nil, nil, err
-	}
-	b, err := openBase(cmd, c, false)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	defer b.close()
-	store, err := buildStore(cmd, c, b.chat, data.Run{Any: true, Labels: c.DPO.Labelled()})
-	return c, b.chat, store, err
-}
-
-func newPackCmd() *cobra.Command {
-	var asJSON, ids bool
-	var write string
-	cmd := &cobra.Command{
-		Use:   "pack",
-		Short: "Say what the packs are, how full, and who carries the loss",
-		Long: `Packs the samples of a config as its first epoch does, and says how full the
-packs are and what part of the loss each source and each range of answer
-lengths carries with the weighting of the config. With --write it also writes
-what every step of the whole run trains on: a line of JSON for each pack, with
-the place and the weight of each document.`,
-		Example: "  lwtrain pack -c my.yaml\n  lwtrain pack -c my.yaml packing.weighting=longwriter --json\n  lwtrain pack -c my.yaml --write packs.jsonl",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, _, store, err := openData(cmd, args)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
-			p, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
-			if err != nil {
-				return err
-			}
-			if write != "" {
-				err := atomicfile.Write(write, func(w io.Writer) error {
-					return train.WritePacks(w, store, c.Packing, c.Train, c.Seed, ids)
-				})
-				if err != nil {
-					return err
-				}
-			}
-			if asJSON {
-				return printPackJSON(cmd.OutOrStdout(), c, store, p)
-			}
-			return printPack(cmd.OutOrStdout(), c, p)
-		},
-	}
-	addConfigFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().StringVar(&write, "write", "", "a .jsonl file to write the packs of all steps to")
-	cmd.Flags().BoolVar(&ids, "ids", false, "with --write: token ids and targets of each document, too")
-	return cmd
-}
-
-func printPackJSON(out io.Writer, c *configs.Config, store *data.Set, p *train.Plan) error {
-	type share struct {
-		Name         string  `json:"name"`
-		Documents    int     `json:"documents"`
-		Tokens       int64   `json:"tokens"`
-		TargetTokens int64   `json:"target_tokens"`
-		Loss         float64 `json:"loss"`
-	}
-	shares := map[string][]share{}
-	for _, s := range p.Shares {
-		shares[s.Kind] = append(shares[s.Kind], share{s.Name, s.Documents, s.Tokens, s.TargetTokens, s.Loss})
-	}
-	return json.NewEncoder(out).Encode(map[string]any{
-		"packs": p.Packs, "capacity": p.Capacity, "fill": p.Fill(), "documents": p.Documents, "tokens": p.Tokens,
-		"target_tokens": p.TargetTokens, "steps_per_epoch": p.StepsPerEpoch, "steps": p.Schedule.Total,
-		"strategy": c.Packing.Strategy, "weighting": c.Packing.Weighting,
-		"dropped": store.Mix().Dropped, "lost_tokens": store.Mix().LostTokens, "held_out": len(store.HeldOut()), "loss_shares": shares,
-	})
-}
-
-func printPack(out io.Writer, c *configs.Config, p *train.Plan) error {
-	fmt.Fprintf(out, "%s of %s tokens, %.2f %% full (%s): %s, %s tokens, %s targets\n%s an epoch\n\n",
-		count(p.Packs, "pack"), grouped(int64(p.Capacity)), 100*p.Fill(), c.Packing.Strategy, count(p.Documents, "sample"),
-		grouped(p.Tokens), grouped(p.TargetTokens), count(p.StepsPerEpoch, "step"))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "weighting %s\tsamples\ttokens\ttargets\tof the targets\tof the loss\t\n", c.Packing.Weighting)
-	for _, s := range p.Shares {
-		name := s.Name
-		if s.Kind == "words" {
-			name += " words"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%.1f %%\t\n", printable(name), grouped(int64(s.Documents)), grouped(s.Tokens),
-			grouped(s.TargetTokens), 100*float64(s.TargetTokens)/float64(p.TargetTokens), 100*s.Loss)
-	}
-	return w.Flush()
 }

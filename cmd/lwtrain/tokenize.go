@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/chat"
-	"lwtrain/data"
-	"lwtrain/hub"
-	"lwtrain/tokenizer"
+	"lwtrain/data/record"
+	"lwtrain/internal/show"
+	"lwtrain/session"
 )
 
 func newTokenizeCmd() *cobra.Command {
@@ -33,11 +33,7 @@ loss, which are the assistant's and the token that ends its turn.`,
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := modelFolder(cmd, dir, hub.ModelConfig)
-			if err != nil {
-				return err
-			}
-			tok, err := tokenizer.Load(dir)
+			tok, err := session.Tokenizer(cmd.Context(), dir, show.Session(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -48,7 +44,7 @@ loss, which are the assistant's and the token that ends its turn.`,
 				return orEmpty(tok.Encode(string(line))), nil
 			}
 			if chat {
-				c, err := trainingChat(tok, template)
+				c, err := session.TrainingChat(tok, template)
 				if err != nil {
 					return err
 				}
@@ -69,7 +65,7 @@ loss, which are the assistant's and the token that ends its turn.`,
 // encodeRecord is a conversation's ids and target mask, as the data store has
 // them.
 func encodeRecord(c *chat.Template, line []byte, at string) (any, error) {
-	r, err := data.Tokenise(c, line)
+	r, err := record.Render(c, line)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}

@@ -22,13 +22,7 @@ type fileReader struct {
 	packed *unpacker // nil: not compressed
 }
 
-// randomAccess is what files are beside fs.File, on the disk and in the binary.
-type randomAccess interface {
-	io.ReaderAt
-	io.ReadSeeker
-}
-
-// openRecords opens a file. The container is recognised by how the file begins:
+// openLines opens a file. The container is recognised by how the file begins:
 // Parquet and Arrow by their magic bytes, gzip and zstd by theirs, a JSON array by its
 // bracket; what is left is JSONL. Of Parquet and Arrow only the columns in names are
 // read.
@@ -81,15 +75,6 @@ func (r *fileReader) start(size int64, names map[string]bool) error {
 		r.lines = ofText(io.TeeReader(r.file, r.sum), head)
 		return nil
 	}
-}
-
-// ofText tells a JSON array from JSONL by how the text begins.
-func ofText(from io.Reader, head []byte) lines {
-	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
-	if len(text) > 0 && text[0] == '[' {
-		return newJSONArray(from)
-	}
-	return newJSONLines(from)
 }
 
 func (r *fileReader) position() int64 {

@@ -183,6 +183,12 @@ func some(names []string) string {
 	return s
 }
 
+// randomAccess is what files are beside fs.File, on the disk and in the binary.
+type randomAccess interface {
+	io.ReaderAt
+	io.ReadSeeker
+}
+
 // open opens a file and says how large it is.
 func (f File) open() (fs.File, int64, error) {
 	var file fs.File

@@ -171,3 +171,12 @@ func unexpected(err error) error {
 	}
 	return err
 }
+
+// ofText tells a JSON array from JSONL by how the text begins.
+func ofText(from io.Reader, head []byte) lines {
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	if len(text) > 0 && text[0] == '[' {
+		return newJSONArray(from)
+	}
+	return newJSONLines(from)
+}

@@ -86,8 +86,8 @@ func (c *checkedPages) check(page pq.Page) error {
 	return err
 }
 
-// columnPages hands out the pages of a column of a row group.
-func (p *parquetRows) columnPages(group *pq.RowGroupReader, column int) (pq.PageReader, error) {
+// columnPages hands out the pages of a column of a row group in a file of size bytes.
+func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column int) (pq.PageReader, error) {
 	c, err := group.MetaData().ColumnChunk(column)
 	if err != nil {
 		return nil, err
@@ -99,10 +99,10 @@ func (p *parquetRows) columnPages(group *pq.RowGroupReader, column int) (pq.Page
 	if at := c.DictionaryPageOffset(); c.HasDictionaryPage() && at > 0 && at < start {
 		start = at
 	}
-	if start < 0 || start > p.size {
-		return nil, fmt.Errorf("a column that begins at byte %d of %d", start, p.size)
+	if start < 0 || start > size {
+		return nil, fmt.Errorf("a column that begins at byte %d of %d", start, size)
 	}
-	bytes := &pageBytes{Reader: bufio.NewReaderSize(io.NewSectionReader(p.at, start, p.size-start), 1<<16), left: p.size - start}
+	bytes := &pageBytes{Reader: bufio.NewReaderSize(io.NewSectionReader(file, start, size-start), 1<<16), left: size - start}
 	return pq.NewPageReader(bytes, c.NumValues(), c.Compression(), boundedMemory{memory.NewGoAllocator()}, nil)
 }
 

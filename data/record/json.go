@@ -7,7 +7,30 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"lwtrain/data/read"
 )
+
+// fieldsOf reads the JSON of a line.
+func fieldsOf(l read.Line) (f fields, err error) {
+	text := l.Text
+	if l.TooLong {
+		return nil, bad("too_many_bytes", "a record of more than %d MiB", read.MaxLine>>20)
+	}
+	if !utf8.Valid(text) {
+		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
+	}
+	if at := loneSurrogate(text); at >= 0 {
+		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
+	}
+	if json.Valid(text) {
+		var ok bool
+		if f, ok = cutObject(bytes.TrimSpace(text)); ok {
+			return f, nil
+		}
+	}
+	return nil, bad("invalid_json", "%v", jsonProblem(text, json.Unmarshal(text, &f)))
+}
 
 func invalidAt(line []byte) int {
 	for i := 0; i < len(line); {

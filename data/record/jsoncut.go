@@ -11,6 +11,9 @@ import (
 // are then cut out of it as they stand there, instead of having every level read, and
 // checked, again. These functions want valid JSON without blanks around it.
 
+// fields is a record or a message, by its keys.
+type fields map[string]json.RawMessage
+
 // cutObject cuts an object into the values of its keys; of two that are the same the
 // later one counts. null is an object without keys; ok is false for all else.
 func cutObject(raw []byte) (f fields, ok bool) {

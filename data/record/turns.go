@@ -86,21 +86,6 @@ func (l Layout) message(f fields) (m chat.Message, err error) {
 	return m, nil
 }
 
-// first returns the name that a column has in f, null or not.
-func (l Layout) first(f fields, column string) (name string, there bool) {
-	for _, n := range l.names[column] {
-		if _, ok := f[n]; ok {
-			return n, true
-		}
-	}
-	return "", false
-}
-
-func (l Layout) nameOf(f fields, column string) string {
-	name, _ := l.first(f, column)
-	return name
-}
-
 // weightKeys say how much a message is trained on.
 var weightKeys = []string{"train", "weight", "loss_weight"}
 

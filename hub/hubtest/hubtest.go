@@ -275,7 +275,8 @@ func Example() *Hub {
 	weights := strings.Repeat("0123456789abcdef", 1<<12)
 	h.Models["owner/model"] = Repo{
 		"config.json": "{}", "tokenizer.json": strings.Repeat("t", 2000), "tokenizer_config.json": "{ }", "model.safetensors": weights,
-		"pytorch_model.bin": weights + "bin", "modeling.py": "import os", "README.md": "# m", "onnx/model.onnx": "o", "original/params.json": "{}",
+		"pytorch_model.bin": weights + "bin", "modeling.py": "import os", "README.md": "# m",
+		"onnx/model.onnx": "o", "original/params.json": "{}",
 	}
 	h.Datasets["owner/data"] = Repo{"long.jsonl": weights + "\n", "README.md": "# d", "sub/more.jsonl": "{}\n", "sub/copy.jsonl": "{}\n"}
 	return h

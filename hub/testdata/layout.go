@@ -34,7 +34,8 @@ func main() {
 	}
 	defer os.RemoveAll(cache)
 	python := exec.Command(os.Args[1], "-c", program)
-	python.Env = append(os.Environ(), "HF_ENDPOINT="+server.URL, "HF_HUB_CACHE="+cache, "HF_HOME="+cache+"/home", "HF_TOKEN=", "HF_HUB_DISABLE_TELEMETRY=1", "NO_PROXY=127.0.0.1")
+	python.Env = append(os.Environ(), "HF_ENDPOINT="+server.URL, "HF_HUB_CACHE="+cache, "HF_HOME="+cache+"/home",
+		"HF_TOKEN=", "HF_HUB_DISABLE_TELEMETRY=1", "NO_PROXY=127.0.0.1")
 	python.Stderr = os.Stderr
 	if err := python.Run(); err != nil {
 		log.Fatal(err)

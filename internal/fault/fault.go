@@ -7,6 +7,7 @@ package fault
 import (
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 )
 
@@ -65,4 +66,17 @@ func Usage(err error) error {
 func IsUsage(err error) bool {
 	var u usage
 	return errors.As(err, &u)
+}
+
+// Excerpt is the beginning of what a server or a program said, on one line.
+func Excerpt(raw []byte) string {
+	const most = 200 // bytes
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(raw[:min(len(raw), most)]), "?")), " ")
+	if len(raw) > most {
+		text += "..."
+	}
+	if text == "" {
+		return "nothing more"
+	}
+	return text
 }

@@ -3,31 +3,38 @@ package jinja
 import (
 	"math"
 	"math/big"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
 func (r *run) overflow() { r.fail("an integer beyond 64 bits") }
 
-func (e *binaryExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalBinary(e *syntax.Binary) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	a, b := e.left.eval(r), e.right.eval(r)
-	r.line = e.line
+	a, b := r.eval(e.Left), r.eval(e.Right)
+	r.line = e.Line
+	return r.binary(e.Op, a, b)
+}
+
+// binary is a op b.
+func (r *run) binary(op string, a, b Value) Value {
 	for _, v := range []Value{a, b} {
-		if u, ok := v.(*Undefined); ok && (e.op != "%" || !isString(a)) {
+		if u, ok := v.(*Undefined); ok && (op != "%" || !isString(a)) {
 			r.undefined(u)
 		}
 	}
 	if i, ok := integer(a); ok {
 		if j, ok := integer(b); ok {
-			return r.integers(e.op, i, j)
+			return r.integers(op, i, j)
 		}
 	}
 	if f, ok := number(a); ok {
 		if g, ok := number(b); ok {
-			return r.floats(e.op, f, g)
+			return r.floats(op, f, g)
 		}
 	}
-	switch e.op {
+	switch op {
 	case "+":
 		if v := r.join(a, b); v != nil {
 			return v
@@ -44,7 +51,7 @@ func (e *binaryExpr) eval(r *run) Value {
 			return r.percent(s, b)
 		}
 	}
-	r.fail("%s of a %s and a %s", e.op, typeName(a), typeName(b))
+	r.fail("%s of a %s and a %s", op, typeName(a), typeName(b))
 	return nil
 }
 

@@ -1,8 +1,13 @@
 package jinja
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
 // args are the values of a call's arguments.
@@ -26,22 +31,22 @@ type method struct {
 }
 
 // args evaluates the arguments of a call.
-func (r *run) args(e argExprs) args {
-	a := args{pos: make([]Value, 0, len(e.pos)+1)}
-	for _, arg := range e.pos {
-		a.pos = append(a.pos, arg.eval(r))
+func (r *run) args(e syntax.Args) args {
+	a := args{pos: make([]Value, 0, len(e.Pos)+1)}
+	for _, arg := range e.Pos {
+		a.pos = append(a.pos, r.eval(arg))
 	}
-	for i, arg := range e.named {
-		a.names = append(a.names, e.names[i])
-		a.named = append(a.named, arg.eval(r))
+	for i, arg := range e.Named {
+		a.names = append(a.names, e.Names[i])
+		a.named = append(a.named, r.eval(arg))
 	}
-	if e.star != nil {
-		more := r.items(e.star.eval(r))
+	if e.Star != nil {
+		more := r.items(r.eval(e.Star))
 		r.alloc(16 * len(more))
 		a.pos = append(a.pos, more...)
 	}
-	if e.dict != nil {
-		d, ok := e.dict.eval(r).(*Dict)
+	if e.Dict != nil {
+		d, ok := r.eval(e.Dict).(*Dict)
 		if !ok {
 			r.fail("** wants a dict")
 		}
@@ -75,12 +80,12 @@ func (a args) bind(r *run, params ...string) []Value {
 	return out
 }
 
-func (e *callExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalCall(e *syntax.Call) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	callee := e.callee.eval(r)
-	a := r.args(e.args)
-	r.line = e.line
+	callee := r.eval(e.Callee)
+	a := r.args(e.Args)
+	r.line = e.Line
 	return r.call(callee, a)
 }
 
@@ -104,16 +109,17 @@ func (r *run) call(callee Value, a args) Value {
 	return nil
 }
 
-func (e *filterExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalFilter(e *syntax.Filter) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	return e.apply(r, e.input.eval(r))
+	return r.apply(e, r.eval(e.Input))
 }
 
-func (e *filterExpr) apply(r *run, input Value) Value {
-	a := r.args(e.args)
-	r.line = e.line
-	return r.filter(e.name, input, a)
+// apply is a filter of input.
+func (r *run) apply(e *syntax.Filter, input Value) Value {
+	a := r.args(e.Args)
+	r.line = e.Line
+	return r.filter(e.Name, input, a)
 }
 
 func (r *run) filter(name string, input Value, a args) Value {
@@ -125,13 +131,13 @@ func (r *run) filter(name string, input Value, a args) Value {
 	return f(r, input, a)
 }
 
-func (e *testExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalTest(e *syntax.Test) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	input := e.input.eval(r)
-	a := r.args(e.args)
-	r.line = e.line
-	return r.test(e.name, input, a) != e.not
+	input := r.eval(e.Input)
+	a := r.args(e.Args)
+	r.line = e.Line
+	return r.test(e.Name, input, a) != e.Not
 }
 
 func (r *run) test(name string, input Value, a args) bool {
@@ -249,4 +255,54 @@ func raise(r *run, a args) Value {
 		msg[i] = r.str(v).s
 	}
 	panic(&Error{Name: r.name, Line: r.line, Msg: strings.Join(msg, " "), Raised: true})
+}
+
+var strftimeLayouts = map[byte]string{
+	'a': "Mon", 'A': "Monday", 'b': "Jan", 'h': "Jan", 'B': "January", 'd': "02", 'e': "_2", 'm': "01",
+	'y': "06", 'Y': "2006", 'H': "15", 'I': "03", 'M': "04", 'S': "05", 'p': "PM",
+	'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04",
+	'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05",
+}
+
+// strftime formats a time as datetime.strftime does for a time without a zone.
+func strftime(r *run, format string, now time.Time) string {
+	var b strings.Builder
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' || i+1 == len(format) {
+			b.WriteByte(format[i])
+			continue
+		}
+		i++
+		strip := format[i] == '-' && i+1 < len(format)
+		if strip {
+			i++
+		}
+		layout, known := strftimeLayouts[format[i]]
+		var s string
+		switch {
+		case known:
+			s = now.Format(layout)
+		case format[i] == 'j':
+			s = fmt.Sprintf("%03d", now.YearDay())
+		case format[i] == 'f':
+			s = fmt.Sprintf("%06d", now.Nanosecond()/1000)
+		case format[i] == 'w':
+			s = strconv.Itoa(int(now.Weekday()))
+		case format[i] == 'u':
+			s = strconv.Itoa((int(now.Weekday())+6)%7 + 1)
+		case format[i] == '%':
+			s = "%"
+		case format[i] == 'Z' || format[i] == 'z':
+		default:
+			r.fail("strftime_now: the code %%%c is not supported", format[i])
+		}
+		if strip {
+			s = strings.TrimLeft(s, "0 ")
+			if s == "" {
+				s = "0"
+			}
+		}
+		b.WriteString(s)
+	}
+	return b.String()
 }

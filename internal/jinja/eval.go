@@ -1,57 +1,110 @@
 package jinja
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
-func (e *constExpr) eval(*run) Value { return e.value }
-
-func (e *nameExpr) eval(r *run) Value {
-	r.line = e.line
-	r.step(1)
-	if v, ok := r.scope.get(e.name); ok {
-		return v
+// eval is the value of an expression; it panics with an *Error when it fails.
+func (r *run) eval(e syntax.Expr) Value {
+	switch e := e.(type) {
+	case *syntax.Const:
+		return e.Value
+	case *syntax.Name:
+		return r.evalName(e)
+	case *syntax.List:
+		return r.evalList(e)
+	case *syntax.Dict:
+		return r.evalDict(e)
+	case *syntax.Attr:
+		return r.evalAttr(e)
+	case *syntax.Index:
+		return r.evalIndex(e)
+	case *syntax.Slice:
+		return r.evalSlice(e)
+	case *syntax.Call:
+		return r.evalCall(e)
+	case *syntax.Filter:
+		return r.evalFilter(e)
+	case *syntax.Test:
+		return r.evalTest(e)
+	case *syntax.Unary:
+		return r.evalUnary(e)
+	case *syntax.Binary:
+		return r.evalBinary(e)
+	case *syntax.Concat:
+		return r.evalConcat(e)
+	case *syntax.And:
+		return r.evalAnd(e)
+	case *syntax.Or:
+		return r.evalOr(e)
+	case *syntax.Compare:
+		return r.evalCompare(e)
+	case *syntax.Ternary:
+		return r.evalTernary(e)
 	}
-	if f, ok := globals[e.name]; ok {
-		return f
-	}
-	return &Undefined{"'" + e.name + "' is undefined"}
+	panic(fmt.Sprintf("an expression of type %T", e))
 }
 
-func (e *listExpr) eval(r *run) Value {
-	r.alloc(16 * len(e.items))
-	list := &List{items: make([]Value, len(e.items))}
-	if e.tuple {
+// constant is the value of a constant of the template.
+func constant(v any) any {
+	switch v := v.(type) {
+	case nil:
+		return None{}
+	case string:
+		return lit(v)
+	}
+	return v
+}
+
+func (r *run) evalName(e *syntax.Name) Value {
+	r.line = e.Line
+	r.step(1)
+	if v, ok := r.scope.get(e.Name); ok {
+		return v
+	}
+	if f, ok := globals[e.Name]; ok {
+		return f
+	}
+	return &Undefined{"'" + e.Name + "' is undefined"}
+}
+
+func (r *run) evalList(e *syntax.List) Value {
+	r.alloc(16 * len(e.Items))
+	list := &List{items: make([]Value, len(e.Items))}
+	if e.Tuple {
 		list.kind = tuple
 	}
-	for i, item := range e.items {
-		list.items[i] = item.eval(r)
+	for i, item := range e.Items {
+		list.items[i] = r.eval(item)
 	}
 	return list
 }
 
-func (e *dictExpr) eval(r *run) Value {
-	r.alloc(64 * len(e.keys))
-	d := newDict(len(e.keys))
-	for i, k := range e.keys {
-		v := k.eval(r)
+func (r *run) evalDict(e *syntax.Dict) Value {
+	r.alloc(64 * len(e.Keys))
+	d := newDict(len(e.Keys))
+	for i, k := range e.Keys {
+		v := r.eval(k)
 		if _, ok := r.key(v); !ok {
-			r.line = e.line
+			r.line = e.Line
 			r.fail("a %s can't be a key", typeName(v))
 		}
-		d.set(v, e.values[i].eval(r))
+		d.set(v, r.eval(e.Values[i]))
 	}
 	return d
 }
 
-func (e *attrExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalAttr(e *syntax.Attr) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	object := e.object.eval(r)
-	r.line = e.line
-	return r.attr(object, e.name)
+	object := r.eval(e.Object)
+	r.line = e.Line
+	return r.attr(object, e.Name)
 }
 
 // attr is object.name: an attribute if there is one, else an item.
@@ -91,12 +144,12 @@ func (r *run) missing(object Value, name string) Value {
 	return &Undefined{"'" + typeName(object) + " object' has no attribute '" + name + "'"}
 }
 
-func (e *indexExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalIndex(e *syntax.Index) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	object := e.object.eval(r)
-	index := e.index.eval(r)
-	r.line = e.line
+	object := r.eval(e.Object)
+	index := r.eval(e.Index)
+	r.line = e.Line
 	return r.item(object, index)
 }
 
@@ -142,15 +195,15 @@ func (r *run) item(object, index Value) Value {
 	return &Undefined{typeName(object) + " object has no element " + r.str(index).s}
 }
 
-func (e *sliceExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalSlice(e *syntax.Slice) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	object := e.object.eval(r)
-	part := func(e expr) *int64 {
+	object := r.eval(e.Object)
+	part := func(e syntax.Expr) *int64 {
 		if e == nil {
 			return nil
 		}
-		v := e.eval(r)
+		v := r.eval(e)
 		if _, ok := v.(None); ok {
 			return nil
 		}
@@ -160,8 +213,8 @@ func (e *sliceExpr) eval(r *run) Value {
 		}
 		return &i
 	}
-	start, stop, step := part(e.start), part(e.stop), part(e.step)
-	r.line = e.line
+	start, stop, step := part(e.Start), part(e.Stop), part(e.Step)
+	r.line = e.Line
 	switch o := object.(type) {
 	case *List:
 		if o.kind != view {
@@ -230,19 +283,19 @@ func (r *run) slice(start, stop, step *int64, n int) (from, to, by int) {
 	return clip(start, low), clip(stop, high), by
 }
 
-func (e *unaryExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalUnary(e *syntax.Unary) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	v := e.operand.eval(r)
-	r.line = e.line
-	if e.op == "not" {
+	v := r.eval(e.Operand)
+	r.line = e.Line
+	if e.Op == "not" {
 		return !truth(v)
 	}
 	if u, ok := v.(*Undefined); ok {
 		r.undefined(u)
 	}
 	if i, ok := integer(v); ok {
-		if e.op == "+" {
+		if e.Op == "+" {
 			return i
 		}
 		if i == math.MinInt64 {
@@ -254,49 +307,49 @@ func (e *unaryExpr) eval(r *run) Value {
 	if !ok {
 		r.fail("a sign before a %s", typeName(v))
 	}
-	if e.op == "-" {
+	if e.Op == "-" {
 		f = -f
 	}
 	return f
 }
 
-func (e *andExpr) eval(r *run) Value {
+func (r *run) evalAnd(e *syntax.And) Value {
 	r.enter(r.line)
 	defer r.leave()
-	if v := e.left.eval(r); !truth(v) {
+	if v := r.eval(e.Left); !truth(v) {
 		return v
 	}
-	return e.right.eval(r)
+	return r.eval(e.Right)
 }
 
-func (e *orExpr) eval(r *run) Value {
+func (r *run) evalOr(e *syntax.Or) Value {
 	r.enter(r.line)
 	defer r.leave()
-	if v := e.left.eval(r); truth(v) {
+	if v := r.eval(e.Left); truth(v) {
 		return v
 	}
-	return e.right.eval(r)
+	return r.eval(e.Right)
 }
 
-func (e *ternaryExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalTernary(e *syntax.Ternary) Value {
+	r.enter(e.Line)
 	defer r.leave()
 	switch {
-	case truth(e.cond.eval(r)):
-		return e.then.eval(r)
-	case e.otherwise != nil:
-		return e.otherwise.eval(r)
+	case truth(r.eval(e.Cond)):
+		return r.eval(e.Then)
+	case e.Otherwise != nil:
+		return r.eval(e.Otherwise)
 	}
 	return &Undefined{"the condition is false and there is no else"}
 }
 
-func (e *compareExpr) eval(r *run) Value {
-	r.enter(e.line)
+func (r *run) evalCompare(e *syntax.Compare) Value {
+	r.enter(e.Line)
 	defer r.leave()
-	left := e.first.eval(r)
-	for i, op := range e.ops {
-		right := e.rest[i].eval(r)
-		r.line = e.line
+	left := r.eval(e.First)
+	for i, op := range e.Ops {
+		right := r.eval(e.Rest[i])
+		r.line = e.Line
 		if !r.compare(op, left, right) {
 			return false
 		}
@@ -353,10 +406,10 @@ func (r *run) contains(container, item Value) bool {
 	return slices.ContainsFunc(r.items(container), func(v Value) bool { return r.equal(v, item, 0) })
 }
 
-func (e *concatExpr) eval(r *run) Value {
+func (r *run) evalConcat(e *syntax.Concat) Value {
 	var b builder
-	for _, part := range e.parts {
-		s := r.str(part.eval(r))
+	for _, part := range e.Parts {
+		s := r.str(r.eval(part))
 		r.alloc(s.size())
 		b.add(s)
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
 // filters by name. They are set in init, for some of them call others.
@@ -25,7 +27,7 @@ func init() {
 		},
 		"title": func(r *run, v Value, a args) Value {
 			a.bind(r)
-			return r.toTitle(r.str(v), upper, func(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) })
+			return r.toTitle(r.str(v), upper, func(c rune) bool { return syntax.IsSpace(c) || strings.ContainsRune("-({[<", c) })
 		},
 		"center": func(r *run, v Value, a args) Value {
 			p := a.bind(r, "width")
@@ -51,7 +53,7 @@ func init() {
 		"wordcount": func(r *run, v Value, a args) Value {
 			s := r.str(v).s
 			r.alloc(len(s)) // FieldsFunc makes a list of them
-			return int64(len(strings.FieldsFunc(s, func(c rune) bool { return !isWord(c) })))
+			return int64(len(strings.FieldsFunc(s, func(c rune) bool { return !syntax.IsWord(c) })))
 		},
 		"length":  func(r *run, v Value, a args) Value { a.bind(r); return int64(r.length(v)) },
 		"default": defaultTo,
@@ -168,7 +170,7 @@ func toInt(r *run, v Value, a args) Value {
 	case float64:
 		return truncate(v, missing)
 	case String:
-		text := strings.ReplaceAll(strings.TrimFunc(v.s, isSpace), "_", "")
+		text := strings.ReplaceAll(strings.TrimFunc(v.s, syntax.IsSpace), "_", "")
 		if base == 16 || base == 8 || base == 2 {
 			text = strings.TrimPrefix(strings.ToLower(text), map[int]string{16: "0x", 8: "0o", 2: "0b"}[base])
 		}
@@ -193,7 +195,7 @@ func truncate(f float64, missing Value) Value {
 
 // parseFloat is Python's float of a text.
 func parseFloat(s string) (float64, bool) {
-	s = strings.TrimFunc(s, isSpace)
+	s = strings.TrimFunc(s, syntax.IsSpace)
 	if strings.ContainsAny(s, "xXpP") {
 		return 0, false
 	}

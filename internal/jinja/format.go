@@ -1,11 +1,9 @@
 package jinja
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -473,54 +471,4 @@ func (r *run) parseSpec(text string) spec {
 	}
 	r.checkSpec(f)
 	return f
-}
-
-var strftimeLayouts = map[byte]string{
-	'a': "Mon", 'A': "Monday", 'b': "Jan", 'h': "Jan", 'B': "January", 'd': "02", 'e': "_2", 'm': "01",
-	'y': "06", 'Y': "2006", 'H': "15", 'I': "03", 'M': "04", 'S': "05", 'p': "PM",
-	'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04",
-	'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05",
-}
-
-// strftime formats a time as datetime.strftime does for a time without a zone.
-func strftime(r *run, format string, now time.Time) string {
-	var b strings.Builder
-	for i := 0; i < len(format); i++ {
-		if format[i] != '%' || i+1 == len(format) {
-			b.WriteByte(format[i])
-			continue
-		}
-		i++
-		strip := format[i] == '-' && i+1 < len(format)
-		if strip {
-			i++
-		}
-		layout, known := strftimeLayouts[format[i]]
-		var s string
-		switch {
-		case known:
-			s = now.Format(layout)
-		case format[i] == 'j':
-			s = fmt.Sprintf("%03d", now.YearDay())
-		case format[i] == 'f':
-			s = fmt.Sprintf("%06d", now.Nanosecond()/1000)
-		case format[i] == 'w':
-			s = strconv.Itoa(int(now.Weekday()))
-		case format[i] == 'u':
-			s = strconv.Itoa((int(now.Weekday())+6)%7 + 1)
-		case format[i] == '%':
-			s = "%"
-		case format[i] == 'Z' || format[i] == 'z':
-		default:
-			r.fail("strftime_now: the code %%%c is not supported", format[i])
-		}
-		if strip {
-			s = strings.TrimLeft(s, "0 ")
-			if s == "" {
-				s = "0"
-			}
-		}
-		b.WriteString(s)
-	}
-	return b.String()
 }

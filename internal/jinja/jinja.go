@@ -18,8 +18,9 @@
 package jinja
 
 import (
-	"fmt"
 	"time"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
 // Limits bound one rendering. A zero field means its default.
@@ -30,8 +31,6 @@ type Limits struct {
 
 // The bounds that no caller has needed to change.
 const (
-	maxSource    = 1 << 20 // bytes of a template
-	maxNesting   = 200     // blocks, brackets and signs inside each other
 	maxDepth     = 1500    // nested evaluation, macro calls included
 	maxValue     = 100     // lists and maps inside each other
 	maxRange     = 100_000 // items of range(), as Jinja's sandbox has it
@@ -42,18 +41,11 @@ const (
 // Template is a parsed template. It is safe for concurrent use.
 type Template struct {
 	name string
-	body []stmt
+	body []syntax.Stmt
 }
 
 // Error says where a template failed, and why.
-type Error struct {
-	Name   string // the template's name
-	Line   int
-	Msg    string
-	Raised bool // the template refused its input itself, by raise_exception
-}
-
-func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Msg) }
+type Error = syntax.Error
 
 // Pair is one entry of a [Map].
 type Pair struct {
@@ -96,13 +88,12 @@ type Options struct {
 }
 
 // Parse reads a template. The name stands in error messages.
-func Parse(name, source string) (t *Template, err error) {
-	defer func() { rescue(recover(), name, 0, &err) }()
-	if len(source) > maxSource {
-		return nil, &Error{Name: name, Line: 1, Msg: fmt.Sprintf("%d bytes, at most %d wanted", len(source), maxSource)}
+func Parse(name, source string) (*Template, error) {
+	body, err := syntax.Parse(name, source, constant)
+	if err != nil {
+		return nil, err
 	}
-	p := &parser{name: name, tokens: lex(name, source)}
-	return &Template{name: name, body: p.template()}, nil
+	return &Template{name: name, body: body}, nil
 }
 
 // Render runs the template. The variables are Go values as encoding/json
@@ -111,21 +102,10 @@ func Parse(name, source string) (t *Template, err error) {
 // of its keys and tells 1 from 1.0), [Map] and [From].
 func (t *Template) Render(vars map[string]any, opts Options) (out Output, err error) {
 	r := newRun(t.name, opts)
-	defer func() { rescue(recover(), t.name, r.line, &err) }()
+	defer func() { syntax.Rescue(recover(), t.name, r.line, &err) }()
 	for name, v := range vars {
 		r.scope.set(name, r.input(v, origin{noSource, nil}, 0))
 	}
 	r.exec(t.body)
 	return r.out.output(), nil
-}
-
-// rescue turns what a panic carried into an error.
-func rescue(p any, name string, line int, err *error) {
-	switch p := p.(type) {
-	case nil:
-	case *Error:
-		*err = p
-	default:
-		*err = &Error{Name: name, Line: line, Msg: fmt.Sprintf("internal error: %v", p)}
-	}
 }

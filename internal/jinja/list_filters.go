@@ -279,7 +279,9 @@ func sum(r *run, v Value, a args) Value {
 		total = p[1]
 	}
 	for _, item := range items {
-		total = (&binaryExpr{op: "+", left: &constExpr{total}, right: &constExpr{item}, line: r.line}).eval(r)
+		r.enter(r.line)
+		total = r.binary("+", total, item)
+		r.leave()
 	}
 	return total
 }

@@ -1,10 +1,14 @@
 package jinja
 
-import "slices"
+import (
+	"slices"
+
+	"lwtrain/internal/jinja/syntax"
+)
 
 // loop is the variable of that name inside a for statement.
 type loop struct {
-	stmt    *forStmt
+	stmt    *syntax.For
 	items   []Value
 	at      int
 	depth   int
@@ -12,33 +16,33 @@ type loop struct {
 	changed Value // what changed() saw last
 }
 
-func (s *forStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execFor(s *syntax.For) control {
+	r.enter(s.Line)
 	defer r.leave()
-	r.loop(s, s.list.eval(r), r.scope, 0)
+	r.loop(s, r.eval(s.List), r.scope, 0)
 	return flowNext
 }
 
 // loop runs a for statement over list.
-func (r *run) loop(s *forStmt, list Value, outer *scope, depth int) {
+func (r *run) loop(s *syntax.For, list Value, outer *scope, depth int) {
 	items := r.items(list)
 	r.step(len(items) / 8)
-	if s.cond != nil {
+	if s.Cond != nil {
 		items = r.filtered(s, items, outer)
 	}
 	if len(items) == 0 {
-		r.within(outer, func() { r.exec(s.none) })
+		r.within(outer, func() { r.exec(s.None) })
 		return
 	}
 	l := &loop{stmt: s, items: items, depth: depth, outer: outer}
 	for i := range items {
 		l.at = i
 		flow := flowNext
-		r.enter(s.line)
+		r.enter(s.Line)
 		r.within(outer, func() {
 			r.scope.set("loop", l)
-			r.assign(s.target, items[i])
-			flow = r.exec(s.body)
+			r.assign(s.Target, items[i])
+			flow = r.exec(s.Body)
 		})
 		r.leave()
 		if flow == flowBreak {
@@ -48,13 +52,13 @@ func (r *run) loop(s *forStmt, list Value, outer *scope, depth int) {
 }
 
 // filtered returns the items that a for statement's if holds for.
-func (r *run) filtered(s *forStmt, items []Value, outer *scope) []Value {
+func (r *run) filtered(s *syntax.For, items []Value, outer *scope) []Value {
 	r.alloc(16 * len(items))
 	kept := make([]Value, 0, len(items))
 	for _, item := range items {
 		r.within(outer, func() {
-			r.assign(s.target, item)
-			if truth(s.cond.eval(r)) {
+			r.assign(s.Target, item)
+			if truth(r.eval(s.Cond)) {
 				kept = append(kept, item)
 			}
 		})
@@ -113,7 +117,7 @@ func (l *loop) attr(r *run, name string) (Value, bool) {
 
 // again renders the body of a recursive loop over another list.
 func (l *loop) again(r *run, a args) Value {
-	if !l.stmt.recursive {
+	if !l.stmt.Recursive {
 		r.fail("a loop that is called must be recursive")
 	}
 	list := a.bind(r, "iterable")[0]
@@ -130,22 +134,22 @@ func (l *loop) again(r *run, a args) Value {
 
 // macro is a macro with the scope that it was defined in.
 type macro struct {
-	stmt  *macroStmt
+	stmt  *syntax.Macro
 	scope *scope
 }
 
-func (s *macroStmt) exec(r *run) control {
-	r.scope.set(s.name, &macro{s, r.scope})
+func (r *run) execMacro(s *syntax.Macro) control {
+	r.scope.set(s.Name, &macro{s, r.scope})
 	return flowNext
 }
 
-func (s *callStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execCallBlock(s *syntax.CallBlock) control {
+	r.enter(s.Line)
 	defer r.leave()
-	callee := s.call.callee.eval(r)
-	a := r.args(s.call.args)
+	callee := r.eval(s.Call.Callee)
+	a := r.args(s.Call.Args)
 	a.names = append(a.names, "caller")
-	a.named = append(a.named, &macro{s.caller, r.scope})
+	a.named = append(a.named, &macro{s.Caller, r.scope})
 	r.print(r.str(r.call(callee, a)))
 	return flowNext
 }
@@ -155,7 +159,7 @@ func (m *macro) call(r *run, a args) Value {
 	var text String
 	r.within(m.scope, func() {
 		m.bind(r, a)
-		text, _ = r.capture(s.body)
+		text, _ = r.capture(s.Body)
 	})
 	return text
 }
@@ -163,35 +167,35 @@ func (m *macro) call(r *run, a args) Value {
 // bind sets the parameters of a macro from the arguments of a call.
 func (m *macro) bind(r *run, a args) {
 	s := m.stmt
-	for i, name := range s.params {
+	for i, name := range s.Params {
 		if i < len(a.pos) {
 			r.scope.set(name, a.pos[i])
 		}
 	}
 	var rest []Value
-	if len(a.pos) > len(s.params) {
-		rest = a.pos[len(s.params):]
+	if len(a.pos) > len(s.Params) {
+		rest = a.pos[len(s.Params):]
 	}
-	if s.free["varargs"] {
+	if s.Free["varargs"] {
 		r.scope.set("varargs", &List{items: rest, kind: tuple})
 	} else if len(rest) > 0 {
-		r.fail("macro %q: %d arguments, at most %d wanted", s.name, len(a.pos), len(s.params))
+		r.fail("macro %q: %d arguments, at most %d wanted", s.Name, len(a.pos), len(s.Params))
 	}
 	extra := newDict(0)
 	for i, name := range a.names {
-		at := slices.Index(s.params, name)
+		at := slices.Index(s.Params, name)
 		switch {
 		case at >= 0 && at < len(a.pos):
-			r.fail("macro %q: two values for %q", s.name, name)
-		case at >= 0, name == "caller" && s.free["caller"]:
+			r.fail("macro %q: two values for %q", s.Name, name)
+		case at >= 0, name == "caller" && s.Free["caller"]:
 			r.scope.set(name, a.named[i])
-		case s.free["kwargs"]:
+		case s.Free["kwargs"]:
 			extra.set(lit(name), a.named[i])
 		default:
-			r.fail("macro %q has no parameter %q", s.name, name)
+			r.fail("macro %q has no parameter %q", s.Name, name)
 		}
 	}
-	if s.free["kwargs"] {
+	if s.Free["kwargs"] {
 		r.scope.set("kwargs", extra)
 	}
 	m.defaults(r, a)
@@ -200,17 +204,17 @@ func (m *macro) bind(r *run, a args) {
 // defaults sets the parameters that a call left out.
 func (m *macro) defaults(r *run, a args) {
 	s := m.stmt
-	first := len(s.params) - len(s.defaults)
-	for i := len(a.pos); i < len(s.params); i++ {
+	first := len(s.Params) - len(s.Defaults)
+	for i := len(a.pos); i < len(s.Params); i++ {
 		switch {
-		case slices.Contains(a.names, s.params[i]):
+		case slices.Contains(a.names, s.Params[i]):
 		case i >= first:
-			r.scope.set(s.params[i], s.defaults[i-first].eval(r))
+			r.scope.set(s.Params[i], r.eval(s.Defaults[i-first]))
 		default:
-			r.scope.set(s.params[i], &Undefined{"parameter '" + s.params[i] + "' was not given"})
+			r.scope.set(s.Params[i], &Undefined{"parameter '" + s.Params[i] + "' was not given"})
 		}
 	}
-	if s.free["caller"] && !slices.Contains(a.names, "caller") {
+	if s.Free["caller"] && !slices.Contains(a.names, "caller") {
 		r.scope.set("caller", &Undefined{"the macro was called without a call block"})
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
 // stringMethods are the methods of str; all take and keep marks.
@@ -57,7 +59,7 @@ func init() {
 		"isdecimal": unicode.IsDigit,
 		"isnumeric": unicode.IsNumber,
 		"isalnum":   func(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) },
-		"isspace":   isSpace,
+		"isspace":   syntax.IsSpace,
 	} {
 		stringMethods[name] = func(r *run, s String, a args) Value {
 			a.bind(r)
@@ -187,7 +189,7 @@ func (r *run) found(v Value) Value {
 // strip is str.strip and its kin: white space, or the characters given.
 func (r *run) strip(s String, a args, left, right bool) String {
 	r.scan(len(s.s))
-	in := isSpace
+	in := syntax.IsSpace
 	switch chars := a.bind(r, "chars")[0].(type) {
 	case nil, None:
 	default:
@@ -249,13 +251,13 @@ func splitAt(s String, sep string, most int, fromRight bool) []Value {
 
 func splitSpace(s String, most int, fromRight bool) []Value {
 	var out []Value
-	s = s.strip(isSpace, !fromRight, fromRight)
+	s = s.strip(syntax.IsSpace, !fromRight, fromRight)
 	for s.s != "" {
 		var n int
 		if fromRight {
-			n = strings.LastIndexFunc(s.s, isSpace)
+			n = strings.LastIndexFunc(s.s, syntax.IsSpace)
 		} else {
-			n = strings.IndexFunc(s.s, isSpace)
+			n = strings.IndexFunc(s.s, syntax.IsSpace)
 		}
 		if n < 0 || len(out) == most {
 			out = append(out, s) // what is left keeps its white space
@@ -264,10 +266,10 @@ func splitSpace(s String, most int, fromRight bool) []Value {
 		if fromRight {
 			_, size := utf8.DecodeRuneInString(s.s[n:])
 			out = append(out, s.cut(n+size, len(s.s)))
-			s = s.cut(0, n).strip(isSpace, false, true)
+			s = s.cut(0, n).strip(syntax.IsSpace, false, true)
 		} else {
 			out = append(out, s.cut(0, n))
-			s = s.cut(n, len(s.s)).strip(isSpace, true, false)
+			s = s.cut(n, len(s.s)).strip(syntax.IsSpace, true, false)
 		}
 	}
 	if fromRight {

@@ -1,6 +1,10 @@
 package jinja
 
-import "fmt"
+import (
+	"fmt"
+
+	"lwtrain/internal/jinja/syntax"
+)
 
 // run is the state of one rendering.
 type run struct {
@@ -122,18 +126,60 @@ func (r *run) enter(line int) {
 
 func (r *run) leave() { r.depth-- }
 
+// control tells a loop how its body ended.
+type control uint8
+
+const (
+	flowNext control = iota
+	flowBreak
+	flowContinue
+)
+
 // exec runs statements up to the first that leaves the loop's turn.
-func (r *run) exec(body []stmt) control {
+func (r *run) exec(body []syntax.Stmt) control {
 	for _, s := range body {
-		if flow := s.exec(r); flow != flowNext {
+		if flow := r.execOne(s); flow != flowNext {
 			return flow
 		}
 	}
 	return flowNext
 }
 
+func (r *run) execOne(s syntax.Stmt) control {
+	switch s := s.(type) {
+	case *syntax.Text:
+		return r.execText(s)
+	case *syntax.Print:
+		return r.execPrint(s)
+	case *syntax.If:
+		return r.execIf(s)
+	case *syntax.For:
+		return r.execFor(s)
+	case *syntax.Set:
+		return r.execSet(s)
+	case *syntax.SetBlock:
+		return r.execSetBlock(s)
+	case *syntax.With:
+		return r.execWith(s)
+	case *syntax.FilterBlock:
+		return r.execFilterBlock(s)
+	case *syntax.Macro:
+		return r.execMacro(s)
+	case *syntax.CallBlock:
+		return r.execCallBlock(s)
+	case *syntax.Generation:
+		return r.execGeneration(s)
+	case *syntax.Flow:
+		if s.Break {
+			return flowBreak
+		}
+		return flowContinue
+	}
+	panic(fmt.Sprintf("a statement of type %T", s))
+}
+
 // capture runs statements and returns what they print.
-func (r *run) capture(body []stmt) (String, control) {
+func (r *run) capture(body []syntax.Stmt) (String, control) {
 	saved := r.out
 	r.out = &builder{}
 	flow := r.exec(body)
@@ -155,117 +201,115 @@ func (r *run) print(s String) {
 	r.out.add(s)
 }
 
-func (s *textStmt) exec(r *run) control {
-	r.print(lit(s.text))
+func (r *run) execText(s *syntax.Text) control {
+	r.print(lit(s.Text))
 	return flowNext
 }
 
-func (s *outputStmt) exec(r *run) control {
-	r.line = s.line
-	r.print(r.str(s.value.eval(r)))
+func (r *run) execPrint(s *syntax.Print) control {
+	r.line = s.Line
+	r.print(r.str(r.eval(s.Value)))
 	return flowNext
 }
 
-func (s *ifStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execIf(s *syntax.If) control {
+	r.enter(s.Line)
 	defer r.leave()
-	for i, cond := range s.conds {
-		if truth(cond.eval(r)) {
-			return r.exec(s.bodies[i])
+	for i, cond := range s.Conds {
+		if truth(r.eval(cond)) {
+			return r.exec(s.Bodies[i])
 		}
 	}
-	if len(s.bodies) > len(s.conds) {
-		return r.exec(s.bodies[len(s.conds)])
+	if len(s.Bodies) > len(s.Conds) {
+		return r.exec(s.Bodies[len(s.Conds)])
 	}
 	return flowNext
 }
 
-func (s *flowStmt) exec(*run) control { return s.flow }
-
-func (s *setStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execSet(s *syntax.Set) control {
+	r.enter(s.Line)
 	defer r.leave()
-	r.assign(s.target, s.value.eval(r))
+	r.assign(s.Target, r.eval(s.Value))
 	return flowNext
 }
 
-func (r *run) assign(to target, v Value) {
+func (r *run) assign(to syntax.Target, v Value) {
 	switch {
-	case to.parts != nil:
+	case to.Parts != nil:
 		items := r.items(v)
-		if len(items) != len(to.parts) {
-			r.fail("%d values, %d wanted", len(items), len(to.parts))
+		if len(items) != len(to.Parts) {
+			r.fail("%d values, %d wanted", len(items), len(to.Parts))
 		}
-		for i, part := range to.parts {
+		for i, part := range to.Parts {
 			r.assign(part, items[i])
 		}
-	case to.attr != "":
-		object, _ := r.scope.get(to.name)
+	case to.Attr != "":
+		object, _ := r.scope.get(to.Name)
 		ns, ok := object.(*Namespace)
 		if !ok {
-			r.fail("%q is no namespace, so its attribute %q can't be set", to.name, to.attr)
+			r.fail("%q is no namespace, so its attribute %q can't be set", to.Name, to.Attr)
 		}
 		r.alloc(16)
-		ns.vars.set(lit(to.attr), v)
+		ns.vars.set(lit(to.Attr), v)
 	default:
-		r.scope.set(to.name, v)
+		r.scope.set(to.Name, v)
 	}
 }
 
-func (s *setBlockStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execSetBlock(s *syntax.SetBlock) control {
+	r.enter(s.Line)
 	defer r.leave()
 	var text String
 	var flow control
-	r.within(r.scope, func() { text, flow = r.capture(s.body) })
-	r.assign(s.target, r.chain(text, s.filters))
+	r.within(r.scope, func() { text, flow = r.capture(s.Body) })
+	r.assign(s.Target, r.chain(text, s.Filters))
 	return flow
 }
 
-func (s *filterStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execFilterBlock(s *syntax.FilterBlock) control {
+	r.enter(s.Line)
 	defer r.leave()
 	var text String
 	var flow control
-	r.within(r.scope, func() { text, flow = r.capture(s.body) })
-	r.print(r.str(r.chain(text, s.filters)))
+	r.within(r.scope, func() { text, flow = r.capture(s.Body) })
+	r.print(r.str(r.chain(text, s.Filters)))
 	return flow
 }
 
 // chain passes a block's text through filters.
-func (r *run) chain(text String, filters []*filterExpr) Value {
+func (r *run) chain(text String, filters []*syntax.Filter) Value {
 	var v Value = text
 	for _, f := range filters {
-		v = f.apply(r, v)
+		v = r.apply(f, v)
 	}
 	return v
 }
 
-func (s *withStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execWith(s *syntax.With) control {
+	r.enter(s.Line)
 	defer r.leave()
-	values := make([]Value, len(s.values))
-	for i, e := range s.values {
-		values[i] = e.eval(r)
+	values := make([]Value, len(s.Values))
+	for i, e := range s.Values {
+		values[i] = r.eval(e)
 	}
 	flow := flowNext
 	r.within(r.scope, func() {
-		for i, to := range s.targets {
+		for i, to := range s.Targets {
 			r.assign(to, values[i])
 		}
-		flow = r.exec(s.body)
+		flow = r.exec(s.Body)
 	})
 	return flow
 }
 
-func (s *generationStmt) exec(r *run) control {
-	r.enter(s.line)
+func (r *run) execGeneration(s *syntax.Generation) control {
+	r.enter(s.Line)
 	defer r.leave()
 	r.blocks++
 	block := r.blocks
 	var text String
 	var flow control
-	r.within(r.scope, func() { text, flow = r.capture(s.body) })
+	r.within(r.scope, func() { text, flow = r.capture(s.Body) })
 	r.print(text.inBlock(block))
 	return flow
 }

@@ -89,16 +89,6 @@ func (s String) at(n int) int {
 	return pos
 }
 
-// isSpace is Python's str.isspace for one character.
-func isSpace(r rune) bool {
-	switch {
-	case r >= 0x09 && r <= 0x0d, r >= 0x1c && r <= 0x20, r == 0x85, r == 0xa0, r == 0x1680,
-		r >= 0x2000 && r <= 0x200a, r == 0x2028, r == 0x2029, r == 0x202f, r == 0x205f, r == 0x3000:
-		return true
-	}
-	return false
-}
-
 // strip cuts what in holds of, from the left, the right or both.
 func (s String) strip(in func(rune) bool, left, right bool) String {
 	from, to := 0, len(s.s)

@@ -14,25 +14,27 @@ import (
 func TestWhatIsTriedAgainAndWhen(t *testing.T) {
 	down, busy, broken := UnreachableError{errors.New("down")}, &BusyError{Err: errors.New("busy")}, errors.New("broken")
 	after := func(d time.Duration) error { return fmt.Errorf("x: %w", &BusyError{errors.New("busy"), d}) }
-	second := Retry{Times: 3, Pause: time.Second}
+	second, jitter := Retry{Times: 3, Pause: time.Second}, Retry{Times: 3, Pause: time.Second, Jitter: true}
 	for name, c := range map[string]struct {
 		retry Retry
 		fails []error // of the tries; then they succeed
 		want  error
 		waits string
 	}{
-		"a success":                        {second, nil, nil, "[]"},
-		"a failure that stays":             {second, []error{broken}, broken, "[]"},
-		"the network and a server":         {second, []error{down, busy, down}, nil, "[1s 2s 4s]"},
-		"the last failure is the error":    {second, []error{busy, busy, busy, down}, down, "[1s 2s 4s]"},
-		"then one that stays":              {second, []error{down, broken}, broken, "[1s]"},
-		"as the server says":               {second, []error{down, after(7 * time.Second), down}, nil, "[1s 7s 4s]"},
-		"sooner than the pause":            {second, []error{down, after(time.Second)}, nil, "[1s 1s]"},
-		"a minute at most":                 {second, []error{after(time.Hour)}, nil, "[1m0s]"},
-		"a minute at most, of doublings":   {Retry{Times: 9, Pause: 10 * time.Second}, []error{down, down, down, down}, nil, "[10s 20s 40s 1m0s]"},
+		"a success":                     {second, nil, nil, "[]"},
+		"a failure that stays":          {second, []error{broken}, broken, "[]"},
+		"the network and a server":      {second, []error{down, busy, down}, nil, "[1s 2s 4s]"},
+		"the last failure is the error": {second, []error{busy, busy, busy, down}, down, "[1s 2s 4s]"},
+		"then one that stays":           {second, []error{down, broken}, broken, "[1s]"},
+		"as the server says":            {second, []error{down, after(7 * time.Second), down}, nil, "[1s 7s 4s]"},
+		"sooner than the pause":         {second, []error{down, after(time.Second)}, nil, "[1s 1s]"},
+		"a minute at most":              {second, []error{after(time.Hour)}, nil, "[1m0s]"},
+		"a minute at most, of doublings": {
+			Retry{Times: 9, Pause: 10 * time.Second}, []error{down, down, down, down}, nil, "[10s 20s 40s 1m0s]",
+		},
 		"never":                            {Retry{Pause: time.Second}, []error{down}, down, "[]"},
-		"with jitter, as the server says":  {Retry{Times: 3, Pause: time.Second, Jitter: true}, []error{after(17 * time.Second)}, nil, "[17s]"},
-		"with jitter, also a minute of it": {Retry{Times: 3, Pause: time.Second, Jitter: true}, []error{after(time.Hour)}, nil, "[1m0s]"},
+		"with jitter, as the server says":  {jitter, []error{after(17 * time.Second)}, nil, "[17s]"},
+		"with jitter, also a minute of it": {jitter, []error{after(time.Hour)}, nil, "[1m0s]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			waits := []time.Duration{}

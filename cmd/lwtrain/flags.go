@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lwtrain/chat"
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/hub"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/show"
+	"lwtrain/session"
+)
+
+// addConfigFlags gives cmd the flag -c, and key=value arguments after it.
+func addConfigFlags(cmd *cobra.Command) {
+	cmd.Flags().StringP("config", "c", "", "a YAML file, or the name of a shipped recipe")
+	if !strings.Contains(cmd.Use, " ") {
+		cmd.Use += " -c CONFIG [key=value ...]"
+	}
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		for _, a := range args {
+			if !strings.Contains(a, "=") {
+				return fault.Hint(fmt.Errorf("%q is not key=value", a), "a config is given with -c, a value as train.learning_rate=2e-5")
+			}
+		}
+		return nil
+	}
+	_ = cmd.RegisterFlagCompletionFunc("config", func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		var out []cobra.Completion
+		for _, r := range configs.RecipeNames() {
+			if strings.HasPrefix(r, typed) {
+				out = append(out, cobra.CompletionWithDesc(r, configs.RecipeSummary(r)))
+			}
+		}
+		return out, cobra.ShellCompDirectiveDefault
+	}) // fails only for a flag that is not there
+	cmd.ValidArgsFunction = completeKeys
+}
+
+// completeKeys completes key=value: keys, then the values of those that have
+// few; files after the others.
+func completeKeys(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var out []cobra.Completion
+	for _, k := range configs.Keys() {
+		if strings.HasPrefix(k.Path+"=", typed) {
+			out = append(out, cobra.CompletionWithDesc(k.Path+"=", k.Doc))
+		}
+		if strings.HasPrefix(typed, k.Path+"=") && k.Values != nil {
+			out = nil
+			for _, v := range k.Values {
+				if strings.HasPrefix(k.Path+"="+v, typed) {
+					out = append(out, k.Path+"="+v)
+				}
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoSpace
+}
+
+// loadConfig loads the config that -c names, with the environment and args over
+// it.
+func loadConfig(cmd *cobra.Command, args []string) (*configs.Config, error) {
+	name, err := configName(cmd)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range configs.UnknownEnv(os.Environ()) {
+		show.Warn(cmd.ErrOrStderr(), "environment %s", line)
+	}
+	c, err := configs.Load(name, args, os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	return c, session.HubRefs(c, func(string, hub.Ref) {}) // are the names well formed?
+}
+
+// openSession loads the config that -c names, and opens it.
+func openSession(cmd *cobra.Command, args []string, dryRun bool) (*session.Session, error) {
+	c, err := loadConfig(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	return session.Open(c, show.Session(cmd.ErrOrStderr()), dryRun), nil
+}
+
+// openSamples loads a config and opens the data of it.
+func openSamples(cmd *cobra.Command, args []string) (*configs.Config, *data.Set, *chat.Template, error) {
+	s, err := openSession(cmd, args, false)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer s.Close()
+	store, chat, err := s.Samples(cmd.Context())
+	return s.Config, store, chat, err
+}
+
+func configName(cmd *cobra.Command) (string, error) {
+	name, err := cmd.Flags().GetString("config")
+	if err == nil && name == "" {
+		err = fault.Usage(fault.Hint(errors.New("no config is given, want -c with a YAML file or a recipe"),
+			"`lwtrain recipes` lists the recipes, `lwtrain init` begins a file"))
+	}
+	return name, err
+}
+
+// commandLine is what a command was called with, for a shell.
+func commandLine(cmd *cobra.Command) string {
+	out := cmd.CommandPath()
+	add := func(arg string) {
+		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
+			return !strings.ContainsRune("-_=./:,+%@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		out += " " + arg
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case f.Value.Type() == "bool":
+			add("--" + f.Name)
+		case f.Shorthand != "":
+			add("-" + f.Shorthand)
+			add(f.Value.String())
+		default:
+			add("--" + f.Name + "=" + f.Value.String())
+		}
+	})
+	for _, a := range cmd.Flags().Args() {
+		add(a)
+	}
+	return out
+}
+
+// orEmpty makes a missing list an empty one, so that it prints as [].
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

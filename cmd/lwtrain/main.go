@@ -1,0 +1,135 @@
+// Command lwtrain fine-tunes language models to write long. Each subcommand has
+// a file of its own, with a func newXCmd() that [groups] lists. What they share is in
+// flags.go (how a config is named), status.go (how errors are shown and what the exit
+// status means) and training.go. They open what they work on by package session, and
+// show it by package show.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/internal/fault"
+)
+
+// groups lists every subcommand as the help shows them. Register new ones here.
+var groups = []struct {
+	title    string
+	commands []func() *cobra.Command
+}{
+	{"Training:", []func() *cobra.Command{newSFTCmd, newPairsCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd}},
+	{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
+	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
+}
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (exit int) {
+	// A panic would end with status 2, which means something else here.
+	defer func() {
+		if e := recover(); e != nil {
+			fmt.Fprintf(stderr, "lwtrain: error: this is a bug in lwtrain: %v\n%s", e, debug.Stack())
+			exit = exitFailed
+		}
+	}()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	var ended atomic.Bool
+	defer func() {
+		ended.Store(true)
+		stop()
+	}()
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends the program at once
+		if !ended.Load() {
+			fmt.Fprintln(stderr, "\nlwtrain: stopping; once more ends it at once")
+		}
+	}()
+	root, ran := newRootCmd()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !*ran {
+		err = misused(root, cmd, args, err)
+	}
+	showError(stderr, err)
+	return status(err)
+}
+
+// newRootCmd makes the command tree. ran becomes true once the arguments were
+// understood and a command runs.
+func newRootCmd() (root *cobra.Command, ran *bool) {
+	ran = new(bool)
+	root = &cobra.Command{
+		Use:   "lwtrain",
+		Short: "Fine-tune language models to write long",
+		Long: `lwtrain fine-tunes language models to write long: it mixes long answers with
+general conversations, packs them, weighs the loss, and trains. A run is a YAML
+file and a seed.`,
+		Example: `  lwtrain recipes                         configs that ship with lwtrain
+  lwtrain sft -c smollm2-quickstart       train with one of them
+  lwtrain init my.yaml                    or begin one of your own
+  lwtrain sft -c my.yaml train.learning_rate=2e-5`,
+		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
+		Version: version(),
+	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
+	root.SetVersionTemplate("lwtrain {{.Version}}\n")
+	root.CompletionOptions.HiddenDefaultCmd = false
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, make := range g.commands {
+			cmd := make()
+			cmd.GroupID = g.title
+			root.AddCommand(cmd)
+			noteRun(cmd, ran)
+		}
+	}
+	root.SetHelpCommandGroupID("More:")
+	root.SetCompletionCommandGroupID("More:")
+	return root, ran
+}
+
+// noteRun sets ran when cmd, or a command under it, starts to run.
+func noteRun(cmd *cobra.Command, ran *bool) {
+	if f := cmd.RunE; f != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*ran = true
+			return f(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		noteRun(c, ran)
+	}
+}
+
+// misused explains arguments that no command understood.
+func misused(root, cmd *cobra.Command, args []string, err error) error {
+	hint := "`" + cmd.CommandPath() + " --help` shows what there is"
+	if cmd == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		err = fmt.Errorf("%q is no command of lwtrain", args[0])
+		root.SuggestionsMinimumDistance = 2
+		if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = "did you mean `lwtrain " + near[0] + "`?"
+		}
+	}
+	if fault.HintOf(err) != "" {
+		return fault.Usage(err)
+	}
+	return fault.Usage(fault.Hint(err, hint))
+}

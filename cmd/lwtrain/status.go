@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/terminal"
+	"lwtrain/train"
+)
+
+// Exit status of every command.
+const (
+	exitDone        = 0
+	exitFailed      = 1   // it failed while running
+	exitUsage       = 2   // what was asked for is wrong; nothing was written
+	exitInterrupted = 130 // by Ctrl-C or SIGTERM; the same command goes on
+)
+
+// showError shows an error, every line of it, and the way out.
+func showError(w io.Writer, err error) {
+	if err == nil {
+		return
+	}
+	kind := "error"
+	if status(err) == exitInterrupted {
+		kind = "stopped"
+	}
+	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
+		fmt.Fprintf(w, "lwtrain: %s: %s\n", kind, terminal.Printable(line))
+	}
+	if hint := fault.HintOf(err); hint != "" {
+		fmt.Fprintf(w, "lwtrain: hint: %s\n", terminal.Printable(hint))
+	}
+}
+
+func status(err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled), errors.Is(err, train.ErrInterrupted):
+		return exitInterrupted
+	case fault.IsUsage(err):
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,24 @@
+package configs
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+)
+
+// What is said of each key is the comment of its field in the packages' Options. The
+// binary has no comments, so a test collects them here, and fails where they are old.
+//
+//go:generate go test -run TestDocsAreTheCommentsOfTheFields -update
+//go:embed docs.json
+var docsJSON []byte
+
+// docs is what is said of every key, by its path; a key in a list of sources is
+// data.sources[].name.
+func docs() map[string]string {
+	var out map[string]string
+	if err := json.Unmarshal(docsJSON, &out); err != nil {
+		panic(fmt.Sprintf("configs: docs.json: %v", err)) // embedded
+	}
+	return out
+}

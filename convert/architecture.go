@@ -1,0 +1,120 @@
+package convert
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/gguf"
+	"lwtrain/model/families"
+)
+
+// architecture is an architecture as the metadata of a GGUF file give it.
+type architecture struct {
+	family  *families.Family
+	context int
+	normEps float64
+	rope    families.Rope
+	families.Dims
+}
+
+// maxLayers bounds what a file may claim; every layer needs 9 tensors anyway.
+const maxLayers = gguf.MaxTensors / 9
+
+// readArchitecture reads the sizes of the model. Those that only the tensors tell
+// (the vocabulary, tied or not) come from the tensors.
+func readArchitecture(g *gguf.File) (*architecture, error) {
+	name, err := g.Text("general.architecture")
+	if err != nil {
+		return nil, err
+	}
+	family, ok := families.FindGGUF(name)
+	if !ok {
+		return nil, fault.Hint(fmt.Errorf("general.architecture is %.80q, wanted %s", name, families.Architectures()),
+			"take the model's own folder with config.json and safetensors instead")
+	}
+	a := &architecture{family: family, Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms}}
+	// The first error counts: what is read after it may follow from it.
+	size := func(key string, least, fallback, most int) (v int) {
+		if err == nil {
+			v, err = g.Int(name+"."+key, least, fallback, most)
+		}
+		return v
+	}
+	number := func(key string, fallback float64) (v float64) {
+		if err == nil {
+			v, err = g.Float(name+"."+key, fallback)
+		}
+		return v
+	}
+	const most = 1 << 20
+	a.Hidden = size(families.HiddenKey.GGUF, 1, 0, most)
+	a.FFN = size(families.FFNKey.GGUF, 1, 0, most)
+	a.Layers = size(families.LayersKey.GGUF, 1, 0, maxLayers)
+	a.Heads = size(families.HeadsKey.GGUF, 1, 0, most)
+	a.KVHeads = size(families.KVHeadsKey.GGUF, 1, a.Heads, most)
+	a.HeadDim = size(families.HeadDimKey.GGUF, 1, a.Hidden/max(1, a.Heads), most)
+	a.context = size(families.MaxTokensKey.GGUF, 1, 0, math.MaxInt32)
+	a.normEps = number(families.NormEpsKey.GGUF, 0)
+	a.rope = families.Rope{Theta: number(families.RopeThetaKey.GGUF, 10000), Dim: a.HeadDim}
+	valueDim := size(families.ValueDimKey, 1, a.HeadDim, most)
+	rotary := size(families.RotaryDimKey, 1, a.HeadDim, most)
+	experts := size(families.ExpertsKey, 0, 0, most)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case a.Heads%a.KVHeads != 0 || a.HeadDim%2 != 0:
+		return nil, fmt.Errorf("%d heads of %d values and %d key/value heads, wanted a multiple and an even size", a.Heads, a.HeadDim, a.KVHeads)
+	case valueDim != a.HeadDim:
+		return nil, fmt.Errorf("%s.%s is %d, wanted %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
+	case rotary != a.HeadDim:
+		return nil, fmt.Errorf("%s.%s is %d, wanted all %d of a head", name, families.RotaryDimKey, rotary, a.HeadDim)
+	case experts != 0:
+		return nil, fmt.Errorf("%s.%s is %d, wanted a model without experts", name, families.ExpertsKey, experts)
+	}
+	if v, ok := g.Values[name+"."+families.RopeScalingKey]; ok && v != "none" {
+		return nil, fmt.Errorf("%s.%s is %.40q, wanted none", name, families.RopeScalingKey, fmt.Sprint(v))
+	}
+	return a, a.fromTensors(g)
+}
+
+// fromTensors reads what only the tensors tell.
+func (a *architecture) fromTensors(g *gguf.File) error {
+	names := a.family.GGUF.Names
+	embed := names.Whole(families.Embed)
+	embeddings := g.Tensors[embed]
+	if embeddings == nil || len(embeddings.Shape) != 2 {
+		return fmt.Errorf("no tensor %s of two dimensions", embed)
+	}
+	a.Vocab = embeddings.Shape[0]
+	a.Tied = g.Tensors[names.Whole(families.Head)] == nil
+	if t := g.Tensors[families.RopeFactors]; t != nil {
+		return a.readScaling(t)
+	}
+	return nil
+}
+
+// readScaling finds Llama 3.1's rope_scaling from the factors that the file
+// carries instead of it: the highest is the factor, and with the constants of
+// all published models (1, 4, 8192) the rest must follow.
+func (a *architecture) readScaling(t *gguf.Tensor) error {
+	if len(t.Shape) != 1 || t.Shape[0] != a.HeadDim/2 || t.Type() != "F32" {
+		return fmt.Errorf("tensor %s has the shape %v, wanted [%d] of F32", t.Name, t.Shape, a.HeadDim/2)
+	}
+	have := make([]float32, a.HeadDim/2)
+	if err := t.Read(0, have); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(have, func(f float32) bool { return f != 1 }) {
+		return nil
+	}
+	a.rope.Scaling = &families.RopeScaling{Type: "llama3", Factor: float64(slices.Max(have)), LowFreqFactor: 1, HighFreqFactor: 4, OriginalMax: 8192}
+	for i, want := range a.rope.Factors() {
+		if have := float64(have[i]); !(math.Abs(have-want) <= 1e-4*want) {
+			return fmt.Errorf("tensor %s: factor %d is %g, wanted %g as llama 3.1 has it", t.Name, i, have, want)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package convert
+
+import (
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+
+	"lwtrain/model/families"
+)
+
+// config is config.json. It names no padding token: transformers would then
+// leave that token's embedding out of training, and here it is often the one
+// that ends a turn.
+func (a *architecture) config(tok *bpeTokenizer) any {
+	c := object{
+		"attention_dropout":          jsonFloat(0),
+		"hidden_act":                 "silu",
+		families.HiddenKey.Config:    a.Hidden,
+		"initializer_range":          0.02,
+		families.FFNKey.Config:       a.FFN,
+		families.MaxTokensKey.Config: a.context,
+		"model_type":                 a.family.Type,
+		families.HeadsKey.Config:     a.Heads,
+		families.LayersKey.Config:    a.Layers,
+		families.KVHeadsKey.Config:   a.KVHeads,
+		families.NormEpsKey.Config:   jsonFloat(a.normEps),
+		"rope_scaling":               ropeScaling(a.rope.Scaling),
+		families.RopeThetaKey.Config: jsonFloat(a.rope.Theta),
+		"tie_word_embeddings":        a.Tied,
+		"torch_dtype":                "float32",
+		"use_cache":                  true,
+		"vocab_size":                 a.Vocab,
+	}
+	if a.family.GGUF.SaysHeadDim {
+		c[families.HeadDimKey.Config] = a.HeadDim
+	}
+	maps.Copy(c, a.family.GGUF.Config)
+	tok.addIDs(c)
+	return c
+}
+
+// ropeScaling is rope_scaling in config.json.
+func ropeScaling(s *families.RopeScaling) any {
+	if s == nil {
+		return nil
+	}
+	return object{
+		"factor": jsonFloat(s.Factor), "high_freq_factor": jsonFloat(s.HighFreqFactor), "low_freq_factor": jsonFloat(s.LowFreqFactor),
+		"original_max_position_embeddings": int(s.OriginalMax), "rope_type": s.Type,
+	}
+}
+
+// jsonFloat writes a float32 in the shortest form that gives it back, 1e-05
+// and not 9.999999747378752e-06, and so that other readers see a float: 8.0.
+func jsonFloat(f float64) json.Number {
+	if f != 0 && (f < 1e-4 || f >= 1e16) {
+		return json.Number(strconv.FormatFloat(f, 'e', -1, 32))
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 32)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return json.Number(s)
+}

@@ -1,0 +1,206 @@
+package convert
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/gguf"
+)
+
+// Types of tokens in tokenizer.ggml.token_type.
+const (
+	tokenNormal  = 1
+	tokenControl = 3 // special: not shown
+	tokenUser    = 4 // added, but shown
+	tokenUnused  = 5 // fills the embedding table up
+)
+
+// bpeTokenizer is a byte-level BPE tokenizer as the metadata of a GGUF file
+// give it.
+type bpeTokenizer struct {
+	pre      *preTokenizer
+	tokens   []string
+	types    []int // as long as tokens
+	merges   []string
+	inVocab  int // the tokens before this one are the BPE's own
+	template string
+	addBOS   bool
+
+	bos, eos, unknown, padding int   // -1: none
+	stops                      []int // eos and the other tokens that end a turn
+}
+
+// preTokenizer is what a name in tokenizer.ggml.pre stands for: the parts of
+// tokenizer.json that the metadata leave out.
+type preTokenizer struct {
+	normalizer   any
+	split        any // before the byte-level step
+	splitWords   bool
+	ignoreMerges bool
+	addBOS       bool // where tokenizer.ggml.add_bos_token is not there
+}
+
+// wordPattern is the split of Llama 3 and Qwen 2, which take runs of up to 3
+// digits and single digits.
+func wordPattern(digits string) any {
+	return object{
+		"type": "Split", "behavior": "Isolated", "invert": false,
+		"pattern": object{"Regex": `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|` + digits +
+			`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`},
+	}
+}
+
+// preTokenizers are the names that are known. A wrong guess would give wrong
+// ids in silence, so any other is refused.
+var preTokenizers = map[string]*preTokenizer{
+	"smollm":    {split: object{"type": "Digits", "individual_digits": true}, splitWords: true},
+	"llama-bpe": {split: wordPattern(`\p{N}{1,3}`), ignoreMerges: true, addBOS: true},
+	"qwen2":     {split: wordPattern(`\p{N}`), normalizer: object{"type": "NFC"}},
+}
+
+// readTokenizer reads and checks the tokenizer of a model with vocab rows of
+// embeddings.
+func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
+	model, err := g.Text("tokenizer.ggml.model")
+	if err != nil {
+		return nil, err
+	}
+	if model != "gpt2" {
+		return nil, fmt.Errorf("tokenizer.ggml.model is %.80q, wanted gpt2 (byte-level bpe)", model)
+	}
+	name, err := g.Text("tokenizer.ggml.pre")
+	if err != nil {
+		return nil, err
+	}
+	t := &bpeTokenizer{pre: preTokenizers[name]}
+	if t.pre == nil {
+		return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, wanted %s", name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
+			"take the model's own folder with tokenizer.json instead")
+	}
+	if err := t.readTokens(g, vocab); err != nil {
+		return nil, err
+	}
+	if err := t.readMerges(g); err != nil {
+		return nil, err
+	}
+	if err := t.readSpecial(g); err != nil {
+		return nil, err
+	}
+	if v, ok := g.Values["tokenizer.chat_template"]; ok {
+		if t.template, ok = v.(string); !ok {
+			return nil, fmt.Errorf("tokenizer.chat_template is %s, wanted a text", gguf.Show(v))
+		}
+	}
+	return t, nil
+}
+
+func (t *bpeTokenizer) readTokens(g *gguf.File, vocab int) error {
+	t.tokens, _ = g.Values["tokenizer.ggml.tokens"].([]string)
+	if len(t.tokens) == 0 || len(t.tokens) > vocab {
+		return fmt.Errorf("tokenizer.ggml.tokens is %s, wanted 1 to %d texts, one for each row of token_embd.weight",
+			gguf.Show(g.Values["tokenizer.ggml.tokens"]), vocab)
+	}
+	types, _ := g.Values["tokenizer.ggml.token_type"].(gguf.Numbers)
+	if types.Count != len(t.tokens) {
+		return fmt.Errorf("tokenizer.ggml.token_type is %s, wanted one number for each of %d tokens",
+			gguf.Show(g.Values["tokenizer.ggml.token_type"]), len(t.tokens))
+	}
+	t.types = make([]int, types.Count)
+	for i := range t.types {
+		kind, _ := types.At(i).(int64)
+		switch kind {
+		case tokenNormal, tokenControl, tokenUser, tokenUnused:
+			t.types[i] = int(kind)
+		default:
+			return fmt.Errorf("token %d (%.40q) has the type %v, wanted normal (1), control (3), user-defined (4) or unused (5)", i, t.tokens[i], types.At(i))
+		}
+	}
+	// Tokens that only fill the table up are no tokens of the tokenizer. The
+	// added ones at the end stay outside of the BPE's vocabulary, as they are in
+	// the files of the models; added ones among its own have a place in it.
+	for len(t.types) > 0 && t.types[len(t.types)-1] == tokenUnused {
+		t.types = t.types[:len(t.types)-1]
+	}
+	t.tokens = t.tokens[:len(t.types)]
+	t.inVocab = len(t.tokens)
+	for t.inVocab > 0 && t.added(t.inVocab-1) {
+		t.inVocab--
+	}
+	return nil
+}
+
+func (t *bpeTokenizer) added(id int) bool {
+	return t.types[id] == tokenControl || t.types[id] == tokenUser
+}
+
+// readMerges checks that every merge makes one token of the vocabulary from
+// two, as the tokenizers library insists.
+func (t *bpeTokenizer) readMerges(g *gguf.File) error {
+	known := make(map[string]int, len(t.tokens))
+	for i, token := range t.tokens {
+		if first, twice := known[token]; twice {
+			return fmt.Errorf("tokens %d and %d are both %.40q", first, i, token)
+		}
+		if token == "" {
+			return fmt.Errorf("token %d is empty", i)
+		}
+		known[token] = i
+	}
+	var ok bool
+	if t.merges, ok = g.Values["tokenizer.ggml.merges"].([]string); !ok {
+		return fmt.Errorf("tokenizer.ggml.merges is %s, wanted texts", gguf.Show(g.Values["tokenizer.ggml.merges"]))
+	}
+	for i, merge := range t.merges {
+		left, right, ok := strings.Cut(merge, " ")
+		if !ok || strings.Contains(right, " ") {
+			return fmt.Errorf("merge %d is %.80q, wanted two parts with a space between them", i, merge)
+		}
+		for _, token := range []string{left, right, left + right} {
+			if id, ok := known[token]; !ok || id >= t.inVocab {
+				return fmt.Errorf("merge %d (%.80q): token %.80q is not in the vocabulary", i, merge, token)
+			}
+		}
+	}
+	return nil
+}
+
+func (t *bpeTokenizer) readSpecial(g *gguf.File) error {
+	for key, id := range map[string]*int{"bos": &t.bos, "eos": &t.eos, "unknown": &t.unknown, "padding": &t.padding} {
+		v, err := g.Int("tokenizer.ggml."+key+"_token_id", -1, -1, len(t.tokens)-1)
+		if err != nil {
+			return err
+		}
+		*id = v
+	}
+	if t.eos < 0 {
+		return fmt.Errorf("no tokenizer.ggml.eos_token_id")
+	}
+	t.stops = []int{t.eos}
+	for _, key := range []string{"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"} {
+		id, err := g.Int(key, -1, -1, len(t.tokens)-1)
+		if err != nil {
+			return err
+		}
+		if id >= 0 && !slices.Contains(t.stops, id) {
+			t.stops = append(t.stops, id)
+		}
+	}
+	t.addBOS = t.pre.addBOS
+	if v, ok := g.Values["tokenizer.ggml.add_bos_token"]; ok {
+		if t.addBOS, ok = v.(bool); !ok {
+			return fmt.Errorf("tokenizer.ggml.add_bos_token is %s, wanted a boolean", gguf.Show(v))
+		}
+	}
+	for _, key := range []string{"tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_space_prefix"} {
+		if v, ok := g.Values[key]; ok && v != false {
+			return fmt.Errorf("%s is %s, wanted false", key, gguf.Show(v))
+		}
+	}
+	if t.addBOS && t.bos < 0 {
+		return fmt.Errorf("no tokenizer.ggml.bos_token_id, which is put before every text")
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+// Package human writes numbers, amounts and times as people read them.
+package human
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Grouped writes a whole number with commas: 1,234,567.
+func Grouped[T int | int64](n T) string {
+	s := strconv.FormatInt(int64(n), 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Scaled writes a large number short: 134.5M.
+func Scaled[T int | int64 | float64](n T) string {
+	v := float64(n)
+	for _, u := range []struct {
+		size float64
+		name string
+	}{{1e9, "B"}, {1e6, "M"}, {1e3, "k"}} {
+		if v >= u.size {
+			return fmt.Sprintf("%.1f%s", v/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
+// Bytes writes an amount of memory or disk: 1.50 GiB.
+func Bytes(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
+}
+
+// Count writes how many there are of something: 1 step, 12 steps.
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Counts lists counts by name: "no_target 1, too_long 3".
+func Counts(counts map[string]int) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, k+" "+Grouped(counts[k]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Span writes how long something takes: 42s, 3m12s, 2h05m, 4d03h.
+func Span(d time.Duration) string {
+	s := int64(d.Round(time.Second) / time.Second)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 3600:
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	case s < 86400:
+		return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
+	}
+	return fmt.Sprintf("%dd%02dh", s/86400, s%86400/3600)
+}

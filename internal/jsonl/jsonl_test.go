@@ -1,0 +1,91 @@
+package jsonl
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type line struct{ N int }
+
+// open opens the log at path and returns what was in it.
+func open(t *testing.T, path string) (*Log, []int) {
+	t.Helper()
+	var seen []int
+	l, err := Open(path, func(x line) error { seen = append(seen, x.N); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l, seen
+}
+
+func TestALogGoesOnWhereverItWasCutOff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	l, seen := open(t, path)
+	if len(seen) > 0 {
+		t.Errorf("%v in a new log", seen)
+	}
+	for n := range 3 {
+		if err := l.Append(line{n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size := range len(whole) + 1 {
+		if err := os.WriteFile(path, whole[:size], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		l, seen := open(t, path)
+		if n := strings.Count(string(whole[:size]), "\n"); len(seen) != n {
+			t.Fatalf("%d lines of %d bytes, want %d", len(seen), size, n)
+		}
+		if err := l.Append(line{9}); err != nil {
+			t.Fatal(err)
+		}
+		if _, again := open(t, path); !slices.Equal(again, append(seen, 9)) {
+			t.Fatalf("cut off at %d: %v, want %v and 9", size, again, seen)
+		}
+	}
+}
+
+func TestALineThatIsNotOneIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	for text, want := range map[string]string{
+		"{\"N\": 1}\n{}}\n":                     "log.jsonl:2: invalid character",
+		"{\"N\": 1}\n{\"N\": 2}\n{\"N\": 3}\n":  "log.jsonl:2: refused",
+		"{\"N\": \"text\"}\n{\"N\": 2}\n{\"N\"": "log.jsonl:1: ",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(path, func(x line) error {
+			if x.N == 2 {
+				return errors.New("refused")
+			}
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+		if raw, _ := os.ReadFile(path); string(raw) != text {
+			t.Errorf("%q: it was changed", text)
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "all.jsonl")
+	if err := Write(path, []map[string]string{{"a": "<b>"}, {}}); err != nil {
+		t.Fatal(err)
+	}
+	if raw, _ := os.ReadFile(path); string(raw) != "{\"a\":\"<b>\"}\n{}\n" {
+		t.Errorf("%q", raw)
+	}
+}

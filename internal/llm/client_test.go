@@ -1,0 +1,198 @@
+package llm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lwtrain/chat"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/llm/llmtest"
+	"lwtrain/model"
+)
+
+const secret = "sk-secret"
+
+var question = Request{Messages: []chat.Message{{Role: "user", Content: "q"}}, MaxTokens: 5}
+
+// newClient is a client of a new server, which notes its pauses and makes none.
+func newClient(t *testing.T) (*llmtest.Server, *Client, *[]time.Duration) {
+	t.Helper()
+	s := llmtest.New()
+	t.Cleanup(s.Close)
+	s.Key = secret
+	t.Setenv("LLM_TEST_KEY", secret)
+	c := NewClient(Server{URL: s.URL + "/", Model: "m", KeyEnv: "LLM_TEST_KEY", Timeout: 5, Retries: 2, Concurrency: 3})
+	pauses := &[]time.Duration{}
+	c.retry.Sleep = func(_ context.Context, d time.Duration) error { *pauses = append(*pauses, d); return nil }
+	return s, c, pauses
+}
+
+func TestWhatAServerMayReply(t *testing.T) {
+	const ok = `{"choices": [{"message": {"content": "hello"}, "finish_reason": "length"}], "usage": {"completion_tokens": 3}}`
+	says := func(status int, text string, header ...string) func(int, http.ResponseWriter) bool {
+		return func(_ int, w http.ResponseWriter) bool {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(status)
+			fmt.Fprint(w, text)
+			return true
+		}
+	}
+	for name, c := range map[string]struct {
+		script func(int, http.ResponseWriter) bool
+		want   string // of the error; "" none
+		tries  int
+		pauses string
+	}{
+		"an answer": {says(200, ok), "", 1, "[]"},
+		"too many requests, then an answer": {func(n int, w http.ResponseWriter) bool {
+			if n < 3 {
+				return says(429, "", "Retry-After", "17")(n, w)
+			}
+			return says(200, ok)(n, w)
+		}, "", 3, "[17s 17s]"},
+		"always busy":      {says(503, "busy"), "status 503: busy", 3, ""},
+		"a very long wait": {says(500, "", "Retry-After", "86400"), "status 500", 3, "[1m0s 1m0s]"},
+		"an unknown model": {says(404, "no model m"), "status 404: no model m", 1, "[]"},
+		"a redirection":    {says(307, "", "Location", "http://127.0.0.1:1/"), "status 307", 1, "[]"},
+		"no JSON":          {says(200, "<html>\x00"), "no choices[0].message.content", 3, ""},
+		"no choices":       {says(200, `{"choices": []}`), "no choices[0].message.content", 3, ""},
+		"without an end": {func(_ int, w http.ResponseWriter) bool {
+			chunk := bytes.Repeat([]byte(" "), 1<<20)
+			for range mostReply>>20 + 1 {
+				w.Write(chunk)
+			}
+			return true
+		}, "a reply of more than 64 MiB", 1, "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, client, pauses := newClient(t)
+			s.Script = c.script
+			r, err := client.Ask(t.Context(), question)
+			switch {
+			case c.want == "" && (err != nil || r != Reply{"hello", 3, StopLength}):
+				t.Errorf("got %v, %v", r, err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), secret)):
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+			if n := s.Requests(); n != c.tries || c.pauses != "" && fmt.Sprint(*pauses) != c.pauses {
+				t.Errorf("%d requests with pauses of %v, want %d and %s", n, *pauses, c.tries, c.pauses)
+			}
+		})
+	}
+}
+
+func TestWhatAServerIsSent(t *testing.T) {
+	for name, c := range map[string]struct {
+		how  model.Sampling
+		want string
+	}{
+		"all of it": {
+			model.Sampling{Temperature: 0.8, TopP: 0.95, Seed: 1<<63 + 4096},
+			`{"max_tokens":5,"messages":[{"role":"user","content":"q"}],"model":"m","seed":4503599627370498,` +
+				`"temperature":0.8,"top_p":0.95}`,
+		},
+		"without a nucleus": {
+			model.Sampling{TopP: 1},
+			`{"max_tokens":5,"messages":[{"role":"user","content":"q"}],"model":"m","seed":0,"temperature":0}`,
+		},
+	} {
+		_, client, _ := newClient(t)
+		ask := question
+		ask.Sampling = c.how
+		if body, err := client.body(ask); err != nil || string(body) != c.want {
+			t.Errorf("%s: %s, %v, want %s", name, body, err, c.want)
+		}
+	}
+}
+
+func TestAServerThatTakesTooLong(t *testing.T) {
+	for name, begin := range map[string]string{"nothing comes": "", "the end does not come": `{"choices": [`} {
+		t.Run(name, func(t *testing.T) {
+			s, client, _ := newClient(t)
+			client.Timeout, client.retry.Times = 1, 1
+			s.Script = func(_ int, w http.ResponseWriter) bool {
+				fmt.Fprint(w, begin)
+				if begin != "" {
+					w.(http.Flusher).Flush()
+				}
+				time.Sleep(1200 * time.Millisecond)
+				return true
+			}
+			_, err := client.Ask(t.Context(), question)
+			if want := client.URL + ": no answer in 1 seconds"; err == nil || err.Error() != want || s.Requests() != 2 {
+				t.Errorf("got %v after %d requests, want %s after 2", err, s.Requests(), want)
+			}
+		})
+	}
+}
+
+func TestAWrongKeyIsSaidAndNotShown(t *testing.T) {
+	s, _, _ := newClient(t)
+	t.Setenv("LLM_TEST_KEY", "sk-wrong")
+	_, err := NewClient(Server{URL: s.URL, KeyEnv: "LLM_TEST_KEY", Timeout: 5}).Ask(t.Context(), question)
+	if err == nil || !strings.Contains(err.Error(), "status 401") || !strings.Contains(fault.HintOf(err), "LLM_TEST_KEY") {
+		t.Fatalf("got %v (%s)", err, fault.HintOf(err))
+	}
+	if strings.Contains(err.Error()+fault.HintOf(err), "sk-wrong") {
+		t.Errorf("%v (%s) shows the key", err, fault.HintOf(err))
+	}
+}
+
+func TestAServerThatIsNotThere(t *testing.T) {
+	s, client, pauses := newClient(t)
+	s.Close()
+	_, err := client.Ask(t.Context(), question)
+	if err == nil || len(*pauses) != 2 || !strings.HasPrefix(err.Error(), client.URL+": dial tcp") {
+		t.Errorf("got %v after pauses of %v", err, *pauses)
+	}
+}
+
+func TestManyRequestsAtOnce(t *testing.T) {
+	s, client, _ := newClient(t)
+	var mu sync.Mutex
+	now, most := 0, 0
+	s.Text = func(r llmtest.Request) string {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		now--
+		return r.Messages[0].Content
+	}
+	var requests []Request
+	for i := range 20 {
+		requests = append(requests, Request{Messages: []chat.Message{{Role: "user", Content: fmt.Sprint(i)}}})
+	}
+	got := map[int]string{}
+	if err := client.Answer(t.Context(), requests, func(i int, r Reply) error { got[i] = r.Text; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range requests {
+		if got[i] != fmt.Sprint(i) {
+			t.Errorf("request %d has the answer %q", i, got[i])
+		}
+	}
+	if most != 3 {
+		t.Errorf("%d requests at once, want 3", most)
+	}
+	full := errors.New("the disk is full")
+	if err := client.Answer(t.Context(), requests, func(int, Reply) error { return full }); err != full {
+		t.Errorf("got %v, want the error of done", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := client.Answer(ctx, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}

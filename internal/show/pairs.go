@@ -1,0 +1,97 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lwtrain/configs"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
+	"lwtrain/pairs"
+	"lwtrain/session"
+)
+
+// PairsPlan says what will be asked for pairs.
+func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
+	line := terminal.Labelled(w)
+	o, prompts := c.Pairs, run.Prompts
+	from := o.Server.Model + " at " + o.Server.URL
+	if m := run.Model; m != nil {
+		from = modelText(m)
+	}
+	stated, words := 0, 0
+	for _, p := range prompts {
+		if p.Required > 0 {
+			stated++
+			words += p.Required
+		}
+	}
+	line("model", "%s", from)
+	line("prompts", "%s, %d of them ask for a length, of %.0f words on average", human.Count(len(prompts), "prompt"), stated, float64(words)/max(1, float64(stated)))
+	if len(run.Dropped) > 0 {
+		line("", "dropped: %s", human.Counts(run.Dropped))
+	}
+	line("answers", "%d to each, at most %s tokens, temperature %g, top-p %g", o.Samples, human.Grouped(o.MaxNewTokens), o.Temperature, o.TopP)
+	var scores []string
+	for _, s := range []struct {
+		used   bool
+		name   string
+		weight float64
+	}{
+		{o.LengthWeight > 0, "length score (S_l)", o.LengthWeight},
+		{o.Judge.URL != "", "judge " + o.Judge.Model + " (S_q)", o.JudgeWeight},
+		{len(o.Command) > 0, "command " + strings.Join(o.Command, " "), o.CommandWeight},
+	} {
+		if s.used {
+			scores = append(scores, fmt.Sprintf("%s x %g", s.name, s.weight))
+		}
+	}
+	line("scores", "%s", strings.Join(scores, ", "))
+	line("pairs", "the best against %s", map[string]string{"random": "one of the rest at random", "worst": "the worst"}[o.Rejected])
+	if left := len(prompts) - stated; left > 0 && o.Judge.URL == "" && len(o.Command) == 0 {
+		line("", "%s without a length to score: not answered", human.Count(left, "prompt"))
+	}
+	line("output", "%s", c.Output.Dir)
+}
+
+// PairsResult says what came of making pairs, and what to do with them.
+func PairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Duration) {
+	line := terminal.Labelled(w)
+	line("done", "%s to %s in %s", human.Count(s.Samples, "answer"), human.Count(s.Prompts, "prompt"), human.Span(took))
+	if s.Required > 0 {
+		line("answers", "%.0f words on average, %.0f asked for; half have at most %.2f of it", s.Words, s.Required, s.Ratio)
+	} else {
+		line("answers", "%.0f words on average", s.Words)
+	}
+	if s.CutOff > 0 {
+		line("", "%s cut off at pairs.max_new_tokens", human.Count(s.CutOff, "answer"))
+	}
+	if s.Unrated > 0 {
+		line("", "%s without a readable rating", human.Count(s.Unrated, "answer"))
+	}
+	spread := func(label string, x pairs.Spread) {
+		if x.Count > 0 {
+			line("", "%-13s mean %5.1f, quartiles %5.1f %5.1f %5.1f, from %.1f to %.1f", label, x.Mean, x.P25, x.Median, x.P75, x.Least, x.Most)
+		}
+	}
+	spread("score", s.Total)
+	if s.Quality.Count+s.Command.Count > 0 {
+		spread("length score", s.Length)
+	}
+	spread("judge", s.Quality)
+	spread("command", s.Command)
+	line("pairs", "%s; words of the chosen answer %.0f, of the rejected %.0f", human.Count(s.Pairs, "pair"), s.ChosenWords, s.RejectedWords)
+	spread("margin", s.Margin)
+	if len(s.Dropped) > 0 {
+		line("", "prompts without a pair: %s", human.Counts(s.Dropped))
+	}
+	line("", "%s", filepath.Join(c.Output.Dir, pairs.PairsFile))
+	line("samples", "%s", filepath.Join(c.Output.Dir, pairs.CandidatesFile))
+	if s.Pairs > 0 {
+		line("next", "lwtrain dpo -c my.yaml \\")
+		line("", "  'data.sources=[{name: pairs, path: %s}]'", filepath.Join(c.Output.Dir, pairs.PairsFile))
+	}
+}

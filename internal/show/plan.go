@@ -1,0 +1,161 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"lwtrain/configs"
+	"lwtrain/dpo"
+	"lwtrain/internal/human"
+	"lwtrain/internal/kernels"
+	"lwtrain/internal/terminal"
+	"lwtrain/session"
+	"lwtrain/train"
+)
+
+// Plan says what a run will do and what it needs.
+func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m *train.Memory) {
+	line := terminal.Labelled(w)
+	line("model", "%s", modelText(run.Model))
+	mix := run.Data.Mix()
+	samples, heldOut := human.Count(mix.Samples, "sample"), mix.HeldOut
+	switch {
+	case p.Labelled:
+		samples = human.Count(mix.Samples, "labelled answer")
+	case p.Pairs > 0: // two samples each
+		samples, heldOut = human.Count(mix.Samples/2, "pair"), mix.HeldOut/2
+	}
+	line("data", "%s, %s tokens, %s of them targets; %d held out",
+		samples, human.Grouped(mix.Tokens), human.Grouped(mix.TargetTokens), heldOut)
+	for _, s := range dropNotes(mix) {
+		line("", "%s", s)
+	}
+	if p.Pairs > 0 {
+		printPairs(line, c, p)
+	} else {
+		printPacks(line, c, p)
+	}
+	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
+	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
+	line("", "activations %s: %s", human.Bytes(m.Activations), m.RecomputedText())
+	line("machine", "%s", m.Machine())
+	if refused := kernels.Describe().Refused; refused != "" {
+		line("", "not used: %s", refused)
+	}
+	line("output", "%s", c.Output.Dir)
+}
+
+func modelText(m *session.Model) string {
+	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, human.Scaled(m.Config.Parameters()))
+}
+
+// printPacks says how conversations are packed and weighed.
+func printPacks(line func(label, format string, args ...any), c *configs.Config, p *train.Plan) {
+	line("packs", "%s of %s tokens, %.1f %% full, %.1f samples each", human.Grouped(p.Packs), human.Grouped(p.Capacity),
+		100*p.Fill(), float64(p.Documents)/float64(p.Packs))
+	line("loss", "weighting %s: who carries how much of it", c.Packing.Weighting)
+	for _, kind := range []string{"source", "words"} {
+		for _, text := range shareLines(p.Shares, kind) {
+			line("", "%s", text)
+		}
+	}
+	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
+	line("run", "%s of %s = %.4g epochs", human.Count(p.Schedule.Total, "step"), human.Count(min(perStep, p.Packs), "pack"), p.Epochs)
+	if perStep > p.Packs {
+		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
+	}
+	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+}
+
+// shareLines lists the shares of a kind in lines of at most 70 columns.
+func shareLines(shares []train.Share, kind string) []string {
+	lines := []string{map[string]string{"source": "by source:", "words": "by words of the answer:"}[kind]}
+	for _, s := range shares {
+		if s.Kind != kind {
+			continue
+		}
+		last := &lines[len(lines)-1]
+		part := fmt.Sprintf(" %s %.1f %%", s.Name, 100*s.Loss)
+		switch {
+		case len(*last)+len(part) > 69:
+			*last += ","
+			lines = append(lines, " "+part)
+		case strings.HasSuffix(*last, ":"):
+			*last += part
+		default:
+			*last += "," + part
+		}
+	}
+	return lines
+}
+
+// printPairs says what pairs, or labelled answers, are trained on, and by which loss.
+func printPairs(line func(label, format string, args ...any), c *configs.Config, p *train.Plan) {
+	kind := "pair"
+	switch {
+	case p.Labelled:
+		kind = "answer"
+		line("answers", "%s desirable, %s undesirable to train on, %.0f tokens each", human.Grouped(p.Desirable),
+			human.Grouped(int64(p.Pairs-p.Desirable)), float64(p.Tokens)/float64(p.Pairs))
+	default:
+		line("pairs", "%s to train on, %.0f tokens each", human.Grouped(p.Pairs), float64(p.Tokens)/float64(p.Pairs))
+	}
+	if p.Split > 0 {
+		line("", "%s larger than a pack of %s tokens: scored first, then trained", human.Count(p.Split, "pair"), human.Grouped(p.Capacity))
+	}
+	for _, text := range shareLines(p.Shares, "words") {
+		if !p.Labelled {
+			text = strings.Replace(text, "of the answer", "of the chosen answer", 1)
+		}
+		line("", "%s", text)
+	}
+	reference := c.DPO.Reference
+	if !c.DPO.NeedsReference() {
+		reference = "none"
+	}
+	line("loss", "%s, beta %g, reference %s", strings.Join(c.DPO.LossType, " + "), c.DPO.Beta, reference)
+	if text := balanceText(c.DPO, p); text != "" {
+		line("", "%s", text)
+	}
+	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
+	line("run", "%s of %s = %.4g epochs", human.Count(p.Schedule.Total, "step"), human.Count(min(perStep, p.Pairs), kind), p.Epochs)
+	if perStep > p.Pairs {
+		line("", "a step could take %d %ss, and there are only %d", perStep, kind, p.Pairs)
+	}
+	if p.Labelled && perStep < 4 {
+		line("", "kto's estimate of the KL is the mean of %s: take more a step", human.Count(perStep, "answer"))
+	}
+	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+}
+
+// balanceText says how desirable and undesirable answers weigh against each other,
+// where that is not between 1:1 and 4:3 as KTO's authors recommend (Ethayarajh et al.
+// 2024, arXiv:2402.01306, equation 8).
+func balanceText(o dpo.Options, p *train.Plan) string {
+	good, bad := float64(p.Desirable), float64(p.Pairs-p.Desirable)
+	ratio := o.DesirableWeight * good / (o.UndesirableWeight * bad)
+	switch {
+	case !p.Labelled || ratio > 0.995 && ratio < 1.34:
+		return ""
+	case good == 0 || bad == 0:
+		return "all answers have the same label: kto wants some of both"
+	case o.DesirableWeight == 0 || o.UndesirableWeight == 0:
+		return "one label has a weight of 0: only answers of the other one are learnt from"
+	case ratio < 1:
+		return fmt.Sprintf("the undesirable ones weigh more, 1:%.3g: try dpo.desirable_weight: %.3g", 1/ratio, o.UndesirableWeight*bad/good)
+	}
+	return fmt.Sprintf("the desirable ones weigh %.3g:1: try dpo.undesirable_weight: %.3g", ratio, o.DesirableWeight*good/bad)
+}
+
+// WarnMemory says so when a run needs more than there is, and what would help.
+func WarnMemory(w io.Writer, m *train.Memory) {
+	if m.Total() <= m.Limit {
+		return
+	}
+	help := "a smaller packing.capacity"
+	if m.Activations < m.Total()/2 {
+		help = "a smaller model or a larger machine"
+	}
+	Warn(w, "this run needs %s and %s are free: it would be killed; %s would help", human.Bytes(m.Total()), human.Bytes(m.Limit), help)
+}

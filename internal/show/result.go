@@ -1,0 +1,89 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"lwtrain/configs"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
+	"lwtrain/model"
+	"lwtrain/session"
+	"lwtrain/train"
+)
+
+// Result says what came out of a run, and what to do with it.
+func Result(w io.Writer, c *configs.Config, r train.Result) {
+	line := terminal.Labelled(w)
+	fmt.Fprintln(w)
+	if r.AlreadyThere {
+		line("done", "the run had been finished before, with step %d", r.Steps)
+	} else {
+		line("done", "%s in %s, %.0f tokens/s, at most %s of memory", human.Count(r.Steps-r.Resumed, "step"), human.Span(r.Elapsed),
+			r.TokensPerSecond(), human.Bytes(r.PeakRSS))
+		line("loss", "%.4f at the first step, %.4f at the last", r.FirstLoss, r.LastLoss)
+	}
+	if r.FirstEval != nil && r.LastEval != nil {
+		line("held out", "%.4f before, %.4f after", r.FirstEval.Loss, r.LastEval.Loss)
+	}
+	printPreferences(line, r)
+	for _, a := range r.Answers {
+		printAnswer(w, a)
+	}
+	fmt.Fprintln(w)
+	line("model", "%s", r.Checkpoint)
+	line("", "(Hugging Face layout: transformers loads it, too)")
+	line("metrics", "%s", r.MetricsFile)
+	if len(r.Answers) > 0 {
+		line("answers", "%s", filepath.Join(c.Output.Dir, "answers.json"))
+	}
+	line("report", "%s", filepath.Join(c.Output.Dir, session.ReportFile))
+	line("config", "%s", filepath.Join(c.Output.Dir, "config.yaml"))
+	line("next", "lwtrain generate -m %s \\", r.Checkpoint)
+	line("", "  --prompt \"Write a 1000-word story about a lighthouse\"")
+}
+
+// printAnswer shows how an answer changed.
+func printAnswer(w io.Writer, a train.Answer) {
+	fmt.Fprintf(w, "\nheld-out prompt, %s\n", terminal.Printable(a.Origin))
+	fmt.Fprint(w, terminal.Wrapped(a.Prompt, 2, 0))
+	show := func(label string, t train.Text) {
+		end := ""
+		if t.Stop == model.StopLength {
+			end = ", cut off at sample.max_new_tokens"
+		}
+		if t.Repeated >= 0.01 {
+			end = fmt.Sprintf(", %.0f %% of them in phrases that came before%s", 100*t.Repeated, end)
+		}
+		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, human.Count(t.Words, "word"), end, terminal.Wrapped(t.Text, 3, 2))
+	}
+	show("before", a.Before)
+	if a.After != nil {
+		show("after", *a.After)
+	}
+	fmt.Fprintf(w, "\n  the data's answer: %s\n", human.Count(a.Reference.Words, "word"))
+}
+
+// printPreferences says how the held-out pairs changed.
+func printPreferences(line func(label, format string, args ...any), r train.Result) {
+	if r.FirstEval == nil || r.LastEval == nil || r.LastEval.Values == nil {
+		return
+	}
+	before, after := r.FirstEval.Values, r.LastEval.Values
+	if _, paired := after["rewards/accuracies"]; !paired {
+		if margin, ok := after["rewards/margins"]; ok {
+			line("", "margin %.4f before, %.4f after; kl %.4f", before["rewards/margins"], margin, after["kl"])
+		}
+		return
+	}
+	ties := ""
+	if before["rewards/ties"] > 0 {
+		ties = fmt.Sprintf(" (ties %.3f)", before["rewards/ties"])
+	}
+	line("", "accuracy %.3f before%s, %.3f after; margin %.4f and %.4f", before["rewards/accuracies"], ties, after["rewards/accuracies"],
+		before["rewards/margins"], after["rewards/margins"])
+	if x, ok := after["margin_length_correlation"]; ok {
+		line("", "margins go with lengths by a correlation of %.2f", x)
+	}
+}

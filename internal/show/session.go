@@ -1,0 +1,68 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
+	"lwtrain/session"
+)
+
+// Session shows on w what a session tells.
+func Session(w io.Writer) session.Events {
+	var bar *terminal.Progress
+	show := func(label string, done, total int64, fields string) {
+		if bar == nil {
+			bar = terminal.NewProgress(w, label, 0)
+		}
+		bar.SetTotal(total)
+		bar.Set(done, fields)
+	}
+	const kib, mib, mb = 1 << 10, 1 << 20, 1_000_000
+	fetch := fetchSpeed{}
+	return session.Events{
+		Warning: func(text string) { Warn(w, "%s", text) },
+		Discarded: func(ref string, bytes int64) {
+			if bytes > 16*mib {
+				fmt.Fprintf(w, "lwtrain: note: a dry run keeps nothing: the run fetches %s again (%s); `lwtrain pull` keeps it\n", ref, human.Bytes(bytes))
+			}
+		},
+		Fetching: func(repo string, done, total int64) {
+			show("fetching", (done+mb-1)/mb, (total+mb-1)/mb, fmt.Sprintf("MB  %.1f MB/s  %s", fetch.of(done)/mb, repo))
+		},
+		Waiting: func(file string) {
+			if bar == nil {
+				bar = terminal.NewProgress(w, "fetching", 0)
+			}
+			bar.Println("waiting for another program that fetches " + file)
+		},
+		Importing:  func(done, total int64) { show("importing", done/mib, total/mib, "MiB") },
+		Tokenising: func(done, total int64) { show("tokenising", (done+kib-1)/kib, (total+kib-1)/kib, "KiB") },
+		Ended: func(err error) {
+			switch {
+			case bar == nil:
+			case err == nil:
+				bar.Done()
+			default:
+				bar.Abandon()
+			}
+			bar, fetch = nil, fetchSpeed{}
+		},
+	}
+}
+
+// fetchSpeed is the speed of a fetch since it began.
+type fetchSpeed struct {
+	began time.Time
+	first int64 // bytes that were there
+}
+
+// of is the bytes a second when done bytes are there.
+func (f *fetchSpeed) of(done int64) float64 {
+	if f.began.IsZero() {
+		f.began, f.first = time.Now(), done
+	}
+	return float64(done-f.first) / max(time.Since(f.began).Seconds(), 0.001)
+}

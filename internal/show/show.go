@@ -1,0 +1,32 @@
+// Package show writes what commands have to tell: what a run will do, how it goes and
+// what came of it, statistics, single samples.
+package show
+
+import (
+	"fmt"
+	"io"
+
+	"lwtrain/data"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
+)
+
+// Warn shows something that does not stop a command.
+func Warn(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, "lwtrain: warning: %s\n", terminal.Printable(fmt.Sprintf(format, args...)))
+}
+
+// dropNotes says what of the data is not trained on.
+func dropNotes(s data.SourceStats) []string {
+	var out []string
+	if len(s.Dropped) > 0 {
+		out = append(out, "dropped: "+human.Counts(s.Dropped))
+	}
+	if s.Cut > 0 {
+		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all", human.Count(s.Cut, "sample"), human.Count(s.Pieces, "piece")))
+	}
+	if s.LostTokens > 0 {
+		out = append(out, human.Grouped(s.LostTokens)+" tokens lost to data.max_length")
+	}
+	return out
+}

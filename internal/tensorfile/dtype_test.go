@@ -1,0 +1,59 @@
+package tensorfile
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestEveryHalfIsWidenedExactly(t *testing.T) {
+	for h := range 1 << 16 {
+		have := FromHalf(uint16(h))
+		exponent, fraction := h>>10&31, float64(h&1023)
+		want := math.Ldexp(1+fraction/1024, exponent-15)
+		switch {
+		case exponent == 0:
+			want = math.Ldexp(fraction, -24)
+		case exponent == 31 && fraction == 0:
+			want = math.Inf(1)
+		case exponent == 31:
+			want = math.NaN()
+		}
+		if h>>15 == 1 {
+			want = -want
+		}
+		if math.Signbit(float64(have)) != (h>>15 == 1) || !(float64(have) == want || have != have && want != want) {
+			t.Fatalf("%#04x is %g, wanted %g", h, have, want)
+		}
+	}
+}
+
+func TestBF16IsTheNearestValue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := math.Float32frombits(rapid.Uint32().Draw(t, "bits"))
+		have := math.Float32frombits(uint32(floatToBF16(v)) << 16)
+		if v != v {
+			if have == have {
+				t.Fatalf("a NaN became %g", have)
+			}
+			return
+		}
+		low := math.Float32bits(v) &^ 0xffff
+		a, b := math.Float32frombits(low), math.Float32frombits(low+0x10000)
+		da, db := math.Abs(float64(v)-float64(a)), math.Abs(float64(v)-float64(b))
+		if math.IsInf(float64(b), 0) {
+			db = math.Abs(math.Abs(float64(v)) - 0x1p128)
+		}
+		want := a
+		if db < da || db == da && low>>16&1 == 1 {
+			want = b
+		}
+		if math.IsInf(float64(v), 0) {
+			want = v
+		}
+		if math.Float32bits(have) != math.Float32bits(want) {
+			t.Fatalf("%g rounds to %g, wanted %g", v, have, want)
+		}
+	})
+}

@@ -1,0 +1,82 @@
+// Package terminal writes for people, in lines of at most 80 columns: labels with text
+// beside them, texts cut short, and how far a long piece of work is.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+)
+
+// IsTerminal reports whether a reader or writer is a terminal that can draw a
+// line again.
+func IsTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// Printable keeps control characters of file names and contents away from the
+// terminal.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// Labelled prints lines of a summary, each behind its label.
+func Labelled(w io.Writer) func(label, format string, args ...any) {
+	return func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%-9s %s\n", label, Printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Hang writes a label and text beside it, in lines of at most 80 columns.
+func Hang(w io.Writer, label, text string) {
+	const width, indent = 80, 10
+	line, empty := fmt.Sprintf("%-*s", indent-1, label), true
+	for _, word := range strings.Fields(Printable(text)) {
+		if !empty && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {
+			fmt.Fprintln(w, line)
+			line = strings.Repeat(" ", indent-1)
+		}
+		line, empty = line+" "+word, false
+	}
+	fmt.Fprintln(w, line)
+}
+
+// Wrapped writes text in lines of at most 76 columns behind four blanks, and of
+// many lines the first and the last ones.
+func Wrapped(text string, first, last int) string {
+	const width = 76
+	var lines []string
+	for paragraph := range strings.Lines(strings.TrimSpace(text)) {
+		rest := strings.TrimSpace(Printable(strings.TrimRight(paragraph, "\r\n")))
+		for rest != "" {
+			head := runewidth.Truncate(rest, width, "")
+			if len(head) < len(rest) {
+				if at := strings.LastIndexByte(head, ' '); at > width/2 {
+					head = head[:at]
+				}
+			}
+			lines = append(lines, strings.TrimSpace(head))
+			rest = strings.TrimSpace(rest[len(head):])
+		}
+	}
+	if len(lines) > first+last {
+		lines = slices.Concat(lines[:first], []string{"..."}, lines[len(lines)-last:])
+	}
+	var out strings.Builder
+	for _, line := range lines {
+		out.WriteString("    " + line + "\n")
+	}
+	return out.String()
+}

@@ -1,0 +1,97 @@
+// Package families says what sets the families of models apart: the switches of
+// the decoder that all of them are, the names of their tensors in Hugging Face's
+// files and in GGUF, and the keys of their config.json.
+//
+// [Find] a family by its model_type. [Dims.Layout] lists the parameters of its
+// decoder, [Names.Tensors] what they are called in files, and [Rope.Frequencies]
+// how far heads are turned. A new family is a file here and a line of families.
+package families
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Family is what a model_type sets apart from the common decoder: token embeddings,
+// pre-norm layers of grouped-query attention with rotary positions and of SwiGLU, a
+// final norm, a head. The forward pass is written once, in package model; only
+// switches, names and defaults differ.
+type Family struct {
+	Type string // model_type in config.json
+
+	QKVBias     bool    // biases on query, key and value even if attention_bias says nothing
+	BiasFixed   bool    // attention_bias is not looked at
+	OutBias     bool    // attention_bias also puts one on the output projection
+	QKNorm      bool    // RMSNorm over each query and key head before the rotation
+	BranchNorms bool    // norms on what attention and feed-forward return, before the residual addition
+	Interleaved bool    // rotary pairs are neighbours, not halves
+	Rotary      float64 // share of each head that is turned, unless partial_rotary_factor says
+	HeadDim     int     // unless head_dim says; 0: hidden_size / num_attention_heads
+
+	Names     *Names // in Hugging Face's files
+	GGUF      *GGUF  // nil: its GGUF files are not known
+	Shapes    map[string]string
+	Translate func(file map[string]json.RawMessage) error   // turns its config.json's keys into the common ones; nil: they are
+	Warning   func(ropeTheta float64, maxTokens int) string // what looks wrong in its config.json; nil: nothing can
+}
+
+// families lists all that are known.
+var families = []*Family{&llama, &qwen2, &qwen3, &glm, &glm4, &chatGLM}
+
+// Find returns the family of a model_type; false if it is not known.
+func Find(modelType string) (*Family, bool) {
+	i := slices.IndexFunc(families, func(f *Family) bool { return f.Type == modelType })
+	if i < 0 {
+		return nil, false
+	}
+	return families[i], true
+}
+
+// Types lists every model_type that [Find] knows, for a message.
+func Types() string { return list(func(f *Family) string { return f.Type }, ", ") }
+
+// FindGGUF returns the family of a GGUF file's general.architecture; false if it is
+// not known.
+func FindGGUF(architecture string) (*Family, bool) {
+	for _, f := range families {
+		if f.GGUF != nil && f.GGUF.Architecture == architecture {
+			return f, true
+		}
+	}
+	return nil, false
+}
+
+// Architectures lists every general.architecture that [FindGGUF] knows, for a
+// message.
+func Architectures() string {
+	return list(func(f *Family) string {
+		if f.GGUF == nil {
+			return ""
+		}
+		return f.GGUF.Architecture
+	}, " or ")
+}
+
+func list(name func(f *Family) string, between string) string {
+	var names []string
+	for _, f := range families {
+		if n := name(f); n != "" {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, between)
+}
+
+// Shapes are published models by name: the keys and values of their config.json,
+// without its braces.
+func Shapes() map[string]string {
+	all := map[string]string{}
+	for _, f := range families {
+		for name, shape := range f.Shapes {
+			all[name] = `"model_type":"` + f.Type + `",` + shape
+		}
+	}
+	return all
+}

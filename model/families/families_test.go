@@ -1,0 +1,62 @@
+package families
+
+import (
+	"math"
+	"testing"
+)
+
+// TestEveryParameterHasNames: each parameter that a family's decoder has is stored
+// whole, under names that no other has; and a GGUF file cuts it as Hugging Face's do.
+func TestEveryParameterHasNames(t *testing.T) {
+	for _, f := range families {
+		t.Run(f.Type, func(t *testing.T) {
+			d := Dims{Hidden: 8, FFN: 12, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 2, Vocab: 9,
+				QKVBias: true, OutBias: f.OutBias, QKNorm: f.QKNorm, BranchNorms: f.BranchNorms}
+			seen := map[string]bool{}
+			for _, p := range d.Layout() {
+				tensors, total := f.Names.Tensors(p), 0
+				for _, x := range tensors {
+					if x.Row != total || seen[x.Name] {
+						t.Errorf("%s: tensor %s begins at row %d, want %d, and is there once", p, x.Name, x.Row, total)
+					}
+					seen[x.Name] = true
+					total += x.Rows()
+				}
+				rows, cols := p.Size()
+				if p.Cols == 0 {
+					rows, cols = cols, rows
+				}
+				if total != rows {
+					t.Errorf("%s has %d rows in files, want %d of %d", p, total, rows, cols)
+				}
+				if f.GGUF != nil && !p.optional() && len(f.GGUF.Names.Tensors(p)) != len(tensors) {
+					t.Errorf("%s is %d tensors in GGUF, want %d", p, len(f.GGUF.Names.Tensors(p)), len(tensors))
+				}
+			}
+		})
+	}
+}
+
+// optional reports whether the families whose GGUF files are known have none of it.
+func (p Parameter) optional() bool { return p.Role == QKNorm || p.Role == OutBias }
+
+// TestScaledFrequencies holds Llama 3.1's scaling against its definition at both ends,
+// and factors against frequencies.
+func TestScaledFrequencies(t *testing.T) {
+	plain := Rope{Theta: 500000, Dim: 128}
+	scaled := plain
+	scaled.Scaling = &RopeScaling{Type: "llama3", Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalMax: 8192}
+	a, b, factors := plain.Frequencies(), scaled.Frequencies(), scaled.Factors()
+	if a[0] != 1 || b[0] != 1 || math.Abs(b[63]*8/a[63]-1) > 1e-12 {
+		t.Errorf("frequencies %g and %g at the ends, %g and %g scaled, want the first as it is and the last an eighth", a[0], a[63], b[0], b[63])
+	}
+	for i := range a {
+		if math.Abs(a[i]/factors[i]/b[i]-1) > 1e-12 {
+			t.Errorf("frequency %d is divided by %g, want %g", i, factors[i], a[i]/b[i])
+		}
+	}
+	linear := Rope{Theta: 10000, Dim: 4, Scaling: &RopeScaling{Type: "linear", Factor: 2}}
+	if f := linear.Frequencies(); f[0] != 0.5 || math.Abs(f[1]-0.005) > 1e-12 {
+		t.Errorf("linear frequencies %g, want 0.5 and 0.005", f)
+	}
+}

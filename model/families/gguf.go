@@ -1,0 +1,58 @@
+package families
+
+// GGUF is how GGUF files have a family.
+type GGUF struct {
+	Architecture string // general.architecture, and what stands before the keys of its sizes
+	Names        *Names
+	// Interleaved: rows of query and key matrices are in another order than in
+	// Hugging Face's files, so that the pairs that are turned together are neighbours.
+	Interleaved bool
+	// Config holds the keys of config.json that are the same for every model of the
+	// family, SaysHeadDim whether there is a head_dim among the others.
+	Config      map[string]any
+	SaysHeadDim bool
+}
+
+// Key is a size of a model under its names: in config.json, and in the metadata of a
+// GGUF file behind the architecture's name.
+type Key struct{ Config, GGUF string }
+
+// The sizes that both files have.
+var (
+	HiddenKey    = Key{"hidden_size", "embedding_length"}
+	FFNKey       = Key{"intermediate_size", "feed_forward_length"}
+	LayersKey    = Key{"num_hidden_layers", "block_count"}
+	HeadsKey     = Key{"num_attention_heads", "attention.head_count"}
+	KVHeadsKey   = Key{"num_key_value_heads", "attention.head_count_kv"}
+	HeadDimKey   = Key{"head_dim", "attention.key_length"}
+	MaxTokensKey = Key{"max_position_embeddings", "context_length"}
+	NormEpsKey   = Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
+	RopeThetaKey = Key{"rope_theta", "rope.freq_base"}
+)
+
+// Keys of GGUF files that config.json has in another form, or not at all.
+const (
+	ValueDimKey    = "attention.value_length"
+	RotaryDimKey   = "rope.dimension_count"
+	RopeScalingKey = "rope.scaling.type"
+	ExpertsKey     = "expert_count"
+)
+
+// RopeFactors is the tensor that holds [Rope.Factors] where they are not all 1.
+const RopeFactors = "rope_freqs.weight"
+
+// ggufNames are those of GGUF files, whatever the family.
+var ggufNames = Names{
+	Layer: "blk.%d.",
+	Of: map[Role][]string{
+		Embed:    {"token_embd"},
+		AttnNorm: {"attn_norm"},
+		QKV:      {"attn_q", "attn_k", "attn_v"},
+		Out:      {"attn_output"},
+		FFNNorm:  {"ffn_norm"},
+		GateUp:   {"ffn_gate", "ffn_up"},
+		Down:     {"ffn_down"},
+		Norm:     {"output_norm"},
+		Head:     {"output"},
+	},
+}

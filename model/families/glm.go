@@ -1,0 +1,15 @@
+package families
+
+import "fmt"
+
+// glm is GLM-4-9B in transformers' own form (glm-4-9b-hf).
+var glm = Family{
+	Type: "glm", QKVBias: true, Interleaved: true, Rotary: 0.5, HeadDim: 128, Names: fusedGateUp(common),
+	Warning: func(ropeTheta float64, maxTokens int) string {
+		if ropeTheta != 10000 || maxTokens <= 8192 {
+			return ""
+		}
+		return fmt.Sprintf("rope_theta is 10000 and max_position_embeddings %d: GLM-4-9B's chat models have 5000000 "+
+			"(10000 times rope_ratio 500), and some conversions lost it", maxTokens)
+	},
+}

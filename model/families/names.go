@@ -1,0 +1,85 @@
+package families
+
+import (
+	"fmt"
+	"maps"
+)
+
+// Names are those of a form's tensors in files.
+type Names struct {
+	Layer string // what stands before the names in a layer, with %d for its number
+	// Of has, for each role, one name for the whole parameter or one for each of its
+	// parts, without the ending that says whether weights or biases.
+	Of                 map[Role][]string
+	InverseFrequencies string // a buffer that the form's own loader looks for; "": none
+}
+
+// Tensor is the rows of a parameter (the values, of a vector) that a file stores as
+// one tensor.
+type Tensor struct {
+	Name  string
+	Row   int   // the first of the rows in the parameter
+	Shape []int // rows and columns, or the length of a vector
+}
+
+// Rows is the number of rows, or of values of a vector.
+func (t Tensor) Rows() int { return t.Shape[0] }
+
+// Vector reports whether the file stores one dimension.
+func (t Tensor) Vector() bool { return len(t.Shape) == 1 }
+
+// Tensors lays a parameter onto the tensors that files store it as: one for each
+// part, or one for all.
+func (n *Names) Tensors(p Parameter) []Tensor {
+	prefix, role, ending := "", p.Role, ".weight"
+	if p.Layer >= 0 {
+		prefix = fmt.Sprintf(n.Layer, p.Layer)
+	}
+	if of, ok := biased[role]; ok {
+		role, ending = of, ".bias"
+	}
+	names := n.Of[role]
+	out := make([]Tensor, len(names))
+	row := 0
+	for i, rows := range p.Parts {
+		t := &out[min(i, len(out)-1)]
+		if t.Shape == nil {
+			*t = Tensor{Name: prefix + names[i] + ending, Row: row, Shape: []int{0}}
+			if p.Cols > 0 {
+				t.Shape = append(t.Shape, p.Cols)
+			}
+		}
+		t.Shape[0] += rows
+		row += rows
+	}
+	return out
+}
+
+// Whole is the name of the tensor that a parameter outside of the layers is stored as.
+func (n *Names) Whole(r Role) string { return n.Of[r][0] + ".weight" }
+
+// common is what Llama began, and most families took over.
+var common = Names{
+	Layer: "model.layers.%d.",
+	Of: map[Role][]string{
+		Embed:         {"model.embed_tokens"},
+		AttnNorm:      {"input_layernorm"},
+		QKV:           {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+		QKNorm:        {"self_attn.q_norm", "self_attn.k_norm"},
+		Out:           {"self_attn.o_proj"},
+		AttnAfterNorm: {"post_self_attn_layernorm"},
+		FFNNorm:       {"post_attention_layernorm"},
+		GateUp:        {"mlp.gate_proj", "mlp.up_proj"},
+		Down:          {"mlp.down_proj"},
+		FFNAfterNorm:  {"post_mlp_layernorm"},
+		Norm:          {"model.norm"},
+		Head:          {"lm_head"},
+	},
+}
+
+// fusedGateUp are names of a form that stores gate and up as one.
+func fusedGateUp(n Names) *Names {
+	n.Of = maps.Clone(n.Of)
+	n.Of[GateUp] = []string{"mlp.gate_up_proj"}
+	return &n
+}

@@ -1,0 +1,48 @@
+package pairs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
+)
+
+// runCommand lets the user's command rate an answer.
+func (o Options) runCommand(ctx context.Context, messages []llm.Message, c Candidate) (float64, error) {
+	raw, err := json.Marshal(struct {
+		Messages []llm.Message `json:"messages"`
+		Answer   string        `json:"answer"`
+		Words    int           `json:"words"`
+		Required int           `json:"required"`
+	}{messages, c.Answer, c.Words, c.Required})
+	if err != nil {
+		return 0, err
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Duration(o.CommandTimeout)*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(limited, o.Command[0], o.Command[1:]...)
+	var said, out bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = bytes.NewReader(append(raw, '\n')), &out, &said, time.Second
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if limited.Err() != nil {
+			err = fmt.Errorf("no answer in %d seconds", o.CommandTimeout)
+		}
+		return 0, fmt.Errorf("pairs.command, %s: %w: %s", o.Command[0], err, fault.Excerpt(said.Bytes()))
+	}
+	value, err := strconv.ParseFloat(strings.TrimSpace(out.String()), 64)
+	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0, fmt.Errorf("pairs.command, %s: it printed %q, want a number", o.Command[0], fault.Excerpt(out.Bytes()))
+	}
+	return value, nil
+}

@@ -1,0 +1,69 @@
+package pairs
+
+import (
+	"path/filepath"
+
+	"lwtrain/data/record"
+	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/llm"
+	"lwtrain/internal/rundir"
+)
+
+// The files of a run's folder. The first two are appended to as answers and ratings
+// come in; the others are written at the end, whole or not at all.
+const (
+	answersFile = "answers.jsonl"
+	ratingsFile = "scores.jsonl"
+
+	CandidatesFile = "samples.jsonl"
+	PairsFile      = "pairs.jsonl"
+	SummaryFile    = "summary.json"
+
+	configFile = "config.yaml"
+)
+
+// Job is what [Make] is to do.
+type Job struct {
+	Options
+	Seed     uint64
+	Dir      string
+	Prompts  []record.Prompt
+	Identity rundir.Identity // a folder of another run is refused
+	Config   []byte          // kept as config.yaml
+
+	Decoder *llm.Decoder // that answers, unless there is a server
+
+	Resumed  func(answers int)                // how many are there from before; may be nil
+	Progress func(answers, rated, tokens int) // of all, told one at a time; may be nil
+}
+
+// CheckFolder refuses a folder that holds another run, or files of none that this one
+// would write over. Without the model in id the weights are not compared.
+func CheckFolder(dir string, id rundir.Identity) (known bool, err error) {
+	var there rundir.Identity
+	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
+	switch {
+	case err != nil:
+		return known, err
+	case !known:
+		return known, rundir.RefuseForeign(dir, answersFile, ratingsFile, CandidatesFile, PairsFile, SummaryFile, configFile)
+	}
+	if id.Contents["model"] == "" {
+		delete(there.Contents, "model")
+	}
+	return known, rundir.Same(dir, there, id)
+}
+
+// prepare gets the folder ready.
+func (j Job) prepare() error {
+	if _, err := CheckFolder(j.Dir, j.Identity); err != nil {
+		return err
+	}
+	if err := atomicfile.Clean(j.Dir, rundir.File, configFile, CandidatesFile, PairsFile, SummaryFile); err != nil {
+		return err
+	}
+	if err := rundir.WriteJSON(filepath.Join(j.Dir, rundir.File), j.Identity); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(j.Dir, configFile), j.Config)
+}

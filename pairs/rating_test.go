@@ -1,0 +1,132 @@
+package pairs
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+func at(v float64) *float64 { return &v }
+
+func TestTheScoreIsTheWeightedMeanOfWhatIsWanted(t *testing.T) {
+	all := Default()
+	all.Judge.URL, all.Command, all.JudgeWeight, all.CommandWeight = "http://judge", []string{"rm"}, 2, 5
+	alone := Default()
+	quiet := Default()
+	quiet.LengthWeight, quiet.Judge.URL = 0, "http://judge"
+	for name, c := range map[string]struct {
+		options  Options
+		rating   Rating
+		required int
+		want     *float64
+	}{
+		"of all three": {
+			all, Rating{Length: at(80), Quality: at(50), Command: at(0.8)}, 100, at((80 + 2*50 + 5*0.8) / 8),
+		},
+		"of two where no length is asked for":     {all, Rating{Quality: at(50), Command: at(1)}, 0, at((2*50 + 5*1) / 7.0)},
+		"of the length alone":                     {alone, Rating{Length: at(80)}, 100, at(80)},
+		"none, where the judge could not be read": {all, Rating{Length: at(80), Command: at(1)}, 100, nil},
+		"none, where nothing is wanted":           {alone, Rating{}, 0, nil},
+		"the judge's, where length has no weight": {quiet, Rating{Length: at(80), Quality: at(40)}, 100, at(40)},
+	} {
+		got := c.options.total(c.rating, c.required)
+		if (got == nil) != (c.want == nil) || got != nil && math.Abs(*got-*c.want) > 1e-12 {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestWhichAnswersMakeAPair(t *testing.T) {
+	answer := func(text string, score float64, stop string) Candidate {
+		return Candidate{Answer: text, Words: len(text), Stop: stop, Rating: Rating{Total: at(score)}}
+	}
+	unrated := Candidate{Answer: "x", Words: 1, Stop: "eos"}
+	for name, c := range map[string]struct {
+		candidates  []Candidate
+		rejected    string
+		margin      float64
+		chosen, not string // not: the rejected one, "" any
+		reason      string
+	}{
+		"the best and the worst": {
+			[]Candidate{answer("a", 1, "eos"), answer("b", 9, "eos"), answer("c", 0, "eos")}, "worst", 0, "b", "c", "",
+		},
+		"the best and any other": {
+			[]Candidate{answer("a", 1, "eos"), answer("b", 9, "eos"), answer("c", 0, "eos")}, "random", 0, "b", "", "",
+		},
+		"the first of two that are best, and a tie": {
+			[]Candidate{answer("a", 9, "eos"), answer("b", 9, "eos")}, "worst", 0, "", "", "tie",
+		},
+		"a difference that is not enough": {
+			[]Candidate{answer("a", 9, "eos"), answer("b", 5, "eos")}, "worst", 4, "", "", "tie",
+		},
+		"the same text with two scores": {
+			[]Candidate{answer("a", 9, "eos"), answer("a", 5, "eos")}, "worst", 0, "", "", "tie",
+		},
+		"one that was cut off is rejected, not chosen": {
+			[]Candidate{answer("a", 9, "length"), answer("b", 5, "eos"), answer("c", 1, "length")}, "worst", 0, "b", "c", "",
+		},
+		"all are cut off": {
+			[]Candidate{answer("a", 9, "length"), answer("b", 5, "length")}, "worst", 0, "", "", "cut_off",
+		},
+		"an empty answer is none": {
+			[]Candidate{answer("a", 9, "eos"), answer("", 0, "eos")}, "worst", 0, "", "", "empty_answers",
+		},
+		"one without a score is none": {[]Candidate{answer("a", 9, "eos"), unrated}, "worst", 0, "", "", "not_rated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Default()
+			o.Rejected, o.MinMargin = c.rejected, c.margin
+			for seed := range uint64(20) {
+				chosen, rejected, reason := o.choose(c.candidates, rand.New(rand.NewPCG(seed, 0)))
+				if reason != c.reason {
+					t.Fatalf("got %q, want %q", reason, c.reason)
+				}
+				if reason == "" && (chosen.Answer != c.chosen || c.not != "" && rejected.Answer != c.not || rejected.Answer == c.chosen) {
+					t.Fatalf("chose %q against %q", chosen.Answer, rejected.Answer)
+				}
+			}
+		})
+	}
+}
+
+func TestAnyOfTheRestIsRejectedAboutAsOften(t *testing.T) {
+	o := Default()
+	samples := []Candidate{{Answer: "best", Words: 1, Rating: Rating{Total: at(9)}}}
+	for _, text := range []string{"a", "b", "c"} {
+		samples = append(samples, Candidate{Answer: text, Words: 1, Rating: Rating{Total: at(1)}})
+	}
+	r, n := rand.New(rand.NewPCG(1, 1)), map[string]int{}
+	for range 3000 {
+		_, rejected, _ := o.choose(samples, r)
+		n[rejected.Answer]++
+	}
+	for _, text := range []string{"a", "b", "c"} {
+		if n[text] < 900 || n[text] > 1100 { // 1000 +- 4 standard deviations
+			t.Errorf("%v", n)
+		}
+	}
+}
+
+func TestRatingsOfAJudgeAreReadStrictly(t *testing.T) {
+	good := `{"Relevance": 5, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`
+	withRelevance := func(value string) string { return strings.Replace(good, `"Relevance": 5`, `"Relevance": `+value, 1) }
+	for name, c := range map[string]struct {
+		text string
+		want float64 // below 0: none
+	}{
+		"an object":                   {good, 25 * 14.0 / 6},
+		"one in a fence, after words": {"I think:\n```json\n" + good + "\n```\n", 25 * 14.0 / 6},
+		"no object":                   {"five out of five", -1},
+		"a broken one":                {good[:40], -1},
+		"a dimension too few":         {`{"Relevance": 5, "Accuracy": 4}`, -1},
+		"a rating of six":             {withRelevance("6"), -1},
+		"a rating of 4.5":             {withRelevance("4.5"), -1},
+	} {
+		marks, ok := parseMarks(c.text)
+		if ok != (c.want >= 0) || ok && math.Abs(quality(marks)-c.want) > 1e-12 {
+			t.Errorf("%s: got %v, %v", name, marks, ok)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"lwtrain/chat"
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/data/read"
+	"lwtrain/hub"
+)
+
+// Fetch finds the files of the sources that lie on the hub, fetches those that are not
+// in its cache, and writes the commits that they are of into the config.
+func (s *Session) Fetch(ctx context.Context) error {
+	h, err := s.openHub()
+	if err != nil {
+		return err
+	}
+	err = eachSource(s.Config, func(_ string, src *data.Source) error { // what is missing here is known before anything is fetched
+		for _, path := range src.AllPaths() {
+			if strings.HasPrefix(path, hub.Scheme) {
+				continue
+			}
+			if _, err := read.Expand(path); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return eachSource(s.Config, func(key string, src *data.Source) error {
+		for i, path := range src.AllPaths() {
+			if !strings.HasPrefix(path, hub.Scheme) {
+				continue
+			}
+			pinned, files, err := h.dataset(ctx, path)
+			if err != nil {
+				return fmt.Errorf("%s (%s): %w", key, s.Config.Origin(key), err)
+			}
+			src.SetPath(i, pinned)
+			s.files[pinned] = files
+		}
+		return nil
+	})
+}
+
+// dataset finds the files that a name on the hub stands for, and the name with its commit.
+func (h *Hub) dataset(ctx context.Context, name string) (pinned string, files []read.File, err error) {
+	ref, err := hub.Parse(hub.Dataset, name)
+	if err != nil {
+		return "", nil, err
+	}
+	got, err := h.get(ctx, ref, wantOf(hub.Dataset))
+	if err != nil {
+		return "", nil, err
+	}
+	for _, f := range got.Files {
+		if f.Path == hub.Card && ref.Path == "" {
+			continue
+		}
+		files = append(files, read.File{Name: hub.Scheme + ref.Repo + "/" + f.Path, Path: got.Path(f)})
+	}
+	ref.Revision = got.Commit
+	return ref.String(), files, nil
+}
+
+// Data tokenises the data of the config, or opens what has been tokenised before. While
+// it does, the percentage of this process's garbage collector is set for it, unless the
+// environment says GOGC.
+func (s *Session) Data(ctx context.Context, template *chat.Template, run data.Run) (*data.Set, error) {
+	adjust, restore := collectLess()
+	defer restore()
+	run.Seed, run.Files, run.DryRun = s.Config.Seed, s.files, s.DryRun
+	run.Progress = func(done, total int64) {
+		adjust()
+		if s.events.Tokenising != nil {
+			s.events.Tokenising(done, total)
+		}
+	}
+	set, err := data.Build(ctx, s.Config.Data, template, run)
+	s.events.ended(err)
+	return set, err
+}
+
+// Samples opens the data of the config as it is, of conversations or of pairs, to be
+// looked at: with the chat template that renders it.
+func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error) {
+	if err := s.Fetch(ctx); err != nil {
+		return nil, nil, err
+	}
+	m, err := s.Model(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := s.Data(ctx, m.Chat, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
+	return set, m.Chat, err
+}
+
+// eachSource goes through all sources of a config.
+func eachSource(c *configs.Config, do func(key string, s *data.Source) error) error {
+	for _, list := range []struct {
+		key     string
+		sources []data.Source
+	}{{"data.sources", c.Data.Sources}, {"data.held_out", c.Data.HeldOut.Sources}} {
+		for i := range list.sources {
+			key := fmt.Sprintf("%s[%d].path", list.key, i)
+			if list.sources[i].Path == "" {
+				key += "s" // it is a list
+			}
+			if err := do(key, &list.sources[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

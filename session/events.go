@@ -1,0 +1,27 @@
+package session
+
+import "fmt"
+
+// Events tell a caller what happens, so that it can show it. Any of them may be nil.
+// They are called from one goroutine at a time.
+type Events struct {
+	Warning    func(text string)                    // what does not stop the work
+	Discarded  func(ref string, bytes int64)        // a dry run fetched so much of the hub and does not keep it
+	Fetching   func(repo string, done, total int64) // bytes of a repository of the hub
+	Waiting    func(file string)                    // for another program that fetches it
+	Importing  func(done, total int64)              // bytes of a GGUF file
+	Tokenising func(done, total int64)              // bytes of the sources
+	Ended      func(err error)                      // the fetch, import or tokenising that was told of last; nil: it is done
+}
+
+func (e Events) warn(format string, args ...any) {
+	if e.Warning != nil {
+		e.Warning(fmt.Sprintf(format, args...))
+	}
+}
+
+func (e Events) ended(err error) {
+	if e.Ended != nil {
+		e.Ended(err)
+	}
+}

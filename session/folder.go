@@ -1,0 +1,106 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lwtrain/checkpoints"
+	"lwtrain/hub"
+	"lwtrain/internal/fault"
+	"lwtrain/model"
+	"lwtrain/tokenizer"
+)
+
+// What commands without a config need of a model: a folder in Hugging Face layout, a
+// checkpoint of a run among them, or a name on the hub, which is fetched.
+
+// Folder is the folder of a whole model: one that is there and, if it is a checkpoint,
+// has the files that were saved.
+func Folder(ctx context.Context, name string, e Events) (string, error) {
+	dir, err := folder(ctx, name, hub.WholeModel, e)
+	if err != nil {
+		return "", err
+	}
+	return dir, checkFolder(dir)
+}
+
+// Tokenizer is the tokenizer of a model, or of any folder with a tokenizer.json.
+func Tokenizer(ctx context.Context, name string, e Events) (*tokenizer.Tokenizer, error) {
+	dir, err := folder(ctx, name, hub.ModelConfig, e)
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.Load(dir)
+}
+
+// folder is the folder that a model's name stands for, fetched if it is one on the hub.
+func folder(ctx context.Context, name string, want hub.Want, e Events) (string, error) {
+	if !onHub(name) {
+		return name, nil
+	}
+	h, err := OpenHub(e)
+	if err != nil {
+		return "", err
+	}
+	dir, _, err := h.model(ctx, name, want)
+	return dir, err
+}
+
+// checkFolder refuses what is no model's folder, with the way to the one that may be
+// meant, and a checkpoint whose files are not those that were saved.
+func checkFolder(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		err = fmt.Errorf("%s: no such folder, want a model folder in Hugging Face layout", dir)
+		if strings.Count(dir, "/") == 1 && !strings.HasPrefix(dir, ".") && !strings.HasPrefix(dir, "/") {
+			err = fault.Hint(err, "if it is a name on the hub, write "+hub.Scheme+dir)
+		}
+		return fault.Usage(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+		err := fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout", dir)
+		if found, _ := checkpoints.List(filepath.Join(dir, "checkpoints")); len(found) > 0 {
+			err = fault.Hint(err, "this is a run's folder; its newest model is "+found[len(found)-1].Path)
+		}
+		return fault.Usage(err)
+	}
+	return fault.Usage(checkpoints.VerifyModel(dir))
+}
+
+// Load reads the model of a folder, which must be whole, with float32 weights.
+func Load(dir string) (*model.Model, error) { return load(dir, model.Load) }
+
+// Precisions are those of [LoadToAnswer]: of weights and of the cache of keys and values.
+// auto takes bf16 where the files hold nothing else, so that nothing is lost.
+var Precisions = []string{"auto", "bf16", "float32"}
+
+// LoadToAnswer reads a model that only answers, in one of the [Precisions].
+func LoadToAnswer(dir, precision string) (*model.Model, error) {
+	half := precision == "bf16"
+	switch precision {
+	case "auto":
+		var err error
+		if half, err = model.IsBF16(dir); err != nil {
+			return nil, err
+		}
+	case "bf16", "float32":
+	default:
+		return nil, fault.Usage(fmt.Errorf("precision is %q, want auto, bf16 or float32", precision))
+	}
+	if half {
+		return load(dir, model.LoadBF16)
+	}
+	return Load(dir)
+}
+
+func load(dir string, read func(dir string) (*model.Model, error)) (*model.Model, error) {
+	m, err := read(dir)
+	if err != nil && fault.HintOf(err) == "" {
+		err = fault.Hint(err, "fetch or copy the model's folder again")
+	}
+	return m, fault.Usage(err)
+}

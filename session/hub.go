@@ -1,0 +1,196 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/data/read"
+	"lwtrain/hub"
+	"lwtrain/internal/fault"
+)
+
+// wantOf is what training reads of a repository of the hub.
+func wantOf(kind hub.Kind) hub.Want {
+	if kind == hub.Model {
+		return hub.WholeModel
+	}
+	return hub.Files(read.Pick)
+}
+
+// Hub takes what is in the cache of the Hugging Face hub, and fetches what is not. That of
+// a dry run fetches into a folder that close removes.
+type Hub struct {
+	client *hub.Client
+	events Events
+	dryRun bool
+	temp   string
+}
+
+// OpenHub makes a Hub of what the environment says, as Hugging Face's own programs do.
+func OpenHub(e Events) (*Hub, error) {
+	c, err := hub.FromEnv(os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	c.Waiting = e.Waiting
+	return &Hub{client: c, events: e}, nil
+}
+
+func (h *Hub) close() {
+	if h.temp != "" {
+		os.RemoveAll(h.temp)
+	}
+}
+
+// get returns what is wanted of a repository.
+func (h *Hub) get(ctx context.Context, ref hub.Ref, want hub.Want) (*hub.Snapshot, error) {
+	if !h.dryRun {
+		return h.told(ref, func(p hub.Progress) (*hub.Snapshot, error) { return h.client.Get(ctx, ref, want, p) })
+	}
+	if s, _, err := h.client.Find(ref, want); err == nil {
+		return s, nil
+	}
+	if h.temp == "" {
+		var err error
+		if h.temp, err = os.MkdirTemp("", "lwtrain-"); err != nil {
+			return nil, err
+		}
+	}
+	c := *h.client
+	c.Cache = h.temp
+	s, err := h.told(ref, func(p hub.Progress) (*hub.Snapshot, error) { return c.Get(ctx, ref, want, p) })
+	if err == nil && h.events.Discarded != nil {
+		h.events.Discarded(ref.String(), s.Size())
+	}
+	return s, err
+}
+
+// told tells how far a fetch is, once something has to be fetched.
+func (h *Hub) told(ref hub.Ref, fetch func(hub.Progress) (*hub.Snapshot, error)) (*hub.Snapshot, error) {
+	s, err := fetch(func(done, total int64) {
+		if h.events.Fetching != nil {
+			h.events.Fetching(ref.Repo, done, total)
+		}
+	})
+	h.events.ended(err)
+	if errors.Is(err, context.Canceled) {
+		err = fault.Hint(err, "the same command goes on with what is there")
+	}
+	return s, err
+}
+
+// model returns the folder or the .gguf file that a model's name on the hub stands
+// for, and the name with its commit.
+func (h *Hub) model(ctx context.Context, name string, want hub.Want) (path, pinned string, err error) {
+	ref, err := hub.Parse(hub.Model, name)
+	if err != nil {
+		return "", "", err
+	}
+	if ref.Path != "" && !strings.HasSuffix(ref.Path, ".gguf") {
+		return "", "", fault.Usage(fault.Hint(fmt.Errorf("%s: a file of a model, want the model, or a .gguf file of it", ref),
+			"leave out what is behind the model's name"))
+	}
+	if ref.Path != "" && h.dryRun {
+		if _, _, err := h.client.Find(ref, want); err != nil {
+			return "", "", fault.Usage(fault.Hint(fmt.Errorf("%s is not in the cache, and a dry run fetches no weights", ref),
+				"`lwtrain pull "+ref.String()+"` fetches it"))
+		}
+	}
+	s, err := h.get(ctx, ref, want)
+	if err != nil {
+		return "", "", err
+	}
+	ref.Revision = s.Commit
+	if ref.Path != "" {
+		return s.Path(s.Files[0]), ref.String(), nil
+	}
+	return s.Dir, ref.String(), nil
+}
+
+// Pull fetches the newest commit of a repository: what training reads of it or, of a
+// model without weights, all but these. Where the hub must not be asked it takes what is
+// in the cache.
+func (h *Hub) Pull(ctx context.Context, ref hub.Ref, weights bool) (*hub.Snapshot, error) {
+	want, fetch := pulled(ref, weights), h.client.Fetch
+	if h.client.Offline {
+		fetch = h.client.Get
+	}
+	s, err := h.told(ref, func(p hub.Progress) (*hub.Snapshot, error) { return fetch(ctx, ref, want, p) })
+	if err != nil {
+		return nil, h.hintKind(ctx, ref, err)
+	}
+	return s, nil
+}
+
+// Look asks what [Hub.Pull] would fetch, and how many bytes of it are missing.
+func (h *Hub) Look(ctx context.Context, ref hub.Ref, weights bool) (s *hub.Snapshot, missing int64, err error) {
+	return h.client.Look(ctx, ref, pulled(ref, weights))
+}
+
+func pulled(ref hub.Ref, weights bool) hub.Want {
+	if ref.Kind == hub.Model && !weights {
+		return hub.ModelConfig
+	}
+	return wantOf(ref.Kind)
+}
+
+// hintKind says so where a name is that of a dataset.
+func (h *Hub) hintKind(ctx context.Context, ref hub.Ref, err error) error {
+	if !fault.IsUsage(err) || ref.Kind != hub.Model || errors.Is(err, fs.ErrNotExist) || h.client.Offline {
+		return err
+	}
+	ref.Kind = hub.Dataset
+	nothing := func(hub.Ref, []hub.File, hub.Reader) ([]hub.File, error) { return nil, nil }
+	if _, _, e := h.client.Look(ctx, ref, nothing); e == nil {
+		return fault.Usage(fault.Hint(err, "there is a dataset of that name: --dataset"))
+	}
+	return err
+}
+
+// HubRefs lists what a config names on the hub, by key. It refuses names that are none.
+func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
+	parse := func(key string, kind hub.Kind, path string) error {
+		ref, err := hub.Parse(kind, path)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", c.Origin(key), key, err)
+		}
+		see(key, ref)
+		return nil
+	}
+	if c.Model.Path != "" && onHub(c.Model.Path) {
+		if err := parse("model.path", hub.Model, c.Model.Path); err != nil {
+			return err
+		}
+	}
+	return eachSource(c, func(key string, s *data.Source) error {
+		for _, path := range s.AllPaths() {
+			if strings.HasPrefix(path, hub.Scheme) {
+				if err := parse(key, hub.Dataset, path); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// onHub reports whether a model's path is a name on the hub: hf://owner/name, or
+// owner/name where neither that folder nor the folder owner is there.
+func onHub(path string) bool {
+	if strings.HasPrefix(path, hub.Scheme) {
+		return true
+	}
+	owner, _, _ := strings.Cut(path, "/")
+	return hub.IsName(path) && !isThere(path) && !isThere(owner)
+}
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

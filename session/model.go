@@ -1,0 +1,238 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lwtrain/chat"
+	"lwtrain/checkpoints"
+	"lwtrain/convert"
+	"lwtrain/hub"
+	"lwtrain/internal/fault"
+	"lwtrain/model"
+	"lwtrain/tokenizer"
+	"lwtrain/train"
+)
+
+// Model is the model that a config names, before its weights are read.
+type Model struct {
+	Name      string // to show
+	Config    model.Config
+	Tokenizer *tokenizer.Tokenizer
+	Chat      *chat.Template // as training renders
+
+	session *Session
+	dir     string // in Hugging Face layout; "": a fresh model
+	seed    uint64 // of fresh weights
+	onHub   string // its name there, with the commit; its weights may not be here yet
+}
+
+// Model finds the model of the config: a folder, a .gguf file, which is imported once
+// into the cache (in a dry run into a temporary folder), a name on the hub, of which it
+// fetches all but the weights, or a fresh one.
+func (s *Session) Model(ctx context.Context) (*Model, error) {
+	m := &Model{session: s}
+	find := m.findFolder
+	if s.Config.Model.Init != nil {
+		find = m.makeFresh
+	}
+	if err := find(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if m.Chat, err = TrainingChat(m.Tokenizer, s.Config.Model.Template); err != nil {
+		return nil, err
+	}
+	if w := m.Chat.Warning(); w != "" {
+		s.events.warn("%s", w)
+	}
+	return m, nil
+}
+
+// makeFresh finds a model of random weights.
+func (m *Model) makeFresh(context.Context) (err error) {
+	init := m.session.Config.Model.Init
+	m.Name, m.seed, m.Tokenizer = "a fresh model", init.Seed, tokenizer.Bytes()
+	if m.Config, err = init.Architecture(); err != nil {
+		return fault.Usage(err)
+	}
+	if n := m.Tokenizer.VocabSize(); m.Config.Vocab < n {
+		return fault.Usage(fmt.Errorf("model.init.config: vocab_size is %d, want at least %d, the tokens of the built-in tokenizer", m.Config.Vocab, n))
+	}
+	return nil
+}
+
+// findFolder finds a model that model.path names.
+func (m *Model) findFolder(ctx context.Context) (err error) {
+	c := m.session.Config
+	m.Name, m.dir = filepath.Base(c.Model.Path), c.Model.Path
+	if onHub(c.Model.Path) {
+		if err := m.fetch(ctx); err != nil {
+			return err
+		}
+	}
+	if strings.HasSuffix(m.dir, ".gguf") {
+		if m.dir, err = m.session.importOnce(m.dir); err != nil {
+			return err
+		}
+	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+		return fault.Usage(fault.Hint(
+			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (model.path, %s)", m.dir, c.Origin("model.path")),
+			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
+	}
+	if m.Config, err = model.ReadConfig(m.dir); err != nil {
+		return fault.Usage(err)
+	}
+	if m.onHub == "" {
+		if err := m.checkWeights(m.session.DryRun); err != nil {
+			return fault.Usage(err)
+		}
+	}
+	warn := m.session.events.warn
+	if most := m.Config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
+		warn("samples may have %d tokens (data.max_length), and the model has seen positions up to %d: the rest is new to it",
+			min(c.Data.MaxLength, c.Packing.Capacity), most)
+	}
+	for _, w := range m.Config.Warnings {
+		warn("%s: %s", filepath.Join(m.dir, "config.json"), w)
+	}
+	if m.Tokenizer, err = tokenizer.Load(m.dir); err != nil {
+		return fault.Usage(err)
+	}
+	if n := m.Tokenizer.VocabSize(); n > m.Config.Vocab {
+		return fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", m.dir, n-1, m.Config.Vocab))
+	}
+	return nil
+}
+
+// fetch gets the files of a model on the hub but for its weights, and writes the
+// commit that they are of into the config.
+func (m *Model) fetch(ctx context.Context) error {
+	c := m.session.Config
+	h, err := m.session.openHub()
+	if err != nil {
+		return err
+	}
+	path, pinned, err := h.model(ctx, c.Model.Path, hub.ModelConfig)
+	if err != nil {
+		return fmt.Errorf("model.path (%s): %w", c.Origin("model.path"), err)
+	}
+	c.Model.Path, m.dir = pinned, path
+	name, commit, _ := strings.Cut(strings.TrimPrefix(pinned, hub.Scheme), "@")
+	m.Name = name + " at " + commit[:12]
+	if !strings.HasSuffix(path, ".gguf") {
+		m.onHub = pinned
+	}
+	return nil
+}
+
+// fetchWeights fetches the weights of a model on the hub, once all else is known to
+// be right, and looks at their headers.
+func (m *Model) fetchWeights(ctx context.Context) error {
+	if m.onHub == "" {
+		return nil
+	}
+	dir, err := folder(ctx, m.onHub, hub.WholeModel, m.session.events)
+	if err != nil {
+		return err
+	}
+	if filepath.Clean(dir) != filepath.Clean(m.dir) {
+		return fmt.Errorf("%s: the weights lie in %s, and the config in %s", m.onHub, dir, m.dir)
+	}
+	return fault.Usage(m.checkWeights(false))
+}
+
+// checkWeights looks at the headers of the weights. A dry run may do without
+// any: it plans a run on a machine that does not hold the model.
+func (m *Model) checkWeights(dryRun bool) error {
+	if dryRun && !checkpoints.HasWeights(m.dir) {
+		m.session.events.warn("%s holds no weights: a run needs them", m.dir)
+		return nil
+	}
+	return model.Check(m.dir)
+}
+
+// Load reads or makes the weights. Those of a model on the hub are there once a [Run] has
+// been opened.
+func (m *Model) Load() (*model.Model, error) {
+	if m.dir == "" {
+		return model.New(m.Config, m.seed), nil
+	}
+	return Load(m.dir)
+}
+
+// LoadToAnswer is [Model.Load] for a model that only answers, in a precision as
+// [LoadToAnswer] has it.
+func (m *Model) LoadToAnswer(precision string) (*model.Model, error) {
+	if m.dir != "" {
+		return LoadToAnswer(m.dir, precision)
+	}
+	loaded, err := m.Load()
+	if err == nil && precision == "bf16" {
+		loaded.UseHalf()
+	}
+	return loaded, err
+}
+
+// fingerprint says which model answers, by its files or by how it is made.
+func (m *Model) fingerprint() (string, error) {
+	if m.dir == "" {
+		return model.FingerprintFresh(m.Config, m.seed)
+	}
+	return model.FingerprintFiles(m.dir)
+}
+
+// Memory says what training m takes, as the config has it.
+func (s *Session) Memory(m *Model) (*train.Memory, error) {
+	return train.PlanMemory(model.Plan(m.Config), s.Config.Packing.Capacity, s.Config.Train)
+}
+
+// importOnce imports a .gguf file, unless the cache has it.
+func (s *Session) importOnce(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fault.Usage(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fault.Usage(err)
+	}
+	dir := filepath.Join(s.Config.Data.CacheDir, "model-"+hex.EncodeToString(h.Sum(nil))[:16])
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil // it appears when it is complete
+	}
+	if s.DryRun {
+		temp, err := s.tempDir()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(temp, "model")
+	}
+	err = convert.FromGGUF(path, dir, s.events.Importing)
+	s.events.ended(err)
+	return dir, err
+}
+
+// templateDate is what templates are told is today, so that the same data is
+// the same on every day: the date that Llama 3.1's template falls back on.
+var templateDate = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
+
+// TrainingChat is a chat template as training renders it: auto, a shipped name or a
+// .jinja file.
+func TrainingChat(tok *tokenizer.Tokenizer, template string) (*chat.Template, error) {
+	c, err := chat.Open(tok, template)
+	if err != nil {
+		return nil, err
+	}
+	return c.At(templateDate), nil
+}

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"lwtrain/data"
+	"lwtrain/data/record"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
+	"lwtrain/model"
+	"lwtrain/pairs"
+)
+
+// PairsRun makes preference pairs of the prompts of a config.
+type PairsRun struct {
+	Prompts []record.Prompt
+	Dropped map[string]int // records that are no prompts, by reason
+	Model   *Model         // that answers; nil: a server does
+
+	session *Session
+	job     pairs.Job
+	weights *model.Model
+}
+
+// Pairs opens the prompts of the config and, where no server answers them, the model.
+func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
+	c := s.Config
+	for _, asked := range []struct {
+		key string
+		llm.Server
+	}{{"pairs.server", c.Pairs.Server}, {"pairs.judge", c.Pairs.Judge}} {
+		if asked.URL != "" && asked.KeyEnv != "" && os.Getenv(asked.KeyEnv) == "" {
+			s.events.warn("%s: %s is not set: it is asked without a key", asked.key, asked.KeyEnv)
+		}
+	}
+	if err := s.Fetch(ctx); err != nil {
+		return nil, err
+	}
+	r := &PairsRun{Dropped: map[string]int{}, session: s}
+	if err := r.readPrompts(ctx); err != nil {
+		return nil, err
+	}
+	r.job = pairs.Job{Options: c.Pairs, Seed: c.Seed, Dir: c.Output.Dir, Prompts: r.Prompts, Config: c.Resolved()}
+	var err error
+	if r.job.Identity, err = r.identity(); err != nil {
+		return nil, err
+	}
+	if c.Pairs.Server.URL == "" {
+		if r.Model, err = s.Model(ctx); err != nil {
+			return nil, err
+		}
+		r.job.Identity.Contents["tokenizer and template"] = r.Model.Chat.Fingerprint()
+	}
+	return r, nil
+}
+
+// readPrompts reads all prompts of the config.
+func (r *PairsRun) readPrompts(ctx context.Context) error {
+	c := r.session.Config
+	for _, src := range c.Data.Sources {
+		if err := data.SuitsPrompts(src); err != nil {
+			return err
+		}
+		found, dropped, err := data.Prompts(ctx, src, r.session.files, c.Pairs.LengthColumn, c.Data.OnBadRecord == "skip")
+		if err != nil {
+			return err
+		}
+		r.Prompts = append(r.Prompts, found...)
+		for reason, n := range dropped {
+			r.Dropped[reason] += n
+		}
+	}
+	if len(r.Prompts) == 0 {
+		return fault.Usage(errors.New("data.sources hold no prompts, want at least one"))
+	}
+	return nil
+}
+
+// Check refuses an output folder that holds another run or foreign files, and reports
+// whether it holds this one, if the weights are the same.
+func (r *PairsRun) Check() (known bool, err error) {
+	return pairs.CheckFolder(r.job.Dir, r.job.Identity)
+}
+
+// Load fetches and reads the weights of the model that answers, if one does.
+func (r *PairsRun) Load(ctx context.Context) (err error) {
+	m := r.Model
+	if m == nil {
+		return nil
+	}
+	if err := m.fetchWeights(ctx); err != nil {
+		return err
+	}
+	if r.weights, err = m.LoadToAnswer(r.job.Precision); err != nil {
+		return err
+	}
+	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Chat, Batch: r.job.Batch}
+	r.job.Identity.Contents["model"], err = m.fingerprint()
+	return err
+}
+
+// Close frees the weights.
+func (r *PairsRun) Close() {
+	if r.weights != nil {
+		r.weights.Free()
+	}
+}
+
+// Do makes the pairs, with the weights that Load read. A run that was interrupted goes
+// on with what is there. resumed is told how many answers there are from before, progress
+// the answers, the rated ones and their tokens; both may be nil.
+func (r *PairsRun) Do(ctx context.Context, resumed func(answers int), progress func(answers, rated, tokens int)) (pairs.Summary, error) {
+	job := r.job
+	job.Resumed, job.Progress = resumed, progress
+	return pairs.Make(ctx, job)
+}

@@ -1,0 +1,142 @@
+package session
+
+import (
+	"context"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/hub"
+	"lwtrain/train"
+)
+
+// Method is a way of training.
+type Method struct {
+	kind  string // of a run, as the keys of a config are for
+	pairs bool   // on pairs of answers or labelled ones, not on conversations
+	plan  func(*configs.Config, *data.Set) (*train.Plan, error)
+	do    func(context.Context, train.Job) (train.Result, error)
+}
+
+// The ways of training.
+var (
+	SFT = Method{
+		kind: "sft",
+		plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
+			return train.PlanRun(s, c.Packing, c.Train, c.Seed)
+		},
+		do: train.SFT,
+	}
+	DPO = Method{
+		kind: "dpo", pairs: true,
+		plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
+			return train.PlanPairs(s, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+		},
+		do: train.DPO,
+	}
+)
+
+// Run is a training run, before its weights are read.
+type Run struct {
+	Model *Model
+	Data  *data.Set
+
+	session *Session
+	method  Method
+}
+
+// Run opens the model and the data of the config for training. Unless it is a dry run,
+// the weights of a model on the hub are fetched, once all else is known to be right.
+func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
+	if err := s.Fetch(ctx); err != nil {
+		return nil, err
+	}
+	m, err := s.Model(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := s.Config
+	if how.pairs && !s.DryRun && hasReferenceModel(c) {
+		if c.DPO.Reference, err = folder(ctx, c.DPO.Reference, hub.WholeModel, s.events); err != nil {
+			return nil, err
+		}
+	}
+	labelled := c.DPO.Labelled()
+	set, err := s.Data(ctx, m.Chat, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
+	if err != nil {
+		return nil, err
+	}
+	if !s.DryRun {
+		if err := m.fetchWeights(ctx); err != nil {
+			set.Close()
+			return nil, err
+		}
+	}
+	return &Run{m, set, s, how}, nil
+}
+
+// hasReferenceModel reports whether preference training measures against a model of its
+// own, in a folder.
+func hasReferenceModel(c *configs.Config) bool {
+	return c.DPO.Reference != "initial" && c.DPO.Reference != "none"
+}
+
+// Close closes the data.
+func (r *Run) Close() error { return r.Data.Close() }
+
+// Plan says what the run trains on, step by step.
+func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r.session.Config, r.Data) }
+
+// Memory says what the run needs.
+func (r *Run) Memory() (*train.Memory, error) { return r.session.Memory(r.Model) }
+
+// Check refuses an output folder that holds another run or foreign files. It returns the
+// step that the run there would go on from.
+func (r *Run) Check() (step int, err error) {
+	return train.CheckFolder(r.session.Config.Output.Dir, r.identity())
+}
+
+// Do loads the weights and trains. A run that was interrupted goes on from its last
+// checkpoint.
+func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
+	job := r.job()
+	job.Events = e
+	var err error
+	if job.Model, err = r.Model.Load(); err != nil {
+		return train.Result{}, err
+	}
+	defer job.Model.Free()
+	return r.method.do(ctx, job)
+}
+
+// job is the run as package train takes it, without its weights.
+func (r *Run) job() train.Job {
+	c, m := r.session.Config, r.Model
+	return train.Job{
+		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
+		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Chat.Stop(),
+		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
+		Identity: r.identity(),
+		Config:   c.Resolved(),
+	}
+}
+
+// SelftestResume trains a few steps twice, once with a break, and compares: see
+// [train.SelftestResume].
+func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (train.ResumeTest, error) {
+	job := r.job()
+	job.Events = e
+	return train.SelftestResume(ctx, job, r.method.do, steps, r.Model.Load)
+}
+
+// SelftestPacking compares documents in packs with the same documents alone: see
+// [train.SelftestPacking].
+func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (train.PackingTest, error) {
+	job := r.job()
+	job.Events = e
+	var err error
+	if job.Model, err = r.Model.Load(); err != nil {
+		return train.PackingTest{}, err
+	}
+	defer job.Model.Free()
+	return train.SelftestPacking(ctx, job, packs)
+}

@@ -1,0 +1,77 @@
+// Package session opens what a config names: the model, the data and the run. It is
+// what every command needs before its own work, and has no flags and no terminal, so
+// that an application trains as the commands do:
+//
+//	c, err := configs.Load("my.yaml", nil, os.LookupEnv)
+//	...
+//	s := session.Open(c, session.Events{}, false)
+//	defer s.Close()
+//	run, err := s.Run(ctx, session.SFT)
+//	...
+//	defer run.Close()
+//	result, err := run.Do(ctx, train.Events{})
+//
+// Errors of what was asked for are those of package fault. What a session tells on its
+// way goes to [Events].
+package session
+
+import (
+	"os"
+
+	"lwtrain/configs"
+	"lwtrain/data/read"
+	"lwtrain/internal/kernels"
+)
+
+// Session is a config at work.
+type Session struct {
+	// Config has, once something of it was fetched, the commits that it lies at.
+	Config *configs.Config
+	// DryRun says that nothing is written but into temporary folders, which Close
+	// removes, and that no weights are fetched.
+	DryRun bool
+
+	events Events
+	hub    *Hub                   // nil: nothing was asked of it yet
+	files  map[string][]read.File // of what lies on the hub, by path
+	temp   []string               // folders that Close removes
+}
+
+// Open begins a session. It sets the threads of this process's kernels to those of the
+// config.
+func Open(c *configs.Config, e Events, dryRun bool) *Session {
+	kernels.SetThreads(c.Threads)
+	return &Session{Config: c, DryRun: dryRun, events: e, files: map[string][]read.File{}}
+}
+
+// Close removes what a dry run wrote.
+func (s *Session) Close() {
+	for _, dir := range s.temp {
+		os.RemoveAll(dir)
+	}
+	if s.hub != nil {
+		s.hub.close()
+	}
+}
+
+// openHub returns what fetches from the hub.
+func (s *Session) openHub() (*Hub, error) {
+	if s.hub == nil {
+		h, err := OpenHub(s.events)
+		if err != nil {
+			return nil, err
+		}
+		h.dryRun = s.DryRun
+		s.hub = h
+	}
+	return s.hub, nil
+}
+
+// tempDir makes a folder that Close removes.
+func (s *Session) tempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "lwtrain-")
+	if err == nil {
+		s.temp = append(s.temp, dir)
+	}
+	return dir, err
+}

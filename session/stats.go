@@ -1,0 +1,71 @@
+package session
+
+import (
+	"encoding/json"
+	"io"
+	"path/filepath"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/internal/atomicfile"
+	"lwtrain/packing"
+	"lwtrain/report"
+	"lwtrain/train"
+)
+
+// ReportFile is the page of a run in its folder.
+const ReportFile = "report.html"
+
+// Stats counts what is in a set, and who carries how much of the loss under each
+// weighting.
+func Stats(c *configs.Config, set *data.Set) (*data.Stats, error) {
+	s, err := set.Stats(c.Data)
+	if err != nil || len(set.Train()) == 0 {
+		return s, err
+	}
+	s.Weighting = c.Packing.Weighting
+	first := c.Train // shares are those of the first epoch
+	first.NumTrainEpochs, first.MaxSteps = 1, 0
+	for _, weighting := range packing.Weightings {
+		pack := c.Packing
+		pack.Weighting = weighting
+		p, err := train.PlanRun(set, pack, first, c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		for _, share := range p.Shares {
+			s.AddLossShare(share.Kind, share.Name, weighting, share.Loss)
+		}
+	}
+	return s, nil
+}
+
+// WriteReport writes the statistics of the run's data, and the page about the run, into
+// its folder.
+func (r *Run) WriteReport() error {
+	c := r.session.Config
+	s, err := Stats(c, r.Data)
+	if err != nil {
+		return err
+	}
+	for i := range s.Sources { // where it was kept is of no run's concern
+		s.Sources[i].Cache, s.Sources[i].Tokenised = "", ""
+	}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(c.Output.Dir, report.DataFile), append(raw, '\n')); err != nil {
+		return err
+	}
+	return Report(c.Output.Dir, filepath.Join(c.Output.Dir, ReportFile))
+}
+
+// Report writes a page about the run in dir to the file path.
+func Report(dir, path string) error {
+	run, err := report.ReadRun(dir)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, func(w io.Writer) error { return report.WriteRun(w, run) })
+}
