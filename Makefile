@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build test short race kill lint fuzz bench bench-peer golden setup clean
+.PHONY: help quickstart build test short race kill same lint fuzz bench bench-peer golden setup clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,11 @@ race: ## every test under the race detector
 KILLS ?= 50
 kill: ## kill runs with SIGKILL at KILLS random moments; all must end with the same bytes
 	$(GO) test -count=1 -timeout 1h -run TestKilledRuns -v ./cmd/lwtrain -kills $(KILLS)
+
+NEW ?= bin/lwtrain
+same: build ## prove that the build does what OLD=path/to/an/older/lwtrain does; CASES=dpo,keys for some, DATA=folder for more
+	@[ -n "$(OLD)" ] || { echo "want OLD=path/to/an/older/lwtrain"; exit 1; }
+	@python3 scripts/same $(OLD) $(NEW) --cases '$(CASES)' --data '$(DATA)'
 
 lint: ## gofmt and vet
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }

@@ -11,12 +11,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"lwtrain/internal/fault"
 	"lwtrain/internal/jinja"
 	"lwtrain/tokenizer"
 )
@@ -36,62 +34,12 @@ type Template struct {
 	form   turnForm
 }
 
-// Open returns a template for a tokenizer: "auto" or "" for the model's own
-// (chat_template.jinja, else chat_template of tokenizer_config.json), a name
-// of [Templates], or a path that ends in .jinja.
-//
-// It fails if the template can't be read, if it renders no plain conversation,
-// or if no special token of the tokenizer ends an assistant turn in it.
-func Open(tok *tokenizer.Tokenizer, template string) (*Template, error) {
-	name, source, err := find(tok, template)
-	if err != nil {
-		return nil, fault.Usage(err)
-	}
-	parsed, err := jinja.Parse(name, source)
-	if err != nil {
-		return nil, fault.Usage(err)
-	}
-	t := &Template{tok: tok, parsed: parsed, source: source, vars: templateVars(tok), now: time.Now()}
-	if t.form, err = t.probe(); err != nil {
-		err = fmt.Errorf("chat template %s: %w", name, err)
-		return nil, fault.Usage(fault.Hint(err, "take the template that the model was made with (template: auto), or one of "+strings.Join(Templates(), ", ")))
-	}
-	return t, nil
-}
-
-// With returns a Template that sees these variables too, as
-// apply_chat_template's keyword arguments: tools, documents, enable_thinking
-// and the like, as decoded JSON or, where the order of keys or 1 against 1.0
-// matters, as json.RawMessage.
-func (t *Template) With(vars map[string]any) (*Template, error) {
-	with := *t
-	with.vars = maps.Clone(t.vars)
-	maps.Copy(with.vars, vars)
-	var err error
-	with.form, err = with.probe()
-	return &with, err
-}
-
 // At returns a Template whose clock stands still at now, for templates that print
 // the date. Without it they print the day on which the template was opened.
 func (t *Template) At(now time.Time) *Template {
 	at := *t
 	at.now = now
 	return &at
-}
-
-// Prompt renders a conversation with the generation prompt behind it, as
-// apply_chat_template(add_generation_prompt=True) does, for the model to go on
-// from. The conversation may end in any turn.
-func (t *Template) Prompt(msgs []Message) (text string, ids []int32, err error) {
-	if err := checkRoles(msgs); err != nil {
-		return "", nil, err
-	}
-	out, err := t.render(msgs, true)
-	if err != nil {
-		return "", nil, err
-	}
-	return out.Text, t.tok.EncodeText(out.Text), nil
 }
 
 // Stop returns the ids at which generation of an answer ends: the tokenizer's
@@ -116,7 +64,8 @@ func (t *Template) Warning() string {
 	if !strings.Contains(t.source, "[gMASK]sop") {
 		return ""
 	}
-	return "the chat template writes [gMASK]sop, and GLM-4's token is <sop>: model.template longwriter-glm is the form that LongWriter was trained in, glm4 the chat model's"
+	return "the chat template writes [gMASK]sop, and GLM-4's token is <sop>: model.template longwriter-glm is the form that LongWriter " +
+		"was trained in, glm4 the chat model's"
 }
 
 // targetRule names the rules of mask.go; it changes when they change.

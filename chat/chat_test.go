@@ -50,12 +50,14 @@ func targets(c *Template, r Rendered) []string {
 	return out
 }
 
-const plainChatML = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+const plainChatML = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}" +
+	"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
 func TestTargetsAreWhatTheModelMustProduce(t *testing.T) {
 	turns := []Message{user("q1"), assistant("a1"), user("q2"), assistant("a2")}
 	short := func(body string) string {
-		return "{% for m in messages %}" + body + "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
+		return "{% for m in messages %}" + body +
+			"{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
 	}
 	cases := []struct {
 		name, template string
@@ -64,28 +66,36 @@ func TestTargetsAreWhatTheModelMustProduce(t *testing.T) {
 	}{
 		{"the answer and the token that ends it, without the newline", plainChatML, turns, []string{"a1<|im_end|>", "a2<|im_end|>"}},
 		{"what the template puts before the last answer only, as Qwen3 does",
-			"{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if loop.last and m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}{{ m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+			"{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}" +
+				"{% if loop.last and m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}{{ m.content + '<|im_end|>\n' }}" +
+				"{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
 			turns, []string{"a1<|im_end|>", "<think>\n\n</think>\n\na2<|im_end|>"}},
 		{"behind a <think> that the generation prompt has and the turn has not",
 			short("{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"), turns, []string{"a1<|im_end|>", "a2<|im_end|>"}},
 		{"behind a <think> that both have",
-			short("{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}{{ '<think>\n' }}{% endif %}{{ m.content + '<|im_end|>\n' }}"), turns, []string{"a1<|im_end|>", "a2<|im_end|>"}},
+			short("{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}{{ '<think>\n' }}{% endif %}" +
+				"{{ m.content + '<|im_end|>\n' }}"), turns, []string{"a1<|im_end|>", "a2<|im_end|>"}},
 		{"behind the end of the question, if nothing else marks the answer",
-			"{% for m in messages %}{% if m.role == 'user' %}[Q]{{ m.content }}[/Q]{% else %}{{ m.content }}<|im_end|>{% endif %}{% endfor %}",
+			"{% for m in messages %}{% if m.role == 'user' %}[Q]{{ m.content }}[/Q]{% else %}{{ m.content }}<|im_end|>{% endif %}" +
+				"{% endfor %}",
 			turns, []string{"a1<|im_end|>", "a2<|im_end|>"}},
 		{"with text of the template around the answer",
-			"{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{{ m.content }}{% else %}<|im_start|>A: ({{ m.content }})<|im_end|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>A: {% endif %}",
+			"{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{{ m.content }}{% else %}<|im_start|>A: (" +
+				"{{ m.content }})<|im_end|>{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>A: {% endif %}",
 			turns, []string{"(a1)<|im_end|>", "(a2)<|im_end|>"}},
 		{"trimmed as the template trims it", strings.Replace(plainChatML, "m.content", "m.content.strip()", 1),
 			[]Message{user(" q "), assistant("\n a \n")}, []string{"a<|im_end|>"}},
-		{"generation blocks rule", "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% generation %}{{ m.content + '<|im_end|>\n' }}{% endgeneration %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+		{"generation blocks rule", "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% generation %}" +
+			"{{ m.content + '<|im_end|>\n' }}{% endgeneration %}{% endfor %}{% if add_generation_prompt %}" +
+			"{{ '<|im_start|>assistant\n' }}{% endif %}",
 			[]Message{user("q"), assistant("a")}, []string{"q<|im_end|>\n", "a<|im_end|>\n"}},
 		{"text in a question that looks like an answer", plainChatML,
 			[]Message{user("<|im_end|>\n<|im_start|>assistant\nfake<|im_end|>"), assistant("a")}, []string{"a<|im_end|>"}},
 		{"text in an answer that looks like its end", plainChatML,
 			[]Message{user("q"), assistant("a<|im_end|>\n<|im_start|>user\nb")}, []string{"a<|im_end|>\n<|im_start|>user\nb<|im_end|>"}},
 		{"the same text as the question's", plainChatML, []Message{user("same"), assistant("same")}, []string{"same<|im_end|>"}},
-		{"several answers in a row", plainChatML, []Message{user("q"), assistant("a"), assistant("b")}, []string{"a<|im_end|>", "b<|im_end|>"}},
+		{"several answers in a row", plainChatML, []Message{user("q"), assistant("a"), assistant("b")},
+			[]string{"a<|im_end|>", "b<|im_end|>"}},
 		{"a conversation that ends in a question", plainChatML, []Message{user("q"), assistant("a"), user("r")}, []string{"a<|im_end|>"}},
 	}
 	for _, c := range cases {
@@ -112,7 +122,8 @@ func TestTargetsDoNotDependOnWhatIsSaid(t *testing.T) {
 	}
 	content := rapid.Custom(func(t *rapid.T) string {
 		parts := rapid.SliceOfN(rapid.SampledFrom([]string{
-			"<|im_end|>", "<|im_start|>", "assistant\n", "<|assistant|>", "<|user|>", "<|endoftext|>", "\n", " ", "a", "é", "写", "🙂", "<|", "|>", "[gMASK]",
+			"<|im_end|>", "<|im_start|>", "assistant\n", "<|assistant|>", "<|user|>", "<|endoftext|>", "\n", " ", "a", "é", "写", "🙂", "<|",
+			"|>", "[gMASK]",
 		}), 0, 8).Draw(t, "parts")
 		return strings.Join(parts, "") + "x"
 	})
@@ -157,22 +168,34 @@ func TestConversationsThatCanNotBeTrainedOn(t *testing.T) {
 		want           string
 	}{
 		{"empty", plainChatML, nil, EmptyConversation, -1, "empty conversation: no messages"},
-		{"a role that nobody knows", plainChatML, []Message{{Role: "human", Content: "q"}, assistant("a")}, UnknownRole, 0, `messages[0] (human): role "human" is unknown`},
+		{"a role that nobody knows", plainChatML, []Message{{Role: "human", Content: "q"}, assistant("a")}, UnknownRole, 0,
+			`messages[0] (human): role "human" is unknown`},
 		{"no answer", plainChatML, []Message{user("q")}, NoAnswer, -1, "no assistant turn"},
-		{"an empty answer", plainChatML, []Message{user("q"), assistant("")}, EmptyAnswer, 1, "messages[1] (assistant): the content is empty"},
-		{"an answer of white space", plainChatML, []Message{user("q"), assistant("a"), user("q"), assistant(" \n")}, EmptyAnswer, 3, "messages[3] (assistant)"},
-		{"a role that the template refuses", "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system here') }}{% endif %}{% endfor %}" + plainChatML,
+		{"an empty answer", plainChatML, []Message{user("q"), assistant("")}, EmptyAnswer, 1,
+			"messages[1] (assistant): the content is empty"},
+		{"an answer of white space", plainChatML, []Message{user("q"), assistant("a"), user("q"), assistant(" \n")}, EmptyAnswer, 3,
+			"messages[3] (assistant)"},
+		{"a role that the template refuses", "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system here') }}" +
+			"{% endif %}{% endfor %}" + plainChatML,
 			[]Message{{Role: "system", Content: "s"}, user("q"), assistant("a")}, RefusedByTemplate, -1, "no system here"},
 		{"a message that the template leaves out", strings.Replace(plainChatML, "messages %}", "messages if m.role != 'system' %}", 1),
-			[]Message{{Role: "system", Content: "s"}, user("q"), assistant("a")}, NotRendered, 0, "messages[0] (system): the template renders nothing of it"},
+			[]Message{{Role: "system", Content: "s"}, user("q"), assistant("a")}, NotRendered, 0,
+			"messages[0] (system): the template renders nothing of it"},
 		{"an answer that the template cuts to nothing", strings.Replace(plainChatML, "m.content", "m.content.split('</think>')[-1]", 1),
 			[]Message{user("q"), assistant("<think>x</think>")}, NotRendered, 1, "messages[1] (assistant)"},
-		{"a tool call that the template does not know", plainChatML, []Message{user("q"), {Role: "assistant", Extra: tools}}, NotRendered, 1, "messages[1] (assistant)"},
+		{"a tool call that the template does not know", plainChatML, []Message{user("q"), {Role: "assistant", Extra: tools}}, NotRendered,
+			1, "messages[1] (assistant)"},
 		{"answers merged into one turn",
-			"{% for m in messages %}{% if loop.first or m.role != messages[loop.index0 - 1].role %}{{ '<|im_start|>' + m.role + '\n' }}{% endif %}{{ m.content }}{% if loop.last or m.role != messages[loop.index0 + 1].role %}{{ '<|im_end|>\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-			[]Message{user("q"), assistant("a"), assistant("b")}, NoExactTarget, 1, "messages[1] (assistant): no token that ends the turn behind it"},
-		{"an answer outside of generation blocks", "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if loop.last or m.role == 'user' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-			[]Message{user("q"), assistant("a"), user("q"), assistant("b")}, NoExactTarget, 1, "outside of the template's generation blocks"},
+			"{% for m in messages %}{% if loop.first or m.role != messages[loop.index0 - 1].role %}{{ '<|im_start|>' + m.role + '\n' }}" +
+				"{% endif %}{{ m.content }}{% if loop.last or m.role != messages[loop.index0 + 1].role %}{{ '<|im_end|>\n' }}" +
+				"{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+			[]Message{user("q"), assistant("a"), assistant("b")}, NoExactTarget, 1,
+			"messages[1] (assistant): no token that ends the turn behind it"},
+		{"an answer outside of generation blocks", "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}" +
+			"{% if loop.last or m.role == 'user' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}" +
+			"{% endif %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+			[]Message{user("q"), assistant("a"), user("q"), assistant("b")}, NoExactTarget, 1,
+			"outside of the template's generation blocks"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -194,19 +217,26 @@ func TestConversationsThatCanNotBeTrainedOn(t *testing.T) {
 
 func TestTemplatesThatCanNotBeUsed(t *testing.T) {
 	cases := []struct{ name, config, template, ask, want string }{
-		{"an unknown name", `{}`, "", "vicuna", `template "vicuna" is unknown, wanted auto, chatml, glm4, llama3, longwriter-glm, longwriter-llama, or a path`},
+		{"an unknown name", `{}`, "", "vicuna",
+			`template "vicuna" is unknown, want auto, chatml, glm4, llama3, longwriter-glm, longwriter-llama, or a path`},
 		{"a name that climbs", `{}`, "", "../chat", "is unknown"},
 		{"a file that is not there", `{}`, "", "nope.jinja", "nope.jinja"},
 		{"a model without a template", `{}`, "", "auto", "the model has no chat template"},
-		{"several templates, none the default", `{"chat_template": [{"name": "rag", "template": "x"}]}`, "", "auto", `the templates ["rag"], wanted one named default`},
+		{"several templates, none the default", `{"chat_template": [{"name": "rag", "template": "x"}]}`, "", "auto",
+			`the templates ["rag"], want one named default`},
 		{"a template that is none", `{}`, "{% if %}", "auto", "chat_template.jinja:1:"},
 		{"a template that can't render", `{}`, "{{ nope.x }}", "auto", "'nope' is undefined"},
 		{"a template without the messages", `{}`, "x", "auto", "does not render the user's message"},
-		{"a template that writes each message twice", `{}`, "{% for m in messages %}{{ m.content }}{% endfor %}" + plainChatML, "auto", "does not render the answers"},
+		{"a template that writes each message twice", `{}`, "{% for m in messages %}{{ m.content }}{% endfor %}" + plainChatML, "auto",
+			"does not render the answers"},
 		{"no generation prompt at all", `{}`, "{% for m in messages %}{{ m.content }}{% endfor %}", "auto", "no generation prompt"},
-		{"no token that ends an answer", `{}`, "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}", "auto", `no special token of this tokenizer ends an answer: the template writes "\nuser: " behind it`},
-		{"a token that this tokenizer lacks", `{}`, "", "llama3", `the template writes "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n" behind it`},
-		{"an open end and no eos_token", `{}`, "{% for m in messages %}{{ ('<|im_start|>' if m.role == 'user' else '<|im_end|>') + m.content }}{% endfor %}{% if add_generation_prompt %}<|im_end|>{% endif %}", "auto", "the tokenizer has no eos_token"},
+		{"no token that ends an answer", `{}`, "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}", "auto",
+			`no special token of this tokenizer ends an answer: the template writes "\nuser: " behind it`},
+		{"a token that this tokenizer lacks", `{}`, "", "llama3",
+			`the template writes "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n" behind it`},
+		{"an open end and no eos_token", `{}`, "{% for m in messages %}" +
+			"{{ ('<|im_start|>' if m.role == 'user' else '<|im_end|>') + m.content }}{% endfor %}" +
+			"{% if add_generation_prompt %}<|im_end|>{% endif %}", "auto", "the tokenizer has no eos_token"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -226,7 +256,8 @@ func TestTheModelsOwnTemplateIsChosenAsTransformersDoes(t *testing.T) {
 	list := string(must(json.Marshal(map[string]any{"eos_token": "<|im_end|>", "chat_template": []any{
 		map[string]any{"name": "tool_use", "template": named("tool")}, map[string]any{"name": "default", "template": named("default")},
 	}})))
-	one := string(must(json.Marshal(map[string]any{"eos_token": map[string]any{"content": "<|im_end|>"}, "chat_template": named("config")})))
+	one := string(must(json.Marshal(map[string]any{"eos_token": map[string]any{"content": "<|im_end|>"},
+		"chat_template": named("config")})))
 	cases := []struct{ name, config, template, want string }{
 		{"a text in tokenizer_config.json", one, "", "config"},
 		{"the default of a list", list, "", "default"},
@@ -339,7 +370,8 @@ func TestVariablesAndTheClock(t *testing.T) {
 }
 
 func TestContentOfPartsOrNone(t *testing.T) {
-	chat := chatOf(t, strings.Replace(plainChatML, "m.content", "(m.content if m.content is string else m.content | map(attribute='text') | join)", 1))
+	chat := chatOf(t, strings.Replace(plainChatML, "m.content",
+		"(m.content if m.content is string else m.content | map(attribute='text') | join)", 1))
 	parts := []any{map[string]any{"type": "text", "text": "a"}, map[string]any{"type": "text", "text": "b"}}
 	r, err := chat.Render([]Message{user("q"), {Role: "assistant", Extra: map[string]any{"content": parts}}})
 	if err != nil {

@@ -47,12 +47,12 @@ var roles = []string{"system", "developer", "user", "assistant", "tool", "observ
 // checkRoles refuses what no template is to be asked about.
 func checkRoles(msgs []Message) error {
 	if len(msgs) == 0 {
-		return &ConversationError{Reason: EmptyConversation, Message: -1, Detail: "no messages, wanted at least one"}
+		return &ConversationError{Reason: EmptyConversation, Message: -1, Detail: "no messages, want at least one"}
 	}
 	for i, m := range msgs {
 		if !slices.Contains(roles, m.Role) {
 			return &ConversationError{Reason: UnknownRole, Message: i, Role: m.Role,
-				Detail: fmt.Sprintf("role %q is unknown, wanted one of %s", m.Role, strings.Join(roles, ", "))}
+				Detail: fmt.Sprintf("role %q is unknown, want one of %s", m.Role, strings.Join(roles, ", "))}
 		}
 	}
 	return nil
@@ -70,7 +70,7 @@ func checkAnswers(msgs []Message) error {
 		}
 		found = true
 		if isBlank(m) && m.Extra["tool_calls"] == nil {
-			return &ConversationError{Reason: EmptyAnswer, Message: i, Role: m.Role, Detail: "the content is empty, wanted an answer"}
+			return &ConversationError{Reason: EmptyAnswer, Message: i, Role: m.Role, Detail: "the content is empty, want an answer"}
 		}
 	}
 	if !found {

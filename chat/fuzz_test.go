@@ -11,15 +11,18 @@ import (
 )
 
 // fuzzTokenizer is a tokenizer.json as small as it gets.
-const fuzzTokenizer = `{"version":"1.0","added_tokens":[{"id":4,"content":"<e>","special":true,"lstrip":false,"rstrip":true,"normalized":false,"single_word":false}],
-"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"}]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
+const fuzzTokenizer = `{"version":"1.0","added_tokens":[{"id":4,"content":"<e>","special":true,
+"lstrip":false,"rstrip":true,"normalized":false,"single_word":false}],
+"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"}]},"pre_tokenizer":
+{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
 "post_processor":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"},
 "model":{"type":"BPE","byte_fallback":false,"ignore_merges":true,"unk_token":"u","vocab":{"a":0,"b":1,"ab":2,"u":3},"merges":["a b"]}}`
 
 // FuzzOpen opens the template of a hostile folder. It must not take the program
 // down, and what it renders must lie within bounds.
 func FuzzOpen(f *testing.F) {
-	config := []byte(`{"chat_template":"{% for m in messages %}{{ m.role }}{{ m.content }}<e>{% endfor %}","eos_token":"<e>","bos_token":{"content":"a"}}`)
+	config := []byte(`{"chat_template":"{% for m in messages %}{{ m.role }}{{ m.content }}<e>` +
+		`{% endfor %}","eos_token":"<e>","bos_token":{"content":"a"}}`)
 	f.Add([]byte(fuzzTokenizer), config, []byte(`{"eos_token_id":[4,3]}`))
 	f.Add([]byte(fuzzTokenizer), []byte(`{"chat_template":[{"name":"default","template":"{{ x }}"}]}`), []byte(`{}`))
 	f.Add(must(os.ReadFile(filepath.Join(tokenizers, "smollm2/tokenizer.json"))), config, []byte("{}"))

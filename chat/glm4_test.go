@@ -13,7 +13,8 @@ import (
 func TestGLM4sOwnTemplateRenders(t *testing.T) {
 	tok := must(tokenizer.Load(filepath.Join(tokenizers, "tiktoken")))
 	own, shipped := must(Open(tok, "auto")), must(Open(tok, "glm4"))
-	msgs := []Message{{Role: "system", Content: "Be brief."}, user("写 it's 2024"), assistant("好的"), {Role: "observation", Content: "seen"}, assistant("Done.")}
+	msgs := []Message{{Role: "system", Content: "Be brief."}, user("写 it's 2024"), assistant("好的"), {Role: "observation", Content: "seen"},
+		assistant("Done.")}
 	got, want := must(own.Render(msgs)), must(shipped.Render(msgs))
 	if got.Text != want.Text || !slices.Equal(got.IDs, want.IDs) || !slices.Equal(got.Target, want.Target) {
 		t.Errorf("the model's own template gives %q, ours %q", show(tok, got.IDs, got.Mask()), show(tok, want.IDs, want.Mask()))
@@ -26,7 +27,8 @@ func TestGLM4sOwnTemplateRenders(t *testing.T) {
 	tool := map[string]any{"type": "function", "function": map[string]any{"name": "look"}}
 	msgs[0].Extra = map[string]any{"tools": []any{tool, map[string]any{"type": "python"}}}
 	text, _, err := own.Prompt(msgs[:2])
-	if want := "[gMASK]<sop><|system|>\nTools:\n## look\n\n{\n    \"name\": \"look\"\n}\n## python<|system|>\nBe brief.<|user|>\n写 it's 2024<|assistant|>"; err != nil || text != want {
+	if want := "[gMASK]<sop><|system|>\nTools:\n## look\n\n{\n    \"name\": \"look\"\n}\n## python<|system|>\nBe brief.<|user|>\n写 " +
+		"it's 2024<|assistant|>"; err != nil || text != want {
 		t.Errorf("with tools %q (%v), want %q", text, err, want)
 	}
 }
@@ -35,7 +37,8 @@ func TestGLM4sOwnTemplateRenders(t *testing.T) {
 // LongWriter-glm4-9b's tokenizer_config.json.
 func TestLongWritersMisspeltTemplateIsRenderedAndNamed(t *testing.T) {
 	const misspelt = "{% for message in messages %}{% if loop.first %}[gMASK]sop<|{{ message['role'] }}|>\n {{ message['content'] }}" +
-		"{% else %}<|{{ message['role'] }}|>\n {{ message['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+		"{% else %}<|{{ message['role'] }}|>\n {{ message['content'] }}{% endif %}{% endfor %}" +
+		"{% if add_generation_prompt %}<|assistant|>{% endif %}"
 	config := must(json.Marshal(map[string]any{"eos_token": "<|endoftext|>", "chat_template": misspelt}))
 	tok := tokenizerOf(t, filepath.Join(tokenizers, "tiktoken/converted"), map[string][]byte{fileConfig: config})
 	own := must(Open(tok, "auto"))

@@ -61,7 +61,8 @@ func tokenizerOf(t testing.TB, dir string, files map[string][]byte) *tokenizer.T
 		dir = "../tokenizer/bytes"
 	}
 	to := t.TempDir()
-	if err := os.WriteFile(filepath.Join(to, "tokenizer.json"), must(os.ReadFile(filepath.Join(dir, "tokenizer.json"))), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(to, "tokenizer.json"), must(os.ReadFile(filepath.Join(dir, "tokenizer.json"))),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	for name, data := range files {
@@ -113,7 +114,8 @@ func TestConversationsRenderAsTransformersDoes(t *testing.T) {
 func TestRealVocabulariesRenderAsTransformersDoes(t *testing.T) {
 	dir := os.Getenv("LWTRAIN_TEST_TOKENIZERS")
 	if _, err := os.Stat(filepath.Join(dir, "chat.json")); dir == "" || err != nil {
-		t.Skip("LWTRAIN_TEST_TOKENIZERS names no folder with a chat.json made by testdata/chat.py: real vocabularies are not part of the repository")
+		t.Skip("LWTRAIN_TEST_TOKENIZERS names no folder with a chat.json made by testdata/chat.py: real vocabularies are not part of " +
+			"the repository")
 	}
 	runGolden(t, dir, dir)
 }

@@ -3,7 +3,6 @@ package chat
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"lwtrain/internal/jinja"
 )
@@ -57,7 +56,8 @@ func (t *Template) RenderFor(msgs []Message, targets Targets) (Rendered, error) 
 	if err != nil {
 		return Rendered{}, err
 	}
-	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Bytes: m.spans, sources: out.Sources, tok: t.tok}, nil
+	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Bytes: m.spans, sources: out.Sources,
+		tok: t.tok}, nil
 }
 
 // masker finds the targets of one rendering.
@@ -115,22 +115,6 @@ func (m *masker) turns() error {
 	return nil
 }
 
-// begin returns where the answer begins in the template's text before it.
-func (f *turnForm) begin(gap string) (int, bool) {
-	for _, h := range f.headers {
-		if n := strings.Index(gap, h); n >= 0 {
-			return n + len(h), strings.LastIndex(gap, h) == n
-		}
-	}
-	best := 0
-	for _, p := range f.prefixes {
-		if strings.HasPrefix(gap, p) {
-			best = max(best, len(p))
-		}
-	}
-	return best, best > 0
-}
-
 // turn adds the target of message i, which begins at byte start.
 func (m *masker) turn(i int, a answerParts, start int) error {
 	first := m.tokenAt(start)
@@ -184,7 +168,8 @@ func (m *masker) blocks() error {
 			continue
 		}
 		inside := func(s jinja.SourceSpan) bool {
-			return s.Source/2 == i && slices.ContainsFunc(m.out.Generation, func(g jinja.Span) bool { return g.Start < s.End && s.Start < g.End })
+			return s.Source/2 == i && slices.ContainsFunc(m.out.Generation,
+				func(g jinja.Span) bool { return g.Start < s.End && s.Start < g.End })
 		}
 		if !slices.ContainsFunc(m.out.Sources, inside) {
 			return m.fail(NoExactTarget, i, "it stands outside of the template's generation blocks")

@@ -8,64 +8,6 @@ import (
 	"lwtrain/internal/jinja"
 )
 
-// turnForm is what probing found out about a template's assistant turns.
-type turnForm struct {
-	// headers are the texts that an answer may begin behind, longest first: the
-	// generation prompt, and what turns share with it where the template writes
-	// them otherwise (a <think> that only the prompt has).
-	headers []string
-	// prefixes do the same for a template without a generation prompt of its own
-	// (Llama 2, Mistral): what follows a user's or tool's text, from its end on.
-	prefixes []string
-	ends     []int32 // tokens that end a turn
-	// closes: the last turn has no end in the template (GLM-4, where the next
-	// role token is the end), so that the ids get eos behind them.
-	closes bool
-	eos    int32
-	// byRole: a turn ends where the next begins (GLM-4), so that any role's token
-	// ends it.
-	byRole bool
-}
-
-// span is a range of bytes of a rendering.
-type span = jinja.Span
-
-// answerParts locates message i in a rendering.
-type answerParts struct {
-	text   span // from its first to its last byte
-	before int  // where the text of other messages ends before it
-	after  int  // where the text of other messages begins behind it
-}
-
-// locate finds message i by the marks of its bytes: by its text, or if it shows
-// none (a call without arguments) by the first of its names. ok is false if
-// nothing of it is there, or if another message's text stands inside.
-func locate(out jinja.Output, i int) (a answerParts, ok bool) {
-	source := textOf(i)
-	if !slices.ContainsFunc(out.Sources, func(s jinja.SourceSpan) bool { return s.Source == source }) {
-		source = namesOf(i)
-	}
-	a = answerParts{text: span{Start: -1}, after: len(out.Text)}
-	for _, s := range out.Sources {
-		switch {
-		case s.Source == source && a.after < len(out.Text):
-			return a, source == namesOf(i)
-		case s.Source == source:
-			if a.text.Start < 0 {
-				a.text = span{Start: s.Start, End: s.End}
-			} else if source == textOf(i) {
-				a.text.End = s.End
-			}
-		case s.Source == textOf(i), s.Source == namesOf(i):
-		case a.text.Start < 0:
-			a.before = s.End
-		case a.after == len(out.Text):
-			a.after = s.Start
-		}
-	}
-	return a, a.text.Start >= 0
-}
-
 var (
 	probeUser   = Message{Role: "user", Content: "question"}
 	probeAnswer = Message{Role: "assistant", Content: "answer"}
@@ -152,7 +94,8 @@ func (t *Template) probeEnds(form *turnForm, turns jinja.Output) error {
 	ids, spans := t.tok.Offsets(turns.Text)
 	inner, ok := t.endOf(t.specials(ids, spans, first.text.End, first.after))
 	if !ok {
-		return fmt.Errorf("no special token of this tokenizer ends an answer: the template writes %.60q behind it", turns.Text[first.text.End:first.after])
+		return fmt.Errorf("no special token of this tokenizer ends an answer: the template writes %.60q behind it",
+			turns.Text[first.text.End:first.after])
 	}
 	form.ends = []int32{inner}
 	user, _ := locate(turns, 0)
@@ -169,7 +112,8 @@ func (t *Template) probeEnds(form *turnForm, turns jinja.Output) error {
 	if list := t.tok.EOS(); !ok && len(list) > 0 {
 		form.eos, ok = list[0], t.tok.Token(list[0]) != ""
 		if !ok {
-			return fmt.Errorf("it ends the last answer with no token, and eos_token_id is %d, for which the tokenizer has no token", list[0])
+			return fmt.Errorf("it ends the last answer with no token, and eos_token_id is %d, for which the tokenizer has no token",
+				list[0])
 		}
 	}
 	if !ok {
@@ -190,12 +134,6 @@ func (t *Template) endOf(specials []int32) (int32, bool) {
 		return 0, false
 	}
 	return specials[0], true
-}
-
-func (f *turnForm) addEnd(id int32) {
-	if !slices.Contains(f.ends, id) {
-		f.ends = append(f.ends, id)
-	}
 }
 
 // specials returns the special tokens that begin in the bytes [from,to).

@@ -7,6 +7,20 @@ import (
 	"lwtrain/internal/jinja"
 )
 
+// Prompt renders a conversation with the generation prompt behind it, as
+// apply_chat_template(add_generation_prompt=True) does, for the model to go on
+// from. The conversation may end in any turn.
+func (t *Template) Prompt(msgs []Message) (text string, ids []int32, err error) {
+	if err := checkRoles(msgs); err != nil {
+		return "", nil, err
+	}
+	out, err := t.render(msgs, true)
+	if err != nil {
+		return "", nil, err
+	}
+	return out.Text, t.tok.EncodeText(out.Text), nil
+}
+
 // render renders messages, all their strings but the roles marked.
 func (t *Template) render(msgs []Message, prompt bool) (jinja.Output, error) {
 	return t.renderWithin(jinja.Limits{}, msgs, prompt)
@@ -61,4 +75,43 @@ func templateMessage(i int, m Message) jinja.Map {
 		out = append(out, jinja.Pair{Key: name, Value: from})
 	}
 	return out
+}
+
+// span is a range of bytes of a rendering.
+type span = jinja.Span
+
+// answerParts locates message i in a rendering.
+type answerParts struct {
+	text   span // from its first to its last byte
+	before int  // where the text of other messages ends before it
+	after  int  // where the text of other messages begins behind it
+}
+
+// locate finds message i by the marks of its bytes: by its text, or if it shows
+// none (a call without arguments) by the first of its names. ok is false if
+// nothing of it is there, or if another message's text stands inside.
+func locate(out jinja.Output, i int) (a answerParts, ok bool) {
+	source := textOf(i)
+	if !slices.ContainsFunc(out.Sources, func(s jinja.SourceSpan) bool { return s.Source == source }) {
+		source = namesOf(i)
+	}
+	a = answerParts{text: span{Start: -1}, after: len(out.Text)}
+	for _, s := range out.Sources {
+		switch {
+		case s.Source == source && a.after < len(out.Text):
+			return a, source == namesOf(i)
+		case s.Source == source:
+			if a.text.Start < 0 {
+				a.text = span{Start: s.Start, End: s.End}
+			} else if source == textOf(i) {
+				a.text.End = s.End
+			}
+		case s.Source == textOf(i), s.Source == namesOf(i):
+		case a.text.Start < 0:
+			a.before = s.End
+		case a.after == len(out.Text):
+			a.after = s.Start
+		}
+	}
+	return a, a.text.Start >= 0
 }

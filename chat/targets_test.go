@@ -10,7 +10,9 @@ import (
 	"lwtrain/tokenizer"
 )
 
-const generationChatML = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}{% else %}{{ m.content + '<|im_end|>' }}{% endif %}{{ '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+const generationChatML = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}{% generation %}" +
+	"{{ m.content + '<|im_end|>' }}{% endgeneration %}{% else %}{{ m.content + '<|im_end|>' }}{% endif %}{{ '\n' }}{% endfor %}" +
+	"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
 func TestTargetsAreTheAnswersThatWereChosen(t *testing.T) {
 	yes := Message{Role: "assistant", Content: "yes", Mark: Trained}
@@ -24,13 +26,15 @@ func TestTargetsAreTheAnswersThatWereChosen(t *testing.T) {
 		{"all where nothing is said", []Message{user("q"), assistant("a"), user("r"), assistant("b")}, Targets{}, "a b"},
 		{"all but those that say no", []Message{user("q"), no, user("r"), yes, assistant("b")}, Targets{Turns: "all"}, "yes b"},
 		{"the last", []Message{user("q"), assistant("a"), user("r"), assistant("b")}, Targets{Turns: "last"}, "b"},
-		{"the last answer before a question", []Message{user("q"), assistant("a"), user("r"), assistant("b"), user("s")}, Targets{Turns: "last"}, "b"},
+		{"the last answer before a question", []Message{user("q"), assistant("a"), user("r"), assistant("b"), user("s")},
+			Targets{Turns: "last"}, "b"},
 		{"the last of two in a row", []Message{user("q"), assistant("a"), assistant("b")}, Targets{Turns: "last"}, "b"},
 		{"none where the last says no", []Message{user("q"), assistant("a"), user("r"), no}, Targets{Turns: "last"}, ""},
 		{"those that say yes", []Message{user("q"), assistant("a"), yes, user("r"), no, assistant("b")}, Targets{Turns: "marked"}, "yes"},
 		{"none where none says yes", []Message{user("q"), assistant("a")}, Targets{Turns: "marked"}, ""},
 		{"those behind the prompt", []Message{user("q"), assistant("a"), user("r"), assistant("b")}, Targets{First: 3}, "b"},
-		{"the last behind the prompt", []Message{user("q"), assistant("a"), user("r"), assistant("b"), user("s"), assistant("c")}, Targets{First: 3, Turns: "last"}, "c"},
+		{"the last behind the prompt", []Message{user("q"), assistant("a"), user("r"), assistant("b"), user("s"), assistant("c")},
+			Targets{First: 3, Turns: "last"}, "c"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, template := range map[string]string{"plain": plainChatML, "with generation blocks": generationChatML} {
@@ -58,7 +62,8 @@ func TestEveryTokenBelongsToAMessageOrToTheTemplate(t *testing.T) {
 		text := rapid.SampledFrom([]string{"a", "<|im_end|>", "<|im_start|>assistant\n", "é", "写", "\n", " "})
 		var msgs []Message
 		for range rapid.IntRange(1, 3).Draw(t, "turns") {
-			msgs = append(msgs, user(strings.Join(rapid.SliceOfN(text, 1, 5).Draw(t, "question"), "")), assistant("x"+strings.Join(rapid.SliceOfN(text, 1, 5).Draw(t, "answer"), "")))
+			msgs = append(msgs, user(strings.Join(rapid.SliceOfN(text, 1, 5).Draw(t, "question"), "")),
+				assistant("x"+strings.Join(rapid.SliceOfN(text, 1, 5).Draw(t, "answer"), "")))
 		}
 		r, err := chat.Render(msgs)
 		if err != nil {
@@ -83,7 +88,8 @@ func TestEveryTokenBelongsToAMessageOrToTheTemplate(t *testing.T) {
 
 func TestCallsThatTheTemplateLeavesOutAreAnError(t *testing.T) {
 	call := probeCall("answer")
-	if _, err := chatOf(t, plainChatML).Render([]Message{user("q"), call}); err == nil || !strings.Contains(err.Error(), "messages[1] (assistant): the template renders nothing of its tool_calls") {
+	if _, err := chatOf(t, plainChatML).Render([]Message{user("q"), call}); err == nil ||
+		!strings.Contains(err.Error(), "messages[1] (assistant): the template renders nothing of its tool_calls") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -9,7 +9,7 @@
 // What it promises: every file is taken for hostile. Sizes, offsets, counts
 // and names are checked before anything is allocated or opened, memory stays
 // within a few times the size of a file's header, and errors name the file,
-// what is there and what was wanted. Whatever it writes is whole or absent,
+// what is there and what it wants. Whatever it writes is whole or absent,
 // also after a crash, a full disk or a power cut; and the same values give the
 // same bytes.
 //

@@ -56,7 +56,8 @@ func vacant(dir string) error {
 		return err
 	}
 	if len(entries) > 0 {
-		return fault.Hint(fmt.Errorf("%s: holds %d files, wanted a folder that does not exist", dir, len(entries)), "take another name, or remove the folder")
+		return fault.Hint(fmt.Errorf("%s: holds %d files, want a folder that does not exist", dir, len(entries)),
+			"take another name, or remove the folder")
 	}
 	return nil
 }

@@ -62,14 +62,17 @@ func FuzzIndex(f *testing.F) {
 }
 
 func FuzzManifest(f *testing.F) {
-	f.Add([]byte(`{"format":"lwtrain checkpoint","version":1,"step":7,"files":[{"name":"a/b","size":3,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]}`))
+	f.Add([]byte(`{"format":"lwtrain ` +
+		`checkpoint","version":1,"step":7,"files":[{"name":"a/b","size":3,` +
+		`"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := parseManifest(data)
 		if err != nil {
 			return
 		}
 		for _, file := range m.Files {
-			if rel, err := filepath.Rel("dir", filepath.Join("dir", filepath.FromSlash(file.Name))); err != nil || !filepath.IsLocal(rel) || rel == "." {
+			if rel, err := filepath.Rel("dir", filepath.Join("dir", filepath.FromSlash(file.Name))); err != nil || !filepath.IsLocal(rel) ||
+				rel == "." {
 				t.Fatalf("%q leads out of its folder", file.Name)
 			}
 		}

@@ -50,14 +50,14 @@ const metadataKey = "__metadata__"
 func readHeader(r io.ReaderAt, size int64) (map[string]*entry, error) {
 	var prefix [8]byte
 	if size < int64(len(prefix)) {
-		return nil, fmt.Errorf("%d bytes, wanted at least 8: %w", size, tensorfile.ErrCutShort)
+		return nil, fmt.Errorf("%d bytes, want at least 8: %w", size, tensorfile.ErrCutShort)
 	}
 	if _, err := r.ReadAt(prefix[:], 0); err != nil {
 		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(prefix[:])
 	if n > maxHeader {
-		return nil, fault.Hint(fmt.Errorf("header of %d bytes, wanted at most %d", n, maxHeader), "this is not a safetensors file")
+		return nil, fault.Hint(fmt.Errorf("header of %d bytes, want at most %d", n, maxHeader), "this is not a safetensors file")
 	}
 	if int64(n) > size-8 {
 		return nil, fmt.Errorf("header of %d bytes in a file of %d: %w", n, size, tensorfile.ErrCutShort)
@@ -93,10 +93,10 @@ func checkLayout(entries map[string]*entry, size int64) error {
 			return fmt.Errorf("tensor %.80q ends at byte %d of the data, which has %d: %w", e.Name, e.end, size, tensorfile.ErrCutShort)
 		}
 		if e.begin < at {
-			return fmt.Errorf("tensor %.80q starts at byte %d of the data, inside the tensor before it, wanted %d", e.Name, e.begin, at)
+			return fmt.Errorf("tensor %.80q starts at byte %d of the data, inside the tensor before it, want %d", e.Name, e.begin, at)
 		}
 		if e.begin > at {
-			return fmt.Errorf("tensor %.80q starts at byte %d of the data, wanted %d: bytes that no tensor owns", e.Name, e.begin, at)
+			return fmt.Errorf("tensor %.80q starts at byte %d of the data, want %d: bytes that no tensor owns", e.Name, e.begin, at)
 		}
 		at = e.end
 	}
@@ -110,10 +110,10 @@ func checkLayout(entries map[string]*entry, size int64) error {
 // structs would let duplicate and misspelt keys pass, so this walks the tokens.
 func parseHeader(data []byte) (map[string]*entry, error) {
 	if len(data) == 0 || data[0] != '{' {
-		return nil, errors.New("does not start with {, wanted a json object")
+		return nil, errors.New("does not start with {, want a json object")
 	}
 	if !utf8.Valid(data) {
-		return nil, errors.New("not valid utf-8, wanted json")
+		return nil, errors.New("not valid utf-8, want json")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -146,7 +146,7 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 		return nil, err
 	}
 	if rest := bytes.TrimRight(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, fmt.Errorf("json ends at byte %d, wanted only spaces behind it", dec.InputOffset())
+		return nil, fmt.Errorf("json ends at byte %d, want only spaces behind it", dec.InputOffset())
 	}
 	return entries, nil
 }
@@ -175,7 +175,7 @@ func delim(dec *json.Decoder, want json.Delim) error {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil && token != want {
-		err = fmt.Errorf("%.40v, wanted %v", token, want)
+		err = fmt.Errorf("%.40v, want %v", token, want)
 	}
 	return err
 }
@@ -213,7 +213,7 @@ func parseEntry(dec *json.Decoder) (*entry, error) {
 				return err
 			}
 			if len(offsets) != 2 || offsets[0] > offsets[1] {
-				return fmt.Errorf("data_offsets are %v, wanted a start and an end", offsets)
+				return fmt.Errorf("data_offsets are %v, want a start and an end", offsets)
 			}
 			e.begin, e.end = offsets[0], offsets[1]
 			return nil
@@ -245,7 +245,7 @@ func parseSizes(dec *json.Decoder, what string, limit int, add func(int64)) erro
 		number, _ := token.(json.Number)
 		v, err := strconv.ParseUint(string(number), 10, 63)
 		if err != nil || v > math.MaxInt {
-			return fmt.Errorf("%s holds %.40v, wanted a size", what, token)
+			return fmt.Errorf("%s holds %.40v, want a size", what, token)
 		}
 		if n == limit {
 			return fmt.Errorf("%s holds more than %d sizes", what, limit)
@@ -258,7 +258,7 @@ func parseSizes(dec *json.Decoder, what string, limit int, add func(int64)) erro
 func (e *entry) checkSize() error {
 	size := tensorfile.Size(e.DType)
 	if size == 0 {
-		return fmt.Errorf("dtype is %.40q, wanted one of the format's whole-byte types (F32, BF16, F16, ...)", e.DType)
+		return fmt.Errorf("dtype is %.40q, want one of the format's whole-byte types (F32, BF16, F16, ...)", e.DType)
 	}
 	bytes, ok := tensorfile.Product(append([]int{size}, e.Shape...))
 	if !ok || bytes != e.end-e.begin {

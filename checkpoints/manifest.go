@@ -62,23 +62,25 @@ func parseManifest(data []byte) (*manifest, error) {
 	}
 	switch {
 	case m.Format != manifestFormat:
-		return nil, fmt.Errorf("format is %.40q, wanted %q", m.Format, manifestFormat)
+		return nil, fmt.Errorf("format is %.40q, want %q", m.Format, manifestFormat)
 	case m.Version != manifestVersion:
-		return nil, fmt.Errorf("version is %d, wanted %d", m.Version, manifestVersion)
+		return nil, fmt.Errorf("version is %d, want %d", m.Version, manifestVersion)
 	case m.Step < 0:
-		return nil, fmt.Errorf("step is %d, wanted 0 or more", m.Step)
+		return nil, fmt.Errorf("step is %d, want 0 or more", m.Step)
 	case len(m.Files) == 0:
 		return nil, errors.New("lists no files")
 	}
 	for i, f := range m.Files {
-		if !fs.ValidPath(f.Name) || !filepath.IsLocal(filepath.FromSlash(f.Name)) || strings.Contains(f.Name, `\`) || f.Name == manifestFile || f.Name == "." {
-			return nil, fmt.Errorf("lists %.80q, wanted a file of this folder", f.Name)
+		if !fs.ValidPath(f.Name) || !filepath.IsLocal(filepath.FromSlash(f.Name)) || strings.Contains(f.Name, `\`) ||
+			f.Name == manifestFile || f.Name == "." {
+			return nil, fmt.Errorf("lists %.80q, want a file of this folder", f.Name)
 		}
 		if i > 0 && f.Name <= m.Files[i-1].Name {
-			return nil, fmt.Errorf("lists %.80q behind %.80q, wanted the order of the names", f.Name, m.Files[i-1].Name)
+			return nil, fmt.Errorf("lists %.80q behind %.80q, want the order of the names", f.Name, m.Files[i-1].Name)
 		}
 		if sum, err := hex.DecodeString(f.SHA256); f.Size < 0 || err != nil || len(sum) != sha256.Size {
-			return nil, fmt.Errorf("%.80s has the size %d and the sha-256 %.80q, wanted a size and 64 hexadecimal digits", f.Name, f.Size, f.SHA256)
+			return nil, fmt.Errorf("%.80s has the size %d and the sha-256 %.80q, want a size and 64 hexadecimal digits",
+				f.Name, f.Size, f.SHA256)
 		}
 	}
 	return m, nil
@@ -100,7 +102,7 @@ func describe(dir string, step int) (*manifest, error) {
 			return fmt.Errorf("%s: not a regular file", path)
 		}
 		if name == manifestFile {
-			return fmt.Errorf("%s: the name is taken, wanted a folder without it", path)
+			return fmt.Errorf("%s: the name is taken, want a folder without it", path)
 		}
 		info, err := e.Info()
 		if err != nil {
@@ -113,7 +115,7 @@ func describe(dir string, step int) (*manifest, error) {
 		return nil, err
 	}
 	if len(m.Files) == 0 {
-		return nil, fmt.Errorf("%s: no files, wanted a checkpoint", dir)
+		return nil, fmt.Errorf("%s: no files, want a checkpoint", dir)
 	}
 	slices.SortFunc(m.Files, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
 	sums, err := hashFiles(dir, m.Files)
@@ -132,7 +134,7 @@ func verify(dir string) (*manifest, error) {
 		return nil, err
 	}
 	if step, ok := stepOf(filepath.Base(dir)); ok && step != m.Step {
-		return nil, fmt.Errorf("%s: step is %d, wanted %d as the folder's name says", manifestFile, m.Step, step)
+		return nil, fmt.Errorf("%s: step is %d, want %d as the folder's name says", manifestFile, m.Step, step)
 	}
 	return m, m.verify(dir)
 }
@@ -149,7 +151,7 @@ func (m *manifest) verify(dir string) error {
 		case !info.Mode().IsRegular():
 			return fmt.Errorf("%s: not a regular file", f.Name)
 		case info.Size() != f.Size:
-			return fmt.Errorf("%s: %d bytes, wanted %d", f.Name, info.Size(), f.Size)
+			return fmt.Errorf("%s: %d bytes, want %d", f.Name, info.Size(), f.Size)
 		}
 	}
 	sums, err := hashFiles(dir, m.Files)
@@ -158,7 +160,7 @@ func (m *manifest) verify(dir string) error {
 	}
 	for i, f := range m.Files {
 		if !strings.EqualFold(sums[i], f.SHA256) {
-			return fmt.Errorf("%s: sha-256 is %s, wanted %s", f.Name, sums[i], f.SHA256)
+			return fmt.Errorf("%s: sha-256 is %s, want %s", f.Name, sums[i], f.SHA256)
 		}
 	}
 	return nil
@@ -181,7 +183,7 @@ func readManifest(dir string) (*manifest, error) {
 	}
 	defer f.Close()
 	if size > maxManifest {
-		return nil, fmt.Errorf("%s: %d bytes, wanted at most %d", manifestFile, size, maxManifest)
+		return nil, fmt.Errorf("%s: %d bytes, want at most %d", manifestFile, size, maxManifest)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxManifest))
 	if err != nil {

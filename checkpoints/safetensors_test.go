@@ -23,10 +23,10 @@ import (
 func wantError(t *testing.T, err error, dir, want string) {
 	t.Helper()
 	if err == nil {
-		t.Fatalf("no error, wanted %q", want)
+		t.Fatalf("no error, want %q", want)
 	}
 	if have := strings.ReplaceAll(err.Error(), dir, "DIR"); have != want {
-		t.Errorf("error\n\t%s\nwanted\n\t%s", have, want)
+		t.Errorf("error\n\t%s\nwant\n\t%s", have, want)
 	}
 }
 
@@ -90,15 +90,15 @@ func TestFloatsOfEveryDtypeReadAsNumpyConvertsThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !sameBits(have, want.Data) {
-			t.Errorf("%s: %v, wanted %v", want.Name, have, want.Data)
+			t.Errorf("%s: %v, want %v", want.Name, have, want.Data)
 		}
 	}
 	for name, dtype := range map[string]string{"int64": "I64", "bool": "BOOL", "uint8": "U8", "int16": "I16"} {
 		if info, ok := w.Info(name); !ok || info.DType != dtype || !slices.Equal(info.Shape, []int{4, 3}) {
-			t.Errorf("%s is %+v, wanted %s", name, info, dtype)
+			t.Errorf("%s is %+v, want %s", name, info, dtype)
 		}
 		err := w.Read(name, make([]float32, 12))
-		wantError(t, err, "testdata", "DIR/dtypes.safetensors: tensor "+name+" has dtype "+dtype+", wanted F32, BF16, F16 or F64")
+		wantError(t, err, "testdata", "DIR/dtypes.safetensors: tensor "+name+" has dtype "+dtype+", want F32, BF16, F16 or F64")
 	}
 }
 
@@ -130,8 +130,10 @@ func TestReadsPartsFromManyGoroutines(t *testing.T) {
 		t.Error("values differ")
 	}
 	path := filepath.Join(dir, "model.safetensors")
-	wantError(t, w.Read("a", have[1:]), dir, fmt.Sprintf("DIR/model.safetensors: tensor a has %d values, the memory for it %d", len(data), len(data)-1))
-	wantError(t, w.ReadAt("a", len(data), have[:1]), dir, fmt.Sprintf("DIR/model.safetensors: values %d to %d of tensor a, which has %d", len(data), len(data)+1, len(data)))
+	wantError(t, w.Read("a", have[1:]), dir, fmt.Sprintf("DIR/model.safetensors: tensor a has %d values, the memory for it %d", len(data),
+		len(data)-1))
+	wantError(t, w.ReadAt("a", len(data), have[:1]), dir, fmt.Sprintf("DIR/model.safetensors: values %d to %d of tensor a, which has %d",
+		len(data), len(data)+1, len(data)))
 	wantError(t, w.Read("b", nil), dir, "no tensor b")
 	if err := os.Truncate(path, 2<<20); err != nil {
 		t.Fatal(err)
@@ -163,7 +165,7 @@ func TestShardsHoldWhatOneFileHolds(t *testing.T) {
 		for _, x := range tensors {
 			have := make([]float32, len(x.Data))
 			if info, _ := w.Info(x.Name); !slices.Equal(info.Shape, x.Shape) {
-				rt.Fatalf("%s has the shape %v, wanted %v", x.Name, info.Shape, x.Shape)
+				rt.Fatalf("%s has the shape %v, want %v", x.Name, info.Shape, x.Shape)
 			}
 			if err := w.Read(x.Name, have); err != nil || !sameBits(have, x.Data) {
 				rt.Fatalf("%s differs (%v)", x.Name, err)
@@ -177,7 +179,7 @@ func TestShardsHoldWhatOneFileHolds(t *testing.T) {
 				filled += min(1, e.end-e.begin)
 			}
 			if limit > 0 && bytes > limit && filled > 1 {
-				rt.Fatalf("%s holds %d bytes in %d tensors, wanted at most %d", f.Name(), bytes, filled, limit)
+				rt.Fatalf("%s holds %d bytes in %d tensors, want at most %d", f.Name(), bytes, filled, limit)
 			}
 		}
 	})
@@ -196,43 +198,64 @@ func TestDamagedSafetensorsAreRefusedByName(t *testing.T) {
 		name, want string
 		data       []byte
 	}{
-		{"an empty file", "0 bytes, wanted at least 8: the file is cut short or was never complete", nil},
-		{"a file cut inside the length", "5 bytes, wanted at least 8: the file is cut short or was never complete", make([]byte, 5)},
-		{"a header beyond the format's limit", "header of 1000000000 bytes, wanted at most 100000000", binary.LittleEndian.AppendUint64(nil, 1e9)},
-		{"a header length that is negative as a signed number", "header of 18446744073709551615 bytes, wanted at most 100000000", bytes.Repeat([]byte{255}, 8)},
-		{"a file cut inside the header", "header of 54 bytes in a file of 20: the file is cut short or was never complete", file(f32+"}", 0)[:20]},
-		{"an empty header", "header: does not start with {, wanted a json object", file("", 0)},
-		{"a header that starts with a space", "header: does not start with {, wanted a json object", file(" {}", 0)},
-		{"a header that is a list", "header: does not start with {, wanted a json object", file("[]", 0)},
-		{"a header that is not utf-8", "header: not valid utf-8, wanted json", file("{\"\xff\":1}", 0)},
+		{"an empty file", "0 bytes, want at least 8: the file is cut short or was never complete", nil},
+		{"a file cut inside the length", "5 bytes, want at least 8: the file is cut short or was never complete", make([]byte, 5)},
+		{"a header beyond the format's limit", "header of 1000000000 bytes, want at most 100000000",
+			binary.LittleEndian.AppendUint64(nil, 1e9)},
+		{"a header length that is negative as a signed number", "header of 18446744073709551615 bytes, want at most 100000000",
+			bytes.Repeat([]byte{255}, 8)},
+		{"a file cut inside the header", "header of 54 bytes in a file of 20: the file is cut short or was never complete",
+			file(f32+"}", 0)[:20]},
+		{"an empty header", "header: does not start with {, want a json object", file("", 0)},
+		{"a header that starts with a space", "header: does not start with {, want a json object", file(" {}", 0)},
+		{"a header that is a list", "header: does not start with {, want a json object", file("[]", 0)},
+		{"a header that is not utf-8", "header: not valid utf-8, want json", file("{\"\xff\":1}", 0)},
 		{"a header cut short", "header: unexpected EOF", file(f32, 8)},
-		{"something behind the json", "header: json ends at byte 2, wanted only spaces behind it", file("{}  {}", 0)},
-		{"a tensor that is no object", `header: tensor "a": 5, wanted {`, file(`{"a":5}`, 0)},
+		{"something behind the json", "header: json ends at byte 2, want only spaces behind it", file("{}  {}", 0)},
+		{"a tensor that is no object", `header: tensor "a": 5, want {`, file(`{"a":5}`, 0)},
 		{"nesting without end", `header: tensor "a": invalid character '[' exceeded max depth`, file(`{"a":{"x":`+deep+`}}`, 0)},
-		{"the same tensor twice", `header: tensor "a" is there twice`, file(f32+`,"a":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}`, 8)},
-		{"a key twice", `header: tensor "a": shape is there twice`, file(`{"a":{"shape":[1],"shape":[2],"dtype":"F32","data_offsets":[0,8]}}`, 8)},
+		{"the same tensor twice", `header: tensor "a" is there twice`,
+			file(f32+`,"a":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}`, 8)},
+		{"a key twice", `header: tensor "a": shape is there twice`,
+			file(`{"a":{"shape":[1],"shape":[2],"dtype":"F32","data_offsets":[0,8]}}`, 8)},
 		{"metadata twice", `header: __metadata__ is there twice`, file(`{"__metadata__":{},"__metadata__":{}}`, 0)},
-		{"metadata that are no texts", `header: __metadata__: json: cannot unmarshal number into Go value of type string`, file(`{"__metadata__":{"a":1}}`, 0)},
+		{"metadata that are no texts", `header: __metadata__: json: cannot unmarshal number into Go value of type string`,
+			file(`{"__metadata__":{"a":1}}`, 0)},
 		{"no dtype", `header: tensor "a": no dtype`, file(`{"a":{"shape":[2],"data_offsets":[0,8]}}`, 8)},
 		{"no shape", `header: tensor "a": no shape`, file(`{"a":{"dtype":"F32","data_offsets":[0,8]}}`, 8)},
 		{"no offsets", `header: tensor "a": no data_offsets`, file(`{"a":{"dtype":"F32","shape":[2]}}`, 8)},
-		{"a key in capitals is not the key", `header: tensor "a": no dtype`, file(`{"a":{"DTYPE":"F32","shape":[2],"data_offsets":[0,8]}}`, 8)},
-		{"an unknown dtype", `header: tensor "a": dtype is "F4", wanted one of the format's whole-byte types (F32, BF16, F16, ...)`, file(`{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}`, 1)},
-		{"a negative dimension", `header: tensor "a": shape holds -2, wanted a size`, file(`{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}`, 8)},
-		{"a dimension that is no whole number", `header: tensor "a": shape holds 2.0, wanted a size`, file(`{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}`, 8)},
-		{"a dimension in quotes", `header: tensor "a": shape holds 2, wanted a size`, file(`{"a":{"dtype":"F32","shape":["2"],"data_offsets":[0,8]}}`, 8)},
-		{"a shape that is no list", `header: tensor "a": shape: 2, wanted [`, file(`{"a":{"dtype":"F32","shape":2,"data_offsets":[0,8]}}`, 8)},
-		{"a hundred dimensions", `header: tensor "a": shape holds more than 64 sizes`, file(`{"a":{"dtype":"F32","shape":[`+strings.Repeat("1,", 99)+`1],"data_offsets":[0,4]}}`, 4)},
-		{"a shape that overflows", `header: tensor "a": shape [4294967296 4294967296] of F32 makes more than 2^63 bytes, data_offsets span 0`,
+		{"a key in capitals is not the key", `header: tensor "a": no dtype`,
+			file(`{"a":{"DTYPE":"F32","shape":[2],"data_offsets":[0,8]}}`, 8)},
+		{"an unknown dtype", `header: tensor "a": dtype is "F4", want one of the format's whole-byte types (F32, BF16, F16, ...)`,
+			file(`{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}`, 1)},
+		{"a negative dimension", `header: tensor "a": shape holds -2, want a size`,
+			file(`{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}`, 8)},
+		{"a dimension that is no whole number", `header: tensor "a": shape holds 2.0, want a size`,
+			file(`{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}`, 8)},
+		{"a dimension in quotes", `header: tensor "a": shape holds 2, want a size`,
+			file(`{"a":{"dtype":"F32","shape":["2"],"data_offsets":[0,8]}}`, 8)},
+		{"a shape that is no list", `header: tensor "a": shape: 2, want [`,
+			file(`{"a":{"dtype":"F32","shape":2,"data_offsets":[0,8]}}`, 8)},
+		{"a hundred dimensions", `header: tensor "a": shape holds more than 64 sizes`,
+			file(`{"a":{"dtype":"F32","shape":[`+strings.Repeat("1,", 99)+`1],"data_offsets":[0,4]}}`, 4)},
+		{"a shape that overflows", `header: tensor "a": shape [4294967296 4294967296] of F32 makes more than 2^63 bytes, ` +
+			`data_offsets span 0`,
 			file(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0)},
-		{"a shape of another size", `header: tensor "a": shape [3] of F32 makes 12 bytes, data_offsets span 8`, file(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, 8)},
-		{"offsets in the wrong order", `header: tensor "a": data_offsets are [8 0], wanted a start and an end`, file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}`, 8)},
-		{"one offset", `header: tensor "a": data_offsets are [0], wanted a start and an end`, file(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0]}}`, 8)},
-		{"three offsets", `header: tensor "a": data_offsets holds more than 2 sizes`, file(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0,0]}}`, 8)},
-		{"a file cut inside the data", `tensor "a" ends at byte 8 of the data, which has 7: the file is cut short or was never complete`, file(f32+"}", 7)},
+		{"a shape of another size", `header: tensor "a": shape [3] of F32 makes 12 bytes, data_offsets span 8`,
+			file(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, 8)},
+		{"offsets in the wrong order", `header: tensor "a": data_offsets are [8 0], want a start and an end`,
+			file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}`, 8)},
+		{"one offset", `header: tensor "a": data_offsets are [0], want a start and an end`,
+			file(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0]}}`, 8)},
+		{"three offsets", `header: tensor "a": data_offsets holds more than 2 sizes`,
+			file(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0,0]}}`, 8)},
+		{"a file cut inside the data", `tensor "a" ends at byte 8 of the data, which has 7: the file is cut short or was never complete`,
+			file(f32+"}", 7)},
 		{"bytes behind the tensors", "tensors end at byte 8 of the data, which has 9: bytes that no tensor owns", file(f32+"}", 9)},
-		{"a gap", `tensor "a" starts at byte 4 of the data, wanted 0: bytes that no tensor owns`, file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
-		{"tensors that overlap", `tensor "b" starts at byte 4 of the data, inside the tensor before it, wanted 8`, file(f32+`,"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
+		{"a gap", `tensor "a" starts at byte 4 of the data, want 0: bytes that no tensor owns`,
+			file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
+		{"tensors that overlap", `tensor "b" starts at byte 4 of the data, inside the tensor before it, want 8`,
+			file(f32+`,"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -251,11 +274,13 @@ func TestDamagedSafetensorsAreRefusedByName(t *testing.T) {
 
 func TestUnusualButValidHeadersAreRead(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"no tensors":                   file("{}", 0),
-		"spaces behind the json":       file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}    `, 8),
-		"keys that are not known":      file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":{"y":[1]}}}`, 8),
-		"tensors in any order":         file(`{"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}`, 8),
-		"empty tensors between others": file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"I64","shape":[0,9223372036854775807],"data_offsets":[4,4]}}`, 4),
+		"no tensors":              file("{}", 0),
+		"spaces behind the json":  file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}    `, 8),
+		"keys that are not known": file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":{"y":[1]}}}`, 8),
+		"tensors in any order": file(`{"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"F32","shape":[],`+
+			`"data_offsets":[0,4]}}`, 8),
+		"empty tensors between others": file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"I64","shape":[0,`+
+			`9223372036854775807],"data_offsets":[4,4]}}`, 4),
 	} {
 		if _, err := readHeader(bytes.NewReader(data), int64(len(data))); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -266,15 +291,24 @@ func TestUnusualButValidHeadersAreRead(t *testing.T) {
 func TestALyingIndexIsNamed(t *testing.T) {
 	const index = "DIR/model.safetensors.index.json: "
 	for _, c := range []struct{ name, index, want string }{
-		{"a shard that is not there", `{"weight_map":{"a":"1.safetensors","b":"3.safetensors"}}`, index + "lists 3.safetensors, which is not there"},
-		{"a tensor that its shard does not hold", `{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}`, index + `tensor "c" is in 2.safetensors by the index, which does not hold it`},
-		{"a tensor in another shard", `{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}`, index + `tensor "a" is in 2.safetensors by the index and in 1.safetensors by the files`},
-		{"a tensor that is not listed", `{"weight_map":{"b":"2.safetensors","x":"1.safetensors"}}`, index + `does not list tensor "a", which 1.safetensors holds`},
-		{"a path upwards", `{"weight_map":{"a":"../1.safetensors"}}`, index + `1: tensor "a" is in "../1.safetensors", wanted a .safetensors file of the same folder`},
-		{"a path downwards", `{"weight_map":{"a":"x/1.safetensors"}}`, index + `1: tensor "a" is in "x/1.safetensors", wanted a .safetensors file of the same folder`},
-		{"an absolute path", `{"weight_map":{"a":"/etc/passwd"}}`, index + `1: tensor "a" is in "/etc/passwd", wanted a .safetensors file of the same folder`},
-		{"another system's path", `{"weight_map":{"a":"..\\1.safetensors"}}`, index + `1: tensor "a" is in "..\\1.safetensors", wanted a .safetensors file of the same folder`},
-		{"a file of another kind", `{"weight_map":{"a":"pytorch_model.bin"}}`, index + `1: tensor "a" is in "pytorch_model.bin", wanted a .safetensors file of the same folder`},
+		{"a shard that is not there", `{"weight_map":{"a":"1.safetensors","b":"3.safetensors"}}`, index +
+			"lists 3.safetensors, which is not there"},
+		{"a tensor that its shard does not hold", `{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}`, index +
+			`tensor "c" is in 2.safetensors by the index, which does not hold it`},
+		{"a tensor in another shard", `{"weight_map":{"a":"2.safetensors","b":"1.safetensors"}}`, index +
+			`tensor "a" is in 2.safetensors by the index and in 1.safetensors by the files`},
+		{"a tensor that is not listed", `{"weight_map":{"b":"2.safetensors","x":"1.safetensors"}}`, index +
+			`does not list tensor "a", which 1.safetensors holds`},
+		{"a path upwards", `{"weight_map":{"a":"../1.safetensors"}}`, index +
+			`1: tensor "a" is in "../1.safetensors", want a .safetensors file of the same folder`},
+		{"a path downwards", `{"weight_map":{"a":"x/1.safetensors"}}`, index +
+			`1: tensor "a" is in "x/1.safetensors", want a .safetensors file of the same folder`},
+		{"an absolute path", `{"weight_map":{"a":"/etc/passwd"}}`, index +
+			`1: tensor "a" is in "/etc/passwd", want a .safetensors file of the same folder`},
+		{"another system's path", `{"weight_map":{"a":"..\\1.safetensors"}}`, index +
+			`1: tensor "a" is in "..\\1.safetensors", want a .safetensors file of the same folder`},
+		{"a file of another kind", `{"weight_map":{"a":"pytorch_model.bin"}}`, index +
+			`1: tensor "a" is in "pytorch_model.bin", want a .safetensors file of the same folder`},
 		{"a tensor twice", `{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}`, index + `1: tensor "a" is there twice`},
 		{"no weight_map", `{"metadata":{"total_size":16}}`, index + "no weight_map"},
 		{"broken json", "{\n\"weight_map\":{\n\"a\":1}}", index + "3: json: cannot unmarshal number into Go value of type string"},
@@ -301,7 +335,7 @@ func TestALyingIndexIsNamed(t *testing.T) {
 func TestAFolderWithoutSafetensorsSaysWhatToDo(t *testing.T) {
 	dir := t.TempDir()
 	_, err := OpenWeights(dir)
-	wantError(t, err, dir, "DIR: no weights, wanted model.safetensors or model.safetensors.index.json")
+	wantError(t, err, dir, "DIR: no weights, want model.safetensors or model.safetensors.index.json")
 	if err := os.WriteFile(filepath.Join(dir, "pytorch_model.bin"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -326,10 +360,12 @@ func TestWritersRefuseWhatTheyCannotWrite(t *testing.T) {
 		name, dtype, want string
 		tensors           []Tensor
 	}{
-		{"a dtype that is not known", "F16", `DIR/x.safetensors: dtype is "F16", wanted F32 or BF16`, nil},
+		{"a dtype that is not known", "F16", `DIR/x.safetensors: dtype is "F16", want F32 or BF16`, nil},
 		{"a shape of another size", "F32", "DIR/x.safetensors: tensor a: shape [2], but 1 values", []Tensor{{"a", []int{2}, one}}},
-		{"the same name twice", "F32", "DIR/x.safetensors: tensor a: the name is taken", []Tensor{{"a", []int{1}, one}, {"a", []int{1}, one}}},
-		{"the name of the metadata", "F32", "DIR/x.safetensors: tensor __metadata__: the name is taken", []Tensor{{"__metadata__", nil, one}}},
+		{"the same name twice", "F32", "DIR/x.safetensors: tensor a: the name is taken",
+			[]Tensor{{"a", []int{1}, one}, {"a", []int{1}, one}}},
+		{"the name of the metadata", "F32", "DIR/x.safetensors: tensor __metadata__: the name is taken",
+			[]Tensor{{"__metadata__", nil, one}}},
 		{"no folder", "F32", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -360,7 +396,8 @@ func TestTheIndexIsWhatHuggingFaceWrites(t *testing.T) {
 	if err := json.Unmarshal(readFile(t, filepath.Join(dir, indexFile)), &index); err != nil {
 		t.Fatal(err)
 	}
-	if index.Metadata["total_size"] != 40 || index.WeightMap["a"] != "model-00001-of-00002.safetensors" || index.WeightMap["b"] != "model-00002-of-00002.safetensors" {
+	if index.Metadata["total_size"] != 40 || index.WeightMap["a"] != "model-00001-of-00002.safetensors" ||
+		index.WeightMap["b"] != "model-00002-of-00002.safetensors" {
 		t.Errorf("index is %+v", index)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"lwtrain/internal/atomicfile"
@@ -109,7 +108,8 @@ func VerifyModel(dir string) error {
 		err = m.verify(dir)
 	}
 	if err != nil {
-		return fault.Hint(fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err), "the checkpoint is damaged; take another one of the run")
+		return fault.Hint(fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err),
+			"the checkpoint is damaged; take another one of the run")
 	}
 	return nil
 }
@@ -137,19 +137,6 @@ func Clean(root string) error {
 // ones do not count. As long as there are not more than keep it reads nothing.
 func Prune(root string, keep int) error { return disk{}.prune(root, keep) }
 
-const (
-	stepPrefix = "step-"
-	tempPrefix = ".tmp-step-"
-)
-
-func stepName(step int) string { return fmt.Sprintf("%s%06d", stepPrefix, step) }
-
-// stepOf is the step of a folder's name; false if stepName does not give it.
-func stepOf(name string) (int, bool) {
-	step, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix))
-	return step, err == nil && step >= 0 && stepName(step) == name
-}
-
 // scan lists the steps of a run, the oldest first, and the hidden folders of
 // saves that were not completed.
 func scan(root string) (steps []Checkpoint, unfinished []string, err error) {
@@ -174,7 +161,7 @@ func scan(root string) (steps []Checkpoint, unfinished []string, err error) {
 
 func (d disk) save(root string, step int, write func(dir string) error) (string, error) {
 	if step < 0 {
-		return "", fmt.Errorf("step is %d, wanted 0 or more", step)
+		return "", fmt.Errorf("step is %d, want 0 or more", step)
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return "", err
@@ -233,7 +220,7 @@ func (d disk) clear(path, aside string, m *manifest) (same bool, err error) {
 		return false, d.rename(path, aside)
 	}
 	if !slices.Equal(old.Files, m.Files) {
-		return false, fault.Hint(fmt.Errorf("%s: a complete checkpoint of this step with other content, wanted none", path),
+		return false, fault.Hint(fmt.Errorf("%s: a complete checkpoint of this step with other content, want none", path),
 			"it belongs to another run; remove it, or give this run another folder")
 	}
 	return true, nil
@@ -241,7 +228,7 @@ func (d disk) clear(path, aside string, m *manifest) (same bool, err error) {
 
 func (d disk) prune(root string, keep int) error {
 	if keep < 1 {
-		return fmt.Errorf("%d checkpoints to keep, wanted at least 1", keep)
+		return fmt.Errorf("%d checkpoints to keep, want at least 1", keep)
 	}
 	steps, _, err := scan(root)
 	if err != nil || len(steps) <= keep {

@@ -96,7 +96,7 @@ func TestTheNewestCheckpointIsFound(t *testing.T) {
 			t.Error(err)
 		}
 		if want := filepath.Join(root, fmt.Sprintf("step-%06d", step)); path != want {
-			t.Errorf("saved as %s, wanted %s", path, want)
+			t.Errorf("saved as %s, want %s", path, want)
 		}
 	}
 	found := latest(t, root)
@@ -161,23 +161,32 @@ func TestEveryKindOfDamageIsNamedAndPassedOver(t *testing.T) {
 	}{
 		{"a file that is missing", "model.safetensors: the file is missing", remove(singleFile)},
 		{"a file in a folder that is missing", "state/trainer.json: the file is missing", remove("state/trainer.json")},
-		{"a file cut short", "model.safetensors: 4000 bytes, wanted 4104", func(dir string) error { return os.Truncate(filepath.Join(dir, singleFile), 4000) }},
-		{"a flipped bit", "config.json: sha-256 is 5ba6aa3ebd28a32a2b6c4fbfbe1c4fb0e73b79b8a3b5d0f4a9f6ef0a9d9de8ff, wanted 0", write("config.json", "step 801")},
+		{"a file cut short", "model.safetensors: 4000 bytes, want 4104",
+			func(dir string) error { return os.Truncate(filepath.Join(dir, singleFile), 4000) }},
+		{"a flipped bit", "config.json: sha-256 is 5ba6aa3ebd28a32a2b6c4fbfbe1c4fb0e73b79b8a3b5d0f4a9f6ef0a9d9de8ff, want 0",
+			write("config.json", "step 801")},
 		{"no manifest", "manifest.json: the file is missing: this save was never completed", remove(manifestFile)},
 		{"an empty manifest", "manifest.json: the file is cut short or was never complete", write(manifestFile, "")},
-		{"a manifest cut short", "manifest.json: the file is cut short or was never complete", func(dir string) error { return os.Truncate(filepath.Join(dir, manifestFile), 200) }},
+		{"a manifest cut short", "manifest.json: the file is cut short or was never complete",
+			func(dir string) error { return os.Truncate(filepath.Join(dir, manifestFile), 200) }},
 		{"something behind the manifest", "manifest.json: something follows the json object", manifest("\n}\n", "\n}\n{}")},
-		{"a manifest of another program", `manifest.json: format is "x", wanted "lwtrain checkpoint"`, manifest("lwtrain checkpoint", "x")},
-		{"a manifest of a later version", "manifest.json: version is 2, wanted 1", manifest(`"version": 1`, `"version": 2`)},
+		{"a manifest of another program", `manifest.json: format is "x", want "lwtrain checkpoint"`, manifest("lwtrain checkpoint", "x")},
+		{"a manifest of a later version", "manifest.json: version is 2, want 1", manifest(`"version": 1`, `"version": 2`)},
 		{"a manifest with an unknown key", `manifest.json: json: unknown field "stop"`, manifest(`"step"`, `"stop"`)},
-		{"a step that is not the folder's", "manifest.json: step is 400, wanted 800 as the folder's name says", manifest("800", "400")},
-		{"a step below zero", "manifest.json: step is -1, wanted 0 or more", manifest("800", "-1")},
-		{"a manifest that leads upwards", `manifest.json: lists "../../config.json", wanted a file of this folder`, manifest("config.json", "../../config.json")},
-		{"a manifest that leads away", `manifest.json: lists "/etc/passwd", wanted a file of this folder`, manifest("config.json", "/etc/passwd")},
-		{"a manifest that lists itself", `manifest.json: lists "manifest.json", wanted a file of this folder`, manifest("config.json", "manifest.json")},
-		{"a manifest that lists a file twice", `manifest.json: lists "config.json" behind "config.json", wanted the order of the names`, manifest(singleFile, "config.json")},
-		{"a manifest with a size below zero", "manifest.json: config.json has the size -8 and the sha-256 ", manifest(`"size": 8`, `"size": -8`)},
-		{"a manifest without files", "manifest.json: lists no files", write(manifestFile, `{"format":"lwtrain checkpoint","version":1,"step":800,"files":[]}`)},
+		{"a step that is not the folder's", "manifest.json: step is 400, want 800 as the folder's name says", manifest("800", "400")},
+		{"a step below zero", "manifest.json: step is -1, want 0 or more", manifest("800", "-1")},
+		{"a manifest that leads upwards", `manifest.json: lists "../../config.json", want a file of this folder`,
+			manifest("config.json", "../../config.json")},
+		{"a manifest that leads away", `manifest.json: lists "/etc/passwd", want a file of this folder`,
+			manifest("config.json", "/etc/passwd")},
+		{"a manifest that lists itself", `manifest.json: lists "manifest.json", want a file of this folder`,
+			manifest("config.json", "manifest.json")},
+		{"a manifest that lists a file twice", `manifest.json: lists "config.json" behind "config.json", want the order of the names`,
+			manifest(singleFile, "config.json")},
+		{"a manifest with a size below zero", "manifest.json: config.json has the size -8 and the sha-256 ",
+			manifest(`"size": 8`, `"size": -8`)},
+		{"a manifest without files", "manifest.json: lists no files",
+			write(manifestFile, `{"format":"lwtrain checkpoint","version":1,"step":800,"files":[]}`)},
 		{"a folder where a file should be", "config.json: not a regular file", func(dir string) error {
 			return errors.Join(remove("config.json")(dir), os.Mkdir(filepath.Join(dir, "config.json"), 0o755))
 		}},
@@ -200,18 +209,18 @@ func TestEveryKindOfDamageIsNamedAndPassedOver(t *testing.T) {
 			}
 			found := latest(t, root)
 			if found.Path != good || found.Step != 400 {
-				t.Errorf("found %+v, wanted %s", found.Checkpoint, good)
+				t.Errorf("found %+v, want %s", found.Checkpoint, good)
 			}
 			if len(found.Broken) != 1 || found.Broken[0].Path != bad {
 				t.Fatalf("broken: %v", found.Broken)
 			}
 			have := found.Broken[0].Reason.Error()
 			if before, _, hashes := strings.Cut(c.want, "sha-256 is"); hashes {
-				if !strings.HasPrefix(have, before+"sha-256 is ") || !strings.Contains(have, ", wanted ") {
+				if !strings.HasPrefix(have, before+"sha-256 is ") || !strings.Contains(have, ", want ") {
 					t.Errorf("reason is %q", have)
 				}
 			} else if have != c.want && !(strings.HasSuffix(c.want, "sha-256 ") && strings.HasPrefix(have, c.want)) {
-				t.Errorf("reason is %q, wanted %q", have, c.want)
+				t.Errorf("reason is %q, want %q", have, c.want)
 			}
 			if err := Verify(bad); err == nil || err.Error() != bad+"/"+have {
 				t.Errorf("Verify says %v", err)
@@ -278,7 +287,7 @@ func TestSavingAStepAgain(t *testing.T) {
 		t.Errorf("the same content is saved as %s", again)
 	}
 	_, err := Save(root, 5, content("other"))
-	wantError(t, err, root, "DIR/step-000005: a complete checkpoint of this step with other content, wanted none")
+	wantError(t, err, root, "DIR/step-000005: a complete checkpoint of this step with other content, want none")
 	if fault.HintOf(err) == "" {
 		t.Error("no hint")
 	}
@@ -302,14 +311,14 @@ func TestAFailedSaveChangesNothing(t *testing.T) {
 		write      func(dir string) error
 	}{
 		{"an error in the middle of writing", "boom", 9, func(dir string) error { return errors.Join(content("x")(dir), boom) }},
-		{"nothing written", "DIR/TEMP: no files, wanted a checkpoint", 9, func(dir string) error { return nil }},
-		{"a manifest written by hand", "DIR/TEMP/manifest.json: the name is taken, wanted a folder without it", 9, func(dir string) error {
+		{"nothing written", "DIR/TEMP: no files, want a checkpoint", 9, func(dir string) error { return nil }},
+		{"a manifest written by hand", "DIR/TEMP/manifest.json: the name is taken, want a folder without it", 9, func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, manifestFile), nil, 0o644)
 		}},
 		{"a link to elsewhere", "DIR/TEMP/link: not a regular file", 9, func(dir string) error {
 			return errors.Join(content("x")(dir), os.Symlink("config.json", filepath.Join(dir, "link")))
 		}},
-		{"a step below zero", "step is -1, wanted 0 or more", -1, content("x")},
+		{"a step below zero", "step is -1, want 0 or more", -1, content("x")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
@@ -411,7 +420,7 @@ func TestLeftoversAreRemovedButNothingElse(t *testing.T) {
 	want := append([]string{"step-000003", ".tmp-step-5"}, kept...)
 	slices.Sort(want)
 	if have := names(t, root); !slices.Equal(have, want) {
-		t.Errorf("left %v, wanted %v", have, want)
+		t.Errorf("left %v, want %v", have, want)
 	}
 }
 
@@ -450,11 +459,11 @@ func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 			}
 			have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", "")
 			if have != c.want {
-				t.Errorf("left %s, wanted %s", have, c.want)
+				t.Errorf("left %s, want %s", have, c.want)
 			}
 		})
 	}
-	wantError(t, Prune(t.TempDir(), 0), "DIR", "0 checkpoints to keep, wanted at least 1")
+	wantError(t, Prune(t.TempDir(), 0), "DIR", "0 checkpoints to keep, want at least 1")
 	if err := Prune(filepath.Join(t.TempDir(), "none"), 1); err != nil {
 		t.Error(err)
 	}

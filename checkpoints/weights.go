@@ -54,7 +54,7 @@ func OpenWeights(dir string) (*Weights, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fault.Usage(err)
 	}
-	err := fmt.Errorf("%s: no weights, wanted %s or %s", dir, singleFile, indexFile)
+	err := fmt.Errorf("%s: no weights, want %s or %s", dir, singleFile, indexFile)
 	return nil, fault.Usage(fault.Hint(err, otherWeights(dir)))
 }
 
@@ -167,7 +167,7 @@ func readIndex(path string) (map[string]string, error) {
 	}
 	defer f.Close()
 	if size > maxIndex {
-		return nil, fmt.Errorf("%d bytes, wanted at most %d", size, maxIndex)
+		return nil, fmt.Errorf("%d bytes, want at most %d", size, maxIndex)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxIndex))
 	if err != nil {
@@ -197,7 +197,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 				return err
 			}
 			if !filepath.IsLocal(shard) || strings.ContainsAny(shard, `/\:`) || !strings.HasSuffix(shard, ".safetensors") {
-				return fmt.Errorf("tensor %.80q is in %.80q, wanted a .safetensors file of the same folder", name, shard)
+				return fmt.Errorf("tensor %.80q is in %.80q, want a .safetensors file of the same folder", name, shard)
 			}
 			weightMap[name] = shard
 			return nil
@@ -210,7 +210,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 		return nil, errors.New("no weight_map")
 	}
 	if n := len(shardsOf(weightMap)); n > maxShards {
-		return nil, fmt.Errorf("%d shards, wanted at most %d", n, maxShards)
+		return nil, fmt.Errorf("%d shards, want at most %d", n, maxShards)
 	}
 	return weightMap, nil
 }
@@ -247,7 +247,7 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 		return fmt.Errorf("no tensor %s", name)
 	}
 	if !tensorfile.IsFloat(e.DType) {
-		return fmt.Errorf("%s: tensor %s has dtype %s, wanted F32, BF16, F16 or F64", e.path, name, e.DType)
+		return fmt.Errorf("%s: tensor %s has dtype %s, want F32, BF16, F16 or F64", e.path, name, e.DType)
 	}
 	if offset < 0 || offset > e.elements() || len(dst) > e.elements()-offset {
 		return fmt.Errorf("%s: values %d to %d of tensor %s, which has %d", e.path, offset, offset+len(dst), name, e.elements())

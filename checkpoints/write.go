@@ -134,7 +134,7 @@ func sortStreams(all []Stream) []Stream {
 // of data.
 func writeStreams(path, dtype string, all []Stream, metadata map[string]string, wrote func(bytes int)) error {
 	if dtype != "F32" && dtype != "BF16" {
-		return fmt.Errorf("%s: dtype is %q, wanted F32 or BF16", path, dtype)
+		return fmt.Errorf("%s: dtype is %q, want F32 or BF16", path, dtype)
 	}
 	all = sortStreams(all)
 	header, err := buildHeader(dtype, all, metadata)

@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"lwtrain/data"
+	"lwtrain/hub"
 )
 
 // setting is a value of one leaf with its origin.
@@ -282,7 +283,7 @@ func sourceName(paths []string) string {
 		return ""
 	}
 	name := path.Base(strings.TrimRight(paths[0], "/"))
-	if strings.HasPrefix(paths[0], "hf://") {
+	if hub.HasScheme(paths[0]) {
 		name, _, _ = strings.Cut(name, "@")
 	}
 	for _, packed := range []string{".gz", ".zst"} {

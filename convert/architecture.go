@@ -31,7 +31,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	}
 	family, ok := families.FindGGUF(name)
 	if !ok {
-		return nil, fault.Hint(fmt.Errorf("general.architecture is %.80q, wanted %s", name, families.Architectures()),
+		return nil, fault.Hint(fmt.Errorf("general.architecture is %.80q, want %s", name, families.Architectures()),
 			"take the model's own folder with config.json and safetensors instead")
 	}
 	a := &architecture{family: family, Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms}}
@@ -66,16 +66,17 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	}
 	switch {
 	case a.Heads%a.KVHeads != 0 || a.HeadDim%2 != 0:
-		return nil, fmt.Errorf("%d heads of %d values and %d key/value heads, wanted a multiple and an even size", a.Heads, a.HeadDim, a.KVHeads)
+		return nil, fmt.Errorf("%d heads of %d values and %d key/value heads, want a multiple and an even size",
+			a.Heads, a.HeadDim, a.KVHeads)
 	case valueDim != a.HeadDim:
-		return nil, fmt.Errorf("%s.%s is %d, wanted %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
+		return nil, fmt.Errorf("%s.%s is %d, want %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
 	case rotary != a.HeadDim:
-		return nil, fmt.Errorf("%s.%s is %d, wanted all %d of a head", name, families.RotaryDimKey, rotary, a.HeadDim)
+		return nil, fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, rotary, a.HeadDim)
 	case experts != 0:
-		return nil, fmt.Errorf("%s.%s is %d, wanted a model without experts", name, families.ExpertsKey, experts)
+		return nil, fmt.Errorf("%s.%s is %d, want a model without experts", name, families.ExpertsKey, experts)
 	}
 	if v, ok := g.Values[name+"."+families.RopeScalingKey]; ok && v != "none" {
-		return nil, fmt.Errorf("%s.%s is %.40q, wanted none", name, families.RopeScalingKey, fmt.Sprint(v))
+		return nil, fmt.Errorf("%s.%s is %.40q, want none", name, families.RopeScalingKey, fmt.Sprint(v))
 	}
 	return a, a.fromTensors(g)
 }
@@ -101,7 +102,7 @@ func (a *architecture) fromTensors(g *gguf.File) error {
 // all published models (1, 4, 8192) the rest must follow.
 func (a *architecture) readScaling(t *gguf.Tensor) error {
 	if len(t.Shape) != 1 || t.Shape[0] != a.HeadDim/2 || t.Type() != "F32" {
-		return fmt.Errorf("tensor %s has the shape %v, wanted [%d] of F32", t.Name, t.Shape, a.HeadDim/2)
+		return fmt.Errorf("tensor %s has the shape %v, want [%d] of F32", t.Name, t.Shape, a.HeadDim/2)
 	}
 	have := make([]float32, a.HeadDim/2)
 	if err := t.Read(0, have); err != nil {
@@ -110,10 +111,11 @@ func (a *architecture) readScaling(t *gguf.Tensor) error {
 	if !slices.ContainsFunc(have, func(f float32) bool { return f != 1 }) {
 		return nil
 	}
-	a.rope.Scaling = &families.RopeScaling{Type: "llama3", Factor: float64(slices.Max(have)), LowFreqFactor: 1, HighFreqFactor: 4, OriginalMax: 8192}
+	a.rope.Scaling = &families.RopeScaling{Type: "llama3", Factor: float64(slices.Max(have)), LowFreqFactor: 1, HighFreqFactor: 4,
+		OriginalMax: 8192}
 	for i, want := range a.rope.Factors() {
 		if have := float64(have[i]); !(math.Abs(have-want) <= 1e-4*want) {
-			return fmt.Errorf("tensor %s: factor %d is %g, wanted %g as llama 3.1 has it", t.Name, i, have, want)
+			return fmt.Errorf("tensor %s: factor %d is %g, want %g as llama 3.1 has it", t.Name, i, have, want)
 		}
 	}
 	return nil

@@ -24,10 +24,10 @@ import (
 func wantError(t *testing.T, err error, dir, want string) {
 	t.Helper()
 	if err == nil {
-		t.Fatalf("no error, wanted %q", want)
+		t.Fatalf("no error, want %q", want)
 	}
 	if have := strings.ReplaceAll(err.Error(), dir, "DIR"); have != want {
-		t.Errorf("error\n\t%s\nwanted\n\t%s", have, want)
+		t.Errorf("error\n\t%s\nwant\n\t%s", have, want)
 	}
 }
 
@@ -83,7 +83,7 @@ func checkTensors(t *testing.T, dir string, want map[string]string) {
 	}
 	defer w.Close()
 	if names := slices.Sorted(maps.Keys(want)); !slices.Equal(w.Names(), names) {
-		t.Fatalf("tensors %v, wanted %v", w.Names(), names)
+		t.Fatalf("tensors %v, want %v", w.Names(), names)
 	}
 	for name, sum := range want {
 		info, _ := w.Info(name)
@@ -115,7 +115,8 @@ func TestImportGivesTheReferenceWeightsAndIDs(t *testing.T) {
 			}
 			checkTensors(t, dir, golden.Tensors)
 			info, err := os.Stat(filepath.Join(dir, "model.safetensors"))
-			if n := len(reports); err != nil || n == 0 || reports[n-2] != reports[n-1] || reports[n-1] >= info.Size() || reports[n-1] < info.Size()-1<<14 {
+			if n := len(reports); err != nil || n == 0 || reports[n-2] != reports[n-1] || reports[n-1] >= info.Size() ||
+				reports[n-1] < info.Size()-1<<14 {
 				t.Errorf("progress %v for a file of %d bytes", reports, info.Size())
 			}
 			tok, err := tokenizer.Load(dir)
@@ -124,7 +125,7 @@ func TestImportGivesTheReferenceWeightsAndIDs(t *testing.T) {
 			}
 			for _, v := range golden.Vectors {
 				if have := tok.Encode(v.Text); !slices.Equal(have, v.IDs) {
-					t.Errorf("%q has the ids %v, wanted %v", v.Text, have, v.IDs)
+					t.Errorf("%q has the ids %v, want %v", v.Text, have, v.IDs)
 				}
 			}
 		})
@@ -133,21 +134,31 @@ func TestImportGivesTheReferenceWeightsAndIDs(t *testing.T) {
 
 func TestImportWritesTheConfigsOfEachFamily(t *testing.T) {
 	for _, c := range []struct{ family, file, want string }{
-		{"tiny-smollm", "config.json", `{"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":1,"eos_token_id":2,"head_dim":8,
-			"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,"intermediate_size":64,"max_position_embeddings":512,"mlp_bias":false,"model_type":"llama",
-			"num_attention_heads":4,"num_hidden_layers":2,"num_key_value_heads":2,"rms_norm_eps":1e-05,"rope_scaling":null,"rope_theta":100000.0,"tie_word_embeddings":true,
+		{"tiny-smollm", "config.json", `{"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,
+			"bos_token_id":1,"eos_token_id":2,"head_dim":8,
+			"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,"intermediate_size":64,"max_position_embeddings":512,
+			"mlp_bias":false,"model_type":"llama",
+			"num_attention_heads":4,"num_hidden_layers":2,"num_key_value_heads":2,"rms_norm_eps":1e-05,"rope_scaling":null,
+			"rope_theta":100000.0,"tie_word_embeddings":true,
 			"torch_dtype":"float32","use_cache":true,"vocab_size":330}`},
 		{"tiny-smollm", "generation_config.json", `{"bos_token_id":1,"eos_token_id":2,"pad_token_id":2}`},
-		{"tiny-smollm", "special_tokens_map.json", `{"bos_token":"<|im_start|>","eos_token":"<|im_end|>","pad_token":"<|im_end|>","unk_token":"<|endoftext|>"}`},
-		{"tiny-llama31", "config.json", `{"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":330,"eos_token_id":[331,332],"head_dim":8,
-			"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,"intermediate_size":64,"max_position_embeddings":512,"mlp_bias":false,"model_type":"llama",
+		{"tiny-smollm", "special_tokens_map.json",
+			`{"bos_token":"<|im_start|>","eos_token":"<|im_end|>","pad_token":"<|im_end|>","unk_token":"<|endoftext|>"}`},
+		{"tiny-llama31", "config.json", `{"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,
+			"bos_token_id":330,"eos_token_id":[331,332],"head_dim":8,
+			"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,"intermediate_size":64,"max_position_embeddings":512,
+			"mlp_bias":false,"model_type":"llama",
 			"num_attention_heads":4,"num_hidden_layers":2,"num_key_value_heads":2,"rms_norm_eps":1e-05,
-			"rope_scaling":{"factor":8.0,"high_freq_factor":4.0,"low_freq_factor":1.0,"original_max_position_embeddings":8192,"rope_type":"llama3"},
+			"rope_scaling":{"factor":8.0,"high_freq_factor":4.0,"low_freq_factor":1.0,"original_max_position_embeddings":8192,
+			"rope_type":"llama3"},
 			"rope_theta":500000.0,"tie_word_embeddings":false,"torch_dtype":"float32","use_cache":true,"vocab_size":333}`},
 		{"tiny-llama31", "generation_config.json", `{"bos_token_id":330,"eos_token_id":[331,332]}`},
-		{"tiny-qwen2", "config.json", `{"architectures":["Qwen2ForCausalLM"],"attention_dropout":0.0,"eos_token_id":332,"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,
-			"intermediate_size":64,"max_position_embeddings":512,"model_type":"qwen2","num_attention_heads":4,"num_hidden_layers":2,"num_key_value_heads":2,"rms_norm_eps":1e-05,
-			"rope_scaling":null,"rope_theta":1000000.0,"tie_word_embeddings":true,"torch_dtype":"float32","use_cache":true,"use_sliding_window":false,"vocab_size":340}`},
+		{"tiny-qwen2", "config.json", `{"architectures":["Qwen2ForCausalLM"],"attention_dropout":0.0,"eos_token_id":332,
+			"hidden_act":"silu","hidden_size":32,"initializer_range":0.02,
+			"intermediate_size":64,"max_position_embeddings":512,"model_type":"qwen2","num_attention_heads":4,"num_hidden_layers":2,
+			"num_key_value_heads":2,"rms_norm_eps":1e-05,
+			"rope_scaling":null,"rope_theta":1000000.0,"tie_word_embeddings":true,"torch_dtype":"float32","use_cache":true,
+			"use_sliding_window":false,"vocab_size":340}`},
 		{"tiny-qwen2", "special_tokens_map.json", `{"eos_token":"<|im_end|>","pad_token":"<|endoftext|>"}`},
 	} {
 		t.Run(c.family+" "+c.file, func(t *testing.T) {
@@ -160,7 +171,7 @@ func TestImportWritesTheConfigsOfEachFamily(t *testing.T) {
 				t.Fatal(err)
 			}
 			if have.String() != want.String() {
-				t.Errorf("\n%s\nwanted\n%s", have.String(), want.String())
+				t.Errorf("\n%s\nwant\n%s", have.String(), want.String())
 			}
 		})
 	}
@@ -180,7 +191,7 @@ func TestTheChatTemplateIsKeptByteForByte(t *testing.T) {
 	}
 	want := g.Values["tokenizer.chat_template"]
 	if config.Template != want || string(m.files["chat_template.jinja"]) != want {
-		t.Errorf("%q and %q, wanted %q", config.Template, m.files["chat_template.jinja"], want)
+		t.Errorf("%q and %q, want %q", config.Template, m.files["chat_template.jinja"], want)
 	}
 	delete(g.Values, "tokenizer.chat_template")
 	if m, err = plan(g); err != nil || m.files["chat_template.jinja"] != nil {
@@ -210,52 +221,69 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		name, want string
 		change     func(*gguf.File)
 	}{
-		{"an unknown architecture", `general.architecture is "mamba", wanted llama or qwen2`, set("general.architecture", "mamba")},
+		{"an unknown architecture", `general.architecture is "mamba", want llama or qwen2`, set("general.architecture", "mamba")},
 		{"no architecture", "no general.architecture", unset("general.architecture")},
-		{"an architecture that is no text", "general.architecture is 5, wanted a text", set("general.architecture", int64(5))},
+		{"an architecture that is no text", "general.architecture is 5, want a text", set("general.architecture", int64(5))},
 		{"a size that is missing", "no llama.context_length", unset("llama.context_length")},
-		{"a size of zero", "llama.embedding_length is 0, wanted 1 to 1048576", set("llama.embedding_length", int64(0))},
-		{"a size without bound", "llama.block_count is 18446744073709551615, wanted 1 to 7281", set("llama.block_count", ^uint64(0))},
-		{"a size that is an array", "llama.attention.head_count_kv is an array of 2 numbers, wanted 1 to 1048576", set("llama.attention.head_count_kv", numbers(2, 2))},
+		{"a size of zero", "llama.embedding_length is 0, want 1 to 1048576", set("llama.embedding_length", int64(0))},
+		{"a size without bound", "llama.block_count is 18446744073709551615, want 1 to 7281", set("llama.block_count", ^uint64(0))},
+		{"a size that is an array", "llama.attention.head_count_kv is an array of 2 numbers, want 1 to 1048576",
+			set("llama.attention.head_count_kv", numbers(2, 2))},
 		{"a norm's epsilon that is missing", "no llama.attention.layer_norm_rms_epsilon", unset("llama.attention.layer_norm_rms_epsilon")},
-		{"a norm's epsilon of zero", "llama.attention.layer_norm_rms_epsilon is 0, wanted a number above 0", set("llama.attention.layer_norm_rms_epsilon", 0.0)},
-		{"heads that share no number", "4 heads of 8 values and 3 key/value heads, wanted a multiple and an even size", set("llama.attention.head_count_kv", int64(3))},
-		{"heads of an odd size", "4 heads of 7 values and 2 key/value heads, wanted a multiple and an even size", set("llama.attention.key_length", int64(7))},
-		{"values of another size", "llama.attention.value_length is 16, wanted attention.key_length (8)", set("llama.attention.value_length", int64(16))},
-		{"rotation of a part of the head", "llama.rope.dimension_count is 4, wanted all 8 of a head", set("llama.rope.dimension_count", int64(4))},
-		{"experts", "llama.expert_count is 8, wanted a model without experts", set("llama.expert_count", int64(8))},
-		{"another stretching of the frequencies", `llama.rope.scaling.type is "yarn", wanted none`, set("llama.rope.scaling.type", "yarn")},
-		{"a tensor that is missing", "no tensor blk.1.ffn_up.weight, which llama with 2 layers calls for", func(g *gguf.File) { delete(g.Tensors, "blk.1.ffn_up.weight") }},
+		{"a norm's epsilon of zero", "llama.attention.layer_norm_rms_epsilon is 0, want a number above 0",
+			set("llama.attention.layer_norm_rms_epsilon", 0.0)},
+		{"heads that share no number", "4 heads of 8 values and 3 key/value heads, want a multiple and an even size",
+			set("llama.attention.head_count_kv", int64(3))},
+		{"heads of an odd size", "4 heads of 7 values and 2 key/value heads, want a multiple and an even size",
+			set("llama.attention.key_length", int64(7))},
+		{"values of another size", "llama.attention.value_length is 16, want attention.key_length (8)",
+			set("llama.attention.value_length", int64(16))},
+		{"rotation of a part of the head", "llama.rope.dimension_count is 4, want all 8 of a head",
+			set("llama.rope.dimension_count", int64(4))},
+		{"experts", "llama.expert_count is 8, want a model without experts", set("llama.expert_count", int64(8))},
+		{"another stretching of the frequencies", `llama.rope.scaling.type is "yarn", want none`, set("llama.rope.scaling.type", "yarn")},
+		{"a tensor that is missing", "no tensor blk.1.ffn_up.weight, which llama with 2 layers calls for",
+			func(g *gguf.File) { delete(g.Tensors, "blk.1.ffn_up.weight") }},
 		{"no embeddings", "no tensor token_embd.weight of two dimensions", func(g *gguf.File) { delete(g.Tensors, "token_embd.weight") }},
 		{"a layer more", "no tensor blk.2.attn_norm.weight, which llama with 3 layers calls for", set("llama.block_count", int64(3))},
 		{"a layer less", `tensor "blk.1.attn_k.weight" is not part of llama with 1 layers`, set("llama.block_count", int64(1))},
-		{"a tensor that does not belong", `tensor "blk.0.attn_q.bias" is not part of llama with 2 layers`, func(g *gguf.File) { g.Tensors["blk.0.attn_q.bias"] = g.Tensors["output_norm.weight"] }},
-		{"a tensor of another shape", "tensor blk.0.ffn_gate.weight has the shape [64 32], wanted [96 32]", set("llama.feed_forward_length", int64(96))},
-		{"a sentencepiece tokenizer", `tokenizer.ggml.model is "llama", wanted gpt2 (byte-level bpe)`, set("tokenizer.ggml.model", "llama")},
-		{"an unknown pre-tokenizer", `tokenizer.ggml.pre is "deepseek-v3", wanted llama-bpe, qwen2, smollm`, set("tokenizer.ggml.pre", "deepseek-v3")},
+		{"a tensor that does not belong", `tensor "blk.0.attn_q.bias" is not part of llama with 2 layers`,
+			func(g *gguf.File) { g.Tensors["blk.0.attn_q.bias"] = g.Tensors["output_norm.weight"] }},
+		{"a tensor of another shape", "tensor blk.0.ffn_gate.weight has the shape [64 32], want [96 32]",
+			set("llama.feed_forward_length", int64(96))},
+		{"a sentencepiece tokenizer", `tokenizer.ggml.model is "llama", want gpt2 (byte-level bpe)`, set("tokenizer.ggml.model", "llama")},
+		{"an unknown pre-tokenizer", `tokenizer.ggml.pre is "deepseek-v3", want llama-bpe, qwen2, smollm`,
+			set("tokenizer.ggml.pre", "deepseek-v3")},
 		{"no pre-tokenizer", "no tokenizer.ggml.pre", unset("tokenizer.ggml.pre")},
-		{"no tokens", "tokenizer.ggml.tokens is <nil>, wanted 1 to 330 texts, one for each row of token_embd.weight", unset("tokenizer.ggml.tokens")},
-		{"more tokens than embeddings", "tokenizer.ggml.tokens is an array of 331 texts, wanted 1 to 330 texts, one for each row of token_embd.weight", set("tokenizer.ggml.tokens", make([]string, 331))},
-		{"types of other tokens", "tokenizer.ggml.token_type is an array of 2 numbers, wanted one number for each of 330 tokens", set("tokenizer.ggml.token_type", numbers(1, 1))},
-		{"a type of token that is not known", `token 0 ("<|endoftext|>") has the type 6, wanted normal (1), control (3), user-defined (4) or unused (5)`, func(g *gguf.File) {
-			g.Values["tokenizer.ggml.token_type"].(gguf.Numbers).Raw[0] = 6
-		}},
+		{"no tokens", "tokenizer.ggml.tokens is <nil>, want 1 to 330 texts, one for each row of token_embd.weight",
+			unset("tokenizer.ggml.tokens")},
+		{"more tokens than embeddings", "tokenizer.ggml.tokens is an array of 331 texts, want 1 to 330 texts, one for each row of " +
+			"token_embd.weight", set("tokenizer.ggml.tokens", make([]string, 331))},
+		{"types of other tokens", "tokenizer.ggml.token_type is an array of 2 numbers, want one number for each of 330 tokens",
+			set("tokenizer.ggml.token_type", numbers(1, 1))},
+		{"a type of token that is not known",
+			`token 0 ("<|endoftext|>") has the type 6, want normal (1), control (3), user-defined (4) or unused (5)`, func(g *gguf.File) {
+				g.Values["tokenizer.ggml.token_type"].(gguf.Numbers).Raw[0] = 6
+			}},
 		{"the same token twice", `tokens 5 and 9 are both "#"`, token(9, "#")},
 		{"an empty token", "token 9 is empty", token(9, "")},
-		{"no merges", "tokenizer.ggml.merges is <nil>, wanted texts", unset("tokenizer.ggml.merges")},
-		{"a merge of one part", `merge 3 is "ab", wanted two parts with a space between them`, merge(3, "ab")},
-		{"a merge of three parts", `merge 3 is "a b c", wanted two parts with a space between them`, merge(3, "a b c")},
+		{"no merges", "tokenizer.ggml.merges is <nil>, want texts", unset("tokenizer.ggml.merges")},
+		{"a merge of one part", `merge 3 is "ab", want two parts with a space between them`, merge(3, "ab")},
+		{"a merge of three parts", `merge 3 is "a b c", want two parts with a space between them`, merge(3, "a b c")},
 		{"a merge of unknown tokens", `merge 3 ("qqq z"): token "qqq" is not in the vocabulary`, merge(3, "qqq z")},
-		{"a special token behind the vocabulary", "tokenizer.ggml.eos_token_id is 330, wanted -1 to 329", set("tokenizer.ggml.eos_token_id", int64(330))},
+		{"a special token behind the vocabulary", "tokenizer.ggml.eos_token_id is 330, want -1 to 329",
+			set("tokenizer.ggml.eos_token_id", int64(330))},
 		{"no token that ends", "no tokenizer.ggml.eos_token_id", unset("tokenizer.ggml.eos_token_id")},
 		{"a beginning that is missing", "no tokenizer.ggml.bos_token_id, which is put before every text", func(g *gguf.File) {
 			unset("tokenizer.ggml.bos_token_id")(g)
 			set("tokenizer.ggml.add_bos_token", true)(g)
 		}},
-		{"a beginning that is no boolean", "tokenizer.ggml.add_bos_token is 1, wanted a boolean", set("tokenizer.ggml.add_bos_token", int64(1))},
-		{"an end after every text", "tokenizer.ggml.add_eos_token is true, wanted false", set("tokenizer.ggml.add_eos_token", true)},
-		{"a space before every text", "tokenizer.ggml.add_space_prefix is true, wanted false", set("tokenizer.ggml.add_space_prefix", true)},
-		{"a template that is no text", "tokenizer.chat_template is an array of 1 numbers, wanted a text", set("tokenizer.chat_template", numbers(1))},
+		{"a beginning that is no boolean", "tokenizer.ggml.add_bos_token is 1, want a boolean",
+			set("tokenizer.ggml.add_bos_token", int64(1))},
+		{"an end after every text", "tokenizer.ggml.add_eos_token is true, want false", set("tokenizer.ggml.add_eos_token", true)},
+		{"a space before every text", "tokenizer.ggml.add_space_prefix is true, want false", set("tokenizer.ggml.add_space_prefix", true)},
+		{"a template that is no text", "tokenizer.chat_template is an array of 1 numbers, want a text",
+			set("tokenizer.chat_template", numbers(1))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := parseFile(t, "testdata/tiny-smollm.gguf")
@@ -273,7 +301,7 @@ func TestRopeFactorsOfAnotherKindAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.rope.Scaling.Factor != 8 {
-		t.Errorf("factor is %g, wanted 8", a.rope.Scaling.Factor)
+		t.Errorf("factor is %g, want 8", a.rope.Scaling.Factor)
 	}
 	g.Values["llama.rope.freq_base"] = 400000.0
 	_, err = readArchitecture(g)
@@ -282,7 +310,7 @@ func TestRopeFactorsOfAnotherKindAreRefused(t *testing.T) {
 	}
 	g.Tensors["rope_freqs.weight"].Shape = []int{5}
 	_, err = readArchitecture(g)
-	wantError(t, err, "DIR", "tensor rope_freqs.weight has the shape [5], wanted [4] of F32")
+	wantError(t, err, "DIR", "tensor rope_freqs.weight has the shape [5], want [4] of F32")
 }
 
 func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
@@ -291,7 +319,7 @@ func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := FromGGUF("testdata/tiny-smollm.gguf", dir, nil)
-	wantError(t, err, dir, "DIR: holds 1 files, wanted a folder that does not exist")
+	wantError(t, err, dir, "DIR: holds 1 files, want a folder that does not exist")
 	if !fault.IsUsage(err) || string(readFile(t, filepath.Join(dir, "mine"))) != "x" {
 		t.Error("the folder was touched, or the error is not marked")
 	}

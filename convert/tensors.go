@@ -26,7 +26,7 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 				return nil, fmt.Errorf("no tensor %s, which %s with %d layers calls for", from.Name, form.Architecture, a.Layers)
 			}
 			if !slices.Equal(t.Shape, from.Shape) {
-				return nil, fmt.Errorf("tensor %s has the shape %v, wanted %v", from.Name, t.Shape, from.Shape)
+				return nil, fmt.Errorf("tensor %s has the shape %v, want %v", from.Name, t.Shape, from.Shape)
 			}
 			delete(left, from.Name)
 			read := t.Read
@@ -37,7 +37,8 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 		}
 	}
 	if len(left) > 0 {
-		return nil, fmt.Errorf("tensor %.80q is not part of %s with %d layers", slices.Min(slices.Collect(maps.Keys(left))), form.Architecture, a.Layers)
+		return nil, fmt.Errorf("tensor %.80q is not part of %s with %d layers",
+			slices.Min(slices.Collect(maps.Keys(left))), form.Architecture, a.Layers)
 	}
 	return out, nil
 }

@@ -18,6 +18,9 @@ const (
 	tokenUnused  = 5 // fills the embedding table up
 )
 
+// object is one of JSON.
+type object = map[string]any
+
 // bpeTokenizer is a byte-level BPE tokenizer as the metadata of a GGUF file
 // give it.
 type bpeTokenizer struct {
@@ -69,7 +72,7 @@ func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
 		return nil, err
 	}
 	if model != "gpt2" {
-		return nil, fmt.Errorf("tokenizer.ggml.model is %.80q, wanted gpt2 (byte-level bpe)", model)
+		return nil, fmt.Errorf("tokenizer.ggml.model is %.80q, want gpt2 (byte-level bpe)", model)
 	}
 	name, err := g.Text("tokenizer.ggml.pre")
 	if err != nil {
@@ -77,7 +80,8 @@ func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
 	}
 	t := &bpeTokenizer{pre: preTokenizers[name]}
 	if t.pre == nil {
-		return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, wanted %s", name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
+		return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, want %s",
+			name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
 			"take the model's own folder with tokenizer.json instead")
 	}
 	if err := t.readTokens(g, vocab); err != nil {
@@ -91,7 +95,7 @@ func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
 	}
 	if v, ok := g.Values["tokenizer.chat_template"]; ok {
 		if t.template, ok = v.(string); !ok {
-			return nil, fmt.Errorf("tokenizer.chat_template is %s, wanted a text", gguf.Show(v))
+			return nil, fmt.Errorf("tokenizer.chat_template is %s, want a text", gguf.Show(v))
 		}
 	}
 	return t, nil
@@ -100,12 +104,12 @@ func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
 func (t *bpeTokenizer) readTokens(g *gguf.File, vocab int) error {
 	t.tokens, _ = g.Values["tokenizer.ggml.tokens"].([]string)
 	if len(t.tokens) == 0 || len(t.tokens) > vocab {
-		return fmt.Errorf("tokenizer.ggml.tokens is %s, wanted 1 to %d texts, one for each row of token_embd.weight",
+		return fmt.Errorf("tokenizer.ggml.tokens is %s, want 1 to %d texts, one for each row of token_embd.weight",
 			gguf.Show(g.Values["tokenizer.ggml.tokens"]), vocab)
 	}
 	types, _ := g.Values["tokenizer.ggml.token_type"].(gguf.Numbers)
 	if types.Count != len(t.tokens) {
-		return fmt.Errorf("tokenizer.ggml.token_type is %s, wanted one number for each of %d tokens",
+		return fmt.Errorf("tokenizer.ggml.token_type is %s, want one number for each of %d tokens",
 			gguf.Show(g.Values["tokenizer.ggml.token_type"]), len(t.tokens))
 	}
 	t.types = make([]int, types.Count)
@@ -115,7 +119,8 @@ func (t *bpeTokenizer) readTokens(g *gguf.File, vocab int) error {
 		case tokenNormal, tokenControl, tokenUser, tokenUnused:
 			t.types[i] = int(kind)
 		default:
-			return fmt.Errorf("token %d (%.40q) has the type %v, wanted normal (1), control (3), user-defined (4) or unused (5)", i, t.tokens[i], types.At(i))
+			return fmt.Errorf("token %d (%.40q) has the type %v, want normal (1), control (3), user-defined (4) or unused (5)",
+				i, t.tokens[i], types.At(i))
 		}
 	}
 	// Tokens that only fill the table up are no tokens of the tokenizer. The
@@ -151,12 +156,12 @@ func (t *bpeTokenizer) readMerges(g *gguf.File) error {
 	}
 	var ok bool
 	if t.merges, ok = g.Values["tokenizer.ggml.merges"].([]string); !ok {
-		return fmt.Errorf("tokenizer.ggml.merges is %s, wanted texts", gguf.Show(g.Values["tokenizer.ggml.merges"]))
+		return fmt.Errorf("tokenizer.ggml.merges is %s, want texts", gguf.Show(g.Values["tokenizer.ggml.merges"]))
 	}
 	for i, merge := range t.merges {
 		left, right, ok := strings.Cut(merge, " ")
 		if !ok || strings.Contains(right, " ") {
-			return fmt.Errorf("merge %d is %.80q, wanted two parts with a space between them", i, merge)
+			return fmt.Errorf("merge %d is %.80q, want two parts with a space between them", i, merge)
 		}
 		for _, token := range []string{left, right, left + right} {
 			if id, ok := known[token]; !ok || id >= t.inVocab {
@@ -191,12 +196,12 @@ func (t *bpeTokenizer) readSpecial(g *gguf.File) error {
 	t.addBOS = t.pre.addBOS
 	if v, ok := g.Values["tokenizer.ggml.add_bos_token"]; ok {
 		if t.addBOS, ok = v.(bool); !ok {
-			return fmt.Errorf("tokenizer.ggml.add_bos_token is %s, wanted a boolean", gguf.Show(v))
+			return fmt.Errorf("tokenizer.ggml.add_bos_token is %s, want a boolean", gguf.Show(v))
 		}
 	}
 	for _, key := range []string{"tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_space_prefix"} {
 		if v, ok := g.Values[key]; ok && v != false {
-			return fmt.Errorf("%s is %s, wanted false", key, gguf.Show(v))
+			return fmt.Errorf("%s is %s, want false", key, gguf.Show(v))
 		}
 	}
 	if t.addBOS && t.bos < 0 {

@@ -8,8 +8,6 @@ import (
 	"lwtrain/internal/plainjson"
 )
 
-type object = map[string]any
-
 // vocabulary is a JSON object in the order of the ids.
 type vocabulary []string
 

@@ -140,8 +140,9 @@ func (o *Options) answer(s Side, shared int) answer {
 // lossType is a row of losses.
 type lossType struct {
 	name      string
-	reference bool // takes log-ratios to a reference model
-	smooths   bool // label_smoothing has a meaning
+	reference bool     // takes log-ratios to a reference model
+	reads     []string // keys of options that only some losses read
+	refuses   []string // keys of options that all losses read but this one
 	pair      func(o *Options, w, l answer) (loss, dw, dl float64)
 }
 
@@ -150,7 +151,7 @@ type lossType struct {
 // logp. Where a loss has a kink, the gradient there is that of its flat side, as torch's
 // relu has it: dpop starts at its kink when training starts from the reference.
 var losses = []lossType{
-	{name: "sigmoid", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "sigmoid", reference: true, reads: []string{"label_smoothing"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		loss, d := logistic(o.Beta*(w.ratio-l.ratio), o.LabelSmoothing)
 		return loss, o.Beta * d, -o.Beta * d
 	}},
@@ -165,24 +166,24 @@ var losses = []lossType{
 		e := w.ratio/w.n - l.ratio/l.n - 1/(2*o.Beta)
 		return e * e, 2 * e / w.n, -2 * e / l.n
 	}},
-	{name: "robust", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "robust", reference: true, reads: []string{"label_smoothing"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		u, e := o.Beta*(w.ratio-l.ratio), o.LabelSmoothing
 		loss = ((1-e)*softplus(-u) - e*softplus(u)) / (1 - 2*e)
 		d := o.Beta * (-(1-e)*sigmoid(-u) - e*sigmoid(u)) / (1 - 2*e)
 		return loss, d, -d
 	}},
-	{name: "simpo", pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "simpo", reads: []string{"simpo_gamma"}, refuses: []string{"ld_alpha"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		loss, d := logistic(o.Beta*(w.mean()-l.mean())-o.SimPOGamma, 0)
 		return loss, o.Beta * d / w.n, -o.Beta * d / l.n
 	}},
-	{name: "orpo", pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "orpo", refuses: []string{"ld_alpha", "sft_weight"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		ow, sw := logOdds(w.mean())
 		ol, sl := logOdds(l.mean())
 		loss, d := logistic(ow-ol, 0)
 		return o.Beta*loss - w.mean(), (o.Beta*d*sw - 1) / w.n, -o.Beta * d * sl / l.n
 	}},
-	{name: "kto", reference: true}, // of single answers: Options.KTO
-	{name: "dpop", reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "kto", reference: true, reads: []string{"desirable_weight", "undesirable_weight"}, refuses: []string{"ld_alpha"}}, // of single answers: Options.KTO
+	{name: "dpop", reference: true, reads: []string{"dpop_lambda"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		slope := 1.0
 		if w.ratio < 0 {
 			slope += o.DPOPLambda
@@ -190,11 +191,11 @@ var losses = []lossType{
 		loss, d := logistic(o.Beta*(slope*w.ratio-l.ratio), 0)
 		return loss, o.Beta * slope * d, -o.Beta * d
 	}},
-	{name: "sigmoid_norm", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "sigmoid_norm", reference: true, reads: []string{"label_smoothing"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		loss, d := logistic(o.Beta*(w.ratio/w.n-l.ratio/l.n), o.LabelSmoothing)
 		return loss, o.Beta * d / w.n, -o.Beta * d / l.n
 	}},
-	{name: "rdpo", reference: true, smooths: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+	{name: "rdpo", reference: true, reads: []string{"rdpo_alpha", "label_smoothing"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		loss, d := logistic(o.Beta*(w.ratio-l.ratio)+o.RDPOAlpha*(w.n-l.n), o.LabelSmoothing)
 		return loss, o.Beta * d, -o.Beta * d
 	}},
@@ -218,12 +219,19 @@ func lossOf(name string) (row lossType, ok bool) {
 	return losses[i], true
 }
 
+// lossNames are the names of the rows that have a property.
+func lossNames(has func(lossType) bool) (names []string) {
+	for _, row := range losses {
+		if has(row) {
+			names = append(names, row.name)
+		}
+	}
+	return names
+}
+
 // any reports whether one of the losses has a property.
 func (o Options) any(has func(lossType) bool) bool {
-	return slices.ContainsFunc(o.LossType, func(name string) bool {
-		row, ok := lossOf(name)
-		return ok && has(row)
-	})
+	return slices.ContainsFunc(lossNames(has), func(name string) bool { return slices.Contains(o.LossType, name) })
 }
 
 // logistic is -(1-e) ln sigmoid(u) - e ln sigmoid(-u) and its derivative: the

@@ -57,11 +57,7 @@ func Default() Options {
 
 // Enums are the names that a key takes, by the key.
 func (Options) Enums() map[string][]string {
-	names := make([]string, len(losses))
-	for i, l := range losses {
-		names[i] = l.name
-	}
-	return map[string][]string{"loss_type": names}
+	return map[string][]string{"loss_type": lossNames(func(lossType) bool { return true })}
 }
 
 // NeedsReference reports whether a loss takes log-ratios to a reference model.
@@ -96,35 +92,12 @@ func (o Options) Validate() map[string]string {
 	if n := len(o.LossWeights); n > 0 && n != len(o.LossType) {
 		bad["loss_weights"] = fmt.Sprintf("%d of them, want %d, one for each of loss_type (%s)", n, len(o.LossType), is)
 	}
-	d := Default()
-	if o.SimPOGamma != d.SimPOGamma && !has("simpo") {
-		bad["simpo_gamma"] = "only loss_type simpo has a margin, want loss_type: simpo or no simpo_gamma (loss_type is " + is + ")"
-	}
-	if o.DPOPLambda != d.DPOPLambda && !has("dpop") {
-		bad["dpop_lambda"] = "only loss_type dpop has a penalty, want loss_type: dpop or no dpop_lambda (loss_type is " + is + ")"
-	}
-	if (o.RDPOAlpha != 0) != has("rdpo") {
-		bad["rdpo_alpha"] = "only loss_type rdpo weighs length, want loss_type: rdpo or no rdpo_alpha (loss_type is " + is + ")"
-		if has("rdpo") {
-			bad["rdpo_alpha"] = "0, which makes rdpo plain sigmoid, want about 1 over the usual difference of lengths in tokens"
-		}
-	}
-	for key, v := range map[string]float64{"desirable_weight": o.DesirableWeight, "undesirable_weight": o.UndesirableWeight} {
-		if v != 1 && !has("kto") {
-			bad[key] = "only loss_type kto has labels to weigh, want loss_type: kto or no " + key + " (loss_type is " + is + ")"
-		}
+	o.checkRead(bad, is)
+	if has("rdpo") && o.RDPOAlpha == 0 {
+		bad["rdpo_alpha"] = "0, which makes rdpo plain sigmoid, want about 1 over the usual difference of lengths in tokens"
 	}
 	if has("kto") && o.DesirableWeight == 0 && o.UndesirableWeight == 0 {
 		bad["desirable_weight"] = "0, and undesirable_weight as well, want one of them above 0, else nothing is learnt"
-	}
-	if o.LabelSmoothing > 0 && !o.any(func(l lossType) bool { return l.smooths }) {
-		bad["label_smoothing"] = "loss_type " + is + " has none, want 0, or loss_type sigmoid, robust, sigmoid_norm or rdpo"
-	}
-	if o.LDAlpha < 1 && has("simpo", "orpo", "kto") {
-		bad["ld_alpha"] = "loss_type " + is + " has no pair of log-ratios, want 1, or loss_type sigmoid"
-	}
-	if o.SFTWeight > 0 && has("orpo") {
-		bad["sft_weight"] = "orpo has the cross-entropy in it already, want 0"
 	}
 	switch {
 	case o.Reference == "":
@@ -136,4 +109,28 @@ func (o Options) Validate() map[string]string {
 		return nil
 	}
 	return bad
+}
+
+// checkRead finds options that differ from their defaults and that the losses, whose names
+// are is, do not read.
+func (o Options) checkRead(bad map[string]string, is string) {
+	d := Default()
+	for key, v := range map[string][2]float64{
+		"simpo_gamma": {o.SimPOGamma, d.SimPOGamma}, "dpop_lambda": {o.DPOPLambda, d.DPOPLambda}, "rdpo_alpha": {o.RDPOAlpha, d.RDPOAlpha},
+		"desirable_weight":   {o.DesirableWeight, d.DesirableWeight},
+		"undesirable_weight": {o.UndesirableWeight, d.UndesirableWeight},
+		"label_smoothing":    {o.LabelSmoothing, d.LabelSmoothing},
+		"ld_alpha":           {o.LDAlpha, d.LDAlpha}, "sft_weight": {o.SFTWeight, d.SFTWeight},
+	} {
+		reads := func(l lossType) bool { return slices.Contains(l.reads, key) }
+		refuses := func(l lossType) bool { return slices.Contains(l.refuses, key) }
+		only, without := lossNames(reads), lossNames(refuses)
+		switch {
+		case v[0] == v[1]:
+		case len(only) > 0 && !o.any(reads):
+			bad[key] = fmt.Sprintf("%g, want %g, or loss_type %s: %s does not read it", v[0], v[1], strings.Join(only, ", "), is)
+		case o.any(refuses):
+			bad[key] = fmt.Sprintf("%g, want %g, or a loss_type other than %s: %s does not take it", v[0], v[1], strings.Join(without, ", "), is)
+		}
+	}
 }

@@ -20,6 +20,9 @@ const (
 // Scheme begins the name of a repository where a path could stand as well.
 const Scheme = "hf://"
 
+// HasScheme reports whether the text that stands for a path begins with [Scheme].
+func HasScheme(text string) bool { return strings.HasPrefix(text, Scheme) }
+
 // Ref names a repository of the hub, or files of it, at one of its revisions.
 type Ref struct {
 	Kind     Kind

@@ -42,7 +42,8 @@ func BenchmarkPass(b *testing.B) {
 				}
 				in := g.Inputs()
 				for i := range in.IDs {
-					in.IDs[i], in.Targets[i], in.Starts[i], in.Weights[i] = int32(i*7919%c.Vocab), int32((i+1)*7919%c.Vocab), int32(i/2048*2048), 1
+					in.IDs[i], in.Targets[i], in.Weights[i] = int32(i*7919%c.Vocab), int32((i+1)*7919%c.Vocab), 1
+					in.Starts[i], in.Positions[i] = int32(i/2048*2048), int32(i%2048)
 				}
 				prog.Profile = map[string]time.Duration{}
 				b.ResetTimer()
@@ -57,7 +58,8 @@ func BenchmarkPass(b *testing.B) {
 				for _, d := range prog.Profile {
 					total += d
 				}
-				for _, k := range slices.SortedFunc(maps.Keys(prog.Profile), func(x, y string) int { return int(prog.Profile[y] - prog.Profile[x]) }) {
+				for _, k := range slices.SortedFunc(maps.Keys(prog.Profile),
+					func(x, y string) int { return int(prog.Profile[y] - prog.Profile[x]) }) {
 					b.Logf("%-20s %5.1f %%", k, 100*prog.Profile[k].Seconds()/total.Seconds())
 				}
 			})

@@ -174,7 +174,8 @@ func (f *configFile) config(family *families.Family) Config {
 	c := Config{
 		Type: family.Type, MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
 		Dims: families.Dims{
-			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, HeadDim: family.HeadDim, Vocab: f.Vocab, Tied: f.Tied,
+			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, HeadDim: family.HeadDim, Vocab: f.Vocab,
+			Tied:    f.Tied,
 			QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms,
 		},
 		Rope: families.Rope{Theta: 10000, Scaling: f.RopeScaling},
@@ -264,7 +265,8 @@ func (c Config) check() error {
 			return fmt.Errorf("rope_scaling type is %.80q, want llama3 or linear", s.Type)
 		}
 		if s.Factor < 1 || s.LowFreqFactor <= 0 || s.HighFreqFactor <= s.LowFreqFactor || s.OriginalMax <= 0 {
-			return fmt.Errorf("rope_scaling is %+v, want factor >= 1, 0 < low_freq_factor < high_freq_factor, original_max_position_embeddings > 0", *s)
+			return fmt.Errorf("rope_scaling is %+v, want factor >= 1, 0 < low_freq_factor < high_freq_factor, "+
+				"original_max_position_embeddings > 0", *s)
 		}
 	}
 	return nil

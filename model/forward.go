@@ -47,7 +47,7 @@ func forward[T any](m *Model, on machine[T]) T {
 
 // Graph builds the training graph for packs of capacity tokens: the weighted
 // sum of next-token cross-entropies. It works in mem, or in memory of its own.
-func (m *Model) Graph(capacity int, precision graph.Precision, mem *graph.Memory) *graph.Graph {
+func (m *Model) Graph(capacity int, precision graph.Precision, mem *graph.Workspace) *graph.Graph {
 	g := graph.New(capacity, precision, mem)
 	g.CrossEntropy(forward[*graph.Node](m, g), m.head)
 	return g

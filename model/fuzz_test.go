@@ -10,11 +10,19 @@ import (
 // again.
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{
-		`{"model_type":"llama","hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":2,"vocab_size":9,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}}`,
-		`{"model_type":"qwen2","hidden_size":8,"intermediate_size":8,"num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":1,"vocab_size":9,"use_sliding_window":false,"rope_parameters":{"rope_theta":1e6}}`,
-		`{"model_type":"qwen3","hidden_size":8,"intermediate_size":8,"num_hidden_layers":2,"num_attention_heads":2,"head_dim":8,"vocab_size":9}`,
-		`{"model_type":"glm4","hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":8,"partial_rotary_factor":0.5,"attention_bias":true,"vocab_size":9}`,
-		`{"model_type":"chatglm","hidden_size":8,"ffn_hidden_size":8,"num_layers":1,"num_attention_heads":2,"multi_query_attention":true,"multi_query_group_num":2,"kv_channels":4,"padded_vocab_size":9,"seq_length":64,"rope_ratio":500,"layernorm_epsilon":1e-5,"add_qkv_bias":true,"rmsnorm":true,"original_rope":true,"auto_map":{"AutoConfig":"../../evil--x.Y"}}`,
+		`{"model_type":"llama","hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":2,"vocab_size":9,` +
+			`"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,` +
+			`"original_max_position_embeddings":64}}`,
+		`{"model_type":"qwen2","hidden_size":8,"intermediate_size":8,"num_hidden_layers":2,"num_attention_heads":2,` +
+			`"num_key_value_heads":1,"vocab_size":9,"use_sliding_window":false,"rope_parameters":{"rope_theta":1e6}}`,
+		`{"model_type":"qwen3","hidden_size":8,"intermediate_size":8,"num_hidden_layers":2,"num_attention_heads":2,"head_dim":8,` +
+			`"vocab_size":9}`,
+		`{"model_type":"glm4","hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":2,` +
+			`"num_key_value_heads":2,"head_dim":8,"partial_rotary_factor":0.5,"attention_bias":true,"vocab_size":9}`,
+		`{"model_type":"chatglm","hidden_size":8,"ffn_hidden_size":8,"num_layers":1,"num_attention_heads":2,` +
+			`"multi_query_attention":true,"multi_query_group_num":2,"kv_channels":4,"padded_vocab_size":9,"seq_length":64,` +
+			`"rope_ratio":500,"layernorm_epsilon":1e-5,"add_qkv_bias":true,"rmsnorm":true,"original_rope":true,` +
+			`"auto_map":{"AutoConfig":"../../evil--x.Y"}}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -24,7 +32,8 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n := c.Parameters(); n < 1 || n > maxParams || c.Layers > maxLayers || max(c.Hidden, c.FFN, c.Vocab, c.Heads, c.KVHeads, c.HeadDim) > maxDim {
+		if n := c.Parameters(); n < 1 || n > maxParams || c.Layers > maxLayers ||
+			max(c.Hidden, c.FFN, c.Vocab, c.Heads, c.KVHeads, c.HeadDim) > maxDim {
 			t.Fatalf("%+v has %d parameters", c, n)
 		}
 		if c.Heads%c.KVHeads != 0 {
@@ -36,7 +45,7 @@ func FuzzConfig(f *testing.F) {
 			}
 		}
 		var planned int64
-		for _, p := range Plan(c).Params {
+		for _, p := range Empty(c).Params {
 			planned += int64(p.Size())
 		}
 		if planned != c.Parameters() {

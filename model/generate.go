@@ -41,15 +41,15 @@ type Generator struct {
 	half  bool // weights and caches in bf16
 	slots []*slot
 
-	// The rows of the pass under way: token ids, what Rotate and Attend take
-	// as positions, and the slot of each row when every row continues one.
-	ids     []int32
-	starts  []int32
-	decode  []*slot // nil: the rows are the prompt of one new slot
-	fresh   *slot
-	yielded time.Time // when other goroutines last had their turn
-	memory  [2]bump   // of the values of this layer, and of the one before
-	layer   int
+	// The rows of the pass under way: token ids, their positions, and the slot of
+	// each row when every row continues one.
+	ids       []int32
+	positions []int32
+	decode    []*slot // nil: the rows are the prompt of one new slot
+	fresh     *slot
+	yielded   time.Time // when other goroutines last had their turn
+	memory    [2]bump   // of the values of this layer, and of the one before
+	layer     int
 
 	rounded []kernels.BF16   // the input of a product
 	texts   []kernels.Cached // of the layer's attention
@@ -187,19 +187,27 @@ func (s *slot) free() {
 // prefill runs a whole prompt through the model and returns the logits after
 // its last token [V].
 func (g *Generator) prefill(s *slot, prompt []int32) []float32 {
-	g.ids, g.starts, g.decode, g.fresh = prompt, make([]int32, len(prompt)), nil, s
+	g.begin(prompt, s)
 	h := forward[rowsOf](g.m, g)
 	s.length = len(prompt)
 	return g.logits(h[(len(prompt)-1)*g.m.Config.Hidden:], 1)
 }
 
+// begin makes a prompt the rows of the next pass.
+func (g *Generator) begin(prompt []int32, s *slot) {
+	g.ids, g.positions, g.decode, g.fresh = prompt, make([]int32, len(prompt)), nil, s
+	for i := range g.positions {
+		g.positions[i] = int32(i)
+	}
+}
+
 // step feeds each slot the token it chose last and returns the logits after
 // it, [len(slots), V].
 func (g *Generator) step(slots []*slot) []float32 {
-	g.ids, g.starts, g.decode = g.ids[:0:0], g.starts[:0], slots
-	for i, s := range slots {
+	g.ids, g.positions, g.decode = g.ids[:0:0], g.positions[:0], slots
+	for _, s := range slots {
 		g.ids = append(g.ids, s.last)
-		g.starts = append(g.starts, int32(i-s.length)) // so that the row's position is s.length
+		g.positions = append(g.positions, int32(s.length))
 	}
 	h := forward[rowsOf](g.m, g)
 	for _, s := range slots {

@@ -105,15 +105,15 @@ func (c Config) layout() ([]*graph.Param, tensors) {
 	return all, t
 }
 
-// Plan returns the model without memory for its weights, for planning a run.
-func Plan(c Config) *Model {
+// Empty returns the model without memory for its weights, for planning a run.
+func Empty(c Config) *Model {
 	m := &Model{Config: c}
 	m.Params, m.tensors = c.layout()
 	return m
 }
 
 func alloc(c Config) *Model {
-	m := Plan(c)
+	m := Empty(c)
 	for _, p := range m.Params {
 		p.Data = kernels.Alloc(p.Size())
 	}
@@ -195,7 +195,7 @@ func Check(dir string) error {
 		return err
 	}
 	defer w.Close()
-	return Plan(c).checkFiles(dir, w)
+	return Empty(c).checkFiles(dir, w)
 }
 
 func loadAs(dir string, half bool) (*Model, error) {
@@ -208,7 +208,7 @@ func loadAs(dir string, half bool) (*Model, error) {
 		return nil, err
 	}
 	defer w.Close()
-	m := Plan(c)
+	m := Empty(c)
 	if err := m.checkFiles(dir, w); err != nil {
 		return nil, err
 	}
@@ -273,7 +273,8 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 			delete(left, f.Name)
 			info, ok := w.Info(f.Name)
 			if !ok {
-				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for", dir, f.Name, m.Config.Type, m.Config.Layers)
+				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for",
+					dir, f.Name, m.Config.Type, m.Config.Layers)
 			}
 			if !slices.Equal(info.Shape, f.Shape) {
 				return fmt.Errorf("%s: tensor %s has shape %v, want %v", dir, f.Name, info.Shape, f.Shape)
@@ -283,7 +284,8 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
 		if tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head); !buffer && !tiedHead {
-			return fmt.Errorf("%s: tensor %.80s, for which config.json (%s, %d layers) has no place", dir, name, m.Config.Type, m.Config.Layers)
+			return fmt.Errorf("%s: tensor %.80s, for which config.json (%s, %d layers) has no place",
+				dir, name, m.Config.Type, m.Config.Layers)
 		}
 	}
 	return nil
@@ -323,11 +325,15 @@ func (m *Model) Save(dir, dtype string) error {
 }
 
 // Tensors lists, under the names of the files, what of each parameter: its
-// weights, its gradient, a moment of the optimiser. No values are copied.
+// weights, its gradient, a moment of the optimiser. A parameter of which there is
+// nil is left out. No values are copied.
 func (m *Model) Tensors(of func(*graph.Param) []float32) []checkpoints.Tensor {
 	var out []checkpoints.Tensor
 	for _, p := range m.Params {
 		data := of(p)
+		if data == nil {
+			continue
+		}
 		for _, f := range m.files[p] {
 			view := *p
 			view.Data = data
@@ -366,10 +372,11 @@ func (m *Model) RefreshHalf() {
 	})
 }
 
-// UseGradients makes room for the gradients of all parameters, zeroed.
+// UseGradients makes room for the gradients of all parameters that are not frozen,
+// zeroed.
 func (m *Model) UseGradients() {
 	for _, p := range m.Params {
-		if p.Grad == nil {
+		if p.Grad == nil && !p.Frozen {
 			p.Grad = kernels.Alloc(p.Size())
 		}
 	}

@@ -77,7 +77,7 @@ func fill(in graph.Inputs, docs ...doc) {
 	at := 0
 	for _, d := range docs {
 		for i, id := range d.ids {
-			in.IDs[at+i], in.Starts[at+i], in.Weights[at+i], in.Targets[at+i] = id, int32(at), d.weights[i], -1
+			in.IDs[at+i], in.Starts[at+i], in.Positions[at+i], in.Weights[at+i], in.Targets[at+i] = id, int32(at), int32(i), d.weights[i], -1
 			if i+1 < len(d.ids) {
 				in.Targets[at+i] = d.ids[i+1]
 			}
@@ -85,7 +85,7 @@ func fill(in graph.Inputs, docs ...doc) {
 		at += len(d.ids)
 	}
 	for ; at < len(in.IDs); at++ {
-		in.IDs[at], in.Starts[at], in.Weights[at], in.Targets[at] = 0, int32(at), 0, -1
+		in.IDs[at], in.Starts[at], in.Positions[at], in.Weights[at], in.Targets[at] = 0, int32(at), 0, 0, -1
 	}
 }
 
@@ -164,7 +164,7 @@ func logits(m *Model, ids []int32) (out []float32) {
 		g := NewGenerator(m)
 		s := g.newSlot(0, len(ids), Sampling{})
 		defer s.free()
-		g.ids, g.starts, g.fresh = ids, make([]int32, len(ids)), s
+		g.begin(ids, s)
 		out = slices.Clone(g.logits(forward[rowsOf](m, g), len(ids)))
 	})
 	return out
@@ -287,16 +287,23 @@ func TestPublishedModelsHaveTheirNumberOfParameters(t *testing.T) {
 func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	good := `"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96`
 	for _, c := range []struct{ name, json, want string }{
-		{"an unknown architecture names what is known", `{"model_type":"mamba"}`, `model_type is "mamba", want one of: chatglm, glm, glm4, llama, qwen2, qwen3`},
+		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
+			`model_type is "mamba", want one of: chatglm, glm, glm4, llama, qwen2, qwen3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
-		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`, `num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
-		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,"num_attention_heads":4,"vocab_size":96}`, `want at most`},
+		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`,
+			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
+		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,` +
+			`"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
-		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,"num_attention_heads":1048576,"head_dim":1048576,"vocab_size":1}`, `want at most`},
-		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`, `rope_scaling type is "yarn", want llama3 or linear`},
-		{"the older name of an unknown rope scaling", `{` + good + `,"rope_scaling":{"type":"dynamic","factor":2}}`, `rope_scaling type is "dynamic"`},
+		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,` +
+			`"num_attention_heads":1048576,"head_dim":1048576,"vocab_size":1}`, `want at most`},
+		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`,
+			`rope_scaling type is "yarn", want llama3 or linear`},
+		{"the older name of an unknown rope scaling", `{` + good + `,"rope_scaling":{"type":"dynamic","factor":2}}`,
+			`rope_scaling type is "dynamic"`},
 		{"a window of attention", `{` + good + `,"use_sliding_window":true}`, `use_sliding_window is true, want false`},
-		{"a share of the head that is no even number of values", `{` + good + `,"partial_rotary_factor":0.4}`, `partial_rotary_factor turns 3 of 8 values`},
+		{"a share of the head that is no even number of values", `{` + good + `,"partial_rotary_factor":0.4}`,
+			`partial_rotary_factor turns 3 of 8 values`},
 		{"a chatglm with other norms", `{"model_type":"chatglm","rmsnorm":false}`, `rmsnorm is false, want true`},
 		{"not an object", `[]`, `not a JSON object`},
 	} {
@@ -337,7 +344,8 @@ func TestATensorWithoutAPlaceIsRefusedByItsName(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(plain), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "tensor model.layers.0.self_attn.k_proj.bias, for which config.json (llama, 2 layers) has no place") {
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "tensor model.layers.0.self_attn.k_proj.bias, for which "+
+		"config.json (llama, 2 layers) has no place") {
 		t.Errorf("Load = %v, want the name of a bias", err)
 	}
 }

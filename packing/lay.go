@@ -20,76 +20,83 @@ func (d Doc) targets() int {
 	return n
 }
 
-// Pack is what a graph of a fixed capacity takes in. The slices have length
-// capacity.
+// Pack is what an engine computes at a time: documents one after the other, and
+// padding. Its slices have one length and belong to it alone.
 //
 // The loss of a step is the sum over its packs and their positions t of
 // Weights[t] * cross-entropy(t), divided by the sum of the packs' Divisor.
 type Pack struct {
-	IDs     []int32   // tokens; 0 in the padding
-	Targets []int32   // the id that position t predicts, -1 where it carries no loss
-	Starts  []int32   // where t's document starts: its position id is t - Starts[t]; t itself in the padding
-	Weights []float32 // of each position's cross-entropy, 0 where Targets is -1
-	Divisor float64
+	IDs       []int32   // tokens; 0 in the padding
+	Targets   []int32   // the id that position t predicts, -1 where it carries no loss
+	Starts    []int32   // the first index that t sees, which never decreases: its document's first; t itself in the padding
+	Positions []int32   // t's position id: its index in its document; 0 in the padding
+	Weights   []float32 // of each position's cross-entropy, 0 where Targets is -1
+	Divisor   float64
 
 	Documents    int
 	Tokens       int // without padding
 	TargetTokens int // that carry loss
 }
 
-// Lay fills p with documents one after the other and with padding up to
-// capacity, and weighs their tokens. It reuses p's slices.
-func Lay(p *Pack, capacity int, docs []Doc, weighting string) error {
-	p.resize(capacity)
+// Lay makes a pack of documents, one after the other and padded to size tokens, and
+// weighs their tokens.
+func Lay(size int, docs []Doc, weighting string) (Pack, error) {
+	w, err := weightingOf(weighting)
+	if err != nil {
+		return Pack{}, err
+	}
 	targets := make([]int, len(docs))
 	factors := make([]float64, len(docs))
 	for i, d := range docs {
 		if err := d.check(); err != nil {
-			return fmt.Errorf("document %d of the pack: %w", i, err)
+			return Pack{}, fmt.Errorf("document %d of the pack: %w", i, err)
 		}
 		targets[i], factors[i] = d.targets(), d.Factor
 	}
-	weights, divisor, err := weigh(weighting, targets, factors)
-	if err != nil {
-		return err
-	}
-	p.Divisor, p.Documents, p.Tokens, p.TargetTokens = divisor, len(docs), 0, 0
+	p := padding(size)
+	p.Documents = len(docs)
+	var weights []float64
+	weights, p.Divisor = w.weigh(targets, factors)
 	for i, d := range docs {
-		start := p.Tokens
-		if start+len(d.IDs) > capacity {
-			return fmt.Errorf("document %d of the pack ends at token %d, want at most the capacity %d", i, start+len(d.IDs), capacity)
+		if end := p.Tokens + len(d.IDs); end > size {
+			return Pack{}, fmt.Errorf("document %d of the pack ends at token %d, want at most the capacity %d", i, end, size)
 		}
-		copy(p.IDs[start:], d.IDs)
-		for k := range d.IDs {
-			p.Starts[start+k] = int32(start)
-		}
-		p.Tokens += len(d.IDs)
-		if weights[i] == 0 { // nothing to learn in it
-			continue
-		}
-		for _, span := range d.Target {
-			for k := max(span[0], 1); k < span[1]; k++ {
-				at := start + int(k) - 1 // the position that predicts token k
-				p.Targets[at] = d.IDs[k]
-				p.Weights[at] = float32(weights[i])
-			}
-		}
-		p.TargetTokens += targets[i]
+		p.add(d, weights[i])
 	}
-	return nil
+	return p, nil
 }
 
-// resize makes every position padding.
-func (p *Pack) resize(capacity int) {
-	if len(p.IDs) != capacity {
-		p.IDs = make([]int32, capacity)
-		p.Targets = make([]int32, capacity)
-		p.Starts = make([]int32, capacity)
-		p.Weights = make([]float32, capacity)
+// padding is a pack without documents.
+func padding(size int) Pack {
+	p := Pack{
+		IDs: make([]int32, size), Targets: make([]int32, size), Starts: make([]int32, size), Positions: make([]int32, size),
+		Weights: make([]float32, size),
 	}
-	for t := range p.IDs {
-		p.IDs[t], p.Targets[t], p.Starts[t], p.Weights[t] = 0, -1, int32(t), 0
+	for t := range size {
+		p.Targets[t], p.Starts[t] = -1, int32(t)
 	}
+	return p
+}
+
+// add puts a document behind those that are there. Where its targets weigh nothing
+// there is nothing to learn in it.
+func (p *Pack) add(d Doc, weight float64) {
+	start := p.Tokens
+	copy(p.IDs[start:], d.IDs)
+	for k := range d.IDs {
+		p.Starts[start+k], p.Positions[start+k] = int32(start), int32(k)
+	}
+	p.Tokens += len(d.IDs)
+	if weight == 0 {
+		return
+	}
+	for _, span := range d.Target {
+		for k := max(span[0], 1); k < span[1]; k++ {
+			at := start + int(k) - 1 // the position that predicts token k
+			p.Targets[at], p.Weights[at] = d.IDs[k], float32(weight)
+		}
+	}
+	p.TargetTokens += d.targets()
 }
 
 // check wants a token at least, and target ranges that are ordered and inside.

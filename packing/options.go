@@ -8,16 +8,18 @@ type Options struct {
 	Capacity int `yaml:"capacity" min:"16" max:"4194304"`
 	// best_fit_decreasing: over all samples of an epoch, fewest packs;
 	// next_fit: keeps the shuffled order, as LongWriter's code does
-	Strategy string `yaml:"strategy" identity:"sft" enum:"best_fit_decreasing|next_fit"`
+	Strategy string `yaml:"strategy" identity:"sft"`
 	// what the loss is averaged over: target tokens of the step (the LongWriter
 	// paper), sequences (LongAlign), packs, or as LongWriter's released code does
-	Weighting string `yaml:"weighting" identity:"sft" enum:"token|sequence|longwriter|pack"`
+	Weighting string `yaml:"weighting" identity:"sft"`
+}
+
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	return map[string][]string{"strategy": Strategies(), "weighting": Weightings()}
 }
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	return Options{Capacity: 32768, Strategy: "best_fit_decreasing", Weighting: "token"}
+	return Options{Capacity: 32768, Strategy: BestFit, Weighting: ByToken}
 }
-
-// Weightings are the values of Options.Weighting.
-var Weightings = []string{"token", "sequence", "longwriter", "pack"}

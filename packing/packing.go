@@ -1,60 +1,101 @@
 // Package packing puts samples of different lengths into packs of one fixed
 // capacity, and says how much each of their tokens weighs in the loss.
 //
-// [Plan] decides which sample lies in which pack, [Epoch] does that for an
+// [Assign] decides which sample lies in which pack, [Epoch] does that for an
 // epoch of training, [Lay] fills a pack with tokens, and [Shares] tells who gets
 // how much of the loss. All are pure functions of their arguments.
 //
-// Samples of a pack never see each other: each keeps the position at which it
-// starts, positions count from there, and its first token is nobody's target.
+// Samples of a pack never see each other: each position says where it begins to
+// see, positions count from there, and a sample's first token is nobody's target.
 // The package knows nothing of files, models or text.
 package packing
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"strings"
 
 	"lwtrain/internal/rng"
 )
 
-// Plan puts samples of the given lengths (in tokens) into packs and returns the
-// samples of each pack by their index. Every sample lies in exactly one pack.
-//
-//   - next_fit keeps the order: a pack is closed when the next sample does not
-//     fit (LongWriter's released code).
-//   - best_fit_decreasing takes the longest sample first and puts each where
-//     the least room is left (Ding et al. 2024, arXiv:2404.10830), over all
-//     samples at once. Samples of equal length keep their order. Which packs
-//     arise depends on the lengths alone.
-//
-// A sample that is empty or longer than capacity is an error.
-func Plan(strategy string, capacity int, lengths []int) ([][]int, error) {
+// packer is a way to put samples of the given lengths into packs of a capacity. It
+// gets lengths of 1 to capacity.
+type packer struct {
+	name   string
+	assign func(capacity int, lengths []int) [][]int
+	// ordered: samples keep their order, which is another one in each epoch, and so
+	// may be the number of packs. Else the packs come out by size, depend on the
+	// lengths alone, and are shuffled as a whole.
+	ordered bool
+}
+
+// BestFit is the packer that makes the fewest packs.
+const BestFit = "best_fit_decreasing"
+
+// packers are the values of [Options].Strategy.
+var packers = []packer{
+	{BestFit, bestFitDecreasing, false},
+	{"next_fit", nextFit, true},
+}
+
+// Strategies are the names of the packers.
+func Strategies() []string { return names(packers, func(p packer) string { return p.name }) }
+
+// names are those of the rows of a table.
+func names[T any](table []T, name func(T) string) []string {
+	out := make([]string, len(table))
+	for i, row := range table {
+		out[i] = name(row)
+	}
+	return out
+}
+
+// find looks a row up by its name; what says what the table holds.
+func find[T any](table []T, what, wanted string, name func(T) string) (row T, err error) {
+	for _, row := range table {
+		if name(row) == wanted {
+			return row, nil
+		}
+	}
+	return row, fmt.Errorf("%s %q, want %s", what, wanted, strings.Join(names(table, name), ", "))
+}
+
+func packerOf(strategy string) (packer, error) {
+	return find(packers, "packing strategy", strategy, func(p packer) string { return p.name })
+}
+
+// Assign puts samples of the given lengths (in tokens) into packs by a strategy and
+// returns the samples of each pack by their index. Every sample lies in exactly one
+// pack. A sample that is empty or longer than capacity is an error.
+func Assign(strategy string, capacity int, lengths []int) ([][]int, error) {
 	for i, n := range lengths {
 		if n < 1 || n > capacity {
 			return nil, fmt.Errorf("sample %d has %d tokens, want 1 to %d, the capacity of a pack", i, n, capacity)
 		}
 	}
-	switch strategy {
-	case "next_fit":
-		return nextFit(capacity, lengths), nil
-	case "best_fit_decreasing":
-		return bestFitDecreasing(capacity, lengths), nil
+	p, err := packerOf(strategy)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("packing strategy %q, want best_fit_decreasing or next_fit", strategy)
+	return p.assign(capacity, lengths), nil
+}
+
+// PacksVary reports whether the number of packs may differ from epoch to epoch,
+// though the samples are the same.
+func (o Options) PacksVary() bool {
+	p, err := packerOf(o.Strategy)
+	return err != nil || p.ordered
 }
 
 // Epoch plans one epoch of training: the samples are shuffled by the seed and
-// the epoch's number, packed, and with best_fit_decreasing the packs are
-// shuffled too, because they come out by size. Every epoch of
-// best_fit_decreasing has the same number of packs.
+// the epoch's number, packed, and the packs of a packer that orders them by size are
+// shuffled too.
 func Epoch(opt Options, lengths []int, seed uint64, epoch int) ([][]int, error) {
 	order := rng.Perm(rng.New(seed, "order", uint64(epoch)), len(lengths))
 	shuffled := make([]int, len(order))
 	for i, k := range order {
 		shuffled[i] = lengths[k]
 	}
-	packs, err := Plan(opt.Strategy, opt.Capacity, shuffled)
+	packs, err := Assign(opt.Strategy, opt.Capacity, shuffled)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +104,7 @@ func Epoch(opt Options, lengths []int, seed uint64, epoch int) ([][]int, error) 
 			pack[i] = order[k]
 		}
 	}
-	if opt.Strategy == "next_fit" {
+	if p, _ := packerOf(opt.Strategy); p.ordered {
 		return packs, nil
 	}
 	out := make([][]int, len(packs))
@@ -71,65 +112,4 @@ func Epoch(opt Options, lengths []int, seed uint64, epoch int) ([][]int, error) 
 		out[i] = packs[k]
 	}
 	return out, nil
-}
-
-func nextFit(capacity int, lengths []int) [][]int {
-	var packs [][]int
-	room := 0
-	for i, n := range lengths {
-		if n > room {
-			packs = append(packs, nil)
-			room = capacity
-		}
-		last := len(packs) - 1
-		packs[last] = append(packs[last], i)
-		room -= n
-	}
-	return packs
-}
-
-// bestFitDecreasing needs time O(N log N + N log C) and memory O(N + C): packs
-// with the same room left are a linked list, and a tree of bit sets finds the
-// smallest room that is enough.
-func bestFitDecreasing(capacity int, lengths []int) [][]int {
-	order := make([]int, len(lengths))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengths[b], lengths[a]) })
-	var (
-		packs [][]int
-		next  []int32                         // pack after this one in the list of its room, -1: none
-		head  = make([]int32, capacity+1)     // first pack with this room left
-		rooms = newIntSet(uint(capacity) + 1) // rooms that have a pack
-	)
-	push := func(room int, pack int32) {
-		if rooms.has(uint(room)) {
-			next[pack] = head[room]
-		} else {
-			next[pack] = -1
-			rooms.add(uint(room))
-		}
-		head[room] = pack
-	}
-	for _, i := range order {
-		n := lengths[i]
-		room, ok := rooms.from(uint(n))
-		var pack int32
-		if ok {
-			if pack = head[room]; next[pack] < 0 {
-				rooms.remove(room)
-			} else {
-				head[room] = next[pack]
-			}
-		} else {
-			pack, room = int32(len(packs)), uint(capacity)
-			packs, next = append(packs, nil), append(next, -1)
-		}
-		packs[pack] = append(packs[pack], i)
-		if left := int(room) - n; left > 0 {
-			push(left, pack)
-		}
-	}
-	return packs
 }

@@ -1,11 +1,11 @@
 // Package pairs makes preference pairs of prompts, as LongWriter's authors did for
 // its second stage (arXiv:2408.07055, section 4.2): several answers to each prompt,
-// each with a score, of which the best is chosen and another one rejected.
+// each with a rating, of which the best is chosen and another one rejected.
 //
 // Call [Make] with a [Job]. Answers come from a model or from an OpenAI-compatible
 // server; what has been paid for is on the disk before anything else happens, so a
-// run that was cut off goes on without paying twice. docs/pairs.md has the scores
-// and the files.
+// run that was cut off goes on without paying twice. docs/pairs.md has the parts
+// of a rating and the files.
 package pairs
 
 import (

@@ -4,6 +4,7 @@
 # two lwtrain still builds and gives the same results, only slower, so a failure
 # here is a note and not an error.
 set -u
+PATH=$PATH:/usr/sbin:/sbin # ldconfig lies there, and not every user looks there
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -26,6 +27,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 if [ "$as_root" = no ] || ! command -v apt-get >/dev/null 2>&1; then
 	say "not installed:$missing; going on without"
+	say "hint: as root: apt-get install$missing"
 	exit 0
 fi
 say "installing$missing"

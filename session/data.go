@@ -3,10 +3,8 @@ package session
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"lwtrain/chat"
-	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/data/read"
 	"lwtrain/hub"
@@ -21,7 +19,7 @@ func (s *Session) Fetch(ctx context.Context) error {
 	}
 	err = eachSource(s.Config, func(_ string, src *data.Source) error { // what is missing here is known before anything is fetched
 		for _, path := range src.AllPaths() {
-			if strings.HasPrefix(path, hub.Scheme) {
+			if hub.HasScheme(path) {
 				continue
 			}
 			if _, err := read.Expand(path); err != nil {
@@ -35,7 +33,7 @@ func (s *Session) Fetch(ctx context.Context) error {
 	}
 	return eachSource(s.Config, func(key string, src *data.Source) error {
 		for i, path := range src.AllPaths() {
-			if !strings.HasPrefix(path, hub.Scheme) {
+			if !hub.HasScheme(path) {
 				continue
 			}
 			pinned, files, err := h.dataset(ctx, path)
@@ -99,23 +97,4 @@ func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error
 	}
 	set, err := s.Data(ctx, m.Chat, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
 	return set, m.Chat, err
-}
-
-// eachSource goes through all sources of a config.
-func eachSource(c *configs.Config, do func(key string, s *data.Source) error) error {
-	for _, list := range []struct {
-		key     string
-		sources []data.Source
-	}{{"data.sources", c.Data.Sources}, {"data.held_out", c.Data.HeldOut.Sources}} {
-		for i := range list.sources {
-			key := fmt.Sprintf("%s[%d].path", list.key, i)
-			if list.sources[i].Path == "" {
-				key += "s" // it is a list
-			}
-			if err := do(key, &list.sources[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

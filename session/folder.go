@@ -19,9 +19,9 @@ import (
 // What commands without a config need of a model: a folder in Hugging Face layout, a
 // checkpoint of a run among them, or a name on the hub, which is fetched.
 
-// Folder is the folder of a whole model: one that is there and, if it is a checkpoint,
-// has the files that were saved.
-func Folder(ctx context.Context, name string, e Events) (string, error) {
+// modelFolder is the folder of a whole model: one that is there and, if it is a
+// checkpoint, has the files that were saved.
+func modelFolder(ctx context.Context, name string, e Events) (string, error) {
 	dir, err := folder(ctx, name, hub.WholeModel, e)
 	if err != nil {
 		return "", err
@@ -36,6 +36,31 @@ func Tokenizer(ctx context.Context, name string, e Events) (*tokenizer.Tokenizer
 		return nil, err
 	}
 	return tokenizer.Load(dir)
+}
+
+// Export writes a model to the folder to, which appears when it is complete: weights in
+// dtype, bfloat16 or float32, config, tokenizer and chat template, without what a resume
+// needs.
+func Export(ctx context.Context, name, to, dtype string, e Events) error {
+	from, err := modelFolder(ctx, name, e)
+	if err != nil {
+		return err
+	}
+	tok, err := tokenizer.Load(from)
+	if err != nil {
+		return err
+	}
+	m, err := load(from, model.Load)
+	if err != nil {
+		return err
+	}
+	defer m.Free()
+	return checkpoints.WriteFolder(to, func(dir string) error {
+		if err := m.Save(dir, dtype); err != nil {
+			return err
+		}
+		return tok.Save(dir)
+	})
 }
 
 // folder is the folder that a model's name stands for, fetched if it is one on the hub.
@@ -71,15 +96,12 @@ func checkFolder(dir string) error {
 	return fault.Usage(checkpoints.VerifyModel(dir))
 }
 
-// Load reads the model of a folder, which must be whole, with float32 weights.
-func Load(dir string) (*model.Model, error) { return load(dir, model.Load) }
-
-// Precisions are those of [LoadToAnswer]: of weights and of the cache of keys and values.
+// Precisions are those of a model that only answers: of weights and of the cache of keys and values.
 // auto takes bf16 where the files hold nothing else, so that nothing is lost.
 var Precisions = []string{"auto", "bf16", "float32"}
 
-// LoadToAnswer reads a model that only answers, in one of the [Precisions].
-func LoadToAnswer(dir, precision string) (*model.Model, error) {
+// loadToAnswer reads a model that only answers, in one of the [Precisions].
+func loadToAnswer(dir, precision string) (*model.Model, error) {
 	half := precision == "bf16"
 	switch precision {
 	case "auto":
@@ -94,9 +116,10 @@ func LoadToAnswer(dir, precision string) (*model.Model, error) {
 	if half {
 		return load(dir, model.LoadBF16)
 	}
-	return Load(dir)
+	return load(dir, model.Load)
 }
 
+// load reads the model of a folder, which must be whole.
 func load(dir string, read func(dir string) (*model.Model, error)) (*model.Model, error) {
 	m, err := read(dir)
 	if err != nil && fault.HintOf(err) == "" {

@@ -8,20 +8,9 @@ import (
 	"os"
 	"strings"
 
-	"lwtrain/configs"
-	"lwtrain/data"
-	"lwtrain/data/read"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 )
-
-// wantOf is what training reads of a repository of the hub.
-func wantOf(kind hub.Kind) hub.Want {
-	if kind == hub.Model {
-		return hub.WholeModel
-	}
-	return hub.Files(read.Pick)
-}
 
 // Hub takes what is in the cache of the Hugging Face hub, and fetches what is not. That of
 // a dry run fetches into a folder that close removes.
@@ -86,31 +75,31 @@ func (h *Hub) told(ref hub.Ref, fetch func(hub.Progress) (*hub.Snapshot, error))
 }
 
 // model returns the folder or the .gguf file that a model's name on the hub stands
-// for, and the name with its commit.
-func (h *Hub) model(ctx context.Context, name string, want hub.Want) (path, pinned string, err error) {
-	ref, err := hub.Parse(hub.Model, name)
+// for, and the name with its commit for a revision.
+func (h *Hub) model(ctx context.Context, name string, want hub.Want) (path string, ref hub.Ref, err error) {
+	ref, err = hub.Parse(hub.Model, name)
 	if err != nil {
-		return "", "", err
+		return "", ref, err
 	}
 	if ref.Path != "" && !strings.HasSuffix(ref.Path, ".gguf") {
-		return "", "", fault.Usage(fault.Hint(fmt.Errorf("%s: a file of a model, want the model, or a .gguf file of it", ref),
+		return "", ref, fault.Usage(fault.Hint(fmt.Errorf("%s: a file of a model, want the model, or a .gguf file of it", ref),
 			"leave out what is behind the model's name"))
 	}
 	if ref.Path != "" && h.dryRun {
 		if _, _, err := h.client.Find(ref, want); err != nil {
-			return "", "", fault.Usage(fault.Hint(fmt.Errorf("%s is not in the cache, and a dry run fetches no weights", ref),
+			return "", ref, fault.Usage(fault.Hint(fmt.Errorf("%s is not in the cache, and a dry run fetches no weights", ref),
 				"`lwtrain pull "+ref.String()+"` fetches it"))
 		}
 	}
 	s, err := h.get(ctx, ref, want)
 	if err != nil {
-		return "", "", err
+		return "", ref, err
 	}
 	ref.Revision = s.Commit
 	if ref.Path != "" {
-		return s.Path(s.Files[0]), ref.String(), nil
+		return s.Path(s.Files[0]), ref, nil
 	}
-	return s.Dir, ref.String(), nil
+	return s.Dir, ref, nil
 }
 
 // Pull fetches the newest commit of a repository: what training reads of it or, of a
@@ -151,46 +140,4 @@ func (h *Hub) hintKind(ctx context.Context, ref hub.Ref, err error) error {
 		return fault.Usage(fault.Hint(err, "there is a dataset of that name: --dataset"))
 	}
 	return err
-}
-
-// HubRefs lists what a config names on the hub, by key. It refuses names that are none.
-func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
-	parse := func(key string, kind hub.Kind, path string) error {
-		ref, err := hub.Parse(kind, path)
-		if err != nil {
-			return fmt.Errorf("%s: %s: %w", c.Origin(key), key, err)
-		}
-		see(key, ref)
-		return nil
-	}
-	if c.Model.Path != "" && onHub(c.Model.Path) {
-		if err := parse("model.path", hub.Model, c.Model.Path); err != nil {
-			return err
-		}
-	}
-	return eachSource(c, func(key string, s *data.Source) error {
-		for _, path := range s.AllPaths() {
-			if strings.HasPrefix(path, hub.Scheme) {
-				if err := parse(key, hub.Dataset, path); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// onHub reports whether a model's path is a name on the hub: hf://owner/name, or
-// owner/name where neither that folder nor the folder owner is there.
-func onHub(path string) bool {
-	if strings.HasPrefix(path, hub.Scheme) {
-		return true
-	}
-	owner, _, _ := strings.Cut(path, "/")
-	return hub.IsName(path) && !isThere(path) && !isThere(owner)
-}
-
-func isThere(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

@@ -5,25 +5,29 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
-	"lwtrain/train"
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/data/record"
+	"lwtrain/internal/rundir"
 )
 
-// identity is what makes this run this run, but for its model.
-func (r *Run) identity() train.Identity {
-	return train.Identity{Contents: r.Data.Contents(), Settings: r.session.Config.Settings(r.method.kind)}
+// runIdentity is what makes a training run this run, but for its model, which package
+// train adds once its weights are read.
+func runIdentity(c *configs.Config, set *data.Set, kind string) rundir.Identity {
+	return rundir.Identity{Contents: set.Contents(), Settings: c.Settings(kind)}
 }
 
-// identity is what two runs that make pairs must have in common to be one, but for what
-// answers.
-func (r *PairsRun) identity() (train.Identity, error) {
-	id := train.Identity{Contents: map[string]string{}, Settings: r.session.Config.Settings("pairs")}
+// pairsIdentity is what two runs that make pairs must have in common to be one, but for
+// what answers.
+func pairsIdentity(c *configs.Config, prompts []record.Prompt) (rundir.Identity, error) {
+	id := rundir.Identity{Contents: map[string]string{}, Settings: c.Settings("pairs")}
 	type asked struct {
 		Messages []map[string]string
 		Required int
 	}
 	h := sha256.New()
 	enc := json.NewEncoder(h)
-	for _, p := range r.Prompts {
+	for _, p := range prompts {
 		a := asked{Required: p.Required}
 		for _, m := range p.Messages {
 			a.Messages = append(a.Messages, map[string]string{"role": m.Role, "content": m.Content})

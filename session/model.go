@@ -20,7 +20,6 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
-	"lwtrain/train"
 )
 
 // Model is the model that a config names, before its weights are read.
@@ -66,7 +65,8 @@ func (m *Model) makeFresh(context.Context) (err error) {
 		return fault.Usage(err)
 	}
 	if n := m.Tokenizer.VocabSize(); m.Config.Vocab < n {
-		return fault.Usage(fmt.Errorf("model.init.config: vocab_size is %d, want at least %d, the tokens of the built-in tokenizer", m.Config.Vocab, n))
+		return fault.Usage(fmt.Errorf("model.init.config: vocab_size is %d, want at least %d, the tokens of the built-in tokenizer",
+			m.Config.Vocab, n))
 	}
 	return nil
 }
@@ -86,7 +86,8 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 		}
 	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
 		return fault.Usage(fault.Hint(
-			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (model.path, %s)", m.dir, c.Origin("model.path")),
+			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (model.path, %s)",
+				m.dir, c.Origin("model.path")),
 			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
 	}
 	if m.Config, err = model.ReadConfig(m.dir); err != nil {
@@ -109,7 +110,8 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 		return fault.Usage(err)
 	}
 	if n := m.Tokenizer.VocabSize(); n > m.Config.Vocab {
-		return fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", m.dir, n-1, m.Config.Vocab))
+		return fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d",
+			m.dir, n-1, m.Config.Vocab))
 	}
 	return nil
 }
@@ -122,15 +124,14 @@ func (m *Model) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path, pinned, err := h.model(ctx, c.Model.Path, hub.ModelConfig)
+	path, ref, err := h.model(ctx, c.Model.Path, hub.ModelConfig)
 	if err != nil {
 		return fmt.Errorf("model.path (%s): %w", c.Origin("model.path"), err)
 	}
-	c.Model.Path, m.dir = pinned, path
-	name, commit, _ := strings.Cut(strings.TrimPrefix(pinned, hub.Scheme), "@")
-	m.Name = name + " at " + commit[:12]
+	c.Model.Path, m.dir = ref.String(), path
+	m.Name = ref.Repo + " at " + ref.Revision[:12]
 	if !strings.HasSuffix(path, ".gguf") {
-		m.onHub = pinned
+		m.onHub = ref.String()
 	}
 	return nil
 }
@@ -167,14 +168,14 @@ func (m *Model) Load() (*model.Model, error) {
 	if m.dir == "" {
 		return model.New(m.Config, m.seed), nil
 	}
-	return Load(m.dir)
+	return load(m.dir, model.Load)
 }
 
-// LoadToAnswer is [Model.Load] for a model that only answers, in a precision as
-// [LoadToAnswer] has it.
-func (m *Model) LoadToAnswer(precision string) (*model.Model, error) {
+// loadToAnswer is [Model.Load] for a model that only answers, in one of the
+// [Precisions].
+func (m *Model) loadToAnswer(precision string) (*model.Model, error) {
 	if m.dir != "" {
-		return LoadToAnswer(m.dir, precision)
+		return loadToAnswer(m.dir, precision)
 	}
 	loaded, err := m.Load()
 	if err == nil && precision == "bf16" {
@@ -189,11 +190,6 @@ func (m *Model) fingerprint() (string, error) {
 		return model.FingerprintFresh(m.Config, m.seed)
 	}
 	return model.FingerprintFiles(m.dir)
-}
-
-// Memory says what training m takes, as the config has it.
-func (s *Session) Memory(m *Model) (*train.Memory, error) {
-	return train.PlanMemory(model.Plan(m.Config), s.Config.Packing.Capacity, s.Config.Train)
 }
 
 // importOnce imports a .gguf file, unless the cache has it.

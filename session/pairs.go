@@ -44,7 +44,7 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	}
 	r.job = pairs.Job{Options: c.Pairs, Seed: c.Seed, Dir: c.Output.Dir, Prompts: r.Prompts, Config: c.Resolved()}
 	var err error
-	if r.job.Identity, err = r.identity(); err != nil {
+	if r.job.Identity, err = pairsIdentity(c, r.Prompts); err != nil {
 		return nil, err
 	}
 	if c.Pairs.Server.URL == "" {
@@ -93,7 +93,7 @@ func (r *PairsRun) Load(ctx context.Context) (err error) {
 	if err := m.fetchWeights(ctx); err != nil {
 		return err
 	}
-	if r.weights, err = m.LoadToAnswer(r.job.Precision); err != nil {
+	if r.weights, err = m.loadToAnswer(r.job.Precision); err != nil {
 		return err
 	}
 	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Chat, Batch: r.job.Batch}

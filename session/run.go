@@ -5,6 +5,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/engine"
 	"lwtrain/hub"
 	"lwtrain/train"
 )
@@ -13,7 +14,7 @@ import (
 type Method struct {
 	kind  string // of a run, as the keys of a config are for
 	pairs bool   // on pairs of answers or labelled ones, not on conversations
-	plan  func(*configs.Config, *data.Set) (*train.Plan, error)
+	plan  func(*Run) (*train.Plan, error)
 	do    func(context.Context, train.Job) (train.Result, error)
 }
 
@@ -21,17 +22,13 @@ type Method struct {
 var (
 	SFT = Method{
 		kind: "sft",
-		plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
-			return train.PlanRun(s, c.Packing, c.Train, c.Seed)
-		},
-		do: train.SFT,
+		plan: (*Run).planSFT,
+		do:   train.SFT,
 	}
 	DPO = Method{
 		kind: "dpo", pairs: true,
-		plan: func(c *configs.Config, s *data.Set) (*train.Plan, error) {
-			return train.PlanPairs(s, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
-		},
-		do: train.DPO,
+		plan: (*Run).planDPO,
+		do:   train.DPO,
 	}
 )
 
@@ -42,6 +39,7 @@ type Run struct {
 
 	session *Session
 	method  Method
+	epochs  *train.Epochs // of SFT, once they were asked for
 }
 
 // Run opens the model and the data of the config for training. Unless it is a dry run,
@@ -71,7 +69,7 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 			return nil, err
 		}
 	}
-	return &Run{m, set, s, how}, nil
+	return &Run{Model: m, Data: set, session: s, method: how}, nil
 }
 
 // hasReferenceModel reports whether preference training measures against a model of its
@@ -84,59 +82,98 @@ func hasReferenceModel(c *configs.Config) bool {
 func (r *Run) Close() error { return r.Data.Close() }
 
 // Plan says what the run trains on, step by step.
-func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r.session.Config, r.Data) }
+func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r) }
 
-// Memory says what the run needs.
-func (r *Run) Memory() (*train.Memory, error) { return r.session.Memory(r.Model) }
+func (r *Run) planSFT() (*train.Plan, error) {
+	e, err := r.packed()
+	if err != nil {
+		return nil, err
+	}
+	b, err := train.NewBatches(e, r.session.Config.Train)
+	if err != nil {
+		return nil, err
+	}
+	return b.Plan()
+}
+
+func (r *Run) planDPO() (*train.Plan, error) {
+	c := r.session.Config
+	p, err := train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+	if err != nil {
+		return nil, err
+	}
+	return p.Plan(), nil
+}
+
+// packed packs the run's first epoch, once.
+func (r *Run) packed() (e *train.Epochs, err error) {
+	if r.epochs == nil {
+		r.epochs, err = train.NewEpochs(r.Data, r.session.Config.Packing, r.session.Config.Seed)
+	}
+	return r.epochs, err
+}
+
+// Needs says what the run needs.
+func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model) }
 
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
 func (r *Run) Check() (step int, err error) {
-	return train.CheckFolder(r.session.Config.Output.Dir, r.identity())
+	return train.CheckFolder(r.session.Config.Output.Dir, runIdentity(r.session.Config, r.Data, r.method.kind))
 }
 
 // Do loads the weights and trains. A run that was interrupted goes on from its last
 // checkpoint.
 func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
-	job := r.job()
-	job.Events = e
-	var err error
-	if job.Model, err = r.Model.Load(); err != nil {
+	job, err := r.job(e)
+	if err != nil {
 		return train.Result{}, err
 	}
-	defer job.Model.Free()
+	if job.Engine, err = r.Model.Engine(); err != nil {
+		return train.Result{}, err
+	}
+	defer job.Engine.Close()
 	return r.method.do(ctx, job)
 }
 
-// job is the run as package train takes it, without its weights.
-func (r *Run) job() train.Job {
+// job is the run as package train takes it, without its engine.
+func (r *Run) job(e train.Events) (train.Job, error) {
 	c, m := r.session.Config, r.Model
-	return train.Job{
-		Options: c.Train, Packing: c.Packing, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
+	job := train.Job{
+		Options: c.Train, Capacity: c.Packing.Capacity, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Chat.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: r.identity(),
+		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
 		Config:   c.Resolved(),
+		Events:   e,
 	}
+	var err error
+	if !r.method.pairs {
+		job.Epochs, err = r.packed()
+	}
+	return job, err
 }
 
 // SelftestResume trains a few steps twice, once with a break, and compares: see
 // [train.SelftestResume].
 func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (train.ResumeTest, error) {
-	job := r.job()
-	job.Events = e
-	return train.SelftestResume(ctx, job, r.method.do, steps, r.Model.Load)
+	job, err := r.job(e)
+	if err != nil {
+		return train.ResumeTest{}, err
+	}
+	return train.SelftestResume(ctx, job, r.method.do, steps, r.Model.Engine)
 }
 
 // SelftestPacking compares documents in packs with the same documents alone: see
 // [train.SelftestPacking].
 func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (train.PackingTest, error) {
-	job := r.job()
-	job.Events = e
-	var err error
-	if job.Model, err = r.Model.Load(); err != nil {
+	job, err := r.job(e)
+	if err != nil {
 		return train.PackingTest{}, err
 	}
-	defer job.Model.Free()
+	if job.Engine, err = r.Model.Engine(); err != nil {
+		return train.PackingTest{}, err
+	}
+	defer job.Engine.Close()
 	return train.SelftestPacking(ctx, job, packs)
 }

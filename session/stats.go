@@ -19,21 +19,31 @@ const ReportFile = "report.html"
 // Stats counts what is in a set, and who carries how much of the loss under each
 // weighting.
 func Stats(c *configs.Config, set *data.Set) (*data.Stats, error) {
+	return stats(c, set, func() (*train.Epochs, error) { return train.NewEpochs(set, c.Packing, c.Seed) })
+}
+
+func stats(c *configs.Config, set *data.Set, packed func() (*train.Epochs, error)) (*data.Stats, error) {
 	s, err := set.Stats(c.Data)
 	if err != nil || len(set.Train()) == 0 {
 		return s, err
 	}
+	e, err := packed()
+	if err != nil {
+		return nil, err
+	}
 	s.Weighting = c.Packing.Weighting
 	first := c.Train // shares are those of the first epoch
 	first.NumTrainEpochs, first.MaxSteps = 1, 0
-	for _, weighting := range packing.Weightings {
-		pack := c.Packing
-		pack.Weighting = weighting
-		p, err := train.PlanRun(set, pack, first, c.Seed)
+	b, err := train.NewBatches(e, first)
+	if err != nil {
+		return nil, err
+	}
+	for _, weighting := range packing.Weightings() {
+		shares, err := b.Shares(weighting)
 		if err != nil {
 			return nil, err
 		}
-		for _, share := range p.Shares {
+		for _, share := range shares {
 			s.AddLossShare(share.Kind, share.Name, weighting, share.Loss)
 		}
 	}
@@ -44,7 +54,7 @@ func Stats(c *configs.Config, set *data.Set) (*data.Stats, error) {
 // its folder.
 func (r *Run) WriteReport() error {
 	c := r.session.Config
-	s, err := Stats(c, r.Data)
+	s, err := stats(c, r.Data, r.packed)
 	if err != nil {
 		return err
 	}

@@ -11,11 +11,14 @@ import (
 
 // fuzzFiles are the files of a model folder, as small as they get.
 const (
-	fuzzTokenizer = `{"version":"1.0","added_tokens":[{"id":4,"content":"<e>","special":true,"lstrip":false,"rstrip":true,"normalized":false,"single_word":false}],
-"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"}]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
+	fuzzTokenizer = `{"version":"1.0","added_tokens":[{"id":4,"content":"<e>","special":true,
+"lstrip":false,"rstrip":true,"normalized":false,"single_word":false}],
+"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"}]},"pre_tokenizer":
+{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
 "post_processor":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"},
 "model":{"type":"BPE","byte_fallback":false,"ignore_merges":true,"unk_token":"u","vocab":{"a":0,"b":1,"ab":2,"u":3},"merges":["a b"]}}`
-	fuzzConfig   = `{"chat_template":"{% for m in messages %}{{ m.role }}{{ m.content }}<e>{% endfor %}","eos_token":"<e>","bos_token":{"content":"a"}}`
+	fuzzConfig = `{"chat_template":"{% for m in messages %}{{ m.role }}{{ m.content }}<e>` +
+		`{% endfor %}","eos_token":"<e>","bos_token":{"content":"a"}}`
 	fuzzGenerate = `{"eos_token_id":[4,3]}`
 )
 
@@ -23,7 +26,8 @@ const (
 // and decode within bounds.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(fuzzTokenizer), []byte(fuzzConfig), []byte(fuzzGenerate))
-	f.Add([]byte(`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","a"]]}}`), []byte(`{"chat_template":[{"name":"default","template":"{{ x }}"}]}`), []byte(`{}`))
+	f.Add([]byte(`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a","a"]]}}`),
+		[]byte(`{"chat_template":[{"name":"default","template":"{{ x }}"}]}`), []byte(`{}`))
 	for _, name := range []string{"added", "unknown", "smollm2"} {
 		raw, err := os.ReadFile("testdata/" + name + "/tokenizer.json")
 		if err != nil {

@@ -15,15 +15,6 @@ import (
 	"lwtrain/internal/modeldir"
 )
 
-// Files of a tokenizer in Hugging Face layout.
-const (
-	fileTokenizer  = "tokenizer.json"
-	fileConfig     = "tokenizer_config.json"
-	fileJinja      = "chat_template.jinja"
-	fileGeneration = "generation_config.json"
-	fileModel      = "config.json" // read for its eos_token_id, belongs to the model
-)
-
 // savedFiles are the files that Save writes again.
 var savedFiles = []string{
 	fileTokenizer, fileConfig, fileJinja, fileGeneration,
@@ -42,7 +33,7 @@ const maxFile = 128 << 20
 func Load(dir string) (*Tokenizer, error) {
 	t, err := load(func(name string) ([]byte, error) { return modeldir.Read(dir, name, maxFile) })
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fault.Hint(fmt.Errorf("%s: no tokenizer.json in this folder, wanted a tokenizer in hugging face layout", dir), missingHint(dir))
+		err = fault.Hint(fmt.Errorf("%s: no tokenizer.json in this folder, want a tokenizer in hugging face layout", dir), missingHint(dir))
 	} else if err != nil {
 		err = fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err)
 	}
@@ -131,13 +122,13 @@ func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
 		if json.Unmarshal(config.EOS, &list) != nil {
 			list = make([]int64, 1)
 			if json.Unmarshal(config.EOS, &list[0]) != nil {
-				return nil, fmt.Errorf("%s: eos_token_id is %.40s, wanted an id or a list of ids", name, config.EOS)
+				return nil, fmt.Errorf("%s: eos_token_id is %.40s, want an id or a list of ids", name, config.EOS)
 			}
 		}
 		var eos []int32
 		for _, id := range list {
 			if id < 0 || id > maxID {
-				return nil, fmt.Errorf("%s: eos_token_id %d, wanted 0 to %d", name, id, maxID)
+				return nil, fmt.Errorf("%s: eos_token_id %d, want 0 to %d", name, id, maxID)
 			}
 			if !slices.Contains(eos, int32(id)) {
 				eos = append(eos, int32(id))

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -11,88 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"lwtrain/internal/fault"
 )
-
-// tokenizerFile is tokenizer.json. Parts of several types stay raw until their
-// type is known.
-type tokenizerFile struct {
-	Version       string          `json:"version"`
-	AddedTokens   []addedToken    `json:"added_tokens"`
-	Normalizer    json.RawMessage `json:"normalizer"`
-	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
-	PostProcessor json.RawMessage `json:"post_processor"`
-	Decoder       json.RawMessage `json:"decoder"`
-	Model         modelFile       `json:"model"`
-}
-
-type modelFile struct {
-	Type         string           `json:"type"`
-	Dropout      float64          `json:"dropout,omitempty"`
-	Unknown      *string          `json:"unk_token"`
-	Prefix       string           `json:"continuing_subword_prefix,omitempty"`
-	Suffix       string           `json:"end_of_word_suffix,omitempty"`
-	FuseUnknown  bool             `json:"fuse_unk"`
-	ByteFallback bool             `json:"byte_fallback"`
-	IgnoreMerges bool             `json:"ignore_merges"`
-	Vocab        map[string]int64 `json:"vocab"`
-	Merges       []mergeFile      `json:"merges"`
-}
-
-// mergeFile is one merge, written as "a b" or as ["a", "b"].
-type mergeFile struct {
-	left, right string
-	comment     bool // a "#version" line taken over from merges.txt
-}
-
-func (m mergeFile) MarshalJSON() ([]byte, error) { return marshal([]string{m.left, m.right}), nil }
-
-func (m *mergeFile) UnmarshalJSON(data []byte) error {
-	if data[0] == '[' {
-		var pair []string
-		if err := json.Unmarshal(data, &pair); err != nil {
-			return err
-		}
-		if len(pair) != 2 {
-			return fmt.Errorf("merge of %d parts, wanted 2", len(pair))
-		}
-		m.left, m.right = pair[0], pair[1]
-		return nil
-	}
-	var line string
-	if err := json.Unmarshal(data, &line); err != nil {
-		return err
-	}
-	m.comment = strings.HasPrefix(line, "#version")
-	left, right, ok := strings.Cut(line, " ")
-	if !m.comment && (!ok || strings.Contains(right, " ")) {
-		return fmt.Errorf("merge %.40q, wanted two parts with a space between them", line)
-	}
-	m.left, m.right = left, right
-	return nil
-}
-
-// decodeJSON decodes a file's content; errors start with the line.
-func decodeJSON(data []byte, v any) error {
-	if !utf8.Valid(data) {
-		return errors.New("not valid utf-8, wanted json")
-	}
-	err := json.Unmarshal(data, v)
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	line := func(offset int64) int {
-		return 1 + bytes.Count(data[:min(max(0, offset), int64(len(data)))], []byte("\n"))
-	}
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("%d: %w", line(syntax.Offset), err)
-	case errors.As(err, &kind):
-		return fmt.Errorf("%d: %s is a %s, wanted %s", line(kind.Offset), kind.Field, kind.Value, kind.Type)
-	}
-	return err
-}
 
 // parse builds a tokenizer from the content of tokenizer.json.
 func parse(data []byte) (*Tokenizer, error) {
@@ -101,7 +19,7 @@ func parse(data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	if f.Version != "" && f.Version != "1.0" {
-		return nil, fmt.Errorf("version is %.40q, wanted \"1.0\"", f.Version)
+		return nil, fmt.Errorf("version is %.40q, want \"1.0\"", f.Version)
 	}
 	return build(&f)
 }
@@ -168,18 +86,12 @@ func decodePart(data json.RawMessage) (p part, err error) {
 	err = json.Unmarshal(data, &p)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		err = fmt.Errorf("%s is a %s, wanted %s", kind.Field, kind.Value, kind.Type)
+		err = fmt.Errorf("%s is a %s, want %s", kind.Field, kind.Value, kind.Type)
 	}
 	return p, err
 }
 
 func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) == "null" }
-
-// unknownPart is the refusal of a part that is not known.
-func unknownPart(what, is, known string) error {
-	return fault.Hint(fmt.Errorf("%s %.200s, wanted %s", what, is, known),
-		"lwtrain refuses what it cannot reproduce exactly; the tokenizers of SmolLM2, Llama 3, Qwen 2.5, Qwen 3 and GLM-4 are known")
-}
 
 // flatten walks a part and, in order, the parts of sequences in it.
 func flatten(data json.RawMessage, what string, inner func(p *part) []json.RawMessage, visit func(p *part) error) error {
@@ -325,7 +237,8 @@ func (t *Tokenizer) parseTemplate(p *part) (before, after []int32, err error) {
 			}
 			for _, id := range token.IDs {
 				if id < 0 || id >= int64(len(t.tokens)) {
-					return nil, nil, fmt.Errorf("post_processor: token %.40q has the id %d, wanted less than %d", piece.SpecialToken.ID, id, len(t.tokens))
+					return nil, nil, fmt.Errorf("post_processor: token %.40q has the id %d, want less than %d",
+						piece.SpecialToken.ID, id, len(t.tokens))
 				}
 				if sequences == 0 {
 					before = append(before, int32(id))
@@ -338,7 +251,7 @@ func (t *Tokenizer) parseTemplate(p *part) (before, after []int32, err error) {
 		}
 	}
 	if sequences != 1 {
-		return nil, nil, fmt.Errorf("post_processor: the template has sequence A %d times, wanted once", sequences)
+		return nil, nil, fmt.Errorf("post_processor: the template has sequence A %d times, want once", sequences)
 	}
 	return before, after, nil
 }

@@ -14,7 +14,7 @@ func (t *Tokenizer) parseModel(f *modelFile) error {
 	}
 	switch {
 	case f.Dropout != 0:
-		return fmt.Errorf("model has dropout %g, wanted none", f.Dropout)
+		return fmt.Errorf("model has dropout %g, want none", f.Dropout)
 	case f.Prefix != "":
 		return unknownPart("model has", fmt.Sprintf("continuing_subword_prefix %q", f.Prefix), "none")
 	case f.Suffix != "":
@@ -36,7 +36,7 @@ func (t *Tokenizer) parseVocab(vocab map[string]int64) error {
 	highest := int64(-1)
 	for token, id := range vocab {
 		if id < 0 || id > maxID {
-			return fmt.Errorf("vocab: token %.40q has the id %d, wanted 0 to %d", token, id, maxID)
+			return fmt.Errorf("vocab: token %.40q has the id %d, want 0 to %d", token, id, maxID)
 		}
 		highest = max(highest, id)
 	}
@@ -94,7 +94,7 @@ func (t *Tokenizer) parseAlphabet(f *modelFile) error {
 	if f.Unknown != nil {
 		id, ok := t.ids[*f.Unknown]
 		if !ok {
-			return fault.Hint(fmt.Errorf("model has the unk_token %.40q, wanted one of its vocab", *f.Unknown),
+			return fault.Hint(fmt.Errorf("model has the unk_token %.40q, want one of its vocab", *f.Unknown),
 				"the vocab lacks some of the 256 byte symbols, so that the unknown token is needed")
 		}
 		m.unknown = id
@@ -105,7 +105,7 @@ func (t *Tokenizer) parseAlphabet(f *modelFile) error {
 func (t *Tokenizer) parseMerges(merges []mergeFile) error {
 	m := &t.model
 	if len(merges) > maxRank {
-		return fmt.Errorf("%d merges, wanted at most %d", len(merges), maxRank)
+		return fmt.Errorf("%d merges, want at most %d", len(merges), maxRank)
 	}
 	m.pairs, m.shift = newPairs(len(merges))
 	m.merged = make([]int32, 0, len(merges))
@@ -155,10 +155,10 @@ func (t *Tokenizer) parseAdded(added []addedToken, vocabSize int) error {
 			next++
 		}
 		if a.ID != want {
-			return fmt.Errorf("added_tokens: entry %d (%.40q) has the id %d, wanted %d", i, a.Content, a.ID, want)
+			return fmt.Errorf("added_tokens: entry %d (%.40q) has the id %d, want %d", i, a.Content, a.ID, want)
 		}
 		if a.ID > maxID {
-			return fmt.Errorf("added_tokens: %.40q has the id %d, wanted at most %d", a.Content, a.ID, maxID)
+			return fmt.Errorf("added_tokens: %.40q has the id %d, want at most %d", a.Content, a.ID, maxID)
 		}
 		if !ok && int(want) < len(t.tokens) && t.tokens[want] != "" {
 			return fmt.Errorf("added_tokens: id %d has two tokens, %.40q and %.40q", want, t.tokens[want], a.Content)

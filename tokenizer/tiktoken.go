@@ -37,7 +37,7 @@ const convertHint = "let transformers convert it: AutoTokenizer.from_pretrained(
 // file's name and the line.
 func readRanks(data []byte) ([]string, error) {
 	if len(data) > maxRankFile {
-		return nil, fmt.Errorf("%s: %d bytes, wanted at most %d", fileRanks, len(data), maxRankFile)
+		return nil, fmt.Errorf("%s: %d bytes, want at most %d", fileRanks, len(data), maxRankFile)
 	}
 	n, line := 0, 0 // n: lines that are not empty
 	for text := range bytes.Lines(data) {
@@ -46,7 +46,7 @@ func readRanks(data []byte) ([]string, error) {
 		}
 	}
 	if n > maxID+1 {
-		return nil, fmt.Errorf("%s: %d ranks, wanted at most %d", fileRanks, n, maxID+1)
+		return nil, fmt.Errorf("%s: %d ranks, want at most %d", fileRanks, n, maxID+1)
 	}
 	tokens := make([]string, n)
 	lines := make(map[string]int, n) // by token
@@ -61,7 +61,7 @@ func readRanks(data []byte) ([]string, error) {
 		code, number, _ := bytes.Cut(text, []byte(" "))
 		rank, err := strconv.Atoi(string(number))
 		if err != nil {
-			err = at("%.40q, wanted a token in base64, a space and its rank", text)
+			err = at("%.40q, want a token in base64, a space and its rank", text)
 			if len(lines) == 0 {
 				err = fault.Hint(err, "this is no tiktoken rank file; if it is a SentencePiece model, "+convertHint)
 			}
@@ -73,9 +73,9 @@ func readRanks(data []byte) ([]string, error) {
 		case err != nil:
 			return nil, at("token %.40q: %w", code, err)
 		case token == "" || len(token) > maxRankToken:
-			return nil, at("token of %d bytes, wanted 1 to %d", len(token), maxRankToken)
+			return nil, at("token of %d bytes, want 1 to %d", len(token), maxRankToken)
 		case rank < 0 || rank >= n:
-			return nil, at("rank %d, wanted 0 to %d: the file has %d lines, and a rank on each", rank, n-1, n)
+			return nil, at("rank %d, want 0 to %d: the file has %d lines, and a rank on each", rank, n-1, n)
 		case tokens[rank] != "":
 			return nil, at("rank %d, which line %d has too", rank, lines[tokens[rank]])
 		case lines[token] != 0:
@@ -85,7 +85,7 @@ func readRanks(data []byte) ([]string, error) {
 	}
 	for b := range 256 {
 		if lines[string([]byte{byte(b)})] == 0 {
-			return nil, fmt.Errorf("%s: no rank for the byte 0x%02x, wanted one for each of the 256", fileRanks, b)
+			return nil, fmt.Errorf("%s: no rank for the byte 0x%02x, want one for each of the 256", fileRanks, b)
 		}
 	}
 	return tokens, nil
@@ -104,7 +104,8 @@ func convertGLM4(ranks, config []byte) (*tokenizerFile, error) {
 		}
 	}
 	if c.Class != classGLM4 {
-		return nil, fault.Hint(fmt.Errorf("%s: tokenizer_class is %.40q, wanted %s: there is no %s, and of %s only GLM-4's is known", fileConfig, c.Class, classGLM4, fileTokenizer, fileRanks), convertHint)
+		return nil, fault.Hint(fmt.Errorf("%s: tokenizer_class is %.40q, want %s: there is no %s, and of %s only GLM-4's is known",
+			fileConfig, c.Class, classGLM4, fileTokenizer, fileRanks), convertHint)
 	}
 	tokens, err := readRanks(ranks)
 	if err != nil {
@@ -170,13 +171,13 @@ func mergesOf(tokens, chars []string) []mergeFile {
 // a gap: the class counts them on from there, whatever the file says.
 func addedGLM4(byID map[string]addedToken, next int) ([]addedToken, error) {
 	if len(byID) == 0 {
-		return nil, fmt.Errorf("not there or empty, wanted the special tokens from id %d on", next)
+		return nil, fmt.Errorf("not there or empty, want the special tokens from id %d on", next)
 	}
 	added := make([]addedToken, 0, len(byID))
 	for key, a := range byID {
 		id, err := strconv.Atoi(key)
 		if err != nil {
-			return nil, fmt.Errorf("key %.40q, wanted an id", key)
+			return nil, fmt.Errorf("key %.40q, want an id", key)
 		}
 		if a.Content == "" {
 			return nil, fmt.Errorf("id %d has no content", id)
@@ -187,7 +188,8 @@ func addedGLM4(byID map[string]addedToken, next int) ([]addedToken, error) {
 	slices.SortFunc(added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
 	for i, a := range added {
 		if want := int64(next + i); a.ID != want {
-			return nil, fmt.Errorf("%.40q has the id %d, wanted %d: %s has %d ranks, and the special tokens follow them", a.Content, a.ID, want, fileRanks, next)
+			return nil, fmt.Errorf("%.40q has the id %d, want %d: %s has %d ranks, and the special tokens follow them",
+				a.Content, a.ID, want, fileRanks, next)
 		}
 	}
 	return added, nil
@@ -201,7 +203,7 @@ func prefixGLM4(added []addedToken) (json.RawMessage, error) {
 	for _, content := range []string{"[gMASK]", "<sop>"} {
 		i := slices.IndexFunc(added, func(a addedToken) bool { return a.Content == content })
 		if i < 0 {
-			return nil, fmt.Errorf("%s: added_tokens_decoder: no %s, wanted it: GLM-4 puts it before every text", fileConfig, content)
+			return nil, fmt.Errorf("%s: added_tokens_decoder: no %s, want it: GLM-4 puts it before every text", fileConfig, content)
 		}
 		single = append(single, map[string]any{"SpecialToken": map[string]any{"id": content, "type_id": 0}})
 		special[content] = map[string]any{"id": content, "ids": []int64{added[i].ID}, "tokens": []string{content}}
@@ -222,15 +224,4 @@ func tokenChars(token string) string {
 		b.WriteRune(byteChars[token[i]])
 	}
 	return b.String()
-}
-
-// marshal is JSON without HTML's escapes, of a value that has one.
-func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err)
-	}
-	return b.Bytes()
 }

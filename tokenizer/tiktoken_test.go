@@ -42,7 +42,8 @@ func glm4Config(n int, more string) []byte {
 		"<|observation|>", "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>"} {
 		added[n+i] = map[string]any{"content": s, "special": true}
 	}
-	return fmt.Appendf(nil, `{"tokenizer_class": "ChatGLM4Tokenizer", "eos_token": "<|endoftext|>", "added_tokens_decoder": %s%s}`, marshal(added), more)
+	return fmt.Appendf(nil, `{"tokenizer_class": "ChatGLM4Tokenizer", "eos_token": "<|endoftext|>", "added_tokens_decoder": %s%s}`,
+		marshal(added), more)
 }
 
 // fromFiles is a load function of files by name.
@@ -164,31 +165,41 @@ func TestRankFilesThatAreRefused(t *testing.T) {
 	good := string(rankFile(byteTokens()))
 	config := string(glm4Config(256, ""))
 	cases := []struct{ name, ranks, config, want, hint string }{
-		{"another class of tokenizer", good, `{"tokenizer_class": "LlamaTokenizer"}`, `tokenizer_config.json: tokenizer_class is "LlamaTokenizer", wanted ChatGLM4Tokenizer`, "let transformers convert it"},
-		{"no class", good, `{}`, `tokenizer_class is "", wanted ChatGLM4Tokenizer`, "let transformers convert it"},
+		{"another class of tokenizer", good, `{"tokenizer_class": "LlamaTokenizer"}`,
+			`tokenizer_config.json: tokenizer_class is "LlamaTokenizer", want ChatGLM4Tokenizer`, "let transformers convert it"},
+		{"no class", good, `{}`, `tokenizer_class is "", want ChatGLM4Tokenizer`, "let transformers convert it"},
 		{"a broken config", good, "{\n]", "tokenizer_config.json: 2:", ""},
-		{"a SentencePiece model", "\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02", config, `tokenizer.model:2: "`, "if it is a SentencePiece model, let transformers convert it"},
-		{"a SentencePiece model on one line", "\x0a\x0e\x0b", config, `tokenizer.model:2: "`, "if it is a SentencePiece model, let transformers convert it"},
-		{"a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\n", config, `tokenizer.model:1: "version https://git-lfs.github.com/spec/"`, "no tiktoken rank file"},
+		{"a SentencePiece model", "\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02", config, `tokenizer.model:2: "`,
+			"if it is a SentencePiece model, let transformers convert it"},
+		{"a SentencePiece model on one line", "\x0a\x0e\x0b", config, `tokenizer.model:2: "`,
+			"if it is a SentencePiece model, let transformers convert it"},
+		{"a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\n", config,
+			`tokenizer.model:1: "version https://git-lfs.github.com/spec/"`, "no tiktoken rank file"},
 		{"an empty file", "", config, "tokenizer.model: no rank for the byte 0x00", ""},
-		{"a token without a rank", good + "YWI=\n", config, `tokenizer.model:257: "YWI=", wanted a token in base64, a space and its rank`, ""},
-		{"a rank that is no number", good + "YWI= x\n", config, `tokenizer.model:257: "YWI= x", wanted`, ""},
+		{"a token without a rank", good + "YWI=\n", config, `tokenizer.model:257: "YWI=", want a token in base64, a space and its rank`,
+			""},
+		{"a rank that is no number", good + "YWI= x\n", config, `tokenizer.model:257: "YWI= x", want`, ""},
 		{"a rank beyond all numbers", good + "YWI= 99999999999999999999\n", config, `tokenizer.model:257:`, ""},
 		{"base64 that is none", good + "Y!I= 256\n", config, `tokenizer.model:257: token "Y!I=": illegal base64 data at input byte 1`, ""},
 		{"base64 cut short", good + "YWI 256\n", config, `tokenizer.model:257: token "YWI": illegal base64`, ""},
-		{"an empty token", good + " 256\n", config, `tokenizer.model:257: "256", wanted a token`, ""},
-		{"a token that is too long", good + base64.StdEncoding.EncodeToString(make([]byte, maxRankToken+1)) + " 256\n", config, "tokenizer.model:257: token of 1025 bytes, wanted 1 to 1024", ""},
-		{"a hole in the ranks", good + "YWI= 257\n", config, "tokenizer.model:257: rank 257, wanted 0 to 256", ""},
+		{"an empty token", good + " 256\n", config, `tokenizer.model:257: "256", want a token`, ""},
+		{"a token that is too long", good + base64.StdEncoding.EncodeToString(make([]byte, maxRankToken+1)) + " 256\n", config,
+			"tokenizer.model:257: token of 1025 bytes, want 1 to 1024", ""},
+		{"a hole in the ranks", good + "YWI= 257\n", config, "tokenizer.model:257: rank 257, want 0 to 256", ""},
 		{"a rank below zero", good + "YWI= -1\n", config, "tokenizer.model:257: rank -1", ""},
 		{"a rank twice", good + "YWI= 7\n", config, "tokenizer.model:257: rank 7, which line 8 has too", ""},
 		{"a token twice", good + "QQ== 256\n", config, `tokenizer.model:257: token "QQ==", which line 66 has too`, ""},
-		{"a byte without a rank", strings.Replace(good, "QQ== 65\n", "QUE= 65\n", 1), config, "tokenizer.model: no rank for the byte 0x41", ""},
-		{"no special tokens", good, `{"tokenizer_class": "ChatGLM4Tokenizer"}`, "tokenizer_config.json: added_tokens_decoder: not there or empty, wanted the special tokens from id 256 on", ""},
-		{"special tokens of another rank file", good, string(glm4Config(300, "")), `added_tokens_decoder: "<|endoftext|>" has the id 300, wanted 256: tokenizer.model has 256 ranks`, ""},
-		{"a special token without an id", good, strings.Replace(config, `"256"`, `"first"`, 1), `added_tokens_decoder: key "first", wanted an id`, ""},
+		{"a byte without a rank", strings.Replace(good, "QQ== 65\n", "QUE= 65\n", 1), config, "tokenizer.model: no rank for the byte 0x41",
+			""},
+		{"no special tokens", good, `{"tokenizer_class": "ChatGLM4Tokenizer"}`,
+			"tokenizer_config.json: added_tokens_decoder: not there or empty, want the special tokens from id 256 on", ""},
+		{"special tokens of another rank file", good, string(glm4Config(300, "")),
+			`added_tokens_decoder: "<|endoftext|>" has the id 300, want 256: tokenizer.model has 256 ranks`, ""},
+		{"a special token without an id", good, strings.Replace(config, `"256"`, `"first"`, 1),
+			`added_tokens_decoder: key "first", want an id`, ""},
 		{"a special token twice", good, strings.Replace(config, "[MASK]", "<sop>", 1), `"<sop>" is there twice`, ""},
-		{"a special token that is a rank", good, strings.Replace(config, "[MASK]", "A", 1), `"A") has the id 257, wanted 65`, ""},
-		{"no <sop>", good, strings.Replace(config, "<sop>", "<begin>", 1), "no <sop>, wanted it", ""},
+		{"a special token that is a rank", good, strings.Replace(config, "[MASK]", "A", 1), `"A") has the id 257, want 65`, ""},
+		{"no <sop>", good, strings.Replace(config, "<sop>", "<begin>", 1), "no <sop>, want it", ""},
 		{"a special token without a text", good, strings.Replace(config, "<sop>", "", 1), "id 260 has no content", ""},
 	}
 	for _, c := range cases {

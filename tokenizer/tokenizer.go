@@ -65,41 +65,6 @@ func (t *Tokenizer) SpecialToken(name string) string {
 	return ""
 }
 
-// Encode returns the ids of text as tokenizers.Tokenizer.encode does: those of
-// [Tokenizer.EncodeText] with the tokens that the post-processor adds (Llama's
-// BOS, GLM-4's [gMASK]<sop>).
-func (t *Tokenizer) Encode(text string) []int32 {
-	e := t.encode(text, false)
-	defer t.release(e)
-	return slices.Concat(t.before, e.ids, t.after)
-}
-
-// EncodeText returns the ids of text without the tokens that the
-// post-processor adds. Added tokens in the text become their ids: whoever
-// encodes text that is not trusted must know that it can hold them.
-func (t *Tokenizer) EncodeText(text string) []int32 {
-	e := t.encode(text, false)
-	defer t.release(e)
-	return slices.Clone(e.ids)
-}
-
-// Offsets is [Tokenizer.EncodeText] with, for each id, the half-open range of
-// bytes of text that it stands for. Ranges follow each other without gaps,
-// except where lstrip or rstrip of an added token took white space in, a byte
-// had no token, or normalisation joined characters: then all tokens of the
-// joined character have its whole range. They are not trimmed of spaces, and
-// may lie inside a character whose bytes are several tokens.
-func (t *Tokenizer) Offsets(text string) ([]int32, [][2]int) {
-	e := t.encode(text, true)
-	defer t.release(e)
-	return slices.Clone(e.ids), slices.Clone(e.spans)
-}
-
-func (t *Tokenizer) release(e *encoder) {
-	e.release()
-	t.pool.Put(e)
-}
-
 // VocabSize returns the highest id plus one. A model's embedding can have more
 // rows than that.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }

@@ -7,12 +7,31 @@ import (
 	"slices"
 	"time"
 
-	"lwtrain/internal/graph"
-	"lwtrain/internal/kernels"
+	"lwtrain/engine"
 	"lwtrain/internal/rng"
-	"lwtrain/model"
 	"lwtrain/packing"
 )
+
+// BenchJob is what [Bench] measures: steps of one pack each on synthetic documents of
+// Documents[0] to Documents[1] tokens, the last of a pack cut to the capacity.
+type BenchJob struct {
+	Engine    engine.Engine
+	Options   Options
+	Capacity  int
+	Steps     int // a step before them warms up and is not counted
+	Documents [2]int
+	Vocab     int
+
+	// FLOPs is what a training step of the model computes for a document of that many
+	// tokens, without what is computed again.
+	FLOPs func(tokens int) float64
+	// PeakGFLOPs measures what a matrix product in the same precision reaches.
+	PeakGFLOPs func() float64
+	// Profile makes the engine add the time of each kind of op to a table.
+	Profile func(into map[string]time.Duration)
+	// Progress may be nil.
+	Progress func(step int, tokensPerSecond float64)
+}
 
 // BenchResult is how fast a training step is, and what it takes.
 type BenchResult struct {
@@ -38,87 +57,54 @@ type OpShare struct {
 	Share float64 `json:"share"`
 }
 
-// Bench trains a model of random weights for steps steps, of one pack each, on
-// synthetic documents of documents[0] to documents[1] tokens, the last of a pack cut
-// to the capacity. A step before them warms up and is not counted. progress, which may
-// be nil, is called after every step.
-func Bench(ctx context.Context, c model.Config, capacity, steps int, documents [2]int, opt Options, progress func(step int, tokensPerSecond float64)) (BenchResult, error) {
-	memory, err := PlanMemory(model.Plan(c), capacity, opt)
-	if err != nil {
-		return BenchResult{}, err
+// Bench trains for some steps and says how fast they were.
+func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
+	needs := job.Engine.Needs()
+	r := BenchResult{
+		Precision: needs.Precision, Capacity: job.Capacity, Steps: job.Steps, Planned: needs.Total(), Recomputed: needs.Recomputed,
+		PeakGFLOPs: job.PeakGFLOPs(),
 	}
-	r := BenchResult{Precision: memory.Precision.String(), Parameters: c.Parameters(), Capacity: capacity, Steps: steps, Planned: memory.Total(), Recomputed: memory.RecomputedText()}
-	bf16 := memory.Precision == graph.BFloat16
-	r.PeakGFLOPs = kernels.PeakGFLOPs(bf16)
-
-	m := model.New(c, 1)
-	defer m.Free()
-	g := m.Graph(capacity, memory.Precision, nil)
-	defer g.Free()
-	program, err := g.Compile(graph.Options{Train: true, Recompute: memory.Recompute})
-	if err != nil {
-		return r, err
-	}
-	if bf16 {
-		m.UseHalf()
-	}
-	m.UseGradients()
-	optimizer := NewAdamW(m.Params, opt.AdamBeta1, opt.AdamBeta2, opt.AdamEpsilon, opt.WeightDecay)
-	defer optimizer.Free()
-
 	var flops float64
 	var took time.Duration
-	var pack packing.Pack
-	for step := range steps + 1 {
-		if err := ctx.Err(); err != nil {
+	profile := map[string]time.Duration{}
+	for step := range job.Steps + 1 {
+		docs := benchDocuments(job.Vocab, job.Capacity, job.Documents, step)
+		pack, err := packing.Lay(job.Capacity, docs, packing.ByToken)
+		if err != nil {
 			return r, err
 		}
-		docs := benchDocuments(c.Vocab, capacity, documents, step)
-		if err := packing.Lay(&pack, capacity, docs, "token"); err != nil {
-			return r, err
-		}
-		in := g.Inputs()
-		copy(in.IDs, pack.IDs)
-		copy(in.Targets, pack.Targets)
-		copy(in.Starts, pack.Starts)
-		copy(in.Weights, pack.Weights)
 		if step == 1 {
-			program.Profile = map[string]time.Duration{}
+			job.Profile(profile)
 		}
 		began := time.Now()
-		if err := program.RunAll(); err != nil {
+		var s sums
+		if err := s.learnWeighted(ctx, job.Engine, []packing.Pack{pack}); err != nil {
 			return r, err
 		}
-		passed := time.Now()
-		kernels.Run(func() {
-			norm := gradNorm(m.Params, 1/pack.Divisor)
-			if err = notFinite(g.Loss(), norm); err == nil {
-				optimizer.Step(step+1, opt.LearningRate, clip(norm, opt.MaxGradNorm)/pack.Divisor)
-			}
-		})
-		if err != nil {
+		if _, _, err := s.update(job.Engine, step+1, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {
 			return r, err
 		}
 		if step == 0 {
 			continue
 		}
-		program.Profile["optimizer"] += time.Since(passed)
-		r.StepTimes = append(r.StepTimes, time.Since(began).Nanoseconds())
-		took += time.Since(began)
-		flops += 6 * float64(c.ProductParameters()) * float64(capacity)
+		passed := time.Since(began)
+		r.StepTimes = append(r.StepTimes, passed.Nanoseconds())
+		took += passed
 		for _, d := range docs {
-			flops += 3 * c.AttentionFLOPs(len(d.IDs))
+			flops += job.FLOPs(len(d.IDs))
 		}
-		if progress != nil {
-			progress(step, float64(capacity)/time.Since(began).Seconds())
+		if job.Progress != nil {
+			job.Progress(step, float64(job.Capacity)/passed.Seconds())
 		}
 	}
+	job.Profile(nil)
 	r.PeakRSS = peakRSS()
-	r.PeakGFLOPs = max(r.PeakGFLOPs, kernels.PeakGFLOPs(bf16)) // the machine may have been busy before
-	r.TokensPerSecond = float64(steps*capacity) / took.Seconds()
-	r.ModelFLOPsPerToken = flops / float64(steps*capacity)
+	r.PeakGFLOPs = max(r.PeakGFLOPs, job.PeakGFLOPs()) // the machine may have been busy before
+	tokens := float64(job.Steps * job.Capacity)
+	r.TokensPerSecond = tokens / took.Seconds()
+	r.ModelFLOPsPerToken = flops / tokens
 	r.MFU = flops / took.Seconds() / 1e9 / r.PeakGFLOPs
-	for name, d := range program.Profile {
+	for name, d := range profile {
 		r.Ops = append(r.Ops, OpShare{name, d.Seconds() / took.Seconds()})
 	}
 	slices.SortFunc(r.Ops, func(a, b OpShare) int { return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Name, b.Name)) })

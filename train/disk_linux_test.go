@@ -24,7 +24,7 @@ func TestAFullDiskStopsARunThatGoesOnOnceThereIsRoom(t *testing.T) {
 
 	j := whole
 	j.Model, j.Dir = tiny(t), filepath.Join(disk, "run")
-	r, err := SFT(context.Background(), j)
+	r, err := j.sft(context.Background(), t)
 	if !errors.Is(err, syscall.ENOSPC) || fault.IsUsage(err) || !strings.Contains(fault.HintOf(err), "make room") {
 		t.Fatalf("got %v, hint %q", err, fault.HintOf(err))
 	}
@@ -56,7 +56,7 @@ func TestARunDoesNotBeginOnADiskWithoutRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := job(t, store, chat, filepath.Join(disk, "run"))
-	_, err := SFT(context.Background(), j)
+	_, err := j.sft(context.Background(), t)
 	if !errors.Is(err, syscall.ENOSPC) || fault.HintOf(err) == "" {
 		t.Errorf("got %v", err)
 	}
@@ -71,14 +71,14 @@ func TestAFolderThatCannotBeWrittenToIsRefused(t *testing.T) {
 	started := job(t, store, chat, filepath.Join(disk, "started"))
 	ctx, cancel := context.WithCancel(context.Background())
 	started.Events.Step = func(StepMetrics) { cancel() }
-	if _, err := SFT(ctx, started); !errors.Is(err, ErrInterrupted) {
+	if _, err := started.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
 	before := tree(t, disk)
 	smalldisk.Remount(t, disk, syscall.MS_RDONLY, "")
 	for _, name := range []string{"new", "started"} {
 		j := job(t, store, chat, filepath.Join(disk, name))
-		_, err := SFT(context.Background(), j)
+		_, err := j.sft(context.Background(), t)
 		if !errors.Is(err, syscall.EROFS) || !fault.IsUsage(err) || !strings.Contains(fault.HintOf(err), "give another one") || !strings.Contains(err.Error(), j.Dir) {
 			t.Errorf("%s: got %v, hint %q", name, err, fault.HintOf(err))
 		}

@@ -11,7 +11,6 @@ import (
 	"lwtrain/checkpoints"
 	"lwtrain/data"
 	"lwtrain/dpo"
-	"lwtrain/internal/graph"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -60,7 +59,7 @@ func openTRLs(t *testing.T) *trls {
 }
 
 // job is a run as TRL's of that loss, but for its capacity.
-func (g *trls) job(t *testing.T, loss string, capacity int) Job {
+func (g *trls) job(t *testing.T, loss string, capacity int) testJob {
 	t.Helper()
 	store := g.pairs
 	if loss == "kto" {
@@ -127,15 +126,18 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 		for _, capacity := range []int{1024, 160} { // all pairs in one pack, or some of them split
 			t.Run(fmt.Sprint(loss, " in packs of ", capacity), func(t *testing.T) {
 				j := g.job(t, loss, capacity)
-				p := g.preferences(t, j)
+				p := g.preferences(t, j.ready(t))
 				defer p.close()
-				if err := p.prepare(); err != nil {
+				if _, err := p.open(); err != nil {
 					t.Fatal(err)
 				}
-				if n := p.summary(j.Options).Split; (n > 0) != (capacity == 160 && loss != "kto") {
+				if err := p.prepare(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				if n := p.Plan().Split; (n > 0) != (capacity == 160 && loss != "kto") {
 					t.Fatalf("%d pairs are split", n)
 				}
-				s, err := p.runPairs([]int{0, 1, 2, 3, 4})
+				s, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3, 4}, true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -144,12 +146,15 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 					nearTRLs(t, key, s.values[key], float64(g.values(t, loss+"."+key, 1)[0]))
 				}
 				var distance, norm float64
-				for _, x := range p.model.Tensors(func(p *graph.Param) []float32 { return p.Grad }) {
-					for i, w := range g.values(t, loss+".grad."+x.Name, len(x.Data)) {
-						d := float64(x.Data[i]) - float64(w)
+				err = p.engine.Gradients(func(name string, values []float32) {
+					for i, w := range g.values(t, loss+".grad."+name, len(values)) {
+						d := float64(values[i]) - float64(w)
 						distance += d * d
 						norm += float64(w) * float64(w)
 					}
+				})
+				if err != nil {
+					t.Fatal(err)
 				}
 				if d := math.Sqrt(distance / norm); !(d < 1e-4) || norm == 0 {
 					t.Errorf("the gradient is %g of its norm %g away from TRL's", d, math.Sqrt(norm))
@@ -170,7 +175,13 @@ func TestStepsOfPreferencesEqualTRLs(t *testing.T) {
 			o := &j.Options
 			o.MaxSteps, o.PerDeviceTrainBatchSize, o.GradientAccumulationSteps = n, 5, 1
 			o.LearningRate, o.LRSchedulerType, o.AdamBeta2 = 1e-3, "constant", 0.999
-			if _, err := g.preferences(t, j).do(context.Background()); err != nil {
+			job := j.ready(t)
+			p := g.preferences(t, job)
+			tr, err := newTrainer(job, p, p.Plan())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tr.do(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			lines := steps(t, j.Dir)

@@ -15,8 +15,9 @@ import (
 	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/dpo"
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
-	"lwtrain/internal/graph"
+	"lwtrain/model"
 	"lwtrain/packing"
 	"lwtrain/tokenizer"
 )
@@ -70,28 +71,27 @@ func preferenceFixture(t *testing.T, how data.Run) (*data.Set, string) {
 }
 
 // pairJob is a run of 7 steps of 4 pairs, the last of an epoch of fewer.
-func pairJob(t *testing.T, store *data.Set, cache string) Job {
+func pairJob(t *testing.T, store *data.Set, cache string) testJob {
 	o := Default()
 	o.MaxSteps, o.GradientAccumulationSteps, o.LearningRate, o.WarmupRatio = 7, 4, 1e-2, 0
 	o.Precision, o.EvalSteps, o.SaveSteps, o.SaveTotalLimit = "float32", 3, 3, 0
-	return Job{
-		Options: o, Packing: packing.Options{Capacity: 320, Strategy: "best_fit_decreasing", Weighting: "token"}, DPO: dpo.Default(),
-		Seed: 3, Dir: filepath.Join(t.TempDir(), "run"), CacheDir: cache, Data: store, Model: tiny(t), Tokenizer: tokenizer.Bytes(),
-		Sample: SampleOptions{Prompts: 1, MaxNewTokens: 4}, Stop: []int32{257},
+	return testJob{Job{
+		Options: o, DPO: dpo.Default(), Seed: 3, Dir: filepath.Join(t.TempDir(), "run"), CacheDir: cache, Data: store,
+		Tokenizer: tokenizer.Bytes(), Sample: SampleOptions{Prompts: 1, MaxNewTokens: 4}, Stop: []int32{257},
 		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}}, Config: []byte("seed: 3\n"),
-	}
+	}, packing.Options{Capacity: 320, Strategy: "best_fit_decreasing", Weighting: "token"}, tiny(t)}
 }
 
 // labelJob is the same with labelled answers.
-func labelJob(t *testing.T, store *data.Set, cache string) Job {
+func labelJob(t *testing.T, store *data.Set, cache string) testJob {
 	j := pairJob(t, store, cache)
 	j.DPO.LossType, j.Packing.Capacity = []string{"kto"}, 160
 	return j
 }
 
-func runDPO(t *testing.T, j Job) Result {
+func runDPO(t *testing.T, j testJob) Result {
 	t.Helper()
-	r, err := DPO(context.Background(), j)
+	r, err := j.dpo(context.Background(), t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,19 +143,28 @@ func TestPreferenceTrainingFromStartToEnd(t *testing.T) {
 	}
 }
 
+// testMethod is a method, with the model that its engine trains.
+type testMethod struct {
+	*preferences
+	model *model.Model
+}
+
 // gradient runs pairs as one step of that many and returns loss and gradient.
-func (p *preferences) gradient(t *testing.T, batch ...int) (float64, []float64) {
+func (p testMethod) gradient(t *testing.T, batch ...int) (float64, []float64) {
 	t.Helper()
-	p.dropGradients()
-	s, err := p.runPairs(batch)
+	p.engine.Drop()
+	s, err := p.learnPairs(context.Background(), batch, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out []float64
-	for _, x := range p.model.Params {
-		for _, g := range x.Grad {
+	err = p.engine.Gradients(func(_ string, values []float32) {
+		for _, g := range values {
 			out = append(out, float64(g))
 		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return s.loss, out
 }
@@ -171,7 +180,7 @@ func apart(a, b []float64) float64 {
 }
 
 // prepared is a method whose model has moved away from its reference.
-func prepared(t *testing.T, j Job) *preferences {
+func prepared(t *testing.T, j testJob) testMethod {
 	t.Helper()
 	p := unmoved(t, j)
 	move(p)
@@ -179,28 +188,30 @@ func prepared(t *testing.T, j Job) *preferences {
 }
 
 // unmoved is a method whose model is its reference.
-func unmoved(t *testing.T, j Job) *preferences {
+func unmoved(t *testing.T, j testJob) testMethod {
 	t.Helper()
-	p, err := newPreferences(j)
+	p, err := newPreferences(j.ready(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.close)
-	if err := p.prepare(); err != nil {
+	if _, err := p.open(); err != nil {
 		t.Fatal(err)
 	}
-	return p
+	if err := p.prepare(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return testMethod{p, j.Model}
 }
 
 // move changes the weights of a method as a step would.
-func move(p *preferences) {
+func move(p testMethod) {
 	for k, x := range p.model.Params {
 		for i := range x.Data {
 			x.Data[i] *= 1 + 0.1*float32(math.Sin(float64(7*i+k)))
 		}
 	}
 	p.model.RefreshHalf()
-	p.step = 1
 }
 
 func TestPackedPairsEqualEachPairAlone(t *testing.T) {
@@ -263,9 +274,9 @@ func TestAPairInTwoPacksEqualsOneInOne(t *testing.T) {
 func TestHowAStepOfPreferencesIsCutDoesNotMatter(t *testing.T) {
 	pairs, cache := pairFixture(t)
 	labels, labelCache := labelFixture(t)
-	for name, job := range map[string]func() Job{
-		"pairs":            func() Job { return pairJob(t, pairs, cache) },
-		"labelled answers": func() Job { return labelJob(t, labels, labelCache) },
+	for name, job := range map[string]func() testJob{
+		"pairs":            func() testJob { return pairJob(t, pairs, cache) },
+		"labelled answers": func() testJob { return labelJob(t, labels, labelCache) },
 	} {
 		var first string
 		for _, cut := range [][2]int{{1, 8}, {8, 1}} {
@@ -285,7 +296,7 @@ func TestHowAStepOfPreferencesIsCutDoesNotMatter(t *testing.T) {
 func TestInterruptedPreferenceTrainingEndsWithTheSameBytes(t *testing.T) {
 	t.Run("pairs, some of them split", func(t *testing.T) {
 		store, cache := pairFixture(t)
-		interruptEverywhere(t, 9, cache, func(cache string) Job {
+		interruptEverywhere(t, 9, cache, func(cache string) testJob {
 			j := pairJob(t, store, cache)
 			j.Packing.Capacity = 160
 			return j
@@ -293,14 +304,14 @@ func TestInterruptedPreferenceTrainingEndsWithTheSameBytes(t *testing.T) {
 	})
 	t.Run("labelled answers", func(t *testing.T) {
 		store, cache := labelFixture(t)
-		interruptEverywhere(t, 5, cache, func(cache string) Job { return labelJob(t, store, cache) })
+		interruptEverywhere(t, 5, cache, func(cache string) testJob { return labelJob(t, store, cache) })
 	})
 }
 
-func interruptEverywhere(t *testing.T, places int64, cache string, job func(cache string) Job) {
+func interruptEverywhere(t *testing.T, places int64, cache string, job func(cache string) testJob) {
 	whole := job(cache)
 	counter := &halfwayContext{Context: context.Background()}
-	if _, err := DPO(counter, whole); err != nil {
+	if _, err := whole.dpo(counter, t); err != nil {
 		t.Fatal(err)
 	}
 	total := counter.asked.Load()
@@ -310,7 +321,7 @@ func interruptEverywhere(t *testing.T, places int64, cache string, job func(cach
 			j := job(t.TempDir()) // a cache of its own: the reference pass is interrupted, too
 			h := &halfwayContext{Context: context.Background()}
 			h.limit.Store(at)
-			r, err := DPO(h, j)
+			r, err := j.dpo(h, t)
 			if !errors.Is(err, ErrInterrupted) {
 				t.Fatalf("got %v, want %v", err, ErrInterrupted)
 			}
@@ -326,17 +337,17 @@ func interruptEverywhere(t *testing.T, places int64, cache string, job func(cach
 func TestWhatPreferenceTrainingRefuses(t *testing.T) {
 	store, cache := pairFixture(t)
 	talks, template := fixture(t, 1)
-	for name, change := range map[string]func(*Job){
-		"kto on pairs":                    func(j *Job) { j.DPO.LossType = []string{"kto"} },
-		"a store of conversations":        func(j *Job) { j.Data, j.Stop = talks, template.Stop() },
-		"a reference that is not there":   func(j *Job) { j.DPO.Reference = filepath.Join(cache, "nosuch") },
-		"a folder that holds another run": func(j *Job) { runDPO(t, *j); j.Model, j.Identity.Settings = tiny(t), nil },
+	for name, change := range map[string]func(*testJob){
+		"kto on pairs":                    func(j *testJob) { j.DPO.LossType = []string{"kto"} },
+		"a store of conversations":        func(j *testJob) { j.Data, j.Stop = talks, template.Stop() },
+		"a reference that is not there":   func(j *testJob) { j.DPO.Reference = filepath.Join(cache, "nosuch") },
+		"a folder that holds another run": func(j *testJob) { runDPO(t, *j); j.Model, j.Identity.Settings = tiny(t), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := pairJob(t, store, cache)
 			j.Options.MaxSteps = 1
 			change(&j)
-			if _, err := DPO(context.Background(), j); !fault.IsUsage(err) {
+			if _, err := j.dpo(context.Background(), t); !fault.IsUsage(err) {
 				t.Errorf("got %v, want an error of what was asked for", err)
 			}
 		})
@@ -347,7 +358,7 @@ func TestEveryPairOfAnEpochIsTakenOnce(t *testing.T) {
 	store, cache := pairFixture(t)
 	j := pairJob(t, store, cache)
 	j.Options.MaxSteps, j.Options.NumTrainEpochs = 0, 2
-	p, err := newPairSteps(store, j.DPO, 320, j.Options, 3)
+	p, err := NewPairSteps(store, j.DPO, 320, j.Options, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,13 +399,13 @@ func TestPreferencesInBF16StartAtLn2(t *testing.T) {
 
 func TestPreferenceTrainingInLessMemoryGivesTheSameBytes(t *testing.T) {
 	store, cache := pairFixture(t)
-	train := func(checkpointing string, limit Bytes) (string, *Memory) {
+	train := func(checkpointing string, limit Bytes) (string, engine.Needs) {
 		j := pairJob(t, store, cache)
 		j.Options.MaxSteps, j.Options.GradientCheckpointing, j.Options.MemoryLimit = 3, checkpointing, limit
-		var plan *Memory
-		j.Events.Planned = func(_ *Plan, m *Memory) { plan = m }
+		var needs engine.Needs
+		j.Events.Planned = func(_ *Plan, n engine.Needs) { needs = n }
 		runDPO(t, j)
-		return tree(t, j.Dir)["checkpoints/step-000003/model.safetensors"], plan
+		return tree(t, j.Dir)["checkpoints/step-000003/model.safetensors"], needs
 	}
 	want, roomy := train("false", 0)
 	all, least := train("true", 0)
@@ -402,33 +413,7 @@ func TestPreferenceTrainingInLessMemoryGivesTheSameBytes(t *testing.T) {
 	if want == "" || all != want || some != want {
 		t.Error("other weights came out")
 	}
-	if r := between.Recompute; r <= 0 || r >= least.Recompute {
-		t.Errorf("%d recomputed with half of the memory, want some and not all %d", r, least.Recompute)
-	}
-}
-
-func TestASmallerPackComputesLessAgain(t *testing.T) {
-	j := Job{Model: tiny(t)}
-	o := Default()
-	o.Precision, o.GradientCheckpointing = "float32", "true"
-	m, err := PlanMemory(j.Model, 512, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := m.programs(j.Model, nil)
-	defer p.free()
-	made, err := p.of(128)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.backward(made); err != nil {
-		t.Fatal(err)
-	}
-	again, err := made.graph.Compile(graph.Options{Train: true, Recompute: p.recompute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := made.train.Bytes(); n <= again.Bytes() || n > p.limit {
-		t.Errorf("%d bytes, want more than the %d with all computed again and at most %d", n, again.Bytes(), p.limit)
+	if r := between.Recomputed; r == roomy.Recomputed || r == least.Recomputed {
+		t.Errorf("with half of the memory %s, want some and not all", r)
 	}
 }

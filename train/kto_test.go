@@ -11,6 +11,7 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -21,7 +22,7 @@ func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
 	j.DPO.DesirableWeight = 1.2
 	j.Options.MaxSteps = 12
 	r := runDPO(t, j)
-	first, err := newPairSteps(store, j.DPO, 160, j.Options, j.Seed)
+	first, err := NewPairSteps(store, j.DPO, 160, j.Options, j.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
 			liked = append(liked, i)
 		}
 	}
-	s, err := p.runPairs(liked[:5])
+	s, err := p.learnPairs(context.Background(), liked[:5], false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,9 +116,10 @@ func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
 	}
 }
 
-func kl(t *testing.T, p *preferences, batch []int) float64 {
+func kl(t *testing.T, p testMethod, batch []int) float64 {
 	t.Helper()
-	x, err := p.kl(pick(p.all, batch), p.score)
+	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(context.Background(), replies) }
+	x, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,7 @@ func kl(t *testing.T, p *preferences, batch []int) float64 {
 func TestWhatAnAnswerIsComparedWith(t *testing.T) {
 	store, cache := labelFixture(t)
 	j := labelJob(t, store, cache)
-	p, err := newPairSteps(store, j.DPO, 160, j.Options, 3)
+	p, err := NewPairSteps(store, j.DPO, 160, j.Options, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +183,7 @@ func TestAnswersToOnePromptAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	_, err = DPO(context.Background(), labelJob(t, store, dir))
+	_, err = labelJob(t, store, dir).dpo(context.Background(), t)
 	if !fault.IsUsage(err) || !strings.Contains(err.Error(), "no answer to another prompt fits") || fault.HintOf(err) == "" {
 		t.Errorf("got %v", err)
 	}

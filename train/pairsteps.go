@@ -12,15 +12,16 @@ import (
 	"lwtrain/internal/rng"
 )
 
-// pairSteps says which pairs, or labelled answers, each step takes: a pure function
-// of the data, the options and the seed.
-type pairSteps struct {
+// PairSteps says which pairs, or labelled answers, each step takes: a pure function
+// of the data, the options and the seed. It needs no model.
+type PairSteps struct {
 	calendar
 	store    *data.Set
 	labelled bool        // answers with a label, for KTO
 	all      []data.Pair // to train on, then held out
 	others   map[int]int // KTO: of each answer one to another prompt
 	capacity int
+	opt      Options
 	seed     uint64
 	perStep  int // pairs
 
@@ -28,7 +29,8 @@ type pairSteps struct {
 	order    []int
 }
 
-func newPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*pairSteps, error) {
+// NewPairSteps plans the steps of a run, for which packs have the given capacity.
+func NewPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
 	pairs := store.Pairs()
 	if len(pairs) == 0 {
 		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out", store.Len(), len(store.HeldOut())))
@@ -42,8 +44,8 @@ func newPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options
 			return nil, fault.Usage(fmt.Errorf("source %s has loss_factor %g, want 1: every pair counts the same", s.Name, s.LossFactor))
 		}
 	}
-	p := &pairSteps{
-		store: store, labelled: labelled, all: slices.Concat(pairs, store.HeldOutPairs()), capacity: capacity, seed: seed,
+	p := &PairSteps{
+		store: store, labelled: labelled, all: slices.Concat(pairs, store.HeldOutPairs()), capacity: capacity, opt: opt, seed: seed,
 		epochNow: -1, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps,
 	}
 	var err error
@@ -58,7 +60,7 @@ func newPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options
 
 // at returns the pairs of the step after step updates. The last step of an epoch
 // may have fewer.
-func (p *pairSteps) at(step int) []int {
+func (p *PairSteps) at(step int) []int {
 	epoch, start := p.epochOf(step)
 	if epoch != p.epochNow {
 		p.order, p.epochNow = rng.Perm(rng.New(p.seed, "order", uint64(epoch)), len(p.store.Pairs())), epoch
@@ -68,9 +70,9 @@ func (p *pairSteps) at(step int) []int {
 }
 
 // whole reports whether a pair fits into a pack.
-func (p *pairSteps) whole(pair data.Pair) bool { return p.tokens(pair) <= p.capacity }
+func (p *PairSteps) whole(pair data.Pair) bool { return p.tokens(pair) <= p.capacity }
 
-func (p *pairSteps) tokens(pair data.Pair) (n int) {
+func (p *PairSteps) tokens(pair data.Pair) (n int) {
 	for _, id := range pair.Answers() {
 		n += p.store.Tokens(id)
 	}
@@ -82,7 +84,7 @@ func (p *pairSteps) tokens(pair data.Pair) (n int) {
 // batches of all epochs the same; here each answer has the same other one in all
 // epochs, and the order is free, so the reference is asked once. The answers to train
 // on, the first ones of all, get others of their own.
-func (p *pairSteps) mismatch(train int) error {
+func (p *PairSteps) mismatch(train int) error {
 	p.others = make(map[int]int, len(p.all))
 	for k, from := range [][]data.Pair{p.all[:train], p.all} {
 		order := rng.Perm(rng.New(p.seed, "mismatched", uint64(k)), len(from))
@@ -112,7 +114,7 @@ func (p *pairSteps) mismatch(train int) error {
 }
 
 // mismatches are the answers to other prompts of those of pairs.
-func (p *pairSteps) mismatches(pairs []data.Pair) []reply {
+func (p *PairSteps) mismatches(pairs []data.Pair) []reply {
 	out := make([]reply, len(pairs))
 	for i, pair := range pairs {
 		id := pair.Answers()[0]
@@ -121,25 +123,14 @@ func (p *pairSteps) mismatches(pairs []data.Pair) []reply {
 	return out
 }
 
-// PlanPairs plans steps, as [PlanRun] does for conversations. It needs no model.
-func PlanPairs(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*Plan, error) {
-	p, err := newPairSteps(store, losses, capacity, opt, seed)
-	if err != nil {
-		return nil, err
-	}
-	return p.summary(opt), nil
-}
-
-func (p *pairSteps) summary(opt Options) *Plan {
+// Plan sums up the steps, as [Batches.Plan] does for conversations.
+func (p *PairSteps) Plan() *Plan {
 	pairs := p.store.Pairs()
 	plan := &Plan{
-		Schedule: opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
+		Schedule: p.opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
 		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled,
 	}
-	byWords := make([]Share, len(prose.Ranges))
-	for i, k := range prose.Ranges {
-		byWords[i] = Share{Kind: "words", Name: k.Name}
-	}
+	byWords := newWordShares()
 	for _, pair := range pairs {
 		if !p.whole(pair) {
 			plan.Split++
@@ -160,9 +151,7 @@ func (p *pairSteps) summary(opt Options) *Plan {
 		plan.Tokens += s.Tokens
 		plan.TargetTokens += s.TargetTokens
 		plan.Documents += s.Documents
-		if s.Documents > 0 {
-			plan.Shares = append(plan.Shares, s)
-		}
 	}
+	plan.Shares = filled(byWords)
 	return plan
 }

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"lwtrain/data"
 	"lwtrain/internal/prose"
 	"lwtrain/packing"
 )
@@ -37,31 +36,34 @@ type Share struct {
 	Loss         float64 // by [packing.Shares], of the first epoch
 }
 
-// PlanRun plans steps, packs and shares of the loss. It needs no model.
-func PlanRun(store *data.Set, pack packing.Options, opt Options, seed uint64) (*Plan, error) {
-	b, err := newBatches(store, pack, opt, seed)
-	if err != nil {
-		return nil, err
-	}
-	return b.summary(opt)
-}
-
-func (b *batches) summary(opt Options) (*Plan, error) {
-	packs, err := packing.Epoch(b.packing, b.lengths(b.data.Train()), b.seed, 0)
+// Plan sums up steps, packs and shares of the loss.
+func (b *Batches) Plan() (*Plan, error) {
+	shares, err := b.Shares(b.packing.Weighting)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{
-		Schedule: opt.schedule(b.total), StepsPerEpoch: (len(packs) + b.perStep - 1) / b.perStep, Epochs: b.epoch(b.total),
-		Packs: len(packs), Capacity: b.packing.Capacity, Documents: len(b.data.Train()),
+		Schedule: b.opt.schedule(b.total), StepsPerEpoch: b.stepsOf(b.first), Epochs: b.epoch(b.total),
+		Packs: len(b.first.packs), Capacity: b.packing.Capacity, Shares: shares,
 	}
+	for _, id := range b.first.samples {
+		p.Documents++
+		p.Tokens += int64(b.data.Tokens(id))
+		p.TargetTokens += int64(b.data.Targets(id))
+	}
+	return p, nil
+}
+
+// Shares tells who carries how much of the first epoch's loss under a weighting: each
+// source, then each range of words of the answers.
+func (b *Batches) Shares(weighting string) ([]Share, error) {
 	sources := b.data.Sources()
-	targets := make([]int, p.Documents)
-	factors := make([]float64, p.Documents)
-	for i, id := range b.data.Train() {
+	targets := make([]int, len(b.first.samples))
+	factors := make([]float64, len(b.first.samples))
+	for i, id := range b.first.samples {
 		targets[i], factors[i] = b.data.Targets(id), sources[b.data.Source(id)].LossFactor
 	}
-	loss, err := packing.Shares(packs, b.perStep, targets, factors, b.packing.Weighting)
+	loss, err := packing.Shares(b.first.packs, b.perStep, targets, factors, weighting)
 	if err != nil {
 		return nil, err
 	}
@@ -69,24 +71,33 @@ func (b *batches) summary(opt Options) (*Plan, error) {
 	for i, s := range sources {
 		bySource[i] = Share{Kind: "source", Name: s.Name}
 	}
-	byWords := make([]Share, len(prose.Ranges))
-	for i, k := range prose.Ranges {
-		byWords[i] = Share{Kind: "words", Name: k.Name}
-	}
-	for i, id := range b.data.Train() {
+	byWords := newWordShares()
+	for i, id := range b.first.samples {
 		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[prose.RangeOf(b.data.Words(id))]} {
 			s.Documents++
 			s.Tokens += int64(b.data.Tokens(id))
 			s.TargetTokens += int64(targets[i])
 			s.Loss += loss[i]
 		}
-		p.Tokens += int64(b.data.Tokens(id))
-		p.TargetTokens += int64(targets[i])
 	}
-	for _, s := range append(bySource, byWords...) {
+	return filled(append(bySource, byWords...)), nil
+}
+
+// newWordShares are empty shares, one for each range of words.
+func newWordShares() []Share {
+	out := make([]Share, len(prose.Ranges))
+	for i, r := range prose.Ranges {
+		out[i] = Share{Kind: "words", Name: r.Name}
+	}
+	return out
+}
+
+// filled are the shares that have documents.
+func filled(shares []Share) (out []Share) {
+	for _, s := range shares {
 		if s.Documents > 0 {
-			p.Shares = append(p.Shares, s)
+			out = append(out, s)
 		}
 	}
-	return p, nil
+	return out
 }

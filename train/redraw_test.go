@@ -38,11 +38,8 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 	opt := Default()
 	opt.NumTrainEpochs, opt.GradientAccumulationSteps = 4, 2
 	pack := packing.Options{Capacity: 256, Strategy: "best_fit_decreasing", Weighting: "token"}
-	b, err := newBatches(store, pack, opt, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := PlanRun(store, pack, opt, 3)
+	b := testJob{Job: Job{Data: store, Options: opt, Seed: 3}, Packing: pack}.batches(t)
+	plan, err := b.Plan()
 	if err != nil || plan.Schedule.Total != b.total {
 		t.Fatalf("a plan of %d steps, a run of %d, %v", plan.Schedule.Total, b.total, err)
 	}
@@ -54,7 +51,7 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 		}
 		epoch, _ := b.epochOf(step)
 		for _, p := range packs {
-			got[epoch] = append(got[epoch], p.docs...)
+			got[epoch] = append(got[epoch], p...)
 		}
 	}
 	sizes := map[int]bool{}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 func TestTheReferenceIsAskedOnce(t *testing.T) {
 	store, cache := pairFixture(t)
-	asked := func(j Job) (n int) {
+	asked := func(j testJob) (n int) {
 		j.Options.MaxSteps = 1
 		j.Events.Scoring = func(int64, int64) { n++ }
 		runDPO(t, j)
@@ -56,7 +57,7 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 	}
 	p := prepared(t, folder)
 	initial := prepared(t, pairJob(t, store, cache))
-	if p.loaded != nil || p.reference[reply{}] == initial.reference[reply{}] || p.Identity.Contents["reference"] == "" {
+	if p.loaded != nil || p.reference[reply{}] == initial.reference[reply{}] {
 		t.Error("the reference is the model in training")
 	}
 }
@@ -64,7 +65,7 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
 	pairs, cache := pairFixture(t)
 	labels, labelCache := labelFixture(t)
-	others := func(p *preferences) { // what it says of answers to other prompts
+	others := func(p testMethod) { // what it says of answers to other prompts
 		for r, score := range p.reference {
 			if r.prompt != r.answer {
 				score.LogP -= 0.1
@@ -74,20 +75,19 @@ func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		job    Job
-		change func(*preferences)
+		job    testJob
+		change func(testMethod)
 		want   string
 	}{
 		{"the model of pairs has been changed", pairJob(t, pairs, cache), move, "the loss is"},
 		{"the model of labelled answers has been changed", labelJob(t, labels, labelCache), move, "the mean of the margins' absolute values is"},
 		{"only the answers to other prompts are of another model", labelJob(t, labels, labelCache), others, "the estimate of the KL divergence is 0.1, want 0"},
-		{"nothing has been changed", labelJob(t, labels, labelCache), func(*preferences) {}, ""},
+		{"nothing has been changed", labelJob(t, labels, labelCache), func(testMethod) {}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := unmoved(t, c.job)
 			c.change(p)
-			p.step = 0
-			_, err := p.runPairs([]int{0, 1, 2, 3})
+			_, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3}, true)
 			switch {
 			case c.want == "":
 				if err != nil {

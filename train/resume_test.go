@@ -39,13 +39,13 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 	store, chat := fixture(t, 1)
 	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
 	counter := &halfwayContext{Context: context.Background()}
-	if _, err := SFT(counter, whole); err != nil {
+	if _, err := whole.sft(counter, t); err != nil {
 		t.Fatal(err)
 	}
 	total := counter.asked.Load()
 
-	onStep := func(at int) func(*Job, func()) {
-		return func(j *Job, cancel func()) {
+	onStep := func(at int) func(*testJob, func()) {
+		return func(j *testJob, cancel func()) {
 			j.Events.Step = func(m StepMetrics) {
 				if m.Step == at {
 					cancel()
@@ -53,8 +53,8 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 			}
 		}
 	}
-	onAnswer := func(wanted int) func(*Job, func()) {
-		return func(j *Job, cancel func()) {
+	onAnswer := func(wanted int) func(*testJob, func()) {
+		return func(j *testJob, cancel func()) {
 			seen := 0
 			j.Events.Answering = func(tokens, _ int) {
 				if seen++; seen == wanted {
@@ -65,7 +65,7 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 	}
 	cases := []struct {
 		name    string
-		arm     func(j *Job, cancel func())
+		arm     func(j *testJob, cancel func())
 		ctx     func() context.Context
 		resumed int // -1: whatever it is
 	}{
@@ -77,16 +77,16 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 		{"in the last evaluation", onStep(12), nil, 12},
 		{"in the answers before training", onAnswer(3), nil, 0},
 		{"in the answers after training", onAnswer(whole.Sample.Prompts*whole.Sample.MaxNewTokens + 1), nil, 12},
-		{"before anything", func(_ *Job, cancel func()) { cancel() }, nil, 0},
+		{"before anything", func(_ *testJob, cancel func()) { cancel() }, nil, 0},
 	}
 	for i := range int64(8) {
 		at := 1 + i*(total-2)/7
 		cases = append(cases, struct {
 			name    string
-			arm     func(j *Job, cancel func())
+			arm     func(j *testJob, cancel func())
 			ctx     func() context.Context
 			resumed int
-		}{fmt.Sprintf("at op %d of %d", at, total), func(*Job, func()) {}, func() context.Context {
+		}{fmt.Sprintf("at op %d of %d", at, total), func(*testJob, func()) {}, func() context.Context {
 			h := &halfwayContext{Context: context.Background()}
 			h.limit.Store(at)
 			return h
@@ -100,7 +100,7 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 				ctx = c.ctx()
 			}
 			c.arm(&j, cancel)
-			r, err := SFT(ctx, j)
+			r, err := j.sft(ctx, t)
 			if !errors.Is(err, ErrInterrupted) {
 				t.Fatalf("got %v, want %v", err, ErrInterrupted)
 			}
@@ -140,7 +140,7 @@ func TestAnInterruptedRunSavesNoCheckpointTwice(t *testing.T) {
 				cancel()
 			}
 		}
-		if _, err := SFT(ctx, j); !errors.Is(err, ErrInterrupted) {
+		if _, err := j.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
 			t.Fatal(err)
 		}
 	}
@@ -189,24 +189,24 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
 	run(t, j)
 	before := tree(t, j.Dir)
-	content := func(name, hash string) func(*Job) {
-		return func(j *Job) {
+	content := func(name, hash string) func(*testJob) {
+		return func(j *testJob) {
 			j.Identity.Contents = maps.Clone(j.Identity.Contents)
 			j.Identity.Contents[name] = hash
 		}
 	}
 	cases := []struct {
 		name, want string
-		change     func(*Job)
+		change     func(*testJob)
 	}{
-		{"another setting", "packing.weighting: nothing then, pack now", func(j *Job) {
+		{"another setting", "packing.weighting: nothing then, pack now", func(j *testJob) {
 			j.Identity.Settings = map[string]string{"seed": "3", "packing.weighting": "pack"}
 		}},
 		{"a source with other content", "content of source 1, talks: " + store.Contents()["source 1, talks"][:12] + " then, 0123456789ab now",
 			content("source 1, talks", "0123456789abcdef")},
 		{"another template", "content of tokenizer and template: ", content("tokenizer and template", "0123456789abcdef")},
-		{"one weight of the model changed", "content of model: ", func(j *Job) { j.Model.Params[3].Data[5] += 1e-6 }},
-		{"another config.json of the same shapes", "content of model: ", func(j *Job) {
+		{"one weight of the model changed", "content of model: ", func(j *testJob) { j.Model.Params[3].Data[5] += 1e-6 }},
+		{"another config.json of the same shapes", "content of model: ", func(j *testJob) {
 			c, err := model.ParseConfig([]byte(strings.Replace(tinyConfig, "10000", "20000", 1)))
 			if err != nil {
 				t.Fatal(err)
@@ -232,7 +232,7 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 				other := j
 				other.Model = tiny(t)
 				c.change(&other)
-				_, err := SFT(context.Background(), other)
+				_, err := other.sft(context.Background(), t)
 				if err == nil || !strings.Contains(err.Error(), "holds another run: "+c.want) || !fault.IsUsage(err) || fault.HintOf(err) == "" {
 					t.Errorf("got %v, want %q", err, c.want)
 				}
@@ -258,7 +258,7 @@ func TestAFolderWithFilesOfSomebodyElseIsRefused(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := SFT(context.Background(), job(t, store, chat, dir))
+		_, err := job(t, store, chat, dir).sft(context.Background(), t)
 		if err == nil || !strings.Contains(err.Error(), name+" is there, without run.json") || !fault.IsUsage(err) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -295,7 +295,7 @@ func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
 	j.Events.Step = func(m StepMetrics) {
 		if m.Step == 1 {
 			other := job(t, store, chat, j.Dir)
-			_, second = SFT(context.Background(), other)
+			_, second = other.sft(context.Background(), t)
 		}
 	}
 	run(t, j)
@@ -310,7 +310,7 @@ func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
 	j.Sample.Prompts = 0
 	ctx, cancel := context.WithCancel(context.Background())
 	j.Events.Step = func(StepMetrics) { cancel() }
-	if _, err := SFT(ctx, j); !errors.Is(err, ErrInterrupted) {
+	if _, err := j.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
 	var file runFile
@@ -337,6 +337,7 @@ func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
 // TestAWholeCheckpointThatDoesNotFitIsRefused has checkpoints whose hashes
 // hold: a program wrote them that way.
 func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
+	const optimizerFile = "state/optimizer.safetensors" // the engine's
 	store, chat := fixture(t, 1)
 	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
 	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
@@ -382,8 +383,8 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 		})},
 		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
 		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) }},
-		{"no weights", "no weights, wanted model.safetensors", func(dir string) error {
-			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), rundir.WriteJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)}))
+		{"no weights", "no weights, want model.safetensors", func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), state{Step: 3, Identity: identityOf(t, j)}.write(dir))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -396,7 +397,8 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 					return err
 				}
 				if strings.Contains(c.name, "moment") {
-					if err := errors.Join(os.Remove(filepath.Join(dir, optimizerFile)), rundir.WriteJSON(filepath.Join(dir, stateFile), state{Step: 3, Identity: identityOf(t, j)})); err != nil {
+					err := errors.Join(os.Remove(filepath.Join(dir, optimizerFile)), state{Step: 3, Identity: identityOf(t, j)}.write(dir))
+					if err != nil {
 						return err
 					}
 				}
@@ -412,7 +414,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := tree(t, other.Dir)
-			_, err = SFT(context.Background(), other)
+			_, err = other.sft(context.Background(), t)
 			if err == nil || !strings.Contains(err.Error(), "step-000003") || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
@@ -424,7 +426,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 }
 
 // identityOf is the identity that a run of j has.
-func identityOf(t *testing.T, j Job) Identity {
+func identityOf(t *testing.T, j testJob) Identity {
 	t.Helper()
 	var file runFile
 	if _, err := rundir.ReadJSON(filepath.Join(j.Dir, rundir.File), &file); err != nil {

@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 
 	"lwtrain/checkpoints"
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
-	"lwtrain/internal/graph"
-	"lwtrain/model"
+	"lwtrain/packing"
 )
 
 // ResumeTest is what [SelftestResume] found.
@@ -40,13 +40,14 @@ func (r ResumeTest) OK() bool {
 
 // SelftestResume makes two runs of job by method ([SFT] or [DPO]), of at least 2
 // steps: one without a break, and one that is interrupted in the middle of a step and goes on from
-// its checkpoint. It compares what they leave. job.Model is not used: load gives
-// each part of a run the model afresh, as a new process would. The held-out loss
+// its checkpoint. It compares what they leave. job.Engine is not used: open gives
+// each part of a run an engine of its own, as a new process would. The held-out loss
 // is not measured and no prompt is answered.
 //
 // It works in a temporary folder beside job.Dir, which is gone when it returns,
 // and takes the space of two checkpoints there.
-func SelftestResume(ctx context.Context, job Job, method func(context.Context, Job) (Result, error), steps int, load func() (*model.Model, error)) (r ResumeTest, err error) {
+func SelftestResume(ctx context.Context, job Job, method func(context.Context, Job) (Result, error), steps int,
+	open func() (engine.Engine, error)) (r ResumeTest, err error) {
 	if steps < 2 {
 		return r, fault.Usage(fmt.Errorf("%d steps, want at least 2, so that there is one to be interrupted", steps))
 	}
@@ -64,10 +65,10 @@ func SelftestResume(ctx context.Context, job Job, method func(context.Context, J
 	job.Options.MaxSteps, job.Options.EvalSteps, job.Options.SaveSteps, job.Options.SaveTotalLimit = steps, 0, 0, 1
 	job.Sample.Prompts = 0
 	part := func(ctx context.Context, job Job) (Result, error) {
-		if job.Model, err = load(); err != nil {
+		if job.Engine, err = open(); err != nil {
 			return Result{}, err
 		}
-		defer job.Model.Free()
+		defer job.Engine.Close()
 		return method(ctx, job)
 	}
 	read := func(result Result) ([]checkpoints.File, []map[string]any, error) {
@@ -113,7 +114,7 @@ func SelftestResume(ctx context.Context, job Job, method func(context.Context, J
 }
 
 // halfway returns a context for job that is cancelled in the middle of the step
-// after step, however long a step takes: a program asks before each of its ops,
+// after step, however long a step takes: an engine asks before each of its operations,
 // and a step asks as often as the one before.
 func halfway(ctx context.Context, job Job, step int) (context.Context, Job) {
 	h := &halfwayContext{Context: ctx}
@@ -147,7 +148,7 @@ func (h *halfwayContext) Err() error {
 // PackingTest is what [SelftestPacking] found.
 type PackingTest struct {
 	Packs, Documents, Tokens int
-	Precision                graph.Precision
+	Precision                string     // of the engine: float32 or bf16
 	Loss, Norm               [2]float64 // packed, alone
 	Gradient                 float64    // Euclidean distance of the two gradients over the packed one's norm
 }
@@ -158,7 +159,7 @@ type PackingTest struct {
 // and there, which leaves the single gradients about a hundredth of their norm
 // apart, and hardly shows in sums over all of them.
 func (p PackingTest) Tolerance() (sums, gradient float64) {
-	if p.Precision == graph.BFloat16 {
+	if p.Precision == "bf16" {
 		return 1e-3, 5e-2
 	}
 	return 1e-5, 1e-5
@@ -183,75 +184,79 @@ func (p PackingTest) OK() bool {
 // the same documents, each in a pack of its own. The loss weights are those
 // that the documents have together. It writes nothing.
 func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error) {
-	t, err := newSFT(job)
+	m, err := newSFT(job)
 	if err != nil {
 		return PackingTest{}, err
 	}
-	defer t.close()
-	t.interrupt = ctx.Err
-	all, err := t.batches.plan(0)
-	if err != nil {
+	if err := announce(job, m.batches); err != nil {
 		return PackingTest{}, err
 	}
-	var packs []packed
-	for _, docs := range all {
-		if len(docs) > 1 && len(packs) < most {
-			packs = append(packs, packed{docs})
+	var packs [][]int
+	for _, at := range m.batches.first.packs {
+		if len(at) > 1 && len(packs) < most {
+			packs = append(packs, pick(m.batches.first.samples, at))
 		}
 	}
 	if len(packs) == 0 {
 		return PackingTest{}, fault.Usage(fault.Hint(errors.New("every pack holds one document: there is nothing to compare"),
 			"a larger packing.capacity packs more of them together"))
 	}
-	together, err := t.runPacks(packs)
+	r := PackingTest{Packs: len(packs), Precision: job.Engine.Needs().Precision}
+	together, err := m.learnPacks(ctx, packs)
 	if err != nil {
-		return PackingTest{}, err
+		return r, err
 	}
-	r := PackingTest{Packs: len(packs), Tokens: together.tokens, Precision: t.memory.Precision}
-	r.Loss[0], r.Norm[0] = together.loss/together.divisor, gradNorm(t.model.Params, 1/together.divisor)
-	for i, p := range t.model.Params {
-		copy(t.optimizer.mean[i], p.Grad) // not needed for moments here
+	r.Tokens, r.Documents = together.tokens, len(together.samples)
+	gradient := map[string][]float32{}
+	err = job.Engine.Gradients(func(name string, values []float32) { gradient[name] = slices.Clone(values) })
+	if err != nil {
+		return r, err
 	}
-	t.dropGradients()
-	var alone float64
-	for _, b := range packs {
-		loss, err := t.runAlone(b)
-		if err != nil {
+	job.Engine.Drop()
+	var alone sums
+	for _, samples := range packs {
+		if err := m.learnAlone(ctx, &alone, samples); err != nil {
 			return r, err
 		}
-		alone += loss
-		r.Documents += len(b.docs)
 	}
-	r.Loss[1], r.Norm[1] = alone/together.divisor, gradNorm(t.model.Params, 1/together.divisor)
+	r.Loss = [2]float64{together.loss / together.divisor, alone.loss / together.divisor}
+	var squares [2]float64
 	var distance float64
-	for i, p := range t.model.Params {
-		for k, g := range p.Grad {
-			d := float64(g) - float64(t.optimizer.mean[i][k])
-			distance += d * d
+	err = job.Engine.Gradients(func(name string, values []float32) {
+		for k, v := range values {
+			a, b := float64(gradient[name][k]), float64(v)
+			squares[0], squares[1], distance = squares[0]+a*a, squares[1]+b*b, distance+(a-b)*(a-b)
 		}
-	}
+	})
+	r.Norm = [2]float64{math.Sqrt(squares[0]) / together.divisor, math.Sqrt(squares[1]) / together.divisor}
 	r.Gradient = math.Sqrt(distance) / together.divisor / r.Norm[0]
-	return r, nil
+	return r, err
 }
 
-// runAlone runs the documents of a pack one by one, with the loss weights that
-// they have in it, and returns the sum of their losses. Gradients add up.
-func (t *sft) runAlone(b packed) (loss float64, err error) {
-	if err := t.layToTrain(b); err != nil {
-		return 0, err
+// announce says what a run would do and take.
+func announce(job Job, b *Batches) error {
+	plan, err := b.Plan()
+	if err == nil && job.Events.Planned != nil {
+		job.Events.Planned(plan, job.Engine.Needs())
 	}
-	weights := slices.Clone(t.pack.Weights)
-	for _, id := range b.docs {
-		if err := t.layToTrain(packed{[]int{id}}); err != nil {
-			return 0, err
+	return err
+}
+
+// learnAlone runs the documents of a pack one by one, with the loss weights that they
+// have in it.
+func (s *sft) learnAlone(ctx context.Context, sums *sums, samples []int) error {
+	together, err := s.lay(samples)
+	if err != nil {
+		return err
+	}
+	weights := together.Weights
+	packs := make([]packing.Pack, len(samples))
+	for i, id := range samples {
+		if packs[i], err = s.lay([]int{id}); err != nil {
+			return err
 		}
-		n := t.pack.Tokens
-		copy(t.graph.Inputs().Weights[:n], weights)
+		n := copy(packs[i].Weights[:packs[i].Tokens], weights)
 		weights = weights[n:]
-		if err := t.train.RunAll(); err != nil {
-			return 0, err
-		}
-		loss += t.graph.Loss()
 	}
-	return loss, nil
+	return sums.learnWeighted(ctx, s.engine, packs)
 }

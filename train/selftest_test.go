@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"lwtrain/internal/fault"
-	"lwtrain/internal/graph"
 	"lwtrain/model"
+	"lwtrain/packing"
 )
 
 func TestSelftestResume(t *testing.T) {
@@ -23,7 +23,7 @@ func TestSelftestResume(t *testing.T) {
 		j.Options.Precision = precision
 		var calls atomic.Int32
 		j.Events.Step = func(StepMetrics) { calls.Add(1) }
-		r, err := SelftestResume(context.Background(), j, SFT, 5, fresh)
+		r, err := SelftestResume(context.Background(), j.packed(t), SFT, 5, j.opener(fresh))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,25 +35,25 @@ func TestSelftestResume(t *testing.T) {
 		}
 	}
 	j := job(t, store, chat, filepath.Join(parent, "run"))
-	if _, err := SelftestResume(context.Background(), j, SFT, 1, fresh); !fault.IsUsage(err) {
+	if _, err := SelftestResume(context.Background(), j.packed(t), SFT, 1, j.opener(fresh)); !fault.IsUsage(err) {
 		t.Errorf("1 step: %v", err)
 	}
 
 	// Another model in the second run must be seen: nothing else may decide.
 	n := uint64(0)
-	r, err := SelftestResume(context.Background(), j, SFT, 4, func() (*model.Model, error) {
+	r, err := SelftestResume(context.Background(), j.packed(t), SFT, 4, j.opener(func() (*model.Model, error) {
 		m, err := fresh()
 		if n++; n > 1 {
 			m.Params[0].Data[0] += 1
 		}
 		return m, err
-	})
+	}))
 	if err != nil || r.OK() {
 		t.Errorf("a changed weight: %+v, %v", r, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	j.Events.Step = func(StepMetrics) { cancel() }
-	if _, err := SelftestResume(ctx, j, SFT, 4, fresh); !errors.Is(err, ErrInterrupted) || len(tree(t, parent)) != 0 {
+	if _, err := SelftestResume(ctx, j.packed(t), SFT, 4, j.opener(fresh)); !errors.Is(err, ErrInterrupted) || len(tree(t, parent)) != 0 {
 		t.Errorf("interrupted: %v", err)
 	}
 }
@@ -68,7 +68,7 @@ func TestPackedEqualsAlone(t *testing.T) {
 			for _, capacity := range capacities {
 				j := job(t, store, chat, "")
 				j.Packing.Strategy, j.Packing.Capacity, j.Packing.Weighting = strategy, capacity, weighting
-				r, err := SelftestPacking(context.Background(), j, 1000)
+				r, err := SelftestPacking(context.Background(), j.ready(t), 1000)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -86,12 +86,12 @@ func TestPackedEqualsAlone(t *testing.T) {
 	}
 	j := job(t, store, chat, "")
 	j.Options.Precision = "bf16"
-	if r, err := SelftestPacking(context.Background(), j, 3); err != nil || !r.OK() || r.Precision != graph.BFloat16 {
+	if r, err := SelftestPacking(context.Background(), j.ready(t), 3); err != nil || !r.OK() || r.Precision != "bf16" {
 		t.Errorf("bf16: %+v, %v", r, err)
 	}
 	j = job(t, store, chat, "")
 	j.Packing.Capacity, j.Packing.Strategy = 256, "next_fit"
-	if _, err := SelftestPacking(context.Background(), j, 0); !fault.IsUsage(err) {
+	if _, err := SelftestPacking(context.Background(), j.ready(t), 0); !fault.IsUsage(err) {
 		t.Errorf("no packs: %v", err)
 	}
 }
@@ -100,30 +100,28 @@ func TestPackedEqualsAlone(t *testing.T) {
 // are not kept apart: laid as one, their loss is many times the tolerance away.
 func TestTheToleranceOfPackingIsTight(t *testing.T) {
 	store, chat := fixture(t, 1)
-	tr, err := newSFT(job(t, store, chat, ""))
+	m, err := newSFT(job(t, store, chat, "").ready(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
-	all, err := tr.batches.plan(0)
+	first := m.batches.first
+	i := slices.IndexFunc(first.packs, func(docs []int) bool { return len(docs) > 1 })
+	samples := pick(first.samples, first.packs[i])
+	var alone, asOne sums
+	if err := m.learnAlone(context.Background(), &alone, samples); err != nil {
+		t.Fatal(err)
+	}
+	pack, err := m.lay(samples)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(all, func(docs []int) bool { return len(docs) > 1 })
-	alone, err := tr.runAlone(packed{all[i]})
-	if err != nil {
+	for k := range pack.Tokens {
+		pack.Starts[k], pack.Positions[k] = 0, int32(k)
+	}
+	if err := asOne.learnWeighted(context.Background(), m.engine, []packing.Pack{pack}); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.layToTrain(packed{all[i]}); err != nil {
-		t.Fatal(err)
-	}
-	for k := range tr.pack.Tokens {
-		tr.graph.Inputs().Starts[k] = 0
-	}
-	if err := tr.train.RunAll(); err != nil {
-		t.Fatal(err)
-	}
-	r := PackingTest{Loss: [2]float64{tr.graph.Loss(), alone}, Norm: [2]float64{1, 1}}
+	r := PackingTest{Loss: [2]float64{asOne.loss, alone.loss}, Norm: [2]float64{1, 1}}
 	sums, _ := r.Tolerance()
 	if d, _ := r.Differences(); d < 20*sums || r.OK() {
 		t.Errorf("documents that see each other differ by %g only", d)
@@ -134,7 +132,7 @@ func TestSelftestResumeOfPreferenceTraining(t *testing.T) {
 	store, cache := pairFixture(t)
 	j := pairJob(t, store, cache)
 	j.Dir = filepath.Join(t.TempDir(), "run")
-	r, err := SelftestResume(context.Background(), j, DPO, 3, func() (*model.Model, error) { return tiny(t), nil })
+	r, err := SelftestResume(context.Background(), j.packed(t), DPO, 3, j.opener(fresh))
 	if err != nil || !r.OK() || r.Resumed != 1 || r.Lines != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}

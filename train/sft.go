@@ -1,14 +1,3 @@
-// Package train runs fine-tuning. [SFT] trains on conversations, [DPO] on
-// preference pairs: each is a method that computes a step and an evaluation; the
-// trainer has the loop, top to bottom, and all that they share: the [Schedule],
-// [AdamW], the metrics file, saving and resuming.
-//
-// A run is a function of its configuration, its data and its seed. It can be
-// stopped at any moment and goes on from its last complete checkpoint with the
-// same bytes as if it had never stopped.
-//
-// The package knows nothing of YAML, flags or terminals: what happens is told
-// through [Events].
 package train
 
 import (
@@ -16,160 +5,135 @@ import (
 	"fmt"
 
 	"lwtrain/data"
-	"lwtrain/internal/graph"
+	"lwtrain/engine"
 	"lwtrain/packing"
 )
 
-// SFT fine-tunes job.Model on job.Data: next-token cross-entropy on the target
-// tokens, weighted as job.Packing says. It resumes by itself from the newest
-// complete checkpoint in job.Dir.
-//
-// When ctx is cancelled, SFT drops the step that it is in, saves a checkpoint
-// of the last update unless there is one, and returns [ErrInterrupted].
-func SFT(ctx context.Context, job Job) (Result, error) {
-	t, err := newSFT(job)
-	if err != nil {
-		return Result{}, err
-	}
-	return t.do(ctx)
-}
-
 // sft is the method of [SFT].
 type sft struct {
-	*trainer
-	batches     *batches
-	graph       *graph.Graph
-	train, eval *graph.Program
-	pack        packing.Pack
+	data    *data.Set
+	engine  engine.Engine
+	batches *Batches
+	heldOut [][]int // packs of the held-out samples
 }
 
 func newSFT(job Job) (*sft, error) {
-	b, err := newBatches(job.Data, job.Packing, job.Options, job.Seed)
+	b, err := NewBatches(job.Epochs, job.Options)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := b.summary(job.Options)
+	s := &sft{data: job.Data, engine: job.Engine, batches: b}
+	held := job.Data.HeldOut()
+	packs, err := packing.Assign(packing.BestFit, b.packing.Capacity, lengths(job.Data, held))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("packing the held-out samples: %w", err)
 	}
-	memory, err := PlanMemory(job.Model, job.Packing.Capacity, job.Options)
-	if err != nil {
-		return nil, err
+	for _, p := range packs {
+		s.heldOut = append(s.heldOut, pick(held, p))
 	}
-	t, err := newTrainer(job, plan, memory)
-	if err != nil {
-		return nil, err
-	}
-	s := &sft{trainer: t, batches: b, graph: memory.graph, train: memory.train, eval: memory.eval}
-	s.train.Interrupt, s.eval.Interrupt = t.interrupted, t.interrupted
-	t.method = s
 	return s, nil
 }
 
-// forwardBackward runs the packs of the step after step updates.
-func (t *sft) forwardBackward(step int) (sums, error) {
-	batch, err := t.batches.at(step)
+// open implements method: there is nothing else to read.
+func (s *sft) open() (map[string]string, error) { return nil, nil }
+
+// prepare implements method.
+func (s *sft) prepare(context.Context) error { return nil }
+
+func (s *sft) epoch(step int) float64 { return s.batches.epoch(step) }
+
+func (s *sft) close() {}
+
+// learn runs the packs of the step after step updates.
+func (s *sft) learn(ctx context.Context, step int) (sums, error) {
+	batch, err := s.batches.at(step)
 	if err != nil {
 		return sums{}, err
 	}
-	return t.runPacks(batch)
+	return s.learnPacks(ctx, batch)
 }
 
-func (t *sft) prepare() error { return nil }
-
-func (t *sft) epoch(step int) float64 { return t.batches.epoch(step) }
-
-func (t *sft) free() { t.graph.Free() }
-
-// runPacks runs every pack of the step and adds up loss and gradients.
-// Packs run one at a time, whatever per_device_train_batch_size says, so the
-// gradient of 1 x 8, 2 x 4 and 4 x 2 packs is the same to the byte, and a
-// larger micro-batch costs no memory.
-func (t *sft) runPacks(batch []packed) (sums, error) {
-	var s sums
-	for _, b := range batch {
-		s.samples = append(s.samples, b.docs...)
-		if err := t.layToTrain(b); err != nil {
-			return s, err
-		}
-		if err := t.train.RunAll(); err != nil {
-			return s, err
-		}
-		s.loss += t.graph.Loss()
-		s.divisor += t.pack.Divisor
-		s.tokens += t.pack.Tokens
-		s.targets += t.pack.TargetTokens
-		for _, v := range t.graph.NLL() {
-			s.nll += v
+// learnPacks adds up loss and gradients of packs of samples. How many packs make a
+// micro-batch does not matter to it: the gradient of 1 x 8, 2 x 4 and 4 x 2 packs is the
+// same to the byte.
+func (s *sft) learnPacks(ctx context.Context, batch [][]int) (sums, error) {
+	var out sums
+	packs := make([]packing.Pack, len(batch))
+	for i, samples := range batch {
+		out.samples = append(out.samples, samples...)
+		var err error
+		if packs[i], err = s.lay(samples); err != nil {
+			return out, err
 		}
 	}
-	if s.divisor == 0 {
-		return s, fmt.Errorf("no token of the step carries loss: %s", t.names(s.samples))
+	if err := out.learnWeighted(ctx, s.engine, packs); err != nil {
+		return out, err
 	}
-	return s, nil
+	if out.divisor == 0 {
+		return out, fmt.Errorf("no token of the step carries loss: %s", names(s.data, out.samples))
+	}
+	return out, nil
 }
 
-// lay puts a pack's documents into the graph's inputs.
-func (t *sft) lay(samples []int, weighting string, factor func(data.Sample) float64) error {
-	docs := make([]packing.Doc, len(samples))
-	for i, id := range samples {
-		s, err := t.Data.Sample(id)
-		if err != nil {
-			return err
-		}
-		docs[i] = packing.Doc{IDs: s.IDs, Target: s.Target, Factor: factor(s)}
+// lay lays a pack with the weights that the run asks for.
+func (s *sft) lay(samples []int) (packing.Pack, error) {
+	docs, err := s.batches.documents(samples)
+	if err != nil {
+		return packing.Pack{}, err
 	}
-	if err := packing.Lay(&t.pack, t.graph.Capacity, docs, weighting); err != nil {
-		return err
-	}
-	in := t.graph.Inputs()
-	copy(in.IDs, t.pack.IDs)
-	copy(in.Targets, t.pack.Targets)
-	copy(in.Starts, t.pack.Starts)
-	copy(in.Weights, t.pack.Weights)
-	return nil
-}
-
-// layToTrain lays a pack with the weights that the run asks for.
-func (t *sft) layToTrain(b packed) error {
-	return t.lay(b.docs, t.Packing.Weighting, func(s data.Sample) float64 { return t.Data.Sources()[s.Source].LossFactor })
+	return packing.Lay(s.batches.packing.Capacity, docs, s.batches.packing.Weighting)
 }
 
 // evaluate measures the held-out loss: the plain mean over target tokens, of
 // all and by source, whatever the training's weighting.
-func (t *sft) evaluate() (EvalMetrics, error) {
-	held := t.Data.HeldOut()
-	names := t.Data.Sources()
-	loss := make([]float64, len(names))
-	targets := make([]float64, len(names))
-	for _, samples := range t.batches.heldOut {
-		if err := t.lay(samples, "token", func(data.Sample) float64 { return 1 }); err != nil {
-			return EvalMetrics{}, err
-		}
-		if err := t.eval.RunAll(); err != nil {
-			return EvalMetrics{}, err
-		}
-		at := 0
-		for _, id := range samples {
-			end := at + t.Data.Tokens(id)
-			for i := at; i < end; i++ {
-				loss[t.Data.Source(id)] += t.graph.NLL()[i]
+func (s *sft) evaluate(ctx context.Context, _ int) (EvalMetrics, error) {
+	sources := s.data.Sources()
+	loss := make([]float64, len(sources))
+	targets := make([]float64, len(sources))
+	packs := func(yield func(packing.Pack, error) bool) {
+		for _, samples := range s.heldOut {
+			if !yield(s.layHeldOut(samples)) {
+				return
 			}
-			targets[t.Data.Source(id)] += float64(t.Data.Targets(id))
-			at = end
 		}
+	}
+	err := s.engine.Score(ctx, packs, func(pack int, nll []float64) error {
+		for _, id := range s.heldOut[pack] {
+			source, n := s.data.Source(id), s.data.Tokens(id)
+			for _, v := range nll[:n] {
+				loss[source] += v
+			}
+			targets[source] += float64(s.data.Targets(id))
+			nll = nll[n:]
+		}
+		return nil
+	})
+	if err != nil {
+		return EvalMetrics{}, err
 	}
 	m := EvalMetrics{}
 	var sum, n float64
-	for i, s := range names {
+	for i, source := range sources {
 		if targets[i] > 0 {
-			m.Sources = append(m.Sources, SourceLoss{s.Name, loss[i] / targets[i]})
+			m.Sources = append(m.Sources, SourceLoss{source.Name, loss[i] / targets[i]})
 			sum, n = sum+loss[i], n+targets[i]
 		}
 	}
 	m.Loss = sum / n
 	if n == 0 {
-		return EvalMetrics{}, fmt.Errorf("none of the %d held-out samples has a target", len(held))
+		return EvalMetrics{}, fmt.Errorf("none of the %d held-out samples has a target", len(s.data.HeldOut()))
 	}
 	return m, nil
+}
+
+// layHeldOut lays a pack of held-out samples, each target of which weighs 1.
+func (s *sft) layHeldOut(samples []int) (packing.Pack, error) {
+	docs, err := s.batches.documents(samples)
+	if err != nil {
+		return packing.Pack{}, err
+	}
+	for i := range docs {
+		docs[i].Factor = 1
+	}
+	return packing.Lay(s.batches.packing.Capacity, docs, packing.ByToken)
 }

@@ -3,201 +3,12 @@ package train
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"lwtrain/chat"
-	"lwtrain/checkpoints"
-	"lwtrain/data"
-	"lwtrain/internal/graph"
-	"lwtrain/model"
-	"lwtrain/packing"
-	"lwtrain/tokenizer"
 )
-
-// TestAdamWFollowsPyTorch takes the 20 steps of torch.optim.AdamW that
-// model/testdata/golden.py recorded: rate 1e-2, decay 0.1 on matrices, clipping
-// at 1.
-func TestAdamWFollowsPyTorch(t *testing.T) {
-	for _, form := range []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"} {
-		t.Run(form, func(t *testing.T) {
-			dir := filepath.Join("..", "model", "testdata", form)
-			m, err := model.Load(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.Free()
-			m.UseGradients()
-			ref, err := checkpoints.OpenSafetensors(filepath.Join(dir, "golden.safetensors"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ref.Close()
-			read := func(name string) []float32 {
-				info, ok := ref.Info(name)
-				if !ok {
-					return nil
-				}
-				x := make([]float32, info.Shape[0])
-				if err := ref.Read(name, x); err != nil {
-					t.Fatal(err)
-				}
-				return x
-			}
-			g := m.Graph(128, graph.Float32, nil)
-			defer g.Free()
-			program, err := g.Compile(graph.Options{Train: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			in, at, divisor := g.Inputs(), 0, 0.0
-			for i := range in.IDs {
-				in.Starts[i], in.Targets[i] = int32(i), -1
-			}
-			for i := 0; read(fmt.Sprint("ids.", i)) != nil; i++ {
-				ids, weights := read(fmt.Sprint("ids.", i)), read(fmt.Sprint("weights.", i))
-				for k, id := range ids {
-					in.IDs[at+k], in.Starts[at+k], in.Weights[at+k] = int32(id), int32(at), weights[k]
-					if k > 0 {
-						in.Targets[at+k-1] = int32(id)
-					}
-					divisor += float64(weights[k])
-				}
-				at += len(ids)
-			}
-			optimizer := NewAdamW(m.Params, 0.9, 0.95, 1e-8, 0.1)
-			defer optimizer.Free()
-			losses, norms := read("adamw.losses"), read("adamw.norms")
-			for step := range losses {
-				if err := program.RunAll(); err != nil {
-					t.Fatal(err)
-				}
-				loss, norm := g.Loss()/divisor, gradNorm(m.Params, 1/divisor)
-				optimizer.Step(step+1, 1e-2, clip(norm, 1)/divisor)
-				if d := math.Abs(loss-float64(losses[step])) / float64(losses[step]); !(d < 1e-3) {
-					t.Errorf("step %d: loss %.6f, PyTorch's is %.6f", step+1, loss, losses[step])
-				}
-				if d := math.Abs(norm-float64(norms[step])) / float64(norms[step]); !(d < 5e-3) {
-					t.Errorf("step %d: gradient norm %.6f, PyTorch's is %.6f", step+1, norm, norms[step])
-				}
-			}
-		})
-	}
-}
-
-// talks is n records with answers of different lengths.
-func talks(n int) string {
-	var b strings.Builder
-	for i := range n {
-		answer := strings.Repeat(fmt.Sprintf("%d little steps. ", i%7), 1+i*5%11)
-		raw, _ := json.Marshal(map[string]any{"messages": []map[string]string{
-			{"role": "user", "content": fmt.Sprint("say ", i)}, {"role": "assistant", "content": answer}}})
-		b.Write(append(raw, '\n'))
-	}
-	return b.String()
-}
-
-// fixture is the store of a source of 40 conversations, 4 of them held out.
-func fixture(t *testing.T, factor float64) (*data.Set, *chat.Template) {
-	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "talks.jsonl")
-	if err := os.WriteFile(path, []byte(talks(40)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	template, err := chat.Open(tokenizer.Bytes(), "auto")
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := data.Build(context.Background(), data.Options{
-		Sources: []data.Source{{Name: "talks", Path: path, LossFactor: factor}}, HeldOut: data.HeldOut{Count: 4},
-		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache"),
-	}, template, data.Run{Seed: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	return store, template
-}
-
-// tinyConfig is a model of two layers.
-const tinyConfig = `{"model_type": "llama", "vocab_size": 259, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-	"num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "initializer_range": 0.05, "hidden_act": "silu", "rope_theta": 10000}`
-
-// fresh is such a model from a seed.
-func fresh() (*model.Model, error) {
-	c, err := model.ParseConfig([]byte(tinyConfig))
-	if err != nil {
-		return nil, err
-	}
-	return model.New(c, 1), nil
-}
-
-func tiny(t *testing.T) *model.Model {
-	t.Helper()
-	m, err := fresh()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Free)
-	return m
-}
-
-// job is a run of 12 steps.
-func job(t *testing.T, store *data.Set, template *chat.Template, dir string) Job {
-	opt := Default()
-	opt.MaxSteps, opt.GradientAccumulationSteps, opt.LearningRate = 12, 2, 1e-2
-	opt.Precision, opt.EvalSteps, opt.SaveSteps = "float32", 4, 5
-	opt.SaveTotalLimit = 0
-	return Job{
-		Options: opt, Packing: packing.Options{Capacity: 256, Strategy: "best_fit_decreasing", Weighting: "token"},
-		Seed: 3, Dir: dir, Data: store, Model: tiny(t), Tokenizer: tokenizer.Bytes(), Stop: template.Stop(),
-		Sample: SampleOptions{Prompts: 2, MaxNewTokens: 8}, Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}},
-		Config: []byte("seed: 3\n"),
-	}
-}
-
-func run(t *testing.T, j Job) Result {
-	t.Helper()
-	r, err := SFT(context.Background(), j)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// tree reads every file under dir.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		rel, _ := filepath.Rel(dir, path)
-		out[rel] = string(raw)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// steps reads metrics.jsonl, without the fields that tell of time and memory.
-func steps(t *testing.T, dir string) []map[string]any {
-	t.Helper()
-	lines, err := ReproducibleMetrics(filepath.Join(dir, "metrics.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lines
-}
 
 func TestARunLearnsAndLeavesWhatItPromises(t *testing.T) {
 	store, template := fixture(t, 1)
@@ -277,7 +88,7 @@ func TestAStepThatIsNotFiniteIsRefusedBeforeTheUpdate(t *testing.T) {
 			j.Model.Params[0].Data[7] = float32(math.NaN())
 		}
 	}
-	r, err := SFT(context.Background(), j)
+	r, err := j.sft(context.Background(), t)
 	if err == nil || !strings.Contains(err.Error(), "step 3: the loss is NaN") || !strings.Contains(err.Error(), "talks.jsonl:") {
 		t.Fatalf("got %v, want step 3, its loss and its samples", err)
 	}
@@ -324,7 +135,7 @@ func TestTheLastStepOfAnEpochIsTakenWithFewerPacks(t *testing.T) {
 	store, template := fixture(t, 1)
 	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
 	j.Options.MaxSteps, j.Options.NumTrainEpochs, j.Options.GradientAccumulationSteps = 0, 2, 5
-	plan, err := PlanRun(store, j.Packing, j.Options, j.Seed)
+	plan, err := j.batches(t).Plan()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,8 @@ type tally struct {
 	tokens           []float64     // of each pair: targets of the longer answer
 }
 
-func (p *preferences) newTally(kl float64) *tally {
-	return &tally{store: p.Data, reference: p.reference != nil, labelled: p.labelled, kl: kl, buckets: make([]dpo.Metrics, len(prose.Ranges))}
+func newTally(store *data.Set, reference, labelled bool, kl float64) *tally {
+	return &tally{store: store, reference: reference, labelled: labelled, kl: kl, buckets: make([]dpo.Metrics, len(prose.Ranges))}
 }
 
 // addTo adds a pair, or a labelled answer, to metrics.

@@ -13,6 +13,7 @@ import (
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/terminal"
 	"lwtrain/model"
+	"lwtrain/session"
 	"lwtrain/train"
 )
 
@@ -72,8 +73,9 @@ Shapes:
 				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
 			}
 			bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(steps))
-			r, err := train.Bench(cmd.Context(), c, capacity, steps, documents, opt, func(step int, speed float64) {
-				bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed))
+			r, err := session.Bench(cmd.Context(), c, train.BenchJob{
+				Options: opt, Capacity: capacity, Steps: steps, Documents: documents,
+				Progress: func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) },
 			})
 			if err != nil {
 				bar.Abandon()
@@ -104,7 +106,9 @@ Shapes:
 	cmd.Flags().StringVar(&shape, "shape", "smollm2-135m", "a published model's shape")
 	cmd.Flags().IntVar(&capacity, "capacity", 2048, "tokens in a pack")
 	cmd.Flags().Var(&documents, "documents", "tokens of a document, as 2048 or 512-4096; the last of a pack is cut")
-	cmd.Flags().TextVar(&limit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
+	cmd.Flags().TextVar(&limit, "memory-limit", train.Bytes(0),
+		"memory that the run keeps below by recomputing, as 4GiB; "+
+			"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	cmd.Flags().IntVar(&steps, "steps", 5, "steps that are measured")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

@@ -115,7 +115,8 @@ func newRecipesCmd() *cobra.Command {
 			if len(args) == 1 {
 				text, ok := configs.RecipeText(strings.TrimSuffix(args[0], ".yaml"))
 				if !ok {
-					return fault.Usage(fmt.Errorf("%s: no recipe of that name, want one of: %s", args[0], strings.Join(configs.RecipeNames(), ", ")))
+					return fault.Usage(fmt.Errorf("%s: no recipe of that name, want one of: %s",
+						args[0], strings.Join(configs.RecipeNames(), ", ")))
 				}
 				_, err := cmd.OutOrStdout().Write(text)
 				return err

@@ -78,7 +78,9 @@ names any record by its file and line, used or not, and says why it is not.`,
 
 // pickRecord finds the record that was asked for, and the piece of it that is
 // the sample; nil: all of it.
-func pickRecord(c *configs.Config, template *chat.Template, store *data.Set, sample int, source, origin string) (*data.Look, *data.Piece, error) {
+func pickRecord(
+	c *configs.Config, template *chat.Template, store *data.Set, sample int, source, origin string,
+) (*data.Look, *data.Piece, error) {
 	sources := store.Sources()
 	if origin != "" {
 		at := strings.LastIndexByte(origin, ':')
@@ -113,7 +115,8 @@ func pickRecord(c *configs.Config, template *chat.Template, store *data.Set, sam
 	}
 	all := store.Records(of)
 	if sample < 1 || sample > len(all) {
-		return nil, nil, fault.Usage(fault.Hint(fmt.Errorf("--sample is %d, want 1 to %d", sample, len(all)), "`lwtrain stats` says what is dropped; --origin shows any record"))
+		return nil, nil, fault.Usage(fault.Hint(fmt.Errorf("--sample is %d, want 1 to %d", sample, len(all)),
+			"`lwtrain stats` says what is dropped; --origin shows any record"))
 	}
 	i, number := store.Place(all[sample-1])
 	look, err := store.Look(c.Data, template, i, number)

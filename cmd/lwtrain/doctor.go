@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -166,7 +165,8 @@ func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
 func (d *diagnosis) lookAtBuild() {
 	d.Build = build{Go: runtime.Version(), Arch: runtime.GOOS + "/" + runtime.GOARCH, CGO: kernels.Describe().ISA != "go"}
 	if !d.Build.CGO {
-		d.find("advice", "this binary was built without C: its kernels are plain Go, many times slower", "install a C compiler (apt-get install gcc) and build again with CGO_ENABLED=1")
+		d.find("advice", "this binary was built without C: its kernels are plain Go, many times slower",
+			"install a C compiler (apt-get install gcc) and build again with CGO_ENABLED=1")
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -180,16 +180,20 @@ func (d *diagnosis) lookAtBuild() {
 func (d *diagnosis) lookAtProcessor() {
 	p := d.Processor
 	if p.Arch == "amd64" && !slices.Contains(p.Features, "avx2") {
-		d.find("advice", "the processor has no AVX2: kernels work without vectors of 8 or 16 values", "use a processor from 2013 or later; in a virtual machine pass the host's processor through")
+		d.find("advice", "the processor has no AVX2: kernels work without vectors of 8 or 16 values",
+			"use a processor from 2013 or later; in a virtual machine pass the host's processor through")
 	}
 	if p.Quota > 0 && p.Quota < float64(p.Threads) {
-		d.find("advice", fmt.Sprintf("a control group allows %.3g of %d processors", p.Quota, p.Threads), "raise its limit (docker run --cpus), or set threads to that number")
+		d.find("advice", fmt.Sprintf("a control group allows %.3g of %d processors", p.Quota, p.Threads),
+			"raise its limit (docker run --cpus), or set threads to that number")
 	}
 }
 
 func (d *diagnosis) lookAtKernels() {
 	k := kernels.Describe()
-	d.Kernels = kernelFacts{ISA: k.ISA, Product: k.Product, Refused: k.Refused, NativeBF16: k.NativeBF16, Threads: k.Threads, SelfCheck: "passed"}
+	d.Kernels = kernelFacts{
+		ISA: k.ISA, Product: k.Product, Refused: k.Refused, NativeBF16: k.NativeBF16, Threads: k.Threads, SelfCheck: "passed",
+	}
 	if err := kernels.Check(); err != nil {
 		d.Kernels.SelfCheck = err.Error()
 		advice := "report it with this output; CGO_ENABLED=0 builds without these kernels"
@@ -204,17 +208,20 @@ func (d *diagnosis) lookAtKernels() {
 	case k.Refused != "":
 		d.find("advice", "oneDNN is not used: "+k.Refused, "unset LWTRAIN_NO_ONEDNN, or install a version of oneDNN that passes its check")
 	default:
-		d.find("advice", "oneDNN is not installed: matrix products are several times faster with it", "apt-get install libdnnl-dev (other systems: onednn, version 2 or 3); nothing has to be built again")
+		d.find("advice", "oneDNN is not installed: matrix products are several times faster with it",
+			"apt-get install libdnnl-dev (other systems: onednn, version 2 or 3); nothing has to be built again")
 	}
 }
 
 func (d *diagnosis) lookAtMemory() {
 	m := d.Memory
 	if m.Limit > 0 {
-		d.find("advice", fmt.Sprintf("a control group limits memory to %s", human.Bytes(m.Limit)), "raise its limit (docker run --memory), if more is needed")
+		d.find("advice", fmt.Sprintf("a control group limits memory to %s", human.Bytes(m.Limit)),
+			"raise its limit (docker run --memory), if more is needed")
 	}
 	if m.Total > 0 && m.SwapTotal == 0 {
-		d.find("advice", "there is no swap: what outgrows the memory is killed", "add a swap file, or keep train.memory_limit below what is free")
+		d.find("advice", "there is no swap: what outgrows the memory is killed",
+			"add a swap file, or keep train.memory_limit below what is free")
 	}
 	if free := m.Available(); free < 2<<30 {
 		d.find("advice", fmt.Sprintf("only %s of memory are free", human.Bytes(free)), "end what else uses memory")
@@ -228,13 +235,15 @@ func (d *diagnosis) lookAtDisk(dir string) {
 	var err error
 	if d.Disk.Disk, err = machine.ReadDisk(d.Disk.Dir); err == nil && d.Disk.Total > 0 {
 		if d.Disk.Type == "tmpfs" {
-			d.find("advice", d.Disk.Dir+" lies in memory (tmpfs): it takes memory, and is lost when the machine stops", "give output.dir a folder on a disk")
+			d.find("advice", d.Disk.Dir+" lies in memory (tmpfs): it takes memory, and is lost when the machine stops",
+				"give output.dir a folder on a disk")
 		}
 		if d.Disk.Free < 1<<30 {
-			d.find("advice", fmt.Sprintf("only %s are free in %s", human.Bytes(d.Disk.Free), d.Disk.Dir), "make room, or give output.dir a folder on another disk")
+			d.find("advice", fmt.Sprintf("only %s are free in %s", human.Bytes(d.Disk.Free), d.Disk.Dir),
+				"make room, or give output.dir a folder on another disk")
 		}
 	}
-	took, err := tryDisk(d.Disk.Dir)
+	took, err := machine.TryDisk(d.Disk.Dir)
 	if err != nil {
 		d.find("broken", "nothing can be written: "+err.Error(), "give output.dir a folder that can be written to")
 		return
@@ -242,34 +251,18 @@ func (d *diagnosis) lookAtDisk(dir string) {
 	d.Disk.Writable, d.Disk.Sync = true, float64(took.Microseconds())/1000
 }
 
-// tryDisk writes a file of 1 MiB, flushes and removes it. It returns how long
-// the flush took.
-func tryDisk(dir string) (took time.Duration, err error) {
-	f, err := os.CreateTemp(dir, ".lwtrain-doctor-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	if _, err := f.Write(make([]byte, 1<<20)); err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	err = f.Sync()
-	return time.Since(began), err
-}
-
 func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 	b, err := s.Model(ctx)
 	if err != nil {
 		return err
 	}
-	m, err := s.Memory(b)
+	m, err := s.Needs(b)
 	if err != nil {
 		return err
 	}
 	c := s.Config
 	r := &runNeeds{
-		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.RecomputedText(),
+		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.Recomputed,
 		Checkpoint: m.Weights + m.Optimizer, Checkpoints: 1,
 	}
 	d.Run = r
@@ -278,19 +271,23 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 		r.Checkpoints = c.Train.SaveTotalLimit + 1 // a new one is complete before an old one goes
 	case c.Train.SaveSteps > 0:
 		r.Checkpoints = 0
-		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)", fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", human.Bytes(r.Checkpoint)))
+		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)",
+			fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", human.Bytes(r.Checkpoint)))
 	}
 	if free := d.Memory.Available(); m.Total() > free {
 		d.find("broken", fmt.Sprintf("the run needs %s of memory, and %s are free", human.Bytes(m.Total()), human.Bytes(free)),
 			"take a smaller packing.capacity or model, end what else uses memory, or use a larger machine")
 	}
 	need := r.Checkpoint * int64(max(1, r.Checkpoints))
-	switch free := d.Disk.Free; {
+	left := fmt.Sprintf("%s are free in %s", human.Bytes(d.Disk.Free), d.Disk.Dir)
+	switch {
 	case d.Disk.Total == 0:
-	case r.Checkpoint > free:
-		d.find("broken", fmt.Sprintf("a checkpoint takes %s, and %s are free in %s", human.Bytes(r.Checkpoint), human.Bytes(free), d.Disk.Dir), "make room, or give output.dir a folder on another disk")
-	case need > free:
-		d.find("advice", fmt.Sprintf("%d checkpoints take %s, and %s are free in %s", r.Checkpoints, human.Bytes(need), human.Bytes(free), d.Disk.Dir), "lower train.save_total_limit, or make room")
+	case r.Checkpoint > d.Disk.Free:
+		d.find("broken", fmt.Sprintf("a checkpoint takes %s, and %s", human.Bytes(r.Checkpoint), left),
+			"make room, or give output.dir a folder on another disk")
+	case need > d.Disk.Free:
+		d.find("advice", fmt.Sprintf("%d checkpoints take %s, and %s", r.Checkpoints, human.Bytes(need), left),
+			"lower train.save_total_limit, or make room")
 	}
 	return nil
 }
@@ -304,7 +301,8 @@ func (d *diagnosis) print(w io.Writer) {
 	if p.Hyper {
 		shared = " (two on a core)"
 	}
-	line("processor", "%s, %s%s; %s", cmp.Or(p.Model, p.Arch), human.Count(p.Threads, "thread"), shared, cmp.Or(strings.Join(p.Features, ", "), "no vector instructions that are known"))
+	line("processor", "%s, %s%s; %s", cmp.Or(p.Model, p.Arch), human.Count(p.Threads, "thread"),
+		shared, cmp.Or(strings.Join(p.Features, ", "), "no vector instructions that are known"))
 	line("kernels", "%s on %s; products by %s; self-check %s", k.ISA, human.Count(k.Threads, "thread"), k.Product, k.SelfCheck)
 	native := ""
 	if !k.NativeBF16 {

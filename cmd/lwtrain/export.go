@@ -5,11 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/session"
-	"lwtrain/tokenizer"
 )
 
 func newExportCmd() *cobra.Command {
@@ -27,25 +25,7 @@ it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
 			if dtype != "bfloat16" && dtype != "float32" {
 				return fault.Usage(fmt.Errorf("--dtype is %q, want bfloat16 or float32", dtype))
 			}
-			from, err := session.Folder(cmd.Context(), args[0], show.Session(cmd.ErrOrStderr()))
-			if err != nil {
-				return err
-			}
-			tok, err := tokenizer.Load(from)
-			if err != nil {
-				return err
-			}
-			m, err := session.Load(from)
-			if err != nil {
-				return err
-			}
-			defer m.Free()
-			return checkpoints.WriteFolder(args[1], func(dir string) error {
-				if err := m.Save(dir, dtype); err != nil {
-					return err
-				}
-				return tok.Save(dir)
-			})
+			return session.Export(cmd.Context(), args[0], args[1], dtype, show.Session(cmd.ErrOrStderr()))
 		},
 	}
 	cmd.Flags().StringVar(&dtype, "dtype", "bfloat16", "format of the weights: bfloat16 or float32")

@@ -33,16 +33,19 @@ func addConfigFlags(cmd *cobra.Command) {
 		}
 		return nil
 	}
-	_ = cmd.RegisterFlagCompletionFunc("config", func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		var out []cobra.Completion
-		for _, r := range configs.RecipeNames() {
-			if strings.HasPrefix(r, typed) {
-				out = append(out, cobra.CompletionWithDesc(r, configs.RecipeSummary(r)))
-			}
-		}
-		return out, cobra.ShellCompDirectiveDefault
-	}) // fails only for a flag that is not there
+	_ = cmd.RegisterFlagCompletionFunc("config", completeRecipes) // fails only for a flag that is not there
 	cmd.ValidArgsFunction = completeKeys
+}
+
+// completeRecipes completes -c: recipes, then files.
+func completeRecipes(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var out []cobra.Completion
+	for _, r := range configs.RecipeNames() {
+		if strings.HasPrefix(r, typed) {
+			out = append(out, cobra.CompletionWithDesc(r, configs.RecipeSummary(r)))
+		}
+	}
+	return out, cobra.ShellCompDirectiveDefault
 }
 
 // completeKeys completes key=value: keys, then the values of those that have

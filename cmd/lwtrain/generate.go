@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lwtrain/chat"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
@@ -58,7 +57,8 @@ standard output; with --json one object is printed at the end.`,
 	fl.IntVar(&f.batch, "batch", 16, "with --prompts: how many are answered together")
 	fl.StringVar(&f.system, "system", "", "system message before the prompt")
 	fl.StringVar(&f.template, "template", "auto", "chat template: auto (the model's own), a shipped name, or a .jinja file")
-	fl.StringVar(&f.precision, "precision", "auto", "of weights and cache: float32, bf16 (about twice as fast), or auto: bf16 where the file holds nothing else")
+	fl.StringVar(&f.precision, "precision", "auto",
+		"of weights and cache: float32, bf16 (about twice as fast), or auto: bf16 where the file holds nothing else")
 	fl.BoolVar(&f.raw, "raw", false, "continue the prompt as it is, without a chat template")
 	fl.BoolVar(&f.greedy, "greedy", false, "always take the most probable token")
 	fl.Float64Var(&f.temperature, "temperature", 0.7, "sampling temperature; 0 is the same as --greedy")
@@ -90,26 +90,27 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.model, err = session.Folder(cmd.Context(), f.model, show.Session(cmd.ErrOrStderr())); err != nil {
+	g, err := session.OpenGenerator(cmd.Context(), f.model, show.Session(cmd.ErrOrStderr()))
+	if err != nil {
 		return err
 	}
-	tok, requests, err := f.requests(prompts)
+	defer g.Close()
+	requests, err := f.requests(g, prompts)
 	if err != nil {
 		return err
 	}
 	if !slices.Contains(session.Precisions, f.precision) {
 		return fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", f.precision))
 	}
-	m, err := session.LoadToAnswer(f.model, f.precision)
-	if err != nil {
+	if err := g.Load(f.precision); err != nil {
 		return err
 	}
-	defer m.Free()
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	defer out.Flush()
 	if f.prompts != "" {
-		return f.many(cmd, out, tok, m, requests)
+		return f.many(cmd, out, g, requests)
 	}
+	tok := g.Tokenizer
 	stream := tok.Decoder()
 	if !f.json {
 		requests[0].Emit = func(id int32) {
@@ -119,7 +120,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 			}
 		}
 	}
-	done, err := model.NewGenerator(m).Generate(cmd.Context(), requests, 1)
+	done, err := g.Generate(cmd.Context(), requests, 1)
 	if err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 
 // many answers all prompts of a file, with a progress bar, and prints an object
 // for each in the order of the file.
-func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.Tokenizer, m *model.Model, requests []model.Request) error {
+func (f generateFlags) many(cmd *cobra.Command, out io.Writer, g *session.Generator, requests []model.Request) error {
 	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
 	began, tokens := time.Now(), 0
 	for i := range requests {
@@ -144,16 +145,17 @@ func (f generateFlags) many(cmd *cobra.Command, out io.Writer, tok *tokenizer.To
 			bar.Set(int64(tokens), fmt.Sprintf("tokens at most  %.0f tok/s", float64(tokens)/time.Since(began).Seconds()))
 		}
 	}
-	done, err := model.NewGenerator(m).Generate(cmd.Context(), requests, f.batch)
+	done, err := g.Generate(cmd.Context(), requests, f.batch)
 	if err != nil {
 		bar.Abandon()
 		return err
 	}
 	bar.Abandon()
 	took := time.Since(began)
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n", human.Count(len(done), "answer"), human.Grouped(tokens), human.Span(took), float64(tokens)/took.Seconds())
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n",
+		human.Count(len(done), "answer"), human.Grouped(tokens), human.Span(took), float64(tokens)/took.Seconds())
 	for _, d := range done {
-		if err := writeAnswer(out, tok, d); err != nil {
+		if err := writeAnswer(out, g.Tokenizer, d); err != nil {
 			return err
 		}
 	}
@@ -214,39 +216,22 @@ func (f generateFlags) read(stdin io.Reader) ([]string, error) {
 	return prompts, lines.Err()
 }
 
-// requests puts the prompts into the chat template, and finds the ids that end
-// an answer. Each prompt has a random stream of its own.
-func (f generateFlags) requests(prompts []string) (*tokenizer.Tokenizer, []model.Request, error) {
-	tok, err := tokenizer.Load(f.model)
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := tok.EOS()
-	var template *chat.Template
+// requests puts the prompts into the chat template. Each has a random stream of its own.
+func (f generateFlags) requests(g *session.Generator, prompts []string) ([]model.Request, error) {
 	if !f.raw {
-		if template, err = chat.Open(tok, f.template); err != nil {
-			return nil, nil, fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
+		if err := g.UseTemplate(f.template); err != nil {
+			return nil, fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
 		}
-		stop = template.Stop()
 	}
 	requests := make([]model.Request, len(prompts))
 	for i, prompt := range prompts {
-		var ids []int32
-		if f.raw {
-			ids = tok.Encode(prompt)
-		} else {
-			var messages []chat.Message
-			if f.system != "" {
-				messages = append(messages, chat.Message{Role: "system", Content: f.system})
-			}
-			if _, ids, err = template.Prompt(append(messages, chat.Message{Role: "user", Content: prompt})); err != nil {
-				return nil, nil, err
-			}
+		r, err := g.Request(f.system, prompt)
+		if err != nil {
+			return nil, err
 		}
-		requests[i] = model.Request{
-			Prompt: ids, MaxNewTokens: f.maxNew, Stop: stop,
-			Sampling: model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed + uint64(i)},
-		}
+		r.MaxNewTokens = f.maxNew
+		r.Sampling = model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed + uint64(i)}
+		requests[i] = r
 	}
-	return tok, requests, nil
+	return requests, nil
 }

@@ -21,7 +21,8 @@ and transformers load. DIR appears when it is complete.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := os.Stat(args[1]); err == nil {
-				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a folder that is not there yet", args[1]), "remove it, or import to another name"))
+				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a folder that is not there yet", args[1]),
+					"remove it, or import to another name"))
 			}
 			events := show.Session(cmd.ErrOrStderr())
 			err := convert.FromGGUF(args[0], args[1], events.Importing)

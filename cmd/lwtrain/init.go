@@ -34,7 +34,8 @@ few values that matter first. A FILE that is there already is never touched.`,
 				return writeInit(cmd, "", a)
 			}
 			if _, err := os.Lstat(args[0]); err == nil {
-				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", args[0]), "give another name, or edit that file"))
+				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", args[0]),
+					"give another name, or edit that file"))
 			}
 			if cmd.Flags().NFlag() == 0 && terminal.IsTerminal(cmd.InOrStdin()) {
 				if err := ask(cmd, &a); err != nil {

@@ -28,7 +28,9 @@ const killConfig = `recipe: tiny
 model: {init: {seed: 0, config: {model_type: llama, vocab_size: 259, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2,
   num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 4096, rms_norm_eps: 1.0e-5, tie_word_embeddings: true}}}
 data:
-  sources: [{name: general_en, path: "builtin:quickstart/general_en.jsonl"}, {name: general_zh, path: "builtin:quickstart/general_zh.jsonl"}]
+  sources:
+  - {name: general_en, path: "builtin:quickstart/general_en.jsonl"}
+  - {name: general_zh, path: "builtin:quickstart/general_zh.jsonl"}
   held_out: 3
   max_length: 512
   cache_dir: cache
@@ -105,7 +107,8 @@ func TestKilledRuns(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("%d kills in %d runs of 20 steps, each the same bytes as the run of %v that was left alone; left by the kills: %v", killed, runs, whole.Round(time.Millisecond), found)
+	t.Logf("%d kills in %d runs of 20 steps, each the same bytes as the run of %v that was left alone; left by the kills: %v",
+		killed, runs, whole.Round(time.Millisecond), found)
 }
 
 // TestCtrlC interrupts runs whose steps take long: they stop in the middle of a
@@ -134,7 +137,9 @@ func TestCtrlC(t *testing.T) {
 		for done++; strings.Contains(string(slurp(metrics)), fmt.Sprintf(`{"step":%d,"epoch"`, done+1)); done++ {
 		}
 		checkpoint := fmt.Sprintf("run/checkpoints/step-%06d", done)
-		want := fmt.Sprintf("lwtrain: stopped: interrupted after step %d, saved in %s\nlwtrain: hint: this goes on from there: lwtrain sft -c slow.yaml train.save_total_limit=2\n", done, checkpoint)
+		want := fmt.Sprintf("lwtrain: stopped: interrupted after step %d, saved in %s\n"+
+			"lwtrain: hint: this goes on from there: lwtrain sft -c slow.yaml train.save_total_limit=2\n",
+			done, checkpoint)
 		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(said.String(), want) || done == 20 {
 			t.Fatalf("%v: exit status %d, want %d and %q in\n%s", signal, code, exitInterrupted, want, said)
 		}

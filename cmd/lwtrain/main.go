@@ -26,7 +26,9 @@ var groups = []struct {
 	title    string
 	commands []func() *cobra.Command
 }{
-	{"Training:", []func() *cobra.Command{newSFTCmd, newPairsCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd}},
+	{"Training:", []func() *cobra.Command{
+		newSFTCmd, newPairsCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
+	}},
 	{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},

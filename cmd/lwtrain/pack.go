@@ -27,20 +27,30 @@ packs are and what part of the loss each source and each range of answer
 lengths carries with the weighting of the config. With --write it also writes
 what every step of the whole run trains on: a line of JSON for each pack, with
 the place and the weight of each document.`,
-		Example: "  lwtrain pack -c my.yaml\n  lwtrain pack -c my.yaml packing.weighting=longwriter --json\n  lwtrain pack -c my.yaml --write packs.jsonl",
+		Example: `  lwtrain pack -c my.yaml
+  lwtrain pack -c my.yaml packing.weighting=longwriter --json
+  lwtrain pack -c my.yaml --write packs.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, store, _, err := openSamples(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			p, err := train.PlanRun(store, c.Packing, c.Train, c.Seed)
+			e, err := train.NewEpochs(store, c.Packing, c.Seed)
+			if err != nil {
+				return err
+			}
+			b, err := train.NewBatches(e, c.Train)
+			if err != nil {
+				return err
+			}
+			p, err := b.Plan()
 			if err != nil {
 				return err
 			}
 			if write != "" {
 				err := atomicfile.Write(write, func(w io.Writer) error {
-					return train.WritePacks(w, store, c.Packing, c.Train, c.Seed, ids)
+					return b.Write(w, ids)
 				})
 				if err != nil {
 					return err
@@ -90,7 +100,8 @@ func printPack(out io.Writer, c *configs.Config, p *train.Plan) error {
 		if s.Kind == "words" {
 			name += " words"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%.1f %%\t\n", terminal.Printable(name), human.Grouped(s.Documents), human.Grouped(s.Tokens),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%.1f %%\t\n",
+			terminal.Printable(name), human.Grouped(s.Documents), human.Grouped(s.Tokens),
 			human.Grouped(s.TargetTokens), 100*float64(s.TargetTokens)/float64(p.TargetTokens), 100*s.Loss)
 	}
 	return w.Flush()

@@ -85,7 +85,8 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 	bar.Abandon()
 	if err != nil {
 		if status(err) == exitInterrupted {
-			err = fault.Hint(fmt.Errorf("%w; what is answered is kept in %s", train.ErrInterrupted, c.Output.Dir), "this goes on from there: "+commandLine(cmd))
+			err = fault.Hint(fmt.Errorf("%w; what is answered is kept in %s", train.ErrInterrupted, c.Output.Dir),
+				"this goes on from there: "+commandLine(cmd))
 		}
 		return err
 	}

@@ -99,7 +99,8 @@ func pulled(cmd *cobra.Command, args []string, dataset bool) (refs []hub.Ref, er
 		}
 		return refs, err
 	case len(refs) == 0:
-		return nil, fault.Usage(fault.Hint(errors.New("nothing is named, want owner/name, or -c with a config"), "`lwtrain pull --help` shows what there is"))
+		return nil, fault.Usage(fault.Hint(errors.New("nothing is named, want owner/name, or -c with a config"),
+			"`lwtrain pull --help` shows what there is"))
 	}
 	return refs, nil
 }
@@ -129,5 +130,6 @@ func lookUp(cmd *cobra.Command, h *session.Hub, ref hub.Ref, weights bool) error
 }
 
 func snapshotText(ref hub.Ref, s *hub.Snapshot) string {
-	return fmt.Sprintf("%s: commit %s, %s, %s", terminal.Printable(ref.String()), s.Commit[:12], human.Count(len(s.Files), "file"), human.Bytes(s.Size()))
+	return fmt.Sprintf("%s: commit %s, %s, %s",
+		terminal.Printable(ref.String()), s.Commit[:12], human.Count(len(s.Files), "file"), human.Bytes(s.Size()))
 }

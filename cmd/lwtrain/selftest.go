@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/engine"
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
@@ -38,7 +39,9 @@ optimiser state and metrics byte for byte; exit status 1 if anything differs.
 
 Works in a temporary folder beside output.dir, which takes the space of two
 checkpoints and is removed at the end.`,
-		Example: "  lwtrain selftest resume -c my.yaml\n  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2\n  lwtrain selftest resume --dpo -c dpo.yaml",
+		Example: `  lwtrain selftest resume -c my.yaml
+  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2
+  lwtrain selftest resume --dpo -c dpo.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := openSession(cmd, args, false)
 			if err != nil {
@@ -56,7 +59,7 @@ checkpoints and is removed at the end.`,
 			defer run.Close()
 			bar, done := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(2*steps)), int64(0)
 			r, err := run.SelftestResume(cmd.Context(), steps, train.Events{
-				Planned:  func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
+				Planned:  func(_ *train.Plan, m engine.Needs) { show.WarnMemory(cmd.ErrOrStderr(), m) },
 				Training: func(int) { bar.Set(done, "") },
 				Step: func(m train.StepMetrics) {
 					done++
@@ -122,7 +125,7 @@ nothing but the tokenised data.`,
 			}
 			defer run.Close()
 			r, err := run.SelftestPacking(cmd.Context(), packs, train.Events{
-				Planned: func(_ *train.Plan, m *train.Memory) { show.WarnMemory(cmd.ErrOrStderr(), m) },
+				Planned: func(_ *train.Plan, m engine.Needs) { show.WarnMemory(cmd.ErrOrStderr(), m) },
 			})
 			if err != nil {
 				return err

@@ -49,7 +49,7 @@ func planOnly(out, w io.Writer, c *configs.Config, run *session.Run) error {
 	if err != nil {
 		return err
 	}
-	memory, err := run.Memory()
+	memory, err := run.Needs()
 	if err != nil {
 		return err
 	}

@@ -20,17 +20,6 @@ import (
 	"lwtrain/internal/tensorfile"
 )
 
-// Limits of what a GGUF file may ask for, several times above the largest
-// models in use.
-const (
-	maxMetadata  = 128 << 20 // bytes of keys, values and tensor descriptions
-	maxKeys      = 1 << 16
-	MaxTensors   = 1 << 16
-	maxName      = 1 << 16
-	maxRank      = 4
-	maxAlignment = 1 << 20
-)
-
 // File is an open GGUF file, version 2 or 3: its metadata, and where its
 // tensors lie. A value is an int64, uint64, float64, bool, string, []string or
 // Numbers.
@@ -45,22 +34,22 @@ func Parse(file io.ReaderAt, size int64) (*File, error) {
 	var magic [4]byte
 	r.read(magic[:])
 	if r.err == nil && string(magic[:]) != "GGUF" {
-		return nil, fmt.Errorf("starts with %q, wanted \"GGUF\"", magic[:])
+		return nil, fmt.Errorf("starts with %q, want \"GGUF\"", magic[:])
 	}
 	version := r.u32()
 	if r.err == nil && version != 2 && version != 3 {
-		err := fmt.Errorf("gguf version %d, wanted 2 or 3", version)
+		err := fmt.Errorf("gguf version %d, want 2 or 3", version)
 		if version&0xffff == 0 {
-			err = errors.New("a big-endian gguf file, wanted a little-endian one")
+			err = errors.New("a big-endian gguf file, want a little-endian one")
 		}
 		return nil, err
 	}
 	tensors, keys := r.u64(), r.u64()
 	if tensors > MaxTensors {
-		r.fail("%d tensors, wanted at most %d", tensors, MaxTensors)
+		r.fail("%d tensors, want at most %d", tensors, MaxTensors)
 	}
 	if keys > maxKeys {
-		r.fail("%d metadata keys, wanted at most %d", keys, maxKeys)
+		r.fail("%d metadata keys, want at most %d", keys, maxKeys)
 	}
 	g := &File{Values: make(map[string]any), Tensors: make(map[string]*Tensor)}
 	for i := uint64(0); i < keys && r.err == nil; i++ {
@@ -96,7 +85,7 @@ func (g *File) readValue(r *reader) {
 		r.read(raw)
 		v = number(kind, raw)
 	default:
-		r.fail("%s has the value type %d, wanted 0 to %d", key, kind, len(kindSize)-1)
+		r.fail("%s has the value type %d, want 0 to %d", key, kind, len(kindSize)-1)
 	}
 	g.Values[key] = v
 }
@@ -105,13 +94,13 @@ func (g *File) readTensor(r *reader) *Tensor {
 	t := &Tensor{Name: r.text("tensor name", maxName)}
 	rank := r.u32()
 	if rank > maxRank {
-		r.fail("tensor %.80q has %d dimensions, wanted at most %d", t.Name, rank, maxRank)
+		r.fail("tensor %.80q has %d dimensions, want at most %d", t.Name, rank, maxRank)
 		return t
 	}
 	for range rank {
 		d := r.u64()
 		if r.err == nil && (d == 0 || d > math.MaxInt32) {
-			r.fail("tensor %.80q has a dimension of %d, wanted 1 to %d", t.Name, d, math.MaxInt32)
+			r.fail("tensor %.80q has a dimension of %d, want 1 to %d", t.Name, d, math.MaxInt32)
 		}
 		t.Shape = append(t.Shape, int(d))
 	}
@@ -142,7 +131,7 @@ func (g *File) place(order []*Tensor, file io.ReaderAt, metadata, size int64) er
 	if v, ok := g.Values["general.alignment"]; ok {
 		a, _ := v.(int64)
 		if a < 1 || a > maxAlignment || a&(a-1) != 0 {
-			return fmt.Errorf("general.alignment is %v, wanted a power of two up to %d", v, maxAlignment)
+			return fmt.Errorf("general.alignment is %v, want a power of two up to %d", v, maxAlignment)
 		}
 		alignment = a
 	}
@@ -153,13 +142,15 @@ func (g *File) place(order []*Tensor, file io.ReaderAt, metadata, size int64) er
 	var end int64
 	for _, t := range order {
 		if t.offset%alignment != 0 {
-			return fmt.Errorf("tensor %.80q lies at byte %d of the data, wanted a multiple of %d", t.Name, t.offset, alignment)
+			return fmt.Errorf("tensor %.80q lies at byte %d of the data, want a multiple of %d", t.Name, t.offset, alignment)
 		}
 		if t.offset < end {
-			return fmt.Errorf("tensor %.80q lies at byte %d of the data, inside the tensor before it, which ends at %d", t.Name, t.offset, end)
+			return fmt.Errorf("tensor %.80q lies at byte %d of the data, inside the tensor before it, which ends at %d",
+				t.Name, t.offset, end)
 		}
 		if room := size - data; t.offset > room || t.size > room-t.offset {
-			return fault.Hint(fmt.Errorf("tensor %.80q takes %d bytes from byte %d of the data, which has %d: %w", t.Name, t.size, t.offset, max(0, room), tensorfile.ErrCutShort),
+			return fault.Hint(fmt.Errorf("tensor %.80q takes %d bytes from byte %d of the data, which has %d: %w",
+				t.Name, t.size, t.offset, max(0, room), tensorfile.ErrCutShort),
 				"fetch or copy the file again")
 		}
 		end = t.offset + t.size

@@ -20,7 +20,7 @@ import (
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || err.Error() != want {
-		t.Errorf("error\n\t%v\nwanted\n\t%s", err, want)
+		t.Errorf("error\n\t%v\nwant\n\t%s", err, want)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestQuantisedBlocksAreReadToTheBit(t *testing.T) {
 	defer w.Close()
 	golden := w.Names()
 	if len(golden) != len(ggmlTypes) {
-		t.Fatalf("%d golden tensors, wanted one for each of %d types", len(golden), len(ggmlTypes))
+		t.Fatalf("%d golden tensors, want one for each of %d types", len(golden), len(ggmlTypes))
 	}
 	for _, name := range golden {
 		x := g.Tensors[name]
@@ -68,7 +68,7 @@ func TestQuantisedBlocksAreReadToTheBit(t *testing.T) {
 		}
 		for i := range have {
 			if !sameBits(have[i], want[i]) {
-				t.Errorf("%s: value %d is %g, wanted %g", name, i, have[i], want[i])
+				t.Errorf("%s: value %d is %g, want %g", name, i, have[i], want[i])
 				break
 			}
 		}
@@ -132,48 +132,70 @@ func TestDamagedGGUFIsRefusedByName(t *testing.T) {
 		name, want string
 		b          *builder
 	}{
-		{"an empty file", "4 bytes wanted at byte 0 of 0" + short, newFile(3, 0, 0).cut(24)},
-		{"a file of another kind", `starts with "PK\x03\x04", wanted "GGUF"`, func() *builder { b := &builder{}; b.WriteString("PK\x03\x04"); return b }()},
-		{"version 1", "gguf version 1, wanted 2 or 3", newFile(1, 0, 0)},
-		{"version 4", "gguf version 4, wanted 2 or 3", newFile(4, 0, 0)},
-		{"the other byte order", "a big-endian gguf file, wanted a little-endian one", newFile(3<<24, 0, 0)},
-		{"a file cut inside the counts", "8 bytes wanted at byte 16 of 20" + short, newFile(3, 0, 0).cut(4)},
-		{"a count of tensors without bound", "18446744073709551615 tensors, wanted at most 65536", newFile(3, math.MaxUint64, 0)},
-		{"a count of keys without bound", "1099511627776 metadata keys, wanted at most 65536", newFile(3, 0, 1<<40)},
-		{"a key that is longer than the file", "100 bytes wanted at byte 32 of 34" + short, newFile(3, 0, 1).num(uint64(100), uint16(0))},
-		{"a key without bound", "key of 9223372036854775808 bytes at byte 32, wanted at most 65536", newFile(3, 0, 1).num(uint64(1 << 63))},
+		{"an empty file", "want 4 bytes at byte 0 of 0" + short, newFile(3, 0, 0).cut(24)},
+		{"a file of another kind", `starts with "PK\x03\x04", want "GGUF"`,
+			func() *builder { b := &builder{}; b.WriteString("PK\x03\x04"); return b }()},
+		{"version 1", "gguf version 1, want 2 or 3", newFile(1, 0, 0)},
+		{"version 4", "gguf version 4, want 2 or 3", newFile(4, 0, 0)},
+		{"the other byte order", "a big-endian gguf file, want a little-endian one", newFile(3<<24, 0, 0)},
+		{"a file cut inside the counts", "want 8 bytes at byte 16 of 20" + short, newFile(3, 0, 0).cut(4)},
+		{"a count of tensors without bound", "18446744073709551615 tensors, want at most 65536", newFile(3, math.MaxUint64, 0)},
+		{"a count of keys without bound", "1099511627776 metadata keys, want at most 65536", newFile(3, 0, 1<<40)},
+		{"a key that is longer than the file", "want 100 bytes at byte 32 of 34" + short, newFile(3, 0, 1).num(uint64(100), uint16(0))},
+		{"a key without bound", "key of 9223372036854775808 bytes at byte 32, want at most 65536", newFile(3, 0, 1).num(uint64(1 << 63))},
 		{"a key that is not utf-8", `key "\xff" at byte 33 is not valid utf-8`, newFile(3, 0, 1).text("\xff").num(4, 1)},
-		{"a value without bound", "value of k of 18446744073709551615 bytes at byte 45, wanted at most 134217728", one().num(kindString, uint64(math.MaxUint64))},
-		{"a value that is longer than the file", "99 bytes wanted at byte 45 of 45" + short, one().num(kindString, uint64(99))},
+		{"a value without bound", "value of k of 18446744073709551615 bytes at byte 45, want at most 134217728",
+			one().num(kindString, uint64(math.MaxUint64))},
+		{"a value that is longer than the file", "want 99 bytes at byte 45 of 45" + short, one().num(kindString, uint64(99))},
 		{"the same key twice", `key "k" is there twice`, newFile(3, 0, 2).text("k").num(4, 1).text("k").num(4, 1)},
-		{"a value type that is not known", "k has the value type 13, wanted 0 to 12", one().num(13, 0)},
-		{"a file cut inside a value", "8 bytes wanted at byte 37 of 41" + short, one().num(kindUint64, 1)},
-		{"an array without bound", "k has 18446744073709551615 values, wanted at most 134217728", one().num(kindArray, kindUint8, uint64(math.MaxUint64))},
-		{"an array that is longer than the file", "4000 bytes wanted at byte 49 of 49" + short, one().num(kindArray, kindInt32, uint64(1000))},
-		{"an array of texts that is longer than the file", "8000 bytes wanted at byte 49 of 49" + short, one().num(kindArray, kindString, uint64(1000))},
-		{"an array of arrays", "k is an array of arrays, wanted one of numbers or strings", one().num(kindArray, kindArray, uint64(1), kindArray, uint64(1))},
-		{"an array of a type that is not known", "k is an array of value type 77, wanted 0 to 12", one().num(kindArray, 77, uint64(1))},
-		{"a file cut inside the tensors", "8 bytes wanted at byte 24 of 24" + short, newFile(3, 1, 0)},
-		{"five dimensions", `tensor "t" has 5 dimensions, wanted at most 4`, newFile(3, 1, 0).tensor("t", 0, 0, 1, 1, 1, 1, 1)},
-		{"four billion dimensions", `tensor "t" has 4294967295 dimensions, wanted at most 4`, newFile(3, 1, 0).text("t").num(uint32(math.MaxUint32))},
+		{"a value type that is not known", "k has the value type 13, want 0 to 12", one().num(13, 0)},
+		{"a file cut inside a value", "want 8 bytes at byte 37 of 41" + short, one().num(kindUint64, 1)},
+		{"an array without bound", "k has 18446744073709551615 values, want at most 134217728",
+			one().num(kindArray, kindUint8, uint64(math.MaxUint64))},
+		{"an array that is longer than the file", "want 4000 bytes at byte 49 of 49" + short,
+			one().num(kindArray, kindInt32, uint64(1000))},
+		{"an array of texts that is longer than the file", "want 8000 bytes at byte 49 of 49" + short,
+			one().num(kindArray, kindString, uint64(1000))},
+		{"an array of arrays", "k is an array of arrays, want one of numbers or strings",
+			one().num(kindArray, kindArray, uint64(1), kindArray, uint64(1))},
+		{"an array of a type that is not known", "k is an array of value type 77, want 0 to 12", one().num(kindArray, 77, uint64(1))},
+		{"a file cut inside the tensors", "want 8 bytes at byte 24 of 24" + short, newFile(3, 1, 0)},
+		{"five dimensions", `tensor "t" has 5 dimensions, want at most 4`, newFile(3, 1, 0).tensor("t", 0, 0, 1, 1, 1, 1, 1)},
+		{"four billion dimensions", `tensor "t" has 4294967295 dimensions, want at most 4`,
+			newFile(3, 1, 0).text("t").num(uint32(math.MaxUint32))},
 		{"no dimensions", `tensor "t" has no dimensions`, newFile(3, 1, 0).tensor("t", 0, 0)},
-		{"a dimension of zero", `tensor "t" has a dimension of 0, wanted 1 to 2147483647`, newFile(3, 1, 0).tensor("t", 0, 0, 4, 0)},
-		{"a dimension that is negative as a signed number", `tensor "t" has a dimension of 18446744073709551615, wanted 1 to 2147483647`, newFile(3, 1, 0).tensor("t", 0, 0, math.MaxUint64)},
-		{"a shape that overflows", `tensor "t" has the shape [2147483647 2147483647 2147483647], which overflows`, newFile(3, 1, 0).tensor("t", 0, 0, math.MaxInt32, math.MaxInt32, math.MaxInt32)},
-		{"a type that is not read", `tensor "t" has the type Q2_K, wanted one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 10, 0, 256)},
-		{"a type that is not known", `tensor "t" has the type number 4, wanted one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 4, 0, 256)},
-		{"rows that are not whole blocks", `tensor "t" has rows of 33 values, wanted whole blocks of 32 for Q8_0`, newFile(3, 1, 0).tensor("t", 8, 0, 33, 2)},
+		{"a dimension of zero", `tensor "t" has a dimension of 0, want 1 to 2147483647`, newFile(3, 1, 0).tensor("t", 0, 0, 4, 0)},
+		{"a dimension that is negative as a signed number", `tensor "t" has a dimension of 18446744073709551615, want 1 to 2147483647`,
+			newFile(3, 1, 0).tensor("t", 0, 0, math.MaxUint64)},
+		{"a shape that overflows", `tensor "t" has the shape [2147483647 2147483647 2147483647], which overflows`,
+			newFile(3, 1, 0).tensor("t", 0, 0, math.MaxInt32, math.MaxInt32, math.MaxInt32)},
+		{"a type that is not read", `tensor "t" has the type Q2_K, want one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, ` +
+			`Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 10, 0, 256)},
+		{"a type that is not known", `tensor "t" has the type number 4, want one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, ` +
+			`Q5_K, Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 4, 0, 256)},
+		{"rows that are not whole blocks", `tensor "t" has rows of 33 values, want whole blocks of 32 for Q8_0`,
+			newFile(3, 1, 0).tensor("t", 8, 0, 33, 2)},
 		{"the same tensor twice", `tensor "t" is there twice`, newFile(3, 2, 0).tensor("t", 0, 0, 1).tensor("t", 0, 32, 1).data(64)},
-		{"an offset that is not aligned", `tensor "t" lies at byte 4 of the data, wanted a multiple of 32`, newFile(3, 1, 0).tensor("t", 0, 4, 1).data(64)},
-		{"an offset that is negative as a signed number", `tensor "t" lies at byte 18446744073709551584 of the data`, newFile(3, 1, 0).tensor("t", 0, math.MaxUint64-31, 1).data(64)},
-		{"an offset behind the file", `tensor "t" takes 4 bytes from byte 9223372036854775776 of the data, which has 64` + short, newFile(3, 1, 0).tensor("t", 0, math.MaxInt64-31, 1).data(64)},
-		{"tensors that overlap", `tensor "u" lies at byte 32 of the data, inside the tensor before it, which ends at 64`, newFile(3, 2, 0).tensor("t", 0, 0, 16).tensor("u", 0, 32, 8).data(64)},
-		{"a file cut inside the data", `tensor "t" takes 64 bytes from byte 0 of the data, which has 63` + short, newFile(3, 1, 0).tensor("t", 0, 0, 16).data(63)},
-		{"a file that ends before its data start", `tensor "t" takes 4 bytes from byte 0 of the data, which has 0` + short, newFile(3, 1, 0).tensor("t", 0, 0, 1)},
-		{"an alignment of zero", "general.alignment is 0, wanted a power of two up to 1048576", newFile(3, 0, 1).text("general.alignment").num(4, 0)},
-		{"an alignment of 24", "general.alignment is 24, wanted a power of two up to 1048576", newFile(3, 0, 1).text("general.alignment").num(4, 24)},
-		{"an alignment of two gigabytes", "general.alignment is 2147483648, wanted a power of two up to 1048576", newFile(3, 0, 1).text("general.alignment").num(4, uint32(1<<31))},
-		{"an alignment that is a text", "general.alignment is 32, wanted a power of two up to 1048576", newFile(3, 0, 1).text("general.alignment").num(kindString).text("32")},
+		{"an offset that is not aligned", `tensor "t" lies at byte 4 of the data, want a multiple of 32`,
+			newFile(3, 1, 0).tensor("t", 0, 4, 1).data(64)},
+		{"an offset that is negative as a signed number", `tensor "t" lies at byte 18446744073709551584 of the data`,
+			newFile(3, 1, 0).tensor("t", 0, math.MaxUint64-31, 1).data(64)},
+		{"an offset behind the file", `tensor "t" takes 4 bytes from byte 9223372036854775776 of the data, which has 64` + short,
+			newFile(3, 1, 0).tensor("t", 0, math.MaxInt64-31, 1).data(64)},
+		{"tensors that overlap", `tensor "u" lies at byte 32 of the data, inside the tensor before it, which ends at 64`,
+			newFile(3, 2, 0).tensor("t", 0, 0, 16).tensor("u", 0, 32, 8).data(64)},
+		{"a file cut inside the data", `tensor "t" takes 64 bytes from byte 0 of the data, which has 63` + short,
+			newFile(3, 1, 0).tensor("t", 0, 0, 16).data(63)},
+		{"a file that ends before its data start", `tensor "t" takes 4 bytes from byte 0 of the data, which has 0` + short,
+			newFile(3, 1, 0).tensor("t", 0, 0, 1)},
+		{"an alignment of zero", "general.alignment is 0, want a power of two up to 1048576",
+			newFile(3, 0, 1).text("general.alignment").num(4, 0)},
+		{"an alignment of 24", "general.alignment is 24, want a power of two up to 1048576",
+			newFile(3, 0, 1).text("general.alignment").num(4, 24)},
+		{"an alignment of two gigabytes", "general.alignment is 2147483648, want a power of two up to 1048576",
+			newFile(3, 0, 1).text("general.alignment").num(4, uint32(1<<31))},
+		{"an alignment that is a text", "general.alignment is 32, want a power of two up to 1048576",
+			newFile(3, 0, 1).text("general.alignment").num(kindString).text("32")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse(bytes.NewReader(c.b.Bytes()), int64(c.b.Len()))
@@ -227,7 +249,8 @@ func TestMetadataValuesKeepTheirType(t *testing.T) {
 	for i, v := range []any{int64(200), int64(-5), int64(60000), int64(-5), int64(4e9), int64(-5), 0.5, true} {
 		want[fmt.Sprint(i)] = v
 	}
-	b.text("8").num(kindString).text("über").text("10").num(kindUint64, uint64(1<<63)).text("11").num(kindInt64, int64(-9)).text("12").num(kindFloat64, 0.1)
+	b.text("8").num(kindString).text("über").text("10").num(kindUint64, uint64(1<<63)).text("11").num(kindInt64,
+		int64(-9)).text("12").num(kindFloat64, 0.1)
 	want["8"], want["10"], want["11"], want["12"] = "über", uint64(1<<63), int64(-9), 0.1
 	b.text("9").num(kindArray, kindInt16, uint64(2), int16(-1), int16(7))
 	g, err := Parse(bytes.NewReader(b.Bytes()), int64(b.Len()))
@@ -236,7 +259,7 @@ func TestMetadataValuesKeepTheirType(t *testing.T) {
 	}
 	for key, v := range want {
 		if g.Values[key] != v {
-			t.Errorf("%s is %v, wanted %v", key, g.Values[key], v)
+			t.Errorf("%s is %v, want %v", key, g.Values[key], v)
 		}
 	}
 	if n := g.Values["9"].(Numbers); n.Count != 2 || n.At(0) != int64(-1) || n.At(1) != int64(7) {

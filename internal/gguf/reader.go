@@ -10,6 +10,17 @@ import (
 	"lwtrain/internal/tensorfile"
 )
 
+// Limits of what a GGUF file may ask for, several times above the largest
+// models in use.
+const (
+	maxMetadata  = 128 << 20 // bytes of keys, values and tensor descriptions
+	maxKeys      = 1 << 16
+	MaxTensors   = 1 << 16
+	maxName      = 1 << 16
+	maxRank      = 4
+	maxAlignment = 1 << 20
+)
+
 // reader reads the metadata from the front. The first error sticks and
 // turns everything after it into zeros.
 type reader struct {
@@ -32,7 +43,7 @@ func (r *reader) need(n uint64) bool {
 		if r.size == maxMetadata {
 			r.fail("metadata of more than %d bytes", maxMetadata)
 		} else {
-			r.fail("%d bytes wanted at byte %d of %d: %w", n, r.at, r.size, tensorfile.ErrCutShort)
+			r.fail("want %d bytes at byte %d of %d: %w", n, r.at, r.size, tensorfile.ErrCutShort)
 		}
 	}
 	return r.err == nil
@@ -64,7 +75,7 @@ func (r *reader) u64() uint64 {
 func (r *reader) text(what string, limit uint64) string {
 	n := r.u64()
 	if n > limit {
-		r.fail("%s of %d bytes at byte %d, wanted at most %d", what, n, r.at, limit)
+		r.fail("%s of %d bytes at byte %d, want at most %d", what, n, r.at, limit)
 	}
 	if !r.need(n) {
 		return ""

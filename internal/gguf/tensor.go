@@ -28,7 +28,7 @@ func (t *Tensor) setKind(kind uint32) error {
 		if name == "" {
 			name = fmt.Sprint("number ", kind)
 		}
-		return fault.Hint(fmt.Errorf("tensor %.80q has the type %s, wanted one of %s", t.Name, name, ggmlNames()),
+		return fault.Hint(fmt.Errorf("tensor %.80q has the type %s, want one of %s", t.Name, name, ggmlNames()),
 			"take a file of the same model in one of these, best F16 or Q8_0: the fewer bits, the worse the start")
 	}
 	if len(t.Shape) == 0 {
@@ -36,7 +36,7 @@ func (t *Tensor) setKind(kind uint32) error {
 	}
 	columns := t.Shape[len(t.Shape)-1]
 	if columns%t.kind.block != 0 {
-		return fmt.Errorf("tensor %.80q has rows of %d values, wanted whole blocks of %d for %s", t.Name, columns, t.kind.block, t.kind.name)
+		return fmt.Errorf("tensor %.80q has rows of %d values, want whole blocks of %d for %s", t.Name, columns, t.kind.block, t.kind.name)
 	}
 	values, ok := tensorfile.Product(t.Shape)
 	if !ok || values > math.MaxInt64/int64(t.kind.bytes) {

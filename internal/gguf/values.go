@@ -39,9 +39,9 @@ type Numbers struct {
 func (r *reader) array(key string) any {
 	kind, n := r.u32(), r.u64()
 	if kind == kindArray {
-		r.fail("%s is an array of arrays, wanted one of numbers or strings", key)
+		r.fail("%s is an array of arrays, want one of numbers or strings", key)
 	} else if int(kind) >= len(kindSize) {
-		r.fail("%s is an array of value type %d, wanted 0 to %d", key, kind, len(kindSize)-1)
+		r.fail("%s is an array of value type %d, want 0 to %d", key, kind, len(kindSize)-1)
 	}
 	if r.err != nil {
 		return nil
@@ -51,7 +51,7 @@ func (r *reader) array(key string) any {
 		size = 8 // at least: the length of an empty one
 	}
 	if n > maxMetadata {
-		r.fail("%s has %d values, wanted at most %d", key, n, maxMetadata)
+		r.fail("%s has %d values, want at most %d", key, n, maxMetadata)
 	}
 	if !r.need(n * size) {
 		return nil
@@ -103,56 +103,6 @@ func number(kind uint32, raw []byte) any {
 func (n Numbers) At(i int) any {
 	size := kindSize[n.Kind]
 	return number(n.Kind, n.Raw[i*size:(i+1)*size])
-}
-
-// Text returns a text, which must be there.
-func (g *File) Text(key string) (string, error) {
-	v, ok := g.Values[key]
-	if !ok {
-		return "", fmt.Errorf("no %s", key)
-	}
-	s, ok := v.(string)
-	if !ok {
-		return "", fmt.Errorf("%s is %s, wanted a text", key, Show(v))
-	}
-	return s, nil
-}
-
-// Int returns an integer of least to most. One that is not there is fallback, or an
-// error if that is below least.
-func (g *File) Int(key string, least, fallback, most int) (int, error) {
-	v, ok := g.Values[key]
-	if !ok {
-		if fallback < least {
-			return 0, fmt.Errorf("no %s", key)
-		}
-		return fallback, nil
-	}
-	n, ok := v.(int64)
-	if u, is := v.(uint64); is && u <= math.MaxInt64 {
-		n, ok = int64(u), true
-	}
-	if !ok || n < int64(least) || n > int64(most) {
-		return 0, fmt.Errorf("%s is %s, wanted %d to %d", key, Show(v), least, most)
-	}
-	return int(n), nil
-}
-
-// Float returns a number above 0. One that is not there is fallback, or an
-// error if that is 0.
-func (g *File) Float(key string, fallback float64) (float64, error) {
-	v, ok := g.Values[key]
-	if !ok {
-		if fallback == 0 {
-			return 0, fmt.Errorf("no %s", key)
-		}
-		return fallback, nil
-	}
-	f, ok := v.(float64)
-	if !ok || !(f > 0) || float32(f) == 0 || f > math.MaxFloat32 {
-		return 0, fmt.Errorf("%s is %s, wanted a number above 0", key, Show(v))
-	}
-	return f, nil
 }
 
 // Show is a value as an error names it.

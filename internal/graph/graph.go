@@ -45,15 +45,16 @@ func (p Precision) String() string {
 	return "float32"
 }
 
-// Param is a trained tensor: its master values, and its gradient while
+// Param is a tensor of a model: its master values, and its gradient while
 // training. Rows by Cols, row-major; a norm's weight has one row.
 type Param struct {
 	Name       string
 	Rows, Cols int
 	Data       []float32 // master weights
-	Grad       []float32 // accumulated over micro-batches; nil when not training
+	Grad       []float32 // accumulated over packs; nil when not training, or frozen
 	Half       []kernels.BF16
 	Decay      bool // weight decay applies: matrices yes, norms and biases no
+	Frozen     bool // stays as it is: no gradient is made for it
 }
 
 // Size is the number of values.
@@ -83,12 +84,12 @@ type Graph struct {
 	precision Precision
 
 	g      *gorgonia.ExprGraph
-	params []*Param
+	params []*Param // in order of their first use
 	nodes  map[*Param]*gorgonia.Node
-	mem    *Memory
+	mem    *Workspace
 
-	ids, targets, starts, weights *gorgonia.Node
-	in                            Inputs
+	ids, targets, starts, positions, weights *gorgonia.Node
+	in                                       Inputs
 
 	blocks  []int64 // first node id of each block, in order
 	tail    int64   // first node id after the last block
@@ -100,22 +101,24 @@ type Graph struct {
 	lossN   *gorgonia.Node
 
 	backward int64          // first node id of the backward pass, once derived
-	grads    gorgonia.Nodes // of params, in their order
+	trained  []*Param       // params that are not frozen
+	grads    gorgonia.Nodes // of trained, in their order
 }
 
 // Inputs are the slices that a run reads: one pack. Fill them, then run.
 type Inputs struct {
-	IDs     []int32   // [T] token ids
-	Targets []int32   // [T] the id that each position predicts, -1 for none
-	Starts  []int32   // [T] index at which the position's document starts
-	Weights []float32 // [T] loss weight of each position
+	IDs       []int32   // [T] token ids
+	Targets   []int32   // [T] the id that each position predicts, -1 for none
+	Starts    []int32   // [T] the first index that each position sees, which never decreases
+	Positions []int32   // [T] position id, which the rotation turns by
+	Weights   []float32 // [T] loss weight of each position
 }
 
 // New returns an empty graph over packs of capacity tokens, whose programs work
 // in mem (nil: memory of its own).
-func New(capacity int, precision Precision, mem *Memory) *Graph {
+func New(capacity int, precision Precision, mem *Workspace) *Graph {
 	if mem == nil {
-		mem = &Memory{}
+		mem = &Workspace{}
 	}
 	g := &Graph{
 		Capacity:  capacity,
@@ -124,15 +127,17 @@ func New(capacity int, precision Precision, mem *Memory) *Graph {
 		nodes:     map[*Param]*gorgonia.Node{},
 		mem:       mem,
 		in: Inputs{
-			IDs:     make([]int32, capacity),
-			Targets: make([]int32, capacity),
-			Starts:  make([]int32, capacity),
-			Weights: make([]float32, capacity),
+			IDs:       make([]int32, capacity),
+			Targets:   make([]int32, capacity),
+			Starts:    make([]int32, capacity),
+			Positions: make([]int32, capacity),
+			Weights:   make([]float32, capacity),
 		},
 	}
 	g.ids = g.input("ids", g.in.IDs)
 	g.targets = g.input("targets", g.in.Targets)
 	g.starts = g.input("starts", g.in.Starts)
+	g.positions = g.input("positions", g.in.Positions)
 	g.weights = g.input("weights", g.in.Weights)
 	return g
 }
@@ -190,10 +195,10 @@ func cols(n *gorgonia.Node) int {
 	return n.Shape()[1]
 }
 
-// Memory is what programs work in besides parameters and gradients. Programs
-// that never run at the same time can share one. It grows to what the largest of
-// them needs.
-type Memory struct {
+// Workspace is the memory that programs work in besides parameters and gradients.
+// Programs that never run at the same time can share one. It grows to what the
+// largest of them needs.
+type Workspace struct {
 	arena   []float32 // values between ops
 	scratch []float32 // of one op, nothing is left in it for the next
 	side    []float32 // what ops keep between forward and backward
@@ -208,7 +213,7 @@ func grow(buf *[]float32, n int) []float32 {
 }
 
 // Free gives the memory back. It grows again when a program runs.
-func (m *Memory) Free() {
+func (m *Workspace) Free() {
 	for _, buf := range []*[]float32{&m.arena, &m.scratch, &m.side} {
 		kernels.Free(*buf)
 		*buf = nil

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -56,7 +57,7 @@ func newToy(t int, precision Precision) toy {
 		if r.IntN(4) == 0 {
 			start = i
 		}
-		in.IDs[i], in.Targets[i], in.Starts[i] = r.Int32N(vocab), r.Int32N(vocab), int32(start)
+		in.IDs[i], in.Targets[i], in.Starts[i], in.Positions[i] = r.Int32N(vocab), r.Int32N(vocab), int32(start), int32(i-start)
 		if r.IntN(4) > 0 {
 			in.Weights[i] = r.Float32()
 		}
@@ -295,5 +296,44 @@ func TestARunAllocatesNothingForItsOps(t *testing.T) {
 	// The hand-over to the native thread and the loss's scalar make a few.
 	if most := float64(len(prog.instrs) / 4); per > most {
 		t.Errorf("a run of %d ops makes %v allocations, want at most %v", len(prog.instrs), per, most)
+	}
+}
+
+func TestFrozenParametersGetNoGradientAndChangeNoOther(t *testing.T) {
+	for name, frozen := range map[string]func(name string) bool{
+		"the embedding, which is the head too": func(n string) bool { return n == "embed" },
+		"the first layer":                      func(n string) bool { return strings.HasPrefix(n, "0.") },
+		"all but the last norm":                func(n string) bool { return n != "final" },
+		"all but the head":                     func(n string) bool { return n != "embed" },
+		"norms and biases":                     func(n string) bool { return strings.Contains(n, "norm") || strings.Contains(n, "bias") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, recompute := range []int{0, 3, 6} {
+				whole := newToy(13, Float32)
+				loss, want := whole.run(t, Options{Train: true, Recompute: recompute})
+				m := newToy(13, Float32)
+				for _, p := range m.params {
+					if p.Frozen = frozen(p.Name); p.Frozen {
+						p.Grad = nil
+					}
+				}
+				got, grads := m.run(t, Options{Train: true, Recompute: recompute})
+				if got != loss {
+					t.Errorf("loss %v, without frozen parameters %v", got, loss)
+				}
+				for i, p := range m.params {
+					if !p.Frozen && !slices.Equal(grads[i], want[i]) {
+						t.Errorf("recompute %d: the gradient of %s is %v, without frozen parameters %v", recompute, p.Name, grads[i], want[i])
+					}
+				}
+			}
+		})
+	}
+	m := newToy(13, Float32)
+	for _, p := range m.params {
+		p.Frozen = true
+	}
+	if _, err := m.Compile(Options{Train: true}); err == nil || !strings.Contains(err.Error(), "frozen") {
+		t.Errorf("nothing to train: %v", err)
 	}
 }

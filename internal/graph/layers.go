@@ -161,11 +161,11 @@ func (g *Graph) rotate(x *gorgonia.Node, h Heads, rot Rotation, inverse bool) *g
 		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
 			return gorgonia.Nodes{g.rotate(grad, h, rot, !inverse), nil}
 		},
-	}, x, g.starts)
+	}, x, g.positions)
 }
 
-// Attend is packed causal attention: position t of qkv [T, (Q+2*KV)*Dim] sees
-// the positions from its document's start up to itself -> [T, Q*Dim]. Scores
+// Attend is packed causal attention: index t of qkv [T, (Q+2*KV)*Dim] sees the
+// indices from its start ([Inputs]) up to itself -> [T, Q*Dim]. Scores
 // are scaled by 1/sqrt(Dim); no T x T matrix exists (Dao et al. 2022,
 // arXiv:2205.14135, algorithm 1, and appendix B for the gradient). The
 // log-sum-exp of each row is kept by the op for the backward pass: Q*T floats.

@@ -44,7 +44,6 @@ func (g *Graph) CrossEntropy(h *gorgonia.Node, w *Param) {
 		name: "cross-entropy " + w.Name,
 		in:   in,
 		out:  tensor.ScalarShape(),
-		loss: c,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			if !c.deferred {
 				c.compute(in, nil, nil)
@@ -58,7 +57,6 @@ func (g *Graph) CrossEntropy(h *gorgonia.Node, w *Param) {
 				in:          withGrad,
 				out:         tensor.Shape{w.Rows, w.Cols},
 				accumulates: true,
-				loss:        c,
 				run: func(out []float32, add bool, in []gorgonia.Value) {
 					if c.deferred {
 						return // cross-entropy-dx has added it to the gradient
@@ -70,11 +68,10 @@ func (g *Graph) CrossEntropy(h *gorgonia.Node, w *Param) {
 					c.compute(in, nil, out)
 				},
 			}, append(slices.Clone(in), grad)...)
-			dx := apply(&op{
+			c.dx = apply(&op{
 				name: "cross-entropy-dx " + w.Name,
 				in:   withGrad,
 				out:  tensor.Shape{t, d},
-				loss: c,
 				run: func(out []float32, _ bool, in []gorgonia.Value) {
 					c.upstream = scalar(in[4])
 					if c.deferred {
@@ -84,7 +81,7 @@ func (g *Graph) CrossEntropy(h *gorgonia.Node, w *Param) {
 					}
 				},
 			}, append(slices.Clone(in), grad)...)
-			return gorgonia.Nodes{dx, dw, nil, nil}
+			return gorgonia.Nodes{c.dx, dw, nil, nil}
 		},
 	}, h, g.param(w), g.targets, g.weights)
 }
@@ -95,8 +92,9 @@ type crossEntropy struct {
 	dim     int
 	work    func(n int) []float32
 
-	// deferred is set by a program that runs cross-entropy-dx: that op then
-	// computes everything, the other two nothing.
+	// dx is the node of cross-entropy-dx, once derived. deferred is set by a program
+	// that runs it: that op then computes everything, the other two nothing.
+	dx       *gorgonia.Node
 	deferred bool
 	upstream float32 // the gradient with regard to the loss, 1 in training
 

@@ -41,9 +41,6 @@ type op struct {
 	// cost says how much computing the output again takes, see
 	// [Options.Recompute].
 	cost int
-
-	// loss is set on the two ops that share a cross-entropy's state.
-	loss *crossEntropy
 }
 
 // operand is what an op demands of one input.

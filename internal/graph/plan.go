@@ -14,7 +14,7 @@ var deriving sync.Mutex
 
 // Options say what a program computes.
 type Options struct {
-	// Train adds the gradients of all parameters to the loss.
+	// Train adds the gradients of all parameters that are not frozen to the loss.
 	Train bool
 	// Recompute trades computing for the activations' memory (gradient
 	// checkpointing, Chen et al. 2016, arXiv:1604.06174) in 3 x layers steps. Up
@@ -52,14 +52,15 @@ func (g *Graph) Compile(opt Options) (*Program, error) {
 	}
 	p := &planner{g: g, opt: opt, values: map[*gorgonia.Node]*value{}, sinks: map[*gorgonia.Node]*Param{}}
 	if opt.Train {
-		for i, param := range g.params {
+		for i, param := range g.trained {
 			p.sink(g.grads[i], param)
 		}
 	}
-	p.schedule(p.reachable(roots))
+	nodes := p.reachable(roots)
+	p.schedule(nodes)
 	p.accumulateSums()
 	p.takeOver()
-	prog := &Program{g: g, opt: opt, instrs: p.instrs}
+	prog := &Program{g: g, opt: opt, instrs: p.instrs, joint: slices.Contains(nodes, g.loss.dx)}
 	prog.floats = place(p.instrs)
 	return prog, nil
 }
@@ -72,15 +73,21 @@ func (g *Graph) derive() error {
 	deriving.Lock()
 	defer deriving.Unlock()
 	g.backward = g.next()
-	wrt := make([]*gorgonia.Node, len(g.params))
-	for i, p := range g.params {
-		wrt[i] = g.nodes[p]
+	var trained []*Param
+	var wrt []*gorgonia.Node
+	for _, p := range g.params {
+		if !p.Frozen {
+			trained, wrt = append(trained, p), append(wrt, g.nodes[p])
+		}
+	}
+	if len(trained) == 0 {
+		return fmt.Errorf("all %d parameters are frozen, want one to train", len(g.params))
 	}
 	grads, err := gorgonia.Grad(g.lossN, wrt...)
 	if err != nil {
 		return fmt.Errorf("deriving the backward pass: %w", err)
 	}
-	g.grads = grads
+	g.trained, g.grads = trained, grads
 	return nil
 }
 

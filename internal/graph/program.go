@@ -19,6 +19,7 @@ type Program struct {
 	opt    Options
 	instrs []*instr
 	floats int
+	joint  bool // loss and its gradients come from one set of logits
 
 	bound *float32 // the arena that the instructions point into
 
@@ -44,7 +45,7 @@ func (p *Program) Bytes() int64 {
 }
 
 // RunAll runs the program on what [Graph.Inputs] holds. Afterwards
-// [Graph.Loss] and [Graph.NLL] are set, and when training, each parameter's
+// [Graph.Loss] and [Graph.NLL] are set, and when training, each trained parameter's
 // gradient has been added to its Grad. An error names the op; the gradients
 // are then undefined.
 func (p *Program) RunAll() (err error) {
@@ -54,7 +55,7 @@ func (p *Program) RunAll() (err error) {
 
 func (p *Program) run() (err error) {
 	p.bind()
-	p.g.loss.deferred = p.opt.Train
+	p.g.loss.deferred = p.joint
 	at := 0
 	defer func() {
 		if r := recover(); r != nil {

@@ -63,7 +63,7 @@ func (r *run) args(e syntax.Args) args {
 // given, and fails for arguments that are none of them.
 func (a args) bind(r *run, params ...string) []Value {
 	if len(a.pos) > len(params) {
-		r.fail("%s: %d arguments, at most %d wanted", a.fn, len(a.pos), len(params))
+		r.fail("%s: %d arguments, want at most %d", a.fn, len(a.pos), len(params))
 	}
 	out := make([]Value, len(params))
 	copy(out, a.pos)
@@ -153,7 +153,7 @@ func (r *run) test(name string, input Value, a args) bool {
 func (r *run) text(v Value) String {
 	s, ok := v.(String)
 	if !ok {
-		r.fail("a %s, a str wanted", typeName(v))
+		r.fail("a %s, want a str", typeName(v))
 	}
 	return s
 }
@@ -165,7 +165,7 @@ func (r *run) intArg(v Value, missing int64) int64 {
 	}
 	i, ok := integer(v)
 	if !ok {
-		r.fail("a %s, an int wanted", typeName(v))
+		r.fail("a %s, want an int", typeName(v))
 	}
 	return i
 }
@@ -237,7 +237,7 @@ func dictOf(r *run, a args) Value {
 			kv := r.items(pair)
 			r.alloc(64)
 			if len(kv) != 2 || !d.set(kv[0], kv[1]) {
-				r.fail("dict: a %s, a key and a value wanted", typeName(pair))
+				r.fail("dict: a %s, want a key and a value", typeName(pair))
 			}
 		}
 	}

@@ -92,7 +92,7 @@ func defaultTo(r *run, v Value, a args) Value {
 func replaceFilter(r *run, v Value, a args) Value {
 	p := a.bind(r, "old", "new", "count")
 	if p[0] == nil || p[1] == nil {
-		r.fail("replace: two texts wanted")
+		r.fail("replace: want two texts")
 	}
 	most := int64(-1)
 	if _, none := p[2].(None); !none {
@@ -126,7 +126,7 @@ func indent(r *run, v Value, a args) Value {
 	} else if p[0] != nil {
 		n := r.intArg(p[0], 4)
 		if n > maxPadding {
-			r.fail("an indentation of %d, at most %d wanted", n, maxPadding)
+			r.fail("an indentation of %d, want at most %d", n, maxPadding)
 		}
 		in = lit(strings.Repeat(" ", int(max(0, n))))
 	}
@@ -273,7 +273,7 @@ func round(r *run, v Value, a args) Value {
 		}
 		return math.Floor(f*scale) / scale
 	}
-	r.fail("round by %q, common, ceil or floor wanted", how)
+	r.fail("round by %q, want common, ceil or floor", how)
 	return nil
 }
 

@@ -42,7 +42,8 @@ func TestBytesKeepTheirSource(t *testing.T) {
 		{"concatenation by ~", "{{ 1 ~ messages[0].content ~ 2 }}", "0: Hi, Bob "},
 		{"the same source twice in a row is one span", "{{ messages[1].content ~ messages[1].content }}", "1:YoYo"},
 		{"trim", "{{ messages[0].content | trim }}", "0:Hi, Bob"},
-		{"strip, lstrip, rstrip", "{{ messages[0].content.strip() }}-{{ messages[0].content.lstrip() }}-{{ messages[0].content.rstrip() }}", "0:Hi, Bob|0:Hi, Bob |0: Hi, Bob"},
+		{"strip, lstrip, rstrip", "{{ messages[0].content.strip() }}-{{ messages[0].content.lstrip() }}-{{ messages[0].content.rstrip() }}",
+			"0:Hi, Bob|0:Hi, Bob |0: Hi, Bob"},
 		{"split", "{{ messages[0].content.split(',')[-1] }}", "0: Bob "},
 		{"slicing", "{{ messages[0].content[1:3] }}{{ messages[0].content[::-2] }}", "0:Hi o i "},
 		{"one character", "{{ messages[0].content[1] }}", "0:H"},
@@ -148,20 +149,27 @@ func TestHostileTemplatesAreStopped(t *testing.T) {
 	loop := "{% for a in range(99999) %}{% for b in range(99999) %}"
 	cases := []struct{ name, template, want string }{
 		{"nested loops", "{% for a in range(9999) %}{% for b in range(999) %}{% endfor %}{% endfor %}", "steps"},
-		{"endless output", loop + "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfor %}", "more than"},
-		{"a string that doubles", "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "bytes"},
+		{"endless output", loop + "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endfor %}",
+			"more than"},
+		{"a string that doubles", "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+			"bytes"},
 		{"a list that doubles", "{% set ns = namespace(l=[1]) %}{% for i in range(99) %}{% set ns.l = ns.l + ns.l %}{% endfor %}", "bytes"},
-		{"replace that doubles", "{% set ns = namespace(s='aa') %}{% for i in range(99) %}{% set ns.s = ns.s | replace('a', 'aa') %}{% endfor %}", "bytes"},
+		{"replace that doubles", "{% set ns = namespace(s='aa') %}{% for i in range(99) %}{% set ns.s = ns.s | replace('a', 'aa') %}" +
+			"{% endfor %}", "bytes"},
 		{"repetition", "{{ 'a' * 999999999999 }}", "repetitions"},
 		{"repetition of a list", "{{ [1] * 999999999999 }}", "repetitions"},
 		{"range", "{{ range(100001) }}", "range"},
 		{"a macro that calls itself", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "deep"},
 		{"a loop that calls itself", "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "deep"},
 		{"a value inside itself, printed", "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}", "nested"},
-		{"a deep value, printed", "{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}", "nested"},
-		{"a deep value, compared", "{% set ns = namespace(l=[], m=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% set ns.m = [ns.m] %}{% endfor %}{{ ns.l == ns.m }}", "nested"},
-		{"a deep value, as json", "{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l | tojson }}", "nested"},
-		{"a deep tuple as a key", "{% set ns = namespace(l=()) %}{% for i in range(99999) %}{% set ns.l = (ns.l,) %}{% endfor %}{{ {ns.l: 1} }}", "key"},
+		{"a deep value, printed", "{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
+			"nested"},
+		{"a deep value, compared", "{% set ns = namespace(l=[], m=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}" +
+			"{% set ns.m = [ns.m] %}{% endfor %}{{ ns.l == ns.m }}", "nested"},
+		{"a deep value, as json", "{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}" +
+			"{{ ns.l | tojson }}", "nested"},
+		{"a deep tuple as a key", "{% set ns = namespace(l=()) %}{% for i in range(99999) %}{% set ns.l = (ns.l,) %}{% endfor %}" +
+			"{{ {ns.l: 1} }}", "key"},
 		{"padding", "{{ 'a'.center(9999999999) }}", "width"},
 		{"a format's width", "{{ '%999999d' % 1 }}", "width"},
 		{"a format's width from a value", "{{ '%*d' % (99999999999, 1) }}{{ '{:999999}'.format(1) }}", "width"},
@@ -201,8 +209,8 @@ func TestHostileTemplatesAreStopped(t *testing.T) {
 func TestErrorsNameTheLine(t *testing.T) {
 	cases := []struct{ template, want string }{
 		{"a\n\n{{ nope.x }}", "test:3: 'nope' is undefined"},
-		{"a\n{% if t %}\n", "test:2: a block that is not closed, {% endif %} wanted"},
-		{"a\n{{ 'x", "test:2: a string that is not closed, \"'\" wanted"},
+		{"a\n{% if t %}\n", "test:2: a block that is not closed, want {% endif %}"},
+		{"a\n{{ 'x", "test:2: a string that is not closed, want \"'\""},
 		{"{% macro m() %}\n{{ 1 / 0 }}{% endmacro %}\n\n{{ m() }}", "test:2: division by zero"},
 		{"\n{{ raise_exception('no tools here') }}", "test:2: no tools here"},
 		{"{{ messages[0].content | nope }}", "test:1: there is no filter \"nope\""},
@@ -237,8 +245,9 @@ func FuzzRender(f *testing.F) {
 		if err == nil {
 			var out Output
 			out, err = tmpl.Render(map[string]any{
-				"messages": []Map{{{"role", "user"}, {"content", From{Source: 0, Value: content}}}, {{"role", "x"}, {"content", From{Source: 1, Value: "b c"}}}},
-				"l":        []any{3, "a", nil},
+				"messages": []Map{{{"role", "user"}, {"content", From{Source: 0, Value: content}}},
+					{{"role", "x"}, {"content", From{Source: 1, Value: "b c"}}}},
+				"l": []any{3, "a", nil},
 			}, Options{Limits: Limits{Steps: 100_000, Bytes: 1 << 20}, Now: fixedNow})
 			checkOutput(t, out)
 		}
@@ -277,12 +286,14 @@ func checkOutput(t *testing.T, out Output) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	tmpl, err := Parse("chatml", "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}")
+	tmpl, err := Parse("chatml", "{% for message in messages %}"+
+		"{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}")
 	if err != nil {
 		b.Fatal(err)
 	}
 	text := strings.Repeat("a long story, ", 4000)
-	messages := []Map{{{"role", "user"}, {"content", From{Source: 0, Value: "Write."}}}, {{"role", "assistant"}, {"content", From{Source: 1, Value: text}}}}
+	messages := []Map{{{"role", "user"}, {"content", From{Source: 0, Value: "Write."}}},
+		{{"role", "assistant"}, {"content", From{Source: 1, Value: text}}}}
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
 		if _, err := tmpl.Render(map[string]any{"messages": messages}, Options{}); err != nil {

@@ -105,7 +105,7 @@ func tojson(r *run, v Value, a args) Value {
 	}
 	if list, ok := p[2].(*List); ok {
 		if len(list.items) != 2 {
-			r.fail("tojson: %d separators, 2 wanted", len(list.items))
+			r.fail("tojson: %d separators, want 2", len(list.items))
 		}
 		w.comma, w.colon = r.text(list.items[0]).s, r.text(list.items[1]).s
 	}

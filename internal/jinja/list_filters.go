@@ -43,7 +43,7 @@ func listFilters(m map[string]func(r *run, v Value, a args) Value) {
 		case *Undefined:
 			return &Iter{}
 		}
-		r.fail("items of a %s, a dict wanted", typeName(v))
+		r.fail("items of a %s, want a dict", typeName(v))
 		return nil
 	}
 	m["dictsort"] = dictSort
@@ -168,7 +168,7 @@ func dictSort(r *run, v Value, a args) Value {
 	p := a.bind(r, "case_sensitive", "by", "reverse")
 	d, ok := v.(*Dict)
 	if !ok {
-		r.fail("dictsort of a %s, a dict wanted", typeName(v))
+		r.fail("dictsort of a %s, want a dict", typeName(v))
 	}
 	by := d.keys
 	if p[1] != nil {
@@ -177,7 +177,7 @@ func dictSort(r *run, v Value, a args) Value {
 		case "value":
 			by = d.values
 		default:
-			r.fail("dictsort by %q, key or value wanted", name)
+			r.fail("dictsort by %q, want key or value", name)
 		}
 	}
 	r.alloc(64 * len(d.keys))
@@ -224,7 +224,7 @@ func mapFilter(r *run, v Value, a args) Value {
 	if len(a.pos) == 0 {
 		p := a.bind(r, "attribute", "default")
 		if p[0] == nil {
-			r.fail("map: an attribute or the name of a filter wanted")
+			r.fail("map: want an attribute or the name of a filter")
 		}
 		return &Iter{r.attributes(items, p[0], p[1])}
 	}
@@ -245,7 +245,7 @@ func (r *run) choose(v Value, a args, attribute, want bool) Value {
 	var by Value
 	if attribute {
 		if len(pos) == 0 {
-			r.fail("%s: an attribute wanted", a.fn)
+			r.fail("%s: want an attribute", a.fn)
 		}
 		by, pos = pos[0], pos[1:]
 	}

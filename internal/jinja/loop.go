@@ -179,7 +179,7 @@ func (m *macro) bind(r *run, a args) {
 	if s.Free["varargs"] {
 		r.scope.set("varargs", &List{items: rest, kind: tuple})
 	} else if len(rest) > 0 {
-		r.fail("macro %q: %d arguments, at most %d wanted", s.Name, len(a.pos), len(s.Params))
+		r.fail("macro %q: %d arguments, want at most %d", s.Name, len(a.pos), len(s.Params))
 	}
 	extra := newDict(0)
 	for i, name := range a.names {

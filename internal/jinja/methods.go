@@ -85,12 +85,14 @@ func hasMethod(v Value, name string) bool {
 	switch v := v.(type) {
 	case String:
 		_, ok := stringMethods[name]
-		return ok || slices.Contains([]string{"encode", "expandtabs", "format_map", "isidentifier", "isprintable", "istitle", "maketrans", "translate"}, name)
+		return ok || slices.Contains([]string{"encode", "expandtabs", "format_map", "isidentifier", "isprintable", "istitle", "maketrans",
+			"translate"}, name)
 	case *List:
 		return name == "index" || name == "count" || v.kind == plainList && (name == "copy" || changing[name] &&
 			!slices.Contains([]string{"popitem", "setdefault", "update"}, name))
 	case *Dict:
-		return slices.Contains([]string{"get", "items", "keys", "values", "copy", "fromkeys", "clear", "pop", "popitem", "setdefault", "update"}, name)
+		return slices.Contains([]string{"get", "items", "keys", "values", "copy", "fromkeys", "clear", "pop", "popitem", "setdefault",
+			"update"}, name)
 	}
 	return false
 }
@@ -174,7 +176,7 @@ func (r *run) dictMethod(d *Dict, name string, a args) Value {
 // one is the only argument.
 func (r *run) one(a args) Value {
 	if len(a.pos) != 1 || a.names != nil {
-		r.fail("%s: %d arguments, 1 wanted", a.fn, len(a.pos)+len(a.names))
+		r.fail("%s: %d arguments, want 1", a.fn, len(a.pos)+len(a.names))
 	}
 	return a.pos[0]
 }
@@ -304,7 +306,7 @@ func (r *run) partition(s String, a args, index func(s, sep string) int) Value {
 func replaceMethod(r *run, s String, a args) Value {
 	p := a.bind(r, "old", "new", "count")
 	if p[0] == nil || p[1] == nil {
-		r.fail("replace: two texts wanted")
+		r.fail("replace: want two texts")
 	}
 	return r.replace(s, r.text(p[0]), r.text(p[1]), r.intArg(p[2], -1))
 }
@@ -346,7 +348,7 @@ func (r *run) joinItems(separator String, items []Value, convert bool) String {
 		}
 		s, ok := item.(String)
 		if !ok && !convert {
-			r.fail("join of a %s, a str wanted", typeName(item))
+			r.fail("join of a %s, want a str", typeName(item))
 		} else if !ok {
 			s = r.str(item)
 		}
@@ -442,13 +444,13 @@ func (r *run) pad(s String, a args, side byte) Value {
 	fill := " "
 	if p[1] != nil {
 		if fill = r.text(p[1]).s; utf8.RuneCountInString(fill) != 1 {
-			r.fail("%s: a fill of one character wanted", a.fn)
+			r.fail("%s: want a fill of one character", a.fn)
 		}
 	}
 	width := r.intArg(p[0], 0)
 	missing := width - int64(s.runes())
 	if width > maxPadding {
-		r.fail("a width of %d, at most %d wanted", width, maxPadding)
+		r.fail("a width of %d, want at most %d", width, maxPadding)
 	}
 	if missing <= 0 {
 		return s
@@ -471,7 +473,7 @@ func (r *run) pad(s String, a args, side byte) Value {
 func zfill(r *run, s String, a args) Value {
 	width := r.intArg(r.one(a), 0)
 	if width > maxPadding {
-		r.fail("a width of %d, at most %d wanted", width, maxPadding)
+		r.fail("a width of %d, want at most %d", width, maxPadding)
 	}
 	var b builder
 	sign := 0

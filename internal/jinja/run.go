@@ -238,7 +238,7 @@ func (r *run) assign(to syntax.Target, v Value) {
 	case to.Parts != nil:
 		items := r.items(v)
 		if len(items) != len(to.Parts) {
-			r.fail("%d values, %d wanted", len(items), len(to.Parts))
+			r.fail("%d values, want %d", len(items), len(to.Parts))
 		}
 		for i, part := range to.Parts {
 			r.assign(part, items[i])

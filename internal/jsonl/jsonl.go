@@ -14,6 +14,7 @@ import (
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 )
 
 // Log is a file of JSON lines that is appended to. It is not safe for concurrent use.
@@ -72,10 +73,12 @@ func (l *Log) Close() error { return l.file.Close() }
 // a log, <, > and & stand as they are.
 func Write[T any](path string, lines []T) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
 		for _, x := range lines {
-			if err := enc.Encode(x); err != nil {
+			line, err := plainjson.Marshal(x)
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(append(line, '\n')); err != nil {
 				return err
 			}
 		}

@@ -230,22 +230,22 @@ func HeadNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32
 }
 
 // Rotate turns the first 2*len(freqs) values of each of the first heads heads
-// of x [rows, ld], in place: pair i of row t by the angle (t-starts[t])*freqs[i]
+// of x [rows, ld], in place: pair i of row t by the angle positions[t]*freqs[i]
 // in float32, backwards with inverse. Pairs are (i, i+len(freqs)), or
 // neighbours with interleaved.
-func Rotate(x []float32, ld, rows int, starts []int32, heads, headDim int, freqs []float32, interleaved, inverse bool) {
+func Rotate(x []float32, ld, rows int, positions []int32, heads, headDim int, freqs []float32, interleaved, inverse bool) {
 	needMatrix("x", len(x), rows, heads*headDim, ld)
-	need("starts", len(starts), rows)
+	need("positions", len(positions), rows)
 	need("a head", headDim, 2*len(freqs))
-	longest := 0
-	for t, s := range starts[:rows] {
-		if int(s) > t {
-			panic(fmt.Sprintf("kernels: position %d starts at %d", t, s))
+	last := int32(0)
+	for t, p := range positions[:rows] {
+		if p < 0 {
+			panic(fmt.Sprintf("kernels: positions[%d] is %d, want at least 0", t, p))
 		}
-		longest = max(longest, t-int(s))
+		last = max(last, p)
 	}
-	table := angles(freqs, longest+1)
-	rotate(x, ld, rows, starts, heads, headDim, table.cos, table.sin, len(freqs), interleaved, inverse)
+	table := angles(freqs, int(last)+1)
+	rotate(x, ld, rows, positions, heads, headDim, table.cos, table.sin, len(freqs), interleaved, inverse)
 }
 
 // tileRows is t rounded up to whole tiles of attention.
@@ -254,7 +254,8 @@ func tileRows(t int) int { return (t + 63) / 64 * 64 }
 // Attention is packed causal attention: row t of out [T, hq*dim] is the mean of
 // the value rows starts[t]..t weighted by softmax(scale q.k), head by head; lse
 // [hq, T] receives the log of the softmax's denominator. qkv [T, (hq+2*hkv)*dim]
-// holds query heads, key heads, value heads; starts must not decrease. With
+// holds query heads, key heads, value heads. starts must not decrease: where a
+// document begins, or a window's first row if that lies further on. With
 // bf16 the inputs of products are rounded where the processor multiplies bf16
 // natively; softmax and sums are float32.
 func Attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {

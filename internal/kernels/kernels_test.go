@@ -299,6 +299,13 @@ var packs = map[string]func(t int) []int32{
 	"documents of 37":  func(t int) []int32 { return startsOf(t, func(i int) bool { return i%37 == 0 }) },
 	"single tokens":    func(t int) []int32 { return startsOf(t, func(int) bool { return true }) },
 	"a long, then few": func(t int) []int32 { return startsOf(t, func(i int) bool { return i == 0 || i > t*3/4 && i%5 == 0 }) },
+	"windows of 20 in documents of 70": func(t int) []int32 {
+		starts := startsOf(t, func(i int) bool { return i%70 == 0 })
+		for i, s := range starts {
+			starts[i] = max(s, int32(i-19))
+		}
+		return starts
+	},
 }
 
 func startsOf(t int, begins func(i int) bool) []int32 {
@@ -445,14 +452,17 @@ func TestRotationEqualsTheGoOneAndGoesBack(t *testing.T) {
 				freqs[i] = float32(math.Pow(10000, -float64(i)/float64(s.half)))
 			}
 			ld := s.heads*s.dim + 5
-			starts := packs["documents of 37"](s.rows)
+			positions := make([]int32, s.rows)
+			for i := range positions {
+				positions[i] = int32(i % 37)
+			}
 			x := normals(s.rows*ld, 1)
 			got, want := slices.Clone(x), slices.Clone(x)
-			Rotate(got, ld, s.rows, starts, s.heads, s.dim, freqs, s.interleaved, false)
+			Rotate(got, ld, s.rows, positions, s.heads, s.dim, freqs, s.interleaved, false)
 			table := angles(freqs, s.rows)
-			plainRotate(want, ld, s.rows, starts, s.heads, s.dim, table.cos, table.sin, s.half, s.interleaved, false)
+			plainRotate(want, ld, s.rows, positions, s.heads, s.dim, table.cos, table.sin, s.half, s.interleaved, false)
 			same(t, fmt.Sprintf("%+v", s), got, want, 1e-6)
-			Rotate(got, ld, s.rows, starts, s.heads, s.dim, freqs, s.interleaved, true)
+			Rotate(got, ld, s.rows, positions, s.heads, s.dim, freqs, s.interleaved, true)
 			same(t, fmt.Sprintf("and back, %+v", s), got, x, 1e-6)
 		}
 	})

@@ -45,9 +45,9 @@ struct lw_cached {
 	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps, int add),                \
 	  (dw, x, dy, rows, hq, hkv, dim, eps, add))                                                                                           \
 	F(rotate,                                                                                                                              \
-	  (float *x, int64_t ld, int64_t rows, const int32_t *starts, int64_t heads, int64_t dim, const float *cosines, const float *sines,    \
+	  (float *x, int64_t ld, int64_t rows, const int32_t *positions, int64_t heads, int64_t dim, const float *cosines, const float *sines, \
 	   int64_t half, int interleaved, int inverse),                                                                                        \
-	  (x, ld, rows, starts, heads, dim, cosines, sines, half, interleaved, inverse))                                                       \
+	  (x, ld, rows, positions, heads, dim, cosines, sines, half, interleaved, inverse))                                                    \
 	F(swiglu, (float *y, const float *gu, int64_t rows, int64_t f), (y, gu, rows, f))                                                      \
 	F(swiglu_grad, (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f), (dgu, gu, dy, rows, f))                        \
 	F(cross_entropy,                                                                                                                       \

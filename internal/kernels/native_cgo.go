@@ -265,8 +265,8 @@ func headNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
 func headNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
 	C.lw_head_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps), cb(accumulate))
 }
-func rotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
-	C.lw_rotate(cf(x), n64(ld), n64(rows), ci(starts), n64(heads), n64(dim), cf(cos), cf(sin), n64(half), cb(interleaved), cb(inverse))
+func rotate(x []float32, ld, rows int, positions []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
+	C.lw_rotate(cf(x), n64(ld), n64(rows), ci(positions), n64(heads), n64(dim), cf(cos), cf(sin), n64(half), cb(interleaved), cb(inverse))
 }
 
 // tiled reports whether the tiled attention kernels take a head size.

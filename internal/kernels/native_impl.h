@@ -354,12 +354,12 @@ static void head_norm_grad_weight(float *dw, const float *x, const float *dy, in
 	free(partial);
 }
 
-static void rotate(float *x, int64_t ld, int64_t rows, const int32_t *starts, int64_t heads, int64_t dim, const float *cosines,
+static void rotate(float *x, int64_t ld, int64_t rows, const int32_t *positions, int64_t heads, int64_t dim, const float *cosines,
 				   const float *sines, int64_t half, int interleaved, int inverse) {
 	const float sign = inverse ? -1 : 1;
 #pragma omp parallel for schedule(static) if (rows * ld > SMALL)
 	for (int64_t t = 0; t < rows; t++) {
-		const float *c = cosines + (t - starts[t]) * half, *s = sines + (t - starts[t]) * half;
+		const float *c = cosines + positions[t] * half, *s = sines + positions[t] * half;
 		for (int64_t h = 0; h < heads; h++) {
 			float *p = x + t * ld + h * dim;
 			if (interleaved) {

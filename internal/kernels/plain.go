@@ -185,14 +185,14 @@ func plainHeadNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps fl
 	putSum(dw, sum, accumulate)
 }
 
-func plainRotate(x []float32, ld, rows int, starts []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
+func plainRotate(x []float32, ld, rows int, positions []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
 	sign := 1.0
 	if inverse {
 		sign = -1
 	}
 	parallel(rows, func(lo, hi int) {
 		for t := lo; t < hi; t++ {
-			at := (t - int(starts[t])) * half
+			at := int(positions[t]) * half
 			for h := range heads {
 				head := x[t*ld+h*dim:]
 				for i := range half {

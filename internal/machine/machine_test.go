@@ -31,7 +31,8 @@ func TestMemoryIsWhatTheTightestGroupLeaves(t *testing.T) {
 		}, 256 * mib, 156 * mib},
 		"caches of files are given back": {map[string]string{
 			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n",
-			"sys/fs/cgroup/memory.max": "268435456\n", "sys/fs/cgroup/memory.current": "104857600\n", "sys/fs/cgroup/memory.stat": "anon 5\ninactive_file 52428800\n",
+			"sys/fs/cgroup/memory.max": "268435456\n", "sys/fs/cgroup/memory.current": "104857600\n",
+			"sys/fs/cgroup/memory.stat": "anon 5\ninactive_file 52428800\n",
 		}, 256 * mib, 206 * mib},
 		"version 2, the group above is tighter": {map[string]string{
 			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/user.slice/run.scope\n",
@@ -39,7 +40,8 @@ func TestMemoryIsWhatTheTightestGroupLeaves(t *testing.T) {
 			"sys/fs/cgroup/user.slice/memory.max": "134217728", "sys/fs/cgroup/user.slice/memory.current": "33554432",
 		}, 128 * mib, 96 * mib},
 		"version 2 without a limit": {map[string]string{
-			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "max\n", "sys/fs/cgroup/a/memory.current": "7",
+			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "max\n",
+			"sys/fs/cgroup/a/memory.current": "7",
 		}, 0, 512 * mib},
 		"version 1": {map[string]string{
 			"proc/meminfo": meminfo, "proc/self/cgroup": "5:cpu,cpuacct:/\n4:memory:/job/7\n0::/\n",
@@ -47,10 +49,12 @@ func TestMemoryIsWhatTheTightestGroupLeaves(t *testing.T) {
 			"sys/fs/cgroup/memory/job/7/memory.stat": "cache 1\ntotal_inactive_file 1048576\n",
 		}, 256 * mib, 193 * mib},
 		"version 1 without a limit": {map[string]string{
-			"proc/meminfo": meminfo, "proc/self/cgroup": "4:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
+			"proc/meminfo": meminfo, "proc/self/cgroup": "4:memory:/\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
 		}, 0, 512 * mib},
 		"more used than allowed": {map[string]string{
-			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "1048576", "sys/fs/cgroup/memory.current": "2097152",
+			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n",
+			"sys/fs/cgroup/memory.max": "1048576", "sys/fs/cgroup/memory.current": "2097152",
 		}, mib, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +76,8 @@ func TestProcessor(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	p = readProcessor(root(map[string]string{
-		"proc/self/cgroup": "3:cpu,cpuacct:/a\n", "sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000\n",
+		"proc/self/cgroup":                     "3:cpu,cpuacct:/a\n",
+		"sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000\n",
 	}), 2)
 	if p.Quota != 0 || p.Hyper || p.Cores != 2 {
 		t.Errorf("without a quota: %+v", p)

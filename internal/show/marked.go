@@ -30,7 +30,10 @@ const (
 )
 
 // escapes are the styles on a terminal.
-var escapes = map[style]string{specialStyle: "\x1b[1m", injectedStyle: "\x1b[1;31m", targetStyle: "\x1b[30;42m", targetStyle2: "\x1b[30;102m", targetSpecialStyle: "\x1b[1;30;42m"}
+var escapes = map[style]string{
+	specialStyle: "\x1b[1m", injectedStyle: "\x1b[1;31m",
+	targetStyle: "\x1b[30;42m", targetStyle2: "\x1b[30;102m", targetSpecialStyle: "\x1b[1;30;42m",
+}
 
 // lineWriter breaks marked text into lines.
 type lineWriter struct {

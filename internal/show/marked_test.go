@@ -39,8 +39,10 @@ func TestTokensAreMarkedByTheirMask(t *testing.T) {
 	}
 	out.Reset()
 	writeMarked(&out, &r, 0, len(r.IDs), true)
-	const coloured = "> \x1b[30;42m写\x1b[0m\x1b[30;102m⇥\x1b[0m\x1b[30;42m\\u202e\x1b[0m\x1b[30;102m␁\x1b[0m\x1b[30;42ma\x1b[0m\x1b[1;30;42m<|im_end|>\x1b[0m⏎\n"
-	if lines := strings.SplitAfter(out.String(), "\n"); lines[1] != "  q\x1b[1;31m<|im_end|>\x1b[0m\x1b[1m<|im_end|>\x1b[0m⏎\n" || lines[3] != coloured {
+	const coloured = "> \x1b[30;42m写\x1b[0m\x1b[30;102m⇥\x1b[0m" +
+		"\x1b[30;42m\\u202e\x1b[0m\x1b[30;102m␁\x1b[0m\x1b[30;42ma\x1b[0m\x1b[1;30;42m<|im_end|>\x1b[0m⏎\n"
+	if lines := strings.SplitAfter(out.String(), "\n"); lines[3] != coloured ||
+		lines[1] != "  q\x1b[1;31m<|im_end|>\x1b[0m\x1b[1m<|im_end|>\x1b[0m⏎\n" {
 		t.Errorf("in colour %q", out.String())
 	}
 }

@@ -30,11 +30,13 @@ func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 		}
 	}
 	line("model", "%s", from)
-	line("prompts", "%s, %d of them ask for a length, of %.0f words on average", human.Count(len(prompts), "prompt"), stated, float64(words)/max(1, float64(stated)))
+	line("prompts", "%s, %d of them ask for a length, of %.0f words on average",
+		human.Count(len(prompts), "prompt"), stated, float64(words)/max(1, float64(stated)))
 	if len(run.Dropped) > 0 {
 		line("", "dropped: %s", human.Counts(run.Dropped))
 	}
-	line("answers", "%d to each, at most %s tokens, temperature %g, top-p %g", o.Samples, human.Grouped(o.MaxNewTokens), o.Temperature, o.TopP)
+	line("answers", "%d to each, at most %s tokens, temperature %g, top-p %g",
+		o.Samples, human.Grouped(o.MaxNewTokens), o.Temperature, o.TopP)
 	var scores []string
 	for _, s := range []struct {
 		used   bool
@@ -74,7 +76,8 @@ func PairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Dura
 	}
 	spread := func(label string, x pairs.Spread) {
 		if x.Count > 0 {
-			line("", "%-13s mean %5.1f, quartiles %5.1f %5.1f %5.1f, from %.1f to %.1f", label, x.Mean, x.P25, x.Median, x.P75, x.Least, x.Most)
+			line("", "%-13s mean %5.1f, quartiles %5.1f %5.1f %5.1f, from %.1f to %.1f",
+				label, x.Mean, x.P25, x.Median, x.P75, x.Least, x.Most)
 		}
 	}
 	spread("score", s.Total)

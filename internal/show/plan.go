@@ -7,6 +7,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/dpo"
+	"lwtrain/engine"
 	"lwtrain/internal/human"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/terminal"
@@ -15,7 +16,7 @@ import (
 )
 
 // Plan says what a run will do and what it needs.
-func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m *train.Memory) {
+func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs) {
 	line := terminal.Labelled(w)
 	line("model", "%s", modelText(run.Model))
 	mix := run.Data.Mix()
@@ -38,8 +39,8 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m *tr
 	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
-	line("", "activations %s: %s", human.Bytes(m.Activations), m.RecomputedText())
-	line("machine", "%s", m.Machine())
+	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
+	line("machine", "%s", m.Machine)
 	if refused := kernels.Describe().Refused; refused != "" {
 		line("", "not used: %s", refused)
 	}
@@ -149,7 +150,7 @@ func balanceText(o dpo.Options, p *train.Plan) string {
 }
 
 // WarnMemory says so when a run needs more than there is, and what would help.
-func WarnMemory(w io.Writer, m *train.Memory) {
+func WarnMemory(w io.Writer, m engine.Needs) {
 	if m.Total() <= m.Limit {
 		return
 	}

@@ -13,16 +13,20 @@ func TestHowLabelsWeighIsSaidWhereItIsFarFromThePapers(t *testing.T) {
 		weights                [2]float64
 		want                   string
 	}{
-		"as many of both":                        {10, 10, [2]float64{1, 1}, ""},
-		"a third more desirable ones":            {40, 30, [2]float64{1, 1}, ""},
-		"weights that make up for the labels":    {10, 20, [2]float64{2, 1}, ""},
-		"far more desirable ones":                {30, 10, [2]float64{1, 1}, "the desirable ones weigh 3:1: try dpo.undesirable_weight: 3"},
-		"far more undesirable ones":              {10, 40, [2]float64{1, 1}, "the undesirable ones weigh more, 1:4: try dpo.desirable_weight: 4"},
-		"weights that go the wrong way":          {20, 20, [2]float64{1, 2}, "the undesirable ones weigh more, 1:2: try dpo.desirable_weight: 2"},
-		"one label only":                         {20, 0, [2]float64{1, 1}, "all answers have the same label: kto wants some of both"},
-		"the other label only":                   {0, 20, [2]float64{1, 1}, "all answers have the same label: kto wants some of both"},
-		"a weight of 0":                          {10, 10, [2]float64{1, 0}, "one label has a weight of 0: only answers of the other one are learnt from"},
-		"a weight of 0, for the desirable label": {10, 10, [2]float64{0, 1}, "one label has a weight of 0: only answers of the other one are learnt from"},
+		"as many of both":                     {10, 10, [2]float64{1, 1}, ""},
+		"a third more desirable ones":         {40, 30, [2]float64{1, 1}, ""},
+		"weights that make up for the labels": {10, 20, [2]float64{2, 1}, ""},
+		"far more desirable ones":             {30, 10, [2]float64{1, 1}, "the desirable ones weigh 3:1: try dpo.undesirable_weight: 3"},
+		"far more undesirable ones": {10, 40, [2]float64{1, 1},
+			"the undesirable ones weigh more, 1:4: try dpo.desirable_weight: 4"},
+		"weights that go the wrong way": {20, 20, [2]float64{1, 2},
+			"the undesirable ones weigh more, 1:2: try dpo.desirable_weight: 2"},
+		"one label only":       {20, 0, [2]float64{1, 1}, "all answers have the same label: kto wants some of both"},
+		"the other label only": {0, 20, [2]float64{1, 1}, "all answers have the same label: kto wants some of both"},
+		"a weight of 0": {10, 10, [2]float64{1, 0},
+			"one label has a weight of 0: only answers of the other one are learnt from"},
+		"a weight of 0, for the desirable label": {10, 10, [2]float64{0, 1},
+			"one label has a weight of 0: only answers of the other one are learnt from"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := dpo.Default()

@@ -95,7 +95,10 @@ func (v Record) JSON() any {
 		s := &v.Sides[i]
 		from, to := v.part(s)
 		counts := v.counts(s)
-		x := side{Name: s.Kind.Side(), Messages: counts[:len(s.Messages)], Template: counts[len(s.Messages)], From: from, IDs: s.IDs[from:to], Target: s.Mask()[from:to], Injected: append([]int32{}, s.Injected...)}
+		x := side{
+			Name: s.Kind.Side(), Messages: counts[:len(s.Messages)], Template: counts[len(s.Messages)], From: from,
+			IDs: s.IDs[from:to], Target: s.Mask()[from:to], Injected: append([]int32{}, s.Injected...),
+		}
 		for k := from; k < to; k++ {
 			x.Tokens = append(x.Tokens, s.Token(k))
 		}
@@ -127,11 +130,16 @@ func (v Record) Print(out io.Writer, ids, colour bool) error {
 		if v.Shown != nil {
 			p = *v.Shown
 		}
-		terminal.Hang(out, "use", "trained on, "+map[bool]string{true: "once", false: fmt.Sprintf("%d times", p.Times)}[p.Times == 1]+" in "+v.epoch())
+		times := fmt.Sprintf("%d times", p.Times)
+		if p.Times == 1 {
+			times = "once"
+		}
+		terminal.Hang(out, "use", "trained on, "+times+" in "+v.epoch())
 	default:
 		terminal.Hang(out, "use", "not drawn in "+v.epoch())
 	}
-	terminal.Hang(out, "loss", fmt.Sprintf("weighting %s, loss_factor %g, train_on %s", v.Config.Packing.Weighting, src.LossFactor, v.trainOn()))
+	terminal.Hang(out, "loss", fmt.Sprintf("weighting %s, loss_factor %g, train_on %s",
+		v.Config.Packing.Weighting, src.LossFactor, v.trainOn()))
 	for i := range v.Sides {
 		s := &v.Sides[i]
 		fmt.Fprintln(out)
@@ -144,7 +152,11 @@ func (v Record) Print(out io.Writer, ids, colour bool) error {
 		}
 		from, to := v.part(s)
 		if n := len(s.Injected); n > 0 {
-			Warn(out, "%s from the text of messages, and not from the template", human.Count(n, "special token")+map[bool]string{true: " comes", false: " come"}[n == 1])
+			come := " come"
+			if n == 1 {
+				come = " comes"
+			}
+			Warn(out, "%s from the text of messages, and not from the template", human.Count(n, "special token")+come)
 		}
 		fmt.Fprintln(out)
 		if ids {
@@ -176,21 +188,23 @@ func (v Record) trainOn() string {
 // printCut says which part of a conversation is shown.
 func (v Record) printCut(out io.Writer, s *record.Rendered) {
 	from, to := v.part(s)
-	all := len(s.IDs)
+	all, pieces := len(s.IDs), len(v.Samples)
+	cut := func(format string, args ...any) { terminal.Hang(out, "cut", fmt.Sprintf(format, args...)) }
 	switch {
-	case to-from < all && len(v.Samples) > 1:
-		terminal.Hang(out, "cut", fmt.Sprintf("piece %d of %d: tokens %s to %s of %s", 1+slices.IndexFunc(v.Samples, func(p data.Piece) bool { return p == *v.Shown }),
-			len(v.Samples), human.Grouped(from), human.Grouped(to), human.Grouped(all)))
+	case to-from < all && pieces > 1:
+		nth := 1 + slices.Index(v.Samples, *v.Shown)
+		cut("piece %d of %d: tokens %s to %s of %s", nth, pieces, human.Grouped(from), human.Grouped(to), human.Grouped(all))
 	case to-from < all:
 		lost := 0
 		for _, t := range s.Mask()[to:] {
 			lost += t
 		}
-		terminal.Hang(out, "cut", fmt.Sprintf("the first %s tokens of %s; %s targets behind them are lost to data.max_length", human.Grouped(to), human.Grouped(all), human.Grouped(lost)))
-	case len(v.Samples) > 0 && v.Samples[len(v.Samples)-1].To < all:
-		terminal.Hang(out, "cut", fmt.Sprintf("the first %s tokens of %s are used (data.max_length)", human.Grouped(int64(v.Samples[len(v.Samples)-1].To)), human.Grouped(all)))
-	case len(v.Samples) > 1:
-		terminal.Hang(out, "cut", fmt.Sprintf("%s, of at most %s tokens", human.Count(len(v.Samples), "sample"), human.Grouped(v.Config.Data.MaxLength)))
+		cut("the first %s tokens of %s; %s targets behind them are lost to data.max_length",
+			human.Grouped(to), human.Grouped(all), human.Grouped(lost))
+	case pieces > 0 && v.Samples[pieces-1].To < all:
+		cut("the first %s tokens of %s are used (data.max_length)", human.Grouped(v.Samples[pieces-1].To), human.Grouped(all))
+	case pieces > 1:
+		cut("%s, of at most %s tokens", human.Count(pieces, "sample"), human.Grouped(v.Config.Data.MaxLength))
 	}
 }
 
@@ -203,7 +217,8 @@ func (v Record) printCounts(out io.Writer, s *record.Rendered) error {
 		if m.Role == "" {
 			number, m.Role = "", "template"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%g\t\n", number, terminal.Printable(m.Role), human.Grouped(m.Tokens), human.Grouped(m.Targets), m.Weight)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%g\t\n", number,
+			terminal.Printable(m.Role), human.Grouped(m.Tokens), human.Grouped(m.Targets), m.Weight)
 		all.Tokens, all.Targets = all.Tokens+m.Tokens, all.Targets+m.Targets
 	}
 	fmt.Fprintf(w, "\tall\t%s\t%s\t\t\n", human.Grouped(all.Tokens), human.Grouped(all.Targets))

@@ -26,7 +26,8 @@ func Session(w io.Writer) session.Events {
 		Warning: func(text string) { Warn(w, "%s", text) },
 		Discarded: func(ref string, bytes int64) {
 			if bytes > 16*mib {
-				fmt.Fprintf(w, "lwtrain: note: a dry run keeps nothing: the run fetches %s again (%s); `lwtrain pull` keeps it\n", ref, human.Bytes(bytes))
+				fmt.Fprintf(w, "lwtrain: note: a dry run keeps nothing: the run fetches %s again (%s); `lwtrain pull` keeps it\n",
+					ref, human.Bytes(bytes))
 			}
 		},
 		Fetching: func(repo string, done, total int64) {

@@ -23,7 +23,8 @@ func dropNotes(s data.SourceStats) []string {
 		out = append(out, "dropped: "+human.Counts(s.Dropped))
 	}
 	if s.Cut > 0 {
-		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all", human.Count(s.Cut, "sample"), human.Count(s.Pieces, "piece")))
+		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all",
+			human.Count(s.Cut, "sample"), human.Count(s.Pieces, "piece")))
 	}
 	if s.LostTokens > 0 {
 		out = append(out, human.Grouped(s.LostTokens)+" tokens lost to data.max_length")

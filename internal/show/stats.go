@@ -44,7 +44,8 @@ func Stats(out io.Writer, s *data.Stats) error {
 	}
 	for _, c := range s.Sources {
 		if e := c.Epoch; e.Samples > c.Pieces || e.Samples < c.Pieces-c.HeldOut { // repeated, or drawn
-			fmt.Fprintf(out, "%s: an epoch has %s, %s tokens, %.1f %% of the mix\n", terminal.Printable(c.Name), human.Grouped(e.Samples)+" samples",
+			fmt.Fprintf(out, "%s: an epoch has %s, %s tokens, %.1f %% of the mix\n",
+				terminal.Printable(c.Name), human.Grouped(e.Samples)+" samples",
 				human.Grouped(e.Tokens), 100*float64(e.Tokens)/float64(max(s.Mix.Epoch.Tokens, 1)))
 		}
 	}
@@ -64,7 +65,8 @@ func Stats(out io.Writer, s *data.Stats) error {
 // source.
 func printLengths(out io.Writer, title string, all []*data.TextStats, of func(*data.TextStats) data.Lengths) {
 	const bars = 25 // 1 to 10,000 and more, six to a power of ten
-	fmt.Fprintf(out, "\n%s\n%*s  %6s %6s %6s %8s  %s\n", title, nameWidth, "", "5 %", "median", "95 %", "longest", "1     10    100   1k    10k")
+	fmt.Fprintf(out, "\n%s\n%*s  %6s %6s %6s %8s  %s\n",
+		title, nameWidth, "", "5 %", "median", "95 %", "longest", "1     10    100   1k    10k")
 	for _, c := range all {
 		l := of(c)
 		name := runewidth.FillLeft(shortName(c.Name), nameWidth)
@@ -72,7 +74,8 @@ func printLengths(out io.Writer, title string, all []*data.TextStats, of func(*d
 			fmt.Fprintf(out, "%s  %6s %6s %6s %8s\n", name, "-", "-", "-", "-")
 			continue
 		}
-		fmt.Fprintf(out, "%s  %6s %6s %6s %8s  %s\n", name, amount(l.P5), amount(l.P50), amount(l.P95), human.Grouped(l.Max), sparkline(l.Histogram, bars))
+		fmt.Fprintf(out, "%s  %6s %6s %6s %8s  %s\n", name, amount(l.P5), amount(l.P50), amount(l.P95),
+			human.Grouped(l.Max), sparkline(l.Histogram, bars))
 	}
 }
 
@@ -116,7 +119,8 @@ func printBuckets(out io.Writer, s *data.Stats) {
 		most = max(most, b.Samples)
 	}
 	for _, b := range s.Mix.Buckets {
-		fmt.Fprintf(out, "%*s  %s %s, %.1f %%\n", nameWidth, b.Name, bar(b.Samples, most, width), human.Grouped(b.Samples), 100*float64(b.Samples)/float64(max(s.Mix.Samples, 1)))
+		fmt.Fprintf(out, "%*s  %s %s, %.1f %%\n", nameWidth, b.Name, bar(b.Samples, most, width),
+			human.Grouped(b.Samples), 100*float64(b.Samples)/float64(max(s.Mix.Samples, 1)))
 	}
 }
 
@@ -140,13 +144,13 @@ func printShares(out io.Writer, s *data.Stats) error {
 	}
 	fmt.Fprintf(out, "\nshare of the loss, by weighting (this config: %s)\n", s.Weighting)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\t%s\t\n", strings.Join(packing.Weightings, "\t"))
+	fmt.Fprintf(w, "\t%s\t\n", strings.Join(packing.Weightings(), "\t"))
 	row := func(name string, shares map[string]float64) {
 		if shares == nil {
 			return
 		}
 		fmt.Fprintf(w, "%s\t", name)
-		for _, weighting := range packing.Weightings {
+		for _, weighting := range packing.Weightings() {
 			fmt.Fprintf(w, "%.1f %%\t", 100*shares[weighting])
 		}
 		fmt.Fprintln(w)
@@ -186,15 +190,20 @@ func printFindings(out io.Writer, s *data.Stats) {
 		if x.Samples == 0 {
 			continue
 		}
-		line(label, "%s %s: %s%s", strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), strings.Join(x.Examples, ", "), map[bool]string{true: ", ..."}[x.Samples > len(x.Examples)])
+		line(label, "%s %s: %s%s", strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples),
+			strings.Join(x.Examples, ", "), map[bool]string{true: ", ..."}[x.Samples > len(x.Examples)])
 		label = ""
 	}
 	if label != "" {
 		line(label, "nothing")
 	}
 	if r := c.Required; r.Samples > 0 {
-		line("asked for", "%s a length; mean score S_l %.1f, %s of them at 80 or more; the median answer has %.2f times the words asked for",
-			map[bool]string{true: "1 prompt states", false: human.Grouped(r.Samples) + " prompts state"}[r.Samples == 1], r.Score, human.Grouped(r.Good), r.MedianRatio)
+		prompts := human.Grouped(r.Samples) + " prompts state"
+		if r.Samples == 1 {
+			prompts = "1 prompt states"
+		}
+		line("asked for", "%s a length; mean score S_l %.1f, %s of them at 80 or more; "+
+			"the median answer has %.2f times the words asked for", prompts, r.Score, human.Grouped(r.Good), r.MedianRatio)
 	}
 	label = "max_length"
 	for _, l := range c.Limits {

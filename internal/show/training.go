@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lwtrain/configs"
+	"lwtrain/engine"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 	"lwtrain/train"
@@ -56,7 +57,7 @@ func (d *Training) say(format string, args ...any) {
 // Events are what the run tells.
 func (d *Training) Events() train.Events {
 	return train.Events{
-		Planned: func(p *train.Plan, m *train.Memory) {
+		Planned: func(p *train.Plan, m engine.Needs) {
 			d.total = p.Schedule.Total
 			Plan(d.out, d.c, d.run, p, m)
 			WarnMemory(d.err, m)
@@ -94,7 +95,8 @@ func (d *Training) Events() train.Events {
 		},
 		Step: func(m train.StepMetrics) {
 			if m.Step%d.c.Train.LoggingSteps == 0 || m.Step == d.total {
-				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f%s  lr %.1e  %.0f tok/s", m.Loss, marginText(m.Values), m.LearningRate, m.TokensPerSecond))
+				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f%s  lr %.1e  %.0f tok/s",
+					m.Loss, marginText(m.Values), m.LearningRate, m.TokensPerSecond))
 			}
 		},
 		Eval: func(m train.EvalMetrics) {

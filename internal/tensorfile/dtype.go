@@ -5,7 +5,8 @@ import (
 	"math"
 )
 
-// sizes holds the dtypes of the safetensors format, and the bytes of one value. Those whose values are smaller than a byte (F4, F6_*) are not known.
+// sizes holds the dtypes of the safetensors format, and the bytes of one value. Those whose values
+// are smaller than a byte (F4, F6_*) are not known.
 var sizes = map[string]int{
 	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1,
 	"U16": 2, "I16": 2, "F16": 2, "BF16": 2,

@@ -24,7 +24,7 @@ func TestEveryHalfIsWidenedExactly(t *testing.T) {
 			want = -want
 		}
 		if math.Signbit(float64(have)) != (h>>15 == 1) || !(float64(have) == want || have != have && want != want) {
-			t.Fatalf("%#04x is %g, wanted %g", h, have, want)
+			t.Fatalf("%#04x is %g, want %g", h, have, want)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func TestBF16IsTheNearestValue(t *testing.T) {
 			want = v
 		}
 		if math.Float32bits(have) != math.Float32bits(want) {
-			t.Fatalf("%g rounds to %g, wanted %g", v, have, want)
+			t.Fatalf("%g rounds to %g, want %g", v, have, want)
 		}
 	})
 }

@@ -27,7 +27,8 @@ var chatGLM = Family{
 	},
 	Shapes: map[string]string{
 		"glm-4-9b": `"hidden_size":4096,"num_layers":40,"num_attention_heads":32,"multi_query_group_num":2,"kv_channels":128,
-			"ffn_hidden_size":13696,"padded_vocab_size":151552,"layernorm_epsilon":1.5625e-7,"add_qkv_bias":true,"rope_ratio":1,"seq_length":8192`,
+			"ffn_hidden_size":13696,"padded_vocab_size":151552,"layernorm_epsilon":1.5625e-7,"add_qkv_bias":true,
+			"rope_ratio":1,"seq_length":8192`,
 	},
 }
 

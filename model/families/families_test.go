@@ -48,7 +48,8 @@ func TestScaledFrequencies(t *testing.T) {
 	scaled.Scaling = &RopeScaling{Type: "llama3", Factor: 8, LowFreqFactor: 1, HighFreqFactor: 4, OriginalMax: 8192}
 	a, b, factors := plain.Frequencies(), scaled.Frequencies(), scaled.Factors()
 	if a[0] != 1 || b[0] != 1 || math.Abs(b[63]*8/a[63]-1) > 1e-12 {
-		t.Errorf("frequencies %g and %g at the ends, %g and %g scaled, want the first as it is and the last an eighth", a[0], a[63], b[0], b[63])
+		t.Errorf("frequencies %g and %g at the ends, %g and %g scaled, want the first as it is and the last an eighth",
+			a[0], a[63], b[0], b[63])
 	}
 	for i := range a {
 		if math.Abs(a[i]/factors[i]/b[i]-1) > 1e-12 {

@@ -16,6 +16,7 @@ var llama = Family{
 			"tie_word_embeddings":true,"initializer_range":0.02`,
 		"llama-3.1-8b": `"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,
 			"intermediate_size":14336,"vocab_size":128256,"rms_norm_eps":1e-5,"rope_theta":500000,"max_position_embeddings":131072,
-			"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":8192}`,
+			"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,
+				"original_max_position_embeddings":8192}`,
 	},
 }

@@ -262,7 +262,7 @@ func (p *parser) postfix(e Expr) Expr {
 			} else if t.kind == tokName {
 				e = &Attr{e, t.text, line}
 			} else {
-				p.fail(t.line, "%s, a name wanted", t)
+				p.fail(t.line, "%s, want a name", t)
 			}
 		case p.takeOp("["):
 			e = p.subscript(e, line)

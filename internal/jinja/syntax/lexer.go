@@ -176,7 +176,7 @@ func (l *lexer) comment(begin int) {
 	n := strings.Index(l.src[l.pos:], "#}")
 	if n < 0 {
 		l.line = begin
-		l.fail("a comment that is not closed, \"#}\" wanted")
+		l.fail("a comment that is not closed, want \"#}\"")
 	}
 	if n > 0 && strings.ContainsRune("+-", rune(l.src[l.pos+n-1])) {
 		n--
@@ -200,7 +200,7 @@ func (l *lexer) raw() bool {
 		i := strings.Index(l.src[at:], "{%")
 		if i < 0 {
 			l.line = begin
-			l.fail("a raw block that is not closed, \"{%% endraw %%}\" wanted")
+			l.fail("a raw block that is not closed, want \"{%% endraw %%}\"")
 		}
 		at += i
 		n, _ := rawTag(l.src[at:], "endraw")
@@ -257,7 +257,7 @@ func (l *lexer) inside(begin int, closing kind) {
 		l.token()
 	}
 	l.line = begin
-	l.fail("a tag that is not closed, %q wanted", endText)
+	l.fail("a tag that is not closed, want %q", endText)
 }
 
 // IsWord reports whether a character may stand in a name.
@@ -301,7 +301,7 @@ func (l *lexer) operator(rest string, r rune) {
 			l.fail("unexpected %q", op)
 		}
 		if l.brackets[n] != op[0] {
-			l.fail("unexpected %q, %q wanted", op, l.brackets[n])
+			l.fail("unexpected %q, want %q", op, l.brackets[n])
 		}
 		l.brackets = l.brackets[:n]
 	}
@@ -369,7 +369,7 @@ func (l *lexer) quoted(s string) {
 			return
 		}
 	}
-	l.fail("a string that is not closed, %q wanted", s[:1])
+	l.fail("a string that is not closed, want %q", s[:1])
 }
 
 var simpleEscapes = map[byte]string{

@@ -55,21 +55,21 @@ func (p *parser) takeName(name string) bool {
 
 func (p *parser) wantOp(op string) {
 	if !p.takeOp(op) {
-		p.fail(p.peek().line, "%s, %q wanted", p.peek(), op)
+		p.fail(p.peek().line, "%s, want %q", p.peek(), op)
 	}
 }
 
 func (p *parser) wantName() string {
 	t := p.next()
 	if t.kind != tokName {
-		p.fail(t.line, "%s, a name wanted", t)
+		p.fail(t.line, "%s, want a name", t)
 	}
 	return t.text
 }
 
 func (p *parser) want(k kind) {
 	if t := p.next(); t.kind != k {
-		p.fail(t.line, "%s, %s wanted", t, token{kind: k})
+		p.fail(t.line, "%s, want %s", t, token{kind: k})
 	}
 }
 
@@ -99,7 +99,7 @@ func (p *parser) body(ends ...string) ([]Stmt, string) {
 		switch t := p.next(); t.kind {
 		case tokEOF:
 			if len(ends) > 0 {
-				p.fail(begin, "a block that is not closed, {%% %s %%} wanted", ends[len(ends)-1])
+				p.fail(begin, "a block that is not closed, want {%% %s %%}", ends[len(ends)-1])
 			}
 			return body, ""
 		case tokData:
@@ -181,7 +181,7 @@ func (p *parser) ifStatement(line int) Stmt {
 func (p *parser) forStatement(line int) Stmt {
 	s := &For{Line: line, Target: p.targets(false)}
 	if !p.takeName("in") {
-		p.fail(p.peek().line, "%s, \"in\" wanted", p.peek())
+		p.fail(p.peek().line, "%s, want \"in\"", p.peek())
 	}
 	s.List = p.tuple(false)
 	if p.takeName("if") {
@@ -209,7 +209,7 @@ func (p *parser) setStatement(line int) Stmt {
 		return &Set{to, value, line}
 	}
 	if to.Parts != nil {
-		p.fail(line, "set of several names without a value, \"=\" wanted")
+		p.fail(line, "set of several names without a value, want \"=\"")
 	}
 	var filters []*Filter
 	if p.isOp("|") {

@@ -26,7 +26,7 @@ func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line,
 func Parse(name, source string, constant func(any) any) (body []Stmt, err error) {
 	defer func() { Rescue(recover(), name, 0, &err) }()
 	if len(source) > maxSource {
-		return nil, &Error{Name: name, Line: 1, Msg: fmt.Sprintf("%d bytes, at most %d wanted", len(source), maxSource)}
+		return nil, &Error{Name: name, Line: 1, Msg: fmt.Sprintf("%d bytes, want at most %d", len(source), maxSource)}
 	}
 	p := &parser{name: name, tokens: lex(name, source), constant: constant}
 	return p.template(), nil

@@ -15,11 +15,8 @@ func TestWrittenPacksSayWhoCarriesTheLossOfEachStep(t *testing.T) {
 	for _, weighting := range []string{"token", "sequence", "pack"} {
 		j.Packing.Weighting = weighting
 		var out bytes.Buffer
-		if err := WritePacks(&out, store, j.Packing, j.Options, j.Seed, true); err != nil {
-			t.Fatal(err)
-		}
-		b, err := newBatches(store, j.Packing, j.Options, j.Seed)
-		if err != nil {
+		b := j.batches(t)
+		if err := b.Write(&out, true); err != nil {
 			t.Fatal(err)
 		}
 		loss, next := map[int]float64{}, 0
@@ -32,7 +29,7 @@ func TestWrittenPacksSayWhoCarriesTheLossOfEachStep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			docs := batch[p.Pack].docs
+			docs := batch[p.Pack]
 			if len(docs) != len(p.Documents) {
 				t.Fatalf("%s: step %d, pack %d has %d documents, the run has %d", weighting, p.Step, p.Pack, len(p.Documents), len(docs))
 			}

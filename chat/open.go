@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/jinja"
 	"lwtrain/internal/modeldir"
 	"lwtrain/tokenizer"
 )
@@ -35,6 +38,43 @@ func Templates() []string {
 	return names
 }
 
+// Open returns a template for a tokenizer: "auto" or "" for the model's own
+// (chat_template.jinja, else chat_template of tokenizer_config.json), a name
+// of [Templates], or a path that ends in .jinja.
+//
+// It fails if the template can't be read, if it renders no plain conversation,
+// or if no special token of the tokenizer ends an assistant turn in it.
+func Open(tok *tokenizer.Tokenizer, template string) (*Template, error) {
+	name, source, err := find(tok, template)
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	parsed, err := jinja.Parse(name, source)
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	t := &Template{tok: tok, parsed: parsed, source: source, vars: templateVars(tok), now: time.Now()}
+	if t.form, err = t.probe(); err != nil {
+		err = fmt.Errorf("chat template %s: %w", name, err)
+		return nil, fault.Usage(fault.Hint(err,
+			"take the template that the model was made with (template: auto), or one of "+strings.Join(Templates(), ", ")))
+	}
+	return t, nil
+}
+
+// With returns a Template that sees these variables too, as
+// apply_chat_template's keyword arguments: tools, documents, enable_thinking
+// and the like, as decoded JSON or, where the order of keys or 1 against 1.0
+// matters, as json.RawMessage.
+func (t *Template) With(vars map[string]any) (*Template, error) {
+	with := *t
+	with.vars = maps.Clone(t.vars)
+	maps.Copy(with.vars, vars)
+	var err error
+	with.form, err = with.probe()
+	return &with, err
+}
+
 // find finds a template's text, and a name for its errors.
 func find(tok *tokenizer.Tokenizer, template string) (name, source string, err error) {
 	switch {
@@ -50,7 +90,8 @@ func find(tok *tokenizer.Tokenizer, template string) (name, source string, err e
 	}
 	data, err := shippedTemplates.ReadFile("templates/" + template + ".jinja")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		return "", "", fmt.Errorf("template %q is unknown, wanted auto, %s, or a path that ends in .jinja", template, strings.Join(Templates(), ", "))
+		return "", "", fmt.Errorf("template %q is unknown, want auto, %s, or a path that ends in .jinja", template,
+			strings.Join(Templates(), ", "))
 	}
 	return template + ".jinja", string(data), err
 }
@@ -74,7 +115,7 @@ func ownTemplate(tok *tokenizer.Tokenizer) (name, source string, err error) {
 			}
 			names = append(names, entryName)
 		}
-		return "", "", fmt.Errorf("%s: the templates %q, wanted one named default", name, names)
+		return "", "", fmt.Errorf("%s: the templates %q, want one named default", name, names)
 	}
 	return "", "", fault.Hint(errors.New("the model has no chat template"), "set model.template to one of "+strings.Join(Templates(), ", "))
 }

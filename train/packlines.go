@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"io"
 
-	"lwtrain/data"
 	"lwtrain/packing"
 )
 
-// PackLine is a pack of a run as WritePacks tells it.
+// PackLine is a pack of a run as [Batches.Write] tells it.
 type PackLine struct {
 	Step      int        `json:"step"`  // of the optimiser, from 1
 	Pack      int        `json:"pack"`  // within the step, from 0
@@ -32,18 +31,12 @@ type PackItem struct {
 	Target [][2]int32 `json:"target,omitempty"` // half-open ranges of ids that are targets
 }
 
-// WritePacks writes what every step of a run trains on, a line of JSON for each
+// Write writes what every step of a run trains on, a line of JSON for each
 // pack, in the order of training: which document lies where, and with which
 // weight. With ids it also writes tokens and targets.
-func WritePacks(w io.Writer, store *data.Set, pack packing.Options, opt Options, seed uint64, ids bool) error {
-	b, err := newBatches(store, pack, opt, seed)
-	if err != nil {
-		return err
-	}
+func (b *Batches) Write(w io.Writer, ids bool) error {
 	out := bufio.NewWriter(w)
 	lines := json.NewEncoder(out)
-	sources := store.Sources()
-	var laid packing.Pack
 	for step := range b.total {
 		batch, err := b.at(step)
 		if err != nil {
@@ -51,36 +44,14 @@ func WritePacks(w io.Writer, store *data.Set, pack packing.Options, opt Options,
 		}
 		var divisor float64
 		var packs []PackLine
-		epoch, _ := b.epochOf(step)
-		for k, p := range batch {
-			line := PackLine{Step: step + 1, Pack: k, Epoch: epoch}
-			var docs []packing.Doc
-			for _, id := range p.docs {
-				s, err := store.Sample(id)
-				if err != nil {
-					return err
-				}
-				item := PackItem{Origin: store.Origin(id), Source: sources[s.Source].Name, Offset: line.Tokens, Tokens: len(s.IDs), TargetTokens: store.Targets(id)}
-				if ids {
-					item.IDs, item.Target = s.IDs, s.Target
-				}
-				docs = append(docs, packing.Doc{IDs: s.IDs, Target: s.Target, Factor: sources[s.Source].LossFactor})
-				line.Documents = append(line.Documents, item)
-				line.Tokens += len(s.IDs)
-			}
-			if err := packing.Lay(&laid, pack.Capacity, docs, pack.Weighting); err != nil {
+		for k, samples := range batch {
+			line, part, err := b.line(samples, ids)
+			if err != nil {
 				return fmt.Errorf("step %d: %w", step+1, err)
 			}
-			divisor += laid.Divisor
-			for i, item := range line.Documents {
-				for t := item.Offset; t < item.Offset+item.Tokens; t++ {
-					if laid.Targets[t] >= 0 {
-						line.Documents[i].Weight = float64(laid.Weights[t]) // the same for all targets of a document
-						break
-					}
-				}
-			}
-			packs = append(packs, line)
+			line.Step, line.Pack = step+1, k
+			line.Epoch, _ = b.epochOf(step)
+			packs, divisor = append(packs, line), divisor+part
 		}
 		for _, line := range packs {
 			for i := range line.Documents {
@@ -94,4 +65,35 @@ func WritePacks(w io.Writer, store *data.Set, pack packing.Options, opt Options,
 		}
 	}
 	return out.Flush()
+}
+
+// line is a pack, with weights before the step's division, and its part of the divisor.
+func (b *Batches) line(samples []int, ids bool) (line PackLine, divisor float64, err error) {
+	docs, err := b.documents(samples)
+	if err != nil {
+		return line, 0, err
+	}
+	pack, err := packing.Lay(b.packing.Capacity, docs, b.packing.Weighting)
+	if err != nil {
+		return line, 0, err
+	}
+	sources := b.data.Sources()
+	for i, id := range samples {
+		item := PackItem{
+			Origin: b.data.Origin(id), Source: sources[b.data.Source(id)].Name,
+			Offset: line.Tokens, Tokens: len(docs[i].IDs), TargetTokens: b.data.Targets(id),
+		}
+		if ids {
+			item.IDs, item.Target = docs[i].IDs, docs[i].Target
+		}
+		line.Tokens += item.Tokens
+		for t := item.Offset; t < line.Tokens; t++ {
+			if pack.Targets[t] >= 0 {
+				item.Weight = float64(pack.Weights[t]) // the same for all targets of a document
+				break
+			}
+		}
+		line.Documents = append(line.Documents, item)
+	}
+	return line, pack.Divisor, nil
 }

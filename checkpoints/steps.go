@@ -1,0 +1,21 @@
+package checkpoints
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The names of a run's folders.
+const (
+	stepPrefix = "step-"
+	tempPrefix = ".tmp-step-"
+)
+
+func stepName(step int) string { return fmt.Sprintf("%s%06d", stepPrefix, step) }
+
+// stepOf is the step of a folder's name; false if stepName does not give it.
+func stepOf(name string) (int, bool) {
+	step, err := strconv.Atoi(strings.TrimPrefix(name, stepPrefix))
+	return step, err == nil && step >= 0 && stepName(step) == name
+}

@@ -1,0 +1,126 @@
+// Package engine says what a run asks of what computes it. Training is cut at the
+// packs: data, packing, weighting, losses, schedule, metrics and resuming are package
+// train's and exist once; an [Engine] holds the weights and the optimiser's state,
+// and runs packs forward and backward. engine/native is ours.
+//
+// The types stand apart from package train so that an engine does not import the loop
+// that drives it.
+package engine
+
+import (
+	"context"
+	"iter"
+
+	"lwtrain/packing"
+)
+
+// Engine holds the weights and the optimiser's state of a run and computes packs of
+// at most its capacity. A call ends early with ctx's error between two operations;
+// what it has added to the gradients is then undefined until [Engine.Drop]. It is not
+// safe for concurrent use.
+type Engine interface {
+	Scorer
+
+	// Learn runs packs forward and backward and adds to the gradients of the step. weigh
+	// may be nil.
+	Learn(ctx context.Context, packs []packing.Pack, weigh Weigh) ([]Learned, error)
+
+	// Gradients hands over what the step has added up so far, tensor by tensor under its
+	// name in the model's files. Frozen tensors are left out. values are only read, and
+	// only during the call.
+	Gradients(each func(name string, values []float32)) error
+
+	// Update takes optimiser step number step, counted from 1, at a learning rate. The
+	// gradients are divided by divisor and scaled down to the global norm maxNorm (0:
+	// never), and begin again at 0. norm is the one before that scaling. If it is not
+	// finite, nothing changes.
+	Update(step int, rate, divisor, maxNorm float64) (norm float64, err error)
+
+	// Drop forgets the gradients of the step.
+	Drop()
+
+	// Save writes weights, in Hugging Face's layout, and the optimiser's state into dir,
+	// an empty folder. It returns when all parts are there; who called it marks the
+	// folder as whole.
+	Save(dir string) error
+
+	// Load takes weights and optimiser's state from a folder that Save filled.
+	Load(dir string) error
+
+	// Reference opens the model of a folder beside the one in training, to score packs
+	// with. Close gives its memory back.
+	Reference(dir string) (Scorer, error)
+
+	// Answer lets the model go on with prompts. emit, which may be nil, is called with
+	// each new token.
+	Answer(ctx context.Context, prompts []Prompt, emit func()) ([]Answer, error)
+
+	// Needs is what the run takes, and on what it is computed.
+	Needs() Needs
+}
+
+// Scorer is a model that says how probable it finds texts.
+type Scorer interface {
+	// Score runs packs forward and tells the losses of one after the other: -ln p of
+	// each position's target, 0 where its weight is 0, [positions of the pack]. nll is
+	// valid during the call. An error that comes with a pack ends it.
+	Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error
+
+	// Model says which model this is: the SHA-256 of its config and the weights that it
+	// had when it was opened, in hexadecimal.
+	Model() string
+
+	// Close gives all memory back.
+	Close() error
+}
+
+// Weigh sets the weights of a pack's positions once their losses are known, between
+// its forward and its backward pass: for a loss that is no sum over tokens, the
+// derivative with regard to each token's loss. It is called for one pack after the
+// other in their order, with -ln p of each position's target; positions whose weight
+// was 0 stay so.
+type Weigh func(pack int, nll []float64, weights []float32)
+
+// Learned is what [Engine.Learn] tells of a pack.
+type Learned struct {
+	Loss float64   // sum over the positions of weight times -ln p, in nats
+	NLL  []float64 // -ln p of each position's target, 0 where it has no weight
+}
+
+// Prompt is a text to go on with.
+type Prompt struct {
+	IDs          []int32
+	MaxNewTokens int
+	Stop         []int32 // ids that end the answer
+	Temperature  float64
+	TopP         float64
+	Seed         uint64
+}
+
+// Answer is what came of a [Prompt].
+type Answer struct {
+	IDs  []int32 // new tokens, without the one that ended it
+	Stop string  // "eos": a stop id came; "length": MaxNewTokens are there
+}
+
+// Needs is the memory that a run takes, by part, in bytes, how it was decided, and what
+// computes it.
+type Needs struct {
+	Weights     int64 // float32 master weights
+	Half        int64 // their bf16 copies
+	Gradients   int64
+	Optimizer   int64
+	Activations int64 // and all else that a pass works in
+	Limit       int64 // what the plan tries to keep below
+
+	Precision  string // of the inputs of matrix products: float32 or bf16
+	Recomputed string // in words: what is computed again in the backward pass
+	// Machine says what computes, and in which precision: what the bytes of a run depend
+	// on besides its config and its data.
+	Machine string
+}
+
+// Total is the sum of all parts.
+func (n Needs) Total() int64 {
+	return n.Weights + n.Half + n.Gradients + n.Optimizer + n.Activations
+}

@@ -1,0 +1,10 @@
+package native
+
+import "lwtrain/model"
+
+// FLOPs is what a training step of a model computes for a document of that many tokens:
+// 6 for each parameter that multiplies and token, and three times forward attention.
+// What is computed again is not counted.
+func FLOPs(c model.Config, tokens int) float64 {
+	return 6*float64(c.ProductParameters())*float64(tokens) + 3*c.AttentionFLOPs(tokens)
+}

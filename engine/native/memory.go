@@ -1,0 +1,116 @@
+package native
+
+import (
+	"fmt"
+
+	"lwtrain/engine"
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
+	"lwtrain/internal/machine"
+	"lwtrain/model"
+)
+
+// memoryPlan is how a run is computed so that it fits into the memory.
+type memoryPlan struct {
+	engine.Needs
+	precision graph.Precision
+	recompute int // of the largest pack: [graph.Options]
+}
+
+// Plan says what a run of a model will take, without taking it.
+func Plan(c model.Config, o Options) (engine.Needs, error) {
+	m := model.Empty(c)
+	if err := m.Freeze(o.Freeze); err != nil {
+		return engine.Needs{}, err
+	}
+	p, err := planMemory(m, o)
+	return p.Needs, err
+}
+
+// planMemory decides precision and gradient checkpointing. The model may be without
+// memory for its weights ([model.Empty]).
+func planMemory(m *model.Model, o Options) (memoryPlan, error) {
+	n, trained := 4*m.Config.Parameters(), 4*m.TrainedParameters()
+	p := memoryPlan{Needs: engine.Needs{Weights: n, Gradients: trained, Optimizer: 2 * trained, Limit: o.memoryLimit()}}
+	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().NativeBF16) {
+		p.precision = graph.BFloat16
+		p.Half = n / 2
+	}
+	p.Precision = p.precision.String()
+	g := m.Graph(o.Capacity, p.precision, nil)
+	eval, err := g.Compile(graph.Options{})
+	if err != nil {
+		return p, err
+	}
+	fits := func(steps int) bool {
+		var train *graph.Program
+		if train, err = g.Compile(graph.Options{Train: true, Recompute: steps}); err != nil {
+			return true
+		}
+		p.recompute = steps
+		p.Activations = max(train.Bytes(), eval.Bytes())
+		return p.Total() <= p.Limit
+	}
+	most := 3 * m.Config.Layers
+	switch o.GradientCheckpointing {
+	case "true":
+		fits(most)
+	case "false":
+		fits(0)
+	default:
+		leastRecompute(most, fits)
+	}
+	p.Recomputed = recomputed(p.recompute, m.Config.Layers)
+	p.Machine = machineText(p.Precision)
+	return p, err
+}
+
+// machineText says what computes.
+func machineText(precision string) string {
+	k := kernels.Describe()
+	threads := fmt.Sprint(k.Threads, " threads")
+	if k.Threads == 1 {
+		threads = "1 thread"
+	}
+	return fmt.Sprintf("%s, %s, %s, %s", threads, k.ISA, k.Product, precision)
+}
+
+// recomputed says in words what is computed again.
+func recomputed(steps, layers int) string {
+	part := func(k int) int { return min(max(steps-k*layers, 0), layers) }
+	switch {
+	case steps == 0:
+		return "nothing is computed again"
+	case part(1) == 0:
+		return fmt.Sprintf("norms and SwiGLU of %d of %d layers computed again", part(0), layers)
+	case part(2) == 0:
+		return fmt.Sprintf("%d of %d layers computed again but their attention", part(1), layers)
+	}
+	return fmt.Sprintf("%d layers computed again, attention in %d", layers, part(2))
+}
+
+// leastRecompute finds the least that fits, or most if nothing does, by bisection:
+// memory falls as more is computed again. It is what fits is asked last.
+func leastRecompute(most int, fits func(steps int) bool) {
+	if fits(0) || !fits(most) {
+		return
+	}
+	low, high := 0, most // low does not fit, high does
+	for high-low > 1 {
+		if mid := (low + high) / 2; fits(mid) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	fits(high)
+}
+
+// memoryLimit is the option in bytes, or nine tenths of what the machine has
+// free now.
+func (o Options) memoryLimit() int64 {
+	if o.MemoryLimit > 0 {
+		return o.MemoryLimit
+	}
+	return machine.ReadMemory().Available() / 10 * 9
+}

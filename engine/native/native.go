@@ -1,0 +1,226 @@
+// Package native is the embedded [engine.Engine]: our executor over gorgonia graphs, on
+// the processor, in this process. The same packs, threads and precision give the same
+// bytes, whatever memory there is and wherever a run was stopped.
+package native
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"lwtrain/engine"
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
+	"lwtrain/model"
+	"lwtrain/packing"
+)
+
+// Options say how a model is computed and updated. Names are those of the config's
+// train section.
+type Options struct {
+	Capacity              int      // tokens of the largest pack
+	Precision             string   // auto | bf16 | float32
+	GradientCheckpointing string   // auto | true | false
+	MemoryLimit           int64    // bytes that auto keeps below; 0: what the machine has free
+	Freeze                []string // patterns of tensors that stay as they are: [model.Model.Freeze]
+	AdamW                 AdamW
+}
+
+// Engine trains a model on this machine's processor.
+type Engine struct {
+	scorer
+	plan      memoryPlan
+	optimizer *adamW
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New gets a model with its weights ready to train. The engine owns it from then on,
+// also where New fails.
+func New(m *model.Model, o Options) (*Engine, error) {
+	e, err := open(m, o)
+	if err != nil {
+		m.Free()
+	}
+	return e, err
+}
+
+func open(m *model.Model, o Options) (*Engine, error) {
+	if err := m.Freeze(o.Freeze); err != nil {
+		return nil, err
+	}
+	plan, err := planMemory(m, o)
+	if err != nil {
+		return nil, err
+	}
+	if plan.precision == graph.BFloat16 {
+		m.UseHalf()
+	}
+	m.UseGradients()
+	hash, err := m.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{
+		scorer: scorer{hash: hash, programs: programs{
+			model: m, capacity: o.Capacity, precision: plan.precision, recompute: plan.recompute, limit: plan.Activations,
+			workspace: &graph.Workspace{}, made: map[int]*program{},
+		}},
+		plan: plan, optimizer: newAdamW(m.Params, o.AdamW),
+	}, nil
+}
+
+// Learn implements [engine.Engine]. Packs run one at a time, so a step of more packs
+// takes no more memory, and how many the caller hands over at once changes no byte.
+func (e *Engine) Learn(ctx context.Context, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
+	out := make([]engine.Learned, len(packs))
+	for i, p := range packs {
+		made := e.of(p)
+		run, err := e.backward(made)
+		if err != nil {
+			return nil, err
+		}
+		n := len(p.IDs)
+		made.WeighBy(nil)
+		if weigh != nil {
+			made.WeighBy(func(nll []float64, weights []float32) { weigh(i, nll[:n], weights[:n]) })
+		}
+		run.Interrupt, run.Profile = ctx.Err, e.profile
+		if err := run.RunAll(); err != nil {
+			return nil, err
+		}
+		out[i] = engine.Learned{Loss: made.Loss(), NLL: slices.Clone(made.NLL()[:n])}
+	}
+	return out, nil
+}
+
+// Gradients implements [engine.Engine].
+func (e *Engine) Gradients(each func(name string, values []float32)) error {
+	for _, t := range e.model.Tensors(func(p *graph.Param) []float32 { return p.Grad }) {
+		each(t.Name, t.Data)
+	}
+	return nil
+}
+
+// Update implements [engine.Engine].
+func (e *Engine) Update(step int, rate, divisor, maxNorm float64) (norm float64, err error) {
+	began := time.Now()
+	kernels.Run(func() {
+		norm = gradNorm(e.model.Params, 1/divisor)
+		if !math.IsNaN(norm) && !math.IsInf(norm, 0) {
+			e.optimizer.step(step, rate, clip(norm, maxNorm)/divisor)
+		}
+	})
+	if e.profile != nil {
+		e.profile["optimizer"] += time.Since(began)
+	}
+	return norm, nil
+}
+
+// Drop implements [engine.Engine].
+func (e *Engine) Drop() {
+	kernels.Run(func() {
+		for _, p := range e.model.Params {
+			if !p.Frozen {
+				kernels.Zero(p.Grad)
+			}
+		}
+	})
+}
+
+// Needs implements [engine.Engine].
+func (e *Engine) Needs() engine.Needs { return e.plan.Needs }
+
+// Profile makes steps from now on add the time that each kind of op takes, and the
+// optimiser, to into; nil switches it off.
+func (e *Engine) Profile(into map[string]time.Duration) { e.profile = into }
+
+// PeakGFLOPs is what a matrix product in the run's precision reaches here, measured now.
+func (e *Engine) PeakGFLOPs() float64 { return kernels.PeakGFLOPs(e.precision == graph.BFloat16) }
+
+// Close gives all memory back.
+func (e *Engine) Close() error {
+	e.optimizer.free()
+	return e.scorer.Close()
+}
+
+// scorer is a model that packs are run through: the one in training, or a reference.
+type scorer struct {
+	programs
+	hash string
+}
+
+// Score implements [engine.Scorer].
+func (s *scorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+	i := 0
+	for p, err := range packs {
+		if err != nil {
+			return err
+		}
+		made := s.of(p)
+		run, err := s.forward(made)
+		if err != nil {
+			return err
+		}
+		run.Interrupt = ctx.Err
+		if err := run.RunAll(); err != nil {
+			return err
+		}
+		if err := done(i, made.NLL()[:len(p.IDs)]); err != nil {
+			return err
+		}
+		i++
+	}
+	return nil
+}
+
+// Model implements [engine.Scorer].
+func (s *scorer) Model() string { return s.hash }
+
+// Close implements [engine.Scorer].
+func (s *scorer) Close() error {
+	s.workspace.Free()
+	s.model.Free()
+	return nil
+}
+
+// reference is a model beside the one in training, in the same workspace.
+type reference struct{ scorer }
+
+// Reference implements [engine.Engine]. The model takes the engine's precision, and
+// works in its memory.
+func (e *Engine) Reference(dir string) (engine.Scorer, error) {
+	m, err := model.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if a, b := m.Config.Vocab, e.model.Config.Vocab; a != b {
+		m.Free()
+		return nil, fmt.Errorf("%s has %d tokens, want the %d of the model in training", dir, a, b)
+	}
+	r := &reference{scorer{programs: e.programs}}
+	r.model, r.made = m, map[int]*program{}
+	if r.hash, err = m.Fingerprint(); err != nil {
+		m.Free()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Score implements [engine.Scorer]. bf16 copies are made when the reference is asked: it
+// may never be, where what it says is known.
+func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+	if r.precision == graph.BFloat16 {
+		r.model.UseHalf()
+	}
+	return r.scorer.Score(ctx, packs, done)
+}
+
+// Close gives the weights back; the workspace is the engine's.
+func (r *reference) Close() error {
+	r.model.Free()
+	return nil
+}

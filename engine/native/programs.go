@@ -1,0 +1,98 @@
+package native
+
+import (
+	"maps"
+	"time"
+
+	"lwtrain/internal/graph"
+	"lwtrain/model"
+	"lwtrain/packing"
+)
+
+// capacityStep is what capacities of graphs are multiples of. A pack that is not
+// full then computes little padding, and few graphs are made.
+const capacityStep = 128
+
+// mostPrograms bounds the graphs that are kept: each takes 1 to 2 MiB for a model of
+// 30 layers, and 10 ms to make again.
+const mostPrograms = 64
+
+// programs run packs of any size up to a capacity, through graphs that are made
+// when they are wanted and work in the same memory.
+type programs struct {
+	model     *model.Model
+	capacity  int // of the largest pack
+	precision graph.Precision
+	recompute int   // of the largest pack, and the most of a smaller one
+	limit     int64 // bytes that the largest pack takes
+	workspace *graph.Workspace
+	profile   map[string]time.Duration // of training, by kind of op; nil: none is kept
+
+	made map[int]*program // by capacity
+}
+
+// program is a graph with what runs it.
+type program struct {
+	*graph.Graph
+	train, eval *graph.Program // nil until wanted
+}
+
+// of returns the program for a pack, with the pack in its inputs.
+func (p *programs) of(pack packing.Pack) *program {
+	capacity := min(p.capacity, (len(pack.IDs)+capacityStep-1)/capacityStep*capacityStep)
+	made := p.made[capacity]
+	if made == nil {
+		if len(p.made) >= mostPrograms {
+			maps.DeleteFunc(p.made, func(n int, _ *program) bool { return n != p.capacity })
+		}
+		made = &program{Graph: p.model.Graph(capacity, p.precision, p.workspace)}
+		p.made[capacity] = made
+	}
+	fill(made.Inputs(), pack)
+	return made
+}
+
+// fill copies a pack into a graph's inputs and pads it up to their length.
+func fill(in graph.Inputs, pack packing.Pack) {
+	n := copy(in.IDs, pack.IDs)
+	copy(in.Targets, pack.Targets)
+	copy(in.Starts, pack.Starts)
+	copy(in.Positions, pack.Positions)
+	copy(in.Weights, pack.Weights)
+	for t := n; t < len(in.IDs); t++ {
+		in.IDs[t], in.Targets[t], in.Starts[t], in.Positions[t], in.Weights[t] = 0, -1, int32(t), 0, 0
+	}
+}
+
+// forward returns the forward pass, compiled on first use.
+func (p *programs) forward(made *program) (*graph.Program, error) {
+	if made.eval != nil {
+		return made.eval, nil
+	}
+	var err error
+	made.eval, err = made.Compile(graph.Options{})
+	return made.eval, err
+}
+
+// backward returns forward and backward pass, compiled on first use: a smaller pack
+// computes less again than the largest one, in the same memory.
+func (p *programs) backward(made *program) (*graph.Program, error) {
+	if made.train != nil {
+		return made.train, nil
+	}
+	var program *graph.Program
+	var err error
+	compile := func(steps int) bool {
+		program, err = made.Compile(graph.Options{Train: true, Recompute: steps})
+		return err != nil || program.Bytes() <= p.limit
+	}
+	if made.Capacity == p.capacity {
+		compile(p.recompute)
+	} else {
+		leastRecompute(p.recompute, compile)
+	}
+	if err == nil {
+		made.train = program
+	}
+	return program, err
+}

@@ -1,0 +1,65 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"lwtrain/chat"
+	"lwtrain/model"
+	"lwtrain/tokenizer"
+)
+
+// newDecoder answers with a fresh model of bytes.
+func newDecoder(t *testing.T) *Decoder {
+	t.Helper()
+	c, err := model.ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 16, "intermediate_size": 24,
+		"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 512,
+		"rms_norm_eps": 1e-5, "initializer_range": 1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := tokenizer.Bytes()
+	template, err := chat.Open(tok, "chatml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := model.New(c, 1)
+	t.Cleanup(m.Free)
+	return &Decoder{Model: m, Tokenizer: tok, Template: template, Batch: 2}
+}
+
+func TestOurOwnDecoder(t *testing.T) {
+	d := newDecoder(t)
+	var requests []Request
+	for i := range 5 {
+		requests = append(requests, Request{
+			Messages: question.Messages, MaxTokens: 3 + i, Sampling: model.Sampling{Temperature: 2, Seed: uint64(i)},
+		})
+	}
+	got := map[int]Reply{}
+	if err := d.Answer(t.Context(), requests, func(i int, r Reply) error { got[i] = r; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range requests {
+		switch g := got[i]; {
+		case g.Stop == StopLength && g.Tokens == r.MaxTokens, g.Stop == StopEOS && g.Tokens < r.MaxTokens:
+		default:
+			t.Errorf("request %d, of %d tokens, has the reply %+v", i, r.MaxTokens, g)
+		}
+	}
+	full := errors.New("the disk is full")
+	if err := d.Answer(t.Context(), requests, func(int, Reply) error { return full }); err != full {
+		t.Errorf("got %v, want the error of done", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := d.Answer(ctx, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	requests[3] = Request{Messages: []chat.Message{{Role: "nobody", Content: "q"}}, Origin: "q.jsonl:4"}
+	err := d.Answer(t.Context(), requests, func(int, Reply) error { t.Error("it answers"); return nil })
+	if err == nil || !strings.HasPrefix(err.Error(), "q.jsonl:4: ") {
+		t.Errorf("got %v, want where the prompt is from", err)
+	}
+}

@@ -1,0 +1,53 @@
+package session
+
+import (
+	"context"
+
+	"lwtrain/engine"
+	"lwtrain/engine/native"
+	"lwtrain/model"
+	"lwtrain/train"
+)
+
+// EngineOptions say how the embedded engine computes packs of a capacity, as a config's
+// train section has it.
+func EngineOptions(o train.Options, capacity int) native.Options {
+	return native.Options{
+		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
+		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+	}
+}
+
+// engineOptions are those of the session's config.
+func (s *Session) engineOptions() native.Options {
+	return EngineOptions(s.Config.Train, s.Config.Packing.Capacity)
+}
+
+// Needs says what training m takes, as the config has it.
+func (s *Session) Needs(m *Model) (engine.Needs, error) {
+	return native.Plan(m.Config, s.engineOptions())
+}
+
+// Engine reads or makes the weights and gets them ready to train. Close gives them back.
+func (m *Model) Engine() (engine.Engine, error) {
+	weights, err := m.Load()
+	if err != nil {
+		return nil, err
+	}
+	return native.New(weights, m.session.engineOptions())
+}
+
+// Bench trains a model of random weights and says how fast that is: see [train.Bench].
+func Bench(ctx context.Context, c model.Config, job train.BenchJob) (train.BenchResult, error) {
+	e, err := native.New(model.New(c, 1), EngineOptions(job.Options, job.Capacity))
+	if err != nil {
+		return train.BenchResult{}, err
+	}
+	defer e.Close()
+	job.Engine, job.Vocab = e, c.Vocab
+	job.FLOPs = func(tokens int) float64 { return native.FLOPs(c, tokens) }
+	job.PeakGFLOPs, job.Profile = e.PeakGFLOPs, e.Profile
+	r, err := train.Bench(ctx, job)
+	r.Parameters = c.Parameters()
+	return r, err
+}

@@ -1,0 +1,122 @@
+package session
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/data/read"
+	"lwtrain/hub"
+)
+
+// What a config names outside of itself.
+
+// HubRefs lists what a config names on the hub, by key. It refuses names that are none.
+func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
+	parse := func(key string, kind hub.Kind, path string) error {
+		ref, err := hub.Parse(kind, path)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", c.Origin(key), key, err)
+		}
+		see(key, ref)
+		return nil
+	}
+	if c.Model.Path != "" && onHub(c.Model.Path) {
+		if err := parse("model.path", hub.Model, c.Model.Path); err != nil {
+			return err
+		}
+	}
+	return eachSource(c, func(key string, s *data.Source) error {
+		for _, path := range s.AllPaths() {
+			if hub.HasScheme(path) {
+				if err := parse(key, hub.Dataset, path); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// Missing is something that a config names and that is not here.
+type Missing struct {
+	Key  string // of the config
+	Name string
+	Hub  bool // it is to be fetched: it lies on the hub, and not in its cache
+}
+
+// FindMissing lists the files of a config that are not there, those on the hub last. With
+// an error, that of an environment that names no hub, those are left out.
+func FindMissing(c *configs.Config) (missing []Missing, err error) {
+	look := func(key, path string) {
+		if path == "" || strings.HasPrefix(path, "builtin:") || hub.HasScheme(path) {
+			return
+		}
+		if found, _ := filepath.Glob(path); len(found) == 0 && !isThere(path) {
+			missing = append(missing, Missing{Key: key, Name: path})
+		}
+	}
+	if !onHub(c.Model.Path) {
+		look("model.path", c.Model.Path)
+	}
+	eachSource(c, func(key string, s *data.Source) error {
+		for _, path := range s.AllPaths() {
+			look(key, path)
+		}
+		return nil
+	})
+	client, err := hub.FromEnv(os.LookupEnv)
+	if err != nil {
+		return missing, err
+	}
+	return missing, HubRefs(c, func(key string, ref hub.Ref) {
+		if _, _, err := client.Find(ref, wantOf(ref.Kind)); err != nil {
+			missing = append(missing, Missing{key, ref.String(), true})
+		}
+	})
+}
+
+// eachSource goes through all sources of a config.
+func eachSource(c *configs.Config, do func(key string, s *data.Source) error) error {
+	for _, list := range []struct {
+		key     string
+		sources []data.Source
+	}{{"data.sources", c.Data.Sources}, {"data.held_out", c.Data.HeldOut.Sources}} {
+		for i := range list.sources {
+			key := fmt.Sprintf("%s[%d].path", list.key, i)
+			if list.sources[i].Path == "" {
+				key += "s" // it is a list
+			}
+			if err := do(key, &list.sources[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wantOf is what training reads of a repository of the hub.
+func wantOf(kind hub.Kind) hub.Want {
+	if kind == hub.Model {
+		return hub.WholeModel
+	}
+	return hub.Files(read.Pick)
+}
+
+// onHub reports whether a model's path is a name on the hub: hf://owner/name, or
+// owner/name where neither that folder nor the folder owner is there.
+func onHub(path string) bool {
+	if hub.HasScheme(path) {
+		return true
+	}
+	owner, _, _ := strings.Cut(path, "/")
+	return hub.IsName(path) && !isThere(path) && !isThere(owner)
+}
+
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

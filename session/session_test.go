@@ -1,0 +1,240 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/configs"
+	"lwtrain/convert"
+	"lwtrain/hub/hubtest"
+	"lwtrain/session"
+	"lwtrain/train"
+)
+
+// small is a run of a second.
+const small = `
+model: {init: {seed: 0, config: {model_type: llama, vocab_size: 259, hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1,
+  num_attention_heads: 2, num_key_value_heads: 1, max_position_embeddings: 512, rms_norm_eps: 1.0e-5, tie_word_embeddings: true}}}
+data: {sources: [{path: "builtin:quickstart/general_en.jsonl"}], max_length: 128, too_long: truncate, held_out: 0, cache_dir: cache}
+packing: {capacity: 128}
+train: {max_steps: 2, gradient_accumulation_steps: 1}
+output: {dir: run}
+`
+
+func Example() {
+	dir, err := os.MkdirTemp("", "session-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	overrides := []string{"output.dir=" + filepath.Join(dir, "run"), "data.cache_dir=" + filepath.Join(dir, "cache")}
+	c, err := configs.Parse("my.yaml", []byte(small), overrides, nil)
+	if err != nil {
+		panic(err)
+	}
+	s := session.Open(c, session.Events{}, false)
+	defer s.Close()
+	run, err := s.Run(context.Background(), session.SFT)
+	if err != nil {
+		panic(err)
+	}
+	defer run.Close()
+	result, err := run.Do(context.Background(), train.Events{})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(result.Steps, "steps,", filepath.Base(result.Checkpoint))
+	// Output: 2 steps, step-000002
+}
+
+// config parses small with overrides, in a folder of the test that it changes to.
+func config(t *testing.T, overrides ...string) *configs.Config {
+	t.Helper()
+	c, err := configs.Parse("my.yaml", []byte(small), overrides, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// told collects what a session tells, without numbers.
+func told(said *[]string) session.Events {
+	add := func(text string) {
+		if n := len(*said); n == 0 || (*said)[n-1] != text { // how far it is comes many times
+			*said = append(*said, text)
+		}
+	}
+	return session.Events{
+		Warning:    func(text string) { add("warning: " + text) },
+		Discarded:  func(ref string, _ int64) { add("discarded " + ref) },
+		Fetching:   func(repo string, _, _ int64) { add("fetching " + repo) },
+		Importing:  func(_, _ int64) { add("importing") },
+		Tokenising: func(_, _ int64) { add("tokenising") },
+		Ended:      func(err error) { add(fmt.Sprintf("ended: %v", err)) },
+	}
+}
+
+// files lists what lies in the current folder.
+func files(t *testing.T) (names []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		names = append(names, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func TestADryRunSaysWhatARunWouldDoAndWritesNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := session.Open(config(t), session.Events{}, true)
+	defer s.Close()
+	run, err := s.Run(t.Context(), session.SFT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	plan, err := run.Plan()
+	if err != nil || plan.Schedule.Total != 2 {
+		t.Errorf("plan %+v, %v, want 2 steps", plan, err)
+	}
+	if step, err := run.Check(); step != 0 || err != nil {
+		t.Errorf("goes on from step %d, %v", step, err)
+	}
+	if got := files(t); len(got) != 1 {
+		t.Errorf("left %v", got)
+	}
+}
+
+func TestAFolderOfAnotherRunIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for i, overrides := range [][]string{nil, {"threads=1", "train.save_steps=1"}, {"train.learning_rate=1e-3"}} {
+		s := session.Open(config(t, overrides...), session.Events{}, false)
+		run, err := s.Run(t.Context(), session.SFT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = run.Do(t.Context(), train.Events{})
+		if another := i == 2; another != (err != nil) || another && !strings.Contains(err.Error(), "train.learning_rate") {
+			t.Errorf("%v: got %v", overrides, err)
+		}
+		run.Close()
+		s.Close()
+	}
+}
+
+func TestWorkThatIsCancelledEndsWithItsContext(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var said []string
+	s := session.Open(config(t), told(&said), false)
+	defer s.Close()
+	if _, err := s.Run(ctx, session.SFT); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if !slices.Contains(said, "ended: context canceled") {
+		t.Errorf("told %q", said)
+	}
+}
+
+func TestAGGUFFileIsImportedOnce(t *testing.T) {
+	gguf, err := filepath.Abs("../convert/testdata/tiny-smollm.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		dryRun  bool
+		imports bool
+	}{{true, true}, {false, true}, {false, false}, {true, false}} {
+		var said []string
+		conf := config(t)
+		conf.Model.Init, conf.Model.Path = nil, gguf
+		s := session.Open(conf, told(&said), c.dryRun)
+		m, err := s.Model(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Name != "tiny-smollm.gguf" {
+			t.Errorf("the model is called %s", m.Name)
+		}
+		s.Close()
+		if got := slices.Contains(said, "importing"); got != c.imports {
+			t.Errorf("%+v: told %q", c, said)
+		}
+		if left := files(t); c.dryRun && c.imports && len(left) != 1 {
+			t.Errorf("a dry run left %v", left)
+		}
+	}
+}
+
+func TestWhatLiesOnTheHubIsFetchedAndItsCommitKept(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "m")
+	if err := convert.FromGGUF("../convert/testdata/tiny-smollm.gguf", folder, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	h := hubtest.New()
+	defer h.Close()
+	t.Setenv("HF_ENDPOINT", h.URL)
+	t.Setenv("HF_HOME", filepath.Join(t.TempDir(), "hf"))
+	repo := hubtest.Repo{}
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		raw, err := os.ReadFile(filepath.Join(folder, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		repo[e.Name()] = string(raw)
+	}
+	h.Models["o/m"] = repo
+	h.Datasets["o/d"] = hubtest.Repo{
+		"train.jsonl": `{"messages": [{"role": "user", "content": "one"}, {"role": "assistant", "content": "a b c"}]}` + "\n",
+	}
+	for _, dryRun := range []bool{true, false} {
+		var said []string
+		c := config(t)
+		c.Model.Init, c.Model.Path, c.Data.Sources[0].Path = nil, "hf://o/m", "hf://o/d"
+		s := session.Open(c, told(&said), dryRun)
+		run, err := s.Run(t.Context(), session.SFT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(c.Model.Path, hubtest.Commit) || !strings.Contains(c.Data.Sources[0].Path, hubtest.Commit) {
+			t.Errorf("kept %s and %s", c.Model.Path, c.Data.Sources[0].Path)
+		}
+		if got := slices.Contains(said, "discarded hf://o/m"); got != dryRun || !slices.Contains(said, "fetching o/m") {
+			t.Errorf("dry run %v: told %q", dryRun, said)
+		}
+		weights := slices.ContainsFunc(h.Asked(), func(line string) bool { return strings.Contains(line, "safetensors") })
+		if weights == dryRun {
+			t.Errorf("dry run %v: weights fetched %v", dryRun, weights)
+		}
+		run.Close()
+		s.Close()
+	}
+}
+
+func TestWhatAConfigNamesAndIsNotThere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("HF_HOME", filepath.Join(t.TempDir(), "hf"))
+	c := config(t, "data.sources=[{path: there.jsonl}, {path: gone.jsonl}, {path: hf://o/d}, {path: 'builtin:quickstart/general_en.jsonl'}]")
+	if err := os.WriteFile("there.jsonl", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := session.FindMissing(c)
+	want := []session.Missing{{"data.sources[1].path", "gone.jsonl", false}, {"data.sources[2].path", "hf://o/d", true}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}

@@ -1,0 +1,96 @@
+package train
+
+import (
+	"fmt"
+
+	"lwtrain/data"
+	"lwtrain/internal/fault"
+	"lwtrain/packing"
+)
+
+// Epochs are the packs of each epoch of fine-tuning: a pure function of the data, how
+// they are packed and the seed. They need no model.
+type Epochs struct {
+	data    *data.Set
+	packing packing.Options
+	seed    uint64
+	first   packedEpoch // which is packed once
+	current packedEpoch // the one that was asked for last
+}
+
+// packedEpoch is an epoch's samples, by their index in the set, and its packs in the
+// order of training, by their place in samples.
+type packedEpoch struct {
+	number  int // from 0
+	samples []int
+	packs   [][]int
+}
+
+// NewEpochs packs the first epoch of a set.
+func NewEpochs(set *data.Set, how packing.Options, seed uint64) (*Epochs, error) {
+	if len(set.Train()) == 0 {
+		return nil, fault.Usage(fmt.Errorf("no sample is left to train on: %d in all, %d held out", set.Len(), len(set.HeldOut())))
+	}
+	e := &Epochs{data: set, packing: how, seed: seed}
+	var err error
+	e.first, err = e.pack(0)
+	e.current = e.first
+	return e, err
+}
+
+// pack draws and packs an epoch.
+func (e *Epochs) pack(number int) (packedEpoch, error) {
+	samples, err := e.data.Epoch(number)
+	if err != nil {
+		return packedEpoch{}, err
+	}
+	packs, err := packing.Epoch(e.packing, lengths(e.data, samples), e.seed, number)
+	return packedEpoch{number, samples, packs}, err
+}
+
+// at returns an epoch.
+func (e *Epochs) at(number int) (packedEpoch, error) {
+	if number == 0 {
+		e.current = e.first
+	}
+	if number != e.current.number {
+		var err error
+		if e.current, err = e.pack(number); err != nil {
+			return packedEpoch{}, err
+		}
+	}
+	return e.current, nil
+}
+
+// vary reports whether epochs may have different numbers of packs.
+func (e *Epochs) vary() bool { return e.packing.PacksVary() || e.data.Redraws() }
+
+// documents reads samples, with the factors of their sources.
+func (e *Epochs) documents(samples []int) ([]packing.Doc, error) {
+	docs := make([]packing.Doc, len(samples))
+	for i, id := range samples {
+		s, err := e.data.Sample(id)
+		if err != nil {
+			return nil, err
+		}
+		docs[i] = packing.Doc{IDs: s.IDs, Target: s.Target, Factor: e.data.Sources()[s.Source].LossFactor}
+	}
+	return docs, nil
+}
+
+// lengths are those of samples, in tokens.
+func lengths(set *data.Set, samples []int) []int {
+	out := make([]int, len(samples))
+	for i, id := range samples {
+		out[i] = set.Tokens(id)
+	}
+	return out
+}
+
+func pick[T any](from []T, at []int) []T {
+	out := make([]T, len(at))
+	for i, k := range at {
+		out[i] = from[k]
+	}
+	return out
+}

@@ -1,0 +1,102 @@
+package train
+
+import (
+	"errors"
+	"time"
+
+	"lwtrain/data"
+	"lwtrain/dpo"
+	"lwtrain/engine"
+	"lwtrain/internal/rundir"
+	"lwtrain/tokenizer"
+)
+
+// Job is all that a fine-tuning run needs.
+type Job struct {
+	Options   Options
+	Epochs    *Epochs     // of [SFT]
+	Capacity  int         // of [DPO]: tokens of the largest pack
+	DPO       dpo.Options // of [DPO]
+	CacheDir  string      // where [DPO] keeps what the reference says
+	Seed      uint64
+	Dir       string // output folder: metrics.jsonl, checkpoints/
+	Data      *data.Set
+	Engine    engine.Engine        // with the weights that training starts from; closed by who opened it
+	Tokenizer *tokenizer.Tokenizer // saved with each checkpoint
+	Stop      []int32              // ids that end an answer
+	Sample    SampleOptions
+	Identity  Identity
+	Config    []byte // what config.yaml of the run's folder says
+	Events    Events
+}
+
+// Identity is what makes two runs the same run. [SFT] and [DPO] add the model to its
+// contents.
+type Identity = rundir.Identity
+
+// SampleOptions ask for answers to held-out prompts, before the first update
+// and after the last.
+type SampleOptions struct {
+	Prompts      int
+	MaxNewTokens int
+	Temperature  float64
+}
+
+// Events tell a caller what happens, so that it can show it. Any of them may
+// be nil.
+type Events struct {
+	Planned   func(*Plan, engine.Needs)
+	Resumed   func(step int, from string)           // from a checkpoint; 0 and "" where none of those that are there is whole
+	Broken    func(checkpoint string, reason error) // a damaged checkpoint was passed over
+	Moved     func(then, now string)                // the run goes on with other threads, or on another processor
+	Scoring   func(tokens, most int64)              // of the reference's log-probabilities
+	Answering func(tokens, most int)                // to held-out prompts
+	Training  func(step int)                        // the steps after this one begin
+	Step      func(StepMetrics)
+	Eval      func(EvalMetrics)
+	Saved     func(step int, path string)
+}
+
+// Result sums up a finished run.
+type Result struct {
+	Steps        int
+	Resumed      int // the step that the run went on from, 0 for a fresh one
+	FirstLoss    float64
+	LastLoss     float64
+	FirstEval    *EvalMetrics // before the first update, when there is held-out data
+	LastEval     *EvalMetrics
+	Tokens       int64         // of the steps taken by this call
+	Training     time.Duration // that these steps took
+	Elapsed      time.Duration // with evaluations, answers and saving
+	PeakRSS      int64         // bytes
+	Checkpoint   string        // the last one
+	MetricsFile  string
+	Answers      []Answer
+	AlreadyThere bool // the run had been finished before
+}
+
+// TokensPerSecond is the speed of the training steps alone.
+func (r Result) TokensPerSecond() float64 { return float64(r.Tokens) / max(1e-9, r.Training.Seconds()) }
+
+// Answer is what the model wrote for one held-out prompt before and after
+// training, beside what the data has.
+type Answer struct {
+	Origin    string `json:"origin"` // file:line of the conversation
+	Prompt    string `json:"prompt"` // its last message before the answer
+	Reference Text   `json:"reference"`
+	Before    Text   `json:"before"`
+	After     *Text  `json:"after,omitempty"` // nil until the run is done
+}
+
+// Text is an answer with its length.
+type Text struct {
+	Text  string `json:"text"`
+	Words int    `json:"words"` // by prose.Words
+	Stop  string `json:"stop"`  // eos, length, or data for a reference
+
+	Repeated float64 `json:"repeated"` // by prose.Repeated: much of it says that the text is caught in a loop
+}
+
+// ErrInterrupted is returned when the context was cancelled: the last update is
+// saved, and the run can go on from it.
+var ErrInterrupted = errors.New("interrupted")

@@ -1,0 +1,305 @@
+package train
+
+import (
+	"context"
+
+	"lwtrain/data"
+	"lwtrain/data/store"
+	"lwtrain/dpo"
+	"lwtrain/engine"
+	"lwtrain/packing"
+)
+
+// preferences is the method of [DPO]. Pairs are known by their index in all; a
+// labelled answer is a pair without its other side.
+type preferences struct {
+	*PairSteps
+	engine    engine.Engine
+	losses    dpo.Options
+	cacheDir  string
+	events    Events
+	partner   map[int]int              // of each answer (sample) the other one of its pair
+	loaded    engine.Scorer            // the reference, if it is a model of its own, until it has been asked
+	reference map[reply]store.LogProbs // of all that is asked; nil: no reference
+}
+
+func newPreferences(job Job) (*preferences, error) {
+	steps, err := NewPairSteps(job.Data, job.DPO, job.Capacity, job.Options, job.Seed)
+	if err != nil {
+		return nil, err
+	}
+	p := &preferences{PairSteps: steps, engine: job.Engine, losses: job.DPO, cacheDir: job.CacheDir, events: job.Events, partner: map[int]int{}}
+	for _, pair := range p.all {
+		ids := pair.Answers()
+		p.partner[ids[0]], p.partner[ids[len(ids)-1]] = ids[len(ids)-1], ids[0]
+	}
+	return p, nil
+}
+
+// close implements method: it closes the reference.
+func (p *preferences) close() {
+	if p.loaded != nil {
+		p.loaded.Close()
+		p.loaded = nil
+	}
+}
+
+// shared is how many targets an answer and the other one of its pair both have.
+func (p *preferences) shared(answer int) int {
+	return min(p.store.Targets(answer), p.store.Targets(p.partner[answer]))
+}
+
+// side is a reply as the loss takes it.
+func (p *preferences) side(r reply, policy store.LogProbs) dpo.Side {
+	ref := p.reference[r]
+	return dpo.Side{
+		LogP: policy.LogP, Prefix: policy.Prefix, RefLogP: ref.LogP, RefPrefix: ref.Prefix, Tokens: p.store.Targets(r.answer),
+	}
+}
+
+// loss is the loss of a pair of whose answers the model says scores; kl is the
+// estimate that labelled answers are compared with.
+func (p *preferences) loss(pair data.Pair, scores []store.LogProbs, kl float64) (x dpo.Pair, r dpo.Result) {
+	var sides []dpo.Side
+	for i, id := range pair.Answers() {
+		sides = append(sides, p.side(reply{id, id}, scores[i]))
+	}
+	switch {
+	case pair.Rejected == data.None:
+		return dpo.Pair{Chosen: sides[0]}, p.losses.KTO(sides[0], true, kl)
+	case pair.Chosen == data.None:
+		return dpo.Pair{Rejected: sides[0]}, p.losses.KTO(sides[0], false, kl)
+	}
+	x = dpo.Pair{Chosen: sides[0], Rejected: sides[1]}
+	return x, p.losses.Loss(x)
+}
+
+// kl is KTO's estimate over the answers of a step, 0 for pairs. It is a constant to
+// the gradient, so it costs a forward pass over as many answers.
+func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]store.LogProbs, error)) (float64, error) {
+	if !p.labelled {
+		return 0, nil
+	}
+	replies := p.mismatches(pairs)
+	scores, err := score(replies)
+	if err != nil {
+		return 0, err
+	}
+	sides := make([]dpo.Side, len(replies))
+	for i, r := range replies {
+		sides[i] = p.side(r, scores[i])
+	}
+	return dpo.KL(sides), nil
+}
+
+// score asks the model in training.
+func (p *preferences) score(ctx context.Context, replies []reply) ([]store.LogProbs, error) {
+	return scoring{p.store, p.capacity, p.shared, nil}.score(ctx, p.engine, replies)
+}
+
+// unit is what lies in a pack as a whole: a pair, or an answer of a pair that does
+// not fit into a pack.
+type unit struct {
+	pair    int // in all
+	answers []int
+}
+
+func (u unit) tokens(store *data.Set) (n int) {
+	for _, id := range u.answers {
+		n += store.Tokens(id)
+	}
+	return n
+}
+
+// units cuts pairs into what lies in packs as a whole.
+func (p *preferences) units(batch []int) []unit {
+	var out []unit
+	for _, i := range batch {
+		answers := p.all[i].Answers()
+		if p.whole(p.all[i]) {
+			out = append(out, unit{i, answers})
+			continue
+		}
+		for _, id := range answers {
+			out = append(out, unit{i, []int{id}})
+		}
+	}
+	return out
+}
+
+// learn takes the step after step updates. A pair that lies in one pack is scored and
+// learnt from in the same pass: its tokens' weights follow from their losses. One that
+// is split is scored before, which costs another forward pass.
+func (p *preferences) learn(ctx context.Context, step int) (sums, error) {
+	return p.learnPairs(ctx, p.at(step), step == 0)
+}
+
+// learnPairs adds the gradients of pairs. start: no update has been made.
+func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (sums, error) {
+	s := sums{divisor: 1}
+	for _, i := range batch {
+		s.samples = append(s.samples, p.all[i].Answers()...)
+	}
+	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(ctx, replies) }
+	kl, err := p.kl(pick(p.all, batch), score)
+	if err != nil {
+		return s, err
+	}
+	m := newTally(p.store, p.reference != nil, p.labelled, kl)
+	results := map[int]dpo.Result{}
+	take := func(i int, scores []store.LogProbs) {
+		x, r := p.loss(p.all[i], scores, kl)
+		results[i] = r
+		m.add(p.all[i], x, r)
+	}
+	if err := p.takeSplit(batch, score, take); err != nil {
+		return s, err
+	}
+	packs, in, err := p.layUnits(p.units(batch))
+	if err != nil {
+		return s, err
+	}
+	_, err = s.learn(ctx, p.engine, packs, func(pack int, nll []float64, weights []float32) {
+		targets := packs[pack].Targets
+		for _, u := range in[pack] {
+			n := u.tokens(p.store)
+			if p.whole(p.all[u.pair]) { // else it has been
+				take(u.pair, p.scoresOf(u, nll, targets))
+			}
+			p.weigh(u, results[u.pair], weights, targets, len(batch))
+			nll, weights, targets = nll[n:], weights[n:], targets[n:]
+		}
+	})
+	if err != nil {
+		return s, err
+	}
+	s.values = m.values()
+	s.loss = s.values["loss"]
+	delete(s.values, "loss")
+	if start {
+		err = p.checkStart(m)
+	}
+	return s, err
+}
+
+// takeSplit scores the pairs whose answers lie in two packs.
+func (p *preferences) takeSplit(batch []int, score func([]reply) ([]store.LogProbs, error), take func(pair int, scores []store.LogProbs)) error {
+	var split, answers []int
+	for _, i := range batch {
+		if !p.whole(p.all[i]) {
+			split = append(split, i)
+			answers = append(answers, p.all[i].Answers()...)
+		}
+	}
+	scores, err := score(own(answers))
+	if err != nil {
+		return err
+	}
+	for k, i := range split {
+		take(i, scores[2*k:2*k+2])
+	}
+	return nil
+}
+
+// layUnits packs units, and says which lie in which pack.
+func (p *preferences) layUnits(units []unit) (packs []packing.Pack, in [][]unit, err error) {
+	lengths := make([]int, len(units))
+	for i, u := range units {
+		lengths[i] = u.tokens(p.store)
+	}
+	plan, err := packing.Assign(packing.BestFit, p.capacity, lengths)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, at := range plan {
+		of := pick(units, at)
+		var answers []int
+		for _, u := range of {
+			answers = append(answers, u.answers...)
+		}
+		pack, err := layReplies(p.store, own(answers))
+		if err != nil {
+			return nil, nil, err
+		}
+		packs, in = append(packs, pack), append(in, of)
+	}
+	return packs, in, nil
+}
+
+// scoresOf are those of a unit's answers, which nll and targets begin with.
+func (p *preferences) scoresOf(u unit, nll []float64, targets []int32) []store.LogProbs {
+	scores := make([]store.LogProbs, len(u.answers))
+	for k, id := range u.answers {
+		n := p.store.Tokens(id)
+		scores[k].LogP, scores[k].Prefix, _ = dpo.Score(nll[:n], targets[:n], p.shared(id))
+		nll, targets = nll[n:], targets[n:]
+	}
+	return scores
+}
+
+// weigh gives the tokens of a unit, which weights and targets begin with, their part in
+// the gradient of a step of that many pairs.
+func (p *preferences) weigh(u unit, r dpo.Result, weights []float32, targets []int32, pairs int) {
+	for _, id := range u.answers {
+		grad := r.Rejected
+		if id == p.all[u.pair].Chosen {
+			grad = r.Chosen
+		}
+		n := p.store.Tokens(id)
+		grad.Weigh(weights[:n], targets[:n], p.shared(id), pairs)
+		weights, targets = weights[n:], targets[n:]
+	}
+}
+
+// evaluate measures the held-out pairs: the loss, and what [dpo.Metrics] and the
+// lengths tell.
+func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, error) {
+	score := func(replies []reply) ([]store.LogProbs, error) { return p.heldOutScores(ctx, replies, step) }
+	held := p.store.HeldOutPairs()
+	var answers []int
+	for _, pair := range held {
+		answers = append(answers, pair.Answers()...)
+	}
+	scores, err := score(own(answers))
+	if err != nil {
+		return EvalMetrics{}, err
+	}
+	kl, err := p.kl(held, score)
+	if err != nil {
+		return EvalMetrics{}, err
+	}
+	all := newTally(p.store, p.reference != nil, p.labelled, kl)
+	sources := p.store.Sources()
+	bySource := make([]dpo.Metrics, len(sources))
+	for _, pair := range held {
+		n := len(pair.Answers())
+		x, r := p.loss(pair, scores[:n], kl)
+		scores = scores[n:]
+		all.add(pair, x, r)
+		addTo(&bySource[p.store.Source(pair.Answers()[0])], pair, x, r)
+	}
+	m := EvalMetrics{Values: all.values()}
+	all.byLength(m.Values)
+	m.Loss = m.Values["loss"]
+	delete(m.Values, "loss")
+	for i, s := range bySource {
+		if loss, ok := s.Values()["loss"]; ok {
+			m.Sources = append(m.Sources, SourceLoss{sources[i].Name, loss})
+		}
+	}
+	return m, nil
+}
+
+// heldOutScores is what the model says of replies. Before the first update that is
+// what the reference says, if it is the same model: asking again would give the same
+// but for roundings, which would pass for margins.
+func (p *preferences) heldOutScores(ctx context.Context, replies []reply, step int) ([]store.LogProbs, error) {
+	if step > 0 || p.reference == nil || p.losses.Reference != "initial" {
+		return p.score(ctx, replies)
+	}
+	out := make([]store.LogProbs, len(replies))
+	for i, r := range replies {
+		out[i] = p.reference[r]
+	}
+	return out, nil
+}
