@@ -3,8 +3,6 @@ package lwtrain_test
 import (
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -12,111 +10,116 @@ import (
 	"testing"
 )
 
-// mayImport is the table of ARCHITECTURE.md: the packages of this module that
-// each package may import. Imports point down only.
-var mayImport = map[string][]string{
-	"cmd/lwtrain":           {"*"},
-	"session":               {"configs", "engine", "engine/native", "train", "pairs", "report", "data", "data/read", "data/record", "hub", "model", "convert", "checkpoints", "chat", "tokenizer", "packing", "internal/kernels", "internal/llm", "internal/rundir", "internal/fault", "internal/atomicfile"},
-	"configs":               {"data", "data/record", "packing", "train", "dpo", "pairs", "model", "hub", "internal/fault"},
-	"train":                 {"engine", "data", "data/store", "packing", "dpo", "checkpoints", "tokenizer", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
-	"engine":                {"packing"},
-	"engine/native":         {"engine", "packing", "model", "checkpoints", "internal/graph", "internal/kernels", "internal/machine"},
-	"pairs":                 {"data/record", "model", "chat", "internal/llm", "internal/jsonl", "internal/rng", "internal/rundir", "internal/prose", "internal/fault", "internal/atomicfile"},
-	"dpo":                   {"packing", "internal/fault"},
-	"report":                {"data", "internal/human", "internal/prose", "internal/fault"},
-	"packing":               {"internal/rng", "internal/fault"},
-	"data":                  {"data/read", "data/record", "data/store", "chat", "internal/rng", "internal/prose", "internal/fault"},
-	"data/read":             {"examples", "internal/fault"},
-	"data/record":           {"data/read", "chat", "internal/prose"},
-	"data/store":            {"data/record", "internal/atomicfile"},
-	"examples":              {},
-	"hub":                   {"internal/machine", "internal/transport", "internal/fault", "internal/atomicfile"},
-	"chat":                  {"tokenizer", "internal/jinja", "internal/modeldir", "internal/fault"},
-	"tokenizer":             {"internal/modeldir", "internal/fault", "internal/atomicfile"},
-	"convert":               {"model/families", "checkpoints", "internal/gguf", "internal/tensorfile", "internal/plainjson", "internal/fault"},
-	"model":                 {"model/families", "checkpoints", "internal/graph", "internal/kernels", "internal/modeldir", "internal/rng", "internal/fault", "internal/atomicfile"},
-	"model/families":        {},
-	"checkpoints":           {"internal/tensorfile", "internal/plainjson", "internal/fault", "internal/atomicfile"},
-	"internal/gguf":         {"internal/tensorfile", "internal/fault"},
-	"internal/tensorfile":   {},
-	"internal/plainjson":    {},
-	"internal/smalldisk":    {},
-	"internal/graph":        {"internal/kernels"},
-	"internal/kernels":      {},
-	"internal/show":         {"session", "configs", "engine", "train", "pairs", "report", "data", "data/record", "chat", "dpo", "packing", "model", "internal/human", "internal/terminal", "internal/kernels"},
-	"internal/human":        {},
-	"internal/terminal":     {"internal/human"},
-	"internal/machine":      {},
-	"internal/modeldir":     {"internal/fault"},
-	"internal/jinja":        {"internal/jinja/syntax"},
-	"internal/jinja/syntax": {},
-	"internal/prose":        {},
-	"internal/llm":          {"model", "chat", "tokenizer", "internal/transport", "internal/fault"},
-	"internal/jsonl":        {"internal/plainjson", "internal/fault", "internal/atomicfile"},
-	"internal/transport":    {},
-	"internal/rng":          {},
-	"internal/fault":        {},
-	"internal/rundir":       {"internal/fault", "internal/atomicfile"},
-	"internal/atomicfile":   {},
-}
-
-// onlyIn names the packages that may know a thing from outside.
-var onlyIn = map[string][]string{
-	"github.com/apache/arrow/":      {"data/read", "data/store"},
-	"github.com/google/flatbuffers": {"data/read"},
-	"gorgonia.org/":                 {"internal/graph"},
-	"C":                             {"internal/kernels"},
-	"gopkg.in/yaml.v3":              {"configs", "hub"},
-	"github.com/spf13/viper":        {"configs"},
-	"github.com/spf13/cobra":        {"cmd/lwtrain"},
-	"github.com/chewxy/hm":          {"internal/graph"},
-	"golang.org/x/text/unicode":     {"tokenizer"},
-}
-
-// TestImportsPointDown reads the sources itself, so that a cached result can
-// not hide a new import.
-func TestImportsPointDown(t *testing.T) {
-	seen := map[string]bool{}
-	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && (name == "runs" || name == "bin" || d.Name() == "testdata" || (name != "." && strings.HasPrefix(d.Name(), "."))) {
-			return fs.SkipDir
-		}
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		pkg := path.Dir(name)
-		seen[pkg] = true
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		for _, spec := range file.Imports {
-			imported, _ := strconv.Unquote(spec.Path.Value)
-			if ours, ok := strings.CutPrefix(imported, "lwtrain/"); ok {
-				allowed, listed := mayImport[pkg]
-				if !listed {
-					t.Errorf("%s: package %s is not in the table of ARCHITECTURE.md", name, pkg)
-				} else if !slices.Contains(allowed, "*") && !slices.Contains(allowed, ours) {
-					t.Errorf("%s: %s imports %s, which ARCHITECTURE.md does not allow", name, pkg, ours)
-				}
-			}
-			for prefix, where := range onlyIn {
-				if (imported == prefix || (strings.HasSuffix(prefix, "/") || prefix != "C") && strings.HasPrefix(imported, prefix)) && !slices.Contains(where, pkg) {
-					t.Errorf("%s: %s imports %s, which only %s may know", name, pkg, imported, strings.Join(where, ", "))
-				}
-			}
-		}
-		return nil
-	})
+// imports are what the packages of this module import without their tests, with a
+// file that does. The sources are read for every system.
+func imports(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	files, err := goFiles()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pkg := range mayImport {
-		if !seen[pkg] && pkg != "dpo" {
-			t.Errorf("package %s of the table does not exist", pkg)
+	found := map[string]map[string]string{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkg := path.Dir(name)
+		if found[pkg] == nil {
+			found[pkg] = map[string]string{}
+		}
+		for _, spec := range file.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			found[pkg][imported] = name
+		}
+	}
+	return found
+}
+
+// TestImports holds the table of packages in ARCHITECTURE.md against the sources: no
+// import that it does not allow, no permission that nobody uses, no package without a
+// row and no row without a package.
+func TestImports(t *testing.T) {
+	text := document(t, "ARCHITECTURE.md")
+	everybody := everybodyMayImport(t, text)
+	found := imports(t)
+	rows := map[string]bool{}
+	for _, row := range table(t, text, "package") {
+		if len(row) != 3 {
+			t.Fatalf("%q: want three columns", row)
+		}
+		for _, pkg := range names(row[0]) {
+			used, exists := found[pkg]
+			if rows[pkg] || !exists {
+				t.Errorf("ARCHITECTURE.md: a row for %s, which has one already or does not exist", pkg)
+				continue
+			}
+			rows[pkg] = true
+			if row[2] == "everything" {
+				continue
+			}
+			allowed := names(row[2])
+			for _, imported := range sorted(used) {
+				ours, ok := strings.CutPrefix(imported, "lwtrain/")
+				if ok && !slices.Contains(allowed, ours) && !slices.Contains(everybody, ours) {
+					t.Errorf("%s: %s imports %s, which ARCHITECTURE.md does not allow", used[imported], pkg, ours)
+				}
+			}
+			for _, ours := range allowed {
+				if _, ok := used["lwtrain/"+ours]; !ok {
+					t.Errorf("ARCHITECTURE.md: %s may import %s, and does not", pkg, ours)
+				}
+				if slices.Contains(everybody, ours) {
+					t.Errorf("ARCHITECTURE.md: %s may import %s, as everybody may", pkg, ours)
+				}
+			}
+		}
+	}
+	for _, pkg := range sorted(found) {
+		if !rows[pkg] {
+			t.Errorf("package %s has no row in the table of ARCHITECTURE.md", pkg)
+		}
+	}
+}
+
+// everybodyMayImport are the packages that every other one may import, as the
+// document says it.
+func everybodyMayImport(t *testing.T, text string) []string {
+	t.Helper()
+	_, sentence, found := strings.Cut(text, "Everybody may import ")
+	sentence, _, ended := strings.Cut(sentence, ".")
+	if !found || !ended {
+		t.Fatal("ARCHITECTURE.md: no sentence that begins with: Everybody may import")
+	}
+	return names(sentence)
+}
+
+// TestOnlyTheyKnow holds the table of what few packages know against the sources.
+func TestOnlyTheyKnow(t *testing.T) {
+	found := imports(t)
+	for _, row := range table(t, document(t, "ARCHITECTURE.md"), "only") {
+		who, what := names(row[0]), names(row[1])
+		for _, module := range what {
+			knows := map[string]bool{}
+			for _, pkg := range sorted(found) {
+				for _, imported := range sorted(found[pkg]) {
+					if imported != module && !strings.HasPrefix(imported, module+"/") {
+						continue
+					}
+					knows[pkg] = true
+					if !slices.Contains(who, pkg) {
+						t.Errorf("%s: %s imports %s, which only %s may know", found[pkg][imported], pkg, imported, strings.Join(who, ", "))
+					}
+				}
+			}
+			for _, pkg := range who {
+				if !knows[pkg] && len(what) == 1 {
+					t.Errorf("ARCHITECTURE.md: %s may know %s, and does not import it", pkg, module)
+				}
+			}
 		}
 	}
 }

@@ -65,7 +65,7 @@ func Parse(kind Kind, text string) (Ref, error) {
 	for _, k := range []Kind{Dataset, Model} {
 		if after, ok := strings.CutPrefix(rest, string(k)+"s/"); ok {
 			if k != kind {
-				return wrong(fmt.Sprintf("a %s, where a %s is wanted", k, kind))
+				return wrong(fmt.Sprintf("the name of a %s", k))
 			}
 			rest = after
 			break

@@ -95,6 +95,6 @@ func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := s.Data(ctx, m.Chat, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
-	return set, m.Chat, err
+	set, err := s.Data(ctx, m.Template, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
+	return set, m.Template, err
 }

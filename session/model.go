@@ -27,7 +27,7 @@ type Model struct {
 	Name      string // to show
 	Config    model.Config
 	Tokenizer *tokenizer.Tokenizer
-	Chat      *chat.Template // as training renders
+	Template  *chat.Template // as training renders with it
 
 	session *Session
 	dir     string // in Hugging Face layout; "": a fresh model
@@ -48,10 +48,10 @@ func (s *Session) Model(ctx context.Context) (*Model, error) {
 		return nil, err
 	}
 	var err error
-	if m.Chat, err = TrainingChat(m.Tokenizer, s.Config.Model.Template); err != nil {
+	if m.Template, err = TrainingTemplate(m.Tokenizer, s.Config.Model.Template); err != nil {
 		return nil, err
 	}
-	if w := m.Chat.Warning(); w != "" {
+	if w := m.Template.Warning(); w != "" {
 		s.events.warn("%s", w)
 	}
 	return m, nil
@@ -223,9 +223,9 @@ func (s *Session) importOnce(path string) (string, error) {
 // the same on every day: the date that Llama 3.1's template falls back on.
 var templateDate = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
 
-// TrainingChat is a chat template as training renders it: auto, a shipped name or a
+// TrainingTemplate is a chat template as training renders it: auto, a shipped name or a
 // .jinja file.
-func TrainingChat(tok *tokenizer.Tokenizer, template string) (*chat.Template, error) {
+func TrainingTemplate(tok *tokenizer.Tokenizer, template string) (*chat.Template, error) {
 	c, err := chat.Open(tok, template)
 	if err != nil {
 		return nil, err

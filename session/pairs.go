@@ -51,7 +51,7 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 		if r.Model, err = s.Model(ctx); err != nil {
 			return nil, err
 		}
-		r.job.Identity.Contents["tokenizer and template"] = r.Model.Chat.Fingerprint()
+		r.job.Identity.Contents["tokenizer and template"] = r.Model.Template.Fingerprint()
 	}
 	return r, nil
 }
@@ -96,7 +96,7 @@ func (r *PairsRun) Load(ctx context.Context) (err error) {
 	if r.weights, err = m.loadToAnswer(r.job.Precision); err != nil {
 		return err
 	}
-	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Chat, Batch: r.job.Batch}
+	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Template, Batch: r.job.Batch}
 	r.job.Identity.Contents["model"], err = m.fingerprint()
 	return err
 }

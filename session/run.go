@@ -59,7 +59,7 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 		}
 	}
 	labelled := c.DPO.Labelled()
-	set, err := s.Data(ctx, m.Chat, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
+	set, err := s.Data(ctx, m.Template, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 	c, m := r.session.Config, r.Model
 	job := train.Job{
 		Options: c.Train, Capacity: c.Packing.Capacity, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
-		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Chat.Stop(),
+		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Template.Stop(),
 		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
 		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
 		Config:   c.Resolved(),

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -17,12 +19,17 @@ import (
 	"lwtrain/train"
 )
 
+// benchFlags are the flags of lwtrain bench.
+type benchFlags struct {
+	shape           string
+	capacity, steps int
+	documents       tokenRange
+	memoryLimit     train.Bytes
+	json            bool
+}
+
 func newBenchCmd() *cobra.Command {
-	var shape string
-	var capacity, steps int
-	var asJSON bool
-	documents := tokenRange{2048, 8192}
-	var limit train.Bytes
+	f := benchFlags{documents: tokenRange{2048, 8192}}
 	cmd := &cobra.Command{
 		Use:   "bench [-c CONFIG [key=value ...]]",
 		Short: "Measure how fast this machine trains a model",
@@ -34,84 +41,95 @@ shape of a config's, or a published one.
 Shapes:
 ` + terminal.Wrapped(strings.Join(model.ShapeNames(), ", "), 9, 0),
 		Example: "  lwtrain bench --capacity 8192\n  lwtrain bench -c my.yaml --steps 3 --json",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, opt := model.Config{}, train.Default()
-			named := cmd.Flags().Changed("config")
-			switch {
-			case named && cmd.Flags().Changed("shape"):
-				return fault.Usage(fmt.Errorf("there is -c and --shape, want one of them"))
-			case !named && len(args) > 0:
-				return fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
-			case named:
-				s, err := openSession(cmd, args, true)
-				if err != nil {
-					return err
-				}
-				defer s.Close()
-				m, err := s.Model(cmd.Context())
-				if err != nil {
-					return err
-				}
-				c, opt = m.Config, s.Config.Train
-				if !cmd.Flags().Changed("capacity") {
-					capacity = s.Config.Packing.Capacity
-				}
-			default:
-				var err error
-				if c, err = model.Shape(shape); err != nil {
-					return fault.Usage(err)
-				}
-				opt.MemoryLimit = 3840 << 20 // so that figures of different machines compare
-				if capacity >= 32768 {
-					opt.MemoryLimit *= 2
-				}
-			}
-			if limit > 0 {
-				opt.MemoryLimit = limit
-			}
-			if capacity < 16 || capacity > 1<<22 || steps < 1 || steps > 1<<20 {
-				return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", capacity, steps))
-			}
-			bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(steps))
-			r, err := session.Bench(cmd.Context(), c, train.BenchJob{
-				Options: opt, Capacity: capacity, Steps: steps, Documents: documents,
-				Progress: func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) },
-			})
-			if err != nil {
-				bar.Abandon()
-				return err
-			}
-			bar.Done()
-			out := cmd.OutOrStdout()
-			if asJSON {
-				return json.NewEncoder(out).Encode(r)
-			}
-			k := kernels.Describe()
-			fmt.Fprintf(out, "model     %s, %s parameters\n", c.Type, human.Scaled(r.Parameters))
-			fmt.Fprintf(out, "machine   %s, %s, %s, %s\n", human.Count(k.Threads, "thread"), k.ISA, k.Product, r.Precision)
-			fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", human.Grouped(steps), human.Grouped(capacity), r.Recomputed)
-			fmt.Fprintf(out, "speed     %.1f tokens/s, %.0f MFLOP a token\n", r.TokensPerSecond, r.ModelFLOPsPerToken/1e6)
-			fmt.Fprintf(out, "mfu       %.3f of %.0f GFLOP/s, what a matrix product reaches\n", r.MFU, r.PeakGFLOPs)
-			fmt.Fprintf(out, "memory    %s at most, %s planned\n", human.Bytes(r.PeakRSS), human.Bytes(r.Planned))
-			fmt.Fprintln(out, "time by op")
-			for _, o := range r.Ops {
-				if o.Share >= 0.0005 {
-					fmt.Fprintf(out, "  %-18s %5.1f %%\n", o.Name, 100*o.Share)
-				}
-			}
-			return nil
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return bench(cmd, args, f) },
 	}
 	addConfigFlags(cmd)
-	cmd.Flags().StringVar(&shape, "shape", "smollm2-135m", "a published model's shape")
-	cmd.Flags().IntVar(&capacity, "capacity", 2048, "tokens in a pack")
-	cmd.Flags().Var(&documents, "documents", "tokens of a document, as 2048 or 512-4096; the last of a pack is cut")
-	cmd.Flags().TextVar(&limit, "memory-limit", train.Bytes(0),
-		"memory that the run keeps below by recomputing, as 4GiB; "+
-			"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
-	cmd.Flags().IntVar(&steps, "steps", 5, "steps that are measured")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	fl := cmd.Flags()
+	fl.StringVar(&f.shape, "shape", "smollm2-135m", "a published model's shape")
+	fl.IntVar(&f.capacity, "capacity", 2048, "tokens in a pack")
+	fl.Var(&f.documents, "documents", "tokens of a document, as 2048 or 512-4096; the last of a pack is cut")
+	fl.TextVar(&f.memoryLimit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; "+
+		"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
+	fl.IntVar(&f.steps, "steps", 5, "steps that are measured")
+	fl.BoolVar(&f.json, "json", false, "print one JSON object")
 	return cmd
+}
+
+func bench(cmd *cobra.Command, args []string, f benchFlags) error {
+	c, job, err := f.subject(cmd, args)
+	if err != nil {
+		return err
+	}
+	if job.Capacity < 16 || job.Capacity > 1<<22 || f.steps < 1 || f.steps > 1<<20 {
+		return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", job.Capacity, f.steps))
+	}
+	bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(f.steps))
+	job.Progress = func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) }
+	r, err := session.Bench(cmd.Context(), c, job)
+	if err != nil {
+		bar.Abandon()
+		return err
+	}
+	bar.Done()
+	if f.json {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+	}
+	printBench(cmd.OutOrStdout(), c, job, r)
+	return nil
+}
+
+// subject is what is measured: the model and the options of a config, or a published
+// shape with those that make figures of different machines compare.
+func (f benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, job train.BenchJob, err error) {
+	job = train.BenchJob{Options: train.Default(), Capacity: f.capacity, Steps: f.steps, Documents: f.documents}
+	switch named := cmd.Flags().Changed("config"); {
+	case named && cmd.Flags().Changed("shape"):
+		return c, job, fault.Usage(errors.New("there is -c and --shape, want one of them"))
+	case !named && len(args) > 0:
+		return c, job, fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
+	case named:
+		s, err := openSession(cmd, args, true)
+		if err != nil {
+			return c, job, err
+		}
+		defer s.Close()
+		m, err := s.Model(cmd.Context())
+		if err != nil {
+			return c, job, err
+		}
+		c, job.Options = m.Config, s.Config.Train
+		if !cmd.Flags().Changed("capacity") {
+			job.Capacity = s.Config.Packing.Capacity
+		}
+	default:
+		if c, err = model.Shape(f.shape); err != nil {
+			return c, job, fault.Usage(err)
+		}
+		job.Options.MemoryLimit = 3840 << 20
+		if job.Capacity >= 32768 {
+			job.Options.MemoryLimit *= 2
+		}
+	}
+	if f.memoryLimit > 0 {
+		job.Options.MemoryLimit = f.memoryLimit
+	}
+	return c, job, nil
+}
+
+func printBench(out io.Writer, c model.Config, job train.BenchJob, r train.BenchResult) {
+	k := kernels.Describe()
+	fmt.Fprintf(out, "model     %s, %s parameters\n", c.Type, human.Scaled(r.Parameters))
+	fmt.Fprintf(out, "machine   %s, %s, %s, %s\n", human.Count(k.Threads, "thread"), k.ISA, k.Product, r.Precision)
+	fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", human.Grouped(job.Steps), human.Grouped(job.Capacity), r.Recomputed)
+	fmt.Fprintf(out, "speed     %.1f tokens/s, %.0f MFLOP a token\n", r.TokensPerSecond, r.ModelFLOPsPerToken/1e6)
+	fmt.Fprintf(out, "mfu       %.3f of %.0f GFLOP/s, what a matrix product reaches\n", r.MFU, r.PeakGFLOPs)
+	fmt.Fprintf(out, "memory    %s at most, %s planned\n", human.Bytes(r.PeakRSS), human.Bytes(r.Planned))
+	fmt.Fprintln(out, "time by op")
+	for _, o := range r.Ops {
+		if o.Share >= 0.0005 {
+			fmt.Fprintf(out, "  %-18s %5.1f %%\n", o.Name, 100*o.Share)
+		}
+	}
 }
 
 // tokenRange is a flag: the least and the most tokens, as 2048 or 2048-8192.
