@@ -33,7 +33,7 @@ loss, which are the assistant's and the token that ends its turn.`,
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tok, err := session.Tokenizer(cmd.Context(), dir, show.Session(cmd.ErrOrStderr()))
+			tok, err := session.LoadTokenizer(cmd.Context(), dir, show.Session(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
