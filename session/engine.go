@@ -20,7 +20,7 @@ func engineOptions(o train.Options, capacity int) native.Options {
 
 // Needs says what training m takes, as the config has it.
 func (s *Session) Needs(m *Model) (engine.Needs, error) {
-	return native.Plan(m.Config, engineOptions(s.Config.Train, s.Config.Packing.Capacity))
+	return native.Needs(m.Config, engineOptions(s.Config.Train, s.Config.Packing.Capacity))
 }
 
 // Engine reads or makes the weights and gets them ready to train. Close gives them back.

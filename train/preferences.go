@@ -177,7 +177,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 	s.loss = s.values["loss"]
 	delete(s.values, "loss")
 	if start {
-		err = p.checkStart(m)
+		err = checkStart(p.losses, p.engine.Needs().Precision, m)
 	}
 	return s, err
 }
@@ -231,7 +231,7 @@ func (p *preferences) scoresOf(u unit, nll []float64, targets []int32) []store.L
 	scores := make([]store.LogProbs, len(u.answers))
 	for k, id := range u.answers {
 		n := p.store.Tokens(id)
-		scores[k].LogP, scores[k].Prefix, _ = dpo.Score(nll[:n], targets[:n], p.shared(id))
+		scores[k].LogP, scores[k].Prefix, _ = dpo.LogProbs(nll[:n], targets[:n], p.shared(id))
 		nll, targets = nll[n:], targets[n:]
 	}
 	return scores

@@ -96,7 +96,7 @@ func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) (
 		at := 0
 		for _, i := range plan[pack] {
 			end := at + lengths[i]
-			out[i].LogP, out[i].Prefix, _ = dpo.Score(nll[at:end], targets[pack][at:end], s.shared(replies[i].answer))
+			out[i].LogP, out[i].Prefix, _ = dpo.LogProbs(nll[at:end], targets[pack][at:end], s.shared(replies[i].answer))
 			at = end
 		}
 		targets[pack] = nil
