@@ -43,8 +43,8 @@ func (g golden) options(t *testing.T) Options {
 func side(policy, reference []float64, shared int) Side {
 	targets := make([]int32, len(policy))
 	var s Side
-	s.LogP, s.Prefix, s.Tokens = Score(negated(policy), targets, shared)
-	s.RefLogP, s.RefPrefix, _ = Score(negated(reference), targets, shared)
+	s.LogP, s.Prefix, s.Tokens = LogProbs(negated(policy), targets, shared)
+	s.RefLogP, s.RefPrefix, _ = LogProbs(negated(reference), targets, shared)
 	return s
 }
 

@@ -1,9 +1,9 @@
 package dpo
 
-// Score sums an answer's log-probabilities. nll holds -ln p of each position's
+// LogProbs sums an answer's log-probabilities. nll holds -ln p of each position's
 // target, targets the position's target or -1 where it has none; both are cut
 // to the answer's document. prefix is the sum over the first shared targets.
-func Score(nll []float64, targets []int32, shared int) (logp, prefix float64, tokens int) {
+func LogProbs(nll []float64, targets []int32, shared int) (logp, prefix float64, tokens int) {
 	for t, id := range targets {
 		if id < 0 {
 			continue
@@ -17,7 +17,7 @@ func Score(nll []float64, targets []int32, shared int) (logp, prefix float64, to
 }
 
 // Weigh fills the loss weights of an answer's positions, with targets and
-// shared as in [Score], for a step of that many pairs (or labelled answers).
+// shared as in [LogProbs], for a step of that many pairs (or labelled answers).
 // Then the sum of weights[t] * nll[t] over a step's packs has the gradient of
 // the mean of its losses. Its value is not the loss, and weights may be
 // negative: the rejected answer's are, and those of a chosen one that is
@@ -42,12 +42,12 @@ func (g Grad) Weigh(weights []float32, targets []int32, shared, pairs int) {
 type Metrics struct {
 	n, pairs                  int
 	loss, nll, accurate, ties float64
-	chosen, rejected          tally
+	chosen, rejected          sideSums
 }
 
-type tally struct{ n, reward, logp float64 }
+type sideSums struct{ n, reward, logp float64 }
 
-func (t *tally) add(reward, logp float64) {
+func (t *sideSums) add(reward, logp float64) {
 	t.n++
 	t.reward += reward
 	t.logp += logp
@@ -90,7 +90,7 @@ func (m Metrics) Values() map[string]float64 {
 	if m.n > 0 {
 		out["loss"] = m.loss / float64(m.n)
 	}
-	for name, t := range map[string]tally{"chosen": m.chosen, "rejected": m.rejected} {
+	for name, t := range map[string]sideSums{"chosen": m.chosen, "rejected": m.rejected} {
 		if t.n > 0 {
 			out["rewards/"+name] = t.reward / t.n
 			out["logps/"+name] = t.logp / t.n

@@ -37,13 +37,13 @@ func TestWeightsHaveTheGradientOfTheMeanLoss(t *testing.T) {
 						var s [2]Side
 						k := math.MaxInt
 						for j := range s {
-							_, _, n := Score(docs[i+j].nll, docs[i+j].targets, 0)
+							_, _, n := LogProbs(docs[i+j].nll, docs[i+j].targets, 0)
 							k = min(k, n)
 						}
 						for j := range s {
 							d := docs[i+j]
-							s[j].LogP, s[j].Prefix, s[j].Tokens = Score(d.nll, d.targets, k)
-							s[j].RefLogP, s[j].RefPrefix, _ = Score(d.ref, d.targets, k)
+							s[j].LogP, s[j].Prefix, s[j].Tokens = LogProbs(d.nll, d.targets, k)
+							s[j].RefLogP, s[j].RefPrefix, _ = LogProbs(d.ref, d.targets, k)
 						}
 						r := o.Loss(Pair{s[0], s[1]})
 						mean += r.Loss / float64(pairs)

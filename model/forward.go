@@ -2,10 +2,10 @@ package model
 
 import "lwtrain/internal/graph"
 
-// machine is what a forward pass is computed on: symbolically by a
+// backend is what a forward pass is computed on: symbolically by a
 // [graph.Graph] for training, or at once by a [Generator]. T is a tensor of
-// that machine, one row for each token.
-type machine[T any] interface {
+// that backend, one row for each token.
+type backend[T any] interface {
 	Embed(table *graph.Param) T
 	Norm(x T, w *graph.Param, eps float32) T
 	Linear(x T, w, bias *graph.Param) T
@@ -20,7 +20,7 @@ type machine[T any] interface {
 
 // forward is the architecture: token embeddings, pre-norm decoder layers, and
 // the final norm. What it returns is multiplied with the head to give logits.
-func forward[T any](m *Model, on machine[T]) T {
+func forward[T any](m *Model, on backend[T]) T {
 	eps := float32(m.Config.NormEps)
 	heads, rotation := m.Config.heads(), m.Config.rotation()
 	h := on.Embed(m.embed)

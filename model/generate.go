@@ -225,7 +225,7 @@ func (g *Generator) logits(h []float32, rows int) []float32 {
 // rowsOf is a tensor of the pass under way: one row for each of g.ids.
 type rowsOf = []float32
 
-var _ machine[rowsOf] = (*Generator)(nil)
+var _ backend[rowsOf] = (*Generator)(nil)
 
 // bump is memory that is given out piece by piece and taken back as a whole.
 type bump struct {

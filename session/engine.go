@@ -9,23 +9,18 @@ import (
 	"lwtrain/train"
 )
 
-// EngineOptions say how the embedded engine computes packs of a capacity, as a config's
+// engineOptions say how the embedded engine computes packs of a capacity, as a config's
 // train section has it.
-func EngineOptions(o train.Options, capacity int) native.Options {
+func engineOptions(o train.Options, capacity int) native.Options {
 	return native.Options{
 		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
 		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	}
 }
 
-// engineOptions are those of the session's config.
-func (s *Session) engineOptions() native.Options {
-	return EngineOptions(s.Config.Train, s.Config.Packing.Capacity)
-}
-
 // Needs says what training m takes, as the config has it.
 func (s *Session) Needs(m *Model) (engine.Needs, error) {
-	return native.Plan(m.Config, s.engineOptions())
+	return native.Needs(m.Config, engineOptions(s.Config.Train, s.Config.Packing.Capacity))
 }
 
 // Engine reads or makes the weights and gets them ready to train. Close gives them back.
@@ -34,12 +29,13 @@ func (m *Model) Engine() (engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return native.New(weights, m.session.engineOptions())
+	c := m.session.Config
+	return native.New(weights, engineOptions(c.Train, c.Packing.Capacity))
 }
 
 // Bench trains a model of random weights and says how fast that is: see [train.Bench].
 func Bench(ctx context.Context, c model.Config, job train.BenchJob) (train.BenchResult, error) {
-	e, err := native.New(model.New(c, 1), EngineOptions(job.Options, job.Capacity))
+	e, err := native.New(model.New(c, 1), engineOptions(job.Options, job.Capacity))
 	if err != nil {
 		return train.BenchResult{}, err
 	}

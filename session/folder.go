@@ -29,8 +29,8 @@ func modelFolder(ctx context.Context, name string, e Events) (string, error) {
 	return dir, checkFolder(dir)
 }
 
-// Tokenizer is the tokenizer of a model, or of any folder with a tokenizer.json.
-func Tokenizer(ctx context.Context, name string, e Events) (*tokenizer.Tokenizer, error) {
+// LoadTokenizer reads the tokenizer of a model, or of any folder with a tokenizer.json.
+func LoadTokenizer(ctx context.Context, name string, e Events) (*tokenizer.Tokenizer, error) {
 	dir, err := folder(ctx, name, hub.ModelConfig, e)
 	if err != nil {
 		return nil, err

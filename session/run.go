@@ -142,7 +142,7 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 	job := train.Job{
 		Options: c.Train, Capacity: c.Packing.Capacity, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Template.Stop(),
-		Sample:   train.SampleOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
+		Asked:    train.AnswerOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
 		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
 		Config:   c.Resolved(),
 		Events:   e,

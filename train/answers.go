@@ -21,7 +21,7 @@ const answersFile = "answers.json"
 // before training is kept in the run's folder, as a resumed run could not
 // write it again.
 func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
-	asked := answerable(job.Data, job.Sample.Prompts)
+	asked := answerable(job.Data, job.Asked.Prompts)
 	if len(asked) == 0 {
 		return nil, nil
 	}
@@ -40,14 +40,14 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 			return answers, err
 		}
 		prompts[i] = engine.Prompt{
-			IDs: s.IDs[:s.Target[0][0]], MaxNewTokens: job.Sample.MaxNewTokens, Stop: job.Stop,
-			Temperature: job.Sample.Temperature, TopP: 1, Seed: job.Seed,
+			IDs: s.IDs[:s.Target[0][0]], MaxNewTokens: job.Asked.MaxNewTokens, Stop: job.Stop,
+			Temperature: job.Asked.Temperature, TopP: 1, Seed: job.Seed,
 		}
 	}
 	written := 0
 	done, err := job.Engine.Answer(ctx, prompts, func() {
 		if written++; job.Events.Answering != nil {
-			job.Events.Answering(written, len(asked)*job.Sample.MaxNewTokens)
+			job.Events.Answering(written, len(asked)*job.Asked.MaxNewTokens)
 		}
 	})
 	if err != nil {

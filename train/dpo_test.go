@@ -77,7 +77,7 @@ func pairJob(t *testing.T, store *data.Set, cache string) testJob {
 	o.Precision, o.EvalSteps, o.SaveSteps, o.SaveTotalLimit = "float32", 3, 3, 0
 	return testJob{Job{
 		Options: o, DPO: dpo.Default(), Seed: 3, Dir: filepath.Join(t.TempDir(), "run"), CacheDir: cache, Data: store,
-		Tokenizer: tokenizer.Bytes(), Sample: SampleOptions{Prompts: 1, MaxNewTokens: 4}, Stop: []int32{257},
+		Tokenizer: tokenizer.Bytes(), Asked: AnswerOptions{Prompts: 1, MaxNewTokens: 4}, Stop: []int32{257},
 		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}}, Config: []byte("seed: 3\n"),
 	}, packing.Options{Capacity: 320, Strategy: "best_fit_decreasing", Weighting: "token"}, tiny(t)}
 }

@@ -157,7 +157,7 @@ func job(t *testing.T, store *data.Set, template *chat.Template, dir string) tes
 	opt.SaveTotalLimit = 0
 	return testJob{Job{
 		Options: opt, Seed: 3, Dir: dir, Data: store, Tokenizer: tokenizer.Bytes(), Stop: template.Stop(),
-		Sample:   SampleOptions{Prompts: 2, MaxNewTokens: 8},
+		Asked:    AnswerOptions{Prompts: 2, MaxNewTokens: 8},
 		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}},
 		Config:   []byte("seed: 3\n"),
 	}, packing.Options{Capacity: 256, Strategy: "best_fit_decreasing", Weighting: "token"}, tiny(t)}

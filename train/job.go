@@ -24,7 +24,7 @@ type Job struct {
 	Engine    engine.Engine        // with the weights that training starts from; closed by who opened it
 	Tokenizer *tokenizer.Tokenizer // saved with each checkpoint
 	Stop      []int32              // ids that end an answer
-	Sample    SampleOptions
+	Asked     AnswerOptions
 	Identity  Identity
 	Config    []byte // what config.yaml of the run's folder says
 	Events    Events
@@ -34,9 +34,9 @@ type Job struct {
 // contents.
 type Identity = rundir.Identity
 
-// SampleOptions ask for answers to held-out prompts, before the first update
+// AnswerOptions ask for answers to held-out prompts, before the first update
 // and after the last.
-type SampleOptions struct {
+type AnswerOptions struct {
 	Prompts      int
 	MaxNewTokens int
 	Temperature  float64

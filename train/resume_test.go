@@ -76,7 +76,7 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 		{"after the last step but one", onStep(11), nil, 11},
 		{"in the last evaluation", onStep(12), nil, 12},
 		{"in the answers before training", onAnswer(3), nil, 0},
-		{"in the answers after training", onAnswer(whole.Sample.Prompts*whole.Sample.MaxNewTokens + 1), nil, 12},
+		{"in the answers after training", onAnswer(whole.Asked.Prompts*whole.Asked.MaxNewTokens + 1), nil, 12},
 		{"before anything", func(_ *testJob, cancel func()) { cancel() }, nil, 0},
 	}
 	for i := range int64(8) {
@@ -186,7 +186,7 @@ func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
 func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 	store, chat := fixture(t, 1)
 	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
-	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
+	j.Options.MaxSteps, j.Asked.Prompts = 2, 0
 	run(t, j)
 	before := tree(t, j.Dir)
 	content := func(name, hash string) func(*testJob) {
@@ -271,7 +271,7 @@ func TestAFolderWithFilesOfSomebodyElseIsRefused(t *testing.T) {
 func TestAKillInTheFirstWriteOfARunLeavesNothingBehind(t *testing.T) {
 	store, chat := fixture(t, 1)
 	j := job(t, store, chat, t.TempDir())
-	j.Options.MaxSteps, j.Sample.Prompts = 1, 0
+	j.Options.MaxSteps, j.Asked.Prompts = 1, 0
 	for _, name := range []string{".run.json.tmp-123", ".notes.tmp-123"} {
 		if err := os.WriteFile(filepath.Join(j.Dir, name), nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -290,7 +290,7 @@ func TestAKillInTheFirstWriteOfARunLeavesNothingBehind(t *testing.T) {
 func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
 	store, chat := fixture(t, 1)
 	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
-	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
+	j.Options.MaxSteps, j.Asked.Prompts = 2, 0
 	var second error
 	j.Events.Step = func(m StepMetrics) {
 		if m.Step == 1 {
@@ -307,7 +307,7 @@ func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
 func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
 	store, chat := fixture(t, 1)
 	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
-	j.Sample.Prompts = 0
+	j.Asked.Prompts = 0
 	ctx, cancel := context.WithCancel(context.Background())
 	j.Events.Step = func(StepMetrics) { cancel() }
 	if _, err := j.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
@@ -340,7 +340,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 	const optimizerFile = "state/optimizer.safetensors" // the engine's
 	store, chat := fixture(t, 1)
 	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
-	j.Options.MaxSteps, j.Sample.Prompts = 2, 0
+	j.Options.MaxSteps, j.Asked.Prompts = 2, 0
 	run(t, j)
 	old := filepath.Join(j.Dir, "checkpoints", "step-000002")
 	moments := func(change func([]checkpoints.Tensor) []checkpoints.Tensor) func(dir string) error {

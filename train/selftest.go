@@ -63,7 +63,7 @@ func SelftestResume(ctx context.Context, job Job, method func(context.Context, J
 
 	job.Dir = filepath.Join(temp, "run")
 	job.Options.MaxSteps, job.Options.EvalSteps, job.Options.SaveSteps, job.Options.SaveTotalLimit = steps, 0, 0, 1
-	job.Sample.Prompts = 0
+	job.Asked.Prompts = 0
 	part := func(ctx context.Context, job Job) (Result, error) {
 		if job.Engine, err = open(); err != nil {
 			return Result{}, err

@@ -82,7 +82,7 @@ func TestHowAStepIsCutIntoMicroBatchesDoesNotMatter(t *testing.T) {
 func TestAStepThatIsNotFiniteIsRefusedBeforeTheUpdate(t *testing.T) {
 	store, template := fixture(t, 1)
 	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
-	j.Sample.Prompts, j.Options.SaveSteps = 0, 1
+	j.Asked.Prompts, j.Options.SaveSteps = 0, 1
 	j.Events.Step = func(m StepMetrics) {
 		if m.Step == 2 {
 			j.Model.Params[0].Data[7] = float32(math.NaN())

@@ -6,7 +6,6 @@ import (
 	"lwtrain/engine"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
-	"lwtrain/internal/machine"
 	"lwtrain/model"
 )
 
@@ -17,8 +16,8 @@ type memoryPlan struct {
 	recompute int // of the largest pack: [graph.Options]
 }
 
-// Plan says what a run of a model will take, without taking it.
-func Plan(c model.Config, o Options) (engine.Needs, error) {
+// Needs says what a run of a model will take, without taking it.
+func Needs(c model.Config, o Options) (engine.Needs, error) {
 	m := model.Empty(c)
 	if err := m.Freeze(o.Freeze); err != nil {
 		return engine.Needs{}, err
@@ -87,30 +86,4 @@ func recomputed(steps, layers int) string {
 		return fmt.Sprintf("%d of %d layers computed again but their attention", part(1), layers)
 	}
 	return fmt.Sprintf("%d layers computed again, attention in %d", layers, part(2))
-}
-
-// leastRecompute finds the least that fits, or most if nothing does, by bisection:
-// memory falls as more is computed again. It is what fits is asked last.
-func leastRecompute(most int, fits func(steps int) bool) {
-	if fits(0) || !fits(most) {
-		return
-	}
-	low, high := 0, most // low does not fit, high does
-	for high-low > 1 {
-		if mid := (low + high) / 2; fits(mid) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	fits(high)
-}
-
-// memoryLimit is the option in bytes, or nine tenths of what the machine has
-// free now.
-func (o Options) memoryLimit() int64 {
-	if o.MemoryLimit > 0 {
-		return o.MemoryLimit
-	}
-	return machine.ReadMemory().Available() / 10 * 9
 }

@@ -218,7 +218,7 @@ func TestPatternsOfFrozenTensorsAreChecked(t *testing.T) {
 	} {
 		o := options()
 		o.Freeze = []string{pattern}
-		if _, err := Plan(c, o); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Needs(c, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", pattern, err, want)
 		}
 	}

@@ -96,3 +96,20 @@ func (p *programs) backward(made *program) (*graph.Program, error) {
 	}
 	return program, err
 }
+
+// leastRecompute finds the least that fits, or most if nothing does, by bisection:
+// memory falls as more is computed again. It is what fits is asked last.
+func leastRecompute(most int, fits func(steps int) bool) {
+	if fits(0) || !fits(most) {
+		return
+	}
+	low, high := 0, most // low does not fit, high does
+	for high-low > 1 {
+		if mid := (low + high) / 2; fits(mid) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	fits(high)
+}

@@ -63,7 +63,7 @@ func check() error {
 	wantOut, wantLSE, wantGrad := slices.Clone(out), slices.Clone(lse), slices.Clone(dqkv)
 	plainAttention(wantOut, wantLSE, qkv, starts, t, hq, hkv, dim, scale)
 	plainAttentionGrad(wantGrad, qkv, wantOut, wantLSE, dout, starts, t, hq, hkv, dim, scale)
-	for _, bf16 := range []bool{false, machine.NativeBF16} {
+	for _, bf16 := range []bool{false, inUse.NativeBF16} {
 		tolerance := 1e-4
 		if bf16 {
 			tolerance = 2e-2

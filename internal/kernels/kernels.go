@@ -276,8 +276,8 @@ func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, h
 // run with these sizes: attention over t tokens, and products with bf16 inputs of
 // at most widened values, where the processor has none.
 func Scratch(t, hkv, dim, widened int) int {
-	n := max(hkv, 2*machine.Threads+2) * tileRows(t) * dim
-	if !machine.NativeBF16 {
+	n := max(hkv, 2*inUse.Threads+2) * tileRows(t) * dim
+	if !inUse.NativeBF16 {
 		n += widened
 	}
 	return n

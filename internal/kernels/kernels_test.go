@@ -16,9 +16,9 @@ func eachVariant(t *testing.T, f func(t *testing.T)) {
 	for name, use := range variants() {
 		for _, threads := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s, %d threads", name, threads), func(t *testing.T) {
-				before := machine
+				before := inUse
 				SetThreads(threads)
-				defer func() { SetThreads(before.Threads); machine = before }()
+				defer func() { SetThreads(before.Threads); inUse = before }()
 				use()
 				Run(func() { f(t) })
 			})
@@ -124,7 +124,7 @@ func TestProductsEqualTheirDefinition(t *testing.T) {
 			ToBF16(half, w)
 			FromBF16(w, half)
 			LinearFew(got, x, nil, half, rows, n, k)
-			if machine.NativeBF16 && rows >= roundedRows {
+			if inUse.NativeBF16 && rows >= roundedRows {
 				rounded := make([]BF16, len(x))
 				ToBF16(rounded, x)
 				FromBF16(x, rounded)
@@ -393,7 +393,7 @@ func TestAttentionOverCachesThatGrow(t *testing.T) {
 			width, kv, scale := (s.hq+2*s.hkv)*s.dim, s.hkv*s.dim, float32(1/math.Sqrt(float64(s.dim)))
 			for _, half := range []bool{false, true} {
 				tolerance := 2e-6
-				pairs := half && machine.NativeBF16 && s.dim%16 == 0
+				pairs := half && inUse.NativeBF16 && s.dim%16 == 0
 				if pairs {
 					tolerance = 3e-3 // of the softmax's weights, which have 8 bits
 				}

@@ -18,10 +18,10 @@ import (
 	"unsafe"
 )
 
-// machine is found out on start, before any other code can call a kernel.
-var machine Info
+// inUse is found out on start, before any other code can call a kernel.
+var inUse Info
 
-func init() { machine = detect() }
+func init() { inUse = detect() }
 
 // home makes the calling thread the one whose OpenMP workers stay.
 func home() { C.lw_home() }
@@ -31,7 +31,7 @@ func detect() Info {
 	C.lw_select(C.int(level))
 	info := Info{ISA: [...]string{"base", "avx2", "avx512"}[level], Product: "own C kernels"}
 	SetThreads(0)
-	info.Threads = machine.Threads
+	info.Threads = inUse.Threads
 	if os.Getenv("LWTRAIN_NO_ONEDNN") != "" {
 		info.Refused = "LWTRAIN_NO_ONEDNN is set"
 		return info
@@ -58,14 +58,14 @@ func variants() map[string]func() {
 	for level := 0; level <= int(C.lw_best()); level++ {
 		out[[...]string{"base", "avx2", "avx512"}[level]] = func() {
 			C.lw_select(C.int(level))
-			useLibrary, machine.NativeBF16 = false, false
+			useLibrary, inUse.NativeBF16 = false, false
 		}
 	}
 	if useLibrary {
-		bf16 := machine.NativeBF16
+		bf16 := inUse.NativeBF16
 		out["library"] = func() {
 			C.lw_select(C.lw_best())
-			useLibrary, machine.NativeBF16 = true, bf16
+			useLibrary, inUse.NativeBF16 = true, bf16
 		}
 	}
 	return out
@@ -75,14 +75,14 @@ func variants() map[string]func() {
 var useLibrary bool
 
 // Describe says what the kernels run on.
-func Describe() Info { return machine }
+func Describe() Info { return inUse }
 
 // SetThreads sets the number of threads of the kernels; 0 means all processors.
 func SetThreads(n int) {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	machine.Threads = n
+	inUse.Threads = n
 	C.lw_threads(C.int(n))
 }
 
@@ -171,7 +171,7 @@ func scratchOf(n int) []float32 {
 func gemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	if useLibrary {
 		if status := libraryGemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc); status != 0 {
-			panic(fmt.Sprintf("kernels: %s: matrix product failed with status %d", machine.Product, status))
+			panic(fmt.Sprintf("kernels: %s: matrix product failed with status %d", inUse.Product, status))
 		}
 		return
 	}
@@ -187,14 +187,14 @@ func libraryBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int,
 }
 
 func ownGemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	s := scratchOf(256*3072 + 96*256*machine.Threads)
+	s := scratchOf(256*3072 + 96*256*inUse.Threads)
 	C.lw_gemm(cb(ta), cb(tb), n64(m), n64(n), n64(k), cf(a), n64(lda), cf(b), n64(ldb), C.float(beta), cf(c), n64(ldc), cf(s))
 }
 
 func gemmBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) {
-	if machine.NativeBF16 {
+	if inUse.NativeBF16 {
 		if status := libraryBF16(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc); status != 0 {
-			panic(fmt.Sprintf("kernels: %s: bf16 matrix product failed with status %d", machine.Product, status))
+			panic(fmt.Sprintf("kernels: %s: bf16 matrix product failed with status %d", inUse.Product, status))
 		}
 		return
 	}
@@ -218,7 +218,7 @@ func widened(n int) []float32 {
 }
 
 func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
-	if half != nil && machine.NativeBF16 && rows >= roundedRows {
+	if half != nil && inUse.NativeBF16 && rows >= roundedRows {
 		s := scratchOf((rows + 3) / 4 * 4 * (k + 31) / 2)
 		C.lw_linear_few_bf16(cf(y), cf(x), ch(half), n64(rows), n64(n), n64(k), cf(s))
 		return
@@ -278,7 +278,7 @@ func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, sca
 		return
 	}
 	s := scratchOf(hkv * tileRows(t) * dim)
-	if bf16 && machine.NativeBF16 {
+	if bf16 && inUse.NativeBF16 {
 		C.lw_attention_bf16(cf(out), cf(lse), cf(qkv), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 		return
 	}
@@ -289,12 +289,12 @@ func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, h
 		plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
 		return
 	}
-	if bf16 && machine.NativeBF16 {
-		s := scratchOf((4*machine.Threads + 3) * tileRows(t) * dim / 2)
+	if bf16 && inUse.NativeBF16 {
+		s := scratchOf((4*inUse.Threads + 3) * tileRows(t) * dim / 2)
 		C.lw_attention_grad_bf16(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 		return
 	}
-	s := scratchOf(2 * machine.Threads * tileRows(t) * dim)
+	s := scratchOf(2 * inUse.Threads * tileRows(t) * dim)
 	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func highest(at []int32, x []float32, cols int) {
@@ -326,7 +326,7 @@ func attendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	format := C.int(C.FLOATS)
 	if texts[0].keys == nil {
 		format = C.HALVES
-		if machine.NativeBF16 {
+		if inUse.NativeBF16 {
 			format = C.PAIRS
 		}
 	}

@@ -9,12 +9,12 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-var machine = Info{ISA: "go", Product: "gonum", Threads: runtime.GOMAXPROCS(0)}
+var inUse = Info{ISA: "go", Product: "gonum", Threads: runtime.GOMAXPROCS(0)}
 
 func home() {}
 
 // Describe says what the kernels run on.
-func Describe() Info { return machine }
+func Describe() Info { return inUse }
 
 // SetThreads sets the number of processors that Go code uses; 0 means all.
 func SetThreads(n int) {
@@ -22,7 +22,7 @@ func SetThreads(n int) {
 		n = runtime.NumCPU()
 	}
 	runtime.GOMAXPROCS(n)
-	machine.Threads = n
+	inUse.Threads = n
 }
 
 func gemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {

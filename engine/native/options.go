@@ -1,0 +1,23 @@
+package native
+
+import "lwtrain/internal/machine"
+
+// Options say how a model is computed and updated. Names are those of the config's
+// train section.
+type Options struct {
+	Capacity              int      // tokens of the largest pack
+	Precision             string   // auto | bf16 | float32
+	GradientCheckpointing string   // auto | true | false
+	MemoryLimit           int64    // bytes that auto keeps below; 0: what the machine has free
+	Freeze                []string // patterns of tensors that stay as they are: [model.Model.Freeze]
+	AdamW                 AdamW
+}
+
+// memoryLimit is the option in bytes, or nine tenths of what the machine has
+// free now.
+func (o Options) memoryLimit() int64 {
+	if o.MemoryLimit > 0 {
+		return o.MemoryLimit
+	}
+	return machine.ReadMemory().Available() / 10 * 9
+}
