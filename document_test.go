@@ -190,18 +190,8 @@ func TestFormatsAreTrue(t *testing.T) {
 		}
 	}
 	said := regexp.MustCompile("(?m)^\\| `format` \\| (\\d+);").FindStringSubmatch(document(t, "docs/formats/sample-store.md"))
-	format := s.constant("storeFormat")
-	if said == nil || said[1] != format {
-		t.Errorf("docs/formats/sample-store.md: the format is %v, want %s", said, format)
+	format, ok := s.find("store.Format").(*types.Const)
+	if said == nil || !ok || said[1] != format.Val().ExactString() {
+		t.Errorf("docs/formats/sample-store.md: the format is %v, want that of %v", said, format)
 	}
-}
-
-// constant is the value of a constant of that name, in whichever package.
-func (s *source) constant(name string) string {
-	for _, p := range s.packages {
-		if c, ok := p.types.Scope().Lookup(name).(*types.Const); ok {
-			return c.Val().ExactString()
-		}
-	}
-	return "none"
 }
