@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"lwtrain/data"
+	"lwtrain/data/record"
 )
 
 // source checks the keys of a source against each other.
@@ -27,8 +28,8 @@ func (k *checker) source(at string, s data.Source) {
 		k.bad(at+"."+said[1], fmt.Sprintf("given beside %s, want one of samples, fraction and tokens", said[0]))
 	}
 	for _, from := range slices.Sorted(maps.Keys(s.Roles)) {
-		if to := s.Roles[from]; !slices.Contains(data.Roles, to) {
-			k.bad(at+".roles."+from, quoted(to)+", want "+oneOf(data.Roles)+nearest(to, data.Roles))
+		if to := s.Roles[from]; !slices.Contains(record.Roles, to) {
+			k.bad(at+".roles."+from, quoted(to)+", want "+oneOf(record.Roles)+nearest(to, record.Roles))
 		}
 	}
 	if s.Probability > 0 && k.c.Data.Mix.Strategy != "interleave" {

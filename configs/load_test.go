@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 )
 
@@ -227,7 +228,7 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 func plainSource(name, path string) data.Source {
 	return data.Source{
 		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", Repeat: 1, LossFactor: 1,
-		Filter: data.Filter{StatedLength: "any"},
+		Filter: record.Filter{StatedLength: "any"},
 	}
 }
 

@@ -63,11 +63,11 @@ func (s *Set) choose(opts Options, run Run) error {
 // from, and counts the others: those without a target, those that are skipped for
 // their length, and all of a source that carries no loss.
 func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item {
-	stats, entries := &s.sources[source], s.parts[source].entries
+	stats, entries := &s.sources[source], s.parts[source].Entries
 	var out []item
 	for _, it := range items {
 		reason := ""
-		for _, k := range it.records() {
+		for _, k := range it.conversations() {
 			switch e := entries[k]; {
 			case reason != "":
 			case e.Targets == 0:
@@ -88,7 +88,7 @@ func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item
 			continue
 		}
 		tokens := int32(0)
-		for _, k := range it.records() {
+		for _, k := range it.conversations() {
 			if tokens += entries[k].Tokens; reason == "too_long" {
 				stats.whole.add(int64(entries[k].Tokens))
 			}
@@ -118,8 +118,8 @@ func (s *Set) amount(source int, items []item, opts Options, seed uint64) ([]ite
 		sum := 0
 		for n = 0; n < len(order); n++ {
 			more := 0
-			for _, k := range items[order[n]].records() {
-				more += int(s.parts[source].entries[k].Tokens)
+			for _, k := range items[order[n]].conversations() {
+				more += int(s.parts[source].Entries[k].Tokens)
 				if opts.TooLong == "truncate" {
 					more = min(more, opts.MaxLength)
 				}
@@ -141,13 +141,6 @@ func (s *Set) amount(source int, items []item, opts Options, seed uint64) ([]ite
 		out[i] = items[k]
 	}
 	return out, nil
-}
-
-// draw takes n of the numbers below of at random, in their order.
-func draw(seed uint64, stream string, of, n int, part ...uint64) []int {
-	out := rng.Perm(rng.New(seed, stream, part...), of)[:n]
-	slices.Sort(out)
-	return out
 }
 
 // holdOut draws the held-out items of each source by their places, in proportion
@@ -193,36 +186,37 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) ([]int, error
 	limit := int32(opts.MaxLength)
 	stats := &s.sources[source]
 	var out []int
-	for _, record := range it.records() {
-		e := s.parts[source].entries[record]
+	for _, k := range it.conversations() {
+		e := s.parts[source].Entries[k]
 		stats.whole.add(int64(e.Tokens))
-		var rows []row
-		switch whole := (row{int32(source), int32(record), 0, e.Tokens, e.Targets}); {
+		var pieces []piece
+		switch whole := (piece{int32(source), int32(k), 0, e.Tokens, e.Targets}); {
 		case e.Tokens <= limit:
-			rows = []row{whole}
+			pieces = []piece{whole}
 		case opts.TooLong == "error":
 			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", s.At(source, int(e.Line)), e.Tokens, limit),
 				"raise data.max_length and packing.capacity, or say what is done with such samples: data.too_long: skip, truncate or split"))
 		default:
-			var err error
-			if rows, err = s.cut(whole, limit, opts.TooLong == "split"); err != nil {
+			target, err := s.parts[source].Targets(k)
+			if err != nil {
 				return nil, err
 			}
+			pieces = whole.cut(target, limit, opts.TooLong == "split")
 			kept := int32(0)
-			for _, r := range rows {
-				kept += r.to - r.from
+			for _, p := range pieces {
+				kept += p.to - p.from
 			}
 			stats.LostTokens += int64(e.Tokens - kept)
-			if len(rows) == 0 {
+			if len(pieces) == 0 {
 				stats.drop("too_long", 1)
 				continue
 			}
 			stats.Cut++
 		}
-		stats.take(e, rows, heldOut)
-		for _, r := range rows {
-			out = append(out, len(s.rows))
-			s.rows = append(s.rows, r)
+		stats.take(e, pieces, heldOut)
+		for _, p := range pieces {
+			out = append(out, len(s.pieces))
+			s.pieces = append(s.pieces, p)
 		}
 	}
 	if it.rejected >= 0 {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 
+	"lwtrain/data/record"
+	"lwtrain/data/store"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/prose"
 )
@@ -103,7 +105,7 @@ const (
 
 // gathering is the state of counting one source or the mix.
 type gathering struct {
-	promptWords, promptTokens, outputWords, outputTokens, tokens, ratio sketch
+	promptWords, promptTokens, outputWords, outputTokens, tokens, ratio histogram
 
 	buckets     []Bucket
 	languages   [4]int
@@ -133,7 +135,7 @@ func ranges() []Bucket {
 	return out
 }
 
-func (g *gathering) add(e entry, f facts, at func() Longest) {
+func (g *gathering) add(e store.Entry, f record.Facts, at func() Longest) {
 	g.promptWords.add(int64(f.PromptWords))
 	g.promptTokens.add(int64(e.Tokens - e.Targets))
 	g.outputWords.add(int64(e.Words))
@@ -145,7 +147,7 @@ func (g *gathering) add(e entry, f facts, at func() Longest) {
 	b.Samples++
 	b.TargetTokens += int64(e.Targets)
 	g.languages[min(f.Language, prose.Other)]++
-	for i := range suspicions {
+	for i := range record.Suspicions {
 		if f.Suspicions&(1<<i) == 0 {
 			continue
 		}
@@ -178,7 +180,7 @@ func (g *gathering) contents(s SourceStats) TextStats {
 	for i, name := range prose.Languages {
 		c.Languages[name] = g.languages[i]
 	}
-	for i, name := range suspicions {
+	for i, name := range record.Suspicions {
 		c.Suspicious[name] = g.suspicious[i]
 	}
 	if n := g.ratio.n; n > 0 {
@@ -204,7 +206,7 @@ func (s *Stats) All() []*TextStats {
 
 // limits tries powers of two, from the first that something is longer than at
 // least 512 to the last.
-func limits(whole *sketch) []Limit {
+func limits(whole *histogram) []Limit {
 	out := []Limit{}
 	for l := int64(512); l < whole.max; l *= 2 {
 		n, lost := whole.above(l)
@@ -221,11 +223,11 @@ func (s *Set) Stats(opts Options) (*Stats, error) {
 	for i := range each {
 		each[i] = newGathering()
 	}
-	err := s.eachSample(func(r row, e entry, f facts) {
+	err := s.eachSample(func(p piece, e store.Entry, f record.Facts) {
 		at := func() Longest {
-			return Longest{s.At(int(r.source), int(e.Line)), s.sources[r.source].Name, int(e.Words), int(e.Tokens)}
+			return Longest{s.At(int(p.source), int(e.Line)), s.sources[p.source].Name, int(e.Words), int(e.Tokens)}
 		}
-		each[r.source].add(e, f, at)
+		each[p.source].add(e, f, at)
 		mix.add(e, f, at)
 	})
 	if err != nil {
@@ -247,26 +249,26 @@ func (s *Set) Stats(opts Options) (*Stats, error) {
 
 // eachSample goes through the conversations that are used, once each, however
 // many pieces one is cut into.
-func (s *Set) eachSample(see func(row, entry, facts)) error {
-	readers := make([]factsReader, len(s.parts))
+func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
+	readers := make([]*store.FactsReader, len(s.parts))
 	for i, p := range s.parts {
-		if p.facts == nil && len(p.entries) > 0 {
-			return fmt.Errorf("a dry run keeps no statistics of the text")
+		var err error
+		if readers[i], err = p.Facts(); err != nil {
+			return err
 		}
-		readers[i] = factsReader{f: p.facts, rows: len(p.entries)}
 	}
-	last := row{source: -1}
-	for _, r := range s.rows {
-		if r.source == last.source && r.record == last.record && r.from > last.from {
-			last = r
+	last := piece{source: -1}
+	for _, p := range s.pieces {
+		if p.source == last.source && p.conversation == last.conversation && p.from > last.from {
+			last = p
 			continue
 		}
-		last = r
-		f, err := readers[r.source].at(int(r.record))
+		last = p
+		f, err := readers[p.source].At(int(p.conversation))
 		if err != nil {
 			return err
 		}
-		see(r, s.parts[r.source].entries[r.record], f)
+		see(p, s.parts[p.source].Entries[p.conversation], f)
 	}
 	return nil
 }
@@ -283,12 +285,12 @@ func (s *Set) duplicates() ([]int, error) {
 		source int32
 	}
 	copies := make([]int, len(s.parts))
-	passes := uint64(len(s.rows)/hashesHeld + 1)
+	passes := uint64(len(s.pieces)/hashesHeld + 1)
 	for pass := range passes {
-		all := make([]held, 0, min(len(s.rows), hashesHeld))
-		err := s.eachSample(func(r row, _ entry, f facts) {
+		all := make([]held, 0, min(len(s.pieces), hashesHeld))
+		err := s.eachSample(func(p piece, _ store.Entry, f record.Facts) {
 			if f.Hash%passes == pass {
-				all = append(all, held{f.Hash, r.source})
+				all = append(all, held{f.Hash, p.source})
 			}
 		})
 		if err != nil {

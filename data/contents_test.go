@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"lwtrain/data/store"
 	"lwtrain/internal/fault"
 )
 
@@ -121,12 +122,12 @@ func TestAStoreOfAnEarlierFormatIsBuiltAgainWithTheReasonSaid(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", talks(3)...))
 	first := build(t, o).Sources()[0].Cache
-	path := filepath.Join(first, manifestName)
+	path := filepath.Join(first, "manifest.json")
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := bytes.Replace(raw, fmt.Appendf(nil, `"format": %d`, storeFormat), []byte(`"format": 1`), 1)
+	old := bytes.Replace(raw, fmt.Appendf(nil, `"format": %d`, store.Format), []byte(`"format": 1`), 1)
 	if err := os.WriteFile(path, old, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestAStoreOfAnEarlierFormatIsBuiltAgainWithTheReasonSaid(t *testing.T) {
 func TestDamagedFactsAreFoundAndMadeAgain(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", talks(30)...))
-	path := filepath.Join(build(t, o).Sources()[0].Cache, factsName)
+	path := filepath.Join(build(t, o).Sources()[0].Cache, "facts.bin")
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +151,7 @@ func TestDamagedFactsAreFoundAndMadeAgain(t *testing.T) {
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := build(t, o).Sources()[0].Tokenised; !strings.Contains(got, factsName) {
+	if got := build(t, o).Sources()[0].Tokenised; !strings.Contains(got, "facts.bin") {
 		t.Errorf("tokenised for %q", got)
 	}
 	dry, err := Build(context.Background(), Options{Sources: []Source{write(t, dir, "b", talks(2)...)}, MaxLength: 4096, CacheDir: dir}, template(t, "auto"), Run{DryRun: true})

@@ -1,5 +1,7 @@
 package data
 
+import "lwtrain/data/record"
+
 // dropCopies drops the items that are copies of earlier ones. Sources that are
 // held out come first: what is trained on may not be in them.
 func (s *Set) dropCopies(all [][]item, opts Options) {
@@ -34,7 +36,7 @@ func (s *Set) dropCopies(all [][]item, opts Options) {
 		kept = append(kept, p)
 	}
 	if opts.Dedup == "near" {
-		sketch := func(p place, rejected bool) *sketched {
+		sketch := func(p place, rejected bool) *record.Sketch {
 			it := all[p.source][p.at]
 			k := it.first
 			if rejected {
@@ -43,15 +45,15 @@ func (s *Set) dropCopies(all [][]item, opts Options) {
 			if k < 0 {
 				return nil
 			}
-			return &s.parts[p.source].near[k]
+			return &s.parts[p.source].Near[k]
 		}
-		firsts := make([]*sketched, len(kept))
+		firsts := make([]*record.Sketch, len(kept))
 		for i, p := range kept {
 			firsts[i] = sketch(p, false)
 		}
 		for i, near := range nearCopies(firsts, func(i, j int) bool {
 			a, b := sketch(kept[i], true), sketch(kept[j], true)
-			return (a == nil) == (b == nil) && firsts[i].share(firsts[j]) >= nearShare && (a == nil || a.share(b) >= nearShare)
+			return (a == nil) == (b == nil) && firsts[i].Share(firsts[j]) >= nearShare && (a == nil || a.Share(b) >= nearShare)
 		}) {
 			if near {
 				drop(kept[i], "near_duplicate")
@@ -73,7 +75,7 @@ func (s *Set) dropCopies(all [][]item, opts Options) {
 
 // itemHash tells items apart by their tokens and targets.
 func (s *Set) itemHash(source int, it item) (key [2]uint64) {
-	entries := s.parts[source].entries
+	entries := s.parts[source].Entries
 	key[0] = entries[it.first].Hash
 	if it.rejected >= 0 {
 		key[1] = entries[it.rejected].Hash

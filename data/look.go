@@ -7,28 +7,16 @@ import (
 	"slices"
 
 	"lwtrain/chat"
+	"lwtrain/data/read"
+	"lwtrain/data/record"
 )
-
-// Side is a conversation of a record, as the template renders it.
-type Side struct {
-	Name     string // "chosen" or "rejected" of a pair, "good" or "bad" where it is labelled, else ""
-	Messages []chat.Message
-	Learned  []bool // which of them are trained on
-	chat.Rendered
-
-	kind  kind
-	first int // the messages before it are the prompt
-}
-
-// kindNames are the names of sides.
-var kindNames = map[kind]string{chosen: "chosen", rejected: "rejected", liked: "good", disliked: "bad"}
 
 // Look is a record for people to look at: what is in it, and what became of it.
 type Look struct {
 	Source  int
 	Line    int
-	Sides   []Side // one, or the two of a pair; none if the record can't be rendered
-	Unused  string // why no sample was made of it; "" if one was
+	Sides   []record.Rendered // one, or the two of a pair; none if the record can't be rendered
+	Unused  string            // why no sample was made of it; "" if one was
 	Samples []Piece
 }
 
@@ -44,57 +32,47 @@ type Piece struct {
 // of pairs one for both sides. With source < 0 it lists those of all.
 func (s *Set) Records(source int) []int {
 	var out []int
-	for i, r := range s.rows {
-		if (source < 0 || int(r.source) == source) && s.parts[r.source].entries[r.record].Kind != rejected {
+	for i := range s.pieces {
+		if (source < 0 || s.Source(i) == source) && s.entry(i).Kind != record.Rejected {
 			out = append(out, i)
 		}
 	}
 	return out
 }
 
-// Place is the source and the line (or row) of the record that sample i comes
-// from.
-func (s *Set) Place(i int) (source, line int) {
-	r := s.rows[i]
-	return int(r.source), int(s.parts[r.source].entries[r.record].Line)
-}
-
-// Look reads a record out of its source again and renders it as the store did. It
-// reads the file up to there. opts and template are those that the store was built
+// Look reads a record out of its source again, by its number, and renders it as the store
+// did. It reads the files up to there. opts and template are those that the set was built
 // with.
 func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*Look, error) {
-	x, l, err := s.find(source, number)
+	x, layout, err := s.find(source, number, template)
 	if err != nil {
 		return nil, err
 	}
-	l.toolRole = toolRole(template)
-	keep, err := s.from[source].Filter.compile(false)
-	if err != nil {
+	with := record.NewRenderer(layout, template)
+	if with.Sieve, err = s.from[source].Filter.Sieve(); err != nil {
 		return nil, err
 	}
 	out := &Look{Source: source, Line: number}
-	with := &toolChats{plain: template, layout: l, keep: keep}
-	sides, err := with.sides(x)
+	sides, err := with.Render(x)
 	if err == nil {
 		out.Sides = sides
-		_, err = with.records(sides, x)
+		_, err = with.Keep(sides, x)
 	}
 	if err != nil {
 		out.Unused = err.Error()
 		return out, nil
 	}
-	for i, r := range s.rows {
-		e := s.parts[r.source].entries[r.record]
-		if int(r.source) != source || int(e.Line) != number || e.Kind == rejected {
+	for i, p := range s.pieces {
+		if e := s.entry(i); int(p.source) != source || int(e.Line) != number || e.Kind == record.Rejected {
 			continue
 		}
-		p := Piece{Sample: i, From: int(r.from), To: int(r.to), HeldOut: slices.Contains(s.heldOut, i)}
+		shown := Piece{Sample: i, From: int(p.from), To: int(p.to), HeldOut: slices.Contains(s.heldOut, i)}
 		for _, k := range s.train {
 			if k == i {
-				p.Times++
+				shown.Times++
 			}
 		}
-		out.Samples = append(out.Samples, p)
+		out.Samples = append(out.Samples, shown)
 	}
 	if len(out.Samples) == 0 {
 		out.Unused = s.whyUnused(opts, source, number)
@@ -105,14 +83,14 @@ func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*
 // whyUnused says why a record that is in the store became no sample.
 func (s *Set) whyUnused(opts Options, source, number int) string {
 	src := s.from[source]
-	for _, e := range s.parts[source].entries {
+	for _, e := range s.parts[source].Entries {
 		switch {
 		case int(e.Line) != number:
 		case e.Targets == 0:
 			return "no answer in it is trained on"
 		case int(e.Tokens) > opts.MaxLength:
 			return fmt.Sprintf("%d tokens, more than data.max_length (%d)", e.Tokens, opts.MaxLength)
-		case src.Side == "chosen" && (e.Kind == disliked || e.Kind == rejected):
+		case src.Side == "chosen" && (e.Kind == record.Disliked || e.Kind == record.Rejected):
 			return "it is no chosen answer (side: chosen)"
 		}
 	}
@@ -122,25 +100,42 @@ func (s *Set) whyUnused(opts Options, source, number int) string {
 	return "a copy of another sample, without a counterpart, or not drawn (dedup, samples, fraction, tokens)"
 }
 
-// find reads a record of a source by its line or row.
-func (s *Set) find(source, number int) (line, layout, error) {
-	src := s.from[source]
-	l := src.layout()
-	l.format = s.parts[source].format
-	from, err := src.records(l.topLevel())
+// Messages reads the conversation that sample i comes from out of its source again, and
+// says which of its messages is the first that is a target. It reads the files up to
+// there, so it is meant for a few samples.
+func (s *Set) Messages(i int) (messages []chat.Message, answer int, err error) {
+	source, number := s.Place(i)
+	x, layout, err := s.find(source, number, nil)
 	if err != nil {
-		return line{}, l, err
+		return nil, 0, err
 	}
-	defer from.close()
+	r, err := layout.Parse(x)
+	c := r.Conversation
+	if err == nil && s.entry(i).Kind == record.Rejected {
+		c = *r.Rejected
+	}
+	return c.Messages, slices.Index(layout.Targets(c).Of(c.Messages), true), err
+}
+
+// find reads the line of a record of a source, and says how its records are read. template
+// may be nil where nothing is rendered.
+func (s *Set) find(source, number int, template *chat.Template) (read.Line, record.Layout, error) {
+	layout := s.from[source].reading().Layout(template)
+	layout.Format = s.parts[source].Layout
+	from, err := read.Open(s.from[source].files, layout.Columns())
+	if err != nil {
+		return read.Line{}, layout, err
+	}
+	defer from.Close()
 	for {
-		x, err := from.next()
+		x, err := from.Next()
 		switch {
-		case errors.Is(err, io.EOF) || err == nil && x.number > number:
-			return x, l, fmt.Errorf("%s: no record is there", s.At(source, number))
+		case errors.Is(err, io.EOF) || err == nil && x.Number > number:
+			return x, layout, fmt.Errorf("%s: no record is there", s.At(source, number))
 		case err != nil:
-			return x, l, from.fail(err)
-		case x.number == number:
-			return x, l, nil
+			return x, layout, err
+		case x.Number == number:
+			return x, layout, nil
 		}
 	}
 }

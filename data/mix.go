@@ -42,7 +42,7 @@ func (s *Set) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 		s.redraw = list
 	}
 	for _, i := range s.train {
-		r := s.rows[i]
+		r := s.pieces[i]
 		e := &s.sources[r.source].Epoch
 		e.Samples++
 		e.Tokens += int64(r.to - r.from)
@@ -53,7 +53,7 @@ func (s *Set) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 
 // repeated lists samples as often as their source is repeated: whole copies one
 // after the other, then as many as are left, drawn by the seed and the epoch.
-func repeated(src Source, list [][]int, seed uint64, epoch int) [][]int {
+func repeated(src source, list [][]int, seed uint64, epoch int) [][]int {
 	if src.Repeat == 0 || src.Repeat == 1 {
 		return list
 	}
@@ -157,4 +157,11 @@ func probabilities(sources []Source) ([]float64, error) {
 		return nil, fault.Usage(fmt.Errorf("the probabilities of data.sources add up to %g, want 1", sum))
 	}
 	return out, nil
+}
+
+// draw takes n of the numbers below of at random, in their order.
+func draw(seed uint64, stream string, of, n int, part ...uint64) []int {
+	out := rng.Perm(rng.New(seed, stream, part...), of)[:n]
+	slices.Sort(out)
+	return out
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"lwtrain/chat"
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -174,27 +175,6 @@ func TestCopiesAreDroppedAndThoseOfHeldOutSamplesToo(t *testing.T) {
 	}
 }
 
-// TestMinHashEstimatesTheShareOfGrams compares with the share that is counted.
-func TestMinHashEstimatesTheShareOfGrams(t *testing.T) {
-	words := func(from, to int) string {
-		var out []string
-		for i := from; i < to; i++ {
-			out = append(out, fmt.Sprint("word", i*7919%10007))
-		}
-		return strings.Join(out, " ")
-	}
-	of := func(text string) *sketched { return minhash(messagesOf("", text)) }
-	for _, c := range []struct{ from, to int }{{0, 1000}, {50, 1050}, {200, 1200}, {500, 1500}, {1000, 2000}} {
-		grams := 1000 - nearGram + 1
-		same := max(0, grams-c.from)
-		want := float64(same) / float64(2*grams-same)
-		got := of(words(0, 1000)).share(of(words(c.from, c.to)))
-		if sd := math.Sqrt(want*(1-want)/nearBins) + 1.0/nearBins; math.Abs(got-want) > 4*sd {
-			t.Errorf("from %d: share %.3f, want %.3f within %.3f", c.from, got, want, 4*sd)
-		}
-	}
-}
-
 func TestFiltersPassWhatIsWantedAndCountTheRest(t *testing.T) {
 	dir := t.TempDir()
 	answer := func(n int) string { return strings.TrimSpace(strings.Repeat("word ", n)) }
@@ -206,18 +186,18 @@ func TestFiltersPassWhatIsWantedAndCountTheRest(t *testing.T) {
 		talk("Write code.", "As an AI I refuse"))
 	for _, c := range []struct {
 		name   string
-		filter Filter
+		filter record.Filter
 		lines  string
 		want   string
 	}{
-		{"none", Filter{}, "[1 2 3 4 5]", "map[]"},
-		{"a stated length", Filter{StatedLength: "required"}, "[1 2]", "map[no_stated_length:3]"},
-		{"the length as stated", Filter{MinLengthScore: 80}, "[1 3 4 5]", "map[length_score:1]"},
-		{"LongWriter's follow-up", Filter{StatedLength: "required", MinLengthScore: 80}, "[1]", "map[length_score:1 no_stated_length:3]"},
-		{"a language", Filter{Languages: []string{"zh"}}, "[4]", "map[language:4]"},
-		{"words", Filter{MinWords: 41, MaxWords: 99}, "[3]", "map[max_words:1 min_words:3]"},
-		{"an expression", Filter{Prompt: "(?i)story", NotAnswer: "^As an AI"}, "[1 2 3]", "map[prompt_pattern:2]"},
-		{"an answer's expression", Filter{NotAnswer: "^As an AI"}, "[1 2 3 4]", "map[answer_pattern:1]"},
+		{"none", record.Filter{}, "[1 2 3 4 5]", "map[]"},
+		{"a stated length", record.Filter{StatedLength: "required"}, "[1 2]", "map[no_stated_length:3]"},
+		{"the length as stated", record.Filter{MinLengthScore: 80}, "[1 3 4 5]", "map[length_score:1]"},
+		{"LongWriter's follow-up", record.Filter{StatedLength: "required", MinLengthScore: 80}, "[1]", "map[length_score:1 no_stated_length:3]"},
+		{"a language", record.Filter{Languages: []string{"zh"}}, "[4]", "map[language:4]"},
+		{"words", record.Filter{MinWords: 41, MaxWords: 99}, "[3]", "map[max_words:1 min_words:3]"},
+		{"an expression", record.Filter{Prompt: "(?i)story", NotAnswer: "^As an AI"}, "[1 2 3]", "map[prompt_pattern:2]"},
+		{"an answer's expression", record.Filter{NotAnswer: "^As an AI"}, "[1 2 3 4]", "map[answer_pattern:1]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(dir, src) // on_bad_record: error, and nothing of this is bad

@@ -1,5 +1,7 @@
 package data
 
+import "lwtrain/data/record"
+
 // Options say what is trained on. Each field is a key of the YAML: package
 // configs shows its comment to users (once `go generate ./configs` has read it)
 // and checks values by its tags.
@@ -33,7 +35,6 @@ type Source struct {
 	Path string `yaml:"path" identity:"none"`
 	// path, where it is a list
 	Paths []string `yaml:"paths" identity:"none"`
-	Files []File   // that these stand for, where they are known already: those on the hub must be
 	// how its records are read; auto: recognised from the first
 	Format string `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto"`
 	// of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations
@@ -42,7 +43,7 @@ type Source struct {
 	// with train: false, the last one, or those with train: true alone
 	TrainOn string `yaml:"train_on" enum:"all|last|marked" default:"all"`
 	// what the columns are called, where not as usual
-	Columns Columns `yaml:"columns"`
+	Columns record.Columns `yaml:"columns"`
 	// roles by the names that they have in the file, such as {human: user, bot: assistant}
 	Roles map[string]string `yaml:"roles"`
 	// how many samples are taken, drawn by the seed; 0: all
@@ -56,64 +57,9 @@ type Source struct {
 	// with data.mix.strategy: interleave, how probably the next sample is one of this source
 	Probability float64 `yaml:"probability" min:"0" max:"1"`
 	// which conversations are used
-	Filter Filter `yaml:"filter"`
+	Filter record.Filter `yaml:"filter"`
 	// multiplies the loss of this source's tokens, on top of packing.weighting
 	LossFactor float64 `yaml:"loss_factor" min:"0" default:"1"`
-}
-
-// Columns names the columns of a source's records. Empty ones have the usual
-// names.
-type Columns struct {
-	Messages    string `yaml:"messages"`    // list of messages; messages or conversations
-	Role        string `yaml:"role"`        // of a message: who speaks; role or from
-	Content     string `yaml:"content"`     // of a message: what is said; content or value
-	System      string `yaml:"system"`      // the system prompt; system
-	Tools       string `yaml:"tools"`       // functions that the model may call; tools
-	Instruction string `yaml:"instruction"` // Alpaca's instruction; instruction
-	Input       string `yaml:"input"`       // what the instruction is about; input
-	Output      string `yaml:"output"`      // the answer to an instruction; output
-	History     string `yaml:"history"`     // earlier [question, answer] pairs; history
-	Prompt      string `yaml:"prompt"`      // prompt, as text or messages; prompt, query or question
-	Completion  string `yaml:"completion"`  // the answer to a prompt; completion, response or answer
-	Chosen      string `yaml:"chosen"`      // the better answer of a pair; chosen
-	Rejected    string `yaml:"rejected"`    // the worse answer of a pair; rejected
-	Label       string `yaml:"label"`       // whether an answer is a good one; label or kto_tag
-}
-
-// Roles are what [Source].Roles may give: those of chat templates, and ShareGPT's
-// call of a function, which becomes a message of the assistant.
-var Roles = []string{"system", "developer", "user", "assistant", "tool", "observation", "function", "ipython", "function_call"}
-
-// said is the columns that are named, by their keys.
-func (c Columns) said() map[string]string {
-	return map[string]string{
-		"messages": c.Messages, "role": c.Role, "content": c.Content, "system": c.System, "tools": c.Tools,
-		"instruction": c.Instruction, "input": c.Input, "output": c.Output, "history": c.History,
-		"prompt": c.Prompt, "completion": c.Completion, "chosen": c.Chosen, "rejected": c.Rejected, "label": c.Label,
-	}
-}
-
-// Filter says which conversations of a source are used; the others are counted
-// by reason. The zero value passes all. Of a pair both sides must pass.
-type Filter struct {
-	// required: only prompts that state how long the answer is to be
-	StatedLength string `yaml:"stated_length" enum:"any|required" default:"any"`
-	// of answers whose prompt states a length, the least S_l (LongBench-Write); 80 is usual
-	MinLengthScore float64 `yaml:"min_length_score" min:"0" max:"100"`
-	// languages of the answers, as lwtrain stats tells them apart; none named: all
-	Languages []string `yaml:"languages" enum:"en|zh|mixed|other"`
-	// words in the shortest answers of a conversation
-	MinWords int `yaml:"min_words" min:"0"`
-	// words in the longest answers of a conversation; 0: no bound
-	MaxWords int `yaml:"max_words" min:"0"`
-	// a regular expression (RE2) that must match in a message of the user
-	Prompt string `yaml:"prompt"`
-	// one that must match in none
-	NotPrompt string `yaml:"not_prompt"`
-	// a regular expression (RE2) that must match in an answer
-	Answer string `yaml:"answer"`
-	// one that must match in none
-	NotAnswer string `yaml:"not_answer"`
 }
 
 // Mix says how the sources become one list of samples.
@@ -138,5 +84,8 @@ func (h HeldOut) IsZero() bool { return h.Fraction == 0 && h.Count == 0 && len(h
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	return Options{Mix: Mix{"concatenate", "first_exhausted"}, Dedup: "none", HeldOut: HeldOut{Fraction: 0.02}, MaxLength: 32768, TooLong: "skip", OnBadRecord: "error", CacheDir: "runs/cache"}
+	return Options{
+		Mix: Mix{"concatenate", "first_exhausted"}, Dedup: "none", HeldOut: HeldOut{Fraction: 0.02},
+		MaxLength: 32768, TooLong: "skip", OnBadRecord: "error", CacheDir: "runs/cache",
+	}
 }

@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 )
 
@@ -54,11 +55,6 @@ func (s *Set) HeldOutPrompts() []int {
 // before their first target.
 func (s *Set) SamePrompt(i, j int) bool { return s.entry(i).PromptHash == s.entry(j).PromptHash }
 
-func (s *Set) entry(i int) entry {
-	r := s.rows[i]
-	return s.parts[r.source].entries[r.record]
-}
-
 func (s *Set) pairsOf(samples []int) []Pair {
 	switch {
 	case s.labelled:
@@ -79,34 +75,24 @@ func (s *Set) pairsOf(samples []int) []Pair {
 	return out
 }
 
-// refuseCutting refuses options that would cut an answer: what is left would be
-// another preference.
-func (o Options) refuseCutting() error {
-	if o.TooLong == "error" || o.TooLong == "skip" {
-		return nil
-	}
-	return fault.Usage(fault.Hint(fmt.Errorf("data.too_long: %s, want error or skip: an answer is whole or not there", o.TooLong),
-		"data.too_long: skip counts the pairs and answers that are longer than data.max_length"))
-}
-
 // Desirable reports whether sample i is a chosen answer, or one that is labelled
 // true. It says nothing of plain conversations.
 func (s *Set) Desirable(i int) bool {
 	k := s.entry(i).Kind
-	return k == chosen || k == liked
+	return k == record.Chosen || k == record.Liked
 }
 
 // Prompt is the number of tokens before the first target of sample i's record:
 // what the sides of a pair have in common.
 func (s *Set) Prompt(i int) int {
-	return int(max(0, s.entry(i).Prompt-s.rows[i].from))
+	return int(max(0, s.entry(i).Prompt-s.pieces[i].from))
 }
 
 // item is what is drawn, held out and repeated as one: a conversation, or a
 // pair. They are records of a source; rejected is -1 for a conversation.
 type item struct{ first, rejected int }
 
-func (it item) records() []int {
+func (it item) conversations() []int {
 	if it.rejected < 0 {
 		return []int{it.first}
 	}
@@ -115,30 +101,30 @@ func (it item) records() []int {
 
 // items makes the items of a source, and counts the records that are none.
 func (s *Set) items(source int, want Run) ([]item, error) {
-	src, entries, stats := s.from[source], s.parts[source].entries, &s.sources[source]
+	src, entries, stats := s.from[source], s.parts[source].Entries, &s.sources[source]
 	only := src.Side == "chosen"
 	var out []item
 	waiting := map[uint64][2][]int{} // labelled records by their prompt: disliked, liked
 	var order []uint64
 	for k, e := range entries {
 		switch {
-		case want.Labels && !only && (e.Kind == liked || e.Kind == disliked):
+		case want.Labels && !only && (e.Kind == record.Liked || e.Kind == record.Disliked):
 			out = append(out, item{k, -1})
-		case e.Kind == plainTalk, only && (e.Kind == chosen || e.Kind == liked):
+		case e.Kind == record.Plain, only && (e.Kind == record.Chosen || e.Kind == record.Liked):
 			out = append(out, item{k, -1})
 		case only:
 			stats.drop("side", 1)
-		case e.Kind == chosen:
-			if k+1 == len(entries) || entries[k+1].Kind != rejected {
-				return nil, fmt.Errorf("%s: a pair without its other side in the store", s.parts[source].dir)
+		case e.Kind == record.Chosen:
+			if k+1 == len(entries) || entries[k+1].Kind != record.Rejected {
+				return nil, fmt.Errorf("%s: a pair without its other side in the store", s.parts[source].Dir)
 			}
 			out = append(out, item{k, k + 1})
-		case e.Kind == liked || e.Kind == disliked:
+		case e.Kind == record.Liked || e.Kind == record.Disliked:
 			w, there := waiting[e.PromptHash]
 			if !there {
 				order = append(order, e.PromptHash)
 			}
-			side := int(e.Kind-liked) ^ 1
+			side := int(e.Kind-record.Liked) ^ 1
 			w[side] = append(w[side], k)
 			waiting[e.PromptHash] = w
 		}
@@ -154,33 +140,8 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 		}
 	}
 	if len(order) > 0 && len(out) == 0 {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has %d labelled answers and no prompt with a good and a bad one, want pairs", src.Path, src.Name, stats.Dropped["no_counterpart"]),
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has %d labelled answers and no prompt with a good and a bad one, want pairs", src.shown, src.Name, stats.Dropped["no_counterpart"]),
 			"dpo.loss_type: kto trains on labelled answers one by one"))
 	}
 	return out, nil
-}
-
-// suits refuses a source whose records are not what is wanted, by their format.
-func (want Run) suits(src Source, format string) error {
-	only, at := src.Side == "chosen", src.Path
-	paired := format == preferenceFormat || format == ktoFormat
-	preferences := (want.Pairs || want.Labels) && !want.Any
-	switch {
-	case paired && src.TrainOn != "" && src.TrainOn != "all":
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences and has train_on: %s, want conversations", at, src.Name, src.TrainOn),
-			"leave train_on out: of preferences the chosen and rejected answers are trained on"))
-	case paired && !only && !(preferences || want.Any):
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
-			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
-	case paired && only && preferences:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
-	case format == "": // no record has one, which is said of each
-	case !paired && preferences:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
-			"lwtrain sft trains on conversations"))
-	case !paired && only:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen and holds conversations, want pairs", at, src.Name),
-			"leave side out"))
-	}
-	return nil
 }

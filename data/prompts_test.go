@@ -29,7 +29,7 @@ func TestPromptsAreReadFromRecordsOfAnyForm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := write(t, dir, strings.ReplaceAll(name, " ", "_"), c.record)
-			got, dropped, err := Prompts(context.Background(), src, "length", true)
+			got, dropped, err := Prompts(context.Background(), src, nil, "length", true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +50,7 @@ func TestPromptsAreReadFromRecordsOfAnyForm(t *testing.T) {
 			if text != c.want {
 				t.Errorf("got %q, want %q", text, c.want)
 			}
-			if _, _, err := Prompts(context.Background(), src, "length", false); strings.HasPrefix(c.want, "error: ") != fault.IsUsage(err) {
+			if _, _, err := Prompts(context.Background(), src, nil, "length", false); strings.HasPrefix(c.want, "error: ") != fault.IsUsage(err) {
 				t.Errorf("without skipping: %v", err)
 			}
 		})

@@ -3,6 +3,8 @@ package data
 import (
 	"maps"
 	"slices"
+
+	"lwtrain/data/store"
 )
 
 // SourceStats is what is in one source, or in the mix of all. Samples are
@@ -28,7 +30,7 @@ type SourceStats struct {
 	Cache        string         `json:"cache,omitempty"`
 	Tokenised    string         `json:"tokenised,omitempty"` // why now and not taken from the cache; "": it was taken from there
 
-	whole sketch // tokens of each sample that could be used, before cutting, the dropped ones too
+	whole histogram // tokens of each sample that could be used, before cutting, the dropped ones too
 }
 
 // Epoch is what an epoch has of a source, as often as it is repeated and without
@@ -49,28 +51,24 @@ func (s *SourceStats) lose(reason string, tokens int32) {
 	s.LostTokens += int64(tokens)
 }
 
-func (s *SourceStats) take(e entry, rows []row, heldOut bool) {
+func (s *SourceStats) take(e store.Entry, pieces []piece, heldOut bool) {
 	s.Samples++
 	if heldOut {
 		s.HeldOut++
 	}
-	s.Pieces += len(rows)
+	s.Pieces += len(pieces)
 	s.Turns += int(e.Turns)
 	s.Words += int64(e.Words)
-	for _, r := range rows {
-		s.Tokens += int64(r.to - r.from)
-		s.TargetTokens += int64(r.targets)
+	for _, p := range pieces {
+		s.Tokens += int64(p.to - p.from)
+		s.TargetTokens += int64(p.targets)
 	}
 }
 
-// Sources returns the statistics of each source: those to train on, then the
-// held-out sources.
-func (s *Set) Sources() []SourceStats { return s.sources }
-
-// Mix adds up the statistics of all sources.
-func (s *Set) Mix() SourceStats {
+// mixOf adds up the statistics of sources.
+func mixOf(sources []SourceStats) SourceStats {
 	mix := SourceStats{Name: "mix", Dropped: map[string]int{}}
-	for _, x := range s.sources {
+	for _, x := range sources {
 		mix.Samples += x.Samples
 		mix.HeldOut += x.HeldOut
 		mix.Pieces += x.Pieces

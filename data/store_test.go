@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"lwtrain/chat"
+	"lwtrain/data/store"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -194,7 +195,7 @@ func TestTheSameInputsGiveTheSameBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text += f.Name() + " " + hashOf(raw) + "\n"
+			text += f.Name() + " " + store.HashOf(raw) + "\n"
 		}
 		all = append(all, text)
 	}

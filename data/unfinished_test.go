@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lwtrain/data/store"
 )
 
 // cacheFiles are the names and hashes of the files of a store's folder.
@@ -23,14 +25,14 @@ func cacheFiles(t *testing.T, dir string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, f.Name()+" "+hashOf(raw))
+		out = append(out, f.Name()+" "+store.HashOf(raw))
 	}
 	return strings.Join(out, "\n")
 }
 
 func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
-	defer func(n int64) { shardTokens = n }(shardTokens)
-	shardTokens = 2 * batchTokens
+	defer func() { smallShards = 0 }()
+	smallShards = 2 << 16 // two batches
 	dir := t.TempDir()
 	var lines []string
 	for i := range 1500 { // about 1.2 million tokens in nine shards
@@ -52,7 +54,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(left, "samples-00077.arrow"), []byte("half"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			f, err := os.OpenFile(filepath.Join(left, factsName), os.O_APPEND|os.O_WRONLY, 0)
+			f, err := os.OpenFile(filepath.Join(left, "facts.bin"), os.O_APPEND|os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +75,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 			}
 		},
 		"without its index": func(t *testing.T, left string) {
-			if err := os.Remove(filepath.Join(left, indexName)); err != nil {
+			if err := os.Remove(filepath.Join(left, "index.bin")); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -90,7 +92,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("a build that was stopped: %v", err)
 			}
-			left, _ := filepath.Glob(filepath.Join(o.CacheDir, tempPrefix+"*"))
+			left, _ := filepath.Glob(filepath.Join(o.CacheDir, ".building-"+"*"))
 			if len(left) != 1 {
 				t.Fatalf("%v is left, want one folder", left)
 			}
@@ -114,7 +116,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 			if s.Len() != whole.Len() || s.Mix().Dropped["invalid_json"] != 15 || s.Mix().Dropped["near_duplicate"] != whole.Mix().Dropped["near_duplicate"] {
 				t.Errorf("%d samples, dropped %v; want %d, %v", s.Len(), s.Mix().Dropped, whole.Len(), whole.Mix().Dropped)
 			}
-			if left, _ := filepath.Glob(filepath.Join(o.CacheDir, tempPrefix+"*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(o.CacheDir, ".building-"+"*")); len(left) > 0 {
 				t.Errorf("left: %v", left)
 			}
 		})
@@ -140,7 +142,7 @@ func TestTwoBuildsOfTheSameAtOnceDoNotMeet(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(o.CacheDir, tempPrefix+"*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(o.CacheDir, ".building-"+"*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

@@ -3,7 +3,7 @@ package pairs
 import (
 	"path/filepath"
 
-	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/rundir"
@@ -27,7 +27,7 @@ type Job struct {
 	Options
 	Seed     uint64
 	Dir      string
-	Prompts  []data.Prompt
+	Prompts  []record.Prompt
 	Identity rundir.Identity // a folder of another run is refused
 	Config   []byte          // kept as config.yaml
 

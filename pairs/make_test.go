@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"lwtrain/chat"
-	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/llm/llmtest"
@@ -36,9 +36,9 @@ func options(s *llmtest.Server) llm.Server {
 func testJob(t *testing.T, s *llmtest.Server) Job {
 	o := Default()
 	o.Server, o.Judge = options(s), options(s)
-	var prompts []data.Prompt
+	var prompts []record.Prompt
 	for i := range 5 {
-		prompts = append(prompts, data.Prompt{
+		prompts = append(prompts, record.Prompt{
 			Messages: []chat.Message{{Role: "user", Content: fmt.Sprintf("question %d", i)}},
 			Required: 20 * (i % 3), Origin: fmt.Sprintf("q.jsonl:%d", i+1),
 		})

@@ -6,6 +6,7 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/data"
+	"lwtrain/data/read"
 	"lwtrain/hub"
 )
 
@@ -21,7 +22,7 @@ func (s *Session) Fetch(ctx context.Context) error {
 			if hub.HasScheme(path) {
 				continue
 			}
-			if _, err := data.Expand(path); err != nil {
+			if _, err := read.Expand(path); err != nil {
 				return err
 			}
 		}
@@ -31,48 +32,39 @@ func (s *Session) Fetch(ctx context.Context) error {
 		return err
 	}
 	return eachSource(s.Config, func(key string, src *data.Source) error {
-		if err := h.source(ctx, src); err != nil {
-			return fmt.Errorf("%s (%s): %w", key, s.Config.Origin(key), err)
+		for i, path := range src.AllPaths() {
+			if !hub.HasScheme(path) {
+				continue
+			}
+			pinned, files, err := h.dataset(ctx, path)
+			if err != nil {
+				return fmt.Errorf("%s (%s): %w", key, s.Config.Origin(key), err)
+			}
+			src.SetPath(i, pinned)
+			s.files[pinned] = files
 		}
 		return nil
 	})
 }
 
-// source finds the files of a source, if some of them lie on the hub.
-func (h *Hub) source(ctx context.Context, src *data.Source) error {
-	var all []data.File
-	fetched := false
-	for i, path := range src.AllPaths() {
-		if !hub.HasScheme(path) {
-			files, err := data.Expand(path)
-			if err != nil {
-				return err
-			}
-			all = append(all, files...)
+// dataset finds the files that a name on the hub stands for, and the name with its commit.
+func (h *Hub) dataset(ctx context.Context, name string) (pinned string, files []read.File, err error) {
+	ref, err := hub.Parse(hub.Dataset, name)
+	if err != nil {
+		return "", nil, err
+	}
+	got, err := h.get(ctx, ref, wantOf(hub.Dataset))
+	if err != nil {
+		return "", nil, err
+	}
+	for _, f := range got.Files {
+		if f.Path == hub.Card && ref.Path == "" {
 			continue
 		}
-		ref, err := hub.Parse(hub.Dataset, path)
-		if err != nil {
-			return err
-		}
-		got, err := h.get(ctx, ref, wantOf(hub.Dataset))
-		if err != nil {
-			return err
-		}
-		for _, f := range got.Files {
-			if f.Path == hub.Card && ref.Path == "" {
-				continue
-			}
-			all = append(all, data.File{Name: hub.Scheme + ref.Repo + "/" + f.Path, Path: got.Path(f)})
-		}
-		ref.Revision = got.Commit
-		src.SetPath(i, ref.String())
-		fetched = true
+		files = append(files, read.File{Name: hub.Scheme + ref.Repo + "/" + f.Path, Path: got.Path(f)})
 	}
-	if fetched {
-		src.Files = all
-	}
-	return nil
+	ref.Revision = got.Commit
+	return ref.String(), files, nil
 }
 
 // Data tokenises the data of the config, or opens what has been tokenised before. While
@@ -81,7 +73,7 @@ func (h *Hub) source(ctx context.Context, src *data.Source) error {
 func (s *Session) Data(ctx context.Context, template *chat.Template, run data.Run) (*data.Set, error) {
 	adjust, restore := collectLess()
 	defer restore()
-	run.Seed, run.DryRun = s.Config.Seed, s.DryRun
+	run.Seed, run.Files, run.DryRun = s.Config.Seed, s.files, s.DryRun
 	run.Progress = func(done, total int64) {
 		adjust()
 		if s.events.Tokenising != nil {

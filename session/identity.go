@@ -7,6 +7,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/rundir"
 )
 
@@ -18,7 +19,7 @@ func runIdentity(c *configs.Config, set *data.Set, kind string) rundir.Identity 
 
 // pairsIdentity is what two runs that make pairs must have in common to be one, but for
 // what answers.
-func pairsIdentity(c *configs.Config, prompts []data.Prompt) (rundir.Identity, error) {
+func pairsIdentity(c *configs.Config, prompts []record.Prompt) (rundir.Identity, error) {
 	id := rundir.Identity{Contents: map[string]string{}, Settings: c.Settings("pairs")}
 	type asked struct {
 		Messages []map[string]string

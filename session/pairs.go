@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
 	"lwtrain/model"
@@ -14,7 +15,7 @@ import (
 
 // PairsRun makes preference pairs of the prompts of a config.
 type PairsRun struct {
-	Prompts []data.Prompt
+	Prompts []record.Prompt
 	Dropped map[string]int // records that are no prompts, by reason
 	Model   *Model         // that answers; nil: a server does
 
@@ -59,10 +60,10 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 func (r *PairsRun) readPrompts(ctx context.Context) error {
 	c := r.session.Config
 	for _, src := range c.Data.Sources {
-		if err := src.SuitsPrompts(); err != nil {
+		if err := data.SuitsPrompts(src); err != nil {
 			return err
 		}
-		found, dropped, err := data.Prompts(ctx, src, c.Pairs.LengthColumn, c.Data.OnBadRecord == "skip")
+		found, dropped, err := data.Prompts(ctx, src, r.session.files, c.Pairs.LengthColumn, c.Data.OnBadRecord == "skip")
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/data/read"
 	"lwtrain/hub"
 )
 
@@ -102,7 +103,7 @@ func wantOf(kind hub.Kind) hub.Want {
 	if kind == hub.Model {
 		return hub.WholeModel
 	}
-	return hub.Files(data.Pick)
+	return hub.Files(read.Pick)
 }
 
 // onHub reports whether a model's path is a name on the hub: hf://owner/name, or

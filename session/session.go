@@ -19,6 +19,7 @@ import (
 	"os"
 
 	"lwtrain/configs"
+	"lwtrain/data/read"
 	"lwtrain/internal/kernels"
 )
 
@@ -31,15 +32,16 @@ type Session struct {
 	DryRun bool
 
 	events Events
-	hub    *Hub     // nil: nothing was asked of it yet
-	temp   []string // folders that Close removes
+	hub    *Hub                   // nil: nothing was asked of it yet
+	files  map[string][]read.File // of what lies on the hub, by path
+	temp   []string               // folders that Close removes
 }
 
 // Open begins a session. It sets the threads of this process's kernels to those of the
 // config.
 func Open(c *configs.Config, e Events, dryRun bool) *Session {
 	kernels.SetThreads(c.Threads)
-	return &Session{Config: c, DryRun: dryRun, events: e}
+	return &Session{Config: c, DryRun: dryRun, events: e, files: map[string][]read.File{}}
 }
 
 // Close removes what a dry run wrote.

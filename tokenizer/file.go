@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 )
 
 // Files of a tokenizer in Hugging Face layout.
@@ -104,13 +105,11 @@ func unknownPart(what, is, known string) error {
 		"lwtrain refuses what it cannot reproduce exactly; the tokenizers of SmolLM2, Llama 3, Qwen 2.5, Qwen 3 and GLM-4 are known")
 }
 
-// marshal is JSON without HTML's escapes, of a value that has one.
+// marshal is the JSON of a value that has one.
 func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	b, err := plainjson.Marshal(v)
+	if err != nil {
 		panic(err)
 	}
-	return b.Bytes()
+	return b
 }

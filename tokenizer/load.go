@@ -156,7 +156,7 @@ func (t *Tokenizer) Save(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := atomicfile.WriteBytes(filepath.Join(dir, fileTokenizer), marshal(f)); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, fileTokenizer), append(marshal(f), '\n')); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -117,7 +118,7 @@ func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
 
 func kl(t *testing.T, p testMethod, batch []int) float64 {
 	t.Helper()
-	score := func(replies []reply) ([]data.LogProbs, error) { return p.score(context.Background(), replies) }
+	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(context.Background(), replies) }
 	x, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
 		t.Fatal(err)

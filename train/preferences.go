@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/packing"
@@ -17,9 +18,9 @@ type preferences struct {
 	losses    dpo.Options
 	cacheDir  string
 	events    Events
-	partner   map[int]int             // of each answer (sample) the other one of its pair
-	loaded    engine.Scorer           // the reference, if it is a model of its own, until it has been asked
-	reference map[reply]data.LogProbs // of all that is asked; nil: no reference
+	partner   map[int]int              // of each answer (sample) the other one of its pair
+	loaded    engine.Scorer            // the reference, if it is a model of its own, until it has been asked
+	reference map[reply]store.LogProbs // of all that is asked; nil: no reference
 }
 
 func newPreferences(job Job) (*preferences, error) {
@@ -49,7 +50,7 @@ func (p *preferences) shared(answer int) int {
 }
 
 // side is a reply as the loss takes it.
-func (p *preferences) side(r reply, policy data.LogProbs) dpo.Side {
+func (p *preferences) side(r reply, policy store.LogProbs) dpo.Side {
 	ref := p.reference[r]
 	return dpo.Side{
 		LogP: policy.LogP, Prefix: policy.Prefix, RefLogP: ref.LogP, RefPrefix: ref.Prefix, Tokens: p.store.Targets(r.answer),
@@ -58,7 +59,7 @@ func (p *preferences) side(r reply, policy data.LogProbs) dpo.Side {
 
 // loss is the loss of a pair of whose answers the model says scores; kl is the
 // estimate that labelled answers are compared with.
-func (p *preferences) loss(pair data.Pair, scores []data.LogProbs, kl float64) (x dpo.Pair, r dpo.Result) {
+func (p *preferences) loss(pair data.Pair, scores []store.LogProbs, kl float64) (x dpo.Pair, r dpo.Result) {
 	var sides []dpo.Side
 	for i, id := range pair.Answers() {
 		sides = append(sides, p.side(reply{id, id}, scores[i]))
@@ -75,7 +76,7 @@ func (p *preferences) loss(pair data.Pair, scores []data.LogProbs, kl float64) (
 
 // kl is KTO's estimate over the answers of a step, 0 for pairs. It is a constant to
 // the gradient, so it costs a forward pass over as many answers.
-func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]data.LogProbs, error)) (float64, error) {
+func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]store.LogProbs, error)) (float64, error) {
 	if !p.labelled {
 		return 0, nil
 	}
@@ -92,7 +93,7 @@ func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]data.LogProbs
 }
 
 // score asks the model in training.
-func (p *preferences) score(ctx context.Context, replies []reply) ([]data.LogProbs, error) {
+func (p *preferences) score(ctx context.Context, replies []reply) ([]store.LogProbs, error) {
 	return scoring{p.store, p.capacity, p.shared, nil}.score(ctx, p.engine, replies)
 }
 
@@ -139,14 +140,14 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 	for _, i := range batch {
 		s.samples = append(s.samples, p.all[i].Answers()...)
 	}
-	score := func(replies []reply) ([]data.LogProbs, error) { return p.score(ctx, replies) }
+	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(ctx, replies) }
 	kl, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
 		return s, err
 	}
 	m := newTally(p.store, p.reference != nil, p.labelled, kl)
 	results := map[int]dpo.Result{}
-	take := func(i int, scores []data.LogProbs) {
+	take := func(i int, scores []store.LogProbs) {
 		x, r := p.loss(p.all[i], scores, kl)
 		results[i] = r
 		m.add(p.all[i], x, r)
@@ -182,7 +183,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 }
 
 // takeSplit scores the pairs whose answers lie in two packs.
-func (p *preferences) takeSplit(batch []int, score func([]reply) ([]data.LogProbs, error), take func(pair int, scores []data.LogProbs)) error {
+func (p *preferences) takeSplit(batch []int, score func([]reply) ([]store.LogProbs, error), take func(pair int, scores []store.LogProbs)) error {
 	var split, answers []int
 	for _, i := range batch {
 		if !p.whole(p.all[i]) {
@@ -226,8 +227,8 @@ func (p *preferences) layUnits(units []unit) (packs []packing.Pack, in [][]unit,
 }
 
 // scoresOf are those of a unit's answers, which nll and targets begin with.
-func (p *preferences) scoresOf(u unit, nll []float64, targets []int32) []data.LogProbs {
-	scores := make([]data.LogProbs, len(u.answers))
+func (p *preferences) scoresOf(u unit, nll []float64, targets []int32) []store.LogProbs {
+	scores := make([]store.LogProbs, len(u.answers))
 	for k, id := range u.answers {
 		n := p.store.Tokens(id)
 		scores[k].LogP, scores[k].Prefix, _ = dpo.LogProbs(nll[:n], targets[:n], p.shared(id))
@@ -253,7 +254,7 @@ func (p *preferences) weigh(u unit, r dpo.Result, weights []float32, targets []i
 // evaluate measures the held-out pairs: the loss, and what [dpo.Metrics] and the
 // lengths tell.
 func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, error) {
-	score := func(replies []reply) ([]data.LogProbs, error) { return p.heldOutScores(ctx, replies, step) }
+	score := func(replies []reply) ([]store.LogProbs, error) { return p.heldOutScores(ctx, replies, step) }
 	held := p.store.HeldOutPairs()
 	var answers []int
 	for _, pair := range held {
@@ -292,11 +293,11 @@ func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, erro
 // heldOutScores is what the model says of replies. Before the first update that is
 // what the reference says, if it is the same model: asking again would give the same
 // but for roundings, which would pass for margins.
-func (p *preferences) heldOutScores(ctx context.Context, replies []reply, step int) ([]data.LogProbs, error) {
+func (p *preferences) heldOutScores(ctx context.Context, replies []reply, step int) ([]store.LogProbs, error) {
 	if step > 0 || p.reference == nil || p.losses.Reference != "initial" {
 		return p.score(ctx, replies)
 	}
-	out := make([]data.LogProbs, len(replies))
+	out := make([]store.LogProbs, len(replies))
 	for i, r := range replies {
 		out[i] = p.reference[r]
 	}

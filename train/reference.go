@@ -7,7 +7,7 @@ import (
 	"maps"
 	"os"
 
-	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/engine"
 	"lwtrain/internal/fault"
 )
@@ -52,7 +52,7 @@ func (p *preferences) prepare(ctx context.Context) error {
 		replies = append(replies, p.mismatches(p.all)...)
 		inputs["mismatched answers"] = fmt.Sprintf("seed %d, packs of %d", p.seed, p.capacity)
 	}
-	scores, err := data.ReadLogProbs(p.cacheDir, inputs, len(replies))
+	scores, err := store.ReadLogProbs(p.cacheDir, inputs, len(replies))
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) && p.events.Broken != nil {
 			p.events.Broken("what is kept of the reference", err)
@@ -60,11 +60,11 @@ func (p *preferences) prepare(ctx context.Context) error {
 		if scores, err = p.ask(ctx, by, replies); err != nil {
 			return err
 		}
-		if err := data.WriteLogProbs(p.cacheDir, inputs, scores); err != nil {
+		if err := store.WriteLogProbs(p.cacheDir, inputs, scores); err != nil {
 			return err
 		}
 	}
-	p.reference = make(map[reply]data.LogProbs, len(replies))
+	p.reference = make(map[reply]store.LogProbs, len(replies))
 	for i, r := range replies {
 		if s := scores[i]; !finite(s.LogP) {
 			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one", p.store.Origin(r.answer), s.LogP)
@@ -75,7 +75,7 @@ func (p *preferences) prepare(ctx context.Context) error {
 }
 
 // ask scores replies with the reference.
-func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply) ([]data.LogProbs, error) {
+func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
 	done, total := int64(0), int64(0)
 	for _, r := range replies {
 		total += int64(r.tokens(p.store))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lwtrain/data"
+	"lwtrain/data/store"
 	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/packing"
@@ -71,7 +72,7 @@ type scoring struct {
 }
 
 // score returns what a model says of replies, packed together.
-func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) ([]data.LogProbs, error) {
+func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
 	lengths := make([]int, len(replies))
 	for i, r := range replies {
 		lengths[i] = r.tokens(s.store)
@@ -90,7 +91,7 @@ func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) (
 			}
 		}
 	}
-	out := make([]data.LogProbs, len(replies))
+	out := make([]store.LogProbs, len(replies))
 	err = by.Score(ctx, packs, func(pack int, nll []float64) error {
 		at := 0
 		for _, i := range plan[pack] {

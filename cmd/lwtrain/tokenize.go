@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/chat"
-	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/show"
 	"lwtrain/session"
 )
@@ -65,7 +65,7 @@ loss, which are the assistant's and the token that ends its turn.`,
 // encodeRecord is a conversation's ids and target mask, as the data store has
 // them.
 func encodeRecord(c *chat.Template, line []byte, at string) (any, error) {
-	r, err := data.Tokenise(c, line)
+	r, err := record.Render(c, line)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}

@@ -13,7 +13,7 @@ import (
 	"os"
 	"os/exec"
 
-	"lwtrain/data"
+	"lwtrain/data/read"
 	"lwtrain/hub"
 	"lwtrain/hub/hubtest"
 )
@@ -46,7 +46,7 @@ func main() {
 			kind hub.Kind
 			name string
 			want hub.Want
-		}{{hub.Model, "owner/model", hub.WholeModel}, {hub.Dataset, "owner/data", hub.Files(data.Pick)}} {
+		}{{hub.Model, "owner/model", hub.WholeModel}, {hub.Dataset, "owner/data", hub.Files(read.Pick)}} {
 			ref, err := hub.Parse(want.kind, want.name)
 			if err != nil {
 				log.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"lwtrain/chat"
-	"lwtrain/data"
+	"lwtrain/data/record"
 )
 
 // How tokens are shown by their mask, in lines of at most 80 columns.
@@ -158,7 +158,7 @@ func visible(r rune, raw string) string {
 }
 
 // printTokens writes a line for each of the tokens [from,to).
-func printTokens(out io.Writer, s *data.Side, from, to int) {
+func printTokens(out io.Writer, s *record.Rendered, from, to int) {
 	mask := s.Mask()
 	fmt.Fprintf(out, "  %8s %8s  %s\n", "place", "id", "text, + for targets")
 	for i := from; i < to; i++ {

@@ -11,6 +11,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/human"
 	"lwtrain/internal/terminal"
 )
@@ -24,8 +25,8 @@ type Record struct {
 }
 
 // part is the stretch of a side's tokens that is shown.
-func (v Record) part(s *data.Side) (from, to int) {
-	if v.Shown == nil || s.Name == "rejected" { // pairs are whole
+func (v Record) part(s *record.Rendered) (from, to int) {
+	if v.Shown == nil || s.Kind == record.Rejected { // pairs are whole
 		return 0, len(s.IDs)
 	}
 	return v.Shown.From, v.Shown.To
@@ -41,7 +42,7 @@ type messageCount struct {
 }
 
 // counts counts the tokens of each message, those of the template last.
-func (v Record) counts(s *data.Side) []messageCount {
+func (v Record) counts(s *record.Rendered) []messageCount {
 	factor := v.Set.Sources()[v.Source].LossFactor
 	out := make([]messageCount, len(s.Messages)+1)
 	for i, m := range s.Messages {
@@ -95,7 +96,7 @@ func (v Record) JSON() any {
 		from, to := v.part(s)
 		counts := v.counts(s)
 		x := side{
-			Name: s.Name, Messages: counts[:len(s.Messages)], Template: counts[len(s.Messages)], From: from,
+			Name: s.Kind.Side(), Messages: counts[:len(s.Messages)], Template: counts[len(s.Messages)], From: from,
 			IDs: s.IDs[from:to], Target: s.Mask()[from:to], Injected: append([]int32{}, s.Injected...),
 		}
 		for k := from; k < to; k++ {
@@ -142,8 +143,8 @@ func (v Record) Print(out io.Writer, ids, colour bool) error {
 	for i := range v.Sides {
 		s := &v.Sides[i]
 		fmt.Fprintln(out)
-		if s.Name != "" {
-			fmt.Fprintf(out, "== %s\n", s.Name)
+		if s.Kind.Side() != "" {
+			fmt.Fprintf(out, "== %s\n", s.Kind.Side())
 		}
 		v.printCut(out, s)
 		if err := v.printCounts(out, s); err != nil {
@@ -185,7 +186,7 @@ func (v Record) trainOn() string {
 }
 
 // printCut says which part of a conversation is shown.
-func (v Record) printCut(out io.Writer, s *data.Side) {
+func (v Record) printCut(out io.Writer, s *record.Rendered) {
 	from, to := v.part(s)
 	all, pieces := len(s.IDs), len(v.Samples)
 	cut := func(format string, args ...any) { terminal.Hang(out, "cut", fmt.Sprintf(format, args...)) }
@@ -207,7 +208,7 @@ func (v Record) printCut(out io.Writer, s *data.Side) {
 	}
 }
 
-func (v Record) printCounts(out io.Writer, s *data.Side) error {
+func (v Record) printCounts(out io.Writer, s *record.Rendered) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "message\trole\ttokens\ttargets\tweight\t")
 	var all messageCount

@@ -1,0 +1,307 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+
+	"lwtrain/chat"
+	"lwtrain/data/read"
+	"lwtrain/data/record"
+	"lwtrain/data/store"
+	"lwtrain/internal/fault"
+)
+
+// Build tokenises the sources, or finds them tokenised in opts.CacheDir, draws
+// the samples of each source and what is held out by the seed, and cuts or
+// drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
+// samples are drawn from the conversations, so no piece of one is trained on.
+func Build(ctx context.Context, opts Options, template *chat.Template, run Run) (*Set, error) {
+	s := &Set{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any}
+	if s.paired || s.labelled {
+		if err := opts.refuseCutting(); err != nil {
+			return nil, err
+		}
+	}
+	b := builder{
+		cache: store.Cache{Dir: opts.CacheDir, ShardTokens: smallShards}, template: template, run: run, strict: opts.OnBadRecord == "error", near: opts.Dedup == "near",
+	}
+	if err := b.load(ctx, s, slices.Concat(opts.Sources, opts.HeldOut.Sources)); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.choose(opts, run); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// smallShards is for tests, which set it to fewer tokens than a shard has.
+var smallShards int64
+
+// builder finds or makes the stores of sources.
+type builder struct {
+	cache    store.Cache
+	template *chat.Template
+	run      Run
+	strict   bool // a bad record is an error
+	near     bool // near copies are looked for
+}
+
+// load gets the store of each source.
+func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
+	sizes := make([]int64, len(sources))
+	var total, before int64
+	for i, options := range sources { // all of them first: a missing file is known at once
+		src, err := options.find(b.run.Files)
+		if err != nil {
+			return err
+		}
+		if sizes[i], err = read.Size(src.files); err != nil {
+			return err
+		}
+		total += sizes[i]
+		s.from = append(s.from, src)
+	}
+	for i, src := range s.from {
+		told := func(done int64) {
+			if b.run.Progress != nil {
+				b.run.Progress(before+done, total)
+			}
+		}
+		part, reason, err := b.get(ctx, src, told)
+		if err != nil {
+			return err
+		}
+		s.parts = append(s.parts, part)
+		before += sizes[i]
+		stats := SourceStats{
+			Name: src.Name, Path: src.shown, Format: part.Layout, LossFactor: src.LossFactor, Cache: part.Dir, Tokenised: reason,
+			Dropped: map[string]int{},
+		}
+		for _, d := range slices.Concat(part.Dropped, part.Passed) {
+			stats.drop(d.Reason, d.Count)
+		}
+		s.sources = append(s.sources, stats)
+	}
+	return nil
+}
+
+// get returns a source's store: the one in the cache if its hashes hold, else a new one,
+// and the reason why it is new.
+func (b builder) get(ctx context.Context, src source, progress func(done int64)) (part *store.Store, reason string, err error) {
+	sum, err := read.Hash(src.files)
+	if err != nil {
+		return nil, "", err
+	}
+	in := store.Inputs{File: sum, Chat: b.template.Fingerprint(), Read: src.reading().Key(b.near)}
+	switch part, err = b.cache.Open(src.Name, in); {
+	case err == nil:
+		if err = b.run.suits(src, part.Layout); err == nil && b.strict && len(part.Dropped) > 0 {
+			err = src.unusable(part.Dropped, part.Starts)
+		}
+		if err != nil {
+			part.Close()
+		}
+		return part, "", err
+	case errors.Is(err, os.ErrNotExist):
+		reason = b.cache.WhyNew(src.shown, in)
+	default:
+		reason = err.Error()
+	}
+	if b.run.DryRun {
+		part = store.Dry(in)
+		part.About, err = b.tokenise(ctx, src, sum, sink{add: part.Add}, progress)
+		return part, reason, err
+	}
+	to, err := b.cache.Build(src.Name, src.shown, in, b.near)
+	if err != nil {
+		return nil, "", err
+	}
+	defer to.End(ctx)
+	behind, drops := to.Behind()
+	about, err := b.tokenise(ctx, src, sum, sink{to.Add, to.Taken, behind, drops}, progress)
+	if err != nil {
+		return nil, "", err
+	}
+	part, err = to.Finish(about)
+	return part, reason, err
+}
+
+// sink takes what becomes of the records of a source.
+type sink struct {
+	add   func(record.Tokenised) error
+	taken func(store.About) error // is told after each record; may be nil
+	// behind records were taken before, and are passed over; drops is what became of
+	// them.
+	behind int
+	drops  record.Drops
+}
+
+// chunkBytes is about how much text a worker takes at a time.
+const chunkBytes = 1 << 18
+
+// chunk is some lines of a source on their way through a worker. out is filled and
+// done closed by the worker; results are taken in the order of the source.
+type chunk struct {
+	lines []read.Line
+	out   []tokenised
+	done  chan struct{}
+	read  int64 // bytes of the source up to the chunk's end
+	err   error // of the reader behind it; io.EOF: there is no more
+}
+
+// tokenised is what became of a record: one conversation, or the two of a pair.
+type tokenised struct {
+	conversations []record.Tokenised
+	err           error
+}
+
+// tokenise tokenises a source with one worker a processor, in bounded memory, and hands
+// its conversations to a sink in the order of the files. Records that can't be used are
+// counted by reason; if the builder is strict they are an error, and nothing more is added
+// once there is one. A source whose SHA-256 is not sum was changed since that was taken:
+// what was made of it would be kept under the wrong name.
+func (b builder) tokenise(ctx context.Context, src source, sum string, to sink, progress func(done int64)) (about store.About, err error) {
+	about.Drops = to.drops
+	layout := src.reading().Layout(b.template)
+	from, err := read.Open(src.files, layout.Columns())
+	if err != nil {
+		return about, err
+	}
+	defer from.Close()
+	sieve, err := src.Filter.Sieve()
+	if err != nil {
+		return about, fault.Usage(fmt.Errorf("source %s: filter.%w", src.Name, err))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	first := nextChunk(from)
+	layout.Settle(first.lines) // before anything is parsed
+	about.Layout = layout.Format
+	if err := b.run.suits(src, layout.Format); err != nil { // before its records are complained about
+		return about, err
+	}
+	var last error // of the reader
+	for part := range b.work(ctx, from, first, to.behind, func() *record.Renderer {
+		r := record.NewRenderer(layout, b.template)
+		r.Sieve, r.Near = sieve, b.near
+		return r
+	}) {
+		select {
+		case <-part.done:
+		case <-ctx.Done():
+			return about, ctx.Err()
+		}
+		if err := b.take(part, to, &about); err != nil {
+			return about, err
+		}
+		if progress != nil {
+			progress(part.read)
+		}
+		last = part.err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return about, ctx.Err()
+	case last != io.EOF:
+		return about, last
+	case b.strict && len(about.Dropped) > 0:
+		return about, src.unusable(about.Dropped, from.Places().Starts)
+	}
+	if starts := from.Places().Starts; len(starts) > 1 {
+		about.Starts = starts
+	}
+	now, err := from.Hash()
+	if err == nil && now != sum {
+		err = fault.Hint(fmt.Errorf("%s: changed while it was read", src.shown), "start again when nothing writes to it")
+	}
+	return about, err
+}
+
+// work reads a source and hands out its chunks in their order, while workers tokenise
+// them. The first behind records are left out.
+func (b builder) work(ctx context.Context, from *read.Reader, first *chunk, behind int, renderer func() *record.Renderer) <-chan *chunk {
+	workers := runtime.GOMAXPROCS(0)
+	work := make(chan *chunk)
+	ordered := make(chan *chunk, 2*workers)
+	go func() {
+		defer close(ordered)
+		defer close(work)
+		for next := first; ; next = nextChunk(from) {
+			next.pass(&behind)
+			for _, to := range []chan *chunk{ordered, work} {
+				select {
+				case to <- next:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if next.err != nil {
+				return
+			}
+		}
+	}()
+	for range workers {
+		go func() {
+			with := renderer()
+			for part := range work {
+				for _, x := range part.lines {
+					list, err := with.Tokenise(x)
+					part.out = append(part.out, tokenised{list, err})
+				}
+				close(part.done)
+			}
+		}()
+	}
+	return ordered
+}
+
+// take hands on what became of a chunk's records.
+func (b builder) take(part *chunk, to sink, about *store.About) error {
+	for i, t := range part.out {
+		switch {
+		case t.err != nil:
+			about.Add(part.lines[i].Number, t.err)
+		case b.strict && len(about.Dropped) > 0: // nothing is kept
+		default:
+			for _, c := range t.conversations {
+				if err := to.add(c); err != nil {
+					return err
+				}
+			}
+		}
+		if to.taken != nil {
+			if err := to.taken(*about); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pass leaves out the first records, as many of n as there are.
+func (c *chunk) pass(n *int) {
+	out := min(*n, len(c.lines))
+	c.lines, *n = c.lines[out:], *n-out
+}
+
+// nextChunk takes the next lines of a source, about chunkBytes of them.
+func nextChunk(from *read.Reader) *chunk {
+	c := &chunk{done: make(chan struct{})}
+	for size := 0; size < chunkBytes && c.err == nil; {
+		var l read.Line
+		if l, c.err = from.Next(); c.err == nil {
+			c.lines = append(c.lines, l)
+			size += len(l.Text)
+		}
+	}
+	c.read = from.Position()
+	return c
+}

@@ -1,0 +1,94 @@
+package read
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// arrowRows reads the rows of an Arrow IPC file (Feather from version 2 on) or
+// stream. A file is read as the stream that it holds: its footer says nothing
+// that is needed here.
+type arrowRows struct {
+	messages *arrowMessages
+	r        *ipc.Reader
+	columns  []int // that are read
+	rec      arrow.Record
+	row      int
+	number   int
+	text     []byte
+	err      error
+}
+
+func newArrowRows(f randomAccess, size int64, isFile bool, names map[string]bool) (_ lines, err error) {
+	defer recovered(0, "Arrow", &err)
+	from, to := int64(0), size
+	if isFile {
+		// magic and padding (8), stream, footer, its length (4), magic (6)
+		var end [10]byte
+		if size < 8+10 {
+			return nil, broken(0, "a broken Arrow file: it ends after %d bytes", size)
+		}
+		if _, err := f.ReadAt(end[:], size-10); err != nil {
+			return nil, err
+		}
+		footer := int64(int32(binary.LittleEndian.Uint32(end[:])))
+		if string(end[4:]) != "ARROW1" || footer < 0 || footer > size-18 {
+			return nil, broken(0, "a broken Arrow file: it is cut short, its end is missing")
+		}
+		from, to = 8, size-10-footer
+	}
+	a := &arrowRows{messages: &arrowMessages{r: io.NewSectionReader(f, from, to-from), size: to - from}}
+	a.r, err = ipc.NewReaderFromMessageReader(a.messages, ipc.WithAllocator(boundedMemory{memory.NewGoAllocator()}))
+	if err != nil {
+		return nil, broken(0, "a broken Arrow file: %v", err)
+	}
+	var all []string
+	for i, f := range a.r.Schema().Fields() {
+		all = append(all, fmt.Sprintf("%.40q", f.Name))
+		if names[f.Name] {
+			a.columns = append(a.columns, i)
+		}
+	}
+	if len(a.columns) == 0 {
+		return nil, noColumns(all)
+	}
+	return a, nil
+}
+
+func (a *arrowRows) position() int64 { return a.messages.read }
+
+func (a *arrowRows) next() (Line, error) {
+	if a.err == nil {
+		var l Line
+		if l, a.err = a.one(); a.err == nil {
+			return l, nil
+		}
+	}
+	return Line{}, a.err
+}
+
+func (a *arrowRows) one() (_ Line, err error) {
+	defer recovered(a.number+1, "Arrow", &err)
+	for a.rec == nil || a.row >= int(a.rec.NumRows()) {
+		if !a.r.Next() {
+			if err := a.r.Err(); err != nil {
+				return Line{}, broken(a.number+1, "a broken Arrow file: %v", err)
+			}
+			return Line{}, io.EOF
+		}
+		a.rec, a.row = a.r.Record(), 0
+	}
+	a.number++
+	a.text = append(a.text[:0], '{')
+	for _, i := range a.columns {
+		a.text = appendKey(a.text, a.rec.ColumnName(i))
+		a.text = appendArrow(a.text, a.rec.Column(i), a.row, 0)
+	}
+	a.row++
+	return rowLine(a.number, append(a.text, '}')), nil
+}

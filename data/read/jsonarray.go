@@ -1,0 +1,182 @@
+package read
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+)
+
+// jsonArray reads the elements of a JSON array one by one, whatever its size. It
+// looks for where an element ends, and leaves its inside to the JSON decoder: a
+// bad element is a bad record, and a file whose elements can't be told apart is
+// broken.
+type jsonArray struct {
+	r      *bufio.Reader
+	most   int // bytes in an element
+	line   int // that the reader stands on, from 1
+	last   int // number of the last element
+	read   int64
+	opened bool
+	err    error // of the reader, or of the array
+}
+
+func newJSONArray(r io.Reader) *jsonArray {
+	return &jsonArray{r: bufio.NewReaderSize(r, 1<<20), most: MaxLine, line: 1}
+}
+
+func (a *jsonArray) position() int64 { return a.read }
+
+// next returns the next element. Its number is the line that it begins on or, where
+// several begin on one line, one more than that of the element before: no two have
+// the same.
+func (a *jsonArray) next() (Line, error) {
+	if a.err != nil {
+		return Line{}, a.err
+	}
+	l, err := a.one()
+	if err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = broken(a.line, "broken JSON: the array ends in the middle, want a ] at its end")
+		}
+		a.err = err
+	}
+	return l, err
+}
+
+func (a *jsonArray) one() (Line, error) {
+	c, err := a.visible()
+	if err != nil {
+		return Line{}, err
+	}
+	if !a.opened {
+		if c == 0xEF { // the byte order mark
+			a.byte()
+			a.byte()
+			if c, err = a.visible(); err != nil {
+				return Line{}, err
+			}
+		}
+		if c != '[' {
+			return Line{}, broken(a.line, "broken JSON: %q, want an array", c)
+		}
+		a.opened = true
+		if c, err = a.visible(); err != nil {
+			return Line{}, err
+		}
+		if c == ']' {
+			return Line{}, a.end()
+		}
+	} else {
+		// one stopped at the end of the element before.
+		switch c {
+		case ']':
+			return Line{}, a.end()
+		case ',':
+		default:
+			return Line{}, broken(a.line, "broken JSON: %q behind a record, want a comma or the end of the array", c)
+		}
+		if c, err = a.visible(); err != nil {
+			return Line{}, err
+		}
+	}
+	if c == ']' || c == ',' || c == '}' {
+		return Line{}, broken(a.line, "broken JSON: %q where a record should begin", c)
+	}
+	return a.element(c)
+}
+
+// element reads an element whose first byte is c, up to what follows it.
+func (a *jsonArray) element(c byte) (Line, error) {
+	l := Line{Number: max(a.line, a.last+1)}
+	a.last = l.Number
+	depth, quoted := 0, false
+	for {
+		if len(l.Text) >= a.most {
+			l.Text, l.TooLong = nil, true
+		}
+		if !l.TooLong {
+			l.Text = append(l.Text, c)
+		}
+		switch {
+		case quoted && c == '\\':
+			if c, err := a.byte(); err != nil {
+				return Line{}, err
+			} else if !l.TooLong {
+				l.Text = append(l.Text, c)
+			}
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		}
+		if depth == 0 && !quoted {
+			next, err := a.r.Peek(1)
+			if err != nil {
+				return Line{}, unexpected(err)
+			}
+			if next[0] == ',' || next[0] == ']' || next[0] == '}' || c == '}' || c == ']' {
+				l.Text = bytes.TrimRight(l.Text, " \t\r\n")
+				return l, nil
+			}
+		}
+		var err error
+		if c, err = a.byte(); err != nil {
+			return Line{}, err
+		}
+	}
+}
+
+// end takes what is behind the array, which is nothing.
+func (a *jsonArray) end() error {
+	switch c, err := a.visible(); {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return io.EOF
+	case err != nil:
+		return err
+	default:
+		return broken(a.line, "broken JSON: %q behind the array, want nothing there", c)
+	}
+}
+
+// visible returns the next byte that is no white space.
+func (a *jsonArray) visible() (byte, error) {
+	for {
+		c, err := a.byte()
+		if err != nil || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c, err
+		}
+	}
+}
+
+func (a *jsonArray) byte() (byte, error) {
+	c, err := a.r.ReadByte()
+	if err != nil {
+		return 0, unexpected(err)
+	}
+	a.read++
+	if c == '\n' {
+		a.line++
+	}
+	return c, nil
+}
+
+// unexpected turns the end of the file into an error.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// ofText tells a JSON array from JSONL by how the text begins.
+func ofText(from io.Reader, head []byte) lines {
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	if len(text) > 0 && text[0] == '[' {
+		return newJSONArray(from)
+	}
+	return newJSONLines(from)
+}

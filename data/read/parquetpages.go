@@ -1,0 +1,188 @@
+package read
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/bits"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/parquet"
+	pq "github.com/apache/arrow/go/v17/parquet/file"
+)
+
+// checkedPages hands out the pages of a column whose levels are all there. The
+// library waits for ever for those that a page promises and has not.
+type checkedPages struct {
+	pq.PageReader
+	maxDef, maxRep int16
+	err            error
+}
+
+func (c *checkedPages) Err() error {
+	if c.err != nil {
+		return c.err
+	}
+	return c.PageReader.Err()
+}
+
+func (c *checkedPages) Next() bool {
+	if c.err != nil || !c.PageReader.Next() {
+		return false
+	}
+	c.err = c.check(c.PageReader.Page())
+	return c.err == nil
+}
+
+func (c *checkedPages) check(page pq.Page) error {
+	data, n := page.Data(), int64(page.NumValues())
+	if n < 0 || n > mostBatch {
+		return fmt.Errorf("a page of %d values", n)
+	}
+	var err error
+	switch p := page.(type) {
+	case *pq.DataPageV1:
+		for _, l := range []struct {
+			most     int16
+			encoding parquet.Encoding
+		}{{c.maxRep, p.RepetitionLevelEncoding()}, {c.maxDef, p.DefinitionLevelEncoding()}} {
+			if l.most == 0 {
+				continue
+			}
+			if l.encoding != parquet.Encodings.RLE {
+				return fmt.Errorf("levels in the encoding %s, want RLE", l.encoding)
+			}
+			if len(data) < 4 {
+				return fmt.Errorf("a page that ends in its levels")
+			}
+			size := int64(binary.LittleEndian.Uint32(data))
+			if data = data[4:]; size > int64(len(data)) {
+				return fmt.Errorf("a page that ends in its levels")
+			}
+			if err = checkRuns(data[:size], l.most, n); err != nil {
+				return err
+			}
+			data = data[size:]
+		}
+	case *pq.DataPageV2:
+		rep, def := int64(p.RepetitionLevelByteLen()), int64(p.DefinitionLevelByteLen())
+		if rep < 0 || def < 0 || rep+def > int64(len(data)) {
+			return fmt.Errorf("a page that ends in its levels")
+		}
+		if c.maxRep > 0 {
+			err = checkRuns(data[:rep], c.maxRep, n)
+		}
+		if c.maxDef > 0 && err == nil {
+			err = checkRuns(data[rep:rep+def], c.maxDef, n)
+		}
+		data = data[rep+def:]
+	default: // a dictionary
+		return nil
+	}
+	if c.maxDef == 0 && err == nil && n > int64(len(data))*8 && page.Encoding() == 0 { // plain: at least a bit each
+		err = fmt.Errorf("a page of %d values in %d bytes", n, len(data))
+	}
+	return err
+}
+
+// columnPages hands out the pages of a column of a row group in a file of size bytes.
+func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column int) (pq.PageReader, error) {
+	c, err := group.MetaData().ColumnChunk(column)
+	if err != nil {
+		return nil, err
+	}
+	if c.CryptoMetadata() != nil {
+		return nil, fmt.Errorf("an encrypted column, want one that is not")
+	}
+	start := c.DataPageOffset()
+	if at := c.DictionaryPageOffset(); c.HasDictionaryPage() && at > 0 && at < start {
+		start = at
+	}
+	if start < 0 || start > size {
+		return nil, fmt.Errorf("a column that begins at byte %d of %d", start, size)
+	}
+	bytes := &pageBytes{Reader: bufio.NewReaderSize(io.NewSectionReader(file, start, size-start), 1<<16), left: size - start}
+	return pq.NewPageReader(bytes, c.NumValues(), c.Compression(), boundedMemory{memory.NewGoAllocator()}, nil)
+}
+
+// pageBytes are the bytes of a column. It looks at each page's head when the
+// library has read it, and before the library makes room for as many bytes as the
+// page says to have.
+type pageBytes struct {
+	*bufio.Reader
+	head []byte // and what follows it
+	left int64  // bytes to the end of the file
+}
+
+// Peek is what the library reads heads with, more and more of them until it
+// understands one.
+func (b *pageBytes) Peek(n int) (view []byte, err error) {
+	if n > b.Size() {
+		b.Reader = bufio.NewReaderSize(b.Reader, n)
+	}
+	b.head, err = b.Reader.Peek(n)
+	return b.head, err
+}
+
+// Discard passes over a head. Its third field is the size of the page as it lies
+// in the file.
+func (b *pageBytes) Discard(n int) (int, error) {
+	t := thriftCheck{b: b.head[:n]}
+	for field := uint64(0); ; {
+		h := t.byte()
+		if h == 0 {
+			break
+		}
+		if delta := uint64(h >> 4); delta > 0 {
+			field += delta
+		} else {
+			field = t.varint() >> 1
+		}
+		switch kind := h & 15; {
+		case field == 3 && kind == 5:
+			if size := int64(t.varint() >> 1); size > b.left-int64(n) {
+				panic(fmt.Errorf("a page of %d bytes, where %d are left", size, b.left-int64(n)))
+			}
+		case kind > 2: // true and false are in the head
+			t.value(kind, 0)
+		}
+	}
+	if t.bad {
+		panic(fmt.Errorf("a page whose head ends in the middle"))
+	}
+	b.left -= int64(n)
+	return b.Reader.Discard(n)
+}
+
+func (b *pageBytes) Read(to []byte) (int, error) {
+	n, err := b.Reader.Read(to)
+	b.left -= int64(n)
+	return n, err
+}
+
+// checkRuns walks through runs of equal and of packed levels (Parquet's hybrid of
+// run lengths and bit packing) until n levels are there.
+func checkRuns(b []byte, most int16, n int64) error {
+	width := bits.Len16(uint16(most))
+	for n > 0 {
+		head, used := binary.Uvarint(b)
+		if used <= 0 {
+			return fmt.Errorf("a page without %d of its levels", n)
+		}
+		b = b[used:]
+		count, size := head>>1, uint64(width+7)/8
+		if head&1 == 1 {
+			if count > uint64(len(b)) {
+				return fmt.Errorf("a page without %d of its levels", n)
+			}
+			count, size = count*8, count*uint64(width)
+		}
+		if count == 0 || size > uint64(len(b)) || count > mostBatch {
+			return fmt.Errorf("a page without %d of its levels", n)
+		}
+		b = b[size:]
+		n -= int64(count)
+	}
+	return nil
+}

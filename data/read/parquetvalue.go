@@ -1,0 +1,254 @@
+package read
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/apache/arrow/go/v17/parquet"
+	pq "github.com/apache/arrow/go/v17/parquet/file"
+	"github.com/apache/arrow/go/v17/parquet/schema"
+)
+
+// Rows lie in Parquet by columns: every value with a definition level (how much
+// of its path is there) and a repetition level (which list it goes on with), as
+// in Dremel (Melnik et al. 2010). A parquetNode puts the text of a row together
+// from them.
+type parquetNode struct {
+	name               string
+	optional, repeated bool
+	def, rep           int16 // levels of a value that is there
+	leaf               *parquetLeaf
+	children           []*parquetNode
+	bare               bool // a list's wrapper: its only child stands for it
+}
+
+// unwrap recognises the groups that LIST puts around a list's elements:
+// optional group messages (LIST) { repeated group list { optional element } }.
+func (n *parquetNode) unwrap(g *schema.GroupNode) {
+	_, isList := g.LogicalType().(schema.ListLogicalType)
+	isList = isList || g.ConvertedType() == schema.ConvertedTypes.List
+	if !isList || len(n.children) != 1 || !n.children[0].repeated {
+		return
+	}
+	n.bare = true
+	// Old writers have no group between: then the repeated one is the element.
+	list := n.children[0]
+	if list.leaf == nil && len(list.children) == 1 && list.name != "array" && list.name != n.name+"_tuple" {
+		list.bare = true
+	}
+}
+
+func (n *parquetNode) eachLeaf(see func(*parquetLeaf)) {
+	if n.leaf != nil {
+		see(n.leaf)
+	}
+	for _, c := range n.children {
+		c.eachLeaf(see)
+	}
+}
+
+func (n *parquetNode) first() *parquetLeaf {
+	for n.leaf == nil {
+		n = n.children[0]
+	}
+	return n.leaf
+}
+
+// append writes the node's part of the row at hand.
+func (n *parquetNode) append(dst []byte) []byte {
+	switch first := n.first(); {
+	case n.repeated:
+		if def, _ := first.peek(); def < n.def {
+			n.eachLeaf((*parquetLeaf).pass)
+			return append(dst, "[]"...)
+		}
+		dst = append(dst, '[')
+		for {
+			dst = n.one(dst)
+			if !first.goesOn(n.rep) {
+				return append(dst, ']')
+			}
+			dst = append(dst, ',')
+		}
+	case n.optional:
+		if def, _ := first.peek(); def < n.def {
+			n.eachLeaf((*parquetLeaf).pass)
+			return append(dst, "null"...)
+		}
+	}
+	return n.one(dst)
+}
+
+// one writes a node that is there, or one element of a repeated one.
+func (n *parquetNode) one(dst []byte) []byte {
+	switch {
+	case n.leaf != nil:
+		return n.leaf.take(dst)
+	case n.bare:
+		return n.children[0].append(dst)
+	}
+	dst = append(dst, '{')
+	for _, c := range n.children {
+		dst = c.append(appendKey(dst, c.name))
+	}
+	return append(dst, '}')
+}
+
+// parquetBatch is how many values are taken from a column at a time.
+const parquetBatch = 64
+
+// parquetLeaf reads one column.
+type parquetLeaf struct {
+	path           string
+	refused        string // why it can't be read
+	column         int
+	maxDef, maxRep int16
+	unsigned       bool
+
+	r        pq.ColumnChunkReader
+	def, rep [parquetBatch]int16
+	n, at    int // levels that are held, and the next of them
+	value    int // the next value
+	texts    [parquetBatch]parquet.ByteArray
+	fixed    [parquetBatch]parquet.FixedLenByteArray
+	bools    [parquetBatch]bool
+	int32s   [parquetBatch]int32
+	int64s   [parquetBatch]int64
+	float32s [parquetBatch]float32
+	float64s [parquetBatch]float64
+}
+
+func newParquetLeaf(n *schema.PrimitiveNode, def, rep int16, column int) *parquetLeaf {
+	l := &parquetLeaf{path: n.Path(), column: column, maxDef: def, maxRep: rep}
+	if _, ok := n.LogicalType().(*schema.DecimalLogicalType); ok || n.ConvertedType() == schema.ConvertedTypes.Decimal {
+		l.refused = "a decimal number"
+	}
+	if n.PhysicalType() == parquet.Types.Int96 {
+		l.refused = "a number of 96 bits"
+	}
+	if t, ok := n.LogicalType().(*schema.IntLogicalType); ok {
+		l.unsigned = !t.IsSigned()
+	}
+	return l
+}
+
+func (l *parquetLeaf) begin(r pq.ColumnChunkReader) {
+	if l.n > l.at {
+		panic(fmt.Errorf("column %s has more values than rows", l.path))
+	}
+	l.r, l.n, l.at, l.value = r, 0, 0, 0
+}
+
+var errShort = errors.New("a column ends before the rows do")
+
+// fill reads levels and values, and reports whether there are any.
+func (l *parquetLeaf) fill() bool {
+	if l.at < l.n {
+		return true
+	}
+	var values int
+	var n int64
+	var err error
+	l.at, l.value, l.n = 0, 0, 0
+	for n == 0 && l.r.HasNext() {
+		switch r := l.r.(type) {
+		case *pq.ByteArrayColumnChunkReader:
+			n, values, err = r.ReadBatch(parquetBatch, l.texts[:], l.def[:], l.rep[:])
+		case *pq.FixedLenByteArrayColumnChunkReader:
+			n, values, err = r.ReadBatch(parquetBatch, l.fixed[:], l.def[:], l.rep[:])
+		case *pq.BooleanColumnChunkReader:
+			n, values, err = r.ReadBatch(parquetBatch, l.bools[:], l.def[:], l.rep[:])
+		case *pq.Int32ColumnChunkReader:
+			n, values, err = r.ReadBatch(parquetBatch, l.int32s[:], l.def[:], l.rep[:])
+		case *pq.Int64ColumnChunkReader:
+			n, values, err = r.ReadBatch(parquetBatch, l.int64s[:], l.def[:], l.rep[:])
+		case *pq.Float32ColumnChunkReader:
+			n, values, err = r.ReadBatch(parquetBatch, l.float32s[:], l.def[:], l.rep[:])
+		case *pq.Float64ColumnChunkReader:
+			n, values, err = r.ReadBatch(parquetBatch, l.float64s[:], l.def[:], l.rep[:])
+		}
+		if err != nil {
+			panic(fmt.Errorf("column %s: %w", l.path, err))
+		}
+		if n == 0 && values == 0 {
+			break
+		}
+	}
+	if err := l.r.Err(); err != nil {
+		panic(fmt.Errorf("column %s: %w", l.path, err))
+	}
+	l.n = int(n)
+	there := 0
+	for i := range l.n {
+		if l.maxDef == 0 {
+			l.def[i] = 0
+		}
+		if l.maxRep == 0 {
+			l.rep[i] = 0
+		}
+		if l.def[i] == l.maxDef {
+			there++
+		}
+		if l.def[i] > l.maxDef || l.rep[i] > l.maxRep {
+			panic(fmt.Errorf("column %s: levels %d and %d, want at most %d and %d", l.path, l.def[i], l.rep[i], l.maxDef, l.maxRep))
+		}
+	}
+	if there != values {
+		panic(fmt.Errorf("column %s: %d values, where the levels speak of %d", l.path, values, there))
+	}
+	return l.n > 0
+}
+
+// peek returns the levels of the next value.
+func (l *parquetLeaf) peek() (def, rep int16) {
+	if !l.fill() {
+		panic(errShort)
+	}
+	return l.def[l.at], l.rep[l.at]
+}
+
+// goesOn reports whether the next value goes on with a list of this level.
+func (l *parquetLeaf) goesOn(rep int16) bool { return l.fill() && l.rep[l.at] >= rep }
+
+// pass goes by a value that is not there.
+func (l *parquetLeaf) pass() {
+	if def, _ := l.peek(); def == l.maxDef {
+		panic(fmt.Errorf("column %s: a value where there should be none", l.path))
+	}
+	l.at++
+}
+
+// take writes the next value, which is there.
+func (l *parquetLeaf) take(dst []byte) []byte {
+	def, _ := l.peek()
+	l.at++
+	if def < l.maxDef {
+		return append(dst, "null"...)
+	}
+	i := l.value
+	l.value++
+	switch l.r.(type) {
+	case *pq.ByteArrayColumnChunkReader:
+		return appendText(dst, []byte(l.texts[i]))
+	case *pq.FixedLenByteArrayColumnChunkReader:
+		return appendText(dst, []byte(l.fixed[i]))
+	case *pq.BooleanColumnChunkReader:
+		return strconv.AppendBool(dst, l.bools[i])
+	case *pq.Int32ColumnChunkReader:
+		if l.unsigned {
+			return strconv.AppendUint(dst, uint64(uint32(l.int32s[i])), 10)
+		}
+		return strconv.AppendInt(dst, int64(l.int32s[i]), 10)
+	case *pq.Int64ColumnChunkReader:
+		if l.unsigned {
+			return strconv.AppendUint(dst, uint64(l.int64s[i]), 10)
+		}
+		return strconv.AppendInt(dst, l.int64s[i], 10)
+	case *pq.Float32ColumnChunkReader:
+		return appendFloat(dst, float64(l.float32s[i]), 32)
+	case *pq.Float64ColumnChunkReader:
+		return appendFloat(dst, l.float64s[i], 64)
+	}
+	panic(fmt.Errorf("column %s: an unknown type", l.path))
+}

@@ -1,0 +1,59 @@
+package read
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// mostBatch bounds what is held in memory of a file at a time: a record batch,
+// or a page of Parquet.
+const mostBatch = 1 << 30
+
+// boundedMemory gives out memory up to mostBatch at a time: sizes are read from files.
+type boundedMemory struct{ memory.Allocator }
+
+func (b boundedMemory) Allocate(size int) []byte {
+	b.check(size)
+	return b.Allocator.Allocate(size)
+}
+
+func (b boundedMemory) Reallocate(size int, old []byte) []byte {
+	b.check(size)
+	return b.Allocator.Reallocate(size, old)
+}
+
+func (b boundedMemory) check(size int) {
+	if size < 0 || size > mostBatch {
+		panic(fmt.Errorf("%d bytes in one piece, want at most %d MiB", size, mostBatch>>20))
+	}
+}
+
+// recovered turns a panic of the Arrow library, which trusts its files, into an
+// error of the file.
+func recovered(number int, kind string, err *error) {
+	if p := recover(); p != nil {
+		*err = broken(number, "a broken %s file: %v", kind, p)
+	}
+}
+
+// noColumns is the error of a table without any column of conversations.
+func noColumns(all []string) error {
+	const most = 12
+	if len(all) > most {
+		all = append(all[:most], "...")
+	}
+	return &brokenFile{
+		detail: fmt.Sprintf("the columns are %s, want messages, conversations, instruction and output, prompt and completion, or chosen and rejected", strings.Join(all, ", ")),
+		hint:   "say which columns hold what with columns: {messages: ..., ...} of the source",
+	}
+}
+
+// rowLine makes a record of a row's text, which is copied.
+func rowLine(number int, text []byte) Line {
+	if len(text) > MaxLine {
+		return Line{Number: number, TooLong: true}
+	}
+	return Line{Number: number, Text: append([]byte(nil), text...)}
+}

@@ -1,0 +1,40 @@
+package record
+
+import (
+	"encoding/json"
+
+	"lwtrain/chat"
+)
+
+// Record is what a line says: a conversation, or two that begin alike and end in a
+// better and a worse answer.
+type Record struct {
+	Conversation               // of a pair, the one with the chosen answer
+	Rejected     *Conversation // of a pair
+}
+
+// Conversation is a list of messages, and the tools that the template is told of (nil:
+// none).
+type Conversation struct {
+	Kind     Kind
+	Messages []chat.Message
+	First    int // the answers before this message belong to the prompt
+	Tools    json.RawMessage
+}
+
+// Kind says what a conversation is.
+type Kind int32
+
+const (
+	Plain    Kind = iota // to be learnt
+	Chosen               // of a pair; the rejected one is kept right behind it
+	Rejected             //
+	Liked                // labelled true, without a counterpart of its own
+	Disliked             // labelled false
+)
+
+// Side is what a conversation is called beside its counterpart: "chosen" or "rejected" of
+// a pair, "good" or "bad" where it is labelled, else "".
+func (k Kind) Side() string {
+	return [...]string{Plain: "", Chosen: "chosen", Rejected: "rejected", Liked: "good", Disliked: "bad"}[k]
+}

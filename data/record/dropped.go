@@ -1,0 +1,77 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lwtrain/chat"
+)
+
+// Error is the error of a record that is not used.
+type Error struct {
+	Reason   string // in snake case: such records are counted by it
+	Detail   string // for people
+	Unwanted bool   // a filter passes it over; it is counted, and never stops a run
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+func bad(reason, format string, args ...any) error {
+	return &Error{reason, fmt.Sprintf(format, args...), false}
+}
+
+func unwanted(reason, format string, args ...any) error {
+	return &Error{reason, fmt.Sprintf(format, args...), true}
+}
+
+// Dropped counts the records that are not used, for one reason.
+type Dropped struct {
+	Reason string  `json:"reason"`
+	Count  int     `json:"count"`
+	First  []Place `json:"first"` // at most MostNamed of them
+}
+
+// Place is a record by the number of its line, and what is wrong with it.
+type Place struct {
+	Line   int    `json:"line"`
+	Detail string `json:"detail"`
+}
+
+// MostNamed is how many records are named of those that can not be used.
+const MostNamed = 10
+
+// Drops are the records of a source that are not used, by reason in the order of
+// their first lines.
+type Drops struct {
+	Dropped []Dropped `json:"dropped"` // can not be used
+	Passed  []Dropped `json:"passed"`  // are passed over by a filter
+}
+
+// Add counts the record of a line, whose error is one of [Renderer.Tokenise] or
+// [Layout.Prompt].
+func (d *Drops) Add(line int, err error) {
+	reason := "invalid"
+	var record *Error
+	var talk *chat.ConversationError
+	switch {
+	case errors.As(err, &record):
+		reason = record.Reason
+	case errors.As(err, &talk):
+		reason = strings.ReplaceAll(string(talk.Reason), " ", "_")
+	}
+	list := &d.Dropped
+	if record != nil && record.Unwanted {
+		list = &d.Passed
+	}
+	i := slices.IndexFunc(*list, func(x Dropped) bool { return x.Reason == reason })
+	if i < 0 {
+		i = len(*list)
+		*list = append(*list, Dropped{Reason: reason})
+	}
+	x := &(*list)[i]
+	if x.Count++; x.Count <= MostNamed {
+		x.First = append(x.First, Place{line, err.Error()})
+	}
+}

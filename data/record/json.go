@@ -1,0 +1,130 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"lwtrain/data/read"
+)
+
+// fieldsOf reads the JSON of a line.
+func fieldsOf(l read.Line) (f fields, err error) {
+	text := l.Text
+	if l.TooLong {
+		return nil, bad("too_many_bytes", "a record of more than %d MiB", read.MaxLine>>20)
+	}
+	if !utf8.Valid(text) {
+		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
+	}
+	if at := loneSurrogate(text); at >= 0 {
+		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
+	}
+	if json.Valid(text) {
+		var ok bool
+		if f, ok = cutObject(bytes.TrimSpace(text)); ok {
+			return f, nil
+		}
+	}
+	return nil, bad("invalid_json", "%v", jsonProblem(text, json.Unmarshal(text, &f)))
+}
+
+func invalidAt(line []byte) int {
+	for i := 0; i < len(line); {
+		r, size := utf8.DecodeRune(line[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i + 1
+		}
+		i += size
+	}
+	return 0
+}
+
+// loneSurrogate finds an escape such as \ud83d without its other half, which
+// encoding/json would read as U+FFFD without a word; -1: there is none.
+func loneSurrogate(line []byte) int {
+	half := func(at int) byte { // 'h'igh, 'l'ow or 0
+		if at+6 > len(line) || line[at] != '\\' || line[at+1] != 'u' || line[at+2]|0x20 != 'd' {
+			return 0
+		}
+		switch c := line[at+3] | 0x20; {
+		case '8' <= line[at+3] && line[at+3] <= '9' || c == 'a' || c == 'b':
+			return 'h'
+		case 'c' <= c && c <= 'f':
+			return 'l'
+		}
+		return 0
+	}
+	for at := 0; ; {
+		i := bytes.IndexByte(line[at:], '\\')
+		if i < 0 {
+			return -1
+		}
+		at += i
+		switch half(at) {
+		case 'l':
+			return at
+		case 'h':
+			if half(at+6) != 'l' {
+				return at
+			}
+			at += 12
+		default:
+			at = min(at+2, len(line)) // the escaped character may be a backslash
+		}
+	}
+}
+
+// jsonProblem adds the place to what encoding/json says.
+func jsonProblem(line []byte, err error) error {
+	switch e := err.(type) {
+	case *json.SyntaxError:
+		if strings.HasPrefix(e.Error(), "unexpected end") {
+			return fmt.Errorf("broken JSON: it ends in the middle, after %d bytes", len(line))
+		}
+		return fmt.Errorf("broken JSON at byte %d: %v", e.Offset, err)
+	case *json.UnmarshalTypeError:
+		return fmt.Errorf("the record is %s, want an object with the key messages", kindOf(line))
+	}
+	return err
+}
+
+// kindOf names a JSON value.
+func kindOf(raw []byte) string {
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	if len(raw) == 0 {
+		return "nothing"
+	}
+	switch raw[0] {
+	case '"':
+		return "text"
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+func keysOf(record map[string]json.RawMessage) string {
+	if len(record) == 0 {
+		return "it has none"
+	}
+	names := make([]string, 0, len(record))
+	for k := range record {
+		names = append(names, fmt.Sprintf("%.40q", k))
+	}
+	slices.Sort(names)
+	const most = 6
+	if len(names) > most {
+		names = append(names[:most], "...")
+	}
+	return "it has " + strings.Join(names, ", ")
+}

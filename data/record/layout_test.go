@@ -1,0 +1,186 @@
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"lwtrain/chat"
+	"lwtrain/data/read"
+)
+
+// said is a conversation as text: role and content of each message, with what
+// else it has, and - before those that are no target.
+func said(c Conversation) string {
+	var out []string
+	for i, m := range c.Messages {
+		text := m.Role + " " + m.Content
+		if m.Mark == chat.NotTrained || i < c.First && m.Role == "assistant" {
+			text = "-" + text
+		}
+		if len(m.Extra) > 0 {
+			raw, err := json.Marshal(m.Extra)
+			if err != nil {
+				panic(err)
+			}
+			text += " " + string(raw)
+		}
+		out = append(out, text)
+	}
+	if c.Tools != nil {
+		out = append(out, "tools "+string(c.Tools))
+	}
+	return strings.Join(out, " | ")
+}
+
+func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
+	for name, c := range map[string]struct{ record, format, want string }{
+		"messages":                {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "label": 1}`, "messages", "user q | assistant a"},
+		"ShareGPT":                {`{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s", "tools": "[]"}`, "messages", "system s | user q | assistant a"},
+		"conversations of roles":  {`{"conversations": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}`, "messages", "user q | assistant a"},
+		"Alpaca":                  {`{"instruction": "i", "input": "", "output": "a"}`, "alpaca", "user i | assistant a"},
+		"Alpaca with all":         {`{"instruction": "i", "input": "x", "output": "a", "system": "s", "history": [["q", "b"]]}`, "alpaca", "system s | user q | assistant b | user i\nx | assistant a"},
+		"prompt and completion":   {`{"prompt": "q", "completion": "a"}`, "prompt_completion", "user q | assistant a"},
+		"prompt and response":     {`{"query": "q", "response": "a"}`, "prompt_completion", "user q | assistant a"},
+		"completions of messages": {`{"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]}`, "prompt_completion", "system s | user q | assistant a"},
+		"a label":                 {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
+		"LLaMA-Factory's label":   {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "r"}, {"role": "assistant", "content": "b"}], "kto_tag": true}`, "kto", "user q | -assistant a | user r | assistant b"},
+		"a pair":                  {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "preference", "user q | assistant a"},
+		"text parts":              {`{"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "text", "text": "r"}, "s"]}, {"role": "assistant", "content": "a"}]}`, "messages", "user qrs | assistant a"},
+		"weights": {`{"messages": [{"role": "user", "content": "q", "weight": 1}, {"role": "assistant", "content": "a", "train": false}, {"role": "assistant", "content": "b", "weight": 0}, {"role": "assistant", "content": "c", "loss_weight": 1.0}, {"role": "assistant", "content": "d", "train": true}]}`,
+			"messages", "user q | -assistant a | -assistant b | assistant c | assistant d"},
+		"null is no key": {`{"messages": [{"role": "user", "content": "q", "name": null, "weight": null}, {"role": "assistant", "content": "a", "tool_calls": null}], "tools": null}`, "messages", "user q | assistant a"},
+		"a call without content": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": null, "tool_calls": [{"id": 9007199254740993}]}]}`, "messages",
+			`user q | assistant  {"content":null,"tool_calls":[{"id":9007199254740993}]}`},
+		"a call in ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1.0}}"}, {"from": "observation", "value": "42"}, {"from": "gpt", "value": "a"}], "tools": "[{\"name\": \"f\"}]"}`, "messages",
+			`user q | assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1.0}}}]} | tool 42 | assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+		"tools of OpenAI": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "tools": [{"type": "function", "function": {"name": "f"}}]}`, "messages", `user q | assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Options{}.Layout(nil)
+			l.Settle([]read.Line{{Text: []byte("broken")}, {Text: []byte(c.record)}, {Text: []byte(`{"messages": []}`)}})
+			e, err := l.Parse(read.Line{Text: []byte(c.record)})
+			if err != nil || l.Format != c.format || said(e.Conversation) != c.want {
+				t.Errorf("format %s, %v:\n%s\nwant %s\n%s", l.Format, err, said(e.Conversation), c.format, c.want)
+			}
+		})
+	}
+}
+
+func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
+	talks := func(extra string) string {
+		return `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"` + extra + `}]}`
+	}
+	for name, c := range map[string]struct{ record, reason, says string }{
+		"a weight between":          {talks(`, "loss_weight": 0.5`), "unsupported_weight", "loss_weight is 0.5, want 0 or 1"},
+		"a weight that is text":     {talks(`, "weight": "1"`), "invalid_weight", `want true or false, 0 or 1`},
+		"a number as train":         {talks(`, "train": 0`), "invalid_weight", "train is 0, want true or false"},
+		"a user that is trained on": {`{"messages": [{"role": "user", "content": "q", "train": true}]}`, "untrainable_role", "messages[0]: train: true on a message of the role user"},
+		"an image":                  {`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}`, "not_text", `messages[0]: part 0 of the content is of the type "image_url"`},
+		"a part without text":       {`{"messages": [{"role": "user", "content": [{"type": "text"}]}]}`, "invalid_messages", "part 0 of the content is an object"},
+		"a call that is none":       {`{"conversations": [{"from": "function_call", "value": "f(x)"}]}`, "invalid_function_call", "is no call"},
+		"two system prompts":        {`{"system": "s", "messages": [{"role": "system", "content": "t"}, {"role": "user", "content": "q"}]}`, "two_systems", "another one"},
+		"tools that are no list":    {`{"messages": [], "tools": {"a": 1}}`, "invalid_tools", "tools: an object"},
+		"a number as instruction":   {`{"instruction": 5, "output": "a"}`, "invalid_instruction", "instruction is a number, want text"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Options{}.Layout(nil)
+			l.Settle([]read.Line{{Text: []byte(c.record)}})
+			_, err := l.Parse(read.Line{Text: []byte(c.record)})
+			var b *Error
+			if !errors.As(err, &b) || b.Reason != c.reason || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %s: %s", err, c.reason, c.says)
+			}
+		})
+	}
+	l := Options{}.Layout(nil)
+	l.Settle([]read.Line{{Text: []byte(`{"instruction": "i", "output": "o"}`)}})
+	if _, err := l.Parse(read.Line{Text: []byte(talks(""))}); err == nil || !strings.Contains(err.Error(), `without the key instruction (it has "messages"), want a record of the format alpaca`) {
+		t.Errorf("a record of another format: %v", err)
+	}
+}
+
+func TestColumnsAndRolesAreMapped(t *testing.T) {
+	src := Options{Columns: Columns{Messages: "dialog", Role: "speaker", Content: "text", System: "rules"}, Roles: map[string]string{"alice": "user", "bot": "assistant"}}
+	l := src.Layout(nil)
+	record := []byte(`{"dialog": [{"speaker": "alice", "text": "q"}, {"speaker": "bot", "text": "a"}], "rules": "s", "system": "other"}`)
+	l.Settle([]read.Line{{Text: record}})
+	if e, err := l.Parse(read.Line{Text: record}); err != nil || said(e.Conversation) != "system s | user q | assistant a" {
+		t.Errorf("%s, %v", said(e.Conversation), err)
+	}
+	if names := l.Columns(); !names["dialog"] || !names["rules"] || names["messages"] || names["speaker"] {
+		t.Errorf("columns that are read: %v", names)
+	}
+	l = Options{Format: "prompt_completion", Columns: Columns{Prompt: "messages", Completion: "chosen"}}.Layout(nil)
+	record = []byte(`{"messages": "q", "chosen": "a", "rejected": "b"}`)
+	if e, err := l.Parse(read.Line{Text: record}); err != nil || said(e.Conversation) != "user q | assistant a" {
+		t.Errorf("a format that was said: %s, %v", said(e.Conversation), err)
+	}
+}
+
+func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
+	const observes = `{% for m in messages %}{% if m.role not in ['user','assistant','observation'] %}{{ raise_exception('role') }}{% endif %}<|im_start|>{{ m.role }}{{ m.metadata or '' }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}`
+	path := filepath.Join(t.TempDir(), "t.jinja")
+	if err := os.WriteFile(path, []byte(observes), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ template, role, want string }{
+		{"chatml", "tool", `assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{}}}]} | tool 1`},
+		{path, "observation", `assistant {} {"metadata":"f"} | observation 1`},
+	} {
+		l := Options{}.Layout(template(t, c.template))
+		if l.toolRole != c.role {
+			t.Errorf("%s: the role is %s, want %s", c.template, l.toolRole, c.role)
+		}
+		record := []byte(`{"conversations": [{"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}, {"from": "observation", "value": "1"}]}`)
+		l.Settle([]read.Line{{Text: record}})
+		if e, err := l.Parse(read.Line{Text: record}); err != nil || said(e.Conversation) != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.template, said(e.Conversation), err, c.want)
+		}
+	}
+}
+
+func TestToolsThatTheTemplateDoesNotWriteAreAnError(t *testing.T) {
+	record := []byte(`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"tools":[{"name":"f"}]}`)
+	if _, err := Render(template(t, "chatml"), record); err == nil || !strings.Contains(err.Error(), "tools, which the chat template does not write") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`))
+	f.Add([]byte(`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":9007199254740993}]}],"tools":[{}]}`))
+	f.Add([]byte(`{"messages":[{"role":"user","content":"\ud83d\ude00\\ud83d"}]}`))
+	f.Add([]byte("\xff"))
+	f.Add([]byte(`{"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},{"from":"observation","value":"1"},{"from":"gpt","value":[{"type":"text","text":"a"}],"train":false}],"tools":"[]"}`))
+	f.Add([]byte(`{"instruction":"a","input":"b","output":"c","history":[["d","e"]],"system":"f"}`))
+	f.Add([]byte(`{"prompt":"a","chosen":"b","rejected":{"role":"assistant","content":"c"}}`))
+	f.Add([]byte(`{"chosen":"\n\nHuman: a\n\nAssistant: b","rejected":"\n\nHuman: a\n\nAssistant: c"}`))
+	f.Add([]byte(`{"prompt":"a","completion":"b","label":true}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		l := Options{}.Layout(nil)
+		l.Settle([]read.Line{{Text: text}})
+		e, err := l.Parse(read.Line{Text: text})
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("an error without text")
+			}
+			return
+		}
+		if (e.Kind == Chosen) != (e.Rejected != nil) {
+			t.Errorf("kind %d, rejected %v", e.Kind, e.Rejected)
+		}
+		for _, m := range e.Messages {
+			if m.Role == "" || !utf8.ValidString(m.Content) {
+				t.Errorf("role %q, content %q", m.Role, m.Content)
+			}
+		}
+	})
+}

@@ -1,0 +1,97 @@
+package record
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"lwtrain/chat"
+	"lwtrain/data/read"
+)
+
+// pairText is a pair as text: the roles and contents of prompt | chosen | rejected.
+func pairText(e Record) string {
+	if e.Rejected == nil {
+		return "no pair"
+	}
+	var sides []string
+	n := e.First
+	for _, list := range [][]chat.Message{e.Messages[:n], e.Messages[n:], e.Rejected.Messages[n:]} {
+		var parts []string
+		for _, m := range list {
+			parts = append(parts, m.Role[:1]+" "+m.Content)
+		}
+		sides = append(sides, strings.Join(parts, ", "))
+	}
+	return strings.Join(sides, " | ")
+}
+
+func parsePair(text string) (Record, error) {
+	return Options{Format: preferenceFormat}.Layout(nil).Parse(read.Line{Text: []byte(text)})
+}
+
+func TestPairsAreReadInEveryForm(t *testing.T) {
+	for name, c := range map[string]struct{ record, want string }{
+		"text and a prompt":             {`{"prompt": "hi", "chosen": "a", "rejected": "b"}`, "u hi | a a | a b"},
+		"messages and a prompt of them": {`{"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}], "chosen": {"role": "assistant", "content": "a"}, "rejected": [{"role": "assistant", "content": "b"}]}`, "s s, u hi | a a | a b"},
+		"ShareGPT's names":              {`{"conversations": [{"from": "human", "value": "hi"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": {"from": "gpt", "value": "b"}}`, "u hi | a a | a b"},
+		"a prompt under messages":       {`{"messages": [{"role": "user", "content": "hi"}], "chosen": "a", "rejected": "b"}`, "u hi | a a | a b"},
+		"instruction, input, system":    {`{"system": "s", "instruction": "hi", "input": "there", "chosen": "a", "rejected": "b"}`, "s s, u hi\nthere | a a | a b"},
+		"instruction and history":       {`{"instruction": "hi", "history": [["q", "x"]], "chosen": "a", "rejected": "b"}`, "u q, a x, u hi | a a | a b"},
+		"the prompt found":              {`{"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u hi | a a | a b"},
+		"the prompt found behind turns": {`{"chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u q, a x, u hi | a a | a b"},
+		"a prompt beside messages":      {`{"prompt": "hi", "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}], "score_chosen": 9.5}`, "u hi | a a | a b"},
+		"texts of one beginning":        {`{"chosen": "Say something. Well then", "rejected": "Say something. Wise men"}`, "u Say something. | a Well then | a Wise men"},
+		"transcripts of Anthropic's":    {`{"chosen": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: b"}`, "u q, a x, u hi | a a | a b"},
+		"the prompt repeated":           {`{"prompt": "hi", "chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u hi | a a | a b"},
+		"answers of several turns":      {`{"prompt": "hi", "chosen": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "more"}, {"role": "assistant", "content": "c"}], "rejected": "b"}`, "u hi | a a, u more, a c | a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := parsePair(c.record)
+			if err != nil || pairText(p) != c.want {
+				t.Errorf("got %q, %v, want %q", pairText(p), err, c.want)
+			}
+		})
+	}
+}
+
+func TestBrokenPairsSayWhy(t *testing.T) {
+	for name, c := range map[string]struct{ record, reason string }{
+		"equal answers":                  {`{"prompt": "hi", "chosen": "a", "rejected": "a"}`, "equal_answers"},
+		"equal conversations":            {`{"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}]}`, "equal_answers"},
+		"an empty side":                  {`{"prompt": "hi", "chosen": "a", "rejected": " "}`, "empty_answer"},
+		"a side without messages":        {`{"prompt": "hi", "chosen": "a", "rejected": []}`, "empty_answer"},
+		"prompts that differ":            {`{"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "ho"}, {"role": "assistant", "content": "b"}]}`, "prompts_differ"},
+		"a second question that differs": {`{"chosen": [{"role": "user", "content": "q"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "q"}, {"role": "user", "content": "ho"}, {"role": "assistant", "content": "b"}]}`, "prompts_differ"},
+		"no prompt":                      {`{"chosen": "a", "rejected": "b"}`, "no_prompt"},
+		"two prompts":                    {`{"prompt": "hi", "instruction": "hi", "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
+		"a prompt that is answered":      {`{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "x"}], "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
+		"an instruction of no messages":  {`{"instruction": [], "input": "x", "chosen": "a", "rejected": "b"}`, "invalid_instruction"},
+		"history of three":               {`{"instruction": "x", "history": [["a", "b", "c"]], "chosen": "a", "rejected": "b"}`, "invalid_history"},
+		"an empty prompt":                {`{"prompt": [], "chosen": "a", "rejected": "b"}`, "empty_prompt"},
+		"no rejected answer":             {`{"prompt": "hi", "chosen": "a"}`, "no_pair"},
+		"an answer that is a number":     {`{"prompt": "hi", "chosen": 1, "rejected": "b"}`, "invalid_messages"},
+		"an answer that is null":         {`{"prompt": "hi", "chosen": null, "rejected": "b"}`, "no_pair"},
+		"a message that is null":         {`{"prompt": "hi", "chosen": [null], "rejected": "b"}`, "invalid_messages"},
+		"an answer of the user":          {`{"prompt": "hi", "chosen": "a", "rejected": {"role": "user", "content": "b"}}`, "prompts_differ"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parsePair(c.record)
+			var b *Error
+			if !errors.As(err, &b) || b.Reason != c.reason {
+				t.Errorf("got %v, want the reason %s", err, c.reason)
+			}
+		})
+	}
+}
+
+func FuzzParsePair(f *testing.F) {
+	f.Add([]byte(`{"conversations": [{"from": "human", "value": "hi"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": [{"role": "assistant", "content": "b"}]}`))
+	f.Add([]byte(`{"instruction": "a", "input": "b", "history": [["a", "b"]], "system": "x", "chosen": "a", "rejected": "b"}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		e, err := parsePair(string(line))
+		if err == nil && (e.First == 0 || len(e.Messages) <= e.First || len(e.Rejected.Messages) <= e.First) {
+			t.Errorf("%q is a pair without a side", line)
+		}
+	})
+}

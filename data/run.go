@@ -1,0 +1,65 @@
+package data
+
+import (
+	"fmt"
+
+	"lwtrain/data/read"
+	"lwtrain/data/record"
+	"lwtrain/internal/fault"
+)
+
+// Run says how [Build] works; none of it changes what comes out, but Seed
+// and what is wanted.
+type Run struct {
+	Seed uint64
+	// Files are those that paths of sources stand for, where they are none of this
+	// machine: datasets of a hub.
+	Files map[string][]read.File
+	// Pairs wants sources of preferences, each two samples of the set, see
+	// [Set.Pairs]; labelled answers are paired by their prompts. Labels wants
+	// them one by one, see [Set.Desirable]. Any takes what there is, for
+	// statistics; with Labels labelled answers one by one. Without these, sources of
+	// preferences are refused, but for those with side: chosen.
+	Pairs, Labels, Any bool
+	// DryRun writes nothing: sources that are not in the cache are tokenised for
+	// lengths and statistics alone, and Sample fails for them.
+	DryRun bool
+	// Progress, which may be nil, is told the bytes of the sources read while
+	// they are tokenised; those that are in the cache count as read.
+	Progress func(done, total int64)
+}
+
+// refuseCutting refuses options that would cut an answer: what is left would be
+// another preference.
+func (o Options) refuseCutting() error {
+	if o.TooLong == "error" || o.TooLong == "skip" {
+		return nil
+	}
+	return fault.Usage(fault.Hint(fmt.Errorf("data.too_long: %s, want error or skip: an answer is whole or not there", o.TooLong),
+		"data.too_long: skip counts the pairs and answers that are longer than data.max_length"))
+}
+
+// suits refuses a source whose records are not what is wanted, by their format.
+func (want Run) suits(src source, format string) error {
+	only, at := src.Side == "chosen", src.shown
+	paired := record.IsPreference(format)
+	preferences := (want.Pairs || want.Labels) && !want.Any
+	switch {
+	case paired && src.TrainOn != "" && src.TrainOn != "all":
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences and has train_on: %s, want conversations", at, src.Name, src.TrainOn),
+			"leave train_on out: of preferences the chosen and rejected answers are trained on"))
+	case paired && !only && !(preferences || want.Any):
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
+			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
+	case paired && only && preferences:
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
+	case format == "": // no record has one, which is said of each
+	case !paired && preferences:
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
+			"lwtrain sft trains on conversations"))
+	case !paired && only:
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen and holds conversations, want pairs", at, src.Name),
+			"leave side out"))
+	}
+	return nil
+}

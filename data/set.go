@@ -1,0 +1,163 @@
+// Package data turns files of conversations into tokenised samples: it reads
+// and checks records, renders and tokenises them through a chat template, keeps
+// the result in Arrow files keyed by all that it depends on, draws what is held
+// out, and counts what is in it.
+//
+// Call [Build] first; everything else is a method of the [Set] it returns. A
+// set is a function of its sources' content, the tokenizer, the template, the
+// options and the seed: the same inputs give the same samples in the same
+// order. Nothing is lost unseen: every record that is dropped or cut is counted
+// with its reason.
+//
+// The package knows nothing of packs or models, and nothing of how a template
+// marks its targets.
+package data
+
+import (
+	"fmt"
+
+	"lwtrain/data/read"
+	"lwtrain/data/store"
+)
+
+// Sample is one tokenised sample: a conversation, or with too_long: split a
+// piece of one.
+type Sample struct {
+	IDs    []int32
+	Target [][2]int32 // half-open ranges of target tokens
+	Source int        // index into [Set.Sources]
+	File   string     // of the source
+	Line   int        // of the record in it
+	Turns  int        // messages of the assistant in the conversation
+	Words  int        // in them, by [prose.Words]
+}
+
+// Set is the samples of a run. It is safe for concurrent use.
+type Set struct {
+	from             []source
+	sources          []SourceStats
+	parts            []*store.Store // of the sources
+	pieces           []piece        // of the samples
+	train            []int
+	heldOut          []int
+	paired, labelled bool                           // it is of preferences
+	redraw           func(epoch int) ([]int, error) // nil: every epoch has the samples of train
+}
+
+// Len is the number of samples, held-out ones included.
+func (s *Set) Len() int { return len(s.pieces) }
+
+// Tokens is the length of sample i.
+func (s *Set) Tokens(i int) int { return int(s.pieces[i].to - s.pieces[i].from) }
+
+// Targets is the number of sample i's target tokens, without a first token,
+// which nothing precedes.
+func (s *Set) Targets(i int) int { return int(s.pieces[i].targets) }
+
+// Words is the number of words in the answers of sample i's conversation.
+func (s *Set) Words(i int) int { return int(s.entry(i).Words) }
+
+// entry is what the store knows of sample i's conversation.
+func (s *Set) entry(i int) store.Entry {
+	p := s.pieces[i]
+	return s.parts[p.source].Entries[p.conversation]
+}
+
+// Sources returns the statistics of each source: those to train on, then the
+// held-out sources.
+func (s *Set) Sources() []SourceStats { return s.sources }
+
+// Mix adds up the statistics of all sources.
+func (s *Set) Mix() SourceStats { return mixOf(s.sources) }
+
+// Source is the index into [Set.Sources] of sample i's source.
+func (s *Set) Source(i int) int { return int(s.pieces[i].source) }
+
+// Train lists the samples of the first epoch, in the order in which the sources
+// were mixed. A sample that is repeated is there as often; of pairs both sides are.
+func (s *Set) Train() []int { return s.train }
+
+// Epoch lists those of an epoch, from 0. It differs from epoch to epoch if
+// [Set.Redraws].
+func (s *Set) Epoch(epoch int) ([]int, error) {
+	if epoch == 0 || s.redraw == nil {
+		return s.train, nil
+	}
+	return s.redraw(epoch)
+}
+
+// Redraws reports whether samples are drawn anew for each epoch: of interleaved
+// sources, and of those that are repeated, but not as a whole.
+func (s *Set) Redraws() bool { return s.redraw != nil }
+
+// HeldOut lists the samples that are held out.
+func (s *Set) HeldOut() []int { return s.heldOut }
+
+// places says where the records of a source are.
+func (s *Set) places(source int) read.Places {
+	return read.Places{Files: s.from[source].files, Starts: s.parts[source].Starts}
+}
+
+// At says where a record of a source is, as file:line. Numbers are those of [Set.Place].
+func (s *Set) At(source, number int) string { return s.places(source).At(number) }
+
+// Number is the number of the record on a line of a file, which is named by its path or
+// the last part of it; ok is false if the source has no such file.
+func (s *Set) Number(source int, file string, line int) (_ int, ok bool) {
+	return s.places(source).Number(file, line)
+}
+
+// Place is the source and the number of the record that sample i comes from.
+func (s *Set) Place(i int) (source, number int) {
+	return s.Source(i), int(s.entry(i).Line)
+}
+
+// Origin says where sample i comes from, as file:line.
+func (s *Set) Origin(i int) string { return s.At(s.Place(i)) }
+
+// Sample reads sample i. Its slices are its own.
+func (s *Set) Sample(i int) (Sample, error) {
+	p := s.pieces[i]
+	c, err := s.parts[p.source].Read(int(p.conversation))
+	if err != nil {
+		return Sample{}, err
+	}
+	file, line := s.places(int(p.source)).Find(int(c.Line))
+	return Sample{
+		IDs: c.IDs[p.from:p.to], Target: within(c.Target, p.from, p.to), Source: int(p.source),
+		File: file.Name, Line: line, Turns: int(c.Turns), Words: int(c.Words),
+	}, nil
+}
+
+// Contents says what the samples follow from, each part by a SHA-256: every
+// source's file, the tokenizer with its template, and which pieces of the
+// conversations are the samples. Sets with the same contents are the same.
+func (s *Set) Contents() map[string]string {
+	out := map[string]string{}
+	var choice []byte
+	for i, p := range s.parts {
+		out[fmt.Sprintf("source %d, %s", i+1, s.sources[i].Name)] = p.Inputs.File
+		out["tokenizer and template"] = store.HashOf(fmt.Appendf(nil, "%d %s", store.Format, p.Inputs.Chat))
+		if p.Inputs.Read != "" {
+			out[fmt.Sprintf("how source %d, %s, is read", i+1, s.sources[i].Name)] = store.HashOf([]byte(p.Inputs.Read))
+		}
+		choice = fmt.Appendf(choice, "%g\n", s.sources[i].LossFactor)
+	}
+	for _, list := range [][]int{s.train, s.heldOut} {
+		choice = fmt.Appendf(choice, "%d\n", len(list))
+		for _, i := range list {
+			p := s.pieces[i]
+			choice = fmt.Appendf(choice, "%d %d %d %d\n", p.source, p.conversation, p.from, p.to)
+		}
+	}
+	out["choice of samples"] = store.HashOf(choice)
+	return out
+}
+
+// Close closes the files of the set.
+func (s *Set) Close() error {
+	for _, p := range s.parts {
+		p.Close()
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lwtrain/data/read"
+	"lwtrain/data/record"
+	"lwtrain/internal/fault"
+)
+
+// AllPaths lists what the source names.
+func (s Source) AllPaths() []string {
+	if s.Path == "" {
+		return s.Paths
+	}
+	return append([]string{s.Path}, s.Paths...)
+}
+
+// SetPath changes one of [Source.AllPaths].
+func (s *Source) SetPath(i int, path string) {
+	if s.Path != "" {
+		if i == 0 {
+			s.Path = path
+			return
+		}
+		i--
+	}
+	s.Paths = slices.Clone(s.Paths)
+	s.Paths[i] = path
+}
+
+// source is a source whose files are known.
+type source struct {
+	Source
+	files []read.File
+	shown string // its path, for people: of several the first, and how many more
+}
+
+// find finds the files of a source. known has those of paths that are none on this machine,
+// such as datasets of a hub.
+func (s Source) find(known map[string][]read.File) (source, error) {
+	out := source{Source: s}
+	for _, path := range s.AllPaths() {
+		files, ok := known[path]
+		if !ok {
+			var err error
+			if files, err = read.Expand(path); err != nil {
+				return out, err
+			}
+		}
+		out.files = append(out.files, files...)
+	}
+	if len(out.files) == 0 {
+		return out, fault.Usage(fmt.Errorf("source %s has no files", s.Name))
+	}
+	seen := map[string]bool{}
+	for _, f := range out.files {
+		if seen[filepath.Clean(f.Path)] {
+			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: named twice by source %s", f.Name, s.Name), "repeat: 2 of the source takes each sample twice"))
+		}
+		seen[filepath.Clean(f.Path)] = true
+	}
+	all := s.AllPaths()
+	out.shown = all[0]
+	if n := len(all) - 1; n > 0 && s.Path == "" {
+		out.shown += fmt.Sprintf(" and %d more", n)
+	}
+	return out, nil
+}
+
+// reading says how the records are read.
+func (s Source) reading() record.Options {
+	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Filter: s.Filter}
+}
+
+// unusable is the error of records that can't be used: the first of them by their
+// places, and how many more there are.
+func (s source) unusable(list []record.Dropped, starts []int64) error {
+	var found []record.Place
+	left := 0
+	for _, d := range list {
+		found = append(found, d.First...)
+		left += d.Count
+	}
+	slices.SortFunc(found, func(a, b record.Place) int { return a.Line - b.Line })
+	found = found[:min(len(found), record.MostNamed)]
+	at := read.Places{Files: s.files, Starts: starts}
+	var lines []string
+	for _, p := range found {
+		lines = append(lines, at.At(p.Line)+": "+p.Detail)
+	}
+	if left -= len(found); left > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %d more records can not be used", s.shown, left))
+	}
+	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")), "mend the record, or count and skip such records with data.on_bad_record: skip"))
+}

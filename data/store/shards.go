@@ -1,0 +1,199 @@
+package store
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"lwtrain/data/record"
+)
+
+// A store's conversations lie in shards, Arrow IPC files of record batches. A batch is
+// the unit of reading, so it is small; a shard is the unit of checking.
+const (
+	batchTokens = 1 << 16
+	shardTokens = 1 << 26
+)
+
+// shardSchema is docs/formats/sample-store.md. target holds the bounds of the
+// target ranges, start and end in turn.
+var shardSchema = arrow.NewSchema([]arrow.Field{
+	{Name: "ids", Type: arrow.ListOf(arrow.PrimitiveTypes.Int32)},
+	{Name: "target", Type: arrow.ListOf(arrow.PrimitiveTypes.Int32)},
+	{Name: "line", Type: arrow.PrimitiveTypes.Int64},
+	{Name: "turns", Type: arrow.PrimitiveTypes.Int32},
+	{Name: "words", Type: arrow.PrimitiveTypes.Int32},
+	{Name: "kind", Type: arrow.PrimitiveTypes.Int32},
+}, nil)
+
+// shardWriter writes conversations into dir/samples-00000.arrow and so on. The same
+// conversations give the same bytes.
+type shardWriter struct {
+	dir     string
+	most    int64 // tokens in a shard, about
+	files   []file
+	entries []Entry
+	facts   *factsWriter
+	near    []record.Sketch
+
+	out    *hashedFile
+	ipc    *ipc.FileWriter
+	build  *array.RecordBuilder
+	tokens int64 // in the shard
+	rows   int32 // in the batch
+	held   int   // tokens in the batch
+	batch  int32 // in the shard
+}
+
+func newShardWriter(dir string, most int64) *shardWriter {
+	return &shardWriter{dir: dir, most: most, facts: &factsWriter{dir: dir}, build: array.NewRecordBuilder(memory.DefaultAllocator, shardSchema)}
+}
+
+func (w *shardWriter) add(t record.Tokenised) error {
+	if w.out == nil {
+		if err := w.open(); err != nil {
+			return err
+		}
+	}
+	ids := w.build.Field(0).(*array.ListBuilder)
+	ids.Append(true)
+	ids.ValueBuilder().(*array.Int32Builder).AppendValues(t.IDs, nil)
+	target := w.build.Field(1).(*array.ListBuilder)
+	target.Append(true)
+	bounds := target.ValueBuilder().(*array.Int32Builder)
+	for _, r := range t.Target {
+		bounds.Append(r[0])
+		bounds.Append(r[1])
+	}
+	w.build.Field(2).(*array.Int64Builder).Append(t.Line)
+	w.build.Field(3).(*array.Int32Builder).Append(t.Turns)
+	w.build.Field(4).(*array.Int32Builder).Append(t.Words)
+	w.build.Field(5).(*array.Int32Builder).Append(int32(t.Kind))
+
+	e := entryOf(t)
+	e.Shard, e.Batch, e.Row = int32(len(w.files)), w.batch, w.rows
+	w.entries = append(w.entries, e)
+	if t.Sketch != nil {
+		w.near = append(w.near, *t.Sketch)
+	}
+	if err := w.facts.add(t.Facts); err != nil {
+		return err
+	}
+	w.rows++
+	w.held += len(t.IDs)
+	w.tokens += int64(len(t.IDs))
+	if w.held < batchTokens {
+		return nil
+	}
+	if err := w.flush(); err != nil || w.tokens < w.most {
+		return err
+	}
+	return w.close()
+}
+
+func (w *shardWriter) open() error {
+	out, err := createHashed(filepath.Join(w.dir, fmt.Sprintf("samples-%05d.arrow", len(w.files))))
+	if err != nil {
+		return err
+	}
+	w.out = out
+	w.ipc, err = ipc.NewFileWriter(w.out, ipc.WithSchema(shardSchema))
+	return err
+}
+
+// flush writes the batch at hand.
+func (w *shardWriter) flush() error {
+	if w.rows == 0 {
+		return nil
+	}
+	rec := w.build.NewRecord()
+	defer rec.Release()
+	w.rows, w.held = 0, 0
+	w.batch++
+	return w.ipc.Write(rec)
+}
+
+// close finishes the shard at hand, if there is one.
+func (w *shardWriter) close() error {
+	if w.out == nil {
+		return nil
+	}
+	defer func() { w.out.Close(); w.out, w.ipc, w.tokens, w.batch = nil, nil, 0, 0 }()
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if err := w.ipc.Close(); err != nil {
+		return err
+	}
+	size, err := w.out.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	w.files = append(w.files, w.out.written(size))
+	return w.out.Sync()
+}
+
+// abandon closes what is open of a store that is not finished.
+func (w *shardWriter) abandon() {
+	if w.out != nil {
+		w.out.Close()
+	}
+	if w.facts.out != nil {
+		w.facts.out.Close()
+	}
+}
+
+// shard is a shard open for reading. It is safe for concurrent use.
+type shard struct {
+	f *os.File
+	r *ipc.FileReader
+}
+
+// openShard checks the whole file against the manifest first: Arrow's reader
+// trusts its input, and a flipped bit could make it ask for any amount of
+// memory. One that this run has just written was hashed as it was written, and is not
+// read back.
+func openShard(dir string, want file, written bool) (*shard, error) {
+	open := openFile
+	if written {
+		open = func(dir string, want file) (*os.File, error) { return os.Open(filepath.Join(dir, want.Name)) }
+	}
+	f, err := open(dir, want)
+	if err != nil {
+		return nil, err
+	}
+	r, err := ipc.NewFileReader(f, ipc.WithSchema(shardSchema))
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return &shard{f, r}, nil
+}
+
+// read returns the tokens of a conversation. The slices are its own.
+func (s *shard) read(e Entry) (t record.Tokenised, err error) {
+	rec, err := s.r.RecordAt(int(e.Batch))
+	if err != nil {
+		return t, fmt.Errorf("%s: batch %d: %w", s.f.Name(), e.Batch, err)
+	}
+	defer rec.Release()
+	t = record.Tokenised{Line: e.Line, Turns: e.Turns, Words: e.Words}
+	t.IDs = append(t.IDs, listValues(rec.Column(0), e.Row)...)
+	bounds := listValues(rec.Column(1), e.Row)
+	for i := 0; i+1 < len(bounds); i += 2 {
+		t.Target = append(t.Target, [2]int32{bounds[i], bounds[i+1]})
+	}
+	return t, nil
+}
+
+func listValues(column arrow.Array, row int32) []int32 {
+	list := column.(*array.List)
+	from, to := list.ValueOffsets(int(row))
+	return list.ListValues().(*array.Int32).Int32Values()[from:to]
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+
+	"lwtrain/data/record"
+)
+
+// Store is a source in its tokenised form: its conversations in the order of its records,
+// those of a pair one behind the other, the chosen one first. It is safe for concurrent
+// use.
+type Store struct {
+	About
+	Inputs  Inputs
+	Dir     string          // "": it is not on the disk
+	Entries []Entry         // of each conversation
+	Near    []record.Sketch // of each; nil where near copies are not looked for
+
+	shards []*shard
+	facts  *os.File     // nil: nothing is on the disk
+	dry    [][][2]int32 // targets of each, where no ids are kept
+}
+
+// openStore opens a folder of the cache and checks all of it, but for the shards if they
+// were written just now.
+func openStore(dir string, in Inputs, written bool) (*Store, error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if m.Format != Format || m.Inputs != in {
+		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)
+	}
+	return openFiles(dir, m, written)
+}
+
+func openFiles(dir string, m manifest, written bool) (_ *Store, err error) {
+	s := &Store{About: m.About, Inputs: m.Inputs, Dir: dir}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.Entries, err = readRows[Entry](dir, m.Index, m.Records); err != nil {
+		return nil, err
+	}
+	if s.facts, err = openFacts(dir, m.Facts, m.Records); err != nil {
+		return nil, err
+	}
+	if m.Near != nil {
+		if s.Near, err = readRows[record.Sketch](dir, *m.Near, m.Records); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range m.Shards {
+		one, err := openShard(dir, f, written)
+		if err != nil {
+			return nil, err
+		}
+		s.shards = append(s.shards, one)
+	}
+	for i, e := range s.Entries {
+		if e.Shard < 0 || int(e.Shard) >= len(s.shards) || e.Batch < 0 || e.Row < 0 || e.Tokens < 1 {
+			return nil, fmt.Errorf("%s: entry %d of the index lies outside the shards", dir, i)
+		}
+	}
+	return s, nil
+}
+
+// Read returns the tokens of conversation i. The slices are its own.
+func (s *Store) Read(i int) (record.Tokenised, error) {
+	if s.dry != nil {
+		return record.Tokenised{}, fmt.Errorf("a dry run keeps no tokens")
+	}
+	e := s.Entries[i]
+	return s.shards[e.Shard].read(e)
+}
+
+// Targets returns the target ranges of conversation i.
+func (s *Store) Targets(i int) ([][2]int32, error) {
+	if s.dry != nil {
+		return s.dry[i], nil
+	}
+	t, err := s.Read(i)
+	return t.Target, err
+}
+
+// Close closes the files.
+func (s *Store) Close() {
+	for _, one := range s.shards {
+		one.f.Close()
+	}
+	if s.facts != nil {
+		s.facts.Close()
+	}
+	s.shards, s.facts = nil, nil
+}
+
+// Dry is a store that is not on the disk, and keeps no tokens.
+func Dry(in Inputs) *Store { return &Store{Inputs: in, dry: [][][2]int32{}} }
+
+// Add adds a conversation to a [Dry] store.
+func (s *Store) Add(t record.Tokenised) error {
+	s.Entries = append(s.Entries, entryOf(t))
+	s.dry = append(s.dry, t.Target)
+	if t.Sketch != nil {
+		s.Near = append(s.Near, *t.Sketch)
+	}
+	return nil
+}
+
+// FactsReader reads the facts of a store's conversations, fast where they are asked for
+// in order.
+type FactsReader struct {
+	s     *Store
+	from  int
+	block []record.Facts
+}
+
+// Facts returns a reader of facts, which a dry run does not keep.
+func (s *Store) Facts() (*FactsReader, error) {
+	if s.facts == nil && len(s.Entries) > 0 {
+		return nil, fmt.Errorf("a dry run keeps no statistics of the text")
+	}
+	return &FactsReader{s: s}, nil
+}
+
+// factsRows is how many rows are read at a time.
+const factsRows = 4096
+
+// At returns the facts of conversation i.
+func (r *FactsReader) At(i int) (record.Facts, error) {
+	if i < r.from || i >= r.from+len(r.block) {
+		size := binary.Size(record.Facts{})
+		r.from = i
+		r.block = make([]record.Facts, min(factsRows, len(r.s.Entries)-i))
+		raw := make([]byte, size*len(r.block))
+		if _, err := r.s.facts.ReadAt(raw, int64(i)*int64(size)); err != nil {
+			return record.Facts{}, fmt.Errorf("%s: %w", r.s.facts.Name(), err)
+		}
+		if _, err := binary.Decode(raw, binary.LittleEndian, r.block); err != nil {
+			return record.Facts{}, fmt.Errorf("%s: %w", r.s.facts.Name(), err)
+		}
+	}
+	return r.block[i-r.from], nil
+}
