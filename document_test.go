@@ -26,17 +26,22 @@ func documents(t *testing.T) []string {
 	return slices.Concat([]string{"README.md", "ARCHITECTURE.md"}, found, deeper)
 }
 
-// TestTheWayOfOneSample wants that the functions of the table exist.
+// TestTheWayOfOneSample wants that the functions of the table exist, and that the
+// program calls them.
 func TestTheWayOfOneSample(t *testing.T) {
 	s := loaded(t)
+	uses, asked := s.uses(), s.ownMethods()
 	rows := table(t, document(t, "ARCHITECTURE.md"), "#")
 	for i, row := range rows {
 		if row[0] != strconv.Itoa(i+1) {
 			t.Errorf("row %s is the %d. one", row[0], i+1)
 		}
 		for _, name := range names(row[1]) {
-			if _, ok := s.find(name).(*types.Func); !ok {
-				complain(t, "ARCHITECTURE.md: the way of one sample goes through %s, which is no function", name)
+			f, ok := s.find(name).(*types.Func)
+			if !ok {
+				t.Errorf("ARCHITECTURE.md: the way of one sample goes through %s, which is no function", name)
+			} else if !uses[key(f)] && !asked[f.Name()] {
+				t.Errorf("ARCHITECTURE.md: the way of one sample goes through %s, which nobody calls", name)
 			}
 		}
 	}

@@ -134,21 +134,20 @@ func sourceTable(s *data.Stats) table {
 		"tokens", "targets", "duplicates", "cut", "tokens lost",
 	}}
 	for _, c := range s.All() {
-		cells := numbered(c.Name,
+		t.Rows = append(t.Rows, countRow(c, s,
 			int64(c.Samples), int64(c.HeldOut), int64(c.Turns), c.Words, c.Characters, c.PromptWords,
-			c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), c.LostTokens)
-		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: cells})
+			c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), c.LostTokens))
 	}
 	return t
 }
 
-// numbered is the cells of a source: its name, then numbers.
-func numbered(name string, numbers ...int64) []string {
-	cells := []string{clipped(name, 48)}
-	for _, n := range numbers {
-		cells = append(cells, human.Grouped(n))
+// countRow is the row of a source, or of the mix, with counts.
+func countRow(c *data.TextStats, s *data.Stats, counts ...int64) tableRow {
+	r := tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48)}}
+	for _, n := range counts {
+		r.Cells = append(r.Cells, human.Grouped(n))
 	}
-	return cells
+	return r
 }
 
 func droppedNote(s *data.Stats) string {
@@ -288,11 +287,10 @@ func percentileTable(s *data.Stats) table {
 			l := m.of(c)
 			if c.Samples == 0 {
 				none := slices.Repeat([]string{"-"}, len(t.Head)-1)
-				t.Rows = append(t.Rows, tableRow{Cells: append(numbered(c.Name), none...)})
+				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, none...)})
 				continue
 			}
-			cells := numbered(c.Name, int64(l.Mean+.5), l.Min, l.P5, l.P25, l.P50, l.P75, l.P95, l.P99, l.Max)
-			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: cells})
+			t.Rows = append(t.Rows, countRow(c, s, int64(l.Mean+.5), l.Min, l.P5, l.P25, l.P50, l.P75, l.P95, l.P99, l.Max))
 		}
 	}
 	return t
