@@ -85,7 +85,7 @@ func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) 
 		{a.Path, 3, 1, 2, []chat.Message{{Role: "user", Content: "再见"}, {Role: "assistant", Content: "三 four"}}},
 		{b.Path, 1, 2, 3, []chat.Message{{Role: "system", Content: "be brief"}, {Role: "user", Content: "1"}, {Role: "assistant", Content: "yes"}, {Role: "user", Content: "2"}, {Role: "assistant", Content: "no no"}}},
 	} {
-		r, err := template(t, "auto").Render(want.messages)
+		r, err := template(t, "auto").Render(want.messages, chat.Targets{})
 		if err != nil {
 			t.Fatal(err)
 		}
