@@ -28,7 +28,8 @@ func Build(ctx context.Context, opts Options, template *chat.Template, run Run) 
 		}
 	}
 	b := builder{
-		cache: store.Cache{Dir: opts.CacheDir, ShardTokens: smallShards}, template: template, run: run, strict: opts.OnBadRecord == "error", near: opts.Dedup == "near",
+		cache: store.Cache{Dir: opts.CacheDir, ShardTokens: smallShards}, template: template, run: run,
+		strict: opts.OnBadRecord == "error", near: opts.Dedup == "near",
 	}
 	if err := b.load(ctx, s, slices.Concat(opts.Sources, opts.HeldOut.Sources)); err != nil {
 		s.Close()

@@ -159,8 +159,8 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 		return held, nil
 	}
 	if n >= total {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("data.held_out takes %d of %d samples, want fewer, so that some are left to train on", n, total),
-			"data.held_out: 0 holds nothing out"))
+		err := fmt.Errorf("data.held_out takes %d of %d samples, want fewer, so that some are left to train on", n, total)
+		return nil, fault.Usage(fault.Hint(err, "data.held_out: 0 holds nothing out"))
 	}
 	quota := make([]int, len(taken))
 	order := make([]int, len(taken))
@@ -194,8 +194,11 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) ([]int, error
 		case e.Tokens <= limit:
 			pieces = []piece{whole}
 		case opts.TooLong == "error":
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", s.At(source, int(e.Line)), e.Tokens, limit),
-				"raise data.max_length and packing.capacity, or say what is done with such samples: data.too_long: skip, truncate or split"))
+			at := s.At(source, int(e.Line))
+			err := fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", at, e.Tokens, limit)
+			return nil, fault.Usage(fault.Hint(err,
+				"raise data.max_length and packing.capacity, "+
+					"or say what is done with such samples: data.too_long: skip, truncate or split"))
 		default:
 			target, err := s.parts[source].Targets(k)
 			if err != nil {

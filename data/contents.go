@@ -173,7 +173,9 @@ func (g *gathering) add(e store.Entry, f record.Facts, at func() Longest) {
 func (g *gathering) contents(s SourceStats) TextStats {
 	c := TextStats{
 		SourceStats: s, Characters: g.characters, PromptWords: g.promptWords.sum, PromptCharacters: g.promptChars,
-		Lengths: AllLengths{g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths()},
+		Lengths: AllLengths{
+			g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths(),
+		},
 		Buckets: g.buckets, Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
 		Longest: append([]Longest{}, g.longest.list...),
 	}
@@ -343,12 +345,13 @@ func ReadStats(path string) (*Stats, error) {
 	if err != nil {
 		return nil, fault.Usage(fmt.Errorf("%s: %w", path, err))
 	}
+	const hint = "`lwtrain stats -c CONFIG --json > FILE` writes such a file"
 	s := &Stats{}
 	if err := json.Unmarshal(raw, s); err != nil {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), "`lwtrain stats -c CONFIG --json > FILE` writes such a file"))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), hint))
 	}
 	if s.Format != StatsFormat || s.Mix.Name == "" {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), "`lwtrain stats -c CONFIG --json > FILE` writes such a file"))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), hint))
 	}
 	return s, nil
 }

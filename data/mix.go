@@ -84,7 +84,8 @@ func (s *Set) interleave(opts Options, samples [][][]int, seed uint64, epoch int
 			continue
 		}
 		if len(list) == 0 {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("source %s has no sample that can be trained on, but a probability of %g", s.from[i].Name, p[i]), "leave the source out"))
+			err := fmt.Errorf("source %s has no sample that can be trained on, but a probability of %g", s.from[i].Name, p[i])
+			return nil, fault.Usage(fault.Hint(err, "leave the source out"))
 		}
 		order[i] = rng.Perm(rng.New(seed, "mix/"+s.from[i].Name, uint64(epoch)), len(list))
 		left++
@@ -97,7 +98,8 @@ func (s *Set) interleave(opts Options, samples [][][]int, seed uint64, epoch int
 	exhausted := make([]bool, len(samples))
 	for left > 0 {
 		if len(out) > mostInterleaved {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("interleaving takes more than %d samples until every source is exhausted", mostInterleaved),
+			err := fmt.Errorf("interleaving takes more than %d samples until every source is exhausted", mostInterleaved)
+			return nil, fault.Usage(fault.Hint(err,
 				"raise the probability of the source with the most samples for its share, or data.mix.stop: first_exhausted"))
 		}
 		i := pickSource(p, r.Float64())

@@ -140,7 +140,9 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 		}
 	}
 	if len(order) > 0 && len(out) == 0 {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has %d labelled answers and no prompt with a good and a bad one, want pairs", src.shown, src.Name, stats.Dropped["no_counterpart"]),
+		return nil, fault.Usage(fault.Hint(
+			fmt.Errorf("%s: source %s has %d labelled answers and no prompt with a good and a bad one, want pairs",
+				src.shown, src.Name, stats.Dropped["no_counterpart"]),
 			"dpo.loss_type: kto trains on labelled answers one by one"))
 	}
 	return out, nil

@@ -60,7 +60,8 @@ func (s Source) find(known map[string][]read.File) (source, error) {
 	seen := map[string]bool{}
 	for _, f := range out.files {
 		if seen[filepath.Clean(f.Path)] {
-			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: named twice by source %s", f.Name, s.Name), "repeat: 2 of the source takes each sample twice"))
+			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: named twice by source %s", f.Name, s.Name),
+				"repeat: 2 of the source takes each sample twice"))
 		}
 		seen[filepath.Clean(f.Path)] = true
 	}
@@ -96,5 +97,6 @@ func (s source) unusable(list []record.Dropped, starts []int64) error {
 	if left -= len(found); left > 0 {
 		lines = append(lines, fmt.Sprintf("%s: %d more records can not be used", s.shown, left))
 	}
-	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")), "mend the record, or count and skip such records with data.on_bad_record: skip"))
+	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")),
+		"mend the record, or count and skip such records with data.on_bad_record: skip"))
 }

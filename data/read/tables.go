@@ -45,8 +45,9 @@ func noColumns(all []string) error {
 		all = append(all[:most], "...")
 	}
 	return &brokenFile{
-		detail: fmt.Sprintf("the columns are %s, want messages, conversations, instruction and output, prompt and completion, or chosen and rejected", strings.Join(all, ", ")),
-		hint:   "say which columns hold what with columns: {messages: ..., ...} of the source",
+		detail: fmt.Sprintf("the columns are %s, want messages, conversations, instruction and output, "+
+			"prompt and completion, or chosen and rejected", strings.Join(all, ", ")),
+		hint: "say which columns hold what with columns: {messages: ..., ...} of the source",
 	}
 }
 
