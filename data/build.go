@@ -79,7 +79,7 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 		if err != nil {
 			return err
 		}
-		s.parts = append(s.parts, part)
+		s.stores = append(s.stores, part)
 		before += sizes[i]
 		stats := SourceStats{
 			Name: src.Name, Path: src.shown, Format: part.Layout, LossFactor: src.LossFactor, Cache: part.Dir, Tokenised: reason,

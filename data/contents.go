@@ -221,7 +221,7 @@ func limits(whole *histogram) []Limit {
 // of its samples, in memory that does not grow with them.
 func (s *Set) Stats(opts Options) (*Stats, error) {
 	mix := newGathering()
-	each := make([]*gathering, len(s.parts))
+	each := make([]*gathering, len(s.stores))
 	for i := range each {
 		each[i] = newGathering()
 	}
@@ -252,8 +252,8 @@ func (s *Set) Stats(opts Options) (*Stats, error) {
 // eachSample goes through the conversations that are used, once each, however
 // many pieces one is cut into.
 func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
-	readers := make([]*store.FactsReader, len(s.parts))
-	for i, p := range s.parts {
+	readers := make([]*store.FactsReader, len(s.stores))
+	for i, p := range s.stores {
 		var err error
 		if readers[i], err = p.Facts(); err != nil {
 			return err
@@ -270,7 +270,7 @@ func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
 		if err != nil {
 			return err
 		}
-		see(p, s.parts[p.source].Entries[p.conversation], f)
+		see(p, s.stores[p.source].Entries[p.conversation], f)
 	}
 	return nil
 }
@@ -286,7 +286,7 @@ func (s *Set) duplicates() ([]int, error) {
 		hash   uint64
 		source int32
 	}
-	copies := make([]int, len(s.parts))
+	copies := make([]int, len(s.stores))
 	passes := uint64(len(s.pieces)/hashesHeld + 1)
 	for pass := range passes {
 		all := make([]held, 0, min(len(s.pieces), hashesHeld))

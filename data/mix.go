@@ -29,8 +29,8 @@ func (s *Set) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 		}
 		var out []int
 		for _, list := range of {
-			for _, rows := range list {
-				out = append(out, rows...)
+			for _, ids := range list {
+				out = append(out, ids...)
 			}
 		}
 		return out, nil

@@ -51,7 +51,7 @@ func noColumns(all []string) error {
 	}
 }
 
-// rowLine makes a record of a row's text, which is copied.
+// rowLine makes a line of a row's text, which is copied.
 func rowLine(number int, text []byte) Line {
 	if len(text) > MaxLine {
 		return Line{Number: number, TooLong: true}
