@@ -153,25 +153,32 @@ func document(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// table returns the cells of a document's table whose first heading is so, without
-// its heading.
+// table returns the rows of a document's table whose first heading is so, by cells.
 func table(t *testing.T, text, heading string) [][]string {
 	t.Helper()
-	lines := strings.Split(text, "\n")
-	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "| "+heading+" |") })
-	if at < 0 {
+	if !strings.Contains(text, "\n| "+heading+" |") {
 		t.Fatalf("no table with the heading %q", heading)
 	}
+	return tables(text, heading)
+}
+
+// tables returns the rows of all tables whose first heading is so.
+func tables(text, heading string) [][]string {
 	var rows [][]string
-	for _, line := range lines[at+2:] {
-		if !strings.HasPrefix(line, "|") {
-			break
+	inside := false
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(line, "| "+heading+" |"):
+			inside = true
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case inside && !strings.HasPrefix(line, "|---"):
+			cells := strings.Split(strings.TrimSuffix(strings.TrimSpace(line)[1:], "|"), " | ")
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
+			}
+			rows = append(rows, cells)
 		}
-		cells := strings.Split(strings.Trim(strings.ReplaceAll(line, `\|`, "\x00"), "| "), " | ")
-		for i := range cells {
-			cells[i] = strings.ReplaceAll(strings.TrimSpace(cells[i]), "\x00", "|")
-		}
-		rows = append(rows, cells)
 	}
 	return rows
 }

@@ -77,7 +77,8 @@ func fill(in graph.Inputs, docs ...doc) {
 	at := 0
 	for _, d := range docs {
 		for i, id := range d.ids {
-			in.IDs[at+i], in.Starts[at+i], in.Positions[at+i], in.Weights[at+i], in.Targets[at+i] = id, int32(at), int32(i), d.weights[i], -1
+			in.IDs[at+i], in.Starts[at+i], in.Positions[at+i] = id, int32(at), int32(i)
+			in.Weights[at+i], in.Targets[at+i] = d.weights[i], -1
 			if i+1 < len(d.ids) {
 				in.Targets[at+i] = d.ids[i+1]
 			}

@@ -13,13 +13,3 @@ type Options struct {
 	// paper), sequences (LongAlign), packs, or as LongWriter's released code does
 	Weighting string `yaml:"weighting" identity:"sft"`
 }
-
-// Enums are the names that a key takes, by the key.
-func (Options) Enums() map[string][]string {
-	return map[string][]string{"strategy": Strategies(), "weighting": Weightings()}
-}
-
-// Default is what holds where nothing else is said.
-func Default() Options {
-	return Options{Capacity: 32768, Strategy: BestFit, Weighting: ByToken}
-}

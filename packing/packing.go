@@ -12,55 +12,18 @@ package packing
 
 import (
 	"fmt"
-	"strings"
 
 	"lwtrain/internal/rng"
 )
 
-// packer is a way to put samples of the given lengths into packs of a capacity. It
-// gets lengths of 1 to capacity.
-type packer struct {
-	name   string
-	assign func(capacity int, lengths []int) [][]int
-	// ordered: samples keep their order, which is another one in each epoch, and so
-	// may be the number of packs. Else the packs come out by size, depend on the
-	// lengths alone, and are shuffled as a whole.
-	ordered bool
+// Enums are the names that a key takes, by the key.
+func (Options) Enums() map[string][]string {
+	return map[string][]string{"strategy": Strategies(), "weighting": Weightings()}
 }
 
-// BestFit is the packer that makes the fewest packs.
-const BestFit = "best_fit_decreasing"
-
-// packers are the values of [Options].Strategy.
-var packers = []packer{
-	{BestFit, bestFitDecreasing, false},
-	{"next_fit", nextFit, true},
-}
-
-// Strategies are the names of the packers.
-func Strategies() []string { return names(packers, func(p packer) string { return p.name }) }
-
-// names are those of the rows of a table.
-func names[T any](table []T, name func(T) string) []string {
-	out := make([]string, len(table))
-	for i, row := range table {
-		out[i] = name(row)
-	}
-	return out
-}
-
-// find looks a row up by its name; what says what the table holds.
-func find[T any](table []T, what, wanted string, name func(T) string) (row T, err error) {
-	for _, row := range table {
-		if name(row) == wanted {
-			return row, nil
-		}
-	}
-	return row, fmt.Errorf("%s %q, want %s", what, wanted, strings.Join(names(table, name), ", "))
-}
-
-func packerOf(strategy string) (packer, error) {
-	return find(packers, "packing strategy", strategy, func(p packer) string { return p.name })
+// Default is what holds where nothing else is said.
+func Default() Options {
+	return Options{Capacity: 32768, Strategy: BestFit, Weighting: ByToken}
 }
 
 // Assign puts samples of the given lengths (in tokens) into packs by a strategy and

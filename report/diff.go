@@ -69,7 +69,10 @@ func compare(source string, now, before *data.TextStats) []Difference {
 		out = append(out, d)
 	}
 	share := func(measure string, a, b float64) {
-		d := Difference{Source: source, Measure: measure, Now: fmt.Sprintf("%.1f %%", 100*a), Before: fmt.Sprintf("%.1f %%", 100*b), Change: fmt.Sprintf("%+.1f points", 100*(a-b))}
+		d := Difference{
+			Source: source, Measure: measure, Now: fmt.Sprintf("%.1f %%", 100*a), Before: fmt.Sprintf("%.1f %%", 100*b),
+			Change: fmt.Sprintf("%+.1f points", 100*(a-b)),
+		}
 		if d.Now == d.Before {
 			d.Same, d.Change = true, "="
 		}
@@ -99,8 +102,11 @@ func compare(source string, now, before *data.TextStats) []Difference {
 		add("suspicious: "+name, int64(now.Suspicious[name].Samples), int64(before.Suspicious[name].Samples))
 	}
 	if now.Required.Samples > 0 && before.Required.Samples > 0 {
-		out = append(out, Difference{Source: source, Measure: "mean length score", Now: fmt.Sprintf("%.1f", now.Required.Score), Before: fmt.Sprintf("%.1f", before.Required.Score),
-			Change: fmt.Sprintf("%+.1f", now.Required.Score-before.Required.Score), Same: now.Required.Score == before.Required.Score})
+		a, b := now.Required.Score, before.Required.Score
+		out = append(out, Difference{
+			Source: source, Measure: "mean length score", Now: fmt.Sprintf("%.1f", a), Before: fmt.Sprintf("%.1f", b),
+			Change: fmt.Sprintf("%+.1f", a-b), Same: a == b,
+		})
 	}
 	reasons := maps.Clone(before.Dropped)
 	if reasons == nil {

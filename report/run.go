@@ -204,7 +204,8 @@ type runView struct {
 
 // WriteRun writes the page of `lwtrain report`.
 func WriteRun(w io.Writer, r *Run) error {
-	v := runView{Title: r.Dir, Tiles: r.tiles(), Curves: r.figures(), Answers: r.Answers, Settings: table{Head: []string{"setting", "from"}}}
+	v := runView{Title: r.Dir, Tiles: r.tiles(), Curves: r.figures(), Answers: r.Answers}
+	v.Settings.Head = []string{"setting", "from"}
 	for _, s := range r.Settings {
 		v.Settings.Rows = append(v.Settings.Rows, tableRow{Cells: []string{s.Text, s.Origin}})
 	}
@@ -276,7 +277,8 @@ func (r *Run) figures() []figure {
 		}
 		for _, s := range all {
 			if s.Lo != nil && wide {
-				f.Note = fmt.Sprintf("A point of a line is the mean over a stretch of steps, the band its least and most; %d stretches.", mostPoints)
+				f.Note = fmt.Sprintf("A point of a line is the mean over a stretch of steps, the band its least and most; "+
+					"%d stretches.", mostPoints)
 			}
 		}
 		out = append(out, f)

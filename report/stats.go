@@ -38,8 +38,9 @@ func WriteStats(w io.Writer, p StatsPage) error {
 	s, mix := p.Stats, &p.Stats.Mix
 	v := statsView{
 		Title: p.Name, OtherName: p.OtherName, Tiles: statsTiles(mix),
-		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s", plural(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
-		Sources:  sourceTable(s), DroppedNote: droppedNote(s), Loss: lossFigures(s, p.Other),
+		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s",
+			plural(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
+		Sources: sourceTable(s), DroppedNote: droppedNote(s), Loss: lossFigures(s, p.Other),
 		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
 	}
 	other := &data.TextStats{}
@@ -117,17 +118,30 @@ func statsTiles(c *data.TextStats) []tile {
 	return []tile{
 		{n(int64(c.Samples)), "samples"}, {n(c.Words), "words of the answers"}, {n(c.Tokens), "tokens"},
 		{percent(float64(c.TargetTokens), float64(c.Tokens)), "of the tokens are targets"}, {n(int64(dropped)), "records dropped"},
-		{n(c.LostTokens), "tokens lost to the maximum length"}, {n(int64(c.Duplicates)), "exact duplicates"}, {n(int64(suspicious)), "suspicious answers"},
+		{n(c.LostTokens), "tokens lost to the maximum length"},
+		{n(int64(c.Duplicates)), "exact duplicates"}, {n(int64(suspicious)), "suspicious answers"},
 	}
 }
 
 func sourceTable(s *data.Stats) table {
-	t := table{Head: []string{"source", "samples", "held out", "turns", "words", "characters", "prompt words", "tokens", "targets", "duplicates", "cut", "tokens lost"}}
+	t := table{Head: []string{
+		"source", "samples", "held out", "turns", "words", "characters", "prompt words", "tokens", "targets",
+		"duplicates", "cut", "tokens lost",
+	}}
 	for _, c := range s.All() {
-		t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), human.Grouped(c.Samples), human.Grouped(c.HeldOut), human.Grouped(c.Turns), human.Grouped(c.Words),
-			human.Grouped(c.Characters), human.Grouped(c.PromptWords), human.Grouped(c.Tokens), human.Grouped(c.TargetTokens), human.Grouped(c.Duplicates), human.Grouped(c.Cut), human.Grouped(c.LostTokens)}})
+		t.Rows = append(t.Rows, countRow(c, s, int64(c.Samples), int64(c.HeldOut), int64(c.Turns), c.Words, c.Characters, c.PromptWords,
+			c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), c.LostTokens))
 	}
 	return t
+}
+
+// countRow is the row of a source, or of the mix, with counts.
+func countRow(c *data.TextStats, s *data.Stats, counts ...int64) tableRow {
+	r := tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48)}}
+	for _, n := range counts {
+		r.Cells = append(r.Cells, human.Grouped(n))
+	}
+	return r
 }
 
 func droppedNote(s *data.Stats) string {
@@ -211,7 +225,10 @@ func lossFigures(s, other *data.Stats) []figure {
 	}
 	return []figure{
 		{Title: "By source", Plot: stacked(bySource, names, false), Legend: legend(names, false)},
-		{Title: "By length of the answers", Plot: stacked(byWords, ranges, true), Legend: legend(ranges, true), Note: "The ranges of LongBench-Write."},
+		{
+			Title: "By length of the answers", Plot: stacked(byWords, ranges, true), Legend: legend(ranges, true),
+			Note: "The ranges of LongBench-Write.",
+		},
 		{Title: "Samples by length of the answers, source by source", Plot: stacked(each, ranges, true), Legend: legend(ranges, true)},
 	}
 }
@@ -233,11 +250,14 @@ func folded(s *data.Stats) (names []string, group []int) {
 
 func lengthFigure(title string, x axis, now, before data.Lengths, beforeName string) figure {
 	p := plot{X: x, Y: axis{Label: "% of the samples"}}
-	f := figure{Title: title, Note: fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", human.Grouped(now.P50), human.Grouped(now.P95), human.Grouped(now.Max))}
+	f := figure{Title: title}
+	f.Note = fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", human.Grouped(now.P50), human.Grouped(now.P95), human.Grouped(now.Max))
 	var over []int64
 	if len(before.Histogram) > 0 {
 		over = before.Histogram
-		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).", human.Grouped(now.P50), human.Grouped(before.P50), human.Grouped(now.P95), human.Grouped(before.P95), human.Grouped(now.Max), human.Grouped(before.Max))
+		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).",
+			human.Grouped(now.P50), human.Grouped(before.P50), human.Grouped(now.P95), human.Grouped(before.P95),
+			human.Grouped(now.Max), human.Grouped(before.Max))
 		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
 	}
 	if len(now.Histogram) == 0 {
@@ -254,11 +274,11 @@ func percentileTable(s *data.Stats) table {
 		for _, c := range s.All() {
 			l := m.of(c)
 			if c.Samples == 0 {
-				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, slices.Repeat([]string{"-"}, len(t.Head)-1)...)})
+				nothing := slices.Repeat([]string{"-"}, len(t.Head)-1)
+				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, nothing...)})
 				continue
 			}
-			t.Rows = append(t.Rows, tableRow{Sum: c == &s.Mix, Cells: []string{clipped(c.Name, 48), human.Grouped(int64(l.Mean + .5)), human.Grouped(l.Min), human.Grouped(l.P5), human.Grouped(l.P25),
-				human.Grouped(l.P50), human.Grouped(l.P75), human.Grouped(l.P95), human.Grouped(l.P99), human.Grouped(l.Max)}})
+			t.Rows = append(t.Rows, countRow(c, s, int64(l.Mean+.5), l.Min, l.P5, l.P25, l.P50, l.P75, l.P95, l.P99, l.Max))
 		}
 	}
 	return t
@@ -284,7 +304,9 @@ func requiredFigure(c *data.TextStats) figure {
 	return figure{
 		Title: "Words asked for, and words of the answer",
 		Plot:  scatter(plot{X: axis{Label: "words that the prompt asks for"}, Y: axis{Label: "words of the answer"}}, x, y, 1/1.4, 1.6),
-		Note: fmt.Sprintf("%s with a stated length. Mean length score (S_l of LongBench-Write) %.1f of 100; %s score 80 or more: the green band. The median answer has %.2f times the words asked for. The dotted line is the length asked for.",
+		Note: fmt.Sprintf("%s with a stated length. Mean length score (S_l of LongBench-Write) %.1f of 100; "+
+			"%s score 80 or more: the green band. The median answer has %.2f times the words asked for. "+
+			"The dotted line is the length asked for.",
 			plural(r.Samples, "prompt"), r.Score, percent(float64(r.Good), float64(r.Samples)), r.MedianRatio),
 	}
 }
@@ -299,14 +321,20 @@ func languageFigure(s *data.Stats) figure {
 		}
 		rows = append(rows, r)
 	}
-	return figure{Title: "Samples by the letters of their answers", Plot: stacked(rows, names, false), Legend: legend([]string{"en: Latin letters", "zh: Chinese", "mixed: both", "other"}, false)}
+	return figure{
+		Title: "Samples by the letters of their answers", Plot: stacked(rows, names, false),
+		Legend: legend([]string{"en: Latin letters", "zh: Chinese", "mixed: both", "other"}, false),
+	}
 }
 
 func suspectTable(s *data.Stats) table {
 	t := table{Head: []string{"what", "samples", "of all", "the first"}}
 	for _, name := range slices.Sorted(maps.Keys(s.Mix.Suspicious)) {
 		x := s.Mix.Suspicious[name]
-		t.Rows = append(t.Rows, tableRow{Cells: []string{strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), percent(float64(x.Samples), float64(s.Mix.Samples)), strings.Join(x.Examples, ", ")}})
+		share := percent(float64(x.Samples), float64(s.Mix.Samples))
+		t.Rows = append(t.Rows, tableRow{
+			Cells: []string{strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), share, strings.Join(x.Examples, ", ")},
+		})
 	}
 	return t
 }

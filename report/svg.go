@@ -195,7 +195,8 @@ func lines(p plot, fromZero bool, all ...series) template.HTML {
 			if s.Dots || len(s.X) == 1 {
 				r, class = 3.5, fmt.Sprintf("f%d", s.Color)
 			}
-			fmt.Fprintf(c, `<circle class="%s" cx="%s" cy="%s" r="%g"><title>%s</title></circle>`, class, at(c.x(s.X[i])), at(c.y(s.Y[i])), r,
+			fmt.Fprintf(c, `<circle class="%s" cx="%s" cy="%s" r="%g"><title>%s</title></circle>`,
+				class, at(c.x(s.X[i])), at(c.y(s.Y[i])), r,
 				html.EscapeString(fmt.Sprintf("%s: %.5g at %s %s", s.Name, s.Y[i], p.X.Label, short(s.X[i]))))
 		}
 	}
@@ -250,7 +251,8 @@ func histogram(p plot, counts, over []int64, name, overName string) template.HTM
 			continue
 		}
 		x0, x1, text := bounds(i)
-		fmt.Fprintf(c, `<rect class="f0" x="%s" y="%s" width="%s" height="%s"><title>%s</title></rect>`, at(x0+.6), at(c.y(v)), at(max(x1-x0-1.2, 1)), at(c.y(0)-c.y(v)),
+		fmt.Fprintf(c, `<rect class="f0" x="%s" y="%s" width="%s" height="%s"><title>%s</title></rect>`,
+			at(x0+.6), at(c.y(v)), at(max(x1-x0-1.2, 1)), at(c.y(0)-c.y(v)),
 			html.EscapeString(fmt.Sprintf("%s%s: %s, %.1f %%", prefixed(name), text, human.Grouped(counts[i]), v)))
 	}
 	if over != nil {
@@ -265,7 +267,8 @@ func histogram(p plot, counts, over []int64, name, overName string) template.HTM
 			fmt.Fprintf(&d, "H%sV%sH%s", at(x0), at(c.y(v)), at(x1))
 			end = x1
 		}
-		fmt.Fprintf(c, `<path class="line s1" d="%sM%s %s"><title>%s</title></path>`, d.String(), at(end), at(c.y(0)), html.EscapeString(overName))
+		fmt.Fprintf(c, `<path class="line s1" d="%sM%s %s"><title>%s</title></path>`,
+			d.String(), at(end), at(c.y(0)), html.EscapeString(overName))
 	}
 	return c.done()
 }
@@ -318,7 +321,8 @@ func scatter(p plot, x, y []float64, low, high float64) template.HTML {
 	fmt.Fprintf(c, `<path class="band f2" d="%sZ"/>`, d.String())
 	fmt.Fprintf(c, `<path class="ideal" d="M%s %sL%s %s"/>`, at(c.x(c.X.Min)), at(c.y(c.Y.Min)), at(c.x(c.X.Max)), at(c.y(c.Y.Max)))
 	for i := range x {
-		fmt.Fprintf(c, `<circle class="dot f0" cx="%s" cy="%s" r="3"><title>%s asked for, %s written</title></circle>`, at(c.x(x[i])), at(c.y(clip(y[i]))), short(x[i]), short(y[i]))
+		fmt.Fprintf(c, `<circle class="dot f0" cx="%s" cy="%s" r="3"><title>%s asked for, %s written</title></circle>`,
+			at(c.x(x[i])), at(c.y(clip(y[i]))), short(x[i]), short(y[i]))
 	}
 	return c.done()
 }
@@ -334,7 +338,8 @@ type bar struct {
 func stacked(rows []bar, names []string, ramp bool) template.HTML {
 	const row = 42
 	c := &canvas{w: narrowWidth, h: float64(row*len(rows) + 2)}
-	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="shares of %s">`, c.w, c.h, html.EscapeString(clipped(strings.Join(names, ", "), 200)))
+	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="shares of %s">`,
+		c.w, c.h, html.EscapeString(clipped(strings.Join(names, ", "), 200)))
 	kind := "f"
 	if ramp {
 		kind = "r"
@@ -356,7 +361,8 @@ func stacked(rows []bar, names []string, ramp bool) template.HTML {
 			if w < .1 || k >= len(names) {
 				continue
 			}
-			fmt.Fprintf(c, `<rect class="seg %s%d" x="%s" y="%s" width="%s" height="20"><title>%s</title></rect>`, kind, color(k), at(x), at(y+18), at(w),
+			fmt.Fprintf(c, `<rect class="seg %s%d" x="%s" y="%s" width="%s" height="20"><title>%s</title></rect>`,
+				kind, color(k), at(x), at(y+18), at(w),
 				html.EscapeString(fmt.Sprintf("%s, %s: %.1f %%", r.Name, names[k], 100*v/total)))
 			if w > 34 {
 				c.text(x+w/2, y+32, fmt.Sprintf("on t%s%d", kind, color(k)), fmt.Sprintf("%.0f %%", 100*v/total))
@@ -379,7 +385,8 @@ func legend(names []string, ramp bool) template.HTML {
 	var b strings.Builder
 	b.WriteString(`<ul class="legend">`)
 	for i, n := range names {
-		fmt.Fprintf(&b, `<li><svg viewBox="0 0 14 10"><rect class="%s%d" width="14" height="10"/></svg>%s</li>`, kind, color(i), html.EscapeString(clipped(n, 40)))
+		fmt.Fprintf(&b, `<li><svg viewBox="0 0 14 10"><rect class="%s%d" width="14" height="10"/></svg>%s</li>`,
+			kind, color(i), html.EscapeString(clipped(n, 40)))
 	}
 	b.WriteString("</ul>")
 	return template.HTML(b.String())
@@ -394,7 +401,8 @@ func lineLegend(all []series) template.HTML {
 		if s.Dots {
 			dot = fmt.Sprintf(`<circle class="f%d" cx="14" cy="5" r="3.5"/>`, s.Color)
 		}
-		fmt.Fprintf(&b, `<li><svg class="long" viewBox="0 0 28 10"><path class="line s%d" d="M0 5H28"/>%s</svg>%s</li>`, s.Color, dot, html.EscapeString(clipped(s.Name, 40)))
+		fmt.Fprintf(&b, `<li><svg class="long" viewBox="0 0 28 10"><path class="line s%d" d="M0 5H28"/>%s</svg>%s</li>`,
+			s.Color, dot, html.EscapeString(clipped(s.Name, 40)))
 	}
 	b.WriteString("</ul>")
 	return template.HTML(b.String())

@@ -228,7 +228,8 @@ func TestWhatLiesOnTheHubIsFetchedAndItsCommitKept(t *testing.T) {
 func TestWhatAConfigNamesAndIsNotThere(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("HF_HOME", filepath.Join(t.TempDir(), "hf"))
-	c := config(t, "data.sources=[{path: there.jsonl}, {path: gone.jsonl}, {path: hf://o/d}, {path: 'builtin:quickstart/general_en.jsonl'}]")
+	c := config(t, "data.sources=[{path: there.jsonl}, {path: gone.jsonl}, {path: hf://o/d}, "+
+		"{path: 'builtin:quickstart/general_en.jsonl'}]")
 	if err := os.WriteFile("there.jsonl", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}

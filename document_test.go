@@ -1,0 +1,202 @@
+package lwtrain_test
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// documents are the texts that tell people what there is.
+func documents(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("docs/*.md")
+	deeper, err2 := filepath.Glob("docs/*/*.md")
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	return slices.Concat([]string{"README.md", "ARCHITECTURE.md"}, found, deeper)
+}
+
+// TestTheWayOfOneSample wants that the functions of the table exist, and that the
+// program calls them.
+func TestTheWayOfOneSample(t *testing.T) {
+	s := loaded(t)
+	uses, asked := s.uses(), s.ownMethods()
+	rows := table(t, document(t, "ARCHITECTURE.md"), "#")
+	for i, row := range rows {
+		if row[0] != strconv.Itoa(i+1) {
+			t.Errorf("row %s is the %d. one", row[0], i+1)
+		}
+		for _, name := range names(row[1]) {
+			f, ok := s.find(name).(*types.Func)
+			if !ok {
+				t.Errorf("ARCHITECTURE.md: the way of one sample goes through %s, which is no function", name)
+			} else if !uses[key(f)] && !asked[f.Name()] {
+				t.Errorf("ARCHITECTURE.md: the way of one sample goes through %s, which nobody calls", name)
+			}
+		}
+	}
+}
+
+// goName is pkg.Name or pkg.Type.Member, sourceFile a file that people write.
+var (
+	goName     = regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)(\.[A-Za-z]\w*)?$`)
+	sourceFile = regexp.MustCompile(`^[\w-]+/[\w./-]+\.(go|c|h|py|sh|md|txt|yaml|jinja)$|^internal/[\w/]+$`)
+)
+
+// TestNamesInDocuments wants that what the texts call by a package's name is there, and
+// that the files of the sources that they name are.
+func TestNamesInDocuments(t *testing.T) {
+	s := loaded(t)
+	for _, doc := range documents(t) {
+		for _, name := range names(document(t, doc)) {
+			m := goName.FindStringSubmatch(name)
+			if m != nil && s.isPackage(m[1]) && s.find(name) == nil {
+				t.Errorf("%s: %s is not in the sources", doc, name)
+			}
+			if _, err := os.Stat(name); err != nil && sourceFile.MatchString(name) {
+				t.Errorf("%s: %s is not there", doc, name)
+			}
+		}
+	}
+}
+
+func (s *source) isPackage(name string) bool {
+	for _, p := range s.packages {
+		if p.types.Name() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns what pkg.Name, pkg.Type.Member or pkg.name is; nil for nothing.
+func (s *source) find(name string) types.Object {
+	parts := strings.Split(name, ".")
+	for _, p := range s.packages {
+		if len(parts) < 2 || p.types.Name() != parts[0] {
+			continue
+		}
+		obj := p.types.Scope().Lookup(parts[1])
+		if obj != nil && len(parts) == 3 {
+			obj, _, _ = types.LookupFieldOrMethod(obj.Type(), true, p.types, parts[2])
+		}
+		if obj != nil {
+			return obj
+		}
+	}
+	return nil
+}
+
+// TestDependencies holds the table of modules in ARCHITECTURE.md against go.mod.
+func TestDependencies(t *testing.T) {
+	_, direct, _ := strings.Cut(document(t, "go.mod"), "require (")
+	direct, _, _ = strings.Cut(direct, ")")
+	var want []string
+	for line := range strings.Lines(direct) {
+		if module, _, ok := strings.Cut(strings.TrimSpace(line), " "); ok && !strings.Contains(line, "// indirect") {
+			want = append(want, module)
+		}
+	}
+	var got []string
+	for _, row := range table(t, document(t, "ARCHITECTURE.md"), "module") {
+		got = append(got, names(row[0])...)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the table of modules in ARCHITECTURE.md has\n%v\ngo.mod requires\n%v", got, want)
+	}
+}
+
+// texts are all string constants of the program and the names of its structs' keys.
+func (s *source) texts() map[string]bool {
+	found := map[string]bool{}
+	for _, p := range s.packages {
+		for _, file := range p.files {
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.Field:
+					if n.Tag != nil {
+						tag, _ := strconv.Unquote(n.Tag.Value)
+						for _, format := range []string{"json", "yaml"} {
+							key, _, _ := strings.Cut(reflect.StructTag(tag).Get(format), ",")
+							found[key] = true
+						}
+						return false
+					}
+				case *ast.BasicLit:
+					if n.Kind == token.STRING {
+						text, _ := strconv.Unquote(n.Value)
+						found[text] = true
+						found[digits.ReplaceAllString(text, "#")] = true
+					}
+				}
+				return true
+			})
+		}
+	}
+	return found
+}
+
+// digits are numbers in the names of files, and the verbs that write them.
+var digits = regexp.MustCompile(`%0?\d*d|\d+|N+`)
+
+// What docs/formats draw: files of a folder, and names that a build or a save has
+// until it is complete.
+var (
+	drawnFile  = regexp.MustCompile(`(?m)^ {4,}([.\w-]+\.(?:arrow|bin|json|jsonl|safetensors|yaml|html))\b`)
+	hiddenName = regexp.MustCompile("(?m)(?:^ {4,}|`)(?:\\.[A-Z]+)?(\\.[a-z]+-[a-z-]*)")
+)
+
+// TestFormatsAreTrue holds docs/formats against the sources: each key that a table
+// describes is one that the program reads or writes, each file has a name that it
+// gives, and the store's format is the number that it writes.
+func TestFormatsAreTrue(t *testing.T) {
+	s := loaded(t)
+	texts := s.texts()
+	known := func(name string) bool {
+		file := digits.ReplaceAllString(path.Base(name), "#")
+		return texts[name] || texts[name[strings.LastIndex(name, ".")+1:]] || texts[file] || texts[strings.TrimSuffix(file, "#")]
+	}
+	for _, doc := range documents(t) {
+		if path.Dir(doc) != "docs/formats" {
+			continue
+		}
+		text := document(t, doc)
+		for _, heading := range []string{"key", "file", "column", "field"} {
+			for _, row := range tables(text, heading) {
+				for _, name := range names(row[0]) {
+					if name, _, _ = strings.Cut(name, ":"); !known(name) {
+						t.Errorf("%s: the sources know no %s %q", doc, heading, name)
+					}
+				}
+			}
+		}
+		for _, m := range drawnFile.FindAllStringSubmatch(text, -1) {
+			if !known(m[1]) {
+				t.Errorf("%s: the sources know no file %q", doc, m[1])
+			}
+		}
+		for _, m := range hiddenName.FindAllStringSubmatch(text, -1) {
+			begins := func(text string) bool { return len(text) > 2 && text[0] == '.' && strings.HasPrefix(m[1], text) }
+			if !slices.ContainsFunc(sorted(texts), begins) {
+				t.Errorf("%s: the sources give no file a name that begins with %q", doc, m[1])
+			}
+		}
+	}
+	said := regexp.MustCompile("(?m)^\\| `format` \\| (\\d+);").FindStringSubmatch(document(t, "docs/formats/sample-store.md"))
+	format, ok := s.find("store.Format").(*types.Const)
+	if said == nil || !ok || said[1] != format.Val().ExactString() {
+		t.Errorf("docs/formats/sample-store.md: the format is %v, want that of %v", said, format)
+	}
+}
