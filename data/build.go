@@ -59,7 +59,7 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 	sizes := make([]int64, len(sources))
 	var total, before int64
 	for i, options := range sources { // all of them first: a missing file is known at once
-		src, err := options.find(b.run.Files)
+		src, err := locate(options, b.run.Files)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 func Prompts(
 	ctx context.Context, options Source, files map[string][]read.File, length string, skip bool,
 ) (prompts []record.Prompt, dropped map[string]int, err error) {
-	src, err := options.find(files)
+	src, err := locate(options, files)
 	if err != nil {
 		return nil, nil, err
 	}

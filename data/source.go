@@ -40,9 +40,9 @@ type source struct {
 	shown string // its path, for people: of several the first, and how many more
 }
 
-// find finds the files of a source. known has those of paths that are none on this machine,
-// such as datasets of a hub.
-func (s Source) find(known map[string][]read.File) (source, error) {
+// locate finds the files of a source. known has those of paths that are none of this
+// machine, such as datasets of a hub.
+func locate(s Source, known map[string][]read.File) (source, error) {
 	out := source{Source: s}
 	for _, path := range s.AllPaths() {
 		files, ok := known[path]
@@ -74,7 +74,7 @@ func (s Source) find(known map[string][]read.File) (source, error) {
 }
 
 // reading says how the records are read.
-func (s Source) reading() record.Options {
+func (s source) reading() record.Options {
 	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Filter: s.Filter}
 }
 
