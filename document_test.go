@@ -200,3 +200,25 @@ func TestFormatsAreTrue(t *testing.T) {
 		t.Errorf("docs/formats/sample-store.md: the format is %v, want that of %v", said, format)
 	}
 }
+
+// TestSkipsAreTold wants that make help names the variables without which tests are
+// skipped, but for those that tests set themselves.
+func TestSkipsAreTold(t *testing.T) {
+	makefile := document(t, "Makefile")
+	files, err := goFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := regexp.MustCompile(`(?:Getenv|LookupEnv)\("(\w+)"\)`)
+	for _, name := range files {
+		if !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text := document(t, name)
+		for _, m := range asked.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(makefile, "\n# "+m[1]+"=") && !strings.Contains(text, `"`+m[1]+"=") {
+				t.Errorf("%s asks for %s, which make help does not name", name, m[1])
+			}
+		}
+	}
+}
