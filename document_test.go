@@ -26,17 +26,22 @@ func documents(t *testing.T) []string {
 	return slices.Concat([]string{"README.md", "ARCHITECTURE.md"}, found, deeper)
 }
 
-// TestTheWayOfOneSample wants that the functions of the table exist.
+// TestTheWayOfOneSample wants that the functions of the table exist, and that the
+// program calls them.
 func TestTheWayOfOneSample(t *testing.T) {
 	s := loaded(t)
+	uses, asked := s.uses(), s.ownMethods()
 	rows := table(t, document(t, "ARCHITECTURE.md"), "#")
 	for i, row := range rows {
 		if row[0] != strconv.Itoa(i+1) {
 			t.Errorf("row %s is the %d. one", row[0], i+1)
 		}
 		for _, name := range names(row[1]) {
-			if _, ok := s.find(name).(*types.Func); !ok {
-				complain(t, "ARCHITECTURE.md: the way of one sample goes through %s, which is no function", name)
+			f, ok := s.find(name).(*types.Func)
+			if !ok {
+				t.Errorf("ARCHITECTURE.md: the way of one sample goes through %s, which is no function", name)
+			} else if !uses[key(f)] && !asked[f.Name()] {
+				t.Errorf("ARCHITECTURE.md: the way of one sample goes through %s, which nobody calls", name)
 			}
 		}
 	}
@@ -193,5 +198,27 @@ func TestFormatsAreTrue(t *testing.T) {
 	format, ok := s.find("store.Format").(*types.Const)
 	if said == nil || !ok || said[1] != format.Val().ExactString() {
 		t.Errorf("docs/formats/sample-store.md: the format is %v, want that of %v", said, format)
+	}
+}
+
+// TestSkipsAreTold wants that make help names the variables without which tests are
+// skipped, but for those that tests set themselves.
+func TestSkipsAreTold(t *testing.T) {
+	makefile := document(t, "Makefile")
+	files, err := goFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := regexp.MustCompile(`(?:Getenv|LookupEnv)\("(\w+)"\)`)
+	for _, name := range files {
+		if !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text := document(t, name)
+		for _, m := range asked.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(makefile, "\n# "+m[1]+"=") && !strings.Contains(text, `"`+m[1]+"=") {
+				t.Errorf("%s asks for %s, which make help does not name", name, m[1])
+			}
+		}
 	}
 }

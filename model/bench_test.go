@@ -30,8 +30,9 @@ func BenchmarkPass(b *testing.B) {
 				if precision == graph.BFloat16 {
 					m.UseHalf()
 				}
-				g := m.Graph(tokens, precision, nil)
-				defer g.Free()
+				workspace := &graph.Workspace{}
+				defer workspace.Free()
+				g := m.Graph(tokens, precision, workspace)
 				recompute := 0
 				if tokens > 2048 {
 					recompute = 3 * c.Layers

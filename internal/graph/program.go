@@ -138,7 +138,7 @@ func (p *Program) bind() {
 // Reset does nothing: a run starts from the inputs alone.
 func (p *Program) Reset() {}
 
-// Close does nothing: memory belongs to the graph, see [Graph.Free].
+// Close does nothing: memory belongs to the graph, see [Workspace.Free].
 func (p *Program) Close() error { return nil }
 
 // Loss is the weighted sum of the last run, in nats.
@@ -155,7 +155,3 @@ func (g *Graph) NLL() []float64 { return g.loss.NLL }
 // of each position [T] and overwrites the weights [T]; a position whose weight was
 // 0 must stay so. It costs the head's logits a second time. nil switches it off.
 func (g *Graph) WeighBy(f func(nll []float64, weights []float32)) { g.loss.weigh = f }
-
-// Free gives back the memory of the graph's programs, which is also that of the
-// graphs it shares it with. They can run again.
-func (g *Graph) Free() { g.mem.Free() }
