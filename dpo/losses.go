@@ -53,17 +53,23 @@ var losses = []lossType{
 		d := o.Beta * (-(1-e)*sigmoid(-u) - e*sigmoid(u)) / (1 - 2*e)
 		return loss, d, -d
 	}},
-	{name: "simpo", reads: []string{"simpo_gamma"}, refuses: []string{"ld_alpha"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
-		loss, d := logistic(o.Beta*(w.mean()-l.mean())-o.SimPOGamma, 0)
-		return loss, o.Beta * d / w.n, -o.Beta * d / l.n
-	}},
+	{
+		name: "simpo", reads: []string{"simpo_gamma"}, refuses: []string{"ld_alpha"},
+		pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+			loss, d := logistic(o.Beta*(w.mean()-l.mean())-o.SimPOGamma, 0)
+			return loss, o.Beta * d / w.n, -o.Beta * d / l.n
+		},
+	},
 	{name: "orpo", refuses: []string{"ld_alpha", "sft_weight"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		ow, sw := logOdds(w.mean())
 		ol, sl := logOdds(l.mean())
 		loss, d := logistic(ow-ol, 0)
 		return o.Beta*loss - w.mean(), (o.Beta*d*sw - 1) / w.n, -o.Beta * d * sl / l.n
 	}},
-	{name: "kto", reference: true, reads: []string{"desirable_weight", "undesirable_weight"}, refuses: []string{"ld_alpha"}}, // of single answers: Options.KTO
+	{ // of single answers: Options.KTO
+		name: "kto", reference: true,
+		reads: []string{"desirable_weight", "undesirable_weight"}, refuses: []string{"ld_alpha"},
+	},
 	{name: "dpop", reference: true, reads: []string{"dpop_lambda"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		slope := 1.0
 		if w.ratio < 0 {
@@ -76,10 +82,13 @@ var losses = []lossType{
 		loss, d := logistic(o.Beta*(w.ratio/w.n-l.ratio/l.n), o.LabelSmoothing)
 		return loss, o.Beta * d / w.n, -o.Beta * d / l.n
 	}},
-	{name: "rdpo", reference: true, reads: []string{"rdpo_alpha", "label_smoothing"}, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
-		loss, d := logistic(o.Beta*(w.ratio-l.ratio)+o.RDPOAlpha*(w.n-l.n), o.LabelSmoothing)
-		return loss, o.Beta * d, -o.Beta * d
-	}},
+	{
+		name: "rdpo", reference: true, reads: []string{"rdpo_alpha", "label_smoothing"},
+		pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
+			loss, d := logistic(o.Beta*(w.ratio-l.ratio)+o.RDPOAlpha*(w.n-l.n), o.LabelSmoothing)
+			return loss, o.Beta * d, -o.Beta * d
+		},
+	},
 	{name: "apo_zero", reference: true, pair: func(o *Options, w, l answer) (loss, dw, dl float64) {
 		uw, ul := o.Beta*w.ratio, o.Beta*l.ratio
 		return sigmoid(-uw) + sigmoid(ul), -o.Beta * sigmoid(uw) * sigmoid(-uw), o.Beta * sigmoid(ul) * sigmoid(-ul)

@@ -71,9 +71,11 @@ func (o Options) checkRead(bad map[string]string, is string) {
 		switch {
 		case v[0] == v[1]:
 		case len(only) > 0 && !o.any(reads):
-			bad[key] = fmt.Sprintf("%g, want %g, or loss_type %s: %s does not read it", v[0], v[1], strings.Join(only, ", "), is)
+			bad[key] = fmt.Sprintf("%g, want %g, or loss_type %s: %s does not read it",
+				v[0], v[1], strings.Join(only, ", "), is)
 		case o.any(refuses):
-			bad[key] = fmt.Sprintf("%g, want %g, or a loss_type other than %s: %s does not take it", v[0], v[1], strings.Join(without, ", "), is)
+			bad[key] = fmt.Sprintf("%g, want %g, or a loss_type other than %s: %s does not take it",
+				v[0], v[1], strings.Join(without, ", "), is)
 		}
 	}
 }

@@ -15,11 +15,11 @@ func names[T any](table []T, name func(T) string) []string {
 }
 
 // find looks a row up by its name; what says what the table holds.
-func find[T any](table []T, what, wanted string, name func(T) string) (row T, err error) {
+func find[T any](table []T, what, want string, name func(T) string) (row T, err error) {
 	for _, row := range table {
-		if name(row) == wanted {
+		if name(row) == want {
 			return row, nil
 		}
 	}
-	return row, fmt.Errorf("%s %q, want %s", what, wanted, strings.Join(names(table, name), ", "))
+	return row, fmt.Errorf("%s %q, want %s", what, want, strings.Join(names(table, name), ", "))
 }

@@ -70,7 +70,8 @@ func compare(source string, now, before *data.TextStats) []Difference {
 	}
 	share := func(measure string, a, b float64) {
 		d := Difference{
-			Source: source, Measure: measure, Now: fmt.Sprintf("%.1f %%", 100*a), Before: fmt.Sprintf("%.1f %%", 100*b),
+			Source: source, Measure: measure,
+			Now: fmt.Sprintf("%.1f %%", 100*a), Before: fmt.Sprintf("%.1f %%", 100*b),
 			Change: fmt.Sprintf("%+.1f points", 100*(a-b)),
 		}
 		if d.Now == d.Before {
@@ -101,11 +102,11 @@ func compare(source string, now, before *data.TextStats) []Difference {
 	for _, name := range slices.Sorted(maps.Keys(now.Suspicious)) {
 		add("suspicious: "+name, int64(now.Suspicious[name].Samples), int64(before.Suspicious[name].Samples))
 	}
-	if now.Required.Samples > 0 && before.Required.Samples > 0 {
-		a, b := now.Required.Score, before.Required.Score
+	if a, b := now.Required, before.Required; a.Samples > 0 && b.Samples > 0 {
 		out = append(out, Difference{
-			Source: source, Measure: "mean length score", Now: fmt.Sprintf("%.1f", a), Before: fmt.Sprintf("%.1f", b),
-			Change: fmt.Sprintf("%+.1f", a-b), Same: a == b,
+			Source: source, Measure: "mean length score",
+			Now: fmt.Sprintf("%.1f", a.Score), Before: fmt.Sprintf("%.1f", b.Score),
+			Change: fmt.Sprintf("%+.1f", a.Score-b.Score), Same: a.Score == b.Score,
 		})
 	}
 	reasons := maps.Clone(before.Dropped)

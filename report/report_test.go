@@ -17,8 +17,8 @@ import (
 )
 
 // hostile is text that would run, load or close something if it got out.
-const hostile = `</style></svg></title></table><script>alert(1)</script><img src=//x.example onerror=alert(2)>"'` +
-	` onload=alert(3) {{.}} javascript:alert(4)`
+const hostile = `</style></svg></title></table><script>alert(1)</script>` +
+	`<img src=//x.example onerror=alert(2)>"' onload=alert(3) {{.}} javascript:alert(4)`
 
 // hostileStats is statistics with that text wherever data may put text.
 func hostileStats(t *testing.T) *data.Stats {
@@ -33,8 +33,8 @@ func hostileStats(t *testing.T) *data.Stats {
 		Required:    data.Required{Samples: 1, Points: []data.Point{{Required: 100, Real: 90}}},
 		Longest:     []data.Longest{{Origin: hostile, Source: hostile, Words: 5}},
 	}
-	sources := []data.TextStats{c, {SourceStats: data.SourceStats{Name: hostile + "2"}}}
-	return &data.Stats{Format: 1, TooLong: hostile, Weighting: hostile, Sources: sources, Mix: c}
+	other := data.TextStats{SourceStats: data.SourceStats{Name: hostile + "2"}}
+	return &data.Stats{Format: 1, TooLong: hostile, Weighting: hostile, Sources: []data.TextStats{c, other}, Mix: c}
 }
 
 // mustBeInert fails where a page does or loads something.
@@ -116,8 +116,8 @@ func TestTheRunPageShowsHostileTextAsText(t *testing.T) {
 		"metrics.jsonl": `{"step":0,"eval_loss":3,"eval_loss/` + q[1:] + `:3,"eval_loss/b":1}` + "\n" +
 			`{"step":1,"loss":2.5,"token_loss":2.4,"tokens":10,"tokens_per_second":5,` + q + `:1}` + "\n",
 		"config.yaml": "model:\n  path: " + hostile + "  # " + hostile + "\n",
-		"answers.json": `[{"origin":` + q + `,"prompt":` + q + `,"reference":{"text":` + q + `,"words":1,"stop":` + q +
-			`},"before":{"text":` + q + `},"after":{"text":` + q + `,"stop":"length"}}]`,
+		"answers.json": `[{"origin":` + q + `,"prompt":` + q + `,"reference":{"text":` + q + `,"words":1,"stop":` + q + `},` +
+			`"before":{"text":` + q + `},"after":{"text":` + q + `,"stop":"length"}}]`,
 		"data.json": string(stats),
 	})
 	r, err := ReadRun(dir)
@@ -135,8 +135,10 @@ func TestTheRunPageShowsHostileTextAsText(t *testing.T) {
 }
 
 func TestARunIsReadWhileItGoesOn(t *testing.T) {
-	dir := runFolder(t, map[string]string{"metrics.jsonl": "{\"step\":0,\"eval_loss\":3}\n" +
-		"{\"step\":1,\"loss\":null,\"grad_norm\":2}\n{\"step\":2,\"loss\":1.5}\n{\"step\":3,\"lo"})
+	dir := runFolder(t, map[string]string{"metrics.jsonl": `{"step":0,"eval_loss":3}
+{"step":1,"loss":null,"grad_norm":2}
+{"step":2,"loss":1.5}
+{"step":3,"lo`})
 	r, err := ReadRun(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -222,8 +224,10 @@ func TestAxesHaveRoundEndsAroundTheData(t *testing.T) {
 }
 
 func TestNumbersAreShortOnAxes(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 1: "1", 0.5: "0.5", 1000: "1k", 1500: "1.5k", 20000: "20k",
-		999999: "1M", 2.5e9: "2.5G", 1e-5: "1e-5", 2.5e-4: "2.5e-4", -2000: "-2k"} {
+	for v, want := range map[float64]string{
+		0: "0", 1: "1", 0.5: "0.5", 1e-5: "1e-5", 2.5e-4: "2.5e-4",
+		1000: "1k", 1500: "1.5k", 20000: "20k", -2000: "-2k", 999999: "1M", 2.5e9: "2.5G",
+	} {
 		if got := short(v); got != want {
 			t.Errorf("%v: %s, want %s", v, got, want)
 		}

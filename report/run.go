@@ -198,17 +198,13 @@ type runView struct {
 	Curves   []figure
 	Data     []figure
 	Sources  *table
-	Settings table
+	Settings []Setting
 	Answers  []Answer
 }
 
 // WriteRun writes the page of `lwtrain report`.
 func WriteRun(w io.Writer, r *Run) error {
-	v := runView{Title: r.Dir, Tiles: r.tiles(), Curves: r.figures(), Answers: r.Answers}
-	v.Settings.Head = []string{"setting", "from"}
-	for _, s := range r.Settings {
-		v.Settings.Rows = append(v.Settings.Rows, tableRow{Cells: []string{s.Text, s.Origin}})
-	}
+	v := runView{Title: r.Dir, Tiles: r.tiles(), Curves: r.figures(), Settings: r.Settings, Answers: r.Answers}
 	if r.Data != nil {
 		v.Data = lossFigures(r.Data, nil)
 		t := sourceTable(r.Data)
@@ -277,8 +273,8 @@ func (r *Run) figures() []figure {
 		}
 		for _, s := range all {
 			if s.Lo != nil && wide {
-				f.Note = fmt.Sprintf("A point of a line is the mean over a stretch of steps, the band its least and most; "+
-					"%d stretches.", mostPoints)
+				const note = "A point of a line is the mean over a stretch of steps, the band its least and most; %d stretches."
+				f.Note = fmt.Sprintf(note, mostPoints)
 			}
 		}
 		out = append(out, f)

@@ -10,6 +10,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
+	"lwtrain/packing"
 )
 
 // StatsPage is what [WriteStats] shows.
@@ -116,20 +117,25 @@ func statsTiles(c *data.TextStats) []tile {
 		return short(float64(v))
 	}
 	return []tile{
-		{n(int64(c.Samples)), "samples"}, {n(c.Words), "words of the answers"}, {n(c.Tokens), "tokens"},
-		{percent(float64(c.TargetTokens), float64(c.Tokens)), "of the tokens are targets"}, {n(int64(dropped)), "records dropped"},
+		{n(int64(c.Samples)), "samples"},
+		{n(c.Words), "words of the answers"},
+		{n(c.Tokens), "tokens"},
+		{percent(float64(c.TargetTokens), float64(c.Tokens)), "of the tokens are targets"},
+		{n(int64(dropped)), "records dropped"},
 		{n(c.LostTokens), "tokens lost to the maximum length"},
-		{n(int64(c.Duplicates)), "exact duplicates"}, {n(int64(suspicious)), "suspicious answers"},
+		{n(int64(c.Duplicates)), "exact duplicates"},
+		{n(int64(suspicious)), "suspicious answers"},
 	}
 }
 
 func sourceTable(s *data.Stats) table {
 	t := table{Head: []string{
-		"source", "samples", "held out", "turns", "words", "characters", "prompt words", "tokens", "targets",
-		"duplicates", "cut", "tokens lost",
+		"source", "samples", "held out", "turns", "words", "characters", "prompt words",
+		"tokens", "targets", "duplicates", "cut", "tokens lost",
 	}}
 	for _, c := range s.All() {
-		t.Rows = append(t.Rows, countRow(c, s, int64(c.Samples), int64(c.HeldOut), int64(c.Turns), c.Words, c.Characters, c.PromptWords,
+		t.Rows = append(t.Rows, countRow(c, s,
+			int64(c.Samples), int64(c.HeldOut), int64(c.Turns), c.Words, c.Characters, c.PromptWords,
 			c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), c.LostTokens))
 	}
 	return t
@@ -167,11 +173,12 @@ func weightings(s *data.Stats) []string {
 			}
 		}
 	}
+	all := packing.Weightings()
 	rank := func(w string) int {
 		if w == s.Weighting {
 			return -1
 		}
-		return slices.Index([]string{"token", "sequence", "longwriter", "pack"}, w)
+		return slices.Index(all, w)
 	}
 	slices.SortFunc(out, func(a, b string) int { return rank(a) - rank(b) })
 	return out
@@ -226,7 +233,8 @@ func lossFigures(s, other *data.Stats) []figure {
 	return []figure{
 		{Title: "By source", Plot: stacked(bySource, names, false), Legend: legend(names, false)},
 		{
-			Title: "By length of the answers", Plot: stacked(byWords, ranges, true), Legend: legend(ranges, true),
+			Title: "By length of the answers",
+			Plot:  stacked(byWords, ranges, true), Legend: legend(ranges, true),
 			Note: "The ranges of LongBench-Write.",
 		},
 		{Title: "Samples by length of the answers, source by source", Plot: stacked(each, ranges, true), Legend: legend(ranges, true)},
@@ -251,19 +259,23 @@ func folded(s *data.Stats) (names []string, group []int) {
 func lengthFigure(title string, x axis, now, before data.Lengths, beforeName string) figure {
 	p := plot{X: x, Y: axis{Label: "% of the samples"}}
 	f := figure{Title: title}
-	f.Note = fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.", human.Grouped(now.P50), human.Grouped(now.P95), human.Grouped(now.Max))
 	var over []int64
 	if len(before.Histogram) > 0 {
 		over = before.Histogram
-		f.Note = fmt.Sprintf("Median %s (%s), 95 %% up to %s (%s), longest %s (%s).",
-			human.Grouped(now.P50), human.Grouped(before.P50), human.Grouped(now.P95), human.Grouped(before.P95),
-			human.Grouped(now.Max), human.Grouped(before.Max))
 		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
 	}
+	both := func(now, before int64) string {
+		if over == nil {
+			return human.Grouped(now)
+		}
+		return human.Grouped(now) + " (" + human.Grouped(before) + ")"
+	}
+	f.Note = fmt.Sprintf("Median %s, 95 %% up to %s, longest %s.",
+		both(now.P50, before.P50), both(now.P95, before.P95), both(now.Max, before.Max))
 	if len(now.Histogram) == 0 {
 		f.Note = "No samples."
 	}
-	f.Plot = histogram(p, now.Histogram, over, "", beforeName)
+	f.Plot = histogram(p, now.Histogram, over, beforeName)
 	return f
 }
 
@@ -274,8 +286,8 @@ func percentileTable(s *data.Stats) table {
 		for _, c := range s.All() {
 			l := m.of(c)
 			if c.Samples == 0 {
-				nothing := slices.Repeat([]string{"-"}, len(t.Head)-1)
-				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, nothing...)})
+				none := slices.Repeat([]string{"-"}, len(t.Head)-1)
+				t.Rows = append(t.Rows, tableRow{Cells: append([]string{clipped(c.Name, 48)}, none...)})
 				continue
 			}
 			t.Rows = append(t.Rows, countRow(c, s, int64(l.Mean+.5), l.Min, l.P5, l.P25, l.P50, l.P75, l.P95, l.P99, l.Max))
@@ -322,7 +334,8 @@ func languageFigure(s *data.Stats) figure {
 		rows = append(rows, r)
 	}
 	return figure{
-		Title: "Samples by the letters of their answers", Plot: stacked(rows, names, false),
+		Title:  "Samples by the letters of their answers",
+		Plot:   stacked(rows, names, false),
 		Legend: legend([]string{"en: Latin letters", "zh: Chinese", "mixed: both", "other"}, false),
 	}
 }
@@ -331,10 +344,10 @@ func suspectTable(s *data.Stats) table {
 	t := table{Head: []string{"what", "samples", "of all", "the first"}}
 	for _, name := range slices.Sorted(maps.Keys(s.Mix.Suspicious)) {
 		x := s.Mix.Suspicious[name]
-		share := percent(float64(x.Samples), float64(s.Mix.Samples))
-		t.Rows = append(t.Rows, tableRow{
-			Cells: []string{strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), share, strings.Join(x.Examples, ", ")},
-		})
+		ofAll := percent(float64(x.Samples), float64(s.Mix.Samples))
+		t.Rows = append(t.Rows, tableRow{Cells: []string{
+			strings.ReplaceAll(name, "_", " "), human.Grouped(x.Samples), ofAll, strings.Join(x.Examples, ", "),
+		}})
 	}
 	return t
 }

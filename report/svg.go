@@ -55,11 +55,19 @@ type canvas struct {
 }
 
 func newCanvas(p plot, label string) *canvas {
-	c := &canvas{w: narrowWidth, h: plotHeight, plot: p}
+	w, h := float64(narrowWidth), float64(plotHeight)
 	if p.Wide {
-		c.w, c.h = wideWidth, plotHeight*1.3
+		w, h = wideWidth, plotHeight*1.3
 	}
-	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="%s">`, c.w, c.h, html.EscapeString(label))
+	c := openCanvas(w, h, label)
+	c.plot = p
+	return c
+}
+
+// openCanvas is one without axes.
+func openCanvas(w, h float64, label string) *canvas {
+	c := &canvas{w: w, h: h}
+	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="%s">`, w, h, html.EscapeString(label))
 	return c
 }
 
@@ -178,16 +186,16 @@ func lines(p plot, fromZero bool, all ...series) template.HTML {
 		if s.Hi != nil {
 			var d strings.Builder
 			for i := range s.X {
-				fmt.Fprintf(&d, "%s%s %s", map[bool]string{true: "M", false: "L"}[i == 0], at(c.x(s.X[i])), at(c.y(s.Hi[i])))
+				corner(&d, c.x(s.X[i]), c.y(s.Hi[i]))
 			}
 			for i := len(s.X) - 1; i >= 0; i-- {
-				fmt.Fprintf(&d, "L%s %s", at(c.x(s.X[i])), at(c.y(s.Lo[i])))
+				corner(&d, c.x(s.X[i]), c.y(s.Lo[i]))
 			}
 			fmt.Fprintf(c, `<path class="band f%d" d="%sZ"/>`, s.Color, d.String())
 		}
 		var d strings.Builder
 		for i := range s.X {
-			fmt.Fprintf(&d, "%s%s %s", map[bool]string{true: "M", false: "L"}[i == 0], at(c.x(s.X[i])), at(c.y(s.Y[i])))
+			corner(&d, c.x(s.X[i]), c.y(s.Y[i]))
 		}
 		fmt.Fprintf(c, `<path class="line s%d" d="%s"/>`, s.Color, d.String())
 		for i := range s.X {
@@ -195,14 +203,24 @@ func lines(p plot, fromZero bool, all ...series) template.HTML {
 			if s.Dots || len(s.X) == 1 {
 				r, class = 3.5, fmt.Sprintf("f%d", s.Color)
 			}
+			title := fmt.Sprintf("%s: %.5g at %s %s", s.Name, s.Y[i], p.X.Label, short(s.X[i]))
 			fmt.Fprintf(c, `<circle class="%s" cx="%s" cy="%s" r="%g"><title>%s</title></circle>`,
-				class, at(c.x(s.X[i])), at(c.y(s.Y[i])), r,
-				html.EscapeString(fmt.Sprintf("%s: %.5g at %s %s", s.Name, s.Y[i], p.X.Label, short(s.X[i]))))
+				class, at(c.x(s.X[i])), at(c.y(s.Y[i])), r, html.EscapeString(title))
 		}
 	}
 	return c.done()
 }
 
+// corner adds a point to a path, which begins with its first one.
+func corner(path *strings.Builder, x, y float64) {
+	command := "L"
+	if path.Len() == 0 {
+		command = "M"
+	}
+	fmt.Fprintf(path, "%s%s %s", command, at(x), at(y))
+}
+
+// span is the least and the greatest of all values, apart even where there is one.
 func span(all [][]float64) (lo, hi float64) {
 	lo, hi = math.Inf(1), math.Inf(-1)
 	for _, list := range all {
@@ -221,7 +239,7 @@ func span(all [][]float64) (lo, hi float64) {
 
 // histogram draws bars between [data.HistogramEdges], on a logarithmic axis, as shares of all in
 // percent. over, which may be nil, is another histogram drawn as an outline.
-func histogram(p plot, counts, over []int64, name, overName string) template.HTML {
+func histogram(p plot, counts, over []int64, overName string) template.HTML {
 	c := newCanvas(p, "histogram: "+p.X.Label)
 	edges := data.HistogramEdges
 	share, other := shares(counts), shares(over)
@@ -251,9 +269,9 @@ func histogram(p plot, counts, over []int64, name, overName string) template.HTM
 			continue
 		}
 		x0, x1, text := bounds(i)
+		title := fmt.Sprintf("%s: %s, %.1f %%", text, human.Grouped(counts[i]), v)
 		fmt.Fprintf(c, `<rect class="f0" x="%s" y="%s" width="%s" height="%s"><title>%s</title></rect>`,
-			at(x0+.6), at(c.y(v)), at(max(x1-x0-1.2, 1)), at(c.y(0)-c.y(v)),
-			html.EscapeString(fmt.Sprintf("%s%s: %s, %.1f %%", prefixed(name), text, human.Grouped(counts[i]), v)))
+			at(x0+.6), at(c.y(v)), at(max(x1-x0-1.2, 1)), at(c.y(0)-c.y(v)), html.EscapeString(title))
 	}
 	if over != nil {
 		var d strings.Builder
@@ -276,13 +294,6 @@ func histogram(p plot, counts, over []int64, name, overName string) template.HTM
 // upperEdge is where a histogram of so many bars ends.
 func upperEdge(bars int) float64 {
 	return float64(data.HistogramEdges[min(max(bars, 7), len(data.HistogramEdges)-1)])
-}
-
-func prefixed(name string) string {
-	if name == "" {
-		return ""
-	}
-	return name + ", "
 }
 
 func shares(counts []int64) []float64 {
@@ -316,7 +327,7 @@ func scatter(p plot, x, y []float64, low, high float64) template.HTML {
 			k, by = 2*steps+1-i, low
 		}
 		v := c.X.Min * math.Pow(c.X.Max/c.X.Min, float64(k)/steps)
-		fmt.Fprintf(&d, "%s%s %s", map[bool]string{true: "M", false: "L"}[i == 0], at(c.x(v)), at(c.y(clip(v*by))))
+		corner(&d, c.x(v), c.y(clip(v*by)))
 	}
 	fmt.Fprintf(c, `<path class="band f2" d="%sZ"/>`, d.String())
 	fmt.Fprintf(c, `<path class="ideal" d="M%s %sL%s %s"/>`, at(c.x(c.X.Min)), at(c.y(c.Y.Min)), at(c.x(c.X.Max)), at(c.y(c.Y.Max)))
@@ -337,9 +348,7 @@ type bar struct {
 // parts have an order, and shades of one colour.
 func stacked(rows []bar, names []string, ramp bool) template.HTML {
 	const row = 42
-	c := &canvas{w: narrowWidth, h: float64(row*len(rows) + 2)}
-	fmt.Fprintf(c, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="shares of %s">`,
-		c.w, c.h, html.EscapeString(clipped(strings.Join(names, ", "), 200)))
+	c := openCanvas(narrowWidth, float64(row*len(rows)+2), "shares of "+clipped(strings.Join(names, ", "), 200))
 	kind := "f"
 	if ramp {
 		kind = "r"
@@ -361,9 +370,9 @@ func stacked(rows []bar, names []string, ramp bool) template.HTML {
 			if w < .1 || k >= len(names) {
 				continue
 			}
+			title := fmt.Sprintf("%s, %s: %.1f %%", r.Name, names[k], 100*v/total)
 			fmt.Fprintf(c, `<rect class="seg %s%d" x="%s" y="%s" width="%s" height="20"><title>%s</title></rect>`,
-				kind, color(k), at(x), at(y+18), at(w),
-				html.EscapeString(fmt.Sprintf("%s, %s: %.1f %%", r.Name, names[k], 100*v/total)))
+				kind, color(k), at(x), at(y+18), at(w), html.EscapeString(title))
 			if w > 34 {
 				c.text(x+w/2, y+32, fmt.Sprintf("on t%s%d", kind, color(k)), fmt.Sprintf("%.0f %%", 100*v/total))
 			}

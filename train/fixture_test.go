@@ -70,7 +70,8 @@ func (j testJob) batches(t *testing.T) *Batches {
 func (j testJob) engine(m *model.Model) (engine.Engine, error) {
 	o := j.Options
 	return native.New(m, native.Options{
-		Capacity: j.Packing.Capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
+		Capacity: j.Packing.Capacity, Precision: o.Precision,
+		GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
 		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	})
 }
@@ -160,7 +161,7 @@ func job(t *testing.T, store *data.Set, template *chat.Template, dir string) tes
 		Asked:    AnswerOptions{Prompts: 2, MaxNewTokens: 8},
 		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}},
 		Config:   []byte("seed: 3\n"),
-	}, packing.Options{Capacity: 256, Strategy: "best_fit_decreasing", Weighting: "token"}, tiny(t)}
+	}, packing.Options{Capacity: 256, Strategy: packing.BestFit, Weighting: packing.ByToken}, tiny(t)}
 }
 
 func run(t *testing.T, j testJob) Result {

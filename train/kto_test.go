@@ -46,7 +46,10 @@ func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
 	for _, m := range steps(t, j.Dir) {
 		keys := []string{"loss", "grad_norm", "kl", "tokens"}
 		if m["eval_loss"] != nil {
-			keys = []string{"eval_kl", "eval_rewards/chosen", "eval_rewards/rejected", "eval_rewards/margins", "eval_logps/chosen", "eval_lengths/rejected", "eval_rewards/margins/0-499"}
+			keys = []string{
+				"eval_kl", "eval_rewards/chosen", "eval_rewards/rejected", "eval_rewards/margins", "eval_rewards/margins/0-499",
+				"eval_logps/chosen", "eval_lengths/rejected",
+			}
 		}
 		for _, key := range keys {
 			if _, ok := m[key].(float64); !ok {
@@ -168,7 +171,9 @@ func sample(t *testing.T, store *data.Set, i int) data.Sample {
 func TestAnswersToOnePromptAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "l.jsonl")
-	text := strings.Repeat(`{"prompt": "q", "completion": "a", "label": true}`+"\n"+`{"prompt": "q", "completion": "b", "label": false}`+"\n", 3)
+	text := strings.Repeat(`{"prompt": "q", "completion": "a", "label": true}
+{"prompt": "q", "completion": "b", "label": false}
+`, 3)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +182,8 @@ func TestAnswersToOnePromptAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	store, err := data.Build(context.Background(), data.Options{
-		Sources: []data.Source{{Name: "l", Path: path, LossFactor: 1}}, MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: dir,
+		Sources:   []data.Source{{Name: "l", Path: path, LossFactor: 1}},
+		MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: dir,
 	}, template, data.Run{Labels: true})
 	if err != nil {
 		t.Fatal(err)

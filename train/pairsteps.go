@@ -33,11 +33,13 @@ type PairSteps struct {
 func NewPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
 	pairs := store.Pairs()
 	if len(pairs) == 0 {
-		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out", store.Len(), len(store.HeldOut())))
+		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out",
+			store.Len(), len(store.HeldOut())))
 	}
 	labelled := len(pairs[0].Answers()) == 1
 	if labelled != losses.Labelled() {
-		return nil, fault.Usage(fmt.Errorf("dpo.loss_type is %s, want kto for labelled answers, another one for pairs", strings.Join(losses.LossType, ", ")))
+		return nil, fault.Usage(fmt.Errorf("dpo.loss_type is %s, want kto for labelled answers, another one for pairs",
+			strings.Join(losses.LossType, ", ")))
 	}
 	for _, s := range store.Sources() {
 		if s.LossFactor != 1 && s.LossFactor != 0 {
@@ -105,8 +107,11 @@ func (p *PairSteps) mismatch(train int) error {
 				}
 			}
 			if _, found := p.others[id]; !found {
-				return fault.Usage(fault.Hint(fmt.Errorf("%s: no answer to another prompt fits into a pack of %d tokens behind this one's prompt of %d", p.store.Origin(id), p.capacity, p.store.Prompt(id)),
-					"kto compares with answers to other prompts: it needs two prompts at least; raise packing.capacity or lower data.max_length"))
+				return fault.Usage(fault.Hint(
+					fmt.Errorf("%s: no answer to another prompt fits into a pack of %d tokens behind this one's prompt of %d",
+						p.store.Origin(id), p.capacity, p.store.Prompt(id)),
+					"kto compares with answers to other prompts: it needs two prompts at least; "+
+						"raise packing.capacity or lower data.max_length"))
 			}
 		}
 	}

@@ -28,7 +28,10 @@ func newPreferences(job Job) (*preferences, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &preferences{PairSteps: steps, engine: job.Engine, losses: job.DPO, cacheDir: job.CacheDir, events: job.Events, partner: map[int]int{}}
+	p := &preferences{
+		PairSteps: steps, engine: job.Engine, losses: job.DPO, cacheDir: job.CacheDir, events: job.Events,
+		partner: map[int]int{},
+	}
 	for _, pair := range p.all {
 		ids := pair.Answers()
 		p.partner[ids[0]], p.partner[ids[len(ids)-1]] = ids[len(ids)-1], ids[0]
@@ -183,7 +186,9 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 }
 
 // takeSplit scores the pairs whose answers lie in two packs.
-func (p *preferences) takeSplit(batch []int, score func([]reply) ([]store.LogProbs, error), take func(pair int, scores []store.LogProbs)) error {
+func (p *preferences) takeSplit(
+	batch []int, score func([]reply) ([]store.LogProbs, error), take func(pair int, scores []store.LogProbs),
+) error {
 	var split, answers []int
 	for _, i := range batch {
 		if !p.whole(p.all[i]) {

@@ -29,15 +29,17 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := data.Build(context.Background(), data.Options{Sources: sources, Mix: data.Mix{Strategy: "interleave", Stop: "first_exhausted"},
-		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache")}, template, data.Run{Seed: 3})
+	store, err := data.Build(context.Background(), data.Options{
+		Sources: sources, Mix: data.Mix{Strategy: "interleave", Stop: "first_exhausted"},
+		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache"),
+	}, template, data.Run{Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer store.Close()
 	opt := Default()
 	opt.NumTrainEpochs, opt.GradientAccumulationSteps = 4, 2
-	pack := packing.Options{Capacity: 256, Strategy: "best_fit_decreasing", Weighting: "token"}
+	pack := packing.Options{Capacity: 256, Strategy: packing.BestFit, Weighting: packing.ByToken}
 	b := testJob{Job: Job{Data: store, Options: opt, Seed: 3}, Packing: pack}.batches(t)
 	plan, err := b.Plan()
 	if err != nil || plan.Schedule.Total != b.total {

@@ -67,7 +67,8 @@ func (p *preferences) prepare(ctx context.Context) error {
 	p.reference = make(map[reply]store.LogProbs, len(replies))
 	for i, r := range replies {
 		if s := scores[i]; !finite(s.LogP) {
-			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one", p.store.Origin(r.answer), s.LogP)
+			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one",
+				p.store.Origin(r.answer), s.LogP)
 		}
 		p.reference[r] = scores[i]
 	}

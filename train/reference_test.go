@@ -80,21 +80,31 @@ func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
 		want   string
 	}{
 		{"the model of pairs has been changed", pairJob(t, pairs, cache), move, "the loss is"},
-		{"the model of labelled answers has been changed", labelJob(t, labels, labelCache), move, "the mean of the margins' absolute values is"},
-		{"only the answers to other prompts are of another model", labelJob(t, labels, labelCache), others, "the estimate of the KL divergence is 0.1, want 0"},
+		{
+			"the model of labelled answers has been changed", labelJob(t, labels, labelCache), move,
+			"the mean of the margins' absolute values is",
+		},
+		{
+			"only the answers to other prompts are of another model", labelJob(t, labels, labelCache), others,
+			"the estimate of the KL divergence is 0.1, want 0",
+		},
 		{"nothing has been changed", labelJob(t, labels, labelCache), func(testMethod) {}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := unmoved(t, c.job)
 			c.change(p)
 			_, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3}, true)
-			switch {
-			case c.want == "":
+			if c.want == "" {
 				if err != nil {
 					t.Error(err)
 				}
-			case err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "before the first update") || !strings.Contains(fault.HintOf(err), "reference-"):
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "before the first update") {
 				t.Errorf("got %v, want %s", err, c.want)
+			}
+			if !strings.Contains(fault.HintOf(err), "reference-") {
+				t.Errorf("hint %q, want the folders of the cache", fault.HintOf(err))
 			}
 		})
 	}

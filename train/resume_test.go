@@ -53,11 +53,11 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 			}
 		}
 	}
-	onAnswer := func(wanted int) func(*testJob, func()) {
+	onAnswer := func(nth int) func(*testJob, func()) {
 		return func(j *testJob, cancel func()) {
 			seen := 0
 			j.Events.Answering = func(tokens, _ int) {
-				if seen++; seen == wanted {
+				if seen++; seen == nth {
 					cancel()
 				}
 			}
@@ -151,7 +151,11 @@ func TestAnInterruptedRunSavesNoCheckpointTwice(t *testing.T) {
 
 func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	const first = `{"step":0,"eval_loss":5}` + "\n" + `{"step":1,"loss":4}` + "\n"
+	const (
+		first     = `{"step":0,"eval_loss":5}` + "\n" + `{"step":1,"loss":4}` + "\n"
+		evaluated = first + `{"step":1,"eval_loss":4}` + "\n"
+		diverged  = first + `{"step":1,"eval_loss":null}` + "\n"
+	)
 	for _, c := range []struct {
 		name, text string
 		step       int
@@ -160,8 +164,8 @@ func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
 	}{
 		{"nothing after it", first, 1, first, 0},
 		{"steps after it", first + `{"step":2,"loss":3}` + "\n" + `{"step":2,"eval_loss":3}` + "\n", 1, first, 0},
-		{"the evaluation of its step", first + `{"step":1,"eval_loss":4}` + "\n", 1, first + `{"step":1,"eval_loss":4}` + "\n", 1},
-		{"an evaluation that was not a number", first + `{"step":1,"eval_loss":null}` + "\n", 1, first + `{"step":1,"eval_loss":null}` + "\n", 1},
+		{"the evaluation of its step", evaluated, 1, evaluated, 1},
+		{"an evaluation that was not a number", diverged, 1, diverged, 1},
 		{"a last line that was cut off", first + `{"step":1,"eval_lo`, 1, first, 0},
 		{"a last line without its end", first + `{"step":1,"eval_loss":4}`, 1, first, 0},
 		{"zeros that a power cut left", first + "\x00\x00\x00\x00\n\x00", 1, first, 0},
@@ -202,8 +206,11 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 		{"another setting", "packing.weighting: nothing then, pack now", func(j *testJob) {
 			j.Identity.Settings = map[string]string{"seed": "3", "packing.weighting": "pack"}
 		}},
-		{"a source with other content", "content of source 1, talks: " + store.Contents()["source 1, talks"][:12] + " then, 0123456789ab now",
-			content("source 1, talks", "0123456789abcdef")},
+		{
+			"a source with other content",
+			"content of source 1, talks: " + store.Contents()["source 1, talks"][:12] + " then, 0123456789ab now",
+			content("source 1, talks", "0123456789abcdef"),
+		},
 		{"another template", "content of tokenizer and template: ", content("tokenizer and template", "0123456789abcdef")},
 		{"one weight of the model changed", "content of model: ", func(j *testJob) { j.Model.Params[3].Data[5] += 1e-6 }},
 		{"another config.json of the same shapes", "content of model: ", func(j *testJob) {
@@ -215,16 +222,17 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 			t.Cleanup(j.Model.Free)
 		}},
 	}
+	saved, away := filepath.Join(j.Dir, "checkpoints"), filepath.Join(j.Dir, "away")
 	for _, when := range []string{"with a checkpoint", "before its first checkpoint", "without run.json"} {
+		var err error
 		switch when {
 		case "before its first checkpoint":
-			if err := os.Rename(filepath.Join(j.Dir, "checkpoints"), filepath.Join(j.Dir, "away")); err != nil {
-				t.Fatal(err)
-			}
+			err = os.Rename(saved, away)
 		case "without run.json":
-			if err := errors.Join(os.Rename(filepath.Join(j.Dir, "away"), filepath.Join(j.Dir, "checkpoints")), os.Remove(filepath.Join(j.Dir, rundir.File))); err != nil {
-				t.Fatal(err)
-			}
+			err = errors.Join(os.Rename(away, saved), os.Remove(filepath.Join(j.Dir, rundir.File)))
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 		there := tree(t, j.Dir)
 		for _, c := range cases {
@@ -233,8 +241,11 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 				other.Model = tiny(t)
 				c.change(&other)
 				_, err := other.sft(context.Background(), t)
-				if err == nil || !strings.Contains(err.Error(), "holds another run: "+c.want) || !fault.IsUsage(err) || fault.HintOf(err) == "" {
+				if err == nil || !strings.Contains(err.Error(), "holds another run: "+c.want) {
 					t.Errorf("got %v, want %q", err, c.want)
+				}
+				if !fault.IsUsage(err) || fault.HintOf(err) == "" {
+					t.Errorf("usage %t, hint %q, want a hint for the user", fault.IsUsage(err), fault.HintOf(err))
 				}
 				if after := tree(t, j.Dir); !maps.Equal(after, there) {
 					t.Error("a refused run changed the folder")
@@ -370,19 +381,27 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 		name, want string
 		write      func(dir string) error
 	}{
-		{"a moment is missing", "no tensor exp_avg_sq.model.norm.weight, want one of shape [32]", moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
-			return slices.DeleteFunc(all, func(x checkpoints.Tensor) bool { return x.Name == "exp_avg_sq.model.norm.weight" })
-		})},
-		{"a moment has another shape", "tensor exp_avg.model.norm.weight has shape [4 8], want [32]", moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
-			for i := range all {
-				if all[i].Name == "exp_avg.model.norm.weight" {
-					all[i].Shape = []int{4, 8}
+		{
+			"a moment is missing", "no tensor exp_avg_sq.model.norm.weight, want one of shape [32]",
+			moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
+				return slices.DeleteFunc(all, func(x checkpoints.Tensor) bool { return x.Name == "exp_avg_sq.model.norm.weight" })
+			}),
+		},
+		{
+			"a moment has another shape", "tensor exp_avg.model.norm.weight has shape [4 8], want [32]",
+			moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
+				for i := range all {
+					if all[i].Name == "exp_avg.model.norm.weight" {
+						all[i].Shape = []int{4, 8}
+					}
 				}
-			}
-			return all
-		})},
+				return all
+			}),
+		},
 		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
-		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) }},
+		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error {
+			return os.Remove(filepath.Join(dir, stateFile))
+		}},
 		{"no weights", "no weights, want model.safetensors", func(dir string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), state{Step: 3, Identity: identityOf(t, j)}.write(dir))
 		}},

@@ -64,7 +64,7 @@ func TestPackedEqualsAlone(t *testing.T) {
 	store, chat := fixture(t, 1)
 	var alone float64
 	for weighting, capacities := range map[string][]int{"token": {250, 4096}, "sequence": {700}, "pack": {700}, "longwriter": {700}} {
-		for _, strategy := range []string{"best_fit_decreasing", "next_fit"} {
+		for _, strategy := range packing.Strategies() {
 			for _, capacity := range capacities {
 				j := job(t, store, chat, "")
 				j.Packing.Strategy, j.Packing.Capacity, j.Packing.Weighting = strategy, capacity, weighting

@@ -42,9 +42,11 @@ func TestARunLearnsAndLeavesWhatItPromises(t *testing.T) {
 		t.Errorf("%d steps and %d evaluations in metrics.jsonl, want 12 and 4 (before, 4, 8, 12)", n, evals)
 	}
 	files := tree(t, j.Dir)
-	for _, name := range []string{"config.yaml", "run.json", "answers.json", "checkpoints/step-000012/model.safetensors",
-		"checkpoints/step-000012/config.json", "checkpoints/step-000012/tokenizer.json", "checkpoints/step-000012/state/optimizer.safetensors",
-		"checkpoints/step-000012/state/trainer.json", "checkpoints/step-000012/manifest.json", "checkpoints/step-000005/manifest.json"} {
+	for _, name := range []string{
+		"config.yaml", "run.json", "answers.json", "checkpoints/step-000005/manifest.json", "checkpoints/step-000012/manifest.json",
+		"checkpoints/step-000012/config.json", "checkpoints/step-000012/tokenizer.json", "checkpoints/step-000012/model.safetensors",
+		"checkpoints/step-000012/state/trainer.json", "checkpoints/step-000012/state/optimizer.safetensors",
+	} {
 		if files[name] == "" {
 			t.Errorf("no file %s", name)
 		}
@@ -123,8 +125,11 @@ func TestADamagedCheckpointIsNamedAndTheOneBeforeItUsed(t *testing.T) {
 	j.Model = tiny(t)
 	j.Events.Broken = func(path string, reason error) { broken = append(broken, path+": "+reason.Error()) }
 	r := run(t, j)
-	if len(broken) != 1 || !strings.Contains(broken[0], "step-000012") || !strings.Contains(broken[0], "model.safetensors") || r.Resumed != 10 {
-		t.Errorf("went on from step %d, broken: %v", r.Resumed, broken)
+	if len(broken) != 1 || !strings.Contains(broken[0], "step-000012") || !strings.Contains(broken[0], "model.safetensors") {
+		t.Errorf("broken: %v, want the weights of step 12", broken)
+	}
+	if r.Resumed != 10 {
+		t.Errorf("went on from step %d, want 10", r.Resumed)
 	}
 	if got := tree(t, j.Dir)["checkpoints/step-000012/model.safetensors"]; got != want {
 		t.Error("the repeated steps gave other weights")

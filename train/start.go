@@ -16,8 +16,8 @@ var startTolerance = map[string]float64{"float32": 1e-3, "bf16": 5e-2}
 
 // checkStart compares the first step with what must come out of it where the
 // reference is the model itself: margins (of labelled answers rewards and z) of 0, and
-// from DPO's loss ln 2, in an engine's precision. Roundings of a sum grow as the root of its terms, and beta
-// multiplies them.
+// from DPO's loss ln 2, in an engine's precision. Roundings of a sum grow as the root of
+// its terms, and beta multiplies them.
 func checkStart(losses dpo.Options, precision string, m *tally) error {
 	if !losses.NeedsReference() || losses.Reference != "initial" {
 		return nil
@@ -44,7 +44,8 @@ func checkStart(losses dpo.Options, precision string, m *tally) error {
 		return nil
 	}
 	return fault.Hint(
-		fmt.Errorf("%s: before the first update model and reference are the same weights, and they disagree by more than %g", problem, most),
+		fmt.Errorf("%s: before the first update model and reference are the same weights, and they disagree by more than %g",
+			problem, most),
 		"the log-probabilities kept under data.cache_dir are not this model's: remove its reference-... folders; "+
 			"with bf16 try train.precision: float32")
 }
