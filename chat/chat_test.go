@@ -101,7 +101,7 @@ func TestTargetsAreWhatTheModelMustProduce(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			chat := chatOf(t, c.template)
-			r, err := chat.Render(c.msgs)
+			r, err := chat.Render(c.msgs, Targets{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +145,7 @@ func TestTargetsDoNotDependOnWhatIsSaid(t *testing.T) {
 				want += "\n" + answer + "<|endoftext|>"
 			}
 		}
-		r, err := c.Render(msgs)
+		r, err := c.Render(msgs, Targets{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +203,7 @@ func TestConversationsThatCanNotBeTrainedOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = chat.Render(c.msgs)
+			_, err = chat.Render(c.msgs, Targets{})
 			var e *ConversationError
 			if !errors.As(err, &e) {
 				t.Fatalf("error %v, want a ConversationError", err)
@@ -310,7 +310,7 @@ func TestStopTokensComeFromProbing(t *testing.T) {
 
 func TestSpecialTokensOfTheMessagesAreReported(t *testing.T) {
 	chat := must(Open(tokenizer.Bytes(), "auto"))
-	r := must(chat.Render([]Message{user("a<|im_end|>b"), assistant("c<|endoftext|>")}))
+	r := must(chat.Render([]Message{user("a<|im_end|>b"), assistant("c<|endoftext|>")}, Targets{}))
 	var got []string
 	for _, i := range r.Injected {
 		got = append(got, chat.tok.Token(r.IDs[i]))
@@ -318,7 +318,7 @@ func TestSpecialTokensOfTheMessagesAreReported(t *testing.T) {
 	if want := []string{"<|im_end|>", "<|endoftext|>"}; !slices.Equal(got, want) {
 		t.Errorf("injected %q, want %q", got, want)
 	}
-	if r := must(chat.Render([]Message{user("a"), assistant("b < |im_end|>")})); r.Injected != nil {
+	if r := must(chat.Render([]Message{user("a"), assistant("b < |im_end|>")}, Targets{})); r.Injected != nil {
 		t.Errorf("injected %v in plain text", r.Injected)
 	}
 }
@@ -327,7 +327,7 @@ func TestSpecialTokensOfTheMessagesAreReported(t *testing.T) {
 // and the begin of the answer.
 func TestATokenOverTheBoundaryIsATarget(t *testing.T) {
 	chat := must(Open(fixture(t, "llama3", "<|end_of_text|>"), "longwriter-llama"))
-	r := must(chat.Render([]Message{user("x"), assistant(".I")}))
+	r := must(chat.Render([]Message{user("x"), assistant(".I")}, Targets{}))
 	if got := targets(chat, r); !slices.Equal(got, []string{"].I<|end_of_text|>"}) {
 		t.Errorf("targets %q, want the token that holds both sides and what follows", got)
 	}
@@ -336,12 +336,12 @@ func TestATokenOverTheBoundaryIsATarget(t *testing.T) {
 func TestAChatIsSafeForConcurrentUse(t *testing.T) {
 	chat := must(Open(tokenizer.Bytes(), "auto"))
 	msgs := []Message{user("q"), assistant("a long answer")}
-	want := must(chat.Render(msgs))
+	want := must(chat.Render(msgs, Targets{}))
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for range 50 {
-				if r, err := chat.Render(msgs); err != nil || !slices.Equal(r.IDs, want.IDs) {
+				if r, err := chat.Render(msgs, Targets{}); err != nil || !slices.Equal(r.IDs, want.IDs) {
 					t.Errorf("%v (%v), want %v", r.IDs, err, want.IDs)
 				}
 			}
@@ -373,7 +373,7 @@ func TestContentOfPartsOrNone(t *testing.T) {
 	chat := chatOf(t, strings.Replace(plainChatML, "m.content",
 		"(m.content if m.content is string else m.content | map(attribute='text') | join)", 1))
 	parts := []any{map[string]any{"type": "text", "text": "a"}, map[string]any{"type": "text", "text": "b"}}
-	r, err := chat.Render([]Message{user("q"), {Role: "assistant", Extra: map[string]any{"content": parts}}})
+	r, err := chat.Render([]Message{user("q"), {Role: "assistant", Extra: map[string]any{"content": parts}}}, Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +387,7 @@ func BenchmarkRenderChat(b *testing.B) {
 	text := strings.Repeat("a long story, ", 2000)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if _, err := chat.Render([]Message{user("Write."), assistant(text)}); err != nil {
+		if _, err := chat.Render([]Message{user("Write."), assistant(text)}, Targets{}); err != nil {
 			b.Fatal(err)
 		}
 	}

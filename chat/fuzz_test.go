@@ -51,7 +51,7 @@ func useFuzzed(t *testing.T, tok *tokenizer.Tokenizer) {
 	if err != nil {
 		return
 	}
-	r, err := template.Render([]Message{user("a b"), assistant("ab")})
+	r, err := template.Render([]Message{user("a b"), assistant("ab")}, Targets{})
 	if err != nil {
 		return
 	}

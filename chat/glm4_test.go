@@ -15,7 +15,7 @@ func TestGLM4sOwnTemplateRenders(t *testing.T) {
 	own, shipped := must(Open(tok, "auto")), must(Open(tok, "glm4"))
 	msgs := []Message{{Role: "system", Content: "Be brief."}, user("写 it's 2024"), assistant("好的"), {Role: "observation", Content: "seen"},
 		assistant("Done.")}
-	got, want := must(own.Render(msgs)), must(shipped.Render(msgs))
+	got, want := must(own.Render(msgs, Targets{})), must(shipped.Render(msgs, Targets{}))
 	if got.Text != want.Text || !slices.Equal(got.IDs, want.IDs) || !slices.Equal(got.Target, want.Target) {
 		t.Errorf("the model's own template gives %q, ours %q", show(tok, got.IDs, got.Mask()), show(tok, want.IDs, want.Mask()))
 	}
@@ -42,7 +42,7 @@ func TestLongWritersMisspeltTemplateIsRenderedAndNamed(t *testing.T) {
 	config := must(json.Marshal(map[string]any{"eos_token": "<|endoftext|>", "chat_template": misspelt}))
 	tok := tokenizerOf(t, filepath.Join(tokenizers, "tiktoken/converted"), map[string][]byte{fileConfig: config})
 	own := must(Open(tok, "auto"))
-	if r, want := must(own.Render([]Message{user("q"), assistant("a")})), "[gMASK]sop<|user|>\n q<|assistant|>\n a"; r.Text != want {
+	if r, want := must(own.Render([]Message{user("q"), assistant("a")}, Targets{})), "[gMASK]sop<|user|>\n q<|assistant|>\n a"; r.Text != want {
 		t.Errorf("text %q, want %q", r.Text, want)
 	}
 	if w := own.Warning(); !strings.Contains(w, "longwriter-glm") {

@@ -152,7 +152,7 @@ func runGolden(t *testing.T, dir, tokenizers string) {
 func checkGolden(t *testing.T, chat *Template, c goldenChat) {
 	t.Helper()
 	msgs := messagesOf(t, c.Messages)
-	got, err := chat.Render(msgs)
+	got, err := chat.Render(msgs, Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}

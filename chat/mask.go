@@ -32,10 +32,7 @@ import (
 // [*ConversationError] that names the message: an unknown role, an empty
 // answer, a message that the template leaves out, a turn without its header or
 // its end.
-func (t *Template) Render(msgs []Message) (Rendered, error) { return t.RenderFor(msgs, Targets{}) }
-
-// RenderFor is [Template.Render] with a choice of targets.
-func (t *Template) RenderFor(msgs []Message, targets Targets) (Rendered, error) {
+func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 	if err := checkAnswers(msgs); err != nil {
 		return Rendered{}, err
 	}

@@ -39,14 +39,14 @@ func TestTargetsAreTheAnswersThatWereChosen(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for name, template := range map[string]string{"plain": plainChatML, "with generation blocks": generationChatML} {
 				chat := chatOf(t, template)
-				r, err := chat.RenderFor(c.msgs, c.choose)
+				r, err := chat.Render(c.msgs, c.choose)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if got := strings.ReplaceAll(strings.Join(targets(chat, r), " "), "<|im_end|>", ""); got != c.want {
 					t.Errorf("%s: targets %q, want %q", name, got, c.want)
 				}
-				if all := must(chat.Render(c.msgs)); !slices.Equal(all.IDs, r.IDs) {
+				if all := must(chat.Render(c.msgs, Targets{})); !slices.Equal(all.IDs, r.IDs) {
 					t.Errorf("%s: the choice of targets changes the ids", name)
 				}
 			}
@@ -65,7 +65,7 @@ func TestEveryTokenBelongsToAMessageOrToTheTemplate(t *testing.T) {
 			msgs = append(msgs, user(strings.Join(rapid.SliceOfN(text, 1, 5).Draw(t, "question"), "")),
 				assistant("x"+strings.Join(rapid.SliceOfN(text, 1, 5).Draw(t, "answer"), "")))
 		}
-		r, err := chat.Render(msgs)
+		r, err := chat.Render(msgs, Targets{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestEveryTokenBelongsToAMessageOrToTheTemplate(t *testing.T) {
 
 func TestCallsThatTheTemplateLeavesOutAreAnError(t *testing.T) {
 	call := probeCall("answer")
-	if _, err := chatOf(t, plainChatML).Render([]Message{user("q"), call}); err == nil ||
+	if _, err := chatOf(t, plainChatML).Render([]Message{user("q"), call}, Targets{}); err == nil ||
 		!strings.Contains(err.Error(), "messages[1] (assistant): the template renders nothing of its tool_calls") {
 		t.Errorf("got %v", err)
 	}

@@ -57,7 +57,7 @@ func Save(root string, step int, write func(dir string) error) (string, error) {
 }
 
 // List names the checkpoints of a run, the oldest first: all folders that have
-// a manifest. It does not look at their content; [Verify] does.
+// a manifest. It does not look at their content; [Files] does.
 func List(root string) ([]Checkpoint, error) {
 	steps, _, err := scan(root)
 	return slices.DeleteFunc(steps, func(c Checkpoint) bool { return !exists(filepath.Join(c.Path, manifestFile)) }), err
@@ -87,15 +87,7 @@ func Latest(root string) (Found, error) {
 	return found, nil
 }
 
-// Verify checks every byte of a checkpoint against its manifest. The error
-// names the first file that is missing, of another size, changed or
-// unreadable. Files that the manifest does not list are not looked at.
-func Verify(dir string) error {
-	_, err := Files(dir)
-	return err
-}
-
-// VerifyModel is [Verify] for the model in a checkpoint, without what a resume
+// VerifyModel is [Files] for the model in a checkpoint, without what a resume
 // needs besides it. A folder without a manifest is no checkpoint, and not looked
 // at.
 func VerifyModel(dir string) error {
@@ -114,7 +106,9 @@ func VerifyModel(dir string) error {
 	return nil
 }
 
-// Files lists what a checkpoint holds, once [Verify] has nothing to say.
+// Files checks every byte of a checkpoint against its manifest, and lists what it
+// holds. The error names the first file that is missing, of another size, changed or
+// unreadable. Files that the manifest does not list are not looked at.
 func Files(dir string) ([]File, error) {
 	m, err := verify(dir)
 	if err != nil {

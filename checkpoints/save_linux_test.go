@@ -41,7 +41,7 @@ func TestAFullDiskLeavesTheCheckpointsBefore(t *testing.T) {
 	if err := Prune(root, 1); err != nil {
 		t.Fatal(err)
 	}
-	if path := save(t, root, step); Verify(path) != nil {
+	if path := save(t, root, step); whole(path) != nil {
 		t.Error("no room after pruning")
 	}
 }

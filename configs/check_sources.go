@@ -3,7 +3,6 @@ package configs
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"lwtrain/data"
@@ -56,24 +55,11 @@ func (k *checker) probabilities(path string, sources []data.Source) {
 	if k.c.Data.Mix.Strategy != "interleave" {
 		return
 	}
-	sum, said := 0.0, 0
-	for _, s := range sources {
-		sum += s.Probability
-		if s.Probability > 0 {
-			said++
+	if at, problem := data.CheckProbabilities(sources); problem != "" {
+		if at >= 0 {
+			path = fmt.Sprintf("%s[%d].probability", path, at)
 		}
-	}
-	switch {
-	case said == 0: // equal ones
-	case said < len(sources):
-		for i, s := range sources {
-			if s.Probability == 0 {
-				k.bad(fmt.Sprintf("%s[%d].probability", path, i), "missing or 0, want one for each source, or for none")
-				return
-			}
-		}
-	case math.Abs(sum-1) > 0.001:
-		k.bad(path, fmt.Sprintf("the probabilities add up to %.4g, want 1", sum))
+		k.bad(path, problem)
 	}
 }
 

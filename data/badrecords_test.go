@@ -18,21 +18,29 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 		{"text behind the record", `{"messages": []} x`, "invalid_json", "broken JSON at byte 18"},
 		{"a list", `[1]`, "invalid_json", "the record is a list, want an object"},
 		{"bad UTF-8", "{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\"}]}", "invalid_utf8", "byte 44 is no valid UTF-8"},
-		{"half a surrogate pair", `{"messages": [{"role": "user", "content": "\ud83d"}]}`, "invalid_utf8", `\ud83d at byte 44 is half a surrogate pair`},
+		{"half a surrogate pair", `{"messages": [{"role": "user", "content": "\ud83d"}]}`, "invalid_utf8",
+			`\ud83d at byte 44 is half a surrogate pair`},
 		{"no messages", `{"talk": []}`, "no_messages", `it has "talk"`},
 		{"messages that are no list", `{"messages": "hello"}`, "invalid_messages", "messages is text, want a list"},
-		{"an element that is no message", `{"messages": [{"role": "user", "content": "x"}, 5]}`, "invalid_messages", "messages[1] is a number, want {\"role\": ..., \"content\": ...}"},
+		{"an element that is no message", `{"messages": [` + user("x") + `, 5]}`, "invalid_messages",
+			"messages[1] is a number, want {\"role\": ..., \"content\": ...}"},
 		{"no role", `{"messages": [{"content": "x"}]}`, "invalid_messages", "messages[0]: no role"},
-		{"a number as content", `{"messages": [{"role": "user", "content": 5}]}`, "invalid_messages", "messages[0]: content is a number, want text"},
+		{"a number as content", `{"messages": [{"role": "user", "content": 5}]}`, "invalid_messages",
+			"messages[0]: content is a number, want text"},
 		{"no content", `{"messages": [{"role": "user"}]}`, "invalid_messages", "messages[0]: no content"},
 		{"an empty conversation", `{"messages": []}`, "empty_conversation", "no messages"},
 		{"an unknown role", `{"messages": [{"role": "bot", "content": "x"}]}`, "unknown_role", `role "bot" is unknown`},
 		{"no answer", `{"messages": [{"role": "user", "content": "x"}]}`, "no_assistant_turn", "nothing to learn"},
-		{"an answer without a question", `{"messages": [{"role": "assistant", "content": "x"}]}`, "role_order", "messages[0] (assistant): out of order, want a message of the user before it"},
-		{"two questions in a row", `{"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": "y"}, {"role": "assistant", "content": "z"}]}`, "role_order", "messages[1] (user): out of order"},
-		{"a system prompt in the middle", `{"messages": [{"role": "user", "content": "x"}, {"role": "system", "content": "y"}, {"role": "assistant", "content": "z"}]}`, "role_order", "messages[1] (system): out of order, want it before all others"},
-		{"a result that nothing called for", `{"messages": [{"role": "user", "content": "x"}, {"role": "tool", "content": "y"}, {"role": "assistant", "content": "z"}]}`, "role_order", "messages[1] (tool): out of order"},
-		{"text as a number", `{"messages": [{"role": 9007199254740993, "content": "x"}]}`, "invalid_messages", "role is a number, want text"},
+		{"an answer without a question", `{"messages": [` + assistant("x") + `]}`, "role_order",
+			"messages[0] (assistant): out of order, want a message of the user before it"},
+		{"two questions in a row", `{"messages": [` + user("x") + `, ` + user("y") + `, ` + assistant("z") + `]}`, "role_order",
+			"messages[1] (user): out of order"},
+		{"a system prompt in the middle", `{"messages": [` + user("x") + `, ` + system("y") + `, ` + assistant("z") + `]}`, "role_order",
+			"messages[1] (system): out of order, want it before all others"},
+		{"a result that nothing called for", `{"messages": [` + user("x") + `, {"role": "tool", "content": "y"}, ` + assistant("z") +
+			`]}`, "role_order", "messages[1] (tool): out of order"},
+		{"text as a number", `{"messages": [{"role": 9007199254740993, "content": "x"}]}`, "invalid_messages",
+			"role is a number, want text"},
 		{"an empty answer", talk("x", "  "), "empty_answer", "messages[1] (assistant)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -41,7 +49,8 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 			o := options(dir, src)
 			for range 2 { // the second time the file is not in the cache either: nothing was written
 				_, err := Build(context.Background(), o, template(t, "auto"), Run{})
-				if err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") || !strings.Contains(err.Error(), c.says) || !fault.IsUsage(err) || fault.HintOf(err) == "" {
+				if err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") || !strings.Contains(err.Error(), c.says) ||
+					!fault.IsUsage(err) || fault.HintOf(err) == "" {
 					t.Fatalf("got %v, want %s:3: ... %s", err, src.Path, c.says)
 				}
 			}
@@ -51,7 +60,8 @@ func TestARecordThatCanNotBeUsedIsNamedOrCounted(t *testing.T) {
 				t.Errorf("%d samples, dropped %s; want 2 and %s twice", s.Len(), got, c.reason)
 			}
 			o.OnBadRecord = "error" // the cache knows the bad records, too
-			if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+":3: ") {
+			if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+				!strings.HasPrefix(err.Error(), src.Path+":3: ") {
 				t.Errorf("from the cache: got %v", err)
 			}
 		})
@@ -118,7 +128,8 @@ func TestALineOf200MegabytesIsABadRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(dir, src)
-	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+":2: a record of more than 64 MiB") || !fault.IsUsage(err) {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+		!strings.HasPrefix(err.Error(), src.Path+":2: a record of more than 64 MiB") || !fault.IsUsage(err) {
 		t.Errorf("got %v", err)
 	}
 	o.OnBadRecord = "skip"
@@ -143,7 +154,8 @@ func TestAParquetFileThatIsCutShortIsAnErrorWhateverThePolicy(t *testing.T) {
 		}
 		o := options(dir, src)
 		for _, o.OnBadRecord = range []string{"error", "skip"} {
-			if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), src.Path+": a broken Parquet file") || !fault.IsUsage(err) {
+			if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+				!strings.HasPrefix(err.Error(), src.Path+": a broken Parquet file") || !fault.IsUsage(err) {
 				t.Errorf("%d of %d bytes, on_bad_record: %s: got %v", n, len(whole), o.OnBadRecord, err)
 			}
 		}

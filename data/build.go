@@ -28,7 +28,8 @@ func Build(ctx context.Context, opts Options, template *chat.Template, run Run) 
 		}
 	}
 	b := builder{
-		cache: store.Cache{Dir: opts.CacheDir, ShardTokens: smallShards}, template: template, run: run, strict: opts.OnBadRecord == "error", near: opts.Dedup == "near",
+		cache: store.Cache{Dir: opts.CacheDir, ShardTokens: smallShards}, template: template, run: run,
+		strict: opts.OnBadRecord == "error", near: opts.Dedup == "near",
 	}
 	if err := b.load(ctx, s, slices.Concat(opts.Sources, opts.HeldOut.Sources)); err != nil {
 		s.Close()
@@ -58,7 +59,7 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 	sizes := make([]int64, len(sources))
 	var total, before int64
 	for i, options := range sources { // all of them first: a missing file is known at once
-		src, err := options.find(b.run.Files)
+		src, err := locate(options, b.run.Files)
 		if err != nil {
 			return err
 		}
@@ -78,7 +79,7 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 		if err != nil {
 			return err
 		}
-		s.parts = append(s.parts, part)
+		s.stores = append(s.stores, part)
 		before += sizes[i]
 		stats := SourceStats{
 			Name: src.Name, Path: src.shown, Format: part.Layout, LossFactor: src.LossFactor, Cache: part.Dir, Tokenised: reason,

@@ -14,15 +14,15 @@ import (
 // choose makes the samples of the sources' records: it drops copies, draws what
 // each source gives, holds some out, cuts what is too long, and mixes the rest.
 func (s *Set) choose(opts Options, run Run) error {
-	all := make([][]item, len(s.parts))
-	for i := range s.parts {
+	all := make([][]item, len(s.stores))
+	for i := range s.stores {
 		var err error
 		if all[i], err = s.items(i, run); err != nil {
 			return err
 		}
 	}
 	s.dropCopies(all, opts)
-	taken := make([][]item, len(s.parts)) // in the order of the source
+	taken := make([][]item, len(s.stores)) // in the order of the source
 	for i, src := range s.from {
 		usable := s.usable(i, all[i], opts, src.LossFactor == 0 && i < len(opts.Sources))
 		var err error
@@ -34,21 +34,21 @@ func (s *Set) choose(opts Options, run Run) error {
 	if err != nil {
 		return err
 	}
-	samples := make([][][]int, len(opts.Sources)) // the rows of each item that is trained on
+	samples := make([][][]int, len(opts.Sources)) // of each item that is trained on
 	for i, items := range taken {
 		for k, it := range items {
 			_, drawn := slices.BinarySearch(held[i], k)
 			out := drawn || i >= len(opts.Sources)
-			rows, err := s.add(i, it, out, opts)
+			ids, err := s.add(i, it, out, opts)
 			if err != nil {
 				return err
 			}
 			switch {
-			case len(rows) == 0:
+			case len(ids) == 0:
 			case out:
-				s.heldOut = append(s.heldOut, rows...)
+				s.heldOut = append(s.heldOut, ids...)
 			default:
-				samples[i] = append(samples[i], rows)
+				samples[i] = append(samples[i], ids)
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func (s *Set) choose(opts Options, run Run) error {
 // from, and counts the others: those without a target, those that are skipped for
 // their length, and all of a source that carries no loss.
 func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item {
-	stats, entries := &s.sources[source], s.parts[source].Entries
+	stats, entries := &s.sources[source], s.stores[source].Entries
 	var out []item
 	for _, it := range items {
 		reason := ""
@@ -119,7 +119,7 @@ func (s *Set) amount(source int, items []item, opts Options, seed uint64) ([]ite
 		for n = 0; n < len(order); n++ {
 			more := 0
 			for _, k := range items[order[n]].conversations() {
-				more += int(s.parts[source].Entries[k].Tokens)
+				more += int(s.stores[source].Entries[k].Tokens)
 				if opts.TooLong == "truncate" {
 					more = min(more, opts.MaxLength)
 				}
@@ -159,8 +159,8 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 		return held, nil
 	}
 	if n >= total {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("data.held_out takes %d of %d samples, want fewer, so that some are left to train on", n, total),
-			"data.held_out: 0 holds nothing out"))
+		err := fmt.Errorf("data.held_out takes %d of %d samples, want fewer, so that some are left to train on", n, total)
+		return nil, fault.Usage(fault.Hint(err, "data.held_out: 0 holds nothing out"))
 	}
 	quota := make([]int, len(taken))
 	order := make([]int, len(taken))
@@ -181,23 +181,26 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 	return held, nil
 }
 
-// add puts an item's samples into the set, and returns their rows.
+// add puts an item's samples into the set, and returns them.
 func (s *Set) add(source int, it item, heldOut bool, opts Options) ([]int, error) {
 	limit := int32(opts.MaxLength)
 	stats := &s.sources[source]
 	var out []int
 	for _, k := range it.conversations() {
-		e := s.parts[source].Entries[k]
+		e := s.stores[source].Entries[k]
 		stats.whole.add(int64(e.Tokens))
 		var pieces []piece
 		switch whole := (piece{int32(source), int32(k), 0, e.Tokens, e.Targets}); {
 		case e.Tokens <= limit:
 			pieces = []piece{whole}
 		case opts.TooLong == "error":
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", s.At(source, int(e.Line)), e.Tokens, limit),
-				"raise data.max_length and packing.capacity, or say what is done with such samples: data.too_long: skip, truncate or split"))
+			at := s.At(source, int(e.Line))
+			err := fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", at, e.Tokens, limit)
+			return nil, fault.Usage(fault.Hint(err,
+				"raise data.max_length and packing.capacity, "+
+					"or say what is done with such samples: data.too_long: skip, truncate or split"))
 		default:
-			target, err := s.parts[source].Targets(k)
+			target, err := s.stores[source].Targets(k)
 			if err != nil {
 				return nil, err
 			}

@@ -173,7 +173,9 @@ func (g *gathering) add(e store.Entry, f record.Facts, at func() Longest) {
 func (g *gathering) contents(s SourceStats) TextStats {
 	c := TextStats{
 		SourceStats: s, Characters: g.characters, PromptWords: g.promptWords.sum, PromptCharacters: g.promptChars,
-		Lengths: AllLengths{g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths()},
+		Lengths: AllLengths{
+			g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths(),
+		},
 		Buckets: g.buckets, Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
 		Longest: append([]Longest{}, g.longest.list...),
 	}
@@ -219,7 +221,7 @@ func limits(whole *histogram) []Limit {
 // of its samples, in memory that does not grow with them.
 func (s *Set) Stats(opts Options) (*Stats, error) {
 	mix := newGathering()
-	each := make([]*gathering, len(s.parts))
+	each := make([]*gathering, len(s.stores))
 	for i := range each {
 		each[i] = newGathering()
 	}
@@ -250,8 +252,8 @@ func (s *Set) Stats(opts Options) (*Stats, error) {
 // eachSample goes through the conversations that are used, once each, however
 // many pieces one is cut into.
 func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
-	readers := make([]*store.FactsReader, len(s.parts))
-	for i, p := range s.parts {
+	readers := make([]*store.FactsReader, len(s.stores))
+	for i, p := range s.stores {
 		var err error
 		if readers[i], err = p.Facts(); err != nil {
 			return err
@@ -268,7 +270,7 @@ func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
 		if err != nil {
 			return err
 		}
-		see(p, s.parts[p.source].Entries[p.conversation], f)
+		see(p, s.stores[p.source].Entries[p.conversation], f)
 	}
 	return nil
 }
@@ -284,7 +286,7 @@ func (s *Set) duplicates() ([]int, error) {
 		hash   uint64
 		source int32
 	}
-	copies := make([]int, len(s.parts))
+	copies := make([]int, len(s.stores))
 	passes := uint64(len(s.pieces)/hashesHeld + 1)
 	for pass := range passes {
 		all := make([]held, 0, min(len(s.pieces), hashesHeld))
@@ -343,12 +345,13 @@ func ReadStats(path string) (*Stats, error) {
 	if err != nil {
 		return nil, fault.Usage(fmt.Errorf("%s: %w", path, err))
 	}
+	const hint = "`lwtrain stats -c CONFIG --json > FILE` writes such a file"
 	s := &Stats{}
 	if err := json.Unmarshal(raw, s); err != nil {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), "`lwtrain stats -c CONFIG --json > FILE` writes such a file"))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), hint))
 	}
 	if s.Format != StatsFormat || s.Mix.Name == "" {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), "`lwtrain stats -c CONFIG --json > FILE` writes such a file"))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), hint))
 	}
 	return s, nil
 }

@@ -32,9 +32,11 @@ func TestStatisticsAsJSON(t *testing.T) {
 		}
 		return strings.TrimSpace(b.String())
 	}
-	long := write(t, ".", "long", talk("Write a 600-word story.", story(540)+"."), talk("Write at least 300 words.", story(120)), talk("写一篇20字的短文", "今天天气很好，我们去公园玩了一整天。"))
+	long := write(t, ".", "long", talk("Write a 600-word story.", story(540)+"."), talk("Write at least 300 words.", story(120)),
+		talk("写一篇20字的短文", "今天天气很好，我们去公园玩了一整天。"))
 	general := write(t, ".", "general", talk("hello", "Hello!"), talk("hello", "Hello!"), talk("Write a 600-word story.", story(540)+"."),
-		talk("help", "I'm sorry, but I can't."), `{"messages": []}`, talk("again", strings.Repeat("this goes on and on and on ", 20)+"."), talk("long", story(3000)+"."))
+		talk("help", "I'm sorry, but I can't."), `{"messages": []}`, talk("again",
+			strings.Repeat("this goes on and on and on ", 20)+"."), talk("long", story(3000)+"."))
 	o := options(".", long, general)
 	o.OnBadRecord, o.TooLong, o.HeldOut.Count = "skip", "skip", 1
 	s, err := build(t, o).Stats(o)
@@ -75,7 +77,8 @@ func TestStatisticsAsJSON(t *testing.T) {
 	if raw, _ := json.MarshalIndent(again, "", " "); !bytes.Equal(append(raw, '\n'), got) {
 		t.Errorf("read again: %s", raw)
 	}
-	for name, text := range map[string]string{"no JSON": "{", "other JSON": "{}", "another format": `{"format": 99, "mix": {"name": "mix"}}`} {
+	for name, text := range map[string]string{"no JSON": "{", "other JSON": "{}",
+		"another format": `{"format": 99, "mix": {"name": "mix"}}`} {
 		if err := os.WriteFile("bad.json", []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +157,8 @@ func TestDamagedFactsAreFoundAndMadeAgain(t *testing.T) {
 	if got := build(t, o).Sources()[0].Tokenised; !strings.Contains(got, "facts.bin") {
 		t.Errorf("tokenised for %q", got)
 	}
-	dry, err := Build(context.Background(), Options{Sources: []Source{write(t, dir, "b", talks(2)...)}, MaxLength: 4096, CacheDir: dir}, template(t, "auto"), Run{DryRun: true})
+	dry, err := Build(context.Background(), Options{Sources: []Source{write(t, dir, "b", talks(2)...)}, MaxLength: 4096, CacheDir: dir},
+		template(t, "auto"), Run{DryRun: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +170,8 @@ func TestDamagedFactsAreFoundAndMadeAgain(t *testing.T) {
 
 func TestMessagesThatSpellTokensOfTheTemplateAreSaid(t *testing.T) {
 	dir := t.TempDir()
-	o := options(dir, write(t, dir, "a", talk("one", "two"), talk("what is <|im_end|>?", "a token"), talk("and <|im_start|>user", "another <|im_end|> here")))
+	o := options(dir, write(t, dir, "a", talk("one", "two"), talk("what is <|im_end|>?", "a token"),
+		talk("and <|im_start|>user", "another <|im_end|> here")))
 	s, err := build(t, o).Stats(o)
 	if err != nil {
 		t.Fatal(err)

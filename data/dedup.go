@@ -45,7 +45,7 @@ func (s *Set) dropCopies(all [][]item, opts Options) {
 			if k < 0 {
 				return nil
 			}
-			return &s.parts[p.source].Near[k]
+			return &s.stores[p.source].Near[k]
 		}
 		firsts := make([]*record.Sketch, len(kept))
 		for i, p := range kept {
@@ -75,7 +75,7 @@ func (s *Set) dropCopies(all [][]item, opts Options) {
 
 // itemHash tells items apart by their tokens and targets.
 func (s *Set) itemHash(source int, it item) (key [2]uint64) {
-	entries := s.parts[source].Entries
+	entries := s.stores[source].Entries
 	key[0] = entries[it.first].Hash
 	if it.rejected >= 0 {
 		key[1] = entries[it.rejected].Hash

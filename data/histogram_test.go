@@ -49,8 +49,10 @@ func TestAHistogramKnowsQuantilesToOnePartIn2048(t *testing.T) {
 			for _, n := range l.Histogram {
 				total += n
 			}
-			if total != int64(len(all)) || l.Min != all[0] || l.Max != all[len(all)-1] || whole.n != a.n || whole.sum != a.sum || a.min != whole.min || a.max != whole.max {
-				t.Errorf("%d in the histogram, from %d to %d; want %d, from %d to %d", total, l.Min, l.Max, len(all), all[0], all[len(all)-1])
+			if total != int64(len(all)) || l.Min != all[0] || l.Max != all[len(all)-1] || whole.n != a.n || whole.sum != a.sum ||
+				a.min != whole.min || a.max != whole.max {
+				t.Errorf("%d in the histogram, from %d to %d; want %d, from %d to %d", total, l.Min, l.Max, len(all), all[0],
+					all[len(all)-1])
 			}
 		})
 	}

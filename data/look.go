@@ -83,7 +83,7 @@ func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*
 // whyUnused says why a record that is in the store became no sample.
 func (s *Set) whyUnused(opts Options, source, number int) string {
 	src := s.from[source]
-	for _, e := range s.parts[source].Entries {
+	for _, e := range s.stores[source].Entries {
 		switch {
 		case int(e.Line) != number:
 		case e.Targets == 0:
@@ -121,7 +121,7 @@ func (s *Set) Messages(i int) (messages []chat.Message, answer int, err error) {
 // may be nil where nothing is rendered.
 func (s *Set) find(source, number int, template *chat.Template) (read.Line, record.Layout, error) {
 	layout := s.from[source].reading().Layout(template)
-	layout.Format = s.parts[source].Layout
+	layout.Format = s.stores[source].Layout
 	from, err := read.Open(s.from[source].files, layout.Columns())
 	if err != nil {
 		return read.Line{}, layout, err

@@ -29,8 +29,8 @@ func (s *Set) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 		}
 		var out []int
 		for _, list := range of {
-			for _, rows := range list {
-				out = append(out, rows...)
+			for _, ids := range list {
+				out = append(out, ids...)
 			}
 		}
 		return out, nil
@@ -84,7 +84,8 @@ func (s *Set) interleave(opts Options, samples [][][]int, seed uint64, epoch int
 			continue
 		}
 		if len(list) == 0 {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("source %s has no sample that can be trained on, but a probability of %g", s.from[i].Name, p[i]), "leave the source out"))
+			err := fmt.Errorf("source %s has no sample that can be trained on, but a probability of %g", s.from[i].Name, p[i])
+			return nil, fault.Usage(fault.Hint(err, "leave the source out"))
 		}
 		order[i] = rng.Perm(rng.New(seed, "mix/"+s.from[i].Name, uint64(epoch)), len(list))
 		left++
@@ -97,7 +98,8 @@ func (s *Set) interleave(opts Options, samples [][][]int, seed uint64, epoch int
 	exhausted := make([]bool, len(samples))
 	for left > 0 {
 		if len(out) > mostInterleaved {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("interleaving takes more than %d samples until every source is exhausted", mostInterleaved),
+			err := fmt.Errorf("interleaving takes more than %d samples until every source is exhausted", mostInterleaved)
+			return nil, fault.Usage(fault.Hint(err,
 				"raise the probability of the source with the most samples for its share, or data.mix.stop: first_exhausted"))
 		}
 		i := pickSource(p, r.Float64())
@@ -131,30 +133,51 @@ func pickSource(p []float64, at float64) int {
 	return last
 }
 
+// CheckProbabilities says what is wrong with the probabilities of interleaved sources, and
+// at which of them: -1 for all. The problem is "" where nothing is.
+func CheckProbabilities(sources []Source) (at int, problem string) {
+	if !slices.ContainsFunc(sources, func(s Source) bool { return s.Probability > 0 }) {
+		return -1, "" // equal ones
+	}
+	sum, drawn := 0.0, 0.0
+	for i, s := range sources {
+		if s.Probability == 0 {
+			return i, "missing or 0, want one for each source, or for none"
+		}
+		if sum += s.Probability; s.LossFactor > 0 {
+			drawn += s.Probability
+		}
+	}
+	for _, sum := range []float64{sum, drawn} {
+		if math.Abs(sum-1) > 0.001 {
+			return -1, fmt.Sprintf("the probabilities add up to %.4g, want 1", sum)
+		}
+	}
+	return -1, ""
+}
+
 // probabilities are those that the sources say, or equal ones where none does. A
 // source that carries no loss is not drawn.
 func probabilities(sources []Source) ([]float64, error) {
+	if at, problem := CheckProbabilities(sources); problem != "" {
+		key := "data.sources"
+		if at >= 0 {
+			key = "probability of source " + sources[at].Name
+		}
+		return nil, fault.Usage(fmt.Errorf("%s: %s", key, problem))
+	}
 	out := make([]float64, len(sources))
-	said := slices.ContainsFunc(sources, func(s Source) bool { return s.Probability > 0 })
 	sum := 0.0
 	for i, s := range sources {
-		switch {
-		case s.LossFactor == 0:
-		case said:
-			out[i] = s.Probability
-		default:
-			out[i] = 1
+		if s.LossFactor > 0 {
+			if out[i] = s.Probability; out[i] == 0 {
+				out[i] = 1
+			}
 		}
 		sum += out[i]
 	}
-	for i, s := range sources {
-		if said && s.Probability == 0 && s.LossFactor > 0 {
-			return nil, fault.Usage(fmt.Errorf("source %s has no probability, want one for each source or for none", s.Name))
-		}
+	for i := range out {
 		out[i] /= sum
-	}
-	if said && (sum < 0.999 || sum > 1.001) {
-		return nil, fault.Usage(fmt.Errorf("the probabilities of data.sources add up to %g, want 1", sum))
 	}
 	return out, nil
 }

@@ -46,7 +46,8 @@ func TestASourceGivesWhatItIsAskedFor(t *testing.T) {
 			s := build(t, o)
 			stats := s.Sources()[0]
 			if stats.Samples != c.want || len(s.Train()) != c.epoch || stats.Epoch.Samples != c.epoch {
-				t.Errorf("%d samples, %d in an epoch, %d said; want %d and %d", stats.Samples, len(s.Train()), stats.Epoch.Samples, c.want, c.epoch)
+				t.Errorf("%d samples, %d in an epoch, %d said; want %d and %d", stats.Samples, len(s.Train()), stats.Epoch.Samples,
+					c.want, c.epoch)
 			}
 			var tokens int64
 			for _, i := range s.Train() {
@@ -71,7 +72,8 @@ func TestASourceGivesWhatItIsAskedFor(t *testing.T) {
 	}
 	o := options(dir, src)
 	o.Sources[0].Tokens = total + 1
-	if _, err := tryBuild(o, Run{}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("has %d tokens that can be used, want %d (tokens)", total, total+1)) {
+	if _, err := tryBuild(o, Run{}); err == nil || !strings.Contains(err.Error(),
+		fmt.Sprintf("has %d tokens that can be used, want %d (tokens)", total, total+1)) {
 		t.Errorf("more tokens than there are: %v", err)
 	}
 }
@@ -142,13 +144,15 @@ func TestInterleavedSourcesAreDrawnByTheirProbability(t *testing.T) {
 
 func TestCopiesAreDroppedAndThoseOfHeldOutSamplesToo(t *testing.T) {
 	dir := t.TempDir()
-	long := strings.TrimSpace(strings.Repeat("the quick brown fox jumps over the lazy dog and then it sleeps until morning comes again ", 1))
+	long := strings.TrimSpace(strings.Repeat("the quick brown fox jumps over the lazy dog and then it sleeps until morning comes again ",
+		1))
 	var text []string
 	for i := range 60 {
 		text = append(text, fmt.Sprintf("%s %d", long[:20+i%3], i*i))
 	}
 	story := strings.Join(text, " ")
-	a := write(t, dir, "a", talk("q", "one"), talk("q", story), talk("q", "one"), talk("p", "held"), talk("q", story+" end"), talk("r", "two three four"))
+	a := write(t, dir, "a", talk("q", "one"), talk("q", story), talk("q", "one"), talk("p", "held"), talk("q", story+" end"),
+		talk("r", "two three four"))
 	held := write(t, dir, "h", talk("p", "held"))
 	for _, c := range []struct {
 		dedup, want string
@@ -193,7 +197,8 @@ func TestFiltersPassWhatIsWantedAndCountTheRest(t *testing.T) {
 		{"none", record.Filter{}, "[1 2 3 4 5]", "map[]"},
 		{"a stated length", record.Filter{StatedLength: "required"}, "[1 2]", "map[no_stated_length:3]"},
 		{"the length as stated", record.Filter{MinLengthScore: 80}, "[1 3 4 5]", "map[length_score:1]"},
-		{"LongWriter's follow-up", record.Filter{StatedLength: "required", MinLengthScore: 80}, "[1]", "map[length_score:1 no_stated_length:3]"},
+		{"LongWriter's follow-up", record.Filter{StatedLength: "required", MinLengthScore: 80}, "[1]",
+			"map[length_score:1 no_stated_length:3]"},
 		{"a language", record.Filter{Languages: []string{"zh"}}, "[4]", "map[language:4]"},
 		{"words", record.Filter{MinWords: 41, MaxWords: 99}, "[3]", "map[max_words:1 min_words:3]"},
 		{"an expression", record.Filter{Prompt: "(?i)story", NotAnswer: "^As an AI"}, "[1 2 3]", "map[prompt_pattern:2]"},
@@ -228,8 +233,10 @@ func TestFiltersPassWhatIsWantedAndCountTheRest(t *testing.T) {
 
 func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 	dir := t.TempDir()
-	pairs := write(t, dir, "p", `{"prompt":"a","chosen":"good one","rejected":"bad"}`, `{"prompt":"b","chosen":"better","rejected":"worse"}`)
-	labels := write(t, dir, "l", `{"prompt":"a","completion":"yes","label":true}`, `{"prompt":"a","completion":"no","label":false}`, `{"prompt":"b","completion":"so","label":false}`)
+	pairs := write(t, dir, "p", `{"prompt":"a","chosen":"good one","rejected":"bad"}`,
+		`{"prompt":"b","chosen":"better","rejected":"worse"}`)
+	labels := write(t, dir, "l", `{"prompt":"a","completion":"yes","label":true}`, `{"prompt":"a","completion":"no","label":false}`,
+		`{"prompt":"b","completion":"so","label":false}`)
 	single := write(t, dir, "s", `{"prompt":"a","completion":"yes","label":true}`, `{"prompt":"b","completion":"no","label":false}`)
 	talks := write(t, dir, "t", talk("a", "b"))
 	for _, c := range []struct {
@@ -246,7 +253,8 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 		{"a side of conversations", talks, Run{}, "chosen", "error: holds conversations, want pairs"},
 		{"pairs", pairs, Run{Pairs: true}, "", "4 samples, map[]"},
 		{"pairs of labels", labels, Run{Pairs: true}, "", "2 samples, map[no_counterpart:1]"},
-		{"pairs of labels to different prompts", single, Run{Pairs: true}, "", "error: 2 labelled answers and no prompt with a good and a bad one, want pairs"},
+		{"pairs of labels to different prompts", single, Run{Pairs: true}, "",
+			"error: 2 labelled answers and no prompt with a good and a bad one, want pairs"},
 		{"pairs of conversations", talks, Run{Pairs: true}, "", "error: holds conversations, want preferences"},
 		{"pairs of a side", pairs, Run{Pairs: true}, "chosen", "error: has side: chosen, want pairs"},
 		{"labels", labels, Run{Labels: true}, "", "3 samples, map[]"},
@@ -282,7 +290,8 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 					continue
 				}
 				if !s.Desirable(p.Chosen) || s.Desirable(p.Rejected) || s.Prompt(p.Chosen) != s.Prompt(p.Rejected) {
-					t.Errorf("pair %v: desirable %v and %v, prompts of %d and %d tokens", p, s.Desirable(p.Chosen), s.Desirable(p.Rejected), s.Prompt(p.Chosen), s.Prompt(p.Rejected))
+					t.Errorf("pair %v: desirable %v and %v, prompts of %d and %d tokens", p, s.Desirable(p.Chosen),
+						s.Desirable(p.Rejected), s.Prompt(p.Chosen), s.Prompt(p.Rejected))
 				}
 			}
 		})

@@ -101,7 +101,7 @@ func (it item) conversations() []int {
 
 // items makes the items of a source, and counts the records that are none.
 func (s *Set) items(source int, want Run) ([]item, error) {
-	src, entries, stats := s.from[source], s.parts[source].Entries, &s.sources[source]
+	src, entries, stats := s.from[source], s.stores[source].Entries, &s.sources[source]
 	only := src.Side == "chosen"
 	var out []item
 	waiting := map[uint64][2][]int{} // labelled records by their prompt: disliked, liked
@@ -116,7 +116,7 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 			stats.drop("side", 1)
 		case e.Kind == record.Chosen:
 			if k+1 == len(entries) || entries[k+1].Kind != record.Rejected {
-				return nil, fmt.Errorf("%s: a pair without its other side in the store", s.parts[source].Dir)
+				return nil, fmt.Errorf("%s: a pair without its other side in the store", s.stores[source].Dir)
 			}
 			out = append(out, item{k, k + 1})
 		case e.Kind == record.Liked || e.Kind == record.Disliked:
@@ -140,7 +140,9 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 		}
 	}
 	if len(order) > 0 && len(out) == 0 {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has %d labelled answers and no prompt with a good and a bad one, want pairs", src.shown, src.Name, stats.Dropped["no_counterpart"]),
+		return nil, fault.Usage(fault.Hint(
+			fmt.Errorf("%s: source %s has %d labelled answers and no prompt with a good and a bad one, want pairs",
+				src.shown, src.Name, stats.Dropped["no_counterpart"]),
 			"dpo.loss_type: kto trains on labelled answers one by one"))
 	}
 	return out, nil

@@ -25,7 +25,8 @@ func buildPairs(t *testing.T, name, text string, change func(*Options)) (*Set, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Sources: []Source{{Name: "p", Path: path, LossFactor: 1}}, MaxLength: 200, TooLong: "skip", OnBadRecord: "skip", CacheDir: filepath.Join(dir, "cache")}
+	o := Options{Sources: []Source{{Name: "p", Path: path, LossFactor: 1}}, MaxLength: 200, TooLong: "skip", OnBadRecord: "skip",
+		CacheDir: filepath.Join(dir, "cache")}
 	if change != nil {
 		change(&o)
 	}
@@ -87,7 +88,8 @@ func TestAnArrayOfPairsBecomesAStore(t *testing.T) {
 }
 
 func TestPairsThatAreTooLongGoAsAWhole(t *testing.T) {
-	long := fmt.Sprintf(`{"prompt": "p", "chosen": %q, "rejected": "b"}`+"\n"+`{"prompt": "p", "chosen": "a", "rejected": "b"}`, strings.Repeat("x", 300))
+	long := fmt.Sprintf(`{"prompt": "p", "chosen": %q, "rejected": "b"}`+"\n"+`{"prompt": "p", "chosen": "a", "rejected": "b"}`,
+		strings.Repeat("x", 300))
 	s, err := buildPairs(t, "p.jsonl", long, nil)
 	if err != nil || len(s.Pairs()) != 1 || s.Mix().Dropped["too_long"] != 1 {
 		t.Errorf("%v, want one pair and one too long", err)
@@ -97,7 +99,8 @@ func TestPairsThatAreTooLongGoAsAWhole(t *testing.T) {
 			t.Errorf("too_long: %s: %v, want an error", how, err)
 		}
 	}
-	if _, err := buildPairs(t, "p.json", fourPairs, func(o *Options) { o.OnBadRecord = "error" }); err == nil || !strings.Contains(err.Error(), "p.json:4: chosen and rejected are the same") {
+	if _, err := buildPairs(t, "p.json", fourPairs, func(o *Options) { o.OnBadRecord = "error" }); err == nil ||
+		!strings.Contains(err.Error(), "p.json:4: chosen and rejected are the same") {
 		t.Errorf("got %v, want the line of the equal answers", err)
 	}
 }
@@ -110,12 +113,14 @@ func TestABrokenArrayIsNamedByItsLine(t *testing.T) {
 		"no element":   strings.Replace(fourPairs, "},\n  {", "},,\n  {", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := buildPairs(t, "p.json", text, nil); !fault.IsUsage(err) || !strings.Contains(err.Error(), "p.json:") || !strings.Contains(err.Error(), "broken JSON") {
+			if _, err := buildPairs(t, "p.json", text, nil); !fault.IsUsage(err) || !strings.Contains(err.Error(), "p.json:") ||
+				!strings.Contains(err.Error(), "broken JSON") {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
-	if s, err := buildPairs(t, "p.json", strings.Replace(fourPairs, `"same"`, `same`, 1), nil); err != nil || s.Mix().Dropped["invalid_json"] != 1 || len(s.Pairs()) != 3 {
+	if s, err := buildPairs(t, "p.json", strings.Replace(fourPairs, `"same"`, `same`, 1), nil); err != nil ||
+		s.Mix().Dropped["invalid_json"] != 1 || len(s.Pairs()) != 3 {
 		t.Errorf("a broken element: %v", err)
 	}
 	if s, err := buildPairs(t, "p.json", "\ufeff\n"+fourPairs, nil); err != nil || len(s.Pairs()) != 3 {

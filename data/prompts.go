@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 
@@ -15,8 +16,10 @@ import (
 // paths that are none of this machine, as in [Run]. length, if not "", is the column that
 // holds the number of words that are asked for. Records that can't be used are an error, or
 // with skip counted by reason.
-func Prompts(ctx context.Context, options Source, files map[string][]read.File, length string, skip bool) ([]record.Prompt, map[string]int, error) {
-	src, err := options.find(files)
+func Prompts(
+	ctx context.Context, options Source, files map[string][]read.File, length string, skip bool,
+) (prompts []record.Prompt, dropped map[string]int, err error) {
+	src, err := locate(options, files)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +78,8 @@ func SuitsPrompts(s Source) error {
 		{"probability", s.Probability != 0}, {"filter", !reflect.ValueOf(filter).IsZero()},
 	} {
 		if x.said {
-			return fault.Usage(fault.Hint(errors.New("source "+s.Name+" has "+x.key+", which is about samples to train on"), "prompts are all taken; leave it out"))
+			err := fmt.Errorf("source %s has %s, which is about samples to train on", s.Name, x.key)
+			return fault.Usage(fault.Hint(err, "prompts are all taken; leave it out"))
 		}
 	}
 	return nil

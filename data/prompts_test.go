@@ -12,11 +12,13 @@ import (
 func TestPromptsAreReadFromRecordsOfAnyForm(t *testing.T) {
 	dir := t.TempDir()
 	for name, c := range map[string]struct{ record, want string }{
-		"text":                          {`{"prompt": "Write 300 words."}`, "user Write 300 words. | 300"},
-		"with a length":                 {`{"prompt": "Write 300 words.", "length": 500}`, "user Write 300 words. | 500"},
-		"without one":                   {`{"prompt": "Write.", "length": null}`, "user Write. | 0"},
-		"messages with an answer":       {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}`, "user q | 0"},
-		"messages with a turn before":   {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "800 words on r"}]}`, "user q; assistant a; user 800 words on r | 800"},
+		"text":          {`{"prompt": "Write 300 words."}`, "user Write 300 words. | 300"},
+		"with a length": {`{"prompt": "Write 300 words.", "length": 500}`, "user Write 300 words. | 500"},
+		"without one":   {`{"prompt": "Write.", "length": null}`, "user Write. | 0"},
+		"messages with an answer": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}`,
+			"user q | 0"},
+		"messages with a turn before": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, ` +
+			`{"role": "user", "content": "800 words on r"}]}`, "user q; assistant a; user 800 words on r | 800"},
 		"an instruction and its system": {`{"instruction": "i", "input": "j", "output": "o", "system": "s"}`, "system s; user i\nj | 0"},
 		"a pair":                        {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "user q | 0"},
 		"nothing that asks":             {`{"text": "q"}`, "error: no_prompt"},
@@ -50,7 +52,8 @@ func TestPromptsAreReadFromRecordsOfAnyForm(t *testing.T) {
 			if text != c.want {
 				t.Errorf("got %q, want %q", text, c.want)
 			}
-			if _, _, err := Prompts(context.Background(), src, nil, "length", false); strings.HasPrefix(c.want, "error: ") != fault.IsUsage(err) {
+			if _, _, err := Prompts(context.Background(), src, nil, "length", false); strings.HasPrefix(c.want,
+				"error: ") != fault.IsUsage(err) {
 				t.Errorf("without skipping: %v", err)
 			}
 		})

@@ -41,25 +41,27 @@ func (o Options) refuseCutting() error {
 
 // suits refuses a source whose records are not what is wanted, by their format.
 func (want Run) suits(src source, format string) error {
-	only, at := src.Side == "chosen", src.shown
+	only := src.Side == "chosen"
 	paired := record.IsPreference(format)
 	preferences := (want.Pairs || want.Labels) && !want.Any
+	refuse := func(hint, says string, args ...any) error {
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s "+says, append([]any{src.shown, src.Name}, args...)...), hint))
+	}
 	switch {
 	case paired && src.TrainOn != "" && src.TrainOn != "all":
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences and has train_on: %s, want conversations", at, src.Name, src.TrainOn),
-			"leave train_on out: of preferences the chosen and rejected answers are trained on"))
+		return refuse("leave train_on out: of preferences the chosen and rejected answers are trained on",
+			"holds preferences and has train_on: %s, want conversations", src.TrainOn)
 	case paired && !only && !(preferences || want.Any):
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds preferences, want conversations", at, src.Name),
-			"lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone"))
+		return refuse("lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone",
+			"holds preferences, want conversations")
 	case paired && only && preferences:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen, want pairs", at, src.Name), "leave side out"))
+		return refuse("leave side out", "has side: chosen, want pairs")
 	case format == "": // no record has one, which is said of each
 	case !paired && preferences:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s holds conversations, want preferences: a chosen and a rejected answer, or labelled ones", at, src.Name),
-			"lwtrain sft trains on conversations"))
+		return refuse("lwtrain sft trains on conversations",
+			"holds conversations, want preferences: a chosen and a rejected answer, or labelled ones")
 	case !paired && only:
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s has side: chosen and holds conversations, want pairs", at, src.Name),
-			"leave side out"))
+		return refuse("leave side out", "has side: chosen and holds conversations, want pairs")
 	}
 	return nil
 }

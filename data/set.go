@@ -1,7 +1,15 @@
-// Package data turns files of conversations into tokenised samples: it reads
-// and checks records, renders and tokenises them through a chat template, keeps
-// the result in Arrow files keyed by all that it depends on, draws what is held
-// out, and counts what is in it.
+// Package data has the samples of a run: it tokenises what is not in the cache, drops
+// copies, draws what each source gives and what is held out, cuts what is too long, mixes
+// the rest, and counts what is in it.
+//
+// A sample goes through these forms, each with one name:
+//
+//   - a line is what a file hands out at a time (package read);
+//   - a record is what a line says: a conversation, or the two of a pair (package record);
+//   - a conversation is a list of messages and, tokenised, its ids and targets (package store);
+//   - a piece is a stretch of a conversation's tokens: all of it, unless it is too long;
+//   - a sample is a piece that a run uses, one document of a pack. What is drawn, held out
+//     and repeated are whole conversations, or pairs of them.
 //
 // Call [Build] first; everything else is a method of the [Set] it returns. A
 // set is a function of its sources' content, the tokenizer, the template, the
@@ -20,8 +28,7 @@ import (
 	"lwtrain/data/store"
 )
 
-// Sample is one tokenised sample: a conversation, or with too_long: split a
-// piece of one.
+// Sample is a sample with its tokens.
 type Sample struct {
 	IDs    []int32
 	Target [][2]int32 // half-open ranges of target tokens
@@ -36,9 +43,9 @@ type Sample struct {
 type Set struct {
 	from             []source
 	sources          []SourceStats
-	parts            []*store.Store // of the sources
-	pieces           []piece        // of the samples
-	train            []int
+	stores           []*store.Store // of the sources
+	pieces           []piece        // the samples
+	train            []int          // samples of the first epoch
 	heldOut          []int
 	paired, labelled bool                           // it is of preferences
 	redraw           func(epoch int) ([]int, error) // nil: every epoch has the samples of train
@@ -60,7 +67,7 @@ func (s *Set) Words(i int) int { return int(s.entry(i).Words) }
 // entry is what the store knows of sample i's conversation.
 func (s *Set) entry(i int) store.Entry {
 	p := s.pieces[i]
-	return s.parts[p.source].Entries[p.conversation]
+	return s.stores[p.source].Entries[p.conversation]
 }
 
 // Sources returns the statistics of each source: those to train on, then the
@@ -95,7 +102,7 @@ func (s *Set) HeldOut() []int { return s.heldOut }
 
 // places says where the records of a source are.
 func (s *Set) places(source int) read.Places {
-	return read.Places{Files: s.from[source].files, Starts: s.parts[source].Starts}
+	return read.Places{Files: s.from[source].files, Starts: s.stores[source].Starts}
 }
 
 // At says where a record of a source is, as file:line. Numbers are those of [Set.Place].
@@ -118,7 +125,7 @@ func (s *Set) Origin(i int) string { return s.At(s.Place(i)) }
 // Sample reads sample i. Its slices are its own.
 func (s *Set) Sample(i int) (Sample, error) {
 	p := s.pieces[i]
-	c, err := s.parts[p.source].Read(int(p.conversation))
+	c, err := s.stores[p.source].Read(int(p.conversation))
 	if err != nil {
 		return Sample{}, err
 	}
@@ -135,7 +142,7 @@ func (s *Set) Sample(i int) (Sample, error) {
 func (s *Set) Contents() map[string]string {
 	out := map[string]string{}
 	var choice []byte
-	for i, p := range s.parts {
+	for i, p := range s.stores {
 		out[fmt.Sprintf("source %d, %s", i+1, s.sources[i].Name)] = p.Inputs.File
 		out["tokenizer and template"] = store.HashOf(fmt.Appendf(nil, "%d %s", store.Format, p.Inputs.Chat))
 		if p.Inputs.Read != "" {
@@ -156,7 +163,7 @@ func (s *Set) Contents() map[string]string {
 
 // Close closes the files of the set.
 func (s *Set) Close() error {
-	for _, p := range s.parts {
+	for _, p := range s.stores {
 		p.Close()
 	}
 	return nil

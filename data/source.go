@@ -40,9 +40,9 @@ type source struct {
 	shown string // its path, for people: of several the first, and how many more
 }
 
-// find finds the files of a source. known has those of paths that are none on this machine,
-// such as datasets of a hub.
-func (s Source) find(known map[string][]read.File) (source, error) {
+// locate finds the files of a source. known has those of paths that are none of this
+// machine, such as datasets of a hub.
+func locate(s Source, known map[string][]read.File) (source, error) {
 	out := source{Source: s}
 	for _, path := range s.AllPaths() {
 		files, ok := known[path]
@@ -60,7 +60,8 @@ func (s Source) find(known map[string][]read.File) (source, error) {
 	seen := map[string]bool{}
 	for _, f := range out.files {
 		if seen[filepath.Clean(f.Path)] {
-			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: named twice by source %s", f.Name, s.Name), "repeat: 2 of the source takes each sample twice"))
+			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: named twice by source %s", f.Name, s.Name),
+				"repeat: 2 of the source takes each sample twice"))
 		}
 		seen[filepath.Clean(f.Path)] = true
 	}
@@ -73,7 +74,7 @@ func (s Source) find(known map[string][]read.File) (source, error) {
 }
 
 // reading says how the records are read.
-func (s Source) reading() record.Options {
+func (s source) reading() record.Options {
 	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Filter: s.Filter}
 }
 
@@ -96,5 +97,6 @@ func (s source) unusable(list []record.Dropped, starts []int64) error {
 	if left -= len(found); left > 0 {
 		lines = append(lines, fmt.Sprintf("%s: %d more records can not be used", s.shown, left))
 	}
-	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")), "mend the record, or count and skip such records with data.on_bad_record: skip"))
+	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")),
+		"mend the record, or count and skip such records with data.on_bad_record: skip"))
 }

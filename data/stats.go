@@ -7,15 +7,16 @@ import (
 	"lwtrain/data/store"
 )
 
-// SourceStats is what is in one source, or in the mix of all. Samples are
-// conversations that are used, the held-out ones included; tokens are those of
-// their kept parts.
+// SourceStats is what is in one source, or in the mix of all. The keys are older than
+// the package's words: under samples conversations are counted that are used, the
+// held-out ones included, and under pieces what they are cut into, which are the samples
+// of a [Set]. Tokens are those of the pieces.
 type SourceStats struct {
 	Name         string         `json:"name"`
 	Path         string         `json:"path,omitempty"`
 	Format       string         `json:"format,omitempty"` // of its records
 	Samples      int            `json:"samples"`
-	Pairs        int            `json:"pairs,omitempty"` // of a better and a worse answer, each a sample
+	Pairs        int            `json:"pairs,omitempty"` // of a better and a worse answer, each counted under samples
 	HeldOut      int            `json:"held_out"`        // of the samples
 	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
 	Turns        int            `json:"turns"`           // messages of the assistant

@@ -71,7 +71,8 @@ func build(t testing.TB, o Options) *Set {
 func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) {
 	dir := t.TempDir()
 	a := write(t, dir, "a", talk("hello", "one two"), "", talk("再见", "三 four"))
-	b := write(t, dir, "b", `{"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"1"},{"role":"assistant","content":"yes"},{"role":"user","content":"2"},{"role":"assistant","content":"no no"}],"id":7}`)
+	b := write(t, dir, "b", `{"messages":[`+system("be brief")+`,`+user("1")+`,`+assistant("yes")+`,`+user("2")+`,`+assistant("no no")+
+		`],"id":7}`)
 	s := build(t, options(dir, a, b))
 	if s.Len() != 3 || len(s.Train()) != 3 || len(s.HeldOut()) != 0 {
 		t.Fatalf("%d samples, %d to train on, %d held out; want 3, 3, 0", s.Len(), len(s.Train()), len(s.HeldOut()))
@@ -83,9 +84,10 @@ func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) 
 	}{
 		{a.Path, 1, 1, 2, []chat.Message{{Role: "user", Content: "hello"}, {Role: "assistant", Content: "one two"}}},
 		{a.Path, 3, 1, 2, []chat.Message{{Role: "user", Content: "再见"}, {Role: "assistant", Content: "三 four"}}},
-		{b.Path, 1, 2, 3, []chat.Message{{Role: "system", Content: "be brief"}, {Role: "user", Content: "1"}, {Role: "assistant", Content: "yes"}, {Role: "user", Content: "2"}, {Role: "assistant", Content: "no no"}}},
+		{b.Path, 1, 2, 3, []chat.Message{{Role: "system", Content: "be brief"}, {Role: "user", Content: "1"},
+			{Role: "assistant", Content: "yes"}, {Role: "user", Content: "2"}, {Role: "assistant", Content: "no no"}}},
 	} {
-		r, err := template(t, "auto").Render(want.messages)
+		r, err := template(t, "auto").Render(want.messages, chat.Targets{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,12 +105,15 @@ func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) 
 			t.Errorf("sample %d: ids %v targets %v, want %v %v", i, got.IDs, got.Target, r.IDs, target)
 		}
 		if got.File != want.file || got.Line != want.line || got.Turns != want.turns || got.Words != want.words {
-			t.Errorf("sample %d: %s:%d, %d turns, %d words; want %s:%d, %d, %d", i, got.File, got.Line, got.Turns, got.Words, want.file, want.line, want.turns, want.words)
+			t.Errorf("sample %d: %s:%d, %d turns, %d words; want %s:%d, %d, %d", i, got.File, got.Line, got.Turns, got.Words, want.file,
+				want.line, want.turns, want.words)
 		}
-		if s.Tokens(i) != len(r.IDs) || s.Targets(i) != n || s.Words(i) != want.words || s.Origin(i) != fmt.Sprintf("%s:%d", want.file, want.line) {
+		if s.Tokens(i) != len(r.IDs) || s.Targets(i) != n || s.Words(i) != want.words ||
+			s.Origin(i) != fmt.Sprintf("%s:%d", want.file, want.line) {
 			t.Errorf("sample %d: the index has %d tokens, %d targets, %d words, %s", i, s.Tokens(i), s.Targets(i), s.Words(i), s.Origin(i))
 		}
-		if messages, _, err := s.Messages(i); err != nil || len(messages) != len(want.messages) || messages[0].Content != want.messages[0].Content {
+		if messages, _, err := s.Messages(i); err != nil || len(messages) != len(want.messages) ||
+			messages[0].Content != want.messages[0].Content {
 			t.Errorf("sample %d: messages %v, %v", i, messages, err)
 		}
 	}
@@ -239,14 +244,16 @@ func TestHeldOutSamplesAreDrawnFromEachSourceAndNeverTrainedOn(t *testing.T) {
 	}
 	o := options(dir, a)
 	o.HeldOut.Count = 60
-	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "takes 60 of 60") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+		!strings.Contains(err.Error(), "takes 60 of 60") {
 		t.Errorf("all held out: %v", err)
 	}
 }
 
 func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
 	dir := t.TempDir()
-	o := options(dir, write(t, dir, "a", append(talks(6), talk("long", strings.Repeat("word ", 400)), talk("longer", strings.Repeat("word ", 500)))...))
+	o := options(dir, write(t, dir, "a", append(talks(6), talk("long", strings.Repeat("word ", 400)),
+		talk("longer", strings.Repeat("word ", 500)))...))
 	o.MaxLength, o.TooLong, o.HeldOut = 200, "skip", HeldOut{Count: 3}
 	for seed := range uint64(20) {
 		s, err := Build(context.Background(), o, template(t, "auto"), Run{Seed: seed})
@@ -254,13 +261,15 @@ func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(s.HeldOut()) != 3 || len(s.Train()) != 3 || s.Mix().Dropped["too_long"] != 2 {
-			t.Errorf("seed %d: %d held out, %d to train on, dropped %v; want 3, 3, 2 too long", seed, len(s.HeldOut()), len(s.Train()), s.Mix().Dropped)
+			t.Errorf("seed %d: %d held out, %d to train on, dropped %v; want 3, 3, 2 too long", seed, len(s.HeldOut()), len(s.Train()),
+				s.Mix().Dropped)
 		}
 		s.Close()
 	}
 	o.MaxLength, o.HeldOut = 8, HeldOut{Sources: []Source{o.Sources[0]}}
 	o.Sources = []Source{write(t, dir, "b", talk("q", "a"))}
-	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "data.held_out leaves no sample") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+		!strings.Contains(err.Error(), "data.held_out leaves no sample") {
 		t.Errorf("held-out samples that are all too long: %v", err)
 	}
 }
@@ -302,7 +311,8 @@ func TestSamplesOfASourceAreDrawnBySeed(t *testing.T) {
 		t.Errorf("the draw is not a function of the seed")
 	}
 	o.Sources[0].Samples = 51
-	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "has 50 samples that can be used, want 51") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+		!strings.Contains(err.Error(), "has 50 samples that can be used, want 51") {
 		t.Errorf("more than there are: %v", err)
 	}
 }
@@ -310,7 +320,7 @@ func TestSamplesOfASourceAreDrawnBySeed(t *testing.T) {
 func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 	dir := t.TempDir()
 	// Two turns with a long question between, so that some pieces have no target.
-	long := fmt.Sprintf(`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"%s"},{"role":"user","content":"%s"},{"role":"assistant","content":"%s"}]}`,
+	long := fmt.Sprintf(`{"messages":[`+user("a")+`,`+assistant("%s")+`,`+user("%s")+`,`+assistant("%s")+`]}`,
 		strings.Repeat("b", 130), strings.Repeat("c", 220), strings.Repeat("d", 70))
 	o := options(dir, write(t, dir, "a", talk("x", "y"), long))
 	whole := build(t, o)
@@ -319,7 +329,8 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.MaxLength = 100
-	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.HasPrefix(err.Error(), o.Sources[0].Path+":2: a sample of ") {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+		!strings.HasPrefix(err.Error(), o.Sources[0].Path+":2: a sample of ") {
 		t.Errorf("error: got %v", err)
 	}
 	for _, c := range []struct {
@@ -341,7 +352,8 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 				defer s.Close()
 				mix := s.Mix()
 				if mix.Samples != c.samples || s.Len() != c.len || mix.LostTokens != int64(c.lost) {
-					t.Errorf("%d samples in %d pieces, %d tokens lost; want %d, %d, %d", mix.Samples, s.Len(), mix.LostTokens, c.samples, c.len, c.lost)
+					t.Errorf("%d samples in %d pieces, %d tokens lost; want %d, %d, %d", mix.Samples, s.Len(), mix.LostTokens, c.samples,
+						c.len, c.lost)
 				}
 				if mix.Tokens+mix.LostTokens != int64(len(full.IDs)+s.Tokens(0)) {
 					t.Errorf("%d tokens kept and %d lost of %d", mix.Tokens, mix.LostTokens, len(full.IDs)+s.Tokens(0))
@@ -403,7 +415,17 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 func TestASourceThatIsNotThereIsNamedBeforeAnythingIsRead(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", "broken"), Source{Name: "b", Path: filepath.Join(dir, "b.jsonl")})
-	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil || !strings.Contains(err.Error(), "b.jsonl: no such file") || !fault.IsUsage(err) {
+	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
+		!strings.Contains(err.Error(), "b.jsonl: no such file") || !fault.IsUsage(err) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// user, assistant and system are messages of a record, as JSON.
+func user(content string) string      { return message("user", content) }
+func assistant(content string) string { return message("assistant", content) }
+func system(content string) string    { return message("system", content) }
+
+func message(role, content string) string {
+	return fmt.Sprintf(`{"role": %q, "content": %q}`, role, content)
 }

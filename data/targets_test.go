@@ -12,7 +12,7 @@ import (
 func TestAMessageThatIsNotTrainedOnIsNoTarget(t *testing.T) {
 	dir := t.TempDir()
 	s := build(t, options(dir, write(t, dir, "a",
-		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"aaaa","train":false},{"role":"user","content":"r"},{"role":"assistant","content":"bb"}]}`,
+		`{"messages":[`+user("q")+`,{"role":"assistant","content":"aaaa","train":false},`+user("r")+`,`+assistant("bb")+`]}`,
 		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"aaaa","weight":0}]}`)))
 	x, err := s.Sample(0)
 	if err != nil {
@@ -48,8 +48,9 @@ func targetTexts(t *testing.T, s *Set) string {
 func TestTheAnswersThatAreTrainedOnAreChosenForEachSource(t *testing.T) {
 	dir := t.TempDir()
 	src := write(t, dir, "a",
-		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"r"},{"role":"assistant","content":"b"}]}`,
-		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"c","weight":1},{"role":"user","content":"r"},{"role":"assistant","content":"d","train":false}]}`)
+		`{"messages":[`+user("q")+`,`+assistant("a")+`,`+user("r")+`,`+assistant("b")+`]}`,
+		`{"messages":[`+user("q")+`,{"role":"assistant","content":"c","weight":1},`+user("r")+
+			`,{"role":"assistant","content":"d","train":false}]}`)
 	for _, c := range []struct{ trainOn, want, rebuilt string }{
 		{"", "a+b c", "new"},
 		{"all", "a+b c", ""},
@@ -68,7 +69,8 @@ func TestTheAnswersThatAreTrainedOnAreChosenForEachSource(t *testing.T) {
 	}
 	pairs := write(t, dir, "pairs", `{"prompt": "q", "chosen": "a", "rejected": "b"}`)
 	pairs.TrainOn = "last"
-	if _, err := Build(t.Context(), options(dir, pairs), template(t, "auto"), Run{Any: true}); err == nil || !strings.Contains(err.Error(), "holds preferences and has train_on: last") || !fault.IsUsage(err) {
+	if _, err := Build(t.Context(), options(dir, pairs), template(t, "auto"), Run{Any: true}); err == nil ||
+		!strings.Contains(err.Error(), "holds preferences and has train_on: last") || !fault.IsUsage(err) {
 		t.Errorf("pairs with a choice of answers: %v", err)
 	}
 }

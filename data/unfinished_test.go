@@ -113,7 +113,8 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 			if kept := os.SameFile(first, again) && again.ModTime().Equal(first.ModTime()); kept == damaged {
 				t.Errorf("the first shard was kept: %v, want %v", kept, !damaged)
 			}
-			if s.Len() != whole.Len() || s.Mix().Dropped["invalid_json"] != 15 || s.Mix().Dropped["near_duplicate"] != whole.Mix().Dropped["near_duplicate"] {
+			if s.Len() != whole.Len() || s.Mix().Dropped["invalid_json"] != 15 ||
+				s.Mix().Dropped["near_duplicate"] != whole.Mix().Dropped["near_duplicate"] {
 				t.Errorf("%d samples, dropped %v; want %d, %v", s.Len(), s.Mix().Dropped, whole.Len(), whole.Mix().Dropped)
 			}
 			if left, _ := filepath.Glob(filepath.Join(o.CacheDir, ".building-"+"*")); len(left) > 0 {

@@ -52,7 +52,7 @@ type Missing struct {
 // an error, that of an environment that names no hub, those are left out.
 func FindMissing(c *configs.Config) (missing []Missing, err error) {
 	look := func(key, path string) {
-		if path == "" || strings.HasPrefix(path, "builtin:") || hub.HasScheme(path) {
+		if path == "" || strings.HasPrefix(path, read.Builtin) || hub.HasScheme(path) {
 			return
 		}
 		if found, _ := filepath.Glob(path); len(found) == 0 && !isThere(path) {

@@ -143,7 +143,7 @@ func TestCtrlC(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(said.String(), want) || done == 20 {
 			t.Fatalf("%v: exit status %d, want %d and %q in\n%s", signal, code, exitInterrupted, want, said)
 		}
-		if err := checkpoints.Verify(filepath.Join(dir, checkpoint)); err != nil {
+		if _, err := checkpoints.Files(filepath.Join(dir, checkpoint)); err != nil {
 			t.Error(err)
 		}
 	}

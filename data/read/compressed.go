@@ -36,7 +36,8 @@ func unpack(from io.Reader, gz bool, size int64) (*unpacker, lines, error) {
 		}
 		u.text = z
 	} else {
-		z, err := zstd.NewReader(packedBytes{u}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := zstd.NewReader(packedBytes{u},
+			zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, nil, damaged(err)
 		}
@@ -48,10 +49,14 @@ func unpack(from io.Reader, gz bool, size int64) (*unpacker, lines, error) {
 		u.close()
 		return nil, nil, err
 	}
-	for magic, what := range map[string]string{"PAR1": "Parquet", "ARROW1": "Arrow", "\x1f\x8b": "gzip", "\x28\xb5\x2f\xfd": "zstd", "PK\x03\x04": "zip"} {
+	for magic, what := range map[string]string{
+		"PAR1": "Parquet", "ARROW1": "Arrow", "\x1f\x8b": "gzip", "\x28\xb5\x2f\xfd": "zstd", "PK\x03\x04": "zip",
+	} {
 		if bytes.HasPrefix(head, []byte(magic)) {
 			u.close()
-			return nil, nil, &brokenFile{detail: "a compressed file with " + what + " in it, want JSONL or a JSON array", hint: "unpack it first"}
+			return nil, nil, &brokenFile{
+				detail: "a compressed file with " + what + " in it, want JSONL or a JSON array", hint: "unpack it first",
+			}
 		}
 	}
 	if len(head) > 262 && string(head[257:262]) == "ustar" {
@@ -73,7 +78,9 @@ func (p packedBytes) Read(b []byte) (int, error) {
 func (u *unpacker) Read(b []byte) (int, error) {
 	n, err := u.text.Read(b)
 	if u.left -= int64(n); u.left < 0 {
-		return 0, &brokenFile{detail: "the file unpacks to more than 1,000 times its size, which text does not", hint: "unpack it first, if that is right"}
+		return 0, &brokenFile{
+			detail: "the file unpacks to more than 1,000 times its size, which text does not", hint: "unpack it first, if that is right",
+		}
 	}
 	if err != nil && err != io.EOF {
 		err = damaged(err)

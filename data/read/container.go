@@ -107,7 +107,7 @@ func (r *fileReader) sha256() (string, error) {
 	if r.sum == nil {
 		return r.of.hash()
 	}
-	if _, err := io.Copy(r.sum, r.file); err != nil { // what lies behind the last record
+	if _, err := io.Copy(r.sum, r.file); err != nil { // what lies behind the last line
 		return "", err
 	}
 	return hex.EncodeToString(r.sum.Sum(nil)), nil

@@ -16,7 +16,8 @@ import (
 )
 
 // tableNames are the columns of testdata/table.jsonl, which tables.py wrote.
-var tableNames = map[string]bool{"id": true, "unsigned": true, "score": true, "good": true, "source": true, "history": true, "messages": true, "tools": true, "prompt": true}
+var tableNames = map[string]bool{"id": true, "unsigned": true, "score": true, "good": true, "source": true, "history": true,
+	"messages": true, "tools": true, "prompt": true}
 
 func tables(t *testing.T) []string {
 	t.Helper()
@@ -164,7 +165,8 @@ func TestContainersThatAreNotReadAreNamed(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := readAll(path, tableNames); err == nil || !strings.Contains(err.Error(), c.want) || !fault.IsUsage(err) || fault.HintOf(err) == "" {
+			if _, err := readAll(path, tableNames); err == nil || !strings.Contains(err.Error(), c.want) || !fault.IsUsage(err) ||
+				fault.HintOf(err) == "" {
 				t.Errorf("got %v, want %q with a hint", err, c.want)
 			}
 		})
@@ -207,7 +209,8 @@ func TestElementsOfAnArrayAreReadOneByOne(t *testing.T) {
 			}
 			want, problem, isBroken := strings.Cut(c.want, "broken: ")
 			var b *brokenFile
-			if strings.Join(got, " ") != strings.TrimSpace(want) || isBroken != errors.As(err, &b) || isBroken && !strings.Contains(err.Error(), problem) || !isBroken && err != io.EOF {
+			if strings.Join(got, " ") != strings.TrimSpace(want) || isBroken != errors.As(err, &b) || isBroken &&
+				!strings.Contains(err.Error(), problem) || !isBroken && err != io.EOF {
 				t.Errorf("got %q, %v; want %q", got, err, c.want)
 			}
 			if _, again := a.next(); again != err {

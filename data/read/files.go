@@ -48,7 +48,7 @@ func Expand(at string) ([]File, error) {
 			}
 		}
 		if len(files) == 0 {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file matches", at), "relative paths start at the folder that lwtrain runs in"))
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file matches", at), relative))
 		}
 		return files, nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -57,8 +57,10 @@ func Expand(at string) ([]File, error) {
 	return []File{{at, at}}, nil
 }
 
+const relative = "relative paths start at the folder that lwtrain runs in"
+
 func notThere(name string) error {
-	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), "relative paths start at the folder that lwtrain runs in"))
+	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), relative))
 }
 
 // maxFiles bounds the files of a folder.
@@ -118,11 +120,14 @@ func Pick(names []string) ([]string, error) {
 	case len(train) > 0:
 		return oneFormat(train), nil
 	case len(other) > 0:
-		return nil, fault.Hint(fmt.Errorf("its files are for evaluation alone, by their names: %s", some(other)), "name the file that is meant")
+		return nil, fault.Hint(fmt.Errorf("its files are for evaluation alone, by their names: %s", some(other)),
+			"name the file that is meant")
 	case slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".py") }):
-		return nil, fault.Hint(errors.New("a script makes this dataset, and there are no files of data"), "the hub may have made Parquet files of it: hf://owner/name@refs/convert/parquet")
+		return nil, fault.Hint(errors.New("a script makes this dataset, and there are no files of data"),
+			"the hub may have made Parquet files of it: hf://owner/name@refs/convert/parquet")
 	}
-	return nil, fault.Hint(fmt.Errorf("no file of data among %s", some(names)), "want JSONL, JSON, Parquet or Arrow; JSONL may be .gz or .zst")
+	return nil, fault.Hint(fmt.Errorf("no file of data among %s", some(names)),
+		"want JSONL, JSON, Parquet or Arrow; JSONL may be .gz or .zst")
 }
 
 // formatOf is the format that a file's name speaks of, or "".
@@ -148,7 +153,8 @@ func formatOf(name string) string {
 
 // speaksOf reports whether one of the words stands in a name, as a word.
 func speaksOf(name string, words ...string) bool {
-	for part := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return r < '0' || r > '9' && r < 'a' || r > 'z' && r < 0x80 }) {
+	between := func(r rune) bool { return r < '0' || r > '9' && r < 'a' || r > 'z' && r < 0x80 }
+	for part := range strings.FieldsFuncSeq(strings.ToLower(name), between) {
 		if slices.Contains(words, part) {
 			return true
 		}

@@ -60,13 +60,15 @@ func put(t *testing.T, path, text string) string {
 func TestWhatIsPickedOfManyFiles(t *testing.T) {
 	for _, c := range []struct{ name, files, want string }{
 		{"LongWriter-6k has one file", ".gitattributes README.md long.jsonl", "long.jsonl"},
-		{"files of training are preferred", "data/train-00000-of-00002.parquet data/train-00001-of-00002.parquet data/test-00000-of-00001.parquet", "data/train-00000-of-00002.parquet data/train-00001-of-00002.parquet"},
+		{"files of training are preferred", "data/train-00000-of-00002.parquet data/train-00001-of-00002.parquet " +
+			"data/test-00000-of-00001.parquet", "data/train-00000-of-00002.parquet data/train-00001-of-00002.parquet"},
 		{"without a train split what is not for evaluation is taken", "a.jsonl dev.jsonl x_test.jsonl", "a.jsonl"},
 		{"trainer and latest are no splits", "trainer.jsonl latest.jsonl", "latest.jsonl trainer.jsonl"},
 		{"of two formats the one with more files", "a.parquet b.jsonl c.jsonl", "b.jsonl c.jsonl"},
 		{"compressed JSONL", "a.jsonl.zst b.jsonl.gz c.tar.gz", "a.jsonl.zst b.jsonl.gz"},
 		{"files about the dataset are no data", "dataset_infos.json train.json", "train.json"},
-		{"what save_to_disk leaves", "data-00000-of-00002.arrow data-00001-of-00002.arrow dataset_info.json state.json", "data-00000-of-00002.arrow data-00001-of-00002.arrow"},
+		{"what save_to_disk leaves", "data-00000-of-00002.arrow data-00001-of-00002.arrow dataset_info.json state.json",
+			"data-00000-of-00002.arrow data-00001-of-00002.arrow"},
 	} {
 		got, err := Pick(strings.Fields(c.files))
 		if err != nil || strings.Join(got, " ") != c.want {

@@ -9,7 +9,7 @@ import (
 
 // jsonArray reads the elements of a JSON array one by one, whatever its size. It
 // looks for where an element ends, and leaves its inside to the JSON decoder: a
-// bad element is a bad record, and a file whose elements can't be told apart is
+// bad element is a bad line, and a file whose elements can't be told apart is
 // broken.
 type jsonArray struct {
 	r      *bufio.Reader

@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// Rows of Parquet and Arrow become the text of JSON objects, so that a record
+// Rows of Parquet and Arrow become the text of JSON objects, so that a line
 // has one meaning whatever it lies in. Numbers are written exactly, and bytes of
-// text as they are, so that what is no UTF-8 is found where all records are
+// text as they are, so that what is no UTF-8 is found where all lines are
 // checked.
 
 const hexDigits = "0123456789abcdef"

@@ -1,30 +1,36 @@
+// Package read turns files into lines, which are numbered: those of JSONL, the elements of
+// a JSON array, or the rows of Parquet and Arrow tables as JSON, whatever the file is
+// called. Several files are read as one. Files are not trusted: what they claim of their
+// sizes is checked before memory is made for it.
+//
+// What a line says is package record's.
 package read
 
 import "fmt"
 
-// maxLine bounds a record. A longer line is a bad record, and passed over
-// without being held in memory.
+// MaxLine is how many bytes a line may have. A longer one is passed over without being
+// held in memory.
 const MaxLine = 64 << 20
 
-// line is one line of a source. Number counts from 1, blank lines included.
+// Line is what a file hands out at a time: a line of JSONL, an element of a JSON array, or
+// a row of a table as a JSON object.
 type Line struct {
-	Number  int
-	Text    []byte // without its end
-	TooLong bool   // text is empty
+	Number  int    // from 1; of JSONL blank lines are counted
+	Text    []byte // without its end, in memory of its own
+	TooLong bool   // it has more than [MaxLine] bytes; Text is empty
 }
 
-// records hands out the records of a source one after the other, each as the
-// text of a JSON object.
+// lines hands out the lines of a file one after the other.
 type lines interface {
-	// next returns the next record in memory of its own, or io.EOF. A
-	// *brokenFile says that the rest of the file can't be read at all.
+	// next returns the next line or io.EOF. A *brokenFile says that the rest of the file
+	// can't be read at all.
 	next() (Line, error)
 	// position is how many bytes of the file are behind the reader.
 	position() int64
 }
 
 // brokenFile is the error of a file that can't be read on, as against that of a
-// record that is bad: nobody could count what is lost.
+// line that is bad: nobody could count what is lost.
 type brokenFile struct {
 	number int // line or row at which it ends
 	detail string

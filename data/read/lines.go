@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// lines reads a file line by line: a byte order mark at the start and a
+// jsonLines reads a file line by line: a byte order mark at the start and a
 // carriage return at the end are no part of a line, and blank lines are passed
 // over.
 type jsonLines struct {

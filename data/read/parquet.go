@@ -126,7 +126,8 @@ func (p *parquetRows) one() (_ Line, err error) {
 			if err != nil {
 				return Line{}, broken(p.number+1, "a broken Parquet file: %v", err)
 			}
-			l.begin(pq.NewColumnReader(p.f.MetaData().Schema.Column(l.column), &checkedPages{PageReader: pages, maxDef: l.maxDef, maxRep: l.maxRep},
+			checked := &checkedPages{PageReader: pages, maxDef: l.maxDef, maxRep: l.maxRep}
+			l.begin(pq.NewColumnReader(p.f.MetaData().Schema.Column(l.column), checked,
 				boundedMemory{memory.NewGoAllocator()}, p.f.BufferPool()))
 		}
 		p.group++

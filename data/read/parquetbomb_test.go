@@ -21,7 +21,8 @@ import (
 // writePrompts writes a Parquet file with the column prompt.
 func writePrompts(t *testing.T, path string, how []parquet.WriterProperty, prompts ...string) {
 	t.Helper()
-	node, err := schema.NewPrimitiveNodeConverted("prompt", parquet.Repetitions.Required, parquet.Types.ByteArray, schema.ConvertedTypes.UTF8, 0, 0, 0, -1)
+	node, err := schema.NewPrimitiveNodeConverted("prompt", parquet.Repetitions.Required, parquet.Types.ByteArray,
+		schema.ConvertedTypes.UTF8, 0, 0, 0, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,8 @@ func allocated(f func()) uint64 {
 // block of snappy claims, in a page that says to have a few bytes.
 func TestPagesThatUnpackToMoreThanTheySayAreRefused(t *testing.T) {
 	const most = 32 << 20
-	for name, kind := range map[string]compress.Compression{"snappy": compress.Codecs.Snappy, "gzip": compress.Codecs.Gzip, "brotli": compress.Codecs.Brotli, "zstd": compress.Codecs.Zstd} {
+	for name, kind := range map[string]compress.Compression{"snappy": compress.Codecs.Snappy, "gzip": compress.Codecs.Gzip,
+		"brotli": compress.Codecs.Brotli, "zstd": compress.Codecs.Zstd} {
 		for _, version := range []parquet.DataPageVersion{parquet.DataPageV1, parquet.DataPageV2} {
 			codec, err := compress.GetCodec(kind)
 			if err != nil {
@@ -105,7 +107,8 @@ func TestPagesThatUnpackToMoreThanTheySayAreRefused(t *testing.T) {
 			if err == nil || !fault.IsUsage(err) || !strings.HasPrefix(err.Error(), path+":1: a broken Parquet file") || n > most {
 				t.Errorf("%s: %v, with %d MiB asked for; want an error of row 1, and at most %d MiB", name, err, n>>20, most>>20)
 			}
-			writePrompts(t, path, []parquet.WriterProperty{parquet.WithCompression(kind), parquet.WithDataPageVersion(version)}, "a prompt", strings.Repeat("long ", 1<<18), "")
+			writePrompts(t, path, []parquet.WriterProperty{parquet.WithCompression(kind), parquet.WithDataPageVersion(version)},
+				"a prompt", strings.Repeat("long ", 1<<18), "")
 			got, err := readAll(path, map[string]bool{"prompt": true})
 			if err != nil || len(got) != 3 || len(got[1].Text) < 5<<18 || string(got[0].Text) != `{"prompt":"a prompt"}` {
 				t.Errorf("%s: %d rows of a sound file, %v", name, len(got), err)

@@ -45,12 +45,13 @@ func noColumns(all []string) error {
 		all = append(all[:most], "...")
 	}
 	return &brokenFile{
-		detail: fmt.Sprintf("the columns are %s, want messages, conversations, instruction and output, prompt and completion, or chosen and rejected", strings.Join(all, ", ")),
-		hint:   "say which columns hold what with columns: {messages: ..., ...} of the source",
+		detail: fmt.Sprintf("the columns are %s, want messages, conversations, instruction and output, "+
+			"prompt and completion, or chosen and rejected", strings.Join(all, ", ")),
+		hint: "say which columns hold what with columns: {messages: ..., ...} of the source",
 	}
 }
 
-// rowLine makes a record of a row's text, which is copied.
+// rowLine makes a line of a row's text, which is copied.
 func rowLine(number int, text []byte) Line {
 	if len(text) > MaxLine {
 		return Line{Number: number, TooLong: true}

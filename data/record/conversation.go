@@ -1,3 +1,8 @@
+// Package record turns a line of a file into conversations, messages with the answers that
+// are trained on, and these into ids and targets: it knows the formats of records, how a
+// template renders them, which ones a filter wants, and what statistics need of their text.
+//
+// Call [Options.Layout], [NewRenderer] and [Renderer.Tokenise] for each line.
 package record
 
 import (

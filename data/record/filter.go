@@ -60,7 +60,8 @@ func (s *Sieve) check(messages []chat.Message, t Tokenised) error {
 	case s.StatedLength == "required" && required == 0:
 		return unwanted("no_stated_length", "the prompt states no length")
 	case required > 0 && score < s.MinLengthScore:
-		return unwanted("length_score", "%d words where the prompt asks for %d: S_l is %.1f, want %g", real, required, score, s.MinLengthScore)
+		return unwanted("length_score", "%d words where the prompt asks for %d: S_l is %.1f, want %g",
+			real, required, score, s.MinLengthScore)
 	case len(s.Languages) > 0 && !slices.Contains(s.Languages, language):
 		return unwanted("language", "the answer is of the language %s", language)
 	case int(t.Words) < s.MinWords:

@@ -11,8 +11,10 @@ import (
 // FuzzCut: what is cut out of valid JSON is what encoding/json reads.
 func FuzzCut(f *testing.F) {
 	for _, s := range []string{
-		`{"a": 1, "b" : [ {"c":"d\\"} , null,true ], "a":"\"x\"" }`, `{}`, ` { } `, `[]`, `[1,-2.5e3 ,"]", {"}":"{"}]`, `"\ud83d\ude00 \u00e4\/\b\f\n\r\t\\\""`,
-		`"\ud83d"`, `"\ude00\ud83d\u0041"`, `null`, `{"\u0061":1,"a":2}`, `["\\","\\\""]`, "[\"\\\\\\\\\"]", `{"messages":[{"role":"user","content":"嗨\n\n"}]}`,
+		`{"a": 1, "b" : [ {"c":"d\\"} , null,true ], "a":"\"x\"" }`, `{}`, ` { } `, `[]`, `[1,-2.5e3 ,"]", {"}":"{"}]`,
+		`"\ud83d\ude00 \u00e4\/\b\f\n\r\t\\\""`,
+		`"\ud83d"`, `"\ude00\ud83d\u0041"`, `null`, `{"\u0061":1,"a":2}`, `["\\","\\\""]`, "[\"\\\\\\\\\"]",
+		`{"messages":[{"role":"user","content":"嗨\n\n"}]}`,
 	} {
 		f.Add([]byte(s))
 	}

@@ -134,5 +134,6 @@ func (l Layout) nameOf(f fields, column string) string {
 
 // lacks is the error of a record that is not like those before it.
 func (l Layout) lacks(f fields, column string) error {
-	return bad("no_"+column, "a record without the key %s (%s), want a record of the format %s", strings.Join(l.names[column], " or "), keysOf(f), l.Format)
+	names := strings.Join(l.names[column], " or ")
+	return bad("no_"+column, "a record without the key %s (%s), want a record of the format %s", names, keysOf(f), l.Format)
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,26 +40,41 @@ func said(c Conversation) string {
 
 func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 	for name, c := range map[string]struct{ record, format, want string }{
-		"messages":                {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "label": 1}`, "messages", "user q | assistant a"},
-		"ShareGPT":                {`{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s", "tools": "[]"}`, "messages", "system s | user q | assistant a"},
-		"conversations of roles":  {`{"conversations": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}`, "messages", "user q | assistant a"},
-		"Alpaca":                  {`{"instruction": "i", "input": "", "output": "a"}`, "alpaca", "user i | assistant a"},
-		"Alpaca with all":         {`{"instruction": "i", "input": "x", "output": "a", "system": "s", "history": [["q", "b"]]}`, "alpaca", "system s | user q | assistant b | user i\nx | assistant a"},
-		"prompt and completion":   {`{"prompt": "q", "completion": "a"}`, "prompt_completion", "user q | assistant a"},
-		"prompt and response":     {`{"query": "q", "response": "a"}`, "prompt_completion", "user q | assistant a"},
-		"completions of messages": {`{"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]}`, "prompt_completion", "system s | user q | assistant a"},
-		"a label":                 {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
-		"LLaMA-Factory's label":   {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "r"}, {"role": "assistant", "content": "b"}], "kto_tag": true}`, "kto", "user q | -assistant a | user r | assistant b"},
-		"a pair":                  {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "preference", "user q | assistant a"},
-		"text parts":              {`{"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "text", "text": "r"}, "s"]}, {"role": "assistant", "content": "a"}]}`, "messages", "user qrs | assistant a"},
-		"weights": {`{"messages": [{"role": "user", "content": "q", "weight": 1}, {"role": "assistant", "content": "a", "train": false}, {"role": "assistant", "content": "b", "weight": 0}, {"role": "assistant", "content": "c", "loss_weight": 1.0}, {"role": "assistant", "content": "d", "train": true}]}`,
+		"messages": {`{"messages": [` + user("q") + `, ` + assistant("a") + `], "label": 1}`, "messages",
+			"user q | assistant a"},
+		"ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": ` +
+			`"s", "tools": "[]"}`, "messages", "system s | user q | assistant a"},
+		"conversations of roles": {`{"conversations": [` + user("q") + `, ` + assistant("a") + `]}`, "messages", "user q | assistant a"},
+		"Alpaca":                 {`{"instruction": "i", "input": "", "output": "a"}`, "alpaca", "user i | assistant a"},
+		"Alpaca with all": {`{"instruction": "i", "input": "x", "output": "a", "system": "s", "history": [["q", "b"]]}`, "alpaca",
+			"system s | user q | assistant b | user i\nx | assistant a"},
+		"prompt and completion": {`{"prompt": "q", "completion": "a"}`, "prompt_completion", "user q | assistant a"},
+		"prompt and response":   {`{"query": "q", "response": "a"}`, "prompt_completion", "user q | assistant a"},
+		"completions of messages": {`{"prompt": [` + system("s") + `, ` + user("q") + `], "completion": [` + assistant("a") + `]}`,
+			"prompt_completion", "system s | user q | assistant a"},
+		"a label": {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
+		"LLaMA-Factory's label": {`{"messages": [` + user("q") + `, ` + assistant("a") + `, ` + user("r") + `, ` + assistant("b") +
+			`], "kto_tag": true}`, "kto", "user q | -assistant a | user r | assistant b"},
+		"a pair": {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "preference", "user q | assistant a"},
+		"text parts": {`{"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "text", "text": "r"}, "s"]}, ` +
+			assistant("a") + `]}`, "messages", "user qrs | assistant a"},
+		"weights": {`{"messages": [{"role": "user", "content": "q", "weight": 1}, {"role": "assistant", "content": "a", "train": ` +
+			`false}, {"role": "assistant", "content": "b", "weight": 0}, {"role": "assistant", "content": "c", "loss_weight": 1.0}, ` +
+			`{"role": "assistant", "content": "d", "train": true}]}`,
 			"messages", "user q | -assistant a | -assistant b | assistant c | assistant d"},
-		"null is no key": {`{"messages": [{"role": "user", "content": "q", "name": null, "weight": null}, {"role": "assistant", "content": "a", "tool_calls": null}], "tools": null}`, "messages", "user q | assistant a"},
-		"a call without content": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": null, "tool_calls": [{"id": 9007199254740993}]}]}`, "messages",
+		"null is no key": {`{"messages": [{"role": "user", "content": "q", "name": null, "weight": null}, {"role": "assistant", ` +
+			`"content": "a", "tool_calls": null}], "tools": null}`, "messages", "user q | assistant a"},
+		"a call without content": {`{"messages": [` + user("q") +
+			`, {"role": "assistant", "content": null, "tool_calls": [{"id": 9007199254740993}]}]}`, "messages",
 			`user q | assistant  {"content":null,"tool_calls":[{"id":9007199254740993}]}`},
-		"a call in ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1.0}}"}, {"from": "observation", "value": "42"}, {"from": "gpt", "value": "a"}], "tools": "[{\"name\": \"f\"}]"}`, "messages",
-			`user q | assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1.0}}}]} | tool 42 | assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
-		"tools of OpenAI": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "tools": [{"type": "function", "function": {"name": "f"}}]}`, "messages", `user q | assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+		"a call in ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "{\"name\": ` +
+			`\"f\", \"arguments\": {\"x\": 1.0}}"}, {"from": "observation", "value": "42"}, {"from": "gpt", "value": "a"}], "tools": ` +
+			`"[{\"name\": \"f\"}]"}`, "messages",
+			`user q | assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1.0}}}]} | tool 42 | ` +
+				`assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+		"tools of OpenAI": {`{"messages": [` + user("q") + `, ` + assistant("a") +
+			`], "tools": [{"type": "function", "function": {"name": "f"}}]}`, "messages", `user q | assistant a | tools ` +
+			`[{"type":"function","function":{"name":"f"}}]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := Options{}.Layout(nil)
@@ -76,16 +92,20 @@ func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 		return `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"` + extra + `}]}`
 	}
 	for name, c := range map[string]struct{ record, reason, says string }{
-		"a weight between":          {talks(`, "loss_weight": 0.5`), "unsupported_weight", "loss_weight is 0.5, want 0 or 1"},
-		"a weight that is text":     {talks(`, "weight": "1"`), "invalid_weight", `want true or false, 0 or 1`},
-		"a number as train":         {talks(`, "train": 0`), "invalid_weight", "train is 0, want true or false"},
-		"a user that is trained on": {`{"messages": [{"role": "user", "content": "q", "train": true}]}`, "untrainable_role", "messages[0]: train: true on a message of the role user"},
-		"an image":                  {`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}`, "not_text", `messages[0]: part 0 of the content is of the type "image_url"`},
-		"a part without text":       {`{"messages": [{"role": "user", "content": [{"type": "text"}]}]}`, "invalid_messages", "part 0 of the content is an object"},
-		"a call that is none":       {`{"conversations": [{"from": "function_call", "value": "f(x)"}]}`, "invalid_function_call", "is no call"},
-		"two system prompts":        {`{"system": "s", "messages": [{"role": "system", "content": "t"}, {"role": "user", "content": "q"}]}`, "two_systems", "another one"},
-		"tools that are no list":    {`{"messages": [], "tools": {"a": 1}}`, "invalid_tools", "tools: an object"},
-		"a number as instruction":   {`{"instruction": 5, "output": "a"}`, "invalid_instruction", "instruction is a number, want text"},
+		"a weight between":      {talks(`, "loss_weight": 0.5`), "unsupported_weight", "loss_weight is 0.5, want 0 or 1"},
+		"a weight that is text": {talks(`, "weight": "1"`), "invalid_weight", `want true or false, 0 or 1`},
+		"a number as train":     {talks(`, "train": 0`), "invalid_weight", "train is 0, want true or false"},
+		"a user that is trained on": {`{"messages": [{"role": "user", "content": "q", "train": true}]}`, "untrainable_role",
+			"messages[0]: train: true on a message of the role user"},
+		"an image": {`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}`, "not_text",
+			`messages[0]: part 0 of the content is of the type "image_url"`},
+		"a part without text": {`{"messages": [{"role": "user", "content": [{"type": "text"}]}]}`, "invalid_messages",
+			"part 0 of the content is an object"},
+		"a call that is none": {`{"conversations": [{"from": "function_call", "value": "f(x)"}]}`, "invalid_function_call",
+			"is no call"},
+		"two system prompts":      {`{"system": "s", "messages": [` + system("t") + `, ` + user("q") + `]}`, "two_systems", "another one"},
+		"tools that are no list":  {`{"messages": [], "tools": {"a": 1}}`, "invalid_tools", "tools: an object"},
+		"a number as instruction": {`{"instruction": 5, "output": "a"}`, "invalid_instruction", "instruction is a number, want text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := Options{}.Layout(nil)
@@ -99,13 +119,15 @@ func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 	}
 	l := Options{}.Layout(nil)
 	l.Settle([]read.Line{{Text: []byte(`{"instruction": "i", "output": "o"}`)}})
-	if _, err := l.Parse(read.Line{Text: []byte(talks(""))}); err == nil || !strings.Contains(err.Error(), `without the key instruction (it has "messages"), want a record of the format alpaca`) {
+	if _, err := l.Parse(read.Line{Text: []byte(talks(""))}); err == nil ||
+		!strings.Contains(err.Error(), `without the key instruction (it has "messages"), want a record of the format alpaca`) {
 		t.Errorf("a record of another format: %v", err)
 	}
 }
 
 func TestColumnsAndRolesAreMapped(t *testing.T) {
-	src := Options{Columns: Columns{Messages: "dialog", Role: "speaker", Content: "text", System: "rules"}, Roles: map[string]string{"alice": "user", "bot": "assistant"}}
+	src := Options{Columns: Columns{Messages: "dialog", Role: "speaker", Content: "text", System: "rules"},
+		Roles: map[string]string{"alice": "user", "bot": "assistant"}}
 	l := src.Layout(nil)
 	record := []byte(`{"dialog": [{"speaker": "alice", "text": "q"}, {"speaker": "bot", "text": "a"}], "rules": "s", "system": "other"}`)
 	l.Settle([]read.Line{{Text: record}})
@@ -123,7 +145,9 @@ func TestColumnsAndRolesAreMapped(t *testing.T) {
 }
 
 func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
-	const observes = `{% for m in messages %}{% if m.role not in ['user','assistant','observation'] %}{{ raise_exception('role') }}{% endif %}<|im_start|>{{ m.role }}{{ m.metadata or '' }}
+	const observes = `{% for m in messages %}` +
+		`{% if m.role not in ['user','assistant','observation'] %}{{ raise_exception('role') }}{% endif %}` +
+		`<|im_start|>{{ m.role }}{{ m.metadata or '' }}
 {{ m.content }}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}`
@@ -139,7 +163,8 @@ func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
 		if l.toolRole != c.role {
 			t.Errorf("%s: the role is %s, want %s", c.template, l.toolRole, c.role)
 		}
-		record := []byte(`{"conversations": [{"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}, {"from": "observation", "value": "1"}]}`)
+		record := []byte(`{"conversations": [{"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {}}"}, {"from": ` +
+			`"observation", "value": "1"}]}`)
 		l.Settle([]read.Line{{Text: record}})
 		if e, err := l.Parse(read.Line{Text: record}); err != nil || said(e.Conversation) != c.want {
 			t.Errorf("%s: %s, %v; want %s", c.template, said(e.Conversation), err, c.want)
@@ -149,7 +174,8 @@ func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
 
 func TestToolsThatTheTemplateDoesNotWriteAreAnError(t *testing.T) {
 	record := []byte(`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"tools":[{"name":"f"}]}`)
-	if _, err := Render(template(t, "chatml"), record); err == nil || !strings.Contains(err.Error(), "tools, which the chat template does not write") {
+	if _, err := Render(template(t, "chatml"), record); err == nil ||
+		!strings.Contains(err.Error(), "tools, which the chat template does not write") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -159,7 +185,9 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":9007199254740993}]}],"tools":[{}]}`))
 	f.Add([]byte(`{"messages":[{"role":"user","content":"\ud83d\ude00\\ud83d"}]}`))
 	f.Add([]byte("\xff"))
-	f.Add([]byte(`{"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},{"from":"observation","value":"1"},{"from":"gpt","value":[{"type":"text","text":"a"}],"train":false}],"tools":"[]"}`))
+	f.Add([]byte(`{"conversations":[{"from":"human","value":"q"},` +
+		`{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},{"from":"observation","value":"1"},` +
+		`{"from":"gpt","value":[{"type":"text","text":"a"}],"train":false}],"tools":"[]"}`))
 	f.Add([]byte(`{"instruction":"a","input":"b","output":"c","history":[["d","e"]],"system":"f"}`))
 	f.Add([]byte(`{"prompt":"a","chosen":"b","rejected":{"role":"assistant","content":"c"}}`))
 	f.Add([]byte(`{"chosen":"\n\nHuman: a\n\nAssistant: b","rejected":"\n\nHuman: a\n\nAssistant: c"}`))
@@ -183,4 +211,13 @@ func FuzzParseRecord(f *testing.F) {
 			}
 		}
 	})
+}
+
+// user, assistant and system are messages of a record, as JSON.
+func user(content string) string      { return message("user", content) }
+func assistant(content string) string { return message("assistant", content) }
+func system(content string) string    { return message("system", content) }
+
+func message(role, content string) string {
+	return fmt.Sprintf(`{"role": %q, "content": %q}`, role, content)
 }

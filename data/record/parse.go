@@ -65,5 +65,6 @@ func (l Layout) Parse(x read.Line) (Record, error) {
 	case ktoFormat:
 		return l.labelled(f)
 	}
-	return Record{}, bad("no_messages", "a record without the key messages (%s), want {\"messages\": [...]}, or a format that docs/formats/data.md lists", keysOf(f))
+	return Record{}, bad("no_messages",
+		"a record without the key messages (%s), want {\"messages\": [...]}, or a format that docs/formats/data.md lists", keysOf(f))
 }

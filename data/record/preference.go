@@ -70,7 +70,8 @@ func checkPair(c, r []chat.Message, n int) error {
 		case n == 0 && side[0].Role == "assistant":
 			return bad("no_prompt", "no prompt, messages or instruction, and nothing in common before the answers")
 		case n == 0 || side[n].Role != "assistant":
-			return bad("prompts_differ", "%s has a message of the role %s where the two part, want the same prompt before two answers", name, side[n].Role)
+			return bad("prompts_differ",
+				"%s has a message of the role %s where the two part, want the same prompt before two answers", name, side[n].Role)
 		case last.Role != "assistant":
 			return bad("no_answer", "%s ends with a message of the role %s, want the assistant's", name, last.Role)
 		case isBlank(last):

@@ -32,19 +32,32 @@ func parsePair(text string) (Record, error) {
 
 func TestPairsAreReadInEveryForm(t *testing.T) {
 	for name, c := range map[string]struct{ record, want string }{
-		"text and a prompt":             {`{"prompt": "hi", "chosen": "a", "rejected": "b"}`, "u hi | a a | a b"},
-		"messages and a prompt of them": {`{"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}], "chosen": {"role": "assistant", "content": "a"}, "rejected": [{"role": "assistant", "content": "b"}]}`, "s s, u hi | a a | a b"},
-		"ShareGPT's names":              {`{"conversations": [{"from": "human", "value": "hi"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": {"from": "gpt", "value": "b"}}`, "u hi | a a | a b"},
-		"a prompt under messages":       {`{"messages": [{"role": "user", "content": "hi"}], "chosen": "a", "rejected": "b"}`, "u hi | a a | a b"},
-		"instruction, input, system":    {`{"system": "s", "instruction": "hi", "input": "there", "chosen": "a", "rejected": "b"}`, "s s, u hi\nthere | a a | a b"},
-		"instruction and history":       {`{"instruction": "hi", "history": [["q", "x"]], "chosen": "a", "rejected": "b"}`, "u q, a x, u hi | a a | a b"},
-		"the prompt found":              {`{"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u hi | a a | a b"},
-		"the prompt found behind turns": {`{"chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u q, a x, u hi | a a | a b"},
-		"a prompt beside messages":      {`{"prompt": "hi", "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}], "score_chosen": 9.5}`, "u hi | a a | a b"},
-		"texts of one beginning":        {`{"chosen": "Say something. Well then", "rejected": "Say something. Wise men"}`, "u Say something. | a Well then | a Wise men"},
-		"transcripts of Anthropic's":    {`{"chosen": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: b"}`, "u q, a x, u hi | a a | a b"},
-		"the prompt repeated":           {`{"prompt": "hi", "chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]}`, "u hi | a a | a b"},
-		"answers of several turns":      {`{"prompt": "hi", "chosen": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "more"}, {"role": "assistant", "content": "c"}], "rejected": "b"}`, "u hi | a a, u more, a c | a b"},
+		"text and a prompt": {`{"prompt": "hi", "chosen": "a", "rejected": "b"}`, "u hi | a a | a b"},
+		"messages and a prompt of them": {`{"prompt": [` + system("s") + `, ` + user("hi") + `], "chosen": ` + assistant("a") +
+			`, "rejected": [` + assistant("b") + `]}`, "s s, u hi | a a | a b"},
+		"ShareGPT's names": {`{"conversations": [{"from": "human", "value": "hi"}], "chosen": {"from": "gpt", "value": ` +
+			`"a"}, "rejected": {"from": "gpt", "value": "b"}}`, "u hi | a a | a b"},
+		"a prompt under messages": {`{"messages": [` + user("hi") + `], "chosen": "a", "rejected": "b"}`, "u hi | a a | a b"},
+		"instruction, input, system": {`{"system": "s", "instruction": "hi", "input": "there", "chosen": "a", "rejected": "b"}`,
+			"s s, u hi\nthere | a a | a b"},
+		"instruction and history": {`{"instruction": "hi", "history": [["q", "x"]], "chosen": "a", "rejected": "b"}`,
+			"u q, a x, u hi | a a | a b"},
+		"the prompt found": {`{"chosen": [` + user("hi") + `, ` + assistant("a") + `], "rejected": [` + user("hi") + `, ` +
+			assistant("b") + `]}`, "u hi | a a | a b"},
+		"the prompt found behind turns": {`{"chosen": [` + user("q") + `, ` + assistant("x") + `, ` + user("hi") + `, ` + assistant("a") +
+			`], "rejected": [` + user("q") + `, ` + assistant("x") + `, ` + user("hi") + `, ` + assistant("b") +
+			`]}`, "u q, a x, u hi | a a | a b"},
+		"a prompt beside messages": {`{"prompt": "hi", "messages": [` + user("hi") + `, ` + assistant("a") + `], "chosen": [` +
+			user("hi") + `, ` + assistant("a") + `], "rejected": [` + user("hi") + `, ` + assistant("b") +
+			`], "score_chosen": 9.5}`, "u hi | a a | a b"},
+		"texts of one beginning": {`{"chosen": "Say something. Well then", "rejected": "Say something. Wise men"}`,
+			"u Say something. | a Well then | a Wise men"},
+		"transcripts of Anthropic's": {`{"chosen": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: a", "rejected": ` +
+			`"\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: b"}`, "u q, a x, u hi | a a | a b"},
+		"the prompt repeated": {`{"prompt": "hi", "chosen": [` + user("hi") + `, ` + assistant("a") + `], "rejected": [` +
+			user("hi") + `, ` + assistant("b") + `]}`, "u hi | a a | a b"},
+		"answers of several turns": {`{"prompt": "hi", "chosen": [` + assistant("a") + `, ` + user("more") + `, ` + assistant("c") +
+			`], "rejected": "b"}`, "u hi | a a, u more, a c | a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := parsePair(c.record)
@@ -57,23 +70,28 @@ func TestPairsAreReadInEveryForm(t *testing.T) {
 
 func TestBrokenPairsSayWhy(t *testing.T) {
 	for name, c := range map[string]struct{ record, reason string }{
-		"equal answers":                  {`{"prompt": "hi", "chosen": "a", "rejected": "a"}`, "equal_answers"},
-		"equal conversations":            {`{"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}]}`, "equal_answers"},
-		"an empty side":                  {`{"prompt": "hi", "chosen": "a", "rejected": " "}`, "empty_answer"},
-		"a side without messages":        {`{"prompt": "hi", "chosen": "a", "rejected": []}`, "empty_answer"},
-		"prompts that differ":            {`{"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "ho"}, {"role": "assistant", "content": "b"}]}`, "prompts_differ"},
-		"a second question that differs": {`{"chosen": [{"role": "user", "content": "q"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}], "rejected": [{"role": "user", "content": "q"}, {"role": "user", "content": "ho"}, {"role": "assistant", "content": "b"}]}`, "prompts_differ"},
-		"no prompt":                      {`{"chosen": "a", "rejected": "b"}`, "no_prompt"},
-		"two prompts":                    {`{"prompt": "hi", "instruction": "hi", "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
-		"a prompt that is answered":      {`{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "x"}], "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
-		"an instruction of no messages":  {`{"instruction": [], "input": "x", "chosen": "a", "rejected": "b"}`, "invalid_instruction"},
-		"history of three":               {`{"instruction": "x", "history": [["a", "b", "c"]], "chosen": "a", "rejected": "b"}`, "invalid_history"},
-		"an empty prompt":                {`{"prompt": [], "chosen": "a", "rejected": "b"}`, "empty_prompt"},
-		"no rejected answer":             {`{"prompt": "hi", "chosen": "a"}`, "no_pair"},
-		"an answer that is a number":     {`{"prompt": "hi", "chosen": 1, "rejected": "b"}`, "invalid_messages"},
-		"an answer that is null":         {`{"prompt": "hi", "chosen": null, "rejected": "b"}`, "no_pair"},
-		"a message that is null":         {`{"prompt": "hi", "chosen": [null], "rejected": "b"}`, "invalid_messages"},
-		"an answer of the user":          {`{"prompt": "hi", "chosen": "a", "rejected": {"role": "user", "content": "b"}}`, "prompts_differ"},
+		"equal answers": {`{"prompt": "hi", "chosen": "a", "rejected": "a"}`, "equal_answers"},
+		"equal conversations": {`{"chosen": [` + user("hi") + `, ` + assistant("a") + `], "rejected": [` + user("hi") + `, ` +
+			assistant("a") + `]}`, "equal_answers"},
+		"an empty side":           {`{"prompt": "hi", "chosen": "a", "rejected": " "}`, "empty_answer"},
+		"a side without messages": {`{"prompt": "hi", "chosen": "a", "rejected": []}`, "empty_answer"},
+		"prompts that differ": {`{"chosen": [` + user("hi") + `, ` + assistant("a") + `], "rejected": [` + user("ho") + `, ` +
+			assistant("b") + `]}`, "prompts_differ"},
+		"a second question that differs": {`{"chosen": [` + user("q") + `, ` + user("hi") + `, ` + assistant("a") + `], "rejected": [` +
+			user("q") + `, ` + user("ho") + `, ` + assistant("b") + `]}`, "prompts_differ"},
+		"no prompt":   {`{"chosen": "a", "rejected": "b"}`, "no_prompt"},
+		"two prompts": {`{"prompt": "hi", "instruction": "hi", "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
+		"a prompt that is answered": {`{"messages": [` + user("hi") + `, ` + assistant("x") + `], "chosen": "a", "rejected": "b"}`,
+			"invalid_prompt"},
+		"an instruction of no messages": {`{"instruction": [], "input": "x", "chosen": "a", "rejected": "b"}`, "invalid_instruction"},
+		"history of three": {`{"instruction": "x", "history": [["a", "b", "c"]], "chosen": "a", "rejected": "b"}`,
+			"invalid_history"},
+		"an empty prompt":            {`{"prompt": [], "chosen": "a", "rejected": "b"}`, "empty_prompt"},
+		"no rejected answer":         {`{"prompt": "hi", "chosen": "a"}`, "no_pair"},
+		"an answer that is a number": {`{"prompt": "hi", "chosen": 1, "rejected": "b"}`, "invalid_messages"},
+		"an answer that is null":     {`{"prompt": "hi", "chosen": null, "rejected": "b"}`, "no_pair"},
+		"a message that is null":     {`{"prompt": "hi", "chosen": [null], "rejected": "b"}`, "invalid_messages"},
+		"an answer of the user":      {`{"prompt": "hi", "chosen": "a", "rejected": ` + user("b") + `}`, "prompts_differ"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parsePair(c.record)
@@ -86,7 +104,8 @@ func TestBrokenPairsSayWhy(t *testing.T) {
 }
 
 func FuzzParsePair(f *testing.F) {
-	f.Add([]byte(`{"conversations": [{"from": "human", "value": "hi"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": [{"role": "assistant", "content": "b"}]}`))
+	f.Add([]byte(`{"conversations": [{"from": "human", "value": "hi"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": [` +
+		assistant("b") + `]}`))
 	f.Add([]byte(`{"instruction": "a", "input": "b", "history": [["a", "b"]], "system": "x", "chosen": "a", "rejected": "b"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		e, err := parsePair(string(line))

@@ -81,7 +81,7 @@ func (r *Renderer) render(c Conversation) (Rendered, error) {
 	}
 	targets := r.Layout.Targets(c)
 	out := Rendered{Conversation: c, Learned: targets.Of(c.Messages)}
-	if out.Rendered, err = template.RenderFor(c.Messages, targets); err == nil { // the roles are known
+	if out.Rendered, err = template.Render(c.Messages, targets); err == nil { // the roles are known
 		err = checkOrder(c.Messages)
 	}
 	return out, err

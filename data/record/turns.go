@@ -171,7 +171,8 @@ func checkWeight(f fields, m *chat.Message) error {
 		case weight == 1:
 			m.Mark = max(m.Mark, chat.Trained)
 		default:
-			return bad("unsupported_weight", "%s is %s, want 0 or 1: a message is trained on or it is not, and whole sources are weighed by their loss_factor", key, raw)
+			return bad("unsupported_weight", "%s is %s, want 0 or 1: a message is trained on or it is not, "+
+				"and whole sources are weighed by their loss_factor", key, raw)
 		}
 	}
 	return nil
@@ -192,7 +193,8 @@ func (l Layout) call(m chat.Message) (chat.Message, error) {
 		raw = slices.Concat([]byte("["), raw, []byte("]"))
 	}
 	if err := json.Unmarshal(raw, &calls); err != nil || len(calls) == 0 {
-		return m, bad("invalid_function_call", "the content of a function_call is no call, want {\"name\": ..., \"arguments\": {...}} as JSON")
+		return m, bad("invalid_function_call",
+			"the content of a function_call is no call, want {\"name\": ..., \"arguments\": {...}} as JSON")
 	}
 	for _, c := range calls {
 		if c.Name == "" || len(c.Arguments) == 0 {
@@ -226,7 +228,9 @@ func (l Layout) call(m chat.Message) (chat.Message, error) {
 func toolRole(template *chat.Template) string {
 	const mark = "42 degrees"
 	length := func(role string) int {
-		text, ids, err := template.Prompt([]chat.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}, {Role: role, Content: mark}})
+		text, ids, err := template.Prompt([]chat.Message{
+			{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}, {Role: role, Content: mark},
+		})
 		if err != nil || !strings.Contains(text, mark) {
 			return 1 << 30
 		}

@@ -50,7 +50,10 @@ func (c Cache) Build(name, path string, in Inputs, near bool) (*Builder, error) 
 	}
 	c.removeStale()
 	final := c.folder(name, in)
-	b := &Builder{in: in, source: path, final: final, dir: filepath.Join(c.Dir, tempPrefix+filepath.Base(final)), near: near, shardTokens: cmp.Or(c.ShardTokens, shardTokens)}
+	b := &Builder{
+		in: in, source: path, final: final, dir: filepath.Join(c.Dir, tempPrefix+filepath.Base(final)),
+		near: near, shardTokens: cmp.Or(c.ShardTokens, shardTokens),
+	}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return nil, err
 	}

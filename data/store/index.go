@@ -44,8 +44,8 @@ func writeRows[T any](dir, name string, rows []T) (file, error) {
 	return file{name, hex.EncodeToString(sum.Sum(nil)), size}, err
 }
 
-func readRows[T any](dir string, want file, records int) ([]T, error) {
-	size, err := sizeOfRows[T](dir, want, records)
+func readRows[T any](dir string, want file, n int) ([]T, error) {
+	size, err := sizeOfRows[T](dir, want, n)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ func readRows[T any](dir string, want file, records int) ([]T, error) {
 		return nil, err
 	}
 	defer f.Close()
-	rows := make([]T, records)
-	raw := make([]byte, min(records, chunkRows)*size)
+	rows := make([]T, n)
+	raw := make([]byte, min(n, chunkRows)*size)
 	for some := range slices.Chunk(rows, chunkRows) {
 		raw = raw[:len(some)*size]
 		if _, err := io.ReadFull(f, raw); err != nil {
@@ -69,10 +69,10 @@ func readRows[T any](dir string, want file, records int) ([]T, error) {
 }
 
 // sizeOfRows is the size of a row, if a file with so many is as large as the manifest says.
-func sizeOfRows[T any](dir string, f file, records int) (int, error) {
+func sizeOfRows[T any](dir string, f file, n int) (int, error) {
 	size := binary.Size(*new(T))
-	if f.Bytes%int64(size) != 0 || f.Bytes/int64(size) != int64(records) {
-		return 0, fmt.Errorf("%s: %d bytes of %s for %d records, want %d for each", dir, f.Bytes, f.Name, records, size)
+	if f.Bytes%int64(size) != 0 || f.Bytes/int64(size) != int64(n) {
+		return 0, fmt.Errorf("%s: %d bytes of %s for %d records, want %d for each", dir, f.Bytes, f.Name, n, size)
 	}
 	return size, nil
 }

@@ -52,7 +52,8 @@ type shardWriter struct {
 }
 
 func newShardWriter(dir string, most int64) *shardWriter {
-	return &shardWriter{dir: dir, most: most, facts: &factsWriter{dir: dir}, build: array.NewRecordBuilder(memory.DefaultAllocator, shardSchema)}
+	build := array.NewRecordBuilder(memory.DefaultAllocator, shardSchema)
+	return &shardWriter{dir: dir, most: most, facts: &factsWriter{dir: dir}, build: build}
 }
 
 func (w *shardWriter) add(t record.Tokenised) error {

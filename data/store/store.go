@@ -1,3 +1,7 @@
+// Package store keeps conversations in their tokenised form: a source's in Arrow shards, in
+// a folder of a cache that is named by all that it depends on, written as
+// docs/formats/sample-store.md says. A build that is stopped goes on where it was. It keeps
+// what a reference says of answers ([LogProbs]) in the same cache.
 package store
 
 import (

@@ -18,7 +18,7 @@ func rendered(t rapid.TB, question, answer string) chat.Rendered {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := template.Render([]chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}})
+	r, err := template.Render([]chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}, chat.Targets{})
 	if err != nil {
 		t.Fatal(err)
 	}
