@@ -84,20 +84,15 @@ func elsewhere(t *testing.T, dir string) string {
 // ownMethods are the names of the methods that the program's own interfaces ask for.
 func (s *source) ownMethods() map[string]bool {
 	names := map[string]bool{}
-	for _, p := range s.packages {
-		for _, file := range p.files {
-			ast.Inspect(file, func(n ast.Node) bool {
-				if i, ok := n.(*ast.InterfaceType); ok {
-					for _, m := range i.Methods.List {
-						for _, name := range m.Names {
-							names[name.Name] = true
-						}
-					}
+	s.inspect(func(n ast.Node) {
+		if i, ok := n.(*ast.InterfaceType); ok {
+			for _, m := range i.Methods.List {
+				for _, name := range m.Names {
+					names[name.Name] = true
 				}
-				return true
-			})
+			}
 		}
-	}
+	})
 	return names
 }
 
