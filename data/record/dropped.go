@@ -28,8 +28,8 @@ func unwanted(reason, format string, args ...any) error {
 
 // Dropped counts the records that are not used, for one reason.
 type Dropped struct {
-	Reason string  `json:"reason"`
-	Count  int     `json:"count"`
+	Reason string    `json:"reason"`
+	Count  int       `json:"count"`
 	First  []Problem `json:"first"` // at most MostNamed of them
 }
 
