@@ -342,7 +342,7 @@ func interruptEverywhere(t *testing.T, places int64, cache string, job func(cach
 	}
 }
 
-func TestWhatPreferenceTrainingRefuses(t *testing.T) {
+func TestPreferenceTrainingRefusesWhatItCanNotTrainOn(t *testing.T) {
 	store, cache := pairFixture(t)
 	talks, template := fixture(t, 1)
 	for name, change := range map[string]func(*testJob){

@@ -129,7 +129,7 @@ func kl(t *testing.T, p testMethod, batch []int) float64 {
 	return x
 }
 
-func TestWhatAnAnswerIsComparedWith(t *testing.T) {
+func TestAnAnswerIsComparedWithOneToAnotherPrompt(t *testing.T) {
 	store, cache := labelFixture(t)
 	j := labelJob(t, store, cache)
 	p, err := NewPairSteps(store, j.DPO, 160, j.Options, 3)

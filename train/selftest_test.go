@@ -15,7 +15,7 @@ import (
 	"lwtrain/packing"
 )
 
-func TestSelftestResume(t *testing.T) {
+func TestTheSelftestOfResumingPassesAndLeavesNothing(t *testing.T) {
 	store, chat := fixture(t, 1)
 	parent := t.TempDir()
 	for _, precision := range []string{"float32", "bf16"} {
@@ -128,7 +128,7 @@ func TestTheToleranceOfPackingIsTight(t *testing.T) {
 	}
 }
 
-func TestSelftestResumeOfPreferenceTraining(t *testing.T) {
+func TestTheSelftestOfResumingPassesForPreferences(t *testing.T) {
 	store, cache := pairFixture(t)
 	j := pairJob(t, store, cache)
 	j.Dir = filepath.Join(t.TempDir(), "run")
