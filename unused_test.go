@@ -24,11 +24,15 @@ func TestSomebodyCalls(t *testing.T) {
 		for _, file := range sorted(p.files) {
 			for _, d := range p.files[file].Decls {
 				f, ok := d.(*ast.FuncDecl)
-				if !ok || f.Name.Name == "main" || f.Name.Name == "init" || uses[key(p.info.Defs[f.Name])] || strings.Contains(elsewhere, f.Name.Name) {
+				if !ok || f.Name.Name == "main" || f.Name.Name == "init" {
 					continue
 				}
-				if f.Recv == nil || !asked[f.Name.Name] && !s.asked(p.info.Defs[f.Name].(*types.Func)) {
-					complain(t, "%s: nobody but tests uses %s", s.fset.Position(f.Pos()), key(p.info.Defs[f.Name]))
+				obj := p.info.Defs[f.Name].(*types.Func)
+				if uses[key(obj)] || strings.Contains(elsewhere, obj.Name()) {
+					continue
+				}
+				if f.Recv == nil || !asked[obj.Name()] && !s.asked(obj) {
+					t.Errorf("%s: nobody but tests uses %s", s.fset.Position(f.Pos()), key(obj))
 				}
 			}
 		}
