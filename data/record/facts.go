@@ -75,7 +75,7 @@ func examine(messages []chat.Message) Facts {
 
 var hashPool = sync.Pool{New: func() any { return new([]byte) }}
 
-// hashMessages tells conversations apart. Roles and contents are held apart by
+// hashMessages tells conversations apart. Roles, contents and reasoning are held apart by
 // bytes that valid UTF-8 does not have.
 func hashMessages(messages []chat.Message) uint64 {
 	buf := hashPool.Get().(*[]byte)
@@ -84,6 +84,9 @@ func hashMessages(messages []chat.Message) uint64 {
 	for _, m := range messages {
 		all = append(append(all, m.Role...), 0xFF)
 		all = append(append(all, m.Content...), 0xFE)
+		if m.Reasoning != "" {
+			all = append(append(all, m.Reasoning...), 0xFD)
+		}
 	}
 	*buf = all
 	sum := sha256.Sum256(all)

@@ -21,15 +21,21 @@ func cutObject(raw []byte) (f fields, ok bool) {
 		return nil, true
 	}
 	f = fields{}
-	ok = cut(raw, '{', func(s []byte) int {
+	ok = eachKey(raw, func(key string, value json.RawMessage) { f[key] = value })
+	return f, ok
+}
+
+// eachKey hands out the keys of an object with their values, in their order. It reports
+// whether it is one.
+func eachKey(raw []byte, take func(key string, value json.RawMessage)) bool {
+	return cut(raw, '{', func(s []byte) int {
 		key := textEnd(s)
 		from := key + blanks(s[key:]) + 1 // behind the colon
 		from += blanks(s[from:])
 		to := from + valueEnd(s[from:])
-		f[cutText(s[:key])] = s[from:to:to]
+		take(cutText(s[:key]), s[from:to:to])
 		return to
 	})
-	return f, ok
 }
 
 // cutList cuts a list into its values. null is an empty one.
