@@ -156,11 +156,11 @@ func TestSomeTemplatesWantArgumentsAsText(t *testing.T) {
 		template string
 		want     bool
 	}{
-		"written as JSON":                   {calls("(m.tool_calls[0].function.arguments | tojson)"), false},
-		"joined to text":                    {calls("(' ' + m.tool_calls[0].function.arguments)"), true},
-		"printed as they are":               {calls("m.tool_calls[0].function.arguments"), true},
-		"written one by one":                {calls("(m.tool_calls[0].function.arguments.items() | list | tojson)"), false},
-		"either":                            {calls("(m.tool_calls[0].function.arguments if m.tool_calls[0].function.arguments is " +
+		"written as JSON":     {calls("(m.tool_calls[0].function.arguments | tojson)"), false},
+		"joined to text":      {calls("(' ' + m.tool_calls[0].function.arguments)"), true},
+		"printed as they are": {calls("m.tool_calls[0].function.arguments"), true},
+		"written one by one":  {calls("(m.tool_calls[0].function.arguments.items() | list | tojson)"), false},
+		"either": {calls("(m.tool_calls[0].function.arguments if m.tool_calls[0].function.arguments is " +
 			"string else m.tool_calls[0].function.arguments | tojson)"), false},
 		"a template that knows no calls":    {plainChatML, false},
 		"a template that knows names alone": {calls("''"), false},

@@ -49,7 +49,7 @@ func TestCallsAreTheSameWhateverFormTheyHave(t *testing.T) {
 	} {
 		for source, template := range map[string]string{"an object": callsTools, "text": joinsArguments} {
 			t.Run(name+", for a template that wants "+source, func(t *testing.T) {
-				r, err := Render(templateOf(t, template), []byte(record))
+				r, _, err := Render(templateOf(t, template), []byte(record))
 				if err != nil || r.Text != want {
 					t.Errorf("%v\n%s\nwant\n%s", err, r.Text, want)
 				}
@@ -65,13 +65,14 @@ func TestCallsWithoutArgumentsHaveNone(t *testing.T) {
 	} {
 		record := `{"messages": [` + user("q") + `, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f"` +
 			arguments + `}}]}]}`
-		if r, err := Render(templateOf(t, callsTools), []byte(record)); err != nil || !strings.Contains(r.Text, "<call>f {}</call>") {
+		if r, _, err := Render(templateOf(t, callsTools), []byte(record)); err != nil || !strings.Contains(r.Text, "<call>f {}</call>") {
 			t.Errorf("%s: %v\n%s", name, err, r.Text)
 		}
 	}
 	record := `{"messages": [` + user("q") +
 		`, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": "print(1)"}}]}]}`
-	if r, err := Render(templateOf(t, callsTools), []byte(record)); err != nil || !strings.Contains(r.Text, `<call>f "print(1)"</call>`) {
+	r, _, err := Render(templateOf(t, callsTools), []byte(record))
+	if err != nil || !strings.Contains(r.Text, `<call>f "print(1)"</call>`) {
 		t.Errorf("text that is no JSON: %v\n%s", err, r.Text)
 	}
 }
@@ -90,13 +91,13 @@ func TestToolsAreTheSameWhateverFormTheyHave(t *testing.T) {
 		"tools in the template's kwargs": `"chat_template_kwargs": {"tools": [{"name": "f", "parameters": {"x": 1.0}}]}`,
 	} {
 		record := `{"messages": [` + user("q") + `, ` + assistant("a") + `], ` + tools + `}`
-		if r, err := Render(templateOf(t, callsTools), []byte(record)); err != nil || !strings.HasPrefix(r.Text, want) {
+		if r, _, err := Render(templateOf(t, callsTools), []byte(record)); err != nil || !strings.HasPrefix(r.Text, want) {
 			t.Errorf("%s: %v\n%s\nwant\n%s", name, err, r.Text, want)
 		}
 	}
 	for _, empty := range []string{`""`, `"[]"`, `[]`, `{}`, `null`, `"null"`, `[null]`} {
 		record := `{"messages": [` + user("q") + `, ` + assistant("a") + `], "tools": ` + empty + `}`
-		if r, err := Render(templateOf(t, callsTools), []byte(record)); err != nil || !strings.HasPrefix(r.Text, "<|im_start|>user") {
+		if r, _, err := Render(templateOf(t, callsTools), []byte(record)); err != nil || !strings.HasPrefix(r.Text, "<|im_start|>user") {
 			t.Errorf("tools: %s: %v\n%s", empty, err, r.Text)
 		}
 	}

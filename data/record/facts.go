@@ -3,6 +3,7 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -25,7 +26,7 @@ type Facts struct {
 }
 
 // Suspicions are what a conversation may be suspected of.
-var Suspicions = []string{"unfinished", "refusal", "repetition", "no_words", "special_tokens"}
+var Suspicions = []string{"unfinished", "refusal", "repetition", "no_words", "special_tokens", "repeats_prompt"}
 
 const (
 	unfinished    = 1 << iota // a long one whose end closes no sentence
@@ -33,6 +34,7 @@ const (
 	repetition                // at least repetitive of its eight-grams came before
 	noWords                   // neither a word nor any other letter
 	specialTokens             // a message spells tokens of the template, such as <|im_end|>
+	repeatsPrompt             // it begins with the prompt, which is trained on as its answer
 )
 
 const (
@@ -59,6 +61,9 @@ func examine(messages []chat.Message) Facts {
 			if f.Required = prose.StatedLength(prompt); f.Required != (prose.Length{}) {
 				f.Real = int32(prose.Words(m.Content))
 			}
+		}
+		if repeats(prompt, m.Content) {
+			f.Suspicions |= repeatsPrompt
 		}
 		prompt = ""
 		shape := prose.Scan(m.Content)
@@ -91,6 +96,16 @@ func hashMessages(messages []chat.Message) uint64 {
 	*buf = all
 	sum := sha256.Sum256(all)
 	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// leastRepeated is the least length of a prompt, in characters, that no answer begins with by
+// chance: "Good morning!" is answered alike.
+const leastRepeated = 20
+
+// repeats reports whether an answer begins with the text of its prompt.
+func repeats(prompt, answer string) bool {
+	prompt, answer = strings.TrimSpace(prompt), strings.TrimSpace(answer)
+	return prompt != "" && strings.HasPrefix(answer, prompt) && utf8.RuneCountInString(prompt) >= leastRepeated
 }
 
 // suspect finds what can be seen of one answer on its own.

@@ -17,12 +17,23 @@ type fields map[string]json.RawMessage
 // cutObject cuts an object into the values of its keys; of two that are the same the
 // later one counts. null is an object without keys; ok is false for all else.
 func cutObject(raw []byte) (f fields, ok bool) {
+	f, _, ok = cutOnce(raw)
+	return f, ok
+}
+
+// cutOnce is cutObject, and names a key that is there twice, "" for none.
+func cutOnce(raw []byte) (f fields, twice string, ok bool) {
 	if string(raw) == "null" {
-		return nil, true
+		return nil, "", true
 	}
 	f = fields{}
-	ok = eachKey(raw, func(key string, value json.RawMessage) { f[key] = value })
-	return f, ok
+	ok = eachKey(raw, func(key string, value json.RawMessage) {
+		before := len(f)
+		if f[key] = value; len(f) == before {
+			twice = key
+		}
+	})
+	return f, twice, ok
 }
 
 // eachKey hands out the keys of an object with their values, in their order. It reports

@@ -69,29 +69,45 @@ func fate(t *testing.T, o Options, source, record string) string {
 	return out
 }
 
-func TestEveryKeyHasAFate(t *testing.T) {
-	talk := func(more, beside string) string {
-		return `{"messages": [` + user("q") + `, {"role": "assistant", "content": "a"` + more + `}]` + beside + `}`
+// fates are records with what becomes of them.
+type fates map[string]struct{ template, record, want string }
+
+func (all fates) check(t *testing.T) {
+	for name, c := range all {
+		t.Run(name, func(t *testing.T) {
+			if got := fate(t, Options{}, c.template, c.record); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
+}
+
+// question is a record of a question and an answer, with more keys of the answer and of the record.
+func question(answer, beside string) string {
+	return `{"messages": [` + user("q") + `, {"role": "assistant", "content": "a"` + answer + `}]` + beside + `}`
+}
+
+func TestReasoningIsRenderedOrRefused(t *testing.T) {
 	longer := func(content string) string {
 		return `{"messages": [` + user("q") + `, ` + assistant(content) + `, ` + user("q") + `, ` + assistant("b") + `]}`
 	}
-	for name, c := range map[string]struct{ template, record, want string }{
-		"reasoning_content is rendered":          {thinks, talk(`, "reasoning_content": "r"`, ""), "<think>r</think>a"},
-		"thinking is, under the template's name": {thinks, talk(`, "thinking": "r"`, ""), "<think>r</think>a"},
-		"so is reasoning":                        {thinks, talk(`, "reasoning": "r"`, ""), "<think>r</think>a"},
+	fates{
+		"reasoning_content is rendered":          {thinks, question(`, "reasoning_content": "r"`, ""), "<think>r</think>a"},
+		"thinking is, under the template's name": {thinks, question(`, "thinking": "r"`, ""), "<think>r</think>a"},
+		"so is reasoning":                        {thinks, question(`, "reasoning": "r"`, ""), "<think>r</think>a"},
 		"and parts of a content that are thoughts": {thinks, `{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": [{"type": "thinking", "thinking": "r"}, {"type": "text", "text": "a"}]}]}`,
 			"<think>r</think>a"},
 		"and OpenRouter's details": {thinks,
-			talk(`, "reasoning": "r", "reasoning_details": [{"type": "reasoning.text", "text": "r"}]`, ""), "<think>r</think>a"},
-		"a template that does not know it loses it": {plainChatML, talk(`, "reasoning_content": "r"`, ""), "reasoning_content_not_read"},
-		"by its own name": {plainChatML, talk(`, "thinking": "r"`, ""), "thinking_not_read"},
-		"empty reasoning is none": {plainChatML, talk(`, "reasoning_content": "", "thinking": null, "reasoning": "\n"`,
+			question(`, "reasoning": "r", "reasoning_details": [{"type": "reasoning.text", "text": "r"}]`, ""), "<think>r</think>a"},
+		"a template that does not know it loses it": {plainChatML, question(`, "reasoning_content": "r"`, ""),
+			"reasoning_content_not_read"},
+		"by its own name": {plainChatML, question(`, "thinking": "r"`, ""), "thinking_not_read"},
+		"empty reasoning is none": {plainChatML, question(`, "reasoning_content": "", "thinking": null, "reasoning": "\n"`,
 			""), "a"},
-		"reasoning that says how is no text": {plainChatML, talk("", `, "reasoning": "on", "thinking": true`),
+		"reasoning that says how is no text": {plainChatML, question("", `, "reasoning": "on", "thinking": true`),
 			"a unread [reasoning thinking]"},
-		"two that differ": {thinks, talk(`, "reasoning": "r", "thinking": "s"`, ""), "two_reasonings"},
+		"two that differ": {thinks, question(`, "reasoning": "r", "thinking": "s"`, ""), "two_reasonings"},
 		"reasoning of earlier answers is said": {thinks, `{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": "a", "reasoning": "r"}, ` + user("q") + `, ` + assistant("b") + `]}`,
 			"b unread [reasoning of earlier answers]"},
@@ -102,7 +118,7 @@ func TestEveryKeyHasAFate(t *testing.T) {
 		"beside a completion": {thinks, `{"prompt": "q", "completion": "a", "thinking": "r"}`, "<think>r</think>a"},
 		"beside a labelled answer": {thinks, `{"prompt": "q", "completion": "a", "label": true, "cot": "r"}`,
 			"<think>r</think>a"},
-		"beside messages it is nobody's": {thinks, talk("", `, "reasoning_content": "r"`), "reasoning_content_not_read"},
+		"beside messages it is nobody's": {thinks, question("", `, "reasoning_content": "r"`), "reasoning_content_not_read"},
 		"beside a pair it is nobody's": {thinks, `{"prompt": "q", "chosen": "a", "rejected": "b", "reasoning": "r"}`,
 			"reasoning_not_read"},
 		"the reasoning of both sides of a pair": {plainChatML,
@@ -120,30 +136,35 @@ func TestEveryKeyHasAFate(t *testing.T) {
 			user("four and more") + `, ` + assistant("a") + `]}`, "content not rendered by the template"},
 		"a content that is trimmed": {strings.Replace(plainChatML, "m.content", "m.content | trim", 1), `{"messages": [` +
 			user("q") + `, ` + assistant(" a\n\n") + `]}`, "a"},
-		"a content that is rewritten": {strings.Replace(plainChatML, "m.content", "m.content | upper", 1), talk("", ""), "A"},
-		"kwargs reach the template":   {modal, talk("", `, "chat_template_kwargs": {"mode": "short"}`), "a"},
-		"kwargs that it does not know": {plainChatML, talk("", `, "chat_template_kwargs": {"mode": "short"}`),
+		"a content that is rewritten": {strings.Replace(plainChatML, "m.content", "m.content | upper", 1), question("", ""), "A"},
+	}.check(t)
+}
+
+func TestEveryKeyHasAFate(t *testing.T) {
+	fates{
+		"kwargs reach the template": {modal, question("", `, "chat_template_kwargs": {"mode": "short"}`), "a"},
+		"kwargs that it does not know": {plainChatML, question("", `, "chat_template_kwargs": {"mode": "short"}`),
 			"chat_template_kwargs_not_read"},
-		"kwargs that say nothing": {plainChatML, talk("",
+		"kwargs that say nothing": {plainChatML, question("",
 			`, "chat_template_kwargs": {"mode": "", "thinking": false, "tools": []}`), "a"},
-		"kwargs that are no object": {modal, talk("", `, "chat_template_kwargs": [1]`), "invalid_chat_template_kwargs"},
-		"kwargs that are none of the template's": {modal, talk("", `, "chat_template_kwargs": {"add_generation_prompt": true}`),
+		"kwargs that are no object": {modal, question("", `, "chat_template_kwargs": [1]`), "invalid_chat_template_kwargs"},
+		"kwargs that are none of the template's": {modal, question("", `, "chat_template_kwargs": {"add_generation_prompt": true}`),
 			"invalid_chat_template_kwargs"},
-		"documents reach the template":    {modal, talk("", `, "documents": [{"text": "d"}]`), "a"},
-		"documents that it does not know": {plainChatML, talk("", `, "documents": [{"text": "d"}]`), "documents_not_read"},
-		"images":                          {plainChatML, talk("", `, "images": ["a.png"]`), "images_not_read"},
-		"no images":                       {plainChatML, talk("", `, "images": []`), "a"},
-		"history beside messages":         {plainChatML, talk("", `, "history": [["o", "b"]]`), "history_not_read"},
-		"ids, sources and dates have no content": {plainChatML, talk(`, "id": "m1", "name": "bot"`,
+		"documents reach the template":    {modal, question("", `, "documents": [{"text": "d"}]`), "a"},
+		"documents that it does not know": {plainChatML, question("", `, "documents": [{"text": "d"}]`), "documents_not_read"},
+		"images":                          {plainChatML, question("", `, "images": ["a.png"]`), "images_not_read"},
+		"no images":                       {plainChatML, question("", `, "images": []`), "a"},
+		"history beside messages":         {plainChatML, question("", `, "history": [["o", "b"]]`), "history_not_read"},
+		"ids, sources and dates have no content": {plainChatML, question(`, "id": "m1", "name": "bot"`,
 			`, "id": 7, "prompt_id": "x", "source": "web", "created_at": "2024", "num_turns": 1, "metadata": {"a": 1}`), "a"},
-		"other keys are said": {plainChatML, talk(`, "mood": "calm", "score": 3`,
+		"other keys are said": {plainChatML, question(`, "mood": "calm", "score": 3`,
 			`, "topic": "sea", "quality": 0.5, "tags": []`), "a unread [messages.mood messages.score quality topic]"},
 		"a key that the template writes": {strings.Replace(plainChatML, "m.content", "(m.mood or '') + m.content", 1),
-			talk(`, "mood": "calm "`, ""), "calm a"},
-		"what the conversation says anyway": {plainChatML, talk("", `, "prompt": "q"`), "a"},
+			question(`, "mood": "calm "`, ""), "calm a"},
+		"what the conversation says anyway": {plainChatML, question("", `, "prompt": "q"`), "a"},
 		"all messages of a pair, once more": {plainChatML, `{"prompt": "q", "chosen": "a", "rejected": "b", "messages": [` +
 			user("q") + `, ` + assistant("a") + `]}`, "a"},
-		"another prompt": {plainChatML, talk("", `, "prompt": "another one"`), "a unread [prompt]"},
+		"another prompt": {plainChatML, question("", `, "prompt": "another one"`), "a unread [prompt]"},
 		"two sides of the same tokens": {strings.Replace(plainChatML, "m.content", "m.content | trim", 1),
 			`{"prompt": "q", "chosen": "a ", "rejected": "a"}`, "equal_answers"},
 		"a prompt at the start of both answers": {plainChatML,
@@ -158,15 +179,12 @@ func TestEveryKeyHasAFate(t *testing.T) {
 			"invalid_instruction"},
 		"a question of null": {plainChatML, `{"messages": [{"role": "user", "content": null}, ` + assistant("a") +
 			`]}`, "invalid_messages"},
+		"a key that is there twice": {plainChatML, `{"prompt": "q", "completion": "a", "completion": "b"}`, "repeated_key"},
+		"a key of a message that is there twice": {plainChatML, `{"messages": [` + user("q") +
+			`, {"role": "assistant", "content": "a", "content": "b"}]}`, "repeated_key"},
 		"an answer of null": {plainChatML, `{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": null}]}`, "empty answer"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := fate(t, Options{}, c.template, c.record); got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
-			}
-		})
-	}
+	}.check(t)
 }
 
 func TestKeysThatAreIgnoredAreNotThere(t *testing.T) {

@@ -214,7 +214,7 @@ func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
 
 func TestToolsThatTheTemplateDoesNotWriteAreAnError(t *testing.T) {
 	record := []byte(`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"tools":[{"name":"f"}]}`)
-	if _, err := Render(template(t, "chatml"), record); err == nil ||
+	if _, _, err := Render(template(t, "chatml"), record); err == nil ||
 		!strings.Contains(err.Error(), "tools, which the chat template does not write") {
 		t.Errorf("got %v", err)
 	}

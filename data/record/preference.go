@@ -76,7 +76,8 @@ func (r *reader) sides() (c, w []chat.Message, err error) {
 	case len(prompt) == 0:
 		return nil, nil, bad("empty_prompt", "the prompt has no messages, want at least one")
 	case answers(c) && answers(w):
-		if repeats(prompt, c) && repeats(prompt, w) {
+		asked := prompt[len(prompt)-1].Content
+		if len(c) > 0 && len(w) > 0 && repeats(asked, c[0].Content) && repeats(asked, w[0].Content) {
 			return nil, nil, bad("prompt_repeated",
 				"chosen and rejected begin with the prompt, which would be trained on as their answer, "+
 					"want the answers alone; `ignore: [%s]` of the source takes it from these", r.read[len(r.read)-1])
@@ -135,16 +136,6 @@ func (r *reader) isText(column string) bool {
 	return raw[0] == '"'
 }
 
-// repeated is the least length of a prompt, in characters, that no two answers begin with by
-// chance: "Good morning!" is answered alike.
-const repeated = 20
-
-// repeats reports whether an answer begins with the text of the prompt before it.
-func repeats(prompt, answer []chat.Message) bool {
-	asked := strings.TrimSpace(prompt[len(prompt)-1].Content)
-	return len(answer) > 0 && utf8.RuneCountInString(asked) >= repeated && strings.HasPrefix(strings.TrimSpace(answer[0].Content), asked)
-}
-
 // answers reports whether a side begins with the assistant's turn, so that the
 // prompt comes before it.
 func answers(side []chat.Message) bool { return len(side) == 0 || side[0].Role == "assistant" }
@@ -169,7 +160,8 @@ func (r *reader) labelled() (c Conversation, err error) {
 	}
 	good, ok := r.label(r.f)
 	if !ok {
-		return c, bad("invalid_label", "label is %.40s, want true or false, or 1 or 0", raw)
+		return c, bad("invalid_label", "label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label",
+			raw, r.nameOf("label"))
 	}
 	format := r.talk(r.f)
 	if format == "" {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -73,7 +74,7 @@ func (r *reader) refuseMore(messages []chat.Message, vars []Var) error {
 		case m.Extra["tool_calls"] != nil:
 			return bad("tools", "messages[%d] (%s): a call of tools, want a prompt without any", i, m.Role)
 		case m.Reasoning != "":
-			return lostKey(m.ReasoningKey, "of messages[%d] (%s) is content that prompts do without", i, m.Role)
+			return lostKey(cmp.Or(m.ReasoningKey, "reasoning"), "of messages[%d] (%s) is content that prompts do without", i, m.Role)
 		}
 	}
 	for _, key := range []string{"history", "images", "image", "videos", "video", "audios", "audio"} {

@@ -211,14 +211,14 @@ func (r *Renderer) Tokenise(l read.Line) (kept []Tokenised, unread []string, err
 }
 
 // Render renders the record of a line of JSONL as a source with nothing said of it is
-// rendered: of a pair the chosen answer.
-func Render(template *chat.Template, text []byte) (chat.Rendered, error) {
+// rendered, of a pair the chosen answer, and lists its keys that nothing reads.
+func Render(template *chat.Template, text []byte) (_ chat.Rendered, unread []string, err error) {
 	l := []read.Line{{Text: text}}
 	layout := Options{}.Layout(template)
 	layout.Settle(l)
-	sides, _, err := NewRenderer(layout, template).Render(l[0])
+	sides, unread, err := NewRenderer(layout, template).Render(l[0])
 	if err != nil {
-		return chat.Rendered{}, err
+		return chat.Rendered{}, nil, err
 	}
-	return sides[0].Rendered, nil
+	return sides[0].Rendered, unread, nil
 }

@@ -24,12 +24,15 @@ func (l Layout) turns(raw json.RawMessage, column string) ([]chat.Message, error
 	out := make([]chat.Message, len(list))
 	legacy := false
 	for i, one := range list {
-		f, ok := cutObject(decoded(one))
+		f, twice, ok := cutOnce(decoded(one))
 		if !ok || f == nil {
 			return nil, bad("invalid_messages", "%s[%d] is %s, want {\"role\": ..., \"content\": ...}", column, i, kindOf(one))
 		}
 		l.leaveOut(f)
 		m, err := l.message(f)
+		if twice != "" {
+			err = repeatedKey(twice)
+		}
 		if err != nil {
 			if r, ok := err.(*Error); ok {
 				return nil, bad(r.Reason, "%s[%d]: %v", column, i, err)
@@ -149,9 +152,7 @@ func (l Layout) content(f fields, m *chat.Message, taken []string) (_ []string, 
 		return taken, true, bad("not_text", "reasoning in a content of the role %s, want text alone", m.Role)
 	}
 	m.Content = c.text
-	if c.reasoning != "" {
-		m.Reasoning, m.ReasoningKey = c.reasoning, name
-	}
+	m.Reasoning = c.reasoning
 	return taken, true, nil
 }
 
