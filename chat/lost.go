@@ -73,10 +73,8 @@ var tag = regexp.MustCompile(`<[^<>\s]{1,40}>|\[/?[A-Z_]{1,40}\]`)
 func (m *masker) lost(i int) (text string, reasoning bool) {
 	content := m.msgs[i].Content
 	var shown strings.Builder
-	for _, s := range m.out.Sources {
-		if m.out.message(s) == i && m.out.part(s) == contentPart {
-			shown.WriteString(m.out.Text[s.Start:s.End])
-		}
+	for _, s := range m.contentSpans()[i] {
+		shown.WriteString(m.out.Text[s.Start:s.End])
 	}
 	left := []byte(content) // what was shown is blanked, from the end: templates keep that
 	rest := shown.String()
@@ -105,20 +103,31 @@ func (m *masker) lost(i int) (text string, reasoning bool) {
 	return text, tag.Match(left)
 }
 
-// addUnread finds the keys of messages of which the template writes nothing and does not speak.
-func (m *masker) addUnread() {
-	for i, msg := range m.msgs {
-		if len(msg.Extra) == 0 {
-			continue
-		}
-		shown := make([]bool, m.out.width)
+// contentSpans are the places of each message's content, found once for all.
+func (m *masker) contentSpans() map[int][]span {
+	if m.contents == nil {
+		m.contents = map[int][]span{}
 		for _, s := range m.out.Sources {
-			if m.out.message(s) == i {
-				shown[m.out.part(s)] = true
+			if m.out.part(s) == contentPart {
+				i := m.out.message(s)
+				m.contents[i] = append(m.contents[i], span{Start: s.Start, End: s.End})
 			}
 		}
+	}
+	return m.contents
+}
+
+// addUnread finds the keys of messages of which the template writes nothing and does not speak.
+func (m *masker) addUnread() {
+	shown := map[int]bool{} // sources
+	for _, s := range m.out.Sources {
+		if m.out.part(s) >= otherParts {
+			shown[s.Source] = true
+		}
+	}
+	for i, msg := range m.msgs {
 		for at, name := range slices.Sorted(maps.Keys(msg.Extra)) {
-			if !shown[otherParts+at] && !m.template.parsed.ReadsKey(name) && name != "content" && name != "tool_calls" {
+			if !shown[i*m.out.width+otherParts+at] && !m.template.parsed.ReadsKey(name) && name != "content" && name != "tool_calls" {
 				m.unread = append(m.unread, name)
 			}
 		}

@@ -68,6 +68,7 @@ type masker struct {
 	target   []Span
 	learn    []bool // which messages are targets
 	unread   []string
+	contents map[int][]span // see contentSpans
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {

@@ -40,7 +40,7 @@ func textOf(raw json.RawMessage) (c content, isText bool, err error) {
 			continue
 		}
 		var part struct {
-			Type, Text, Value, Thinking, Reasoning *string
+			Type, Text, Value, Content, Thinking, Reasoning *string
 		}
 		if p[0] != '{' || json.Unmarshal(p, &part) != nil {
 			return c, false, fmt.Errorf("part %d of the content is %s, want {\"type\": \"text\", \"text\": ...}", i, kindOf(p))
@@ -49,7 +49,7 @@ func textOf(raw json.RawMessage) (c content, isText bool, err error) {
 		if part.Type != nil {
 			kind = *part.Type
 		}
-		said := firstOf(part.Text, part.Value, part.Thinking, part.Reasoning)
+		said := firstOf(part.Text, part.Value, part.Content, part.Thinking, part.Reasoning)
 		switch {
 		case !slices.Contains(textParts, kind) && !slices.Contains(reasoningParts, kind):
 			return c, false, bad("not_text", "part %d of the content is of the type %.40q, want text alone", i, kind)
