@@ -122,11 +122,12 @@ type answerParts struct {
 // none (a call without arguments) by the first of its names. ok is false if
 // nothing of it is there, or if another message's text stands inside.
 func (r rendering) locate(i int) (a answerParts, ok bool) {
-	byNames := !slices.ContainsFunc(r.Sources, func(s jinja.SourceSpan) bool { return r.message(s) == i && r.part(s) != namesPart })
+	first := i * r.width
+	own := func(s jinja.SourceSpan) bool { return s.Source >= first && s.Source < first+r.width }
+	byNames := !slices.ContainsFunc(r.Sources, func(s jinja.SourceSpan) bool { return own(s) && s.Source != first+namesPart })
 	a = answerParts{text: span{Start: -1}, after: len(r.Text)}
 	for _, s := range r.Sources {
-		own := r.message(s) == i
-		switch counts := own && (r.part(s) == namesPart) == byNames; {
+		switch counts := own(s) && (s.Source == first+namesPart) == byNames; {
 		case counts && a.after < len(r.Text):
 			return a, byNames
 		case counts:
@@ -135,7 +136,7 @@ func (r rendering) locate(i int) (a answerParts, ok bool) {
 			} else if !byNames {
 				a.text.End = s.End
 			}
-		case own:
+		case own(s):
 		case a.text.Start < 0:
 			a.before = s.End
 		case a.after == len(r.Text):
