@@ -28,8 +28,8 @@ has \n in it can not be told from two lines: such text goes through --chat.
 
 With --chat a line is a record {"messages": [...]}, and the value is
 {"ids": [...], "target": [0, 1, ...]}: target is 1 for the tokens that carry
-loss, which are the assistant's and the token that ends its turn. "unread" has the
-keys of the record that nothing reads, if there are any.`,
+loss, which are the assistant's and the token that ends its turn. "unread" has
+the keys of the record that nothing reads, if there are any.`,
 		Example: `  echo "Hello world" | lwtrain tokenize -m runs/models/smollm2-135m-instruct
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
