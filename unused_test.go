@@ -3,7 +3,6 @@ package lwtrain_test
 import (
 	"go/ast"
 	"go/types"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,15 +19,19 @@ func TestSomebodyCalls(t *testing.T) {
 		if !uses[p.types.Path()] && p.types.Name() != "main" {
 			continue
 		}
-		elsewhere := elsewhere(t, dir)
+		elsewhere := p.elsewhere(t)
 		for _, file := range sorted(p.files) {
 			for _, d := range p.files[file].Decls {
 				f, ok := d.(*ast.FuncDecl)
-				if !ok || f.Name.Name == "main" || f.Name.Name == "init" || uses[key(p.info.Defs[f.Name])] || strings.Contains(elsewhere, f.Name.Name) {
+				if !ok || f.Name.Name == "main" || f.Name.Name == "init" {
 					continue
 				}
-				if f.Recv == nil || !asked[f.Name.Name] && !s.asked(p.info.Defs[f.Name].(*types.Func)) {
-					complain(t, "%s: nobody but tests uses %s", s.fset.Position(f.Pos()), key(p.info.Defs[f.Name]))
+				obj := p.info.Defs[f.Name].(*types.Func)
+				if uses[key(obj)] || strings.Contains(elsewhere, obj.Name()) {
+					continue
+				}
+				if f.Recv == nil || !asked[obj.Name()] && !s.asked(obj) {
+					t.Errorf("%s: nobody but tests uses %s", s.fset.Position(f.Pos()), key(obj))
 				}
 			}
 		}
@@ -61,21 +64,19 @@ func (s *source) uses() map[string]bool {
 }
 
 // elsewhere is what of a package the compiler does not see here: files for another
-// system or without cgo, and templates.
-func elsewhere(t *testing.T, dir string) string {
+// system, with or without cgo, and templates.
+func (p *goPackage) elsewhere(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
-	for _, pattern := range []string{"*.html", "*.tmpl", "*_go.go", "*/*.html", "*/*.tmpl"} {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
+	for _, pattern := range []string{"*.go", "*.tmpl"} {
+		found, err := filepath.Glob(filepath.Join(p.dir, pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range found {
-			raw, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
+			if p.files[filepath.Base(name)] == nil && !strings.HasSuffix(name, "_test.go") {
+				text.WriteString(document(t, name))
 			}
-			text.Write(raw)
 		}
 	}
 	return text.String()
@@ -84,20 +85,15 @@ func elsewhere(t *testing.T, dir string) string {
 // ownMethods are the names of the methods that the program's own interfaces ask for.
 func (s *source) ownMethods() map[string]bool {
 	names := map[string]bool{}
-	for _, p := range s.packages {
-		for _, file := range p.files {
-			ast.Inspect(file, func(n ast.Node) bool {
-				if i, ok := n.(*ast.InterfaceType); ok {
-					for _, m := range i.Methods.List {
-						for _, name := range m.Names {
-							names[name.Name] = true
-						}
-					}
+	s.inspect(func(n ast.Node) {
+		if i, ok := n.(*ast.InterfaceType); ok {
+			for _, m := range i.Methods.List {
+				for _, name := range m.Names {
+					names[name.Name] = true
 				}
-				return true
-			})
+			}
 		}
-	}
+	})
 	return names
 }
 

@@ -42,7 +42,8 @@ func TestLongWritersMisspeltTemplateIsRenderedAndNamed(t *testing.T) {
 	config := must(json.Marshal(map[string]any{"eos_token": "<|endoftext|>", "chat_template": misspelt}))
 	tok := tokenizerOf(t, filepath.Join(tokenizers, "tiktoken/converted"), map[string][]byte{fileConfig: config})
 	own := must(Open(tok, "auto"))
-	if r, want := must(own.Render([]Message{user("q"), assistant("a")}, Targets{})), "[gMASK]sop<|user|>\n q<|assistant|>\n a"; r.Text != want {
+	r := must(own.Render([]Message{user("q"), assistant("a")}, Targets{}))
+	if want := "[gMASK]sop<|user|>\n q<|assistant|>\n a"; r.Text != want {
 		t.Errorf("text %q, want %q", r.Text, want)
 	}
 	if w := own.Warning(); !strings.Contains(w, "longwriter-glm") {

@@ -88,8 +88,8 @@ func (s *Set) Prompt(i int) int {
 	return int(max(0, s.entry(i).Prompt-s.pieces[i].from))
 }
 
-// item is what is drawn, held out and repeated as one: a conversation, or a
-// pair. They are records of a source; rejected is -1 for a conversation.
+// item is what is drawn, held out and repeated as one: a conversation of a source's
+// store or a pair of them, by their indexes in it; rejected is -1 where there is one.
 type item struct{ first, rejected int }
 
 func (it item) conversations() []int {

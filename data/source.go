@@ -81,13 +81,13 @@ func (s source) reading() record.Options {
 // unusable is the error of records that can't be used: the first of them by their
 // places, and how many more there are.
 func (s source) unusable(list []record.Dropped, starts []int64) error {
-	var found []record.Place
+	var found []record.Problem
 	left := 0
 	for _, d := range list {
 		found = append(found, d.First...)
 		left += d.Count
 	}
-	slices.SortFunc(found, func(a, b record.Place) int { return a.Line - b.Line })
+	slices.SortFunc(found, func(a, b record.Problem) int { return a.Line - b.Line })
 	found = found[:min(len(found), record.MostNamed)]
 	at := read.Places{Files: s.files, Starts: starts}
 	var lines []string

@@ -223,7 +223,7 @@ func TestKinksHaveTheirSidesSlopesAndTheFlatOneAtThePoint(t *testing.T) {
 	}
 }
 
-func TestKTO(t *testing.T) {
+func TestKTOsLossAndGradientEqualThePapersFormulas(t *testing.T) {
 	o := with(func(o *Options) { o.DesirableWeight, o.UndesirableWeight, o.SFTWeight = 1.3, 0.7, 0.2 }, "kto")
 	if bad := o.Validate(); bad != nil {
 		t.Fatal(bad)

@@ -87,7 +87,7 @@ func TestNextFitKeepsTheOrderAndClosesAPackForGood(t *testing.T) {
 	}
 }
 
-func TestAssignRefuses(t *testing.T) {
+func TestSamplesThatFitIntoNoPackAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, strategy string
 		lengths        []int
@@ -220,7 +220,7 @@ func TestPacksThatAreHandedOverTogetherShareNoMemory(t *testing.T) {
 	}
 }
 
-func TestLayRefuses(t *testing.T) {
+func TestDocumentsThatCanNotBeLaidAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, weighting, want string
 		docs                  []Doc
@@ -293,9 +293,9 @@ func TestWeightingsAreTheirClosedForms(t *testing.T) {
 	}
 }
 
-// TestSharesOfALongAnswer is the case that LongWriter is about: a pack with one
-// answer of 30,000 tokens and a pack with 30 answers of 500.
-func TestSharesOfALongAnswer(t *testing.T) {
+// The case that LongWriter is about: a pack with one answer of 30,000 tokens and a
+// pack with 30 answers of 500.
+func TestALongAnswersShareDependsOnTheWeighting(t *testing.T) {
 	targets, factors := []int{30000}, []float64{1}
 	packs := [][]int{{0}, nil}
 	for i := 1; i <= 30; i++ {

@@ -62,7 +62,8 @@ def greedy(lwtrain, model):
         want = ref.generate(ids, max_new_tokens=64, do_sample=False)[0, ids.shape[1]:].tolist()
         if want and want[-1] in (tok.eos_token_id, ref.generation_config.eos_token_id):
             want = want[:-1]
-        out = subprocess.run([lwtrain, "generate", "-m", model, "--prompt", p, "--greedy", "--max-new-tokens", "64", "--json"], capture_output=True, check=True)
+        ask = [lwtrain, "generate", "-m", model, "--prompt", p, "--greedy", "--max-new-tokens", "64", "--json"]
+        out = subprocess.run(ask, capture_output=True, check=True)
         got = json.loads(out.stdout)["ids"]
         same += got == want
         if got != want:

@@ -67,13 +67,13 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 
 // answerable lists the first held-out samples that begin with a prompt, as all do
 // but the later pieces of a split one, at most most of them.
-func answerable(store *data.Set, most int) []int {
+func answerable(set *data.Set, most int) []int {
 	var out []int
-	for _, id := range store.HeldOutPrompts() {
+	for _, id := range set.HeldOutPrompts() {
 		if len(out) == most {
 			break
 		}
-		if s, err := store.Sample(id); err == nil && s.Target[0][0] > 0 {
+		if s, err := set.Sample(id); err == nil && s.Target[0][0] > 0 {
 			out = append(out, id)
 		}
 	}
@@ -81,7 +81,7 @@ func answerable(store *data.Set, most int) []int {
 }
 
 // startAnswers reads the answers of before, or makes entries for new ones.
-func startAnswers(store *data.Set, path string, asked []int, after bool) ([]Answer, error) {
+func startAnswers(set *data.Set, path string, asked []int, after bool) ([]Answer, error) {
 	if after {
 		var old []Answer
 		raw, err := os.ReadFile(path)
@@ -94,12 +94,12 @@ func startAnswers(store *data.Set, path string, asked []int, after bool) ([]Answ
 	}
 	answers := make([]Answer, len(asked))
 	for i, id := range asked {
-		messages, at, err := store.Messages(id)
+		messages, at, err := set.Messages(id)
 		if err != nil {
 			return nil, err
 		}
 		a := &answers[i]
-		a.Origin = store.Origin(id)
+		a.Origin = set.Origin(id)
 		if at >= 0 {
 			a.Reference = Text{messages[at].Content, prose.Words(messages[at].Content), "data", prose.Repeated(messages[at].Content)}
 		}

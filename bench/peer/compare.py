@@ -25,7 +25,10 @@ p.add_argument("--model", default="runs/models/smollm2-135m-instruct")
 p.add_argument("--capacity", type=int, default=2048)
 p.add_argument("--steps", type=int, default=20, help="of the comparison of losses")
 p.add_argument("--rounds", type=int, default=3, help="of the comparison of speed, a few steps each")
-p.add_argument("--settings", nargs="+", help="TRL's settings to try, as bf16,sdpa,0 (precision, attention, checkpointing); without it all are tried")
+p.add_argument(
+    "--settings", nargs="+",
+    help="TRL's settings to try, as bf16,sdpa,0 (precision, attention, checkpointing); without it all are tried",
+)  # fmt: skip
 p.add_argument("--python", help="an interpreter that has requirements.txt already")
 a = p.parse_args()
 os.chdir(ROOT)
@@ -93,7 +96,8 @@ def ours(steps):
 
 
 def theirs(steps, precision, attention, checkpointing):
-    subprocess.run(["bin/lwtrain", "pack", *config(steps), "--write", f"{work}/packs.jsonl", "--ids"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pack = ["bin/lwtrain", "pack", *config(steps), "--write", f"{work}/packs.jsonl", "--ids"]
+    subprocess.run(pack, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     out = subprocess.run(
         [python(), f"{HERE}/trl_side.py", "--model", a.model, "--packs", f"{work}/packs.jsonl", "--rate", "1e-5", "--precision", precision,
          "--attention", attention, "--checkpointing", str(checkpointing), "--scratch", f"{work}/trl"],
@@ -126,10 +130,14 @@ for _ in range(a.rounds):
     mine.append(ours(4))
     peer.append(theirs(4, *best))
 print(f"packs of {a.capacity} tokens, {a.rounds} rounds in turn, median (least to most)")
-print("  lwtrain ", spread([x["tokens_per_second"] for x in mine]), "tokens/s,", f"{max(x['peak_rss_bytes'] for x in mine) / 2**30:.1f} GiB")
-print("  TRL     ", spread([x["tokens_per_second"] for x in peer]), "tokens/s,", f"{max(x['peak_rss_bytes'] for x in peer) / 2**30:.1f} GiB")
+for name, runs in ("lwtrain", mine), ("TRL", peer):
+    gib = max(x["peak_rss_bytes"] for x in runs) / 2**30
+    print(f"  {name:8}", spread([x["tokens_per_second"] for x in runs]), "tokens/s,", f"{gib:.1f} GiB")
 print("  ratio   ", spread([x["tokens_per_second"] / y["tokens_per_second"] for x, y in zip(mine, peer)]))
 if a.steps:
     x, y = ours(a.steps)["losses"], theirs(a.steps, *best)["losses"]
     off = [abs(u - v) / v for u, v in zip(x, y)]
-    print(f"  loss     {x[0]:.4f} and {y[0]:.4f} at step 1, {x[-1]:.4f} and {y[-1]:.4f} at step {a.steps}; at most {max(off):.2e} apart, relative")
+    print(
+        f"  loss     {x[0]:.4f} and {y[0]:.4f} at step 1, {x[-1]:.4f} and {y[-1]:.4f} at step {a.steps};",
+        f"at most {max(off):.2e} apart, relative",
+    )

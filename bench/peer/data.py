@@ -36,7 +36,8 @@ def conversations(path, size=64 << 20):
     with open(path, "w") as f:
         while f.tell() < size:
             n = r.choice([4, 8, 16, 200, 400])
-            messages = [{"role": "user", "content": r.choice(sentences)}, {"role": "assistant", "content": "".join(r.choices(sentences, k=n))}]
+            prompt, answer = r.choice(sentences), "".join(r.choices(sentences, k=n))
+            messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
             f.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
 
 
@@ -113,7 +114,8 @@ print(time.monotonic() - began)
 
 def theirs_store(path):
     shutil.rmtree(f"{work}/datasets", ignore_errors=True)
-    out = subprocess.run([sys.executable, "-c", THEIRS, folder, path, f"{work}/datasets", str(os.cpu_count())], capture_output=True, text=True, check=True)
+    call = [sys.executable, "-c", THEIRS, folder, path, f"{work}/datasets", str(os.cpu_count())]
+    out = subprocess.run(call, capture_output=True, text=True, check=True)
     return float(out.stdout.split()[-1])
 
 

@@ -72,7 +72,8 @@ def lwtrain(prompts, precision):
 
     def seconds(tokens):
         out = subprocess.run(
-            ["bin/lwtrain", "generate", "-m", folder, "--prompts", path, "--greedy", "--max-new-tokens", str(tokens), "--precision", precision],
+            ["bin/lwtrain", "generate", "-m", folder, "--prompts", path, "--greedy",
+             "--max-new-tokens", str(tokens), "--precision", precision],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         found, rate = re.findall(r"([\d,]+) tokens in .* ([\d.]+) tokens/s", out.stderr)[-1]

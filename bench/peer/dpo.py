@@ -77,22 +77,29 @@ def message(m):
     return {"role": role[m["from"]], "content": m["value"]}
 
 
+def in_trls_form(p):
+    prompt = [message(m) for m in p["conversations"]]
+    return {"prompt": prompt, "chosen": [message(p["chosen"])], "rejected": [message(p["rejected"])]}
+
+
 kept = []  # the first that are not over-long, the same for both
 for p in json.load(open(source)):
     text = sum(len(m["value"]) for m in p["conversations"])
-    if max(text + len(p[side]["value"]) for side in ("chosen", "rejected")) < 4 * LENGTH and p["chosen"]["value"] != p["rejected"]["value"]:
+    chosen, rejected = p["chosen"]["value"], p["rejected"]["value"]
+    if text + max(len(chosen), len(rejected)) < 4 * LENGTH and chosen != rejected:
         kept.append(p)
 kept = kept[: 2 * STEPS]
 pairs, theirs_pairs = f"{work}/pairs.json", f"{work}/pairs_trl.json"
 json.dump(kept, open(pairs, "w"))
-json.dump([{"prompt": [message(m) for m in p["conversations"]], "chosen": [message(p["chosen"])], "rejected": [message(p["rejected"])]} for p in kept], open(theirs_pairs, "w"))
+json.dump([in_trls_form(p) for p in kept], open(theirs_pairs, "w"))
 
 
 def ours():
     shutil.rmtree(f"{work}/dpo", ignore_errors=True)
     subprocess.run(
-        ["bin/lwtrain", "dpo", "-c", "smollm2-dpo", f"model.path={folder}", f"data.sources=[{{name: pairs, path: {pairs}}}]", "data.held_out=0",
-         f"data.max_length={LENGTH}", "packing.capacity=4096", f"train.max_steps={STEPS}", "train.per_device_train_batch_size=2",
+        ["bin/lwtrain", "dpo", "-c", "smollm2-dpo", f"model.path={folder}",
+         f"data.sources=[{{name: pairs, path: {pairs}}}]", "data.held_out=0", f"data.max_length={LENGTH}",
+         "packing.capacity=4096", f"train.max_steps={STEPS}", "train.per_device_train_batch_size=2",
          "train.learning_rate=1e-6", "train.lr_scheduler_type=constant", "train.warmup_ratio=0", "train.eval_steps=0",
          "train.memory_limit=3.75GiB", "sample.prompts=0", f"output.dir={work}/dpo"],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -118,7 +125,8 @@ flags = open("/proc/cpuinfo").read()
 best, speed = None, 0
 for precision in ["float32", "bf16"] if "avx512_bf16" in flags or "amx_bf16" in flags else ["float32"]:  # emulated bf16 takes hours
     r = theirs(2, precision)
-    print(f"TRL, {precision}:", f"{r['tokens_per_second']:6.1f} tokens/s, {r['peak_rss_bytes'] / 2**30:.1f} GiB" if r else "failed", flush=True)
+    text = f"{r['tokens_per_second']:6.1f} tokens/s, {r['peak_rss_bytes'] / 2**30:.1f} GiB" if r else "failed"
+    print(f"TRL, {precision}: {text}", flush=True)
     if r and r["tokens_per_second"] > speed:
         best, speed = precision, r["tokens_per_second"]
 mine, peer = [], []
@@ -126,7 +134,8 @@ for _ in range(ROUNDS):
     mine.append(ours())
     peer.append(theirs(STEPS, best))
 print(f"2 pairs a step, {STEPS} steps, {ROUNDS} rounds in turn, median (least to most)")
-print("  lwtrain ", spread([x["tokens_per_second"] for x in mine]), "tokens/s,", f"{max(x['peak_rss_bytes'] for x in mine) / 2**30:.2f} GiB")
-print("  TRL     ", spread([x["tokens_per_second"] for x in peer]), "tokens/s,", f"{max(x['peak_rss_bytes'] for x in peer) / 2**30:.2f} GiB")
+for name, runs in ("lwtrain", mine), ("TRL", peer):
+    gib = max(x["peak_rss_bytes"] for x in runs) / 2**30
+    print(f"  {name:8}", spread([x["tokens_per_second"] for x in runs]), "tokens/s,", f"{gib:.2f} GiB")
 print("  ratio   ", spread([x["tokens_per_second"] / y["tokens_per_second"] for x, y in zip(mine, peer)]))
 print("  loss at the first step", mine[0]["losses"][0], peer[0]["losses"][0])

@@ -18,10 +18,11 @@ type Reader struct {
 // that are named are read. An error is of the user's making: a file that is not there,
 // or that is damaged.
 func Open(files []File, columns map[string]bool) (*Reader, error) {
-	r := &Reader{places: Places{Files: files, Starts: []int64{0}}, columns: columns}
-	var err error
-	r.one, err = openLines(files[0], columns)
-	return r, err
+	one, err := openLines(files[0], columns)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{places: Places{Files: files, Starts: []int64{0}}, columns: columns, one: one}, nil
 }
 
 // Next returns the next line, with its number among those of all files, or io.EOF.

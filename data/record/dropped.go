@@ -28,13 +28,13 @@ func unwanted(reason, format string, args ...any) error {
 
 // Dropped counts the records that are not used, for one reason.
 type Dropped struct {
-	Reason string  `json:"reason"`
-	Count  int     `json:"count"`
-	First  []Place `json:"first"` // at most MostNamed of them
+	Reason string    `json:"reason"`
+	Count  int       `json:"count"`
+	First  []Problem `json:"first"` // at most MostNamed of them
 }
 
-// Place is a record by the number of its line, and what is wrong with it.
-type Place struct {
+// Problem is a record by the number of its line, and why it is not used.
+type Problem struct {
 	Line   int    `json:"line"`
 	Detail string `json:"detail"`
 }
@@ -72,6 +72,6 @@ func (d *Drops) Add(line int, err error) {
 	}
 	x := &(*list)[i]
 	if x.Count++; x.Count <= MostNamed {
-		x.First = append(x.First, Place{line, err.Error()})
+		x.First = append(x.First, Problem{line, err.Error()})
 	}
 }

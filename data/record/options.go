@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// RecordOptions say how the records of a source are read, and which of them are used.
+// Options say how the records of a source are read, and which of them are used.
 type Options struct {
 	Format  string // of the records, "" or auto: recognised from the first
 	Columns Columns

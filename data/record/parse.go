@@ -50,7 +50,8 @@ func (l *Layout) Settle(lines []read.Line) {
 	}
 }
 
-// Parse reads the record of a line. Its error is an [Error].
+// Parse reads the record of a line. Its error says why the record can not be used, see
+// [Drops.Add].
 func (l Layout) Parse(x read.Line) (Record, error) {
 	f, err := fieldsOf(x)
 	if err != nil {

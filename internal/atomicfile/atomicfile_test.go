@@ -10,8 +10,10 @@ import (
 func TestCleanRemovesWhatACrashCutOff(t *testing.T) {
 	files := []string{".run.json.tmp-12", ".other.json.tmp-3", ".run.json.tmp-x", "run.json.tmp-1", ".run.json", "run.json"}
 	for name, test := range map[string]struct{ names, left []string }{
-		"of every file":            {nil, []string{".run.json", ".run.json.tmp-x", "run.json", "run.json.tmp-1"}},
-		"of the files that I name": {[]string{"run.json"}, []string{".other.json.tmp-3", ".run.json", ".run.json.tmp-x", "run.json", "run.json.tmp-1"}},
+		"of every file": {nil, []string{".run.json", ".run.json.tmp-x", "run.json", "run.json.tmp-1"}},
+		"of the files that I name": {
+			[]string{"run.json"}, []string{".other.json.tmp-3", ".run.json", ".run.json.tmp-x", "run.json", "run.json.tmp-1"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

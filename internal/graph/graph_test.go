@@ -26,7 +26,8 @@ func newToy(t int, precision Precision) toy {
 	r := rand.New(rand.NewPCG(1, 2))
 	out := toy{Graph: New(t, precision, nil)}
 	param := func(name string, rows, cols int) *Param {
-		p := &Param{Name: name, Rows: rows, Cols: cols, Data: make([]float32, rows*cols), Grad: make([]float32, rows*cols), Half: make([]uint16, rows*cols)}
+		n := rows * cols
+		p := &Param{Name: name, Rows: rows, Cols: cols, Data: make([]float32, n), Grad: make([]float32, n), Half: make([]uint16, n)}
 		for i := range p.Data {
 			p.Data[i] = float32(r.NormFloat64() * 0.3)
 			if rows == 1 {
@@ -43,7 +44,8 @@ func newToy(t int, precision Precision) toy {
 	for l := range layers {
 		out.BeginBlock()
 		in := func(s string) string { return fmt.Sprintf("%d.%s", l, s) }
-		qkv := out.Linear(out.Norm(x, param(in("norm"), 1, width), 1e-5), param(in("qkv"), h.Width(), width), param(in("bias"), 1, h.Width()))
+		normed := out.Norm(x, param(in("norm"), 1, width), 1e-5)
+		qkv := out.Linear(normed, param(in("qkv"), h.Width(), width), param(in("bias"), 1, h.Width()))
 		qkv = out.HeadNorm(qkv, h, param(in("heads"), 1, 2*h.Dim), 1e-5)
 		x = out.Add(x, out.Linear(out.Attend(out.Rotate(qkv, h, rotations[l]), h, l), param(in("out"), width, h.Q*h.Dim), nil))
 		gu := out.Linear(out.Norm(x, param(in("norm2"), 1, width), 1e-5), param(in("gu"), 2*ffn, width), nil)
@@ -112,8 +114,8 @@ func TestGradientsEqualFiniteDifferences(t *testing.T) {
 	}
 }
 
-// TestAgreesWithTapeMachine runs the same graph on gorgonia's own machine.
-func TestAgreesWithTapeMachine(t *testing.T) {
+// TestTheProgramAgreesWithGorgoniasTapeMachine runs the same graph on gorgonia's own machine.
+func TestTheProgramAgreesWithGorgoniasTapeMachine(t *testing.T) {
 	m := newToy(13, Float32)
 	loss, grads := m.run(t, Options{Train: true})
 	m.loss.deferred = false
@@ -176,9 +178,9 @@ func TestRecomputingLayersChangesNoByteAndSavesMemory(t *testing.T) {
 	}
 }
 
-// TestWeightsThatFollowFromTheLosses: the gradient of the squared sum of losses
+// TestWeightsMayFollowFromTheLosses: the gradient of the squared sum of losses
 // is twice the sum times that of the sum.
-func TestWeightsThatFollowFromTheLosses(t *testing.T) {
+func TestWeightsMayFollowFromTheLosses(t *testing.T) {
 	m := newToy(13, Float32)
 	in := m.Inputs()
 	for i := range in.Weights {
@@ -323,7 +325,8 @@ func TestFrozenParametersGetNoGradientAndChangeNoOther(t *testing.T) {
 				}
 				for i, p := range m.params {
 					if !p.Frozen && !slices.Equal(grads[i], want[i]) {
-						t.Errorf("recompute %d: the gradient of %s is %v, without frozen parameters %v", recompute, p.Name, grads[i], want[i])
+						t.Errorf("recompute %d: the gradient of %s is %v, without frozen parameters %v",
+							recompute, p.Name, grads[i], want[i])
 					}
 				}
 			}

@@ -89,7 +89,8 @@ func (h Heads) Width() int { return (h.Q + 2*h.KV) * h.Dim }
 func (g *Graph) HeadNorm(qkv *gorgonia.Node, h Heads, w *Param, eps float32) *gorgonia.Node {
 	t := rows(qkv)
 	if cols(qkv) != h.Width() || w.Size() != 2*h.Dim {
-		panic(fmt.Sprintf("graph: head norm: %d columns and %d weights, want %d and %d for %+v", cols(qkv), w.Size(), h.Width(), 2*h.Dim, h))
+		panic(fmt.Sprintf("graph: head norm: %d columns and %d weights, want %d and %d for %+v",
+			cols(qkv), w.Size(), h.Width(), 2*h.Dim, h))
 	}
 	attrs := fmt.Sprintf(" %s %+v eps=%g", w.Name, h, eps)
 	return apply(&op{
@@ -194,7 +195,8 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, layer int) *gorgonia.Node {
 				in:   []operand{floats(2), ints(1), floats(2), floats(2)},
 				out:  tensor.Shape{t, h.Width()},
 				run: func(dqkv []float32, _ bool, in []gorgonia.Value) {
-					kernels.AttentionGrad(dqkv, f32(in[0]), f32(in[2]), lse(), f32(in[3]), i32(in[1]), t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
+					qkv, starts, out, dout := f32(in[0]), i32(in[1]), f32(in[2]), f32(in[3])
+					kernels.AttentionGrad(dqkv, qkv, out, lse(), dout, starts, t, h.Q, h.KV, h.Dim, scale, g.precision == BFloat16)
 				},
 			}, in[0], in[1], out, grad)
 			return gorgonia.Nodes{dqkv, nil}

@@ -76,8 +76,8 @@ struct lw_cached {
 	F(attend_cached,                                                                                                                       \
 	  (float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int format, int64_t hq,   \
 	   int64_t hkv, int64_t dim, float scale, float *scratch),                                                                             \
-	  (out, qkv, ldq, texts, count, longest, format, hq, hkv, dim, scale, scratch))                                                          \
-	F(highest, (int32_t *at, const float *x, int64_t rows, int64_t cols), (at, x, rows, cols))                                              \
+	  (out, qkv, ldq, texts, count, longest, format, hq, hkv, dim, scale, scratch))                                                        \
+	F(highest, (int32_t *at, const float *x, int64_t rows, int64_t cols), (at, x, rows, cols))                                             \
 	F(cache_put, (struct lw_cached text, const float *kv, int64_t ldkv, int64_t rows, int64_t heads, int64_t dim, int half),               \
 	  (text, kv, ldkv, rows, heads, dim, half))                                                                                            \
 	F(linear_few,                                                                                                                          \

@@ -11,7 +11,9 @@ static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // masked reports whether some of the queries [r0, r1) does not see some of the
 // keys [k0, k1).
-static inline int masked(const int32_t *starts, int64_t r0, int64_t r1, int64_t k0, int64_t k1) { return k1 - 1 > r0 || k0 < starts[r1 - 1]; }
+static inline int masked(const int32_t *starts, int64_t r0, int64_t r1, int64_t k0, int64_t k1) {
+	return k1 - 1 > r0 || k0 < starts[r1 - 1];
+}
 
 // mask_row hides the keys of a tile before lo and from hi on.
 static inline void mask_row(float *row, int64_t lo, int64_t hi) {
@@ -52,7 +54,8 @@ static inline __attribute__((always_inline)) void soften_row(float *row, uint16_
 }
 
 // finish_rows divides n rows by the sums of their weights.
-static inline void finish_rows(float *out, int64_t ld, float *lse, const float *o, const float *peak, const float *sum, int64_t n, int64_t dim) {
+static inline void finish_rows(float *out, int64_t ld, float *lse, const float *o, const float *peak, const float *sum, int64_t n,
+							   int64_t dim) {
 	for (int64_t i = 0; i < n; i++) {
 		const float inverse = 1 / sum[i];
 		for (int64_t d = 0; d < dim; d++) out[i * ld + d] = o[i * dim + d] * inverse;
@@ -108,7 +111,8 @@ static void attention(float *out, float *lse, const float *qkv, const int32_t *s
 // attention_grad_tile adds the gradients of TILE queries of head h: dq is
 // written, those of keys and values are added to dk and dv [T, dim].
 static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *qkv, const float *out, const float *lse, const float *dout,
-								const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, int64_t h, int64_t r0) {
+								const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, int64_t h,
+								int64_t r0) {
 	const int64_t ld = (hq + 2 * hkv) * dim, lo = hq * dim, g = h * hkv / hq, r1 = least(r0 + TILE, t), n = r1 - r0;
 	const float *keys = qkv + (hq + g) * dim, *values = keys + hkv * dim, *grad = dout + r0 * lo + h * dim;
 	float q[TILE * MAX_DIM], q_t[TILE * MAX_DIM], grad_t[TILE * MAX_DIM], dq[TILE * MAX_DIM];
@@ -199,7 +203,8 @@ static inline __attribute__((always_inline)) void attention_grad_as(int rounded,
 					for (int64_t h = g * group; h < (g + 1) * group; h++) {
 #ifdef LW_BF16
 						if (rounded) {
-							attention_grad_tile_bf16(dqkv, dk, dv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, h, tile * TILE, packed);
+							attention_grad_tile_bf16(dqkv, dk, dv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, h,
+													 tile * TILE, packed);
 							continue;
 						}
 #endif

@@ -9,12 +9,15 @@ typedef uint16_t bf16;
 
 static inline __m512 load16(const float *p) { return _mm512_loadu_ps(p); }
 static inline __m256i round16(__m512 v) { return (__m256i)_mm512_cvtneps_pbh(v); }
-// round_pairs gives b0 a0 b1 a1 ..., reading from the highest: a is even.
-static inline __m512i round_pairs(__m512 a, __m512 b) {
-	const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2,
-										   17, 1, 16, 0);
-	return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+// zip gives the upper half's and the lower half's values in turn, reading from the
+// highest: those of the lower half are even.
+static inline __m512i zip(__m512i halves) {
+	const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
+										   23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+	return _mm512_permutexvar_epi16(order, halves);
 }
+// round_pairs gives b0 a0 b1 a1 ..., reading from the highest: a is even.
+static inline __m512i round_pairs(__m512 a, __m512 b) { return zip((__m512i)_mm512_cvtne2ps_pbh(b, a)); }
 
 #define PAIR_MICRO(MR, NVEC)                                                                                                               \
 	static inline __attribute__((always_inline)) void pairs_##MR##_##NVEC(int64_t k, const bf16 *a, int64_t lda, const bf16 *b,            \
@@ -43,7 +46,8 @@ PAIR_MICRO(4, 1)
 
 // product_bf16 is C (+)= A B for A [m, k], B paired [k/2][ldb][2]; m is 64 or a
 // head's size, so a multiple of 16, and so is n.
-static void product_bf16(int64_t m, int64_t n, int64_t k, const bf16 *a, int64_t lda, const bf16 *b, int64_t ldb, float *c, int64_t ldc, int add) {
+static void product_bf16(int64_t m, int64_t n, int64_t k, const bf16 *a, int64_t lda, const bf16 *b, int64_t ldb, float *c, int64_t ldc,
+						 int add) {
 	int64_t j = 0;
 	for (; j + 64 <= n; j += 64) {
 		int64_t i = 0;
@@ -69,13 +73,11 @@ static void round_rows(bf16 *to, const float *x, int64_t ld, int64_t n, int64_t 
 // rows, pair_columns one of dim rows [dim/2][TILE][2], and transpose the left
 // operand [dim][TILE].
 static void pair_rows(bf16 *to, const bf16 *rows, int64_t dim) {
-	const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2,
-										   17, 1, 16, 0);
 	for (int64_t i = 0; i < TILE; i += 2)
 		for (int64_t d = 0; d < dim; d += 16) {
-			__m256i a = _mm256_loadu_si256((const __m256i *)(rows + i * dim + d)), b = _mm256_loadu_si256((const __m256i *)(rows + (i + 1) * dim + d));
-			__m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
-			_mm512_storeu_si512(to + i * dim + 2 * d, _mm512_permutexvar_epi16(order, both));
+			const bf16 *row = rows + i * dim + d, *next = row + dim;
+			__m256i a = _mm256_loadu_si256((const __m256i *)row), b = _mm256_loadu_si256((const __m256i *)next);
+			_mm512_storeu_si512(to + i * dim + 2 * d, zip(_mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1)));
 		}
 }
 static void pair_columns(bf16 *to, const bf16 *rows, int64_t dim) {
@@ -135,9 +137,9 @@ static void attention_bf16(float *out, float *lse, const float *qkv, const int32
 // attention_grad_tile_bf16 does what attention_grad_tile does. packed holds for
 // each tile of this kv head the keys, the values, and the transposed keys,
 // rounded: 3 * TILE * dim values.
-static void attention_grad_tile_bf16(float *dqkv, float *dk, float *dv, const float *qkv, const float *out, const float *lse, const float *dout,
-									 const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, int64_t h,
-									 int64_t r0, const bf16 *packed) {
+static void attention_grad_tile_bf16(float *dqkv, float *dk, float *dv, const float *qkv, const float *out, const float *lse,
+									 const float *dout, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
+									 float scale, int64_t h, int64_t r0, const bf16 *packed) {
 	const int64_t ld = (hq + 2 * hkv) * dim, lo = hq * dim, r1 = least(r0 + TILE, t), n = r1 - r0;
 	const float *grad = dout + r0 * lo + h * dim;
 	bf16 q[TILE * MAX_DIM], q_t[TILE * MAX_DIM], grads[TILE * MAX_DIM], grads_t[TILE * MAX_DIM], rows[TILE * MAX_DIM];

@@ -50,9 +50,9 @@ func detect() Info {
 	return info
 }
 
-// variants are the implementations that this machine can run, for tests: one
-// for each instruction set, and one whose products are oneDNN's. Each function
-// switches to it.
+// variants are the implementations that this machine can run, for tests, which can
+// not use cgo themselves: one for each instruction set, and one whose products are
+// oneDNN's. Each function switches to it.
 func variants() map[string]func() {
 	out := map[string]func(){}
 	for level := 0; level <= int(C.lw_best()); level++ {
@@ -291,11 +291,13 @@ func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, h
 	}
 	if bf16 && inUse.NativeBF16 {
 		s := scratchOf((4*inUse.Threads + 3) * tileRows(t) * dim / 2)
-		C.lw_attention_grad_bf16(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+		C.lw_attention_grad_bf16(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts),
+			n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 		return
 	}
 	s := scratchOf(2 * inUse.Threads * tileRows(t) * dim)
-	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts),
+		n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func highest(at []int32, x []float32, cols int) {
 	C.lw_highest(ci(at), cf(x), n64(len(at)), n64(cols))
@@ -332,7 +334,8 @@ func attendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	}
 	chunks := (longest + C.LW_CHUNK - 1) / C.LW_CHUNK
 	s := scratchOf(len(texts) * chunks * hq * (dim + 2))
-	C.lw_attend_cached(cf(out), cf(qkv), n64(ld), &in[0], n64(len(texts)), n64(longest), format, n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+	C.lw_attend_cached(cf(out), cf(qkv), n64(ld), &in[0], n64(len(texts)), n64(longest), format,
+		n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func swiGLU(y, gu []float32, rows, f int) { C.lw_swiglu(cf(y), cf(gu), n64(rows), n64(f)) }
 func swiGLUGrad(dgu, gu, dy []float32, rows, f int) {

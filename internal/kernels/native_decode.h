@@ -100,8 +100,8 @@ static inline __attribute__((always_inline)) vf sums(vf *v) {
 
 // few_bf16 is y[r * ldy + j] for kept <= rows rows of x and n <= FEW rows of w; x
 // is packed by pack_few.
-static inline __attribute__((always_inline)) void few_bf16(int rows, int64_t kept, float *y, int64_t ldy, const uint16_t *x, const uint16_t *w,
-														   int64_t ldw, int64_t n, int64_t k) {
+static inline __attribute__((always_inline)) void few_bf16(int rows, int64_t kept, float *y, int64_t ldy, const uint16_t *x,
+														   const uint16_t *w, int64_t ldw, int64_t n, int64_t k) {
 	const int64_t ahead = (AHEAD + ldw - 1) / ldw * ldw;
 	__m512 part[FEW][FEW];
 	vf out[FEW];
@@ -247,7 +247,8 @@ static inline __attribute__((always_inline)) void scores(int heads, float *s, co
 	const int64_t depth = format ? dim / 2 : dim;
 	for (int64_t j = 0; j < n; j += 2 * VL) {
 		const int64_t next = j + VL;
-		const float *a = keys + j / LW_BLOCK * LW_BLOCK * depth + j % LW_BLOCK, *b = keys + next / LW_BLOCK * LW_BLOCK * depth + next % LW_BLOCK;
+		const float *a = keys + j / LW_BLOCK * LW_BLOCK * depth + j % LW_BLOCK;
+		const float *b = keys + next / LW_BLOCK * LW_BLOCK * depth + next % LW_BLOCK;
 		vf sum[4][2] = {};
 		for (int64_t c = 0; c < depth; c++) {
 			for (int64_t i = 0; i < 2 * VL; i += 16) ASK(values + j * depth + c * 2 * VL + i);
@@ -329,8 +330,8 @@ static inline const float *keys_of(const struct lw_cached *texts, int64_t i, int
 // attend_cached: one token of each text, whose key and value are stored and whose
 // query is answered; dim is a multiple of 16. scratch: for each text, chunk of the
 // longest one and query head dim + 2 floats.
-static void attend_cached(float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int format,
-						  int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
+static void attend_cached(float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest,
+						  int format, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
 	const int64_t group = hq / hkv, chunks = (longest + LW_CHUNK - 1) / LW_CHUNK, part = dim + 2, depth = format ? dim / 2 : dim;
 	const int64_t all = count * chunks * hkv;
 #pragma omp parallel if (count * longest * hq * dim > SMALL)

@@ -118,12 +118,14 @@ static int describe(int64_t rows, int64_t cols, int64_t row_stride, int64_t col_
 static int make(product *p, int ta, int tb, int64_t m, int64_t n, int64_t k, int64_t lda, int64_t ldb, int64_t ldc, int add) {
 	memory_desc own[3];
 	handle a, b, c, attr, ops, pd;
-	if (describe(m, k, ta ? 1 : lda, ta ? lda : 1, type_bf16, &own[0], &a) || describe(k, n, tb ? 1 : ldb, tb ? ldb : 1, type_bf16, &own[1], &b) ||
+	if (describe(m, k, ta ? 1 : lda, ta ? lda : 1, type_bf16, &own[0], &a) ||
+		describe(k, n, tb ? 1 : ldb, tb ? ldb : 1, type_bf16, &own[1], &b) ||
 		describe(m, n, ldc, 1, type_f32, &own[2], &c) || d.attr_create(&attr))
 		return 1;
 	if (add) {
-		if (d.post_ops_create(&ops) || (d.major == 3 ? d.append_sum_3(ops, 1, 0, 0) : d.append_sum_2(ops, 1)) || d.attr_set_post_ops(attr, ops))
-			return 1;
+		if (d.post_ops_create(&ops)) return 1;
+		if (d.major == 3 ? d.append_sum_3(ops, 1, 0, 0) : d.append_sum_2(ops, 1)) return 1;
+		if (d.attr_set_post_ops(attr, ops)) return 1;
 		d.post_ops_destroy(ops);
 	}
 	int failed;

@@ -66,7 +66,7 @@ func TestMemoryIsWhatTheTightestGroupLeaves(t *testing.T) {
 	}
 }
 
-func TestProcessor(t *testing.T) {
+func TestTheProcessorIsReadWithItsQuota(t *testing.T) {
 	p := readProcessor(root(map[string]string{
 		"proc/cpuinfo":          "processor\t: 0\nmodel name\t: A Processor\nsiblings\t: 8\ncpu cores\t: 4\n",
 		"proc/self/cgroup":      "0::/\n",
@@ -84,7 +84,7 @@ func TestProcessor(t *testing.T) {
 	}
 }
 
-func TestExisting(t *testing.T) {
+func TestTheDeepestFolderThatExistsIsFound(t *testing.T) {
 	dir := t.TempDir()
 	if got := Existing(filepath.Join(dir, "a", "b", "c")); got != dir {
 		t.Errorf("%s, want %s", got, dir)

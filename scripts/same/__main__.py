@@ -81,7 +81,7 @@ def main():
     args = p.parse_args()
     wanted = [n for n in CASES if not args.cases or n.startswith(tuple(args.cases.split(",")))]
     if args.list:
-        print("\n".join(f"{n:16}{(CASES[n].run.__doc__ or '').strip().splitlines()[0] if CASES[n].run.__doc__ else ''}" for n in wanted))
+        print("\n".join(f"{n:16}{CASES[n].about}" for n in wanted))
         return 0
     if not wanted:
         sys.exit(f"same: no case begins with {args.cases}; --list lists them")

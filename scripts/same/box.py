@@ -18,6 +18,7 @@ def masked(text, folder):
     memory in use or free, the folder that the case runs in, ports."""
     text = text.replace(os.path.realpath(folder), "FOLDER").replace(folder, "FOLDER")
     for pattern, instead in (
+        (r"\bwanted\b", "want"),  # messages say want since then
         (r"\.tmp-\d+", ".tmp-N"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\b(in|within|of) (\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)\b", r"\1 TIME"),

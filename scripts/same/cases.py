@@ -75,6 +75,7 @@ CASES = {}  # by name, in the order of the table
 class Case:
     def __init__(self, run, mixed, given, skipped):
         self.run, self.mixed, self.given, self.skipped = run, mixed, given, skipped
+        self.about = (getattr(run, "func", run).__doc__ or "").partition("\n")[0]
 
 
 def case(mixed=False, given=False, skipped="", name=""):

@@ -119,6 +119,7 @@ def models(b):
 
 @case()
 def selftests(b):
+    """Self-tests, and what bench and doctor measure."""
     b.write("c.yaml", config(train={"max_steps": 4, "gradient_accumulation_steps": 2, "learning_rate": 0.01, "precision": "float32"}))
     b.write("d.yaml", preferences())
     b.run("selftest", "resume", "-c", "c.yaml", "--steps", 3)

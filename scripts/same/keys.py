@@ -25,21 +25,29 @@ OTHER = {
     "train.max_steps": 4,
     "recipe": "tiny",
 }
-SOURCE = {  # keys of an element of data.sources
+SOURCE = {  # of an element of data.sources; a column is called as it is by default
     "name": "other",
     "format": "messages",
-    "probability": 0.5,
-    "repeat": 2,
-    "samples": 5,
-    "loss_factor": 2,
-    "train_on": "last",
     "side": "chosen",
-    "split": "train",
-    "columns": {"messages": "messages"},
+    "train_on": "last",
     "roles": {"user": "user"},
-    "filter": {"min_words": 3},
+    "samples": 5,
+    "fraction": 0.5,
+    "tokens": 2000,
+    "repeat": 2,
+    "probability": 0.5,
+    "loss_factor": 2,
     "path": "copy.jsonl",
     "paths": ["copy.jsonl"],
+    "filter.stated_length": "required",
+    "filter.min_length_score": 50,
+    "filter.languages": ["en", "zh"],
+    "filter.min_words": 1,
+    "filter.max_words": 5000,
+    "filter.prompt": ".",
+    "filter.not_prompt": "no such text",
+    "filter.answer": ".",
+    "filter.not_answer": "no such text",
 }
 
 
@@ -82,9 +90,11 @@ def verdicts(b, command, base, prepare):
             now = now.get(part) if isinstance(now, dict) else None
         if path != "data.sources":
             changes.append(f"{path}={json.dumps(another(path, node, node.get('default') if now is None else now))}")
-    for key in sorted(schema["properties"]["data"]["properties"]["sources"]["items"]["properties"]):
-        source = {k: v for k, v in sources[0].items() if key not in ("path", "paths") or k != "path"}
-        changes.append("data.sources=" + json.dumps([source | {key: SOURCE.get(key, "other")}, *sources[1:]]))
+    for key, _ in leaves(schema["properties"]["data"]["properties"]["sources"]["items"]):
+        source = {k: v for k, v in sources[0].items() if (k, key) != ("path", "paths")}
+        section, _, name = key.rpartition(".")
+        value = SOURCE.get(key, name)
+        changes.append("data.sources=" + json.dumps([source | ({section: {name: value}} if section else {key: value}), *sources[1:]]))
     changes += [
         "data.sources=" + json.dumps(sources[::-1]),
         "data.sources=" + json.dumps(sources + [{"name": "more", "path": "copy.jsonl"}]),
@@ -98,6 +108,7 @@ def verdicts(b, command, base, prepare):
 
 @case()
 def keys_sft(b):
+    """Each key changed in a run of sft that goes on."""
     b.write("copy.jsonl", [{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello you"}]}])
     verdicts(
         b,
@@ -114,6 +125,7 @@ def keys_sft(b):
 
 @case()
 def keys_dpo(b):
+    """The same in a run of dpo."""
     b.write("copy.jsonl", [{"prompt": "hi", "chosen": "hello you", "rejected": "no"}])
     verdicts(
         b,
@@ -129,6 +141,7 @@ def keys_dpo(b):
 
 @case()
 def keys_pairs(b):
+    """The same in a run of pairs."""
     b.write("q.jsonl", PROMPTS)
     b.write("copy.jsonl", PROMPTS[:2])
 

@@ -11,6 +11,7 @@ from cases import LLAMA, PAIRS, TALKS, case, config, native_bf16, preferences, t
 
 @case()
 def tiny(b):
+    """The recipe tiny as it is."""
     b.run("sft", "-c", "tiny", "--dry-run")
     b.run("sft", "-c", "tiny", "threads=2")
     b.tree("runs")
@@ -36,11 +37,13 @@ def sft_matrix(b, precision):
 
 @case()
 def sft_float32(b):
+    """Each weighting with each packer, on one thread and two."""
     sft_matrix(b, "float32")
 
 
 @case(skipped="" if native_bf16() else "this processor has no bf16")
 def sft_bf16(b):
+    """The same in bf16."""
     sft_matrix(b, "bf16")
 
 
@@ -110,6 +113,7 @@ def families(b):
 
 @case()
 def dpo(b):
+    """Losses of pairs and of labelled answers, with pairs that a pack does not hold."""
     b.write("c.yaml", preferences())
     b.run("dpo", "-c", "c.yaml", "--dry-run")
     for n, options in enumerate(
@@ -124,7 +128,7 @@ def dpo(b):
             ["dpo.loss_type=kto"],
             ["dpo.loss_type=kto", "dpo.desirable_weight=2", "train.precision=float32"],
             ["packing.capacity=512", "data.max_length=512"],
-            ["packing.capacity=300", "data.max_length=300"],
+            ["packing.capacity=400", "data.max_length=400", "data.held_out=1"],
             ["threads=1", "train.precision=float32"],
             ["train.gradient_checkpointing=true"],
             ["dpo.reference=runs/0/checkpoints/step-000002"],

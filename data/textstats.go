@@ -89,6 +89,20 @@ type Required struct {
 	Points []Point `json:"points,omitempty"`
 }
 
+// Point is a length that a prompt asks for, and what the answer has, in words.
+type Point struct{ Required, Real int }
+
+// MarshalJSON writes a point as [required, real].
+func (p Point) MarshalJSON() ([]byte, error) { return json.Marshal([2]int{p.Required, p.Real}) }
+
+// UnmarshalJSON reads it.
+func (p *Point) UnmarshalJSON(raw []byte) error {
+	var v [2]int
+	err := json.Unmarshal(raw, &v)
+	p.Required, p.Real = v[0], v[1]
+	return err
+}
+
 // Longest is one of the longest samples by words of the answers.
 type Longest struct {
 	Origin string `json:"origin"` // file:line
@@ -102,6 +116,17 @@ const (
 	pointsKept   = 500
 	examplesKept = 3
 )
+
+// drawn is a point on its way into a sample of points: those with the smallest
+// hashes are a fair draw, and the same in whatever order they come.
+type drawn struct {
+	hash uint64
+	Point
+}
+
+func byHash(a, b drawn) int {
+	return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.Required, b.Required), cmp.Compare(a.Real, b.Real))
+}
 
 // gathering is the state of counting one source or the mix.
 type gathering struct {
