@@ -52,34 +52,40 @@ func (r *fileReader) start(size int64, names map[string]bool) error {
 	head = head[:n]
 	has := func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) }
 	switch {
+	case size == 0:
+		return nothing("an empty file (0 bytes)")
 	case has("PAR1"):
 		r.lines, err = newParquetRows(whole, size, names)
 		return err
-	case has("PARE"):
-		return &brokenFile{detail: "an encrypted Parquet file, want one that is not"}
 	case has("ARROW1"), has("\xff\xff\xff\xff"):
 		r.lines, err = newArrowRows(whole, size, has("ARROW1"), names)
 		return err
-	case has("FEA1"):
-		return &brokenFile{detail: "a file in the first Feather format", hint: "write it again with a version of pyarrow from 1.0 on"}
-	case has("\x1f\x8b"), has("\x28\xb5\x2f\xfd"):
+	case has("\x1f\x8b"), isZstd(head):
 		r.sum = sha256.New()
-		r.packed, r.lines, err = unpack(io.TeeReader(r.file, r.sum), has("\x1f\x8b"), size)
+		r.packed, r.lines, err = unpack(io.TeeReader(r.file, r.sum), has("\x1f\x8b"), size, names)
 		return err
-	case has("PK\x03\x04"), has("BZh"), has("\xfd7zXZ"):
-		return &brokenFile{detail: "a compressed file, want gzip or zstd", hint: "unpack it first"}
-	case has("version https://git-lfs"):
-		return &brokenFile{detail: "a pointer of Git LFS, not the file itself", hint: "`git lfs pull` fetches the file"}
-	default:
-		r.sum = sha256.New()
-		r.lines = ofText(io.TeeReader(r.file, r.sum), head)
-		return nil
 	}
+	if err := refused(head); err != nil {
+		return err
+	}
+	r.sum = sha256.New()
+	r.lines, err = ofText(io.TeeReader(r.file, r.sum), head, names)
+	return err
+}
+
+// nothing is the error of a file without anything in it: what failed to be copied looks so.
+func nothing(what string) error {
+	return &brokenFile{detail: what + ", want records", hint: "a copy or a download may have failed; get it again, or leave it out"}
+}
+
+// isZstd recognises zstd by its frames, of which the first may be one to be passed over.
+func isZstd(head []byte) bool {
+	return len(head) >= 4 && (string(head[:4]) == "\x28\xb5\x2f\xfd" || head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18")
 }
 
 func (r *fileReader) position() int64 {
 	if r.packed != nil {
-		return r.packed.read
+		return r.packed.from.n
 	}
 	return r.lines.position()
 }

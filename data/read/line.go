@@ -1,6 +1,6 @@
-// Package read turns files into lines, which are numbered: those of JSONL, the elements of
-// a JSON array, or the rows of Parquet and Arrow tables as JSON, whatever the file is
-// called. Several files are read as one. Files are not trusted: what they claim of their
+// Package read turns files into lines, which are numbered: those of JSONL, JSON objects and
+// the elements of a JSON array, or the rows of CSV, Parquet and Arrow tables as JSON, whatever
+// the file is called. Several files are read as one. Files are not trusted: what they claim of their
 // sizes is checked before memory is made for it.
 //
 // What a line says is package record's.
@@ -18,6 +18,7 @@ type Line struct {
 	Number  int    // from 1; of JSONL blank lines are counted
 	Text    []byte // without its end, in memory of its own
 	TooLong bool   // it has more than [MaxLine] bytes; Text is empty
+	Bad     string // why it can be no record, whatever is in it; "": it may be one
 }
 
 // lines hands out the lines of a file one after the other.
