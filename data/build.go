@@ -171,7 +171,7 @@ type tokenised struct {
 func (b builder) tokenise(ctx context.Context, src source, sum string, to sink, progress func(done int64)) (about store.About, err error) {
 	about.Drops = to.drops
 	layout := src.reading().Layout(b.template)
-	from, err := read.Open(src.files, layout.Columns())
+	from, err := src.open(layout.Columns())
 	if err != nil {
 		return about, err
 	}

@@ -73,9 +73,14 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 	return out, nil
 }
 
+// open begins to read the source, of tables the columns that are named.
+func (s source) open(columns map[string]bool) (*read.Reader, error) {
+	return read.Open(s.files, read.Options{Columns: columns, KeepNulls: s.Nulls == "keep"})
+}
+
 // reading says how the records are read.
 func (s source) reading() record.Options {
-	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Filter: s.Filter}
+	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Nulls: s.Nulls, Filter: s.Filter}
 }
 
 // unusable is the error of records that can't be used: the first of them by their

@@ -23,23 +23,22 @@ type fileReader struct {
 }
 
 // openLines opens a file. The container is recognised by how the file begins:
-// Parquet and Arrow by their magic bytes, gzip and zstd by theirs, a JSON array by its
-// bracket; what is left is JSONL. Of Parquet and Arrow only the columns in names are
-// read.
-func openLines(of File, names map[string]bool) (*fileReader, error) {
+// Parquet and Arrow by their magic bytes, gzip and zstd by theirs; what is left is a
+// text.
+func openLines(of File, want Options) (*fileReader, error) {
 	f, size, err := of.open()
 	if err != nil {
 		return nil, err
 	}
 	r := &fileReader{of: of, file: f}
-	if err := r.start(size, names); err != nil {
+	if err := r.start(size, want); err != nil {
 		f.Close()
 		return nil, r.fail(err)
 	}
 	return r, nil
 }
 
-func (r *fileReader) start(size int64, names map[string]bool) error {
+func (r *fileReader) start(size int64, want Options) error {
 	whole, ok := r.file.(randomAccess)
 	if !ok {
 		return fmt.Errorf("%s: can not be read at any place", r.of.Name)
@@ -55,21 +54,21 @@ func (r *fileReader) start(size int64, names map[string]bool) error {
 	case size == 0:
 		return nothing("an empty file (0 bytes)")
 	case has("PAR1"):
-		r.lines, err = newParquetRows(whole, size, names)
+		r.lines, err = newParquetRows(whole, size, want)
 		return err
 	case has("ARROW1"), has("\xff\xff\xff\xff"):
-		r.lines, err = newArrowRows(whole, size, has("ARROW1"), names)
+		r.lines, err = newArrowRows(whole, size, has("ARROW1"), want)
 		return err
 	case has("\x1f\x8b"), isZstd(head):
 		r.sum = sha256.New()
-		r.packed, r.lines, err = unpack(io.TeeReader(r.file, r.sum), has("\x1f\x8b"), size, names)
+		r.packed, r.lines, err = unpack(io.TeeReader(r.file, r.sum), has("\x1f\x8b"), size, want.Columns)
 		return err
 	}
 	if err := refused(head); err != nil {
 		return err
 	}
 	r.sum = sha256.New()
-	r.lines, err = ofText(io.TeeReader(r.file, r.sum), head, names)
+	r.lines, err = ofText(io.TeeReader(r.file, r.sum), head, want.Columns)
 	return err
 }
 
