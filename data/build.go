@@ -83,7 +83,7 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 		before += sizes[i]
 		stats := SourceStats{
 			Name: src.Name, Path: src.shown, Format: part.Layout, LossFactor: src.LossFactor, Cache: part.Dir, Tokenised: reason,
-			Dropped: map[string]int{},
+			Dropped: map[string]int{}, Notes: src.notes,
 		}
 		for _, d := range slices.Concat(part.Dropped, part.Passed) {
 			stats.drop(d.Reason, d.Count)

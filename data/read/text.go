@@ -65,11 +65,11 @@ func ofUTF8(from io.Reader, head []byte, names map[string]bool) (lines, error) {
 	if json.Valid(first) || bytes.Contains(text, []byte("\n{")) { // its other lines may be records
 		return newJSONLines(from), nil
 	}
-	return nil, noData(first)
+	return nil, unknownText(first)
 }
 
-// noData is the error of a text whose first line is neither JSON nor the names of columns.
-func noData(first []byte) error {
+// unknownText is the error of a text whose first line is neither JSON nor the names of columns.
+func unknownText(first []byte) error {
 	first = bytes.TrimRight(first, " \r")
 	var cells []string
 	for _, comma := range commas {
