@@ -14,9 +14,6 @@ import (
 	"lwtrain/internal/rundir"
 )
 
-// answersFile holds the answers in the run's folder.
-const answersFile = "answers.json"
-
 // answer lets the model write the answers of this moment. What was written
 // before training is kept in the run's folder, as a resumed run could not
 // write it again.
@@ -25,7 +22,7 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	path := filepath.Join(job.Dir, answersFile)
+	path := filepath.Join(job.Dir, rundir.Answers)
 	answers, err := startAnswers(job.Data, path, asked, after)
 	if err != nil {
 		return nil, err
