@@ -21,13 +21,6 @@ const (
 	maxValues = 20_000 // values looked at, those reached again through aliases included
 )
 
-// unreadable is why a text could not be read at all, and where, from 1. The text ends with
-// the advice, where there is some.
-type unreadable struct {
-	line, column int
-	text, advice string
-}
-
 // parse reads one YAML document. nil without a problem stands for an empty one.
 func parse(raw []byte) (root *yaml.Node, bad *unreadable) {
 	if len(raw) > maxBytes {

@@ -19,6 +19,13 @@ var (
 	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 )
 
+// unreadable is why a text could not be read at all, and where, from 1. The text ends with
+// the advice, where there is some.
+type unreadable struct {
+	line, column int
+	text, advice string
+}
+
 // expected is what the library's parser says that it did not find. Its lines are those of
 // what the parser was in the middle of, from 0; the scanner's are from 1, and exact.
 var expected = []string{"key", "'-' indicator", "node content", "',' or ']'", "',' or '}'", "<document start>", "<stream-start>"}
@@ -34,8 +41,10 @@ var mistakes = []struct{ says, signs, advice string }{
 	{"mapping keys are not allowed", "?", "text that begins with ? and a blank needs quotes"},
 	{"mapping values are not allowed", "", "a key is indented more or less than its neighbours, or text with \": \" in it needs quotes"},
 	{"',' or", "", "a bracket that opens here is not closed, or a comma is missing"},
-	{"expected key", "[{'\"", "a key is indented more or less than its neighbours, a quote ends too early, or text that begins with [ or { needs quotes"},
-	{"'-' indicator", "[{'\"", "a line is indented more or less than its neighbours, a quote ends too early, or text that begins with [ or { needs quotes"},
+	{" key", "[{'\"",
+		"a key is indented more or less than its neighbours, a quote ends too early, or text that begins with [ or { needs quotes"},
+	{"'-' indicator", "[{'\"",
+		"a line is indented more or less than its neighbours, a quote ends too early, or text that begins with [ or { needs quotes"},
 	{"unexpected end of stream", "\"'", "a quote that opens here is not closed"},
 }
 

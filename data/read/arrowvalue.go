@@ -38,7 +38,9 @@ func (w arrowWriter) append(dst []byte, f arrow.Field, column arrow.Array, i, de
 	case *array.Struct:
 		dst = append(dst, '{')
 		for k, field := range c.DataType().(*arrow.StructType).Fields() {
-			dst = appendMember(dst, field.Name, w.keepNulls, func(dst []byte) []byte { return w.append(dst, field, c.Field(k), i, depth+1) })
+			dst = appendMember(dst, field.Name, w.keepNulls, func(dst []byte) []byte {
+				return w.append(dst, field, c.Field(k), i, depth+1)
+			})
 		}
 		return append(dst, '}')
 	case *array.Map:

@@ -72,11 +72,6 @@ func (r *fileReader) start(size int64, want Options) error {
 	return err
 }
 
-// nothing is the error of a file without anything in it: what failed to be copied looks so.
-func nothing(what string) error {
-	return &brokenFile{detail: what + ", want records", hint: "a copy or a download may have failed; get it again, or leave it out"}
-}
-
 // isZstd recognises zstd by its frames, of which the first may be one to be passed over.
 func isZstd(head []byte) bool {
 	return len(head) >= 4 && (string(head[:4]) == "\x28\xb5\x2f\xfd" || head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18")

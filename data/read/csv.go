@@ -161,10 +161,12 @@ func (c *csvRows) broken(err error) error {
 		b.number = c.last + 1
 		return b
 	case errors.As(err, &p) && errors.Is(p.Err, csv.ErrBareQuote):
-		return &brokenFile{number: p.Line + c.skipped, detail: fmt.Sprintf("broken CSV: a quote in a field without quotes (column %d)", p.Column), hint: quoting}
+		return &brokenFile{number: p.Line + c.skipped, hint: quoting,
+			detail: fmt.Sprintf("broken CSV: a quote in a field without quotes (column %d)", p.Column)}
 	case errors.As(err, &p):
-		return &brokenFile{number: p.StartLine + c.skipped, detail: fmt.Sprintf("broken CSV: a field in quotes that is not closed, or goes on behind its quote (line %d)",
-			p.Line+c.skipped), hint: quoting}
+		return &brokenFile{number: p.StartLine + c.skipped, hint: quoting,
+			detail: fmt.Sprintf("broken CSV: a field in quotes that is not closed, or goes on behind its quote (line %d)",
+				p.Line+c.skipped)}
 	}
 	return err
 }
@@ -179,7 +181,8 @@ type rowBytes struct {
 
 func (b *rowBytes) Read(to []byte) (int, error) {
 	if b.read-b.row > MaxLine+1<<20 {
-		return 0, &brokenFile{detail: fmt.Sprintf("broken CSV: a row of more than %d MiB", MaxLine>>20), hint: "a quote may not be closed; " + quoting}
+		return 0, &brokenFile{hint: "a quote may not be closed; " + quoting,
+			detail: fmt.Sprintf("broken CSV: a row of more than %d MiB", MaxLine>>20)}
 	}
 	n, err := b.from.Read(to)
 	b.read += int64(n)

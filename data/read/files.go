@@ -8,6 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"lwtrain/examples"
@@ -21,6 +25,61 @@ const Builtin = "builtin:"
 type File struct {
 	Name string // as it is shown
 	Path string // where it lies
+}
+
+const relative = "relative paths start at the folder that lwtrain runs in"
+
+func notThere(name string) error {
+	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), relative))
+}
+
+// caches are what map, filter and the like of datasets leave beside the data.
+var caches = regexp.MustCompile(`^(cache-[0-9a-f]{8,}|tmp[0-9a-z_]{8}).*\.arrow$|^indices.*\.arrow$`)
+
+// noData reports whether a file is none of data by its name: hidden, a cache, half of a
+// download, about the data.
+func noData(name string) bool {
+	base := filepath.Base(name)
+	switch base {
+	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json", "package.json":
+		return true
+	}
+	low := strings.ToLower(base)
+	if caches.MatchString(low) || strings.HasPrefix(base, ".") || strings.HasPrefix(low, "readme") || strings.HasPrefix(low, "license") {
+		return true
+	}
+	return slices.Contains([]string{".lock", ".incomplete", ".tmp", ".part", ".crdownload", ".metadata", ".md", ".py"}, path.Ext(low))
+}
+
+// formatOf is the format that a file's name speaks of, or "".
+func formatOf(name string) string {
+	if noData(name) {
+		return ""
+	}
+	name = strings.ToLower(name)
+	packed := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
+	switch ext := path.Ext(packed); ext {
+	case ".parquet", ".arrow":
+		if packed == name {
+			return ext
+		}
+	case ".jsonl", ".json", ".csv", ".tsv":
+		return ext
+	case ".ndjson":
+		return ".jsonl"
+	}
+	return ""
+}
+
+// speaksOf reports whether one of the words stands in a name, as a word.
+func speaksOf(name string, words ...string) bool {
+	between := func(r rune) bool { return r < '0' || r > '9' && r < 'a' || r > 'z' && r < 0x80 }
+	for part := range strings.FieldsFuncSeq(strings.ToLower(name), between) {
+		if slices.Contains(words, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // randomAccess is what files are beside fs.File, on the disk and in the binary.

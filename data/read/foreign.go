@@ -49,7 +49,8 @@ func refused(head []byte) error {
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		return &brokenFile{detail: "a tar archive", hint: "unpack it, and name its folder"}
 	case strings.HasPrefix(start, "<!doctype html"), strings.HasPrefix(start, "<html"):
-		return &brokenFile{detail: "a page of the web (HTML), want a file of data", hint: "the address may be that of the page about the file; get the file itself"}
+		return &brokenFile{detail: "a page of the web (HTML), want a file of data",
+			hint: "the address may be that of the page about the file; get the file itself"}
 	}
 	return nil
 }

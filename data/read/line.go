@@ -21,6 +21,15 @@ type Line struct {
 	Bad     string // why it can be no record, whatever is in it; "": it may be one
 }
 
+// Options say what of files is read.
+type Options struct {
+	// Columns are those of tables and CSV that are read.
+	Columns map[string]bool
+	// KeepNulls keeps the keys of objects within the rows of tables that are null. Else they
+	// are as if they were not there: a table has every key in every row.
+	KeepNulls bool
+}
+
 // lines hands out the lines of a file one after the other.
 type lines interface {
 	// next returns the next line or io.EOF. A *brokenFile says that the rest of the file
@@ -42,4 +51,9 @@ func (e *brokenFile) Error() string { return e.detail }
 
 func broken(number int, format string, args ...any) error {
 	return &brokenFile{number: number, detail: fmt.Sprintf(format, args...)}
+}
+
+// nothing is the error of a file without anything in it: what failed to be copied looks so.
+func nothing(what string) error {
+	return &brokenFile{detail: what + ", want records", hint: "a copy or a download may have failed; get it again, or leave it out"}
 }

@@ -51,7 +51,11 @@ func (n *parquetNode) unwrap(g *schema.GroupNode) {
 
 // isPairs reports whether a node repeats a text and a value.
 func (n *parquetNode) isPairs() bool {
-	return n.repeated && len(n.children) == 2 && n.children[0].leaf != nil && n.children[0].leaf.isText && !n.children[0].optional && !n.children[0].repeated
+	if !n.repeated || len(n.children) != 2 {
+		return false
+	}
+	key := n.children[0]
+	return key.leaf != nil && key.leaf.isText && !key.optional && !key.repeated
 }
 
 func (n *parquetNode) eachLeaf(see func(*parquetLeaf)) {

@@ -2,15 +2,6 @@ package read
 
 import "io"
 
-// Options say what of files is read.
-type Options struct {
-	// Columns are those of tables and CSV that are read.
-	Columns map[string]bool
-	// KeepNulls keeps the keys of objects within the rows of tables that are null. Else they
-	// are as if they were not there: a table has every key in every row.
-	KeepNulls bool
-}
-
 // Reader reads the lines of several files as if they were of one: their numbers go on
 // from each file to the next.
 type Reader struct {

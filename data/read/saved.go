@@ -56,7 +56,7 @@ func savedFiles(dir string) (names []string, there bool, err error) {
 		return nil, false, err
 	}
 	if len(list.Selected) > 0 {
-		return nil, false, fault.Hint(fmt.Errorf("%s: a selection of the rows of %s, want a dataset of its own", name, list.Files[0].Filename),
+		return nil, false, fault.Hint(fmt.Errorf("%s: a selection of the rows of its files, want a dataset of its own", name),
 			"dataset.flatten_indices().save_to_disk(...) writes one")
 	}
 	for _, f := range list.Files {
@@ -64,7 +64,8 @@ func savedFiles(dir string) (names []string, there bool, err error) {
 			return nil, false, fmt.Errorf("%s: it names the file %q, want a name without a folder", name, f.Filename)
 		}
 		if _, err := os.Stat(filepath.Join(dir, f.Filename)); err != nil {
-			return nil, false, fault.Hint(fmt.Errorf("%s: it names %s, which is not there", name, f.Filename), "a part of the dataset is missing; get it again")
+			return nil, false, fault.Hint(fmt.Errorf("%s: it names %s, which is not there", name, f.Filename),
+				"a part of the dataset is missing; get it again")
 		}
 		names = append(names, f.Filename)
 	}
@@ -98,7 +99,8 @@ func savedSplit(dir string) (split, note string, err error) {
 		return "", "", fmt.Errorf("dataset_dict.json: the split %q, want a name without a folder", found[0])
 	}
 	if _, err := os.Stat(filepath.Join(dir, found[0])); err != nil {
-		return "", "", fault.Hint(fmt.Errorf("dataset_dict.json: the split %s is not there", found[0]), "name the folder of one that is, or get the dataset again")
+		return "", "", fault.Hint(fmt.Errorf("dataset_dict.json: the split %s is not there", found[0]),
+			"name the folder of one that is, or get the dataset again")
 	}
 	if len(list.Splits) > 1 {
 		note = fmt.Sprintf("the split %s is taken, of %s", found[0], strings.Join(list.Splits, ", "))

@@ -85,7 +85,8 @@ func unknownText(first []byte) error {
 	if len(first) > 40 {
 		first = append(bytes.Clone(first[:40]), "..."...)
 	}
-	return &brokenFile{number: 1, detail: fmt.Sprintf("a text that begins with %q, want JSONL, a JSON array, or CSV whose first row names the columns", first),
+	return &brokenFile{number: 1,
+		detail: fmt.Sprintf("a text that begins with %q, want JSONL, a JSON array, or CSV whose first row names the columns", first),
 		hint: "a record is an object on a line: {\"messages\": [{\"role\": \"user\", \"content\": ...}, ...]}"}
 }
 

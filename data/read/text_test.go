@@ -73,7 +73,8 @@ var forms = map[string]form{
 func TestOtherFormsOfUnicodeAreRead(t *testing.T) {
 	for _, text := range []string{
 		"{\"prompt\": \"né 中文 😀\"}\r\n\r\n{\"prompt\": \"b\u2028\"}\r\n", "[{\"prompt\": \"né 中文 😀\"},\n\n{\"prompt\": \"b\u2028\"}]",
-		"{\n\"prompt\": \"né 中文 😀\"}\n{\"prompt\": \"b\u2028\"}", "prompt,completion\nné 中文 😀,\"b\u2028\"\n" + strings.Repeat("a,b\n", 40_000),
+		"{\n\"prompt\": \"né 中文 😀\"}\n{\"prompt\": \"b\u2028\"}", "prompt,completion\nné 中文 😀,\"b\u2028\"\n" +
+			strings.Repeat("a,b\n", 40_000),
 	} {
 		want, err := readText(t, []byte(text))
 		if err != nil || want == "" {
@@ -142,29 +143,36 @@ func TestCSVIsReadByItsFirstRow(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"commas and quotes": {"instruction,input,output\n\"Say hi\",\"\",\"Hello, friend\"\nCount,to 3,\"1, 2, 3\"\n",
 			`2:{"instruction":"Say hi","input":"","output":"Hello, friend"} 3:{"instruction":"Count","input":"to 3","output":"1, 2, 3"}`},
-		"tabs":                        {"prompt\tcompletion\nSay hi\tHello, you\n", `2:{"prompt":"Say hi","completion":"Hello, you"}`},
-		"semicolons":                  {"prompt;completion\na,b;c\n", `2:{"prompt":"a,b","completion":"c"}`},
-		"bars":                        {"prompt|completion\na|c\n", `2:{"prompt":"a","completion":"c"}`},
-		"Excel's own line":            {"sep=;\r\nprompt;completion\r\na;b\r\n", `3:{"prompt":"a","completion":"b"}`},
-		"a byte order mark and CRLF":  {"\ufeffprompt,completion\r\na,b\r\n", `2:{"prompt":"a","completion":"b"}`},
-		"a quoted first row":          {"\"prompt\",\"completion\"\na,b\n", `2:{"prompt":"a","completion":"b"}`},
-		"line ends in a field":        {"prompt,completion\n\"a\nb\n\",c\n\nd,e\n", `2:{"prompt":"a\nb\n","completion":"c"} 6:{"prompt":"d","completion":"e"}`},
-		"doubled quotes":              {"prompt,completion\n\"say \"\"hi\"\"\",b\n", `2:{"prompt":"say \"hi\"","completion":"b"}`},
-		"columns that nobody reads":   {"id,prompt,completion,x\n1,a,b,c\n", `2:{"prompt":"a","completion":"b"}`},
-		"blanks around the names":     {"prompt, completion\na, b\n", `2:{"prompt":"a","completion":" b"}`},
-		"rows of nothing":             {"prompt,completion\na,b\n,\n\n,\n", `2:{"prompt":"a","completion":"b"}`},
-		"a column alone":              {"prompt\na\nb c\n", `2:{"prompt":"a"} 3:{"prompt":"b c"}`},
-		"JSON in a column":            {"messages\n\"[{\"\"role\"\": \"\"user\"\"}]\"\n", `2:{"messages":"[{\"role\": \"user\"}]"}`},
-		"a field too few":             {"prompt,completion\na\nb,c\n", `2:bad: a row of 1 fields, want 2, as the first row has 3:{"prompt":"b","completion":"c"}`},
-		"a field too many":            {"prompt,completion\na,b,c\n", `2:bad: a row of 3 fields, want 2, as the first row has`},
-		"bytes that are no UTF-8":     {"prompt,completion\na\xff,b\n", "2:{\"prompt\":\"a\xff\",\"completion\":\"b\"}"},
-		"a quote that is not closed":  {"prompt,completion\n\"a,b\nc,d\n", ` error: :2: broken CSV: a field in quotes that is not closed`},
-		"text behind a quote":         {"prompt,completion\n\"a\" b,c\n", ` error: :2: broken CSV: a field in quotes that is not closed, or goes on`},
-		"a quote within":              {"prompt,completion\nx,y\na \"b\",c\n", `2:{"prompt":"x","completion":"y"} error: :3: broken CSV: a quote in a field without quotes (column 3)`},
-		"two columns of one name":     {"prompt,prompt\na,b\n", ` error: :1: two columns "prompt", want one`},
-		"no names in the first row":   {"Say hi,Hello\nCount,1 2 3\n", ` error: :1: the first row of CSV names the columns: the columns are "Say hi", "Hello", want messages`},
-		"other names":                 {"q;a\nb;c\n", ` error: :1: the first row of CSV names the columns: the columns are "q", "a", want messages`},
-		"a text":                      {"Once upon a time\nthere was\n", ` error: :1: a text that begins with "Once upon a time", want JSONL`},
+		"tabs":                       {"prompt\tcompletion\nSay hi\tHello, you\n", `2:{"prompt":"Say hi","completion":"Hello, you"}`},
+		"semicolons":                 {"prompt;completion\na,b;c\n", `2:{"prompt":"a,b","completion":"c"}`},
+		"bars":                       {"prompt|completion\na|c\n", `2:{"prompt":"a","completion":"c"}`},
+		"Excel's own line":           {"sep=;\r\nprompt;completion\r\na;b\r\n", `3:{"prompt":"a","completion":"b"}`},
+		"a byte order mark and CRLF": {"\ufeffprompt,completion\r\na,b\r\n", `2:{"prompt":"a","completion":"b"}`},
+		"a quoted first row":         {"\"prompt\",\"completion\"\na,b\n", `2:{"prompt":"a","completion":"b"}`},
+		"line ends in a field": {"prompt,completion\n\"a\nb\n\",c\n\nd,e\n",
+			`2:{"prompt":"a\nb\n","completion":"c"} 6:{"prompt":"d","completion":"e"}`},
+		"doubled quotes":            {"prompt,completion\n\"say \"\"hi\"\"\",b\n", `2:{"prompt":"say \"hi\"","completion":"b"}`},
+		"columns that nobody reads": {"id,prompt,completion,x\n1,a,b,c\n", `2:{"prompt":"a","completion":"b"}`},
+		"blanks around the names":   {"prompt, completion\na, b\n", `2:{"prompt":"a","completion":" b"}`},
+		"rows of nothing":           {"prompt,completion\na,b\n,\n\n,\n", `2:{"prompt":"a","completion":"b"}`},
+		"a column alone":            {"prompt\na\nb c\n", `2:{"prompt":"a"} 3:{"prompt":"b c"}`},
+		"JSON in a column":          {"messages\n\"[{\"\"role\"\": \"\"user\"\"}]\"\n", `2:{"messages":"[{\"role\": \"user\"}]"}`},
+		"a field too few": {"prompt,completion\na\nb,c\n",
+			`2:bad: a row of 1 fields, want 2, as the first row has 3:{"prompt":"b","completion":"c"}`},
+		"a field too many":           {"prompt,completion\na,b,c\n", `2:bad: a row of 3 fields, want 2, as the first row has`},
+		"bytes that are no UTF-8":    {"prompt,completion\na\xff,b\n", "2:{\"prompt\":\"a\xff\",\"completion\":\"b\"}"},
+		"a quote that is not closed": {"prompt,completion\n\"a,b\nc,d\n", ` error: :2: broken CSV: a field in quotes that is not closed`},
+		"text behind a quote": {"prompt,completion\n\"a\" b,c\n",
+			` error: :2: broken CSV: a field in quotes that is not closed, or goes on`},
+		"a quote within": {"prompt,completion\nx,y\na \"b\",c\n",
+			`2:{"prompt":"x","completion":"y"} error: :3: broken CSV: a quote in a field without quotes (column 3)`},
+		"two columns of one name": {"prompt,prompt\na,b\n", ` error: :1: two columns "prompt", want one`},
+		"no names in the first row": {"Say hi,Hello\nCount,1 2 3\n",
+			` error: :1: the first row of CSV names the columns: the columns are "Say hi", "Hello", want messages`},
+		"other names": {"q;a\nb;c\n",
+			` error: :1: the first row of CSV names the columns: the columns are "q", "a", want messages`},
+		"a text": {"Once upon a time\nthere was\n",
+			` error: :1: a text that begins with "Once upon a time", want JSONL`},
 		"a list of YAML":              {"- messages:\n  - role: user\n", ` error: :1: a text that begins with "- messages:", want JSONL`},
 		"names in quotes as in JSONL": {"\"prompt\"\n\"a\"\n", `2:{"prompt":"a"}`},
 	} {
@@ -260,13 +268,14 @@ func TestCompressedFilesInSeveralPartsAreReadWhole(t *testing.T) {
 	gz := func(n int) []byte { return packed(t, ".gz", line(n)) }
 	zst := func(n int) []byte { return packed(t, ".zst", line(n)) }
 	for name, raw := range map[string][]byte{
-		"zstd with a frame to be passed over first":   slices.Concat([]byte(skippable), zst(1), zst(2), block.Bytes()),
-		"zstd with one between":                       slices.Concat(zst(1), []byte(skippable), zst(2), block.Bytes(), []byte(skippable)),
-		"zstd with two first":                         slices.Concat([]byte(skippable), []byte(skippable), zst(1), zst(2), zst(3)),
-		"gzip with several members":                   slices.Concat(gz(1), gz(2), named.Bytes()),
-		"gzip with an empty member first":             slices.Concat(packed(t, ".gz", ""), gz(1), gz(2), gz(3)),
-		"zstd with an empty frame first":              slices.Concat([]byte(emptyZstd), zst(1), zst(2), zst(3)),
-		"gzip with a line over two members":           slices.Concat(gz(1), packed(t, ".gz", line(2)[:5]), packed(t, ".gz", line(2)[5:]), gz(3)),
+		"zstd with a frame to be passed over first": slices.Concat([]byte(skippable), zst(1), zst(2), block.Bytes()),
+		"zstd with one between":                     slices.Concat(zst(1), []byte(skippable), zst(2), block.Bytes(), []byte(skippable)),
+		"zstd with two first":                       slices.Concat([]byte(skippable), []byte(skippable), zst(1), zst(2), zst(3)),
+		"gzip with several members":                 slices.Concat(gz(1), gz(2), named.Bytes()),
+		"gzip with an empty member first":           slices.Concat(packed(t, ".gz", ""), gz(1), gz(2), gz(3)),
+		"zstd with an empty frame first":            slices.Concat([]byte(emptyZstd), zst(1), zst(2), zst(3)),
+		"gzip with a line over two members": slices.Concat(gz(1), packed(t, ".gz", line(2)[:5]), packed(t, ".gz",
+			line(2)[5:]), gz(3)),
 		"no compression, whatever the file is called": []byte(line(1) + line(2) + line(3)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -282,7 +291,8 @@ func TestCompressedFilesInSeveralPartsAreReadWhole(t *testing.T) {
 // every form of Unicode the same.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{
-		"prompt,completion\n\"a\nb\",c\n", "sep=;\nprompt;x\n1;2\n", "{\n\"a\": [1]},\n{\"b\": 2}", "{\"a\":1}{\"a\":2}", "[{\"prompt\": 1}]",
+		"prompt,completion\n\"a\nb\",c\n", "sep=;\nprompt;x\n1;2\n", "{\n\"a\": [1]},\n{\"b\": 2}", "{\"a\":1}{\"a\":2}",
+		"[{\"prompt\": 1}]",
 		"\xff\xfe{\x00}\x00", "p\x00r\x00", "prompt\n\"", "\ufeffprompt\tx\r\na\tb", "{\"a\": \"x", "sep=,", "sep=;\n\nprompt",
 	} {
 		f.Add([]byte(s))

@@ -151,7 +151,8 @@ func countedCharacters(s string) (lo, hi float64, rest string) {
 	before, _ := utf8.DecodeLastRuneInString(rest)
 	vague := rest
 	switch {
-	case !ok, 'a' <= before && before <= 'z', strings.ContainsRune("$#/%", before), strings.ContainsRune(".:", before) && endsInDigit(rest[:len(rest)-1]):
+	case !ok, 'a' <= before && before <= 'z', strings.ContainsRune("$#/%", before),
+		strings.ContainsRune(".:", before) && endsInDigit(rest[:len(rest)-1]):
 		return 0, 0, s
 	case timesZH[first] > 0 && first != '十' && takeEnd(&vague, vagueZH): // 几千, 上万
 		return 0, 0, s

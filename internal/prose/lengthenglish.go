@@ -31,12 +31,12 @@ func set(words string) map[string]bool {
 
 var (
 	// before a number
-	upEN = phrases("at least, at the least, at the very least, at lease, min, minimum, more than, over, above, exceed, exceeds, exceeding, " +
-		"longer than, greater than, larger than, upwards of, upward of, beyond, surpass, starting at, >, > =, = >")
-	downEN = phrases("at most, at the most, at the very most, up to, upto, within, under, less than, fewer than, lower than, smaller than, " +
-		"shorter than, max, maximum, below, limit, limited to, capped at, cap, as many as, <, < =, = <")
-	aboutEN = set("about around approximately approx roughly circa ca c some nearly almost the a an another further whole total of be is in at " +
-		"from between just length word words count . : = ~ ( ) - \" '")
+	upEN = phrases("at least, at the least, at the very least, at lease, min, minimum, more than, over, above, exceed, exceeds, " +
+		"exceeding, longer than, greater than, larger than, upwards of, upward of, beyond, surpass, starting at, >, > =, = >")
+	downEN = phrases("at most, at the most, at the very most, up to, upto, within, under, less than, fewer than, lower than, " +
+		"smaller than, shorter than, max, maximum, below, limit, limited to, capped at, cap, as many as, <, < =, = <")
+	aboutEN = set("about around approximately approx roughly circa ca c some nearly almost the a an another further whole total of be is " +
+		"in at from between just length word words count . : = ~ ( ) - \" '")
 	notEN = set("not never no cannot without avoid")
 
 	// between a number and its unit
@@ -49,16 +49,20 @@ var (
 	vagueEN = set("few several many dozens hundreds thousands tens")
 	orderEN = set("# order orders no nr nos number id invoice ticket version ver v room item isbn year gpt windows apollo")
 	thatEN  = set("these those following attached above below previous original existing provided given current top")
-	placeEN = set("chapter section part page pages volume vol issue exercise question lesson step figure fig table episode season level grade " +
-		"line verse task day week january february march april may june july august september october november december")
+	placeEN = set("chapter section part page pages volume vol issue exercise question lesson step figure fig table episode season level " +
+		"grade line verse task day week january february march april may june july august september october november december")
 	timeEN = set("since until till before after during year spring summer autumn fall winter")
 	eachEN = set("each every per")
-	partEN = set("paragraphs sections chapters parts stanzas verses scenes acts posts articles essays stories poems answers summaries points " +
-		"emails letters entries episodes sentences lines items bullets slides tweets pages reviews descriptions")
-	wholeEN   = set("total overall altogether all sum whole")
-	askEN     = set("list name memorize memorise learn define find suggest teach spell guess brainstorm translate")
-	collectEN = set("list lists vocabulary dictionary lexicon glossary set corpus corpora")
-	clauseEN  = set(". , ! ? ; \n")
+	partEN = set("paragraphs sections chapters parts stanzas verses scenes acts posts articles essays stories poems answers summaries " +
+		"points emails letters entries episodes sentences lines items bullets slides tweets pages reviews descriptions")
+	wholeEN    = set("total overall altogether all sum whole")
+	askEN      = set("list name memorize memorise learn define find suggest teach spell guess brainstorm translate")
+	collectEN  = set("list lists vocabulary dictionary lexicon glossary set corpus corpora")
+	linkEN     = set("and but or yet be should must is it , ; ( words word long")
+	someEN     = set("about around approximately some any the me us")
+	lengthOfEN = set("about around approximately roughly at least most up to ( , of with")
+	spreadEN   = phrases("+ / -, + -, plus or minus, plus / minus, give or take")
+	clauseEN   = map[string]bool{".": true, ",": true, "!": true, "?": true, ";": true, "\n": true}
 )
 
 const (
@@ -70,20 +74,25 @@ const (
 
 var (
 	// behindEN is a bound behind the unit: words or more.
-	behindEN = regexp.MustCompile(`^s?[ ,()-]*(?:(?:in length|long|in total|total|altogether|of text)[ ,()-]*)?(?:(` + upBehind + `)|(` + downBehind + `))`)
+	behindEN = regexp.MustCompile(`^s?[ ,()-]*(?:(?:in length|long|in total|total|altogether|of text)[ ,()-]*)?` +
+		`(?:(` + upBehind + `)|(` + downBehind + `))`)
 	// thingsEN are words that are no measure: 20 Word documents, 20 word problems, 300 words from the list.
-	thingsEN = regexp.MustCompile(`^(?: (?:documents?|files?|docs?|problems?|search(?:es)?|puzzles?|games?|clouds?|processors?|lists?|banks?|pairs?|cards?)\b` +
-		`|s (?:from|in|of) (?:the|this|that|your|my) (?:following )?(?:list|text|passage|vocabulary|article|story|poem|dictionary|box)\b` +
-		`|s? (?:vocabulary|lists?)\b)`)
+	thingsEN = regexp.MustCompile(
+		`^(?: (?:documents?|files?|docs?|problems?|search(?:es)?|puzzles?|games?|clouds?|processors?|banks?)\b` +
+			`|s (?:from|in|of) (?:the|this|that|your|my) (?:following )?` +
+			`(?:list|text|passage|vocabulary|article|story|poem|dictionary|box)\b` +
+			`|s? vocabulary\b)`)
 	// rateEN is what a length of a part is followed by: words each, words per chapter.
-	rateEN = regexp.MustCompile(`^s?[ -]*(?:(?:long|in length|or (?:more|less|fewer|so)|max|maximum|min|minimum|limit|count|total|at most|at least)[ -]*)*` +
-		`[ (]*(?:/|apiece|daily|weekly|(?:(?:for|in|to|of|from|on) )?(?:each|every)\b|a piece\b|an? (?:day|week|month|hour|minute|second|page|paragraph|` +
-		`chapter|section|part|line|time)\b|per (\w+))`)
+	rateEN = regexp.MustCompile(`^s?[ -]*` +
+		`(?:(?:long|in length|or (?:more|less|fewer|so)|max|maximum|min|minimum|limit|count|total|at most|at least)[ -]*)*[ (]*` +
+		`(?:/|apiece|daily|weekly|(?:(?:for|in|to|of|from|on) )?(?:each|every)\b|a piece\b` +
+		`|an? (?:day|week|month|hour|minute|second|page|paragraph|chapter|section|part|line|time)\b|per (\w+))`)
 	// countEN is what may stand between "word" and a number behind it: word count: 2500.
-	countEN = regexp.MustCompile(`^s?[ -]*(?:(?:count|limit|length|total|target|number|budget|goal|range|requirement|minimum|maximum|max|min)s?|:|=)` +
-		`(?:[ :=()\[\]~|"'<>-]|\b(?:about|around|approximately|approx|roughly|circa|ca|the|a|an|of|be|is|in|at|from|between|just|count|limit|` +
-		`length|must|should|needs?|to|have|set|target|goal|required?|requirement|range|not|no|less|fewer|more|than|exceed(?:s|ing)?|under|over|` +
-		`up|within|below|above|least|most|minimum|maximum|max|min|cannot|can|may|will|words?)\b)*`)
+	countEN = regexp.MustCompile(`^s?[ -]*` +
+		`(?:(?:count|limit|length|total|target|number|budget|goal|range|requirement|minimum|maximum|max|min)s?|:|=)` +
+		`(?:[ :=()\[\]~|"'<>-]|\b(?:about|around|approximately|approx|roughly|circa|ca|the|a|an|of|be|is|in|at|from|between|just` +
+		`|count|limit|length|must|should|needs?|to|have|set|target|goal|required?|requirement|range|not|no|less|fewer|more|than` +
+		`|exceed(?:s|ing)?|under|over|up|within|below|above|least|most|minimum|maximum|max|min|cannot|can|may|will|words?)\b)*`)
 )
 
 // lengthInEnglish reads the length around the word "word", of texts that are [latin].
@@ -106,7 +115,7 @@ func lengthInEnglish(before, after string) Length {
 		return l
 	}
 	// at least 800 but at most 1000
-	c.before.skip(set("and but or yet be should must is it , ; ( words word long"))
+	c.before.skip(linkEN)
 	if other, ok := countedWords(c.before.list); ok && other.lo == other.hi {
 		if both, ok := l.meets(lengthOf(other.lo, other.hi, other.bound)); ok {
 			return both
@@ -245,7 +254,7 @@ func spread(b backwards) (lo, hi float64, size int) {
 	by := b.at(0)
 	b.drop(min(1, len(b.list)))
 	n := len(b.list)
-	if by.kind != figureToken || !b.take(phrases("+ / -, + -, plus or minus, plus / minus, give or take")) || b.at(0).kind != figureToken {
+	if by.kind != figureToken || !b.take(spreadEN) || b.at(0).kind != figureToken {
 		return 0, 0, 0
 	}
 	middle, more := figure(b.at(0).text, false), figure(by.text, false)
@@ -287,8 +296,9 @@ func (c counted) isYear() bool {
 // ofThings reports whether words are counted as things: list 50 words, a list of 50 words.
 func (c counted) ofThings() bool {
 	b := c.before
-	b.skip(set("about around approximately some any the me us"))
-	return askEN[b.at(0).text] || collectEN[c.before.at(0).text] && c.front.at(0).text == "of" || b.at(0).text == "of" && collectEN[b.at(1).text]
+	b.skip(someEN)
+	return askEN[b.at(0).text] || c.front.at(0).text == "of" && collectEN[c.before.at(0).text] ||
+		b.at(0).text == "of" && collectEN[b.at(1).text]
 }
 
 // ofPart reports whether the words before say that it is the length of one of several
@@ -306,7 +316,7 @@ func (c counted) ofPart() bool {
 		return false
 	}
 	b = c.front
-	b.skip(set("about around approximately roughly at least most up to ( , of with"))
+	b.skip(lengthOfEN)
 	return each || partEN[b.at(0).text] && len(b.list) < len(c.front.list)
 }
 

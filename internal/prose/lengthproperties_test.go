@@ -21,7 +21,8 @@ func TestANumberIsReadHoweverItIsWritten(t *testing.T) {
 		}
 		english, chinese := inEnglish(n), inChinese(n)
 		forms := map[string]string{
-			"Write %s words on tides.": fmt.Sprint(n), "a %s-word story": grouped(","), "%s words": grouped(" "), "(%s words)": grouped("\u202f"),
+			"Write %s words on tides.": fmt.Sprint(n), "a %s-word story": grouped(","), "%s words": grouped(" "),
+			"(%s words)":        grouped("\u202f"),
 			"Exactly %s words!": grouped("'"), "in %s words or so": grouped("_"), "Write **%s** words": grouped("\u00a0"),
 			"Write %s words, please": english, "a %s-word novel": strings.ReplaceAll(english, " ", "-"), "Word count: %s.": grouped(","),
 			"写%s字": fmt.Sprint(n), "一篇%s字的文章": grouped(","), "大约%s字左右": chinese, "字数要求：%s": grouped("，"), "请写%s个字": wide(fmt.Sprint(n)),
@@ -128,7 +129,8 @@ func TestTheTailOfANumberIsNone(t *testing.T) {
 			prompt := fmt.Sprintf(form, written)
 			got := StatedLength(prompt)
 			digits := strings.TrimLeft(all, "0")
-			if n := fmt.Sprint(got.Words()); got != (Length{}) && n != digits && n != strings.TrimRight(digits, "0") && !strings.HasPrefix(digits, n+"0") {
+			if n := fmt.Sprint(got.Words()); got != (Length{}) && n != digits && n != strings.TrimRight(digits, "0") &&
+				!strings.HasPrefix(digits, n+"0") {
 				t.Fatalf("StatedLength(%q) = %v; want %s, or nothing", prompt, got, all)
 			}
 		}

@@ -37,7 +37,8 @@ var timesEN = map[string]float64{"dozen": 12, "hundred": 100, "thousand": 1e3, "
 // jointsEN are the joints; those that are true are between the ends of a range.
 var jointsEN = map[string]bool{
 	"-": true, "~": true, "to": true, "and": true, "or": true, "through": true, "till": true, "until": true,
-	"a": false, "an": false, "half": false, "of": false, "up": false, "about": false, "around": false, "roughly": false, "words": false, "word": false,
+	"a": false, "an": false, "half": false, "of": false, "up": false, "about": false, "around": false, "roughly": false,
+	"words": false, "word": false,
 }
 
 // tokens cuts a plain text.
@@ -303,7 +304,7 @@ func (r *numberReader) base() (v float64) {
 			return .5
 		}
 		return 0
-	case r.next(0) == jointToken && (r.is("a") || r.is("an")) && (r.next(1) == timesToken || r.next(1) == wordToken && r.list[1].text == "couple"):
+	case (r.is("a") || r.is("an")) && (r.next(1) == timesToken || r.is("a", "couple")):
 		r.skip(1)
 		return r.base()
 	case r.next(0) == timesToken:
@@ -343,7 +344,12 @@ func amount(list []token, between bool) (lo, hi float64, size int) {
 		first--
 	}
 	run := trimJoints(list[first:], true)
-	between = between || first > 0 && list[first-1].text == "between" || first > 1 && aboutEN[list[first-1].text] && list[first-2].text == "between"
+	for n := first - 1; n >= 0 && n >= first-2 && !between; n-- { // between about 500 and 700
+		between = list[n].text == "between"
+		if !aboutEN[list[n].text] {
+			break
+		}
+	}
 	lo, hi, size, ok := rangeOf(run, between)
 	if !ok {
 		return 0, 0, 0

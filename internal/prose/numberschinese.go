@@ -104,7 +104,8 @@ func digitsOfZH(s string, decimals bool) (list []digitZH, ok bool) {
 			size = figureEnd(s[i:], true)
 			next, _ := utf8.DecodeRuneInString(strings.TrimLeft(s[i+size:], " "))
 			text, multiplied := s[i:i+size], decimals || timesZH[next] > 0
-			if v = figure(text, multiplied); v == 0 || !multiplied && strings.Contains(text, ".") && v != figure(text, true) { // "1.500字": a list
+			v = figure(text, multiplied)
+			if inList := !multiplied && strings.Contains(text, ".") && v != figure(text, true); v == 0 || inList { // 1.500字
 				return nil, false
 			}
 			list = append(list, digitZH{v, false, true})
