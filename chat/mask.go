@@ -45,6 +45,7 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 	if err := m.checkRendered(); err != nil {
 		return Rendered{}, err
 	}
+	m.addUnread()
 	if len(out.Generation) > 0 {
 		err = m.blocks()
 	} else {
@@ -53,42 +54,25 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Bytes: m.spans, sources: out.Sources,
-		tok: t.tok}, nil
+	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Unread: m.unread, Bytes: m.spans,
+		out: out, tok: t.tok}, nil
 }
 
 // masker finds the targets of one rendering.
 type masker struct {
 	template *Template
 	msgs     []Message
-	out      jinja.Output
+	out      rendering
 	ids      []int32
 	spans    [][2]int // bytes of each id
 	target   []Span
 	learn    []bool // which messages are targets
+	unread   []string
+	contents map[int][]span // see contentSpans
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
 	return &ConversationError{Reason: reason, Message: i, Role: m.msgs[i].Role, Detail: fmt.Sprintf(format, args...)}
-}
-
-// checkRendered refuses a template that leaves a message out, or its calls of
-// tools: these have names, which every template that knows them writes.
-func (m *masker) checkRendered() error {
-	seen, named := make([]bool, len(m.msgs)), make([]bool, len(m.msgs))
-	for _, s := range m.out.Sources {
-		seen[s.Source/2] = true
-		named[s.Source/2] = named[s.Source/2] || s.Source == namesOf(s.Source/2)
-	}
-	for i, msg := range m.msgs {
-		if !seen[i] && (msg.Role == "assistant" || !isBlank(msg)) {
-			return m.fail(NotRendered, i, "the template renders nothing of it")
-		}
-		if !named[i] && msg.Extra["tool_calls"] != nil {
-			return m.fail(NotRendered, i, "the template renders nothing of its tool_calls")
-		}
-	}
-	return nil
 }
 
 // turns adds the targets of every assistant message.
@@ -97,7 +81,7 @@ func (m *masker) turns() error {
 		if !m.learn[i] {
 			continue
 		}
-		a, ok := locate(m.out, i)
+		a, ok := m.out.locate(i)
 		if !ok {
 			return m.fail(NoExactTarget, i, "the template mixes its text with that of other messages")
 		}
@@ -117,7 +101,7 @@ func (m *masker) turn(i int, a answerParts, start int) error {
 	first := m.tokenAt(start)
 	for _, s := range m.out.Sources {
 		if first < len(m.spans) && s.Start < start && s.End > m.spans[first][0] {
-			return m.fail(NoExactTarget, i, "one token holds text of messages[%d] and the begin of the answer", s.Source/2)
+			return m.fail(NoExactTarget, i, "one token holds text of messages[%d] and the begin of the answer", m.out.message(s))
 		}
 	}
 	form := &m.template.form
@@ -165,7 +149,7 @@ func (m *masker) blocks() error {
 			continue
 		}
 		inside := func(s jinja.SourceSpan) bool {
-			return s.Source/2 == i && slices.ContainsFunc(m.out.Generation,
+			return m.out.message(s) == i && slices.ContainsFunc(m.out.Generation,
 				func(g jinja.Span) bool { return g.Start < s.End && s.Start < g.End })
 		}
 		if !slices.ContainsFunc(m.out.Sources, inside) {
@@ -179,7 +163,7 @@ func (m *masker) blocks() error {
 	for _, g := range m.out.Generation {
 		holds := func(of func(message int) bool) bool {
 			return slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
-				return of(s.Source/2) && g.Start < s.End && s.Start < g.End
+				return of(m.out.message(s)) && g.Start < s.End && s.Start < g.End
 			})
 		}
 		passed := func(i int) bool { return m.msgs[i].Role == "assistant" && !m.learn[i] }

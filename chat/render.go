@@ -22,55 +22,86 @@ func (t *Template) Prompt(msgs []Message) (text string, ids []int32, err error) 
 }
 
 // render renders messages, all their strings but the roles marked.
-func (t *Template) render(msgs []Message, prompt bool) (jinja.Output, error) {
+func (t *Template) render(msgs []Message, prompt bool) (rendering, error) {
 	return t.renderWithin(jinja.Limits{}, msgs, prompt)
 }
 
-func (t *Template) renderWithin(limits jinja.Limits, msgs []Message, prompt bool) (jinja.Output, error) {
+func (t *Template) renderWithin(limits jinja.Limits, msgs []Message, prompt bool) (rendering, error) {
+	r := rendering{width: otherParts}
+	for _, m := range msgs {
+		r.width = max(r.width, otherParts+len(m.Extra))
+	}
 	vars := maps.Clone(t.vars)
 	list := make([]jinja.Map, len(msgs))
 	for i, m := range msgs {
-		list[i] = templateMessage(i, m)
+		list[i] = r.templateMessage(i, m)
 	}
 	vars["messages"] = list
 	vars["add_generation_prompt"] = prompt
-	out, err := t.parsed.Render(vars, jinja.Options{Limits: limits, Now: t.now})
-	if err != nil {
-		return out, &ConversationError{Reason: RefusedByTemplate, Message: -1, Detail: err.Error(), err: err}
+	var err error
+	if r.Output, err = t.parsed.Render(vars, jinja.Options{Limits: limits, Now: t.now}); err != nil {
+		return r, &ConversationError{Reason: RefusedByTemplate, Message: -1, Detail: err.Error(), err: err}
 	}
-	return out, nil
+	return r, nil
 }
 
-// The engine marks what a message itself says as source 2i and its names (of
-// functions, calls, speakers) as 2i+1: templates write names into headers, of
-// the message itself and of those that answer it, so they say little about where
-// a message stands.
-func textOf(i int) int  { return 2 * i }
-func namesOf(i int) int { return 2*i + 1 }
+// rendering is what a template wrote, with the part of a message that each of its bytes
+// comes from.
+type rendering struct {
+	jinja.Output
+	width int // how many parts each message has; part p of message i is the source i*width+p
+}
+
+// The parts of a message. Its names (of functions, calls, speakers) are apart: templates write
+// them into headers, of the message itself and of those that answer it, so they say
+// little about where a message stands.
+const (
+	contentPart = iota
+	namesPart
+	reasoningPart
+	callsPart  // its tool_calls, without the names in them
+	otherParts // the first of the keys in Extra, sorted
+)
+
+func (r rendering) message(s jinja.SourceSpan) int { return s.Source / r.width }
+func (r rendering) part(s jinja.SourceSpan) int    { return s.Source % r.width }
 
 // nameKeys are the keys of a message, or of what lies in it, that hold names.
 var nameKeys = []string{"name", "id", "type", "tool_call_id", "metadata", "recipient"}
 
-// templateMessage is message i as the template sees it: role, content, and the
+// reasoningKeys are the names that templates have for reasoning.
+var reasoningKeys = []string{"reasoning_content", "thinking", "reasoning"}
+
+// templateMessage is message i as the template sees it: role, content, reasoning, and the
 // other keys sorted. A content in Extra (a list of parts, or nil) replaces
 // Content.
-func templateMessage(i int, m Message) jinja.Map {
-	keys := map[string]int{"arguments": textOf(i)} // an argument called name is text
+func (r rendering) templateMessage(i int, m Message) jinja.Map {
+	first := i * r.width
+	keys := map[string]int{"arguments": first + callsPart} // an argument called name is none
 	for _, key := range nameKeys {
-		keys[key] = namesOf(i)
+		keys[key] = first + namesPart
 	}
 	var content any = m.Content
 	if v, ok := m.Extra["content"]; ok {
 		content = v
 	}
-	out := jinja.Map{{Key: "role", Value: m.Role}, {Key: "content", Value: jinja.From{Source: textOf(i), Value: content, Keys: keys}}}
-	for _, name := range slices.Sorted(maps.Keys(m.Extra)) {
-		if name == "role" || name == "content" {
+	out := jinja.Map{{Key: "role", Value: m.Role}, {Key: "content", Value: jinja.From{Source: first + contentPart, Value: content,
+		Keys: keys}}}
+	if m.Reasoning != "" {
+		for _, name := range reasoningKeys {
+			out = append(out, jinja.Pair{Key: name, Value: jinja.From{Source: first + reasoningPart, Value: m.Reasoning}})
+		}
+	}
+	for at, name := range slices.Sorted(maps.Keys(m.Extra)) {
+		if name == "role" || name == "content" || m.Reasoning != "" && slices.Contains(reasoningKeys, name) {
 			continue
 		}
-		from := jinja.From{Source: textOf(i), Value: m.Extra[name], Keys: keys}
-		if slices.Contains(nameKeys, name) {
-			from.Source = namesOf(i)
+		from := jinja.From{Source: first + otherParts + at, Value: m.Extra[name], Keys: keys}
+		switch {
+		case name == "tool_calls":
+			from.Source = first + callsPart
+		case slices.Contains(nameKeys, name):
+			from.Source = first + namesPart
 		}
 		out = append(out, jinja.Pair{Key: name, Value: from})
 	}
@@ -90,26 +121,25 @@ type answerParts struct {
 // locate finds message i by the marks of its bytes: by its text, or if it shows
 // none (a call without arguments) by the first of its names. ok is false if
 // nothing of it is there, or if another message's text stands inside.
-func locate(out jinja.Output, i int) (a answerParts, ok bool) {
-	source := textOf(i)
-	if !slices.ContainsFunc(out.Sources, func(s jinja.SourceSpan) bool { return s.Source == source }) {
-		source = namesOf(i)
-	}
-	a = answerParts{text: span{Start: -1}, after: len(out.Text)}
-	for _, s := range out.Sources {
-		switch {
-		case s.Source == source && a.after < len(out.Text):
-			return a, source == namesOf(i)
-		case s.Source == source:
+func (r rendering) locate(i int) (a answerParts, ok bool) {
+	first := i * r.width
+	own := func(s jinja.SourceSpan) bool { return s.Source >= first && s.Source < first+r.width }
+	byNames := !slices.ContainsFunc(r.Sources, func(s jinja.SourceSpan) bool { return own(s) && s.Source != first+namesPart })
+	a = answerParts{text: span{Start: -1}, after: len(r.Text)}
+	for _, s := range r.Sources {
+		switch counts := own(s) && (s.Source == first+namesPart) == byNames; {
+		case counts && a.after < len(r.Text):
+			return a, byNames
+		case counts:
 			if a.text.Start < 0 {
 				a.text = span{Start: s.Start, End: s.End}
-			} else if source == textOf(i) {
+			} else if !byNames {
 				a.text.End = s.End
 			}
-		case s.Source == textOf(i), s.Source == namesOf(i):
+		case own(s):
 		case a.text.Start < 0:
 			a.before = s.End
-		case a.after == len(out.Text):
+		case a.after == len(r.Text):
 			a.after = s.Start
 		}
 	}

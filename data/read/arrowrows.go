@@ -18,6 +18,7 @@ type arrowRows struct {
 	r        *ipc.Reader
 	columns  []int // that are read
 	write    arrowWriter
+	others   []string
 	rec      arrow.Record
 	row      int
 	number   int
@@ -53,6 +54,8 @@ func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ line
 		all = append(all, fmt.Sprintf("%.40q", f.Name))
 		if want.Columns[f.Name] {
 			a.columns = append(a.columns, i)
+		} else {
+			a.others = append(a.others, f.Name)
 		}
 	}
 	if len(a.columns) == 0 {
@@ -62,6 +65,8 @@ func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ line
 }
 
 func (a *arrowRows) position() int64 { return a.messages.read }
+
+func (a *arrowRows) passed() []string { return a.others }
 
 func (a *arrowRows) next() (Line, error) {
 	if a.err == nil {

@@ -68,8 +68,9 @@ type csvRows struct {
 	bytes   *rowBytes
 	header  []string
 	columns []int // that are read
-	skipped int   // lines before those that r counts
-	last    int   // number of the last row
+	others  []string
+	skipped int // lines before those that r counts
+	last    int // number of the last row
 	text    []byte
 	err     error
 }
@@ -105,6 +106,8 @@ func newCSVRows(from io.Reader, d dialect, names map[string]bool) (lines, error)
 		seen[name] = true
 		if names[name] {
 			c.columns = append(c.columns, i)
+		} else if name != "" {
+			c.others = append(c.others, name)
 		}
 		c.header = append(c.header, name)
 	}
@@ -113,6 +116,8 @@ func newCSVRows(from io.Reader, d dialect, names map[string]bool) (lines, error)
 }
 
 func (c *csvRows) position() int64 { return c.bytes.read }
+
+func (c *csvRows) passed() []string { return c.others }
 
 func (c *csvRows) next() (Line, error) {
 	for c.err == nil {

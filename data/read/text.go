@@ -46,6 +46,13 @@ type inOtherForm struct {
 
 func (l inOtherForm) position() int64 { return l.raw.n }
 
+func (l inOtherForm) passed() []string {
+	if t, ok := l.lines.(table); ok {
+		return t.passed()
+	}
+	return nil
+}
+
 func ofUTF8(from io.Reader, head []byte, names map[string]bool) (lines, error) {
 	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
 	switch {
@@ -87,7 +94,7 @@ func unknownText(first []byte) error {
 	}
 	return &brokenFile{number: 1,
 		detail: fmt.Sprintf("a text that begins with %q, want JSONL, a JSON array, or CSV whose first row names the columns", first),
-		hint: "a record is an object on a line: {\"messages\": [{\"role\": \"user\", \"content\": ...}, ...]}"}
+		hint:   "a record is an object on a line: {\"messages\": [{\"role\": \"user\", \"content\": ...}, ...]}"}
 }
 
 func quotedNames(names []string) (out []string) {
