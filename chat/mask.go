@@ -63,7 +63,7 @@ type masker struct {
 	msgs     []Message
 	out      jinja.Output
 	ids      []int32
-	spans    [][2]int // bytes of each id
+	spans    [][2]int32 // bytes of each id
 	target   []Span
 	learn    []bool // which messages are targets
 }
@@ -116,21 +116,21 @@ func (m *masker) turns() error {
 func (m *masker) turn(i int, a answerParts, start int) error {
 	first := m.tokenAt(start)
 	for _, s := range m.out.Sources {
-		if first < len(m.spans) && s.Start < start && s.End > m.spans[first][0] {
+		if first < len(m.spans) && s.Start < start && s.End > int(m.spans[first][0]) {
 			return m.fail(NoExactTarget, i, "one token holds text of messages[%d] and the begin of the answer", s.Source/2)
 		}
 	}
 	form := &m.template.form
-	for j := m.tokenAt(a.text.End); j < len(m.ids) && m.spans[j][0] < a.after; j++ {
+	for j := m.tokenAt(a.text.End); j < len(m.ids) && int(m.spans[j][0]) < a.after; j++ {
 		ends := slices.Contains(form.ends, m.ids[j]) || form.byRole && m.template.tok.IsSpecial(m.ids[j])
-		if ends && m.spans[j][0] >= a.text.End && !m.marked(m.spans[j]) {
+		if ends && int(m.spans[j][0]) >= a.text.End && !m.marked(m.spans[j]) {
 			m.add(first, j+1)
 			return nil
 		}
 	}
 	if form.closes && a.after == len(m.out.Text) {
 		m.ids = append(m.ids, form.eos)
-		m.spans = append(m.spans, [2]int{len(m.out.Text), len(m.out.Text)})
+		m.spans = append(m.spans, [2]int32{int32(len(m.out.Text)), int32(len(m.out.Text))})
 		m.add(first, len(m.ids))
 		return nil
 	}
@@ -139,8 +139,8 @@ func (m *masker) turn(i int, a answerParts, start int) error {
 
 // tokenAt returns the first token that reaches beyond byte pos.
 func (m *masker) tokenAt(pos int) int {
-	n, _ := slices.BinarySearchFunc(m.spans, pos, func(s [2]int, pos int) int {
-		if s[1] <= pos {
+	n, _ := slices.BinarySearchFunc(m.spans, pos, func(s [2]int32, pos int) int {
+		if int(s[1]) <= pos {
 			return -1
 		}
 		return 1
@@ -192,14 +192,14 @@ func (m *masker) blocks() error {
 }
 
 // marked reports whether a range of bytes holds text of a message.
-func (m *masker) marked(bytes [2]int) bool {
-	n, _ := slices.BinarySearchFunc(m.out.Sources, bytes[0], func(s jinja.SourceSpan, pos int) int {
+func (m *masker) marked(bytes [2]int32) bool {
+	n, _ := slices.BinarySearchFunc(m.out.Sources, int(bytes[0]), func(s jinja.SourceSpan, pos int) int {
 		if s.End <= pos {
 			return -1
 		}
 		return 1
 	})
-	return n < len(m.out.Sources) && m.out.Sources[n].Start < bytes[1]
+	return n < len(m.out.Sources) && m.out.Sources[n].Start < int(bytes[1])
 }
 
 // injected returns the special tokens that stand in the messages' own text.

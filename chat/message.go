@@ -41,7 +41,7 @@ type Rendered struct {
 	Injected []int32
 	// Bytes are the places of the ids in Text; empty at its end for an id that
 	// the template does not write.
-	Bytes [][2]int
+	Bytes [][2]int32
 
 	sources []jinja.SourceSpan
 	tok     *tokenizer.Tokenizer
@@ -74,13 +74,13 @@ func (r *Rendered) Special(i int) bool { return r.tok.IsSpecial(r.IDs[i]) }
 // it holds several; -1: it holds the template's alone.
 func (r *Rendered) Message(i int) int {
 	at := r.Bytes[i]
-	n, _ := slices.BinarySearchFunc(r.sources, at[0], func(s jinja.SourceSpan, pos int) int {
+	n, _ := slices.BinarySearchFunc(r.sources, int(at[0]), func(s jinja.SourceSpan, pos int) int {
 		if s.End <= pos {
 			return -1
 		}
 		return 1
 	})
-	if n < len(r.sources) && r.sources[n].Start < at[1] {
+	if n < len(r.sources) && r.sources[n].Start < int(at[1]) {
 		return r.sources[n].Source / 2
 	}
 	return -1

@@ -217,7 +217,7 @@ func (t *Tokenizer) growAdded(added []addedToken) error {
 // normalForm is a text as the normalizer leaves it.
 func (t *Tokenizer) normalForm(text string) string {
 	if t.nfc != nil {
-		text, _ = t.nfc.normalize(text)
+		text, _ = t.nfc.normalize(text, false)
 	}
 	return text
 }
