@@ -6,7 +6,7 @@ import (
 )
 
 // blockSize is how many symbols of a long word are searched one by one.
-const blockSize = 64
+const blockSize = 16
 
 // longWord merges a word of any length in O(n log n) time and at most 9 bytes for each
 // of its n symbols, whatever the merges are: ranks stand beside their symbols, and a
