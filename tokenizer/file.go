@@ -85,7 +85,7 @@ func (a *addedList) UnmarshalJSON(data []byte) error {
 // bounded decodes a list of which as many elements as are wanted have at most most values.
 func bounded(data []byte, what string, most int, v any) error {
 	if !plainjson.Within(data, most+2) {
-		return fmt.Errorf("%s has more than %d values, want at most that many", what, most)
+		return fmt.Errorf("%s has more than %d values, want fewer", what, most)
 	}
 	return json.Unmarshal(data, v)
 }

@@ -84,7 +84,7 @@ type templatePiece struct {
 func decodePart(data json.RawMessage) (p part, err error) {
 	const most = 1 << 14 // values; the most in use are under a hundred
 	if !plainjson.Within(data, most) {
-		return p, fmt.Errorf("more than %d values, want at most that many", most)
+		return p, fmt.Errorf("more than %d values, want fewer", most)
 	}
 	err = json.Unmarshal(data, &p)
 	var kind *json.UnmarshalTypeError
@@ -106,7 +106,7 @@ func flatten(data json.RawMessage, what string, inner func(p *part) []json.RawMe
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if parts++; parts > maxParts {
-			return fmt.Errorf("%s has more than %d parts, want at most that many", what, maxParts)
+			return fmt.Errorf("%s has more than %d parts, want fewer", what, maxParts)
 		}
 		if p.Type != "Sequence" {
 			return visit(&p)
@@ -235,7 +235,7 @@ func (t *Tokenizer) parseTemplate(p *part) (before, after []int32, err error) {
 	sequences := 0
 	for _, piece := range p.Single {
 		if n := len(before) + len(after); n > maxAround {
-			return nil, nil, fmt.Errorf("post_processor puts more than %d tokens around a text, want at most that many", maxAround)
+			return nil, nil, fmt.Errorf("post_processor puts more than %d tokens around a text, want fewer", maxAround)
 		}
 		switch {
 		case piece.Sequence != nil && piece.Sequence.ID == "A":

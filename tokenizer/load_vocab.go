@@ -206,7 +206,7 @@ func (t *Tokenizer) growAdded(added []addedToken) error {
 			raw += len(a.Content)
 		}
 		if raw+normalized > maxAddedText {
-			return fmt.Errorf("added_tokens have more than %d bytes together, want at most that many", maxAddedText)
+			return fmt.Errorf("added_tokens have more than %d bytes together, want fewer", maxAddedText)
 		}
 	}
 	t.raw.grow(raw)

@@ -168,7 +168,7 @@ func mergesOf(tokens, chars []string) ([]mergeFile, error) {
 			merges = append(merges, mergeFile{left: chars[c[0]], right: chars[c[1]]})
 		}
 		if len(merges) > maxMerges {
-			return nil, fmt.Errorf("more than %d ways to make a token of two, want at most that many", maxMerges)
+			return nil, fmt.Errorf("more than %d ways to make a token of two, want fewer", maxMerges)
 		}
 	}
 	return merges, nil

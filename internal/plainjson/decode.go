@@ -18,7 +18,7 @@ func Decode(data []byte, most int, v any) error {
 		return errors.New("not valid utf-8, want json")
 	}
 	if !Within(data, most) {
-		return fmt.Errorf("more than %d values, want at most that many", most)
+		return fmt.Errorf("more than %d values, want fewer", most)
 	}
 	err := json.Unmarshal(data, v)
 	line := func(offset int64) int {
