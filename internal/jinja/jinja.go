@@ -26,7 +26,7 @@ import (
 // Limits bound one rendering. A zero field means its default.
 type Limits struct {
 	Steps int // evaluated nodes, plus one for each 64 bytes or 8 items walked through (default 20 million)
-	Bytes int // bytes of all strings and lists made on the way, the output included (default 256 MiB)
+	Bytes int // bytes of all strings and lists made on the way, input and output included (default 256 MiB)
 }
 
 // The bounds that no caller has needed to change.

@@ -110,9 +110,11 @@ func isLineEnd(r rune) bool {
 	return false
 }
 
-func (s String) lines(keepEnds bool) []Value {
+func (r *run) lines(s String, keepEnds bool) []Value {
+	r.step(len(s.s) / 8)
 	var out []Value
 	for from := 0; from < len(s.s); {
+		r.alloc(perItem)
 		n := strings.IndexFunc(s.s[from:], isLineEnd)
 		if n < 0 {
 			return append(out, s.cut(from, len(s.s)))
@@ -134,15 +136,17 @@ func (s String) lines(keepEnds bool) []Value {
 
 // builder puts a string together.
 type builder struct {
-	b     []byte
+	text  strings.Builder
 	marks []mark
 }
 
-func (b *builder) lit(s string) { b.b = append(b.b, s...) }
+func (b *builder) size() int { return b.text.Len() }
+
+func (b *builder) lit(s string) { b.text.WriteString(s) }
 
 func (b *builder) add(s String) {
-	at := len(b.b)
-	b.b = append(b.b, s.s...)
+	at := b.size()
+	b.text.WriteString(s.s)
 	for _, m := range s.marks {
 		b.mark(mark{m.start + at, m.end + at, m.source, m.block})
 	}
@@ -151,11 +155,11 @@ func (b *builder) add(s String) {
 // put appends text that takes the place of s's bytes [from,to), and their
 // marks if they are of one kind.
 func (b *builder) put(text string, s String, from, to int) {
-	at := len(b.b)
-	b.b = append(b.b, text...)
+	at := b.size()
+	b.text.WriteString(text)
 	i := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].end >= to })
 	if i < len(s.marks) && s.marks[i].start <= from {
-		b.mark(mark{at, len(b.b), s.marks[i].source, s.marks[i].block})
+		b.mark(mark{at, b.size(), s.marks[i].source, s.marks[i].block})
 	}
 }
 
@@ -172,11 +176,18 @@ func (b *builder) mark(m mark) {
 	b.marks = append(b.marks, m)
 }
 
-func (b *builder) string() String { return String{s: string(b.b), marks: b.marks} }
+// from marks what was written from at on as coming from one source.
+func (b *builder) from(source, at int) {
+	if source != noSource {
+		b.mark(mark{at, b.size(), source, 0})
+	}
+}
+
+func (b *builder) string() String { return String{s: b.text.String(), marks: b.marks} }
 
 // output is the finished rendering.
 func (b *builder) output() Output {
-	out := Output{Text: string(b.b)}
+	out := Output{Text: b.text.String()}
 	for _, m := range b.marks {
 		if n := len(out.Sources) - 1; m.source != noSource {
 			if n >= 0 && out.Sources[n].End == m.start && out.Sources[n].Source == m.source {

@@ -44,12 +44,18 @@ type Undefined struct{ msg string }
 // template may set.
 type Namespace struct{ vars *Dict }
 
-// Dict is a mapping in the order of insertion.
+// Dict is a mapping in the order of insertion. Most have a few keys, and a walk is
+// fastest; from manyKeys on they are found by an index.
 type Dict struct {
 	keys   []Value
 	values []Value
-	index  map[dictKey]int
+	index  map[dictKey]int // nil below manyKeys
 }
+
+const manyKeys = 12
+
+// perPair is what a key and its value take of memory in a large Dict, the key a text.
+const perPair = 256
 
 // dictKey is what keys that are equal have in common.
 type dictKey struct {
@@ -58,7 +64,9 @@ type dictKey struct {
 	num  float64
 }
 
-func newDict(size int) *Dict { return &Dict{index: make(map[dictKey]int, size)} }
+func newDict(size int) *Dict {
+	return &Dict{keys: make([]Value, 0, size), values: make([]Value, 0, size)}
+}
 
 // key maps a value to what it is found by; false if it can't be a key.
 func key(v Value) (dictKey, bool) {
@@ -107,12 +115,27 @@ func (r *run) key(v Value) (dictKey, bool) {
 	return key(v)
 }
 
-func (d *Dict) get(k dictKey) (Value, bool) {
-	i, ok := d.index[k]
-	if !ok {
-		return nil, false
+// find is the place of a key, -1 if it is not there.
+func (d *Dict) find(k dictKey) int {
+	if d.index != nil {
+		if i, ok := d.index[k]; ok {
+			return i
+		}
+		return -1
 	}
-	return d.values[i], true
+	for i := range d.keys {
+		if known, _ := key(d.keys[i]); known == k {
+			return i
+		}
+	}
+	return -1
+}
+
+func (d *Dict) get(k dictKey) (Value, bool) {
+	if i := d.find(k); i >= 0 {
+		return d.values[i], true
+	}
+	return nil, false
 }
 
 func (d *Dict) text(name string) (Value, bool) { return d.get(dictKey{kind: 's', text: name}) }
@@ -122,13 +145,22 @@ func (d *Dict) set(k Value, v Value) bool {
 	if !ok {
 		return false
 	}
-	if i, found := d.index[hashed]; found {
+	if i := d.find(hashed); i >= 0 {
 		d.values[i] = v
 		return true
 	}
-	d.index[hashed] = len(d.keys)
 	d.keys = append(d.keys, k)
 	d.values = append(d.values, v)
+	switch {
+	case d.index != nil:
+		d.index[hashed] = len(d.keys) - 1
+	case len(d.keys) > manyKeys:
+		d.index = make(map[dictKey]int, 2*len(d.keys))
+		for i := range d.keys {
+			known, _ := key(d.keys[i])
+			d.index[known] = i
+		}
+	}
 	return true
 }
 
@@ -261,7 +293,8 @@ func (r *run) equal(a, b Value, depth int) bool {
 		if !ok || len(x.keys) != len(y.keys) {
 			return false
 		}
-		for k, i := range x.index {
+		for i := range x.keys {
+			k, _ := r.key(x.keys[i])
 			other, ok := y.get(k)
 			if !ok || !r.equal(x.values[i], other, depth+1) {
 				return false
@@ -365,8 +398,10 @@ func (r *run) items(v Value) []Value {
 }
 
 func (r *run) chars(s String) []Value {
-	out := make([]Value, 0, len(s.s))
-	r.alloc(48 * len(s.s))
+	n := s.runes()
+	r.scan(len(s.s))
+	r.alloc(perItem * n)
+	out := make([]Value, 0, n)
 	for i, c := range s.s {
 		out = append(out, s.cut(i, i+runeLen(s.s[i:], c)))
 	}
@@ -413,9 +448,11 @@ func (o origin) text(s string) String {
 	return sourced(s, o.source)
 }
 
-// input converts a Go value.
+// input converts a Go value. Its texts stay where they are, and what is around them is
+// counted.
 func (r *run) input(v any, o origin, depth int) Value {
 	r.deep(depth)
+	r.alloc(perItem)
 	switch v := v.(type) {
 	case nil:
 		return None{}
@@ -437,12 +474,14 @@ func (r *run) input(v any, o origin, depth int) Value {
 	case From:
 		return r.input(v.Value, origin{v.Source, v.Keys}, depth+1)
 	case Map:
+		r.alloc(perItem * len(v))
 		d := newDict(len(v))
 		for _, pair := range v {
 			d.set(o.text(pair.Key), r.input(pair.Value, o.under(pair.Key), depth+1))
 		}
 		return d
 	case map[string]any:
+		r.alloc(perItem * len(v))
 		d := newDict(len(v))
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			d.set(o.text(name), r.input(v[name], o.under(name), depth+1))
@@ -455,7 +494,7 @@ func (r *run) input(v any, o origin, depth int) Value {
 	case []Map:
 		return inputList(r, v, o, depth)
 	}
-	r.fail("a Go value of type %T can't be given to a template", v)
+	r.fail("a value that a template has no type for")
 	return nil
 }
 
