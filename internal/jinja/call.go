@@ -258,9 +258,9 @@ func newNamespace(r *run, a args) Value { return &Namespace{dictOf(r, a).(*Dict)
 func raise(r *run, a args) Value {
 	msg := make([]string, len(a.pos))
 	for i, v := range a.pos {
-		msg[i] = excerpt(r.str(v).s)
+		msg[i] = syntax.Excerpt(r.str(v).s)
 	}
-	panic(&Error{Name: r.name, Line: r.line, Msg: excerpt(strings.Join(msg, " ")), Raised: true})
+	panic(&Error{Name: r.name, Line: r.line, Msg: syntax.Excerpt(strings.Join(msg, " ")), Raised: true})
 }
 
 var strftimeLayouts = map[byte]string{

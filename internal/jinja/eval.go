@@ -72,7 +72,7 @@ func (r *run) evalName(e *syntax.Name) Value {
 	if f, ok := globals[e.Name]; ok {
 		return f
 	}
-	return &Undefined{"'" + excerpt(e.Name) + "' is undefined"}
+	return &Undefined{"'" + syntax.Excerpt(e.Name) + "' is undefined"}
 }
 
 func (r *run) evalList(e *syntax.List) Value {
@@ -129,7 +129,7 @@ func (r *run) attr(object Value, name string) Value {
 // ownAttr is what Python's getattr finds. The name's length is counted by the caller.
 func (r *run) ownAttr(object Value, name string) (Value, bool) {
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		return &Undefined{"access to attribute '" + excerpt(name) + "' of '" + typeName(object) + "' object is unsafe"}, true
+		return &Undefined{"access to attribute '" + syntax.Excerpt(name) + "' of '" + typeName(object) + "' object is unsafe"}, true
 	}
 	switch o := object.(type) {
 	case *loop:
@@ -144,7 +144,7 @@ func (r *run) ownAttr(object Value, name string) (Value, bool) {
 }
 
 func (r *run) missing(object Value, name string) Value {
-	return &Undefined{"'" + typeName(object) + " object' has no attribute '" + excerpt(name) + "'"}
+	return &Undefined{"'" + typeName(object) + " object' has no attribute '" + syntax.Excerpt(name) + "'"}
 }
 
 func (r *run) evalIndex(e *syntax.Index) Value {
@@ -191,7 +191,7 @@ func (r *run) item(object, index Value) Value {
 		}
 		return r.missing(object, name.s)
 	}
-	return &Undefined{typeName(object) + " object has no element " + excerpt(r.str(index).s)}
+	return &Undefined{typeName(object) + " object has no element " + syntax.Excerpt(r.str(index).s)}
 }
 
 func (r *run) evalSlice(e *syntax.Slice) Value {

@@ -2,7 +2,6 @@ package jinja
 
 import (
 	"fmt"
-	"strings"
 
 	"lwtrain/internal/jinja/syntax"
 )
@@ -86,16 +85,7 @@ func (s *scope) get(name string) (Value, bool) {
 }
 
 func (r *run) fail(format string, args ...any) {
-	panic(&Error{Name: r.name, Line: r.line, Msg: excerpt(fmt.Sprintf(format, args...))})
-}
-
-// excerpt is what an error shows of a text that a template or its input made.
-func excerpt(s string) string {
-	const most = 400 // bytes
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
+	panic(&Error{Name: r.name, Line: r.line, Msg: syntax.Excerpt(fmt.Sprintf(format, args...))})
 }
 
 func (r *run) undefined(u *Undefined) { r.fail("%s", u.msg) }
