@@ -247,7 +247,7 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 		want string
 	}{
 		{"conversations of pairs", pairs, Run{}, "", "error: holds preferences, want conversations"},
-		{"conversations of labels", labels, Run{}, "", "error: holds preferences"},
+		{"conversations of labels", labels, Run{}, "", "error: holds labelled answers, some of them bad, want conversations"},
 		{"the chosen side", pairs, Run{}, "chosen", "2 samples, map[side:2]"},
 		{"what is liked", labels, Run{}, "chosen", "1 samples, map[side:2]"},
 		{"a side of conversations", talks, Run{}, "chosen", "error: holds conversations, want pairs"},
@@ -255,7 +255,7 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 		{"pairs of labels", labels, Run{Pairs: true}, "", "2 samples, map[no_counterpart:1]"},
 		{"pairs of labels to different prompts", single, Run{Pairs: true}, "",
 			"error: 2 labelled answers and no prompt with a good and a bad one, want pairs"},
-		{"pairs of conversations", talks, Run{Pairs: true}, "", "error: holds conversations, want preferences"},
+		{"pairs of conversations", talks, Run{Pairs: true}, "", "error: holds conversations (it has \"messages\"), want preferences"},
 		{"pairs of a side", pairs, Run{Pairs: true}, "chosen", "error: has side: chosen, want pairs"},
 		{"labels", labels, Run{Labels: true}, "", "3 samples, map[]"},
 		{"labels of pairs", pairs, Run{Labels: true}, "", "4 samples, map[]"},

@@ -56,6 +56,8 @@ type Source struct {
 	Repeat float64 `yaml:"repeat" above:"0" max:"1000" default:"1"`
 	// with data.mix.strategy: interleave, how probably the next sample is one of this source
 	Probability float64 `yaml:"probability" min:"0" max:"1"`
+	// keys of records and of their messages that are as good as not there
+	Ignore []string `yaml:"ignore"`
 	// which conversations are used
 	Filter record.Filter `yaml:"filter"`
 	// multiplies the loss of this source's tokens, on top of packing.weighting

@@ -75,7 +75,27 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 
 // reading says how the records are read.
 func (s source) reading() record.Options {
-	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Filter: s.Filter}
+	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Ignore: s.Ignore, Filter: s.Filter}
+}
+
+// otherFormat is a record of another format than those before it, on a line of the source.
+type otherFormat struct {
+	*record.OtherFormat
+	line int
+}
+
+// twoFormats says where the records of two formats are, if err is that one of them is not like
+// those before it.
+func (s source) twoFormats(err error, first int, at read.Places) error {
+	var other *otherFormat
+	if !errors.As(err, &other) || other.Settles() {
+		return err
+	}
+	return fault.Usage(fault.Hint(
+		fmt.Errorf("%s: %w, as on %s; want one format in a source", at.At(other.line), other.OtherFormat, at.At(first)),
+		fmt.Sprintf("make two sources of them, or name one with `format: %s` of the source and skip the others with "+
+			"data.on_bad_record: skip",
+			other.Before)))
 }
 
 // unusable is the error of records that can't be used: the first of them by their

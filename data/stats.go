@@ -16,16 +16,17 @@ type SourceStats struct {
 	Path         string         `json:"path,omitempty"`
 	Format       string         `json:"format,omitempty"` // of its records
 	Samples      int            `json:"samples"`
-	Pairs        int            `json:"pairs,omitempty"` // of a better and a worse answer, each counted under samples
-	HeldOut      int            `json:"held_out"`        // of the samples
-	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
-	Turns        int            `json:"turns"`           // messages of the assistant
-	Words        int64          `json:"words"`           // in them, by [prose.Words]; of the whole conversation where it is cut
-	Tokens       int64          `json:"tokens"`          //
-	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
-	Dropped      map[string]int `json:"dropped"`         // records that are not used, by reason
-	Cut          int            `json:"cut"`             // samples longer than max_length, truncated or split
-	LostTokens   int64          `json:"lost_tokens"`     // of samples dropped or cut for their length
+	Pairs        int            `json:"pairs,omitempty"`  // of a better and a worse answer, each counted under samples
+	HeldOut      int            `json:"held_out"`         // of the samples
+	Pieces       int            `json:"pieces"`           // more than samples where long ones are split
+	Turns        int            `json:"turns"`            // messages of the assistant
+	Words        int64          `json:"words"`            // in them, by [prose.Words]; of the whole conversation where it is cut
+	Tokens       int64          `json:"tokens"`           //
+	TargetTokens int64          `json:"target_tokens"`    // of those: they carry loss
+	Dropped      map[string]int `json:"dropped"`          // records that are not used, by reason
+	Unread       map[string]int `json:"unread,omitempty"` // records that are used, by their keys that nothing reads
+	Cut          int            `json:"cut"`              // samples longer than max_length, truncated or split
+	LostTokens   int64          `json:"lost_tokens"`      // of samples dropped or cut for their length
 	Epoch        Epoch          `json:"epoch"`
 	LossFactor   float64        `json:"loss_factor,omitempty"`
 	Cache        string         `json:"cache,omitempty"`
@@ -44,6 +45,13 @@ type Epoch struct {
 
 func (s *SourceStats) drop(reason string, n int) {
 	s.Dropped[reason] += n
+}
+
+func (s *SourceStats) leaveUnread(key string, n int) {
+	if s.Unread == nil {
+		s.Unread = map[string]int{}
+	}
+	s.Unread[key] += n
 }
 
 // lose drops a sample with its tokens.
@@ -85,6 +93,9 @@ func mixOf(sources []SourceStats) SourceStats {
 		mix.Epoch.TargetTokens += x.Epoch.TargetTokens
 		for _, reason := range slices.Sorted(maps.Keys(x.Dropped)) {
 			mix.drop(reason, x.Dropped[reason])
+		}
+		for _, key := range slices.Sorted(maps.Keys(x.Unread)) {
+			mix.leaveUnread(key, x.Unread[key])
 		}
 		mix.whole.merge(&x.whole)
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 // Engine holds the weights and the optimiser's state of a run and computes packs of
-// at most its capacity. A call ends early with ctx's error between two operations;
-// what it has added to the gradients is then undefined until [Engine.Drop]. It is not
-// safe for concurrent use.
+// at most its capacity; a longer one is an error. A call asks ctx.Err between two
+// operations and ends with what it returns; what has been added to the gradients is then
+// undefined until [Engine.Drop]. It is not safe for concurrent use.
 type Engine interface {
 	Scorer
 
@@ -68,7 +68,7 @@ type Scorer interface {
 
 	// Model says which model this is: the SHA-256 of its config and the weights that it
 	// had when it was opened, in hexadecimal.
-	Model() string
+	Model() (string, error)
 
 	// Close gives all memory back.
 	Close() error
@@ -103,6 +103,12 @@ type Answer struct {
 	Stop string  // "eos": a stop id came; "length": MaxNewTokens are there
 }
 
+// The precisions of an engine.
+const (
+	Float32  = "float32"
+	BFloat16 = "bf16"
+)
+
 // Needs is the memory that a run takes, by part, in bytes, how it was decided, and what
 // computes it.
 type Needs struct {
@@ -113,7 +119,7 @@ type Needs struct {
 	Activations int64 // and all else that a pass works in
 	Limit       int64 // what the plan tries to keep below
 
-	Precision  string // of the inputs of matrix products: float32 or bf16
+	Precision  string // of the inputs of matrix products: Float32 or BFloat16
 	Recomputed string // in words: what is computed again in the backward pass
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.

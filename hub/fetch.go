@@ -107,13 +107,20 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 		return nil, fault.Disk(err)
 	}
 	total := s.Size()
-	var mu sync.Mutex // progress is told by one at a time
+	var mu sync.Mutex // progress, and who waits, is told by one at a time
 	done := int64(0)
 	tell := func(n int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if done += n; progress != nil {
 			progress(done, total)
+		}
+	}
+	waiting := func(f File) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Waiting != nil {
+			c.Waiting(s.at(f.Path).String())
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -123,7 +130,7 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 	for range atOnce {
 		workers.Go(func() {
 			for f := range work {
-				if err := c.file(ctx, s, f, tell); err != nil {
+				if err := c.file(ctx, s, f, tell, waiting); err != nil {
 					var busy *transport.BusyError
 					var no refusal
 					if !errors.As(err, &busy) && !errors.As(err, &no) { // they name it
@@ -192,7 +199,7 @@ func (c *Client) begin(s *Snapshot, all []File) error {
 }
 
 // file brings a file into the snapshot.
-func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64)) error {
+func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64), waiting func(File)) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -202,11 +209,7 @@ func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64)
 	case f.blob == "":
 		return errors.New("the hub gives no hash of it")
 	}
-	lock, err := take(ctx, filepath.Join(c.locks(s), f.blob+".lock"), func() {
-		if c.Waiting != nil {
-			c.Waiting(s.at(f.Path).String())
-		}
-	})
+	lock, err := take(ctx, filepath.Join(c.locks(s), f.blob+".lock"), func() { waiting(f) })
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,6 @@ import (
 	"lwtrain/internal/rundir"
 )
 
-// answersFile holds the answers in the run's folder.
-const answersFile = "answers.json"
-
 // answer lets the model write the answers of this moment. What was written
 // before training is kept in the run's folder, as a resumed run could not
 // write it again.
@@ -25,7 +22,7 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	path := filepath.Join(job.Dir, answersFile)
+	path := filepath.Join(job.Dir, rundir.Answers)
 	answers, err := startAnswers(job.Data, path, asked, after)
 	if err != nil {
 		return nil, err
@@ -67,13 +64,13 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 
 // answerable lists the first held-out samples that begin with a prompt, as all do
 // but the later pieces of a split one, at most most of them.
-func answerable(store *data.Set, most int) []int {
+func answerable(set *data.Set, most int) []int {
 	var out []int
-	for _, id := range store.HeldOutPrompts() {
+	for _, id := range set.HeldOutPrompts() {
 		if len(out) == most {
 			break
 		}
-		if s, err := store.Sample(id); err == nil && s.Target[0][0] > 0 {
+		if s, err := set.Sample(id); err == nil && s.Target[0][0] > 0 {
 			out = append(out, id)
 		}
 	}
@@ -81,7 +78,7 @@ func answerable(store *data.Set, most int) []int {
 }
 
 // startAnswers reads the answers of before, or makes entries for new ones.
-func startAnswers(store *data.Set, path string, asked []int, after bool) ([]Answer, error) {
+func startAnswers(set *data.Set, path string, asked []int, after bool) ([]Answer, error) {
 	if after {
 		var old []Answer
 		raw, err := os.ReadFile(path)
@@ -94,12 +91,12 @@ func startAnswers(store *data.Set, path string, asked []int, after bool) ([]Answ
 	}
 	answers := make([]Answer, len(asked))
 	for i, id := range asked {
-		messages, at, err := store.Messages(id)
+		messages, at, err := set.Messages(id)
 		if err != nil {
 			return nil, err
 		}
 		a := &answers[i]
-		a.Origin = store.Origin(id)
+		a.Origin = set.Origin(id)
 		if at >= 0 {
 			a.Reference = Text{messages[at].Content, prose.Words(messages[at].Content), "data", prose.Repeated(messages[at].Content)}
 		}

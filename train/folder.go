@@ -83,10 +83,10 @@ func (f *folder) look(broken func(checkpoint string, reason error)) error {
 
 // refuseForeign refuses a folder without a run that holds files of one.
 func refuseForeign(dir string) error {
-	return rundir.RefuseForeign(dir, "config.yaml", metricsFileName, answersFile)
+	return rundir.RefuseForeign(dir, rundir.Config, rundir.Metrics, rundir.Answers)
 }
 
-func (f *folder) checkpoints() string { return filepath.Join(f.dir, "checkpoints") }
+func (f *folder) checkpoints() string { return filepath.Join(f.dir, rundir.Checkpoints) }
 
 // clean removes what a kill left of checkpoints, and those that are too many.
 func (f *folder) clean() error {
@@ -103,7 +103,7 @@ func (f *folder) keepMetrics() (evaluated int, err error) {
 	if f.found.Path != "" {
 		step = f.found.Step
 	}
-	f.lines, evaluated, err = linesUpTo(filepath.Join(f.dir, metricsFileName), step)
+	f.lines, evaluated, err = linesUpTo(filepath.Join(f.dir, rundir.Metrics), step)
 	if err != nil {
 		return evaluated, err
 	}
@@ -130,11 +130,11 @@ func (f *folder) enter(machine string, config []byte, moved func(then, now strin
 		}
 		return err
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(f.dir, "config.yaml"), config); err != nil {
+	if err := atomicfile.WriteBytes(filepath.Join(f.dir, rundir.Config), config); err != nil {
 		return err
 	}
 	var err error
-	f.metrics, err = openMetrics(filepath.Join(f.dir, metricsFileName), f.lines)
+	f.metrics, err = openMetrics(filepath.Join(f.dir, rundir.Metrics), f.lines)
 	return err
 }
 
@@ -193,7 +193,7 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 	if err := rundir.Same(dir, run.Identity, id); err != nil {
 		return 0, err
 	}
-	found, err := checkpoints.List(filepath.Join(dir, "checkpoints"))
+	found, err := checkpoints.List(filepath.Join(dir, rundir.Checkpoints))
 	if len(found) > 0 {
 		step = found[len(found)-1].Step
 	}

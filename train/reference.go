@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"lwtrain/data/store"
+	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/internal/fault"
 )
@@ -20,14 +21,15 @@ func (p *preferences) hasReference() bool { return p.losses.NeedsReference() }
 
 // open implements method: it opens a reference that is a folder.
 func (p *preferences) open() (map[string]string, error) {
-	if !p.hasReference() || p.losses.Reference == "initial" {
+	if !p.hasReference() || p.losses.Reference == dpo.Initial {
 		return nil, nil
 	}
 	var err error
 	if p.loaded, err = p.engine.Reference(p.losses.Reference); err != nil {
 		return nil, fault.Usage(fmt.Errorf("dpo.reference: %w", err))
 	}
-	return map[string]string{referenceContent: p.loaded.Model()}, nil
+	hash, err := p.loaded.Model()
+	return map[string]string{referenceContent: hash}, err
 }
 
 // prepare gets what the reference says of every answer: from the cache, or by
@@ -37,12 +39,15 @@ func (p *preferences) prepare(ctx context.Context) error {
 	if !p.hasReference() {
 		return nil
 	}
-	by, inputs := engine.Scorer(p.engine), maps.Clone(p.store.Contents())
+	by, inputs := engine.Scorer(p.engine), maps.Clone(p.set.Contents())
 	if p.loaded != nil {
 		by = p.loaded
 	}
 	inputs["precision"] = p.engine.Needs().Precision
-	inputs["reference"] = by.Model()
+	var err error
+	if inputs["reference"], err = by.Model(); err != nil {
+		return err
+	}
 	var answers []int
 	for _, pair := range p.all {
 		answers = append(answers, pair.Answers()...)
@@ -68,7 +73,7 @@ func (p *preferences) prepare(ctx context.Context) error {
 	for i, r := range replies {
 		if s := scores[i]; !finite(s.LogP) {
 			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one",
-				p.store.Origin(r.answer), s.LogP)
+				p.set.Origin(r.answer), s.LogP)
 		}
 		p.reference[r] = scores[i]
 	}
@@ -79,9 +84,9 @@ func (p *preferences) prepare(ctx context.Context) error {
 func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
 	done, total := int64(0), int64(0)
 	for _, r := range replies {
-		total += int64(r.tokens(p.store))
+		total += int64(r.tokens(p.set))
 	}
-	return scoring{p.store, p.capacity, p.shared, func(tokens int) {
+	return scoring{p.set, p.capacity, p.shared, func(tokens int) {
 		if done += int64(tokens); p.events.Scoring != nil {
 			p.events.Scoring(done, total)
 		}

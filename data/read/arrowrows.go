@@ -17,6 +17,7 @@ type arrowRows struct {
 	messages *arrowMessages
 	r        *ipc.Reader
 	columns  []int // that are read
+	others   []string
 	rec      arrow.Record
 	row      int
 	number   int
@@ -52,6 +53,8 @@ func newArrowRows(f randomAccess, size int64, isFile bool, names map[string]bool
 		all = append(all, fmt.Sprintf("%.40q", f.Name))
 		if names[f.Name] {
 			a.columns = append(a.columns, i)
+		} else {
+			a.others = append(a.others, f.Name)
 		}
 	}
 	if len(a.columns) == 0 {
@@ -61,6 +64,8 @@ func newArrowRows(f randomAccess, size int64, isFile bool, names map[string]bool
 }
 
 func (a *arrowRows) position() int64 { return a.messages.read }
+
+func (a *arrowRows) passed() []string { return a.others }
 
 func (a *arrowRows) next() (Line, error) {
 	if a.err == nil {

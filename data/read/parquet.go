@@ -20,6 +20,7 @@ type parquetRows struct {
 	size   int64
 	fields []*parquetNode // the columns that are read
 	leaves []*parquetLeaf // in them
+	others []string       // those that are not
 	group  int            // row groups that were begun
 	left   int64          // rows in the one at hand
 	number int
@@ -48,6 +49,8 @@ func newParquetRows(f randomAccess, size int64, names map[string]bool) (_ lines,
 		if names[n.name] {
 			p.fields = append(p.fields, n)
 			n.eachLeaf(func(l *parquetLeaf) { p.leaves = append(p.leaves, l) })
+		} else {
+			p.others = append(p.others, n.name)
 		}
 	}
 	if len(p.fields) == 0 {
@@ -99,6 +102,8 @@ func (p *parquetRows) position() int64 {
 	}
 	return p.size
 }
+
+func (p *parquetRows) passed() []string { return p.others }
 
 func (p *parquetRows) next() (Line, error) {
 	if p.err == nil {

@@ -1,6 +1,9 @@
 package read
 
-import "io"
+import (
+	"io"
+	"maps"
+)
 
 // Reader reads the lines of several files as if they were of one: their numbers go on
 // from each file to the next.
@@ -12,6 +15,7 @@ type Reader struct {
 	last    int   // number of the last line of one, in it
 	behind  int64 // bytes of the files before it
 	sums    []string
+	passed  map[string]int
 }
 
 // Open begins to read files, of which there is at least one. Of tables only the columns
@@ -22,7 +26,7 @@ func Open(files []File, columns map[string]bool) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{places: Places{Files: files, Starts: []int64{0}}, columns: columns, one: one}, nil
+	return &Reader{places: Places{Files: files, Starts: []int64{0}}, columns: columns, one: one, passed: map[string]int{}}, nil
 }
 
 // Next returns the next line, with its number among those of all files, or io.EOF.
@@ -48,6 +52,7 @@ func (r *Reader) Next() (Line, error) {
 
 // turn goes on to the next file.
 func (r *Reader) turn() error {
+	r.passed = r.Passed()
 	sum, err := r.one.sha256()
 	if err != nil {
 		return err
@@ -67,6 +72,17 @@ func (r *Reader) turn() error {
 	r.one, r.last = next, 0
 	r.at++
 	return nil
+}
+
+// Passed counts the rows so far by the names of columns of tables that are not read.
+func (r *Reader) Passed() map[string]int {
+	out := maps.Clone(r.passed)
+	if t, ok := r.one.lines.(table); ok {
+		for _, name := range t.passed() {
+			out[name] += r.last
+		}
+	}
+	return out
 }
 
 // Position is how many bytes of the files, as they lie there, are behind the reader.

@@ -11,6 +11,7 @@ type Options struct {
 	Columns Columns
 	Roles   map[string]string // roles by their names in the records
 	TrainOn string            // "" or all, last, marked
+	Ignore  []string          // keys of records and messages that are as good as not there
 	Filter  Filter
 }
 
@@ -32,9 +33,10 @@ func (o Options) Key(near bool) string {
 		Roles   map[string]string
 		Filter  Filter
 		Near    bool
-		TrainOn string `json:",omitempty"`
+		TrainOn string   `json:",omitempty"`
+		Ignore  []string `json:",omitempty"`
 	}
-	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn})
+	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Ignore})
 	if err != nil {
 		panic(fmt.Sprintf("record: %v", err)) // texts and numbers
 	}

@@ -16,7 +16,7 @@ import (
 
 // Format is the number of the stores' format. It changes when the same inputs would
 // give other files.
-const Format = 5
+const Format = 6
 
 // manifest describes a store. It is written last: a folder without it does not exist.
 type manifest struct {
@@ -51,6 +51,7 @@ func HashOf(raw []byte) string {
 // About is what is known of the records of a source, beside their conversations.
 type About struct {
 	Layout string  `json:"layout"`           // their format, as it was said or recognised
+	Keys   string  `json:"keys,omitempty"`   // those of the first, for people
 	Starts []int64 `json:"starts,omitempty"` // of several files, see [read.Places]
 	record.Drops
 }

@@ -51,7 +51,7 @@ func TestWhatLooksAtATextCostsStepsByItsSize(t *testing.T) {
 	all = append(all, "s[5]", "s[1:]", "s[::2]", "s + o", "s ~ o", "s * 2", "s == o", "s < o", "s in o", "s % ()", "'%s' % s", "'{}'.format(s)",
 		"{s: 1}", "x[s]", "dict(a=1)[s]", "[s, o]|join", "[s, o]|tojson", "[s] == [o]", "strftime_now(s)", "(s, 1) in {}", "x|attr(s)")
 	for _, expression := range all {
-		body, err := syntax.Parse("t", "{% set y = "+expression+" %}", constant)
+		body, _, err := syntax.Parse("t", "{% set y = "+expression+" %}", constant)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,8 +40,9 @@ const (
 
 // Template is a parsed template. It is safe for concurrent use.
 type Template struct {
-	name string
-	body []syntax.Stmt
+	name  string
+	body  []syntax.Stmt
+	names syntax.Names
 }
 
 // Error says where a template failed, and why.
@@ -89,12 +90,19 @@ type Options struct {
 
 // Parse reads a template. The name stands in error messages.
 func Parse(name, source string) (*Template, error) {
-	body, err := syntax.Parse(name, source, constant)
+	body, names, err := syntax.Parse(name, source, constant)
 	if err != nil {
 		return nil, err
 	}
-	return &Template{name: name, body: body}, nil
+	return &Template{name: name, body: body, names: names}, nil
 }
+
+// Reads reports whether the template speaks of a variable, whether or not it ever gets
+// there.
+func (t *Template) Reads(variable string) bool { return t.names.Variables[variable] }
+
+// ReadsKey reports whether it speaks of a key of something, as an attribute or as a text.
+func (t *Template) ReadsKey(key string) bool { return t.names.Keys[key] }
 
 // Render runs the template. The variables are Go values as encoding/json
 // decodes them (nil, bool, string, float64, json.Number, []any, map[string]any

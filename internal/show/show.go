@@ -22,6 +22,9 @@ func dropNotes(s data.SourceStats) []string {
 	if len(s.Dropped) > 0 {
 		out = append(out, "dropped: "+human.Counts(s.Dropped))
 	}
+	if len(s.Unread) > 0 {
+		out = append(out, "keys that are not read: "+human.Counts(s.Unread))
+	}
 	if s.Cut > 0 {
 		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all",
 			human.Count(s.Cut, "sample"), human.Count(s.Pieces, "piece")))

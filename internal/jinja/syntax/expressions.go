@@ -188,7 +188,12 @@ func intBase(s string) int {
 	return 10
 }
 
-func (p *parser) literal(v any) *Const { return &Const{p.constant(v)} }
+func (p *parser) literal(v any) *Const {
+	if s, ok := v.(string); ok {
+		p.names.Keys[s] = true
+	}
+	return &Const{p.constant(v)}
+}
 
 // variable reads a name: a variable's, or a constant's.
 func (p *parser) variable(t token) Expr {
@@ -203,6 +208,7 @@ func (p *parser) variable(t token) Expr {
 	for _, free := range p.macros {
 		free[t.text] = true
 	}
+	p.names.Variables[t.text] = true
 	return &Name{t.text, t.line}
 }
 
@@ -260,6 +266,7 @@ func (p *parser) postfix(e Expr) Expr {
 				}
 				e = &Index{e, p.literal(n), line}
 			} else if t.kind == tokName {
+				p.names.Keys[t.text] = true
 				e = &Attr{e, t.text, line}
 			} else {
 				p.fail(t.line, "%s, want a name", t)

@@ -12,6 +12,7 @@ type parser struct {
 	nesting int
 	loops   int
 	macros  []map[string]bool // names that the macros around read
+	names   Names
 
 	constant func(any) any
 }
