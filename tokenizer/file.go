@@ -50,16 +50,16 @@ type tokenizerFile struct {
 }
 
 type modelFile struct {
-	Type         string           `json:"type"`
-	Dropout      float64          `json:"dropout,omitempty"`
-	Unknown      *string          `json:"unk_token"`
-	Prefix       string           `json:"continuing_subword_prefix,omitempty"`
-	Suffix       string           `json:"end_of_word_suffix,omitempty"`
-	FuseUnknown  bool             `json:"fuse_unk"`
-	ByteFallback bool             `json:"byte_fallback"`
-	IgnoreMerges bool             `json:"ignore_merges"`
-	Vocab        vocabulary       `json:"vocab"`
-	Merges       mergeList        `json:"merges"`
+	Type         string     `json:"type"`
+	Dropout      float64    `json:"dropout,omitempty"`
+	Unknown      *string    `json:"unk_token"`
+	Prefix       string     `json:"continuing_subword_prefix,omitempty"`
+	Suffix       string     `json:"end_of_word_suffix,omitempty"`
+	FuseUnknown  bool       `json:"fuse_unk"`
+	ByteFallback bool       `json:"byte_fallback"`
+	IgnoreMerges bool       `json:"ignore_merges"`
+	Vocab        vocabulary `json:"vocab"`
+	Merges       mergeList  `json:"merges"`
 }
 
 // The three long lists of a file are bounded one by one, before memory is made for them.

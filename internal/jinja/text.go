@@ -1,9 +1,12 @@
 package jinja
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
 // noSource marks bytes that are the template's own.
@@ -130,6 +133,70 @@ func (r *run) lines(s String, keepEnds bool) []Value {
 			out = append(out, s.cut(from, end))
 		}
 		from = end + size
+	}
+	return out
+}
+
+func (r *run) splitAt(s String, sep string, most int, fromRight bool) []Value {
+	var out []Value
+	from, to := 0, len(s.s)
+	for len(out) < most {
+		r.alloc(perItem)
+		if fromRight {
+			n := strings.LastIndex(s.s[:to], sep)
+			if n < 0 {
+				break
+			}
+			out = append(out, s.cut(n+len(sep), to))
+			to = n
+		} else {
+			n := strings.Index(s.s[from:], sep)
+			if n < 0 {
+				break
+			}
+			out = append(out, s.cut(from, from+n))
+			from += n + len(sep)
+		}
+	}
+	out = append(out, s.cut(from, to))
+	if fromRight {
+		slices.Reverse(out)
+	}
+	return out
+}
+
+func (r *run) splitSpace(s String, most int, fromRight bool) []Value {
+	var out []Value
+	from, to := 0, len(s.s)
+	skip := func() {
+		if fromRight {
+			to = len(strings.TrimRightFunc(s.s[:to], syntax.IsSpace))
+		} else {
+			from = to - len(strings.TrimLeftFunc(s.s[from:to], syntax.IsSpace))
+		}
+	}
+	for skip(); from < to; skip() {
+		r.alloc(perItem)
+		n := strings.IndexFunc(s.s[from:to], syntax.IsSpace)
+		if fromRight {
+			n = strings.LastIndexFunc(s.s[from:to], syntax.IsSpace)
+		}
+		if n < 0 || len(out) == most {
+			out = append(out, s.cut(from, to)) // what is left keeps its white space
+			break
+		}
+		n += from
+		if fromRight {
+			_, size := utf8.DecodeRuneInString(s.s[n:])
+			out = append(out, s.cut(n+size, to))
+			to = n
+		} else {
+			out = append(out, s.cut(from, n))
+			from = n
+		}
+	}
+	if fromRight {
+		slices.Reverse(out)
 	}
 	return out
 }
