@@ -85,7 +85,7 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 		before += sizes[i]
 		stats := SourceStats{
 			Name: src.Name, Path: src.shown, Format: part.Layout, LossFactor: src.LossFactor, Cache: part.Dir, Tokenised: reason,
-			Dropped: map[string]int{},
+			Dropped: map[string]int{}, Notes: src.notes,
 		}
 		for _, d := range slices.Concat(part.Dropped, part.Passed) {
 			stats.drop(d.Reason, d.Count)
@@ -204,7 +204,7 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 	about.Drops = to.drops
 	src := b.src
 	layout := src.reading().Layout(b.template)
-	from, err := read.Open(src.files, layout.Columns())
+	from, err := src.open(layout.Columns())
 	if err != nil {
 		return about, err
 	}
@@ -278,7 +278,7 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 // findLabel looks for the first label in a source that begins with none: whoever wants
 // preferences is to hear at once that there are no labels, and not when all is tokenised.
 func (b tokenising) findLabel(ctx context.Context, layout *record.Layout) error {
-	from, err := read.Open(b.src.files, layout.Columns())
+	from, err := b.src.open(layout.Columns())
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (s *Set) Messages(i int) (messages []chat.Message, answer int, err error) {
 func (s *Set) find(source, number int, template *chat.Template) (read.Line, record.Layout, error) {
 	layout := s.from[source].reading().Layout(template)
 	layout.Format = s.stores[source].Layout
-	from, err := read.Open(s.from[source].files, layout.Columns())
+	from, err := s.from[source].open(layout.Columns())
 	if err != nil {
 		return read.Line{}, layout, err
 	}

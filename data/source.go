@@ -37,7 +37,8 @@ func (s *Source) SetPath(i int, path string) {
 type source struct {
 	Source
 	files []read.File
-	shown string // its path, for people: of several the first, and how many more
+	shown string   // its path, for people: of several the first, and how many more
+	notes []string // what of its paths was left out
 }
 
 // locate finds the files of a source. known has those of paths that are none of this
@@ -47,9 +48,16 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 	for _, path := range s.AllPaths() {
 		files, ok := known[path]
 		if !ok {
+			var note string
 			var err error
-			if files, err = read.Expand(path); err != nil {
+			if files, note, err = read.Expand(path); err != nil {
 				return out, err
+			}
+			if note != "" && len(s.AllPaths()) > 1 {
+				note = path + ": " + note
+			}
+			if note != "" {
+				out.notes = append(out.notes, note)
 			}
 		}
 		out.files = append(out.files, files...)
@@ -73,9 +81,16 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 	return out, nil
 }
 
+// open begins to read the source, of tables the columns that are named.
+func (s source) open(columns map[string]bool) (*read.Reader, error) {
+	return read.Open(s.files, read.Options{Columns: columns, KeepNulls: s.Nulls == "keep"})
+}
+
 // reading says how the records are read.
 func (s source) reading() record.Options {
-	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Ignore: s.Ignore, Filter: s.Filter}
+	return record.Options{
+		Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Nulls: s.Nulls, Ignore: s.Ignore, Filter: s.Filter,
+	}
 }
 
 // otherFormat is a record of another format than those before it, on a line of the source.

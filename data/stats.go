@@ -29,6 +29,7 @@ type SourceStats struct {
 	LostTokens   int64          `json:"lost_tokens"`      // of samples dropped or cut for their length
 	Epoch        Epoch          `json:"epoch"`
 	LossFactor   float64        `json:"loss_factor,omitempty"`
+	Notes        []string       `json:"notes,omitempty"` // what else its owner should know
 	Cache        string         `json:"cache,omitempty"`
 	Tokenised    string         `json:"tokenised,omitempty"` // why now and not taken from the cache; "": it was taken from there
 
@@ -93,6 +94,9 @@ func mixOf(sources []SourceStats) SourceStats {
 		mix.Epoch.TargetTokens += x.Epoch.TargetTokens
 		for _, reason := range slices.Sorted(maps.Keys(x.Dropped)) {
 			mix.drop(reason, x.Dropped[reason])
+		}
+		for _, note := range x.Notes {
+			mix.Notes = append(mix.Notes, x.Name+": "+note)
 		}
 		for _, key := range slices.Sorted(maps.Keys(x.Unread)) {
 			mix.leaveUnread(key, x.Unread[key])

@@ -26,17 +26,19 @@ type parquetRows struct {
 	number int
 	text   []byte
 	err    error
+
+	keepNulls bool // of nested objects
 }
 
 const mostFooter = 64 << 20
 
-func newParquetRows(f randomAccess, size int64, names map[string]bool) (_ lines, err error) {
+func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err error) {
 	defer recovered(0, "Parquet", &err)
 	if err := checkParquet(f, size); err != nil {
 		return nil, err
 	}
 	props := parquet.NewReaderProperties(boundedMemory{memory.NewGoAllocator()})
-	p := &parquetRows{at: f, size: size}
+	p := &parquetRows{at: f, size: size, keepNulls: want.KeepNulls}
 	if p.f, err = pq.NewParquetReader(f, pq.WithReadProps(props)); err != nil {
 		return nil, broken(0, "a broken Parquet file: %v", err)
 	}
@@ -46,7 +48,7 @@ func newParquetRows(f randomAccess, size int64, names map[string]bool) (_ lines,
 	for i := range root.NumFields() {
 		n := p.node(root.Field(i), 0, 0, 0, &column)
 		all = append(all, fmt.Sprintf("%.40q", n.name))
-		if names[n.name] {
+		if want.Columns[n.name] {
 			p.fields = append(p.fields, n)
 			n.eachLeaf(func(l *parquetLeaf) { p.leaves = append(p.leaves, l) })
 		} else {
@@ -153,7 +155,7 @@ func (p *parquetRows) node(n schema.Node, def, rep int16, depth int, column *int
 	if depth > maxNesting {
 		panic(fmt.Errorf("a schema nested deeper than %d", maxNesting))
 	}
-	out := &parquetNode{name: n.Name()}
+	out := &parquetNode{name: n.Name(), keepNulls: p.keepNulls}
 	switch n.RepetitionType() {
 	case parquet.Repetitions.Optional:
 		def++

@@ -9,7 +9,7 @@ import (
 // from each file to the next.
 type Reader struct {
 	places  Places
-	columns map[string]bool
+	options Options
 	one     *fileReader
 	at      int   // of one, among the files
 	last    int   // number of the last line of one, in it
@@ -18,15 +18,14 @@ type Reader struct {
 	passed  map[string]int
 }
 
-// Open begins to read files, of which there is at least one. Of tables only the columns
-// that are named are read. An error is of the user's making: a file that is not there,
-// or that is damaged.
-func Open(files []File, columns map[string]bool) (*Reader, error) {
-	one, err := openLines(files[0], columns)
+// Open begins to read files, of which there is at least one. An error is of the user's
+// making: a file that is not there, or that is damaged.
+func Open(files []File, options Options) (*Reader, error) {
+	one, err := openLines(files[0], options)
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{places: Places{Files: files, Starts: []int64{0}}, columns: columns, one: one, passed: map[string]int{}}, nil
+	return &Reader{places: Places{Files: files, Starts: []int64{0}}, options: options, one: one, passed: map[string]int{}}, nil
 }
 
 // Next returns the next line, with its number among those of all files, or io.EOF.
@@ -61,7 +60,7 @@ func (r *Reader) turn() error {
 	if err != nil {
 		return err
 	}
-	next, err := openLines(r.places.Files[r.at+1], r.columns)
+	next, err := openLines(r.places.Files[r.at+1], r.options)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ func fieldsOf(l read.Line) (f fields, err error) {
 	if l.TooLong {
 		return nil, bad("too_many_bytes", "a record of more than %d MiB", read.MaxLine>>20)
 	}
+	if l.Bad != "" {
+		return nil, bad("invalid_row", "%s", l.Bad)
+	}
 	if !utf8.Valid(text) {
 		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
 	}

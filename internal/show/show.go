@@ -5,6 +5,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"lwtrain/data"
 	"lwtrain/internal/human"
@@ -18,7 +19,7 @@ func Warn(w io.Writer, format string, args ...any) {
 
 // dropNotes says what of the data is not trained on.
 func dropNotes(s data.SourceStats) []string {
-	var out []string
+	out := slices.Clone(s.Notes)
 	if len(s.Dropped) > 0 {
 		out = append(out, "dropped: "+human.Counts(s.Dropped))
 	}
