@@ -148,7 +148,7 @@ func TestQwen3WritesReasoningAndCallsWhateverTheirForm(t *testing.T) {
 	const called = "<|im_start|>user\nTide?<|im_end|>\n<|im_start|>assistant\n<tool_call>\n{\"name\": \"tide\", \"arguments\": " +
 		"{\"port\": \"Brest\"}}\n" +
 		"</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\n4 " +
-			"m\n</tool_response><|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n" +
+		"m\n</tool_response><|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n" +
 		"Four.<|im_end|>\n"
 	for _, key := range []string{"reasoning_content", "thinking", "reasoning"} {
 		record := `{"messages": [` + user("7 times 8?") + `, {"role": "assistant", "` + key + `": "7*8 is 56, sure.", "content": "56"}]}`
