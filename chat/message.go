@@ -52,7 +52,7 @@ type Rendered struct {
 	Unread []string
 	// Bytes are the places of the ids in Text; empty at its end for an id that
 	// the template does not write.
-	Bytes [][2]int
+	Bytes [][2]int32
 
 	out rendering
 	tok *tokenizer.Tokenizer
@@ -85,13 +85,13 @@ func (r *Rendered) Special(i int) bool { return r.tok.IsSpecial(r.IDs[i]) }
 // it holds several; -1: it holds the template's alone.
 func (r *Rendered) Message(i int) int {
 	at := r.Bytes[i]
-	n, _ := slices.BinarySearchFunc(r.out.Sources, at[0], func(s jinja.SourceSpan, pos int) int {
+	n, _ := slices.BinarySearchFunc(r.out.Sources, int(at[0]), func(s jinja.SourceSpan, pos int) int {
 		if s.End <= pos {
 			return -1
 		}
 		return 1
 	})
-	if n < len(r.out.Sources) && r.out.Sources[n].Start < at[1] {
+	if n < len(r.out.Sources) && r.out.Sources[n].Start < int(at[1]) {
 		return r.out.message(r.out.Sources[n])
 	}
 	return -1

@@ -77,9 +77,12 @@ var reasoningKeys = []string{"reasoning_content", "thinking", "reasoning"}
 // Content.
 func (r rendering) templateMessage(i int, m Message) jinja.Map {
 	first := i * r.width
-	keys := map[string]int{"arguments": first + callsPart} // an argument called name is none
-	for _, key := range nameKeys {
-		keys[key] = first + namesPart
+	var keys map[string]int
+	if len(m.Extra) > 0 { // else there is nothing with keys
+		keys = map[string]int{"arguments": first + callsPart} // an argument called name is none
+		for _, key := range nameKeys {
+			keys[key] = first + namesPart
+		}
 	}
 	var content any = m.Content
 	if v, ok := m.Extra["content"]; ok {
@@ -118,30 +121,70 @@ type answerParts struct {
 	after  int  // where the text of other messages begins behind it
 }
 
-// locate finds message i by the marks of its bytes: by its text, or if it shows
-// none (a call without arguments) by the first of its names. ok is false if
-// nothing of it is there, or if another message's text stands inside.
-func (r rendering) locate(i int) (a answerParts, ok bool) {
-	first := i * r.width
-	own := func(s jinja.SourceSpan) bool { return s.Source >= first && s.Source < first+r.width }
-	byNames := !slices.ContainsFunc(r.Sources, func(s jinja.SourceSpan) bool { return own(s) && s.Source != first+namesPart })
-	a = answerParts{text: span{Start: -1}, after: len(r.Text)}
+// places are, for each message, where in Sources it is.
+func (r rendering) places() [][]int32 {
+	count := make([]int32, 0)
 	for _, s := range r.Sources {
-		switch counts := own(s) && (s.Source == first+namesPart) == byNames; {
-		case counts && a.after < len(r.Text):
-			return a, byNames
-		case counts:
-			if a.text.Start < 0 {
-				a.text = span{Start: s.Start, End: s.End}
-			} else if !byNames {
-				a.text.End = s.End
-			}
-		case own(s):
-		case a.text.Start < 0:
-			a.before = s.End
-		case a.after == len(r.Text):
-			a.after = s.Start
+		for len(count) <= r.message(s) {
+			count = append(count, 0)
+		}
+		count[r.message(s)]++
+	}
+	all, out := make([]int32, len(r.Sources)), make([][]int32, len(count))
+	for i, n := range count {
+		out[i], all = all[:0:n], all[n:]
+	}
+	for at, s := range r.Sources {
+		i := r.message(s)
+		out[i] = append(out[i], int32(at))
+	}
+	return out
+}
+
+// locate finds message i in a rendering of few messages.
+func (r rendering) locate(i int) (a answerParts, ok bool) {
+	places := r.places()
+	if i >= len(places) {
+		return a, false
+	}
+	return r.locateAt(i, places[i])
+}
+
+// locateAt finds message i by the marks of its bytes, whose places are given: by its
+// text, or if it shows none (a call without arguments) by the first of its names. ok is
+// false if nothing of it is there, or if another message's text stands inside. It walks
+// over no other marks than the next ones, for a conversation may have many messages.
+func (r rendering) locateAt(i int, places []int32) (a answerParts, ok bool) {
+	isName := func(at int32) bool { return r.part(r.Sources[at]) == namesPart }
+	byNames := !slices.ContainsFunc(places, func(at int32) bool { return !isName(at) })
+	if !byNames {
+		places = slices.DeleteFunc(slices.Clone(places), isName)
+	}
+	if len(places) == 0 {
+		return a, false
+	}
+	first := int(places[0])
+	a = answerParts{text: span{Start: r.Sources[first].Start, End: r.Sources[first].End}, after: len(r.Text)}
+	for at := first - 1; at >= 0; at-- {
+		if r.message(r.Sources[at]) != i {
+			a.before = r.Sources[at].End
+			break
 		}
 	}
-	return a, a.text.Start >= 0
+	next := first + 1 // the first mark of another message behind it
+	for next < len(r.Sources) && r.message(r.Sources[next]) == i {
+		next++
+	}
+	if next < len(r.Sources) {
+		a.after = r.Sources[next].Start
+	}
+	if byNames {
+		return a, true
+	}
+	n := len(places)
+	for int(places[n-1]) > next {
+		n--
+	}
+	a.text.End = r.Sources[places[n-1]].End
+	return a, n == len(places)
 }

@@ -152,11 +152,11 @@ func (p *parser) primary() Expr {
 	case tokName:
 		return p.variable(t)
 	case tokString:
-		text := t.text
+		texts := []string{t.text}
 		for p.peek().kind == tokString {
-			text += p.next().text
+			texts = append(texts, p.next().text)
 		}
-		return p.literal(text)
+		return p.literal(strings.Join(texts, ""))
 	case tokInt:
 		n, err := strconv.ParseInt(strings.ReplaceAll(t.text, "_", ""), intBase(t.text), 64)
 		if err != nil {
@@ -318,11 +318,11 @@ func (p *parser) filters(e Expr) Expr {
 }
 
 func (p *parser) dotted() string {
-	name := p.wantName()
+	parts := []string{p.wantName()}
 	for p.takeOp(".") {
-		name += "." + p.wantName()
+		parts = append(parts, p.wantName())
 	}
-	return name
+	return strings.Join(parts, ".")
 }
 
 func (p *parser) filter(input Expr) *Filter {

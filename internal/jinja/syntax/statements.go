@@ -18,7 +18,7 @@ type parser struct {
 }
 
 func (p *parser) fail(line int, format string, args ...any) {
-	panic(&Error{Name: p.name, Line: line, Msg: fmt.Sprintf(format, args...)})
+	panic(&Error{Name: p.name, Line: line, Msg: Excerpt(fmt.Sprintf(format, args...))})
 }
 
 func (p *parser) peek() token { return p.tokens[p.pos] }

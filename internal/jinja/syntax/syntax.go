@@ -2,7 +2,10 @@
 // and expressions: [Parse]. What they mean is for package jinja to say.
 package syntax
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The bounds of a template.
 const (
@@ -19,6 +22,15 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Msg) }
+
+// Excerpt is what an error shows of a text that a template or its input made.
+func Excerpt(s string) string {
+	const most = 400 // bytes
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}
 
 // Names are what a template speaks of, whether it gets there or not.
 type Names struct {
