@@ -30,6 +30,9 @@ func (s *Set) choose(opts Options, run Run) error {
 			return err
 		}
 	}
+	if err := s.samplesApart(taken, len(opts.Sources)); err != nil {
+		return err
+	}
 	held, err := holdOut(opts.HeldOut, taken[:len(opts.Sources)], run.Seed)
 	if err != nil {
 		return err
