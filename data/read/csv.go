@@ -12,7 +12,7 @@ import (
 
 // CSV is that of RFC 4180, with a comma, a semicolon, a tab or a bar between fields: a field
 // with one of these, a line end or a quote in it stands in quotes, and its quotes are
-// doubled. The first row names the columns.
+// doubled. The first row names the columns. A line end in a field is \n, whichever the file has.
 
 const commas = ",\t;|"
 
