@@ -31,7 +31,7 @@ type Broken struct {
 // Found is what [Latest] found. Path is "" if there is no good checkpoint.
 type Found struct {
 	Checkpoint
-	Broken []Broken // those that were passed over, the newest first
+	Broken []Broken // those that are not whole, the newest first
 }
 
 // Damaged are the broken ones that had been complete.
@@ -64,10 +64,10 @@ func List(root string) ([]Checkpoint, error) {
 }
 
 // Latest finds the newest complete checkpoint of a run: from the newest step
-// back it checks every byte against the manifest, until one is whole. Those
-// before it are named with what is wrong with them. A root that does not exist
-// has no checkpoints, which is not an error.
-func Latest(root string) (Found, error) {
+// back it checks every byte against the manifest, until one is whole, and then until
+// keep are: those that [Prune] keeps. Broken ones are named with what is wrong with them.
+// A root that does not exist has no checkpoints, which is not an error.
+func Latest(root string, keep int) (Found, error) {
 	var found Found
 	steps, unfinished, err := scan(root)
 	if err != nil {
@@ -76,13 +76,18 @@ func Latest(root string) (Found, error) {
 	for _, path := range unfinished {
 		found.Broken = append(found.Broken, Broken{path, errors.New("a save that was interrupted, or is still going on"), true})
 	}
+	whole := 0
 	for _, c := range slices.Backward(steps) {
+		if whole == max(keep, 1) {
+			break
+		}
 		if _, err := verify(c.Path); err != nil {
 			found.Broken = append(found.Broken, Broken{c.Path, err, errors.Is(err, errNoManifest)})
 			continue
 		}
-		found.Checkpoint = c
-		break
+		if whole++; whole == 1 {
+			found.Checkpoint = c
+		}
 	}
 	return found, nil
 }

@@ -33,6 +33,7 @@ type Job struct {
 
 	Decoder *llm.Decoder // that answers, unless there is a server
 
+	Lost     func(file string, answers int)   // that a finished run had in it; may be nil
 	Resumed  func(answers int)                // how many are there from before; may be nil
 	Progress func(answers, rated, tokens int) // of all, told one at a time; may be nil
 }

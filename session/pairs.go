@@ -114,5 +114,8 @@ func (r *PairsRun) Close() {
 func (r *PairsRun) Do(ctx context.Context, resumed func(answers int), progress func(answers, rated, tokens int)) (pairs.Summary, error) {
 	job := r.job
 	job.Resumed, job.Progress = resumed, progress
+	job.Lost = func(file string, answers int) {
+		r.session.events.warn("%s: %d answers of the finished run are gone; they are asked for again", file, answers)
+	}
 	return pairs.Make(ctx, job)
 }

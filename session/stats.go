@@ -68,14 +68,22 @@ func (r *Run) WriteReport() error {
 	if err := atomicfile.WriteBytes(filepath.Join(c.Output.Dir, report.DataFile), append(raw, '\n')); err != nil {
 		return err
 	}
-	return Report(c.Output.Dir, filepath.Join(c.Output.Dir, ReportFile))
+	return Report(c.Output.Dir, filepath.Join(c.Output.Dir, ReportFile), r.session.events)
 }
 
-// Report writes a page about the run in dir to the file path.
-func Report(dir, path string) error {
+// Report writes a page about the run in dir to the file path. Files of a finished run that
+// were altered are told of, and shown as they are.
+func Report(dir, path string, e Events) error {
 	run, err := report.ReadRun(dir)
 	if err != nil {
 		return err
+	}
+	altered, err := train.FindAltered(dir)
+	if err != nil {
+		e.warn("%v", err)
+	}
+	for _, a := range altered {
+		e.warn("%s: %s", a.Path, a.What)
 	}
 	return atomicfile.Write(path, func(w io.Writer) error { return report.WriteRun(w, run) })
 }

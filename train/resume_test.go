@@ -149,8 +149,7 @@ func TestAnInterruptedRunSavesNoCheckpointTwice(t *testing.T) {
 	}
 }
 
-func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+func TestMetricsAfterAnOldCheckpointAreTakenBack(t *testing.T) {
 	const (
 		first     = `{"step":0,"eval_loss":5}` + "\n" + `{"step":1,"loss":4}` + "\n"
 		evaluated = first + `{"step":1,"eval_loss":4}` + "\n"
@@ -160,30 +159,64 @@ func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
 		name, text string
 		step       int
 		want       string
+		missing    int
 		evaluated  int
 	}{
-		{"nothing after it", first, 1, first, 0},
-		{"steps after it", first + `{"step":2,"loss":3}` + "\n" + `{"step":2,"eval_loss":3}` + "\n", 1, first, 0},
-		{"the evaluation of its step", evaluated, 1, evaluated, 1},
-		{"an evaluation that was not a number", diverged, 1, diverged, 1},
-		{"a last line that was cut off", first + `{"step":1,"eval_lo`, 1, first, 0},
-		{"a last line without its end", first + `{"step":1,"eval_loss":4}`, 1, first, 0},
-		{"zeros that a power cut left", first + "\x00\x00\x00\x00\n\x00", 1, first, 0},
-		{"no checkpoint", first, -1, "", -1},
-		{"an empty file", "", 3, "", -1},
+		{"nothing after it", first, 1, first, 0, 0},
+		{"steps after it", first + `{"step":2,"loss":3}` + "\n" + `{"step":2,"eval_loss":3}` + "\n", 1, first, 0, 0},
+		{"the evaluation of its step", evaluated, 1, evaluated, 0, 1},
+		{"an evaluation that was not a number", diverged, 1, diverged, 0, 1},
+		{"a last line that was cut off", first + `{"step":1,"eval_lo`, 1, first, 0, 0},
+		{"a last line without its end", first + `{"step":1,"eval_loss":4}`, 1, first, 0, 0},
+		{"zeros that a power cut left", first + "\x00\x00\x00\x00\n\x00", 1, first, 0, 0},
+		{"steps are missing", first, 3, first, 2, 0},
+		{"an empty file", "", 3, "", 3, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			kept, evaluated, err := linesUpTo(path, c.step)
-			if err != nil || string(kept) != c.want || evaluated != c.evaluated {
-				t.Errorf("kept %q, evaluated at %d, %v; want %q and %d", kept, evaluated, err, c.want, c.evaluated)
+			kept, missing := metricsUpTo([]byte(c.text), c.step)
+			if last := lastEvaluation(kept); string(kept) != c.want || missing != c.missing || last != c.evaluated {
+				t.Errorf("kept %q, %d missing, evaluated at %d; want %q, %d and %d", kept, missing, last, c.want, c.missing, c.evaluated)
 			}
 		})
 	}
-	if kept, evaluated, err := linesUpTo(path+".none", 3); kept != nil || evaluated != -1 || err != nil {
-		t.Errorf("no file: %q, %d, %v", kept, evaluated, err)
+}
+
+func TestMetricsArePutTogetherFromTheFileAndTheCopy(t *testing.T) {
+	const (
+		eval   = `{"step":0,"eval_loss":5}` + "\n"
+		one    = `{"step":1,"loss":4,"tokens":7,"tokens_per_second":812.5,"peak_rss_bytes":9000,"kl":1}` + "\n"
+		two    = `{"step":2,"loss":3,"tokens":7,"tokens_per_second":1e+06,"peak_rss_bytes":9000,"kl":2}` + "\n"
+		oneCut = `{"step":1,"loss":4,"tokens":7,"kl":1}` + "\n"
+		twoCut = `{"step":2,"loss":3,"tokens":7,"kl":2}` + "\n"
+		copied = eval + oneCut + twoCut
+	)
+	for _, c := range []struct {
+		name, file, want string
+		lost             int
+	}{
+		{"nothing is lost", eval + one + two, eval + one + two, 0},
+		{"later lines", eval + one + two + `{"step":3,"loss":3}` + "\n{", eval + one + two, 0},
+		{"no file", "", copied, 3},
+		{"its end is cut off", eval + one + two[:20], eval + one + twoCut, 1},
+		{"its last byte is cut off", eval + one + two[:len(two)-1], eval + one + twoCut, 1},
+		{"a digit of a loss", eval + strings.Replace(one, `"loss":4`, `"loss":5`, 1) + two, eval + oneCut + two, 1},
+		{"a letter of a key", eval + strings.Replace(one, `second`, `sekond`, 1) + two, eval + oneCut + two, 1},
+		{"a speed that is no number", eval + strings.Replace(one, `812.5`, `81,.5`, 1) + two, eval + oneCut + two, 1},
+		{"a line is gone", eval + two, eval + oneCut + two, 1},
+		{"a line stands twice", eval + one + one + two, eval + one + two, 0},
+		{"other lines between", eval + "my notes\n" + one + two, eval + one + two, 0},
+		{"another order", two + one + eval, eval + one + two, 0},
+		{"binary", "\x00\xff\x1b\n\x00", copied, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lines, lost := restoreMetrics([]byte(c.file), []byte(copied))
+			if string(lines) != c.want || lost != c.lost {
+				t.Errorf("%d lost, got\n%swant %d and\n%s", lost, lines, c.lost, c.want)
+			}
+			if again, lost := restoreMetrics(lines, []byte(copied)); lost > 0 || string(again) != c.want {
+				t.Errorf("the second time: %d lost", lost)
+			}
+		})
 	}
 }
 
@@ -254,7 +287,7 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 		}
 	}
 	j.Model = tiny(t)
-	if r := run(t, j); !r.AlreadyThere {
+	if r := run(t, j); r.Resumed != 2 {
 		t.Error("the run itself is not known again by its checkpoints alone")
 	}
 	if before["metrics.jsonl"] != tree(t, j.Dir)["metrics.jsonl"] {
