@@ -232,10 +232,12 @@ func TestMetricsThatAreTakenAwayWhileARunGoesOnAreWrittenAgain(t *testing.T) {
 	whole.Asked.Prompts = 0
 	run(t, whole)
 	for name, change := range map[string]func(path string) error{
-		"removed":  os.Remove,
-		"moved":    func(path string) error { return os.Rename(path, path+".old") },
-		"emptied":  func(path string) error { return os.Truncate(path, 0) },
-		"replaced": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, []byte("{}\n"), 0o644)) },
+		"removed": os.Remove,
+		"moved":   func(path string) error { return os.Rename(path, path+".old") },
+		"emptied": func(path string) error { return os.Truncate(path, 0) },
+		"replaced": func(path string) error {
+			return errors.Join(os.Remove(path), os.WriteFile(path, []byte("{}\n"), 0o644))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := whole
