@@ -28,7 +28,7 @@ const spare = 64 << 20
 func (c *Client) Look(ctx context.Context, ref Ref, want Want) (s *Snapshot, missing int64, err error) {
 	s, _, err = c.look(ctx, ref, want)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, transport.Masked(err, c.Token)
 	}
 	for _, f := range s.Files {
 		if !c.has(s, f) {
@@ -72,7 +72,7 @@ func (c *Client) fromHub(ctx context.Context, s *Snapshot) Reader {
 		defer part.Close()
 		d := &download{Client: c, s: s, f: f, part: part, tell: func(int64) {}}
 		d.newSum()
-		if err := c.retry.Do(ctx, func() error { return d.more(ctx) }); err != nil {
+		if err := c.again(ctx, c.retry.Times, func() error { return d.more(ctx) }); err != nil {
 			return nil, err
 		}
 		if !d.right() {
@@ -93,9 +93,14 @@ func hintDown(err error, endpoint string) error {
 }
 
 // Fetch asks the hub for the newest commit of the revision, and fetches what is
-// wanted of it and not there yet. What is there of a file after an interruption is
+// wanted of it and not there yet, or no longer what it was. What is there of a file after an interruption is
 // gone on from. progress may be nil.
 func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progress) (*Snapshot, error) {
+	s, err := c.fetch(ctx, ref, want, progress)
+	return s, transport.Masked(err, c.Token)
+}
+
+func (c *Client) fetch(ctx context.Context, ref Ref, want Want, progress Progress) (*Snapshot, error) {
 	s, all, err := c.look(ctx, ref, want)
 	if err != nil {
 		return nil, err
@@ -196,11 +201,17 @@ func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case c.has(s, f):
+	case f.blob == "" && c.has(s, f):
 		tell(f.Size)
 		return nil
 	case f.blob == "":
 		return errors.New("the hub gives no hash of it")
+	}
+	if c.has(s, f) {
+		if whole, err := isWhole(ctx, s.Path(f), f); whole || err != nil {
+			tell(f.Size)
+			return err
+		}
 	}
 	lock, err := take(ctx, filepath.Join(c.locks(s), f.blob+".lock"), func() {
 		if c.Waiting != nil {
@@ -211,10 +222,21 @@ func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64)
 		return err
 	}
 	defer lock.Close()
-	if info, err := os.Stat(c.blob(s, f)); err == nil && info.Size() == f.Size {
+	if c.hasBlob(ctx, s, f) {
 		tell(f.Size)
 	} else if err := c.content(ctx, s, f, tell); err != nil {
 		return err
 	}
 	return link(s.Dir, f)
+}
+
+// hasBlob reports whether the content of a file is there and whole.
+func (c *Client) hasBlob(ctx context.Context, s *Snapshot, f File) bool {
+	path := c.blob(s, f)
+	info, err := os.Stat(path)
+	if err != nil || info.Size() != f.Size {
+		return false
+	}
+	whole, err := isWhole(ctx, path, f)
+	return whole && err == nil
 }

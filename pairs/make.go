@@ -29,10 +29,10 @@ type maker struct {
 func Make(ctx context.Context, job Job) (Summary, error) {
 	m := &maker{Job: job, writer: job.Decoder}
 	if job.Server.URL != "" {
-		m.writer = llm.NewClient(job.Server)
+		m.writer = m.client(job.Server)
 	}
 	if job.Judge.URL != "" {
-		m.judge = llm.NewClient(job.Judge)
+		m.judge = m.client(job.Judge)
 	}
 	folder, err := rundir.Enter(job.Dir)
 	if err != nil {
@@ -47,6 +47,12 @@ func Make(ctx context.Context, job Job) (Summary, error) {
 	return s, fault.Disk(err)
 }
 
+func (m *maker) client(s llm.Server) *llm.Client {
+	c := llm.NewClient(s)
+	c.Waiting = m.Events.Pausing
+	return c
+}
+
 func (m *maker) run(ctx context.Context, folder *rundir.Folder) (Summary, error) {
 	if err := m.prepare(); err != nil {
 		return Summary{}, err
@@ -55,7 +61,7 @@ func (m *maker) run(ctx context.Context, folder *rundir.Folder) (Summary, error)
 	if m.ledger, err = openLedger(m.Dir, folder, len(m.Prompts), m.Samples); err != nil {
 		return Summary{}, err
 	}
-	m.ledger.progress = m.Progress
+	m.ledger.progress = m.Events.Progress
 	m.sayLost()
 	if err := errors.Join(m.fill(ctx), m.ledger.close()); err != nil {
 		return Summary{}, err
@@ -70,8 +76,8 @@ func (m *maker) run(ctx context.Context, folder *rundir.Folder) (Summary, error)
 func (m *maker) sayLost() {
 	var before Summary
 	_, err := rundir.ReadJSON(filepath.Join(m.Dir, SummaryFile), &before) // none, or a damaged one, says nothing
-	if n := before.Samples - m.ledger.size(); err == nil && n > 0 && m.Lost != nil {
-		m.Lost(filepath.Join(m.Dir, answersFile), n)
+	if n := before.Samples - m.ledger.size(); err == nil && n > 0 && m.Events.Lost != nil {
+		m.Events.Lost(filepath.Join(m.Dir, answersFile), n)
 	}
 }
 
@@ -81,8 +87,8 @@ func (m *maker) fill(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	todo, waiting := m.missing()
-	if n := m.ledger.size(); m.Resumed != nil && n > 0 {
-		m.Resumed(n)
+	if n := m.ledger.size(); m.Events.Resumed != nil && n > 0 {
+		m.Events.Resumed(n)
 	}
 	queue := make(chan key, len(todo)+len(waiting))
 	var raters sync.WaitGroup
