@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -92,7 +93,7 @@ func (ps Problems) sorted() Problems {
 				return d
 			}
 		}
-		return strings.Compare(a.Origin.Name, b.Origin.Name)
+		return cmp.Or(strings.Compare(a.Origin.Name, b.Origin.Name), strings.Compare(a.Path, b.Path), strings.Compare(a.Text, b.Text))
 	})
 	return slices.Compact(ps)
 }

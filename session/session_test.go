@@ -132,6 +132,33 @@ func TestAFolderOfAnotherRunIsRefused(t *testing.T) {
 	}
 }
 
+func TestStatisticsRefuseNothingThatARunTakes(t *testing.T) {
+	for _, overrides := range [][]string{
+		{"train.max_steps=0", "train.num_train_epochs=4", "train.warmup_steps=9", "train.warmup_ratio=0"},
+		{"train.max_steps=40", "train.warmup_steps=40", "train.warmup_ratio=0"},
+		{"train.max_steps=0", "train.num_train_epochs=0.01"},
+		{"train.gradient_accumulation_steps=65536"},
+	} {
+		t.Run(strings.Join(overrides, " "), func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			c := config(t, append([]string{"train.gradient_accumulation_steps=4"}, overrides...)...)
+			s := session.Open(c, session.Events{}, false)
+			defer s.Close()
+			run, err := s.Run(t.Context(), session.SFT)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer run.Close()
+			if _, err := run.Plan(); err != nil {
+				t.Fatalf("the run itself: %v", err)
+			}
+			if stats, err := session.Stats(c, run.Data); err != nil || stats.Mix.Samples == 0 {
+				t.Errorf("got %+v, %v", stats, err)
+			}
+		})
+	}
+}
+
 func TestWorkThatIsCancelledEndsWithItsContext(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())

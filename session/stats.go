@@ -32,8 +32,8 @@ func stats(c *configs.Config, set *data.Set, packed func() (*train.Epochs, error
 		return nil, err
 	}
 	s.Weighting = c.Packing.Weighting
-	first := c.Train // shares are those of the first epoch
-	first.NumTrainEpochs, first.MaxSteps = 1, 0
+	first := c.Train // shares are those of the first epoch, whatever the learning rate is in it
+	first.NumTrainEpochs, first.MaxSteps, first.WarmupSteps, first.WarmupRatio = 1, 0, 0, 0
 	b, err := train.NewBatches(e, first)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -410,6 +411,13 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 			return checkpoints.WriteSafetensors(filepath.Join(dir, optimizerFile), "F32", change(all), nil)
 		}
 	}
+	set := func(name string, v float32) func([]checkpoints.Tensor) []checkpoints.Tensor {
+		return func(all []checkpoints.Tensor) []checkpoints.Tensor {
+			i := slices.IndexFunc(all, func(x checkpoints.Tensor) bool { return x.Name == name })
+			all[i].Data[len(all[i].Data)/2] = v
+			return all
+		}
+	}
 	for _, c := range []struct {
 		name, want string
 		write      func(dir string) error
@@ -430,6 +438,18 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 				}
 				return all
 			}),
+		},
+		{
+			"a moment that is not a number", "tensor exp_avg.model.norm.weight holds a NaN or infinity",
+			moments(set("exp_avg.model.norm.weight", float32(math.NaN()))),
+		},
+		{
+			"a second moment that is infinite", "tensor exp_avg_sq.model.norm.weight holds a NaN or infinity",
+			moments(set("exp_avg_sq.model.norm.weight", float32(math.Inf(1)))),
+		},
+		{
+			"a second moment below 0", "tensor exp_avg_sq.model.norm.weight holds a value below 0",
+			moments(set("exp_avg_sq.model.norm.weight", -1e-30)),
 		},
 		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
 		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error {

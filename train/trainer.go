@@ -103,6 +103,9 @@ func (t *trainer) resume(ctx context.Context) error {
 	from := t.folder.found
 	if from.Path != "" {
 		if err := t.load(); err != nil {
+			if fault.HintOf(err) == "" {
+				err = fault.Hint(err, "a program wrote it so; without that folder the run goes on from the checkpoint before it")
+			}
 			return fmt.Errorf("%s: %w", from.Path, err)
 		}
 	}
