@@ -21,7 +21,7 @@ const mostWithCircles = 15
 func TestCircles(t *testing.T) {
 	s := loaded(t)
 	reasons := map[string]string{}
-	for _, row := range table(t, document(t, "ARCHITECTURE.md"), "circle in") {
+	for _, row := range tables(document(t, "ARCHITECTURE.md"), "circle in") {
 		for _, pkg := range names(row[0]) {
 			reasons[pkg] = row[1]
 		}

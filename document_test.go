@@ -189,6 +189,31 @@ var (
 	hiddenName = regexp.MustCompile("(?m)(?:^ {4,}|`)(?:\\.[A-Z]+)?(\\.[a-z]+-[a-z-]*)")
 )
 
+// Examples of JSON and YAML, and the keys in them.
+var (
+	example    = regexp.MustCompile("(?s)\n```(?:json|yaml)\n(.*?)\n```")
+	exampleKey = regexp.MustCompile(`(?:^|[{,\s])"?([a-z]\w*)"?: `)
+	ownNames   = regexp.MustCompile(`roles: \{.*?\}`) // keys that people choose
+)
+
+// TestExamplesHaveKnownKeys wants that the program knows the keys that the documents'
+// examples show.
+func TestExamplesHaveKnownKeys(t *testing.T) {
+	texts := loaded(t).texts()
+	for _, doc := range documents(t) {
+		for _, block := range example.FindAllStringSubmatch(document(t, doc), -1) {
+			for line := range strings.Lines(block[1]) {
+				line, _, _ = strings.Cut(ownNames.ReplaceAllString(line, ""), " #")
+				for _, m := range exampleKey.FindAllStringSubmatch(line, -1) {
+					if !texts[m[1]] {
+						t.Errorf("%s: an example has the key %q, which the sources do not know", doc, m[1])
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestFormatsAreTrue holds docs/formats against the sources: each key that a table
 // describes is one that the program reads or writes, each file has a name that it
 // gives, and the store's format is the number that it writes.

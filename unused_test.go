@@ -3,7 +3,6 @@ package lwtrain_test
 import (
 	"go/ast"
 	"go/types"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ func TestSomebodyCalls(t *testing.T) {
 		if !uses[p.types.Path()] && p.types.Name() != "main" {
 			continue
 		}
-		elsewhere := elsewhere(t, dir)
+		elsewhere := p.elsewhere(t)
 		for _, file := range sorted(p.files) {
 			for _, d := range p.files[file].Decls {
 				f, ok := d.(*ast.FuncDecl)
@@ -65,21 +64,19 @@ func (s *source) uses() map[string]bool {
 }
 
 // elsewhere is what of a package the compiler does not see here: files for another
-// system or without cgo, and templates.
-func elsewhere(t *testing.T, dir string) string {
+// system, with or without cgo, and templates.
+func (p *goPackage) elsewhere(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
-	for _, pattern := range []string{"*.html", "*.tmpl", "*_go.go", "*/*.html", "*/*.tmpl"} {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
+	for _, pattern := range []string{"*.go", "*.tmpl"} {
+		found, err := filepath.Glob(filepath.Join(p.dir, pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range found {
-			raw, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
+			if p.files[filepath.Base(name)] == nil && !strings.HasSuffix(name, "_test.go") {
+				text.WriteString(document(t, name))
 			}
-			text.Write(raw)
 		}
 	}
 	return text.String()

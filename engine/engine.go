@@ -103,6 +103,12 @@ type Answer struct {
 	Stop string  // "eos": a stop id came; "length": MaxNewTokens are there
 }
 
+// The precisions of an engine.
+const (
+	Float32  = "float32"
+	BFloat16 = "bf16"
+)
+
 // Needs is the memory that a run takes, by part, in bytes, how it was decided, and what
 // computes it.
 type Needs struct {
@@ -113,7 +119,7 @@ type Needs struct {
 	Activations int64 // and all else that a pass works in
 	Limit       int64 // what the plan tries to keep below
 
-	Precision  string // of the inputs of matrix products: float32 or bf16
+	Precision  string // of the inputs of matrix products: Float32 or BFloat16
 	Recomputed string // in words: what is computed again in the backward pass
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.

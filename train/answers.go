@@ -64,13 +64,13 @@ func answer(ctx context.Context, job Job, known []Answer, after bool) (answers [
 
 // answerable lists the first held-out samples that begin with a prompt, as all do
 // but the later pieces of a split one, at most most of them.
-func answerable(store *data.Set, most int) []int {
+func answerable(set *data.Set, most int) []int {
 	var out []int
-	for _, id := range store.HeldOutPrompts() {
+	for _, id := range set.HeldOutPrompts() {
 		if len(out) == most {
 			break
 		}
-		if s, err := store.Sample(id); err == nil && s.Target[0][0] > 0 {
+		if s, err := set.Sample(id); err == nil && s.Target[0][0] > 0 {
 			out = append(out, id)
 		}
 	}
@@ -80,15 +80,15 @@ func answerable(store *data.Set, most int) []int {
 // startAnswers makes entries for held-out samples, with what is known of their answers.
 // The samples of a run come in the same order always, and more or fewer of them may be
 // asked for.
-func startAnswers(store *data.Set, asked []int, known []Answer) ([]Answer, error) {
+func startAnswers(set *data.Set, asked []int, known []Answer) ([]Answer, error) {
 	answers := make([]Answer, len(asked))
 	for i, id := range asked {
-		messages, at, err := store.Messages(id)
+		messages, at, err := set.Messages(id)
 		if err != nil {
 			return nil, err
 		}
 		a := &answers[i]
-		a.Origin = store.Origin(id)
+		a.Origin = set.Origin(id)
 		if at >= 0 {
 			a.Reference = Text{messages[at].Content, prose.Words(messages[at].Content), "data", prose.Repeated(messages[at].Content)}
 		}

@@ -71,8 +71,8 @@ func (d damage) do(t *testing.T, dir string) {
 // interrupted, and of one that is finished. What it ends with is what it would have been, and
 // it is said.
 func TestDamagedFilesOfARunAreNoticedAndMended(t *testing.T) {
-	store, chat := fixture(t, 1)
-	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	run(t, whole)
 	stopped := whole
 	stopped.Dir, stopped.Model = filepath.Join(t.TempDir(), "run"), tiny(t)
@@ -120,8 +120,8 @@ func TestDamagedFilesOfARunAreNoticedAndMended(t *testing.T) {
 // TestARunFromBeforeCheckpointsHadCopiesGoesOn takes the copies out of the checkpoints: what
 // is lost is then said and stays lost, and nothing is made up in its place.
 func TestARunFromBeforeCheckpointsHadCopiesGoesOn(t *testing.T) {
-	store, chat := fixture(t, 1)
-	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	run(t, whole)
 	old := whole
 	old.Dir, old.Model = filepath.Join(t.TempDir(), "run"), tiny(t)
@@ -207,8 +207,8 @@ func withoutCopies(t *testing.T, dir string) {
 }
 
 func TestMorePromptsThanBeforeTrainingHaveNoAnswerFromThen(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	j.Asked.Prompts = 1
 	run(t, j)
 	j.Asked.Prompts, j.Model = 3, tiny(t)
@@ -227,8 +227,8 @@ func TestMorePromptsThanBeforeTrainingHaveNoAnswerFromThen(t *testing.T) {
 }
 
 func TestMetricsThatAreTakenAwayWhileARunGoesOnAreWrittenAgain(t *testing.T) {
-	store, chat := fixture(t, 1)
-	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	whole.Asked.Prompts = 0
 	run(t, whole)
 	for name, change := range map[string]func(path string) error{
@@ -263,8 +263,8 @@ func TestMetricsThatAreTakenAwayWhileARunGoesOnAreWrittenAgain(t *testing.T) {
 }
 
 func TestAFolderThatIsMovedWhileARunGoesOnEndsIt(t *testing.T) {
-	store, chat := fixture(t, 1)
-	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	whole.Asked.Prompts = 0
 	run(t, whole)
 	for _, c := range []struct {

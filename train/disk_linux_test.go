@@ -16,9 +16,9 @@ import (
 )
 
 func TestAFullDiskStopsARunThatGoesOnOnceThereIsRoom(t *testing.T) {
-	store, chat := fixture(t, 1)
+	set, chat := fixture(t, 1)
 	disk := smalldisk.Mount(t, "1m")
-	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	whole.Options.SaveSteps = 2
 	run(t, whole)
 
@@ -49,13 +49,13 @@ func TestAFullDiskStopsARunThatGoesOnOnceThereIsRoom(t *testing.T) {
 }
 
 func TestARunDoesNotBeginOnADiskWithoutRoom(t *testing.T) {
-	store, chat := fixture(t, 1)
+	set, chat := fixture(t, 1)
 	disk := smalldisk.Mount(t, "64k")
 	fill := filepath.Join(disk, "fill")
 	if err := os.WriteFile(fill, make([]byte, 1<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
-	j := job(t, store, chat, filepath.Join(disk, "run"))
+	j := job(t, set, chat, filepath.Join(disk, "run"))
 	_, err := j.sft(context.Background(), t)
 	if !errors.Is(err, syscall.ENOSPC) || fault.HintOf(err) == "" {
 		t.Errorf("got %v", err)
@@ -66,9 +66,9 @@ func TestARunDoesNotBeginOnADiskWithoutRoom(t *testing.T) {
 }
 
 func TestAFolderThatCannotBeWrittenToIsRefused(t *testing.T) {
-	store, chat := fixture(t, 1)
+	set, chat := fixture(t, 1)
 	disk := smalldisk.Mount(t, "16m")
-	started := job(t, store, chat, filepath.Join(disk, "started"))
+	started := job(t, set, chat, filepath.Join(disk, "started"))
 	ctx, cancel := context.WithCancel(context.Background())
 	started.Events.Step = func(StepMetrics) { cancel() }
 	if _, err := started.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
@@ -77,7 +77,7 @@ func TestAFolderThatCannotBeWrittenToIsRefused(t *testing.T) {
 	before := tree(t, disk)
 	smalldisk.Remount(t, disk, syscall.MS_RDONLY, "")
 	for _, name := range []string{"new", "started"} {
-		j := job(t, store, chat, filepath.Join(disk, name))
+		j := job(t, set, chat, filepath.Join(disk, name))
 		_, err := j.sft(context.Background(), t)
 		said := errors.Is(err, syscall.EROFS) && fault.IsUsage(err) && strings.Contains(err.Error(), j.Dir)
 		if !said || !strings.Contains(fault.HintOf(err), "give another one") {

@@ -40,15 +40,15 @@ func openTRLs(t *testing.T) *trls {
 	}
 	g := &trls{cache: t.TempDir()}
 	read := func(file string, run data.Run) *data.Set {
-		store, err := data.Build(context.Background(), data.Options{
+		set, err := data.Build(context.Background(), data.Options{
 			Sources:   []data.Source{{Name: "pairs", Path: filepath.Join(trlsFolder, file), LossFactor: 1}},
 			MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: g.cache,
 		}, template, run)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { store.Close() })
-		return store
+		t.Cleanup(func() { set.Close() })
+		return set
 	}
 	g.pairs, g.labels = read("pairs.jsonl", data.Run{Pairs: true}), read("labels.jsonl", data.Run{Labels: true})
 	if g.golden, err = checkpoints.OpenSafetensors(filepath.Join(trlsFolder, "golden.safetensors")); err != nil {
@@ -61,11 +61,11 @@ func openTRLs(t *testing.T) *trls {
 // job is a run as TRL's of that loss, but for its capacity.
 func (g *trls) job(t *testing.T, loss string, capacity int) testJob {
 	t.Helper()
-	store := g.pairs
+	set := g.pairs
 	if loss == "kto" {
-		store = g.labels
+		set = g.labels
 	}
-	j := pairJob(t, store, g.cache)
+	j := pairJob(t, set, g.cache)
 	j.Packing.Capacity, j.DPO.Reference = capacity, filepath.Join(trlsFolder, "reference")
 	trlsOptions[loss](&j.DPO)
 	var err error

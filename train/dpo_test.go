@@ -37,7 +37,7 @@ func preferencesText(n int) string {
 	return b.String()
 }
 
-// pairFixture is the store of 21 pairs, 4 of them held out, and where it is cached.
+// pairFixture is the set of 21 pairs, 4 of them held out, and where it is cached.
 func pairFixture(t *testing.T) (*data.Set, string) {
 	return preferenceFixture(t, data.Run{Seed: 3, Pairs: true})
 }
@@ -59,32 +59,32 @@ func preferenceFixture(t *testing.T, how data.Run) (*data.Set, string) {
 		t.Fatal(err)
 	}
 	cache := filepath.Join(dir, "cache")
-	store, err := data.Build(context.Background(), data.Options{
+	set, err := data.Build(context.Background(), data.Options{
 		Sources: []data.Source{{Name: "pairs", Path: path, LossFactor: 1}}, HeldOut: data.HeldOut{Count: 4},
 		MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: cache,
 	}, template, how)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.Close() })
-	return store, cache
+	t.Cleanup(func() { set.Close() })
+	return set, cache
 }
 
 // pairJob is a run of 7 steps of 4 pairs, the last of an epoch of fewer.
-func pairJob(t *testing.T, store *data.Set, cache string) testJob {
+func pairJob(t *testing.T, set *data.Set, cache string) testJob {
 	o := Default()
 	o.MaxSteps, o.GradientAccumulationSteps, o.LearningRate, o.WarmupRatio = 7, 4, 1e-2, 0
 	o.Precision, o.EvalSteps, o.SaveSteps, o.SaveTotalLimit = "float32", 3, 3, 0
 	return testJob{Job{
-		Options: o, DPO: dpo.Default(), Seed: 3, Dir: filepath.Join(t.TempDir(), "run"), CacheDir: cache, Data: store,
+		Options: o, DPO: dpo.Default(), Seed: 3, Dir: filepath.Join(t.TempDir(), "run"), CacheDir: cache, Data: set,
 		Tokenizer: tokenizer.Bytes(), Asked: AnswerOptions{Prompts: 1, MaxNewTokens: 4}, Stop: []int32{257},
-		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}}, Config: []byte("seed: 3\n"),
+		Identity: Identity{Contents: set.Contents(), Settings: map[string]string{"seed": "3"}}, Config: []byte("seed: 3\n"),
 	}, packing.Options{Capacity: 320, Strategy: packing.BestFit, Weighting: packing.ByToken}, tiny(t)}
 }
 
 // labelJob is the same with labelled answers.
-func labelJob(t *testing.T, store *data.Set, cache string) testJob {
-	j := pairJob(t, store, cache)
+func labelJob(t *testing.T, set *data.Set, cache string) testJob {
+	j := pairJob(t, set, cache)
 	j.DPO.LossType, j.Packing.Capacity = []string{"kto"}, 160
 	return j
 }
@@ -99,8 +99,8 @@ func runDPO(t *testing.T, j testJob) Result {
 }
 
 func TestPreferenceTrainingFromStartToEnd(t *testing.T) {
-	store, cache := pairFixture(t)
-	j := pairJob(t, store, cache)
+	set, cache := pairFixture(t)
+	j := pairJob(t, set, cache)
 	r := runDPO(t, j)
 	if math.Abs(r.FirstLoss-math.Ln2) > 1e-5 || r.LastLoss > 0.5 {
 		t.Errorf("loss %.6f to %.6f, want it to start at ln 2 and fall", r.FirstLoss, r.LastLoss)
@@ -223,7 +223,7 @@ func move(p testMethod) {
 }
 
 func TestPackedPairsEqualEachPairAlone(t *testing.T) {
-	store, cache := pairFixture(t)
+	set, cache := pairFixture(t)
 	for name, change := range map[string]func(*dpo.Options){
 		"sigmoid":     func(*dpo.Options) {},
 		"LD-DPO, NLL": func(o *dpo.Options) { o.LDAlpha, o.SFTWeight = 0.4, 0.3 },
@@ -231,7 +231,7 @@ func TestPackedPairsEqualEachPairAlone(t *testing.T) {
 		"simpo":       func(o *dpo.Options) { o.LossType, o.Beta, o.Reference = []string{"simpo"}, 2, "none" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			j := pairJob(t, store, cache)
+			j := pairJob(t, set, cache)
 			change(&j.DPO)
 			p := prepared(t, j)
 			batch := []int{0, 3, 5, 8, 9, 12, 16}
@@ -256,14 +256,14 @@ func TestPackedPairsEqualEachPairAlone(t *testing.T) {
 }
 
 func TestAPairInTwoPacksEqualsOneInOne(t *testing.T) {
-	store, cache := pairFixture(t)
-	j := pairJob(t, store, cache)
+	set, cache := pairFixture(t)
+	j := pairJob(t, set, cache)
 	j.DPO.LDAlpha = 0.5
 	whole := prepared(t, j)
 	j.Model, j.Packing.Capacity = tiny(t), 160
 	split := prepared(t, j)
 	n := 0
-	for i := range store.Pairs() {
+	for i := range set.Pairs() {
 		if !whole.whole(whole.all[i]) || split.whole(split.all[i]) {
 			continue
 		}
@@ -303,16 +303,16 @@ func TestHowAStepOfPreferencesIsCutDoesNotMatter(t *testing.T) {
 
 func TestInterruptedPreferenceTrainingEndsWithTheSameBytes(t *testing.T) {
 	t.Run("pairs, some of them split", func(t *testing.T) {
-		store, cache := pairFixture(t)
+		set, cache := pairFixture(t)
 		interruptEverywhere(t, 9, cache, func(cache string) testJob {
-			j := pairJob(t, store, cache)
+			j := pairJob(t, set, cache)
 			j.Packing.Capacity = 160
 			return j
 		})
 	})
 	t.Run("labelled answers", func(t *testing.T) {
-		store, cache := labelFixture(t)
-		interruptEverywhere(t, 5, cache, func(cache string) testJob { return labelJob(t, store, cache) })
+		set, cache := labelFixture(t)
+		interruptEverywhere(t, 5, cache, func(cache string) testJob { return labelJob(t, set, cache) })
 	})
 }
 
@@ -343,16 +343,16 @@ func interruptEverywhere(t *testing.T, places int64, cache string, job func(cach
 }
 
 func TestPreferenceTrainingRefusesWhatItCanNotTrainOn(t *testing.T) {
-	store, cache := pairFixture(t)
+	set, cache := pairFixture(t)
 	talks, template := fixture(t, 1)
 	for name, change := range map[string]func(*testJob){
 		"kto on pairs":                    func(j *testJob) { j.DPO.LossType = []string{"kto"} },
-		"a store of conversations":        func(j *testJob) { j.Data, j.Stop = talks, template.Stop() },
+		"a set of conversations":          func(j *testJob) { j.Data, j.Stop = talks, template.Stop() },
 		"a reference that is not there":   func(j *testJob) { j.DPO.Reference = filepath.Join(cache, "nosuch") },
 		"a folder that holds another run": func(j *testJob) { runDPO(t, *j); j.Model, j.Identity.Settings = tiny(t), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			j := pairJob(t, store, cache)
+			j := pairJob(t, set, cache)
 			j.Options.MaxSteps = 1
 			change(&j)
 			if _, err := j.dpo(context.Background(), t); !fault.IsUsage(err) {
@@ -363,10 +363,10 @@ func TestPreferenceTrainingRefusesWhatItCanNotTrainOn(t *testing.T) {
 }
 
 func TestEveryPairOfAnEpochIsTakenOnce(t *testing.T) {
-	store, cache := pairFixture(t)
-	j := pairJob(t, store, cache)
+	set, cache := pairFixture(t)
+	j := pairJob(t, set, cache)
 	j.Options.MaxSteps, j.Options.NumTrainEpochs = 0, 2
-	p, err := NewPairSteps(store, j.DPO, 320, j.Options, 3)
+	p, err := NewPairSteps(set, j.DPO, 320, j.Options, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,8 +382,8 @@ func TestEveryPairOfAnEpochIsTakenOnce(t *testing.T) {
 	}
 	for _, e := range epochs {
 		slices.Sort(e)
-		for i := range store.Pairs() {
-			if len(e) != len(store.Pairs()) || e[i] != i {
+		for i := range set.Pairs() {
+			if len(e) != len(set.Pairs()) || e[i] != i {
 				t.Fatalf("an epoch takes %v", e)
 			}
 		}
@@ -391,14 +391,14 @@ func TestEveryPairOfAnEpochIsTakenOnce(t *testing.T) {
 }
 
 func TestPreferencesInBF16StartAtLn2(t *testing.T) {
-	store, cache := pairFixture(t)
-	j := pairJob(t, store, cache)
+	set, cache := pairFixture(t)
+	j := pairJob(t, set, cache)
 	j.Options.Precision, j.Options.MaxSteps = "bf16", 2
 	r := runDPO(t, j)
 	if math.Abs(r.FirstLoss-math.Ln2) > 5e-3 || r.LastLoss >= r.FirstLoss {
 		t.Errorf("loss %.6f, then %.6f, want it to start at ln 2 and fall", r.FirstLoss, r.LastLoss)
 	}
-	other := pairJob(t, store, cache)
+	other := pairJob(t, set, cache)
 	other.Options.Precision, other.Options.MaxSteps, other.DPO.Reference = "bf16", 1, filepath.Join(j.Dir, "checkpoints", "step-000002")
 	if first := runDPO(t, other).FirstLoss; math.Abs(first-math.Ln2) < 5e-3 {
 		t.Errorf("loss %.6f against a reference that was trained", first)
@@ -406,9 +406,9 @@ func TestPreferencesInBF16StartAtLn2(t *testing.T) {
 }
 
 func TestPreferenceTrainingInLessMemoryGivesTheSameBytes(t *testing.T) {
-	store, cache := pairFixture(t)
+	set, cache := pairFixture(t)
 	train := func(checkpointing string, limit Bytes) (string, engine.Needs) {
-		j := pairJob(t, store, cache)
+		j := pairJob(t, set, cache)
 		j.Options.MaxSteps, j.Options.GradientCheckpointing, j.Options.MemoryLimit = 3, checkpointing, limit
 		var needs engine.Needs
 		j.Events.Planned = func(_ *Plan, n engine.Needs) { needs = n }

@@ -103,7 +103,7 @@ func talks(n int) string {
 	return b.String()
 }
 
-// fixture is the store of a source of 40 conversations, 4 of them held out.
+// fixture is the set of a source of 40 conversations, 4 of them held out.
 func fixture(t *testing.T, factor float64) (*data.Set, *chat.Template) {
 	t.Helper()
 	dir := t.TempDir()
@@ -115,15 +115,15 @@ func fixture(t *testing.T, factor float64) (*data.Set, *chat.Template) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := data.Build(context.Background(), data.Options{
+	set, err := data.Build(context.Background(), data.Options{
 		Sources: []data.Source{{Name: "talks", Path: path, LossFactor: factor}}, HeldOut: data.HeldOut{Count: 4},
 		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache"),
 	}, template, data.Run{Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.Close() })
-	return store, template
+	t.Cleanup(func() { set.Close() })
+	return set, template
 }
 
 // tinyConfig is a model of two layers.
@@ -151,15 +151,15 @@ func tiny(t *testing.T) *model.Model {
 }
 
 // job is a run of 12 steps.
-func job(t *testing.T, store *data.Set, template *chat.Template, dir string) testJob {
+func job(t *testing.T, set *data.Set, template *chat.Template, dir string) testJob {
 	opt := Default()
 	opt.MaxSteps, opt.GradientAccumulationSteps, opt.LearningRate = 12, 2, 1e-2
 	opt.Precision, opt.EvalSteps, opt.SaveSteps = "float32", 4, 5
 	opt.SaveTotalLimit = 0
 	return testJob{Job{
-		Options: opt, Seed: 3, Dir: dir, Data: store, Tokenizer: tokenizer.Bytes(), Stop: template.Stop(),
+		Options: opt, Seed: 3, Dir: dir, Data: set, Tokenizer: tokenizer.Bytes(), Stop: template.Stop(),
 		Asked:    AnswerOptions{Prompts: 2, MaxNewTokens: 8},
-		Identity: Identity{Contents: store.Contents(), Settings: map[string]string{"seed": "3"}},
+		Identity: Identity{Contents: set.Contents(), Settings: map[string]string{"seed": "3"}},
 		Config:   []byte("seed: 3\n"),
 	}, packing.Options{Capacity: 256, Strategy: packing.BestFit, Weighting: packing.ByToken}, tiny(t)}
 }

@@ -17,12 +17,12 @@ import (
 )
 
 func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
-	store, cache := labelFixture(t)
-	j := labelJob(t, store, cache)
+	set, cache := labelFixture(t)
+	j := labelJob(t, set, cache)
 	j.DPO.DesirableWeight = 1.2
 	j.Options.MaxSteps = 12
 	r := runDPO(t, j)
-	first, err := NewPairSteps(store, j.DPO, 160, j.Options, j.Seed)
+	first, err := NewPairSteps(set, j.DPO, 160, j.Options, j.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +63,8 @@ func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
 }
 
 func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
-	store, cache := labelFixture(t)
-	p := prepared(t, labelJob(t, store, cache))
+	set, cache := labelFixture(t)
+	p := prepared(t, labelJob(t, set, cache))
 	var liked []int
 	for i, pair := range p.all {
 		if pair.Rejected == data.None {
@@ -86,8 +86,8 @@ func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
 }
 
 func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
-	store, cache := labelFixture(t)
-	j := labelJob(t, store, cache)
+	set, cache := labelFixture(t)
+	j := labelJob(t, set, cache)
 	j.Packing.Capacity = 128
 	alone := prepared(t, j)
 	j.Model, j.Packing.Capacity = tiny(t), 1024
@@ -130,27 +130,27 @@ func kl(t *testing.T, p testMethod, batch []int) float64 {
 }
 
 func TestAnAnswerIsComparedWithOneToAnotherPrompt(t *testing.T) {
-	store, cache := labelFixture(t)
-	j := labelJob(t, store, cache)
-	p, err := NewPairSteps(store, j.DPO, 160, j.Options, 3)
+	set, cache := labelFixture(t)
+	j := labelJob(t, set, cache)
+	p, err := NewPairSteps(set, j.DPO, 160, j.Options, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	train := store.Train()
+	train := set.Train()
 	for _, r := range p.mismatches(p.all) {
-		doc, err := r.document(store)
+		doc, err := r.document(set)
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, a := sample(t, store, r.prompt), sample(t, store, r.answer)
-		prompt := store.Prompt(r.prompt)
-		if !slices.Equal(doc.IDs[:prompt], q.IDs[:prompt]) || !slices.Equal(doc.IDs[prompt:], a.IDs[store.Prompt(r.answer):]) {
+		q, a := sample(t, set, r.prompt), sample(t, set, r.answer)
+		prompt := set.Prompt(r.prompt)
+		if !slices.Equal(doc.IDs[:prompt], q.IDs[:prompt]) || !slices.Equal(doc.IDs[prompt:], a.IDs[set.Prompt(r.answer):]) {
 			t.Errorf("%v is not the one's prompt and the other's answer", r)
 		}
-		if store.SamePrompt(r.prompt, r.answer) || len(doc.IDs) > 160 || len(doc.IDs) != r.tokens(store) {
+		if set.SamePrompt(r.prompt, r.answer) || len(doc.IDs) > 160 || len(doc.IDs) != r.tokens(set) {
 			t.Errorf("%v: the same prompt, or %d tokens", r, len(doc.IDs))
 		}
-		if got := doc.Target; int(got[0][0]) != prompt || int(got[0][1]-got[0][0]) != store.Targets(r.answer) {
+		if got := doc.Target; int(got[0][0]) != prompt || int(got[0][1]-got[0][0]) != set.Targets(r.answer) {
 			t.Errorf("%v: targets %v behind a prompt of %d tokens", r, got, prompt)
 		}
 		if slices.Contains(train, r.prompt) && !slices.Contains(train, r.answer) {
@@ -159,9 +159,9 @@ func TestAnAnswerIsComparedWithOneToAnotherPrompt(t *testing.T) {
 	}
 }
 
-func sample(t *testing.T, store *data.Set, i int) data.Sample {
+func sample(t *testing.T, set *data.Set, i int) data.Sample {
 	t.Helper()
-	s, err := store.Sample(i)
+	s, err := set.Sample(i)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,15 +181,15 @@ func TestAnswersToOnePromptAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := data.Build(context.Background(), data.Options{
+	set, err := data.Build(context.Background(), data.Options{
 		Sources:   []data.Source{{Name: "l", Path: path, LossFactor: 1}},
 		MaxLength: 160, TooLong: "error", OnBadRecord: "error", CacheDir: dir,
 	}, template, data.Run{Labels: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
-	_, err = labelJob(t, store, dir).dpo(context.Background(), t)
+	defer set.Close()
+	_, err = labelJob(t, set, dir).dpo(context.Background(), t)
 	if !fault.IsUsage(err) || !strings.Contains(err.Error(), "no answer to another prompt fits") || fault.HintOf(err) == "" {
 		t.Errorf("got %v", err)
 	}

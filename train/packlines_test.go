@@ -10,8 +10,8 @@ import (
 // TestWrittenPacksSayWhoCarriesTheLossOfEachStep: with weightings that average
 // over the step, the weights of its targets add up to 1.
 func TestWrittenPacksSayWhoCarriesTheLossOfEachStep(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, t.TempDir())
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, t.TempDir())
 	for _, weighting := range []string{"token", "sequence", "pack"} {
 		j.Packing.Weighting = weighting
 		var out bytes.Buffer
@@ -35,8 +35,8 @@ func TestWrittenPacksSayWhoCarriesTheLossOfEachStep(t *testing.T) {
 			}
 			at := 0
 			for i, d := range p.Documents {
-				if d.Origin != store.Origin(docs[i]) || d.Offset != at || len(d.IDs) != d.Tokens {
-					t.Errorf("%s: document %+v of step %d, want %s at %d", weighting, d, p.Step, store.Origin(docs[i]), at)
+				if d.Origin != set.Origin(docs[i]) || d.Offset != at || len(d.IDs) != d.Tokens {
+					t.Errorf("%s: document %+v of step %d, want %s at %d", weighting, d, p.Step, set.Origin(docs[i]), at)
 				}
 				at += d.Tokens
 				loss[p.Step] += d.Weight * float64(d.TargetTokens)

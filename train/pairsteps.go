@@ -16,7 +16,7 @@ import (
 // of the data, the options and the seed. It needs no model.
 type PairSteps struct {
 	calendar
-	store    *data.Set
+	set      *data.Set
 	labelled bool        // answers with a label, for KTO
 	all      []data.Pair // to train on, then held out
 	others   map[int]int // KTO: of each answer one to another prompt
@@ -30,24 +30,24 @@ type PairSteps struct {
 }
 
 // NewPairSteps plans the steps of a run, for which packs have the given capacity.
-func NewPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
-	pairs := store.Pairs()
+func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
+	pairs := set.Pairs()
 	if len(pairs) == 0 {
 		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out",
-			store.Len(), len(store.HeldOut())))
+			set.Len(), len(set.HeldOut())))
 	}
 	labelled := len(pairs[0].Answers()) == 1
 	if labelled != losses.Labelled() {
 		return nil, fault.Usage(fmt.Errorf("dpo.loss_type is %s, want kto for labelled answers, another one for pairs",
 			strings.Join(losses.LossType, ", ")))
 	}
-	for _, s := range store.Sources() {
+	for _, s := range set.Sources() {
 		if s.LossFactor != 1 && s.LossFactor != 0 {
 			return nil, fault.Usage(fmt.Errorf("source %s has loss_factor %g, want 1: every pair counts the same", s.Name, s.LossFactor))
 		}
 	}
 	p := &PairSteps{
-		store: store, labelled: labelled, all: slices.Concat(pairs, store.HeldOutPairs()), capacity: capacity, opt: opt, seed: seed,
+		set: set, labelled: labelled, all: slices.Concat(pairs, set.HeldOutPairs()), capacity: capacity, opt: opt, seed: seed,
 		epochNow: -1, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps,
 	}
 	var err error
@@ -65,7 +65,7 @@ func NewPairSteps(store *data.Set, losses dpo.Options, capacity int, opt Options
 func (p *PairSteps) at(step int) []int {
 	epoch, start := p.epochOf(step)
 	if epoch != p.epochNow {
-		p.order, p.epochNow = rng.Perm(rng.New(p.seed, "order", uint64(epoch)), len(p.store.Pairs())), epoch
+		p.order, p.epochNow = rng.Perm(rng.New(p.seed, "order", uint64(epoch)), len(p.set.Pairs())), epoch
 	}
 	first := (step - start) * p.perStep
 	return p.order[first:min(first+p.perStep, len(p.order))]
@@ -76,7 +76,7 @@ func (p *PairSteps) whole(pair data.Pair) bool { return p.tokens(pair) <= p.capa
 
 func (p *PairSteps) tokens(pair data.Pair) (n int) {
 	for _, id := range pair.Answers() {
-		n += p.store.Tokens(id)
+		n += p.set.Tokens(id)
 	}
 	return n
 }
@@ -92,7 +92,7 @@ func (p *PairSteps) mismatch(train int) error {
 		order := rng.Perm(rng.New(p.seed, "mismatched", uint64(k)), len(from))
 		prompts := false // there are two
 		for _, pair := range from {
-			prompts = prompts || !p.store.SamePrompt(pair.Answers()[0], from[0].Answers()[0])
+			prompts = prompts || !p.set.SamePrompt(pair.Answers()[0], from[0].Answers()[0])
 		}
 		for at, i := range order {
 			id := from[i].Answers()[0]
@@ -101,7 +101,7 @@ func (p *PairSteps) mismatch(train int) error {
 			}
 			for n := 1; n < len(order) && prompts; n++ {
 				other := from[order[(at+n)%len(order)]].Answers()[0]
-				if !p.store.SamePrompt(id, other) && (reply{id, other}).tokens(p.store) <= p.capacity {
+				if !p.set.SamePrompt(id, other) && (reply{id, other}).tokens(p.set) <= p.capacity {
 					p.others[id] = other
 					break
 				}
@@ -109,7 +109,7 @@ func (p *PairSteps) mismatch(train int) error {
 			if _, found := p.others[id]; !found {
 				return fault.Usage(fault.Hint(
 					fmt.Errorf("%s: no answer to another prompt fits into a pack of %d tokens behind this one's prompt of %d",
-						p.store.Origin(id), p.capacity, p.store.Prompt(id)),
+						p.set.Origin(id), p.capacity, p.set.Prompt(id)),
 					"kto compares with answers to other prompts: it needs two prompts at least; "+
 						"raise packing.capacity or lower data.max_length"))
 			}
@@ -130,7 +130,7 @@ func (p *PairSteps) mismatches(pairs []data.Pair) []reply {
 
 // Plan sums up the steps, as [Batches.Plan] does for conversations.
 func (p *PairSteps) Plan() *Plan {
-	pairs := p.store.Pairs()
+	pairs := p.set.Pairs()
 	plan := &Plan{
 		Schedule: p.opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
 		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled,
@@ -144,12 +144,12 @@ func (p *PairSteps) Plan() *Plan {
 			plan.Desirable++
 		}
 		answers := pair.Answers()
-		s := &byWords[prose.RangeOf(p.store.Words(answers[0]))]
+		s := &byWords[prose.RangeOf(p.set.Words(answers[0]))]
 		s.Documents += len(answers)
 		s.Loss += 1 / float64(len(pairs))
 		for _, id := range answers {
-			s.Tokens += int64(p.store.Tokens(id))
-			s.TargetTokens += int64(p.store.Targets(id))
+			s.Tokens += int64(p.set.Tokens(id))
+			s.TargetTokens += int64(p.set.Targets(id))
 		}
 	}
 	for _, s := range byWords {

@@ -49,14 +49,14 @@ func (p *preferences) close() {
 
 // shared is how many targets an answer and the other one of its pair both have.
 func (p *preferences) shared(answer int) int {
-	return min(p.store.Targets(answer), p.store.Targets(p.partner[answer]))
+	return min(p.set.Targets(answer), p.set.Targets(p.partner[answer]))
 }
 
 // side is a reply as the loss takes it.
 func (p *preferences) side(r reply, policy store.LogProbs) dpo.Side {
 	ref := p.reference[r]
 	return dpo.Side{
-		LogP: policy.LogP, Prefix: policy.Prefix, RefLogP: ref.LogP, RefPrefix: ref.Prefix, Tokens: p.store.Targets(r.answer),
+		LogP: policy.LogP, Prefix: policy.Prefix, RefLogP: ref.LogP, RefPrefix: ref.Prefix, Tokens: p.set.Targets(r.answer),
 	}
 }
 
@@ -97,7 +97,7 @@ func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]store.LogProb
 
 // score asks the model in training.
 func (p *preferences) score(ctx context.Context, replies []reply) ([]store.LogProbs, error) {
-	return scoring{p.store, p.capacity, p.shared, nil}.score(ctx, p.engine, replies)
+	return scoring{p.set, p.capacity, p.shared, nil}.score(ctx, p.engine, replies)
 }
 
 // unit is what lies in a pack as a whole: a pair, or an answer of a pair that does
@@ -107,9 +107,9 @@ type unit struct {
 	answers []int
 }
 
-func (u unit) tokens(store *data.Set) (n int) {
+func (u unit) tokens(set *data.Set) (n int) {
 	for _, id := range u.answers {
-		n += store.Tokens(id)
+		n += set.Tokens(id)
 	}
 	return n
 }
@@ -148,7 +148,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 	if err != nil {
 		return s, err
 	}
-	m := newTally(p.store, p.reference != nil, p.labelled, kl)
+	m := newTally(p.set, p.reference != nil, p.labelled, kl)
 	results := map[int]dpo.Result{}
 	take := func(i int, scores []store.LogProbs) {
 		x, r := p.loss(p.all[i], scores, kl)
@@ -165,7 +165,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 	_, err = s.learn(ctx, p.engine, packs, func(pack int, nll []float64, weights []float32) {
 		targets := packs[pack].Targets
 		for _, u := range in[pack] {
-			n := u.tokens(p.store)
+			n := u.tokens(p.set)
 			if p.whole(p.all[u.pair]) { // else it has been
 				take(u.pair, p.scoresOf(u, nll, targets))
 			}
@@ -210,7 +210,7 @@ func (p *preferences) takeSplit(
 func (p *preferences) layUnits(units []unit) (packs []packing.Pack, in [][]unit, err error) {
 	lengths := make([]int, len(units))
 	for i, u := range units {
-		lengths[i] = u.tokens(p.store)
+		lengths[i] = u.tokens(p.set)
 	}
 	plan, err := packing.Assign(packing.BestFit, p.capacity, lengths)
 	if err != nil {
@@ -222,7 +222,7 @@ func (p *preferences) layUnits(units []unit) (packs []packing.Pack, in [][]unit,
 		for _, u := range of {
 			answers = append(answers, u.answers...)
 		}
-		pack, err := layReplies(p.store, own(answers))
+		pack, err := layReplies(p.set, own(answers))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -235,7 +235,7 @@ func (p *preferences) layUnits(units []unit) (packs []packing.Pack, in [][]unit,
 func (p *preferences) scoresOf(u unit, nll []float64, targets []int32) []store.LogProbs {
 	scores := make([]store.LogProbs, len(u.answers))
 	for k, id := range u.answers {
-		n := p.store.Tokens(id)
+		n := p.set.Tokens(id)
 		scores[k].LogP, scores[k].Prefix, _ = dpo.LogProbs(nll[:n], targets[:n], p.shared(id))
 		nll, targets = nll[n:], targets[n:]
 	}
@@ -250,7 +250,7 @@ func (p *preferences) weigh(u unit, r dpo.Result, weights []float32, targets []i
 		if id == p.all[u.pair].Chosen {
 			grad = r.Chosen
 		}
-		n := p.store.Tokens(id)
+		n := p.set.Tokens(id)
 		grad.Weigh(weights[:n], targets[:n], p.shared(id), pairs)
 		weights, targets = weights[n:], targets[n:]
 	}
@@ -260,7 +260,7 @@ func (p *preferences) weigh(u unit, r dpo.Result, weights []float32, targets []i
 // lengths tell.
 func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, error) {
 	score := func(replies []reply) ([]store.LogProbs, error) { return p.heldOutScores(ctx, replies, step) }
-	held := p.store.HeldOutPairs()
+	held := p.set.HeldOutPairs()
 	var answers []int
 	for _, pair := range held {
 		answers = append(answers, pair.Answers()...)
@@ -273,15 +273,15 @@ func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, erro
 	if err != nil {
 		return EvalMetrics{}, err
 	}
-	all := newTally(p.store, p.reference != nil, p.labelled, kl)
-	sources := p.store.Sources()
+	all := newTally(p.set, p.reference != nil, p.labelled, kl)
+	sources := p.set.Sources()
 	bySource := make([]dpo.Metrics, len(sources))
 	for _, pair := range held {
 		n := len(pair.Answers())
 		x, r := p.loss(pair, scores[:n], kl)
 		scores = scores[n:]
 		all.add(pair, x, r)
-		addTo(&bySource[p.store.Source(pair.Answers()[0])], pair, x, r)
+		addTo(&bySource[p.set.Source(pair.Answers()[0])], pair, x, r)
 	}
 	m := EvalMetrics{Values: all.values()}
 	all.byLength(m.Values)

@@ -29,18 +29,18 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := data.Build(context.Background(), data.Options{
+	set, err := data.Build(context.Background(), data.Options{
 		Sources: sources, Mix: data.Mix{Strategy: "interleave", Stop: "first_exhausted"},
 		MaxLength: 256, TooLong: "error", OnBadRecord: "error", CacheDir: filepath.Join(dir, "cache"),
 	}, template, data.Run{Seed: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer set.Close()
 	opt := Default()
 	opt.NumTrainEpochs, opt.GradientAccumulationSteps = 4, 2
 	pack := packing.Options{Capacity: 256, Strategy: packing.BestFit, Weighting: packing.ByToken}
-	b := testJob{Job: Job{Data: store, Options: opt, Seed: 3}, Packing: pack}.batches(t)
+	b := testJob{Job: Job{Data: set, Options: opt, Seed: 3}, Packing: pack}.batches(t)
 	plan, err := b.Plan()
 	if err != nil || plan.Schedule.Total != b.total {
 		t.Fatalf("a plan of %d steps, a run of %d, %v", plan.Schedule.Total, b.total, err)
@@ -58,7 +58,7 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 	}
 	sizes := map[int]bool{}
 	for epoch := range 4 {
-		want, err := store.Epoch(epoch)
+		want, err := set.Epoch(epoch)
 		if err != nil {
 			t.Fatal(err)
 		}

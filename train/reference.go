@@ -37,7 +37,7 @@ func (p *preferences) prepare(ctx context.Context) error {
 	if !p.hasReference() {
 		return nil
 	}
-	by, inputs := engine.Scorer(p.engine), maps.Clone(p.store.Contents())
+	by, inputs := engine.Scorer(p.engine), maps.Clone(p.set.Contents())
 	if p.loaded != nil {
 		by = p.loaded
 	}
@@ -68,7 +68,7 @@ func (p *preferences) prepare(ctx context.Context) error {
 	for i, r := range replies {
 		if s := scores[i]; !finite(s.LogP) {
 			return fmt.Errorf("the reference gives the answer of %s a log-probability of %v, want a finite one",
-				p.store.Origin(r.answer), s.LogP)
+				p.set.Origin(r.answer), s.LogP)
 		}
 		p.reference[r] = scores[i]
 	}
@@ -79,9 +79,9 @@ func (p *preferences) prepare(ctx context.Context) error {
 func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
 	done, total := int64(0), int64(0)
 	for _, r := range replies {
-		total += int64(r.tokens(p.store))
+		total += int64(r.tokens(p.set))
 	}
-	return scoring{p.store, p.capacity, p.shared, func(tokens int) {
+	return scoring{p.set, p.capacity, p.shared, func(tokens int) {
 		if done += int64(tokens); p.events.Scoring != nil {
 			p.events.Scoring(done, total)
 		}

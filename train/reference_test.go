@@ -11,21 +11,21 @@ import (
 )
 
 func TestTheReferenceIsAskedOnce(t *testing.T) {
-	store, cache := pairFixture(t)
+	set, cache := pairFixture(t)
 	asked := func(j testJob) (n int) {
 		j.Options.MaxSteps = 1
 		j.Events.Scoring = func(int64, int64) { n++ }
 		runDPO(t, j)
 		return n
 	}
-	j := pairJob(t, store, cache)
+	j := pairJob(t, set, cache)
 	if asked(j) == 0 {
 		t.Error("the first run did not ask")
 	}
-	if n := asked(pairJob(t, store, cache)); n != 0 {
+	if n := asked(pairJob(t, set, cache)); n != 0 {
 		t.Errorf("the second run asked for %d packs", n)
 	}
-	other := pairJob(t, store, cache)
+	other := pairJob(t, set, cache)
 	other.Model.Params[0].Data[0] += 1
 	if asked(other) == 0 {
 		t.Error("a run from other weights did not ask")
@@ -39,24 +39,24 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	damaged, broken := pairJob(t, store, cache), 0
+	damaged, broken := pairJob(t, set, cache), 0
 	damaged.Events.Broken = func(string, error) { broken++ }
 	if asked(damaged) == 0 || broken != 1 {
 		t.Errorf("damaged scores were used, or %d warnings", broken)
 	}
-	free := pairJob(t, store, t.TempDir())
+	free := pairJob(t, set, t.TempDir())
 	free.DPO.LossType, free.DPO.Reference = []string{"simpo"}, "none"
 	if n := asked(free); n != 0 {
 		t.Errorf("a loss without a reference asked for %d packs", n)
 	}
 	// A model that has been saved is a reference as well.
-	folder := pairJob(t, store, cache)
+	folder := pairJob(t, set, cache)
 	folder.DPO.Reference = filepath.Join(j.Dir, "checkpoints", "step-000001")
 	if asked(folder) == 0 {
 		t.Error("a reference of its own was not asked")
 	}
 	p := prepared(t, folder)
-	initial := prepared(t, pairJob(t, store, cache))
+	initial := prepared(t, pairJob(t, set, cache))
 	if p.loaded != nil || p.reference[reply{}] == initial.reference[reply{}] {
 		t.Error("the reference is the model in training")
 	}

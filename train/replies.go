@@ -25,21 +25,21 @@ func own(samples []int) []reply {
 }
 
 // tokens is the length of a reply.
-func (r reply) tokens(store *data.Set) int {
-	return store.Tokens(r.answer) - store.Prompt(r.answer) + store.Prompt(r.prompt)
+func (r reply) tokens(set *data.Set) int {
+	return set.Tokens(r.answer) - set.Prompt(r.answer) + set.Prompt(r.prompt)
 }
 
 // document reads a reply.
-func (r reply) document(store *data.Set) (packing.Doc, error) {
-	s, err := store.Sample(r.answer)
+func (r reply) document(set *data.Set) (packing.Doc, error) {
+	s, err := set.Sample(r.answer)
 	if err != nil || r.prompt == r.answer {
 		return packing.Doc{IDs: s.IDs, Target: s.Target, Factor: 1}, err
 	}
-	q, err := store.Sample(r.prompt)
+	q, err := set.Sample(r.prompt)
 	if err != nil {
 		return packing.Doc{}, err
 	}
-	begin, end := store.Prompt(r.answer), store.Prompt(r.prompt)
+	begin, end := set.Prompt(r.answer), set.Prompt(r.prompt)
 	doc := packing.Doc{IDs: slices.Concat(q.IDs[:end], s.IDs[begin:]), Factor: 1}
 	for _, t := range s.Target {
 		doc.Target = append(doc.Target, [2]int32{t[0] + int32(end-begin), t[1] + int32(end-begin)})
@@ -48,12 +48,12 @@ func (r reply) document(store *data.Set) (packing.Doc, error) {
 }
 
 // layReplies makes a pack of replies, with weight 1 on every target.
-func layReplies(store *data.Set, replies []reply) (packing.Pack, error) {
+func layReplies(set *data.Set, replies []reply) (packing.Pack, error) {
 	size := 0
 	docs := make([]packing.Doc, len(replies))
 	for i, r := range replies {
 		var err error
-		if docs[i], err = r.document(store); err != nil {
+		if docs[i], err = r.document(set); err != nil {
 			return packing.Pack{}, err
 		}
 		size += len(docs[i].IDs)
@@ -65,7 +65,7 @@ func layReplies(store *data.Set, replies []reply) (packing.Pack, error) {
 // answer's targets its prefix takes. done, which may be nil, is told the tokens of each
 // pack.
 type scoring struct {
-	store    *data.Set
+	set      *data.Set
 	capacity int
 	shared   func(sample int) int
 	done     func(tokens int)
@@ -75,7 +75,7 @@ type scoring struct {
 func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
 	lengths := make([]int, len(replies))
 	for i, r := range replies {
-		lengths[i] = r.tokens(s.store)
+		lengths[i] = r.tokens(s.set)
 	}
 	plan, err := packing.Assign(packing.BestFit, s.capacity, lengths)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) (
 	targets := make([][]int32, len(plan)) // of the packs that the engine has and has not told the losses of
 	packs := func(yield func(packing.Pack, error) bool) {
 		for i, at := range plan {
-			p, err := layReplies(s.store, pick(replies, at))
+			p, err := layReplies(s.set, pick(replies, at))
 			targets[i] = p.Targets
 			if !yield(p, err) {
 				return

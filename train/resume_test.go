@@ -37,8 +37,8 @@ func wantSameRun(t *testing.T, want, got string) {
 // TestAnInterruptedRunEndsWithTheSameBytes interrupts runs everywhere, lets them
 // go on, and compares them with one that was not interrupted.
 func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
-	store, chat := fixture(t, 1)
-	whole := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	counter := &halfwayContext{Context: context.Background()}
 	if _, err := whole.sft(counter, t); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+			j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 			ctx, cancel := context.WithCancel(context.Background())
 			if c.ctx != nil {
 				ctx = c.ctx()
@@ -124,8 +124,8 @@ func TestAnInterruptedRunEndsWithTheSameBytes(t *testing.T) {
 }
 
 func TestAnInterruptedRunSavesNoCheckpointTwice(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	var saved []int
 	for range 3 {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -222,8 +222,8 @@ func TestMetricsArePutTogetherFromTheFileAndTheCopy(t *testing.T) {
 }
 
 func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	j.Options.MaxSteps, j.Asked.Prompts = 2, 0
 	run(t, j)
 	before := tree(t, j.Dir)
@@ -242,7 +242,7 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 		}},
 		{
 			"a source with other content",
-			"content of source 1, talks: " + store.Contents()["source 1, talks"][:12] + " then, 0123456789ab now",
+			"content of source 1, talks: " + set.Contents()["source 1, talks"][:12] + " then, 0123456789ab now",
 			content("source 1, talks", "0123456789abcdef"),
 		},
 		{"another template", "content of tokenizer and template: ", content("tokenizer and template", "0123456789abcdef")},
@@ -297,13 +297,13 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 }
 
 func TestAFolderWithFilesOfSomebodyElseIsRefused(t *testing.T) {
-	store, chat := fixture(t, 1)
+	set, chat := fixture(t, 1)
 	for _, name := range []string{"config.yaml", "metrics.jsonl", "answers.json"} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := job(t, store, chat, dir).sft(context.Background(), t)
+		_, err := job(t, set, chat, dir).sft(context.Background(), t)
 		if err == nil || !strings.Contains(err.Error(), name+" is there, without run.json") || !fault.IsUsage(err) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -314,8 +314,8 @@ func TestAFolderWithFilesOfSomebodyElseIsRefused(t *testing.T) {
 }
 
 func TestAKillInTheFirstWriteOfARunLeavesNothingBehind(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, t.TempDir())
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, t.TempDir())
 	j.Options.MaxSteps, j.Asked.Prompts = 1, 0
 	for _, name := range []string{".run.json.tmp-123", ".notes.tmp-123"} {
 		if err := os.WriteFile(filepath.Join(j.Dir, name), nil, 0o644); err != nil {
@@ -333,13 +333,13 @@ func TestAKillInTheFirstWriteOfARunLeavesNothingBehind(t *testing.T) {
 }
 
 func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	j.Options.MaxSteps, j.Asked.Prompts = 2, 0
 	var second error
 	j.Events.Step = func(m StepMetrics) {
 		if m.Step == 1 {
-			other := job(t, store, chat, j.Dir)
+			other := job(t, set, chat, j.Dir)
 			_, second = other.sft(context.Background(), t)
 		}
 	}
@@ -350,8 +350,8 @@ func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
 }
 
 func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	j.Asked.Prompts = 0
 	ctx, cancel := context.WithCancel(context.Background())
 	j.Events.Step = func(StepMetrics) { cancel() }
@@ -383,8 +383,8 @@ func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
 // hold: a program wrote them that way.
 func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 	const optimizerFile = "state/optimizer.safetensors" // the engine's
-	store, chat := fixture(t, 1)
-	j := job(t, store, chat, filepath.Join(t.TempDir(), "run"))
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	j.Options.MaxSteps, j.Asked.Prompts = 2, 0
 	run(t, j)
 	old := filepath.Join(j.Dir, "checkpoints", "step-000002")
@@ -411,7 +411,7 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 			return checkpoints.WriteSafetensors(filepath.Join(dir, optimizerFile), "F32", change(all), nil)
 		}
 	}
-	set := func(name string, v float32) func([]checkpoints.Tensor) []checkpoints.Tensor {
+	with := func(name string, v float32) func([]checkpoints.Tensor) []checkpoints.Tensor {
 		return func(all []checkpoints.Tensor) []checkpoints.Tensor {
 			i := slices.IndexFunc(all, func(x checkpoints.Tensor) bool { return x.Name == name })
 			all[i].Data[len(all[i].Data)/2] = v
@@ -441,15 +441,15 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 		},
 		{
 			"a moment that is not a number", "tensor exp_avg.model.norm.weight holds a NaN or infinity",
-			moments(set("exp_avg.model.norm.weight", float32(math.NaN()))),
+			moments(with("exp_avg.model.norm.weight", float32(math.NaN()))),
 		},
 		{
 			"a second moment that is infinite", "tensor exp_avg_sq.model.norm.weight holds a NaN or infinity",
-			moments(set("exp_avg_sq.model.norm.weight", float32(math.Inf(1)))),
+			moments(with("exp_avg_sq.model.norm.weight", float32(math.Inf(1)))),
 		},
 		{
 			"a second moment below 0", "tensor exp_avg_sq.model.norm.weight holds a value below 0",
-			moments(set("exp_avg_sq.model.norm.weight", -1e-30)),
+			moments(with("exp_avg_sq.model.norm.weight", -1e-30)),
 		},
 		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
 		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error {

@@ -159,10 +159,10 @@ type PackingTest struct {
 // and there, which leaves the single gradients about a hundredth of their norm
 // apart, and hardly shows in sums over all of them.
 func (p PackingTest) Tolerance() (sums, gradient float64) {
-	if p.Precision == "bf16" {
-		return 1e-3, 5e-2
+	if p.Precision == engine.Float32 {
+		return 1e-5, 1e-5
 	}
-	return 1e-5, 1e-5
+	return 1e-3, 5e-2
 }
 
 // Differences are those of the loss and the gradient norm, relative to the

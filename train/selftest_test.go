@@ -16,10 +16,10 @@ import (
 )
 
 func TestTheSelftestOfResumingPassesAndLeavesNothing(t *testing.T) {
-	store, chat := fixture(t, 1)
+	set, chat := fixture(t, 1)
 	parent := t.TempDir()
 	for _, precision := range []string{"float32", "bf16"} {
-		j := job(t, store, chat, filepath.Join(parent, "not", "there", "run"))
+		j := job(t, set, chat, filepath.Join(parent, "not", "there", "run"))
 		j.Options.Precision = precision
 		var calls atomic.Int32
 		j.Events.Step = func(StepMetrics) { calls.Add(1) }
@@ -34,7 +34,7 @@ func TestTheSelftestOfResumingPassesAndLeavesNothing(t *testing.T) {
 			t.Errorf("left %v", slices.Collect(maps.Keys(left)))
 		}
 	}
-	j := job(t, store, chat, filepath.Join(parent, "run"))
+	j := job(t, set, chat, filepath.Join(parent, "run"))
 	if _, err := SelftestResume(context.Background(), j.packed(t), SFT, 1, j.opener(fresh)); !fault.IsUsage(err) {
 		t.Errorf("1 step: %v", err)
 	}
@@ -61,12 +61,12 @@ func TestTheSelftestOfResumingPassesAndLeavesNothing(t *testing.T) {
 // TestPackedEqualsAlone compares loss and gradient of documents in packs with
 // those of each document in a pack of its own.
 func TestPackedEqualsAlone(t *testing.T) {
-	store, chat := fixture(t, 1)
+	set, chat := fixture(t, 1)
 	var alone float64
 	for weighting, capacities := range map[string][]int{"token": {250, 4096}, "sequence": {700}, "pack": {700}, "longwriter": {700}} {
 		for _, strategy := range packing.Strategies() {
 			for _, capacity := range capacities {
-				j := job(t, store, chat, "")
+				j := job(t, set, chat, "")
 				j.Packing.Strategy, j.Packing.Capacity, j.Packing.Weighting = strategy, capacity, weighting
 				r, err := SelftestPacking(context.Background(), j.ready(t), 1000)
 				if err != nil {
@@ -84,12 +84,12 @@ func TestPackedEqualsAlone(t *testing.T) {
 			}
 		}
 	}
-	j := job(t, store, chat, "")
+	j := job(t, set, chat, "")
 	j.Options.Precision = "bf16"
 	if r, err := SelftestPacking(context.Background(), j.ready(t), 3); err != nil || !r.OK() || r.Precision != "bf16" {
 		t.Errorf("bf16: %+v, %v", r, err)
 	}
-	j = job(t, store, chat, "")
+	j = job(t, set, chat, "")
 	j.Packing.Capacity, j.Packing.Strategy = 256, "next_fit"
 	if _, err := SelftestPacking(context.Background(), j.ready(t), 0); !fault.IsUsage(err) {
 		t.Errorf("no packs: %v", err)
@@ -99,8 +99,8 @@ func TestPackedEqualsAlone(t *testing.T) {
 // TestTheToleranceOfPackingIsTight shows what the self-test sees when documents
 // are not kept apart: laid as one, their loss is many times the tolerance away.
 func TestTheToleranceOfPackingIsTight(t *testing.T) {
-	store, chat := fixture(t, 1)
-	m, err := newSFT(job(t, store, chat, "").ready(t))
+	set, chat := fixture(t, 1)
+	m, err := newSFT(job(t, set, chat, "").ready(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +129,8 @@ func TestTheToleranceOfPackingIsTight(t *testing.T) {
 }
 
 func TestTheSelftestOfResumingPassesForPreferences(t *testing.T) {
-	store, cache := pairFixture(t)
-	j := pairJob(t, store, cache)
+	set, cache := pairFixture(t)
+	j := pairJob(t, set, cache)
 	j.Dir = filepath.Join(t.TempDir(), "run")
 	r, err := SelftestResume(context.Background(), j.packed(t), DPO, 3, j.opener(fresh))
 	if err != nil || !r.OK() || r.Resumed != 1 || r.Lines != 3 {

@@ -11,8 +11,8 @@ import (
 )
 
 func TestARunLearnsAndLeavesWhatItPromises(t *testing.T) {
-	store, template := fixture(t, 1)
-	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
+	set, template := fixture(t, 1)
+	j := job(t, set, template, filepath.Join(t.TempDir(), "run"))
 	r := run(t, j)
 	if r.Steps != 12 || r.LastEval.Loss > r.FirstEval.Loss-0.5 || r.LastLoss > r.FirstLoss-0.5 {
 		t.Errorf("%d steps, loss %g to %g, held-out %g to %g; want 12 and both to fall by 0.5",
@@ -65,10 +65,10 @@ func TestARunLearnsAndLeavesWhatItPromises(t *testing.T) {
 }
 
 func TestHowAStepIsCutIntoMicroBatchesDoesNotMatter(t *testing.T) {
-	store, template := fixture(t, 1)
+	set, template := fixture(t, 1)
 	var first string
 	for _, cut := range [][2]int{{1, 4}, {2, 2}, {4, 1}} {
-		j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
+		j := job(t, set, template, filepath.Join(t.TempDir(), "run"))
 		j.Options.PerDeviceTrainBatchSize, j.Options.GradientAccumulationSteps = cut[0], cut[1]
 		j.Options.MaxSteps = 4
 		run(t, j)
@@ -82,8 +82,8 @@ func TestHowAStepIsCutIntoMicroBatchesDoesNotMatter(t *testing.T) {
 }
 
 func TestAStepThatIsNotFiniteIsRefusedBeforeTheUpdate(t *testing.T) {
-	store, template := fixture(t, 1)
-	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
+	set, template := fixture(t, 1)
+	j := job(t, set, template, filepath.Join(t.TempDir(), "run"))
 	j.Asked.Prompts, j.Options.SaveSteps = 0, 1
 	j.Events.Step = func(m StepMetrics) {
 		if m.Step == 2 {
@@ -108,8 +108,8 @@ func TestAStepThatIsNotFiniteIsRefusedBeforeTheUpdate(t *testing.T) {
 }
 
 func TestADamagedCheckpointIsNamedAndTheOneBeforeItUsed(t *testing.T) {
-	store, template := fixture(t, 1)
-	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
+	set, template := fixture(t, 1)
+	j := job(t, set, template, filepath.Join(t.TempDir(), "run"))
 	run(t, j)
 	want := tree(t, j.Dir)["checkpoints/step-000012/model.safetensors"]
 	path := filepath.Join(j.Dir, "checkpoints", "step-000012", "model.safetensors")
@@ -137,8 +137,8 @@ func TestADamagedCheckpointIsNamedAndTheOneBeforeItUsed(t *testing.T) {
 }
 
 func TestTheLastStepOfAnEpochIsTakenWithFewerPacks(t *testing.T) {
-	store, template := fixture(t, 1)
-	j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
+	set, template := fixture(t, 1)
+	j := job(t, set, template, filepath.Join(t.TempDir(), "run"))
 	j.Options.MaxSteps, j.Options.NumTrainEpochs, j.Options.GradientAccumulationSteps = 0, 2, 5
 	plan, err := j.batches(t).Plan()
 	if err != nil {
@@ -172,10 +172,10 @@ func TestTheLastStepOfAnEpochIsTakenWithFewerPacks(t *testing.T) {
 }
 
 func TestTheSameSeedGivesTheSameRunAndAnotherSeedAnother(t *testing.T) {
-	store, template := fixture(t, 1)
+	set, template := fixture(t, 1)
 	var got []string
 	for _, seed := range []uint64{3, 3, 4} {
-		j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
+		j := job(t, set, template, filepath.Join(t.TempDir(), "run"))
 		j.Seed, j.Options.MaxSteps = seed, 3
 		run(t, j)
 		got = append(got, tree(t, j.Dir)["checkpoints/step-000003/model.safetensors"])
@@ -186,10 +186,10 @@ func TestTheSameSeedGivesTheSameRunAndAnotherSeedAnother(t *testing.T) {
 }
 
 func TestRecomputationAndMemoryDoNotChangeTheRun(t *testing.T) {
-	store, template := fixture(t, 1)
+	set, template := fixture(t, 1)
 	var got []string
 	for _, how := range []string{"false", "true"} {
-		j := job(t, store, template, filepath.Join(t.TempDir(), "run"))
+		j := job(t, set, template, filepath.Join(t.TempDir(), "run"))
 		j.Options.GradientCheckpointing, j.Options.MaxSteps = how, 3
 		run(t, j)
 		got = append(got, tree(t, j.Dir)["checkpoints/step-000003/model.safetensors"])

@@ -6,13 +6,19 @@ import (
 	"slices"
 
 	"lwtrain/dpo"
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
 )
 
 // startTolerance is how far margins may be from 0 before the first update, where
 // model and reference are the same weights: only packs and roundings differ. It is
 // for a beta of 0.1 and answers of up to 1,000 tokens.
-var startTolerance = map[string]float64{"float32": 1e-3, "bf16": 5e-2}
+func startTolerance(precision string) float64 {
+	if precision == engine.Float32 {
+		return 1e-3
+	}
+	return 5e-2
+}
 
 // checkStart compares the first step with what must come out of it where the
 // reference is the model itself: margins (of labelled answers rewards and z) of 0, and
@@ -27,7 +33,7 @@ func checkStart(losses dpo.Options, precision string, m *tally) error {
 		margin += math.Abs(d) / float64(len(m.margins))
 		longest = max(longest, m.tokens[i])
 	}
-	most := startTolerance[precision] * max(1, losses.Beta/0.1*math.Sqrt(longest/1000))
+	most := startTolerance(precision) * max(1, losses.Beta/0.1*math.Sqrt(longest/1000))
 	v := m.values()
 	problem := ""
 	if !(margin <= most) {

@@ -76,18 +76,18 @@ func (e notFiniteError) Error() string { return fmt.Sprintf("the %s is %g", e.wh
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // origins lists where samples come from, as file:line.
-func origins(store *data.Set, samples []int) []string {
+func origins(set *data.Set, samples []int) []string {
 	var out []string
 	for _, id := range samples {
-		out = append(out, store.Origin(id))
+		out = append(out, set.Origin(id))
 	}
 	return out
 }
 
 // names is origins, shortened for a message.
-func names(store *data.Set, samples []int) string {
+func names(set *data.Set, samples []int) string {
 	const most = 8
-	all := origins(store, samples)
+	all := origins(set, samples)
 	if len(all) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
 	}

@@ -11,7 +11,7 @@ import (
 // tally adds up what a step or an evaluation tells of its pairs.
 type tally struct {
 	dpo.Metrics
-	store     *data.Set
+	set       *data.Set
 	reference bool // there is one
 
 	labelled bool    // answers with a label
@@ -24,8 +24,8 @@ type tally struct {
 	tokens           []float64     // of each pair: targets of the longer answer
 }
 
-func newTally(store *data.Set, reference, labelled bool, kl float64) *tally {
-	return &tally{store: store, reference: reference, labelled: labelled, kl: kl, buckets: make([]dpo.Metrics, len(prose.Ranges))}
+func newTally(set *data.Set, reference, labelled bool, kl float64) *tally {
+	return &tally{set: set, reference: reference, labelled: labelled, kl: kl, buckets: make([]dpo.Metrics, len(prose.Ranges))}
 }
 
 // addTo adds a pair, or a labelled answer, to metrics.
@@ -42,7 +42,7 @@ func addTo(m *dpo.Metrics, pair data.Pair, x dpo.Pair, r dpo.Result) {
 
 func (t *tally) add(pair data.Pair, x dpo.Pair, r dpo.Result) {
 	addTo(&t.Metrics, pair, x, r)
-	addTo(&t.buckets[prose.RangeOf(t.store.Words(pair.Answers()[0]))], pair, x, r)
+	addTo(&t.buckets[prose.RangeOf(t.set.Words(pair.Answers()[0]))], pair, x, r)
 	if pair.Chosen != data.None {
 		t.chosen = append(t.chosen, float64(x.Chosen.Tokens))
 	}

@@ -30,12 +30,13 @@ func Needs(c model.Config, o Options) (engine.Needs, error) {
 // memory for its weights ([model.Empty]).
 func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	n, trained := 4*m.Config.Parameters(), 4*m.TrainedParameters()
-	p := memoryPlan{Needs: engine.Needs{Weights: n, Gradients: trained, Optimizer: 2 * trained, Limit: o.memoryLimit()}}
+	p := memoryPlan{Needs: engine.Needs{
+		Precision: engine.Float32, Weights: n, Gradients: trained, Optimizer: 2 * trained, Limit: o.memoryLimit(),
+	}}
 	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().NativeBF16) {
-		p.precision = graph.BFloat16
+		p.precision, p.Precision = graph.BFloat16, engine.BFloat16
 		p.Half = n / 2
 	}
-	p.Precision = p.precision.String()
 	g := m.Graph(o.Capacity, p.precision, nil)
 	eval, err := g.Compile(graph.Options{})
 	if err != nil {

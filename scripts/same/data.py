@@ -108,7 +108,7 @@ def models(b):
         name = os.path.basename(path).removesuffix(".gguf")
         b.run("import", path, "imported/" + name)
         if os.path.isdir(b.path("imported", name)):
-            b.run("generate", "-m", "imported/" + name, "--prompt", "hello", "--max-new-tokens", 8, "--greedy", "--json")
+            b.run("generate", "-m", "imported/" + name, "--prompt", "hello", "--raw", "--max-new-tokens", 8, "--greedy", "--json")
             b.run("tokenize", "-m", "imported/" + name, stdin="hello world, 写一封请假邮件。\n".encode())
             b.write("m.yaml", config() | {"model": {"path": "imported/" + name}})
             b.run("sft", "-c", "m.yaml", "train.max_steps=1", "output.dir=runs/" + name)

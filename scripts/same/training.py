@@ -128,7 +128,7 @@ def dpo(b):
             ["dpo.loss_type=kto"],
             ["dpo.loss_type=kto", "dpo.desirable_weight=2", "train.precision=float32"],
             ["packing.capacity=512", "data.max_length=512"],
-            ["packing.capacity=300", "data.max_length=300"],
+            ["packing.capacity=400", "data.max_length=400", "data.held_out=1"],
             ["threads=1", "train.precision=float32"],
             ["train.gradient_checkpointing=true"],
             ["dpo.reference=runs/0/checkpoints/step-000002"],
