@@ -27,8 +27,8 @@ func (c *Client) Check(ctx context.Context, s *Snapshot) error {
 			defer func() { <-turns }()
 			whole, err := isWhole(ctx, s.Path(f), f)
 			if err == nil && !whole {
-				err = fault.Usage(fault.Hint(fmt.Errorf("%s: its content in the cache (%s) is not what was fetched", s.at(f.Path), s.Path(f)),
-					"`lwtrain pull` fetches it again"))
+				err = fmt.Errorf("%s: its content in the cache (%s) is not what was fetched", s.at(f.Path), s.Path(f))
+				err = fault.Usage(fault.Hint(err, "`lwtrain pull` fetches it again"))
 			}
 			errs[i] = err
 		})

@@ -114,7 +114,8 @@ func (m *maker) fill(ctx context.Context) error {
 	}
 	err := m.writer.Answer(ctx, requests, func(i int, r llm.Reply) error {
 		k := todo[i]
-		if err := m.ledger.addAnswer(answered{Prompt: k.prompt, Number: k.number, Tokens: r.Tokens, Stop: r.Stop, Answer: r.Text}); err != nil {
+		a := answered{Prompt: k.prompt, Number: k.number, Tokens: r.Tokens, Stop: r.Stop, Answer: r.Text}
+		if err := m.ledger.addAnswer(a); err != nil {
 			return err
 		}
 		queue <- k

@@ -147,10 +147,13 @@ func TestARunFromBeforeCheckpointsHadCopiesGoesOn(t *testing.T) {
 		{"as it is", nil, "", 16, true},
 		{"without metrics", &damage{file: "metrics.jsonl"}, "metrics.jsonl: no line for 7 of the 7 steps", 7, true},
 		{"with metrics cut in half", &damage{file: "metrics.jsonl", change: half}, "metrics.jsonl: no line for 4 of the 7 steps", 11, true},
-		{"without answers", &damage{file: "answers.json"}, "answers.json: what the model answered before training is not known for 2 of the 2", 16, false},
+		{
+			"without answers", &damage{file: "answers.json"},
+			"answers.json: what the model answered before training is not known for 2 of the 2", 16, false,
+		},
 		{
 			"with broken answers", &damage{file: "answers.json", change: half},
-			"answers.json: not the answers that a run writes: unexpected end of JSON input; the answers before training are lost", 16, false,
+			"answers.json: not the answers that a run writes; the answers before training are lost", 16, false,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -276,7 +279,9 @@ func TestAFolderThatIsMovedWhileARunGoesOnEndsIt(t *testing.T) {
 		{"another one in its place", func(dir string) error {
 			return errors.Join(os.Rename(dir, dir+"2"), os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "mine"), nil, 0o644))
 		}, true},
-		{"a copy in its place", func(dir string) error { return errors.Join(os.Rename(dir, dir+"2"), os.CopyFS(dir, os.DirFS(dir+"2"))) }, true},
+		{"a copy in its place", func(dir string) error {
+			return errors.Join(os.Rename(dir, dir+"2"), os.CopyFS(dir, os.DirFS(dir+"2")))
+		}, true},
 		{"the folder above it moved", func(dir string) error { return os.Rename(filepath.Dir(dir), filepath.Dir(dir)+"2") }, true},
 		{"removed", os.RemoveAll, false},
 	} {

@@ -74,7 +74,8 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 	began, before := time.Now(), -1
 	result, err := run.Do(cmd.Context(), pairs.Events{
 		Lost: func(file string, n int) {
-			bar.Println(fmt.Sprintf("lwtrain: warning: %s: %s of the finished run are gone; they are asked for again", file, human.Count(n, "answer")))
+			bar.Println(fmt.Sprintf("lwtrain: warning: %s: %s of the finished run are gone; they are asked for again",
+				file, human.Count(n, "answer")))
 		},
 		Resumed: func(n int) {
 			bar.Println(fmt.Sprintf("going on: %s of %s are there", human.Grouped(n), human.Count(total, "answer")))

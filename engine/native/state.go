@@ -81,7 +81,8 @@ func read(from *checkpoints.Weights, tensors []checkpoints.Tensor) error {
 		if !kernels.AllFinite(x.Data) {
 			return fmt.Errorf("tensor %s holds a NaN or infinity", x.Name)
 		}
-		if isNegative := func(v float32) bool { return v < 0 }; strings.HasPrefix(x.Name, squares) && slices.ContainsFunc(x.Data, isNegative) {
+		isNegative := func(v float32) bool { return v < 0 }
+		if strings.HasPrefix(x.Name, squares) && slices.ContainsFunc(x.Data, isNegative) {
 			return fmt.Errorf("tensor %s holds a value below 0, want means of squares", x.Name)
 		}
 	}

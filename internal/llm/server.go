@@ -46,7 +46,9 @@ func (s Server) Validate(name string) map[string]string {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return map[string]string{name + ".url": fmt.Sprintf("%q, want an address such as http://localhost:8000/v1", s.URL)}
 	case u.RawQuery != "" || u.Fragment != "":
-		return map[string]string{name + ".url": fmt.Sprintf("%q, want an address that ends with a path: /chat/completions follows it", s.URL)}
+		return map[string]string{
+			name + ".url": fmt.Sprintf("%q, want an address that ends with a path: /chat/completions follows it", s.URL),
+		}
 	case u.User != nil:
 		return map[string]string{
 			name + ".url": "an address with a password in it, want the key in the environment variable that " + name + ".key_env names",

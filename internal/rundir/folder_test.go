@@ -18,7 +18,9 @@ func TestAFolderIsKnownByWhatItIsNotByItsPath(t *testing.T) {
 		now    string // its last element
 	}{
 		{"nothing happened", func(*testing.T, string) {}, false, ""},
-		{"something was written in it", func(t *testing.T, path string) { must(t, os.WriteFile(filepath.Join(path, "x"), nil, 0o644)) }, false, ""},
+		{"something was written in it", func(t *testing.T, path string) {
+			must(t, os.WriteFile(filepath.Join(path, "x"), nil, 0o644))
+		}, false, ""},
 		{"it was moved away", func(t *testing.T, path string) { must(t, os.Rename(path, path+"2")) }, true, "run2"},
 		{"another one took its place", func(t *testing.T, path string) {
 			must(t, os.Rename(path, path+"2"), os.Mkdir(path, 0o755))
@@ -48,7 +50,11 @@ func TestAFolderIsKnownByWhatItIsNotByItsPath(t *testing.T) {
 			if errors.As(err, &moved) != c.moved || !c.moved && err != nil {
 				t.Fatalf("got %v", err)
 			}
-			if c.moved && (moved.Path != path || moved.Now != "" && filepath.Base(moved.Now) != c.now || (moved.Now == "") != (c.now == "")) {
+			now := moved.Now
+			if now != "" {
+				now = filepath.Base(now)
+			}
+			if c.moved && (moved.Path != path || now != c.now) {
 				t.Errorf("got %+v, want it in %q", moved, c.now)
 			}
 		})

@@ -87,7 +87,8 @@ func TestWhoWaitsIsToldWhyAndForHowLong(t *testing.T) {
 		Told:  func(err error, pause time.Duration) { told = append(told, fmt.Sprint(err, ", ", pause)) },
 		Sleep: func(context.Context, time.Duration) error { return nil },
 	}
-	fails := []error{UnreachableError{errors.New("down")}, &BusyError{errors.New("you sent sk-secret"), 9 * time.Second}, errors.New("sk-secret?")}
+	busy := &BusyError{errors.New("you sent sk-secret"), 9 * time.Second}
+	fails := []error{UnreachableError{errors.New("down")}, busy, errors.New("sk-secret?")}
 	err := r.Do(t.Context(), func() (err error) { err, fails = fails[0], fails[1:]; return err })
 	if fmt.Sprint(told) != "[down, 1s you sent [key], 9s]" || err == nil || err.Error() != "[key]?" {
 		t.Errorf("told %q, then %v", told, err)
