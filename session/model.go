@@ -16,6 +16,7 @@ import (
 	"lwtrain/chat"
 	"lwtrain/checkpoints"
 	"lwtrain/convert"
+	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
@@ -109,9 +110,58 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 	if m.Tokenizer, err = tokenizer.Load(m.dir); err != nil {
 		return fault.Usage(err)
 	}
-	if n := m.Tokenizer.VocabSize(); n > m.Config.Vocab {
-		return fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d",
-			m.dir, n-1, m.Config.Vocab))
+	return fault.Usage(m.checkRows())
+}
+
+// checkRows refuses a tokenizer with more tokens than the model has rows for, unless those
+// behind the last row are tokens that tokenizer.json does not have: a text need not hold
+// them.
+func (m *Model) checkRows() error {
+	n, rows := m.Tokenizer.VocabSize(), m.Config.Vocab
+	foreign := m.Tokenizer.Foreign(rows)
+	switch {
+	case n <= rows:
+	case n-len(foreign) > rows:
+		return fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", m.dir, n-1, rows)
+	default:
+		m.session.events.warn("%s: vocab_size of config.json is %d, and there is no row for %s, which other files than tokenizer.json add: "+
+			"a record that holds one is refused", m.dir, rows, some(foreign))
+	}
+	return nil
+}
+
+// some names the first of many tokens.
+func some(tokens []string) string {
+	const most = 5
+	names := make([]string, 0, most)
+	for _, token := range tokens[:min(most, len(tokens))] {
+		names = append(names, fmt.Sprintf("%.40q", token))
+	}
+	text := strings.Join(names, ", ")
+	if n := len(tokens) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
+
+// checkTokens refuses samples that hold a token without a row.
+func (m *Model) checkTokens(set *data.Set) error {
+	rows := m.Config.Vocab
+	if m.session.DryRun || m.Tokenizer.VocabSize() <= rows {
+		return nil
+	}
+	for i := range set.Len() {
+		s, err := set.Sample(i)
+		if err != nil {
+			return err
+		}
+		for _, id := range s.IDs {
+			if int(id) >= rows {
+				return fault.Usage(fault.Hint(
+					fmt.Errorf("%s: holds the token %q (id %d), and the model has rows for %d", set.Origin(i), m.Tokenizer.Token(id), id, rows),
+					"give the model a row for it (resize_token_embeddings of transformers), or take it out of tokenizer_config.json"))
+			}
+		}
 	}
 	return nil
 }
