@@ -92,6 +92,16 @@ func Latest(root string, keep int) (Found, error) {
 	return found, nil
 }
 
+// Seal writes down what the files of a model's folder are, so that [VerifyModel] finds
+// what changes in them.
+func Seal(dir string) error {
+	m, err := describe(dir, 0)
+	if err != nil {
+		return err
+	}
+	return fault.Disk(disk{}.writeManifest(dir, m))
+}
+
 // VerifyModel is [Files] for the model in a checkpoint, without what a resume
 // needs besides it. A folder without a manifest is no checkpoint, and not looked
 // at.
@@ -106,7 +116,7 @@ func VerifyModel(dir string) error {
 	}
 	if err != nil {
 		return fault.Hint(fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err),
-			"the checkpoint is damaged; take another one of the run")
+			"the folder is damaged; of a run's checkpoint take another one")
 	}
 	return nil
 }

@@ -94,6 +94,7 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 	if m.Config, err = model.ReadConfig(m.dir); err != nil {
 		return fault.Usage(err)
 	}
+	warnConfig(m.dir, m.Config.Warnings, m.session.events)
 	if m.onHub == "" {
 		if err := m.checkWeights(m.session.DryRun); err != nil {
 			return fault.Usage(err)
@@ -103,9 +104,6 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 	if most := m.Config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
 		warn("samples may have %d tokens (data.max_length), and the model has seen positions up to %d: the rest is new to it",
 			min(c.Data.MaxLength, c.Packing.Capacity), most)
-	}
-	for _, w := range m.Config.Warnings {
-		warn("%s: %s", filepath.Join(m.dir, "config.json"), w)
 	}
 	if m.Tokenizer, err = tokenizer.Load(m.dir); err != nil {
 		return fault.Usage(err)
@@ -209,7 +207,13 @@ func (m *Model) checkWeights(dryRun bool) error {
 		m.session.events.warn("%s holds no weights: a run needs them", m.dir)
 		return nil
 	}
-	return model.Check(m.dir)
+	c, err := model.Check(m.dir)
+	if err != nil {
+		return err
+	}
+	warnConfig(m.dir, c.Warnings[len(m.Config.Warnings):], m.session.events)
+	m.Config = c
+	return nil
 }
 
 // Load reads or makes the weights. Those of a model on the hub are there once a [Run] has
@@ -218,14 +222,14 @@ func (m *Model) Load() (*model.Model, error) {
 	if m.dir == "" {
 		return model.New(m.Config, m.seed), nil
 	}
-	return load(m.dir, model.Load)
+	return load(m.dir, model.Load, Events{}) // its warnings were told when it was opened
 }
 
 // loadToAnswer is [Model.Load] for a model that only answers, in one of the
 // [Precisions].
 func (m *Model) loadToAnswer(precision string) (*model.Model, error) {
 	if m.dir != "" {
-		return loadToAnswer(m.dir, precision)
+		return loadToAnswer(m.dir, precision, Events{})
 	}
 	loaded, err := m.Load()
 	if err == nil && precision == "bf16" {
@@ -254,8 +258,17 @@ func (s *Session) importOnce(path string) (string, error) {
 		return "", fault.Usage(err)
 	}
 	dir := filepath.Join(s.Config.Data.CacheDir, "model-"+hex.EncodeToString(h.Sum(nil))[:16])
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil // it appears when it is complete
+	if _, err := os.Stat(dir); err == nil { // it appears when it is complete
+		err := checkpoints.VerifyModel(dir)
+		if err == nil {
+			return dir, nil
+		}
+		s.events.warn("%v: it is imported again", err)
+		if !s.DryRun {
+			if err := os.RemoveAll(dir); err != nil {
+				return "", err
+			}
+		}
 	}
 	if s.DryRun {
 		temp, err := s.tempDir()
@@ -266,6 +279,9 @@ func (s *Session) importOnce(path string) (string, error) {
 	}
 	err = convert.FromGGUF(path, dir, s.events.Importing)
 	s.events.ended(err)
+	if err == nil {
+		err = checkpoints.Seal(dir)
+	}
 	return dir, err
 }
 
