@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +92,7 @@ func (ps Problems) sorted() Problems {
 				return d
 			}
 		}
-		return cmp.Or(strings.Compare(a.Origin.Name, b.Origin.Name), strings.Compare(a.Path, b.Path), strings.Compare(a.Text, b.Text))
+		return strings.Compare(a.Origin.Name, b.Origin.Name)
 	})
 	return slices.Compact(ps)
 }

@@ -331,8 +331,8 @@ func (c *Config) untie(w *checkpoints.Weights) error {
 	}
 	c.Tied, c.file = false, maps.Clone(c.file)
 	c.file["tie_word_embeddings"] = json.RawMessage("false")
-	c.Warnings = append(c.Warnings, fmt.Sprintf("tie_word_embeddings is true, and %s is another matrix than %s: it is taken as a head of its own",
-		head, table))
+	c.Warnings = append(c.Warnings,
+		fmt.Sprintf("tie_word_embeddings is true, and %s is another matrix than %s: it is taken as a head of its own", head, table))
 	return nil
 }
 

@@ -55,7 +55,8 @@ func (f *configFile) unsupported() error {
 		return notImplemented("attention in a window, in chunks or of a linear kind is not implemented; full attention is",
 			"layer_types has %.40q, want full_attention alone", other(f.LayerTypes, "full_attention"))
 	case f.RopeParameters != nil && len(f.RopeParameters.Full) > 0:
-		return notImplemented("frequencies by kinds of layers are not implemented", "rope_parameters has full_attention, want one set for all layers")
+		return notImplemented("frequencies by kinds of layers are not implemented",
+			"rope_parameters has full_attention, want one set for all layers")
 	case f.MLPBias:
 		return notImplemented("biases in the feed-forward layers are not implemented", "mlp_bias is true, want false")
 	case f.Act != "" && f.Act != "silu":

@@ -19,11 +19,11 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		{"a mixture of experts", `{"model_type":"mixtral"}`, `model_type is "mixtral"`, "mixtures of experts are not implemented"},
 		{"another one", `{"model_type":"qwen3_moe"}`, `model_type is "qwen3_moe"`, "mixtures of experts are not implemented"},
 		{"one under a dense name", llama(`"num_local_experts":8`), "8 experts, want none", "mixtures of experts are not implemented"},
-		{"a model that sees", `{"model_type":"qwen2_5_vl"}`, `model_type is "qwen2_5_vl"`, "models that see or hear are not implemented"},
+		{"a model that sees", `{"model_type":"qwen2_5_vl"}`, `model_type is "qwen2_5_vl"`, noImages},
 		{"an encoder", `{"model_type":"xlm-roberta"}`, `model_type is "xlm-roberta"`, "encoders are not implemented"},
-		{"another family", `{"model_type":"gemma3"}`, `model_type is "gemma3", want one of: chatglm,`, "other families are not implemented"},
+		{"another family", `{"model_type":"gemma3"}`, `model_type is "gemma3", want one of: chatglm,`, "other families are not"},
 		{"yarn", llama(`"rope_scaling":{"rope_type":"yarn","factor":4}`), `rope_scaling type is "yarn", want llama3 or linear`,
-			"not implemented; llama3 and linear are, and without rope_scaling the model has its own positions (max_position_embeddings says 2048)"},
+			"llama3 and linear are, and without rope_scaling the model has its own positions (max_position_embeddings says 2048)"},
 		{"yarn as transformers 5 writes it", llama(`"rope_parameters":{"rope_type":"yarn","rope_theta":1e6}`), `type is "yarn"`,
 			"not implemented; llama3 and linear are"},
 		{"frequencies by kinds of layers", llama(`"rope_parameters":{"full_attention":{"rope_theta":1e6}}`), "rope_parameters",
@@ -45,8 +45,8 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		name, json string
 		warnings   []string
 	}{
-		{"what changes nothing", llama(`"sliding_window":4096,"use_sliding_window":false,"layer_types":["full_attention","full_attention"],` +
-			`"attention_dropout":0.0,"num_experts":0,"rope_scaling":null`), nil},
+		{"what changes nothing", llama(`"sliding_window":4096,"use_sliding_window":false,"attention_dropout":0.0,"num_experts":0,` +
+			`"layer_types":["full_attention","full_attention"],"rope_scaling":null`), nil},
 		{"dropout", llama(`"attention_dropout":0.1,"resid_pdrop":0.2,"classifier_dropout":0.3`), []string{
 			"attention_dropout is 0.1, and dropout is not implemented: the model is trained without it",
 			"resid_pdrop is 0.2, and dropout is not implemented: the model is trained without it",

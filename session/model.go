@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"lwtrain/chat"
 	"lwtrain/checkpoints"
@@ -49,7 +48,7 @@ func (s *Session) Model(ctx context.Context) (*Model, error) {
 		return nil, err
 	}
 	var err error
-	if m.Template, err = TrainingTemplate(m.Tokenizer, s.Config.Model.Template); err != nil {
+	if m.Template, err = TrainingTemplate(m.Tokenizer, s.Config.Model.Template, s.Config.Model.TemplateDate); err != nil {
 		return nil, err
 	}
 	if w := m.Template.Warning(); w != "" {
@@ -122,8 +121,8 @@ func (m *Model) checkRows() error {
 	case n-len(foreign) > rows:
 		return fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", m.dir, n-1, rows)
 	default:
-		m.session.events.warn("%s: vocab_size of config.json is %d, and there is no row for %s, which other files than tokenizer.json add: "+
-			"a record that holds one is refused", m.dir, rows, some(foreign))
+		m.session.events.warn("%s: vocab_size of config.json is %d, and there is no row for %s, "+
+			"which other files than tokenizer.json add: a record that holds one is refused", m.dir, rows, some(foreign))
 	}
 	return nil
 }
@@ -155,8 +154,9 @@ func (m *Model) checkTokens(set *data.Set) error {
 		}
 		for _, id := range s.IDs {
 			if int(id) >= rows {
+				token := m.Tokenizer.Token(id)
 				return fault.Usage(fault.Hint(
-					fmt.Errorf("%s: holds the token %q (id %d), and the model has rows for %d", set.Origin(i), m.Tokenizer.Token(id), id, rows),
+					fmt.Errorf("%s: holds the token %q (id %d), and the model has rows for %d", set.Origin(i), token, id, rows),
 					"give the model a row for it (resize_token_embeddings of transformers), or take it out of tokenizer_config.json"))
 			}
 		}
@@ -285,16 +285,12 @@ func (s *Session) importOnce(path string) (string, error) {
 	return dir, err
 }
 
-// templateDate is what templates are told is today, so that the same data is
-// the same on every day: the date that Llama 3.1's template falls back on.
-var templateDate = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
-
 // TrainingTemplate is a chat template as training renders it: auto, a shipped name or a
-// .jinja file.
-func TrainingTemplate(tok *tokenizer.Tokenizer, template string) (*chat.Template, error) {
+// .jinja file, which is told that a day is today.
+func TrainingTemplate(tok *tokenizer.Tokenizer, template string, today model.Date) (*chat.Template, error) {
 	c, err := chat.Open(tok, template)
 	if err != nil {
 		return nil, err
 	}
-	return c.At(templateDate), nil
+	return c.At(today.Time()), nil
 }

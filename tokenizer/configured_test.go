@@ -93,7 +93,7 @@ func TestTokensThatOtherFilesNameAndAreNone(t *testing.T) {
 		{fileConfig, `{"added_tokens_decoder": {"1": null}}`, "tokenizer_config.json: added_tokens_decoder is no object"},
 		{fileConfig, `{"pad_token": 5}`, "tokenizer_config.json: pad_token is 5, want text or a token"},
 		{fileConfig, `{"extra_special_tokens": "x"}`, `tokenizer_config.json: extra_special_tokens is "x", want a list of tokens`},
-		{fileConfig, `{"additional_special_tokens": [["x"]]}`, `tokenizer_config.json: additional_special_tokens is ["x"], want text or a token`},
+		{fileConfig, `{"additional_special_tokens": [["x"]]}`, `additional_special_tokens is ["x"], want text or a token`},
 		{fileSpecial, `[]`, "special_tokens_map.json: "},
 		{fileAdded, `{"x": "y"}`, "added_tokens.json: "},
 	} {
