@@ -40,11 +40,17 @@ type Options struct {
 	Reference string `yaml:"reference" words:"initial|none"`
 }
 
+// What Reference says besides a model folder.
+const (
+	Initial     = "initial" // the model that training starts from
+	NoReference = "none"
+)
+
 // Default is TRL's, LLaMA-Factory's margin for SimPO, and lambda as in DPOP's
 // paper.
 func Default() Options {
 	return Options{
 		Beta: 0.1, LossType: []string{"sigmoid"}, LDAlpha: 1, SimPOGamma: 0.5, DPOPLambda: 50,
-		DesirableWeight: 1, UndesirableWeight: 1, Reference: "initial",
+		DesirableWeight: 1, UndesirableWeight: 1, Reference: Initial,
 	}
 }

@@ -45,7 +45,7 @@ func (o Options) Validate() map[string]string {
 	switch {
 	case o.Reference == "":
 		bad["reference"] = "empty, want initial, none or a model folder"
-	case o.Reference == "none" && o.NeedsReference():
+	case o.Reference == NoReference && o.NeedsReference():
 		bad["reference"] = "none, but loss_type " + is + " needs one, want initial or a model folder"
 	}
 	if len(bad) == 0 {

@@ -15,9 +15,9 @@ import (
 )
 
 // Engine holds the weights and the optimiser's state of a run and computes packs of
-// at most its capacity. A call ends early with ctx's error between two operations;
-// what it has added to the gradients is then undefined until [Engine.Drop]. It is not
-// safe for concurrent use.
+// at most its capacity; a longer one is an error. A call asks ctx.Err between two
+// operations and ends with what it returns; what has been added to the gradients is then
+// undefined until [Engine.Drop]. It is not safe for concurrent use.
 type Engine interface {
 	Scorer
 
@@ -68,7 +68,7 @@ type Scorer interface {
 
 	// Model says which model this is: the SHA-256 of its config and the weights that it
 	// had when it was opened, in hexadecimal.
-	Model() string
+	Model() (string, error)
 
 	// Close gives all memory back.
 	Close() error

@@ -24,7 +24,7 @@ type Client struct {
 	// Waiting, which may be nil, is told of files that another program is fetching.
 	Waiting func(name string)
 	// Pausing, which may be nil, is told why and for how long it waits before it asks the
-	// hub again. Several files may tell it at once.
+	// hub again.
 	Pausing func(err error, pause time.Duration)
 
 	http  http.RoundTripper

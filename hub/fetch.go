@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"lwtrain/internal/fault"
 	"lwtrain/internal/machine"
@@ -93,8 +94,8 @@ func hintDown(err error, endpoint string) error {
 }
 
 // Fetch asks the hub for the newest commit of the revision, and fetches what is
-// wanted of it and not there yet, or no longer what it was. What is there of a file after an interruption is
-// gone on from. progress may be nil.
+// wanted of it and not there yet, or no longer what it was. What is there of a file after
+// an interruption is gone on from. progress may be nil.
 func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progress) (*Snapshot, error) {
 	s, err := c.fetch(ctx, ref, want, progress)
 	return s, transport.Masked(err, c.Token)
@@ -112,13 +113,28 @@ func (c *Client) fetch(ctx context.Context, ref Ref, want Want, progress Progres
 		return nil, fault.Disk(err)
 	}
 	total := s.Size()
-	var mu sync.Mutex // progress is told by one at a time
+	var mu sync.Mutex // progress, who waits and who pauses are told by one at a time
 	done := int64(0)
 	tell := func(n int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if done += n; progress != nil {
 			progress(done, total)
+		}
+	}
+	each := *c // of the files that are fetched at once
+	each.Waiting = func(name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Waiting != nil {
+			c.Waiting(name)
+		}
+	}
+	each.Pausing = func(err error, pause time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Pausing != nil {
+			c.Pausing(err, pause)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -128,7 +144,7 @@ func (c *Client) fetch(ctx context.Context, ref Ref, want Want, progress Progres
 	for range atOnce {
 		workers.Go(func() {
 			for f := range work {
-				if err := c.file(ctx, s, f, tell); err != nil {
+				if err := each.file(ctx, s, f, tell); err != nil {
 					var busy *transport.BusyError
 					var no refusal
 					if !errors.As(err, &busy) && !errors.As(err, &no) { // they name it

@@ -45,6 +45,7 @@ type Generator struct {
 	// each row when every row continues one.
 	ids       []int32
 	positions []int32
+	starts    []int32 // of a prompt's rows, all 0: each sees those from the first on
 	decode    []*slot // nil: the rows are the prompt of one new slot
 	fresh     *slot
 	yielded   time.Time // when other goroutines last had their turn
@@ -195,7 +196,7 @@ func (g *Generator) prefill(s *slot, prompt []int32) []float32 {
 
 // begin makes a prompt the rows of the next pass.
 func (g *Generator) begin(prompt []int32, s *slot) {
-	g.ids, g.positions, g.decode, g.fresh = prompt, make([]int32, len(prompt)), nil, s
+	g.ids, g.positions, g.starts, g.decode, g.fresh = prompt, make([]int32, len(prompt)), make([]int32, len(prompt)), nil, s
 	for i := range g.positions {
 		g.positions[i] = int32(i)
 	}

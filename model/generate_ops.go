@@ -93,7 +93,7 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 	out := g.take(rows * h.Q * h.Dim)
 	scale := float32(1 / math.Sqrt(float64(h.Dim)))
 	if g.decode == nil {
-		kernels.Attention(out, g.take(h.Q*rows), qkv, make([]int32, rows), rows, h.Q, h.KV, h.Dim, scale, g.half)
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, g.half)
 		g.fresh.cache[layer].Put(0, qkv[h.Q*h.Dim:], width, rows)
 		return out
 	}

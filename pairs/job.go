@@ -19,8 +19,6 @@ const (
 	CandidatesFile = "samples.jsonl"
 	PairsFile      = "pairs.jsonl"
 	SummaryFile    = "summary.json"
-
-	configFile = "config.yaml"
 )
 
 // Job is what [Make] is to do.
@@ -54,7 +52,7 @@ func CheckFolder(dir string, id rundir.Identity) (known bool, err error) {
 	case err != nil:
 		return known, err
 	case !known:
-		return known, rundir.RefuseForeign(dir, answersFile, ratingsFile, CandidatesFile, PairsFile, SummaryFile, configFile)
+		return known, rundir.RefuseForeign(dir, answersFile, ratingsFile, CandidatesFile, PairsFile, SummaryFile, rundir.Config)
 	}
 	if id.Contents["model"] == "" {
 		delete(there.Contents, "model")
@@ -67,11 +65,11 @@ func (j Job) prepare() error {
 	if _, err := CheckFolder(j.Dir, j.Identity); err != nil {
 		return err
 	}
-	if err := atomicfile.Clean(j.Dir, rundir.File, configFile, CandidatesFile, PairsFile, SummaryFile); err != nil {
+	if err := atomicfile.Clean(j.Dir, rundir.File, rundir.Config, CandidatesFile, PairsFile, SummaryFile); err != nil {
 		return err
 	}
 	if err := rundir.WriteJSON(filepath.Join(j.Dir, rundir.File), j.Identity); err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(filepath.Join(j.Dir, configFile), j.Config)
+	return atomicfile.WriteBytes(filepath.Join(j.Dir, rundir.Config), j.Config)
 }

@@ -17,6 +17,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
+	"lwtrain/internal/rundir"
 )
 
 // Run is what a run's folder says of it (docs/formats/run.md).
@@ -59,10 +60,10 @@ const most, mostLine = 1 << 30, 1 << 20
 // over.
 func ReadRun(dir string) (*Run, error) {
 	r := &Run{Dir: dir, Series: map[string]*Curve{}}
-	if err := r.readMetrics(filepath.Join(dir, "metrics.jsonl")); err != nil {
+	if err := r.readMetrics(filepath.Join(dir, rundir.Metrics)); err != nil {
 		return nil, err
 	}
-	raw, err := optional(filepath.Join(dir, "config.yaml"))
+	raw, err := optional(filepath.Join(dir, rundir.Config))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func ReadRun(dir string) (*Run, error) {
 			r.Settings = append(r.Settings, Setting{text, origin})
 		}
 	}
-	path := filepath.Join(dir, "answers.json")
+	path := filepath.Join(dir, rundir.Answers)
 	if raw, err = optional(path); err != nil {
 		return nil, err
 	}

@@ -30,12 +30,22 @@ func (m *Model) Engine() (engine.Engine, error) {
 		return nil, err
 	}
 	c := m.session.Config
-	return native.New(weights, engineOptions(c.Train, c.Packing.Capacity))
+	e, err := native.New(weights, engineOptions(c.Train, c.Packing.Capacity))
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // Bench trains a model of random weights and says how fast that is: see [train.Bench].
 func Bench(ctx context.Context, c model.Config, job train.BenchJob) (train.BenchResult, error) {
-	e, err := native.New(model.New(c, 1), engineOptions(job.Options, job.Capacity))
+	o := engineOptions(job.Options, job.Capacity)
+	needs, err := native.Needs(c, o)
+	if err != nil {
+		return train.BenchResult{}, err
+	}
+	o.MemoryLimit = needs.Limit // what was free before the weights were made
+	e, err := native.New(model.New(c, 1), o)
 	if err != nil {
 		return train.BenchResult{}, err
 	}

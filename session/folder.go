@@ -12,6 +12,7 @@ import (
 	"lwtrain/checkpoints"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -88,7 +89,7 @@ func checkFolder(dir string) error {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
 		err := fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout", dir)
-		if found, _ := checkpoints.List(filepath.Join(dir, "checkpoints")); len(found) > 0 {
+		if found, _ := checkpoints.List(filepath.Join(dir, rundir.Checkpoints)); len(found) > 0 {
 			err = fault.Hint(err, "this is a run's folder; its newest model is "+found[len(found)-1].Path)
 		}
 		return fault.Usage(err)

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"sync"
-	"time"
 
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
@@ -17,11 +15,10 @@ import (
 // Hub takes what is in the cache of the Hugging Face hub, and fetches what is not. That of
 // a dry run fetches into a folder that close removes.
 type Hub struct {
-	client  *hub.Client
-	events  Events
-	telling sync.Mutex // of what is fetched at once
-	dryRun  bool
-	temp    string
+	client *hub.Client
+	events Events
+	dryRun bool
+	temp   string
 }
 
 // OpenHub makes a Hub of what the environment says, as Hugging Face's own programs do.
@@ -30,25 +27,8 @@ func OpenHub(e Events) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{client: c, events: e}
-	c.Waiting = func(name string) {
-		if e.Waiting != nil {
-			h.one(func() { e.Waiting(name) })
-		}
-	}
-	c.Pausing = func(err error, pause time.Duration) {
-		if e.Pausing != nil {
-			h.one(func() { e.Pausing(err, pause) })
-		}
-	}
-	return h, nil
-}
-
-// one tells something, one at a time: several files are fetched at once.
-func (h *Hub) one(tell func()) {
-	h.telling.Lock()
-	defer h.telling.Unlock()
-	tell()
+	c.Waiting, c.Pausing = e.Waiting, e.Pausing
+	return &Hub{client: c, events: e}, nil
 }
 
 func (h *Hub) close() {
@@ -88,7 +68,7 @@ func (h *Hub) get(ctx context.Context, ref hub.Ref, want hub.Want) (*hub.Snapsho
 func (h *Hub) told(ref hub.Ref, fetch func(hub.Progress) (*hub.Snapshot, error)) (*hub.Snapshot, error) {
 	s, err := fetch(func(done, total int64) {
 		if h.events.Fetching != nil {
-			h.one(func() { h.events.Fetching(ref.Repo, done, total) })
+			h.events.Fetching(ref.Repo, done, total)
 		}
 	})
 	h.events.ended(err)

@@ -5,6 +5,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data"
+	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/hub"
 	"lwtrain/train"
@@ -77,7 +78,7 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 // hasReferenceModel reports whether preference training measures against a model of its
 // own, in a folder.
 func hasReferenceModel(c *configs.Config) bool {
-	return c.DPO.Reference != "initial" && c.DPO.Reference != "none"
+	return c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
 }
 
 // Close closes the data.

@@ -12,10 +12,6 @@ import (
 	"lwtrain/internal/prose"
 )
 
-// answersFile holds the answers in the run's folder, and in a checkpoint's state those
-// before training.
-const answersFile = "answers.json"
-
 // answer lets the model write the answers of this moment. known are those of before:
 // what was written before training could not be written again. asked reports whether the
 // model was asked; otherwise known has all.

@@ -33,9 +33,11 @@ func NewEpochs(set *data.Set, how packing.Options, seed uint64) (*Epochs, error)
 	}
 	e := &Epochs{data: set, packing: how, seed: seed}
 	var err error
-	e.first, err = e.pack(0)
+	if e.first, err = e.pack(0); err != nil {
+		return nil, err
+	}
 	e.current = e.first
-	return e, err
+	return e, nil
 }
 
 // pack draws and packs an epoch.
@@ -54,10 +56,11 @@ func (e *Epochs) at(number int) (packedEpoch, error) {
 		e.current = e.first
 	}
 	if number != e.current.number {
-		var err error
-		if e.current, err = e.pack(number); err != nil {
+		packed, err := e.pack(number)
+		if err != nil {
 			return packedEpoch{}, err
 		}
+		e.current = packed
 	}
 	return e.current, nil
 }

@@ -36,8 +36,6 @@ type folder struct {
 	sums    map[string]string // of what this process has written, as in runFile.Finished
 }
 
-const configFile = "config.yaml"
-
 // notice is told what is wrong with a file of a run's folder, and what follows from it.
 type notice func(path, what string)
 
@@ -97,10 +95,10 @@ func (f *folder) look(broken func(checkpoint string, reason error)) error {
 
 // refuseForeign refuses a folder without a run that holds files of one.
 func refuseForeign(dir string) error {
-	return rundir.RefuseForeign(dir, configFile, metricsFileName, answersFile)
+	return rundir.RefuseForeign(dir, rundir.Config, rundir.Metrics, rundir.Answers)
 }
 
-func (f *folder) checkpoints() string { return f.path("checkpoints") }
+func (f *folder) checkpoints() string { return f.path(rundir.Checkpoints) }
 
 // clean removes what a kill left of checkpoints and small files, and the checkpoints that
 // are too many.
@@ -124,9 +122,9 @@ func (f *folder) recall(last bool) (finished bool, err error) {
 		return false, nil
 	}
 	if finished = last && f.asFinished(); finished {
-		f.lines, err = readOptional(f.path(metricsFileName))
-		if err == nil && f.run.Finished[answersFile] != "" {
-			f.answers, err = readAnswers(f.path(answersFile))
+		f.lines, err = readOptional(f.path(rundir.Metrics))
+		if err == nil && f.run.Finished[rundir.Answers] != "" {
+			f.answers, err = readAnswers(f.path(rundir.Answers))
 		}
 		return true, err
 	}
@@ -182,7 +180,7 @@ func (f *folder) sumOf(name string) (string, error) {
 	if err != nil {
 		return "", withoutPath(err)
 	}
-	if name == metricsFileName {
+	if name == rundir.Metrics {
 		raw = reproducible(raw)
 	}
 	return sumOf(raw), nil
@@ -193,7 +191,7 @@ func sumOf(raw []byte) string { return fmt.Sprintf("%x", sha256.Sum256(raw)) }
 
 // recallMetrics puts the lines together that a checkpoint's copy has.
 func (f *folder) recallMetrics(copied []byte) error {
-	path := f.path(metricsFileName)
+	path := f.path(rundir.Metrics)
 	file, err := readOptional(path)
 	if err != nil {
 		return err
@@ -215,7 +213,7 @@ func (f *folder) recallAnswers() error {
 	if f.answers = copied; err != nil {
 		return fmt.Errorf("%s: %w", answersCopy, err)
 	}
-	file, err := readAnswers(f.path(answersFile))
+	file, err := readAnswers(f.path(rundir.Answers))
 	if err == nil && reflect.DeepEqual(beforeOf(file), copied) {
 		return nil
 	}
@@ -223,14 +221,14 @@ func (f *folder) recallAnswers() error {
 	if err != nil {
 		what = withoutPath(err).Error()
 	}
-	f.say(f.path(answersFile), what+"; the answers before training are put back from the checkpoint")
+	f.say(f.path(rundir.Answers), what+"; the answers before training are put back from the checkpoint")
 	return nil
 }
 
 // recallOld takes the files as they are, for a checkpoint from before checkpoints had
 // copies, and says what is missing.
 func (f *folder) recallOld() error {
-	path := f.path(metricsFileName)
+	path := f.path(rundir.Metrics)
 	file, err := readOptional(path)
 	if err != nil {
 		return err
@@ -240,8 +238,8 @@ func (f *folder) recallOld() error {
 		f.say(path, fmt.Sprintf("no line for %d of the %d steps up to the checkpoint, which is from before checkpoints held them: "+
 			"they stay missing", missing, f.found.Step))
 	}
-	if f.answers, err = readAnswers(f.path(answersFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.say(f.path(answersFile), withoutPath(err).Error()+"; the answers before training are lost")
+	if f.answers, err = readAnswers(f.path(rundir.Answers)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.say(f.path(rundir.Answers), withoutPath(err).Error()+"; the answers before training are lost")
 	}
 	return nil
 }
@@ -262,17 +260,17 @@ func (f *folder) enter(machine string, config []byte, moved func(then, now strin
 		}
 		return err
 	}
-	if err := atomicfile.WriteBytes(f.path(configFile), config); err != nil {
+	if err := atomicfile.WriteBytes(f.path(rundir.Config), config); err != nil {
 		return err
 	}
-	f.sums[configFile] = sumOf(config)
+	f.sums[rundir.Config] = sumOf(config)
 	if len(f.answers) > 0 {
-		if err := rundir.WriteJSON(f.path(answersFile), f.answers); err != nil {
+		if err := rundir.WriteJSON(f.path(rundir.Answers), f.answers); err != nil {
 			return err
 		}
 	}
 	var err error
-	f.metrics, err = openMetrics(f.path(metricsFileName), f.lines)
+	f.metrics, err = openMetrics(f.path(rundir.Metrics), f.lines)
 	return err
 }
 
@@ -292,9 +290,9 @@ func (f *folder) write(line any) error {
 // writeAnswers keeps answers.
 func (f *folder) writeAnswers(answers []Answer) error {
 	f.answers = answers
-	err := f.writeJSON(answersFile, answers)
+	err := f.writeJSON(rundir.Answers, answers)
 	if err == nil {
-		f.sums[answersFile], err = f.sumOf(answersFile)
+		f.sums[rundir.Answers], err = f.sumOf(rundir.Answers)
 	}
 	return err
 }
@@ -333,7 +331,7 @@ func (f *folder) copies(dir string) error {
 // finish writes down what the finished run leaves.
 func (f *folder) finish() error {
 	if f.metrics != nil {
-		f.sums[metricsFileName] = sumOf(reproducible(f.metrics.all))
+		f.sums[rundir.Metrics] = sumOf(reproducible(f.metrics.all))
 	}
 	if len(f.sums) == 0 {
 		return nil // it was finished before
@@ -350,7 +348,7 @@ func (f *folder) follow(dir string) {
 	f.own.Follow(dir)
 	f.dir = dir
 	if f.metrics != nil {
-		f.metrics.path = f.path(metricsFileName)
+		f.metrics.path = f.path(rundir.Metrics)
 	}
 }
 
@@ -417,7 +415,7 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 	if err := rundir.Same(dir, run.Identity, id); err != nil {
 		return 0, err
 	}
-	found, err := checkpoints.List(filepath.Join(dir, "checkpoints"))
+	found, err := checkpoints.List(filepath.Join(dir, rundir.Checkpoints))
 	if len(found) > 0 {
 		step = found[len(found)-1].Step
 	}

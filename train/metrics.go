@@ -89,9 +89,6 @@ func number(v float64) []byte {
 	return b
 }
 
-// metricsFileName is the file's name in a run's folder.
-const metricsFileName = "metrics.jsonl"
-
 // metricsFile appends lines to metrics.jsonl. Each line is on its way to the
 // disk when write returns, and on it once sync returns.
 type metricsFile struct {

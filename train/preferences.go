@@ -299,7 +299,7 @@ func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, erro
 // what the reference says, if it is the same model: asking again would give the same
 // but for roundings, which would pass for margins.
 func (p *preferences) heldOutScores(ctx context.Context, replies []reply, step int) ([]store.LogProbs, error) {
-	if step > 0 || p.reference == nil || p.losses.Reference != "initial" {
+	if step > 0 || p.reference == nil || p.losses.Reference != dpo.Initial {
 		return p.score(ctx, replies)
 	}
 	out := make([]store.LogProbs, len(replies))

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"lwtrain/data/store"
+	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/internal/fault"
 )
@@ -20,14 +21,15 @@ func (p *preferences) hasReference() bool { return p.losses.NeedsReference() }
 
 // open implements method: it opens a reference that is a folder.
 func (p *preferences) open() (map[string]string, error) {
-	if !p.hasReference() || p.losses.Reference == "initial" {
+	if !p.hasReference() || p.losses.Reference == dpo.Initial {
 		return nil, nil
 	}
 	var err error
 	if p.loaded, err = p.engine.Reference(p.losses.Reference); err != nil {
 		return nil, fault.Usage(fmt.Errorf("dpo.reference: %w", err))
 	}
-	return map[string]string{referenceContent: p.loaded.Model()}, nil
+	hash, err := p.loaded.Model()
+	return map[string]string{referenceContent: hash}, err
 }
 
 // prepare gets what the reference says of every answer: from the cache, or by
@@ -42,7 +44,10 @@ func (p *preferences) prepare(ctx context.Context) error {
 		by = p.loaded
 	}
 	inputs["precision"] = p.engine.Needs().Precision
-	inputs["reference"] = by.Model()
+	var err error
+	if inputs["reference"], err = by.Model(); err != nil {
+		return err
+	}
 	var answers []int
 	for _, pair := range p.all {
 		answers = append(answers, pair.Answers()...)

@@ -55,6 +55,14 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 	if asked(folder) == 0 {
 		t.Error("a reference of its own was not asked")
 	}
+	opened, err := newPreferences(folder.ready(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.close()
+	if contents, err := opened.open(); err != nil || len(contents[referenceContent]) != 64 {
+		t.Errorf("the run is known by %v, %v, want the reference's hash in it", contents, err)
+	}
 	p := prepared(t, folder)
 	initial := prepared(t, pairJob(t, set, cache))
 	if p.loaded != nil || p.reference[reply{}] == initial.reference[reply{}] {

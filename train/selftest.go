@@ -138,6 +138,9 @@ type halfwayContext struct {
 	asked, limit atomic.Int64 // no limit: 0
 }
 
+// Done is nil, as nothing is told of: who wants to know must ask Err.
+func (h *halfwayContext) Done() <-chan struct{} { return nil }
+
 func (h *halfwayContext) Err() error {
 	if n, limit := h.asked.Add(1), h.limit.Load(); limit > 0 && n > limit {
 		return context.Canceled
@@ -182,7 +185,8 @@ func (p PackingTest) OK() bool {
 // SelftestPacking takes the first packs of a run that hold more than one
 // document, at most most of them, and compares loss and gradient with those of
 // the same documents, each in a pack of its own. The loss weights are those
-// that the documents have together. It writes nothing.
+// that the documents have together. It writes nothing, and takes the memory of the
+// gradients once more.
 func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error) {
 	m, err := newSFT(job)
 	if err != nil {
@@ -223,8 +227,9 @@ func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error
 	var squares [2]float64
 	var distance float64
 	err = job.Engine.Gradients(func(name string, values []float32) {
+		together := gradient[name]
 		for k, v := range values {
-			a, b := float64(gradient[name][k]), float64(v)
+			a, b := float64(together[k]), float64(v)
 			squares[0], squares[1], distance = squares[0]+a*a, squares[1]+b*b, distance+(a-b)*(a-b)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/packing"
@@ -121,7 +122,7 @@ func TestTheToleranceOfPackingIsTight(t *testing.T) {
 	if err := asOne.learnWeighted(context.Background(), m.engine, []packing.Pack{pack}); err != nil {
 		t.Fatal(err)
 	}
-	r := PackingTest{Loss: [2]float64{asOne.loss, alone.loss}, Norm: [2]float64{1, 1}}
+	r := PackingTest{Precision: engine.Float32, Loss: [2]float64{asOne.loss, alone.loss}, Norm: [2]float64{1, 1}}
 	sums, _ := r.Tolerance()
 	if d, _ := r.Differences(); d < 20*sums || r.OK() {
 		t.Errorf("documents that see each other differ by %g only", d)

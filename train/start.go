@@ -25,7 +25,7 @@ func startTolerance(precision string) float64 {
 // from DPO's loss ln 2, in an engine's precision. Roundings of a sum grow as the root of
 // its terms, and beta multiplies them.
 func checkStart(losses dpo.Options, precision string, m *tally) error {
-	if !losses.NeedsReference() || losses.Reference != "initial" {
+	if !losses.NeedsReference() || losses.Reference != dpo.Initial {
 		return nil
 	}
 	margin, longest := 0.0, 0.0

@@ -24,8 +24,8 @@ type state struct {
 // in the run's folder held then, so that what becomes of those is noticed and mended.
 const (
 	stateFile   = "state/trainer.json"
-	metricsCopy = "state/" + metricsFileName // lines up to the step's own, without speed and memory
-	answersCopy = "state/" + answersFile     // those before training
+	metricsCopy = "state/" + rundir.Metrics // lines up to the step's own, without speed and memory
+	answersCopy = "state/" + rundir.Answers // those before training
 )
 
 func (s state) write(dir string) error {

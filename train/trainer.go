@@ -50,16 +50,19 @@ func newTrainer(job Job, m method, plan *Plan) (*trainer, error) {
 	if job.Events.Planned != nil {
 		job.Events.Planned(plan, job.Engine.Needs())
 	}
-	t.Identity.Contents = map[string]string{}
-	maps.Copy(t.Identity.Contents, job.Identity.Contents)
-	t.Identity.Contents["model"] = job.Engine.Model()
+	base, err := job.Engine.Model()
+	if err != nil {
+		return nil, err
+	}
 	contents, err := m.open()
 	if err != nil {
 		m.close()
 		return nil, err
 	}
+	t.Identity.Contents = map[string]string{"model": base}
+	maps.Copy(t.Identity.Contents, job.Identity.Contents)
 	maps.Copy(t.Identity.Contents, contents)
-	t.result.MetricsFile = filepath.Join(job.Dir, metricsFileName)
+	t.result.MetricsFile = filepath.Join(job.Dir, rundir.Metrics)
 	return t, nil
 }
 
@@ -296,7 +299,7 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 		return err
 	}
 	if n := withoutBefore(answers); n > 0 {
-		t.folder.say(t.folder.path(answersFile),
+		t.folder.say(t.folder.path(rundir.Answers),
 			fmt.Sprintf("what the model answered before training is not known for %d of the %d prompts", n, len(answers)))
 	}
 	return t.folder.writeAnswers(answers)

@@ -12,6 +12,7 @@ const answerBatch = 8
 
 // Answer implements [engine.Engine].
 func (e *Engine) Answer(ctx context.Context, prompts []engine.Prompt, emit func()) ([]engine.Answer, error) {
+	e.begin()
 	requests := make([]model.Request, len(prompts))
 	for i, p := range prompts {
 		requests[i] = model.Request{

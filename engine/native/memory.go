@@ -18,12 +18,16 @@ type memoryPlan struct {
 
 // Needs says what a run of a model will take, without taking it.
 func Needs(c model.Config, o Options) (engine.Needs, error) {
-	m := model.Empty(c)
-	if err := m.Freeze(o.Freeze); err != nil {
-		return engine.Needs{}, err
-	}
-	p, err := planMemory(m, o)
+	p, err := planFrozen(model.Empty(c), o)
 	return p.Needs, err
+}
+
+// planFrozen freezes what the options say and plans for the rest.
+func planFrozen(m *model.Model, o Options) (memoryPlan, error) {
+	if err := m.Freeze(o.Freeze); err != nil {
+		return memoryPlan{}, err
+	}
+	return planMemory(m, o)
 }
 
 // planMemory decides precision and gradient checkpointing. The model may be without

@@ -22,52 +22,53 @@ import (
 type Engine struct {
 	scorer
 	plan      memoryPlan
-	optimizer *adamW
+	adamW     AdamW
+	optimizer *adamW // once something was computed
 }
 
 var _ engine.Engine = (*Engine)(nil)
 
-// New gets a model with its weights ready to train. The engine owns it from then on,
-// also where New fails.
+// New plans how a model with its weights is trained. The engine owns it from then on,
+// also where New fails. Until something is computed it takes no memory beside the
+// weights, so that who asks for [Engine.Needs] can tell them before they are taken.
 func New(m *model.Model, o Options) (*Engine, error) {
-	e, err := open(m, o)
+	plan, err := planFrozen(m, o)
 	if err != nil {
 		m.Free()
-	}
-	return e, err
-}
-
-func open(m *model.Model, o Options) (*Engine, error) {
-	if err := m.Freeze(o.Freeze); err != nil {
-		return nil, err
-	}
-	plan, err := planMemory(m, o)
-	if err != nil {
-		return nil, err
-	}
-	if plan.precision == graph.BFloat16 {
-		m.UseHalf()
-	}
-	m.UseGradients()
-	hash, err := m.Fingerprint()
-	if err != nil {
 		return nil, err
 	}
 	return &Engine{
-		scorer: scorer{hash: hash, programs: programs{
+		scorer: scorer{programs: programs{
 			model: m, capacity: o.Capacity, precision: plan.precision, recompute: plan.recompute, limit: plan.Activations,
 			workspace: &graph.Workspace{}, made: map[int]*program{},
 		}},
-		plan: plan, optimizer: newAdamW(m.Params, o.AdamW),
+		plan: plan, adamW: o.AdamW,
 	}, nil
+}
+
+// begin takes the memory for bf16 copies, gradients and moments, before the first
+// operation.
+func (e *Engine) begin() {
+	if e.optimizer != nil {
+		return
+	}
+	if e.precision == graph.BFloat16 {
+		e.model.UseHalf()
+	}
+	e.model.UseGradients()
+	e.optimizer = newAdamW(e.model.Params, e.adamW)
 }
 
 // Learn implements [engine.Engine]. Packs run one at a time, so a step of more packs
 // takes no more memory, and how many the caller hands over at once changes no byte.
 func (e *Engine) Learn(ctx context.Context, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
+	e.begin()
 	out := make([]engine.Learned, len(packs))
 	for i, p := range packs {
-		made := e.of(p)
+		made, err := e.of(p)
+		if err != nil {
+			return nil, err
+		}
 		run, err := e.backward(made)
 		if err != nil {
 			return nil, err
@@ -88,6 +89,7 @@ func (e *Engine) Learn(ctx context.Context, packs []packing.Pack, weigh engine.W
 
 // Gradients implements [engine.Engine].
 func (e *Engine) Gradients(each func(name string, values []float32)) error {
+	e.begin()
 	for _, t := range e.model.Tensors(func(p *graph.Param) []float32 { return p.Grad }) {
 		each(t.Name, t.Data)
 	}
@@ -96,6 +98,7 @@ func (e *Engine) Gradients(each func(name string, values []float32)) error {
 
 // Update implements [engine.Engine].
 func (e *Engine) Update(step int, rate, divisor, maxNorm float64) (norm float64, err error) {
+	e.begin()
 	began := time.Now()
 	kernels.Run(func() {
 		norm = gradNorm(e.model.Params, 1/divisor)
@@ -113,7 +116,7 @@ func (e *Engine) Update(step int, rate, divisor, maxNorm float64) (norm float64,
 func (e *Engine) Drop() {
 	kernels.Run(func() {
 		for _, p := range e.model.Params {
-			if !p.Frozen {
+			if p.Grad != nil {
 				kernels.Zero(p.Grad)
 			}
 		}
@@ -132,14 +135,22 @@ func (e *Engine) PeakGFLOPs() float64 { return kernels.PeakGFLOPs(e.precision ==
 
 // Close gives all memory back.
 func (e *Engine) Close() error {
-	e.optimizer.free()
+	if e.optimizer != nil {
+		e.optimizer.free()
+	}
 	return e.scorer.Close()
 }
 
 // scorer is a model that packs are run through: the one in training, or a reference.
 type scorer struct {
 	programs
-	hash string
+	hash string // of the model, once it was asked for or other weights took its place
+}
+
+// Score implements [engine.Scorer].
+func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+	e.begin()
+	return e.scorer.Score(ctx, packs, done)
 }
 
 // Score implements [engine.Scorer].
@@ -149,7 +160,10 @@ func (s *scorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error]
 		if err != nil {
 			return err
 		}
-		made := s.of(p)
+		made, err := s.of(p)
+		if err != nil {
+			return err
+		}
 		run, err := s.forward(made)
 		if err != nil {
 			return err
@@ -167,7 +181,13 @@ func (s *scorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error]
 }
 
 // Model implements [engine.Scorer].
-func (s *scorer) Model() string { return s.hash }
+func (s *scorer) Model() (string, error) {
+	var err error
+	if s.hash == "" {
+		s.hash, err = s.model.Fingerprint()
+	}
+	return s.hash, err
+}
 
 // Close implements [engine.Scorer].
 func (s *scorer) Close() error {
@@ -192,10 +212,6 @@ func (e *Engine) Reference(dir string) (engine.Scorer, error) {
 	}
 	r := &reference{scorer{programs: e.programs}}
 	r.model, r.made = m, map[int]*program{}
-	if r.hash, err = m.Fingerprint(); err != nil {
-		m.Free()
-		return nil, err
-	}
 	return r, nil
 }
 

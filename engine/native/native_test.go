@@ -309,11 +309,45 @@ func TestAdamWFollowsPyTorch(t *testing.T) {
 	}
 }
 
+func TestAPackThatIsTooLongIsAnError(t *testing.T) {
+	e := tiny(t, options())
+	long := lay(t, 300, document(1, 300, 40))
+	_, err := e.Learn(context.Background(), []packing.Pack{long}, nil)
+	if err == nil || !strings.Contains(err.Error(), "a pack of 300 tokens, want at most the engine's 256") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNothingIsTakenBesideTheWeightsBeforeSomethingIsComputed(t *testing.T) {
+	o := options()
+	o.Precision = "bf16"
+	e := tiny(t, o)
+	want, err := e.Model()
+	if err != nil || want == "" {
+		t.Fatal(want, err)
+	}
+	for _, p := range e.model.Params {
+		if p.Grad != nil || p.Half != nil || e.optimizer != nil {
+			t.Fatalf("%s has a gradient, or a copy in bf16", p.Name)
+		}
+	}
+	gradients(t, e, lay(t, 256, document(1, 200, 150)))
+	if _, err := e.Update(1, 1e-2, 150, 1); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.Model(); got != want || err != nil {
+		t.Errorf("the model it was opened with is %s after an update, %s before, %v", got, want, err)
+	}
+}
+
 func TestASmallerPackComputesLessAgain(t *testing.T) {
 	o := options()
 	o.Capacity, o.GradientCheckpointing = 512, "true"
 	e := tiny(t, o)
-	made := e.of(lay(t, 100, document(1, 100, 40)))
+	made, err := e.of(lay(t, 100, document(1, 100, 40)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	run, err := e.backward(made)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"maps"
 	"time"
 
@@ -38,7 +39,10 @@ type program struct {
 }
 
 // of returns the program for a pack, with the pack in its inputs.
-func (p *programs) of(pack packing.Pack) *program {
+func (p *programs) of(pack packing.Pack) (*program, error) {
+	if n := len(pack.IDs); n > p.capacity {
+		return nil, fmt.Errorf("a pack of %d tokens, want at most the engine's %d", n, p.capacity)
+	}
 	capacity := min(p.capacity, (len(pack.IDs)+capacityStep-1)/capacityStep*capacityStep)
 	made := p.made[capacity]
 	if made == nil {
@@ -49,7 +53,7 @@ func (p *programs) of(pack packing.Pack) *program {
 		p.made[capacity] = made
 	}
 	fill(made.Inputs(), pack)
-	return made
+	return made, nil
 }
 
 // fill copies a pack into a graph's inputs and pads it up to their length.

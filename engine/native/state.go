@@ -18,6 +18,7 @@ const optimizerFile = "state/optimizer.safetensors"
 
 // Save implements [engine.Engine].
 func (e *Engine) Save(dir string) error {
+	e.begin()
 	if err := e.model.Save(dir, "float32"); err != nil {
 		return err
 	}
@@ -30,6 +31,10 @@ func (e *Engine) Save(dir string) error {
 
 // Load implements [engine.Engine].
 func (e *Engine) Load(dir string) error {
+	if _, err := e.Model(); err != nil { // of the weights that are replaced
+		return err
+	}
+	e.begin()
 	weights, err := checkpoints.OpenWeights(dir)
 	if err != nil {
 		return err

@@ -18,8 +18,14 @@ import (
 	"lwtrain/internal/fault"
 )
 
-// File is the name of the file that says which run a folder holds.
-const File = "run.json"
+// The names of a run's files in its folder.
+const (
+	File        = "run.json"      // which run it is
+	Config      = "config.yaml"   // the config as it was resolved
+	Metrics     = "metrics.jsonl" // of a training run
+	Answers     = "answers.json"  // to held-out prompts, of a training run
+	Checkpoints = "checkpoints"   // the folder of a training run's checkpoints
+)
 
 // Identity is what makes two runs the same run.
 type Identity struct {

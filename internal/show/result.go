@@ -7,6 +7,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/internal/human"
+	"lwtrain/internal/rundir"
 	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/session"
@@ -36,10 +37,10 @@ func Result(w io.Writer, c *configs.Config, r train.Result) {
 	line("", "(Hugging Face layout: transformers loads it, too)")
 	line("metrics", "%s", r.MetricsFile)
 	if len(r.Answers) > 0 {
-		line("answers", "%s", filepath.Join(c.Output.Dir, "answers.json"))
+		line("answers", "%s", filepath.Join(c.Output.Dir, rundir.Answers))
 	}
 	line("report", "%s", filepath.Join(c.Output.Dir, session.ReportFile))
-	line("config", "%s", filepath.Join(c.Output.Dir, "config.yaml"))
+	line("config", "%s", filepath.Join(c.Output.Dir, rundir.Config))
 	line("next", "lwtrain generate -m %s \\", r.Checkpoint)
 	line("", "  --prompt \"Write a 1000-word story about a lighthouse\"")
 }
