@@ -29,6 +29,7 @@ type Template struct {
 	tok    *tokenizer.Tokenizer
 	parsed *jinja.Template
 	source string         // the template's text
+	tools  string         // the text of the one that takes its place where there are tools; "": none
 	vars   map[string]any // what the template sees besides the messages
 	now    time.Time
 	form   turnForm
@@ -62,16 +63,24 @@ func (t *Template) Stop() []int32 {
 	return stop
 }
 
-// Warning says what looks like a mistake in the template, "" if nothing does:
+// Warnings say what looks like a mistake in the template, which is rendered as it stands:
 // LongWriter-glm4-9b's own begins with [gMASK]sop, where the model was trained on
-// the token <sop>, and it is rendered as it stands.
-func (t *Template) Warning() string {
-	if !strings.Contains(t.source, "[gMASK]sop") {
-		return ""
+// the token <sop>; generation blocks of others leave out the token that ends an answer.
+func (t *Template) Warnings() (out []string) {
+	if strings.Contains(t.source, "[gMASK]sop") {
+		out = append(out, "the chat template writes [gMASK]sop, and GLM-4's token is <sop>: model.template longwriter-glm is the form "+
+			"that LongWriter was trained in, glm4 the chat model's")
 	}
-	return "the chat template writes [gMASK]sop, and GLM-4's token is <sop>: model.template longwriter-glm is the form that LongWriter " +
-		"was trained in, glm4 the chat model's"
+	if t.form.endless {
+		out = append(out, fmt.Sprintf("the generation blocks of the chat template leave out %s, which ends an answer: "+
+			"the model will not learn to stop; put it into the block", t.tok.Token(t.form.ends[0])))
+	}
+	return out
 }
+
+// Reads reports whether the template speaks of a variable. One that it does not speak of
+// changes nothing.
+func (t *Template) Reads(variable string) bool { return t.parsed.Reads(variable) }
 
 // targetRule names the rules of mask.go; it changes when they change.
 const targetRule = "lwtrain targets 1"
@@ -88,6 +97,9 @@ func (t *Template) Fingerprint() string {
 	parts := []string{targetRule, t.tok.Fingerprint(), t.source, string(vars)}
 	if !t.now.Equal(Today) && strings.Contains(t.source, "strftime_now") {
 		parts = append(parts, t.now.Format(time.DateOnly))
+	}
+	if t.tools != "" {
+		parts = append(parts, t.tools)
 	}
 	for _, part := range parts {
 		fmt.Fprintf(h, "%d:%s", len(part), part)

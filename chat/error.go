@@ -18,6 +18,8 @@ const (
 	EmptyAnswer       Reason = "empty answer"
 	RefusedByTemplate Reason = "refused by the template"
 	NotRendered       Reason = "message not rendered by the template"
+	LostReasoning     Reason = "reasoning not rendered by the template"
+	LostContent       Reason = "content not rendered by the template"
 	NoExactTarget     Reason = "answer not found exactly in the rendering"
 )
 
@@ -27,6 +29,7 @@ type ConversationError struct {
 	Reason  Reason
 	Message int // the index of the message, -1: the conversation as a whole
 	Role    string
+	Key     string // what the record calls that which is lost, "": it has no key of its own
 	Detail  string
 	err     error
 }

@@ -22,6 +22,8 @@ type turnForm struct {
 	// byRole: a turn ends where the next begins (GLM-4), so that any role's token
 	// ends it.
 	byRole bool
+	// endless: the template's generation blocks hold no token that ends a turn.
+	endless bool
 }
 
 // begin returns where the answer begins in the template's text before it.

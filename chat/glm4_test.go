@@ -46,10 +46,10 @@ func TestLongWritersMisspeltTemplateIsRenderedAndNamed(t *testing.T) {
 	if want := "[gMASK]sop<|user|>\n q<|assistant|>\n a"; r.Text != want {
 		t.Errorf("text %q, want %q", r.Text, want)
 	}
-	if w := own.Warning(); !strings.Contains(w, "longwriter-glm") {
+	if w := own.Warnings(); len(w) != 1 || !strings.Contains(w[0], "longwriter-glm") {
 		t.Errorf("warning %q, want one that names longwriter-glm", w)
 	}
-	if w := must(Open(tok, "longwriter-glm")).Warning(); w != "" {
+	if w := must(Open(tok, "longwriter-glm")).Warnings(); w != nil {
 		t.Errorf("the shipped template warns: %s", w)
 	}
 }

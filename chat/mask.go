@@ -45,6 +45,7 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 	if err := m.checkRendered(); err != nil {
 		return Rendered{}, err
 	}
+	m.addUnread()
 	if len(out.Generation) > 0 {
 		err = m.blocks()
 	} else {
@@ -53,51 +54,38 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Bytes: m.spans, sources: out.Sources,
-		tok: t.tok}, nil
+	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Unread: m.unread, Bytes: m.spans,
+		out: out, tok: t.tok}, nil
 }
 
 // masker finds the targets of one rendering.
 type masker struct {
 	template *Template
 	msgs     []Message
-	out      jinja.Output
+	out      rendering
 	ids      []int32
-	spans    [][2]int // bytes of each id
+	spans    [][2]int32 // bytes of each id
 	target   []Span
 	learn    []bool // which messages are targets
+	unread   []string
+	contents map[int][]span // see contentSpans
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
 	return &ConversationError{Reason: reason, Message: i, Role: m.msgs[i].Role, Detail: fmt.Sprintf(format, args...)}
 }
 
-// checkRendered refuses a template that leaves a message out, or its calls of
-// tools: these have names, which every template that knows them writes.
-func (m *masker) checkRendered() error {
-	seen, named := make([]bool, len(m.msgs)), make([]bool, len(m.msgs))
-	for _, s := range m.out.Sources {
-		seen[s.Source/2] = true
-		named[s.Source/2] = named[s.Source/2] || s.Source == namesOf(s.Source/2)
-	}
-	for i, msg := range m.msgs {
-		if !seen[i] && (msg.Role == "assistant" || !isBlank(msg)) {
-			return m.fail(NotRendered, i, "the template renders nothing of it")
-		}
-		if !named[i] && msg.Extra["tool_calls"] != nil {
-			return m.fail(NotRendered, i, "the template renders nothing of its tool_calls")
-		}
-	}
-	return nil
-}
-
 // turns adds the targets of every assistant message.
 func (m *masker) turns() error {
+	places := m.out.places()
 	for i := range m.msgs {
 		if !m.learn[i] {
 			continue
 		}
-		a, ok := locate(m.out, i)
+		a, ok := answerParts{}, i < len(places)
+		if ok {
+			a, ok = m.out.locateAt(i, places[i])
+		}
 		if !ok {
 			return m.fail(NoExactTarget, i, "the template mixes its text with that of other messages")
 		}
@@ -115,22 +103,22 @@ func (m *masker) turns() error {
 // turn adds the target of message i, which begins at byte start.
 func (m *masker) turn(i int, a answerParts, start int) error {
 	first := m.tokenAt(start)
-	for _, s := range m.out.Sources {
-		if first < len(m.spans) && s.Start < start && s.End > m.spans[first][0] {
-			return m.fail(NoExactTarget, i, "one token holds text of messages[%d] and the begin of the answer", s.Source/2)
+	if first < len(m.spans) {
+		if s, ok := m.source(int(m.spans[first][0]), start); ok {
+			return m.fail(NoExactTarget, i, "one token holds text of messages[%d] and the begin of the answer", m.out.message(s))
 		}
 	}
 	form := &m.template.form
-	for j := m.tokenAt(a.text.End); j < len(m.ids) && m.spans[j][0] < a.after; j++ {
+	for j := m.tokenAt(a.text.End); j < len(m.ids) && int(m.spans[j][0]) < a.after; j++ {
 		ends := slices.Contains(form.ends, m.ids[j]) || form.byRole && m.template.tok.IsSpecial(m.ids[j])
-		if ends && m.spans[j][0] >= a.text.End && !m.marked(m.spans[j]) {
+		if ends && int(m.spans[j][0]) >= a.text.End && !m.marked(m.spans[j]) {
 			m.add(first, j+1)
 			return nil
 		}
 	}
 	if form.closes && a.after == len(m.out.Text) {
 		m.ids = append(m.ids, form.eos)
-		m.spans = append(m.spans, [2]int{len(m.out.Text), len(m.out.Text)})
+		m.spans = append(m.spans, [2]int32{int32(len(m.out.Text)), int32(len(m.out.Text))})
 		m.add(first, len(m.ids))
 		return nil
 	}
@@ -139,8 +127,8 @@ func (m *masker) turn(i int, a answerParts, start int) error {
 
 // tokenAt returns the first token that reaches beyond byte pos.
 func (m *masker) tokenAt(pos int) int {
-	n, _ := slices.BinarySearchFunc(m.spans, pos, func(s [2]int, pos int) int {
-		if s[1] <= pos {
+	n, _ := slices.BinarySearchFunc(m.spans, pos, func(s [2]int32, pos int) int {
+		if int(s[1]) <= pos {
 			return -1
 		}
 		return 1
@@ -160,46 +148,62 @@ func (m *masker) add(from, to int) {
 // blocks takes the targets from the template's {% generation %} blocks: every
 // token with a byte in one, as transformers' assistant_masks.
 func (m *masker) blocks() error {
-	for i := range m.msgs {
-		if !m.learn[i] {
-			continue
-		}
-		inside := func(s jinja.SourceSpan) bool {
-			return s.Source/2 == i && slices.ContainsFunc(m.out.Generation,
-				func(g jinja.Span) bool { return g.Start < s.End && s.Start < g.End })
-		}
-		if !slices.ContainsFunc(m.out.Sources, inside) {
-			return m.fail(NoExactTarget, i, "it stands outside of the template's generation blocks")
-		}
-	}
+	inside := make([]bool, len(m.msgs))
+	learned, passed := make([]bool, len(m.out.Generation)), make([]bool, len(m.out.Generation))
+	m.inBlocks(func(block, message int) {
+		inside[message] = true
+		learned[block] = learned[block] || m.learn[message]
+		passed[block] = passed[block] || m.msgs[message].Role == "assistant" && !m.learn[message]
+	})
 	all := true
 	for i, msg := range m.msgs {
+		if m.learn[i] && !inside[i] {
+			return m.fail(NoExactTarget, i, "it stands outside of the template's generation blocks")
+		}
 		all = all && (m.learn[i] || msg.Role != "assistant")
 	}
-	for _, g := range m.out.Generation {
-		holds := func(of func(message int) bool) bool {
-			return slices.ContainsFunc(m.out.Sources, func(s jinja.SourceSpan) bool {
-				return of(s.Source/2) && g.Start < s.End && s.Start < g.End
-			})
+	for block, g := range m.out.Generation {
+		if !passed[block] && (all || learned[block]) {
+			m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)
 		}
-		passed := func(i int) bool { return m.msgs[i].Role == "assistant" && !m.learn[i] }
-		if holds(passed) || !all && !holds(func(i int) bool { return m.learn[i] }) {
-			continue
-		}
-		m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)
 	}
 	return nil
 }
 
-// marked reports whether a range of bytes holds text of a message.
-func (m *masker) marked(bytes [2]int) bool {
-	n, _ := slices.BinarySearchFunc(m.out.Sources, bytes[0], func(s jinja.SourceSpan, pos int) int {
+// inBlocks visits the messages in each generation block, in one walk over both.
+func (m *masker) inBlocks(visit func(block, message int)) {
+	at := 0
+	for block, g := range m.out.Generation {
+		for at < len(m.out.Sources) && m.out.Sources[at].End <= g.Start {
+			at++
+		}
+		for _, s := range m.out.Sources[at:] {
+			if s.Start >= g.End {
+				break
+			}
+			visit(block, m.out.message(s))
+		}
+	}
+}
+
+// source is the first text of a message in a range of bytes.
+func (m *masker) source(from, to int) (s jinja.SourceSpan, ok bool) {
+	n, _ := slices.BinarySearchFunc(m.out.Sources, from, func(s jinja.SourceSpan, pos int) int {
 		if s.End <= pos {
 			return -1
 		}
 		return 1
 	})
-	return n < len(m.out.Sources) && m.out.Sources[n].Start < bytes[1]
+	if n == len(m.out.Sources) || m.out.Sources[n].Start >= to {
+		return s, false
+	}
+	return m.out.Sources[n], true
+}
+
+// marked reports whether a range of bytes holds text of a message.
+func (m *masker) marked(bytes [2]int32) bool {
+	_, ok := m.source(int(bytes[0]), int(bytes[1]))
+	return ok
 }
 
 // injected returns the special tokens that stand in the messages' own text.

@@ -10,8 +10,12 @@ import (
 // Message is one message of a conversation.
 type Message struct {
 	Role, Content string
+	// Reasoning is what the assistant thinks before it answers, "": nothing is known of it.
+	// Templates see it under each of the names that they have for it, as transformers gives it.
+	Reasoning    string
+	ReasoningKey string // what the record calls it
 	// Extra holds every other key of the record's message as decoded JSON
-	// (tool_calls, name, reasoning_content and so on).
+	// (tool_calls, name and so on).
 	Extra map[string]any
 	// Mark is what the record says of training on an assistant's message.
 	Mark Mark
@@ -30,6 +34,10 @@ const (
 // Span is a half-open range of token positions.
 type Span struct{ Start, End int32 }
 
+// EarlierReasoning stands for the reasoning of answers that are targets, where the template
+// leaves it out because another answer follows.
+const EarlierReasoning = "reasoning of earlier answers"
+
 // Rendered is a conversation as training sees it: its text, its ids, and the
 // ranges of ids that are targets.
 type Rendered struct {
@@ -39,12 +47,15 @@ type Rendered struct {
 	// Injected holds the positions of special tokens that come from the text of
 	// the messages themselves, not from the template.
 	Injected []int32
+	// Unread is what of the messages the template leaves out without a word, sorted: keys in
+	// Extra that it does not speak of, and [EarlierReasoning].
+	Unread []string
 	// Bytes are the places of the ids in Text; empty at its end for an id that
 	// the template does not write.
-	Bytes [][2]int
+	Bytes [][2]int32
 
-	sources []jinja.SourceSpan
-	tok     *tokenizer.Tokenizer
+	out rendering
+	tok *tokenizer.Tokenizer
 }
 
 // Mask is 1 for each id that is a target, else 0.
@@ -74,14 +85,14 @@ func (r *Rendered) Special(i int) bool { return r.tok.IsSpecial(r.IDs[i]) }
 // it holds several; -1: it holds the template's alone.
 func (r *Rendered) Message(i int) int {
 	at := r.Bytes[i]
-	n, _ := slices.BinarySearchFunc(r.sources, at[0], func(s jinja.SourceSpan, pos int) int {
+	n, _ := slices.BinarySearchFunc(r.out.Sources, int(at[0]), func(s jinja.SourceSpan, pos int) int {
 		if s.End <= pos {
 			return -1
 		}
 		return 1
 	})
-	if n < len(r.sources) && r.sources[n].Start < at[1] {
-		return r.sources[n].Source / 2
+	if n < len(r.out.Sources) && r.out.Sources[n].Start < int(at[1]) {
+		return r.out.message(r.out.Sources[n])
 	}
 	return -1
 }

@@ -26,7 +26,7 @@ func probeCall(content string) Message {
 // template from holding up a few dozen probes for long.
 var probeLimits = jinja.Limits{Steps: 500_000, Bytes: 16 << 20}
 
-func (t *Template) try(msgs []Message, prompt bool) (jinja.Output, error) {
+func (t *Template) try(msgs []Message, prompt bool) (rendering, error) {
 	return t.renderWithin(probeLimits, msgs, prompt)
 }
 
@@ -57,8 +57,8 @@ func (t *Template) probe() (turnForm, error) {
 }
 
 // tail is what follows the text of the last message.
-func tail(out jinja.Output, last int) (string, bool) {
-	a, ok := locate(out, last)
+func tail(out rendering, last int) (string, bool) {
+	a, ok := out.locate(last)
 	if !ok {
 		return "", false
 	}
@@ -66,7 +66,7 @@ func tail(out jinja.Output, last int) (string, bool) {
 }
 
 // probeHeader compares renderings with and without the generation prompt.
-func (t *Template) probeHeader(form *turnForm, user, prompt jinja.Output) error {
+func (t *Template) probeHeader(form *turnForm, user, prompt rendering) error {
 	base, ok := tail(user, 0)
 	full, ok2 := tail(prompt, 0)
 	if !ok || !ok2 {
@@ -85,9 +85,9 @@ func (t *Template) probeHeader(form *turnForm, user, prompt jinja.Output) error 
 }
 
 // probeEnds finds the tokens that end the first and the last of two answers.
-func (t *Template) probeEnds(form *turnForm, turns jinja.Output) error {
-	first, ok := locate(turns, 1)
-	last, ok2 := locate(turns, 3)
+func (t *Template) probeEnds(form *turnForm, turns rendering) error {
+	first, ok := turns.locate(1)
+	last, ok2 := turns.locate(3)
 	if !ok || !ok2 {
 		return fmt.Errorf("it does not render the answers of a conversation of two turns")
 	}
@@ -98,7 +98,10 @@ func (t *Template) probeEnds(form *turnForm, turns jinja.Output) error {
 			turns.Text[first.text.End:first.after])
 	}
 	form.ends = []int32{inner}
-	user, _ := locate(turns, 0)
+	form.endless = len(turns.Generation) > 0 && !slices.ContainsFunc(turns.Generation, func(g span) bool {
+		return slices.Contains(t.specials(ids, spans, g.Start, g.End), inner)
+	})
+	user, _ := turns.locate(0)
 	form.byRole = slices.Contains(t.specials(ids, spans, 0, user.text.Start), inner)
 	final := t.specials(ids, spans, last.text.End, len(turns.Text))
 	if end, ok := t.endOf(final); ok {
@@ -137,11 +140,11 @@ func (t *Template) endOf(specials []int32) (int32, bool) {
 }
 
 // specials returns the special tokens that begin in the bytes [from,to).
-func (t *Template) specials(ids []int32, spans [][2]int, from, to int) []int32 {
+func (t *Template) specials(ids []int32, spans [][2]int32, from, to int) []int32 {
 	var out []int32
 	eos := t.tok.EOS()
 	for i, s := range spans {
-		if s[0] >= from && s[0] < to && (t.tok.IsSpecial(ids[i]) || slices.Contains(eos, ids[i])) {
+		if int(s[0]) >= from && int(s[0]) < to && (t.tok.IsSpecial(ids[i]) || slices.Contains(eos, ids[i])) {
 			out = append(out, ids[i])
 		}
 	}
@@ -160,8 +163,8 @@ func (t *Template) probeTools(form *turnForm) {
 			if err != nil {
 				continue
 			}
-			a, ok := locate(out, 1)
-			if _, answered := locate(out, 2); !ok || !answered {
+			a, ok := out.locate(1)
+			if _, answered := out.locate(2); !ok || !answered {
 				continue
 			}
 			ids, spans := t.tok.Offsets(out.Text)
@@ -189,7 +192,7 @@ func (t *Template) probeShort(form *turnForm) {
 		return
 	}
 	prompt := form.headers[0]
-	reasoning := Message{Role: "assistant", Content: "answer", Extra: map[string]any{"reasoning_content": "reason", "thinking": "reason"}}
+	reasoning := Message{Role: "assistant", Content: "answer", Reasoning: "reason"}
 	inline := Message{Role: "assistant", Content: "<think>\nreason\n</think>\n\nanswer"}
 	for _, answer := range []Message{probeAnswer, reasoning, inline, probeCall(""), probeCall("answer")} {
 		user, err := t.try([]Message{probeUser}, false)
@@ -199,7 +202,7 @@ func (t *Template) probeShort(form *turnForm) {
 		}
 		base, _ := tail(user, 0)
 		for _, i := range []int{1, 3} {
-			a, ok := locate(out, i)
+			a, ok := out.locate(i)
 			if !ok {
 				continue
 			}
@@ -221,7 +224,33 @@ func (t *Template) shared(a, b string) int {
 	y := t.tok.EncodeText(b)
 	n := 0
 	for i := 0; i < len(x) && i < len(y) && x[i] == y[i]; i++ {
-		n = spans[i][1]
+		n = int(spans[i][1])
 	}
 	return n
+}
+
+// ArgumentsAreText reports whether the template wants a call's arguments as text, where
+// others want the object that it stands for: DeepSeek's joins them to other text.
+func (t *Template) ArgumentsAreText() bool {
+	with := t
+	if t.tools != "" {
+		if other, err := t.With(map[string]any{"tools": []any{}}); err == nil {
+			with = other
+		}
+	}
+	if !with.parsed.ReadsKey("arguments") {
+		return false
+	}
+	asked := func(arguments any) (string, error) {
+		call := map[string]any{"id": "abcdefghi", "type": "function", "function": map[string]any{"name": "look", "arguments": arguments}}
+		out, err := with.try([]Message{probeUser, {Role: "assistant", Extra: map[string]any{"tool_calls": []any{call}}}}, false)
+		return out.Text, err
+	}
+	object, err := asked(map[string]any{"place": "here"})
+	if err == nil && !strings.Contains(object, "{'place': 'here'}") { // as Python writes one where it is printed
+		return false
+	}
+	const text = `{"place": "here"}`
+	written, err := asked(text)
+	return err == nil && strings.Contains(written, text)
 }

@@ -220,7 +220,11 @@ func readText(f *field, v string, o Origin) (*setting, Problems) {
 	} else {
 		var bad *unreadable
 		if n, bad = parse([]byte(v)); bad != nil {
-			return nil, Problems{{Origin: o, Path: f.path, Text: fmt.Sprintf("%s, want %s", quoted(v), f.want())}}
+			text := fmt.Sprintf("%s, want %s", quoted(v), f.want())
+			if bad.advice != "" {
+				text += "; " + bad.advice
+			}
+			return nil, Problems{{Origin: o, Path: f.path, Text: text}}
 		}
 	}
 	if n == nil {

@@ -21,24 +21,21 @@ const (
 	maxValues = 20_000 // values looked at, those reached again through aliases included
 )
 
-// unreadable is why a text could not be read at all, and where, from 1.
-type unreadable struct {
-	line, column int
-	text         string
-}
-
 // parse reads one YAML document. nil without a problem stands for an empty one.
 func parse(raw []byte) (root *yaml.Node, bad *unreadable) {
 	if len(raw) > maxBytes {
-		return nil, &unreadable{1, 1, fmt.Sprintf("%d bytes, want at most %d", len(raw), maxBytes)}
+		return nil, &unreadable{1, 1, fmt.Sprintf("%d bytes, want at most %d", len(raw), maxBytes), ""}
+	}
+	if bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff")) {
+		return nil, &unreadable{1, 1, "text in UTF-16, want UTF-8: save the file as UTF-8", ""}
 	}
 	if at := invalidUTF8(raw); at >= 0 {
-		return nil, unreadableAt(raw, at, "a byte that is not UTF-8, want UTF-8 text")
+		return nil, unreadableAt(raw, at, "a byte that is not UTF-8, want UTF-8 text", "")
 	}
 	// The library gives up on some malformed input by panicking.
 	defer func() {
 		if e := recover(); e != nil {
-			root, bad = nil, &unreadable{1, 1, fmt.Sprintf("not YAML (%v)", e)}
+			root, bad = nil, &unreadable{1, 1, fmt.Sprintf("not YAML (%v)", e), ""}
 		}
 	}()
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
@@ -55,7 +52,7 @@ func parse(raw []byte) (root *yaml.Node, bad *unreadable) {
 	case err != nil:
 		return nil, syntax(raw, err)
 	default:
-		return nil, &unreadable{max(1, second.Line), 1, "a second YAML document, want one"}
+		return nil, &unreadable{max(1, second.Line), 1, "a second YAML document, want one", ""}
 	}
 	if len(doc.Content) != 1 {
 		return nil, nil
@@ -72,64 +69,6 @@ func invalidUTF8(raw []byte) int {
 		i += n
 	}
 	return -1
-}
-
-var (
-	yamlLine      = regexp.MustCompile(`^line (\d+): `)
-	tabIndent     = regexp.MustCompile(`(?m)^ *\t`)
-	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
-)
-
-// syntax takes the library's error apart. Its lines are those of the scanner's
-// errors from 1, and of the parser's, which all begin alike, from 0.
-func syntax(raw []byte, err error) *unreadable {
-	s := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1
-	if m := yamlLine.FindStringSubmatch(s); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		s = s[len(m[0]):]
-		if strings.HasPrefix(s, "did not find expected") {
-			line++
-		}
-	}
-	text := "not YAML: " + printable(s)
-	if m := unknownAnchor.FindStringSubmatch(s); m != nil {
-		return unreadableAt(raw, max(0, bytes.Index(raw, []byte("*"+m[1]))), text+"; text that begins with * needs quotes")
-	}
-	switch {
-	case strings.Contains(s, "tab character"), strings.Contains(s, "cannot start any token"):
-		text += "; YAML is indented with spaces, not tabs, and text that begins with @, ` or % needs quotes"
-		if m := tabIndent.FindIndex(raw[lineStart(raw, line):lineStart(raw, line+2)]); m != nil {
-			return unreadableAt(raw, lineStart(raw, line)+m[1]-1, text)
-		}
-	case strings.Contains(s, "mapping values are not allowed"):
-		text += "; a key is indented more or less than its neighbours, or text with \": \" in it needs quotes"
-	case strings.Contains(s, "',' or"):
-		text += "; a bracket that opens here is not closed, or a comma is missing"
-	case strings.Contains(s, "expected key"):
-		text += "; a key is indented more or less than its neighbours, or a quote ends too early"
-	}
-	at := lineStart(raw, line)
-	return unreadableAt(raw, len(raw)-len(bytes.TrimLeft(raw[at:], " ")), text)
-}
-
-// lineStart is the offset at which a line, from 1, begins.
-func lineStart(raw []byte, line int) int {
-	at := 0
-	for ; line > 1; line-- {
-		n := bytes.IndexByte(raw[at:], '\n')
-		if n < 0 {
-			break
-		}
-		at += n + 1
-	}
-	return at
-}
-
-func unreadableAt(raw []byte, at int, text string) *unreadable {
-	before := raw[:min(at, len(raw))]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	return &unreadable{1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[start:]), text}
 }
 
 // deref follows an alias to what it stands for.

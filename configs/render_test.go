@@ -212,6 +212,7 @@ func FuzzLoad(f *testing.F) {
 		"", smallest, "recipe: glm4\nseed: 1", "a: &a {<<: *a}", "model: &m {init: {config: *m}}", "? [a]\n: b",
 		"data: {sources: [{<<: {name: x}}], held_out: [1]}",
 		"train: {learning_rate: 1e-5, memory_limit: 8GiB}", "seed: 0x1f", "\t", "%YAML 1.2\n---\na", "!!binary x", "a: |\n  b\n",
+		`a: "C:\Users`, "a: \"\\x", "a: [b].c\nd: e\n f: g", "a:\n- b\n  c: 'd'e'\n",
 	} {
 		f.Add([]byte(s))
 	}

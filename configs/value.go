@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,14 @@ func (f *field) read(s *yaml.Node) (v any, problem string) {
 			}
 		case text:
 			if s.ShortTag() == "!!str" {
-				return f.readText(s.Value)
+				v, problem := f.readText(s.Value)
+				switch quoted := s.Style&yaml.DoubleQuotedStyle != 0; {
+				case quoted && strings.ContainsFunc(s.Value, control):
+					problem += "; " + backslashes
+				case quoted && drive.MatchString(s.Value):
+					problem = describe(s) + " has a blank or a line end that an escape made, want plain text; " + backslashes
+				}
+				return v, problem
 			}
 			// true and false of an enumeration may stand without quotes
 			if low := strings.ToLower(s.Value); s.ShortTag() == "!!bool" && slices.Contains(f.enum, low) {
@@ -49,6 +57,9 @@ func (f *field) read(s *yaml.Node) (v any, problem string) {
 	}
 	return nil, describe(s) + ", want " + f.want() + f.remark(s)
 }
+
+// drive is what "D:\_x" and "D:\Lib" in double quotes come to.
+var drive = regexp.MustCompile(`^[A-Za-z]:.*[\x{a0}\x{2028}\x{2029}]`)
 
 func (f *field) readText(s string) (v any, problem string) {
 	switch {
@@ -85,6 +96,8 @@ func (f *field) remark(s *yaml.Node) string {
 		}
 	case f.kind == list:
 		return asSource(s, "; did you mean [{path: %s}]?")
+	case tag == "!!null" && f.kind == text:
+		return "; text that begins with # needs quotes; leave the key out for the default"
 	case tag == "!!null":
 		return "; leave the key out for the default"
 	case f.kind == text && f.enum == nil:

@@ -1,10 +1,12 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -31,7 +33,7 @@ func Build(ctx context.Context, opts Options, template *chat.Template, run Run) 
 		cache: store.Cache{Dir: opts.CacheDir, ShardTokens: smallShards}, template: template, run: run,
 		strict: opts.OnBadRecord == "error", near: opts.Dedup == "near",
 	}
-	if err := b.load(ctx, s, slices.Concat(opts.Sources, opts.HeldOut.Sources)); err != nil {
+	if err := b.load(ctx, s, opts); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -55,7 +57,8 @@ type builder struct {
 }
 
 // load gets the store of each source.
-func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
+func (b builder) load(ctx context.Context, s *Set, opts Options) error {
+	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
 	sizes := make([]int64, len(sources))
 	var total, before int64
 	for i, options := range sources { // all of them first: a missing file is known at once
@@ -68,6 +71,9 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 		}
 		total += sizes[i]
 		s.from = append(s.from, src)
+	}
+	if err := filesApart(s.from, len(opts.Sources), opts); err != nil {
+		return err
 	}
 	for i, src := range s.from {
 		told := func(done int64) {
@@ -83,10 +89,13 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 		before += sizes[i]
 		stats := SourceStats{
 			Name: src.Name, Path: src.shown, Format: part.Layout, LossFactor: src.LossFactor, Cache: part.Dir, Tokenised: reason,
-			Dropped: map[string]int{},
+			Dropped: map[string]int{}, Notes: src.notes,
 		}
 		for _, d := range slices.Concat(part.Dropped, part.Passed) {
 			stats.drop(d.Reason, d.Count)
+		}
+		for _, u := range part.Unread {
+			stats.leaveUnread(u.Key, u.Count)
 		}
 		s.sources = append(s.sources, stats)
 	}
@@ -103,7 +112,7 @@ func (b builder) get(ctx context.Context, src source, progress func(done int64))
 	in := store.Inputs{File: sum, Chat: b.template.Fingerprint(), Read: src.reading().Key(b.near)}
 	switch part, err = b.cache.Open(src.Name, in); {
 	case err == nil:
-		if err = b.run.suits(src, part.Layout); err == nil && b.strict && len(part.Dropped) > 0 {
+		if err = b.run.suits(src, part.About); err == nil && b.strict && len(part.Dropped) > 0 {
 			err = src.unusable(part.Dropped, part.Starts)
 		}
 		if err != nil {
@@ -115,23 +124,39 @@ func (b builder) get(ctx context.Context, src source, progress func(done int64))
 	default:
 		reason = err.Error()
 	}
-	if b.run.DryRun {
-		part = store.Dry(in)
-		part.About, err = b.tokenise(ctx, src, sum, sink{add: part.Add}, progress)
-		return part, reason, err
+	job := tokenising{builder: b, src: src, sum: sum, progress: progress}
+	for {
+		part, err = job.once(ctx, in)
+		var later *otherFormat
+		if !errors.As(err, &later) || !later.Settles() {
+			return part, reason, err
+		}
+		job.format, job.first = later.Format, later.line
 	}
-	to, err := b.cache.Build(src.Name, src.shown, in, b.near)
+}
+
+// once makes a source's store, as far as its records are of one format.
+func (j tokenising) once(ctx context.Context, in store.Inputs) (*store.Store, error) {
+	if j.run.DryRun {
+		part := store.Dry(in)
+		var err error
+		part.About, err = j.tokenise(ctx, sink{add: part.Add})
+		return part, err
+	}
+	to, err := j.cache.Build(j.src.Name, j.src.shown, in, j.near)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	defer to.End(ctx)
-	behind, drops := to.Behind()
-	about, err := b.tokenise(ctx, src, sum, sink{to.Add, to.Taken, behind, drops}, progress)
-	if err != nil {
-		return nil, "", err
+	behind, about := to.Behind()
+	if behind > 0 {
+		j.format = about.Layout
 	}
-	part, err = to.Finish(about)
-	return part, reason, err
+	about, err = j.tokenise(ctx, sink{to.Add, to.Taken, behind, about.Drops})
+	if err != nil {
+		return nil, err
+	}
+	return to.Finish(about)
 }
 
 // sink takes what becomes of the records of a source.
@@ -142,6 +167,16 @@ type sink struct {
 	// them.
 	behind int
 	drops  record.Drops
+}
+
+// tokenising is the making of one source's store.
+type tokenising struct {
+	builder
+	src      source
+	sum      string // SHA-256 of its files
+	progress func(done int64)
+	format   string // of its records, recognised from the line first of an earlier try; "": from the first
+	first    int
 }
 
 // chunkBytes is about how much text a worker takes at a time.
@@ -160,6 +195,7 @@ type chunk struct {
 // tokenised is what became of a record: one conversation, or the two of a pair.
 type tokenised struct {
 	conversations []record.Tokenised
+	unread        []string
 	err           error
 }
 
@@ -168,10 +204,11 @@ type tokenised struct {
 // counted by reason; if the builder is strict they are an error, and nothing more is added
 // once there is one. A source whose SHA-256 is not sum was changed since that was taken:
 // what was made of it would be kept under the wrong name.
-func (b builder) tokenise(ctx context.Context, src source, sum string, to sink, progress func(done int64)) (about store.About, err error) {
+func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, err error) {
 	about.Drops = to.drops
+	src := b.src
 	layout := src.reading().Layout(b.template)
-	from, err := read.Open(src.files, layout.Columns())
+	from, err := src.open(layout.Columns())
 	if err != nil {
 		return about, err
 	}
@@ -185,8 +222,18 @@ func (b builder) tokenise(ctx context.Context, src source, sum string, to sink, 
 
 	first := nextChunk(from)
 	layout.Settle(first.lines) // before anything is parsed
-	about.Layout = layout.Format
-	if err := b.run.suits(src, layout.Format); err != nil { // before its records are complained about
+	if b.format != "" {
+		layout.Format = b.format
+		layout.First = cmp.Or(b.first, layout.First)
+	}
+	wanted := b.run.preferences() || src.Side == "chosen"
+	if wanted && !record.IsPreference(layout.Format) && cmp.Or(src.Format, "auto") == "auto" { // labels may begin later
+		if err := b.findLabel(ctx, &layout); err != nil {
+			return about, err
+		}
+	}
+	about.Layout, about.Keys = layout.Format, layout.Keys
+	if err := b.run.suits(src, about); err != nil { // before its records are complained about
 		return about, err
 	}
 	var last error // of the reader
@@ -201,10 +248,10 @@ func (b builder) tokenise(ctx context.Context, src source, sum string, to sink, 
 			return about, ctx.Err()
 		}
 		if err := b.take(part, to, &about); err != nil {
-			return about, err
+			return about, src.twoFormats(err, layout.First, from.Places())
 		}
-		if progress != nil {
-			progress(part.read)
+		if b.progress != nil {
+			b.progress(part.read)
 		}
 		last = part.err
 	}
@@ -219,11 +266,43 @@ func (b builder) tokenise(ctx context.Context, src source, sum string, to sink, 
 	if starts := from.Places().Starts; len(starts) > 1 {
 		about.Starts = starts
 	}
+	passed := from.Passed()
+	for _, name := range slices.Sorted(maps.Keys(passed)) {
+		if layout.Passed(name) {
+			about.AddUnread(name, 1, passed[name])
+		}
+	}
 	now, err := from.Hash()
-	if err == nil && now != sum {
+	if err == nil && now != b.sum {
 		err = fault.Hint(fmt.Errorf("%s: changed while it was read", src.shown), "start again when nothing writes to it")
 	}
 	return about, err
+}
+
+// findLabel looks for the first label in a source that begins with none: whoever wants
+// preferences is to hear at once that there are no labels, and not when all is tokenised.
+func (b tokenising) findLabel(ctx context.Context, layout *record.Layout) error {
+	from, err := b.src.open(layout.Columns())
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	for {
+		x, err := from.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if layout.Labelled(x) {
+			layout.Format, layout.First = record.Labels, x.Number
+			return nil
+		}
+	}
 }
 
 // work reads a source and hands out its chunks in their order, while workers tokenise
@@ -254,8 +333,8 @@ func (b builder) work(ctx context.Context, from *read.Reader, first *chunk, behi
 			with := renderer()
 			for part := range work {
 				for _, x := range part.lines {
-					list, err := with.Tokenise(x)
-					part.out = append(part.out, tokenised{list, err})
+					list, unread, err := with.Tokenise(x)
+					part.out = append(part.out, tokenised{list, unread, err})
 				}
 				close(part.done)
 			}
@@ -267,11 +346,17 @@ func (b builder) work(ctx context.Context, from *read.Reader, first *chunk, behi
 // take hands on what became of a chunk's records.
 func (b builder) take(part *chunk, to sink, about *store.About) error {
 	for i, t := range part.out {
+		var other *record.OtherFormat
 		switch {
+		case errors.As(t.err, &other):
+			return &otherFormat{other, part.lines[i].Number}
 		case t.err != nil:
 			about.Add(part.lines[i].Number, t.err)
 		case b.strict && len(about.Dropped) > 0: // nothing is kept
 		default:
+			for _, key := range t.unread {
+				about.AddUnread(key, part.lines[i].Number, 1)
+			}
 			for _, c := range t.conversations {
 				if err := to.add(c); err != nil {
 					return err

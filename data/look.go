@@ -17,6 +17,7 @@ type Look struct {
 	Line    int
 	Sides   []record.Rendered // one, or the two of a pair; none if the record can't be rendered
 	Unused  string            // why no sample was made of it; "" if one was
+	Unread  []string          // its keys that nothing reads
 	Samples []Piece
 }
 
@@ -53,9 +54,9 @@ func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*
 		return nil, err
 	}
 	out := &Look{Source: source, Line: number}
-	sides, err := with.Render(x)
+	sides, unread, err := with.Render(x)
 	if err == nil {
-		out.Sides = sides
+		out.Sides, out.Unread = sides, unread
 		_, err = with.Keep(sides, x)
 	}
 	if err != nil {
@@ -122,7 +123,7 @@ func (s *Set) Messages(i int) (messages []chat.Message, answer int, err error) {
 func (s *Set) find(source, number int, template *chat.Template) (read.Line, record.Layout, error) {
 	layout := s.from[source].reading().Layout(template)
 	layout.Format = s.stores[source].Layout
-	from, err := read.Open(s.from[source].files, layout.Columns())
+	from, err := s.from[source].open(layout.Columns())
 	if err != nil {
 		return read.Line{}, layout, err
 	}

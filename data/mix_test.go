@@ -153,7 +153,7 @@ func TestCopiesAreDroppedAndThoseOfHeldOutSamplesToo(t *testing.T) {
 	story := strings.Join(text, " ")
 	a := write(t, dir, "a", talk("q", "one"), talk("q", story), talk("q", "one"), talk("p", "held"), talk("q", story+" end"),
 		talk("r", "two three four"))
-	held := write(t, dir, "h", talk("p", "held"))
+	held := write(t, dir, "h", talk("p", "held"), talk("s", "t"))
 	for _, c := range []struct {
 		dedup, want string
 		left        int
@@ -171,8 +171,8 @@ func TestCopiesAreDroppedAndThoseOfHeldOutSamplesToo(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer s.Close()
-				if got := fmt.Sprint(s.Sources()[0].Dropped); got != c.want || len(s.Train()) != c.left || len(s.HeldOut()) != 1 {
-					t.Errorf("dropped %s, %d left, %d held out; want %s, %d, 1", got, len(s.Train()), len(s.HeldOut()), c.want, c.left)
+				if got := fmt.Sprint(s.Sources()[0].Dropped); got != c.want || len(s.Train()) != c.left || len(s.HeldOut()) != 2 {
+					t.Errorf("dropped %s, %d left, %d held out; want %s, %d, 2", got, len(s.Train()), len(s.HeldOut()), c.want, c.left)
 				}
 			}
 		})
@@ -247,7 +247,7 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 		want string
 	}{
 		{"conversations of pairs", pairs, Run{}, "", "error: holds preferences, want conversations"},
-		{"conversations of labels", labels, Run{}, "", "error: holds preferences"},
+		{"conversations of labels", labels, Run{}, "", "error: holds labelled answers, some of them bad, want conversations"},
 		{"the chosen side", pairs, Run{}, "chosen", "2 samples, map[side:2]"},
 		{"what is liked", labels, Run{}, "chosen", "1 samples, map[side:2]"},
 		{"a side of conversations", talks, Run{}, "chosen", "error: holds conversations, want pairs"},
@@ -255,7 +255,7 @@ func TestPreferencesAreForPairsAloneUnlessASideIsTaken(t *testing.T) {
 		{"pairs of labels", labels, Run{Pairs: true}, "", "2 samples, map[no_counterpart:1]"},
 		{"pairs of labels to different prompts", single, Run{Pairs: true}, "",
 			"error: 2 labelled answers and no prompt with a good and a bad one, want pairs"},
-		{"pairs of conversations", talks, Run{Pairs: true}, "", "error: holds conversations, want preferences"},
+		{"pairs of conversations", talks, Run{Pairs: true}, "", "error: holds conversations (it has \"messages\"), want preferences"},
 		{"pairs of a side", pairs, Run{Pairs: true}, "chosen", "error: has side: chosen, want pairs"},
 		{"labels", labels, Run{Labels: true}, "", "3 samples, map[]"},
 		{"labels of pairs", pairs, Run{Labels: true}, "", "4 samples, map[]"},

@@ -30,7 +30,7 @@ type Options struct {
 type Source struct {
 	// name in statistics and metrics; the file's name without ending where it is missing
 	Name string `yaml:"name"`
-	// conversations: a file (JSONL, a JSON array, Parquet or Arrow; JSONL may be .gz or .zst), a folder of such, a glob,
+	// conversations: a file (JSONL, JSON, CSV, Parquet or Arrow; the first three may be .gz or .zst), a folder of such, a glob,
 	// a dataset of the hub (hf://owner/name), builtin:quickstart/... for those that ship with lwtrain; or a list of these
 	Path string `yaml:"path" identity:"none"`
 	// path, where it is a list
@@ -46,6 +46,9 @@ type Source struct {
 	Columns record.Columns `yaml:"columns"`
 	// roles by the names that they have in the file, such as {human: user, bot: assistant}
 	Roles map[string]string `yaml:"roles"`
+	// in tables (Parquet, Arrow), keys of nested objects that are null: the table's schema made
+	// them up, as it has every key in every row; drop: they are as if not there; keep
+	Nulls string `yaml:"nulls" enum:"drop|keep" default:"drop"`
 	// how many samples are taken, drawn by the seed; 0: all
 	Samples int `yaml:"samples" min:"0"`
 	// the part of the samples that is taken, drawn by the seed; 0: all
@@ -56,6 +59,8 @@ type Source struct {
 	Repeat float64 `yaml:"repeat" above:"0" max:"1000" default:"1"`
 	// with data.mix.strategy: interleave, how probably the next sample is one of this source
 	Probability float64 `yaml:"probability" min:"0" max:"1"`
+	// keys of records and of their messages that are as good as not there
+	Ignore []string `yaml:"ignore"`
 	// which conversations are used
 	Filter record.Filter `yaml:"filter"`
 	// multiplies the loss of this source's tokens, on top of packing.weighting

@@ -28,7 +28,7 @@ func Prompts(
 	if length != "" {
 		columns[length] = true
 	}
-	from, err := read.Open(src.files, columns)
+	from, err := src.open(columns)
 	if err != nil {
 		return nil, nil, err
 	}

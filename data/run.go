@@ -1,10 +1,12 @@
 package data
 
 import (
+	"cmp"
 	"fmt"
 
 	"lwtrain/data/read"
 	"lwtrain/data/record"
+	"lwtrain/data/store"
 	"lwtrain/internal/fault"
 )
 
@@ -39,11 +41,15 @@ func (o Options) refuseCutting() error {
 		"data.too_long: skip counts the pairs and answers that are longer than data.max_length"))
 }
 
+// preferences reports whether the run wants nothing else.
+func (want Run) preferences() bool { return (want.Pairs || want.Labels) && !want.Any }
+
 // suits refuses a source whose records are not what is wanted, by their format.
-func (want Run) suits(src source, format string) error {
+func (want Run) suits(src source, about store.About) error {
+	format := about.Layout
 	only := src.Side == "chosen"
 	paired := record.IsPreference(format)
-	preferences := (want.Pairs || want.Labels) && !want.Any
+	preferences := want.preferences()
 	refuse := func(hint, says string, args ...any) error {
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: source %s "+says, append([]any{src.shown, src.Name}, args...)...), hint))
 	}
@@ -51,6 +57,10 @@ func (want Run) suits(src source, format string) error {
 	case paired && src.TrainOn != "" && src.TrainOn != "all":
 		return refuse("leave train_on out: of preferences the chosen and rejected answers are trained on",
 			"holds preferences and has train_on: %s, want conversations", src.TrainOn)
+	case format == record.Labels && !only && !(preferences || want.Any):
+		return refuse("lwtrain dpo trains on them (dpo.loss_type: kto); side: chosen of the source takes the answers labelled good, "+
+			fmt.Sprintf("ignore: [%s] takes all of them, the bad ones too", cmp.Or(src.Columns.Label, "label, kto_tag")),
+			"holds labelled answers, some of them bad, want conversations")
 	case paired && !only && !(preferences || want.Any):
 		return refuse("lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone",
 			"holds preferences, want conversations")
@@ -58,8 +68,13 @@ func (want Run) suits(src source, format string) error {
 		return refuse("leave side out", "has side: chosen, want pairs")
 	case format == "": // no record has one, which is said of each
 	case !paired && preferences:
-		return refuse("lwtrain sft trains on conversations",
-			"holds conversations, want preferences: a chosen and a rejected answer, or labelled ones")
+		keys := ""
+		if about.Keys != "" {
+			keys = " (" + about.Keys + ")"
+		}
+		return refuse("lwtrain sft trains on conversations; where a key holds the other answer, name it: columns: {rejected: ...} of "+
+			"the source",
+			"holds conversations%s, want preferences: a chosen and a rejected answer, or labelled ones", keys)
 	case !paired && only:
 		return refuse("leave side out", "has side: chosen and holds conversations, want pairs")
 	}

@@ -37,7 +37,8 @@ func (s *Source) SetPath(i int, path string) {
 type source struct {
 	Source
 	files []read.File
-	shown string // its path, for people: of several the first, and how many more
+	shown string   // its path, for people: of several the first, and how many more
+	notes []string // what of its paths was left out
 }
 
 // locate finds the files of a source. known has those of paths that are none of this
@@ -47,9 +48,16 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 	for _, path := range s.AllPaths() {
 		files, ok := known[path]
 		if !ok {
+			var note string
 			var err error
-			if files, err = read.Expand(path); err != nil {
+			if files, note, err = read.Expand(path); err != nil {
 				return out, err
+			}
+			if note != "" && len(s.AllPaths()) > 1 {
+				note = path + ": " + note
+			}
+			if note != "" {
+				out.notes = append(out.notes, note)
 			}
 		}
 		out.files = append(out.files, files...)
@@ -57,13 +65,21 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 	if len(out.files) == 0 {
 		return out, fault.Usage(fmt.Errorf("source %s has no files", s.Name))
 	}
-	seen := map[string]bool{}
+	seen := map[string]string{}
 	for _, f := range out.files {
-		if seen[filepath.Clean(f.Path)] {
-			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: named twice by source %s", f.Name, s.Name),
+		at := filepath.Clean(f.Path)
+		if real, err := filepath.EvalSymlinks(at); err == nil && len(known) == 0 { // a hub's cache has one file for all of the same content
+			at = real
+		}
+		if first, there := seen[at]; there {
+			what := "named twice"
+			if first != f.Name {
+				what = "a link to " + first + ", which is named, too,"
+			}
+			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: %s by source %s", f.Name, what, s.Name),
 				"repeat: 2 of the source takes each sample twice"))
 		}
-		seen[filepath.Clean(f.Path)] = true
+		seen[at] = f.Name
 	}
 	all := s.AllPaths()
 	out.shown = all[0]
@@ -73,9 +89,36 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 	return out, nil
 }
 
+// open begins to read the source, of tables the columns that are named.
+func (s source) open(columns map[string]bool) (*read.Reader, error) {
+	return read.Open(s.files, read.Options{Columns: columns, KeepNulls: s.Nulls == "keep"})
+}
+
 // reading says how the records are read.
 func (s source) reading() record.Options {
-	return record.Options{Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Filter: s.Filter}
+	return record.Options{
+		Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Nulls: s.Nulls, Ignore: s.Ignore, Filter: s.Filter,
+	}
+}
+
+// otherFormat is a record of another format than those before it, on a line of the source.
+type otherFormat struct {
+	*record.OtherFormat
+	line int
+}
+
+// twoFormats says where the records of two formats are, if err is that one of them is not like
+// those before it.
+func (s source) twoFormats(err error, first int, at read.Places) error {
+	var other *otherFormat
+	if !errors.As(err, &other) || other.Settles() {
+		return err
+	}
+	return fault.Usage(fault.Hint(
+		fmt.Errorf("%s: %w, as on %s; want one format in a source", at.At(other.line), other.OtherFormat, at.At(first)),
+		fmt.Sprintf("make two sources of them, or name one with `format: %s` of the source and skip the others with "+
+			"data.on_bad_record: skip",
+			other.Before)))
 }
 
 // unusable is the error of records that can't be used: the first of them by their

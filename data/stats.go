@@ -16,18 +16,20 @@ type SourceStats struct {
 	Path         string         `json:"path,omitempty"`
 	Format       string         `json:"format,omitempty"` // of its records
 	Samples      int            `json:"samples"`
-	Pairs        int            `json:"pairs,omitempty"` // of a better and a worse answer, each counted under samples
-	HeldOut      int            `json:"held_out"`        // of the samples
-	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
-	Turns        int            `json:"turns"`           // messages of the assistant
-	Words        int64          `json:"words"`           // in them, by [prose.Words]; of the whole conversation where it is cut
-	Tokens       int64          `json:"tokens"`          //
-	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
-	Dropped      map[string]int `json:"dropped"`         // records that are not used, by reason
-	Cut          int            `json:"cut"`             // samples longer than max_length, truncated or split
-	LostTokens   int64          `json:"lost_tokens"`     // of samples dropped or cut for their length
+	Pairs        int            `json:"pairs,omitempty"`  // of a better and a worse answer, each counted under samples
+	HeldOut      int            `json:"held_out"`         // of the samples
+	Pieces       int            `json:"pieces"`           // more than samples where long ones are split
+	Turns        int            `json:"turns"`            // messages of the assistant
+	Words        int64          `json:"words"`            // in them, by [prose.Words]; of the whole conversation where it is cut
+	Tokens       int64          `json:"tokens"`           //
+	TargetTokens int64          `json:"target_tokens"`    // of those: they carry loss
+	Dropped      map[string]int `json:"dropped"`          // records that are not used, by reason
+	Unread       map[string]int `json:"unread,omitempty"` // records that are used, by their keys that nothing reads
+	Cut          int            `json:"cut"`              // samples longer than max_length, truncated or split
+	LostTokens   int64          `json:"lost_tokens"`      // of samples dropped or cut for their length
 	Epoch        Epoch          `json:"epoch"`
 	LossFactor   float64        `json:"loss_factor,omitempty"`
+	Notes        []string       `json:"notes,omitempty"` // what else its owner should know
 	Cache        string         `json:"cache,omitempty"`
 	Tokenised    string         `json:"tokenised,omitempty"` // why now and not taken from the cache; "": it was taken from there
 
@@ -46,10 +48,11 @@ func (s *SourceStats) drop(reason string, n int) {
 	s.Dropped[reason] += n
 }
 
-// lose drops a sample with its tokens.
-func (s *SourceStats) lose(reason string, tokens int32) {
-	s.drop(reason, 1)
-	s.LostTokens += int64(tokens)
+func (s *SourceStats) leaveUnread(key string, n int) {
+	if s.Unread == nil {
+		s.Unread = map[string]int{}
+	}
+	s.Unread[key] += n
 }
 
 func (s *SourceStats) take(e store.Entry, pieces []piece, heldOut bool) {
@@ -85,6 +88,12 @@ func mixOf(sources []SourceStats) SourceStats {
 		mix.Epoch.TargetTokens += x.Epoch.TargetTokens
 		for _, reason := range slices.Sorted(maps.Keys(x.Dropped)) {
 			mix.drop(reason, x.Dropped[reason])
+		}
+		for _, note := range x.Notes {
+			mix.Notes = append(mix.Notes, x.Name+": "+note)
+		}
+		for _, key := range slices.Sorted(maps.Keys(x.Unread)) {
+			mix.leaveUnread(key, x.Unread[key])
 		}
 		mix.whole.merge(&x.whole)
 	}

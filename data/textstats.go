@@ -134,7 +134,7 @@ type gathering struct {
 
 	buckets     []Bucket
 	languages   [4]int
-	suspicious  [5]Suspects
+	suspicious  [6]Suspects
 	characters  int64
 	promptChars int64
 	score       float64

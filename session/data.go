@@ -22,7 +22,7 @@ func (s *Session) Fetch(ctx context.Context) error {
 			if hub.HasScheme(path) {
 				continue
 			}
-			if _, err := read.Expand(path); err != nil {
+			if _, _, err := read.Expand(path); err != nil {
 				return err
 			}
 		}

@@ -51,7 +51,7 @@ func (s *Session) Model(ctx context.Context) (*Model, error) {
 	if m.Template, err = TrainingTemplate(m.Tokenizer, s.Config.Model.Template, s.Config.Model.TemplateDate); err != nil {
 		return nil, err
 	}
-	if w := m.Template.Warning(); w != "" {
+	for _, w := range m.Template.Warnings() {
 		s.events.warn("%s", w)
 	}
 	return m, nil

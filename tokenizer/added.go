@@ -18,25 +18,29 @@ type addedToken struct {
 }
 
 // matcher finds added tokens: at the leftmost place where there is one, the
-// longest one.
+// longest one. It looks at no byte of a text more often than maxAddedToken times.
 type matcher struct {
 	classes *classTable
 	first   [256]bool // bytes that a token starts with
 	only    int       // the one such byte if there is just one, else -1
-	nodes   []trieNode
 	tokens  []addedToken
+
+	// A trie: node 0 is the root, and ends has for each node the token that ends there,
+	// -1 for none. links has the children, in open addressing: parent<<8 | byte, child.
+	ends  []int32
+	links []uint64
+	shift uint // 64 - log2(len(links))
 }
 
-type trieNode struct {
-	char        byte
-	token       int32 // index into tokens, -1: none ends here
-	child, next int32 // first child, next sibling; 0: none
+// grow makes room for tokens of n bytes together. It must be called before add.
+func (m *matcher) grow(n int) {
+	m.ends = append(make([]int32, 0, n+1), -1)
+	m.links, m.shift = newPairs(n)
 }
 
 // add enters a token under the text it is to be found by.
 func (m *matcher) add(text string, token addedToken) {
-	if m.nodes == nil {
-		m.nodes = []trieNode{{token: -1}}
+	if len(m.tokens) == 0 {
 		m.only = int(text[0])
 	}
 	if m.only != int(text[0]) {
@@ -45,27 +49,31 @@ func (m *matcher) add(text string, token addedToken) {
 	m.first[text[0]] = true
 	node := int32(0)
 	for i := 0; i < len(text); i++ {
-		next := m.child(node, text[i])
+		next, at := m.child(node, text[i])
 		if next == 0 {
-			next = int32(len(m.nodes))
-			m.nodes = append(m.nodes, trieNode{char: text[i], token: -1, next: m.nodes[node].child})
-			m.nodes[node].child = next
+			next = int32(len(m.ends))
+			m.ends = append(m.ends, -1)
+			m.links[at] = (uint64(node)<<8|uint64(text[i]))<<32 | uint64(next)
 		}
 		node = next
 	}
-	if m.nodes[node].token < 0 {
-		m.nodes[node].token = int32(len(m.tokens))
+	if m.ends[node] < 0 {
+		m.ends[node] = int32(len(m.tokens))
 		m.tokens = append(m.tokens, token)
 	}
 }
 
-func (m *matcher) child(node int32, char byte) int32 {
-	for c := m.nodes[node].child; c != 0; c = m.nodes[c].next {
-		if m.nodes[c].char == char {
-			return c
+// child is a node's child by a byte, 0 if there is none, and its place in links.
+func (m *matcher) child(node int32, char byte) (child int32, at uint64) {
+	key := uint64(node)<<8 | uint64(char)
+	for at = key * hashMul >> m.shift; ; at = (at + 1) & uint64(len(m.links)-1) {
+		switch e := m.links[at]; {
+		case e>>32 == key:
+			return int32(uint32(e)), at
+		case e == noPair:
+			return 0, at
 		}
 	}
-	return 0
 }
 
 // find returns the next token at or behind from; start is -1 if there is none.
@@ -82,11 +90,11 @@ func (m *matcher) find(s string, from int) (start, end int, token *addedToken) {
 		}
 		node := int32(0)
 		for j := i; j < len(s); {
-			if node = m.child(node, s[j]); node == 0 {
+			if node, _ = m.child(node, s[j]); node == 0 {
 				break
 			}
 			j++
-			if n := m.nodes[node].token; n >= 0 {
+			if n := m.ends[node]; n >= 0 {
 				end, token = j, &m.tokens[n]
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"lwtrain/internal/plainjson"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func (f *tokenizerFile) addConfigured(files map[string][]byte) error {
 	f.own = len(c.list)
 	config := object{}
 	if data, ok := files[fileConfig]; ok {
-		if err := decodeJSON(data, &config); err != nil {
+		if err := plainjson.Decode(data, maxValues, &config); err != nil {
 			return fmt.Errorf("%s: %w", fileConfig, err)
 		}
 	}
@@ -165,7 +166,7 @@ func (o *object) decoder() (tokens []addedToken, file string, err error) {
 func (o *object) legacy(files map[string][]byte, known []addedToken) (tokens []addedToken, file string, err error) {
 	special := object{}
 	if data, ok := files[fileSpecial]; ok {
-		if err := decodeJSON(data, &special); err != nil {
+		if err := plainjson.Decode(data, maxValues, &special); err != nil {
 			return nil, fileSpecial, err
 		}
 	}
@@ -182,7 +183,7 @@ func (o *object) legacy(files map[string][]byte, known []addedToken) (tokens []a
 		return nil, fileSpecial, nil
 	}
 	var ids map[string]int64
-	if err := decodeJSON(data, &ids); err != nil {
+	if err := plainjson.Decode(data, maxValues, &ids); err != nil {
 		return nil, fileAdded, err
 	}
 	named, extra, err := o.specialTokens()

@@ -21,7 +21,7 @@ func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	if utf8.Valid(raw) {
 		return string(raw)
 	}
-	text, _ := repair(string(raw))
+	text, _ := repair(string(raw), false)
 	return text
 }
 
@@ -59,13 +59,13 @@ func (d *Decoder) Next(id int32) string {
 		}
 	}
 	d.pending = append(d.pending[:0], s[end:]...)
-	text, _ := repair(s[:end])
+	text, _ := repair(s[:end], false)
 	return text
 }
 
 // Flush ends the text: an unfinished character becomes U+FFFD.
 func (d *Decoder) Flush() string {
-	text, _ := repair(string(d.pending))
+	text, _ := repair(string(d.pending), false)
 	d.pending = d.pending[:0]
 	return text
 }

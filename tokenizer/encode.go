@@ -22,7 +22,7 @@ func (t *Tokenizer) Encode(text string) []int32 {
 func (t *Tokenizer) EncodeText(text string) []int32 {
 	e := t.encode(text, false)
 	defer t.release(e)
-	return slices.Clone(e.ids)
+	return take(e.ids)
 }
 
 // Offsets is [Tokenizer.EncodeText] with, for each id, the half-open range of
@@ -31,10 +31,10 @@ func (t *Tokenizer) EncodeText(text string) []int32 {
 // had no token, or normalisation joined characters: then all tokens of the
 // joined character have its whole range. They are not trimmed of spaces, and
 // may lie inside a character whose bytes are several tokens.
-func (t *Tokenizer) Offsets(text string) ([]int32, [][2]int) {
+func (t *Tokenizer) Offsets(text string) ([]int32, [][2]int32) {
 	e := t.encode(text, true)
 	defer t.release(e)
-	return slices.Clone(e.ids), slices.Clone(e.spans)
+	return take(e.ids), take(e.spans)
 }
 
 func (t *Tokenizer) release(e *encoder) {
@@ -92,7 +92,7 @@ func slot(key [3]uint64, n int) uint64 {
 // encoder is the working state of one call; a Tokenizer keeps a pool of them.
 type encoder struct {
 	ids      []int32
-	spans    [][2]int // with wantSpan, one for each id
+	spans    [][2]int32 // with wantSpan, one for each id
 	wantSpan bool
 	scratch  scratch
 	cache    wordCache
@@ -152,32 +152,46 @@ func (e *encoder) longWord(m *bpe, w string, at int) (lacks bool) {
 // place appends the spans of the ids from first on: they follow each other and
 // leave nothing out.
 func (e *encoder) place(m *bpe, first, at int) {
+	e.spans = slices.Grow(e.spans, len(e.ids)-first)
+	start := int32(at)
 	for _, id := range e.ids[first:] {
-		end := at + int(m.length[id])
-		e.spans = append(e.spans, [2]int{at, end})
-		at = end
+		end := start + m.length[id]
+		e.spans = append(e.spans, [2]int32{start, end})
+		start = end
 	}
 }
 
 // placeSymbols appends the spans of the word that bpe.symbols laid out.
 func (e *encoder) placeSymbols(at int) {
 	s := &e.scratch
-	for i := 0; i < len(s.sym); i = int(s.next[i]) {
-		end := s.end[s.next[i]-1]
-		e.spans = append(e.spans, [2]int{at + int(s.start[i]), at + int(end)})
+	for i := 0; i < len(s.long.sym); {
+		next := s.long.next(i)
+		e.spans = append(e.spans, [2]int32{int32(at) + s.start[i], int32(at) + s.end[next-1]})
+		i = next
 	}
+}
+
+// keep is how many ids of a text an encoder has room for when it rests.
+const keep = 1 << 16
+
+// take is a list of the encoder's, in memory of its own. What release would give up is
+// not copied.
+func take[T any](list []T) []T {
+	if cap(list) > keep {
+		return list
+	}
+	return slices.Clone(list)
 }
 
 // release keeps an encoder from holding on to the memory of a huge text.
 func (e *encoder) release() {
-	const keep = 1 << 16
 	if cap(e.ids) > keep {
 		e.ids = nil
 	}
 	if cap(e.spans) > keep {
 		e.spans = nil
 	}
-	if s := &e.scratch; cap(s.sym) > keep || cap(s.heap) > keep {
+	if cap(e.scratch.long.sym) > keep {
 		e.scratch = scratch{}
 	}
 }
@@ -187,7 +201,7 @@ func (e *encoder) release() {
 func (t *Tokenizer) encode(text string, spans bool) *encoder {
 	e := t.pool.Get().(*encoder)
 	e.ids, e.spans, e.wantSpan = e.ids[:0], e.spans[:0], spans
-	valid, repairs := repair(text)
+	valid, repairs := repair(text, spans)
 	t.raw.split(valid, func(id int32, start, end int) {
 		if id >= 0 {
 			e.added(id, start, end)
@@ -204,7 +218,7 @@ func (t *Tokenizer) encode(text string, spans bool) *encoder {
 func (e *encoder) added(id int32, start, end int) {
 	e.ids = append(e.ids, id)
 	if e.wantSpan {
-		e.spans = append(e.spans, [2]int{start, end})
+		e.spans = append(e.spans, [2]int32{int32(start), int32(end)})
 	}
 }
 
@@ -212,7 +226,7 @@ func (e *encoder) added(id int32, start, end int) {
 func (t *Tokenizer) piece(e *encoder, s string, at int) {
 	var changes edits
 	if t.nfc != nil {
-		s, changes = t.nfc.normalize(s)
+		s, changes = t.nfc.normalize(s, e.wantSpan)
 	}
 	first := len(e.spans)
 	t.normalized.split(s, func(id int32, start, end int) {
@@ -232,7 +246,7 @@ func (e *encoder) moveSpans(first int, changes edits, at int) {
 		if changes != nil {
 			s[0], s[1] = changes.origin(s[0], s[1])
 		}
-		s[0], s[1] = s[0]+at, s[1]+at
+		s[0], s[1] = s[0]+int32(at), s[1]+int32(at)
 	}
 }
 

@@ -1,15 +1,31 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"lwtrain/internal/fault"
 	"lwtrain/internal/plainjson"
+)
+
+// Limits of what the files of a tokenizer may ask for, several times above those in use:
+// the largest tokenizer.json has 33 MB, 262,144 tokens and 580,604 merges, and the
+// longest list of added tokens 160,000 of them with 20 bytes each. Of all files together
+// a byte becomes up to ten in memory.
+const (
+	maxFile   = 64 << 20  // bytes of a file
+	maxFiles  = 128 << 20 // bytes of all files
+	maxMerges = 2 << 20
+	maxAdded  = 1 << 18 // added tokens
+	maxValues = 2 << 20 // of JSON in tokenizer_config.json and such
+	maxParts  = 64      // of a normalizer, a pre-tokenizer and so on,
+	maxNested = 8       // and how deep their sequences may nest in each other
+	maxAround = 64      // tokens that the post-processor puts around a text
+	maxEOS    = 256     // ids that stop generation
+
+	maxAddedToken = 256     // bytes of an added token: it is looked for at each byte of a text
+	maxAddedText  = 8 << 20 // bytes of all of them
 )
 
 // Files of a tokenizer in Hugging Face layout.
@@ -25,7 +41,7 @@ const (
 // type is known.
 type tokenizerFile struct {
 	Version       string          `json:"version"`
-	AddedTokens   []addedToken    `json:"added_tokens"`
+	AddedTokens   addedList       `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
@@ -36,16 +52,44 @@ type tokenizerFile struct {
 }
 
 type modelFile struct {
-	Type         string           `json:"type"`
-	Dropout      float64          `json:"dropout,omitempty"`
-	Unknown      *string          `json:"unk_token"`
-	Prefix       string           `json:"continuing_subword_prefix,omitempty"`
-	Suffix       string           `json:"end_of_word_suffix,omitempty"`
-	FuseUnknown  bool             `json:"fuse_unk"`
-	ByteFallback bool             `json:"byte_fallback"`
-	IgnoreMerges bool             `json:"ignore_merges"`
-	Vocab        map[string]int64 `json:"vocab"`
-	Merges       []mergeFile      `json:"merges"`
+	Type         string     `json:"type"`
+	Dropout      float64    `json:"dropout,omitempty"`
+	Unknown      *string    `json:"unk_token"`
+	Prefix       string     `json:"continuing_subword_prefix,omitempty"`
+	Suffix       string     `json:"end_of_word_suffix,omitempty"`
+	FuseUnknown  bool       `json:"fuse_unk"`
+	ByteFallback bool       `json:"byte_fallback"`
+	IgnoreMerges bool       `json:"ignore_merges"`
+	Vocab        vocabulary `json:"vocab"`
+	Merges       mergeList  `json:"merges"`
+}
+
+// The three long lists of a file are bounded one by one, before memory is made for them.
+
+type vocabulary map[string]int64
+
+func (v *vocabulary) UnmarshalJSON(data []byte) error {
+	return bounded(data, "vocab", 2*(maxID+1), (*map[string]int64)(v))
+}
+
+type mergeList []mergeFile
+
+func (m *mergeList) UnmarshalJSON(data []byte) error {
+	return bounded(data, "merges", 3*maxMerges, (*[]mergeFile)(m))
+}
+
+type addedList []addedToken
+
+func (a *addedList) UnmarshalJSON(data []byte) error {
+	return bounded(data, "added_tokens", 16*maxAdded, (*[]addedToken)(a))
+}
+
+// bounded decodes a list of which as many elements as are wanted have at most most values.
+func bounded(data []byte, what string, most int, v any) error {
+	if !plainjson.Within(data, most+2) {
+		return fmt.Errorf("%s has more than %d values, want fewer", what, most)
+	}
+	return json.Unmarshal(data, v)
 }
 
 // mergeFile is one merge, written as "a b" or as ["a", "b"].
@@ -79,26 +123,6 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 	}
 	m.left, m.right = left, right
 	return nil
-}
-
-// decodeJSON decodes a file's content; errors start with the line.
-func decodeJSON(data []byte, v any) error {
-	if !utf8.Valid(data) {
-		return errors.New("not valid utf-8, want json")
-	}
-	err := json.Unmarshal(data, v)
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	line := func(offset int64) int {
-		return 1 + bytes.Count(data[:min(max(0, offset), int64(len(data)))], []byte("\n"))
-	}
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("%d: %w", line(syntax.Offset), err)
-	case errors.As(err, &kind):
-		return fmt.Errorf("%d: %s is a %s, want %s", line(kind.Offset), kind.Field, kind.Value, kind.Type)
-	}
-	return err
 }
 
 // unknownPart is the refusal of a part that is not known.

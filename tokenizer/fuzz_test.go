@@ -64,7 +64,7 @@ func useFuzzed(t *testing.T, tok *Tokenizer) {
 	const text = "ab a<e> \u00e9\n1234 it's"
 	ids, spans := tok.Offsets(text)
 	for i, id := range ids {
-		if id < 0 || int(id) >= tok.VocabSize() || spans[i][0] > spans[i][1] || spans[i][1] > len(text) {
+		if id < 0 || int(id) >= tok.VocabSize() || spans[i][0] > spans[i][1] || int(spans[i][1]) > len(text) {
 			t.Fatalf("id %d of %d with the span %v", id, tok.VocabSize(), spans[i])
 		}
 	}

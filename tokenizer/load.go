@@ -13,6 +13,7 @@ import (
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/modeldir"
+	"lwtrain/internal/plainjson"
 )
 
 // savedFiles are the files that Save writes again.
@@ -20,9 +21,6 @@ var savedFiles = []string{
 	fileTokenizer, fileConfig, fileJinja, fileGeneration,
 	"special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", fileRanks,
 }
-
-// maxFile bounds a file's size; the largest vocabularies in use take 33 MB.
-const maxFile = 128 << 20
 
 // Load reads a tokenizer from a folder in Hugging Face layout: tokenizer.json,
 // and where they are there tokenizer_config.json, chat_template.jinja,
@@ -55,6 +53,7 @@ func missingHint(dir string) string {
 // does.
 func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
 	files := make(map[string][]byte)
+	total := 0
 	for _, name := range append(slices.Clone(savedFiles), fileModel) {
 		data, err := read(name)
 		switch {
@@ -63,13 +62,16 @@ func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		if total += len(data); total > maxFiles {
+			return nil, fmt.Errorf("%s: with the files before it %d bytes, want at most %d", name, total, maxFiles)
+		}
 	}
 	t, err := parseFiles(files)
 	if err != nil {
 		return nil, err
 	}
 	if data, ok := files[fileConfig]; ok {
-		if err := decodeJSON(data, &t.config); err != nil {
+		if err := plainjson.Decode(data, maxValues, &t.config); err != nil {
 			return nil, fmt.Errorf("%s: %w", fileConfig, err)
 		}
 	}
@@ -119,7 +121,7 @@ func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
 		var config struct {
 			EOS json.RawMessage `json:"eos_token_id"`
 		}
-		if err := decodeJSON(data, &config); err != nil {
+		if err := plainjson.Decode(data, maxValues, &config); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if len(config.EOS) == 0 || string(config.EOS) == "null" {
@@ -131,6 +133,9 @@ func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
 			if json.Unmarshal(config.EOS, &list[0]) != nil {
 				return nil, fmt.Errorf("%s: eos_token_id is %.40s, want an id or a list of ids", name, config.EOS)
 			}
+		}
+		if len(list) > maxEOS {
+			return nil, fmt.Errorf("%s: eos_token_id has %d ids, want at most %d", name, len(list), maxEOS)
 		}
 		var eos []int32
 		for _, id := range list {

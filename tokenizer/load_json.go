@@ -10,12 +10,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"lwtrain/internal/plainjson"
 )
 
 // parse reads the content of tokenizer.json.
 func parse(data []byte) (*tokenizerFile, error) {
 	f := &tokenizerFile{}
-	if err := decodeJSON(data, f); err != nil {
+	if err := plainjson.Decode(data, len(data), f); err != nil { // its lists are bounded one by one
 		return nil, err
 	}
 	if f.Version != "" && f.Version != "1.0" {
@@ -80,14 +82,15 @@ type templatePiece struct {
 	}
 }
 
-// maxParts bounds how deep sequences may nest in each other.
-const maxParts = 8
-
 func decodePart(data json.RawMessage) (p part, err error) {
+	const most = 1 << 14 // values; the most in use are under a hundred
+	if !plainjson.Within(data, most) {
+		return p, fmt.Errorf("more than %d values, want fewer", most)
+	}
 	err = json.Unmarshal(data, &p)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		err = fmt.Errorf("%s is a %s, want %s", kind.Field, kind.Value, kind.Type)
+		err = plainjson.WrongKind(kind)
 	}
 	return p, err
 }
@@ -96,17 +99,21 @@ func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) =
 
 // flatten walks a part and, in order, the parts of sequences in it.
 func flatten(data json.RawMessage, what string, inner func(p *part) []json.RawMessage, visit func(p *part) error) error {
+	parts := 0
 	var walk func(data json.RawMessage, depth int) error
 	walk = func(data json.RawMessage, depth int) error {
 		p, err := decodePart(data)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		if parts++; parts > maxParts {
+			return fmt.Errorf("%s has more than %d parts, want fewer", what, maxParts)
+		}
 		if p.Type != "Sequence" {
 			return visit(&p)
 		}
-		if depth == maxParts {
-			return fmt.Errorf("%s: sequences nested more than %d deep", what, maxParts)
+		if depth == maxNested {
+			return fmt.Errorf("%s: sequences nested more than %d deep", what, maxNested)
 		}
 		for _, d := range inner(&p) {
 			if err := walk(d, depth+1); err != nil {
@@ -124,7 +131,7 @@ func (t *Tokenizer) parseNormalizer(data json.RawMessage) error {
 	}
 	return flatten(data, "normalizer", func(p *part) []json.RawMessage { return p.Normalizers }, func(p *part) error {
 		if p.Type != "NFC" {
-			return unknownPart("normalizer is", fmt.Sprintf("%q", p.Type), "null, NFC or a Sequence of NFC")
+			return unknownPart("normalizer is", fmt.Sprintf("%.40q", p.Type), "null, NFC or a Sequence of NFC")
 		}
 		t.nfc = newComposer()
 		return nil
@@ -139,7 +146,7 @@ func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
 	mapped := false // ByteLevel was there: after it there are no characters left to split by
 	err := flatten(data, "pre_tokenizer", func(p *part) []json.RawMessage { return p.PreTokenizers }, func(p *part) error {
 		if mapped {
-			return unknownPart("pre_tokenizer has", fmt.Sprintf("%q behind ByteLevel", p.Type), known)
+			return unknownPart("pre_tokenizer has", fmt.Sprintf("%.40q behind ByteLevel", p.Type), known)
 		}
 		switch p.Type {
 		case "Digits":
@@ -159,7 +166,7 @@ func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
 				t.stages = append(t.stages, stage{patternGPT2, scanGPT2})
 			}
 		default:
-			return unknownPart("pre_tokenizer is", fmt.Sprintf("%q", p.Type), known)
+			return unknownPart("pre_tokenizer is", fmt.Sprintf("%.40q", p.Type), known)
 		}
 		return nil
 	})
@@ -175,13 +182,13 @@ func (t *Tokenizer) parseSplit(p *part) error {
 	}
 	scan, ok := splitPatterns[*p.Pattern.Regex]
 	if !ok {
-		return unknownPart("pre_tokenizer Split has the pattern", fmt.Sprintf("%q", *p.Pattern.Regex),
+		return unknownPart("pre_tokenizer Split has the pattern", fmt.Sprintf("%.160q", *p.Pattern.Regex),
 			"one of "+strings.Join(slices.Sorted(maps.Keys(splitPatterns)), "   "))
 	}
 	// Each of the patterns matches all of a text, so that nothing lies between
 	// the matches for Removed with invert to remove.
 	if p.Behavior != "Isolated" && !(p.Behavior == "Removed" && p.Invert) {
-		return unknownPart("pre_tokenizer Split has", fmt.Sprintf("behavior %q, invert %t", p.Behavior, p.Invert),
+		return unknownPart("pre_tokenizer Split has", fmt.Sprintf("behavior %.40q, invert %t", p.Behavior, p.Invert),
 			"Isolated, or Removed with invert")
 	}
 	t.stages = append(t.stages, stage{*p.Pattern.Regex, scan})
@@ -196,7 +203,7 @@ func checkDecoder(data json.RawMessage) error {
 	n := 0
 	err := flatten(data, "decoder", func(p *part) []json.RawMessage { return p.Decoders }, func(p *part) error {
 		if p.Type != "ByteLevel" {
-			return unknownPart("decoder is", fmt.Sprintf("%q", p.Type), known)
+			return unknownPart("decoder is", fmt.Sprintf("%.40q", p.Type), known)
 		}
 		n++
 		return nil
@@ -220,7 +227,7 @@ func (t *Tokenizer) parsePostProcessor(data json.RawMessage) error {
 			t.before, t.after = append(head, t.before...), append(t.after, tail...)
 			return err
 		}
-		return unknownPart("post_processor is", fmt.Sprintf("%q", p.Type), "null, ByteLevel, TemplateProcessing or a Sequence of them")
+		return unknownPart("post_processor is", fmt.Sprintf("%.40q", p.Type), "null, ByteLevel, TemplateProcessing or a Sequence of them")
 	})
 }
 
@@ -228,6 +235,9 @@ func (t *Tokenizer) parsePostProcessor(data json.RawMessage) error {
 func (t *Tokenizer) parseTemplate(p *part) (before, after []int32, err error) {
 	sequences := 0
 	for _, piece := range p.Single {
+		if n := len(before) + len(after); n > maxAround {
+			return nil, nil, fmt.Errorf("post_processor puts more than %d tokens around a text, want fewer", maxAround)
+		}
 		switch {
 		case piece.Sequence != nil && piece.Sequence.ID == "A":
 			sequences++
@@ -264,10 +274,11 @@ func (t *Tokenizer) writeFingerprint(w interface{ Write([]byte) (int, error) }, 
 	number := func(v int64) { buf = binary.LittleEndian.AppendUint64(buf, uint64(v)) }
 	text := func(s string) {
 		number(int64(len(s)))
-		buf = append(buf, s...)
-		if len(buf) > 1<<15 {
-			w.Write(buf)
-			buf = buf[:0]
+		for ; len(s) > 0; s = s[min(len(s), 1<<15):] {
+			if buf = append(buf, s[:min(len(s), 1<<15)]...); len(buf) > 1<<15 {
+				w.Write(buf)
+				buf = buf[:0]
+			}
 		}
 	}
 	flag := func(b bool) { buf = append(buf, map[bool]byte{true: 1}[b]) }

@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"lwtrain/internal/fault"
 )
@@ -10,15 +12,15 @@ import (
 func (t *Tokenizer) parseModel(f *modelFile) error {
 	// Files from before the type was written down have merges only for BPE.
 	if f.Type != "BPE" && (f.Type != "" || f.Merges == nil) {
-		return unknownPart("model is", fmt.Sprintf("%q", f.Type), "BPE")
+		return unknownPart("model is", fmt.Sprintf("%.40q", f.Type), "BPE")
 	}
 	switch {
 	case f.Dropout != 0:
 		return fmt.Errorf("model has dropout %g, want none", f.Dropout)
 	case f.Prefix != "":
-		return unknownPart("model has", fmt.Sprintf("continuing_subword_prefix %q", f.Prefix), "none")
+		return unknownPart("model has", fmt.Sprintf("continuing_subword_prefix %.40q", f.Prefix), "none")
 	case f.Suffix != "":
-		return unknownPart("model has", fmt.Sprintf("end_of_word_suffix %q", f.Suffix), "none")
+		return unknownPart("model has", fmt.Sprintf("end_of_word_suffix %.40q", f.Suffix), "none")
 	}
 	if err := t.parseVocab(f.Vocab); err != nil {
 		return err
@@ -33,23 +35,40 @@ func (t *Tokenizer) parseVocab(vocab map[string]int64) error {
 	if len(vocab) == 0 {
 		return fmt.Errorf("model has an empty vocab")
 	}
-	highest := int64(-1)
-	for token, id := range vocab {
-		if id < 0 || id > maxID {
-			return fmt.Errorf("vocab: token %.40q has the id %d, want 0 to %d", token, id, maxID)
-		}
+	highest, bad := int64(-1), false
+	for _, id := range vocab {
+		bad = bad || id < 0 || id > maxID
 		highest = max(highest, id)
+	}
+	if bad {
+		return badVocab(vocab)
 	}
 	t.grow(int(highest) + 1)
 	t.ids = make(map[string]int32, len(vocab))
 	used := make([]bool, highest+1)
 	for token, id := range vocab {
 		if used[id] {
-			return fmt.Errorf("vocab: id %d has two tokens, %.40q and %.40q", id, t.tokens[id], token)
+			return badVocab(vocab)
 		}
 		used[id] = true
 		t.ids[token] = int32(id)
 		t.tokens[id] = token
+	}
+	return nil
+}
+
+// badVocab says what is wrong with a vocabulary, in the order of its tokens.
+func badVocab(vocab map[string]int64) error {
+	owner := make(map[int64]string, len(vocab))
+	for _, token := range slices.Sorted(maps.Keys(vocab)) {
+		id := vocab[token]
+		if id < 0 || id > maxID {
+			return fmt.Errorf("vocab: token %.40q has the id %d, want 0 to %d", token, id, maxID)
+		}
+		if other, twice := owner[id]; twice {
+			return fmt.Errorf("vocab: id %d has two tokens, %.40q and %.40q", id, other, token)
+		}
+		owner[id] = token
 	}
 	return nil
 }
@@ -104,8 +123,8 @@ func (t *Tokenizer) parseAlphabet(f *modelFile) error {
 
 func (t *Tokenizer) parseMerges(merges []mergeFile) error {
 	m := &t.model
-	if len(merges) > maxRank {
-		return fmt.Errorf("%d merges, want at most %d", len(merges), maxRank)
+	if len(merges) > maxMerges {
+		return fmt.Errorf("%d merges, want at most %d", len(merges), maxMerges)
 	}
 	m.pairs, m.shift = newPairs(len(merges))
 	m.merged = make([]int32, 0, len(merges))
@@ -138,6 +157,9 @@ func (t *Tokenizer) parseMerges(merges []mergeFile) error {
 // the file says, so that a file that says otherwise has no one meaning.
 func (t *Tokenizer) parseAdded(added []addedToken, vocabSize int) error {
 	t.raw.classes, t.normalized.classes = t.classes, t.classes
+	if err := t.growAdded(added); err != nil {
+		return err
+	}
 	next := int64(vocabSize)
 	known := make(map[string]bool, len(added))
 	for i, a := range added {
@@ -168,6 +190,38 @@ func (t *Tokenizer) parseAdded(added []addedToken, vocabSize int) error {
 	return nil
 }
 
+// growAdded makes room for added tokens, unless they are too many or too long.
+func (t *Tokenizer) growAdded(added []addedToken) error {
+	if len(added) > maxAdded {
+		return fmt.Errorf("%d added_tokens, want at most %d", len(added), maxAdded)
+	}
+	raw, normalized := 0, 0
+	for i, a := range added {
+		if len(a.Content) > maxAddedToken {
+			return fmt.Errorf("added_tokens: entry %d (%.40q) has %d bytes, want at most %d", i, a.Content, len(a.Content), maxAddedToken)
+		}
+		if a.Normalized {
+			normalized += len(t.normalForm(a.Content))
+		} else {
+			raw += len(a.Content)
+		}
+		if raw+normalized > maxAddedText {
+			return fmt.Errorf("added_tokens have more than %d bytes together, want fewer", maxAddedText)
+		}
+	}
+	t.raw.grow(raw)
+	t.normalized.grow(normalized)
+	return nil
+}
+
+// normalForm is a text as the normalizer leaves it.
+func (t *Tokenizer) normalForm(text string) string {
+	if t.nfc != nil {
+		text, _ = t.nfc.normalize(text, false)
+	}
+	return text
+}
+
 func (t *Tokenizer) addToken(a addedToken) {
 	t.grow(int(a.ID) + 1)
 	t.ids[a.Content] = int32(a.ID)
@@ -178,9 +232,5 @@ func (t *Tokenizer) addToken(a addedToken) {
 		t.raw.add(a.Content, a)
 		return
 	}
-	text := a.Content
-	if t.nfc != nil {
-		text, _ = t.nfc.normalize(text)
-	}
-	t.normalized.add(text, a)
+	t.normalized.add(t.normalForm(a.Content), a)
 }

@@ -12,14 +12,14 @@ import (
 
 // edit says that the bytes [newStart, newEnd) of a changed text stand for the
 // bytes [oldStart, oldEnd) of the text before.
-type edit struct{ newStart, newEnd, oldStart, oldEnd int }
+type edit struct{ newStart, newEnd, oldStart, oldEnd int32 }
 
 // edits are the changes of a text in order; between them the texts are equal.
 type edits []edit
 
 // origin returns the range of the text before that [start, end) of the changed
 // one came from. A range that touches an edit covers all of it.
-func (e edits) origin(start, end int) (int, int) {
+func (e edits) origin(start, end int32) (int32, int32) {
 	i := sort.Search(len(e), func(i int) bool { return e[i].newEnd > start })
 	switch {
 	case i < len(e) && e[i].newStart <= start:
@@ -75,8 +75,9 @@ func sequence(s string) (n int, whole bool) {
 	return n, true
 }
 
-// repair replaces each maximal broken part of UTF-8 by U+FFFD.
-func repair(s string) (string, edits) {
+// repair replaces each maximal broken part of UTF-8 by U+FFFD. Where it says what it
+// changed, that takes 16 bytes for each.
+func repair(s string, say bool) (string, edits) {
 	if utf8.ValidString(s) {
 		return s, nil
 	}
@@ -89,7 +90,9 @@ func repair(s string) (string, edits) {
 		} else {
 			at := out.Len()
 			out.WriteRune(utf8.RuneError)
-			changes = append(changes, edit{at, out.Len(), i, i + n})
+			if say {
+				changes = append(changes, edit{int32(at), int32(out.Len()), int32(i), int32(i + n)})
+			}
 		}
 		i += n
 	}
@@ -176,9 +179,10 @@ func (c *composer) next(s string, i int) (r rune, size int, info uint16) {
 // class is the combining class in a code point's info.
 func class(info uint16) uint8 { return uint8(info) }
 
-// normalize returns s in form C and what it changed. Text that is in form C
-// already is returned as it is: the quick check of Unicode Annex 15, section 9.
-func (c *composer) normalize(s string) (string, edits) {
+// normalize returns s in form C and, where it is to say so, what it changed, which
+// takes 16 bytes for each change. Text that is in form C already is returned as it is:
+// the quick check of Unicode Annex 15, section 9.
+func (c *composer) normalize(s string, say bool) (string, edits) {
 	var out strings.Builder
 	var changes edits
 	var scratch []rune
@@ -210,12 +214,14 @@ func (c *composer) normalize(s string) (string, edits) {
 			out.WriteString(s[copied:base])
 			at := out.Len()
 			out.WriteString(composed)
-			changes = append(changes, edit{at, out.Len(), base, end})
+			if say {
+				changes = append(changes, edit{int32(at), int32(out.Len()), int32(base), int32(end)})
+			}
 			copied = end
 		}
 		i, base, last = end, end, 0
 	}
-	if changes == nil {
+	if copied == 0 {
 		return s, nil
 	}
 	out.WriteString(s[copied:])
@@ -258,13 +264,28 @@ func (c *composer) decompose(dst []rune, s string) []rune {
 			j++
 		}
 		if j-i > 1 {
-			slices.SortStableFunc(dst[i:j], func(a, b rune) int {
-				return int(class(c.info[a])) - int(class(c.info[b]))
-			})
+			c.sortByClass(dst[i:j])
 		}
 		i = max(j, i+1)
 	}
 	return dst
+}
+
+// sortByClass brings marks into the order of their classes, equal ones as they are. It
+// counts them, for a run of marks can be as long as a text.
+func (c *composer) sortByClass(marks []rune) {
+	var ends [256]int
+	for _, r := range marks {
+		ends[class(c.info[r])]++
+	}
+	for i := 1; i < len(ends); i++ {
+		ends[i] += ends[i-1]
+	}
+	for _, r := range slices.Backward(slices.Clone(marks)) {
+		at := &ends[class(c.info[r])]
+		*at--
+		marks[*at] = r
+	}
 }
 
 // compose joins, in place, each starter with the following code points that

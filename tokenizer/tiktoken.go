@@ -6,11 +6,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 )
 
 // fileRanks is a tiktoken rank file in the folders that GLM-4-9B was published
@@ -99,7 +101,7 @@ func convertGLM4(ranks, config []byte) (*tokenizerFile, error) {
 		Added map[string]addedToken `json:"added_tokens_decoder"`
 	}
 	if config != nil {
-		if err := decodeJSON(config, &c); err != nil {
+		if err := plainjson.Decode(config, maxValues, &c); err != nil {
 			return nil, fmt.Errorf("%s: %w", fileConfig, err)
 		}
 	}
@@ -125,7 +127,9 @@ func convertGLM4(ranks, config []byte) (*tokenizerFile, error) {
 		chars[rank] = tokenChars(token)
 		f.Model.Vocab[chars[rank]] = int64(rank)
 	}
-	f.Model.Merges = mergesOf(tokens, chars)
+	if f.Model.Merges, err = mergesOf(tokens, chars); err != nil {
+		return nil, fmt.Errorf("%s: %w", fileRanks, err)
+	}
 	if f.AddedTokens, err = addedGLM4(c.Added, len(tokens)); err != nil {
 		return nil, fmt.Errorf("%s: added_tokens_decoder: %w", fileConfig, err)
 	}
@@ -141,7 +145,7 @@ func convertGLM4(ranks, config []byte) (*tokenizerFile, error) {
 // What lies between two boundaries that still stand has been joined as it would be
 // alone, in an order that is fixed, so that of all cuts of a token only one ever
 // meets, and which goes before which does not matter.
-func mergesOf(tokens, chars []string) []mergeFile {
+func mergesOf(tokens, chars []string) ([]mergeFile, error) {
 	ids := make(map[string]int32, len(tokens))
 	for rank, token := range tokens {
 		ids[token] = int32(rank)
@@ -163,8 +167,11 @@ func mergesOf(tokens, chars []string) []mergeFile {
 		for _, c := range cuts {
 			merges = append(merges, mergeFile{left: chars[c[0]], right: chars[c[1]]})
 		}
+		if len(merges) > maxMerges {
+			return nil, fmt.Errorf("more than %d ways to make a token of two, want fewer", maxMerges)
+		}
 	}
-	return merges
+	return merges, nil
 }
 
 // addedGLM4 returns the special tokens by id. They must follow the ranks without
@@ -174,7 +181,8 @@ func addedGLM4(byID map[string]addedToken, next int) ([]addedToken, error) {
 		return nil, fmt.Errorf("not there or empty, want the special tokens from id %d on", next)
 	}
 	added := make([]addedToken, 0, len(byID))
-	for key, a := range byID {
+	for _, key := range slices.Sorted(maps.Keys(byID)) {
+		a := byID[key]
 		id, err := strconv.Atoi(key)
 		if err != nil {
 			return nil, fmt.Errorf("key %.40q, want an id", key)
@@ -185,7 +193,7 @@ func addedGLM4(byID map[string]addedToken, next int) ([]addedToken, error) {
 		a.ID = int64(id)
 		added = append(added, a)
 	}
-	slices.SortFunc(added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
 	for i, a := range added {
 		if want := int64(next + i); a.ID != want {
 			return nil, fmt.Errorf("%.40q has the id %d, want %d: %s has %d ranks, and the special tokens follow them",

@@ -30,9 +30,10 @@ has \n in it can not be told from two lines: such text goes through --chat.
 
 With --chat a line is a record {"messages": [...]}, and the value is
 {"ids": [...], "target": [0, 1, ...]}: target is 1 for the tokens that carry
-loss, which are the assistant's and the token that ends its turn. A template
-that prints the date (strftime_now) is told that --date is today, as training
-tells it model.template_date.`,
+loss, which are the assistant's and the token that ends its turn. "unread" has
+the keys of the record that nothing reads, if there are any. A template that
+prints the date (strftime_now) is told that --date is today, as training tells
+it model.template_date.`,
 		Example: `  echo "Hello world" | lwtrain tokenize -m runs/models/smollm2-135m-instruct
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
@@ -52,6 +53,9 @@ tells it model.template_date.`,
 				if err != nil {
 					return err
 				}
+				for _, w := range c.Warnings() {
+					show.Warn(cmd.ErrOrStderr(), "%s", w)
+				}
 				encode = func(line []byte, at string) (any, error) { return encodeRecord(c, line, at) }
 			}
 			return eachLine(cmd.InOrStdin(), cmd.OutOrStdout(), encode)
@@ -70,14 +74,15 @@ tells it model.template_date.`,
 // encodeRecord is a conversation's ids and target mask, as the data store has
 // them.
 func encodeRecord(c *chat.Template, line []byte, at string) (any, error) {
-	r, err := record.Render(c, line)
+	r, unread, err := record.Render(c, line)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
 	return struct {
-		IDs    []int32 `json:"ids"`
-		Target []int   `json:"target"`
-	}{orEmpty(r.IDs), r.Mask()}, nil
+		IDs    []int32  `json:"ids"`
+		Target []int    `json:"target"`
+		Unread []string `json:"unread,omitempty"`
+	}{orEmpty(r.IDs), r.Mask(), unread}, nil
 }
 
 // maxLineBytes bounds a line of standard input.

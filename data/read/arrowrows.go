@@ -17,6 +17,8 @@ type arrowRows struct {
 	messages *arrowMessages
 	r        *ipc.Reader
 	columns  []int // that are read
+	write    arrowWriter
+	others   []string
 	rec      arrow.Record
 	row      int
 	number   int
@@ -24,7 +26,7 @@ type arrowRows struct {
 	err      error
 }
 
-func newArrowRows(f randomAccess, size int64, isFile bool, names map[string]bool) (_ lines, err error) {
+func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ lines, err error) {
 	defer recovered(0, "Arrow", &err)
 	from, to := int64(0), size
 	if isFile {
@@ -42,7 +44,7 @@ func newArrowRows(f randomAccess, size int64, isFile bool, names map[string]bool
 		}
 		from, to = 8, size-10-footer
 	}
-	a := &arrowRows{messages: &arrowMessages{r: io.NewSectionReader(f, from, to-from), size: to - from}}
+	a := &arrowRows{write: arrowWriter{want.KeepNulls}, messages: &arrowMessages{r: io.NewSectionReader(f, from, to-from), size: to - from}}
 	a.r, err = ipc.NewReaderFromMessageReader(a.messages, ipc.WithAllocator(boundedMemory{memory.NewGoAllocator()}))
 	if err != nil {
 		return nil, broken(0, "a broken Arrow file: %v", err)
@@ -50,8 +52,10 @@ func newArrowRows(f randomAccess, size int64, isFile bool, names map[string]bool
 	var all []string
 	for i, f := range a.r.Schema().Fields() {
 		all = append(all, fmt.Sprintf("%.40q", f.Name))
-		if names[f.Name] {
+		if want.Columns[f.Name] {
 			a.columns = append(a.columns, i)
+		} else {
+			a.others = append(a.others, f.Name)
 		}
 	}
 	if len(a.columns) == 0 {
@@ -61,6 +65,8 @@ func newArrowRows(f randomAccess, size int64, isFile bool, names map[string]bool
 }
 
 func (a *arrowRows) position() int64 { return a.messages.read }
+
+func (a *arrowRows) passed() []string { return a.others }
 
 func (a *arrowRows) next() (Line, error) {
 	if a.err == nil {
@@ -87,7 +93,7 @@ func (a *arrowRows) one() (_ Line, err error) {
 	a.text = append(a.text[:0], '{')
 	for _, i := range a.columns {
 		a.text = appendKey(a.text, a.rec.ColumnName(i))
-		a.text = appendArrow(a.text, a.rec.Column(i), a.row, 0)
+		a.text = a.write.append(a.text, a.rec.Schema().Field(i), a.rec.Column(i), a.row, 0)
 	}
 	a.row++
 	return rowLine(a.number, append(a.text, '}')), nil

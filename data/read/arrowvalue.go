@@ -11,9 +11,19 @@ import (
 // maxNesting bounds how deep a schema may be nested.
 const maxNesting = 32
 
-// appendArrow writes value i of a column as JSON. It panics for a type that has
-// no place in a conversation.
-func appendArrow(dst []byte, column arrow.Array, i, depth int) []byte {
+// arrowWriter writes values of columns as JSON.
+type arrowWriter struct{ keepNulls bool }
+
+// isJSON reports whether a column holds the text of JSON: pyarrow's type arrow.json, which is
+// Json of Hugging Face's datasets.
+func isJSON(f arrow.Field) bool {
+	name, _ := f.Metadata.GetValue("ARROW:extension:name")
+	return name == "arrow.json"
+}
+
+// append writes value i of a column, which is of a field. It panics for a type that has no
+// place in a conversation.
+func (w arrowWriter) append(dst []byte, f arrow.Field, column arrow.Array, i, depth int) []byte {
 	if depth > maxNesting {
 		panic(fmt.Errorf("values nested deeper than %d", maxNesting))
 	}
@@ -23,16 +33,79 @@ func appendArrow(dst []byte, column arrow.Array, i, depth int) []byte {
 	switch c := column.(type) {
 	case *array.Null:
 		return append(dst, "null"...)
+	case *array.Dictionary:
+		return w.append(dst, f, c.Dictionary(), c.GetValueIndex(i), depth+1)
+	case *array.Struct:
+		dst = append(dst, '{')
+		for k, field := range c.DataType().(*arrow.StructType).Fields() {
+			dst = appendMember(dst, field.Name, w.keepNulls, func(dst []byte) []byte {
+				return w.append(dst, field, c.Field(k), i, depth+1)
+			})
+		}
+		return append(dst, '}')
+	case *array.Map:
+		return w.pairs(dst, c, i, depth)
+	case array.ListLike:
+		from, to := c.ValueOffsets(i)
+		element := arrow.Field{}
+		if t, ok := c.DataType().(arrow.ListLikeType); ok {
+			element = t.ElemField()
+		}
+		dst = append(dst, '[')
+		for k := from; k < to; k++ {
+			if k > from {
+				dst = append(dst, ',')
+			}
+			dst = w.append(dst, element, c.ListValues(), int(k), depth+1)
+		}
+		return append(dst, ']')
+	case array.ExtensionArray:
+		return w.append(dst, f, c.Storage(), i, depth+1)
+	}
+	if s, ok := textAt(column, i); ok && isJSON(f) {
+		return appendJSON(dst, s)
+	} else if ok {
+		return appendText(dst, s)
+	}
+	return appendScalar(dst, column, i)
+}
+
+// pairs writes a map whose keys are text as an object.
+func (w arrowWriter) pairs(dst []byte, m *array.Map, i, depth int) []byte {
+	from, to := m.ValueOffsets(i)
+	t := m.DataType().(*arrow.MapType)
+	dst = append(dst, '{')
+	for k := from; k < to; k++ {
+		key, ok := textAt(m.Keys(), int(k))
+		if !ok {
+			panic(fmt.Errorf("a column of type %s, want text as the keys of maps", t))
+		}
+		dst = w.append(appendKey(dst, key), t.ItemField(), m.Items(), int(k), depth+1)
+	}
+	return append(dst, '}')
+}
+
+// textAt is the text that value i of a column is; ok is false for other columns.
+func textAt(column arrow.Array, i int) (s string, ok bool) {
+	switch c := column.(type) {
 	case *array.String:
-		return appendText(dst, c.Value(i))
+		return c.Value(i), true
 	case *array.LargeString:
-		return appendText(dst, c.Value(i))
+		return c.Value(i), true
 	case *array.StringView:
-		return appendText(dst, c.Value(i))
+		return c.Value(i), true
 	case *array.Binary:
-		return appendText(dst, c.Value(i))
+		return string(c.Value(i)), true
 	case *array.LargeBinary:
-		return appendText(dst, c.Value(i))
+		return string(c.Value(i)), true
+	case *array.BinaryView:
+		return string(c.Value(i)), true
+	}
+	return "", false
+}
+
+func appendScalar(dst []byte, column arrow.Array, i int) []byte {
+	switch c := column.(type) {
 	case *array.Boolean:
 		return strconv.AppendBool(dst, c.Value(i))
 	case *array.Int8:
@@ -51,29 +124,23 @@ func appendArrow(dst []byte, column arrow.Array, i, depth int) []byte {
 		return strconv.AppendUint(dst, uint64(c.Value(i)), 10)
 	case *array.Uint64:
 		return strconv.AppendUint(dst, c.Value(i), 10)
+	case *array.Float16:
+		return appendFloat(dst, float64(c.Value(i).Float32()))
 	case *array.Float32:
-		return appendFloat(dst, float64(c.Value(i)), 32)
+		return appendFloat(dst, float64(c.Value(i)))
 	case *array.Float64:
-		return appendFloat(dst, c.Value(i), 64)
-	case *array.Dictionary:
-		return appendArrow(dst, c.Dictionary(), c.GetValueIndex(i), depth+1)
-	case *array.Struct:
-		dst = append(dst, '{')
-		for k, f := range c.DataType().(*arrow.StructType).Fields() {
-			dst = appendKey(dst, f.Name)
-			dst = appendArrow(dst, c.Field(k), i, depth+1)
-		}
-		return append(dst, '}')
-	case array.ListLike:
-		from, to := c.ValueOffsets(i)
-		dst = append(dst, '[')
-		for k := from; k < to; k++ {
-			if k > from {
-				dst = append(dst, ',')
-			}
-			dst = appendArrow(dst, c.ListValues(), int(k), depth+1)
-		}
-		return append(dst, ']')
+		return appendFloat(dst, c.Value(i))
+	case *array.Date32:
+		return appendTime(dst, c.Value(i).ToTime(), dateLayout, false)
+	case *array.Date64:
+		return appendTime(dst, c.Value(i).ToTime(), dateLayout, false)
+	case *array.Time32:
+		return appendTime(dst, c.Value(i).ToTime(c.DataType().(*arrow.Time32Type).Unit), timeLayout, false)
+	case *array.Time64:
+		return appendTime(dst, c.Value(i).ToTime(c.DataType().(*arrow.Time64Type).Unit), timeLayout, false)
+	case *array.Timestamp:
+		t := c.DataType().(*arrow.TimestampType)
+		return appendTime(dst, c.Value(i).ToTime(t.Unit), timestampLayout, t.TimeZone != "")
 	}
 	panic(fmt.Errorf("a column of type %s, want text, numbers, lists or structs", column.DataType()))
 }

@@ -19,24 +19,23 @@ const (
 
 // unpacker reads the text of a gzip or zstd file, in bounded memory.
 type unpacker struct {
-	from  io.Reader
-	read  int64 // compressed bytes so far
+	from  *counted // compressed bytes
 	text  io.Reader
 	left  int64 // bytes of text that it may still have
 	close func()
 }
 
 // unpack begins to read a compressed file of size bytes.
-func unpack(from io.Reader, gz bool, size int64) (*unpacker, lines, error) {
-	u := &unpacker{from: from, left: alwaysFine + mostRatio*size, close: func() {}}
+func unpack(from io.Reader, gz bool, size int64, names map[string]bool) (*unpacker, lines, error) {
+	u := &unpacker{from: &counted{Reader: from}, left: alwaysFine + mostRatio*size, close: func() {}}
 	if gz {
-		z, err := gzip.NewReader(packedBytes{u})
+		z, err := gzip.NewReader(u.from)
 		if err != nil {
 			return nil, nil, damaged(err)
 		}
 		u.text = z
 	} else {
-		z, err := zstd.NewReader(packedBytes{u},
+		z, err := zstd.NewReader(u.from,
 			zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, nil, damaged(err)
@@ -49,30 +48,30 @@ func unpack(from io.Reader, gz bool, size int64) (*unpacker, lines, error) {
 		u.close()
 		return nil, nil, err
 	}
+	l, err := ofUnpacked(text, head, names)
+	if err != nil {
+		u.close()
+	}
+	return u, l, err
+}
+
+// ofUnpacked begins to read what was compressed, which is a text.
+func ofUnpacked(text io.Reader, head []byte, names map[string]bool) (lines, error) {
+	if len(head) == 0 {
+		return nil, nothing("a compressed file with nothing in it")
+	}
 	for magic, what := range map[string]string{
 		"PAR1": "Parquet", "ARROW1": "Arrow", "\x1f\x8b": "gzip", "\x28\xb5\x2f\xfd": "zstd", "PK\x03\x04": "zip",
 	} {
 		if bytes.HasPrefix(head, []byte(magic)) {
-			u.close()
-			return nil, nil, &brokenFile{
-				detail: "a compressed file with " + what + " in it, want JSONL or a JSON array", hint: "unpack it first",
-			}
+			return nil, &brokenFile{detail: "a compressed file with " + what + " in it, want JSONL, JSON or CSV", hint: "unpack it first"}
 		}
 	}
-	if len(head) > 262 && string(head[257:262]) == "ustar" {
-		u.close()
-		return nil, nil, &brokenFile{detail: "a compressed tar archive, want JSONL or a JSON array", hint: "unpack it, and name its folder"}
+	var b *brokenFile
+	if err := refused(head); errors.As(err, &b) {
+		return nil, &brokenFile{detail: "a compressed file with " + b.detail + " in it, want JSONL, JSON or CSV", hint: b.hint}
 	}
-	return u, ofText(text, head), nil
-}
-
-// packedBytes counts what is read of the file.
-type packedBytes struct{ *unpacker }
-
-func (p packedBytes) Read(b []byte) (int, error) {
-	n, err := p.from.Read(b)
-	p.read += int64(n)
-	return n, err
+	return ofText(text, head, names)
 }
 
 func (u *unpacker) Read(b []byte) (int, error) {

@@ -23,23 +23,22 @@ type fileReader struct {
 }
 
 // openLines opens a file. The container is recognised by how the file begins:
-// Parquet and Arrow by their magic bytes, gzip and zstd by theirs, a JSON array by its
-// bracket; what is left is JSONL. Of Parquet and Arrow only the columns in names are
-// read.
-func openLines(of File, names map[string]bool) (*fileReader, error) {
+// Parquet and Arrow by their magic bytes, gzip and zstd by theirs; what is left is a
+// text.
+func openLines(of File, want Options) (*fileReader, error) {
 	f, size, err := of.open()
 	if err != nil {
 		return nil, err
 	}
 	r := &fileReader{of: of, file: f}
-	if err := r.start(size, names); err != nil {
+	if err := r.start(size, want); err != nil {
 		f.Close()
 		return nil, r.fail(err)
 	}
 	return r, nil
 }
 
-func (r *fileReader) start(size int64, names map[string]bool) error {
+func (r *fileReader) start(size int64, want Options) error {
 	whole, ok := r.file.(randomAccess)
 	if !ok {
 		return fmt.Errorf("%s: can not be read at any place", r.of.Name)
@@ -52,34 +51,35 @@ func (r *fileReader) start(size int64, names map[string]bool) error {
 	head = head[:n]
 	has := func(magic string) bool { return bytes.HasPrefix(head, []byte(magic)) }
 	switch {
+	case size == 0:
+		return nothing("an empty file (0 bytes)")
 	case has("PAR1"):
-		r.lines, err = newParquetRows(whole, size, names)
+		r.lines, err = newParquetRows(whole, size, want)
 		return err
-	case has("PARE"):
-		return &brokenFile{detail: "an encrypted Parquet file, want one that is not"}
 	case has("ARROW1"), has("\xff\xff\xff\xff"):
-		r.lines, err = newArrowRows(whole, size, has("ARROW1"), names)
+		r.lines, err = newArrowRows(whole, size, has("ARROW1"), want)
 		return err
-	case has("FEA1"):
-		return &brokenFile{detail: "a file in the first Feather format", hint: "write it again with a version of pyarrow from 1.0 on"}
-	case has("\x1f\x8b"), has("\x28\xb5\x2f\xfd"):
+	case has("\x1f\x8b"), isZstd(head):
 		r.sum = sha256.New()
-		r.packed, r.lines, err = unpack(io.TeeReader(r.file, r.sum), has("\x1f\x8b"), size)
+		r.packed, r.lines, err = unpack(io.TeeReader(r.file, r.sum), has("\x1f\x8b"), size, want.Columns)
 		return err
-	case has("PK\x03\x04"), has("BZh"), has("\xfd7zXZ"):
-		return &brokenFile{detail: "a compressed file, want gzip or zstd", hint: "unpack it first"}
-	case has("version https://git-lfs"):
-		return &brokenFile{detail: "a pointer of Git LFS, not the file itself", hint: "`git lfs pull` fetches the file"}
-	default:
-		r.sum = sha256.New()
-		r.lines = ofText(io.TeeReader(r.file, r.sum), head)
-		return nil
 	}
+	if err := refused(head); err != nil {
+		return err
+	}
+	r.sum = sha256.New()
+	r.lines, err = ofText(io.TeeReader(r.file, r.sum), head, want.Columns)
+	return err
+}
+
+// isZstd recognises zstd by its frames, of which the first may be one to be passed over.
+func isZstd(head []byte) bool {
+	return len(head) >= 4 && (string(head[:4]) == "\x28\xb5\x2f\xfd" || head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18")
 }
 
 func (r *fileReader) position() int64 {
 	if r.packed != nil {
-		return r.packed.read
+		return r.packed.from.n
 	}
 	return r.lines.position()
 }

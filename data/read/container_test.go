@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,10 @@ func tables(t *testing.T) []string {
 
 // readAll reads the records of a file.
 func readAll(path string, names map[string]bool) (out []Line, err error) {
-	r, err := Open([]File{{path, path}}, names)
+	return readOpened(Open([]File{{path, path}}, Options{Columns: names}))
+}
+
+func readOpened(r *Reader, err error) (out []Line, _ error) {
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +73,12 @@ func TestRowsOfTablesAreWhatPyarrowWrote(t *testing.T) {
 	}
 	for _, path := range tables(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			got, err := readAll(path, tableNames)
+			got, err := readOpened(Open([]File{{path, path}}, Options{Columns: tableNames, KeepNulls: true}))
 			if err != nil || len(got) != len(want) {
 				t.Fatalf("%d rows, %v; want %d", len(got), err, len(want))
 			}
 			for i := range got {
-				g, w := fmt.Sprintf("%#v", number(exact(t, got[i].Text))), fmt.Sprintf("%#v", number(exact(t, want[i].Text)))
+				g, w := fmt.Sprintf("%#v", exact(t, got[i].Text)), fmt.Sprintf("%#v", exact(t, want[i].Text))
 				if g != w || got[i].Number != i+1 {
 					t.Errorf("row %d has the number %d:\n%s\nwant\n%s", i+1, got[i].Number, g, w)
 				}
@@ -91,21 +95,38 @@ func TestRowsOfTablesAreWhatPyarrowWrote(t *testing.T) {
 	}
 }
 
-// number makes 1.0 and 1 the same, as JSON has it, but no large integers.
-func number(v any) any {
-	switch x := v.(type) {
-	case map[string]any:
-		for k := range x {
-			x[k] = number(x[k])
+// TestNestedObjectsAreWhatPyarrowGives compares, byte by byte, with what json.dumps made of the
+// rows.
+func TestNestedObjectsAreWhatPyarrowGives(t *testing.T) {
+	names := map[string]bool{"messages": true, "tools": true, "mapped": true, "numbers": true, "singles": true, "times": true}
+	for golden, keep := range map[string]bool{"testdata/nested.jsonl": false, "testdata/nested-keep.jsonl": true} {
+		want, err := readAll(golden, names)
+		if err != nil || len(want) != 3 {
+			t.Fatalf("%d lines, %v", len(want), err)
 		}
-	case []any:
-		for i := range x {
-			x[i] = number(x[i])
+		for _, path := range []string{"testdata/nested.parquet", "testdata/nested.arrow"} {
+			r, err := Open([]File{{path, path}}, Options{Columns: names, KeepNulls: keep})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range want {
+				got, err := r.Next()
+				if g, w := compact(t, got.Text), compact(t, want[i].Text); err != nil || g != w {
+					t.Errorf("%s, row %d, %v: got\n%s\nwant\n%s", path, i+1, err, g, w)
+				}
+			}
+			r.Close()
 		}
-	case json.Number:
-		return json.Number(strings.TrimSuffix(string(x), ".0"))
 	}
-	return v
+}
+
+func compact(t *testing.T, text []byte) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := json.Compact(&out, text); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return out.String()
 }
 
 // TestBrokenTablesAreErrors cuts and changes the files at every place. What is
@@ -114,7 +135,9 @@ func number(v any) any {
 func TestBrokenTablesAreErrors(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "broken")
-	for _, table := range tables(t) {
+	all := map[string]bool{"mapped": true, "numbers": true, "singles": true, "times": true}
+	maps.Copy(all, tableNames)
+	for _, table := range append(tables(t), "testdata/nested.parquet", "testdata/nested.arrow") {
 		whole, err := os.ReadFile(table)
 		if err != nil {
 			t.Fatal(err)
@@ -124,7 +147,7 @@ func TestBrokenTablesAreErrors(t *testing.T) {
 				if err := os.WriteFile(path, text, 0o644); err != nil {
 					t.Fatal(err)
 				}
-				rows, err := readAll(path, tableNames)
+				rows, err := readAll(path, all)
 				switch {
 				case err == nil && wantErr:
 					t.Errorf("%s at %d: %d rows, want an error", what, at, len(rows))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -26,124 +27,43 @@ type File struct {
 	Path string // where it lies
 }
 
-// Expand lists the files that a path stands for: itself, those of a folder that
-// [Pick] picks, or those that a glob matches, each in the order of their names.
-func Expand(at string) ([]File, error) {
-	if strings.HasPrefix(at, Builtin) {
-		return []File{{at, at}}, nil
-	}
-	info, err := os.Stat(at)
-	switch {
-	case err == nil && info.IsDir():
-		return folder(at)
-	case err != nil && strings.ContainsAny(at, "*?["):
-		found, err := filepath.Glob(at)
-		if err != nil {
-			return nil, fault.Usage(fmt.Errorf("%s: %w", at, err))
-		}
-		var files []File
-		for _, f := range found {
-			if info, err := os.Stat(f); err == nil && !info.IsDir() {
-				files = append(files, File{f, f})
-			}
-		}
-		if len(files) == 0 {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file matches", at), relative))
-		}
-		return files, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, notThere(at)
-	}
-	return []File{{at, at}}, nil
-}
-
 const relative = "relative paths start at the folder that lwtrain runs in"
 
 func notThere(name string) error {
 	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), relative))
 }
 
-// maxFiles bounds the files of a folder.
-const maxFiles = 100_000
+// caches are what map, filter and the like of datasets leave beside the data.
+var caches = regexp.MustCompile(`^(cache-[0-9a-f]{8,}|tmp[0-9a-z_]{8}).*\.arrow$|^indices.*\.arrow$`)
 
-func folder(dir string) ([]File, error) {
-	var names []string
-	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."):
-			return fs.SkipDir
-		case !d.IsDir():
-			names = append(names, name)
-		}
-		if len(names) > maxFiles {
-			return fmt.Errorf("more than %d files", maxFiles)
-		}
-		return nil
-	})
-	if err == nil {
-		names, err = Pick(names)
+// noData reports whether a file is none of data by its name: hidden, a cache, half of a
+// download, about the data.
+func noData(name string) bool {
+	base := filepath.Base(name)
+	switch base {
+	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json", "package.json":
+		return true
 	}
-	if err != nil {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: %w", dir, err), fault.HintOf(err)))
+	low := strings.ToLower(base)
+	if caches.MatchString(low) || strings.HasPrefix(base, ".") || strings.HasPrefix(low, "readme") || strings.HasPrefix(low, "license") {
+		return true
 	}
-	var files []File
-	for _, name := range names {
-		p := filepath.Join(dir, filepath.FromSlash(name))
-		files = append(files, File{p, p})
-	}
-	return files, nil
-}
-
-// Pick lists the files to train on among those of a folder or a dataset. As in
-// Hugging Face's datasets, names tell the splits: if some speak of training, those;
-// else all that do not speak of validation or test. Of several formats the one with
-// the most files is taken.
-func Pick(names []string) ([]string, error) {
-	var train, rest, other []string
-	for _, name := range slices.Sorted(slices.Values(names)) {
-		switch {
-		case formatOf(name) == "":
-		case speaksOf(name, "train", "training"):
-			train = append(train, name)
-		case speaksOf(name, "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"):
-			other = append(other, name)
-		default:
-			rest = append(rest, name)
-		}
-	}
-	if len(train) == 0 {
-		train = rest
-	}
-	switch {
-	case len(train) > 0:
-		return oneFormat(train), nil
-	case len(other) > 0:
-		return nil, fault.Hint(fmt.Errorf("its files are for evaluation alone, by their names: %s", some(other)),
-			"name the file that is meant")
-	case slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".py") }):
-		return nil, fault.Hint(errors.New("a script makes this dataset, and there are no files of data"),
-			"the hub may have made Parquet files of it: hf://owner/name@refs/convert/parquet")
-	}
-	return nil, fault.Hint(fmt.Errorf("no file of data among %s", some(names)),
-		"want JSONL, JSON, Parquet or Arrow; JSONL may be .gz or .zst")
+	return slices.Contains([]string{".lock", ".incomplete", ".tmp", ".part", ".crdownload", ".metadata", ".md", ".py"}, path.Ext(low))
 }
 
 // formatOf is the format that a file's name speaks of, or "".
 func formatOf(name string) string {
-	switch path.Base(name) {
-	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json", "package.json":
+	if noData(name) {
 		return ""
 	}
 	name = strings.ToLower(name)
-	for _, packed := range []string{".gz", ".zst"} {
-		if inner, ok := strings.CutSuffix(name, packed); ok && (strings.HasSuffix(inner, ".jsonl") || strings.HasSuffix(inner, ".json")) {
-			name = inner
+	packed := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
+	switch ext := path.Ext(packed); ext {
+	case ".parquet", ".arrow":
+		if packed == name {
+			return ext
 		}
-	}
-	switch ext := path.Ext(name); ext {
-	case ".jsonl", ".json", ".parquet", ".arrow":
+	case ".jsonl", ".json", ".csv", ".tsv":
 		return ext
 	case ".ndjson":
 		return ".jsonl"
@@ -160,33 +80,6 @@ func speaksOf(name string, words ...string) bool {
 		}
 	}
 	return false
-}
-
-func oneFormat(names []string) []string {
-	count := map[string]int{}
-	for _, name := range names {
-		count[formatOf(name)]++
-	}
-	best := ""
-	for _, format := range []string{".parquet", ".jsonl", ".json", ".arrow"} {
-		if count[format] > count[best] {
-			best = format
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return formatOf(name) != best })
-}
-
-// some names the first of many.
-func some(names []string) string {
-	const most = 6
-	if len(names) == 0 {
-		return "no files"
-	}
-	s := strings.Join(names[:min(most, len(names))], ", ")
-	if n := len(names) - most; n > 0 {
-		s += fmt.Sprintf(" and %d more", n)
-	}
-	return s
 }
 
 // randomAccess is what files are beside fs.File, on the disk and in the binary.

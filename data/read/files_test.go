@@ -126,7 +126,7 @@ func TestCompressedFilesThatAreNotRight(t *testing.T) {
 func TestUnpackingTakesLittleMemory(t *testing.T) {
 	line := talk("question", strings.Repeat("an answer of some length ", 40)) + "\n"
 	path := put(t, filepath.Join(t.TempDir(), "x.jsonl.zst"), strings.Repeat(line, (64<<20)/len(line)))
-	r, err := Open([]File{{path, path}}, nil)
+	r, err := Open([]File{{path, path}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

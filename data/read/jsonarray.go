@@ -7,22 +7,31 @@ import (
 	"io"
 )
 
-// jsonArray reads the elements of a JSON array one by one, whatever its size. It
-// looks for where an element ends, and leaves its inside to the JSON decoder: a
-// bad element is a bad line, and a file whose elements can't be told apart is
-// broken.
+// jsonArray reads the elements of a JSON array one by one, whatever its size, or objects
+// that follow each other without one. It looks for where an element ends, and leaves its
+// inside to the JSON decoder: a bad element is a bad line, and a file whose elements can't be
+// told apart is broken.
 type jsonArray struct {
-	r      *bufio.Reader
-	most   int // bytes in an element
-	line   int // that the reader stands on, from 1
-	last   int // number of the last element
-	read   int64
-	opened bool
-	err    error // of the reader, or of the array
+	r        *bufio.Reader
+	most     int  // bytes in an element
+	sequence bool // there are no brackets around the elements
+	line     int  // that the reader stands on, from 1
+	last     int  // number of the last element
+	read     int64
+	opened   bool
+	err      error // of the reader, or of the array
 }
 
 func newJSONArray(r io.Reader) *jsonArray {
 	return &jsonArray{r: bufio.NewReaderSize(r, 1<<20), most: MaxLine, line: 1}
+}
+
+// newJSONSequence reads objects that stand on several lines each, or several on one, with or
+// without commas between them.
+func newJSONSequence(r io.Reader) *jsonArray {
+	a := newJSONArray(r)
+	a.sequence = true
+	return a
 }
 
 func (a *jsonArray) position() int64 { return a.read }
@@ -36,7 +45,10 @@ func (a *jsonArray) next() (Line, error) {
 	}
 	l, err := a.one()
 	if err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF) && a.sequence:
+			err = broken(a.line, "broken JSON: a record ends in the middle, want a } at its end")
+		case errors.Is(err, io.ErrUnexpectedEOF):
 			err = broken(a.line, "broken JSON: the array ends in the middle, want a ] at its end")
 		}
 		a.err = err
@@ -46,17 +58,18 @@ func (a *jsonArray) next() (Line, error) {
 
 func (a *jsonArray) one() (Line, error) {
 	c, err := a.visible()
+	if !a.opened && c == 0xEF { // the byte order mark
+		a.byte()
+		a.byte()
+		c, err = a.visible()
+	}
+	if a.sequence {
+		return a.object(c, err)
+	}
 	if err != nil {
 		return Line{}, err
 	}
 	if !a.opened {
-		if c == 0xEF { // the byte order mark
-			a.byte()
-			a.byte()
-			if c, err = a.visible(); err != nil {
-				return Line{}, err
-			}
-		}
 		if c != '[' {
 			return Line{}, broken(a.line, "broken JSON: %q, want an array", c)
 		}
@@ -86,6 +99,23 @@ func (a *jsonArray) one() (Line, error) {
 	return a.element(c)
 }
 
+// object reads an object of a sequence, from what is before it.
+func (a *jsonArray) object(c byte, err error) (Line, error) {
+	if c == ',' && a.opened {
+		c, err = a.visible()
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return Line{}, io.EOF
+	case err != nil:
+		return Line{}, err
+	case c != '{':
+		return Line{}, broken(a.line, "broken JSON: %q where a record should begin, want {", c)
+	}
+	a.opened = true
+	return a.element(c)
+}
+
 // element reads an element whose first byte is c, up to what follows it.
 func (a *jsonArray) element(c byte) (Line, error) {
 	l := Line{Number: max(a.line, a.last+1)}
@@ -112,6 +142,9 @@ func (a *jsonArray) element(c byte) (Line, error) {
 			depth++
 		case c == '}' || c == ']':
 			depth--
+		}
+		if depth == 0 && a.sequence {
+			return l, nil
 		}
 		if depth == 0 && !quoted {
 			next, err := a.r.Peek(1)
@@ -170,13 +203,4 @@ func unexpected(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// ofText tells a JSON array from JSONL by how the text begins.
-func ofText(from io.Reader, head []byte) lines {
-	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
-	if len(text) > 0 && text[0] == '[' {
-		return newJSONArray(from)
-	}
-	return newJSONLines(from)
 }

@@ -1,14 +1,23 @@
 package read
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"strconv"
+	"time"
 )
 
 // Rows of Parquet and Arrow become the text of JSON objects, so that a line
-// has one meaning whatever it lies in. Numbers are written exactly, and bytes of
-// text as they are, so that what is no UTF-8 is found where all lines are
-// checked.
+// has one meaning whatever it lies in: that which Python's json.dumps gives the row that
+// pyarrow reads. Numbers are written exactly, and bytes of text as they are, so that what is
+// no UTF-8 is found where all lines are checked.
+
+const (
+	dateLayout      = "2006-01-02"
+	timeLayout      = "15:04:05"
+	timestampLayout = dateLayout + " " + timeLayout
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -39,12 +48,54 @@ func appendText[T string | []byte](dst []byte, s T) []byte {
 	return append(append(dst, s[from:]...), '"')
 }
 
-// appendFloat writes a number, or null for what is none.
-func appendFloat(dst []byte, v float64, bits int) []byte {
+// appendFloat writes a number as Python does, 48.0 apart from 48, or null for what is none.
+func appendFloat(dst []byte, v float64) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return append(dst, "null"...)
 	}
-	return strconv.AppendFloat(dst, v, 'g', -1, bits)
+	from := len(dst)
+	dst = strconv.AppendFloat(dst, v, 'e', -1, 64)
+	e := bytes.IndexByte(dst[from:], 'e')
+	if exponent, _ := strconv.Atoi(string(dst[from+e+1:])); exponent < -4 || exponent >= 16 {
+		return dst
+	}
+	dst = strconv.AppendFloat(dst[:from], v, 'f', -1, 64)
+	if bytes.IndexByte(dst[from:], '.') < 0 {
+		dst = append(dst, ".0"...)
+	}
+	return dst
+}
+
+// appendTime writes a date or a time as Python does, and with how it differs from UTC where
+// the column says so: 2024-05-01 12:00:00.500000+00:00.
+func appendTime(dst []byte, t time.Time, layout string, zoned bool) []byte {
+	if t.Nanosecond() != 0 {
+		layout += ".000000"
+	}
+	if zoned {
+		layout += "-07:00"
+	}
+	return appendText(dst, t.UTC().Format(layout))
+}
+
+// appendJSON writes a value of a column of JSON as what it is; what is none stays a text.
+func appendJSON[T string | []byte](dst []byte, s T) []byte {
+	if !json.Valid([]byte(s)) {
+		return appendText(dst, s)
+	}
+	return append(dst, s...)
+}
+
+// appendMember writes a key and its value. In objects within a row a table has every key
+// everywhere: one that is null is none unless nulls are kept.
+func appendMember(dst []byte, name string, keepNulls bool, value func([]byte) []byte) []byte {
+	before := len(dst)
+	dst = appendKey(dst, name)
+	from := len(dst)
+	if dst = value(dst); !keepNulls && string(dst[from:]) == "null" {
+		return dst[:before]
+	}
+	return dst
 }
 
 // appendKey writes a key, with a comma if it is not the first of its object.

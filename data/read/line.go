@@ -1,6 +1,6 @@
-// Package read turns files into lines, which are numbered: those of JSONL, the elements of
-// a JSON array, or the rows of Parquet and Arrow tables as JSON, whatever the file is
-// called. Several files are read as one. Files are not trusted: what they claim of their
+// Package read turns files into lines, which are numbered: those of JSONL, JSON objects and
+// the elements of a JSON array, or the rows of CSV, Parquet and Arrow tables as JSON, whatever
+// the file is called. Several files are read as one. Files are not trusted: what they claim of their
 // sizes is checked before memory is made for it.
 //
 // What a line says is package record's.
@@ -18,6 +18,16 @@ type Line struct {
 	Number  int    // from 1; of JSONL blank lines are counted
 	Text    []byte // without its end, in memory of its own
 	TooLong bool   // it has more than [MaxLine] bytes; Text is empty
+	Bad     string // why it can be no record, whatever is in it; "": it may be one
+}
+
+// Options say what of files is read.
+type Options struct {
+	// Columns are those of tables and CSV that are read.
+	Columns map[string]bool
+	// KeepNulls keeps the keys of objects within the rows of tables that are null. Else they
+	// are as if they were not there: a table has every key in every row.
+	KeepNulls bool
 }
 
 // lines hands out the lines of a file one after the other.
@@ -41,4 +51,9 @@ func (e *brokenFile) Error() string { return e.detail }
 
 func broken(number int, format string, args ...any) error {
 	return &brokenFile{number: number, detail: fmt.Sprintf(format, args...)}
+}
+
+// nothing is the error of a file without anything in it: what failed to be copied looks so.
+func nothing(what string) error {
+	return &brokenFile{detail: what + ", want records", hint: "a copy or a download may have failed; get it again, or leave it out"}
 }

@@ -37,7 +37,7 @@ func (l *jsonLines) next() (Line, error) {
 		}
 		text = bytes.TrimRight(text, "\r\n")
 		if tooLong || len(bytes.TrimSpace(text)) > 0 {
-			return Line{l.number, text, tooLong}, nil
+			return Line{Number: l.number, Text: text, TooLong: tooLong}, nil
 		}
 	}
 	return Line{}, l.err

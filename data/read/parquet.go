@@ -20,22 +20,25 @@ type parquetRows struct {
 	size   int64
 	fields []*parquetNode // the columns that are read
 	leaves []*parquetLeaf // in them
+	others []string       // those that are not
 	group  int            // row groups that were begun
 	left   int64          // rows in the one at hand
 	number int
 	text   []byte
 	err    error
+
+	keepNulls bool // of nested objects
 }
 
 const mostFooter = 64 << 20
 
-func newParquetRows(f randomAccess, size int64, names map[string]bool) (_ lines, err error) {
+func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err error) {
 	defer recovered(0, "Parquet", &err)
 	if err := checkParquet(f, size); err != nil {
 		return nil, err
 	}
 	props := parquet.NewReaderProperties(boundedMemory{memory.NewGoAllocator()})
-	p := &parquetRows{at: f, size: size}
+	p := &parquetRows{at: f, size: size, keepNulls: want.KeepNulls}
 	if p.f, err = pq.NewParquetReader(f, pq.WithReadProps(props)); err != nil {
 		return nil, broken(0, "a broken Parquet file: %v", err)
 	}
@@ -45,9 +48,11 @@ func newParquetRows(f randomAccess, size int64, names map[string]bool) (_ lines,
 	for i := range root.NumFields() {
 		n := p.node(root.Field(i), 0, 0, 0, &column)
 		all = append(all, fmt.Sprintf("%.40q", n.name))
-		if names[n.name] {
+		if want.Columns[n.name] {
 			p.fields = append(p.fields, n)
 			n.eachLeaf(func(l *parquetLeaf) { p.leaves = append(p.leaves, l) })
+		} else {
+			p.others = append(p.others, n.name)
 		}
 	}
 	if len(p.fields) == 0 {
@@ -100,6 +105,8 @@ func (p *parquetRows) position() int64 {
 	return p.size
 }
 
+func (p *parquetRows) passed() []string { return p.others }
+
 func (p *parquetRows) next() (Line, error) {
 	if p.err == nil {
 		var l Line
@@ -148,7 +155,7 @@ func (p *parquetRows) node(n schema.Node, def, rep int16, depth int, column *int
 	if depth > maxNesting {
 		panic(fmt.Errorf("a schema nested deeper than %d", maxNesting))
 	}
-	out := &parquetNode{name: n.Name()}
+	out := &parquetNode{name: n.Name(), keepNulls: p.keepNulls}
 	switch n.RepetitionType() {
 	case parquet.Repetitions.Optional:
 		def++

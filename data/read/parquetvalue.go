@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/apache/arrow/go/v17/parquet"
 	pq "github.com/apache/arrow/go/v17/parquet/file"
@@ -21,11 +22,20 @@ type parquetNode struct {
 	leaf               *parquetLeaf
 	children           []*parquetNode
 	bare               bool // a list's wrapper: its only child stands for it
+	pairs              bool // repeated: the keys and values of a map
+	keepNulls          bool
 }
 
-// unwrap recognises the groups that LIST puts around a list's elements:
-// optional group messages (LIST) { repeated group list { optional element } }.
+// unwrap recognises the groups that LIST and MAP put around what is in them:
+// optional group messages (LIST) { repeated group list { optional element } },
+// optional group arguments (MAP) { repeated group key_value { required key; optional value } }.
 func (n *parquetNode) unwrap(g *schema.GroupNode) {
+	_, isMap := g.LogicalType().(schema.MapLogicalType)
+	isMap = isMap || g.ConvertedType() == schema.ConvertedTypes.Map || g.ConvertedType() == schema.ConvertedTypes.MapKeyValue
+	if isMap && len(n.children) == 1 && n.children[0].isPairs() {
+		n.bare, n.children[0].pairs = true, true
+		return
+	}
 	_, isList := g.LogicalType().(schema.ListLogicalType)
 	isList = isList || g.ConvertedType() == schema.ConvertedTypes.List
 	if !isList || len(n.children) != 1 || !n.children[0].repeated {
@@ -37,6 +47,15 @@ func (n *parquetNode) unwrap(g *schema.GroupNode) {
 	if list.leaf == nil && len(list.children) == 1 && list.name != "array" && list.name != n.name+"_tuple" {
 		list.bare = true
 	}
+}
+
+// isPairs reports whether a node repeats a text and a value.
+func (n *parquetNode) isPairs() bool {
+	if !n.repeated || len(n.children) != 2 {
+		return false
+	}
+	key := n.children[0]
+	return key.leaf != nil && key.leaf.isText && !key.optional && !key.repeated
 }
 
 func (n *parquetNode) eachLeaf(see func(*parquetLeaf)) {
@@ -59,15 +78,19 @@ func (n *parquetNode) first() *parquetLeaf {
 func (n *parquetNode) append(dst []byte) []byte {
 	switch first := n.first(); {
 	case n.repeated:
+		open, end := byte('['), byte(']')
+		if n.pairs {
+			open, end = '{', '}'
+		}
+		dst = append(dst, open)
 		if def, _ := first.peek(); def < n.def {
 			n.eachLeaf((*parquetLeaf).pass)
-			return append(dst, "[]"...)
+			return append(dst, end)
 		}
-		dst = append(dst, '[')
 		for {
 			dst = n.one(dst)
 			if !first.goesOn(n.rep) {
-				return append(dst, ']')
+				return append(dst, end)
 			}
 			dst = append(dst, ',')
 		}
@@ -87,10 +110,12 @@ func (n *parquetNode) one(dst []byte) []byte {
 		return n.leaf.take(dst)
 	case n.bare:
 		return n.children[0].append(dst)
+	case n.pairs:
+		return n.children[1].append(append(n.children[0].append(dst), ':'))
 	}
 	dst = append(dst, '{')
 	for _, c := range n.children {
-		dst = c.append(appendKey(dst, c.name))
+		dst = appendMember(dst, c.name, n.keepNulls, c.append)
 	}
 	return append(dst, '}')
 }
@@ -105,6 +130,8 @@ type parquetLeaf struct {
 	column         int
 	maxDef, maxRep int16
 	unsigned       bool
+	isText, isJSON bool
+	asTime         func(dst []byte, v int64) []byte // nil: a number
 
 	r        pq.ColumnChunkReader
 	def, rep [parquetBatch]int16
@@ -127,10 +154,33 @@ func newParquetLeaf(n *schema.PrimitiveNode, def, rep int16, column int) *parque
 	if n.PhysicalType() == parquet.Types.Int96 {
 		l.refused = "a number of 96 bits"
 	}
-	if t, ok := n.LogicalType().(*schema.IntLogicalType); ok {
+	switch t := n.LogicalType().(type) {
+	case *schema.IntLogicalType:
 		l.unsigned = !t.IsSigned()
+	case schema.JSONLogicalType:
+		l.isJSON = true
+	case schema.DateLogicalType:
+		l.asTime = func(dst []byte, v int64) []byte { return appendTime(dst, time.Unix(v*86400, 0), dateLayout, false) }
+	case *schema.TimeLogicalType:
+		l.asTime = func(dst []byte, v int64) []byte { return appendTime(dst, timeOf(v, t.TimeUnit()), timeLayout, false) }
+	case *schema.TimestampLogicalType:
+		l.asTime = func(dst []byte, v int64) []byte {
+			return appendTime(dst, timeOf(v, t.TimeUnit()), timestampLayout, t.IsAdjustedToUTC())
+		}
 	}
+	l.isText = n.PhysicalType() == parquet.Types.ByteArray && !l.isJSON
 	return l
+}
+
+// timeOf is a time since the start of 1970, or of the day.
+func timeOf(v int64, unit schema.TimeUnitType) time.Time {
+	switch unit {
+	case schema.TimeUnitMillis:
+		return time.UnixMilli(v)
+	case schema.TimeUnitMicros:
+		return time.UnixMicro(v)
+	}
+	return time.Unix(v/1e9, v%1e9)
 }
 
 func (l *parquetLeaf) begin(r pq.ColumnChunkReader) {
@@ -230,25 +280,34 @@ func (l *parquetLeaf) take(dst []byte) []byte {
 	l.value++
 	switch l.r.(type) {
 	case *pq.ByteArrayColumnChunkReader:
+		if l.isJSON {
+			return appendJSON(dst, []byte(l.texts[i]))
+		}
 		return appendText(dst, []byte(l.texts[i]))
 	case *pq.FixedLenByteArrayColumnChunkReader:
 		return appendText(dst, []byte(l.fixed[i]))
 	case *pq.BooleanColumnChunkReader:
 		return strconv.AppendBool(dst, l.bools[i])
 	case *pq.Int32ColumnChunkReader:
+		if l.asTime != nil {
+			return l.asTime(dst, int64(l.int32s[i]))
+		}
 		if l.unsigned {
 			return strconv.AppendUint(dst, uint64(uint32(l.int32s[i])), 10)
 		}
 		return strconv.AppendInt(dst, int64(l.int32s[i]), 10)
 	case *pq.Int64ColumnChunkReader:
+		if l.asTime != nil {
+			return l.asTime(dst, l.int64s[i])
+		}
 		if l.unsigned {
 			return strconv.AppendUint(dst, uint64(l.int64s[i]), 10)
 		}
 		return strconv.AppendInt(dst, l.int64s[i], 10)
 	case *pq.Float32ColumnChunkReader:
-		return appendFloat(dst, float64(l.float32s[i]), 32)
+		return appendFloat(dst, float64(l.float32s[i]))
 	case *pq.Float64ColumnChunkReader:
-		return appendFloat(dst, l.float64s[i], 64)
+		return appendFloat(dst, l.float64s[i])
 	}
 	panic(fmt.Errorf("column %s: an unknown type", l.path))
 }

@@ -1,28 +1,31 @@
 package read
 
-import "io"
+import (
+	"io"
+	"maps"
+)
 
 // Reader reads the lines of several files as if they were of one: their numbers go on
 // from each file to the next.
 type Reader struct {
 	places  Places
-	columns map[string]bool
+	options Options
 	one     *fileReader
 	at      int   // of one, among the files
 	last    int   // number of the last line of one, in it
 	behind  int64 // bytes of the files before it
 	sums    []string
+	passed  map[string]int
 }
 
-// Open begins to read files, of which there is at least one. Of tables only the columns
-// that are named are read. An error is of the user's making: a file that is not there,
-// or that is damaged.
-func Open(files []File, columns map[string]bool) (*Reader, error) {
-	one, err := openLines(files[0], columns)
+// Open begins to read files, of which there is at least one. An error is of the user's
+// making: a file that is not there, or that is damaged.
+func Open(files []File, options Options) (*Reader, error) {
+	one, err := openLines(files[0], options)
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{places: Places{Files: files, Starts: []int64{0}}, columns: columns, one: one}, nil
+	return &Reader{places: Places{Files: files, Starts: []int64{0}}, options: options, one: one, passed: map[string]int{}}, nil
 }
 
 // Next returns the next line, with its number among those of all files, or io.EOF.
@@ -48,6 +51,7 @@ func (r *Reader) Next() (Line, error) {
 
 // turn goes on to the next file.
 func (r *Reader) turn() error {
+	r.passed = r.Passed()
 	sum, err := r.one.sha256()
 	if err != nil {
 		return err
@@ -56,7 +60,7 @@ func (r *Reader) turn() error {
 	if err != nil {
 		return err
 	}
-	next, err := openLines(r.places.Files[r.at+1], r.columns)
+	next, err := openLines(r.places.Files[r.at+1], r.options)
 	if err != nil {
 		return err
 	}
@@ -67,6 +71,17 @@ func (r *Reader) turn() error {
 	r.one, r.last = next, 0
 	r.at++
 	return nil
+}
+
+// Passed counts the rows so far by the names of columns of tables that are not read.
+func (r *Reader) Passed() map[string]int {
+	out := maps.Clone(r.passed)
+	if t, ok := r.one.lines.(table); ok {
+		for _, name := range t.passed() {
+			out[name] += r.last
+		}
+	}
+	return out
 }
 
 // Position is how many bytes of the files, as they lie there, are behind the reader.

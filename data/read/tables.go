@@ -7,6 +7,11 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
+// table is what holds rows in columns.
+type table interface {
+	passed() []string // the columns that are not read
+}
+
 // mostBatch bounds what is held in memory of a file at a time: a record batch,
 // or a page of Parquet.
 const mostBatch = 1 << 30

@@ -1,6 +1,7 @@
 // Package record turns a line of a file into conversations, messages with the answers that
 // are trained on, and these into ids and targets: it knows the formats of records, how a
-// template renders them, which ones a filter wants, and what statistics need of their text.
+// template renders them, which ones a filter wants, what becomes of every key (keys.go), and
+// what statistics need of their text.
 //
 // Call [Options.Layout], [NewRenderer] and [Renderer.Tokenise] for each line.
 package record
@@ -16,15 +17,21 @@ import (
 type Record struct {
 	Conversation               // of a pair, the one with the chosen answer
 	Rejected     *Conversation // of a pair
+	Unread       []string      // keys that nothing reads, see [Drops.Unread]
 }
 
-// Conversation is a list of messages, and the tools that the template is told of (nil:
-// none).
+// Conversation is a list of messages, and what else the template is told.
 type Conversation struct {
 	Kind     Kind
 	Messages []chat.Message
 	First    int // the answers before this message belong to the prompt
-	Tools    json.RawMessage
+	Vars     []Var
+}
+
+// Var is a variable of the template: tools, documents, or one of chat_template_kwargs.
+type Var struct {
+	Name  string
+	Value json.RawMessage
 }
 
 // Kind says what a conversation is.

@@ -39,6 +39,9 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
+// mostUnread is how many keys are counted apart.
+const mostUnread = 100
+
 // MostNamed is how many records are named of those that can not be used.
 const MostNamed = 10
 
@@ -47,6 +50,31 @@ const MostNamed = 10
 type Drops struct {
 	Dropped []Dropped `json:"dropped"` // can not be used
 	Passed  []Dropped `json:"passed"`  // are passed over by a filter
+	// Unread are keys of records that are used, which nothing reads and no template writes.
+	Unread []Unread `json:"unread,omitempty"`
+}
+
+// Unread counts the records that have a key which nothing reads.
+type Unread struct {
+	Key   string `json:"key"`
+	Count int    `json:"count"`
+	Line  int    `json:"line"` // of the first
+}
+
+// AddUnread counts n records with a key that nothing reads, the first of which is on a line.
+func (d *Drops) AddUnread(key string, line, n int) {
+	key = fmt.Sprintf("%.80s", key)
+	find := func() int { return slices.IndexFunc(d.Unread, func(x Unread) bool { return x.Key == key }) }
+	i := find()
+	if i < 0 && len(d.Unread) >= mostUnread { // a file of nothing but different keys
+		key = "other keys"
+		i = find()
+	}
+	if i < 0 {
+		i = len(d.Unread)
+		d.Unread = append(d.Unread, Unread{Key: key, Line: line})
+	}
+	d.Unread[i].Count += n
 }
 
 // Add counts the record of a line, whose error is one of [Renderer.Tokenise] or

@@ -3,6 +3,7 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -25,7 +26,7 @@ type Facts struct {
 }
 
 // Suspicions are what a conversation may be suspected of.
-var Suspicions = []string{"unfinished", "refusal", "repetition", "no_words", "special_tokens"}
+var Suspicions = []string{"unfinished", "refusal", "repetition", "no_words", "special_tokens", "repeats_prompt"}
 
 const (
 	unfinished    = 1 << iota // a long one whose end closes no sentence
@@ -33,6 +34,7 @@ const (
 	repetition                // at least repetitive of its eight-grams came before
 	noWords                   // neither a word nor any other letter
 	specialTokens             // a message spells tokens of the template, such as <|im_end|>
+	repeatsPrompt             // it begins with the prompt, which is trained on as its answer
 )
 
 const (
@@ -60,6 +62,9 @@ func examine(messages []chat.Message) Facts {
 				f.Real = int32(prose.Words(m.Content))
 			}
 		}
+		if repeats(prompt, m.Content) {
+			f.Suspicions |= repeatsPrompt
+		}
 		prompt = ""
 		shape := prose.Scan(m.Content)
 		letters.Add(shape.Letters)
@@ -75,7 +80,7 @@ func examine(messages []chat.Message) Facts {
 
 var hashPool = sync.Pool{New: func() any { return new([]byte) }}
 
-// hashMessages tells conversations apart. Roles and contents are held apart by
+// hashMessages tells conversations apart. Roles, contents and reasoning are held apart by
 // bytes that valid UTF-8 does not have.
 func hashMessages(messages []chat.Message) uint64 {
 	buf := hashPool.Get().(*[]byte)
@@ -84,10 +89,23 @@ func hashMessages(messages []chat.Message) uint64 {
 	for _, m := range messages {
 		all = append(append(all, m.Role...), 0xFF)
 		all = append(append(all, m.Content...), 0xFE)
+		if m.Reasoning != "" {
+			all = append(append(all, m.Reasoning...), 0xFD)
+		}
 	}
 	*buf = all
 	sum := sha256.Sum256(all)
 	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// leastRepeated is the least length of a prompt, in characters, that no answer begins with by
+// chance: "Good morning!" is answered alike.
+const leastRepeated = 20
+
+// repeats reports whether an answer begins with the text of its prompt.
+func repeats(prompt, answer string) bool {
+	prompt, answer = strings.TrimSpace(prompt), strings.TrimSpace(answer)
+	return prompt != "" && strings.HasPrefix(answer, prompt) && utf8.RuneCountInString(prompt) >= leastRepeated
 }
 
 // suspect finds what can be seen of one answer on its own.

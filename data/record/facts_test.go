@@ -51,6 +51,21 @@ func TestAnswersAreSuspectedOfWhatTheyShow(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatBeginsWithItsPromptIsSuspected(t *testing.T) {
+	for _, c := range []struct {
+		prompt, answer string
+		want           uint8
+	}{
+		{"Name a colour for wall 0.", " Name a colour for wall 0. Deep blue.", repeatsPrompt},
+		{"Good morning", "Good morning! How are you?", 0},
+		{"Name a colour for wall 0.", "A colour for wall 0 is deep blue.", 0},
+	} {
+		if f := examine([]chat.Message{{Role: "user", Content: c.prompt}, {Role: "assistant", Content: c.answer}}); f.Suspicions != c.want {
+			t.Errorf("%q: %06b, want %06b", c.answer, f.Suspicions, c.want)
+		}
+	}
+}
+
 func TestTheFirstPromptWithALengthIsMeasuredByItsOwnAnswer(t *testing.T) {
 	f := examine([]chat.Message{
 		{Role: "system", Content: "be kind"}, {Role: "user", Content: "hello"}, {Role: "assistant", Content: "hello there"},

@@ -2,55 +2,71 @@ package record
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 
 	"lwtrain/chat"
 )
 
 // conversation reads a record of one of the three formats of conversations.
-func (l Layout) conversation(f fields, format string) (c Conversation, err error) {
+func (r *reader) conversation(format string) (c Conversation, err error) {
 	switch format {
 	case messagesFormat:
-		raw, ok := l.get(f, "messages")
+		raw, ok := r.get("messages")
 		if !ok {
-			return c, l.lacks(f, "messages")
+			return c, r.lacks("messages")
 		}
-		c.Messages, err = l.turns(raw, l.names["messages"][0])
+		c.Messages, err = r.turns(raw, r.names["messages"][0])
 	case alpacaFormat:
-		c.Messages, err = l.instruction(f)
+		c.Messages, err = r.instruction()
 		if err == nil {
 			var output string
-			if output, err = l.text(f, "output"); err == nil {
+			if output, err = r.text("output"); err == nil {
 				c.Messages = append(c.Messages, chat.Message{Role: "assistant", Content: output})
 			}
 		}
 	case promptFormat:
-		if c.Messages, err = l.side(f, "prompt", "user"); err == nil {
+		if c.Messages, err = r.prompt(); err == nil {
 			var answer []chat.Message
-			answer, err = l.side(f, "completion", "assistant")
+			answer, err = r.side("completion", "assistant")
 			c.Messages = append(c.Messages, answer...)
 		}
+	}
+	if err == nil && format != messagesFormat {
+		err = r.reasoning(c.Messages)
 	}
 	if err != nil {
 		return c, err
 	}
-	return l.withSystem(f, c)
+	return r.withSystem(c)
+}
+
+// reasoning gives the reasoning that lies beside an answer to it.
+func (r *reader) reasoning(messages []chat.Message) error {
+	text, names, err := reasoningOf(r.f)
+	if err != nil || text == "" {
+		return err
+	}
+	answer := &messages[len(messages)-1]
+	if answer.Role != "assistant" || answer.Reasoning != "" && answer.Reasoning != text {
+		return lostKey(names[0], "beside an answer with its own, want one of them")
+	}
+	answer.Reasoning, answer.ReasoningKey = text, names[0]
+	r.took(names...)
+	return nil
 }
 
 // withSystem adds what a record says beside its messages.
-func (l Layout) withSystem(f fields, c Conversation) (Conversation, error) {
-	if _, ok := l.get(f, "system"); ok {
-		system, err := l.text(f, "system")
+func (r *reader) withSystem(c Conversation) (Conversation, error) {
+	if _, ok := r.optional("system"); ok {
+		system, err := r.text("system")
 		if err != nil {
 			return c, err
 		}
 		first := len(c.Messages) > 0 && c.Messages[0].Role == "system"
-		if first && system != "" && c.Messages[0].Content != system {
+		if first && c.Messages[0].Content != system {
 			return c, bad("two_systems", "the record says system, and its first message another one, want one of them")
 		}
-		if system != "" && !first {
+		if !first {
 			c.Messages = slices.Insert(c.Messages, 0, chat.Message{Role: "system", Content: system})
 			if c.First > 0 {
 				c.First++
@@ -58,32 +74,70 @@ func (l Layout) withSystem(f fields, c Conversation) (Conversation, error) {
 		}
 	}
 	var err error
-	c.Tools, err = l.tools(f)
+	c.Vars, err = r.vars()
 	return c, err
+}
+
+// ownVars are the parameters of apply_chat_template that say how it works, and nothing to
+// the template.
+var ownVars = []string{
+	"messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize", "padding",
+	"truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
+}
+
+// vars reads the variables of the template: tools, documents, and all of chat_template_kwargs.
+// Those that say nothing are left out.
+func (r *reader) vars() (out []Var, err error) {
+	add := func(name string, raw json.RawMessage) error {
+		if raw = decoded(raw); absent(raw) {
+			return nil
+		}
+		if slices.ContainsFunc(out, func(v Var) bool { return v.Name == name }) {
+			return bad("invalid_chat_template_kwargs", "%s beside the record's own %s, want one of them", name, name)
+		}
+		if name == "tools" {
+			if raw, err = toolsOf(raw); err != nil || raw == nil {
+				return err
+			}
+		}
+		out = append(out, Var{name, raw})
+		return nil
+	}
+	for _, name := range []string{"tools", "documents"} {
+		if raw, ok := r.optional(name); ok {
+			if err := add(name, raw); err != nil {
+				return nil, err
+			}
+		}
+	}
+	raw, ok := r.optional("kwargs")
+	if !ok {
+		return out, nil
+	}
+	kwargs, ok := cutObject(decoded(raw))
+	if !ok {
+		return nil, bad("invalid_chat_template_kwargs", "chat_template_kwargs is %s, want an object", kindOf(raw))
+	}
+	eachKey(decoded(raw), func(name string, _ json.RawMessage) {
+		if err == nil && slices.Contains(ownVars, name) && !absent(kwargs[name]) && string(kwargs[name]) != "false" {
+			err = bad("invalid_chat_template_kwargs", "chat_template_kwargs has %s, which is none of the template's", name)
+		}
+		if err == nil {
+			err = add(name, kwargs[name])
+		}
+	})
+	return out, err
 }
 
 // instruction reads Alpaca's prompt: the history, and an instruction with its
 // input on a line of its own.
-func (l Layout) instruction(f fields) ([]chat.Message, error) {
-	var out []chat.Message
-	if raw, ok := l.get(f, "history"); ok {
-		var turns [][]string
-		if err := json.Unmarshal(raw, &turns); err != nil {
-			return nil, bad("invalid_history", "history is %s, want a list of [question, answer]", kindOf(raw))
-		}
-		for i, t := range turns {
-			if len(t) != 2 {
-				return nil, bad("invalid_history", "history[%d] has %d texts, want a question and an answer", i, len(t))
-			}
-			out = append(out, chat.Message{Role: "user", Content: t[0]}, chat.Message{Role: "assistant", Content: t[1]})
-		}
-	}
-	prompt, err := l.text(f, "instruction")
+func (r *reader) instruction() ([]chat.Message, error) {
+	prompt, err := r.text("instruction")
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := l.get(f, "input"); ok {
-		input, err := l.text(f, "input")
+	if _, ok := r.get("input"); ok {
+		input, err := r.text("input")
 		if err != nil {
 			return nil, err
 		}
@@ -92,66 +146,48 @@ func (l Layout) instruction(f fields) ([]chat.Message, error) {
 		}
 		prompt += input
 	}
-	return append(out, chat.Message{Role: "user", Content: prompt}), nil
+	return r.behindHistory([]chat.Message{{Role: "user", Content: prompt}})
 }
 
-// text reads a column that holds text.
-func (l Layout) text(f fields, column string) (string, error) {
-	raw, ok := l.get(f, column)
-	if !ok {
-		return "", l.lacks(f, column)
-	}
-	text, isText, err := textOf(raw)
+// prompt reads a prompt, with the history before it.
+func (r *reader) prompt() ([]chat.Message, error) {
+	prompt, err := r.side("prompt", "user")
 	if err != nil {
-		return "", bad("invalid_"+column, "%s: %v", column, err)
+		return nil, err
 	}
-	if !isText {
-		return "", bad("invalid_"+column, "%s is %s, want text", column, kindOf(raw))
-	}
-	return text, nil
+	return r.behindHistory(prompt)
 }
 
-// side reads a column that holds text, a message or a list of messages. Text is
-// said by role.
-func (l Layout) side(f fields, column, role string) ([]chat.Message, error) {
-	raw, ok := l.get(f, column)
+// behindHistory puts the earlier turns of a record before its prompt: [question, answer] pairs, or
+// messages.
+func (r *reader) behindHistory(prompt []chat.Message) ([]chat.Message, error) {
+	raw, ok := r.optional("history")
 	if !ok {
-		return nil, l.lacks(f, column)
+		return prompt, nil
 	}
-	switch raw[0] {
-	case '"':
-		text, err := l.text(f, column)
-		return []chat.Message{{Role: role, Content: text}}, err
-	case '{':
-		return l.turns(json.RawMessage("["+string(raw)+"]"), column)
-	}
-	return l.turns(raw, column)
-}
-
-// tools reads the tools of a record, a list or the text of one, in the form that
-// chat templates expect: {"type": "function", "function": {...}}.
-func (l Layout) tools(f fields) (json.RawMessage, error) {
-	raw, ok := l.get(f, "tools")
+	raw = decoded(raw)
+	list, ok := cutList(raw)
 	if !ok {
-		return nil, nil
+		return nil, bad("invalid_history", "history is %s, want a list of [question, answer]", kindOf(raw))
 	}
-	if text, isText, _ := textOf(raw); isText && raw[0] == '"' {
-		if raw = json.RawMessage(strings.TrimSpace(text)); len(raw) == 0 {
-			return nil, nil
+	var turns []chat.Message
+	if first := decoded(list[0]); first[0] == '{' {
+		var err error
+		if turns, err = r.turns(raw, "history"); err != nil {
+			return nil, err
+		}
+	} else {
+		for i, pair := range list {
+			var texts []string
+			if json.Unmarshal(decoded(pair), &texts) != nil || len(texts) != 2 {
+				return nil, bad("invalid_history", "history[%d] is no pair of texts, want a question and an answer", i)
+			}
+			turns = append(turns, chat.Message{Role: "user", Content: texts[0]}, chat.Message{Role: "assistant", Content: texts[1]})
 		}
 	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, bad("invalid_tools", "tools: %s, want a list of functions, or the text of one", kindOf(raw))
+	system := 0
+	for system < len(prompt) && prompt[system].Role == "system" {
+		system++
 	}
-	if len(list) == 0 {
-		return nil, nil
-	}
-	for i, tool := range list {
-		var keys fields
-		if json.Unmarshal(tool, &keys) == nil && keys["function"] == nil && keys["name"] != nil && string(keys["type"]) != `"function"` {
-			list[i] = json.RawMessage(fmt.Sprintf(`{"type": "function", "function": %s}`, tool))
-		}
-	}
-	return json.Marshal(list)
+	return slices.Concat(prompt[:system], turns, prompt[system:]), nil
 }

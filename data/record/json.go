@@ -17,6 +17,9 @@ func fieldsOf(l read.Line) (f fields, err error) {
 	if l.TooLong {
 		return nil, bad("too_many_bytes", "a record of more than %d MiB", read.MaxLine>>20)
 	}
+	if l.Bad != "" {
+		return nil, bad("invalid_row", "%s", l.Bad)
+	}
 	if !utf8.Valid(text) {
 		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
 	}
@@ -24,12 +27,20 @@ func fieldsOf(l read.Line) (f fields, err error) {
 		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
 	}
 	if json.Valid(text) {
-		var ok bool
-		if f, ok = cutObject(bytes.TrimSpace(text)); ok {
+		f, twice, ok := cutOnce(bytes.TrimSpace(text))
+		if twice != "" {
+			return nil, repeatedKey(twice)
+		}
+		if ok {
 			return f, nil
 		}
 	}
 	return nil, bad("invalid_json", "%v", jsonProblem(text, json.Unmarshal(text, &f)))
+}
+
+// repeatedKey is the error of an object with two values of a key, of which one would be lost.
+func repeatedKey(key string) error {
+	return bad("repeated_key", "the key %.40q is there twice, want it once", key)
 }
 
 func invalidAt(line []byte) int {

@@ -17,19 +17,36 @@ type fields map[string]json.RawMessage
 // cutObject cuts an object into the values of its keys; of two that are the same the
 // later one counts. null is an object without keys; ok is false for all else.
 func cutObject(raw []byte) (f fields, ok bool) {
+	f, _, ok = cutOnce(raw)
+	return f, ok
+}
+
+// cutOnce is cutObject, and names a key that is there twice, "" for none.
+func cutOnce(raw []byte) (f fields, twice string, ok bool) {
 	if string(raw) == "null" {
-		return nil, true
+		return nil, "", true
 	}
 	f = fields{}
-	ok = cut(raw, '{', func(s []byte) int {
+	ok = eachKey(raw, func(key string, value json.RawMessage) {
+		before := len(f)
+		if f[key] = value; len(f) == before {
+			twice = key
+		}
+	})
+	return f, twice, ok
+}
+
+// eachKey hands out the keys of an object with their values, in their order. It reports
+// whether it is one.
+func eachKey(raw []byte, take func(key string, value json.RawMessage)) bool {
+	return cut(raw, '{', func(s []byte) int {
 		key := textEnd(s)
 		from := key + blanks(s[key:]) + 1 // behind the colon
 		from += blanks(s[from:])
 		to := from + valueEnd(s[from:])
-		f[cutText(s[:key])] = s[from:to:to]
+		take(cutText(s[:key]), s[from:to:to])
 		return to
 	})
-	return f, ok
 }
 
 // cutList cuts a list into its values. null is an empty one.

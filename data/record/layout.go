@@ -2,19 +2,28 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"lwtrain/chat"
+	"lwtrain/data/read"
 )
 
 // Layout says how the records of a source are read.
 type Layout struct {
 	Format string // of the records; "": not known yet
+	First  int    // the number of the line that it was recognised from
+	Keys   string // of that line's record, for people
 
-	names    map[string][]string // what a column may be called; the first that is there counts
-	roles    map[string]string
-	toolRole string // how the template calls the answers of tools
-	trainOn  string
+	said          bool                // the options name the format
+	names         map[string][]string // what a column may be called; the first that is there counts
+	columns       map[string]string   // the column of a name
+	ignored       []string            // keys that are as good as not there
+	roles         map[string]string
+	toolRole      string // how the template calls the answers of tools
+	textArguments bool   // the template wants the arguments of calls as text
+	trainOn       string
 }
 
 // Formats of records.
@@ -26,20 +35,34 @@ const (
 	ktoFormat        = "kto"
 )
 
+// Labels is the format of labelled answers.
+const Labels = ktoFormat
+
+// IsPreference reports whether records of a format are pairs, or labelled answers.
+func IsPreference(format string) bool { return format == preferenceFormat || format == ktoFormat }
+
+// marks are the columns by which records of a format are known.
+var marks = map[string][]string{
+	messagesFormat: {"messages"}, alpacaFormat: {"instruction", "output"}, promptFormat: {"prompt", "completion"},
+	preferenceFormat: {"chosen", "rejected"}, ktoFormat: {"label"},
+}
+
 // columnNames is what columns are called where nothing is said.
 var columnNames = map[string][]string{
 	"messages":    {"messages", "conversations", "conversation"},
 	"system":      {"system"},
-	"tools":       {"tools"},
+	"tools":       {"tools", "functions"},
 	"instruction": {"instruction"},
 	"input":       {"input"},
 	"output":      {"output"},
 	"history":     {"history"},
 	"prompt":      {"prompt", "query", "question"},
 	"completion":  {"completion", "response", "answer"},
-	"chosen":      {"chosen"},
-	"rejected":    {"rejected"},
+	"chosen":      {"chosen", "chosen_response", "chosen_messages"},
+	"rejected":    {"rejected", "rejected_response", "rejected_messages"},
 	"label":       {"label", "kto_tag"},
+	"documents":   {"documents"},
+	"kwargs":      {"chat_template_kwargs"},
 	"role":        {"role", "from"},
 	"content":     {"content", "value"},
 }
@@ -61,79 +84,190 @@ func (c Columns) byKey() map[string]string {
 	}
 }
 
-// Columns are all names that a column of a record may have.
+// Columns are the names of a record's keys that are read, or whose content may not be lost.
+// Others need not be read, since [Layout.Passed] tells what to say of them.
 func (l Layout) Columns() map[string]bool {
 	out := map[string]bool{}
-	for column, names := range l.names {
-		if column == "role" || column == "content" {
-			continue
-		}
-		for _, n := range names {
-			out[n] = true
-		}
+	for name := range l.columns {
+		out[name] = true
+	}
+	for _, name := range reasoningNames {
+		out[name] = true
+	}
+	for name := range lost {
+		out[name] = true
+	}
+	for _, name := range slices.Concat(l.names["role"], l.names["content"], l.ignored) {
+		delete(out, name)
 	}
 	return out
 }
 
-// get returns a column's value, under whichever name it is there. null is as
-// good as nothing.
-func (l Layout) get(f fields, column string) (value json.RawMessage, there bool) {
-	for _, name := range l.names[column] {
-		if v, ok := f[name]; ok && string(v) != "null" {
-			return v, true
+// Passed reports whether the owner of a key that is not read is to hear of it.
+func (l Layout) Passed(key string) bool { return !bare(key) && !slices.Contains(l.ignored, key) }
+
+// find returns a column's value with the name that it has, whichever that is: the first that
+// says something, else the first. null is as good as nothing.
+func (l Layout) find(f fields, column string) (name string, value json.RawMessage, there bool) {
+	for _, n := range l.names[column] {
+		v, ok := f[n]
+		if ok && !absent(v) {
+			return n, v, true
+		}
+		if ok && !there && v[0] != 'n' {
+			name, value, there = n, v, true
 		}
 	}
-	return nil, false
+	return name, value, there
 }
 
 func (l Layout) has(f fields, columns ...string) bool {
 	for _, c := range columns {
-		if _, ok := l.get(f, c); !ok {
+		if _, _, ok := l.find(f, c); !ok {
 			return false
 		}
 	}
 	return true
 }
 
+// says reports whether a column holds something.
+func (l Layout) says(f fields, column string) bool {
+	_, v, ok := l.find(f, column)
+	return ok && !absent(v)
+}
+
 // recognise tells the format of a record by its keys, "" for none.
 func (l Layout) recognise(f fields) string {
-	talks := l.has(f, "messages") || l.has(f, "prompt", "completion") || l.has(f, "instruction", "output")
-	label, labelled := l.get(f, "label")
+	talk := l.talk(f)
+	_, label := l.label(f)
+	rejected := l.says(f, "rejected")
 	switch {
-	case l.has(f, "chosen", "rejected"):
+	case rejected && (talk != "" || l.says(f, "chosen")):
 		return preferenceFormat
-	case talks && labelled && (label[0] == 't' || label[0] == 'f'):
+	case talk != "" && label:
 		return ktoFormat
-	case l.has(f, "messages"):
-		return messagesFormat
-	case l.has(f, "instruction", "output"):
-		return alpacaFormat
-	case l.has(f, "prompt", "completion"):
-		return promptFormat
+	case talk == "" && l.has(f, "chosen", "rejected"):
+		return preferenceFormat
 	}
-	return ""
+	return talk
 }
 
-// IsPreference reports whether records of a format are pairs, or labelled answers.
-func IsPreference(format string) bool { return format == preferenceFormat || format == ktoFormat }
-
-// first returns the name that a column has in f, null or not.
-func (l Layout) first(f fields, column string) (name string, there bool) {
-	for _, n := range l.names[column] {
-		if _, ok := f[n]; ok {
-			return n, true
+// talk is the format of the conversation in a record: one whose columns say something comes
+// before one whose columns are there and empty, as in tables that have them all.
+func (l Layout) talk(f fields) string {
+	there := ""
+	for _, format := range []string{messagesFormat, alpacaFormat, promptFormat} {
+		columns := marks[format]
+		if !l.has(f, columns...) {
+			continue
+		}
+		if slices.ContainsFunc(columns, func(c string) bool { return l.says(f, c) }) {
+			return format
+		}
+		if there == "" {
+			there = format
 		}
 	}
-	return "", false
+	return there
 }
 
-func (l Layout) nameOf(f fields, column string) string {
-	name, _ := l.first(f, column)
-	return name
+// label reads a record's label, and whether it has one: true and false, 1 and 0, or their names.
+func (l Layout) label(f fields) (good, there bool) {
+	_, raw, ok := l.find(f, "label")
+	if !ok {
+		return false, false
+	}
+	text := string(raw)
+	if raw[0] == '"' {
+		text = strings.ToLower(strings.TrimSpace(cutText(raw)))
+	}
+	switch text {
+	case "true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive":
+		return true, true
+	case "false", "0", "0.0", "-1", "no", "bad", "undesirable", "rejected", "negative":
+		return false, true
+	}
+	return false, false
 }
 
-// lacks is the error of a record that is not like those before it.
-func (l Layout) lacks(f fields, column string) error {
-	names := strings.Join(l.names[column], " or ")
-	return bad("no_"+column, "a record without the key %s (%s), want a record of the format %s", names, keysOf(f), l.Format)
+// OtherFormat is the error of a record of another format than those before it.
+type OtherFormat struct{ Format, Before string }
+
+func (e *OtherFormat) Error() string {
+	return fmt.Sprintf("a record of the format %s (%s), and those before it are of the format %s (%s)",
+		e.Format, strings.Join(marks[e.Format], ", "), e.Before, strings.Join(marks[e.Before], ", "))
 }
+
+// Settles reports whether the records before can be read as that format, too: they had none,
+// or they are conversations without a label, which may begin later.
+func (e *OtherFormat) Settles() bool {
+	return e.Before == "" || e.Format == ktoFormat && !IsPreference(e.Before)
+}
+
+// Settle recognises the format from the first lines, where it was not said: the first
+// that has one decides, and the others must agree with it ([OtherFormat]).
+func (l *Layout) Settle(lines []read.Line) {
+	if l.Format != "" {
+		return
+	}
+	for _, x := range lines {
+		f, err := l.fields(x)
+		if err != nil {
+			continue
+		}
+		if l.Format = l.recognise(f); l.Format != "" {
+			l.First, l.Keys = x.Number, keysOf(f)
+			return
+		}
+	}
+}
+
+// Labelled reports whether a record has a label, where the options do not name another format.
+func (l Layout) Labelled(x read.Line) bool {
+	f, err := l.fields(x)
+	return err == nil && !l.said && l.recognise(f) == ktoFormat
+}
+
+// fields reads the keys of a line, but for those that are ignored.
+func (l Layout) fields(x read.Line) (fields, error) {
+	f, err := fieldsOf(x)
+	l.leaveOut(f)
+	return f, err
+}
+
+func (l Layout) leaveOut(f fields) {
+	for _, key := range l.ignored {
+		delete(f, key)
+	}
+}
+
+// agree refuses a record of another format than those before it, where theirs was
+// recognised. Most records are known by their keys: none of them marks another format.
+func (l Layout) agree(f fields) error {
+	if l.said {
+		return nil
+	}
+	other := func(name string) bool {
+		column := l.columns[name]
+		return !slices.Contains(marks[l.Format], column) &&
+			slices.ContainsFunc(formatNames, func(format string) bool { return slices.Contains(marks[format], column) })
+	}
+	found := false
+	for name := range f {
+		found = found || other(name)
+	}
+	if !found {
+		return nil
+	}
+	format := l.recognise(f)
+	own := slices.ContainsFunc(marks[l.Format], func(c string) bool { return l.says(f, c) })
+	switch {
+	case format == "" || format == l.Format:
+	case format == preferenceFormat, format == ktoFormat && !IsPreference(l.Format), !own && l.Format != ktoFormat:
+		return &OtherFormat{format, l.Format}
+	}
+	return nil
+}
+
+// formatNames are the formats that can be recognised.
+var formatNames = []string{messagesFormat, alpacaFormat, promptFormat, preferenceFormat, ktoFormat}

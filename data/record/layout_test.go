@@ -32,15 +32,15 @@ func said(c Conversation) string {
 		}
 		out = append(out, text)
 	}
-	if c.Tools != nil {
-		out = append(out, "tools "+string(c.Tools))
+	for _, v := range c.Vars {
+		out = append(out, v.Name+" "+string(v.Value))
 	}
 	return strings.Join(out, " | ")
 }
 
 func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 	for name, c := range map[string]struct{ record, format, want string }{
-		"messages": {`{"messages": [` + user("q") + `, ` + assistant("a") + `], "label": 1}`, "messages",
+		"messages": {`{"messages": [` + user("q") + `, ` + assistant("a") + `], "label": 3}`, "messages",
 			"user q | assistant a"},
 		"ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": ` +
 			`"s", "tools": "[]"}`, "messages", "system s | user q | assistant a"},
@@ -52,7 +52,42 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 		"prompt and response":   {`{"query": "q", "response": "a"}`, "prompt_completion", "user q | assistant a"},
 		"completions of messages": {`{"prompt": [` + system("s") + `, ` + user("q") + `], "completion": [` + assistant("a") + `]}`,
 			"prompt_completion", "system s | user q | assistant a"},
-		"a label": {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
+		"a label":              {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
+		"a label of 1":         {`{"prompt": "q", "completion": "a", "label": 1}`, "kto", "user q | assistant a"},
+		"a label that is text": {`{"instruction": "q", "output": "a", "label": "False"}`, "kto", "user q | assistant a"},
+		"a label of null":      {`{"prompt": "q", "completion": "a", "label": null}`, "prompt_completion", "user q | assistant a"},
+		"a class":              {`{"prompt": "q", "completion": "a", "label": "sports"}`, "prompt_completion", "user q | assistant a"},
+		"history before a query": {`{"query": "q", "response": "a", "history": [["o", "b"]], "system": "s"}`, "prompt_completion",
+			"system s | user o | assistant b | user q | assistant a"},
+		"history of messages": {`{"prompt": [` + system("s") + `, ` + user("q") + `], "completion": "a", "history": [` + user("o") + `, ` +
+			assistant("b") + `]}`,
+			"prompt_completion", "system s | user o | assistant b | user q | assistant a"},
+		"history as text": {`{"instruction": "q", "output": "a", "history": "[[\"o\", \"b\"]]"}`, "alpaca",
+			"user o | assistant b | user q | assistant a"},
+		"ms-swift's rejected response": {`{"messages": [` + user("q") + `, ` + assistant("a") + `], "rejected_response": "b"}`,
+			"preference", "user q | assistant a"},
+		"empty columns of other formats": {`{"messages": [` + user("q") + `, ` + assistant("a") +
+			`], "chosen": "", "rejected": "", "instruction": "", ` +
+			`"output": "", "system": "", "tools": "", "history": [], "label": ""}`, "messages", "user q | assistant a"},
+		"a column of messages that is text": {`{"messages": "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", ` +
+			`\"content\": \"a\"}]"}`,
+			"messages", "user q | assistant a"},
+		"messages that are texts": {`{"messages": ["{\"role\": \"user\", \"content\": \"q\"}", "{\"role\": \"assistant\", ` +
+			`\"content\": \"a\"}"]}`,
+			"messages", "user q | assistant a"},
+		"messages as a struct of lists": {`{"messages": {"role": ["user", "assistant"], "content": ["q", "a"], "name": [null, null]}}`,
+			"messages", "user q | assistant a"},
+		"prompts that are texts of messages": {`{"prompt": "[{\"role\": \"user\", \"content\": \"q\"}]", "completion": "{\"role\": ` +
+			`\"assistant\", \"content\": \"a\"}"}`,
+			"prompt_completion", "user q | assistant a"},
+		"an answer that is JSON and no messages": {`{"prompt": "q", "completion": "[{\"port\": \"Brest\"}]"}`, "prompt_completion",
+			`user q | assistant [{"port": "Brest"}]`},
+		"parts of other tools": {`{"messages": [{"role": "user", "content": [{"type": "input_text", "text": "q"}]}, {"role": ` +
+			`"assistant", ` +
+			`"content": [{"type": "text", "value": "a"}]}]}`, "messages", "user q | assistant a"},
+		"a system prompt of null": {`{"messages": [{"role": "system", "content": null}, ` + user("q") + `, ` + assistant("a") + `]}`,
+			"messages",
+			"system  | user q | assistant a"},
 		"LLaMA-Factory's label": {`{"messages": [` + user("q") + `, ` + assistant("a") + `, ` + user("r") + `, ` + assistant("b") +
 			`], "kto_tag": true}`, "kto", "user q | -assistant a | user r | assistant b"},
 		"a pair": {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "preference", "user q | assistant a"},
@@ -66,7 +101,7 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 			`"content": "a", "tool_calls": null}], "tools": null}`, "messages", "user q | assistant a"},
 		"a call without content": {`{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": null, "tool_calls": [{"id": 9007199254740993}]}]}`, "messages",
-			`user q | assistant  {"content":null,"tool_calls":[{"id":9007199254740993}]}`},
+			`user q | assistant  {"tool_calls":[{"id":9007199254740993}]}`},
 		"a call in ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "{\"name\": ` +
 			`\"f\", \"arguments\": {\"x\": 1.0}}"}, {"from": "observation", "value": "42"}, {"from": "gpt", "value": "a"}], "tools": ` +
 			`"[{\"name\": \"f\"}]"}`, "messages",
@@ -119,9 +154,14 @@ func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 	}
 	l := Options{}.Layout(nil)
 	l.Settle([]read.Line{{Text: []byte(`{"instruction": "i", "output": "o"}`)}})
+	if _, err := l.Parse(read.Line{Text: []byte(talks(""))}); err == nil || !strings.Contains(err.Error(),
+		`a record of the format messages (messages), and those before it are of the format alpaca (instruction, output)`) {
+		t.Errorf("a record of another format: %v", err)
+	}
+	l = Options{Format: "alpaca"}.Layout(nil)
 	if _, err := l.Parse(read.Line{Text: []byte(talks(""))}); err == nil ||
 		!strings.Contains(err.Error(), `without the key instruction (it has "messages"), want a record of the format alpaca`) {
-		t.Errorf("a record of another format: %v", err)
+		t.Errorf("a record of another format than the one that was said: %v", err)
 	}
 }
 
@@ -174,7 +214,7 @@ func TestCallsOfToolsHaveTheFormOfTheTemplate(t *testing.T) {
 
 func TestToolsThatTheTemplateDoesNotWriteAreAnError(t *testing.T) {
 	record := []byte(`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"tools":[{"name":"f"}]}`)
-	if _, err := Render(template(t, "chatml"), record); err == nil ||
+	if _, _, err := Render(template(t, "chatml"), record); err == nil ||
 		!strings.Contains(err.Error(), "tools, which the chat template does not write") {
 		t.Errorf("got %v", err)
 	}
@@ -192,6 +232,12 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`{"prompt":"a","chosen":"b","rejected":{"role":"assistant","content":"c"}}`))
 	f.Add([]byte(`{"chosen":"\n\nHuman: a\n\nAssistant: b","rejected":"\n\nHuman: a\n\nAssistant: c"}`))
 	f.Add([]byte(`{"prompt":"a","completion":"b","label":true}`))
+	f.Add([]byte(`{"messages":{"role":["user","assistant"],"content":["a","b"]},` +
+		`"chat_template_kwargs":{"a":[1]},"tools":["{\"name\":\"f\"}"]}`))
+	f.Add([]byte(`{"messages":"[{\"role\":\"user\",\"content\":\"a\"},` +
+		`{\"role\":\"assistant\",\"thinking\":\"c\",\"tool_calls\":[{\"name\":\"f\",` +
+		`\"arguments\":\"{}\"}]}]","history":[["a","b"]]}`))
+	f.Add([]byte(`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"rejected_response":"c","topic":"d"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		l := Options{}.Layout(nil)
 		l.Settle([]read.Line{{Text: text}})

@@ -54,13 +54,15 @@ func minhash(messages []chat.Message) *Sketch {
 		any = true
 	}
 	for _, m := range messages {
-		units, _ := prose.AppendUnits((*held)[:0], m.Content)
-		*held = units
-		for i := 0; i+nearGram <= len(units); i++ {
-			add(units[i : i+nearGram])
-		}
-		if n := len(units); n > 0 && n < nearGram {
-			add(units)
+		for _, text := range []string{m.Content, m.Reasoning} {
+			units, _ := prose.AppendUnits((*held)[:0], text)
+			*held = units
+			for i := 0; i+nearGram <= len(units); i++ {
+				add(units[i : i+nearGram])
+			}
+			if n := len(units); n > 0 && n < nearGram {
+				add(units)
+			}
 		}
 	}
 	if !any { // no word at all: only exact copies are alike

@@ -11,6 +11,8 @@ type Options struct {
 	Columns Columns
 	Roles   map[string]string // roles by their names in the records
 	TrainOn string            // "" or all, last, marked
+	Nulls   string            // of tables, see [read.Options]; "" or drop, keep
+	Ignore  []string          // keys of records and messages that are as good as not there
 	Filter  Filter
 }
 
@@ -26,15 +28,20 @@ func (o Options) Key(near bool) string {
 	if o.TrainOn == "all" {
 		o.TrainOn = ""
 	}
+	if o.Nulls == "drop" {
+		o.Nulls = ""
+	}
 	type all struct { // its JSON is part of the names of stores
 		Format  string
 		Columns Columns
 		Roles   map[string]string
 		Filter  Filter
 		Near    bool
-		TrainOn string `json:",omitempty"`
+		TrainOn string   `json:",omitempty"`
+		Nulls   string   `json:",omitempty"`
+		Ignore  []string `json:",omitempty"`
 	}
-	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn})
+	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Nulls, o.Ignore})
 	if err != nil {
 		panic(fmt.Sprintf("record: %v", err)) // texts and numbers
 	}

@@ -1,8 +1,8 @@
 package record
 
 import (
-	"encoding/json"
 	"maps"
+	"slices"
 
 	"lwtrain/chat"
 	"lwtrain/data/read"
@@ -11,9 +11,12 @@ import (
 // Layout is how records are read for a template, which may be nil where nothing is
 // rendered.
 func (o Options) Layout(template *chat.Template) Layout {
-	l := Layout{names: map[string][]string{}, roles: map[string]string{}, toolRole: "tool", trainOn: o.TrainOn}
+	l := Layout{
+		names: map[string][]string{}, columns: map[string]string{}, ignored: o.Ignore, roles: map[string]string{}, toolRole: "tool",
+		trainOn: o.TrainOn,
+	}
 	if template != nil {
-		l.toolRole = toolRole(template)
+		l.toolRole, l.textArguments = toolRole(template), template.ArgumentsAreText()
 	}
 	switch o.Format {
 	case "", "auto":
@@ -22,50 +25,52 @@ func (o Options) Layout(template *chat.Template) Layout {
 	default:
 		l.Format = o.Format
 	}
+	l.said = l.Format != ""
 	named := o.Columns.byKey()
-	for column, names := range columnNames {
+	for _, column := range slices.Sorted(maps.Keys(columnNames)) {
+		l.names[column] = columnNames[column]
 		if name := named[column]; name != "" {
-			names = []string{name}
+			l.names[column] = []string{name}
 		}
-		l.names[column] = names
+		for _, name := range l.names[column] {
+			l.columns[name] = column
+		}
 	}
 	maps.Copy(l.roles, roleNames)
 	maps.Copy(l.roles, o.Roles)
 	return l
 }
 
-// Settle recognises the format from the first lines, where it was not said: the first
-// that has one decides, and the others must agree with it.
-func (l *Layout) Settle(lines []read.Line) {
-	if l.Format != "" {
-		return
-	}
-	for _, x := range lines {
-		var f fields
-		if json.Unmarshal(x.Text, &f) == nil {
-			if l.Format = l.recognise(f); l.Format != "" {
-				return
-			}
-		}
-	}
-}
-
-// Parse reads the record of a line. Its error says why the record can not be used, see
-// [Drops.Add].
-func (l Layout) Parse(x read.Line) (Record, error) {
-	f, err := fieldsOf(x)
+// Parse reads the record of a line. Its error is an [Error], or an [OtherFormat].
+func (l Layout) Parse(x read.Line) (out Record, err error) {
+	f, err := l.fields(x)
 	if err != nil {
-		return Record{}, err
+		return out, err
 	}
+	if err := l.agree(f); err != nil {
+		return out, err
+	}
+	r := &reader{Layout: l, f: f, read: make([]string, 0, 8)}
 	switch l.Format {
 	case messagesFormat, alpacaFormat, promptFormat:
-		c, err := l.conversation(f, l.Format)
-		return Record{Conversation: c}, err
+		if out.Conversation, err = r.conversation(l.Format); err == nil {
+			err = r.refuseBad()
+		}
 	case preferenceFormat:
-		return l.pair(f)
+		out, err = r.pair()
 	case ktoFormat:
-		return l.labelled(f)
+		out.Conversation, err = r.labelled()
+	default:
+		err = bad("no_messages",
+			"a record without the key messages (%s), want {\"messages\": [...]}, or a format that docs/formats/data.md lists", keysOf(f))
 	}
-	return Record{}, bad("no_messages",
-		"a record without the key messages (%s), want {\"messages\": [...]}, or a format that docs/formats/data.md lists", keysOf(f))
+	if err != nil {
+		return out, err
+	}
+	sides := []Conversation{out.Conversation}
+	if out.Rejected != nil {
+		sides = append(sides, *out.Rejected)
+	}
+	out.Unread, err = r.unread(sides...)
+	return out, err
 }

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,50 +12,81 @@ import (
 
 // pair reads a preference record: two answers to one prompt. The prompt is a
 // column of its own (messages, a prompt, or an instruction with its input), or
-// what both sides begin with; an answer is text, a message or a list of them.
-func (l Layout) pair(f fields) (Record, error) {
-	var sides [2][]chat.Message
-	for i, column := range []string{"chosen", "rejected"} {
-		var err error
-		if !l.has(f, column) {
-			return Record{}, bad("no_pair", "a record without the key %s (%s), want chosen and rejected", column, keysOf(f))
-		}
-		if sides[i], err = l.side(f, column, "assistant"); err != nil {
-			return Record{}, err
+// what both sides begin with; an answer is text, a message or a list of them. Where only the
+// rejected answer has a column, the chosen one is the answer of the record's conversation.
+func (r *reader) pair() (Record, error) {
+	for _, column := range []string{"chosen", "rejected"} {
+		_, there := r.get(column)
+		if !there && (column == "rejected" || r.talk(r.f) == "" || !r.says(r.f, "rejected")) {
+			return Record{}, bad("no_pair", "a record without the key %s (%s), want chosen and rejected", column, keysOf(r.f))
 		}
 	}
-	prompt, err := l.promptOf(f)
+	c, w, err := r.sides()
 	if err != nil {
 		return Record{}, err
-	}
-	c, r := sides[0], sides[1]
-	switch {
-	case prompt == nil && isText(f, l, "chosen") && isText(f, l, "rejected"):
-		c, r = sharedText(c[0].Content, r[0].Content)
-	case prompt == nil:
-	case len(prompt) == 0:
-		return Record{}, bad("empty_prompt", "the prompt has no messages, want at least one")
-	case answers(c) && answers(r):
-		c, r = slices.Concat(prompt, c), slices.Concat(prompt, r)
-	case !holds(c, prompt) || !holds(r, prompt):
-		return Record{}, bad("prompts_differ", "chosen and rejected hold another prompt than the record's own")
 	}
 	n := 0
-	for n < min(len(c), len(r)) && reflect.DeepEqual(c[n], r[n]) {
+	for n < min(len(c), len(w)) && reflect.DeepEqual(c[n], w[n]) {
 		n++
 	}
-	if n > 0 && n == len(c) && n == len(r) && c[n-1].Role == "assistant" && !isBlank(c[n-1]) {
+	if n > 0 && n == len(c) && n == len(w) && c[n-1].Role == "assistant" && !isBlank(c[n-1]) {
 		return Record{}, bad("equal_answers", "chosen and rejected are the same")
 	}
-	if err := checkPair(c, r, n); err != nil {
+	if err := checkPair(c, w, n); err != nil {
 		return Record{}, err
 	}
-	better, err := l.withSystem(f, Conversation{Kind: Chosen, Messages: c, First: n})
+	better, err := r.withSystem(Conversation{Kind: Chosen, Messages: c, First: n})
 	if err != nil {
 		return Record{}, err
 	}
-	worse, err := l.withSystem(f, Conversation{Kind: Rejected, Messages: r, First: n})
-	return Record{better, &worse}, err
+	worse, err := r.withSystem(Conversation{Kind: Rejected, Messages: w, First: n})
+	return Record{Conversation: better, Rejected: &worse}, err
+}
+
+// sides reads the two conversations of a pair, as far as they have a prompt.
+func (r *reader) sides() (c, w []chat.Message, err error) {
+	if w, err = r.side("rejected", "assistant"); err != nil {
+		return nil, nil, err
+	}
+	if !r.has(r.f, "chosen") {
+		talk, err := r.conversation(r.talk(r.f))
+		if err != nil {
+			return nil, nil, err
+		}
+		c = talk.Messages
+		n := len(c) - 1
+		if n < 1 || c[n].Role != "assistant" {
+			return nil, nil, bad("no_answer", "no answer at the end of the conversation, want one beside the rejected one")
+		}
+		if answers(w) {
+			w = slices.Concat(c[:n], w)
+		}
+		return c, w, nil
+	}
+	if c, err = r.side("chosen", "assistant"); err != nil {
+		return nil, nil, err
+	}
+	prompt, err := r.promptOf()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case prompt == nil && r.isText("chosen") && r.isText("rejected"):
+		c, w = sharedText(c[0].Content, w[0].Content)
+	case prompt == nil:
+	case len(prompt) == 0:
+		return nil, nil, bad("empty_prompt", "the prompt has no messages, want at least one")
+	case answers(c) && answers(w):
+		asked := prompt[len(prompt)-1].Content
+		if len(c) > 0 && len(w) > 0 && repeats(asked, c[0].Content) && repeats(asked, w[0].Content) {
+			return nil, nil, bad("prompt_repeated",
+				"chosen and rejected begin with the prompt, which would be trained on as their answer, "+
+					"want the answers alone; `ignore: [%s]` of the source takes it from these", r.read[len(r.read)-1])
+		}
+		c, w = slices.Concat(prompt, c), slices.Concat(prompt, w)
+	case !holds(c, prompt) || !holds(w, prompt):
+		return nil, nil, bad("prompts_differ", "chosen and rejected hold another prompt than the record's own")
+	}
+	return c, w, nil
 }
 
 // checkPair refuses what is no preference. The first n messages are the same.
@@ -85,23 +115,24 @@ func checkPair(c, r []chat.Message, n int) error {
 }
 
 // promptOf reads the prompt of a preference record, nil where it has none.
-func (l Layout) promptOf(f fields) ([]chat.Message, error) {
+func (r *reader) promptOf() ([]chat.Message, error) {
 	switch {
-	case l.has(f, "prompt") && l.has(f, "instruction"):
+	case r.has(r.f, "prompt") && r.has(r.f, "instruction"):
 		return nil, bad("invalid_prompt", "a prompt and an instruction, want one of them")
-	case l.has(f, "prompt"):
-		return l.side(f, "prompt", "user")
-	case l.has(f, "instruction"):
-		return l.instruction(f)
-	case l.has(f, "messages"):
-		raw, _ := l.get(f, "messages")
-		return l.turns(raw, l.nameOf(f, "messages"))
+	case r.has(r.f, "prompt"):
+		return r.prompt()
+	case r.has(r.f, "instruction"):
+		return r.instruction()
 	}
-	return nil, nil
+	raw, ok := r.get("messages")
+	if !ok {
+		return nil, nil
+	}
+	return r.turns(raw, r.nameOf("messages"))
 }
 
-func isText(f fields, l Layout, column string) bool {
-	raw, _ := l.get(f, column)
+func (r *reader) isText(column string) bool {
+	raw, _ := r.get(column)
 	return raw[0] == '"'
 }
 
@@ -122,36 +153,46 @@ func isBlank(m chat.Message) bool {
 
 // labelled reads a record of KTO: a conversation, and whether its last answer is
 // a good one. The answers before it are its prompt.
-func (l Layout) labelled(f fields) (Record, error) {
-	raw, ok := l.get(f, "label")
+func (r *reader) labelled() (c Conversation, err error) {
+	raw, ok := r.optional("label")
 	if !ok {
-		return Record{}, l.lacks(f, "label")
+		return c, r.lacks("label")
 	}
-	var good bool
-	if err := json.Unmarshal(raw, &good); err != nil {
-		return Record{}, bad("invalid_label", "label is %s, want true or false", kindOf(raw))
+	good, ok := r.label(r.f)
+	if !ok {
+		return c, bad("invalid_label", "label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label",
+			raw, r.nameOf("label"))
 	}
-	format := promptFormat
-	switch {
-	case l.has(f, "messages"):
-		format = messagesFormat
-	case l.has(f, "instruction"):
-		format = alpacaFormat
+	format := r.talk(r.f)
+	if format == "" {
+		format = promptFormat
 	}
-	c, err := l.conversation(f, format)
-	if err != nil {
-		return Record{}, err
+	if c, err = r.conversation(format); err != nil {
+		return c, err
 	}
 	n := len(c.Messages)
 	if n == 0 || c.Messages[n-1].Role != "assistant" {
-		return Record{}, bad("no_answer", "a labelled record without an answer at its end")
+		return c, bad("no_answer", "a labelled record without an answer at its end")
 	}
 	c.First = n - 1
 	c.Kind = Disliked
 	if good {
 		c.Kind = Liked
 	}
-	return Record{Conversation: c}, nil
+	return c, nil
+}
+
+// refuseBad refuses a conversation whose label says that it is a bad one, where the options
+// say that records are conversations.
+func (r *reader) refuseBad() error {
+	if good, there := r.label(r.f); there && !good {
+		name := r.nameOf("label")
+		return bad("labelled_bad", "%s says that the answer is a bad one, want a good one; `ignore: [%s]` of the source takes all, "+
+			"`format: kto` and `side: chosen` the good ones", name, name)
+	} else if there {
+		r.get("label")
+	}
+	return nil
 }
 
 // sharedText makes two conversations of two texts that begin alike. Texts with

@@ -1,7 +1,13 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 
 	"lwtrain/chat"
 	"lwtrain/data/read"
@@ -17,16 +23,18 @@ type Prompt struct {
 
 // Prompt reads what the record of a line asks, whatever it holds besides. The words
 // asked for are those of the column length, where the record has it, else what the last
-// message states.
+// message states. Who answers is told roles and contents alone: a prompt with more is refused.
 func (l Layout) Prompt(x read.Line, length string) (p Prompt, err error) {
-	f, err := fieldsOf(x)
+	f, err := l.fields(x)
 	if err != nil {
 		return p, err
 	}
-	if p.Messages, err = l.promptOf(f); err != nil {
+	r := &reader{Layout: l, f: f}
+	messages, err := r.promptOf()
+	if err != nil {
 		return p, err
 	}
-	c, err := l.withSystem(f, Conversation{Messages: p.Messages})
+	c, err := r.withSystem(Conversation{Messages: messages})
 	if err != nil {
 		return p, err
 	}
@@ -38,17 +46,59 @@ func (l Layout) Prompt(x read.Line, length string) (p Prompt, err error) {
 	switch {
 	case n == 0 || p.Messages[n-1].Role == "system":
 		return p, bad("no_prompt", "a record without a prompt, messages or an instruction (%s)", keysOf(f))
-	case c.Tools != nil:
-		return p, bad("tools", "a record with tools, want a prompt without any")
 	case isBlank(p.Messages[n-1]):
 		return p, bad("empty_prompt", "the prompt is empty")
 	}
-	if raw, ok := f[length]; ok && string(raw) != "null" {
-		if json.Unmarshal(raw, &p.Required) != nil || p.Required < 0 || p.Required > 1<<30 {
-			return p, bad("invalid_length", "%s is %s, want a number of words", length, kindOf(raw))
+	if err := r.refuseMore(p.Messages, c.Vars); err != nil {
+		return p, err
+	}
+	if raw, ok := f[length]; ok && !absent(raw) {
+		if p.Required, err = wordsAsked(raw); err != nil {
+			return p, bad("invalid_length", "%s is %s, want a number of words", length, err)
 		}
 	} else {
 		p.Required = prose.StatedLength(p.Messages[n-1].Content).Words()
 	}
 	return p, nil
+}
+
+// wordsAsked reads a number of words. Tables may have it as 2000.0, and CSV as text. Its error
+// says what is there instead.
+func wordsAsked(raw json.RawMessage) (int, error) {
+	text := string(raw)
+	if raw[0] == '"' {
+		text = strings.TrimSpace(cutText(raw))
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || v != math.Trunc(v) || v < 0 || v > 1<<30 {
+		return 0, errors.New(kindOf(raw))
+	}
+	return int(v), nil
+}
+
+// refuseMore refuses a prompt that says more than roles and contents.
+func (r *reader) refuseMore(messages []chat.Message, vars []Var) error {
+	for _, v := range vars {
+		switch v.Name {
+		case "tools":
+			return bad("tools", "a record with tools, want a prompt without any")
+		case "documents":
+			return lostKey(v.Name, "is content that a prompt does not have, want it in the prompt")
+		}
+		return lostKey("chat_template_kwargs", "has %s, which prompts do without", v.Name)
+	}
+	for i, m := range messages {
+		switch {
+		case m.Extra["tool_calls"] != nil:
+			return bad("tools", "messages[%d] (%s): a call of tools, want a prompt without any", i, m.Role)
+		case m.Reasoning != "":
+			return lostKey(cmp.Or(m.ReasoningKey, "reasoning"), "of messages[%d] (%s) is content that prompts do without", i, m.Role)
+		}
+	}
+	for _, key := range []string{"history", "images", "image", "videos", "video", "audios", "audio"} {
+		if raw, ok := r.f[key]; ok && !absent(raw) && !slices.Contains(r.read, key) {
+			return lostKey(key, "is content that is not read, %s", lost[key])
+		}
+	}
+	return nil
 }

@@ -24,7 +24,7 @@ func TestIntegersAbove2To53StayWhatTheyAre(t *testing.T) {
 	const numbers = `{"a": 9007199254740993, "b": -9223372036854775808, "c": 9223372036854775807, "d": 1.0}`
 	record := `{"id": 18446744073709551617, "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", ` +
 		`"tool_calls": [{"type": "function", "function": {"name": "f", "arguments": ` + numbers + `}}]}]}`
-	r, err := Render(template(t, path), []byte(record))
+	r, _, err := Render(template(t, path), []byte(record))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestIntegersAbove2To53StayWhatTheyAre(t *testing.T) {
 		t.Errorf("rendered %q, want %s", text, numbers)
 	}
 	large := strings.Replace(record, "9007199254740993", "123456789012345678901234567890", 1)
-	if _, err := Render(template(t, path), []byte(large)); err == nil ||
+	if _, _, err := Render(template(t, path), []byte(large)); err == nil ||
 		!strings.Contains(err.Error(), "123456789012345678901234567890 is not an integer of 64 bits") {
 		t.Errorf("an integer of 97 bits: %v", err)
 	}

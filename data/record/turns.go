@@ -6,72 +6,109 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"lwtrain/chat"
 )
 
 // turns reads a list of messages, in OpenAI's form ({"role", "content"}) or
-// ShareGPT's ({"from", "value"}). column is what it is called.
+// ShareGPT's ({"from", "value"}), or the text of one. column is what it is called.
 func (l Layout) turns(raw json.RawMessage, column string) ([]chat.Message, error) {
+	raw = decoded(raw)
 	list, ok := cutList(raw)
+	if raw[0] == '{' {
+		list, ok = rowsOf(raw)
+	}
 	if !ok {
 		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
 	}
 	out := make([]chat.Message, len(list))
+	legacy := false
 	for i, one := range list {
-		f, ok := cutObject(one)
-		if !ok {
+		f, twice, ok := cutOnce(decoded(one))
+		if !ok || f == nil {
 			return nil, bad("invalid_messages", "%s[%d] is %s, want {\"role\": ..., \"content\": ...}", column, i, kindOf(one))
 		}
+		l.leaveOut(f)
 		m, err := l.message(f)
+		if twice != "" {
+			err = repeatedKey(twice)
+		}
 		if err != nil {
 			if r, ok := err.(*Error); ok {
 				return nil, bad(r.Reason, "%s[%d]: %v", column, i, err)
 			}
 			return nil, bad("invalid_messages", "%s[%d]: %v", column, i, err)
 		}
+		if legacy = legacy || f["function_call"] != nil && !absent(f["function_call"]); legacy && m.Role == "function" {
+			m.Role = l.toolRole
+		}
 		out[i] = m
 	}
 	return out, nil
 }
 
-// message reads one message. What is neither its role, its content nor its
+// rowsOf turns an object of lists of the same length, as tables have lists of structs, into a
+// list of objects.
+func rowsOf(raw json.RawMessage) (rows []json.RawMessage, ok bool) {
+	first, ok := true, true
+	var out [][]byte
+	eachKey(raw, func(key string, value json.RawMessage) {
+		list, isList := cutList(value)
+		if first {
+			out, first = make([][]byte, len(list)), false
+		}
+		if ok = ok && isList && value[0] == '[' && len(list) == len(out); !ok {
+			return
+		}
+		for i, v := range list {
+			out[i] = fmt.Appendf(out[i], ", %s: %s", quoted(key), v)
+		}
+	})
+	for _, row := range out {
+		rows = append(rows, slices.Concat([]byte("{"), row[2:], []byte("}")))
+	}
+	return rows, ok && !first
+}
+
+// message reads one message. What is neither its role, its content, its reasoning nor its
 // weight stays in Extra, as the template may use it.
 func (l Layout) message(f fields) (m chat.Message, err error) {
-	rawRole, ok := l.get(f, "role")
+	name, rawRole, ok := l.find(f, "role")
 	if !ok {
 		return m, fmt.Errorf("no role, want system, user or assistant")
 	}
-	role, isText, _ := textOf(rawRole)
-	if !isText || rawRole[0] != '"' {
+	if rawRole[0] != '"' {
 		return m, fmt.Errorf("role is %s, want text", kindOf(rawRole))
 	}
-	m.Role = role
-	if to, ok := l.roles[role]; ok {
+	m.Role = cutText(rawRole)
+	if to, ok := l.roles[m.Role]; ok {
 		m.Role = to
 	}
 	if m.Role == "" {
 		return m, fmt.Errorf("no role, want system, user or assistant")
 	}
-	content, said := l.get(f, "content")
-	if said {
-		text, isText, err := textOf(content)
+	taken := append(make([]string, 0, 8), name)
+	taken, said, err := l.content(f, &m, taken)
+	if err != nil {
+		return m, err
+	}
+	if m.Role == "assistant" {
+		text, names, err := reasoningOf(f)
 		switch {
 		case err != nil:
 			return m, err
-		case !isText:
-			return m, fmt.Errorf("content is %s, want text", kindOf(content))
+		case text != "" && m.Reasoning != "" && text != m.Reasoning:
+			return m, bad("two_reasonings", "%s and the parts of the content say different things, want one of them", names[0])
+		case text != "":
+			m.Reasoning, m.ReasoningKey = text, names[0]
 		}
-		m.Content = text
+		taken = append(taken, names...)
 	}
-	l.extra(f, &m)
-	_, null := l.first(f, "content")
-	switch {
-	case said:
-	case null:
-		m.Extra = with(m.Extra, "content", nil)
-	case m.Extra["tool_calls"] == nil:
+	if taken, err = l.makesCalls(f, &m, taken); err != nil {
+		return m, err
+	}
+	l.extra(f, &m, taken)
+	if !said && m.Extra["tool_calls"] == nil && m.Content == "" {
 		return m, fmt.Errorf("no content, want text")
 	}
 	if err := checkWeight(f, &m); err != nil {
@@ -79,21 +116,79 @@ func (l Layout) message(f fields) (m chat.Message, err error) {
 	}
 	switch m.Role {
 	case "function_call":
-		return l.call(m)
+		call := quoted(m.Content)
+		m.Role, m.Content = "assistant", ""
+		return l.called(m, call)
 	case "observation":
 		m.Role = l.toolRole
 	}
 	return m, nil
 }
 
+// content reads the content of a message, and adds its name to those that are taken. said is
+// false where there is none and there should be: null and an empty list are as good as
+// nothing, which a system prompt, an answer and a tool's result may say.
+func (l Layout) content(f fields, m *chat.Message, taken []string) (_ []string, said bool, err error) {
+	name, raw, there := l.find(f, "content")
+	if !there {
+		for _, n := range l.names["content"] {
+			if _, null := f[n]; null {
+				return append(taken, n), m.Role != "user", nil
+			}
+		}
+		return taken, false, nil
+	}
+	taken = append(taken, name)
+	if raw[0] == '[' && absent(raw) {
+		return taken, m.Role != "user", nil
+	}
+	c, isText, err := textOf(raw)
+	switch {
+	case err != nil:
+		return taken, true, err
+	case !isText:
+		return taken, true, fmt.Errorf("content is %s, want text", kindOf(raw))
+	case c.reasoning != "" && m.Role != "assistant":
+		return taken, true, bad("not_text", "reasoning in a content of the role %s, want text alone", m.Role)
+	}
+	m.Content = c.text
+	m.Reasoning = c.reasoning
+	return taken, true, nil
+}
+
+// makesCalls reads the calls of tools that a message makes, and adds the names of their keys
+// to those that are taken.
+func (l Layout) makesCalls(f fields, m *chat.Message, taken []string) ([]string, error) {
+	calls, legacy := f["tool_calls"], f["function_call"]
+	has := func(raw json.RawMessage) bool { return raw != nil && !absent(raw) && !absent(decoded(raw)) }
+	if has(calls) {
+		list, err := l.toolCalls(calls)
+		if err != nil {
+			return taken, err
+		}
+		if list != nil {
+			m.Extra = with(m.Extra, "tool_calls", list)
+		}
+	}
+	taken = append(taken, "tool_calls")
+	if !has(legacy) {
+		return append(taken, "function_call"), nil
+	}
+	if m.Extra["tool_calls"] != nil {
+		return taken, bad("invalid_function_call", "tool_calls and a function_call, want one of them")
+	}
+	var err error
+	*m, err = l.called(*m, legacy)
+	return append(taken, "function_call"), err
+}
+
 // weightKeys say how much a message is trained on.
 var weightKeys = []string{"train", "weight", "loss_weight"}
 
-// extra keeps the other keys of a message. null says as little as no key.
-func (l Layout) extra(f fields, m *chat.Message) {
-	role, content := l.nameOf(f, "role"), l.nameOf(f, "content")
+// extra keeps the other keys of a message, but for those that are taken or say nothing.
+func (l Layout) extra(f fields, m *chat.Message, taken []string) {
 	for key, raw := range f {
-		if key == role || key == content || slices.Contains(weightKeys, key) || string(raw) == "null" {
+		if slices.Contains(taken, key) || slices.Contains(weightKeys, key) || absent(raw) {
 			continue
 		}
 		if raw[0] == '"' {
@@ -104,48 +199,6 @@ func (l Layout) extra(f fields, m *chat.Message) {
 		// a message may be kept long after its record.
 		m.Extra = with(m.Extra, key, json.RawMessage(bytes.Clone(raw)))
 	}
-}
-
-func with(m map[string]any, key string, v any) map[string]any {
-	if m == nil {
-		m = map[string]any{}
-	}
-	m[key] = v
-	return m
-}
-
-// textOf reads text, or a list of parts that are text, which are joined. Text
-// that is none comes back as isText false.
-func textOf(raw json.RawMessage) (text string, isText bool, err error) {
-	switch raw[0] {
-	case '"':
-		return cutText(raw), true, nil
-	case '[':
-	default:
-		return "", false, nil
-	}
-	parts, _ := cutList(raw)
-	if len(parts) == 0 {
-		return "", false, nil
-	}
-	var all strings.Builder
-	for i, p := range parts {
-		var part struct {
-			Type string
-			Text *string
-		}
-		switch {
-		case p[0] == '"':
-			all.WriteString(cutText(p))
-		case p[0] == '{' && json.Unmarshal(p, &part) == nil && part.Text != nil && (part.Type == "" || part.Type == "text"):
-			all.WriteString(*part.Text)
-		case p[0] == '{' && part.Type != "" && part.Type != "text":
-			return "", false, bad("not_text", "part %d of the content is of the type %.40q, want text alone", i, part.Type)
-		default:
-			return "", false, fmt.Errorf("part %d of the content is %s, want {\"type\": \"text\", \"text\": ...}", i, kindOf(p))
-		}
-	}
-	return all.String(), true, nil
 }
 
 // checkWeight reads what a message says of its own weight: train: false, or a
@@ -176,70 +229,6 @@ func checkWeight(f fields, m *chat.Message) error {
 		}
 	}
 	return nil
-}
-
-// call turns ShareGPT's function_call, whose content is a call {"name",
-// "arguments"} or a list of them as JSON, into the assistant's message that
-// makes it. Where the template has GLM-4's role observation, that is the
-// function's name as metadata and its arguments as content.
-func (l Layout) call(m chat.Message) (chat.Message, error) {
-	type call struct {
-		Name      string          `json:"name"`
-		Arguments json.RawMessage `json:"arguments"`
-	}
-	var calls []call
-	raw := []byte(strings.TrimSpace(m.Content))
-	if len(raw) > 0 && raw[0] == '{' {
-		raw = slices.Concat([]byte("["), raw, []byte("]"))
-	}
-	if err := json.Unmarshal(raw, &calls); err != nil || len(calls) == 0 {
-		return m, bad("invalid_function_call",
-			"the content of a function_call is no call, want {\"name\": ..., \"arguments\": {...}} as JSON")
-	}
-	for _, c := range calls {
-		if c.Name == "" || len(c.Arguments) == 0 {
-			return m, bad("invalid_function_call", "a function_call without a name or arguments")
-		}
-	}
-	m.Role = "assistant"
-	if l.toolRole == "observation" {
-		if len(calls) > 1 {
-			return m, bad("invalid_function_call", "%d calls in one message, and the template has a form for one", len(calls))
-		}
-		m.Extra, m.Content = with(m.Extra, "metadata", calls[0].Name), string(calls[0].Arguments)
-		return m, nil
-	}
-	list := make([]json.RawMessage, len(calls))
-	for i, c := range calls {
-		name, err := json.Marshal(c.Name)
-		if err != nil {
-			return m, err
-		}
-		list[i] = json.RawMessage(fmt.Sprintf(`{"type": "function", "function": {"name": %s, "arguments": %s}}`, name, c.Arguments))
-	}
-	tools, err := json.Marshal(list)
-	m.Content = ""
-	m.Extra = with(m.Extra, "tool_calls", json.RawMessage(tools))
-	return m, err
-}
-
-// toolRole is the role that a template has for the answers of tools: tool, or
-// GLM-4's observation where that is shorter in tokens, being one of its own.
-func toolRole(template *chat.Template) string {
-	const mark = "42 degrees"
-	length := func(role string) int {
-		text, ids, err := template.Prompt([]chat.Message{
-			{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}, {Role: role, Content: mark},
-		})
-		if err != nil || !strings.Contains(text, mark) {
-			return 1 << 30
-		}
-		return len(ids)
-	}
-	if length("observation") < length("tool") {
-		return "observation"
-	}
-	return "tool"
 }
 
 // checkOrder refuses an order of roles that no conversation has. Two messages of

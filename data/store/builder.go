@@ -142,9 +142,9 @@ func (b *Builder) goOn() *shardWriter {
 	return w
 }
 
-// Behind is how many records of the source an earlier build took, and what became of
-// those that were not used.
-func (b *Builder) Behind() (records int, drops record.Drops) { return b.done.Behind, b.done.Drops }
+// Behind is how many records of the source an earlier build took, and what it found out
+// about them.
+func (b *Builder) Behind() (records int, about About) { return b.done.Behind, b.done.About }
 
 // Add adds a conversation.
 func (b *Builder) Add(t record.Tokenised) error { return b.w.add(t) }

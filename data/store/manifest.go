@@ -63,6 +63,7 @@ func HashOf(raw []byte) string {
 // About is what is known of the records of a source, beside their conversations.
 type About struct {
 	Layout string  `json:"layout"`           // their format, as it was said or recognised
+	Keys   string  `json:"keys,omitempty"`   // those of the first, for people
 	Starts []int64 `json:"starts,omitempty"` // of several files, see [read.Places]
 	record.Drops
 }

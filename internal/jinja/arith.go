@@ -72,7 +72,8 @@ func (r *run) join(a, b Value) Value {
 			x, y = escape(r, x), escape(r, y)
 		}
 		r.alloc(x.size() + y.size())
-		sum := builder{b: make([]byte, 0, len(x.s)+len(y.s))}
+		var sum builder
+		sum.text.Grow(len(x.s) + len(y.s))
 		sum.add(x)
 		sum.add(y)
 		out := sum.string()

@@ -123,9 +123,10 @@ func (r *run) apply(e *syntax.Filter, input Value) Value {
 }
 
 func (r *run) filter(name string, input Value, a args) Value {
+	r.scan(len(name))
 	f, ok := filters[name]
 	if !ok {
-		r.fail("there is no filter %q", name)
+		r.fail("there is no filter %.80q", name)
 	}
 	a.fn = name
 	return f(r, input, a)
@@ -141,9 +142,10 @@ func (r *run) evalTest(e *syntax.Test) Value {
 }
 
 func (r *run) test(name string, input Value, a args) bool {
+	r.scan(len(name))
 	f, ok := tests[name]
 	if !ok {
-		r.fail("there is no test %q", name)
+		r.fail("there is no test %.80q", name)
 	}
 	a.fn = name
 	return f(r, input, a)
@@ -223,19 +225,23 @@ func rangeOf(r *run, a args) Value {
 
 // dictOf is dict(mapping or pairs, name=value ...).
 func dictOf(r *run, a args) Value {
+	r.alloc(perPair * (1 + len(a.names)))
 	d := newDict(len(a.names))
-	r.alloc(64 * (1 + len(a.names)))
 	for _, from := range a.pos {
 		if source, ok := from.(*Dict); ok {
-			r.alloc(64 * len(source.keys))
+			r.alloc(perPair * len(source.keys))
 			for i, k := range source.keys {
+				r.key(k)
 				d.set(k, source.values[i])
 			}
 			continue
 		}
 		for _, pair := range r.items(from) {
 			kv := r.items(pair)
-			r.alloc(64)
+			r.alloc(perPair)
+			if len(kv) == 2 {
+				r.key(kv[0])
+			}
 			if len(kv) != 2 || !d.set(kv[0], kv[1]) {
 				r.fail("dict: a %s, want a key and a value", typeName(pair))
 			}
@@ -252,9 +258,9 @@ func newNamespace(r *run, a args) Value { return &Namespace{dictOf(r, a).(*Dict)
 func raise(r *run, a args) Value {
 	msg := make([]string, len(a.pos))
 	for i, v := range a.pos {
-		msg[i] = r.str(v).s
+		msg[i] = syntax.Excerpt(r.str(v).s)
 	}
-	panic(&Error{Name: r.name, Line: r.line, Msg: strings.Join(msg, " "), Raised: true})
+	panic(&Error{Name: r.name, Line: r.line, Msg: syntax.Excerpt(strings.Join(msg, " ")), Raised: true})
 }
 
 var strftimeLayouts = map[byte]string{
@@ -266,6 +272,7 @@ var strftimeLayouts = map[byte]string{
 
 // strftime formats a time as datetime.strftime does for a time without a zone.
 func strftime(r *run, format string, now time.Time) string {
+	r.alloc(len(format))
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' || i+1 == len(format) {
@@ -273,6 +280,7 @@ func strftime(r *run, format string, now time.Time) string {
 			continue
 		}
 		i++
+		r.alloc(64)
 		strip := format[i] == '-' && i+1 < len(format)
 		if strip {
 			i++

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"lwtrain/internal/jinja/syntax"
 )
@@ -64,17 +65,18 @@ func constant(v any) any {
 func (r *run) evalName(e *syntax.Name) Value {
 	r.line = e.Line
 	r.step(1)
+	r.scan(len(e.Name))
 	if v, ok := r.scope.get(e.Name); ok {
 		return v
 	}
 	if f, ok := globals[e.Name]; ok {
 		return f
 	}
-	return &Undefined{"'" + e.Name + "' is undefined"}
+	return &Undefined{"'" + syntax.Excerpt(e.Name) + "' is undefined"}
 }
 
 func (r *run) evalList(e *syntax.List) Value {
-	r.alloc(16 * len(e.Items))
+	r.alloc(perItem * len(e.Items))
 	list := &List{items: make([]Value, len(e.Items))}
 	if e.Tuple {
 		list.kind = tuple
@@ -86,7 +88,7 @@ func (r *run) evalList(e *syntax.List) Value {
 }
 
 func (r *run) evalDict(e *syntax.Dict) Value {
-	r.alloc(64 * len(e.Keys))
+	r.alloc(perPair * len(e.Keys))
 	d := newDict(len(e.Keys))
 	for i, k := range e.Keys {
 		v := r.eval(k)
@@ -112,6 +114,7 @@ func (r *run) attr(object Value, name string) Value {
 	if u, ok := object.(*Undefined); ok {
 		r.undefined(u)
 	}
+	r.scan(len(name))
 	if v, ok := r.ownAttr(object, name); ok {
 		return v
 	}
@@ -123,10 +126,10 @@ func (r *run) attr(object Value, name string) Value {
 	return r.missing(object, name)
 }
 
-// ownAttr is what Python's getattr finds.
+// ownAttr is what Python's getattr finds. The name's length is counted by the caller.
 func (r *run) ownAttr(object Value, name string) (Value, bool) {
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		return &Undefined{"access to attribute '" + name + "' of '" + typeName(object) + "' object is unsafe"}, true
+		return &Undefined{"access to attribute '" + syntax.Excerpt(name) + "' of '" + typeName(object) + "' object is unsafe"}, true
 	}
 	switch o := object.(type) {
 	case *loop:
@@ -141,7 +144,7 @@ func (r *run) ownAttr(object Value, name string) (Value, bool) {
 }
 
 func (r *run) missing(object Value, name string) Value {
-	return &Undefined{"'" + typeName(object) + " object' has no attribute '" + name + "'"}
+	return &Undefined{"'" + typeName(object) + " object' has no attribute '" + syntax.Excerpt(name) + "'"}
 }
 
 func (r *run) evalIndex(e *syntax.Index) Value {
@@ -176,23 +179,19 @@ func (r *run) item(object, index Value) Value {
 		}
 	case String:
 		if i, ok := integer(index); ok {
-			r.scan(len(o.s))
-			n := int64(o.runes())
-			if i < 0 {
-				i += n
-			}
-			if i >= 0 && i < n {
-				return o.cut(o.at(int(i)), o.at(int(i)+1))
+			if from, to, ok := r.char(o, i); ok {
+				return o.cut(from, to)
 			}
 		}
 	}
 	if name, ok := index.(String); ok {
+		r.scan(len(name.s))
 		if v, ok := r.ownAttr(object, name.s); ok {
 			return v
 		}
 		return r.missing(object, name.s)
 	}
-	return &Undefined{typeName(object) + " object has no element " + r.str(index).s}
+	return &Undefined{typeName(object) + " object has no element " + syntax.Excerpt(r.str(index).s)}
 }
 
 func (r *run) evalSlice(e *syntax.Slice) Value {
@@ -220,8 +219,10 @@ func (r *run) evalSlice(e *syntax.Slice) Value {
 		if o.kind != view {
 			from, to, by := r.slice(start, stop, step, len(o.items))
 			out := &List{kind: o.kind}
-			r.walk(from, to, by, func(i int) { out.items = append(out.items, o.items[i]) })
-			r.alloc(16 * len(out.items))
+			r.walk(from, to, by, func(i int) {
+				r.alloc(32)
+				out.items = append(out.items, o.items[i])
+			})
 			return out
 		}
 	case String:
@@ -233,7 +234,7 @@ func (r *run) evalSlice(e *syntax.Slice) Value {
 }
 
 func (r *run) sliceString(s String, start, stop, step *int64) String {
-	r.scan(len(s.s))
+	r.scan(s.size())
 	from, to, by := r.slice(start, stop, step, s.runes())
 	if by == 1 {
 		if from >= to {
@@ -245,6 +246,31 @@ func (r *run) sliceString(s String, start, stop, step *int64) String {
 	var b builder
 	r.walk(from, to, by, func(i int) { b.add(chars[i].(String)) })
 	return b.string()
+}
+
+// char is where character n of s lies, counted from the end where it is negative.
+func (r *run) char(s String, n int64) (from, to int, ok bool) {
+	switch {
+	case s.s == "":
+		return 0, 0, false
+	case n == 0:
+		_, size := utf8.DecodeRuneInString(s.s)
+		return 0, size, true
+	case n == -1:
+		_, size := utf8.DecodeLastRuneInString(s.s)
+		return len(s.s) - size, len(s.s), true
+	}
+	r.scan(len(s.s))
+	count := int64(s.runes())
+	if n < 0 {
+		n += count
+	}
+	if n < 0 || n >= count {
+		return 0, 0, false
+	}
+	from = s.at(int(n))
+	_, size := utf8.DecodeRuneInString(s.s[from:])
+	return from, from + size, true
 }
 
 func (r *run) walk(from, to, by int, visit func(i int)) {

@@ -52,8 +52,12 @@ func init() {
 		},
 		"wordcount": func(r *run, v Value, a args) Value {
 			s := r.str(v).s
-			r.alloc(len(s)) // FieldsFunc makes a list of them
-			return int64(len(strings.FieldsFunc(s, func(c rune) bool { return !syntax.IsWord(c) })))
+			r.step(len(s) / 8)
+			n := int64(0)
+			for range strings.FieldsFuncSeq(s, func(c rune) bool { return !syntax.IsWord(c) }) {
+				n++
+			}
+			return n
 		},
 		"length":  func(r *run, v Value, a args) Value { a.bind(r); return int64(r.length(v)) },
 		"default": defaultTo,
@@ -63,6 +67,7 @@ func init() {
 		"round":   round,
 		"attr": func(r *run, v Value, a args) Value {
 			name := r.text(r.one(a))
+			r.scan(len(name.s))
 			if own, ok := r.ownAttr(v, name.s); ok {
 				return own
 			}
@@ -133,7 +138,7 @@ func indent(r *run, v Value, a args) Value {
 	first, blank := p[1] != nil && truth(p[1]), p[2] != nil && truth(p[2])
 	s := r.str(v)
 	r.alloc(s.size())
-	lines := s.lines(false)
+	lines := r.lines(s, false)
 	if s.s == "" || strings.HasSuffix(s.s, "\n") {
 		lines = append(lines, String{})
 	}
@@ -170,6 +175,7 @@ func toInt(r *run, v Value, a args) Value {
 	case float64:
 		return truncate(v, missing)
 	case String:
+		r.step(len(v.s) / 8)
 		text := strings.ReplaceAll(strings.TrimFunc(v.s, syntax.IsSpace), "_", "")
 		if base == 16 || base == 8 || base == 2 {
 			text = strings.TrimPrefix(strings.ToLower(text), map[int]string{16: "0x", 8: "0o", 2: "0b"}[base])
@@ -212,6 +218,7 @@ func toFloat(r *run, v Value, a args) Value {
 		return f
 	}
 	if s, ok := v.(String); ok {
+		r.step(len(s.s) / 8)
 		if f, ok := parseFloat(s.s); ok {
 			return f
 		}
@@ -313,10 +320,10 @@ func init() {
 		},
 		"in":     func(r *run, v Value, a args) bool { return r.contains(r.one(a), v) },
 		"sameas": func(r *run, v Value, a args) bool { return sameAs(r, v, r.one(a)) },
-		"lower":  func(r *run, v Value, a args) bool { return isCased(r.str(v).s, unicode.IsLower, unicode.IsUpper) },
-		"upper":  func(r *run, v Value, a args) bool { return isCased(r.str(v).s, unicode.IsUpper, unicode.IsLower) },
-		"filter": func(r *run, v Value, a args) bool { _, ok := filters[r.str(v).s]; return ok },
-		"test":   func(r *run, v Value, a args) bool { _, ok := tests[r.str(v).s]; return ok },
+		"lower":  func(r *run, v Value, a args) bool { return r.isCased(r.str(v), unicode.IsLower, unicode.IsUpper) },
+		"upper":  func(r *run, v Value, a args) bool { return r.isCased(r.str(v), unicode.IsUpper, unicode.IsLower) },
+		"filter": func(r *run, v Value, a args) bool { _, ok := filters[r.looked(v)]; return ok },
+		"test":   func(r *run, v Value, a args) bool { _, ok := tests[r.looked(v)]; return ok },
 		"escaped": func(r *run, v Value, a args) bool {
 			s, ok := v.(String)
 			return ok && s.safe
@@ -330,6 +337,13 @@ func init() {
 			tests[name] = compare(op)
 		}
 	}
+}
+
+// looked is v as a text that is looked for by its hash.
+func (r *run) looked(v Value) string {
+	s := r.str(v).s
+	r.scan(len(s))
+	return s
 }
 
 func isCallable(v Value) bool {

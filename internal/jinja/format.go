@@ -41,6 +41,7 @@ func (r *run) percent(format String, v Value) Value {
 		values = t.items
 	}
 	used := 0
+	r.scan(format.size())
 	next := func() Value {
 		if used == len(values) {
 			r.fail("not enough values for the format")
@@ -58,6 +59,7 @@ func (r *run) percent(format String, v Value) Value {
 		if i += n + 1; i > len(s) {
 			break
 		}
+		r.step(2)
 		f := spec{precision: -1, fill: ' ', align: '>'}
 		value := next
 		if i < len(s) && s[i] == '(' {
@@ -82,7 +84,7 @@ func (r *run) percent(format String, v Value) Value {
 	if _, isDict := v.(*Dict); used < len(values) && !isDict {
 		r.fail("not all values are used by the format")
 	}
-	r.alloc(len(b.b))
+	r.alloc(b.size())
 	return b.string()
 }
 
@@ -134,6 +136,7 @@ func (r *run) percentValue(f spec, v Value) String {
 			r.repr(&b, v, 0)
 			text = b.string()
 		}
+		r.scan(text.size())
 		if f.precision >= 0 && f.precision < text.runes() {
 			text = text.cut(0, text.at(f.precision))
 		}
@@ -202,10 +205,14 @@ func thousands(digits string) string {
 	if n := strings.IndexAny(digits, ".e%"); n >= 0 {
 		whole = n
 	}
-	for i := whole - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
+	var b strings.Builder
+	for i := range whole {
+		if i > 0 && (whole-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte(digits[i])
 	}
-	return digits
+	return b.String() + digits[whole:]
 }
 
 func (f spec) formatFloat(x float64) string {
@@ -287,6 +294,7 @@ func (f spec) pad(s String) String {
 func (r *run) formatMethod(format String, a args) Value {
 	var b builder
 	auto := 0
+	r.scan(format.size())
 	s := format.s
 	for i := 0; i < len(s); {
 		n := strings.IndexAny(s[i:], "{}")
@@ -296,6 +304,7 @@ func (r *run) formatMethod(format String, a args) Value {
 		}
 		b.add(format.cut(i, i+n))
 		i += n
+		r.step(2)
 		if i+1 < len(s) && s[i+1] == s[i] {
 			b.add(format.cut(i, i+1))
 			i += 2
@@ -310,7 +319,7 @@ func (r *run) formatMethod(format String, a args) Value {
 		b.add(text)
 		i += end + 1
 	}
-	r.alloc(len(b.b))
+	r.alloc(b.size())
 	return b.string()
 }
 
@@ -411,6 +420,7 @@ func (r *run) formatSpec(v Value, text string) String {
 		r.fail("the format %q for a %s", text, typeName(v))
 	}
 	s := r.str(v)
+	r.scan(s.size())
 	if f.precision >= 0 && f.precision < s.runes() {
 		s = s.cut(0, s.at(f.precision))
 	}

@@ -18,7 +18,13 @@
 package jinja
 
 import (
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"lwtrain/internal/jinja/syntax"
 )
@@ -26,7 +32,7 @@ import (
 // Limits bound one rendering. A zero field means its default.
 type Limits struct {
 	Steps int // evaluated nodes, plus one for each 64 bytes or 8 items walked through (default 20 million)
-	Bytes int // bytes of all strings and lists made on the way, the output included (default 256 MiB)
+	Bytes int // bytes of all strings and lists made on the way, input and output included (default 256 MiB)
 }
 
 // The bounds that no caller has needed to change.
@@ -40,8 +46,9 @@ const (
 
 // Template is a parsed template. It is safe for concurrent use.
 type Template struct {
-	name string
-	body []syntax.Stmt
+	name  string
+	body  []syntax.Stmt
+	names syntax.Names
 }
 
 // Error says where a template failed, and why.
@@ -89,12 +96,19 @@ type Options struct {
 
 // Parse reads a template. The name stands in error messages.
 func Parse(name, source string) (*Template, error) {
-	body, err := syntax.Parse(name, source, constant)
+	body, names, err := syntax.Parse(name, source, constant)
 	if err != nil {
 		return nil, err
 	}
-	return &Template{name: name, body: body}, nil
+	return &Template{name: name, body: body, names: names}, nil
 }
+
+// Reads reports whether the template speaks of a variable, whether or not it ever gets
+// there.
+func (t *Template) Reads(variable string) bool { return t.names.Variables[variable] }
+
+// ReadsKey reports whether it speaks of a key of something, as an attribute or as a text.
+func (t *Template) ReadsKey(key string) bool { return t.names.Keys[key] }
 
 // Render runs the template. The variables are Go values as encoding/json
 // decodes them (nil, bool, string, float64, json.Number, []any, map[string]any
@@ -108,4 +122,83 @@ func (t *Template) Render(vars map[string]any, opts Options) (out Output, err er
 	}
 	r.exec(t.body)
 	return r.out.output(), nil
+}
+
+// origin says where a value that is converted comes from, as [From] does.
+type origin struct {
+	source int
+	keys   map[string]int
+}
+
+// under is the origin of what a mapping holds under a key.
+func (o origin) under(key string) origin {
+	if source, ok := o.keys[key]; ok {
+		return origin{source, nil}
+	}
+	return o
+}
+
+func (o origin) text(s string) String {
+	if !utf8.ValidString(s) { // nearly all are, and to know it is quick
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return sourced(s, o.source)
+}
+
+// input converts a Go value. Its texts stay where they are, and what is around them is
+// counted.
+func (r *run) input(v any, o origin, depth int) Value {
+	r.deep(depth)
+	r.alloc(perItem)
+	switch v := v.(type) {
+	case nil:
+		return None{}
+	case bool:
+		return v
+	case string:
+		return o.text(v)
+	case int:
+		return int64(v)
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int64(v) // encoding/json makes a float64 of every number
+		}
+		return v
+	case json.Number:
+		return r.jsonNumber(v)
+	case json.RawMessage:
+		return r.decodeJSON(v, o)
+	case From:
+		return r.input(v.Value, origin{v.Source, v.Keys}, depth+1)
+	case Map:
+		r.alloc(perItem * len(v))
+		d := newDict(len(v))
+		for _, pair := range v {
+			d.set(o.text(pair.Key), r.input(pair.Value, o.under(pair.Key), depth+1))
+		}
+		return d
+	case map[string]any:
+		r.alloc(perItem * len(v))
+		d := newDict(len(v))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			d.set(o.text(name), r.input(v[name], o.under(name), depth+1))
+		}
+		return d
+	case []any:
+		return inputList(r, v, o, depth)
+	case []string:
+		return inputList(r, v, o, depth)
+	case []Map:
+		return inputList(r, v, o, depth)
+	}
+	r.fail("a value that a template has no type for")
+	return nil
+}
+
+func inputList[T any](r *run, v []T, o origin, depth int) *List {
+	list := &List{items: make([]Value, len(v))}
+	for i, item := range v {
+		list.items[i] = r.input(item, o, depth+1)
+	}
+	return list
 }

@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // decodeJSON reads a JSON text, keeping the order of keys and the kinds of
-// numbers.
+// numbers. It is input, and counted like it.
 func (r *run) decodeJSON(data []byte, o origin) Value {
 	r.alloc(len(data))
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -33,6 +32,7 @@ func (r *run) jsonToken(d *json.Decoder) json.Token {
 
 func (r *run) decodeValue(d *json.Decoder, o origin, depth int) Value {
 	r.deep(depth)
+	r.alloc(perItem)
 	switch t := r.jsonToken(d).(type) {
 	case json.Delim:
 		if t == '[' {
@@ -45,6 +45,7 @@ func (r *run) decodeValue(d *json.Decoder, o origin, depth int) Value {
 		}
 		dict := newDict(0)
 		for d.More() {
+			r.alloc(perItem)
 			k, _ := r.jsonToken(d).(string)
 			dict.set(o.text(k), r.decodeValue(d, o.under(k), depth+1))
 		}
@@ -64,13 +65,13 @@ func (r *run) jsonNumber(n json.Number) Value {
 	if !strings.ContainsAny(n.String(), ".eE") {
 		i, err := strconv.ParseInt(n.String(), 10, 64)
 		if err != nil {
-			r.fail("%s is not an integer of 64 bits", n)
+			r.fail("%.40s is not an integer of 64 bits", n)
 		}
 		return i
 	}
 	f, err := strconv.ParseFloat(n.String(), 64)
 	if err != nil && !math.IsInf(f, 0) {
-		r.fail("%s is no number", n)
+		r.fail("%.40s is no number", n)
 	}
 	return f
 }
@@ -110,7 +111,7 @@ func tojson(r *run, v Value, a args) Value {
 		w.comma, w.colon = r.text(list.items[0]).s, r.text(list.items[1]).s
 	}
 	w.value(v, 0)
-	r.alloc(len(w.b.b))
+	r.alloc(w.b.size())
 	return w.finish()
 }
 
@@ -137,7 +138,7 @@ func (w *jsonWriter) value(v Value, depth int) {
 	case float64:
 		w.b.lit(jsonFloat(v))
 	case String:
-		w.b.add(sourced(jsonString(v.s, w.ascii), v.origin()))
+		w.text(v)
 	case *List:
 		if v.kind == view {
 			r.fail("tojson: a %s is not JSON", typeName(v))
@@ -148,16 +149,17 @@ func (w *jsonWriter) value(v Value, depth int) {
 	default:
 		r.fail("tojson: a %s is not JSON", typeName(v))
 	}
-	r.bound(len(w.b.b))
+	r.bound(w.b.size())
 }
 
 func (w *jsonWriter) newline(depth int) {
 	if w.indented {
+		w.r.scan(depth * len(w.indent))
+		w.r.bound(w.b.size() + depth*len(w.indent))
 		w.b.lit("\n")
 		for range depth {
 			w.b.lit(w.indent)
 		}
-		w.r.bound(len(w.b.b))
 	}
 }
 
@@ -204,6 +206,15 @@ func (w *jsonWriter) dict(v *Dict, depth int) {
 	w.b.lit("}")
 }
 
+// text quotes a text, which may become six times as long.
+func (w *jsonWriter) text(s String) {
+	w.r.step(s.size() / 8)
+	w.r.bound(w.b.size() + len(s.s))
+	at := w.b.size()
+	writeJSON(&w.b.text, s.s, w.ascii)
+	w.b.from(s.origin(), at)
+}
+
 func (w *jsonWriter) key(k Value) {
 	text := String{}
 	switch k := k.(type) {
@@ -220,7 +231,7 @@ func (w *jsonWriter) key(k Value) {
 	default:
 		w.r.fail("tojson: a %s is no key", typeName(k))
 	}
-	w.b.add(sourced(jsonString(text.s, w.ascii), text.origin()))
+	w.text(text)
 }
 
 func jsonFloat(f float64) string {
@@ -237,26 +248,38 @@ func jsonFloat(f float64) string {
 
 const hex = "0123456789abcdef"
 
-// jsonString quotes s as Python's json does: with ascii everything else as \u.
-func jsonString(s string, ascii bool) string {
-	b := make([]byte, 0, len(s)+2)
-	b = append(b, '"')
+// writeJSON quotes s as Python's json does: with ascii everything else as \u.
+func writeJSON(b *strings.Builder, s string, ascii bool) {
+	b.WriteByte('"')
 	for _, c := range s {
-		switch short := strings.IndexRune("\"\\\n\r\t\b\f", c); {
-		case short >= 0:
-			b = append(b, '\\', `"\nrtbf`[short])
-		case c < 0x20, ascii && c > 0x7e && c < 0x10000:
-			b = appendUnit(b, uint16(c))
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(byte(c))
+		case c < 0x20:
+			writeControl(b, byte(c))
+		case ascii && c > 0x7e && c < 0x10000:
+			writeUnit(b, uint16(c))
 		case ascii && c >= 0x10000:
 			c -= 0x10000
-			b = appendUnit(appendUnit(b, uint16(0xd800+c>>10)), uint16(0xdc00+c&0x3ff))
+			writeUnit(b, uint16(0xd800+c>>10))
+			writeUnit(b, uint16(0xdc00+c&0x3ff))
 		default:
-			b = utf8.AppendRune(b, c)
+			b.WriteRune(c)
 		}
 	}
-	return string(append(b, '"'))
+	b.WriteByte('"')
 }
 
-func appendUnit(b []byte, u uint16) []byte {
-	return append(b, '\\', 'u', hex[u>>12], hex[u>>8&15], hex[u>>4&15], hex[u&15])
+func writeControl(b *strings.Builder, c byte) {
+	if short := strings.IndexByte("\n\r\t\b\f", c); short >= 0 {
+		b.WriteByte('\\')
+		b.WriteByte("nrtbf"[short])
+		return
+	}
+	writeUnit(b, uint16(c))
+}
+
+func writeUnit(b *strings.Builder, u uint16) {
+	b.Write([]byte{'\\', 'u', hex[u>>12], hex[u>>8&15], hex[u>>4&15], hex[u&15]})
 }

@@ -17,7 +17,8 @@ func listFilters(m map[string]func(r *run, v Value, a args) Value) {
 	m["first"] = func(r *run, v Value, a args) Value {
 		a.bind(r)
 		if s, ok := v.(String); ok && s.s != "" {
-			return s.cut(0, s.at(1))
+			from, to, _ := r.char(s, 0)
+			return s.cut(from, to)
 		}
 		if items := r.items(v); len(items) > 0 {
 			return items[0]
@@ -29,6 +30,10 @@ func listFilters(m map[string]func(r *run, v Value, a args) Value) {
 		if _, ok := v.(*Iter); ok {
 			r.fail("a generator has no last item")
 		}
+		if s, ok := v.(String); ok && s.s != "" {
+			from, to, _ := r.char(s, -1)
+			return s.cut(from, to)
+		}
 		if items := r.items(v); len(items) > 0 {
 			return items[len(items)-1]
 		}
@@ -38,7 +43,7 @@ func listFilters(m map[string]func(r *run, v Value, a args) Value) {
 	m["items"] = func(r *run, v Value, a args) Value {
 		switch v := v.(type) {
 		case *Dict:
-			r.alloc(64 * len(v.keys))
+			r.alloc(perItem * len(v.keys))
 			return &Iter{v.pairs()}
 		case *Undefined:
 			return &Iter{}
@@ -78,8 +83,8 @@ func joinFilter(r *run, v Value, a args) Value {
 // number is an index. What is undefined on the way becomes missing, if that is
 // not nil.
 func (r *run) attributes(items []Value, attribute, missing Value) []Value {
-	out := make([]Value, len(items))
 	r.alloc(16 * len(items))
+	out := make([]Value, len(items))
 	for i, item := range items {
 		out[i] = r.attribute(item, attribute, missing)
 	}
@@ -97,7 +102,8 @@ func (r *run) attribute(item, attribute, missing Value) Value {
 	if !ok {
 		return or(r.item(item, attribute))
 	}
-	for _, part := range strings.Split(name.s, ".") {
+	for part := range strings.SplitSeq(name.s, ".") {
+		r.step(1)
 		var index Value = lit(part)
 		if n, err := strconv.ParseInt(part, 10, 64); err == nil && n >= 0 {
 			index = n
@@ -110,11 +116,10 @@ func (r *run) attribute(item, attribute, missing Value) Value {
 // sortKeys are what items are sorted or told apart by: one attribute, several
 // with commas, or themselves; text in small letters unless cased.
 func (r *run) sortKeys(items []Value, attribute Value, cased bool) []Value {
-	keys := make([]Value, len(items))
 	r.alloc(16 * len(items))
+	keys := make([]Value, len(items))
 	fold := func(v Value) Value {
 		if s, ok := v.(String); ok && !cased {
-			r.alloc(len(s.s))
 			return r.toLower(s)
 		}
 		return v
@@ -125,7 +130,8 @@ func (r *run) sortKeys(items []Value, attribute Value, cased bool) []Value {
 			keys[i] = fold(item)
 		case String:
 			parts := &List{}
-			for _, part := range strings.Split(name.s, ",") {
+			for part := range strings.SplitSeq(name.s, ",") {
+				r.alloc(perItem)
 				parts.items = append(parts.items, fold(r.attribute(item, lit(part), nil)))
 			}
 			keys[i] = parts
@@ -138,6 +144,7 @@ func (r *run) sortKeys(items []Value, attribute Value, cased bool) []Value {
 
 // sorted returns items in the order of their keys. Equal ones stay as they are.
 func (r *run) sorted(items, keys []Value, backwards bool) []Value {
+	r.alloc(24 * len(items))
 	at := make([]int, len(items))
 	for i := range at {
 		at[i] = i
@@ -149,7 +156,6 @@ func (r *run) sorted(items, keys []Value, backwards bool) []Value {
 		return r.order(keys[a], keys[b], 0)
 	})
 	out := make([]Value, len(items))
-	r.alloc(16 * len(items))
 	for i := range out {
 		out[i] = items[at[i]]
 	}
@@ -180,7 +186,7 @@ func dictSort(r *run, v Value, a args) Value {
 			r.fail("dictsort by %q, want key or value", name)
 		}
 	}
-	r.alloc(64 * len(d.keys))
+	r.alloc(perItem * len(d.keys))
 	return &List{items: r.sorted(d.pairs(), r.sortKeys(by, nil, is(p[0])), is(p[2]))}
 }
 
@@ -193,16 +199,16 @@ func unique(r *run, v Value, a args) Value {
 		if list, ok := k.(*List); ok && isString(p[1]) {
 			k = list.items[0]
 		}
-		hashed, ok := key(k)
+		hashed, ok := r.key(k)
 		if !ok {
 			r.fail("unique of a %s", typeName(k))
 		}
 		if _, found := seen.get(hashed); !found {
+			r.alloc(perPair)
 			seen.set(k, None{})
 			out.items = append(out.items, items[i])
 		}
 	}
-	r.alloc(64 * len(out.items))
 	return out
 }
 
@@ -212,8 +218,9 @@ func reverse(r *run, v Value, a args) Value {
 		minus := int64(-1)
 		return r.sliceString(s, nil, nil, &minus)
 	}
-	items := slices.Clone(r.items(v))
+	items := r.items(v)
 	r.alloc(16 * len(items))
+	items = slices.Clone(items)
 	slices.Reverse(items)
 	return &Iter{items}
 }
@@ -229,8 +236,8 @@ func mapFilter(r *run, v Value, a args) Value {
 		return &Iter{r.attributes(items, p[0], p[1])}
 	}
 	name := r.text(a.pos[0]).s
-	out := make([]Value, len(items))
 	r.alloc(16 * len(items))
+	out := make([]Value, len(items))
 	for i, item := range items {
 		r.step(1)
 		out[i] = r.filter(name, item, args{pos: a.pos[1:], names: a.names, named: a.named})
@@ -261,10 +268,10 @@ func (r *run) choose(v Value, a args, attribute, want bool) Value {
 			holds = r.test(r.text(pos[0]).s, subject, args{pos: pos[1:], names: a.names, named: a.named})
 		}
 		if holds == want {
+			r.alloc(32)
 			out.items = append(out.items, item)
 		}
 	}
-	r.alloc(16 * len(out.items))
 	return out
 }
 
@@ -310,11 +317,11 @@ func batch(r *run, v Value, a args) Value {
 	}
 	out := &Iter{}
 	for part := range slices.Chunk(r.items(v), int(n)) {
+		r.alloc(perItem + 16*int(n))
 		items := slices.Clone(part)
 		for _, none := p[1].(None); p[1] != nil && !none && len(items) < int(n); {
 			items = append(items, p[1])
 		}
-		r.alloc(16 * len(items))
 		out.items = append(out.items, &List{items: items})
 	}
 	return out

@@ -183,6 +183,7 @@ func (m *macro) bind(r *run, a args) {
 	}
 	extra := newDict(0)
 	for i, name := range a.names {
+		r.step(len(s.Params) / 8)
 		at := slices.Index(s.Params, name)
 		switch {
 		case at >= 0 && at < len(a.pos):
@@ -206,6 +207,7 @@ func (m *macro) defaults(r *run, a args) {
 	s := m.stmt
 	first := len(s.Params) - len(s.Defaults)
 	for i := len(a.pos); i < len(s.Params); i++ {
+		r.step(len(a.names) / 8)
 		switch {
 		case slices.Contains(a.names, s.Params[i]):
 		case i >= first:

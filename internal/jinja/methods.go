@@ -35,8 +35,8 @@ func init() {
 		"join":         func(r *run, s String, a args) Value { return r.joinItems(s, r.items(r.one(a)), false) },
 		"startswith":   func(r *run, s String, a args) Value { return r.affix(s, a, strings.HasPrefix) },
 		"endswith":     func(r *run, s String, a args) Value { return r.affix(s, a, strings.HasSuffix) },
-		"removeprefix": func(r *run, s String, a args) Value { return cutPrefix(s, r.text(r.one(a)).s) },
-		"removesuffix": func(r *run, s String, a args) Value { return cutSuffix(s, r.text(r.one(a)).s) },
+		"removeprefix": func(r *run, s String, a args) Value { return r.cutPrefix(s, r.text(r.one(a)).s) },
+		"removesuffix": func(r *run, s String, a args) Value { return r.cutSuffix(s, r.text(r.one(a)).s) },
 		"find":         func(r *run, s String, a args) Value { return r.find(s, a, strings.Index) },
 		"rfind":        func(r *run, s String, a args) Value { return r.find(s, a, strings.LastIndex) },
 		"index":        func(r *run, s String, a args) Value { return r.found(r.find(s, a, strings.Index)) },
@@ -63,15 +63,16 @@ func init() {
 	} {
 		stringMethods[name] = func(r *run, s String, a args) Value {
 			a.bind(r)
-			r.scan(len(s.s))
+			r.step(len(s.s) / 8)
 			return s.s != "" && strings.IndexFunc(s.s, func(c rune) bool { return !is(c) }) < 0
 		}
 	}
 	stringMethods["isascii"] = func(r *run, s String, a args) Value {
+		r.scan(len(s.s))
 		return strings.IndexFunc(s.s, func(c rune) bool { return c >= utf8.RuneSelf }) < 0
 	}
-	stringMethods["islower"] = func(r *run, s String, a args) Value { return isCased(s.s, unicode.IsLower, unicode.IsUpper) }
-	stringMethods["isupper"] = func(r *run, s String, a args) Value { return isCased(s.s, unicode.IsUpper, unicode.IsLower) }
+	stringMethods["islower"] = func(r *run, s String, a args) Value { return r.isCased(s, unicode.IsLower, unicode.IsUpper) }
+	stringMethods["isupper"] = func(r *run, s String, a args) Value { return r.isCased(s, unicode.IsUpper, unicode.IsLower) }
 }
 
 // What a template may not call: these change their object.
@@ -159,7 +160,7 @@ func (r *run) dictMethod(d *Dict, name string, a args) Value {
 		return None{}
 	case "items", "keys", "values":
 		a.bind(r)
-		r.alloc(64 * len(d.keys))
+		r.alloc(perItem * len(d.keys))
 		items := slices.Clone(d.keys)
 		if name == "items" {
 			items = d.pairs()
@@ -190,14 +191,16 @@ func (r *run) found(v Value) Value {
 
 // strip is str.strip and its kin: white space, or the characters given.
 func (r *run) strip(s String, a args, left, right bool) String {
-	r.scan(len(s.s))
+	r.scan(s.size())
 	in := syntax.IsSpace
 	switch chars := a.bind(r, "chars")[0].(type) {
 	case nil, None:
 	default:
 		set := r.text(chars).s
-		r.step(len(set))
-		in = func(c rune) bool { return strings.ContainsRune(set, c) }
+		in = func(c rune) bool {
+			r.scan(len(set))
+			return strings.ContainsRune(set, c)
+		}
 	}
 	return s.strip(in, left, right)
 }
@@ -208,84 +211,24 @@ func (r *run) split(s String, a args, fromRight bool) Value {
 	if most < 0 {
 		most = int64(len(s.s)) + 1
 	}
-	r.scan(len(s.s))
+	r.scan(s.size())
 	out := &List{}
 	switch sep := p[0].(type) {
 	case nil, None:
-		out.items = splitSpace(s, int(most), fromRight)
+		out.items = r.splitSpace(s, int(most), fromRight)
 	default:
 		by := r.text(sep).s
 		if by == "" {
 			r.fail("split at an empty text")
 		}
-		out.items = splitAt(s, by, int(most), fromRight)
-	}
-	r.alloc(64 * len(out.items))
-	return out
-}
-
-func splitAt(s String, sep string, most int, fromRight bool) []Value {
-	var out []Value
-	from, to := 0, len(s.s)
-	for len(out) < most {
-		if fromRight {
-			n := strings.LastIndex(s.s[:to], sep)
-			if n < 0 {
-				break
-			}
-			out = append(out, s.cut(n+len(sep), to))
-			to = n
-		} else {
-			n := strings.Index(s.s[from:], sep)
-			if n < 0 {
-				break
-			}
-			out = append(out, s.cut(from, from+n))
-			from += n + len(sep)
-		}
-	}
-	out = append(out, s.cut(from, to))
-	if fromRight {
-		slices.Reverse(out)
-	}
-	return out
-}
-
-func splitSpace(s String, most int, fromRight bool) []Value {
-	var out []Value
-	s = s.strip(syntax.IsSpace, !fromRight, fromRight)
-	for s.s != "" {
-		var n int
-		if fromRight {
-			n = strings.LastIndexFunc(s.s, syntax.IsSpace)
-		} else {
-			n = strings.IndexFunc(s.s, syntax.IsSpace)
-		}
-		if n < 0 || len(out) == most {
-			out = append(out, s) // what is left keeps its white space
-			break
-		}
-		if fromRight {
-			_, size := utf8.DecodeRuneInString(s.s[n:])
-			out = append(out, s.cut(n+size, len(s.s)))
-			s = s.cut(0, n).strip(syntax.IsSpace, false, true)
-		} else {
-			out = append(out, s.cut(0, n))
-			s = s.cut(n, len(s.s)).strip(syntax.IsSpace, true, false)
-		}
-	}
-	if fromRight {
-		slices.Reverse(out)
+		out.items = r.splitAt(s, by, int(most), fromRight)
 	}
 	return out
 }
 
 func splitLines(r *run, s String, a args) Value {
 	keep := a.bind(r, "keepends")[0]
-	r.scan(len(s.s))
-	lines := s.lines(keep != nil && truth(keep))
-	r.alloc(64 * len(lines))
-	return &List{items: lines}
+	return &List{items: r.lines(s, keep != nil && truth(keep))}
 }
 
 func (r *run) partition(s String, a args, index func(s, sep string) int) Value {
@@ -293,7 +236,7 @@ func (r *run) partition(s String, a args, index func(s, sep string) int) Value {
 	if sep.s == "" {
 		r.fail("split at an empty text")
 	}
-	r.scan(len(s.s))
+	r.scan(s.size())
 	parts := []Value{s, String{}, String{}}
 	if n := index(s.s, sep.s); n >= 0 {
 		parts = []Value{s.cut(0, n), sep, s.cut(n+len(sep.s), len(s.s))}
@@ -313,6 +256,7 @@ func replaceMethod(r *run, s String, a args) Value {
 
 // replace puts fresh for up to most (all if negative) places of old.
 func (r *run) replace(s, old, fresh String, most int64) String {
+	r.scan(s.size())
 	n := strings.Count(s.s, old.s)
 	if most >= 0 {
 		n = int(min(most, int64(n)))
@@ -321,11 +265,12 @@ func (r *run) replace(s, old, fresh String, most int64) String {
 		r.bound(r.opts.Limits.Bytes + 1)
 	}
 	r.alloc(s.size() + n*fresh.size())
+	r.step(n / 8)
 	var b builder
 	pos := 0
 	for range n {
 		at := strings.Index(s.s[pos:], old.s)
-		if old.s == "" && len(b.b) > 0 {
+		if old.s == "" && b.size() > 0 {
 			_, at = utf8.DecodeRuneInString(s.s[pos:])
 		}
 		b.add(s.cut(pos, pos+at))
@@ -373,7 +318,10 @@ func (r *run) affix(s String, a args, has func(s, affix string) bool) Value {
 		r.fail("%s of nothing", a.fn)
 	}
 	for _, affix := range affixes {
-		if has(part, r.text(affix).s) {
+		text := r.text(affix).s
+		r.step(1)
+		r.scan(min(len(part), len(text)))
+		if has(part, text) {
 			return true
 		}
 	}
@@ -393,6 +341,7 @@ func (r *run) window(s String, start, end Value) (string, int) {
 		i := r.intArg(v, 0)
 		return &i
 	}
+	r.scan(len(s.s))
 	n := s.runes()
 	first := bound(start)
 	if first != nil && *first > int64(n) {
@@ -420,22 +369,25 @@ func (r *run) find(s String, a args, index func(s, sub string) int) Value {
 	return int64(utf8.RuneCountInString(s.s[:start+n]))
 }
 
-func cutPrefix(s String, prefix string) String {
+func (r *run) cutPrefix(s String, prefix string) String {
+	r.scan(len(prefix) + s.size()/8)
 	if strings.HasPrefix(s.s, prefix) {
 		return s.cut(len(prefix), len(s.s))
 	}
 	return s
 }
 
-func cutSuffix(s String, suffix string) String {
+func (r *run) cutSuffix(s String, suffix string) String {
+	r.scan(len(suffix) + s.size()/8)
 	if strings.HasSuffix(s.s, suffix) {
 		return s.cut(0, len(s.s)-len(suffix))
 	}
 	return s
 }
 
-func isCased(s string, wanted, other func(c rune) bool) bool {
-	return strings.IndexFunc(s, wanted) >= 0 && strings.IndexFunc(s, other) < 0
+func (r *run) isCased(s String, wanted, other func(c rune) bool) bool {
+	r.step(len(s.s) / 8)
+	return strings.IndexFunc(s.s, wanted) >= 0 && strings.IndexFunc(s.s, other) < 0
 }
 
 // pad is center (side 'c'), ljust ('l') or rjust ('r').
@@ -448,6 +400,7 @@ func (r *run) pad(s String, a args, side byte) Value {
 		}
 	}
 	width := r.intArg(p[0], 0)
+	r.scan(len(s.s))
 	missing := width - int64(s.runes())
 	if width > maxPadding {
 		r.fail("a width of %d, want at most %d", width, maxPadding)
@@ -475,6 +428,7 @@ func zfill(r *run, s String, a args) Value {
 	if width > maxPadding {
 		r.fail("a width of %d, want at most %d", width, maxPadding)
 	}
+	r.alloc(s.size() + int(max(0, width)))
 	var b builder
 	sign := 0
 	if s.s != "" && (s.s[0] == '-' || s.s[0] == '+') {

@@ -19,7 +19,7 @@ func (r *run) str(v Value) String {
 	}
 	var b builder
 	r.repr(&b, v, 0)
-	r.alloc(len(b.b))
+	r.alloc(b.size())
 	return b.string()
 }
 
@@ -40,7 +40,11 @@ func (r *run) repr(b *builder, v Value, depth int) {
 	case float64:
 		b.lit(formatFloat(v))
 	case String:
-		b.add(sourced(quote(v.s), v.origin()))
+		r.step(v.size() / 8)
+		r.bound(b.size() + len(v.s))
+		at := b.size()
+		writeRepr(&b.text, v.s)
+		b.from(v.origin(), at)
 	case *List:
 		r.reprList(b, v, depth)
 	case *Dict:
@@ -54,7 +58,7 @@ func (r *run) repr(b *builder, v Value, depth int) {
 	default:
 		r.fail("a %s can't be printed", typeName(v))
 	}
-	r.bound(len(b.b))
+	r.bound(b.size())
 }
 
 func (r *run) reprList(b *builder, v *List, depth int) {
@@ -85,34 +89,35 @@ func (r *run) reprDict(b *builder, v *Dict, depth int) {
 	b.lit("}")
 }
 
-// quote is repr of a string.
-func quote(s string) string {
-	q := byte('\'')
+// writeRepr is repr of a string.
+func writeRepr(b *strings.Builder, s string) {
+	q := '\''
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
 		q = '"'
 	}
-	b := []byte{q}
+	b.WriteRune(q)
 	for _, c := range s {
 		switch {
-		case c == rune(q) || c == '\\':
-			b = append(b, '\\', byte(c))
+		case c == q || c == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(c)
 		case c == '\n':
-			b = append(b, `\n`...)
+			b.WriteString(`\n`)
 		case c == '\r':
-			b = append(b, `\r`...)
+			b.WriteString(`\r`)
 		case c == '\t':
-			b = append(b, `\t`...)
+			b.WriteString(`\t`)
 		case unicode.IsPrint(c):
-			b = utf8.AppendRune(b, c)
+			b.WriteRune(c)
 		case c < 0x100:
-			b = fmt.Appendf(b, `\x%02x`, c)
+			fmt.Fprintf(b, `\x%02x`, c)
 		case c < 0x10000:
-			b = fmt.Appendf(b, `\u%04x`, c)
+			fmt.Fprintf(b, `\u%04x`, c)
 		default:
-			b = fmt.Appendf(b, `\U%08x`, c)
+			fmt.Fprintf(b, `\U%08x`, c)
 		}
 	}
-	return string(append(b, q))
+	b.WriteRune(q)
 }
 
 // formatFloat is repr(f): the shortest digits that give f back, as 1.0 or 1e+16.

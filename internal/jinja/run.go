@@ -85,7 +85,7 @@ func (s *scope) get(name string) (Value, bool) {
 }
 
 func (r *run) fail(format string, args ...any) {
-	panic(&Error{Name: r.name, Line: r.line, Msg: fmt.Sprintf(format, args...)})
+	panic(&Error{Name: r.name, Line: r.line, Msg: syntax.Excerpt(fmt.Sprintf(format, args...))})
 }
 
 func (r *run) undefined(u *Undefined) { r.fail("%s", u.msg) }
@@ -97,10 +97,14 @@ func (r *run) step(n int) {
 	}
 }
 
-// scan counts a walk through n bytes.
+// scan counts a walk through n bytes. Whoever looks at a text or a list as a whole counts
+// it, before it does: what a step may cost is bounded by that.
 func (r *run) scan(n int) { r.step(n / 64) }
 
-// alloc counts n bytes of new text or lists.
+// perItem is what a value in a list takes of memory: itself, a text's head and its mark.
+const perItem = 112
+
+// alloc counts n bytes of new text or lists, before they are made.
 func (r *run) alloc(n int) {
 	r.bound(n)
 	r.bytes += n

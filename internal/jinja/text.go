@@ -1,9 +1,12 @@
 package jinja
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"lwtrain/internal/jinja/syntax"
 )
 
 // noSource marks bytes that are the template's own.
@@ -110,9 +113,11 @@ func isLineEnd(r rune) bool {
 	return false
 }
 
-func (s String) lines(keepEnds bool) []Value {
+func (r *run) lines(s String, keepEnds bool) []Value {
+	r.step(len(s.s) / 8)
 	var out []Value
 	for from := 0; from < len(s.s); {
+		r.alloc(perItem)
 		n := strings.IndexFunc(s.s[from:], isLineEnd)
 		if n < 0 {
 			return append(out, s.cut(from, len(s.s)))
@@ -132,17 +137,83 @@ func (s String) lines(keepEnds bool) []Value {
 	return out
 }
 
+func (r *run) splitAt(s String, sep string, most int, fromRight bool) []Value {
+	var out []Value
+	from, to := 0, len(s.s)
+	for len(out) < most {
+		r.alloc(perItem)
+		if fromRight {
+			n := strings.LastIndex(s.s[:to], sep)
+			if n < 0 {
+				break
+			}
+			out = append(out, s.cut(n+len(sep), to))
+			to = n
+		} else {
+			n := strings.Index(s.s[from:], sep)
+			if n < 0 {
+				break
+			}
+			out = append(out, s.cut(from, from+n))
+			from += n + len(sep)
+		}
+	}
+	out = append(out, s.cut(from, to))
+	if fromRight {
+		slices.Reverse(out)
+	}
+	return out
+}
+
+func (r *run) splitSpace(s String, most int, fromRight bool) []Value {
+	var out []Value
+	from, to := 0, len(s.s)
+	skip := func() {
+		if fromRight {
+			to = len(strings.TrimRightFunc(s.s[:to], syntax.IsSpace))
+		} else {
+			from = to - len(strings.TrimLeftFunc(s.s[from:to], syntax.IsSpace))
+		}
+	}
+	for skip(); from < to; skip() {
+		r.alloc(perItem)
+		n := strings.IndexFunc(s.s[from:to], syntax.IsSpace)
+		if fromRight {
+			n = strings.LastIndexFunc(s.s[from:to], syntax.IsSpace)
+		}
+		if n < 0 || len(out) == most {
+			out = append(out, s.cut(from, to)) // what is left keeps its white space
+			break
+		}
+		n += from
+		if fromRight {
+			_, size := utf8.DecodeRuneInString(s.s[n:])
+			out = append(out, s.cut(n+size, to))
+			to = n
+		} else {
+			out = append(out, s.cut(from, n))
+			from = n
+		}
+	}
+	if fromRight {
+		slices.Reverse(out)
+	}
+	return out
+}
+
 // builder puts a string together.
 type builder struct {
-	b     []byte
+	text  strings.Builder
 	marks []mark
 }
 
-func (b *builder) lit(s string) { b.b = append(b.b, s...) }
+func (b *builder) size() int { return b.text.Len() }
+
+func (b *builder) lit(s string) { b.text.WriteString(s) }
 
 func (b *builder) add(s String) {
-	at := len(b.b)
-	b.b = append(b.b, s.s...)
+	at := b.size()
+	b.text.WriteString(s.s)
 	for _, m := range s.marks {
 		b.mark(mark{m.start + at, m.end + at, m.source, m.block})
 	}
@@ -151,11 +222,11 @@ func (b *builder) add(s String) {
 // put appends text that takes the place of s's bytes [from,to), and their
 // marks if they are of one kind.
 func (b *builder) put(text string, s String, from, to int) {
-	at := len(b.b)
-	b.b = append(b.b, text...)
+	at := b.size()
+	b.text.WriteString(text)
 	i := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].end >= to })
 	if i < len(s.marks) && s.marks[i].start <= from {
-		b.mark(mark{at, len(b.b), s.marks[i].source, s.marks[i].block})
+		b.mark(mark{at, b.size(), s.marks[i].source, s.marks[i].block})
 	}
 }
 
@@ -172,11 +243,18 @@ func (b *builder) mark(m mark) {
 	b.marks = append(b.marks, m)
 }
 
-func (b *builder) string() String { return String{s: string(b.b), marks: b.marks} }
+// from marks what was written from at on as coming from one source.
+func (b *builder) from(source, at int) {
+	if source != noSource {
+		b.mark(mark{at, b.size(), source, 0})
+	}
+}
+
+func (b *builder) string() String { return String{s: b.text.String(), marks: b.marks} }
 
 // output is the finished rendering.
 func (b *builder) output() Output {
-	out := Output{Text: string(b.b)}
+	out := Output{Text: b.text.String()}
 	for _, m := range b.marks {
 		if n := len(out.Sources) - 1; m.source != noSource {
 			if n >= 0 && out.Sources[n].End == m.start && out.Sources[n].Source == m.source {

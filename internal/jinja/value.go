@@ -1,13 +1,10 @@
 package jinja
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Value is a value of the template language: None, bool, int64, float64,
@@ -44,12 +41,18 @@ type Undefined struct{ msg string }
 // template may set.
 type Namespace struct{ vars *Dict }
 
-// Dict is a mapping in the order of insertion.
+// Dict is a mapping in the order of insertion. Most have a few keys, and a walk is
+// fastest; from manyKeys on they are found by an index.
 type Dict struct {
 	keys   []Value
 	values []Value
-	index  map[dictKey]int
+	index  map[dictKey]int // nil below manyKeys
 }
+
+const manyKeys = 12
+
+// perPair is what a key and its value take of memory in a large Dict, the key a text.
+const perPair = 256
 
 // dictKey is what keys that are equal have in common.
 type dictKey struct {
@@ -58,7 +61,9 @@ type dictKey struct {
 	num  float64
 }
 
-func newDict(size int) *Dict { return &Dict{index: make(map[dictKey]int, size)} }
+func newDict(size int) *Dict {
+	return &Dict{keys: make([]Value, 0, size), values: make([]Value, 0, size)}
+}
 
 // key maps a value to what it is found by; false if it can't be a key.
 func key(v Value) (dictKey, bool) {
@@ -107,12 +112,27 @@ func (r *run) key(v Value) (dictKey, bool) {
 	return key(v)
 }
 
-func (d *Dict) get(k dictKey) (Value, bool) {
-	i, ok := d.index[k]
-	if !ok {
-		return nil, false
+// find is the place of a key, -1 if it is not there.
+func (d *Dict) find(k dictKey) int {
+	if d.index != nil {
+		if i, ok := d.index[k]; ok {
+			return i
+		}
+		return -1
 	}
-	return d.values[i], true
+	for i := range d.keys {
+		if known, _ := key(d.keys[i]); known == k {
+			return i
+		}
+	}
+	return -1
+}
+
+func (d *Dict) get(k dictKey) (Value, bool) {
+	if i := d.find(k); i >= 0 {
+		return d.values[i], true
+	}
+	return nil, false
 }
 
 func (d *Dict) text(name string) (Value, bool) { return d.get(dictKey{kind: 's', text: name}) }
@@ -122,13 +142,22 @@ func (d *Dict) set(k Value, v Value) bool {
 	if !ok {
 		return false
 	}
-	if i, found := d.index[hashed]; found {
+	if i := d.find(hashed); i >= 0 {
 		d.values[i] = v
 		return true
 	}
-	d.index[hashed] = len(d.keys)
 	d.keys = append(d.keys, k)
 	d.values = append(d.values, v)
+	switch {
+	case d.index != nil:
+		d.index[hashed] = len(d.keys) - 1
+	case len(d.keys) > manyKeys:
+		d.index = make(map[dictKey]int, 2*len(d.keys))
+		for i := range d.keys {
+			known, _ := key(d.keys[i])
+			d.index[known] = i
+		}
+	}
 	return true
 }
 
@@ -261,7 +290,8 @@ func (r *run) equal(a, b Value, depth int) bool {
 		if !ok || len(x.keys) != len(y.keys) {
 			return false
 		}
-		for k, i := range x.index {
+		for i := range x.keys {
+			k, _ := r.key(x.keys[i])
 			other, ok := y.get(k)
 			if !ok || !r.equal(x.values[i], other, depth+1) {
 				return false
@@ -365,8 +395,10 @@ func (r *run) items(v Value) []Value {
 }
 
 func (r *run) chars(s String) []Value {
-	out := make([]Value, 0, len(s.s))
-	r.alloc(48 * len(s.s))
+	n := s.runes()
+	r.scan(len(s.s))
+	r.alloc(perItem * n)
+	out := make([]Value, 0, n)
 	for i, c := range s.s {
 		out = append(out, s.cut(i, i+runeLen(s.s[i:], c)))
 	}
@@ -390,79 +422,4 @@ func (r *run) length(v Value) int {
 	}
 	r.fail("a %s has no length", typeName(v))
 	return 0
-}
-
-// origin says where a value that is converted comes from, as [From] does.
-type origin struct {
-	source int
-	keys   map[string]int
-}
-
-// under is the origin of what a mapping holds under a key.
-func (o origin) under(key string) origin {
-	if source, ok := o.keys[key]; ok {
-		return origin{source, nil}
-	}
-	return o
-}
-
-func (o origin) text(s string) String {
-	if !utf8.ValidString(s) { // nearly all are, and to know it is quick
-		s = strings.ToValidUTF8(s, "\uFFFD")
-	}
-	return sourced(s, o.source)
-}
-
-// input converts a Go value.
-func (r *run) input(v any, o origin, depth int) Value {
-	r.deep(depth)
-	switch v := v.(type) {
-	case nil:
-		return None{}
-	case bool:
-		return v
-	case string:
-		return o.text(v)
-	case int:
-		return int64(v)
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return int64(v) // encoding/json makes a float64 of every number
-		}
-		return v
-	case json.Number:
-		return r.jsonNumber(v)
-	case json.RawMessage:
-		return r.decodeJSON(v, o)
-	case From:
-		return r.input(v.Value, origin{v.Source, v.Keys}, depth+1)
-	case Map:
-		d := newDict(len(v))
-		for _, pair := range v {
-			d.set(o.text(pair.Key), r.input(pair.Value, o.under(pair.Key), depth+1))
-		}
-		return d
-	case map[string]any:
-		d := newDict(len(v))
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			d.set(o.text(name), r.input(v[name], o.under(name), depth+1))
-		}
-		return d
-	case []any:
-		return inputList(r, v, o, depth)
-	case []string:
-		return inputList(r, v, o, depth)
-	case []Map:
-		return inputList(r, v, o, depth)
-	}
-	r.fail("a Go value of type %T can't be given to a template", v)
-	return nil
-}
-
-func inputList[T any](r *run, v []T, o origin, depth int) *List {
-	list := &List{items: make([]Value, len(v))}
-	for i, item := range v {
-		list.items[i] = r.input(item, o, depth+1)
-	}
-	return list
 }

@@ -1,9 +1,9 @@
 package prose
 
 import (
-	"regexp"
-	"strconv"
+	"math"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -21,17 +21,26 @@ func (l Length) Words() int {
 	return int(l.Min)
 }
 
-// StatedLength finds the length that a prompt asks for: "a 1000-word story", "at
-// least 800 words", "two thousand words", "2000字", "不少于八百字", "300到400字",
-// "字数要求：2000左右". A length of a part ("200 words each", "每段300字") is none of
-// the whole. Where a prompt names several, the longest counts.
+// StatedLength finds the length that a prompt asks for, as a person would read it. Lengths
+// of people's prompts were the measure: LongBench-Write (arXiv:2408.07055), its Chinese and
+// English halves, and LongWrite-Ruler.
+//
+// A length is a number and a unit: word or words, 字 or 词. Characters (of English), tokens,
+// pages and minutes are no units of it. What it counts is [Words].
+//
+// A number is written in digits (1500, 12,000, 10 500, 10.500, 1'500, 1,00,000, １５００), in
+// words up to millions (twenty-five thousand, twenty-five hundred, 两万五千, 三四千), or mixed
+// (1.5k, 2 thousand, 1.2万, 3w). It is read as a whole or not at all: of "2020 500 words" nothing.
+//
+// Bounds are said before it or behind it ("at least", "no more than", "minimum 800", "800 words
+// or more", 不少于, 以内); "about" is none. A range keeps both ends (2-3k, 三到五千字, between 500 and
+// 700, at least 800 and at most 1000). A prompt that names several lengths asks for the longest.
+//
+// No length of the answer are: that of a part ("200 words each", 100 words per paragraph, 每段300字),
+// of a text that there is ("these 300 words", 以下500字), a count of words as things ("list 50 words",
+// "20 word problems", 10个词语), years, and numbers of orders, versions and the like.
 func StatedLength(prompt string) Length {
-	var longest Length
-	take := func(l Length, ok bool) {
-		if ok && l.Words() > longest.Words() {
-			longest = l
-		}
-	}
+	var longest, last Length
 	if len(prompt) > 2*mostPrompt {
 		prompt = head(prompt, mostPrompt) + "\n" + tail(prompt, mostPrompt)
 	}
@@ -40,19 +49,63 @@ func StatedLength(prompt string) Length {
 		if i < 0 {
 			return longest
 		}
-		before, after := tail(prompt[:at+i], 96), head(prompt[at+i+size:], 96)
-		if size == len("word") {
-			take(lengthInEnglish(strings.ToLower(before), strings.ToLower(after)))
-		} else {
-			take(lengthInChinese(before, after))
+		var l Length
+		if english := size == len("word"); mayCount(prompt[:at+i], prompt[at+i+size:], english) {
+			before, after := plain(tail(prompt[:at+i], window)), plain(head(prompt[at+i+size:], window))
+			if at+i > window {
+				before = cutMark + before
+			}
+			if english {
+				l = lengthInEnglish(latin(before), latin(after))
+			} else {
+				l = lengthInChinese(before, after)
+			}
 		}
 		at += i + size
+		if l == (Length{}) {
+			continue
+		}
+		if both, ok := last.meets(l); ok { // at least 800 words, at most 1000 words
+			l = both
+		}
+		if last = l; l.Words() > longest.Words() || l.Words() == longest.Words() && l.Min > longest.Min {
+			longest = l
+		}
 	}
 }
 
-// mostPrompt is how many bytes of a prompt's start and of its end are read: a
-// request stands before or behind the text that it is about.
-const mostPrompt = 1 << 15
+// meets makes one length of two that say a lower and an upper bound.
+func (l Length) meets(o Length) (both Length, ok bool) {
+	if l.Min == 0 {
+		l, o = o, l
+	}
+	return Length{l.Min, o.Max}, l.Min > 0 && l.Max == 0 && o.Min == 0 && o.Max >= l.Min
+}
+
+const (
+	// mostPrompt is how many bytes of a prompt's start and of its end are read: a
+	// request stands before or behind the text that it is about.
+	mostPrompt = 1 << 15
+	// window is how many bytes before and behind a unit are read. The longest numbers below
+	// a million have 70 as words.
+	window = 192
+	// cutMark begins a window behind which there is more text: a number that touches it may
+	// be half of one, and is none.
+	cutMark = "\x00"
+)
+
+// mayCount looks quickly whether a number may stand around a unit: most say nothing of a
+// length.
+func mayCount(before, after string, english bool) bool {
+	if near := tail(before, 48); english && numberInEnglish(near) || !english && numberInChinese(near) {
+		return true
+	}
+	near := head(after, 64)
+	if english {
+		return countEN.MatchString(strings.ToLower(near)) && numberInEnglish(near)
+	}
+	return (strings.HasPrefix(near, "数") || strings.HasPrefix(near, "數")) && numberInChinese(near)
+}
 
 // nextUnit finds "word" in any case, 字 or 词, and its bytes.
 func nextUnit(s string) (at, size int) {
@@ -60,7 +113,7 @@ func nextUnit(s string) (at, size int) {
 		switch c := s[i]; {
 		case c|0x20 == 'w' && len(s) >= i+4 && strings.EqualFold(s[i:i+4], "word"):
 			return i, 4
-		case c == 0xE5 && strings.HasPrefix(s[i:], "字"), c == 0xE8 && strings.HasPrefix(s[i:], "词"):
+		case c == 0xE5 && strings.HasPrefix(s[i:], "字"), c == 0xE8 && (strings.HasPrefix(s[i:], "词") || strings.HasPrefix(s[i:], "詞")):
 			return i, 3
 		}
 	}
@@ -72,7 +125,7 @@ func head(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	for !utf8.RuneStart(s[n]) {
+	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
 	return s[:n]
@@ -89,159 +142,91 @@ func tail(s string, n int) string {
 	return s[from:]
 }
 
-const (
-	figures = `(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?[\s-]?(?:k\b|thousand|hundred)?`
-	spelled = `(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|fifty|an?)[\s-](?:thousand|hundred)`
-	numEN   = `(` + figures + `|(?:` + spelled + `(?:[\s-](?:and[\s-])?)?)+)`
-	leastE  = `at least?|at lease|no less than|not less than|no fewer than|not fewer than|a? ?minimum(?: of)?|` +
-		`more than|over|above|exceed(?:ing|s)?|longer than`
-	mostE = `at most|no more than|not more than|up to|within|under|less than|fewer than|a? ?maximum(?: of)?|` +
-		`below|not exceed(?:ing)?|limited to|no longer than`
-	numZH  = `(\d[\d,，]*(?:\.\d+)?\s*[百千万wWkK]?|[零一二两三四五六七八九十百千万]+)`
-	leastZ = `不少于|不得少于|不低于|不得低于|不能少于|至少|超过|大于|多于|高于|起码|最少|不下于`
-	mostZ  = `不超过|不得超过|不能超过|不多于|最多|少于|小于|低于|不大于|控制在`
-	toZH   = `\s*(?:-|－|—|–|~|～|至|到)+\s*`
-)
-
-var (
-	beforeEN = regexp.MustCompile(`(?:\b(` + leastE + `)|\b(` + mostE + `)|\b(?:between|from))?` +
-		`\s*(?:about|around|approximately|roughly)?\s*\(?` +
-		`(?:(?:\b|^)` + numEN + `\s*(?:-|–|—|~|to|and|or)\s*)?(?:\b|^)` + numEN +
-		`\s*(\+|plus|or more)?[\s-]*(?:english|chinese|total)?[\s-]*$`)
-	afterEN = regexp.MustCompile(`^s?\s*(?:in length|long|total)?,?\s*` +
-		`(?:(or more|minimum|or longer|at least|and above)|(or less|or fewer|maximum|max\b|at most))`)
-	wordEnd = regexp.MustCompile(`^s?(?:\W|$)`)
-	partEN  = regexp.MustCompile(`\b(?:each|every|per)\b(?:[^.,!?;\n]|\d,\d)*$`)
-	partEN2 = regexp.MustCompile(`^s?\s*(?:long\s*)?(?:each\b|per\b|apiece|for each|for every|every\b)`)
-	countEN = regexp.MustCompile(`^s?\s*(?:count|limit|length)[\s:]*(?:is|of|should be|must be|at|around|about|approximately)?[\s:]*` +
-		`(?:(` + leastE + `)|(` + mostE + `))?[\s:]*(?:about|around|approximately)?\s*` + numEN + `(?:\s*(?:-|–|to)\s*` + numEN + `)?`)
-
-	beforeZH = regexp.MustCompile(`(?:(` + leastZ + `)|(` + mostZ + `))?\s*(?:约|大约|大概|在|为|到|[（(])*\s*` +
-		`(?:` + numZH + `\s*个?字?` + toZH + `)?` + numZH + `\s*(?:多|余|来)?\s*(以上)?(?:左右|个|的|中文|汉|英文|英语|英|单)*\s*$`)
-	afterZH = regexp.MustCompile(`^(?:数|符|内容|篇幅)?\s*[)）]?\s*(?:(以上|起|或更多)|(以内|以下|之内|内))`)
-	noUnit  = regexp.MustCompile(`^(?:[节母段典体幕库形画号汇性条根]|符串)`)
-	partZH  = regexp.MustCompile(`(?:每|各)[^，,。；;！？\n]*$`)
-	countZH = regexp.MustCompile(`^数(?:要求|需要|限制|控制|应|需|要|为|是|在|约|大约|：|:|\s)*` +
-		`(?:(` + leastZ + `)|(` + mostZ + `))?(?:约|大约|在|为)*\s*` +
-		`(?:` + numZH + `\s*字?` + toZH + `)?` + numZH + `\s*(?:字|词)?(?:(以上|起)|(以内|以下|之内))?`)
-)
-
-func lengthInEnglish(before, after string) (Length, bool) {
-	if m := countEN.FindStringSubmatch(after); m != nil {
-		return between(numberEN(m[3]), numberEN(m[4]), m[1] != "", m[2] != "")
-	}
-	if !strings.ContainsAny(before, "0123456789") && !strings.Contains(before, "hundred") && !strings.Contains(before, "thousand") {
-		return Length{}, false
-	}
-	if !wordEnd.MatchString(after) || partEN.MatchString(before) || partEN2.MatchString(after) {
-		return Length{}, false
-	}
-	m := beforeEN.FindStringSubmatch(before)
-	if m == nil {
-		return Length{}, false
-	}
-	least, most := m[1] != "" || m[5] != "", m[2] != ""
-	if a := afterEN.FindStringSubmatch(after); a != nil {
-		least, most = least || a[1] != "", most || a[2] != ""
-	}
-	return between(numberEN(m[3]), numberEN(m[4]), least, most)
+var signs = map[rune]string{
+	'≥': ">=", '≧': ">=", '⩾': ">=", '≤': "<=", '≦': "<=", '⩽': "<=", '±': "+/-", '…': "..", '×': "x",
+	'€': "$", '£': "$", '¥': "$", '№': "#", '’': "'", '‘': "'", 'ʼ': "'", '′': "'", '“': `"`, '”': `"`,
+	'〜': "~", '∼': "~", '−': "-", '﹣': "-", '﹘': "-", '•': ";", '*': "", '`': "",
+	'\x00': "", '\u200b': "", '\u2060': "", '\ufeff': "", '\r': "",
 }
 
-func lengthInChinese(before, after string) (Length, bool) {
-	if !strings.HasPrefix(after, "数") && !strings.ContainsAny(tail(before, 48), "0123456789一二两三四五六七八九十百千万") {
-		return Length{}, false
+// plain writes a text with the signs of a keyboard, in small letters: full-width digits,
+// dashes and blanks of all widths, and without the marks of Markdown.
+func plain(s string) string {
+	var out strings.Builder
+	out.Grow(len(s))
+	for _, r := range s {
+		sign, isSign := signs[r]
+		switch {
+		case isSign:
+			out.WriteString(sign)
+		case r == '\t' || r == '\u00a0' || '\u2000' <= r && r <= '\u200a' || r == '\u202f' || r == '\u205f' || r == '\u3000':
+			out.WriteByte(' ')
+		case '\u2010' <= r && r <= '\u2015':
+			out.WriteByte('-')
+		case '！' <= r && r <= '～':
+			out.WriteRune(unicode.ToLower(r - '！' + '!'))
+		case 'A' <= r && r <= 'Z':
+			out.WriteRune(r | 0x20)
+		default:
+			out.WriteRune(r)
+		}
 	}
-	if m := countZH.FindStringSubmatch(after); m != nil {
-		return between(numberZH(m[3]), numberZH(m[4]), m[1] != "" || m[5] != "", m[2] != "" || m[6] != "")
+	return out.String()
+}
+
+// latin puts a semicolon for what is neither ASCII nor a letter of words with blanks
+// between them.
+func latin(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf || unicode.IsLetter(r) && !unicode.Is(unicode.Han, r) {
+			return r
+		}
+		return ';'
+	}, s)
+}
+
+// bound is what a number of a length bounds.
+type bound uint8
+
+const (
+	exactly bound = iota
+	atLeast
+	atMost
+)
+
+// either is the one of two bounds that says something.
+func (b bound) either(o bound) bound {
+	if b == exactly {
+		return o
 	}
-	if noUnit.MatchString(after) || partZH.MatchString(before) {
-		return Length{}, false
+	return b
+}
+
+// unless turns a bound around: no more than.
+func (b bound) unless(not bool) bound {
+	if not && b != exactly {
+		return atLeast + atMost - b
 	}
-	m := beforeZH.FindStringSubmatch(before)
-	if m == nil {
-		return Length{}, false
-	}
-	least, most := m[1] != "" || m[5] != "", m[2] != ""
-	if a := afterZH.FindStringSubmatch(after); a != nil {
-		least, most = least || a[1] != "", most || a[2] != ""
-	}
-	return between(numberZH(m[3]), numberZH(m[4]), least, most)
+	return b
 }
 
 // Fewer words than shortest are an exercise ("use these 5 words"), and more
 // than longest no length of an answer.
 const shortest, longest = 10, 10_000_000
 
-// between makes a length of one number or two, 0 for none.
-func between(a, b int, least, most bool) (Length, bool) {
-	if a == 0 || b == 0 {
-		a = a + b
-		b = a
+// lengthOf makes a length of the ends of a range, which may be the same.
+func lengthOf(lo, hi float64, b bound) Length {
+	lo, hi = math.Round(min(lo, hi)), math.Round(max(lo, hi)) // 130.7 * 1000 is less
+	if lo < shortest || hi > longest {
+		return Length{}
 	}
-	a, b = min(a, b), max(a, b)
-	if a < shortest || b > longest {
-		return Length{}, false
-	}
-	l := Length{int32(a), int32(b)}
-	if a == b && least {
+	l := Length{int32(lo), int32(hi)}
+	switch {
+	case lo < hi:
+	case b == atLeast:
 		l.Max = 0
-	} else if a == b && most {
+	case b == atMost:
 		l.Min = 0
 	}
-	return l, true
+	return l
 }
-
-var wordsEN = map[string]int{
-	"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-	"ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "thousand": 1000, "k": 1000,
-}
-
-// numberEN reads "1,500", "1.5k", "2 thousand" or "two thousand five hundred"; 0
-// where there is nothing.
-func numberEN(s string) int {
-	total, part := 0.0, 0.0
-	blank := func(r rune) bool { return r == ' ' || r == '-' || r == '\t' || r == '\n' }
-	for _, w := range strings.FieldsFunc(strings.ReplaceAll(s, "k", " k"), blank) {
-		v := float64(wordsEN[w])
-		if v == 0 {
-			v, _ = strconv.ParseFloat(strings.ReplaceAll(w, ",", ""), 64) // "and" is 0
-		}
-		if v >= 100 && part > 0 && wordsEN[w] > 0 {
-			total, part = total+part*v, 0
-		} else {
-			part += v
-		}
-	}
-	return bounded(total + part)
-}
-
-var digitsZH = map[rune]float64{'零': 0, '一': 1, '二': 2, '两': 2, '三': 3, '四': 4, '五': 5, '六': 6, '七': 7, '八': 8, '九': 9}
-
-var unitsZH = map[rune]float64{'十': 10, '百': 100, '千': 1000, '万': 1e4, 'w': 1e4, 'W': 1e4, 'k': 1e3, 'K': 1e3}
-
-// numberZH reads "2000", "1.5万", "2千" or "一万二千"; 0 where there is nothing.
-func numberZH(s string) int {
-	digits := strings.TrimRight(s, "百千万wWkK \t\n")
-	if v, err := strconv.ParseFloat(strings.NewReplacer(",", "", "，", "").Replace(digits), 64); err == nil {
-		for _, r := range s[len(digits):] {
-			if unit := unitsZH[r]; unit > 0 {
-				v *= unit
-			}
-		}
-		return bounded(v)
-	}
-	total, part, digit := 0.0, 0.0, 0.0
-	for _, r := range s {
-		switch unit := unitsZH[r]; {
-		case unit == 0:
-			digit = digitsZH[r]
-		case unit == 1e4:
-			total, part, digit = (total+part+max(digit, 0))*unit, 0, 0
-		default:
-			part, digit = part+max(digit, 1)*unit, 0
-		}
-	}
-	return bounded(total + part + digit)
-}
-
-func bounded(v float64) int { return int(min(v, longest+1)) }

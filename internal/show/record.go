@@ -112,7 +112,7 @@ func (v Record) JSON() any {
 	}
 	src := v.Set.Sources()[v.Source]
 	return map[string]any{"source": src.Name, "origin": v.Set.At(v.Source, v.Line), "use": v.use(), "times": times,
-		"unused": v.Unused, "pieces": len(v.Samples), "sides": sides}
+		"unused": v.Unused, "unread": append([]string{}, v.Unread...), "pieces": len(v.Samples), "sides": sides}
 }
 
 // Print prints the record for people. With ids each token has a line; else they are marked
@@ -140,6 +140,9 @@ func (v Record) Print(out io.Writer, ids, colour bool) error {
 	}
 	terminal.Hang(out, "loss", fmt.Sprintf("weighting %s, loss_factor %g, train_on %s",
 		v.Config.Packing.Weighting, src.LossFactor, v.trainOn()))
+	if len(v.Unread) > 0 {
+		terminal.Hang(out, "not read", strings.Join(v.Unread, ", "))
+	}
 	for i := range v.Sides {
 		s := &v.Sides[i]
 		fmt.Fprintln(out)

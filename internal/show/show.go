@@ -5,6 +5,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"lwtrain/data"
 	"lwtrain/internal/human"
@@ -18,9 +19,12 @@ func Warn(w io.Writer, format string, args ...any) {
 
 // dropNotes says what of the data is not trained on.
 func dropNotes(s data.SourceStats) []string {
-	var out []string
+	out := slices.Clone(s.Notes)
 	if len(s.Dropped) > 0 {
 		out = append(out, "dropped: "+human.Counts(s.Dropped))
+	}
+	if len(s.Unread) > 0 {
+		out = append(out, "keys that are not read: "+human.Counts(s.Unread))
 	}
 	if s.Cut > 0 {
 		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all",

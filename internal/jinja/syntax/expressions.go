@@ -152,11 +152,11 @@ func (p *parser) primary() Expr {
 	case tokName:
 		return p.variable(t)
 	case tokString:
-		text := t.text
+		texts := []string{t.text}
 		for p.peek().kind == tokString {
-			text += p.next().text
+			texts = append(texts, p.next().text)
 		}
-		return p.literal(text)
+		return p.literal(strings.Join(texts, ""))
 	case tokInt:
 		n, err := strconv.ParseInt(strings.ReplaceAll(t.text, "_", ""), intBase(t.text), 64)
 		if err != nil {
@@ -188,7 +188,12 @@ func intBase(s string) int {
 	return 10
 }
 
-func (p *parser) literal(v any) *Const { return &Const{p.constant(v)} }
+func (p *parser) literal(v any) *Const {
+	if s, ok := v.(string); ok {
+		p.names.Keys[s] = true
+	}
+	return &Const{p.constant(v)}
+}
 
 // variable reads a name: a variable's, or a constant's.
 func (p *parser) variable(t token) Expr {
@@ -203,6 +208,7 @@ func (p *parser) variable(t token) Expr {
 	for _, free := range p.macros {
 		free[t.text] = true
 	}
+	p.names.Variables[t.text] = true
 	return &Name{t.text, t.line}
 }
 
@@ -260,6 +266,7 @@ func (p *parser) postfix(e Expr) Expr {
 				}
 				e = &Index{e, p.literal(n), line}
 			} else if t.kind == tokName {
+				p.names.Keys[t.text] = true
 				e = &Attr{e, t.text, line}
 			} else {
 				p.fail(t.line, "%s, want a name", t)
@@ -311,11 +318,11 @@ func (p *parser) filters(e Expr) Expr {
 }
 
 func (p *parser) dotted() string {
-	name := p.wantName()
+	parts := []string{p.wantName()}
 	for p.takeOp(".") {
-		name += "." + p.wantName()
+		parts = append(parts, p.wantName())
 	}
-	return name
+	return strings.Join(parts, ".")
 }
 
 func (p *parser) filter(input Expr) *Filter {

@@ -66,7 +66,7 @@ func lex(name, source string) []token {
 }
 
 func (l *lexer) fail(format string, args ...any) {
-	panic(&Error{Name: l.name, Line: l.line, Msg: fmt.Sprintf(format, args...)})
+	panic(&Error{Name: l.name, Line: l.line, Msg: Excerpt(fmt.Sprintf(format, args...))})
 }
 
 func (l *lexer) emit(k kind, text string) { l.tokens = append(l.tokens, token{k, text, l.line}) }

@@ -12,12 +12,13 @@ type parser struct {
 	nesting int
 	loops   int
 	macros  []map[string]bool // names that the macros around read
+	names   Names
 
 	constant func(any) any
 }
 
 func (p *parser) fail(line int, format string, args ...any) {
-	panic(&Error{Name: p.name, Line: line, Msg: fmt.Sprintf(format, args...)})
+	panic(&Error{Name: p.name, Line: line, Msg: Excerpt(fmt.Sprintf(format, args...))})
 }
 
 func (p *parser) peek() token { return p.tokens[p.pos] }

@@ -2,7 +2,10 @@
 // and expressions: [Parse]. What they mean is for package jinja to say.
 package syntax
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The bounds of a template.
 const (
@@ -20,16 +23,31 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Msg) }
 
+// Excerpt is what an error shows of a text that a template or its input made.
+func Excerpt(s string) string {
+	const most = 400 // bytes
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}
+
+// Names are what a template speaks of, whether it gets there or not.
+type Names struct {
+	Variables map[string]bool // that it reads
+	Keys      map[string]bool // attributes that it reads, and its constant texts, which may be keys
+}
+
 // Parse reads a template of at most 1 MiB. The name stands in its errors, each of
 // which is an [*Error]. constant makes the values of the tree's constants from a
 // string, an int64, a float64, a bool or nil, once.
-func Parse(name, source string, constant func(any) any) (body []Stmt, err error) {
+func Parse(name, source string, constant func(any) any) (body []Stmt, names Names, err error) {
 	defer func() { Rescue(recover(), name, 0, &err) }()
 	if len(source) > maxSource {
-		return nil, &Error{Name: name, Line: 1, Msg: fmt.Sprintf("%d bytes, want at most %d", len(source), maxSource)}
+		return nil, Names{}, &Error{Name: name, Line: 1, Msg: fmt.Sprintf("%d bytes, want at most %d", len(source), maxSource)}
 	}
-	p := &parser{name: name, tokens: lex(name, source), constant: constant}
-	return p.template(), nil
+	p := &parser{name: name, tokens: lex(name, source), constant: constant, names: Names{map[string]bool{}, map[string]bool{}}}
+	return p.template(), p.names, nil
 }
 
 // Rescue turns what a panic carried, p, into an error at a line of a template.

@@ -1,0 +1,117 @@
+package read
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/internal/fault"
+)
+
+// tree writes files below a new folder: name=content, or a name alone for a file of a line.
+func tree(t *testing.T, files string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range strings.Fields(files) {
+		name, content, _ := strings.Cut(f, "=")
+		if content == "" {
+			content = "{}"
+		}
+		put(t, filepath.Join(dir, name), content)
+	}
+	return dir
+}
+
+func state(names ...string) string {
+	var list []string
+	for _, n := range names {
+		list = append(list, fmt.Sprintf(`{"filename":%q}`, n))
+	}
+	return `{"_data_files":[` + strings.Join(list, ",") + `],"_fingerprint":"x"}`
+}
+
+func TestWhatAFolderOrAGlobStandsFor(t *testing.T) {
+	one, two := "data-00000-of-00002.arrow", "data-00001-of-00002.arrow"
+	saved := "state.json=" + state(one, two) + " dataset_info.json=x " + one + " " + two
+	for _, c := range []struct{ name, files, path, want, note string }{
+		{"a saved dataset is what its list names", saved + " cache-0123456789abcdef.arrow tmpab12cd34.arrow other.arrow README.md",
+			"", one + " " + two, ""},
+		{"a saved dataset in a folder", "a.jsonl x/state.json=" + state(one) + " x/" + one + " x/cache-0123456789abcdef.arrow x/" +
+			two, "x", "x/" + one, ""},
+		{"folders of saved datasets", "x/state.json=" + state(one) + " x/" + one + " x/" + two +
+			" y/b.arrow y/cache-0123456789abcdef.arrow", "", "x/" + one + " y/b.arrow", ""},
+		{"the training split of several", `dataset_dict.json={"splits":["test","train"]} train/state.json=` + state(one) +
+			" train/" + one + " train/" + two +
+			" test/state.json=" + state(one) + " test/" + one, "", "train/" + one, "the split train is taken, of test, train"},
+		{"the one split that is there", `dataset_dict.json={"splits":["sft"]} sft/state.json=` + state(one) + " sft/" + one, "",
+			"sft/" + one, ""},
+		{"one split that speaks of training", `dataset_dict.json={"splits":["test_sft","train_sft"]} train_sft/` + one +
+			" test_sft/" + one, "",
+			"train_sft/" + one, "the split train_sft is taken, of test_sft, train_sft"},
+		{"caches, locks and halves of downloads are no data",
+			"a.arrow cache-0123456789abcdef.arrow cache-0123456789abcdef_00000_of_00002.arrow b.arrow.lock " +
+				"c.arrow.incomplete .hidden.arrow .cache/huggingface/x.arrow dataset_infos.json indices.arrow", "", "a.arrow", ""},
+		{"nor in a glob", "a.arrow cache-0123456789abcdef.arrow .hidden.arrow a.arrow.lock README.md dataset_info.json LICENSE",
+			"*", "a.arrow", ""},
+		{"CSV in folders", "a.csv b.csv.gz notes.md", "", "a.csv b.csv.gz", ""},
+		{"what is left out is said", "a.jsonl b.jsonl c.parquet test.jsonl", "", "a.jsonl b.jsonl",
+			"left out by their names: c.parquet, test.jsonl"},
+		{"** stands for folders in folders", "a.jsonl x/b.jsonl x/y/c.jsonl x/y/d.txt .git/e.jsonl", "**/*.jsonl",
+			"a.jsonl x/b.jsonl x/y/c.jsonl", ""},
+		{"** in the middle", "x/a.jsonl x/train/b.jsonl x/y/train/c.jsonl", "x/**/train/*.jsonl", "x/train/b.jsonl x/y/train/c.jsonl", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := tree(t, c.files)
+			files, note, err := Expand(filepath.Join(dir, c.path))
+			var got []string
+			for _, f := range files {
+				name, _ := filepath.Rel(dir, f.Path)
+				got = append(got, name)
+			}
+			if err != nil || !slices.Equal(got, strings.Fields(c.want)) || note != c.note {
+				t.Errorf("got %q, note %q, %v; want %s, note %q", got, note, err, c.want, c.note)
+			}
+		})
+	}
+}
+
+func TestFoldersThatAreNotRightAreNamed(t *testing.T) {
+	for _, c := range []struct{ name, files, path, want, hint string }{
+		{"a part is missing", "state.json=" + state("data.arrow"), "", "state.json: it names data.arrow, which is not there",
+			"get it again"},
+		{"a part elsewhere", "state.json=" + state("../data.arrow"), "",
+			`it names the file "../data.arrow", want a name without a folder`, ""},
+		{"no list", "state.json=[", "", "state.json: no list of a saved dataset", "save the dataset again"},
+		{"a selection of " +
+			"rows", `state.json={"_data_files":[{"filename":"a.arrow"}],"_indices_data_files":[{"filename":"i.arrow"}]} ` +
+			`a.arrow i.arrow`, "",
+			"state.json: a selection of the rows of its files", "flatten_indices()"},
+		{"two splits to train on", `dataset_dict.json={"splits":["en","zh"]} en/a.arrow zh/a.arrow`, "",
+			"the splits en, zh, want one to train on", "/en"},
+		{"a split that is not there", `dataset_dict.json={"splits":["train"]}`, "", "the split train is not there", "name the folder"},
+		{"a split elsewhere", `dataset_dict.json={"splits":["../train"]}`, "", "want a name without a folder", ""},
+		{"caches alone", "cache-0123456789abcdef.arrow", "*.arrow", "no file of data matches, only", "name the file itself"},
+		{"nothing matches", "a.jsonl", "*.parquet", "no file matches", "relative paths"},
+		{"braces", "a.jsonl b.jsonl", "{a,b}.json*", "no file matches", "name a list of paths"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := tree(t, c.files)
+			_, _, err := Expand(filepath.Join(dir, c.path))
+			if err == nil || !fault.IsUsage(err) || !strings.HasPrefix(err.Error(), dir) || !strings.Contains(err.Error(), c.want) ||
+				!strings.Contains(fault.HintOf(err), c.hint) {
+				t.Errorf("got %v, hint %q; want %s, hint %s", err, fault.HintOf(err), c.want, c.hint)
+			}
+		})
+	}
+	dir := tree(t, "cache-0123456789abcdef.arrow")
+	path := filepath.Join(dir, "cache-0123456789abcdef.arrow")
+	if files, _, err := Expand(path); err != nil || len(files) != 1 || files[0].Path != path {
+		t.Errorf("a cache that is named: %v, %v", files, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}

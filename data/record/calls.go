@@ -1,0 +1,198 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"lwtrain/chat"
+)
+
+// Calls of tools have one form for templates, that of transformers: a list of {"type":
+// "function", "function": {"name": ..., "arguments": {...}}}. Records have several.
+
+// toolCalls brings the value of tool_calls into that form.
+func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
+	raw = decoded(raw)
+	list, ok := cutList(raw)
+	if raw[0] == '{' {
+		list, ok = []json.RawMessage{raw}, true
+	}
+	if !ok {
+		return nil, bad("invalid_tool_calls", "tool_calls is %s, want a list of calls", kindOf(raw))
+	}
+	var out []json.RawMessage
+	for i, one := range list {
+		one = decoded(one)
+		f, ok := cutObject(one)
+		switch {
+		case !ok:
+			return nil, bad("invalid_tool_calls", "tool_calls[%d] is %s, want {\"function\": {\"name\": ..., \"arguments\": {...}}}", i,
+				kindOf(one))
+		case len(f) == 0:
+			continue
+		case f["function"] != nil && decoded(f["function"])[0] == '{':
+			one = replaced(one, "function", l.function(decoded(f["function"])))
+		case f["name"] != nil && f["function"] == nil:
+			one = l.bareCall(one, f)
+		}
+		out = append(out, one)
+	}
+	if out == nil {
+		return nil, nil
+	}
+	return json.Marshal(out)
+}
+
+// bareCall puts the name and the arguments of a call into a function.
+func (l Layout) bareCall(call json.RawMessage, f fields) json.RawMessage {
+	inner := fmt.Sprintf(`{"name": %s}`, f["name"])
+	if arguments, ok := f["arguments"]; ok {
+		inner = fmt.Sprintf(`{"name": %s, "arguments": %s}`, f["name"], arguments)
+	}
+	out := []byte(`{"type": "function"`)
+	eachKey(call, func(key string, value json.RawMessage) {
+		if key != "name" && key != "arguments" && key != "type" {
+			out = fmt.Appendf(out, `, %s: %s`, quoted(key), value)
+		}
+	})
+	return fmt.Appendf(out, `, "function": %s}`, l.function(json.RawMessage(inner)))
+}
+
+// function gives the arguments of a function the form that the template wants: an object, or
+// the text of one. Text that is no object stays.
+func (l Layout) function(raw json.RawMessage) json.RawMessage {
+	f, _ := cutObject(raw)
+	arguments, ok := f["arguments"]
+	if !ok || absent(arguments) || absent(decoded(arguments)) {
+		arguments = json.RawMessage("{}")
+	}
+	switch object := decoded(arguments); {
+	case !l.textArguments && object[0] == '{':
+		arguments = object
+	case l.textArguments && arguments[0] != '"':
+		arguments = quoted(string(arguments))
+	}
+	return replaced(raw, "arguments", arguments)
+}
+
+// replaced is an object with another value of a key, in its place or at the end.
+func replaced(object json.RawMessage, key string, value json.RawMessage) json.RawMessage {
+	out, found := []byte{'{'}, false
+	add := func(k string, v json.RawMessage) {
+		if len(out) > 1 {
+			out = append(out, ", "...)
+		}
+		out = fmt.Appendf(out, "%s: %s", quoted(k), v)
+	}
+	eachKey(object, func(k string, v json.RawMessage) {
+		if k == key {
+			v, found = value, true
+		}
+		add(k, v)
+	})
+	if !found {
+		add(key, value)
+	}
+	return append(out, '}')
+}
+
+func quoted(text string) json.RawMessage {
+	raw, err := json.Marshal(text)
+	if err != nil {
+		panic(fmt.Sprintf("record: %v", err)) // a text
+	}
+	return raw
+}
+
+// called turns a message into the one that makes calls, each {"name", "arguments"}: those of
+// ShareGPT's role function_call, and of OpenAI's key of that name. Where the template has
+// GLM-4's role observation, that is the function's name as metadata and its arguments as
+// content.
+func (l Layout) called(m chat.Message, raw json.RawMessage) (chat.Message, error) {
+	if raw = decoded(raw); raw[0] == '{' {
+		raw = json.RawMessage("[" + string(raw) + "]")
+	}
+	list, ok := cutList(raw)
+	if !ok || len(list) == 0 {
+		return m, bad("invalid_function_call", "a function_call that is no call, want {\"name\": ..., \"arguments\": {...}} as JSON")
+	}
+	for _, one := range list {
+		var call struct {
+			Name      string
+			Arguments json.RawMessage
+		}
+		switch {
+		case one[0] != '{' || json.Unmarshal(one, &call) != nil:
+			return m, bad("invalid_function_call", "a function_call that is no call, want {\"name\": ..., \"arguments\": {...}} as JSON")
+		case call.Name == "" || len(call.Arguments) == 0:
+			return m, bad("invalid_function_call", "a function_call without a name or arguments")
+		case l.toolRole == "observation" && strings.TrimSpace(m.Content) == "":
+			if len(list) > 1 {
+				return m, bad("invalid_function_call", "%d calls in one message, and the template has a form for one", len(list))
+			}
+			m.Extra, m.Content = with(m.Extra, "metadata", call.Name), string(decoded(call.Arguments))
+			return m, nil
+		}
+	}
+	calls, err := l.toolCalls(raw)
+	m.Extra = with(m.Extra, "tool_calls", calls)
+	return m, err
+}
+
+// toolRole is the role that a template has for the answers of tools: tool, or
+// GLM-4's observation where that is shorter in tokens, being one of its own.
+func toolRole(template *chat.Template) string {
+	const mark = "42 degrees"
+	length := func(role string) int {
+		text, ids, err := template.Prompt([]chat.Message{
+			{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}, {Role: role, Content: mark},
+		})
+		if err != nil || !strings.Contains(text, mark) {
+			return 1 << 30
+		}
+		return len(ids)
+	}
+	if length("observation") < length("tool") {
+		return "observation"
+	}
+	return "tool"
+}
+
+func with(m map[string]any, key string, v any) map[string]any {
+	if m == nil {
+		m = map[string]any{}
+	}
+	m[key] = v
+	return m
+}
+
+// toolsOf reads the tools of a record, a list or the text of one, in the form that
+// chat templates expect: {"type": "function", "function": {...}}.
+func toolsOf(raw json.RawMessage) (json.RawMessage, error) {
+	raw = decoded(raw)
+	list, ok := cutList(raw)
+	if !ok {
+		return nil, bad("invalid_tools", "tools: %s, want a list of functions, or the text of one", kindOf(raw))
+	}
+	var out []json.RawMessage
+	for i, tool := range list {
+		tool = decoded(tool)
+		f, ok := cutObject(tool)
+		switch {
+		case !ok:
+			return nil, bad("invalid_tools", "tools[%d]: %s, want a function", i, kindOf(tool))
+		case len(f) == 0:
+			continue
+		case f["function"] != nil:
+			tool = replaced(tool, "function", decoded(f["function"]))
+		case f["name"] != nil && string(f["type"]) != `"function"`:
+			tool = json.RawMessage(fmt.Sprintf(`{"type": "function", "function": %s}`, tool))
+		}
+		out = append(out, tool)
+	}
+	if out == nil {
+		return nil, nil
+	}
+	return json.Marshal(out)
+}

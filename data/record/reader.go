@@ -1,0 +1,153 @@
+package record
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"lwtrain/chat"
+)
+
+// reader reads one record. What it is asked for is read; [reader.unread] looks at the rest.
+type reader struct {
+	Layout
+	f    fields
+	read []string // names of keys
+}
+
+// get returns a column's value, under whichever name it is there.
+func (r *reader) get(column string) (value json.RawMessage, there bool) {
+	name, value, there := r.find(r.f, column)
+	if there {
+		r.took(name)
+	}
+	return value, there
+}
+
+func (r *reader) took(names ...string) {
+	for _, name := range names {
+		if !slices.Contains(r.read, name) {
+			r.read = append(r.read, name)
+		}
+	}
+}
+
+// optional is get for a column that may say nothing.
+func (r *reader) optional(column string) (value json.RawMessage, there bool) {
+	value, there = r.get(column)
+	return value, there && !absent(value)
+}
+
+// lacks is the error of a record that is not like those before it.
+func (r *reader) lacks(column string) error {
+	names := strings.Join(r.names[column], " or ")
+	return bad("no_"+column, "a record without the key %s (%s), want a record of the format %s", names, keysOf(r.f), r.Format)
+}
+
+// text reads a column that holds text.
+func (r *reader) text(column string) (string, error) {
+	raw, ok := r.get(column)
+	if !ok {
+		return "", r.lacks(column)
+	}
+	c, isText, err := textOf(raw)
+	switch {
+	case err != nil:
+		return "", bad("invalid_"+column, "%s: %v", column, err)
+	case !isText || c.reasoning != "":
+		return "", bad("invalid_"+column, "%s is %s, want text", column, kindOf(raw))
+	}
+	return c.text, nil
+}
+
+// side reads a column that holds text, a message or a list of messages. Text is
+// said by role, unless it is the JSON of messages.
+func (r *reader) side(column, role string) ([]chat.Message, error) {
+	raw, ok := r.get(column)
+	if !ok {
+		return nil, r.lacks(column)
+	}
+	if raw[0] == '"' {
+		inner := decoded(raw)
+		if !r.areMessages(inner) {
+			text, err := r.text(column)
+			return []chat.Message{{Role: role, Content: text}}, err
+		}
+		raw = inner
+	}
+	if raw[0] == '{' {
+		raw = json.RawMessage("[" + string(raw) + "]")
+	}
+	if list, _ := cutList(raw); len(list) > 0 && list[0][0] == '"' && decoded(list[0])[0] == '"' {
+		return nil, bad("invalid_"+column, "%s is a list of texts, want text, or messages", r.nameOf(column))
+	}
+	return r.turns(raw, column)
+}
+
+// areMessages reports whether a value is a message or a list of them.
+func (r *reader) areMessages(raw json.RawMessage) bool {
+	list, _ := cutList(raw)
+	if raw[0] == '{' {
+		list = []json.RawMessage{raw}
+	}
+	for _, one := range list {
+		f, _ := cutObject(one)
+		if !r.has(f, "role", "content") {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// nameOf is what a column is called in the record.
+func (r *reader) nameOf(column string) string {
+	name, _, _ := r.find(r.f, column)
+	return name
+}
+
+// unread lists the keys that nothing read, and refuses a record where that loses content. What
+// the conversation says anyway is no loss: many records hold their prompt twice.
+func (r *reader) unread(conversations ...Conversation) ([]string, error) {
+	if len(r.f) == len(r.read) {
+		return nil, nil // most records: each key was asked for, once
+	}
+	reasoning, names, err := reasoningOf(r.f)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(r.f)) {
+		raw := r.f[key]
+		if absent(raw) || slices.Contains(r.read, key) || r.isSaid(raw, conversations) {
+			continue
+		}
+		switch want := lost[key]; {
+		case want != "":
+			return nil, lostKey(key, "is content that is not read, %s", want)
+		case reasoning != "" && slices.Contains(names, key):
+			return nil, lostKey(key, "is not in a message, want it in that of the assistant")
+		case !bare(key):
+			out = append(out, key)
+		}
+	}
+	return out, nil
+}
+
+// isSaid reports whether a conversation holds a text, or those of all messages of a list.
+func (r *reader) isSaid(raw json.RawMessage, conversations []Conversation) bool {
+	said := func(text string) bool {
+		return slices.ContainsFunc(conversations, func(c Conversation) bool {
+			return slices.ContainsFunc(c.Messages,
+				func(m chat.Message) bool { return strings.TrimSpace(m.Content) == strings.TrimSpace(text) })
+		})
+	}
+	switch raw = decoded(raw); {
+	case raw[0] == '"':
+		return said(cutText(raw))
+	case raw[0] == '[' && r.areMessages(raw):
+		messages, err := r.turns(raw, "")
+		return err == nil && !slices.ContainsFunc(messages, func(m chat.Message) bool { return !said(m.Content) })
+	}
+	return false
+}
