@@ -89,7 +89,10 @@ func (b builder) load(ctx context.Context, s *Set, opts Options) error {
 		before += sizes[i]
 		stats := SourceStats{
 			Name: src.Name, Path: src.shown, Format: part.Layout, LossFactor: src.LossFactor, Cache: part.Dir, Tokenised: reason,
-			Dropped: map[string]int{}, Notes: src.notes,
+			Dropped: map[string]int{}, Notes: slices.Clone(src.notes),
+		}
+		if note := src.emptyFiles(part.Empty); note != "" {
+			stats.Notes = append(stats.Notes, note)
 		}
 		for _, d := range slices.Concat(part.Dropped, part.Passed) {
 			stats.drop(d.Reason, d.Count)
@@ -266,6 +269,7 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 	if starts := from.Places().Starts; len(starts) > 1 {
 		about.Starts = starts
 	}
+	about.Empty = from.Empty()
 	passed := from.Passed()
 	for _, name := range slices.Sorted(maps.Keys(passed)) {
 		if layout.Passed(name) {

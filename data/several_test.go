@@ -174,3 +174,23 @@ func put(t *testing.T, path, text string) string {
 	}
 	return path
 }
+
+func TestFilesWithoutARecordAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.jsonl": "\n \n", "b.jsonl": talk("x", "y"), "c.jsonl": "[]",
+		"d.jsonl": "prompt,completion\n"} {
+		put(t, filepath.Join(dir, name), text)
+	}
+	o := options(dir, Source{Name: "s", Path: filepath.Join(dir, "*.jsonl"), LossFactor: 1})
+	want := "no record in a.jsonl, c.jsonl, d.jsonl"
+	for range 2 { // tokenised, then from the cache
+		s := build(t, o)
+		if got := strings.ReplaceAll(strings.Join(s.Sources()[0].Notes, "; "), dir+"/", ""); got != want || s.Len() != 1 {
+			t.Errorf("%d samples, notes %q; want 1, %q", s.Len(), got, want)
+		}
+	}
+	put(t, filepath.Join(dir, "e.jsonl"), "")
+	if _, err := tryBuild(o, Run{}); err == nil || !strings.Contains(err.Error(), "e.jsonl: an empty file (0 bytes)") {
+		t.Errorf("a file of 0 bytes: %v", err)
+	}
+}

@@ -121,6 +121,22 @@ func (s source) twoFormats(err error, first int, at read.Places) error {
 			other.Before)))
 }
 
+// emptyFiles names the files that hold no record, by their index; "" where all do.
+func (s source) emptyFiles(which []int) string {
+	const most = 3
+	var names []string
+	for _, i := range which {
+		names = append(names, s.files[i].Name)
+	}
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n > most:
+		names = append(names[:most], fmt.Sprintf("%d more", n-most))
+	}
+	return "no record in " + strings.Join(names, ", ")
+}
+
 // unusable is the error of records that can't be used: the first of them by their
 // places, and how many more there are.
 func (s source) unusable(list []record.Dropped, starts []int64) error {

@@ -30,6 +30,8 @@ func Expand(at string) (files []File, note string, err error) {
 		return files, "", err
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, "", notThere(at)
+	case path.Base(at) == savedState || path.Base(at) == savedSplits:
+		return nil, "", fault.Usage(fault.Hint(fmt.Errorf("%s: the list of a saved dataset, want its folder", at), "path: "+path.Dir(at)))
 	}
 	return []File{{at, at}}, "", nil
 }
@@ -37,22 +39,29 @@ func Expand(at string) (files []File, note string, err error) {
 // maxFiles bounds the files of a folder.
 const maxFiles = 100_000
 
-// below lists what lies below a folder, by names from there; of folders that [save_to_disk]
-// wrote what their lists name. Hidden folders are left out.
+// below lists what lies below a folder, by names from there; of folders of saved datasets what
+// their lists name. Hidden folders are left out. A link to a folder is an error: it may lead
+// anywhere, and what is in it would be missed.
 func below(dir string) (names []string, err error) {
 	listed := map[string][]string{} // by folder
 	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."):
-			return fs.SkipDir
+		case name != "." && strings.HasPrefix(d.Name(), "."):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		case d.IsDir():
 			saved, there, err := savedFiles(filepath.Join(dir, name))
 			if there {
 				listed[name] = saved
 			}
 			return err
+		case d.Type()&fs.ModeSymlink != 0 && isFolder(filepath.Join(dir, name)):
+			return fault.Hint(fmt.Errorf("%s is a link to a folder, which is not followed, want its files", name),
+				"name the folder that it leads to, too: path: [a, b]")
 		}
 		if list, there := listed[path.Dir(name)]; !there || slices.Contains(list, path.Base(name)) {
 			names = append(names, name)
@@ -63,6 +72,11 @@ func below(dir string) (names []string, err error) {
 		return nil
 	})
 	return names, err
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func folder(dir string) (files []File, note string, err error) {

@@ -96,9 +96,16 @@ func TestFoldersThatAreNotRightAreNamed(t *testing.T) {
 		{"caches alone", "cache-0123456789abcdef.arrow", "*.arrow", "no file of data matches, only", "name the file itself"},
 		{"nothing matches", "a.jsonl", "*.parquet", "no file matches", "relative paths"},
 		{"braces", "a.jsonl b.jsonl", "{a,b}.json*", "no file matches", "name a list of paths"},
+		{"the list itself", "state.json=" + state("a.arrow") + " a.arrow", "state.json",
+			"state.json: the list of a saved dataset, want its folder", "path: "},
+		{"a link to a folder", "a.jsonl link", "", "link is a link to a folder, which is not followed", "name the folder that it leads to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tree(t, c.files)
+			if link := filepath.Join(dir, "link"); strings.Contains(c.files, "link") {
+				os.Remove(link)
+				os.Symlink(t.TempDir(), link)
+			}
 			_, _, err := Expand(filepath.Join(dir, c.path))
 			if err == nil || !fault.IsUsage(err) || !strings.HasPrefix(err.Error(), dir) || !strings.Contains(err.Error(), c.want) ||
 				!strings.Contains(fault.HintOf(err), c.hint) {

@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// jsonLines reads a file line by line: a byte order mark at the start and a
-// carriage return at the end are no part of a line, and blank lines are passed
-// over.
+// jsonLines reads a file line by line: a byte order mark at the start (of the file, or of one
+// that was put behind another) and a carriage return at the end are no part of a line, and
+// blank lines are passed over.
 type jsonLines struct {
 	r      *bufio.Reader
 	most   int // bytes in a line
@@ -32,9 +32,8 @@ func (l *jsonLines) next() (Line, error) {
 		if l.err != nil && l.err != io.EOF { // it is no whole line
 			break
 		}
-		if l.number++; l.number == 1 {
-			text = bytes.TrimPrefix(text, []byte("\ufeff"))
-		}
+		l.number++
+		text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		text = bytes.TrimRight(text, "\r\n")
 		if tooLong || len(bytes.TrimSpace(text)) > 0 {
 			return Line{Number: l.number, Text: text, TooLong: tooLong}, nil

@@ -14,6 +14,7 @@ func TestLinesAreReadWhateverTheirEnds(t *testing.T) {
 		{"with a last line end", "a\nb\n", "1:a 2:b"},
 		{"without one", "a\nb", "1:a 2:b"},
 		{"from Windows, with a byte order mark", "\ufeffa\r\nb\r\n", "1:a 2:b"},
+		{"of two files with byte order marks", "\ufeffa\n\ufeffb\n", "1:a 2:b"},
 		{"with blank lines between", "\n a\n\n\t\nb\n", "2: a 5:b"},
 		{"with one that is too long", "a\n" + strings.Repeat("x", 50) + "\nb\n", "1:a 2:too long 3:b"},
 		{"with a last one that is too long", "a\n" + strings.Repeat("x", 50), "1:a 2:too long"},

@@ -16,6 +16,7 @@ type Reader struct {
 	behind  int64 // bytes of the files before it
 	sums    []string
 	passed  map[string]int
+	empty   []int
 }
 
 // Open begins to read files, of which there is at least one. An error is of the user's
@@ -51,7 +52,7 @@ func (r *Reader) Next() (Line, error) {
 
 // turn goes on to the next file.
 func (r *Reader) turn() error {
-	r.passed = r.Passed()
+	r.passed, r.empty = r.Passed(), r.Empty()
 	sum, err := r.one.sha256()
 	if err != nil {
 		return err
@@ -82,6 +83,14 @@ func (r *Reader) Passed() map[string]int {
 		}
 	}
 	return out
+}
+
+// Empty lists the files, by their index, that were read so far and hold no line.
+func (r *Reader) Empty() []int {
+	if r.last > 0 {
+		return r.empty
+	}
+	return append(r.empty, r.at)
 }
 
 // Position is how many bytes of the files, as they lie there, are behind the reader.

@@ -18,6 +18,8 @@ import (
 // state.json, and for a dataset of several splits a folder each, which dataset_dict.json
 // names. map and filter leave their caches beside the data: Arrow files, too.
 
+const savedState, savedSplits = "state.json", "dataset_dict.json"
+
 // savedList is what is read of the lists.
 type savedList struct {
 	Files    []struct{ Filename string } `json:"_data_files"`
@@ -50,7 +52,7 @@ func readList(path string) (list savedList, there bool, err error) {
 
 // savedFiles lists the files of data of a saved dataset; there is false for other folders.
 func savedFiles(dir string) (names []string, there bool, err error) {
-	const name = "state.json"
+	const name = savedState
 	list, there, err := readList(filepath.Join(dir, name))
 	if err != nil || !there || list.Files == nil {
 		return nil, false, err
@@ -75,7 +77,7 @@ func savedFiles(dir string) (names []string, there bool, err error) {
 // savedSplit chooses the split of a saved dataset that is trained on, by the folder that it
 // has; "" for folders of other kinds.
 func savedSplit(dir string) (split, note string, err error) {
-	list, there, err := readList(filepath.Join(dir, "dataset_dict.json"))
+	list, there, err := readList(filepath.Join(dir, savedSplits))
 	if err != nil || !there || len(list.Splits) == 0 {
 		return "", "", err
 	}

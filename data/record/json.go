@@ -21,7 +21,7 @@ func fieldsOf(l read.Line) (f fields, err error) {
 		return nil, bad("invalid_row", "%s", l.Bad)
 	}
 	if !utf8.Valid(text) {
-		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8", invalidAt(text))
+		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8; a file in another encoding is to be saved in UTF-8", invalidAt(text))
 	}
 	if at := loneSurrogate(text); at >= 0 {
 		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
@@ -95,6 +95,9 @@ func jsonProblem(line []byte, err error) error {
 	case *json.SyntaxError:
 		if strings.HasPrefix(e.Error(), "unexpected end") {
 			return fmt.Errorf("broken JSON: it ends in the middle, after %d bytes", len(line))
+		}
+		if strings.HasPrefix(e.Error(), `invalid character '\''`) {
+			return fmt.Errorf("broken JSON at byte %d: a single quote, as Python's repr writes it, want JSON (json.dumps)", e.Offset)
 		}
 		return fmt.Errorf("broken JSON at byte %d: %v", e.Offset, err)
 	case *json.UnmarshalTypeError:

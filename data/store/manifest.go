@@ -65,6 +65,7 @@ type About struct {
 	Layout string  `json:"layout"`           // their format, as it was said or recognised
 	Keys   string  `json:"keys,omitempty"`   // those of the first, for people
 	Starts []int64 `json:"starts,omitempty"` // of several files, see [read.Places]
+	Empty  []int   `json:"empty,omitempty"`  // files without any record, by their index
 	record.Drops
 }
 
