@@ -35,6 +35,11 @@ type Template struct {
 	form   turnForm
 }
 
+// Today is the day that training tells templates is today (strftime_now) where nobody says
+// another, so that the same data is the same on every day: the one that Llama 3.1's template
+// falls back on.
+var Today = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
+
 // At returns a Template whose clock stands still at now, for templates that print
 // the date. Without it they print the day on which the template was opened.
 func (t *Template) At(now time.Time) *Template {
@@ -82,7 +87,7 @@ const targetRule = "lwtrain targets 1"
 
 // Fingerprint returns the SHA-256, in hexadecimal, over everything that changes
 // what [Template.Render] returns: the tokenizer, the template and the variables it
-// sees. The date is no part of it.
+// sees, and of one that prints the date that date, unless it is [Today].
 func (t *Template) Fingerprint() string {
 	vars, err := json.Marshal(t.vars)
 	if err != nil { // a json.RawMessage that is none: take it as it stands
@@ -90,6 +95,9 @@ func (t *Template) Fingerprint() string {
 	}
 	h := sha256.New()
 	parts := []string{targetRule, t.tok.Fingerprint(), t.source, string(vars)}
+	if !t.now.Equal(Today) && strings.Contains(t.source, "strftime_now") {
+		parts = append(parts, t.now.Format(time.DateOnly))
+	}
 	if t.tools != "" {
 		parts = append(parts, t.tools)
 	}

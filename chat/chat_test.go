@@ -361,8 +361,15 @@ func TestVariablesAndTheClock(t *testing.T) {
 	if chat.Fingerprint() == with.Fingerprint() {
 		t.Error("the variables do not change the fingerprint")
 	}
-	if again := chatOf(t, source); chat.Fingerprint() != again.Fingerprint() {
-		t.Error("the clock changes the fingerprint")
+	day := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
+	if again := chatOf(t, source).At(Today); chat.Fingerprint() != again.Fingerprint() {
+		t.Error("the same day changes the fingerprint")
+	}
+	if again := chat.At(day); chat.Fingerprint() == again.Fingerprint() {
+		t.Error("another day does not change the fingerprint of a template that prints it")
+	}
+	if plain := chatOf(t, plainChatML); plain.At(Today).Fingerprint() != plain.At(day).Fingerprint() {
+		t.Error("the day changes the fingerprint of a template that does not print it")
 	}
 	if other := chatOf(t, source+" "); chat.Fingerprint() == other.Fingerprint() {
 		t.Error("the template does not change the fingerprint")

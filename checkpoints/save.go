@@ -31,7 +31,7 @@ type Broken struct {
 // Found is what [Latest] found. Path is "" if there is no good checkpoint.
 type Found struct {
 	Checkpoint
-	Broken []Broken // those that were passed over, the newest first
+	Broken []Broken // those that are not whole, the newest first
 }
 
 // Damaged are the broken ones that had been complete.
@@ -64,10 +64,10 @@ func List(root string) ([]Checkpoint, error) {
 }
 
 // Latest finds the newest complete checkpoint of a run: from the newest step
-// back it checks every byte against the manifest, until one is whole. Those
-// before it are named with what is wrong with them. A root that does not exist
-// has no checkpoints, which is not an error.
-func Latest(root string) (Found, error) {
+// back it checks every byte against the manifest, until one is whole, and then until
+// keep are: those that [Prune] keeps. Broken ones are named with what is wrong with them.
+// A root that does not exist has no checkpoints, which is not an error.
+func Latest(root string, keep int) (Found, error) {
 	var found Found
 	steps, unfinished, err := scan(root)
 	if err != nil {
@@ -76,15 +76,30 @@ func Latest(root string) (Found, error) {
 	for _, path := range unfinished {
 		found.Broken = append(found.Broken, Broken{path, errors.New("a save that was interrupted, or is still going on"), true})
 	}
+	whole := 0
 	for _, c := range slices.Backward(steps) {
+		if whole == max(keep, 1) {
+			break
+		}
 		if _, err := verify(c.Path); err != nil {
 			found.Broken = append(found.Broken, Broken{c.Path, err, errors.Is(err, errNoManifest)})
 			continue
 		}
-		found.Checkpoint = c
-		break
+		if whole++; whole == 1 {
+			found.Checkpoint = c
+		}
 	}
 	return found, nil
+}
+
+// Seal writes down what the files of a model's folder are, so that [VerifyModel] finds
+// what changes in them.
+func Seal(dir string) error {
+	m, err := describe(dir, 0)
+	if err != nil {
+		return err
+	}
+	return fault.Disk(disk{}.writeManifest(dir, m))
 }
 
 // VerifyModel is [Files] for the model in a checkpoint, without what a resume
@@ -101,7 +116,7 @@ func VerifyModel(dir string) error {
 	}
 	if err != nil {
 		return fault.Hint(fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err),
-			"the checkpoint is damaged; take another one of the run")
+			"the folder is damaged; of a run's checkpoint take another one")
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func save(t *testing.T, root string, step int) string {
 
 func latest(t *testing.T, root string) Found {
 	t.Helper()
-	found, err := Latest(root)
+	found, err := Latest(root, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -247,7 +247,8 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 		return fmt.Errorf("no tensor %s", name)
 	}
 	if !tensorfile.IsFloat(e.DType) {
-		return fmt.Errorf("%s: tensor %s has dtype %s, want F32, BF16, F16 or F64", e.path, name, e.DType)
+		return fault.Hint(fmt.Errorf("%s: tensor %s has dtype %s, want F32, BF16, F16 or F64", e.path, name, e.DType),
+			"quantised weights are not implemented: take the model as it was before")
 	}
 	if offset < 0 || offset > e.elements() || len(dst) > e.elements()-offset {
 		return fmt.Errorf("%s: values %d to %d of tensor %s, which has %d", e.path, offset, offset+len(dst), name, e.elements())
@@ -263,6 +264,29 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 		return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
 	}
 	return nil
+}
+
+// Same reports whether two tensors hold the same values. It reads no further than to the
+// first that differs.
+func (w *Weights) Same(a, b string) (bool, error) {
+	const most = 1 << 18 // values at a time
+	x, y := w.entries[a], w.entries[b]
+	if x == nil || y == nil || x.elements() != y.elements() {
+		return false, nil
+	}
+	var parts [2][]float32
+	for at := 0; at < x.elements(); at += most {
+		for i, name := range []string{a, b} {
+			parts[i] = append(parts[i][:0], make([]float32, min(most, x.elements()-at))...)
+			if err := w.ReadAt(name, at, parts[i]); err != nil {
+				return false, err
+			}
+		}
+		if !slices.Equal(parts[0], parts[1]) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Close closes the files. Reads after it fail.

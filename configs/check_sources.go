@@ -11,8 +11,9 @@ import (
 
 // source checks the keys of a source against each other.
 func (k *checker) source(at string, s data.Source) {
-	for key, text := range s.Filter.Validate() {
-		k.bad(at+".filter."+key, text)
+	bad := s.Filter.Validate()
+	for _, key := range slices.Sorted(maps.Keys(bad)) {
+		k.bad(at+".filter."+key, bad[key])
 	}
 	var said []string
 	for _, amount := range []struct {

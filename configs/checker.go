@@ -1,5 +1,10 @@
 package configs
 
+import (
+	"maps"
+	"slices"
+)
+
 // checker collects what is wrong between values. Keys whose own value is wrong
 // already are passed over: what would be said of them is a consequence.
 type checker struct {
@@ -36,11 +41,11 @@ func (k *checker) bad(path, text string, dependsOn ...string) {
 // options takes over what a package says about its own Options, unless the key that
 // it depends on has a problem ("": none does).
 func (k *checker) options(section string, bad map[string]string, dependsOn string) {
-	for key, text := range bad {
+	for _, key := range slices.Sorted(maps.Keys(bad)) {
 		path := section + "." + key
 		if path == "model.init" {
 			path = "model.init.config"
 		}
-		k.bad(path, text, dependsOn)
+		k.bad(path, bad[key], dependsOn)
 	}
 }

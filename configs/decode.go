@@ -2,8 +2,10 @@ package configs
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -329,10 +331,10 @@ func (d *decoder) freeMap(n *yaml.Node, f *field, at string, depth int) any {
 		return m
 	}
 	texts := map[string]string{}
-	for key, v := range m {
-		text, ok := v.(string)
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		text, ok := m[key].(string)
 		if !ok {
-			d.problem(n, join(at, key), "%v, want text; put it in quotes", v)
+			d.problem(n, join(at, key), "%v, want text; put it in quotes", m[key])
 		}
 		texts[key] = text
 	}

@@ -8,8 +8,10 @@ package convert
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
@@ -83,8 +85,8 @@ func plan(g *gguf.File) (*imported, error) {
 }
 
 func (m *imported) write(dir string, progress func(done, total int64)) error {
-	for name, content := range m.files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(m.files)) {
+		if err := os.WriteFile(filepath.Join(dir, name), m.files[name], 0o644); err != nil {
 			return err
 		}
 	}

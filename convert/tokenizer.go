@@ -173,12 +173,15 @@ func (t *bpeTokenizer) readMerges(g *gguf.File) error {
 }
 
 func (t *bpeTokenizer) readSpecial(g *gguf.File) error {
-	for key, id := range map[string]*int{"bos": &t.bos, "eos": &t.eos, "unknown": &t.unknown, "padding": &t.padding} {
-		v, err := g.Int("tokenizer.ggml."+key+"_token_id", -1, -1, len(t.tokens)-1)
+	for _, special := range []struct {
+		key string
+		id  *int
+	}{{"bos", &t.bos}, {"eos", &t.eos}, {"unknown", &t.unknown}, {"padding", &t.padding}} {
+		v, err := g.Int("tokenizer.ggml."+special.key+"_token_id", -1, -1, len(t.tokens)-1)
 		if err != nil {
 			return err
 		}
-		*id = v
+		*special.id = v
 	}
 	if t.eos < 0 {
 		return fmt.Errorf("no tokenizer.ggml.eos_token_id")

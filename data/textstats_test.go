@@ -142,6 +142,32 @@ func TestAStoreOfAnEarlierFormatIsBuiltAgainWithTheReasonSaid(t *testing.T) {
 	}
 }
 
+func TestADamagedManifestIsFoundAndMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir, write(t, dir, "a", append(talks(3), `{"messages": []}`)...))
+	o.OnBadRecord = "skip"
+	path := filepath.Join(build(t, o).Sources()[0].Cache, "manifest.json")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(whole); at += 3 {
+		raw := bytes.Clone(whole)
+		raw[at] ^= 1 << (at % 8)
+		if err := os.WriteFile(path, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got := build(t, o).Sources()[0]
+		after, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(after, whole) && !bytes.Equal(after, raw) {
+			t.Fatalf("byte %d flipped to %q: another manifest came out, %v", at, raw[at], err)
+		}
+		if meansTheSame := bytes.Equal(after, raw); !meansTheSame && !strings.Contains(got.Tokenised, "manifest") {
+			t.Errorf("byte %d flipped to %q: tokenised for %q", at, raw[at], got.Tokenised)
+		}
+	}
+}
+
 func TestDamagedFactsAreFoundAndMadeAgain(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", talks(30)...))

@@ -31,6 +31,10 @@ type download struct {
 	tell func(int64)
 }
 
+// leastProgress is how many bytes the tries of a download must bring so that it is tried on:
+// a server that sends a byte a minute is as good as none.
+const leastProgress = 16 << 10
+
 // content fetches a blob, or what is missing of it, and gives it its name once its
 // hash is right. The caller holds its lock.
 func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int64)) (err error) {
@@ -52,8 +56,8 @@ func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int
 	resumed := d.have > 0
 	for {
 		before := d.have
-		if err := c.retry.Do(ctx, func() error { return d.more(ctx) }); err != nil {
-			if isDown(err) && d.have > before {
+		if err := c.again(ctx, c.retry.Times, func() error { return d.more(ctx) }); err != nil {
+			if isDown(err) && d.have-before >= leastProgress {
 				continue // the network fails now and then, and it goes forward
 			}
 			return err
@@ -79,14 +83,16 @@ func (c *Client) content(ctx context.Context, s *Snapshot, f File, tell func(int
 	return atomicfile.SyncDir(filepath.Dir(name))
 }
 
-// newSum is the hash that a blob is named by.
-func (d *download) newSum() {
-	if len(d.f.blob) == 2*sha256.Size {
-		d.sum = sha256.New()
-		return
+func (d *download) newSum() { d.sum = d.f.newSum() }
+
+// newSum begins the hash that a blob is named by.
+func (f File) newSum() hash.Hash {
+	if len(f.blob) == 2*sha256.Size {
+		return sha256.New()
 	}
-	d.sum = sha1.New()
-	fmt.Fprintf(d.sum, "blob %d\x00", d.f.Size) // as git does
+	h := sha1.New()
+	fmt.Fprintf(h, "blob %d\x00", f.Size) // as git does
+	return h
 }
 
 func (d *download) right() bool {

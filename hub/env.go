@@ -23,6 +23,9 @@ type Client struct {
 
 	// Waiting, which may be nil, is told of files that another program is fetching.
 	Waiting func(name string)
+	// Pausing, which may be nil, is told why and for how long it waits before it asks the
+	// hub again.
+	Pausing func(err error, pause time.Duration)
 
 	http  http.RoundTripper
 	retry transport.Retry

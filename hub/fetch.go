@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"lwtrain/internal/fault"
 	"lwtrain/internal/machine"
@@ -28,7 +29,7 @@ const spare = 64 << 20
 func (c *Client) Look(ctx context.Context, ref Ref, want Want) (s *Snapshot, missing int64, err error) {
 	s, _, err = c.look(ctx, ref, want)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, transport.Masked(err, c.Token)
 	}
 	for _, f := range s.Files {
 		if !c.has(s, f) {
@@ -72,7 +73,7 @@ func (c *Client) fromHub(ctx context.Context, s *Snapshot) Reader {
 		defer part.Close()
 		d := &download{Client: c, s: s, f: f, part: part, tell: func(int64) {}}
 		d.newSum()
-		if err := c.retry.Do(ctx, func() error { return d.more(ctx) }); err != nil {
+		if err := c.again(ctx, c.retry.Times, func() error { return d.more(ctx) }); err != nil {
 			return nil, err
 		}
 		if !d.right() {
@@ -93,9 +94,14 @@ func hintDown(err error, endpoint string) error {
 }
 
 // Fetch asks the hub for the newest commit of the revision, and fetches what is
-// wanted of it and not there yet. What is there of a file after an interruption is
-// gone on from. progress may be nil.
+// wanted of it and not there yet, or no longer what it was. What is there of a file after
+// an interruption is gone on from. progress may be nil.
 func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progress) (*Snapshot, error) {
+	s, err := c.fetch(ctx, ref, want, progress)
+	return s, transport.Masked(err, c.Token)
+}
+
+func (c *Client) fetch(ctx context.Context, ref Ref, want Want, progress Progress) (*Snapshot, error) {
 	s, all, err := c.look(ctx, ref, want)
 	if err != nil {
 		return nil, err
@@ -107,7 +113,7 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 		return nil, fault.Disk(err)
 	}
 	total := s.Size()
-	var mu sync.Mutex // progress, and who waits, is told by one at a time
+	var mu sync.Mutex // progress, who waits and who pauses are told by one at a time
 	done := int64(0)
 	tell := func(n int64) {
 		mu.Lock()
@@ -116,11 +122,19 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 			progress(done, total)
 		}
 	}
-	waiting := func(f File) {
+	each := *c // of the files that are fetched at once
+	each.Waiting = func(name string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if c.Waiting != nil {
-			c.Waiting(s.at(f.Path).String())
+			c.Waiting(name)
+		}
+	}
+	each.Pausing = func(err error, pause time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Pausing != nil {
+			c.Pausing(err, pause)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -130,7 +144,7 @@ func (c *Client) Fetch(ctx context.Context, ref Ref, want Want, progress Progres
 	for range atOnce {
 		workers.Go(func() {
 			for f := range work {
-				if err := c.file(ctx, s, f, tell, waiting); err != nil {
+				if err := each.file(ctx, s, f, tell); err != nil {
 					var busy *transport.BusyError
 					var no refusal
 					if !errors.As(err, &busy) && !errors.As(err, &no) { // they name it
@@ -199,25 +213,46 @@ func (c *Client) begin(s *Snapshot, all []File) error {
 }
 
 // file brings a file into the snapshot.
-func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64), waiting func(File)) error {
+func (c *Client) file(ctx context.Context, s *Snapshot, f File, tell func(int64)) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case c.has(s, f):
+	case f.blob == "" && c.has(s, f):
 		tell(f.Size)
 		return nil
 	case f.blob == "":
 		return errors.New("the hub gives no hash of it")
 	}
-	lock, err := take(ctx, filepath.Join(c.locks(s), f.blob+".lock"), func() { waiting(f) })
+	if c.has(s, f) {
+		if whole, err := isWhole(ctx, s.Path(f), f); whole || err != nil {
+			tell(f.Size)
+			return err
+		}
+	}
+	lock, err := take(ctx, filepath.Join(c.locks(s), f.blob+".lock"), func() {
+		if c.Waiting != nil {
+			c.Waiting(s.at(f.Path).String())
+		}
+	})
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if info, err := os.Stat(c.blob(s, f)); err == nil && info.Size() == f.Size {
+	if c.hasBlob(ctx, s, f) {
 		tell(f.Size)
 	} else if err := c.content(ctx, s, f, tell); err != nil {
 		return err
 	}
 	return link(s.Dir, f)
+}
+
+// hasBlob reports whether the content of a file is there and whole.
+func (c *Client) hasBlob(ctx context.Context, s *Snapshot, f File) bool {
+	path := c.blob(s, f)
+	info, err := os.Stat(path)
+	if err != nil || info.Size() != f.Size {
+		return false
+	}
+	whole, err := isWhole(ctx, path, f)
+	return whole && err == nil
 }

@@ -2,15 +2,19 @@ package hub
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lwtrain/hub/hubtest"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/transport"
 )
 
 func TestTheTokenGoesToTheHubAlone(t *testing.T) {
@@ -31,6 +35,61 @@ func TestTheTokenGoesToTheHubAlone(t *testing.T) {
 	}
 	if cdn != 2 {
 		t.Errorf("%d files came from the other host, want 2", cdn)
+	}
+}
+
+func TestAHubThatRepeatsTheTokenDoesNotGetItShown(t *testing.T) {
+	const token = "hf_secretsecretsecretsecretsecretsecret"
+	for name, reply := range map[string]http.HandlerFunc{
+		"as its commit": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"sha": %q}`, token) },
+		"as a file's name": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `[{"type": "file", "path": "../%s"}]`, token)
+		},
+		"as a host": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "http://"+token+".localhost:1/")
+			w.WriteHeader(302)
+		},
+		"as a scheme": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "x:"+token)
+			w.WriteHeader(302)
+		},
+		"as the next": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", "<http://"+token+`/>; rel="next"`)
+			fmt.Fprint(w, "[]")
+		},
+		"as a status": func(w http.ResponseWriter, _ *http.Request) { hijack(w, "HTTP/1.1 418 "+token+"\r\n\r\n") },
+		"as no HTTP":  func(w http.ResponseWriter, _ *http.Request) { hijack(w, token+"\r\n\r\n") },
+		"as a commit of": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Repo-Commit", token)
+			w.WriteHeader(500)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(reply)
+			defer s.Close()
+			var told []string
+			c := &Client{
+				Endpoint: s.URL, Cache: t.TempDir(), Token: token, http: &http.Transport{}, retry: transport.Retry{Times: 1},
+				Pausing: func(err error, _ time.Duration) { told = append(told, err.Error()) },
+			}
+			at := Ref{Kind: Model, Repo: "owner/model", Revision: hubtest.Commit}
+			if name == "as its commit" {
+				at.Revision = "main"
+			}
+			_, err := c.Fetch(t.Context(), at, WholeModel, nil)
+			if text := fmt.Sprint(err, fault.HintOf(err), told); err == nil || strings.Contains(text, token[3:20]) {
+				t.Errorf("got %s", text)
+			}
+		})
+	}
+}
+
+// hijack answers with bytes as they stand.
+func hijack(w http.ResponseWriter, bytes string) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		io.WriteString(conn, bytes)
+		conn.Close()
 	}
 }
 
@@ -152,6 +211,9 @@ func TestAHostileHub(t *testing.T) {
 			"redirects to a file of this machine",
 			func(h *hubtest.Hub) { h.Redirect = func(string) string { return "file:///etc/passwd" } }, "redirects to file://",
 		},
+		{"begins another protocol", func(h *hubtest.Hub) {
+			h.CDNHandler = func(w http.ResponseWriter, _ *http.Request) { hijack(w, "HTTP/1.1 101 Switching Protocols\r\n\r\n") }
+		}, "status 101"},
 		{"has its next page on another host", func(h *hubtest.Hub) {
 			h.PageSize = 2
 			h.URL = h.CDN

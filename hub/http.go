@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -78,6 +77,13 @@ func (c *Client) get(ctx context.Context, address string, ask http.Header, first
 	}
 }
 
+// again asks until it succeeds, fails for good, or has failed so many times more.
+func (c *Client) again(ctx context.Context, times int, once func() error) error {
+	r := c.retry
+	r.Times, r.Key, r.Told = times, c.Token, c.Pausing
+	return r.Do(ctx, once)
+}
+
 // isDown reports whether the network failed, not what was asked for.
 func isDown(err error) bool {
 	var down transport.UnreachableError
@@ -91,7 +97,6 @@ func (r refusal) Unwrap() error { return r.error }
 
 // refused turns an answer that is no success into an error for people.
 func (c *Client) refused(ref Ref, res *http.Response) error {
-	io.Copy(io.Discard, io.LimitReader(res.Body, 1<<16))
 	page := c.Endpoint + "/"
 	if ref.Kind == Dataset {
 		page += "datasets/"

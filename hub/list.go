@@ -162,9 +162,8 @@ func (c *Client) api(ref Ref, parts ...string) string {
 // ask reads an answer of the hub in JSON, and returns the address of its next
 // page. Other hosts are not asked.
 func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (next string, err error) {
-	retry := c.retry
-	retry.Times = min(retry.Times, 2) // without a network this is where it is known
-	err = retry.Do(ctx, func() error {
+	const times = 2 // without a network this is where it is known
+	err = c.again(ctx, min(c.retry.Times, times), func() error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		res, err := c.get(ctx, address, http.Header{"Accept": {"application/json"}}, nil)

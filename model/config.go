@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
@@ -104,7 +105,7 @@ func ParseConfig(raw []byte) (Config, error) {
 	}
 	family, ok := families.Find(kind.ModelType)
 	if !ok {
-		return Config{}, fmt.Errorf("model_type is %.80q, want one of: %s", kind.ModelType, families.Types())
+		return Config{}, unknownType(kind.ModelType)
 	}
 	if family.Translate != nil {
 		common := maps.Clone(file)
@@ -120,53 +121,48 @@ func ParseConfig(raw []byte) (Config, error) {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return Config{}, err
 	}
-	if err := f.unknown(); err != nil {
+	if err := f.unsupported(); err != nil {
 		return Config{}, err
 	}
 	c := f.config(family)
 	c.file = file
+	c.Warnings = append(c.Warnings, ignored(file)...)
 	return c, c.check()
 }
 
 // configFile is a config.json under the names that most families have.
 type configFile struct {
-	Hidden      int                   `json:"hidden_size"`
-	FFN         int                   `json:"intermediate_size"`
-	Layers      int                   `json:"num_hidden_layers"`
-	Heads       int                   `json:"num_attention_heads"`
-	KVHeads     *int                  `json:"num_key_value_heads"`
-	HeadDim     *int                  `json:"head_dim"`
-	Vocab       int                   `json:"vocab_size"`
-	MaxTokens   int                   `json:"max_position_embeddings"`
-	NormEps     *float64              `json:"rms_norm_eps"`
-	Tied        bool                  `json:"tie_word_embeddings"`
-	Bias        *bool                 `json:"attention_bias"`
-	Window      bool                  `json:"use_sliding_window"`
-	Rotary      *float64              `json:"partial_rotary_factor"`
-	MLPBias     bool                  `json:"mlp_bias"`
-	Act         string                `json:"hidden_act"`
+	Hidden     int      `json:"hidden_size"`
+	FFN        int      `json:"intermediate_size"`
+	Layers     int      `json:"num_hidden_layers"`
+	Heads      int      `json:"num_attention_heads"`
+	KVHeads    *int     `json:"num_key_value_heads"`
+	HeadDim    *int     `json:"head_dim"`
+	Vocab      int      `json:"vocab_size"`
+	MaxTokens  int      `json:"max_position_embeddings"`
+	NormEps    *float64 `json:"rms_norm_eps"`
+	Tied       bool     `json:"tie_word_embeddings"`
+	Bias       *bool    `json:"attention_bias"`
+	Window     bool     `json:"use_sliding_window"`
+	Rotary     *float64 `json:"partial_rotary_factor"`
+	MLPBias    bool     `json:"mlp_bias"`
+	Act        string   `json:"hidden_act"`
+	LayerTypes []string `json:"layer_types"`
+
+	Experts       int `json:"num_experts"`
+	LocalExperts  int `json:"num_local_experts"`
+	RoutedExperts int `json:"n_routed_experts"`
+
 	InitStd     *float64              `json:"initializer_range"`
 	RopeTheta   *float64              `json:"rope_theta"`
 	RopeScaling *families.RopeScaling `json:"rope_scaling"`
 	// transformers 5 writes both rope keys into one object
 	RopeParameters *struct {
 		families.RopeScaling
-		Theta  *float64 `json:"rope_theta"`
-		Rotary *float64 `json:"partial_rotary_factor"`
+		Full   json.RawMessage `json:"full_attention"` // where kinds of layers have their own
+		Theta  *float64        `json:"rope_theta"`
+		Rotary *float64        `json:"partial_rotary_factor"`
 	} `json:"rope_parameters"`
-}
-
-// unknown refuses what no forward pass here computes.
-func (f *configFile) unknown() error {
-	switch {
-	case f.Window:
-		return fmt.Errorf("use_sliding_window is true, want false: a window of attention is not known")
-	case f.MLPBias:
-		return fmt.Errorf("mlp_bias is true, want false: biases in the feed-forward layers are not known")
-	case f.Act != "" && f.Act != "silu":
-		return fmt.Errorf("hidden_act is %q, want \"silu\"", f.Act)
-	}
-	return nil
 }
 
 // config gives what the file leaves out its default.
@@ -255,21 +251,7 @@ func (c Config) check() error {
 	case c.roughParameters() > maxParams:
 		return fmt.Errorf("the sizes make %.3g parameters, want at most %.3g", c.roughParameters(), float64(maxParams))
 	}
-	if s := c.Rope.Scaling; s != nil {
-		switch {
-		case s.Type == "linear" && s.Factor >= 1:
-			return nil
-		case s.Type == "linear":
-			return fmt.Errorf("rope_scaling factor is %g, want at least 1", s.Factor)
-		case s.Type != "llama3":
-			return fmt.Errorf("rope_scaling type is %.80q, want llama3 or linear", s.Type)
-		}
-		if s.Factor < 1 || s.LowFreqFactor <= 0 || s.HighFreqFactor <= s.LowFreqFactor || s.OriginalMax <= 0 {
-			return fmt.Errorf("rope_scaling is %+v, want factor >= 1, 0 < low_freq_factor < high_freq_factor, "+
-				"original_max_position_embeddings > 0", *s)
-		}
-	}
-	return nil
+	return c.checkScaling()
 }
 
 // roughParameters is the number of values of the matrices, which cannot
@@ -325,6 +307,33 @@ func frequencies(r families.Rope) []float32 {
 func (c Config) inverseFrequencies(name string) checkpoints.Tensor {
 	freqs := frequencies(families.Rope{Theta: 10000, Dim: c.Rope.Dim})
 	return checkpoints.Tensor{Name: name, Shape: []int{len(freqs)}, Data: freqs}
+}
+
+// untie takes a head that lies in the files and is another matrix than the embedding table
+// for what it is, whatever tie_word_embeddings says, as transformers does from version 5 on:
+// to tie it would throw it away.
+func (c *Config) untie(w *checkpoints.Weights) error {
+	head, table := c.names.Whole(families.Head), c.names.Whole(families.Embed)
+	info, there := w.Info(head)
+	other, _ := w.Info(table)
+	if !c.Tied || !there {
+		return nil
+	}
+	same := slices.Equal(info.Shape, other.Shape)
+	if same {
+		var err error
+		if same, err = w.Same(head, table); err != nil {
+			return err
+		}
+	}
+	if same {
+		return nil
+	}
+	c.Tied, c.file = false, maps.Clone(c.file)
+	c.file["tie_word_embeddings"] = json.RawMessage("false")
+	c.Warnings = append(c.Warnings,
+		fmt.Sprintf("tie_word_embeddings is true, and %s is another matrix than %s: it is taken as a head of its own", head, table))
+	return nil
 }
 
 // JSON is the config.json of the model: the file it was read from, with the

@@ -184,34 +184,41 @@ func IsBF16(dir string) (bool, error) {
 }
 
 // Check compares config.json and the headers of the weights of a folder: what
-// [Load] would refuse before it reads values.
-func Check(dir string) error {
+// [Load] would refuse before it reads values. It returns the config as Load takes it.
+func Check(dir string) (Config, error) {
+	m, w, err := open(dir)
+	if err != nil {
+		return Config{}, err
+	}
+	return m.Config, w.Close()
+}
+
+// open reads what a folder says of its model, and checks that its files have the weights.
+func open(dir string) (*Model, *checkpoints.Weights, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	w, err := checkpoints.OpenWeights(dir)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer w.Close()
-	return Empty(c).checkFiles(dir, w)
+	if err = c.untie(w); err == nil {
+		m := Empty(c)
+		if err = m.checkFiles(dir, w); err == nil {
+			return m, w, nil
+		}
+	}
+	w.Close()
+	return nil, nil, err
 }
 
 func loadAs(dir string, half bool) (*Model, error) {
-	c, err := ReadConfig(dir)
-	if err != nil {
-		return nil, err
-	}
-	w, err := checkpoints.OpenWeights(dir)
+	m, w, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
-	m := Empty(c)
-	if err := m.checkFiles(dir, w); err != nil {
-		return nil, err
-	}
 	// Matrices first: memory in one piece gets large pages.
 	for _, p := range m.Params {
 		if half && p.Rows > 1 {
@@ -264,29 +271,36 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 // checkFiles compares what the folder holds with what the architecture wants,
 // before any memory is taken.
 func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
-	left := map[string]bool{}
-	for _, name := range w.Names() {
-		left[name] = true
-	}
+	var missing, strange string // the first of each
+	wanted := map[string]bool{}
 	for _, p := range m.Params {
 		for _, f := range m.files[p] {
-			delete(left, f.Name)
+			wanted[f.Name] = true
 			info, ok := w.Info(f.Name)
-			if !ok {
-				return fmt.Errorf("%s: no tensor %s, which config.json (%s, %d layers) calls for",
-					dir, f.Name, m.Config.Type, m.Config.Layers)
-			}
-			if !slices.Equal(info.Shape, f.Shape) {
+			switch {
+			case !ok && missing == "":
+				missing = f.Name
+			case ok && !slices.Equal(info.Shape, f.Shape):
 				return fmt.Errorf("%s: tensor %s has shape %v, want %v", dir, f.Name, info.Shape, f.Shape)
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(left)) {
+	for _, name := range w.Names() {
 		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
-		if tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head); !buffer && !tiedHead {
-			return fmt.Errorf("%s: tensor %.80s, for which config.json (%s, %d layers) has no place",
-				dir, name, m.Config.Type, m.Config.Layers)
+		tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head)
+		if !wanted[name] && !buffer && !tiedHead {
+			strange = name
+			break
 		}
+	}
+	asked := fmt.Sprintf("config.json (%s, %d layers)", m.Config.Type, m.Config.Layers)
+	switch {
+	case missing != "" && strange == "":
+		return fmt.Errorf("%s: no tensor %s, which %s calls for", dir, missing, asked)
+	case missing != "":
+		return notImplemented(m.Config.tensorHint(strange), "%s: no tensor %s, which %s calls for, but %.80s", dir, missing, asked, strange)
+	case strange != "":
+		return notImplemented(m.Config.tensorHint(strange), "%s: tensor %.80s, for which %s has no place", dir, strange, asked)
 	}
 	return nil
 }

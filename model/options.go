@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Options say which model is trained. Each field is a key of the YAML: package
@@ -16,6 +17,30 @@ type Options struct {
 	Init *Init `yaml:"init"`
 	// chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file
 	Template string `yaml:"template" identity:"none"`
+	// the day that a template which prints the date (strftime_now, as Llama 3's) is told is today,
+	// so that the same data is the same on every day
+	TemplateDate Date `yaml:"template_date" identity:"none"`
+}
+
+// Date is a day, written as 2024-07-26.
+type Date string
+
+// UnmarshalText reads what [Date] describes.
+func (d *Date) UnmarshalText(text []byte) error {
+	if _, err := time.Parse(time.DateOnly, string(text)); err != nil {
+		return fmt.Errorf("%.40q, want a day as 2024-07-26", text)
+	}
+	*d = Date(text)
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (d Date) MarshalText() ([]byte, error) { return []byte(d), nil }
+
+// Time is the beginning of the day.
+func (d Date) Time() time.Time {
+	t, _ := time.Parse(time.DateOnly, string(d)) // it was read so
+	return t
 }
 
 // Init describes a fresh model.
@@ -37,7 +62,7 @@ func (i Init) Architecture() (Config, error) {
 
 // Default is what holds where nothing else is said: no model, its own
 // template.
-func Default() Options { return Options{Template: "auto"} }
+func Default() Options { return Options{Template: "auto", TemplateDate: "2024-07-26"} }
 
 // Validate returns what is wrong with the options, by key; nil when nothing is.
 func (o Options) Validate() map[string]string {

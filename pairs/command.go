@@ -38,11 +38,18 @@ func (o Options) runCommand(ctx context.Context, messages []llm.Message, c Candi
 		if limited.Err() != nil {
 			err = fmt.Errorf("no answer in %d seconds", o.CommandTimeout)
 		}
-		return 0, fmt.Errorf("pairs.command, %s: %w: %s", o.Command[0], err, fault.Excerpt(said.Bytes()))
+		return 0, fmt.Errorf("pairs.command, %s: %w: %s", o.Command[0], err, o.excerpt(said.Bytes()))
 	}
 	value, err := strconv.ParseFloat(strings.TrimSpace(out.String()), 64)
 	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
-		return 0, fmt.Errorf("pairs.command, %s: it printed %q, want a number", o.Command[0], fault.Excerpt(out.Bytes()))
+		return 0, fmt.Errorf("pairs.command, %s: it printed %q, want a number", o.Command[0], o.excerpt(out.Bytes()))
 	}
 	return value, nil
+}
+
+// excerpt is the beginning of what a command printed, which has our keys in its
+// environment, without them.
+func (o Options) excerpt(raw []byte) string {
+	const enough = 4096 // bytes, of which a few are shown
+	return fault.Excerpt([]byte(o.Judge.Mask(o.Server.Mask(string(raw[:min(len(raw), enough)])))))
 }

@@ -2,6 +2,7 @@ package pairs
 
 import (
 	"path/filepath"
+	"time"
 
 	"lwtrain/data/record"
 	"lwtrain/internal/atomicfile"
@@ -31,8 +32,15 @@ type Job struct {
 
 	Decoder *llm.Decoder // that answers, unless there is a server
 
-	Resumed  func(answers int)                // how many are there from before; may be nil
-	Progress func(answers, rated, tokens int) // of all, told one at a time; may be nil
+	Events Events
+}
+
+// Events tell a caller what happens. Any of them may be nil.
+type Events struct {
+	Lost     func(file string, answers int)       // that a finished run had in a file of its folder, and that are gone
+	Resumed  func(answers int)                    // how many are there from before
+	Progress func(answers, rated, tokens int)     // of all, told one at a time
+	Pausing  func(err error, pause time.Duration) // why and for how long a server is waited for; several requests may tell it at once
 }
 
 // CheckFolder refuses a folder that holds another run, or files of none that this one

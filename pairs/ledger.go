@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"lwtrain/internal/jsonl"
+	"lwtrain/internal/rundir"
 )
 
 // key names an answer: the prompt, and which of the answers to it.
@@ -19,6 +20,8 @@ type answered struct {
 	Tokens int    `json:"tokens"`
 	Stop   string `json:"stop"`
 	Answer string `json:"answer"`
+
+	check string // of its line
 }
 
 // rated is a line of scores.jsonl: what had to be asked for.
@@ -27,11 +30,13 @@ type rated struct {
 	Number  int            `json:"sample"`
 	Marks   map[string]int `json:"judge_ratings,omitempty"` // nil: no judge, or none of its answers could be read
 	Command *float64       `json:"command_score,omitempty"`
+	Of      string         `json:"of,omitempty"` // check of the answer's line
 }
 
 // ledger is what was paid for: answers and their ratings, each on the disk before it
 // counts. It is safe for concurrent use.
 type ledger struct {
+	folder   *rundir.Folder
 	progress func(answers, rated, tokens int) // may be nil
 
 	mu               sync.Mutex
@@ -42,28 +47,35 @@ type ledger struct {
 }
 
 // openLedger reads what is there of so many answers to so many prompts.
-func openLedger(dir string, prompts, samples int) (*ledger, error) {
-	l := &ledger{answered: map[key]answered{}, rated: map[key]rated{}}
-	check := func(k key) error {
+func openLedger(dir string, folder *rundir.Folder, prompts, samples int) (*ledger, error) {
+	l := &ledger{folder: folder, answered: map[key]answered{}, rated: map[key]rated{}}
+	inRange := func(k key) error {
 		if k.prompt >= 0 && k.prompt < prompts && k.number >= 0 && k.number < samples {
 			return nil
 		}
 		return fmt.Errorf("answer %d to prompt %d, want one of %d to one of %d", k.number, k.prompt, samples, prompts)
 	}
 	var err error
-	l.answers, err = jsonl.Open(filepath.Join(dir, answersFile), func(a answered) error {
+	l.answers, err = jsonl.Open(filepath.Join(dir, answersFile), func(a answered, check string) error {
 		k := key{a.Prompt, a.Number}
+		a.check = check
 		l.answered[k] = a
 		l.tokens += a.Tokens
-		return check(k)
+		return inRange(k)
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.ratings, err = jsonl.Open(filepath.Join(dir, ratingsFile), func(r rated) error {
+	l.ratings, err = jsonl.Open(filepath.Join(dir, ratingsFile), func(r rated, _ string) error {
 		k := key{r.Prompt, r.Number}
 		l.rated[k] = r
-		return check(k)
+		if err := inRange(k); err != nil {
+			return err
+		}
+		if a, ok := l.answered[k]; !ok || r.Of != "" && r.Of != a.check {
+			return fmt.Errorf("a rating of answer %d to prompt %d, which is not the one in %s", k.number, k.prompt, answersFile)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, errors.Join(err, l.answers.Close())
@@ -93,13 +105,14 @@ func (l *ledger) size() int {
 func (l *ledger) addAnswer(a answered) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.answers.Append(a); err != nil {
+	var err error
+	if a.check, err = l.answers.Append(a); err != nil {
 		return err
 	}
 	l.answered[key{a.Prompt, a.Number}] = a
 	l.tokens += a.Tokens
 	l.tell()
-	return nil
+	return l.folder.Check()
 }
 
 // addRating adds a rating; one for which nothing had to be asked is not kept.
@@ -107,7 +120,8 @@ func (l *ledger) addRating(r rated, keep bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if keep {
-		if err := l.ratings.Append(r); err != nil {
+		r.Of = l.answered[key{r.Prompt, r.Number}].check
+		if _, err := l.ratings.Append(r); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"sync"
 
 	"lwtrain/internal/fault"
@@ -29,31 +29,56 @@ type maker struct {
 func Make(ctx context.Context, job Job) (Summary, error) {
 	m := &maker{Job: job, writer: job.Decoder}
 	if job.Server.URL != "" {
-		m.writer = llm.NewClient(job.Server)
+		m.writer = m.client(job.Server)
 	}
 	if job.Judge.URL != "" {
-		m.judge = llm.NewClient(job.Judge)
+		m.judge = m.client(job.Judge)
 	}
-	if err := os.MkdirAll(job.Dir, 0o755); err != nil {
-		return Summary{}, fault.Usage(err)
-	}
-	lock, err := rundir.Lock(job.Dir)
+	folder, err := rundir.Enter(job.Dir)
 	if err != nil {
 		return Summary{}, err
 	}
-	defer lock.Close()
-	if err := job.prepare(); err != nil {
-		return Summary{}, fault.Disk(err)
+	defer folder.Close()
+	s, err := m.run(ctx, folder)
+	var moved rundir.MovedError
+	if errors.As(err, &moved) && moved.Now != "" {
+		err = fault.Hint(fmt.Errorf("%w; what is answered is kept there", err), "with output.dir="+moved.Now+" it goes on from there")
 	}
-	if m.ledger, err = openLedger(job.Dir, len(job.Prompts), job.Samples); err != nil {
-		return Summary{}, fault.Disk(err)
-	}
-	m.ledger.progress = job.Progress
-	if err := errors.Join(m.fill(ctx), m.ledger.close()); err != nil {
-		return Summary{}, fault.Disk(err)
-	}
-	s, err := job.results(m.candidate)
 	return s, fault.Disk(err)
+}
+
+func (m *maker) client(s llm.Server) *llm.Client {
+	c := llm.NewClient(s)
+	c.Waiting = m.Events.Pausing
+	return c
+}
+
+func (m *maker) run(ctx context.Context, folder *rundir.Folder) (Summary, error) {
+	if err := m.prepare(); err != nil {
+		return Summary{}, err
+	}
+	var err error
+	if m.ledger, err = openLedger(m.Dir, folder, len(m.Prompts), m.Samples); err != nil {
+		return Summary{}, err
+	}
+	m.ledger.progress = m.Events.Progress
+	m.sayLost()
+	if err := errors.Join(m.fill(ctx), m.ledger.close()); err != nil {
+		return Summary{}, err
+	}
+	if err := folder.Check(); err != nil {
+		return Summary{}, err
+	}
+	return m.results(m.candidate)
+}
+
+// sayLost tells of answers that a finished run had, by its summary, and that are gone.
+func (m *maker) sayLost() {
+	var before Summary
+	_, err := rundir.ReadJSON(filepath.Join(m.Dir, SummaryFile), &before) // none, or a damaged one, says nothing
+	if n := before.Samples - m.ledger.size(); err == nil && n > 0 && m.Events.Lost != nil {
+		m.Events.Lost(filepath.Join(m.Dir, answersFile), n)
+	}
 }
 
 // fill answers what has no answer, and rates what has no rating as soon as it is
@@ -62,8 +87,8 @@ func (m *maker) fill(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	todo, waiting := m.missing()
-	if n := m.ledger.size(); m.Resumed != nil && n > 0 {
-		m.Resumed(n)
+	if n := m.ledger.size(); m.Events.Resumed != nil && n > 0 {
+		m.Events.Resumed(n)
 	}
 	queue := make(chan key, len(todo)+len(waiting))
 	var raters sync.WaitGroup
@@ -89,7 +114,8 @@ func (m *maker) fill(ctx context.Context) error {
 	}
 	err := m.writer.Answer(ctx, requests, func(i int, r llm.Reply) error {
 		k := todo[i]
-		if err := m.ledger.addAnswer(answered{k.prompt, k.number, r.Tokens, r.Stop, r.Text}); err != nil {
+		a := answered{Prompt: k.prompt, Number: k.number, Tokens: r.Tokens, Stop: r.Stop, Answer: r.Text}
+		if err := m.ledger.addAnswer(a); err != nil {
 			return err
 		}
 		queue <- k

@@ -118,7 +118,7 @@ func TestARunThatStopsAnywhereAsksForNothingTwice(t *testing.T) {
 		job := testJob(t, s)
 		job.Server.Concurrency, job.Judge.Concurrency = 1, 1 // else requests are under way when it stops
 		ctx, cancel := context.WithCancel(t.Context())
-		job.Progress = func(answers, rated, _ int) {
+		job.Events.Progress = func(answers, rated, _ int) {
 			if answers+rated == stop {
 				cancel()
 			}
@@ -136,9 +136,9 @@ func TestARunThatStopsAnywhereAsksForNothingTwice(t *testing.T) {
 		}
 		f.WriteString(`{"prompt":4,"sample":3,"tok`)
 		f.Close()
-		job.Progress = nil
+		job.Events.Progress = nil
 		resumed := -1
-		job.Resumed = func(n int) { resumed = n }
+		job.Events.Resumed = func(n int) { resumed = n }
 		if _, err := Make(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
@@ -211,6 +211,7 @@ func TestACommandRates(t *testing.T) {
 		"and prints no number":       {[]string{"echo", "good"}, `it printed "good", want a number`},
 		"and prints infinity":        {[]string{"echo", "inf"}, "want a number"},
 		"and fails":                  {[]string{"sh", "-c", "echo broken >&2; exit 3"}, "exit status 3: broken"},
+		"and prints its key":         {[]string{"sh", "-c", "echo $PAIRS_TEST_KEY >&2; exit 3"}, "exit status 3: [key]"},
 		"and never comes to an end":  {[]string{"sleep", "60"}, "no answer in 1 seconds"},
 		"and is not there":           {[]string{"/no/such/command"}, "no such file"},
 	} {

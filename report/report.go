@@ -28,14 +28,9 @@ func render(w io.Writer, name string, page any) error {
 		return err
 	}
 	t, err := template.New("").Funcs(template.FuncMap{
-		"css":     func() template.CSS { return template.CSS(css) },
-		"grouped": func(n any) string { return groupedAny(n) },
-		"labelled": func(label string, a any) labelled {
-			if p, ok := a.(*Answered); ok {
-				return labelled{label, *p}
-			}
-			return labelled{label, a.(Answered)}
-		},
+		"css":      func() template.CSS { return template.CSS(css) },
+		"grouped":  func(n any) string { return groupedAny(n) },
+		"labelled": func(label string, a *Answered) labelled { return labelled{label, *a} },
 	}).ParseFS(files, "*.tmpl")
 	if err != nil {
 		return err

@@ -40,9 +40,9 @@ type Setting struct {
 
 // Answer is a held-out prompt with its answers.
 type Answer struct {
-	Origin, Prompt    string
-	Reference, Before Answered
-	After             *Answered
+	Origin, Prompt string
+	Reference      *Answered
+	Before, After  *Answered // nil: not known
 }
 
 // Answered is one answer.

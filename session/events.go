@@ -1,6 +1,9 @@
 package session
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Events tell a caller what happens, so that it can show it. Any of them may be nil.
 // They are called from one goroutine at a time.
@@ -9,6 +12,7 @@ type Events struct {
 	Discarded  func(ref string, bytes int64)        // a dry run fetched so much of the hub and does not keep it
 	Fetching   func(repo string, done, total int64) // bytes of a repository of the hub
 	Waiting    func(file string)                    // for another program that fetches it
+	Pausing    func(err error, pause time.Duration) // before the hub, or a server, is asked again: why and for how long
 	Importing  func(done, total int64)              // bytes of a GGUF file
 	Tokenising func(done, total int64)              // bytes of the sources
 	Ended      func(err error)                      // the fetch, import or tokenising that was told of last; nil: it is done

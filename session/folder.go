@@ -51,7 +51,7 @@ func Export(ctx context.Context, name, to, dtype string, e Events) error {
 	if err != nil {
 		return err
 	}
-	m, err := load(from, model.Load)
+	m, err := load(from, model.Load, e)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func checkFolder(dir string) error {
 var Precisions = []string{"auto", "bf16", "float32"}
 
 // loadToAnswer reads a model that only answers, in one of the [Precisions].
-func loadToAnswer(dir, precision string) (*model.Model, error) {
+func loadToAnswer(dir, precision string, e Events) (*model.Model, error) {
 	half := precision == "bf16"
 	switch precision {
 	case "auto":
@@ -115,16 +115,26 @@ func loadToAnswer(dir, precision string) (*model.Model, error) {
 		return nil, fault.Usage(fmt.Errorf("precision is %q, want auto, bf16 or float32", precision))
 	}
 	if half {
-		return load(dir, model.LoadBF16)
+		return load(dir, model.LoadBF16, e)
 	}
-	return load(dir, model.Load)
+	return load(dir, model.Load, e)
 }
 
-// load reads the model of a folder, which must be whole.
-func load(dir string, read func(dir string) (*model.Model, error)) (*model.Model, error) {
+// load reads the model of a folder, which must be whole, and tells what looks wrong in it.
+func load(dir string, read func(dir string) (*model.Model, error), e Events) (*model.Model, error) {
 	m, err := read(dir)
 	if err != nil && fault.HintOf(err) == "" {
 		err = fault.Hint(err, "fetch or copy the model's folder again")
 	}
+	if err == nil {
+		warnConfig(dir, m.Config.Warnings, e)
+	}
 	return m, fault.Usage(err)
+}
+
+// warnConfig tells what looks wrong in the config of a model.
+func warnConfig(dir string, warnings []string, e Events) {
+	for _, w := range warnings {
+		e.warn("%s: %s", filepath.Join(dir, "config.json"), w)
+	}
 }

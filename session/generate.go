@@ -15,6 +15,7 @@ type Generator struct {
 	Tokenizer *tokenizer.Tokenizer
 
 	dir      string
+	events   Events
 	template *chat.Template // nil: prompts are continued as they are
 	weights  *model.Model
 }
@@ -27,7 +28,7 @@ func OpenGenerator(ctx context.Context, name string, e Events) (*Generator, erro
 		return nil, err
 	}
 	tok, err := tokenizer.Load(dir)
-	return &Generator{Tokenizer: tok, dir: dir}, err
+	return &Generator{Tokenizer: tok, dir: dir, events: e}, err
 }
 
 // UseTemplate puts prompts into a chat template: auto (the model's own), a shipped name
@@ -51,7 +52,7 @@ func (g *Generator) Answer(messages []chat.Message) (model.Request, error) {
 
 // Load reads the weights, in one of the [Precisions].
 func (g *Generator) Load(precision string) (err error) {
-	g.weights, err = loadToAnswer(g.dir, precision)
+	g.weights, err = loadToAnswer(g.dir, precision, g.events)
 	return err
 }
 

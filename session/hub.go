@@ -27,7 +27,7 @@ func OpenHub(e Events) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Waiting = e.Waiting
+	c.Waiting, c.Pausing = e.Waiting, e.Pausing
 	return &Hub{client: c, events: e}, nil
 }
 
@@ -40,10 +40,14 @@ func (h *Hub) close() {
 // get returns what is wanted of a repository.
 func (h *Hub) get(ctx context.Context, ref hub.Ref, want hub.Want) (*hub.Snapshot, error) {
 	if !h.dryRun {
-		return h.told(ref, func(p hub.Progress) (*hub.Snapshot, error) { return h.client.Get(ctx, ref, want, p) })
+		s, err := h.told(ref, func(p hub.Progress) (*hub.Snapshot, error) { return h.client.Get(ctx, ref, want, p) })
+		if err == nil {
+			err = h.client.Check(ctx, s)
+		}
+		return s, err
 	}
 	if s, _, err := h.client.Find(ref, want); err == nil {
-		return s, nil
+		return s, h.client.Check(ctx, s)
 	}
 	if h.temp == "" {
 		var err error

@@ -11,11 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"lwtrain/chat"
 	"lwtrain/checkpoints"
 	"lwtrain/convert"
+	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
@@ -48,7 +48,7 @@ func (s *Session) Model(ctx context.Context) (*Model, error) {
 		return nil, err
 	}
 	var err error
-	if m.Template, err = TrainingTemplate(m.Tokenizer, s.Config.Model.Template); err != nil {
+	if m.Template, err = TrainingTemplate(m.Tokenizer, s.Config.Model.Template, s.Config.Model.TemplateDate); err != nil {
 		return nil, err
 	}
 	for _, w := range m.Template.Warnings() {
@@ -93,6 +93,7 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 	if m.Config, err = model.ReadConfig(m.dir); err != nil {
 		return fault.Usage(err)
 	}
+	warnConfig(m.dir, m.Config.Warnings, m.session.events)
 	if m.onHub == "" {
 		if err := m.checkWeights(m.session.DryRun); err != nil {
 			return fault.Usage(err)
@@ -103,15 +104,62 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 		warn("samples may have %d tokens (data.max_length), and the model has seen positions up to %d: the rest is new to it",
 			min(c.Data.MaxLength, c.Packing.Capacity), most)
 	}
-	for _, w := range m.Config.Warnings {
-		warn("%s: %s", filepath.Join(m.dir, "config.json"), w)
-	}
 	if m.Tokenizer, err = tokenizer.Load(m.dir); err != nil {
 		return fault.Usage(err)
 	}
-	if n := m.Tokenizer.VocabSize(); n > m.Config.Vocab {
-		return fault.Usage(fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d",
-			m.dir, n-1, m.Config.Vocab))
+	return fault.Usage(m.checkRows())
+}
+
+// checkRows refuses a tokenizer with more tokens than the model has rows for, unless those
+// behind the last row are tokens that tokenizer.json does not have: a text need not hold
+// them.
+func (m *Model) checkRows() error {
+	n, rows := m.Tokenizer.VocabSize(), m.Config.Vocab
+	foreign := m.Tokenizer.Foreign(rows)
+	switch {
+	case n <= rows:
+	case n-len(foreign) > rows:
+		return fmt.Errorf("%s: the tokenizer has ids up to %d, and vocab_size of config.json is %d", m.dir, n-1, rows)
+	default:
+		m.session.events.warn("%s: vocab_size of config.json is %d, and there is no row for %s, "+
+			"which other files than tokenizer.json add: a record that holds one is refused", m.dir, rows, some(foreign))
+	}
+	return nil
+}
+
+// some names the first of many tokens.
+func some(tokens []string) string {
+	const most = 5
+	names := make([]string, 0, most)
+	for _, token := range tokens[:min(most, len(tokens))] {
+		names = append(names, fmt.Sprintf("%.40q", token))
+	}
+	text := strings.Join(names, ", ")
+	if n := len(tokens) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
+
+// checkTokens refuses samples that hold a token without a row.
+func (m *Model) checkTokens(set *data.Set) error {
+	rows := m.Config.Vocab
+	if m.session.DryRun || m.Tokenizer.VocabSize() <= rows {
+		return nil
+	}
+	for i := range set.Len() {
+		s, err := set.Sample(i)
+		if err != nil {
+			return err
+		}
+		for _, id := range s.IDs {
+			if int(id) >= rows {
+				token := m.Tokenizer.Token(id)
+				return fault.Usage(fault.Hint(
+					fmt.Errorf("%s: holds the token %q (id %d), and the model has rows for %d", set.Origin(i), token, id, rows),
+					"give the model a row for it (resize_token_embeddings of transformers), or take it out of tokenizer_config.json"))
+			}
+		}
 	}
 	return nil
 }
@@ -159,7 +207,13 @@ func (m *Model) checkWeights(dryRun bool) error {
 		m.session.events.warn("%s holds no weights: a run needs them", m.dir)
 		return nil
 	}
-	return model.Check(m.dir)
+	c, err := model.Check(m.dir)
+	if err != nil {
+		return err
+	}
+	warnConfig(m.dir, c.Warnings[len(m.Config.Warnings):], m.session.events)
+	m.Config = c
+	return nil
 }
 
 // Load reads or makes the weights. Those of a model on the hub are there once a [Run] has
@@ -168,14 +222,14 @@ func (m *Model) Load() (*model.Model, error) {
 	if m.dir == "" {
 		return model.New(m.Config, m.seed), nil
 	}
-	return load(m.dir, model.Load)
+	return load(m.dir, model.Load, Events{}) // its warnings were told when it was opened
 }
 
 // loadToAnswer is [Model.Load] for a model that only answers, in one of the
 // [Precisions].
 func (m *Model) loadToAnswer(precision string) (*model.Model, error) {
 	if m.dir != "" {
-		return loadToAnswer(m.dir, precision)
+		return loadToAnswer(m.dir, precision, Events{})
 	}
 	loaded, err := m.Load()
 	if err == nil && precision == "bf16" {
@@ -204,8 +258,17 @@ func (s *Session) importOnce(path string) (string, error) {
 		return "", fault.Usage(err)
 	}
 	dir := filepath.Join(s.Config.Data.CacheDir, "model-"+hex.EncodeToString(h.Sum(nil))[:16])
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil // it appears when it is complete
+	if _, err := os.Stat(dir); err == nil { // it appears when it is complete
+		err := checkpoints.VerifyModel(dir)
+		if err == nil {
+			return dir, nil
+		}
+		s.events.warn("%v: it is imported again", err)
+		if !s.DryRun {
+			if err := os.RemoveAll(dir); err != nil {
+				return "", err
+			}
+		}
 	}
 	if s.DryRun {
 		temp, err := s.tempDir()
@@ -216,19 +279,18 @@ func (s *Session) importOnce(path string) (string, error) {
 	}
 	err = convert.FromGGUF(path, dir, s.events.Importing)
 	s.events.ended(err)
+	if err == nil {
+		err = checkpoints.Seal(dir)
+	}
 	return dir, err
 }
 
-// templateDate is what templates are told is today, so that the same data is
-// the same on every day: the date that Llama 3.1's template falls back on.
-var templateDate = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
-
 // TrainingTemplate is a chat template as training renders it: auto, a shipped name or a
-// .jinja file.
-func TrainingTemplate(tok *tokenizer.Tokenizer, template string) (*chat.Template, error) {
+// .jinja file, which is told that a day is today.
+func TrainingTemplate(tok *tokenizer.Tokenizer, template string, today model.Date) (*chat.Template, error) {
 	c, err := chat.Open(tok, template)
 	if err != nil {
 		return nil, err
 	}
-	return c.At(templateDate), nil
+	return c.At(today.Time()), nil
 }

@@ -109,10 +109,9 @@ func (r *PairsRun) Close() {
 }
 
 // Do makes the pairs, with the weights that Load read. A run that was interrupted goes
-// on with what is there. resumed is told how many answers there are from before, progress
-// the answers, the rated ones and their tokens; both may be nil.
-func (r *PairsRun) Do(ctx context.Context, resumed func(answers int), progress func(answers, rated, tokens int)) (pairs.Summary, error) {
+// on with what is there.
+func (r *PairsRun) Do(ctx context.Context, e pairs.Events) (pairs.Summary, error) {
 	job := r.job
-	job.Resumed, job.Progress = resumed, progress
+	job.Events = e
 	return pairs.Make(ctx, job)
 }

@@ -64,11 +64,13 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.DryRun {
-		if err := m.fetchWeights(ctx); err != nil {
-			set.Close()
-			return nil, err
-		}
+	err = m.checkTokens(set)
+	if err == nil && !s.DryRun {
+		err = m.fetchWeights(ctx)
+	}
+	if err != nil {
+		set.Close()
+		return nil, err
 	}
 	return &Run{Model: m, Data: set, session: s, method: how}, nil
 }

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/convert"
 	"lwtrain/hub/hubtest"
+	"lwtrain/model"
 	"lwtrain/session"
 	"lwtrain/train"
 )
@@ -132,6 +134,33 @@ func TestAFolderOfAnotherRunIsRefused(t *testing.T) {
 	}
 }
 
+func TestStatisticsRefuseNothingThatARunTakes(t *testing.T) {
+	for _, overrides := range [][]string{
+		{"train.max_steps=0", "train.num_train_epochs=4", "train.warmup_steps=9", "train.warmup_ratio=0"},
+		{"train.max_steps=40", "train.warmup_steps=40", "train.warmup_ratio=0"},
+		{"train.max_steps=0", "train.num_train_epochs=0.01"},
+		{"train.gradient_accumulation_steps=65536"},
+	} {
+		t.Run(strings.Join(overrides, " "), func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			c := config(t, append([]string{"train.gradient_accumulation_steps=4"}, overrides...)...)
+			s := session.Open(c, session.Events{}, false)
+			defer s.Close()
+			run, err := s.Run(t.Context(), session.SFT)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer run.Close()
+			if _, err := run.Plan(); err != nil {
+				t.Fatalf("the run itself: %v", err)
+			}
+			if stats, err := session.Stats(c, run.Data); err != nil || stats.Mix.Samples == 0 {
+				t.Errorf("got %+v, %v", stats, err)
+			}
+		})
+	}
+}
+
 func TestWorkThatIsCancelledEndsWithItsContext(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -175,6 +204,70 @@ func TestAGGUFFileIsImportedOnce(t *testing.T) {
 		if left := files(t); c.dryRun && c.imports && len(left) != 1 {
 			t.Errorf("a dry run left %v", left)
 		}
+	}
+}
+
+// TestATokenWithoutARow names a token in tokenizer_config.json for which the model has no row, as
+// AutoTokenizer lets it: only records that hold it are refused.
+func TestATokenWithoutARow(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "m")
+	if err := convert.FromGGUF("../convert/testdata/tiny-smollm.gguf", folder, nil); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, "tokenizer_config.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	own, err := session.LoadTokenizer(t.Context(), folder, session.Events{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.ReadConfig(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var extra []string
+	for i := range c.Vocab - own.VocabSize() + 1 {
+		extra = append(extra, fmt.Sprintf("<extra %d>", i))
+	}
+	last := extra[len(extra)-1]
+	file["additional_special_tokens"] = extra
+	if raw, err = json.Marshal(file); err == nil {
+		err = os.WriteFile(path, raw, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range []struct{ question, want string }{
+		{"one", ""},
+		{"one " + last, fmt.Sprintf("talk.jsonl:1: holds the token %q (id %d), and the model has rows for %d", last, c.Vocab, c.Vocab)},
+	} {
+		t.Chdir(t.TempDir())
+		line, _ := json.Marshal(map[string]any{"messages": []map[string]string{
+			{"role": "user", "content": said.question}, {"role": "assistant", "content": "a b c"}}})
+		if err := os.WriteFile("talk.jsonl", line, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c := config(t)
+		c.Model.Init, c.Model.Path, c.Data.Sources[0].Path = nil, folder, "talk.jsonl"
+		var warnings []string
+		s := session.Open(c, told(&warnings), false)
+		run, err := s.Run(t.Context(), session.SFT)
+		if err == nil {
+			run.Close()
+		}
+		if (err == nil) != (said.want == "") || err != nil && !strings.Contains(err.Error(), said.want) {
+			t.Errorf("%s: got %v, want %q", said.question, err, said.want)
+		}
+		if !strings.Contains(strings.Join(warnings, "\n"), "there is no row for") {
+			t.Errorf("told %q", warnings)
+		}
+		s.Close()
 	}
 }
 

@@ -32,8 +32,8 @@ func stats(c *configs.Config, set *data.Set, packed func() (*train.Epochs, error
 		return nil, err
 	}
 	s.Weighting = c.Packing.Weighting
-	first := c.Train // shares are those of the first epoch
-	first.NumTrainEpochs, first.MaxSteps = 1, 0
+	first := c.Train // shares are those of the first epoch, whatever the learning rate is in it
+	first.NumTrainEpochs, first.MaxSteps, first.WarmupSteps, first.WarmupRatio = 1, 0, 0, 0
 	b, err := train.NewBatches(e, first)
 	if err != nil {
 		return nil, err
@@ -68,14 +68,22 @@ func (r *Run) WriteReport() error {
 	if err := atomicfile.WriteBytes(filepath.Join(c.Output.Dir, report.DataFile), append(raw, '\n')); err != nil {
 		return err
 	}
-	return Report(c.Output.Dir, filepath.Join(c.Output.Dir, ReportFile))
+	return Report(c.Output.Dir, filepath.Join(c.Output.Dir, ReportFile), r.session.events)
 }
 
-// Report writes a page about the run in dir to the file path.
-func Report(dir, path string) error {
+// Report writes a page about the run in dir to the file path. Files of a finished run that
+// were altered are told of, and shown as they are.
+func Report(dir, path string, e Events) error {
 	run, err := report.ReadRun(dir)
 	if err != nil {
 		return err
+	}
+	altered, err := train.FindAltered(dir)
+	if err != nil {
+		e.warn("%v", err)
+	}
+	for _, a := range altered {
+		e.warn("%s: %s", a.Path, a.What)
 	}
 	return atomicfile.Write(path, func(w io.Writer) error { return report.WriteRun(w, run) })
 }

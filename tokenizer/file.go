@@ -47,6 +47,8 @@ type tokenizerFile struct {
 	PostProcessor json.RawMessage `json:"post_processor"`
 	Decoder       json.RawMessage `json:"decoder"`
 	Model         modelFile       `json:"model"`
+
+	own int // how many of the added tokens are the file's own: the first ones
 }
 
 type modelFile struct {

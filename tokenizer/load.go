@@ -87,7 +87,14 @@ func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
 // of.
 func parseFiles(files map[string][]byte) (*Tokenizer, error) {
 	if data, ok := files[fileTokenizer]; ok {
-		t, err := parse(data)
+		f, err := parse(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", fileTokenizer, err)
+		}
+		if err := f.addConfigured(files); err != nil {
+			return nil, err
+		}
+		t, err := build(f)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", fileTokenizer, err)
 		}

@@ -14,16 +14,16 @@ import (
 	"lwtrain/internal/plainjson"
 )
 
-// parse builds a tokenizer from the content of tokenizer.json.
-func parse(data []byte) (*Tokenizer, error) {
-	var f tokenizerFile
-	if err := plainjson.Decode(data, len(data), &f); err != nil { // its lists are bounded one by one
+// parse reads the content of tokenizer.json.
+func parse(data []byte) (*tokenizerFile, error) {
+	f := &tokenizerFile{}
+	if err := plainjson.Decode(data, len(data), f); err != nil { // its lists are bounded one by one
 		return nil, err
 	}
 	if f.Version != "" && f.Version != "1.0" {
 		return nil, fmt.Errorf("version is %.40q, want \"1.0\"", f.Version)
 	}
-	return build(&f)
+	return f, nil
 }
 
 // build makes a tokenizer of a tokenizer.json.
@@ -44,6 +44,7 @@ func build(f *tokenizerFile) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
+	t.foreign = f.AddedTokens[f.own:]
 	t.writeFingerprint(hash, f)
 	t.fingerprint = hex.EncodeToString(hash.Sum(nil))
 	return t, nil

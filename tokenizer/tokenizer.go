@@ -38,6 +38,7 @@ type Tokenizer struct {
 	tokens      []string // by id, "" where there is none
 	texts       []string // the bytes that each id stands for
 	special     []bool
+	foreign     []addedToken // those of other files than tokenizer.json
 	fingerprint string
 	pool        sync.Pool // of *encoder
 }
@@ -68,6 +69,17 @@ func (t *Tokenizer) SpecialToken(name string) string {
 // VocabSize returns the highest id plus one. A model's embedding can have more
 // rows than that.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
+
+// Foreign lists the tokens with ids from id on that other files than tokenizer.json have
+// added. A model need not have rows for them: AutoTokenizer adds them all the same.
+func (t *Tokenizer) Foreign(id int) (tokens []string) {
+	for _, a := range t.foreign {
+		if a.ID >= int64(id) {
+			tokens = append(tokens, a.Content)
+		}
+	}
+	return tokens
+}
 
 // ID returns the id of a token, given as it stands in the vocabulary.
 func (t *Tokenizer) ID(token string) (int32, bool) {

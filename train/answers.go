@@ -4,37 +4,33 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 
 	"lwtrain/data"
 	"lwtrain/engine"
 	"lwtrain/internal/prose"
-	"lwtrain/internal/rundir"
 )
 
-// answer lets the model write the answers of this moment. What was written
-// before training is kept in the run's folder, as a resumed run could not
-// write it again.
-func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
-	asked := answerable(job.Data, job.Asked.Prompts)
-	if len(asked) == 0 {
-		return nil, nil
+// answer lets the model write the answers of this moment. known are those of before:
+// what was written before training could not be written again. asked reports whether the
+// model was asked; otherwise known has all.
+func answer(ctx context.Context, job Job, known []Answer, after bool) (answers []Answer, asked bool, err error) {
+	ids := answerable(job.Data, job.Asked.Prompts)
+	if len(ids) == 0 {
+		return nil, false, nil
 	}
-	path := filepath.Join(job.Dir, rundir.Answers)
-	answers, err := startAnswers(job.Data, path, asked, after)
-	if err != nil {
-		return nil, err
+	if answers, err = startAnswers(job.Data, ids, known); err != nil {
+		return nil, false, err
 	}
-	if after && answers[0].After != nil { // an earlier call came as far as this
-		return answers, nil
+	if after && !slices.ContainsFunc(answers, func(a Answer) bool { return a.After == nil }) {
+		return answers, false, nil
 	}
-	prompts := make([]engine.Prompt, len(asked))
-	for i, id := range asked {
+	prompts := make([]engine.Prompt, len(ids))
+	for i, id := range ids {
 		s, err := job.Data.Sample(id)
 		if err != nil {
-			return answers, err
+			return answers, false, err
 		}
 		prompts[i] = engine.Prompt{
 			IDs: s.IDs[:s.Target[0][0]], MaxNewTokens: job.Asked.MaxNewTokens, Stop: job.Stop,
@@ -44,11 +40,11 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 	written := 0
 	done, err := job.Engine.Answer(ctx, prompts, func() {
 		if written++; job.Events.Answering != nil {
-			job.Events.Answering(written, len(asked)*job.Asked.MaxNewTokens)
+			job.Events.Answering(written, len(ids)*job.Asked.MaxNewTokens)
 		}
 	})
 	if err != nil {
-		return answers, err
+		return answers, true, err
 	}
 	for i, d := range done {
 		text := job.Tokenizer.Decode(d.IDs, true)
@@ -56,10 +52,10 @@ func answer(ctx context.Context, job Job, after bool) ([]Answer, error) {
 		if after {
 			answers[i].After = &got
 		} else {
-			answers[i].Before = got
+			answers[i].Before = &got
 		}
 	}
-	return answers, rundir.WriteJSON(path, answers)
+	return answers, true, nil
 }
 
 // answerable lists the first held-out samples that begin with a prompt, as all do
@@ -77,18 +73,10 @@ func answerable(set *data.Set, most int) []int {
 	return out
 }
 
-// startAnswers reads the answers of before, or makes entries for new ones.
-func startAnswers(set *data.Set, path string, asked []int, after bool) ([]Answer, error) {
-	if after {
-		var old []Answer
-		raw, err := os.ReadFile(path)
-		if err == nil && json.Unmarshal(raw, &old) == nil && len(old) == len(asked) {
-			return old, nil
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
+// startAnswers makes entries for held-out samples, with what is known of their answers.
+// The samples of a run come in the same order always, and more or fewer of them may be
+// asked for.
+func startAnswers(set *data.Set, asked []int, known []Answer) ([]Answer, error) {
 	answers := make([]Answer, len(asked))
 	for i, id := range asked {
 		messages, at, err := set.Messages(id)
@@ -103,6 +91,41 @@ func startAnswers(set *data.Set, path string, asked []int, after bool) ([]Answer
 		if at > 0 {
 			a.Prompt = messages[at-1].Content
 		}
+		if i < len(known) {
+			a.Before, a.After = known[i].Before, known[i].After
+		}
 	}
 	return answers, nil
+}
+
+// withoutBefore counts the answers of which none from before training is known.
+func withoutBefore(answers []Answer) (n int) {
+	for _, a := range answers {
+		if a.Before == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// beforeOf are answers as they were before training.
+func beforeOf(answers []Answer) []Answer {
+	out := slices.Clone(answers)
+	for i := range out {
+		out[i].After = nil
+	}
+	return out
+}
+
+// readAnswers reads a file of answers. The error is fs.ErrNotExist where there is none.
+func readAnswers(path string) ([]Answer, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var out []Answer
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return nil, errors.New("not the answers that a run writes")
+	}
+	return out, nil
 }

@@ -31,7 +31,7 @@ func TestAFullDiskStopsARunThatGoesOnOnceThereIsRoom(t *testing.T) {
 	if r.Steps < 4 || r.Steps > 10 {
 		t.Fatalf("full at step %d", r.Steps)
 	}
-	found, err := checkpoints.Latest(filepath.Join(j.Dir, "checkpoints"))
+	found, err := checkpoints.Latest(filepath.Join(j.Dir, "checkpoints"), 0)
 	if err != nil || len(found.Broken) != 0 || found.Path != r.Checkpoint {
 		t.Errorf("found %+v, %v, want %s", found, err, r.Checkpoint)
 	}

@@ -1,11 +1,16 @@
 package train
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"syscall"
 
 	"lwtrain/checkpoints"
@@ -14,36 +19,43 @@ import (
 	"lwtrain/internal/rundir"
 )
 
-// folder is the output folder of a run: run.json, config.yaml, metrics.jsonl and
-// checkpoints/.
+// folder is the output folder of a run: run.json, config.yaml, metrics.jsonl,
+// answers.json and checkpoints/.
 type folder struct {
 	dir      string
 	identity Identity
 	keep     int // checkpoints, the newest; 0: all
+	say      notice
 
-	lock    *os.File
+	own     *rundir.Folder
 	run     runFile           // as it was found, if it was
 	found   checkpoints.Found // the newest whole checkpoint
 	lines   []byte            // of metrics.jsonl that stay
+	answers []Answer          // that are known
 	metrics *metricsFile      // once it is this run's
+	sums    map[string]string // of what this process has written, as in runFile.Finished
 }
 
-// runFile is run.json: which run a folder holds, from its first moment on, and
-// what has computed it, the latest last.
+// notice is told what is wrong with a file of a run's folder, and what follows from it.
+type notice func(path, what string)
+
+// runFile is run.json: which run a folder holds, from its first moment on, what
+// has computed it, the latest last, and, once it is finished, what it left.
 type runFile struct {
 	Identity
-	Machines []string `json:"machines"`
+	Machines []string          `json:"machines"`
+	Finished map[string]string `json:"finished,omitempty"` // SHA-256 by file; of metrics.jsonl without speed and memory
 }
 
 // openFolder makes a run's folder, or finds it, locks it and looks for the checkpoint to
-// go on from. broken, which may be nil, is told the damaged ones that are passed over.
-func openFolder(dir string, id Identity, keep int, broken func(checkpoint string, reason error)) (*folder, error) {
-	f := &folder{dir: dir, identity: id, keep: keep}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fault.Usage(err)
+// go on from. broken, which may be nil, is told the damaged ones.
+func openFolder(dir string, id Identity, keep int, broken func(checkpoint string, reason error), say notice) (*folder, error) {
+	f := &folder{dir: dir, identity: id, keep: keep, say: say, sums: map[string]string{}}
+	if say == nil {
+		f.say = func(string, string) {}
 	}
 	var err error
-	if f.lock, err = rundir.Lock(dir); err != nil {
+	if f.own, err = rundir.Enter(dir); err != nil {
 		return nil, err
 	}
 	if err := f.look(broken); err != nil {
@@ -54,7 +66,7 @@ func openFolder(dir string, id Identity, keep int, broken func(checkpoint string
 }
 
 func (f *folder) look(broken func(checkpoint string, reason error)) error {
-	known, err := rundir.ReadJSON(filepath.Join(f.dir, rundir.File), &f.run)
+	known, err := rundir.ReadJSON(f.path(rundir.File), &f.run)
 	if err != nil {
 		return fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them")
 	}
@@ -63,7 +75,7 @@ func (f *folder) look(broken func(checkpoint string, reason error)) error {
 			return err
 		}
 	}
-	if f.found, err = checkpoints.Latest(f.checkpoints()); err != nil {
+	if f.found, err = checkpoints.Latest(f.checkpoints(), f.keep); err != nil {
 		return err
 	}
 	for _, b := range f.found.Broken {
@@ -86,32 +98,150 @@ func refuseForeign(dir string) error {
 	return rundir.RefuseForeign(dir, rundir.Config, rundir.Metrics, rundir.Answers)
 }
 
-func (f *folder) checkpoints() string { return filepath.Join(f.dir, rundir.Checkpoints) }
+func (f *folder) checkpoints() string { return f.path(rundir.Checkpoints) }
 
-// clean removes what a kill left of checkpoints, and those that are too many.
+// clean removes what a kill left of checkpoints and small files, and the checkpoints that
+// are too many.
 func (f *folder) clean() error {
-	if err := checkpoints.Clean(f.checkpoints()); err != nil || f.found.Path == "" {
+	var cutOff []string
+	if f.run.Settings == nil { // the folder was not this run's before, or a kill cut off the file that says so
+		cutOff = []string{rundir.File}
+	}
+	err := errors.Join(atomicfile.Clean(f.dir, cutOff...), checkpoints.Clean(f.checkpoints()))
+	if err != nil || f.found.Path == "" {
 		return err
 	}
 	return f.prune()
 }
 
-// keepMetrics reads the metrics of the steps up to the checkpoint, and says at which step
-// the last evaluation among them was; -1: there is none.
-func (f *folder) keepMetrics() (evaluated int, err error) {
-	step := -1
-	if f.found.Path != "" {
-		step = f.found.Step
+// recall finds out what stays of the run's small files: what the checkpoint holds of them
+// is put back where it was lost. finished reports whether all is as the run left it at its
+// end, which is at its last step alone.
+func (f *folder) recall(last bool) (finished bool, err error) {
+	if f.found.Path == "" {
+		return false, nil
 	}
-	f.lines, evaluated, err = linesUpTo(filepath.Join(f.dir, rundir.Metrics), step)
+	if finished = last && f.asFinished(); finished {
+		f.lines, err = readOptional(f.path(rundir.Metrics))
+		if err == nil && f.run.Finished[rundir.Answers] != "" {
+			f.answers, err = readAnswers(f.path(rundir.Answers))
+		}
+		return true, err
+	}
+	copied, err := os.ReadFile(filepath.Join(f.found.Path, metricsCopy))
+	if errors.Is(err, fs.ErrNotExist) {
+		return last, f.recallOld()
+	}
+	if err == nil {
+		err = f.recallMetrics(copied)
+	}
+	if err == nil {
+		err = f.recallAnswers()
+	}
+	return false, err
+}
+
+// asFinished reports whether the run is finished and its files are as it left them. It
+// names those that are not.
+func (f *folder) asFinished() bool {
+	altered := f.altered()
+	for _, a := range altered {
+		f.say(a.Path, a.What+"; what follows from the last checkpoint is made again")
+	}
+	return len(altered) == 0 && len(f.run.Finished) > 0
+}
+
+// Altered is a file of a finished run that is not as the run left it.
+type Altered struct{ Path, What string }
+
+// FindAltered lists what was altered in the folder of a finished run. Of one that goes on, or
+// is from before folders could tell, it lists nothing.
+func FindAltered(dir string) ([]Altered, error) {
+	f := &folder{dir: dir}
+	_, err := rundir.ReadJSON(f.path(rundir.File), &f.run)
+	return f.altered(), err
+}
+
+func (f *folder) altered() (out []Altered) {
+	for _, name := range slices.Sorted(maps.Keys(f.run.Finished)) {
+		sum, err := f.sumOf(name)
+		if err != nil {
+			out = append(out, Altered{f.path(name), err.Error()})
+		} else if sum != f.run.Finished[name] {
+			out = append(out, Altered{f.path(name), "not what the finished run left"})
+		}
+	}
+	return out
+}
+
+// sumOf is that of a file, of metrics.jsonl without speed and memory.
+func (f *folder) sumOf(name string) (string, error) {
+	raw, err := os.ReadFile(f.path(name))
 	if err != nil {
-		return evaluated, err
+		return "", withoutPath(err)
 	}
-	var cutOff []string
-	if f.run.Settings == nil { // the folder was not this run's before, or a kill cut off the file that says so
-		cutOff = []string{rundir.File}
+	if name == rundir.Metrics {
+		raw = reproducible(raw)
 	}
-	return evaluated, atomicfile.Clean(f.dir, cutOff...)
+	return sumOf(raw), nil
+}
+
+// sumOf is the SHA-256 of some bytes, in hexadecimal.
+func sumOf(raw []byte) string { return fmt.Sprintf("%x", sha256.Sum256(raw)) }
+
+// recallMetrics puts the lines together that a checkpoint's copy has.
+func (f *folder) recallMetrics(copied []byte) error {
+	path := f.path(rundir.Metrics)
+	file, err := readOptional(path)
+	if err != nil {
+		return err
+	}
+	var lost int
+	if f.lines, lost = restoreMetrics(file, copied); lost > 0 {
+		f.say(path, fmt.Sprintf("%d of the %d lines up to step %d are missing or changed; "+
+			"they are put back from the checkpoint, without speed and memory", lost, bytes.Count(copied, []byte("\n")), f.found.Step))
+	}
+	return nil
+}
+
+// recallAnswers takes those before training from a checkpoint's copy, if it has one.
+func (f *folder) recallAnswers() error {
+	copied, err := readAnswers(filepath.Join(f.found.Path, answersCopy))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if f.answers = copied; err != nil {
+		return fmt.Errorf("%s: %w", answersCopy, err)
+	}
+	file, err := readAnswers(f.path(rundir.Answers))
+	if err == nil && reflect.DeepEqual(beforeOf(file), copied) {
+		return nil
+	}
+	what := "not what the run wrote before training"
+	if err != nil {
+		what = withoutPath(err).Error()
+	}
+	f.say(f.path(rundir.Answers), what+"; the answers before training are put back from the checkpoint")
+	return nil
+}
+
+// recallOld takes the files as they are, for a checkpoint from before checkpoints had
+// copies, and says what is missing.
+func (f *folder) recallOld() error {
+	path := f.path(rundir.Metrics)
+	file, err := readOptional(path)
+	if err != nil {
+		return err
+	}
+	var missing int
+	if f.lines, missing = metricsUpTo(file, f.found.Step); missing > 0 {
+		f.say(path, fmt.Sprintf("no line for %d of the %d steps up to the checkpoint, which is from before checkpoints held them: "+
+			"they stay missing", missing, f.found.Step))
+	}
+	if f.answers, err = readAnswers(f.path(rundir.Answers)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.say(f.path(rundir.Answers), withoutPath(err).Error()+"; the answers before training are lost")
+	}
+	return nil
 }
 
 // enter makes the folder this run's, on this machine, and begins to write in it. moved,
@@ -123,19 +253,56 @@ func (f *folder) enter(machine string, config []byte, moved func(then, now strin
 		}
 		f.run.Machines = append(f.run.Machines, machine)
 	}
-	f.run.Identity = f.identity
-	if err := rundir.WriteJSON(filepath.Join(f.dir, rundir.File), f.run); err != nil {
+	f.run.Identity, f.run.Finished = f.identity, nil
+	if err := rundir.WriteJSON(f.path(rundir.File), f.run); err != nil {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			err = fault.Usage(err) // nothing was written
 		}
 		return err
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(f.dir, rundir.Config), config); err != nil {
+	if err := atomicfile.WriteBytes(f.path(rundir.Config), config); err != nil {
 		return err
 	}
+	f.sums[rundir.Config] = sumOf(config)
+	if len(f.answers) > 0 {
+		if err := rundir.WriteJSON(f.path(rundir.Answers), f.answers); err != nil {
+			return err
+		}
+	}
 	var err error
-	f.metrics, err = openMetrics(filepath.Join(f.dir, rundir.Metrics), f.lines)
+	f.metrics, err = openMetrics(f.path(rundir.Metrics), f.lines)
 	return err
+}
+
+// write adds a line to the metrics. Where somebody took the file away, or changed its
+// length, it is written again as it is to be.
+func (f *folder) write(line any) error {
+	if err := f.metrics.write(line); err != nil {
+		return err
+	}
+	if err := f.own.Check(); err != nil || f.metrics.isThere() {
+		return err
+	}
+	f.say(f.metrics.path, "removed or changed while the run is going on; it is written again")
+	return f.metrics.begin()
+}
+
+// writeAnswers keeps answers.
+func (f *folder) writeAnswers(answers []Answer) error {
+	f.answers = answers
+	err := f.writeJSON(rundir.Answers, answers)
+	if err == nil {
+		f.sums[rundir.Answers], err = f.sumOf(rundir.Answers)
+	}
+	return err
+}
+
+// writeJSON writes a file, unless the folder is no longer where it was.
+func (f *folder) writeJSON(name string, v any) error {
+	if err := f.own.Check(); err != nil {
+		return err
+	}
+	return rundir.WriteJSON(f.path(name), v)
 }
 
 // save writes a checkpoint, which fill fills, once the metrics up to it are on the disk.
@@ -144,11 +311,48 @@ func (f *folder) save(step int, fill func(dir string) error) (path string, err e
 	if err := f.metrics.sync(); err != nil {
 		return "", err
 	}
+	if err := f.own.Check(); err != nil {
+		return "", err
+	}
 	if path, err = checkpoints.Save(f.checkpoints(), step, fill); err != nil {
 		return "", fmt.Errorf("saving step %d: %w", step, err)
 	}
-	return path, nil
+	return path, f.own.Check()
 }
+
+// copies writes what a checkpoint holds of the run's small files.
+func (f *folder) copies(dir string) error {
+	if err := atomicfile.WriteBytes(filepath.Join(dir, metricsCopy), f.metrics.upToStep()); err != nil || len(f.answers) == 0 {
+		return err
+	}
+	return rundir.WriteJSON(filepath.Join(dir, answersCopy), beforeOf(f.answers))
+}
+
+// finish writes down what the finished run leaves.
+func (f *folder) finish() error {
+	if f.metrics != nil {
+		f.sums[rundir.Metrics] = sumOf(reproducible(f.metrics.all))
+	}
+	if len(f.sums) == 0 {
+		return nil // it was finished before
+	}
+	if f.run.Finished == nil {
+		f.run.Finished = map[string]string{}
+	}
+	maps.Copy(f.run.Finished, f.sums)
+	return f.writeJSON(rundir.File, f.run)
+}
+
+// follow goes on with the folder where it lies now.
+func (f *folder) follow(dir string) {
+	f.own.Follow(dir)
+	f.dir = dir
+	if f.metrics != nil {
+		f.metrics.path = f.path(rundir.Metrics)
+	}
+}
+
+func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 func (f *folder) prune() error {
 	if f.keep == 0 {
@@ -161,9 +365,27 @@ func (f *folder) close() {
 	if f.metrics != nil {
 		f.metrics.close()
 	}
-	if f.lock != nil {
-		f.lock.Close()
+	if f.own != nil {
+		f.own.Close()
 	}
+}
+
+// readOptional reads a file; nothing where there is none.
+func readOptional(path string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return raw, err
+}
+
+// withoutPath takes the path out of an error beside which it is named.
+func withoutPath(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 // CheckFolder says whether a run could go on or begin in dir, and from which

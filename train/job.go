@@ -47,7 +47,8 @@ type AnswerOptions struct {
 type Events struct {
 	Planned   func(*Plan, engine.Needs)
 	Resumed   func(step int, from string)           // from a checkpoint; 0 and "" where none of those that are there is whole
-	Broken    func(checkpoint string, reason error) // a damaged checkpoint was passed over
+	Broken    func(checkpoint string, reason error) // a damaged checkpoint is passed over
+	Mended    func(path, what string)               // what was wrong with a file of the run's folder, and what follows from it
 	Moved     func(then, now string)                // the run goes on with other threads, or on another processor
 	Scoring   func(tokens, most int64)              // of the reference's log-probabilities
 	Answering func(tokens, most int)                // to held-out prompts
@@ -84,8 +85,8 @@ type Answer struct {
 	Origin    string `json:"origin"` // file:line of the conversation
 	Prompt    string `json:"prompt"` // its last message before the answer
 	Reference Text   `json:"reference"`
-	Before    Text   `json:"before"`
-	After     *Text  `json:"after,omitempty"` // nil until the run is done
+	Before    *Text  `json:"before,omitempty"` // nil: it is lost, or was not asked for then
+	After     *Text  `json:"after,omitempty"`  // nil until the run is done
 }
 
 // Text is an answer with its length.

@@ -3,11 +3,10 @@ package train
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 
 	"lwtrain/internal/atomicfile"
@@ -92,44 +91,130 @@ func number(v float64) []byte {
 
 // metricsFile appends lines to metrics.jsonl. Each line is on its way to the
 // disk when write returns, and on it once sync returns.
-type metricsFile struct{ f *os.File }
+type metricsFile struct {
+	path  string
+	f     *os.File
+	all   []byte // what the file holds
+	steps int    // bytes of it up to the end of the last step's line
+}
 
 // openMetrics begins the file again with the lines of an earlier run that are
 // kept.
 func openMetrics(path string, kept []byte) (*metricsFile, error) {
-	if err := atomicfile.WriteBytes(path, kept); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &metricsFile{f}, nil
+	m := &metricsFile{path: path, all: kept, steps: len(kept)}
+	return m, m.begin()
 }
 
-// linesUpTo reads the lines of steps up to step, without a torn last line:
-// later ones belong to steps that will be taken again. It also returns the
-// step of the last evaluation among them, -1 if there is none.
-func linesUpTo(path string, step int) (kept []byte, evaluated int, err error) {
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || step < 0 {
-		return nil, -1, nil
+// begin writes the file as it is to be.
+func (m *metricsFile) begin() error {
+	if err := atomicfile.WriteBytes(m.path, m.all); err != nil {
+		return err
 	}
-	evaluated = -1
-	for line := range bytes.Lines(raw) {
-		var at struct {
-			Step *int
-			Eval json.RawMessage `json:"eval_loss"`
+	f, err := os.OpenFile(m.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil && m.f != nil {
+		m.f.Close()
+	}
+	if err == nil {
+		m.f = f
+	}
+	return err
+}
+
+func (m *metricsFile) write(v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	m.all = append(m.all, line...)
+	if _, isStep := v.(StepMetrics); isStep {
+		m.steps = len(m.all)
+	}
+	_, err = m.f.Write(line)
+	return err
+}
+
+// isThere reports whether the file's name still leads to the file that is written, of
+// the size that it must have.
+func (m *metricsFile) isThere() bool {
+	own, err := m.f.Stat()
+	there, e := os.Stat(m.path)
+	return err == nil && e == nil && os.SameFile(own, there) && there.Size() == int64(len(m.all))
+}
+
+// upToStep are the lines up to that of the last step: those that a resumed run does not
+// make again. An evaluation after it is left out: a run that was interrupted in it saves
+// the same checkpoint.
+func (m *metricsFile) upToStep() []byte { return reproducible(m.all[:m.steps]) }
+
+func (m *metricsFile) sync() error { return m.f.Sync() }
+
+func (m *metricsFile) close() error { return m.f.Close() }
+
+// irreproducible are the members of a line in which equal runs differ.
+var irreproducible = regexp.MustCompile(
+	`,"(?:tokens_per_second|peak_rss_bytes)":-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?`)
+
+// reproducible are lines of metrics.jsonl without speed and memory: the same bytes of
+// equal runs.
+func reproducible(lines []byte) []byte { return irreproducible.ReplaceAll(lines, nil) }
+
+// restoreMetrics puts the lines of a checkpoint's copy together: those that file still has,
+// with their speed and memory, and in place of the lost ones the copy's.
+func restoreMetrics(file, copied []byte) (lines []byte, lost int) {
+	own := map[string][]byte{}
+	for line := range bytes.Lines(file) {
+		own[string(reproducible(line))] = line
+	}
+	for line := range bytes.Lines(copied) {
+		mine, ok := own[string(line)]
+		if !ok {
+			mine = line
+			lost++
 		}
-		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &at) != nil || at.Step == nil || *at.Step > step {
+		lines = append(lines, mine...)
+	}
+	return lines, lost
+}
+
+// metricsUpTo picks the lines of steps up to step, without a torn last line: later ones
+// belong to steps that will be taken again. missing is how many of the steps have none.
+func metricsUpTo(file []byte, step int) (kept []byte, missing int) {
+	seen := map[int]bool{}
+	for line := range bytes.Lines(file) {
+		at, isEval, ok := parseMetrics(line)
+		if !ok || at > step {
 			continue
 		}
 		kept = append(kept, line...)
-		if at.Eval != nil {
-			evaluated = *at.Step
+		if !isEval && at > 0 {
+			seen[at] = true
 		}
 	}
-	return kept, evaluated, err
+	return kept, step - len(seen)
+}
+
+// lastEvaluation is the step of the last evaluation among lines; -1: there is none.
+func lastEvaluation(lines []byte) int {
+	last := -1
+	for line := range bytes.Lines(lines) {
+		if at, isEval, ok := parseMetrics(line); ok && isEval {
+			last = at
+		}
+	}
+	return last
+}
+
+// parseMetrics reads which step a whole line is of, and whether it is an evaluation.
+func parseMetrics(line []byte) (step int, isEval, ok bool) {
+	var at struct {
+		Step *int
+		Eval json.RawMessage `json:"eval_loss"`
+	}
+	if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &at) != nil || at.Step == nil {
+		return 0, false, false
+	}
+	return *at.Step, at.Eval != nil, true
 }
 
 // ReproducibleMetrics reads the lines of a metrics.jsonl without speed and
@@ -151,16 +236,3 @@ func ReproducibleMetrics(path string) ([]map[string]any, error) {
 	}
 	return out, nil
 }
-
-func (m *metricsFile) write(v any) error {
-	line, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = m.f.Write(append(line, '\n'))
-	return err
-}
-
-func (m *metricsFile) sync() error { return m.f.Sync() }
-
-func (m *metricsFile) close() error { return m.f.Close() }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
 	"lwtrain/model"
@@ -149,8 +148,7 @@ func TestAnInterruptedRunSavesNoCheckpointTwice(t *testing.T) {
 	}
 }
 
-func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+func TestMetricsAfterAnOldCheckpointAreTakenBack(t *testing.T) {
 	const (
 		first     = `{"step":0,"eval_loss":5}` + "\n" + `{"step":1,"loss":4}` + "\n"
 		evaluated = first + `{"step":1,"eval_loss":4}` + "\n"
@@ -160,30 +158,64 @@ func TestMetricsAfterTheCheckpointAreTakenBack(t *testing.T) {
 		name, text string
 		step       int
 		want       string
+		missing    int
 		evaluated  int
 	}{
-		{"nothing after it", first, 1, first, 0},
-		{"steps after it", first + `{"step":2,"loss":3}` + "\n" + `{"step":2,"eval_loss":3}` + "\n", 1, first, 0},
-		{"the evaluation of its step", evaluated, 1, evaluated, 1},
-		{"an evaluation that was not a number", diverged, 1, diverged, 1},
-		{"a last line that was cut off", first + `{"step":1,"eval_lo`, 1, first, 0},
-		{"a last line without its end", first + `{"step":1,"eval_loss":4}`, 1, first, 0},
-		{"zeros that a power cut left", first + "\x00\x00\x00\x00\n\x00", 1, first, 0},
-		{"no checkpoint", first, -1, "", -1},
-		{"an empty file", "", 3, "", -1},
+		{"nothing after it", first, 1, first, 0, 0},
+		{"steps after it", first + `{"step":2,"loss":3}` + "\n" + `{"step":2,"eval_loss":3}` + "\n", 1, first, 0, 0},
+		{"the evaluation of its step", evaluated, 1, evaluated, 0, 1},
+		{"an evaluation that was not a number", diverged, 1, diverged, 0, 1},
+		{"a last line that was cut off", first + `{"step":1,"eval_lo`, 1, first, 0, 0},
+		{"a last line without its end", first + `{"step":1,"eval_loss":4}`, 1, first, 0, 0},
+		{"zeros that a power cut left", first + "\x00\x00\x00\x00\n\x00", 1, first, 0, 0},
+		{"steps are missing", first, 3, first, 2, 0},
+		{"an empty file", "", 3, "", 3, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			kept, evaluated, err := linesUpTo(path, c.step)
-			if err != nil || string(kept) != c.want || evaluated != c.evaluated {
-				t.Errorf("kept %q, evaluated at %d, %v; want %q and %d", kept, evaluated, err, c.want, c.evaluated)
+			kept, missing := metricsUpTo([]byte(c.text), c.step)
+			if last := lastEvaluation(kept); string(kept) != c.want || missing != c.missing || last != c.evaluated {
+				t.Errorf("kept %q, %d missing, evaluated at %d; want %q, %d and %d", kept, missing, last, c.want, c.missing, c.evaluated)
 			}
 		})
 	}
-	if kept, evaluated, err := linesUpTo(path+".none", 3); kept != nil || evaluated != -1 || err != nil {
-		t.Errorf("no file: %q, %d, %v", kept, evaluated, err)
+}
+
+func TestMetricsArePutTogetherFromTheFileAndTheCopy(t *testing.T) {
+	const (
+		eval   = `{"step":0,"eval_loss":5}` + "\n"
+		one    = `{"step":1,"loss":4,"tokens":7,"tokens_per_second":812.5,"peak_rss_bytes":9000,"kl":1}` + "\n"
+		two    = `{"step":2,"loss":3,"tokens":7,"tokens_per_second":1e+06,"peak_rss_bytes":9000,"kl":2}` + "\n"
+		oneCut = `{"step":1,"loss":4,"tokens":7,"kl":1}` + "\n"
+		twoCut = `{"step":2,"loss":3,"tokens":7,"kl":2}` + "\n"
+		copied = eval + oneCut + twoCut
+	)
+	for _, c := range []struct {
+		name, file, want string
+		lost             int
+	}{
+		{"nothing is lost", eval + one + two, eval + one + two, 0},
+		{"later lines", eval + one + two + `{"step":3,"loss":3}` + "\n{", eval + one + two, 0},
+		{"no file", "", copied, 3},
+		{"its end is cut off", eval + one + two[:20], eval + one + twoCut, 1},
+		{"its last byte is cut off", eval + one + two[:len(two)-1], eval + one + twoCut, 1},
+		{"a digit of a loss", eval + strings.Replace(one, `"loss":4`, `"loss":5`, 1) + two, eval + oneCut + two, 1},
+		{"a letter of a key", eval + strings.Replace(one, `second`, `sekond`, 1) + two, eval + oneCut + two, 1},
+		{"a speed that is no number", eval + strings.Replace(one, `812.5`, `81,.5`, 1) + two, eval + oneCut + two, 1},
+		{"a line is gone", eval + two, eval + oneCut + two, 1},
+		{"a line stands twice", eval + one + one + two, eval + one + two, 0},
+		{"other lines between", eval + "my notes\n" + one + two, eval + one + two, 0},
+		{"another order", two + one + eval, eval + one + two, 0},
+		{"binary", "\x00\xff\x1b\n\x00", copied, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lines, lost := restoreMetrics([]byte(c.file), []byte(copied))
+			if string(lines) != c.want || lost != c.lost {
+				t.Errorf("%d lost, got\n%swant %d and\n%s", lost, lines, c.lost, c.want)
+			}
+			if again, lost := restoreMetrics(lines, []byte(copied)); lost > 0 || string(again) != c.want {
+				t.Errorf("the second time: %d lost", lost)
+			}
+		})
 	}
 }
 
@@ -254,7 +286,7 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 		}
 	}
 	j.Model = tiny(t)
-	if r := run(t, j); !r.AlreadyThere {
+	if r := run(t, j); r.Resumed != 2 {
 		t.Error("the run itself is not known again by its checkpoints alone")
 	}
 	if before["metrics.jsonl"] != tree(t, j.Dir)["metrics.jsonl"] {
@@ -343,113 +375,4 @@ func TestAnotherMachineIsSaidAndWrittenDown(t *testing.T) {
 	if _, err := rundir.ReadJSON(path, &file); err != nil || fmt.Sprint(file.Machines) != fmt.Sprint([]string{"640 threads, m68k", here}) {
 		t.Errorf("run.json has %q, %v", file.Machines, err)
 	}
-}
-
-// TestAWholeCheckpointThatDoesNotFitIsRefused has checkpoints whose hashes
-// hold: a program wrote them that way.
-func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
-	const optimizerFile = "state/optimizer.safetensors" // the engine's
-	set, chat := fixture(t, 1)
-	j := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
-	j.Options.MaxSteps, j.Asked.Prompts = 2, 0
-	run(t, j)
-	old := filepath.Join(j.Dir, "checkpoints", "step-000002")
-	moments := func(change func([]checkpoints.Tensor) []checkpoints.Tensor) func(dir string) error {
-		return func(dir string) error {
-			from, err := checkpoints.OpenSafetensors(filepath.Join(old, optimizerFile))
-			if err != nil {
-				return err
-			}
-			defer from.Close()
-			var all []checkpoints.Tensor
-			for _, name := range from.Names() {
-				info, _ := from.Info(name)
-				n := 1
-				for _, d := range info.Shape {
-					n *= d
-				}
-				x := checkpoints.Tensor{Name: name, Shape: info.Shape, Data: make([]float32, n)}
-				if err := from.Read(name, x.Data); err != nil {
-					return err
-				}
-				all = append(all, x)
-			}
-			return checkpoints.WriteSafetensors(filepath.Join(dir, optimizerFile), "F32", change(all), nil)
-		}
-	}
-	for _, c := range []struct {
-		name, want string
-		write      func(dir string) error
-	}{
-		{
-			"a moment is missing", "no tensor exp_avg_sq.model.norm.weight, want one of shape [32]",
-			moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
-				return slices.DeleteFunc(all, func(x checkpoints.Tensor) bool { return x.Name == "exp_avg_sq.model.norm.weight" })
-			}),
-		},
-		{
-			"a moment has another shape", "tensor exp_avg.model.norm.weight has shape [4 8], want [32]",
-			moments(func(all []checkpoints.Tensor) []checkpoints.Tensor {
-				for i := range all {
-					if all[i].Name == "exp_avg.model.norm.weight" {
-						all[i].Shape = []int{4, 8}
-					}
-				}
-				return all
-			}),
-		},
-		{"the counters of another step", "state/trainer.json: step is 2, want 3", func(string) error { return nil }},
-		{"no counters", "state/trainer.json: step is 0, want 3", func(dir string) error {
-			return os.Remove(filepath.Join(dir, stateFile))
-		}},
-		{"no weights", "no weights, want model.safetensors", func(dir string) error {
-			return errors.Join(os.Remove(filepath.Join(dir, "model.safetensors")), state{Step: 3, Identity: identityOf(t, j)}.write(dir))
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			root := t.TempDir()
-			path, err := checkpoints.Save(root, 3, func(dir string) error {
-				if err := os.CopyFS(dir, os.DirFS(old)); err != nil {
-					return err
-				}
-				if err := os.Remove(filepath.Join(dir, "manifest.json")); err != nil {
-					return err
-				}
-				if strings.Contains(c.name, "moment") {
-					err := errors.Join(os.Remove(filepath.Join(dir, optimizerFile)), state{Step: 3, Identity: identityOf(t, j)}.write(dir))
-					if err != nil {
-						return err
-					}
-				}
-				return c.write(dir)
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			other := j
-			other.Model, other.Dir = tiny(t), filepath.Join(t.TempDir(), "run")
-			if err := errors.Join(os.Mkdir(other.Dir, 0o755), os.Mkdir(filepath.Join(other.Dir, "checkpoints"), 0o755),
-				os.Rename(path, filepath.Join(other.Dir, "checkpoints", "step-000003"))); err != nil {
-				t.Fatal(err)
-			}
-			before := tree(t, other.Dir)
-			_, err = other.sft(context.Background(), t)
-			if err == nil || !strings.Contains(err.Error(), "step-000003") || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q", err, c.want)
-			}
-			if !maps.Equal(tree(t, other.Dir), before) {
-				t.Error("the folder changed")
-			}
-		})
-	}
-}
-
-// identityOf is the identity that a run of j has.
-func identityOf(t *testing.T, j testJob) Identity {
-	t.Helper()
-	var file runFile
-	if _, err := rundir.ReadJSON(filepath.Join(j.Dir, rundir.File), &file); err != nil {
-		t.Fatal(err)
-	}
-	return file.Identity
 }

@@ -20,7 +20,13 @@ type state struct {
 	FirstLoss   float64            `json:"first_loss,omitempty"`
 }
 
-const stateFile = "state/trainer.json"
+// The trainer's files in a checkpoint. The last two are what the files of the same names
+// in the run's folder held then, so that what becomes of those is noticed and mended.
+const (
+	stateFile   = "state/trainer.json"
+	metricsCopy = "state/" + rundir.Metrics // lines up to the step's own, without speed and memory
+	answersCopy = "state/" + rundir.Answers // those before training
+)
 
 func (s state) write(dir string) error {
 	path := filepath.Join(dir, stateFile)

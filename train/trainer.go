@@ -77,6 +77,10 @@ func (t *trainer) do(ctx context.Context) (Result, error) {
 	if errors.Is(err, context.Canceled) {
 		err = t.stop()
 	}
+	var moved rundir.MovedError
+	if errors.As(err, &moved) {
+		err = t.leave(moved, err)
+	}
 	t.result.Elapsed, t.result.PeakRSS = time.Since(began), peakRSS()
 	return t.result, fault.Disk(err)
 }
@@ -93,7 +97,7 @@ func (t *trainer) close() {
 // refused as it is.
 func (t *trainer) resume(ctx context.Context) error {
 	var err error
-	if t.folder, err = openFolder(t.Dir, t.Identity, t.Options.SaveTotalLimit, t.Events.Broken); err != nil {
+	if t.folder, err = openFolder(t.Dir, t.Identity, t.Options.SaveTotalLimit, t.Events.Broken, t.Events.Mended); err != nil {
 		return err
 	}
 	if err := t.method.prepare(ctx); err != nil {
@@ -102,6 +106,9 @@ func (t *trainer) resume(ctx context.Context) error {
 	from := t.folder.found
 	if from.Path != "" {
 		if err := t.load(); err != nil {
+			if fault.HintOf(err) == "" {
+				err = fault.Hint(err, "a program wrote it so; without that folder the run goes on from the checkpoint before it")
+			}
 			return fmt.Errorf("%s: %w", from.Path, err)
 		}
 	}
@@ -114,10 +121,12 @@ func (t *trainer) resume(ctx context.Context) error {
 	if t.Events.Resumed != nil && len(from.Broken)+t.step > 0 {
 		t.Events.Resumed(t.step, from.Path)
 	}
-	if t.evaluated, err = t.folder.keepMetrics(); err != nil {
+	finished, err := t.folder.recall(t.step >= t.schedule.Total)
+	if err != nil {
 		return err
 	}
-	if t.step >= t.schedule.Total && !t.evaluationDue() {
+	t.evaluated = lastEvaluation(t.folder.lines)
+	if finished && !t.evaluationDue() {
 		t.result.AlreadyThere = true
 		return nil
 	}
@@ -166,7 +175,10 @@ func (t *trainer) run(ctx context.Context) error {
 			}
 		}
 		if last {
-			return t.answer(ctx, true)
+			if err := t.answer(ctx, true); err != nil {
+				return err
+			}
+			return t.folder.finish()
 		}
 		if first && t.Events.Training != nil {
 			t.Events.Training(t.step)
@@ -211,7 +223,7 @@ func (t *trainer) log(s sums, loss, norm, rate float64, took time.Duration) erro
 	if t.Events.Step != nil {
 		t.Events.Step(m)
 	}
-	return t.folder.metrics.write(m)
+	return t.folder.write(m)
 }
 
 // stop ends an interrupted run so that it can go on.
@@ -223,6 +235,24 @@ func (t *trainer) stop() error {
 	return ErrInterrupted
 }
 
+// leave ends a run whose folder is no longer where it was. The last update is saved in
+// the folder where that lies now; another one in its place is not touched.
+func (t *trainer) leave(moved rundir.MovedError, cause error) error {
+	t.Engine.Drop()
+	if moved.Now == "" {
+		return fmt.Errorf("%w: step %d is not saved", cause, t.step)
+	}
+	t.folder.follow(moved.Now)
+	if err := t.save(); err != nil {
+		return fmt.Errorf("%w: step %d is not saved: %w", cause, t.step, err)
+	}
+	if t.step == 0 {
+		return cause
+	}
+	t.result.Checkpoint = filepath.Join(t.folder.checkpoints(), filepath.Base(t.result.Checkpoint))
+	return fault.Hint(fmt.Errorf("%w; step %d is saved there", cause, t.step), "with output.dir="+moved.Now+" it goes on from there")
+}
+
 // refuse stops a run before an update that would spoil the weights. It saves the
 // weights as they are, and leaves bad_step.json with the samples of the step.
 func (t *trainer) refuse(samples []int, cause error) error {
@@ -232,7 +262,7 @@ func (t *trainer) refuse(samples []int, cause error) error {
 		t.Engine.Drop()
 		err = errors.Join(err, t.save())
 	}
-	return errors.Join(err, rundir.WriteJSON(filepath.Join(t.Dir, "bad_step.json"),
+	return errors.Join(err, t.folder.writeJSON("bad_step.json",
 		map[string]any{"step": t.step + 1, "reason": cause.Error(), "samples": origins(t.Data, samples)}))
 }
 
@@ -257,14 +287,22 @@ func (t *trainer) evaluate(ctx context.Context) error {
 	if t.Events.Eval != nil {
 		t.Events.Eval(m)
 	}
-	return t.folder.metrics.write(m)
+	return t.folder.write(m)
 }
 
 // answer lets the model answer held-out prompts, before the first update and after the
 // last.
-func (t *trainer) answer(ctx context.Context, after bool) (err error) {
-	t.result.Answers, err = answer(ctx, t.Job, after)
-	return err
+func (t *trainer) answer(ctx context.Context, after bool) error {
+	answers, asked, err := answer(ctx, t.Job, t.folder.answers, after)
+	t.result.Answers = answers
+	if err != nil || !asked {
+		return err
+	}
+	if n := withoutBefore(answers); n > 0 {
+		t.folder.say(t.folder.path(rundir.Answers),
+			fmt.Sprintf("what the model answered before training is not known for %d of the %d prompts", n, len(answers)))
+	}
+	return t.folder.writeAnswers(answers)
 }
 
 // save writes a checkpoint of the last update, unless there is one, and prunes
@@ -285,7 +323,10 @@ func (t *trainer) save() error {
 		if err := t.Tokenizer.Save(dir); err != nil {
 			return err
 		}
-		return s.write(dir)
+		if err := s.write(dir); err != nil {
+			return err
+		}
+		return t.folder.copies(dir)
 	})
 	if err != nil {
 		return err

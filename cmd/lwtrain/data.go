@@ -39,7 +39,8 @@ func newDataShowCmd() *cobra.Command {
 them are targets, then the text with its special tokens. On a terminal targets
 have a green ground, in two shades that tell tokens apart; elsewhere, and with
 NO_COLOR, they stand in ⟦brackets⟧, and lines that have some begin with >.
-Special tokens that come from a message's own text are counted, and red.
+Special tokens that come from a message's own text are counted, and red. A
+template that prints the date is told that model.template_date is today.
 
 Samples are counted from 1, through all sources or those of --source. --origin
 names any record by its file and line, used or not, and says why it is not.`,

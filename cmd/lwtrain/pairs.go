@@ -10,6 +10,7 @@ import (
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
+	"lwtrain/pairs"
 	"lwtrain/session"
 	"lwtrain/train"
 )
@@ -71,17 +72,23 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 	total := len(run.Prompts) * c.Pairs.Samples
 	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(2*total)) // each answer is written and rated
 	began, before := time.Now(), -1
-	resumed := func(n int) {
-		bar.Println(fmt.Sprintf("going on: %s of %s are there", human.Grouped(n), human.Count(total, "answer")))
-	}
-	progress := func(answers, rated, tokens int) {
-		if before < 0 {
-			before = tokens
-		}
-		speed := float64(tokens-before) / time.Since(began).Seconds()
-		bar.Set(int64(answers+rated), fmt.Sprintf("%d answers  %d rated  %.0f tok/s", answers, rated, speed))
-	}
-	result, err := run.Do(cmd.Context(), resumed, progress)
+	result, err := run.Do(cmd.Context(), pairs.Events{
+		Lost: func(file string, n int) {
+			bar.Println(fmt.Sprintf("lwtrain: warning: %s: %s of the finished run are gone; they are asked for again",
+				file, human.Count(n, "answer")))
+		},
+		Resumed: func(n int) {
+			bar.Println(fmt.Sprintf("going on: %s of %s are there", human.Grouped(n), human.Count(total, "answer")))
+		},
+		Progress: func(answers, rated, tokens int) {
+			if before < 0 {
+				before = tokens
+			}
+			speed := float64(tokens-before) / time.Since(began).Seconds()
+			bar.Set(int64(answers+rated), fmt.Sprintf("%d answers  %d rated  %.0f tok/s", answers, rated, speed))
+		},
+		Pausing: show.Pauses(bar.Println),
+	})
 	bar.Abandon()
 	if err != nil {
 		if status(err) == exitInterrupted {

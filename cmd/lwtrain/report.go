@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/internal/show"
 	"lwtrain/session"
 )
 
@@ -23,7 +24,7 @@ page itself.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := cmp.Or(page, filepath.Join(args[0], session.ReportFile))
-			if err := session.Report(args[0], path); err != nil {
+			if err := session.Report(args[0], path, show.Session(cmd.ErrOrStderr())); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), path)

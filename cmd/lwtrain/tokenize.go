@@ -11,11 +11,13 @@ import (
 	"lwtrain/chat"
 	"lwtrain/data/record"
 	"lwtrain/internal/show"
+	"lwtrain/model"
 	"lwtrain/session"
 )
 
 func newTokenizeCmd() *cobra.Command {
 	var dir, template string
+	today := model.Default().TemplateDate
 	var chat, plain bool
 	cmd := &cobra.Command{
 		Use:   "tokenize -m DIR [--chat]",
@@ -29,7 +31,9 @@ has \n in it can not be told from two lines: such text goes through --chat.
 With --chat a line is a record {"messages": [...]}, and the value is
 {"ids": [...], "target": [0, 1, ...]}: target is 1 for the tokens that carry
 loss, which are the assistant's and the token that ends its turn. "unread" has
-the keys of the record that nothing reads, if there are any.`,
+the keys of the record that nothing reads, if there are any. A template that
+prints the date (strftime_now) is told that --date is today, as training tells
+it model.template_date.`,
 		Example: `  echo "Hello world" | lwtrain tokenize -m runs/models/smollm2-135m-instruct
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
@@ -45,7 +49,7 @@ the keys of the record that nothing reads, if there are any.`,
 				return orEmpty(tok.Encode(string(line))), nil
 			}
 			if chat {
-				c, err := session.TrainingTemplate(tok, template)
+				c, err := session.TrainingTemplate(tok, template, today)
 				if err != nil {
 					return err
 				}
@@ -62,6 +66,7 @@ the keys of the record that nothing reads, if there are any.`,
 	fl.BoolVar(&chat, "chat", false, "lines are records with messages")
 	fl.BoolVar(&plain, "no-special-tokens", false, "do not add the special tokens that the tokenizer puts around a text")
 	fl.StringVar(&template, "template", "auto", "chat template: auto (the model's own), a shipped name, or a .jinja file")
+	fl.TextVar(&today, "date", today, "the day that the template is told is today")
 	cmd.MarkFlagRequired("model")
 	return cmd
 }

@@ -26,6 +26,12 @@ type halfway struct {
 	manifest
 }
 
+// sum is what its check must be.
+func (u halfway) sum() string {
+	u.Check = ""
+	return hashOfJSON(u)
+}
+
 // Builder makes a store. Call [Builder.Add] for each conversation of a record and then
 // [Builder.Taken], for one record after the other, and [Builder.Finish] behind the last;
 // whatever comes, [Builder.End].
@@ -109,7 +115,7 @@ func (b *Builder) goOn() *shardWriter {
 	if b.lock == nil || readJSON(filepath.Join(b.dir, unfinishedName), &u) != nil {
 		return nil
 	}
-	if u.Format != Format || u.Inputs != b.in || b.near != (u.Near != nil) {
+	if u.Check != u.sum() || u.Format != Format || u.Inputs != b.in || b.near != (u.Near != nil) {
 		return nil
 	}
 	if os.Truncate(filepath.Join(b.dir, factsName), u.Facts.Bytes) != nil { // rows of the shard that was not finished
@@ -157,6 +163,7 @@ func (b *Builder) Taken(about About) error {
 	if b.done.manifest, err = b.describe(about, facts); err != nil {
 		return err
 	}
+	b.done.Check = b.done.sum()
 	raw, err := json.Marshal(b.done)
 	if err != nil {
 		return err
@@ -190,6 +197,7 @@ func (b *Builder) Finish(about About) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.Check = m.sum()
 	if err := os.Remove(filepath.Join(b.dir, unfinishedName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}

@@ -29,6 +29,18 @@ type manifest struct {
 	Facts  file   `json:"facts"`
 	Near   *file  `json:"near,omitempty"`
 	Shards []file `json:"shards"`
+	Check  string `json:"check"` // SHA-256 of the manifest without it, see sum
+}
+
+// sum is what the manifest's check must be.
+func (m manifest) sum() string {
+	m.Check = ""
+	return hashOfJSON(m)
+}
+
+func hashOfJSON(v any) string {
+	raw, _ := json.Marshal(v) // names and numbers, which do not fail
+	return HashOf(raw)
 }
 
 // Inputs are what a store depends on, by content.

@@ -37,6 +37,9 @@ func openStore(dir string, in Inputs, written bool) (*Store, error) {
 	if m.Format != Format || m.Inputs != in {
 		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)
 	}
+	if m.Check != m.sum() {
+		return nil, fmt.Errorf("%s: the manifest is not what was written", dir)
+	}
 	return openFiles(dir, m, written)
 }
 

@@ -49,10 +49,16 @@ func (o *adamW) step(step int, rate, scale float64) {
 	}
 }
 
+// torch's names for the moments.
+const (
+	means   = "exp_avg"
+	squares = "exp_avg_sq"
+)
+
 // state gives the moments under torch's names for them, in a fixed order.
 func (o *adamW) state() iter.Seq2[string, map[*graph.Param][]float32] {
 	return func(yield func(string, map[*graph.Param][]float32) bool) {
-		_ = yield("exp_avg", o.mean) && yield("exp_avg_sq", o.square)
+		_ = yield(means, o.mean) && yield(squares, o.square)
 	}
 }
 

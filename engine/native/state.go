@@ -5,9 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
 )
 
 // optimizerFile holds the optimiser's state in a checkpoint, under the names of the
@@ -67,7 +69,8 @@ func (e *Engine) moments() []checkpoints.Tensor {
 	return out
 }
 
-// read fills tensors from a file of the same names and shapes.
+// read fills tensors from a file of the same names and shapes, which a program may have
+// written that went wrong: its hashes hold all the same.
 func read(from *checkpoints.Weights, tensors []checkpoints.Tensor) error {
 	for _, x := range tensors {
 		info, ok := from.Info(x.Name)
@@ -79,6 +82,13 @@ func read(from *checkpoints.Weights, tensors []checkpoints.Tensor) error {
 		}
 		if err := from.Read(x.Name, x.Data); err != nil {
 			return err
+		}
+		if !kernels.AllFinite(x.Data) {
+			return fmt.Errorf("tensor %s holds a NaN or infinity", x.Name)
+		}
+		isNegative := func(v float32) bool { return v < 0 }
+		if strings.HasPrefix(x.Name, squares) && slices.ContainsFunc(x.Data, isNegative) {
+			return fmt.Errorf("tensor %s holds a value below 0, want means of squares", x.Name)
 		}
 	}
 	return nil

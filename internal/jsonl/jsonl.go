@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
@@ -18,12 +20,16 @@ import (
 )
 
 // Log is a file of JSON lines that is appended to. It is not safe for concurrent use.
+//
+// The last member of each line is its check: the CRC-32C of the rest, in hexadecimal. It
+// finds what a disk or a hand has changed, and does not prove who wrote the line.
 type Log struct{ file *os.File }
 
-// Open reads the lines of a log into see, one after the other, and opens it for more.
-// A last line that a crash has cut off is taken away. One that is no T, or that see
-// refuses, is an error with its number. A missing file is an empty one.
-func Open[T any](path string, see func(T) error) (*Log, error) {
+// Open reads the lines of a log into see, one after the other with their checks, and
+// opens it for more. A last line that a crash has cut off is taken away. One that is no T,
+// whose check is wrong, or that see refuses, is an error with its number; one without a
+// check ("") is taken as it is. A missing file is an empty one.
+func Open[T any](path string, see func(line T, check string) error) (*Log, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -35,8 +41,12 @@ func Open[T any](path string, see func(T) error) (*Log, error) {
 		}
 		var v T
 		err := json.Unmarshal(line, &v)
+		check, right := verify(line)
+		if err == nil && !right {
+			err = errors.New("the line does not have the check that it ends with")
+		}
 		if err == nil {
-			err = see(v)
+			err = see(v, check)
 		}
 		if err != nil {
 			return nil, fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
@@ -54,16 +64,35 @@ func Open[T any](path string, see func(T) error) (*Log, error) {
 	return &Log{f}, nil
 }
 
-// Append adds a line. It is on the disk when Append returns.
-func (l *Log) Append(v any) error {
+// Append adds a line, the object v, and returns its check. It is on the disk when Append
+// returns.
+func (l *Log) Append(v any) (check string, err error) {
 	line, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if _, err := l.file.Write(append(line, '\n')); err != nil {
-		return err
+	check = checkOf(line)
+	if _, err := l.file.Write(fmt.Appendf(line[:len(line)-1], `,"check":"%s"}`+"\n", check)); err != nil {
+		return "", err
 	}
-	return l.file.Sync()
+	return check, l.file.Sync()
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checkOf(object []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(object, castagnoli)) }
+
+var checked = regexp.MustCompile(`,"check":"([0-9a-f]{8})"}\n$`)
+
+// verify returns the check of a line, and whether it is right; "" and true where there is
+// none.
+func verify(line []byte) (check string, right bool) {
+	at := checked.FindSubmatchIndex(line)
+	if at == nil {
+		return "", true
+	}
+	check = string(line[at[2]:at[3]])
+	return check, check == checkOf(append(line[:at[0]:at[0]], '}'))
 }
 
 // Close closes the file.

@@ -15,7 +15,7 @@ type line struct{ N int }
 func open(t *testing.T, path string) (*Log, []int) {
 	t.Helper()
 	var seen []int
-	l, err := Open(path, func(x line) error { seen = append(seen, x.N); return nil })
+	l, err := Open(path, func(x line, _ string) error { seen = append(seen, x.N); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestALogGoesOnWhereverItWasCutOff(t *testing.T) {
 		t.Errorf("%v in a new log", seen)
 	}
 	for n := range 3 {
-		if err := l.Append(line{n}); err != nil {
+		if _, err := l.Append(line{n}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,7 +46,7 @@ func TestALogGoesOnWhereverItWasCutOff(t *testing.T) {
 		if n := strings.Count(string(whole[:size]), "\n"); len(seen) != n {
 			t.Fatalf("%d lines of %d bytes, want %d", len(seen), size, n)
 		}
-		if err := l.Append(line{9}); err != nil {
+		if _, err := l.Append(line{9}); err != nil {
 			t.Fatal(err)
 		}
 		if _, again := open(t, path); !slices.Equal(again, append(seen, 9)) {
@@ -65,7 +65,7 @@ func TestALineThatIsNotOneIsNamed(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Open(path, func(x line) error {
+		_, err := Open(path, func(x line, _ string) error {
 			if x.N == 2 {
 				return errors.New("refused")
 			}

@@ -21,6 +21,10 @@ const mostReply = 64 << 20 // bytes
 // Client asks a [Server]. It is safe for concurrent use.
 type Client struct {
 	Server
+	// Waiting, which may be nil, is told why and for how long it waits before it asks
+	// again. Several requests may tell it at once.
+	Waiting func(err error, pause time.Duration)
+
 	key   string
 	http  http.RoundTripper
 	retry transport.Retry
@@ -31,9 +35,10 @@ var _ Answerer = (*Client)(nil)
 // NewClient returns a client that sends the key which the server's environment
 // variable holds now.
 func NewClient(s Server) *Client {
+	key := strings.TrimSpace(os.Getenv(s.KeyEnv))
 	return &Client{
-		Server: s, key: os.Getenv(s.KeyEnv), http: http.DefaultTransport,
-		retry: transport.Retry{Times: s.Retries, Pause: time.Second, Jitter: true},
+		Server: s, key: key, http: http.DefaultTransport,
+		retry: transport.Retry{Times: s.Retries, Pause: time.Second, Jitter: true, Key: key},
 	}
 }
 
@@ -79,7 +84,11 @@ func (c *Client) Ask(ctx context.Context, r Request) (Reply, error) {
 		return Reply{}, err
 	}
 	var reply Reply
-	err = c.retry.Do(ctx, func() (err error) {
+	retry := c.retry
+	if c.Waiting != nil {
+		retry.Told = func(err error, pause time.Duration) { c.Waiting(fmt.Errorf("%s: %w", c.URL, err), pause) }
+	}
+	err = retry.Do(ctx, func() (err error) {
 		reply, err = c.once(ctx, body)
 		return err
 	})
@@ -125,27 +134,39 @@ func (c *Client) once(ctx context.Context, body []byte) (Reply, error) {
 	if res.StatusCode != http.StatusOK {
 		return Reply{}, c.refused(res, raw)
 	}
-	reply, err := parse(raw)
+	reply, err := c.parse(raw)
 	if err != nil {
 		return Reply{}, &transport.BusyError{Err: err}
 	}
 	return reply, nil
 }
 
+// excerpt is the beginning of what the server said, without the key.
+func (c *Client) excerpt(raw []byte) string {
+	const enough = 4096 // bytes, of which a few are shown
+	return fault.Excerpt([]byte(transport.Mask(string(raw[:min(len(raw), enough)]), c.key)))
+}
+
 // refused turns a reply that is no success into an error for people.
 func (c *Client) refused(res *http.Response, raw []byte) error {
-	err := fmt.Errorf("status %d: %s", res.StatusCode, fault.Excerpt(raw))
+	err := fmt.Errorf("status %d: %s", res.StatusCode, c.excerpt(raw))
 	switch code := res.StatusCode; {
 	case transport.IsBusy(code):
 		return &transport.BusyError{Err: err, After: transport.RetryAfter(res.Header)}
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return fault.Hint(err, "the key is taken from the environment variable "+c.KeyEnv)
+	case code/100 == 3:
+		return fault.Hint(err, "redirections are not followed: give the address that the server itself has")
 	}
 	return err
 }
 
-// parse reads what a server says.
-func parse(raw []byte) (Reply, error) {
+// secretKey is the length from which on a key is no word that a text may hold.
+const secretKey = 16
+
+// parse reads what a server says. An answer that repeats the key is none: it would be
+// kept.
+func (c *Client) parse(raw []byte) (Reply, error) {
 	var said struct {
 		Choices []struct {
 			Message struct {
@@ -159,9 +180,12 @@ func parse(raw []byte) (Reply, error) {
 	}
 	err := json.Unmarshal(raw, &said)
 	if err != nil || len(said.Choices) == 0 || said.Choices[0].Message.Content == nil {
-		return Reply{}, errors.New("no choices[0].message.content in the reply: " + fault.Excerpt(raw))
+		return Reply{}, errors.New("no choices[0].message.content in the reply: " + c.excerpt(raw))
 	}
 	first := said.Choices[0]
+	if len(c.key) >= secretKey && strings.Contains(*first.Message.Content, c.key) {
+		return Reply{}, errors.New("the reply repeats the key that the server was sent")
+	}
 	r := Reply{Text: *first.Message.Content, Tokens: said.Usage.CompletionTokens, Stop: StopEOS}
 	if first.FinishReason == "length" {
 		r.Stop = StopLength

@@ -17,7 +17,7 @@ import (
 	"lwtrain/model"
 )
 
-const secret = "sk-secret"
+const secret = "sk-0123456789-secret"
 
 var question = Request{Messages: []chat.Message{{Role: "user", Content: "q"}}, MaxTokens: 5}
 
@@ -59,12 +59,18 @@ func TestWhatAServerMayReply(t *testing.T) {
 			}
 			return says(200, ok)(n, w)
 		}, "", 3, "[17s 17s]"},
-		"always busy":      {says(503, "busy"), "status 503: busy", 3, ""},
-		"a very long wait": {says(500, "", "Retry-After", "86400"), "status 500", 3, "[1m0s 1m0s]"},
-		"an unknown model": {says(404, "no model m"), "status 404: no model m", 1, "[]"},
-		"a redirection":    {says(307, "", "Location", "http://127.0.0.1:1/"), "status 307", 1, "[]"},
-		"no JSON":          {says(200, "<html>\x00"), "no choices[0].message.content", 3, ""},
-		"no choices":       {says(200, `{"choices": []}`), "no choices[0].message.content", 3, ""},
+		"always busy":       {says(503, "busy"), "status 503: busy", 3, ""},
+		"a very long wait":  {says(500, "", "Retry-After", "86400"), "status 500", 3, "[1m0s 1m0s]"},
+		"an unknown model":  {says(404, "no model m"), "status 404: no model m", 1, "[]"},
+		"a redirection":     {says(307, "", "Location", "http://127.0.0.1:1/"), "status 307", 1, "[]"},
+		"an overlong wait":  {says(429, "", "Retry-After", "10000000000"), "status 429", 3, "[1m0s 1m0s]"},
+		"no content":        {says(204, ""), "status 204: nothing more", 1, "[]"},
+		"the key, refused":  {says(400, `{"error": "no such key: `+secret+`"}`), `status 400: {"error": "no such key: [key]"}`, 1, "[]"},
+		"the key, cut off":  {says(500, strings.Repeat("x", 195)+secret), "status 500: " + strings.Repeat("x", 195) + "[key]", 3, ""},
+		"the key, no JSON":  {says(200, "Bearer "+secret), "in the reply: Bearer [key]", 3, ""},
+		"the key, answered": {says(200, strings.Replace(ok, "hello", "I was sent "+secret, 1)), "the reply repeats the key", 3, ""},
+		"no JSON":           {says(200, "<html>\x00"), "no choices[0].message.content", 3, ""},
+		"no choices":        {says(200, `{"choices": []}`), "no choices[0].message.content", 3, ""},
 		"without an end": {func(_ int, w http.ResponseWriter) bool {
 			chunk := bytes.Repeat([]byte(" "), 1<<20)
 			for range mostReply>>20 + 1 {

@@ -3,6 +3,9 @@ package llm
 import (
 	"fmt"
 	"net/url"
+	"os"
+
+	"lwtrain/internal/transport"
 )
 
 // Server is where a model is asked over HTTP (chat/completions). Each field is a key of the
@@ -28,6 +31,9 @@ func DefaultServer() Server {
 	return Server{KeyEnv: "OPENAI_API_KEY", Timeout: 600, Retries: 6, Concurrency: 4}
 }
 
+// Mask returns a text without the key of the server.
+func (s Server) Mask(text string) string { return transport.Mask(text, os.Getenv(s.KeyEnv)) }
+
 // Validate returns what is wrong between the options of the server that is configured
 // under name, by key; nothing when all is well.
 func (s Server) Validate(name string) map[string]string {
@@ -39,6 +45,10 @@ func (s Server) Validate(name string) map[string]string {
 		return nil
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return map[string]string{name + ".url": fmt.Sprintf("%q, want an address such as http://localhost:8000/v1", s.URL)}
+	case u.RawQuery != "" || u.Fragment != "":
+		return map[string]string{
+			name + ".url": fmt.Sprintf("%q, want an address that ends with a path: /chat/completions follows it", s.URL),
+		}
 	case u.User != nil:
 		return map[string]string{
 			name + ".url": "an address with a password in it, want the key in the environment variable that " + name + ".key_env names",

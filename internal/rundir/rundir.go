@@ -1,5 +1,6 @@
 // Package rundir is the folder of a run: which run it holds, that one process
-// works in it at a time, and its small files, which are whole or absent.
+// works in it at a time and stays in it, and its small files, which are whole or
+// absent.
 package rundir
 
 import (
@@ -12,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
@@ -81,22 +81,6 @@ func orNone(s string) string {
 		return "nothing"
 	}
 	return s
-}
-
-// Lock keeps other processes out of a run's folder until the file is closed. The
-// system unlocks it when the process ends, however it ends. A file system
-// without locks is taken as it is.
-func Lock(dir string) (*os.File, error) {
-	lock, err := os.Open(dir)
-	if err != nil {
-		return nil, fault.Usage(err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		lock.Close()
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: another process is at work in this folder", dir),
-			"wait for it, stop it, or give this run an output.dir of its own"))
-	}
-	return lock, nil
 }
 
 // ReadJSON reads a file into v; false if there is none.

@@ -59,7 +59,11 @@ func printAnswer(w io.Writer, a train.Answer) {
 		}
 		fmt.Fprintf(w, "\n  %s: %s%s\n%s", label, human.Count(t.Words, "word"), end, terminal.Wrapped(t.Text, 3, 2))
 	}
-	show("before", a.Before)
+	if a.Before != nil {
+		show("before", *a.Before)
+	} else {
+		fmt.Fprint(w, "\n  before: not known\n")
+	}
 	if a.After != nil {
 		show("after", *a.After)
 	}

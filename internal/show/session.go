@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"lwtrain/internal/human"
@@ -20,6 +21,12 @@ func Session(w io.Writer) session.Events {
 		bar.SetTotal(total)
 		bar.Set(done, fields)
 	}
+	say := func(text string) {
+		if bar == nil {
+			bar = terminal.NewProgress(w, "fetching", 0)
+		}
+		bar.Println(text)
+	}
 	const kib, mib, mb = 1 << 10, 1 << 20, 1_000_000
 	fetch := fetchSpeed{}
 	return session.Events{
@@ -33,12 +40,8 @@ func Session(w io.Writer) session.Events {
 		Fetching: func(repo string, done, total int64) {
 			show("fetching", (done+mb-1)/mb, (total+mb-1)/mb, fmt.Sprintf("MB  %.1f MB/s  %s", fetch.of(done)/mb, repo))
 		},
-		Waiting: func(file string) {
-			if bar == nil {
-				bar = terminal.NewProgress(w, "fetching", 0)
-			}
-			bar.Println("waiting for another program that fetches " + file)
-		},
+		Waiting:    func(file string) { say("waiting for another program that fetches " + file) },
+		Pausing:    Pauses(say),
 		Importing:  func(done, total int64) { show("importing", done/mib, total/mib, "MiB") },
 		Tokenising: func(done, total int64) { show("tokenising", (done+kib-1)/kib, (total+kib-1)/kib, "KiB") },
 		Ended: func(err error) {
@@ -51,6 +54,23 @@ func Session(w io.Writer) session.Events {
 			}
 			bar, fetch = nil, fetchSpeed{}
 		},
+	}
+}
+
+// Pauses tells by say why and for how long a server is waited for. Of many requests that
+// wait it tells of one every few seconds.
+func Pauses(say func(text string)) func(err error, pause time.Duration) {
+	const every = 5 * time.Second
+	var one sync.Mutex
+	var told time.Time
+	return func(err error, pause time.Duration) {
+		one.Lock()
+		defer one.Unlock()
+		if time.Since(told) < every {
+			return
+		}
+		told = time.Now()
+		say(fmt.Sprintf("%v: trying again in %.3g s", err, pause.Seconds()))
 	}
 }
 

@@ -64,6 +64,7 @@ func (d *Training) Events() train.Events {
 			fmt.Fprintln(d.out)
 		},
 		Broken: func(path string, reason error) { Warn(d.err, "%s is damaged and passed over: %v", path, reason) },
+		Mended: func(path, what string) { d.say("lwtrain: warning: %s: %s", path, what) },
 		Moved: func(then, now string) {
 			Warn(d.err, "the run was made with %s, and goes on with %s: not to the same bytes", then, now)
 		},

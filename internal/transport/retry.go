@@ -27,10 +27,22 @@ func (e *BusyError) Unwrap() error { return e.Err }
 // server in trouble.
 func IsBusy(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
 
-// RetryAfter is how long a server wants to be left alone; 0 where it does not say.
+// RetryAfter is how long a server wants to be left alone, in seconds or until a date, but
+// no longer than a pause may be; 0 where it does not say.
 func RetryAfter(h http.Header) time.Duration {
-	seconds, _ := strconv.Atoi(h.Get("Retry-After"))
-	return time.Duration(max(0, seconds)) * time.Second
+	said := h.Get("Retry-After")
+	seconds, err := strconv.ParseFloat(said, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		var until time.Time
+		if until, err = http.ParseTime(said); err != nil {
+			return 0
+		}
+		seconds = time.Until(until).Seconds()
+	}
+	if !(seconds > 0) { // NaN, too
+		return 0
+	}
+	return time.Duration(min(seconds, longestPause.Seconds()) * float64(time.Second))
 }
 
 // Retry says how often and when a request is made again.
@@ -42,6 +54,9 @@ type Retry struct {
 	// so that many requests which failed together are not made again together.
 	Jitter bool
 
+	Key string // that is sent: errors of what a server said do not show it
+
+	Told  func(err error, pause time.Duration)       // of each pause before it; nil: nobody
 	Sleep func(context.Context, time.Duration) error // nil: for the time that it is given
 }
 
@@ -60,6 +75,7 @@ func (r Retry) Do(ctx context.Context, once func() error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		err = Masked(err, r.Key)
 		var down UnreachableError
 		var busy *BusyError
 		if try >= r.Times || !errors.As(err, &down) && !errors.As(err, &busy) {
@@ -69,7 +85,11 @@ func (r Retry) Do(ctx context.Context, once func() error) error {
 		if busy != nil {
 			after = busy.After
 		}
-		if err := sleep(ctx, r.pause(try, after)); err != nil {
+		pause := r.pause(try, after)
+		if r.Told != nil {
+			r.Told(err, pause)
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,8 @@
 //
 // [RoundTrip] makes a request, [ReadAll] or [Watch] read its reply, and [Retry.Do]
 // makes both again after an [UnreachableError] or a [BusyError]. Who asks says which
-// replies are busy ones, and follows redirects where it wants to.
+// replies are busy ones, and follows redirects where it wants to. No error shows the key
+// that was sent, whatever a server says: see [Mask].
 package transport
 
 import (
@@ -13,11 +14,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// stallAfter is how long a reply that is watched may stand still.
-const stallAfter = 60 * time.Second
+// A reply that is watched must bring at least stallBytes within stallAfter.
+const (
+	stallAfter = 60 * time.Second
+	stallBytes = 1 << 10
+)
 
 // UnreachableError is a failure of the network, not of what was asked for.
 type UnreachableError struct{ Err error }
@@ -28,12 +33,20 @@ func (e UnreachableError) Unwrap() error { return e.Err }
 // RoundTrip makes a request once, with key as bearer token unless it is empty. It
 // follows no redirect: whether another host may have the key, and what becomes of a
 // POST, is for the caller to say. The error is the cause for which the request's
-// context has ended, else an [UnreachableError].
+// context has ended, else an [UnreachableError]. A reply that is none, but the beginning of
+// another protocol whose bytes no context ends, is an error that stays.
 func RoundTrip(t http.RoundTripper, req *http.Request, key string) (*http.Response, error) {
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the key holds blanks or other characters that no key has")
+	}
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	res, err := t.RoundTrip(req)
+	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
+		res.Body.Close()
+		return nil, errors.New("status 101: the server begins another protocol, want an answer over HTTP")
+	}
 	if err == nil {
 		return res, nil
 	}
@@ -69,21 +82,28 @@ func broken(ctx context.Context, err error) error {
 type Watched struct {
 	body  io.Reader
 	timer *time.Timer
+	after time.Duration
+	came  int // bytes since the timer was set
 }
 
 // Watch returns a body whose request ends by cancel, with an [UnreachableError], when
-// nothing has come of it for a minute. Stop it once it is read.
+// next to nothing has come of it for a minute. Stop it once it is read.
 func Watch(body io.Reader, cancel context.CancelCauseFunc) *Watched {
-	return &Watched{body, time.AfterFunc(stallAfter, func() {
-		cancel(UnreachableError{fmt.Errorf("nothing came for %s", stallAfter)})
+	return watch(body, cancel, stallAfter)
+}
+
+func watch(body io.Reader, cancel context.CancelCauseFunc, after time.Duration) *Watched {
+	return &Watched{body: body, after: after, timer: time.AfterFunc(after, func() {
+		cancel(UnreachableError{fmt.Errorf("less than %d bytes came in %s", stallBytes, after)})
 	})}
 }
 
 // Read reads from the body.
 func (w *Watched) Read(p []byte) (int, error) {
 	n, err := w.body.Read(p)
-	if n > 0 {
-		w.timer.Reset(stallAfter)
+	if w.came += n; w.came >= stallBytes {
+		w.came = 0
+		w.timer.Reset(w.after)
 	}
 	return n, err
 }

@@ -1,9 +1,12 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,6 +53,66 @@ func TestWhatIsTriedAgainAndWhen(t *testing.T) {
 				t.Errorf("got %v after pauses of %v, want %v after %s", err, waits, c.want, c.waits)
 			}
 		})
+	}
+}
+
+func TestHowLongAServerWantsToBeLeftAlone(t *testing.T) {
+	for said, want := range map[string]time.Duration{
+		"":                              0,
+		"17":                            17 * time.Second,
+		"0.5":                           500 * time.Millisecond,
+		"-5":                            0,
+		"soon":                          0,
+		"NaN":                           0,
+		"86400":                         time.Minute,
+		"10000000000":                   time.Minute, // seconds that are no time.Duration
+		"1" + strings.Repeat("0", 400):  time.Minute,
+		"Wed, 21 Oct 2015 07:28:00 GMT": 0,
+		"Wed, 21 Oct 2122 07:28:00 GMT": time.Minute,
+	} {
+		if got := RetryAfter(http.Header{"Retry-After": {said}}); got != want {
+			t.Errorf("%q: %s, want %s", said, got, want)
+		}
+	}
+	said := time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat)
+	if got := RetryAfter(http.Header{"Retry-After": {said}}); got < 18*time.Second || got > 20*time.Second {
+		t.Errorf("in 20 seconds: %s", got)
+	}
+}
+
+func TestWhoWaitsIsToldWhyAndForHowLong(t *testing.T) {
+	var told []string
+	r := Retry{
+		Times: 3, Pause: time.Second, Key: "sk-secret",
+		Told:  func(err error, pause time.Duration) { told = append(told, fmt.Sprint(err, ", ", pause)) },
+		Sleep: func(context.Context, time.Duration) error { return nil },
+	}
+	busy := &BusyError{errors.New("you sent sk-secret"), 9 * time.Second}
+	fails := []error{UnreachableError{errors.New("down")}, busy, errors.New("sk-secret?")}
+	err := r.Do(t.Context(), func() (err error) { err, fails = fails[0], fails[1:]; return err })
+	if fmt.Sprint(told) != "[down, 1s you sent [key], 9s]" || err == nil || err.Error() != "[key]?" {
+		t.Errorf("told %q, then %v", told, err)
+	}
+}
+
+func TestAKeyIsNotShown(t *testing.T) {
+	for _, c := range []struct{ name, said, key, want string }{
+		{"no key", "no key", "", "no key"},
+		{"a word that stands for none", "none of them", "none", "none of them"},
+		{"as it is", "Bearer sk-abc/def+ghi, sk-abc/def+ghi", "sk-abc/def+ghi", "Bearer [key], [key]"},
+		{"as JSON escapes it", `"sk-abc\/def+ghi"`, "sk-abc/def+ghi", `"[key]"`},
+		{"in an address", "?k=sk-abc%2Fdef%2Bghi&l", "sk-abc/def+ghi", "?k=[key]&l"},
+		{"cut off", `header "Bearer sk-abc/def+g`, "sk-abc/def+ghi", `header "Bearer [key]`},
+		{"as servers shorten it", "sk-ab***hi", "sk-abc/def+ghi", "sk-ab***hi"},
+	} {
+		if got := Mask(c.said, c.key); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	down := UnreachableError{errors.New("sk-abcdef is wrong")}
+	err := Masked(fmt.Errorf("x: %w", down), "sk-abcdef")
+	if !errors.As(err, &down) || err.Error() != "x: [key] is wrong" {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -122,5 +185,115 @@ func TestOneRoundTrip(t *testing.T) {
 	}
 	if _, err := ReadAll(t.Context(), strings.NewReader(strings.Repeat("x", 1<<20+1)), 1<<20); err == nil || errors.As(err, &down) {
 		t.Errorf("too long a reply: %v, want an error that stays", err)
+	}
+}
+
+// TestRepliesThatAreNone asks a server that says the bytes as they stand.
+func TestRepliesThatAreNone(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+	for _, c := range []struct {
+		name, said string
+		open       bool // the connection stays so
+		want       string
+		down       bool // it may pass
+	}{
+		{"another protocol", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", true, "status 101", false},
+		{"another protocol, unasked", "HTTP/1.1 101 Switching Protocols\r\n\r\n", true, "status 101", false},
+		{"hints without an end", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100), true, "too late", true},
+		{"go on, without an end", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100), true, "too late", true},
+		{"a hint and an answer", "HTTP/1.1 103 Early Hints\r\n\r\n" + head + "Content-Length: 2\r\n\r\nok", true, "", false},
+		{"headers without an end", head + strings.Repeat("X: "+strings.Repeat("y", 1<<16)+"\r\n", 200), true, "exceeded", true},
+		{"nothing", "", true, "too late", true},
+		{"half a header", head, true, "too late", true},
+		{"no end of the body", head + "Content-Length: 5\r\n\r\nok", true, "too late", true},
+		{"chunks without an end", head + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", true, "too late", true},
+		{"a body that is cut off", head + "Content-Length: 5\r\n\r\nok", false, "unexpected EOF", true},
+		{"a chunk that is none", head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", false, "chunk", true},
+		{"two lengths", head + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nokokok", false, "Content-Length", true},
+		{"no HTTP", "SSH-2.0-OpenSSH_9\r\n", false, "malformed", true},
+		{"nothing and the end", "", false, "EOF", true},
+		{"no content", "HTTP/1.1 204 No Content\r\n\r\n", true, "", false},
+		{"not modified", "HTTP/1.1 304 Not Modified\r\n\r\n", true, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			limit := time.Minute
+			if c.want == "too late" {
+				limit = 500 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeoutCause(t.Context(), limit, UnreachableError{errors.New("too late")})
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, say(t, c.said, c.open), strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := RoundTrip(&http.Transport{}, req, "key-key-key")
+			if err == nil {
+				_, err = ReadAll(ctx, res.Body, 1<<20)
+				res.Body.Close()
+			}
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			var down UnreachableError
+			if errors.As(err, &down) != c.down {
+				t.Errorf("%v may pass: %v, want %v", err, !c.down, c.down)
+			}
+		})
+	}
+}
+
+// say serves some bytes to who asks, and leaves the connection open or not.
+func say(t *testing.T, bytes string, open bool) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { conn.Close() })
+			go func() {
+				http.ReadRequest(bufio.NewReader(conn))
+				io.WriteString(conn, bytes)
+				if !open {
+					conn.Close()
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+func TestABodyThatHardlyComesIsGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, w := io.Pipe()
+	go func() {
+		for ctx.Err() == nil {
+			w.Write([]byte("x"))
+			time.Sleep(10 * time.Millisecond)
+		}
+		w.Close()
+	}()
+	body := watch(r, cancel, 100*time.Millisecond)
+	defer body.Stop()
+	io.Copy(io.Discard, body)
+	var down UnreachableError
+	if err := context.Cause(ctx); !errors.As(err, &down) || err.Error() != "less than 1024 bytes came in 100ms" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAKeyWithBlanksIsNotSent(t *testing.T) {
+	for _, key := range []string{"a b", "key\n", "kéy"} {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1/", nil)
+		var down UnreachableError
+		if _, err := RoundTrip(http.DefaultTransport, req, key); err == nil || errors.As(err, &down) || strings.Contains(err.Error(), key) {
+			t.Errorf("%q: %v", key, err)
+		}
 	}
 }

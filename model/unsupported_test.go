@@ -1,0 +1,207 @@
+package model
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/checkpoints"
+	"lwtrain/internal/fault"
+)
+
+func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
+	const sizes = `"hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96,` +
+		`"max_position_embeddings":2048`
+	llama := func(more string) string { return `{"model_type":"llama",` + sizes + `,` + more + `}` }
+	for _, c := range []struct{ name, json, want, hint string }{
+		{"a mixture of experts", `{"model_type":"mixtral"}`, `model_type is "mixtral"`, "mixtures of experts are not implemented"},
+		{"another one", `{"model_type":"qwen3_moe"}`, `model_type is "qwen3_moe"`, "mixtures of experts are not implemented"},
+		{"one under a dense name", llama(`"num_local_experts":8`), "8 experts, want none", "mixtures of experts are not implemented"},
+		{"a model that sees", `{"model_type":"qwen2_5_vl"}`, `model_type is "qwen2_5_vl"`, noImages},
+		{"an encoder", `{"model_type":"xlm-roberta"}`, `model_type is "xlm-roberta"`, "encoders are not implemented"},
+		{"another family", `{"model_type":"gemma3"}`, `model_type is "gemma3", want one of: chatglm,`, "other families are not"},
+		{"yarn", llama(`"rope_scaling":{"rope_type":"yarn","factor":4}`), `rope_scaling type is "yarn", want llama3 or linear`,
+			"llama3 and linear are, and without rope_scaling the model has its own positions (max_position_embeddings says 2048)"},
+		{"yarn as transformers 5 writes it", llama(`"rope_parameters":{"rope_type":"yarn","rope_theta":1e6}`), `type is "yarn"`,
+			"not implemented; llama3 and linear are"},
+		{"frequencies by kinds of layers", llama(`"rope_parameters":{"full_attention":{"rope_theta":1e6}}`), "rope_parameters",
+			"not implemented"},
+		{"gelu", llama(`"hidden_act":"gelu"`), `hidden_act is "gelu"`, "not implemented"},
+		{"biases", llama(`"mlp_bias":true`), "mlp_bias is true", "biases in the feed-forward layers are not implemented"},
+		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented"},
+		{"a window in some layers", llama(`"layer_types":["full_attention","sliding_attention"]`), `layer_types has "sliding_attention"`,
+			"full attention is"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := ParseConfig([]byte(c.json))
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.HintOf(err), c.hint) {
+				t.Errorf("got %v\nhint: %s\nwant %q and %q", err, fault.HintOf(err), c.want, c.hint)
+			}
+		})
+	}
+	for _, c := range []struct {
+		name, json string
+		warnings   []string
+	}{
+		{"what changes nothing", llama(`"sliding_window":4096,"use_sliding_window":false,"attention_dropout":0.0,"num_experts":0,` +
+			`"layer_types":["full_attention","full_attention"],"rope_scaling":null`), nil},
+		{"dropout", llama(`"attention_dropout":0.1,"resid_pdrop":0.2,"classifier_dropout":0.3`), []string{
+			"attention_dropout is 0.1, and dropout is not implemented: the model is trained without it",
+			"resid_pdrop is 0.2, and dropout is not implemented: the model is trained without it",
+		}},
+	} {
+		got, err := ParseConfig([]byte(c.json))
+		if err != nil || !slices.Equal(got.Warnings, c.warnings) {
+			t.Errorf("%s: %q, %v", c.name, got.Warnings, err)
+		}
+	}
+}
+
+// withTensors writes a test model's folder anew, with its tensors changed.
+func withTensors(t *testing.T, name string, change func([]checkpoints.Tensor) []checkpoints.Tensor) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
+		t.Fatal(err)
+	}
+	from, err := checkpoints.OpenWeights(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	var all []checkpoints.Tensor
+	for _, name := range from.Names() {
+		info, _ := from.Info(name)
+		n := 1
+		for _, d := range info.Shape {
+			n *= d
+		}
+		x := checkpoints.Tensor{Name: name, Shape: info.Shape, Data: make([]float32, n)}
+		if err := from.Read(name, x.Data); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, x)
+	}
+	old, _ := filepath.Glob(filepath.Join(dir, "model*.safetensors*"))
+	for _, path := range old {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := checkpoints.WriteWeights(dir, "F32", change(all), shardBytes); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// find returns the tensor of a name.
+func find(t *testing.T, all []checkpoints.Tensor, name string) *checkpoints.Tensor {
+	t.Helper()
+	i := slices.IndexFunc(all, func(x checkpoints.Tensor) bool { return x.Name == name })
+	if i < 0 {
+		t.Fatalf("no tensor %s", name)
+	}
+	return &all[i]
+}
+
+func TestTensorsThatHaveNoPlaceAreExplained(t *testing.T) {
+	more := func(name string) func([]checkpoints.Tensor) []checkpoints.Tensor {
+		return func(all []checkpoints.Tensor) []checkpoints.Tensor {
+			return append(all, checkpoints.Tensor{Name: name, Shape: []int{2}, Data: []float32{1, 2}})
+		}
+	}
+	renamed := func(from, to string) func([]checkpoints.Tensor) []checkpoints.Tensor {
+		return func(all []checkpoints.Tensor) []checkpoints.Tensor {
+			find(t, all, from).Name = to
+			return all
+		}
+	}
+	const up = "model.layers.1.mlp.up_proj"
+	for _, c := range []struct {
+		name       string
+		change     func([]checkpoints.Tensor) []checkpoints.Tensor
+		want, hint string
+	}{
+		{"a bias", more(up + ".bias"), "tensor " + up + ".bias, for which config.json (llama, 2 layers) has no place", "biases there"},
+		{"an expert", renamed(up+".weight", "model.layers.1.mlp.experts.0.up_proj.weight"),
+			"no tensor " + up + ".weight, which config.json (llama, 2 layers) calls for, but model.layers.1.mlp.experts.0.", noExperts},
+		{"a quantised matrix", renamed(up+".weight", up+".qweight"), "but " + up + ".qweight", noQuantised},
+		{"an adapter", more("base_model.model." + up + ".lora_A.weight"), "lora_A.weight, for which", "merge it into its model first"},
+		{"an encoder of images", more("visual.patch_embed.weight"), "visual.patch_embed.weight, for which", noImages},
+		{"a head that rates", more("score.weight"), "score.weight, for which", noHeads},
+		{"anything", more("model.norm2.weight"), "model.norm2.weight, for which", "not implemented for this model_type"},
+		{"nothing but a matrix that is missing", func(all []checkpoints.Tensor) []checkpoints.Tensor {
+			return slices.DeleteFunc(all, func(x checkpoints.Tensor) bool { return x.Name == up+".weight" })
+		}, "no tensor " + up + ".weight, which config.json (llama, 2 layers) calls for", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Load(withTensors(t, "llama-untied", c.change))
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.HintOf(err), c.hint) {
+				t.Errorf("got %v\nhint: %s\nwant %q and %q", err, fault.HintOf(err), c.want, c.hint)
+			}
+		})
+	}
+}
+
+func TestATiedModelWithAHeadOfItsOwnIsUntied(t *testing.T) {
+	head := func(change func([]float32)) func([]checkpoints.Tensor) []checkpoints.Tensor {
+		return func(all []checkpoints.Tensor) []checkpoints.Tensor {
+			table := find(t, all, "model.embed_tokens.weight")
+			data := slices.Clone(table.Data)
+			change(data)
+			return append(all, checkpoints.Tensor{Name: "lm_head.weight", Shape: table.Shape, Data: data})
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func([]float32)
+		tied   bool
+	}{
+		{"the same matrix once more", func([]float32) {}, true},
+		{"another matrix", func(x []float32) { x[len(x)-1] += 1 }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := withTensors(t, "llama-tied", head(c.change))
+			checked, err := Check(dir)
+			if err != nil || checked.Tied != c.tied || (len(checked.Warnings) == 0) != c.tied {
+				t.Fatalf("tied %v, warnings %q, %v", checked.Tied, checked.Warnings, err)
+			}
+			m, err := Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Free()
+			if m.Config.Tied != c.tied || m.Config.Parameters() != checked.Parameters() {
+				t.Errorf("loaded with tied %v and %d parameters", m.Config.Tied, m.Config.Parameters())
+			}
+			out := t.TempDir()
+			if err := m.Save(out, "float32"); err != nil {
+				t.Fatal(err)
+			}
+			w, err := checkpoints.OpenWeights(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			_, there := w.Info("lm_head.weight")
+			raw, _ := os.ReadFile(filepath.Join(out, "config.json"))
+			if there == c.tied || strings.Contains(string(raw), `"tie_word_embeddings": true`) != c.tied {
+				t.Errorf("saved with a head %v, config.json %s", there, raw)
+			}
+			if same, err := w.Same("lm_head.weight", "model.embed_tokens.weight"); same || err != nil {
+				t.Errorf("the saved head is the table: %v, %v", same, err)
+			}
+			again, err := Load(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer again.Free()
+			a, _ := m.Fingerprint()
+			if b, _ := again.Fingerprint(); a != b {
+				t.Error("what was saved is another model")
+			}
+		})
+	}
+}
