@@ -59,7 +59,8 @@ func TestARecordIsTheSameWhateverItLiesIn(t *testing.T) {
 		"data.jsonl": lines, "array.json": "[" + strings.Join(strings.Split(strings.TrimSpace(lines), "\n"), ",") + "]",
 		"pretty.json": pretty, "commas.jsonl": strings.ReplaceAll(lines, "}\n", "},\n"), "one.jsonl": strings.ReplaceAll(lines, "\n", ""),
 		"wide.jsonl": string(wide), "data.csv": rows, "data.csv.gz": rows, "marked.csv": "\ufeff" + strings.ReplaceAll(rows, "\n", "\r\n"),
-		"data.tsv": strings.NewReplacer(",\"\",\"Hello, friend\",", "\t\t\"Hello, friend\"\t", "\",\"", "\"\t\"", "instruction,input,output,id",
+		"data.tsv": strings.NewReplacer(",\"\",\"Hello, friend\",", "\t\t\"Hello, friend\"\t", "\",\"", "\"\t\"",
+			"instruction,input,output,id",
 			"instruction\tinput\toutput\tid", "Count,", "Count\t", "\",", "\"\t").Replace(rows),
 		"mislabelled.gz.txt": lines, "data.txt": lines,
 	} {
@@ -84,8 +85,10 @@ func TestCallsInTablesHaveWhatTheyHadInJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	const tide = "<|im_start|>system\n" +
-		`[{"type": "function", "function": {"name": "tide", "parameters": {"type": "object", "properties": {"port": {"type": "string"}}}}}]` +
-		"<|im_end|>\n<|im_start|>user\nTide in Brest?<|im_end|>\n<|im_start|>assistant\n[<call>tide {\"port\": \"Brest\"}</call><|im_end|>]\n" +
+		`[{"type": ` +
+		`"function", "function": {"name": "tide", "parameters": {"type": "object", "properties": {"port": {"type": "string"}}}}}]` +
+		"<|im_end|>\n<|im_start|>user\nTide in Brest?<|im_end|>\n<|im_start|>assistant\n[<call>tide {\"port\": " +
+		"\"Brest\"}</call><|im_end|>]\n" +
 		"<|im_start|>tool\n4 m<|im_end|>\n<|im_start|>assistant\n[Four metres.<|im_end|>]\n"
 	for _, table := range []string{"testdata/calls.parquet", "testdata/calls.arrow"} {
 		got := texts(t, Source{Path: table}, template(t, path))
