@@ -33,9 +33,14 @@ test: setup lint ## every test
 race: ## every test under the race detector
 	$(GO) test -race ./...
 
-KILLS ?= 50
-kill: ## kill runs with SIGKILL at KILLS random moments; all must end with the same bytes
-	$(GO) test -count=1 -timeout 1h -run TestKilledRuns -v ./cmd/lwtrain -kills $(KILLS)
+KILLS ?= 150
+DPO_KILLS ?= 70
+PAIRS_KILLS ?= 30
+SIGNALS ?= 100
+FLIPS ?= 260
+kill: ## kill and interrupt runs at random moments, damage their files: they must end with the same bytes, or say why not
+	$(GO) test -count=1 -timeout 6h -run 'TestKilledRuns|TestSignalledRuns|TestDamagedRuns' -v ./cmd/lwtrain \
+		-kills $(KILLS) -dpo-kills $(DPO_KILLS) -pairs-kills $(PAIRS_KILLS) -signals $(SIGNALS) -flips $(FLIPS)
 
 NEW ?= bin/lwtrain
 same: build ## prove that the build does what OLD=path/to/an/older/lwtrain does; CASES=dpo,keys for some, DATA=folder for more

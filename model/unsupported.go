@@ -29,7 +29,7 @@ const (
 
 // unknownType refuses a model_type.
 func unknownType(kind string) error {
-	hint := "other families are not implemented; the GGUF file of a Llama, Qwen2 or Qwen3 model can be imported"
+	hint := "other families are not implemented"
 	lower := strings.ToLower(kind)
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(lower, p) })
