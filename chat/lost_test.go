@@ -160,6 +160,8 @@ func TestSomeTemplatesWantArgumentsAsText(t *testing.T) {
 		"joined to text":      {calls("(' ' + m.tool_calls[0].function.arguments)"), true},
 		"printed as they are": {calls("m.tool_calls[0].function.arguments"), true},
 		"written one by one":  {calls("(m.tool_calls[0].function.arguments.items() | list | tojson)"), false},
+		"written in a form of its own, and text as it is": {calls("(m.tool_calls[0].function.arguments if " +
+			"m.tool_calls[0].function.arguments is string else m.tool_calls[0].function.arguments | items | list | join(':'))"), false},
 		"either": {calls("(m.tool_calls[0].function.arguments if m.tool_calls[0].function.arguments is " +
 			"string else m.tool_calls[0].function.arguments | tojson)"), false},
 		"a template that knows no calls":    {plainChatML, false},

@@ -33,7 +33,7 @@ func Build(ctx context.Context, opts Options, template *chat.Template, run Run) 
 		cache: store.Cache{Dir: opts.CacheDir, ShardTokens: smallShards}, template: template, run: run,
 		strict: opts.OnBadRecord == "error", near: opts.Dedup == "near",
 	}
-	if err := b.load(ctx, s, slices.Concat(opts.Sources, opts.HeldOut.Sources)); err != nil {
+	if err := b.load(ctx, s, opts); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -57,7 +57,8 @@ type builder struct {
 }
 
 // load gets the store of each source.
-func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
+func (b builder) load(ctx context.Context, s *Set, opts Options) error {
+	sources := slices.Concat(opts.Sources, opts.HeldOut.Sources)
 	sizes := make([]int64, len(sources))
 	var total, before int64
 	for i, options := range sources { // all of them first: a missing file is known at once
@@ -70,6 +71,9 @@ func (b builder) load(ctx context.Context, s *Set, sources []Source) error {
 		}
 		total += sizes[i]
 		s.from = append(s.from, src)
+	}
+	if err := filesApart(s.from, len(opts.Sources), opts); err != nil {
+		return err
 	}
 	for i, src := range s.from {
 		told := func(done int64) {

@@ -30,6 +30,9 @@ func (s *Set) choose(opts Options, run Run) error {
 			return err
 		}
 	}
+	if err := s.samplesApart(taken, len(opts.Sources)); err != nil {
+		return err
+	}
 	held, err := holdOut(opts.HeldOut, taken[:len(opts.Sources)], run.Seed)
 	if err != nil {
 		return err
@@ -87,13 +90,14 @@ func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item
 			out = append(out, it)
 			continue
 		}
-		tokens := int32(0)
-		for _, k := range it.conversations() {
-			if tokens += entries[k].Tokens; reason == "too_long" {
-				stats.whole.add(int64(entries[k].Tokens))
-			}
+		stats.drop(reason, 1)
+		if reason != "too_long" {
+			continue
 		}
-		stats.lose(reason, tokens)
+		for _, k := range it.conversations() {
+			stats.LostTokens += int64(entries[k].Tokens)
+			stats.whole.add(int64(entries[k].Tokens))
+		}
 	}
 	return out
 }

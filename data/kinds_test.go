@@ -242,3 +242,19 @@ func TestWhatAPairSaysBesideItsTextsIsTokenised(t *testing.T) {
 		}
 	}
 }
+
+func TestASourceWithoutTargetsSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir, write(t, dir, "a", `{"messages": [`+user("a")+`, {"role": "assistant", "content": "b", "weight": 0}]}`, talk("c",
+		"d")))
+	o.Sources[0].TrainOn = "marked"
+	s := build(t, o)
+	if mix := s.Mix(); s.Len() != 0 || mix.Dropped["no_target"] != 2 || mix.LostTokens != 0 {
+		t.Errorf("%d samples, dropped %v, %d tokens lost to their length", s.Len(), mix.Dropped, mix.LostTokens)
+	}
+	err := s.NothingLeft("sample")
+	if !fault.IsUsage(err) || err.Error() != "no sample is left to train on: 0 in all, 0 held out, no_target 2" ||
+		!strings.Contains(fault.HintOf(err), "a weight of 0") {
+		t.Errorf("%v, %s", err, fault.HintOf(err))
+	}
+}

@@ -153,7 +153,7 @@ func TestCopiesAreDroppedAndThoseOfHeldOutSamplesToo(t *testing.T) {
 	story := strings.Join(text, " ")
 	a := write(t, dir, "a", talk("q", "one"), talk("q", story), talk("q", "one"), talk("p", "held"), talk("q", story+" end"),
 		talk("r", "two three four"))
-	held := write(t, dir, "h", talk("p", "held"))
+	held := write(t, dir, "h", talk("p", "held"), talk("s", "t"))
 	for _, c := range []struct {
 		dedup, want string
 		left        int
@@ -171,8 +171,8 @@ func TestCopiesAreDroppedAndThoseOfHeldOutSamplesToo(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer s.Close()
-				if got := fmt.Sprint(s.Sources()[0].Dropped); got != c.want || len(s.Train()) != c.left || len(s.HeldOut()) != 1 {
-					t.Errorf("dropped %s, %d left, %d held out; want %s, %d, 1", got, len(s.Train()), len(s.HeldOut()), c.want, c.left)
+				if got := fmt.Sprint(s.Sources()[0].Dropped); got != c.want || len(s.Train()) != c.left || len(s.HeldOut()) != 2 {
+					t.Errorf("dropped %s, %d left, %d held out; want %s, %d, 2", got, len(s.Train()), len(s.HeldOut()), c.want, c.left)
 				}
 			}
 		})

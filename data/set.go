@@ -23,9 +23,13 @@ package data
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"lwtrain/data/read"
 	"lwtrain/data/store"
+	"lwtrain/internal/fault"
 )
 
 // Sample is a sample with its tokens.
@@ -159,6 +163,21 @@ func (s *Set) Contents() map[string]string {
 	}
 	out["choice of samples"] = store.HashOf(choice)
 	return out
+}
+
+// NothingLeft is the error of a set that has no sample to train on, each of which is called
+// what: it says what became of the records.
+func (s *Set) NothingLeft(what string) error {
+	mix := s.Mix()
+	var dropped []string
+	for _, reason := range slices.Sorted(maps.Keys(mix.Dropped)) {
+		dropped = append(dropped, fmt.Sprintf(", %s %d", reason, mix.Dropped[reason]))
+	}
+	err := fmt.Errorf("no %s is left to train on: %d in all, %d held out%s", what, s.Len(), len(s.heldOut), strings.Join(dropped, ""))
+	if mix.Dropped["no_target"] > 0 {
+		err = fault.Hint(err, "no_target: all answers of a record are taken out by train: false or a weight of 0, or train_on takes none")
+	}
+	return fault.Usage(err)
 }
 
 // Close closes the files of the set.

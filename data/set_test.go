@@ -211,7 +211,7 @@ func TestTheSameInputsGiveTheSameBytes(t *testing.T) {
 
 func TestHeldOutSamplesAreDrawnFromEachSourceAndNeverTrainedOn(t *testing.T) {
 	dir := t.TempDir()
-	a, b, c := write(t, dir, "a", talks(60)...), write(t, dir, "b", talks(30)...), write(t, dir, "c", talks(7)...)
+	a, b, c := write(t, dir, "a", talks(60)...), write(t, dir, "b", talks(30)...), write(t, dir, "c", talks(67)[60:]...)
 	for _, k := range []struct {
 		name string
 		held HeldOut

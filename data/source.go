@@ -65,13 +65,21 @@ func locate(s Source, known map[string][]read.File) (source, error) {
 	if len(out.files) == 0 {
 		return out, fault.Usage(fmt.Errorf("source %s has no files", s.Name))
 	}
-	seen := map[string]bool{}
+	seen := map[string]string{}
 	for _, f := range out.files {
-		if seen[filepath.Clean(f.Path)] {
-			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: named twice by source %s", f.Name, s.Name),
+		at := filepath.Clean(f.Path)
+		if real, err := filepath.EvalSymlinks(at); err == nil && len(known) == 0 { // a hub's cache has one file for all of the same content
+			at = real
+		}
+		if first, there := seen[at]; there {
+			what := "named twice"
+			if first != f.Name {
+				what = "a link to " + first + ", which is named, too,"
+			}
+			return out, fault.Usage(fault.Hint(fmt.Errorf("%s: %s by source %s", f.Name, what, s.Name),
 				"repeat: 2 of the source takes each sample twice"))
 		}
-		seen[filepath.Clean(f.Path)] = true
+		seen[at] = f.Name
 	}
 	all := s.AllPaths()
 	out.shown = all[0]

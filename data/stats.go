@@ -55,12 +55,6 @@ func (s *SourceStats) leaveUnread(key string, n int) {
 	s.Unread[key] += n
 }
 
-// lose drops a sample with its tokens.
-func (s *SourceStats) lose(reason string, tokens int32) {
-	s.drop(reason, 1)
-	s.LostTokens += int64(tokens)
-}
-
 func (s *SourceStats) take(e store.Entry, pieces []piece, heldOut bool) {
 	s.Samples++
 	if heldOut {

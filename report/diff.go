@@ -109,14 +109,16 @@ func compare(source string, now, before *data.TextStats) []Difference {
 			Change: fmt.Sprintf("%+.1f", a.Score-b.Score), Same: a.Score == b.Score,
 		})
 	}
-	reasons := maps.Clone(before.Dropped)
-	if reasons == nil {
-		reasons = map[string]int{}
+	counts := func(what string, now, before map[string]int) {
+		names := map[string]int{}
+		maps.Copy(names, before)
+		maps.Copy(names, now)
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			add(what+name, int64(now[name]), int64(before[name]))
+		}
 	}
-	maps.Copy(reasons, now.Dropped)
-	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
-		add("dropped: "+reason, int64(now.Dropped[reason]), int64(before.Dropped[reason]))
-	}
+	counts("dropped: ", now.Dropped, before.Dropped)
+	counts("not read: ", now.Unread, before.Unread)
 	add("tokens lost", now.LostTokens, before.LostTokens)
 	return out
 }

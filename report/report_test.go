@@ -24,14 +24,15 @@ const hostile = `</style></svg></title></table><script>alert(1)</script>` +
 func hostileStats(t *testing.T) *data.Stats {
 	t.Helper()
 	c := data.TextStats{
-		SourceStats: data.SourceStats{Name: hostile, Path: hostile, Samples: 3, Tokens: 9, Dropped: map[string]int{hostile: 2}},
-		LossShare:   map[string]float64{hostile: 0.5, "token": 1},
-		Lengths:     data.AllLengths{OutputWords: data.Lengths{Histogram: []int64{1, 0, 2}}},
-		Buckets:     []data.Bucket{{Name: hostile, Samples: 3}},
-		Languages:   map[string]int{hostile: 1, "en": 2},
-		Suspicious:  map[string]data.Suspects{hostile: {Samples: 1, Examples: []string{hostile}}},
-		Required:    data.Required{Samples: 1, Points: []data.Point{{Required: 100, Real: 90}}},
-		Longest:     []data.Longest{{Origin: hostile, Source: hostile, Words: 5}},
+		SourceStats: data.SourceStats{Name: hostile, Path: hostile, Samples: 3, Tokens: 9, Dropped: map[string]int{hostile: 2},
+			Unread: map[string]int{hostile: 4}},
+		LossShare:  map[string]float64{hostile: 0.5, "token": 1},
+		Lengths:    data.AllLengths{OutputWords: data.Lengths{Histogram: []int64{1, 0, 2}}},
+		Buckets:    []data.Bucket{{Name: hostile, Samples: 3}},
+		Languages:  map[string]int{hostile: 1, "en": 2},
+		Suspicious: map[string]data.Suspects{hostile: {Samples: 1, Examples: []string{hostile}}},
+		Required:   data.Required{Samples: 1, Points: []data.Point{{Required: 100, Real: 90}}},
+		Longest:    []data.Longest{{Origin: hostile, Source: hostile, Words: 5}},
 	}
 	other := data.TextStats{SourceStats: data.SourceStats{Name: hostile + "2"}}
 	return &data.Stats{Format: 1, TooLong: hostile, Weighting: hostile, Sources: []data.TextStats{c, other}, Mix: c}

@@ -41,7 +41,7 @@ func WriteStats(w io.Writer, p StatsPage) error {
 		Title: p.Name, OtherName: p.OtherName, Tiles: statsTiles(mix),
 		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s",
 			plural(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
-		Sources: sourceTable(s), DroppedNote: droppedNote(s), Loss: lossFigures(s, p.Other),
+		Sources: sourceTable(s), DroppedNote: lossNote(s), Loss: lossFigures(s, p.Other),
 		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
 	}
 	other := &data.TextStats{}
@@ -150,17 +150,24 @@ func countRow(c *data.TextStats, s *data.Stats, counts ...int64) tableRow {
 	return r
 }
 
-func droppedNote(s *data.Stats) string {
-	var parts []string
-	for _, c := range s.Sources {
-		for _, reason := range slices.Sorted(maps.Keys(c.Dropped)) {
-			parts = append(parts, fmt.Sprintf("%s: %s %s", c.Name, reason, human.Grouped(c.Dropped[reason])))
+// lossNote says what of the records is not used: which are dropped, and which of their keys
+// are not read.
+func lossNote(s *data.Stats) string {
+	counts := func(what string, of func(*data.TextStats) map[string]int) string {
+		var parts []string
+		for i := range s.Sources {
+			c := &s.Sources[i]
+			for _, name := range slices.Sorted(maps.Keys(of(c))) {
+				parts = append(parts, fmt.Sprintf("%s: %s %s", c.Name, name, human.Grouped(of(c)[name])))
+			}
 		}
+		if len(parts) == 0 {
+			return ""
+		}
+		return what + strings.Join(parts, "; ") + ". "
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "Dropped: " + strings.Join(parts, "; ") + "."
+	return strings.TrimSpace(counts("Dropped: ", func(c *data.TextStats) map[string]int { return c.Dropped }) +
+		counts("Keys that are not read: ", func(c *data.TextStats) map[string]int { return c.Unread }))
 }
 
 // weightings lists those that the statistics know, the run's own first.

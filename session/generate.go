@@ -9,7 +9,7 @@ import (
 )
 
 // Generator writes with a model: it continues prompts or, with a chat template, answers
-// them. Order of calls: OpenGenerator, UseTemplate, Request, Load, Generate, Close; so
+// them. Order of calls: OpenGenerator, UseTemplate, Continue or Answer, Load, Generate, Close; so
 // what is wrong with prompts is known before weights are read.
 type Generator struct {
 	Tokenizer *tokenizer.Tokenizer
@@ -37,17 +37,15 @@ func (g *Generator) UseTemplate(template string) (err error) {
 	return err
 }
 
-// Request is a prompt for Generate, behind a system message where there is one and a
-// template. How it is sampled, and how far, is left to the caller.
-func (g *Generator) Request(system, prompt string) (model.Request, error) {
-	if g.template == nil {
-		return model.Request{Prompt: g.Tokenizer.Encode(prompt), Stop: g.Tokenizer.EOS()}, nil
-	}
-	var messages []chat.Message
-	if system != "" {
-		messages = append(messages, chat.Message{Role: "system", Content: system})
-	}
-	_, ids, err := g.template.Prompt(append(messages, chat.Message{Role: "user", Content: prompt}))
+// Continue is the request that a text is gone on with. How it is sampled, and how far, is left
+// to the caller.
+func (g *Generator) Continue(text string) model.Request {
+	return model.Request{Prompt: g.Tokenizer.Encode(text), Stop: g.Tokenizer.EOS()}
+}
+
+// Answer is the request that a conversation is answered, in the template.
+func (g *Generator) Answer(messages []chat.Message) (model.Request, error) {
+	_, ids, err := g.template.Prompt(messages)
 	return model.Request{Prompt: ids, Stop: g.template.Stop()}, err
 }
 

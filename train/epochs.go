@@ -1,10 +1,7 @@
 package train
 
 import (
-	"fmt"
-
 	"lwtrain/data"
-	"lwtrain/internal/fault"
 	"lwtrain/packing"
 )
 
@@ -29,7 +26,7 @@ type packedEpoch struct {
 // NewEpochs packs the first epoch of a set.
 func NewEpochs(set *data.Set, how packing.Options, seed uint64) (*Epochs, error) {
 	if len(set.Train()) == 0 {
-		return nil, fault.Usage(fmt.Errorf("no sample is left to train on: %d in all, %d held out", set.Len(), len(set.HeldOut())))
+		return nil, set.NothingLeft("sample")
 	}
 	e := &Epochs{data: set, packing: how, seed: seed}
 	var err error

@@ -33,8 +33,7 @@ type PairSteps struct {
 func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
 	pairs := set.Pairs()
 	if len(pairs) == 0 {
-		return nil, fault.Usage(fmt.Errorf("no preference is left to train on: %d answers in all, %d held out",
-			set.Len(), len(set.HeldOut())))
+		return nil, set.NothingLeft("preference")
 	}
 	labelled := len(pairs[0].Answers()) == 1
 	if labelled != losses.Labelled() {

@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/chat"
+	"lwtrain/data"
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
@@ -53,7 +55,7 @@ standard output; with --json one object is printed at the end.`,
 	fl := cmd.Flags()
 	fl.StringVarP(&f.model, "model", "m", "", "model folder")
 	fl.StringVar(&f.prompt, "prompt", "", "what to answer; - or none: standard input")
-	fl.StringVar(&f.prompts, "prompts", "", "a .jsonl file of {\"prompt\": ...}: answers all of them, an object a line")
+	fl.StringVar(&f.prompts, "prompts", "", "a file of prompts, such as {\"prompt\": ...} a line: answers all of them, an object a line")
 	fl.IntVar(&f.batch, "batch", 16, "with --prompts: how many are answered together")
 	fl.StringVar(&f.system, "system", "", "system message before the prompt")
 	fl.StringVar(&f.template, "template", "auto", "chat template: auto (the model's own), a shipped name, or a .jinja file")
@@ -86,7 +88,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if f.greedy {
 		f.temperature = 0
 	}
-	prompts, err := f.read(cmd.InOrStdin())
+	prompts, err := f.read(cmd)
 	if err != nil {
 		return err
 	}
@@ -174,59 +176,44 @@ func writeAnswer(out io.Writer, tok *tokenizer.Tokenizer, g model.Generated) err
 }
 
 // read returns the prompts: of the file, the flag or standard input.
-func (f generateFlags) read(stdin io.Reader) ([]string, error) {
+func (f generateFlags) read(cmd *cobra.Command) ([]record.Prompt, error) {
+	if f.prompts != "" {
+		source := data.Source{Name: "prompts", Path: f.prompts}
+		prompts, _, err := data.Prompts(cmd.Context(), source, nil, "", false)
+		if err == nil && len(prompts) == 0 {
+			err = fault.Usage(fmt.Errorf("%s: no prompts there, want records such as {\"prompt\": \"...\"}", f.prompts))
+		}
+		return prompts, err
+	}
 	const most = 64 << 20 // bytes
-	if f.prompts == "" {
-		prompt := f.prompt
-		if prompt == "" || prompt == "-" {
-			in, err := io.ReadAll(io.LimitReader(stdin, most))
-			if err != nil {
-				return nil, err
-			}
-			prompt = strings.TrimRight(string(in), "\n")
+	prompt := f.prompt
+	if prompt == "" || prompt == "-" {
+		in, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), most))
+		if err != nil {
+			return nil, err
 		}
-		if prompt == "" {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("the prompt is empty"), "give --prompt, or write it to standard input"))
-		}
-		return []string{prompt}, nil
+		prompt = strings.TrimRight(string(in), "\n")
 	}
-	file, err := os.Open(f.prompts)
-	if err != nil {
-		return nil, fault.Usage(err)
+	if prompt == "" {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("the prompt is empty"), "give --prompt, or write it to standard input"))
 	}
-	defer file.Close()
-	lines := bufio.NewScanner(io.LimitReader(file, most))
-	lines.Buffer(nil, most)
-	var prompts []string
-	for n := 1; lines.Scan(); n++ {
-		if strings.TrimSpace(lines.Text()) == "" {
-			continue
-		}
-		var line struct {
-			Prompt string `json:"prompt"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Prompt == "" {
-			return nil, fault.Usage(fmt.Errorf("%s:%d: no prompt there, want {\"prompt\": \"...\"}", f.prompts, n))
-		}
-		prompts = append(prompts, line.Prompt)
-	}
-	if len(prompts) == 0 && lines.Err() == nil {
-		return nil, fault.Usage(fmt.Errorf("%s: no prompts there, want lines of {\"prompt\": \"...\"}", f.prompts))
-	}
-	return prompts, lines.Err()
+	return []record.Prompt{{Messages: []chat.Message{{Role: "user", Content: prompt}}}}, nil
 }
 
 // requests puts the prompts into the chat template. Each has a random stream of its own.
-func (f generateFlags) requests(g *session.Generator, prompts []string) ([]model.Request, error) {
+func (f generateFlags) requests(g *session.Generator, prompts []record.Prompt) ([]model.Request, error) {
 	if !f.raw {
 		if err := g.UseTemplate(f.template); err != nil {
 			return nil, fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
 		}
 	}
 	requests := make([]model.Request, len(prompts))
-	for i, prompt := range prompts {
-		r, err := g.Request(f.system, prompt)
+	for i, p := range prompts {
+		r, err := f.request(g, p.Messages)
 		if err != nil {
+			if p.Origin != "" {
+				err = fmt.Errorf("%s: %w", p.Origin, err)
+			}
 			return nil, err
 		}
 		r.MaxNewTokens = f.maxNew
@@ -234,4 +221,19 @@ func (f generateFlags) requests(g *session.Generator, prompts []string) ([]model
 		requests[i] = r
 	}
 	return requests, nil
+}
+
+// request asks for the answer to a conversation. A system message of its own counts for more
+// than the flag's.
+func (f generateFlags) request(g *session.Generator, messages []chat.Message) (model.Request, error) {
+	if !f.raw {
+		if f.system != "" && messages[0].Role != "system" {
+			messages = slices.Insert(messages, 0, chat.Message{Role: "system", Content: f.system})
+		}
+		return g.Answer(messages)
+	}
+	if len(messages) > 1 {
+		return model.Request{}, fault.Usage(fmt.Errorf("a prompt of %d messages, want a text alone with --raw", len(messages)))
+	}
+	return g.Continue(messages[0].Content), nil
 }

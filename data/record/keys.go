@@ -93,7 +93,7 @@ func bare(key string) bool {
 		return true
 	}
 	for _, ending := range []string{"_id", "_ids", "_idx", "_index", "_hash", "_url", "_at", "_date", "_time", "_count", "_tokens",
-		"_length"} {
+		"_length", "_words", "_score"} {
 		if strings.HasSuffix(key, ending) {
 			return true
 		}

@@ -140,6 +140,33 @@ func TestReasoningIsRenderedOrRefused(t *testing.T) {
 	}.check(t)
 }
 
+// TestQwen3WritesReasoningAndCallsWhateverTheirForm: the texts are those of transformers 5.24
+// (apply_chat_template of the same messages).
+func TestQwen3WritesReasoningAndCallsWhateverTheirForm(t *testing.T) {
+	qwen3 := template(t, "../../chat/testdata/chat_qwen3.jinja")
+	const answered = "<|im_start|>user\n7 times 8?<|im_end|>\n<|im_start|>assistant\n<think>\n7*8 is 56, sure.\n</think>\n\n56<|im_end|>\n"
+	const called = "<|im_start|>user\nTide?<|im_end|>\n<|im_start|>assistant\n<tool_call>\n{\"name\": \"tide\", \"arguments\": " +
+		"{\"port\": \"Brest\"}}\n" +
+		"</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\n4 " +
+		"m\n</tool_response><|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n" +
+		"Four.<|im_end|>\n"
+	for _, key := range []string{"reasoning_content", "thinking", "reasoning"} {
+		record := `{"messages": [` + user("7 times 8?") + `, {"role": "assistant", "` + key + `": "7*8 is 56, sure.", "content": "56"}]}`
+		if r, _, err := Render(qwen3, []byte(record)); err != nil || r.Text != answered {
+			t.Errorf("%s: %q, %v, want %q", key, r.Text, err, answered)
+		}
+	}
+	for _, content := range []string{`"content": null, `, `"content": "", `, `"content": [], `, ""} {
+		record := `{"messages": [` + user("Tide?") + `, {"role": "assistant", ` + content +
+			`"tool_calls": [{"id": "c1", "type": "function", ` +
+			`"function": {"name": "tide", "arguments": "{\"port\": \"Brest\"}"}}]}, {"role": "tool", "content": "4 m"}, ` +
+			assistant("Four.") + `]}`
+		if r, _, err := Render(qwen3, []byte(record)); err != nil || r.Text != called {
+			t.Errorf("%s: %q, %v, want %q", content, r.Text, err, called)
+		}
+	}
+}
+
 func TestEveryKeyHasAFate(t *testing.T) {
 	fates{
 		"kwargs reach the template": {modal, question("", `, "chat_template_kwargs": {"mode": "short"}`), "a"},

@@ -3,7 +3,11 @@ package record
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"lwtrain/chat"
 	"lwtrain/data/read"
@@ -48,14 +52,28 @@ func (l Layout) Prompt(x read.Line, length string) (p Prompt, err error) {
 	if err := r.refuseMore(p.Messages, c.Vars); err != nil {
 		return p, err
 	}
-	if raw, ok := f[length]; ok && string(raw) != "null" {
-		if json.Unmarshal(raw, &p.Required) != nil || p.Required < 0 || p.Required > 1<<30 {
-			return p, bad("invalid_length", "%s is %s, want a number of words", length, kindOf(raw))
+	if raw, ok := f[length]; ok && !absent(raw) {
+		if p.Required, err = wordsAsked(raw); err != nil {
+			return p, bad("invalid_length", "%s is %s, want a number of words", length, err)
 		}
 	} else {
 		p.Required = prose.StatedLength(p.Messages[n-1].Content).Words()
 	}
 	return p, nil
+}
+
+// wordsAsked reads a number of words. Tables may have it as 2000.0, and CSV as text. Its error
+// says what is there instead.
+func wordsAsked(raw json.RawMessage) (int, error) {
+	text := string(raw)
+	if raw[0] == '"' {
+		text = strings.TrimSpace(cutText(raw))
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || v != math.Trunc(v) || v < 0 || v > 1<<30 {
+		return 0, errors.New(kindOf(raw))
+	}
+	return int(v), nil
 }
 
 // refuseMore refuses a prompt that says more than roles and contents.
