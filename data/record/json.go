@@ -16,6 +16,8 @@ import (
 // can take two hundred times the memory of its text.
 const maxValues = 1 << 21
 
+func within(text []byte) bool { return len(text) <= maxValues || plainjson.Within(text, maxValues) }
+
 // fieldsOf reads the JSON of a line.
 func fieldsOf(l read.Line) (f fields, err error) {
 	text := l.Text
@@ -25,7 +27,7 @@ func fieldsOf(l read.Line) (f fields, err error) {
 	if l.Bad != "" {
 		return nil, bad("invalid_row", "%s", l.Bad)
 	}
-	if len(text) > maxValues/2 && !plainjson.Within(text, maxValues) {
+	if !within(text) {
 		return nil, bad("too_many_values", "a record of more than %d values, keys included, want fewer", maxValues)
 	}
 	if !utf8.Valid(text) {
