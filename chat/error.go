@@ -16,6 +16,7 @@ const (
 	UnknownRole       Reason = "unknown role"
 	NoAnswer          Reason = "no assistant turn"
 	EmptyAnswer       Reason = "empty answer"
+	TooMuchText       Reason = "too much text"
 	RefusedByTemplate Reason = "refused by the template"
 	NotRendered       Reason = "message not rendered by the template"
 	LostReasoning     Reason = "reasoning not rendered by the template"
@@ -38,7 +39,7 @@ func (e *ConversationError) Error() string {
 	if e.Message < 0 {
 		return fmt.Sprintf("%s: %s", e.Reason, e.Detail)
 	}
-	return fmt.Sprintf("messages[%d] (%s): %s", e.Message, e.Role, e.Detail)
+	return fmt.Sprintf("messages[%d] (%.40s): %s", e.Message, e.Role, e.Detail)
 }
 
 func (e *ConversationError) Unwrap() error { return e.err }
@@ -47,15 +48,31 @@ func (e *ConversationError) Unwrap() error { return e.err }
 // refuse one of them.
 var roles = []string{"system", "developer", "user", "assistant", "tool", "observation", "function", "function_call", "ipython"}
 
+// MaxText is how many bytes of text a conversation may have, rendered or not: four million
+// tokens or more. Rendering and encoding take up to fifty times the memory.
+const MaxText = 16 << 20
+
+// checkText refuses n bytes of text that are too many.
+func checkText(n int) error {
+	if n <= MaxText {
+		return nil
+	}
+	return &ConversationError{Reason: TooMuchText, Message: -1, Detail: fmt.Sprintf("%d bytes, want at most %d", n, MaxText)}
+}
+
 // checkRoles refuses what no template is to be asked about.
 func checkRoles(msgs []Message) error {
 	if len(msgs) == 0 {
 		return &ConversationError{Reason: EmptyConversation, Message: -1, Detail: "no messages, want at least one"}
 	}
+	text := 0
 	for i, m := range msgs {
+		if text += len(m.Content) + len(m.Reasoning); text > MaxText {
+			return checkText(text)
+		}
 		if !slices.Contains(roles, m.Role) {
 			return &ConversationError{Reason: UnknownRole, Message: i, Role: m.Role,
-				Detail: fmt.Sprintf("role %q is unknown, want one of %s", m.Role, strings.Join(roles, ", "))}
+				Detail: fmt.Sprintf("role %.40q is unknown, want one of %s", m.Role, strings.Join(roles, ", "))}
 		}
 	}
 	return nil

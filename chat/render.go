@@ -42,7 +42,7 @@ func (t *Template) renderWithin(limits jinja.Limits, msgs []Message, prompt bool
 	if r.Output, err = t.parsed.Render(vars, jinja.Options{Limits: limits, Now: t.now}); err != nil {
 		return r, &ConversationError{Reason: RefusedByTemplate, Message: -1, Detail: err.Error(), err: err}
 	}
-	return r, nil
+	return r, checkText(len(r.Text))
 }
 
 // rendering is what a template wrote, with the part of a message that each of its bytes

@@ -182,13 +182,19 @@ type tokenising struct {
 	first    int
 }
 
-// chunkBytes is about how much text a worker takes at a time.
-const chunkBytes = 1 << 18
+// chunkBytes is about how much text a worker takes at a time. Lines can be long: of all
+// chunks on the way there is room for that of mostChunks, or for a longer line alone, since
+// tokenising takes many times the memory of its text.
+const (
+	chunkBytes = 1 << 18
+	mostChunks = 128
+)
 
 // chunk is some lines of a source on their way through a worker. out is filled and
 // done closed by the worker; results are taken in the order of the source.
 type chunk struct {
 	lines []read.Line
+	room  int // that it takes, in parts of chunkBytes
 	out   []tokenised
 	done  chan struct{}
 	read  int64 // bytes of the source up to the chunk's end
@@ -240,7 +246,8 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 		return about, err
 	}
 	var last error // of the reader
-	for part := range b.work(ctx, from, first, to.behind, func() *record.Renderer {
+	room := make(chan struct{}, mostChunks)
+	for part := range b.work(ctx, from, first, to.behind, room, func() *record.Renderer {
 		r := record.NewRenderer(layout, b.template)
 		r.Sieve, r.Near = sieve, b.near
 		return r
@@ -252,6 +259,9 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 		}
 		if err := b.take(part, to, &about); err != nil {
 			return about, src.twoFormats(err, layout.First, from.Places())
+		}
+		for range part.room {
+			<-room
 		}
 		if b.progress != nil {
 			b.progress(part.read)
@@ -310,8 +320,11 @@ func (b tokenising) findLabel(ctx context.Context, layout *record.Layout) error 
 }
 
 // work reads a source and hands out its chunks in their order, while workers tokenise
-// them. The first behind records are left out.
-func (b builder) work(ctx context.Context, from *read.Reader, first *chunk, behind int, renderer func() *record.Renderer) <-chan *chunk {
+// them. The first behind records are left out. A chunk is read when there is room for the
+// one before.
+func (b builder) work(
+	ctx context.Context, from *read.Reader, first *chunk, behind int, room chan<- struct{}, renderer func() *record.Renderer,
+) <-chan *chunk {
 	workers := runtime.GOMAXPROCS(0)
 	work := make(chan *chunk)
 	ordered := make(chan *chunk, 2*workers)
@@ -320,6 +333,13 @@ func (b builder) work(ctx context.Context, from *read.Reader, first *chunk, behi
 		defer close(work)
 		for next := first; ; next = nextChunk(from) {
 			next.pass(&behind)
+			for range next.room {
+				select {
+				case room <- struct{}{}:
+				case <-ctx.Done():
+					return
+				}
+			}
 			for _, to := range []chan *chunk{ordered, work} {
 				select {
 				case to <- next:
@@ -336,9 +356,10 @@ func (b builder) work(ctx context.Context, from *read.Reader, first *chunk, behi
 		go func() {
 			with := renderer()
 			for part := range work {
-				for _, x := range part.lines {
-					list, unread, err := with.Tokenise(x)
+				for i := range part.lines {
+					list, unread, err := with.Tokenise(part.lines[i])
 					part.out = append(part.out, tokenised{list, unread, err})
+					part.lines[i].Text = nil
 				}
 				close(part.done)
 			}
@@ -384,14 +405,17 @@ func (c *chunk) pass(n *int) {
 
 // nextChunk takes the next lines of a source, about chunkBytes of them.
 func nextChunk(from *read.Reader) *chunk {
+	const head = 64 // bytes of a line beside its text
 	c := &chunk{done: make(chan struct{})}
-	for size := 0; size < chunkBytes && c.err == nil; {
+	size := 0
+	for size < chunkBytes && c.err == nil {
 		var l read.Line
 		if l, c.err = from.Next(); c.err == nil {
 			c.lines = append(c.lines, l)
-			size += len(l.Text)
+			size += head + len(l.Text)
 		}
 	}
+	c.room = min(1+size/chunkBytes, mostChunks)
 	c.read = from.Position()
 	return c
 }

@@ -11,17 +11,25 @@ import (
 // rate takes a tenth of the time.
 const garbage = 160 << 20
 
+// large is how much more memory than at the start a long record may take before the
+// collector runs again and again: the percentage is that of the records before it.
+const large = 512 << 20
+
 // collectLess sets the collector's percentage by how much stays, now and whenever adjust
-// is called, unless the environment says GOGC.
+// is called, unless the environment says GOGC or GOMEMLIMIT.
 func collectLess() (adjust, restore func()) {
-	if os.Getenv("GOGC") != "" {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}, func() {}
 	}
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	now := debug.SetGCPercent(100)
+	total := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(total)
+	start := int64(total[0].Value.Uint64() - total[1].Value.Uint64())
+	now, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(start+large)
 	before := now
 	adjust = func() {
 		metrics.Read(live)
+		debug.SetMemoryLimit(start + max(large, 2*int64(live[0].Value.Uint64())))
 		want := int(min(max(100*garbage/max(live[0].Value.Uint64(), 1), 50), 400))
 		if want > now+now/8 || want < now-now/8 {
 			now = want
@@ -29,5 +37,8 @@ func collectLess() (adjust, restore func()) {
 		}
 	}
 	adjust()
-	return adjust, func() { debug.SetGCPercent(before) }
+	return adjust, func() {
+		debug.SetGCPercent(before)
+		debug.SetMemoryLimit(limit)
+	}
 }

@@ -68,8 +68,8 @@ func (h *Hub) dataset(ctx context.Context, name string) (pinned string, files []
 }
 
 // Data tokenises the data of the config, or opens what has been tokenised before. While
-// it does, the percentage of this process's garbage collector is set for it, unless the
-// environment says GOGC.
+// it does, the percentage and the limit of this process's garbage collector are set for it,
+// unless the environment says GOGC or GOMEMLIMIT.
 func (s *Session) Data(ctx context.Context, template *chat.Template, run data.Run) (*data.Set, error) {
 	adjust, restore := collectLess()
 	defer restore()

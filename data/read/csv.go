@@ -80,7 +80,7 @@ func newCSVRows(from io.Reader, d dialect, names map[string]bool) (lines, error)
 	if mark, err := source.Peek(3); err == nil && string(mark) == "\ufeff" {
 		source.Discard(3)
 	}
-	c := &csvRows{bytes: &rowBytes{from: source}}
+	c := &csvRows{bytes: &rowBytes{from: source, comma: byte(d.comma)}}
 	for said := d.said; said; c.skipped++ {
 		line, err := source.ReadSlice('\n')
 		if err != nil {
@@ -97,11 +97,13 @@ func newCSVRows(from io.Reader, d dialect, names map[string]bool) (lines, error)
 	if err != nil {
 		return nil, c.broken(err)
 	}
+	c.last, _ = c.r.FieldPos(0)
+	c.last += c.skipped
 	seen := map[string]bool{}
 	for i, name := range header {
 		name = strings.TrimSpace(name)
 		if seen[name] && names[name] {
-			return nil, &brokenFile{number: 1, detail: fmt.Sprintf("two columns %.40q, want one", name), hint: "rename one of them"}
+			return nil, &brokenFile{number: c.last, detail: fmt.Sprintf("two columns %.40q, want one", name), hint: "rename one of them"}
 		}
 		seen[name] = true
 		if names[name] {
@@ -178,10 +180,16 @@ func (c *csvRows) broken(err error) error {
 
 const quoting = "a field with a quote in it stands in quotes, and each quote in it is doubled: \"she said \"\"no\"\"\""
 
+// mostCommas bounds the fields of a row, of which each takes 32 bytes beside its text.
+const mostCommas = 4 << 20
+
 // rowBytes hands out the bytes of rows, and stops within one that is too long to be one.
 type rowBytes struct {
 	from      io.Reader
+	comma     byte
 	read, row int64 // bytes so far, and up to the row at hand
+	counted   int64 // the row whose commas these are
+	commas    int
 }
 
 func (b *rowBytes) Read(to []byte) (int, error) {
@@ -189,7 +197,15 @@ func (b *rowBytes) Read(to []byte) (int, error) {
 		return 0, &brokenFile{hint: "a quote may not be closed; " + quoting,
 			detail: fmt.Sprintf("broken CSV: a row of more than %d MiB", MaxLine>>20)}
 	}
+	if b.counted != b.row {
+		b.counted, b.commas = b.row, 0
+	}
+	if b.commas > mostCommas {
+		return 0, &brokenFile{hint: "a quote may not be closed; " + quoting,
+			detail: fmt.Sprintf("broken CSV: a row with %q more than %d times", b.comma, mostCommas)}
+	}
 	n, err := b.from.Read(to)
 	b.read += int64(n)
+	b.commas += bytes.Count(to[:n], []byte{b.comma})
 	return n, err
 }

@@ -190,26 +190,34 @@ func TestCSVIsReadByItsFirstRow(t *testing.T) {
 }
 
 func TestARowThatNeverEndsIsNotHeld(t *testing.T) {
-	endless := io.MultiReader(strings.NewReader("prompt,completion\n\"a"), &repeated{n: 3 * MaxLine})
-	rows, err := newCSVRows(endless, dialect{comma: ','}, alpaca)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err = rows.next(); err == nil || !strings.Contains(err.Error(), "a row of more than 64 MiB") {
-		t.Errorf("%v", err)
-	}
-	if at := rows.position(); at > 2*MaxLine {
-		t.Errorf("%d bytes are read", at)
+	for _, c := range []struct {
+		of   byte
+		want string
+	}{{'x', "a row of more than 64 MiB"}, {',', "a row with ',' more than 4194304 times"}} {
+		endless := io.MultiReader(strings.NewReader("prompt,completion\na"), &repeated{c.of, 3 * MaxLine})
+		rows, err := newCSVRows(endless, dialect{comma: ','}, alpaca)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = rows.next(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+		if at := rows.position(); at > 2*MaxLine {
+			t.Errorf("%d bytes are read", at)
+		}
 	}
 }
 
-// repeated is n bytes of text.
-type repeated struct{ n int }
+// repeated is a byte n times.
+type repeated struct {
+	of byte
+	n  int
+}
 
 func (r *repeated) Read(b []byte) (int, error) {
 	n := min(len(b), r.n)
 	for i := range b[:n] {
-		b[i] = 'x'
+		b[i] = r.of
 	}
 	if r.n -= n; n == 0 {
 		return 0, io.EOF

@@ -39,6 +39,15 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
+// excerpt is what is kept of an error, which may show what is in its record.
+func excerpt(detail string) string {
+	const most = 600 // bytes
+	if len(detail) <= most {
+		return detail
+	}
+	return strings.ToValidUTF8(detail[:most], "") + "..."
+}
+
 // mostUnread is how many keys are counted apart.
 const mostUnread = 100
 
@@ -100,6 +109,6 @@ func (d *Drops) Add(line int, err error) {
 	}
 	x := &(*list)[i]
 	if x.Count++; x.Count <= MostNamed {
-		x.First = append(x.First, Problem{line, err.Error()})
+		x.First = append(x.First, Problem{line, excerpt(err.Error())})
 	}
 }

@@ -9,7 +9,14 @@ import (
 	"unicode/utf8"
 
 	"lwtrain/data/read"
+	"lwtrain/internal/plainjson"
 )
+
+// maxValues bounds what is in a record. A conversation has six for each message, and a value
+// can take two hundred times the memory of its text.
+const maxValues = 1 << 21
+
+func within(text []byte) bool { return len(text) <= maxValues || plainjson.Within(text, maxValues) }
 
 // fieldsOf reads the JSON of a line.
 func fieldsOf(l read.Line) (f fields, err error) {
@@ -19,6 +26,9 @@ func fieldsOf(l read.Line) (f fields, err error) {
 	}
 	if l.Bad != "" {
 		return nil, bad("invalid_row", "%s", l.Bad)
+	}
+	if !within(text) {
+		return nil, bad("too_many_values", "a record of more than %d values, keys included, want fewer", maxValues)
 	}
 	if !utf8.Valid(text) {
 		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8; a file in another encoding is to be saved in UTF-8", invalidAt(text))

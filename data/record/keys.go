@@ -58,7 +58,7 @@ func decoded(raw json.RawMessage) json.RawMessage {
 	switch {
 	case len(text) == 0:
 		return json.RawMessage("null")
-	case text[0] != '[' && text[0] != '{' && string(text) != "null", !json.Valid(text), loneSurrogate(text) >= 0:
+	case text[0] != '[' && text[0] != '{' && string(text) != "null", !within(text), !json.Valid(text), loneSurrogate(text) >= 0:
 		return raw
 	}
 	return text

@@ -189,6 +189,8 @@ var lengthCases = []struct {
 		"1.2.3 words":                                {},
 		"10,00,5 words":                              {},
 		"20 Word documents":                          {},
+		"存储5000个单词的字典":                               {},
+		"a 5000-word dictionary":                     {},
 		"a 50-word vocabulary":                       {},
 		"20 word problems":                           {},
 		"Summarize the following 5000-word article.": {},

@@ -42,7 +42,7 @@ var (
 	// behindZH is what may stand behind the unit, or behind the number of 字数, and say a bound.
 	behindZH = regexp.MustCompile(`^(?:数|數|符|内容|内容的|篇幅)?[ )]*[字词詞个個]*(?:左右)?(?:(` + upBehindZH + `)|(` + downBehindZH + `))`)
 	// noUnitZH is what makes another word of 字 or 词: 字节, 词语.
-	noUnitZH = regexp.MustCompile(`^(?:[节節母段典体體幕库庫形画畫号號汇彙性条條根谜謎帖语語组組频頻牌类類云缀綴义義干]|符串)`)
+	noUnitZH = regexp.MustCompile(`^(?:[节節母段典体體幕库庫形画畫号號汇彙性条條根谜謎帖语語组組频頻牌类類云缀綴义義干]|符串|的(?:字典|词典|词汇|列表|清单|词表|单词表))`)
 	// countZH is what may stand between 字 and a number behind it: 字数要求：2000.
 	countZH = regexp.MustCompile(`^[数數](?:[ "=\[\]|】【」「不]|要求|范围|範圍|` + either(canZH, aboutZH, upZH, downZH) + `)*`)
 	joinZH  = regexp.MustCompile(`^ ?(?:[字词詞个個] ?)?(?:` + either(joinsZH) + `)+ ?`)

@@ -81,7 +81,7 @@ var (
 		`^(?: (?:documents?|files?|docs?|problems?|search(?:es)?|puzzles?|games?|clouds?|processors?|banks?)\b` +
 			`|s (?:from|in|of) (?:the|this|that|your|my) (?:following )?` +
 			`(?:list|text|passage|vocabulary|article|story|poem|dictionary|box)\b` +
-			`|s? vocabulary\b)`)
+			`|s? (?:vocabulary|dictionary)\b)`)
 	// rateEN is what a length of a part is followed by: words each, words per chapter.
 	rateEN = regexp.MustCompile(`^s?[ -]*` +
 		`(?:(?:long|in length|or (?:more|less|fewer|so)|max|maximum|min|minimum|limit|count|total|at most|at least)[ -]*)*[ (]*` +
