@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/tensorfile"
 )
 
@@ -40,6 +41,7 @@ func (e *entry) elements() int { return int(e.end-e.begin) / tensorfile.Size(e.D
 const (
 	maxHeader = 100_000_000
 	maxRank   = 64
+	maxValues = 2 << 20 // of JSON; a tensor has about a dozen, the largest models in use 100,000 tensors in all files
 )
 
 const metadataKey = "__metadata__"
@@ -114,6 +116,9 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 	}
 	if !utf8.Valid(data) {
 		return nil, errors.New("not valid utf-8, want json")
+	}
+	if !plainjson.Within(data, maxValues) { // before maps are made of them
+		return nil, fmt.Errorf("more than %d values, want fewer", maxValues)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()

@@ -87,7 +87,7 @@ func (c *checkedPages) check(page pq.Page) error {
 }
 
 // columnPages hands out the pages of a column of a row group in a file of size bytes.
-func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column int) (pq.PageReader, error) {
+func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column int, may *budget) (pq.PageReader, error) {
 	c, err := group.MetaData().ColumnChunk(column)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column 
 		return nil, fmt.Errorf("a column that begins at byte %d of %d", start, size)
 	}
 	bytes := &pageBytes{Reader: bufio.NewReaderSize(io.NewSectionReader(file, start, size-start), 1<<16), left: size - start}
-	return pq.NewPageReader(bytes, c.NumValues(), c.Compression(), boundedMemory{memory.NewGoAllocator()}, nil)
+	return pq.NewPageReader(bytes, c.NumValues(), c.Compression(), boundedMemory{memory.NewGoAllocator(), may, nil}, nil)
 }
 
 // pageBytes are the bytes of a column. It looks at each page's head when the

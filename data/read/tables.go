@@ -14,31 +14,46 @@ type table interface {
 
 // mostBatch bounds what is held in memory of a file at a time: a record batch,
 // or a page of Parquet.
-const mostBatch = 1 << 30
+const mostBatch = 512 << 20
 
-// boundedMemory gives out memory up to mostBatch at a time: sizes are read from files.
-type boundedMemory struct{ memory.Allocator }
+// boundedMemory gives out memory for what the library unpacks: sizes are read from files.
+type boundedMemory struct {
+	memory.Allocator
+	may  *budget
+	held *int64 // bytes since the batch began; nil: only one piece is bounded
+}
 
 func (b boundedMemory) Allocate(size int) []byte {
-	b.check(size)
+	b.check(size, size)
 	return b.Allocator.Allocate(size)
 }
 
 func (b boundedMemory) Reallocate(size int, old []byte) []byte {
-	b.check(size)
+	b.check(size, size-len(old))
 	return b.Allocator.Reallocate(size, old)
 }
 
-func (b boundedMemory) check(size int) {
+func (b boundedMemory) check(size, more int) {
 	if size < 0 || size > mostBatch {
 		panic(fmt.Errorf("%d bytes in one piece, want at most %d MiB", size, mostBatch>>20))
+	}
+	b.may.mustTake(int64(max(0, more)))
+	if b.held == nil {
+		return
+	}
+	if *b.held += int64(max(0, more)); *b.held > mostBatch {
+		panic(fmt.Errorf("a record batch of more than %d MiB, want smaller ones", mostBatch>>20))
 	}
 }
 
 // recovered turns a panic of the Arrow library, which trusts its files, into an
 // error of the file.
 func recovered(number int, kind string, err *error) {
-	if p := recover(); p != nil {
+	p := recover()
+	if b, ok := p.(*brokenFile); ok {
+		b.number = number
+		*err = b
+	} else if p != nil {
 		*err = broken(number, "a broken %s file: %v", kind, p)
 	}
 }
