@@ -2,13 +2,13 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"slices"
 
 	"lwtrain/data"
 	"lwtrain/engine"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
 )
 
@@ -117,6 +117,9 @@ func beforeOf(answers []Answer) []Answer {
 	return out
 }
 
+// mostAnswers bounds the values of JSON in a file of answers.
+const mostAnswers = 1 << 20
+
 // readAnswers reads a file of answers. The error is fs.ErrNotExist where there is none.
 func readAnswers(path string) ([]Answer, error) {
 	raw, err := os.ReadFile(path)
@@ -124,7 +127,7 @@ func readAnswers(path string) ([]Answer, error) {
 		return nil, err
 	}
 	var out []Answer
-	if err := json.Unmarshal(raw, &out); err != nil {
+	if err := plainjson.Decode(raw, mostAnswers, &out); err != nil {
 		return nil, errors.New("not the answers that a run writes")
 	}
 	return out, nil

@@ -73,7 +73,8 @@ func (m *arrowMessages) bytes(n int64, what string) ([]byte, error) {
 		return nil, fmt.Errorf("%s has %d bytes, where %d are left", what, n, m.size-m.read)
 	}
 	if n > mostBatch {
-		return nil, fmt.Errorf("%s has %d bytes, want record batches of at most %d MiB", what, n, mostBatch>>20)
+		return nil, &brokenFile{hint: smaller,
+			detail: fmt.Sprintf("%s has %d bytes, want record batches of at most %d MiB", what, n, mostBatch>>20)}
 	}
 	b := make([]byte, n)
 	_, err := io.ReadFull(m.r, b)

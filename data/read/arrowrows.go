@@ -58,7 +58,7 @@ func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ line
 	}
 	a.r, err = ipc.NewReaderFromMessageReader(a.messages, ipc.WithAllocator(boundedMemory{memory.NewGoAllocator(), may, &a.held}))
 	if err != nil {
-		return nil, broken(0, "a broken Arrow file: %v", err)
+		return nil, brokenTable(0, "Arrow", err)
 	}
 	var all []string
 	for i, f := range a.r.Schema().Fields() {
@@ -98,7 +98,7 @@ func (a *arrowRows) one() (_ Line, err error) {
 		a.held = 0
 		if !a.r.Next() {
 			if err := a.r.Err(); err != nil {
-				return Line{}, broken(a.number+1, "a broken Arrow file: %v", err)
+				return Line{}, brokenTable(a.number+1, "Arrow", err)
 			}
 			return Line{}, io.EOF
 		}

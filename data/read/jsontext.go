@@ -81,7 +81,7 @@ func appendTime(dst []byte, t time.Time, layout string, zoned bool) []byte {
 
 // appendJSON writes a value of a column of JSON as what it is; what is none stays a text.
 func appendJSON[T string | []byte](dst []byte, s T) []byte {
-	if !json.Valid([]byte(s)) {
+	if len(s) > MaxLine || !json.Valid([]byte(s)) {
 		return appendText(dst, s)
 	}
 	return append(dst, s...)
@@ -93,7 +93,7 @@ func appendMember(dst []byte, name string, keepNulls bool, value func([]byte) []
 	before := len(dst)
 	dst = appendKey(dst, name)
 	from := len(dst)
-	if dst = value(dst); !keepNulls && string(dst[from:]) == "null" {
+	if dst = value(dst); !keepNulls && len(dst) > from && string(dst[from:]) == "null" {
 		return dst[:before]
 	}
 	return dst

@@ -19,6 +19,7 @@ type parquetRows struct {
 	at     io.ReaderAt // its file
 	size   int64
 	may    *budget
+	held   int64          // bytes of the pages at hand
 	fields []*parquetNode // the columns that are read
 	leaves []*parquetLeaf // in them
 	others []string       // those that are not
@@ -42,7 +43,7 @@ func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err erro
 	props := parquet.NewReaderProperties(boundedMemory{memory.NewGoAllocator(), may, nil})
 	p := &parquetRows{at: f, size: size, may: may, keepNulls: want.KeepNulls}
 	if p.f, err = pq.NewParquetReader(f, pq.WithReadProps(props)); err != nil {
-		return nil, broken(0, "a broken Parquet file: %v", err)
+		return nil, brokenTable(0, "Parquet", err)
 	}
 	root := p.f.MetaData().Schema.Root()
 	var all []string
@@ -134,8 +135,9 @@ func (p *parquetRows) one() (_ Line, err error) {
 		if p.left < 0 {
 			return Line{}, broken(p.number+1, "a broken Parquet file: a group of %d rows", p.left)
 		}
+		p.held = 0
 		for _, l := range p.leaves {
-			pages, err := columnPages(p.at, p.size, group, l.column, p.may)
+			pages, err := columnPages(p.at, p.size, group, l.column, p.may, &p.held)
 			if err != nil {
 				return Line{}, broken(p.number+1, "a broken Parquet file: %v", err)
 			}

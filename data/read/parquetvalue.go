@@ -92,7 +92,7 @@ func (n *parquetNode) append(dst []byte) []byte {
 			if !first.goesOn(n.rep) {
 				return append(dst, end)
 			}
-			dst = append(dst, ',')
+			dst = append(dst, ',')[:min(len(dst)+1, MaxLine+1)] // what is too long to be a row is gone through, and not kept
 		}
 	case n.optional:
 		if def, _ := first.peek(); def < n.def {

@@ -129,6 +129,7 @@ func (d *Drops) Hopeless(records int) error {
 		return nil
 	}
 	first := d.Dropped[0].First[0]
-	return fault.Usage(fault.Hint(fmt.Errorf("of its first %d records %d can not be used, the first in line %d (%s): want a file of conversations",
-		records, bad, first.Line, first.Detail), "a file with so many others among its records is to be sifted first"))
+	err := fmt.Errorf("of its first %d records %d can not be used, the first in line %d (%s): want a file of conversations",
+		records, bad, first.Line, first.Detail)
+	return fault.Usage(fault.Hint(err, "a file with so many others among its records is to be sifted first"))
 }
