@@ -202,6 +202,9 @@ func TestATiedModelWithAHeadOfItsOwnIsUntied(t *testing.T) {
 			if b, _ := again.Fingerprint(); a != b {
 				t.Error("what was saved is another model")
 			}
+			if b, err := FingerprintWeights(out); a != b || err != nil {
+				t.Errorf("its files are another model: %v", err)
+			}
 		})
 	}
 }
