@@ -11,6 +11,7 @@ import (
 	"lwtrain/data/record"
 	"lwtrain/data/store"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
 )
 
@@ -373,7 +374,7 @@ func ReadStats(path string) (*Stats, error) {
 	const hint = "`lwtrain stats -c CONFIG --json > FILE` writes such a file"
 	s := &Stats{}
 	if err := json.Unmarshal(raw, s); err != nil {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), hint))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, plainjson.InWords(err)), hint))
 	}
 	if s.Format != StatsFormat || s.Mix.Name == "" {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), hint))

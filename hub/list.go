@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/transport"
 )
 
@@ -181,7 +182,7 @@ func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (ne
 			return fmt.Errorf("%s: %w", ref, err)
 		}
 		if err := json.Unmarshal(raw, into); err != nil {
-			return fmt.Errorf("%s: the answer of %s is not what a hub says: %w", ref, c.Endpoint, err)
+			return fmt.Errorf("%s: the answer of %s is not what a hub says: %w", ref, c.Endpoint, plainjson.InWords(err))
 		}
 		next, err = c.nextPage(res.Header.Get("Link"))
 		return err

@@ -17,6 +17,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/rundir"
 )
 
@@ -82,7 +83,7 @@ func ReadRun(dir string) (*Run, error) {
 	}
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &r.Answers); err != nil {
-			return nil, fault.Usage(fmt.Errorf("%s: %w", path, err))
+			return nil, fault.Usage(fmt.Errorf("%s: %w", path, plainjson.InWords(err)))
 		}
 	}
 	path = filepath.Join(dir, DataFile)
@@ -126,7 +127,7 @@ func (r *Run) readMetrics(path string) error {
 		}
 		var values map[string]any
 		if err := json.Unmarshal(bytes.TrimSpace(line), &values); err != nil {
-			return fault.Usage(fmt.Errorf("%s:%d: %v, want one JSON object", path, number, err))
+			return fault.Usage(fmt.Errorf("%s:%d: %w", path, number, plainjson.InWords(err)))
 		}
 		step, ok := values["step"].(float64)
 		if !ok {

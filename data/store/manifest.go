@@ -12,6 +12,7 @@ import (
 
 	"lwtrain/data/record"
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/plainjson"
 )
 
 // Format is the number of the stores' format. It changes when the same inputs would
@@ -146,7 +147,7 @@ func readJSON(path string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, plainjson.InWords(err))
 	}
 	return nil
 }
