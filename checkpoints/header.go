@@ -132,7 +132,7 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 			seenMetadata = true
 			var ignored map[string]string
 			if err := dec.Decode(&ignored); err != nil {
-				return fmt.Errorf("__metadata__: %w", err)
+				return fmt.Errorf("__metadata__: %w", plainjson.InWords(err))
 			}
 			return nil
 		}
@@ -203,7 +203,10 @@ func parseEntry(dec *json.Decoder) (*entry, error) {
 			if err := once(0, key); err != nil {
 				return err
 			}
-			return dec.Decode(&e.DType)
+			if err := plainjson.InWords(dec.Decode(&e.DType)); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			return nil
 		case "shape":
 			if err := once(1, key); err != nil {
 				return err

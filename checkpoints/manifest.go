@@ -59,7 +59,7 @@ func parseManifest(data []byte) (*manifest, error) {
 		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = tensorfile.ErrCutShort
 		}
-		return nil, err
+		return nil, plainjson.InWords(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("something follows the json object")

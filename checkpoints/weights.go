@@ -198,7 +198,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 			}
 			var shard string
 			if err := dec.Decode(&shard); err != nil {
-				return err
+				return fmt.Errorf("tensor %.80q: %w", name, plainjson.InWords(err))
 			}
 			if !filepath.IsLocal(shard) || strings.ContainsAny(shard, `/\:`) || !strings.HasSuffix(shard, ".safetensors") {
 				return fmt.Errorf("tensor %.80q is in %.80q, want a .safetensors file of the same folder", name, shard)

@@ -137,7 +137,7 @@ func (r *Run) readMetrics(path string) error {
 		}
 		var values map[string]any
 		if err := json.Unmarshal(bytes.TrimSpace(line), &values); err != nil {
-			return fault.Usage(fmt.Errorf("%s:%d: %v, want one JSON object", path, number, err))
+			return fault.Usage(fmt.Errorf("%s:%d: %w", path, number, plainjson.InWords(err)))
 		}
 		step, ok := values["step"].(float64)
 		if !ok {

@@ -7,7 +7,6 @@ import (
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/engine"
-	"lwtrain/hub"
 	"lwtrain/train"
 )
 
@@ -38,9 +37,10 @@ type Run struct {
 	Model *Model
 	Data  *data.Set
 
-	session *Session
-	method  Method
-	epochs  *train.Epochs // of SFT, once they were asked for
+	session   *Session
+	method    Method
+	reference *Model        // of its own, of preference training; nil: there is none
+	epochs    *train.Epochs // of SFT, once they were asked for
 }
 
 // Run opens the model and the data of the config for training. Unless it is a dry run,
@@ -53,32 +53,33 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := s.Config
-	if how.pairs && !s.DryRun && hasReferenceModel(c) {
-		if c.DPO.Reference, err = folder(ctx, c.DPO.Reference, hub.WholeModel, s.events); err != nil {
+	var reference *Model
+	if how.pairs {
+		if reference, err = s.Reference(ctx, m); err != nil {
 			return nil, err
 		}
 	}
-	labelled := c.DPO.Labelled()
+	labelled := s.Config.DPO.Labelled()
 	set, err := s.Data(ctx, m.Template, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
 	if err != nil {
 		return nil, err
 	}
 	err = m.checkTokens(set)
-	if err == nil && !s.DryRun {
-		err = m.fetchWeights(ctx)
+	for _, m := range []*Model{m, reference} {
+		if err == nil && m != nil && !s.DryRun {
+			err = m.fetchWeights(ctx)
+		}
 	}
 	if err != nil {
 		set.Close()
 		return nil, err
 	}
-	return &Run{Model: m, Data: set, session: s, method: how}, nil
+	return &Run{Model: m, Data: set, session: s, method: how, reference: reference}, nil
 }
 
-// hasReferenceModel reports whether preference training measures against a model of its
-// own, in a folder.
+// hasReferenceModel reports whether preference training measures against a model of its own.
 func hasReferenceModel(c *configs.Config) bool {
-	return c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
+	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
 }
 
 // Close closes the data.
@@ -117,7 +118,7 @@ func (r *Run) packed() (e *train.Epochs, err error) {
 }
 
 // Needs says what the run needs.
-func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model) }
+func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model, r.reference) }
 
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
@@ -132,7 +133,7 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	if job.Engine, err = r.Model.Engine(); err != nil {
+	if job.Engine, err = r.engine(); err != nil {
 		return train.Result{}, err
 	}
 	defer job.Engine.Close()
@@ -150,6 +151,9 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 		Config:   c.Resolved(),
 		Events:   e,
 	}
+	if r.reference != nil {
+		job.DPO.Reference = r.reference.dir
+	}
 	var err error
 	if !r.method.pairs {
 		job.Epochs, err = r.packed()
@@ -164,7 +168,7 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
-	return train.SelftestResume(ctx, job, r.method.do, steps, r.Model.Engine)
+	return train.SelftestResume(ctx, job, r.method.do, steps, r.engine)
 }
 
 // SelftestPacking compares documents in packs with the same documents alone: see
@@ -174,7 +178,7 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	if err != nil {
 		return train.PackingTest{}, err
 	}
-	if job.Engine, err = r.Model.Engine(); err != nil {
+	if job.Engine, err = r.engine(); err != nil {
 		return train.PackingTest{}, err
 	}
 	defer job.Engine.Close()

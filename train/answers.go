@@ -10,6 +10,7 @@ import (
 	"lwtrain/engine"
 	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/rng"
 )
 
 // answer lets the model write the answers of this moment. known are those of before:
@@ -34,7 +35,7 @@ func answer(ctx context.Context, job Job, known []Answer, after bool) (answers [
 		}
 		prompts[i] = engine.Prompt{
 			IDs: s.IDs[:s.Target[0][0]], MaxNewTokens: job.Asked.MaxNewTokens, Stop: job.Stop,
-			Temperature: job.Asked.Temperature, TopP: 1, Seed: job.Seed,
+			Temperature: job.Asked.Temperature, TopP: 1, Seed: rng.New(job.Seed, "answers", uint64(i)).Uint64(),
 		}
 	}
 	written := 0

@@ -228,7 +228,7 @@ func ReproducibleMetrics(path string) ([]map[string]any, error) {
 	for line := range bytes.Lines(raw) {
 		var m map[string]any
 		if err := json.Unmarshal(line, &m); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, len(out)+1, err)
+			return nil, fmt.Errorf("%s:%d: no JSON object", path, len(out)+1)
 		}
 		delete(m, "tokens_per_second")
 		delete(m, "peak_rss_bytes")
