@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/internal/fault"
+	"lwtrain/session"
 )
 
 // groups lists every subcommand as the help shows them. Register new ones here.
@@ -99,7 +100,7 @@ file and a seed.`,
   lwtrain init my.yaml                    or begin one of your own
   lwtrain sft -c my.yaml train.learning_rate=2e-5`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
-		Version: version(),
+		Version: session.Version(),
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.SetVersionTemplate("lwtrain {{.Version}}\n")
