@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/session"
@@ -26,10 +27,25 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 	}
 	defer run.Close()
 	out := cmd.OutOrStdout()
-	if dryRun {
-		return planOnly(out, cmd.ErrOrStderr(), s.Config, run)
+	plan, err := run.Plan()
+	if err != nil {
+		return err
 	}
-	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run)
+	memory, err := run.Needs()
+	if err != nil {
+		return err
+	}
+	room, err := run.Room(plan, memory)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		return planOnly(out, cmd.ErrOrStderr(), s.Config, run, plan, memory, room)
+	}
+	if err := room.Check(); err != nil {
+		return err
+	}
+	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run, room)
 	defer display.Close()
 	result, err := run.Do(cmd.Context(), display.Events())
 	display.Close()
@@ -44,18 +60,13 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, run *session.Run) error {
-	plan, err := run.Plan()
-	if err != nil {
-		return err
-	}
-	memory, err := run.Needs()
-	if err != nil {
-		return err
-	}
-	show.Plan(out, c, run, plan, memory)
-	show.WarnMemory(w, memory)
+func planOnly(out, w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room) error {
+	show.Plan(out, c, run, p, m, room)
+	show.WarnMemory(w, m)
 	step, err := run.Check()
+	if err == nil {
+		err = room.Check()
+	}
 	if err != nil {
 		return err
 	}

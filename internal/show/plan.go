@@ -16,7 +16,7 @@ import (
 )
 
 // Plan says what a run will do and what it needs.
-func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs) {
+func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room) {
 	line := terminal.Labelled(w)
 	line("model", "%s", run.Model.Describe())
 	mix := run.Data.Mix()
@@ -45,6 +45,19 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "not used: %s", refused)
 	}
 	line("output", "%s", c.Output.Dir)
+	line("", "%s", roomText(room))
+}
+
+// roomText says what checkpoints take on the disk.
+func roomText(r session.Room) string {
+	text := "a checkpoint takes " + human.Bytes(r.Checkpoint)
+	if r.Most > 1 {
+		text = fmt.Sprintf("%d checkpoints at a time take %s", r.Most, human.Bytes(int64(r.Most)*r.Checkpoint))
+	}
+	if r.Free < 0 {
+		return text
+	}
+	return fmt.Sprintf("%s; %s are free", text, human.Bytes(r.Free))
 }
 
 // printPacks says how conversations are packed and weighed.
