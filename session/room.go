@@ -23,18 +23,15 @@ type Room struct {
 }
 
 // Room says what the checkpoints of the run take, and what is free for them.
-func (r *Run) Room(p *train.Plan, m engine.Needs) (Room, error) {
+func (r *Run) Room(p *train.Plan, m engine.Needs) Room {
 	c := r.session.Config
-	all, err := checkpoints.List(filepath.Join(c.Output.Dir, rundir.Checkpoints))
-	if err != nil {
-		return Room{}, err
-	}
+	all, _ := checkpoints.List(filepath.Join(c.Output.Dir, rundir.Checkpoints)) // a folder that cannot be read is refused by the run
 	at := 0
 	if len(all) > 0 {
 		at = all[len(all)-1].Step
 	}
 	best := c.Train.EvalSteps > 0 && len(r.Data.HeldOut()) > 0
-	return readRoom(c.Output.Dir, c.Train, m, best, saves(c.Train, at, p.Schedule.Total), len(all)), nil
+	return readRoom(c.Output.Dir, c.Train, m, best, saves(c.Train, at, p.Schedule.Total), len(all))
 }
 
 // Room says what the checkpoints of a run with many steps take.

@@ -46,6 +46,7 @@ func TestARunIsRefusedThatTheDiskHasNoRoomFor(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(disk, "fill"), make([]byte, 2<<20), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	free := "6.0 MiB are free in " + disk
 	for _, c := range []struct {
 		name     string
 		megabyte int64
@@ -54,9 +55,9 @@ func TestARunIsRefusedThatTheDiskHasNoRoomFor(t *testing.T) {
 		hint     string
 	}{
 		{"there is room", 1, 3, "", ""},
-		{"not for all of them", 2, 3, "6.0 MiB are free in " + disk + ", and 4 more checkpoints of 2.0 MiB at a time take 8.0 MiB", "save_total_limit"},
+		{"not for all of them", 2, 3, free + ", and 4 more checkpoints of 2.0 MiB at a time take 8.0 MiB", "save_total_limit"},
 		{"for fewer there is", 2, 1, "", ""},
-		{"not for one", 7, 1, "6.0 MiB are free in " + disk + ", and 2 more checkpoints of 7.0 MiB", "make room"},
+		{"not for one", 7, 1, free + ", and 2 more checkpoints of 7.0 MiB", "make room"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := train.Options{SaveSteps: 1, SaveTotalLimit: c.limit}
@@ -66,7 +67,9 @@ func TestARunIsRefusedThatTheDiskHasNoRoomFor(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case err == nil || !strings.HasPrefix(err.Error(), c.want) || !fault.IsUsage(err) || !strings.Contains(fault.HintOf(err), c.hint):
+			case err == nil || !fault.IsUsage(err):
+				t.Errorf("got %v, want it refused", err)
+			case !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(fault.HintOf(err), c.hint):
 				t.Errorf("got %v, hint %q, want %q", err, fault.HintOf(err), c.want)
 			}
 		})

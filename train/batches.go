@@ -20,7 +20,7 @@ func NewBatches(e *Epochs, opt Options) (*Batches, error) {
 	b := &Batches{Epochs: e, opt: opt, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
 	steps := b.stepsOf(e.first)
 	var err error
-	b.calendar, err = newCalendar(opt, func(number int) (int, error) {
+	b.calendar, err = newCalendar(opt.NumTrainEpochs, opt.MaxSteps, func(number int) (int, error) {
 		if number > 0 && e.vary() {
 			epoch, err := e.pack(number)
 			if err != nil {

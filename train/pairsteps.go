@@ -55,7 +55,7 @@ func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, 
 			return nil, err
 		}
 	}
-	p.calendar, err = newCalendar(opt, func(int) (int, error) { return (len(pairs) + p.perStep - 1) / p.perStep, nil })
+	p.calendar, err = newCalendar(opt.NumTrainEpochs, opt.MaxSteps, func(int) (int, error) { return (len(pairs) + p.perStep - 1) / p.perStep, nil })
 	return p, err
 }
 

@@ -15,6 +15,7 @@ func TestADiskWithoutRoomIsSaidBeforeTheFirstStep(t *testing.T) {
 	disk := smalldisk.Mount(t, "2m")
 	dir := sftWork.fresh(t)
 	t.Chdir(dir)
+	lacks := "2.0 MiB are free in " + disk + ", and 4 more checkpoints of"
 	output := "output.dir=" + filepath.Join(disk, "run")
 	for _, c := range []struct {
 		name string
@@ -22,10 +23,11 @@ func TestADiskWithoutRoomIsSaidBeforeTheFirstStep(t *testing.T) {
 		exit int
 		said string
 	}{
-		{"a run", []string{"sft"}, exitUsage, "2.0 MiB are free in " + disk + ", and 4 more checkpoints of"},
-		{"a dry run", []string{"sft", "--dry-run"}, exitUsage, "2.0 MiB are free in " + disk + ", and 4 more checkpoints of"},
+		{"a run", []string{"sft"}, exitUsage, lacks},
+		{"a dry run", []string{"sft", "--dry-run"}, exitUsage, lacks},
 		{"the doctor", []string{"doctor"}, exitDone, "4 checkpoints take 3.6 MiB, and 2.0 MiB are free in"},
-		{"a run that keeps fewer, dry", []string{"sft", "--dry-run", "train.save_steps=0"}, exitDone, "a checkpoint takes 918 KiB; 2.0 MiB are free"},
+		{"a run that keeps fewer, dry", []string{"sft", "--dry-run", "train.save_steps=0"}, exitDone,
+			"a checkpoint takes 918 KiB; 2.0 MiB are free"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out, said strings.Builder

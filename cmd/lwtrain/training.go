@@ -35,10 +35,7 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 	if err != nil {
 		return err
 	}
-	room, err := run.Room(plan, memory)
-	if err != nil {
-		return err
-	}
+	room := run.Room(plan, memory)
 	if dryRun {
 		return planOnly(out, cmd.ErrOrStderr(), s.Config, run, plan, memory, room)
 	}
