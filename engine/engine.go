@@ -119,8 +119,9 @@ type Needs struct {
 	Activations int64 // and all else that a pass works in
 	Limit       int64 // what the plan tries to keep below
 
-	Precision  string // of the inputs of matrix products: Float32 or BFloat16
-	Recomputed string // in words: what is computed again in the backward pass
+	Precision  string  // of the inputs of matrix products: Float32 or BFloat16
+	Recomputed string  // in words: what is computed again in the backward pass
+	Repeats    float64 // the share of the forward pass's products that are
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string

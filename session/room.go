@@ -31,7 +31,7 @@ func (r *Run) Room(p *train.Plan, m engine.Needs) Room {
 		at = all[len(all)-1].Step
 	}
 	best := c.Train.EvalSteps > 0 && len(r.Data.HeldOut()) > 0
-	return readRoom(c.Output.Dir, c.Train, m, best, saves(c.Train, at, p.Schedule.Total), len(all))
+	return readRoom(c.Output.Dir, c.Train, m, best, c.Train.Saves(at, p.Schedule.Total), len(all))
 }
 
 // Room says what the checkpoints of a run with many steps take.
@@ -42,17 +42,6 @@ func (s *Session) Room(m engine.Needs) Room {
 		n = 1 << 20
 	}
 	return readRoom(s.Config.Output.Dir, o, m, o.EvalSteps > 0, n, 0)
-}
-
-// saves counts the checkpoints that come after a step.
-func saves(o train.Options, step, total int) int {
-	if step >= total {
-		return 0
-	}
-	if o.SaveSteps == 0 {
-		return 1
-	}
-	return (total+o.SaveSteps-1)/o.SaveSteps - step/o.SaveSteps
 }
 
 // readRoom takes the checkpoints that are there, and that are still to come. best: one is

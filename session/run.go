@@ -18,6 +18,7 @@ type Method struct {
 	kind  string // of a run, as the keys of a config are for
 	pairs bool   // on pairs of answers or labelled ones, not on conversations
 	plan  func(*Run) (*train.Plan, error)
+	work  func(r *Run, step int) (train.Work, error)
 	do    func(context.Context, train.Job) (train.Result, error)
 }
 
@@ -25,13 +26,13 @@ type Method struct {
 var (
 	SFT = Method{
 		kind: "sft",
-		plan: (*Run).planSFT,
-		do:   train.SFT,
+		plan: (*Run).planSFT, work: (*Run).workSFT,
+		do: train.SFT,
 	}
 	DPO = Method{
 		kind: "dpo", pairs: true,
-		plan: (*Run).planDPO,
-		do:   train.DPO,
+		plan: (*Run).planDPO, work: (*Run).workDPO,
+		do: train.DPO,
 	}
 )
 
@@ -93,25 +94,49 @@ func (r *Run) Close() error { return r.Data.Close() }
 // Plan says what the run trains on, step by step.
 func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r) }
 
-func (r *Run) planSFT() (*train.Plan, error) {
+func (r *Run) batches() (*train.Batches, error) {
 	e, err := r.packed()
 	if err != nil {
 		return nil, err
 	}
-	b, err := train.NewBatches(e, r.session.Config.Train)
+	return train.NewBatches(e, r.session.Config.Train)
+}
+
+func (r *Run) planSFT() (*train.Plan, error) {
+	b, err := r.batches()
 	if err != nil {
 		return nil, err
 	}
 	return b.Plan()
 }
 
-func (r *Run) planDPO() (*train.Plan, error) {
+func (r *Run) workSFT(step int) (train.Work, error) {
+	b, err := r.batches()
+	if err != nil {
+		return train.Work{}, err
+	}
+	return b.Work(step)
+}
+
+func (r *Run) pairSteps() (*train.PairSteps, error) {
 	c := r.session.Config
-	p, err := train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+	return train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+}
+
+func (r *Run) planDPO() (*train.Plan, error) {
+	p, err := r.pairSteps()
 	if err != nil {
 		return nil, err
 	}
 	return p.Plan(), nil
+}
+
+func (r *Run) workDPO(step int) (train.Work, error) {
+	p, err := r.pairSteps()
+	if err != nil {
+		return train.Work{}, err
+	}
+	return p.Work(r.session.Config.DPO, step), nil
 }
 
 // packed packs the run's first epoch, once.
@@ -138,11 +163,27 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	if job.Engine, err = r.Model.Engine(); err != nil {
+	own, err := r.Model.Engine()
+	if err != nil {
 		return train.Result{}, err
 	}
-	defer job.Engine.Close()
-	return r.method.do(ctx, job)
+	defer own.Close()
+	measured := &timed{Engine: own}
+	job.Engine = measured
+	var key string
+	planned := job.Events.Planned
+	job.Events.Planned = func(p *train.Plan, m engine.Needs) {
+		if key = paceKey(r.method.kind, r.Model.Config, r.session.Config.Train, p, m); planned != nil {
+			planned(p, m)
+		}
+	}
+	result, err := r.method.do(ctx, job)
+	if measured.learn.units > 0 {
+		if e := keepPace(job.CacheDir, key, measured.pace(result.Here)); e != nil && err == nil {
+			r.session.events.warn("how fast the run was is not kept: %v", e)
+		}
+	}
+	return result, err
 }
 
 // job is the run as package train takes it, without its engine.

@@ -84,3 +84,21 @@ func (c *calendar) epoch(step int) float64 {
 	e, start := c.epochOf(step - 1)
 	return float64(e) + float64(step-start)/float64(c.ends[e]-start)
 }
+
+// Work is what a run still computes, in what a speed can be measured of. Answers and
+// checkpoints are not in it.
+type Work struct {
+	Learned int64 // tokens of packs, forward and backward, padding among them
+	Scored  int64 // the same, forward alone
+	Updates int
+	Saves   int
+}
+
+// epochsAfter is how often the data is gone through after a step.
+func (c *calendar) epochsAfter(step int) float64 {
+	all := c.epoch(c.total)
+	if step > 0 {
+		all -= c.epoch(min(step, c.total))
+	}
+	return all
+}

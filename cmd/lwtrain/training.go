@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -37,12 +38,20 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 	}
 	room := run.Room(plan, memory)
 	if dryRun {
-		return planOnly(out, cmd.ErrOrStderr(), s.Config, run, plan, memory, room)
+		return planOnly(cmd.Context(), out, cmd.ErrOrStderr(), s.Config, run, plan, memory, room)
 	}
-	if err := room.Check(); err != nil {
+	step, err := run.Check()
+	if err == nil {
+		err = room.Check()
+	}
+	if err != nil {
 		return err
 	}
-	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run, room)
+	time, err := run.Outlook(cmd.Context(), plan, memory, step)
+	if err != nil {
+		return err
+	}
+	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run, room, time)
 	defer display.Close()
 	result, err := run.Do(cmd.Context(), display.Events())
 	display.Close()
@@ -57,10 +66,19 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room) error {
-	show.Plan(out, c, run, p, m, room)
-	show.WarnMemory(w, m)
+func planOnly(
+	ctx context.Context, out, w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room,
+) error {
 	step, err := run.Check()
+	var time session.Outlook
+	if err == nil {
+		time, err = run.Outlook(ctx, p, m, step)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	show.Plan(out, c, run, p, m, room, time)
+	show.WarnMemory(w, m)
 	if err == nil {
 		err = room.Check()
 	}

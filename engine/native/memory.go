@@ -64,7 +64,9 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	default:
 		leastRecompute(most, fits)
 	}
-	p.Recomputed = recomputed(p.recompute, m.Config.Layers)
+	layers := m.Config.Layers
+	p.Recomputed = recomputed(p.recompute, layers)
+	p.Repeats = float64(min(max(p.recompute-layers, 0), layers)) / float64(max(layers, 1))
 	p.Machine = machineText(p.Precision)
 	return p, err
 }

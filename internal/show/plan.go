@@ -16,7 +16,7 @@ import (
 )
 
 // Plan says what a run will do and what it needs.
-func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room) {
+func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room, time session.Outlook) {
 	line := terminal.Labelled(w)
 	line("model", "%s", run.Model.Describe())
 	mix := run.Data.Mix()
@@ -37,6 +37,9 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	} else {
 		printPacks(line, c, p)
 	}
+	if text := timeText(time); text != "" {
+		line("time", "%s", text)
+	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
 	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
@@ -46,6 +49,19 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	}
 	line("output", "%s", c.Output.Dir)
 	line("", "%s", roomText(room))
+}
+
+// timeText says how long the run will take; nothing where it is done.
+func timeText(o session.Outlook) string {
+	switch {
+	case o.Unknown != "":
+		return "not known before the first step: " + o.Unknown
+	case o.Left == 0:
+		return ""
+	case o.Remembered:
+		return fmt.Sprintf("about %s in all, by the last run like it here", human.Span(o.Left))
+	}
+	return fmt.Sprintf("about %s in all, by a short measurement with random weights", human.Span(o.Left))
 }
 
 // roomText says what checkpoints take on the disk.
