@@ -75,8 +75,10 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	if free := machine.ReadMemory().Available(); needs.Total() > free {
 		return pace{}, errors.New("there is too little memory to measure it")
 	}
-	weights := model.New(part, 1)
-	e, err := native.New(weights, how)
+	if tell := r.session.events.Measuring; tell != nil && native.FLOPs(part, size) > measuredFLOPs/10 {
+		tell() // it takes a while
+	}
+	e, err := native.New(model.New(part, 1), how)
 	if err != nil {
 		return pace{}, err
 	}

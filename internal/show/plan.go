@@ -20,15 +20,20 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	line := terminal.Labelled(w)
 	line("model", "%s", run.Model.Describe())
 	mix := run.Data.Mix()
-	samples, heldOut := human.Count(mix.Samples, "sample"), mix.HeldOut
+	kind, each := "sample", 1
 	switch {
 	case p.Labelled:
-		samples = human.Count(mix.Samples, "labelled answer")
-	case p.Pairs > 0: // two samples each
-		samples, heldOut = human.Count(mix.Samples/2, "pair"), mix.HeldOut/2
+		kind = "labelled answer"
+	case p.Pairs > 0:
+		kind, each = "pair", 2 // samples
 	}
-	line("data", "%s, %s tokens, %s of them targets; %d held out",
-		samples, human.Grouped(mix.Tokens), human.Grouped(mix.TargetTokens), heldOut)
+	tokens, targets := mix.Tokens, mix.TargetTokens
+	for _, id := range run.Data.HeldOut() {
+		tokens -= int64(run.Data.Tokens(id))
+		targets -= int64(run.Data.Targets(id))
+	}
+	line("data", "%s to train on, %s tokens, %s of them targets; %d held out", human.Count((mix.Samples-mix.HeldOut)/each, kind),
+		human.Grouped(tokens), human.Grouped(targets), mix.HeldOut/each)
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
@@ -49,6 +54,14 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	}
 	line("output", "%s", c.Output.Dir)
 	line("", "%s", roomText(room))
+}
+
+// printRate says how the learning rate goes. In a short run a step without one counts.
+func printRate(line func(label, format string, args ...any), s train.Schedule) {
+	line("", "learning rate: %s, peak %.2g, warm-up %s", s.Type, s.Peak, human.Count(s.Warmup, "step"))
+	if s.Total < 20 && s.At(1) == 0 {
+		line("", "the first step has a rate of 0: it changes nothing")
+	}
 }
 
 // timeText says how long the run will take; nothing where it is done.
@@ -91,7 +104,7 @@ func printPacks(line func(label, format string, args ...any), c *configs.Config,
 	if perStep > p.Packs {
 		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+	printRate(line, p.Schedule)
 }
 
 // shareLines lists the shares of a kind in lines of at most 70 columns.
@@ -152,7 +165,7 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 	if p.Labelled && perStep < 4 {
 		line("", "kto's estimate of the KL is the mean of %s: take more a step", human.Count(perStep, "answer"))
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+	printRate(line, p.Schedule)
 }
 
 // balanceText says how desirable and undesirable answers weigh against each other,
