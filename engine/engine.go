@@ -120,8 +120,9 @@ type Needs struct {
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 
-	Precision  string // of the inputs of matrix products: Float32 or BFloat16
-	Recomputed string // in words: what is computed again in the backward pass
+	Precision  string  // of the inputs of matrix products: Float32 or BFloat16
+	Recomputed string  // in words: what is computed again in the backward pass
+	Repeats    float64 // the share of the forward pass's products that are
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string

@@ -32,19 +32,6 @@ func (s *Session) engineOptions(reference *Model) native.Options {
 	return o
 }
 
-// engine reads or makes the weights and gets them ready to train. Close gives them back.
-func (r *Run) engine() (engine.Engine, error) {
-	weights, err := r.Model.Load()
-	if err != nil {
-		return nil, err
-	}
-	e, err := native.New(weights, r.session.engineOptions(r.reference))
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
 // Bench trains a model of random weights and says how fast that is: see [train.Bench].
 func Bench(ctx context.Context, c model.Config, job train.BenchJob) (train.BenchResult, error) {
 	o := engineOptions(job.Options, job.Capacity)

@@ -9,6 +9,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/data/read"
+	"lwtrain/dpo"
 	"lwtrain/hub"
 )
 
@@ -44,6 +45,11 @@ func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
 		}
 		return nil
 	})
+}
+
+// hasReferenceModel reports whether preference training measures against a model of its own.
+func hasReferenceModel(c *configs.Config) bool {
+	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
 }
 
 // Missing is something that a config names and that is not here.

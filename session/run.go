@@ -2,11 +2,12 @@ package session
 
 import (
 	"context"
+	"fmt"
 
-	"lwtrain/configs"
 	"lwtrain/data"
-	"lwtrain/dpo"
 	"lwtrain/engine"
+	"lwtrain/engine/native"
+	"lwtrain/internal/fault"
 	"lwtrain/train"
 )
 
@@ -15,6 +16,7 @@ type Method struct {
 	kind  string // of a run, as the keys of a config are for
 	pairs bool   // on pairs of answers or labelled ones, not on conversations
 	plan  func(*Run) (*train.Plan, error)
+	work  func(r *Run, step int) (train.Work, error)
 	do    func(context.Context, train.Job) (train.Result, error)
 }
 
@@ -22,13 +24,13 @@ type Method struct {
 var (
 	SFT = Method{
 		kind: "sft",
-		plan: (*Run).planSFT,
-		do:   train.SFT,
+		plan: (*Run).planSFT, work: (*Run).workSFT,
+		do: train.SFT,
 	}
 	DPO = Method{
 		kind: "dpo", pairs: true,
-		plan: (*Run).planDPO,
-		do:   train.DPO,
+		plan: (*Run).planDPO, work: (*Run).workDPO,
+		do: train.DPO,
 	}
 )
 
@@ -65,6 +67,10 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 		return nil, err
 	}
 	err = m.checkTokens(set)
+	if patience := s.Config.Train.EarlyStoppingPatience; err == nil && patience > 0 && len(set.HeldOut()) == 0 {
+		err = fault.Usage(fault.Hint(fmt.Errorf("train.early_stopping_patience is %d, and nothing is held out", patience),
+			"data.held_out says what is; 0 lets the run go on to its end"))
+	}
 	for _, m := range []*Model{m, reference} {
 		if err == nil && m != nil && !s.DryRun {
 			err = m.fetchWeights(ctx)
@@ -77,36 +83,55 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	return &Run{Model: m, Data: set, session: s, method: how, reference: reference}, nil
 }
 
-// hasReferenceModel reports whether preference training measures against a model of its own.
-func hasReferenceModel(c *configs.Config) bool {
-	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
-}
-
 // Close closes the data.
 func (r *Run) Close() error { return r.Data.Close() }
 
 // Plan says what the run trains on, step by step.
 func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r) }
 
-func (r *Run) planSFT() (*train.Plan, error) {
+func (r *Run) batches() (*train.Batches, error) {
 	e, err := r.packed()
 	if err != nil {
 		return nil, err
 	}
-	b, err := train.NewBatches(e, r.session.Config.Train)
+	return train.NewBatches(e, r.session.Config.Train)
+}
+
+func (r *Run) planSFT() (*train.Plan, error) {
+	b, err := r.batches()
 	if err != nil {
 		return nil, err
 	}
 	return b.Plan()
 }
 
-func (r *Run) planDPO() (*train.Plan, error) {
+func (r *Run) workSFT(step int) (train.Work, error) {
+	b, err := r.batches()
+	if err != nil {
+		return train.Work{}, err
+	}
+	return b.Work(step)
+}
+
+func (r *Run) pairSteps() (*train.PairSteps, error) {
 	c := r.session.Config
-	p, err := train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+	return train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+}
+
+func (r *Run) planDPO() (*train.Plan, error) {
+	p, err := r.pairSteps()
 	if err != nil {
 		return nil, err
 	}
 	return p.Plan(), nil
+}
+
+func (r *Run) workDPO(step int) (train.Work, error) {
+	p, err := r.pairSteps()
+	if err != nil {
+		return train.Work{}, err
+	}
+	return p.Work(r.session.Config.DPO, step), nil
 }
 
 // packed packs the run's first epoch, once.
@@ -133,11 +158,40 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	if job.Engine, err = r.engine(); err != nil {
+	own, err := r.engine()
+	if err != nil {
 		return train.Result{}, err
 	}
-	defer job.Engine.Close()
-	return r.method.do(ctx, job)
+	defer own.Close()
+	measured := &timed{Engine: own}
+	job.Engine = measured
+	var key string
+	planned := job.Events.Planned
+	job.Events.Planned = func(p *train.Plan, m engine.Needs) {
+		if key = paceKey(r.method.kind, r.Model.Config, r.session.Config.Train, p, m); planned != nil {
+			planned(p, m)
+		}
+	}
+	result, err := r.method.do(ctx, job)
+	if measured.learn.units > 0 {
+		if e := keepPace(job.CacheDir, key, measured.pace(result.Here)); e != nil && err == nil {
+			r.session.events.warn("how fast the run was is not kept: %v", e)
+		}
+	}
+	return result, err
+}
+
+// engine reads or makes the weights and gets them ready to train. Close gives them back.
+func (r *Run) engine() (engine.Engine, error) {
+	weights, err := r.Model.Load()
+	if err != nil {
+		return nil, err
+	}
+	e, err := native.New(weights, r.session.engineOptions(r.reference))
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // job is the run as package train takes it, without its engine.
@@ -149,7 +203,8 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 		Asked:    train.AnswerOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
 		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
 		Config:   c.Resolved(),
-		Events:   e,
+		Model:    m.Describe(), Version: Version(),
+		Events: e,
 	}
 	if r.reference != nil {
 		job.DPO.Reference = r.reference.dir

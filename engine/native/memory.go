@@ -67,7 +67,9 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	if err == nil && o.Reference != nil {
 		p.Reference, err = referenceBytes(*o.Reference, o.Capacity, p.precision)
 	}
-	p.Recomputed = recomputed(p.recompute, m.Config.Layers)
+	layers := m.Config.Layers
+	p.Recomputed = recomputed(p.recompute, layers)
+	p.Repeats = float64(min(max(p.recompute-layers, 0), layers)) / float64(max(layers, 1))
 	p.Machine = machineText(p.Precision)
 	return p, err
 }
