@@ -139,9 +139,10 @@ func TestInitWritesAConfigThatLoads(t *testing.T) {
 			Capacity: 4096, Output: "runs/true",
 		},
 	} {
-		c, err := Parse("C", Init(a), nil, nil)
+		text := New(a).Explained("sft", map[string]string{"data.max_length": "a reason"})
+		c, err := Parse("C", text, nil, nil)
 		if err != nil {
-			t.Fatalf("%v in\n%s", err, Init(a))
+			t.Fatalf("%v in\n%s", err, text)
 		}
 		if a.Model != "" && c.Model.Path != a.Model || a.Output != "" && c.Output.Dir != a.Output {
 			t.Errorf("model %q, output %q, want those of %+v", c.Model.Path, c.Output.Dir, a)
@@ -154,8 +155,15 @@ func TestInitWritesAConfigThatLoads(t *testing.T) {
 		}
 		for _, f := range table().leaves {
 			line := "\n" + strings.Repeat("  ", strings.Count(f.path, ".")) + f.name + ":"
-			if !strings.HasPrefix(f.path, "model.init") && !strings.Contains(string(Init(a)), line) {
+			if !strings.HasPrefix(f.path, "model.init") && !strings.Contains(string(text), line) {
 				t.Errorf("%s is missing", f.path)
+			}
+		}
+		for _, want := range []string{
+			"\n  # => a reason\n  max_length:", "\n    #   train_on: all  # all | last | marked\n", "\n    #     prompt:\n",
+		} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%q is missing in\n%s", want, text)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"lwtrain/checkpoints"
 	"lwtrain/convert"
 	"lwtrain/data"
+	"lwtrain/data/read"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
@@ -109,10 +110,14 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 			return err
 		}
 	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+		near := ""
+		if like := read.LookAlike(m.dir); like != "" && !isThere(m.dir) {
+			near = "did you mean " + like + "? "
+		}
 		return fault.Usage(fault.Hint(
 			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (%s, %s)",
 				m.dir, key, c.Origin(key)),
-			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
+			near+"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
 	}
 	if m.Config, err = model.ReadConfig(m.dir); err != nil {
 		return fault.Usage(err)

@@ -16,6 +16,7 @@ import (
 // Outlook is how long a run will take.
 type Outlook struct {
 	Left       time.Duration // from here on; 0: nothing is left, or it is not known
+	Reference  time.Duration // of that, asking the reference, unless what it says is kept
 	Unknown    string        // why it is not
 	Remembered bool          // by the last run like it, not by a short measurement
 }
@@ -24,29 +25,46 @@ type Outlook struct {
 // of such a model and such packs on this machine, otherwise by one that it measures with
 // random weights in some seconds. It writes nothing.
 func (r *Run) Outlook(ctx context.Context, p *train.Plan, m engine.Needs, step int) (Outlook, error) {
-	c := r.session.Config
 	if step >= p.Schedule.Total {
 		return Outlook{}, nil
 	}
+	at, remembered, err := r.pace(ctx, p, m)
+	if ctx.Err() != nil {
+		return Outlook{}, ctx.Err()
+	}
+	if err != nil {
+		return Outlook{Unknown: err.Error()}, nil
+	}
+	return r.outlook(at, remembered, step)
+}
+
+// pace finds the pace of the run: that of the last one like it, otherwise a measured one.
+func (r *Run) pace(ctx context.Context, p *train.Plan, m engine.Needs) (at pace, remembered bool, err error) {
+	c := r.session.Config
+	at, remembered = readPaces(c.Data.CacheDir)[paceKey(r.method.kind, r.Model.Config, c.Train, p, m)]
+	if remembered && at.Learn > 0 {
+		return at, true, nil
+	}
+	at, err = r.measure(ctx, p, m, r.prompts())
+	return at, false, err
+}
+
+// prompts is how many held-out prompts are answered.
+func (r *Run) prompts() int {
+	return min(r.session.Config.Sample.Prompts, len(r.Data.HeldOutPrompts()))
+}
+
+// outlook is how long the run takes from a step on, at a pace.
+func (r *Run) outlook(at pace, remembered bool, step int) (Outlook, error) {
 	work, err := r.method.work(r, step)
 	if err != nil {
 		return Outlook{}, err
 	}
-	prompts := min(c.Sample.Prompts, len(r.Data.HeldOutPrompts()))
-	answers := prompts * c.Sample.MaxNewTokens
+	answers := r.prompts() * r.session.Config.Sample.MaxNewTokens
 	if step == 0 {
 		answers *= 2 // before and after
 	}
-	at, remembered := readPaces(c.Data.CacheDir)[paceKey(r.method.kind, r.Model.Config, c.Train, p, m)]
-	if !remembered || at.Learn == 0 {
-		if at, err = r.measure(ctx, p, m, prompts); ctx.Err() != nil {
-			return Outlook{}, ctx.Err()
-		}
-		if err != nil {
-			return Outlook{Unknown: err.Error()}, nil
-		}
-	}
-	return Outlook{Left: at.takes(work, answers), Remembered: remembered}, nil
+	return Outlook{Left: at.takes(work, answers), Reference: at.takes(train.Work{Scored: work.Asked}, 0), Remembered: remembered}, nil
 }
 
 // What is measured has at most that many tokens, and computes about that much in a step.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"lwtrain/data/read"
 	"lwtrain/dpo"
 	"lwtrain/hub"
+	"lwtrain/internal/fault"
 )
 
 // What a config names outside of itself.
@@ -91,6 +93,47 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 			missing = append(missing, Missing{key, ref.String(), true})
 		}
 	})
+}
+
+// LookForModel refuses a model's path that nothing is at, or no model.
+func LookForModel(path string) error {
+	switch {
+	case onHub(path), strings.HasSuffix(path, ".gguf") && isThere(path), isThere(filepath.Join(path, "config.json")):
+		return nil
+	case isThere(path):
+		return &missing{fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout or a .gguf file", path), path}
+	}
+	return &missing{fmt.Errorf("%s: no such file or folder, want a model", path), path}
+}
+
+// LookForData refuses the path of a source that nothing is at.
+func LookForData(path string) error {
+	if hub.HasScheme(path) {
+		return nil
+	}
+	if _, _, err := read.Expand(path); err != nil {
+		return &missing{err, path}
+	}
+	return nil
+}
+
+// missing is the error of a path that nothing is at.
+type missing struct {
+	error
+	path string
+}
+
+func (m *missing) Unwrap() error {
+	if near := read.LookAlike(m.path); near != "" {
+		return fault.Hint(m.error, "did you mean "+near+"?")
+	}
+	return m.error
+}
+
+// IsMissing reports whether err is that of a path that nothing is at.
+func IsMissing(err error) bool {
+	var m *missing
+	return errors.As(err, &m)
 }
 
 // eachSource goes through all sources of a config.

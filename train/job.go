@@ -52,6 +52,7 @@ type Events struct {
 	Broken    func(checkpoint string, reason error) // a damaged checkpoint is passed over
 	Mended    func(path, what string)               // what was wrong with a file of the run's folder, and what follows from it
 	Moved     func(then, now string)                // the run goes on with other threads, or on another processor
+	Asking    func(replies int, tokens int64)       // the reference, before it scores so many answers
 	Scoring   func(tokens, most int64)              // of the reference's log-probabilities
 	Answering func(tokens, most int)                // to held-out prompts
 	Training  func(step int)                        // the steps after this one begin

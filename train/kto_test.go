@@ -64,7 +64,9 @@ func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
 
 func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
 	set, cache := labelFixture(t)
-	p := prepared(t, labelJob(t, set, cache))
+	j := labelJob(t, set, cache)
+	j.Options.MaxSteps = 9 // an epoch, so that the reference is asked about all
+	p := prepared(t, j)
 	var liked []int
 	for i, pair := range p.all {
 		if pair.Rejected == data.None {
@@ -88,7 +90,7 @@ func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
 func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
 	set, cache := labelFixture(t)
 	j := labelJob(t, set, cache)
-	j.Packing.Capacity = 128
+	j.Options.MaxSteps, j.Packing.Capacity = 9, 128 // an epoch, so that the reference is asked about all
 	alone := prepared(t, j)
 	j.Model, j.Packing.Capacity = tiny(t), 1024
 	packed := prepared(t, j)

@@ -129,6 +129,41 @@ func (p *PairSteps) mismatches(pairs []data.Pair) []reply {
 	return out
 }
 
+// used are the pairs that the run takes, as they are in all: those of its steps, then the
+// held-out ones.
+func (p *PairSteps) used() []data.Pair {
+	n := len(p.set.Pairs())
+	if p.total >= p.ends[0] {
+		return p.all // an epoch takes each
+	}
+	taken := make([]bool, n)
+	for step := range p.total {
+		for _, i := range p.at(step) {
+			taken[i] = true
+		}
+	}
+	var out []data.Pair
+	for i, pair := range p.all {
+		if i >= n || taken[i] {
+			out = append(out, pair)
+		}
+	}
+	return out
+}
+
+// asked is what the reference is asked about pairs.
+func (p *PairSteps) asked(pairs []data.Pair) []reply {
+	var answers []int
+	for _, pair := range pairs {
+		answers = append(answers, pair.Answers()...)
+	}
+	replies := own(answers)
+	if p.labelled {
+		replies = append(replies, p.mismatches(pairs)...)
+	}
+	return replies
+}
+
 // Plan sums up the steps, as [Batches.Plan] does for conversations.
 func (p *PairSteps) Plan() *Plan {
 	pairs := p.set.Pairs()
@@ -186,10 +221,8 @@ func (p *PairSteps) Work(losses dpo.Options, step int) Work {
 	w := Work{Updates: p.total - step, Saves: p.opt.Saves(step, p.total)}
 	padding := 64 * float64(w.Updates) // packs are computed in steps of 128 tokens
 	if step == 0 && losses.NeedsReference() {
-		w.Scored = int64(all + held)
-		if p.labelled {
-			w.Scored += int64(all)
-		}
+		w.Asked = tokensOf(p.set, p.asked(p.used()))
+		w.Scored = w.Asked
 		if losses.Reference == dpo.Initial && evaluations > 0 {
 			evaluations-- // taken from the reference
 		}

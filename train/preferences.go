@@ -54,7 +54,10 @@ func (p *preferences) shared(answer int) int {
 
 // side is a reply as the loss takes it.
 func (p *preferences) side(r reply, policy store.LogProbs) dpo.Side {
-	ref := p.reference[r]
+	ref, asked := p.reference[r]
+	if !asked && p.reference != nil {
+		panic("train: the reference was not asked about the answer of " + p.set.Origin(r.answer))
+	}
 	return dpo.Side{
 		LogP: policy.LogP, Prefix: policy.Prefix, RefLogP: ref.LogP, RefPrefix: ref.Prefix, Tokens: p.set.Targets(r.answer),
 	}

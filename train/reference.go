@@ -48,15 +48,14 @@ func (p *preferences) prepare(ctx context.Context) error {
 	if inputs["reference"], err = by.Model(); err != nil {
 		return err
 	}
-	var answers []int
-	for _, pair := range p.all {
-		answers = append(answers, pair.Answers()...)
+	used := p.used()
+	if len(used) < len(p.all) {
+		inputs["pairs"] = fmt.Sprintf("of the first %d steps of %d pairs, seed %d", p.total, p.perStep, p.seed)
 	}
-	replies := own(answers)
 	if p.labelled {
-		replies = append(replies, p.mismatches(p.all)...)
 		inputs["mismatched answers"] = fmt.Sprintf("seed %d, packs of %d", p.seed, p.capacity)
 	}
+	replies := p.asked(used)
 	scores, err := store.ReadLogProbs(p.cacheDir, inputs, len(replies))
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) && p.events.Broken != nil {
@@ -82,9 +81,9 @@ func (p *preferences) prepare(ctx context.Context) error {
 
 // ask scores replies with the reference.
 func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
-	done, total := int64(0), int64(0)
-	for _, r := range replies {
-		total += int64(r.tokens(p.set))
+	done, total := int64(0), tokensOf(p.set, replies)
+	if p.events.Asking != nil {
+		p.events.Asking(len(replies), total)
 	}
 	return scoring{p.set, p.capacity, p.shared, func(tokens int) {
 		if done += int64(tokens); p.events.Scoring != nil {

@@ -70,6 +70,44 @@ func TestTheReferenceIsAskedOnce(t *testing.T) {
 	}
 }
 
+func TestTheReferenceIsAskedAboutWhatTheRunTakes(t *testing.T) {
+	pairs, _ := pairFixture(t)
+	labels, _ := labelFixture(t)
+	for _, c := range []struct {
+		name  string
+		job   testJob
+		steps int
+		each  int // replies to a pair
+		all   bool
+	}{
+		{"a step takes some of the pairs", pairJob(t, pairs, t.TempDir()), 1, 2, false},
+		{"a step takes some of the labelled answers, and as many to other prompts", labelJob(t, labels, t.TempDir()), 1, 2, false},
+		{"an epoch takes all", pairJob(t, pairs, t.TempDir()), 1000, 2, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := c.job
+			j.Options.MaxSteps = c.steps
+			var asked, told int
+			var tokens, done int64
+			j.Events.Asking = func(replies int, n int64) { asked, tokens = replies, n }
+			j.Events.Scoring = func(n, most int64) { done, told = n, told+1 }
+			p := prepared(t, j)
+			perStep := j.Options.PerDeviceTrainBatchSize * j.Options.GradientAccumulationSteps
+			want := (c.steps*perStep + len(j.Data.HeldOutPairs())) * c.each
+			if c.all {
+				want = len(p.all) * c.each
+			}
+			if asked != want || told == 0 || done != tokens || len(p.reference) != want {
+				t.Errorf("asked about %d answers of %d tokens, scored %d tokens, kept %d, want %d answers",
+					asked, tokens, done, len(p.reference), want)
+			}
+			if n := p.Work(j.DPO, 0).Asked; n != tokens {
+				t.Errorf("the plan says %d tokens, want %d", n, tokens)
+			}
+		})
+	}
+}
+
 func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
 	pairs, cache := pairFixture(t)
 	labels, labelCache := labelFixture(t)
@@ -99,6 +137,7 @@ func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
 		{"nothing has been changed", labelJob(t, labels, labelCache), func(testMethod) {}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			c.job.Options.MaxSteps = 9 // an epoch, so that the reference is asked about all
 			p := unmoved(t, c.job)
 			c.change(p)
 			_, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3}, true)

@@ -29,6 +29,14 @@ func (r reply) tokens(set *data.Set) int {
 	return set.Tokens(r.answer) - set.Prompt(r.answer) + set.Prompt(r.prompt)
 }
 
+// tokensOf adds up the lengths of replies.
+func tokensOf(set *data.Set, replies []reply) (n int64) {
+	for _, r := range replies {
+		n += int64(r.tokens(set))
+	}
+	return n
+}
+
 // document reads a reply.
 func (r reply) document(set *data.Set) (packing.Doc, error) {
 	s, err := set.Sample(r.answer)

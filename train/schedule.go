@@ -90,6 +90,7 @@ func (c *calendar) epoch(step int) float64 {
 type Work struct {
 	Learned int64 // tokens of packs, forward and backward, padding among them
 	Scored  int64 // the same, forward alone
+	Asked   int64 // of these, what the reference is asked before the first step
 	Updates int
 	Saves   int
 }

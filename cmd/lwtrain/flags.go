@@ -118,14 +118,7 @@ func configName(cmd *cobra.Command) (string, error) {
 // commandLine is what a command was called with, for a shell.
 func commandLine(cmd *cobra.Command) string {
 	out := cmd.CommandPath()
-	add := func(arg string) {
-		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
-			return !strings.ContainsRune("-_=./:,+%@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-		}) {
-			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-		out += " " + arg
-	}
+	add := func(arg string) { out += " " + quoted(arg) }
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch {
 		case f.Value.Type() == "bool":
@@ -141,6 +134,16 @@ func commandLine(cmd *cobra.Command) string {
 		add(a)
 	}
 	return out
+}
+
+// quoted is an argument as a shell reads it.
+func quoted(arg string) string {
+	if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
+		return !strings.ContainsRune("-_=./:,+%@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+	}
+	return arg
 }
 
 // orEmpty makes a missing list an empty one, so that it prints as [].

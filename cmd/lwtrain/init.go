@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,78 +14,85 @@ import (
 	"lwtrain/configs"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
+	"lwtrain/session"
 )
 
 func newInitCmd() *cobra.Command {
 	var a configs.Answers
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "init [FILE]",
-		Short: "Begin a config of your own: every key, its meaning and its default",
-		Long: `Writes a config with every key, its meaning and its default, to FILE or to
-standard output. With FILE, on a terminal and without flags, it asks for the
-few values that matter first. A FILE that is there already is never touched.`,
-		Example: `  lwtrain init my.yaml
-  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct \
-      --data long.jsonl --data general.jsonl --capacity 8192`,
+		Short: "Begin a config of your own: every key, its meaning and its value",
+		Long: `Writes a config with every key, its meaning and its value, to FILE or to
+standard output. Sizes, steps, the learning rate and what is held out follow
+from the model and the data, which are looked at (tokenised data is kept, and
+the run uses it), and from how fast this machine is: a run of it as it is
+learns something and ends in reasonable time. The file says why each was chosen.
+
+With --dpo it is a config for preference training: from pairs, or from labelled
+answers (KTO). With FILE, on a terminal and without flags, it asks for what it
+needs to know. A FILE that is there already is not touched without --force.`,
+		Example: `  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct \
+      --data long.jsonl --data general.jsonl
+  lwtrain init my-dpo.yaml --dpo --model runs/my/checkpoints/step-000400 \
+      --data pairs.jsonl`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return writeInit(cmd, "", a)
-			}
-			if _, err := os.Lstat(args[0]); err == nil {
-				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", args[0]),
-					"give another name, or edit that file"))
-			}
-			if cmd.Flags().NFlag() == 0 && terminal.IsTerminal(cmd.InOrStdin()) {
-				if err := ask(cmd, &a); err != nil {
-					return err
+			path := ""
+			if len(args) > 0 {
+				path = args[0]
+				if _, err := os.Lstat(path); err == nil && !force {
+					return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", path),
+						"give another name, edit that file, or write over it with --force"))
+				}
+				if cmd.Flags().NFlag() == 0 && terminal.IsTerminal(cmd.InOrStdin()) {
+					if err := ask(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), path, &a); err != nil {
+						return err
+					}
 				}
 			}
-			return writeInit(cmd, args[0], a)
+			return writeInit(cmd, path, a)
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&a.Model, "model", "", "model folder")
-	fl.StringArrayVar(&a.Data, "data", nil, "a .jsonl file of conversations; may be given again")
-	fl.IntVar(&a.Capacity, "capacity", 0, "tokens in a pack, and in the longest sample")
+	fl.StringVar(&a.Model, "model", "", "a model folder, a .gguf file or a name on the hub")
+	fl.StringArrayVar(&a.Data, "data", nil, "a file or folder of conversations, or of preferences; may be given again")
+	fl.BoolVar(&a.DPO, "dpo", false, "for preference training: lwtrain dpo")
+	fl.IntVar(&a.Capacity, "capacity", 0, "tokens in a pack, and in the longest sample; 0: what the data needs")
 	fl.StringVar(&a.Output, "output", "", "the run's folder")
+	fl.BoolVar(&force, "force", false, "write over a FILE that is there")
 	return cmd
-}
-
-// ask fills the answers from the terminal. An empty line takes the default.
-func ask(cmd *cobra.Command, a *configs.Answers) error {
-	in := bufio.NewScanner(cmd.InOrStdin())
-	question := func(text string) string {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: ", text)
-		if !in.Scan() {
-			return ""
-		}
-		return strings.TrimSpace(in.Text())
-	}
-	a.Model = question("Model folder [runs/models/smollm2-135m-instruct]")
-	a.Data = strings.Fields(question("Files of conversations, .jsonl, with blanks between [train.jsonl]"))
-	if s := question("Tokens in a pack, and in the longest sample [32768]"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			return fault.Usage(fmt.Errorf("%q, want a number of tokens", s))
-		}
-		a.Capacity = n
-	}
-	a.Output = question("Folder for the results [runs/<the file's name>]")
-	return in.Err()
 }
 
 // writeInit writes the config, once it is known to load.
 func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
-	if a.Capacity != 0 && (a.Capacity < 16 || a.Capacity > 1<<22) {
-		return fault.Usage(fmt.Errorf("%d tokens in a pack (--capacity), want 16 to %d", a.Capacity, 1<<22))
+	if err := checkCapacity(a.Capacity); err != nil {
+		return err
 	}
 	if a.Output == "" && path != "" {
 		a.Output = "runs/" + strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
-	text := configs.Init(a)
-	if _, err := configs.Parse(cmp.Or(path, "config"), text, nil, nil); err != nil {
+	command := "sft"
+	if a.DPO {
+		command = "dpo"
+	}
+	name := cmp.Or(path, "config")
+	c, err := configs.Parse(name, configs.New(a).Explained(command, nil), nil, nil)
+	if err != nil {
+		return err
+	}
+	w := cmd.ErrOrStderr()
+	var p session.Proposal
+	if a.Model != "" || len(a.Data) > 0 {
+		if p, err = propose(cmd.Context(), w, c, a); err != nil {
+			return err
+		}
+	}
+	text := c.Explained(command, p.Why)
+	if _, err := configs.Parse(name, text, nil, nil); err != nil {
 		return err
 	}
 	if path == "" {
@@ -95,6 +102,46 @@ func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
 	if err := atomicfile.WriteBytes(path, text); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s is there. Next: lwtrain validate -c %s\n", path, path)
+	fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, path, command, path)
 	return nil
+}
+
+// propose sets the values of c that follow from its model and data, and says what a run of it
+// is.
+func propose(ctx context.Context, w io.Writer, c *configs.Config, a configs.Answers) (session.Proposal, error) {
+	s := session.Open(c, show.Session(w), false)
+	defer s.Close()
+	p, err := s.Propose(ctx, a.DPO, a.Capacity)
+	if err != nil {
+		return p, err
+	}
+	if p.Unread != nil {
+		show.Warn(w, "%v", p.Unread)
+		if hint := fault.HintOf(p.Unread); hint != "" {
+			fmt.Fprintf(w, "lwtrain: hint: %s\n", terminal.Printable(hint))
+		}
+		fmt.Fprintln(w, "lwtrain: note: so the sizes, steps and rates in the file are defaults: they know nothing of model and data")
+		return p, nil
+	}
+	if p.Bad != nil {
+		show.Warn(w, "a run refuses the data as it is: %v", p.Bad)
+		fmt.Fprintf(w, "lwtrain: hint: %s\n", terminal.Printable(fault.HintOf(p.Bad)))
+	}
+	fmt.Fprintf(w, "data      %s, %s held out; packs of %s tokens\n", human.Count(p.Samples, p.Unit),
+		human.Grouped(c.Data.HeldOut.Count), human.Grouped(c.Packing.Capacity))
+	if reason := p.Why["data.too_long"]; c.Data.TooLong == "split" || p.Steps == 0 {
+		fmt.Fprintf(w, "          %s (data.too_long: %s)\n", reason, c.Data.TooLong)
+	}
+	if p.Steps == 0 {
+		return p, nil
+	}
+	line := fmt.Sprintf("run       %s, learning rate %g", human.Count(p.Steps, "step"), c.Train.LearningRate)
+	if p.Left > 0 {
+		line += ", about " + human.Span(p.Left)
+	}
+	fmt.Fprintln(w, line)
+	if p.Steps < p.AllSteps {
+		fmt.Fprintf(w, "          train.max_steps: %s\n", p.Why["train.max_steps"])
+	}
+	return p, nil
 }

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"lwtrain/configs"
 	"lwtrain/engine"
+	"lwtrain/internal/human"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 	"lwtrain/train"
@@ -76,6 +78,13 @@ func (d *Training) Events() train.Events {
 				return
 			}
 			d.say("going on from step %d (%s)", step, from)
+		},
+		Asking: func(replies int, tokens int64) {
+			text := fmt.Sprintf("asking the reference about %s, %s", human.Count(replies, "answer"), human.Count(int(tokens), "token"))
+			if t := d.time.Reference; t >= time.Second {
+				text += ": some " + human.Span(t)
+			}
+			d.say("%s; what it says is kept", text)
 		},
 		Scoring: func(tokens, most int64) {
 			if d.bar == nil {
