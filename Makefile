@@ -17,6 +17,7 @@ setup: ## install what is missing (a C compiler, oneDNN)
 	@scripts/setup.sh
 
 build: ## bin/lwtrain
+	@GO='$(GO)' scripts/setup.sh go
 	$(GO) build -o bin/lwtrain ./cmd/lwtrain
 
 # LWTRAIN_TEST_GGUF=FILE        SmolLM2-135M-Instruct.Q4_1.gguf; make quickstart fetches it, and make finds it

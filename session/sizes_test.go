@@ -46,7 +46,7 @@ func TestSizesFollowFromModelAndData(t *testing.T) {
 		},
 		{
 			"a capacity that was asked for is kept",
-			facts{unit: conversation, lengths: repeated(100, 700), longest: 700, parameters: 3000 * million, positions: 2048, capacity: 512},
+			facts{unit: conversation, lengths: repeated(100, 700), longest: 700, parameters: 3e9, positions: 2048, capacity: 512},
 			512, "split", 10, 3, 2e-5, 2,
 		},
 		{
