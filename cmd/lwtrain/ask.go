@@ -71,13 +71,20 @@ func ask(ctx context.Context, in io.Reader, w io.Writer, path string, a *configs
 		return nil
 	})
 	if err := ctx.Err(); err != nil {
-		return fault.Hint(fmt.Errorf("%w; nothing was written", err), "with what was said: "+initCommand(path, *a))
+		return fault.Hint(unwritten{err}, "with what was said: "+initCommand(path, *a))
 	}
 	if q.ended {
 		fmt.Fprintln(w, "\nThe input ended: the rest is as in brackets.")
 	}
 	return nil
 }
+
+// unwritten is the error of an interruption before anything was written.
+type unwritten struct{ error }
+
+func (unwritten) Error() string { return "nothing was written" }
+
+func (u unwritten) Unwrap() error { return u.error }
 
 // about asks until take takes the answer. What it refuses twice in a row the same way is
 // kept, if it is a path: what is not there yet may come.

@@ -80,7 +80,7 @@ func (d *Training) Events() train.Events {
 			d.say("going on from step %d (%s)", step, from)
 		},
 		Asking: func(replies int, tokens int64) {
-			text := fmt.Sprintf("asking the reference about %s, %s", human.Count(replies, "answer"), human.Count(int(tokens), "token"))
+			text := fmt.Sprintf("asking the reference about %s, %s", human.Grouped(replies)+" answers", human.Grouped(tokens)+" tokens")
 			if t := d.time.Reference; t >= time.Second {
 				text += ": some " + human.Span(t)
 			}
