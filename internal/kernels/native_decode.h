@@ -130,6 +130,27 @@ static inline __attribute__((always_inline)) void few_bf16(int rows, int64_t kep
 		for (int64_t j = 0; j < n; j++) y[r * ldy + j] = out[j][r];
 }
 
+// thin_bf16 is few_bf16 for one or two rows of x, without rows that are filled up. Its sums
+// are made in the same order: a row's are the same bytes whatever is beside it.
+static inline __attribute__((always_inline)) void thin_bf16(int rows, float *y, int64_t ldy, const uint16_t *x, const uint16_t *w,
+															int64_t ldw, int64_t n, int64_t k) {
+	vf s[2][FEW] = {};
+	for (int64_t j = 0; j < n; j++) {
+		const uint16_t *row = w + j * ldw;
+		__m512 sum[2] = {};
+		for (int64_t c = 0; c < k; c += 32) {
+			const __m512i right = k - c >= 32 ? _mm512_loadu_si512(row + c) : _mm512_maskz_loadu_epi16((1u << (k - c)) - 1, row + c);
+			_Pragma("GCC unroll 2") for (int r = 0; r < rows; r++) sum[r] =
+				_mm512_dpbf16_ps(sum[r], (__m512bh)_mm512_loadu_si512(x + c * rows + r * 32), (__m512bh)right);
+		}
+		_Pragma("GCC unroll 2") for (int r = 0; r < rows; r++) s[r][j] = (vf)sum[r];
+	}
+	_Pragma("GCC unroll 2") for (int r = 0; r < rows; r++) {
+		const vf out = sums(s[r]);
+		for (int64_t j = 0; j < n; j++) y[r * ldy + j] = out[j];
+	}
+}
+
 // pack_few rounds 32 columns of x, c and on, for few_bf16: rows of 32, zeros where x
 // has none.
 static inline void pack_few(uint16_t *to, int64_t rows, const float *x, int64_t k, int64_t kept, int64_t c) {
@@ -148,7 +169,7 @@ static void linear_few_bf16(float *y, const float *x, const uint16_t *w, int64_t
 	const int64_t chunks = (k + 31) / 32, room = chunks * 32;
 #pragma omp parallel if (n * k > SMALL)
 	for (int64_t r = 0; r < rows; r += FEW) {
-		const int64_t kept = least(FEW, rows - r), padded = (kept + 3) / 4 * 4;
+		const int64_t kept = least(FEW, rows - r), padded = kept <= 2 ? kept : (kept + 3) / 4 * 4;
 		uint16_t *from = packed + r * room;
 #pragma omp for schedule(static)
 		for (int64_t c = 0; c < chunks; c++) pack_few(from + c * 32 * padded, padded, x + r * k, k, kept, c * 32);
@@ -157,11 +178,13 @@ static void linear_few_bf16(float *y, const float *x, const uint16_t *w, int64_t
 			const int64_t j = b * FEW, outputs = least(FEW, n - j);
 			float *to = y + r * n + j;
 			const uint16_t *right = w + j * k;
-			switch (padded / 4) {
-			case 1: few_bf16(4, kept, to, n, from, right, k, outputs, k); break;
-			case 2: few_bf16(8, kept, to, n, from, right, k, outputs, k); break;
-			case 3: few_bf16(12, kept, to, n, from, right, k, outputs, k); break;
-			case 4: few_bf16(16, kept, to, n, from, right, k, outputs, k); break;
+			switch (padded) {
+			case 1: thin_bf16(1, to, n, from, right, k, outputs, k); break;
+			case 2: thin_bf16(2, to, n, from, right, k, outputs, k); break;
+			case 4: few_bf16(4, kept, to, n, from, right, k, outputs, k); break;
+			case 8: few_bf16(8, kept, to, n, from, right, k, outputs, k); break;
+			case 12: few_bf16(12, kept, to, n, from, right, k, outputs, k); break;
+			case 16: few_bf16(16, kept, to, n, from, right, k, outputs, k); break;
 			}
 		}
 	}
