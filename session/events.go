@@ -13,6 +13,7 @@ type Events struct {
 	Fetching   func(repo string, done, total int64) // bytes of a repository of the hub
 	Waiting    func(file string)                    // for another program that fetches it
 	Pausing    func(err error, pause time.Duration) // before the hub, or a server, is asked again: why and for how long
+	Chosen     func(run, checkpoint string)         // a run's folder was given for a model: its newest whole checkpoint is taken
 	Importing  func(done, total int64)              // bytes of a GGUF file
 	Tokenising func(done, total int64)              // bytes of the sources
 	Ended      func(err error)                      // the fetch, import or tokenising that was told of last; nil: it is done

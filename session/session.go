@@ -17,6 +17,7 @@ package session
 
 import (
 	"os"
+	"runtime"
 
 	"lwtrain/configs"
 	"lwtrain/data/read"
@@ -37,11 +38,18 @@ type Session struct {
 	temp   []string               // folders that Close removes
 }
 
-// Open begins a session. It sets the threads of this process's kernels to those of the
-// config.
+// Open begins a session. It sets the threads of this process to those of the config.
 func Open(c *configs.Config, e Events, dryRun bool) *Session {
-	kernels.SetThreads(c.Threads)
+	UseThreads(c.Threads)
 	return &Session{Config: c, DryRun: dryRun, events: e, files: map[string][]read.File{}}
+}
+
+// UseThreads sets how many processor threads this process computes with; 0: all cores.
+func UseThreads(n int) {
+	if n > 0 {
+		runtime.GOMAXPROCS(min(n, runtime.NumCPU()))
+	}
+	kernels.SetThreads(n)
 }
 
 // Close removes what a dry run wrote.

@@ -44,6 +44,9 @@ something is broken.`,
 				}
 				defer s.Close()
 			}
+			if err := useThreads(cmd); err != nil {
+				return err
+			}
 			d, err := diagnose(cmd, s)
 			out := cmd.OutOrStdout()
 			if asJSON {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lwtrain/internal/fault"
 )
 
 type line struct{ N int }
@@ -34,6 +36,7 @@ func TestALogGoesOnWhereverItWasCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	l.Close()
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +52,13 @@ func TestALogGoesOnWhereverItWasCutOff(t *testing.T) {
 		if _, err := l.Append(line{9}); err != nil {
 			t.Fatal(err)
 		}
-		if _, again := open(t, path); !slices.Equal(again, append(seen, 9)) {
-			t.Fatalf("cut off at %d: %v, want %v and 9", size, again, seen)
+		if _, err := Open(path, func(line, string) error { return nil }); !fault.IsUsage(err) {
+			t.Fatalf("opened twice: %v", err)
+		}
+		l.Close()
+		again, lines := open(t, path)
+		if again.Close(); !slices.Equal(lines, append(seen, 9)) {
+			t.Fatalf("cut off at %d: %v, want %v and 9", size, lines, seen)
 		}
 	}
 }

@@ -37,6 +37,10 @@ func Session(w io.Writer) session.Events {
 					ref, human.Bytes(bytes))
 			}
 		},
+		Chosen: func(run, checkpoint string) {
+			fmt.Fprintf(w, "lwtrain: note: %s is a run's folder: taking its newest checkpoint, %s\n",
+				terminal.Printable(run), terminal.Printable(checkpoint))
+		},
 		Fetching: func(repo string, done, total int64) {
 			show("fetching", (done+mb-1)/mb, (total+mb-1)/mb, fmt.Sprintf("MB  %.1f MB/s  %s", fetch.of(done)/mb, repo))
 		},
