@@ -15,6 +15,7 @@ type Events struct {
 	Pausing    func(err error, pause time.Duration) // before the hub, or a server, is asked again: why and for how long
 	Chosen     func(run, checkpoint string)         // a run's folder was given for a model: its newest whole checkpoint is taken
 	Importing  func(done, total int64)              // bytes of a GGUF file
+	Exporting  func(done, total int64)              // bytes of weights
 	Tokenising func(done, total int64)              // bytes of the sources
 	Ended      func(err error)                      // the fetch, import or tokenising that was told of last; nil: it is done
 }

@@ -60,7 +60,9 @@ func Export(ctx context.Context, name, to, dtype string, e Events) error {
 	}
 	defer m.Free()
 	return checkpoints.WriteFolder(to, func(dir string) error {
-		if err := m.Save(dir, dtype); err != nil {
+		err := m.Export(dir, dtype, e.Exporting)
+		e.ended(err)
+		if err != nil {
 			return err
 		}
 		return tok.Save(dir)
@@ -108,10 +110,11 @@ func newest(dir string, e Events) (string, error) {
 func checkFolder(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		err = fmt.Errorf("%s: no such folder, want a model folder in Hugging Face layout", dir)
+		hint := fault.Nearby(dir)
 		if strings.Count(dir, "/") == 1 && !strings.HasPrefix(dir, ".") && !strings.HasPrefix(dir, "/") {
-			err = fault.Hint(err, "if it is a name on the hub, write "+hub.Scheme+dir)
+			hint += "; a name on the hub is written " + hub.Scheme + dir
 		}
-		return fault.Usage(err)
+		return fault.Usage(fault.Hint(err, hint))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
 		return fault.Usage(fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout", dir))

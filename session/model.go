@@ -80,6 +80,11 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if !isThere(m.dir) {
+		return fault.Usage(fault.Hint(
+			fmt.Errorf("%s: no such folder or file, want a model (model.path, %s)", m.dir, c.Origin("model.path")),
+			fault.Nearby(m.dir)+"; `lwtrain import MODEL.gguf DIR` makes one from a GGUF file, `make quickstart` fetches a small one"))
+	}
 	if strings.HasSuffix(m.dir, ".gguf") {
 		if m.dir, err = m.session.importOnce(m.dir); err != nil {
 			return err

@@ -27,10 +27,8 @@ type File struct {
 	Path string // where it lies
 }
 
-const relative = "relative paths start at the folder that lwtrain runs in"
-
 func notThere(name string) error {
-	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), relative))
+	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), fault.Nearby(name)))
 }
 
 // caches are what map, filter and the like of datasets leave beside the data.

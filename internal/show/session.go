@@ -47,6 +47,7 @@ func Session(w io.Writer) session.Events {
 		Waiting:    func(file string) { say("waiting for another program that fetches " + file) },
 		Pausing:    Pauses(say),
 		Importing:  func(done, total int64) { show("importing", done/mib, total/mib, "MiB") },
+		Exporting:  func(done, total int64) { show("exporting", done/mib, total/mib, "MiB") },
 		Tokenising: func(done, total int64) { show("tokenising", (done+kib-1)/kib, (total+kib-1)/kib, "KiB") },
 		Ended: func(err error) {
 			switch {
