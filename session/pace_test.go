@@ -72,7 +72,7 @@ func TestTheWorkOfARunIsKnownBeforeIt(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				own, err := r.Model.Engine()
+				own, err := r.engine()
 				if err != nil {
 					t.Fatal(err)
 				}

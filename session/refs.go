@@ -29,6 +29,11 @@ func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
 			return err
 		}
 	}
+	if hasReferenceModel(c) && onHub(c.DPO.Reference) {
+		if err := parse("dpo.reference", hub.Model, c.DPO.Reference); err != nil {
+			return err
+		}
+	}
 	return eachSource(c, func(key string, s *data.Source) error {
 		for _, path := range s.AllPaths() {
 			if hub.HasScheme(path) {
@@ -61,6 +66,9 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 	}
 	if !onHub(c.Model.Path) {
 		look("model.path", c.Model.Path)
+	}
+	if hasReferenceModel(c) && !onHub(c.DPO.Reference) {
+		look("dpo.reference", c.DPO.Reference)
 	}
 	eachSource(c, func(key string, s *data.Source) error {
 		for _, path := range s.AllPaths() {

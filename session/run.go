@@ -8,7 +8,6 @@ import (
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/engine"
-	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/train"
 )
@@ -41,9 +40,10 @@ type Run struct {
 	Model *Model
 	Data  *data.Set
 
-	session *Session
-	method  Method
-	epochs  *train.Epochs // of SFT, once they were asked for
+	session   *Session
+	method    Method
+	reference *Model        // of its own, of preference training; nil: there is none
+	epochs    *train.Epochs // of SFT, once they were asked for
 }
 
 // Run opens the model and the data of the config for training. Unless it is a dry run,
@@ -56,36 +56,37 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := s.Config
-	if how.pairs && !s.DryRun && hasReferenceModel(c) {
-		if c.DPO.Reference, err = folder(ctx, c.DPO.Reference, hub.WholeModel, s.events); err != nil {
+	var reference *Model
+	if how.pairs {
+		if reference, err = s.Reference(ctx, m); err != nil {
 			return nil, err
 		}
 	}
-	labelled := c.DPO.Labelled()
+	labelled := s.Config.DPO.Labelled()
 	set, err := s.Data(ctx, m.Template, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
 	if err != nil {
 		return nil, err
 	}
 	err = m.checkTokens(set)
-	if patience := c.Train.EarlyStoppingPatience; err == nil && patience > 0 && len(set.HeldOut()) == 0 {
+	if patience := s.Config.Train.EarlyStoppingPatience; err == nil && patience > 0 && len(set.HeldOut()) == 0 {
 		err = fault.Usage(fault.Hint(fmt.Errorf("train.early_stopping_patience is %d, and nothing is held out", patience),
 			"data.held_out says what is; 0 lets the run go on to its end"))
 	}
-	if err == nil && !s.DryRun {
-		err = m.fetchWeights(ctx)
+	for _, m := range []*Model{m, reference} {
+		if err == nil && m != nil && !s.DryRun {
+			err = m.fetchWeights(ctx)
+		}
 	}
 	if err != nil {
 		set.Close()
 		return nil, err
 	}
-	return &Run{Model: m, Data: set, session: s, method: how}, nil
+	return &Run{Model: m, Data: set, session: s, method: how, reference: reference}, nil
 }
 
-// hasReferenceModel reports whether preference training measures against a model of its
-// own, in a folder.
+// hasReferenceModel reports whether preference training measures against a model of its own.
 func hasReferenceModel(c *configs.Config) bool {
-	return c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
+	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
 }
 
 // Close closes the data.
@@ -148,7 +149,7 @@ func (r *Run) packed() (e *train.Epochs, err error) {
 }
 
 // Needs says what the run needs.
-func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model) }
+func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model, r.reference) }
 
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
@@ -163,7 +164,7 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	own, err := r.Model.Engine()
+	own, err := r.engine()
 	if err != nil {
 		return train.Result{}, err
 	}
@@ -198,6 +199,9 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 		Model:    m.Describe(), Version: Version(),
 		Events: e,
 	}
+	if r.reference != nil {
+		job.DPO.Reference = r.reference.dir
+	}
 	var err error
 	if !r.method.pairs {
 		job.Epochs, err = r.packed()
@@ -212,7 +216,7 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
-	return train.SelftestResume(ctx, job, r.method.do, steps, r.Model.Engine)
+	return train.SelftestResume(ctx, job, r.method.do, steps, r.engine)
 }
 
 // SelftestPacking compares documents in packs with the same documents alone: see
@@ -222,7 +226,7 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	if err != nil {
 		return train.PackingTest{}, err
 	}
-	if job.Engine, err = r.Model.Engine(); err != nil {
+	if job.Engine, err = r.engine(); err != nil {
 		return train.PackingTest{}, err
 	}
 	defer job.Engine.Close()

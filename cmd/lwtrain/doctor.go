@@ -256,7 +256,11 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	m, err := s.Needs(b)
+	reference, err := s.Reference(ctx, b)
+	if err != nil {
+		return err
+	}
+	m, err := s.Needs(b, reference)
 	if err != nil {
 		return err
 	}
