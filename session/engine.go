@@ -32,13 +32,14 @@ func (s *Session) engineOptions(reference *Model) native.Options {
 	return o
 }
 
-// engine reads or makes the weights and gets them ready to train. Close gives them back.
-func (r *Run) engine() (engine.Engine, error) {
-	weights, err := r.Model.Load()
+// engine reads or makes the weights of m and gets them ready to train against a reference,
+// which may be nil. Close gives them back.
+func (s *Session) engine(m, reference *Model) (engine.Engine, error) {
+	weights, err := m.Load()
 	if err != nil {
 		return nil, err
 	}
-	e, err := native.New(weights, r.session.engineOptions(r.reference))
+	e, err := native.New(weights, s.engineOptions(reference))
 	if err != nil {
 		return nil, err
 	}

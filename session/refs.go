@@ -9,6 +9,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/data/read"
+	"lwtrain/dpo"
 	"lwtrain/hub"
 )
 
@@ -85,6 +86,11 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 			missing = append(missing, Missing{key, ref.String(), true})
 		}
 	})
+}
+
+// hasReferenceModel reports whether preference training measures against a model of its own.
+func hasReferenceModel(c *configs.Config) bool {
+	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
 }
 
 // eachSource goes through all sources of a config.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"lwtrain/configs"
 	"lwtrain/data"
-	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/train"
@@ -84,11 +82,6 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	return &Run{Model: m, Data: set, session: s, method: how, reference: reference}, nil
 }
 
-// hasReferenceModel reports whether preference training measures against a model of its own.
-func hasReferenceModel(c *configs.Config) bool {
-	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
-}
-
 // Close closes the data.
 func (r *Run) Close() error { return r.Data.Close() }
 
@@ -164,7 +157,7 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	own, err := r.engine()
+	own, err := r.session.engine(r.Model, r.reference)
 	if err != nil {
 		return train.Result{}, err
 	}
@@ -216,7 +209,8 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
-	return train.SelftestResume(ctx, job, r.method.do, steps, r.engine)
+	anew := func() (engine.Engine, error) { return r.session.engine(r.Model, r.reference) }
+	return train.SelftestResume(ctx, job, r.method.do, steps, anew)
 }
 
 // SelftestPacking compares documents in packs with the same documents alone: see
@@ -226,7 +220,7 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	if err != nil {
 		return train.PackingTest{}, err
 	}
-	if job.Engine, err = r.engine(); err != nil {
+	if job.Engine, err = r.session.engine(r.Model, r.reference); err != nil {
 		return train.PackingTest{}, err
 	}
 	defer job.Engine.Close()
