@@ -196,8 +196,8 @@ func TestHostileFilesEndInBoundedTime(t *testing.T) {
 			if err == nil {
 				t.Error("it loads, want problems")
 			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("it took %v, want less than 5s", took)
+			if took := time.Since(began); took > time.Minute { // what is not linear takes hours
+				t.Errorf("it took %v, want less than a minute", took)
 			}
 		})
 	}

@@ -149,6 +149,10 @@ func (s source) unusable(list []record.Dropped, starts []int64) error {
 	slices.SortFunc(found, func(a, b record.Problem) int { return a.Line - b.Line })
 	found = found[:min(len(found), record.MostNamed)]
 	at := read.Places{Files: s.files, Starts: starts}
+	hint := "mend the record, or count and skip such records with data.on_bad_record: skip"
+	if list[0].Reason == "no_messages" && list[0].First[0].Line == found[0].Line {
+		hint = "say which keys hold what with columns: {prompt: ..., completion: ...} of the source"
+	}
 	var lines []string
 	for _, p := range found {
 		lines = append(lines, at.At(p.Line)+": "+p.Detail)
@@ -156,6 +160,5 @@ func (s source) unusable(list []record.Dropped, starts []int64) error {
 	if left -= len(found); left > 0 {
 		lines = append(lines, fmt.Sprintf("%s: %d more records can not be used", s.shown, left))
 	}
-	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")),
-		"mend the record, or count and skip such records with data.on_bad_record: skip"))
+	return fault.Usage(fault.Hint(errors.New(strings.Join(lines, "\n")), hint))
 }

@@ -3,6 +3,8 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"lwtrain/chat"
@@ -46,13 +48,14 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 
 // bareCall puts the name and the arguments of a call into a function.
 func (l Layout) bareCall(call json.RawMessage, f fields) json.RawMessage {
+	given := argumentsKey(f)
 	inner := fmt.Sprintf(`{"name": %s}`, f["name"])
-	if arguments, ok := f["arguments"]; ok {
-		inner = fmt.Sprintf(`{"name": %s, "arguments": %s}`, f["name"], arguments)
+	if arguments, ok := f[given]; ok {
+		inner = fmt.Sprintf(`{"name": %s, %s: %s}`, f["name"], quoted(given), arguments)
 	}
 	out := []byte(`{"type": "function"`)
 	eachKey(call, func(key string, value json.RawMessage) {
-		if key != "name" && key != "arguments" && key != "type" {
+		if key != "name" && key != given && key != "type" {
 			out = fmt.Appendf(out, `, %s: %s`, quoted(key), value)
 		}
 	})
@@ -63,21 +66,72 @@ func (l Layout) bareCall(call json.RawMessage, f fields) json.RawMessage {
 // the text of one. Text that is no object stays.
 func (l Layout) function(raw json.RawMessage) json.RawMessage {
 	f, _ := cutObject(raw)
-	arguments, ok := f["arguments"]
+	given := argumentsKey(f)
+	arguments, ok := f[given]
 	if !ok || absent(arguments) || absent(decoded(arguments)) {
 		arguments = json.RawMessage("{}")
 	}
 	switch object := decoded(arguments); {
 	case !l.textArguments && object[0] == '{':
 		arguments = object
-	case l.textArguments && arguments[0] != '"':
-		arguments = quoted(string(arguments))
+	case l.textArguments && (arguments[0] != '"' || object[0] == '{' && isQuoted(arguments)):
+		arguments = quoted(string(object))
 	}
-	return replaced(raw, "arguments", arguments)
+	return renamed(raw, given, "arguments", arguments)
+}
+
+// isQuoted reports whether a text is that of a text.
+func isQuoted(raw json.RawMessage) bool {
+	return strings.HasPrefix(strings.TrimSpace(cutText(raw)), `"`)
+}
+
+// argumentsKey is what a call names its arguments: as OpenAI does, or Anthropic (input) and
+// others.
+func argumentsKey(f fields) string {
+	for _, key := range []string{"arguments", "parameters", "input", "args", "kwargs"} {
+		if raw, ok := f[key]; ok && !absent(raw) && !absent(decoded(raw)) {
+			return key
+		}
+	}
+	return "arguments"
+}
+
+// callKeys are the keys of calls and of their functions in the form for templates.
+var callKeys = []string{"type", "id", "index", "function", "name", "arguments"}
+
+// unreadOfCalls lists the keys of calls, and of their functions, that a template did not write in
+// text: neither the key in quotes, as in the call's JSON, nor the value alone.
+func unreadOfCalls(messages []chat.Message, text string) (keys []string) {
+	for _, m := range messages {
+		calls, _ := m.Extra["tool_calls"].(json.RawMessage)
+		if calls == nil {
+			continue
+		}
+		list, _ := cutList(calls)
+		for _, call := range list {
+			f, _ := cutObject(call)
+			if inner, ok := f["function"]; ok {
+				function, _ := cutObject(inner)
+				maps.Copy(f, function)
+			}
+			for key, value := range f {
+				shown := strings.Contains(text, string(quoted(key))) || value[0] == '"' && strings.Contains(text, cutText(value))
+				if !slices.Contains(callKeys, key) && !absent(value) && !shown {
+					keys = append(keys, "tool_calls."+key)
+				}
+			}
+		}
+	}
+	return keys
 }
 
 // replaced is an object with another value of a key, in its place or at the end.
 func replaced(object json.RawMessage, key string, value json.RawMessage) json.RawMessage {
+	return renamed(object, key, key, value)
+}
+
+// renamed is replaced for a key that gets another name.
+func renamed(object json.RawMessage, from, key string, value json.RawMessage) json.RawMessage {
 	out, found := []byte{'{'}, false
 	add := func(k string, v json.RawMessage) {
 		if len(out) > 1 {
@@ -86,8 +140,11 @@ func replaced(object json.RawMessage, key string, value json.RawMessage) json.Ra
 		out = fmt.Appendf(out, "%s: %s", quoted(k), v)
 	}
 	eachKey(object, func(k string, v json.RawMessage) {
-		if k == key {
-			v, found = value, true
+		switch {
+		case k == from:
+			k, v, found = key, value, true
+		case k == key: // it says nothing, and the other name does
+			return
 		}
 		add(k, v)
 	})

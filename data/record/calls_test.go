@@ -41,6 +41,15 @@ func TestCallsAreTheSameWhateverFormTheyHave(t *testing.T) {
 		"a call without function": `{"messages": [` + user("Tide?") +
 			`, {"role": "assistant", "content": [{"type": "text", "text": ""}], "tool_calls": ` +
 			`{"id": "c1", "name": "tide", "arguments": {"port": "Brest"}}}` + result("tool"),
+		"arguments that are text twice over": `{"messages": [` + user("Tide?") +
+			`, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "tide", "arguments": ` +
+			`"\"{\\\"port\\\": \\\"Brest\\\"}\""}}]}` + result("tool"),
+		"arguments under Anthropic's name": `{"messages": [` + user("Tide?") +
+			`, {"role": "assistant", "content": null, "tool_calls": [{"name": "tide", "input": {"port": "Brest"}, "arguments": null}]}` +
+			result("tool"),
+		"arguments under the name of their schema": `{"messages": [` + user("Tide?") +
+			`, {"role": "assistant", "content": null, "tool_calls": [{"function": {"parameters": {"port": "Brest"}, "name": "tide"}}]}` +
+			result("tool"),
 		"OpenAI's function_call": `{"messages": [` + user("Tide?") +
 			`, {"role": "assistant", "content": null, "tool_calls": [], "function_call": ` +
 			`{"name": "tide", "arguments": "{\"port\": \"Brest\"}"}}` + result("function"),

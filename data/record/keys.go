@@ -58,7 +58,12 @@ func decoded(raw json.RawMessage) json.RawMessage {
 	switch {
 	case len(text) == 0:
 		return json.RawMessage("null")
-	case text[0] != '[' && text[0] != '{' && string(text) != "null", !within(text), !json.Valid(text), loneSurrogate(text) >= 0:
+	case bytes.IndexByte([]byte(`[{"n`), text[0]) < 0, !within(text), !json.Valid(text), loneSurrogate(text) >= 0:
+		return raw
+	case text[0] == '"': // text of text, half as long
+		if inner := decoded(text); inner[0] != '"' {
+			return inner
+		}
 		return raw
 	}
 	return text

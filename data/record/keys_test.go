@@ -188,6 +188,13 @@ func TestEveryKeyHasAFate(t *testing.T) {
 			`, "topic": "sea", "quality": 0.5, "tags": []`), "a unread [messages.mood messages.score quality topic]"},
 		"a key that the template writes": {strings.Replace(plainChatML, "m.content", "(m.mood or '') + m.content", 1),
 			question(`, "mood": "calm "`, ""), "calm a"},
+		"a key of a call that the template does not write": {callsTools, `{"messages": [` + user("q") +
+			`, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "result": "4 m"}, "why": "to know"}]}]}`,
+			`<call>f {}</call> unread [messages.tool_calls.result messages.tool_calls.why]`},
+		"a call that the template writes whole": {strings.Replace(callsTools, "(c.function.arguments | tojson)", "(c | tojson)", 1),
+			`{"messages": [` + user("q") +
+				`, {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}, "why": "to know"}]}]}`,
+			`<call>f {"function": {"name": "f", "arguments": {}}, "why": "to know"}</call>`},
 		"what the conversation says anyway": {plainChatML, question("", `, "prompt": "q"`), "a"},
 		"all messages of a pair, once more": {plainChatML, `{"prompt": "q", "chosen": "a", "rejected": "b", "messages": [` +
 			user("q") + `, ` + assistant("a") + `]}`, "a"},

@@ -18,7 +18,7 @@ type Layout struct {
 
 	said          bool                // the options name the format
 	names         map[string][]string // what a column may be called; the first that is there counts
-	columns       map[string]string   // the column of a name
+	columns       map[string][]string // the columns of a name
 	ignored       []string            // keys that are as good as not there
 	roles         map[string]string
 	toolRole      string // how the template calls the answers of tools
@@ -50,11 +50,11 @@ var marks = map[string][]string{
 // columnNames is what columns are called where nothing is said.
 var columnNames = map[string][]string{
 	"messages":    {"messages", "conversations", "conversation"},
-	"system":      {"system"},
+	"system":      {"system", "system_prompt", "system_message"},
 	"tools":       {"tools", "functions"},
 	"instruction": {"instruction"},
-	"input":       {"input"},
-	"output":      {"output"},
+	"input":       {"input", "context"},
+	"output":      {"output", "response"},
 	"history":     {"history"},
 	"prompt":      {"prompt", "query", "question"},
 	"completion":  {"completion", "response", "answer"},
@@ -247,10 +247,11 @@ func (l Layout) agree(f fields) error {
 	if l.said {
 		return nil
 	}
+	marksOf := func(format, name string) bool {
+		return slices.ContainsFunc(l.columns[name], func(column string) bool { return slices.Contains(marks[format], column) })
+	}
 	other := func(name string) bool {
-		column := l.columns[name]
-		return !slices.Contains(marks[l.Format], column) &&
-			slices.ContainsFunc(formatNames, func(format string) bool { return slices.Contains(marks[format], column) })
+		return !marksOf(l.Format, name) && slices.ContainsFunc(formatNames, func(format string) bool { return marksOf(format, name) })
 	}
 	found := false
 	for name := range f {

@@ -48,6 +48,11 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 		"Alpaca":                 {`{"instruction": "i", "input": "", "output": "a"}`, "alpaca", "user i | assistant a"},
 		"Alpaca with all": {`{"instruction": "i", "input": "x", "output": "a", "system": "s", "history": [["q", "b"]]}`, "alpaca",
 			"system s | user q | assistant b | user i\nx | assistant a"},
+		"an instruction with a response": {`{"instruction": "i", "response": "a"}`, "alpaca", "user i | assistant a"},
+		"Dolly": {`{"instruction": "i", "context": "x", "response": "a", "category": "qa"}`, "alpaca",
+			"user i\nx | assistant a"},
+		"OpenOrca": {`{"id": "1", "system_prompt": "s", "question": "q", "response": "a"}`, "prompt_completion",
+			"system s | user q | assistant a"},
 		"prompt and completion": {`{"prompt": "q", "completion": "a"}`, "prompt_completion", "user q | assistant a"},
 		"prompt and response":   {`{"query": "q", "response": "a"}`, "prompt_completion", "user q | assistant a"},
 		"completions of messages": {`{"prompt": [` + system("s") + `, ` + user("q") + `], "completion": [` + assistant("a") + `]}`,
@@ -181,6 +186,13 @@ func TestColumnsAndRolesAreMapped(t *testing.T) {
 	record = []byte(`{"messages": "q", "chosen": "a", "rejected": "b"}`)
 	if e, err := l.Parse(read.Line{Text: record}); err != nil || said(e.Conversation) != "user q | assistant a" {
 		t.Errorf("a format that was said: %s, %v", said(e.Conversation), err)
+	}
+	l = Options{Columns: Columns{Prompt: "instruction", Completion: "response"}}.Layout(nil)
+	record = []byte(`{"instruction": "q", "response": [` + assistant("a") + `], "input": "x"}`)
+	l.Settle([]read.Line{{Text: record}})
+	e, err := l.Parse(read.Line{Text: record})
+	if err != nil || l.Format != "prompt_completion" || said(e.Conversation) != "user q | assistant a" || len(e.Unread) != 1 {
+		t.Errorf("names of Alpaca that were said to be others: %s %s, unread %v, %v", l.Format, said(e.Conversation), e.Unread, err)
 	}
 }
 

@@ -57,11 +57,11 @@ type Columns struct {
 	Messages    string `yaml:"messages"`    // list of messages; messages or conversations
 	Role        string `yaml:"role"`        // of a message: who speaks; role or from
 	Content     string `yaml:"content"`     // of a message: what is said; content or value
-	System      string `yaml:"system"`      // the system prompt; system
+	System      string `yaml:"system"`      // the system prompt; system, system_prompt or system_message
 	Tools       string `yaml:"tools"`       // functions that the model may call; tools
 	Instruction string `yaml:"instruction"` // Alpaca's instruction; instruction
-	Input       string `yaml:"input"`       // what the instruction is about; input
-	Output      string `yaml:"output"`      // the answer to an instruction; output
+	Input       string `yaml:"input"`       // what the instruction is about; input or context
+	Output      string `yaml:"output"`      // the answer to an instruction; output or response
 	History     string `yaml:"history"`     // earlier [question, answer] pairs; history
 	Prompt      string `yaml:"prompt"`      // prompt, as text or messages; prompt, query or question
 	Completion  string `yaml:"completion"`  // the answer to a prompt; completion, response or answer

@@ -12,7 +12,7 @@ import (
 // rendered.
 func (o Options) Layout(template *chat.Template) Layout {
 	l := Layout{
-		names: map[string][]string{}, columns: map[string]string{}, ignored: o.Ignore, roles: map[string]string{}, toolRole: "tool",
+		names: map[string][]string{}, columns: map[string][]string{}, ignored: o.Ignore, roles: map[string]string{}, toolRole: "tool",
 		trainOn: o.TrainOn,
 	}
 	if template != nil {
@@ -27,13 +27,15 @@ func (o Options) Layout(template *chat.Template) Layout {
 	}
 	l.said = l.Format != ""
 	named := o.Columns.byKey()
+	taken := slices.Collect(maps.Values(named)) // a name that is said to be one column is no other
 	for _, column := range slices.Sorted(maps.Keys(columnNames)) {
-		l.names[column] = columnNames[column]
+		l.names[column] = slices.DeleteFunc(slices.Clone(columnNames[column]),
+			func(name string) bool { return slices.Contains(taken, name) })
 		if name := named[column]; name != "" {
 			l.names[column] = []string{name}
 		}
 		for _, name := range l.names[column] {
-			l.columns[name] = column
+			l.columns[name] = append(l.columns[name], column)
 		}
 	}
 	maps.Copy(l.roles, roleNames)

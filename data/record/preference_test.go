@@ -88,7 +88,7 @@ func TestBrokenPairsSayWhy(t *testing.T) {
 			"invalid_history"},
 		"an empty prompt":            {`{"prompt": [], "chosen": "a", "rejected": "b"}`, "empty_prompt"},
 		"no rejected answer":         {`{"prompt": "hi", "chosen": "a"}`, "no_pair"},
-		"an answer that is a number": {`{"prompt": "hi", "chosen": 1, "rejected": "b"}`, "invalid_messages"},
+		"an answer that is a number": {`{"prompt": "hi", "chosen": 1, "rejected": "b"}`, "invalid_chosen"},
 		"an answer that is null":     {`{"prompt": "hi", "chosen": null, "rejected": "b"}`, "no_pair"},
 		"a message that is null":     {`{"prompt": "hi", "chosen": [null], "rejected": "b"}`, "invalid_messages"},
 		"an answer of the user":      {`{"prompt": "hi", "chosen": "a", "rejected": ` + user("b") + `}`, "prompts_differ"},

@@ -76,13 +76,17 @@ func (r *reader) side(column, role string) ([]chat.Message, error) {
 		}
 		raw = inner
 	}
-	if raw[0] == '{' {
+	switch raw[0] {
+	case '{':
 		raw = json.RawMessage("[" + string(raw) + "]")
+	case '[', 'n':
+	default:
+		return nil, bad("invalid_"+column, "%s is %s, want text, or messages", r.nameOf(column), kindOf(raw))
 	}
 	if list, _ := cutList(raw); len(list) > 0 && list[0][0] == '"' && decoded(list[0])[0] == '"' {
 		return nil, bad("invalid_"+column, "%s is a list of texts, want text, or messages", r.nameOf(column))
 	}
-	return r.turns(raw, column)
+	return r.turns(raw, r.nameOf(column))
 }
 
 // areMessages reports whether a value is a message or a list of them.

@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -127,7 +128,7 @@ func (r *Renderer) Render(l read.Line) (sides []Rendered, unread []string, err e
 // its conversations.
 func (r *Renderer) unread(keys []string, sides []Rendered) []string {
 	for _, side := range sides {
-		for _, key := range side.Unread {
+		for _, key := range slices.Concat(side.Unread, unreadOfCalls(side.Messages, side.Text)) {
 			switch name := "messages." + key; {
 			case key == chat.EarlierReasoning:
 				keys = append(keys, key)
@@ -154,6 +155,10 @@ func (r *Renderer) render(c Conversation) (Rendered, error) {
 	switch out.Rendered, err = template.Render(c.Messages, targets); {
 	case err == nil: // the roles are known
 		err = checkOrder(c.Messages)
+	case errors.As(err, &lost) && lost.Reason == chat.UnknownRole:
+		unknown := *lost
+		unknown.Detail += fmt.Sprintf("; `roles: {%.40s: ...}` of the source says which it is", lost.Role)
+		err = &unknown
 	case errors.As(err, &lost) && lost.Key != "":
 		err = lostKey(lost.Key, "of messages[%d] (%s) is content that the chat template does not write", lost.Message, lost.Role)
 	}

@@ -75,7 +75,7 @@ func rowsOf(raw json.RawMessage) (rows []json.RawMessage, ok bool) {
 func (l Layout) message(f fields) (m chat.Message, err error) {
 	name, rawRole, ok := l.find(f, "role")
 	if !ok {
-		return m, fmt.Errorf("no role, want system, user or assistant")
+		return m, fmt.Errorf("no role (%s), want system, user or assistant", keysOf(f))
 	}
 	if rawRole[0] != '"' {
 		return m, fmt.Errorf("role is %s, want text", kindOf(rawRole))
@@ -109,7 +109,7 @@ func (l Layout) message(f fields) (m chat.Message, err error) {
 	}
 	l.extra(f, &m, taken)
 	if !said && m.Extra["tool_calls"] == nil && m.Content == "" {
-		return m, fmt.Errorf("no content, want text")
+		return m, fmt.Errorf("no content (%s), want text", keysOf(f))
 	}
 	if err := checkWeight(f, &m); err != nil {
 		return m, err

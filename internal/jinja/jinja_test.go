@@ -199,7 +199,7 @@ func TestHostileTemplatesAreStopped(t *testing.T) {
 			if strings.Contains(err.Error(), "internal") {
 				t.Fatal(err)
 			}
-			if d := time.Since(start); d > 10*time.Second {
+			if d := time.Since(start); d > time.Minute {
 				t.Errorf("took %v", d)
 			}
 		})
