@@ -18,7 +18,11 @@ type Outlook struct {
 	Left       time.Duration // from here on; 0: nothing is left, or it is not known
 	Unknown    string        // why it is not
 	Remembered bool          // by the last run like it, not by a short measurement
+	OtherWork  float64       // how much of the processors others take now, from 0 to 1
 }
+
+// Busy is how much of the processors others may take without a word.
+const Busy = 0.2
 
 // Outlook says how long the run takes that goes on from a step: by the pace of the last run
 // of such a model and such packs on this machine, otherwise by one that it measures with
@@ -46,7 +50,8 @@ func (r *Run) Outlook(ctx context.Context, p *train.Plan, m engine.Needs, step i
 			return Outlook{Unknown: err.Error()}, nil
 		}
 	}
-	return Outlook{Left: at.takes(work, answers), Remembered: remembered}, nil
+	others, _ := r.session.watch.OtherWork()
+	return Outlook{Left: at.takes(work, answers), Remembered: remembered, OtherWork: others}, nil
 }
 
 // What is measured has at most that many tokens, and computes about that much in a step.

@@ -21,6 +21,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data/read"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/machine"
 )
 
 // Session is a config at work.
@@ -32,6 +33,7 @@ type Session struct {
 	DryRun bool
 
 	events Events
+	watch  machine.Watch          // of what else the processors do
 	hub    *Hub                   // nil: nothing was asked of it yet
 	files  map[string][]read.File // of what lies on the hub, by path
 	temp   []string               // folders that Close removes
@@ -41,7 +43,7 @@ type Session struct {
 // config.
 func Open(c *configs.Config, e Events, dryRun bool) *Session {
 	kernels.SetThreads(c.Threads)
-	return &Session{Config: c, DryRun: dryRun, events: e, files: map[string][]read.File{}}
+	return &Session{Config: c, DryRun: dryRun, events: e, watch: machine.NewWatch(), files: map[string][]read.File{}}
 }
 
 // Close removes what a dry run wrote.

@@ -45,6 +45,10 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	if text := timeText(time); text != "" {
 		line("time", "%s", text)
 	}
+	if time.OtherWork >= session.Busy {
+		line("", "longer beside other work, which takes %.0f %% of the processors now: wait", 100*time.OtherWork)
+		line("", "for its end, or leave it some (threads)")
+	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
 	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
