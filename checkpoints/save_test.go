@@ -427,21 +427,23 @@ func TestLeftoversAreRemovedButNothingElse(t *testing.T) {
 func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name   string
-		broken []int // of steps 1 to 6
-		keep   int
-		want   string
+		name       string
+		broken     []int // of steps 1 to 6
+		keep, best int
+		want       string
 	}{
-		{"fewer than are kept", nil, 9, "1 2 3 4 5 6"},
-		{"as many as are kept", nil, 6, "1 2 3 4 5 6"},
-		{"three of six", nil, 3, "4 5 6"},
-		{"the newest only", nil, 1, "6"},
-		{"a broken one between does not count", []int{5}, 3, "3 4 5 6"},
-		{"old broken ones go", []int{1, 2}, 3, "4 5 6"},
-		{"the newest is broken: the last good one stays", []int{6}, 1, "5 6"},
-		{"only one is good", []int{2, 3, 4, 5, 6}, 1, "1 2 3 4 5 6"},
-		{"too few are good: nothing goes", []int{4, 5, 6}, 4, "1 2 3 4 5 6"},
-		{"none is good: nothing goes", []int{1, 2, 3, 4, 5, 6}, 1, "1 2 3 4 5 6"},
+		{"fewer than are kept", nil, 9, -1, "1 2 3 4 5 6"},
+		{"as many as are kept", nil, 6, -1, "1 2 3 4 5 6"},
+		{"three of six", nil, 3, -1, "4 5 6"},
+		{"the newest only", nil, 1, -1, "6"},
+		{"a broken one between does not count", []int{5}, 3, -1, "3 4 5 6"},
+		{"old broken ones go", []int{1, 2}, 3, -1, "4 5 6"},
+		{"the newest is broken: the last good one stays", []int{6}, 1, -1, "5 6"},
+		{"only one is good", []int{2, 3, 4, 5, 6}, 1, -1, "1 2 3 4 5 6"},
+		{"too few are good: nothing goes", []int{4, 5, 6}, 4, -1, "1 2 3 4 5 6"},
+		{"none is good: nothing goes", []int{1, 2, 3, 4, 5, 6}, 1, -1, "1 2 3 4 5 6"},
+		{"the best one stays as well", nil, 2, 3, "3 5 6"},
+		{"the best is among the newest", nil, 2, 5, "5 6"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -454,7 +456,7 @@ func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 					}
 				}
 			}
-			if err := Prune(root, c.keep); err != nil {
+			if err := Prune(root, c.keep, c.best); err != nil {
 				t.Fatal(err)
 			}
 			have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", "")
@@ -463,8 +465,8 @@ func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 			}
 		})
 	}
-	wantError(t, Prune(t.TempDir(), 0), "DIR", "0 checkpoints to keep, want at least 1")
-	if err := Prune(filepath.Join(t.TempDir(), "none"), 1); err != nil {
+	wantError(t, Prune(t.TempDir(), 0, -1), "DIR", "0 checkpoints to keep, want at least 1")
+	if err := Prune(filepath.Join(t.TempDir(), "none"), 1, -1); err != nil {
 		t.Error(err)
 	}
 }
@@ -480,7 +482,7 @@ func TestAPruneThatFailsLeavesNoBrokenCheckpoint(t *testing.T) {
 		}
 		return nil
 	}}
-	if err := d.prune(root, 1); err == nil || err.Error() != "injected" {
+	if err := d.prune(root, 1, -1); err == nil || err.Error() != "injected" {
 		t.Error(err)
 	}
 	if found := latest(t, root); found.Step != 2 || found.Broken != nil {

@@ -280,7 +280,7 @@ func (r *Run) figures() []figure {
 		}
 		out = append(out, f)
 	}
-	done := map[string]bool{"epoch": true, "tokens": true, "target_tokens": true, "documents": true}
+	done := map[string]bool{"elapsed_seconds": true, "epoch": true, "tokens": true, "target_tokens": true, "documents": true}
 	take := func(color int, dots bool, name, key string) []series {
 		done[key] = true
 		if c := r.Series[key]; c != nil {

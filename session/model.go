@@ -18,6 +18,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -33,6 +34,11 @@ type Model struct {
 	dir     string // in Hugging Face layout; "": a fresh model
 	seed    uint64 // of fresh weights
 	onHub   string // its name there, with the commit; its weights may not be here yet
+}
+
+// Describe says which model it is: its name, family and size.
+func (m *Model) Describe() string {
+	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, human.Scaled(m.Config.Parameters()))
 }
 
 // Model finds the model of the config: a folder, a .gguf file, which is imported once

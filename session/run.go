@@ -2,12 +2,14 @@ package session
 
 import (
 	"context"
+	"fmt"
 
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/hub"
+	"lwtrain/internal/fault"
 	"lwtrain/train"
 )
 
@@ -65,6 +67,10 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 		return nil, err
 	}
 	err = m.checkTokens(set)
+	if patience := c.Train.EarlyStoppingPatience; err == nil && patience > 0 && len(set.HeldOut()) == 0 {
+		err = fault.Usage(fault.Hint(fmt.Errorf("train.early_stopping_patience is %d, and nothing is held out", patience),
+			"data.held_out says what is; 0 lets the run go on to its end"))
+	}
 	if err == nil && !s.DryRun {
 		err = m.fetchWeights(ctx)
 	}
@@ -148,7 +154,8 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 		Asked:    train.AnswerOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
 		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
 		Config:   c.Resolved(),
-		Events:   e,
+		Model:    m.Describe(), Version: Version(),
+		Events: e,
 	}
 	var err error
 	if !r.method.pairs {

@@ -57,8 +57,11 @@ type Options struct {
 	EvalSteps int `yaml:"eval_steps" identity:"none" min:"0"`
 	// steps between two checkpoints; 0: only at the end
 	SaveSteps int `yaml:"save_steps" identity:"none" min:"0"`
-	// checkpoints kept, the newest; 0: all
+	// checkpoints kept: the newest, and the one with the lowest held-out loss; 0: all
 	SaveTotalLimit int `yaml:"save_total_limit" identity:"none" min:"0"`
+	// measurements of the held-out loss after which the run ends if none was below all before
+	// them; 0: it never does
+	EarlyStoppingPatience int `yaml:"early_stopping_patience" identity:"none" min:"0"`
 }
 
 // Default is LongWriter's recipe (arXiv:2408.07055 and its released scripts)
@@ -91,6 +94,9 @@ func (o Options) Validate() map[string]string {
 	}
 	if o.MaxSteps > 0 && o.WarmupSteps > o.MaxSteps {
 		bad["warmup_steps"] = fmt.Sprintf("%d, want at most max_steps (%d)", o.WarmupSteps, o.MaxSteps)
+	}
+	if o.EarlyStoppingPatience > 0 && o.EvalSteps == 0 {
+		bad["early_stopping_patience"] = fmt.Sprintf("%d, and eval_steps is 0: want the held-out loss measured", o.EarlyStoppingPatience)
 	}
 	if len(bad) == 0 {
 		return nil

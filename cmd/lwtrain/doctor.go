@@ -141,7 +141,7 @@ func (d *diagnosis) count(level string) int {
 // diagnose looks at everything, and at what the run of a session needs, if there is one. An
 // error is about the config, and what is known without it is there all the same.
 func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
-	d := &diagnosis{Version: version(), Processor: machine.ReadProcessor(), Memory: machine.ReadMemory(), Findings: []finding{}}
+	d := &diagnosis{Version: session.Version(), Processor: machine.ReadProcessor(), Memory: machine.ReadMemory(), Findings: []finding{}}
 	dir := "runs"
 	if s != nil {
 		dir = s.Config.Output.Dir

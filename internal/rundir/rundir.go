@@ -24,6 +24,7 @@ const (
 	Config      = "config.yaml"   // the config as it was resolved
 	Metrics     = "metrics.jsonl" // of a training run
 	Answers     = "answers.json"  // to held-out prompts, of a training run
+	Best        = "best.json"     // which checkpoint of a training run has the lowest held-out loss
 	Checkpoints = "checkpoints"   // the folder of a training run's checkpoints
 )
 

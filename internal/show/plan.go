@@ -18,7 +18,7 @@ import (
 // Plan says what a run will do and what it needs.
 func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs) {
 	line := terminal.Labelled(w)
-	line("model", "%s", modelText(run.Model))
+	line("model", "%s", run.Model.Describe())
 	mix := run.Data.Mix()
 	samples, heldOut := human.Count(mix.Samples, "sample"), mix.HeldOut
 	switch {
@@ -45,10 +45,6 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "not used: %s", refused)
 	}
 	line("output", "%s", c.Output.Dir)
-}
-
-func modelText(m *session.Model) string {
-	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, human.Scaled(m.Config.Parameters()))
 }
 
 // printPacks says how conversations are packed and weighed.
