@@ -269,7 +269,7 @@ func lengthFigure(title string, x axis, now, before data.Lengths, beforeName str
 	var over []int64
 	if len(before.Histogram) > 0 {
 		over = before.Histogram
-		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
+		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1, Dash: 1}})
 	}
 	both := func(now, before int64) string {
 		if over == nil {
@@ -282,7 +282,7 @@ func lengthFigure(title string, x axis, now, before data.Lengths, beforeName str
 	if len(now.Histogram) == 0 {
 		f.Note = "No samples."
 	}
-	f.Plot = histogram(p, now.Histogram, over, beforeName)
+	f.Plot = histogram(p, now.Histogram, now.Max, over, beforeName)
 	return f
 }
 
