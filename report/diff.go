@@ -48,6 +48,15 @@ func Compare(now, before *data.Stats) []Difference {
 	return out
 }
 
+func byName(s *data.Stats, name string) *data.TextStats {
+	for i := range s.Sources {
+		if s.Sources[i].Name == name {
+			return &s.Sources[i]
+		}
+	}
+	return &data.TextStats{}
+}
+
 // onlyOne is how many of the first numbers are shown of a source that is in one
 // version alone.
 const onlyOne = 5

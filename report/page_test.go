@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"lwtrain/data"
 )
 
 // color3 is a colour as linear red, green and blue.
@@ -294,5 +296,31 @@ pairs:
 				t.Errorf("a source is %q", at)
 			}
 		})
+	}
+}
+
+func TestThePageOfPairsHasBothSidesAndNoWeightings(t *testing.T) {
+	side := data.Side{Answers: 3, Words: 30, TargetTokens: 45, OutputWords: &data.Lengths{P50: 9, Max: 14, Histogram: []int64{0, 3}},
+		Required: &data.Required{Samples: 1, Score: 77.7}}
+	c := data.TextStats{SourceStats: data.SourceStats{
+		Name: "a", Samples: 6, Pairs: 3, HeldOut: 2, Pieces: 6, Tokens: 90, TargetTokens: 90, Chosen: side, Rejected: side,
+		Dropped: map[string]int{"too_long": 2, "no_counterpart": 5},
+	}, LossShare: map[string]float64{"token": 1}}
+	var b bytes.Buffer
+	if err := WriteStats(&b, StatsPage{Name: "p", Stats: &data.Stats{Format: 1, Sources: []data.TextStats{c}, Mix: c}}); err != nil {
+		t.Fatal(err)
+	}
+	mustBeInert(t, b.String())
+	for _, want := range []string{
+		"<b>3</b><span>pairs</span>", "<b>2</b><span>pairs dropped</span>", "<th>pairs</th>", "<td>a</td><td>3</td><td>1</td>",
+		"<td>chosen</td><td>3</td><td>30</td><td>9</td><td>14</td><td>45</td>", "<td>77.7</td>", "<h3>a: chosen answers, words</h3>",
+		"<h3>a: rejected answers, tokens</h3>",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the page does not have %s", want)
+		}
+	}
+	if strings.Contains(b.String(), "eighting") {
+		t.Error("the page speaks of weightings")
 	}
 }

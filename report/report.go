@@ -60,10 +60,4 @@ type tableRow struct {
 // Columns is how wide a table is.
 func (t table) Columns() int { return len(t.Head) }
 
-// labelled is an answer with its title.
-type labelled struct {
-	Label string
-	Answered
-}
-
 type tile struct{ Value, Label string }

@@ -38,21 +38,6 @@ type About struct {
 	Finished map[string]string // nil: the run is not at its end
 }
 
-// Answer is a held-out prompt with its answers.
-type Answer struct {
-	Origin, Prompt string
-	Reference      *Answered
-	Before, After  *Answered // nil: not known
-}
-
-// Answered is one answer.
-type Answered struct {
-	Text     string
-	Words    int
-	Stop     string
-	Repeated float64 // share of the words
-}
-
 // most bounds a file of a run's folder, and a line of one.
 const most, mostLine = 1 << 30, 1 << 20
 

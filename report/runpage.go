@@ -7,10 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"lwtrain/internal/human"
-	"lwtrain/internal/prose"
 )
 
 // runView is what run.tmpl takes.
@@ -21,6 +19,7 @@ type runView struct {
 	Curves   []figure
 	Data     []figure
 	Sources  *table
+	Sides    *table
 	Settings *settingsView
 	Answers  []Answer
 }
@@ -34,7 +33,7 @@ func WriteRun(w io.Writer, r *Run) error {
 	if r.Data != nil {
 		v.Data = lossFigures(r.Data, nil)
 		t := sourceTable(r.Data)
-		v.Sources = &t
+		v.Sources, v.Sides = &t, sideTable(r.Data)
 	}
 	return render(w, "run", v)
 }
@@ -136,68 +135,46 @@ func (r *Run) heldOutTiles(eval *Curve) (out []tile) {
 	return out
 }
 
-// shown and shownLines are how many bytes and lines of an answer are shown at once.
-const shown, shownLines = 1200, 40
-
-// Start is the beginning of an answer, and Rest what follows it, behind a word where there
-// is one.
-func (a Answered) Start() string {
-	if a.blank() {
-		return ""
-	}
-	return a.Text[:a.split()]
+// settingsView is the settings that a run depends on, those that were chosen for it first.
+type settingsView struct {
+	Chosen   table
+	Defaults table
 }
 
-// Rest is what [Answered.Start] leaves.
-func (a Answered) Rest() string {
-	if a.blank() {
-		return ""
+func (r *Run) settingsView() *settingsView {
+	unused := []string{"pairs.", "dpo."} // keys of other commands
+	if r.preferences() {
+		unused = []string{"pairs.", "packing.strategy", "packing.weighting"}
 	}
-	return strings.TrimLeft(a.Text[a.split():], " ")
-}
-
-func (a Answered) blank() bool { return strings.TrimSpace(a.Text) == "" }
-
-func (a Answered) split() int {
-	lines := 0
-	for i := range min(len(a.Text), shown) {
-		if a.Text[i] == '\n' {
-			lines++
-		}
-		if lines == shownLines {
-			return i
+	v := &settingsView{
+		Chosen:   table{Head: []string{"setting", "value", "where it comes from"}, Text: true},
+		Defaults: table{Head: []string{"setting", "value"}, Text: true},
+	}
+	var own, recipe []tableRow
+	for _, s := range r.Settings {
+		row := tableRow{Cells: []string{s.Key, s.Value, s.Origin}}
+		switch {
+		case hasPrefix(s.Key, unused):
+		case s.Origin == "default":
+			v.Defaults.Rows = append(v.Defaults.Rows, tableRow{Cells: row.Cells[:2]})
+		case strings.HasPrefix(s.Origin, "recipe "):
+			recipe = append(recipe, row)
+		default:
+			own = append(own, row)
 		}
 	}
-	if len(a.Text) <= shown+shown/4 {
-		return len(a.Text)
+	v.Chosen.Rows = append(own, recipe...)
+	if len(v.Chosen.Rows)+len(v.Defaults.Rows) == 0 {
+		return nil
 	}
-	if i := strings.LastIndexAny(a.Text[:shown], " \n"); i > shown/2 {
-		return i
-	}
-	at := shown
-	for at > 0 && !utf8.RuneStart(a.Text[at]) {
-		at--
-	}
-	return at
+	return v
 }
 
-// More says what [Answered.Rest] has.
-func (a Answered) More() string { return human.Count(prose.Words(a.Rest()), "more word") }
-
-// Facts say how long an answer is, and what is wrong with it.
-func (a Answered) Facts() string {
-	out := human.Count(a.Words, "word")
-	if a.Repeated >= 0.01 {
-		out += fmt.Sprintf(", %.0f %% of them in phrases that came before", 100*a.Repeated)
+func hasPrefix(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
 	}
-	if a.blank() {
-		out += ", nothing but blanks"
-	}
-	if a.Cut() {
-		out += ", cut off at sample.max_new_tokens"
-	}
-	return out
+	return false
 }
-
-// Cut reports whether the answer was ended by its limit.
-func (a Answered) Cut() bool { return a.Stop == "length" }
