@@ -49,6 +49,7 @@ type table struct {
 	Head []string
 	Rows []tableRow
 	Text bool // of what was typed, which is broken into lines
+	Wrap bool // the last column is broken into lines
 }
 
 type tableRow struct {

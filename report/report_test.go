@@ -254,6 +254,21 @@ func TestTwoVersionsAreComparedSourceBySource(t *testing.T) {
 	}
 }
 
+func TestTwoVersionsOfPairsAreComparedByPairs(t *testing.T) {
+	pairs := func(n int, median int64) *data.Stats {
+		side := data.Side{Answers: n, OutputWords: &data.Lengths{P50: median}}
+		c := data.TextStats{SourceStats: data.SourceStats{Name: "mix", Samples: 2 * n, Pairs: n, Chosen: side, Rejected: side}}
+		return &data.Stats{Mix: c}
+	}
+	got := map[string]string{}
+	for _, d := range Compare(pairs(9, 20), pairs(6, 10)) {
+		got[d.Measure] = d.Now + " " + d.Before + " " + d.Change
+	}
+	if got["pairs"] != "9 6 +50.0 %" || got["samples"] != "" || got["rejected words, median"] != "20 10 +100.0 %" {
+		t.Errorf("%q", got)
+	}
+}
+
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("disk full") }

@@ -38,7 +38,7 @@ func WriteStats(w io.Writer, p StatsPage) error {
 		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s",
 			human.Count(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
 		Sources: sourceTable(s), DroppedNote: lossNote(s), Loss: lossFigures(s, p.Other),
-		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
+		Percentiles: percentileTable(s), Limits: limitTable(mix, unit), Suspicious: suspectTable(s), Longest: longestTable(mix),
 	}
 	other := &data.TextStats{}
 	if p.Other != nil {
@@ -124,7 +124,7 @@ func statsTiles(c *data.TextStats, unit Unit) []tile {
 		if v < 1e6 {
 			return human.Grouped(v)
 		}
-		return short(float64(v))
+		return shortTo(float64(v), 3)
 	}
 	return []tile{
 		{n(int64(c.Samples / unit.Samples)), unit.Name + "s"},
@@ -142,16 +142,16 @@ func sourceTable(s *data.Stats) table {
 	unit := UnitOf(s)
 	t := table{Head: []string{
 		"source", unit.Name + "s", "held out", "turns", "words", "characters", "prompt words",
-		"tokens", "targets", "duplicates", "samples cut", "into pieces", "tokens lost",
+		"tokens", "targets", "duplicates", "cut into pieces", "tokens lost",
 	}}
 	for _, c := range s.All() {
-		pieces := 0
-		if c.Cut > 0 {
-			pieces = c.CutPieces()
-		}
-		t.Rows = append(t.Rows, countRow(c, s,
+		r := countRow(c, s,
 			int64(c.Samples/unit.Samples), int64(c.HeldOut/unit.Samples), int64(c.Turns), c.Words, c.Characters,
-			c.PromptWords/int64(unit.Samples), c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), int64(pieces), c.LostTokens))
+			c.PromptWords/int64(unit.Samples), c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), c.LostTokens)
+		if cut := &r.Cells[len(r.Cells)-2]; c.Cut > 0 {
+			*cut += " into " + human.Grouped(c.CutPieces())
+		}
+		t.Rows = append(t.Rows, r)
 	}
 	return t
 }
@@ -194,6 +194,10 @@ func countRow(c *data.TextStats, s *data.Stats, counts ...int64) tableRow {
 // lossNote says what of the records is not used: which are dropped, and which of their keys
 // are not read.
 func lossNote(s *data.Stats) string {
+	dropped := "Dropped: "
+	if UnitOf(s).Samples == 2 {
+		dropped = "Pairs dropped (no_counterpart: labelled answers): "
+	}
 	counts := func(what string, of func(*data.TextStats) map[string]int) string {
 		var parts []string
 		for i := range s.Sources {
@@ -207,12 +211,12 @@ func lossNote(s *data.Stats) string {
 		}
 		return what + strings.Join(parts, "; ") + ". "
 	}
-	return strings.TrimSpace(counts("Dropped: ", func(c *data.TextStats) map[string]int { return c.Dropped }) +
+	return strings.TrimSpace(counts(dropped, func(c *data.TextStats) map[string]int { return c.Dropped }) +
 		counts("Keys that are not read: ", func(c *data.TextStats) map[string]int { return c.Unread }))
 }
 
 func lengthFigure(title string, x axis, now, before data.Lengths, beforeName string) figure {
-	p := plot{X: x, Y: axis{Label: "% of the samples"}}
+	p := plot{X: x, Y: axis{Label: "%"}}
 	f := figure{Title: title}
 	var over []int64
 	if len(before.Histogram) > 0 {
@@ -251,8 +255,8 @@ func percentileTable(s *data.Stats) table {
 	return t
 }
 
-func limitTable(c *data.TextStats) table {
-	t := table{Head: []string{"maximum length, tokens", "longer samples", "tokens lost by cutting"}}
+func limitTable(c *data.TextStats, unit Unit) table {
+	t := table{Head: []string{"maximum length, tokens", "longer " + unit.Single + "s", "tokens lost by cutting"}}
 	for _, l := range c.Limits {
 		t.Rows = append(t.Rows, tableRow{Cells: []string{human.Grouped(l.MaxLength), human.Grouped(l.Longer), human.Grouped(l.LostTokens)}})
 	}
@@ -268,15 +272,21 @@ func requiredFigure(c *data.TextStats, unit Unit) figure {
 		x, y = append(x, float64(p.Required)), append(y, float64(max(p.Real, 1)))
 	}
 	r := c.Required
-	note := fmt.Sprintf("%s with a stated length. Mean length score (S_l of LongBench-Write) %.1f of 100; "+
-		"%s score 80 or more: the green band. The median answer has %.2f times the words asked for. "+
-		"The dotted line is the length asked for.",
-		human.Count(r.Samples/unit.Samples, "prompt"), r.Score, percent(float64(r.Good), float64(r.Samples)), r.MedianRatio)
+	note := human.Count(r.Samples/unit.Samples, "prompt") + " with a stated length. "
+	say := func(whose string, r data.Required) {
+		note += fmt.Sprintf("%s length score (S_l of LongBench-Write) %.1f of 100; "+
+			"%s score 80 or more: the green band. The median answer has %.2f times the words asked for. ",
+			whose, r.Score, percent(float64(r.Good), float64(r.Samples)), r.MedianRatio)
+	}
 	for _, side := range unit.Sides() {
 		if r := side.Of(c).Required; r != nil {
-			note = fmt.Sprintf("%s: mean score %.1f, median %.2f times. ", side.Name, r.Score, r.MedianRatio) + note
+			say("Of the "+side.Name+" answers: mean", *r)
 		}
 	}
+	if len(unit.Sides()) == 0 {
+		say("Mean", r)
+	}
+	note += "The dotted line is the length asked for."
 	return figure{
 		Title: "Words asked for, and words of the answer",
 		Plot:  scatter(plot{X: axis{Label: "words that the prompt asks for"}, Y: axis{Label: "words of the answer"}}, x, y, 1/1.4, 1.6),
@@ -295,14 +305,14 @@ func languageFigure(s *data.Stats) figure {
 		rows = append(rows, r)
 	}
 	return figure{
-		Title:  "Samples by the letters of their answers",
+		Title:  "Letters of the answers",
 		Plot:   stacked(rows, names, false),
 		Legend: legend([]string{"en: Latin letters", "zh: Chinese", "mixed: both", "other"}, false),
 	}
 }
 
 func suspectTable(s *data.Stats) table {
-	t := table{Head: []string{"what", "samples", "of all", "the first"}}
+	t := table{Head: []string{"what", UnitOf(s).Single + "s", "of all", "the first"}, Wrap: true}
 	for _, name := range slices.Sorted(maps.Keys(s.Mix.Suspicious)) {
 		x := s.Mix.Suspicious[name]
 		ofAll := percent(float64(x.Samples), float64(s.Mix.Samples))

@@ -40,10 +40,20 @@ type series struct {
 	Marks       bool      // a mark at each point, which has a shape for each colour
 }
 
+// single reports whether there is no line: its point has a mark, too, a hollow one.
+func (s series) single() bool { return len(s.X) == 1 }
+
+func (s series) markClass() string {
+	if s.Marks {
+		return fmt.Sprintf("f%d", s.Color)
+	}
+	return fmt.Sprintf("line s%d", s.Color)
+}
+
 const (
 	narrowWidth, wideWidth, plotHeight = 380, 1130, 230
 
-	left, right, top, bottom = 50, 14, 30, 40
+	left, right, top, bottom = 54, 14, 30, 40
 
 	row = 15 // of labels under an axis
 )
@@ -156,8 +166,8 @@ func lines(p plot, fromZero bool, all ...series) template.HTML {
 		fmt.Fprintf(c, `<path class="line s%d d%d" d="%s"/>`, s.Color, s.Dash, d.String())
 		for i := range s.X {
 			shape, class := circle(c.x(s.X[i]), c.y(s.Y[i]), 7), "hover"
-			if s.Marks || len(s.X) == 1 {
-				shape, class = mark(s.Color, c.x(s.X[i]), c.y(s.Y[i])), fmt.Sprintf("f%d", s.Color)
+			if s.Marks || s.single() {
+				shape, class = mark(s.Color, c.x(s.X[i]), c.y(s.Y[i])), s.markClass()
 			}
 			title := fmt.Sprintf("%s: %.5g at %s %s", s.Name, s.Y[i], p.X.Label, short(s.X[i]))
 			fmt.Fprintf(c, `<path class="%s" d="%s"><title>%s</title></path>`, class, shape, html.EscapeString(title))
@@ -245,7 +255,7 @@ func histogram(p plot, counts []int64, longest int64, over []int64, overName str
 			fmt.Fprintf(&d, "H%sV%sH%s", at(x0), at(c.y(v)), at(x1))
 			end = x1
 		}
-		fmt.Fprintf(c, `<path class="line s1 d1" d="%sM%s %s"><title>%s</title></path>`,
+		fmt.Fprintf(c, `<path class="line s1 d1" d="%sH%sV%s"><title>%s</title></path>`,
 			d.String(), at(end), at(c.y(0)), html.EscapeString(overName))
 	}
 	return c.done()
@@ -377,8 +387,8 @@ func lineLegend(all []series) template.HTML {
 	b.WriteString(`<ul class="legend">`)
 	for _, s := range all {
 		marked := ""
-		if s.Marks {
-			marked = fmt.Sprintf(`<path class="f%d" d="%s"/>`, s.Color, mark(s.Color, 19, 6))
+		if s.Marks || s.single() {
+			marked = fmt.Sprintf(`<path class="%s" d="%s"/>`, s.markClass(), mark(s.Color, 19, 6))
 		}
 		fmt.Fprintf(&b, `<li><svg class="long" viewBox="0 0 38 12"><path class="line s%d d%d" d="M0 6H38"/>%s</svg>%s</li>`,
 			s.Color, s.Dash, marked, html.EscapeString(clipped(s.Name, 40)))

@@ -31,9 +31,13 @@ func (u Unit) Sides() []Side {
 	if u.chosen == "" {
 		return nil
 	}
+	return sidesOf(u.chosen, u.rejected)
+}
+
+func sidesOf(better, worse string) []Side {
 	return []Side{
-		{u.chosen, func(c *data.TextStats) *data.Side { return &c.Chosen }},
-		{u.rejected, func(c *data.TextStats) *data.Side { return &c.Rejected }},
+		{better, func(c *data.TextStats) *data.Side { return &c.Chosen }},
+		{worse, func(c *data.TextStats) *data.Side { return &c.Rejected }},
 	}
 }
 

@@ -293,7 +293,7 @@ func StatsDiff(out io.Writer, now, before *data.Stats, name string) error {
 	fmt.Fprintf(w, "\tthis\t%s\tchange\t\n", runewidth.Truncate(terminal.Printable(name), 24, "…"))
 	source := ""
 	for _, d := range report.Compare(now, before) {
-		if d.Same && d.Measure != "samples" && d.Measure != "tokens" {
+		if !d.Shown() {
 			continue
 		}
 		if d.Source != source {
