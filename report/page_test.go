@@ -323,4 +323,8 @@ func TestThePageOfPairsHasBothSidesAndNoWeightings(t *testing.T) {
 	if strings.Contains(b.String(), "eighting") {
 		t.Error("the page speaks of weightings")
 	}
+	c.Chosen, c.Rejected = data.Side{}, data.Side{} // as older statistics have it
+	if u := UnitOf(&data.Stats{Mix: c}); u.Name != "pair" || u.Sides() != nil {
+		t.Errorf("without sides the unit is %+v", u)
+	}
 }

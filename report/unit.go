@@ -12,6 +12,8 @@ type Unit struct {
 // UnitOf is the unit of the data: that of preferences where there is nothing else.
 func UnitOf(s *data.Stats) Unit {
 	switch {
+	case s.Mix.Paired() && !s.Mix.Preferences(): // counted before the sides were
+		return Unit{Name: "pair", Single: "answer", Samples: 2}
 	case s.Mix.Paired():
 		return Unit{"pair", "answer", 2, "chosen", "rejected"}
 	case s.Mix.Preferences():
