@@ -35,20 +35,20 @@ func TestWhatIsNotUsedIsCountedInTheUnitOfWhatIs(t *testing.T) {
 func lengths(n int64) *data.Lengths { return &data.Lengths{P50: n, Max: n, Histogram: []int64{0, n}} }
 
 func TestStatisticsOfPairsSpeakOfPairsAndOfBothSides(t *testing.T) {
-	side := func(words int64) data.Side {
-		return data.Side{Answers: 7, Words: 7 * words, OutputWords: lengths(words), OutputTokens: lengths(2 * words),
+	side := func(answers int, words int64) data.Side {
+		return data.Side{Answers: answers, OutputWords: lengths(words), OutputTokens: lengths(2 * words),
 			Required: &data.Required{Samples: 2, Score: 80}}
 	}
 	one := data.TextStats{SourceStats: data.SourceStats{
 		Name: "a", Samples: 14, Pairs: 7, HeldOut: 4, Pieces: 14, Dropped: map[string]int{"too_long": 3},
-		Chosen: side(61), Rejected: side(89),
+		Chosen: side(7, 61), Rejected: side(7, 89),
 		Epoch: data.Epoch{Samples: 20},
 	}, Duplicates: 1}
 	two := one
 	two.Name = "b"
 	mix := data.TextStats{SourceStats: data.SourceStats{
 		Name: "mix", Samples: 28, Pairs: 14, HeldOut: 8, Pieces: 28, Dropped: map[string]int{"too_long": 6},
-		Chosen: side(61), Rejected: side(89),
+		Chosen: side(14, 61), Rejected: side(14, 89),
 	}, Duplicates: 2, Limits: []data.Limit{{MaxLength: 512, Longer: 3}}}
 	var b strings.Builder
 	if err := Stats(&b, &data.Stats{Weighting: "token", Sources: []data.TextStats{one, two}, Mix: mix}); err != nil {
