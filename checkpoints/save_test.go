@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/fault/faulttest"
 )
 
 // content makes a small checkpoint whose bytes follow from text.
@@ -287,7 +288,7 @@ func TestSavingAStepAgain(t *testing.T) {
 		t.Errorf("the same content is saved as %s", again)
 	}
 	_, err := Save(root, 5, content("other"))
-	wantError(t, err, root, "DIR/step-000005: a complete checkpoint of this step with other content, want none")
+	faulttest.Want(t, err, root, "DIR/step-000005: a complete checkpoint of this step with other content, want none")
 	if fault.HintOf(err) == "" {
 		t.Error("no hint")
 	}
@@ -332,7 +333,7 @@ func TestAFailedSaveChangesNothing(t *testing.T) {
 			if path != "" {
 				t.Errorf("path is %s", path)
 			}
-			wantError(t, err, root, strings.ReplaceAll(c.want, "TEMP", filepath.Base(temp)))
+			faulttest.Want(t, err, root, strings.ReplaceAll(c.want, "TEMP", filepath.Base(temp)))
 			if after := tree(t, root); !mapsEqual(before, after) {
 				t.Errorf("changed from %v to %v", before, after)
 			}
@@ -459,13 +460,12 @@ func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 			if err := Prune(root, c.keep, c.best); err != nil {
 				t.Fatal(err)
 			}
-			have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", "")
-			if have != c.want {
+			if have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", ""); have != c.want {
 				t.Errorf("left %s, want %s", have, c.want)
 			}
 		})
 	}
-	wantError(t, Prune(t.TempDir(), 0, -1), "DIR", "0 checkpoints to keep, want at least 1")
+	faulttest.Want(t, Prune(t.TempDir(), 0, -1), "DIR", "0 checkpoints to keep, want at least 1")
 	if err := Prune(filepath.Join(t.TempDir(), "none"), 1, -1); err != nil {
 		t.Error(err)
 	}

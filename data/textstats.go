@@ -2,7 +2,6 @@ package data
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"lwtrain/data/record"
 	"lwtrain/data/store"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
 )
 
@@ -357,8 +357,11 @@ func (s *Stats) AddLossShare(kind, name, weighting string, share float64) {
 	}
 }
 
-// maxStats bounds what is read of a file of statistics.
-const maxStats = 64 << 20
+// Bounds of a file of statistics: its bytes, and the values in it, of which an empty source becomes 900 bytes.
+const (
+	maxStats  = 64 << 20
+	maxValues = 1 << 19
+)
 
 // ReadStats reads what `lwtrain stats --json` printed.
 func ReadStats(path string) (*Stats, error) {
@@ -373,7 +376,7 @@ func ReadStats(path string) (*Stats, error) {
 	}
 	const hint = "`lwtrain stats -c CONFIG --json > FILE` writes such a file"
 	s := &Stats{}
-	if err := json.Unmarshal(raw, s); err != nil {
+	if err := plainjson.Decode(raw, maxValues, s); err != nil {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), hint))
 	}
 	if s.Format != StatsFormat || s.Mix.Name == "" {

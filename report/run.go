@@ -14,6 +14,7 @@ import (
 
 	"lwtrain/data"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/rundir"
 )
 
@@ -38,8 +39,8 @@ type About struct {
 	Finished map[string]string // nil: the run is not at its end
 }
 
-// most bounds a file of a run's folder, and a line of one.
-const most, mostLine = 1 << 30, 1 << 20
+// Bounds of a file of a run's folder, a line of one, the numbers that lines have, and the values of answers.json.
+const most, mostLine, mostSeries, mostValues = 256 << 20, 1 << 20, 1000, 1 << 20
 
 // ReadRun reads metrics.jsonl, and config.yaml, answers.json, data.json, run.json and
 // best.json where they are there. A run may be going on: a last line without an end is
@@ -66,7 +67,7 @@ func ReadRun(dir string) (*Run, error) {
 		if len(raw) == 0 {
 			continue
 		}
-		if err := json.Unmarshal(raw, file.to); err != nil {
+		if err := plainjson.Decode(raw, mostValues, file.to); err != nil {
 			return nil, fault.Usage(fmt.Errorf("%s: %w", path, err))
 		}
 	}
@@ -92,8 +93,14 @@ func optional(path string) ([]byte, error) {
 		return nil, fault.Usage(err)
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, most))
+	raw, err := io.ReadAll(io.LimitReader(f, most+1))
+	if len(raw) > most {
+		err = fault.Usage(tooLarge(path))
+	}
+	return raw, err
 }
+
+func tooLarge(path string) error { return fmt.Errorf("%s: more than %d MiB", path, most>>20) }
 
 func (r *Run) readMetrics(path string) error {
 	f, err := os.Open(path)
@@ -101,9 +108,13 @@ func (r *Run) readMetrics(path string) error {
 		return fault.Usage(fault.Hint(err, "a run's folder has a metrics.jsonl, which `lwtrain sft` writes"))
 	}
 	defer f.Close()
-	in := bufio.NewReaderSize(io.LimitReader(f, most), mostLine)
+	of := &io.LimitedReader{R: f, N: most + 1}
+	in := bufio.NewReaderSize(of, mostLine)
 	for number := 1; ; number++ {
 		line, err := in.ReadSlice('\n')
+		if of.N == 0 {
+			return fault.Usage(tooLarge(path))
+		}
 		if err == io.EOF {
 			return nil
 		}
@@ -112,7 +123,7 @@ func (r *Run) readMetrics(path string) error {
 		}
 		var values map[string]any
 		if err := json.Unmarshal(bytes.TrimSpace(line), &values); err != nil {
-			return fault.Usage(fmt.Errorf("%s:%d: %v, want one JSON object", path, number, err))
+			return fault.Usage(fmt.Errorf("%s:%d: %w", path, number, plainjson.InWords(err)))
 		}
 		step, ok := values["step"].(float64)
 		if !ok {
@@ -128,6 +139,9 @@ func (r *Run) readMetrics(path string) error {
 			}
 			c := r.Series[key]
 			if c == nil {
+				if len(r.Series) == mostSeries {
+					return fault.Usage(fmt.Errorf("%s:%d: a number %.40q beside %d others, want fewer", path, number, key, mostSeries))
+				}
 				c = &Curve{}
 				r.Series[key] = c
 			}

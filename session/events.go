@@ -15,6 +15,7 @@ type Events struct {
 	Pausing    func(err error, pause time.Duration) // before the hub, or a server, is asked again: why and for how long
 	Importing  func(done, total int64)              // bytes of a GGUF file
 	Tokenising func(done, total int64)              // bytes of the sources
+	Measuring  func()                               // how fast a run will be, which takes some seconds
 	Ended      func(err error)                      // the fetch, import or tokenising that was told of last; nil: it is done
 }
 

@@ -74,7 +74,7 @@ func (f *folder) look(broken func(checkpoint string, reason error)) error {
 		return fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them")
 	}
 	if known {
-		if err := rundir.Same(f.dir, f.run.Identity, f.identity); err != nil {
+		if err := sameRun(f.dir, f.run.Identity, f.identity); err != nil {
 			return err
 		}
 	}
@@ -437,7 +437,7 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 	}
 	delete(run.Contents, "model")
 	delete(run.Contents, referenceContent)
-	if err := rundir.Same(dir, run.Identity, id); err != nil {
+	if err := sameRun(dir, run.Identity, id); err != nil {
 		return 0, err
 	}
 	found, err := checkpoints.List(filepath.Join(dir, rundir.Checkpoints))

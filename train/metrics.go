@@ -230,7 +230,7 @@ func ReproducibleMetrics(path string) ([]map[string]any, error) {
 	for line := range bytes.Lines(raw) {
 		var m map[string]any
 		if err := json.Unmarshal(line, &m); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, len(out)+1, err)
+			return nil, fmt.Errorf("%s:%d: no JSON object", path, len(out)+1)
 		}
 		for _, key := range measured {
 			delete(m, key)

@@ -114,6 +114,29 @@ func (o Options) schedule(total int) Schedule {
 	return s
 }
 
+// Saves counts the checkpoints that are due after a step.
+func (o Options) Saves(step, total int) int {
+	if step >= total {
+		return 0
+	}
+	if o.SaveSteps == 0 {
+		return 1
+	}
+	return (total+o.SaveSteps-1)/o.SaveSteps - step/o.SaveSteps
+}
+
+// evaluations counts those that are due from a step on, its own among them.
+func (o Options) evaluations(step, total int) int {
+	if o.EvalSteps == 0 || step >= total {
+		return 0
+	}
+	n := (total+o.EvalSteps-1)/o.EvalSteps - step/o.EvalSteps
+	if step%o.EvalSteps == 0 {
+		n++
+	}
+	return n
+}
+
 // Bytes is an amount of memory, written as a number of bytes or with a unit:
 // 8GiB, 512MiB, 16GB. Empty text is 0.
 type Bytes int64

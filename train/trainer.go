@@ -169,7 +169,7 @@ func (t *trainer) load() error {
 	if err != nil {
 		return err
 	}
-	if err := rundir.Same(t.Dir, s.Identity, t.Identity); err != nil {
+	if err := sameRun(t.Dir, s.Identity, t.Identity); err != nil {
 		return err
 	}
 	if err := t.Engine.Load(t.folder.found.Path); err != nil {

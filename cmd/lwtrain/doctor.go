@@ -256,20 +256,21 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	m, err := s.Needs(b)
+	reference, err := s.Reference(ctx, b)
 	if err != nil {
 		return err
 	}
-	c := s.Config
+	m, err := s.Needs(b, reference)
+	if err != nil {
+		return err
+	}
+	c, room := s.Config, s.Room(m)
 	r := &runNeeds{
 		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.Recomputed,
-		Checkpoint: m.Weights + m.Optimizer, Checkpoints: 1,
+		Checkpoint: room.Checkpoint, Checkpoints: room.Most,
 	}
 	d.Run = r
-	switch {
-	case c.Train.SaveSteps > 0 && c.Train.SaveTotalLimit > 0:
-		r.Checkpoints = c.Train.SaveTotalLimit + 1 // a new one is complete before an old one goes
-	case c.Train.SaveSteps > 0:
+	if c.Train.SaveSteps > 0 && c.Train.SaveTotalLimit == 0 {
 		r.Checkpoints = 0
 		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)",
 			fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", human.Bytes(r.Checkpoint)))

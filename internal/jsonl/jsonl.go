@@ -40,7 +40,7 @@ func Open[T any](path string, see func(line T, check string) error) (*Log, error
 			break
 		}
 		var v T
-		err := json.Unmarshal(line, &v)
+		err := plainjson.InWords(json.Unmarshal(line, &v))
 		check, right := verify(line)
 		if err == nil && !right {
 			err = errors.New("the line does not have the check that it ends with")

@@ -16,6 +16,7 @@ import (
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 )
 
 // The names of a run's files in its folder.
@@ -94,7 +95,7 @@ func ReadJSON(path string, v any) (bool, error) {
 		return false, err
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return false, fmt.Errorf("%s: %w", path, plainjson.InWords(err))
 	}
 	return true, nil
 }

@@ -17,19 +17,24 @@ import (
 )
 
 // Plan says what a run will do and what it needs.
-func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs) {
+func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room, time session.Outlook) {
 	line := terminal.Labelled(w)
 	line("model", "%s", run.Model.Describe())
 	mix := run.Data.Mix()
-	samples, heldOut := human.Count(mix.Samples, "sample"), mix.HeldOut
+	kind, each := "sample", 1
 	switch {
 	case p.Labelled:
-		samples = human.Count(mix.Samples, "labelled answer")
-	case p.Pairs > 0: // two samples each
-		samples, heldOut = human.Count(mix.Pairs, "pair"), mix.HeldOut/2
+		kind = "labelled answer"
+	case p.Pairs > 0:
+		kind, each = "pair", 2 // samples
 	}
-	line("data", "%s, %s tokens, %s of them targets; %d held out",
-		samples, human.Grouped(mix.Tokens), human.Grouped(mix.TargetTokens), heldOut)
+	tokens, targets := mix.Tokens, mix.TargetTokens
+	for _, id := range run.Data.HeldOut() {
+		tokens -= int64(run.Data.Tokens(id))
+		targets -= int64(run.Data.Targets(id))
+	}
+	line("data", "%s to train on, %s tokens, %s of them targets; %d held out", human.Count((mix.Samples-mix.HeldOut)/each, kind),
+		human.Grouped(tokens), human.Grouped(targets), mix.HeldOut/each)
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
@@ -37,6 +42,9 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		printPairs(line, c, mix, p)
 	} else {
 		printPacks(line, c, p)
+	}
+	if text := timeText(time); text != "" {
+		line("time", "%s", text)
 	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
@@ -46,6 +54,40 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "not used: %s", refused)
 	}
 	line("output", "%s", c.Output.Dir)
+	line("", "%s", roomText(room))
+}
+
+// printRate says how the learning rate goes. In a short run a step without one counts.
+func printRate(line func(label, format string, args ...any), s train.Schedule) {
+	line("", "learning rate: %s, peak %.2g, warm-up %s", s.Type, s.Peak, human.Count(s.Warmup, "step"))
+	if s.Total < 20 && s.At(1) == 0 {
+		line("", "the first step has a rate of 0: it changes nothing")
+	}
+}
+
+// timeText says how long the run will take; nothing where it is done.
+func timeText(o session.Outlook) string {
+	switch {
+	case o.Unknown != "":
+		return "not known before the first step: " + o.Unknown
+	case o.Left == 0:
+		return ""
+	case o.Remembered:
+		return fmt.Sprintf("about %s in all, by the last run like it here", human.Span(o.Left))
+	}
+	return fmt.Sprintf("about %s in all, by a short measurement with random weights", human.Span(o.Left))
+}
+
+// roomText says what checkpoints take on the disk.
+func roomText(r session.Room) string {
+	text := "a checkpoint takes " + human.Bytes(r.Checkpoint)
+	if r.Most > 1 {
+		text = fmt.Sprintf("%d checkpoints at a time take %s", r.Most, human.Bytes(int64(r.Most)*r.Checkpoint))
+	}
+	if r.Free < 0 {
+		return text
+	}
+	return fmt.Sprintf("%s; %s are free", text, human.Bytes(r.Free))
 }
 
 // printPacks says how conversations are packed and weighed.
@@ -63,7 +105,7 @@ func printPacks(line func(label, format string, args ...any), c *configs.Config,
 	if perStep > p.Packs {
 		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+	printRate(line, p.Schedule)
 }
 
 // shareLines lists the shares of a kind in lines of at most 70 columns.
@@ -134,7 +176,7 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 	if p.Labelled && perStep < 4 {
 		line("", "kto's estimate of the KL is the mean of %s: take more a step", human.Count(perStep, "answer"))
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+	printRate(line, p.Schedule)
 }
 
 // balanceText says how desirable and undesirable answers weigh against each other,
