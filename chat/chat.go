@@ -28,8 +28,8 @@ import (
 type Template struct {
 	tok    *tokenizer.Tokenizer
 	parsed *jinja.Template
-	source string         // the template's text
-	tools  string         // the text of the one that takes its place where there are tools; "": none
+	source string
+	tools  templateText   // of the one that takes its place where there are tools
 	vars   map[string]any // what the template sees besides the messages
 	now    time.Time
 	form   turnForm
@@ -98,8 +98,8 @@ func (t *Template) Fingerprint() string {
 	if !t.now.Equal(Today) && strings.Contains(t.source, "strftime_now") {
 		parts = append(parts, t.now.Format(time.DateOnly))
 	}
-	if t.tools != "" {
-		parts = append(parts, t.tools)
+	if t.tools.text != "" {
+		parts = append(parts, t.tools.text)
 	}
 	for _, part := range parts {
 		fmt.Fprintf(h, "%d:%s", len(part), part)

@@ -66,6 +66,9 @@ func tokenizerOf(t testing.TB, dir string, files map[string][]byte) *tokenizer.T
 		t.Fatal(err)
 	}
 	for name, data := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(to, name), data, 0o644); err != nil {
 			t.Fatal(err)
 		}

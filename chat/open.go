@@ -20,6 +20,7 @@ import (
 // Files of a tokenizer that can hold the model's own template.
 const (
 	fileTemplate = "chat_template.jinja"
+	dirTemplates = "additional_chat_templates"
 	fileConfig   = "tokenizer_config.json"
 )
 
@@ -40,23 +41,24 @@ func Templates() []string {
 }
 
 // Open returns a template for a tokenizer: "auto" or "" for the model's own
-// (chat_template.jinja, else chat_template of tokenizer_config.json), a name
+// (chat_template.jinja and those of additional_chat_templates, else chat_template of
+// tokenizer_config.json), a name
 // of [Templates], or a path that ends in .jinja.
 //
 // It fails if the template can't be read, if it renders no plain conversation,
 // or if no special token of the tokenizer ends an assistant turn in it.
 func Open(tok *tokenizer.Tokenizer, template string) (*Template, error) {
-	name, source, tools, err := find(tok, template)
+	main, tools, err := find(tok, template)
 	if err != nil {
 		return nil, fault.Usage(err)
 	}
-	parsed, err := jinja.Parse(name, source)
+	parsed, err := jinja.Parse(main.name, main.text)
 	if err != nil {
 		return nil, fault.Usage(err)
 	}
-	t := &Template{tok: tok, parsed: parsed, source: source, tools: tools, vars: templateVars(tok), now: time.Now()}
+	t := &Template{tok: tok, parsed: parsed, source: main.text, tools: tools, vars: templateVars(tok), now: time.Now()}
 	if t.form, err = t.probe(); err != nil {
-		err = fmt.Errorf("chat template %s: %w", name, err)
+		err = fmt.Errorf("chat template %s: %w", main.name, err)
 		return nil, fault.Usage(fault.Hint(err,
 			"take the template that the model was made with (template: auto), or one of "+strings.Join(Templates(), ", ")))
 	}
@@ -73,9 +75,9 @@ func (t *Template) With(vars map[string]any) (*Template, error) {
 	with.vars = maps.Clone(t.vars)
 	maps.Copy(with.vars, vars)
 	var err error
-	if with.vars["tools"] != nil && t.tools != "" {
-		with.source, with.tools = t.tools, ""
-		if with.parsed, err = jinja.Parse(fileConfig+" chat_template "+toolUse, t.tools); err != nil {
+	if with.vars["tools"] != nil && t.tools.text != "" {
+		with.source, with.tools = t.tools.text, templateText{}
+		if with.parsed, err = jinja.Parse(t.tools.name, t.tools.text); err != nil {
 			return nil, err
 		}
 	}
@@ -83,54 +85,80 @@ func (t *Template) With(vars map[string]any) (*Template, error) {
 	return &with, err
 }
 
-// toolUse is the name of the template that transformers takes where there are tools.
-const toolUse = "tool_use"
+// The names of the templates that transformers takes: with tools, and otherwise.
+const (
+	toolUse  = "tool_use"
+	standard = "default"
+)
 
-// find finds a template's text, a name for its errors, and the text of the one for tools.
-func find(tok *tokenizer.Tokenizer, template string) (name, source, tools string, err error) {
+// templateText is the text of a template; "": there is none.
+type templateText struct {
+	name string // for errors
+	text string
+}
+
+// find finds a template and, where it is the model's own, the one for tools.
+func find(tok *tokenizer.Tokenizer, template string) (main, tools templateText, err error) {
 	switch {
 	case template == "" || template == "auto":
 		return ownTemplate(tok)
 	case strings.HasSuffix(template, ".jinja"):
 		path, err := filepath.EvalSymlinks(template) // the user's own link leads anywhere
 		if err != nil {
-			return "", "", "", err
+			return main, tools, err
 		}
 		data, err := modeldir.Read(filepath.Dir(path), filepath.Base(path), maxTemplate)
-		return filepath.Base(template), string(data), "", err
+		return templateText{filepath.Base(template), string(data)}, tools, err
 	}
 	data, err := shippedTemplates.ReadFile("templates/" + template + ".jinja")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-		return "", "", "", fmt.Errorf("template %q is unknown, want auto, %s, or a path that ends in .jinja", template,
+		return main, tools, fmt.Errorf("template %q is unknown, want auto, %s, or a path that ends in .jinja", template,
 			strings.Join(Templates(), ", "))
 	}
-	return template + ".jinja", string(data), "", err
+	return templateText{template + ".jinja", string(data)}, tools, err
 }
 
-// ownTemplate is the model's template, chosen as transformers does: of several with names
-// the one named default, and tool_use where there are tools.
-func ownTemplate(tok *tokenizer.Tokenizer) (name, source, tools string, err error) {
-	if source := tok.File(fileTemplate); len(source) > 0 {
-		return fileTemplate, string(source), "", nil
+// ownTemplate is the model's template, chosen as transformers does: those in files of their
+// own take the place of tokenizer_config.json's; of several with names it is the one named
+// default, and tool_use where there are tools.
+func ownTemplate(tok *tokenizer.Tokenizer) (main, tools templateText, err error) {
+	texts := map[string]templateText{}
+	if text := tok.File(fileTemplate); len(text) > 0 {
+		texts[standard] = templateText{fileTemplate, string(text)}
 	}
-	name = fileConfig + " chat_template"
-	switch v := tok.Config()["chat_template"].(type) {
+	for name, text := range tok.Templates() {
+		texts[name] = templateText{dirTemplates + "/" + name + ".jinja", text}
+	}
+	if len(texts) == 0 {
+		texts = configured(tok.Config()["chat_template"])
+	}
+	switch {
+	case len(texts) == 0:
+		err = fault.Hint(errors.New("the model has no chat template"), "set model.template to one of "+strings.Join(Templates(), ", "))
+	case texts[standard].text == "":
+		err = fmt.Errorf("the model has the templates %q, want one named %s", slices.Sorted(maps.Keys(texts)), standard)
+	}
+	return texts[standard], texts[toolUse], err
+}
+
+// configured are the templates of tokenizer_config.json by name.
+func configured(value any) map[string]templateText {
+	const file = fileConfig + " chat_template"
+	texts := map[string]templateText{}
+	switch v := value.(type) {
 	case string:
-		return name, v, "", nil
+		if v != "" {
+			texts[standard] = templateText{file, v}
+		}
 	case []any:
-		texts := map[string]string{}
 		for _, entry := range v {
 			e, _ := entry.(map[string]any)
-			entryName, _ := e["name"].(string)
-			texts[entryName], _ = e["template"].(string)
+			name, _ := e["name"].(string)
+			text, _ := e["template"].(string)
+			texts[name] = templateText{file + " " + name, text}
 		}
-		if texts["default"] == "" {
-			return "", "", "", fmt.Errorf("%s: the templates %q, want one named default", name, slices.Sorted(maps.Keys(texts)))
-		}
-		return name, texts["default"], texts[toolUse], nil
 	}
-	return "", "", "", fault.Hint(errors.New("the model has no chat template"), "set model.template to one of "+strings.Join(Templates(),
-		", "))
+	return texts
 }
 
 // templateVars returns what transformers gives to every template: the special

@@ -233,7 +233,7 @@ func (t *Template) shared(a, b string) int {
 // others want the object that it stands for: DeepSeek's joins them to other text.
 func (t *Template) ArgumentsAreText() bool {
 	with := t
-	if t.tools != "" {
+	if t.tools.text != "" {
 		if other, err := t.With(map[string]any{"tools": []any{}}); err == nil {
 			with = other
 		}

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/tensorfile"
 )
 
@@ -40,6 +41,7 @@ func (e *entry) elements() int { return int(e.end-e.begin) / tensorfile.Size(e.D
 const (
 	maxHeader = 100_000_000
 	maxRank   = 64
+	maxValues = 2 << 20 // of JSON; a tensor has about a dozen, the largest models in use 100,000 tensors in all files
 )
 
 const metadataKey = "__metadata__"
@@ -115,6 +117,9 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not valid utf-8, want json")
 	}
+	if !plainjson.Within(data, maxValues) { // before maps are made of them
+		return nil, fmt.Errorf("more than %d values, want fewer", maxValues)
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	entries := make(map[string]*entry)
@@ -127,7 +132,7 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 			seenMetadata = true
 			var ignored map[string]string
 			if err := dec.Decode(&ignored); err != nil {
-				return fmt.Errorf("__metadata__: %w", err)
+				return fmt.Errorf("__metadata__: %w", plainjson.InWords(err))
 			}
 			return nil
 		}
@@ -198,7 +203,10 @@ func parseEntry(dec *json.Decoder) (*entry, error) {
 			if err := once(0, key); err != nil {
 				return err
 			}
-			return dec.Decode(&e.DType)
+			if err := plainjson.InWords(dec.Decode(&e.DType)); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			return nil
 		case "shape":
 			if err := once(1, key); err != nil {
 				return err

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/tensorfile"
 )
 
@@ -48,6 +49,9 @@ type File struct {
 // parseManifest reads a manifest and checks that it leads nowhere but into its
 // own folder.
 func parseManifest(data []byte) (*manifest, error) {
+	if !plainjson.Within(data, maxValues) {
+		return nil, fmt.Errorf("more than %d values, want fewer", maxValues)
+	}
 	m := &manifest{}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -55,7 +59,7 @@ func parseManifest(data []byte) (*manifest, error) {
 		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = tensorfile.ErrCutShort
 		}
-		return nil, err
+		return nil, plainjson.InWords(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("something follows the json object")

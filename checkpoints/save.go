@@ -142,9 +142,10 @@ func Clean(root string) error {
 }
 
 // Prune deletes old checkpoints: all but the keep newest that are complete,
-// which it verifies first, and those newer than the oldest it keeps. Broken
-// ones do not count. As long as there are not more than keep it reads nothing.
-func Prune(root string, keep int) error { return disk{}.prune(root, keep) }
+// which it verifies first, those newer than the oldest of these, and that of the step
+// best; below 0: of none. Broken ones do not count. As long as there are not more than
+// keep it reads nothing.
+func Prune(root string, keep, best int) error { return disk{}.prune(root, keep, best) }
 
 // scan lists the steps of a run, the oldest first, and the hidden folders of
 // saves that were not completed.
@@ -197,7 +198,7 @@ func (d disk) save(root string, step int, write func(dir string) error) (string,
 	if err := d.writeManifest(temp, m); err != nil {
 		return "", err
 	}
-	path := filepath.Join(root, stepName(step))
+	path := filepath.Join(root, Name(step))
 	if _, err := os.Lstat(path); err == nil {
 		aside := uniqueName(filepath.Join(root, prefix))
 		defer os.RemoveAll(aside)
@@ -235,7 +236,7 @@ func (d disk) clear(path, aside string, m *manifest) (same bool, err error) {
 	return true, nil
 }
 
-func (d disk) prune(root string, keep int) error {
+func (d disk) prune(root string, keep, best int) error {
 	if keep < 1 {
 		return fmt.Errorf("%d checkpoints to keep, want at least 1", keep)
 	}
@@ -250,6 +251,9 @@ func (d disk) prune(root string, keep int) error {
 		if keep == 0 {
 			var errs []error
 			for _, old := range steps[:i] {
+				if old.Step == best {
+					continue
+				}
 				errs = append(errs, d.removeStep(root, old))
 			}
 			return errors.Join(errs...)

@@ -38,7 +38,7 @@ func TestAFullDiskLeavesTheCheckpointsBefore(t *testing.T) {
 	if found.Step != step-1 || found.Broken != nil || len(names(t, root)) != step-1 {
 		t.Errorf("full at step %d: found %+v in %v", step, found, names(t, root))
 	}
-	if err := Prune(root, 1); err != nil {
+	if err := Prune(root, 1, -1); err != nil {
 		t.Fatal(err)
 	}
 	if path := save(t, root, step); whole(path) != nil {
@@ -58,7 +58,7 @@ func TestAReadOnlyDiskSaysSo(t *testing.T) {
 	if found := latest(t, root); found.Path != path {
 		t.Errorf("found %+v", found)
 	}
-	if err := Prune(root, 1); err != nil {
+	if err := Prune(root, 1, -1); err != nil {
 		t.Errorf("with nothing to prune: %v", err)
 	}
 }
@@ -75,7 +75,7 @@ func TestChildThatSaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Println("saved", step)
-		if err := Prune(root, 2); err != nil {
+		if err := Prune(root, 2, -1); err != nil {
 			t.Fatal(err)
 		}
 	}

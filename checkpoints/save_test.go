@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/fault/faulttest"
 )
 
 // content makes a small checkpoint whose bytes follow from text.
@@ -287,7 +288,7 @@ func TestSavingAStepAgain(t *testing.T) {
 		t.Errorf("the same content is saved as %s", again)
 	}
 	_, err := Save(root, 5, content("other"))
-	wantError(t, err, root, "DIR/step-000005: a complete checkpoint of this step with other content, want none")
+	faulttest.Want(t, err, root, "DIR/step-000005: a complete checkpoint of this step with other content, want none")
 	if fault.HintOf(err) == "" {
 		t.Error("no hint")
 	}
@@ -332,7 +333,7 @@ func TestAFailedSaveChangesNothing(t *testing.T) {
 			if path != "" {
 				t.Errorf("path is %s", path)
 			}
-			wantError(t, err, root, strings.ReplaceAll(c.want, "TEMP", filepath.Base(temp)))
+			faulttest.Want(t, err, root, strings.ReplaceAll(c.want, "TEMP", filepath.Base(temp)))
 			if after := tree(t, root); !mapsEqual(before, after) {
 				t.Errorf("changed from %v to %v", before, after)
 			}
@@ -427,21 +428,23 @@ func TestLeftoversAreRemovedButNothingElse(t *testing.T) {
 func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name   string
-		broken []int // of steps 1 to 6
-		keep   int
-		want   string
+		name       string
+		broken     []int // of steps 1 to 6
+		keep, best int
+		want       string
 	}{
-		{"fewer than are kept", nil, 9, "1 2 3 4 5 6"},
-		{"as many as are kept", nil, 6, "1 2 3 4 5 6"},
-		{"three of six", nil, 3, "4 5 6"},
-		{"the newest only", nil, 1, "6"},
-		{"a broken one between does not count", []int{5}, 3, "3 4 5 6"},
-		{"old broken ones go", []int{1, 2}, 3, "4 5 6"},
-		{"the newest is broken: the last good one stays", []int{6}, 1, "5 6"},
-		{"only one is good", []int{2, 3, 4, 5, 6}, 1, "1 2 3 4 5 6"},
-		{"too few are good: nothing goes", []int{4, 5, 6}, 4, "1 2 3 4 5 6"},
-		{"none is good: nothing goes", []int{1, 2, 3, 4, 5, 6}, 1, "1 2 3 4 5 6"},
+		{"fewer than are kept", nil, 9, -1, "1 2 3 4 5 6"},
+		{"as many as are kept", nil, 6, -1, "1 2 3 4 5 6"},
+		{"three of six", nil, 3, -1, "4 5 6"},
+		{"the newest only", nil, 1, -1, "6"},
+		{"a broken one between does not count", []int{5}, 3, -1, "3 4 5 6"},
+		{"old broken ones go", []int{1, 2}, 3, -1, "4 5 6"},
+		{"the newest is broken: the last good one stays", []int{6}, 1, -1, "5 6"},
+		{"only one is good", []int{2, 3, 4, 5, 6}, 1, -1, "1 2 3 4 5 6"},
+		{"too few are good: nothing goes", []int{4, 5, 6}, 4, -1, "1 2 3 4 5 6"},
+		{"none is good: nothing goes", []int{1, 2, 3, 4, 5, 6}, 1, -1, "1 2 3 4 5 6"},
+		{"the best one stays as well", nil, 2, 3, "3 5 6"},
+		{"the best is among the newest", nil, 2, 5, "5 6"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -454,17 +457,16 @@ func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 					}
 				}
 			}
-			if err := Prune(root, c.keep); err != nil {
+			if err := Prune(root, c.keep, c.best); err != nil {
 				t.Fatal(err)
 			}
-			have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", "")
-			if have != c.want {
+			if have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", ""); have != c.want {
 				t.Errorf("left %s, want %s", have, c.want)
 			}
 		})
 	}
-	wantError(t, Prune(t.TempDir(), 0), "DIR", "0 checkpoints to keep, want at least 1")
-	if err := Prune(filepath.Join(t.TempDir(), "none"), 1); err != nil {
+	faulttest.Want(t, Prune(t.TempDir(), 0, -1), "DIR", "0 checkpoints to keep, want at least 1")
+	if err := Prune(filepath.Join(t.TempDir(), "none"), 1, -1); err != nil {
 		t.Error(err)
 	}
 }
@@ -480,7 +482,7 @@ func TestAPruneThatFailsLeavesNoBrokenCheckpoint(t *testing.T) {
 		}
 		return nil
 	}}
-	if err := d.prune(root, 1); err == nil || err.Error() != "injected" {
+	if err := d.prune(root, 1, -1); err == nil || err.Error() != "injected" {
 		t.Error(err)
 	}
 	if found := latest(t, root); found.Step != 2 || found.Broken != nil {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/tensorfile"
 )
 
@@ -177,6 +178,9 @@ func readIndex(path string) (map[string]string, error) {
 }
 
 func parseIndex(data []byte) (map[string]string, error) {
+	if !plainjson.Within(data, maxValues) {
+		return nil, fmt.Errorf("more than %d values, want fewer", maxValues)
+	}
 	var weightMap map[string]string
 	dec := json.NewDecoder(bytes.NewReader(data))
 	err := eachKey(dec, func(key string) error {
@@ -194,7 +198,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 			}
 			var shard string
 			if err := dec.Decode(&shard); err != nil {
-				return err
+				return fmt.Errorf("tensor %.80q: %w", name, plainjson.InWords(err))
 			}
 			if !filepath.IsLocal(shard) || strings.ContainsAny(shard, `/\:`) || !strings.HasSuffix(shard, ".safetensors") {
 				return fmt.Errorf("tensor %.80q is in %.80q, want a .safetensors file of the same folder", name, shard)

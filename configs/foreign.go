@@ -50,6 +50,7 @@ var foreign = map[string]string{
 	"overwrite_output_dir":         "a run goes on by itself; give output.dir another name for a new one",
 	"resume_from_checkpoint":       "a run goes on by itself from its newest complete checkpoint",
 	"auto_resume_from_checkpoints": "a run goes on by itself from its newest complete checkpoint",
+	"early_stopping_steps":         "train.early_stopping_patience",
 	"save_only_model":              "checkpoints hold all that a resume needs; train.save_total_limit bounds them",
 
 	// the data
@@ -309,7 +310,7 @@ var families = []struct{ why, names string }{
 	{"of preference losses there is what the keys under dpo say", `
 		kto_ orpo_ cpo_ ppo_ grpo_ trl reward_ process_reward f_divergence f_alpha discopop ld_alpha use_weighting dpo_use_
 		sync_ref ref_model_ precompute_ref base_model_attribute`},
-	{"a run is not cut short: metrics.jsonl says which checkpoint is best", `
+	{"best.json of a run says which checkpoint is best, and it is kept; train.early_stopping_patience ends a run early", `
 		early_stopping load_best metric_for_best greater_is_better loss_watchdog`},
 	{"the held-out loss is measured every train.eval_steps, and prompts are answered before and after (sample)", `
 		eval_ batch_eval do_ label_names label_smoothing_factor include_ compute_ prediction_loss bench_`},

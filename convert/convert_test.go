@@ -15,21 +15,11 @@ import (
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/fault/faulttest"
 	"lwtrain/internal/gguf"
 	"lwtrain/internal/tensorfile"
 	"lwtrain/tokenizer"
 )
-
-// wantError checks the text of an error; DIR stands for dir.
-func wantError(t *testing.T, err error, dir, want string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want %q", want)
-	}
-	if have := strings.ReplaceAll(err.Error(), dir, "DIR"); have != want {
-		t.Errorf("error\n\t%s\nwant\n\t%s", have, want)
-	}
-}
 
 func readFile(t *testing.T, path string) []byte {
 	t.Helper()
@@ -289,7 +279,7 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 			g := parseFile(t, "testdata/tiny-smollm.gguf")
 			c.change(g)
 			_, err := plan(g)
-			wantError(t, err, "DIR", c.want)
+			faulttest.Want(t, err, "DIR", c.want)
 		})
 	}
 }
@@ -310,7 +300,7 @@ func TestRopeFactorsOfAnotherKindAreRefused(t *testing.T) {
 	}
 	g.Tensors["rope_freqs.weight"].Shape = []int{5}
 	_, err = readArchitecture(g)
-	wantError(t, err, "DIR", "tensor rope_freqs.weight has the shape [5], want [4] of F32")
+	faulttest.Want(t, err, "DIR", "tensor rope_freqs.weight has the shape [5], want [4] of F32")
 }
 
 func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
@@ -319,12 +309,12 @@ func TestImportRefusesAFolderThatIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := FromGGUF("testdata/tiny-smollm.gguf", dir, nil)
-	wantError(t, err, dir, "DIR: holds 1 files, want a folder that does not exist")
+	faulttest.Want(t, err, dir, "DIR: holds 1 files, want a folder that does not exist")
 	if !fault.IsUsage(err) || string(readFile(t, filepath.Join(dir, "mine"))) != "x" {
 		t.Error("the folder was touched, or the error is not marked")
 	}
 	err = FromGGUF(filepath.Join(dir, "none.gguf"), filepath.Join(dir, "out"), nil)
-	wantError(t, err, dir, "stat DIR/none.gguf: no such file or directory")
+	faulttest.Want(t, err, dir, "stat DIR/none.gguf: no such file or directory")
 	empty := filepath.Join(dir, "empty")
 	if err := os.Mkdir(empty, 0o755); err != nil {
 		t.Fatal(err)

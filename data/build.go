@@ -246,6 +246,7 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 		return about, err
 	}
 	var last error // of the reader
+	records := to.behind
 	room := make(chan struct{}, mostChunks)
 	for part := range b.work(ctx, from, first, to.behind, room, func() *record.Renderer {
 		r := record.NewRenderer(layout, b.template)
@@ -259,6 +260,10 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 		}
 		if err := b.take(part, to, &about); err != nil {
 			return about, src.twoFormats(err, layout.First, from.Places())
+		}
+		records += len(part.out)
+		if err := about.Hopeless(records); err != nil {
+			return about, fmt.Errorf("%s: %w", src.shown, err)
 		}
 		for range part.room {
 			<-room

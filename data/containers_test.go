@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"lwtrain/chat"
+	"lwtrain/internal/testfile"
 	"lwtrain/tokenizer"
 )
 
@@ -65,7 +66,7 @@ func TestARecordIsTheSameWhateverItLiesIn(t *testing.T) {
 		"mislabelled.gz.txt": lines, "data.txt": lines,
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := put(t, filepath.Join(t.TempDir(), name), text)
+			path := testfile.Put(t, filepath.Join(t.TempDir(), name), text)
 			got := texts(t, Source{Path: path}, template(t, "chatml"))
 			if !slices.Equal(got, want) {
 				t.Errorf("got %q, want %q", got, want)

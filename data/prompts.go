@@ -36,6 +36,7 @@ func Prompts(
 	defer from.Close()
 	var out []record.Prompt
 	var drops record.Drops
+	bad := 0
 	for {
 		x, err := from.Next()
 		if errors.Is(err, io.EOF) {
@@ -50,6 +51,10 @@ func Prompts(
 		p, err := l.Prompt(x, length)
 		if err != nil {
 			drops.Add(x.Number, err)
+			bad++
+			if err := drops.Hopeless(bad + len(out)); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", src.shown, err)
+			}
 			continue
 		}
 		p.Line, p.Origin = x.Number, from.Places().At(x.Number)

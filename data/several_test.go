@@ -1,20 +1,16 @@
 package data
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
 	"lwtrain/data/read"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/testfile"
 )
 
 func origins(s *Set) (out []string) {
@@ -50,10 +46,10 @@ func TestSeveralFilesAreOneSource(t *testing.T) {
 	} {
 		t.Run(c2.name, func(t *testing.T) {
 			dir := t.TempDir()
-			put(t, filepath.Join(dir, "a-train.jsonl"), a)
-			put(t, filepath.Join(dir, "b-train.jsonl.zst"), b)
-			put(t, filepath.Join(dir, "c-train.jsonl.gz"), c)
-			put(t, filepath.Join(dir, "test.jsonl"), talk("x", "y")+"\n")
+			testfile.Put(t, filepath.Join(dir, "a-train.jsonl"), a)
+			testfile.Put(t, filepath.Join(dir, "b-train.jsonl.zst"), b)
+			testfile.Put(t, filepath.Join(dir, "c-train.jsonl.gz"), c)
+			testfile.Put(t, filepath.Join(dir, "test.jsonl"), talk("x", "y")+"\n")
 			src := c2.source(dir)
 			src.Name, src.LossFactor, src.Repeat = "many", 1, 1
 			o := options(t.TempDir(), src)
@@ -87,7 +83,7 @@ func TestTheSameFilesAreTheSameSourceWhereverTheyLie(t *testing.T) {
 	for _, names := range [][]string{{"a.jsonl", "b.jsonl"}, {"x.jsonl", "y.jsonl"}} {
 		dir := t.TempDir()
 		for i, name := range names {
-			put(t, filepath.Join(dir, name), talks(2)[i]+"\n")
+			testfile.Put(t, filepath.Join(dir, name), talks(2)[i]+"\n")
 		}
 		s := build(t, options(t.TempDir(), Source{Name: "s", Path: dir, LossFactor: 1, Repeat: 1}))
 		sums[fmt.Sprint(s.Contents())] = true
@@ -100,8 +96,8 @@ func TestTheSameFilesAreTheSameSourceWhereverTheyLie(t *testing.T) {
 
 func TestABadRecordOfASecondFileIsNamedByIt(t *testing.T) {
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, "a.jsonl"), strings.Join(talks(3), "\n")+"\n")
-	put(t, filepath.Join(dir, "b.jsonl.gz"), talk("q", "a")+"\nno record\n")
+	testfile.Put(t, filepath.Join(dir, "a.jsonl"), strings.Join(talks(3), "\n")+"\n")
+	testfile.Put(t, filepath.Join(dir, "b.jsonl.gz"), talk("q", "a")+"\nno record\n")
 	_, err := tryBuild(options(t.TempDir(), Source{Name: "s", Path: dir, LossFactor: 1, Repeat: 1}), Run{})
 	if err == nil || !strings.Contains(err.Error(), "b.jsonl.gz:2: ") {
 		t.Errorf("%v, want b.jsonl.gz:2", err)
@@ -126,7 +122,7 @@ func TestWhatIsNoSetOfFiles(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			for _, f := range c.files {
-				put(t, f, talk("q", "a")+"\n")
+				testfile.Put(t, f, talk("q", "a")+"\n")
 			}
 			_, err := tryBuild(options("cache", Source{Name: "s", Paths: c.paths, LossFactor: 1, Repeat: 1}), Run{})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !fault.IsUsage(err) {
@@ -139,47 +135,11 @@ func TestWhatIsNoSetOfFiles(t *testing.T) {
 	}
 }
 
-func packed(t *testing.T, name, text string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	var w io.WriteCloser = gzip.NewWriter(&b)
-	if strings.HasSuffix(name, ".zst") {
-		z, err := zstd.NewWriter(&b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w = z
-	}
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// put writes a file, compressed as its name says.
-func put(t *testing.T, path, text string) string {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	raw := []byte(text)
-	if ext := filepath.Ext(path); ext == ".gz" || ext == ".zst" {
-		raw = packed(t, path, text)
-	}
-	if err := os.WriteFile(path, raw, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func TestFilesWithoutARecordAreNamed(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"a.jsonl": "\n \n", "b.jsonl": talk("x", "y"), "c.jsonl": "[]",
 		"d.jsonl": "prompt,completion\n"} {
-		put(t, filepath.Join(dir, name), text)
+		testfile.Put(t, filepath.Join(dir, name), text)
 	}
 	o := options(dir, Source{Name: "s", Path: filepath.Join(dir, "*.jsonl"), LossFactor: 1})
 	want := "no record in a.jsonl, c.jsonl, d.jsonl"
@@ -189,7 +149,7 @@ func TestFilesWithoutARecordAreNamed(t *testing.T) {
 			t.Errorf("%d samples, notes %q; want 1, %q", s.Len(), got, want)
 		}
 	}
-	put(t, filepath.Join(dir, "e.jsonl"), "")
+	testfile.Put(t, filepath.Join(dir, "e.jsonl"), "")
 	if _, err := tryBuild(o, Run{}); err == nil || !strings.Contains(err.Error(), "e.jsonl: an empty file (0 bytes)") {
 		t.Errorf("a file of 0 bytes: %v", err)
 	}

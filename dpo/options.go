@@ -36,11 +36,11 @@ type Options struct {
 	UndesirableWeight float64 `yaml:"undesirable_weight" min:"0"`
 	// weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss
 	SFTWeight float64 `yaml:"sft_weight" min:"0"`
-	// the model that log-ratios are taken against: initial (the one training starts from), none, or a model folder
+	// the model that log-ratios are taken against: initial (the one training starts from), none, or another, as model.path names one
 	Reference string `yaml:"reference" words:"initial|none"`
 }
 
-// What Reference says besides a model folder.
+// What Reference says besides the name of a model.
 const (
 	Initial     = "initial" // the model that training starts from
 	NoReference = "none"

@@ -48,7 +48,7 @@ type Engine interface {
 	Load(dir string) error
 
 	// Reference opens the model of a folder beside the one in training, to score packs
-	// with. Close gives its memory back.
+	// with. It takes memory from the first [Scorer.Score] on; Close gives it back.
 	Reference(dir string) (Scorer, error)
 
 	// Answer lets the model go on with prompts. emit, which may be nil, is called with
@@ -117,16 +117,18 @@ type Needs struct {
 	Gradients   int64
 	Optimizer   int64
 	Activations int64 // and all else that a pass works in
+	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 
-	Precision  string // of the inputs of matrix products: Float32 or BFloat16
-	Recomputed string // in words: what is computed again in the backward pass
+	Precision  string  // of the inputs of matrix products: Float32 or BFloat16
+	Recomputed string  // in words: what is computed again in the backward pass
+	Repeats    float64 // the share of the forward pass's products that are
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string
 }
 
-// Total is the sum of all parts.
+// Total is the most that is taken at a time: by training, or by the reference before it.
 func (n Needs) Total() int64 {
-	return n.Weights + n.Half + n.Gradients + n.Optimizer + n.Activations
+	return n.Weights + max(n.Half+n.Gradients+n.Optimizer+n.Activations, n.Reference)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/plainjson"
 )
 
 // Snapshot is what was wanted of a repository, on the disk.
@@ -75,7 +76,7 @@ func (c *Client) readTree(ref Ref, commit string) ([]File, error) {
 		return nil, err
 	}
 	var t tree
-	if json.Unmarshal(raw, &t) != nil || t.Format != treeFormat {
+	if plainjson.Decode(raw, maxValues, &t) != nil || t.Format != treeFormat {
 		return nil, fs.ErrNotExist
 	}
 	var files []File

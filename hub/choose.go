@@ -14,7 +14,7 @@ import (
 type Want func(ref Ref, files []File, read Reader) ([]File, error)
 
 // WholeModel wants what a model is loaded from: weights in safetensors, config
-// and tokenizer, all at the top. Code, other forms of the weights and other
+// and tokenizer, all at the top, and chat templates with names. Code, other forms of the weights and other
 // folders stay where they are.
 func WholeModel(ref Ref, files []File, _ Reader) ([]File, error) {
 	if ref.Path != "" { // a .gguf file, say
@@ -50,6 +50,11 @@ func ModelConfig(ref Ref, files []File, _ Reader) ([]File, error) {
 		}
 		return name == "merges.txt" || name == "vocab.txt"
 	})
+	for _, f := range files {
+		if ok, _ := path.Match("additional_chat_templates/*.jinja", f.Path); ok {
+			small = append(small, f)
+		}
+	}
 	if !slices.ContainsFunc(small, func(f File) bool { return f.Path == "config.json" }) {
 		hint := "want a model in the layout of transformers"
 		if gguf := choose(files, func(name string) bool { return strings.HasSuffix(name, ".gguf") }); len(gguf) > 0 {

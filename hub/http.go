@@ -46,10 +46,11 @@ func (c *Client) get(ctx context.Context, address string, ask http.Header, first
 			token = c.Token
 		}
 		res, err := transport.RoundTrip(c.http, req, token)
-		if isDown(err) {
-			err = fmt.Errorf("%s: %w", at.Host, err)
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case isDown(err) || ctx.Err() == nil:
+			return nil, fmt.Errorf("%s: %w", at.Host, err)
+		default:
 			return nil, err
 		}
 		if hop == 0 && first != nil && res.StatusCode < 400 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -82,6 +83,9 @@ func TestNames(t *testing.T) {
 
 func TestAModelIsFetchedOnceWithWhatIsNeededAlone(t *testing.T) {
 	h, c := newHub(t)
+	const template, other = "additional_chat_templates/tool_use.jinja", "additional_chat_templates/more/x.jinja"
+	h.Models["owner/model"] = maps.Clone(h.Models["owner/model"])
+	h.Models["owner/model"][template], h.Models["owner/model"][other] = "{{ x }}", "{{ y }}"
 	var last, total int64
 	var mu sync.Mutex
 	s, err := c.Get(t.Context(), ref(t, Model, "owner/model"), WholeModel, func(d, n int64) {
@@ -92,7 +96,7 @@ func TestAModelIsFetchedOnceWithWhatIsNeededAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+	want := []string{template, "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 	if got := paths(s); !slices.Equal(got, want) {
 		t.Errorf("fetched %v, want %v", got, want)
 	}

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/transport"
 )
 
@@ -40,6 +40,7 @@ func newFile(path string, said treeFile) File {
 
 const (
 	maxListing = 64 << 20 // bytes of what the hub says of a repository
+	maxValues  = 2 << 20  // of JSON in it
 	maxPages   = 1000
 	maxFiles   = 200_000
 	maxBytes   = 1 << 46 // 64 TiB, of one file
@@ -180,7 +181,7 @@ func (c *Client) ask(ctx context.Context, ref Ref, address string, into any) (ne
 		if err != nil {
 			return fmt.Errorf("%s: %w", ref, err)
 		}
-		if err := json.Unmarshal(raw, into); err != nil {
+		if err := plainjson.Decode(raw, maxValues, into); err != nil {
 			return fmt.Errorf("%s: the answer of %s is not what a hub says: %w", ref, c.Endpoint, err)
 		}
 		next, err = c.nextPage(res.Header.Get("Link"))

@@ -17,6 +17,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/modeldir"
+	"lwtrain/internal/plainjson"
 	"lwtrain/model/families"
 )
 
@@ -38,8 +39,11 @@ type Config struct {
 	code  map[string][]byte          // Python files beside it, by name; carried along, never run
 }
 
-// maxConfigBytes bounds config.json, which comes with a model from anywhere.
-const maxConfigBytes = 1 << 20
+// Bounds of config.json, which comes with a model from anywhere.
+const (
+	maxConfigBytes  = 1 << 20
+	maxConfigValues = 1 << 17
+)
 
 // ReadConfig reads dir/config.json.
 func ReadConfig(dir string) (Config, error) {
@@ -94,13 +98,13 @@ func readCode(dir string) (map[string][]byte, error) {
 // that the rest of the package can rely on it.
 func ParseConfig(raw []byte) (Config, error) {
 	var file map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &file); err != nil {
-		return Config{}, fmt.Errorf("not a JSON object: %w", err)
+	if err := plainjson.Decode(raw, maxConfigValues, &file); err != nil {
+		return Config{}, err
 	}
 	var kind struct {
 		ModelType string `json:"model_type"`
 	}
-	if err := json.Unmarshal(raw, &kind); err != nil {
+	if err := plainjson.InWords(json.Unmarshal(raw, &kind)); err != nil {
 		return Config{}, err
 	}
 	family, ok := families.Find(kind.ModelType)
@@ -118,7 +122,7 @@ func ParseConfig(raw []byte) (Config, error) {
 		}
 	}
 	var f configFile
-	if err := json.Unmarshal(raw, &f); err != nil {
+	if err := plainjson.InWords(json.Unmarshal(raw, &f)); err != nil {
 		return Config{}, err
 	}
 	if err := f.unsupported(); err != nil {
@@ -157,12 +161,31 @@ type configFile struct {
 	RopeTheta   *float64              `json:"rope_theta"`
 	RopeScaling *families.RopeScaling `json:"rope_scaling"`
 	// transformers 5 writes both rope keys into one object
-	RopeParameters *struct {
-		families.RopeScaling
-		Full   json.RawMessage `json:"full_attention"` // where kinds of layers have their own
-		Theta  *float64        `json:"rope_theta"`
-		Rotary *float64        `json:"partial_rotary_factor"`
-	} `json:"rope_parameters"`
+	RopeParameters *ropeParameters `json:"rope_parameters"`
+}
+
+type ropeParameters struct {
+	families.RopeScaling
+	ropeBase
+}
+
+type ropeBase struct {
+	Full   json.RawMessage `json:"full_attention"` // where kinds of layers have their own
+	Theta  *float64        `json:"rope_theta"`
+	Rotary *float64        `json:"partial_rotary_factor"`
+}
+
+// UnmarshalJSON reads the two one after the other: an error of encoding/json would name them as
+// keys.
+func (p *ropeParameters) UnmarshalJSON(raw []byte) error {
+	err := json.Unmarshal(raw, &p.RopeScaling)
+	if err == nil {
+		err = json.Unmarshal(raw, &p.ropeBase)
+	}
+	if err != nil {
+		return fmt.Errorf("rope_parameters: %w", plainjson.InWords(err))
+	}
+	return nil
 }
 
 // config gives what the file leaves out its default.

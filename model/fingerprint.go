@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,6 +17,7 @@ import (
 	"sync/atomic"
 
 	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
 )
 
 // Fingerprint says which model this is: a SHA-256, in hexadecimal, of its config and
@@ -24,34 +26,69 @@ import (
 // float32 weights, which a model that was loaded to generate in bf16 does not have:
 // see [FingerprintFiles].
 func (m *Model) Fingerprint() (string, error) {
+	return m.fingerprint(func(*graph.Param) error { return nil }, func(*graph.Param) {})
+}
+
+// FingerprintWeights is the [Model.Fingerprint] of the model that [Load] would read from a
+// folder, with memory for one parameter on each core.
+func FingerprintWeights(dir string) (string, error) {
+	m, w, err := open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer w.Close()
+	sum, err := m.fingerprint(func(p *graph.Param) error { return m.read(p, w) }, func(p *graph.Param) {
+		kernels.Free(p.Data)
+		p.Data = nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", dir, err)
+	}
+	return sum, nil
+}
+
+// fingerprint takes each parameter, reads its values and lets it go.
+func (m *Model) fingerprint(take func(*graph.Param) error, release func(*graph.Param)) (string, error) {
 	config, err := m.Config.JSON("float32")
 	if err != nil {
 		return "", err
 	}
-	tensors := m.Tensors(func(p *graph.Param) []float32 { return p.Data })
-	sums := make([][]byte, len(tensors))
+	parts, errs := make([][]byte, len(m.Params)), make([]error, len(m.Params))
 	var next atomic.Int64
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
-			var buf []byte
-			for i := next.Add(1) - 1; i < int64(len(tensors)); i = next.Add(1) - 1 {
-				h := sha256.New()
-				for part := range slices.Chunk(tensors[i].Data, 1<<16) {
-					buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
-					h.Write(buf)
+			for i := next.Add(1) - 1; i < int64(len(m.Params)); i = next.Add(1) - 1 {
+				p := m.Params[i]
+				if errs[i] = take(p); errs[i] == nil {
+					parts[i] = m.sums(p)
 				}
-				sums[i] = h.Sum(nil)
+				release(p)
 			}
 		})
 	}
 	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return "", err
+	}
 	h := sha256.New()
 	h.Write(config)
-	for i, x := range tensors {
-		fmt.Fprintf(h, "%s %v %x\n", x.Name, x.Shape, sums[i])
-	}
+	h.Write(bytes.Join(parts, nil))
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// sums are lines of the tensors of a parameter: name, shape and SHA-256.
+func (m *Model) sums(p *graph.Param) (lines []byte) {
+	var buf []byte
+	for _, f := range m.files[p] {
+		h := sha256.New()
+		for part := range slices.Chunk(m.rowsOf(p, f), 1<<16) {
+			buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
+			h.Write(buf)
+		}
+		lines = fmt.Appendf(lines, "%s %v %x\n", f.Name, f.Shape, h.Sum(nil))
+	}
+	return lines
 }
 
 // FingerprintFiles says which model a folder holds, without loading it: a SHA-256, in

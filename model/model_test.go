@@ -306,7 +306,13 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"a share of the head that is no even number of values", `{` + good + `,"partial_rotary_factor":0.4}`,
 			`partial_rotary_factor turns 3 of 8 values`},
 		{"a chatglm with other norms", `{"model_type":"chatglm","rmsnorm":false}`, `rmsnorm is false, want true`},
-		{"not an object", `[]`, `not a JSON object`},
+		{"not an object", `[]`, `1: the value is a list, want an object`},
+		{"broken JSON", "{\n\"model_type\": }", `2: invalid character`},
+		{"a size that is text", `{` + good + `,"num_key_value_heads":"4"}`, `num_key_value_heads is text, want an integer`},
+		{"a size that is none", `{"model_type":"llama","hidden_size":1.5}`, `hidden_size is 1.5, want an integer`},
+		{"a rope parameter that is text", `{` + good + `,"rope_parameters":{"factor":"8"}}`,
+			`rope_parameters: factor is text, want a number`},
+		{"a chatglm's ratio that is text", `{"model_type":"chatglm","rmsnorm":true,"rope_ratio":"x"}`, `rope_ratio is "x", want a number`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := ParseConfig([]byte(c.json)); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lwtrain/checkpoints"
+	"lwtrain/checkpoints/checkpointstest"
 	"lwtrain/internal/fault"
 )
 
@@ -71,18 +72,9 @@ func withTensors(t *testing.T, name string, change func([]checkpoints.Tensor) []
 		t.Fatal(err)
 	}
 	defer from.Close()
-	var all []checkpoints.Tensor
-	for _, name := range from.Names() {
-		info, _ := from.Info(name)
-		n := 1
-		for _, d := range info.Shape {
-			n *= d
-		}
-		x := checkpoints.Tensor{Name: name, Shape: info.Shape, Data: make([]float32, n)}
-		if err := from.Read(name, x.Data); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, x)
+	all, err := checkpointstest.Tensors(from)
+	if err != nil {
+		t.Fatal(err)
 	}
 	old, _ := filepath.Glob(filepath.Join(dir, "model*.safetensors*"))
 	for _, path := range old {
@@ -201,6 +193,9 @@ func TestATiedModelWithAHeadOfItsOwnIsUntied(t *testing.T) {
 			a, _ := m.Fingerprint()
 			if b, _ := again.Fingerprint(); a != b {
 				t.Error("what was saved is another model")
+			}
+			if b, err := FingerprintWeights(out); a != b || err != nil {
+				t.Errorf("its files are another model: %v", err)
 			}
 		})
 	}

@@ -4,7 +4,8 @@
     python scripts/compare.py --lwtrain bin/lwtrain --gguf MODEL.gguf --model DIR [--checkpoint DIR]
 
 --model is what `lwtrain import MODEL.gguf DIR` made. Three things must hold:
-the imported weights equal the gguf package's dequantised ones to the last bit;
+the imported weights are those of the file, none lost and none added, and equal
+the gguf package's dequantised ones to the last bit;
 greedy text of 64 tokens equals transformers'; and a checkpoint of a run loads
 in transformers with nothing missing, and gives the same greedy text as lwtrain.
 """
@@ -30,8 +31,10 @@ def weights(gguf_path, model):
     # What tensors are called in GGUF is the package's word, not ours.
     known = get_tensor_name_map({name: arch for arch, name in MODEL_ARCH_NAMES.items()}[arch], config["num_hidden_layers"])
     theirs = {t.name: t for t in reader.tensors}
+    derived = {"rope_freqs.weight"}  # what rope_scaling of config.json says
     rows = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]} if arch == "llama" else {}
-    wrong = seen = 0
+    ours_seen, theirs_seen = set(), set()
+    wrong = 0
     for name, have in ours.items():
         t = theirs.get(known.get_name(name, try_suffixes=(".weight", ".bias")))
         if t is None:
@@ -40,12 +43,17 @@ def weights(gguf_path, model):
         heads = rows.get(t.name.split(".")[-2])
         if heads:  # GGUF has the halves of each rotary pair side by side
             want = want.reshape(heads, want.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(want.shape)
-        seen += 1
+        ours_seen.add(name)
+        theirs_seen.add(t.name)
         if not np.array_equal(have.view(np.uint32), want.view(np.uint32)):
             print("differs:", t.name)
             wrong += 1
-    print(f"weights: {seen} tensors of {len(ours)} compared, {wrong} differ")
-    return wrong == 0 and seen == len(ours)
+    for name in sorted(ours.keys() - ours_seen):
+        print("not in the GGUF file:", name)
+    for name in sorted(theirs.keys() - theirs_seen - derived):
+        print("lost by the import:", name)
+    print(f"weights: {len(ours_seen)} tensors of {len(ours)} compared with {len(theirs_seen)} of {len(theirs)}, {wrong} differ")
+    return wrong == 0 and ours_seen == ours.keys() and theirs_seen | derived >= theirs.keys()
 
 
 def greedy(lwtrain, model):

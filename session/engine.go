@@ -18,19 +18,28 @@ func engineOptions(o train.Options, capacity int) native.Options {
 	}
 }
 
-// Needs says what training m takes, as the config has it.
-func (s *Session) Needs(m *Model) (engine.Needs, error) {
-	return native.Needs(m.Config, engineOptions(s.Config.Train, s.Config.Packing.Capacity))
+// Needs says what training m takes, as the config has it; reference may be nil.
+func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
+	return native.Needs(m.Config, s.engineOptions(reference))
 }
 
-// Engine reads or makes the weights and gets them ready to train. Close gives them back.
-func (m *Model) Engine() (engine.Engine, error) {
+// engineOptions are those of the config, for training against a reference, which may be nil.
+func (s *Session) engineOptions(reference *Model) native.Options {
+	o := engineOptions(s.Config.Train, s.Config.Packing.Capacity)
+	if reference != nil {
+		o.Reference = &reference.Config
+	}
+	return o
+}
+
+// engine reads or makes the weights of m and gets them ready to train against a reference,
+// which may be nil. Close gives them back.
+func (s *Session) engine(m, reference *Model) (engine.Engine, error) {
 	weights, err := m.Load()
 	if err != nil {
 		return nil, err
 	}
-	c := m.session.Config
-	e, err := native.New(weights, engineOptions(c.Train, c.Packing.Capacity))
+	e, err := native.New(weights, s.engineOptions(reference))
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type Events struct {
 	Importing  func(done, total int64)              // bytes of a GGUF file
 	Exporting  func(done, total int64)              // bytes of weights
 	Tokenising func(done, total int64)              // bytes of the sources
+	Measuring  func()                               // how fast a run will be, which takes some seconds
 	Ended      func(err error)                      // the fetch, import or tokenising that was told of last; nil: it is done
 }
 

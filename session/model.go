@@ -18,6 +18,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -33,6 +34,11 @@ type Model struct {
 	dir     string // in Hugging Face layout; "": a fresh model
 	seed    uint64 // of fresh weights
 	onHub   string // its name there, with the commit; its weights may not be here yet
+}
+
+// Describe says which model it is: its name, family and size.
+func (m *Model) Describe() string {
+	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, human.Scaled(m.Config.Parameters()))
 }
 
 // Model finds the model of the config: a folder, a .gguf file, which is imported once
@@ -74,35 +80,8 @@ func (m *Model) makeFresh(context.Context) (err error) {
 // findFolder finds a model that model.path names.
 func (m *Model) findFolder(ctx context.Context) (err error) {
 	c := m.session.Config
-	m.Name, m.dir = filepath.Base(c.Model.Path), c.Model.Path
-	if onHub(c.Model.Path) {
-		if err := m.fetch(ctx); err != nil {
-			return err
-		}
-	}
-	if !isThere(m.dir) {
-		return fault.Usage(fault.Hint(
-			fmt.Errorf("%s: no such folder or file, want a model (model.path, %s)", m.dir, c.Origin("model.path")),
-			fault.Nearby(m.dir)+"; `lwtrain import MODEL.gguf DIR` makes one from a GGUF file, `make quickstart` fetches a small one"))
-	}
-	if strings.HasSuffix(m.dir, ".gguf") {
-		if m.dir, err = m.session.importOnce(m.dir); err != nil {
-			return err
-		}
-	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
-		return fault.Usage(fault.Hint(
-			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (model.path, %s)",
-				m.dir, c.Origin("model.path")),
-			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
-	}
-	if m.Config, err = model.ReadConfig(m.dir); err != nil {
-		return fault.Usage(err)
-	}
-	warnConfig(m.dir, m.Config.Warnings, m.session.events)
-	if m.onHub == "" {
-		if err := m.checkWeights(m.session.DryRun); err != nil {
-			return fault.Usage(err)
-		}
+	if err := m.findWeights(ctx, "model.path", &c.Model.Path); err != nil {
+		return err
 	}
 	warn := m.session.events.warn
 	if most := m.Config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
@@ -113,6 +92,58 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 		return fault.Usage(err)
 	}
 	return fault.Usage(m.checkRows())
+}
+
+// findWeights finds the model that a key of the config names, all of it but its tokenizer.
+// One on the hub gets the commit that it lies at.
+func (m *Model) findWeights(ctx context.Context, key string, path *string) (err error) {
+	c := m.session.Config
+	m.Name, m.dir = filepath.Base(*path), *path
+	if onHub(*path) {
+		if err := m.fetch(ctx, key, path); err != nil {
+			return err
+		}
+	}
+	if !isThere(m.dir) {
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder or file, want a model (%s, %s)", m.dir, key, c.Origin(key)),
+			fault.Nearby(m.dir)+"; `lwtrain import MODEL.gguf DIR` makes one from a GGUF file, `make quickstart` fetches a small one"))
+	}
+	if strings.HasSuffix(m.dir, ".gguf") {
+		if m.dir, err = m.session.importOnce(m.dir); err != nil {
+			return err
+		}
+	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+		return fault.Usage(fault.Hint(
+			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (%s, %s)",
+				m.dir, key, c.Origin(key)),
+			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
+	}
+	if m.Config, err = model.ReadConfig(m.dir); err != nil {
+		return fault.Usage(err)
+	}
+	warnConfig(m.dir, m.Config.Warnings, m.session.events)
+	if m.onHub == "" {
+		return fault.Usage(m.checkWeights(m.session.DryRun))
+	}
+	return nil
+}
+
+// Reference finds the model of its own that preference training of m measures against; nil
+// where there is none.
+func (s *Session) Reference(ctx context.Context, m *Model) (*Model, error) {
+	if !hasReferenceModel(s.Config) {
+		return nil, nil
+	}
+	const key = "dpo.reference"
+	r := &Model{session: s}
+	if err := r.findWeights(ctx, key, &s.Config.DPO.Reference); err != nil {
+		return nil, err
+	}
+	if a, b := r.Config.Vocab, m.Config.Vocab; a != b {
+		return nil, fault.Usage(fmt.Errorf("%s: the model has %d tokens, want the %d of the model in training (%s, %s)",
+			r.dir, a, b, key, s.Config.Origin(key)))
+	}
+	return r, nil
 }
 
 // checkRows refuses a tokenizer with more tokens than the model has rows for, unless those
@@ -169,19 +200,18 @@ func (m *Model) checkTokens(set *data.Set) error {
 	return nil
 }
 
-// fetch gets the files of a model on the hub but for its weights, and writes the
-// commit that they are of into the config.
-func (m *Model) fetch(ctx context.Context) error {
-	c := m.session.Config
+// fetch gets the files of a model on the hub but for its weights, and adds the commit that
+// they are of to its name in the config.
+func (m *Model) fetch(ctx context.Context, key string, name *string) error {
 	h, err := m.session.openHub()
 	if err != nil {
 		return err
 	}
-	path, ref, err := h.model(ctx, c.Model.Path, hub.ModelConfig)
+	path, ref, err := h.model(ctx, *name, hub.ModelConfig)
 	if err != nil {
-		return fmt.Errorf("model.path (%s): %w", c.Origin("model.path"), err)
+		return fmt.Errorf("%s (%s): %w", key, m.session.Config.Origin(key), err)
 	}
-	c.Model.Path, m.dir = ref.String(), path
+	*name, m.dir = ref.String(), path
 	m.Name = ref.Repo + " at " + ref.Revision[:12]
 	if !strings.HasSuffix(path, ".gguf") {
 		m.onHub = ref.String()

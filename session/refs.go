@@ -9,6 +9,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/data/read"
+	"lwtrain/dpo"
 	"lwtrain/hub"
 )
 
@@ -26,6 +27,11 @@ func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
 	}
 	if c.Model.Path != "" && onHub(c.Model.Path) {
 		if err := parse("model.path", hub.Model, c.Model.Path); err != nil {
+			return err
+		}
+	}
+	if hasReferenceModel(c) && onHub(c.DPO.Reference) {
+		if err := parse("dpo.reference", hub.Model, c.DPO.Reference); err != nil {
 			return err
 		}
 	}
@@ -62,6 +68,9 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 	if !onHub(c.Model.Path) {
 		look("model.path", c.Model.Path)
 	}
+	if hasReferenceModel(c) && !onHub(c.DPO.Reference) {
+		look("dpo.reference", c.DPO.Reference)
+	}
 	eachSource(c, func(key string, s *data.Source) error {
 		for _, path := range s.AllPaths() {
 			look(key, path)
@@ -77,6 +86,11 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 			missing = append(missing, Missing{key, ref.String(), true})
 		}
 	})
+}
+
+// hasReferenceModel reports whether preference training measures against a model of its own.
+func hasReferenceModel(c *configs.Config) bool {
+	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
 }
 
 // eachSource goes through all sources of a config.

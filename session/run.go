@@ -2,12 +2,11 @@ package session
 
 import (
 	"context"
+	"fmt"
 
-	"lwtrain/configs"
 	"lwtrain/data"
-	"lwtrain/dpo"
 	"lwtrain/engine"
-	"lwtrain/hub"
+	"lwtrain/internal/fault"
 	"lwtrain/train"
 )
 
@@ -16,6 +15,7 @@ type Method struct {
 	kind  string // of a run, as the keys of a config are for
 	pairs bool   // on pairs of answers or labelled ones, not on conversations
 	plan  func(*Run) (*train.Plan, error)
+	work  func(r *Run, step int) (train.Work, error)
 	do    func(context.Context, train.Job) (train.Result, error)
 }
 
@@ -23,13 +23,13 @@ type Method struct {
 var (
 	SFT = Method{
 		kind: "sft",
-		plan: (*Run).planSFT,
-		do:   train.SFT,
+		plan: (*Run).planSFT, work: (*Run).workSFT,
+		do: train.SFT,
 	}
 	DPO = Method{
 		kind: "dpo", pairs: true,
-		plan: (*Run).planDPO,
-		do:   train.DPO,
+		plan: (*Run).planDPO, work: (*Run).workDPO,
+		do: train.DPO,
 	}
 )
 
@@ -38,9 +38,10 @@ type Run struct {
 	Model *Model
 	Data  *data.Set
 
-	session *Session
-	method  Method
-	epochs  *train.Epochs // of SFT, once they were asked for
+	session   *Session
+	method    Method
+	reference *Model        // of its own, of preference training; nil: there is none
+	epochs    *train.Epochs // of SFT, once they were asked for
 }
 
 // Run opens the model and the data of the config for training. Unless it is a dry run,
@@ -53,32 +54,32 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := s.Config
-	if how.pairs && !s.DryRun && hasReferenceModel(c) {
-		if c.DPO.Reference, err = folder(ctx, c.DPO.Reference, hub.WholeModel, s.events); err != nil {
+	var reference *Model
+	if how.pairs {
+		if reference, err = s.Reference(ctx, m); err != nil {
 			return nil, err
 		}
 	}
-	labelled := c.DPO.Labelled()
+	labelled := s.Config.DPO.Labelled()
 	set, err := s.Data(ctx, m.Template, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
 	if err != nil {
 		return nil, err
 	}
 	err = m.checkTokens(set)
-	if err == nil && !s.DryRun {
-		err = m.fetchWeights(ctx)
+	if patience := s.Config.Train.EarlyStoppingPatience; err == nil && patience > 0 && len(set.HeldOut()) == 0 {
+		err = fault.Usage(fault.Hint(fmt.Errorf("train.early_stopping_patience is %d, and nothing is held out", patience),
+			"data.held_out says what is; 0 lets the run go on to its end"))
+	}
+	for _, m := range []*Model{m, reference} {
+		if err == nil && m != nil && !s.DryRun {
+			err = m.fetchWeights(ctx)
+		}
 	}
 	if err != nil {
 		set.Close()
 		return nil, err
 	}
-	return &Run{Model: m, Data: set, session: s, method: how}, nil
-}
-
-// hasReferenceModel reports whether preference training measures against a model of its
-// own, in a folder.
-func hasReferenceModel(c *configs.Config) bool {
-	return c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
+	return &Run{Model: m, Data: set, session: s, method: how, reference: reference}, nil
 }
 
 // Close closes the data.
@@ -87,25 +88,49 @@ func (r *Run) Close() error { return r.Data.Close() }
 // Plan says what the run trains on, step by step.
 func (r *Run) Plan() (*train.Plan, error) { return r.method.plan(r) }
 
-func (r *Run) planSFT() (*train.Plan, error) {
+func (r *Run) batches() (*train.Batches, error) {
 	e, err := r.packed()
 	if err != nil {
 		return nil, err
 	}
-	b, err := train.NewBatches(e, r.session.Config.Train)
+	return train.NewBatches(e, r.session.Config.Train)
+}
+
+func (r *Run) planSFT() (*train.Plan, error) {
+	b, err := r.batches()
 	if err != nil {
 		return nil, err
 	}
 	return b.Plan()
 }
 
-func (r *Run) planDPO() (*train.Plan, error) {
+func (r *Run) workSFT(step int) (train.Work, error) {
+	b, err := r.batches()
+	if err != nil {
+		return train.Work{}, err
+	}
+	return b.Work(step)
+}
+
+func (r *Run) pairSteps() (*train.PairSteps, error) {
 	c := r.session.Config
-	p, err := train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+	return train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+}
+
+func (r *Run) planDPO() (*train.Plan, error) {
+	p, err := r.pairSteps()
 	if err != nil {
 		return nil, err
 	}
 	return p.Plan(), nil
+}
+
+func (r *Run) workDPO(step int) (train.Work, error) {
+	p, err := r.pairSteps()
+	if err != nil {
+		return train.Work{}, err
+	}
+	return p.Work(r.session.Config.DPO, step), nil
 }
 
 // packed packs the run's first epoch, once.
@@ -117,7 +142,7 @@ func (r *Run) packed() (e *train.Epochs, err error) {
 }
 
 // Needs says what the run needs.
-func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model) }
+func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model, r.reference) }
 
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
@@ -132,11 +157,27 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	if job.Engine, err = r.Model.Engine(); err != nil {
+	own, err := r.session.engine(r.Model, r.reference)
+	if err != nil {
 		return train.Result{}, err
 	}
-	defer job.Engine.Close()
-	return r.method.do(ctx, job)
+	defer own.Close()
+	measured := &timed{Engine: own}
+	job.Engine = measured
+	var key string
+	planned := job.Events.Planned
+	job.Events.Planned = func(p *train.Plan, m engine.Needs) {
+		if key = paceKey(r.method.kind, r.Model.Config, r.session.Config.Train, p, m); planned != nil {
+			planned(p, m)
+		}
+	}
+	result, err := r.method.do(ctx, job)
+	if measured.learn.units > 0 {
+		if e := keepPace(job.CacheDir, key, measured.pace(result.Here)); e != nil && err == nil {
+			r.session.events.warn("how fast the run was is not kept: %v", e)
+		}
+	}
+	return result, err
 }
 
 // job is the run as package train takes it, without its engine.
@@ -148,7 +189,11 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 		Asked:    train.AnswerOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
 		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
 		Config:   c.Resolved(),
-		Events:   e,
+		Model:    m.Describe(), Version: Version(),
+		Events: e,
+	}
+	if r.reference != nil {
+		job.DPO.Reference = r.reference.dir
 	}
 	var err error
 	if !r.method.pairs {
@@ -164,7 +209,8 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
-	return train.SelftestResume(ctx, job, r.method.do, steps, r.Model.Engine)
+	anew := func() (engine.Engine, error) { return r.session.engine(r.Model, r.reference) }
+	return train.SelftestResume(ctx, job, r.method.do, steps, anew)
 }
 
 // SelftestPacking compares documents in packs with the same documents alone: see
@@ -174,7 +220,7 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	if err != nil {
 		return train.PackingTest{}, err
 	}
-	if job.Engine, err = r.Model.Engine(); err != nil {
+	if job.Engine, err = r.session.engine(r.Model, r.reference); err != nil {
 		return train.PackingTest{}, err
 	}
 	defer job.Engine.Close()

@@ -22,6 +22,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/data/read"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/machine"
 )
 
 // Session is a config at work.
@@ -33,6 +34,7 @@ type Session struct {
 	DryRun bool
 
 	events Events
+	watch  machine.Watch          // of what else the processors do
 	hub    *Hub                   // nil: nothing was asked of it yet
 	files  map[string][]read.File // of what lies on the hub, by path
 	temp   []string               // folders that Close removes
@@ -41,7 +43,7 @@ type Session struct {
 // Open begins a session. It sets the threads of this process to those of the config.
 func Open(c *configs.Config, e Events, dryRun bool) *Session {
 	UseThreads(c.Threads)
-	return &Session{Config: c, DryRun: dryRun, events: e, files: map[string][]read.File{}}
+	return &Session{Config: c, DryRun: dryRun, events: e, watch: machine.NewWatch(), files: map[string][]read.File{}}
 }
 
 // UseThreads sets how many processor threads this process computes with; 0: all cores.

@@ -23,6 +23,7 @@ const (
 	maxNested = 8       // and how deep their sequences may nest in each other
 	maxAround = 64      // tokens that the post-processor puts around a text
 	maxEOS    = 256     // ids that stop generation
+	maxNamed  = 64      // chat templates with names
 
 	maxAddedToken = 256     // bytes of an added token: it is looked for at each byte of a text
 	maxAddedText  = 8 << 20 // bytes of all of them
@@ -33,6 +34,7 @@ const (
 	fileTokenizer  = "tokenizer.json"
 	fileConfig     = "tokenizer_config.json"
 	fileJinja      = "chat_template.jinja"
+	templatesDir   = "additional_chat_templates" // has named ones in files of their names
 	fileGeneration = "generation_config.json"
 	fileModel      = "config.json" // read for its eos_token_id, belongs to the model
 )

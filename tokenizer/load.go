@@ -23,19 +23,44 @@ var savedFiles = []string{
 }
 
 // Load reads a tokenizer from a folder in Hugging Face layout: tokenizer.json,
-// and where they are there tokenizer_config.json, chat_template.jinja,
-// generation_config.json and config.json. The folders that GLM-4-9B was published
+// and where they are there tokenizer_config.json, chat_template.jinja, the files of
+// additional_chat_templates, generation_config.json and config.json. The folders that GLM-4-9B was published
 // in have no tokenizer.json; there tokenizer.model and tokenizer_config.json are
 // read instead, and code that lies beside them is not run. Errors name the file
 // and, for broken JSON, the line.
 func Load(dir string) (*Tokenizer, error) {
-	t, err := load(func(name string) ([]byte, error) { return modeldir.Read(dir, name, maxFile) })
+	t, err := loadFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fault.Hint(fmt.Errorf("%s: no tokenizer.json in this folder, want a tokenizer in hugging face layout", dir), missingHint(dir))
 	} else if err != nil {
 		err = fmt.Errorf("%s%c%w", filepath.Clean(dir), filepath.Separator, err)
 	}
 	return t, fault.Usage(err)
+}
+
+func loadFolder(dir string) (*Tokenizer, error) {
+	named, err := namedTemplates(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", templatesDir, err)
+	}
+	return load(func(name string) ([]byte, error) { return modeldir.Read(dir, name, maxFile) }, named...)
+}
+
+// namedTemplates lists the chat templates with names that lie in a folder's folder of them.
+func namedTemplates(dir string) (files []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, templatesDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".jinja" {
+			files = append(files, filepath.Join(templatesDir, e.Name()))
+		}
+	}
+	if len(files) > maxNamed {
+		err = fmt.Errorf("%d templates, want at most %d", len(files), maxNamed)
+	}
+	return files, err
 }
 
 // missingHint says what to do about a folder with a tokenizer of another form.
@@ -48,13 +73,13 @@ func missingHint(dir string) string {
 	return ""
 }
 
-// load builds a tokenizer from files by name. Only tokenizer.json, or in its
+// load builds a tokenizer from files by name, named chat templates among them. Only tokenizer.json, or in its
 // place tokenizer.model, must exist; the error wraps [fs.ErrNotExist] if neither
 // does.
-func load(read func(name string) ([]byte, error)) (*Tokenizer, error) {
+func load(read func(name string) ([]byte, error), named ...string) (*Tokenizer, error) {
 	files := make(map[string][]byte)
 	total := 0
-	for _, name := range append(slices.Clone(savedFiles), fileModel) {
+	for _, name := range slices.Concat(savedFiles, named, []string{fileModel}) {
 		data, err := read(name)
 		switch {
 		case err == nil:
@@ -156,8 +181,8 @@ func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
 
 // Save writes the files that the tokenizer was loaded from into dir, byte for
 // byte: tokenizer.json and those of tokenizer_config.json, chat_template.jinja,
-// special_tokens_map.json, generation_config.json, vocab.json, merges.txt,
-// added_tokens.json and tokenizer.model that there were. If there was no
+// additional_chat_templates, special_tokens_map.json, generation_config.json, vocab.json,
+// merges.txt, added_tokens.json and tokenizer.model that there were. If there was no
 // tokenizer.json, it is made from tokenizer.model. Each file is whole or absent.
 func (t *Tokenizer) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -173,6 +198,9 @@ func (t *Tokenizer) Save(dir string) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.files)) {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			return err
+		}
 		if err := atomicfile.WriteBytes(filepath.Join(dir, name), t.files[name]); err != nil {
 			return err
 		}

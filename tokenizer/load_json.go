@@ -87,12 +87,7 @@ func decodePart(data json.RawMessage) (p part, err error) {
 	if !plainjson.Within(data, most) {
 		return p, fmt.Errorf("more than %d values, want fewer", most)
 	}
-	err = json.Unmarshal(data, &p)
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		err = plainjson.WrongKind(kind)
-	}
-	return p, err
+	return p, plainjson.InWords(json.Unmarshal(data, &p))
 }
 
 func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) == "null" }

@@ -15,7 +15,9 @@
 package tokenizer
 
 import (
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -47,6 +49,17 @@ type Tokenizer struct {
 // (chat_template.jinja, say), nil if the folder has none of that name. It must
 // not be changed.
 func (t *Tokenizer) File(name string) []byte { return t.files[name] }
+
+// Templates returns the chat templates of the folder's additional_chat_templates by their names.
+func (t *Tokenizer) Templates() map[string]string {
+	out := map[string]string{}
+	for file, text := range t.files {
+		if filepath.Dir(file) == templatesDir {
+			out[strings.TrimSuffix(filepath.Base(file), ".jinja")] = string(text)
+		}
+	}
+	return out
+}
 
 // Config returns tokenizer_config.json as decoded JSON, nil if there is none. It
 // must not be changed.

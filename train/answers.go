@@ -2,14 +2,15 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"slices"
 
 	"lwtrain/data"
 	"lwtrain/engine"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/rng"
 )
 
 // answer lets the model write the answers of this moment. known are those of before:
@@ -34,7 +35,7 @@ func answer(ctx context.Context, job Job, known []Answer, after bool) (answers [
 		}
 		prompts[i] = engine.Prompt{
 			IDs: s.IDs[:s.Target[0][0]], MaxNewTokens: job.Asked.MaxNewTokens, Stop: job.Stop,
-			Temperature: job.Asked.Temperature, TopP: 1, Seed: job.Seed,
+			Temperature: job.Asked.Temperature, TopP: 1, Seed: rng.New(job.Seed, "answers", uint64(i)).Uint64(),
 		}
 	}
 	written := 0
@@ -117,6 +118,9 @@ func beforeOf(answers []Answer) []Answer {
 	return out
 }
 
+// mostAnswers bounds the values of JSON in a file of answers.
+const mostAnswers = 1 << 20
+
 // readAnswers reads a file of answers. The error is fs.ErrNotExist where there is none.
 func readAnswers(path string) ([]Answer, error) {
 	raw, err := os.ReadFile(path)
@@ -124,7 +128,7 @@ func readAnswers(path string) ([]Answer, error) {
 		return nil, err
 	}
 	var out []Answer
-	if err := json.Unmarshal(raw, &out); err != nil {
+	if err := plainjson.Decode(raw, mostAnswers, &out); err != nil {
 		return nil, errors.New("not the answers that a run writes")
 	}
 	return out, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"lwtrain/internal/fault"
+	"lwtrain/packing"
 )
 
 // Batches say which packs each step of fine-tuning takes, whatever step they are asked
@@ -20,7 +21,7 @@ func NewBatches(e *Epochs, opt Options) (*Batches, error) {
 	b := &Batches{Epochs: e, opt: opt, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
 	steps := b.stepsOf(e.first)
 	var err error
-	b.calendar, err = newCalendar(opt, func(number int) (int, error) {
+	b.calendar, err = newCalendar(opt.NumTrainEpochs, opt.MaxSteps, func(number int) (int, error) {
 		if number > 0 && e.vary() {
 			epoch, err := e.pack(number)
 			if err != nil {
@@ -56,4 +57,28 @@ func (b *Batches) at(step int) ([][]int, error) {
 		out = append(out, pick(epoch.samples, p))
 	}
 	return out, nil
+}
+
+// Work is what comes after a step.
+func (b *Batches) Work(step int) (Work, error) {
+	held, err := packing.Assign(packing.BestFit, b.packing.Capacity, lengths(b.data, b.data.HeldOut()))
+	if err != nil {
+		return Work{}, fmt.Errorf("packing the held-out samples: %w", err)
+	}
+	size := int64(b.packing.Capacity)
+	return Work{
+		Learned: int64(b.packsBefore(b.total)-b.packsBefore(min(step, b.total))) * size,
+		Scored:  int64(b.opt.evaluations(step, b.total)*len(held)) * size,
+		Updates: b.total - step, Saves: b.opt.Saves(step, b.total),
+	}, nil
+}
+
+// packsBefore is how many packs the first steps take, if all epochs have as many as the first.
+func (b *Batches) packsBefore(steps int) (n int) {
+	start := 0
+	for _, end := range b.ends {
+		n += min(max(0, steps-start)*b.perStep, len(b.first.packs))
+		start = end
+	}
+	return n
 }

@@ -67,24 +67,30 @@ func (d damage) do(t *testing.T, dir string) {
 	}
 }
 
-// TestDamagedFilesOfARunAreNoticedAndMade damages the small files of a run that was
+// interrupted does a run in another folder up to step 7.
+func interrupted(t *testing.T, j testJob) testJob {
+	t.Helper()
+	j.Dir, j.Model = filepath.Join(t.TempDir(), "run"), tiny(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	j.Events.Step = func(m StepMetrics) {
+		if m.Step == 7 {
+			cancel()
+		}
+	}
+	if _, err := j.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// TestDamagedFilesOfARunAreNoticedAndMended damages the small files of a run that was
 // interrupted, and of one that is finished. What it ends with is what it would have been, and
 // it is said.
 func TestDamagedFilesOfARunAreNoticedAndMended(t *testing.T) {
 	set, chat := fixture(t, 1)
 	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	run(t, whole)
-	stopped := whole
-	stopped.Dir, stopped.Model = filepath.Join(t.TempDir(), "run"), tiny(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	stopped.Events.Step = func(m StepMetrics) {
-		if m.Step == 7 {
-			cancel()
-		}
-	}
-	if _, err := stopped.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
+	stopped := interrupted(t, whole)
 	for _, state := range []struct{ name, dir string }{{"interrupted", stopped.Dir}, {"finished", whole.Dir}} {
 		for _, d := range damages {
 			t.Run(d.name+", "+state.name, func(t *testing.T) {
@@ -123,17 +129,7 @@ func TestARunFromBeforeCheckpointsHadCopiesGoesOn(t *testing.T) {
 	set, chat := fixture(t, 1)
 	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))
 	run(t, whole)
-	old := whole
-	old.Dir, old.Model = filepath.Join(t.TempDir(), "run"), tiny(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	old.Events.Step = func(m StepMetrics) {
-		if m.Step == 7 {
-			cancel()
-		}
-	}
-	if _, err := old.sft(ctx, t); !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
+	old := interrupted(t, whole)
 	for _, step := range []string{"step-000005", "step-000007"} {
 		withoutCopies(t, filepath.Join(old.Dir, "checkpoints", step))
 	}

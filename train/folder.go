@@ -33,6 +33,7 @@ type folder struct {
 	lines   []byte            // of metrics.jsonl that stay
 	answers []Answer          // that are known
 	metrics *metricsFile      // once it is this run's
+	best    *Best             // nil: not known
 	sums    map[string]string // of what this process has written, as in runFile.Finished
 }
 
@@ -43,7 +44,9 @@ type notice func(path, what string)
 // has computed it, the latest last, and, once it is finished, what it left.
 type runFile struct {
 	Identity
+	About
 	Machines []string          `json:"machines"`
+	Versions []string          `json:"versions,omitempty"` // of lwtrain
 	Finished map[string]string `json:"finished,omitempty"` // SHA-256 by file; of metrics.jsonl without speed and memory
 }
 
@@ -71,7 +74,7 @@ func (f *folder) look(broken func(checkpoint string, reason error)) error {
 		return fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them")
 	}
 	if known {
-		if err := rundir.Same(f.dir, f.run.Identity, f.identity); err != nil {
+		if err := sameRun(f.dir, f.run.Identity, f.identity); err != nil {
 			return err
 		}
 	}
@@ -100,40 +103,40 @@ func refuseForeign(dir string) error {
 
 func (f *folder) checkpoints() string { return f.path(rundir.Checkpoints) }
 
-// clean removes what a kill left of checkpoints and small files, and the checkpoints that
-// are too many.
+// clean removes what a kill left of checkpoints and small files.
 func (f *folder) clean() error {
 	var cutOff []string
 	if f.run.Settings == nil { // the folder was not this run's before, or a kill cut off the file that says so
 		cutOff = []string{rundir.File}
 	}
-	err := errors.Join(atomicfile.Clean(f.dir, cutOff...), checkpoints.Clean(f.checkpoints()))
-	if err != nil || f.found.Path == "" {
-		return err
-	}
-	return f.prune()
+	return errors.Join(atomicfile.Clean(f.dir, cutOff...), checkpoints.Clean(f.checkpoints()))
 }
 
 // recall finds out what stays of the run's small files: what the checkpoint holds of them
 // is put back where it was lost. finished reports whether all is as the run left it at its
-// end, which is at its last step alone.
-func (f *folder) recall(last bool) (finished bool, err error) {
+// end; ended knows by the metrics whether the checkpoint is of it.
+func (f *folder) recall(ended func(lines []byte) bool) (finished bool, err error) {
 	if f.found.Path == "" {
 		return false, nil
 	}
+	file, err := readOptional(f.path(rundir.Metrics))
+	if err != nil {
+		return false, err
+	}
+	last := ended(file)
 	if finished = last && f.asFinished(); finished {
-		f.lines, err = readOptional(f.path(rundir.Metrics))
-		if err == nil && f.run.Finished[rundir.Answers] != "" {
+		f.lines = file
+		if f.run.Finished[rundir.Answers] != "" {
 			f.answers, err = readAnswers(f.path(rundir.Answers))
 		}
 		return true, err
 	}
 	copied, err := os.ReadFile(filepath.Join(f.found.Path, metricsCopy))
 	if errors.Is(err, fs.ErrNotExist) {
-		return last, f.recallOld()
+		return last, f.recallOld(file)
 	}
 	if err == nil {
-		err = f.recallMetrics(copied)
+		f.recallMetrics(file, copied)
 	}
 	if err == nil {
 		err = f.recallAnswers()
@@ -190,18 +193,13 @@ func (f *folder) sumOf(name string) (string, error) {
 func sumOf(raw []byte) string { return fmt.Sprintf("%x", sha256.Sum256(raw)) }
 
 // recallMetrics puts the lines together that a checkpoint's copy has.
-func (f *folder) recallMetrics(copied []byte) error {
-	path := f.path(rundir.Metrics)
-	file, err := readOptional(path)
-	if err != nil {
-		return err
-	}
+func (f *folder) recallMetrics(file, copied []byte) {
 	var lost int
 	if f.lines, lost = restoreMetrics(file, copied); lost > 0 {
-		f.say(path, fmt.Sprintf("%d of the %d lines up to step %d are missing or changed; "+
-			"they are put back from the checkpoint, without speed and memory", lost, bytes.Count(copied, []byte("\n")), f.found.Step))
+		f.say(f.path(rundir.Metrics), fmt.Sprintf("%d of the %d lines up to step %d are missing or changed; "+
+			"they are put back from the checkpoint, without speed, memory and time",
+			lost, bytes.Count(copied, []byte("\n")), f.found.Step))
 	}
-	return nil
 }
 
 // recallAnswers takes those before training from a checkpoint's copy, if it has one.
@@ -227,16 +225,12 @@ func (f *folder) recallAnswers() error {
 
 // recallOld takes the files as they are, for a checkpoint from before checkpoints had
 // copies, and says what is missing.
-func (f *folder) recallOld() error {
-	path := f.path(rundir.Metrics)
-	file, err := readOptional(path)
-	if err != nil {
-		return err
-	}
+func (f *folder) recallOld(file []byte) error {
 	var missing int
+	var err error
 	if f.lines, missing = metricsUpTo(file, f.found.Step); missing > 0 {
-		f.say(path, fmt.Sprintf("no line for %d of the %d steps up to the checkpoint, which is from before checkpoints held them: "+
-			"they stay missing", missing, f.found.Step))
+		f.say(f.path(rundir.Metrics), fmt.Sprintf("no line for %d of the %d steps up to the checkpoint, "+
+			"which is from before checkpoints held them: they stay missing", missing, f.found.Step))
 	}
 	if f.answers, err = readAnswers(f.path(rundir.Answers)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.say(f.path(rundir.Answers), withoutPath(err).Error()+"; the answers before training are lost")
@@ -244,16 +238,25 @@ func (f *folder) recallOld() error {
 	return nil
 }
 
+// About is what run.json tells people of a run besides which it is.
+type About struct {
+	Model string `json:"model,omitempty"` // its name, family and size
+	Steps int    `json:"steps,omitempty"` // that are planned
+}
+
 // enter makes the folder this run's, on this machine, and begins to write in it. moved,
 // which may be nil, is told that another machine computed the checkpoint.
-func (f *folder) enter(machine string, config []byte, moved func(then, now string)) error {
+func (f *folder) enter(about About, version, machine string, config []byte, moved func(then, now string)) error {
 	if n := len(f.run.Machines); n == 0 || f.run.Machines[n-1] != machine {
 		if n > 0 && f.found.Path != "" && moved != nil {
 			moved(f.run.Machines[n-1], machine)
 		}
 		f.run.Machines = append(f.run.Machines, machine)
 	}
-	f.run.Identity, f.run.Finished = f.identity, nil
+	if n := len(f.run.Versions); version != "" && (n == 0 || f.run.Versions[n-1] != version) {
+		f.run.Versions = append(f.run.Versions, version)
+	}
+	f.run.Identity, f.run.About, f.run.Finished = f.identity, about, nil
 	if err := rundir.WriteJSON(f.path(rundir.File), f.run); err != nil {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			err = fault.Usage(err) // nothing was written
@@ -354,11 +357,33 @@ func (f *folder) follow(dir string) {
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
-func (f *folder) prune() error {
-	if f.keep == 0 {
+// settle finds the best checkpoint, by a history and the steps at which one is due, and
+// removes those that are too many. One that an interruption left is never the best, so
+// that a run without it says the same.
+func (f *folder) settle(h *history, due func(step int) bool) error {
+	all, err := checkpoints.List(f.checkpoints())
+	if err != nil {
+		return err
+	}
+	f.best = h.best(func(step int) bool {
+		return due(step) && slices.ContainsFunc(all, func(c checkpoints.Checkpoint) bool { return c.Step == step })
+	})
+	best := -1
+	if f.best != nil && f.best.Checkpoint != nil {
+		best = f.best.Checkpoint.Step
+	}
+	if f.keep > 0 {
+		err = checkpoints.Prune(f.checkpoints(), f.keep, best)
+	}
+	return err
+}
+
+// writeBest writes down which checkpoint is the best.
+func (f *folder) writeBest() error {
+	if f.best == nil {
 		return nil
 	}
-	return checkpoints.Prune(f.checkpoints(), f.keep)
+	return f.writeJSON(rundir.Best, f.best)
 }
 
 func (f *folder) close() {
@@ -412,7 +437,7 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 	}
 	delete(run.Contents, "model")
 	delete(run.Contents, referenceContent)
-	if err := rundir.Same(dir, run.Identity, id); err != nil {
+	if err := sameRun(dir, run.Identity, id); err != nil {
 		return 0, err
 	}
 	found, err := checkpoints.List(filepath.Join(dir, rundir.Checkpoints))

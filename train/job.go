@@ -27,6 +27,8 @@ type Job struct {
 	Asked     AnswerOptions
 	Identity  Identity
 	Config    []byte // what config.yaml of the run's folder says
+	Model     string // in words, for run.json
+	Version   string // of the program, for run.json
 	Events    Events
 }
 
@@ -58,22 +60,25 @@ type Events struct {
 	Saved     func(step int, path string)
 }
 
-// Result sums up a finished run.
+// Result sums up a run, from its first step on, however often it was interrupted.
 type Result struct {
 	Steps        int
-	Resumed      int // the step that the run went on from, 0 for a fresh one
+	Resumed      int // the step that this call went on from, 0 for a fresh run
 	FirstLoss    float64
 	LastLoss     float64
 	FirstEval    *EvalMetrics // before the first update, when there is held-out data
 	LastEval     *EvalMetrics
-	Tokens       int64         // of the steps taken by this call
+	Tokens       int64         // of the steps whose speed is known
 	Training     time.Duration // that these steps took
-	Elapsed      time.Duration // with evaluations, answers and saving
+	Elapsed      time.Duration // that the run was worked at, with evaluations, answers and saving
+	Here         time.Duration // of it, in this call
 	PeakRSS      int64         // bytes
 	Checkpoint   string        // the last one
 	MetricsFile  string
 	Answers      []Answer
-	AlreadyThere bool // the run had been finished before
+	Best         *Best // nil: nothing is held out
+	Stopped      bool  // early, by early_stopping_patience
+	AlreadyThere bool  // the run had been finished before
 }
 
 // TokensPerSecond is the speed of the training steps alone.

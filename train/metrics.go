@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 
 	"lwtrain/internal/atomicfile"
 )
@@ -26,6 +27,7 @@ type StepMetrics struct {
 
 	TokensPerSecond float64 `json:"tokens_per_second"`
 	PeakRSS         int64   `json:"peak_rss_bytes"`
+	Moment
 
 	Values map[string]float64 `json:"-"` // what a method tells besides, by key
 }
@@ -53,6 +55,12 @@ func appendValues(b []byte, prefix string, values map[string]float64) ([]byte, e
 	return b, nil
 }
 
+// Moment is when a line of metrics.jsonl was written.
+type Moment struct {
+	Time    string  `json:"time"`            // RFC 3339, UTC
+	Elapsed float64 `json:"elapsed_seconds"` // that the run was worked at until then, breaks left out
+}
+
 // EvalMetrics is one line of metrics.jsonl for an evaluation: the mean loss
 // over all held-out target tokens after Step updates, in nats, and by source.
 type EvalMetrics struct {
@@ -60,6 +68,7 @@ type EvalMetrics struct {
 	Loss    float64
 	Sources []SourceLoss
 	Values  map[string]float64 // what a method tells besides, by key without eval_
+	Moment
 }
 
 // SourceLoss is the held-out loss of one source.
@@ -77,6 +86,7 @@ func (e EvalMetrics) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 	}
+	b = fmt.Appendf(b, `,"time":%q,"elapsed_seconds":%s`, e.Time, number(e.Elapsed))
 	b, err = appendValues(b, "eval_", e.Values)
 	return append(b, '}'), err
 }
@@ -151,16 +161,19 @@ func (m *metricsFile) sync() error { return m.f.Sync() }
 
 func (m *metricsFile) close() error { return m.f.Close() }
 
-// irreproducible are the members of a line in which equal runs differ.
-var irreproducible = regexp.MustCompile(
-	`,"(?:tokens_per_second|peak_rss_bytes)":-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?`)
+// measured are the keys of a line in which equal runs differ, and members what they look like.
+var (
+	measured = []string{"tokens_per_second", "peak_rss_bytes", "time", "elapsed_seconds"}
+	members  = regexp.MustCompile(`,"(?:` + strings.Join(measured, "|") +
+		`)":(?:"[^"\\]*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)`)
+)
 
-// reproducible are lines of metrics.jsonl without speed and memory: the same bytes of
+// reproducible are lines of metrics.jsonl without speed, memory and time: the same bytes of
 // equal runs.
-func reproducible(lines []byte) []byte { return irreproducible.ReplaceAll(lines, nil) }
+func reproducible(lines []byte) []byte { return members.ReplaceAll(lines, nil) }
 
 // restoreMetrics puts the lines of a checkpoint's copy together: those that file still has,
-// with their speed and memory, and in place of the lost ones the copy's.
+// with their speed, memory and time, and in place of the lost ones the copy's.
 func restoreMetrics(file, copied []byte) (lines []byte, lost int) {
 	own := map[string][]byte{}
 	for line := range bytes.Lines(file) {
@@ -194,17 +207,6 @@ func metricsUpTo(file []byte, step int) (kept []byte, missing int) {
 	return kept, step - len(seen)
 }
 
-// lastEvaluation is the step of the last evaluation among lines; -1: there is none.
-func lastEvaluation(lines []byte) int {
-	last := -1
-	for line := range bytes.Lines(lines) {
-		if at, isEval, ok := parseMetrics(line); ok && isEval {
-			last = at
-		}
-	}
-	return last
-}
-
 // parseMetrics reads which step a whole line is of, and whether it is an evaluation.
 func parseMetrics(line []byte) (step int, isEval, ok bool) {
 	var at struct {
@@ -217,8 +219,8 @@ func parseMetrics(line []byte) (step int, isEval, ok bool) {
 	return *at.Step, at.Eval != nil, true
 }
 
-// ReproducibleMetrics reads the lines of a metrics.jsonl without speed and
-// memory: what two equal runs have in common.
+// ReproducibleMetrics reads the lines of a metrics.jsonl without speed, memory and
+// time: what two equal runs have in common.
 func ReproducibleMetrics(path string) ([]map[string]any, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -228,10 +230,11 @@ func ReproducibleMetrics(path string) ([]map[string]any, error) {
 	for line := range bytes.Lines(raw) {
 		var m map[string]any
 		if err := json.Unmarshal(line, &m); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, len(out)+1, err)
+			return nil, fmt.Errorf("%s:%d: no JSON object", path, len(out)+1)
 		}
-		delete(m, "tokens_per_second")
-		delete(m, "peak_rss_bytes")
+		for _, key := range measured {
+			delete(m, key)
+		}
 		out = append(out, m)
 	}
 	return out, nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"lwtrain/checkpoints"
+	"lwtrain/checkpoints/checkpointstest"
 	"lwtrain/internal/rundir"
 )
 
@@ -122,18 +123,9 @@ func changeTensors(from, to string, change func([]checkpoints.Tensor) []checkpoi
 		return err
 	}
 	defer file.Close()
-	var all []checkpoints.Tensor
-	for _, name := range file.Names() {
-		info, _ := file.Info(name)
-		n := 1
-		for _, d := range info.Shape {
-			n *= d
-		}
-		x := checkpoints.Tensor{Name: name, Shape: info.Shape, Data: make([]float32, n)}
-		if err := file.Read(name, x.Data); err != nil {
-			return err
-		}
-		all = append(all, x)
+	all, err := checkpointstest.Tensors(file)
+	if err != nil {
+		return err
 	}
 	return checkpoints.WriteSafetensors(to, "F32", change(all), nil)
 }

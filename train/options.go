@@ -57,8 +57,11 @@ type Options struct {
 	EvalSteps int `yaml:"eval_steps" identity:"none" min:"0"`
 	// steps between two checkpoints; 0: only at the end
 	SaveSteps int `yaml:"save_steps" identity:"none" min:"0"`
-	// checkpoints kept, the newest; 0: all
+	// checkpoints kept: the newest, and the one with the lowest held-out loss; 0: all
 	SaveTotalLimit int `yaml:"save_total_limit" identity:"none" min:"0"`
+	// measurements of the held-out loss after which the run ends if none was below all before
+	// them; 0: it never does
+	EarlyStoppingPatience int `yaml:"early_stopping_patience" identity:"none" min:"0"`
 }
 
 // Default is LongWriter's recipe (arXiv:2408.07055 and its released scripts)
@@ -92,6 +95,9 @@ func (o Options) Validate() map[string]string {
 	if o.MaxSteps > 0 && o.WarmupSteps > o.MaxSteps {
 		bad["warmup_steps"] = fmt.Sprintf("%d, want at most max_steps (%d)", o.WarmupSteps, o.MaxSteps)
 	}
+	if o.EarlyStoppingPatience > 0 && o.EvalSteps == 0 {
+		bad["early_stopping_patience"] = fmt.Sprintf("%d, and eval_steps is 0: want the held-out loss measured", o.EarlyStoppingPatience)
+	}
 	if len(bad) == 0 {
 		return nil
 	}
@@ -106,6 +112,29 @@ func (o Options) schedule(total int) Schedule {
 		s.Warmup = int(math.Ceil(o.WarmupRatio * float64(total)))
 	}
 	return s
+}
+
+// Saves counts the checkpoints that are due after a step.
+func (o Options) Saves(step, total int) int {
+	if step >= total {
+		return 0
+	}
+	if o.SaveSteps == 0 {
+		return 1
+	}
+	return (total+o.SaveSteps-1)/o.SaveSteps - step/o.SaveSteps
+}
+
+// evaluations counts those that are due from a step on, its own among them.
+func (o Options) evaluations(step, total int) int {
+	if o.EvalSteps == 0 || step >= total {
+		return 0
+	}
+	n := (total+o.EvalSteps-1)/o.EvalSteps - step/o.EvalSteps
+	if step%o.EvalSteps == 0 {
+		n++
+	}
+	return n
 }
 
 // Bytes is an amount of memory, written as a number of bytes or with a unit:

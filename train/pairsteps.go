@@ -55,7 +55,9 @@ func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, 
 			return nil, err
 		}
 	}
-	p.calendar, err = newCalendar(opt, func(int) (int, error) { return (len(pairs) + p.perStep - 1) / p.perStep, nil })
+	p.calendar, err = newCalendar(opt.NumTrainEpochs, opt.MaxSteps, func(int) (int, error) {
+		return (len(pairs) + p.perStep - 1) / p.perStep, nil
+	})
 	return p, err
 }
 
@@ -158,4 +160,41 @@ func (p *PairSteps) Plan() *Plan {
 	}
 	plan.Shares = filled(byWords)
 	return plan
+}
+
+// Work is what comes after a step, with what the reference is asked before the first.
+func (p *PairSteps) Work(losses dpo.Options, step int) Work {
+	train := len(p.set.Pairs())
+	tokens := func(pairs []data.Pair) (all, split float64) {
+		for _, pair := range pairs {
+			n := float64(p.tokens(pair))
+			if all += n; !p.whole(pair) {
+				split += n
+			}
+		}
+		if p.labelled {
+			split = all // each is compared with an answer to another prompt
+		}
+		return all, split
+	}
+	all, split := tokens(p.all[:train])
+	held, heldSplit := tokens(p.all[train:])
+	if p.labelled {
+		held += heldSplit
+	}
+	epochs, evaluations := p.epochsAfter(step), p.opt.evaluations(step, p.total)
+	w := Work{Updates: p.total - step, Saves: p.opt.Saves(step, p.total)}
+	padding := 64 * float64(w.Updates) // packs are computed in steps of 128 tokens
+	if step == 0 && losses.NeedsReference() {
+		w.Scored = int64(all + held)
+		if p.labelled {
+			w.Scored += int64(all)
+		}
+		if losses.Reference == dpo.Initial && evaluations > 0 {
+			evaluations-- // taken from the reference
+		}
+	}
+	w.Learned = int64(epochs*all + padding)
+	w.Scored += int64(epochs*split + float64(evaluations)*held)
+	return w
 }

@@ -39,3 +39,66 @@ var decays = []struct {
 	{"linear", func(_, left float64) float64 { return left }},
 	{"constant", func(_, _ float64) float64 { return 1 }},
 }
+
+// calendar says in which epoch each step of a run lies.
+type calendar struct {
+	ends  []int // step at which each epoch ends
+	total int   // steps of the run
+}
+
+// newCalendar plans a run of maxSteps steps (0: of a number of epochs) in epochs that have
+// the given steps.
+func newCalendar(epochs float64, maxSteps int, steps func(epoch int) (int, error)) (calendar, error) {
+	var c calendar
+	if maxSteps > 0 {
+		epochs = math.Inf(1)
+	}
+	for e := 0; float64(e) < epochs && (maxSteps == 0 || c.total < maxSteps); e++ {
+		n, err := steps(e)
+		if err != nil {
+			return c, err
+		}
+		c.ends = append(c.ends, c.total+n)
+		c.total += int(math.Ceil(float64(n) * min(1, epochs-float64(e))))
+	}
+	if maxSteps > 0 {
+		c.total = maxSteps
+	}
+	return c, nil
+}
+
+// epochOf returns the epoch (from 0) that step lies in and the epoch's first step.
+func (c *calendar) epochOf(step int) (epoch, start int) {
+	for e, end := range c.ends {
+		if step < end {
+			return e, start
+		}
+		start = end
+	}
+	return len(c.ends) - 1, start
+}
+
+// epoch is the share of the data seen after step updates: 1.5 is one and a half
+// times.
+func (c *calendar) epoch(step int) float64 {
+	e, start := c.epochOf(step - 1)
+	return float64(e) + float64(step-start)/float64(c.ends[e]-start)
+}
+
+// Work is what a run still computes, in what a speed can be measured of. Answers and
+// checkpoints are not in it.
+type Work struct {
+	Learned int64 // tokens of packs, forward and backward, padding among them
+	Scored  int64 // the same, forward alone
+	Updates int
+	Saves   int
+}
+
+// epochsAfter is how often the data is gone through after a step.
+func (c *calendar) epochsAfter(step int) float64 {
+	all := c.epoch(c.total)
+	if step > 0 {
+		all -= c.epoch(min(step, c.total))
+	}
+	return all
+}

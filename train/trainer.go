@@ -38,15 +38,17 @@ type trainer struct {
 	schedule Schedule
 	folder   *folder
 
-	step      int // updates made
-	saved     int // the step of the newest checkpoint; 0: none
-	evaluated int // the step of the last evaluation in metrics.jsonl; -1: none
-	result    Result
+	step    int     // updates made
+	saved   int     // the step of the newest checkpoint; 0: none
+	history history // of the lines in metrics.jsonl
+	began   time.Time
+	before  time.Duration // that the run was worked at before this call
+	result  Result
 }
 
 // newTrainer begins a run by a method.
 func newTrainer(job Job, m method, plan *Plan) (*trainer, error) {
-	t := &trainer{Job: job, method: m, schedule: plan.Schedule, evaluated: -1}
+	t := &trainer{Job: job, method: m, schedule: plan.Schedule}
 	if job.Events.Planned != nil {
 		job.Events.Planned(plan, job.Engine.Needs())
 	}
@@ -68,7 +70,7 @@ func newTrainer(job Job, m method, plan *Plan) (*trainer, error) {
 
 // do is a whole run.
 func (t *trainer) do(ctx context.Context) (Result, error) {
-	began := time.Now()
+	t.began = time.Now()
 	defer t.close()
 	err := t.resume(ctx)
 	if err == nil {
@@ -81,8 +83,25 @@ func (t *trainer) do(ctx context.Context) (Result, error) {
 	if errors.As(err, &moved) {
 		err = t.leave(moved, err)
 	}
-	t.result.Elapsed, t.result.PeakRSS = time.Since(began), peakRSS()
+	t.sumUp()
 	return t.result, fault.Disk(err)
+}
+
+// sumUp tells what the history does.
+func (t *trainer) sumUp() {
+	r, h := &t.result, &t.history
+	r.Here, r.PeakRSS = time.Since(t.began), peakRSS()
+	if r.Elapsed = t.before + r.Here; r.AlreadyThere {
+		r.Elapsed, r.Here = h.elapsed, 0
+	}
+	r.Tokens, r.Training, r.LastLoss = h.tokens, h.training, h.lastLoss
+	if n := len(h.evaluations); n > 0 {
+		r.LastEval = &h.evaluations[n-1]
+	}
+	r.Stopped = t.step < t.schedule.Total && t.ended()
+	if t.folder != nil {
+		r.Best = t.folder.best
+	}
 }
 
 func (t *trainer) close() {
@@ -121,16 +140,26 @@ func (t *trainer) resume(ctx context.Context) error {
 	if t.Events.Resumed != nil && len(from.Broken)+t.step > 0 {
 		t.Events.Resumed(t.step, from.Path)
 	}
-	finished, err := t.folder.recall(t.step >= t.schedule.Total)
+	finished, err := t.folder.recall(func(lines []byte) bool {
+		t.history = readHistory(lines)
+		return t.ended()
+	})
 	if err != nil {
 		return err
 	}
-	t.evaluated = lastEvaluation(t.folder.lines)
+	t.history = readHistory(t.folder.lines)
+	t.before = t.history.elapsed
+	if from.Path != "" {
+		if err := t.folder.settle(&t.history, t.saveDue); err != nil {
+			return err
+		}
+	}
 	if finished && !t.evaluationDue() {
 		t.result.AlreadyThere = true
 		return nil
 	}
-	return t.folder.enter(t.Engine.Needs().Machine, t.Config, t.Events.Moved)
+	about := About{t.Model, t.schedule.Total}
+	return t.folder.enter(about, t.Version, t.Engine.Needs().Machine, t.Config, t.Events.Moved)
 }
 
 // load takes weights, optimiser and step from the folder's newest checkpoint, which has
@@ -140,7 +169,7 @@ func (t *trainer) load() error {
 	if err != nil {
 		return err
 	}
-	if err := rundir.Same(t.Dir, s.Identity, t.Identity); err != nil {
+	if err := sameRun(t.Dir, s.Identity, t.Identity); err != nil {
 		return err
 	}
 	if err := t.Engine.Load(t.folder.found.Path); err != nil {
@@ -168,9 +197,12 @@ func (t *trainer) run(ctx context.Context) error {
 				return err
 			}
 		}
-		last := t.step == t.schedule.Total
-		if last || t.Options.SaveSteps > 0 && t.step%t.Options.SaveSteps == 0 {
+		last := t.ended()
+		if t.saveDue(t.step) {
 			if err := t.save(); err != nil {
+				return err
+			}
+			if err := t.settle(); err != nil {
 				return err
 			}
 		}
@@ -212,25 +244,45 @@ func (t *trainer) log(s sums, loss, norm, rate float64, took time.Duration) erro
 	m := StepMetrics{
 		Step: t.step, Epoch: t.method.epoch(t.step), Loss: loss, TokenLoss: s.nll / float64(s.targets),
 		GradNorm: norm, LearningRate: rate, Tokens: s.tokens, TargetTokens: s.targets, Documents: len(s.samples),
-		TokensPerSecond: float64(s.tokens) / took.Seconds(), PeakRSS: peakRSS(), Values: s.values,
+		TokensPerSecond: float64(s.tokens) / took.Seconds(), PeakRSS: peakRSS(), Values: s.values, Moment: t.now(),
 	}
 	if t.step == 1 {
 		t.result.FirstLoss = loss
 	}
-	t.result.LastLoss, t.result.Steps = loss, t.step
-	t.result.Tokens += int64(s.tokens)
-	t.result.Training += took
+	t.result.Steps = t.step
+	t.history.addStep(loss, float64(s.tokens), m.TokensPerSecond)
 	if t.Events.Step != nil {
 		t.Events.Step(m)
 	}
 	return t.folder.write(m)
 }
 
+// now is the moment of a line of metrics.
+func (t *trainer) now() Moment {
+	now := time.Now()
+	elapsed := t.before + now.Sub(t.began)
+	return Moment{now.UTC().Format(time.RFC3339), float64(elapsed.Milliseconds()) / 1000}
+}
+
+// ended reports whether no step comes any more: all are done, or the held-out loss has not
+// become better for as long as it may.
+func (t *trainer) ended() bool {
+	return t.step >= t.schedule.Total || t.history.stalled(t.step, t.Options.EarlyStoppingPatience)
+}
+
+// saveDue reports whether a step, up to the one that the trainer is at, ends with a checkpoint.
+func (t *trainer) saveDue(step int) bool {
+	every := t.Options.SaveSteps
+	return step > 0 && every > 0 && step%every == 0 || step == t.step && t.ended()
+}
+
 // stop ends an interrupted run so that it can go on.
 func (t *trainer) stop() error {
 	t.Engine.Drop()
-	if err := t.save(); err != nil {
-		return err
+	if t.step != t.saved {
+		if err := errors.Join(t.save(), t.settle()); err != nil {
+			return err
+		}
 	}
 	return ErrInterrupted
 }
@@ -270,7 +322,7 @@ func (t *trainer) refuse(samples []int, cause error) error {
 // step and has not been.
 func (t *trainer) evaluationDue() bool {
 	every := t.Options.EvalSteps
-	return every > 0 && len(t.Data.HeldOut()) > 0 && t.evaluated < t.step && (t.step == t.schedule.Total || t.step%every == 0)
+	return every > 0 && len(t.Data.HeldOut()) > 0 && t.history.evaluated() < t.step && (t.step == t.schedule.Total || t.step%every == 0)
 }
 
 // evaluate measures the held-out data and writes the result down.
@@ -279,11 +331,11 @@ func (t *trainer) evaluate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("evaluation after step %d: %w", t.step, err)
 	}
-	m.Step = t.step
+	m.Step, m.Moment = t.step, t.now()
 	if t.step == 0 {
 		t.result.FirstEval = &m
 	}
-	t.result.LastEval, t.evaluated = &m, t.step
+	t.history.evaluations = append(t.history.evaluations, m)
 	if t.Events.Eval != nil {
 		t.Events.Eval(m)
 	}
@@ -305,9 +357,8 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 	return t.folder.writeAnswers(answers)
 }
 
-// save writes a checkpoint of the last update, unless there is one, and prunes
-// old ones. The order of the data and all random choices follow from seed and step, so
-// nothing is stored for them.
+// save writes a checkpoint of the last update, unless there is one. The order of the data
+// and all random choices follow from seed and step, so nothing is stored for them.
 func (t *trainer) save() error {
 	if t.step == t.saved {
 		return nil
@@ -335,7 +386,15 @@ func (t *trainer) save() error {
 	if t.Events.Saved != nil {
 		t.Events.Saved(t.step, path)
 	}
-	return t.folder.prune()
+	return nil
+}
+
+// settle finds the best checkpoint, writes it down, and removes those that are too many.
+func (t *trainer) settle() error {
+	if err := t.folder.settle(&t.history, t.saveDue); err != nil {
+		return err
+	}
+	return t.folder.writeBest()
 }
 
 // peakRSS is the largest resident size that the process has had, in bytes.

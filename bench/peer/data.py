@@ -1,7 +1,7 @@
 """Tokenising next to Hugging Face, in turn: the tokenizer on one core, and a
 store of conversations next to datasets.map on all cores.
 
-    pip install tokenizers==0.23.3 transformers==5.24.0 datasets==5.2.0
+    pip install tokenizers==0.23.3 transformers==5.24.0 datasets==5.2.0 jinja2
     python bench/peer/data.py MODEL_DIR [FILE.jsonl]
 
 FILE.jsonl has records with messages; without it, sentences of the answers that

@@ -144,7 +144,8 @@ func (d *diagnosis) count(level string) int {
 // diagnose looks at everything, and at what the run of a session needs, if there is one. An
 // error is about the config, and what is known without it is there all the same.
 func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
-	d := &diagnosis{Version: version(), Processor: machine.ReadProcessor(), Memory: machine.ReadMemory(), Findings: []finding{}}
+	watch := machine.NewWatch()
+	d := &diagnosis{Version: session.Version(), Processor: machine.ReadProcessor(), Memory: machine.ReadMemory(), Findings: []finding{}}
 	dir := "runs"
 	if s != nil {
 		dir = s.Config.Output.Dir
@@ -152,6 +153,10 @@ func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
 	d.lookAtBuild()
 	d.lookAtProcessor()
 	d.lookAtKernels()
+	if others, ok := watch.OtherWork(); ok && others >= session.Busy {
+		d.find("advice", fmt.Sprintf("other work takes %.0f %% of the processors now, and runs are slower beside it", 100*others),
+			"wait for its end, or leave it some of them (threads)")
+	}
 	d.lookAtMemory()
 	d.lookAtDisk(dir)
 	if f, ok := cmd.OutOrStdout().(*os.File); ok && terminal.IsTerminal(f) {
@@ -259,20 +264,21 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	m, err := s.Needs(b)
+	reference, err := s.Reference(ctx, b)
 	if err != nil {
 		return err
 	}
-	c := s.Config
+	m, err := s.Needs(b, reference)
+	if err != nil {
+		return err
+	}
+	c, room := s.Config, s.Room(m)
 	r := &runNeeds{
 		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.Recomputed,
-		Checkpoint: m.Weights + m.Optimizer, Checkpoints: 1,
+		Checkpoint: room.Checkpoint, Checkpoints: room.Most,
 	}
 	d.Run = r
-	switch {
-	case c.Train.SaveSteps > 0 && c.Train.SaveTotalLimit > 0:
-		r.Checkpoints = c.Train.SaveTotalLimit + 1 // a new one is complete before an old one goes
-	case c.Train.SaveSteps > 0:
+	if c.Train.SaveSteps > 0 && c.Train.SaveTotalLimit == 0 {
 		r.Checkpoints = 0
 		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)",
 			fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", human.Bytes(r.Checkpoint)))

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -25,7 +26,7 @@ var (
 	sftKills   = flag.Int("kills", 4, "how often runs of sft are killed")
 	dpoKills   = flag.Int("dpo-kills", 2, "how often runs of dpo are killed")
 	pairsKills = flag.Int("pairs-kills", 2, "how often runs of pairs are killed")
-	signals    = flag.Int("signals", 4, "how often runs are sent SIGINT or SIGTERM")
+	signals    = flag.Int("signals", 4, "how often runs are sent SIGINT, SIGTERM or SIGHUP")
 	flips      = flag.Int("flips", 12, "how often files of a run's folder are damaged")
 )
 
@@ -195,7 +196,7 @@ func TestSignalledRuns(t *testing.T) {
 					cmd := w.start(t, dir)
 					if sent < share && (first || random.IntN(2) == 0) {
 						time.Sleep(time.Duration(random.Int64N(int64(whole))))
-						cmd.Process.Signal([]os.Signal{syscall.SIGINT, syscall.SIGTERM}[random.IntN(2)])
+						cmd.Process.Signal([]os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}[random.IntN(3)])
 						sent++
 					}
 					err := cmd.Wait()
@@ -243,7 +244,7 @@ func TestCtrlC(t *testing.T) {
 	}
 	metrics := filepath.Join(dir, "run", "metrics.jsonl")
 	done := 0
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		cmd := exec.Command("lwtrain", "sft", "-c", "slow.yaml", "train.save_total_limit=2")
 		said := &strings.Builder{}
 		cmd.Dir, cmd.Stderr = dir, said
@@ -268,6 +269,51 @@ func TestCtrlC(t *testing.T) {
 		if _, err := checkpoints.Files(filepath.Join(dir, checkpoint)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestAClosedTerminal hangs up on runs as a terminal does that is closed. Then nobody reads any
+// more what they say.
+func TestAClosedTerminal(t *testing.T) {
+	for _, c := range []struct {
+		name, shell string
+		signal      syscall.Signal
+		exit        int
+	}{
+		{"a hangup saves and stops, though nobody reads what is said", "exec lwtrain", syscall.SIGHUP, exitInterrupted},
+		{"so does Ctrl-C that ends the reader as well", "exec lwtrain", syscall.SIGINT, exitInterrupted},
+		{"a hangup that was ignored, as nohup does, still is", "trap '' HUP; exec lwtrain", syscall.SIGHUP, exitDone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := sftWork.fresh(t)
+			cmd := exec.Command("sh", "-c", c.shell+" sft -c run.yaml")
+			cmd.Dir = dir
+			said, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			metrics := filepath.Join(dir, "run", "metrics.jsonl")
+			for !strings.Contains(string(slurp(metrics)), `{"step":5,"epoch"`) {
+				time.Sleep(time.Millisecond)
+			}
+			cmd.Process.Signal(c.signal)
+			if c.exit == exitInterrupted {
+				said.Close()
+			} else if _, err := io.Copy(io.Discard, said); err != nil {
+				t.Error(err)
+			}
+			cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != c.exit {
+				t.Errorf("exit status %d (%v), want %d", code, cmd.ProcessState, c.exit)
+			}
+			lines := strings.Count(string(slurp(metrics)), `"loss"`)
+			if _, err := checkpoints.Files(filepath.Join(dir, fmt.Sprintf("run/checkpoints/step-%06d", lines))); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

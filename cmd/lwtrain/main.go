@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/internal/fault"
+	"lwtrain/session"
 )
 
 // groups lists every subcommand as the help shows them. Register new ones here.
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			exit = exitFailed
 		}
 	}()
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, stopping()...)
 	var ended atomic.Bool
 	defer func() {
 		ended.Store(true)
@@ -55,7 +56,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}()
 	go func() {
 		<-ctx.Done()
-		stop() // a second Ctrl-C ends the program at once
+		signal.Ignore(syscall.SIGPIPE) // who read what is said may have got the same signal: `| tee` on Ctrl-C
+		stop()                         // a second Ctrl-C ends the program at once
 		if !ended.Load() {
 			fmt.Fprintln(stderr, "\nlwtrain: stopping; once more ends it at once")
 		}
@@ -73,6 +75,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return status(err)
 }
 
+// stopping are the signals at which a command keeps what it has and ends. One that was
+// ignored before, as nohup does with that of a terminal that is closed, still is.
+func stopping() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
 // newRootCmd makes the command tree. ran becomes true once the arguments were
 // understood and a command runs.
 func newRootCmd() (root *cobra.Command, ran *bool) {
@@ -88,7 +100,7 @@ file and a seed.`,
   lwtrain init my.yaml                    or begin one of your own
   lwtrain sft -c my.yaml train.learning_rate=2e-5`,
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
-		Version: version(),
+		Version: session.Version(),
 	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.SetVersionTemplate("lwtrain {{.Version}}\n")

@@ -17,7 +17,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1   // it failed while running
 	exitUsage       = 2   // what was asked for is wrong; nothing was written
-	exitInterrupted = 130 // by Ctrl-C or SIGTERM; the same command goes on
+	exitInterrupted = 130 // by Ctrl-C, SIGTERM or SIGHUP; the same command goes on
 )
 
 // showError shows an error, every line of it, and the way out.

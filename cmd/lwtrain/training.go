@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/session"
@@ -26,10 +28,30 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 	}
 	defer run.Close()
 	out := cmd.OutOrStdout()
-	if dryRun {
-		return planOnly(out, cmd.ErrOrStderr(), s.Config, run)
+	plan, err := run.Plan()
+	if err != nil {
+		return err
 	}
-	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run)
+	memory, err := run.Needs()
+	if err != nil {
+		return err
+	}
+	room := run.Room(plan, memory)
+	if dryRun {
+		return planOnly(cmd.Context(), out, cmd.ErrOrStderr(), s.Config, run, plan, memory, room)
+	}
+	step, err := run.Check()
+	if err == nil {
+		err = room.Check()
+	}
+	if err != nil {
+		return err
+	}
+	time, err := run.Outlook(cmd.Context(), plan, memory, step)
+	if err != nil {
+		return err
+	}
+	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run, room, time)
 	defer display.Close()
 	result, err := run.Do(cmd.Context(), display.Events())
 	display.Close()
@@ -44,18 +66,22 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(out, w io.Writer, c *configs.Config, run *session.Run) error {
-	plan, err := run.Plan()
-	if err != nil {
-		return err
-	}
-	memory, err := run.Needs()
-	if err != nil {
-		return err
-	}
-	show.Plan(out, c, run, plan, memory)
-	show.WarnMemory(w, memory)
+func planOnly(
+	ctx context.Context, out, w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room,
+) error {
 	step, err := run.Check()
+	var time session.Outlook
+	if err == nil {
+		time, err = run.Outlook(ctx, p, m, step)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	show.Plan(out, c, run, p, m, room, time)
+	show.WarnMemory(w, m)
+	if err == nil {
+		err = room.Check()
+	}
 	if err != nil {
 		return err
 	}

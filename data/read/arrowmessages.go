@@ -18,6 +18,7 @@ type arrowMessages struct {
 	r    io.Reader
 	size int64 // of the stream
 	read int64
+	body int64 // bytes of the last message
 	refs atomic.Int64
 }
 
@@ -40,6 +41,9 @@ func (m *arrowMessages) Message() (*ipc.Message, error) {
 	if length == 0 {
 		return nil, io.EOF
 	}
+	if length > mostFooter {
+		return nil, fmt.Errorf("the head of a message has %d bytes, want at most %d MiB", length, mostFooter>>20)
+	}
 	meta, err := m.bytes(int64(length), "the head of a message")
 	if err != nil {
 		return nil, err
@@ -48,6 +52,7 @@ func (m *arrowMessages) Message() (*ipc.Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.body = bodySize
 	body, err := m.bytes(bodySize, "the body of a message")
 	if err != nil {
 		return nil, err
@@ -68,7 +73,8 @@ func (m *arrowMessages) bytes(n int64, what string) ([]byte, error) {
 		return nil, fmt.Errorf("%s has %d bytes, where %d are left", what, n, m.size-m.read)
 	}
 	if n > mostBatch {
-		return nil, fmt.Errorf("%s has %d bytes, want record batches of at most %d MiB", what, n, mostBatch>>20)
+		return nil, &brokenFile{hint: smaller,
+			detail: fmt.Sprintf("%s has %d bytes, want record batches of at most %d MiB", what, n, mostBatch>>20)}
 	}
 	b := make([]byte, n)
 	_, err := io.ReadFull(m.r, b)
@@ -80,7 +86,8 @@ func (m *arrowMessages) bytes(n int64, what string) ([]byte, error) {
 const (
 	messageHeaderType, messageHeader, messageBody = 6, 8, 10
 	schemaFields, schemaMetadata                  = 6, 8
-	fieldChildren, fieldMetadata                  = 14, 16
+	fieldName, fieldChildren, fieldMetadata       = 4, 14, 16
+	metadataKey, metadataValue                    = 4, 6
 	batchNodes, batchBuffers                      = 6, 8
 	dictionaryData                                = 6
 
@@ -106,10 +113,10 @@ func checkMessage(meta []byte) (body int64, err error) {
 	}
 	var header flatbuffers.Table
 	t.Union(&header, flatbuffers.UOffsetT(o))
-	c := headCheck{left: 1 << 16}
+	c := headCheck{left: 1 << 16, text: mostFooter}
 	switch kind {
 	case headerSchema:
-		c.list(header, schemaMetadata, 4)
+		c.metadata(header, schemaMetadata)
 		c.fields(header, schemaFields, 0)
 	case headerBatch:
 		c.batch(header)
@@ -126,7 +133,8 @@ func checkMessage(meta []byte) (body int64, err error) {
 
 // headCheck walks through a head.
 type headCheck struct {
-	left int // fields that may still come
+	left int // fields that may still come,
+	text int // and bytes of their names and metadata: many can be said to lie at the same place
 	err  error
 }
 
@@ -142,6 +150,27 @@ func (c *headCheck) list(t flatbuffers.Table, field flatbuffers.VOffsetT, size i
 		return 0
 	}
 	return int(n)
+}
+
+// said counts the bytes of a text.
+func (c *headCheck) said(t flatbuffers.Table, field flatbuffers.VOffsetT) {
+	const each = 64 // beside its bytes
+	if c.text -= each + c.list(t, field, 1); c.text < 0 {
+		c.err = fmt.Errorf("a schema with more than %d MiB of names and metadata", mostFooter>>20)
+	}
+}
+
+func (c *headCheck) metadata(t flatbuffers.Table, field flatbuffers.VOffsetT) {
+	n := c.list(t, field, 4)
+	if n == 0 {
+		return
+	}
+	start := t.Vector(flatbuffers.UOffsetT(t.Offset(field)))
+	for i := 0; i < n && c.err == nil; i++ {
+		pair := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(start + flatbuffers.UOffsetT(i*4))}
+		c.said(pair, metadataKey)
+		c.said(pair, metadataValue)
+	}
 }
 
 func (c *headCheck) batch(t flatbuffers.Table) {
@@ -160,7 +189,8 @@ func (c *headCheck) fields(t flatbuffers.Table, field flatbuffers.VOffsetT, dept
 	start := t.Vector(flatbuffers.UOffsetT(t.Offset(field)))
 	for i := 0; i < n && c.err == nil; i++ {
 		f := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(start + flatbuffers.UOffsetT(i*4))}
-		c.list(f, fieldMetadata, 4)
+		c.said(f, fieldName)
+		c.metadata(f, fieldMetadata)
 		c.fields(f, fieldChildren, depth+1)
 	}
 }

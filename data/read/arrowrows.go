@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
@@ -16,6 +17,8 @@ import (
 type arrowRows struct {
 	messages *arrowMessages
 	r        *ipc.Reader
+	may      *budget
+	held     int64 // bytes of the record batch
 	columns  []int // that are read
 	write    arrowWriter
 	others   []string
@@ -25,6 +28,10 @@ type arrowRows struct {
 	text     []byte
 	err      error
 }
+
+// collectFrom is from how many bytes on a record batch is collected before the next is read, so that
+// there is memory for one and not for two.
+const collectFrom = 64 << 20
 
 func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ lines, err error) {
 	defer recovered(0, "Arrow", &err)
@@ -44,10 +51,14 @@ func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ line
 		}
 		from, to = 8, size-10-footer
 	}
-	a := &arrowRows{write: arrowWriter{want.KeepNulls}, messages: &arrowMessages{r: io.NewSectionReader(f, from, to-from), size: to - from}}
-	a.r, err = ipc.NewReaderFromMessageReader(a.messages, ipc.WithAllocator(boundedMemory{memory.NewGoAllocator()}))
+	may := newBudget(size)
+	a := &arrowRows{
+		may: may, write: arrowWriter{want.KeepNulls, may},
+		messages: &arrowMessages{r: io.NewSectionReader(f, from, to-from), size: to - from},
+	}
+	a.r, err = ipc.NewReaderFromMessageReader(a.messages, ipc.WithAllocator(boundedMemory{memory.NewGoAllocator(), may, &a.held}))
 	if err != nil {
-		return nil, broken(0, "a broken Arrow file: %v", err)
+		return nil, brokenTable(0, "Arrow", err)
 	}
 	var all []string
 	for i, f := range a.r.Schema().Fields() {
@@ -81,9 +92,13 @@ func (a *arrowRows) next() (Line, error) {
 func (a *arrowRows) one() (_ Line, err error) {
 	defer recovered(a.number+1, "Arrow", &err)
 	for a.rec == nil || a.row >= int(a.rec.NumRows()) {
+		if a.rec = nil; a.held+a.messages.body > collectFrom { // the one before is no more
+			runtime.GC()
+		}
+		a.held = 0
 		if !a.r.Next() {
 			if err := a.r.Err(); err != nil {
-				return Line{}, broken(a.number+1, "a broken Arrow file: %v", err)
+				return Line{}, brokenTable(a.number+1, "Arrow", err)
 			}
 			return Line{}, io.EOF
 		}
@@ -96,5 +111,6 @@ func (a *arrowRows) one() (_ Line, err error) {
 		a.text = a.write.append(a.text, a.rec.Schema().Field(i), a.rec.Column(i), a.row, 0)
 	}
 	a.row++
+	a.may.mustTake(rowCost + int64(len(a.text)))
 	return rowLine(a.number, append(a.text, '}')), nil
 }

@@ -12,7 +12,10 @@ import (
 const maxNesting = 32
 
 // arrowWriter writes values of columns as JSON.
-type arrowWriter struct{ keepNulls bool }
+type arrowWriter struct {
+	keepNulls bool
+	may       *budget
+}
 
 // isJSON reports whether a column holds the text of JSON: pyarrow's type arrow.json, which is
 // Json of Hugging Face's datasets.
@@ -27,6 +30,7 @@ func (w arrowWriter) append(dst []byte, f arrow.Field, column arrow.Array, i, de
 	if depth > maxNesting {
 		panic(fmt.Errorf("values nested deeper than %d", maxNesting))
 	}
+	w.may.mustTake(valueCost)
 	if column.IsNull(i) {
 		return append(dst, "null"...)
 	}
@@ -52,7 +56,7 @@ func (w arrowWriter) append(dst []byte, f arrow.Field, column arrow.Array, i, de
 			element = t.ElemField()
 		}
 		dst = append(dst, '[')
-		for k := from; k < to; k++ {
+		for k := from; k < to && len(dst) <= MaxLine; k++ {
 			if k > from {
 				dst = append(dst, ',')
 			}
@@ -75,7 +79,7 @@ func (w arrowWriter) pairs(dst []byte, m *array.Map, i, depth int) []byte {
 	from, to := m.ValueOffsets(i)
 	t := m.DataType().(*arrow.MapType)
 	dst = append(dst, '{')
-	for k := from; k < to; k++ {
+	for k := from; k < to && len(dst) <= MaxLine; k++ {
 		key, ok := textAt(m.Keys(), int(k))
 		if !ok {
 			panic(fmt.Errorf("a column of type %s, want text as the keys of maps", t))

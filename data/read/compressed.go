@@ -10,24 +10,19 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Bounds of a compressed file. Text is packed to a tenth, seldom to a hundredth.
-const (
-	mostRatio  = 1000
-	alwaysFine = 64 << 20  // bytes that a file may unpack to however small it is
-	maxWindow  = 128 << 20 // of zstd: what --long=27 takes
-)
+const maxWindow = 128 << 20 // of zstd: what --long=27 takes
 
 // unpacker reads the text of a gzip or zstd file, in bounded memory.
 type unpacker struct {
 	from  *counted // compressed bytes
 	text  io.Reader
-	left  int64 // bytes of text that it may still have
+	may   *budget
 	close func()
 }
 
 // unpack begins to read a compressed file of size bytes.
 func unpack(from io.Reader, gz bool, size int64, names map[string]bool) (*unpacker, lines, error) {
-	u := &unpacker{from: &counted{Reader: from}, left: alwaysFine + mostRatio*size, close: func() {}}
+	u := &unpacker{from: &counted{Reader: from}, may: newBudget(size), close: func() {}}
 	if gz {
 		z, err := gzip.NewReader(u.from)
 		if err != nil {
@@ -76,10 +71,8 @@ func ofUnpacked(text io.Reader, head []byte, names map[string]bool) (lines, erro
 
 func (u *unpacker) Read(b []byte) (int, error) {
 	n, err := u.text.Read(b)
-	if u.left -= int64(n); u.left < 0 {
-		return 0, &brokenFile{
-			detail: "the file unpacks to more than 1,000 times its size, which text does not", hint: "unpack it first, if that is right",
-		}
+	if err := u.may.take(int64(n)); err != nil {
+		return 0, err
 	}
 	if err != nil && err != io.EOF {
 		err = damaged(err)

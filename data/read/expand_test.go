@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/testfile"
 )
 
 // tree writes files below a new folder: name=content, or a name alone for a file of a line.
@@ -20,7 +21,7 @@ func tree(t *testing.T, files string) string {
 		if content == "" {
 			content = "{}"
 		}
-		put(t, filepath.Join(dir, name), content)
+		testfile.Put(t, filepath.Join(dir, name), content)
 	}
 	return dir
 }

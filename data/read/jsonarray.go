@@ -118,48 +118,64 @@ func (a *jsonArray) object(c byte, err error) (Line, error) {
 
 // element reads an element whose first byte is c, up to what follows it.
 func (a *jsonArray) element(c byte) (Line, error) {
-	l := Line{Number: max(a.line, a.last+1)}
+	l := Line{Number: max(a.line, a.last+1), Text: []byte{c}}
 	a.last = l.Number
-	depth, quoted := 0, false
+	var at within
+	at.pass(c)
 	for {
-		if len(l.Text) >= a.most {
+		if _, err := a.r.Peek(1); err != nil {
+			return Line{}, unexpected(err)
+		}
+		held, _ := a.r.Peek(a.r.Buffered())
+		n, ended := at.end(held)
+		if len(l.Text)+n > a.most {
 			l.Text, l.TooLong = nil, true
 		}
 		if !l.TooLong {
-			l.Text = append(l.Text, c)
+			l.Text = append(l.Text, held[:n]...)
 		}
-		switch {
-		case quoted && c == '\\':
-			if c, err := a.byte(); err != nil {
-				return Line{}, err
-			} else if !l.TooLong {
-				l.Text = append(l.Text, c)
-			}
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		}
-		if depth == 0 && a.sequence {
+		a.line += bytes.Count(held[:n], []byte("\n"))
+		a.read += int64(n)
+		a.r.Discard(n)
+		if ended {
+			l.Text = bytes.TrimRight(l.Text, " \t\r\n")
 			return l, nil
 		}
-		if depth == 0 && !quoted {
-			next, err := a.r.Peek(1)
-			if err != nil {
-				return Line{}, unexpected(err)
-			}
-			if next[0] == ',' || next[0] == ']' || next[0] == '}' || c == '}' || c == ']' {
-				l.Text = bytes.TrimRight(l.Text, " \t\r\n")
-				return l, nil
-			}
+	}
+}
+
+// within is how far into a value of JSON a reader is.
+type within struct {
+	depth           int
+	quoted, escaped bool
+	whole           bool // it was an object or a list, which is closed
+}
+
+// end finds the end of the value in what follows: behind the bracket that closes it, or before
+// the comma or bracket that is none of its own.
+func (w *within) end(s []byte) (n int, ended bool) {
+	for i, c := range s {
+		if w.whole || w.depth == 0 && !w.quoted && (c == ',' || c == ']' || c == '}') {
+			return i, true
 		}
-		var err error
-		if c, err = a.byte(); err != nil {
-			return Line{}, err
-		}
+		w.pass(c)
+	}
+	return len(s), w.whole
+}
+
+func (w *within) pass(c byte) {
+	switch {
+	case w.escaped:
+		w.escaped = false
+	case w.quoted:
+		w.escaped, w.quoted = c == '\\', c != '"'
+	case c == '"':
+		w.quoted = true
+	case c == '{' || c == '[':
+		w.depth++
+	case c == '}' || c == ']':
+		w.depth--
+		w.whole = w.depth == 0
 	}
 }
 

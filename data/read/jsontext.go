@@ -11,7 +11,8 @@ import (
 // Rows of Parquet and Arrow become the text of JSON objects, so that a line
 // has one meaning whatever it lies in: that which Python's json.dumps gives the row that
 // pyarrow reads. Numbers are written exactly, and bytes of text as they are, so that what is
-// no UTF-8 is found where all lines are checked.
+// no UTF-8 is found where all lines are checked. A row that has become longer than MaxLine is too long
+// whatever follows: the rest of it need not be there.
 
 const (
 	dateLayout      = "2006-01-02"
@@ -25,7 +26,7 @@ const hexDigits = "0123456789abcdef"
 func appendText[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	from := 0
-	for i := 0; i < len(s); i++ {
+	for i := 0; i < len(s) && len(dst) <= MaxLine; i++ {
 		c := s[i]
 		if c >= 0x20 && c != '"' && c != '\\' {
 			continue
@@ -45,7 +46,7 @@ func appendText[T string | []byte](dst []byte, s T) []byte {
 			dst = append(dst, 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
-	return append(append(dst, s[from:]...), '"')
+	return append(append(dst, s[from:min(len(s), from+MaxLine)]...), '"')
 }
 
 // appendFloat writes a number as Python does, 48.0 apart from 48, or null for what is none.
@@ -80,7 +81,7 @@ func appendTime(dst []byte, t time.Time, layout string, zoned bool) []byte {
 
 // appendJSON writes a value of a column of JSON as what it is; what is none stays a text.
 func appendJSON[T string | []byte](dst []byte, s T) []byte {
-	if !json.Valid([]byte(s)) {
+	if len(s) > MaxLine || !json.Valid([]byte(s)) {
 		return appendText(dst, s)
 	}
 	return append(dst, s...)
@@ -92,7 +93,7 @@ func appendMember(dst []byte, name string, keepNulls bool, value func([]byte) []
 	before := len(dst)
 	dst = appendKey(dst, name)
 	from := len(dst)
-	if dst = value(dst); !keepNulls && string(dst[from:]) == "null" {
+	if dst = value(dst); !keepNulls && len(dst) > from && string(dst[from:]) == "null" {
 		return dst[:before]
 	}
 	return dst

@@ -51,7 +51,8 @@ func (l *jsonLines) one() (text []byte, tooLong bool) {
 		if len(text)+len(part) > l.most {
 			text, tooLong = nil, true
 		}
-		if !tooLong {
+		blank := err == nil && text == nil && len(bytes.TrimSpace(part)) == 0
+		if !tooLong && !blank {
 			text = append(text, part...)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {

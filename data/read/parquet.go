@@ -18,6 +18,8 @@ type parquetRows struct {
 	f      *pq.Reader
 	at     io.ReaderAt // its file
 	size   int64
+	may    *budget
+	held   int64          // bytes of the pages at hand
 	fields []*parquetNode // the columns that are read
 	leaves []*parquetLeaf // in them
 	others []string       // those that are not
@@ -37,10 +39,11 @@ func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err erro
 	if err := checkParquet(f, size); err != nil {
 		return nil, err
 	}
-	props := parquet.NewReaderProperties(boundedMemory{memory.NewGoAllocator()})
-	p := &parquetRows{at: f, size: size, keepNulls: want.KeepNulls}
+	may := newBudget(size)
+	props := parquet.NewReaderProperties(boundedMemory{memory.NewGoAllocator(), may, nil})
+	p := &parquetRows{at: f, size: size, may: may, keepNulls: want.KeepNulls}
 	if p.f, err = pq.NewParquetReader(f, pq.WithReadProps(props)); err != nil {
-		return nil, broken(0, "a broken Parquet file: %v", err)
+		return nil, brokenTable(0, "Parquet", err)
 	}
 	root := p.f.MetaData().Schema.Root()
 	var all []string
@@ -91,7 +94,11 @@ func checkParquet(f io.ReaderAt, size int64) error {
 		return err
 	}
 	t := thriftCheck{b: footer}
-	if t.structure(0); t.bad {
+	if t.structure(0); t.cost > mostThrift {
+		return &brokenFile{detail: fmt.Sprintf("a Parquet file with more than %d structures in its footer", mostThrift/16),
+			hint: "write larger groups of rows, or several files"}
+	}
+	if t.bad {
 		return broken(0, "a broken Parquet file: a list or text in its footer is longer than the footer")
 	}
 	return nil
@@ -128,14 +135,15 @@ func (p *parquetRows) one() (_ Line, err error) {
 		if p.left < 0 {
 			return Line{}, broken(p.number+1, "a broken Parquet file: a group of %d rows", p.left)
 		}
+		p.held = 0
 		for _, l := range p.leaves {
-			pages, err := columnPages(p.at, p.size, group, l.column)
+			pages, err := columnPages(p.at, p.size, group, l.column, p.may, &p.held)
 			if err != nil {
 				return Line{}, broken(p.number+1, "a broken Parquet file: %v", err)
 			}
 			checked := &checkedPages{PageReader: pages, maxDef: l.maxDef, maxRep: l.maxRep}
 			l.begin(pq.NewColumnReader(p.f.MetaData().Schema.Column(l.column), checked,
-				boundedMemory{memory.NewGoAllocator()}, p.f.BufferPool()))
+				boundedMemory{memory.NewGoAllocator(), p.may, nil}, p.f.BufferPool()))
 		}
 		p.group++
 	}
@@ -146,6 +154,7 @@ func (p *parquetRows) one() (_ Line, err error) {
 		p.text = appendKey(p.text, n.name)
 		p.text = n.append(p.text)
 	}
+	p.may.mustTake(rowCost + int64(len(p.text)))
 	return rowLine(p.number, append(p.text, '}')), nil
 }
 
@@ -168,7 +177,7 @@ func (p *parquetRows) node(n schema.Node, def, rep int16, depth int, column *int
 	out.def, out.rep = def, rep
 	switch n := n.(type) {
 	case *schema.PrimitiveNode:
-		out.leaf = newParquetLeaf(n, def, rep, *column)
+		out.leaf = newParquetLeaf(n, def, rep, *column, p.may)
 		*column++
 	case *schema.GroupNode:
 		for i := range n.NumFields() {

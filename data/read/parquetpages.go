@@ -87,7 +87,7 @@ func (c *checkedPages) check(page pq.Page) error {
 }
 
 // columnPages hands out the pages of a column of a row group in a file of size bytes.
-func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column int) (pq.PageReader, error) {
+func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column int, may *budget, held *int64) (pq.PageReader, error) {
 	c, err := group.MetaData().ColumnChunk(column)
 	if err != nil {
 		return nil, err
@@ -102,8 +102,8 @@ func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column 
 	if start < 0 || start > size {
 		return nil, fmt.Errorf("a column that begins at byte %d of %d", start, size)
 	}
-	bytes := &pageBytes{Reader: bufio.NewReaderSize(io.NewSectionReader(file, start, size-start), 1<<16), left: size - start}
-	return pq.NewPageReader(bytes, c.NumValues(), c.Compression(), boundedMemory{memory.NewGoAllocator()}, nil)
+	bytes := &pageBytes{Reader: bufio.NewReaderSize(io.NewSectionReader(file, start, size-start), 1<<16), left: size - start, held: held}
+	return pq.NewPageReader(bytes, c.NumValues(), c.Compression(), boundedMemory{memory.NewGoAllocator(), may, nil}, nil)
 }
 
 // pageBytes are the bytes of a column. It looks at each page's head when the
@@ -113,6 +113,8 @@ type pageBytes struct {
 	*bufio.Reader
 	head []byte // and what follows it
 	left int64  // bytes to the end of the file
+	page int64  // bytes of the page that it has begun, unpacked
+	held *int64 // of those of all columns, with their dictionaries
 }
 
 // Peek is what the library reads heads with, more and more of them until it
@@ -125,10 +127,11 @@ func (b *pageBytes) Peek(n int) (view []byte, err error) {
 	return b.head, err
 }
 
-// Discard passes over a head. Its third field is the size of the page as it lies
-// in the file.
+// Discard passes over a head. Its first field is the kind of the page, its second the size of what it
+// unpacks to, its third that of the page as it lies in the file.
 func (b *pageBytes) Discard(n int) (int, error) {
 	t := thriftCheck{b: b.head[:n]}
+	isDictionary := false
 	for field := uint64(0); ; {
 		h := t.byte()
 		if h == 0 {
@@ -140,6 +143,10 @@ func (b *pageBytes) Discard(n int) (int, error) {
 			field = t.varint() >> 1
 		}
 		switch kind := h & 15; {
+		case field == 1 && kind == 5:
+			isDictionary = t.varint()>>1 == 2
+		case field == 2 && kind == 5:
+			b.hold(int64(t.varint()>>1), isDictionary)
 		case field == 3 && kind == 5:
 			if size := int64(t.varint() >> 1); size > b.left-int64(n) {
 				panic(fmt.Errorf("a page of %d bytes, where %d are left", size, b.left-int64(n)))
@@ -153,6 +160,17 @@ func (b *pageBytes) Discard(n int) (int, error) {
 	}
 	b.left -= int64(n)
 	return b.Reader.Discard(n)
+}
+
+// hold counts a page of a size, which takes the place of the one before; a dictionary stays.
+func (b *pageBytes) hold(size int64, stays bool) {
+	if size = max(0, size); !stays {
+		*b.held -= b.page
+		b.page = size
+	}
+	if *b.held += size; *b.held > mostBatch {
+		panic(&brokenFile{detail: fmt.Sprintf("pages of more than %d MiB in all columns at a time", mostBatch>>20), hint: smaller})
+	}
 }
 
 func (b *pageBytes) Read(to []byte) (int, error) {

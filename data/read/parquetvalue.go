@@ -92,7 +92,7 @@ func (n *parquetNode) append(dst []byte) []byte {
 			if !first.goesOn(n.rep) {
 				return append(dst, end)
 			}
-			dst = append(dst, ',')
+			dst = append(dst, ',')[:min(len(dst)+1, MaxLine+1)] // what is too long to be a row is gone through, and not kept
 		}
 	case n.optional:
 		if def, _ := first.peek(); def < n.def {
@@ -133,6 +133,7 @@ type parquetLeaf struct {
 	isText, isJSON bool
 	asTime         func(dst []byte, v int64) []byte // nil: a number
 
+	may      *budget
 	r        pq.ColumnChunkReader
 	def, rep [parquetBatch]int16
 	n, at    int // levels that are held, and the next of them
@@ -146,8 +147,8 @@ type parquetLeaf struct {
 	float64s [parquetBatch]float64
 }
 
-func newParquetLeaf(n *schema.PrimitiveNode, def, rep int16, column int) *parquetLeaf {
-	l := &parquetLeaf{path: n.Path(), column: column, maxDef: def, maxRep: rep}
+func newParquetLeaf(n *schema.PrimitiveNode, def, rep int16, column int, may *budget) *parquetLeaf {
+	l := &parquetLeaf{path: n.Path(), column: column, may: may, maxDef: def, maxRep: rep}
 	if _, ok := n.LogicalType().(*schema.DecimalLogicalType); ok || n.ConvertedType() == schema.ConvertedTypes.Decimal {
 		l.refused = "a decimal number"
 	}
@@ -228,6 +229,7 @@ func (l *parquetLeaf) fill() bool {
 	if err := l.r.Err(); err != nil {
 		panic(fmt.Errorf("column %s: %w", l.path, err))
 	}
+	l.may.mustTake(valueCost * n)
 	l.n = int(n)
 	there := 0
 	for i := range l.n {

@@ -1,7 +1,6 @@
 package read
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 )
 
 // Hugging Face's datasets write a folder (save_to_disk) with a list of its files of data,
@@ -28,7 +28,10 @@ type savedList struct {
 }
 
 // mostList bounds what is read of a list.
-const mostList = 16 << 20
+const (
+	mostList   = 16 << 20 // bytes
+	mostListed = 1 << 20  // values
+)
 
 func readList(path string) (list savedList, there bool, err error) {
 	f, err := os.Open(path)
@@ -41,7 +44,7 @@ func readList(path string) (list savedList, there bool, err error) {
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, mostList))
 	if err == nil {
-		err = json.Unmarshal(raw, &list)
+		err = plainjson.Decode(raw, mostListed, &list)
 	}
 	if err != nil {
 		return list, false, fault.Hint(fmt.Errorf("%s: no list of a saved dataset: %w", filepath.Base(path), err),

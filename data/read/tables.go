@@ -1,6 +1,7 @@
 package read
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,25 +14,39 @@ type table interface {
 }
 
 // mostBatch bounds what is held in memory of a file at a time: a record batch,
-// or a page of Parquet.
-const mostBatch = 1 << 30
+// or the pages of Parquet; the collector lets twice as much pile up.
+const mostBatch = 400 << 20
 
-// boundedMemory gives out memory up to mostBatch at a time: sizes are read from files.
-type boundedMemory struct{ memory.Allocator }
+// smaller is what helps where more than mostBatch would be held.
+const smaller = "write smaller pages or record batches"
+
+// boundedMemory gives out memory for what the library unpacks: sizes are read from files.
+type boundedMemory struct {
+	memory.Allocator
+	may  *budget
+	held *int64 // bytes since the batch began; nil: only one piece is bounded
+}
 
 func (b boundedMemory) Allocate(size int) []byte {
-	b.check(size)
+	b.check(size, size)
 	return b.Allocator.Allocate(size)
 }
 
 func (b boundedMemory) Reallocate(size int, old []byte) []byte {
-	b.check(size)
+	b.check(size, size-len(old))
 	return b.Allocator.Reallocate(size, old)
 }
 
-func (b boundedMemory) check(size int) {
+func (b boundedMemory) check(size, more int) {
 	if size < 0 || size > mostBatch {
-		panic(fmt.Errorf("%d bytes in one piece, want at most %d MiB", size, mostBatch>>20))
+		panic(&brokenFile{detail: fmt.Sprintf("%d bytes in one piece, want at most %d MiB", size, mostBatch>>20), hint: smaller})
+	}
+	b.may.mustTake(int64(max(0, more)))
+	if b.held == nil {
+		return
+	}
+	if *b.held += int64(max(0, more)); *b.held > mostBatch {
+		panic(&brokenFile{detail: fmt.Sprintf("a record batch of more than %d MiB", mostBatch>>20), hint: smaller})
 	}
 }
 
@@ -39,8 +54,21 @@ func (b boundedMemory) check(size int) {
 // error of the file.
 func recovered(number int, kind string, err *error) {
 	if p := recover(); p != nil {
-		*err = broken(number, "a broken %s file: %v", kind, p)
+		cause, ok := p.(error)
+		if !ok {
+			cause = fmt.Errorf("%v", p)
+		}
+		*err = brokenTable(number, kind, cause)
 	}
+}
+
+// brokenTable says that a table is broken at a row, or what else was found by one of ours.
+func brokenTable(number int, kind string, cause error) error {
+	var ours *brokenFile
+	if errors.As(cause, &ours) {
+		return &brokenFile{number, ours.detail, ours.hint}
+	}
+	return broken(number, "a broken %s file: %v", kind, cause)
 }
 
 // noColumns is the error of a table without any column of conversations.

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/testfile"
 )
 
 // alpaca are columns that records may have.
@@ -86,7 +87,7 @@ func TestOtherFormsOfUnicodeAreRead(t *testing.T) {
 				if got, err := readText(t, raw); err != nil || got != want {
 					t.Errorf("%s, mark %v: %.60q of %.20q, %v; want %.60q", name, mark, got, text, err, want)
 				}
-				if got, err := readText(t, packed(t, ".gz", string(raw))); err != nil || got != want {
+				if got, err := readText(t, testfile.Packed(t, ".gz", string(raw))); err != nil || got != want {
 					t.Errorf("%s, mark %v, compressed: %.60q, %v; want %.60q", name, mark, got, err, want)
 				}
 			}
@@ -232,7 +233,7 @@ func TestOtherFilesAreNamedByTheirBytes(t *testing.T) {
 	zip := "PK\x03\x04\x14\x00\x06\x00\x08\x00"
 	for name, c := range map[string]struct{ raw, want string }{
 		"nothing":             {"", "an empty file (0 bytes), want records"},
-		"nothing, compressed": {string(packed(t, ".gz", "")), "a compressed file with nothing in it, want records"},
+		"nothing, compressed": {string(testfile.Packed(t, ".gz", "")), "a compressed file with nothing in it, want records"},
 		"nothing in zstd":     {emptyZstd, "a compressed file with nothing in it, want records"},
 		"Excel":               {zip + "[Content_Types].xml \x00 xl/workbook.xml", "a file of Excel (.xlsx)"},
 		"old Excel":           {"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "a file of Excel or Word from before 2007"},
@@ -246,8 +247,8 @@ func TestOtherFilesAreNamedByTheirBytes(t *testing.T) {
 		"a page of the web":   {"\n<!DOCTYPE html><html>", "a page of the web (HTML)"},
 		"pickle":              {"\x80\x04\x95\x10", "a pickle of Python"},
 		"SQLite":              {"SQLite format 3\x00", "a database of SQLite"},
-		"Excel, compressed":   {string(packed(t, ".gz", zip+"xl/")), "with zip in it"},
-		"a page, compressed":  {string(packed(t, ".gz", "<html>")), "with a page of the web (HTML), want a file of data in it"},
+		"Excel, compressed":   {string(testfile.Packed(t, ".gz", zip+"xl/")), "with zip in it"},
+		"a page, compressed":  {string(testfile.Packed(t, ".gz", "<html>")), "with a page of the web (HTML), want a file of data in it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := readText(t, []byte(c.raw)); err == nil || !strings.Contains(err.Error(), c.want) || !fault.IsUsage(err) ||
@@ -273,16 +274,16 @@ func TestCompressedFilesInSeveralPartsAreReadWhole(t *testing.T) {
 	z.Name, z.Comment = "data.jsonl", "with a name in its head"
 	io.WriteString(z, line(3))
 	z.Close()
-	gz := func(n int) []byte { return packed(t, ".gz", line(n)) }
-	zst := func(n int) []byte { return packed(t, ".zst", line(n)) }
+	gz := func(n int) []byte { return testfile.Packed(t, ".gz", line(n)) }
+	zst := func(n int) []byte { return testfile.Packed(t, ".zst", line(n)) }
 	for name, raw := range map[string][]byte{
 		"zstd with a frame to be passed over first": slices.Concat([]byte(skippable), zst(1), zst(2), block.Bytes()),
 		"zstd with one between":                     slices.Concat(zst(1), []byte(skippable), zst(2), block.Bytes(), []byte(skippable)),
 		"zstd with two first":                       slices.Concat([]byte(skippable), []byte(skippable), zst(1), zst(2), zst(3)),
 		"gzip with several members":                 slices.Concat(gz(1), gz(2), named.Bytes()),
-		"gzip with an empty member first":           slices.Concat(packed(t, ".gz", ""), gz(1), gz(2), gz(3)),
+		"gzip with an empty member first":           slices.Concat(testfile.Packed(t, ".gz", ""), gz(1), gz(2), gz(3)),
 		"zstd with an empty frame first":            slices.Concat([]byte(emptyZstd), zst(1), zst(2), zst(3)),
-		"gzip with a line over two members": slices.Concat(gz(1), packed(t, ".gz", line(2)[:5]), packed(t, ".gz",
+		"gzip with a line over two members": slices.Concat(gz(1), testfile.Packed(t, ".gz", line(2)[:5]), testfile.Packed(t, ".gz",
 			line(2)[5:]), gz(3)),
 		"no compression, whatever the file is called": []byte(line(1) + line(2) + line(3)),
 	} {

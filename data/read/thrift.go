@@ -2,16 +2,20 @@ package read
 
 import "encoding/binary"
 
+// mostThrift bounds a footer: a million structures, a column in a group of rows is about four.
+const mostThrift = 16 << 20
+
 // thriftCheck walks through a message of Thrift's compact protocol, and finds
 // lists and texts that claim more bytes than there are: the library makes room
-// for them first.
+// for them first, and more of it than they have.
 type thriftCheck struct {
-	b   []byte
-	bad bool
+	b    []byte
+	bad  bool
+	cost int // of what is made of it, in values of 16 bytes; a structure is 16 of them
 }
 
 func (t *thriftCheck) structure(depth int) {
-	if depth > maxNesting {
+	if t.cost += 16; depth > maxNesting {
 		t.bad = true
 	}
 	for !t.bad {
@@ -29,6 +33,9 @@ func (t *thriftCheck) structure(depth int) {
 }
 
 func (t *thriftCheck) value(kind byte, depth int) {
+	if t.cost++; t.cost > mostThrift {
+		t.bad = true
+	}
 	switch kind {
 	case 1, 2, 3:
 		t.skip(1)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lwtrain/chat"
+	"lwtrain/internal/fault"
 )
 
 // Error is the error of a record that is not used.
@@ -53,6 +54,10 @@ const mostUnread = 100
 
 // MostNamed is how many records are named of those that can not be used.
 const MostNamed = 10
+
+// mostBad is how many records that can not be used are counted where nearly all are such: lines
+// of three bytes, packed to a thousandth, would be for hours.
+const mostBad = 10_000_000
 
 // Drops are the records of a source that are not used, by reason in the order of
 // their first lines.
@@ -111,4 +116,20 @@ func (d *Drops) Add(line int, err error) {
 	if x.Count++; x.Count <= MostNamed {
 		x.First = append(x.First, Problem{line, excerpt(err.Error())})
 	}
+}
+
+// Hopeless says so where of so many records more than mostBad, and more than nine of ten, can
+// not be used: what is read is no file of conversations.
+func (d *Drops) Hopeless(records int) error {
+	bad := 0
+	for _, x := range d.Dropped {
+		bad += x.Count
+	}
+	if bad <= mostBad || bad/9 <= records/10 {
+		return nil
+	}
+	first := d.Dropped[0].First[0]
+	err := fmt.Errorf("of its first %d records %d can not be used, the first in line %d (%s): want a file of conversations",
+		records, bad, first.Line, first.Detail)
+	return fault.Usage(fault.Hint(err, "a file with so many others among its records is to be sifted first"))
 }

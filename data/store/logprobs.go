@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"lwtrain/internal/plainjson"
 )
 
 // LogProbs is what a model says of an answer, in nats: the sums of ln p over its
@@ -54,7 +55,7 @@ func ReadLogProbs(cache string, inputs map[string]string, n int) ([]LogProbs, er
 	}
 	var m logProbsManifest
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", dir, plainjson.InWords(err))
 	}
 	if m.Format != Format || m.Count != n || fmt.Sprint(m.Inputs) != fmt.Sprint(inputs) {
 		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)

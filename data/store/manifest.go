@@ -12,6 +12,7 @@ import (
 
 	"lwtrain/data/record"
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/plainjson"
 )
 
 // Format is the number of the stores' format. It changes when the same inputs would
@@ -129,7 +130,7 @@ const (
 
 // maxManifest bounds what is read of a manifest: shards are counted in it, not
 // conversations.
-const maxManifest = 64 << 20
+const maxManifest, maxValues = 64 << 20, 1 << 20 // bytes, and values of JSON
 
 func readManifest(dir string) (m manifest, err error) {
 	return m, readJSON(filepath.Join(dir, manifestName), &m)
@@ -145,7 +146,7 @@ func readJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
+	if err := plainjson.Decode(raw, maxValues, v); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil

@@ -64,9 +64,28 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	default:
 		leastRecompute(most, fits)
 	}
-	p.Recomputed = recomputed(p.recompute, m.Config.Layers)
+	if err == nil && o.Reference != nil {
+		p.Reference, err = referenceBytes(*o.Reference, o.Capacity, p.precision)
+	}
+	layers := m.Config.Layers
+	p.Recomputed = recomputed(p.recompute, layers)
+	p.Repeats = float64(min(max(p.recompute-layers, 0), layers)) / float64(max(layers, 1))
 	p.Machine = machineText(p.Precision)
 	return p, err
+}
+
+// referenceBytes is what a reference takes beside the model in training: weights, their
+// bf16 copies and a forward pass.
+func referenceBytes(c model.Config, capacity int, precision graph.Precision) (int64, error) {
+	n := 4 * c.Parameters()
+	if precision == graph.BFloat16 {
+		n += n / 2
+	}
+	pass, err := model.Empty(c).Graph(capacity, precision, nil).Compile(graph.Options{})
+	if err != nil {
+		return 0, err
+	}
+	return n + pass.Bytes(), nil
 }
 
 // machineText says what computes.

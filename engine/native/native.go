@@ -196,36 +196,50 @@ func (s *scorer) Close() error {
 	return nil
 }
 
-// reference is a model beside the one in training, in the same workspace.
-type reference struct{ scorer }
+// reference is a model beside the one in training, in the same workspace. Its weights are
+// read when it is asked: it may never be, where what it says is known.
+type reference struct {
+	scorer
+	dir string
+}
 
 // Reference implements [engine.Engine]. The model takes the engine's precision, and
 // works in its memory.
 func (e *Engine) Reference(dir string) (engine.Scorer, error) {
-	m, err := model.Load(dir)
+	c, err := model.ReadConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	if a, b := m.Config.Vocab, e.model.Config.Vocab; a != b {
-		m.Free()
+	if a, b := c.Vocab, e.model.Config.Vocab; a != b {
 		return nil, fmt.Errorf("%s has %d tokens, want the %d of the model in training", dir, a, b)
 	}
-	r := &reference{scorer{programs: e.programs}}
-	r.model, r.made = m, map[int]*program{}
+	hash, err := model.FingerprintWeights(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &reference{scorer{programs: e.programs, hash: hash}, dir}
+	r.model, r.made = nil, map[int]*program{}
 	return r, nil
 }
 
-// Score implements [engine.Scorer]. bf16 copies are made when the reference is asked: it
-// may never be, where what it says is known.
+// Score implements [engine.Scorer].
 func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
-	if r.precision == graph.BFloat16 {
-		r.model.UseHalf()
+	if r.model == nil {
+		m, err := model.Load(r.dir)
+		if err != nil {
+			return err
+		}
+		if r.model = m; r.precision == graph.BFloat16 {
+			m.UseHalf()
+		}
 	}
 	return r.scorer.Score(ctx, packs, done)
 }
 
 // Close gives the weights back; the workspace is the engine's.
 func (r *reference) Close() error {
-	r.model.Free()
+	if r.model != nil {
+		r.model.Free()
+	}
 	return nil
 }

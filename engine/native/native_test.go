@@ -206,6 +206,30 @@ func TestFrozenTensorsStayAndTheOthersAreTrained(t *testing.T) {
 	}
 }
 
+func TestTheMemoryThatAReferenceTakesIsPlannedFor(t *testing.T) {
+	c, err := model.ParseConfig([]byte(tinyConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := Needs(c, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := c
+	large.Layers *= 50
+	for name, reference := range map[string]*model.Config{"as large": &c, "50 times as deep": &large} {
+		o := options()
+		o.Reference = reference
+		got, err := Needs(c, o)
+		if err != nil || got.Reference <= 4*reference.Parameters() {
+			t.Errorf("%s: %d bytes for the reference, %v, want more than its weights", name, got.Reference, err)
+		}
+		if want := max(alone.Total(), alone.Weights+got.Reference); got.Total() != want {
+			t.Errorf("%s: the run takes %d, want %d", name, got.Total(), want)
+		}
+	}
+}
+
 func TestPatternsOfFrozenTensorsAreChecked(t *testing.T) {
 	c, err := model.ParseConfig([]byte(tinyConfig))
 	if err != nil {

@@ -1,6 +1,9 @@
 package native
 
-import "lwtrain/internal/machine"
+import (
+	"lwtrain/internal/machine"
+	"lwtrain/model"
+)
 
 // Options say how a model is computed and updated. Names are those of the config's
 // train section.
@@ -11,6 +14,7 @@ type Options struct {
 	MemoryLimit           int64    // bytes that auto keeps below; 0: what the machine has free
 	Freeze                []string // patterns of tensors that stay as they are: [model.Model.Freeze]
 	AdamW                 AdamW
+	Reference             *model.Config // of what [Engine.Reference] will be asked for; nil: nothing
 }
 
 // memoryLimit is the option in bytes, or nine tenths of what the machine has

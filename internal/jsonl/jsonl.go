@@ -59,7 +59,7 @@ func readLog[T any](f *os.File, see func(line T, check string) error) error {
 			break
 		}
 		var v T
-		err := json.Unmarshal(line, &v)
+		err := plainjson.InWords(json.Unmarshal(line, &v))
 		check, right := verify(line)
 		if err == nil && !right {
 			err = errors.New("the line does not have the check that it ends with")

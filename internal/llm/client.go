@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/transport"
 )
 
-const mostReply = 64 << 20 // bytes
+const mostReply, mostValues = 64 << 20, 1 << 20 // bytes, and values of JSON
 
 // Client asks a [Server]. It is safe for concurrent use.
 type Client struct {
@@ -177,6 +178,9 @@ func (c *Client) parse(raw []byte) (Reply, error) {
 		Usage struct {
 			CompletionTokens int `json:"completion_tokens"`
 		} `json:"usage"`
+	}
+	if !plainjson.Within(raw, mostValues) {
+		return Reply{}, fmt.Errorf("a reply of more than %d values of JSON", mostValues)
 	}
 	err := json.Unmarshal(raw, &said)
 	if err != nil || len(said.Choices) == 0 || said.Choices[0].Message.Content == nil {

@@ -1,5 +1,5 @@
 // Package modeldir reads the small files of a model folder, which comes from
-// anywhere: their names are plain, their size is bounded, and no link leads out
+// anywhere: their names lead down, their size is bounded, and no link leads out
 // of the folder, so that nothing of another place is read or ends up in a
 // checkpoint.
 package modeldir
@@ -15,14 +15,14 @@ import (
 	"lwtrain/internal/fault"
 )
 
-// Read returns the content of a file of dir, of at most most bytes. A link is
+// Read returns the content of a file of dir or of a folder in it, of at most most bytes. A link is
 // followed within dir and, where dir is a snapshot in Hugging Face's cache,
 // within the cache of that model, whose files are links into its blobs. The
 // error wraps fs.ErrNotExist if there is no such file; it does not name the file.
 func Read(dir, name string, most int64) ([]byte, error) {
 	path := filepath.Join(dir, name)
-	if name != filepath.Base(path) {
-		return nil, fmt.Errorf("%q, want the plain name of a file", name)
+	if !filepath.IsLocal(name) || name != filepath.Clean(name) {
+		return nil, fmt.Errorf("%q, want the name of a file below the folder", name)
 	}
 	info, err := os.Stat(path)
 	switch {

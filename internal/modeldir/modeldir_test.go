@@ -34,6 +34,8 @@ func TestRead(t *testing.T) {
 	write("model/config.json", "c")
 	write("model/large.json", strings.Repeat("x", 101))
 	write("model/sub/a.json", "a")
+	link("../../secret", "model/sub/leak")
+	link("..", "model/away")
 	link("sub/a.json", "model/inside.json")
 	link("../secret", "model/outside.json")
 	link("inside-out", "model/chain.json")
@@ -47,23 +49,26 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ dir, file, want, err string }{
-		"a file":                         {"model", "config.json", "c", ""},
-		"a link within the folder":       {"model", "inside.json", "a", ""},
-		"a folder that is a link":        {"linked", "config.json", "c", ""},
-		"a snapshot of the cache":        {"hub/models--a--b/snapshots/f00", "config.json", "blob", ""},
-		"a link out of the folder":       {"model", "outside.json", "", "want a file of the folder itself"},
-		"a link to a link out of it":     {"model", "chain.json", "", "want a file of the folder itself"},
-		"a link out of the cache":        {"hub/models--a--b/snapshots/f00", "leak.json", "", "want a file of the folder itself"},
-		"a name that leads out":          {"model", "../secret", "", "want the plain name of a file"},
-		"a name with a folder":           {"model", "sub/a.json", "", "want the plain name of a file"},
-		"an absolute name":               {"model", "/etc/passwd", "", "want the plain name of a file"},
-		"the folder itself":              {"model", ".", "", "want the plain name of a file"},
-		"the folder above":               {"model", "..", "", "want the plain name of a file"},
-		"a folder":                       {"model", "sub", "", "not a regular file"},
-		"a pipe, which would never open": {"model", "pipe.json", "", "not a regular file"},
-		"a file too large":               {"model", "large.json", "", "101 bytes, want at most 100"},
-		"a file that is not there":       {"model", "none.json", "", "no such file"},
-		"a link to nothing":              {"model", "dangling.json", "", "no such file"},
+		"a file":                             {"model", "config.json", "c", ""},
+		"a link within the folder":           {"model", "inside.json", "a", ""},
+		"a folder that is a link":            {"linked", "config.json", "c", ""},
+		"a snapshot of the cache":            {"hub/models--a--b/snapshots/f00", "config.json", "blob", ""},
+		"a link out of the folder":           {"model", "outside.json", "", "want a file of the folder itself"},
+		"a link to a link out of it":         {"model", "chain.json", "", "want a file of the folder itself"},
+		"a link out of the cache":            {"hub/models--a--b/snapshots/f00", "leak.json", "", "want a file of the folder itself"},
+		"a name that leads out":              {"model", "../secret", "", "want the name of a file below the folder"},
+		"a file of a folder in it":           {"model", "sub/a.json", "a", ""},
+		"a name that is not clean":           {"model", "sub/../config.json", "", "want the name of a file below the folder"},
+		"a link in a folder that leads out":  {"model", "sub/leak", "", "want a file of the folder itself"},
+		"a folder that is a link to outside": {"model", "away/secret", "", "want a file of the folder itself"},
+		"an absolute name":                   {"model", "/etc/passwd", "", "want the name of a file below the folder"},
+		"the folder itself":                  {"model", ".", "", "not a regular file"},
+		"the folder above":                   {"model", "..", "", "want the name of a file below the folder"},
+		"a folder":                           {"model", "sub", "", "not a regular file"},
+		"a pipe, which would never open":     {"model", "pipe.json", "", "not a regular file"},
+		"a file too large":                   {"model", "large.json", "", "101 bytes, want at most 100"},
+		"a file that is not there":           {"model", "none.json", "", "no such file"},
+		"a link to nothing":                  {"model", "dangling.json", "", "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Read(filepath.Join(root, c.dir), c.file, 100)

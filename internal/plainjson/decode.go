@@ -30,7 +30,7 @@ func Decode(data []byte, most int, v any) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%d: %w", line(syntax.Offset), err)
 	case errors.As(err, &kind):
-		return fmt.Errorf("%d: %w", line(kind.Offset), WrongKind(kind))
+		return fmt.Errorf("%d: %w", line(kind.Offset), wrongKind(kind))
 	}
 	return err
 }
@@ -70,8 +70,17 @@ func textEnd(s []byte) int {
 	return len(s)
 }
 
-// WrongKind says in words of JSON that a value is of another type than the one wanted.
-func WrongKind(err *json.UnmarshalTypeError) error {
+// InWords is an error of encoding/json in words of JSON: of a value that is of another type
+// than the one wanted it says so without names of Go's types. Others stay as they are.
+func InWords(err error) error {
+	var kind *json.UnmarshalTypeError
+	if !errors.As(err, &kind) {
+		return err
+	}
+	return wrongKind(kind)
+}
+
+func wrongKind(err *json.UnmarshalTypeError) error {
 	at, is := err.Field, kinds[err.Value]
 	if at == "" {
 		at = "the value"

@@ -82,6 +82,8 @@ var (
 			`|s (?:from|in|of) (?:the|this|that|your|my) (?:following )?` +
 			`(?:list|text|passage|vocabulary|article|story|poem|dictionary|box)\b` +
 			`|s? (?:vocabulary|dictionary)\b)`)
+	// didEN is a sentence that goes on with what words do or did.
+	didEN = regexp.MustCompile(`^s (?:[a-z]+ed|are|were|have|had|became|began|came|went|lost|meant|took|spread)\b`)
 	// rateEN is what a length of a part is followed by: words each, words per chapter.
 	rateEN = regexp.MustCompile(`^s?[ -]*` +
 		`(?:(?:long|in length|or (?:more|less|fewer|so)|max|maximum|min|minimum|limit|count|total|at most|at least)[ -]*)*[ (]*` +
@@ -267,7 +269,7 @@ func (c counted) asked(after string) bool {
 	plural := strings.HasPrefix(after, "s")
 	last, number := c.front.at(0).text, c.number[0].text
 	switch spaced := strings.Contains(number, " "); {
-	case vagueEN[last], orderEN[last], last == "." && orderEN[c.front.at(1).text], spaced && placeEN[last], c.isYear():
+	case vagueEN[last], orderEN[last], last == "." && orderEN[c.front.at(1).text], spaced && placeEN[last], c.isYear(after):
 		return false
 	case thatEN[last], last == "x" && c.front.at(1).kind == figureToken, (last == "this" || last == "that") && !plural:
 		return false
@@ -282,15 +284,16 @@ func (c counted) asked(after string) bool {
 	return m == nil || m[1] == "the" || m[1] == "your" || m[1] == "our" || m[1] == "my" // per your request
 }
 
-// isYear tells the year of "In 2020 words" from the length of "in 2000 words": round ones
-// are lengths, and 1950 where it begins no sentence.
-func (c counted) isYear() bool {
+// isYear tells a year from a length. "since 1984 words" names one; "in 1984 words" asks for so
+// many, unless it begins a sentence that tells of what words did: In 2020 words changed.
+func (c counted) isYear(after string) bool {
 	n := int(c.hi)
 	if c.lo != c.hi || n < 1900 || n > 2099 || n%100 == 0 || len(c.number) != 1 || len(c.number[0].text) != 4 {
 		return false
 	}
 	first := c.front.at(1).text
-	return timeEN[c.front.at(0).text] || c.front.at(0).text == "in" && (n%50 != 0 || first == "" || clauseEN[first] && first != ",")
+	opens := first == "" || clauseEN[first] && first != ","
+	return timeEN[c.front.at(0).text] || c.front.at(0).text == "in" && opens && didEN.MatchString(after)
 }
 
 // ofThings reports whether words are counted as things: list 50 words, a list of 50 words.

@@ -16,6 +16,7 @@ import (
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
 )
 
 // The names of a run's files in its folder.
@@ -24,6 +25,7 @@ const (
 	Config      = "config.yaml"   // the config as it was resolved
 	Metrics     = "metrics.jsonl" // of a training run
 	Answers     = "answers.json"  // to held-out prompts, of a training run
+	Best        = "best.json"     // which checkpoint of a training run has the lowest held-out loss
 	Checkpoints = "checkpoints"   // the folder of a training run's checkpoints
 )
 
@@ -93,7 +95,7 @@ func ReadJSON(path string, v any) (bool, error) {
 		return false, err
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return false, fmt.Errorf("%s: %w", path, plainjson.InWords(err))
 	}
 	return true, nil
 }

@@ -20,7 +20,7 @@ func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 	o, prompts := c.Pairs, run.Prompts
 	from := o.Server.Model + " at " + o.Server.URL
 	if m := run.Model; m != nil {
-		from = modelText(m)
+		from = m.Describe()
 	}
 	stated, words := 0, 0
 	for _, p := range prompts {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lwtrain/configs"
+	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/internal/human"
@@ -16,26 +17,38 @@ import (
 )
 
 // Plan says what a run will do and what it needs.
-func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs) {
+func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room, time session.Outlook) {
 	line := terminal.Labelled(w)
-	line("model", "%s", modelText(run.Model))
+	line("model", "%s", run.Model.Describe())
 	mix := run.Data.Mix()
-	samples, heldOut := human.Count(mix.Samples, "sample"), mix.HeldOut
+	kind, each := "sample", 1
 	switch {
 	case p.Labelled:
-		samples = human.Count(mix.Samples, "labelled answer")
-	case p.Pairs > 0: // two samples each
-		samples, heldOut = human.Count(mix.Samples/2, "pair"), mix.HeldOut/2
+		kind = "labelled answer"
+	case p.Pairs > 0:
+		kind, each = "pair", 2 // samples
 	}
-	line("data", "%s, %s tokens, %s of them targets; %d held out",
-		samples, human.Grouped(mix.Tokens), human.Grouped(mix.TargetTokens), heldOut)
+	tokens, targets := mix.Tokens, mix.TargetTokens
+	for _, id := range run.Data.HeldOut() {
+		tokens -= int64(run.Data.Tokens(id))
+		targets -= int64(run.Data.Targets(id))
+	}
+	line("data", "%s to train on, %s tokens, %s of them targets; %d held out", human.Count((mix.Samples-mix.HeldOut)/each, kind),
+		human.Grouped(tokens), human.Grouped(targets), mix.HeldOut/each)
 	for _, s := range dropNotes(mix) {
 		line("", "%s", s)
 	}
 	if p.Pairs > 0 {
-		printPairs(line, c, p)
+		printPairs(line, c, mix, p)
 	} else {
 		printPacks(line, c, p)
+	}
+	if text := timeText(time); text != "" {
+		line("time", "%s", text)
+	}
+	if time.OtherWork >= session.Busy {
+		line("", "longer beside other work, which takes %.0f %% of the processors now: wait", 100*time.OtherWork)
+		line("", "for its end, or leave it some (threads)")
 	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
@@ -45,10 +58,40 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "not used: %s", refused)
 	}
 	line("output", "%s", c.Output.Dir)
+	line("", "%s", roomText(room))
 }
 
-func modelText(m *session.Model) string {
-	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, human.Scaled(m.Config.Parameters()))
+// printRate says how the learning rate goes. In a short run a step without one counts.
+func printRate(line func(label, format string, args ...any), s train.Schedule) {
+	line("", "learning rate: %s, peak %.2g, warm-up %s", s.Type, s.Peak, human.Count(s.Warmup, "step"))
+	if s.Total < 20 && s.At(1) == 0 {
+		line("", "the first step has a rate of 0: it changes nothing")
+	}
+}
+
+// timeText says how long the run will take; nothing where it is done.
+func timeText(o session.Outlook) string {
+	switch {
+	case o.Unknown != "":
+		return "not known before the first step: " + o.Unknown
+	case o.Left == 0:
+		return ""
+	case o.Remembered:
+		return fmt.Sprintf("about %s in all, by the last run like it here", human.Span(o.Left))
+	}
+	return fmt.Sprintf("about %s in all, by a short measurement with random weights", human.Span(o.Left))
+}
+
+// roomText says what checkpoints take on the disk.
+func roomText(r session.Room) string {
+	text := "a checkpoint takes " + human.Bytes(r.Checkpoint)
+	if r.Most > 1 {
+		text = fmt.Sprintf("%d checkpoints at a time take %s", r.Most, human.Bytes(int64(r.Most)*r.Checkpoint))
+	}
+	if r.Free < 0 {
+		return text
+	}
+	return fmt.Sprintf("%s; %s are free", text, human.Bytes(r.Free))
 }
 
 // printPacks says how conversations are packed and weighed.
@@ -66,7 +109,7 @@ func printPacks(line func(label, format string, args ...any), c *configs.Config,
 	if perStep > p.Packs {
 		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+	printRate(line, p.Schedule)
 }
 
 // shareLines lists the shares of a kind in lines of at most 70 columns.
@@ -92,7 +135,7 @@ func shareLines(shares []train.Share, kind string) []string {
 }
 
 // printPairs says what pairs, or labelled answers, are trained on, and by which loss.
-func printPairs(line func(label, format string, args ...any), c *configs.Config, p *train.Plan) {
+func printPairs(line func(label, format string, args ...any), c *configs.Config, mix data.SourceStats, p *train.Plan) {
 	kind := "pair"
 	switch {
 	case p.Labelled:
@@ -101,6 +144,16 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 			human.Grouped(int64(p.Pairs-p.Desirable)), float64(p.Tokens)/float64(p.Pairs))
 	default:
 		line("pairs", "%s to train on, %.0f tokens each", human.Grouped(p.Pairs), float64(p.Tokens)/float64(p.Pairs))
+	}
+	if mix.Paired() {
+		for _, side := range []struct {
+			name string
+			data.Side
+		}{{"chosen", mix.Chosen}, {"rejected", mix.Rejected}} {
+			n := float64(side.Answers)
+			line("", "%s answers: %.0f words, %.0f target tokens on average", side.name,
+				float64(side.Words)/n, float64(side.TargetTokens)/n)
+		}
 	}
 	if p.Split > 0 {
 		line("", "%s larger than a pack of %s tokens: scored first, then trained", human.Count(p.Split, "pair"), human.Grouped(p.Capacity))
@@ -127,7 +180,7 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 	if p.Labelled && perStep < 4 {
 		line("", "kto's estimate of the KL is the mean of %s: take more a step", human.Count(perStep, "answer"))
 	}
-	line("", "learning rate: %s, peak %.2g, warm-up %s", p.Schedule.Type, p.Schedule.Peak, human.Count(p.Schedule.Warmup, "step"))
+	printRate(line, p.Schedule)
 }
 
 // balanceText says how desirable and undesirable answers weigh against each other,

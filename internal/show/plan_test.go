@@ -1,6 +1,8 @@
 package show
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"lwtrain/dpo"
@@ -40,5 +42,25 @@ func TestHowLabelsWeighIsSaidWhereItIsFarFromThePapers(t *testing.T) {
 	pairs := &train.Plan{Pairs: 10}
 	if got := balanceText(dpo.Default(), pairs); got != "" {
 		t.Errorf("of pairs %q is said", got)
+	}
+}
+
+func TestAFirstStepWithoutALearningRateIsSaidOfAShortRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		warmup, total int
+		said          bool
+	}{
+		"a short run":                   {1, 19, true},
+		"a short run without a warm-up": {0, 19, false},
+		"a longer run":                  {1, 20, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var text string
+			line := func(_, format string, args ...any) { text += fmt.Sprintf(format, args...) + "\n" }
+			printRate(line, train.Schedule{Type: "cosine", Peak: 1e-4, Warmup: c.warmup, Total: c.total})
+			if strings.Contains(text, "a rate of 0") != c.said {
+				t.Errorf("got %q", text)
+			}
+		})
 	}
 }

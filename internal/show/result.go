@@ -18,17 +18,28 @@ import (
 func Result(w io.Writer, c *configs.Config, r train.Result) {
 	line := terminal.Labelled(w)
 	fmt.Fprintln(w)
-	if r.AlreadyThere {
+	switch {
+	case r.AlreadyThere:
 		line("done", "the run had been finished before, with step %d", r.Steps)
-	} else {
-		line("done", "%s in %s, %.0f tokens/s, at most %s of memory", human.Count(r.Steps-r.Resumed, "step"), human.Span(r.Elapsed),
+	default:
+		line("done", "%s in %s, %.0f tokens/s, at most %s of memory", human.Count(r.Steps, "step"), human.Span(r.Elapsed),
 			r.TokensPerSecond(), human.Bytes(r.PeakRSS))
+		if r.Resumed > 0 {
+			line("", "%s of them in %s, going on from step %d", human.Grouped(r.Steps-r.Resumed), human.Span(r.Here), r.Resumed)
+		}
 		line("loss", "%.4f at the first step, %.4f at the last", r.FirstLoss, r.LastLoss)
+	}
+	if r.Stopped {
+		line("", "it ended early: the held-out loss was not better in %s (train.early_stopping_patience)",
+			human.Count(c.Train.EarlyStoppingPatience, "measurement"))
 	}
 	if r.FirstEval != nil && r.LastEval != nil {
 		line("held out", "%.4f before, %.4f after", r.FirstEval.Loss, r.LastEval.Loss)
 	}
 	printPreferences(line, r)
+	if r.Best != nil {
+		line("best", "%s", bestText(*r.Best))
+	}
 	for _, a := range r.Answers {
 		printAnswer(w, a)
 	}
@@ -43,6 +54,22 @@ func Result(w io.Writer, c *configs.Config, r train.Result) {
 	line("config", "%s", filepath.Join(c.Output.Dir, rundir.Config))
 	line("next", "lwtrain generate -m %s \\", r.Checkpoint)
 	line("", "  --prompt \"Write a 1000-word story about a lighthouse\"")
+}
+
+// bestText says where the held-out loss was lowest, and which checkpoint is nearest to that.
+func bestText(b train.Best) string {
+	at := fmt.Sprintf("held-out loss %.4f at step %d", b.Loss, b.Step)
+	if b.Step == 0 {
+		at = fmt.Sprintf("held-out loss %.4f, before the first step", b.Loss)
+	}
+	switch c := b.Checkpoint; {
+	case c == nil:
+		return at + "; no checkpoint is of a step at which it was measured"
+	case c.Step == b.Step:
+		return at + ": " + c.Path
+	default:
+		return fmt.Sprintf("%s; of the checkpoints %.4f: %s", at, c.Loss, c.Path)
+	}
 }
 
 // printAnswer shows how an answer changed.

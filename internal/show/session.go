@@ -49,6 +49,7 @@ func Session(w io.Writer) session.Events {
 		Importing:  func(done, total int64) { show("importing", done/mib, total/mib, "MiB") },
 		Exporting:  func(done, total int64) { show("exporting", done/mib, total/mib, "MiB") },
 		Tokenising: func(done, total int64) { show("tokenising", (done+kib-1)/kib, (total+kib-1)/kib, "KiB") },
+		Measuring:  func() { fmt.Fprintln(w, "measuring how fast this machine trains such a model") },
 		Ended: func(err error) {
 			switch {
 			case bar == nil:

@@ -17,14 +17,16 @@ type Training struct {
 	out, err io.Writer
 	c        *configs.Config
 	run      *session.Run
+	room     session.Room
+	time     session.Outlook
 	bar      *terminal.Progress
 	atMost   bool // the bar's total is an upper bound
 	total    int
 }
 
 // NewTraining begins a display. Call Close at the end.
-func NewTraining(out, err io.Writer, c *configs.Config, run *session.Run) *Training {
-	return &Training{out: out, err: err, c: c, run: run}
+func NewTraining(out, err io.Writer, c *configs.Config, run *session.Run, room session.Room, time session.Outlook) *Training {
+	return &Training{out: out, err: err, c: c, run: run, room: room, time: time}
 }
 
 // Close ends the display.
@@ -59,7 +61,7 @@ func (d *Training) Events() train.Events {
 	return train.Events{
 		Planned: func(p *train.Plan, m engine.Needs) {
 			d.total = p.Schedule.Total
-			Plan(d.out, d.c, d.run, p, m)
+			Plan(d.out, d.c, d.run, p, m, d.room, d.time)
 			WarnMemory(d.err, m)
 			fmt.Fprintln(d.out)
 		},

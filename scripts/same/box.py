@@ -13,10 +13,31 @@ import time
 UNSTEADY = ("tokens_per_second", "peak_rss_bytes")  # keys of JSON that are no result
 
 
+ADDED_FILES = ("best.json", "pace.json")  # that an older build does not write
+
+# What an older build does not say: lines, members of JSON, a key of the YAML.
+ADDED = [
+    (re.compile(pattern, re.M), instead)
+    for pattern, instead in (
+        (r"^(time|best) {6}.*\n", ""),
+        (r"^ +(a checkpoint takes .*free|\d+ checkpoints at a time take .*|the first step has a rate of 0.*)\n", ""),
+        (r"^ +[\d,]+ of them in .*going on from step \d+\n", ""),
+        (r"^(done +)\d+ steps? in", r"\1STEPS in"),  # of the whole run, not of its last part alone
+        (r"^data  .*; (\d+) held out$", r"data  \1 held out"),
+        (r',"time":"[^"]*","elapsed_seconds":[-+\d.e]+', ""),
+        (r'^  "(model|steps)": .*,\n|^  "versions": \[[^]]*\],\n', ""),
+        (r"^ *early_stopping_patience:.*\n", ""),
+        (r'^    "config.yaml": "[0-9a-f]{64}",\n', ""),
+    )
+]
+
+
 def masked(text, folder):
     """Text without what may differ between two runs of one build: times, speed,
     memory in use or free, the folder that the case runs in, ports."""
     text = text.replace(os.path.realpath(folder), "FOLDER").replace(folder, "FOLDER")
+    for pattern, instead in ADDED:
+        text = pattern.sub(instead, text)
     for pattern, instead in (
         (r"\bwanted\b", "want"),  # messages say want since then
         (r"\.tmp-\d+", ".tmp-N"),
@@ -123,7 +144,7 @@ class Box:
         for name in names:
             for dir, dirs, files in os.walk(self.path(name)):
                 dirs.sort()
-                for file in sorted(files):
+                for file in sorted(set(files) - set(ADDED_FILES)):
                     path = os.path.join(dir, file)
                     self.see(
                         "file " + os.path.relpath(path, self.folder),

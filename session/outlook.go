@@ -1,0 +1,140 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lwtrain/engine"
+	"lwtrain/engine/native"
+	"lwtrain/internal/machine"
+	"lwtrain/model"
+	"lwtrain/packing"
+	"lwtrain/train"
+)
+
+// Outlook is how long a run will take.
+type Outlook struct {
+	Left       time.Duration // from here on; 0: nothing is left, or it is not known
+	Unknown    string        // why it is not
+	Remembered bool          // by the last run like it, not by a short measurement
+	OtherWork  float64       // how much of the processors others take now, from 0 to 1
+}
+
+// Busy is how much of the processors others may take without a word.
+const Busy = 0.2
+
+// Outlook says how long the run takes that goes on from a step: by the pace of the last run
+// of such a model and such packs on this machine, otherwise by one that it measures with
+// random weights in some seconds. It writes nothing.
+func (r *Run) Outlook(ctx context.Context, p *train.Plan, m engine.Needs, step int) (Outlook, error) {
+	c := r.session.Config
+	if step >= p.Schedule.Total {
+		return Outlook{}, nil
+	}
+	work, err := r.method.work(r, step)
+	if err != nil {
+		return Outlook{}, err
+	}
+	prompts := min(c.Sample.Prompts, len(r.Data.HeldOutPrompts()))
+	answers := prompts * c.Sample.MaxNewTokens
+	if step == 0 {
+		answers *= 2 // before and after
+	}
+	at, remembered := readPaces(c.Data.CacheDir)[paceKey(r.method.kind, r.Model.Config, c.Train, p, m)]
+	if !remembered || at.Learn == 0 {
+		if at, err = r.measure(ctx, p, m, prompts); ctx.Err() != nil {
+			return Outlook{}, ctx.Err()
+		}
+		if err != nil {
+			return Outlook{Unknown: err.Error()}, nil
+		}
+	}
+	others, _ := r.session.watch.OtherWork()
+	return Outlook{Left: at.takes(work, answers), Remembered: remembered, OtherWork: others}, nil
+}
+
+// What is measured has at most that many tokens, and computes about that much in a step.
+const (
+	measuredTokens = 1024
+	measuredFLOPs  = 1e12
+	measuredVocab  = 1 << 14
+	diskSpeed      = 300e6 // bytes a second, written, flushed and hashed
+)
+
+// measure finds the pace of a run with random weights in a model of the same shape, of
+// fewer layers and tokens where it is large, and takes that many times more for the whole.
+func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompts int) (pace, error) {
+	o := r.session.Config.Train
+	whole := r.Model.Config
+	part, size, document := whole, min(measuredTokens, packSize(p, o)), documentSize(p)
+	for part.Vocab = min(part.Vocab, measuredVocab); part.Layers > 2 && native.FLOPs(part, size) > measuredFLOPs; {
+		part.Layers--
+	}
+	how := engineOptions(o, size)
+	how.Precision, how.GradientCheckpointing = m.Precision, "false"
+	needs, err := native.Needs(part, how)
+	if err != nil {
+		return pace{}, err
+	}
+	if free := machine.ReadMemory().Available(); needs.Total() > free {
+		return pace{}, errors.New("there is too little memory to measure it")
+	}
+	if tell := r.session.events.Measuring; tell != nil && native.FLOPs(part, size) > measuredFLOPs/10 {
+		tell() // it takes a while
+	}
+	e, err := native.New(model.New(part, 1), how)
+	if err != nil {
+		return pace{}, err
+	}
+	defer e.Close()
+	got, err := try(ctx, e, part.Vocab, size, min(size, document), prompts)
+	if err != nil {
+		return pace{}, err
+	}
+	work := native.FLOPs(whole, document) / float64(document) / (native.FLOPs(part, min(size, document)) / float64(min(size, document)))
+	grown := float64(whole.Parameters()) / float64(part.Parameters())
+	return pace{
+		Learn: got.Learn * work * (1 + m.Repeats/3), Score: got.Score * work, Update: got.Update * grown, Answer: got.Answer * grown,
+		Save: float64(m.Weights+m.Optimizer) / diskSpeed,
+	}, nil
+}
+
+// try measures the pace of an engine with a pack of random documents.
+func try(ctx context.Context, e engine.Engine, vocab, size, document, prompts int) (pace, error) {
+	ids := make([]int32, size)
+	for i := range ids {
+		ids[i] = int32(i * 7919 % vocab)
+	}
+	var docs []packing.Doc
+	for at := 0; at < size; at += document {
+		n := min(document, size-at)
+		docs = append(docs, packing.Doc{IDs: ids[at : at+n], Target: [][2]int32{{0, int32(n)}}, Factor: 1})
+	}
+	pack, err := packing.Lay(size, docs, packing.ByToken)
+	if err != nil {
+		return pace{}, err
+	}
+	asked := make([]engine.Prompt, prompts)
+	for i := range asked {
+		asked[i] = engine.Prompt{IDs: ids[:min(16, size)], MaxNewTokens: 12, TopP: 1, Seed: 1}
+	}
+	one := func(yield func(packing.Pack, error) bool) { yield(pack, nil) }
+	for range 2 { // the first one warms up
+		t := &timed{Engine: e}
+		if _, err := t.Learn(ctx, []packing.Pack{pack}, nil); err != nil {
+			return pace{}, err
+		}
+		if _, err := t.Update(1, 0, pack.Divisor, 0); err != nil {
+			return pace{}, err
+		}
+		if err := t.Score(ctx, one, func(int, []float64) error { return nil }); err != nil {
+			return pace{}, err
+		}
+		if _, err := t.Answer(ctx, asked, nil); err != nil {
+			return pace{}, err
+		}
+		e = t
+	}
+	return e.(*timed).pace(0), nil
+}
