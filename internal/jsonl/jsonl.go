@@ -28,7 +28,8 @@ type Log struct{ file *os.File }
 // Open reads the lines of a log into see, one after the other with their checks, and
 // opens it for more. A last line that a crash has cut off is taken away. One that is no T,
 // whose check is wrong, or that see refuses, is an error with its number. Lines without a
-// check ("") are taken where none before them has one and they hold nothing but a T. A missing file is an empty one. No other process opens the
+// check ("") are taken where none before them has one and they hold nothing but a T. A
+// missing file is an empty one. No other process opens the
 // log until it is closed.
 func Open[T any](path string, see func(line T, check string) error) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
