@@ -26,7 +26,7 @@ func content(text string) func(dir string) error {
 			data[i] = float32(i * len(text))
 		}
 		return errors.Join(
-			WriteWeights(dir, "F32", []Tensor{{"a", []int{1000}, data}}, 0),
+			WriteWeights(dir, "F32", []Tensor{{"a", []int{1000}, data}}, 0, nil),
 			os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o644),
 			os.WriteFile(filepath.Join(dir, "state", "trainer.json"), []byte("{}"), 0o644),
 		)
@@ -460,8 +460,7 @@ func TestPruneKeepsTheNewestGoodOnes(t *testing.T) {
 			if err := Prune(root, c.keep, c.best); err != nil {
 				t.Fatal(err)
 			}
-			have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", "")
-			if have != c.want {
+			if have := strings.ReplaceAll(strings.Join(names(t, root), " "), "step-00000", ""); have != c.want {
 				t.Errorf("left %s, want %s", have, c.want)
 			}
 		})

@@ -68,7 +68,8 @@ func WriteSafetensors(path, dtype string, tensors []Tensor, metadata map[string]
 // bytes of data each and model.safetensors.index.json. A tensor larger than
 // maxShard gets a shard of its own; with maxShard 0 there is one file. The
 // index is written last: a folder without it, after a crash, has no weights.
-func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64) error {
+// progress, which may be nil, is told the bytes written.
+func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64, progress func(done, total int64)) error {
 	all, err := streams(tensors)
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
@@ -88,13 +89,19 @@ func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64) error {
 		used += size
 		total += size
 	}
+	var done int64
+	wrote := func(bytes int) {
+		if done += int64(bytes); progress != nil {
+			progress(done, total)
+		}
+	}
 	if len(shards) <= 1 {
-		return writeStreams(filepath.Join(dir, singleFile), dtype, all, metadata, nil)
+		return writeStreams(filepath.Join(dir, singleFile), dtype, all, metadata, wrote)
 	}
 	weightMap := make(map[string]string)
 	for i, shard := range shards {
 		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(shards))
-		if err := writeStreams(filepath.Join(dir, name), dtype, shard, metadata, nil); err != nil {
+		if err := writeStreams(filepath.Join(dir, name), dtype, shard, metadata, wrote); err != nil {
 			return err
 		}
 		for _, s := range shard {

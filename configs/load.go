@@ -74,15 +74,12 @@ func readBounded(path string) ([]byte, error) {
 
 func load(src source, overrides []string, env func(string) (string, bool)) (*Config, error) {
 	file, base, problems := readFile(src)
-	layers := []layer{base, file}
-	for _, read := range []func() (layer, Problems){
-		func() (layer, Problems) { return readEnv(env) },
-		func() (layer, Problems) { return readArguments(overrides) },
-	} {
-		l, ps := read()
-		layers, problems = append(layers, l), append(problems, ps...)
-	}
-	c := resolve(layers, src.origin)
+	fromEnv, ps := readEnv(env)
+	problems = append(problems, ps...)
+	arguments, elements, ps := readArguments(overrides)
+	problems = append(problems, ps...)
+	c, ps := resolve([]layer{base, file, fromEnv, arguments}, elements, src.origin)
+	problems = append(problems, ps...)
 	problems = append(problems, c.check(src.origin, problems)...)
 	if len(problems) > 0 {
 		return nil, problems.fault()
@@ -166,9 +163,10 @@ func readEnv(env func(string) (string, bool)) (layer, Problems) {
 	return out, problems
 }
 
-func readArguments(overrides []string) (layer, Problems) {
-	out := layer{}
-	var problems Problems
+// readArguments reads key=value, the later winning: a list that is given whole also over its
+// elements that are given before it.
+func readArguments(overrides []string) (out layer, elements []element, problems Problems) {
+	out = layer{}
 	for _, arg := range overrides {
 		key, v, ok := strings.Cut(arg, "=")
 		o := Origin{Kind: Argument, Name: arg}
@@ -177,7 +175,11 @@ func readArguments(overrides []string) (layer, Problems) {
 			continue
 		}
 		f := table().byPath[key]
+		e, inList := elementOf(key)
 		switch {
+		case f == nil && inList:
+			e.value, e.origin = v, o
+			elements = append(elements, e)
 		case f == nil:
 			problems = append(problems, unknownPath(key, o))
 		case f.kind == section:
@@ -189,9 +191,10 @@ func readArguments(overrides []string) (layer, Problems) {
 				out[key] = s
 			}
 			problems = append(problems, ps...)
+			elements = slices.DeleteFunc(elements, func(e element) bool { return e.list == f })
 		}
 	}
-	return out, problems
+	return out, elements, problems
 }
 
 // unknownPath is unknownKey for a whole path: it looks in the deepest section
@@ -210,37 +213,10 @@ func unknownPath(path string, o Origin) Problem {
 	return Problem{o, path, text, meant}
 }
 
-// readText reads a value from the command line or the environment, as YAML.
-func readText(f *field, v string, o Origin) (*setting, Problems) {
-	d := newDecoder(o)
-	d.inner = map[string]Origin{}
-	var n *yaml.Node
-	if f.kind == text || f.kind == coded {
-		d.literal = &v
-	} else {
-		var bad *unreadable
-		if n, bad = parse([]byte(v)); bad != nil {
-			text := fmt.Sprintf("%s, want %s", quoted(v), f.want())
-			if bad.advice != "" {
-				text += "; " + bad.advice
-			}
-			return nil, Problems{{Origin: o, Path: f.path, Text: text}}
-		}
-	}
-	if n == nil {
-		n = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
-	}
-	value, ok := d.value(n, f, f.path, 0)
-	if !ok {
-		return nil, d.problems
-	}
-	return &setting{value, o, d.inner}, nil
-}
-
 // resolve lets the strongest layer win, key by key. Viper holds the layers; it
 // lower-cases keys and splits them at its delimiter, so it only ever sees our
 // fixed lower-case paths, whole, and values that it does not look into.
-func resolve(layers []layer, at Origin) *Config {
+func resolve(layers []layer, elements []element, at Origin) (*Config, Problems) {
 	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"))
 	c := defaults()
 	c.Output.Dir = "runs/" + runName(at)
@@ -264,6 +240,7 @@ func resolve(layers []layer, at Origin) *Config {
 			won[f.path] = s
 		}
 	}
+	problems := applyElements(won, elements)
 	settle(won)
 	c.origins = map[string]Origin{}
 	for _, f := range table().leaves {
@@ -271,7 +248,7 @@ func resolve(layers []layer, at Origin) *Config {
 			c.set(f, s)
 		}
 	}
-	return &c
+	return &c, problems
 }
 
 // runName is the last part of output.dir where nothing is said.

@@ -73,11 +73,30 @@ func (c *Config) writeSources(b *bytes.Buffer, f *field, sources []data.Source, 
 	fmt.Fprintf(b, "%s\n", origin)
 	for i, s := range sources {
 		fmt.Fprintf(b, "%s  - %s", indent, renderSource(f, s))
-		if o := c.origins[fmt.Sprintf("%s[%d]", f.path, i)]; o.Kind == File || o.Kind == Recipe {
-			b.WriteString("  # " + o.String())
+		if o := c.sourceOrigin(f, fmt.Sprintf("%s[%d]", f.path, i)); o != "" {
+			b.WriteString("  # " + o)
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// sourceOrigin is where a source comes from, and which of its keys arguments have changed.
+func (c *Config) sourceOrigin(f *field, here string) string {
+	o, of := c.origins[here], c.origins[f.path]
+	var out []string
+	if o.Kind == File || o.Kind == Recipe || o.Kind == Argument && of.Kind != Argument {
+		out = append(out, o.String())
+	}
+	var changed []string
+	for _, k := range leavesOf(f.keys) {
+		if o.Kind != Argument && c.origins[join(here, k.path)].Kind == Argument {
+			changed = append(changed, k.path)
+		}
+	}
+	if changed != nil {
+		out = append(out, strings.Join(changed, ", ")+": argument")
+	}
+	return strings.Join(out, "; ")
 }
 
 func renderSource(f *field, s data.Source) string {

@@ -134,7 +134,7 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 		n := min(len(w[0]), len(w[1]))
 		for i := range n {
 			if entries[w[0][i]].Hash == entries[w[1][i]].Hash { // one answer that is called good and bad
-				stats.drop("equal_answers", 2)
+				stats.drop("equal_answers", 1)
 				continue
 			}
 			out = append(out, item{w[1][i], w[0][i]})

@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,6 +85,38 @@ func TestAnArrayOfPairsBecomesAStore(t *testing.T) {
 	slices.Sort(lines)
 	if !slices.Equal(lines, []int{2, 5, 6}) {
 		t.Errorf("records on lines %v, want 2, 5 and, begun on 5 as well, 6", lines)
+	}
+}
+
+func TestTheSidesOfPairsAreCountedApart(t *testing.T) {
+	s, err := buildPairs(t, "p.jsonl", fmt.Sprintf(`{"prompt": "Write a 20-word story.", "chosen": %q, "rejected": %q}`+"\n"+
+		`{"prompt": "p", "chosen": "a", "rejected": "b c"}`, strings.Repeat("word ", 20), strings.Repeat("word ", 40)), func(o *Options) {
+		o.MaxLength = 1000
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stats, err := s.Stats(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range stats.All() {
+		if !c.Paired() || !c.Preferences() || c.Pairs != 2 {
+			t.Errorf("%s: %d pairs of %d samples", c.Name, c.Pairs, c.Samples)
+		}
+		for name, side := range map[string]struct {
+			Side
+			words, longest int64
+			score          float64
+		}{"chosen": {c.Chosen, 21, 20, 100}, "rejected": {c.Rejected, 42, 40, 66.7}} {
+			if side.Answers != 2 || side.Words != side.words || side.OutputWords.Max != side.longest || side.Buckets[0].Samples != 2 ||
+				side.Required.Samples != 1 || math.Abs(side.Required.Score-side.score) > 1 || side.OutputTokens.P50 == 0 {
+				t.Errorf("%s, %s: %+v, longest %d, asked for %+v", c.Name, name, side.Side, side.OutputWords.Max, side.Required)
+			}
+		}
+		if got := c.Chosen.TargetTokens + c.Rejected.TargetTokens; got != c.TargetTokens {
+			t.Errorf("%s: the sides have %d target tokens, all have %d", c.Name, got, c.TargetTokens)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ func Prompts(
 	}
 	l := src.reading().Layout(nil)
 	columns := l.Columns()
+	columns[record.IDColumn] = true
 	if length != "" {
 		columns[length] = true
 	}
@@ -56,7 +57,7 @@ func Prompts(
 			}
 			continue
 		}
-		p.Origin = from.Places().At(x.Number)
+		p.Line, p.Origin = x.Number, from.Places().At(x.Number)
 		out = append(out, p)
 	}
 	if len(drops.Dropped) > 0 && !skip {

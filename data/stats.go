@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"lwtrain/data/record"
 	"lwtrain/data/store"
 )
 
@@ -16,14 +17,16 @@ type SourceStats struct {
 	Path         string         `json:"path,omitempty"`
 	Format       string         `json:"format,omitempty"` // of its records
 	Samples      int            `json:"samples"`
-	Pairs        int            `json:"pairs,omitempty"`  // of a better and a worse answer, each counted under samples
-	HeldOut      int            `json:"held_out"`         // of the samples
-	Pieces       int            `json:"pieces"`           // more than samples where long ones are split
-	Turns        int            `json:"turns"`            // messages of the assistant
-	Words        int64          `json:"words"`            // in them, by [prose.Words]; of the whole conversation where it is cut
-	Tokens       int64          `json:"tokens"`           //
-	TargetTokens int64          `json:"target_tokens"`    // of those: they carry loss
-	Dropped      map[string]int `json:"dropped"`          // records that are not used, by reason
+	Pairs        int            `json:"pairs,omitempty"` // of a better and a worse answer, each counted under samples
+	HeldOut      int            `json:"held_out"`        // of the samples
+	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
+	Turns        int            `json:"turns"`           // messages of the assistant
+	Words        int64          `json:"words"`           // in them, by [prose.Words]; of the whole conversation where it is cut
+	Tokens       int64          `json:"tokens"`          //
+	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
+	Chosen       Side           `json:"chosen,omitzero"` // of preferences, and so of single labelled answers the good ones
+	Rejected     Side           `json:"rejected,omitzero"`
+	Dropped      map[string]int `json:"dropped"`          // records that are not used, by reason; of pairs pairs
 	Unread       map[string]int `json:"unread,omitempty"` // records that are used, by their keys that nothing reads
 	Cut          int            `json:"cut"`              // samples longer than max_length, truncated or split
 	LostTokens   int64          `json:"lost_tokens"`      // of samples dropped or cut for their length
@@ -35,6 +38,18 @@ type SourceStats struct {
 
 	whole histogram // tokens of each sample that could be used, before cutting, the dropped ones too
 }
+
+// Paired reports whether all that is used are pairs.
+func (s *SourceStats) Paired() bool { return s.Pairs > 0 && 2*s.Pairs == s.Samples }
+
+// Preferences reports whether all that is used are answers with another one, or with a
+// label, and there are some of both kinds.
+func (s *SourceStats) Preferences() bool {
+	return s.Chosen.Answers > 0 && s.Rejected.Answers > 0 && s.Chosen.Answers+s.Rejected.Answers == s.Samples
+}
+
+// CutPieces is how many pieces the samples that are cut are cut into.
+func (s *SourceStats) CutPieces() int { return s.Pieces - (s.Samples - s.Cut) }
 
 // Epoch is what an epoch has of a source, as often as it is repeated and without
 // what is held out.
@@ -63,6 +78,12 @@ func (s *SourceStats) take(e store.Entry, pieces []piece, heldOut bool) {
 	s.Pieces += len(pieces)
 	s.Turns += int(e.Turns)
 	s.Words += int64(e.Words)
+	switch e.Kind {
+	case record.Chosen, record.Liked:
+		s.Chosen.take(1, int64(e.Words), int64(e.Targets))
+	case record.Rejected, record.Disliked:
+		s.Rejected.take(1, int64(e.Words), int64(e.Targets))
+	}
 	for _, p := range pieces {
 		s.Tokens += int64(p.to - p.from)
 		s.TargetTokens += int64(p.targets)
@@ -83,6 +104,8 @@ func mixOf(sources []SourceStats) SourceStats {
 		mix.Cut += x.Cut
 		mix.LostTokens += x.LostTokens
 		mix.Pairs += x.Pairs
+		mix.Chosen.take(x.Chosen.Answers, x.Chosen.Words, x.Chosen.TargetTokens)
+		mix.Rejected.take(x.Rejected.Answers, x.Rejected.Words, x.Rejected.TargetTokens)
 		mix.Epoch.Samples += x.Epoch.Samples
 		mix.Epoch.Tokens += x.Epoch.Tokens
 		mix.Epoch.TargetTokens += x.Epoch.TargetTokens

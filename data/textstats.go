@@ -2,7 +2,6 @@ package data
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -57,15 +56,6 @@ type AllLengths struct {
 	Tokens       Lengths `json:"tokens"`
 }
 
-// Bucket is the samples of one of [prose.Ranges].
-type Bucket struct {
-	Name         string             `json:"name"`
-	From         int                `json:"from"` // words
-	Samples      int                `json:"samples"`
-	TargetTokens int64              `json:"target_tokens"` // before cutting
-	LossShare    map[string]float64 `json:"loss_share,omitempty"`
-}
-
 // Limit is what another max_length would do: samples that are longer, and the
 // tokens behind it. To one part in 2,048.
 type Limit struct {
@@ -78,30 +68,6 @@ type Limit struct {
 type Suspects struct {
 	Samples  int      `json:"samples"`
 	Examples []string `json:"examples,omitempty"` // file:line
-}
-
-// Required compares the lengths that prompts ask for with those of the answers.
-type Required struct {
-	Samples     int     `json:"samples"`          // whose prompt names a length
-	Score       float64 `json:"mean_score"`       // S_l, see [prose.LengthScore]
-	Good        int     `json:"score_80_or_more"` // of the samples
-	MedianRatio float64 `json:"median_ratio"`     // real / required
-	// Points are a fair draw of [required, real] in words.
-	Points []Point `json:"points,omitempty"`
-}
-
-// Point is a length that a prompt asks for, and what the answer has, in words.
-type Point struct{ Required, Real int }
-
-// MarshalJSON writes a point as [required, real].
-func (p Point) MarshalJSON() ([]byte, error) { return json.Marshal([2]int{p.Required, p.Real}) }
-
-// UnmarshalJSON reads it.
-func (p *Point) UnmarshalJSON(raw []byte) error {
-	var v [2]int
-	err := json.Unmarshal(raw, &v)
-	p.Required, p.Real = v[0], v[1]
-	return err
 }
 
 // Longest is one of the longest samples by words of the answers.
@@ -142,6 +108,8 @@ type gathering struct {
 	good        int
 	points      top[drawn]
 	longest     top[Longest]
+
+	sides [2]*gathering // of preferences: the chosen answers, the rejected ones; nil where there are none
 }
 
 func newGathering() *gathering {
@@ -161,7 +129,23 @@ func ranges() []Bucket {
 	return out
 }
 
+// add counts a sample, and of preferences in its side, too.
 func (g *gathering) add(e store.Entry, f record.Facts, at func() Longest) {
+	g.count(e, f, at)
+	if e.Kind == record.Plain {
+		return
+	}
+	side := &g.sides[0]
+	if e.Kind == record.Rejected || e.Kind == record.Disliked {
+		side = &g.sides[1]
+	}
+	if *side == nil {
+		*side = newGathering()
+	}
+	(*side).count(e, f, at)
+}
+
+func (g *gathering) count(e store.Entry, f record.Facts, at func() Longest) {
 	g.promptWords.add(int64(f.PromptWords))
 	g.promptTokens.add(int64(e.Tokens - e.Targets))
 	g.outputWords.add(int64(e.Words))
@@ -211,13 +195,29 @@ func (g *gathering) contents(s SourceStats) TextStats {
 	for i, name := range record.Suspicions {
 		c.Suspicious[name] = g.suspicious[i]
 	}
-	if n := g.ratio.n; n > 0 {
-		c.Required = Required{Samples: int(n), Score: g.score / float64(n), Good: g.good, MedianRatio: float64(g.ratio.quantile(.5)) / 1000}
+	if g.ratio.n > 0 {
+		c.Required = g.required()
 		for _, p := range g.points.list {
 			c.Required.Points = append(c.Required.Points, p.Point)
 		}
 	}
+	for i, to := range []*Side{&c.Chosen, &c.Rejected} {
+		if side := g.sides[i]; side != nil {
+			words, tokens := side.outputWords.lengths(), side.outputTokens.lengths()
+			to.OutputWords, to.OutputTokens, to.Buckets = &words, &tokens, side.buckets
+			if side.ratio.n > 0 {
+				r := side.required()
+				to.Required = &r
+			}
+		}
+	}
 	return c
+}
+
+// required is without points.
+func (g *gathering) required() Required {
+	n := g.ratio.n
+	return Required{Samples: int(n), Score: g.score / float64(n), Good: g.good, MedianRatio: float64(g.ratio.quantile(.5)) / 1000}
 }
 
 // All lists the sources and then, where there are several, the mix.

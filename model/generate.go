@@ -75,8 +75,9 @@ type slot struct {
 func NewGenerator(m *Model) *Generator { return &Generator{m: m, half: m.embed.Half != nil} }
 
 // Generate continues all requests, at most batch of them at a time: when one
-// is done the next takes its place. Results are in the order of the requests
-// and do not depend on what else is in the batch, up to rounding.
+// is done the next takes its place. Results are in the order of the requests. With the
+// same number of threads a text is the same tokens whatever is beside it and whenever it
+// begins.
 func (g *Generator) Generate(ctx context.Context, requests []Request, batch int) ([]Generated, error) {
 	for i, r := range requests {
 		if len(r.Prompt) == 0 {

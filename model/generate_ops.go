@@ -58,9 +58,10 @@ func (g *Generator) Linear(x rowsOf, w, bias *graph.Param) rowsOf {
 	return y
 }
 
-// product is y[rows, N] = x[rows, K] W^T.
+// product is y[rows, N] = x[rows, K] W^T. A token's row is the same bytes whatever rows are
+// beside it; a prompt's rows are by themselves.
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
-	switch few := rows <= kernels.FewRows; {
+	switch few := rows <= kernels.FewRows || g.decode != nil; {
 	case few && g.half:
 		kernels.LinearFew(y, x, nil, w.Half, rows, w.Rows, w.Cols)
 	case few:

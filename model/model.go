@@ -311,7 +311,10 @@ const shardBytes = 5_000_000_000
 
 // Save writes config.json and the weights into dir, with the names of the
 // model's own form, in float32, or rounded to bf16 with dtype "bfloat16".
-func (m *Model) Save(dir, dtype string) error {
+func (m *Model) Save(dir, dtype string) error { return m.Export(dir, dtype, nil) }
+
+// Export is [Model.Save]. progress, which may be nil, is told the bytes of weights written.
+func (m *Model) Export(dir, dtype string, progress func(done, total int64)) error {
 	format, ok := map[string]string{"float32": "F32", "bfloat16": "BF16"}[dtype]
 	if !ok {
 		return fmt.Errorf("dtype is %q, want float32 or bfloat16", dtype)
@@ -335,7 +338,7 @@ func (m *Model) Save(dir, dtype string) error {
 	if name := m.Config.names.InverseFrequencies; name != "" {
 		tensors = append(tensors, m.Config.inverseFrequencies(name))
 	}
-	return checkpoints.WriteWeights(dir, format, tensors, shardBytes)
+	return checkpoints.WriteWeights(dir, format, tensors, shardBytes, progress)
 }
 
 // Tensors lists, under the names of the files, what of each parameter: its

@@ -82,7 +82,7 @@ func withTensors(t *testing.T, name string, change func([]checkpoints.Tensor) []
 			t.Fatal(err)
 		}
 	}
-	if err := checkpoints.WriteWeights(dir, "F32", change(all), shardBytes); err != nil {
+	if err := checkpoints.WriteWeights(dir, "F32", change(all), shardBytes, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -38,9 +38,20 @@ type Job struct {
 // Events tell a caller what happens. Any of them may be nil.
 type Events struct {
 	Lost     func(file string, answers int)       // that a finished run had in a file of its folder, and that are gone
-	Resumed  func(answers int)                    // how many are there from before
+	Resumed  func(answers, tokens int)            // how many are there from before, and their tokens
+	Token    func()                               // of an answer that our own decoder writes
 	Progress func(answers, rated, tokens int)     // of all, told one at a time
 	Pausing  func(err error, pause time.Duration) // why and for how long a server is waited for; several requests may tell it at once
+}
+
+// Answers is how many answers are asked for.
+func (j Job) Answers() (n int) {
+	for _, p := range j.Prompts {
+		if j.ratable(p.Required) {
+			n += j.Samples
+		}
+	}
+	return n
 }
 
 // CheckFolder refuses a folder that holds another run, or files of none that this one

@@ -28,6 +28,9 @@ type maker struct {
 // cancelled ctx is context.Canceled.
 func Make(ctx context.Context, job Job) (Summary, error) {
 	m := &maker{Job: job, writer: job.Decoder}
+	if job.Decoder != nil && job.Events.Token != nil {
+		job.Decoder.Token = func(int, int32) { job.Events.Token() }
+	}
 	if job.Server.URL != "" {
 		m.writer = m.client(job.Server)
 	}
@@ -88,7 +91,7 @@ func (m *maker) fill(ctx context.Context) error {
 	defer cancel(nil)
 	todo, waiting := m.missing()
 	if n := m.ledger.size(); m.Events.Resumed != nil && n > 0 {
-		m.Events.Resumed(n)
+		m.Events.Resumed(n, m.ledger.tokens)
 	}
 	queue := make(chan key, len(todo)+len(waiting))
 	var raters sync.WaitGroup

@@ -138,7 +138,7 @@ func TestARunThatStopsAnywhereAsksForNothingTwice(t *testing.T) {
 		f.Close()
 		job.Events.Progress = nil
 		resumed := -1
-		job.Events.Resumed = func(n int) { resumed = n }
+		job.Events.Resumed = func(n, _ int) { resumed = n }
 		if _, err := Make(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,11 @@ type Difference struct {
 	Same, Added, Ended bool // the source is only in one of them: Added, Ended
 }
 
+// Shown reports whether it is worth a row: it is no equal number, or says how much there is.
+func (d Difference) Shown() bool {
+	return !d.Same || d.Measure == "samples" || d.Measure == "pairs" || d.Measure == "tokens"
+}
+
 // Compare sets two versions of the data side by side: the mix, then the sources
 // by their names, those that only the other has at the end.
 func Compare(now, before *data.Stats) []Difference {
@@ -46,6 +51,15 @@ func Compare(now, before *data.Stats) []Difference {
 		out = append(out, rows...)
 	}
 	return out
+}
+
+func byName(s *data.Stats, name string) *data.TextStats {
+	for i := range s.Sources {
+		if s.Sources[i].Name == name {
+			return &s.Sources[i]
+		}
+	}
+	return &data.TextStats{}
 }
 
 // onlyOne is how many of the first numbers are shown of a source that is in one
@@ -79,7 +93,12 @@ func compare(source string, now, before *data.TextStats) []Difference {
 		}
 		out = append(out, d)
 	}
-	add("samples", int64(now.Samples), int64(before.Samples))
+	pairs := func(c *data.TextStats) bool { return c.Paired() || c.Samples == 0 }
+	if now.Pairs+before.Pairs > 0 && pairs(now) && pairs(before) {
+		add("pairs", int64(now.Pairs), int64(before.Pairs))
+	} else {
+		add("samples", int64(now.Samples), int64(before.Samples))
+	}
 	add("turns", int64(now.Turns), int64(before.Turns))
 	add("words", now.Words, before.Words)
 	add("tokens", now.Tokens, before.Tokens)
@@ -87,6 +106,12 @@ func compare(source string, now, before *data.TextStats) []Difference {
 	add("answer words, median", now.Lengths.OutputWords.P50, before.Lengths.OutputWords.P50)
 	add("answer words, 95 %", now.Lengths.OutputWords.P95, before.Lengths.OutputWords.P95)
 	add("answer words, longest", now.Lengths.OutputWords.Max, before.Lengths.OutputWords.Max)
+	if now.Preferences() && before.Preferences() {
+		for _, side := range sidesOf("chosen", "rejected") {
+			add(side.Name+" words, median", side.Words(now).P50, side.Words(before).P50)
+			add(side.Name+" target tokens", side.Of(now).TargetTokens, side.Of(before).TargetTokens)
+		}
+	}
 	add("prompt words, median", now.Lengths.PromptWords.P50, before.Lengths.PromptWords.P50)
 	for i, b := range prose.Ranges {
 		if i < len(now.Buckets) || i < len(before.Buckets) {
@@ -135,7 +160,7 @@ func diffTable(all []Difference, other string) table {
 	t := table{Head: []string{"", "this", clipped(other, 40), "change"}}
 	source := ""
 	for _, d := range all {
-		if d.Same && d.Measure != "samples" && d.Measure != "tokens" {
+		if !d.Shown() {
 			continue
 		}
 		if d.Source != source {

@@ -15,8 +15,6 @@ import (
 	"embed"
 	"html/template"
 	"io"
-
-	"lwtrain/internal/human"
 )
 
 //go:embed page.css *.tmpl
@@ -29,23 +27,12 @@ func render(w io.Writer, name string, page any) error {
 	}
 	t, err := template.New("").Funcs(template.FuncMap{
 		"css":      func() template.CSS { return template.CSS(css) },
-		"grouped":  func(n any) string { return groupedAny(n) },
 		"labelled": func(label string, a *Answered) labelled { return labelled{label, *a} },
 	}).ParseFS(files, "*.tmpl")
 	if err != nil {
 		return err
 	}
 	return t.ExecuteTemplate(w, name, page)
-}
-
-func groupedAny(n any) string {
-	switch v := n.(type) {
-	case int:
-		return human.Grouped(v)
-	case int64:
-		return human.Grouped(v)
-	}
-	return "?"
 }
 
 // figure is a plot with its title, legend and note.
@@ -61,6 +48,8 @@ type figure struct {
 type table struct {
 	Head []string
 	Rows []tableRow
+	Text bool // of what was typed, which is broken into lines
+	Wrap bool // the last column is broken into lines
 }
 
 type tableRow struct {
@@ -71,11 +60,5 @@ type tableRow struct {
 
 // Columns is how wide a table is.
 func (t table) Columns() int { return len(t.Head) }
-
-// labelled is an answer with its title.
-type labelled struct {
-	Label string
-	Answered
-}
 
 type tile struct{ Value, Label string }

@@ -182,7 +182,7 @@ func TestLongCurvesAreDrawnAsMeansInABand(t *testing.T) {
 	for i := range 10 * mostPoints {
 		c.Step, c.Value = append(c.Step, float64(i)), append(c.Value, float64(i%10))
 	}
-	s := c.series("x", 0, false)
+	s := c.series("x")
 	for i := range s.X {
 		if s.Y[i] != 4.5 || s.Lo[i] != 0 || s.Hi[i] != 9 || s.X[i] != float64(10*i+9) {
 			t.Fatalf("point %d: %v at %v, band %v to %v", i, s.Y[i], s.X[i], s.Lo[i], s.Hi[i])
@@ -204,7 +204,7 @@ func TestAxesHaveRoundEndsAroundTheData(t *testing.T) {
 		{"from the data", axis{}, false, []float64{2.45, 3.55}, 2, 4},
 		{"from zero", axis{}, true, []float64{3, 97}, 0, 100},
 		{"one value", axis{}, false, []float64{4}, 3.6, 4.4},
-		{"only zero", axis{}, false, []float64{0}, 0, 0},
+		{"only zero", axis{}, false, []float64{0}, 0, 1},
 		{"no value", axis{}, false, nil, 0, 1},
 		{"values that are none", axis{}, false, []float64{math.NaN(), math.Inf(1), 1, 2}, 1, 2},
 		{"decades", axis{Log: true}, false, []float64{20, 4000}, 10, 10000},
@@ -251,6 +251,21 @@ func TestTwoVersionsAreComparedSourceBySource(t *testing.T) {
 		if got[source] != want {
 			t.Errorf("%s: %q, want %q", source, got[source], want)
 		}
+	}
+}
+
+func TestTwoVersionsOfPairsAreComparedByPairs(t *testing.T) {
+	pairs := func(n int, median int64) *data.Stats {
+		side := data.Side{Answers: n, OutputWords: &data.Lengths{P50: median}}
+		c := data.TextStats{SourceStats: data.SourceStats{Name: "mix", Samples: 2 * n, Pairs: n, Chosen: side, Rejected: side}}
+		return &data.Stats{Mix: c}
+	}
+	got := map[string]string{}
+	for _, d := range Compare(pairs(9, 20), pairs(6, 10)) {
+		got[d.Measure] = d.Now + " " + d.Before + " " + d.Change
+	}
+	if got["pairs"] != "9 6 +50.0 %" || got["samples"] != "" || got["rejected words, median"] != "20 10 +100.0 %" {
+		t.Errorf("%q", got)
 	}
 }
 

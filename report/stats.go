@@ -9,8 +9,6 @@ import (
 
 	"lwtrain/data"
 	"lwtrain/internal/human"
-	"lwtrain/internal/prose"
-	"lwtrain/packing"
 )
 
 // StatsPage is what [WriteStats] shows.
@@ -25,24 +23,22 @@ type StatsPage struct {
 type statsView struct {
 	Title, Subtitle, OtherName, DroppedNote string
 	Tiles                                   []tile
-	Diff                                    *table
+	Weighted                                bool // shares of the loss are known
+	Diff, Sides                             *table
 	Sources, Percentiles, Limits            table
 	Suspicious, Longest                     table
 	Loss, Lengths, BySource, Words          []figure
 }
 
-// mostPlots bounds the sources that have a plot of their own.
-const mostPlots = 24
-
 // WriteStats writes the page of `lwtrain stats`.
 func WriteStats(w io.Writer, p StatsPage) error {
-	s, mix := p.Stats, &p.Stats.Mix
+	s, mix, unit := p.Stats, &p.Stats.Mix, UnitOf(p.Stats)
 	v := statsView{
-		Title: p.Name, OtherName: p.OtherName, Tiles: statsTiles(mix),
+		Title: p.Name, OtherName: p.OtherName, Tiles: statsTiles(mix, unit), Sides: sideTable(s), Weighted: unit.chosen == "",
 		Subtitle: fmt.Sprintf("%s; longest sample %s tokens, longer ones: %s",
-			plural(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
+			human.Count(len(s.Sources), "source"), human.Grouped(s.MaxLength), s.TooLong),
 		Sources: sourceTable(s), DroppedNote: lossNote(s), Loss: lossFigures(s, p.Other),
-		Percentiles: percentileTable(s), Limits: limitTable(mix), Suspicious: suspectTable(s), Longest: longestTable(mix),
+		Percentiles: percentileTable(s), Limits: limitTable(mix, unit), Suspicious: suspectTable(s), Longest: longestTable(mix),
 	}
 	other := &data.TextStats{}
 	if p.Other != nil {
@@ -54,7 +50,7 @@ func WriteStats(w io.Writer, p StatsPage) error {
 	if len(s.Sources) == 1 {
 		whole = s.Sources[0].Name + ": "
 	}
-	for _, m := range measures {
+	for _, m := range measures(unit) {
 		v.Lengths = append(v.Lengths, lengthFigure(whole+m.name, axis{Label: m.axis}, m.of(mix), m.of(other), p.OtherName))
 	}
 	if len(s.Sources) > 1 {
@@ -65,47 +61,61 @@ func WriteStats(w io.Writer, p StatsPage) error {
 				before = byName(p.Other, c.Name)
 			}
 			x := axis{Label: "words of the answers", Min: 1, Max: longest} // the same for all
-			v.BySource = append(v.BySource, lengthFigure(c.Name, x, c.Lengths.OutputWords, before.Lengths.OutputWords, p.OtherName))
+			bars, over, name := c.Lengths.OutputWords, before.Lengths.OutputWords, p.OtherName
+			if sides := unit.Sides(); len(sides) > 0 && p.Other == nil {
+				x.Label = "words of the " + sides[0].Name + " answers"
+				bars, over, name = sides[0].Words(&c), sides[1].Words(&c), sides[1].Name
+			}
+			v.BySource = append(v.BySource, lengthFigure(c.Name, x, bars, over, name))
 		}
 	}
 	if len(mix.Required.Points) > 0 {
-		v.Words = append(v.Words, requiredFigure(mix))
+		v.Words = append(v.Words, requiredFigure(mix, unit))
 	}
 	v.Words = append(v.Words, languageFigure(s))
 	return render(w, "stats", v)
 }
 
-var measures = []struct {
+// measure is a length of samples.
+type measure struct {
 	name, axis string
 	of         func(*data.TextStats) data.Lengths
-}{
-	{"answers, words", "words of the answers", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputWords }},
-	{"prompts, words", "words of the prompts", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptWords }},
-	{"whole samples, tokens", "tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.Tokens }},
-	{"answers, tokens", "target tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputTokens }},
-	{"prompts, tokens", "tokens that are no targets", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptTokens }},
 }
 
-func byName(s *data.Stats, name string) *data.TextStats {
-	for i := range s.Sources {
-		if s.Sources[i].Name == name {
-			return &s.Sources[i]
+// measures are those of samples, or those of both sides of preferences.
+func measures(unit Unit) []measure {
+	prompts := []measure{
+		{"prompts, words", "words of the prompts", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptWords }},
+		{"prompts, tokens", "tokens that are no targets", func(c *data.TextStats) data.Lengths { return c.Lengths.PromptTokens }},
+	}
+	if sides := unit.Sides(); len(sides) > 0 {
+		var out []measure
+		for _, s := range sides {
+			out = append(out, measure{s.Name + " answers, words", "words of the answers", s.Words})
 		}
+		for _, s := range sides {
+			out = append(out, measure{s.Name + " answers, tokens", "target tokens", s.Tokens})
+		}
+		return append(out, prompts...)
 	}
-	return &data.TextStats{}
+	return []measure{
+		{"answers, words", "words of the answers", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputWords }},
+		prompts[0],
+		{"whole samples, tokens", "tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.Tokens }},
+		{"answers, tokens", "target tokens", func(c *data.TextStats) data.Lengths { return c.Lengths.OutputTokens }},
+		prompts[1],
+	}
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+func statsTiles(c *data.TextStats, unit Unit) []tile {
+	dropped, suspicious, what := 0, 0, "records"
+	if unit.Samples == 2 {
+		what = "pairs"
 	}
-	return human.Grouped(n) + " " + what + "s"
-}
-
-func statsTiles(c *data.TextStats) []tile {
-	dropped, suspicious := 0, 0
-	for _, n := range c.Dropped {
-		dropped += n
+	for reason, n := range c.Dropped {
+		if unit.Samples == 1 || reason != "no_counterpart" { // single answers, of no pair
+			dropped += n
+		}
 	}
 	for _, x := range c.Suspicious {
 		suspicious += x.Samples
@@ -114,14 +124,14 @@ func statsTiles(c *data.TextStats) []tile {
 		if v < 1e6 {
 			return human.Grouped(v)
 		}
-		return short(float64(v))
+		return shortTo(float64(v), 3)
 	}
 	return []tile{
-		{n(int64(c.Samples)), "samples"},
+		{n(int64(c.Samples / unit.Samples)), unit.Name + "s"},
 		{n(c.Words), "words of the answers"},
 		{n(c.Tokens), "tokens"},
 		{percent(float64(c.TargetTokens), float64(c.Tokens)), "of the tokens are targets"},
-		{n(int64(dropped)), "records dropped"},
+		{n(int64(dropped)), what + " dropped"},
 		{n(c.LostTokens), "tokens lost to the maximum length"},
 		{n(int64(c.Duplicates)), "exact duplicates"},
 		{n(int64(suspicious)), "suspicious answers"},
@@ -129,16 +139,47 @@ func statsTiles(c *data.TextStats) []tile {
 }
 
 func sourceTable(s *data.Stats) table {
+	unit := UnitOf(s)
 	t := table{Head: []string{
-		"source", "samples", "held out", "turns", "words", "characters", "prompt words",
-		"tokens", "targets", "duplicates", "cut", "tokens lost",
+		"source", unit.Name + "s", "held out", "turns", "words", "characters", "prompt words",
+		"tokens", "targets", "duplicates", "cut into pieces", "tokens lost",
 	}}
 	for _, c := range s.All() {
-		t.Rows = append(t.Rows, countRow(c, s,
-			int64(c.Samples), int64(c.HeldOut), int64(c.Turns), c.Words, c.Characters, c.PromptWords,
-			c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), c.LostTokens))
+		r := countRow(c, s,
+			int64(c.Samples/unit.Samples), int64(c.HeldOut/unit.Samples), int64(c.Turns), c.Words, c.Characters,
+			c.PromptWords/int64(unit.Samples), c.Tokens, c.TargetTokens, int64(c.Duplicates), int64(c.Cut), c.LostTokens)
+		if cut := &r.Cells[len(r.Cells)-2]; c.Cut > 0 {
+			*cut += " into " + human.Grouped(c.CutPieces())
+		}
+		t.Rows = append(t.Rows, r)
 	}
 	return t
+}
+
+// sideTable sets the sides of preferences below each other; nil: there are none.
+func sideTable(s *data.Stats) *table {
+	sides := UnitOf(s).Sides()
+	if len(sides) == 0 {
+		return nil
+	}
+	t := table{Head: []string{"answers", "how many", "words", "median", "longest", "target tokens", "median", "longest", "length score"}}
+	for _, c := range s.All() {
+		t.Rows = append(t.Rows, tableRow{Head: true, Cells: []string{clipped(c.Name, 48)}})
+		for _, side := range sides {
+			of, words, tokens := side.Of(c), side.Words(c), side.Tokens(c)
+			r := tableRow{Cells: []string{side.Name}}
+			for _, n := range []int64{int64(of.Answers), of.Words, words.P50, words.Max, of.TargetTokens, tokens.P50, tokens.Max} {
+				r.Cells = append(r.Cells, human.Grouped(n))
+			}
+			score := "-"
+			if of.Required != nil {
+				score = fmt.Sprintf("%.1f", of.Required.Score)
+			}
+			r.Cells = append(r.Cells, score)
+			t.Rows = append(t.Rows, r)
+		}
+	}
+	return &t
 }
 
 // countRow is the row of a source, or of the mix, with counts.
@@ -153,6 +194,10 @@ func countRow(c *data.TextStats, s *data.Stats, counts ...int64) tableRow {
 // lossNote says what of the records is not used: which are dropped, and which of their keys
 // are not read.
 func lossNote(s *data.Stats) string {
+	dropped := "Dropped: "
+	if UnitOf(s).Samples == 2 {
+		dropped = "Pairs dropped (no_counterpart: labelled answers): "
+	}
 	counts := func(what string, of func(*data.TextStats) map[string]int) string {
 		var parts []string
 		for i := range s.Sources {
@@ -166,110 +211,17 @@ func lossNote(s *data.Stats) string {
 		}
 		return what + strings.Join(parts, "; ") + ". "
 	}
-	return strings.TrimSpace(counts("Dropped: ", func(c *data.TextStats) map[string]int { return c.Dropped }) +
+	return strings.TrimSpace(counts(dropped, func(c *data.TextStats) map[string]int { return c.Dropped }) +
 		counts("Keys that are not read: ", func(c *data.TextStats) map[string]int { return c.Unread }))
 }
 
-// weightings lists those that the statistics know, the run's own first.
-func weightings(s *data.Stats) []string {
-	var out []string
-	for _, c := range s.Sources {
-		for w := range c.LossShare {
-			if !slices.Contains(out, w) {
-				out = append(out, w)
-			}
-		}
-	}
-	all := packing.Weightings()
-	rank := func(w string) int {
-		if w == s.Weighting {
-			return -1
-		}
-		return slices.Index(all, w)
-	}
-	slices.SortFunc(out, func(a, b string) int { return rank(a) - rank(b) })
-	return out
-}
-
-// lossFigures show samples, tokens and shares of the loss by source and by
-// length of the answers.
-func lossFigures(s, other *data.Stats) []figure {
-	names, group := folded(s)
-	sum := func(of func(*data.TextStats) float64) []float64 {
-		parts := make([]float64, len(names))
-		for i := range s.Sources {
-			parts[group[i]] += of(&s.Sources[i])
-		}
-		return parts
-	}
-	bySource := []bar{
-		{"samples", sum(func(c *data.TextStats) float64 { return float64(c.Samples) })},
-		{"target tokens", sum(func(c *data.TextStats) float64 { return float64(c.TargetTokens) })},
-	}
-	buckets := func(of func(data.Bucket) float64, list []data.Bucket) []float64 {
-		parts := make([]float64, len(prose.Ranges))
-		for i := range min(len(parts), len(list)) {
-			parts[i] = of(list[i])
-		}
-		return parts
-	}
-	samples := func(b data.Bucket) float64 { return float64(b.Samples) }
-	byWords := []bar{
-		{"samples", buckets(samples, s.Mix.Buckets)},
-		{"target tokens", buckets(func(b data.Bucket) float64 { return float64(b.TargetTokens) }, s.Mix.Buckets)},
-	}
-	for _, w := range weightings(s) {
-		label := "loss, weighting " + w
-		if w == s.Weighting {
-			label += " (this config's)"
-		}
-		bySource = append(bySource, bar{label, sum(func(c *data.TextStats) float64 { return c.LossShare[w] })})
-		byWords = append(byWords, bar{label, buckets(func(b data.Bucket) float64 { return b.LossShare[w] }, s.Mix.Buckets)})
-	}
-	var ranges []string
-	for _, b := range prose.Ranges {
-		ranges = append(ranges, b.Name+" words")
-	}
-	var each []bar
-	for _, c := range s.All()[max(0, len(s.Sources)-mostPlots):] {
-		each = append(each, bar{c.Name, buckets(samples, c.Buckets)})
-	}
-	if other != nil {
-		each = append(each, bar{"mix of the other", buckets(samples, other.Mix.Buckets)})
-	}
-	return []figure{
-		{Title: "By source", Plot: stacked(bySource, names, false), Legend: legend(names, false)},
-		{
-			Title: "By length of the answers",
-			Plot:  stacked(byWords, ranges, true), Legend: legend(ranges, true),
-			Note: "The ranges of LongBench-Write.",
-		},
-		{Title: "Samples by length of the answers, source by source", Plot: stacked(each, ranges, true), Legend: legend(ranges, true)},
-	}
-}
-
-// folded names the sources that have a colour each, and says which of them
-// every source belongs to: of more than six the later ones are one.
-func folded(s *data.Stats) (names []string, group []int) {
-	for i, c := range s.Sources {
-		switch {
-		case len(s.Sources) <= 6 || i < 5:
-			names = append(names, c.Name)
-		case i == 5:
-			names = append(names, fmt.Sprintf("%d others", len(s.Sources)-5))
-		}
-		group = append(group, min(i, len(names)-1))
-	}
-	return names, group
-}
-
 func lengthFigure(title string, x axis, now, before data.Lengths, beforeName string) figure {
-	p := plot{X: x, Y: axis{Label: "% of the samples"}}
+	p := plot{X: x, Y: axis{Label: "%"}}
 	f := figure{Title: title}
 	var over []int64
 	if len(before.Histogram) > 0 {
 		over = before.Histogram
-		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1}})
+		f.Legend = lineLegend([]series{{Name: beforeName, Color: 1, Dash: 1}})
 	}
 	both := func(now, before int64) string {
 		if over == nil {
@@ -282,13 +234,13 @@ func lengthFigure(title string, x axis, now, before data.Lengths, beforeName str
 	if len(now.Histogram) == 0 {
 		f.Note = "No samples."
 	}
-	f.Plot = histogram(p, now.Histogram, over, beforeName)
+	f.Plot = histogram(p, now.Histogram, now.Max, over, beforeName)
 	return f
 }
 
 func percentileTable(s *data.Stats) table {
 	t := table{Head: []string{"source", "mean", "min", "5 %", "25 %", "median", "75 %", "95 %", "99 %", "max"}}
-	for _, m := range measures {
+	for _, m := range measures(UnitOf(s)) {
 		t.Rows = append(t.Rows, tableRow{Head: true, Cells: []string{m.name}})
 		for _, c := range s.All() {
 			l := m.of(c)
@@ -303,8 +255,8 @@ func percentileTable(s *data.Stats) table {
 	return t
 }
 
-func limitTable(c *data.TextStats) table {
-	t := table{Head: []string{"maximum length, tokens", "longer samples", "tokens lost by cutting"}}
+func limitTable(c *data.TextStats, unit Unit) table {
+	t := table{Head: []string{"maximum length, tokens", "longer " + unit.Single + "s", "tokens lost by cutting"}}
 	for _, l := range c.Limits {
 		t.Rows = append(t.Rows, tableRow{Cells: []string{human.Grouped(l.MaxLength), human.Grouped(l.Longer), human.Grouped(l.LostTokens)}})
 	}
@@ -314,19 +266,31 @@ func limitTable(c *data.TextStats) table {
 	return t
 }
 
-func requiredFigure(c *data.TextStats) figure {
+func requiredFigure(c *data.TextStats, unit Unit) figure {
 	var x, y []float64
 	for _, p := range c.Required.Points {
 		x, y = append(x, float64(p.Required)), append(y, float64(max(p.Real, 1)))
 	}
 	r := c.Required
+	note := human.Count(r.Samples/unit.Samples, "prompt") + " with a stated length. "
+	say := func(whose string, r data.Required) {
+		note += fmt.Sprintf("%s length score (S_l of LongBench-Write) %.1f of 100; "+
+			"%s score 80 or more: the green band. The median answer has %.2f times the words asked for. ",
+			whose, r.Score, percent(float64(r.Good), float64(r.Samples)), r.MedianRatio)
+	}
+	for _, side := range unit.Sides() {
+		if r := side.Of(c).Required; r != nil {
+			say("Of the "+side.Name+" answers: mean", *r)
+		}
+	}
+	if len(unit.Sides()) == 0 {
+		say("Mean", r)
+	}
+	note += "The dotted line is the length asked for."
 	return figure{
 		Title: "Words asked for, and words of the answer",
 		Plot:  scatter(plot{X: axis{Label: "words that the prompt asks for"}, Y: axis{Label: "words of the answer"}}, x, y, 1/1.4, 1.6),
-		Note: fmt.Sprintf("%s with a stated length. Mean length score (S_l of LongBench-Write) %.1f of 100; "+
-			"%s score 80 or more: the green band. The median answer has %.2f times the words asked for. "+
-			"The dotted line is the length asked for.",
-			plural(r.Samples, "prompt"), r.Score, percent(float64(r.Good), float64(r.Samples)), r.MedianRatio),
+		Note:  note,
 	}
 }
 
@@ -341,14 +305,14 @@ func languageFigure(s *data.Stats) figure {
 		rows = append(rows, r)
 	}
 	return figure{
-		Title:  "Samples by the letters of their answers",
+		Title:  "Letters of the answers",
 		Plot:   stacked(rows, names, false),
 		Legend: legend([]string{"en: Latin letters", "zh: Chinese", "mixed: both", "other"}, false),
 	}
 }
 
 func suspectTable(s *data.Stats) table {
-	t := table{Head: []string{"what", "samples", "of all", "the first"}}
+	t := table{Head: []string{"what", UnitOf(s).Single + "s", "of all", "the first"}, Wrap: true}
 	for _, name := range slices.Sorted(maps.Keys(s.Mix.Suspicious)) {
 		x := s.Mix.Suspicious[name]
 		ofAll := percent(float64(x.Samples), float64(s.Mix.Samples))

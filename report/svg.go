@@ -18,33 +18,44 @@ import (
 // for light and dark. Text is escaped here: whatever goes into a label may come
 // from hostile data.
 
-// axis is one axis of a plot. Where Min and Max are equal they follow from the
-// data.
-type axis struct {
-	Label    string // with the unit
-	Log      bool   // powers of ten; values below 1 lie at its start
-	Min, Max float64
-}
-
 // plot is what every plot has.
 type plot struct {
-	X, Y axis
-	Wide bool
+	X, Y  axis
+	Under []scale // of X, beside its own numbers
+	Wide  bool
+}
+
+// scale is another way to say where on an axis something is.
+type scale struct {
+	Name string
+	At   func(x float64) string
 }
 
 // series is a line of a plot.
 type series struct {
-	Name   string
-	X, Y   []float64
-	Lo, Hi []float64 // a band around the line, or nil
-	Color  int       // of six
-	Dots   bool      // mark the points
+	Name        string
+	X, Y        []float64
+	Lo, Hi      []float64 // a band around the line, or nil
+	Color, Dash int       // of six each
+	Marks       bool      // a mark at each point, which has a shape for each colour
+}
+
+// single reports whether there is no line: its point has a mark, too, a hollow one.
+func (s series) single() bool { return len(s.X) == 1 }
+
+func (s series) markClass() string {
+	if s.Marks {
+		return fmt.Sprintf("f%d", s.Color)
+	}
+	return fmt.Sprintf("line s%d", s.Color)
 }
 
 const (
 	narrowWidth, wideWidth, plotHeight = 380, 1130, 230
 
-	left, right, top, bottom = 50, 14, 22, 40
+	left, right, top, bottom = 54, 14, 30, 40
+
+	row = 15 // of labels under an axis
 )
 
 // canvas collects SVG.
@@ -59,8 +70,12 @@ func newCanvas(p plot, label string) *canvas {
 	if p.Wide {
 		w, h = wideWidth, plotHeight*1.3
 	}
-	c := openCanvas(w, h, label)
-	c.plot = p
+	under := float64(row * len(p.Under))
+	if p.X.Whole {
+		under -= row // what is on the axis stands beside it
+	}
+	c := openCanvas(w, h+under, label)
+	c.h, c.plot = h, p
 	return c
 }
 
@@ -83,103 +98,52 @@ func (c *canvas) text(x, y float64, class, text string) {
 // at writes a coordinate.
 func at(v float64) string { return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) }
 
-func (a axis) place(v float64) float64 {
-	lo, hi := a.Min, a.Max
-	if a.Log {
-		lo, hi, v = math.Log10(lo), math.Log10(hi), math.Log10(max(v, a.Min))
-	}
-	return (v - lo) / (hi - lo)
-}
-
 func (c *canvas) x(v float64) float64 { return left + c.X.place(v)*(c.w-left-right) }
 func (c *canvas) y(v float64) float64 { return c.h - bottom - c.Y.place(v)*(c.h-top-bottom) }
 
-// fit sets the ends of an axis from data, unless they are set.
-func (a *axis) fit(fromZero bool, values ...[]float64) {
-	if a.Min != a.Max {
-		return
-	}
-	lo, hi := math.Inf(1), math.Inf(-1)
-	for _, list := range values {
-		for _, v := range list {
-			if !math.IsNaN(v) && !math.IsInf(v, 0) && (!a.Log || v > 0) {
-				lo, hi = min(lo, v), max(hi, v)
-			}
-		}
-	}
-	switch {
-	case lo > hi:
-		lo, hi = 0, 1
-	case a.Log:
-		lo, hi = math.Pow(10, math.Floor(math.Log10(lo))), math.Pow(10, math.Ceil(math.Log10(hi)))
-	case fromZero && lo > 0:
-		lo = 0
-	}
-	if a.Log && hi <= lo {
-		lo, hi = max(lo, 1), max(lo, 1)*10
-	}
-	if !a.Log {
-		if hi == lo {
-			lo, hi = lo-math.Abs(lo)*.1, hi+max(math.Abs(hi)*.1, 1e-9)
-		}
-		step := niceStep(lo, hi)
-		lo, hi = math.Floor(lo/step+1e-9)*step, math.Ceil(hi/step-1e-9)*step
-	}
-	a.Min, a.Max = lo, hi
-}
-
-// niceStep is 1, 2 or 5 times a power of ten, with about four steps in all.
-func niceStep(lo, hi float64) float64 {
-	raw := (hi - lo) / 4
-	unit := math.Pow(10, math.Floor(math.Log10(raw)))
-	for _, m := range []float64{1, 2, 5} {
-		if raw <= m*unit*1.001 {
-			return m * unit
-		}
-	}
-	return 10 * unit
-}
-
-func (a axis) ticks() []float64 {
-	var out []float64
-	if a.Log {
-		for v := math.Pow(10, math.Ceil(math.Log10(a.Min)-1e-9)); v <= a.Max*1.001; v *= 10 {
-			out = append(out, v)
-		}
-		return out
-	}
-	step := niceStep(a.Min, a.Max)
-	for v := math.Ceil(a.Min/step-1e-9) * step; v <= a.Max+step*1e-6 && len(out) < 20; v += step {
-		out = append(out, v)
-	}
-	return out
-}
-
-// frame draws the axes.
+// frame draws the axes. What whole numbers on the x-axis are, and its scales, stands left
+// of them.
 func (c *canvas) frame() {
-	for _, v := range c.Y.ticks() {
+	high := c.Y.ticks()
+	number := alike(high)
+	for _, v := range high {
 		fmt.Fprintf(c, `<path class="grid" d="M%d %sH%s"/>`, left, at(c.y(v)), at(c.w-right))
-		c.text(left-9, c.y(v)+4, "tick end", short(v))
+		c.text(left-9, c.y(v)+4, "tick end", number(v))
 	}
+	scales := append([]scale{{c.X.Label, short}}, c.Under...)
 	for _, v := range c.X.ticks() {
 		fmt.Fprintf(c, `<path class="mark" d="M%s %sv4"/>`, at(c.x(v)), at(c.h-bottom))
-		c.text(c.x(v), c.h-bottom+16, "tick mid", short(v))
+		for i, s := range scales {
+			class := "tick mid"
+			if c.x(v) > c.w-2*right {
+				class = "tick end"
+			}
+			c.text(min(c.x(v), c.w), c.h-bottom+17+float64(i*row), class, s.At(v))
+		}
 	}
 	fmt.Fprintf(c, `<path class="axis" d="M%d %sH%s"/>`, left, at(c.h-bottom), at(c.w-right))
-	c.text(4, 11, "label", c.Y.Label)
-	c.text(c.w-right, c.h-5, "label end", c.X.Label)
+	c.text(0, 12, "label", c.Y.Label)
+	if !c.X.Whole {
+		c.text(c.w-right, c.h-5, "label end", c.X.Label)
+		return
+	}
+	for i, s := range scales {
+		c.text(0, c.h-bottom+17+float64(i*row), "label", s.Name)
+	}
 }
 
-// lines draws series over a number, such as the step.
+// lines draws series over a whole number, such as the step.
 func lines(p plot, fromZero bool, all ...series) template.HTML {
-	c := newCanvas(p, p.Y.Label+" over "+p.X.Label)
-	var xs, ys [][]float64
+	var ys [][]float64
+	last := 1.0
 	for _, s := range all {
-		xs, ys = append(xs, s.X), append(ys, s.Y, s.Lo, s.Hi)
+		ys = append(ys, s.Y, s.Lo, s.Hi)
+		for _, x := range s.X {
+			last = max(last, x)
+		}
 	}
-	if c.X.Min == c.X.Max { // steps: no rounding, the line fills the width
-		c.X.Min, c.X.Max = span(xs)
-	}
+	p.X.Whole, p.X.Min, p.X.Max = true, 0, last // no rounding: the line fills the width
+	c := newCanvas(p, p.Y.Label+" over "+p.X.Label)
 	c.Y.fit(fromZero, ys...)
 	c.frame()
 	for _, s := range all {
@@ -193,22 +157,41 @@ func lines(p plot, fromZero bool, all ...series) template.HTML {
 			}
 			fmt.Fprintf(c, `<path class="band f%d" d="%sZ"/>`, s.Color, d.String())
 		}
+	}
+	for _, s := range all {
 		var d strings.Builder
 		for i := range s.X {
 			corner(&d, c.x(s.X[i]), c.y(s.Y[i]))
 		}
-		fmt.Fprintf(c, `<path class="line s%d" d="%s"/>`, s.Color, d.String())
+		fmt.Fprintf(c, `<path class="line s%d d%d" d="%s"/>`, s.Color, s.Dash, d.String())
 		for i := range s.X {
-			r, class := 7.0, "hover"
-			if s.Dots || len(s.X) == 1 {
-				r, class = 3.5, fmt.Sprintf("f%d", s.Color)
+			shape, class := circle(c.x(s.X[i]), c.y(s.Y[i]), 7), "hover"
+			if s.Marks || s.single() {
+				shape, class = mark(s.Color, c.x(s.X[i]), c.y(s.Y[i])), s.markClass()
 			}
 			title := fmt.Sprintf("%s: %.5g at %s %s", s.Name, s.Y[i], p.X.Label, short(s.X[i]))
-			fmt.Fprintf(c, `<circle class="%s" cx="%s" cy="%s" r="%g"><title>%s</title></circle>`,
-				class, at(c.x(s.X[i])), at(c.y(s.Y[i])), r, html.EscapeString(title))
+			fmt.Fprintf(c, `<path class="%s" d="%s"><title>%s</title></path>`, class, shape, html.EscapeString(title))
 		}
 	}
 	return c.done()
+}
+
+// circle is the path of one.
+func circle(x, y, r float64) string {
+	return fmt.Sprintf("M%s %sa%g %g 0 1 0 %g 0a%g %g 0 1 0 %g 0Z", at(x-r), at(y), r, r, 2*r, r, r, -2*r)
+}
+
+// mark is the path of a point of a line: a circle, a square, a triangle or a diamond.
+func mark(color int, x, y float64) string {
+	switch color % 4 {
+	case 1:
+		return fmt.Sprintf("M%s %sh7v7h-7Z", at(x-3.5), at(y-3.5))
+	case 2:
+		return fmt.Sprintf("M%s %sl4.5 8h-9Z", at(x), at(y-5))
+	case 3:
+		return fmt.Sprintf("M%s %sl4.5 5l-4.5 5l-4.5 -5Z", at(x), at(y-5))
+	}
+	return circle(x, y, 3.7)
 }
 
 // corner adds a point to a path, which begins with its first one.
@@ -220,26 +203,10 @@ func corner(path *strings.Builder, x, y float64) {
 	fmt.Fprintf(path, "%s%s %s", command, at(x), at(y))
 }
 
-// span is the least and the greatest of all values, apart even where there is one.
-func span(all [][]float64) (lo, hi float64) {
-	lo, hi = math.Inf(1), math.Inf(-1)
-	for _, list := range all {
-		for _, v := range list {
-			lo, hi = min(lo, v), max(hi, v)
-		}
-	}
-	if lo > hi {
-		return 0, 1
-	}
-	if lo == hi {
-		hi++
-	}
-	return lo, hi
-}
-
 // histogram draws bars between [data.HistogramEdges], on a logarithmic axis, as shares of all in
-// percent. over, which may be nil, is another histogram drawn as an outline.
-func histogram(p plot, counts, over []int64, overName string) template.HTML {
+// percent. A bar is never too low to be seen, and the longest of all is marked. over, which
+// may be nil, is another histogram drawn as an outline.
+func histogram(p plot, counts []int64, longest int64, over []int64, overName string) template.HTML {
 	c := newCanvas(p, "histogram: "+p.X.Label)
 	edges := data.HistogramEdges
 	share, other := shares(counts), shares(over)
@@ -271,7 +238,10 @@ func histogram(p plot, counts, over []int64, overName string) template.HTML {
 		x0, x1, text := bounds(i)
 		title := fmt.Sprintf("%s: %s, %.1f %%", text, human.Grouped(counts[i]), v)
 		fmt.Fprintf(c, `<rect class="f0" x="%s" y="%s" width="%s" height="%s"><title>%s</title></rect>`,
-			at(x0+.6), at(c.y(v)), at(max(x1-x0-1.2, 1)), at(c.y(0)-c.y(v)), html.EscapeString(title))
+			at(x0+.6), at(min(c.y(v), c.y(0)-3)), at(max(x1-x0-1.2, 1)), at(max(c.y(0)-c.y(v), 3)), html.EscapeString(title))
+	}
+	if longest > 0 {
+		c.longest(float64(longest))
 	}
 	if over != nil {
 		var d strings.Builder
@@ -285,10 +255,20 @@ func histogram(p plot, counts, over []int64, overName string) template.HTML {
 			fmt.Fprintf(&d, "H%sV%sH%s", at(x0), at(c.y(v)), at(x1))
 			end = x1
 		}
-		fmt.Fprintf(c, `<path class="line s1" d="%sM%s %s"><title>%s</title></path>`,
+		fmt.Fprintf(c, `<path class="line s1 d1" d="%sH%sV%s"><title>%s</title></path>`,
 			d.String(), at(end), at(c.y(0)), html.EscapeString(overName))
 	}
 	return c.done()
+}
+
+// longest marks the largest number of a histogram.
+func (c *canvas) longest(v float64) {
+	x, class := c.x(min(v, c.X.Max)), "label end"
+	if x < c.w/2 {
+		class = "label"
+	}
+	fmt.Fprintf(c, `<path class="ideal" d="M%s %sV%s"/>`, at(x), at(top), at(c.h-bottom))
+	c.text(x, top-4, class, "longest "+human.Grouped(int64(v)))
 }
 
 // upperEdge is where a histogram of so many bars ends.
@@ -347,8 +327,8 @@ type bar struct {
 // stacked draws rows of parts, each row as long as all others. With ramp the
 // parts have an order, and shades of one colour.
 func stacked(rows []bar, names []string, ramp bool) template.HTML {
-	const row = 42
-	c := openCanvas(narrowWidth, float64(row*len(rows)+2), "shares of "+clipped(strings.Join(names, ", "), 200))
+	const high = 42
+	c := openCanvas(narrowWidth, float64(high*len(rows)+2), "shares of "+clipped(strings.Join(names, ", "), 200))
 	kind := "f"
 	if ramp {
 		kind = "r"
@@ -358,7 +338,7 @@ func stacked(rows []bar, names []string, ramp bool) template.HTML {
 		for _, v := range r.Parts {
 			total += max(v, 0)
 		}
-		y := float64(i * row)
+		y := float64(i * high)
 		c.text(0, y+13, "tick", clipped(r.Name, 56))
 		if !(total > 0) {
 			c.text(0, y+32, "label", "none")
@@ -406,12 +386,12 @@ func lineLegend(all []series) template.HTML {
 	var b strings.Builder
 	b.WriteString(`<ul class="legend">`)
 	for _, s := range all {
-		dot := ""
-		if s.Dots {
-			dot = fmt.Sprintf(`<circle class="f%d" cx="14" cy="5" r="3.5"/>`, s.Color)
+		marked := ""
+		if s.Marks || s.single() {
+			marked = fmt.Sprintf(`<path class="%s" d="%s"/>`, s.markClass(), mark(s.Color, 19, 6))
 		}
-		fmt.Fprintf(&b, `<li><svg class="long" viewBox="0 0 28 10"><path class="line s%d" d="M0 5H28"/>%s</svg>%s</li>`,
-			s.Color, dot, html.EscapeString(clipped(s.Name, 40)))
+		fmt.Fprintf(&b, `<li><svg class="long" viewBox="0 0 38 12"><path class="line s%d d%d" d="M0 6H38"/>%s</svg>%s</li>`,
+			s.Color, s.Dash, marked, html.EscapeString(clipped(s.Name, 40)))
 	}
 	b.WriteString("</ul>")
 	return template.HTML(b.String())

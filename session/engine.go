@@ -32,6 +32,20 @@ func (s *Session) engineOptions(reference *Model) native.Options {
 	return o
 }
 
+// engine reads or makes the weights of m and gets them ready to train against a reference,
+// which may be nil. Close gives them back.
+func (s *Session) engine(m, reference *Model) (engine.Engine, error) {
+	weights, err := m.Load()
+	if err != nil {
+		return nil, err
+	}
+	e, err := native.New(weights, s.engineOptions(reference))
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
 // Bench trains a model of random weights and says how fast that is: see [train.Bench].
 func Bench(ctx context.Context, c model.Config, job train.BenchJob) (train.BenchResult, error) {
 	o := engineOptions(job.Options, job.Capacity)

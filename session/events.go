@@ -13,7 +13,9 @@ type Events struct {
 	Fetching   func(repo string, done, total int64) // bytes of a repository of the hub
 	Waiting    func(file string)                    // for another program that fetches it
 	Pausing    func(err error, pause time.Duration) // before the hub, or a server, is asked again: why and for how long
+	Chosen     func(run, checkpoint string)         // a run's folder was given for a model: its newest whole checkpoint is taken
 	Importing  func(done, total int64)              // bytes of a GGUF file
+	Exporting  func(done, total int64)              // bytes of weights
 	Tokenising func(done, total int64)              // bytes of the sources
 	Measuring  func()                               // how fast a run will be, which takes some seconds
 	Ended      func(err error)                      // the fetch, import or tokenising that was told of last; nil: it is done

@@ -24,6 +24,9 @@ import (
 // checkpoint, has the files that were saved.
 func modelFolder(ctx context.Context, name string, e Events) (string, error) {
 	dir, err := folder(ctx, name, hub.WholeModel, e)
+	if err == nil {
+		dir, err = newest(dir, e)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -57,7 +60,9 @@ func Export(ctx context.Context, name, to, dtype string, e Events) error {
 	}
 	defer m.Free()
 	return checkpoints.WriteFolder(to, func(dir string) error {
-		if err := m.Save(dir, dtype); err != nil {
+		err := m.Export(dir, dtype, e.Exporting)
+		e.ended(err)
+		if err != nil {
 			return err
 		}
 		return tok.Save(dir)
@@ -77,22 +82,42 @@ func folder(ctx context.Context, name string, want hub.Want, e Events) (string, 
 	return dir, err
 }
 
+// newest is the newest whole checkpoint of a run's folder, which is told; any other folder is itself.
+func newest(dir string, e Events) (string, error) {
+	checkpointsOf := filepath.Join(dir, rundir.Checkpoints)
+	if isThere(filepath.Join(dir, "config.json")) || !isThere(checkpointsOf) {
+		return dir, nil
+	}
+	found, err := checkpoints.Latest(checkpointsOf, 1)
+	for _, b := range found.Damaged() {
+		e.warn("%s is damaged and passed over: %v", b.Path, b.Reason)
+	}
+	if err == nil && found.Path == "" {
+		err = fault.Hint(fmt.Errorf("%s: a run's folder without a whole checkpoint, want one that holds a model", dir),
+			"a run saves every train.save_steps, at its end, and when it is interrupted")
+	}
+	if err != nil {
+		return "", fault.Usage(err)
+	}
+	if e.Chosen != nil {
+		e.Chosen(dir, found.Path)
+	}
+	return found.Path, nil
+}
+
 // checkFolder refuses what is no model's folder, with the way to the one that may be
 // meant, and a checkpoint whose files are not those that were saved.
 func checkFolder(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		err = fmt.Errorf("%s: no such folder, want a model folder in Hugging Face layout", dir)
+		hint := fault.Nearby(dir)
 		if strings.Count(dir, "/") == 1 && !strings.HasPrefix(dir, ".") && !strings.HasPrefix(dir, "/") {
-			err = fault.Hint(err, "if it is a name on the hub, write "+hub.Scheme+dir)
+			hint += "; a name on the hub is written " + hub.Scheme + dir
 		}
-		return fault.Usage(err)
+		return fault.Usage(fault.Hint(err, hint))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
-		err := fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout", dir)
-		if found, _ := checkpoints.List(filepath.Join(dir, rundir.Checkpoints)); len(found) > 0 {
-			err = fault.Hint(err, "this is a run's folder; its newest model is "+found[len(found)-1].Path)
-		}
-		return fault.Usage(err)
+		return fault.Usage(fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout", dir))
 	}
 	return fault.Usage(checkpoints.VerifyModel(dir))
 }

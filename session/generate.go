@@ -2,15 +2,23 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
 
+	"lwtrain/answers"
 	"lwtrain/chat"
+	"lwtrain/data/record"
+	"lwtrain/internal/llm"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
 
 // Generator writes with a model: it continues prompts or, with a chat template, answers
-// them. Order of calls: OpenGenerator, UseTemplate, Continue or Answer, Load, Generate, Close; so
-// what is wrong with prompts is known before weights are read.
+// them. Order of calls: OpenGenerator, UseTemplate, Load, Decoder, Close; what is wrong with
+// prompts is known before weights are read ([llm.Decoder.Texts]).
 type Generator struct {
 	Tokenizer *tokenizer.Tokenizer
 
@@ -20,8 +28,8 @@ type Generator struct {
 	weights  *model.Model
 }
 
-// OpenGenerator opens the model of a folder, a checkpoint among them, or of a name on the
-// hub, which is fetched. Its weights are not read yet.
+// OpenGenerator opens the model of a folder, a checkpoint or a run's folder among them, or of
+// a name on the hub, which is fetched. Its weights are not read yet.
 func OpenGenerator(ctx context.Context, name string, e Events) (*Generator, error) {
 	dir, err := modelFolder(ctx, name, e)
 	if err != nil {
@@ -38,27 +46,47 @@ func (g *Generator) UseTemplate(template string) (err error) {
 	return err
 }
 
-// Continue is the request that a text is gone on with. How it is sampled, and how far, is left
-// to the caller.
-func (g *Generator) Continue(text string) model.Request {
-	return model.Request{Prompt: g.Tokenizer.Encode(text), Stop: g.Tokenizer.EOS()}
-}
-
-// Answer is the request that a conversation is answered, in the template.
-func (g *Generator) Answer(messages []chat.Message) (model.Request, error) {
-	_, ids, err := g.template.Prompt(messages)
-	return model.Request{Prompt: ids, Stop: g.template.Stop()}, err
-}
-
 // Load reads the weights, in one of the [Precisions].
 func (g *Generator) Load(precision string) (err error) {
 	g.weights, err = loadToAnswer(g.dir, precision, g.events)
 	return err
 }
 
-// Generate writes what follows the prompts of requests, batch of them at a time.
-func (g *Generator) Generate(ctx context.Context, requests []model.Request, batch int) ([]model.Generated, error) {
-	return model.NewGenerator(g.weights).Generate(ctx, requests, batch)
+// Decoder is what answers, batch texts at a time.
+func (g *Generator) Decoder(batch int) *llm.Decoder {
+	return &llm.Decoder{Model: g.weights, Tokenizer: g.Tokenizer, Template: g.template, Batch: batch}
+}
+
+// Identity is what the answers to a job's prompts depend on. How many are answered together is
+// no part of it. How the prompts were made, and in which precision they are answered, is the caller's to say.
+func (g *Generator) Identity(j answers.Job, settings map[string]string) (id rundir.Identity, err error) {
+	id.Contents, id.Settings = map[string]string{}, settings
+	if id.Contents["model"], err = model.FingerprintFiles(g.dir); err != nil {
+		return id, err
+	}
+	id.Contents["tokenizer and template"] = g.Tokenizer.Fingerprint()
+	if g.template != nil {
+		id.Contents["tokenizer and template"] = g.template.Fingerprint()
+	}
+	if id.Contents["prompts"], err = contentOf(j.Prompts); err != nil {
+		return id, err
+	}
+	id.Contents["ids of prompts"] = idsOf(j.Prompts)
+	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+	settings["max_new_tokens"], settings["temperature"] = strconv.Itoa(j.MaxTokens), number(j.Sampling.Temperature)
+	if j.Sampling.Temperature > 0 {
+		settings["top_p"], settings["seed"] = number(j.Sampling.TopP), strconv.FormatUint(j.Sampling.Seed, 10)
+	}
+	return id, nil
+}
+
+// idsOf is a hash of where prompts stand and what they are called.
+func idsOf(prompts []record.Prompt) string {
+	h := sha256.New()
+	for _, p := range prompts {
+		fmt.Fprintf(h, "%d %s\n", p.Line, p.ID)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Close frees the weights.

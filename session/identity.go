@@ -20,7 +20,12 @@ func runIdentity(c *configs.Config, set *data.Set, kind string) rundir.Identity 
 // pairsIdentity is what two runs that make pairs must have in common to be one, but for
 // what answers.
 func pairsIdentity(c *configs.Config, prompts []record.Prompt) (rundir.Identity, error) {
-	id := rundir.Identity{Contents: map[string]string{}, Settings: c.Settings("pairs")}
+	content, err := contentOf(prompts)
+	return rundir.Identity{Contents: map[string]string{"prompts": content}, Settings: c.Settings("pairs")}, err
+}
+
+// contentOf is a hash of what prompts ask.
+func contentOf(prompts []record.Prompt) (string, error) {
 	type asked struct {
 		Messages []map[string]string
 		Required int
@@ -33,9 +38,8 @@ func pairsIdentity(c *configs.Config, prompts []record.Prompt) (rundir.Identity,
 			a.Messages = append(a.Messages, map[string]string{"role": m.Role, "content": m.Content})
 		}
 		if err := enc.Encode(a); err != nil {
-			return id, err
+			return "", err
 		}
 	}
-	id.Contents["prompts"] = hex.EncodeToString(h.Sum(nil))
-	return id, nil
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -16,7 +16,6 @@ import (
 	"lwtrain/checkpoints"
 	"lwtrain/convert"
 	"lwtrain/data"
-	"lwtrain/data/read"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
@@ -105,19 +104,19 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 			return err
 		}
 	}
+	if !isThere(m.dir) {
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder or file, want a model (%s, %s)", m.dir, key, c.Origin(key)),
+			fault.Nearby(m.dir)+"; `lwtrain import MODEL.gguf DIR` makes one from a GGUF file, `make quickstart` fetches a small one"))
+	}
 	if strings.HasSuffix(m.dir, ".gguf") {
 		if m.dir, err = m.session.importOnce(m.dir); err != nil {
 			return err
 		}
 	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
-		near := ""
-		if like := read.LookAlike(m.dir); like != "" && !isThere(m.dir) {
-			near = "did you mean " + like + "? "
-		}
 		return fault.Usage(fault.Hint(
 			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (%s, %s)",
 				m.dir, key, c.Origin(key)),
-			near+"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
+			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
 	}
 	if m.Config, err = model.ReadConfig(m.dir); err != nil {
 		return fault.Usage(err)

@@ -19,7 +19,11 @@ type Outlook struct {
 	Reference  time.Duration // of that, asking the reference, unless what it says is kept
 	Unknown    string        // why it is not
 	Remembered bool          // by the last run like it, not by a short measurement
+	OtherWork  float64       // how much of the processors others take now, from 0 to 1
 }
+
+// Busy is how much of the processors others may take without a word.
+const Busy = 0.2
 
 // Outlook says how long the run takes that goes on from a step: by the pace of the last run
 // of such a model and such packs on this machine, otherwise by one that it measures with
@@ -64,7 +68,10 @@ func (r *Run) outlook(at pace, remembered bool, step int) (Outlook, error) {
 	if step == 0 {
 		answers *= 2 // before and after
 	}
-	return Outlook{Left: at.takes(work, answers), Reference: at.takes(train.Work{Scored: work.Asked}, 0), Remembered: remembered}, nil
+	others, _ := r.session.watch.OtherWork()
+	return Outlook{
+		Left: at.takes(work, answers), Reference: at.takes(train.Work{Scored: work.Asked}, 0), Remembered: remembered, OtherWork: others,
+	}, nil
 }
 
 // What is measured has at most that many tokens, and computes about that much in a step.

@@ -84,6 +84,9 @@ func (r *PairsRun) Check() (known bool, err error) {
 	return pairs.CheckFolder(r.job.Dir, r.job.Identity)
 }
 
+// Answers is how many answers are asked for: none to a prompt that could not be rated.
+func (r *PairsRun) Answers() int { return r.job.Answers() }
+
 // Load fetches and reads the weights of the model that answers, if one does.
 func (r *PairsRun) Load(ctx context.Context) (err error) {
 	m := r.Model

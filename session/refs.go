@@ -124,10 +124,7 @@ type missing struct {
 }
 
 func (m *missing) Unwrap() error {
-	if near := read.LookAlike(m.path); near != "" {
-		return fault.Hint(m.error, "did you mean "+near+"?")
-	}
-	return m.error
+	return fault.Hint(m.error, fault.Nearby(m.path))
 }
 
 // IsMissing reports whether err is that of a path that nothing is at.

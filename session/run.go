@@ -6,7 +6,6 @@ import (
 
 	"lwtrain/data"
 	"lwtrain/engine"
-	"lwtrain/engine/native"
 	"lwtrain/internal/fault"
 	"lwtrain/train"
 )
@@ -158,7 +157,7 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	own, err := r.engine()
+	own, err := r.session.engine(r.Model, r.reference)
 	if err != nil {
 		return train.Result{}, err
 	}
@@ -179,19 +178,6 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 		}
 	}
 	return result, err
-}
-
-// engine reads or makes the weights and gets them ready to train. Close gives them back.
-func (r *Run) engine() (engine.Engine, error) {
-	weights, err := r.Model.Load()
-	if err != nil {
-		return nil, err
-	}
-	e, err := native.New(weights, r.session.engineOptions(r.reference))
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
 }
 
 // job is the run as package train takes it, without its engine.
@@ -223,7 +209,8 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
-	return train.SelftestResume(ctx, job, r.method.do, steps, r.engine)
+	anew := func() (engine.Engine, error) { return r.session.engine(r.Model, r.reference) }
+	return train.SelftestResume(ctx, job, r.method.do, steps, anew)
 }
 
 // SelftestPacking compares documents in packs with the same documents alone: see
@@ -233,7 +220,7 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	if err != nil {
 		return train.PackingTest{}, err
 	}
-	if job.Engine, err = r.engine(); err != nil {
+	if job.Engine, err = r.session.engine(r.Model, r.reference); err != nil {
 		return train.PackingTest{}, err
 	}
 	defer job.Engine.Close()

@@ -17,10 +17,12 @@ package session
 
 import (
 	"os"
+	"runtime"
 
 	"lwtrain/configs"
 	"lwtrain/data/read"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/machine"
 )
 
 // Session is a config at work.
@@ -32,16 +34,24 @@ type Session struct {
 	DryRun bool
 
 	events Events
+	watch  machine.Watch          // of what else the processors do
 	hub    *Hub                   // nil: nothing was asked of it yet
 	files  map[string][]read.File // of what lies on the hub, by path
 	temp   []string               // folders that Close removes
 }
 
-// Open begins a session. It sets the threads of this process's kernels to those of the
-// config.
+// Open begins a session. It sets the threads of this process to those of the config.
 func Open(c *configs.Config, e Events, dryRun bool) *Session {
-	kernels.SetThreads(c.Threads)
-	return &Session{Config: c, DryRun: dryRun, events: e, files: map[string][]read.File{}}
+	UseThreads(c.Threads)
+	return &Session{Config: c, DryRun: dryRun, events: e, watch: machine.NewWatch(), files: map[string][]read.File{}}
+}
+
+// UseThreads sets how many processor threads this process computes with; 0: all cores.
+func UseThreads(n int) {
+	if n > 0 {
+		runtime.GOMAXPROCS(min(n, runtime.NumCPU()))
+	}
+	kernels.SetThreads(n)
 }
 
 // Close removes what a dry run wrote.

@@ -3,8 +3,10 @@ package train
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +46,7 @@ func readHistory(lines []byte) (h history) {
 			continue
 		}
 		m := EvalMetrics{Step: at, Loss: number("eval_loss"), Values: map[string]float64{}}
-		for key := range values {
+		for _, key := range slices.Sorted(maps.Keys(values)) {
 			name, isOther := strings.CutPrefix(key, "eval_")
 			if source, ok := strings.CutPrefix(key, "eval_loss/"); ok {
 				m.Sources = append(m.Sources, SourceLoss{source, number(key)})

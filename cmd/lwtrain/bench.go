@@ -56,6 +56,9 @@ Shapes:
 }
 
 func bench(cmd *cobra.Command, args []string, f benchFlags) error {
+	if err := useThreads(cmd); err != nil {
+		return err
+	}
 	c, job, err := f.subject(cmd, args)
 	if err != nil {
 		return err
@@ -65,6 +68,7 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 	}
 	bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(f.steps))
 	job.Progress = func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) }
+	bar.Set(0, "")
 	r, err := session.Bench(cmd.Context(), c, job)
 	if err != nil {
 		bar.Abandon()

@@ -71,8 +71,10 @@ func newConfigCmd() *cobra.Command {
 		Long: `Prints the config as it is resolved: an argument (key=value) wins over the
 environment (LWTRAIN_TRAIN_LEARNING_RATE), that over the file, that over the
 recipe that the file starts from (its key recipe), and that over the default.
+An argument may change an element of a list, by its index or a source's name,
+or add one behind the last: data.sources[0].samples=5, data.sources[long]...
 What is printed loads again to the same config.`,
-		Example: "  lwtrain config -c smollm2 seed=7",
+		Example: "  lwtrain config -c smollm2 seed=7 'data.sources[0].samples=5'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd, args)
 			if err != nil {

@@ -44,6 +44,9 @@ something is broken.`,
 				}
 				defer s.Close()
 			}
+			if err := useThreads(cmd); err != nil {
+				return err
+			}
 			d, err := diagnose(cmd, s)
 			out := cmd.OutOrStdout()
 			if asJSON {
@@ -141,6 +144,7 @@ func (d *diagnosis) count(level string) int {
 // diagnose looks at everything, and at what the run of a session needs, if there is one. An
 // error is about the config, and what is known without it is there all the same.
 func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
+	watch := machine.NewWatch()
 	d := &diagnosis{Version: session.Version(), Processor: machine.ReadProcessor(), Memory: machine.ReadMemory(), Findings: []finding{}}
 	dir := "runs"
 	if s != nil {
@@ -149,6 +153,10 @@ func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
 	d.lookAtBuild()
 	d.lookAtProcessor()
 	d.lookAtKernels()
+	if others, ok := watch.OtherWork(); ok && others >= session.Busy {
+		d.find("advice", fmt.Sprintf("other work takes %.0f %% of the processors now, and runs are slower beside it", 100*others),
+			"wait for its end, or leave it some of them (threads)")
+	}
 	d.lookAtMemory()
 	d.lookAtDisk(dir)
 	if f, ok := cmd.OutOrStdout().(*os.File); ok && terminal.IsTerminal(f) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -19,8 +20,40 @@ import (
 	"lwtrain/session"
 )
 
-// addConfigFlags gives cmd the flag -c, and key=value arguments after it.
+// threadsFlag is the flag of every command that computes.
+const threadsFlag = "threads"
+
+// addThreads gives cmd the flag --threads. With a config it is the argument threads=N
+// ([loadConfig]); without one [useThreads] does it.
+func addThreads(cmd *cobra.Command) {
+	cmd.Flags().Int(threadsFlag, 0, "processor threads; 0: all cores")
+}
+
+// askedThreads is what --threads says; false where it is not given.
+func askedThreads(cmd *cobra.Command) (n int, given bool, err error) {
+	if !cmd.Flags().Changed(threadsFlag) {
+		return 0, false, nil
+	}
+	const most = 4096
+	n, err = cmd.Flags().GetInt(threadsFlag)
+	if err == nil && (n < 0 || n > most) {
+		err = fault.Usage(fmt.Errorf("--%s %d, want at least 0 and at most %d", threadsFlag, n, most))
+	}
+	return n, true, err
+}
+
+// useThreads sets the threads of a command without a config.
+func useThreads(cmd *cobra.Command) error {
+	n, given, err := askedThreads(cmd)
+	if given && err == nil {
+		session.UseThreads(n)
+	}
+	return err
+}
+
+// addConfigFlags gives cmd the flags -c and --threads, and key=value arguments after them.
 func addConfigFlags(cmd *cobra.Command) {
+	addThreads(cmd)
 	cmd.Flags().StringP("config", "c", "", "a YAML file, or the name of a shipped recipe")
 	if !strings.Contains(cmd.Use, " ") {
 		cmd.Use += " -c CONFIG [key=value ...]"
@@ -78,6 +111,13 @@ func loadConfig(cmd *cobra.Command, args []string) (*configs.Config, error) {
 	}
 	for _, line := range configs.UnknownEnv(os.Environ()) {
 		show.Warn(cmd.ErrOrStderr(), "environment %s", line)
+	}
+	n, given, err := askedThreads(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if given {
+		args = append(slices.Clone(args), fmt.Sprintf("threads=%d", n))
 	}
 	c, err := configs.Load(name, args, os.LookupEnv)
 	if err != nil {

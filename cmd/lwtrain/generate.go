@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,54 +8,69 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/answers"
 	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
+	"lwtrain/internal/llm"
 	"lwtrain/internal/prose"
 	"lwtrain/internal/show"
-	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/session"
-	"lwtrain/tokenizer"
 )
 
 // generateFlags are the flags of lwtrain generate.
 type generateFlags struct {
-	model, template, precision string
-	prompt, prompts, system    string
-	raw, greedy, json          bool
-	maxNew, batch              int
-	temperature, topP          float64
-	seed                       uint64
+	model, template, precision   string
+	prompt, prompts, system, out string
+	raw, greedy, json            bool
+	maxNew, batch                int
+	temperature, topP            float64
+	seed                         uint64
 }
 
 func newGenerateCmd() *cobra.Command {
 	var f generateFlags
 	cmd := &cobra.Command{
-		Use:   "generate -m DIR [--prompt TEXT]",
+		Use:   "generate -m DIR [--prompt TEXT | --prompts FILE --out FILE]",
 		Short: "Write text with a model",
-		Long: `Answers a prompt with a model folder (Hugging Face layout), such as a checkpoint
-of a run. The prompt is put into the model's chat template unless --raw is
-given; without --prompt it is read from standard input. The text is streamed to
-standard output; with --json one object is printed at the end.`,
-		Example: `  lwtrain generate -m runs/quickstart/checkpoints/step-000016 \
-      --prompt "Write a 1000-word story"
+		Long: `Answers a prompt with a model folder (Hugging Face layout), a checkpoint of a
+run, or the newest whole one of a run's folder. The prompt is put into the
+model's chat template unless --raw is given; without --prompt it is read from
+standard input. The text is streamed to standard output; with --json one object
+is printed at the end.
+
+--prompts takes a file of prompts in any format that training reads; answers at
+the end of its records are left out. With --out each answer is a line of that
+file as soon as it ends, in the order in which they end: line, id, prompt,
+stated_length, words, tokens, stop, repetition, text. The same command goes on
+with what is there, and asks only for what lacks: an answer does not depend on
+what is written beside it. FILE.run.json says what the answers are of. Without
+--out they are printed in the order of the prompts, as {ids, text, words, stop}.
+
+A model ends its answer by a token of its own, which --top-p may cut off like
+any other: where it is unlikely at every place (a model that has learnt to write
+long, a temperature above 1), a small --top-p never draws it and answers end
+only at --max-new-tokens. Where it is the likeliest one early, a small --top-p
+takes it nearly always, and answers are short. --top-p 1 leaves it the
+probability that the model gives.`,
+		Example: `  lwtrain generate -m runs/quickstart --prompt "Write a 1000-word story"
   lwtrain generate -m DIR --prompt "Hello" --greedy --json
-  lwtrain generate -m DIR --prompts prompts.jsonl > answers.jsonl`,
+  lwtrain generate -m DIR --prompts prompts.jsonl --out answers.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVarP(&f.model, "model", "m", "", "model folder")
+	fl.StringVarP(&f.model, "model", "m", "", "model folder, or a run's folder")
 	fl.StringVar(&f.prompt, "prompt", "", "what to answer; - or none: standard input")
 	fl.StringVar(&f.prompts, "prompts", "", "a file of prompts, such as {\"prompt\": ...} a line: answers all of them, an object a line")
-	fl.IntVar(&f.batch, "batch", 16, "with --prompts: how many are answered together")
+	fl.StringVar(&f.out, "out", "", "with --prompts: the file of answers, which is begun or gone on with")
+	fl.IntVar(&f.batch, "batch", 16, "with --prompts: how many are answered together; when one ends the next takes its place")
 	fl.StringVar(&f.system, "system", "", "system message before the prompt")
 	fl.StringVar(&f.template, "template", "auto", "chat template: auto (the model's own), a shipped name, or a .jinja file")
 	fl.StringVar(&f.precision, "precision", "auto",
@@ -64,26 +78,40 @@ standard output; with --json one object is printed at the end.`,
 	fl.BoolVar(&f.raw, "raw", false, "continue the prompt as it is, without a chat template")
 	fl.BoolVar(&f.greedy, "greedy", false, "always take the most probable token")
 	fl.Float64Var(&f.temperature, "temperature", 0.7, "sampling temperature; 0 is the same as --greedy")
-	fl.Float64Var(&f.topP, "top-p", 0.9, "sample from the most probable tokens that together reach this probability")
+	fl.Float64Var(&f.topP, "top-p", 0.9, "sample from the most probable tokens that together reach this probability; "+
+		"others are never drawn, the one that ends the answer among them")
 	fl.IntVar(&f.maxNew, "max-new-tokens", 2048, "longest answer, in tokens")
-	fl.Uint64Var(&f.seed, "seed", 42, "seed of the sampling")
+	fl.Uint64Var(&f.seed, "seed", 42, "seed of the sampling; each prompt has a random stream of its own from it")
 	fl.BoolVar(&f.json, "json", false, "print {ids, text, words, stop} instead of the text")
+	addThreads(cmd)
 	cmd.MarkFlagRequired("model")
 	return cmd
 }
 
-func generate(cmd *cobra.Command, f generateFlags) error {
+// check refuses flags that make no sense.
+func (f generateFlags) check() (err error) {
 	switch {
 	case f.maxNew < 1:
-		return fault.Usage(fmt.Errorf("--max-new-tokens %d, want at least 1", f.maxNew))
+		err = fmt.Errorf("--max-new-tokens %d, want at least 1", f.maxNew)
 	case !(f.temperature >= 0) || math.IsInf(f.temperature, 0):
-		return fault.Usage(fmt.Errorf("--temperature %g, want at least 0", f.temperature))
+		err = fmt.Errorf("--temperature %g, want at least 0", f.temperature)
 	case !(f.topP > 0 && f.topP <= 1):
-		return fault.Usage(fmt.Errorf("--top-p %g, want above 0 and at most 1", f.topP))
+		err = fmt.Errorf("--top-p %g, want above 0 and at most 1", f.topP)
 	case f.batch < 1:
-		return fault.Usage(fmt.Errorf("--batch %d, want at least 1", f.batch))
+		err = fmt.Errorf("--batch %d, want at least 1", f.batch)
 	case f.prompts != "" && f.prompt != "":
-		return fault.Usage(errors.New("there is --prompt and --prompts, want one of them"))
+		err = errors.New("there is --prompt and --prompts, want one of them")
+	case f.out != "" && f.prompts == "":
+		err = errors.New("--out without --prompts, want a file of prompts whose answers it is to hold")
+	case !slices.Contains(session.Precisions, f.precision):
+		err = fmt.Errorf("--precision is %q, want auto, bf16 or float32", f.precision)
+	}
+	return fault.Usage(err)
+}
+
+func generate(cmd *cobra.Command, f generateFlags) error {
+	if err := errors.Join(f.check(), useThreads(cmd)); err != nil {
+		return err
 	}
 	if f.greedy {
 		f.temperature = 0
@@ -97,82 +125,138 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 		return err
 	}
 	defer g.Close()
-	requests, err := f.requests(g, prompts)
-	if err != nil {
-		return err
+	if !f.raw {
+		if err := g.UseTemplate(f.template); err != nil {
+			return fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
+		}
 	}
-	if !slices.Contains(session.Precisions, f.precision) {
-		return fault.Usage(fmt.Errorf("--precision is %q, want auto, bf16 or float32", f.precision))
+	job := answers.Job{
+		Prompts: prompts, System: f.system, MaxTokens: f.maxNew, File: f.out,
+		Sampling: model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed},
+	}
+	if f.raw {
+		job.System = ""
+	}
+	if f.prompts != "" {
+		return f.many(cmd, g, job)
+	}
+	return f.one(cmd, g, job)
+}
+
+// one answers one prompt: its text as it comes, or an object.
+func (f generateFlags) one(cmd *cobra.Command, g *session.Generator, job answers.Job) error {
+	ask := []llm.Request{job.Request(0)}
+	ask[0].Sampling.Seed = f.seed
+	if _, err := g.Decoder(1).Texts(ask); err != nil {
+		return err
 	}
 	if err := g.Load(f.precision); err != nil {
 		return err
 	}
-	out := bufio.NewWriter(cmd.OutOrStdout())
-	defer out.Flush()
-	if f.prompts != "" {
-		return f.many(cmd, out, g, requests)
+	out, decoder := cmd.OutOrStdout(), g.Decoder(1)
+	if f.json {
+		var ids []int32
+		display := show.NewAnswering(cmd.ErrOrStderr(), 1, false)
+		defer display.Close()
+		decoder.Token = func(_ int, id int32) {
+			ids = append(ids, id)
+			display.Token()
+		}
+		return decoder.Answer(cmd.Context(), ask, func(_ int, r llm.Reply) error { return printAnswer(out, ids, r) })
 	}
-	tok := g.Tokenizer
-	stream := tok.Decoder()
-	if !f.json {
-		requests[0].Emit = func(id int32) {
-			if !tok.IsSpecial(id) {
-				out.WriteString(stream.Next(id))
-				out.Flush()
-			}
+	stream := g.Tokenizer.Decoder()
+	decoder.Token = func(_ int, id int32) {
+		if !g.Tokenizer.IsSpecial(id) {
+			io.WriteString(out, stream.Next(id))
 		}
 	}
-	done, err := g.Generate(cmd.Context(), requests, 1)
-	if err != nil {
-		return err
-	}
-	if !f.json {
-		fmt.Fprintln(out, stream.Flush())
-		if done[0].Stop == model.StopLength {
+	return decoder.Answer(cmd.Context(), ask, func(_ int, r llm.Reply) error {
+		_, err := fmt.Fprintln(out, stream.Flush())
+		if r.Stop == model.StopLength {
 			fmt.Fprintf(cmd.ErrOrStderr(), "(cut off at --max-new-tokens %d)\n", f.maxNew)
 		}
-		return nil
-	}
-	return writeAnswer(out, tok, done[0])
+		return err
+	})
 }
 
-// many answers all prompts of a file, with a progress bar, and prints an object
-// for each in the order of the file.
-func (f generateFlags) many(cmd *cobra.Command, out io.Writer, g *session.Generator, requests []model.Request) error {
-	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(len(requests)*f.maxNew))
-	began, tokens := time.Now(), 0
-	for i := range requests {
-		requests[i].Emit = func(int32) {
-			tokens++
-			bar.Set(int64(tokens), fmt.Sprintf("tokens at most  %.0f tok/s", float64(tokens)/time.Since(began).Seconds()))
-		}
-	}
-	done, err := g.Generate(cmd.Context(), requests, f.batch)
-	if err != nil {
-		bar.Abandon()
-		return err
-	}
-	bar.Abandon()
-	took := time.Since(began)
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s tokens in %s, %.1f tokens/s\n",
-		human.Count(len(done), "answer"), human.Grouped(tokens), human.Span(took), float64(tokens)/took.Seconds())
-	for _, d := range done {
-		if err := writeAnswer(out, g.Tokenizer, d); err != nil {
+// many answers all prompts of a file: into another one as they end, or printed in the order
+// of the prompts.
+func (f generateFlags) many(cmd *cobra.Command, g *session.Generator, job answers.Job) error {
+	if f.out != "" {
+		settings := map[string]string{"system": job.System, "precision": f.precision}
+		var err error
+		if job.Identity, err = g.Identity(job, settings); err != nil {
 			return err
 		}
 	}
+	run, err := answers.Open(job)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	if _, err := g.Decoder(1).Texts(run.Requests()); err != nil {
+		return err
+	}
+	if run.Left() == 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "all %s are in %s already\n", human.Count(run.Known, "answer"), f.out)
+		return nil
+	}
+	if err := g.Load(f.precision); err != nil {
+		return err
+	}
+	display := show.NewAnswering(cmd.ErrOrStderr(), len(job.Prompts), false)
+	if run.Known > 0 {
+		display.Resumed(run.Known, run.Tokens)
+	}
+	decoder := g.Decoder(f.batch)
+	ids := make([][]int32, len(job.Prompts)) // of answers that are printed
+	decoder.Token = func(i int, id int32) {
+		if f.out == "" {
+			ids[i] = append(ids[i], id)
+		}
+		display.Token()
+	}
+	ended, tokens := run.Known, run.Tokens
+	waiting, next := map[int]llm.Reply{}, 0 // answers that are printed when those before them are
+	err = run.Do(cmd.Context(), decoder, func(i int, r llm.Reply) error {
+		ended, tokens = ended+1, tokens+r.Tokens
+		display.Progress(ended, 0, tokens)
+		if f.out != "" {
+			return nil
+		}
+		waiting[i] = r
+		for {
+			r, there := waiting[next]
+			if !there {
+				return nil
+			}
+			if err := printAnswer(cmd.OutOrStdout(), ids[next], r); err != nil {
+				return err
+			}
+			delete(waiting, next)
+			next++
+		}
+	})
+	display.Close()
+	if err != nil {
+		if f.out != "" && status(err) == exitInterrupted {
+			err = fault.Hint(fmt.Errorf("%w; %s of %s are kept in %s", err, human.Grouped(ended),
+				human.Count(len(job.Prompts), "answer"), f.out), "this goes on from there: "+commandLine(cmd))
+		}
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s, %s\n", human.Count(len(job.Prompts), "answer"), display.Took())
 	return nil
 }
 
-// writeAnswer prints what a prompt came to as a line of JSON.
-func writeAnswer(out io.Writer, tok *tokenizer.Tokenizer, g model.Generated) error {
-	text := tok.Decode(g.IDs, true)
+// printAnswer prints what a prompt came to as a line of JSON.
+func printAnswer(out io.Writer, ids []int32, r llm.Reply) error {
 	return json.NewEncoder(out).Encode(struct {
 		IDs   []int32 `json:"ids"`
 		Text  string  `json:"text"`
 		Words int     `json:"words"`
 		Stop  string  `json:"stop"`
-	}{orEmpty(g.IDs), text, prose.Words(text), g.Stop})
+	}{orEmpty(ids), r.Text, prose.Words(r.Text), r.Stop})
 }
 
 // read returns the prompts: of the file, the flag or standard input.
@@ -198,42 +282,4 @@ func (f generateFlags) read(cmd *cobra.Command) ([]record.Prompt, error) {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("the prompt is empty"), "give --prompt, or write it to standard input"))
 	}
 	return []record.Prompt{{Messages: []chat.Message{{Role: "user", Content: prompt}}}}, nil
-}
-
-// requests puts the prompts into the chat template. Each has a random stream of its own.
-func (f generateFlags) requests(g *session.Generator, prompts []record.Prompt) ([]model.Request, error) {
-	if !f.raw {
-		if err := g.UseTemplate(f.template); err != nil {
-			return nil, fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
-		}
-	}
-	requests := make([]model.Request, len(prompts))
-	for i, p := range prompts {
-		r, err := f.request(g, p.Messages)
-		if err != nil {
-			if p.Origin != "" {
-				err = fmt.Errorf("%s: %w", p.Origin, err)
-			}
-			return nil, err
-		}
-		r.MaxNewTokens = f.maxNew
-		r.Sampling = model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed + uint64(i)}
-		requests[i] = r
-	}
-	return requests, nil
-}
-
-// request asks for the answer to a conversation. A system message of its own counts for more
-// than the flag's.
-func (f generateFlags) request(g *session.Generator, messages []chat.Message) (model.Request, error) {
-	if !f.raw {
-		if f.system != "" && messages[0].Role != "system" {
-			messages = slices.Insert(messages, 0, chat.Message{Role: "system", Content: f.system})
-		}
-		return g.Answer(messages)
-	}
-	if len(messages) > 1 {
-		return model.Request{}, fault.Usage(fmt.Errorf("a prompt of %d messages, want a text alone with --raw", len(messages)))
-	}
-	return g.Continue(messages[0].Content), nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func newImportCmd() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "import MODEL.gguf DIR",
 		Short: "Turn a GGUF file into a model folder in Hugging Face layout",
 		Long: `Dequantises the weights of a GGUF file to float32 and writes them to DIR with
@@ -24,10 +24,15 @@ and transformers load. DIR appears when it is complete.`,
 				return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a folder that is not there yet", args[1]),
 					"remove it, or import to another name"))
 			}
+			if err := useThreads(cmd); err != nil {
+				return err
+			}
 			events := show.Session(cmd.ErrOrStderr())
 			err := convert.FromGGUF(args[0], args[1], events.Importing)
 			events.Ended(err)
 			return err
 		},
 	}
+	addThreads(cmd)
+	return cmd
 }

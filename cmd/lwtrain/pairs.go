@@ -9,7 +9,6 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
-	"lwtrain/internal/terminal"
 	"lwtrain/pairs"
 	"lwtrain/session"
 	"lwtrain/train"
@@ -69,27 +68,19 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 		return err
 	}
 	fmt.Fprintln(out)
-	total := len(run.Prompts) * c.Pairs.Samples
-	bar := terminal.NewProgress(cmd.ErrOrStderr(), "answering", int64(2*total)) // each answer is written and rated
-	began, before := time.Now(), -1
+	began := time.Now()
+	display := show.NewAnswering(cmd.ErrOrStderr(), run.Answers(), true)
 	result, err := run.Do(cmd.Context(), pairs.Events{
 		Lost: func(file string, n int) {
-			bar.Println(fmt.Sprintf("lwtrain: warning: %s: %s of the finished run are gone; they are asked for again",
+			display.Println(fmt.Sprintf("lwtrain: warning: %s: %s of the finished run are gone; they are asked for again",
 				file, human.Count(n, "answer")))
 		},
-		Resumed: func(n int) {
-			bar.Println(fmt.Sprintf("going on: %s of %s are there", human.Grouped(n), human.Count(total, "answer")))
-		},
-		Progress: func(answers, rated, tokens int) {
-			if before < 0 {
-				before = tokens
-			}
-			speed := float64(tokens-before) / time.Since(began).Seconds()
-			bar.Set(int64(answers+rated), fmt.Sprintf("%d answers  %d rated  %.0f tok/s", answers, rated, speed))
-		},
-		Pausing: show.Pauses(bar.Println),
+		Resumed:  display.Resumed,
+		Token:    display.Token,
+		Progress: display.Progress,
+		Pausing:  show.Pauses(display.Println),
 	})
-	bar.Abandon()
+	display.Close()
 	if err != nil {
 		if status(err) == exitInterrupted {
 			err = fault.Hint(fmt.Errorf("%w; what is answered is kept in %s", train.ErrInterrupted, c.Output.Dir),

@@ -38,6 +38,9 @@ it model.template_date.`,
   head -1 data.jsonl | lwtrain tokenize -m DIR --chat`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := useThreads(cmd); err != nil {
+				return err
+			}
 			tok, err := session.LoadTokenizer(cmd.Context(), dir, show.Session(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
@@ -61,6 +64,7 @@ it model.template_date.`,
 			return eachLine(cmd.InOrStdin(), cmd.OutOrStdout(), encode)
 		},
 	}
+	addThreads(cmd)
 	fl := cmd.Flags()
 	fl.StringVarP(&dir, "model", "m", "", "model folder, or any folder with a tokenizer.json")
 	fl.BoolVar(&chat, "chat", false, "lines are records with messages")

@@ -128,7 +128,7 @@ func matches(pattern string) (files []File, err error) {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file matches", pattern),
 			"{a,b} is none of a glob: name a list of paths, path: [a, b]"))
 	case len(files) == 0:
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file matches", pattern), relative))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no file matches", pattern), fault.Nearby(pattern)))
 	}
 	return files, nil
 }

@@ -95,7 +95,7 @@ func TestFoldersThatAreNotRightAreNamed(t *testing.T) {
 		{"a split that is not there", `dataset_dict.json={"splits":["train"]}`, "", "the split train is not there", "name the folder"},
 		{"a split elsewhere", `dataset_dict.json={"splits":["../train"]}`, "", "want a name without a folder", ""},
 		{"caches alone", "cache-0123456789abcdef.arrow", "*.arrow", "no file of data matches, only", "name the file itself"},
-		{"nothing matches", "a.jsonl", "*.parquet", "no file matches", "relative paths"},
+		{"nothing matches", "a.jsonl", "*.parquet", "no file matches", "is there, and nothing in it looks alike"},
 		{"braces", "a.jsonl b.jsonl", "{a,b}.json*", "no file matches", "name a list of paths"},
 		{"the list itself", "state.json=" + state("a.arrow") + " a.arrow", "state.json",
 			"state.json: the list of a saved dataset, want its folder", "path: "},

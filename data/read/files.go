@@ -27,47 +27,8 @@ type File struct {
 	Path string // where it lies
 }
 
-const relative = "relative paths start at the folder that lwtrain runs in"
-
 func notThere(name string) error {
-	hint := relative
-	if near := LookAlike(name); near != "" {
-		hint = "did you mean " + near + "? " + relative
-	}
-	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), hint))
-}
-
-// LookAlike is what lies where a path that is not there leads and has the most like name,
-// or "" where nothing has: one whose beginning is the same, by more than half of what comes
-// before its ending, in letters of any case.
-func LookAlike(path string) string {
-	const most = 10_000
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return ""
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(most) // fewer, where it fails
-	slices.Sort(names)
-	want := strings.ToLower(filepath.Base(path))
-	stem, _, _ := strings.Cut(want, ".")
-	best, at := "", len(stem)/2
-	for _, name := range names {
-		low, same := strings.ToLower(name), 0
-		for same < min(len(want), len(low)) && want[same] == low[same] {
-			same++
-		}
-		if low == want {
-			same++
-		}
-		if same > at && !noData(name) {
-			best, at = name, same
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return filepath.Join(filepath.Dir(path), best)
+	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), fault.Nearby(name)))
 }
 
 // caches are what map, filter and the like of datasets leave beside the data.

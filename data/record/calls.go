@@ -3,7 +3,6 @@ package record
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -100,8 +99,19 @@ func argumentsKey(f fields) string {
 var callKeys = []string{"type", "id", "index", "function", "name", "arguments"}
 
 // unreadOfCalls lists the keys of calls, and of their functions, that a template did not write in
-// text: neither the key in quotes, as in the call's JSON, nor the value alone.
+// text: neither the key in quotes, as in the call's JSON, nor its first value alone. It looks
+// for mostUnread keys, which bounds what a conversation costs; where there are more, these tell enough.
 func unreadOfCalls(messages []chat.Message, text string) (keys []string) {
+	var seen []string
+	look := func(key string, value json.RawMessage) {
+		if slices.Contains(callKeys, key) || absent(value) || len(seen) == mostUnread || slices.Contains(seen, key) {
+			return
+		}
+		seen = append(seen, key)
+		if !strings.Contains(text, string(quoted(key))) && (value[0] != '"' || !strings.Contains(text, cutText(value))) {
+			keys = append(keys, "tool_calls."+key)
+		}
+	}
 	for _, m := range messages {
 		calls, _ := m.Extra["tool_calls"].(json.RawMessage)
 		if calls == nil {
@@ -109,17 +119,13 @@ func unreadOfCalls(messages []chat.Message, text string) (keys []string) {
 		}
 		list, _ := cutList(calls)
 		for _, call := range list {
-			f, _ := cutObject(call)
-			if inner, ok := f["function"]; ok {
-				function, _ := cutObject(inner)
-				maps.Copy(f, function)
-			}
-			for key, value := range f {
-				shown := strings.Contains(text, string(quoted(key))) || value[0] == '"' && strings.Contains(text, cutText(value))
-				if !slices.Contains(callKeys, key) && !absent(value) && !shown {
-					keys = append(keys, "tool_calls."+key)
+			eachKey(call, func(key string, value json.RawMessage) {
+				if key == "function" && value[0] == '{' {
+					eachKey(value, look)
+					return
 				}
-			}
+				look(key, value)
+			})
 		}
 	}
 	return keys

@@ -14,11 +14,16 @@ import (
 	"lwtrain/internal/prose"
 )
 
+// IDColumn is the column that holds a record's own id.
+const IDColumn = "id"
+
 // Prompt is a conversation that waits for an answer.
 type Prompt struct {
-	Messages []chat.Message // the last one is not the assistant's
-	Required int            // words that are asked for; 0: no length is stated
-	Origin   string         // file:line; empty from [Layout.Prompt]
+	Messages []chat.Message  // the last one is not the assistant's
+	Required int             // words that are asked for; 0: no length is stated
+	ID       json.RawMessage // the record's own id, text or a number; nil: it has none
+	Line     int             // its number in its source, from 1; 0 from [Layout.Prompt]
+	Origin   string          // file:line; empty from [Layout.Prompt]
 }
 
 // Prompt reads what the record of a line asks, whatever it holds besides. The words
@@ -51,6 +56,9 @@ func (l Layout) Prompt(x read.Line, length string) (p Prompt, err error) {
 	}
 	if err := r.refuseMore(p.Messages, c.Vars); err != nil {
 		return p, err
+	}
+	if id := f[IDColumn]; id != nil && !absent(id) && id[0] != '{' && id[0] != '[' {
+		p.ID = id
 	}
 	if raw, ok := f[length]; ok && !absent(raw) {
 		if p.Required, err = wordsAsked(raw); err != nil {

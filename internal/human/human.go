@@ -44,12 +44,12 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
 }
 
-// Count writes how many there are of something: 1 step, 12 steps.
-func Count(n int, what string) string {
+// Count writes how many there are of something: 1 step, 1,200 steps.
+func Count[T int | int64](n T, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return Grouped(n) + " " + what + "s"
 }
 
 // Counts lists counts by name: "no_target 1, too_long 3".

@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"regexp"
+	"syscall"
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
@@ -27,14 +27,34 @@ type Log struct{ file *os.File }
 
 // Open reads the lines of a log into see, one after the other with their checks, and
 // opens it for more. A last line that a crash has cut off is taken away. One that is no T,
-// whose check is wrong, or that see refuses, is an error with its number; one without a
-// check ("") is taken as it is. A missing file is an empty one.
+// whose check is wrong, or that see refuses, is an error with its number. Lines without a
+// check ("") are taken where none before them has one and they hold nothing but a T. A
+// missing file is an empty one. No other process opens the
+// log until it is closed.
 func Open[T any](path string, see func(line T, check string) error) (*Log, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
 		return nil, err
 	}
-	whole, n := 0, 0
+	if err := readLog(f, see); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Log{f}, nil
+}
+
+// readLog is Open's reading. What it refuses is left as it is.
+func readLog[T any](f *os.File, see func(line T, check string) error) error {
+	path := f.Name()
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) { // a file system without locks is taken as it is
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: another process writes to this file", path),
+			"wait for it, stop it, or name another file"))
+	}
+	raw, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	whole, n, checks := 0, 0, false
 	for line := range bytes.Lines(raw) {
 		if n++; !bytes.HasSuffix(line, []byte("\n")) {
 			break
@@ -42,26 +62,29 @@ func Open[T any](path string, see func(line T, check string) error) (*Log, error
 		var v T
 		err := plainjson.InWords(json.Unmarshal(line, &v))
 		check, right := verify(line)
-		if err == nil && !right {
+		switch checks = checks || check != ""; {
+		case err != nil:
+		case !right:
 			err = errors.New("the line does not have the check that it ends with")
+		case check == "" && checks:
+			err = errors.New("the line does not end with its check, as one before it does")
+		case check == "": // from an earlier version, which wrote nothing else: a damaged check is something else
+			strict := json.NewDecoder(bytes.NewReader(line))
+			strict.DisallowUnknownFields()
+			if strict.Decode(new(T)) != nil {
+				err = errors.New("the line does not end with its check, and has other keys than lines of earlier versions")
+			}
 		}
 		if err == nil {
 			err = see(v, check)
 		}
 		if err != nil {
-			return nil, fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
+			return fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
 				"the file was changed: mend the line or take it out, then what it held is made again")
 		}
 		whole += len(line)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Truncate(int64(whole)); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &Log{f}, nil
+	return f.Truncate(int64(whole))
 }
 
 // Append adds a line, the object v, and returns its check. It is on the disk when Append

@@ -32,10 +32,6 @@ type Info struct {
 // FewRows is the most rows for which [LinearFew] is faster than a product.
 const FewRows = 24
 
-// roundedRows is from how many rows on a product of bf16 inputs is faster than one
-// that widens the weights.
-const roundedRows = 3
-
 func need(name string, have, want int) {
 	if have < want {
 		panic(fmt.Sprintf("kernels: %s has %d values, want %d", name, have, want))
@@ -78,8 +74,8 @@ func checkGemm(transA, transB bool, m, n, k, a, lda, b, ldb, c, ldc int) {
 
 // LinearFew is y[rows, n] = x[rows, k] W[n, k]^T for a few rows, at the speed of
 // reading W once. W is float32, or bf16 where half is not nil; sums are float32. With
-// half and [Info].NativeBF16 three rows and more are rounded to bf16, as [GemmBF16] takes
-// them.
+// half and [Info].NativeBF16 the rows are rounded to bf16, as [GemmBF16] takes them. A
+// row of y is the same bytes however many there are.
 func LinearFew(y, x, w []float32, half []BF16, rows, n, k int) {
 	need("y", len(y), rows*n)
 	need("x", len(x), rows*k)

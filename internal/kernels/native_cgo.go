@@ -218,7 +218,7 @@ func widened(n int) []float32 {
 }
 
 func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
-	if half != nil && inUse.NativeBF16 && rows >= roundedRows {
+	if half != nil && inUse.NativeBF16 {
 		s := scratchOf((rows + 3) / 4 * 4 * (k + 31) / 2)
 		C.lw_linear_few_bf16(cf(y), cf(x), ch(half), n64(rows), n64(n), n64(k), cf(s))
 		return

@@ -76,13 +76,40 @@ func TestProductsEqualTheirDefinition(t *testing.T) {
 			ToBF16(half, w)
 			FromBF16(w, half)
 			LinearFew(got, x, nil, half, rows, n, k)
-			if inUse.NativeBF16 && rows >= roundedRows {
+			if inUse.NativeBF16 {
 				rounded := make([]BF16, len(x))
 				ToBF16(rounded, x)
 				FromBF16(x, rounded)
 			}
 			Gemm(false, true, rows, n, k, x, k, w, k, 0, want, n)
 			same(t, fmt.Sprint("few rows in bf16: ", rows), got, want, 1e-5)
+		}
+	})
+}
+
+func TestARowOfAFewIsTheSameBytesWhateverIsBesideIt(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		for _, s := range [][2]int{{67, 131}, {48, 1600}, {17, 32}, {129, 768}, {5, 801}} {
+			const most = 2*FewRows + 1
+			n, k := s[0], s[1]
+			x, w := normals(most*k, 4), normals(n*k, 5)
+			half := make([]BF16, len(w))
+			ToBF16(half, w)
+			for name, linear := range map[string]func(y, x []float32, rows int){
+				"float32": func(y, x []float32, rows int) { LinearFew(y, x, w, nil, rows, n, k) },
+				"bf16":    func(y, x []float32, rows int) { LinearFew(y, x, nil, half, rows, n, k) },
+			} {
+				alone, together := make([]float32, most*n), make([]float32, most*n)
+				for r := range most {
+					linear(alone[r*n:], x[r*k:], 1)
+				}
+				for rows := 2; rows <= most; rows++ {
+					linear(together, x, rows)
+					if !slices.Equal(together[:rows*n], alone[:rows*n]) {
+						t.Errorf("%s, %d outputs of %d inputs: %d rows are not the rows alone", name, n, k, rows)
+					}
+				}
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"lwtrain/chat"
+	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -14,8 +15,10 @@ import (
 type Decoder struct {
 	Model     *model.Model // its bf16 weights, if there are any
 	Tokenizer *tokenizer.Tokenizer
-	Template  *chat.Template
-	Batch     int // replies that are written together
+	Template  *chat.Template // nil: a prompt is one text, which is gone on with as it is
+	Batch     int            // replies that are written together
+
+	Token func(i int, id int32) // called with each token of the reply to request i, but the stop; may be nil
 }
 
 var _ Answerer = (*Decoder)(nil)
@@ -24,24 +27,51 @@ var _ Answerer = (*Decoder)(nil)
 func (d *Decoder) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	texts := make([]model.Request, len(requests))
-	for i, r := range requests {
-		_, ids, err := d.Template.Prompt(r.Messages)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.Origin, err)
+	texts, err := d.Texts(requests)
+	if err != nil {
+		return err
+	}
+	for i := range texts {
+		texts[i].Done = func(g model.Generated) {
+			if err := done(i, Reply{d.Tokenizer.Decode(g.IDs, true), len(g.IDs), g.Stop}); err != nil {
+				cancel(err)
+			}
 		}
-		texts[i] = model.Request{
-			Prompt: ids, MaxNewTokens: r.MaxTokens, Stop: d.Template.Stop(), Sampling: r.Sampling,
-			Done: func(g model.Generated) {
-				if err := done(i, Reply{d.Tokenizer.Decode(g.IDs, true), len(g.IDs), g.Stop}); err != nil {
-					cancel(err)
-				}
-			},
+		if d.Token != nil {
+			texts[i].Emit = func(id int32) { d.Token(i, id) }
 		}
 	}
-	_, err := model.NewGenerator(d.Model).Generate(ctx, texts, d.Batch)
+	_, err = model.NewGenerator(d.Model).Generate(ctx, texts, d.Batch)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
 	return err
+}
+
+// Texts are what the model is to go on with, for each request. It needs no weights, so that
+// a prompt which can not be asked is known before they are read.
+func (d *Decoder) Texts(requests []Request) ([]model.Request, error) {
+	texts := make([]model.Request, len(requests))
+	for i, r := range requests {
+		ids, stop, err := d.text(r.Messages)
+		if err != nil {
+			if r.Origin != "" {
+				err = fmt.Errorf("%s: %w", r.Origin, err)
+			}
+			return nil, err
+		}
+		texts[i] = model.Request{Prompt: ids, MaxNewTokens: r.MaxTokens, Stop: stop, Sampling: r.Sampling}
+	}
+	return texts, nil
+}
+
+func (d *Decoder) text(messages []chat.Message) (ids, stop []int32, err error) {
+	switch {
+	case d.Template != nil:
+		_, ids, err = d.Template.Prompt(messages)
+		return ids, d.Template.Stop(), err
+	case len(messages) > 1:
+		return nil, nil, fault.Usage(fmt.Errorf("a prompt of %d messages, want a text alone without a chat template", len(messages)))
+	}
+	return d.Tokenizer.Encode(messages[0].Content), d.Tokenizer.EOS(), nil
 }

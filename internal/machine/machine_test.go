@@ -1,10 +1,12 @@
 package machine
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 const meminfo = "MemTotal:       1048576 kB\nMemFree: 1 kB\nMemAvailable:    524288 kB\nSwapTotal:       1024 kB\nSwapFree:        512 kB\n"
@@ -98,5 +100,22 @@ func TestTheDeepestFolderThatExistsIsFound(t *testing.T) {
 	}
 	if got := Existing("runs/x"); got != "runs" {
 		t.Errorf("%s, want runs", got)
+	}
+}
+
+func TestOtherWorkIsWhatIsNeitherOursNorNice(t *testing.T) {
+	before := readJiffies(root(map[string]string{"proc/stat": "cpu  100 50 20 900 30 1 2 4 0 0\ncpu0 1 1 1 1 1 1 1 1\n"}), time.Second)
+	now := readJiffies(root(map[string]string{"proc/stat": "cpu  200 90 40 1000 40 1 2 14 0 0\n"}), 1500*time.Millisecond)
+	// busy: 100 user, 20 system, 10 stolen, of which 50 are ours; all: these, 40 nice, 100 idle, 10 waiting
+	if share, ok := before.others(now); !ok || math.Abs(share-80.0/280) > 1e-9 {
+		t.Errorf("%v, %v, want %v", share, ok, 80.0/280)
+	}
+	for name, text := range map[string]string{"no such file": "", "of another form": "cpu 1 2 3\n", "no numbers": "cpu a b c d e f g h\n"} {
+		if _, ok := before.others(readJiffies(root(map[string]string{"proc/stat": text}), 0)); ok {
+			t.Errorf("%s: it is known", name)
+		}
+	}
+	if _, ok := before.others(before); ok {
+		t.Error("it is known after no time")
 	}
 }

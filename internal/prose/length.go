@@ -10,7 +10,10 @@ import (
 // Length is how long an answer a prompt asks for, in words or Chinese
 // characters. Min or Max is 0 where the prompt has no such bound; both are the
 // same where it names one number. The zero value asks for nothing.
-type Length struct{ Min, Max int32 }
+type Length struct {
+	Min int32 `json:"min,omitempty"`
+	Max int32 `json:"max,omitempty"`
+}
 
 // Words is the length that an answer is measured by: the number that the prompt
 // names, of a range the upper one, as LongBench-Write has it.

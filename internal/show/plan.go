@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lwtrain/configs"
+	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/internal/human"
@@ -38,12 +39,16 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "%s", s)
 	}
 	if p.Pairs > 0 {
-		printPairs(line, c, p)
+		printPairs(line, c, mix, p)
 	} else {
 		printPacks(line, c, p)
 	}
 	if text := timeText(time); text != "" {
 		line("time", "%s", text)
+	}
+	if time.OtherWork >= session.Busy {
+		line("", "longer beside other work, which takes %.0f %% of the processors now: wait", 100*time.OtherWork)
+		line("", "for its end, or leave it some (threads)")
 	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
 	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
@@ -130,7 +135,7 @@ func shareLines(shares []train.Share, kind string) []string {
 }
 
 // printPairs says what pairs, or labelled answers, are trained on, and by which loss.
-func printPairs(line func(label, format string, args ...any), c *configs.Config, p *train.Plan) {
+func printPairs(line func(label, format string, args ...any), c *configs.Config, mix data.SourceStats, p *train.Plan) {
 	kind := "pair"
 	switch {
 	case p.Labelled:
@@ -139,6 +144,16 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 			human.Grouped(int64(p.Pairs-p.Desirable)), float64(p.Tokens)/float64(p.Pairs))
 	default:
 		line("pairs", "%s to train on, %.0f tokens each", human.Grouped(p.Pairs), float64(p.Tokens)/float64(p.Pairs))
+	}
+	if mix.Paired() {
+		for _, side := range []struct {
+			name string
+			data.Side
+		}{{"chosen", mix.Chosen}, {"rejected", mix.Rejected}} {
+			n := float64(side.Answers)
+			line("", "%s answers: %.0f words, %.0f target tokens on average", side.name,
+				float64(side.Words)/n, float64(side.TargetTokens)/n)
+		}
 	}
 	if p.Split > 0 {
 		line("", "%s larger than a pack of %s tokens: scored first, then trained", human.Count(p.Split, "pair"), human.Grouped(p.Capacity))

@@ -37,12 +37,17 @@ func Session(w io.Writer) session.Events {
 					ref, human.Bytes(bytes))
 			}
 		},
+		Chosen: func(run, checkpoint string) {
+			fmt.Fprintf(w, "lwtrain: note: %s is a run's folder: taking its newest checkpoint, %s\n",
+				terminal.Printable(run), terminal.Printable(checkpoint))
+		},
 		Fetching: func(repo string, done, total int64) {
 			show("fetching", (done+mb-1)/mb, (total+mb-1)/mb, fmt.Sprintf("MB  %.1f MB/s  %s", fetch.of(done)/mb, repo))
 		},
 		Waiting:    func(file string) { say("waiting for another program that fetches " + file) },
 		Pausing:    Pauses(say),
 		Importing:  func(done, total int64) { show("importing", done/mib, total/mib, "MiB") },
+		Exporting:  func(done, total int64) { show("exporting", done/mib, total/mib, "MiB") },
 		Tokenising: func(done, total int64) { show("tokenising", (done+kib-1)/kib, (total+kib-1)/kib, "KiB") },
 		Measuring:  func() { fmt.Fprintln(w, "measuring how fast this machine trains such a model") },
 		Ended: func(err error) {

@@ -5,6 +5,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"lwtrain/data"
@@ -20,15 +21,24 @@ func Warn(w io.Writer, format string, args ...any) {
 // dropNotes says what of the data is not trained on.
 func dropNotes(s data.SourceStats) []string {
 	out := slices.Clone(s.Notes)
-	if len(s.Dropped) > 0 {
-		out = append(out, "dropped: "+human.Counts(s.Dropped))
+	what, dropped := "dropped: ", s.Dropped
+	if s.Paired() {
+		const single = "no_counterpart" // of no pair
+		what, dropped = "pairs dropped: ", maps.Clone(s.Dropped)
+		if n := dropped[single]; n > 0 {
+			delete(dropped, single)
+			out = append(out, "labelled answers dropped: "+human.Counts(map[string]int{single: n}))
+		}
+	}
+	if len(dropped) > 0 {
+		out = append(out, what+human.Counts(dropped))
 	}
 	if len(s.Unread) > 0 {
 		out = append(out, "keys that are not read: "+human.Counts(s.Unread))
 	}
 	if s.Cut > 0 {
-		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut, into %s in all",
-			human.Count(s.Cut, "sample"), human.Count(s.Pieces, "piece")))
+		out = append(out, fmt.Sprintf("longer than data.max_length: %s cut into %s",
+			human.Count(s.Cut, "sample"), human.Count(s.CutPieces(), "piece")))
 	}
 	if s.LostTokens > 0 {
 		out = append(out, human.Grouped(s.LostTokens)+" tokens lost to data.max_length")

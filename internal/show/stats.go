@@ -27,38 +27,72 @@ func shortName(s string) string { return runewidth.Truncate(terminal.Printable(s
 
 // Stats prints statistics of data.
 func Stats(out io.Writer, s *data.Stats) error {
-	all := s.All()
+	all, unit := s.All(), report.UnitOf(s)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "source\tsamples\theld out\tturns\twords\ttokens\ttargets\t")
+	fmt.Fprintf(w, "source\t%ss\theld out\tturns\twords\ttokens\ttargets\t\n", unit.Name)
 	for _, c := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", shortName(c.Name), human.Grouped(c.Samples), human.Grouped(c.HeldOut),
-			human.Grouped(c.Turns), human.Grouped(c.Words), human.Grouped(c.Tokens), human.Grouped(c.TargetTokens))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", shortName(c.Name), human.Grouped(c.Samples/unit.Samples),
+			human.Grouped(c.HeldOut/unit.Samples), human.Grouped(c.Turns), human.Grouped(c.Words), human.Grouped(c.Tokens),
+			human.Grouped(c.TargetTokens))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	printNotes(out, s, unit)
 	for _, c := range s.Sources {
-		for _, note := range dropNotes(c.SourceStats) {
-			fmt.Fprintf(out, "%s: %s\n", terminal.Printable(c.Name), note)
+		if c.HeldOut == c.Samples {
+			continue
 		}
-	}
-	for _, c := range s.Sources {
 		if e := c.Epoch; e.Samples > c.Pieces || e.Samples < c.Pieces-c.HeldOut { // repeated, or drawn
 			fmt.Fprintf(out, "%s: an epoch has %s, %s tokens, %.1f %% of the mix\n",
-				terminal.Printable(c.Name), human.Grouped(e.Samples)+" samples",
+				terminal.Printable(c.Name), human.Count(e.Samples/unit.Samples, unit.Name),
 				human.Grouped(e.Tokens), 100*float64(e.Tokens)/float64(max(s.Mix.Epoch.Tokens, 1)))
 		}
 	}
 
-	printLengths(out, "words of the answers", all, func(c *data.TextStats) data.Lengths { return c.Lengths.OutputWords })
+	for _, side := range unit.Sides() {
+		printLengths(out, "words of the "+side.Name+" answers", all, side.Words)
+		printLengths(out, "target tokens of the "+side.Name+" answers", all, side.Tokens)
+	}
+	if len(unit.Sides()) == 0 {
+		printLengths(out, "words of the answers", all, func(c *data.TextStats) data.Lengths { return c.Lengths.OutputWords })
+	}
 	printLengths(out, "words of the prompts", all, func(c *data.TextStats) data.Lengths { return c.Lengths.PromptWords })
 	printLengths(out, "tokens", all, func(c *data.TextStats) data.Lengths { return c.Lengths.Tokens })
-	printBuckets(out, s)
-	if err := printShares(out, s); err != nil {
-		return err
+	for _, side := range unit.Sides() {
+		printBuckets(out, unit.Name+"s by words of the "+side.Name+" answers", side.Of(&s.Mix).Buckets)
 	}
-	printFindings(out, s)
+	if len(unit.Sides()) == 0 { // weightings are those of packs
+		printBuckets(out, "samples by words of the answers", s.Mix.Buckets)
+		if err := printShares(out, s); err != nil {
+			return err
+		}
+	}
+	printFindings(out, s, unit)
 	return nil
+}
+
+// printNotes says what is not used of each source, and of several together as a run does.
+func printNotes(out io.Writer, s *data.Stats, unit report.Unit) {
+	told := 0
+	for _, c := range s.All() {
+		notes := dropNotes(c.SourceStats)
+		if c.Paired() && unit.Samples == 1 {
+			notes = append(notes, human.Count(c.Pairs, "pair")+", of two samples each")
+		}
+		if c == &s.Mix {
+			notes = dropNotes(data.SourceStats{
+				Samples: c.Samples, Pairs: c.Pairs, Pieces: c.Pieces, Dropped: c.Dropped, Cut: c.Cut, LostTokens: c.LostTokens,
+			})
+			if told < 2 {
+				return
+			}
+		}
+		for _, note := range notes {
+			fmt.Fprintf(out, "%s: %s\n", terminal.Printable(c.Name), note)
+		}
+		told += min(len(notes), 1)
+	}
 }
 
 // printLengths prints a row of percentiles and a small histogram for each
@@ -111,16 +145,16 @@ func sparkline(counts []int64, bars int) string {
 }
 
 // printBuckets prints the samples in each of LongBench-Write's ranges.
-func printBuckets(out io.Writer, s *data.Stats) {
+func printBuckets(out io.Writer, title string, buckets []data.Bucket) {
 	const width = 30
-	fmt.Fprintf(out, "\nsamples by words of the answers\n")
-	most := 1
-	for _, b := range s.Mix.Buckets {
-		most = max(most, b.Samples)
+	fmt.Fprintf(out, "\n%s\n", title)
+	most, all := 1, 0
+	for _, b := range buckets {
+		most, all = max(most, b.Samples), all+b.Samples
 	}
-	for _, b := range s.Mix.Buckets {
+	for _, b := range buckets {
 		fmt.Fprintf(out, "%*s  %s %s, %.1f %%\n", nameWidth, b.Name, bar(b.Samples, most, width),
-			human.Grouped(b.Samples), 100*float64(b.Samples)/float64(max(s.Mix.Samples, 1)))
+			human.Grouped(b.Samples), 100*float64(b.Samples)/float64(max(all, 1)))
 	}
 }
 
@@ -165,7 +199,7 @@ func printShares(out io.Writer, s *data.Stats) error {
 }
 
 // printFindings prints what deserves a look.
-func printFindings(out io.Writer, s *data.Stats) {
+func printFindings(out io.Writer, s *data.Stats, unit report.Unit) {
 	c := &s.Mix
 	fmt.Fprintln(out)
 	line := func(label, format string, args ...any) {
@@ -183,7 +217,7 @@ func printFindings(out io.Writer, s *data.Stats) {
 		}
 	}
 	line("languages", "%s", cmp.Or(strings.Join(parts, ", "), "-"))
-	line("duplicates", "%s equal to an earlier one", human.Count(c.Duplicates, "sample"))
+	line("duplicates", "%s equal to an earlier one", human.Count(c.Duplicates, unit.Single))
 	label := "suspicious"
 	for _, name := range slices.Sorted(maps.Keys(c.Suspicious)) {
 		x := c.Suspicious[name]
@@ -197,17 +231,31 @@ func printFindings(out io.Writer, s *data.Stats) {
 	if label != "" {
 		line(label, "nothing")
 	}
-	if r := c.Required; r.Samples > 0 {
+	asked := func(label, of string, r data.Required) {
 		prompts := human.Grouped(r.Samples) + " prompts state"
 		if r.Samples == 1 {
 			prompts = "1 prompt states"
 		}
-		line("asked for", "%s a length; mean score S_l %.1f, %s of them at 80 or more; "+
-			"the median answer has %.2f times the words asked for", prompts, r.Score, human.Grouped(r.Good), r.MedianRatio)
+		line(label, "%s%s a length; mean score S_l %.1f, %s of them at 80 or more; "+
+			"the median answer has %.2f times the words asked for", of, prompts, r.Score, human.Grouped(r.Good), r.MedianRatio)
+	}
+	label = "asked for"
+	for _, side := range unit.Sides() {
+		if r := side.Of(c).Required; r != nil {
+			asked(label, side.Name+": ", *r)
+			label = ""
+		}
+	}
+	if c.Required.Samples > 0 && len(unit.Sides()) == 0 {
+		asked(label, "", c.Required)
+	}
+	longer := func(n int64) string { return human.Grouped(n) }
+	if unit.Samples > 1 {
+		longer = func(n int64) string { return human.Count(n, unit.Single) }
 	}
 	label = "max_length"
 	for _, l := range c.Limits {
-		line(label, "%s: %s longer, %s tokens behind it", human.Grouped(l.MaxLength), human.Grouped(l.Longer), human.Grouped(l.LostTokens))
+		line(label, "%s: %s longer, %s tokens behind it", human.Grouped(l.MaxLength), longer(l.Longer), human.Grouped(l.LostTokens))
 		label = ""
 	}
 	label = "longest"
@@ -245,7 +293,7 @@ func StatsDiff(out io.Writer, now, before *data.Stats, name string) error {
 	fmt.Fprintf(w, "\tthis\t%s\tchange\t\n", runewidth.Truncate(terminal.Printable(name), 24, "…"))
 	source := ""
 	for _, d := range report.Compare(now, before) {
-		if d.Same && d.Measure != "samples" && d.Measure != "tokens" {
+		if !d.Shown() {
 			continue
 		}
 		if d.Source != source {

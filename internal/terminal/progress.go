@@ -31,8 +31,9 @@ type Progress struct {
 	done   int64
 	fields string
 	began  time.Time
-	from   int64     // done when the first Set came: a resumed run begins there
-	last   time.Time // of the last Set
+	from   int64          // done when the first Set came: a resumed run begins there
+	last   time.Time      // of the last Set
+	told   *time.Duration // the time left, from the last Set on; nil: by the pace
 	set    bool
 	shown  time.Time
 	drawn  bool // a bar stands on the current line
@@ -99,6 +100,16 @@ func (p *Progress) Set(done int64, fields string) {
 	}
 	if p.now().Sub(p.shown) >= every {
 		p.draw()
+	}
+}
+
+// SetLeft says how much time the rest will take, to a caller that knows better than the pace
+// does, from the next Set on; a negative one lets the pace say it again.
+func (p *Progress) SetLeft(left time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told = &left; left < 0 {
+		p.told = nil
 	}
 }
 
@@ -193,9 +204,12 @@ func (p *Progress) parts() []string {
 	return out
 }
 
-// left is the time that the rest will take at the pace so far, less what has
-// passed since the last Set.
+// left is the time that the rest will take, as told or at the pace so far, less what
+// has passed since the last Set.
 func (p *Progress) left() (time.Duration, bool) {
+	if p.told != nil {
+		return max(0, *p.told-p.now().Sub(p.last)), true
+	}
 	done := p.done - p.from
 	if p.total <= 0 || done <= 0 || p.done >= p.total {
 		return 0, false

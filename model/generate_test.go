@@ -1,0 +1,47 @@
+package model
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
+	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
+		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
+		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(c, 1)
+	defer m.Free()
+	var requests []Request
+	for i := range 56 {
+		r := Request{MaxNewTokens: 8 + i%11, Stop: []int32{7, 200}, Sampling: Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)}}
+		for n := range 1 + i*i%47 {
+			r.Prompt = append(r.Prompt, int32((i+7*n)%259))
+		}
+		requests = append(requests, r)
+	}
+	for _, precision := range []string{"float32", "bf16"} {
+		if precision == "bf16" {
+			m.UseHalf()
+		}
+		alone, err := NewGenerator(m).Generate(t.Context(), requests, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, batch := range []int{2, 3, 5, 16, 17, 25, 56} {
+			slices.Reverse(requests)
+			slices.Reverse(alone)
+			got, err := NewGenerator(m).Generate(t.Context(), requests, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range got {
+				if !slices.Equal(got[i].IDs, alone[i].IDs) || got[i].Stop != alone[i].Stop {
+					t.Errorf("%s, %d at a time: text %d is %v, alone %v", precision, batch, i, got[i], alone[i])
+				}
+			}
+		}
+	}
+}
