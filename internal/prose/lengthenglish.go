@@ -131,7 +131,7 @@ func numberInEnglish(s string) bool {
 	for i := 0; i < len(s); {
 		c := s[i] | 0x20
 		switch {
-		case isDigit(s[i]) || s[i] == 0xEF: // the first byte of full-width digits
+		case isDigit(s[i]) || s[i] == 0xEF || s[i] == 0xC2: // the first byte of full-width digits, of ½
 			return true
 		case c < 'a' || c > 'z':
 			i++
