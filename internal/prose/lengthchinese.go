@@ -25,7 +25,7 @@ var (
 
 	// directly before the number of no length
 	thatZH  = strings.Fields("第 # 这 這 那 此 以下 下面 下列 上述 上面 上文 原文 前面 前 后 後 最后 最後")
-	thatOf  = strings.Fields("的 这 這 有")
+	thatOf  = strings.Fields("的 这 這 有 篇 段 本 部 份 封 首")
 	vagueZH = strings.Fields("几 幾 数 數 上 成 好 干 半 多")
 	wholeZH = strings.Fields("共 总 總 合计 全文")
 
@@ -91,7 +91,7 @@ func lengthInChinese(before, after string) Length {
 	}
 	lo, hi, rest := countedCharacters(before)
 	switch title := before[len(rest):] == "千" && strings.HasPrefix(after, "文") && !strings.HasPrefix(after, "文章"); {
-	case hi == 0, title, isOfThat(rest), isOfPart(rest):
+	case hi == 0, title, isOfThat(rest), isOfPart(rest), isOfTextZH(rest, after):
 		return Length{}
 	}
 	b = b.either(boundBefore(rest))

@@ -83,7 +83,7 @@ var (
 			`(?:list|text|passage|vocabulary|article|story|poem|dictionary|box)\b` +
 			`|s? (?:vocabulary|dictionary)\b)`)
 	// didEN is a sentence that goes on with what words do or did.
-	didEN = regexp.MustCompile(`^s (?:[a-z]+ed|are|were|have|had|became|began|came|went|lost|meant|took|spread)\b`)
+	didEN = regexp.MustCompile(`^s (?:[a-z]+ed|are|matter|mean|evolve|fail|hurt|were|have|had|became|began|came|went|lost|meant|took|spread)\b`)
 	// rateEN is what a length of a part is followed by: words each, words per chapter.
 	rateEN = regexp.MustCompile(`^s?[ -]*` +
 		`(?:(?:long|in length|or (?:more|less|fewer|so)|max|maximum|min|minimum|limit|count|total|at most|at least)[ -]*)*[ (]*` +
@@ -111,6 +111,9 @@ func lengthInEnglish(before, after string) Length {
 	}
 	if m := behindEN.FindStringSubmatch(after); m != nil {
 		c.bound = c.bound.either(boundOf(m[1], m[2]))
+	}
+	if c.lo != c.hi && c.isChange() { // from 2000 to 500 words
+		c.lo = c.hi
 	}
 	l := lengthOf(c.lo, c.hi, c.bound)
 	if l.Min > 0 && l.Max > 0 {
@@ -277,7 +280,7 @@ func (c counted) asked(after string) bool {
 		return false
 	case plural && c.ofThings():
 		return false
-	case c.ofPart():
+	case c.ofPart(), c.isOfText(after):
 		return false
 	}
 	m := rateEN.FindStringSubmatch(after)
