@@ -40,7 +40,8 @@ func (l Length) Words() int {
 // 700, at least 800 and at most 1000). A prompt that names several lengths asks for the longest.
 //
 // No length of the answer are: that of a part ("200 words each", 100 words per paragraph, 每段300字),
-// of a text that there is ("these 300 words", 以下500字), a count of words as things ("list 50 words",
+// of a text that there is ("these 300 words", "my novel has 80,000 words", 以下500字, 这篇3000字的文章) or of the
+// whole of what is asked for ("a chapter of a 60,000 word novel"), a count of words as things ("list 50 words",
 // "20 word problems", 10个词语), years, and numbers of orders, versions and the like.
 func StatedLength(prompt string) Length {
 	var longest, last Length
