@@ -27,8 +27,9 @@ type Log struct{ file *os.File }
 
 // Open reads the lines of a log into see, one after the other with their checks, and
 // opens it for more. A last line that a crash has cut off is taken away. One that is no T,
-// whose check is wrong, or that see refuses, is an error with its number; one without a
-// check ("") is taken as it is. A missing file is an empty one. No other process opens the
+// whose check is wrong, or that see refuses, is an error with its number. Lines without a
+// check ("") are taken where none before them has one and they hold nothing but a T. A
+// missing file is an empty one. No other process opens the
 // log until it is closed.
 func Open[T any](path string, see func(line T, check string) error) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
@@ -53,7 +54,7 @@ func readLog[T any](f *os.File, see func(line T, check string) error) error {
 	if err != nil {
 		return err
 	}
-	whole, n := 0, 0
+	whole, n, checks := 0, 0, false
 	for line := range bytes.Lines(raw) {
 		if n++; !bytes.HasSuffix(line, []byte("\n")) {
 			break
@@ -61,8 +62,18 @@ func readLog[T any](f *os.File, see func(line T, check string) error) error {
 		var v T
 		err := plainjson.InWords(json.Unmarshal(line, &v))
 		check, right := verify(line)
-		if err == nil && !right {
+		switch checks = checks || check != ""; {
+		case err != nil:
+		case !right:
 			err = errors.New("the line does not have the check that it ends with")
+		case check == "" && checks:
+			err = errors.New("the line does not end with its check, as one before it does")
+		case check == "": // from an earlier version, which wrote nothing else: a damaged check is something else
+			strict := json.NewDecoder(bytes.NewReader(line))
+			strict.DisallowUnknownFields()
+			if strict.Decode(new(T)) != nil {
+				err = errors.New("the line does not end with its check, and has other keys than lines of earlier versions")
+			}
 		}
 		if err == nil {
 			err = see(v, check)

@@ -1,6 +1,7 @@
 package jsonl
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -66,9 +67,11 @@ func TestALogGoesOnWhereverItWasCutOff(t *testing.T) {
 func TestALineThatIsNotOneIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.jsonl")
 	for text, want := range map[string]string{
-		"{\"N\": 1}\n{}}\n":                     "log.jsonl:2: invalid character",
-		"{\"N\": 1}\n{\"N\": 2}\n{\"N\": 3}\n":  "log.jsonl:2: refused",
-		"{\"N\": \"text\"}\n{\"N\": 2}\n{\"N\"": "log.jsonl:1: ",
+		"{\"N\": 1}\n{}}\n":                      "log.jsonl:2: invalid character",
+		"{\"N\": 1}\n{\"N\": 2}\n{\"N\": 3}\n":   "log.jsonl:2: refused",
+		"{\"N\": 1,\"check\":\"x\"}\n":           "log.jsonl:1: the line does not end with its check, and has other keys",
+		"{\"N\":0,\"check\":\"f8ba4bfe\"}\n{}\n": "log.jsonl:",
+		"{\"N\": \"text\"}\n{\"N\": 2}\n{\"N\"":  "log.jsonl:1: ",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -84,6 +87,39 @@ func TestALineThatIsNotOneIsNamed(t *testing.T) {
 		}
 		if raw, _ := os.ReadFile(path); string(raw) != text {
 			t.Errorf("%q: it was changed", text)
+		}
+	}
+}
+
+func TestNoBitOfALogChangesUnnoticed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	l, _ := open(t, path)
+	for n := range 3 {
+		if _, err := l.Append(line{100 + n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Close()
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []int{100, 101, 102}
+	for at := range 8 * len(whole) {
+		flipped := bytes.Clone(whole)
+		flipped[at/8] ^= 1 << (at % 8)
+		if err := os.WriteFile(path, flipped, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var seen []int
+		l, err := Open(path, func(x line, _ string) error { seen = append(seen, x.N); return nil })
+		if err != nil {
+			continue
+		}
+		l.Close()
+		cut := at/8 == len(whole)-1 // the end of the last line, which is then one that a crash has cut off
+		if !slices.Equal(seen, want) && !(cut && slices.Equal(seen, want[:2])) {
+			t.Errorf("bit %d of %q: %v is read", at%8, whole[:at/8+1], seen)
 		}
 	}
 }
