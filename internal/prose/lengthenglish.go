@@ -83,7 +83,8 @@ var (
 			`(?:list|text|passage|vocabulary|article|story|poem|dictionary|box)\b` +
 			`|s? (?:vocabulary|dictionary)\b)`)
 	// didEN is a sentence that goes on with what words do or did.
-	didEN = regexp.MustCompile(`^s (?:[a-z]+ed|are|matter|mean|evolve|fail|hurt|were|have|had|became|began|came|went|lost|meant|took|spread)\b`)
+	didEN = regexp.MustCompile(`^s (?:[a-z]+ed|are|were|have|had|became|began|came|went|lost|meant|took|spread` +
+		`|matter|mean|evolve|fail|hurt)\b`)
 	// rateEN is what a length of a part is followed by: words each, words per chapter.
 	rateEN = regexp.MustCompile(`^s?[ -]*` +
 		`(?:(?:long|in length|or (?:more|less|fewer|so)|max|maximum|min|minimum|limit|count|total|at most|at least)[ -]*)*[ (]*` +
@@ -95,10 +96,12 @@ var (
 	lengthBeforeEN = regexp.MustCompile(`(?:length|limit|size|target|count|goal|requirement)s? \((?:in |number of |max |min )?$`)
 	// otherEN is a bound without a unit behind another: 1500 words minimum, 2000 maximum.
 	otherEN = regexp.MustCompile(`^s?(?: ?(?:` + upBehind + `|` + downBehind + `))?\.?[ ,;/(]+(?:(?:and|but)[ ,]+)?` +
-		`((?:[a-z<>=]+ ){0,4}[0-9][0-9,.'_]*k?(?: ?(?:` + upBehind + `|` + downBehind + `))?)(?:[^0-9]? *$| words?|[^ 0-9a-z%/-](?:[^0-9]|$))`)
+		`((?:[a-z<>=]+ ){0,4}[0-9][0-9,.'_]*k?(?: ?(?:` + upBehind + `|` + downBehind + `))?)` +
+		`(?:[^0-9]? *$| words?|[^ 0-9a-z%/-](?:[^0-9]|$))`)
 	// countEN is what may stand between "word" and a number behind it: word count: 2500.
 	countEN = regexp.MustCompile(`^s?\)?[ _-]*` +
-		`(?:(?:required|requested|needed|count|limit|length|total|target|number|budget|goal|range|requirement|minimum|maximum|max|min)s?|:|=)` +
+		`(?:(?:required|requested|needed|count|limit|length|total|target|number|budget|goal|range|requirement` +
+		`|minimum|maximum|max|min)s?|:|=)` +
 		`(?:[ :=()\[\]~|"'<>-]|\b(?:about|around|approximately|approx|roughly|circa|ca|the|a|an|of|be|is|in|at|from|between|just` +
 		`|count|limit|length|must|should|needs?|to|have|set|target|goal|required?|requirement|range|not|no|less|fewer|more|than` +
 		`|exceed(?:s|ing)?|under|over|up|within|below|above|least|most|minimum|maximum|max|min|cannot|can|may|will|words?)\b)*`)

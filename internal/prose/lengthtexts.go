@@ -9,18 +9,18 @@ import (
 // the answer. Each rule is a few words directly before the number.
 
 var (
-	textEN = set("text texts essay article book novel novella story document passage report paper letter speech manuscript poem email post " +
-		"thesis dissertation script transcript")
+	textEN = set("text texts essay article book novel novella story document passage report paper letter speech manuscript poem email " +
+		"post thesis dissertation script transcript")
 	thereEN = set("this that these those my our his her their following attached above original existing current")
-	// objectEN are, with textEN, between what is done to a text and its length: translate this text of 800 words.
-	objectEN = set("a an the this that these those my our your his her their following attached above original existing current whole entire " +
-		"short long of -")
-	workEN = set("translate proofread edit revise correct critique summarize summarise condense shorten abridge rewrite paraphrase rephrase " +
-		"polish reduce cut trim improve annotate analyze analyse")
+	// objectEN are, with textEN, between what is done to a text and its length: translate this text of.
+	objectEN = set("a an the this that these those my our your his her their following attached above original existing current whole " +
+		"entire short long of -")
+	workEN = set("translate proofread edit revise correct critique summarize summarise condense shorten abridge rewrite paraphrase " +
+		"rephrase polish reduce cut trim improve annotate analyze analyse")
 	hereEN   = set("here below attached")
 	makeEN   = set("write compose create produce generate in for as into")
-	partOfEN = set("chapter section part scene act prologue epilogue beginning opening start end ending introduction intro conclusion outline " +
-		"summary synopsis plan review critique analysis excerpt words translation")
+	partOfEN = set("chapter section part scene act prologue epilogue beginning opening start end ending introduction intro conclusion " +
+		"outline summary synopsis plan review critique analysis excerpt words translation")
 	hasEN    = set("is are was were has have had contains contained")
 	knewEN   = set("wrote knows knew learned learnt worth")
 	nearlyEN = set("about around approximately approx roughly circa nearly almost exactly over some already now currently only just ~ a an")
@@ -77,12 +77,11 @@ func (c counted) asksForTime() bool {
 	if b.at(0).text == "in" {
 		return false
 	}
-	for n := 0; n < len(b.list) && !clauseEN[b.at(n).text] && b.at(n).text != ":"; n++ {
-		if b.at(n).text == "how" && (n > 0 && (b.at(n-1).text == "long" || b.at(n-1).text == "many")) {
-			return true
-		}
+	n := 0
+	for n < len(b.list) && !clauseEN[b.at(n).text] && b.at(n).text != ":" {
+		n++
 	}
-	return false
+	return n > 1 && b.at(n-1).text == "how" && (b.at(n-2).text == "long" || b.at(n-2).text == "many")
 }
 
 // isOfObject reads back over the words for a text to what is done to it: translate this text of,

@@ -85,6 +85,8 @@ var textCases = []lengthCase{
 		"A picture is worth a thousand words":                   {},
 		"A picture is worth a thousand words. Write 500 words.": {500, 500},
 		"How long does it take to read 1000 words?":             {},
+		"Explain how long wars end, using 300 words":            {300, 300},
+		"Explain how many wars end using 300 words":             {300, 300},
 		"How long did Rome last? Answer in 300 words":           {300, 300},
 		"How long did Rome last in 300 words":                   {300, 300},
 	}},
