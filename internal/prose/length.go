@@ -40,7 +40,8 @@ func (l Length) Words() int {
 // 700, at least 800 and at most 1000). A prompt that names several lengths asks for the longest.
 //
 // No length of the answer are: that of a part ("200 words each", 100 words per paragraph, 每段300字),
-// of a text that there is ("these 300 words", 以下500字), a count of words as things ("list 50 words",
+// of a text that there is ("these 300 words", "my novel has 80,000 words", 以下500字, 这篇3000字的文章) or of the
+// whole of what is asked for ("a chapter of a 60,000 word novel"), a count of words as things ("list 50 words",
 // "20 word problems", 10个词语), years, and numbers of orders, versions and the like.
 func StatedLength(prompt string) Length {
 	var longest, last Length
@@ -152,6 +153,8 @@ var signs = map[rune]string{
 	'\x00': "", '\u200b': "", '\u2060': "", '\ufeff': "", '\r': "",
 }
 
+var fractionSigns = map[rune]string{'½': ".5", '¼': ".25", '¾': ".75"}
+
 // plain writes a text with the signs of a keyboard, in small letters: full-width digits,
 // dashes and blanks of all widths, and without the marks of Markdown.
 func plain(s string) string {
@@ -160,6 +163,15 @@ func plain(s string) string {
 	for _, r := range s {
 		sign, isSign := signs[r]
 		switch {
+		case fractionSigns[r] != "": // 2½ or 2 ½ is 2.5, and ½ is 0.5
+			text := strings.TrimSuffix(out.String(), " ")
+			if !endsInDigit(text) {
+				out.WriteByte('0')
+			} else if text != out.String() {
+				out.Reset()
+				out.WriteString(text)
+			}
+			out.WriteString(fractionSigns[r])
 		case isSign:
 			out.WriteString(sign)
 		case r == '\t' || r == '\u00a0' || '\u2000' <= r && r <= '\u200a' || r == '\u202f' || r == '\u205f' || r == '\u3000':
@@ -178,9 +190,12 @@ func plain(s string) string {
 }
 
 // latin puts a semicolon for what is neither ASCII nor a letter of words with blanks
-// between them.
+// between them, and the mark of a number that cannot be read for other numbers, as ⅓.
 func latin(s string) string {
 	return strings.Map(func(r rune) rune {
+		if r >= utf8.RuneSelf && unicode.Is(unicode.No, r) {
+			return rune(cutMark[0])
+		}
 		if r < utf8.RuneSelf || unicode.IsLetter(r) && !unicode.Is(unicode.Han, r) {
 			return r
 		}

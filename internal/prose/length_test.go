@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
-// lengthCases are prompts by what their lengths have in common.
-var lengthCases = []struct {
+type lengthCase struct {
 	name    string
 	lengths map[string]Length
-}{
+}
+
+// lengthCases are prompts by what their lengths have in common.
+var lengthCases = []lengthCase{
 	{"English: a number in digits", map[string]Length{
 		"Write 10 500 words on tides.":                  {10500, 10500},
 		"Write 10\u00a0500 words":                       {10500, 10500},
@@ -441,7 +444,7 @@ var lengthCases = []struct {
 }
 
 func TestAStatedLengthIsReadFromThePrompt(t *testing.T) {
-	for _, c := range lengthCases {
+	for _, c := range slices.Concat(lengthCases, textCases) {
 		t.Run(c.name, func(t *testing.T) {
 			for prompt, want := range c.lengths {
 				if got := StatedLength(prompt); got != want {

@@ -10,8 +10,8 @@ import (
 // before those that they end with.
 var (
 	// before a number
-	upZH   = strings.Fields("超过 超過 超出 超 大于 大於 多于 多於 多过 高于 高於 长于 至少 最少 最低 起码 起碼 满 滿 达到 不下 不止 逾 > >= =>")
-	downZH = strings.Fields("少于 少於 少过 低于 低於 小于 小於 下于 短于 至多 最多 最高 顶多 不足 不到 控制在 限制在 限 < <= =<")
+	upZH   = strings.Fields("超过 超過 超出 超 大于 大於 多于 多於 多过 高于 高於 长于 至少 最少 最低 起码 起碼 下限 满 滿 达到 不下 不止 逾 > >= =>")
+	downZH = strings.Fields("少于 少於 少过 低于 低於 小于 小於 下于 短于 至多 最多 最高 顶多 不足 不到 控制在 限制在 上限 限制 限 < <= =<")
 	canZH  = strings.Fields("能够 能 得 要 会 可以 可 应该 應該 应当 应 應 该 宜 许 必 用 准")
 	notZH  = strings.Fields("不 勿 别 別 莫 没 未")
 
@@ -25,7 +25,7 @@ var (
 
 	// directly before the number of no length
 	thatZH  = strings.Fields("第 # 这 這 那 此 以下 下面 下列 上述 上面 上文 原文 前面 前 后 後 最后 最後")
-	thatOf  = strings.Fields("的 这 這 有")
+	thatOf  = strings.Fields("的 这 這 有 篇 段 本 部 份 封 首")
 	vagueZH = strings.Fields("几 幾 数 數 上 成 好 干 半 多")
 	wholeZH = strings.Fields("共 总 總 合计 全文")
 
@@ -85,13 +85,17 @@ func lengthInChinese(before, after string) Length {
 			b = atLeast
 		case takeEnd(&before, downThenZH):
 			b = atMost
+		case takeEnd(&before, []string{"把"}): // 千把字
+			if r, _ := utf8.DecodeLastRuneInString(before); timesZH[r] < 100 {
+				return Length{}
+			}
 		default:
 			more = takeEnd(&before, thenZH)
 		}
 	}
 	lo, hi, rest := countedCharacters(before)
 	switch title := before[len(rest):] == "千" && strings.HasPrefix(after, "文") && !strings.HasPrefix(after, "文章"); {
-	case hi == 0, title, isOfThat(rest), isOfPart(rest):
+	case hi == 0, title, isOfThat(rest), isOfPart(rest), isOfTextZH(rest, after):
 		return Length{}
 	}
 	b = b.either(boundBefore(rest))
@@ -206,7 +210,7 @@ func countInChinese(after string) (l Length, said bool) {
 		b = b.either(boundOf(m[1], m[2]))
 	}
 	l = lengthOf(lo, hi, b)
-	if next := strings.TrimLeft(rest[end:], " ,;字词"); l.Max == 0 && next != "" { // 数：不少于800，不超过1000
+	if next := strings.TrimLeft(rest[end:], " ,;字词"); (l.Min == 0 || l.Max == 0) && next != "" { // 数：不少于800，不超过1000
 		other, _ := countInChinese("数" + next)
 		if both, ok := l.meets(other); ok {
 			l = both

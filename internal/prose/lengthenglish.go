@@ -83,15 +83,25 @@ var (
 			`(?:list|text|passage|vocabulary|article|story|poem|dictionary|box)\b` +
 			`|s? (?:vocabulary|dictionary)\b)`)
 	// didEN is a sentence that goes on with what words do or did.
-	didEN = regexp.MustCompile(`^s (?:[a-z]+ed|are|were|have|had|became|began|came|went|lost|meant|took|spread)\b`)
+	didEN = regexp.MustCompile(`^s (?:[a-z]+ed|are|were|have|had|became|began|came|went|lost|meant|took|spread` +
+		`|matter|mean|evolve|fail|hurt)\b`)
 	// rateEN is what a length of a part is followed by: words each, words per chapter.
 	rateEN = regexp.MustCompile(`^s?[ -]*` +
 		`(?:(?:long|in length|or (?:more|less|fewer|so)|max|maximum|min|minimum|limit|count|total|at most|at least)[ -]*)*[ (]*` +
 		`(?:/|apiece|daily|weekly|(?:(?:for|in|to|of|from|on) )?(?:each|every)\b|a piece\b` +
 		`|an? (?:day|week|month|hour|minute|second|page|paragraph|chapter|section|part|line|time)\b|per (\w+))`)
+	// colonEN stands between a number of words and what else is asked for: 5000 words: 10 references.
+	colonEN = regexp.MustCompile(`^s? ?[:=]`)
+	// lengthBeforeEN stands before "words" in brackets: length (words): 1200.
+	lengthBeforeEN = regexp.MustCompile(`(?:length|limit|size|target|count|goal|requirement)s? \((?:in |number of |max |min )?$`)
+	// otherEN is a bound without a unit behind another: 1500 words minimum, 2000 maximum.
+	otherEN = regexp.MustCompile(`^s?(?: ?(?:` + upBehind + `|` + downBehind + `))?\.?[ ,;/(]+(?:(?:and|but)[ ,]+)?` +
+		`((?:[a-z<>=]+ ){0,4}[0-9][0-9,.'_]*k?(?: ?(?:` + upBehind + `|` + downBehind + `))?)` +
+		`(?:[^0-9]? *$| words?|[^ 0-9a-z%/-](?:[^0-9]|$))`)
 	// countEN is what may stand between "word" and a number behind it: word count: 2500.
-	countEN = regexp.MustCompile(`^s?[ -]*` +
-		`(?:(?:count|limit|length|total|target|number|budget|goal|range|requirement|minimum|maximum|max|min)s?|:|=)` +
+	countEN = regexp.MustCompile(`^s?\)?[ _-]*` +
+		`(?:(?:required|requested|needed|count|limit|length|total|target|number|budget|goal|range|requirement` +
+		`|minimum|maximum|max|min)s?|:|=)` +
 		`(?:[ :=()\[\]~|"'<>-]|\b(?:about|around|approximately|approx|roughly|circa|ca|the|a|an|of|be|is|in|at|from|between|just` +
 		`|count|limit|length|must|should|needs?|to|have|set|target|goal|required?|requirement|range|not|no|less|fewer|more|than` +
 		`|exceed(?:s|ing)?|under|over|up|within|below|above|least|most|minimum|maximum|max|min|cannot|can|may|will|words?)\b)*`)
@@ -99,20 +109,28 @@ var (
 
 // lengthInEnglish reads the length around the word "word", of texts that are [latin].
 func lengthInEnglish(before, after string) Length {
-	if l, said := countInEnglish(after); said {
-		return l
-	}
-	if startsWord(strings.TrimPrefix(after, "s")) {
-		return Length{}
+	behind, isCount := countedBehind(before, after)
+	if strings.HasPrefix(strings.TrimPrefix(after, "s"), ")") {
+		before = strings.TrimSuffix(before, "(") // length: 1200 (words)
 	}
 	c, ok := countedWords(tokens(before))
-	if !ok || !c.asked(after) {
+	asked := ok && c.asked(after)
+	// Of "5000 words: 10 references" the first number counts words.
+	if front := ok && c.lo >= shortest && colonEN.MatchString(after); isCount && !front {
+		if l, said := countInEnglish(behind); said {
+			return l
+		}
+	}
+	if !asked || startsWord(strings.TrimPrefix(after, "s")) {
 		return Length{}
 	}
 	if m := behindEN.FindStringSubmatch(after); m != nil {
 		c.bound = c.bound.either(boundOf(m[1], m[2]))
 	}
-	l := lengthOf(c.lo, c.hi, c.bound)
+	if c.lo != c.hi && c.isChange() { // from 2000 to 500 words
+		c.lo = c.hi
+	}
+	l := lengthOf(c.lo, c.hi, c.bound).withOther(after)
 	if l.Min > 0 && l.Max > 0 {
 		return l
 	}
@@ -131,7 +149,7 @@ func numberInEnglish(s string) bool {
 	for i := 0; i < len(s); {
 		c := s[i] | 0x20
 		switch {
-		case isDigit(s[i]) || s[i] == 0xEF: // the first byte of full-width digits
+		case isDigit(s[i]) || s[i] == 0xEF || s[i] == 0xC2: // the first byte of full-width digits, of ½
 			return true
 		case c < 'a' || c > 'z':
 			i++
@@ -233,7 +251,7 @@ func countedWords(list []token) (c counted, ok bool) {
 		case b.take(downThenEN):
 			c.bound = atMost
 		default:
-			more = b.take(thenEN)
+			more = b.tolerance() || b.take(thenEN)
 		}
 	}
 	size := 0
@@ -249,6 +267,22 @@ func countedWords(list []token) (c counted, ok bool) {
 	c.bound = c.bound.either(b.bound())
 	c.before = b
 	return c, true
+}
+
+// tolerance takes (+/- 10%).
+func (b *backwards) tolerance() bool {
+	rest := *b
+	rest.skip(map[string]bool{")": true})
+	if rest.at(0).text != "%" {
+		return false
+	}
+	rest.drop(min(2, len(rest.list)))
+	if !rest.take(spreadEN) {
+		return false
+	}
+	rest.skip(map[string]bool{"(": true})
+	*b = rest
+	return true
 }
 
 // spread reads 1000 +/- 100.
@@ -277,7 +311,7 @@ func (c counted) asked(after string) bool {
 		return false
 	case plural && c.ofThings():
 		return false
-	case c.ofPart():
+	case c.ofPart(), c.isOfText(after):
 		return false
 	}
 	m := rateEN.FindStringSubmatch(after)
@@ -354,16 +388,32 @@ func countInEnglish(after string) (l Length, said bool) {
 		if m := behindEN.FindStringSubmatch(behind); m != nil {
 			bound = bound.either(boundOf(m[1], m[2]))
 		}
-		l = lengthOf(lo, hi, bound)
-		if next := strings.TrimLeft(strings.TrimPrefix(behind, "s"), " ,;"); l.Max == 0 && next != "" { // count: minimum 500, maximum 700
-			other, _ := countInEnglish(" count " + strings.TrimPrefix(strings.TrimPrefix(next, "and "), "but "))
-			if both, ok := l.meets(other); ok {
-				l = both
-			}
-		}
-		return l, true
+		return lengthOf(lo, hi, bound).withOther(behind), true
 	}
 	return Length{}, false
+}
+
+// countedBehind is the text behind "word" where it may say a count; of "length (words): 1200"
+// without the bracket.
+func countedBehind(before, after string) (behind string, ok bool) {
+	rest, closed := strings.CutPrefix(strings.TrimPrefix(after, "s"), ")")
+	if !closed {
+		return after, true
+	}
+	return rest, lengthBeforeEN.MatchString(before)
+}
+
+// withOther adds the other bound that stands without a unit behind the first: minimum 500, maximum 700.
+func (l Length) withOther(behind string) Length {
+	m := otherEN.FindStringSubmatch(behind)
+	if m == nil || l.Min > 0 && l.Max > 0 {
+		return l
+	}
+	other, _ := countInEnglish(" count " + m[1])
+	if both, ok := l.meets(other); ok {
+		return both
+	}
+	return l
 }
 
 func boundOf(least, most string) bound {

@@ -3,6 +3,7 @@ package prose
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -136,7 +137,7 @@ func TestTheTailOfANumberIsNone(t *testing.T) {
 
 // FuzzStatedLength wants bounds in order and in reach, whatever the prompt.
 func FuzzStatedLength(f *testing.F) {
-	for _, c := range lengthCases {
+	for _, c := range slices.Concat(lengthCases, textCases) {
 		for prompt := range c.lengths {
 			f.Add(prompt)
 		}

@@ -32,13 +32,16 @@ var wordsEN = map[string]float64{
 	"ninety": 90, "couple": 2,
 }
 
+// fractionsEN are parts of what multiplies: half a million.
+var fractionsEN = map[string]float64{"half": .5, "quarter": .25, "quarters": .25}
+
 var timesEN = map[string]float64{"dozen": 12, "hundred": 100, "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "m": 1e6}
 
 // jointsEN are the joints; those that are true are between the ends of a range.
 var jointsEN = map[string]bool{
 	"-": true, "~": true, "to": true, "and": true, "or": true, "through": true, "till": true, "until": true,
 	"a": false, "an": false, "half": false, "of": false, "up": false, "about": false, "around": false, "roughly": false,
-	"words": false, "word": false,
+	"words": false, "word": false, "quarter": false, "quarters": false,
 }
 
 // tokens cuts a plain text.
@@ -295,15 +298,8 @@ func (r *numberReader) part() (v, scale float64) {
 // is one.
 func (r *numberReader) base() (v float64) {
 	switch {
-	case r.is("half"), r.is("half", "a"):
-		r.skip(1)
-		if r.is("a") {
-			r.skip(1)
-		}
-		if r.next(0) == timesToken {
-			return .5
-		}
-		return 0
+	case r.fraction(&v):
+		return v
 	case (r.is("a") || r.is("an")) && (r.next(1) == timesToken || r.is("a", "couple")):
 		r.skip(1)
 		return r.base()
@@ -327,11 +323,44 @@ func (r *numberReader) base() (v float64) {
 			return 0
 		}
 	}
-	if r.is("and", "a", "half") && r.next(3) == timesToken {
-		v += .5
-		r.skip(3)
+	if rest := *r; v > 0 && rest.is("and") {
+		rest.skip(1)
+		part := 0.0
+		if rest.fraction(&part) {
+			v += part
+			*r = rest
+		}
 	}
 	return v
+}
+
+// fraction reads "half a", "a quarter of a" or "three quarter" before what it is a part of.
+func (r *numberReader) fraction(v *float64) bool {
+	rest, count := *r, 1.0
+	switch {
+	case rest.is("a"), rest.is("one"):
+		rest.skip(1)
+	case rest.is("three"):
+		count = 3
+		rest.skip(1)
+	}
+	if len(rest.list) == 0 || fractionsEN[rest.list[0].text] == 0 {
+		return false
+	}
+	*v = count * fractionsEN[rest.list[0].text]
+	rest.skip(1)
+	if rest.is("of") {
+		rest.skip(1)
+	}
+	if rest.is("a") {
+		rest.skip(1)
+	}
+	if rest.next(0) != timesToken {
+		*v = 0
+		return false
+	}
+	*r = rest
+	return true
 }
 
 // amount is what tokens that end a text come to, one number or the two ends of a range,
@@ -360,7 +389,7 @@ func amount(list []token, between bool) (lo, hi float64, size int) {
 // startsNumber tells the a of "a thousand" from that of "a 1000-word story".
 func startsNumber(run []token) bool {
 	r := numberReader{list: run}
-	return (r.is("a") || r.is("an") || r.is("half")) && r.base() > 0
+	return (r.is("a") || r.is("an") || r.is("half") || r.is("quarter")) && r.base() > 0
 }
 
 // rangeOf reads a whole run of tokens. Behind between an and is between two numbers, where
