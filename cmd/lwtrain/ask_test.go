@@ -37,11 +37,11 @@ func TestInitAsksAgainAndKeepsWhatWasSaid(t *testing.T) {
 		},
 		{
 			"a wrong answer is asked for again", "modl\nmodel\n\nstf\nsft\nmany\n3\n512\n\n",
-			configs.Answers{Model: "model", Capacity: 512}, "did you mean model?",
+			configs.Answers{Model: "model", Capacity: 512}, "there is model",
 		},
 		{
 			"a file that is not there is kept when it is said twice", "\ntrain.json\ntrain.json\n\n\n\n",
-			configs.Answers{Data: []string{"train.json"}}, "did you mean train.jsonl?",
+			configs.Answers{Data: []string{"train.json"}}, "there is train.jsonl",
 		},
 		{"the input ends", "model\ntrain.jsonl\n", configs.Answers{Model: "model", Data: []string{"train.jsonl"}}, "The input ended"},
 	} {

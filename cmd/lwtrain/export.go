@@ -18,7 +18,8 @@ func newExportCmd() *cobra.Command {
 		Long: `Writes the model of a folder to DIR: weights, config.json, tokenizer and chat
 template, without what a resume needs. MODEL is any model's folder, a checkpoint
 of a run, or a run's folder, of which the newest whole checkpoint is taken. In
-bf16 it takes an eighth of a checkpoint's space. DIR appears when it is complete.`,
+bf16 it takes an eighth of a checkpoint's space. DIR appears when it is
+complete.`,
 		Example: `  lwtrain export runs/mine my-model
   lwtrain export runs/mine/checkpoints/step-000400 my-model --dtype float32`,
 		Args: cobra.ExactArgs(2),
