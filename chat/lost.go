@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // checkRendered refuses a template that leaves out what the model is to learn or to be told:
@@ -72,29 +71,16 @@ var tag = regexp.MustCompile(`<[^<>\s]{1,40}>|\[/?[A-Z_]{1,40}\]`)
 // texts or write the tags themselves; where one rewrites the text, nothing is known.
 func (m *masker) lost(i int) (text string, reasoning bool) {
 	content := m.msgs[i].Content
-	var shown strings.Builder
-	for _, s := range m.contentSpans()[i] {
-		shown.WriteString(m.out.Text[s.Start:s.End])
-	}
 	left := []byte(content) // what was shown is blanked, from the end: templates keep that
-	rest := shown.String()
-	for at := len(content); rest != "" && at > 0; {
-		r, size := utf8.DecodeLastRuneInString(rest)
-		if unicode.IsSpace(r) {
-			rest = rest[:len(rest)-size]
-			continue
+	at := len(content)
+	for _, s := range slices.Backward(m.contentSpans()[i]) {
+		piece := strings.TrimSpace(m.out.Text[s.Start:s.End])
+		if at = strings.LastIndex(content[:at], piece); at < 0 {
+			return "", false
 		}
-		here, n := utf8.DecodeLastRuneInString(content[:at])
-		at -= n
-		if here == r {
-			rest = rest[:len(rest)-size]
-			for k := range n {
-				left[at+k] = ' '
-			}
+		for k := range len(piece) {
+			left[at+k] = ' '
 		}
-	}
-	if strings.TrimSpace(rest) != "" {
-		return "", false
 	}
 	text = strings.TrimSpace(tag.ReplaceAllString(string(left), " "))
 	if !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsSymbol(r) }) {

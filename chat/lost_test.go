@@ -48,6 +48,10 @@ func TestWhatATemplateLeavesOutIsRefusedOrSaid(t *testing.T) {
 			"\n\na<|im_end|>"},
 		"tags that the template writes anew": {writes("m.content | replace('<think>', '[T]') | replace('</think>', '[/T]')"),
 			[]Message{user("q"), assistant("<think>hm</think>a")}, Targets{}, "[T]hm[/T]a<|im_end|>"},
+		"thoughts that end in a letter of their tag": {
+			writes("m.content.split('</think>')[0].split('<think>')[-1].strip() + m.content.split('</think>')[-1].strip()"),
+			[]Message{user("q"), assistant("<think>\nthe claim is right\n</think>\n\nYes.")}, Targets{},
+			"the claim is rightYes.<|im_end|>"},
 		"the end of a content": {writes("m.content[:3]"), []Message{user("q"), assistant("abcdef")}, Targets{},
 			"content not rendered by the template: "},
 		"a system prompt cut short": {writes("m.content[:3]"), []Message{{Role: "system", Content: "abcdef"}, user("q"),
