@@ -73,7 +73,7 @@ func ReadRun(dir string) (*Run, error) {
 	}
 	r.Best = best.Checkpoint.Path
 	path := filepath.Join(dir, DataFile)
-	if _, err := os.Stat(path); err == nil {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 		if r.Data, err = data.ReadStats(path); err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func ReadRun(dir string) (*Run, error) {
 const DataFile = "data.json"
 
 func optional(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := rundir.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -103,7 +103,7 @@ func optional(path string) ([]byte, error) {
 func tooLarge(path string) error { return fmt.Errorf("%s: more than %d MiB", path, most>>20) }
 
 func (r *Run) readMetrics(path string) error {
-	f, err := os.Open(path)
+	f, err := rundir.Open(path)
 	if err != nil {
 		return fault.Usage(fault.Hint(err, "a run's folder has a metrics.jsonl, which `lwtrain sft` writes"))
 	}

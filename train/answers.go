@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 
 	"lwtrain/data"
@@ -11,6 +10,7 @@ import (
 	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
+	"lwtrain/internal/rundir"
 )
 
 // answer lets the model write the answers of this moment. known are those of before:
@@ -123,7 +123,7 @@ const mostAnswers = 1 << 20
 
 // readAnswers reads a file of answers. The error is fs.ErrNotExist where there is none.
 func readAnswers(path string) ([]Answer, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := rundir.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -179,7 +179,7 @@ func (f *folder) altered() (out []Altered) {
 
 // sumOf is that of a file, of metrics.jsonl without speed and memory.
 func (f *folder) sumOf(name string) (string, error) {
-	raw, err := os.ReadFile(f.path(name))
+	raw, err := rundir.ReadFile(f.path(name))
 	if err != nil {
 		return "", withoutPath(err)
 	}
@@ -397,7 +397,7 @@ func (f *folder) close() {
 
 // readOptional reads a file; nothing where there is none.
 func readOptional(path string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := rundir.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/rundir"
 )
 
 // StepMetrics is one line of metrics.jsonl for an optimiser step.
@@ -222,7 +223,7 @@ func parseMetrics(line []byte) (step int, isEval, ok bool) {
 // ReproducibleMetrics reads the lines of a metrics.jsonl without speed, memory and
 // time: what two equal runs have in common.
 func ReproducibleMetrics(path string) ([]map[string]any, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := rundir.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

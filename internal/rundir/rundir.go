@@ -87,7 +87,7 @@ func orNone(s string) string {
 
 // ReadJSON reads a file into v; false if there is none.
 func ReadJSON(path string, v any) (bool, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
