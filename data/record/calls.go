@@ -33,7 +33,13 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 		case len(f) == 0:
 			continue
 		case f["function"] != nil && decoded(f["function"])[0] == '{':
-			one = replaced(one, "function", l.function(decoded(f["function"])))
+			function := decoded(f["function"])
+			given := argumentsKey(f)
+			if inner, _ := cutObject(function); !says(inner, argumentsKey(inner)) && says(f, given) { // beside it
+				function = renamed(function, "", "arguments", f[given])
+				one = replaced(one, given, json.RawMessage("null"))
+			}
+			one = replaced(one, "function", l.function(function))
 		case f["name"] != nil && f["function"] == nil:
 			one = l.bareCall(one, f)
 		}
@@ -88,11 +94,17 @@ func isQuoted(raw json.RawMessage) bool {
 // others.
 func argumentsKey(f fields) string {
 	for _, key := range []string{"arguments", "parameters", "input", "args", "kwargs"} {
-		if raw, ok := f[key]; ok && !absent(raw) && !absent(decoded(raw)) {
+		if says(f, key) {
 			return key
 		}
 	}
 	return "arguments"
+}
+
+// says reports whether a key holds something.
+func says(f fields, key string) bool {
+	raw, ok := f[key]
+	return ok && !absent(raw) && !absent(decoded(raw))
 }
 
 // callKeys are the keys of calls and of their functions in the form for templates.

@@ -44,6 +44,12 @@ func TestCallsAreTheSameWhateverFormTheyHave(t *testing.T) {
 		"arguments that are text twice over": `{"messages": [` + user("Tide?") +
 			`, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "tide", "arguments": ` +
 			`"\"{\\\"port\\\": \\\"Brest\\\"}\""}}]}` + result("tool"),
+		"arguments beside the function": `{"messages": [` + user("Tide?") +
+			`, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "tide"}, "arguments": {"port": "Brest"}}]}` +
+			result("tool"),
+		"arguments beside the function, under another name": `{"messages": [` + user("Tide?") +
+			`, {"role": "assistant", "content": null, "tool_calls": [{"parameters": {"port": "Brest"}, "function": ` +
+			`{"name": "tide", "arguments": ""}}]}` + result("tool"),
 		"arguments under Anthropic's name": `{"messages": [` + user("Tide?") +
 			`, {"role": "assistant", "content": null, "tool_calls": [{"name": "tide", "input": {"port": "Brest"}, "arguments": null}]}` +
 			result("tool"),
