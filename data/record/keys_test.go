@@ -168,6 +168,9 @@ func TestQwen3WritesReasoningAndCallsWhateverTheirForm(t *testing.T) {
 }
 
 func TestEveryKeyHasAFate(t *testing.T) {
+	parts := func(part string) string {
+		return `{"messages": [{"role": "user", "content": [` + part + `]}, ` + assistant("a") + `]}`
+	}
 	fates{
 		"kwargs reach the template": {modal, question("", `, "chat_template_kwargs": {"mode": "short"}`), "a"},
 		"kwargs that it does not know": {plainChatML, question("", `, "chat_template_kwargs": {"mode": "short"}`),
@@ -195,6 +198,13 @@ func TestEveryKeyHasAFate(t *testing.T) {
 			`{"messages": [` + user("q") +
 				`, {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}, "why": "to know"}]}]}`,
 			`<call>f {"function": {"name": "f", "arguments": {}}, "why": "to know"}</call>`},
+		"a part with an image beside its text": {plainChatML, parts(`{"type": "text", "text": "q", "image_url": "x"}`), "not_text"},
+		"a part whose text lies under another name": {plainChatML, `{"messages": [` + user("q") +
+			`, {"role": "assistant", "content": [{"type": "text", "text": "", "content": "a"}]}]}`, "a"},
+		"a part that says two things":       {plainChatML, parts(`{"type": "text", "text": "q", "thinking": "r"}`), "not_text"},
+		"a part that has its text twice":    {plainChatML, parts(`{"type": "text", "text": "q", "text": "r"}`), "repeated_key"},
+		"a part with a key in capitals":     {plainChatML, parts(`{"type": "text", "Text": "q"}`), "invalid_messages"},
+		"a part that is not to be trained":  {plainChatML, parts(`{"type": "text", "text": "q", "train": false}`), "not_text"},
 		"what the conversation says anyway": {plainChatML, question("", `, "prompt": "q"`), "a"},
 		"all messages of a pair, once more": {plainChatML, `{"prompt": "q", "chosen": "a", "rejected": "b", "messages": [` +
 			user("q") + `, ` + assistant("a") + `]}`, "a"},

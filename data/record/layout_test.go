@@ -140,7 +140,7 @@ func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 		"an image": {`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}`, "not_text",
 			`messages[0]: part 0 of the content is of the type "image_url"`},
 		"a part without text": {`{"messages": [{"role": "user", "content": [{"type": "text"}]}]}`, "invalid_messages",
-			"part 0 of the content is an object"},
+			"part 0 of the content has no text (it has"},
 		"a call that is none": {`{"conversations": [{"from": "function_call", "value": "f(x)"}]}`, "invalid_function_call",
 			"is no call"},
 		"two system prompts":      {`{"system": "s", "messages": [` + system("t") + `, ` + user("q") + `]}`, "two_systems", "another one"},

@@ -39,36 +39,64 @@ func textOf(raw json.RawMessage) (c content, isText bool, err error) {
 			text.WriteString(cutText(p))
 			continue
 		}
-		var part struct {
-			Type, Text, Value, Content, Thinking, Reasoning *string
-		}
-		if p[0] != '{' || json.Unmarshal(p, &part) != nil {
+		part, twice, ok := cutOnce(p)
+		if !ok || p[0] != '{' {
 			return c, false, fmt.Errorf("part %d of the content is %s, want {\"type\": \"text\", \"text\": ...}", i, kindOf(p))
+		}
+		if twice != "" {
+			return c, false, repeatedKey(twice)
 		}
 		kind := ""
-		if part.Type != nil {
-			kind = *part.Type
+		if raw := part["type"]; raw != nil && raw[0] == '"' {
+			kind = cutText(raw)
 		}
-		said := firstOf(part.Text, part.Value, part.Content, part.Thinking, part.Reasoning)
-		switch {
-		case !slices.Contains(textParts, kind) && !slices.Contains(reasoningParts, kind):
+		if !slices.Contains(textParts, kind) && !slices.Contains(reasoningParts, kind) {
 			return c, false, bad("not_text", "part %d of the content is of the type %.40q, want text alone", i, kind)
-		case said == nil:
-			return c, false, fmt.Errorf("part %d of the content is %s, want {\"type\": \"text\", \"text\": ...}", i, kindOf(p))
+		}
+		said, err := part.saidBy(i)
+		switch {
+		case err != nil:
+			return c, false, err
 		case slices.Contains(reasoningParts, kind):
-			reasoning.WriteString(*said)
+			reasoning.WriteString(said)
 		default:
-			text.WriteString(*said)
+			text.WriteString(said)
 		}
 	}
 	return content{text.String(), reasoning.String()}, true, nil
 }
 
-func firstOf(texts ...*string) *string {
-	for _, t := range texts {
-		if t != nil {
-			return t
+// partTexts are the keys of a part that may hold what it says, and partOthers those with content
+// or a meaning that would be lost.
+var (
+	partTexts  = []string{"text", "value", "content", "thinking", "reasoning"}
+	partOthers = []string{
+		"image", "image_url", "images", "video", "video_url", "audio", "input_audio", "file", "train", "weight", "loss_weight",
+	}
+)
+
+// saidBy is what part i of a content says, under the one of its keys that says something.
+func (part fields) saidBy(i int) (said string, err error) {
+	found := ""
+	for _, key := range partTexts {
+		raw := part[key]
+		switch {
+		case raw == nil || raw[0] == 'n':
+		case raw[0] != '"':
+			return "", fmt.Errorf("%s of part %d of the content is %s, want text", key, i, kindOf(raw))
+		case found == "", said == "":
+			found, said = key, cutText(raw)
+		case len(raw) > 2 && cutText(raw) != said:
+			return "", bad("not_text", "part %d of the content says one thing as %s and another as %s, want one of them", i, found, key)
 		}
 	}
-	return nil
+	if found == "" {
+		return "", fmt.Errorf("part %d of the content has no text (%s), want {\"type\": \"text\", \"text\": ...}", i, keysOf(part))
+	}
+	for _, key := range partOthers {
+		if raw := part[key]; raw != nil && !absent(raw) {
+			return "", bad("not_text", "part %d of the content has %s beside its text, want text alone", i, key)
+		}
+	}
+	return said, nil
 }
