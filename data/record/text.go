@@ -94,7 +94,7 @@ func (part fields) saidBy(i int) (said string, err error) {
 		return "", fmt.Errorf("part %d of the content has no text (%s), want {\"type\": \"text\", \"text\": ...}", i, keysOf(part))
 	}
 	for _, key := range partOthers {
-		if raw := part[key]; raw != nil && !absent(raw) {
+		if raw := part[key]; raw != nil && raw[0] != 'n' {
 			return "", bad("not_text", "part %d of the content has %s beside its text, want text alone", i, key)
 		}
 	}
