@@ -10,7 +10,8 @@ import (
 
 // checkRendered refuses a template that leaves out what the model is to learn or to be told:
 // a message, its calls of tools (these have names, which every template that knows them
-// writes), the reasoning of the last answer that is a target, or some of a content.
+// writes), the reasoning of the last answer that is a target or of what is no answer, or some of
+// a content.
 //
 // Of earlier answers many templates leave out the reasoning, since they do so when the model
 // answers, too. Where they are targets their owner hears of it ([EarlierReasoning]).
@@ -44,7 +45,7 @@ func (m *masker) checkRendered() error {
 		case !f.names && msg.Extra["tool_calls"] != nil:
 			return m.fail(NotRendered, i, "the template renders nothing of its tool_calls")
 		case msg.Role == "assistant" && !m.learn[i]:
-		case msg.Reasoning != "" && !f.reasoning && i == last:
+		case msg.Reasoning != "" && !f.reasoning && (i == last || msg.Role != "assistant"):
 			return &ConversationError{Reason: LostReasoning, Message: i, Role: msg.Role, Key: msg.ReasoningKey,
 				Detail: "the template renders nothing of its reasoning"}
 		case msg.Reasoning != "" && !f.reasoning && m.learn[i]:

@@ -32,16 +32,28 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 				kindOf(one))
 		case len(f) == 0:
 			continue
+		case repeatedIn(one) != "":
+			return nil, repeatedKey(repeatedIn(one))
 		case f["function"] != nil && decoded(f["function"])[0] == '{':
 			function := decoded(f["function"])
 			given := argumentsKey(f)
-			if inner, _ := cutObject(function); !says(inner, argumentsKey(inner)) && says(f, given) { // beside it
+			inner, _ := cutObject(function)
+			switch own := argumentsKey(inner); {
+			case says(inner, own):
+				if says(f, "arguments") && string(decoded(f["arguments"])) != string(decoded(inner[own])) {
+					return nil, bad("two_arguments",
+						"tool_calls[%d] has other arguments beside its function than in it, want one of them", i)
+				}
+			case says(f, given): // beside it
 				function = renamed(function, "", "arguments", f[given])
 				one = replaced(one, given, json.RawMessage("null"))
 			}
 			one = replaced(one, "function", l.function(function))
-		case f["name"] != nil && f["function"] == nil:
+		case f["name"] != nil && !says(f, "function"):
 			one = l.bareCall(one, f)
+		}
+		if twice := repeatedIn(one); twice != "" { // in what was carried as text
+			return nil, repeatedKey(twice)
 		}
 		out = append(out, one)
 	}
@@ -60,7 +72,7 @@ func (l Layout) bareCall(call json.RawMessage, f fields) json.RawMessage {
 	}
 	out := []byte(`{"type": "function"`)
 	eachKey(call, func(key string, value json.RawMessage) {
-		if key != "name" && key != given && key != "type" {
+		if key != "name" && key != given && key != "type" && key != "function" {
 			out = fmt.Appendf(out, `, %s: %s`, quoted(key), value)
 		}
 	})
@@ -143,6 +155,21 @@ func unreadOfCalls(messages []chat.Message, text string) (keys []string) {
 	return keys
 }
 
+// without is an object without a key.
+func without(object json.RawMessage, key string) json.RawMessage {
+	out := []byte{'{'}
+	eachKey(object, func(k string, v json.RawMessage) {
+		if k == key {
+			return
+		}
+		if len(out) > 1 {
+			out = append(out, ", "...)
+		}
+		out = fmt.Appendf(out, "%s: %s", quoted(k), v)
+	})
+	return append(out, '}')
+}
+
 // replaced is an object with another value of a key, in its place or at the end.
 func replaced(object json.RawMessage, key string, value json.RawMessage) json.RawMessage {
 	return renamed(object, key, key, value)
@@ -189,6 +216,9 @@ func (l Layout) called(m chat.Message, raw json.RawMessage) (chat.Message, error
 		raw = json.RawMessage("[" + string(raw) + "]")
 	}
 	list, ok := cutList(raw)
+	if twice := repeatedIn(raw); twice != "" {
+		return m, repeatedKey(twice)
+	}
 	if !ok || len(list) == 0 {
 		return m, bad("invalid_function_call", "a function_call that is no call, want {\"name\": ..., \"arguments\": {...}} as JSON")
 	}
@@ -259,10 +289,16 @@ func toolsOf(raw json.RawMessage) (json.RawMessage, error) {
 			return nil, bad("invalid_tools", "tools[%d]: %s, want a function", i, kindOf(tool))
 		case len(f) == 0:
 			continue
-		case f["function"] != nil:
+		case says(f, "function"):
 			tool = replaced(tool, "function", decoded(f["function"]))
-		case f["name"] != nil && string(f["type"]) != `"function"`:
+		case f["name"] != nil:
+			if string(f["type"]) == `"function"` { // as OpenAI's Responses have them
+				tool = without(without(tool, "type"), "function")
+			}
 			tool = json.RawMessage(fmt.Sprintf(`{"type": "function", "function": %s}`, tool))
+		}
+		if twice := repeatedIn(tool); twice != "" {
+			return nil, repeatedKey(twice)
 		}
 		out = append(out, tool)
 	}

@@ -50,6 +50,8 @@ func TestCallsAreTheSameWhateverFormTheyHave(t *testing.T) {
 		"arguments beside the function, under another name": `{"messages": [` + user("Tide?") +
 			`, {"role": "assistant", "content": null, "tool_calls": [{"parameters": {"port": "Brest"}, "function": ` +
 			`{"name": "tide", "arguments": ""}}]}` + result("tool"),
+		"a function of null": `{"messages": [` + user("Tide?") + `, {"role": "assistant", "content": null, "tool_calls": ` +
+			`[{"function": null, "name": "tide", "arguments": "{\"port\": \"Brest\"}"}]}` + result("tool"),
 		"arguments under Anthropic's name": `{"messages": [` + user("Tide?") +
 			`, {"role": "assistant", "content": null, "tool_calls": [{"name": "tide", "input": {"port": "Brest"}, "arguments": null}]}` +
 			result("tool"),
@@ -123,6 +125,14 @@ func TestCallsThatAreNoneSayWhy(t *testing.T) {
 		"tool_calls of a number":  {`"tool_calls": 5`, "invalid_tool_calls", "tool_calls is a number, want a list of calls"},
 		"a call of a number":      {`"tool_calls": [5]`, "invalid_tool_calls", "tool_calls[0] is a number"},
 		"a function_call of text": {`"function_call": "auto"`, "invalid_function_call", "is no call"},
+		"other arguments beside the function": {`"tool_calls": [{"function": {"name": "f", "arguments": {"x": 1}}, "arguments": {"x": 2}}]`,
+			"two_arguments", "tool_calls[0] has other arguments beside its function"},
+		"an argument twice": {`"tool_calls": [{"function": {"name": "f", "arguments": {"x": [{"y": 1, "y": 2}]}}}]`, "repeated_key", `"y"`},
+		"an argument twice in the text of arguments": {`"tool_calls": [{"name": "f", "arguments": "{\"x\": 1, \"x\": 2}"}]`,
+			"repeated_key", `"x"`},
+		"a name twice":                      {`"tool_calls": [{"function": {"name": "f", "name": "g"}}]`, "repeated_key", `"name"`},
+		"a function_call with a name twice": {`"function_call": {"name": "f", "name": "g", "arguments": {}}`, "repeated_key", `"name"`},
+		"a key twice in another key":        {`"sound": {"a": {"b": 1}, "a": 2}`, "repeated_key", `"a"`},
 		"two ways at once": {`"tool_calls": [{"function": {"name": "f"}}], "function_call": {"name": "f", "arguments": "{}"}`,
 			"invalid_function_call", "want one of them"},
 	} {
@@ -131,6 +141,31 @@ func TestCallsThatAreNoneSayWhy(t *testing.T) {
 		var b *Error
 		if !errors.As(err, &b) || b.Reason != c.reason || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v, want %s: %s", name, err, c.reason, c.says)
+		}
+	}
+}
+
+func TestKeysThatAreThereTwiceAreFoundAtEveryDepth(t *testing.T) {
+	deep := strings.Repeat(`{"a":[`, 1000)
+	for text, want := range map[string]string{
+		`{"a": 1, "b": {"a": 1}, "c": [{"a": 1}, {"a": 2}]}`:   "",
+		`[{"a": ["b", "b"], "b": "a"}]`:                        "",
+		`{"a": {"b" : 1, "c": {"b": ":"}, "b": 2}}`:            "b",
+		`[[], {"\u0061": "{", "a": 1}]`:                        "a",
+		deep + `{"b": 1, "b": 2}` + strings.Repeat("]}", 1000): "b",
+		`"text: \"a\": 1"`:                                     "",
+	} {
+		if got := repeatedIn([]byte(text)); got != want {
+			t.Errorf("%.60s: %q, want %q", text, got, want)
+		}
+	}
+	for _, tools := range []string{`[{"name": "f", "description": "a", "description": "b"}]`,
+		`["{\"function\": \"{\\\"name\\\": 1, \\\"name\\\": 2}\"}"]`} {
+		record := `{"messages": [` + user("q") + `, ` + assistant("a") + `], "tools": ` + tools + `}`
+		_, err := Options{Format: "messages"}.Layout(nil).Parse(read.Line{Text: []byte(record)})
+		var b *Error
+		if !errors.As(err, &b) || b.Reason != "repeated_key" {
+			t.Errorf("%s: %v", tools, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"lwtrain/chat"
 )
@@ -92,6 +93,9 @@ func (r *reader) vars() (out []Var, err error) {
 		if raw = decoded(raw); absent(raw) {
 			return nil
 		}
+		if twice := repeatedIn(raw); twice != "" {
+			return repeatedKey(twice)
+		}
 		if slices.ContainsFunc(out, func(v Var) bool { return v.Name == name }) {
 			return bad("invalid_chat_template_kwargs", "%s beside the record's own %s, want one of them", name, name)
 		}
@@ -136,26 +140,49 @@ func (r *reader) instruction() ([]chat.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := r.get("input"); ok {
-		input, err := r.text("input")
-		if err != nil {
-			return nil, err
-		}
-		if prompt != "" && input != "" {
-			prompt += "\n"
-		}
-		prompt += input
+	if prompt, err = r.withInput(prompt); err != nil {
+		return nil, err
 	}
 	return r.behindHistory([]chat.Message{{Role: "user", Content: prompt}})
 }
 
-// prompt reads a prompt, with the history before it.
+// withInput puts the input of a record behind what is asked of it, on a line of its own.
+func (r *reader) withInput(prompt string) (string, error) {
+	if _, ok := r.get("input"); !ok {
+		return prompt, nil
+	}
+	input, err := r.text("input")
+	if err != nil {
+		return "", err
+	}
+	if prompt != "" && input != "" {
+		prompt += "\n"
+	}
+	return prompt + input, nil
+}
+
+// prompt reads a prompt, with the history before it. Where both are text an input follows the
+// prompt, unless that holds it already.
 func (r *reader) prompt() ([]chat.Message, error) {
 	prompt, err := r.side("prompt", "user")
 	if err != nil {
 		return nil, err
 	}
+	if r.isPlain("prompt") && r.isPlain("input") && r.says(r.f, "input") {
+		text := &prompt[0].Content
+		if input, _ := r.text("input"); !strings.Contains(*text, strings.TrimSpace(input)) {
+			if *text, err = r.withInput(*text); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return r.behindHistory(prompt)
+}
+
+// isPlain reports whether a column holds text that is not that of messages.
+func (r *reader) isPlain(column string) bool {
+	_, raw, there := r.find(r.f, column)
+	return there && raw[0] == '"' && !r.areMessages(decoded(raw))
 }
 
 // behindHistory puts the earlier turns of a record before its prompt: [question, answer] pairs, or

@@ -72,10 +72,14 @@ func decoded(raw json.RawMessage) json.RawMessage {
 // lost are the keys of a record with content that no format has a place for where it is not
 // among its columns.
 var lost = map[string]string{
-	"history": "want the turns in the messages",
-	"images":  "want text alone", "image": "want text alone", "videos": "want text alone", "video": "want text alone",
-	"audios": "want text alone", "audio": "want text alone",
+	"history":    "want the turns in the messages",
+	"tool_calls": "want them in a message", "function_call": "want it in a message",
+	"images": textAlone, "image": textAlone, "image_url": textAlone, "image_urls": textAlone, "videos": textAlone, "video": textAlone,
+	"video_url": textAlone, "audios": textAlone, "audio": textAlone, "audio_url": textAlone, "input_audio": textAlone,
 }
+
+// textAlone is what is wanted instead of media, in records and in messages.
+const textAlone = "want text alone"
 
 // lostKey is the error of a record with content that nothing reads.
 func lostKey(key, format string, args ...any) error {
@@ -115,6 +119,24 @@ var reasoningNames = []string{
 // reasoningModes are what the same keys hold where they say how an answer was made.
 var reasoningModes = []string{"on", "off", "true", "false", "yes", "no", "none", "auto", "low", "medium", "high", "enabled", "disabled"}
 
+func isMode(text string) bool {
+	return slices.Contains(reasoningModes, strings.ToLower(strings.TrimSpace(text)))
+}
+
+// onlyModes reports whether an object says how an answer was made and holds no other text.
+func onlyModes(raw json.RawMessage) bool {
+	only := true
+	eachKey(raw, func(_ string, value json.RawMessage) {
+		switch value[0] {
+		case '"':
+			only = only && (absent(value) || isMode(cutText(value)))
+		case '{', '[':
+			only = only && absent(value)
+		}
+	})
+	return only
+}
+
 // reasoningOf reads the reasoning that lies beside an answer, under any of its names, and
 // says which these are: text, or parts of it. Several of the same text are one.
 func reasoningOf(f fields) (text string, names []string, err error) {
@@ -129,10 +151,12 @@ func reasoningOf(f fields) (text string, names []string, err error) {
 			return "", nil, bad("invalid_reasoning", "%s: %v", name, err)
 		case isText:
 			said = parts.text + parts.reasoning
+		case raw[0] == '[', raw[0] == '{' && !onlyModes(raw):
+			return "", nil, bad("invalid_reasoning", "%s is %s, want text", name, kindOf(raw))
 		default: // true, a number of tokens
 			continue
 		}
-		if slices.Contains(reasoningModes, strings.ToLower(strings.TrimSpace(said))) {
+		if isMode(said) {
 			continue
 		}
 		if text != "" && text != said {

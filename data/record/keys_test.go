@@ -107,6 +107,12 @@ func TestReasoningIsRenderedOrRefused(t *testing.T) {
 			""), "a"},
 		"reasoning that says how is no text": {plainChatML, question("", `, "reasoning": "on", "thinking": true`),
 			"a unread [reasoning thinking]"},
+		"reasoning of the user is nobody's": {thinks, `{"messages": [{"role": "user", "content": "q", "reasoning_content": "r"}, ` +
+			assistant("a") + `]}`, "reasoning_content_not_read"},
+		"reasoning that is an object":       {thinks, question(`, "reasoning": {"content": "r"}`, ""), "invalid_reasoning"},
+		"reasoning that is a list of texts": {thinks, question(`, "reasoning": ["r", "s"]`, ""), "invalid_reasoning"},
+		"an object that says how": {thinks, question(`, "reasoning": {"effort": "high", "tokens": 9}`, ""),
+			"a unread [messages.reasoning]"},
 		"two that differ": {thinks, question(`, "reasoning": "r", "thinking": "s"`, ""), "two_reasonings"},
 		"reasoning of earlier answers is said": {thinks, `{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": "a", "reasoning": "r"}, ` + user("q") + `, ` + assistant("b") + `]}`,
@@ -201,10 +207,29 @@ func TestEveryKeyHasAFate(t *testing.T) {
 		"a part with an image beside its text": {plainChatML, parts(`{"type": "text", "text": "q", "image_url": "x"}`), "not_text"},
 		"a part whose text lies under another name": {plainChatML, `{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": [{"type": "text", "text": "", "content": "a"}]}]}`, "a"},
-		"a part that says two things":       {plainChatML, parts(`{"type": "text", "text": "q", "thinking": "r"}`), "not_text"},
-		"a part that has its text twice":    {plainChatML, parts(`{"type": "text", "text": "q", "text": "r"}`), "repeated_key"},
-		"a part with a key in capitals":     {plainChatML, parts(`{"type": "text", "Text": "q"}`), "invalid_messages"},
-		"a part that is not to be trained":  {plainChatML, parts(`{"type": "text", "text": "q", "train": false}`), "not_text"},
+		"a part that says two things":      {plainChatML, parts(`{"type": "text", "text": "q", "thinking": "r"}`), "not_text"},
+		"a part that has its text twice":   {plainChatML, parts(`{"type": "text", "text": "q", "text": "r"}`), "repeated_key"},
+		"a part with a key in capitals":    {plainChatML, parts(`{"type": "text", "Text": "q"}`), "invalid_messages"},
+		"a part that is not to be trained": {plainChatML, parts(`{"type": "text", "text": "q", "train": false}`), "not_text"},
+		"images of a message":              {plainChatML, question(`, "images": ["a.png"]`, ""), "images_not_read"},
+		"an address of one":                {plainChatML, question("", `, "image_url": "a.png"`), "image_url_not_read"},
+		"tools of a message, unwritten":    {plainChatML, question(`, "tools": [{"name": "f"}]`, ""), "tools_not_read"},
+		"tools of a message, written": {strings.Replace(plainChatML, "m.content", "(m.tools or '') ~ m.content", 1),
+			question(`, "tools": "f "`, ""), "f a"},
+		"calls beside an answer": {callsTools, `{"prompt": "q", "completion": "a", "tool_calls": [{"function": {"name": "f"}}]}`,
+			"tool_calls_not_read"},
+		"reasoning beside a call of ShareGPT": {callsTools, `{"conversations": [` + user("q") + `, {"from": "function_call", ` +
+			`"thinking": "r", "value": "{\"name\": \"f\", \"arguments\": {}}"}]}`, "thinking_not_read"},
+		"a mask on an answer":         {plainChatML, question(`, "mask": 1`, ""), "mask_not_read"},
+		"a label on an answer":        {plainChatML, question(`, "label": false`, ""), "label_not_read"},
+		"a loss that was measured":    {plainChatML, question(`, "loss": 0.3`, ""), "a unread [messages.loss]"},
+		"a record that is not learnt": {plainChatML, question("", `, "train": false`), "train_not_read"},
+		"a record of no weight":       {plainChatML, question("", `, "weight": 0`), "weight_not_read"},
+		"a record that weighs half":   {plainChatML, question("", `, "weight": 0.5`), "a unread [weight]"},
+		"other messages of the same texts": {thinks, question("", `, "conversations": [`+user("q")+
+			`, {"role": "assistant", "content": "a", "reasoning": "r"}]`), "a unread [conversations]"},
+		"the same messages with the same reasoning": {thinks, question(`, "reasoning": "r"`, `, "conversations": [`+user("q")+
+			`, {"from": "gpt", "value": "a", "thinking": "r", "id": 7}]`), "<think>r</think>a"},
 		"what the conversation says anyway": {plainChatML, question("", `, "prompt": "q"`), "a"},
 		"all messages of a pair, once more": {plainChatML, `{"prompt": "q", "chosen": "a", "rejected": "b", "messages": [` +
 			user("q") + `, ` + assistant("a") + `]}`, "a"},

@@ -19,6 +19,7 @@ type Layout struct {
 	said          bool                // the options name the format
 	names         map[string][]string // what a column may be called; the first that is there counts
 	columns       map[string][]string // the columns of a name
+	mapped        []string            // names of a record's columns that the options say
 	ignored       []string            // keys that are as good as not there
 	roles         map[string]string
 	toolRole      string // how the template calls the answers of tools
@@ -182,9 +183,9 @@ func (l Layout) label(f fields) (good, there bool) {
 		text = strings.ToLower(strings.TrimSpace(cutText(raw)))
 	}
 	switch text {
-	case "true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive":
+	case "true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive", "thumbs_up":
 		return true, true
-	case "false", "0", "0.0", "-1", "no", "bad", "undesirable", "rejected", "negative":
+	case "false", "0", "0.0", "-1", "no", "bad", "undesirable", "rejected", "negative", "thumbs_down":
 		return false, true
 	}
 	return false, false

@@ -98,6 +98,16 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 		"a pair": {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "preference", "user q | assistant a"},
 		"text parts": {`{"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "text", "text": "r"}, "s"]}, ` +
 			assistant("a") + `]}`, "messages", "user qrs | assistant a"},
+		"a question about a context": {`{"question": "q", "context": "c", "answer": "a"}`, "prompt_completion", "user q\nc | assistant a"},
+		"a prompt that holds its input": {`{"prompt": "About c: q", "input": "c", "completion": "a"}`, "prompt_completion",
+			"user About c: q | assistant a"},
+		"ms-swift's losses": {`{"messages": [` + user("q") + `, {"role": "assistant", "content": "a", "loss": false}, ` +
+			`{"role": "assistant", "content": "b", "trainable": false}, {"role": "assistant", "content": "c", "loss": true}]}`,
+			"messages", "user q | -assistant a | -assistant b | assistant c"},
+		"thumbs": {`{"prompt": "q", "completion": "a", "label": "thumbs_down"}`, "kto", "user q | assistant a"},
+		"tools of OpenAI's Responses": {`{"messages": [` + user("q") + `, ` + assistant("a") +
+			`], "tools": [{"type": "function", "name": "f", "strict": true}]}`, "messages",
+			`user q | assistant a | tools [{"type":"function","function":{"name":"f","strict":true}}]`},
 		"weights": {`{"messages": [{"role": "user", "content": "q", "weight": 1}, {"role": "assistant", "content": "a", "train": ` +
 			`false}, {"role": "assistant", "content": "b", "weight": 0}, {"role": "assistant", "content": "c", "loss_weight": 1.0}, ` +
 			`{"role": "assistant", "content": "d", "train": true}]}`,
@@ -187,11 +197,17 @@ func TestColumnsAndRolesAreMapped(t *testing.T) {
 	if e, err := l.Parse(read.Line{Text: record}); err != nil || said(e.Conversation) != "user q | assistant a" {
 		t.Errorf("a format that was said: %s, %v", said(e.Conversation), err)
 	}
+	l = Options{Columns: Columns{Prompt: "q", Completion: "a", Instruction: "c"}}.Layout(nil)
+	record = []byte(`{"q": "Q", "a": "A", "c": "C"}`)
+	l.Settle([]read.Line{{Text: record}})
+	if _, err := l.Parse(read.Line{Text: record}); err == nil || !strings.Contains(err.Error(), "c is named in `columns:` and not read") {
+		t.Errorf("a column that was named and is not of the format: %v", err)
+	}
 	l = Options{Columns: Columns{Prompt: "instruction", Completion: "response"}}.Layout(nil)
 	record = []byte(`{"instruction": "q", "response": [` + assistant("a") + `], "input": "x"}`)
 	l.Settle([]read.Line{{Text: record}})
 	e, err := l.Parse(read.Line{Text: record})
-	if err != nil || l.Format != "prompt_completion" || said(e.Conversation) != "user q | assistant a" || len(e.Unread) != 1 {
+	if err != nil || l.Format != "prompt_completion" || said(e.Conversation) != "user q\nx | assistant a" || e.Unread != nil {
 		t.Errorf("names of Alpaca that were said to be others: %s %s, unread %v, %v", l.Format, said(e.Conversation), e.Unread, err)
 	}
 }

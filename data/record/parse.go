@@ -33,6 +33,9 @@ func (o Options) Layout(template *chat.Template) Layout {
 			func(name string) bool { return slices.Contains(taken, name) })
 		if name := named[column]; name != "" {
 			l.names[column] = []string{name}
+			if column != "role" && column != "content" {
+				l.mapped = append(l.mapped, name)
+			}
 		}
 		for _, name := range l.names[column] {
 			l.columns[name] = append(l.columns[name], column)

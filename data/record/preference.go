@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -80,7 +81,8 @@ func (r *reader) sides() (c, w []chat.Message, err error) {
 		if len(c) > 0 && len(w) > 0 && repeats(asked, c[0].Content) && repeats(asked, w[0].Content) {
 			return nil, nil, bad("prompt_repeated",
 				"chosen and rejected begin with the prompt, which would be trained on as their answer, "+
-					"want the answers alone; `ignore: [%s]` of the source takes it from these", r.read[len(r.read)-1])
+					"want the answers alone; `ignore: [%s]` of the source takes it from these",
+				cmp.Or(r.nameOf("prompt"), r.nameOf("instruction"), r.nameOf("messages"), r.nameOf("input")))
 		}
 		c, w = slices.Concat(prompt, c), slices.Concat(prompt, w)
 	case !holds(c, prompt) || !holds(w, prompt):
@@ -114,7 +116,7 @@ func checkPair(c, r []chat.Message, n int) error {
 	return nil
 }
 
-// promptOf reads the prompt of a preference record, nil where it has none.
+// promptOf reads the prompt of a preference record, nil where it has none. An input alone is one.
 func (r *reader) promptOf() ([]chat.Message, error) {
 	switch {
 	case r.has(r.f, "prompt") && r.has(r.f, "instruction"):
@@ -124,11 +126,17 @@ func (r *reader) promptOf() ([]chat.Message, error) {
 	case r.has(r.f, "instruction"):
 		return r.instruction()
 	}
-	raw, ok := r.get("messages")
-	if !ok {
+	if raw, ok := r.get("messages"); ok {
+		return r.turns(raw, r.nameOf("messages"))
+	}
+	if !r.says(r.f, "input") {
 		return nil, nil
 	}
-	return r.turns(raw, r.nameOf("messages"))
+	asked, err := r.side("input", "user")
+	if err != nil {
+		return nil, err
+	}
+	return r.behindHistory(asked)
 }
 
 func (r *reader) isText(column string) bool {
@@ -227,24 +235,31 @@ func sharedText(a, b string) (first, second []chat.Message) {
 	return of(a), of(b)
 }
 
-// transcript reads the turns of Anthropic's texts, nil for other text.
+// transcript reads the turns of Anthropic's texts, nil for other text. What is said before the
+// first one is a system prompt, where both come after it.
 func transcript(text string) []chat.Message {
 	const human, assistant = "\n\nHuman:", "\n\nAssistant:"
 	text = "\n\n" + strings.TrimLeft(text, "\n")
-	if !strings.HasPrefix(text, human) {
-		return nil
-	}
 	var out []chat.Message
+	switch first := strings.Index(text, human); {
+	case first < 0, first > 0 && first > strings.Index(text, assistant): // it has none, or one before
+		return nil
+	case first > 0:
+		out = append(out, chat.Message{Role: "system", Content: strings.TrimSpace(text[:first])})
+		text = text[first:]
+	}
 	for text != "" {
 		role, mark := "user", human
 		if strings.HasPrefix(text, assistant) {
 			role, mark = "assistant", assistant
 		}
 		text = text[len(mark):]
-		end := len(text)
-		for _, m := range []string{human, assistant} {
-			if i := strings.Index(text, m); i >= 0 {
-				end = min(end, i)
+		end := 0
+		for end < len(text) && !strings.HasPrefix(text[end:], human) && !strings.HasPrefix(text[end:], assistant) {
+			if next := strings.Index(text[end+1:], "\n\n"); next >= 0 {
+				end += 1 + next
+			} else {
+				end = len(text)
 			}
 		}
 		out = append(out, chat.Message{Role: role, Content: strings.TrimSpace(text[:end])})

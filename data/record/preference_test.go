@@ -54,6 +54,14 @@ func TestPairsAreReadInEveryForm(t *testing.T) {
 			"u Say something. | a Well then | a Wise men"},
 		"transcripts of Anthropic's": {`{"chosen": "\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: a", "rejected": ` +
 			`"\n\nHuman: q\n\nAssistant: x\n\nHuman: hi\n\nAssistant: b"}`, "u q, a x, u hi | a a | a b"},
+		"a transcript behind a system prompt": {`{"chosen": "You are S.\n\nHuman: hi\n\nAssistant: a b", "rejected": ` +
+			`"You are S.\n\nHuman: hi\n\nAssistant: a c"}`, "s You are S., u hi | a a b | a a c"},
+		"paragraphs in a transcript": {`{"chosen": "\n\nHuman: q\n\nr\n\n\n\nAssistant: a", "rejected": ` +
+			`"\n\nHuman: q\n\nr\n\nAssistant: b\n\nc"}`, "u q\n\nr | a a | a b\n\nc"},
+		"an input alone": {`{"system": "s", "input": "Capital?", "chosen": "It is Paris", "rejected": "It is Rome"}`,
+			"s s, u Capital? | a It is Paris | a It is Rome"},
+		"a question and its input": {`{"question": "q", "input": "c", "chosen": "a", "rejected": "b"}`, "u q\nc | a a | a b"},
+		"a prompt and its context": {`{"prompt": "q", "context": "c", "chosen": "a", "rejected": "b"}`, "u q\nc | a a | a b"},
 		"the prompt repeated": {`{"prompt": "hi", "chosen": [` + user("hi") + `, ` + assistant("a") + `], "rejected": [` +
 			user("hi") + `, ` + assistant("b") + `]}`, "u hi | a a | a b"},
 		"answers of several turns": {`{"prompt": "hi", "chosen": [` + assistant("a") + `, ` + user("more") + `, ` + assistant("c") +

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -103,8 +104,10 @@ func (r *reader) refuseMore(messages []chat.Message, vars []Var) error {
 			return lostKey(cmp.Or(m.ReasoningKey, "reasoning"), "of messages[%d] (%s) is content that prompts do without", i, m.Role)
 		}
 	}
-	for _, key := range []string{"history", "images", "image", "videos", "video", "audios", "audio"} {
-		if raw, ok := r.f[key]; ok && !absent(raw) && !slices.Contains(r.read, key) {
+	for _, key := range slices.Sorted(maps.Keys(lost)) {
+		raw, ok := r.f[key]
+		ofAnswer := key == "tool_calls" || key == "function_call"
+		if ok && !ofAnswer && !absent(raw) && !slices.Contains(r.read, key) {
 			return lostKey(key, "is content that is not read, %s", lost[key])
 		}
 	}

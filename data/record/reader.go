@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,7 +14,8 @@ import (
 type reader struct {
 	Layout
 	f    fields
-	read []string // names of keys
+	read []string        // names of keys
+	said map[string]bool // by the conversations: texts, and messages as [whole] has them; nil: not asked for
 }
 
 // get returns a column's value, under whichever name it is there.
@@ -127,6 +129,10 @@ func (r *reader) unread(conversations ...Conversation) ([]string, error) {
 			continue
 		}
 		switch want := lost[key]; {
+		case slices.Contains(r.mapped, key):
+			return nil, lostKey(key, "is named in `columns:` and not read of a record of the format %s", r.Format)
+		case slices.Contains(weightKeys, key) && slices.Contains([]string{"false", "0", "0.0"}, string(raw)):
+			return nil, lostKey(key, "is %s, which says that the record is not to be learnt: it is to be taken out of the data", raw)
 		case want != "":
 			return nil, lostKey(key, "is content that is not read, %s", want)
 		case reasoning != "" && slices.Contains(names, key):
@@ -138,20 +144,46 @@ func (r *reader) unread(conversations ...Conversation) ([]string, error) {
 	return out, nil
 }
 
-// isSaid reports whether a conversation holds a text, or those of all messages of a list.
-func (r *reader) isSaid(raw json.RawMessage, conversations []Conversation) bool {
-	said := func(text string) bool {
-		return slices.ContainsFunc(conversations, func(c Conversation) bool {
-			return slices.ContainsFunc(c.Messages,
-				func(m chat.Message) bool { return strings.TrimSpace(m.Content) == strings.TrimSpace(text) })
-		})
+// whole is all that a message says, by which another is known to say the same: its text, or where
+// there is more JSON.
+func whole(m chat.Message) string {
+	text := strings.TrimSpace(m.Content)
+	beside := map[string]any{}
+	for key, value := range m.Extra {
+		if !bare(key) {
+			beside[key] = value
+		}
 	}
-	switch raw = decoded(raw); {
+	if m.Reasoning == "" && len(beside) == 0 {
+		return text
+	}
+	raw, err := json.Marshal([]any{text, m.Reasoning, beside})
+	if err != nil {
+		panic(fmt.Sprintf("record: %v", err)) // texts and JSON
+	}
+	return "\x00" + string(raw)
+}
+
+// isSaid reports whether a conversation holds a text, or all messages of a list.
+func (r *reader) isSaid(raw json.RawMessage, conversations []Conversation) bool {
+	if raw = decoded(raw); raw[0] != '"' && raw[0] != '[' {
+		return false
+	}
+	if r.said == nil {
+		r.said = map[string]bool{}
+		for _, c := range conversations {
+			for _, m := range c.Messages {
+				r.said[strings.TrimSpace(m.Content)] = true
+				r.said[whole(m)] = true
+			}
+		}
+	}
+	switch {
 	case raw[0] == '"':
-		return said(cutText(raw))
-	case raw[0] == '[' && r.areMessages(raw):
+		return r.said[strings.TrimSpace(cutText(raw))]
+	case r.areMessages(raw):
 		messages, err := r.turns(raw, "")
-		return err == nil && !slices.ContainsFunc(messages, func(m chat.Message) bool { return !said(m.Content) })
+		return err == nil && !slices.ContainsFunc(messages, func(m chat.Message) bool { return !r.said[whole(m)] })
 	}
 	return false
 }

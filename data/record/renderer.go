@@ -153,6 +153,8 @@ func (r *Renderer) render(c Conversation) (Rendered, error) {
 	out := Rendered{Conversation: c, Learned: targets.Of(c.Messages)}
 	var lost *chat.ConversationError
 	switch out.Rendered, err = template.Render(c.Messages, targets); {
+	case err == nil && slices.Contains(out.Unread, "tools"):
+		err = lostKey("tools", "of a message is content that the chat template does not write, want it beside the messages")
 	case err == nil: // the roles are known
 		err = checkOrder(c.Messages)
 	case errors.As(err, &lost) && lost.Reason == chat.UnknownRole:

@@ -92,22 +92,22 @@ func (l Layout) message(f fields) (m chat.Message, err error) {
 	if err != nil {
 		return m, err
 	}
-	if m.Role == "assistant" {
-		text, names, err := reasoningOf(f)
-		switch {
-		case err != nil:
-			return m, err
-		case text != "" && m.Reasoning != "" && text != m.Reasoning:
-			return m, bad("two_reasonings", "%s and the parts of the content say different things, want one of them", names[0])
-		case text != "":
-			m.Reasoning, m.ReasoningKey = text, names[0]
-		}
-		taken = append(taken, names...)
+	text, names, err := reasoningOf(f)
+	switch {
+	case err != nil:
+		return m, err
+	case text != "" && m.Reasoning != "" && text != m.Reasoning:
+		return m, bad("two_reasonings", "%s and the parts of the content say different things, want one of them", names[0])
+	case text != "":
+		m.Reasoning, m.ReasoningKey = text, names[0]
 	}
+	taken = append(taken, names...)
 	if taken, err = l.makesCalls(f, &m, taken); err != nil {
 		return m, err
 	}
-	l.extra(f, &m, taken)
+	if err := l.extra(f, &m, taken); err != nil {
+		return m, err
+	}
 	if !said && m.Extra["tool_calls"] == nil && m.Content == "" {
 		return m, fmt.Errorf("no content (%s), want text", keysOf(f))
 	}
@@ -182,14 +182,33 @@ func (l Layout) makesCalls(f fields, m *chat.Message, taken []string) ([]string,
 	return append(taken, "function_call"), err
 }
 
-// weightKeys say how much a message is trained on.
-var weightKeys = []string{"train", "weight", "loss_weight"}
+// weightKeys say how much a message is trained on, and otherWeights are keys that may: what they
+// mean differs.
+var (
+	weightKeys   = []string{"train", "weight", "loss_weight", "loss", "trainable"}
+	otherWeights = []string{"mask", "label"}
+)
 
-// extra keeps the other keys of a message, but for those that are taken or say nothing.
-func (l Layout) extra(f fields, m *chat.Message, taken []string) {
+// weighs reports whether a key says how much is trained on. A loss in numbers is one that was measured.
+func weighs(key string, raw json.RawMessage) bool {
+	return slices.Contains(weightKeys, key) && (key != "loss" || raw[0] == 't' || raw[0] == 'f')
+}
+
+// extra keeps the other keys of a message, but for those that are taken or say nothing, and
+// refuses those with content that is not read.
+func (l Layout) extra(f fields, m *chat.Message, taken []string) error {
 	for key, raw := range f {
-		if slices.Contains(taken, key) || slices.Contains(weightKeys, key) || absent(raw) {
+		if slices.Contains(taken, key) || weighs(key, raw) || absent(raw) {
 			continue
+		}
+		answer := m.Role == "assistant" || m.Role == "function_call"
+		switch twice := repeatedIn(raw); {
+		case lost[key] == textAlone:
+			return lostKey(key, "is content that is not read, %s", textAlone)
+		case answer && slices.Contains(otherWeights, key) && slices.Contains([]string{"true", "false", "0", "1"}, string(raw)):
+			return lostKey(key, "is %s on an answer, and may say that it is not to be learnt: want train: true or false", raw)
+		case twice != "":
+			return repeatedKey(twice)
 		}
 		if raw[0] == '"' {
 			m.Extra = with(m.Extra, key, cutText(raw))
@@ -199,6 +218,7 @@ func (l Layout) extra(f fields, m *chat.Message, taken []string) {
 		// a message may be kept long after its record.
 		m.Extra = with(m.Extra, key, json.RawMessage(bytes.Clone(raw)))
 	}
+	return nil
 }
 
 // checkWeight reads what a message says of its own weight: train: false, or a
@@ -206,7 +226,7 @@ func (l Layout) extra(f fields, m *chat.Message, taken []string) {
 func checkWeight(f fields, m *chat.Message) error {
 	for _, key := range weightKeys {
 		raw, ok := f[key]
-		if !ok || string(raw) == "null" {
+		if !ok || string(raw) == "null" || !weighs(key, raw) {
 			continue
 		}
 		weight, err := strconv.ParseFloat(string(raw), 64)
@@ -217,8 +237,8 @@ func checkWeight(f fields, m *chat.Message) error {
 			m.Mark = max(m.Mark, chat.Trained)
 		case string(raw) == "false":
 			m.Mark = chat.NotTrained
-		case key == "train" || err != nil:
-			return bad("invalid_weight", "%s is %s, want true or false%s", key, raw, map[bool]string{true: ", 0 or 1"}[key != "train"])
+		case key[0] == 't' || err != nil:
+			return bad("invalid_weight", "%s is %s, want true or false%s", key, raw, map[bool]string{true: ", 0 or 1"}[key[0] != 't'])
 		case weight == 0:
 			m.Mark = chat.NotTrained
 		case weight == 1:
