@@ -93,10 +93,16 @@ func (part fields) saidBy(i int) (said string, err error) {
 	if found == "" {
 		return "", fmt.Errorf("part %d of the content has no text (%s), want {\"type\": \"text\", \"text\": ...}", i, keysOf(part))
 	}
-	for _, key := range partOthers {
-		if raw := part[key]; raw != nil && raw[0] != 'n' {
-			return "", bad("not_text", "part %d of the content has %s beside its text, want text alone", i, key)
+	beside := ""
+	for key, raw := range part {
+		name := strings.ToLower(key)
+		other := slices.Contains(partOthers, name) || name != key && slices.Contains(partTexts, name)
+		if other && raw[0] != 'n' && (beside == "" || key < beside) {
+			beside = key
 		}
+	}
+	if beside != "" {
+		return "", bad("not_text", "part %d of the content has %s beside its text, want text alone", i, beside)
 	}
 	return said, nil
 }

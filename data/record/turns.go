@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -197,7 +198,8 @@ func weighs(key string, raw json.RawMessage) bool {
 // extra keeps the other keys of a message, but for those that are taken or say nothing, and
 // refuses those with content that is not read.
 func (l Layout) extra(f fields, m *chat.Message, taken []string) error {
-	for key, raw := range f {
+	for _, key := range slices.Sorted(maps.Keys(f)) {
+		raw := f[key]
 		if slices.Contains(taken, key) || weighs(key, raw) || absent(raw) {
 			continue
 		}
