@@ -32,6 +32,7 @@ type Reply struct {
 	Text   string
 	Tokens int    // as the model counts them; 0: a server did not say
 	Stop   string // StopEOS or StopLength
+	Failed string // why this is no answer; "": it is one
 }
 
 // Why a reply ends.
