@@ -170,7 +170,7 @@ func ratings(rows []rated) template.HTML {
 			at(y+21), at(max(*r.Value*scale, 1)), html.EscapeString(title))
 		end := *r.Value
 		if r.CI != nil {
-			fmt.Fprintf(c, `<path class="axis" d="M%s %sH%sM%s %sv8M%s %sv8"/>`, at(r.CI[0]*scale), at(y+28), at(r.CI[1]*scale),
+			fmt.Fprintf(c, `<path class="whisker" d="M%s %sH%sM%s %sv8M%s %sv8"/>`, at(r.CI[0]*scale), at(y+28), at(r.CI[1]*scale),
 				at(r.CI[0]*scale), at(y+24), at(r.CI[1]*scale), at(y+24))
 			end = max(end, r.CI[1])
 		}

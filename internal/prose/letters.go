@@ -46,10 +46,10 @@ func (l Letters) Language() Language {
 	return Mixed
 }
 
-// inEnglish and inChinese say, in small letters, which language an answer is to be in.
+// asksEnglish and asksChinese say, in small letters, which language an answer is to be in.
 var (
-	inEnglish = []string{"用英文", "用英语", "in english", "英文回答"}
-	inChinese = []string{"用中文", "in chinese", "中文回答"}
+	asksEnglish = []string{"用英文", "用英语", "in english", "英文回答"}
+	asksChinese = []string{"用中文", "in chinese", "中文回答"}
 )
 
 // AskedLanguage is the language that an answer to a prompt is to have: what it says, or else
@@ -58,9 +58,9 @@ func AskedLanguage(prompt string) Language {
 	low := strings.ToLower(prompt)
 	says := func(phrase string) bool { return strings.Contains(low, phrase) }
 	switch {
-	case slices.ContainsFunc(inEnglish, says):
+	case slices.ContainsFunc(asksEnglish, says):
 		return English
-	case slices.ContainsFunc(inChinese, says):
+	case slices.ContainsFunc(asksChinese, says):
 		return Chinese
 	}
 	return Scan(prompt).Letters.Language()
