@@ -235,7 +235,7 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 func plainSource(name, path string) data.Source {
 	return data.Source{
 		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", Nulls: "drop", Repeat: 1, LossFactor: 1,
-		Filter: record.Filter{StatedLength: "any"},
+		Filter: record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
 	}
 }
 

@@ -35,6 +35,8 @@ type Job struct {
 	Name  string // of who answers, to show
 	Model string // who answers, as its replies are kept by
 	Calls *llm.Calls
+	// StopLoops ends answers of our own decoder that are caught in a loop.
+	StopLoops bool
 }
 
 // Asked is a task with what it asks.
@@ -86,7 +88,7 @@ func (j Job) request(it tasks.Item, sample int) llm.Request {
 	h := fnv.New64a()
 	h.Write([]byte(it.Prompt))
 	return llm.Request{
-		Messages: []chat.Message{{Role: "user", Content: it.Prompt}}, MaxTokens: j.MaxNewTokens, Origin: it.ID,
+		Messages: []chat.Message{{Role: "user", Content: it.Prompt}}, MaxTokens: j.MaxNewTokens, Origin: it.ID, StopLoops: j.StopLoops,
 		Sampling: model.Sampling{
 			Temperature: j.Temperature, TopP: j.TopP, Seed: rng.New(j.Seed, "eval/answer", h.Sum64(), uint64(sample)).Uint64(),
 		},

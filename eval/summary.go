@@ -43,6 +43,9 @@ type Words struct {
 	P90     float64 `json:"p90"`
 	Max     int     `json:"max"`
 	Longest *int    `json:"longest_ended"` // of those that ended and do not loop; nil: none did
+	// Survived is the median of Kaplan and Meier, for which answers that were cut off would have been longer; nil:
+	// nobody said which ended, or more than half have no end.
+	Survived *float64 `json:"km_median"`
 }
 
 // InRange is S_l of the prompts that ask for lengths in a range.
@@ -172,6 +175,9 @@ func wordsOf(scores []Score) *Words {
 		if x.Ended != nil && *x.Ended && x.Loop < 0 && (w.Longest == nil || x.Words > *w.Longest) {
 			w.Longest = &x.Words
 		}
+	}
+	if at, ok := Survival(scores).Median(); ok {
+		w.Survived = &at
 	}
 	w.Mean /= float64(len(scores))
 	slices.Sort(lengths)

@@ -56,18 +56,6 @@ func (c Curve) Median() (words float64, ok bool) {
 	return 0, false
 }
 
-// At is the share at x.
-func (c Curve) At(x float64) float64 {
-	i, found := slices.BinarySearch(c.X, x)
-	if !found {
-		i--
-	}
-	if i < 0 {
-		return 1
-	}
-	return c.S[i]
-}
-
 // lengthsOf are the lengths of answers whose end is known.
 func lengthsOf(scores []Score) (out []Length) {
 	for _, x := range scores {

@@ -4,11 +4,8 @@ package tasks
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 
-	"lwtrain/internal/fault"
 	"lwtrain/internal/prose"
 )
 
@@ -90,14 +87,4 @@ func Names() []string {
 		names[i] = t.Name
 	}
 	return names
-}
-
-// Open finds a task by its name.
-func Open(name string) (Task, error) {
-	for _, t := range all {
-		if t.Name == name {
-			return t, nil
-		}
-	}
-	return Task{}, fault.Usage(fmt.Errorf("%s is no task, want one of %s, or a .jsonl file", name, strings.Join(Names(), ", ")))
 }

@@ -46,7 +46,7 @@ type kept struct {
 }
 
 func keyOf(model string, r Request) (string, error) {
-	raw, err := json.Marshal([]any{model, Messages(r.Messages), r.Sampling, r.MaxTokens})
+	raw, err := json.Marshal([]any{model, Messages(r.Messages), r.Sampling, r.MaxTokens, r.StopLoops})
 	h := sha256.Sum256(raw)
 	return hex.EncodeToString(h[:]), err
 }

@@ -84,7 +84,7 @@ func TestWhatAServerMayReply(t *testing.T) {
 			s.Script = c.script
 			r, err := client.Ask(t.Context(), question)
 			switch {
-			case c.want == "" && (err != nil || r != Reply{"hello", 3, StopLength}):
+			case c.want == "" && (err != nil || r != Reply{Text: "hello", Tokens: 3, Stop: StopLength}):
 				t.Errorf("got %v, %v", r, err)
 			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), secret)):
 				t.Errorf("got %v, want %s", err, c.want)

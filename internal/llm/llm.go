@@ -23,7 +23,10 @@ type Answerer interface {
 type Request struct {
 	Messages  []chat.Message // the last one is not the assistant's
 	Sampling  model.Sampling
-	MaxTokens int    // of the reply
+	MaxTokens int // of the reply
+	// StopLoops ends a reply of a [Decoder] that is caught in a loop, with StopLoop. What it would have
+	// gone on with is known.
+	StopLoops bool
 	Origin    string // file:line of the prompt, for errors; may be empty
 }
 
@@ -39,6 +42,7 @@ type Reply struct {
 const (
 	StopEOS    = model.StopEOS    // the model ended it
 	StopLength = model.StopLength // it was cut off at Request.MaxTokens
+	StopLoop   = model.StopStuck  // it was caught in a loop (Request.StopLoops)
 )
 
 // Message is a message as servers and files of JSON have it.

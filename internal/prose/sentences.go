@@ -15,8 +15,9 @@ const (
 
 // abbreviations are words, in small letters, whose full stop ends no sentence.
 var abbreviations = map[string]bool{
-	"mr": true, "mrs": true, "ms": true, "dr": true, "prof": true, "st": true, "mt": true, "sr": true, "jr": true, "vs": true, "no": true,
-	"fig": true, "e.g": true, "i.e": true, "cf": true, "ca": true, "approx": true, "gen": true, "capt": true, "lt": true, "col": true, "rev": true,
+	"mr": true, "mrs": true, "ms": true, "dr": true, "prof": true, "st": true, "mt": true, "sr": true, "jr": true, "vs": true,
+	"no": true, "fig": true, "e.g": true, "i.e": true, "cf": true, "ca": true, "approx": true, "gen": true, "capt": true,
+	"lt": true, "col": true, "rev": true,
 	"vol": true, "pp": true, "ch": true, "sec": true, "ed": true, "dept": true, "inc": true, "ltd": true, "co": true,
 }
 
@@ -34,11 +35,11 @@ func SentenceEnds(text string) []int {
 		switch {
 		case r == '\n' && strings.HasPrefix(strings.TrimLeft(text[i+1:min(len(text), i+9)], " \t\r"), "\n"):
 			add(i)
-		case strings.ContainsRune(wideEndings, r), strings.ContainsRune(endings, r):
+		case strings.ContainsRune(endings+wideEndings, r):
 			end := i + size
 			for end < len(text) {
 				next, n := utf8.DecodeRuneInString(text[end:])
-				if !strings.ContainsRune(endings, next) && !strings.ContainsRune(wideEndings, next) && !strings.ContainsRune(closers, next) {
+				if !strings.ContainsRune(endings+wideEndings+closers, next) {
 					break
 				}
 				end += n

@@ -9,9 +9,13 @@ import (
 
 func TestWhereSentencesEnd(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"full stops, marks and what closes behind them", `He came. "Who?" she asked. (Nobody.) Go!`, `He came.|"Who?" she asked.|(Nobody.)|Go!`},
-		{"an abbreviation, an initial and a number end none", "Dr. A. Smith paid 3.50 pounds, e.g. for tea. Then he left.", "Dr. A. Smith paid 3.50 pounds, e.g. for tea.|Then he left."},
-		{"a small letter goes on", "They built it ca. 1900 or so... and left. Gone.", "They built it ca. 1900 or so...|and left.|Gone."},
+		{"full stops, marks and what closes behind them",
+			`He came. "Who?" she asked. (Nobody.) Go!`, `He came.|"Who?" she asked.|(Nobody.)|Go!`},
+		{"an abbreviation, an initial and a number end none",
+			"Dr. A. Smith paid 3.50 pounds, e.g. for tea. Then he left.",
+			"Dr. A. Smith paid 3.50 pounds, e.g. for tea.|Then he left."},
+		{"a small letter goes on",
+			"They built it ca. 1900 or so... and left. Gone.", "They built it ca. 1900 or so... and left.|Gone."},
 		{"Chinese needs no blanks", "你好。今天天气很好！“走吗？”他问。", "你好。|今天天气很好！|“走吗？”|他问。"},
 		{"a heading ends with its paragraph", "# Title\n\nText here.\n\nMore", "# Title|Text here.|More"},
 		{"nothing", " \n ", ""},
@@ -31,13 +35,16 @@ func TestWhereSentencesEnd(t *testing.T) {
 
 func TestATextIsCutBehindASentence(t *testing.T) {
 	const text = "One two three. Four five! Six seven eight nine."
-	for words, want := range map[int]string{2: "", 3: "One two three.", 4: "One two three.", 5: "One two three. Four five!", 9: text, 99: text} {
+	for words, want := range map[int]string{
+		2: "", 3: "One two three.", 4: "One two three.", 5: "One two three. Four five!", 9: text, 99: text,
+	} {
 		if got := CutAtSentence(text, words); got != want {
 			t.Errorf("at %d words: %q, want %q", words, got, want)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"a ", "word ", "end. ", "好。", "\n\n", "Mr. ", "x!) "})).Draw(t, "parts"), "")
+		parts := rapid.SampledFrom([]string{"a ", "word ", "end. ", "好。", "\n\n", "Mr. ", "x!) "})
+		text := strings.Join(rapid.SliceOf(parts).Draw(t, "parts"), "")
 		n := rapid.IntRange(0, 20).Draw(t, "words")
 		cut := CutAtSentence(text, n)
 		if !strings.HasPrefix(text, cut) || Words(cut) > n {

@@ -76,6 +76,9 @@ func EvalResult(w io.Writer, x eval.Scored) {
 		figure("", fmt.Sprintf("%-13s  %3d  ", r.Range, r.N), "%5.1f", r.Score, r.CI)
 	}
 	line("words", "mean %.0f, median %.0f, P90 %.0f, longest %s", s.Words.Mean, s.Words.Median, s.Words.P90, human.Grouped(s.Words.Max))
+	if s.Words.Survived != nil && s.Ended != nil && *s.Ended < 1 {
+		line("", "median %.0f if those that were cut off had gone on (Kaplan-Meier)", *s.Words.Survived)
+	}
 	if s.Words.Longest != nil {
 		line("", "%s in the longest that ended and does not loop", human.Grouped(*s.Words.Longest))
 	}
