@@ -21,17 +21,28 @@ type Answerer interface {
 // Request is a prompt to answer. The same request has the same reply of a [Decoder];
 // for a server its seed is a wish.
 type Request struct {
-	Messages  []chat.Message // the last one is not the assistant's
-	Sampling  model.Sampling
-	MaxTokens int    // of the reply
-	Origin    string // file:line of the prompt, for errors; may be empty
+	Messages    []chat.Message // the last one is not the assistant's
+	Sampling    model.Sampling
+	MaxTokens   int    // of the reply
+	TopLogprobs int    // at each of its tokens, so many of the most probable ones are asked for; 0: none
+	Origin      string // file:line of the prompt, for errors; may be empty
 }
 
 // Reply is what a request came to.
 type Reply struct {
-	Text   string
-	Tokens int    // as the model counts them; 0: a server did not say
-	Stop   string // StopEOS or StopLength
+	Text      string        `json:"text"`
+	Reasoning string        `json:"reasoning,omitempty"` // what the model thought before it, where a server tells it apart
+	Tokens    int           `json:"tokens"`              // as the model counts them, reasoning included; 0: a server did not say
+	Prompt    int           `json:"prompt,omitempty"`    // tokens of the prompt; 0: a server did not say
+	Stop      string        `json:"stop"`                // StopEOS or StopLength; "": it has failed
+	Logprobs  [][]Candidate `json:"logprobs,omitempty"`  // by token, the most probable first; nil: not asked for, or a server has none
+	Failed    string        `json:"-"`                   // why this is no answer, the kind first, whatever came of it; "": it is one
+}
+
+// Candidate is a token that might have come, with the logarithm of its probability.
+type Candidate struct {
+	Token   string  `json:"token"`
+	Logprob float64 `json:"logprob"`
 }
 
 // Why a reply ends.
