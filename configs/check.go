@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 )
 
 // check looks at values against each other. found are the problems so far.
@@ -21,7 +22,7 @@ func (c *Config) check(at Origin, found Problems) Problems {
 	for _, f := range table().root.keys {
 		v, _ := c.leaf(f)
 		o, ok := v.Interface().(interface{ Validate() map[string]string })
-		if !ok || f.name == "model" && c.Pairs.Server.URL != "" { // a server answers
+		if !ok || f.name == "model" && (c.Pairs.Server.URL != "" || c.Eval.Server.URL != "") { // a server answers
 			continue
 		}
 		k.options(f.name, o.Validate(), decisive[f.name])
@@ -41,6 +42,9 @@ var decisive = map[string]string{"model": "model.init", "dpo": "dpo.loss_type"}
 func (k *checker) sources() {
 	const path = "data.sources"
 	sources := k.c.Data.Sources
+	if len(sources) == 0 && k.c.says("eval") {
+		return // it reads none
+	}
 	if len(sources) == 0 {
 		k.bad(path, "missing, want a list of {name: ..., path: ...}")
 		return
@@ -117,4 +121,14 @@ func (k *checker) heldOut() {
 			}
 		}
 	}
+}
+
+// says reports whether anything is said of a section, beside its defaults.
+func (c *Config) says(section string) bool {
+	for path, o := range c.origins {
+		if o.Kind != Default && strings.HasPrefix(path, section+".") {
+			return true
+		}
+	}
+	return false
 }

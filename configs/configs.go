@@ -17,6 +17,7 @@ package configs
 import (
 	"lwtrain/data"
 	"lwtrain/dpo"
+	"lwtrain/eval"
 	"lwtrain/model"
 	"lwtrain/packing"
 	"lwtrain/pairs"
@@ -37,6 +38,8 @@ type Config struct {
 	DPO dpo.Options `yaml:"dpo" identity:"dpo"`
 	// making preference pairs (lwtrain pairs)
 	Pairs pairs.Options `yaml:"pairs" identity:"pairs"`
+	// measuring what a model writes (lwtrain eval)
+	Eval eval.Options `yaml:"eval" identity:"eval"`
 	// where the results go
 	Output Output `yaml:"output" identity:"none"`
 	// answers to held-out prompts before and after training
@@ -75,6 +78,7 @@ func defaults() Config {
 		Train:   train.Default(),
 		DPO:     dpo.Default(),
 		Pairs:   pairs.Default(),
+		Eval:    eval.Default(),
 		Sample:  Sample{MaxNewTokens: 512},
 		Seed:    42,
 	}

@@ -86,6 +86,10 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		if name == "" {
 			continue
 		}
+		if name == ",inline" {
+			out = append(out, fieldsOf(sf.Type, &field{path: in.path, index: append(slices.Clone(in.index), i), identity: in.identity})...)
+			continue
+		}
 		f := &field{
 			name: name, path: join(in.path, name), typ: sf.Type,
 			index: append(slices.Clone(in.index), i), identity: in.identity,

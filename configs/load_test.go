@@ -73,6 +73,12 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"dpo.sft_weight": "0.0", "dpo.reference": "initial",
 		"dpo.loss_weights": "[]", "dpo.ld_alpha": "1.0", "dpo.dpop_lambda": "50.0", "dpo.rdpo_alpha": "0.0",
 		"dpo.desirable_weight": "1.0", "dpo.undesirable_weight": "1.0",
+		"eval.tasks": "[longbench-write, longwrite-ruler]", "eval.samples": "1", "eval.temperature": "0.5", "eval.top_p": "1.0",
+		"eval.max_new_tokens": "32768", "eval.batch": "16", "eval.precision": "auto",
+		"eval.server.url": `""`, "eval.server.model": `""`, "eval.server.key_env": "OPENAI_API_KEY", "eval.server.timeout": "600",
+		"eval.server.retries": "6", "eval.server.concurrency": "8",
+		"eval.judge.url": `""`, "eval.judge.model": `""`, "eval.judge.key_env": "OPENAI_API_KEY", "eval.judge.timeout": "600",
+		"eval.judge.retries": "6", "eval.judge.concurrency": "8", "eval.judge.mode": "strict",
 		"pairs.samples": "4", "pairs.temperature": "0.8", "pairs.top_p": "0.95", "pairs.max_new_tokens": "4096",
 		"pairs.batch": "16", "pairs.precision": "auto",
 		"pairs.length_column": "length", "pairs.length_weight": "1.0", "pairs.judge_weight": "1.0", "pairs.command": "[]",
@@ -229,7 +235,7 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 func plainSource(name, path string) data.Source {
 	return data.Source{
 		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", Nulls: "drop", Repeat: 1, LossFactor: 1,
-		Filter: record.Filter{StatedLength: "any"},
+		Filter: record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
 	}
 }
 

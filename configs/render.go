@@ -48,6 +48,10 @@ func (c *Config) write(b *bytes.Buffer, f *field, indent string) {
 	fmt.Fprintf(b, "%s%s:", indent, f.name)
 	switch x := v.Interface().(type) {
 	case []data.Source:
+		if len(x) == 0 {
+			fmt.Fprintf(b, " []%s\n", origin)
+			return
+		}
 		c.writeSources(b, f, x, indent, origin)
 	case data.HeldOut:
 		if len(x.Sources) > 0 {

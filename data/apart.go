@@ -53,7 +53,8 @@ func (s Source) takesAll() bool {
 	if filter.StatedLength == "any" {
 		filter.StatedLength = ""
 	}
-	return s.Samples == 0 && s.Fraction == 0 && s.Tokens == 0 && s.LossFactor > 0 && reflect.ValueOf(filter).IsZero()
+	return s.CutAnswer.Words == 0 && s.Samples == 0 && s.Fraction == 0 && s.Tokens == 0 && s.LossFactor > 0 &&
+		reflect.ValueOf(filter).IsZero()
 }
 
 // sameFile says how two files are the same: by name, by link or by content; "": they are not.

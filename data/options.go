@@ -63,6 +63,8 @@ type Source struct {
 	Ignore []string `yaml:"ignore"`
 	// which conversations are used
 	Filter record.Filter `yaml:"filter"`
+	// cut answers that are trained on behind a sentence, so that they are learnt to end there; before the filter
+	CutAnswer record.Cut `yaml:"cut_answer"`
 	// multiplies the loss of this source's tokens, on top of packing.weighting
 	LossFactor float64 `yaml:"loss_factor" min:"0" default:"1"`
 }

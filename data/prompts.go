@@ -81,7 +81,7 @@ func SuitsPrompts(s Source) error {
 		said bool
 	}{
 		{"samples", s.Samples != 0}, {"fraction", s.Fraction != 0}, {"tokens", s.Tokens != 0}, {"repeat", s.Repeat != 0 && s.Repeat != 1},
-		{"probability", s.Probability != 0}, {"filter", !reflect.ValueOf(filter).IsZero()},
+		{"probability", s.Probability != 0}, {"cut_answer", s.CutAnswer.Words != 0}, {"filter", !reflect.ValueOf(filter).IsZero()},
 	} {
 		if x.said {
 			err := fmt.Errorf("source %s has %s, which is about samples to train on", s.Name, x.key)

@@ -16,21 +16,26 @@ type Request struct {
 	MaxNewTokens int
 	Stop         []int32 // ids that end the text
 	Sampling     Sampling
-	Emit         func(id int32)  // called with each new token but the stop; may be nil
-	Done         func(Generated) // called when the text has ended; may be nil
+	Stuck        func(ids []int32) bool // asked every [StuckEvery] tokens whether the text is to end; may be nil
+	Emit         func(id int32)         // called with each new token but the stop; may be nil
+	Done         func(Generated)        // called when the text has ended; may be nil
 }
 
 // Generated is what a request came to.
 type Generated struct {
 	IDs  []int32 // new tokens, without the stop
-	Stop string  // StopEOS or StopLength
+	Stop string  // StopEOS, StopLength or StopStuck
 }
 
 // Why a text ends.
 const (
 	StopEOS    = "eos"    // a stop id came
 	StopLength = "length" // MaxNewTokens are there
+	StopStuck  = "loop"   // Stuck said so
 )
+
+// StuckEvery is after how many tokens Request.Stuck is asked, again and again.
+const StuckEvery = 64
 
 // Generator continues texts with a model's weights, several at a time. It
 // computes the same forward pass as training, at once instead of in a graph,
@@ -129,6 +134,8 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 				o.Stop = StopLength
 			case slices.Contains(r.Stop, s.last):
 				o.Stop = StopEOS
+			case r.Stuck != nil && len(o.IDs) > 0 && len(o.IDs)%StuckEvery == 0 && r.Stuck(o.IDs):
+				o.Stop = StopStuck
 			default:
 				o.IDs = append(o.IDs, s.last)
 				if r.Emit != nil {

@@ -2,17 +2,22 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/data/read"
 	"lwtrain/hub"
+	"lwtrain/internal/fault"
 )
 
 // Fetch finds the files of the sources that lie on the hub, fetches those that are not
 // in its cache, and writes the commits that they are of into the config.
 func (s *Session) Fetch(ctx context.Context) error {
+	if len(s.Config.Data.Sources) == 0 {
+		return fault.Usage(errors.New("data.sources: missing, want a list of {name: ..., path: ...}"))
+	}
 	h, err := s.openHub()
 	if err != nil {
 		return err
@@ -95,6 +100,7 @@ func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error
 	if err != nil {
 		return nil, nil, err
 	}
+	m.warnPositions()
 	set, err := s.Data(ctx, m.Template, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
 	return set, m.Template, err
 }

@@ -83,11 +83,6 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 	if err := m.findWeights(ctx, "model.path", &c.Model.Path); err != nil {
 		return err
 	}
-	warn := m.session.events.warn
-	if most := m.Config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
-		warn("samples may have %d tokens (data.max_length), and the model has seen positions up to %d: the rest is new to it",
-			min(c.Data.MaxLength, c.Packing.Capacity), most)
-	}
 	if m.Tokenizer, err = tokenizer.Load(m.dir); err != nil {
 		return fault.Usage(err)
 	}
@@ -144,6 +139,15 @@ func (s *Session) Reference(ctx context.Context, m *Model) (*Model, error) {
 			r.dir, a, b, key, s.Config.Origin(key)))
 	}
 	return r, nil
+}
+
+// warnPositions says that samples may be longer than the model has seen any.
+func (m *Model) warnPositions() {
+	c := m.session.Config
+	if most := m.Config.MaxTokens; most > 0 && c.Data.MaxLength > most && c.Packing.Capacity > most {
+		m.session.events.warn("samples may have %d tokens (data.max_length), and the model has seen positions up to %d: "+
+			"the rest is new to it", min(c.Data.MaxLength, c.Packing.Capacity), most)
+	}
 }
 
 // checkRows refuses a tokenizer with more tokens than the model has rows for, unless those

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"os"
 
 	"lwtrain/data"
 	"lwtrain/data/record"
@@ -27,14 +26,8 @@ type PairsRun struct {
 // Pairs opens the prompts of the config and, where no server answers them, the model.
 func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	c := s.Config
-	for _, asked := range []struct {
-		key string
-		llm.Server
-	}{{"pairs.server", c.Pairs.Server}, {"pairs.judge", c.Pairs.Judge}} {
-		if asked.URL != "" && asked.KeyEnv != "" && os.Getenv(asked.KeyEnv) == "" {
-			s.events.warn("%s: %s is not set: it is asked without a key", asked.key, asked.KeyEnv)
-		}
-	}
+	s.warnKey("pairs.server", c.Pairs.Server)
+	s.warnKey("pairs.judge", c.Pairs.Judge)
 	if err := s.Fetch(ctx); err != nil {
 		return nil, err
 	}

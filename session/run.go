@@ -54,6 +54,7 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.warnPositions()
 	var reference *Model
 	if how.pairs {
 		if reference, err = s.Reference(ctx, m); err != nil {

@@ -25,6 +25,7 @@ type Layout struct {
 	toolRole      string // how the template calls the answers of tools
 	textArguments bool   // the template wants the arguments of calls as text
 	trainOn       string
+	cut           Cut
 }
 
 // Formats of records.

@@ -14,6 +14,7 @@ type Options struct {
 	Nulls   string            // of tables, see [read.Options]; "" or drop, keep
 	Ignore  []string          // keys of records and messages that are as good as not there
 	Filter  Filter
+	Cut     Cut
 }
 
 // Key is what the tokenised form of records depends on of the options and of whether
@@ -40,8 +41,9 @@ func (o Options) Key(near bool) string {
 		TrainOn string   `json:",omitempty"`
 		Nulls   string   `json:",omitempty"`
 		Ignore  []string `json:",omitempty"`
+		Cut     int      `json:",omitempty"`
 	}
-	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Nulls, o.Ignore})
+	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Nulls, o.Ignore, o.Cut.Words})
 	if err != nil {
 		panic(fmt.Sprintf("record: %v", err)) // texts and numbers
 	}
@@ -73,6 +75,15 @@ type Columns struct {
 // Roles are what [Options].Roles may give: those of chat templates, and ShareGPT's
 // call of a function, which becomes a message of the assistant.
 var Roles = []string{"system", "developer", "user", "assistant", "tool", "observation", "function", "ipython", "function_call"}
+
+// Cut says where answers end that are trained on. A cut answer ends like any other: its model
+// learns to end there.
+type Cut struct {
+	// words that are left of an answer that is trained on, up to the end of a sentence; 0: all
+	Words int `yaml:"words" min:"0"`
+	// where an answer is cut
+	At string `yaml:"at" enum:"sentence" default:"sentence"`
+}
 
 // Filter says which conversations of a source are used; the others are counted
 // by reason. The zero value passes all. Of a pair both sides must pass.

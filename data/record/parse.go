@@ -13,7 +13,7 @@ import (
 func (o Options) Layout(template *chat.Template) Layout {
 	l := Layout{
 		names: map[string][]string{}, columns: map[string][]string{}, ignored: o.Ignore, roles: map[string]string{}, toolRole: "tool",
-		trainOn: o.TrainOn,
+		trainOn: o.TrainOn, cut: o.Cut,
 	}
 	if template != nil {
 		l.toolRole, l.textArguments = toolRole(template), template.ArgumentsAreText()
@@ -76,6 +76,13 @@ func (l Layout) Parse(x read.Line) (out Record, err error) {
 	if out.Rejected != nil {
 		sides = append(sides, *out.Rejected)
 	}
-	out.Unread, err = r.unread(sides...)
-	return out, err
+	if out.Unread, err = r.unread(sides...); err != nil {
+		return out, err
+	}
+	for _, side := range sides {
+		if err := l.cutAnswers(side); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
 }

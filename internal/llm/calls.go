@@ -100,7 +100,8 @@ func keyOf(model string, r Request) (string, error) {
 		Seed        uint64    `json:"seed"`
 		MaxTokens   int       `json:"max_tokens"`
 		TopLogprobs int       `json:"top_logprobs"`
-	}{model, Messages(r.Messages), r.Sampling.Temperature, topP, r.Sampling.Seed, r.MaxTokens, r.TopLogprobs})
+		StopLoops   bool      `json:"stop_loops"`
+	}{model, Messages(r.Messages), r.Sampling.Temperature, topP, r.Sampling.Seed, r.MaxTokens, r.TopLogprobs, r.StopLoops})
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:]), err
 }

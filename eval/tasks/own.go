@@ -1,0 +1,131 @@
+package tasks
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
+	"lwtrain/internal/prose"
+)
+
+// Bounds of a file of prompts: bytes of a line and values of JSON in it, and lines.
+const mostLine, mostValues, mostItems = 16 << 20, 1 << 10, 1 << 20
+
+// Open finds a task by its name, or makes one of a .jsonl file of a user's own.
+func Open(name string) (Task, error) {
+	for _, t := range all {
+		if t.Name == name {
+			return t, nil
+		}
+	}
+	if strings.HasSuffix(name, ".jsonl") {
+		return own(name), nil
+	}
+	err := fmt.Errorf("%s is no task, want one of %s, or a .jsonl file", name, strings.Join(Names(), ", "))
+	return Task{}, fault.Usage(fault.Hint(err, "`lwtrain eval ls` says what they ask"))
+}
+
+// own is a task of a user's own.
+func own(path string) Task {
+	return Task{
+		Name: strings.TrimSuffix(filepath.Base(path), ".jsonl"), About: "prompts of " + path, Source: path,
+		Items: func() ([]Item, error) { return ownItems(path) },
+		Words: prose.Words, Counted: longWriterWords, Ranges: prose.Benchmark,
+	}
+}
+
+// row is a line of such a file.
+type row struct {
+	ID     json.RawMessage `json:"id"`
+	Prompt string          `json:"prompt"`
+	Length int             `json:"length"`
+	Min    int             `json:"min_words"`
+	Max    int             `json:"max_words"`
+	Type   string          `json:"type"`
+}
+
+func ownItems(path string) ([]Item, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	defer f.Close()
+	in := bufio.NewScanner(f)
+	in.Buffer(nil, mostLine)
+	var items []Item
+	seen := map[string]int{}
+	n := 0
+	for in.Scan() {
+		n++
+		line := bytes.TrimPrefix(in.Bytes(), []byte("\uFEFF"))
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		it, err := ownItem(line, n)
+		if err == nil && seen[it.ID] > 0 {
+			err = fmt.Errorf("the id %s is that of line %d, too, want one of its own", it.ID, seen[it.ID])
+		}
+		if err == nil && len(items) == mostItems {
+			err = fmt.Errorf("more than %d prompts", mostItems)
+		}
+		if err != nil {
+			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
+				`a line is such as {"id": "a1", "prompt": "...", "length": 800, "type": "story"}; a range has min_words and max_words`))
+		}
+		seen[it.ID] = n
+		items = append(items, it)
+	}
+	if err := in.Err(); err != nil {
+		return nil, fault.Usage(fmt.Errorf("%s:%d: %w", path, n+1, err))
+	}
+	if len(items) == 0 {
+		return nil, fault.Usage(fmt.Errorf("%s: no prompts there", path))
+	}
+	return items, nil
+}
+
+// ownItem reads a line; an item without an id has the line's number.
+func ownItem(line []byte, number int) (Item, error) {
+	if !plainjson.Within(line, mostValues) {
+		return Item{}, fmt.Errorf("more than %d values of JSON", mostValues)
+	}
+	in := json.NewDecoder(bytes.NewReader(line))
+	in.DisallowUnknownFields()
+	var r row
+	if err := in.Decode(&r); err != nil {
+		if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			err = fmt.Errorf("unknown key %s, want id, prompt, length, min_words, max_words, type", key)
+		}
+		return Item{}, plainjson.InWords(err)
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return Item{}, errors.New("more behind the object, want one a line")
+	}
+	switch {
+	case strings.TrimSpace(r.Prompt) == "":
+		return Item{}, errors.New("no prompt")
+	case r.Length < 0 || r.Min < 0 || r.Max < 0:
+		return Item{}, errors.New("a length below 0")
+	case r.Length > 0 && (r.Min > 0 || r.Max > 0):
+		return Item{}, errors.New("length beside min_words or max_words, want one of them")
+	case r.Max > 0 && r.Max < r.Min:
+		return Item{}, fmt.Errorf("max_words %d, want at least min_words (%d)", r.Max, r.Min)
+	}
+	id := strconv.Itoa(number)
+	if len(r.ID) > 0 && string(r.ID) != "null" {
+		id = string(r.ID)
+		if text := ""; json.Unmarshal(r.ID, &text) == nil {
+			id = text
+		}
+	}
+	return Item{ID: id, Prompt: r.Prompt, Asked: Asked{r.Length, r.Min, r.Max}, Type: r.Type}, nil
+}

@@ -1,0 +1,90 @@
+// Package tasks holds the benchmarks of long output: what each asks, how it counts the
+// words of an answer, and what it measures in one without a judge. A file is a task.
+package tasks
+
+import (
+	"encoding/json"
+	"slices"
+
+	"lwtrain/internal/prose"
+)
+
+// Item is one prompt of a task.
+type Item struct {
+	ID     string
+	Prompt string // of a user
+	Asked  Asked
+	Type   string // of text, as the task names it; "": the task has none
+
+	data json.RawMessage // what the task's Score reads
+}
+
+// Asked is the number of words that an item asks for; the zero Asked is none.
+type Asked struct {
+	Words    int // a number; 0: a range
+	Min, Max int // a range; 0: no bound
+}
+
+// Any reports whether a length is asked for.
+func (a Asked) Any() bool { return a != Asked{} }
+
+// Score is S_l of LongBench-Write (arXiv:2408.07055, section 2.2) for an answer of so many
+// words. Within a range it is 100, outside of it that of the bound which is missed.
+func (a Asked) Score(words int) float64 {
+	switch {
+	case a.Words > 0:
+		return prose.LengthScore(a.Words, words)
+	case words < a.Min:
+		return prose.LengthScore(a.Min, words)
+	case a.Max > 0 && words > a.Max:
+		return prose.LengthScore(a.Max, words)
+	}
+	return 100
+}
+
+// About is the one number that ranges of lengths go by: what is asked for, the middle of
+// a range, or the bound of one that has no other.
+func (a Asked) About() int {
+	switch {
+	case a.Words > 0:
+		return a.Words
+	case a.Min > 0 && a.Max > 0:
+		return (a.Min + a.Max) / 2
+	}
+	return max(a.Min, a.Max)
+}
+
+// Task is a benchmark.
+type Task struct {
+	Name   string
+	About  string // what it asks, in a line
+	Source string // paper or repository, and licence of the data
+	Items  func() ([]Item, error)
+
+	Words   func(text string) int // the task's own count
+	Counted string                // what that count is, in a line
+	Ranges  []prose.Range         // that S_l is told by
+
+	// Measures are what Score returns by name, each from 0 to 100, the headline first; none:
+	// S_l is the headline, if lengths are asked for.
+	Measures []Measure
+	Score    func(it Item, text string) map[string]float64
+}
+
+// Measure is what a task measures of its own.
+type Measure struct{ Name, About string }
+
+// all are the tasks, in the order in which they are listed.
+var all = []Task{longBenchWrite, longBenchWriteEnglish, longWriteRuler}
+
+// All are the tasks.
+func All() []Task { return slices.Clone(all) }
+
+// Names are their names.
+func Names() []string {
+	names := make([]string, len(all))
+	for i, t := range all {
+		names[i] = t.Name
+	}
+	return names
+}

@@ -1,0 +1,106 @@
+package tasks
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwtrain/internal/fault"
+)
+
+func TestTasksAskWhatTheyDid(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		n, sum int // of items, and of the words that they ask for
+		first  string
+	}{
+		{"longbench-write", 120, 332650, "Write an outline for a short 100-word blog post"},
+		{"longbench-write-en", 60, 133550, "Write an outline for a short 100-word blog post"},
+		{"longwrite-ruler", 48, 544000, "Write a 1000-word China travel guide"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			task, err := Open(c.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			items, err := task.Items()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum, ids := 0, map[string]bool{}
+			for _, it := range items {
+				sum += it.Asked.Words
+				ids[it.ID] = true
+			}
+			if len(items) != c.n || sum != c.sum || len(ids) != c.n || !strings.HasPrefix(items[0].Prompt, c.first) {
+				t.Errorf("%d items with %d ids that ask for %d words, the first %.60q", len(items), len(ids), sum, items[0].Prompt)
+			}
+		})
+	}
+}
+
+func TestPromptsOfAUsersOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mine.jsonl")
+	for _, c := range []struct{ name, lines, want string }{
+		{"a length, a range and neither",
+			`{"prompt": "a", "length": 800, "type": "story"}` + "\n\n" +
+				`{"id": "x", "prompt": "b", "min_words": 5, "max_words": 9}` + "\n" + `{"id": 7, "prompt": "c"}` + "\n",
+			"1 {800 0 0} story; x {0 5 9} ; 7 {0 0 0} ; "},
+		{"a byte order mark", "\uFEFF" + `{"prompt": "a"}`, "1 {0 0 0} ; "},
+		{"a key that nobody reads", `{"prompt": "a", "lenght": 8}`, `mine.jsonl:1: unknown key "lenght"`},
+		{"no prompt", `{"prompt": " "}`, "mine.jsonl:1: no prompt"},
+		{"an id that came before", "{\"prompt\": \"a\", \"id\": \"2\"}\n{\"prompt\": \"b\"}",
+			"mine.jsonl:2: the id 2 is that of line 1, too"},
+		{"a length and a range", `{"prompt": "a", "length": 8, "max_words": 9}`, "length beside min_words or max_words"},
+		{"a range without room", `{"prompt": "a", "min_words": 9, "max_words": 8}`, "max_words 8, want at least min_words (9)"},
+		{"two objects on a line", `{"prompt": "a"} {"prompt": "b"}`, "more behind the object"},
+		{"a text as a length", `{"prompt": "a", "length": "800"}`, "mine.jsonl:1: "},
+		{"nothing", "\n", "no prompts there"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte(c.lines), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			task, err := Open(path)
+			if err != nil || task.Name != "mine" {
+				t.Fatalf("%q, %v", task.Name, err)
+			}
+			items, err := task.Items()
+			got := fmt.Sprint(err)
+			if err == nil {
+				got = ""
+				for _, it := range items {
+					got += fmt.Sprint(it.ID, " ", it.Asked, " ", it.Type, "; ")
+				}
+			} else if !fault.IsUsage(err) {
+				t.Errorf("%v is no mistake of a user's", err)
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	if _, err := Open("longbench"); !fault.IsUsage(err) || !strings.Contains(err.Error(), "longbench-write, ") {
+		t.Errorf("an unknown name: %v", err)
+	}
+}
+
+func TestRangesAreScoredByTheBoundThatIsMissed(t *testing.T) {
+	for _, c := range []struct {
+		asked Asked
+		words int
+		want  float64
+		about int
+	}{
+		{Asked{Words: 100}, 100, 100, 100}, {Asked{Words: 100}, 50, 50, 100}, {Asked{Words: 100}, 250, 50, 100},
+		{Asked{Min: 100, Max: 200}, 100, 100, 150}, {Asked{Min: 100, Max: 200}, 200, 100, 150},
+		{Asked{Min: 100, Max: 200}, 50, 50, 150}, {Asked{Min: 100, Max: 200}, 500, 50, 150},
+		{Asked{Min: 100}, 9999, 100, 100}, {Asked{Max: 100}, 1, 100, 100}, {Asked{Min: 100}, 0, 0, 100},
+	} {
+		if got := c.asked.Score(c.words); got != c.want || c.asked.About() != c.about {
+			t.Errorf("%+v, %d words: %g about %d, want %g about %d", c.asked, c.words, got, c.asked.About(), c.want, c.about)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package prose
+
+import "slices"
+
+// A loop is a period of at most longestPeriod units that a text ends in, at least four times
+// and leastLoop units long together; or an end of loopTail units of which more than looping
+// are in windows of eight that came before.
+const (
+	longestPeriod = 64
+	leastLoop     = 32
+	loopTail      = 400
+	looping       = 0.3
+)
+
+// LoopStart is the unit of a text at which the loop begins that it ends in; -1: it ends in none.
+// Time and memory are linear.
+func LoopStart(text string) int {
+	units, _ := AppendUnits(nil, text)
+	return loopStart(units)
+}
+
+// LoopStartIDs is [LoopStart] of tokens: a loop of what has no letters has no units.
+func LoopStartIDs(ids []int32) int {
+	units := make([]uint64, len(ids))
+	for i, id := range ids {
+		units[i] = (uint64(uint32(id)) + 1) * hashBase
+	}
+	return loopStart(units)
+}
+
+func loopStart(units []uint64) int {
+	start := -1
+	n := len(units)
+	for period := 1; period <= longestPeriod && 4*period <= n; period++ {
+		i := n - 1
+		for i >= period && units[i] == units[i-period] {
+			i--
+		}
+		from := i + 1 - period // the first of the units that come again
+		if n-from >= max(4*period, leastLoop) && (start < 0 || from < start) {
+			start = from
+		}
+	}
+	if from := blurredLoop(units); from >= 0 && (start < 0 || from < start) {
+		start = from
+	}
+	return start
+}
+
+// blurredLoop finds an end that repeats itself without a period.
+func blurredLoop(units []uint64) int {
+	n := len(units)
+	if n < loopTail {
+		return -1
+	}
+	again := repeats(units)
+	sum := make([]int, n+1) // of the repeats from each unit to the end
+	for i := n - 1; i >= 0; i-- {
+		sum[i] = sum[i+1]
+		if again[i] {
+			sum[i]++
+		}
+	}
+	if float64(sum[n-loopTail]) <= looping*loopTail {
+		return -1
+	}
+	at := slices.IndexFunc(again, func(b bool) bool { return b })
+	for ; at < n-loopTail; at++ {
+		if again[at] && float64(sum[at]) > looping*float64(n-at) {
+			break
+		}
+	}
+	return max(0, at-gram+1)
+}
+
+// repeats says of each unit whether the window of eight that ends with it came before.
+func repeats(units []uint64) []bool {
+	again := make([]bool, len(units))
+	seen := make(map[uint64]bool, len(units))
+	sum := uint64(0)
+	for i, u := range units {
+		sum += u
+		if i >= gram-1 {
+			again[i] = seen[sum]
+			seen[sum] = true
+			sum -= units[i-gram+1] * oldest
+		}
+		sum *= hashBase
+	}
+	return again
+}

@@ -1,0 +1,112 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"lwtrain/configs"
+	"lwtrain/eval"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
+	"lwtrain/session"
+)
+
+// EvalPlan says what an evaluation asks, and of whom.
+func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
+	line := terminal.Labelled(w)
+	o := c.Eval
+	from := o.Server.Model + " at " + o.Server.URL
+	if m := run.Model; m != nil {
+		from = m.Describe()
+	}
+	line("model", "%s", from)
+	label := "tasks"
+	for _, t := range run.Tasks {
+		line(label, "%s: %s", t.Name, human.Count(len(t.Items), "prompt"))
+		label = ""
+	}
+	line("answers", "%d to each, at most %s tokens, temperature %g, top-p %g",
+		o.Samples, human.Grouped(o.MaxNewTokens), o.Temperature, o.TopP)
+	if o.TopP < 1 {
+		line("", "a top-p below 1 may cut off the token that ends an answer")
+	}
+	if n := run.Needs(); n.Batch > 0 {
+		line("memory", "%s of weights, up to %s for the keys and values of %s at a time", human.Bytes(n.Weights), human.Bytes(n.Cache),
+			human.Count(n.Batch, "answer"))
+		if n.Batch < o.Batch {
+			line("", "%d of eval.batch: more would not fit into the memory that is free", n.Batch)
+		}
+	}
+	line("output", "%s", c.Output.Dir)
+}
+
+// EvalResult says what came of a task.
+func EvalResult(w io.Writer, x eval.Scored) {
+	line := terminal.Labelled(w)
+	s := x.Summary
+	line(s.Task, "%s to %s", human.Count(s.N, "answer"), human.Count(s.Prompts, "prompt"))
+	if s.Missing > 0 {
+		line("", "%s of the task without an answer", human.Count(s.Missing, "prompt"))
+	}
+	if len(s.Failed) > 0 {
+		line("", "no answers: %s", human.Counts(s.Failed))
+	}
+	if s.N == 0 {
+		return
+	}
+	if s.Note != "" {
+		line("", "%s", s.Note)
+	}
+	figure := func(label, before, format string, v *float64, ci *eval.Interval) {
+		if v == nil {
+			return
+		}
+		text := before + fmt.Sprintf(format, *v)
+		if ci != nil {
+			text += fmt.Sprintf("  (95 %%: "+format+" to "+format+")", ci[0], ci[1])
+		}
+		line(label, "%s", text)
+	}
+	for _, m := range s.Measures {
+		figure(m.Name, "", "%.1f", m.Mean, m.CI)
+	}
+	figure("S_l", "", "%.1f", s.Length, s.Intervals["s_l"])
+	for _, r := range s.ByLength {
+		figure("", fmt.Sprintf("%-13s  %3d  ", r.Range, r.N), "%5.1f", r.Score, r.CI)
+	}
+	line("words", "mean %.0f, median %.0f, P90 %.0f, longest %s", s.Words.Mean, s.Words.Median, s.Words.P90, human.Grouped(s.Words.Max))
+	if s.Words.Survived != nil && s.Ended != nil && *s.Ended < 1 {
+		line("", "median %.0f if those that were cut off had gone on (Kaplan-Meier)", *s.Words.Survived)
+	}
+	if s.Words.Longest != nil {
+		line("", "%s in the longest that ended and does not loop", human.Grouped(*s.Words.Longest))
+	}
+	figure("ended", "", "%.3f", s.Ended, s.Intervals["ended"])
+	figure("repeated", "", "%.3f", s.Repeated, s.Intervals["repeated"])
+	if s.Loops > 0 {
+		line("", "%s in a loop", human.Count(s.Loops, "answer"))
+	}
+	figure("language", "kept by ", "%.3f", s.Kept, nil)
+}
+
+// Comparison sets two evaluations side by side.
+func Comparison(w io.Writer, c eval.Comparison) {
+	fmt.Fprintf(w, "A  %s\nB  %s\n", terminal.Printable(c.A), terminal.Printable(c.B))
+	task := ""
+	for _, m := range c.Metrics {
+		if m.Task != task {
+			task = m.Task
+			fmt.Fprintf(w, "\n%-20s %9s %9s %9s  %-20s %5s %5s %5s\n", task, "A", "B", "B - A", "95 %", "wins", "ties", "losses")
+		}
+		ci := ""
+		if m.CI != nil {
+			ci = fmt.Sprintf("%.3g to %.3g", m.CI[0], m.CI[1])
+		}
+		line := fmt.Sprintf("%-20s %9.4g %9.4g %9.4g  %-20s %5d %5d %5d", m.Metric, m.A, m.B, m.Diff, ci, m.Wins, m.Ties, m.Losses)
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+		if m.Note != "" && m.Metric == "words" {
+			fmt.Fprintf(w, "%-20s %s\n", "", m.Note)
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"html"
+	"html/template"
+	"io"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"lwtrain/eval"
+	"lwtrain/internal/human"
+)
+
+// evalView is what eval.tmpl takes.
+type evalView struct {
+	Title, Task string
+	About       []string // lines
+	Tiles       []tile
+	Figures     []figure
+	Measures    *table
+	Types       *table
+	Failed      *table
+	Answers     []answerGroup
+}
+
+// answerGroup is some answers, folded.
+type answerGroup struct {
+	Title   string
+	Answers []evalAnswer
+}
+
+type evalAnswer struct {
+	Prompt, Facts string
+	Answered
+}
+
+// WriteEval writes the page of a task's answers.
+func WriteEval(w io.Writer, name string, x eval.Scored) error {
+	s := x.Summary
+	v := evalView{Title: name, Task: s.Task}
+	v.About = append(v.About, x.Task.About, "Words: "+s.Counted)
+	if s.Model != "" {
+		v.About = append(v.About, "Model: "+s.Model)
+	}
+	if s.Missing > 0 {
+		v.About = append(v.About, human.Count(s.Missing, "prompt")+" of the task without an answer")
+	}
+	if s.Note != "" {
+		v.About = append(v.About, s.Note)
+	}
+	v.Tiles = evalTiles(s)
+	v.Figures = evalFigures(x)
+	v.Measures, v.Types, v.Failed = measureTable(s), typeTable(s), failedTable(s)
+	v.Answers = pickAnswers(x)
+	return render(w, "eval", v)
+}
+
+func evalTiles(s eval.Summary) (out []tile) {
+	add := func(value, label string) { out = append(out, tile{value, label}) }
+	within := func(label, metric, format string, by float64) string {
+		ci := s.Intervals[metric]
+		if ci == nil {
+			return label
+		}
+		return fmt.Sprintf(label+", 95 %%: "+format+" to "+format, by*ci[0], by*ci[1])
+	}
+	if s.Length != nil {
+		add(fmt.Sprintf("%.1f", *s.Length), within("S_l, of 100", "s_l", "%.1f", 1))
+	}
+	add(human.Grouped(s.N), "answers to "+human.Count(s.Prompts, "prompt"))
+	if s.Words != nil {
+		add(human.Grouped(int(math.Round(s.Words.Median))), "words, median")
+		add(human.Grouped(int(math.Round(s.Words.P90))), "words, P90")
+		if s.Words.Longest != nil {
+			add(human.Grouped(*s.Words.Longest), "words, the longest that ended without a loop")
+		}
+	}
+	if s.Ended != nil {
+		add(fmt.Sprintf("%.0f %%", 100**s.Ended), within("ended by themselves", "ended", "%.0f", 100))
+	}
+	if s.Repeated != nil {
+		add(fmt.Sprintf("%.1f %%", 100**s.Repeated), fmt.Sprintf("repeated, %d of %d in a loop", s.Loops, s.N))
+	}
+	if s.Kept != nil {
+		add(fmt.Sprintf("%.0f %%", 100**s.Kept), "in the language that is asked for")
+	}
+	return out
+}
+
+func evalFigures(x eval.Scored) (out []figure) {
+	var asked, written []float64
+	for _, s := range x.Scores {
+		if s.Failed == "" && s.Asked > 0 {
+			asked, written = append(asked, float64(s.Asked)), append(written, max(1, float64(s.Words)))
+		}
+	}
+	if len(asked) > 0 {
+		out = append(out, figure{
+			Title: "Words written, by words asked for",
+			Plot:  scatter(plot{X: axis{Label: "words asked for"}, Y: axis{Label: "words written"}}, asked, written, 0.714, 1.6),
+			Note:  "The dotted line is as asked; in the band S_l is at least 80. An answer without words is drawn at 1.",
+		})
+		rows := make([]rated, len(x.Summary.ByLength))
+		for i, r := range x.Summary.ByLength {
+			rows[i] = rated{fmt.Sprintf("%s words, n = %d", r.Range, r.N), r.Score, r.CI}
+		}
+		out = append(out, figure{
+			Title: "S_l by the length that is asked for", Plot: ratings(rows),
+			Note: "The line holds 95 % of the means of prompts that are drawn anew, with replacement.",
+		})
+	}
+	if c := eval.Survival(x.Scores); len(c.X) > 0 {
+		line := stepped(c, "answers")
+		out = append(out, figure{
+			Title: "Not yet ended, by words",
+			Plot:  lines(plot{X: axis{Label: "words"}, Y: axis{Label: "share of the answers", Min: 0, Max: 1}}, true, line),
+			Note:  "Kaplan-Meier: answers that were cut off count as long as they are known to go on.",
+		})
+	}
+	return out
+}
+
+// stepped is a curve as a line with steps, of some hundred points at most.
+func stepped(c eval.Curve, name string) series {
+	const most = 150
+	s := series{Name: name}
+	every := max(1, len(c.X)/most)
+	for i := range c.X {
+		if i%every != 0 && i != len(c.X)-1 {
+			continue
+		}
+		if n := len(s.Y); n > 0 {
+			s.X, s.Y = append(s.X, c.X[i]), append(s.Y, s.Y[n-1])
+		}
+		s.X, s.Y = append(s.X, c.X[i]), append(s.Y, c.S[i])
+	}
+	return s
+}
+
+// rated is a row of [ratings].
+type rated struct {
+	Name  string
+	Value *float64 // 0 to 100
+	CI    *eval.Interval
+}
+
+// ratings draws a bar from 0 to 100 for each row, and its interval.
+func ratings(rows []rated) template.HTML {
+	const high = 42
+	c := openCanvas(narrowWidth, float64(high*len(rows)+2), "figures from 0 to 100")
+	scale := (c.w - 46) / 100
+	for i, r := range rows {
+		y := float64(i * high)
+		c.text(0, y+13, "tick", clipped(r.Name, 56))
+		fmt.Fprintf(c, `<path class="grid" d="M0 %sH%s"/>`, at(y+28), at(100*scale))
+		if r.Value == nil {
+			c.text(0, y+32, "label", "-")
+			continue
+		}
+		title := fmt.Sprintf("%s: %.1f", r.Name, *r.Value)
+		if r.CI != nil {
+			title += fmt.Sprintf(", 95 %%: %.1f to %.1f", r.CI[0], r.CI[1])
+		}
+		fmt.Fprintf(c, `<rect class="f0" x="0" y="%s" width="%s" height="14"><title>%s</title></rect>`,
+			at(y+21), at(max(*r.Value*scale, 1)), html.EscapeString(title))
+		end := *r.Value
+		if r.CI != nil {
+			fmt.Fprintf(c, `<path class="whisker" d="M%s %sH%sM%s %sv8M%s %sv8"/>`, at(r.CI[0]*scale), at(y+28), at(r.CI[1]*scale),
+				at(r.CI[0]*scale), at(y+24), at(r.CI[1]*scale), at(y+24))
+			end = max(end, r.CI[1])
+		}
+		c.text(end*scale+6, y+32, "tick", fmt.Sprintf("%.1f", *r.Value))
+	}
+	return c.done()
+}
+
+func measureTable(s eval.Summary) *table {
+	if len(s.Measures) == 0 {
+		return nil
+	}
+	t := &table{Head: []string{"measure", "n", "mean", "95 %", "what it is"}, Wrap: true}
+	for _, m := range s.Measures {
+		t.Rows = append(t.Rows, tableRow{Cells: []string{m.Name, human.Grouped(m.N), oneDigit(m.Mean), between(m.CI), m.About}})
+	}
+	return t
+}
+
+func typeTable(s eval.Summary) *table {
+	if len(s.ByType) == 0 {
+		return nil
+	}
+	t := &table{Head: []string{"type", "n", "S_l", "95 %"}}
+	for _, o := range s.ByType {
+		t.Rows = append(t.Rows, tableRow{Cells: []string{o.Type, human.Grouped(o.N), oneDigit(o.Score), between(o.CI)}})
+	}
+	return t
+}
+
+func failedTable(s eval.Summary) *table {
+	if len(s.Failed) == 0 {
+		return nil
+	}
+	t := &table{Head: []string{"answers", "why they are none"}, Wrap: true}
+	for _, reason := range slices.Sorted(maps.Keys(s.Failed)) {
+		t.Rows = append(t.Rows, tableRow{Cells: []string{human.Grouped(s.Failed[reason]), reason}})
+	}
+	return t
+}
+
+func oneDigit(v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", *v)
+}
+
+func between(ci *eval.Interval) string {
+	if ci == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f to %.1f", ci[0], ci[1])
+}
+
+// pickAnswers are the best, the worst and some other answers.
+func pickAnswers(x eval.Scored) []answerGroup {
+	const some = 3
+	var order []int
+	for i, s := range x.Scores {
+		if s.Failed == "" {
+			order = append(order, i)
+		}
+	}
+	of := func(at []int) (out []evalAnswer) {
+		for _, i := range at {
+			s, g := x.Scores[i], x.Generations[i]
+			facts := []string{human.Count(s.Words, "word")}
+			if s.Asked > 0 {
+				facts = append(facts, human.Grouped(s.Asked)+" asked for")
+			}
+			if s.Length != nil {
+				facts = append(facts, fmt.Sprintf("S_l %.1f", *s.Length))
+			}
+			if s.Ended != nil && !*s.Ended {
+				facts = append(facts, "cut off")
+			}
+			if s.Loop >= 0 {
+				facts = append(facts, "in a loop")
+			}
+			out = append(out, evalAnswer{g.Prompt, strings.Join(facts, ", "), Answered{Text: g.Text, Words: s.Words, Repeated: s.Repeated}})
+		}
+		return out
+	}
+	quality := func(i int) float64 {
+		s := x.Scores[i]
+		if s.Length != nil {
+			return *s.Length - 100*s.Repeated
+		}
+		return -100 * s.Repeated
+	}
+	random := rand.New(rand.NewPCG(1, 2)).Perm(len(order))
+	var others []int
+	for _, k := range random[:min(some, len(random))] {
+		others = append(others, order[k])
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(quality(b), quality(a)), cmp.Compare(x.Scores[b].Words, x.Scores[a].Words))
+	})
+	best := order[:min(some, len(order))]
+	worst := slices.Clone(order[max(0, len(order)-some):])
+	slices.Reverse(worst)
+	return []answerGroup{{"Best by S_l, without repetition", of(best)}, {"Worst", of(worst)}, {"At random", of(others)}}
+}

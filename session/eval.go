@@ -1,0 +1,256 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"lwtrain/eval"
+	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
+	"lwtrain/internal/llm"
+	"lwtrain/internal/machine"
+	"lwtrain/internal/rundir"
+	"lwtrain/model"
+	"lwtrain/report"
+)
+
+// Eval is an evaluation of a model, in a folder.
+type Eval struct {
+	Tasks []eval.Asked
+	Model *Model // that answers; nil: a server does
+
+	session *Session
+	job     eval.Job
+	id      rundir.Identity
+	needs   EvalNeeds
+	weights *model.Model
+	folder  *rundir.Folder
+}
+
+// Eval opens the tasks of the config and, where no server answers them, the model, without its
+// weights.
+func (s *Session) Eval(ctx context.Context) (*Eval, error) {
+	c := s.Config
+	e := &Eval{session: s, id: rundir.Identity{Contents: map[string]string{}, Settings: c.Settings("eval")}}
+	seen := map[string]bool{}
+	for _, name := range c.Eval.Tasks {
+		t, err := eval.Open(name)
+		if err == nil && seen[t.Name] {
+			err = fault.Usage(fmt.Errorf("eval.tasks has two tasks named %s, want each once", t.Name))
+		}
+		if err != nil {
+			return nil, err
+		}
+		seen[t.Name] = true
+		e.Tasks = append(e.Tasks, t)
+	}
+	e.job = eval.Job{Options: c.Eval, Seed: c.Seed, Dir: c.Output.Dir, Tasks: e.Tasks}
+	if server := c.Eval.Server; server.URL != "" {
+		s.warnKey("eval.server", server)
+		e.job.Name = server.Model + " at " + server.URL
+		e.job.Model = e.job.Name
+		return e, nil
+	}
+	if c.Model.Init == nil {
+		var err error
+		if c.Model.Path, err = modelFolder(ctx, c.Model.Path, s.events); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if e.Model, err = s.Model(ctx); err != nil {
+		return nil, err
+	}
+	if e.id.Contents["model"], err = e.Model.fingerprint(); err != nil {
+		return nil, err
+	}
+	e.id.Contents["tokenizer and template"] = e.Model.Template.Fingerprint()
+	e.job.Name = e.Model.Describe()
+	e.job.Model = fmt.Sprintf("%s %s %s", e.id.Contents["model"], e.id.Contents["tokenizer and template"], c.Eval.Precision)
+	return e, e.plan()
+}
+
+// EvalNeeds is the memory of a model that answers: bytes of weights, and of the keys and values of
+// Batch answers at a time that are as long as they may be. Batch is eval.batch, or as many as fit.
+type EvalNeeds struct {
+	Weights, Cache int64
+	Batch          int // 0: a server answers
+}
+
+// plan finds what answers need, and refuses prompts that the model cannot be asked.
+func (e *Eval) plan() error {
+	m := e.Model
+	asked := e.job.Requests()
+	texts, err := (&llm.Decoder{Tokenizer: m.Tokenizer, Template: m.Template}).Texts(asked)
+	if err != nil {
+		return err
+	}
+	longest := 0
+	for _, t := range texts {
+		longest = max(longest, len(t.Prompt)+t.MaxNewTokens)
+	}
+	if most := m.Config.MaxTokens; most > 0 && longest > most {
+		e.session.events.warn("answers may reach %d tokens with their prompts (eval.max_new_tokens), and the model has seen positions "+
+			"up to %d: the rest is new to it", longest, most)
+	}
+	half := e.job.Precision == "bf16"
+	if e.job.Precision == "auto" && m.dir != "" {
+		if half, err = model.IsBF16(m.dir); err != nil {
+			return err
+		}
+	}
+	size := int64(4)
+	if half {
+		size = 2
+	}
+	c := m.Config
+	one := int64(longest) * int64(c.Layers*c.KVHeads*c.HeadDim*2) * size
+	n := EvalNeeds{Weights: c.Parameters() * size, Batch: min(e.job.Batch, max(1, len(asked)))}
+	if free := machine.ReadMemory().Available(); free > 0 {
+		fit := (free - n.Weights) * 9 / 10 / one
+		if fit < 1 {
+			return fault.Usage(fault.Hint(
+				fmt.Errorf("an answer of %d tokens and the weights take %s, and %s are free",
+					longest, human.Bytes(n.Weights+one), human.Bytes(free)),
+				"lower eval.max_new_tokens, or let a server answer (eval.server)"))
+		}
+		n.Batch = min(n.Batch, int(fit))
+	}
+	n.Cache = one * int64(n.Batch)
+	e.needs, e.job.Batch = n, n.Batch
+	return nil
+}
+
+// Needs is the memory that answers take.
+func (e *Eval) Needs() EvalNeeds { return e.needs }
+
+// warnKey says that a server is asked without a key.
+func (s *Session) warnKey(key string, server llm.Server) {
+	if server.URL != "" && server.KeyEnv != "" && os.Getenv(server.KeyEnv) == "" {
+		s.events.warn("%s: %s is not set: it is asked without a key", key, server.KeyEnv)
+	}
+}
+
+// Check refuses an output folder that holds another evaluation, or foreign files, and reports
+// whether it holds this one.
+func (e *Eval) Check() (known bool, err error) {
+	dir := e.job.Dir
+	var there rundir.Identity
+	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
+	switch {
+	case err != nil:
+		return known, err
+	case known:
+		return known, rundir.Same(dir, there, e.id)
+	}
+	names := []string{eval.CallsFile, rundir.Config}
+	for _, t := range e.Tasks {
+		names = append(names, t.Name)
+	}
+	return known, rundir.RefuseForeign(dir, names...)
+}
+
+// Enter gets the folder ready, and opens what was asked before. Close is to be called at the end.
+func (e *Eval) Enter() (err error) {
+	if e.folder, err = rundir.Enter(e.job.Dir); err != nil {
+		return err
+	}
+	if _, err := e.Check(); err != nil {
+		return err
+	}
+	for _, t := range e.Tasks {
+		dir := filepath.Join(e.job.Dir, t.Name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fault.Usage(err)
+		}
+		if err := atomicfile.Clean(dir, eval.GenerationsFile, eval.ScoresFile, eval.SummaryFile); err != nil {
+			return err
+		}
+	}
+	if err := rundir.WriteJSON(filepath.Join(e.job.Dir, rundir.File), e.id); err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(e.job.Dir, rundir.Config), e.session.Config.Resolved()); err != nil {
+		return err
+	}
+	e.job.Calls, err = llm.OpenCalls(filepath.Join(e.job.Dir, eval.CallsFile))
+	return err
+}
+
+// Answers is how many answers are wanted, and how many of them are there.
+func (e *Eval) Answers() (wanted, known int, err error) { return e.job.Answers() }
+
+// Generate asks for the answers that lack, token by token told to token, and each reply to done.
+func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply)) error {
+	wanted, known, err := e.job.Answers()
+	if err != nil {
+		return err
+	}
+	var from llm.Answerer
+	if m := e.Model; m == nil {
+		client := llm.NewClient(e.job.Server)
+		client.Tolerant, client.Waiting = true, e.session.events.Pausing
+		from = client
+	} else if known < wanted {
+		if e.weights, err = m.loadToAnswer(e.job.Precision); err != nil {
+			return err
+		}
+		from = &llm.Decoder{
+			Model: e.weights, Tokenizer: m.Tokenizer, Template: m.Template, Batch: e.job.Batch, Token: func(int, int32) { token() },
+		}
+	}
+	if err := e.job.Generate(ctx, from, done); err != nil {
+		return err
+	}
+	return e.folder.Check()
+}
+
+// Score measures the answers of all tasks and writes what came of them.
+func (e *Eval) Score() ([]eval.Scored, error) {
+	var all []eval.Scored
+	for _, t := range e.Tasks {
+		s, err := e.job.Score(t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Report writes the page of each task, and returns where they are.
+func (e *Eval) Report(all []eval.Scored) (pages []string, err error) {
+	for _, x := range all {
+		dir := filepath.Join(e.job.Dir, x.Task.Name)
+		if err := WriteEval(dir, filepath.Base(e.job.Dir), x); err != nil {
+			return nil, err
+		}
+		pages = append(pages, filepath.Join(dir, ReportFile))
+	}
+	return pages, nil
+}
+
+// WriteEval writes the page of a task's answers into a folder.
+func WriteEval(dir, name string, x eval.Scored) error {
+	return atomicfile.Write(filepath.Join(dir, ReportFile), func(w io.Writer) error { return report.WriteEval(w, name, x) })
+}
+
+// Close closes the folder and frees the weights.
+func (e *Eval) Close() error {
+	if e.weights != nil {
+		e.weights.Free()
+	}
+	var err error
+	if e.job.Calls != nil {
+		err = e.job.Calls.Close()
+	}
+	if e.folder != nil {
+		err = errors.Join(err, e.folder.Close())
+	}
+	return err
+}
