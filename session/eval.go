@@ -205,7 +205,7 @@ func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply))
 	var from llm.Answerer
 	if m := e.Model; m == nil {
 		client := llm.NewClient(e.job.Server)
-		client.Waiting = e.session.events.Pausing
+		client.Tolerant, client.Waiting = true, e.session.events.Pausing
 		from = client
 	} else if known < wanted {
 		if e.weights, err = m.LoadToAnswer(e.job.Precision); err != nil {
