@@ -75,7 +75,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"dpo.desirable_weight": "1.0", "dpo.undesirable_weight": "1.0",
 		"eval.during.prompts": `""`, "eval.during.samples": "1", "eval.during.max_new_tokens": "1024",
 		"experiment.caps": "[60, 300, 900]", "experiment.mode": "cut", "experiment.hours": "2.0", "experiment.seeds": "1",
-		"experiment.epochs": "1.0", "experiment.prompts": `""`, "experiment.samples": "1", "experiment.temperature": "0.8",
+		"experiment.target_tokens": "20000", "experiment.prompts": `""`, "experiment.samples": "1", "experiment.temperature": "0.8",
 		"experiment.top_p": "1.0", "experiment.batch": "16",
 		"eval.tasks": "[longbench-write, longwrite-ruler]", "eval.samples": "1", "eval.temperature": "0.5", "eval.top_p": "1.0",
 		"eval.max_new_tokens": "32768", "eval.batch": "16", "eval.precision": "auto",

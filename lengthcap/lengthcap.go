@@ -49,12 +49,14 @@ type Plan struct {
 	Short     int              `json:"documents_too_short"` // that were left out: shorter than the largest cap
 	HeldOut   int              `json:"held_out"`
 	Prompts   int              `json:"prompts"`
-	MaxTokens int              `json:"max_new_tokens"` // of an answer: 2.5 times the largest cap
-	Precision string           `json:"precision"`      // in which models read and answer: bf16 where the processor has it
-	PerWord   float64          `json:"tokens_per_word"`
-	Training  float64          `json:"training_seconds"` // as it was measured
-	Reading   float64          `json:"reading_seconds"`
-	Answering float64          `json:"answering_seconds"`
+
+	TargetTokens int     `json:"target_tokens"`  // that each model sees, but for the controls
+	MaxTokens    int     `json:"max_new_tokens"` // of an answer: 2.5 times the largest cap
+	Precision    string  `json:"precision"`      // in which models read and answer: bf16 where the processor has it
+	PerWord      float64 `json:"tokens_per_word"`
+	Training     float64 `json:"training_seconds"` // as it was measured
+	Reading      float64 `json:"reading_seconds"`
+	Answering    float64 `json:"answering_seconds"`
 }
 
 // Seconds is how long all of it takes.
