@@ -73,7 +73,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"dpo.sft_weight": "0.0", "dpo.reference": "initial",
 		"dpo.loss_weights": "[]", "dpo.ld_alpha": "1.0", "dpo.dpop_lambda": "50.0", "dpo.rdpo_alpha": "0.0",
 		"dpo.desirable_weight": "1.0", "dpo.undesirable_weight": "1.0",
-		"eval.during.prompts": `""`, "eval.during.samples": "1", "eval.during.max_new_tokens": "1024",
+		"eval.read": `""`, "eval.during.prompts": `""`, "eval.during.samples": "1", "eval.during.max_new_tokens": "1024",
 		"experiment.caps": "[60, 300, 900]", "experiment.mode": "cut", "experiment.hours": "2.0", "experiment.seeds": "1",
 		"experiment.target_tokens": "20000", "experiment.prompts": `""`, "experiment.samples": "1", "experiment.temperature": "0.8",
 		"experiment.top_p": "1.0", "experiment.batch": "16",

@@ -27,6 +27,9 @@ type Options struct {
 	Batch int `yaml:"batch" identity:"none" min:"1" max:"1024"`
 	// of the model that answers; auto: bf16 where its files hold nothing else
 	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
+	// conversations whose answers the model reads, none of them its own: its loss, and how probably it would not have
+	// ended them, by words; a file or builtin:...; empty: none
+	Read string `yaml:"read" identity:"none"`
 	// an OpenAI-compatible server that answers instead of the model of model.path
 	Server llm.Server `yaml:"server"`
 	// an OpenAI-compatible server that rates the answers

@@ -38,7 +38,8 @@ type Experiment struct {
 	warnings session.Events
 	dir      string
 	heldOut  []document
-	perStep  float64 // seconds, measured
+	rendered []session.Document // those
+	perStep  float64            // seconds, measured
 	folder   *rundir.Folder
 }
 
@@ -75,11 +76,6 @@ type Events struct {
 // document is a conversation whose last message is an answer.
 type document struct {
 	Messages []llm.Message `json:"messages"`
-	// Of one that is held out: its ids up to the end of its answer, where that begins in them, and how many
-	// words of it there are before each.
-	ids   []int32
-	from  int
-	words []int
 }
 
 // Close leaves the folder.

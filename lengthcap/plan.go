@@ -100,8 +100,8 @@ func spanOf(seconds float64) time.Duration {
 // perWord is how many tokens a word of the held-out answers has.
 func (x *Experiment) perWord() float64 {
 	tokens, words := 0, 0
-	for _, d := range x.heldOut {
-		tokens, words = tokens+len(d.words), words+d.words[len(d.words)-1]
+	for _, d := range x.rendered {
+		tokens, words = tokens+len(d.Words), words+d.Words[len(d.Words)-1]
 	}
 	return float64(tokens) / float64(words)
 }
@@ -161,8 +161,8 @@ func (x *Experiment) fit(epochs map[int]*train.Plan) {
 		p.Training += x.perStep * float64(a.Steps)
 	}
 	tokens := 0
-	for _, d := range x.heldOut {
-		tokens += len(d.ids)
+	for _, d := range x.rendered {
+		tokens += len(d.IDs)
 	}
 	perToken := x.perStep / (3 * float64(c.Packing.Capacity*c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps))
 	p.Reading = float64(len(p.Arms)*tokens) * perToken
@@ -188,7 +188,7 @@ func (x *Experiment) decodingSpeed(ctx context.Context) (float64, error) {
 	const tokens, prompt = 48, 8
 	requests := make([]model.Request, x.session.Config.Experiment.Batch)
 	for i := range requests {
-		requests[i] = model.Request{Prompt: x.heldOut[0].ids[:prompt], MaxNewTokens: tokens, Sampling: model.Sampling{Seed: uint64(i)}}
+		requests[i] = model.Request{Prompt: x.rendered[0].IDs[:prompt], MaxNewTokens: tokens, Sampling: model.Sampling{Seed: uint64(i)}}
 	}
 	var took time.Duration
 	for range 2 { // the first one warms up
