@@ -22,6 +22,7 @@ import (
 func newTolerant(t *testing.T) (*llmtest.Server, *Client) {
 	s, c, _ := newClient(t)
 	c.Tolerant, c.cool = true, time.Millisecond
+	c.retry.Sleep = func(context.Context, time.Duration) error { return nil }
 	return s, c
 }
 
@@ -458,7 +459,7 @@ func TestAServerThatTakesFewAtOnceIsAskedFewAtOnce(t *testing.T) {
 			t.Errorf("%d: %+v", i, r)
 		}
 	}
-	if most.Load() < 5 || most.Load() > 9 || refused.Load() > 100 {
+	if most.Load() < 5 || most.Load() > 16 || refused.Load() > 100 {
 		t.Errorf("at most %d at once, %d refused", most.Load(), refused.Load())
 	}
 }
