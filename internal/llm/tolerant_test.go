@@ -103,7 +103,15 @@ var replies = map[string]struct {
 	},
 	"length, far from it": {
 		llmtest.Said{Text: "one", Finish: "length", Tokens: 900}, "q", 2000,
-		Reply{Text: "one", Tokens: 900, Failed: "cut: the server stopped after 900 of 2000 tokens"},
+		Reply{Text: "one", Tokens: 900, Failed: "cut: the server stopped after at most 908 of 2000 tokens"},
+	},
+	"length, far from it, untold": {
+		llmtest.Said{Text: strings.TrimSpace(strings.Repeat("ab ", 100)), Finish: "length"}, "q", 300,
+		Reply{Text: strings.TrimSpace(strings.Repeat("ab ", 100)), Failed: "cut: the server stopped after at most 208 of 300 tokens"},
+	},
+	"length, half of it, untold": {
+		llmtest.Said{Text: "ab ab ab", Finish: "length"}, "q", 6,
+		Reply{Text: "ab ab ab", Stop: StopLength},
 	},
 	"a context that is full": {
 		llmtest.Said{Text: "one", Finish: "stop", Tokens: 4000, Prompt: 96}, "q", 8000,
