@@ -29,7 +29,7 @@ type Attempt struct {
 	Try           int                `json:"try"`                 // from 0
 	Status        string             `json:"status"`
 	Reason        string             `json:"reason,omitempty"`        // why it is not scored
-	Value         *float64           `json:"value"`                   // the mark, or S_q of all; of a comparison what A is worth: 1, 0.5 or 0
+	Value         *float64           `json:"value"`                   // the mark, or S_q of all; what A is worth: 1, 0.5, 0
 	Marks         map[string]float64 `json:"marks,omitempty"`         // of all dimensions
 	Probabilities map[string]float64 `json:"probabilities,omitempty"` // of the marks, of which Value is the mean
 	Raw           string             `json:"raw"`                     // the whole reply

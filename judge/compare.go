@@ -63,7 +63,8 @@ func Compare(ctx context.Context, from llm.Answerer, j Judge, duels []Duel, done
 				if try > 0 {
 					temperature = sampled
 				}
-				requests = append(requests, c.request(try, temperature, all[i][k].tokens(), "$INST$", d.Prompt, "$A$", first, "$B$", second))
+				texts := []string{"$INST$", d.Prompt, "$A$", first, "$B$", second}
+				requests = append(requests, c.request(try, temperature, all[i][k].tokens(), texts...))
 				whose = append(whose, [2]int{i, k})
 			}
 		}

@@ -72,7 +72,8 @@ func TestTheBetterTextIsSoInBothOrders(t *testing.T) {
 				worth = fmt.Sprint(*got[0].A)
 			}
 			if worth != c.want || got[0].Flipped != c.flipped || len(got[0].Attempts) != c.calls {
-				t.Errorf("%s, flipped %v, %+v, want %s, %v and %d calls", worth, got[0].Flipped, got[0].Attempts, c.want, c.flipped, c.calls)
+				t.Errorf("%s, flipped %v, %+v, want %s, %v and %d calls", worth, got[0].Flipped, got[0].Attempts,
+					c.want, c.flipped, c.calls)
 			}
 		})
 	}
@@ -135,7 +136,8 @@ func TestACalibrationSaysWhatAJudgeTellsApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "blind, strict: tells from whole texts, 0.5 is chance: shuffled 0.50 (n 5), looped 0.50 (n 5), cut 0.50 (n 5), off topic 0.50 (n 5); " +
+	const chance = "tells from whole texts, 0.5 is chance: shuffled 0.50 (n 5), looped 0.50 (n 5), cut 0.50 (n 5), off topic 0.50 (n 5); "
+	want := "blind, strict: " + chance +
 		"100 % of 451 replies read"
 	if c.String() != want {
 		t.Errorf("got  %s\nwant %s", c, want)
@@ -145,7 +147,7 @@ func TestACalibrationSaysWhatAJudgeTellsApart(t *testing.T) {
 		t.Errorf("%s, %v, want looped and cut told apart", c, err)
 	}
 	c, err = Calibrate(t.Context(), &scripted{reply: says("A")}, Judge{Name: "first", Mode: Pair}, stories(5))
-	want = "first, pair: tells from whole texts, 0.5 is chance: shuffled 0.50 (n 5), looped 0.50 (n 5), cut 0.50 (n 5), off topic 0.50 (n 5); " +
+	want = "first, pair: " + chance +
 		"100 % of 40 replies read, 20 of 20 flipped by the order"
 	if err != nil || c.String() != want {
 		t.Errorf("got  %s, %v\nwant %s", c, err, want)

@@ -10,7 +10,8 @@ import (
 
 // form finds a number as marks are written, at the beginning of a text, and what it is out
 // of or goes up to.
-var form = regexp.MustCompile(`(?i)^([+-]?\d+(?:[.,]\d+)?|(?:zero|one|two|three|four|five|six|seven|eight|nine|ten)\b|[零一二三四五六七八九十])` +
+var form = regexp.MustCompile(`(?i)^([+-]?\d+(?:[.,]\d+)?|` +
+	`(?:zero|one|two|three|four|five|six|seven|eight|nine|ten)\b|[零一二三四五六七八九十])` +
 	`(?:\s*(?:/|out\s+of|of)\s*(\d+(?:\.\d+)?|five|ten)\b|\s*(?:-|–|—|~|to|or|至|到)\s*(\d+(?:\.\d+)?)\b)?`)
 
 var words = map[string]float64{
@@ -20,7 +21,9 @@ var words = map[string]float64{
 
 // after finds what may stand behind a mark, so that the number is not that of something
 // else: "4 errors" is no mark.
-var after = regexp.MustCompile(`(?i)^(?:\s*(?:$|[\n,;:)\]}|*_"'` + "`" + `>，。；：、（(/\\]|--|[-–—]\s|[.!]\s*(?:$|[\n)*_"'|}])|stars?\b|points?\b|分|星|\.(?:\s|$)))|^\s+(?:because|as|since|for|but|and)\b`)
+var after = regexp.MustCompile(`(?i)^\s*(?:$|[\n,;:)\]}|*_"'` + "`" + `>，。；：、（(/\\]|--|[-–—]\s|[.!](?:\s|$|[)*_"'|}])|` +
+	`stars?\b|points?\b|分|星)` +
+	`|^\s+(?:because|as|since|for|but|and)\b`)
 
 // errNoMark is a text that does not begin with a mark.
 var errNoMark = errors.New("no mark")

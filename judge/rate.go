@@ -48,7 +48,8 @@ func Rate(ctx context.Context, from llm.Answerer, j Judge, cases []Case, done fu
 			p := part{text: text, prompt: x.Prompt, words: size(text)}
 			if len(parts) > 1 {
 				p.number = k + 1
-				p.prompt += fmt.Sprintf("\n\n(The text below is part %d of %d of what was written. Rate it as such a part.)", k+1, len(parts))
+				const asPart = "\n\n(The text below is part %d of %d of what was written. Rate it as such a part.)"
+				p.prompt += fmt.Sprintf(asPart, k+1, len(parts))
 			}
 			for _, d := range c.Asks {
 				t := &topic{part: p, owner: i, dimension: d}

@@ -12,7 +12,8 @@ import (
 var names = func() map[string]string {
 	all := map[string]string{
 		"相关性": "Relevance", "准确性": "Accuracy", "连贯性": "Coherence", "清晰度": "Clarity", "清晰性": "Clarity",
-		"广度和深度": "Breadth and Depth", "广度与深度": "Breadth and Depth", "breadthdepth": "Breadth and Depth", "阅读体验": "Reading Experience",
+		"广度和深度": "Breadth and Depth", "广度与深度": "Breadth and Depth", "breadthdepth": "Breadth and Depth",
+		"阅读体验": "Reading Experience",
 	}
 	for _, d := range Dimensions {
 		all[plainName(d)] = d
@@ -22,7 +23,8 @@ var names = func() map[string]string {
 
 // verdicts are what judges call a mark that has no other name.
 var verdicts = map[string]bool{
-	"score": true, "rating": true, "mark": true, "value": true, "grade": true, "verdict": true, "分数": true, "评分": true, "得分": true,
+	"score": true, "rating": true, "mark": true, "value": true, "grade": true, "verdict": true,
+	"分数": true, "评分": true, "得分": true,
 }
 
 // subjects are what judges call the name of a dimension, where it is a value.
@@ -74,7 +76,8 @@ func labelled(text string) map[string]statements {
 		if before := []rune(text[max(0, at[0]-4):at[0]]); len(before) > 0 && text[at[2]] < 0x80 && unicode.IsLetter(before[len(before)-1]) {
 			continue // inside of a word
 		}
-		separator, rest := text[at[4]:at[5]], text[at[1]:]
+		const most = 200 // bytes that a mark and what is behind it may have
+		separator, rest := text[at[4]:at[5]], text[at[1]:min(at[1]+most, len(text))]
 		if separator == "" && text[at[2]] < 0x80 {
 			continue
 		}
@@ -240,11 +243,15 @@ func readOne(reply, dimension string) (float64, error) {
 // listed finds the first point of a list, whose number is no mark.
 var listed = regexp.MustCompile(`^\W*\d+[.):]\s+\S`)
 
-// chosen find which text a judge takes.
+// marks may stand around a choice.
+const marks = `[\s*_"'` + "`" + `\[\](){}.,:;!]*`
+
+// These find which text a judge takes.
 var (
-	chosenWord = regexp.MustCompile(`(?i)^[\s*_"'` + "`" + `\[({]*(?:the\s+)?(?:(?:better|winner|answer|verdict|choice)\s*(?:is|:)?\s*)?[\s*_"'` + "`" +
-		`\[(:]*(?:text\s*|response\s*)?(?:(A|B)|(tie|draw|equal|neither|both))[\s*_"'` + "`" + `\])}.,:;!]*(?:$|\n|is\s+(?:the\s+)?better|-\s|because\b)`)
-	anyChoice = regexp.MustCompile(`(?i)(?:"?(?:winner|better|verdict|choice|answer)"?\s*[:=]\s*"?|\[\[)(?:text\s*|response\s*)?\b(A|B|tie|draw|equal)\b`)
+	chosenWord = regexp.MustCompile(`(?i)^` + marks + `(?:the\s+)?(?:(?:better|winner|answer|verdict|choice)\s*(?:is|:)?\s*)?` + marks +
+		`(?:text\s*|response\s*)?(?:(A|B)|(tie|draw|equal|neither|both))` + marks + `(?:$|\n|is\s+(?:the\s+)?better|-\s|because\b)`)
+	anyChoice = regexp.MustCompile(`(?i)(?:"?(?:winner|better|verdict|choice|answer)"?\s*[:=]\s*"?|\[\[)` +
+		`(?:text\s*|response\s*)?\b(A|B|tie|draw|equal)\b`)
 )
 
 // readChoice is what a comparison says text A is worth: 1, 0.5 or 0.

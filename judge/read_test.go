@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-const six = `{"Analysis": "Good, if long.", "Relevance": 5, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`
+const six = `{"Analysis": "Good, if long.", "Relevance": 5, "Accuracy": 4, "Coherence": 3, "Clarity": 2, ` +
+	`"Breadth and Depth": 1, "Reading Experience": 5}`
 
 // swap is six with something in another way.
 func swap(oldNew ...string) string {
@@ -27,6 +28,8 @@ func inLines(format string, between string) string {
 	return strings.Join(all, between)
 }
 
+const chinese = "相关性：5\n准确性：4分\n连贯性：3/5\n清晰度：二\n广度和深度：1\n阅读体验：5"
+
 // broken are replies to a judge that was asked for all dimensions, and what a person reads:
 // "" the marks of six, else a part of why there are none.
 var broken = map[string]struct{ reply, want string }{
@@ -45,10 +48,10 @@ var broken = map[string]struct{ reply, want string }{
 	"with a brace in a text":                   {swap("Good,", "Good } and {"), ""},
 	"with a comma at the end":                  {swap("5}", "5,}"), ""},
 	"without commas":                           {strings.ReplaceAll(swap(", \"", "\n\""), ",\n", "\n"), ""},
-	"without quotes around names":              {`{Relevance: 5, Accuracy: 4, Coherence: 3, Clarity: 2, Breadth and Depth: 1, Reading Experience: 5}`, ""},
+	"without quotes around names":              {"{" + inLines("%s: %d", ", ") + "}", ""},
 	"in capitals":                              {swap("Relevance", "RELEVANCE", "Clarity", "clarity"), ""},
-	"with underscores":                         {swap("Breadth and Depth", "breadth_and_depth", "Reading Experience", "reading_experience"), ""},
-	"with hyphens and an &":                    {swap("Breadth and Depth", "Breadth & Depth", "Reading Experience", "Reading-Experience"), ""},
+	"with underscores":                         {strings.NewReplacer("h and D", "h_and_d", "g E", "g_e").Replace(six), ""},
+	"with hyphens and an &":                    {swap("h and D", "h & D", "g E", "g-E"), ""},
 	"with names of scores":                     {swap("Relevance", "relevance_score", "Clarity", "Clarity Rating"), ""},
 	"with numbered names":                      {swap("Relevance", "1. Relevance", "Accuracy", "2. Accuracy"), ""},
 	"marks as texts":                           {swap(": 5", `: "5"`, ": 4", `: "4/5"`, ": 3", `: "3 out of 5"`, ": 2", `: "two"`), ""},
@@ -59,7 +62,7 @@ var broken = map[string]struct{ reply, want string }{
 	"marks in full width":                      {strings.NewReplacer("5", "５", "4", "４", ":", "：", ", \"", "，\"").Replace(six), ""},
 	"marks as stars":                           {swap(": 4", `: "★★★★☆"`), ""},
 	"marks in lists of one":                    {swap(": 4", ": [4]"), ""},
-	"marks with reasons":                       {swap(": 4", `: {"score": 4, "reason": "3 errors"}`, ": 3", `: {"reason": "x", "Rating": "3/5"}`), ""},
+	"marks with reasons":                       {swap(": 4", `: {"score": 4, "why": "3 errors"}`, ": 3", `: {"Rating": "3/5"}`), ""},
 	"inside of scores":                         {`{"Analysis": "x", "scores": ` + six + `}`, ""},
 	"as a list of objects":                     {"[" + inLines(`{"dimension": "%s", "score": %d}`, ",\n") + "]", ""},
 	"as a list inside of an object":            {`{"ratings": [` + inLines(`{"name": "%s", "rating": "%d"}`, ", ") + "]}", ""},
@@ -68,7 +71,7 @@ var broken = map[string]struct{ reply, want string }{
 	"the same again in words":                  {inLines("%s: %d", "\n") + "\n\n" + six, ""},
 	"in lines":                                 {inLines("%s: %d", "\n"), ""},
 	"in lines with Chinese colons":             {inLines("%s：%d分", "\n"), ""},
-	"in Chinese":                               {"相关性：5\n准确性：4分\n连贯性：3/5\n清晰度：二\n广度和深度：1\n阅读体验：5", ""},
+	"in Chinese":                               {chinese, ""},
 	"on one line":                              {inLines("%s: %d", ", "), ""},
 	"in bold":                                  {inLines("**%s**: %d/5", "\n"), ""},
 	"in bold, the colon too":                   {inLines("- **%s:** %d", "\n"), ""},
@@ -104,9 +107,9 @@ var broken = map[string]struct{ reply, want string }{
 	"several marks":                            {swap(": 4", ": [4, 5]"), "Accuracy: a list of 2 values"},
 	"a word":                                   {swap(": 4", `: "good"`), `Accuracy: "good", want a mark`},
 	"a dimension too few":                      {swap(`"Clarity": 2, `, ""), "no mark for Clarity"},
-	"a name twice, with two marks":             {swap(`"Clarity": 2`, `"Clarity": 2, "clarity": 3`), "Clarity: 2 and 3, which are two marks"},
+	"a name twice, with two marks":             {swap(": 2", `: 2, "clarity": 3`), "Clarity: 2 and 3, which are two marks"},
 	"a name twice, with one mark":              {swap(`"Clarity": 2`, `"Clarity": 2, "clarity": "2"`), ""},
-	"two objects with two marks":               {six + "\nOn second thoughts:\n" + swap(": 4", ": 3"), "Accuracy: 4 and 3, which are two marks"},
+	"two objects with two marks":               {six + "\nNo:\n" + swap(": 4", ": 3"), "Accuracy: 4 and 3, which are two marks"},
 	"other marks before it":                    {"Accuracy: 3\n\n" + six, "Accuracy: 4 and 3, which are two marks"},
 	"two marks with reasons":                   {swap(": 4", `: {"score": 4, "rating": 3}`), "4 and 3, which are two marks"},
 	"cut off behind the marks":                 {strings.TrimSuffix(six, "}") + `, "Summary": "It is`, ""},
@@ -114,7 +117,7 @@ var broken = map[string]struct{ reply, want string }{
 	"cut off before the marks":                 {`{"Analysis": "The text is good and`, "no mark for Relevance"},
 	"numbers without names":                    {"5, 4, 3, 2, 1, 5", "no mark for Relevance"},
 	"a list of numbers":                        {"[5, 4, 3, 2, 1, 5]", "no mark for Relevance"},
-	"prose":                                    {"Relevance of the 5 parts is high. Accuracy: 4 errors. I like the coherence of 3.", "no mark for Relevance"},
+	"prose":                                    {"Relevance of the 5 parts is high. Accuracy: 4 errors.", "no mark for Relevance"},
 	"a refusal":                                {"I'm sorry, but I can't rate this.", "no mark for Relevance"},
 	"nothing at all":                           {" \n", "an empty reply"},
 	"the form that was asked for":              {`{"Analysis": ..., "Relevance": ..., "Accuracy": ...}`, `Relevance: "...", want a mark`},
@@ -217,7 +220,8 @@ func TestAReplyWithOneMarkIsReadAsAPersonReadsIt(t *testing.T) {
 func TestAChoiceIsReadAsAPersonReadsIt(t *testing.T) {
 	for reply, want := range map[string]string{
 		"A": "1", "B": "0", "tie": "0.5", "Tie.": "0.5", "**A**": "1", "[[B]]": "0", "Text A": "1", "A is better": "1", "a": "1",
-		"B\n\nIt is richer than A.": "0", `{"winner": "A"}`: "1", "The better text is B.": "two or none", "Winner: B": "0", "Verdict: [[A]]": "1",
+		"B\n\nIt is richer than A.": "0", `{"winner": "A"}`: "1", "The better text is B.": "two or none", "Winner: B": "0",
+		"Verdict: [[A]]":         "1",
 		"<think>A or B</think>A": "1", "A\n\nVerdict: B": "two choices", "A or B": "two or none", "": "an empty reply", "C": "two or none",
 		"A good text": "two or none", "Both": "0.5", "Neither.": "0.5", "Ａ": "1",
 	} {
@@ -236,7 +240,9 @@ func TestAChoiceIsReadAsAPersonReadsIt(t *testing.T) {
 }
 
 func TestALongReplyTakesLittleTime(t *testing.T) {
-	for _, piece := range []string{"{", `{"`, `{"a":1,`, `{"a":[`, "{'", `{"a":"b"`, "Relevance: ", "Relevance: 4/", "**", `{"Relevance":4}`, "四", `\`, "score "} {
+	for _, piece := range []string{
+		"{", `{"`, `{"a":1,`, `{"a":[`, "{'", `{"a":"b"`, "Relevance: ", "Relevance: 4/", "**", `{"Relevance":4}`, "四", `\`, "score ",
+	} {
 		from := time.Now()
 		text := strings.Repeat(piece, 100000/len(piece))
 		readAll(text)

@@ -14,7 +14,7 @@ const leastParameters = 14
 var (
 	sizeInName = regexp.MustCompile(`(?i)(?:^|[^a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?:[^a-z0-9]|$)`)
 	families   = []string{
-		"llama", "qwen", "glm", "mistral", "mixtral", "gemma", "phi", "smollm", "gpt", "claude", "gemini", "deepseek", "internlm", "command",
+		"llama", "qwen", "glm", "mistral", "mixtral", "gemma", "phi", "smollm", "gpt", "claude", "gemini", "deepseek", "internlm",
 	}
 )
 
@@ -23,12 +23,13 @@ var (
 func Warnings(judge, writer string) []string {
 	var all []string
 	if billions := parameters(judge); billions > 0 && billions < leastParameters {
-		all = append(all, fmt.Sprintf("the judge %s has %gB parameters by its name: below %dB judges tell long texts apart hardly better than by chance, "+
-			"so calibrate it before its marks are believed", judge, billions, leastParameters))
+		all = append(all, fmt.Sprintf("the judge %s has %gB parameters by its name: "+
+			"below %dB judges tell texts apart hardly better than chance, so calibrate it before its marks are believed", judge, billions, leastParameters))
 	}
 	for _, family := range families {
 		if strings.Contains(strings.ToLower(judge), family) && strings.Contains(strings.ToLower(writer), family) {
-			all = append(all, fmt.Sprintf("the judge %s and the writer %s are both of the family %s: judges prefer texts of their own", judge, writer, family))
+			all = append(all, fmt.Sprintf("the judge %s and the writer %s are both of the family %s: judges prefer what is like their own",
+				judge, writer, family))
 			break
 		}
 	}

@@ -145,8 +145,8 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 
 // pace is how many requests a server is sent at once. It grows by one when as many have been
 // answered, and goes down to three quarters when one was too many (429, or a reply that breaks
-// off, as a server's does that drops one for the next): then nobody begins for a while. Additive increase and multiplicative decrease share what there is among those
-// who ask (Chiu and Jain 1989).
+// off, as a server's does that drops one for the next): then nobody begins for a while. Additive
+// increase and multiplicative decrease share what there is among those who ask (Chiu and Jain 1989).
 type pace struct {
 	cool  time.Duration
 	wake  chan struct{} // something has changed

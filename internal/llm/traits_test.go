@@ -67,11 +67,9 @@ func TestWhatAServerRefusesToBeToldIsNotToldAgain(t *testing.T) {
 		},
 		"probabilities": {
 			func(b string) string {
-				if strings.Contains(b, `"top_logprobs"`) {
-					return "top_logprobs is not supported"
-				}
-				return ""
-			}, []string{"logprobs"}, nil, 2,
+				return strings.Repeat("top_logprobs is not supported", strings.Count(b, `"top_logprobs"`))
+			},
+			[]string{"logprobs"}, nil, 2,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
