@@ -23,8 +23,8 @@ var (
 func Warnings(judge, writer string) []string {
 	var all []string
 	if billions := parameters(judge); billions > 0 && billions < leastParameters {
-		all = append(all, fmt.Sprintf("the judge %s has %gB parameters by its name: "+
-			"below %dB judges tell texts apart hardly better than chance, so calibrate it before its marks are believed", judge, billions, leastParameters))
+		all = append(all, fmt.Sprintf("the judge %s has %gB parameters by its name: below %dB judges tell texts apart "+
+			"hardly better than chance, so calibrate it before its marks are believed", judge, billions, leastParameters))
 	}
 	for _, family := range families {
 		if strings.Contains(strings.ToLower(judge), family) && strings.Contains(strings.ToLower(writer), family) {
