@@ -37,7 +37,7 @@ func LIFEBenchWords(text string) int {
 		if chinese {
 			n++
 		}
-		word := chinese || isWord(r)
+		word := chinese || IsWord(r)
 		at(word, r == '\'' || r == '-' || word && r != '_' && r < utf8.RuneSelf)
 	}
 	at(false, false)
