@@ -90,10 +90,17 @@ func (k *checker) heldOut() {
 			k.bad("train.eval_steps",
 				fmt.Sprintf("%d, but data.held_out leaves nothing to measure on, want 0, or held-out samples", n), "data.held_out")
 		}
+		if k.c.Eval.During.Prompts != "" {
+			k.bad("eval.during.prompts", "asked at every evaluation, but data.held_out leaves nothing to evaluate on, "+
+				"want none, or held-out samples", "data.held_out")
+		}
 		if n := k.c.Sample.Prompts; n > 0 {
 			k.bad("sample.prompts",
 				fmt.Sprintf("%d, but data.held_out leaves no prompts, want 0, or held-out samples", n), "data.held_out")
 		}
+	}
+	if k.c.Eval.During.Prompts != "" && k.c.Train.EvalSteps == 0 {
+		k.bad("eval.during.prompts", "asked at every evaluation, but train.eval_steps is 0, want none, or evaluations", "train.eval_steps")
 	}
 	all := 0
 	for _, s := range d.Sources {

@@ -18,6 +18,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/eval"
+	"lwtrain/experiment"
 	"lwtrain/model"
 	"lwtrain/packing"
 	"lwtrain/pairs"
@@ -40,6 +41,8 @@ type Config struct {
 	Pairs pairs.Options `yaml:"pairs" identity:"pairs"`
 	// measuring what a model writes (lwtrain eval)
 	Eval eval.Options `yaml:"eval" identity:"eval"`
+	// showing by what the length of answers is bounded (lwtrain experiment)
+	Experiment experiment.Options `yaml:"experiment" identity:"experiment"`
 	// where the results go
 	Output Output `yaml:"output" identity:"none"`
 	// answers to held-out prompts before and after training
@@ -79,8 +82,10 @@ func defaults() Config {
 		DPO:     dpo.Default(),
 		Pairs:   pairs.Default(),
 		Eval:    eval.Default(),
-		Sample:  Sample{MaxNewTokens: 512},
-		Seed:    42,
+
+		Experiment: experiment.Default(),
+		Sample:     Sample{MaxNewTokens: 512},
+		Seed:       42,
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // kinds are the kinds of run that go on in a folder.
-var kinds = []string{"sft", "dpo", "pairs", "eval"}
+var kinds = []string{"sft", "dpo", "pairs", "eval", "experiment"}
 
 // everyKey is a config in which every key has a value.
 func everyKey(t *testing.T) *Config {

@@ -118,6 +118,61 @@ func (s *Set) Messages(i int) (messages []chat.Message, answer int, err error) {
 	return c.Messages, slices.Index(layout.Targets(c).Of(c.Messages), true), err
 }
 
+// EachMessages reads the conversations of samples out of their sources again, each source once.
+// each is told the sample, its conversation and which of its messages is the first that is a
+// target, in the order of the sources; of a conversation that was split, its first sample.
+func (s *Set) EachMessages(samples []int, each func(sample int, messages []chat.Message, answer int) error) error {
+	at := make([]map[int]int, len(s.from)) // by the number in its source
+	for _, i := range samples {
+		source, number := s.Place(i)
+		if at[source] == nil {
+			at[source] = map[int]int{}
+		}
+		if first, there := at[source][number]; !there || i < first {
+			at[source][number] = i
+		}
+	}
+	for source, numbers := range at {
+		if err := s.eachOf(source, numbers, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Set) eachOf(source int, numbers map[int]int, each func(int, []chat.Message, int) error) error {
+	if len(numbers) == 0 {
+		return nil
+	}
+	layout := s.from[source].reading().Layout(nil)
+	layout.Format = s.stores[source].Layout
+	from, err := s.from[source].open(layout.Columns())
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	for left := len(numbers); left > 0; {
+		x, err := from.Next()
+		if err != nil {
+			return err
+		}
+		i, wanted := numbers[x.Number]
+		if !wanted {
+			continue
+		}
+		left--
+		r, err := layout.Parse(x)
+		if err != nil {
+			return err
+		}
+		c := r.Conversation
+		if err := each(i, c.Messages, slices.Index(layout.Targets(c).Of(c.Messages), true)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // find reads the line of a record of a source, and says how its records are read. template
 // may be nil where nothing is rendered.
 func (s *Set) find(source, number int, template *chat.Template) (read.Line, record.Layout, error) {

@@ -65,7 +65,7 @@ func (j Job) requests() (asked []llm.Request, places [][]place) {
 				if !ok {
 					k = len(asked)
 					known[key] = k
-					asked = append(asked, j.request(it, s))
+					asked = append(asked, j.Request(it, s))
 					places = append(places, nil)
 				}
 				places[k] = append(places[k], place{t, i, s})
@@ -82,9 +82,9 @@ func (j Job) Answers() (wanted, known int, err error) {
 	return len(asked), known, err
 }
 
-// request asks for an answer. Its random stream follows from the prompt and the sample, so
+// Request asks for an answer. Its random stream follows from the prompt and the sample, so
 // that other tasks and more samples change none.
-func (j Job) request(it tasks.Item, sample int) llm.Request {
+func (j Job) Request(it tasks.Item, sample int) llm.Request {
 	h := fnv.New64a()
 	h.Write([]byte(it.Prompt))
 	return llm.Request{

@@ -13,6 +13,8 @@ import (
 type Options struct {
 	// what is asked: names that `lwtrain eval ls` lists, or .jsonl files of one's own
 	Tasks []string `yaml:"tasks" identity:"none"`
+	// what a training run writes on the way
+	During During `yaml:"during" identity:"none"`
 	// answers to each prompt
 	Samples int `yaml:"samples" identity:"none" min:"1" max:"1024"`
 	// randomness of the answers; 0: always the most probable token
@@ -31,6 +33,16 @@ type Options struct {
 	Judge Judge `yaml:"judge" identity:"none"`
 }
 
+// During is what the model is asked at every evaluation of a training run (train.eval_steps).
+type During struct {
+	// prompts, a .jsonl file as of eval.tasks, or a task; empty: none
+	Prompts string `yaml:"prompts"`
+	// answers to each prompt
+	Samples int `yaml:"samples" min:"1" max:"1024"`
+	// tokens in the longest answer
+	MaxNewTokens int `yaml:"max_new_tokens" min:"1" max:"1048576"`
+}
+
 // Judge says who rates answers, and how.
 type Judge struct {
 	llm.Server `yaml:",inline"`
@@ -46,6 +58,7 @@ func Default() Options {
 	return Options{
 		Tasks: []string{"longbench-write", "longwrite-ruler"}, Samples: 1, Temperature: 0.5, TopP: 1, MaxNewTokens: 32768,
 		Batch: 16, Precision: "auto", Server: s, Judge: Judge{s, "strict"},
+		During: During{Samples: 1, MaxNewTokens: 1024},
 	}
 }
 

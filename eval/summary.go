@@ -124,6 +124,20 @@ func Summarise(t Asked, scores []Score) Summary {
 	return s
 }
 
+// Values are the figures of a training run's metrics: S_l, the shares that ended and that repeat, and words.
+func (s Summary) Values() map[string]float64 {
+	out := map[string]float64{}
+	for key, v := range map[string]*float64{"s_l": s.Length, "ended": s.Ended, "repeated": s.Repeated} {
+		if v != nil {
+			out[key] = *v
+		}
+	}
+	if s.Words != nil {
+		out["words"], out["words_median"] = s.Words.Mean, s.Words.Median
+	}
+	return out
+}
+
 // share is 1 or 0, or nil.
 func share(b *bool) *float64 {
 	if b == nil {

@@ -7,5 +7,8 @@ import "embed"
 
 // FS holds the shipped files under the names used after `builtin:`.
 //
-//go:embed quickstart pairs
+//go:embed quickstart pairs length-cap
 var FS embed.FS
+
+// Scheme begins the name of a shipped file.
+const Scheme = "builtin:"

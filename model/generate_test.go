@@ -1,6 +1,7 @@
 package model
 
 import (
+	"math"
 	"slices"
 	"testing"
 )
@@ -43,5 +44,43 @@ func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestWhatIsReadIsWhatWouldHaveBeenWritten(t *testing.T) {
+	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
+		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
+		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(c, 1)
+	defer m.Free()
+	g := NewGenerator(m)
+	var ids []int32
+	for i := range 150 {
+		ids = append(ids, int32(i*i%259))
+	}
+	const from = 11
+	nll, end, err := g.Read(ids, from, []int32{7, 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int{11, 12, 74, 75, 76, 149} { // the logits behind each prefix, from a pass of its own
+		s := g.newSlot(0, at, Sampling{})
+		logits := g.prefill(s, ids[:at])
+		sum := 0.0
+		for _, v := range logits {
+			sum += math.Exp(float64(v))
+		}
+		want := math.Log(sum) - float64(logits[ids[at]])
+		ends := (math.Exp(float64(logits[7])) + math.Exp(float64(logits[200]))) / sum
+		s.free()
+		if math.Abs(nll[at-from]-want) > 1e-4 || math.Abs(end[at-from]-ends) > 1e-6 {
+			t.Errorf("at %d: %g and %g, want %g and %g", at, nll[at-from], end[at-from], want, ends)
+		}
+	}
+	if _, _, err := g.Read(ids[:5], 5, nil); err == nil {
+		t.Error("nothing is left to read, and that is no error")
 	}
 }

@@ -58,7 +58,7 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	}
 	if c.Model.Init == nil {
 		var err error
-		if c.Model.Path, err = modelFolder(ctx, c.Model.Path, s.events); err != nil {
+		if c.Model.Path, err = ModelFolder(ctx, c.Model.Path, s.events); err != nil {
 			return nil, err
 		}
 	}
@@ -66,7 +66,7 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	if e.Model, err = s.Model(ctx); err != nil {
 		return nil, err
 	}
-	if e.id.Contents["model"], err = e.Model.fingerprint(); err != nil {
+	if e.id.Contents["model"], err = e.Model.Fingerprint(); err != nil {
 		return nil, err
 	}
 	e.id.Contents["tokenizer and template"] = e.Model.Template.Fingerprint()
@@ -182,6 +182,17 @@ func (e *Eval) Enter() (err error) {
 	return err
 }
 
+// Limit leaves the first n prompts of each task.
+func (e *Eval) Limit(n int) {
+	for i := range e.Tasks {
+		t := &e.Tasks[i]
+		t.Items = t.Items[:min(n, len(t.Items))]
+	}
+}
+
+// StopLoops ends answers of a model of our own that are caught in a loop.
+func (e *Eval) StopLoops() { e.job.StopLoops = true }
+
 // Answers is how many answers are wanted, and how many of them are there.
 func (e *Eval) Answers() (wanted, known int, err error) { return e.job.Answers() }
 
@@ -194,10 +205,10 @@ func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply))
 	var from llm.Answerer
 	if m := e.Model; m == nil {
 		client := llm.NewClient(e.job.Server)
-		client.Waiting = e.session.events.Pausing
+		client.Tolerant, client.Waiting = true, e.session.events.Pausing
 		from = client
 	} else if known < wanted {
-		if e.weights, err = m.loadToAnswer(e.job.Precision); err != nil {
+		if e.weights, err = m.LoadToAnswer(e.job.Precision); err != nil {
 			return err
 		}
 		from = &llm.Decoder{

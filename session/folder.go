@@ -20,9 +20,9 @@ import (
 // What commands without a config need of a model: a folder in Hugging Face layout, a
 // checkpoint of a run among them, or a name on the hub, which is fetched.
 
-// modelFolder is the folder of a whole model: one that is there and, if it is a
+// ModelFolder is the folder of a whole model: one that is there and, if it is a
 // checkpoint, has the files that were saved.
-func modelFolder(ctx context.Context, name string, e Events) (string, error) {
+func ModelFolder(ctx context.Context, name string, e Events) (string, error) {
 	dir, err := folder(ctx, name, hub.WholeModel, e)
 	if err == nil {
 		dir, err = newest(dir, e)
@@ -46,7 +46,7 @@ func LoadTokenizer(ctx context.Context, name string, e Events) (*tokenizer.Token
 // dtype, bfloat16 or float32, config, tokenizer and chat template, without what a resume
 // needs.
 func Export(ctx context.Context, name, to, dtype string, e Events) error {
-	from, err := modelFolder(ctx, name, e)
+	from, err := ModelFolder(ctx, name, e)
 	if err != nil {
 		return err
 	}
@@ -126,8 +126,8 @@ func checkFolder(dir string) error {
 // auto takes bf16 where the files hold nothing else, so that nothing is lost.
 var Precisions = []string{"auto", "bf16", "float32"}
 
-// loadToAnswer reads a model that only answers, in one of the [Precisions].
-func loadToAnswer(dir, precision string, e Events) (*model.Model, error) {
+// LoadToAnswer reads a model that only answers, in one of the [Precisions].
+func LoadToAnswer(dir, precision string, e Events) (*model.Model, error) {
 	half := precision == "bf16"
 	switch precision {
 	case "auto":

@@ -31,7 +31,7 @@ type Generator struct {
 // OpenGenerator opens the model of a folder, a checkpoint or a run's folder among them, or of
 // a name on the hub, which is fetched. Its weights are not read yet.
 func OpenGenerator(ctx context.Context, name string, e Events) (*Generator, error) {
-	dir, err := modelFolder(ctx, name, e)
+	dir, err := ModelFolder(ctx, name, e)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (g *Generator) UseTemplate(template string) (err error) {
 
 // Load reads the weights, in one of the [Precisions].
 func (g *Generator) Load(precision string) (err error) {
-	g.weights, err = loadToAnswer(g.dir, precision, g.events)
+	g.weights, err = LoadToAnswer(g.dir, precision, g.events)
 	return err
 }
 

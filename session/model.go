@@ -264,11 +264,11 @@ func (m *Model) Load() (*model.Model, error) {
 	return load(m.dir, model.Load, Events{}) // its warnings were told when it was opened
 }
 
-// loadToAnswer is [Model.Load] for a model that only answers, in one of the
+// LoadToAnswer is [Model.Load] for a model that only answers, in one of the
 // [Precisions].
-func (m *Model) loadToAnswer(precision string) (*model.Model, error) {
+func (m *Model) LoadToAnswer(precision string) (*model.Model, error) {
 	if m.dir != "" {
-		return loadToAnswer(m.dir, precision, Events{})
+		return LoadToAnswer(m.dir, precision, Events{})
 	}
 	loaded, err := m.Load()
 	if err == nil && precision == "bf16" {
@@ -277,8 +277,8 @@ func (m *Model) loadToAnswer(precision string) (*model.Model, error) {
 	return loaded, err
 }
 
-// fingerprint says which model answers, by its files or by how it is made.
-func (m *Model) fingerprint() (string, error) {
+// Fingerprint says which model answers, by its files or by how it is made.
+func (m *Model) Fingerprint() (string, error) {
 	if m.dir == "" {
 		return model.FingerprintFresh(m.Config, m.seed)
 	}
@@ -310,7 +310,7 @@ func (s *Session) importOnce(path string) (string, error) {
 		}
 	}
 	if s.DryRun {
-		temp, err := s.tempDir()
+		temp, err := s.TempDir()
 		if err != nil {
 			return "", err
 		}

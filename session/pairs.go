@@ -89,11 +89,11 @@ func (r *PairsRun) Load(ctx context.Context) (err error) {
 	if err := m.fetchWeights(ctx); err != nil {
 		return err
 	}
-	if r.weights, err = m.loadToAnswer(r.job.Precision); err != nil {
+	if r.weights, err = m.LoadToAnswer(r.job.Precision); err != nil {
 		return err
 	}
 	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Template, Batch: r.job.Batch}
-	r.job.Identity.Contents["model"], err = m.fingerprint()
+	r.job.Identity.Contents["model"], err = m.Fingerprint()
 	return err
 }
 

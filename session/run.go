@@ -197,6 +197,9 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 		job.DPO.Reference = r.reference.dir
 	}
 	var err error
+	if job.Written, err = written(c, m); err != nil {
+		return job, err
+	}
 	if !r.method.pairs {
 		job.Epochs, err = r.packed()
 	}

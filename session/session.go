@@ -77,8 +77,8 @@ func (s *Session) openHub() (*Hub, error) {
 	return s.hub, nil
 }
 
-// tempDir makes a folder that Close removes.
-func (s *Session) tempDir() (string, error) {
+// TempDir makes a folder that Close removes.
+func (s *Session) TempDir() (string, error) {
 	dir, err := os.MkdirTemp("", "lwtrain-")
 	if err == nil {
 		s.temp = append(s.temp, dir)

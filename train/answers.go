@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"lwtrain/data"
@@ -57,6 +58,37 @@ func answer(ctx context.Context, job Job, known []Answer, after bool) (answers [
 		}
 	}
 	return answers, true, nil
+}
+
+// written lets the model answer what it is asked at evaluations, and adds what its answers are worth
+// to known.
+func written(ctx context.Context, job Job, known map[string]float64) (map[string]float64, error) {
+	w := job.Written
+	if w == nil {
+		return known, nil
+	}
+	tokens, most := 0, 0
+	for _, p := range w.Prompts {
+		most += p.MaxNewTokens
+	}
+	answers, err := job.Engine.Answer(ctx, w.Prompts, func() {
+		if tokens++; job.Events.Writing != nil {
+			job.Events.Writing(tokens, most)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	texts := make([]WrittenText, len(answers))
+	for i, a := range answers {
+		texts[i] = WrittenText{job.Tokenizer.Decode(a.IDs, true), a.Stop}
+	}
+	values := map[string]float64{}
+	maps.Copy(values, known)
+	for key, v := range w.Measure(texts) {
+		values["written/"+key] = v
+	}
+	return values, nil
 }
 
 // answerable lists the first held-out samples that begin with a prompt, as all do

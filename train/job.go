@@ -25,6 +25,7 @@ type Job struct {
 	Tokenizer *tokenizer.Tokenizer // saved with each checkpoint
 	Stop      []int32              // ids that end an answer
 	Asked     AnswerOptions
+	Written   *Written // at every evaluation; nil: nothing
 	Identity  Identity
 	Config    []byte // what config.yaml of the run's folder says
 	Model     string // in words, for run.json
@@ -44,6 +45,18 @@ type AnswerOptions struct {
 	Temperature  float64
 }
 
+// Written is what the model is asked at every evaluation, so that what it writes can be seen to
+// change. Its seeds are the same each time.
+type Written struct {
+	Prompts []engine.Prompt
+	// Measure tells what answers, one to each prompt, are worth: metrics.jsonl has it as
+	// eval_written/<key>.
+	Measure func(texts []WrittenText) map[string]float64
+}
+
+// WrittenText is an answer as it is read, and why it ended: "eos" or "length".
+type WrittenText struct{ Text, Stop string }
+
 // Events tell a caller what happens, so that it can show it. Any of them may
 // be nil.
 type Events struct {
@@ -55,6 +68,7 @@ type Events struct {
 	Asking    func(replies int, tokens int64)       // the reference, before it scores so many answers
 	Scoring   func(tokens, most int64)              // of the reference's log-probabilities
 	Answering func(tokens, most int)                // to held-out prompts
+	Writing   func(tokens, most int)                // at an evaluation
 	Training  func(step int)                        // the steps after this one begin
 	Step      func(StepMetrics)
 	Eval      func(EvalMetrics)

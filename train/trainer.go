@@ -328,6 +328,9 @@ func (t *trainer) evaluationDue() bool {
 // evaluate measures the held-out data and writes the result down.
 func (t *trainer) evaluate(ctx context.Context) error {
 	m, err := t.method.evaluate(ctx, t.step)
+	if err == nil {
+		m.Values, err = written(ctx, t.Job, m.Values)
+	}
 	if err != nil {
 		return fmt.Errorf("evaluation after step %d: %w", t.step, err)
 	}

@@ -30,7 +30,7 @@ var groups = []struct {
 	{"Training:", []func() *cobra.Command{
 		newSFTCmd, newPairsCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
 	}},
-	{"Evaluation:", []func() *cobra.Command{newEvalCmd}},
+	{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
 	{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
 	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},

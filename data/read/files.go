@@ -19,7 +19,7 @@ import (
 )
 
 // Builtin is how the path of a file that ships with lwtrain begins.
-const Builtin = "builtin:"
+const Builtin = examples.Scheme
 
 // File is a file of conversations.
 type File struct {

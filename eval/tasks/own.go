@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"lwtrain/examples"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
@@ -54,7 +56,7 @@ type row struct {
 }
 
 func ownItems(path string) ([]Item, error) {
-	f, err := os.Open(path)
+	f, err := openOwn(path)
 	if err != nil {
 		return nil, fault.Usage(err)
 	}
@@ -91,6 +93,14 @@ func ownItems(path string) ([]Item, error) {
 		return nil, fault.Usage(fmt.Errorf("%s: no prompts there", path))
 	}
 	return items, nil
+}
+
+// openOwn opens a file, or one that ships.
+func openOwn(path string) (fs.File, error) {
+	if name, ok := strings.CutPrefix(path, examples.Scheme); ok {
+		return examples.FS.Open(name)
+	}
+	return os.Open(path)
 }
 
 // ownItem reads a line; an item without an id has the line's number.

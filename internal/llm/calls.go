@@ -4,83 +4,43 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"strings"
 	"sync"
 
 	"lwtrain/internal/jsonl"
+	"lwtrain/internal/plainjson"
 )
 
-// Calls keeps replies by the content of what was asked, in a file.
+// Calls are replies that were paid for, in a file, by the content of what was asked. It is
+// safe for concurrent use, and serves any number of models.
 type Calls struct {
-	mu    sync.Mutex
-	log   *jsonl.Log
-	known map[string]Reply
+	mu   sync.Mutex
+	log  *jsonl.Log
+	kept map[string]Reply
 }
 
+// call is a line of the file.
 type call struct {
-	Key   string `json:"key"`
-	Reply Reply  `json:"reply"`
+	Key string `json:"key"`
+	Reply
 }
 
-// OpenCalls opens the file of calls.
+// OpenCalls opens a file of calls, which need not be there. Close it at the end.
 func OpenCalls(path string) (*Calls, error) {
-	c := &Calls{known: map[string]Reply{}}
+	c := &Calls{kept: map[string]Reply{}}
 	var err error
-	c.log, err = jsonl.Open(path, func(x call, _ string) error {
-		c.known[x.Key] = x.Reply
+	c.log, err = jsonl.Open(path, func(line call, _ string) error {
+		c.kept[line.Key] = line.Reply
 		return nil
 	})
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Close closes the file.
 func (c *Calls) Close() error { return c.log.Close() }
-
-// Keep returns an Answerer.
-func (c *Calls) Keep(from Answerer, model string) Answerer { return kept{c, from, model} }
-
-type kept struct {
-	calls *Calls
-	from  Answerer
-	model string
-}
-
-func keyOf(model string, r Request) (string, error) {
-	raw, err := json.Marshal([]any{model, Messages(r.Messages), r.Sampling, r.MaxTokens, r.StopLoops})
-	h := sha256.Sum256(raw)
-	return hex.EncodeToString(h[:]), err
-}
-
-func (k kept) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
-	var todo []Request
-	var at []int
-	keys := make([]string, len(requests))
-	for i, r := range requests {
-		var err error
-		if keys[i], err = keyOf(k.model, r); err != nil {
-			return err
-		}
-		if reply, ok := k.calls.known[keys[i]]; ok {
-			if err := done(i, reply); err != nil {
-				return err
-			}
-			continue
-		}
-		todo, at = append(todo, r), append(at, i)
-	}
-	if len(todo) == 0 {
-		return nil
-	}
-	return k.from.Answer(ctx, todo, func(j int, r Reply) error {
-		i := at[j]
-		if r.Failed == "" {
-			if _, err := k.calls.log.Append(call{keys[i], r}); err != nil {
-				return err
-			}
-		}
-		return done(i, r)
-	})
-}
 
 // Known is how many of the requests to a model have a reply that is kept.
 func (c *Calls) Known(requests []Request, model string) (n int, err error) {
@@ -89,9 +49,127 @@ func (c *Calls) Known(requests []Request, model string) (n int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, ok := c.known[key]; ok {
+		if _, ok := c.get(key); ok {
 			n++
 		}
 	}
 	return n, nil
+}
+
+func (c *Calls) get(key string) (Reply, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.kept[key]
+	return r, ok
+}
+
+// add keeps a reply, and returns the one that is kept: there may be one by now.
+func (c *Calls) add(key string, r Reply) (Reply, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kept, ok := c.kept[key]; ok {
+		return kept, nil
+	}
+	r = valid(r)
+	if _, err := c.log.Append(call{key, r}); err != nil {
+		return r, err
+	}
+	c.kept[key] = r
+	return r, nil
+}
+
+// valid is a reply as it comes from a file of JSON.
+func valid(r Reply) Reply {
+	const instead = "�"
+	r.Text, r.Reasoning = strings.ToValidUTF8(r.Text, instead), strings.ToValidUTF8(r.Reasoning, instead)
+	return r
+}
+
+// keyOf names what is asked of a model: all that its reply depends on, and nothing else.
+// Answers to the same prompt differ in the seed.
+func keyOf(model string, r Request) (string, error) {
+	topP := r.Sampling.TopP
+	if topP <= 0 || topP >= 1 {
+		topP = 1 // all tokens
+	}
+	raw, err := plainjson.Marshal(struct {
+		Model       string    `json:"model"`
+		Messages    []Message `json:"messages"`
+		Temperature float64   `json:"temperature"`
+		TopP        float64   `json:"top_p"`
+		Seed        uint64    `json:"seed"`
+		MaxTokens   int       `json:"max_tokens"`
+		TopLogprobs int       `json:"top_logprobs"`
+		StopLoops   bool      `json:"stop_loops"`
+	}{model, Messages(r.Messages), r.Sampling.Temperature, topP, r.Sampling.Seed, r.MaxTokens, r.TopLogprobs, r.StopLoops})
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// Kept answers with the replies that are kept, and asks another [Answerer] for the others.
+type Kept struct {
+	calls *Calls
+	from  Answerer
+	model string
+}
+
+var _ Answerer = (*Kept)(nil)
+
+// Keep returns who answers from c, and asks from for what is not there. The model is what
+// from's replies are known by, its name and whatever else they depend on.
+func (c *Calls) Keep(from Answerer, model string) *Kept { return &Kept{c, from, model} }
+
+// Answer calls done with the replies that are kept, in the order of the requests, and then
+// with the others as they come; each is on the disk before. One that failed is not kept. A
+// request that is there twice is asked once.
+func (k *Kept) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
+	var ask []Request
+	var whose [][]int // requests have a reply, by the number of what is asked
+	var keys []string
+	asked := map[string]int{}
+	for i, r := range requests {
+		key, err := keyOf(k.model, r)
+		if err != nil {
+			return err
+		}
+		if n, ok := asked[key]; ok {
+			whose[n] = append(whose[n], i)
+		} else if _, ok := k.calls.get(key); !ok {
+			asked[key] = len(ask)
+			ask, keys, whose = append(ask, r), append(keys, key), append(whose, []int{i})
+		}
+	}
+	for i, r := range requests {
+		key, err := keyOf(k.model, r)
+		if err != nil {
+			return err
+		}
+		if _, ok := asked[key]; ok {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		reply, _ := k.calls.get(key)
+		if err := done(i, reply); err != nil {
+			return err
+		}
+	}
+	if len(ask) == 0 {
+		return context.Cause(ctx)
+	}
+	return k.from.Answer(ctx, ask, func(n int, r Reply) error {
+		if r.Failed == "" {
+			var err error
+			if r, err = k.calls.add(keys[n], r); err != nil {
+				return err
+			}
+		}
+		for _, i := range whose[n] {
+			if err := done(i, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

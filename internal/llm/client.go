@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -22,13 +24,22 @@ const mostReply, mostValues = 64 << 20, 1 << 20 // bytes, and values of JSON
 // Client asks a [Server]. It is safe for concurrent use.
 type Client struct {
 	Server
+	// Tolerant is for many requests of which some may come to nothing. A request that fails
+	// for itself is told as a [Reply] with the reason in Failed, after one more try when all
+	// others are through; what concerns all requests, and [mostFailures] in a row, end it.
+	// Replies are streams, each of which may take as long as something of it comes, and what
+	// shows that one was cut off is looked for. How many requests are under way follows from
+	// what the server takes, from [fewAtOnce] up to Concurrency.
+	Tolerant bool
 	// Waiting, which may be nil, is told why and for how long it waits before it asks
 	// again. Several requests may tell it at once.
 	Waiting func(err error, pause time.Duration)
 
-	key   string
-	http  http.RoundTripper
-	retry transport.Retry
+	key    string
+	http   http.RoundTripper
+	retry  transport.Retry
+	cool   time.Duration // without new requests, after one that was too many
+	traits traits
 }
 
 var _ Answerer = (*Client)(nil)
@@ -38,13 +49,16 @@ var _ Answerer = (*Client)(nil)
 func NewClient(s Server) *Client {
 	key := strings.TrimSpace(os.Getenv(s.KeyEnv))
 	return &Client{
-		Server: s, key: key, http: http.DefaultTransport,
+		Server: s, key: key, http: http.DefaultTransport, cool: 2 * time.Second, traits: newTraits(s.URL),
 		retry: transport.Retry{Times: s.Retries, Pause: time.Second, Jitter: true, Key: key},
 	}
 }
 
 // Answer answers requests, at most Concurrency of them at a time.
 func (c *Client) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
+	if c.Tolerant {
+		return c.answerMost(ctx, requests, done)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var one sync.Mutex // is told at a time
@@ -78,29 +92,64 @@ func (c *Client) Answer(ctx context.Context, requests []Request, done func(i int
 	return context.Cause(ctx)
 }
 
-// Ask asks until there is a reply, or an error that asking again does not mend.
+// Ask asks until there is a reply, or an error that asking again does not mend. Of a
+// tolerant client that is one which concerns all requests.
 func (c *Client) Ask(ctx context.Context, r Request) (Reply, error) {
-	body, err := c.body(r)
-	if err != nil {
-		return Reply{}, err
-	}
-	var reply Reply
+	reply, _, err := c.ask(ctx, r, nil)
+	return reply, err
+}
+
+// ask is Ask, which tells pace, if there is one, how the server takes it. again reports
+// whether a reply that has failed may be another one later.
+func (c *Client) ask(ctx context.Context, r Request, p *pace) (reply Reply, again bool, err error) {
 	retry := c.retry
 	if c.Waiting != nil {
 		retry.Told = func(err error, pause time.Duration) { c.Waiting(fmt.Errorf("%s: %w", c.URL, err), pause) }
 	}
+	tries := 0
 	err = retry.Do(ctx, func() (err error) {
-		reply, err = c.once(ctx, body)
+		tries++
+		began := time.Now()
+		if reply, err = c.once(ctx, r); p != nil {
+			p.told(began, err)
+		}
 		return err
 	})
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%s: %w", c.URL, err)
+	if err == nil || ctx.Err() != nil {
+		return reply, false, err
 	}
-	return reply, err
+	if c.Tolerant {
+		if reply.Failed, again = failed(err, tries); reply.Failed != "" {
+			reply.Stop = ""
+			return reply, again, nil
+		}
+	}
+	return Reply{}, false, fmt.Errorf("%s: %w", c.URL, err)
 }
 
-// body is what a server is sent. The same request has the same bytes.
-func (c *Client) body(r Request) ([]byte, error) {
+// once asks once, and at once again without what the server refuses to be told. What that
+// is counts for later requests if the server takes this one.
+func (c *Client) once(ctx context.Context, r Request) (Reply, error) {
+	t := c.traits.now()
+	for {
+		body, err := c.body(r, t)
+		if err != nil {
+			return Reply{}, err
+		}
+		reply, err := c.post(ctx, r, body)
+		var refused *statusError
+		if errors.As(err, &refused) && t.learn(refused, body) {
+			continue
+		}
+		if err == nil {
+			c.traits.keep(t)
+		}
+		return reply, err
+	}
+}
+
+// body is what a server is sent. The same request to the same server has the same bytes.
+func (c *Client) body(r Request, t traitSet) ([]byte, error) {
 	body := map[string]any{
 		"model": c.Model, "messages": Messages(r.Messages), "max_tokens": r.MaxTokens, "temperature": r.Sampling.Temperature,
 		"seed": r.Sampling.Seed >> 11, // JSON's numbers are exact up to 2^53
@@ -108,15 +157,33 @@ func (c *Client) body(r Request) ([]byte, error) {
 	if p := r.Sampling.TopP; p > 0 && p < 1 {
 		body["top_p"] = p
 	}
+	if r.TopLogprobs > 0 {
+		body["logprobs"], body["top_logprobs"] = true, r.TopLogprobs
+	}
+	if c.Tolerant {
+		// What is not said, the server decides, and a token that ends an answer may be among
+		// those that its own limits cut off.
+		maps.Copy(body, map[string]any{
+			"stream": true, "stream_options": map[string]any{"include_usage": true},
+			"top_k": -1, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1,
+		})
+		if _, ok := body["top_p"]; !ok {
+			body["top_p"] = 1
+		}
+	}
+	t.apply(body)
 	return json.Marshal(body)
 }
 
-// once makes a request. A reply that may be another one later, also one that is not
+// post makes a request. A reply that may be another one later, also one that is not
 // what a server says, is a [transport.BusyError].
-func (c *Client) once(ctx context.Context, body []byte) (Reply, error) {
-	late := transport.UnreachableError{Err: fmt.Errorf("no answer in %d seconds", c.Timeout)}
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.Timeout)*time.Second, late)
-	defer cancel()
+func (c *Client) post(ctx context.Context, r Request, body []byte) (Reply, error) {
+	late := func(err error) error { return transport.UnreachableError{Err: err} }
+	if c.Tolerant {
+		late = func(err error) error { return &failure{"silent", err} } // waited for once more, after all others
+	}
+	ctx, wait := newPatience(ctx, time.Duration(c.Timeout)*time.Second, late)
+	defer wait.end()
 	address := strings.TrimRight(c.URL, "/") + "/chat/completions"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
@@ -128,12 +195,20 @@ func (c *Client) once(ctx context.Context, body []byte) (Reply, error) {
 		return Reply{}, err
 	}
 	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		const enough = 64 << 10
+		raw, err := transport.ReadAll(ctx, io.LimitReader(res.Body, enough), enough)
+		if err != nil {
+			return Reply{}, err
+		}
+		return Reply{}, c.refused(res, raw)
+	}
+	if c.Tolerant {
+		return c.read(ctx, r, res.Body, wait)
+	}
 	raw, err := transport.ReadAll(ctx, res.Body, mostReply)
 	if err != nil {
 		return Reply{}, err
-	}
-	if res.StatusCode != http.StatusOK {
-		return Reply{}, c.refused(res, raw)
 	}
 	reply, err := c.parse(raw)
 	if err != nil {
@@ -148,9 +223,18 @@ func (c *Client) excerpt(raw []byte) string {
 	return fault.Excerpt([]byte(transport.Mask(string(raw[:min(len(raw), enough)]), c.key)))
 }
 
+// statusError is a reply that is no success.
+type statusError struct {
+	code int
+	said string // its beginning, to be shown
+	raw  []byte
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.code, e.said) }
+
 // refused turns a reply that is no success into an error for people.
 func (c *Client) refused(res *http.Response, raw []byte) error {
-	err := fmt.Errorf("status %d: %s", res.StatusCode, c.excerpt(raw))
+	err := &statusError{res.StatusCode, c.excerpt(raw), raw}
 	switch code := res.StatusCode; {
 	case transport.IsBusy(code):
 		return &transport.BusyError{Err: err, After: transport.RetryAfter(res.Header)}
@@ -165,34 +249,32 @@ func (c *Client) refused(res *http.Response, raw []byte) error {
 // secretKey is the length from which on a key is no word that a text may hold.
 const secretKey = 16
 
-// parse reads what a server says. An answer that repeats the key is none: it would be
-// kept.
+// parse reads what a server says at once. An answer that repeats the key is none: it would
+// be kept.
 func (c *Client) parse(raw []byte) (Reply, error) {
-	var said struct {
-		Choices []struct {
-			Message struct {
-				Content *string `json:"content"`
-			} `json:"message"`
-			FinishReason string `json:"finish_reason"`
-		} `json:"choices"`
-		Usage struct {
-			CompletionTokens int `json:"completion_tokens"`
-		} `json:"usage"`
-	}
 	if !plainjson.Within(raw, mostValues) {
 		return Reply{}, fmt.Errorf("a reply of more than %d values of JSON", mostValues)
 	}
-	err := json.Unmarshal(raw, &said)
-	if err != nil || len(said.Choices) == 0 || said.Choices[0].Message.Content == nil {
+	var piece piece
+	err := json.Unmarshal(raw, &piece)
+	if err != nil || len(piece.Choices) == 0 || piece.Choices[0].Message.Content == nil {
 		return Reply{}, errors.New("no choices[0].message.content in the reply: " + c.excerpt(raw))
 	}
-	first := said.Choices[0]
-	if len(c.key) >= secretKey && strings.Contains(*first.Message.Content, c.key) {
-		return Reply{}, errors.New("the reply repeats the key that the server was sent")
+	var s said
+	s.add(piece)
+	if c.repeatsKey(&s) {
+		return Reply{}, errKey
 	}
-	r := Reply{Text: *first.Message.Content, Tokens: said.Usage.CompletionTokens, Stop: StopEOS}
-	if first.FinishReason == "length" {
+	r := s.reply()
+	if s.finish == "length" {
 		r.Stop = StopLength
 	}
 	return r, nil
+}
+
+var errKey = errors.New("the reply repeats the key that the server was sent")
+
+// repeatsKey reports whether what a server said holds the key.
+func (c *Client) repeatsKey(s *said) bool {
+	return len(c.key) >= secretKey && (strings.Contains(s.text.String(), c.key) || strings.Contains(s.reasoning.String(), c.key))
 }

@@ -34,7 +34,8 @@ func (d *Decoder) Answer(ctx context.Context, requests []Request, done func(i in
 	}
 	for i := range texts {
 		texts[i].Done = func(g model.Generated) {
-			if err := done(i, Reply{Text: d.Tokenizer.Decode(g.IDs, true), Tokens: len(g.IDs), Stop: g.Stop}); err != nil {
+			r := Reply{Text: d.Tokenizer.Decode(g.IDs, true), Tokens: len(g.IDs), Prompt: len(texts[i].Prompt), Stop: g.Stop}
+			if err := done(i, r); err != nil {
 				cancel(err)
 			}
 		}

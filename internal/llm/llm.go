@@ -26,16 +26,26 @@ type Request struct {
 	MaxTokens int // of the reply
 	// StopLoops ends a reply of a [Decoder] that is caught in a loop, with StopLoop. What it would have
 	// gone on with is known.
-	StopLoops bool
-	Origin    string // file:line of the prompt, for errors; may be empty
+	StopLoops   bool
+	TopLogprobs int    // at each of its tokens, so many of the most probable ones are asked for; 0: none
+	Origin      string // file:line of the prompt, for errors; may be empty
 }
 
 // Reply is what a request came to.
 type Reply struct {
-	Text   string
-	Tokens int    // as the model counts them; 0: a server did not say
-	Stop   string // StopEOS or StopLength
-	Failed string // why this is no answer; "": it is one
+	Text      string        `json:"text"`
+	Reasoning string        `json:"reasoning,omitempty"` // what the model thought before it, where a server tells it apart
+	Tokens    int           `json:"tokens"`              // as the model counts them, reasoning included; 0: a server did not say
+	Prompt    int           `json:"prompt,omitempty"`    // tokens of the prompt; 0: a server did not say
+	Stop      string        `json:"stop"`                // StopEOS, StopLength or StopLoop; "": it has failed
+	Logprobs  [][]Candidate `json:"logprobs,omitempty"`  // by token, the most probable first; nil: not asked for, or a server has none
+	Failed    string        `json:"-"`                   // why this is no answer, the kind first, whatever came of it; "": it is one
+}
+
+// Candidate is a token that might have come, with the logarithm of its probability.
+type Candidate struct {
+	Token   string  `json:"token"`
+	Logprob float64 `json:"logprob"`
 }
 
 // Why a reply ends.

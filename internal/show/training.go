@@ -24,6 +24,7 @@ type Training struct {
 	bar      *terminal.Progress
 	atMost   bool // the bar's total is an upper bound
 	total    int
+	writing  bool // the bar is that of what is written at an evaluation
 }
 
 // NewTraining begins a display. Call Close at the end.
@@ -101,6 +102,13 @@ func (d *Training) Events() train.Events {
 			}
 			d.bar.Set(int64(tokens), "tokens at most")
 		},
+		Writing: func(tokens, most int) {
+			if tokens == 1 {
+				d.next("writing", most)
+				d.atMost, d.writing = true, true
+			}
+			d.bar.Set(int64(tokens), "tokens at most")
+		},
 		Training: func(step int) {
 			d.next("training", d.total)
 			d.bar.Set(int64(step), "")
@@ -112,7 +120,12 @@ func (d *Training) Events() train.Events {
 			}
 		},
 		Eval: func(m train.EvalMetrics) {
-			d.say("step %d: held-out loss %s%s", m.Step, evalText(m), preferenceText(m.Values))
+			d.say("step %d: held-out loss %s%s", m.Step, evalText(m), preferenceText(m.Values)+writtenText(m.Values))
+			if d.writing {
+				d.writing = false
+				d.next("training", d.total)
+				d.bar.Set(int64(m.Step), "")
+			}
 		},
 		Saved: func(step int, path string) { d.say("step %d: saved %s", step, path) },
 	}
@@ -129,6 +142,19 @@ func evalText(m train.EvalMetrics) string {
 		parts = append(parts, fmt.Sprintf("%s %.4f", s.Name, s.Loss))
 	}
 	return text + " (" + strings.Join(parts, ", ") + ")"
+}
+
+// writtenText is what an evaluation says of what the model wrote.
+func writtenText(v map[string]float64) string {
+	words, ok := v["written/words"]
+	if !ok {
+		return ""
+	}
+	text := fmt.Sprintf("; wrote %.0f words a prompt, %.0f %% ended", words, 100*v["written/ended"])
+	if s, ok := v["written/s_l"]; ok {
+		text += fmt.Sprintf(", S_l %.1f", s)
+	}
+	return text
 }
 
 // marginText is what a step's line says of its pairs.

@@ -4,10 +4,12 @@ package llmtest
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Server answers chat/completions. Its fields may be changed between requests.
@@ -16,6 +18,7 @@ type Server struct {
 	Key string // that it wants; "": none
 
 	Text   func(Request) string                           // what it writes; nil: as [Words] does
+	Say    func(Request) Said                             // or all that it says; nil: what it writes, whole
 	Script func(n int, w http.ResponseWriter) (done bool) // may answer the n-th request, counted from 1, instead
 
 	mu     sync.Mutex
@@ -35,6 +38,21 @@ type Request struct {
 	TopP        *float64 `json:"top_p"` // nil: not sent
 	MaxTokens   int      `json:"max_tokens"`
 	Seed        uint64   `json:"seed"`
+	TopLogprobs int      `json:"top_logprobs"`
+	Stream      bool     `json:"stream"`
+	Body        string   `json:"-"` // all of it, as it came
+}
+
+// Said is a reply with all that servers do and claim.
+type Said struct {
+	Text, Reasoning string
+	Finish          string // "": it does not say
+	Tokens, Prompt  int    // that it claims to have written and read; 0: it does not say
+	Logprobs        []map[string]float64
+	Whole           bool          // at once, also where a stream is asked for
+	Torn            bool          // the stream ends before its end
+	Pause           time.Duration // before each word but the first
+	Status          int           // other than 200: Text is the refusal
 }
 
 // New starts a server. Close it at the end.
@@ -85,8 +103,12 @@ func Judge(r Request) string {
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	var in Request
-	switch err := json.NewDecoder(r.Body).Decode(&in); {
+	raw, err := io.ReadAll(r.Body)
+	in := Request{Body: string(raw)}
+	if err == nil {
+		err = json.Unmarshal(raw, &in)
+	}
+	switch {
 	case r.Method != http.MethodPost || r.URL.Path != "/v1/chat/completions":
 		http.Error(w, "nothing here", http.StatusNotFound)
 		return
@@ -104,15 +126,90 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	if s.Script != nil && s.Script(n, w) {
 		return
 	}
-	text := Words(in)
-	if s.Text != nil {
-		text = s.Text(in)
+	said := Said{Finish: "stop"}
+	switch {
+	case s.Say != nil:
+		said = s.Say(in)
+	case s.Text != nil:
+		said.Text = s.Text(in)
+	default:
+		said.Text = Words(in)
+	}
+	if s.Say == nil && in.Stream {
+		said.Tokens = len(strings.SplitAfter(said.Text, " "))
+	} else if s.Say == nil {
+		said.Tokens = len(said.Text)
 	}
 	s.mu.Lock()
 	s.asked[fmt.Sprint(in.Messages, in.Seed)]++
 	s.mu.Unlock()
-	json.NewEncoder(w).Encode(map[string]any{
-		"choices": []any{map[string]any{"message": map[string]any{"role": "assistant", "content": text}, "finish_reason": "stop"}},
-		"usage":   map[string]any{"completion_tokens": len(text)},
-	})
+	switch {
+	case said.Status != 0 && said.Status != http.StatusOK:
+		http.Error(w, said.Text, said.Status)
+	case in.Stream && !said.Whole:
+		said.stream(w)
+	default:
+		json.NewEncoder(w).Encode(said.piece("message", said.Text, said.Reasoning, said.Finish, said.Logprobs, true))
+	}
+}
+
+// piece is a reply, or an event of a stream.
+func (s Said) piece(as, text, reasoning, finish string, logprobs []map[string]float64, usage bool) map[string]any {
+	choice := map[string]any{as: map[string]any{"role": "assistant", "content": text}, "finish_reason": nil}
+	if reasoning != "" {
+		choice[as].(map[string]any)["reasoning_content"] = reasoning
+	}
+	if finish != "" {
+		choice["finish_reason"] = finish
+	}
+	if len(logprobs) > 0 {
+		var content []any
+		for _, at := range logprobs {
+			top := []any{}
+			for token, p := range at {
+				top = append(top, map[string]any{"token": token, "logprob": p, "bytes": nil})
+			}
+			content = append(content, map[string]any{"top_logprobs": top})
+		}
+		choice["logprobs"] = map[string]any{"content": content}
+	}
+	out := map[string]any{"choices": []any{choice}}
+	if usage && s.Tokens > 0 {
+		out["usage"] = map[string]any{"completion_tokens": s.Tokens, "prompt_tokens": s.Prompt, "total_tokens": s.Prompt + s.Tokens}
+	}
+	return out
+}
+
+// stream says it word by word.
+func (s Said) stream(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	event := func(v any) {
+		raw, _ := json.Marshal(v)
+		fmt.Fprintf(w, "data: %s\n\n", raw)
+		w.(http.Flusher).Flush()
+	}
+	fmt.Fprint(w, ": a comment\n\n")
+	if s.Reasoning != "" {
+		event(s.piece("delta", "", s.Reasoning, "", nil, false))
+	}
+	for i, word := range strings.SplitAfter(s.Text, " ") {
+		if i > 0 && s.Pause > 0 {
+			time.Sleep(s.Pause)
+		}
+		var logprobs []map[string]float64
+		if i < len(s.Logprobs) {
+			logprobs = s.Logprobs[i : i+1]
+		}
+		event(s.piece("delta", word, "", "", logprobs, false))
+	}
+	if s.Torn {
+		return
+	}
+	event(s.piece("delta", "", "", s.Finish, nil, false))
+	if s.Tokens > 0 {
+		event(map[string]any{"choices": []any{}, "usage": map[string]any{
+			"completion_tokens": s.Tokens, "prompt_tokens": s.Prompt, "total_tokens": s.Prompt + s.Tokens,
+		}})
+	}
+	fmt.Fprint(w, "data: [DONE]\n\n")
 }

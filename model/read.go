@@ -1,0 +1,70 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"lwtrain/internal/kernels"
+)
+
+// readRows is how many positions' logits there are at a time.
+const readRows = 64
+
+// Read runs a text through the model and says of each position from on, which is at least 1,
+// with what -ln p its token follows those before it, and how probably one of ends would have
+// come in its place. Both are as long as the text behind from. Sums over the vocabulary
+// are float64.
+func (g *Generator) Read(ids []int32, from int, ends []int32) (nll, end []float64, err error) {
+	vocab := g.m.Config.Vocab
+	for i, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			return nil, nil, fmt.Errorf("position %d: token id %d, want 0 to %d", i, id, vocab-1)
+		}
+	}
+	n := len(ids) - from
+	if from < 1 || n < 1 {
+		return nil, nil, fmt.Errorf("a text of %d tokens, want more than the %d before what is read", len(ids), from)
+	}
+	nll, end = make([]float64, n), make([]float64, n)
+	kernels.Run(func() { err = g.read(ids, from, ends, nll, end) })
+	for i := range g.memory {
+		g.memory[i].free()
+	}
+	kernels.FreeBF16(g.rounded)
+	g.rounded = nil
+	return nll, end, err
+}
+
+func (g *Generator) read(ids []int32, from int, ends []int32, nll, end []float64) error {
+	vocab, hidden := g.m.Config.Vocab, g.m.Config.Hidden
+	s := g.newSlot(0, len(ids), Sampling{})
+	defer s.free()
+	g.begin(ids[:len(ids)-1], s)
+	h := forward[rowsOf](g.m, g)
+	logits := kernels.Alloc(readRows * vocab)
+	defer kernels.Free(logits)
+	for at := from; at < len(ids); at += readRows {
+		rows := min(readRows, len(ids)-at)
+		g.product(logits, h[(at-1)*hidden:(at-1+rows)*hidden], rows, g.m.head)
+		for r := range rows {
+			row := logits[r*vocab : (r+1)*vocab]
+			peak := math.Inf(-1)
+			for _, v := range row {
+				peak = max(peak, float64(v))
+			}
+			sum := 0.0
+			for _, v := range row {
+				sum += math.Exp(float64(v) - peak)
+			}
+			if math.IsNaN(sum) || math.IsInf(peak, 0) {
+				return fmt.Errorf("the logits after %d tokens hold a NaN or infinity", at+r)
+			}
+			k := at + r - from
+			nll[k] = peak + math.Log(sum) - float64(row[ids[at+r]])
+			for _, id := range ends {
+				end[k] += math.Exp(float64(row[id])-peak) / sum
+			}
+		}
+	}
+	return nil
+}
