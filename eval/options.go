@@ -27,6 +27,8 @@ type Options struct {
 	Batch int `yaml:"batch" identity:"none" min:"1" max:"1024"`
 	// of the model that answers; auto: bf16 where its files hold nothing else
 	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
+	// scores of tasks: paper, as their papers have them; released, as their code does where that is another score (lifebench)
+	Compat string `yaml:"compat" identity:"none" enum:"paper|released"`
 	// an OpenAI-compatible server that answers instead of the model of model.path
 	Server llm.Server `yaml:"server"`
 	// an OpenAI-compatible server that rates the answers
@@ -57,7 +59,7 @@ func Default() Options {
 	s.Concurrency = 8
 	return Options{
 		Tasks: []string{"longbench-write", "longwrite-ruler"}, Samples: 1, Temperature: 0.5, TopP: 1, MaxNewTokens: 32768,
-		Batch: 16, Precision: "auto", Server: s, Judge: Judge{s, "strict"},
+		Batch: 16, Precision: "auto", Compat: "paper", Server: s, Judge: Judge{s, "strict"},
 		During: During{Samples: 1, MaxNewTokens: 1024},
 	}
 }

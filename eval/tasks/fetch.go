@@ -90,43 +90,74 @@ func (t Task) Data() string {
 	return "to be fetched (" + human.Bytes(bytes) + " of github.com/" + t.remotes[0].repository + ")"
 }
 
-// Fetch gets what data of the task is not there yet, and tells of it before. With HF_HUB_OFFLINE nothing
-// is asked for.
-func (t Task) Fetch(ctx context.Context, told func(string)) error {
-	retry := transport.Retry{Times: 5, Pause: time.Second, Told: func(err error, pause time.Duration) {
-		told(fmt.Sprintf("%v; again in %s", err, pause))
-	}}
-	wire := http.DefaultTransport.(*http.Transport).Clone()
-	wire.ResponseHeaderTimeout = 30 * time.Second
-	return t.fetch(ctx, wire, retry, told)
+// Fetcher gets data that does not ship. Each of its functions may be nil.
+type Fetcher struct {
+	DryRun   bool                                       // nothing is fetched
+	Fetching func(repository string, done, total int64) // bytes
+	Pausing  func(err error, pause time.Duration)       // before the server is asked again: why and for how long
+	Ended    func(err error)                            // the fetch that was told of last; nil: it is done
+
+	wire  http.RoundTripper // nil: the network
+	retry transport.Retry
 }
 
-func (t Task) fetch(ctx context.Context, wire http.RoundTripper, retry transport.Retry, told func(string)) error {
+// Fetch gets what data of the task is not there yet into the user's cache. With HF_HUB_OFFLINE nobody is asked.
+func (t Task) Fetch(ctx context.Context, f Fetcher) error {
 	for _, r := range t.remotes {
 		if _, err := r.read(); err == nil {
 			continue
 		}
-		switch strings.ToUpper(os.Getenv("HF_HUB_OFFLINE")) {
-		case "1", "ON", "YES", "TRUE":
-			return fault.Usage(r.byHand(fmt.Errorf("%s wants %s, which is not there, and HF_HUB_OFFLINE says that nothing is fetched", t.Name, r.url())))
+		if why := f.not(); why != "" {
+			return fault.Usage(r.byHand(fmt.Errorf("%s wants %s, which is not there yet, and %s", t.Name, r.url(), why)))
 		}
-		place, err := r.place()
+		err := f.fetch(ctx, r)
+		if f.Ended != nil {
+			f.Ended(err)
+		}
 		if err != nil {
-			return err
-		}
-		told(fmt.Sprintf("%s: fetching %s (%s)", t.Name, r.url(), human.Bytes(r.bytes)))
-		var raw []byte
-		if err := retry.Do(ctx, func() (err error) { raw, err = r.ask(ctx, wire); return err }); err != nil {
 			return r.byHand(fmt.Errorf("%s: %w", r.url(), err))
-		}
-		if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
-			return err
-		}
-		if err := atomicfile.WriteBytes(place, raw); err != nil {
-			return err
 		}
 	}
 	return nil
+}
+
+// not says why nothing is fetched; "": it is.
+func (f Fetcher) not() string {
+	switch strings.ToUpper(os.Getenv("HF_HUB_OFFLINE")) {
+	case "1", "ON", "YES", "TRUE":
+		return "HF_HUB_OFFLINE is set"
+	}
+	if f.DryRun {
+		return "a dry run fetches nothing"
+	}
+	return ""
+}
+
+func (f Fetcher) fetch(ctx context.Context, r remote) error {
+	place, err := r.place()
+	if err != nil {
+		return err
+	}
+	if f.wire == nil {
+		wire := http.DefaultTransport.(*http.Transport).Clone()
+		wire.ResponseHeaderTimeout = 30 * time.Second
+		f.wire, f.retry = wire, transport.Retry{Times: 5, Pause: time.Second}
+	}
+	if f.Fetching != nil {
+		f.Fetching(r.repository, 0, r.bytes)
+	}
+	f.retry.Told = f.Pausing
+	var raw []byte
+	if err := f.retry.Do(ctx, func() (err error) { raw, err = r.ask(ctx, f.wire); return err }); err != nil {
+		return err
+	}
+	if f.Fetching != nil {
+		f.Fetching(r.repository, r.bytes, r.bytes)
+	}
+	if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(place, raw)
 }
 
 // ask makes one request for the file.

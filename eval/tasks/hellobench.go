@@ -10,7 +10,7 @@ import (
 
 var helloBench = Task{
 	Name: "hellobench-length", Prompts: 492, Languages: "en",
-	About:  "HelloBench's length-constrained sets: 123 essays, stories, roles and screenplays of no less than 2,000, 4,000, 8,000 and 16,000 words",
+	About:  "HelloBench's length-constrained sets: 123 essays, stories and others of no less than 2,000 to 16,000 words",
 	Source: "HelloBench, arXiv:2409.16191, MIT",
 	Items:  helloBenchItems,
 	Words:  prose.Words, Counted: longWriterWords + "; HelloBench's code counts none",

@@ -20,11 +20,13 @@ var lifeBench = Task{
 	Source: "LIFEBench, arXiv:2505.16234, MIT",
 	Items:  lifeBenchItems,
 	Words:  prose.LIFEBenchWords, Counted: `Chinese characters and \b[a-zA-Z0-9'-]+\b, as LIFEBench's exp/cache.py`,
-	Ranges: []prose.Range{{Name: "16", From: 0}, {Name: "32", From: 32}, {Name: "64", From: 64}, {Name: "128", From: 128}, {Name: "256", From: 256},
-		{Name: "512", From: 512}, {Name: "1024", From: 1024}, {Name: "2048", From: 2048}, {Name: "4096", From: 4096}, {Name: "8192", From: 8192}},
+	Ranges: []prose.Range{{Name: "16", From: 0}, {Name: "32", From: 32}, {Name: "64", From: 64}, {Name: "128", From: 128},
+		{Name: "256", From: 256}, {Name: "512", From: 512}, {Name: "1024", From: 1024}, {Name: "2048", From: 2048},
+		{Name: "4096", From: 4096}, {Name: "8192", From: 8192}},
 	Measures: []Measure{
 		{"score", "LS: 100 at the asked length, less by how far the answer is off; 100 on the side that at most or at least allows"},
-		{"equal_to", "LS of what is to be equal to a length"}, {"at_most", "LS of what is to be at most"}, {"at_least", "LS of what is to be at least"},
+		{"equal_to", "LS of what is to be equal to a length"}, {"at_most", "LS of what is to be at most"},
+		{"at_least", "LS of what is to be at least"},
 		{"deviation", "LD of what is to be equal to a length: percent of it by which answers are off; it has no bound"},
 	},
 	Score: func(it Item, text string) map[string]float64 {

@@ -10,13 +10,14 @@ import (
 
 var lonGen = Task{
 	Name: "longen", Prompts: 240, Languages: "en, zh",
-	About:  "LonGen: requests of 2,000 to 8,000 words: about a number, in a range, above, below",
-	Source: "Self-Lengthen, arXiv:2410.23933, Apache-2.0",
-	Items:  lonGenItems,
-	Words:  prose.LonGenWords, Counted: "Chinese characters and punctuation, and what lies between them and blanks, as Self-Lengthen's length_following_eval.py",
-	Ranges: []prose.Range{{Name: "below 4,000", From: 0}, {Name: "4,000-5,999", From: 4000}, {Name: "6,000 or more", From: 6000}},
+	About:   "LonGen: requests of 2,000 to 8,000 words: about a number, in a range, above, below",
+	Source:  "Self-Lengthen, arXiv:2410.23933, Apache-2.0",
+	Items:   lonGenItems,
+	Words:   prose.LonGenWords,
+	Counted: "Chinese characters and punctuation, and what lies between them and blanks, as Self-Lengthen's length_following_eval.py",
+	Ranges:  []prose.Range{{Name: "below 4,000", From: 0}, {Name: "4,000-5,999", From: 4000}, {Name: "6,000 or more", From: 6000}},
 	Measures: []Measure{
-		{"score", "100 within what is asked for (about: 0.8 to 1.2 times, above: up to 1.5, below: from 0.5), less by how far the answer is off"},
+		{"score", "100 within what is asked for (about: 0.8 to 1.2 times, above: to 1.5, below: from 0.5), less by how far it is off"},
 		{"about", "the score of requests for about a number"}, {"range", "the score of those for a range"},
 		{"above", "the score of those for more than a number"}, {"below", "the score of those for less"},
 	},

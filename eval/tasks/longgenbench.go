@@ -37,18 +37,26 @@ func longGenBenchItems() ([]Item, error) {
 		if err != nil {
 			return nil, err
 		}
-		var rows []struct {
-			Prompt, Prefix string
-			Number         int
-		}
-		if err := json.Unmarshal(raw, &rows); err != nil {
+		more, err := longGenBenchRead(size, raw)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", longGenBenchFiles[k].path, err)
 		}
-		for i, row := range rows {
-			items = append(items, Item{ID: size + "-" + strconv.Itoa(i), Prompt: row.Prompt, Type: size, reference: row.Prefix, numbers: []int{row.Number}})
-		}
+		items = append(items, more...)
 	}
 	return items, nil
+}
+
+func longGenBenchRead(size string, raw []byte) ([]Item, error) {
+	var rows []struct {
+		Prompt, Prefix string
+		Number         int
+	}
+	err := json.Unmarshal(raw, &rows)
+	items := make([]Item, len(rows))
+	for i, row := range rows {
+		items[i] = Item{ID: size + "-" + strconv.Itoa(i), Prompt: row.Prompt, Type: size, reference: row.Prefix, numbers: []int{row.Number}}
+	}
+	return items, err
 }
 
 // longGenBenchScore is LongGenBench's completion rate (arXiv:2409.02076, Evalution/eval.py): what goes on from the

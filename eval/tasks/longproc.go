@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"math"
 	"strings"
 
 	"lwtrain/internal/prose"
@@ -34,7 +33,9 @@ func longProcItems(files ...string) func() ([]Item, error) {
 			}
 			size := file[strings.LastIndexByte(file, '_')+1:]
 			for _, row := range rows {
-				items = append(items, Item{ID: row.ID, Prompt: row.Prompt, Type: size, reference: row.Reference, numbers: append(row.Nums, row.Target)})
+				it := Item{ID: row.ID, Prompt: row.Prompt, Type: size}
+				it.reference, it.numbers = row.Reference, append(row.Nums, row.Target)
+				items = append(items, it)
 			}
 		}
 		return items, nil
@@ -43,7 +44,9 @@ func longProcItems(files ...string) func() ([]Item, error) {
 
 // longProcScores are LongProc's measures in percent.
 func longProcScores(accuracy, partial, extracted float64) map[string]float64 {
-	return map[string]float64{"accuracy": 100 * accuracy, "partial_accuracy": 100 * math.Max(0, partial), "extraction_rate": 100 * extracted}
+	return map[string]float64{
+		"accuracy": 100 * accuracy, "partial_accuracy": 100 * max(0, partial), "extraction_rate": 100 * extracted,
+	}
 }
 
 // tagged is what stands between <tag> and </tag>; ok: both are there.

@@ -12,7 +12,7 @@ import (
 // answers (testdata/scores.py).
 func TestScoresAreThoseOfTheBenchmarks(t *testing.T) {
 	path := "testdata/scores.json"
-	if more := os.Getenv("LWTRAIN_SCORES"); more != "" {
+	if more := os.Getenv("LWTRAIN_TEST_SCORES"); more != "" {
 		path = more
 	}
 	raw, err := os.ReadFile(path)

@@ -24,13 +24,15 @@ var writingBenchFile = remote{
 // bands are the marks that a criterion of WritingBench describes.
 var bands = []string{"1-2", "3-4", "5-6", "7-8", "9-10"}
 
-// writingBenchItems reads what the requests ask for in words by [prose.StatedLength]; one that asks in pages, or for
-// parts of a length, asks for none.
 func writingBenchItems() ([]Item, error) {
 	raw, err := writingBenchFile.read()
 	if err != nil {
 		return nil, err
 	}
+	return writingBenchRead(raw)
+}
+
+func writingBenchRead(raw []byte) ([]Item, error) {
 	rows, err := rowsOf[struct {
 		Index          int
 		Domain1, Query string
@@ -42,11 +44,7 @@ func writingBenchItems() ([]Item, error) {
 	items := make([]Item, len(rows))
 	for i, row := range rows {
 		it := Item{ID: strconv.Itoa(row.Index), Prompt: row.Query, Type: row.Domain1}
-		l := prose.StatedLength(row.Query)
-		it.Asked = Asked{Min: int(l.Min), Max: int(l.Max)}
-		if l.Min == l.Max {
-			it.Asked = Asked{Words: int(l.Max)}
-		}
+		it.Asked = statedIn(row.Query)
 		for _, c := range row.Checklist {
 			var says strings.Builder
 			says.WriteString(c["criteria_description"])
@@ -58,4 +56,20 @@ func writingBenchItems() ([]Item, error) {
 		items[i] = it
 	}
 	return items, nil
+}
+
+// statedIn is what a request asks for in words: the length that the first of its paragraphs states which states one, by
+// [prose.StatedLength]. What follows is of parts, or material that the request brings along; one that asks in pages or
+// minutes asks for none.
+func statedIn(request string) Asked {
+	for paragraph := range strings.SplitSeq(request, "\n") {
+		switch l := prose.StatedLength(paragraph); {
+		case l == prose.Length{}:
+		case l.Min == l.Max:
+			return Asked{Words: int(l.Max)}
+		default:
+			return Asked{Min: int(l.Min), Max: int(l.Max)}
+		}
+	}
+	return Asked{}
 }

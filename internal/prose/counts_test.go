@@ -12,7 +12,7 @@ func TestCountsAreThoseOfTheBenchmarks(t *testing.T) {
 	counters := []func(string) int{Words, LIFEBenchWords, LonGenWords, BlankWords}
 	names := []string{"LongWriter", "LIFEBench", "LonGen", "LongGenBench"}
 	path := "testdata/counts.json"
-	if more := os.Getenv("LWTRAIN_COUNTS"); more != "" {
+	if more := os.Getenv("LWTRAIN_TEST_COUNTS"); more != "" {
 		path = more
 	}
 	raw, err := os.ReadFile(path)
