@@ -25,6 +25,8 @@ const (
 	GenerationsFile = "generations.jsonl"
 	ScoresFile      = "scores.jsonl"
 	SummaryFile     = "summary.json"
+
+	ReadingFile = "reading.json" // of the model, for all tasks
 )
 
 // hashOf is by which a prompt is known.

@@ -29,6 +29,9 @@ type Options struct {
 	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
 	// scores of tasks: paper, as their papers have them; released, as their code does where that is another score (lifebench)
 	Compat string `yaml:"compat" identity:"none" enum:"paper|released"`
+	// conversations whose answers the model reads, none of them its own: its loss, and how probably it would not have
+	// ended them, by words; a file or builtin:...; empty: none
+	Read string `yaml:"read" identity:"none"`
 	// an OpenAI-compatible server that answers instead of the model of model.path
 	Server llm.Server `yaml:"server"`
 	// an OpenAI-compatible server that rates the answers

@@ -190,7 +190,7 @@ func wordsOf(scores []Score) *Words {
 			w.Longest = &x.Words
 		}
 	}
-	if at, ok := Survival(scores).Median(); ok {
+	if at, ok := Lasting(scores).Median(); ok {
 		w.Survived = &at
 	}
 	w.Mean /= float64(len(scores))

@@ -66,8 +66,8 @@ func lengthsOf(scores []Score) (out []Length) {
 	return out
 }
 
-// Survival is the Kaplan-Meier curve of answers; no points: nobody said which of them ended.
-func Survival(scores []Score) Curve {
+// Lasting is the Kaplan-Meier curve of answers; no points: nobody said which of them ended.
+func Lasting(scores []Score) Curve {
 	lengths := lengthsOf(scores)
 	if len(lengths) == 0 {
 		return Curve{}

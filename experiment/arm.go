@@ -39,16 +39,12 @@ func Arms(o Options) []Arm {
 	return arms
 }
 
-// Fit says how an arm's steps follow from those of an epoch of it, so that it sees as many
-// target tokens as budget, or, of a control, answers.
-func (a *Arm) Fit(documents, stepsPerEpoch int, targetsPerEpoch, budget int64, longestEpochs float64) {
-	a.Documents = documents
-	a.Epochs = float64(budget) / float64(targetsPerEpoch)
-	if a.Control {
-		a.Epochs = longestEpochs
-	}
-	a.Steps = max(1, int(a.Epochs*float64(stepsPerEpoch)+0.5))
+// Fit says how an arm's steps follow from those of an epoch of it, so that it sees about as many
+// target tokens as budget.
+func (a *Arm) Fit(documents, stepsPerEpoch int, targetsPerEpoch int64, budget float64) {
+	a.Steps = max(1, int(budget/float64(targetsPerEpoch)*float64(stepsPerEpoch)+0.5))
 	a.Epochs = float64(a.Steps) / float64(stepsPerEpoch)
-	a.Answers = int(a.Epochs*float64(documents) + 0.5)
+	a.Answers = max(1, int(a.Epochs*float64(documents)+0.5))
+	a.Documents = min(documents, a.Answers)
 	a.Targets = int64(a.Epochs * float64(targetsPerEpoch))
 }

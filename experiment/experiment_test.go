@@ -58,11 +58,12 @@ func TestArmsSeeAsManyTargetTokensAndControlsAsManyAnswers(t *testing.T) {
 		t.Fatalf("%+v", arms)
 	}
 	long, short, control := arms[3], arms[1], arms[4]
-	const budget = 80_000
-	long.Fit(60, 40, 80_000, budget, 1)
-	short.Fit(60, 3, 5_000, budget, 1)
-	control.Fit(60, 3, 5_000, budget, 1)
-	if long.Steps != 40 || short.Steps != 48 || short.Targets != budget || control.Steps != 3 || control.Answers != long.Answers {
+	const budget = 20_000
+	long.Fit(60, 40, 80_000, budget)
+	short.Fit(60, 3, 5_000, budget)
+	control.Fit(60, 3, 5_000, 5_000*float64(long.Answers)/60)
+	if long.Steps != 10 || long.Answers != 15 || long.Documents != 15 || short.Steps != 12 || short.Targets != budget ||
+		short.Documents != 60 || short.Answers != 240 || control.Steps != 1 {
 		t.Errorf("%+v %+v %+v", long, short, control)
 	}
 }

@@ -15,12 +15,12 @@ type Options struct {
 	Caps []int `yaml:"caps" min:"1" max:"1000000"`
 	// cut: the same documents, each cut behind a sentence; filter: those whose answers are not longer, as in the paper
 	Mode string `yaml:"mode" enum:"cut|filter"`
-	// time that all of it may take on this machine; documents and prompts are fitted to it
+	// time that all of it may take on this machine; target tokens and prompts are fitted to it
 	Hours float64 `yaml:"hours" above:"0" max:"10000"`
 	// how often each model is trained, with other random choices
 	Seeds int `yaml:"seeds" min:"1" max:"100"`
-	// how often the model with the longest answers goes through the documents; the others see as many target tokens
-	Epochs float64 `yaml:"epochs" above:"0" max:"1000"`
+	// target tokens that each model sees, but for the controls; fewer where experiment.hours does not allow them
+	TargetTokens int `yaml:"target_tokens" min:"1"`
 	// prompts that all models answer, a .jsonl file as of eval.tasks; empty: those that ship with lwtrain
 	Prompts string `yaml:"prompts" identity:"none"`
 	// answers of each model to each prompt
@@ -37,7 +37,7 @@ type Options struct {
 // Default is what holds where nothing else is said.
 func Default() Options {
 	return Options{
-		Caps: []int{60, 300, 900}, Mode: "cut", Hours: 2, Seeds: 1, Epochs: 1, Samples: 1, Temperature: 0.8, TopP: 1, Batch: 16,
+		Caps: []int{60, 300, 900}, Mode: "cut", Hours: 2, Seeds: 1, TargetTokens: 20_000, Samples: 1, Temperature: 0.8, TopP: 1, Batch: 16,
 	}
 }
 

@@ -8,23 +8,6 @@ import (
 	"lwtrain/internal/rng"
 )
 
-// Survival is the probability that an answer has not been ended yet, read off held-out answers
-// without sampling: at each position it is multiplied by that of any token but those that end.
-type Survival struct {
-	Words []float64 `json:"words"` // from 0
-	S     []float64 `json:"s"`     // mean over the held-out answers
-	Loss  []float64 `json:"loss"`  // mean -ln p of the tokens up to each, since the one before
-}
-
-// At is the probability at a number of words.
-func (s Survival) At(words float64) float64 {
-	i, _ := slices.BinarySearch(s.Words, words)
-	if i == len(s.Words) {
-		i--
-	}
-	return s.S[i]
-}
-
 // Outcome is what came of a model.
 type Outcome struct {
 	Arm
@@ -42,7 +25,7 @@ type Outcome struct {
 
 	Length   *float64       `json:"s_l"`
 	ByAsked  []eval.InRange `json:"s_l_by_length"`
-	Survival *Survival      `json:"survival"`
+	Survival *eval.Survival `json:"survival"`
 	Curve    eval.Curve     `json:"km"`
 }
 
@@ -52,7 +35,7 @@ type Answers struct {
 	Scores   []eval.Score
 	Looped   int
 	Summary  eval.Summary
-	Survival *Survival
+	Survival *eval.Survival
 }
 
 // draws of the bootstrap and of permutations, and the seed of both.

@@ -93,9 +93,9 @@ func (x *Experiment) train(ctx context.Context, a experiment.Arm) (string, error
 }
 
 // survival reads the held-out answers with a model, unless that was done before.
-func (x *Experiment) survival(ctx context.Context, a experiment.Arm, dir string) (*experiment.Survival, error) {
+func (x *Experiment) survival(ctx context.Context, a experiment.Arm, dir string) (*eval.Survival, error) {
 	path := filepath.Join(x.dir, a.Name, survivalFile)
-	out := &experiment.Survival{}
+	out := &eval.Survival{}
 	if there, err := rundir.ReadJSON(path, out); err != nil || there {
 		return out, err
 	}
@@ -104,22 +104,14 @@ func (x *Experiment) survival(ctx context.Context, a experiment.Arm, dir string)
 		return nil, err
 	}
 	defer m.Free()
-	g := model.NewGenerator(m)
-	var curves []experiment.Read
-	for i, d := range x.heldOut {
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		nll, end, err := g.Read(d.ids, d.from, x.Model.Template.Stop())
-		if err != nil {
-			return nil, err
-		}
-		curves = append(curves, experiment.Read{Words: d.words, Loss: nll, End: end})
+	*out, err = x.Model.ReadDocuments(ctx, m, x.rendered, func(n int) {
 		if x.Events.Read != nil {
-			x.Events.Read(a, i+1, len(x.heldOut))
+			x.Events.Read(a, n, len(x.rendered))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
-	*out = experiment.Survive(curves)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -170,7 +162,7 @@ func (x *Experiment) answers(ctx context.Context, a experiment.Arm, dir string) 
 	}
 	scored, err := run.Score()
 	if err == nil {
-		_, err = run.Report(scored)
+		_, err = run.Report(scored, nil)
 	}
 	if err != nil {
 		return out, err

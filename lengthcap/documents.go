@@ -30,7 +30,7 @@ func (x *Experiment) documents(set *data.Set) (out []document, err error) {
 	err = set.EachMessages(set.Train(), func(_ int, messages []chat.Message, _ int) error {
 		switch words, ok := answerWords(messages); {
 		case ok && (o.Mode == "filter" || words >= o.Longest()):
-			out = append(out, document{Messages: llm.Messages(messages)})
+			out = append(out, document{llm.Messages(messages)})
 		default:
 			x.Plan.Short++
 		}
@@ -43,8 +43,8 @@ func (x *Experiment) documents(set *data.Set) (out []document, err error) {
 		if words, ok := answerWords(messages); !ok || words < o.Longest() {
 			return nil
 		}
-		d, err := x.render(messages)
-		x.heldOut = append(x.heldOut, d)
+		d, err := x.Model.Document(messages)
+		x.heldOut, x.rendered = append(x.heldOut, document{llm.Messages(messages)}), append(x.rendered, d)
 		return err
 	})
 	if err != nil {
@@ -67,19 +67,4 @@ func (x *Experiment) documents(set *data.Set) (out []document, err error) {
 func answerWords(messages []chat.Message) (words int, ok bool) {
 	last := messages[len(messages)-1]
 	return prose.Words(last.Content), last.Role == "assistant"
-}
-
-// render makes a held-out answer ready to be read.
-func (x *Experiment) render(messages []chat.Message) (d document, err error) {
-	r, err := x.Model.Template.Render(messages, chat.Targets{Turns: "last"})
-	if err != nil {
-		return d, err
-	}
-	answer := r.Target[len(r.Target)-1]
-	d = document{Messages: llm.Messages(messages), ids: r.IDs[:answer.End], from: int(answer.Start)}
-	begins := int(r.Bytes[d.from][0])
-	for i := d.from; i < len(d.ids); i++ {
-		d.words = append(d.words, prose.Words(r.Text[begins:max(begins, int(r.Bytes[i][0]))]))
-	}
-	return d, nil
 }

@@ -38,7 +38,8 @@ type Experiment struct {
 	warnings session.Events
 	dir      string
 	heldOut  []document
-	perStep  float64 // seconds, measured
+	rendered []session.Document // those
+	perStep  float64            // seconds, measured
 	folder   *rundir.Folder
 }
 
@@ -49,12 +50,14 @@ type Plan struct {
 	Short     int              `json:"documents_too_short"` // that were left out: shorter than the largest cap
 	HeldOut   int              `json:"held_out"`
 	Prompts   int              `json:"prompts"`
-	MaxTokens int              `json:"max_new_tokens"` // of an answer: 2.5 times the largest cap
-	Precision string           `json:"precision"`      // in which models read and answer: bf16 where the processor has it
-	PerWord   float64          `json:"tokens_per_word"`
-	Training  float64          `json:"training_seconds"` // as it was measured
-	Reading   float64          `json:"reading_seconds"`
-	Answering float64          `json:"answering_seconds"`
+
+	TargetTokens int     `json:"target_tokens"`  // that each model sees, but for the controls
+	MaxTokens    int     `json:"max_new_tokens"` // of an answer: 2.5 times the largest cap
+	Precision    string  `json:"precision"`      // in which models read and answer: bf16 where the processor has it
+	PerWord      float64 `json:"tokens_per_word"`
+	Training     float64 `json:"training_seconds"` // as it was measured
+	Reading      float64 `json:"reading_seconds"`
+	Answering    float64 `json:"answering_seconds"`
 }
 
 // Seconds is how long all of it takes.
@@ -73,11 +76,6 @@ type Events struct {
 // document is a conversation whose last message is an answer.
 type document struct {
 	Messages []llm.Message `json:"messages"`
-	// Of one that is held out: its ids up to the end of its answer, where that begins in them, and how many
-	// words of it there are before each.
-	ids   []int32
-	from  int
-	words []int
 }
 
 // Close leaves the folder.

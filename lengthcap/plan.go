@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lwtrain/configs"
-	"lwtrain/engine"
 	"lwtrain/eval"
 	"lwtrain/experiment"
 	"lwtrain/internal/fault"
@@ -65,31 +64,31 @@ func (x *Experiment) plan(ctx context.Context, documents []document, task eval.A
 		}
 		tokens += expected * float64(o.Samples)
 	}
-	budget := 0.9 * 3600 * o.Hours
-	for p.Documents = len(documents); ; {
-		if err := jsonl.Write(filepath.Join(x.dir, documentsFile), documents[:p.Documents]); err != nil {
-			return err
-		}
-		if err := x.fit(ctx); err != nil {
-			return err
+	if err := jsonl.Write(filepath.Join(x.dir, documentsFile), documents); err != nil {
+		return err
+	}
+	p.Documents = len(documents)
+	epochs, err := x.epochs(ctx)
+	if err != nil {
+		return err
+	}
+	const fewPrompts, fewTokens = 16, 3000
+	limit := 0.9 * 3600 * o.Hours
+	for p.TargetTokens = o.TargetTokens; ; p.TargetTokens -= p.TargetTokens / 8 {
+		x.fit(epochs)
+		p.Prompts = len(task.Items)
+		if fit := int((limit - p.Training - p.Reading) / (tokens / speed)); fit < p.Prompts {
+			p.Prompts = max(min(p.Prompts, fewPrompts), fit)
 		}
 		p.Answering = tokens * float64(p.Prompts) / speed
-		const fewPrompts, fewDocuments = 16, 12
-		left := budget - p.Training - p.Reading
-		if fit := int(left / (tokens / speed)); fit < p.Prompts {
-			p.Prompts = max(min(p.Prompts, fewPrompts), fit)
-			p.Answering = tokens * float64(p.Prompts) / speed
-		}
-		if p.Seconds() <= budget {
+		switch {
+		case p.Seconds() <= limit:
 			return nil
-		}
-		fewer := int(float64(p.Documents) * max(0.1, (budget-p.Answering-p.Reading)/p.Training) * 0.95)
-		if fewer = min(fewer, p.Documents-1); fewer < fewDocuments {
+		case p.TargetTokens < fewTokens:
 			return fault.Usage(fault.Hint(
-				fmt.Errorf("%d documents and %d prompts take some %s here, and experiment.hours is %g",
-					p.Documents, p.Prompts, spanOf(p.Seconds()), o.Hours), "raise experiment.hours, or lower experiment.caps"))
+				fmt.Errorf("models that see %d target tokens and answer %d prompts take some %s here, and experiment.hours is %g",
+					p.TargetTokens, p.Prompts, spanOf(p.Seconds()), o.Hours), "raise experiment.hours, or lower experiment.caps"))
 		}
-		p.Documents, p.Prompts = fewer, len(task.Items)
 	}
 }
 
@@ -101,70 +100,72 @@ func spanOf(seconds float64) time.Duration {
 // perWord is how many tokens a word of the held-out answers has.
 func (x *Experiment) perWord() float64 {
 	tokens, words := 0, 0
-	for _, d := range x.heldOut {
-		tokens, words = tokens+len(d.words), words+d.words[len(d.words)-1]
+	for _, d := range x.rendered {
+		tokens, words = tokens+len(d.Words), words+d.Words[len(d.Words)-1]
 	}
 	return float64(tokens) / float64(words)
 }
 
-// fit makes the arms of the documents, and estimates how long they take.
-func (x *Experiment) fit(ctx context.Context) error {
-	c := x.session.Config
-	arms := experiment.Arms(c.Experiment)
-	type planned struct {
-		*train.Plan
-		run   *session.Run
-		needs engine.Needs
-	}
-	plans := map[int]planned{}
-	for _, a := range arms {
-		if _, there := plans[a.Cap]; there || a.Cap == 0 {
-			continue
-		}
-		run, err := x.open(ctx, a)
+// epochs are the plans of an epoch of the documents at each cap. How long a step takes is measured
+// with that of the longest.
+func (x *Experiment) epochs(ctx context.Context) (map[int]*train.Plan, error) {
+	const steps = 20 // of the run that is asked how long it takes
+	o := x.session.Config.Experiment
+	plans := map[int]*train.Plan{}
+	for _, limit := range o.Caps {
+		run, err := x.open(ctx, experiment.Arm{Name: "plan", Cap: limit, Steps: steps})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer run.Close()
-		plan, err := run.Plan()
-		if err != nil {
-			return err
+		if plans[limit], err = run.Plan(); err != nil {
+			return nil, err
+		}
+		if limit < o.Longest() {
+			continue
 		}
 		needs, err := run.Needs()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		plans[a.Cap] = planned{plan, run, needs}
-	}
-	longest := plans[c.Experiment.Longest()]
-	budget := int64(c.Experiment.Epochs * float64(longest.TargetTokens))
-	if x.perStep == 0 {
-		o, err := longest.run.Outlook(ctx, longest.Plan, longest.needs, 0)
+		time, err := run.Outlook(ctx, plans[limit], needs, 0)
+		if err == nil && time.Unknown != "" {
+			err = fault.Usage(errors.New(time.Unknown))
+		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if o.Unknown != "" {
-			return fault.Usage(errors.New(o.Unknown))
-		}
-		x.perStep = o.Left.Seconds() / float64(longest.Schedule.Total)
+		x.perStep = time.Left.Seconds() / steps
 	}
-	x.Plan.Training, x.Plan.Arms = 0, arms
-	for i := range arms {
-		a := &arms[i]
+	return plans, nil
+}
+
+// fit makes the arms for the plan's target tokens, and estimates how long they take.
+func (x *Experiment) fit(epochs map[int]*train.Plan) {
+	c, p := x.session.Config, &x.Plan
+	p.Arms, p.Training = experiment.Arms(c.Experiment), 0
+	answers := 0 // that the model with the longest ones sees
+	for i := range p.Arms {
+		a := &p.Arms[i]
 		if a.Cap == 0 {
 			continue
 		}
-		p := plans[a.Cap]
-		a.Fit(p.Documents, p.StepsPerEpoch, p.TargetTokens, budget, c.Experiment.Epochs)
-		x.Plan.Training += x.perStep * float64(a.Steps)
+		e, budget := epochs[a.Cap], float64(p.TargetTokens)
+		if a.Control { // they follow
+			budget = float64(e.TargetTokens) * float64(answers) / float64(e.Documents)
+		}
+		a.Fit(e.Documents, e.StepsPerEpoch, e.TargetTokens, budget)
+		if a.Cap == c.Experiment.Longest() {
+			answers = a.Answers
+		}
+		p.Training += x.perStep * float64(a.Steps)
 	}
 	tokens := 0
-	for _, d := range x.heldOut {
-		tokens += len(d.ids)
+	for _, d := range x.rendered {
+		tokens += len(d.IDs)
 	}
 	perToken := x.perStep / (3 * float64(c.Packing.Capacity*c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps))
-	x.Plan.Reading = float64(len(arms)*tokens) * perToken
-	return nil
+	p.Reading = float64(len(p.Arms)*tokens) * perToken
 }
 
 // open opens the run of a model.
@@ -187,7 +188,7 @@ func (x *Experiment) decodingSpeed(ctx context.Context) (float64, error) {
 	const tokens, prompt = 48, 8
 	requests := make([]model.Request, x.session.Config.Experiment.Batch)
 	for i := range requests {
-		requests[i] = model.Request{Prompt: x.heldOut[0].ids[:prompt], MaxNewTokens: tokens, Sampling: model.Sampling{Seed: uint64(i)}}
+		requests[i] = model.Request{Prompt: x.rendered[0].IDs[:prompt], MaxNewTokens: tokens, Sampling: model.Sampling{Seed: uint64(i)}}
 	}
 	var took time.Duration
 	for range 2 { // the first one warms up

@@ -39,8 +39,9 @@ type evalAnswer struct {
 	Answered
 }
 
-// WriteEval writes the page of a task's answers.
-func WriteEval(w io.Writer, name string, x eval.Scored) error {
+// WriteEval writes the page of a task's answers; read, which may be nil, is what the model said of
+// answers that it read.
+func WriteEval(w io.Writer, name string, x eval.Scored, read *eval.Survival) error {
 	s := x.Summary
 	v := evalView{Title: name, Task: s.Task}
 	v.About = append(v.About, x.Task.About, "Words: "+s.Counted)
@@ -55,6 +56,9 @@ func WriteEval(w io.Writer, name string, x eval.Scored) error {
 	}
 	v.Tiles = evalTiles(s)
 	v.Figures = evalFigures(x)
+	if read != nil {
+		v.Figures = append(v.Figures, readingFigures(*read)...)
+	}
 	v.Measures, v.Types, v.Failed = measureTable(s), typeTable(s), failedTable(s)
 	v.Answers = pickAnswers(x)
 	return render(w, "eval", v)
@@ -114,7 +118,7 @@ func evalFigures(x eval.Scored) (out []figure) {
 			Note: "The line holds 95 % of the means of prompts that are drawn anew, with replacement.",
 		})
 	}
-	if c := eval.Survival(x.Scores); len(c.X) > 0 {
+	if c := eval.Lasting(x.Scores); len(c.X) > 0 {
 		line := stepped(c, "answers")
 		out = append(out, figure{
 			Title: "Not yet ended, by words",
@@ -123,6 +127,18 @@ func evalFigures(x eval.Scored) (out []figure) {
 		})
 	}
 	return out
+}
+
+// readingFigures are what a model says of answers that it reads.
+func readingFigures(s eval.Survival) []figure {
+	note := "Read, not sampled, over " + human.Count(s.N, "answer") + "."
+	words := axis{Label: "words"}
+	return []figure{
+		{Title: "Answers that were read: not ended by the model", Note: note, Plot: lines(
+			plot{X: words, Y: axis{Label: "probability", Min: 0, Max: 1}}, true, series{Name: "not ended", X: s.Words, Y: s.S})},
+		{Title: "Answers that were read: loss", Note: note, Plot: lines(
+			plot{X: words, Y: axis{Label: "nats a token"}}, false, series{Name: "loss", X: s.Words, Y: s.Loss})},
+	}
 }
 
 // stepped is a curve as a line with steps, of some hundred points at most.

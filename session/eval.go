@@ -2,6 +2,9 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -118,13 +121,19 @@ func (e *Eval) plan() error {
 			return fault.Usage(fault.Hint(
 				fmt.Errorf("an answer of %d tokens and the weights take %s, and %s are free",
 					longest, human.Bytes(n.Weights+one), human.Bytes(free)),
-				"lower eval.max_new_tokens, or let a server answer (eval.server)"))
+				"lower eval.max_new_tokens, or let a server with more of it answer: "+e.serve()))
 		}
 		n.Batch = min(n.Batch, int(fit))
 	}
 	n.Cache = one * int64(n.Batch)
 	e.needs, e.job.Batch = n, n.Batch
 	return nil
+}
+
+// serve says how a server answers for the model.
+func (e *Eval) serve() string {
+	return fmt.Sprintf("`vllm serve %s --served-model-name mine --max-model-len %d`, and eval.server.url=http://ITS-ADDRESS:8000/v1 "+
+		"eval.server.model=mine", e.session.Config.Model.Path, e.job.MaxNewTokens+8192)
 }
 
 // Needs is the memory that answers take.
@@ -222,6 +231,51 @@ func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply))
 	return e.folder.Check()
 }
 
+// Read has the model read the answers of eval.read, unless that was done before; nil: there are none, or a
+// server answers. done, which may be nil, is told how many of them are read.
+func (e *Eval) Read(ctx context.Context, done func(n, of int)) (*eval.Survival, error) {
+	if e.job.Options.Read == "" || e.Model == nil {
+		return nil, nil
+	}
+	documents, err := e.session.documents(ctx, e.Model)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(e.job.Dir, eval.ReadingFile)
+	var known struct {
+		Of string `json:"of"`
+		eval.Survival
+	}
+	of := hashOf(documents)
+	if there, err := rundir.ReadJSON(path, &known); err != nil || there && known.Of == of {
+		return &known.Survival, err
+	}
+	if e.weights == nil {
+		if e.weights, err = e.Model.LoadToAnswer(e.job.Precision); err != nil {
+			return nil, err
+		}
+	}
+	known.Of = of
+	known.Survival, err = e.Model.ReadDocuments(ctx, e.weights, documents, func(n int) {
+		if done != nil {
+			done(n, len(documents))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &known.Survival, rundir.WriteJSON(path, known)
+}
+
+// hashOf is a hash of what JSON says of v.
+func hashOf(v any) string {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(v); err != nil {
+		panic(err) // numbers
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // Score measures the answers of all tasks and writes what came of them.
 func (e *Eval) Score() ([]eval.Scored, error) {
 	var all []eval.Scored
@@ -236,10 +290,10 @@ func (e *Eval) Score() ([]eval.Scored, error) {
 }
 
 // Report writes the page of each task, and returns where they are.
-func (e *Eval) Report(all []eval.Scored) (pages []string, err error) {
+func (e *Eval) Report(all []eval.Scored, read *eval.Survival) (pages []string, err error) {
 	for _, x := range all {
 		dir := filepath.Join(e.job.Dir, x.Task.Name)
-		if err := WriteEval(dir, filepath.Base(e.job.Dir), x); err != nil {
+		if err := WriteEval(dir, filepath.Base(e.job.Dir), x, read); err != nil {
 			return nil, err
 		}
 		pages = append(pages, filepath.Join(dir, ReportFile))
@@ -247,9 +301,10 @@ func (e *Eval) Report(all []eval.Scored) (pages []string, err error) {
 	return pages, nil
 }
 
-// WriteEval writes the page of a task's answers into a folder.
-func WriteEval(dir, name string, x eval.Scored) error {
-	return atomicfile.Write(filepath.Join(dir, ReportFile), func(w io.Writer) error { return report.WriteEval(w, name, x) })
+// WriteEval writes the page of a task's answers into a folder; read, which may be nil, is what the
+// model said of answers that it read.
+func WriteEval(dir, name string, x eval.Scored, read *eval.Survival) error {
+	return atomicfile.Write(filepath.Join(dir, ReportFile), func(w io.Writer) error { return report.WriteEval(w, name, x, read) })
 }
 
 // Close closes the folder and frees the weights.

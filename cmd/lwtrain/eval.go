@@ -106,7 +106,7 @@ of it.`,
 				if err := os.MkdirAll(to, 0o755); err != nil {
 					return fault.Usage(err)
 				}
-				if err := errors.Join(s.Write(to), session.WriteEval(to, filepath.Base(from), s)); err != nil {
+				if err := errors.Join(s.Write(to), session.WriteEval(to, filepath.Base(from), s, nil)); err != nil {
 					return err
 				}
 			}

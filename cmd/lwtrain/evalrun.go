@@ -78,7 +78,11 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 	if err != nil || !do.report {
 		return err
 	}
-	pages, err := run.Report(scored)
+	read, err := run.Read(cmd.Context(), nil)
+	if err != nil {
+		return err
+	}
+	pages, err := run.Report(scored, read)
 	for _, path := range pages {
 		fmt.Fprintln(out, path)
 	}

@@ -129,7 +129,7 @@ func TestFetchedTasksRead(t *testing.T) {
 	if got := longGenBenchScore(items[0], " so\n#*# Week 2: then"); got["completion"] != 100 || got["completion_16k"] != 100 {
 		t.Errorf("both weeks are there: %v", got)
 	}
-	items, err = writingBenchRead([]byte(`{"index": 16, "domain1": "Education", "query": "Write 500 to 700 words.\nOr at least 80000 words.", ` +
+	items, err = writingBenchRead([]byte(`{"index": 16, "domain1": "Education", "query": "Write 500 to 700 words.\nOr 80000 words.", ` +
 		`"checklist": [` +
 		`{"name": "N", "criteria_description": "D", "1-2": "a", "3-4": "b", "5-6": "c", "7-8": "d", "9-10": "e"}]}` + "\n" +
 		`{"index": 17, "query": "Write two pages.", "checklist": []}` + "\n"))

@@ -106,6 +106,20 @@ func candidates(raw json.RawMessage) [][]Candidate {
 	return out
 }
 
+// mostTokens is how many tokens there may have been, at most, by what the server counts, and
+// some more that it does not. Where it counts none, a stream of short pieces has no more than
+// two in each. It is 0 where there is nothing to go by.
+func (s *said) mostTokens() int {
+	const uncounted, short = 8, 8 // tokens; bytes
+	switch bytes := s.text.Len() + s.reasoning.Len(); {
+	case s.completion > 0:
+		return s.completion + uncounted
+	case s.pieces > 1 && bytes < short*s.pieces:
+		return 2*s.pieces + uncounted
+	}
+	return 0
+}
+
 // reply is what was said, as one that ended by itself.
 func (s *said) reply() Reply {
 	return Reply{

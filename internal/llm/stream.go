@@ -235,9 +235,8 @@ func (c *Client) end(s *said, r Request) (stop string, err error) {
 		}
 		return StopEOS, nil
 	case "length", "max_tokens":
-		const slack = 8 // tokens that servers count or do not
-		if s.completion > 0 && s.completion+slack+asked/50 < asked {
-			return "", &failure{"cut", fmt.Errorf("the server stopped after %d of %d tokens", s.completion, asked)}
+		if n := s.mostTokens(); n > 0 && n+asked/50 < asked {
+			return "", &failure{"cut", fmt.Errorf("the server stopped after at most %d of %d tokens", n, asked)}
 		}
 		return StopLength, nil
 	}

@@ -144,9 +144,9 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 }
 
 // pace is how many requests a server is sent at once. It grows by one when as many have been
-// answered, and goes down to three quarters when one was too many (429): then nobody begins
-// for a while. Additive increase and multiplicative decrease share what there is among those
-// who ask (Chiu and Jain 1989).
+// answered, and goes down to three quarters when one was too many (429, or a reply that breaks
+// off, as a server's does that drops one for the next): then nobody begins for a while. Additive
+// increase and multiplicative decrease share what there is among those who ask (Chiu and Jain 1989).
 type pace struct {
 	cool  time.Duration
 	wake  chan struct{} // something has changed
@@ -200,12 +200,14 @@ func (p *pace) told(began time.Time, err error) {
 	p.mu.Lock()
 	var busy *transport.BusyError
 	var status *statusError
+	var came *failure
+	tooMany := errors.As(err, &status) && status.code == http.StatusTooManyRequests || errors.As(err, &came) && came.kind == "cut"
 	switch {
 	case err == nil:
 		if p.good++; p.good >= int(p.limit) {
 			p.limit, p.good = min(p.limit+1, p.most), 0
 		}
-	case errors.As(err, &busy) && errors.As(err, &status) && status.code == http.StatusTooManyRequests:
+	case errors.As(err, &busy) && tooMany:
 		p.until = time.Now().Add(max(p.cool, busy.After))
 		if p.good = 0; began.After(p.cut) {
 			p.limit, p.cut = max(1, p.limit*0.75), time.Now()

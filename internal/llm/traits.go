@@ -62,10 +62,15 @@ var withoutThem = map[string]string{"stream": "stream_options", "top_logprobs": 
 // does take.
 var tooLong = regexp.MustCompile(`(?i)context|too (long|large)|exceed`)
 
+// invalid finds refusals of a request among errors of a server.
+var invalid = regexp.MustCompile(`(?i)validation error|invalid (field|parameter|argument)|unsupported (field|parameter)`)
+
 // learn takes from a refusal which key of the body the server does not know, and reports
 // whether there is one.
 func (t traitSet) learn(e *statusError, body []byte) bool {
-	if e.code != http.StatusBadRequest && e.code != http.StatusUnprocessableEntity || tooLong.Match(e.raw) {
+	refuses := e.code == http.StatusBadRequest || e.code == http.StatusUnprocessableEntity ||
+		e.code == http.StatusInternalServerError && invalid.Match(e.raw) // llama-cpp-python's
+	if !refuses || tooLong.Match(e.raw) {
 		return false
 	}
 	var sent map[string]any

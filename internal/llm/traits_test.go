@@ -47,6 +47,14 @@ func TestWhatAServerRefusesToBeToldIsNotToldAgain(t *testing.T) {
 				return ""
 			}, nil, []string{`"top_k":0`}, 2,
 		},
+		"by an error of its own": {
+			func(b string) string {
+				if strings.Contains(b, `"top_k":-1`) {
+					return "1 validation error: loc: ('body', 'top_k'), msg: Input should be greater than or equal to 0"
+				}
+				return ""
+			}, nil, []string{`"top_k":0`}, 2,
+		},
 		"three of them": {
 			func(b string) string {
 				for _, key := range []string{"top_k", "min_p", "repeat_penalty"} {
@@ -59,17 +67,17 @@ func TestWhatAServerRefusesToBeToldIsNotToldAgain(t *testing.T) {
 		},
 		"probabilities": {
 			func(b string) string {
-				if strings.Contains(b, `"top_logprobs"`) {
-					return "top_logprobs is not supported"
-				}
-				return ""
-			}, []string{"logprobs"}, nil, 2,
+				return strings.Repeat("top_logprobs is not supported", strings.Count(b, `"top_logprobs"`))
+			},
+			[]string{"logprobs"}, nil, 2,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, client := newTolerant(t)
 			s.Say = func(r llmtest.Request) llmtest.Said {
-				if why := c.refuses(r.Body); why != "" {
+				if why := c.refuses(r.Body); strings.HasPrefix(why, "1 validation error") {
+					return llmtest.Said{Text: why, Status: 500}
+				} else if why != "" {
 					return llmtest.Said{Text: why, Status: 400}
 				}
 				return llmtest.Said{Text: "one", Finish: "stop"}

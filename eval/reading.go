@@ -1,6 +1,27 @@
-package experiment
+package eval
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
+
+// Survival is the probability that an answer has not been ended yet, read off held-out answers
+// without sampling: at each position it is multiplied by that of any token but those that end.
+type Survival struct {
+	Words []float64 `json:"words"` // from 0
+	S     []float64 `json:"s"`     // mean over the held-out answers
+	Loss  []float64 `json:"loss"`  // mean -ln p of the tokens up to each, since the one before
+	N     int       `json:"n"`     // answers that were read
+}
+
+// At is the probability at a number of words.
+func (s Survival) At(words float64) float64 {
+	i, _ := slices.BinarySearch(s.Words, words)
+	if i == len(s.Words) {
+		i--
+	}
+	return s.S[i]
+}
 
 // Read is what a model says of a held-out answer, token by token.
 type Read struct {
@@ -22,7 +43,7 @@ func Survive(reads []Read) Survival {
 		}
 	}
 	step := max(1, shortest/points)
-	var s Survival
+	s := Survival{N: len(reads)}
 	for w := 0; w <= shortest; w += step {
 		sum, loss, tokens := 0.0, 0.0, 0
 		for _, r := range reads {
