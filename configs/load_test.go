@@ -78,7 +78,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"experiment.target_tokens": "20000", "experiment.prompts": `""`, "experiment.samples": "1", "experiment.temperature": "0.8",
 		"experiment.top_p": "1.0", "experiment.batch": "16",
 		"eval.tasks": "[longbench-write, longwrite-ruler]", "eval.samples": "1", "eval.temperature": "0.5", "eval.top_p": "1.0",
-		"eval.max_new_tokens": "32768", "eval.batch": "16", "eval.precision": "auto",
+		"eval.max_new_tokens": "32768", "eval.batch": "16", "eval.precision": "auto", "eval.compat": "paper",
 		"eval.server.url": `""`, "eval.server.model": `""`, "eval.server.key_env": "OPENAI_API_KEY", "eval.server.timeout": "600",
 		"eval.server.retries": "6", "eval.server.concurrency": "8",
 		"eval.judge.url": `""`, "eval.judge.model": `""`, "eval.judge.key_env": "OPENAI_API_KEY", "eval.judge.timeout": "600",

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -179,9 +180,12 @@ func (m *match) item(row foreign) (int, error) {
 	return 0, errors.New("index " + strconv.Itoa(*row.Index) + ", want one from 0 to " + strconv.Itoa(len(m.task.Items)-1))
 }
 
-// Open finds a task and what it asks.
-func Open(name string) (Asked, error) {
+// Open finds a task and what it asks. What does not ship is fetched.
+func Open(ctx context.Context, name string, f tasks.Fetcher) (Asked, error) {
 	t, err := tasks.Open(name)
+	if err == nil {
+		err = t.Fetch(ctx, f)
+	}
 	if err != nil {
 		return Asked{}, err
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	Batch int `yaml:"batch" identity:"none" min:"1" max:"1024"`
 	// of the model that answers; auto: bf16 where its files hold nothing else
 	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
+	// scores of tasks: paper, as their papers have them; released, as their code does where that is another score (lifebench)
+	Compat string `yaml:"compat" identity:"none" enum:"paper|released"`
 	// conversations whose answers the model reads, none of them its own: its loss, and how probably it would not have
 	// ended them, by words; a file or builtin:...; empty: none
 	Read string `yaml:"read" identity:"none"`
@@ -64,7 +66,7 @@ func Default() Options {
 	s.Concurrency = 8
 	return Options{
 		Tasks: []string{"longbench-write", "longwrite-ruler"}, Samples: 1, Temperature: 0.5, TopP: 1, MaxNewTokens: 32768,
-		Batch: 16, Precision: "auto", Server: s, Judge: Judge{Server: s, Mode: "strict"},
+		Batch: 16, Precision: "auto", Compat: "paper", Server: s, Judge: Judge{Server: s, Mode: "strict"},
 		During: During{Samples: 1, MaxNewTokens: 1024},
 	}
 }

@@ -21,7 +21,7 @@ import (
 // Do trains, reads and asks each model, and writes what came of them. One that was interrupted
 // goes on with what is there.
 func (x *Experiment) Do(ctx context.Context) (experiment.Result, error) {
-	task, err := eval.Open(x.prompts())
+	task, err := x.session.Task(ctx, x.prompts())
 	if err != nil {
 		return experiment.Result{}, err
 	}

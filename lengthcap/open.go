@@ -34,7 +34,7 @@ func Open(ctx context.Context, s *session.Session, e Events) (*Experiment, error
 	if err != nil {
 		return nil, err
 	}
-	task, err := eval.Open(x.prompts())
+	task, err := x.session.Task(ctx, x.prompts())
 	if err != nil {
 		return nil, err
 	}

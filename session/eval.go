@@ -42,7 +42,7 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	e := &Eval{session: s, id: rundir.Identity{Contents: map[string]string{}, Settings: c.Settings("eval")}}
 	seen := map[string]bool{}
 	for _, name := range c.Eval.Tasks {
-		t, err := eval.Open(name)
+		t, err := s.Task(ctx, name)
 		if err == nil && seen[t.Name] {
 			err = fault.Usage(fmt.Errorf("eval.tasks has two tasks named %s, want each once", t.Name))
 		}
@@ -50,6 +50,7 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 			return nil, err
 		}
 		seen[t.Name] = true
+		t.Task = t.As(c.Eval.Compat)
 		e.Tasks = append(e.Tasks, t)
 	}
 	e.job = eval.Job{Options: c.Eval, Seed: c.Seed, Dir: c.Output.Dir, Tasks: e.Tasks}

@@ -3,6 +3,8 @@ package session
 import (
 	"fmt"
 	"time"
+
+	"lwtrain/eval/tasks"
 )
 
 // Events tell a caller what happens, so that it can show it. Any of them may be nil.
@@ -31,4 +33,9 @@ func (e Events) ended(err error) {
 	if e.Ended != nil {
 		e.Ended(err)
 	}
+}
+
+// Fetcher gets tasks of evaluations, and tells of it.
+func (e Events) Fetcher(dryRun bool) tasks.Fetcher {
+	return tasks.Fetcher{DryRun: dryRun, Fetching: e.Fetching, Pausing: e.Pausing, Ended: e.Ended}
 }

@@ -68,7 +68,7 @@ func TestTheWorkOfARunIsKnownBeforeIt(t *testing.T) {
 			}
 			defer r.Close()
 			do := func(ctx context.Context, e train.Events) *timed {
-				job, err := r.job(e)
+				job, err := r.job(t.Context(), e)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -154,7 +154,7 @@ func (r *Run) Check() (step int, err error) {
 // Do loads the weights and trains. A run that was interrupted goes on from its last
 // checkpoint.
 func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
-	job, err := r.job(e)
+	job, err := r.job(ctx, e)
 	if err != nil {
 		return train.Result{}, err
 	}
@@ -182,7 +182,7 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 }
 
 // job is the run as package train takes it, without its engine.
-func (r *Run) job(e train.Events) (train.Job, error) {
+func (r *Run) job(ctx context.Context, e train.Events) (train.Job, error) {
 	c, m := r.session.Config, r.Model
 	job := train.Job{
 		Options: c.Train, Capacity: c.Packing.Capacity, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
@@ -197,7 +197,7 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 		job.DPO.Reference = r.reference.dir
 	}
 	var err error
-	if job.Written, err = written(c, m); err != nil {
+	if job.Written, err = r.session.written(ctx, m); err != nil {
 		return job, err
 	}
 	if !r.method.pairs {
@@ -209,7 +209,7 @@ func (r *Run) job(e train.Events) (train.Job, error) {
 // SelftestResume trains a few steps twice, once with a break, and compares: see
 // [train.SelftestResume].
 func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (train.ResumeTest, error) {
-	job, err := r.job(e)
+	job, err := r.job(ctx, e)
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
@@ -220,7 +220,7 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 // SelftestPacking compares documents in packs with the same documents alone: see
 // [train.SelftestPacking].
 func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (train.PackingTest, error) {
-	job, err := r.job(e)
+	job, err := r.job(ctx, e)
 	if err != nil {
 		return train.PackingTest{}, err
 	}

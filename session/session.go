@@ -16,11 +16,13 @@
 package session
 
 import (
+	"context"
 	"os"
 	"runtime"
 
 	"lwtrain/configs"
 	"lwtrain/data/read"
+	"lwtrain/eval"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
 )
@@ -84,4 +86,9 @@ func (s *Session) TempDir() (string, error) {
 		s.temp = append(s.temp, dir)
 	}
 	return dir, err
+}
+
+// Task opens a task of evaluations. What does not ship is fetched, but by a dry run.
+func (s *Session) Task(ctx context.Context, name string) (eval.Asked, error) {
+	return eval.Open(ctx, name, s.events.Fetcher(s.DryRun))
 }

@@ -1,10 +1,10 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
-	"lwtrain/configs"
 	"lwtrain/engine"
 	"lwtrain/eval"
 	"lwtrain/internal/fault"
@@ -12,12 +12,13 @@ import (
 )
 
 // written is what the model is asked at every evaluation of a run; nil: nothing.
-func written(c *configs.Config, m *Model) (*train.Written, error) {
+func (s *Session) written(ctx context.Context, m *Model) (*train.Written, error) {
+	c := s.Config
 	o := c.Eval
 	if o.During.Prompts == "" {
 		return nil, nil
 	}
-	task, err := eval.Open(o.During.Prompts)
+	task, err := s.Task(ctx, o.During.Prompts)
 	if err != nil {
 		return nil, err
 	}
@@ -26,8 +27,8 @@ func written(c *configs.Config, m *Model) (*train.Written, error) {
 	w := &train.Written{}
 	var at []eval.Generation
 	for _, it := range task.Items {
-		for s := range job.Samples {
-			ask := job.Request(it, s)
+		for k := range job.Samples {
+			ask := job.Request(it, k)
 			_, ids, err := m.Template.Prompt(ask.Messages)
 			if err != nil {
 				return nil, fault.Usage(fmt.Errorf("%s, prompt %s: %w", o.During.Prompts, it.ID, err))
@@ -36,7 +37,7 @@ func written(c *configs.Config, m *Model) (*train.Written, error) {
 				IDs: ids, MaxNewTokens: job.MaxNewTokens, Stop: m.Template.Stop(),
 				Temperature: o.Temperature, TopP: o.TopP, Seed: ask.Sampling.Seed,
 			})
-			at = append(at, eval.Generation{ID: it.ID, Sample: s, Prompt: it.Prompt})
+			at = append(at, eval.Generation{ID: it.ID, Sample: k, Prompt: it.Prompt})
 		}
 	}
 	w.Measure = func(texts []train.WrittenText) map[string]float64 {

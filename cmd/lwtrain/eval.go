@@ -95,7 +95,8 @@ func newEvalLsCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, t := range tasks.All() {
-				fmt.Fprintf(out, "%s\t%s\n\t%s\n\twords: %s\n", t.Name, t.About, t.Source, t.Counted)
+				fmt.Fprintf(out, "%s\t%s\n\t%s\n\t%d prompts, %s, data: %s\n\twords: %s\n",
+					t.Name, t.About, t.Source, t.Prompts, t.Languages, t.Data(), t.Counted)
 			}
 			return out.Flush()
 		},
@@ -103,7 +104,7 @@ func newEvalLsCmd() *cobra.Command {
 }
 
 func newEvalScoreCmd() *cobra.Command {
-	var task, from, to string
+	var task, compat, from, to string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "score [DIR | --task TASK --from FILE]",
@@ -123,7 +124,7 @@ of it.`,
 			case from == "" || task == "" || len(args) > 0:
 				return fault.Usage(errors.New("want the folder of an evaluation, or --task and --from"))
 			}
-			s, err := readAnswers(task, from)
+			s, err := readAnswers(cmd, task, compat, from)
 			if err != nil {
 				return err
 			}
@@ -144,6 +145,7 @@ of it.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&task, "task", "", "with --from: the task that the answers are to, a name or a .jsonl file")
+	fl.StringVar(&compat, "compat", "paper", "with --from: scores as papers have them, or as their code released (lifebench)")
 	fl.StringVar(&from, "from", "", "a file of answers")
 	fl.StringVar(&to, "to", "", "with --from: a folder for scores.jsonl, summary.json and the page")
 	fl.BoolVar(&asJSON, "json", false, "with --from: print the summary as JSON")
@@ -164,7 +166,7 @@ interval of 95 % from drawing prompts anew; a win is a prompt where B has more.`
   lwtrain eval compare --task longbench-write a.jsonl b.jsonl --json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := compare(task, args[0], args[1])
+			c, err := compare(cmd, task, args[0], args[1])
 			if err != nil {
 				return err
 			}

@@ -157,10 +157,13 @@ func generateAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval) e
 }
 
 // readAnswers scores a file of answers.
-func readAnswers(task, from string) (eval.Scored, error) {
-	t, err := eval.Open(task)
+func readAnswers(cmd *cobra.Command, task, compat, from string) (eval.Scored, error) {
+	t, err := eval.Open(cmd.Context(), task, show.Session(cmd.ErrOrStderr()).Fetcher(false))
 	if err != nil {
 		return eval.Scored{}, err
+	}
+	if t.Task = t.As(compat); compat != "paper" && compat != "released" {
+		return eval.Scored{}, fault.Usage(fmt.Errorf("--compat is %s, want paper or released", compat))
 	}
 	answers, err := eval.ReadAnswers(from, t)
 	if err != nil {
@@ -177,14 +180,14 @@ func printJSON(cmd *cobra.Command, v any) error {
 	return err
 }
 
-func compare(task, a, b string) (eval.Comparison, error) {
+func compare(cmd *cobra.Command, task, a, b string) (eval.Comparison, error) {
 	c := eval.Comparison{A: a, B: b, Metrics: []eval.Paired{}}
 	if task != "" {
-		x, err := readAnswers(task, a)
+		x, err := readAnswers(cmd, task, "paper", a)
 		if err != nil {
 			return c, err
 		}
-		y, err := readAnswers(task, b)
+		y, err := readAnswers(cmd, task, "paper", b)
 		if err == nil {
 			c.Metrics = append(c.Metrics, eval.Compare(x.Task, x.Scores, y.Scores)...)
 		}

@@ -24,21 +24,21 @@ const (
 
 var longBenchWrite = Task{
 	Name: "longbench-write", About: "120 writing requests of 100 to 20,000 words, English and Chinese", Source: longWriter,
-	Items: func() ([]Item, error) { return longWriterItems(longBenchWriteData, false) },
-	Words: prose.Words, Counted: longWriterWords, Ranges: prose.Benchmark,
+	Items:   func() ([]Item, error) { return longWriterItems(longBenchWriteData, false) },
+	Prompts: 120, Languages: "en, zh", Words: prose.Words, Counted: longWriterWords, Ranges: prose.Benchmark,
 }
 
 var longBenchWriteEnglish = Task{
 	Name: "longbench-write-en", About: "the 60 of longbench-write that are to be answered in English", Source: longWriter,
-	Items: func() ([]Item, error) { return longWriterItems(longBenchWriteData, true) },
-	Words: prose.Words, Counted: longWriterWords, Ranges: prose.Benchmark,
+	Items:   func() ([]Item, error) { return longWriterItems(longBenchWriteData, true) },
+	Prompts: 60, Languages: "en", Words: prose.Words, Counted: longWriterWords, Ranges: prose.Benchmark,
 }
 
 var longWriteRuler = Task{
 	Name: "longwrite-ruler", Source: longWriter,
-	About: "four topics, English and Chinese, at 1,000 to 30,000 words: how long an output can be",
-	Items: func() ([]Item, error) { return longWriterItems(longWriteRulerData, false) },
-	Words: prose.Words, Counted: longWriterWords,
+	About:   "four topics, English and Chinese, at 1,000 to 30,000 words: how long an output can be",
+	Items:   func() ([]Item, error) { return longWriterItems(longWriteRulerData, false) },
+	Prompts: 48, Languages: "en, zh", Words: prose.Words, Counted: longWriterWords,
 	Ranges: []prose.Range{{Name: "1000", From: 0}, {Name: "2000", From: 2000}, {Name: "5000", From: 5000},
 		{Name: "10000", From: 10000}, {Name: "20000", From: 20000}, {Name: "30000", From: 30000}},
 }

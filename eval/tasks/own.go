@@ -19,8 +19,8 @@ import (
 	"lwtrain/internal/prose"
 )
 
-// Bounds of a file of prompts: bytes of a line and values of JSON in it, and lines.
-const mostLine, mostValues, mostItems = 16 << 20, 1 << 10, 1 << 20
+// Bounds of a file of prompts: its bytes, those of a line and values of JSON in it, prompts, and words that one asks for.
+const mostBytes, mostLine, mostValues, mostItems, mostWords = 1 << 30, 16 << 20, 1 << 10, 1 << 20, 1 << 30
 
 // Open finds a task by its name, or makes one of a .jsonl file of a user's own.
 func Open(name string) (Task, error) {
@@ -33,7 +33,11 @@ func Open(name string) (Task, error) {
 		return own(name), nil
 	}
 	err := fmt.Errorf("%s is no task, want one of %s, or a .jsonl file", name, strings.Join(Names(), ", "))
-	return Task{}, fault.Usage(fault.Hint(err, "`lwtrain eval ls` says what they ask"))
+	hint := "`lwtrain eval ls` says what they ask"
+	if meant := fault.Likest(name, Names()); meant != "" {
+		hint = "did you mean " + meant + "? " + hint
+	}
+	return Task{}, fault.Usage(fault.Hint(err, hint))
 }
 
 // own is a task of a user's own.
@@ -65,9 +69,10 @@ func ownItems(path string) ([]Item, error) {
 	in.Buffer(nil, mostLine)
 	var items []Item
 	seen := map[string]int{}
-	n := 0
+	n, size := 0, 0
 	for in.Scan() {
 		n++
+		size += len(in.Bytes())
 		line := bytes.TrimPrefix(in.Bytes(), []byte("\uFEFF"))
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
@@ -79,6 +84,9 @@ func ownItems(path string) ([]Item, error) {
 		if err == nil && len(items) == mostItems {
 			err = fmt.Errorf("more than %d prompts", mostItems)
 		}
+		if size > mostBytes {
+			err = fmt.Errorf("more than %d MiB up to here", mostBytes>>20)
+		}
 		if err != nil {
 			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
 				`a line is such as {"id": "a1", "prompt": "...", "length": 800, "type": "story"}; a range has min_words and max_words`))
@@ -87,6 +95,9 @@ func ownItems(path string) ([]Item, error) {
 		items = append(items, it)
 	}
 	if err := in.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("a line of more than %d MiB", mostLine>>20)
+		}
 		return nil, fault.Usage(fmt.Errorf("%s:%d: %w", path, n+1, err))
 	}
 	if len(items) == 0 {
@@ -125,17 +136,23 @@ func ownItem(line []byte, number int) (Item, error) {
 		return Item{}, errors.New("no prompt")
 	case r.Length < 0 || r.Min < 0 || r.Max < 0:
 		return Item{}, errors.New("a length below 0")
+	case max(r.Length, r.Min, r.Max) > mostWords:
+		return Item{}, fmt.Errorf("a length above %d", mostWords)
 	case r.Length > 0 && (r.Min > 0 || r.Max > 0):
 		return Item{}, errors.New("length beside min_words or max_words, want one of them")
 	case r.Max > 0 && r.Max < r.Min:
 		return Item{}, fmt.Errorf("max_words %d, want at least min_words (%d)", r.Max, r.Min)
 	}
 	id := strconv.Itoa(number)
-	if len(r.ID) > 0 && string(r.ID) != "null" {
-		id = string(r.ID)
-		if text := ""; json.Unmarshal(r.ID, &text) == nil {
-			id = text
+	switch first := append(r.ID, 0)[0]; {
+	case first == '"':
+		if err := json.Unmarshal(r.ID, &id); err != nil {
+			return Item{}, err
 		}
+	case first == '-' || '0' <= first && first <= '9':
+		id = string(r.ID)
+	case first != 0 && first != 'n': // null
+		return Item{}, errors.New("an id that is neither a text nor a number")
 	}
 	return Item{ID: id, Prompt: r.Prompt, Asked: Asked{r.Length, r.Min, r.Max}, Type: r.Type}, nil
 }

@@ -3,7 +3,6 @@
 package tasks
 
 import (
-	"encoding/json"
 	"slices"
 
 	"lwtrain/internal/prose"
@@ -16,7 +15,16 @@ type Item struct {
 	Asked  Asked
 	Type   string // of text, as the task names it; "": the task has none
 
-	data json.RawMessage // what the task's Score reads
+	Checklist []Criterion // of a judge, as the benchmark has them; most have none
+
+	reference string // what the task's Score reads, as numbers
+	numbers   []int
+}
+
+// Criterion is what a judge is to look at in answers to one item.
+type Criterion struct {
+	Name string // "": it has none
+	Text string // a question, or what it is and what the marks stand for
 }
 
 // Asked is the number of words that an item asks for; the zero Asked is none.
@@ -61,21 +69,38 @@ type Task struct {
 	Source string // paper or repository, and licence of the data
 	Items  func() ([]Item, error)
 
+	Prompts   int    // how many items there are
+	Languages string // of the prompts
+
+	remotes []remote // data that does not ship, which Items reads
+
 	Words   func(text string) int // the task's own count
 	Counted string                // what that count is, in a line
 	Ranges  []prose.Range         // that S_l is told by
 
-	// Measures are what Score returns by name, each from 0 to 100, the headline first; none:
-	// S_l is the headline, if lengths are asked for.
+	// Measures are what Score returns by name, from 0 to 100 unless they say otherwise, the headline first; none:
+	// S_l is the headline, if lengths are asked for. Score leaves out those that are not of an answer's item.
 	Measures []Measure
 	Score    func(it Item, text string) map[string]float64
+	Released func(it Item, text string) map[string]float64 // as the benchmark's code has it, where that is another score; nil: it is not
+}
+
+// As is the task with the scores of its paper, or those that its code released.
+func (t Task) As(compat string) Task {
+	if compat == "released" && t.Released != nil {
+		t.Score = t.Released
+	}
+	return t
 }
 
 // Measure is what a task measures of its own.
 type Measure struct{ Name, About string }
 
 // all are the tasks, in the order in which they are listed.
-var all = []Task{longBenchWrite, longBenchWriteEnglish, longWriteRuler}
+var all = []Task{
+	longBenchWrite, longBenchWriteEnglish, longWriteRuler, lifeBench, lonGen,
+	longProcCountdown, longProcPaths, longProcTSV, longGenBench, writingBench, helloBench,
+}
 
 // All are the tasks.
 func All() []Task { return slices.Clone(all) }

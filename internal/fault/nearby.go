@@ -62,12 +62,7 @@ func likest(dir, name, rest string) string {
 	defer f.Close()
 	names, _ := f.Readdirnames(most)
 	slices.Sort(names)
-	best, found := 0.5, ""
-	for _, n := range names {
-		if s := likeness(n, name); s > best {
-			best, found = s, n
-		}
-	}
+	found := Likest(name, names)
 	if found == "" {
 		return ""
 	}
@@ -75,6 +70,17 @@ func likest(dir, name, rest string) string {
 	if whole := filepath.Join(found, rest); rest != "" {
 		if _, err := os.Stat(whole); err == nil {
 			return whole
+		}
+	}
+	return found
+}
+
+// Likest is the one of some names that a name is most like; "": it is like none.
+func Likest(name string, names []string) string {
+	best, found := 0.5, ""
+	for _, n := range names {
+		if s := likeness(n, name); s > best {
+			best, found = s, n
 		}
 	}
 	return found

@@ -30,7 +30,7 @@ func Words(text string) int {
 			continue
 		}
 		chinese := IsChinese(r)
-		word := chinese || isWord(r) // of most, without a look at Unicode's tables
+		word := chinese || IsWord(r) // of most, without a look at Unicode's tables
 		if run > 0 && !before && !word {
 			n++
 		}
@@ -49,8 +49,8 @@ func Words(text string) int {
 // IsChinese reports whether r is what LongWriter takes for a Chinese character.
 func IsChinese(r rune) bool { return 0x4E00 <= r && r <= 0x9FFF }
 
-// isWord is Python's \w.
-func isWord(r rune) bool {
+// IsWord is Python's \w.
+func IsWord(r rune) bool {
 	if r < utf8.RuneSelf {
 		return '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z' || r == '_'
 	}
