@@ -31,7 +31,8 @@ type comparedTask struct {
 func WriteComparison(w io.Writer, c eval.Comparison, all []Compared) error {
 	v := compareView{A: c.A, B: c.B}
 	for _, x := range all {
-		t := comparedTask{Name: x.Task, Table: table{Head: []string{"metric", "A", "B", "B - A", "95 %", "wins of B", "ties", "losses", "prompts"}}}
+		t := comparedTask{Name: x.Task}
+		t.Table.Head = []string{"metric", "A", "B", "B - A", "95 %", "wins of B", "ties", "losses", "prompts"}
 		for _, m := range c.Metrics {
 			if m.Task != x.Task {
 				continue
