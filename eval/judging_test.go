@@ -36,7 +36,8 @@ func TestRatingsOfPartsAreInNoMean(t *testing.T) {
 		Task:   Asked{Task: tasks.Task{Name: "."}},
 		Scores: []Score{{ID: "a"}, {ID: "b"}, {ID: "c", Failed: "cut: x"}},
 		Generations: []Generation{
-			{ID: "a", Prompt: "p", Text: strings.Repeat("Some words of it.\n", 20)}, {ID: "b", Prompt: "q", Text: "Short."}, {ID: "c", Failed: "cut: x"},
+			{ID: "a", Prompt: "p", Text: strings.Repeat("Some words of it.\n", 20)},
+			{ID: "b", Prompt: "q", Text: "Short."}, {ID: "c", Failed: "cut: x"},
 		},
 	}
 	judge := sure(func(prompt string) string {
