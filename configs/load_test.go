@@ -83,6 +83,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"eval.server.retries": "6", "eval.server.concurrency": "8",
 		"eval.judge.url": `""`, "eval.judge.model": `""`, "eval.judge.key_env": "OPENAI_API_KEY", "eval.judge.timeout": "600",
 		"eval.judge.retries": "6", "eval.judge.concurrency": "8", "eval.judge.mode": "strict",
+		"eval.judge.against": `""`, "eval.judge.words": "0",
 		"pairs.samples": "4", "pairs.temperature": "0.8", "pairs.top_p": "0.95", "pairs.max_new_tokens": "4096",
 		"pairs.batch": "16", "pairs.precision": "auto",
 		"pairs.length_column": "length", "pairs.length_weight": "1.0", "pairs.judge_weight": "1.0", "pairs.command": "[]",

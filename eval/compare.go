@@ -39,6 +39,7 @@ var metrics = []struct {
 	{"repeated", func(x Score) *float64 { return &x.Repeated }},
 	{"distinct_sentences", func(x Score) *float64 { return &x.Distinct }},
 	{"language_kept", func(x Score) *float64 { return share(x.Kept) }},
+	{"s_q", func(x Score) *float64 { return x.Quality }},
 }
 
 // Compare pairs the answers of two evaluations of a task by their prompts.

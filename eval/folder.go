@@ -24,7 +24,10 @@ const (
 	CallsFile       = "calls.jsonl"
 	GenerationsFile = "generations.jsonl"
 	ScoresFile      = "scores.jsonl"
+	JudgementsFile  = "judgements.jsonl"
 	SummaryFile     = "summary.json"
+
+	CalibrationFile = "calibration.json" // of the judge, for all tasks
 
 	ReadingFile = "reading.json" // of the model, for all tasks
 )

@@ -54,6 +54,10 @@ type Judge struct {
 	// strict: each dimension by itself, by the probabilities of the marks; paper: all six at once, as LongWriter;
 	// pair: against other answers
 	Mode string `yaml:"mode" enum:"strict|paper|pair"`
+	// of mode pair: the output.dir of an evaluation of the same tasks, whose answers are the others
+	Against string `yaml:"against"`
+	// words in the longest text that the judge can be shown whole; longer ones are rated in parts, which is said; 0: any
+	Words int `yaml:"words" min:"0"`
 }
 
 // Default is what holds where nothing else is said.
@@ -62,7 +66,7 @@ func Default() Options {
 	s.Concurrency = 8
 	return Options{
 		Tasks: []string{"longbench-write", "longwrite-ruler"}, Samples: 1, Temperature: 0.5, TopP: 1, MaxNewTokens: 32768,
-		Batch: 16, Precision: "auto", Compat: "paper", Server: s, Judge: Judge{s, "strict"},
+		Batch: 16, Precision: "auto", Compat: "paper", Server: s, Judge: Judge{Server: s, Mode: "strict"},
 		During: During{Samples: 1, MaxNewTokens: 1024},
 	}
 }
@@ -72,6 +76,12 @@ func (o Options) Validate() map[string]string {
 	bad := map[string]string{}
 	maps.Copy(bad, o.Server.Validate("server"))
 	maps.Copy(bad, o.Judge.Validate("judge"))
+	switch pair := o.Judge.Mode == "pair"; {
+	case pair && o.Judge.Against == "":
+		bad["judge.against"] = "missing, want the output.dir of the evaluation that a judge of mode pair compares with"
+	case !pair && o.Judge.Against != "":
+		bad["judge.against"] = "there, and eval.judge.mode is " + o.Judge.Mode + ", want mode pair"
+	}
 	if len(o.Tasks) == 0 {
 		bad["tasks"] = "none, want at least one of " + strings.Join(tasks.Names(), ", ")
 	}

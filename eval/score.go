@@ -24,6 +24,10 @@ type Score struct {
 	Language string   `json:"language"`
 	Kept     *bool    `json:"language_kept"` // it is the one that the prompt asks for; nil: that is not clear
 
+	Quality *float64           `json:"s_q,omitempty"`   // of a judge, 0 to 100; nil: not rated
+	Marks   map[string]float64 `json:"marks,omitempty"` // of it, 1 to 5
+	Chunked bool               `json:"chunked,omitempty"`
+
 	Measures map[string]float64 `json:"measures,omitempty"` // of the task's own
 	Failed   string             `json:"failed,omitempty"`   // why there is no answer; all else is empty then
 }

@@ -33,6 +33,8 @@ type Summary struct {
 	Distinct *float64    `json:"distinct_sentences"`
 	Measures []OfMeasure `json:"measures,omitempty"` // the task's own
 
+	Judge *Judged `json:"judge,omitempty"` // nil: there is none
+
 	Intervals map[string]*Interval `json:"ci95"` // of means, over prompts
 }
 

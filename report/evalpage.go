@@ -23,9 +23,54 @@ type evalView struct {
 	Tiles       []tile
 	Figures     []figure
 	Measures    *table
+	Judge       *judgeView
 	Types       *table
 	Failed      *table
 	Answers     []answerGroup
+}
+
+// judgeView is what a judge said.
+type judgeView struct {
+	Lines []string
+	Marks *table
+}
+
+func viewOf(j *eval.Judged) *judgeView {
+	if j == nil {
+		return nil
+	}
+	v := &judgeView{Lines: []string{
+		fmt.Sprintf("Judge: %s, mode %s. %d of %d replies could be read; what could not is in no figure.", j.Judge, j.Mode, j.Rated, j.N),
+	}}
+	add := func(format string, args ...any) { v.Lines = append(v.Lines, fmt.Sprintf(format, args...)) }
+	switch {
+	case j.Mode == "pair":
+		add("%d better, %d as good, %d worse than the answers of %s; in %d the order decided, which counts as as good.",
+			j.Wins, j.Ties, j.Losses, j.Against, j.Flips)
+	case !j.Covered():
+		add("Fewer than %g %% were rated: there is no mean.", 100*eval.LeastCoverage)
+	}
+	if j.Chunked > 0 {
+		add("%s rated in parts, since the judge can not be shown them whole.", human.Count(j.Chunked, "answer"))
+	}
+	v.Lines = append(v.Lines, j.Warnings...)
+	if j.Calibration != nil {
+		add("Calibrated on damaged texts: %s", *j.Calibration)
+	} else {
+		add("The judge was not calibrated: what it can tell apart is not known.")
+	}
+	names, means := j.Marks()
+	if len(names) > 0 {
+		v.Marks = &table{Head: []string{"dimension", "mean, 1 to 5"}}
+		for i, name := range names {
+			mean := "-"
+			if means[i] != nil {
+				mean = fmt.Sprintf("%.2f", *means[i])
+			}
+			v.Marks.Rows = append(v.Marks.Rows, tableRow{Cells: []string{name, mean}})
+		}
+	}
+	return v
 }
 
 // answerGroup is some answers, folded.
@@ -59,6 +104,7 @@ func WriteEval(w io.Writer, name string, x eval.Scored, read *eval.Survival) err
 	if read != nil {
 		v.Figures = append(v.Figures, readingFigures(*read)...)
 	}
+	v.Judge = viewOf(s.Judge)
 	v.Measures, v.Types, v.Failed = measureTable(s), typeTable(s), failedTable(s)
 	v.Answers = pickAnswers(x)
 	return render(w, "eval", v)
@@ -75,6 +121,13 @@ func evalTiles(s eval.Summary) (out []tile) {
 	}
 	if s.Length != nil {
 		add(fmt.Sprintf("%.1f", *s.Length), within("S_l, of 100", "s_l", "%.1f", 1))
+	}
+	if j := s.Judge; j != nil && j.Quality != nil {
+		label := "S_q, of 100"
+		if j.CI != nil {
+			label += fmt.Sprintf(", 95 %%: %.1f to %.1f", j.CI[0], j.CI[1])
+		}
+		add(fmt.Sprintf("%.1f", *j.Quality), label)
 	}
 	add(human.Grouped(s.N), "answers to "+human.Count(s.Prompts, "prompt"))
 	if s.Words != nil {

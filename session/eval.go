@@ -158,7 +158,7 @@ func (e *Eval) Check() (known bool, err error) {
 	case known:
 		return known, rundir.Same(dir, there, e.id)
 	}
-	names := []string{eval.CallsFile, rundir.Config}
+	names := []string{rundir.Config} // calls.jsonl may be there from a calibration
 	for _, t := range e.Tasks {
 		names = append(names, t.Name)
 	}
@@ -178,7 +178,7 @@ func (e *Eval) Enter() (err error) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fault.Usage(err)
 		}
-		if err := atomicfile.Clean(dir, eval.GenerationsFile, eval.ScoresFile, eval.SummaryFile); err != nil {
+		if err := atomicfile.Clean(dir, eval.GenerationsFile, eval.ScoresFile, eval.JudgementsFile, eval.SummaryFile); err != nil {
 			return err
 		}
 	}

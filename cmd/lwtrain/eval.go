@@ -37,13 +37,15 @@ can be done again alone: lwtrain eval generate, score or report DIR.`,
 				return err
 			}
 			defer s.Close()
-			return evaluate(cmd, s, stages{generate: true, score: true, report: true})
+			return evaluate(cmd, s, stages{generate: true, score: true, judge: true, report: true})
 		},
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be asked; write nothing")
 	for _, c := range []*cobra.Command{
 		newEvalStageCmd("generate", "Ask for the answers that an evaluation lacks", stages{generate: true}),
+		newEvalStageCmd("judge", "Have the answers of an evaluation rated", stages{judge: true, report: true}),
+		newEvalCalibrateCmd(),
 		newEvalStageCmd("report", "Write the pages of an evaluation again", stages{report: true}),
 		newEvalScoreCmd(), newEvalCompareCmd(), newEvalLsCmd(),
 	} {
@@ -59,6 +61,30 @@ func newEvalStageCmd(name, short string, do stages) *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return againIn(cmd, args[0], args[1:], do) },
 	}
+}
+
+func newEvalCalibrateCmd() *cobra.Command {
+	var texts int
+	cmd := &cobra.Command{
+		Use:   "calibrate",
+		Short: "Find out what a judge can tell apart",
+		Long: `Has the judge of eval.judge rate texts that ship with lwtrain, whole and damaged:
+paragraphs shuffled, caught in a loop, cut off, on another topic. Says for each
+damage how probably a whole text is rated above a damaged one (AUC: 0.5 is
+chance), and how many replies could be read. The pages of the evaluation in
+output.dir carry that line.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := openSession(cmd, args, false)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return calibrate(cmd, s, texts)
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().IntVar(&texts, "texts", 12, "how many texts, at most")
+	return cmd
 }
 
 func newEvalLsCmd() *cobra.Command {

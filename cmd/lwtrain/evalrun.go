@@ -15,12 +15,13 @@ import (
 	"lwtrain/internal/plainjson"
 	"lwtrain/internal/rundir"
 	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 	"lwtrain/train"
 )
 
 // stages are the parts of an evaluation that are to be done.
-type stages struct{ generate, score, report bool }
+type stages struct{ generate, score, judge, report bool }
 
 // againIn does stages of the evaluation that a folder holds, with other values over its config.
 func againIn(cmd *cobra.Command, dir string, args []string, do stages) error {
@@ -65,11 +66,14 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 			return err
 		}
 	}
-	if !do.score && !do.report {
+	if !do.score && !do.judge && !do.report {
 		return nil
 	}
 	scored, err := run.Score()
-	if do.score {
+	if err == nil {
+		err = judgeAnswers(cmd, s.Config, run, scored, do.judge)
+	}
+	if do.score || do.judge {
 		for _, x := range scored {
 			fmt.Fprintln(out)
 			show.EvalResult(out, x)
@@ -85,6 +89,41 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 	pages, err := run.Report(scored, read)
 	for _, path := range pages {
 		fmt.Fprintln(out, path)
+	}
+	if err != nil {
+		return err
+	}
+	for _, x := range scored {
+		if j := x.Summary.Judge; j != nil && !j.Covered() {
+			return incompleteError{fmt.Errorf("%s: the judge's replies on %d of %d answers could be read, want %g of all: there is no mean",
+				x.Task.Name, j.Rated, j.N, eval.LeastCoverage)}
+		}
+	}
+	return nil
+}
+
+// judgeAnswers has the answers rated where the config names a judge.
+func judgeAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval, scored []eval.Scored, ask bool) error {
+	total := 0
+	for _, x := range scored {
+		total += x.Summary.N
+	}
+	if c.Eval.Judge.URL == "" || total == 0 {
+		return nil
+	}
+	bar, done := terminal.NewProgress(cmd.ErrOrStderr(), "judging", int64(total)), 0
+	err := run.Judge(cmd.Context(), scored, ask, func() {
+		done++
+		bar.Set(int64(done), "answers")
+	})
+	bar.Abandon()
+	switch {
+	case errors.Is(err, eval.ErrNotAsked) && !ask:
+		fmt.Fprintf(cmd.ErrOrStderr(), "%v: `lwtrain eval judge %s` does it\n", err, c.Output.Dir)
+		return nil
+	case status(err) == exitInterrupted:
+		err = fault.Hint(fmt.Errorf("%w; what is rated is kept in %s", train.ErrInterrupted, c.Output.Dir),
+			"this goes on from there: "+commandLine(cmd))
 	}
 	return err
 }
@@ -182,4 +221,18 @@ func compare(cmd *cobra.Command, task, a, b string) (eval.Comparison, error) {
 		return c, fault.Usage(fmt.Errorf("%s and %s have no prompt in common that both answered", a, b))
 	}
 	return c, nil
+}
+
+// calibrate finds out what the judge of a config can tell apart.
+func calibrate(cmd *cobra.Command, s *session.Session, texts int) (err error) {
+	run, err := s.Judging()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, run.Close()) }()
+	c, err := run.Calibrate(cmd.Context(), texts)
+	if err == nil {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), c)
+	}
+	return err
 }

@@ -17,6 +17,7 @@ const (
 	exitDone        = 0
 	exitFailed      = 1   // it failed while running
 	exitUsage       = 2   // what was asked for is wrong; nothing was written
+	exitIncomplete  = 3   // it is done, and something that was to be measured is not
 	exitInterrupted = 130 // by Ctrl-C, SIGTERM or SIGHUP; the same command goes on
 )
 
@@ -46,5 +47,11 @@ func status(err error) int {
 	case fault.IsUsage(err):
 		return exitUsage
 	}
+	if incomplete := (incompleteError{}); errors.As(err, &incomplete) {
+		return exitIncomplete
+	}
 	return exitFailed
 }
+
+// incompleteError is the error of a command that is done, and has not measured what it was to.
+type incompleteError struct{ error }

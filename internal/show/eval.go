@@ -87,7 +87,46 @@ func EvalResult(w io.Writer, x eval.Scored) {
 	if s.Loops > 0 {
 		line("", "%s in a loop", human.Count(s.Loops, "answer"))
 	}
+	if s.Judge != nil {
+		judged(line, *s.Judge)
+	}
 	figure("language", "kept by ", "%.3f", s.Kept, nil)
+}
+
+// judged says what a judge said.
+func judged(line func(label, format string, args ...any), j eval.Judged) {
+	coverage := fmt.Sprintf("%d of %d read", j.Rated, j.N)
+	switch {
+	case j.Mode == "pair":
+		line("judge", "%s: %d better, %d as good, %d worse than %s; %s, %d decided by the order",
+			j.Judge, j.Wins, j.Ties, j.Losses, j.Against, coverage, j.Flips)
+	case j.Quality == nil:
+		line("S_q", "-  (%s, %s: %s)", j.Judge, j.Mode, coverage)
+	case j.CI != nil:
+		line("S_q", "%.1f  (95 %%: %.1f to %.1f; %s, %s: %s)", *j.Quality, j.CI[0], j.CI[1], j.Judge, j.Mode, coverage)
+	default:
+		line("S_q", "%.1f  (%s, %s: %s)", *j.Quality, j.Judge, j.Mode, coverage)
+	}
+	if j.Overall != nil {
+		line("", "%.1f the mean of S_l and S_q", *j.Overall)
+	}
+	names, means := j.Marks()
+	for i, name := range names {
+		if means[i] != nil {
+			line("", "%.2f %s", *means[i], name)
+		}
+	}
+	if j.Chunked > 0 {
+		line("", "%s rated in parts", human.Count(j.Chunked, "answer"))
+	}
+	for _, w := range j.Warnings {
+		line("", "%s", w)
+	}
+	if j.Calibration != nil {
+		line("", "calibrated: %s", *j.Calibration)
+	} else {
+		line("", "not calibrated: `lwtrain eval calibrate` says what this judge can tell apart")
+	}
 }
 
 // Comparison sets two evaluations side by side.

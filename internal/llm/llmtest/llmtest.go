@@ -95,6 +95,14 @@ func Words(r Request) string {
 // of what it is shown, and answers as [Words] does elsewhere.
 func Judge(r Request) string {
 	q := r.Messages[0].Content
+	switch {
+	case strings.Contains(q, "<written_text_A>"):
+		return "A"
+	case strings.Contains(q, "<written_text>"):
+		return fmt.Sprint(1 + len(q)%5)
+	case strings.Contains(q, "<User Request>"):
+		return "no marks today"
+	}
 	if !strings.Contains(q, "<request>") {
 		return Words(r)
 	}

@@ -1,0 +1,189 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/jsonl"
+	"lwtrain/internal/llm"
+	"lwtrain/judge"
+)
+
+// LeastCoverage is the share of answers that must be rated for a mean of ratings to be one.
+const LeastCoverage = 0.95
+
+// Judged is what a judge said of a task's answers.
+type Judged struct {
+	Judge    string  `json:"judge"`
+	Mode     string  `json:"mode"`
+	N        int     `json:"n"`     // answers, or prompts that were compared
+	Rated    int     `json:"rated"` // of them; no others count anywhere
+	Coverage float64 `json:"coverage"`
+
+	Quality     *float64            `json:"s_q,omitempty"` // mean; nil below LeastCoverage
+	CI          *Interval           `json:"ci95,omitempty"`
+	Overall     *float64            `json:"s_mean,omitempty"` // the mean of S_l and S_q
+	ByDimension map[string]*float64 `json:"by_dimension,omitempty"`
+	Chunked     int                 `json:"chunked,omitempty"` // that were rated in parts
+
+	Against string `json:"against,omitempty"` // of mode pair: the evaluation whose answers were the others
+	Wins    int    `json:"wins,omitempty"`    // better than the others' in both orders
+	Ties    int    `json:"ties,omitempty"`
+	Losses  int    `json:"losses,omitempty"`
+	Flips   int    `json:"flips,omitempty"` // ties where the order decided
+
+	Warnings    []string           `json:"warnings,omitempty"`
+	Calibration *judge.Calibration `json:"calibration,omitempty"` // nil: it was not calibrated
+}
+
+// Covered reports whether enough was rated.
+func (j Judged) Covered() bool { return j.Coverage >= LeastCoverage }
+
+// ErrNotAsked is the error of judging without asking, where a reply is not kept.
+var ErrNotAsked = errors.New("the judge has not been asked about all answers")
+
+// KeptOnly answers nothing: with it, what was asked before is found, and all else is [ErrNotAsked].
+type KeptOnly struct{}
+
+// Answer implements [llm.Answerer].
+func (KeptOnly) Answer(context.Context, []llm.Request, func(int, llm.Reply) error) error {
+	return ErrNotAsked
+}
+
+// JudgeAll has the answers of a task rated, puts the ratings into its scores and its summary, and
+// writes judgements.jsonl with every attempt.
+func (j Job) JudgeAll(ctx context.Context, s *Scored, from llm.Answerer, done func()) error {
+	o := j.Options.Judge
+	who := judge.Judge{Name: o.Model, Mode: judge.Mode(o.Mode), Words: o.Words}
+	out := &Judged{Judge: o.Model, Mode: o.Mode, Against: o.Against, Warnings: judge.Warnings(o.Model, j.Name)}
+	asked := j.Calls.Keep(from, o.Model+" at "+o.URL)
+	var attempts [][]judge.Attempt
+	var err error
+	if who.Mode == judge.Pair {
+		attempts, err = j.duel(ctx, s, out, who, asked, done)
+	} else {
+		attempts, err = j.rate(ctx, s, out, who, asked, done)
+	}
+	if err != nil {
+		return err
+	}
+	out.Coverage = float64(out.Rated) / float64(max(1, out.N))
+	s.Summary.Judge = out
+	return jsonl.Write(filepath.Join(j.Dir, s.Task.Name, JudgementsFile), slices.Concat(attempts...))
+}
+
+func (j Job) rate(
+	ctx context.Context, s *Scored, out *Judged, who judge.Judge, from llm.Answerer, done func(),
+) ([][]judge.Attempt, error) {
+	var cases []judge.Case
+	var at []int
+	for i, g := range s.Generations {
+		if g.Failed == "" {
+			cases = append(cases, judge.Case{ID: fmt.Sprintf("%s/%d", g.ID, g.Sample), Prompt: g.Prompt, Text: g.Text})
+			at = append(at, i)
+		}
+	}
+	attempts := make([][]judge.Attempt, len(cases))
+	err := judge.Rate(ctx, from, who, cases, func(i int, v judge.Verdict) error {
+		attempts[i] = v.Attempts
+		x := &s.Scores[at[i]]
+		x.Quality, x.Marks, x.Chunked = v.Quality, v.Marks, v.Chunked
+		if v.Quality != nil {
+			out.Rated++
+		}
+		if v.Chunked {
+			out.Chunked++
+		}
+		if done != nil {
+			done()
+		}
+		return nil
+	})
+	out.N = len(cases)
+	if err != nil || float64(out.Rated) < LeastCoverage*float64(out.N) {
+		return attempts, err
+	}
+	_, out.Quality, out.CI = meanOf(s.Scores, func(x Score) *float64 { return x.Quality })
+	out.ByDimension = map[string]*float64{}
+	for _, d := range judge.Dimensions {
+		_, out.ByDimension[d], _ = meanOf(s.Scores, func(x Score) *float64 {
+			if m, ok := x.Marks[d]; ok && x.Quality != nil {
+				return &m
+			}
+			return nil
+		})
+	}
+	if l := s.Summary.Length; l != nil && out.Quality != nil {
+		mean := (*l + *out.Quality) / 2
+		out.Overall = &mean
+	}
+	return attempts, nil
+}
+
+// duel has answers compared with those of another evaluation to the same prompts.
+func (j Job) duel(
+	ctx context.Context, s *Scored, out *Judged, who judge.Judge, from llm.Answerer, done func(),
+) ([][]judge.Attempt, error) {
+	others, err := ReadGenerations(filepath.Join(out.Against, s.Task.Name, GenerationsFile))
+	if err != nil {
+		return nil, fault.Hint(err, "eval.judge.against is the output.dir of an evaluation of the same tasks")
+	}
+	type key struct {
+		prompt string
+		sample int
+	}
+	texts := map[key]string{}
+	for _, g := range others {
+		if g.Failed == "" {
+			texts[key{g.Prompt, g.Sample}] = g.Text
+		}
+	}
+	var duels []judge.Duel
+	for _, g := range s.Generations {
+		other, there := texts[key{g.Prompt, g.Sample}]
+		if there && g.Failed == "" {
+			duels = append(duels, judge.Duel{ID: fmt.Sprintf("%s/%d", g.ID, g.Sample), Prompt: g.Prompt, A: g.Text, B: other})
+		}
+	}
+	if out.N = len(duels); out.N == 0 {
+		return nil, fault.Usage(fmt.Errorf("%s has no answer to a prompt of %s, want some to compare with", out.Against, s.Task.Name))
+	}
+	attempts := make([][]judge.Attempt, len(duels))
+	err = judge.Compare(ctx, from, who, duels, func(i int, o judge.Outcome) error {
+		attempts[i] = o.Attempts
+		if done != nil {
+			done()
+		}
+		if o.A == nil {
+			return nil
+		}
+		out.Rated++
+		switch *o.A {
+		case 1:
+			out.Wins++
+		case 0:
+			out.Losses++
+		default:
+			out.Ties++
+		}
+		if o.Flipped {
+			out.Flips++
+		}
+		return nil
+	})
+	return attempts, err
+}
+
+// Marks are the dimensions that are rated, and their means, in their order.
+func (j Judged) Marks() (names []string, means []*float64) {
+	for _, d := range judge.Dimensions {
+		if m, ok := j.ByDimension[d]; ok {
+			names, means = append(names, d), append(means, m)
+		}
+	}
+	return names, means
+}
