@@ -28,7 +28,7 @@ type Judged struct {
 	CI          *Interval           `json:"ci95,omitempty"`
 	Overall     *float64            `json:"s_mean,omitempty"` // the mean of S_l and S_q
 	ByDimension map[string]*float64 `json:"by_dimension,omitempty"`
-	Chunked     int                 `json:"chunked,omitempty"` // that were rated in parts
+	Chunked     int                 `json:"chunked,omitempty"` // that were rated in parts, and are in no mean
 
 	Against string `json:"against,omitempty"` // of mode pair: the evaluation whose answers were the others
 	Wins    int    `json:"wins,omitempty"`    // better than the others' in both orders
@@ -107,11 +107,17 @@ func (j Job) rate(
 	if err != nil || float64(out.Rated) < LeastCoverage*float64(out.N) {
 		return attempts, err
 	}
-	_, out.Quality, out.CI = meanOf(s.Scores, func(x Score) *float64 { return x.Quality })
+	whole := func(x Score) *float64 { // marks of parts are means of another kind
+		if x.Chunked {
+			return nil
+		}
+		return x.Quality
+	}
+	_, out.Quality, out.CI = meanOf(s.Scores, whole)
 	out.ByDimension = map[string]*float64{}
 	for _, d := range judge.Dimensions {
 		_, out.ByDimension[d], _ = meanOf(s.Scores, func(x Score) *float64 {
-			if m, ok := x.Marks[d]; ok && x.Quality != nil {
+			if m, ok := x.Marks[d]; ok && whole(x) != nil {
 				return &m
 			}
 			return nil

@@ -74,7 +74,7 @@ func Compare(ctx context.Context, from llm.Answerer, j Judge, duels []Duel, done
 		err := from.Answer(ctx, requests, func(n int, reply llm.Reply) error {
 			i, k := whose[n][0], whose[n][1]
 			a := Attempt{ID: duels[i].ID, Judge: j.Name, Mode: Pair, Order: orders[k], Try: try}
-			all[i][k].take(a, reply, try == c.Tries-1)
+			all[i][k].take(a, c, reply, try == c.Tries-1)
 			if !all[i][0].settled || !all[i][1].settled {
 				return nil
 			}
@@ -102,16 +102,18 @@ func (v *view) tokens() int {
 	return shortTokens
 }
 
-func (v *view) take(a Attempt, reply llm.Reply, last bool) {
+func (v *view) take(a Attempt, c Contract, reply llm.Reply, last bool) {
 	a.settle(reply, func() error {
-		worth, err := readChoice(reply.Text)
+		read, err := c.read(reply.Text, "")
+		if err != nil {
+			return err
+		}
+		worth := read["A"]
 		if a.Order == "BA" {
 			worth = 1 - worth
 		}
-		if err == nil {
-			a.Value = &worth
-		}
-		return err
+		a.Value = &worth
+		return nil
 	})
 	v.attempts, v.a = append(v.attempts, a), a.Value
 	v.thinks = v.thinks || reply.Reasoning != "" || a.Reason == errThought.Error()

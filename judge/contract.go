@@ -53,6 +53,10 @@ type Contract struct {
 	prompt      string // with $NAMES$ of what is put in
 	temperature float64
 	tokens      int // of a reply
+
+	// read reads a reply to what was asked about: the marks, each from 1 to 5, or what text A is
+	// worth. What it can not read is an error that says why.
+	read func(reply, ask string) (map[string]float64, error)
 }
 
 //go:embed prompts/paper.txt
@@ -76,11 +80,11 @@ const (
 func ContractOf(m Mode) (Contract, error) {
 	switch m {
 	case Strict:
-		return Contract{Mode: m, Asks: Dimensions, Tries: 1 + samples, prompt: strictPrompt, tokens: shortTokens}, nil
+		return Contract{Mode: m, Asks: Dimensions, Tries: 1 + samples, prompt: strictPrompt, tokens: shortTokens, read: readOne}, nil
 	case Paper:
-		return Contract{Mode: m, Asks: []string{""}, Tries: 5, prompt: paperPrompt, temperature: 0.5, tokens: 1024}, nil
+		return Contract{Mode: m, Asks: []string{""}, Tries: 5, prompt: paperPrompt, temperature: 0.5, tokens: 1024, read: readAll}, nil
 	case Pair:
-		return Contract{Mode: m, Asks: []string{""}, Tries: 3, prompt: pairPrompt, tokens: shortTokens}, nil
+		return Contract{Mode: m, Asks: []string{""}, Tries: 3, prompt: pairPrompt, tokens: shortTokens, read: readChoice}, nil
 	}
 	return Contract{}, fmt.Errorf("a judge of mode %q, want %s, %s or %s", m, Strict, Paper, Pair)
 }

@@ -174,17 +174,16 @@ func (r *rating) request(t *topic, try int) llm.Request {
 // take takes the reply to a try, and settles the topic where no other one can come.
 func (r *rating) take(t *topic, try int, reply llm.Reply) {
 	a := Attempt{ID: r.cases[t.owner].ID, Judge: r.Name, Mode: r.Mode, Dimension: t.dimension, Part: t.number, Try: try}
-	a.settle(reply, func() (err error) {
-		if r.Mode == Paper {
-			if a.Marks, err = readAll(reply.Text); err == nil {
-				a.Value = Quality(a.Marks)
-			}
-			return err
-		}
-		mark, err := readOne(reply.Text, t.dimension)
+	a.settle(reply, func() error {
+		marks, err := r.contract.read(reply.Text, t.dimension)
 		if err != nil {
 			return err
 		}
+		if r.Mode == Paper {
+			a.Marks, a.Value = marks, Quality(marks)
+			return nil
+		}
+		mark := marks[t.dimension]
 		a.Value = &mark
 		if mean, of, ok := expectation(reply.Logprobs, mark); ok && reply.Reasoning == "" {
 			a.Value, a.Probabilities = &mean, of

@@ -192,7 +192,7 @@ func said(reply string) (string, error) {
 }
 
 // readAll reads the marks of all dimensions, or says of the first without one why.
-func readAll(reply string) (map[string]float64, error) {
+func readAll(reply, _ string) (map[string]float64, error) {
 	text, err := said(reply)
 	if err != nil {
 		return nil, err
@@ -216,10 +216,10 @@ var given = regexp.MustCompile(`(?i)\b(?:rate|rated|rating|give|score|deserves|a
 
 // readOne reads the mark of a dimension: where it is stated by name, as a mark or a score, and
 // what the reply begins with.
-func readOne(reply, dimension string) (float64, error) {
+func readOne(reply, dimension string) (map[string]float64, error) {
 	text, err := said(reply)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	found := statementsOf(text)
 	all := append(found[dimension], found[""]...)
@@ -235,9 +235,12 @@ func readOne(reply, dimension string) (float64, error) {
 	}
 	m, err := all.mark()
 	if err == errNoMark {
-		return 0, fmt.Errorf("%.60q, want a mark from %d to %d", text, worst, best)
+		return nil, fmt.Errorf("%.60q, want a mark from %d to %d", text, worst, best)
 	}
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return map[string]float64{dimension: m}, nil
 }
 
 // listed finds the first point of a list, whose number is no mark.
@@ -255,10 +258,10 @@ var (
 )
 
 // readChoice is what a comparison says text A is worth: 1, 0.5 or 0.
-func readChoice(reply string) (float64, error) {
+func readChoice(reply, _ string) (map[string]float64, error) {
 	text, err := said(reply)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	worth := func(word string) float64 {
 		switch strings.ToUpper(word) {
@@ -278,11 +281,11 @@ func readChoice(reply string) (float64, error) {
 	}
 	for _, v := range all {
 		if v != all[0] {
-			return 0, errors.New("two choices, want one")
+			return nil, errors.New("two choices, want one")
 		}
 	}
 	if len(all) == 0 {
-		return 0, fmt.Errorf("%.60q, want A, B or tie", text)
+		return nil, fmt.Errorf("%.60q, want A, B or tie", text)
 	}
-	return all[0], nil
+	return map[string]float64{"A": all[0]}, nil
 }

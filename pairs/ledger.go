@@ -26,11 +26,11 @@ type answered struct {
 
 // rated is a line of scores.jsonl: what had to be asked for.
 type rated struct {
-	Prompt  int            `json:"prompt"`
-	Number  int            `json:"sample"`
-	Marks   map[string]int `json:"judge_ratings,omitempty"` // nil: no judge, or none of its answers could be read
-	Command *float64       `json:"command_score,omitempty"`
-	Of      string         `json:"of,omitempty"` // check of the answer's line
+	Prompt  int                `json:"prompt"`
+	Number  int                `json:"sample"`
+	Marks   map[string]float64 `json:"judge_ratings,omitempty"` // nil: no judge, or none of its answers could be read
+	Command *float64           `json:"command_score,omitempty"`
+	Of      string             `json:"of,omitempty"` // check of the answer's line
 }
 
 // ledger is what was paid for: answers and their ratings, each on the disk before it

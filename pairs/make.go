@@ -12,6 +12,7 @@ import (
 	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
 	"lwtrain/internal/rundir"
+	"lwtrain/judge"
 	"lwtrain/model"
 )
 
@@ -157,7 +158,7 @@ func (m *maker) rate(ctx context.Context, k key) error {
 	messages := m.Prompts[k.prompt].Messages
 	r := rated{Prompt: k.prompt, Number: k.number}
 	if m.judge != nil {
-		marks, err := judge(ctx, m.judge, messages, c.Answer, m.seedOf("judge", k))
+		marks, err := judge.Marks(ctx, m.judge, messages, c.Answer, m.seedOf("judge", k))
 		if err != nil {
 			return fmt.Errorf("the judge: %w", err)
 		}
@@ -190,8 +191,7 @@ func (m *maker) candidate(k key) Candidate {
 		c.Length = &s
 	}
 	if c.Marks, c.Rating.Command = r.Marks, r.Command; r.Marks != nil {
-		q := quality(r.Marks)
-		c.Quality = &q
+		c.Quality = judge.Quality(r.Marks)
 	}
 	c.Total = m.total(c.Rating, p.Required)
 	return c

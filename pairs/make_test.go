@@ -196,7 +196,7 @@ func TestAJudgeThatDoesNotDoAsItIsToldIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum.Unrated != 20 || sum.Dropped["not_rated"] != 5 || talker.Requests() != 20*judgeTries || sum.Pairs != 0 {
+	if sum.Unrated != 20 || sum.Dropped["not_rated"] != 5 || talker.Requests() != 20*5 || sum.Pairs != 0 {
 		t.Errorf("%+v after %d judgements", sum, talker.Requests())
 	}
 }

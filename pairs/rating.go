@@ -15,11 +15,11 @@ type Candidate struct {
 
 // Rating is what an answer is worth. A part that was not made is nil.
 type Rating struct {
-	Length  *float64       `json:"length_score,omitempty"`  // S_l, 0 to 100
-	Quality *float64       `json:"judge_score,omitempty"`   // S_q, 0 to 100
-	Marks   map[string]int `json:"judge_ratings,omitempty"` // of the judge, 1 to 5, which S_q is made of
-	Command *float64       `json:"command_score,omitempty"` // of the user's command
-	Total   *float64       `json:"score,omitempty"`         // nil: one that was wanted is missing
+	Length  *float64           `json:"length_score,omitempty"`  // S_l, 0 to 100
+	Quality *float64           `json:"judge_score,omitempty"`   // S_q, 0 to 100
+	Marks   map[string]float64 `json:"judge_ratings,omitempty"` // of the judge, 1 to 5, which S_q is made of
+	Command *float64           `json:"command_score,omitempty"` // of the user's command
+	Total   *float64           `json:"score,omitempty"`         // nil: one that was wanted is missing
 }
 
 // total is the weighted mean of the parts that are wanted of an answer to a prompt:

@@ -3,7 +3,6 @@ package pairs
 import (
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 )
 
@@ -105,28 +104,6 @@ func TestAnyOfTheRestIsRejectedAboutAsOften(t *testing.T) {
 	for _, text := range []string{"a", "b", "c"} {
 		if n[text] < 900 || n[text] > 1100 { // 1000 +- 4 standard deviations
 			t.Errorf("%v", n)
-		}
-	}
-}
-
-func TestRatingsOfAJudgeAreReadStrictly(t *testing.T) {
-	good := `{"Relevance": 5, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`
-	withRelevance := func(value string) string { return strings.Replace(good, `"Relevance": 5`, `"Relevance": `+value, 1) }
-	for name, c := range map[string]struct {
-		text string
-		want float64 // below 0: none
-	}{
-		"an object":                   {good, 25 * 14.0 / 6},
-		"one in a fence, after words": {"I think:\n```json\n" + good + "\n```\n", 25 * 14.0 / 6},
-		"no object":                   {"five out of five", -1},
-		"a broken one":                {good[:40], -1},
-		"a dimension too few":         {`{"Relevance": 5, "Accuracy": 4}`, -1},
-		"a rating of six":             {withRelevance("6"), -1},
-		"a rating of 4.5":             {withRelevance("4.5"), -1},
-	} {
-		marks, ok := parseMarks(c.text)
-		if ok != (c.want >= 0) || ok && math.Abs(quality(marks)-c.want) > 1e-12 {
-			t.Errorf("%s: got %v, %v", name, marks, ok)
 		}
 	}
 }

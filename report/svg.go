@@ -290,9 +290,16 @@ func shares(counts []int64) []float64 {
 	return out
 }
 
-// scatter draws points over logarithmic axes of the same length, the line where
-// both are equal, and the band from low to high times x.
+// scatter draws points of what was asked for and written over logarithmic axes of the same length,
+// the line where both are equal, and the band from low to high times x.
 func scatter(p plot, x, y []float64, low, high float64) template.HTML {
+	return points(p, x, y, low, high, "%s asked for, %s written")
+}
+
+// compared draws points of the same prompts, as scatter does, without a band.
+func compared(p plot, x, y []float64) template.HTML { return points(p, x, y, 1, 1, "A %s, B %s") }
+
+func points(p plot, x, y []float64, low, high float64, title string) template.HTML {
 	c := newCanvas(p, p.Y.Label+" over "+p.X.Label)
 	c.X.Log, c.Y.Log = true, true
 	c.X.fit(false, x, y)
@@ -309,11 +316,13 @@ func scatter(p plot, x, y []float64, low, high float64) template.HTML {
 		v := c.X.Min * math.Pow(c.X.Max/c.X.Min, float64(k)/steps)
 		corner(&d, c.x(v), c.y(clip(v*by)))
 	}
-	fmt.Fprintf(c, `<path class="band f2" d="%sZ"/>`, d.String())
+	if low < high {
+		fmt.Fprintf(c, `<path class="band f2" d="%sZ"/>`, d.String())
+	}
 	fmt.Fprintf(c, `<path class="ideal" d="M%s %sL%s %s"/>`, at(c.x(c.X.Min)), at(c.y(c.Y.Min)), at(c.x(c.X.Max)), at(c.y(c.Y.Max)))
 	for i := range x {
-		fmt.Fprintf(c, `<circle class="dot f0" cx="%s" cy="%s" r="3"><title>%s asked for, %s written</title></circle>`,
-			at(c.x(x[i])), at(c.y(clip(y[i]))), short(x[i]), short(y[i]))
+		fmt.Fprintf(c, `<circle class="dot f0" cx="%s" cy="%s" r="3"><title>%s</title></circle>`,
+			at(c.x(x[i])), at(c.y(clip(y[i]))), fmt.Sprintf(title, short(x[i]), short(y[i])))
 	}
 	return c.done()
 }

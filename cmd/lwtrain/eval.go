@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -10,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/eval/tasks"
+	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
+	"lwtrain/report"
 	"lwtrain/session"
 )
 
@@ -153,7 +156,7 @@ of it.`,
 }
 
 func newEvalCompareCmd() *cobra.Command {
-	var task string
+	var task, page string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "compare A B",
@@ -166,7 +169,10 @@ interval of 95 % from drawing prompts anew; a win is a prompt where B has more.`
   lwtrain eval compare --task longbench-write a.jsonl b.jsonl --json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := compare(cmd, task, args[0], args[1])
+			c, all, err := compare(cmd, task, args[0], args[1])
+			if err == nil && page != "" {
+				err = atomicfile.Write(page, func(w io.Writer) error { return report.WriteComparison(w, c, all) })
+			}
 			if err != nil {
 				return err
 			}
@@ -177,6 +183,7 @@ interval of 95 % from drawing prompts anew; a win is a prompt where B has more.`
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&page, "html", "", "a file for a page")
 	cmd.Flags().StringVar(&task, "task", "", "A and B are files of answers to this task")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
 	return cmd

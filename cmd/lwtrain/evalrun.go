@@ -16,6 +16,7 @@ import (
 	"lwtrain/internal/rundir"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
+	"lwtrain/report"
 	"lwtrain/session"
 	"lwtrain/train"
 )
@@ -180,47 +181,52 @@ func printJSON(cmd *cobra.Command, v any) error {
 	return err
 }
 
-func compare(cmd *cobra.Command, task, a, b string) (eval.Comparison, error) {
-	c := eval.Comparison{A: a, B: b, Metrics: []eval.Paired{}}
+// compare pairs two evaluations of a task, or of all that both have.
+func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []report.Compared, err error) {
+	c = eval.Comparison{A: a, B: b, Metrics: []eval.Paired{}}
+	add := func(t eval.Asked, x, y []eval.Score) {
+		c.Metrics = append(c.Metrics, eval.Compare(t, x, y)...)
+		all = append(all, report.Compared{Task: t.Name, A: x, B: y})
+	}
 	if task != "" {
 		x, err := readAnswers(cmd, task, "paper", a)
 		if err != nil {
-			return c, err
+			return c, all, err
 		}
 		y, err := readAnswers(cmd, task, "paper", b)
 		if err == nil {
-			c.Metrics = append(c.Metrics, eval.Compare(x.Task, x.Scores, y.Scores)...)
+			add(x.Task, x.Scores, y.Scores)
 		}
-		return c, err
+		return c, all, err
 	}
 	for _, dir := range []string{a, b} {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return c, fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder, want one of an evaluation", dir),
+			return c, all, fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder, want one of an evaluation", dir),
 				"files of answers are compared with --task TASK"))
 		}
 	}
 	in, err := eval.TasksIn(a)
 	if err != nil {
-		return c, err
+		return c, all, err
 	}
 	for _, t := range in {
 		x, err := eval.ReadScores(filepath.Join(a, t.Name, eval.ScoresFile))
 		if err != nil {
-			return c, err
+			return c, all, err
 		}
 		y, err := eval.ReadScores(filepath.Join(b, t.Name, eval.ScoresFile))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return c, err
+			return c, all, err
 		}
-		c.Metrics = append(c.Metrics, eval.Compare(t, x, y)...)
+		add(t, x, y)
 	}
 	if len(c.Metrics) == 0 {
-		return c, fault.Usage(fmt.Errorf("%s and %s have no prompt in common that both answered", a, b))
+		return c, all, fault.Usage(fmt.Errorf("%s and %s have no prompt in common that both answered", a, b))
 	}
-	return c, nil
+	return c, all, nil
 }
 
 // calibrate finds out what the judge of a config can tell apart.

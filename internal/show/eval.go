@@ -117,7 +117,7 @@ func judged(line func(label, format string, args ...any), j eval.Judged) {
 		}
 	}
 	if j.Chunked > 0 {
-		line("", "%s rated in parts", human.Count(j.Chunked, "answer"))
+		line("", "%s rated in parts, and in no mean", human.Count(j.Chunked, "answer"))
 	}
 	for _, w := range j.Warnings {
 		line("", "%s", w)

@@ -1,0 +1,59 @@
+package eval
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lwtrain/eval/tasks"
+	"lwtrain/internal/llm"
+)
+
+// sure is a judge without doubts, by what its prompt is.
+type sure func(prompt string) string
+
+func (s sure) Answer(_ context.Context, requests []llm.Request, done func(i int, r llm.Reply) error) error {
+	for i, r := range requests {
+		mark := s(r.Messages[0].Content)
+		reply := llm.Reply{Text: mark, Stop: llm.StopEOS, Logprobs: [][]llm.Candidate{{{Token: mark}}}}
+		if err := done(i, reply); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestRatingsOfPartsAreInNoMean(t *testing.T) {
+	j := Job{Options: Default(), Dir: t.TempDir()}
+	j.Options.Judge.Model, j.Options.Judge.Words = "m", 20
+	var err error
+	if j.Calls, err = llm.OpenCalls(filepath.Join(j.Dir, CallsFile)); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Calls.Close()
+	s := Scored{
+		Task:   Asked{Task: tasks.Task{Name: "."}},
+		Scores: []Score{{ID: "a"}, {ID: "b"}, {ID: "c", Failed: "cut: x"}},
+		Generations: []Generation{
+			{ID: "a", Prompt: "p", Text: strings.Repeat("Some words of it.\n", 20)},
+			{ID: "b", Prompt: "q", Text: "Short."}, {ID: "c", Failed: "cut: x"},
+		},
+	}
+	judge := sure(func(prompt string) string {
+		if strings.Contains(prompt, "is part ") {
+			return "5"
+		}
+		return "3"
+	})
+	if err := j.JudgeAll(t.Context(), &s, judge, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Summary.Judge
+	if got.N != 2 || got.Rated != 2 || got.Chunked != 1 || *got.Quality != 50 || *got.ByDimension["Clarity"] != 3 {
+		t.Errorf("%+v, quality %v, want the mark of the short answer alone", got, *got.Quality)
+	}
+	if *s.Scores[0].Quality != 100 || !s.Scores[0].Chunked || s.Scores[2].Quality != nil {
+		t.Errorf("%+v", s.Scores)
+	}
+}
