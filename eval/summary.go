@@ -58,12 +58,14 @@ type InRange struct {
 	CI    *Interval `json:"ci95"`
 }
 
-// OfType is S_l of the prompts of a type.
+// OfType is S_l of the prompts of a type, and the task's first measure.
 type OfType struct {
 	Type  string    `json:"type"`
 	N     int       `json:"n"`
 	Score *float64  `json:"s_l"`
 	CI    *Interval `json:"ci95"`
+
+	Measure *OfMeasure `json:"measure,omitempty"` // nil: the task has none
 }
 
 // OfMeasure is the mean of a measure of the task's own.
@@ -112,16 +114,9 @@ func Summarise(t Asked, scores []Score) Summary {
 		}
 	}
 	s.byLength(t.Task, whole)
-	s.byType(whole)
+	s.byType(t.Task, whole)
 	for _, m := range t.Measures {
-		o := OfMeasure{Name: m.Name, About: m.About}
-		o.N, o.Mean, o.CI = meanOf(whole, func(x Score) *float64 {
-			if v, ok := x.Measures[m.Name]; ok {
-				return &v
-			}
-			return nil
-		})
-		s.Measures = append(s.Measures, o)
+		s.Measures = append(s.Measures, ofMeasure(m, whole))
 	}
 	return s
 }
@@ -218,7 +213,18 @@ func (s *Summary) byLength(t tasks.Task, scores []Score) {
 	}
 }
 
-func (s *Summary) byType(scores []Score) {
+func ofMeasure(m tasks.Measure, scores []Score) OfMeasure {
+	o := OfMeasure{Name: m.Name, About: m.About}
+	o.N, o.Mean, o.CI = meanOf(scores, func(x Score) *float64 {
+		if v, ok := x.Measures[m.Name]; ok {
+			return &v
+		}
+		return nil
+	})
+	return o
+}
+
+func (s *Summary) byType(t tasks.Task, scores []Score) {
 	of := map[string][]Score{}
 	for _, x := range scores {
 		if x.Type != "" {
@@ -229,6 +235,10 @@ func (s *Summary) byType(scores []Score) {
 		o := OfType{Type: name}
 		_, o.Score, o.CI = meanOf(of[name], func(x Score) *float64 { return x.Length })
 		o.N = len(of[name])
+		if len(t.Measures) > 0 {
+			first := ofMeasure(t.Measures[0], of[name])
+			o.Measure = &first
+		}
 		s.ByType = append(s.ByType, o)
 	}
 	slices.SortStableFunc(s.ByType, func(a, b OfType) int { return cmp.Compare(b.N, a.N) })

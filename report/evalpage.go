@@ -264,8 +264,15 @@ func typeTable(s eval.Summary) *table {
 		return nil
 	}
 	t := &table{Head: []string{"type", "n", "S_l", "95 %"}}
+	if m := s.ByType[0].Measure; m != nil {
+		t.Head = append(t.Head, m.Name, "95 %")
+	}
 	for _, o := range s.ByType {
-		t.Rows = append(t.Rows, tableRow{Cells: []string{o.Type, human.Grouped(o.N), oneDigit(o.Score), between(o.CI)}})
+		cells := []string{o.Type, human.Grouped(o.N), oneDigit(o.Score), between(o.CI)}
+		if o.Measure != nil {
+			cells = append(cells, oneDigit(o.Measure.Mean), between(o.Measure.CI))
+		}
+		t.Rows = append(t.Rows, tableRow{Cells: cells})
 	}
 	return t
 }

@@ -98,7 +98,7 @@ func newEvalLsCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, t := range tasks.All() {
-				fmt.Fprintf(out, "%s\t%s\n\t%s\n\t%d prompts, %s, data: %s\n\twords: %s\n",
+				fmt.Fprintf(out, "%s\t%s\n\t%s\n\t%d prompts (%s); data: %s\n\twords: %s\n",
 					t.Name, t.About, t.Source, t.Prompts, t.Languages, t.Data(), t.Counted)
 			}
 			return out.Flush()

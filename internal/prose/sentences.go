@@ -25,13 +25,16 @@ var abbreviations = map[string]bool{
 // quotes and brackets that follow it, and where a paragraph ends. Time is linear.
 func SentenceEnds(text string) []int {
 	var ends []int
+	says := false // more than blanks stands behind the last end
 	add := func(at int) {
-		if len(ends) == 0 || at > ends[len(ends)-1] && strings.TrimSpace(text[ends[len(ends)-1]:at]) != "" {
+		if says {
 			ends = append(ends, at)
 		}
+		says = false
 	}
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
+		says = says || !unicode.IsSpace(r)
 		switch {
 		case r == '\n' && strings.HasPrefix(strings.TrimLeft(text[i+1:min(len(text), i+9)], " \t\r"), "\n"):
 			add(i)

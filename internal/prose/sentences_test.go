@@ -96,3 +96,14 @@ func numbered(n int, format string) string {
 	}
 	return b.String()
 }
+
+func TestBlanksWithoutEndHoldNoSentence(t *testing.T) {
+	for _, blank := range []string{"\n", "\n ", " \t\n\n"} {
+		if ends := SentenceEnds(strings.Repeat(blank, 1<<20)); len(ends) != 0 {
+			t.Errorf("%q: %d sentences", blank, len(ends))
+		}
+	}
+	if got := SentenceEnds("\n\n\nOne.\n\n\nTwo" + strings.Repeat("\n", 1<<20)); len(got) != 2 {
+		t.Errorf("sentences end at %v", got)
+	}
+}
