@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/prose"
@@ -91,7 +92,8 @@ func Summarise(t Asked, scores []Score) Summary {
 		if s.Failed == nil {
 			s.Failed = map[string]int{}
 		}
-		s.Failed[x.Failed]++
+		kind, _, _ := strings.Cut(x.Failed, ":") // the rest is of this answer alone
+		s.Failed[kind]++
 	}
 	s.N, s.Prompts = len(whole), len(answered)
 	s.Missing = len(t.Items) - s.Prompts
