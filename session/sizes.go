@@ -31,7 +31,7 @@ type facts struct {
 }
 
 // preferences reports whether the samples are those of lwtrain dpo.
-func (f facts) preferences() bool { return f.unit != "conversation" }
+func (f facts) preferences() bool { return f.unit != conversation }
 
 // sizes sets what depends on the model and the data, and says why by key.
 func (f facts) sizes(c *configs.Config) map[string]string {

@@ -2,13 +2,13 @@
 // some milliseconds before they sleep, and whatever else wants to run, the thread that they wait
 // for among it, waits as long. How long they spin it reads from the environment as it is
 // loaded, before any code of this program: so the program starts itself once more with that
-// set, before anything else begins (2 ms). Who sets one of the variables is not overruled.
+// set, before anything else begins (its libraries are loaded twice, which is lost in the noise of a start). Who sets one of the variables is not overruled.
 #include <stdlib.h>
 #include <unistd.h>
 #if defined(__GLIBC__)
 
-// About 10 us, the time that it takes to wake a thread that sleeps: spinning longer than that
-// can at most halve the wait.
+// Some microseconds, of the order of what it takes to wake a thread that sleeps: spinning longer
+// than that can at most halve the wait.
 #define SPINS "1000"
 
 __attribute__((constructor)) static void lw_wait(int argc, char **argv) {
