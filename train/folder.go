@@ -154,7 +154,8 @@ func (f *folder) sayGone(metrics []byte) {
 		}
 	}
 	if last > 0 && len(f.found.Broken) == 0 {
-		f.say(f.checkpoints(), fmt.Sprintf("no checkpoint is there, and %s has steps up to %d: starting from step 0 again", rundir.Metrics, last))
+		f.say(f.checkpoints(), fmt.Sprintf("no checkpoint is there, and %s has steps up to %d: starting from step 0 again",
+			rundir.Metrics, last))
 	}
 }
 
