@@ -132,7 +132,7 @@ func (f *folder) recall(ended func(lines []byte) bool) (finished bool, err error
 		}
 		return true, err
 	}
-	copied, err := os.ReadFile(filepath.Join(f.found.Path, metricsCopy))
+	copied, err := rundir.ReadFile(filepath.Join(f.found.Path, metricsCopy))
 	if errors.Is(err, fs.ErrNotExist) {
 		return last, f.recallOld(file)
 	}
