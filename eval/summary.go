@@ -15,6 +15,7 @@ type Summary struct {
 	Task    string `json:"task"`
 	Model   string `json:"model,omitempty"`
 	Counted string `json:"words_are"`
+	Compat  string `json:"compat,omitempty"`  // released: measures are as the benchmark's code has them, not its paper
 	N       int    `json:"n"`                 // answers that are scored
 	Prompts int    `json:"prompts"`           // that have one
 	Missing int    `json:"missing,omitempty"` // prompts that have none
@@ -80,7 +81,10 @@ type OfMeasure struct {
 
 // Summarise counts up the scores of a task's answers, in the order of its items.
 func Summarise(t Asked, scores []Score) Summary {
-	s := Summary{Task: t.Name, Counted: t.Counted, ByLength: []InRange{}, ByType: []OfType{}, Intervals: map[string]*Interval{}}
+	s := Summary{
+		Task: t.Name, Counted: t.Counted, Compat: t.Compat,
+		ByLength: []InRange{}, ByType: []OfType{}, Intervals: map[string]*Interval{},
+	}
 	answered := map[string]bool{}
 	var whole []Score
 	for _, x := range scores {

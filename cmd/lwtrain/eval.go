@@ -100,6 +100,9 @@ func newEvalLsCmd() *cobra.Command {
 			for _, t := range tasks.All() {
 				fmt.Fprintf(out, "%s\t%s\n\t%s\n\t%d prompts (%s); data: %s\n\twords: %s\n",
 					t.Name, t.About, t.Source, t.Prompts, t.Languages, t.Data(), t.Counted)
+				for _, m := range t.Measures {
+					fmt.Fprintf(out, "\t%s: %s\n", m.Name, m.About)
+				}
 			}
 			return out.Flush()
 		},
