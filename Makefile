@@ -1,8 +1,8 @@
 # make help lists the targets.
 
 GO ?= go
-# The kernels in C want OpenMP, which Apple's clang has not; without them it is plain Go.
-export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -include omp.h -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
+# Without a C compiler that knows OpenMP, which Apple's does not, kernels are plain Go.
+export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 
 .PHONY: help quickstart build test race kill same lint fuzz bench bench-peer golden setup clean
 

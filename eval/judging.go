@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 
+	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/jsonl"
 	"lwtrain/internal/llm"
@@ -81,9 +83,20 @@ func (j Job) rate(
 ) ([][]judge.Attempt, error) {
 	var cases []judge.Case
 	var at []int
+	lists := map[string][]judge.Criterion{}
+	if who.Mode == judge.Checklist {
+		for _, it := range s.Task.Items {
+			lists[it.ID] = checklist(it)
+		}
+	}
 	for i, g := range s.Generations {
 		if g.Failed == "" {
-			cases = append(cases, judge.Case{ID: fmt.Sprintf("%s/%d", g.ID, g.Sample), Prompt: g.Prompt, Text: g.Text})
+			x := judge.Case{ID: fmt.Sprintf("%s/%d", g.ID, g.Sample), Prompt: g.Prompt, Text: g.Text, Checklist: lists[g.ID]}
+			if who.Mode == judge.Checklist && len(x.Checklist) == 0 {
+				err := fmt.Errorf("eval.judge.mode is checklist, and prompts of %s have none, want strict or paper", s.Task.Name)
+				return nil, fault.Usage(err)
+			}
+			cases = append(cases, x)
 			at = append(at, i)
 		}
 	}
@@ -115,7 +128,11 @@ func (j Job) rate(
 	}
 	_, out.Quality, out.CI = meanOf(s.Scores, whole)
 	out.ByDimension = map[string]*float64{}
-	for _, d := range judge.Dimensions {
+	dimensions := judge.Dimensions
+	if who.Mode == judge.Checklist { // each prompt has others
+		dimensions = nil
+	}
+	for _, d := range dimensions {
 		_, out.ByDimension[d], _ = meanOf(s.Scores, func(x Score) *float64 {
 			if m, ok := x.Marks[d]; ok && whole(x) != nil {
 				return &m
@@ -128,6 +145,19 @@ func (j Job) rate(
 		out.Overall = &mean
 	}
 	return attempts, nil
+}
+
+// checklist is what an item is to be rated by. Criteria are numbered, so that none has the name of another one.
+func checklist(it tasks.Item) []judge.Criterion {
+	var all []judge.Criterion
+	for i, c := range it.Checklist {
+		name := strconv.Itoa(i + 1)
+		if c.Name != "" {
+			name += " " + c.Name
+		}
+		all = append(all, judge.Criterion{Name: name, About: c.Text})
+	}
+	return all
 }
 
 // duel has answers compared with those of another evaluation to the same prompts.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lwtrain/eval/tasks"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
 )
 
@@ -55,5 +56,41 @@ func TestRatingsOfPartsAreInNoMean(t *testing.T) {
 	}
 	if *s.Scores[0].Quality != 100 || !s.Scores[0].Chunked || s.Scores[2].Quality != nil {
 		t.Errorf("%+v", s.Scores)
+	}
+}
+
+func TestAJudgeGoesByTheChecklistOfItsPrompt(t *testing.T) {
+	j := Job{Options: Default(), Dir: t.TempDir()}
+	j.Options.Judge.Model, j.Options.Judge.Mode = "m", "checklist"
+	var err error
+	if j.Calls, err = llm.OpenCalls(filepath.Join(j.Dir, CallsFile)); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Calls.Close()
+	list := []tasks.Criterion{{Text: "Is it long?"}, {Name: "Tone", Text: "Is it warm?"}}
+	s := Scored{
+		Task: Asked{
+			Task: tasks.Task{Name: "."}, Items: []tasks.Item{{ID: "a", Prompt: "p", Checklist: list}, {ID: "b", Prompt: "q"}},
+		},
+		Scores:      []Score{{ID: "a"}},
+		Generations: []Generation{{ID: "a", Prompt: "p", Text: "Short."}},
+	}
+	judge := sure(func(prompt string) string {
+		if strings.Contains(prompt, "2 Tone: Is it warm?") {
+			return "5"
+		}
+		return "1"
+	})
+	if err := j.JudgeAll(t.Context(), &s, judge, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Summary.Judge
+	if got.Rated != 1 || *got.Quality != 50 || s.Scores[0].Marks["1"] != 1 || s.Scores[0].Marks["2 Tone"] != 5 {
+		t.Errorf("%+v, %v", got, s.Scores[0].Marks)
+	}
+	s.Scores, s.Generations = []Score{{ID: "b"}}, []Generation{{ID: "b", Prompt: "q", Text: "Short."}}
+	err = j.JudgeAll(t.Context(), &s, judge, nil)
+	if !fault.IsUsage(err) || !strings.Contains(err.Error(), "have none, want strict or paper") {
+		t.Errorf("a prompt without a checklist: %v", err)
 	}
 }

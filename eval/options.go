@@ -52,8 +52,8 @@ type During struct {
 type Judge struct {
 	llm.Server `yaml:",inline"`
 	// strict: each dimension by itself, by the probabilities of the marks; paper: all six at once, as LongWriter;
-	// pair: against other answers
-	Mode string `yaml:"mode" enum:"strict|paper|pair"`
+	// pair: against other answers; checklist: by the criteria that prompts of writingbench-length and hellobench-length bring
+	Mode string `yaml:"mode" enum:"strict|paper|pair|checklist"`
 	// of mode pair: the output.dir of an evaluation of the same tasks, whose answers are the others
 	Against string `yaml:"against"`
 	// words in the longest text that the judge can be shown whole; longer ones are rated in parts, which is said; 0: any

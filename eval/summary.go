@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/prose"
@@ -14,6 +15,7 @@ type Summary struct {
 	Task    string `json:"task"`
 	Model   string `json:"model,omitempty"`
 	Counted string `json:"words_are"`
+	Compat  string `json:"compat,omitempty"`  // released: measures are as the benchmark's code has them, not its paper
 	N       int    `json:"n"`                 // answers that are scored
 	Prompts int    `json:"prompts"`           // that have one
 	Missing int    `json:"missing,omitempty"` // prompts that have none
@@ -79,7 +81,10 @@ type OfMeasure struct {
 
 // Summarise counts up the scores of a task's answers, in the order of its items.
 func Summarise(t Asked, scores []Score) Summary {
-	s := Summary{Task: t.Name, Counted: t.Counted, ByLength: []InRange{}, ByType: []OfType{}, Intervals: map[string]*Interval{}}
+	s := Summary{
+		Task: t.Name, Counted: t.Counted, Compat: t.Compat,
+		ByLength: []InRange{}, ByType: []OfType{}, Intervals: map[string]*Interval{},
+	}
 	answered := map[string]bool{}
 	var whole []Score
 	for _, x := range scores {
@@ -91,7 +96,8 @@ func Summarise(t Asked, scores []Score) Summary {
 		if s.Failed == nil {
 			s.Failed = map[string]int{}
 		}
-		s.Failed[x.Failed]++
+		kind, _, _ := strings.Cut(x.Failed, ":") // the rest is of this answer alone
+		s.Failed[kind]++
 	}
 	s.N, s.Prompts = len(whole), len(answered)
 	s.Missing = len(t.Items) - s.Prompts

@@ -105,7 +105,7 @@ func stories(n int) []Case {
 			}
 			text.WriteString(".\n\n")
 		}
-		all = append(all, Case{fmt.Sprint(i), fmt.Sprintf("Write story %c.", 'a'+i), text.String()})
+		all = append(all, Case{ID: fmt.Sprint(i), Prompt: fmt.Sprintf("Write story %c.", 'a'+i), Text: text.String()})
 	}
 	return all
 }
@@ -181,7 +181,7 @@ func TestDamageIsTheSameEachTime(t *testing.T) {
 		t.Errorf("looped: %q, want %q", got, want)
 	}
 	for _, damage := range Damages {
-		if got := damagedText(damage, []Case{{"", "p", "Short."}}, 0); got != "" {
+		if got := damagedText(damage, []Case{{ID: "", Prompt: "p", Text: "Short."}}, 0); got != "" {
 			t.Errorf("%s: %q of a text that is too short", damage, got)
 		}
 	}

@@ -20,6 +20,8 @@ const (
 	Strict Mode = "strict" // a dimension at a time, the mark first
 	Paper  Mode = "paper"  // all dimensions in one object of JSON, as LongBench-Write was released
 	Pair   Mode = "pair"   // which of two texts is the better one
+
+	Checklist Mode = "checklist" // as strict, of what each case is to be rated by instead of the dimensions
 )
 
 // Dimensions are those of LongBench-Write's S_q (arXiv:2408.07055, section 2.2).
@@ -31,15 +33,20 @@ const worst, best = 1, 5
 // Quality is S_q: the mean of the marks of all dimensions, on a scale from 0 to 100; nil
 // where one is missing.
 func Quality(marks map[string]float64) *float64 {
+	return quality(marks, Dimensions)
+}
+
+// quality is that of other names.
+func quality(marks map[string]float64, names []string) *float64 {
 	sum := 0.0
-	for _, d := range Dimensions {
+	for _, d := range names {
 		m, ok := marks[d]
 		if !ok {
 			return nil
 		}
 		sum += m - worst
 	}
-	q := 100 / float64(best-worst) * sum / float64(len(Dimensions))
+	q := 100 / float64(best-worst) * sum / float64(len(names))
 	return &q
 }
 
@@ -81,12 +88,14 @@ func ContractOf(m Mode) (Contract, error) {
 	switch m {
 	case Strict:
 		return Contract{Mode: m, Asks: Dimensions, Tries: 1 + samples, prompt: strictPrompt, tokens: shortTokens, read: readOne}, nil
+	case Checklist: // each case brings what it asks
+		return Contract{Mode: m, Tries: 1 + samples, prompt: strictPrompt, tokens: shortTokens, read: readOne}, nil
 	case Paper:
 		return Contract{Mode: m, Asks: []string{""}, Tries: 5, prompt: paperPrompt, temperature: 0.5, tokens: 1024, read: readAll}, nil
 	case Pair:
 		return Contract{Mode: m, Asks: []string{""}, Tries: 3, prompt: pairPrompt, tokens: shortTokens, read: readChoice}, nil
 	}
-	return Contract{}, fmt.Errorf("a judge of mode %q, want %s, %s or %s", m, Strict, Paper, Pair)
+	return Contract{}, fmt.Errorf("a judge of mode %q, want %s, %s, %s or %s", m, Strict, Paper, Pair, Checklist)
 }
 
 // about says what a dimension is.

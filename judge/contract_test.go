@@ -43,7 +43,7 @@ func TestPromptsAreTheseBytes(t *testing.T) {
 			t.Errorf("%s: the prompt is not that of %s:\n%s", c.mode, golden, got)
 		}
 	}
-	if _, err := ContractOf("loud"); err == nil || !strings.Contains(err.Error(), `mode "loud", want strict, paper or pair`) {
+	if _, err := ContractOf("loud"); err == nil || !strings.Contains(err.Error(), `mode "loud", want strict, paper, pair or checklist`) {
 		t.Errorf("an unknown mode: %v", err)
 	}
 }

@@ -21,17 +21,26 @@ type Judge struct {
 }
 
 // Case is a text that was written on a prompt.
-type Case struct{ ID, Prompt, Text string }
+type Case struct {
+	ID, Prompt, Text string
+	Checklist        []Criterion // of mode checklist; others go by [Dimensions]
+}
+
+// Criterion is a thing that a text is rated by.
+type Criterion struct {
+	Name  string // which no other one of the case has
+	About string // what it is, in words of the prompt
+}
 
 // Verdict is what became of a case. What has no mark is not in Marks.
 type Verdict struct {
-	Marks    map[string]float64 // 1 to 5, by dimension
+	Marks    map[string]float64 // 1 to 5, by dimension, or by criterion
 	Quality  *float64           // S_q, from 0 to 100; nil: a dimension has no mark
 	Chunked  bool               // the text was rated in parts, and the marks are means over them, by their words
 	Attempts []Attempt          // all calls, by part, dimension and try
 }
 
-// Rate has texts rated in the mode of j, [Strict] or [Paper]. The calls about all of them go
+// Rate has texts rated in the mode of j, [Strict], [Paper] or [Checklist]. The calls about all of them go
 // out together, and done is told of each case once it is through, one at a time.
 func Rate(ctx context.Context, from llm.Answerer, j Judge, cases []Case, done func(i int, v Verdict) error) error {
 	c, err := ContractOf(j.Mode)
@@ -43,6 +52,9 @@ func Rate(ctx context.Context, from llm.Answerer, j Judge, cases []Case, done fu
 	}
 	r := &rating{Judge: j, contract: c, cases: cases, done: done, of: make([][]*topic, len(cases)), open: make([]int, len(cases))}
 	for i, x := range cases {
+		if j.Mode == Checklist && len(x.Checklist) == 0 {
+			return fmt.Errorf("%s has no checklist, want mode %s or %s to rate it", x.ID, Strict, Paper)
+		}
 		parts := partsOf(x.Text, j.Words)
 		for k, text := range parts {
 			p := part{text: text, prompt: x.Prompt, words: size(text)}
@@ -51,8 +63,8 @@ func Rate(ctx context.Context, from llm.Answerer, j Judge, cases []Case, done fu
 				const asPart = "\n\n(The text below is part %d of %d of what was written. Rate it as such a part.)"
 				p.prompt += fmt.Sprintf(asPart, k+1, len(parts))
 			}
-			for _, d := range c.Asks {
-				t := &topic{part: p, owner: i, dimension: d}
+			for _, d := range r.asks(i) {
+				t := &topic{part: p, owner: i, dimension: d.Name, about: d.About}
 				r.topics, r.of[i] = append(r.topics, t), append(r.of[i], t)
 				r.open[i]++
 			}
@@ -79,11 +91,36 @@ type part struct {
 	number, words int // number: 0 where it is all of a text
 }
 
+// asks is what the calls about a case are about.
+func (r *rating) asks(i int) []Criterion {
+	if r.Mode == Checklist {
+		return r.cases[i].Checklist
+	}
+	var all []Criterion
+	for _, d := range r.contract.Asks {
+		all = append(all, Criterion{d, about[d] + "."})
+	}
+	return all
+}
+
+// names are what a case has marks of.
+func (r *rating) names(i int) []string {
+	if r.Mode != Checklist {
+		return Dimensions
+	}
+	var all []string
+	for _, c := range r.cases[i].Checklist {
+		all = append(all, c.Name)
+	}
+	return all
+}
+
 // topic is what is to be found out: a dimension of a part, or all of them.
 type topic struct {
 	part
 	owner     int // case
 	dimension string
+	about     string
 	attempts  []Attempt
 	settled   bool
 	marks     map[string]float64
@@ -156,7 +193,7 @@ func (r *rating) round(ctx context.Context, from llm.Answerer, topics []*topic) 
 
 func (r *rating) request(t *topic, try int) llm.Request {
 	c := r.contract
-	texts := []string{"$INST$", t.prompt, "$RESPONSE$", t.text, "$DIMENSION$", t.dimension + ": " + about[t.dimension] + "."}
+	texts := []string{"$INST$", t.prompt, "$RESPONSE$", t.text, "$DIMENSION$", t.dimension + ": " + t.about}
 	if r.Mode == Paper {
 		return c.request(try, c.temperature, c.tokens, texts[:4]...)
 	}
@@ -256,13 +293,13 @@ func meanOf(all []Attempt) (float64, bool) {
 
 // verdict puts together what was found out of a case.
 func (r *rating) verdict(i int) Verdict {
-	v := Verdict{Marks: map[string]float64{}}
+	v, names := Verdict{Marks: map[string]float64{}}, r.names(i)
 	sums, words, lacking := map[string]float64{}, map[string]float64{}, map[string]bool{}
 	for _, t := range r.of[i] {
 		v.Chunked = v.Chunked || t.number > 0
 		slices.SortFunc(t.attempts, func(a, b Attempt) int { return a.Try - b.Try })
 		v.Attempts = append(v.Attempts, t.attempts...)
-		for _, d := range Dimensions {
+		for _, d := range names {
 			if t.dimension != "" && t.dimension != d {
 				continue
 			}
@@ -272,11 +309,11 @@ func (r *rating) verdict(i int) Verdict {
 			words[d] += float64(max(t.words, 1))
 		}
 	}
-	for _, d := range Dimensions {
+	for _, d := range names {
 		if !lacking[d] {
 			v.Marks[d] = sums[d] / words[d]
 		}
 	}
-	v.Quality = Quality(v.Marks)
+	v.Quality = quality(v.Marks, names)
 	return v
 }

@@ -71,7 +71,7 @@ func rate(t *testing.T, from llm.Answerer, j Judge, cases ...Case) []Verdict {
 	return got
 }
 
-var two = []Case{{"a", "Write on rain.", "It rains."}, {"b", "Write on snow.", "It snows."}}
+var two = []Case{{ID: "a", Prompt: "Write on rain.", Text: "It rains."}, {ID: "b", Prompt: "Write on snow.", Text: "It snows."}}
 
 func TestAStrictJudgesMarksAreMeansByTheirProbabilities(t *testing.T) {
 	s := &scripted{reply: func(r llm.Request) llm.Reply {
@@ -212,7 +212,7 @@ func TestALongTextIsRatedInParts(t *testing.T) {
 	for i := range 100 {
 		fmt.Fprintf(&text, "Paragraph %d. %s\n\n", i, strings.Repeat("word ", 50))
 	}
-	long := Case{"a", "Write.", text.String()}
+	long := Case{ID: "a", Prompt: "Write.", Text: text.String()}
 	s := &scripted{reply: func(r llm.Request) llm.Reply {
 		if strings.Contains(r.Messages[0].Content, "part 4 of 4") {
 			return probable("1", 1, 0, 0, 0, 0)
@@ -300,5 +300,31 @@ func TestRatingsThatAreKeptAreNotPaidForAgain(t *testing.T) {
 		}
 		first = got
 		calls.Close()
+	}
+}
+
+func TestAChecklistIsRatedInsteadOfTheDimensions(t *testing.T) {
+	cases := []Case{
+		{ID: "a", Prompt: "p", Text: "x", Checklist: []Criterion{{"1 Tone", "is it warm?"}, {"2 Facts", "are they right?"}}},
+		{ID: "b", Prompt: "q", Text: "y", Checklist: []Criterion{{"1", "is it long?"}}},
+	}
+	s := &scripted{reply: func(r llm.Request) llm.Reply {
+		switch prompt := r.Messages[0].Content; {
+		case strings.Contains(prompt, "1 Tone: is it warm?\n"):
+			return probable("5", 0, 0, 0, 0, 1)
+		case strings.Contains(prompt, "2 Facts: are they right?\n"):
+			return probable("2", 0, 1, 0, 0, 0)
+		}
+		return llm.Reply{Text: "I do not know.", Stop: llm.StopEOS}
+	}}
+	got := rate(t, s, Judge{Name: "m", Mode: Checklist}, cases...)
+	if m := got[0].Marks; len(m) != 2 || m["1 Tone"] != 5 || m["2 Facts"] != 2 || got[0].Quality == nil || *got[0].Quality != 62.5 {
+		t.Errorf("%v, quality %v", m, got[0].Quality)
+	}
+	if got[1].Quality != nil || len(got[1].Marks) != 0 {
+		t.Errorf("what was not rated has marks: %v", got[1])
+	}
+	if err := Rate(t.Context(), s, Judge{Mode: Checklist}, two, nil); err == nil || !strings.Contains(err.Error(), "a has no checklist") {
+		t.Errorf("a case without a checklist: %v", err)
 	}
 }

@@ -246,12 +246,12 @@ func TestALongReplyTakesLittleTime(t *testing.T) {
 		"{", `{"`, `{"a":1,`, `{"a":[`, "{'", `{"a":"b"`, "Relevance: ", "Relevance: 4/", "**", `{"Relevance":4}`, "四", `\`, "score ",
 	} {
 		from := time.Now()
-		text := strings.Repeat(piece, 100000/len(piece))
+		text := strings.Repeat(piece, 20000/len(piece))
 		readAll(text, "")
 		readOne(text, "Clarity")
 		readChoice(text, "")
 		if took := time.Since(from); took > 5*time.Second {
-			t.Errorf("%d times %s takes %s", 100000/len(piece), piece, took)
+			t.Errorf("%d times %s takes %s", 20000/len(piece), piece, took)
 		}
 	}
 }

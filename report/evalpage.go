@@ -96,6 +96,9 @@ func WriteEval(w io.Writer, name string, x eval.Scored, read *eval.Survival) err
 	if s.Missing > 0 {
 		v.About = append(v.About, human.Count(s.Missing, "prompt")+" of the task without an answer")
 	}
+	if s.Compat != "" {
+		v.About = append(v.About, "measures are as the benchmark's code has them, not its paper")
+	}
 	if s.Note != "" {
 		v.About = append(v.About, s.Note)
 	}

@@ -222,7 +222,8 @@ func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply))
 			return err
 		}
 		from = &llm.Decoder{
-			Model: e.weights, Tokenizer: m.Tokenizer, Template: m.Template, Batch: e.job.Batch, Token: func(int, int32) { token() },
+			Model: e.weights, Tokenizer: m.Tokenizer, Template: m.Template, Batch: e.job.Batch, Apart: true,
+			Token: func(int, int32) { token() },
 		}
 	}
 	if err := e.job.Generate(ctx, from, done); err != nil {

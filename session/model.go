@@ -287,6 +287,9 @@ func (m *Model) Fingerprint() (string, error) {
 
 // importOnce imports a .gguf file, unless the cache has it.
 func (s *Session) importOnce(path string) (string, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		return "", fault.Usage(fmt.Errorf("%s: not a regular file, want a GGUF file", path))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", fault.Usage(err)

@@ -86,11 +86,11 @@ func (s *Session) lengths(ctx context.Context, m *Model, preferences bool, f *fa
 	o := &s.Config.Data
 	defer func(whole data.Options) { *o = whole }(*o)
 	o.MaxLength, o.TooLong, o.HeldOut = 1<<22, "skip", data.HeldOut{}
-	all := data.Run{Any: true, Labels: true}
-	set, err := s.Data(ctx, m.Template, all)
+	both := data.Run{Any: true, Labels: true}
+	set, err := s.Data(ctx, m.Template, both)
 	if err != nil && ctx.Err() == nil {
 		p.Bad, o.OnBadRecord = err, "skip"
-		set, err = s.Data(ctx, m.Template, all)
+		set, err = s.Data(ctx, m.Template, both)
 	}
 	if err != nil {
 		if p.Unread = err; ctx.Err() != nil {

@@ -116,12 +116,13 @@ func (f *folder) clean() error {
 // is put back where it was lost. finished reports whether all is as the run left it at its
 // end; ended knows by the metrics whether the checkpoint is of it.
 func (f *folder) recall(ended func(lines []byte) bool) (finished bool, err error) {
-	if f.found.Path == "" {
-		return false, nil
-	}
 	file, err := readOptional(f.path(rundir.Metrics))
 	if err != nil {
 		return false, err
+	}
+	if f.found.Path == "" {
+		f.sayGone(file)
+		return false, nil
 	}
 	last := ended(file)
 	if finished = last && f.asFinished(); finished {
@@ -131,7 +132,7 @@ func (f *folder) recall(ended func(lines []byte) bool) (finished bool, err error
 		}
 		return true, err
 	}
-	copied, err := os.ReadFile(filepath.Join(f.found.Path, metricsCopy))
+	copied, err := rundir.ReadFile(filepath.Join(f.found.Path, metricsCopy))
 	if errors.Is(err, fs.ErrNotExist) {
 		return last, f.recallOld(file)
 	}
@@ -142,6 +143,20 @@ func (f *folder) recall(ended func(lines []byte) bool) (finished bool, err error
 		err = f.recallAnswers()
 	}
 	return false, err
+}
+
+// sayGone tells that steps were taken whose checkpoints are gone, or were never written.
+func (f *folder) sayGone(metrics []byte) {
+	last := 0
+	for line := range bytes.Lines(metrics) {
+		if step, _, ok := parseMetrics(line); ok {
+			last = max(last, step)
+		}
+	}
+	if last > 0 && len(f.found.Broken) == 0 {
+		f.say(f.checkpoints(), fmt.Sprintf("no checkpoint is there, and %s has steps up to %d: starting from step 0 again",
+			rundir.Metrics, last))
+	}
 }
 
 // asFinished reports whether the run is finished and its files are as it left them. It

@@ -29,9 +29,9 @@ a name on the hub), or one that the server of eval.server has.
 
 What was asked is kept in output.dir, so that the same command goes on after a
 stop at any moment; more tasks or samples are added to what is there. Each stage
-can be done again alone: lwtrain eval generate, score or report DIR.`,
+can be done again alone: lwtrain eval generate, score, judge or report DIR.`,
 		Example: `  lwtrain eval -c my.yaml
-  lwtrain eval -c my.yaml model.path=runs/mine eval.tasks=longwrite-ruler output.dir=evals/mine
+  lwtrain eval -c my.yaml model.path=runs/mine output.dir=evals/mine
   lwtrain eval score --task longbench-write --from answers.jsonl
   lwtrain eval compare evals/before evals/after`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -100,6 +100,9 @@ func newEvalLsCmd() *cobra.Command {
 			for _, t := range tasks.All() {
 				fmt.Fprintf(out, "%s\t%s\n\t%s\n\t%d prompts (%s); data: %s\n\twords: %s\n",
 					t.Name, t.About, t.Source, t.Prompts, t.Languages, t.Data(), t.Counted)
+				for _, m := range t.Measures {
+					fmt.Fprintf(out, "\t%s: %s\n", m.Name, m.About)
+				}
 			}
 			return out.Flush()
 		},

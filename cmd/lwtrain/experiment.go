@@ -25,7 +25,7 @@ func newLengthCapCmd() *cobra.Command {
 	var hours float64
 	cmd := &cobra.Command{
 		Use:   "length-cap",
-		Short: "Show that the longest answers in training bound the answers of the model",
+		Short: "Show that the longest training answers bound what a model writes",
 		Long: `Does LongWriter's controlled experiment (arXiv:2408.07055, section 2): trains the
 same model on the same documents, with answers cut at several lengths, and as
 many target tokens each; beside them controls that saw as many answers, and the

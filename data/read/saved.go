@@ -34,10 +34,17 @@ const (
 )
 
 func readList(path string) (list savedList, there bool, err error) {
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return list, false, nil
 	}
+	if err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		err = fmt.Errorf("%s: not a regular file", filepath.Base(path))
+	}
+	if err != nil {
+		return list, false, err
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return list, false, err
 	}

@@ -136,7 +136,7 @@ func TestFetchedTasksRead(t *testing.T) {
 	if err != nil || len(items) != 2 || items[0].ID != "16" || items[0].Asked != (Asked{Min: 500, Max: 700}) || items[1].Asked.Any() {
 		t.Fatalf("%+v, %v", items, err)
 	}
-	if want := (Criterion{"N", "D\n1-2: a\n3-4: b\n5-6: c\n7-8: d\n9-10: e"}); items[0].Checklist[0] != want {
+	if want := (Criterion{"N", "D\n1: a\n2: b\n3: c\n4: d\n5: e"}); items[0].Checklist[0] != want {
 		t.Errorf("%q, want %q", items[0].Checklist[0], want)
 	}
 	if _, err := writingBenchRead([]byte("{}\n[]\n")); err == nil || !strings.Contains(err.Error(), "length_subset.jsonl:2: ") {

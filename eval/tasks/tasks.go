@@ -82,13 +82,14 @@ type Task struct {
 	// S_l is the headline, if lengths are asked for. Score leaves out those that are not of an answer's item.
 	Measures []Measure
 	Score    func(it Item, text string) map[string]float64
+	Compat   string                                        // "released": Score is that of the released code; "": of the paper
 	Released func(it Item, text string) map[string]float64 // as the benchmark's code has it, where that is another score; nil: it is not
 }
 
 // As is the task with the scores of its paper, or those that its code released.
 func (t Task) As(compat string) Task {
 	if compat == "released" && t.Released != nil {
-		t.Score = t.Released
+		t.Score, t.Compat = t.Released, compat
 	}
 	return t
 }

@@ -21,7 +21,7 @@ var writingBenchFile = remote{
 	"5f12e5c85f8298f53045bfe2a37a3a37d5c04e3d6ef33b68b023478444ac85ab", 2958345,
 }
 
-// bands are the marks that a criterion of WritingBench describes.
+// bands are the marks of 10 that a criterion of WritingBench describes; a judge here is told of them as 1 to 5.
 var bands = []string{"1-2", "3-4", "5-6", "7-8", "9-10"}
 
 func writingBenchItems() ([]Item, error) {
@@ -48,8 +48,8 @@ func writingBenchRead(raw []byte) ([]Item, error) {
 		for _, c := range row.Checklist {
 			var says strings.Builder
 			says.WriteString(c["criteria_description"])
-			for _, band := range bands {
-				fmt.Fprintf(&says, "\n%s: %s", band, c[band])
+			for i, band := range bands {
+				fmt.Fprintf(&says, "\n%d: %s", i+1, c[band])
 			}
 			it.Checklist = append(it.Checklist, Criterion{c["name"], says.String()})
 		}

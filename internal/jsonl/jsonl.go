@@ -32,9 +32,12 @@ type Log struct{ file *os.File }
 // missing file is an empty one. No other process opens the
 // log until it is closed.
 func Open[T any](path string, see func(line T, check string) error) (*Log, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() { // reading a pipe would wait for ever
+		return nil, errors.Join(fault.Usage(fmt.Errorf("%s: not a regular file, want a log of JSON lines", path)), err, f.Close())
 	}
 	if err := readLog(f, see); err != nil {
 		return nil, errors.Join(err, f.Close())

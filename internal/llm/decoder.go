@@ -18,6 +18,7 @@ type Decoder struct {
 	Tokenizer *tokenizer.Tokenizer
 	Template  *chat.Template // nil: a prompt is one text, which is gone on with as it is
 	Batch     int            // replies that are written together
+	Apart     bool           // what a model thinks, in <think> and </think> before its answer, is told apart from it
 
 	Token func(i int, id int32) // called with each token of the reply to request i, but the stop; may be nil
 }
@@ -34,8 +35,7 @@ func (d *Decoder) Answer(ctx context.Context, requests []Request, done func(i in
 	}
 	for i := range texts {
 		texts[i].Done = func(g model.Generated) {
-			r := Reply{Text: d.Tokenizer.Decode(g.IDs, true), Tokens: len(g.IDs), Prompt: len(texts[i].Prompt), Stop: g.Stop}
-			if err := done(i, r); err != nil {
+			if err := done(i, d.reply(g, len(texts[i].Prompt))); err != nil {
 				cancel(err)
 			}
 		}
@@ -48,6 +48,15 @@ func (d *Decoder) Answer(ctx context.Context, requests []Request, done func(i in
 		return cause
 	}
 	return err
+}
+
+// reply is what the model wrote after a prompt of so many tokens.
+func (d *Decoder) reply(g model.Generated, prompt int) Reply {
+	r := Reply{Text: d.Tokenizer.Decode(g.IDs, true), Tokens: len(g.IDs), Prompt: prompt, Stop: g.Stop}
+	if d.Apart {
+		r.Reasoning, r.Text = splitReasoning(r.Text)
+	}
+	return r
 }
 
 // Texts are what the model is to go on with, for each request. It needs no weights, so that

@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -61,5 +62,19 @@ func TestOurOwnDecoder(t *testing.T) {
 	err := d.Answer(t.Context(), requests, func(int, Reply) error { t.Error("it answers"); return nil })
 	if err == nil || !strings.HasPrefix(err.Error(), "q.jsonl:4: ") {
 		t.Errorf("got %v, want where the prompt is from", err)
+	}
+}
+
+func TestADecoderTellsApartWhatTheModelThinks(t *testing.T) {
+	d := newDecoder(t)
+	g := model.Generated{IDs: d.Tokenizer.Encode("<think>hm</think>\nyes"), Stop: StopEOS}
+	want := Reply{Text: "<think>hm</think>\nyes", Tokens: len(g.IDs), Prompt: 7, Stop: StopEOS}
+	if r := d.reply(g, 7); !reflect.DeepEqual(r, want) {
+		t.Errorf("got %+v, want %+v", r, want)
+	}
+	d.Apart = true
+	want.Reasoning, want.Text = "hm", "yes"
+	if r := d.reply(g, 7); !reflect.DeepEqual(r, want) {
+		t.Errorf("got %+v, want %+v", r, want)
 	}
 }

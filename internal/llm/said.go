@@ -107,15 +107,15 @@ func candidates(raw json.RawMessage) [][]Candidate {
 }
 
 // mostTokens is how many tokens there may have been, at most, by what the server counts, and
-// some more that it does not. Where it counts none, a stream of short pieces has no more than
-// two in each. It is 0 where there is nothing to go by.
+// some more that it does not. Where it counts none, nearly each piece of a stream of short ones
+// is a token. It is 0 where there is nothing to go by.
 func (s *said) mostTokens() int {
 	const uncounted, short = 8, 8 // tokens; bytes
 	switch bytes := s.text.Len() + s.reasoning.Len(); {
 	case s.completion > 0:
 		return s.completion + uncounted
 	case s.pieces > 1 && bytes < short*s.pieces:
-		return 2*s.pieces + uncounted
+		return s.pieces + s.pieces/4 + uncounted
 	}
 	return 0
 }

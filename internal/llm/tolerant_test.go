@@ -107,7 +107,7 @@ var replies = map[string]struct {
 	},
 	"length, far from it, untold": {
 		llmtest.Said{Text: strings.TrimSpace(strings.Repeat("ab ", 100)), Finish: "length"}, "q", 300,
-		Reply{Text: strings.TrimSpace(strings.Repeat("ab ", 100)), Failed: "cut: the server stopped after at most 208 of 300 tokens"},
+		Reply{Text: strings.TrimSpace(strings.Repeat("ab ", 100)), Failed: "cut: the server stopped after at most 133 of 300 tokens"},
 	},
 	"length, half of it, untold": {
 		llmtest.Said{Text: "ab ab ab", Finish: "length"}, "q", 6,

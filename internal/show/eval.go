@@ -55,6 +55,9 @@ func EvalResult(w io.Writer, x eval.Scored) {
 	if s.N == 0 {
 		return
 	}
+	if s.Compat != "" {
+		line("", "measures are as the benchmark's code has them, not its paper")
+	}
 	if s.Note != "" {
 		line("", "%s", s.Note)
 	}

@@ -117,7 +117,9 @@ func (d *Experiment) Events() lengthcap.Events {
 		Session:   Session(d.w),
 		Measuring: func() { say("measuring how fast this machine trains and writes") },
 		Arm: func(i, of int, a experiment.Arm) {
-			say("\nmodel %d of %d: %s", i+1, of, a.Name)
+			d.Close()
+			fmt.Fprintln(d.w)
+			say("model %d of %d: %s", i+1, of, a.Name)
 		},
 		Training: func(a experiment.Arm, e *train.Events) {
 			e.Resumed = func(step int, _ string) { say("going on from step %d", step) }

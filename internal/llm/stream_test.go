@@ -1,0 +1,40 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FuzzStream: whatever a server says is a reply with an end, or one that has failed for a
+// reason.
+func FuzzStream(f *testing.F) {
+	const one = `data: {"choices": [{"delta": {"content": "one"}}]}` + "\n\n"
+	for _, body := range []string{
+		"", one, one + one + "data: [DONE]\n\n", one + `data: {"choices": [{"finish_reason": "stop"}], "usage": {"completion_tokens": 3}}`,
+		`{"choices": [{"message": {"content": "one"}, "finish_reason": "length"}]}`, `{"error": {"code": 400}}`, ": wait\n\n", "data: {",
+		`data: {"choices": [{"delta": {"reasoning": "x"}, "logprobs": {"content": [{"top_logprobs": [{"token": "4", "logprob": -1}]}]}}]}`,
+	} {
+		f.Add(body, 5)
+	}
+	c := NewClient(Server{URL: "http://localhost", Timeout: 60})
+	c.Tolerant = true
+	f.Fuzz(func(t *testing.T, body string, asked int) {
+		asked &= 1<<20 - 1
+		ctx, wait := newPatience(context.Background(), time.Minute, func(err error) error { return err })
+		defer wait.end()
+		reply, err := c.read(ctx, ask("q", asked), strings.NewReader(body), wait)
+		if err == nil {
+			if reply.Stop != StopEOS && reply.Stop != StopLength {
+				t.Errorf("%+v", reply)
+			}
+			return
+		}
+		var came *failure
+		if reason, _ := failed(err, 1); reason == "" || !errors.As(err, &came) {
+			t.Errorf("%v is no reason", err)
+		}
+	})
+}
