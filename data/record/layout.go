@@ -141,7 +141,7 @@ func (l Layout) says(f fields, column string) bool {
 // recognise tells the format of a record by its keys, "" for none.
 func (l Layout) recognise(f fields) string {
 	talk := l.talk(f)
-	_, label := l.label(f)
+	_, label := l.ownLabel(f)
 	rejected := l.says(f, "rejected")
 	switch {
 	case rejected && (talk != "" || l.says(f, "chosen")):
@@ -171,25 +171,6 @@ func (l Layout) talk(f fields) string {
 		}
 	}
 	return there
-}
-
-// label reads a record's label, and whether it has one: true and false, 1 and 0, or their names.
-func (l Layout) label(f fields) (good, there bool) {
-	_, raw, ok := l.find(f, "label")
-	if !ok {
-		return false, false
-	}
-	text := string(raw)
-	if raw[0] == '"' {
-		text = strings.ToLower(strings.TrimSpace(cutText(raw)))
-	}
-	switch text {
-	case "true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive", "thumbs_up":
-		return true, true
-	case "false", "0", "0.0", "-1", "no", "bad", "undesirable", "rejected", "negative", "thumbs_down":
-		return false, true
-	}
-	return false, false
 }
 
 // OtherFormat is the error of a record of another format than those before it.

@@ -166,10 +166,9 @@ func (r *reader) labelled() (c Conversation, err error) {
 	if !ok {
 		return c, r.lacks("label")
 	}
-	good, ok := r.label(r.f)
-	if !ok {
-		return c, bad("invalid_label", "label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label",
-			raw, r.nameOf("label"))
+	good, err := r.goodLabel(raw)
+	if err != nil {
+		return c, err
 	}
 	format := r.talk(r.f)
 	if format == "" {
@@ -188,19 +187,6 @@ func (r *reader) labelled() (c Conversation, err error) {
 		c.Kind = Liked
 	}
 	return c, nil
-}
-
-// refuseBad refuses a conversation whose label says that it is a bad one, where the options
-// say that records are conversations.
-func (r *reader) refuseBad() error {
-	if good, there := r.label(r.f); there && !good {
-		name := r.nameOf("label")
-		return bad("labelled_bad", "%s says that the answer is a bad one, want a good one; `ignore: [%s]` of the source takes all, "+
-			"`format: kto` and `side: chosen` the good ones", name, name)
-	} else if there {
-		r.get("label")
-	}
-	return nil
 }
 
 // sharedText makes two conversations of two texts that begin alike. Texts with
