@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,30 +51,17 @@ const (
 // hang starts a server, and returns its address.
 func hang(t *testing.T, do func(net.Conn)) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				buf := make([]byte, 1<<16)
-				if _, err := c.Read(buf); err != nil {
-					return
-				}
-				do(c)
-				for err := error(nil); err == nil; _, err = c.Read(buf) {
-				}
-			}()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
 		}
-	}()
-	return "http://" + l.Addr().String()
+		defer c.Close()
+		do(c)
+		io.Copy(io.Discard, c)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
 }
 
 // asking is a command that asks a server, in a folder of its own.

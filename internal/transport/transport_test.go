@@ -1,12 +1,10 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -245,28 +243,20 @@ func TestRepliesThatAreNone(t *testing.T) {
 // say serves some bytes to who asks, and leaves the connection open or not.
 func say(t *testing.T, bytes string, open bool) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { conn.Close() })
-			go func() {
-				http.ReadRequest(bufio.NewReader(conn))
-				io.WriteString(conn, bytes)
-				if !open {
-					conn.Close()
-				}
-			}()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
 		}
-	}()
-	return "http://" + l.Addr().String()
+		io.WriteString(conn, bytes)
+		if !open {
+			conn.Close()
+			return
+		}
+		t.Cleanup(func() { conn.Close() })
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
 }
 
 func TestABodyThatHardlyComesIsGivenUp(t *testing.T) {
