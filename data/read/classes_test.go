@@ -67,7 +67,7 @@ func TestFeaturesThatCanNotBeAreErrors(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"no JSON":              {`{"info": `, "which datasets wrote"},
 		"no names":             {`{"info": {"features": {"a": {"_type": "ClassLabel"}}}}`, "a ClassLabel without a list of names"},
-		"names that are none":  {`{"info": {"features": {"a": {"_type": "ClassLabel", "names": 3}}}}`, "a ClassLabel without a list of names"},
+		"names that are none":  {`{"info": {"features": {"a": {"_type": "ClassLabel", "names": 3}}}}`, "without a list of names"},
 		"nested without end":   {`{"info": {"features": ` + strings.Repeat(`{"a": `, 50) + `1` + strings.Repeat(`}`, 52), "nested deeper"},
 		"nothing of columns":   {`{}`, ""},
 		"other kinds":          {`{"info": {"features": {"a": {"_type": "Value", "dtype": "string"}, "b": 3, "c": []}}}`, ""},

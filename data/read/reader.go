@@ -31,7 +31,8 @@ func Open(files []File, options Options) (*Reader, error) {
 		return nil, err
 	}
 	return &Reader{
-		places: Places{Files: files, Starts: []int64{0}}, options: options, one: one, passed: map[string]int{}, classes: map[string][]string{},
+		places: Places{Files: files, Starts: []int64{0}}, options: options, one: one,
+		passed: map[string]int{}, classes: map[string][]string{},
 	}, nil
 }
 

@@ -14,7 +14,8 @@ import (
 var (
 	goodLabels = []string{"true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive", "pos", "thumbs_up", "preferred", "liked"}
 	badLabels  = []string{
-		"false", "0", "0.0", "-1", "-1.0", "no", "bad", "undesirable", "rejected", "negative", "neg", "thumbs_down", "dispreferred", "disliked",
+		"false", "0", "0.0", "-1", "-1.0", "no", "bad", "undesirable", "rejected", "negative", "neg", "thumbs_down", "dispreferred",
+		"disliked",
 	}
 )
 
@@ -56,8 +57,8 @@ func labelText(raw json.RawMessage) string {
 func (r *reader) goodLabel(raw json.RawMessage) (bool, error) {
 	good, known := labelOf(labelText(raw))
 	if !known {
-		return false, bad("invalid_label", "label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label",
-			raw, r.nameOf("label"))
+		return false, bad("invalid_label",
+			"label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label", raw, r.nameOf("label"))
 	}
 	return good, nil
 }
@@ -97,7 +98,8 @@ func (l Layout) CheckClasses(classes map[string][]string) error {
 			}
 			return fault.Usage(fault.Hint(
 				fmt.Errorf("%s holds the classes %s%s, want labels of good and bad answers", column, strings.Join(names, ", "), more),
-				fmt.Sprintf("`ignore: [%s]` of the source takes it for no label; labels are true and false, or such names as pos and neg", column)))
+				fmt.Sprintf("`ignore: [%s]` of the source takes it for no label; labels are true and false, or such names as pos and neg",
+					column)))
 		}
 	}
 	return nil
