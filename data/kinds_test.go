@@ -268,9 +268,10 @@ func TestLabelsThatAreClassesAreTheirNames(t *testing.T) {
 	}{
 		"pos and neg, as labels":            {"labels", nil, Run{Labels: true}, "kto 2"},
 		"pos and neg, where all are wanted": {"labels", nil, Run{}, "holds labelled answers, some of them bad"},
-		"topics":                            {"topics", nil, Run{}, "topics.parquet: label holds the classes sea, sports, want labels of good and bad"},
-		"topics, as labels":                 {"topics", nil, Run{Labels: true}, "holds the classes sea, sports"},
-		"topics that are ignored":           {"topics", []string{"label"}, Run{}, "prompt_completion 2"},
+		"topics": {"topics", nil, Run{},
+			"topics.parquet: label holds the classes sea, sports, want labels of good and bad"},
+		"topics, as labels":       {"topics", nil, Run{Labels: true}, "holds the classes sea, sports"},
+		"topics that are ignored": {"topics", []string{"label"}, Run{}, "prompt_completion 2"},
 	} {
 		o := options(t.TempDir(), Source{Name: "a", Path: "read/testdata/" + c.file + ".parquet", Repeat: 1, LossFactor: 1})
 		o.Sources[0].Ignore = c.ignore
