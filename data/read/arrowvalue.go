@@ -8,9 +8,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 )
 
-// maxNesting bounds how deep a schema may be nested.
-const maxNesting = 32
-
 // arrowWriter writes values of columns as JSON.
 type arrowWriter struct {
 	keepNulls bool

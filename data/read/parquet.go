@@ -38,8 +38,6 @@ type parquetRows struct {
 	keepNulls bool // of nested objects
 }
 
-const mostFooter = 64 << 20
-
 func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err error) {
 	defer recovered(0, "Parquet", &err)
 	if err := checkParquet(f, size); err != nil {

@@ -22,6 +22,12 @@ type classed interface {
 // or the pages of Parquet; the collector lets twice as much pile up.
 const mostBatch = 400 << 20
 
+// mostFooter bounds what a table says of itself, in bytes, and maxNesting how deep its schema may be nested.
+const (
+	mostFooter = 64 << 20
+	maxNesting = 32
+)
+
 // smaller is what helps where more than mostBatch would be held.
 const smaller = "write smaller pages or record batches"
 

@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -187,6 +188,35 @@ func (r *reader) labelled() (c Conversation, err error) {
 		c.Kind = Liked
 	}
 	return c, nil
+}
+
+// goodLabel reads the label of a record that has one.
+func (r *reader) goodLabel(raw json.RawMessage) (bool, error) {
+	good, known := labelOf(labelText(raw))
+	if !known {
+		return false, bad("invalid_label",
+			"label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label", raw, r.nameOf("label"))
+	}
+	return good, nil
+}
+
+// refuseBad refuses a conversation whose label says that it is a bad one, where the options
+// say that records are conversations.
+func (r *reader) refuseBad() error {
+	raw, is := r.ownLabel(r.f)
+	if !is {
+		return nil
+	}
+	good, err := r.goodLabel(raw)
+	if err != nil {
+		return err
+	}
+	if name := r.nameOf("label"); !good {
+		return bad("labelled_bad", "%s says that the answer is a bad one, want a good one; `ignore: [%s]` of the source takes all, "+
+			"`format: kto` and `side: chosen` the good ones", name, name)
+	}
+	r.get("label")
+	return nil
 }
 
 // sharedText makes two conversations of two texts that begin alike. Texts with
