@@ -241,6 +241,9 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 			return about, err
 		}
 	}
+	if err := layout.CheckClasses(from.Classes()); err != nil {
+		return about, fmt.Errorf("%s: %w", src.shown, err)
+	}
 	about.Layout, about.Keys = layout.Format, layout.Keys
 	if err := b.run.suits(src, about); err != nil { // before its records are complained about
 		return about, err
@@ -283,6 +286,9 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 	}
 	if starts := from.Places().Starts; len(starts) > 1 {
 		about.Starts = starts
+	}
+	if err := layout.CheckClasses(from.Classes()); err != nil { // of the other files
+		return about, fmt.Errorf("%s: %w", src.shown, err)
 	}
 	about.Empty = from.Empty()
 	passed := from.Passed()

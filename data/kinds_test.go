@@ -258,3 +258,33 @@ func TestASourceWithoutTargetsSaysSo(t *testing.T) {
 		t.Errorf("%v, %s", err, fault.HintOf(err))
 	}
 }
+
+func TestLabelsThatAreClassesAreTheirNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		file   string
+		ignore []string
+		run    Run
+		want   string
+	}{
+		"pos and neg, as labels":            {"labels", nil, Run{Labels: true}, "kto 2"},
+		"pos and neg, where all are wanted": {"labels", nil, Run{}, "holds labelled answers, some of them bad"},
+		"topics": {"topics", nil, Run{},
+			"topics.parquet: label holds the classes sea, sports, want labels of good and bad"},
+		"topics, as labels":       {"topics", nil, Run{Labels: true}, "holds the classes sea, sports"},
+		"topics that are ignored": {"topics", []string{"label"}, Run{}, "prompt_completion 2"},
+	} {
+		o := options(t.TempDir(), Source{Name: "a", Path: "read/testdata/" + c.file + ".parquet", Repeat: 1, LossFactor: 1})
+		o.Sources[0].Ignore = c.ignore
+		s, err := Build(context.Background(), o, template(t, "auto"), c.run)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = fmt.Sprintf("%s %d", s.Sources()[0].Format, s.Len())
+			s.Close()
+		}
+		if !strings.Contains(got, c.want) || err != nil && (!fault.IsUsage(err) || fault.HintOf(err) == "") {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -20,6 +20,7 @@ type arrowRows struct {
 	may      *budget
 	held     int64 // bytes of the record batch
 	columns  []int // that are read
+	features *feature
 	write    arrowWriter
 	others   []string
 	rec      arrow.Record
@@ -60,10 +61,16 @@ func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ line
 	if err != nil {
 		return nil, brokenTable(0, "Arrow", err)
 	}
+	if a.features, err = arrowFeatures(a.r.Schema()); err != nil {
+		return nil, err
+	}
 	var all []string
 	for i, f := range a.r.Schema().Fields() {
 		all = append(all, fmt.Sprintf("%.40q", f.Name))
 		if want.Columns[f.Name] {
+			if err := unreadable(f, f.Name, 0); err != nil {
+				return nil, brokenTable(0, "Arrow", err)
+			}
 			a.columns = append(a.columns, i)
 		} else {
 			a.others = append(a.others, f.Name)
@@ -75,9 +82,21 @@ func newArrowRows(f randomAccess, size int64, isFile bool, want Options) (_ line
 	return a, nil
 }
 
+// arrowFeatures are the features of a schema's columns.
+func arrowFeatures(s *arrow.Schema) (*feature, error) {
+	metadata := s.Metadata()
+	text, ok := metadata.GetValue(featuresKey)
+	if !ok {
+		return nil, nil
+	}
+	return featuresOf(text)
+}
+
 func (a *arrowRows) position() int64 { return a.messages.read }
 
 func (a *arrowRows) passed() []string { return a.others }
+
+func (a *arrowRows) classes(column string) []string { return a.features.member(column).names() }
 
 func (a *arrowRows) next() (Line, error) {
 	if a.err == nil {
@@ -108,7 +127,7 @@ func (a *arrowRows) one() (_ Line, err error) {
 	a.text = append(a.text[:0], '{')
 	for _, i := range a.columns {
 		a.text = appendKey(a.text, a.rec.ColumnName(i))
-		a.text = a.write.append(a.text, a.rec.Schema().Field(i), a.rec.Column(i), a.row, 0)
+		a.text = a.write.append(a.text, a.rec.Schema().Field(i), a.features.member(a.rec.ColumnName(i)), a.rec.Column(i), a.row, 0)
 	}
 	a.row++
 	a.may.mustTake(rowCost + int64(len(a.text)))

@@ -8,9 +8,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 )
 
-// maxNesting bounds how deep a schema may be nested.
-const maxNesting = 32
-
 // arrowWriter writes values of columns as JSON.
 type arrowWriter struct {
 	keepNulls bool
@@ -24,9 +21,9 @@ func isJSON(f arrow.Field) bool {
 	return name == "arrow.json"
 }
 
-// append writes value i of a column, which is of a field. It panics for a type that has no
-// place in a conversation.
-func (w arrowWriter) append(dst []byte, f arrow.Field, column arrow.Array, i, depth int) []byte {
+// append writes value i of a column, which is of a field, and of which more may be known. It panics
+// for a type that has no place in a conversation: see [unreadable].
+func (w arrowWriter) append(dst []byte, f arrow.Field, more *feature, column arrow.Array, i, depth int) []byte {
 	if depth > maxNesting {
 		panic(fmt.Errorf("values nested deeper than %d", maxNesting))
 	}
@@ -38,12 +35,12 @@ func (w arrowWriter) append(dst []byte, f arrow.Field, column arrow.Array, i, de
 	case *array.Null:
 		return append(dst, "null"...)
 	case *array.Dictionary:
-		return w.append(dst, f, c.Dictionary(), c.GetValueIndex(i), depth+1)
+		return w.append(dst, f, more, c.Dictionary(), c.GetValueIndex(i), depth+1)
 	case *array.Struct:
 		dst = append(dst, '{')
 		for k, field := range c.DataType().(*arrow.StructType).Fields() {
 			dst = appendMember(dst, field.Name, w.keepNulls, func(dst []byte) []byte {
-				return w.append(dst, field, c.Field(k), i, depth+1)
+				return w.append(dst, field, more.member(field.Name), c.Field(k), i, depth+1)
 			})
 		}
 		return append(dst, '}')
@@ -60,18 +57,57 @@ func (w arrowWriter) append(dst []byte, f arrow.Field, column arrow.Array, i, de
 			if k > from {
 				dst = append(dst, ',')
 			}
-			dst = w.append(dst, element, c.ListValues(), int(k), depth+1)
+			dst = w.append(dst, element, more.items(), c.ListValues(), int(k), depth+1)
 		}
 		return append(dst, ']')
 	case array.ExtensionArray:
-		return w.append(dst, f, c.Storage(), i, depth+1)
+		return w.append(dst, f, more, c.Storage(), i, depth+1)
 	}
 	if s, ok := textAt(column, i); ok && isJSON(f) {
 		return appendJSON(dst, s)
 	} else if ok {
 		return appendText(dst, s)
 	}
+	if names := more.names(); names != nil {
+		if n, err := strconv.ParseInt(string(appendScalar(nil, column, i)), 10, 64); err == nil {
+			return appendClass(dst, n, names)
+		}
+	}
 	return appendScalar(dst, column, i)
+}
+
+// unreadable looks for a column within a field whose type has no place in a conversation.
+func unreadable(f arrow.Field, path string, depth int) error {
+	if depth > maxNesting {
+		return fmt.Errorf("values nested deeper than %d", maxNesting)
+	}
+	inner := func(fields ...arrow.Field) error {
+		for _, field := range fields {
+			if err := unreadable(field, path+"."+field.Name, depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	switch t := f.Type.(type) {
+	case *arrow.DictionaryType:
+		return unreadable(arrow.Field{Type: t.ValueType}, path, depth+1)
+	case *arrow.StructType:
+		return inner(t.Fields()...)
+	case *arrow.MapType:
+		return inner(t.ItemField())
+	case arrow.ListLikeType:
+		return inner(t.ElemField())
+	case arrow.ExtensionType:
+		return unreadable(arrow.Field{Type: t.StorageType()}, path, depth+1)
+	case *arrow.NullType, *arrow.BooleanType, *arrow.StringType, *arrow.LargeStringType, *arrow.StringViewType,
+		*arrow.BinaryType, *arrow.LargeBinaryType, *arrow.BinaryViewType, *arrow.Int8Type, *arrow.Int16Type, *arrow.Int32Type,
+		*arrow.Int64Type, *arrow.Uint8Type, *arrow.Uint16Type, *arrow.Uint32Type, *arrow.Uint64Type, *arrow.Float16Type,
+		*arrow.Float32Type, *arrow.Float64Type, *arrow.Date32Type, *arrow.Date64Type, *arrow.Time32Type, *arrow.Time64Type,
+		*arrow.TimestampType:
+		return nil
+	}
+	return badColumn(path, fmt.Sprintf("values of the type %s", f.Type))
 }
 
 // pairs writes a map whose keys are text as an object.
@@ -84,7 +120,7 @@ func (w arrowWriter) pairs(dst []byte, m *array.Map, i, depth int) []byte {
 		if !ok {
 			panic(fmt.Errorf("a column of type %s, want text as the keys of maps", t))
 		}
-		dst = w.append(appendKey(dst, key), t.ItemField(), m.Items(), int(k), depth+1)
+		dst = w.append(appendKey(dst, key), t.ItemField(), nil, m.Items(), int(k), depth+1)
 	}
 	return append(dst, '}')
 }
@@ -129,7 +165,7 @@ func appendScalar(dst []byte, column arrow.Array, i int) []byte {
 	case *array.Uint64:
 		return strconv.AppendUint(dst, c.Value(i), 10)
 	case *array.Float16:
-		return appendFloat(dst, float64(c.Value(i).Float32()))
+		return appendFloat(dst, halfOf(c.Value(i).Uint16()))
 	case *array.Float32:
 		return appendFloat(dst, float64(c.Value(i)))
 	case *array.Float64:

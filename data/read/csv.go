@@ -62,6 +62,46 @@ func headerOf(line []byte, comma rune) []string {
 	return row
 }
 
+// endsInCR reports whether the first line of CSV ends in a carriage return alone, as spreadsheets on old
+// Macs write.
+func endsInCR(text []byte) bool {
+	quoted := false
+	for i, c := range text {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '\n':
+			return false
+		case c == '\r':
+			return i+1 < len(text) && text[i+1] != '\n'
+		}
+	}
+	return false
+}
+
+// ofCR reads a text whose lines end in \r with \n in its place.
+type ofCR struct {
+	from  io.Reader
+	after bool // \r was the last byte
+}
+
+func (r *ofCR) Read(b []byte) (int, error) {
+	n, err := r.from.Read(b)
+	kept := 0
+	for _, c := range b[:n] {
+		was := r.after
+		if r.after = c == '\r'; r.after {
+			c = '\n'
+		} else if was && c == '\n' {
+			continue
+		}
+		b[kept] = c
+		kept++
+	}
+	return kept, err
+}
+
 // csvRows reads the rows of CSV as JSON objects of texts.
 type csvRows struct {
 	r       *csv.Reader

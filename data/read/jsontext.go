@@ -67,10 +67,30 @@ func appendFloat(dst []byte, v float64) []byte {
 	return dst
 }
 
+// halfOf is the number that the bits of a float16 are (IEEE 754). The library's own is wrong below 2^-14.
+func halfOf(bits uint16) float64 {
+	exponent, fraction := int(bits>>10&31), float64(bits&1023)
+	v := math.Ldexp(fraction, -24)
+	switch exponent {
+	case 0:
+	case 31:
+		v = math.NaN() // or infinite
+	default:
+		v = math.Ldexp(1024+fraction, exponent-25)
+	}
+	if bits>>15 == 1 {
+		v = -v
+	}
+	return v
+}
+
 // appendTime writes a date or a time as Python does, and with how it differs from UTC where
 // the column says so: 2024-05-01 12:00:00.500000+00:00.
 func appendTime(dst []byte, t time.Time, layout string, zoned bool) []byte {
-	if t.Nanosecond() != 0 {
+	switch n := t.Nanosecond(); {
+	case n%1000 != 0:
+		layout += ".000000000"
+	case n != 0:
 		layout += ".000000"
 	}
 	if zoned {

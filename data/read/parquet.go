@@ -1,10 +1,14 @@
 package read
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"io"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet"
 	pq "github.com/apache/arrow/go/v17/parquet/file"
@@ -15,24 +19,24 @@ import (
 // together itself: the library's own way to Arrow records starts goroutines,
 // whose panics on a broken file would end the program.
 type parquetRows struct {
-	f      *pq.Reader
-	at     io.ReaderAt // its file
-	size   int64
-	may    *budget
-	held   int64          // bytes of the pages at hand
-	fields []*parquetNode // the columns that are read
-	leaves []*parquetLeaf // in them
-	others []string       // those that are not
-	group  int            // row groups that were begun
-	left   int64          // rows in the one at hand
-	number int
-	text   []byte
-	err    error
+	f        *pq.Reader
+	at       io.ReaderAt // its file
+	size     int64
+	may      *budget
+	held     int64          // bytes of the pages at hand
+	fields   []*parquetNode // the columns that are read
+	leaves   []*parquetLeaf // in them
+	others   []string       // those that are not
+	features *feature
+	arrow    *arrow.Schema // that the table had in Arrow; nil: it is not told
+	group    int           // row groups that were begun
+	left     int64         // rows in the one at hand
+	number   int
+	text     []byte
+	err      error
 
 	keepNulls bool // of nested objects
 }
-
-const mostFooter = 64 << 20
 
 func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err error) {
 	defer recovered(0, "Parquet", &err)
@@ -45,6 +49,9 @@ func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err erro
 	if p.f, err = pq.NewParquetReader(f, pq.WithReadProps(props)); err != nil {
 		return nil, brokenTable(0, "Parquet", err)
 	}
+	if err := p.readMetadata(may); err != nil {
+		return nil, err
+	}
 	root := p.f.MetaData().Schema.Root()
 	var all []string
 	column := 0
@@ -52,6 +59,7 @@ func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err erro
 		n := p.node(root.Field(i), 0, 0, 0, &column)
 		all = append(all, fmt.Sprintf("%.40q", n.name))
 		if want.Columns[n.name] {
+			n.know(p.features.member(n.name), p.fieldOf(n.name))
 			p.fields = append(p.fields, n)
 			n.eachLeaf(func(l *parquetLeaf) { p.leaves = append(p.leaves, l) })
 		} else {
@@ -63,11 +71,47 @@ func newParquetRows(f randomAccess, size int64, want Options) (_ lines, err erro
 	}
 	for _, l := range p.leaves {
 		if l.refused != "" {
-			return nil, &brokenFile{detail: fmt.Sprintf("column %q: %s, want text, numbers, lists or structs", l.path, l.refused),
-				hint: "write that column as text"}
+			return nil, badColumn(l.path, l.refused)
 		}
 	}
 	return p, nil
+}
+
+// arrowKey is where the metadata of a table that was one of Arrow has its schema: durations are told
+// apart from other numbers by nothing else.
+const arrowKey = "ARROW:schema"
+
+// readMetadata reads what else is told of the columns.
+func (p *parquetRows) readMetadata(may *budget) (err error) {
+	metadata := p.f.MetaData().KeyValueMetadata()
+	if text := metadata.FindValue(featuresKey); text != nil {
+		if p.features, err = featuresOf(*text); err != nil {
+			return err
+		}
+	}
+	if text := metadata.FindValue(arrowKey); text != nil {
+		raw, err := base64.StdEncoding.DecodeString(*text)
+		if err != nil {
+			return brokenTable(0, "Parquet", fmt.Errorf("%s: %w", arrowKey, err))
+		}
+		messages := &arrowMessages{r: bytes.NewReader(raw), size: int64(len(raw))}
+		r, err := ipc.NewReaderFromMessageReader(messages, ipc.WithAllocator(boundedMemory{memory.NewGoAllocator(), may, nil}))
+		if err != nil {
+			return brokenTable(0, "Parquet", fmt.Errorf("%s: %w", arrowKey, err))
+		}
+		p.arrow = r.Schema()
+	}
+	return nil
+}
+
+// fieldOf is what a column was in Arrow, or a field of no type.
+func (p *parquetRows) fieldOf(name string) arrow.Field {
+	if p.arrow != nil {
+		if found, ok := p.arrow.FieldsByName(name); ok {
+			return found[0]
+		}
+	}
+	return arrow.Field{}
 }
 
 // checkParquet checks the file's end before the library reads it.
@@ -114,6 +158,8 @@ func (p *parquetRows) position() int64 {
 
 func (p *parquetRows) passed() []string { return p.others }
 
+func (p *parquetRows) classes(column string) []string { return p.features.member(column).names() }
+
 func (p *parquetRows) next() (Line, error) {
 	if p.err == nil {
 		var l Line
@@ -139,7 +185,7 @@ func (p *parquetRows) one() (_ Line, err error) {
 		for _, l := range p.leaves {
 			pages, err := columnPages(p.at, p.size, group, l.column, p.may, &p.held)
 			if err != nil {
-				return Line{}, broken(p.number+1, "a broken Parquet file: %v", err)
+				return Line{}, brokenTable(p.number+1, "Parquet", err)
 			}
 			checked := &checkedPages{PageReader: pages, maxDef: l.maxDef, maxRep: l.maxRep}
 			l.begin(pq.NewColumnReader(p.f.MetaData().Schema.Column(l.column), checked,

@@ -14,13 +14,15 @@ import (
 // The library's codecs unpack whatever a page holds, and compare its size with
 // what the page's head says afterwards: a few kilobytes made it ask for gigabytes.
 // These stop at the size that was said, which boundedMemory has given out.
+var unpackers = map[compress.Compression]func(c compress.Codec, dst, src []byte) (n int, err error){
+	compress.Codecs.Snappy: unpackSnappy,
+	compress.Codecs.Gzip:   unpackStream,
+	compress.Codecs.Brotli: unpackStream,
+	compress.Codecs.Zstd:   unpackZstd,
+}
+
 func init() {
-	for kind, unpack := range map[compress.Compression]func(c compress.Codec, dst, src []byte) (n int, err error){
-		compress.Codecs.Snappy: unpackSnappy,
-		compress.Codecs.Gzip:   unpackStream,
-		compress.Codecs.Brotli: unpackStream,
-		compress.Codecs.Zstd:   unpackZstd,
-	} {
+	for kind, unpack := range unpackers {
 		codec, err := compress.GetCodec(kind)
 		if err != nil {
 			panic(err) // the library has them all

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/bits"
 
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet"
+	"github.com/apache/arrow/go/v17/parquet/compress"
 	pq "github.com/apache/arrow/go/v17/parquet/file"
 )
 
@@ -95,6 +97,10 @@ func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column 
 	if c.CryptoMetadata() != nil {
 		return nil, fmt.Errorf("an encrypted column, want one that is not")
 	}
+	if kind := c.Compression(); kind != compress.Codecs.Uncompressed && unpackers[kind] == nil {
+		return nil, &brokenFile{detail: fmt.Sprintf("pages in the compression %s, want Snappy, gzip, Brotli, zstd or none", kind),
+			hint: "write the file again with one of these: compression=\"zstd\" of pyarrow"}
+	}
 	start := c.DataPageOffset()
 	if at := c.DictionaryPageOffset(); c.HasDictionaryPage() && at > 0 && at < start {
 		start = at
@@ -108,13 +114,17 @@ func columnPages(file io.ReaderAt, size int64, group *pq.RowGroupReader, column 
 
 // pageBytes are the bytes of a column. It looks at each page's head when the
 // library has read it, and before the library makes room for as many bytes as the
-// page says to have.
+// page says to have; and holds each page against its checksum, where it has one.
 type pageBytes struct {
 	*bufio.Reader
 	head []byte // and what follows it
 	left int64  // bytes to the end of the file
 	page int64  // bytes of the page that it has begun, unpacked
 	held *int64 // of those of all columns, with their dictionaries
+
+	unread    int64  // bytes of the page that are to come
+	sum, want uint32 // CRC-32 of those that came, and of all of them
+	checked   bool   // the head has it
 }
 
 // Peek is what the library reads heads with, more and more of them until it
@@ -132,6 +142,7 @@ func (b *pageBytes) Peek(n int) (view []byte, err error) {
 func (b *pageBytes) Discard(n int) (int, error) {
 	t := thriftCheck{b: b.head[:n]}
 	isDictionary := false
+	b.sum, b.checked = 0, false
 	for field := uint64(0); ; {
 		h := t.byte()
 		if h == 0 {
@@ -148,9 +159,12 @@ func (b *pageBytes) Discard(n int) (int, error) {
 		case field == 2 && kind == 5:
 			b.hold(int64(t.varint()>>1), isDictionary)
 		case field == 3 && kind == 5:
-			if size := int64(t.varint() >> 1); size > b.left-int64(n) {
-				panic(fmt.Errorf("a page of %d bytes, where %d are left", size, b.left-int64(n)))
+			if b.unread = int64(t.varint() >> 1); b.unread > b.left-int64(n) {
+				panic(fmt.Errorf("a page of %d bytes, where %d are left", b.unread, b.left-int64(n)))
 			}
+		case field == 4 && kind == 5:
+			z := t.varint() // zigzag, of an i32
+			b.want, b.checked = uint32(int32(z>>1)^-int32(z&1)), true
 		case kind > 2: // true and false are in the head
 			t.value(kind, 0)
 		}
@@ -176,6 +190,12 @@ func (b *pageBytes) hold(size int64, stays bool) {
 func (b *pageBytes) Read(to []byte) (int, error) {
 	n, err := b.Reader.Read(to)
 	b.left -= int64(n)
+	if b.checked {
+		b.sum = crc32.Update(b.sum, crc32.IEEETable, to[:n])
+	}
+	if b.unread -= int64(n); b.unread == 0 && b.checked && b.sum != b.want {
+		panic(fmt.Errorf("a page whose checksum is %08x, and should be %08x", b.sum, b.want))
+	}
 	return n, err
 }
 

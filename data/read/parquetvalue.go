@@ -1,11 +1,13 @@
 package read
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/parquet"
 	pq "github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/schema"
@@ -56,6 +58,43 @@ func (n *parquetNode) isPairs() bool {
 	}
 	key := n.children[0]
 	return key.leaf != nil && key.leaf.isText && !key.optional && !key.repeated
+}
+
+// know tells a node what more is known of it, and which field it was in Arrow.
+func (n *parquetNode) know(more *feature, f arrow.Field) {
+	switch t := f.Type.(type) {
+	case arrow.ExtensionType:
+		f.Type = t.StorageType()
+	case *arrow.DurationType:
+		n.eachLeaf(func(l *parquetLeaf) { l.refused = "durations" })
+	}
+	element := arrow.Field{}
+	if t, ok := f.Type.(arrow.ListLikeType); ok {
+		element = t.ElemField()
+	}
+	switch {
+	case n.bare && n.children[0].pairs:
+		if t, ok := f.Type.(*arrow.MapType); ok {
+			n.children[0].children[1].know(nil, t.ItemField())
+		}
+	case n.bare && n.repeated: // the list of a list
+		n.children[0].know(more, f)
+	case n.bare:
+		n.children[0].know(more.items(), element)
+	case n.leaf != nil:
+		n.leaf.classes = more.names()
+	}
+	if n.bare || n.leaf != nil {
+		return
+	}
+	fields, _ := f.Type.(*arrow.StructType)
+	for _, c := range n.children {
+		of := arrow.Field{}
+		if fields != nil {
+			of, _ = fields.FieldByName(c.name)
+		}
+		c.know(more.member(c.name), of)
+	}
 }
 
 func (n *parquetNode) eachLeaf(see func(*parquetLeaf)) {
@@ -129,7 +168,8 @@ type parquetLeaf struct {
 	refused        string // why it can't be read
 	column         int
 	maxDef, maxRep int16
-	unsigned       bool
+	unsigned, half bool
+	classes        []string // what its numbers are the names of; nil: they are numbers
 	isText, isJSON bool
 	asTime         func(dst []byte, v int64) []byte // nil: a number
 
@@ -150,10 +190,10 @@ type parquetLeaf struct {
 func newParquetLeaf(n *schema.PrimitiveNode, def, rep int16, column int, may *budget) *parquetLeaf {
 	l := &parquetLeaf{path: n.Path(), column: column, may: may, maxDef: def, maxRep: rep}
 	if _, ok := n.LogicalType().(*schema.DecimalLogicalType); ok || n.ConvertedType() == schema.ConvertedTypes.Decimal {
-		l.refused = "a decimal number"
+		l.refused = "decimal numbers"
 	}
 	if n.PhysicalType() == parquet.Types.Int96 {
-		l.refused = "a number of 96 bits"
+		l.refused = "numbers of 96 bits"
 	}
 	switch t := n.LogicalType().(type) {
 	case *schema.IntLogicalType:
@@ -167,6 +207,16 @@ func newParquetLeaf(n *schema.PrimitiveNode, def, rep int16, column int, may *bu
 	case *schema.TimestampLogicalType:
 		l.asTime = func(dst []byte, v int64) []byte {
 			return appendTime(dst, timeOf(v, t.TimeUnit()), timestampLayout, t.IsAdjustedToUTC())
+		}
+	}
+	if n.PhysicalType() == parquet.Types.FixedLenByteArray {
+		switch n.LogicalType().(type) {
+		case schema.Float16LogicalType:
+			l.half = true
+		case schema.IntervalLogicalType:
+			l.refused = "intervals"
+		case schema.UUIDLogicalType:
+			l.refused = "ids in 16 bytes"
 		}
 	}
 	l.isText = n.PhysicalType() == parquet.Types.ByteArray && !l.isJSON
@@ -287,29 +337,36 @@ func (l *parquetLeaf) take(dst []byte) []byte {
 		}
 		return appendText(dst, []byte(l.texts[i]))
 	case *pq.FixedLenByteArrayColumnChunkReader:
+		if l.half {
+			return appendFloat(dst, halfOf(binary.LittleEndian.Uint16(l.fixed[i])))
+		}
 		return appendText(dst, []byte(l.fixed[i]))
 	case *pq.BooleanColumnChunkReader:
 		return strconv.AppendBool(dst, l.bools[i])
 	case *pq.Int32ColumnChunkReader:
-		if l.asTime != nil {
-			return l.asTime(dst, int64(l.int32s[i]))
-		}
 		if l.unsigned {
-			return strconv.AppendUint(dst, uint64(uint32(l.int32s[i])), 10)
+			return l.appendInt(dst, int64(uint32(l.int32s[i])))
 		}
-		return strconv.AppendInt(dst, int64(l.int32s[i]), 10)
+		return l.appendInt(dst, int64(l.int32s[i]))
 	case *pq.Int64ColumnChunkReader:
-		if l.asTime != nil {
-			return l.asTime(dst, l.int64s[i])
-		}
-		if l.unsigned {
-			return strconv.AppendUint(dst, uint64(l.int64s[i]), 10)
-		}
-		return strconv.AppendInt(dst, l.int64s[i], 10)
+		return l.appendInt(dst, l.int64s[i])
 	case *pq.Float32ColumnChunkReader:
 		return appendFloat(dst, float64(l.float32s[i]))
 	case *pq.Float64ColumnChunkReader:
 		return appendFloat(dst, l.float64s[i])
 	}
 	panic(fmt.Errorf("column %s: an unknown type", l.path))
+}
+
+// appendInt writes what a whole number means.
+func (l *parquetLeaf) appendInt(dst []byte, v int64) []byte {
+	switch {
+	case l.asTime != nil:
+		return l.asTime(dst, v)
+	case l.classes != nil:
+		return appendClass(dst, v, l.classes)
+	case l.unsigned:
+		return strconv.AppendUint(dst, uint64(v), 10)
+	}
+	return strconv.AppendInt(dst, v, 10)
 }

@@ -1,8 +1,11 @@
 package read
 
 import (
+	"fmt"
 	"io"
 	"maps"
+	"path"
+	"slices"
 )
 
 // Reader reads the lines of several files as if they were of one: their numbers go on
@@ -17,6 +20,7 @@ type Reader struct {
 	sums    []string
 	passed  map[string]int
 	empty   []int
+	classes map[string][]string
 }
 
 // Open begins to read files, of which there is at least one. An error is of the user's
@@ -26,7 +30,10 @@ func Open(files []File, options Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{places: Places{Files: files, Starts: []int64{0}}, options: options, one: one, passed: map[string]int{}}, nil
+	return &Reader{
+		places: Places{Files: files, Starts: []int64{0}}, options: options, one: one,
+		passed: map[string]int{}, classes: map[string][]string{},
+	}, nil
 }
 
 // Next returns the next line, with its number among those of all files, or io.EOF.
@@ -52,7 +59,7 @@ func (r *Reader) Next() (Line, error) {
 
 // turn goes on to the next file.
 func (r *Reader) turn() error {
-	r.passed, r.empty = r.Passed(), r.Empty()
+	r.passed, r.empty, r.classes = r.Passed(), r.Empty(), r.Classes()
 	sum, err := r.one.sha256()
 	if err != nil {
 		return err
@@ -85,6 +92,22 @@ func (r *Reader) Passed() map[string]int {
 	return out
 }
 
+// Classes are the names of the classes that columns of tables hold, in the files so far: their
+// rows have them as numbers.
+func (r *Reader) Classes() map[string][]string {
+	out := maps.Clone(r.classes)
+	t, ok := r.one.lines.(classed)
+	if !ok {
+		return out
+	}
+	for column := range r.options.Columns {
+		if names := t.classes(column); names != nil && !slices.Equal(names, out[column]) {
+			out[column] = slices.Compact(slices.Sorted(slices.Values(slices.Concat(out[column], names))))
+		}
+	}
+	return out
+}
+
 // Empty lists the files, by their index, that were read so far and hold no line.
 func (r *Reader) Empty() []int {
 	if r.last > 0 {
@@ -108,3 +131,44 @@ func (r *Reader) Hash() (string, error) {
 
 // Close closes the file that is read.
 func (r *Reader) Close() { r.one.close() }
+
+// Places says which file and line a number stands for, where the lines of several
+// files are numbered as those of one. Starts has for each file how many numbers are
+// before its lines; it may be nil for one file.
+type Places struct {
+	Files  []File
+	Starts []int64
+}
+
+// Find is the file that a number stands for, and the line in it.
+func (p Places) Find(number int) (File, int) {
+	i := 0
+	for i+1 < len(p.Starts) && i+1 < len(p.Files) && p.Starts[i+1] < int64(number) {
+		i++
+	}
+	if i < len(p.Starts) {
+		number -= int(p.Starts[i])
+	}
+	return p.Files[i], number
+}
+
+// At is file:line.
+func (p Places) At(number int) string {
+	f, line := p.Find(number)
+	return fmt.Sprintf("%s:%d", f.Name, line)
+}
+
+// Number is the number of the line of a file, which is named by its path or the last
+// part of it; ok is false if it is none of these files.
+func (p Places) Number(file string, line int) (_ int, ok bool) {
+	for i, f := range p.Files {
+		if f.Name != file && path.Base(f.Name) != file {
+			continue
+		}
+		if i < len(p.Starts) {
+			return line + int(p.Starts[i]), true
+		}
+		return line, i == 0
+	}
+	return line, false
+}

@@ -13,9 +13,20 @@ type table interface {
 	passed() []string // the columns that are not read
 }
 
+// classed is a table that may say what its numbers mean.
+type classed interface {
+	classes(column string) []string // the names of the classes that a column holds; nil: it holds none
+}
+
 // mostBatch bounds what is held in memory of a file at a time: a record batch,
 // or the pages of Parquet; the collector lets twice as much pile up.
 const mostBatch = 400 << 20
+
+// mostFooter bounds what a table says of itself, in bytes, and maxNesting how deep its schema may be nested.
+const (
+	mostFooter = 64 << 20
+	maxNesting = 32
+)
 
 // smaller is what helps where more than mostBatch would be held.
 const smaller = "write smaller pages or record batches"
@@ -69,6 +80,12 @@ func brokenTable(number int, kind string, cause error) error {
 		return &brokenFile{number, ours.detail, ours.hint}
 	}
 	return broken(number, "a broken %s file: %v", kind, cause)
+}
+
+// badColumn is the error of a column that can't be read.
+func badColumn(path, holds string) error {
+	return &brokenFile{detail: fmt.Sprintf("column %.80q: %s, want text, numbers, dates, lists or structs", path, holds),
+		hint: "write that column as text, or without it"}
 }
 
 // noColumns is the error of a table without any column of conversations.

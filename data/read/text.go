@@ -65,6 +65,9 @@ func ofUTF8(from io.Reader, head []byte, names map[string]bool) (lines, error) {
 	case text[0] == '{' || len(names) == 0:
 		return newJSONLines(from), nil
 	}
+	if endsInCR(text) {
+		from, text = &ofCR{from: from}, bytes.ReplaceAll(text, []byte("\r"), []byte("\n"))
+	}
 	if d := dialectOf(text, names); d != nil {
 		return newCSVRows(from, *d, names)
 	}

@@ -288,7 +288,8 @@ func TestKeysThatAreIgnoredAreNotThere(t *testing.T) {
 
 func TestAFormatThatIsSaidTakesNoBadAnswers(t *testing.T) {
 	for label, want := range map[string]string{"false": "labelled_bad", "0": "labelled_bad", `"bad"`: "labelled_bad", "true": "a",
-		"null": "a", `"sea"`: "a unread [label]"} {
+		"null": "a", `"sea"`: "a unread [label]", "3": "a unread [label]", "0.9": "invalid_label", `"0.1"`: "invalid_label",
+		"1.0": "a", `{"value": false}`: "invalid_label", "[0]": "invalid_label", "[]": "a", `"neg"`: "labelled_bad", `"pos"`: "a"} {
 		record := `{"prompt": "q", "completion": "a", "label": ` + label + `}`
 		if got := fate(t, Options{Format: "prompt_completion"}, plainChatML, record); got != want {
 			t.Errorf("label %s: %q, want %q", label, got, want)

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lwtrain/chat"
 	"lwtrain/data/read"
+	"lwtrain/internal/fault"
 )
 
 // Layout says how the records of a source are read.
@@ -141,7 +143,7 @@ func (l Layout) says(f fields, column string) bool {
 // recognise tells the format of a record by its keys, "" for none.
 func (l Layout) recognise(f fields) string {
 	talk := l.talk(f)
-	_, label := l.label(f)
+	_, label := l.ownLabel(f)
 	rejected := l.says(f, "rejected")
 	switch {
 	case rejected && (talk != "" || l.says(f, "chosen")):
@@ -173,23 +175,70 @@ func (l Layout) talk(f fields) string {
 	return there
 }
 
-// label reads a record's label, and whether it has one: true and false, 1 and 0, or their names.
-func (l Layout) label(f fields) (good, there bool) {
-	_, raw, ok := l.find(f, "label")
-	if !ok {
-		return false, false
+// goodLabels and badLabels are the names of labels, in small letters.
+var (
+	goodLabels = []string{"true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive", "pos", "thumbs_up", "preferred", "liked"}
+	badLabels  = []string{
+		"false", "0", "0.0", "-1", "-1.0", "no", "bad", "undesirable", "rejected", "negative", "neg", "thumbs_down", "dispreferred",
+		"disliked",
 	}
-	text := string(raw)
+)
+
+// labelOf reads a label: true and false, 1 and 0, or their names. known is false for other values.
+func labelOf(text string) (good, known bool) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	good = slices.Contains(goodLabels, text)
+	return good, good || slices.Contains(badLabels, text)
+}
+
+// ownLabel returns what a record has as its label, and whether that is one, or something that looks like
+// one and says neither: a number between others, as 0.9, or what holds several values. Other texts and
+// numbers are classes.
+func (l Layout) ownLabel(f fields) (raw json.RawMessage, is bool) {
+	_, raw, there := l.find(f, "label")
+	if !there || absent(raw) {
+		return raw, false
+	}
+	if raw[0] == '[' || raw[0] == '{' {
+		return raw, true
+	}
+	text := labelText(raw)
+	if _, known := labelOf(text); known {
+		return raw, true
+	}
+	_, notWhole := strconv.Atoi(text)
+	v, err := strconv.ParseFloat(text, 64)
+	return raw, err == nil && notWhole != nil && v == v
+}
+
+func labelText(raw json.RawMessage) string {
 	if raw[0] == '"' {
-		text = strings.ToLower(strings.TrimSpace(cutText(raw)))
+		return strings.TrimSpace(cutText(raw))
 	}
-	switch text {
-	case "true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive", "thumbs_up":
-		return true, true
-	case "false", "0", "0.0", "-1", "no", "bad", "undesirable", "rejected", "negative", "thumbs_down":
-		return false, true
+	return string(raw)
+}
+
+// CheckClasses refuses a column of labels that holds classes whose names are none of labels: as numbers
+// they would look like some. classes has their names by column.
+func (l Layout) CheckClasses(classes map[string][]string) error {
+	if l.Format == preferenceFormat {
+		return nil
 	}
-	return false, false
+	for _, column := range l.names["label"] {
+		unknown := func(name string) bool { _, known := labelOf(name); return !known }
+		if names := classes[column]; slices.ContainsFunc(names, unknown) && !slices.Contains(l.ignored, column) {
+			const most = 6
+			more := ""
+			if len(names) > most {
+				names, more = names[:most], fmt.Sprintf(" and %d more", len(names)-most)
+			}
+			return fault.Usage(fault.Hint(
+				fmt.Errorf("%s holds the classes %s%s, want labels of good and bad answers", column, strings.Join(names, ", "), more),
+				fmt.Sprintf("`ignore: [%s]` of the source takes it for no label; labels are true and false, or such names as pos and neg",
+					column)))
+		}
+	}
+	return nil
 }
 
 // OtherFormat is the error of a record of another format than those before it.

@@ -60,6 +60,7 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 		"a label":              {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
 		"a label of 1":         {`{"prompt": "q", "completion": "a", "label": 1}`, "kto", "user q | assistant a"},
 		"a label that is text": {`{"instruction": "q", "output": "a", "label": "False"}`, "kto", "user q | assistant a"},
+		"the name of a class":  {`{"prompt": "q", "completion": "a", "label": "neg"}`, "kto", "user q | assistant a"},
 		"a label of null":      {`{"prompt": "q", "completion": "a", "label": null}`, "prompt_completion", "user q | assistant a"},
 		"a class":              {`{"prompt": "q", "completion": "a", "label": "sports"}`, "prompt_completion", "user q | assistant a"},
 		"history before a query": {`{"query": "q", "response": "a", "history": [["o", "b"]], "system": "s"}`, "prompt_completion",

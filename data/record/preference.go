@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -166,10 +167,9 @@ func (r *reader) labelled() (c Conversation, err error) {
 	if !ok {
 		return c, r.lacks("label")
 	}
-	good, ok := r.label(r.f)
-	if !ok {
-		return c, bad("invalid_label", "label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label",
-			raw, r.nameOf("label"))
+	good, err := r.goodLabel(raw)
+	if err != nil {
+		return c, err
 	}
 	format := r.talk(r.f)
 	if format == "" {
@@ -190,16 +190,32 @@ func (r *reader) labelled() (c Conversation, err error) {
 	return c, nil
 }
 
+// goodLabel reads the label of a record that has one.
+func (r *reader) goodLabel(raw json.RawMessage) (bool, error) {
+	good, known := labelOf(labelText(raw))
+	if !known {
+		return false, bad("invalid_label",
+			"label is %.40s, want true or false, or 1 or 0; `ignore: [%s]` of the source takes it for no label", raw, r.nameOf("label"))
+	}
+	return good, nil
+}
+
 // refuseBad refuses a conversation whose label says that it is a bad one, where the options
 // say that records are conversations.
 func (r *reader) refuseBad() error {
-	if good, there := r.label(r.f); there && !good {
-		name := r.nameOf("label")
+	raw, is := r.ownLabel(r.f)
+	if !is {
+		return nil
+	}
+	good, err := r.goodLabel(raw)
+	if err != nil {
+		return err
+	}
+	if name := r.nameOf("label"); !good {
 		return bad("labelled_bad", "%s says that the answer is a bad one, want a good one; `ignore: [%s]` of the source takes all, "+
 			"`format: kto` and `side: chosen` the good ones", name, name)
-	} else if there {
-		r.get("label")
 	}
+	r.get("label")
 	return nil
 }
 
