@@ -2,6 +2,7 @@ package data
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
 	"lwtrain/data/read"
@@ -44,6 +45,9 @@ func (o Options) refuseCutting() error {
 // preferences reports whether the run wants nothing else.
 func (want Run) preferences() bool { return (want.Pairs || want.Labels) && !want.Any }
 
+// ErrPreferences is why a source is refused that holds preferences, where [Run] wants none.
+var ErrPreferences = errors.New("want conversations")
+
 // suits refuses a source whose records are not what is wanted, by their format.
 func (want Run) suits(src source, about store.About) error {
 	format := about.Layout
@@ -60,10 +64,10 @@ func (want Run) suits(src source, about store.About) error {
 	case format == record.Labels && !only && !(preferences || want.Any):
 		return refuse("lwtrain dpo trains on them (dpo.loss_type: kto); side: chosen of the source takes the answers labelled good, "+
 			fmt.Sprintf("ignore: [%s] takes all of them, the bad ones too", cmp.Or(src.Columns.Label, "label, kto_tag")),
-			"holds labelled answers, some of them bad, want conversations")
+			"holds labelled answers, some of them bad, %w", ErrPreferences)
 	case paired && !only && !(preferences || want.Any):
 		return refuse("lwtrain dpo trains on pairs; side: chosen of the source takes the preferred answers alone",
-			"holds preferences, want conversations")
+			"holds preferences, %w", ErrPreferences)
 	case paired && only && preferences:
 		return refuse("leave side out", "has side: chosen, want pairs")
 	case format == "": // no record has one, which is said of each

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"lwtrain/data"
@@ -81,6 +82,15 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 		return nil, err
 	}
 	return &Run{Model: m, Data: set, session: s, method: how, reference: reference}, nil
+}
+
+// RunOfData is a run of the way of training that the config's data is for.
+func (s *Session) RunOfData(ctx context.Context) (*Run, error) {
+	r, err := s.Run(ctx, SFT)
+	if errors.Is(err, data.ErrPreferences) {
+		return s.Run(ctx, DPO)
+	}
+	return r, err
 }
 
 // Close closes the data.

@@ -20,6 +20,7 @@ import (
 	"lwtrain/internal/human"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
+	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
@@ -32,8 +33,9 @@ func newDoctorCmd() *cobra.Command {
 		Long: `Looks at the processor, the kernels, memory and disk, checks the kernels
 against plain Go, measures matrix products for about a second, and says what
 would make runs faster or safer. With -c also what the run of that config needs,
-against what is there. Exit status: 0 when runs can be made here, 1 when
-something is broken.`,
+against what is there, and how long it takes: its data is read, and where no run
+like it was done here, some steps are measured. Exit status: 0 when runs can be
+made here, 1 when something is broken.`,
 		Example: "  lwtrain doctor\n  lwtrain doctor -c my.yaml --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var s *session.Session
@@ -125,6 +127,7 @@ type runNeeds struct {
 	Recomputed  string `json:"recomputed"`
 	Checkpoint  int64  `json:"checkpoint_bytes"`
 	Checkpoints int    `json:"checkpoints"` // on the disk at a time; 0: one for every train.save_steps
+	Time        string `json:"time"`        // how long it takes, or why that is not known; none: it is done
 }
 
 func (d *diagnosis) find(level, text, advice string) {
@@ -298,7 +301,37 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 		d.find("advice", fmt.Sprintf("%d checkpoints take %s, and %s", r.Checkpoints, human.Bytes(need), left),
 			"lower train.save_total_limit, or make room")
 	}
+	time, err := outlook(ctx, s)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		time.Unknown = err.Error()
+	}
+	r.Time = show.TimeText(time)
 	return nil
+}
+
+// outlook is how long the run of a session takes.
+func outlook(ctx context.Context, s *session.Session) (session.Outlook, error) {
+	run, err := s.RunOfData(ctx)
+	if err != nil {
+		return session.Outlook{}, err
+	}
+	defer run.Close()
+	plan, err := run.Plan()
+	if err != nil {
+		return session.Outlook{}, err
+	}
+	needs, err := run.Needs()
+	if err != nil {
+		return session.Outlook{}, err
+	}
+	step, err := run.Check()
+	if err != nil {
+		return session.Outlook{}, err
+	}
+	return run.Outlook(ctx, plan, needs, step)
 }
 
 // print writes the diagnosis in lines of at most 80 columns.
@@ -346,6 +379,7 @@ func (d *diagnosis) print(w io.Writer) {
 			keeps = "every one is kept"
 		}
 		line("", "a checkpoint takes %s; %s", human.Bytes(r.Checkpoint), keeps)
+		line("time", "%s", cmp.Or(r.Time, "it is done"))
 	}
 	for _, f := range d.Findings {
 		fmt.Fprintln(w)

@@ -43,7 +43,7 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	} else {
 		printPacks(line, c, p)
 	}
-	if text := timeText(time); text != "" {
+	if text := TimeText(time); text != "" {
 		line("time", "%s", text)
 	}
 	if time.OtherWork >= session.Busy {
@@ -69,8 +69,8 @@ func printRate(line func(label, format string, args ...any), s train.Schedule) {
 	}
 }
 
-// timeText says how long the run will take; nothing where it is done.
-func timeText(o session.Outlook) string {
+// TimeText says how long the run will take; nothing where it is done.
+func TimeText(o session.Outlook) string {
 	switch {
 	case o.Unknown != "":
 		return "not known before the first step: " + o.Unknown
