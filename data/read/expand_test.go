@@ -48,7 +48,8 @@ func TestWhatAFolderOrAGlobStandsFor(t *testing.T) {
 			"left out not in the list of a saved dataset: x/b.arrow"},
 		{"the training split of several", `dataset_dict.json={"splits":["test","train"]} train/state.json=` + state(one, two) +
 			" train/" + one + " train/" + two +
-			" test/state.json=" + state(one) + " test/" + one, "", "train/" + one + " train/" + two, "the split train is taken, of test, train"},
+			" test/state.json=" + state(one) + " test/" + one, "", "train/" + one + " train/" + two,
+			"the split train is taken, of test, train"},
 		{"the one split that is there", `dataset_dict.json={"splits":["sft"]} sft/state.json=` + state("a.arrow") + " sft/a.arrow", "",
 			"sft/a.arrow", ""},
 		{"one split that speaks of training", `dataset_dict.json={"splits":["test_sft","train_sft"]} train_sft/a.arrow` +
