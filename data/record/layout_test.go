@@ -251,7 +251,8 @@ func TestToolsThatTheTemplateDoesNotWriteAreAnError(t *testing.T) {
 
 func TestAListOfRecordsUnderAKeyIsNamed(t *testing.T) {
 	for record, want := range map[string]string{
-		`{"version": 1, "data": [{"prompt": "q", "completion": "a"}]}`: "the key data holds a list of records, want each of them on its own; " +
+		`{"version": 1, "data": [{"prompt": "q", "completion": "a"}]}`: "" +
+			"the key data holds a list of records, want each of them on its own; " +
 			"`jq -c '.[\"data\"][]' FILE",
 		`{"data": [{"text": "q"}]}`: `a record without the key messages (it has "data")`,
 		`{"data": []}`:              `a record without the key messages (it has "data")`,
