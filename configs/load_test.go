@@ -340,9 +340,9 @@ func TestWhereAConfigIsFound(t *testing.T) {
 
 func TestUnknownVariablesAreNamed(t *testing.T) {
 	got := UnknownEnv([]string{
-		"HOME=/", "LWTRAIN_SEED=1", "LWTRAIN_TRAIN_LERNING_RATE=1", "LWTRAIN_TEST_DATA=x", "LWTRAIN_NO_ONEDNN=1", "LWTRAIN_ZZZ=\x1b",
+		"HOME=/", "LWTRAIN_SEED=1", "LWTRAIN_TRAIN_LERNING_RATE=1", "LWTRAIN_TEST_DATA=x", "LWTRAIN_NO_ONEDNN=1", "LWTRAIN_QQQQQ=\x1b",
 	})
-	want := []string{"LWTRAIN_TRAIN_LERNING_RATE: no such key; did you mean LWTRAIN_TRAIN_LEARNING_RATE?", "LWTRAIN_ZZZ: no such key"}
+	want := []string{"LWTRAIN_TRAIN_LERNING_RATE: no such key; did you mean LWTRAIN_TRAIN_LEARNING_RATE?", "LWTRAIN_QQQQQ: no such key"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -15,6 +15,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
@@ -27,9 +28,13 @@ func init() { inUse = detect() }
 func home() { C.lw_home() }
 
 func detect() Info {
+	names := []string{"base", "avx2", "avx512"}
 	level := int(C.lw_best())
+	if want := slices.Index(names, os.Getenv("LWTRAIN_ISA")); want >= 0 {
+		level = min(level, want)
+	}
 	C.lw_select(C.int(level))
-	info := Info{ISA: [...]string{"base", "avx2", "avx512"}[level], Product: "own C kernels"}
+	info := Info{ISA: names[level], Product: "own C kernels"}
 	SetThreads(0)
 	info.Threads = inUse.Threads
 	if os.Getenv("LWTRAIN_NO_ONEDNN") != "" {
@@ -46,7 +51,7 @@ func detect() Info {
 		return info
 	}
 	useLibrary, info.Product = true, name
-	info.NativeBF16 = C.lw_has_bf16() != 0
+	info.NativeBF16 = C.lw_has_bf16() != 0 && level == len(names)-1
 	return info
 }
 

@@ -38,10 +38,49 @@ static inline __attribute__((always_inline)) void few(int rows, int outs, float 
 		}
 }
 
+// few_apart is few with one of the two sums after the other: of three outputs and four rows the sums of
+// one fill the registers where there are 16, and those of both would go through memory.
+static inline __attribute__((always_inline)) void few_apart(int rows, int outs, float *y, const float *x, const float *w,
+															const uint16_t *half, int64_t n, int64_t k) {
+	vf s[2][3][4] = {};
+	const int64_t end = k / (2 * VL) * (2 * VL);
+	_Pragma("GCC unroll 2") for (int part = 0; part < 2; part++) {
+		vf sum[3][4] = {};
+		for (int64_t c = 0; c < end; c += 2 * VL) {
+			vf right[3];
+			_Pragma("GCC unroll 3") for (int o = 0; o < outs; o++) {
+				if (half) {
+					vi pairs = *(const vi *)(half + o * k + c);
+					right[o] = part ? (vf)(pairs & (int32_t)0xffff0000) : (vf)(pairs << 16);
+				} else {
+					right[o] = load(w + o * k + c + part * VL);
+				}
+			}
+			_Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) {
+				vf left = load(x + r * k + c + part * VL);
+				_Pragma("GCC unroll 3") for (int o = 0; o < outs; o++) sum[o][r] += left * right[o];
+			}
+		}
+		_Pragma("GCC unroll 3") for (int o = 0; o < outs; o++)
+			_Pragma("GCC unroll 4") for (int r = 0; r < rows; r++) s[part][o][r] = sum[o][r];
+	}
+	for (int o = 0; o < outs; o++)
+		for (int r = 0; r < rows; r++) {
+			float sum = hsum(s[0][o][r] + s[1][o][r]);
+			for (int64_t i = end; i < k; i++) sum += x[r * k + i] * (half ? widen_one(half[o * k + i]) : w[o * k + i]);
+			y[r * n + o] = sum;
+		}
+}
+
 static inline __attribute__((always_inline)) void few_rows(int outs, float *y, const float *x, const float *w, const uint16_t *half,
 														   int64_t rows, int64_t n, int64_t k) {
 	int64_t r = 0;
-	for (; r + 4 <= rows; r += 4) few(4, outs, y + r * n, x + r * k, w, half, n, k);
+	for (; r + 4 <= rows; r += 4) {
+		if (outs == 3 && VL == 8)
+			few_apart(4, outs, y + r * n, x + r * k, w, half, n, k);
+		else
+			few(4, outs, y + r * n, x + r * k, w, half, n, k);
+	}
 	switch (rows - r) {
 	case 3: few(3, outs, y + r * n, x + r * k, w, half, n, k); break;
 	case 2: few(2, outs, y + r * n, x + r * k, w, half, n, k); break;
