@@ -6,15 +6,18 @@ import (
 	"encoding/json"
 
 	"lwtrain/configs"
-	"lwtrain/data"
 	"lwtrain/data/record"
 	"lwtrain/internal/rundir"
 )
 
-// runIdentity is what makes a training run this run, but for its model, which package
-// train adds once its weights are read.
-func runIdentity(c *configs.Config, set *data.Set, kind string) rundir.Identity {
-	return rundir.Identity{Contents: set.Contents(), Settings: c.Settings(kind)}
+// identity is what makes a training run this run, but for the weights of its model, which package
+// train adds once they are read.
+func (r *Run) identity() rundir.Identity {
+	id := rundir.Identity{Contents: r.Data.Contents(), Settings: r.session.Config.Settings(r.method.kind)}
+	if r.Model.dir != "" { // each checkpoint has them
+		id.Contents[rundir.TokenizerFiles] = r.Model.Tokenizer.FilesHash()
+	}
+	return id
 }
 
 // pairsIdentity is what two runs that make pairs must have in common to be one, but for

@@ -158,7 +158,7 @@ func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model, r.
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
 func (r *Run) Check() (step int, err error) {
-	return train.CheckFolder(r.session.Config.Output.Dir, runIdentity(r.session.Config, r.Data, r.method.kind))
+	return train.CheckFolder(r.session.Config.Output.Dir, r.identity())
 }
 
 // Do loads the weights and trains. A run that was interrupted goes on from its last
@@ -198,7 +198,7 @@ func (r *Run) job(ctx context.Context, e train.Events) (train.Job, error) {
 		Options: c.Train, Capacity: c.Packing.Capacity, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Template.Stop(),
 		Asked:    train.AnswerOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
+		Identity: r.identity(),
 		Config:   c.Resolved(),
 		Model:    m.Describe(), Version: Version(),
 		Events: e,
