@@ -315,7 +315,7 @@ func TestWhereAConfigIsFound(t *testing.T) {
 		}
 	}
 	const recipes = ", want a YAML file or a recipe: " +
-		"glm4, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-pairs, smollm2-quickstart or tiny"
+		"glm4, length-cap, llama3.1, qwen2.5-0.5b, smollm2, smollm2-dpo, smollm2-pairs, smollm2-quickstart or tiny"
 	for name, want := range map[string]string{
 		"nosuch.yaml": "nosuch.yaml: no such file" + recipes,
 		"tinny":       "tinny: no such file" + recipes + "; did you mean tiny?",

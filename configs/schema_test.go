@@ -178,14 +178,14 @@ func TestMisspellingsAreFound(t *testing.T) {
 }
 
 func TestRecipesStandOnTheirOwn(t *testing.T) {
-	want := strings.Fields("glm4 llama3.1 qwen2.5-0.5b smollm2 smollm2-dpo smollm2-pairs smollm2-quickstart tiny")
+	want := strings.Fields("glm4 length-cap llama3.1 qwen2.5-0.5b smollm2 smollm2-dpo smollm2-pairs smollm2-quickstart tiny")
 	if !reflect.DeepEqual(RecipeNames(), want) {
 		t.Errorf("recipes are %v, want %v", RecipeNames(), want)
 	}
 	for _, name := range RecipeNames() {
 		raw, _ := RecipeText(name)
 		says := func(command string) bool { return strings.Contains(string(raw), "lwtrain "+command+" -c "+name) }
-		if !says("sft") && !says("dpo") && !says("pairs") || len(RecipeSummary(name)) < 20 {
+		if !says("sft") && !says("dpo") && !says("pairs") && !says("experiment length-cap") || len(RecipeSummary(name)) < 20 {
 			t.Errorf("%s: the head lacks a summary or the command", name)
 		}
 		if strings.Contains(string(raw), "\nrecipe:") {

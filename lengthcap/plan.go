@@ -31,7 +31,13 @@ func (x *Experiment) arm(a experiment.Arm) (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	const few = 10 // steps, of which a warm-up would take away one
+	warmup := c.Train.WarmupRatio
+	if a.Steps < few {
+		warmup = 0
+	}
 	return configs.Parse(rundir.Config, c.Resolved(), []string{
+		fmt.Sprintf("train.warmup_ratio=%g", warmup),
 		fmt.Sprintf("data.sources=[{name: documents, path: %s, %s}]", path, limit), "data.held_out=0",
 		fmt.Sprintf("train.max_steps=%d", max(1, a.Steps)), "train.eval_steps=0", "train.early_stopping_patience=0", "sample.prompts=0",
 		fmt.Sprintf("seed=%d", c.Seed+uint64(a.Seed)), "output.dir=" + filepath.Join(x.dir, a.Name),

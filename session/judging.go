@@ -84,21 +84,19 @@ func (e *Eval) Calibrate(ctx context.Context, texts int) (judge.Calibration, err
 
 // wholeTexts are texts that ship with lwtrain, n at most.
 func wholeTexts(n int) (out []judge.Case, err error) {
-	for _, name := range []string{"quickstart/long_en.jsonl", "quickstart/long_more_en.jsonl"} {
-		raw, err := examples.FS.ReadFile(name)
-		if err != nil {
-			return nil, err
+	const name = "length-cap/documents.jsonl"
+	raw, err := examples.FS.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(raw) {
+		var row struct{ Messages []llm.Message }
+		if err := json.Unmarshal(line, &row); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		for line := range bytes.Lines(raw) {
-			var row struct{ Messages []llm.Message }
-			if err := json.Unmarshal(line, &row); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			last := len(row.Messages) - 1
-			if len(out) < n {
-				prompt, text := row.Messages[last-1].Content, row.Messages[last].Content
-				out = append(out, judge.Case{ID: fmt.Sprint(len(out)), Prompt: prompt, Text: text})
-			}
+		if len(out) < n {
+			prompt, text := row.Messages[0].Content, row.Messages[1].Content
+			out = append(out, judge.Case{ID: fmt.Sprint(len(out)), Prompt: prompt, Text: text})
 		}
 	}
 	return out, nil

@@ -35,8 +35,8 @@ prompts, and writes a table, curves and a test of their order.
 Documents and prompts are fitted to experiment.hours by what is measured here, and
 the plan is shown first. Each model is an ordinary run in a folder of its own; what
 was stopped goes on with the same command.`,
-		Example: `  lwtrain experiment length-cap -c my.yaml
-  lwtrain experiment length-cap -c my.yaml --hours 1 experiment.caps=[100,500]`,
+		Example: `  lwtrain experiment length-cap -c length-cap
+  lwtrain experiment length-cap -c length-cap --hours 1 experiment.caps=[100,500]`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("hours") {
 				args = append(args, fmt.Sprintf("experiment.hours=%g", hours))
