@@ -278,3 +278,61 @@ func TestSkipsAreTold(t *testing.T) {
 		}
 	}
 }
+
+// TestReasonsOfDropsAreListed wants that the list of reasons for dropping a record is that of the code.
+func TestReasonsOfDropsAreListed(t *testing.T) {
+	s := loaded(t)
+	const doc = "docs/formats/sample-store.md"
+	_, list, _ := strings.Cut(document(t, doc), "\n## Reasons for dropping a record\n")
+	list, _, _ = strings.Cut(list, "\n## ")
+	said, texts := map[string]bool{}, map[string]bool{}
+	for _, m := range regexp.MustCompile("`([a-z0-9_]+)`").FindAllStringSubmatch(list, -1) {
+		said[m[1]] = true
+	}
+	for _, dir := range []string{"chat", "data", "data/record"} {
+		for name, file := range s.packages[dir].files {
+			if name == "prompt.go" { // prompts are not dropped
+				continue
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					text, _ := strconv.Unquote(lit.Value)
+					texts[strings.ReplaceAll(text, " ", "_")] = true
+				}
+				call, ok := n.(*ast.CallExpr)
+				if !ok || len(call.Args) == 0 {
+					return true
+				}
+				called := ""
+				switch f := call.Fun.(type) {
+				case *ast.Ident:
+					called = f.Name
+				case *ast.SelectorExpr:
+					called = f.Sel.Name
+				}
+				lit, ok := call.Args[0].(*ast.BasicLit)
+				if ok && (called == "bad" || called == "drop") {
+					reason, _ := strconv.Unquote(lit.Value)
+					if !said[reason] && !(said["invalid_"] && strings.HasPrefix(reason, "invalid_")) {
+						t.Errorf("%s: a record is dropped as %s, which %s does not list", name, reason, doc)
+					}
+				}
+				return true
+			})
+		}
+	}
+	for _, name := range s.packages["chat"].types.Scope().Names() {
+		c, ok := s.packages["chat"].types.Scope().Lookup(name).(*types.Const)
+		if ok && path.Base(c.Type().String()) == "chat.Reason" {
+			reason, _ := strconv.Unquote(c.Val().ExactString())
+			if reason = strings.ReplaceAll(reason, " ", "_"); !said[reason] {
+				t.Errorf("%s does not list %s", doc, reason)
+			}
+		}
+	}
+	for _, reason := range sorted(said) {
+		if !texts[reason] {
+			t.Errorf("%s lists %s, which no record is dropped as", doc, reason)
+		}
+	}
+}

@@ -15,7 +15,6 @@ import (
 // The files of an experiment's folder, beside a folder for each model.
 const (
 	documentsFile = "documents.jsonl"
-	heldOutFile   = "held_out.jsonl"
 	planFile      = "plan.json"
 	survivalFile  = "survival.json"
 	PlotFile      = "plot.svg"

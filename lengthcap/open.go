@@ -86,7 +86,7 @@ func (x *Experiment) check(id rundir.Identity) error {
 		return err
 	}
 	if !known {
-		return rundir.RefuseForeign(dir, planFile, documentsFile, heldOutFile, rundir.Config, session.ReportFile)
+		return rundir.RefuseForeign(dir, planFile, rundir.Config, session.ReportFile) // documents may be there from a plan that did not fit
 	}
 	if err := rundir.Same(dir, there, id); err != nil {
 		return err

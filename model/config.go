@@ -52,6 +52,9 @@ func ReadConfig(dir string) (Config, error) {
 }
 
 func readConfig(dir string) (Config, error) {
+	if HasAdapter(dir) {
+		return Config{}, notImplemented(noAdapters, "%s: an adapter (PEFT), want a whole model", filepath.Join(dir, adapterFile))
+	}
 	raw, err := modeldir.Read(dir, "config.json", maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, fault.Hint(err, "a model folder in Hugging Face layout holds config.json, *.safetensors and tokenizer.json")
@@ -111,13 +114,30 @@ func ParseConfig(raw []byte) (Config, error) {
 	if !ok {
 		return Config{}, unknownType(kind.ModelType)
 	}
-	if family.Translate != nil {
+	c, err := parseConfig(family, file, raw)
+	if err != nil {
+		return Config{}, inOwnKeys(err, family, file)
+	}
+	return c, nil
+}
+
+// parseConfig reads the config.json of a family, which file and raw are.
+func parseConfig(family *families.Family, file map[string]json.RawMessage, raw []byte) (Config, error) {
+	if family.Translate != nil || family.Keys != nil {
 		common := maps.Clone(file)
-		if err := family.Translate(common); err != nil {
-			return Config{}, err
+		for _, key := range family.Keys {
+			if value, there := file[key[0]]; there {
+				common[key[1]] = value
+			}
 		}
 		var err error
-		if raw, err = json.Marshal(common); err != nil {
+		if family.Translate != nil {
+			err = family.Translate(common)
+		}
+		if err == nil {
+			raw, err = json.Marshal(common)
+		}
+		if err != nil {
 			return Config{}, err
 		}
 	}
@@ -125,13 +145,24 @@ func ParseConfig(raw []byte) (Config, error) {
 	if err := plainjson.InWords(json.Unmarshal(raw, &f)); err != nil {
 		return Config{}, err
 	}
-	if err := f.unsupported(); err != nil {
+	if err := f.unsupported(family); err != nil {
 		return Config{}, err
 	}
 	c := f.config(family)
 	c.file = file
 	c.Warnings = append(c.Warnings, ignored(file)...)
 	return c, c.check()
+}
+
+// inOwnKeys is an error about common keys in the words of a file that has others in their place.
+func inOwnKeys(err error, family *families.Family, file map[string]json.RawMessage) error {
+	text := err.Error()
+	for _, key := range family.Keys {
+		if _, there := file[key[0]]; there {
+			text = regexp.MustCompile(`\b`+key[1]+`\b`).ReplaceAllString(text, key[0])
+		}
+	}
+	return fault.Hint(errors.New(text), fault.HintOf(err))
 }
 
 // configFile is a config.json under the names that most families have.
@@ -162,6 +193,7 @@ type configFile struct {
 	RopeScaling *families.RopeScaling `json:"rope_scaling"`
 	// transformers 5 writes both rope keys into one object
 	RopeParameters *ropeParameters `json:"rope_parameters"`
+	Quantised      json.RawMessage `json:"quantization_config"`
 }
 
 type ropeParameters struct {

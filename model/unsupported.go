@@ -1,10 +1,13 @@
 package model
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -46,8 +49,11 @@ func unknownType(kind string) error {
 }
 
 // unsupported refuses settings of a config.json that change what is computed.
-func (f *configFile) unsupported() error {
+func (f *configFile) unsupported(family *families.Family) error {
 	switch {
+	case len(f.Quantised) > 0 && f.Quantised[0] != 'n':
+		return notImplemented(noQuantised+"; where the weights are so, take quantization_config out of config.json",
+			"quantization_config is there (%.80s), want weights that are not quantised", f.Quantised)
 	case f.Window:
 		return notImplemented("attention in a window is not implemented; with use_sliding_window: false the model attends to all of a text",
 			"use_sliding_window is true, want false")
@@ -64,7 +70,61 @@ func (f *configFile) unsupported() error {
 	case f.Experts > 1 || f.LocalExperts > 1 || f.RoutedExperts > 1:
 		return notImplemented(noExperts, "%d experts, want none", max(f.Experts, f.LocalExperts, f.RoutedExperts))
 	}
+	if rotary := cmp.Or(f.rotary(), &family.Rotary); family.Rotary == 1 && *rotary != 1 {
+		return notImplemented("heads that are turned in part are not implemented for this model_type, as in transformers",
+			"partial_rotary_factor is %g, want 1", *rotary)
+	}
+	return f.twice()
+}
+
+// rotary is the share of each head that is turned, nil where the file does not say.
+func (f *configFile) rotary() *float64 {
+	if p := f.RopeParameters; p != nil && p.Rotary != nil {
+		return p.Rotary
+	}
+	return f.Rotary
+}
+
+// twice refuses what is said of positions once as transformers 5 writes it and once as versions before, and not the same.
+func (f *configFile) twice() error {
+	p := f.RopeParameters
+	if p == nil {
+		return nil
+	}
+	const hint = "transformers 5 reads rope_parameters, versions before the other keys: take out those that are wrong"
+	for _, x := range []struct {
+		key        string
+		old, young *float64
+	}{{"rope_theta", f.RopeTheta, p.Theta}, {"partial_rotary_factor", f.Rotary, p.Rotary}} {
+		if x.old != nil && x.young != nil && *x.old != *x.young {
+			return fault.Hint(fmt.Errorf("%s is %g, and in rope_parameters it is %g", x.key, *x.old, *x.young), hint)
+		}
+	}
+	if f.RopeScaling != nil && plainScaling(*f.RopeScaling) != plainScaling(p.RopeScaling) {
+		return fault.Hint(fmt.Errorf("rope_scaling (%s) and rope_parameters (%s) stretch positions in different ways",
+			cmp.Or(f.RopeScaling.Type, f.RopeScaling.OldType, "default"), cmp.Or(p.Type, p.OldType, "default")), hint)
+	}
 	return nil
+}
+
+// plainScaling is a scaling that equals all that do the same.
+func plainScaling(s families.RopeScaling) families.RopeScaling {
+	s.Type, s.OldType = cmp.Or(s.Type, s.OldType, "default"), ""
+	if s.Type == "default" {
+		return families.RopeScaling{Type: s.Type}
+	}
+	return s
+}
+
+const (
+	adapterFile = "adapter_config.json"
+	noAdapters  = "adapters are not implemented: merge it into its model first (merge_and_unload of PEFT)"
+)
+
+// HasAdapter reports whether a folder holds an adapter, which transformers puts onto the model that it is for.
+func HasAdapter(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, adapterFile))
+	return err == nil
 }
 
 // other is the first of list that is not known.
@@ -120,7 +180,7 @@ func (c Config) tensorHint(name string) string {
 	case has(".experts.", ".block_sparse_moe.", ".shared_expert", ".router."):
 		return noExperts
 	case has("lora_", "modules_to_save"):
-		return "adapters are not implemented: merge it into its model first (merge_and_unload of PEFT)"
+		return noAdapters
 	case has("vision", "visual", "audio", "multi_modal"):
 		return noImages
 	case has("score.", "v_head", "classifier"):

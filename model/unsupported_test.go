@@ -31,6 +31,23 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 			"not implemented"},
 		{"gelu", llama(`"hidden_act":"gelu"`), `hidden_act is "gelu"`, "not implemented"},
 		{"biases", llama(`"mlp_bias":true`), "mlp_bias is true", "biases in the feed-forward layers are not implemented"},
+		{"quantised weights", llama(`"quantization_config":{"quant_method":"gptq"}`),
+			`quantization_config is there ({"quant_method":"gptq"})`,
+			"take quantization_config out of config.json"},
+		{"heads that are turned in part", llama(`"partial_rotary_factor":0.5`), "partial_rotary_factor is 0.5, want 1", "not implemented"},
+		{"the same as transformers 5 writes it", llama(`"rope_parameters":{"partial_rotary_factor":0.25}`),
+			"partial_rotary_factor is 0.25, want 1", "not implemented"},
+		{"two ways to stretch positions", llama(`"rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_type":"default"}`),
+			"rope_scaling (linear) and rope_parameters (default) stretch positions in different ways",
+			"transformers 5 reads rope_parameters"},
+		{"two factors", llama(`"rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_type":"linear","factor":4}`),
+			"rope_scaling (linear) and rope_parameters (linear) stretch", "take out those that are wrong"},
+		{"two bases", llama(`"rope_theta":1e4,"rope_parameters":{"rope_theta":1e6}`),
+			"rope_theta is 10000, and in rope_parameters it is 1e+06",
+			"take out those that are wrong"},
+		{"two shares of heads", `{"model_type":"glm4",` + sizes +
+			`,"partial_rotary_factor":0.5,"rope_parameters":{"partial_rotary_factor":1}}`,
+			"partial_rotary_factor is 0.5, and in rope_parameters it is 1", "transformers 5 reads rope_parameters"},
 		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented"},
 		{"a window in some layers", llama(`"layer_types":["full_attention","sliding_attention"]`), `layer_types has "sliding_attention"`,
 			"full attention is"},
@@ -47,7 +64,10 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		warnings   []string
 	}{
 		{"what changes nothing", llama(`"sliding_window":4096,"use_sliding_window":false,"attention_dropout":0.0,"num_experts":0,` +
-			`"layer_types":["full_attention","full_attention"],"rope_scaling":null`), nil},
+			`"layer_types":["full_attention","full_attention"],"rope_scaling":null,` +
+			`"quantization_config":null,"partial_rotary_factor":1.0`), nil},
+		{"the same twice", llama(`"rope_theta":1e4,"rope_scaling":{"type":"linear","factor":2},` +
+			`"rope_parameters":{"rope_type":"linear","factor":2,"rope_theta":1e4}`), nil},
 		{"dropout", llama(`"attention_dropout":0.1,"resid_pdrop":0.2,"classifier_dropout":0.3`), []string{
 			"attention_dropout is 0.1, and dropout is not implemented: the model is trained without it",
 			"resid_pdrop is 0.2, and dropout is not implemented: the model is trained without it",
@@ -198,5 +218,42 @@ func TestATiedModelWithAHeadOfItsOwnIsUntied(t *testing.T) {
 				t.Errorf("its files are another model: %v", err)
 			}
 		})
+	}
+}
+
+func TestErrorsOfAConfigNameItsOwnKeys(t *testing.T) {
+	const glm = `{"model_type":"chatglm","hidden_size":32,"num_attention_heads":4,"kv_channels":8,"multi_query_group_num":2,` +
+		`"ffn_hidden_size":48,"layernorm_epsilon":1e-5,`
+	for _, c := range []struct{ name, json, want string }{
+		{"a size that can not be", glm + `"padded_vocab_size":96,"num_layers":0}`, "num_layers is 0, want 1 to 4096"},
+		{"one of the wrong kind", glm + `"padded_vocab_size":"96","num_layers":2}`, "padded_vocab_size is text, want an integer"},
+		{"one that is too large", glm + `"padded_vocab_size":99999999999999999999,"num_layers":2}`,
+			"padded_vocab_size is 99999999999999999999, want an integer from -9223372036854775808 to 9223372036854775807"},
+		{"a common key", glm + `"vocab_size":0,"num_layers":2}`, "vocab_size is 0, want 1 to"},
+		{"a ratio that is too large", glm + `"padded_vocab_size":96,"num_layers":2,"rope_ratio":1e308}`,
+			"rope_ratio is 1e+308, want 1 to 1e+09"},
+	} {
+		if _, err := ParseConfig([]byte(c.json)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+func TestAnAdapterIsNoModel(t *testing.T) {
+	for name, files := range map[string][]string{
+		"alone":                {"adapter_config.json"},
+		"beside another model": {"adapter_config.json", "config.json"},
+	} {
+		dir := t.TempDir()
+		for _, f := range files {
+			if err := os.WriteFile(filepath.Join(dir, f), []byte("{}"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := ReadConfig(dir)
+		if err == nil || !strings.Contains(err.Error(), "adapter_config.json: an adapter (PEFT), want a whole model") ||
+			!strings.Contains(fault.HintOf(err), "merge_and_unload") {
+			t.Errorf("%s: %v, %s", name, err, fault.HintOf(err))
+		}
 	}
 }

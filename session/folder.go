@@ -116,7 +116,7 @@ func checkFolder(dir string) error {
 		}
 		return fault.Usage(fault.Hint(err, hint))
 	}
-	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) && !model.HasAdapter(dir) {
 		return fault.Usage(fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout", dir))
 	}
 	return fault.Usage(checkpoints.VerifyModel(dir))

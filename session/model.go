@@ -107,7 +107,7 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 		if m.dir, err = m.session.importOnce(m.dir); err != nil {
 			return err
 		}
-	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
+	} else if _, err := os.Stat(filepath.Join(m.dir, "config.json")); errors.Is(err, fs.ErrNotExist) && !model.HasAdapter(m.dir) {
 		return fault.Usage(fault.Hint(
 			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (%s, %s)",
 				m.dir, key, c.Origin(key)),

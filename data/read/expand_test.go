@@ -39,24 +39,39 @@ func TestWhatAFolderOrAGlobStandsFor(t *testing.T) {
 	saved := "state.json=" + state(one, two) + " dataset_info.json=x " + one + " " + two
 	for _, c := range []struct{ name, files, path, want, note string }{
 		{"a saved dataset is what its list names", saved + " cache-0123456789abcdef.arrow tmpab12cd34.arrow other.arrow README.md",
-			"", one + " " + two, ""},
-		{"a saved dataset in a folder", "a.jsonl x/state.json=" + state(one) + " x/" + one + " x/cache-0123456789abcdef.arrow x/" +
-			two, "x", "x/" + one, ""},
-		{"folders of saved datasets", "x/state.json=" + state(one) + " x/" + one + " x/" + two +
-			" y/b.arrow y/cache-0123456789abcdef.arrow", "", "x/" + one + " y/b.arrow", ""},
-		{"the training split of several", `dataset_dict.json={"splits":["test","train"]} train/state.json=` + state(one) +
+			"", one + " " + two, "left out not in the list of a saved dataset: other.arrow"},
+		{"a saved dataset in a folder", "a.jsonl x/state.json=" + state("a.arrow") +
+			" x/a.arrow x/cache-0123456789abcdef.arrow x/b.arrow",
+			"x", "x/a.arrow", "left out not in the list of a saved dataset: b.arrow"},
+		{"folders of saved datasets", "x/state.json=" + state("a.arrow") + " x/a.arrow x/b.arrow" +
+			" y/b.arrow y/cache-0123456789abcdef.arrow", "", "x/a.arrow y/b.arrow",
+			"left out not in the list of a saved dataset: x/b.arrow"},
+		{"the training split of several", `dataset_dict.json={"splits":["test","train"]} train/state.json=` + state(one, two) +
 			" train/" + one + " train/" + two +
-			" test/state.json=" + state(one) + " test/" + one, "", "train/" + one, "the split train is taken, of test, train"},
-		{"the one split that is there", `dataset_dict.json={"splits":["sft"]} sft/state.json=` + state(one) + " sft/" + one, "",
-			"sft/" + one, ""},
-		{"one split that speaks of training", `dataset_dict.json={"splits":["test_sft","train_sft"]} train_sft/` + one +
+			" test/state.json=" + state(one) + " test/" + one, "", "train/" + one + " train/" + two,
+			"the split train is taken, of test, train"},
+		{"the one split that is there", `dataset_dict.json={"splits":["sft"]} sft/state.json=` + state("a.arrow") + " sft/a.arrow", "",
+			"sft/a.arrow", ""},
+		{"one split that speaks of training", `dataset_dict.json={"splits":["test_sft","train_sft"]} train_sft/a.arrow` +
 			" test_sft/" + one, "",
-			"train_sft/" + one, "the split train_sft is taken, of test_sft, train_sft"},
+			"train_sft/a.arrow", "the split train_sft is taken, of test_sft, train_sft"},
 		{"caches, locks and halves of downloads are no data",
 			"a.arrow cache-0123456789abcdef.arrow cache-0123456789abcdef_00000_of_00002.arrow b.arrow.lock " +
 				"c.arrow.incomplete .hidden.arrow .cache/huggingface/x.arrow dataset_infos.json indices.arrow", "", "a.arrow", ""},
 		{"nor in a glob", "a.arrow cache-0123456789abcdef.arrow .hidden.arrow a.arrow.lock README.md dataset_info.json LICENSE",
-			"*", "a.arrow", ""},
+			"*", "a.arrow",
+			"left out no data by their names: .hidden.arrow, LICENSE, README.md, a.arrow.lock, cache-0123456789abcdef.arrow, " +
+				"dataset_info.json"},
+		{"what is in no format is said", "a.jsonl b.txt c.xlsx d.JSONL.bak README.md", "", "a.jsonl",
+			"left out in no format of data: b.txt, c.xlsx, d.JSONL.bak"},
+		{"many that are left out are counted", "a.jsonl 1.txt 2.txt 3.txt 4.txt 5.txt 6.txt 7.txt 8.txt", "", "a.jsonl",
+			"left out in no format of data: 1.txt, 2.txt, 3.txt, 4.txt, 5.txt, 6.txt and 2 more"},
+		{"a series from 0", "x-0-of-2.jsonl x-1-of-2.jsonl", "", "x-0-of-2.jsonl x-1-of-2.jsonl", ""},
+		{"a series from 1", "x-1-of-2.jsonl x-2-of-2.jsonl", "", "x-1-of-2.jsonl x-2-of-2.jsonl", ""},
+		{"a series with hashes", "x-0-of-2-0123456789abcdef.jsonl x-1-of-2-fedcba9876543210.jsonl", "",
+			"x-0-of-2-0123456789abcdef.jsonl x-1-of-2-fedcba9876543210.jsonl", ""},
+		{"a glob takes what it says of a series", "x-0-of-3.jsonl x-1-of-3.jsonl x-2-of-3.jsonl", "x-[01]*",
+			"x-0-of-3.jsonl x-1-of-3.jsonl", ""},
 		{"CSV in folders", "a.csv b.csv.gz notes.md", "", "a.csv b.csv.gz", ""},
 		{"what is left out is said", "a.jsonl b.jsonl c.parquet test.jsonl", "", "a.jsonl b.jsonl",
 			"left out by their names: c.parquet, test.jsonl"},
@@ -90,6 +105,12 @@ func TestFoldersThatAreNotRightAreNamed(t *testing.T) {
 			"rows", `state.json={"_data_files":[{"filename":"a.arrow"}],"_indices_data_files":[{"filename":"i.arrow"}]} ` +
 			`a.arrow i.arrow`, "",
 			"state.json: a selection of the rows of its files", "flatten_indices()"},
+		{"a part of a series is missing", "train-00000-of-00003.parquet train-00002-of-00003.parquet", "",
+			"parts are missing: train-00001-of-00003.parquet", "paths: [a, b]"},
+		{"the last part is missing, in a folder", "a.jsonl x/b-00001-of-00002.jsonl.gz", "",
+			"parts are missing: x/b-00000-of-00002.jsonl.gz", ""},
+		{"of a series from 1 parts are missing", "x-2-of-3.jsonl x-3-of-3.jsonl", "*.jsonl", "/x-1-of-3.jsonl", "get them again"},
+		{"most of a long series is missing", "x-00000-of-99999.jsonl", "x*", "x-00006-of-99999.jsonl and 99992 more", ""},
 		{"two splits to train on", `dataset_dict.json={"splits":["en","zh"]} en/a.arrow zh/a.arrow`, "",
 			"the splits en, zh, want one to train on", "/en"},
 		{"a split that is not there", `dataset_dict.json={"splits":["train"]}`, "", "the split train is not there", "name the folder"},

@@ -249,6 +249,20 @@ func TestToolsThatTheTemplateDoesNotWriteAreAnError(t *testing.T) {
 	}
 }
 
+func TestAListOfRecordsUnderAKeyIsNamed(t *testing.T) {
+	for record, want := range map[string]string{
+		`{"version": 1, "data": [{"prompt": "q", "completion": "a"}]}`: "" +
+			"the key data holds a list of records, want each of them on its own; " +
+			"`jq -c '.[\"data\"][]' FILE",
+		`{"data": [{"text": "q"}]}`: `a record without the key messages (it has "data")`,
+		`{"data": []}`:              `a record without the key messages (it has "data")`,
+	} {
+		if _, err := (Options{}.Layout(nil)).Parse(read.Line{Text: []byte(record)}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", record, err, want)
+		}
+	}
+}
+
 func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`))
 	f.Add([]byte(`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":9007199254740993}]}],"tools":[{}]}`))

@@ -46,6 +46,18 @@ func (o Options) Layout(template *chat.Template) Layout {
 	return l
 }
 
+// holdsRecords is the key of a record without a format that holds a list of records with one, or "".
+func (l Layout) holdsRecords(f fields) string {
+	for _, key := range slices.Sorted(maps.Keys(f)) {
+		if list, ok := cutList(f[key]); ok && len(list) > 0 {
+			if inner, ok := cutObject(list[0]); ok && l.recognise(inner) != "" {
+				return key
+			}
+		}
+	}
+	return ""
+}
+
 // Parse reads the record of a line. Its error is an [Error], or an [OtherFormat].
 func (l Layout) Parse(x read.Line) (out Record, err error) {
 	f, err := l.fields(x)
@@ -66,6 +78,10 @@ func (l Layout) Parse(x read.Line) (out Record, err error) {
 	case ktoFormat:
 		out.Conversation, err = r.labelled()
 	default:
+		if key := l.holdsRecords(f); key != "" {
+			return out, bad("nested_records", "the key %s holds a list of records, want each of them on its own; "+
+				"`jq -c '.[\"%s\"][]' FILE > records.jsonl` takes them out", key, key)
+		}
 		err = bad("no_messages",
 			"a record without the key messages (%s), want {\"messages\": [...]}, or a format that docs/formats/data.md lists", keysOf(f))
 	}

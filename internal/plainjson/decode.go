@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"unicode/utf8"
@@ -88,12 +89,36 @@ func wrongKind(err *json.UnmarshalTypeError) error {
 	if is == "" {
 		is = strings.TrimPrefix(err.Value, "number ")
 	}
-	return fmt.Errorf("%.200s is %.40s, want %s", at, is, kindOf(err.Type))
+	return fmt.Errorf("%.200s is %.40s, want %s", at, is, kindOf(err.Type)+rangeOf(is, err.Type))
 }
 
 // kinds are the values of JSON by the names that encoding/json has for them.
 var kinds = map[string]string{
 	"array": "a list", "object": "an object", "string": "text", "bool": "true or false", "number": "a number",
+}
+
+// rangeOf says which numbers a type holds, where a number of its kind is none of them.
+func rangeOf(number string, t reflect.Type) string {
+	if number == "" || strings.IndexByte("-0123456789", number[0]) < 0 { // no number
+		return ""
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	whole := !strings.ContainsAny(number, ".eE")
+	switch t.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		if whole {
+			return fmt.Sprintf(" from %d to %d", int64(-1)<<(t.Bits()-1), int64(math.MaxInt64)>>(64-t.Bits()))
+		}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if whole {
+			return fmt.Sprintf(" from 0 to %d", uint64(math.MaxUint64)>>(64-t.Bits()))
+		}
+	case reflect.Float32, reflect.Float64:
+		return " that its type can hold"
+	}
+	return ""
 }
 
 // kindOf is what JSON calls the values that become a type.

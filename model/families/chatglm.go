@@ -2,7 +2,6 @@ package families
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 )
 
@@ -10,6 +9,11 @@ import (
 // same.
 var chatGLM = Family{
 	Type: "chatglm", Interleaved: true, Rotary: 0.5, Translate: translateChatGLM,
+	Keys: [][2]string{
+		{"num_layers", "num_hidden_layers"}, {"padded_vocab_size", "vocab_size"}, {"ffn_hidden_size", "intermediate_size"},
+		{"kv_channels", "head_dim"}, {"multi_query_group_num", "num_key_value_heads"}, {"seq_length", "max_position_embeddings"},
+		{"layernorm_epsilon", "rms_norm_eps"}, {"add_qkv_bias", "attention_bias"},
+	},
 	Names: &Names{
 		Layer: "transformer.encoder.layers.%d.",
 		Of: map[Role][]string{
@@ -32,9 +36,8 @@ var chatGLM = Family{
 	},
 }
 
-// translateChatGLM gives the keys of a chatglm config.json their common names.
-// What the code of that form does differently under another setting is
-// refused.
+// translateChatGLM gives what a chatglm config.json says of positions its common name.
+// What the code of that form does differently under another setting is refused.
 func translateChatGLM(file map[string]json.RawMessage) error {
 	for _, want := range []struct {
 		key   string
@@ -47,23 +50,15 @@ func translateChatGLM(file map[string]json.RawMessage) error {
 			return fmt.Errorf("%s is %s, want %t", want.key, raw, want.value)
 		}
 	}
-	for _, k := range [][2]string{
-		{"num_layers", "num_hidden_layers"}, {"padded_vocab_size", "vocab_size"}, {"ffn_hidden_size", "intermediate_size"},
-		{"kv_channels", "head_dim"}, {"multi_query_group_num", "num_key_value_heads"}, {"seq_length", "max_position_embeddings"},
-		{"layernorm_epsilon", "rms_norm_eps"}, {"add_qkv_bias", "attention_bias"},
-	} {
-		if raw, ok := file[k[0]]; ok {
-			file[k[1]] = raw
-		}
-	}
 	ratio := 1.0
 	if raw, ok := file["rope_ratio"]; ok {
 		if err := json.Unmarshal(raw, &ratio); err != nil {
 			return fmt.Errorf("rope_ratio is %.40s, want a number", raw)
 		}
 	}
-	if ratio < 1 {
-		return errors.New("rope_ratio is below 1")
+	const most = 1e9
+	if ratio < 1 || ratio > most {
+		return fmt.Errorf("rope_ratio is %g, want 1 to %g", ratio, most)
 	}
 	file["rope_theta"], _ = json.Marshal(10000 * ratio)
 	return nil

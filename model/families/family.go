@@ -21,6 +21,7 @@ type Family struct {
 	Names     *Names // in Hugging Face's files
 	GGUF      *GGUF  // nil: its GGUF files are not known
 	Shapes    map[string]string
-	Translate func(file map[string]json.RawMessage) error   // turns its config.json's keys into the common ones; nil: they are
+	Keys      [][2]string                                   // of its config.json, where they are not the common ones, and these
+	Translate func(file map[string]json.RawMessage) error   // says what else in it differs in common keys; nil: nothing
 	Warning   func(ropeTheta float64, maxTokens int) string // what looks wrong in its config.json; nil: nothing can
 }
