@@ -10,16 +10,6 @@ import (
 	"lwtrain/internal/rundir"
 )
 
-// identity is what makes a training run this run, but for the weights of its model, which package
-// train adds once they are read.
-func (r *Run) identity() rundir.Identity {
-	id := rundir.Identity{Contents: r.Data.Contents(), Settings: r.session.Config.Settings(r.method.kind)}
-	if r.Model.dir != "" { // each checkpoint has them
-		id.Contents[rundir.TokenizerFiles] = r.Model.Tokenizer.FilesHash()
-	}
-	return id
-}
-
 // pairsIdentity is what two runs that make pairs must have in common to be one, but for
 // what answers.
 func pairsIdentity(c *configs.Config, prompts []record.Prompt) (rundir.Identity, error) {

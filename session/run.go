@@ -8,6 +8,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/engine"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/rundir"
 	"lwtrain/train"
 )
 
@@ -154,6 +155,16 @@ func (r *Run) packed() (e *train.Epochs, err error) {
 
 // Needs says what the run needs.
 func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model, r.reference) }
+
+// identity is what makes a training run this run, but for the weights of its model, which package
+// train adds once they are read.
+func (r *Run) identity() rundir.Identity {
+	id := rundir.Identity{Contents: r.Data.Contents(), Settings: r.session.Config.Settings(r.method.kind)}
+	if r.Model.dir != "" { // each checkpoint has them
+		id.Contents[rundir.TokenizerFiles] = r.Model.Tokenizer.FilesHash()
+	}
+	return id
+}
 
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
