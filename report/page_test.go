@@ -202,6 +202,32 @@ func TestAxesOfAFewStepsHaveWholeStepsAndNumbersOfOneKind(t *testing.T) {
 	}
 }
 
+func TestTheBestHeldOutLossIsTheLastOnlyWhereItIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		losses []float64
+		want   string
+	}{
+		"one evaluation":       {[]float64{3}, "3.0000 held-out loss, step 0"},
+		"the last is the best": {[]float64{3, 2}, "3.0000 held-out loss, before; 2.0000 best held-out loss, step 1, the last"},
+		"one between them is the best": {[]float64{3, 1, 2},
+			"3.0000 held-out loss, before; 1.0000 best held-out loss, step 1; 2.0000 held-out loss, last"},
+		"nothing changed: it was first": {[]float64{3, 3},
+			"3.0000 held-out loss, before; 3.0000 best held-out loss, step 0; 3.0000 held-out loss, last"},
+	} {
+		eval := &Curve{}
+		for i, v := range c.losses {
+			eval.Step, eval.Value = append(eval.Step, float64(i)), append(eval.Value, v)
+		}
+		var tiles []string
+		for _, tile := range (&Run{}).heldOutTiles(eval) {
+			tiles = append(tiles, tile.Value+" "+tile.Label)
+		}
+		if got := strings.Join(tiles, "; "); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 func TestTheLossHasTokensAndTimeUnderItsSteps(t *testing.T) {
 	card := cardOf(t, page(t, map[string]string{"metrics.jsonl": pairMetrics}), "Loss")
 	if got := texts(card, "tick mid") + " | " + texts(card, "tick end"); !strings.HasPrefix(got, "0 0 2s ") ||

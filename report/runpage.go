@@ -112,7 +112,7 @@ func (r *Run) heldOutTiles(eval *Curve) (out []tile) {
 		switch {
 		case len(eval.Step) == 1:
 			number(best, "%.4f", fmt.Sprintf("held-out loss, step %s", human.Grouped(int64(step))))
-		case best == eval.last():
+		case step == eval.Step[len(eval.Step)-1]:
 			number(eval.first(), "%.4f", "held-out loss, before")
 			number(best, "%.4f", label+", the last")
 		default:

@@ -6,16 +6,9 @@ import (
 	"encoding/json"
 
 	"lwtrain/configs"
-	"lwtrain/data"
 	"lwtrain/data/record"
 	"lwtrain/internal/rundir"
 )
-
-// runIdentity is what makes a training run this run, but for its model, which package
-// train adds once its weights are read.
-func runIdentity(c *configs.Config, set *data.Set, kind string) rundir.Identity {
-	return rundir.Identity{Contents: set.Contents(), Settings: c.Settings(kind)}
-}
 
 // pairsIdentity is what two runs that make pairs must have in common to be one, but for
 // what answers.

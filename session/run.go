@@ -8,6 +8,7 @@ import (
 	"lwtrain/data"
 	"lwtrain/engine"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/rundir"
 	"lwtrain/train"
 )
 
@@ -155,10 +156,20 @@ func (r *Run) packed() (e *train.Epochs, err error) {
 // Needs says what the run needs.
 func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model, r.reference) }
 
+// identity is what makes a training run this run, but for the weights of its model, which package
+// train adds once they are read.
+func (r *Run) identity() rundir.Identity {
+	id := rundir.Identity{Contents: r.Data.Contents(), Settings: r.session.Config.Settings(r.method.kind)}
+	if r.Model.dir != "" { // each checkpoint has them
+		id.Contents[rundir.TokenizerFiles] = r.Model.Tokenizer.FilesHash()
+	}
+	return id
+}
+
 // Check refuses an output folder that holds another run or foreign files. It returns the
 // step that the run there would go on from.
 func (r *Run) Check() (step int, err error) {
-	return train.CheckFolder(r.session.Config.Output.Dir, runIdentity(r.session.Config, r.Data, r.method.kind))
+	return train.CheckFolder(r.session.Config.Output.Dir, r.identity())
 }
 
 // Do loads the weights and trains. A run that was interrupted goes on from its last
@@ -198,7 +209,7 @@ func (r *Run) job(ctx context.Context, e train.Events) (train.Job, error) {
 		Options: c.Train, Capacity: c.Packing.Capacity, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
 		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Template.Stop(),
 		Asked:    train.AnswerOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
-		Identity: runIdentity(r.session.Config, r.Data, r.method.kind),
+		Identity: r.identity(),
 		Config:   c.Resolved(),
 		Model:    m.Describe(), Version: Version(),
 		Events: e,

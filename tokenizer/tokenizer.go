@@ -15,6 +15,10 @@
 package tokenizer
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +53,16 @@ type Tokenizer struct {
 // (chat_template.jinja, say), nil if the folder has none of that name. It must
 // not be changed.
 func (t *Tokenizer) File(name string) []byte { return t.files[name] }
+
+// FilesHash is the SHA-256, in hexadecimal, over the names and contents of the files that Save writes again.
+// [Tokenizer.Fingerprint] knows those of them alone that decide on ids.
+func (t *Tokenizer) FilesHash() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(t.files)) {
+		fmt.Fprintf(h, "%s %x\n", name, sha256.Sum256(t.files[name]))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
 
 // Templates returns the chat templates of the folder's additional_chat_templates by their names.
 func (t *Tokenizer) Templates() map[string]string {

@@ -58,12 +58,16 @@ can be done again alone: lwtrain eval generate, score, judge or report DIR.`,
 }
 
 func newEvalStageCmd(name, short string, do stages) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   name + " DIR [key=value ...]",
 		Short: short,
 		Args:  cobra.MinimumNArgs(1),
 		RunE:  func(cmd *cobra.Command, args []string) error { return againIn(cmd, args[0], args[1:], do) },
 	}
+	if do.generate || do.judge {
+		addThreads(cmd)
+	}
+	return cmd
 }
 
 func newEvalCalibrateCmd() *cobra.Command {

@@ -27,7 +27,11 @@ type stages struct{ generate, score, judge, report bool }
 // againIn does stages of the evaluation that a folder holds, with other values over its config.
 func againIn(cmd *cobra.Command, dir string, args []string, do stages) error {
 	path := filepath.Join(dir, rundir.Config)
-	c, err := configs.Load(path, append(args, "output.dir="+dir), func(string) (string, bool) { return "", false })
+	args, err := withThreads(cmd, append(args, "output.dir="+dir))
+	if err != nil {
+		return err
+	}
+	c, err := configs.Load(path, args, func(string) (string, bool) { return "", false })
 	if err != nil {
 		return fault.Hint(err, "DIR is the output.dir of an evaluation")
 	}

@@ -29,7 +29,7 @@ func addThreads(cmd *cobra.Command) {
 	cmd.Flags().Int(threadsFlag, 0, "processor threads; 0: all cores")
 }
 
-// askedThreads is what --threads says; false where it is not given.
+// askedThreads is what --threads says; false where it is not given, or is no flag.
 func askedThreads(cmd *cobra.Command) (n int, given bool, err error) {
 	if !cmd.Flags().Changed(threadsFlag) {
 		return 0, false, nil
@@ -40,6 +40,15 @@ func askedThreads(cmd *cobra.Command) (n int, given bool, err error) {
 		err = fault.Usage(fmt.Errorf("--%s %d, want at least 0 and at most %d", threadsFlag, n, most))
 	}
 	return n, true, err
+}
+
+// withThreads adds what --threads says to the arguments of a config.
+func withThreads(cmd *cobra.Command, args []string) ([]string, error) {
+	n, given, err := askedThreads(cmd)
+	if given && err == nil {
+		args = append(slices.Clone(args), fmt.Sprintf("threads=%d", n))
+	}
+	return args, err
 }
 
 // useThreads sets the threads of a command without a config.
@@ -112,12 +121,8 @@ func loadConfig(cmd *cobra.Command, args []string) (*configs.Config, error) {
 	for _, line := range configs.UnknownEnv(os.Environ()) {
 		show.Warn(cmd.ErrOrStderr(), "environment %s", line)
 	}
-	n, given, err := askedThreads(cmd)
-	if err != nil {
+	if args, err = withThreads(cmd, args); err != nil {
 		return nil, err
-	}
-	if given {
-		args = append(slices.Clone(args), fmt.Sprintf("threads=%d", n))
 	}
 	c, err := configs.Load(name, args, os.LookupEnv)
 	if err != nil {

@@ -57,6 +57,7 @@ needs to know. A FILE that is there already is not touched without --force.`,
 			return writeInit(cmd, path, a)
 		},
 	}
+	addThreads(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&a.Model, "model", "", "a model folder, a .gguf file or a name on the hub")
 	fl.StringArrayVar(&a.Data, "data", nil, "a file or folder of conversations, or of preferences; may be given again")
@@ -83,6 +84,13 @@ func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
 	c, err := configs.Parse(name, configs.New(a).Explained(command, nil), nil, nil)
 	if err != nil {
 		return err
+	}
+	n, given, err := askedThreads(cmd)
+	if err != nil {
+		return err
+	}
+	if given {
+		c.Threads = n
 	}
 	w := cmd.ErrOrStderr()
 	var p session.Proposal
