@@ -342,7 +342,7 @@ func TestUnknownVariablesAreNamed(t *testing.T) {
 	got := UnknownEnv([]string{
 		"HOME=/", "LWTRAIN_SEED=1", "LWTRAIN_TRAIN_LERNING_RATE=1", "LWTRAIN_TEST_DATA=x", "LWTRAIN_NO_ONEDNN=1", "LWTRAIN_QQQQQ=\x1b",
 	})
-	want := []string{"LWTRAIN_TRAIN_LERNING_RATE: no such key; did you mean LWTRAIN_TRAIN_LEARNING_RATE?", "LWTRAIN_QQQQQ: no such key"}
+	want := []string{"LWTRAIN_QQQQQ: no such key", "LWTRAIN_TRAIN_LERNING_RATE: no such key; did you mean LWTRAIN_TRAIN_LEARNING_RATE?"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
