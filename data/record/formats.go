@@ -64,6 +64,10 @@ func (r *reader) withSystem(c Conversation) (Conversation, error) {
 			return c, err
 		}
 		first := len(c.Messages) > 0 && c.Messages[0].Role == "system"
+		if first && isBlank(c.Messages[0]) { // as good as not there
+			c.Messages = slices.Clone(c.Messages)
+			c.Messages[0].Content = system
+		}
 		if first && c.Messages[0].Content != system {
 			return c, bad("two_systems", "the record says system, and its first message another one, want one of them")
 		}
