@@ -123,7 +123,8 @@ func TestTheTemplateForToolsIsTakenWhereThereAreTools(t *testing.T) {
 func TestSpecialTokensThatAConfigWouldSplitAreSaid(t *testing.T) {
 	for value, want := range map[string]int{"true": 1, "false": 0, "null": 0} {
 		c := must(Open(withConfig(t, `{"eos_token": "<|im_end|>", "split_special_tokens": `+value+`}`, plainChatML), "auto"))
-		if w := c.Warnings(); len(w) != want || want == 1 && !strings.HasPrefix(w[0], "split_special_tokens of tokenizer_config.json is true") {
+		w := c.Warnings()
+		if len(w) != want || want == 1 && !strings.HasPrefix(w[0], "split_special_tokens of tokenizer_config.json is true") {
 			t.Errorf("%s: %q", value, w)
 		}
 	}

@@ -83,6 +83,10 @@ func (r *reader) withSystem(c Conversation) (Conversation, error) {
 	return c, err
 }
 
+func isBlank(m chat.Message) bool {
+	return strings.TrimSpace(m.Content) == "" && m.Extra["tool_calls"] == nil
+}
+
 // ownVars are the parameters of apply_chat_template that say how it works, and nothing to
 // the template.
 var ownVars = []string{

@@ -232,21 +232,6 @@ func TestEveryKeyHasAFate(t *testing.T) {
 			"a unread [tools.strict]"},
 		"and the template writes": {`{% for t in tools or [] %}{{ t | tojson }}{% endfor %}` + plainChatML,
 			question("", `, "tools": [{"type": "function", "function": {"name": "f"}, "strict": true}]`), "a"},
-		"a weight of 0 on one side of a pair": {plainChatML,
-			`{"prompt": "q", "chosen": [{"role": "assistant", "content": "a", "weight": 0}], "rejected": "b"}`, "invalid_weight"},
-		"train: false on both": {plainChatML, `{"prompt": "q", "chosen": {"role": "assistant", "content": "a", "train": false}, ` +
-			`"rejected": {"role": "assistant", "content": "b", "train": false}}`, "invalid_weight"},
-		"a weight of 0 on a labelled answer": {plainChatML,
-			`{"prompt": "q", "completion": {"role": "assistant", "content": "a", "weight": 0}, "label": true}`, "invalid_weight"},
-		"a weight of 0 in the prompt of one side": {plainChatML, `{"chosen": [` + user("q") +
-			`, {"role": "assistant", "content": "o", "weight": 0}, ` + user("r") + `, ` + assistant("a") + `], "rejected": [` + user("q") + `, ` + assistant("o") + `, ` + user("r") +
-			`, ` + assistant("b") + `]}`, "a"},
-		"an empty system message beside the record's own": {plainChatML, `{"system": "s", "messages": [` + system(" ") + `, ` + user("q") +
-			`, ` + assistant("a") + `]}`, "a"},
-		"an empty system beside a message of one": {plainChatML, `{"system": "", "messages": [` + system("s") + `, ` + user("q") +
-			`, ` + assistant("a") + `]}`, "a"},
-		"two system messages": {plainChatML, `{"system": "s", "messages": [` + system("t") + `, ` + user("q") +
-			`, ` + assistant("a") + `]}`, "two_systems"},
 		"a mask on an answer":         {plainChatML, question(`, "mask": 1`, ""), "mask_not_read"},
 		"a label on an answer":        {plainChatML, question(`, "label": false`, ""), "label_not_read"},
 		"a loss that was measured":    {plainChatML, question(`, "loss": 0.3`, ""), "a unread [messages.loss]"},
@@ -280,6 +265,26 @@ func TestEveryKeyHasAFate(t *testing.T) {
 			`, {"role": "assistant", "content": "a", "content": "b"}]}`, "repeated_key"},
 		"an answer of null": {plainChatML, `{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": null}]}`, "empty answer"},
+	}.check(t)
+}
+
+func TestWeightsOfPairsAndEmptySystemMessages(t *testing.T) {
+	fates{
+		"a weight of 0 on one side of a pair": {plainChatML,
+			`{"prompt": "q", "chosen": [{"role": "assistant", "content": "a", "weight": 0}], "rejected": "b"}`, "invalid_weight"},
+		"train: false on both": {plainChatML, `{"prompt": "q", "chosen": {"role": "assistant", "content": "a", "train": false}, ` +
+			`"rejected": {"role": "assistant", "content": "b", "train": false}}`, "invalid_weight"},
+		"a weight of 0 on a labelled answer": {plainChatML,
+			`{"prompt": "q", "completion": {"role": "assistant", "content": "a", "weight": 0}, "label": true}`, "invalid_weight"},
+		"a weight of 0 in the prompt of one side": {plainChatML, `{"chosen": [` + user("q") +
+			`, {"role": "assistant", "content": "o", "weight": 0}, ` + user("r") + `, ` + assistant("a") +
+			`], "rejected": [` + user("q") + `, ` + assistant("o") + `, ` + user("r") + `, ` + assistant("b") + `]}`, "a"},
+		"an empty system message beside the record's own": {plainChatML, `{"system": "s", "messages": [` + system(" ") + `, ` + user("q") +
+			`, ` + assistant("a") + `]}`, "a"},
+		"an empty system beside a message of one": {plainChatML, `{"system": "", "messages": [` + system("s") + `, ` + user("q") +
+			`, ` + assistant("a") + `]}`, "a"},
+		"two system messages": {plainChatML, `{"system": "s", "messages": [` + system("t") + `, ` + user("q") +
+			`, ` + assistant("a") + `]}`, "two_systems"},
 	}.check(t)
 }
 

@@ -105,8 +105,6 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 		"ms-swift's losses": {`{"messages": [` + user("q") + `, {"role": "assistant", "content": "a", "loss": false}, ` +
 			`{"role": "assistant", "content": "b", "trainable": false}, {"role": "assistant", "content": "c", "loss": true}]}`,
 			"messages", "user q | -assistant a | -assistant b | assistant c"},
-		"an empty system message": {`{"system": "s", "messages": [` + system("") + `, ` + user("q") + `, ` + assistant("a") + `]}`,
-			"messages", "system s | user q | assistant a"},
 		"thumbs": {`{"prompt": "q", "completion": "a", "label": "thumbs_down"}`, "kto", "user q | assistant a"},
 		"tools of OpenAI's Responses": {`{"messages": [` + user("q") + `, ` + assistant("a") +
 			`], "tools": [{"type": "function", "name": "f", "strict": true}]}`, "messages",

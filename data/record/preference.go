@@ -170,10 +170,6 @@ func holds(side, prompt []chat.Message) bool {
 	return slices.ContainsFunc(side, func(m chat.Message) bool { return m.Role == last.Role && m.Content == last.Content })
 }
 
-func isBlank(m chat.Message) bool {
-	return strings.TrimSpace(m.Content) == "" && m.Extra["tool_calls"] == nil
-}
-
 // labelled reads a record of KTO: a conversation, and whether its last answer is
 // a good one. The answers before it are its prompt.
 func (r *reader) labelled() (c Conversation, err error) {
