@@ -393,7 +393,7 @@ func TestAReferenceThatWasChangedSinceItWasHashedIsRefused(t *testing.T) {
 		}
 		m := model.New(c, seed)
 		defer m.Free()
-		if err := m.Save(dir, "F32"); err != nil {
+		if err := m.Save(dir, "float32"); err != nil {
 			t.Fatal(err)
 		}
 	}
