@@ -71,6 +71,10 @@ func (t *Template) Warnings() (out []string) {
 		out = append(out, "the chat template writes [gMASK]sop, and GLM-4's token is <sop>: model.template longwriter-glm is the form "+
 			"that LongWriter was trained in, glm4 the chat model's")
 	}
+	if split, _ := t.tok.Config()["split_special_tokens"].(bool); split {
+		out = append(out, "split_special_tokens of tokenizer_config.json is true, and is not followed: "+
+			"the special tokens that the chat template writes stay whole, or the model would see none")
+	}
 	if t.form.endless {
 		out = append(out, fmt.Sprintf("the generation blocks of the chat template leave out %s, which ends an answer: "+
 			"the model will not learn to stop; put it into the block", t.tok.Token(t.form.ends[0])))

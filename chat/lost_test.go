@@ -120,6 +120,16 @@ func TestTheTemplateForToolsIsTakenWhereThereAreTools(t *testing.T) {
 	}
 }
 
+func TestSpecialTokensThatAConfigWouldSplitAreSaid(t *testing.T) {
+	for value, want := range map[string]int{"true": 1, "false": 0, "null": 0} {
+		c := must(Open(withConfig(t, `{"eos_token": "<|im_end|>", "split_special_tokens": `+value+`}`, plainChatML), "auto"))
+		w := c.Warnings()
+		if len(w) != want || want == 1 && !strings.HasPrefix(w[0], "split_special_tokens of tokenizer_config.json is true") {
+			t.Errorf("%s: %q", value, w)
+		}
+	}
+}
+
 func TestGenerationBlocksWithoutTheEndAreSaid(t *testing.T) {
 	block := func(body string) string {
 		return "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}" + body +

@@ -94,6 +94,9 @@ func (b builder) load(ctx context.Context, s *Set, opts Options) error {
 		if note := src.emptyFiles(part.Empty); note != "" {
 			stats.Notes = append(stats.Notes, note)
 		}
+		for _, key := range part.NeverMet {
+			stats.Notes = append(stats.Notes, fmt.Sprintf("ignore: no record has the key %.80s", key))
+		}
 		for _, d := range slices.Concat(part.Dropped, part.Passed) {
 			stats.drop(d.Reason, d.Count)
 		}
@@ -292,6 +295,9 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 	}
 	about.Empty = from.Empty()
 	passed := from.Passed()
+	if to.behind == 0 { // else records were taken before that nobody looks at again
+		about.NeverMet = layout.NeverMet(passed)
+	}
 	for _, name := range slices.Sorted(maps.Keys(passed)) {
 		if layout.Passed(name) {
 			about.AddUnread(name, 1, passed[name])

@@ -288,3 +288,21 @@ func TestLabelsThatAreClassesAreTheirNames(t *testing.T) {
 		}
 	}
 }
+
+func TestKeysThatAreIgnoredAndNeverThereAreSaid(t *testing.T) {
+	dir := t.TempDir()
+	for _, src := range []Source{
+		write(t, dir, "a", asked(1, `, "topic": "x"`), asked(2, "")),
+		{Name: "b", Path: "read/testdata/topics.parquet", LossFactor: 1},
+	} {
+		src.Ignore = []string{"topic", "tpoic", "label"}
+		o := options(dir, src)
+		want := map[string]string{"a": "ignore: no record has the key tpoic; ignore: no record has the key label",
+			"b": "ignore: no record has the key topic; ignore: no record has the key tpoic"}[src.Name]
+		for _, from := range []string{"the file", "the cache"} {
+			if got := strings.Join(build(t, o).Sources()[0].Notes, "; "); got != want {
+				t.Errorf("%s, from %s: %q, want %q", src.Name, from, got, want)
+			}
+		}
+	}
+}

@@ -36,7 +36,7 @@ func (o Options) runCommand(ctx context.Context, messages []llm.Message, c Candi
 			return 0, ctx.Err()
 		}
 		if limited.Err() != nil {
-			err = fmt.Errorf("no answer in %d seconds", o.CommandTimeout)
+			err = fmt.Errorf("no answer in %d second%s", o.CommandTimeout, map[bool]string{true: "s"}[o.CommandTimeout != 1])
 		}
 		return 0, fmt.Errorf("pairs.command, %s: %w: %s", o.Command[0], err, o.excerpt(said.Bytes()))
 	}

@@ -212,7 +212,7 @@ func TestACommandRates(t *testing.T) {
 		"and prints infinity":        {[]string{"echo", "inf"}, "want a number"},
 		"and fails":                  {[]string{"sh", "-c", "echo broken >&2; exit 3"}, "exit status 3: broken"},
 		"and prints its key":         {[]string{"sh", "-c", "echo $PAIRS_TEST_KEY >&2; exit 3"}, "exit status 3: [key]"},
-		"and never comes to an end":  {[]string{"sleep", "60"}, "no answer in 1 seconds"},
+		"and never comes to an end":  {[]string{"sleep", "60"}, "no answer in 1 second"},
 		"and is not there":           {[]string{"/no/such/command"}, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

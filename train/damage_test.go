@@ -225,6 +225,29 @@ func TestMorePromptsThanBeforeTrainingHaveNoAnswerFromThen(t *testing.T) {
 	}
 }
 
+func TestAnswersThatAreWrittenInAnotherWayThanBeforeTrainingAreSaid(t *testing.T) {
+	set, chat := fixture(t, 1)
+	j := interrupted(t, job(t, set, chat, ""))
+	j.Model, j.Asked.MaxNewTokens, j.Asked.Temperature = tiny(t), 3, 0.5
+	var said []string
+	j.Events.Mended = func(_, what string) { said = append(said, what) }
+	run(t, j)
+	want := []string{
+		"sample.max_new_tokens was 8 when the answers before training were written, and is 3 for those after: " +
+			"they differ by more than the training",
+		"sample.temperature was 0 when the answers before training were written, and is 0.5 for those after: " +
+			"they differ by more than the training",
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("said %q", said)
+	}
+	said = nil
+	j.Model = tiny(t)
+	if run(t, j); said != nil {
+		t.Errorf("a finished run says %q", said)
+	}
+}
+
 func TestMetricsThatAreTakenAwayWhileARunGoesOnAreWrittenAgain(t *testing.T) {
 	set, chat := fixture(t, 1)
 	whole := job(t, set, chat, filepath.Join(t.TempDir(), "run"))

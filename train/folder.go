@@ -47,6 +47,7 @@ type runFile struct {
 	About
 	Machines []string          `json:"machines"`
 	Versions []string          `json:"versions,omitempty"` // of lwtrain
+	Asked    *AnswerOptions    `json:"asked,omitempty"`    // how the answers before training were written
 	Finished map[string]string `json:"finished,omitempty"` // SHA-256 by file; of metrics.jsonl without speed and memory
 }
 
@@ -257,6 +258,27 @@ func (f *folder) recallOld(file []byte) error {
 type About struct {
 	Model string `json:"model,omitempty"` // its name, family and size
 	Steps int    `json:"steps,omitempty"` // that are planned
+}
+
+// sayAsked tells how the answers before training were written, where those after are written in another way.
+func (f *folder) sayAsked(now AnswerOptions) {
+	then := f.run.Asked
+	known := slices.ContainsFunc(f.answers, func(a Answer) bool { return a.Before != nil })
+	if then == nil || !known {
+		f.run.Asked = &now
+		return
+	}
+	for _, x := range []struct {
+		key       string
+		then, now any
+	}{
+		{"max_new_tokens", then.MaxNewTokens, now.MaxNewTokens}, {"temperature", then.Temperature, now.Temperature},
+	} {
+		if x.then != x.now {
+			f.say(f.path(rundir.Answers), fmt.Sprintf("sample.%s was %v when the answers before training were written, and is %v "+
+				"for those after: they differ by more than the training", x.key, x.then, x.now))
+		}
+	}
 }
 
 // enter makes the folder this run's, on this machine, and begins to write in it. moved,

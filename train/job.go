@@ -40,9 +40,9 @@ type Identity = rundir.Identity
 // AnswerOptions ask for answers to held-out prompts, before the first update
 // and after the last.
 type AnswerOptions struct {
-	Prompts      int
-	MaxNewTokens int
-	Temperature  float64
+	Prompts      int     `json:"prompts"`
+	MaxNewTokens int     `json:"max_new_tokens"`
+	Temperature  float64 `json:"temperature"`
 }
 
 // Written is what the model is asked at every evaluation, so that what it writes can be seen to

@@ -158,6 +158,7 @@ func (t *trainer) resume(ctx context.Context) error {
 		t.result.AlreadyThere = true
 		return nil
 	}
+	t.folder.sayAsked(t.Asked)
 	about := About{t.Model, t.schedule.Total}
 	return t.folder.enter(about, t.Version, t.Engine.Needs().Machine, t.Config, t.Events.Moved)
 }

@@ -54,6 +54,11 @@ func below(dir string) (names, unlisted []string, err error) {
 				return fs.SkipDir
 			}
 			return nil
+		case name != "." && isOwn(filepath.Join(dir, name)):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		case d.IsDir():
 			saved, there, err := savedFiles(filepath.Join(dir, name))
 			if there {
@@ -120,7 +125,7 @@ func matches(pattern string) (files []File, note string, err error) {
 	var names, left []string
 	for _, f := range found {
 		switch info, err := os.Stat(f); {
-		case err != nil || info.IsDir():
+		case err != nil || info.IsDir() || isOwn(f):
 		case noData(f):
 			left = append(left, filepath.Base(f))
 		default:

@@ -72,6 +72,11 @@ func TestWhatAFolderOrAGlobStandsFor(t *testing.T) {
 			"x-0-of-2-0123456789abcdef.jsonl x-1-of-2-fedcba9876543210.jsonl", ""},
 		{"a glob takes what it says of a series", "x-0-of-3.jsonl x-1-of-3.jsonl x-2-of-3.jsonl", "x-[01]*",
 			"x-0-of-3.jsonl x-1-of-3.jsonl", ""},
+		{"what a run writes is no data", "a.jsonl run.json metrics.jsonl answers.json best.json checkpoints/step-000002/tokenizer.json " +
+			"checkpoints/step-000002/vocab.json cache/pace.json cache/a-1/manifest.json cache/a-1/facts.bin " +
+			"cache/a-1/samples-00000.arrow", "", "a.jsonl", ""},
+		{"nor in a glob", "a.jsonl run.json metrics.jsonl", "*.jsonl", "a.jsonl", ""},
+		{"metrics without a run are as any other", "a.jsonl metrics.jsonl", "", "a.jsonl metrics.jsonl", ""},
 		{"CSV in folders", "a.csv b.csv.gz notes.md", "", "a.csv b.csv.gz", ""},
 		{"what is left out is said", "a.jsonl b.jsonl c.parquet test.jsonl", "", "a.jsonl b.jsonl",
 			"left out by their names: c.parquet, test.jsonl"},

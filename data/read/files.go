@@ -16,6 +16,7 @@ import (
 
 	"lwtrain/examples"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/rundir"
 )
 
 // Builtin is how the path of a file that ships with lwtrain begins.
@@ -39,7 +40,7 @@ var caches = regexp.MustCompile(`^(cache-[0-9a-f]{8,}|tmp[0-9a-z_]{8}).*\.arrow$
 func noData(name string) bool {
 	base := filepath.Base(name)
 	switch base {
-	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json", "package.json":
+	case "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json", "package.json", "pace.json":
 		return true
 	}
 	low := strings.ToLower(base)
@@ -47,6 +48,20 @@ func noData(name string) bool {
 		return true
 	}
 	return slices.Contains([]string{".lock", ".incomplete", ".tmp", ".part", ".crdownload", ".metadata", ".md", ".py"}, path.Ext(low))
+}
+
+// isOwn reports whether a file or folder is one that a run wrote, or the cache: output.dir may lie
+// among the data, and what a run writes is none.
+func isOwn(at string) bool {
+	there := func(names ...string) bool {
+		_, err := os.Lstat(filepath.Join(names...))
+		return err == nil
+	}
+	switch filepath.Base(at) {
+	case rundir.File, rundir.Metrics, rundir.Answers, rundir.Best, rundir.Checkpoints, "data.json":
+		return there(filepath.Dir(at), rundir.File)
+	}
+	return there(at, "manifest.json") && (there(at, "facts.bin") || there(at, "scores.arrow"))
 }
 
 // formatOf is the format that a file's name speaks of, or "".

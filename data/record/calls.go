@@ -155,6 +155,29 @@ func unreadOfCalls(messages []chat.Message, text string) (keys []string) {
 	return keys
 }
 
+// unreadOfTools lists the keys that tools have beside their functions and a template did not write, as [unreadOfCalls] does.
+func unreadOfTools(vars []Var, text string) (keys []string) {
+	for _, v := range vars {
+		if v.Name != "tools" {
+			continue
+		}
+		var seen []string
+		list, _ := cutList(v.Value)
+		for _, tool := range list {
+			eachKey(tool, func(key string, value json.RawMessage) {
+				if key == "type" || key == "function" || absent(value) || len(seen) == mostUnread || slices.Contains(seen, key) {
+					return
+				}
+				seen = append(seen, key)
+				if !strings.Contains(text, string(quoted(key))) {
+					keys = append(keys, "tools."+key)
+				}
+			})
+		}
+	}
+	return keys
+}
+
 // without is an object without a key.
 func without(object json.RawMessage, key string) json.RawMessage {
 	out := []byte{'{'}

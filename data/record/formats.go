@@ -64,6 +64,10 @@ func (r *reader) withSystem(c Conversation) (Conversation, error) {
 			return c, err
 		}
 		first := len(c.Messages) > 0 && c.Messages[0].Role == "system"
+		if first && isBlank(c.Messages[0]) { // as good as not there
+			c.Messages = slices.Clone(c.Messages)
+			c.Messages[0].Content = system
+		}
 		if first && c.Messages[0].Content != system {
 			return c, bad("two_systems", "the record says system, and its first message another one, want one of them")
 		}
@@ -77,6 +81,10 @@ func (r *reader) withSystem(c Conversation) (Conversation, error) {
 	var err error
 	c.Vars, err = r.vars()
 	return c, err
+}
+
+func isBlank(m chat.Message) bool {
+	return strings.TrimSpace(m.Content) == "" && m.Extra["tool_calls"] == nil
 }
 
 // ownVars are the parameters of apply_chat_template that say how it works, and nothing to

@@ -221,6 +221,17 @@ func TestEveryKeyHasAFate(t *testing.T) {
 			"tool_calls_not_read"},
 		"reasoning beside a call of ShareGPT": {callsTools, `{"conversations": [` + user("q") + `, {"from": "function_call", ` +
 			`"thinking": "r", "value": "{\"name\": \"f\", \"arguments\": {}}"}]}`, "thinking_not_read"},
+		"citations of a part": {plainChatML, `{"messages": [` + user("q") +
+			`, {"role": "assistant", "content": [{"type": "text", "text": "a", ` +
+			`"annotations": [{"url": "u"}], "id": 3, "cache_control": {"type": "ephemeral"}, "citations": []}]}]}`,
+			"a unread [messages.content.annotations]"},
+		"one of an instruction": {plainChatML, `{"instruction": [{"type": "text", "text": "q", "citations": ["c"]}], "output": "a"}`,
+			"a unread [instruction.citations]"},
+		"what a tool has beside its function": {`{% for t in tools or [] %}{{ t.function.name }}{% endfor %}` + plainChatML,
+			question("", `, "tools": [{"type": "function", "function": {"name": "f"}, "strict": true, "defer": null}]`),
+			"a unread [tools.strict]"},
+		"and the template writes": {`{% for t in tools or [] %}{{ t | tojson }}{% endfor %}` + plainChatML,
+			question("", `, "tools": [{"type": "function", "function": {"name": "f"}, "strict": true}]`), "a"},
 		"a mask on an answer":         {plainChatML, question(`, "mask": 1`, ""), "mask_not_read"},
 		"a label on an answer":        {plainChatML, question(`, "label": false`, ""), "label_not_read"},
 		"a loss that was measured":    {plainChatML, question(`, "loss": 0.3`, ""), "a unread [messages.loss]"},
@@ -257,6 +268,26 @@ func TestEveryKeyHasAFate(t *testing.T) {
 	}.check(t)
 }
 
+func TestWeightsOfPairsAndEmptySystemMessages(t *testing.T) {
+	fates{
+		"a weight of 0 on one side of a pair": {plainChatML,
+			`{"prompt": "q", "chosen": [{"role": "assistant", "content": "a", "weight": 0}], "rejected": "b"}`, "invalid_weight"},
+		"train: false on both": {plainChatML, `{"prompt": "q", "chosen": {"role": "assistant", "content": "a", "train": false}, ` +
+			`"rejected": {"role": "assistant", "content": "b", "train": false}}`, "invalid_weight"},
+		"a weight of 0 on a labelled answer": {plainChatML,
+			`{"prompt": "q", "completion": {"role": "assistant", "content": "a", "weight": 0}, "label": true}`, "invalid_weight"},
+		"a weight of 0 in the prompt of one side": {plainChatML, `{"chosen": [` + user("q") +
+			`, {"role": "assistant", "content": "o", "weight": 0}, ` + user("r") + `, ` + assistant("a") +
+			`], "rejected": [` + user("q") + `, ` + assistant("o") + `, ` + user("r") + `, ` + assistant("b") + `]}`, "a"},
+		"an empty system message beside the record's own": {plainChatML, `{"system": "s", "messages": [` + system(" ") + `, ` + user("q") +
+			`, ` + assistant("a") + `]}`, "a"},
+		"an empty system beside a message of one": {plainChatML, `{"system": "", "messages": [` + system("s") + `, ` + user("q") +
+			`, ` + assistant("a") + `]}`, "a"},
+		"two system messages": {plainChatML, `{"system": "s", "messages": [` + system("t") + `, ` + user("q") +
+			`, ` + assistant("a") + `]}`, "two_systems"},
+	}.check(t)
+}
+
 func TestKeysThatAreIgnoredAreNotThere(t *testing.T) {
 	for name, c := range map[string]struct {
 		ignore       []string
@@ -266,7 +297,9 @@ func TestKeysThatAreIgnoredAreNotThere(t *testing.T) {
 			"a"},
 		"a label": {[]string{"label"}, `{"prompt": "q", "completion": "a", "label": false}`, "a"},
 		"images":  {[]string{"images"}, `{"prompt": "q", "completion": "a", "images": ["x"]}`, "a"},
-		"others":  {[]string{"topic"}, `{"prompt": "q", "completion": "a", "topic": "x", "score": 3}`, "a unread [score]"},
+		"a key of a part": {[]string{"annotations"}, `{"messages": [` + user("q") +
+			`, {"role": "assistant", "content": [{"type": "text", "text": "a", "annotations": [1]}]}]}`, "a"},
+		"others": {[]string{"topic"}, `{"prompt": "q", "completion": "a", "topic": "x", "score": 3}`, "a unread [score]"},
 		"the prompt that both answers begin with": {[]string{"prompt"},
 			`{"prompt": "Name a colour for wall 0.", "chosen": "Name a colour for wall 0. Blue.", ` +
 				`"rejected": "Name a colour for wall 0. No."}`, "Blue."},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"lwtrain/chat"
 	"lwtrain/data/read"
@@ -22,7 +23,8 @@ type Layout struct {
 	names         map[string][]string // what a column may be called; the first that is there counts
 	columns       map[string][]string // the columns of a name
 	mapped        []string            // names of a record's columns that the options say
-	ignored       []string            // keys that are as good as not there
+	ignored       *ignored            // keys that are as good as not there
+	unread        *[]string           // takes the keys of parts of contents that nothing reads; nil: nobody asks
 	roles         map[string]string
 	toolRole      string // how the template calls the answers of tools
 	textArguments bool   // the template wants the arguments of calls as text
@@ -101,14 +103,14 @@ func (l Layout) Columns() map[string]bool {
 	for name := range lost {
 		out[name] = true
 	}
-	for _, name := range slices.Concat(l.names["role"], l.names["content"], l.ignored) {
+	for _, name := range slices.Concat(l.names["role"], l.names["content"], l.ignored.keys) {
 		delete(out, name)
 	}
 	return out
 }
 
 // Passed reports whether the owner of a key that is not read is to hear of it.
-func (l Layout) Passed(key string) bool { return !bare(key) && !slices.Contains(l.ignored, key) }
+func (l Layout) Passed(key string) bool { return !bare(key) && !slices.Contains(l.ignored.keys, key) }
 
 // find returns a column's value with the name that it has, whichever that is: the first that
 // says something, else the first. null is as good as nothing.
@@ -226,7 +228,7 @@ func (l Layout) CheckClasses(classes map[string][]string) error {
 	}
 	for _, column := range l.names["label"] {
 		unknown := func(name string) bool { _, known := labelOf(name); return !known }
-		if names := classes[column]; slices.ContainsFunc(names, unknown) && !slices.Contains(l.ignored, column) {
+		if names := classes[column]; slices.ContainsFunc(names, unknown) && !slices.Contains(l.ignored.keys, column) {
 			const most = 6
 			more := ""
 			if len(names) > most {
@@ -287,8 +289,42 @@ func (l Layout) fields(x read.Line) (fields, error) {
 }
 
 func (l Layout) leaveOut(f fields) {
-	for _, key := range l.ignored {
-		delete(f, key)
+	for i, key := range l.ignored.keys {
+		if _, there := f[key]; there {
+			delete(f, key)
+			l.ignored.met(i)
+		}
+	}
+}
+
+// ignored are the keys that the options tell to ignore, and which of them were met: by all who read the source.
+type ignored struct {
+	keys []string
+	seen []atomic.Bool
+}
+
+func (x *ignored) met(i int) {
+	if !x.seen[i].Load() {
+		x.seen[i].Store(true)
+	}
+}
+
+// NeverMet are the keys to be ignored that no record had, and no table as one of the columns that were passed over.
+func (l Layout) NeverMet(passed map[string]int) (keys []string) {
+	for i, key := range l.ignored.keys {
+		if !l.ignored.seen[i].Load() && passed[key] == 0 {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// tell tells of keys of a content's parts, under the name of the content.
+func (l Layout) tell(name string, c content) {
+	for _, m := range c.beside {
+		if l.unread != nil && l.Passed(m.key) && !absent(m.value) {
+			*l.unread = append(*l.unread, name+"."+m.key)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package record
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"lwtrain/chat"
 	"lwtrain/data/read"
@@ -12,7 +13,8 @@ import (
 // rendered.
 func (o Options) Layout(template *chat.Template) Layout {
 	l := Layout{
-		names: map[string][]string{}, columns: map[string][]string{}, ignored: o.Ignore, roles: map[string]string{}, toolRole: "tool",
+		names: map[string][]string{}, columns: map[string][]string{}, roles: map[string]string{}, toolRole: "tool",
+		ignored: &ignored{o.Ignore, make([]atomic.Bool, len(o.Ignore))},
 		trainOn: o.TrainOn, cut: o.Cut,
 	}
 	if template != nil {
@@ -67,6 +69,8 @@ func (l Layout) Parse(x read.Line) (out Record, err error) {
 	if err := l.agree(f); err != nil {
 		return out, err
 	}
+	var unread []string
+	l.unread = &unread
 	r := &reader{Layout: l, f: f, read: make([]string, 0, 8)}
 	switch l.Format {
 	case messagesFormat, alpacaFormat, promptFormat:
@@ -92,9 +96,10 @@ func (l Layout) Parse(x read.Line) (out Record, err error) {
 	if out.Rejected != nil {
 		sides = append(sides, *out.Rejected)
 	}
-	if out.Unread, err = r.unread(sides...); err != nil {
+	if out.Unread, err = r.notRead(sides...); err != nil {
 		return out, err
 	}
+	out.Unread = append(out.Unread, unread...)
 	for _, side := range sides {
 		if err := l.cutAnswers(side); err != nil {
 			return out, err

@@ -28,7 +28,7 @@ func (r *reader) pair() (Record, error) {
 		return Record{}, err
 	}
 	n := 0
-	for n < min(len(c), len(w)) && reflect.DeepEqual(c[n], w[n]) {
+	for n < min(len(c), len(w)) && reflect.DeepEqual(unmarked(c[n]), unmarked(w[n])) {
 		n++
 	}
 	if n > 0 && n == len(c) && n == len(w) && c[n-1].Role == "assistant" && !isBlank(c[n-1]) {
@@ -43,6 +43,12 @@ func (r *reader) pair() (Record, error) {
 	}
 	worse, err := r.withSystem(Conversation{Kind: Rejected, Messages: w, First: n})
 	return Record{Conversation: better, Rejected: &worse}, err
+}
+
+// unmarked is a message as the model sees it, whatever is learnt of it.
+func unmarked(m chat.Message) chat.Message {
+	m.Mark = 0
+	return m
 }
 
 // sides reads the two conversations of a pair, as far as they have a prompt.
@@ -109,12 +115,20 @@ func checkPair(c, r []chat.Message, n int) error {
 			return bad("no_answer", "%s ends with a message of the role %s, want the assistant's", name, last.Role)
 		case isBlank(last):
 			return bad("empty_answer", "the answer of %s is empty", name)
+		case last.Mark == chat.NotTrained:
+			return notCompared("the answer of " + name)
 		}
 	}
 	if c[n-1].Role == "assistant" {
 		return bad("invalid_prompt", "the prompt ends with an answer of the assistant, want one that is to be answered")
 	}
 	return nil
+}
+
+// notCompared is the error of an answer that is to be compared and not to be learnt.
+func notCompared(answer string) error {
+	return bad("invalid_weight", "%s has a weight of 0, or train: false, and the two of a pair are compared whole: "+
+		"leave the record out, or what it says of weights (`ignore: [weight, train]` of the source)", answer)
 }
 
 // promptOf reads the prompt of a preference record, nil where it has none. An input alone is one.
@@ -156,10 +170,6 @@ func holds(side, prompt []chat.Message) bool {
 	return slices.ContainsFunc(side, func(m chat.Message) bool { return m.Role == last.Role && m.Content == last.Content })
 }
 
-func isBlank(m chat.Message) bool {
-	return strings.TrimSpace(m.Content) == "" && m.Extra["tool_calls"] == nil
-}
-
 // labelled reads a record of KTO: a conversation, and whether its last answer is
 // a good one. The answers before it are its prompt.
 func (r *reader) labelled() (c Conversation, err error) {
@@ -181,6 +191,9 @@ func (r *reader) labelled() (c Conversation, err error) {
 	n := len(c.Messages)
 	if n == 0 || c.Messages[n-1].Role != "assistant" {
 		return c, bad("no_answer", "a labelled record without an answer at its end")
+	}
+	if c.Messages[n-1].Mark == chat.NotTrained {
+		return c, notCompared("the labelled answer")
 	}
 	c.First = n - 1
 	c.Kind = Disliked

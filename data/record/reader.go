@@ -10,7 +10,7 @@ import (
 	"lwtrain/chat"
 )
 
-// reader reads one record. What it is asked for is read; [reader.unread] looks at the rest.
+// reader reads one record. What it is asked for is read; [reader.notRead] looks at the rest.
 type reader struct {
 	Layout
 	f    fields
@@ -60,6 +60,7 @@ func (r *reader) text(column string) (string, error) {
 	case !isText || c.reasoning != "":
 		return "", bad("invalid_"+column, "%s is %s, want text", column, kindOf(raw))
 	}
+	r.tell(r.nameOf(column), c)
 	return c.text, nil
 }
 
@@ -112,9 +113,9 @@ func (r *reader) nameOf(column string) string {
 	return name
 }
 
-// unread lists the keys that nothing read, and refuses a record where that loses content. What
+// notRead lists the keys that nothing read, and refuses a record where that loses content. What
 // the conversation says anyway is no loss: many records hold their prompt twice.
-func (r *reader) unread(conversations ...Conversation) ([]string, error) {
+func (r *reader) notRead(conversations ...Conversation) ([]string, error) {
 	if len(r.f) == len(r.read) {
 		return nil, nil // most records: each key was asked for, once
 	}

@@ -128,6 +128,11 @@ func (r *Renderer) Render(l read.Line) (sides []Rendered, unread []string, err e
 // its conversations.
 func (r *Renderer) unread(keys []string, sides []Rendered) []string {
 	for _, side := range sides {
+		for _, key := range unreadOfTools(side.Vars, side.Text) {
+			if r.Layout.Passed(strings.TrimPrefix(key, "tools.")) {
+				keys = append(keys, key)
+			}
+		}
 		for _, key := range slices.Concat(side.Unread, unreadOfCalls(side.Messages, side.Text)) {
 			switch name := "messages." + key; {
 			case key == chat.EarlierReasoning:

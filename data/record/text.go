@@ -10,7 +10,13 @@ import (
 // content is what a text, or a list of parts, says.
 type content struct {
 	text      string
-	reasoning string // of parts that are thoughts
+	reasoning string   // of parts that are thoughts
+	beside    []member // keys of parts that nothing reads
+}
+
+type member struct {
+	key   string
+	value json.RawMessage
 }
 
 // textParts and reasoningParts are the types of parts that are read.
@@ -62,8 +68,14 @@ func textOf(raw json.RawMessage) (c content, isText bool, err error) {
 		default:
 			text.WriteString(said)
 		}
+		for key, raw := range part {
+			if !slices.Contains(partKeys, key) {
+				c.beside = append(c.beside, member{key, raw})
+			}
+		}
 	}
-	return content{text.String(), reasoning.String()}, true, nil
+	c.text, c.reasoning = text.String(), reasoning.String()
+	return c, true, nil
 }
 
 // partTexts are the keys of a part that may hold what it says, and partOthers those with content
@@ -73,6 +85,8 @@ var (
 	partOthers = []string{
 		"image", "image_url", "images", "video", "video_url", "audio", "input_audio", "file", "train", "weight", "loss_weight",
 	}
+	// partKeys are all that is read of a part, or says how it was made or kept.
+	partKeys = slices.Concat(partTexts, []string{"type", "signature", "format", "cache_control"})
 )
 
 // saidBy is what part i of a content says, under the one of its keys that says something.

@@ -152,6 +152,7 @@ func (l Layout) content(f fields, m *chat.Message, taken []string) (_ []string, 
 	case c.reasoning != "" && m.Role != "assistant":
 		return taken, true, bad("not_text", "reasoning in a content of the role %s, want text alone", m.Role)
 	}
+	l.tell("messages."+name, c)
 	m.Content = c.text
 	m.Reasoning = c.reasoning
 	return taken, true, nil

@@ -67,6 +67,8 @@ type About struct {
 	Keys   string  `json:"keys,omitempty"`   // those of the first, for people
 	Starts []int64 `json:"starts,omitempty"` // of several files, see [read.Places]
 	Empty  []int   `json:"empty,omitempty"`  // files without any record, by their index
+	// NeverMet are keys that the source's options tell to ignore, and no record had.
+	NeverMet []string `json:"never_met,omitempty"`
 	record.Drops
 }
 

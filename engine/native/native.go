@@ -229,6 +229,14 @@ func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, err
 		if err != nil {
 			return err
 		}
+		sum, err := m.Fingerprint() // the files may have been changed since they were hashed
+		if err == nil && sum != r.hash {
+			err = fmt.Errorf("%s: changed since the run began: its weights are %.12s, and were %.12s", r.dir, sum, r.hash)
+		}
+		if err != nil {
+			m.Free()
+			return err
+		}
 		if r.model = m; r.precision == graph.BFloat16 {
 			m.UseHalf()
 		}

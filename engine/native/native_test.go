@@ -384,3 +384,33 @@ func TestASmallerPackComputesLessAgain(t *testing.T) {
 		t.Errorf("%d bytes, want more than the %d with all computed again and at most %d", n, again.Bytes(), e.limit)
 	}
 }
+
+func TestAReferenceThatWasChangedSinceItWasHashedIsRefused(t *testing.T) {
+	save := func(dir string, seed uint64) {
+		c, err := model.ParseConfig([]byte(tinyConfig))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := model.New(c, seed)
+		defer m.Free()
+		if err := m.Save(dir, "float32"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := tiny(t, options())
+	dir := t.TempDir()
+	packs := func(yield func(packing.Pack, error) bool) { yield(lay(t, 128, document(1, 40, 20)), nil) }
+	for seed, changed := range map[uint64]bool{2: false, 3: true} {
+		save(dir, 2)
+		r, err := e.Reference(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		save(dir, seed)
+		err = r.Score(context.Background(), packs, func(int, []float64) error { return nil })
+		if changed != (err != nil) || changed && !strings.Contains(err.Error(), dir+": changed since the run began") {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+		r.Close()
+	}
+}

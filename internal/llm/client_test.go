@@ -135,7 +135,7 @@ func TestAServerThatTakesTooLong(t *testing.T) {
 				return true
 			}
 			_, err := client.Ask(t.Context(), question)
-			if want := client.URL + ": no answer in 1 seconds"; err == nil || err.Error() != want || s.Requests() != 2 {
+			if want := client.URL + ": no answer in 1 second"; err == nil || err.Error() != want || s.Requests() != 2 {
 				t.Errorf("got %v after %d requests, want %s after 2", err, s.Requests(), want)
 			}
 		})

@@ -29,9 +29,9 @@ func newPatience(ctx context.Context, first time.Duration, late func(error) erro
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &patience{next: min(first, max(time.Minute, first/10)), cancel: cancel}
 	p.timer = time.AfterFunc(first, func() {
-		err := fmt.Errorf("no answer in %d seconds", int(first.Seconds()))
+		err := fmt.Errorf("no answer in %s", seconds(first))
 		if p.begun.Load() {
-			err = fmt.Errorf("nothing more of the answer in %d seconds", int(p.next.Seconds()))
+			err = fmt.Errorf("nothing more of the answer in %s", seconds(p.next))
 		}
 		cancel(late(err))
 	})
@@ -264,4 +264,12 @@ func leastTokens(r Request) int {
 		return least
 	}
 	return 0
+}
+
+// seconds says a duration of whole seconds.
+func seconds(d time.Duration) string {
+	if d == time.Second {
+		return "1 second"
+	}
+	return fmt.Sprintf("%d seconds", int(d.Seconds()))
 }

@@ -253,9 +253,9 @@ func TestWhatATolerantClientWaitsFor(t *testing.T) {
 		want   string // of Failed
 		text   string
 	}{
-		"nothing comes":          {begins(""), "silent: no answer in 1 seconds", ""},
-		"comments alone":         {begins(": wait\n\n"), "silent: no answer in 1 seconds", ""},
-		"the rest does not come": {begins(piece), "silent: nothing more of the answer in 1 seconds", "x"},
+		"nothing comes":          {begins(""), "silent: no answer in 1 second", ""},
+		"comments alone":         {begins(": wait\n\n"), "silent: no answer in 1 second", ""},
+		"the rest does not come": {begins(piece), "silent: nothing more of the answer in 1 second", "x"},
 		"it is slow, but it comes": {
 			func(w http.ResponseWriter, _ func()) {
 				for range 4 {

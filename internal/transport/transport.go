@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -53,6 +54,10 @@ func RoundTrip(t http.RoundTripper, req *http.Request, key string) (*http.Respon
 	var plain tls.RecordHeaderError
 	if errors.As(err, &plain) && string(plain.RecordHeader[:]) == "HTTP/" {
 		err = http.ErrSchemeMismatch
+	}
+	var late net.Error
+	if wire, ok := t.(*http.Transport); ok && errors.As(err, &late) && late.Timeout() && strings.Contains(err.Error(), "response headers") {
+		err = fmt.Errorf("no answer within %v", wire.ResponseHeaderTimeout)
 	}
 	return nil, broken(req.Context(), err)
 }

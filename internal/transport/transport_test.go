@@ -287,3 +287,19 @@ func TestAKeyWithBlanksIsNotSent(t *testing.T) {
 		}
 	}
 }
+
+func TestAServerThatDoesNotBeginToAnswerIsSaidInWords(t *testing.T) {
+	asked := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-asked }))
+	defer s.Close()
+	defer close(asked)
+	wire := &http.Transport{ResponseHeaderTimeout: 20 * time.Millisecond}
+	req, err := http.NewRequest(http.MethodGet, s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var down UnreachableError
+	if _, err := RoundTrip(wire, req, ""); !errors.As(err, &down) || err.Error() != "no answer within 20ms" {
+		t.Errorf("got %v", err)
+	}
+}
