@@ -55,6 +55,9 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 		if twice := repeatedIn(one); twice != "" { // in what was carried as text
 			return nil, repeatedKey(twice)
 		}
+		if problem := brokenArguments(one); problem != nil {
+			return nil, bad("invalid_arguments", "tool_calls[%d]: its arguments are the text of an object, and %v", i, problem)
+		}
 		out = append(out, one)
 	}
 	if out == nil {
@@ -95,6 +98,20 @@ func (l Layout) function(raw json.RawMessage) json.RawMessage {
 		arguments = quoted(string(object))
 	}
 	return renamed(raw, given, "arguments", arguments)
+}
+
+// brokenArguments says what is wrong with the arguments of a call in its form for templates, which begin as an object
+// and are none: cut short, or as Python writes it. Other text, such as code, is what a function without a schema takes.
+func brokenArguments(call json.RawMessage) error {
+	outer, _ := cutObject(call)
+	if outer["function"] == nil {
+		return nil
+	}
+	inner, _ := cutObject(outer["function"])
+	if arguments := inner["arguments"]; arguments != nil && arguments[0] == '"' && strings.HasPrefix(strings.TrimSpace(cutText(arguments)), "{") {
+		return brokenText(arguments)
+	}
+	return nil
 }
 
 // isQuoted reports whether a text is that of a text.

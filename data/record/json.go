@@ -116,6 +116,20 @@ func jsonProblem(line []byte, err error) error {
 	return err
 }
 
+// brokenText says what is wrong with a text that begins as a list or an object and is the JSON of none;
+// nil: it does not begin so.
+func brokenText(raw json.RawMessage) error {
+	if raw[0] != '"' {
+		return nil
+	}
+	text := []byte(strings.TrimSpace(cutText(raw)))
+	if len(text) == 0 || text[0] != '[' && text[0] != '{' || !within(text) || json.Valid(text) {
+		return nil
+	}
+	var any json.RawMessage
+	return jsonProblem(text, json.Unmarshal(text, &any))
+}
+
 // kindOf names a JSON value.
 func kindOf(raw []byte) string {
 	raw = bytes.TrimLeft(raw, " \t\r\n")
@@ -142,8 +156,12 @@ func keysOf(record map[string]json.RawMessage) string {
 		return "it has none"
 	}
 	names := make([]string, 0, len(record))
-	for k := range record {
-		names = append(names, fmt.Sprintf("%.40q", k))
+	for k, value := range record {
+		null := ""
+		if value[0] == 'n' {
+			null = " (null)"
+		}
+		names = append(names, fmt.Sprintf("%.40q%s", k, null))
 	}
 	slices.Sort(names)
 	const most = 6

@@ -17,7 +17,7 @@ import (
 
 // Format is the number of the stores' format. It changes when the same inputs would
 // give other files.
-const Format = 7
+const Format = 8
 
 // manifest describes a store. It is written last: a folder without it does not exist.
 type manifest struct {
