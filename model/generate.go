@@ -47,6 +47,7 @@ type Generator struct {
 	m     *Model
 	half  bool // weights and caches in bf16
 	slots []*slot
+	kept  reading
 
 	// The rows of the pass under way: token ids, their positions, and the slot of
 	// each row when every row continues one.
@@ -84,7 +85,7 @@ func NewGenerator(m *Model) *Generator { return &Generator{m: m, half: m.embed.H
 // Generate continues all requests, at most batch of them at a time: when one
 // is done the next takes its place. Results are in the order of the requests, and of those that
 // Done returned. With the same number of threads a text is the same tokens whatever is beside it
-// and whenever it begins.
+// and whenever it begins. A prompt that requests behind each other share is computed once.
 func (g *Generator) Generate(ctx context.Context, requests []Request, batch int) ([]Generated, error) {
 	w := work{vocab: g.m.Config.Vocab}
 	if err := w.add(requests); err != nil {
@@ -96,6 +97,7 @@ func (g *Generator) Generate(ctx context.Context, requests []Request, batch int)
 		s.free()
 	}
 	g.slots = nil
+	g.kept.free()
 	for i := range g.memory {
 		g.memory[i].free()
 	}
@@ -131,6 +133,15 @@ func (w *work) add(requests []Request) error {
 	w.requests = append(w.requests, requests...)
 	w.out = append(w.out, make([]Generated, len(requests))...)
 	return nil
+}
+
+// begins reports whether the text that waits for its turn begins with the same prompt.
+func (w *work) begins(prompt []int32) bool {
+	if len(w.queue) == 0 {
+		return false
+	}
+	next := w.requests[w.queue[len(w.queue)-1]]
+	return next.MaxNewTokens > 0 && slices.Equal(next.Prompt, prompt)
 }
 
 // take adds the token that a text chose, and reports whether the text goes on.
@@ -178,7 +189,7 @@ func (g *Generator) run(ctx context.Context, w *work, batch int) error {
 			s := g.newSlot(i, len(r.Prompt)+r.MaxNewTokens, r.Sampling)
 			g.slots = append(g.slots, s)
 			if r.MaxNewTokens > 0 {
-				if err := g.choose([]*slot{s}, g.prefill(s, r.Prompt)); err != nil {
+				if err := g.choose([]*slot{s}, g.readPrompt(s, r.Prompt, w.begins(r.Prompt))); err != nil {
 					return err
 				}
 			}
