@@ -45,6 +45,7 @@ type Generator struct {
 	m     *Model
 	half  bool // weights and caches in bf16
 	slots []*slot
+	kept  reading
 
 	// The rows of the pass under way: token ids, their positions, and the slot of
 	// each row when every row continues one.
@@ -82,7 +83,7 @@ func NewGenerator(m *Model) *Generator { return &Generator{m: m, half: m.embed.H
 // Generate continues all requests, at most batch of them at a time: when one
 // is done the next takes its place. Results are in the order of the requests. With the
 // same number of threads a text is the same tokens whatever is beside it and whenever it
-// begins.
+// begins. A prompt that requests behind each other share is computed once.
 func (g *Generator) Generate(ctx context.Context, requests []Request, batch int) ([]Generated, error) {
 	for i, r := range requests {
 		if len(r.Prompt) == 0 {
@@ -101,6 +102,7 @@ func (g *Generator) Generate(ctx context.Context, requests []Request, batch int)
 		s.free()
 	}
 	g.slots = nil
+	g.kept.free()
 	for i := range g.memory {
 		g.memory[i].free()
 	}
@@ -121,7 +123,8 @@ func (g *Generator) run(ctx context.Context, requests []Request, batch int, out 
 			g.slots = append(g.slots, s)
 			next++
 			if r.MaxNewTokens > 0 {
-				if err := g.choose([]*slot{s}, g.prefill(s, r.Prompt)); err != nil {
+				again := next < len(requests) && requests[next].MaxNewTokens > 0 && slices.Equal(requests[next].Prompt, r.Prompt)
+				if err := g.choose([]*slot{s}, g.readPrompt(s, r.Prompt, again)); err != nil {
 					return err
 				}
 			}
