@@ -88,7 +88,8 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 			continue
 		}
 		if name == ",inline" {
-			out = append(out, fieldsOf(sf.Type, &field{path: in.path, index: append(slices.Clone(in.index), i), identity: in.identity, later: in.later})...)
+			inner := &field{path: in.path, index: append(slices.Clone(in.index), i), identity: in.identity, later: in.later}
+			out = append(out, fieldsOf(sf.Type, inner)...)
 			continue
 		}
 		f := &field{
