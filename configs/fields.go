@@ -88,8 +88,8 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 			continue
 		}
 		if name == ",inline" {
-			same := &field{path: in.path, index: append(slices.Clone(in.index), i), identity: in.identity, later: in.later}
-			out = append(out, fieldsOf(sf.Type, same)...)
+			inner := &field{path: in.path, index: append(slices.Clone(in.index), i), identity: in.identity, later: in.later}
+			out = append(out, fieldsOf(sf.Type, inner)...)
 			continue
 		}
 		f := &field{
