@@ -60,11 +60,11 @@ func TestWhatNobodyHasToBeAskedFor(t *testing.T) {
 		least, most float64 // of the repetition's score
 		end         float64
 	}{
-		"one of the length that ended":             {Candidate{Required: 100, Words: 100, Stop: "eos"}, 0, at(100), nil, 100, 100, 100},
-		"one of half the range that was cut off":   {Candidate{Least: 50, Most: 80, Words: 25, Stop: "length"}, 0, nil, at(50), 100, 100, 0},
-		"one half way to twice the range":          {Candidate{Most: 80, Words: 120, Stop: "eos"}, 0, nil, at(50), 100, 100, 100},
-		"one half way to a limit that is said":     {Candidate{Most: 80, Words: 180, Stop: "eos"}, 280, nil, at(50), 100, 100, 100},
-		"one of no length that says the same over": {Candidate{Words: 1600, Answer: again, Stop: "length"}, 0, nil, nil, 0, 1, 0},
+		"one of the length that ended":           {Candidate{Required: 100, Words: 100, Stop: "eos"}, 0, at(100), nil, 100, 100, 100},
+		"one of half the range that was cut off": {Candidate{Least: 50, Most: 80, Words: 25, Stop: "length"}, 0, nil, at(50), 100, 100, 0},
+		"one half way to twice the range":        {Candidate{Most: 80, Words: 120, Stop: "eos"}, 0, nil, at(50), 100, 100, 100},
+		"one half way to a limit that is said":   {Candidate{Most: 80, Words: 180, Stop: "eos"}, 280, nil, at(50), 100, 100, 100},
+		"one that says the same over":            {Candidate{Words: 1600, Answer: again, Stop: "length"}, 0, nil, nil, 0, 1, 0},
 	} {
 		o.RangeLimit = c.limit
 		o.rate(&c.candidate)
