@@ -110,6 +110,18 @@ func change(v reflect.Value) {
 	}
 }
 
+// Folders of runs from before a key was there do not have it: they go on where it has its default.
+func TestALaterKeyIsNoSettingAtItsDefault(t *testing.T) {
+	c := everyKey(t)
+	if v, ok := c.Settings("sft")["train.freeze"]; ok {
+		t.Errorf("settings hold %q, want none", v)
+	}
+	c.Train.Freeze = []string{"lm_head.*"}
+	if got := c.Settings("sft")["train.freeze"]; got != `"lm_head.*"` {
+		t.Errorf("settings hold %q", got)
+	}
+}
+
 func TestTheReferencesPlaceIsFree(t *testing.T) {
 	settings := func(reference string) string {
 		c := everyKey(t)

@@ -116,7 +116,7 @@ func (m *maker) fill(ctx context.Context) error {
 			Sampling: model.Sampling{Temperature: m.Temperature, TopP: m.TopP, Seed: m.seedOf("answer", k)},
 		}
 	}
-	err := m.writer.Answer(ctx, requests, func(i int, r llm.Reply) error {
+	err := llm.Answer(ctx, m.writer, requests, func(i int, r llm.Reply) error {
 		k := todo[i]
 		a := answered{Prompt: k.prompt, Number: k.number, Tokens: r.Tokens, Stop: r.Stop, Answer: r.Text}
 		if err := m.ledger.addAnswer(a); err != nil {
