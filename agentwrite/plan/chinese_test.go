@@ -98,17 +98,22 @@ Paragraph 2 - Main Point: D - Word Count: 400 words`, broken: "start again at 1"
 Paragraph 2 - Main Point: B - Word Count: 400 words
 ...
 Paragraph 3 - Main Point: C - Word Count: 400 words`, broken: "leaves paragraphs out"},
-	{name: "the example of the form", reply: `Paragraph 1 - Main Point: [Describe the main point of the paragraph, in detail] - Word Count: [Word count requirement, e.g., 400 words]
+	{name: "the example of the form",
+		reply: `Paragraph 1 - Main Point: [Describe the main point of the paragraph, in detail] - Word Count: [Word count requirement, e.g., 400 words]
 
 Paragraph 2 - Main Point: [Describe the main point of the paragraph, in detail] - Word Count: [word count requirement, e.g. 1000 words].`,
 		broken: "repeats the example"},
 	{name: "a refusal", reply: "I'm sorry, but I can't help with writing 5000 words about that.", broken: "there is no plan"},
-	{name: "the text itself", reply: "It was a dark night. The rain fell.\n\nNobody had seen the captain for 3 days.", broken: "there is no plan"},
+	{name: "the text itself",
+		reply: "It was a dark night. The rain fell.\n\nNobody had seen the captain for 3 days.", broken: "there is no plan"},
 	{name: "nothing", reply: " \n", broken: "there is no plan"},
-	{name: "thoughts without an end", reply: "<think>\nParagraph 1 - Main Point: A - Word Count: 400 words\nParagraph 2 - Main Point: B - Word Count: 400 words",
+	{name: "thoughts without an end",
+		reply: "<think>\nParagraph 1 - Main Point: A - Word Count: 400 words\nParagraph 2 - Main Point: B - Word Count: 400 words",
 		broken: "before its thinking does"},
-	{name: "JSON that is cut off", reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B", "word_co`, broken: "ends before it is complete"},
-	{name: "JSON without a count", reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B"}]`, broken: "paragraph 2 has no word count"},
+	{name: "JSON that is cut off",
+		reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B", "word_co`, broken: "ends before it is complete"},
+	{name: "JSON without a count",
+		reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B"}]`, broken: "paragraph 2 has no word count"},
 	{name: "JSON of something else", reply: `{"error": "rate limit", "code": 429}`, broken: "has no paragraphs"},
 	{name: "several paragraphs on a line", reply: `Paragraph 1 - Main Point: A - Word Count: 400 words
 Paragraphs 2-5: The middle (1600 words)`, broken: "several paragraphs on one line"},

@@ -25,7 +25,7 @@ const (
 	value     = `(?:` + about + ` ?)*` + amount + `(?:` + unit + `)?(?:` + joint + `(?:` + about + ` ?)*` + amount + `)?`
 	countName = `(?:\b(?:word[ _-]?(?:counts?|limit|target|length|budget|requirement)|length)(?: (?:requirements?|target|goal|limit))?|` +
 		`(?:字数|字數|篇幅|词数)(?:要求|建议|限制|分配|目标|控制)?)`
-	countBefore = `(?:(?:\b(?:target|estimated|suggested|approximate|required|recommended|expected)|目标|预计|建议|预估|计划)[ _-]?)?`
+	countBefore = `(?:(?:\b(?:target|estimated|suggested|approximate|required|recommended|planned)|目标|预计|建议|预估|计划)[ _-]?)?`
 )
 
 var (

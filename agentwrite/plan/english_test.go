@@ -103,13 +103,15 @@ Nobody opens.`,
 	{name: "an object of JSON with paragraphs", reply: `{"title": "Flight", "total_words": 1000, "paragraphs": [
 {"Main Point": "Balloons", "Word Count": "400-500 words"}, {"Main Point": "Gliders", "Word Count": "approx. 500"}]}`,
 		want: []any{"Balloons", 500, "Gliders", 500}},
-	{name: "an object of JSON with a member for each paragraph", reply: `{"Paragraph 1": {"title": "Start", "content": ["a", "b"], "words": 300},
+	{name: "an object of JSON with a member for each paragraph",
+		reply: `{"Paragraph 1": {"title": "Start", "content": ["a", "b"], "words": 300},
  "Paragraph 2": {"title": "End", "content": "c", "words": 400}}`,
 		want: []any{"Start: a; b", 300, "End: c", 400}},
 	{name: "objects of JSON on lines", reply: `{"point": "One", "words": 300}
 {"point": "Two", "words": 400}`,
 		want: []any{"One", 300, "Two", 400}},
-	{name: "a list of texts in JSON", reply: `["Paragraph 1 - Main Point: One - Word Count: 300 words", "Paragraph 2 - Main Point: Two - Word Count: 400 words"]`,
+	{name: "a list of texts in JSON",
+		reply: `["Paragraph 1 - Main Point: One - Word Count: 300 words", "Paragraph 2 - Main Point: Two - Word Count: 400 words"]`,
 		want: []any{"One", 300, "Two", 400}},
 	{name: "thoughts before the plan", reply: `<think>
 The user wants 2000 words. Paragraph 1 - Main Point: no - Word Count: 100 words. Hmm.
@@ -130,7 +132,8 @@ Paragraph 4 - Main Point: Bare - Word Count: 400
 Paragraph 5 - Main Point: About - Word Count: ~600 words
 Paragraph 6 - Main Point: Joined by to - Word Count: 400 to 500 words
 Paragraph 7 - Main Point: In words - Word Count: five hundred words`,
-		want: []any{"A range", 500, "A separator", 1000, "A thousand", 1000, "Bare", 400, "About", 600, "Joined by to", 500, "In words", 500}},
+		want: []any{"A range", 500, "A separator", 1000, "A thousand", 1000, "Bare", 400, "About", 600,
+			"Joined by to", 500, "In words", 500}},
 	{name: "brackets of the form are kept", reply: `Paragraph 1 - Main Point: [Introduce the theme] - Word Count: [400 words]
 Paragraph 2 - Main Point: [Develop it] - Word Count: [500 words]`,
 		want: []any{"Introduce the theme", 400, "Develop it", 500}},
@@ -153,7 +156,8 @@ Paragraph 2 - Main Point: The market - Word Count: 400 words
 **Section 2: Results**
 Paragraph 3 - Main Point: Revenue - Word Count: 500 words`,
 		want: []any{"The company", 300, "The market", 400, "Revenue", 500}},
-	{name: "all on one line", reply: `Paragraph 1 - Main Point: A - Word Count: 400 words. Paragraph 2 - Main Point: B - Word Count: 500 words. ` +
+	{name: "all on one line",
+		reply: `Paragraph 1 - Main Point: A - Word Count: 400 words. Paragraph 2 - Main Point: B - Word Count: 500 words. ` +
 		`Paragraph 3 - Main Point: C - Word Count: 600 words.`,
 		want: []any{"A", 400, "B", 500, "C", 600}},
 	{name: "items below a step that has its count", reply: `**Paragraph 1: The village (400 words)**
@@ -165,7 +169,8 @@ Paragraph 3 - Main Point: Revenue - Word Count: 500 words`,
 	{name: "a count before the point", reply: `1. (300 words) Open with the trial.
 2. (400 words) Go back ten years.`,
 		want: []any{"Open with the trial.", 300, "Go back ten years.", 400}},
-	{name: "numbers in a point are no counts", reply: `Paragraph 1 - Main Point: The 1920s, when 500 words cost 3 dollars - Word Count: 400 words
+	{name: "numbers in a point are no counts",
+		reply: `Paragraph 1 - Main Point: The 1920s, when 500 words cost 3 dollars - Word Count: 400 words
 Paragraph 2 - Main Point: 10 rules of style - Word Count: 500 words`,
 		want: []any{"The 1920s, when 500 words cost 3 dollars", 400, "10 rules of style", 500}},
 	{name: "titles and lengths without numbers", reply: `Introduction: the state of the art - 400 words
@@ -186,7 +191,8 @@ Paragraph 2: The search (Word Count: 700 words)`,
 	{name: "a list that numbers every line 1", reply: `1. Hope (300 words)
 1. Fear (400 words)`,
 		want: []any{"Hope", 300, "Fear", 400}},
-	{name: "windows line ends and blank lines of blanks", reply: "Paragraph 1 - Main Point: A - Word Count: 400 words\r\n \r\n\r\nParagraph 2 - Main Point: B - Word Count: 500 words\r\n",
+	{name: "windows line ends and blank lines of blanks",
+		reply: "Paragraph 1 - Main Point: A - Word Count: 400 words\r\n \r\n\r\nParagraph 2 - Main Point: B - Word Count: 500 words\r\n",
 		want: []any{"A", 400, "B", 500}},
 	{name: "a separate heading for the plan", reply: `# Writing Plan
 

@@ -17,12 +17,13 @@ var startOfJSON = regexp.MustCompile(`(?m)^[ \t]*(\[\s*[{"\[]|\{\s*["}])`)
 
 // Keys that models give to what a plan has, in small letters and in letters alone.
 var (
-	pointKeys = keys("point mainpoint mainpoints mainidea keypoint keypoints content description topic summary focus purpose details outline " +
-		"要点 主要内容 内容 主题 主要观点 核心要点 描述 概述 主旨")
+	pointKeys = keys("point mainpoint mainpoints mainidea keypoint keypoints content description topic summary focus purpose details " +
+		"outline 要点 主要内容 内容 主题 主要观点 核心要点 描述 概述 主旨")
 	titleKeys = keys("title heading name subtitle section 标题 小标题 段落标题 名称")
 	countKeys = keys("wordcount words wordcounts word wordlimit length wordtarget targetwords targetwordcount count wordcountrequirement " +
 		"estimatedwordcount numwords 字数 字数要求 目标字数 建议字数 篇幅")
-	planKeys = keys("paragraphs plan steps outline subtasks sections tasks parts writingsteps writingplan essayplan items 段落 计划 大纲 步骤 写作计划 写作步骤 子任务")
+	planKeys = keys("paragraphs plan steps outline subtasks sections tasks parts writingsteps writingplan essayplan items " +
+		"段落 计划 大纲 步骤 写作计划 写作步骤 子任务")
 )
 
 func keys(names string) map[string]bool {

@@ -47,7 +47,8 @@ var (
 	namesInChinese = regexp.MustCompile(`^第 ?()()` + ordinal + ` ?(自然段|个段落|段落|段|部分|章|节|步)(.*)$`)
 	andMore        = regexp.MustCompile(`(?i)^ ?(?:-|–|—|~|至|到|、|and|to|&) ?[0-9０-９]{1,4}(?: ?段)?\s*(?:[-–—:：,，(（]|$)`)
 	// run is a paragraph that follows another one on the same line.
-	run = regexp.MustCompile(`(?i)[.。;；,，)）]?\s+((?:paragraph\s*[0-9]{1,4}|段落\s*[0-9０-９一二三四五六七八九十]{1,4})\s*[-–—:：]\s*(?:main\s*points?|要点)\s*[:：])`)
+	run = regexp.MustCompile(`(?i)[.。;；,，)）]?\s+((?:paragraph\s*[0-9]{1,4}|段落\s*[0-9０-９一二三四五六七八九十]{1,4})` +
+		`\s*[-–—:：]\s*(?:main\s*points?|要点)\s*[:：])`)
 
 	separates = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\u200b", "", "\ufeff", "", "\u00a0", " ",
 		"\u3000", " ", "\t", "    ")

@@ -21,7 +21,8 @@ var (
 
 	thought = regexp.MustCompile(`(?i)<(/?)(?:think|thinking|thought|reasoning)>`)
 	// example is what the paper's prompt shows of the form.
-	example = regexp.MustCompile(`(?i)\[?describe the main point of the paragraph|\[?word count requirement, e\.g|详细描述(?:本段|段落|该段)的?(?:主要)?要点\]`)
+	example = regexp.MustCompile(`(?i)\[?describe the main point of the paragraph|\[?word count requirement, e\.g|` +
+		`详细描述(?:本段|段落|该段)的?(?:主要)?要点\]`)
 	dots    = regexp.MustCompile(`^[\[(（]?(?:\.{3,}|…+|以此类推|（?省略）?)[\])）。]?$`)
 )
 
@@ -47,7 +48,7 @@ func Read(reply string) (Plan, error) {
 		return p, err
 	}
 	if example.MatchString(reply) {
-		return nil, errors.New("the reply repeats the example of the format, want a main point and a word count of its own for each paragraph")
+		return nil, errors.New("the reply repeats the example of the form, want the points and word counts of this text")
 	}
 	all := linesOf(reply)
 	if p, found, err := fromTable(all); found {
@@ -81,7 +82,8 @@ func strictly(reply string) (p Plan) {
 			continue
 		}
 		m := canonical.FindStringSubmatch(line)
-		if m == nil || m[1] != strconv.Itoa(len(p)+1) || example.MatchString(m[2]) || m[2] != strings.Join(strings.Fields(m[2]), " ") || m[2] == "" {
+		if m == nil || m[1] != strconv.Itoa(len(p)+1) || m[2] == "" || m[2] != strings.Join(strings.Fields(m[2]), " ") ||
+			example.MatchString(m[2]) {
 			return nil
 		}
 		words, _ := strconv.Atoi(m[3])

@@ -11,20 +11,22 @@ const separators = " -－–—:：|,，;；=\t"
 
 var (
 	// pointName is what models call a point, between the title of a paragraph and it.
-	pointName = regexp.MustCompile(`(?i)(?:^|[` + "\\s" + `\-－–—:：|,，;；.。)）])\s*[\[【]?(?:main points?|main ideas?|key points?|(?:主要|核心|写作)?要点|主要内容|核心内容|主要观点)[\]】]?\s*[:：]\s*`)
+	pointName = regexp.MustCompile(`(?i)(?:^|[` + "\\s" + `\-－–—:：|,，;；.。)）])\s*[\[【]?` +
+		`(?:main points?|main ideas?|key points?|(?:主要|核心|写作)?要点|主要内容|核心内容|主要观点)[\]】]?\s*[:：]\s*`)
 	// titled is a point that ends as a title does.
 	titled = regexp.MustCompile(`[\pL\pN)）]$`)
 	// soFar is said of a sum behind a count.
 	soFar = regexp.MustCompile(`(?i)^[(（][^()（）]*(?:total|cumulative|so far|sum|累计|合计|共)[^()（）]*[)）][.。]?$`)
 	// otherName is one that has to begin a line.
-	otherName = regexp.MustCompile(`(?i)^(?:points?|topic|focus|content|contents|description|summary|purpose|goal|title|heading|subtitle|theme|` +
-		`主旨|主题|内容|中心思想|概述|标题|小标题|描述|目的|观点)\s*[:：]\s*`)
+	otherName = regexp.MustCompile(`(?i)^(?:points?|topic|focus|content|contents|description|summary|purpose|goal|title|heading|subtitle|` +
+		`theme|主旨|主题|内容|中心思想|概述|标题|小标题|描述|目的|观点)\s*[:：]\s*`)
 	// total begins a line about all paragraphs.
-	total = regexp.MustCompile(`(?i)^[(（\[]?(?:(?:the |an? |estimated |approximate |grand |this gives |this is |planned )*(?:total|overall|in total|sum\b|all together|altogether)|` +
+	total = regexp.MustCompile(`(?i)^[(（\[]?(?:` +
+		`(?:the |an? |estimated |approximate |grand |this gives |this is |planned )*(?:total|overall|in total|sum\b|all together|altogether)|` +
 		`合计|总计|总字数|共计|总共|全文|总体|预计总|总)`)
 	// announces begins or is in a line before the plan that may name the length of the whole.
-	announces = regexp.MustCompile(`(?i)\b(?:plan|outline|breakdown|essay|article|story|novel|paper|report|total|overall|title|target|each|every|per|paragraphs|` +
-		`following|sure|okay|certainly|below)\b|大纲|计划|规划|全文|总|每|标题|题目|以下|如下|文章|字数要求`)
+	announces = regexp.MustCompile(`(?i)\b(?:plan|outline|breakdown|essay|article|story|novel|paper|report|total|overall|title|target|` +
+		`each|every|per|paragraphs|following|sure|okay|certainly|below)\b|大纲|计划|规划|全文|总|每|标题|题目|以下|如下|文章|字数要求`)
 )
 
 // isTotal reports whether a line is about all paragraphs together.
