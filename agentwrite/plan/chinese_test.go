@@ -99,7 +99,8 @@ Paragraph 2 - Main Point: B - Word Count: 400 words
 ...
 Paragraph 3 - Main Point: C - Word Count: 400 words`, broken: "leaves paragraphs out"},
 	{name: "the example of the form",
-		reply: `Paragraph 1 - Main Point: [Describe the main point of the paragraph, in detail] - Word Count: [Word count requirement, e.g., 400 words]
+		reply: `Paragraph 1 - Main Point: [Describe the main point of the paragraph, in detail] - Word Count: ` +
+			`[Word count requirement, e.g., 400 words]
 
 Paragraph 2 - Main Point: [Describe the main point of the paragraph, in detail] - Word Count: [word count requirement, e.g. 1000 words].`,
 		broken: "repeats the example"},
@@ -108,7 +109,7 @@ Paragraph 2 - Main Point: [Describe the main point of the paragraph, in detail] 
 		reply: "It was a dark night. The rain fell.\n\nNobody had seen the captain for 3 days.", broken: "there is no plan"},
 	{name: "nothing", reply: " \n", broken: "there is no plan"},
 	{name: "thoughts without an end",
-		reply: "<think>\nParagraph 1 - Main Point: A - Word Count: 400 words\nParagraph 2 - Main Point: B - Word Count: 400 words",
+		reply:  "<think>\nParagraph 1 - Main Point: A - Word Count: 400 words\nParagraph 2 - Main Point: B - Word Count: 400 words",
 		broken: "before its thinking does"},
 	{name: "JSON that is cut off",
 		reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B", "word_co`, broken: "ends before it is complete"},

@@ -112,7 +112,7 @@ Nobody opens.`,
 		want: []any{"One", 300, "Two", 400}},
 	{name: "a list of texts in JSON",
 		reply: `["Paragraph 1 - Main Point: One - Word Count: 300 words", "Paragraph 2 - Main Point: Two - Word Count: 400 words"]`,
-		want: []any{"One", 300, "Two", 400}},
+		want:  []any{"One", 300, "Two", 400}},
 	{name: "thoughts before the plan", reply: `<think>
 The user wants 2000 words. Paragraph 1 - Main Point: no - Word Count: 100 words. Hmm.
 </think>
@@ -158,7 +158,7 @@ Paragraph 3 - Main Point: Revenue - Word Count: 500 words`,
 		want: []any{"The company", 300, "The market", 400, "Revenue", 500}},
 	{name: "all on one line",
 		reply: `Paragraph 1 - Main Point: A - Word Count: 400 words. Paragraph 2 - Main Point: B - Word Count: 500 words. ` +
-		`Paragraph 3 - Main Point: C - Word Count: 600 words.`,
+			`Paragraph 3 - Main Point: C - Word Count: 600 words.`,
 		want: []any{"A", 400, "B", 500, "C", 600}},
 	{name: "items below a step that has its count", reply: `**Paragraph 1: The village (400 words)**
 - The mill
@@ -193,7 +193,7 @@ Paragraph 2: The search (Word Count: 700 words)`,
 		want: []any{"Hope", 300, "Fear", 400}},
 	{name: "windows line ends and blank lines of blanks",
 		reply: "Paragraph 1 - Main Point: A - Word Count: 400 words\r\n \r\n\r\nParagraph 2 - Main Point: B - Word Count: 500 words\r\n",
-		want: []any{"A", 400, "B", 500}},
+		want:  []any{"A", 400, "B", 500}},
 	{name: "a separate heading for the plan", reply: `# Writing Plan
 
 **Target length:** 900 words

@@ -23,7 +23,7 @@ var (
 	// example is what the paper's prompt shows of the form.
 	example = regexp.MustCompile(`(?i)\[?describe the main point of the paragraph|\[?word count requirement, e\.g|` +
 		`详细描述(?:本段|段落|该段)的?(?:主要)?要点\]`)
-	dots    = regexp.MustCompile(`^[\[(（]?(?:\.{3,}|…+|以此类推|（?省略）?)[\])）。]?$`)
+	dots = regexp.MustCompile(`^[\[(（]?(?:\.{3,}|…+|以此类推|（?省略）?)[\])）。]?$`)
 )
 
 // Read reads the plan in a reply: a line for each paragraph as the paper has it, or numbered,

@@ -108,7 +108,7 @@ func TestTimeIsLinear(t *testing.T) {
 	for name, s := range map[string]string{
 		"digits": strings.Repeat("1", n), "names": strings.Repeat("Paragraph 1 - Main Point: ", n/26), "opened": strings.Repeat("[", n),
 		"objects": "[" + strings.Repeat(`{"a":`, n/5), "counts": strings.Repeat("400 words ", n/10),
-		"numbers": strings.Repeat("1. a\n", n/5),
+		"numbers":  strings.Repeat("1. a\n", n/5),
 		"thoughts": strings.Repeat("<think>", n/7), "numerals": strings.Repeat("一千", n/6), "cells": strings.Repeat("|", n),
 		"joined": strings.Repeat("400-", n/4), "items": strings.Repeat("- a 400\n", n/8), "bold": strings.Repeat("**", n/2),
 		"too long": strings.Repeat("x", mostReply+1),
@@ -147,8 +147,8 @@ func TestCheck(t *testing.T) {
 		{"none", of(), 0, "the plan has no paragraphs, want at least 2"},
 		{"too many", of(200, 200, 200, 200), 0, "the plan has 4 paragraphs, want at most 3: give each more words"},
 		{"a short one", of(199, 400), 0, "paragraph 1 (199 words) is too short, want at least 200 words for each paragraph"},
-		{"short and long ones", of(100, 1001, 150), 0, "paragraphs 1 (100 words) and 3 (150 words) are too short, want at least 200 words " +
-			"for each paragraph; paragraph 2 (1001 words) is too long, want at most 1000 words for each paragraph"},
+		{"short and long ones", of(100, 1001, 150), 0, "paragraphs 1 (100 words) and 3 (150 words) are too short, want at least 200 " +
+			"words for each paragraph; paragraph 2 (1001 words) is too long, want at most 1000 words for each paragraph"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := fmt.Sprint(c.plan.Check(c.asked, 3)); got != c.want && (c.want != "" || got != "<nil>") {

@@ -22,7 +22,7 @@ var (
 		`theme|主旨|主题|内容|中心思想|概述|标题|小标题|描述|目的|观点)\s*[:：]\s*`)
 	// total begins a line about all paragraphs.
 	total = regexp.MustCompile(`(?i)^[(（\[]?(?:` +
-		`(?:the |an? |estimated |approximate |grand |this gives |this is |planned )*(?:total|overall|in total|sum\b|all together|altogether)|` +
+		`(?:the |an? |estimated |approximate |grand |this gives |this is |planned )*(?:total|overall|in total|sum\b|all together)|` +
 		`合计|总计|总字数|共计|总共|全文|总体|预计总|总)`)
 	// announces begins or is in a line before the plan that may name the length of the whole.
 	announces = regexp.MustCompile(`(?i)\b(?:plan|outline|breakdown|essay|article|story|novel|paper|report|total|overall|title|target|` +
