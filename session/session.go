@@ -48,10 +48,14 @@ func Open(c *configs.Config, e Events, dryRun bool) *Session {
 	return &Session{Config: c, DryRun: dryRun, events: e, watch: machine.NewWatch(), files: map[string][]read.File{}}
 }
 
+var usualThreads = runtime.GOMAXPROCS(0)
+
 // UseThreads sets how many processor threads this process computes with; 0: all cores.
 func UseThreads(n int) {
 	if n > 0 {
 		runtime.GOMAXPROCS(min(n, runtime.NumCPU()))
+	} else {
+		runtime.GOMAXPROCS(usualThreads) // a session before may have set another number
 	}
 	kernels.SetThreads(n)
 }

@@ -39,14 +39,24 @@ type Identity struct {
 // them there, so they are no others.
 const TokenizerFiles = "tokenizer files"
 
+// OtherRunError says that a folder holds another run than the one that is to go on there.
+type OtherRunError struct {
+	Dir         string
+	Differences []string // "train.max_steps: 16 then, 32 now"
+}
+
+func (e OtherRunError) Error() string {
+	return fmt.Sprintf("%s holds another run: %s", e.Dir, strings.Join(e.Differences, "; "))
+}
+
 // Same refuses the folder of the run there for the run now, with the
-// differences.
+// differences: an [OtherRunError].
 func Same(dir string, there, now Identity) error {
 	diff := there.differences(now)
 	if len(diff) == 0 {
 		return nil
 	}
-	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", dir, strings.Join(diff, "; ")),
+	return fault.Usage(fault.Hint(OtherRunError{dir, diff},
 		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
 }
 
