@@ -73,21 +73,12 @@ func StreamSafetensors(path, dtype string, tensors []Stream, metadata map[string
 	return writeStreams(path, dtype, tensors, metadata, nil)
 }
 
-// WriteWeights writes the weights of a model into dir under the names that
+// StreamWeights writes the weights of a model into dir under the names that
 // Hugging Face gives them: model.safetensors, or shards of at most maxShard
 // bytes of data each and model.safetensors.index.json. A tensor larger than
 // maxShard gets a shard of its own; with maxShard 0 there is one file. The
 // index is written last: a folder without it, after a crash, has no weights.
 // progress, which may be nil, is told the bytes written.
-func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64, progress func(done, total int64)) error {
-	all, err := streams(tensors)
-	if err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
-	}
-	return StreamWeights(dir, dtype, all, maxShard, progress)
-}
-
-// StreamWeights is [WriteWeights] for values that are made while they are written.
 func StreamWeights(dir, dtype string, all []Stream, maxShard int64, progress func(done, total int64)) error {
 	metadata := map[string]string{"format": "pt"}
 	width := int64(tensorfile.Size(dtype))

@@ -57,6 +57,9 @@ type Engine interface {
 
 	// Needs is what the run takes, and on what it is computed.
 	Needs() Needs
+
+	// Peak is the most memory that the engine has been seen to take, in bytes.
+	Peak() int64
 }
 
 // Scorer is a model that says how probable it finds texts.

@@ -26,6 +26,7 @@ type Laid struct {
 	Name   string
 	Shape  []int
 	Pieces []Piece
+	Frozen bool // it is not trained
 }
 
 // Piece is rows of a tensor: of a vector, values.
@@ -34,8 +35,9 @@ type Piece struct {
 	First, Rows int
 }
 
-// Twin describes the model for transformers. For most families it is the model itself.
-func (c Config) Twin() (Twin, error) {
+// Twin describes the model for transformers. For most families it is the model itself. freeze
+// is as [Model.Freeze] has it.
+func (c Config) Twin(freeze []string) (Twin, error) {
 	family, ok := families.Find(c.Type)
 	if !ok {
 		return Twin{}, unknownType(c.Type)
@@ -53,13 +55,18 @@ func (c Config) Twin() (Twin, error) {
 		names = other.Names
 		t.Config, err = c.twinConfig(family.Twin)
 	}
-	for _, p := range c.Layout() {
+	m := Empty(c)
+	if err == nil {
+		err = m.Freeze(freeze)
+	}
+	for i, p := range c.Layout() {
+		frozen := m.Params[i].Frozen
 		files, twins := c.names.Tensors(p), names.Tensors(p)
 		for _, of := range twins {
-			t.Tensors = append(t.Tensors, Laid{of.Name, of.Shape, pieces(of, files)})
+			t.Tensors = append(t.Tensors, Laid{of.Name, of.Shape, pieces(of, files), frozen})
 		}
 		for _, of := range files {
-			t.Files = append(t.Files, Laid{of.Name, of.Shape, pieces(of, twins)})
+			t.Files = append(t.Files, Laid{of.Name, of.Shape, pieces(of, twins), frozen})
 		}
 	}
 	return t, err

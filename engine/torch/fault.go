@@ -54,7 +54,8 @@ func explain(log string, err error) error {
 	f, found := cause(log)
 	if !found {
 		text := lastLines(readLog(filepath.Join(log, launcherLog)), 6)
-		return fault.Hint(fmt.Errorf("the workers ended (%w); the launcher says:\n%s", err, cmp.Or(text, "nothing")), "the logs are in "+log)
+		return fault.Hint(fmt.Errorf("the workers ended (%w); the launcher says:\n%s", err, cmp.Or(text, "nothing")),
+			"the logs are in "+log)
 	}
 	what := f.Error
 	lines := lastLines(readLog(filepath.Join(log, fmt.Sprintf("rank-%d.log", f.Rank))), 6)
@@ -69,7 +70,8 @@ func explain(log string, err error) error {
 	hint := "its whole log is " + filepath.Join(log, fmt.Sprintf("rank-%d.log", f.Rank))
 	switch {
 	case f.Kind == kindMemory:
-		hint = "its memory is full: lower packing.capacity, set train.gradient_checkpointing: true, or share the weights among more processes"
+		hint = "its memory is full: lower packing.capacity, set train.gradient_checkpointing: true, " +
+			"or share the weights among more processes"
 	case f.Kind == kindKilled && strings.Contains(what, "-9"):
 		hint = "the system kills what takes too much memory (dmesg says so); the run goes on from its last checkpoint with the same command"
 	case f.Kind == kindPeer && strings.Contains(what, "NCCL"):

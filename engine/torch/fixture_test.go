@@ -120,7 +120,7 @@ type learnt struct {
 func learn(t *testing.T, e engine.Engine, packs []packing.Pack, weigh engine.Weigh) learnt {
 	t.Helper()
 	e.Drop()
-	got, err := e.Learn(context.Background(), packs, weigh)
+	got, err := e.Learn(context.Background(), 1, packs, weigh)
 	if err != nil {
 		t.Fatal(err)
 	}

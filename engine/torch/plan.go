@@ -15,8 +15,9 @@ import (
 type plan struct {
 	engine.Needs
 	ranks     int
-	shards    int  // that the weights of a copy are cut into
-	recompute bool // blocks, in the backward pass
+	shards    int   // that the weights of a copy are cut into
+	recompute bool  // blocks, in the backward pass
+	trained   int64 // values that are not frozen
 }
 
 // Needs says what a run of a model takes, of all ranks together, without starting it.
@@ -32,7 +33,8 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 		p.ranks = max(1, gpus)
 	}
 	if gpus > 0 && p.ranks > gpus {
-		return p, fault.Usage(fmt.Errorf("engine.processes is %d, and there are %s: want at most one process for each", p.ranks, human.Count(gpus, "GPU")))
+		return p, fault.Usage(fmt.Errorf("engine.processes is %d, and there are %s: want at most one process for each",
+			p.ranks, human.Count(gpus, "GPU")))
 	}
 	if p.shards = o.Shard; p.shards == 0 {
 		p.shards = p.ranks
@@ -40,6 +42,11 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	if p.ranks%p.shards != 0 {
 		return p, fault.Usage(fmt.Errorf("engine.shard is %d, and there are %s: want groups of one size", p.shards, processes(p.ranks)))
 	}
+	m := model.Empty(c)
+	if err := m.Freeze(o.Freeze); err != nil {
+		return p, err
+	}
+	p.trained = m.TrainedParameters()
 	p.Precision = engine.Float32
 	if o.Precision == "bf16" || o.Precision == "auto" && gpus > 0 && in.BF16 {
 		p.Precision = engine.BFloat16
@@ -91,9 +98,9 @@ func (p plan) byGPUs(c model.Config, o Options) string {
 	var parts []string
 	for _, n := range []int{1, 2, 4, 8} {
 		q.fill(c, o, n, n)
-		parts = append(parts, fmt.Sprintf("%s on %d", human.Bytes(q.Total()/int64(n)), n))
+		parts = append(parts, human.Bytes(q.Total()/int64(n)))
 	}
-	return "each GPU would hold " + strings.Join(parts, ", ") + ", in " + q.Precision
+	return "of 1, 2, 4, 8 GPUs each holds " + strings.Join(parts, ", ") + " (" + q.Precision + ")"
 }
 
 // fill adds up what ranks take together. Master weights, gradients and moments are float32,
@@ -112,8 +119,9 @@ func (p *plan) fill(c model.Config, o Options, ranks, shards int) {
 		root *= 2
 	}
 	block := (n - root) / int64(max(1, c.Layers))
-	p.Weights, p.Gradients, p.Optimizer = 4*n*copies, 4*n*copies, 8*n*copies
-	p.Half = all * (size*(root+2*block) + (size+4)*max(root, block)) // gathered weights; gradients before they are shared, and as they are summed
+	p.Weights, p.Gradients, p.Optimizer = 4*n*copies, 4*p.trained*copies, 8*p.trained*copies
+	// gathered weights; gradients before they are shared, and as they are summed
+	p.Half = all * (size*(root+2*block) + (size+4)*max(root, block))
 	width := int64(c.Heads * c.HeadDim)
 	keys := int64(c.KVHeads * c.HeadDim)
 	// of a token in a block: two norms with their float32 inputs, q, k, v before and after the rotation, attention's result, the two
@@ -123,7 +131,8 @@ func (p *plan) fill(c model.Config, o Options, ranks, shards int) {
 	if p.recompute {
 		kept = int64(c.Layers)*tokens*hidden*size + 2*inside
 	}
-	head := 4*table + 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size // the head's gradient, logits of some rows, hidden states
+	// the head's gradient, logits of some rows, hidden states
+	head := 4*table + 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size
 	p.Activations = all * (kept + head)
 	p.Reference = 0
 	if r := o.Reference; r != nil {

@@ -67,7 +67,8 @@ func (e *Engine) check(p packing.Pack) error {
 			start = int32(t)
 		}
 		if p.Starts[t] != start || p.Positions[t] != int32(t)-start {
-			return fmt.Errorf("token %d of the pack sees from token %d on, at position %d: want documents side by side", t, p.Starts[t], p.Positions[t])
+			return fmt.Errorf("token %d of the pack sees from token %d on, at position %d: want documents side by side",
+				t, p.Starts[t], p.Positions[t])
 		}
 	}
 	return nil

@@ -21,13 +21,9 @@ var kinds = []string{"", "exp_avg.", "exp_avg_sq."}
 // piece is rows of a tensor of a file, as a worker is told of them: file, tensor, first row, rows.
 type piece [4]any
 
-// twin writes the config.json of the model of a folder as transformers has it, and says where in the folder's files the rows of
+// place writes the config.json of a folder's model as transformers has it, and says where in the folder's files the rows of
 // its tensors lie.
-func (e *Engine) twin(c model.Config, dir, name string) (tensors map[string][]piece, config string, err error) {
-	twin, err := c.Twin()
-	if err != nil {
-		return nil, "", err
-	}
+func (e *Engine) place(twin model.Twin, dir, name string) (tensors map[string][]piece, config string, err error) {
 	config, err = filepath.Abs(filepath.Join(e.work, name))
 	if err == nil {
 		err = os.MkdirAll(config, 0o755)
@@ -51,6 +47,9 @@ func (e *Engine) twin(c model.Config, dir, name string) (tensors map[string][]pi
 // to be right.
 func locate(twin model.Twin, weights *checkpoints.Weights, prefix string, tensors map[string][]piece) error {
 	for _, f := range twin.Files {
+		if f.Frozen && prefix != "" { // it has no moments
+			continue
+		}
 		info, ok := weights.Info(prefix + f.Name)
 		if !ok {
 			return fmt.Errorf("no tensor %s, want one of shape %v", prefix+f.Name, f.Shape)
@@ -60,6 +59,9 @@ func locate(twin model.Twin, weights *checkpoints.Weights, prefix string, tensor
 		}
 	}
 	for _, t := range twin.Tensors {
+		if t.Frozen && prefix != "" {
+			continue
+		}
 		for _, p := range t.Pieces {
 			path, err := filepath.Abs(weights.Path(prefix + p.Name))
 			if err != nil {
@@ -74,10 +76,6 @@ func locate(twin model.Twin, weights *checkpoints.Weights, prefix string, tensor
 // Load implements [engine.Engine]: each rank reads its rows.
 func (e *Engine) Load(dir string) error {
 	if _, err := e.Model(); err != nil { // of the weights that are replaced
-		return err
-	}
-	twin, err := e.config.Twin()
-	if err != nil {
 		return err
 	}
 	weights, err := checkpoints.OpenWeights(dir)
@@ -96,7 +94,7 @@ func (e *Engine) Load(dir string) error {
 		if prefix == "" {
 			from = weights
 		}
-		if err := locate(twin, from, prefix, tensors); err != nil {
+		if err := locate(e.twin, from, prefix, tensors); err != nil {
 			return err
 		}
 	}
@@ -128,31 +126,36 @@ func (e *Engine) Save(dir string) error {
 
 // merge makes the files of a checkpoint out of the ranks' parts.
 func (e *Engine) merge(dir, parts string) error {
-	twin, err := e.config.Twin()
-	if err != nil {
-		return err
-	}
-	shards := e.plan.shards
-	files := make([]*checkpoints.Weights, shards)
+	files := make([]*checkpoints.Weights, e.plan.shards)
 	for i := range files {
-		if files[i], err = checkpoints.OpenSafetensors(filepath.Join(parts, fmt.Sprintf("part-%05d.safetensors", i))); err != nil {
+		f, err := checkpoints.OpenSafetensors(filepath.Join(parts, fmt.Sprintf("part-%05d.safetensors", i)))
+		if err != nil {
 			return err
 		}
-		defer files[i].Close()
+		defer f.Close()
+		files[i] = f
 	}
 	shapes := map[string][]int{}
-	for _, t := range twin.Tensors {
+	for _, t := range e.twin.Tensors {
 		shapes[t.Name] = t.Shape
 	}
 	var all [3][]checkpoints.Stream
 	for k, prefix := range kinds {
 		whole := map[string]func(offset int, dst []float32) error{}
-		for _, t := range twin.Tensors {
-			if whole[t.Name], err = joined(files, prefix+t.Name, t.Shape); err != nil {
+		for _, t := range e.twin.Tensors {
+			if t.Frozen && prefix != "" { // it has no moments
+				continue
+			}
+			read, err := joined(files, prefix+t.Name, t.Shape)
+			if err != nil {
 				return err
 			}
+			whole[t.Name] = read
 		}
-		for _, f := range twin.Files {
+		for _, f := range e.twin.Files {
+			if f.Frozen && prefix != "" {
+				continue
+			}
 			all[k] = append(all[k], checkpoints.Stream{Name: prefix + f.Name, Shape: f.Shape, Read: pieced(f, shapes, whole)})
 		}
 	}

@@ -32,10 +32,11 @@ type Options struct {
 	Deterministic bool
 	Threads       int // of the processor, for all processes
 
-	Capacity              int    // tokens of the largest pack
-	Precision             string // auto | bf16 | float32
-	GradientCheckpointing string // auto | true | false
-	MemoryLimit           int64  // bytes that auto keeps below; 0: what is free
+	Capacity              int      // tokens of the largest pack
+	Precision             string   // auto | bf16 | float32
+	GradientCheckpointing string   // auto | true | false
+	MemoryLimit           int64    // bytes that auto keeps below; 0: what is free
+	Freeze                []string // patterns of tensors that stay as they are: [model.Model.Freeze]
 	AdamW                 AdamW
 	Reference             *model.Config // of what [Engine.Reference] will be asked for; nil: nothing
 }
@@ -51,6 +52,8 @@ type Engine struct {
 	model  string // the folder of the weights that the run begins with
 	plan   plan
 	hash   string
+	peak   int64
+	twin   model.Twin // of the model, with what is frozen
 
 	work    string // the folder of worker files and logs
 	temp    bool   // it goes with the engine
@@ -66,7 +69,11 @@ func New(c model.Config, dir string, in *Installation, o Options) (*Engine, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{in: in, o: o, config: c, model: dir, plan: p, work: o.Dir}, nil
+	twin, err := c.Twin(o.Freeze)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{in: in, o: o, config: c, model: dir, plan: p, work: o.Dir, twin: twin}, nil
 }
 
 // begin starts the workers and opens the model in them.
@@ -94,15 +101,21 @@ func (e *Engine) begin(ctx context.Context) error {
 
 // open opens the model in the workers.
 func (e *Engine) open() error {
-	tensors, config, err := e.twin(e.config, e.model, "model")
+	tensors, config, err := e.place(e.twin, e.model, "model")
 	if err != nil {
 		return err
 	}
-	a := e.o.AdamW
+	a, frozen := e.o.AdamW, []string{}
+	for _, t := range e.twin.Tensors {
+		if t.Frozen {
+			frozen = append(frozen, t.Name)
+		}
+	}
 	opened, err := e.ask(map[string]any{
 		"op": "open", "config": config, "tensors": tensors, "capacity": e.o.Capacity, "precision": e.plan.Precision,
 		"recompute": e.plan.recompute, "compile": true, "shard": e.o.Shard, "deterministic": e.o.Deterministic,
-		"beta1": a.Beta1, "beta2": a.Beta2, "epsilon": a.Epsilon, "decay": a.Decay,
+		"frozen": frozen,
+		"beta1":  a.Beta1, "beta2": a.Beta2, "epsilon": a.Epsilon, "decay": a.Decay,
 	})
 	if err != nil {
 		return err
@@ -148,7 +161,7 @@ func (e *Engine) hear(ops ...string) (said, error) {
 
 // Learn implements [engine.Engine]. A row of packs, one for each rank, is run at a time.
 // With several ranks packs are dealt by what they cost, and their order is another one.
-func (e *Engine) Learn(ctx context.Context, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
+func (e *Engine) Learn(ctx context.Context, _ int, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
 	out := make([]engine.Learned, len(packs))
 	for _, of := range deal(e.costs(packs), e.plan.ranks) {
 		how := map[string]any{"op": "learn", "what": "forward and backward pass", "weigh": weigh != nil}
@@ -193,7 +206,8 @@ func (e *Engine) weigh(r row, of []int, weights [][]float32, weigh engine.Weigh)
 }
 
 // Score implements [engine.Scorer].
-func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], _ engine.ScoreOptions,
+	done func(pack int, nll []float64) error) error {
 	return e.score(ctx, false, packs, done)
 }
 
@@ -243,12 +257,8 @@ func (e *Engine) Gradients(each func(name string, values []float32)) error {
 	if err := e.start(); err != nil {
 		return err
 	}
-	twin, err := e.config.Twin()
-	if err != nil {
-		return err
-	}
 	sizes := map[string]int{}
-	for _, t := range twin.Tensors {
+	for _, t := range e.twin.Tensors {
 		sizes[t.Name] = product(t.Shape)
 	}
 	if err := e.fail(e.process.send(map[string]any{"op": "gradients"})); err != nil {
@@ -269,7 +279,10 @@ func (e *Engine) Gradients(each func(name string, values []float32)) error {
 	}
 	whole := map[string]func(int, []float32) error{}
 	shapes := map[string][]int{}
-	for _, t := range twin.Tensors {
+	for _, t := range e.twin.Tensors {
+		if t.Frozen {
+			continue
+		}
 		if got[t.Name] == nil {
 			return e.fail(fmt.Errorf("the worker told no gradient of %s", t.Name))
 		}
@@ -279,7 +292,10 @@ func (e *Engine) Gradients(each func(name string, values []float32)) error {
 			return nil
 		}
 	}
-	for _, f := range twin.Files {
+	for _, f := range e.twin.Files {
+		if f.Frozen {
+			continue
+		}
 		values := make([]float32, product(f.Shape))
 		if err := pieced(f, shapes, whole)(0, values); err != nil {
 			return err
@@ -302,6 +318,7 @@ func (e *Engine) Update(step int, rate, divisor, maxNorm float64) (float64, erro
 	if err != nil || norm < 0 {
 		return 0, e.fail(fmt.Errorf("the worker's norm is %.40q, want a number", s.Norm))
 	}
+	e.peak = s.Peak
 	return norm, nil
 }
 
@@ -315,15 +332,8 @@ func (e *Engine) Drop() {
 // Needs implements [engine.Engine].
 func (e *Engine) Needs() engine.Needs { return e.plan.Needs }
 
-// Peak is the most memory that a worker has taken until now, in bytes: of its GPU, or of the
-// process.
-func (e *Engine) Peak() (int64, error) {
-	if err := e.start(); err != nil {
-		return 0, err
-	}
-	s, err := e.ask(map[string]any{"op": "peak"})
-	return s.Peak, err
-}
+// Peak implements [engine.Engine]: of all workers together, at the last update.
+func (e *Engine) Peak() int64 { return e.peak }
 
 // Model implements [engine.Scorer].
 func (e *Engine) Model() (string, error) {
@@ -349,7 +359,7 @@ func (e *Engine) Close() error {
 // reference is a model beside the one in training, sharded as that is.
 type reference struct {
 	engine *Engine
-	config model.Config
+	twin   model.Twin
 	dir    string
 	hash   string
 	opened bool
@@ -368,11 +378,13 @@ func (e *Engine) Reference(dir string) (engine.Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reference{engine: e, config: c, dir: dir, hash: hash}, nil
+	twin, err := c.Twin(nil)
+	return &reference{engine: e, twin: twin, dir: dir, hash: hash}, err
 }
 
 // Score implements [engine.Scorer].
-func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], _ engine.ScoreOptions,
+	done func(pack int, nll []float64) error) error {
 	if !r.opened {
 		now, err := model.FingerprintWeights(r.dir) // the files may have been changed since they were hashed
 		if err == nil && now != r.hash {
@@ -384,7 +396,7 @@ func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, err
 		if err != nil {
 			return err
 		}
-		tensors, config, err := r.engine.twin(r.config, r.dir, "reference")
+		tensors, config, err := r.engine.place(r.twin, r.dir, "reference")
 		if err != nil {
 			return err
 		}

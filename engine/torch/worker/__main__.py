@@ -103,14 +103,17 @@ class Worker:
     def do_update(self, head, _):
         self.doing = f"update {head['step']}"
         norm = self.model.update(head["step"], head["rate"], head["divisor"], head["max_norm"])
-        self.done({"norm": repr(norm)})  # JSON has no NaN
+        peak = torch.tensor([model.peak(self.device)], dtype=torch.int64)
+        if dist.get_world_size() > 1:
+            dist.all_reduce(peak)
+        self.done({"norm": repr(norm), "peak": int(peak)})  # JSON has no NaN
 
     def do_drop(self, *_):
         self.model.drop()
         self.done()
 
     def do_gradients(self, *_):
-        for name, p in self.model.parameters.items():
+        for name, p in self.model.trained.items():
             full = torch.zeros(p.shape)
             a, b = self.model.rows_here(p)
             if self.model.first_copy:
@@ -136,12 +139,6 @@ class Worker:
         self.doing = "answering"
         out = answer.answer(self.model, self.wire, head["prompts"], arrays["ids"])
         self.done({"stopped": out is None}, **({} if out is None else {"ids": out.reshape(-1).numpy()}))
-
-    def do_peak(self, *_):
-        most = torch.tensor([model.peak(self.device)], dtype=torch.int64)
-        if dist.get_world_size() > 1:
-            dist.all_reduce(most, dist.ReduceOp.MAX)
-        self.done({"peak": int(most)})
 
 
 def describe(device):

@@ -95,8 +95,9 @@ class Cache:
         most = int(self.filled.max()) + 1
         seen = torch.arange(most, device=self.device)[None] <= self.filled[:, None]
         out = F.scaled_dot_product_attention(
-            q[0].transpose(0, 1)[:, :, None], keys[:, :, :most], values[:, :, :most], attn_mask=seen[:, None, None], scale=scale, enable_gqa=True
-        )
+            q[0].transpose(0, 1)[:, :, None], keys[:, :, :most], values[:, :, :most], attn_mask=seen[:, None, None], scale=scale,
+            enable_gqa=True,
+        )  # fmt: skip
         return out[:, :, 0][None]
 
 

@@ -82,6 +82,8 @@ class Sharded:
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
         hf.model.embed_tokens.padding_idx = None  # a padding token that ends turns must be learnt like any other
         hf.requires_grad_(train).train(train)
+        for name in how["frozen"] if train else ():
+            hf.get_parameter(name).requires_grad_(False)
         if train and how["recompute"]:
             hf.gradient_checkpointing_enable({"use_reentrant": False})
         self.lm = LM(hf, max(1, (1 << 28 if device.type == "cuda" else 1 << 24) // config.vocab_size))
@@ -126,6 +128,8 @@ class Sharded:
         below the other. into: other values than the weights, by name."""
         files = {}
         for name, parameter in self.parameters.items():
+            if into is not None and name not in into:
+                continue
             a, b = self.rows_here(parameter)
             local, at = (parameter.to_local() if into is None else into[name]), 0
             for path, tensor, first, rows in tensors[prefix + name]:
@@ -161,11 +165,12 @@ class Trained(Sharded):
     def __init__(self, how, mesh, device):
         super().__init__(how, mesh, device, train=True)
         self.how = how
-        self.mean, self.square = ({n: torch.zeros_like(p.to_local()) for n, p in self.parameters.items()} for _ in range(2))
+        self.trained = {n: p for n, p in self.parameters.items() if p.requires_grad}
+        self.mean, self.square = ({n: torch.zeros_like(p.to_local()) for n, p in self.trained.items()} for _ in range(2))
         from torch.optim.adamw import adamw
 
         self.adamw = adamw
-        for name, p in self.parameters.items():
+        for name, p in self.trained.items():
             if not p.dtype == self.mean[name].dtype == self.square[name].dtype == torch.float32:
                 raise RuntimeError(f"{name}: master weights and moments are {p.dtype}, {self.mean[name].dtype}, want float32")
 
@@ -186,7 +191,7 @@ class Trained(Sharded):
     def update(self, step, rate, divisor, max_norm):
         """One step of AdamW on the gradients over divisor, scaled down to max_norm (0: never). Returns their norm before that;
         where it is not finite nothing changes, and the gradients are still there."""
-        grads = {name: self.gradient(name) for name in self.parameters}
+        grads = {name: self.gradient(name) for name in self.trained}
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for g in grads.values():
             total += torch.linalg.vector_norm(g, dtype=torch.float64).square()
@@ -196,7 +201,7 @@ class Trained(Sharded):
             return norm
         scale = (min(1.0, max_norm / (norm + 1e-6)) if max_norm > 0 else 1.0) / divisor
         for matrices in (True, False):  # decay is for matrices
-            names = [n for n, p in self.parameters.items() if (p.ndim > 1) == matrices and grads[n].numel() > 0]
+            names = [n for n, p in self.trained.items() if (p.ndim > 1) == matrices and grads[n].numel() > 0]
             if not names:
                 continue
             torch._foreach_mul_([grads[n] for n in names], scale)
@@ -214,7 +219,7 @@ class Trained(Sharded):
     def state(self):
         """What a checkpoint holds of this rank: rows of weights and moments, by name."""
         for prefix, values in (("", None), ("exp_avg.", self.mean), ("exp_avg_sq.", self.square)):
-            for name, p in self.parameters.items():
+            for name, p in (self.parameters if values is None else self.trained).items():
                 yield prefix + name, (p.to_local() if values is None else values[name]).detach()
 
     def restore(self, tensors):
