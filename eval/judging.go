@@ -12,6 +12,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/jsonl"
 	"lwtrain/internal/llm"
+	"lwtrain/internal/stats"
 	"lwtrain/judge"
 )
 
@@ -27,7 +28,7 @@ type Judged struct {
 	Coverage float64 `json:"coverage"`
 
 	Quality     *float64            `json:"s_q,omitempty"` // mean; nil below LeastCoverage
-	CI          *Interval           `json:"ci95,omitempty"`
+	CI          *stats.Interval     `json:"ci95,omitempty"`
 	Overall     *float64            `json:"s_mean,omitempty"` // the mean of S_l and S_q
 	ByDimension map[string]*float64 `json:"by_dimension,omitempty"`
 	Chunked     int                 `json:"chunked,omitempty"` // that were rated in parts, and are in no mean

@@ -14,6 +14,7 @@ import (
 
 	"lwtrain/eval"
 	"lwtrain/internal/human"
+	"lwtrain/internal/stats"
 )
 
 // evalView is what eval.tmpl takes.
@@ -198,7 +199,7 @@ func readingFigures(s eval.Survival) []figure {
 }
 
 // stepped is a curve as a line with steps, of some hundred points at most.
-func stepped(c eval.Curve, name string) series {
+func stepped(c stats.Curve, name string) series {
 	const most = 150
 	s := series{Name: name}
 	every := max(1, len(c.X)/most)
@@ -218,7 +219,7 @@ func stepped(c eval.Curve, name string) series {
 type rated struct {
 	Name  string
 	Value *float64 // 0 to 100
-	CI    *eval.Interval
+	CI    *stats.Interval
 }
 
 // ratings draws a bar from 0 to 100 for each row, and its interval.
@@ -298,7 +299,7 @@ func oneDigit(v *float64) string {
 	return fmt.Sprintf("%.1f", *v)
 }
 
-func between(ci *eval.Interval) string {
+func between(ci *stats.Interval) string {
 	if ci == nil {
 		return "-"
 	}

@@ -8,6 +8,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/eval"
 	"lwtrain/internal/human"
+	"lwtrain/internal/stats"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
@@ -61,7 +62,7 @@ func EvalResult(w io.Writer, x eval.Scored) {
 	if s.Note != "" {
 		line("", "%s", s.Note)
 	}
-	figure := func(label, before, format string, v *float64, ci *eval.Interval) {
+	figure := func(label, before, format string, v *float64, ci *stats.Interval) {
 		if v == nil {
 			return
 		}
