@@ -96,7 +96,7 @@ func TestAnswersThatOthersMade(t *testing.T) {
 		{"nothing that names a prompt", `{"text": ""}`, "neither prompt nor id nor index"},
 		{"two texts", `{"index": 0, "text": "a", "response": "b"}`, "both response and text"},
 		{"a stop that is none", `{"index": 0, "text": "a", "stop": "maybe"}`, `stop is "maybe"`},
-		{"no JSON", "\nx", "f.jsonl:2: "},
+		{"no JSON", "\nx", "f.jsonl:2: invalid character"},
 		{"no lines", "", "no answers there"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

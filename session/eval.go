@@ -2,9 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -247,7 +244,7 @@ func (e *Eval) Read(ctx context.Context, done func(n, of int)) (*eval.Survival, 
 		Of string `json:"of"`
 		eval.Survival
 	}
-	of := hashOf(documents)
+	of := rundir.HashOf(documents)
 	if there, err := rundir.ReadJSON(path, &known); err != nil || there && known.Of == of {
 		return &known.Survival, err
 	}
@@ -266,15 +263,6 @@ func (e *Eval) Read(ctx context.Context, done func(n, of int)) (*eval.Survival, 
 		return nil, err
 	}
 	return &known.Survival, rundir.WriteJSON(path, known)
-}
-
-// hashOf is a hash of what JSON says of v.
-func hashOf(v any) string {
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(v); err != nil {
-		panic(err) // numbers
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Score measures the answers of all tasks and writes what came of them.
