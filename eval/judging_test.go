@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -107,6 +108,11 @@ func TestAPromptOfTwoTasksIsAskedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Calls.Close()
+	for _, task := range j.Tasks {
+		if err := os.Mkdir(filepath.Join(j.Dir, task.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	asked, told := 0, 0
 	from := sure(func(prompt string) string {
 		asked++
