@@ -99,11 +99,13 @@ func (j Job) Generate(ctx context.Context, from llm.Answerer, done func(llm.Repl
 			for sample := range j.Samples {
 				r := replies[0]
 				replies = replies[1:]
-				g := Generation{ID: it.ID, Sample: sample, Prompt: it.Prompt, Text: r.Text, Tokens: r.Tokens, Stop: r.Stop, Failed: r.Failed}
-				if g.Failed != "" {
-					g.Stop = ""
+				g := Generation{
+					ID: it.ID, Sample: sample, Prompt: it.Prompt, Text: r.Text, Words: task.Words(r.Text), Tokens: r.Tokens,
+					Failed: r.Failed,
 				}
-				g.Words = task.Words(g.Text)
+				if g.Failed == "" {
+					g.Stop = r.Stop
+				}
 				lines = append(lines, g)
 			}
 		}
