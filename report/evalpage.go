@@ -43,23 +43,7 @@ func viewOf(j *eval.Judged) *judgeView {
 	v := &judgeView{Lines: []string{
 		fmt.Sprintf("Judge: %s, mode %s. %d of %d replies could be read; what could not is in no figure.", j.Judge, j.Mode, j.Rated, j.N),
 	}}
-	add := func(format string, args ...any) { v.Lines = append(v.Lines, fmt.Sprintf(format, args...)) }
-	switch {
-	case j.Mode == "pair":
-		add("%d better, %d as good, %d worse than the answers of %s; in %d the order decided, which counts as as good.",
-			j.Wins, j.Ties, j.Losses, j.Against, j.Flips)
-	case !j.Covered():
-		add("Fewer than %g %% were rated: there is no mean.", 100*eval.LeastCoverage)
-	}
-	if j.Chunked > 0 {
-		add("%s rated in parts, since the judge can not be shown them whole.", human.Count(j.Chunked, "answer"))
-	}
-	v.Lines = append(v.Lines, j.Warnings...)
-	if j.Calibration != nil {
-		add("Calibrated on damaged texts: %s", *j.Calibration)
-	} else {
-		add("The judge was not calibrated: what it can tell apart is not known.")
-	}
+	v.Lines = append(v.Lines, j.Says()...)
 	names, means := j.Marks()
 	if len(names) > 0 {
 		v.Marks = &table{Head: []string{"dimension", "mean, 1 to 5"}}
