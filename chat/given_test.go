@@ -54,7 +54,8 @@ func TestAnAnswerThatGoesOnIsEncodedAsTransformersDoes(t *testing.T) {
 func TestABeginThatTheTemplateWritesOtherwiseIsRefused(t *testing.T) {
 	chat := must(Open(fixture(t, "qwen", "<|im_end|>"), "testdata/chat_qwen3.jinja"))
 	// Qwen3's template takes the text before </think> for reasoning.
-	_, err := chat.Render([]Message{{Role: "user", Content: "q"}, {Role: "assistant", Content: "<think>so</think>\n\nyes", Given: 9}}, Targets{})
+	msgs := []Message{{Role: "user", Content: "q"}, {Role: "assistant", Content: "<think>so</think>\n\nyes", Given: 9}}
+	_, err := chat.Render(msgs, Targets{})
 	var lost *ConversationError
 	if !errors.As(err, &lost) || lost.Reason != NoExactTarget || !strings.Contains(lost.Detail, "otherwise where it goes on") {
 		t.Errorf("got %v", err)

@@ -19,7 +19,8 @@ func goOn(messages []chat.Message, n int) ([]chat.Message, error) {
 	begin, rest := messages[n], messages[n+1]
 	switch {
 	case begin.Extra["tool_calls"] != nil || rest.Extra["tool_calls"] != nil:
-		return nil, bad("invalid_prompt", "the prompt ends with an answer of the assistant, want text alone there and in what goes on with it")
+		return nil, bad("invalid_prompt",
+			"the prompt ends with an answer of the assistant, want text alone there and in what goes on with it")
 	case strings.TrimSpace(begin.Content) == "":
 		return nil, bad("invalid_prompt", "the prompt ends with an empty answer of the assistant, want its begin")
 	case strings.TrimSpace(rest.Content) == "":
