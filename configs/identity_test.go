@@ -152,3 +152,15 @@ func compareLines(t *testing.T, file, got string) {
 		}
 	}
 }
+
+// Folders of runs from before a key was there do not have it: they go on where it has its default.
+func TestAKeyThatCameLaterIsASettingWhereItSaysMore(t *testing.T) {
+	c := everyKey(t)
+	if v, ok := c.Settings("pairs")["pairs.end_weight"]; ok {
+		t.Errorf("settings hold %q, want none", v)
+	}
+	c.Pairs.EndWeight = 0.5
+	if got := c.Settings("pairs")["pairs.end_weight"]; got != "0.5" {
+		t.Errorf("settings hold %q", got)
+	}
+}
