@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lwtrain/chat"
+	"lwtrain/internal/plainjson"
 )
 
 // Calls of tools have one form for templates, that of transformers: a list of {"type":
@@ -32,8 +33,8 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 				kindOf(one))
 		case len(f) == 0:
 			continue
-		case repeatedIn(one) != "":
-			return nil, repeatedKey(repeatedIn(one))
+		case plainjson.Repeated(one) != "":
+			return nil, repeatedKey(plainjson.Repeated(one))
 		case f["function"] != nil && decoded(f["function"])[0] == '{':
 			function := decoded(f["function"])
 			given := argumentsKey(f)
@@ -52,7 +53,7 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 		case f["name"] != nil && !says(f, "function"):
 			one = l.bareCall(one, f)
 		}
-		if twice := repeatedIn(one); twice != "" { // in what was carried as text
+		if twice := plainjson.Repeated(one); twice != "" { // in what was carried as text
 			return nil, repeatedKey(twice)
 		}
 		if problem := brokenArguments(one); problem != nil {
@@ -256,7 +257,7 @@ func (l Layout) called(m chat.Message, raw json.RawMessage) (chat.Message, error
 		raw = json.RawMessage("[" + string(raw) + "]")
 	}
 	list, ok := cutList(raw)
-	if twice := repeatedIn(raw); twice != "" {
+	if twice := plainjson.Repeated(raw); twice != "" {
 		return m, repeatedKey(twice)
 	}
 	if !ok || len(list) == 0 {
@@ -337,7 +338,7 @@ func toolsOf(raw json.RawMessage) (json.RawMessage, error) {
 			}
 			tool = json.RawMessage(fmt.Sprintf(`{"type": "function", "function": %s}`, tool))
 		}
-		if twice := repeatedIn(tool); twice != "" {
+		if twice := plainjson.Repeated(tool); twice != "" {
 			return nil, repeatedKey(twice)
 		}
 		out = append(out, tool)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lwtrain/data/read"
+	"lwtrain/internal/plainjson"
 )
 
 // callsTools writes tools, calls and reasoning as most templates do.
@@ -161,7 +162,7 @@ func TestKeysThatAreThereTwiceAreFoundAtEveryDepth(t *testing.T) {
 		deep + `{"b": 1, "b": 2}` + strings.Repeat("]}", 1000): "b",
 		`"text: \"a\": 1"`:                                     "",
 	} {
-		if got := repeatedIn([]byte(text)); got != want {
+		if got := plainjson.Repeated([]byte(text)); got != want {
 			t.Errorf("%.60s: %q, want %q", text, got, want)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"lwtrain/chat"
+	"lwtrain/internal/plainjson"
 )
 
 // turns reads a list of messages, in OpenAI's form ({"role", "content"}) or
@@ -208,7 +209,7 @@ func (l Layout) extra(f fields, m *chat.Message, taken []string) error {
 			continue
 		}
 		answer := m.Role == "assistant" || m.Role == "function_call"
-		switch twice := repeatedIn(raw); {
+		switch twice := plainjson.Repeated(raw); {
 		case answer && key == "train_detail":
 			return lostKey(key, "says which parts of an answer are learnt, want train: true or false of all of it")
 		case lost[key] == textAlone:
