@@ -87,8 +87,10 @@ func (c *checkedPages) check(page pq.Page) error {
 		return nil
 	}
 	if page.Encoding() == byteStreamSplit {
-		return &brokenFile{detail: fmt.Sprintf("column %.80q: values in the encoding BYTE_STREAM_SPLIT, want plain ones, deltas or a dictionary", c.path),
-			hint: "write the file again without it: use_byte_stream_split=False of pyarrow"}
+		return &brokenFile{
+			detail: fmt.Sprintf("column %.80q: values in the encoding BYTE_STREAM_SPLIT, want plain ones, deltas or a dictionary", c.path),
+			hint:   "write the file again without it: use_byte_stream_split=False of pyarrow",
+		}
 	}
 	if c.maxDef == 0 && err == nil && n > int64(len(data))*8 && page.Encoding() == 0 { // plain: at least a bit each
 		err = fmt.Errorf("a page of %d values in %d bytes", n, len(data))

@@ -109,10 +109,11 @@ func brokenArguments(call json.RawMessage) error {
 		return nil
 	}
 	inner, _ := cutObject(outer["function"])
-	if arguments := inner["arguments"]; arguments != nil && arguments[0] == '"' && strings.HasPrefix(strings.TrimSpace(cutText(arguments)), "{") {
-		return brokenText(arguments)
+	arguments := inner["arguments"]
+	if arguments == nil || arguments[0] != '"' || !strings.HasPrefix(strings.TrimSpace(cutText(arguments)), "{") {
+		return nil
 	}
-	return nil
+	return brokenText(arguments)
 }
 
 // isQuoted reports whether a text is that of a text.

@@ -105,9 +105,6 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 		"ms-swift's losses": {`{"messages": [` + user("q") + `, {"role": "assistant", "content": "a", "loss": false}, ` +
 			`{"role": "assistant", "content": "b", "trainable": false}, {"role": "assistant", "content": "c", "loss": true}]}`,
 			"messages", "user q | -assistant a | -assistant b | assistant c"},
-		"axolotl's trainings and loss scales": {`{"messages": [` + user("q") + `, {"role": "assistant", "content": "a", "training": false}, ` +
-			`{"role": "assistant", "content": "b", "loss_scale": 0.0}, {"role": "assistant", "content": "c", "loss_scale": 1}]}`,
-			"messages", "user q | -assistant a | -assistant b | assistant c"},
 		"thumbs": {`{"prompt": "q", "completion": "a", "label": "thumbs_down"}`, "kto", "user q | assistant a"},
 		"tools of OpenAI's Responses": {`{"messages": [` + user("q") + `, ` + assistant("a") +
 			`], "tools": [{"type": "function", "name": "f", "strict": true}]}`, "messages",
@@ -138,6 +135,21 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 				t.Errorf("format %s, %v:\n%s\nwant %s\n%s", l.Format, err, said(e.Conversation), c.format, c.want)
 			}
 		})
+	}
+}
+
+func TestWeightsOfOtherToolsAreWeights(t *testing.T) {
+	for name, c := range map[string]struct{ extra, want string }{
+		"axolotl's training":          {`, "training": false`, "user q | -assistant a"},
+		"ms-swift's loss_scale of 0":  {`, "loss_scale": 0.0`, "user q | -assistant a"},
+		"ms-swift's loss_scale of 1":  {`, "loss_scale": 1`, "user q | assistant a"},
+		"a weight of 0 in one of two": {`, "training": true, "loss_scale": 0`, "user q | -assistant a"},
+	} {
+		record := []byte(`{"messages": [` + user("q") + `, {"role": "assistant", "content": "a"` + c.extra + `}]}`)
+		got, err := Options{Format: "messages"}.Layout(nil).Parse(read.Line{Text: record})
+		if err != nil || said(got.Conversation) != c.want {
+			t.Errorf("%s: %s, %v, want %s", name, said(got.Conversation), err, c.want)
+		}
 	}
 }
 
