@@ -80,6 +80,24 @@ func TestComparisonsArePairedByPrompt(t *testing.T) {
 	t.Errorf("no S_l in %+v", got)
 }
 
+func TestPromptsThatAskForOtherLengthsAreNotCompared(t *testing.T) {
+	at := func(prompt string, asked int) Score { return Score{ID: prompt, Prompt: prompt, Asked: asked} }
+	for name, c := range map[string]struct {
+		a, b []Score
+		want string
+	}{
+		"the same lengths":                  {[]Score{at("p", 100), at("q", 0)}, []Score{at("q", 0), at("p", 100)}, ""},
+		"another length":                    {[]Score{at("p", 100)}, []Score{at("p", 200)}, "own: the prompt p asks for 100 words in A and for 200 in B"},
+		"a length in one alone":             {[]Score{at("p", 100)}, []Score{at("p", 0)}, "100 words in A and for 0 in B"},
+		"other lengths with other prompts":  {[]Score{at("p", 100)}, []Score{at("q", 200)}, ""},
+		"a prompt with two lengths in both": {[]Score{at("p", 100), at("p", 200)}, []Score{at("p", 200), at("p", 100)}, ""},
+	} {
+		if err := AskedAlike("own", c.a, c.b); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 func TestAnswersThatOthersMade(t *testing.T) {
 	task := ownTask(10, 20)
 	for _, c := range []struct{ name, lines, want string }{

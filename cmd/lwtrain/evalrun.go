@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
 	"lwtrain/eval"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/plainjson"
 	"lwtrain/internal/rundir"
@@ -99,6 +101,10 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 		return err
 	}
 	for _, x := range scored {
+		if x.Summary.N == 0 {
+			return incompleteError{fmt.Errorf("%s: none of %s has an answer (%s)", x.Task.Name,
+				human.Count(x.Summary.Missing, "prompt"), human.Counts(x.Summary.Failed))}
+		}
 		if j := x.Summary.Judge; j != nil && !j.Covered() {
 			return incompleteError{fmt.Errorf("%s: the judge's replies on %d of %d answers could be read, want %g of all: there is no mean",
 				x.Task.Name, j.Rated, j.N, eval.LeastCoverage)}
@@ -188,9 +194,10 @@ func printJSON(cmd *cobra.Command, v any) error {
 // compare pairs two evaluations of a task, or of all that both have.
 func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []report.Compared, err error) {
 	c = eval.Comparison{A: a, B: b, Metrics: []eval.Paired{}}
-	add := func(t eval.Asked, x, y []eval.Score) {
+	add := func(t eval.Asked, x, y []eval.Score) error {
 		c.Metrics = append(c.Metrics, eval.Compare(t, x, y)...)
 		all = append(all, report.Compared{Task: t.Name, A: x, B: y})
+		return eval.AskedAlike(t.Name, x, y)
 	}
 	if task != "" {
 		x, err := readAnswers(cmd, task, "paper", a)
@@ -199,7 +206,7 @@ func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []re
 		}
 		y, err := readAnswers(cmd, task, "paper", b)
 		if err == nil {
-			add(x.Task, x.Scores, y.Scores)
+			err = add(x.Task, x.Scores, y.Scores)
 		}
 		return c, all, err
 	}
@@ -213,6 +220,15 @@ func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []re
 	if err != nil {
 		return c, all, err
 	}
+	others, err := eval.TasksIn(b)
+	if err != nil {
+		return c, all, err
+	}
+	for _, t := range others {
+		if !slices.ContainsFunc(in, func(x eval.Asked) bool { return x.Name == t.Name }) {
+			c.OnlyB = append(c.OnlyB, t.Name)
+		}
+	}
 	for _, t := range in {
 		x, err := eval.ReadScores(filepath.Join(a, t.Name, eval.ScoresFile))
 		if err != nil {
@@ -220,12 +236,15 @@ func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []re
 		}
 		y, err := eval.ReadScores(filepath.Join(b, t.Name, eval.ScoresFile))
 		if errors.Is(err, os.ErrNotExist) {
+			c.OnlyA = append(c.OnlyA, t.Name)
 			continue
+		}
+		if err == nil {
+			err = add(t, x, y)
 		}
 		if err != nil {
 			return c, all, err
 		}
-		add(t, x, y)
 	}
 	if len(c.Metrics) == 0 {
 		return c, all, fault.Usage(fmt.Errorf("%s and %s have no prompt in common that both answered", a, b))
