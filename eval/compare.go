@@ -87,7 +87,8 @@ func AskedAlike(task string, a, b []Score) error {
 	}
 	for _, x := range b {
 		if in := asked[x.Prompt]; in != nil && !slices.Contains(in, x.Asked) {
-			return fault.Usage(fault.Hint(fmt.Errorf("%s: the prompt %s asks for %d words in A and for %d in B", task, x.ID, in[0], x.Asked),
+			err := fmt.Errorf("%s: the prompt %s asks for %d words in A and for %d in B", task, x.ID, in[0], x.Asked)
+			return fault.Usage(fault.Hint(err,
 				"`lwtrain eval score DIR` measures the answers of a folder again, by what the task asks now"))
 		}
 	}

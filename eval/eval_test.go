@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
 	"lwtrain/internal/prose"
 )
 
@@ -87,7 +90,7 @@ func TestPromptsThatAskForOtherLengthsAreNotCompared(t *testing.T) {
 		want string
 	}{
 		"the same lengths":                  {[]Score{at("p", 100), at("q", 0)}, []Score{at("q", 0), at("p", 100)}, ""},
-		"another length":                    {[]Score{at("p", 100)}, []Score{at("p", 200)}, "own: the prompt p asks for 100 words in A and for 200 in B"},
+		"another length":                    {[]Score{at("p", 100)}, []Score{at("p", 200)}, "own: the prompt p asks for 100 words in A and for 200"},
 		"a length in one alone":             {[]Score{at("p", 100)}, []Score{at("p", 0)}, "100 words in A and for 0 in B"},
 		"other lengths with other prompts":  {[]Score{at("p", 100)}, []Score{at("q", 200)}, ""},
 		"a prompt with two lengths in both": {[]Score{at("p", 100), at("p", 200)}, []Score{at("p", 200), at("p", 100)}, ""},
@@ -141,5 +144,69 @@ func TestAnswersThatOthersMade(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// answerer answers each request by itself.
+type answerer func(llm.Request) llm.Reply
+
+func (a answerer) Converse(_ context.Context, requests []llm.Request, done func(int, llm.Reply) ([]llm.Request, error)) error {
+	for i, r := range requests {
+		if _, err := done(i, a(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestAnswersAndScoresThatWereChangedAreRefused(t *testing.T) {
+	task := ownTask(10, 20)
+	dir := t.TempDir()
+	calls, err := llm.OpenCalls(filepath.Join(dir, CallsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer calls.Close()
+	j := Job{Options: Options{Samples: 2, MaxNewTokens: 9}, Tasks: []Asked{task}, Dir: dir, Calls: calls, Model: "m"}
+	said := answerer(func(r llm.Request) llm.Reply { return llm.Reply{Text: "words on " + r.Origin, Stop: llm.StopEOS} })
+	if err := os.Mkdir(filepath.Join(dir, task.Name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Generate(context.Background(), said, nil); err != nil {
+		t.Fatal(err)
+	}
+	answers, scores := filepath.Join(dir, task.Name, GenerationsFile), filepath.Join(dir, task.Name, ScoresFile)
+	was, err := os.ReadFile(answers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"as they are":           {string(was), ""},
+		"without the last line": {string(was[:bytes.LastIndexByte(was[:len(was)-1], '\n')+1]), ""}, // it counts as missing
+		"another text":          {strings.Replace(string(was), "words on 1", "wards on 1", 1), "generations.jsonl:3: the answer is not the one"},
+		"another end":           {strings.Replace(string(was), `"stop":"eos"`, `"stop":"length"`, 1), "generations.jsonl:1: the answer"},
+		"all of them twice":     {string(was) + string(was), `sample 0 of prompt "0" is there twice`},
+	} {
+		if err := os.WriteFile(answers, []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := j.Score(task)
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !fault.IsUsage(err)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if all, err := ReadScores(scores); err != nil || len(all) < 3 {
+		t.Fatalf("%d scores, %v", len(all), err)
+	}
+	text, err := os.ReadFile(scores)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(text, []byte(`"words":3`), []byte(`"words":9`), 1)
+	if err := os.WriteFile(scores, changed, 0o644); err != nil || bytes.Equal(changed, text) {
+		t.Fatal(err, string(text))
+	}
+	if _, err := ReadScores(scores); err == nil || !strings.Contains(err.Error(), "is not what summary.json was made with") {
+		t.Errorf("changed scores: %v", err)
 	}
 }

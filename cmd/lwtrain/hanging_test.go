@@ -85,7 +85,8 @@ func asking(t *testing.T, url string, args ...string) (cmd *exec.Cmd, said *stri
 func TestAnEvaluationWithoutAnyAnswerIsNoSuccess(t *testing.T) {
 	url := hang(t, func(c net.Conn) {
 		const reply = `{"choices":[{"message":{"content":null,"refusal":"I will not"},"finish_reason":"stop"}]}`
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(reply), reply)
+		const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: "
+		fmt.Fprintf(c, "%s%d\r\n\r\n%s", head, len(reply), reply)
 	})
 	cmd, said := asking(t, url, "eval", "-c", "pairs.yaml", "eval.tasks=q.jsonl", "eval.server.url="+url+"/v1", "eval.server.model=m",
 		"output.dir=refused")
