@@ -42,6 +42,8 @@ type Source struct {
 	// which answers of a conversation are trained on: all but those
 	// with train: false, the last one, or those with train: true alone
 	TrainOn string `yaml:"train_on" enum:"all|last|marked" default:"all"`
+	// whether the reasoning of answers that are trained on is learnt with them; else it is only read
+	TrainReasoning string `yaml:"train_reasoning" enum:"true|false" default:"true"`
 	// what the columns are called, where not as usual
 	Columns record.Columns `yaml:"columns"`
 	// roles by the names that they have in the file, such as {human: user, bot: assistant}

@@ -30,6 +30,7 @@ type Layout struct {
 	textArguments bool   // the template wants the arguments of calls as text
 	trainOn       string
 	cut           Cut
+	noReasoning   bool
 }
 
 // Formats of records.
@@ -78,7 +79,7 @@ var roleNames = map[string]string{"human": "user", "gpt": "assistant", "chatgpt"
 
 // Targets says which of the conversation's messages are trained on.
 func (l Layout) Targets(c Conversation) chat.Targets {
-	return chat.Targets{First: c.First, Turns: l.trainOn}
+	return chat.Targets{First: c.First, Turns: l.trainOn, NoReasoning: l.noReasoning}
 }
 
 // byKey is the columns that are named, by their keys.

@@ -15,6 +15,8 @@ type Options struct {
 	Ignore  []string          // keys of records and messages that are as good as not there
 	Filter  Filter
 	Cut     Cut
+	// NoReasoning says that reasoning is only read ([chat.Targets]).
+	NoReasoning bool
 }
 
 // Key is what the tokenised form of records depends on of the options and of whether
@@ -42,8 +44,9 @@ func (o Options) Key(near bool) string {
 		Nulls   string   `json:",omitempty"`
 		Ignore  []string `json:",omitempty"`
 		Cut     int      `json:",omitempty"`
+		Given   bool     `json:",omitempty"` // reasoning
 	}
-	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Nulls, o.Ignore, o.Cut.Words})
+	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Nulls, o.Ignore, o.Cut.Words, o.NoReasoning})
 	if err != nil {
 		panic(fmt.Sprintf("record: %v", err)) // texts and numbers
 	}

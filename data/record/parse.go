@@ -15,7 +15,7 @@ func (o Options) Layout(template *chat.Template) Layout {
 	l := Layout{
 		names: map[string][]string{}, columns: map[string][]string{}, roles: map[string]string{}, toolRole: "tool",
 		ignored: &ignored{o.Ignore, make([]atomic.Bool, len(o.Ignore))},
-		trainOn: o.TrainOn, cut: o.Cut,
+		trainOn: o.TrainOn, cut: o.Cut, noReasoning: o.NoReasoning,
 	}
 	if template != nil {
 		l.toolRole, l.textArguments = toolRole(template), template.ArgumentsAreText()
