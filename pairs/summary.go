@@ -46,7 +46,8 @@ type Summary struct {
 func ReadSummary(dir string) (s Summary, err error) {
 	there, err := rundir.ReadJSON(filepath.Join(dir, SummaryFile), &s)
 	if err == nil && !there {
-		err = fault.Hint(fmt.Errorf("%s has no %s, want the folder of a finished run", dir, SummaryFile), "lwtrain pairs writes one at its end")
+		err = fault.Hint(fmt.Errorf("%s has no %s, want the folder of a finished run", dir, SummaryFile),
+			"lwtrain pairs writes one at its end")
 	}
 	return s, fault.Usage(err)
 }
