@@ -30,7 +30,7 @@ func TestReasoningIsATargetOrOnlyRead(t *testing.T) {
 	)
 	user := func(text string) Message { return Message{Role: "user", Content: text} }
 	call := func(text string) map[string]any {
-		return map[string]any{"tool_calls": json.RawMessage(`[{"type": "function", "function": {"name": "` + text + `", "arguments": {}}}]`)}
+		return map[string]any{"tool_calls": json.RawMessage(`[{"function": {"name": "` + text + `", "arguments": {}}}]`)}
 	}
 	for name, c := range map[string]struct {
 		template       string

@@ -36,7 +36,7 @@ type Source struct {
 	// path, where it is a list
 	Paths []string `yaml:"paths" identity:"none"`
 	// how its records are read; auto: recognised from the first
-	Format string `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto"`
+	Format string `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto|text" default:"auto"`
 	// of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations
 	Side string `yaml:"side" enum:"all|chosen" default:"all"`
 	// which answers of a conversation are trained on: all but those
