@@ -17,7 +17,7 @@ import (
 func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
 	line := terminal.Labelled(w)
 	o := c.Eval
-	from := o.Server.Model + " at " + o.Server.URL
+	from := o.Server.Who()
 	if m := run.Model; m != nil {
 		from = m.Describe()
 	}
