@@ -243,7 +243,7 @@ func plainSource(name, path string) data.Source {
 	return data.Source{
 		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", TrainReasoning: "true", Nulls: "drop", Repeat: 1,
 		LossFactor: 1,
-		Filter: record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
+		Filter:     record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
 	}
 }
 

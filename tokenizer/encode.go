@@ -17,7 +17,9 @@ func (t *Tokenizer) Encode(text string) []int32 {
 }
 
 // Around returns the tokens that the post-processor puts before and behind a text.
-func (t *Tokenizer) Around() (before, after []int32) { return slices.Clone(t.before), slices.Clone(t.after) }
+func (t *Tokenizer) Around() (before, after []int32) {
+	return slices.Clone(t.before), slices.Clone(t.after)
+}
 
 // EncodeText returns the ids of text without the tokens that the
 // post-processor adds. Added tokens in the text become their ids: whoever
