@@ -63,8 +63,12 @@ func Write(w io.Writer, metadata []Entry, tensors []Stream, progress func(done, 
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
-	values := make([]float32, writtenChunk)
-	raw := make([]byte, 4*writtenChunk)
+	most := 0
+	for _, t := range tensors {
+		n, _ := tensorfile.Product(t.Shape)
+		most = max(most, int(min(n, writtenChunk)))
+	}
+	values, raw := make([]float32, most), make([]byte, 4*most)
 	var done int64
 	for _, t := range tensors {
 		kind, encode := kindOf(t.Type), quantisers[t.Type]
@@ -127,7 +131,7 @@ func encodeAll(dst []byte, src []float32, kind ggmlType, encode func(dst []byte,
 // head makes all that stands before the tensors, and counts their bytes.
 func head(metadata []Entry, tensors []Stream) (header []byte, total int64, err error) {
 	if len(tensors) > MaxTensors || len(metadata) > maxKeys {
-		return nil, 0, fmt.Errorf("%d tensors and %d keys, the format's readers take %d and %d", len(tensors), len(metadata), MaxTensors, maxKeys)
+		return nil, 0, fmt.Errorf("%d tensors and %d keys, want at most %d and %d", len(tensors), len(metadata), MaxTensors, maxKeys)
 	}
 	b := &writer{}
 	b.WriteString("GGUF")

@@ -122,7 +122,8 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 		}
 	}
 	ids := g.Values["ids"].(Numbers)
-	if !slices.Equal(g.Values["list"].([]string), []string{"a", "", "ß"}) || ids.Count != 2 || ids.At(0) != int64(-1) || ids.At(1) != int64(5) {
+	if list := g.Values["list"].([]string); !slices.Equal(list, []string{"a", "", "ß"}) || ids.Count != 2 || ids.At(0) != int64(-1) ||
+		ids.At(1) != int64(5) {
 		t.Errorf("lists %v and %v", g.Values["list"], ids)
 	}
 	for _, s := range tensors {

@@ -19,7 +19,7 @@ type Family struct {
 	HeadDim     int     // unless head_dim says; 0: hidden_size / num_attention_heads
 
 	Names     *Names // in Hugging Face's files
-	GGUF      *GGUF  // nil: its GGUF files are not known
+	GGUF      *GGUF
 	Shapes    map[string]string
 	Keys      [][2]string                                   // of its config.json, where they are not the common ones, and these
 	Translate func(file map[string]json.RawMessage) error   // says what else in it differs in common keys; nil: nothing
