@@ -21,9 +21,9 @@ import (
 type Engine interface {
 	Scorer
 
-	// Learn runs packs forward and backward and adds to the gradients of the step. weigh
-	// may be nil.
-	Learn(ctx context.Context, packs []packing.Pack, weigh Weigh) ([]Learned, error)
+	// Learn runs packs of optimiser step number step, counted from 1, forward and backward and
+	// adds to the gradients of that step. weigh may be nil.
+	Learn(ctx context.Context, step int, packs []packing.Pack, weigh Weigh) ([]Learned, error)
 
 	// Gradients hands over what the step has added up so far, tensor by tensor under its
 	// name in the model's files. Frozen tensors are left out. values are only read, and
@@ -57,6 +57,9 @@ type Engine interface {
 
 	// Needs is what the run takes, and on what it is computed.
 	Needs() Needs
+
+	// Peak is the most memory that the engine has been seen to take, in bytes.
+	Peak() int64
 }
 
 // Scorer is a model that says how probable it finds texts.
@@ -64,7 +67,7 @@ type Scorer interface {
 	// Score runs packs forward and tells the losses of one after the other: -ln p of
 	// each position's target, 0 where its weight is 0, [positions of the pack]. nll is
 	// valid during the call. An error that comes with a pack ends it.
-	Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error
+	Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how ScoreOptions, done func(pack int, nll []float64) error) error
 
 	// Model says which model this is: the SHA-256 of its config and the weights that it
 	// had when it was opened, in hexadecimal.
@@ -74,10 +77,18 @@ type Scorer interface {
 	Close() error
 }
 
+// ScoreOptions say how packs are run forward.
+type ScoreOptions struct {
+	// Step is the optimiser step, counted from 1, that learns from the same texts: a text has the
+	// dropout that it has in [Engine.Learn] then. 0: no dropout.
+	Step int
+	Base bool // the model without its adapters
+}
+
 // Weigh sets the weights of a pack's positions once their losses are known, between
 // its forward and its backward pass: for a loss that is no sum over tokens, the
 // derivative with regard to each token's loss. It is called for one pack after the
-// other in their order, with -ln p of each position's target; positions whose weight
+// other, in any order, with -ln p of each position's target; positions whose weight
 // was 0 stay so.
 type Weigh func(pack int, nll []float64, weights []float32)
 
@@ -120,13 +131,18 @@ type Needs struct {
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 
-	Precision  string  // of the inputs of matrix products: Float32 or BFloat16
-	Recomputed string  // in words: what is computed again in the backward pass
-	Repeats    float64 // the share of the forward pass's products that are
+	Precision  string   // of the inputs of matrix products: Float32 or BFloat16
+	Recomputed string   // in words: what is computed again in the backward pass
+	Repeats    float64  // the share of the forward pass's products that are
+	Copies     int      // of the weights, that groups of processes hold; 0: one
+	Notes      []string // what else there is to say of the memory
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string
 }
+
+// Checkpoint is the bytes that a checkpoint takes.
+func (n Needs) Checkpoint() int64 { return (n.Weights + n.Optimizer) / int64(max(1, n.Copies)) }
 
 // Total is the most that is taken at a time: by training, or by the reference before it.
 func (n Needs) Total() int64 {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
+// smallModel has heads that share keys and values, and random weights that set its answers apart.
+func smallModel(t *testing.T) *Model {
 	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
 		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
 		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
@@ -14,7 +15,12 @@ func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := New(c, 1)
-	defer m.Free()
+	t.Cleanup(m.Free)
+	return m
+}
+
+func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
+	m := smallModel(t)
 	var requests []Request
 	for i := range 56 {
 		r := Request{MaxNewTokens: 8 + i%11, Stop: []int32{7, 200}, Sampling: Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)}}
@@ -48,14 +54,7 @@ func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
 }
 
 func TestWhatIsReadIsWhatWouldHaveBeenWritten(t *testing.T) {
-	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
-		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
-		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := New(c, 1)
-	defer m.Free()
+	m := smallModel(t)
 	g := NewGenerator(m)
 	var ids []int32
 	for i := range 150 {
@@ -82,5 +81,67 @@ func TestWhatIsReadIsWhatWouldHaveBeenWritten(t *testing.T) {
 	}
 	if _, _, err := g.Read(ids[:5], 5, nil); err == nil {
 		t.Error("nothing is left to read, and that is no error")
+	}
+}
+
+func TestAPromptIsComputedOnceForRequestsThatShareIt(t *testing.T) {
+	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
+		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
+		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests []Request
+	for i, prompt := range []int{1, 15, 16, 17, 33, 40, 90} { // tokens, around what lies side by side in a cache
+		for k := range 1 + (3*i+2)%5 {
+			r := Request{MaxNewTokens: 30 - 3*k, Stop: []int32{7, 200}, Sampling: Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(k)}}
+			if k == 2 {
+				r.MaxNewTokens = 0
+			}
+			for n := range prompt {
+				r.Prompt = append(r.Prompt, int32((i+7*n)%259))
+			}
+			requests = append(requests, r)
+		}
+	}
+	for _, precision := range []string{"float32", "bf16"} {
+		m := New(c, 1)
+		defer m.Free()
+		if precision == "bf16" {
+			m.UseHalf()
+		}
+		var want []Generated
+		for _, r := range requests { // nothing to share
+			one, err := NewGenerator(m).Generate(t.Context(), []Request{r}, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, one...)
+		}
+		for _, batch := range []int{1, 3, 16, len(requests)} {
+			got, err := NewGenerator(m).Generate(t.Context(), requests, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range got {
+				if !slices.Equal(got[i].IDs, want[i].IDs) || got[i].Stop != want[i].Stop {
+					t.Errorf("%s, %d at a time: text %d is %v, alone %v", precision, batch, i, got[i], want[i])
+				}
+			}
+		}
+
+		g, prompt := NewGenerator(m), requests[len(requests)-1].Prompt
+		first, second := g.newSlot(0, 120, Sampling{}), g.newSlot(1, 300, Sampling{})
+		computed := slices.Clone(g.readPrompt(first, prompt, true))
+		clear(m.embed.Data) // another pass would come to something else
+		clear(m.embed.Half)
+		if kept := g.readPrompt(second, prompt, false); !slices.Equal(kept, computed) || second.length != len(prompt) {
+			t.Errorf("%s: the second request computes its prompt anew", precision)
+		}
+		if g.kept.cache != nil {
+			t.Errorf("%s: a prompt is kept that nobody asks again", precision)
+		}
+		first.free()
+		second.free()
 	}
 }

@@ -10,8 +10,8 @@ import (
 // configs shows its comment to users (once `go generate ./configs` has read it)
 // and checks values by its tags.
 type Options struct {
-	// a model folder in Hugging Face layout, a .gguf file, or a name on the Hugging
-	// Face hub (owner/name, hf://owner/name@revision), which is fetched once
+	// a model folder in Hugging Face layout, a run's folder, whose newest whole checkpoint it is, a .gguf file, or a
+	// name on the Hugging Face hub (owner/name, hf://owner/name@revision), which is fetched once
 	Path string `yaml:"path" identity:"none"`
 	// a fresh model with random weights, instead of path
 	Init *Init `yaml:"init"`

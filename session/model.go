@@ -89,8 +89,8 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 	return fault.Usage(m.checkRows())
 }
 
-// findWeights finds the model that a key of the config names, all of it but its tokenizer.
-// One on the hub gets the commit that it lies at.
+// findWeights finds the model that a key of the config names, all of it but its tokenizer. Of a
+// run's folder it is the newest whole checkpoint. One on the hub gets the commit that it lies at.
 func (m *Model) findWeights(ctx context.Context, key string, path *string) (err error) {
 	c := m.session.Config
 	m.Name, m.dir = filepath.Base(*path), *path
@@ -102,6 +102,9 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 	if !isThere(m.dir) {
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder or file, want a model (%s, %s)", m.dir, key, c.Origin(key)),
 			fault.Nearby(m.dir)+"; `lwtrain import MODEL.gguf DIR` makes one from a GGUF file, `make quickstart` fetches a small one"))
+	}
+	if m.dir, err = newest(m.dir, m.session.events); err != nil {
+		return err
 	}
 	if strings.HasSuffix(m.dir, ".gguf") {
 		if m.dir, err = m.session.importOnce(m.dir); err != nil {

@@ -13,6 +13,7 @@ import (
 	"lwtrain/dpo"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/rundir"
 )
 
 // What a config names outside of itself.
@@ -98,7 +99,8 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 // LookForModel refuses a model's path that nothing is at, or no model.
 func LookForModel(path string) error {
 	switch {
-	case onHub(path), strings.HasSuffix(path, ".gguf") && isThere(path), isThere(filepath.Join(path, "config.json")):
+	case onHub(path), strings.HasSuffix(path, ".gguf") && isThere(path), isThere(filepath.Join(path, "config.json")),
+		isThere(filepath.Join(path, rundir.Checkpoints)):
 		return nil
 	case isThere(path):
 		return &missing{fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout or a .gguf file", path), path}

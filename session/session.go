@@ -22,6 +22,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data/read"
+	"lwtrain/engine/torch"
 	"lwtrain/eval"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
@@ -39,6 +40,7 @@ type Session struct {
 	watch  machine.Watch          // of what else the processors do
 	hub    *Hub                   // nil: nothing was asked of it yet
 	files  map[string][]read.File // of what lies on the hub, by path
+	python *torch.Installation    // of engine.kind: torch; nil: it was not looked for yet
 	temp   []string               // folders that Close removes
 }
 
@@ -48,10 +50,14 @@ func Open(c *configs.Config, e Events, dryRun bool) *Session {
 	return &Session{Config: c, DryRun: dryRun, events: e, watch: machine.NewWatch(), files: map[string][]read.File{}}
 }
 
+var usualThreads = runtime.GOMAXPROCS(0)
+
 // UseThreads sets how many processor threads this process computes with; 0: all cores.
 func UseThreads(n int) {
 	if n > 0 {
 		runtime.GOMAXPROCS(min(n, runtime.NumCPU()))
+	} else {
+		runtime.GOMAXPROCS(usualThreads) // a session before may have set another number
 	}
 	kernels.SetThreads(n)
 }

@@ -77,11 +77,11 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 			job.Profile(profile)
 		}
 		began := time.Now()
-		var s sums
+		s := sums{step: step + 1}
 		if err := s.learnWeighted(ctx, job.Engine, []packing.Pack{pack}); err != nil {
 			return r, err
 		}
-		if _, _, err := s.update(job.Engine, step+1, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {
+		if _, _, err := s.update(job.Engine, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {
 			return r, err
 		}
 		if step == 0 {
@@ -98,7 +98,7 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 		}
 	}
 	job.Profile(nil)
-	r.PeakRSS = peakRSS()
+	r.PeakRSS = job.Engine.Peak()
 	r.PeakGFLOPs = max(r.PeakGFLOPs, job.PeakGFLOPs()) // the machine may have been busy before
 	tokens := float64(job.Steps * job.Capacity)
 	r.TokensPerSecond = tokens / took.Seconds()

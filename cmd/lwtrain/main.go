@@ -1,7 +1,7 @@
 // Command lwtrain fine-tunes language models to write long. Each subcommand has
-// a file of its own, with a func newXCmd() that [groups] lists. What they share is in
-// flags.go (how a config is named), status.go (how errors are shown and what the exit
-// status means) and training.go. They open what they work on by package session, and
+// a file of its own (sft and dpo have training.go), with a func newXCmd() that [groups]
+// lists. What they share is in flags.go (how a config is named) and status.go (how errors
+// are shown and what the exit status means). They open what they work on by package session, and
 // show it by package show.
 package main
 
@@ -63,6 +63,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			fmt.Fprintln(stderr, "\nlwtrain: stopping; once more ends it at once")
 		}
 	}()
+	err := execute(ctx, args, stdin, stdout, stderr)
+	showError(stderr, err)
+	return status(err)
+}
+
+// execute runs the command that arguments are for.
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	root, ran := newRootCmd()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -72,8 +79,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil && !*ran {
 		err = misused(root, cmd, args, err)
 	}
-	showError(stderr, err)
-	return status(err)
+	return err
 }
 
 // stopping are the signals at which a command keeps what it has and ends. One that was

@@ -63,6 +63,26 @@ func (c Cache) Put(at int, kv []float32, ld, rows int) {
 	}
 }
 
+// Copy stores the first tokens of another cache of the same heads and format.
+func (c Cache) Copy(from Cache, tokens int) {
+	c.needRoom(tokens)
+	from.needRoom(tokens)
+	if c.heads != from.heads || c.dim != from.dim || c.pack() != from.pack() {
+		panic(fmt.Sprintf("kernels: a cache of %d heads of %d, want %d of %d, both of one format", from.heads, from.dim, c.heads, c.dim))
+	}
+	n := (tokens + cacheBlock - 1) / cacheBlock * cacheBlock * c.dim // whole blocks: what lies behind the tokens is not looked at
+	for h := range c.heads {
+		to, at := h*c.room*c.dim, h*from.room*c.dim
+		if c.keys != nil {
+			copy(c.keys[to:to+n], from.keys[at:])
+			copy(c.values[to:to+n], from.values[at:])
+		} else {
+			copy(c.halfKeys[to:to+n], from.halfKeys[at:])
+			copy(c.halfValues[to:to+n], from.halfValues[at:])
+		}
+	}
+}
+
 func (c Cache) needRoom(tokens int) {
 	if c.room < tokens {
 		panic(fmt.Sprintf("kernels: a cache has room for %d tokens, want %d", c.room, tokens))

@@ -4,6 +4,8 @@
 package rundir
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +29,7 @@ const (
 	Answers     = "answers.json"  // to held-out prompts, of a training run
 	Best        = "best.json"     // which checkpoint of a training run has the lowest held-out loss
 	Checkpoints = "checkpoints"   // the folder of a training run's checkpoints
+	Engine      = "engine"        // the folder of what an engine writes beside a run: its workers' files and logs
 )
 
 // Identity is what makes two runs the same run.
@@ -35,18 +38,37 @@ type Identity struct {
 	Settings map[string]string `json:"settings"` // every one that the result depends on, by key
 }
 
+// HashOf is by what the content of texts and numbers is known: the SHA-256 of the JSON that v is.
+func HashOf(v any) string {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(v); err != nil {
+		panic(err) // v is of a type that JSON has no form of, or a number that is none
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // TokenizerFiles are contents of training runs that folders of earlier versions do not name: nothing is known of
 // them there, so they are no others.
 const TokenizerFiles = "tokenizer files"
 
+// OtherRunError says that a folder holds another run than the one that is to go on there.
+type OtherRunError struct {
+	Dir         string
+	Differences []string // "train.max_steps: 16 then, 32 now"
+}
+
+func (e OtherRunError) Error() string {
+	return fmt.Sprintf("%s holds another run: %s", e.Dir, strings.Join(e.Differences, "; "))
+}
+
 // Same refuses the folder of the run there for the run now, with the
-// differences.
+// differences: an [OtherRunError].
 func Same(dir string, there, now Identity) error {
 	diff := there.differences(now)
 	if len(diff) == 0 {
 		return nil
 	}
-	return fault.Usage(fault.Hint(fmt.Errorf("%s holds another run: %s", dir, strings.Join(diff, "; ")),
+	return fault.Usage(fault.Hint(OtherRunError{dir, diff},
 		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
 }
 

@@ -1,7 +1,11 @@
 package families
 
 import (
+	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -35,6 +39,40 @@ func TestEveryParameterHasNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNamesAreThoseOfGGUF holds the names of GGUF files against those of the package gguf, by the names of
+// Hugging Face's files.
+func TestNamesAreThoseOfGGUF(t *testing.T) {
+	raw, err := os.ReadFile("testdata/gguf_names.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden map[string]map[string]string
+	if err := json.Unmarshal(raw, &golden); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		d := Dims{Hidden: 8, FFN: 12, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 2, Vocab: 9, QKVBias: f.QKVBias, QKNorm: f.QKNorm,
+			BranchNorms: f.BranchNorms}
+		for _, p := range d.Layout() {
+			if p.Layer == 0 {
+				continue
+			}
+			theirs := f.GGUF.Names.Tensors(p)
+			ours := f.Names.Tensors(p)
+			if len(ours) != len(theirs) { // a file has them apart or as one
+				theirs = f.GGUF.FusedQKV().Tensors(p)
+			}
+			for i, of := range ours {
+				ending := strings.TrimPrefix(filepath.Ext(of.Name), ".")
+				want := golden[f.Type][strings.TrimSuffix(of.Name, "."+ending)] + "." + ending
+				if theirs[i].Name != want {
+					t.Errorf("%s: %s is %s in GGUF files, want %s", f.Type, of.Name, theirs[i].Name, want)
+				}
+			}
+		}
 	}
 }
 
