@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ type Source struct {
 // name, before anything is written, whatever a GGUF file has no place for. progress, which may
 // be nil, is told the bytes of tensors written.
 func ToGGUF(s *Source, precision string) (write func(w io.Writer, progress func(done, total int64)) error, err error) {
-	mix, ok := mixes[precision]
+	mix, ok := mixOf(precision)
 	if !ok {
 		return nil, fmt.Errorf("precision is %q, want %s", precision, strings.Join(Precisions(), ", "))
 	}
@@ -120,6 +121,8 @@ func (e *exported) describe(m mix) {
 // tensors lists the tensors under the names of GGUF files. Vectors are float32.
 func (e *exported) tensors(m mix) []gguf.Stream {
 	var out []gguf.Stream
+	others := map[string]int{} // matrices of a type that takes the place of another
+	matrices := 0
 	for _, p := range e.Config.Layout() {
 		theirs := e.family.Names.Tensors(p)
 		reads := make([]reading, len(theirs))
@@ -133,11 +136,16 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 			}
 			typ := "F32"
 			if !of.Vector() {
-				typ = m.typeOf(e.Config.Dims, p, i)
+				wanted := m.wanted(e.Config.Dims, p, i)
+				if typ = fitting(wanted, p.Cols); typ != wanted {
+					others[typ]++
+				}
+				matrices++
 			}
 			out = append(out, gguf.Stream{Name: of.Name, Type: typ, Shape: of.Shape, Read: read})
 		}
 	}
+	e.warnTypes(m, others, matrices)
 	if s := e.Config.Rope.Scaling; s != nil && s.Type != "linear" {
 		factors := e.Config.Rope.Factors()
 		out = append(out, gguf.Stream{Name: families.RopeFactors, Type: "F32", Shape: []int{len(factors)},
@@ -149,6 +157,19 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 			}})
 	}
 	return out
+}
+
+// warnTypes says how many of the matrices have another type than they should.
+func (e *exported) warnTypes(m mix, others map[string]int, matrices int) {
+	var names []string
+	total := 0
+	for _, typ := range slices.Sorted(maps.Keys(others)) {
+		names = append(names, fmt.Sprintf("%d are %s", others[typ], typ))
+		total += others[typ]
+	}
+	if total > 0 {
+		e.Warn("of %d matrices %d have rows of other lengths than %s stores: %s", matrices, total, m.name, strings.Join(names, ", "))
+	}
 }
 
 // addTokenizer adds the tokenizer and the chat template.

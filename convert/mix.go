@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"maps"
 	"slices"
 
 	"lwtrain/internal/gguf"
@@ -10,28 +9,39 @@ import (
 
 // mix is the types that the matrices of a GGUF file have.
 type mix struct {
+	name     string
 	fileType uint32 // general.file_type
 	base     string // of most of them
 	more     string // of those that matter more: the head, and some layers' values and down projections; "": none
 }
 
-// mixes are the precisions by name. Q4_K_M is the mix of llama.cpp's quantize under that name,
-// without an importance matrix.
-var mixes = map[string]mix{
-	"f32":    {fileType: 0, base: "F32"},
-	"f16":    {fileType: 1, base: "F16"},
-	"bf16":   {fileType: 32, base: "BF16"},
-	"q8_0":   {fileType: 7, base: "Q8_0"},
-	"q4_k_m": {fileType: 15, base: "Q4_K", more: "Q6_K"},
+// mixes are the precisions. q4_k_m is the mix of llama.cpp's quantize under that name, without an
+// importance matrix.
+var mixes = []mix{
+	{name: "f32", fileType: 0, base: "F32"},
+	{name: "f16", fileType: 1, base: "F16"},
+	{name: "bf16", fileType: 32, base: "BF16"},
+	{name: "q8_0", fileType: 7, base: "Q8_0"},
+	{name: "q4_k_m", fileType: 15, base: "Q4_K", more: "Q6_K"},
+}
+
+func mixOf(name string) (mix, bool) {
+	i := slices.IndexFunc(mixes, func(m mix) bool { return m.name == name })
+	return mixes[max(0, i)], i >= 0
 }
 
 // Precisions are the names of those that [ToGGUF] knows.
-func Precisions() []string { return slices.Sorted(maps.Keys(mixes)) }
+func Precisions() (names []string) {
+	for _, m := range mixes {
+		names = append(names, m.name)
+	}
+	return names
+}
 
 func (m mix) quantised() bool { return m.fileType != 0 && m.fileType != 1 && m.fileType != 32 }
 
-// typeOf is the type of part i of a parameter, which is a matrix.
-func (m mix) typeOf(d families.Dims, p families.Parameter, i int) string {
+// wanted is the type that part i of a parameter, which is a matrix, is to have.
+func (m mix) wanted(d families.Dims, p families.Parameter, i int) string {
 	typ := m.base
 	if m.more != "" {
 		value := p.Role == families.QKV && i == 2
@@ -44,7 +54,7 @@ func (m mix) typeOf(d families.Dims, p families.Parameter, i int) string {
 			typ = "Q5_K"
 		}
 	}
-	return fitting(typ, p.Cols)
+	return typ
 }
 
 // moreBits reports whether a layer is among those that get more bits: the first and the last

@@ -40,7 +40,7 @@ func Check(from, to, precision string) (*Difference, error) {
 		if err != nil {
 			return nil, err
 		}
-		ids[i] = tok.Encode(checkText)
+		ids[i] = tok.EncodeText(checkText)
 		if c, err := chat.Open(tok, "auto"); err == nil {
 			if _, ids[i], err = c.Prompt([]chat.Message{{Role: "user", Content: checkText}}); err != nil {
 				return nil, err

@@ -62,7 +62,8 @@ func GGUF(from, to string, o Options) (*Written, error) {
 	s := &convert.Source{Name: o.Name, Config: config, Weights: weights, Tokenizer: tok, Stops: tok.EOS(), Warn: o.Warn}
 	template, err := chat.Open(tok, "auto")
 	if err != nil {
-		o.Warn("the file gets no chat template: %v", err)
+		s.Template = ownTemplate(tok)
+		o.Warn("the chat template is written as it is: %v", err)
 	} else {
 		s.Template, s.Stops = template.Source(), template.Stop()
 	}
@@ -131,6 +132,15 @@ func (w *Written) write(from string, write func(w io.Writer, progress func(done,
 		}
 		return err
 	})
+}
+
+// ownTemplate is the text of a model's chat template, whatever it means; "": there is none.
+func ownTemplate(tok *tokenizer.Tokenizer) string {
+	if text := tok.File("chat_template.jinja"); text != nil {
+		return string(text)
+	}
+	text, _ := tok.Config()["chat_template"].(string)
+	return text
 }
 
 // stops are the tokens that end an answer, as text.

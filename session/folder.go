@@ -69,7 +69,7 @@ func Export(ctx context.Context, name, to string, o Exporting, e Events) (*expor
 	o.Format = cmp.Or(o.Format, map[bool]string{true: "gguf", false: "hf"}[strings.HasSuffix(to, export.Extension)])
 	known := convert.Precisions()
 	if o.Format == "hf" {
-		known = []string{"bf16", "f32"}
+		known = []string{"f32", "bf16"}
 	}
 	switch {
 	case !slices.Contains(Formats, o.Format):

@@ -15,8 +15,7 @@ func Exported(w io.Writer, x *export.Written, precision string) {
 	line := terminal.Labelled(w)
 	line("model", "%s, %s of %s", terminal.Printable(x.File), human.Bytes(x.Bytes), precision)
 	if c := x.Check; c != nil {
-		line("check", "read back, its logits lie %.2g of their size from the model's (%s, at most %.2g wanted)", c.Relative,
-			human.Count(c.Tokens, "token"), c.Bound)
+		line("check", "logits of %s: %.2g of their size apart, at most %.2g wanted", human.Count(c.Tokens, "token"), c.Relative, c.Bound)
 	}
 	if x.Modelfile == "" {
 		return
