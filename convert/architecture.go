@@ -74,7 +74,8 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	case family.Rotary == 1 && a.rope.Dim != a.HeadDim:
 		return nil, fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
 	case a.rope.Dim > a.HeadDim || a.rope.Dim%2 != 0:
-		return nil, fmt.Errorf("%s.%s is %d, want an even number up to the %d of a head", name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
+		return nil, fmt.Errorf("%s.%s is %d, want an even number up to the %d of a head",
+			name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
 	case experts != 0:
 		return nil, fmt.Errorf("%s.%s is %d, want a model without experts", name, families.ExpertsKey, experts)
 	}

@@ -211,7 +211,8 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		name, want string
 		change     func(*gguf.File)
 	}{
-		{"an unknown architecture", `general.architecture is "mamba", want chatglm or glm4 or llama or qwen2 or qwen3`, set("general.architecture", "mamba")},
+		{"an unknown architecture", `general.architecture is "mamba", want chatglm or glm4 or llama or qwen2 or qwen3`,
+			set("general.architecture", "mamba")},
 		{"no architecture", "no general.architecture", unset("general.architecture")},
 		{"an architecture that is no text", "general.architecture is 5, want a text", set("general.architecture", int64(5))},
 		{"a size that is missing", "no llama.context_length", unset("llama.context_length")},

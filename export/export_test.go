@@ -288,9 +288,10 @@ func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
 		name, form, want string
 		change           map[string]any
 	}{
-		{"a scaling of Qwen's positions", "qwen2", "the model has rope scaling of the type llama3, for which GGUF files of qwen2 have no place",
-			map[string]any{"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-				"original_max_position_embeddings": 32}}},
+		{"a scaling of Qwen's positions", "qwen2",
+			"the model has rope scaling of the type llama3, for which GGUF files of qwen2 have no place",
+			map[string]any{"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+				"high_freq_factor": 4.0, "original_max_position_embeddings": 32}}},
 		{"biases of Qwen 3", "qwen3", "the model has biases of attention, for which GGUF files of qwen3 have no place",
 			map[string]any{"attention_bias": true}},
 		{"no longest text", "llama-tied", "config.json has no max_position_embeddings, which a GGUF file must say",

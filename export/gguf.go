@@ -87,7 +87,8 @@ func GGUF(from, to string, o Options) (*Written, error) {
 		return &out, err
 	}
 	if _, err := os.Lstat(to); err == nil {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", to), "remove it, or take another name"))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", to),
+			"remove it, or take another name"))
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return nil, err
