@@ -17,7 +17,8 @@ import (
 func evaluated(t *testing.T, asks int, words ...int) eval.Scored {
 	t.Helper()
 	task := eval.Asked{Task: tasks.Task{
-		Name: "own", About: hostile, Words: prose.Words, Ranges: prose.Benchmark, Measures: []tasks.Measure{{Name: "right", About: hostile}},
+		Name: "own", About: hostile, Words: prose.Words, Ranges: prose.Benchmark,
+		Measures: []tasks.Measure{{Name: "right", About: hostile}},
 		Score: func(_ tasks.Item, text string) map[string]float64 {
 			return map[string]float64{"right": float64(100 - prose.Words(text))}
 		},
@@ -77,7 +78,8 @@ func TestTheBestAndTheWorstAnswersAreByWhatIsAsked(t *testing.T) {
 		words []int
 		want  string // of each group, its title and the prompts of its answers
 	}{
-		{"by S_l where lengths are asked for", 20, []int{5, 23, 60, 20, -1}, "Best by S_l, without repetition: 3 1 2|Worst: 0 2 1|At random: "},
+		{"by S_l where lengths are asked for", 20, []int{5, 23, 60, 20, -1},
+			"Best by S_l, without repetition: 3 1 2|Worst: 0 2 1|At random: "},
 		{"by the task's measure where none are", 0, []int{50, 3, 20}, "Best by right, without repetition: 1 2 0|Worst: 0 2 1|At random: "},
 		{"no answers, no groups", 20, []int{-1, -1}, ""},
 	} {
