@@ -175,7 +175,8 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 
 // pace is how many requests a server is sent at once. It grows by one when as many have been
 // answered, and goes down to three quarters when one was too many (429, or a reply that breaks
-// off, as a server's does that drops one for the next): then nobody begins for a while. Additive
+// off, as a server's does that drops one for the next): then nobody begins for a while. It goes down by
+// one when as many have waited for others, of a server that queues what it has no room for. Additive
 // increase and multiplicative decrease share what there is among those who ask (Chiu and Jain 1989).
 type pace struct {
 	cool  time.Duration
@@ -183,10 +184,12 @@ type pace struct {
 	most  float64
 	mu    sync.Mutex
 	limit float64
-	now   int       // under way
-	good  int       // answered since the limit changed, or since one was not
-	until time.Time // nobody begins before
-	cut   time.Time // when the limit went down: those that had begun before say nothing new
+	now   int           // under way
+	good  int           // answered since the limit changed, or since one was not
+	least time.Duration // that a reply took to begin; 0: none has
+	waits int           // replies that waited for others since the limit changed
+	until time.Time     // nobody begins before
+	cut   time.Time     // when the limit went down: those that had begun before say nothing new
 }
 
 func newPace(most int, cool time.Duration) *pace {
@@ -230,21 +233,46 @@ func (p *pace) end() {
 	p.changed()
 }
 
-// told is told what a try that began then came to.
-func (p *pace) told(began time.Time, err error) {
+// try is one of the times that a request is made: when, and when a reply began that is a stream.
+type try struct{ began, first time.Time }
+
+// longWait is what the beginning of a reply may take, whatever else the server has to do.
+const longWait = 5 * time.Second
+
+// queued reports whether a reply that is there waited for others: a server that takes all requests and
+// answers some of them begins the rest late. A long prompt, or one that is thought about, takes its
+// time, too: but not so much more than another one's.
+func (p *pace) queued(t try) bool {
+	if t.first.IsZero() {
+		return false
+	}
+	waited := t.first.Sub(t.began)
+	if p.least == 0 || waited < p.least {
+		p.least = waited
+	}
+	return waited > longWait && waited > 4*p.least && waited > time.Since(t.first)
+}
+
+// told is told what a try came to.
+func (p *pace) told(t try, err error) {
 	p.mu.Lock()
 	var busy *transport.BusyError
 	var status *statusError
 	var came *failure
 	tooMany := errors.As(err, &status) && status.code == http.StatusTooManyRequests || errors.As(err, &came) && came.kind == "cut"
 	switch {
+	case err == nil && p.queued(t):
+		p.good = 0
+		if p.waits++; p.waits >= int(p.limit) {
+			p.limit, p.waits = max(min(fewAtOnce, p.most), p.limit-1), 0
+		}
 	case err == nil:
 		if p.good++; p.good >= int(p.limit) {
-			p.limit, p.good = min(p.limit+1, p.most), 0
+			p.limit, p.good, p.waits = min(p.limit+1, p.most), 0, 0
 		}
 	case errors.As(err, &busy) && tooMany:
 		p.until = time.Now().Add(max(p.cool, busy.After))
-		if p.good = 0; began.After(p.cut) {
+		if p.good = 0; t.began.After(p.cut) {
 			p.limit, p.cut = max(1, p.limit*0.75), time.Now()
 		}
 	default:
