@@ -48,7 +48,7 @@ var _ Answerer = (*Client)(nil)
 func NewClient(s Server) *Client {
 	key := strings.TrimSpace(os.Getenv(s.KeyEnv))
 	return &Client{
-		Server: s, key: key, http: http.DefaultTransport, cool: 2 * time.Second, traits: newTraits(s.URL),
+		Server: s, key: key, http: http.DefaultTransport, cool: 200 * time.Millisecond, traits: newTraits(s.URL),
 		retry: transport.Retry{Times: s.Retries, Pause: time.Second, Jitter: true, Key: key},
 	}
 }
