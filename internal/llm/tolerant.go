@@ -73,9 +73,13 @@ func (c *Client) Converse(ctx context.Context, requests []Request, done func(i i
 			})
 		}
 		askers.Wait()
-		if ctx.Err() != nil || !a.salvage() {
-			return context.Cause(ctx)
+		if ctx.Err() == nil && a.salvage() {
+			continue
 		}
+		if ctx.Err() == nil && a.enough {
+			return ErrEnough
+		}
+		return context.Cause(ctx)
 	}
 }
 
@@ -91,6 +95,7 @@ type asking struct {
 	row      int           // of failures
 	again    []int         // are asked once more when all others are through
 	failed   map[int]Reply // what they came to before
+	enough   bool          // nothing more is asked
 }
 
 // add puts requests before those that wait.
@@ -145,6 +150,9 @@ func (a *asking) answer(ctx context.Context, i int) error {
 
 // salvage has those that failed asked once more, and reports whether there are some.
 func (a *asking) salvage() bool {
+	if a.enough {
+		return false
+	}
 	slices.Reverse(a.again)
 	a.queue, a.again = a.again, nil
 	return len(a.queue) > 0
@@ -168,6 +176,11 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 		}
 	}
 	more, err := a.done(i, r)
-	a.add(more)
+	if errors.Is(err, ErrEnough) {
+		a.enough, err = true, nil
+	}
+	if a.add(more); a.enough {
+		a.queue = nil
+	}
 	return err
 }
