@@ -31,12 +31,15 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	if err := s.Fetch(ctx); err != nil {
 		return nil, err
 	}
-	r := &PairsRun{Dropped: map[string]int{}, session: s}
-	if err := r.readPrompts(ctx); err != nil {
+	r := &PairsRun{session: s}
+	var err error
+	if r.Prompts, r.Dropped, err = s.prompts(ctx, c.Data.Sources, c.Pairs.LengthColumn); err != nil {
 		return nil, err
 	}
+	if len(r.Prompts) == 0 {
+		return nil, fault.Usage(errors.New("data.sources hold no prompts, want at least one"))
+	}
 	r.job = pairs.Job{Options: c.Pairs, Seed: c.Seed, Dir: c.Output.Dir, Prompts: r.Prompts, Config: c.Resolved()}
-	var err error
 	if r.job.Identity, err = pairsIdentity(c, r.Prompts); err != nil {
 		return nil, err
 	}
@@ -49,26 +52,25 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	return r, nil
 }
 
-// readPrompts reads all prompts of the config.
-func (r *PairsRun) readPrompts(ctx context.Context) error {
-	c := r.session.Config
-	for _, src := range c.Data.Sources {
+// prompts reads the prompts of sources, and counts the records that are none by reason.
+func (s *Session) prompts(ctx context.Context, sources []data.Source, lengthColumn string) (
+	prompts []record.Prompt, dropped map[string]int, err error,
+) {
+	dropped = map[string]int{}
+	for _, src := range sources {
 		if err := data.SuitsPrompts(src); err != nil {
-			return err
+			return nil, nil, err
 		}
-		found, dropped, err := data.Prompts(ctx, src, r.session.files, c.Pairs.LengthColumn, c.Data.OnBadRecord == "skip")
+		found, bad, err := data.Prompts(ctx, src, s.files, lengthColumn, s.Config.Data.OnBadRecord == "skip")
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		r.Prompts = append(r.Prompts, found...)
-		for reason, n := range dropped {
-			r.Dropped[reason] += n
+		prompts = append(prompts, found...)
+		for reason, n := range bad {
+			dropped[reason] += n
 		}
 	}
-	if len(r.Prompts) == 0 {
-		return fault.Usage(errors.New("data.sources hold no prompts, want at least one"))
-	}
-	return nil
+	return prompts, dropped, nil
 }
 
 // Check refuses an output folder that holds another run or foreign files, and reports

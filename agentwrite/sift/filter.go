@@ -97,6 +97,12 @@ func (o Filter) refusal(_ Answer, text string, _ prose.Shape) (v Verdict) {
 	if !o.Refusals {
 		return v
 	}
+	return Instead(text)
+}
+
+// Instead is the verdict on what came instead of a text, or in the midst of it: a refusal, or the
+// text of an error.
+func Instead(text string) (v Verdict) {
 	if found := errorText(text); found != "" {
 		return Verdict{ErrorText, excerpt(found)}
 	}
