@@ -4,6 +4,8 @@
 package rundir
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +35,15 @@ const (
 type Identity struct {
 	Contents map[string]string `json:"contents"` // what was read, by name, as SHA-256
 	Settings map[string]string `json:"settings"` // every one that the result depends on, by key
+}
+
+// HashOf is by what the content of texts and numbers is known: the SHA-256 of the JSON that v is.
+func HashOf(v any) string {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(v); err != nil {
+		panic(err) // v is of a type that JSON has no form of, or a number that is none
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // TokenizerFiles are contents of training runs that folders of earlier versions do not name: nothing is known of
