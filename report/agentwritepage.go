@@ -11,6 +11,7 @@ import (
 	"lwtrain/agentwrite"
 	"lwtrain/internal/human"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/stats"
 )
 
 // agentwriteView is what agentwrite.tmpl takes.
@@ -46,7 +47,7 @@ func WriteAgentWrite(w io.Writer, name, writer string, items []*agentwrite.Item,
 		add(human.Grouped(waiting), "not done yet")
 	}
 	if len(taken) > 0 {
-		add(human.Grouped(quartile(wordsOf(taken), 0.5)), "words, median")
+		add(quantile(wordsOf(taken), 0.5), "words, median")
 	}
 	if score, n := meanScore(taken); n > 0 {
 		add(fmt.Sprintf("%.1f", score), fmt.Sprintf("S_l, mean of %d that state a length", n))
@@ -70,18 +71,18 @@ func ofState(items []*agentwrite.Item, state agentwrite.State) (out []*agentwrit
 	return out
 }
 
-func wordsOf(items []*agentwrite.Item) (words []int) {
+// wordsOf are the words of each, in rising order.
+func wordsOf(items []*agentwrite.Item) (words []float64) {
 	for _, it := range items {
-		words = append(words, it.Words)
+		words = append(words, float64(it.Words))
 	}
+	slices.Sort(words)
 	return words
 }
 
-// quartile is the value that a share of values is at most.
-func quartile(values []int, share float64) int {
-	values = slices.Sorted(slices.Values(values))
-	return values[min(len(values)-1, int(share*float64(len(values))))]
-}
+func quantile(words []float64, q float64) string { return grouped(stats.Quantile(words, q)) }
+
+func grouped(v float64) string { return human.Grouped(int(math.Round(v))) }
 
 func meanScore(items []*agentwrite.Item) (mean float64, n int) {
 	for _, it := range items {
@@ -110,10 +111,10 @@ func shapeTable(items []*agentwrite.Item) table {
 	}
 	words := wordsOf(items)
 	if len(items) > 0 {
-		row("words, from the shortest to the longest", fmt.Sprintf("%s to %s", human.Grouped(slices.Min(words)), human.Grouped(slices.Max(words))),
-			"2,000 to 32,000")
-		row("words, quartiles", fmt.Sprintf("%s, %s, %s", human.Grouped(quartile(words, 0.25)), human.Grouped(quartile(words, 0.5)),
-			human.Grouped(quartile(words, 0.75))), "not published; about even from 2,000 to 10,000")
+		row("words, from the shortest to the longest",
+			grouped(words[0])+" to "+grouped(words[len(words)-1]), "2,000 to 32,000")
+		row("words, quartiles", fmt.Sprintf("%s, %s, %s", quantile(words, 0.25), quantile(words, 0.5), quantile(words, 0.75)),
+			"not published; about even from 2,000 to 10,000")
 	}
 	within := func(lo, hi int) string {
 		return share(func(it *agentwrite.Item) bool { return it.Words >= lo && it.Words < hi })
@@ -135,7 +136,8 @@ func stateTable(c agentwrite.Counts) table {
 	t := table{Head: []string{"stage", "what became of them", "instructions"}}
 	for _, stage := range agentwrite.Stages {
 		for _, reason := range slices.Sorted(maps.Keys(c.Dropped[stage])) {
-			t.Rows = append(t.Rows, tableRow{Cells: []string{string(stage), "left out: " + reason, human.Grouped(c.Dropped[stage][reason])}})
+			n := human.Grouped(c.Dropped[stage][reason])
+			t.Rows = append(t.Rows, tableRow{Cells: []string{string(stage), "left out: " + reason, n}})
 		}
 		if n := c.Waiting[stage]; n > 0 {
 			t.Rows = append(t.Rows, tableRow{Cells: []string{string(stage), "waiting", human.Grouped(n)}})
@@ -161,10 +163,9 @@ func writtenFigures(items []*agentwrite.Item) (out []figure) {
 		})
 	}
 	if len(items) > 1 {
-		words := slices.Sorted(slices.Values(wordsOf(items)))
-		s := series{Name: "answers"}
-		for i, n := range words {
-			s.X, s.Y = append(s.X, float64(n)), append(s.Y, float64(i+1)/float64(len(words)))
+		s := series{Name: "answers", X: wordsOf(items)}
+		for i := range s.X {
+			s.Y = append(s.Y, float64(i+1)/float64(len(s.X)))
 		}
 		out = append(out, figure{
 			Title: "Answers of at most so many words",
@@ -190,7 +191,8 @@ func pickItems(taken, dropped []*agentwrite.Item) (groups []answerGroup) {
 			if it.Reason != "" {
 				facts += "; left out: " + it.Reason + " (" + it.Evidence + ")"
 			}
-			g.Answers = append(g.Answers, evalAnswer{Prompt: it.ID + ": " + it.Prompt, Facts: facts, Answered: Answered{Text: it.Text, Words: it.Words}})
+			text := Answered{Text: it.Text, Words: it.Words}
+			g.Answers = append(g.Answers, evalAnswer{Prompt: it.ID + ": " + it.Prompt, Facts: facts, Answered: text})
 		}
 		if len(g.Answers) > 0 {
 			g.Title = title + " (" + strconv.Itoa(len(g.Answers)) + " of " + strconv.Itoa(len(items)) + ")"

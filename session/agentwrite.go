@@ -151,7 +151,8 @@ func (a *AgentWrite) Enter() (err error) {
 	if _, err := a.Check(); err != nil {
 		return err
 	}
-	if err := atomicfile.Clean(dir, agentwrite.ItemsFile, agentwrite.DroppedFile, agentwrite.TrainFile, agentwrite.ManifestFile); err != nil {
+	err = atomicfile.Clean(dir, agentwrite.ItemsFile, agentwrite.DroppedFile, agentwrite.TrainFile, agentwrite.ManifestFile, ReportFile)
+	if err != nil {
 		return err
 	}
 	if err := rundir.WriteJSON(filepath.Join(dir, rundir.File), a.identity()); err != nil {

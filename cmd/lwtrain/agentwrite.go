@@ -113,7 +113,8 @@ func agentWrite(cmd *cobra.Command, s *session.Session, only agentwrite.Stage, l
 	fmt.Fprintln(out)
 	show.AgentWriteResult(out, c, items, run.Spent(), only, time.Since(began))
 	if err != nil {
-		return incompleteError{fmt.Errorf("%w: %.2f of %g; raise it, and the same command goes on", err, run.Spent().Cost, c.AgentWrite.Budget)}
+		spent := run.Spent().Cost
+		return incompleteError{fmt.Errorf("%w: %.2f of %g; raise it, and the same command goes on", err, spent, c.AgentWrite.Budget)}
 	}
 	return nil
 }

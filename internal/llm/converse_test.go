@@ -131,14 +131,15 @@ func TestATextGoesOnAfterAFailure(t *testing.T) {
 
 func TestALimitFollowsFromHowLongRepliesTakeToBegin(t *testing.T) {
 	const s = time.Second
+	late := []time.Duration{s, 30 * s, 30 * s, 30 * s}
 	for name, c := range map[string]struct {
 		waited, wrote []time.Duration
 		want          int
 	}{
 		"that begin at once: it grows":                               {[]time.Duration{s}, []time.Duration{9 * s}, 13},
 		"that begin late, as all of them do: it grows":               {[]time.Duration{20 * s}, []time.Duration{s}, 13},
-		"that wait longer than they take: it goes down to the least": {[]time.Duration{s, 30 * s, 30 * s, 30 * s}, []time.Duration{9 * s}, fewAtOnce},
-		"that wait, but take longer: it grows":                       {[]time.Duration{s, 30 * s, 30 * s, 30 * s}, []time.Duration{40 * s}, 13},
+		"that wait longer than they take: it goes down to the least": {late, []time.Duration{9 * s}, fewAtOnce},
+		"that wait, but take longer: it grows":                       {late, []time.Duration{40 * s}, 13},
 		"that are no streams: it grows":                              {[]time.Duration{0}, []time.Duration{40 * s}, 13},
 	} {
 		t.Run(name, func(t *testing.T) {

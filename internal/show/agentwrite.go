@@ -91,14 +91,13 @@ func (x *Writing) Progress(p agentwrite.Progress) {
 	}
 }
 
-// Println writes a line that stays.
-func (x *Writing) Println(text string) { x.bar.Println(text) }
-
 // Close ends the display.
 func (x *Writing) Close() { x.bar.Abandon() }
 
 // AgentWriteResult says what became of the instructions.
-func AgentWriteResult(w io.Writer, c *configs.Config, items []*agentwrite.Item, spent agentwrite.Spent, only agentwrite.Stage, took time.Duration) {
+func AgentWriteResult(
+	w io.Writer, c *configs.Config, items []*agentwrite.Item, spent agentwrite.Spent, only agentwrite.Stage, took time.Duration,
+) {
 	line := terminal.Labelled(w)
 	counts := agentwrite.Count(items)
 	line("done", "%s in %s", human.Count(counts.Instructions, "instruction"), human.Span(took))
