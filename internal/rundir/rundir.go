@@ -29,6 +29,7 @@ const (
 	Answers     = "answers.json"  // to held-out prompts, of a training run
 	Best        = "best.json"     // which checkpoint of a training run has the lowest held-out loss
 	Checkpoints = "checkpoints"   // the folder of a training run's checkpoints
+	Engine      = "engine"        // the folder of what an engine writes beside a run: its workers' files and logs
 )
 
 // Identity is what makes two runs the same run.
