@@ -139,7 +139,7 @@ func wrong(r llm.Reply, text string) sift.Verdict {
 	case text == "":
 		return sift.Verdict{Reason: empty, Evidence: fmt.Sprintf("%d tokens, of which none are text", r.Tokens)}
 	}
-	return sift.Instead(text)
+	return sift.Paragraph(text)
 }
 
 // again asks once more for what can't be used, with messages, or ends the item.

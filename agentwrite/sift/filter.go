@@ -94,20 +94,8 @@ func (o Filter) one(a Answer) Judged {
 }
 
 func (o Filter) refusal(_ Answer, text string, _ prose.Shape) (v Verdict) {
-	if !o.Refusals {
-		return v
-	}
-	return Instead(text)
-}
-
-// Instead is the verdict on what came instead of a text, or in the midst of it: a refusal, or the
-// text of an error.
-func Instead(text string) (v Verdict) {
-	if found := errorText(text); found != "" {
-		return Verdict{ErrorText, excerpt(found)}
-	}
-	if found := refusalIn(text); found != "" {
-		return Verdict{Refusal, excerpt(found)}
+	if o.Refusals {
+		return Paragraph(text)
 	}
 	return v
 }
