@@ -27,7 +27,8 @@ type Eval struct {
 	session *Session
 	job     eval.Job
 	id      rundir.Identity
-	needs   EvalNeeds
+	needs   AnswerNeeds
+	server  *llm.Client // nil: the model answers
 	weights *model.Model
 	folder  *rundir.Folder
 }
@@ -52,8 +53,8 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	}
 	e.job = eval.Job{Options: c.Eval, Seed: c.Seed, Dir: c.Output.Dir, Tasks: e.Tasks}
 	if server := c.Eval.Server; server.URL != "" {
-		s.warnKey("eval.server", server)
-		e.job.Name = server.Model + " at " + server.URL
+		e.server = s.asks("eval.server", server)
+		e.job.Name = server.Who()
 		e.job.Model = e.job.Name
 		return e, nil
 	}
@@ -76,12 +77,12 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	return e, e.plan()
 }
 
-// EvalNeeds is the memory of a model that answers: bytes of weights, and of the keys and values of
+// AnswerNeeds is the memory of a model that answers: bytes of weights, and of the keys and values of
 // Batch answers at a time that are as long as they may be.
-type EvalNeeds struct {
+type AnswerNeeds struct {
 	Weights, Cache int64
 	Batch          int // 0: a server answers
-	Most           int // eval.batch, or as many answers as are wanted; of these Batch fit
+	Most           int // that are wanted at a time; of these Batch fit
 }
 
 // plan finds what answers need, and refuses prompts that the model cannot be asked.
@@ -100,10 +101,20 @@ func (e *Eval) plan() error {
 		e.session.events.warn("answers may reach %d tokens with their prompts (eval.max_new_tokens), and the model has seen positions "+
 			"up to %d: the rest is new to it", longest, most)
 	}
-	half := e.job.Precision == "bf16"
-	if e.job.Precision == "auto" && m.dir != "" {
+	e.needs, err = m.needsToAnswer(e.job.Precision, longest, min(e.job.Batch, max(1, len(asked))),
+		"lower eval.max_new_tokens, or let a server with more of it answer: "+e.serve())
+	e.job.Batch = e.needs.Batch
+	return err
+}
+
+// needsToAnswer is the memory of answers of at most longest tokens with their prompts, batch at a time, or fewer
+// where fewer fit. Where not one does, hint says what helps.
+func (m *Model) needsToAnswer(precision string, longest, batch int, hint string) (AnswerNeeds, error) {
+	half := precision == "bf16"
+	if precision == "auto" && m.dir != "" {
+		var err error
 		if half, err = model.IsBF16(m.dir); err != nil {
-			return err
+			return AnswerNeeds{}, err
 		}
 	}
 	size := int64(4)
@@ -112,21 +123,17 @@ func (e *Eval) plan() error {
 	}
 	c := m.Config
 	one := int64(longest) * int64(c.Layers*c.KVHeads*c.HeadDim*2) * size
-	n := EvalNeeds{Weights: c.Parameters() * size, Most: min(e.job.Batch, max(1, len(asked)))}
-	n.Batch = n.Most
+	n := AnswerNeeds{Weights: c.Parameters() * size, Batch: batch, Most: batch}
 	if free := machine.ReadMemory().Available(); free > 0 {
 		fit := (free - n.Weights) * 9 / 10 / one
 		if fit < 1 {
-			return fault.Usage(fault.Hint(
-				fmt.Errorf("an answer of %d tokens and the weights take %s, and %s are free",
-					longest, human.Bytes(n.Weights+one), human.Bytes(free)),
-				"lower eval.max_new_tokens, or let a server with more of it answer: "+e.serve()))
+			return n, fault.Usage(fault.Hint(fmt.Errorf("an answer of %d tokens and the weights take %s, and %s are free",
+				longest, human.Bytes(n.Weights+one), human.Bytes(free)), hint))
 		}
 		n.Batch = min(n.Batch, int(fit))
 	}
 	n.Cache = one * int64(n.Batch)
-	e.needs, e.job.Batch = n, n.Batch
-	return nil
+	return n, nil
 }
 
 // serve says how a server answers for the model.
@@ -136,7 +143,7 @@ func (e *Eval) serve() string {
 }
 
 // Needs is the memory that answers take.
-func (e *Eval) Needs() EvalNeeds { return e.needs }
+func (e *Eval) Needs() AnswerNeeds { return e.needs }
 
 // warnKey says that a server is asked without a key.
 func (s *Session) warnKey(key string, server llm.Server) {
@@ -145,10 +152,22 @@ func (s *Session) warnKey(key string, server llm.Server) {
 	}
 }
 
+// asks is who asks the server of a key of an evaluation's config.
+func (s *Session) asks(key string, server llm.Server) *llm.Client {
+	s.warnKey(key, server)
+	client := llm.NewClient(server)
+	client.Tolerant, client.Waiting = true, s.events.Pausing
+	return client
+}
+
 // Check refuses an output folder that holds another evaluation, or foreign files, and reports
 // whether it holds this one.
 func (e *Eval) Check() (known bool, err error) {
 	dir := e.job.Dir
+	if isThere(filepath.Join(dir, rundir.Checkpoints)) {
+		return false, fault.Usage(fault.Hint(fmt.Errorf("output.dir is %s, the folder of a training run, want another one", dir),
+			"such as output.dir="+filepath.Join("evals", filepath.Base(dir))+"; what was trained there is asked with model.path="+dir))
+	}
 	var there rundir.Identity
 	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
 	switch {
@@ -213,9 +232,7 @@ func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply))
 	}
 	var from llm.Answerer
 	if m := e.Model; m == nil {
-		client := llm.NewClient(e.job.Server)
-		client.Tolerant, client.Waiting = true, e.session.events.Pausing
-		from = client
+		from = e.server
 	} else if known < wanted {
 		if e.weights, err = m.LoadToAnswer(e.job.Precision); err != nil {
 			return err
