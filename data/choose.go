@@ -67,7 +67,7 @@ func (s *Set) choose(opts Options, run Run) error {
 // their length, and all of a source that carries no loss.
 func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item {
 	stats, entries := &s.sources[source], s.stores[source].Entries
-	var out []item
+	out := items[:0] // nobody asks for the others again
 	for _, it := range items {
 		reason := ""
 		for _, k := range it.conversations() {
