@@ -38,6 +38,11 @@ func smallModel(t *testing.T, form string, change map[string]any) string {
 			file[key] = 272
 		}
 	}
+	if form == "glm" {
+		file["head_dim"] = 8 // llama.cpp takes no other size of all heads than the hidden one
+	} else if form == "chatglm" {
+		file["kv_channels"] = 8
+	}
 	maps.Copy(file, change)
 	if raw, err = json.Marshal(file); err != nil {
 		t.Fatal(err)
@@ -294,6 +299,8 @@ func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
 				"high_freq_factor": 4.0, "original_max_position_embeddings": 32}}},
 		{"biases of Qwen 3", "qwen3", "the model has biases of attention, for which GGUF files of qwen3 have no place",
 			map[string]any{"attention_bias": true}},
+		{"wide heads of GLM-4", "glm", "the model has 4 heads of 16 values in hidden states of 32, for which GGUF files of chatglm have no place",
+			map[string]any{"head_dim": 16}},
 		{"no longest text", "llama-tied", "config.json has no max_position_embeddings, which a GGUF file must say",
 			map[string]any{"max_position_embeddings": 0}},
 	} {
