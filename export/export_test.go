@@ -121,6 +121,30 @@ func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
 	}
 }
 
+func TestWhatACrashLeftIsRemoved(t *testing.T) {
+	parent := t.TempDir()
+	to := filepath.Join(parent, "m.gguf")
+	for _, name := range []string{".m.gguf.check-12", ".m.gguf.check-1x", ".m.gguf.source-3", "m.gguf.check-4"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(parent, ".m.gguf.tmp-5"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := GGUF(smallModel(t, "qwen2", nil), to, options(t, "f16")); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, _ := os.ReadDir(parent)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".m.gguf.check-1x", ".m.gguf.source-3", "Modelfile", "m.gguf", "m.gguf.check-4"}; !slices.Equal(left, want) {
+		t.Errorf("left %v, want %v", left, want)
+	}
+}
+
 func TestLargeRowsAreOfTheMixOfLlamaCpp(t *testing.T) {
 	dir := smallModel(t, "llama-untied", map[string]any{"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 8,
 		"head_dim": 32, "num_attention_heads": 8, "num_key_value_heads": 2, "initializer_range": 0.05})
