@@ -44,11 +44,13 @@ func openTemplate(t *testing.T, tokens, name string) (*chat.Template, *tokenizer
 
 func TestTemplatesAreTheSameInOllamasLanguage(t *testing.T) {
 	story := []chat.Message{{Role: "system", Content: "You write {{ long }} texts."},
-		{Role: "user", Content: `A "story", please: 2,500 words`}, {Role: "assistant", Content: "One.\n\nTwo."}, {Role: "user", Content: "第二章"}, {Role: "assistant", Content: "Three."},
+		{Role: "user", Content: `A "story", please: 2,500 words`}, {Role: "assistant", Content: "One.\n\nTwo."},
+		{Role: "user", Content: "第二章"}, {Role: "assistant", Content: "Three."},
 		{Role: "user", Content: "More!"}}
 	for _, c := range []struct{ tokens, template string }{
 		{"", "auto"}, {"", "chatml"}, {"llama3", "llama3"}, {"glm4", "glm4"}, {"glm4", "longwriter-glm"},
-		{"smollm2", "../chat/testdata/chat_smollm2.jinja"}, {"qwen", "../chat/testdata/chat_qwen2.5.jinja"}, {"qwen", "../chat/testdata/chat_qwen3.jinja"},
+		{"smollm2", "../chat/testdata/chat_smollm2.jinja"}, {"qwen", "../chat/testdata/chat_qwen2.5.jinja"},
+		{"qwen", "../chat/testdata/chat_qwen3.jinja"},
 	} {
 		t.Run(c.template, func(t *testing.T) {
 			from, _ := openTemplate(t, c.tokens, c.template)
