@@ -164,7 +164,7 @@ func (r *Run) Requests() []llm.Request {
 // Do asks for the answers that lack, and calls done with each once it is kept: i is the
 // prompt's index. The error of a cancelled ctx is context.Canceled.
 func (r *Run) Do(ctx context.Context, from llm.Answerer, done func(i int, r llm.Reply) error) error {
-	return fault.Disk(from.Answer(ctx, r.Requests(), func(k int, reply llm.Reply) error {
+	return fault.Disk(llm.Answer(ctx, from, r.Requests(), func(k int, reply llm.Reply) error {
 		if r.log != nil {
 			if _, err := r.log.Append(r.answer(r.todo[k], reply)); err != nil {
 				return err

@@ -21,13 +21,13 @@ import (
 // echo answers with the prompt and the seed, the last request first, and stops after so many.
 type echo struct{ most int }
 
-func (e *echo) Answer(_ context.Context, requests []llm.Request, done func(i int, r llm.Reply) error) error {
+func (e *echo) Converse(_ context.Context, requests []llm.Request, done func(i int, r llm.Reply) ([]llm.Request, error)) error {
 	for i, r := range slices.Backward(requests) {
 		if e.most--; e.most < 0 {
 			return context.Canceled
 		}
 		last := r.Messages[len(r.Messages)-1].Content
-		if err := done(i, llm.Reply{Text: fmt.Sprint(last, " ", r.Sampling.Seed), Tokens: 2, Stop: llm.StopEOS}); err != nil {
+		if _, err := done(i, llm.Reply{Text: fmt.Sprint(last, " ", r.Sampling.Seed), Tokens: 2, Stop: llm.StopEOS}); err != nil {
 			return err
 		}
 	}

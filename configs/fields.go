@@ -45,6 +45,7 @@ type field struct {
 
 	identity []string // the kinds of run that the value is a setting of; nil: all
 	words    []string // values of a place that are none
+	later    bool     // folders of earlier runs do not have it
 }
 
 // schema is the field table: the root section and all leaves by path.
@@ -87,12 +88,13 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 			continue
 		}
 		if name == ",inline" {
-			out = append(out, fieldsOf(sf.Type, &field{path: in.path, index: append(slices.Clone(in.index), i), identity: in.identity})...)
+			inner := &field{path: in.path, index: append(slices.Clone(in.index), i), identity: in.identity, later: in.later}
+			out = append(out, fieldsOf(sf.Type, inner)...)
 			continue
 		}
 		f := &field{
 			name: name, path: join(in.path, name), typ: sf.Type,
-			index: append(slices.Clone(in.index), i), identity: in.identity,
+			index: append(slices.Clone(in.index), i), identity: in.identity, later: in.later || sf.Tag.Get("later") != "",
 			min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
 			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),
 			def: sf.Tag.Get("default"),

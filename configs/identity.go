@@ -11,9 +11,11 @@ import (
 // A key without the tag takes that of its section; identity:"none" leaves one out
 // that a run may go on with another value of. Those are the keys that change no
 // result, and places: the content of what lies there counts, not the place. Of a
-// key that is a place or one of a few words (tag words), the words count.
+// key that is a place or one of a few words (tag words), the words count. Of a key, or
+// a section, that came after folders of runs were written (tag later, with the version) only
+// another value than the default counts: those folders do not have it, and did what it says.
 func (c *Config) Settings(kind string) map[string]string {
-	out := map[string]string{}
+	out, usual := map[string]string{}, defaults()
 	for _, f := range table().leaves {
 		v, ok := c.leaf(f)
 		if !ok || !f.identifies(kind) {
@@ -21,6 +23,9 @@ func (c *Config) Settings(kind string) map[string]string {
 		}
 		if f.words != nil && !slices.Contains(f.words, v.String()) {
 			v = reflect.ValueOf("a model")
+		}
+		if was, ok := usual.leaf(f); f.later && ok && f.render(v) == f.render(was) {
+			continue
 		}
 		same := *f
 		same.keys = slices.DeleteFunc(slices.Clone(f.keys), func(k *field) bool { return !k.identifies(kind) })

@@ -110,6 +110,18 @@ func change(v reflect.Value) {
 	}
 }
 
+// Folders of runs from before a key was there do not have it: they go on where it has its default.
+func TestALaterKeyIsNoSettingAtItsDefault(t *testing.T) {
+	c := everyKey(t)
+	if v, ok := c.Settings("sft")["train.freeze"]; ok {
+		t.Errorf("settings hold %q, want none", v)
+	}
+	c.Train.Freeze = []string{"lm_head.*"}
+	if got := c.Settings("sft")["train.freeze"]; got != `"lm_head.*"` {
+		t.Errorf("settings hold %q", got)
+	}
+}
+
 func TestTheReferencesPlaceIsFree(t *testing.T) {
 	settings := func(reference string) string {
 		c := everyKey(t)
@@ -138,5 +150,17 @@ func compareLines(t *testing.T, file, got string) {
 		if !slices.Contains(lines, line) {
 			t.Errorf("%q is missing, want every line of %s; it is now\n%s", line, file, got)
 		}
+	}
+}
+
+// Folders of runs from before a key was there do not have it: they go on where it has its default.
+func TestAKeyThatCameLaterIsASettingWhereItSaysMore(t *testing.T) {
+	c := everyKey(t)
+	if v, ok := c.Settings("pairs")["pairs.end_weight"]; ok {
+		t.Errorf("settings hold %q, want none", v)
+	}
+	c.Pairs.EndWeight = 0.5
+	if got := c.Settings("pairs")["pairs.end_weight"]; got != "0.5" {
+		t.Errorf("settings hold %q", got)
 	}
 }

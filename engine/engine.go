@@ -21,9 +21,9 @@ import (
 type Engine interface {
 	Scorer
 
-	// Learn runs packs forward and backward and adds to the gradients of the step. weigh
-	// may be nil.
-	Learn(ctx context.Context, packs []packing.Pack, weigh Weigh) ([]Learned, error)
+	// Learn runs packs of optimiser step number step, counted from 1, forward and backward and
+	// adds to the gradients of that step. weigh may be nil.
+	Learn(ctx context.Context, step int, packs []packing.Pack, weigh Weigh) ([]Learned, error)
 
 	// Gradients hands over what the step has added up so far, tensor by tensor under its
 	// name in the model's files. Frozen tensors are left out. values are only read, and
@@ -64,7 +64,7 @@ type Scorer interface {
 	// Score runs packs forward and tells the losses of one after the other: -ln p of
 	// each position's target, 0 where its weight is 0, [positions of the pack]. nll is
 	// valid during the call. An error that comes with a pack ends it.
-	Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error
+	Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how ScoreOptions, done func(pack int, nll []float64) error) error
 
 	// Model says which model this is: the SHA-256 of its config and the weights that it
 	// had when it was opened, in hexadecimal.
@@ -72,6 +72,14 @@ type Scorer interface {
 
 	// Close gives all memory back.
 	Close() error
+}
+
+// ScoreOptions say how packs are run forward.
+type ScoreOptions struct {
+	// Step is the optimiser step, counted from 1, that learns from the same texts: a text has the
+	// dropout that it has in [Engine.Learn] then. 0: no dropout.
+	Step int
+	Base bool // the model without its adapters
 }
 
 // Weigh sets the weights of a pack's positions once their losses are known, between

@@ -100,7 +100,7 @@ func (j Job) Request(it tasks.Item, sample int) llm.Request {
 func (j Job) Generate(ctx context.Context, from llm.Answerer, done func(llm.Reply)) error {
 	asked, places := j.requests()
 	replies := make([]llm.Reply, len(asked))
-	err := j.Calls.Keep(from, j.Model).Answer(ctx, asked, func(i int, r llm.Reply) error {
+	err := llm.Answer(ctx, j.Calls.Keep(from, j.Model), asked, func(i int, r llm.Reply) error {
 		replies[i] = r
 		if done != nil {
 			done(r)

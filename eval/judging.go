@@ -51,8 +51,8 @@ var ErrNotAsked = errors.New("the judge has not been asked about all answers")
 // KeptOnly answers nothing: with it, what was asked before is found, and all else is [ErrNotAsked].
 type KeptOnly struct{}
 
-// Answer implements [llm.Answerer].
-func (KeptOnly) Answer(context.Context, []llm.Request, func(int, llm.Reply) error) error {
+// Converse implements [llm.Answerer].
+func (KeptOnly) Converse(context.Context, []llm.Request, func(int, llm.Reply) ([]llm.Request, error)) error {
 	return ErrNotAsked
 }
 

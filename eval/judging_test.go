@@ -14,11 +14,11 @@ import (
 // sure is a judge without doubts, by what its prompt is.
 type sure func(prompt string) string
 
-func (s sure) Answer(_ context.Context, requests []llm.Request, done func(i int, r llm.Reply) error) error {
+func (s sure) Converse(_ context.Context, requests []llm.Request, done func(i int, r llm.Reply) ([]llm.Request, error)) error {
 	for i, r := range requests {
 		mark := s(r.Messages[0].Content)
 		reply := llm.Reply{Text: mark, Stop: llm.StopEOS, Logprobs: [][]llm.Candidate{{{Token: mark}}}}
-		if err := done(i, reply); err != nil {
+		if _, err := done(i, reply); err != nil {
 			return err
 		}
 	}

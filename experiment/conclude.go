@@ -13,7 +13,7 @@ type Result struct {
 	Caps   []int     `json:"caps"`
 	Arms   []Outcome `json:"arms"`
 	Order  Ordered   `json:"order"`          // of the trained models, controls left out
-	Equal  Ordered   `json:"order_controls"` // of the controls and the longest: as many answers seen
+	Equal  Ordered   `json:"order_controls"` // of the controls and the longest: about as many answers seen
 	Length *Gain     `json:"s_l_gain"`       // of the longest over the shortest
 	Holds  []Claim   `json:"claims"`
 }
@@ -87,7 +87,7 @@ func (r *Result) claims(o Options) {
 	}
 	claim("survival curves fall at their caps: below a half at one and a half times the cap, and below that of the next", falls)
 	claim("the ordered test gives p < 0.01", r.Order.P < 0.01)
-	claim("controls that saw as many answers keep the order, p < 0.01", r.Equal.P < 0.01)
+	claim("controls that saw about as many answers keep the order, p < 0.01", r.Equal.P < 0.01)
 	if r.Length != nil {
 		claim("S_l of the longest is at least 20 points above that of the shortest", r.Length.Points >= 20)
 	}

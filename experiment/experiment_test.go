@@ -59,11 +59,19 @@ func TestArmsSeeAsManyTargetTokensAndControlsAsManyAnswers(t *testing.T) {
 	}
 	long, short, control := arms[3], arms[1], arms[4]
 	const budget = 20_000
-	long.Fit(60, 40, 80_000, budget)
-	short.Fit(60, 3, 5_000, budget)
-	control.Fit(60, 3, 5_000, 5_000*float64(long.Answers)/60)
+	whole := Epoch{Capacity: 2048, Documents: 60, Steps: 40, Targets: 80_000}
+	long.Take(whole, whole.StepsOf(budget))
+	cut := Epoch{Capacity: 2048, Documents: 60, Steps: 3, Targets: 5_000}
+	short.Take(cut, cut.StepsOf(budget))
+	control.Take(Epoch{Capacity: 150, Documents: 60, Steps: 40, Targets: 5_000}, long.Steps)
 	if long.Steps != 10 || long.Answers != 15 || long.Documents != 15 || short.Steps != 12 || short.Targets != budget ||
-		short.Documents != 60 || short.Answers != 240 || control.Steps != 1 {
-		t.Errorf("%+v %+v %+v", long, short, control)
+		short.Documents != 60 || short.Answers != 240 {
+		t.Errorf("%+v %+v", long, short)
+	}
+	if control.Steps != long.Steps || control.Answers != long.Answers || control.Targets != 1250 || control.Capacity != 150 {
+		t.Errorf("%+v, beside %+v", control, long)
+	}
+	if n := whole.StepsOf(1); n != 1 {
+		t.Errorf("%d steps see a target token, want 1", n)
 	}
 }

@@ -71,7 +71,7 @@ func Compare(ctx context.Context, from llm.Answerer, j Judge, duels []Duel, done
 		if len(requests) == 0 {
 			return nil
 		}
-		err := from.Answer(ctx, requests, func(n int, reply llm.Reply) error {
+		err := llm.Answer(ctx, from, requests, func(n int, reply llm.Reply) error {
 			i, k := whose[n][0], whose[n][1]
 			a := Attempt{ID: duels[i].ID, Judge: j.Name, Mode: Pair, Order: orders[k], Try: try}
 			all[i][k].take(a, c, reply, try == c.Tries-1)

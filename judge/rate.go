@@ -178,7 +178,7 @@ func (r *rating) round(ctx context.Context, from llm.Answerer, topics []*topic) 
 	if len(calls) == 0 {
 		return nil
 	}
-	return from.Answer(ctx, requests, func(k int, reply llm.Reply) error {
+	return llm.Answer(ctx, from, requests, func(k int, reply llm.Reply) error {
 		t := calls[k].topic
 		r.take(t, calls[k].try, reply)
 		if !t.settled {

@@ -19,10 +19,10 @@ type scripted struct {
 	asked []llm.Request
 }
 
-func (s *scripted) Answer(_ context.Context, requests []llm.Request, done func(i int, r llm.Reply) error) error {
+func (s *scripted) Converse(_ context.Context, requests []llm.Request, done func(i int, r llm.Reply) ([]llm.Request, error)) error {
 	for i := len(requests) - 1; i >= 0; i-- {
 		s.asked = append(s.asked, requests[i])
-		if err := done(i, s.reply(requests[i])); err != nil {
+		if _, err := done(i, s.reply(requests[i])); err != nil {
 			return err
 		}
 	}

@@ -38,7 +38,6 @@ type Experiment struct {
 	dir      string
 	heldOut  []document
 	rendered []session.Document // those
-	perStep  float64            // seconds, measured
 	folder   *rundir.Folder
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"lwtrain/configs"
@@ -17,7 +18,6 @@ import (
 	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/session"
-	"lwtrain/train"
 )
 
 // arm is the config of a model's training: that of the experiment, with its documents.
@@ -36,7 +36,12 @@ func (x *Experiment) arm(a experiment.Arm) (*configs.Config, error) {
 	if a.Steps < few {
 		warmup = 0
 	}
+	capacity := c.Packing.Capacity
+	if a.Capacity > 0 {
+		capacity = a.Capacity
+	}
 	return configs.Parse(rundir.Config, c.Resolved(), []string{
+		fmt.Sprintf("packing.capacity=%d", capacity), fmt.Sprintf("data.max_length=%d", min(capacity, c.Data.MaxLength)),
 		fmt.Sprintf("train.warmup_ratio=%g", warmup),
 		fmt.Sprintf("data.sources=[{name: documents, path: %s, %s}]", path, limit), "data.held_out=0",
 		fmt.Sprintf("train.max_steps=%d", max(1, a.Steps)), "train.eval_steps=0", "train.early_stopping_patience=0", "sample.prompts=0",
@@ -44,9 +49,9 @@ func (x *Experiment) arm(a experiment.Arm) (*configs.Config, error) {
 	}, func(string) (string, bool) { return "", false })
 }
 
-// plan fits documents and prompts to the time, by what is measured here.
+// plan measures this machine and the documents, and fits prompts and target tokens to the time.
 func (x *Experiment) plan(ctx context.Context, documents []document, task eval.Asked) error {
-	o := x.session.Config.Experiment
+	c := x.session.Config
 	if tell := x.Events.Measuring; tell != nil {
 		tell()
 	}
@@ -56,51 +61,28 @@ func (x *Experiment) plan(ctx context.Context, documents []document, task eval.A
 	if kernels.Describe().NativeBF16 {
 		p.Precision = "bf16"
 	}
-	p.MaxTokens = int(2.5*float64(o.Longest())*p.PerWord + 0.5)
-	p.Prompts = len(task.Items)
-	speed, err := x.decodingSpeed(ctx)
-	if err != nil {
-		return err
+	p.MaxTokens = int(2.5*float64(c.Experiment.Longest())*p.PerWord + 0.5)
+	m := measured{
+		epochs: map[int]experiment.Epoch{}, small: map[int]experiment.Epoch{},
+		packs: c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps, prompts: len(task.Items),
 	}
-	tokens := 0.0 // of the answers to a prompt, by all models
-	for _, a := range experiment.Arms(o) {
-		expected := 0.5 * float64(p.MaxTokens)
-		if a.Cap > 0 {
-			expected = min(float64(p.MaxTokens), 1.4*float64(a.Cap)*p.PerWord+0.15*float64(p.MaxTokens))
-		}
-		tokens += expected * float64(o.Samples)
+	for _, d := range x.rendered {
+		m.read += len(d.IDs)
+	}
+	var err error
+	if m.speed, err = x.decodingSpeed(ctx); err != nil {
+		return err
 	}
 	if err := jsonl.Write(filepath.Join(x.dir, documentsFile), documents); err != nil {
 		return err
 	}
 	p.Documents = len(documents)
-	epochs, err := x.epochs(ctx)
-	if err != nil {
-		return err
-	}
-	const fewPrompts, fewTokens = 16, 3000
-	limit := 0.9 * 3600 * o.Hours
-	for p.TargetTokens = o.TargetTokens; ; p.TargetTokens -= p.TargetTokens / 8 {
-		x.fit(epochs)
-		p.Prompts = len(task.Items)
-		if fit := int((limit - p.Training - p.Reading) / (tokens / speed)); fit < p.Prompts {
-			p.Prompts = max(min(p.Prompts, fewPrompts), fit)
-		}
-		p.Answering = tokens * float64(p.Prompts) / speed
-		switch {
-		case p.Seconds() <= limit:
-			return nil
-		case p.TargetTokens < fewTokens:
-			return fault.Usage(fault.Hint(
-				fmt.Errorf("models that see %d target tokens and answer %d prompts take some %s here, and experiment.hours is %g",
-					p.TargetTokens, p.Prompts, spanOf(p.Seconds()), o.Hours), "raise experiment.hours, or lower experiment.caps"))
+	for _, limit := range slices.Backward(c.Experiment.Caps) {
+		if err := x.measureCap(ctx, limit, &m); err != nil {
+			return err
 		}
 	}
-}
-
-// spanOf is a time in hours and minutes.
-func spanOf(seconds float64) time.Duration {
-	return time.Duration(seconds * float64(time.Second)).Round(time.Minute)
+	return m.fit(c.Experiment, p)
 }
 
 // perWord is how many tokens a word of the held-out answers has.
@@ -112,76 +94,66 @@ func (x *Experiment) perWord() float64 {
 	return float64(tokens) / float64(words)
 }
 
-// epochs are the plans of an epoch of the documents at each cap. How long a step takes is measured
-// with that of the longest.
-func (x *Experiment) epochs(ctx context.Context) (map[int]*train.Plan, error) {
+// measureCap finds what an epoch of the documents is at a cap, and how long a step takes with the longest ones,
+// which come first.
+func (x *Experiment) measureCap(ctx context.Context, limit int, m *measured) (err error) {
 	const steps = 20 // of the run that is asked how long it takes
-	o := x.session.Config.Experiment
-	plans := map[int]*train.Plan{}
-	for _, limit := range o.Caps {
-		run, err := x.open(ctx, experiment.Arm{Name: "plan", Cap: limit, Steps: steps})
-		if err != nil {
-			return nil, err
-		}
-		defer run.Close()
-		if plans[limit], err = run.Plan(); err != nil {
-			return nil, err
-		}
-		if limit < o.Longest() {
-			continue
-		}
-		needs, err := run.Needs()
-		if err != nil {
-			return nil, err
-		}
-		time, err := run.Outlook(ctx, plans[limit], needs, 0)
-		if err == nil && time.Unknown != "" {
-			err = fault.Usage(errors.New(time.Unknown))
-		}
-		if err != nil {
-			return nil, err
-		}
-		x.perStep = time.Left.Seconds() / steps
+	run, err := x.open(ctx, experiment.Arm{Name: "plan", Cap: limit, Steps: steps})
+	if err != nil {
+		return err
 	}
-	return plans, nil
+	defer func() { err = errors.Join(err, run.Close()) }()
+	plan, err := run.Plan()
+	if err != nil {
+		return err
+	}
+	m.epochs[limit] = experiment.Epoch{
+		Capacity: plan.Capacity, Documents: plan.Documents, Steps: plan.StepsPerEpoch, Targets: plan.TargetTokens,
+	}
+	if longest := x.session.Config.Experiment.Longest(); limit < longest {
+		var lengths []int
+		for _, id := range run.Data.Train() {
+			lengths = append(lengths, run.Data.Tokens(id))
+		}
+		m.small[limit], err = smaller(m.epochs[limit], m.epochs[longest], x.session.Config.Packing.Strategy, m.packs, lengths)
+		return err
+	}
+	needs, err := run.Needs()
+	if err != nil {
+		return err
+	}
+	time, err := run.Outlook(ctx, plan, needs, 0)
+	if err == nil && time.Unknown != "" {
+		err = fault.Usage(errors.New(time.Unknown))
+	}
+	m.step = time.Left.Seconds() / steps
+	return err
 }
 
-// fit makes the arms for the plan's target tokens, and estimates how long they take.
-func (x *Experiment) fit(epochs map[int]*train.Plan) {
-	c, p := x.session.Config, &x.Plan
-	p.Arms, p.Training = experiment.Arms(c.Experiment), 0
-	answers := 0 // that the model with the longest ones sees
-	for i := range p.Arms {
-		a := &p.Arms[i]
-		if a.Cap == 0 {
-			continue
-		}
-		e, budget := epochs[a.Cap], float64(p.TargetTokens)
-		if a.Control { // they follow
-			budget = float64(e.TargetTokens) * float64(answers) / float64(e.Documents)
-		}
-		a.Fit(e.Documents, e.StepsPerEpoch, e.TargetTokens, budget)
-		if a.Cap == c.Experiment.Longest() {
-			answers = a.Answers
-		}
-		p.Training += x.perStep * float64(a.Steps)
-	}
-	tokens := 0
-	for _, d := range x.rendered {
-		tokens += len(d.IDs)
-	}
-	perToken := x.perStep / (3 * float64(c.Packing.Capacity*c.Train.PerDeviceTrainBatchSize*c.Train.GradientAccumulationSteps))
-	p.Reading = float64(len(p.Arms)*tokens) * perToken
+// opened is the run of a model.
+type opened struct {
+	*session.Run
+	session *session.Session
+}
+
+// Close closes the data, and removes what a dry run wrote.
+func (o opened) Close() error {
+	defer o.session.Close()
+	return o.Run.Close()
 }
 
 // open opens the run of a model.
-func (x *Experiment) open(ctx context.Context, a experiment.Arm) (*session.Run, error) {
+func (x *Experiment) open(ctx context.Context, a experiment.Arm) (opened, error) {
 	c, err := x.arm(a)
 	if err != nil {
-		return nil, err
+		return opened{}, err
 	}
 	s := session.Open(c, x.warnings, x.session.DryRun)
-	return s.Run(ctx, session.SFT)
+	run, err := s.Run(ctx, session.SFT)
+	if err != nil {
+		s.Close()
+	}
+	return opened{run, s}, err
 }
 
 // decodingSpeed is how many tokens a second the model writes, several answers at a time.

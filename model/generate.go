@@ -18,7 +18,9 @@ type Request struct {
 	Sampling     Sampling
 	Stuck        func(ids []int32) bool // asked every [StuckEvery] tokens whether the text is to end; may be nil
 	Emit         func(id int32)         // called with each new token but the stop; may be nil
-	Done         func(Generated)        // called when the text has ended; may be nil
+	// Done is called when the text has ended, and returns texts that are to be continued before those
+	// that wait; may be nil.
+	Done func(Generated) []Request
 }
 
 // Generated is what a request came to.
@@ -81,23 +83,16 @@ type slot struct {
 func NewGenerator(m *Model) *Generator { return &Generator{m: m, half: m.embed.Half != nil} }
 
 // Generate continues all requests, at most batch of them at a time: when one
-// is done the next takes its place. Results are in the order of the requests. With the
-// same number of threads a text is the same tokens whatever is beside it and whenever it
-// begins. A prompt that requests behind each other share is computed once.
+// is done the next takes its place. Results are in the order of the requests, and of those that
+// Done returned. With the same number of threads a text is the same tokens whatever is beside it
+// and whenever it begins. A prompt that requests behind each other share is computed once.
 func (g *Generator) Generate(ctx context.Context, requests []Request, batch int) ([]Generated, error) {
-	for i, r := range requests {
-		if len(r.Prompt) == 0 {
-			return nil, fmt.Errorf("prompt %d is empty", i)
-		}
-		for _, id := range r.Prompt {
-			if id < 0 || int(id) >= g.m.Config.Vocab {
-				return nil, fmt.Errorf("prompt %d: token id %d, want 0 to %d", i, id, g.m.Config.Vocab-1)
-			}
-		}
+	w := work{vocab: g.m.Config.Vocab}
+	if err := w.add(requests); err != nil {
+		return nil, err
 	}
-	out := make([]Generated, len(requests))
 	var err error
-	kernels.Run(func() { err = g.run(ctx, requests, max(1, batch), out) })
+	kernels.Run(func() { err = g.run(ctx, &w, max(1, batch)) })
 	for _, s := range g.slots {
 		s.free()
 	}
@@ -108,54 +103,110 @@ func (g *Generator) Generate(ctx context.Context, requests []Request, batch int)
 	}
 	kernels.FreeBF16(g.rounded)
 	g.rounded = nil
-	return out, err
+	return w.out, err
 }
 
-func (g *Generator) run(ctx context.Context, requests []Request, batch int, out []Generated) error {
-	next := 0
-	for next < len(requests) || len(g.slots) > 0 {
-		for len(g.slots) < batch && next < len(requests) {
+// work is texts to continue, and what came of them.
+type work struct {
+	vocab    int
+	requests []Request
+	out      []Generated
+	queue    []int // wait, the last one first
+}
+
+// add puts texts before those that wait.
+func (w *work) add(requests []Request) error {
+	first := len(w.requests)
+	for i, r := range requests {
+		if len(r.Prompt) == 0 {
+			return fmt.Errorf("prompt %d is empty", first+i)
+		}
+		for _, id := range r.Prompt {
+			if id < 0 || int(id) >= w.vocab {
+				return fmt.Errorf("prompt %d: token id %d, want 0 to %d", first+i, id, w.vocab-1)
+			}
+		}
+	}
+	for i := len(requests) - 1; i >= 0; i-- {
+		w.queue = append(w.queue, first+i)
+	}
+	w.requests = append(w.requests, requests...)
+	w.out = append(w.out, make([]Generated, len(requests))...)
+	return nil
+}
+
+// begins reports whether the text that waits for its turn begins with the same prompt.
+func (w *work) begins(prompt []int32) bool {
+	if len(w.queue) == 0 {
+		return false
+	}
+	next := w.requests[w.queue[len(w.queue)-1]]
+	return next.MaxNewTokens > 0 && slices.Equal(next.Prompt, prompt)
+}
+
+// take adds the token that a text chose, and reports whether the text goes on.
+func (w *work) take(s *slot) bool {
+	r, o := &w.requests[s.request], &w.out[s.request]
+	switch {
+	case len(o.IDs) == r.MaxNewTokens:
+		o.Stop = StopLength
+	case slices.Contains(r.Stop, s.last):
+		o.Stop = StopEOS
+	case r.Stuck != nil && len(o.IDs) > 0 && len(o.IDs)%StuckEvery == 0 && r.Stuck(o.IDs):
+		o.Stop = StopStuck
+	default:
+		o.IDs = append(o.IDs, s.last)
+		if r.Emit != nil {
+			r.Emit(s.last)
+		}
+		if len(o.IDs) < r.MaxNewTokens {
+			return true
+		}
+		o.Stop = StopLength
+	}
+	return false
+}
+
+// ended tells that a text has, and adds those that follow from it.
+func (w *work) ended(s *slot) error {
+	r := &w.requests[s.request]
+	s.free()
+	if r.Done == nil {
+		return nil
+	}
+	return w.add(r.Done(w.out[s.request]))
+}
+
+func (g *Generator) run(ctx context.Context, w *work, batch int) error {
+	for len(w.queue) > 0 || len(g.slots) > 0 {
+		for len(g.slots) < batch && len(w.queue) > 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			r := requests[next]
-			s := g.newSlot(next, len(r.Prompt)+r.MaxNewTokens, r.Sampling)
+			i := w.queue[len(w.queue)-1]
+			w.queue = w.queue[:len(w.queue)-1]
+			r := w.requests[i]
+			s := g.newSlot(i, len(r.Prompt)+r.MaxNewTokens, r.Sampling)
 			g.slots = append(g.slots, s)
-			next++
 			if r.MaxNewTokens > 0 {
-				again := next < len(requests) && requests[next].MaxNewTokens > 0 && slices.Equal(requests[next].Prompt, r.Prompt)
-				if err := g.choose([]*slot{s}, g.readPrompt(s, r.Prompt, again)); err != nil {
+				if err := g.choose([]*slot{s}, g.readPrompt(s, r.Prompt, w.begins(r.Prompt))); err != nil {
 					return err
 				}
 			}
 		}
 		// Take what each text chose; those that are done make room.
+		var err error
 		g.slots = slices.DeleteFunc(g.slots, func(s *slot) bool {
-			r, o := requests[s.request], &out[s.request]
-			switch {
-			case len(o.IDs) == r.MaxNewTokens:
-				o.Stop = StopLength
-			case slices.Contains(r.Stop, s.last):
-				o.Stop = StopEOS
-			case r.Stuck != nil && len(o.IDs) > 0 && len(o.IDs)%StuckEvery == 0 && r.Stuck(o.IDs):
-				o.Stop = StopStuck
-			default:
-				o.IDs = append(o.IDs, s.last)
-				if r.Emit != nil {
-					r.Emit(s.last)
-				}
-				if len(o.IDs) < r.MaxNewTokens {
-					return false
-				}
-				o.Stop = StopLength
+			goes := w.take(s)
+			if !goes && err == nil {
+				err = w.ended(s)
 			}
-			s.free()
-			if r.Done != nil {
-				r.Done(*o)
-			}
-			return true
+			return !goes
 		})
-		if err := ctx.Err(); err != nil {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
 			return err
 		}
 		if len(g.slots) > 0 {

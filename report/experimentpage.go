@@ -141,12 +141,14 @@ func askedTable(r experiment.Result) table {
 }
 
 func seenTable(r experiment.Result) table {
-	t := table{Head: []string{"trained on answers up to", "documents", "steps", "epochs", "ends of answers", "target tokens"}}
+	t := table{Head: []string{
+		"trained on answers up to", "documents", "steps", "tokens in a pack", "epochs", "ends of answers", "target tokens",
+	}}
 	for _, a := range r.Arms {
 		if a.Cap > 0 {
 			t.Rows = append(t.Rows, tableRow{Cells: []string{
-				armName(a.Arm), human.Grouped(a.Documents), human.Grouped(a.Steps), fmt.Sprintf("%.1f", a.Epochs), human.Grouped(a.Answers),
-				human.Grouped(a.Targets),
+				armName(a.Arm), human.Grouped(a.Documents), human.Grouped(a.Steps), human.Grouped(a.Capacity),
+				fmt.Sprintf("%.1f", a.Epochs), human.Grouped(a.Answers), human.Grouped(a.Targets),
 			}})
 		}
 	}

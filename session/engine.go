@@ -14,7 +14,8 @@ import (
 func engineOptions(o train.Options, capacity int) native.Options {
 	return native.Options{
 		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
-		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+		Freeze: o.Freeze,
+		AdamW:  native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	}
 }
 

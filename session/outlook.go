@@ -142,13 +142,13 @@ func try(ctx context.Context, e engine.Engine, vocab, size, document, prompts in
 	one := func(yield func(packing.Pack, error) bool) { yield(pack, nil) }
 	for range 2 { // the first one warms up
 		t := &timed{Engine: e}
-		if _, err := t.Learn(ctx, []packing.Pack{pack}, nil); err != nil {
+		if _, err := t.Learn(ctx, 1, []packing.Pack{pack}, nil); err != nil {
 			return pace{}, err
 		}
 		if _, err := t.Update(1, 0, pack.Divisor, 0); err != nil {
 			return pace{}, err
 		}
-		if err := t.Score(ctx, one, func(int, []float64) error { return nil }); err != nil {
+		if err := t.Score(ctx, one, engine.ScoreOptions{}, func(int, []float64) error { return nil }); err != nil {
 			return pace{}, err
 		}
 		if _, err := t.Answer(ctx, asked, nil); err != nil {

@@ -104,12 +104,12 @@ func (e *timed) pace(whole time.Duration) pace {
 func computed(p packing.Pack) int { return (len(p.IDs) + 127) / 128 * 128 }
 
 // Learn implements [engine.Engine].
-func (e *timed) Learn(ctx context.Context, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
+func (e *timed) Learn(ctx context.Context, step int, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
 	began, tokens := time.Now(), 0
 	for _, p := range packs {
 		tokens += computed(p)
 	}
-	out, err := e.Engine.Learn(ctx, packs, weigh)
+	out, err := e.Engine.Learn(ctx, step, packs, weigh)
 	if err == nil {
 		e.learn.add(began, tokens)
 	}
@@ -117,8 +117,9 @@ func (e *timed) Learn(ctx context.Context, packs []packing.Pack, weigh engine.We
 }
 
 // Score implements [engine.Scorer].
-func (e *timed) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(int, []float64) error) error {
-	return timedScorer{e.Engine, &e.score}.Score(ctx, packs, done)
+func (e *timed) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how engine.ScoreOptions,
+	done func(int, []float64) error) error {
+	return timedScorer{e.Engine, &e.score}.Score(ctx, packs, how, done)
 }
 
 // Reference implements [engine.Engine].
@@ -162,7 +163,8 @@ type timedScorer struct {
 }
 
 // Score implements [engine.Scorer].
-func (s timedScorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(int, []float64) error) error {
+func (s timedScorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how engine.ScoreOptions,
+	done func(int, []float64) error) error {
 	began, tokens := time.Now(), 0
 	err := s.Scorer.Score(ctx, func(yield func(packing.Pack, error) bool) {
 		for p, err := range packs {
@@ -171,7 +173,7 @@ func (s timedScorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, er
 				return
 			}
 		}
-	}, done)
+	}, how, done)
 	if err == nil {
 		s.clock.add(began, tokens)
 	}

@@ -77,11 +77,11 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 			job.Profile(profile)
 		}
 		began := time.Now()
-		var s sums
+		s := sums{step: step + 1}
 		if err := s.learnWeighted(ctx, job.Engine, []packing.Pack{pack}); err != nil {
 			return r, err
 		}
-		if _, _, err := s.update(job.Engine, step+1, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {
+		if _, _, err := s.update(job.Engine, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {
 			return r, err
 		}
 		if step == 0 {

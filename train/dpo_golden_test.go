@@ -137,7 +137,7 @@ func TestPreferencesEqualTRLs(t *testing.T) {
 				if n := p.Plan().Split; (n > 0) != (capacity == 160 && loss != "kto") {
 					t.Fatalf("%d pairs are split", n)
 				}
-				s, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3, 4}, true)
+				s, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3, 4}, 0)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -161,7 +161,7 @@ type testMethod struct {
 func (p testMethod) gradient(t *testing.T, batch ...int) (float64, []float64) {
 	t.Helper()
 	p.engine.Drop()
-	s, err := p.learnPairs(context.Background(), batch, false)
+	s, err := p.learnPairs(context.Background(), batch, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"lwtrain/chat"
 	"lwtrain/data"
 	"lwtrain/data/store"
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/tokenizer"
 )
@@ -73,7 +74,7 @@ func TestAStepOfOneLabelLeavesTheOtherOut(t *testing.T) {
 			liked = append(liked, i)
 		}
 	}
-	s, err := p.learnPairs(context.Background(), liked[:5], false)
+	s, err := p.learnPairs(context.Background(), liked[:5], 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,9 @@ func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
 
 func kl(t *testing.T, p testMethod, batch []int) float64 {
 	t.Helper()
-	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(context.Background(), replies) }
+	score := func(replies []reply) ([]store.LogProbs, error) {
+		return p.score(context.Background(), replies, engine.ScoreOptions{})
+	}
 	x, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,10 @@ type Options struct {
 	// memory that gradient_checkpointing: auto keeps below, in bytes or as 8GiB; empty: what the machine has free
 	MemoryLimit Bytes `yaml:"memory_limit" identity:"none"`
 
+	// patterns of names in the model's files that stay as they are, * for any characters: model.embed_tokens.*,
+	// model.layers.0.*; what is one matrix here (query, key and value; gate and up) is frozen as a whole
+	Freeze []string `yaml:"freeze" later:"0.4"`
+
 	// steps between two lines on the terminal (metrics.jsonl has every step)
 	LoggingSteps int `yaml:"logging_steps" identity:"none" min:"1"`
 	// steps between two measurements of the held-out loss; 0: never

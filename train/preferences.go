@@ -99,8 +99,8 @@ func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]store.LogProb
 }
 
 // score asks the model in training.
-func (p *preferences) score(ctx context.Context, replies []reply) ([]store.LogProbs, error) {
-	return scoring{p.set, p.capacity, p.shared, nil}.score(ctx, p.engine, replies)
+func (p *preferences) score(ctx context.Context, replies []reply, how engine.ScoreOptions) ([]store.LogProbs, error) {
+	return scoring{p.set, p.capacity, p.shared, how, nil}.score(ctx, p.engine, replies)
 }
 
 // unit is what lies in a pack as a whole: a pair, or an answer of a pair that does
@@ -137,16 +137,17 @@ func (p *preferences) units(batch []int) []unit {
 // learnt from in the same pass: its tokens' weights follow from their losses. One that
 // is split is scored before, which costs another forward pass.
 func (p *preferences) learn(ctx context.Context, step int) (sums, error) {
-	return p.learnPairs(ctx, p.at(step), step == 0)
+	return p.learnPairs(ctx, p.at(step), step)
 }
 
-// learnPairs adds the gradients of pairs. start: no update has been made.
-func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (sums, error) {
-	s := sums{divisor: 1}
+// learnPairs adds the gradients of pairs after step updates.
+func (p *preferences) learnPairs(ctx context.Context, batch []int, step int) (sums, error) {
+	s := sums{step: step + 1, divisor: 1}
 	for _, i := range batch {
 		s.samples = append(s.samples, p.all[i].Answers()...)
 	}
-	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(ctx, replies) }
+	how := engine.ScoreOptions{Step: s.step}
+	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(ctx, replies, how) }
 	kl, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
 		return s, err
@@ -182,7 +183,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, start bool) (
 	s.values = m.values()
 	s.loss = s.values["loss"]
 	delete(s.values, "loss")
-	if start {
+	if step == 0 {
 		err = checkStart(p.losses, p.engine.Needs().Precision, m)
 	}
 	return s, err
@@ -303,7 +304,7 @@ func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, erro
 // but for roundings, which would pass for margins.
 func (p *preferences) heldOutScores(ctx context.Context, replies []reply, step int) ([]store.LogProbs, error) {
 	if step > 0 || p.reference == nil || p.losses.Reference != dpo.Initial {
-		return p.score(ctx, replies)
+		return p.score(ctx, replies, engine.ScoreOptions{})
 	}
 	out := make([]store.LogProbs, len(replies))
 	for i, r := range replies {

@@ -85,7 +85,7 @@ func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply
 	if p.events.Asking != nil {
 		p.events.Asking(len(replies), total)
 	}
-	return scoring{p.set, p.capacity, p.shared, func(tokens int) {
+	return scoring{p.set, p.capacity, p.shared, engine.ScoreOptions{}, func(tokens int) {
 		if done += int64(tokens); p.events.Scoring != nil {
 			p.events.Scoring(done, total)
 		}

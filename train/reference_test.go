@@ -140,7 +140,7 @@ func TestAReferenceThatIsNotTheModelIsFoundOut(t *testing.T) {
 			c.job.Options.MaxSteps = 9 // an epoch, so that the reference is asked about all
 			p := unmoved(t, c.job)
 			c.change(p)
-			_, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3}, true)
+			_, err := p.learnPairs(context.Background(), []int{0, 1, 2, 3}, 0)
 			if c.want == "" {
 				if err != nil {
 					t.Error(err)

@@ -76,6 +76,7 @@ type scoring struct {
 	set      *data.Set
 	capacity int
 	shared   func(sample int) int
+	how      engine.ScoreOptions
 	done     func(tokens int)
 }
 
@@ -100,7 +101,7 @@ func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) (
 		}
 	}
 	out := make([]store.LogProbs, len(replies))
-	err = by.Score(ctx, packs, func(pack int, nll []float64) error {
+	err = by.Score(ctx, packs, s.how, func(pack int, nll []float64) error {
 		at := 0
 		for _, i := range plan[pack] {
 			end := at + lengths[i]

@@ -206,7 +206,7 @@ func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error
 			"a larger packing.capacity packs more of them together"))
 	}
 	r := PackingTest{Packs: len(packs), Precision: job.Engine.Needs().Precision}
-	together, err := m.learnPacks(ctx, packs)
+	together, err := m.learnPacks(ctx, 1, packs)
 	if err != nil {
 		return r, err
 	}
@@ -217,7 +217,7 @@ func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error
 		return r, err
 	}
 	job.Engine.Drop()
-	var alone sums
+	alone := sums{step: 1}
 	for _, samples := range packs {
 		if err := m.learnAlone(ctx, &alone, samples); err != nil {
 			return r, err

@@ -50,14 +50,14 @@ func (s *sft) learn(ctx context.Context, step int) (sums, error) {
 	if err != nil {
 		return sums{}, err
 	}
-	return s.learnPacks(ctx, batch)
+	return s.learnPacks(ctx, step+1, batch)
 }
 
-// learnPacks adds up loss and gradients of packs of samples. How many packs make a
+// learnPacks adds up loss and gradients of the packs of samples of a step. How many packs make a
 // micro-batch does not matter to it: the gradient of 1 x 8, 2 x 4 and 4 x 2 packs is the
 // same to the byte.
-func (s *sft) learnPacks(ctx context.Context, batch [][]int) (sums, error) {
-	var out sums
+func (s *sft) learnPacks(ctx context.Context, step int, batch [][]int) (sums, error) {
+	out := sums{step: step}
 	packs := make([]packing.Pack, len(batch))
 	for i, samples := range batch {
 		out.samples = append(out.samples, samples...)
@@ -97,7 +97,7 @@ func (s *sft) evaluate(ctx context.Context, _ int) (EvalMetrics, error) {
 			}
 		}
 	}
-	err := s.engine.Score(ctx, packs, func(pack int, nll []float64) error {
+	err := s.engine.Score(ctx, packs, engine.ScoreOptions{}, func(pack int, nll []float64) error {
 		for _, id := range s.heldOut[pack] {
 			source, n := s.data.Source(id), s.data.Tokens(id)
 			for _, v := range nll[:n] {

@@ -13,6 +13,7 @@ import (
 
 // sums are what a step adds up over its packs before it divides once.
 type sums struct {
+	step    int     // its number, from 1
 	loss    float64 // times divisor
 	divisor float64 // of the gradients, too
 	nll     float64 // unweighted, over target tokens
@@ -25,7 +26,7 @@ type sums struct {
 // learn runs packs forward and backward and adds up what they tell but for the loss,
 // which it returns.
 func (s *sums) learn(ctx context.Context, e engine.Engine, packs []packing.Pack, weigh engine.Weigh) (loss float64, err error) {
-	learned, err := e.Learn(ctx, packs, weigh)
+	learned, err := e.Learn(ctx, s.step, packs, weigh)
 	if err != nil {
 		return 0, err
 	}
@@ -50,15 +51,14 @@ func (s *sums) learnWeighted(ctx context.Context, e engine.Engine, packs []packi
 	return err
 }
 
-// update divides the sums once and takes optimiser step number step, unless loss or
-// gradient norm is not finite: then nothing has changed, and the error is a
-// [notFiniteError].
-func (s *sums) update(e engine.Engine, step int, rate, maxNorm float64) (loss, norm float64, err error) {
+// update divides the sums once and takes the optimiser step, unless loss or gradient norm
+// is not finite: then nothing has changed, and the error is a [notFiniteError].
+func (s *sums) update(e engine.Engine, rate, maxNorm float64) (loss, norm float64, err error) {
 	loss = s.loss / s.divisor
 	if !finite(loss) {
 		return loss, 0, notFiniteError{"loss", loss}
 	}
-	norm, err = e.Update(step, rate, s.divisor, maxNorm)
+	norm, err = e.Update(s.step, rate, s.divisor, maxNorm)
 	if err == nil && !finite(norm) {
 		err = notFiniteError{"gradient norm", norm}
 	}

@@ -230,7 +230,7 @@ func (t *trainer) update(ctx context.Context) error {
 		return fmt.Errorf("step %d: %w", t.step+1, err)
 	}
 	rate := t.schedule.At(t.step + 1)
-	loss, norm, err := sums.update(t.Engine, t.step+1, rate, t.Options.MaxGradNorm)
+	loss, norm, err := sums.update(t.Engine, rate, t.Options.MaxGradNorm)
 	if errors.As(err, &notFiniteError{}) {
 		return t.refuse(sums.samples, err)
 	}

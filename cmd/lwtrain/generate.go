@@ -162,7 +162,7 @@ func (f generateFlags) one(cmd *cobra.Command, g *session.Generator, job answers
 			ids = append(ids, id)
 			display.Token()
 		}
-		return decoder.Answer(cmd.Context(), ask, func(_ int, r llm.Reply) error { return printAnswer(out, ids, r) })
+		return llm.Answer(cmd.Context(), decoder, ask, func(_ int, r llm.Reply) error { return printAnswer(out, ids, r) })
 	}
 	stream := g.Tokenizer.Decoder()
 	decoder.Token = func(_ int, id int32) {
@@ -170,7 +170,7 @@ func (f generateFlags) one(cmd *cobra.Command, g *session.Generator, job answers
 			io.WriteString(out, stream.Next(id))
 		}
 	}
-	return decoder.Answer(cmd.Context(), ask, func(_ int, r llm.Reply) error {
+	return llm.Answer(cmd.Context(), decoder, ask, func(_ int, r llm.Reply) error {
 		_, err := fmt.Fprintln(out, stream.Flush())
 		if r.Stop == model.StopLength {
 			fmt.Fprintf(cmd.ErrOrStderr(), "(cut off at --max-new-tokens %d)\n", f.maxNew)

@@ -61,7 +61,7 @@ func (e *Engine) begin() {
 
 // Learn implements [engine.Engine]. Packs run one at a time, so a step of more packs
 // takes no more memory, and how many the caller hands over at once changes no byte.
-func (e *Engine) Learn(ctx context.Context, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
+func (e *Engine) Learn(ctx context.Context, step int, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
 	e.begin()
 	out := make([]engine.Learned, len(packs))
 	for i, p := range packs {
@@ -148,13 +148,15 @@ type scorer struct {
 }
 
 // Score implements [engine.Scorer].
-func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how engine.ScoreOptions,
+	done func(pack int, nll []float64) error) error {
 	e.begin()
-	return e.scorer.Score(ctx, packs, done)
+	return e.scorer.Score(ctx, packs, how, done)
 }
 
 // Score implements [engine.Scorer].
-func (s *scorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+func (s *scorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how engine.ScoreOptions,
+	done func(pack int, nll []float64) error) error {
 	i := 0
 	for p, err := range packs {
 		if err != nil {
@@ -223,7 +225,8 @@ func (e *Engine) Reference(dir string) (engine.Scorer, error) {
 }
 
 // Score implements [engine.Scorer].
-func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error) error {
+func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how engine.ScoreOptions,
+	done func(pack int, nll []float64) error) error {
 	if r.model == nil {
 		m, err := model.Load(r.dir)
 		if err != nil {
@@ -241,7 +244,7 @@ func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, err
 			m.UseHalf()
 		}
 	}
-	return r.scorer.Score(ctx, packs, done)
+	return r.scorer.Score(ctx, packs, how, done)
 }
 
 // Close gives the weights back; the workspace is the engine's.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"lwtrain/checkpoints"
+	"lwtrain/engine"
 	"lwtrain/internal/graph"
 	"lwtrain/model"
 	"lwtrain/packing"
@@ -65,7 +66,7 @@ func lay(t *testing.T, size int, docs ...packing.Doc) packing.Pack {
 func gradients(t *testing.T, e *Engine, packs ...packing.Pack) (map[string][]float32, []float64) {
 	t.Helper()
 	e.Drop()
-	learned, err := e.Learn(context.Background(), packs, nil)
+	learned, err := e.Learn(context.Background(), 1, packs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestPacksOfAStepAddUpHoweverTheyAreHandedOver(t *testing.T) {
 	want, both := gradients(t, e, a, b)
 	e.Drop()
 	for i, p := range []packing.Pack{a, b} {
-		learned, err := e.Learn(context.Background(), []packing.Pack{p}, nil)
+		learned, err := e.Learn(context.Background(), 1, []packing.Pack{p}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,7 @@ func TestWeightsThatAreSetBetweenThePassesAreThoseThatCount(t *testing.T) {
 	}
 	want, _ := gradients(t, e, twice)
 	e.Drop()
-	_, err := e.Learn(context.Background(), []packing.Pack{weighed}, func(pack int, nll []float64, weights []float32) {
+	_, err := e.Learn(context.Background(), 1, []packing.Pack{weighed}, func(pack int, nll []float64, weights []float32) {
 		for i, n := range nll {
 			if (n != 0) != (weights[i] != 0) || (n != 0) != (weighed.Targets[i] >= 0) {
 				t.Fatalf("index %d: -ln p %g, weight %g, target %d", i, n, weights[i], weighed.Targets[i])
@@ -313,7 +314,7 @@ func TestAdamWFollowsPyTorch(t *testing.T) {
 			}
 			losses, norms := read("adamw.losses"), read("adamw.norms")
 			for step := range losses {
-				learned, err := e.Learn(context.Background(), []packing.Pack{pack}, nil)
+				learned, err := e.Learn(context.Background(), 1, []packing.Pack{pack}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -336,7 +337,7 @@ func TestAdamWFollowsPyTorch(t *testing.T) {
 func TestAPackThatIsTooLongIsAnError(t *testing.T) {
 	e := tiny(t, options())
 	long := lay(t, 300, document(1, 300, 40))
-	_, err := e.Learn(context.Background(), []packing.Pack{long}, nil)
+	_, err := e.Learn(context.Background(), 1, []packing.Pack{long}, nil)
 	if err == nil || !strings.Contains(err.Error(), "a pack of 300 tokens, want at most the engine's 256") {
 		t.Errorf("got %v", err)
 	}
@@ -407,7 +408,7 @@ func TestAReferenceThatWasChangedSinceItWasHashedIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		save(dir, seed)
-		err = r.Score(context.Background(), packs, func(int, []float64) error { return nil })
+		err = r.Score(context.Background(), packs, engine.ScoreOptions{}, func(int, []float64) error { return nil })
 		if changed != (err != nil) || changed && !strings.Contains(err.Error(), dir+": changed since the run began") {
 			t.Errorf("seed %d: %v", seed, err)
 		}

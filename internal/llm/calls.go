@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"sync"
 
@@ -119,57 +120,77 @@ var _ Answerer = (*Kept)(nil)
 // from's replies are known by, its name and whatever else they depend on.
 func (c *Calls) Keep(from Answerer, model string) *Kept { return &Kept{c, from, model} }
 
-// Answer calls done with the replies that are kept, in the order of the requests, and then
+// Converse calls done with the replies that are kept, in the order of the requests, and then
 // with the others as they come; each is on the disk before. One that failed is not kept. A
 // request that is there twice is asked once.
-func (k *Kept) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
-	var ask []Request
-	var whose [][]int // requests have a reply, by the number of what is asked
-	var keys []string
-	asked := map[string]int{}
-	for i, r := range requests {
-		key, err := keyOf(k.model, r)
-		if err != nil {
-			return err
-		}
-		if n, ok := asked[key]; ok {
-			whose[n] = append(whose[n], i)
-		} else if _, ok := k.calls.get(key); !ok {
-			asked[key] = len(ask)
-			ask, keys, whose = append(ask, r), append(keys, key), append(whose, []int{i})
-		}
-	}
-	for i, r := range requests {
-		key, err := keyOf(k.model, r)
-		if err != nil {
-			return err
-		}
-		if _, ok := asked[key]; ok {
-			continue
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		reply, _ := k.calls.get(key)
-		if err := done(i, reply); err != nil {
-			return err
-		}
+func (k *Kept) Converse(ctx context.Context, requests []Request, done func(i int, r Reply) ([]Request, error)) error {
+	a := &keeping{Kept: k, done: done, asked: map[string]int{}}
+	ask, err := a.lacking(ctx, requests)
+	if err != nil {
+		return err
 	}
 	if len(ask) == 0 {
 		return context.Cause(ctx)
 	}
-	return k.from.Answer(ctx, ask, func(n int, r Reply) error {
+	return k.from.Converse(ctx, ask, func(n int, r Reply) ([]Request, error) {
 		if r.Failed == "" {
 			var err error
-			if r, err = k.calls.add(keys[n], r); err != nil {
-				return err
+			if r, err = k.calls.add(a.keys[n], r); err != nil {
+				return nil, err
 			}
 		}
-		for _, i := range whose[n] {
-			if err := done(i, r); err != nil {
-				return err
+		delete(a.asked, a.keys[n])
+		var more []Request
+		for _, i := range a.whose[n] {
+			next, err := done(i, r)
+			if err != nil {
+				return nil, err
 			}
+			more = append(more, next...)
 		}
-		return nil
+		return a.lacking(ctx, more)
 	})
+}
+
+// keeping is requests on their way, of which some are kept.
+type keeping struct {
+	*Kept
+	done  func(i int, r Reply) ([]Request, error)
+	count int            // of the requests
+	keys  []string       // of what was asked
+	whose [][]int        // requests have its reply
+	asked map[string]int // which of it is under way
+}
+
+// lacking tells the replies to requests that are kept, and to those that follow from them, and
+// returns what is to be asked.
+func (a *keeping) lacking(ctx context.Context, requests []Request) (ask []Request, err error) {
+	requests = slices.Clip(requests) // they are the caller's
+	for len(requests) > 0 {
+		r, i := requests[0], a.count
+		requests, a.count = requests[1:], a.count+1
+		key, err := keyOf(a.model, r)
+		if err != nil {
+			return nil, err
+		}
+		reply, ok := a.calls.get(key)
+		n, under := a.asked[key]
+		switch {
+		case ok:
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			more, err := a.done(i, reply)
+			if err != nil {
+				return nil, err
+			}
+			requests = append(requests, more...)
+		case under:
+			a.whose[n] = append(a.whose[n], i)
+		default:
+			a.asked[key] = len(a.keys)
+			ask, a.keys, a.whose = append(ask, r), append(a.keys, key), append(a.whose, []int{i})
+		}
+	}
+	return ask, nil
 }

@@ -23,8 +23,14 @@ type echo struct {
 
 var errStopped = errors.New("stopped")
 
-func (e *echo) Answer(_ context.Context, requests []Request, done func(i int, r Reply) error) error {
-	for i := len(requests) - 1; i >= 0; i-- {
+func (e *echo) Converse(_ context.Context, requests []Request, done func(i int, r Reply) ([]Request, error)) error {
+	var queue []int
+	for i := range requests {
+		queue = append(queue, i)
+	}
+	for len(queue) > 0 {
+		i := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
 		if e.stop > 0 && len(e.asked) == e.stop {
 			return errStopped
 		}
@@ -37,8 +43,12 @@ func (e *echo) Answer(_ context.Context, requests []Request, done func(i int, r 
 		if strings.HasPrefix(text, "bad") {
 			r = Reply{Text: text, Failed: "cut: x"}
 		}
-		if err := done(i, r); err != nil {
+		more, err := done(i, r)
+		if err != nil {
 			return err
+		}
+		for _, r := range more {
+			queue, requests = append(queue, len(requests)), append(requests, r)
 		}
 	}
 	return nil
@@ -57,7 +67,7 @@ func openCalls(t *testing.T, path string) *Calls {
 func all(t *testing.T, from Answerer, requests []Request) (order []int, replies map[int]Reply) {
 	t.Helper()
 	replies = map[int]Reply{}
-	err := from.Answer(t.Context(), requests, func(i int, r Reply) error {
+	err := Answer(t.Context(), from, requests, func(i int, r Reply) error {
 		order, replies[i] = append(order, i), r
 		return nil
 	})
@@ -153,7 +163,7 @@ func TestCallsThatStopAnywhereGoOn(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "calls.jsonl")
 		c := openCalls(t, path)
 		first := &echo{stop: stop}
-		if err := c.Keep(first, "m").Answer(t.Context(), requests, func(int, Reply) error { return nil }); err != errStopped {
+		if err := Answer(t.Context(), c.Keep(first, "m"), requests, func(int, Reply) error { return nil }); err != errStopped {
 			t.Fatal(err)
 		}
 		c.Close()
@@ -181,7 +191,7 @@ func TestSeveralModelsShareAFileOfCalls(t *testing.T) {
 		all.Go(func() {
 			for i := range 20 {
 				k := c.Keep(&echo{}, fmt.Sprint("m", n%2))
-				err := k.Answer(t.Context(), []Request{ask(fmt.Sprint("q", i), 5)}, func(int, Reply) error { return nil })
+				err := Answer(t.Context(), k, []Request{ask(fmt.Sprint("q", i), 5)}, func(int, Reply) error { return nil })
 				if err != nil {
 					t.Error(err)
 				}
@@ -197,7 +207,7 @@ func TestSeveralModelsShareAFileOfCalls(t *testing.T) {
 func TestAReplyThatCanNotBeKeptIsNotTold(t *testing.T) {
 	c := openCalls(t, filepath.Join(t.TempDir(), "calls.jsonl"))
 	c.Close()
-	err := c.Keep(&echo{}, "m").Answer(t.Context(), []Request{ask("q", 5)}, func(int, Reply) error { t.Error("it is told"); return nil })
+	err := Answer(t.Context(), c.Keep(&echo{}, "m"), []Request{ask("q", 5)}, func(int, Reply) error { t.Error("it is told"); return nil })
 	if !errors.Is(err, os.ErrClosed) {
 		t.Errorf("got %v", err)
 	}

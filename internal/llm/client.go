@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"lwtrain/internal/fault"
@@ -52,44 +51,6 @@ func NewClient(s Server) *Client {
 		Server: s, key: key, http: http.DefaultTransport, cool: 2 * time.Second, traits: newTraits(s.URL),
 		retry: transport.Retry{Times: s.Retries, Pause: time.Second, Jitter: true, Key: key},
 	}
-}
-
-// Answer answers requests, at most Concurrency of them at a time.
-func (c *Client) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
-	if c.Tolerant {
-		return c.answerMost(ctx, requests, done)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var one sync.Mutex // is told at a time
-	next := make(chan int)
-	var askers sync.WaitGroup
-	for range c.Concurrency {
-		askers.Go(func() {
-			for i := range next {
-				r, err := c.Ask(ctx, requests[i])
-				if err == nil {
-					one.Lock()
-					err = done(i, r)
-					one.Unlock()
-				}
-				if err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for i := range requests {
-		select {
-		case next <- i:
-			continue
-		case <-ctx.Done():
-		}
-		break
-	}
-	close(next)
-	askers.Wait()
-	return context.Cause(ctx)
 }
 
 // Ask asks until there is a reply, or an error that asking again does not mend. Of a

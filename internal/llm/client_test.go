@@ -183,7 +183,7 @@ func TestManyRequestsAtOnce(t *testing.T) {
 		requests = append(requests, Request{Messages: []chat.Message{{Role: "user", Content: fmt.Sprint(i)}}})
 	}
 	got := map[int]string{}
-	if err := client.Answer(t.Context(), requests, func(i int, r Reply) error { got[i] = r.Text; return nil }); err != nil {
+	if err := Answer(t.Context(), client, requests, func(i int, r Reply) error { got[i] = r.Text; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for i := range requests {
@@ -195,11 +195,11 @@ func TestManyRequestsAtOnce(t *testing.T) {
 		t.Errorf("%d requests at once, want 3", most)
 	}
 	full := errors.New("the disk is full")
-	if err := client.Answer(t.Context(), requests, func(int, Reply) error { return full }); err != full {
+	if err := Answer(t.Context(), client, requests, func(int, Reply) error { return full }); err != full {
 		t.Errorf("got %v, want the error of done", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := client.Answer(ctx, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
+	if err := Answer(ctx, client, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }

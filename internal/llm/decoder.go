@@ -25,25 +25,39 @@ type Decoder struct {
 
 var _ Answerer = (*Decoder)(nil)
 
-// Answer answers requests, Batch of them at a time.
-func (d *Decoder) Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
+// Converse answers requests, Batch of them at a time.
+func (d *Decoder) Converse(ctx context.Context, requests []Request, done func(i int, r Reply) ([]Request, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	texts, err := d.Texts(requests)
-	if err != nil {
-		return err
-	}
-	for i := range texts {
-		texts[i].Done = func(g model.Generated) {
-			if err := done(i, d.reply(g, len(texts[i].Prompt))); err != nil {
-				cancel(err)
+	count := 0
+	var texts func(requests []Request) []model.Request
+	texts = func(requests []Request) []model.Request {
+		out, err := d.Texts(requests)
+		if err != nil {
+			cancel(err)
+			return nil
+		}
+		for k := range out {
+			i := count + k
+			out[k].Done = func(g model.Generated) []model.Request {
+				more, err := done(i, d.reply(g, len(out[k].Prompt)))
+				if err != nil {
+					cancel(err)
+				}
+				return texts(more)
+			}
+			if d.Token != nil {
+				out[k].Emit = func(id int32) { d.Token(i, id) }
 			}
 		}
-		if d.Token != nil {
-			texts[i].Emit = func(id int32) { d.Token(i, id) }
-		}
+		count += len(out)
+		return out
 	}
-	_, err = model.NewGenerator(d.Model).Generate(ctx, texts, d.Batch)
+	first := texts(requests)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	_, err := model.NewGenerator(d.Model).Generate(ctx, first, d.Batch)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

@@ -40,7 +40,7 @@ func TestOurOwnDecoder(t *testing.T) {
 		})
 	}
 	got := map[int]Reply{}
-	if err := d.Answer(t.Context(), requests, func(i int, r Reply) error { got[i] = r; return nil }); err != nil {
+	if err := Answer(t.Context(), d, requests, func(i int, r Reply) error { got[i] = r; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for i, r := range requests {
@@ -51,15 +51,15 @@ func TestOurOwnDecoder(t *testing.T) {
 		}
 	}
 	full := errors.New("the disk is full")
-	if err := d.Answer(t.Context(), requests, func(int, Reply) error { return full }); err != full {
+	if err := Answer(t.Context(), d, requests, func(int, Reply) error { return full }); err != full {
 		t.Errorf("got %v, want the error of done", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := d.Answer(ctx, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
+	if err := Answer(ctx, d, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	requests[3] = Request{Messages: []chat.Message{{Role: "nobody", Content: "q"}}, Origin: "q.jsonl:4"}
-	err := d.Answer(t.Context(), requests, func(int, Reply) error { t.Error("it answers"); return nil })
+	err := Answer(t.Context(), d, requests, func(int, Reply) error { t.Error("it answers"); return nil })
 	if err == nil || !strings.HasPrefix(err.Error(), "q.jsonl:4: ") {
 		t.Errorf("got %v, want where the prompt is from", err)
 	}

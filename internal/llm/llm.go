@@ -12,10 +12,18 @@ import (
 
 // Answerer answers prompts.
 type Answerer interface {
-	// Answer calls done with the reply to each request as it comes, in any order and
-	// one at a time; i is the request's index. It ends with the first error, also of
-	// done, and with the cause of a ctx that has ended. Replies under way are then lost.
-	Answer(ctx context.Context, requests []Request, done func(i int, r Reply) error) error
+	// Converse calls done with the reply to each request as it comes, in any order and
+	// one at a time; i is the request's index. What done returns is asked next, before
+	// the rest of the requests, and has the next indices, in the order in which it was
+	// returned. It ends with the first error, also of done, and with the cause of a ctx
+	// that has ended. Replies under way are then lost.
+	Converse(ctx context.Context, requests []Request, done func(i int, r Reply) (more []Request, err error)) error
+}
+
+// Answer has from answer requests that do not depend on each other, and calls done with
+// the reply to each, as [Answerer] does.
+func Answer(ctx context.Context, from Answerer, requests []Request, done func(i int, r Reply) error) error {
+	return from.Converse(ctx, requests, func(i int, r Reply) ([]Request, error) { return nil, done(i, r) })
 }
 
 // Request is a prompt to answer. The same request has the same reply of a [Decoder];

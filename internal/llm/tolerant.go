@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,73 +54,101 @@ func failed(err error, tries int) (reason string, again bool) {
 // filtered finds refusals for what a prompt says.
 var filtered = regexp.MustCompile(`(?i)content[_ ]?(filter|management|policy)|ResponsibleAI`)
 
-// answerMost answers requests, and tells which have failed.
-func (c *Client) answerMost(ctx context.Context, requests []Request, done func(i int, r Reply) error) error {
-	all := make([]int, len(requests))
-	for i := range all {
-		all[i] = i
-	}
-	a := &asking{Client: c, pace: newPace(c.Concurrency, c.cool), requests: requests, done: done, failed: map[int]Reply{}}
-	if err := a.round(ctx, all); err != nil {
-		return err
-	}
-	again := a.again
-	a.last, a.again = true, nil
-	return a.round(ctx, again)
-}
-
-// asking is the requests of a tolerant client, on their way.
-type asking struct {
-	*Client
-	pace     *pace
-	requests []Request
-
-	mu     sync.Mutex // is told at a time
-	done   func(i int, r Reply) error
-	row    int           // of failures
-	last   bool          // round: what fails now has failed
-	again  []int         // are asked once more in the last round
-	failed map[int]Reply // what they came to before
-}
-
-// round asks for the replies to some of the requests.
-func (a *asking) round(ctx context.Context, which []int) error {
+// Converse answers requests, at most Concurrency of them at a time.
+func (c *Client) Converse(ctx context.Context, requests []Request, done func(i int, r Reply) ([]Request, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var askers sync.WaitGroup
-	defer askers.Wait()
-	for _, i := range which {
-		if a.pace.begin(ctx) != nil {
-			break
-		}
-		if r, ok := a.givenUp(i); ok {
-			a.pace.end()
-			if err := a.tell(i, r, false); err != nil {
-				cancel(err)
-			}
-			continue
-		}
-		askers.Go(func() {
-			defer a.pace.end()
-			r, again, err := a.ask(ctx, a.requests[i], a.pace)
-			if err == nil {
-				err = a.tell(i, r, again)
-			}
-			if err != nil {
-				cancel(err)
-			}
-		})
+	a := &asking{Client: c, pace: newPace(c.Concurrency, c.cool), done: done, failed: map[int]Reply{}}
+	if !c.Tolerant {
+		a.pace.limit = a.pace.most
 	}
-	askers.Wait()
-	return context.Cause(ctx)
+	a.add(requests)
+	var askers sync.WaitGroup
+	for {
+		for i := range a.turns(ctx) {
+			askers.Go(func() {
+				defer a.pace.end()
+				if err := a.answer(ctx, i); err != nil {
+					cancel(err)
+				}
+			})
+		}
+		askers.Wait()
+		if ctx.Err() != nil || !a.salvage() {
+			return context.Cause(ctx)
+		}
+	}
 }
 
-// givenUp is what a request came to before, once too many in a row of the last round have
-// failed again.
-func (a *asking) givenUp(i int) (Reply, bool) {
+// asking is the requests of a client, on their way.
+type asking struct {
+	*Client
+	pace *pace
+	done func(i int, r Reply) ([]Request, error)
+
+	mu       sync.Mutex // is told at a time
+	requests []Request
+	queue    []int         // are to be asked, the last one first
+	row      int           // of failures
+	again    []int         // are asked once more when all others are through
+	failed   map[int]Reply // what they came to before
+}
+
+// add puts requests before those that wait.
+func (a *asking) add(requests []Request) {
+	for i := len(requests) - 1; i >= 0; i-- {
+		a.queue = append(a.queue, len(a.requests)+i)
+	}
+	a.requests = append(a.requests, requests...)
+}
+
+// turns are the requests whose turn it is, one after the other, until there is none more and
+// none is under way that may bring one.
+func (a *asking) turns(ctx context.Context) iter.Seq[int] {
+	waiting := func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return len(a.queue) > 0
+	}
+	return func(yield func(int) bool) {
+		for a.pace.begin(ctx, waiting) {
+			a.mu.Lock()
+			i := a.queue[len(a.queue)-1]
+			a.queue = a.queue[:len(a.queue)-1]
+			a.mu.Unlock()
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// answer asks for the reply to a request and tells it.
+func (a *asking) answer(ctx context.Context, i int) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.failed[i], a.last && a.row >= mostFailures
+	request := a.requests[i]
+	r, gone := a.failed[i]
+	gone = gone && a.row >= mostFailures // too many in a row have failed again
+	a.mu.Unlock()
+	again := false
+	if !gone {
+		var err error
+		p := a.pace
+		if !a.Tolerant {
+			p = nil
+		}
+		if r, again, err = a.ask(ctx, request, p); err != nil {
+			return err
+		}
+	}
+	return a.tell(i, r, again)
+}
+
+// salvage has those that failed asked once more, and reports whether there are some.
+func (a *asking) salvage() bool {
+	slices.Reverse(a.again)
+	a.queue, a.again = a.again, nil
+	return len(a.queue) > 0
 }
 
 // tell tells of a reply, unless it is asked for again.
@@ -127,20 +157,20 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 	defer a.mu.Unlock()
 	if r.Failed == "" {
 		a.row = 0
-		return a.done(i, r)
+	} else {
+		a.row++
+		_, second := a.failed[i]
+		if !second && a.row >= mostFailures {
+			return fmt.Errorf("%s: %d requests in a row have failed, the last one: %s", a.URL, a.row, r.Failed)
+		}
+		if !second && again {
+			a.again, a.failed[i] = append(a.again, i), r
+			return nil
+		}
 	}
-	a.row++
-	if a.last {
-		return a.done(i, r)
-	}
-	if a.row >= mostFailures {
-		return fmt.Errorf("%s: %d requests in a row have failed, the last one: %s", a.URL, a.row, r.Failed)
-	}
-	if !again {
-		return a.done(i, r)
-	}
-	a.again, a.failed[i] = append(a.again, i), r
-	return nil
+	more, err := a.done(i, r)
+	a.add(more)
+	return err
 }
 
 // pace is how many requests a server is sent at once. It grows by one when as many have been
@@ -163,15 +193,21 @@ func newPace(most int, cool time.Duration) *pace {
 	return &pace{cool: cool, wake: make(chan struct{}, 1), most: float64(max(most, 1)), limit: float64(min(max(most, 1), fewAtOnce))}
 }
 
-// begin waits for a request's turn. One asks at a time.
-func (p *pace) begin(ctx context.Context) error {
+// begin waits for a request to be waiting, and for its turn. It reports false once none is under
+// way that could bring one, or ctx has ended. One asks at a time.
+func (p *pace) begin(ctx context.Context, waiting func() bool) bool {
 	for {
 		p.mu.Lock()
-		rest, free := time.Until(p.until), p.now < int(p.limit)
-		if free && rest <= 0 && ctx.Err() == nil {
+		some := waiting()
+		rest, free := time.Until(p.until), some && p.now < int(p.limit)
+		switch {
+		case ctx.Err() != nil, !some && p.now == 0:
+			p.mu.Unlock()
+			return false
+		case free && rest <= 0:
 			p.now++
 			p.mu.Unlock()
-			return nil
+			return true
 		}
 		p.mu.Unlock()
 		var over <-chan time.Time // for ever, where there is no room
@@ -182,7 +218,6 @@ func (p *pace) begin(ctx context.Context) error {
 		case <-p.wake:
 		case <-over:
 		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 	}
 }

@@ -342,7 +342,7 @@ func answers(ctx context.Context, c *Client, n int) (map[int]Reply, error) {
 		requests = append(requests, ask(fmt.Sprint(i), 50))
 	}
 	got := map[int]Reply{}
-	err := c.Answer(ctx, requests, func(i int, r Reply) error {
+	err := Answer(ctx, c, requests, func(i int, r Reply) error {
 		if _, twice := got[i]; twice {
 			return fmt.Errorf("request %d is answered twice", i)
 		}
@@ -476,11 +476,11 @@ func TestATolerantClientEndsWithDoneAndWithItsContext(t *testing.T) {
 	_, client := newTolerant(t)
 	full := errors.New("the disk is full")
 	requests := []Request{ask("a", 50), ask("b", 50), ask("c", 50)}
-	if err := client.Answer(t.Context(), requests, func(int, Reply) error { return full }); err != full {
+	if err := Answer(t.Context(), client, requests, func(int, Reply) error { return full }); err != full {
 		t.Errorf("got %v, want the error of done", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := client.Answer(ctx, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
+	if err := Answer(ctx, client, requests, func(int, Reply) error { cancel(); return nil }); err != context.Canceled {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }

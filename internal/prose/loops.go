@@ -1,10 +1,15 @@
 package prose
 
-import "slices"
+import (
+	"slices"
+	"unicode"
+)
 
 // A loop is a period of at most longestPeriod units that a text ends in, at least four times
-// and leastLoop units long together; or an end of loopTail units of which more than looping
-// are in windows of eight that came before.
+// and leastLoop units long together; or a tail, of loopTail units or twice as many and so on, in
+// which windows of eight come again: more than looping of it, and of its last loopTail units, end
+// windows that came before in the tail. What stands further up is no loop where it comes again: a
+// refrain, the heads of chapters, an ending that takes up the beginning.
 const (
 	longestPeriod = 64
 	leastLoop     = 32
@@ -49,11 +54,28 @@ func loopStart(units []uint64) int {
 
 // blurredLoop finds an end that repeats itself without a period.
 func blurredLoop(units []uint64) int {
-	n := len(units)
+	n, start := len(units), -1
 	if n < loopTail {
 		return -1
 	}
-	again := repeats(units)
+	if _, within := tailLoop(units); !within { // what does not come again in all of it does in no tail
+		return -1
+	}
+	for tail := loopTail; ; tail = min(2*tail, n) {
+		if from, _ := tailLoop(units[n-tail:]); from >= 0 {
+			start = n - tail + from
+		}
+		if tail == n {
+			return start
+		}
+	}
+}
+
+// tailLoop finds where in a tail its loop begins, -1 if less than looping of it comes again; within
+// says whether that holds of its last loopTail units.
+func tailLoop(tail []uint64) (from int, within bool) {
+	n := len(tail)
+	again := repeats(tail)
 	sum := make([]int, n+1) // of the repeats from each unit to the end
 	for i := n - 1; i >= 0; i-- {
 		sum[i] = sum[i+1]
@@ -61,8 +83,9 @@ func blurredLoop(units []uint64) int {
 			sum[i]++
 		}
 	}
-	if float64(sum[n-loopTail]) <= looping*loopTail {
-		return -1
+	within = float64(sum[n-loopTail]) > looping*loopTail
+	if !within || float64(sum[0]) <= looping*float64(n) {
+		return -1, within
 	}
 	at := slices.IndexFunc(again, func(b bool) bool { return b })
 	for ; at < n-loopTail; at++ {
@@ -70,7 +93,7 @@ func blurredLoop(units []uint64) int {
 			break
 		}
 	}
-	return max(0, at-gram+1)
+	return max(0, at-gram+1), within
 }
 
 // repeats says of each unit whether the window of eight that ends with it came before.
@@ -88,4 +111,25 @@ func repeats(units []uint64) []bool {
 		sum *= hashBase
 	}
 	return again
+}
+
+// LongestRun is the character that a text has most often in a row, blanks between them aside, and
+// how often: of "no!! ! no" the exclamation mark, 3 times. Time is linear.
+func LongestRun(text string) (of rune, n int) {
+	var last rune
+	run := 0
+	for _, r := range text {
+		switch {
+		case unicode.IsSpace(r):
+			continue
+		case r == last:
+			run++
+		default:
+			last, run = r, 1
+		}
+		if run > n {
+			of, n = r, run
+		}
+	}
+	return of, n
 }

@@ -1,6 +1,9 @@
 package prose
 
 import (
+	"bytes"
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -86,6 +89,56 @@ func TestWhereALoopBegins(t *testing.T) {
 	}
 	if got := LoopStartIDs(ids); got != 5 {
 		t.Errorf("of tokens: %d, want 5", got)
+	}
+}
+
+// stories are the words of the texts that ship with lwtrain, one after the other.
+func stories(t *testing.T) (words []string) {
+	raw, err := os.ReadFile("../../examples/length-cap/documents.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(raw) {
+		var row struct{ Messages []struct{ Content string } }
+		if err := json.Unmarshal(line, &row); err != nil {
+			t.Fatal(err)
+		}
+		words = append(words, strings.Fields(row.Messages[1].Content)...)
+	}
+	return words
+}
+
+func TestWhatComesAgainInAWholeTextIsNoLoop(t *testing.T) {
+	all := stories(t)
+	part := func(from, n int) string { return strings.Join(all[from:from+n], " ") + "\n" }
+	each := func(n int, chapter func(i int) string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(chapter(i))
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		name, text string
+		from, to   int // where it may begin
+	}{
+		{"a story", part(0, 8000), -1, -1},
+		{"a story whose end takes up its beginning", part(0, 3000) + part(200, 160) + part(3000, 240), -1, -1},
+		{"a story that quotes all of a page above, and goes on", part(0, 1500) + part(300, 400) + part(1500, 255), -1, -1},
+		{"chapters with the same head and the same task at the end of each",
+			each(20, func(i int) string { return part(9000, 60) + part(215*i, 215) + part(9100, 40) }), -1, -1},
+		{"a page that comes again and again", part(0, 700) + strings.Repeat(part(1000, 300), 4), 690, 1100},
+		{"a page that comes again with other numbers",
+			part(0, 700) + each(5, func(i int) string {
+				return numbered(1, "Day %d. ") + part(1000, 140) + numbered(i, "%d ") + part(1140, 160)
+			}), 690, 1300},
+		{"two pages in turn", part(0, 200) + strings.Repeat(part(1000, 400)+part(2000, 400), 3), 190, 1100},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := LoopStart(c.text); got < c.from || got > c.to {
+				t.Errorf("got %d, want %d to %d", got, c.from, c.to)
+			}
+		})
 	}
 }
 
