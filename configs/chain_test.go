@@ -63,8 +63,10 @@ func TestAStepIsAnOrdinaryCommand(t *testing.T) {
 	want := []any{
 		"C", "Two steps", "runs/C",
 		"one", "the first", []string{"sft", "-c", "m.yaml", "train.max_steps=4",
-			`data.sources=[{name: "a b", path: runs/C/a.jsonl, samples: 3}]`, "output.dir=runs/C/one"}, "runs/C/one", []string(nil), true,
-		"two", "", []string{"eval", "compare", "runs/C/one/x", "--html", "runs/C/two/y", "runs/C/one"}, "runs/C/two", []string{"one"}, false,
+			`data.sources=[{name: "a b", path: runs/C/a.jsonl, samples: 3}]`, "output.dir=runs/C/one"},
+		"runs/C/one", []string(nil), true,
+		"two", "", []string{"eval", "compare", "runs/C/one/x", "--html", "runs/C/two/y", "runs/C/one"},
+		"runs/C/two", []string{"one"}, false,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -123,8 +125,8 @@ func TestWhatIsWrongWithAChain(t *testing.T) {
 			"C:2:3: steps[0]: eval compare takes no config, want its arguments in args"},
 		{"args that are no list", "steps:\n- {name: a, command: eval compare, args: x}", `C:2:42: steps[0].args: "x", want a list`},
 		{"what stands for nothing", "vars: {model: m}\nsteps:\n" + step + ", set: {model.path: \"${modle}\"}}",
-			"C:3:61: steps[0].set.model.path: ${modle} stands for nothing, want a variable or a step before this one: a, dir or model; " +
-				"did you mean model?"},
+			"C:3:61: steps[0].set.model.path: ${modle} stands for nothing, want a variable or a step before this one: " +
+				"a, dir or model; did you mean model?"},
 		{"a key twice", "steps:\n" + step + ", config: n.yaml}", "C:2:43: steps[0].config: given twice, want it once (it is on line 2 too)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
