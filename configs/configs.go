@@ -17,6 +17,7 @@ package configs
 import (
 	"lwtrain/data"
 	"lwtrain/dpo"
+	"lwtrain/engine"
 	"lwtrain/eval"
 	"lwtrain/experiment"
 	"lwtrain/model"
@@ -35,6 +36,8 @@ type Config struct {
 	Packing packing.Options `yaml:"packing" identity:"sft dpo"`
 	// how it is trained; names and meanings as in Hugging Face's TrainingArguments
 	Train train.Options `yaml:"train" identity:"sft dpo"`
+	// what computes a run: a run goes on by another engine, or on another number of processes
+	Engine engine.Options `yaml:"engine" identity:"none"`
 	// preference training (lwtrain dpo)
 	DPO dpo.Options `yaml:"dpo" identity:"dpo"`
 	// making preference pairs (lwtrain pairs)
@@ -79,6 +82,7 @@ func defaults() Config {
 		Data:    data.Default(),
 		Packing: packing.Default(),
 		Train:   train.Default(),
+		Engine:  engine.Default(),
 		DPO:     dpo.Default(),
 		Pairs:   pairs.Default(),
 		Eval:    eval.Default(),

@@ -91,6 +91,8 @@ func change(v reflect.Value) {
 		v.SetString(v.String() + "x")
 	case reflect.Int, reflect.Int64:
 		v.SetInt(v.Int() + 1024)
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
 	case reflect.Uint64:
 		v.SetUint(v.Uint() + 1)
 	case reflect.Float64:

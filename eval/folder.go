@@ -5,11 +5,9 @@
 package eval
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"lwtrain/eval/tasks"
@@ -32,8 +30,8 @@ const (
 	ReadingFile = "reading.json" // of the model, for all tasks
 )
 
-// hashOf is by which a prompt is known.
-func hashOf(prompt string) string {
+// promptHash is by which a prompt is known.
+func promptHash(prompt string) string {
 	h := sha256.Sum256([]byte(prompt))
 	return hex.EncodeToString(h[:8])
 }
@@ -100,21 +98,16 @@ func readLines[T any](path string) ([]T, error) {
 	}
 	defer f.Close()
 	var out []T
-	in := bufio.NewReaderSize(f, 1<<20)
-	for n := 1; ; n++ {
-		line, err := readLine(in)
-		if err == io.EOF && len(line) == 0 {
-			return out, nil
-		}
+	err = jsonl.Lines(path, f, mostLine, func(_ int, line []byte) error {
 		var x T
-		if err == nil {
-			err = plainjson.Decode(line, mostValues, &x)
-		}
-		if err != nil {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err), "`lwtrain eval` writes it anew"))
-		}
+		err := plainjson.DecodeLine(line, mostValues, &x)
 		out = append(out, x)
+		return err
+	})
+	if err != nil {
+		return nil, fault.Usage(fault.Hint(err, "`lwtrain eval` writes it anew"))
 	}
+	return out, nil
 }
 
 // TasksIn are the tasks whose scores a folder holds: that of an evaluation, or of one of its

@@ -13,16 +13,12 @@ package model
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"lwtrain/checkpoints"
-	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/rng"
@@ -315,30 +311,11 @@ func (m *Model) Save(dir, dtype string) error { return m.Export(dir, dtype, nil)
 
 // Export is [Model.Save]. progress, which may be nil, is told the bytes of weights written.
 func (m *Model) Export(dir, dtype string, progress func(done, total int64)) error {
-	format, ok := map[string]string{"float32": "F32", "bfloat16": "BF16"}[dtype]
-	if !ok {
-		return fmt.Errorf("dtype is %q, want float32 or bfloat16", dtype)
+	var tensors []checkpoints.Stream
+	for _, t := range m.Tensors(func(p *graph.Param) []float32 { return p.Data }) {
+		tensors = append(tensors, t.Stream())
 	}
-	cfg, err := m.Config.JSON(dtype)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, "config.json"), cfg); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.Config.code)) {
-		if err := atomicfile.WriteBytes(filepath.Join(dir, name), m.Config.code[name]); err != nil {
-			return err
-		}
-	}
-	tensors := m.Tensors(func(p *graph.Param) []float32 { return p.Data })
-	if name := m.Config.names.InverseFrequencies; name != "" {
-		tensors = append(tensors, m.Config.inverseFrequencies(name))
-	}
-	return checkpoints.WriteWeights(dir, format, tensors, shardBytes, progress)
+	return m.Config.WriteFolder(dir, dtype, tensors, progress)
 }
 
 // Tensors lists, under the names of the files, what of each parameter: its

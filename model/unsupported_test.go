@@ -102,7 +102,11 @@ func withTensors(t *testing.T, name string, change func([]checkpoints.Tensor) []
 			t.Fatal(err)
 		}
 	}
-	if err := checkpoints.WriteWeights(dir, "F32", change(all), shardBytes, nil); err != nil {
+	var streams []checkpoints.Stream
+	for _, x := range change(all) {
+		streams = append(streams, x.Stream())
+	}
+	if err := checkpoints.StreamWeights(dir, "F32", streams, shardBytes, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -2,9 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,10 +77,11 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 }
 
 // EvalNeeds is the memory of a model that answers: bytes of weights, and of the keys and values of
-// Batch answers at a time that are as long as they may be. Batch is eval.batch, or as many as fit.
+// Batch answers at a time that are as long as they may be.
 type EvalNeeds struct {
 	Weights, Cache int64
 	Batch          int // 0: a server answers
+	Most           int // eval.batch, or as many answers as are wanted; of these Batch fit
 }
 
 // plan finds what answers need, and refuses prompts that the model cannot be asked.
@@ -114,7 +112,8 @@ func (e *Eval) plan() error {
 	}
 	c := m.Config
 	one := int64(longest) * int64(c.Layers*c.KVHeads*c.HeadDim*2) * size
-	n := EvalNeeds{Weights: c.Parameters() * size, Batch: min(e.job.Batch, max(1, len(asked)))}
+	n := EvalNeeds{Weights: c.Parameters() * size, Most: min(e.job.Batch, max(1, len(asked)))}
+	n.Batch = n.Most
 	if free := machine.ReadMemory().Available(); free > 0 {
 		fit := (free - n.Weights) * 9 / 10 / one
 		if fit < 1 {
@@ -247,7 +246,7 @@ func (e *Eval) Read(ctx context.Context, done func(n, of int)) (*eval.Survival, 
 		Of string `json:"of"`
 		eval.Survival
 	}
-	of := hashOf(documents)
+	of := rundir.HashOf(documents)
 	if there, err := rundir.ReadJSON(path, &known); err != nil || there && known.Of == of {
 		return &known.Survival, err
 	}
@@ -266,15 +265,6 @@ func (e *Eval) Read(ctx context.Context, done func(n, of int)) (*eval.Survival, 
 		return nil, err
 	}
 	return &known.Survival, rundir.WriteJSON(path, known)
-}
-
-// hashOf is a hash of what JSON says of v.
-func hashOf(v any) string {
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(v); err != nil {
-		panic(err) // numbers
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Score measures the answers of all tasks and writes what came of them.

@@ -49,6 +49,9 @@ func (r *Run) pace(ctx context.Context, p *train.Plan, m engine.Needs) (at pace,
 	if remembered && at.Learn > 0 {
 		return at, true, nil
 	}
+	if r.session.usesTorch() {
+		return pace{}, false, errors.New("no run like it was done here by torch")
+	}
 	at, err = r.measure(ctx, p, m, r.prompts())
 	return at, false, err
 }

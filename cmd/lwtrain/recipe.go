@@ -19,9 +19,9 @@ func newRecipeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recipe",
 		Short: "A whole recipe: a chain of commands, one after the other",
-		Long: `A chain is a YAML file that lists commands of lwtrain, each with its settings and
-what it takes from those before it. lwtrain recipes lists the chains that ship.
-The form of the file, and what is done again when: docs/recipes.md.`,
+		Long: `A chain is a YAML file that lists commands of lwtrain, each with its settings
+and what it takes from those before it. lwtrain recipes lists the chains that
+ship. The form of the file, and what is done again when: docs/recipes.md.`,
 	}
 	for _, c := range []*cobra.Command{newRecipeRunCmd(), newRecipeShowCmd(), newRecipeScriptCmd()} {
 		c.Use += " FILE [key=value ...]"

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"lwtrain/configs"
-	"lwtrain/eval"
 	"lwtrain/experiment"
 	"lwtrain/internal/human"
+	"lwtrain/internal/stats"
 	"lwtrain/internal/terminal"
 	"lwtrain/lengthcap"
 	"lwtrain/train"
@@ -46,7 +46,7 @@ func ExperimentPlan(w io.Writer, c *configs.Config, x *lengthcap.Experiment) {
 
 // ExperimentResult says what came of an experiment.
 func ExperimentResult(w io.Writer, r experiment.Result) {
-	reach := func(ci *eval.Interval) string {
+	reach := func(ci *stats.Interval) string {
 		if ci == nil {
 			return ""
 		}
