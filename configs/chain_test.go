@@ -125,9 +125,10 @@ func TestWhatIsWrongWithAChain(t *testing.T) {
 			"C:2:3: steps[0]: eval compare takes no config, want its arguments in args"},
 		{"args that are no list", "steps:\n- {name: a, command: eval compare, args: x}", `C:2:42: steps[0].args: "x", want a list`},
 		{"what stands for nothing", "vars: {model: m}\nsteps:\n" + step + ", set: {model.path: \"${modle}\"}}",
-			"C:3:61: steps[0].set.model.path: ${modle} stands for nothing, want a variable or a step before this one: " +
-				"a, dir or model; did you mean model?"},
-		{"a key twice", "steps:\n" + step + ", config: n.yaml}", "C:2:43: steps[0].config: given twice, want it once (it is on line 2 too)"},
+			"C:3:61: steps[0].set.model.path: ${modle} stands for nothing, " +
+				"want a variable or a step before this one: a, dir or model; did you mean model?"},
+		{"a key twice", "steps:\n" + step + ", config: n.yaml}",
+			"C:2:43: steps[0].config: given twice, want it once (it is on line 2 too)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := chainOf(t, c.text)
