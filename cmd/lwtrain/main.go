@@ -30,7 +30,7 @@ func groups() []group {
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
 		{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
-		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipeCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
+		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
 		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 	}
 }
@@ -39,6 +39,9 @@ type group struct {
 	title    string
 	commands []func() *cobra.Command
 }
+
+// newRecipe makes the command that does others.
+func newRecipe() *cobra.Command { return newRecipeCmd(program{newRootCmd, execute}) }
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -15,7 +16,13 @@ import (
 	"lwtrain/internal/terminal"
 )
 
-func newRecipeCmd() *cobra.Command {
+// program is what this program does with arguments: its commands, and to run one.
+type program struct {
+	commands func() (root *cobra.Command, ran *bool)
+	run      func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error
+}
+
+func newRecipeCmd(p program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recipe",
 		Short: "A whole recipe: a chain of commands, one after the other",
@@ -23,16 +30,16 @@ func newRecipeCmd() *cobra.Command {
 and what it takes from those before it. lwtrain recipes lists the chains that
 ship. The form of the file, and what is done again when: docs/recipes.md.`,
 	}
-	for _, c := range []*cobra.Command{newRecipeRunCmd(), newRecipeShowCmd(), newRecipeScriptCmd()} {
+	for _, c := range []*cobra.Command{newRecipeRunCmd(p), newRecipeShowCmd(p), newRecipeScriptCmd(p)} {
 		c.Use += " FILE [key=value ...]"
 		c.Args = cobra.MinimumNArgs(1)
-		c.ValidArgsFunction = completeChains
+		c.ValidArgsFunction = p.completeChains
 		cmd.AddCommand(c)
 	}
 	return cmd
 }
 
-func newRecipeRunCmd() *cobra.Command {
+func newRecipeRunCmd(p program) *cobra.Command {
 	var dryRun bool
 	var again []string
 	cmd := &cobra.Command{
@@ -51,19 +58,19 @@ The exit status is that of the step that ended it.`,
   lwtrain recipe run longwriter
   lwtrain recipe run longwriter dir=runs/second sft.train.max_steps=32
   lwtrain recipe run longwriter --again pairs`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runChain(cmd, args, again, dryRun) },
+		RunE: func(cmd *cobra.Command, args []string) error { return p.runChain(cmd, args, again, dryRun) },
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and have each step's command say it; write nothing")
 	cmd.Flags().StringSliceVar(&again, "again", nil, "steps to do anew, with all that read what they write")
 	return cmd
 }
 
-func newRecipeShowCmd() *cobra.Command {
+func newRecipeShowCmd(p program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Say what the steps of a chain are, and how far each is",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run, err := openChain(args)
+			run, err := p.openChain(args)
 			if err == nil {
 				show.ChainPlan(cmd.OutOrStdout(), run, true)
 			}
@@ -72,7 +79,7 @@ func newRecipeShowCmd() *cobra.Command {
 	}
 }
 
-func newRecipeScriptCmd() *cobra.Command {
+func newRecipeScriptCmd(p program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "script",
 		Short: "Print a shell script of the same commands",
@@ -81,7 +88,7 @@ was, and does little where it is done; what the chain knows beyond that (which
 steps are done, --again) the script does not.`,
 		Example: "  lwtrain recipe script longwriter > longwriter.sh",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run, err := openChain(args)
+			run, err := p.openChain(args)
 			if err == nil {
 				_, err = fmt.Fprint(cmd.OutOrStdout(), script(run.Chain))
 			}
@@ -91,7 +98,7 @@ steps are done, --again) the script does not.`,
 }
 
 // completeChains completes the chain, and then what is changed of it.
-func completeChains(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (p program) completeChains(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var out []cobra.Completion
 	if len(args) == 0 {
 		for _, name := range configs.ChainNames() {
@@ -101,7 +108,7 @@ func completeChains(_ *cobra.Command, args []string, typed string) ([]cobra.Comp
 		}
 		return out, cobra.ShellCompDirectiveDefault
 	}
-	c, err := configs.LoadChain(args[0], nil, os.LookupEnv, checkCommand)
+	c, err := configs.LoadChain(args[0], nil, os.LookupEnv, p.checkCommand)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -116,8 +123,8 @@ func completeChains(_ *cobra.Command, args []string, typed string) ([]cobra.Comp
 }
 
 // checkCommand is the [configs.CheckCommand] of this program.
-func checkCommand(words, args []string) (config bool, err error) {
-	root, _ := newRootCmd()
+func (p program) checkCommand(words, args []string) (config bool, err error) {
+	root, _ := p.commands()
 	cmd, rest, err := root.Find(words)
 	switch {
 	case len(words) == 0 || err != nil || len(rest) > 0 || !cmd.Runnable():
@@ -140,25 +147,25 @@ func checkCommand(words, args []string) (config bool, err error) {
 }
 
 // openChain opens the chain that arguments name.
-func openChain(args []string) (*chain.Run, error) {
-	c, err := configs.LoadChain(args[0], args[1:], os.LookupEnv, checkCommand)
+func (p program) openChain(args []string) (*chain.Run, error) {
+	c, err := configs.LoadChain(args[0], args[1:], os.LookupEnv, p.checkCommand)
 	if err != nil {
 		return nil, err
 	}
 	return chain.Open(c)
 }
 
-func runChain(cmd *cobra.Command, args, again []string, dryRun bool) error {
-	run, err := openChain(args)
+func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool) error {
+	run, err := p.openChain(args)
 	if err != nil {
 		return err
 	}
 	out, w := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	do := func(ctx context.Context, command []string) error {
-		return execute(ctx, command, strings.NewReader(""), out, w)
+		return p.run(ctx, command, strings.NewReader(""), out, w)
 	}
 	if dryRun {
-		return planChain(cmd, run, do)
+		return p.planChain(cmd, run, do)
 	}
 	moved, err := run.Again(again)
 	for _, m := range moved {
@@ -177,7 +184,7 @@ func runChain(cmd *cobra.Command, args, again []string, dryRun bool) error {
 }
 
 // planChain says what a chain would do, and has the commands say it whose steps have all that they read.
-func planChain(cmd *cobra.Command, run *chain.Run, do func(context.Context, []string) error) error {
+func (p program) planChain(cmd *cobra.Command, run *chain.Run, do func(context.Context, []string) error) error {
 	out := cmd.OutOrStdout()
 	show.ChainPlan(out, run, true)
 	for i, s := range run.Steps {
@@ -185,7 +192,7 @@ func planChain(cmd *cobra.Command, run *chain.Run, do func(context.Context, []st
 			continue
 		}
 		show.ChainStep(out, run, i)
-		root, _ := newRootCmd()
+		root, _ := p.commands()
 		own, _, err := root.Find(s.Command)
 		switch by := run.Waits(i); {
 		case err != nil:
