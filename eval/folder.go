@@ -110,22 +110,36 @@ func readLines[T any](path string) ([]T, error) {
 	return out, nil
 }
 
-// TasksIn are the tasks whose scores a folder holds: that of an evaluation, or of one of its
-// tasks.
-func TasksIn(dir string) ([]Asked, error) {
+// TaskScores are where the scores of a task are.
+type TaskScores struct {
+	Task Asked // without what it asks
+	Path string
+}
+
+// ScoresIn finds the scores that a folder holds: that of an evaluation, or of one task.
+func ScoresIn(dir string) (out []TaskScores, err error) {
 	found, err := filepath.Glob(filepath.Join(dir, "*", ScoresFile))
-	if err == nil && len(found) == 0 {
-		err = fault.Usage(fault.Hint(fmt.Errorf("%s holds no scores, want the output.dir of an evaluation", dir),
+	if err != nil {
+		return nil, err
+	}
+	if own, err := filepath.Glob(filepath.Join(dir, ScoresFile)); err == nil {
+		found = append(found, own...)
+	}
+	if len(found) == 0 {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s holds no scores, want the output.dir of an evaluation", dir),
 			"`lwtrain eval score "+dir+"` makes them"))
 	}
-	var out []Asked
 	for _, path := range found {
-		name := filepath.Base(filepath.Dir(path))
-		t, e := tasks.Open(name)
-		if e != nil {
-			t = tasks.Task{Name: name} // one of a user's own
+		at := filepath.Dir(path)
+		s := Summary{Task: filepath.Base(at)}
+		if _, err := rundir.ReadJSON(filepath.Join(at, SummaryFile), &s); err != nil {
+			return nil, fault.Usage(err)
 		}
-		out = append(out, Asked{Task: t})
+		t, err := tasks.Open(s.Task)
+		if err != nil {
+			t = tasks.Task{Name: s.Task} // one of a user's own
+		}
+		out = append(out, TaskScores{Asked{Task: t}, path})
 	}
-	return out, err
+	return out, nil
 }

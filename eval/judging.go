@@ -62,9 +62,9 @@ func (KeptOnly) Converse(context.Context, []llm.Request, func(int, llm.Reply) ([
 // writes judgements.jsonl with every attempt.
 func (j Job) JudgeAll(ctx context.Context, s *Scored, from llm.Answerer, done func()) error {
 	o := j.Options.Judge
-	who := judge.Judge{Name: o.Model, Mode: judge.Mode(o.Mode), Words: o.Words}
+	who := o.Rater()
 	out := &Judged{Judge: o.Model, Mode: o.Mode, Against: o.Against, Warnings: judge.Warnings(o.Model, j.Name)}
-	asked := j.Calls.Keep(from, o.Model+" at "+o.URL)
+	asked := j.Calls.Keep(from, o.Who())
 	var attempts [][]judge.Attempt
 	var err error
 	if who.Mode == judge.Pair {

@@ -105,7 +105,7 @@ func evalTiles(s eval.Summary) (out []tile) {
 		if ci == nil {
 			return label
 		}
-		return fmt.Sprintf(label+", 95 %%: "+format+" to "+format, by*ci[0], by*ci[1])
+		return fmt.Sprintf(label+", 95\u00a0%%: "+format+" to "+format, by*ci[0], by*ci[1])
 	}
 	if s.Length != nil {
 		add(fmt.Sprintf("%.1f", *s.Length), within("S_l, of 100", "s_l", "%.1f", 1))
@@ -113,7 +113,7 @@ func evalTiles(s eval.Summary) (out []tile) {
 	if j := s.Judge; j != nil && j.Quality != nil {
 		label := "S_q, of 100"
 		if j.CI != nil {
-			label += fmt.Sprintf(", 95 %%: %.1f to %.1f", j.CI[0], j.CI[1])
+			label += fmt.Sprintf(", 95\u00a0%%: %.1f to %.1f", j.CI[0], j.CI[1])
 		}
 		add(fmt.Sprintf("%.1f", *j.Quality), label)
 	}
@@ -223,7 +223,7 @@ func ratings(rows []rated) template.HTML {
 		if r.CI != nil {
 			title += fmt.Sprintf(", 95 %%: %.1f to %.1f", r.CI[0], r.CI[1])
 		}
-		fmt.Fprintf(c, `<rect class="f0" x="0" y="%s" width="%s" height="14"><title>%s</title></rect>`,
+		fmt.Fprintf(c, `<rect class="rate" x="0" y="%s" width="%s" height="14"><title>%s</title></rect>`,
 			at(y+21), at(max(*r.Value*scale, 1)), html.EscapeString(title))
 		end := *r.Value
 		if r.CI != nil {

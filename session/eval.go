@@ -28,6 +28,7 @@ type Eval struct {
 	job     eval.Job
 	id      rundir.Identity
 	needs   EvalNeeds
+	server  *llm.Client // nil: the model answers
 	weights *model.Model
 	folder  *rundir.Folder
 }
@@ -52,8 +53,8 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	}
 	e.job = eval.Job{Options: c.Eval, Seed: c.Seed, Dir: c.Output.Dir, Tasks: e.Tasks}
 	if server := c.Eval.Server; server.URL != "" {
-		s.warnKey("eval.server", server)
-		e.job.Name = server.Model + " at " + server.URL
+		e.server = s.asks("eval.server", server)
+		e.job.Name = server.Who()
 		e.job.Model = e.job.Name
 		return e, nil
 	}
@@ -145,10 +146,22 @@ func (s *Session) warnKey(key string, server llm.Server) {
 	}
 }
 
+// asks is who asks the server of a key of an evaluation's config.
+func (s *Session) asks(key string, server llm.Server) *llm.Client {
+	s.warnKey(key, server)
+	client := llm.NewClient(server)
+	client.Tolerant, client.Waiting = true, s.events.Pausing
+	return client
+}
+
 // Check refuses an output folder that holds another evaluation, or foreign files, and reports
 // whether it holds this one.
 func (e *Eval) Check() (known bool, err error) {
 	dir := e.job.Dir
+	if isThere(filepath.Join(dir, rundir.Checkpoints)) {
+		return false, fault.Usage(fault.Hint(fmt.Errorf("output.dir is %s, the folder of a training run, want another one", dir),
+			"such as output.dir="+filepath.Join("evals", filepath.Base(dir))+"; what was trained there is asked with model.path="+dir))
+	}
 	var there rundir.Identity
 	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
 	switch {
@@ -213,9 +226,7 @@ func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply))
 	}
 	var from llm.Answerer
 	if m := e.Model; m == nil {
-		client := llm.NewClient(e.job.Server)
-		client.Tolerant, client.Waiting = true, e.session.events.Pausing
-		from = client
+		from = e.server
 	} else if known < wanted {
 		if e.weights, err = m.LoadToAnswer(e.job.Precision); err != nil {
 			return err

@@ -94,14 +94,8 @@ func (o Filter) one(a Answer) Judged {
 }
 
 func (o Filter) refusal(_ Answer, text string, _ prose.Shape) (v Verdict) {
-	if !o.Refusals {
-		return v
-	}
-	if found := errorText(text); found != "" {
-		return Verdict{ErrorText, excerpt(found)}
-	}
-	if found := refusalIn(text); found != "" {
-		return Verdict{Refusal, excerpt(found)}
+	if o.Refusals {
+		return Paragraph(text)
 	}
 	return v
 }

@@ -27,13 +27,20 @@ func (q Question) Prompt(instruction string) string {
 	return strings.NewReplacer("$INST$", questionMarks.ReplaceAllString(instruction, "‹$1›")).Replace(q.text)
 }
 
-var (
-	answerMarks = regexp.MustCompile(`(?i)(?:answer|verdict|答案|回答|结论)\W{0,6}(?:is|为|是)?\W{0,6}` +
-		`(yes|no|不是|不需要|不|否|是|需要)(\W|$|[^\x00-\x7f])`)
-	firstWord = regexp.MustCompile(`(?i)^\W*(yes|no|不是|不需要|无需|不|否|是的|是|需要)(?:\W|$|[^\x00-\x7f])`)
-	lastWord  = regexp.MustCompile(`(?i)(?:^|[\s*"'.:。：])(yes|no|否|是|需要|不需要)[\s.!*"'。！]*$`)
-	inThought = regexp.MustCompile(`(?is)^.*</think(?:ing)?>`)
+// A verdict is a word behind its name, the first word of a reply or its last; what ends it is no letter.
+const (
+	verdict = `(yes|no|不是|不需要|无需|不必|否|是的|是|需要)`
+	ended   = `(?:[\s，,。.！!；;、：:*_"'”’)）>-]|$)`
+	quoted  = `[\s*_"'“”‘’>#(（【:：-]`
 )
+
+var verdicts = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)(?:answer|verdict|答案|回答|结论)` + quoted + `{0,6}(?:is|为|是)?` + quoted + `{0,6}` + verdict + ended),
+	regexp.MustCompile(`(?i)^` + quoted + `*` + verdict + ended),
+	regexp.MustCompile(`(?i)(?:^|[\s*_"'.:。：，,])` + verdict + `[\s.!*_"'。！”]*$`),
+}
+
+var inThought = regexp.MustCompile(`(?is)^.*</think(?:ing)?>`)
 
 // Read is whether a reply says yes. One that says neither yes nor no, or both, is an error.
 func (q Question) Read(reply string) (yes bool, err error) {
@@ -41,7 +48,7 @@ func (q Question) Read(reply string) (yes bool, err error) {
 	if strings.Contains(strings.ToLower(said), "<think") {
 		return false, errors.New("the reply ends before its thinking does")
 	}
-	for _, e := range []*regexp.Regexp{answerMarks, firstWord, lastWord} {
+	for _, e := range verdicts {
 		found := map[bool]bool{}
 		for _, m := range e.FindAllStringSubmatch(said, -1) {
 			found[isYes(m[1])] = true

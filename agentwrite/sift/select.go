@@ -120,10 +120,10 @@ func (o Select) rule(x Instruction) Verdict {
 	case o.MaxWords > 0 && asked > o.MaxWords:
 		return Verdict{TooLongAsk, fmt.Sprintf("%d words are asked for, want at most %d", asked, o.MaxWords)}
 	}
-	if found := toxicWords.find(x.Text); o.Toxic && found != "" {
+	if found := toxicWords.find(x.Text, nil); o.Toxic && found != "" {
 		return Verdict{Toxic, found}
 	}
-	if found := scrapingWords.find(x.Text); o.Scraping && found != "" {
+	if found := scrapingWords.find(x.Text, nil); o.Scraping && found != "" {
 		return Verdict{Scraping, found}
 	}
 	return Verdict{}
@@ -148,10 +148,7 @@ func (o Select) Balance(all []Instruction, verdicts []Verdict) {
 			total++
 		}
 	}
-	room := slices.Clone(there)
-	if sum > 0 {
-		room = quotas(shares, sum, there, o.Most)
-	}
+	room, scarce := quotas(shares, sum, there, o.Most)
 	most := o.Most
 	if most == 0 {
 		most = total
@@ -165,8 +162,8 @@ func (o Select) Balance(all []Instruction, verdicts []Verdict) {
 		l := languages[i]
 		switch {
 		case got[l] == room[l] && sum > 0:
-			const form = "%d of the language %s are taken, a share of %.2f"
-			verdicts[i] = Verdict{Surplus, fmt.Sprintf(form, got[l], prose.Languages[l], shares[l]/sum)}
+			verdicts[i] = Verdict{Surplus, fmt.Sprintf("%d of the language %s are taken, a share of %.2f%s",
+				got[l], prose.Languages[l], shares[l]/sum, scarce)}
 		case taken == most:
 			verdicts[i] = Verdict{Surplus, fmt.Sprintf("%d are taken", most)}
 		default:
@@ -176,20 +173,25 @@ func (o Select) Balance(all []Instruction, verdicts []Verdict) {
 	}
 }
 
-// quotas are how many of each language are taken: as many in all as have the shares.
-func quotas(shares []float64, sum float64, there []int, most int) []int {
+// quotas are how many of each language are taken: as many in all as have the shares. scarce says of
+// which language there are too few for more.
+func quotas(shares []float64, sum float64, there []int, most int) (room []int, scarce string) {
+	if sum == 0 {
+		return there, ""
+	}
 	total := math.Inf(1)
 	if most > 0 {
 		total = float64(most)
 	}
 	for l, s := range shares {
-		if s > 0 {
-			total = min(total, float64(there[l])*sum/s)
+		if s > 0 && float64(there[l])*sum/s < total {
+			total = float64(there[l]) * sum / s
+			scarce = fmt.Sprintf(": of %s there are %d", prose.Languages[l], there[l])
 		}
 	}
-	room := make([]int, len(shares))
+	room = make([]int, len(shares))
 	for l, s := range shares {
 		room[l] = min(there[l], int(math.Round(total*s/sum)))
 	}
-	return room
+	return room, scarce
 }

@@ -17,7 +17,7 @@ import (
 func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
 	line := terminal.Labelled(w)
 	o := c.Eval
-	from := o.Server.Model + " at " + o.Server.URL
+	from := o.Server.Who()
 	if m := run.Model; m != nil {
 		from = m.Describe()
 	}
@@ -135,9 +135,10 @@ func Comparison(w io.Writer, c eval.Comparison) {
 		}
 		ci := ""
 		if m.CI != nil {
-			ci = fmt.Sprintf("%.3g to %.3g", m.CI[0], m.CI[1])
+			ci = human.Short(m.CI[0]) + " to " + human.Short(m.CI[1])
 		}
-		line := fmt.Sprintf("%-20s %9.4g %9.4g %9.4g  %-20s %5d %5d %5d", m.Metric, m.A, m.B, m.Diff, ci, m.Wins, m.Ties, m.Losses)
+		line := fmt.Sprintf("%-20s %9s %9s %9s  %-20s %5d %5d %5d", m.Metric, human.Short(m.A), human.Short(m.B), human.Short(m.Diff), ci,
+			m.Wins, m.Ties, m.Losses)
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 		if m.Note != "" && m.Metric == "words" {
 			fmt.Fprintf(w, "%-20s %s\n", "", m.Note)

@@ -18,7 +18,7 @@ import (
 func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 	line := terminal.Labelled(w)
 	o, prompts := c.Pairs, run.Prompts
-	from := o.Server.Model + " at " + o.Server.URL
+	from := o.Server.Who()
 	if m := run.Model; m != nil {
 		from = m.Describe()
 	}
