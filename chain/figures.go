@@ -99,23 +99,29 @@ func ofComparison(dirs []string) string {
 	if len(dirs) < 2 {
 		return ""
 	}
-	in, err := eval.TasksIn(dirs[0])
+	before, err := eval.ScoresIn(dirs[0])
+	if err != nil {
+		return ""
+	}
+	after, err := eval.ScoresIn(dirs[1])
 	if err != nil {
 		return ""
 	}
 	var out []string
-	for _, t := range in {
-		a, err := eval.ReadScores(filepath.Join(dirs[0], t.Name, eval.ScoresFile))
-		if err != nil {
-			continue
-		}
-		b, err := eval.ReadScores(filepath.Join(dirs[1], t.Name, eval.ScoresFile))
-		if err != nil {
-			continue
-		}
-		for _, m := range eval.Compare(t, a, b) {
-			if m.Metric == "s_l" && m.CI != nil {
-				out = append(out, fmt.Sprintf("%s: S_l %+.1f (95 %%: %.1f to %.1f)", m.Task, m.Diff, m.CI[0], m.CI[1]))
+	for _, x := range before {
+		for _, y := range after {
+			if x.Task.Name != y.Task.Name {
+				continue
+			}
+			a, errA := eval.ReadScores(x.Path)
+			b, errB := eval.ReadScores(y.Path)
+			if errA != nil || errB != nil {
+				continue
+			}
+			for _, m := range eval.Compare(x.Task, a, b) {
+				if m.Metric == "s_l" && m.CI != nil {
+					out = append(out, fmt.Sprintf("%s: S_l %+.1f (95 %%: %.1f to %.1f)", m.Task, m.Diff, m.CI[0], m.CI[1]))
+				}
 			}
 		}
 	}
