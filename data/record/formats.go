@@ -31,7 +31,7 @@ func (r *reader) conversation(format string) (c Conversation, err error) {
 			answer, err = r.side("completion", "assistant")
 			n := len(c.Messages)
 			c.Messages = append(c.Messages, answer...)
-			if err == nil && n > 0 && c.Messages[n-1].Role == "assistant" && goesOn(c.Messages, n) {
+			if err == nil && goesOn(c.Messages, n) {
 				c.Messages, err = goOn(c.Messages, n-1)
 			}
 		}
