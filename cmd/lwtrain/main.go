@@ -26,7 +26,8 @@ import (
 func groups() []group {
 	return []group{
 		{"Training:", []func() *cobra.Command{
-			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
+			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd,
+			newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
 		{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
