@@ -47,7 +47,8 @@ func Compare(from, to, precision string, vectors bool) (worst float64, err error
 			}
 			d, err := distance(a.reads(p, of), b.reads(p, of), of)
 			if err == nil && !(d <= apart[typ]) {
-				err = fmt.Errorf("read back, the values of %s lie %.3g of their size apart, want at most %.3g for %s", of.Name, d, apart[typ], typ)
+				err = fmt.Errorf("read back, the values of %s lie %.3g of their size apart, want at most %.3g for %s",
+					of.Name, d, apart[typ], typ)
 			}
 			if err != nil {
 				return worst, err

@@ -61,7 +61,8 @@ func Check(from, to, precision string, vectors bool) (*Difference, error) {
 		return nil, err
 	}
 	tokens := min(len(ids[0]), maxCheckTokens)
-	d := &Difference{Weights: weights, Logits: relative(logits[0], logits[1], len(logits[0])/tokens), Bound: bounds[precision], Tokens: tokens}
+	d := &Difference{Weights: weights, Logits: relative(logits[0], logits[1], len(logits[0])/tokens), Bound: bounds[precision],
+		Tokens: tokens}
 	if !(d.Logits <= d.Bound) {
 		return d, fmt.Errorf("read back, the logits lie %.3g of their size apart, want at most %.3g for %s", d.Logits, d.Bound, precision)
 	}
