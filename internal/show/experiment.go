@@ -16,7 +16,7 @@ import (
 
 // ExperimentPlan says what an experiment will do, and how long it takes.
 func ExperimentPlan(w io.Writer, c *configs.Config, x *lengthcap.Experiment) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	p, o := x.Plan, c.Experiment
 	line("model", "%s", x.Model.Describe())
 	line("documents", "%s to train on, %d held out", human.Grouped(p.Documents), p.HeldOut)
