@@ -38,6 +38,11 @@ func smallModel(t *testing.T, form string, change map[string]any) string {
 			file[key] = 272
 		}
 	}
+	if form == "glm" {
+		file["head_dim"] = 8 // llama.cpp takes no other size of all heads than the hidden one
+	} else if form == "chatglm" {
+		file["kv_channels"] = 8
+	}
 	maps.Copy(file, change)
 	if raw, err = json.Marshal(file); err != nil {
 		t.Fatal(err)
@@ -98,7 +103,7 @@ func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if w.File != to || w.Check.Tokens != maxCheckTokens || precision == "f32" && w.Check.Relative != 0 {
+				if w.File != to || w.Check.Tokens != maxCheckTokens || precision == "f32" && w.Check.Logits != 0 {
 					t.Errorf("%s: %+v", w.File, *w.Check)
 				}
 				g := parseFile(t, to)
@@ -113,6 +118,30 @@ func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestWhatACrashLeftIsRemoved(t *testing.T) {
+	parent := t.TempDir()
+	to := filepath.Join(parent, "m.gguf")
+	for _, name := range []string{".m.gguf.check-12", ".m.gguf.check-1x", ".m.gguf.source-3", "m.gguf.check-4"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(parent, ".m.gguf.tmp-5"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := GGUF(smallModel(t, "qwen2", nil), to, options(t, "f16")); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, _ := os.ReadDir(parent)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".m.gguf.check-1x", ".m.gguf.source-3", "Modelfile", "m.gguf", "m.gguf.check-4"}; !slices.Equal(left, want) {
+		t.Errorf("left %v, want %v", left, want)
 	}
 }
 
@@ -278,7 +307,29 @@ func compareIDs(t *testing.T, a, b *tokenizer.Tokenizer, vectors string) {
 
 func TestAModelOfAnotherSizeFailsTheCheck(t *testing.T) {
 	a, b := smallModel(t, "llama-tied", nil), smallModel(t, "llama-tied", map[string]any{"rope_theta": 500})
-	if d, err := Check(a, b, "q8_0"); err == nil || !strings.HasPrefix(err.Error(), "read back, the logits lie ") {
+	if d, err := Check(a, b, "q8_0", false); err == nil || !strings.HasPrefix(err.Error(), "read back, the model is ") {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestOtherWeightsFailTheCheck(t *testing.T) {
+	a, b := smallModel(t, "glm", nil), smallModel(t, "glm", map[string]any{"initializer_range": 0.25})
+	const want = "read back, the values of token_embd.weight lie 0.25 of their size apart, want at most 0.023 for Q8_0"
+	if d, err := Check(a, b, "q8_0", false); err == nil || err.Error() != want {
+		t.Errorf("%+v, %v, want %s", d, err, want)
+	}
+	// Each type's own bound: what Q4_K_M may change is too much for Q8_0.
+	to := filepath.Join(t.TempDir(), "m.gguf")
+	o := options(t, "q4_k_m")
+	o.Warn = func(string, ...any) {} // that rows are short
+	if _, err := GGUF(a, to, o); err != nil {
+		t.Fatal(err)
+	}
+	back := filepath.Join(t.TempDir(), "back")
+	if err := convert.FromGGUF(to, back, nil); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := Check(a, back, "q8_0", false); err == nil || !strings.HasPrefix(err.Error(), "read back, the values of ") {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
@@ -294,6 +345,9 @@ func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
 				"high_freq_factor": 4.0, "original_max_position_embeddings": 32}}},
 		{"biases of Qwen 3", "qwen3", "the model has biases of attention, for which GGUF files of qwen3 have no place",
 			map[string]any{"attention_bias": true}},
+		{"wide heads of GLM-4", "glm",
+			"the model has 4 heads of 16 values in hidden states of 32, for which GGUF files of chatglm have no place",
+			map[string]any{"head_dim": 16}},
 		{"no longest text", "llama-tied", "config.json has no max_position_embeddings, which a GGUF file must say",
 			map[string]any{"max_position_embeddings": 0}},
 	} {

@@ -62,8 +62,11 @@ func GGUF(from, to string, o Options) (*Written, error) {
 	s := &convert.Source{Name: o.Name, Config: config, Weights: weights, Tokenizer: tok, Stops: tok.EOS(), Warn: o.Warn}
 	template, err := chat.Open(tok, "auto")
 	if err != nil {
-		s.Template = ownTemplate(tok)
-		o.Warn("the chat template is written as it is: %v", err)
+		if s.Template = ownTemplate(tok); s.Template == "" {
+			o.Warn("the file gets no chat template: %v", err)
+		} else {
+			o.Warn("the chat template is written as it is: %v", err)
+		}
 	} else {
 		s.Template, s.Stops = template.Source(), template.Stop()
 	}
@@ -120,7 +123,7 @@ func (w *Written) write(from string, write func(w io.Writer, progress func(done,
 		if !o.Check {
 			return nil
 		}
-		dir, err := os.MkdirTemp(filepath.Dir(w.File), "."+filepath.Base(w.File)+".check-")
+		dir, err := Scratch(w.File, "check")
 		if err != nil {
 			return err
 		}
@@ -129,10 +132,32 @@ func (w *Written) write(from string, write func(w io.Writer, progress func(done,
 		err = convert.FromGGUF(temp, back, o.Reading)
 		o.Ended(err)
 		if err == nil {
-			w.Check, err = Check(from, back, o.Precision)
+			w.Check, err = Check(from, back, o.Precision, false)
 		}
 		return err
 	})
+}
+
+// Scratch makes a hidden folder for a model that is needed, for what it says, while another is written
+// to a path; beside that, where there is room for models. It removes what a crash has left of earlier
+// ones for the same.
+func Scratch(to, what string) (dir string, err error) {
+	parent, prefix := filepath.Dir(to), "."+filepath.Base(to)+"."+what+"-"
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if digits, ok := strings.CutPrefix(e.Name(), prefix); ok && e.IsDir() && strings.Trim(digits, "0123456789") == "" {
+			if err := os.RemoveAll(filepath.Join(parent, e.Name())); err != nil {
+				return "", err
+			}
+		}
+	}
+	return os.MkdirTemp(parent, prefix)
 }
 
 // ownTemplate is the text of a model's chat template, whatever it means; "": there is none.

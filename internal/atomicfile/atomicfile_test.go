@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,5 +58,26 @@ func TestErrorsNameTheFileAndNotTheTemporaryOne(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+func TestAFileThatFailsItsCheckIsNotThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	text := func(w io.Writer) error {
+		_, err := io.WriteString(w, "text")
+		return err
+	}
+	wrong := errors.New("wrong")
+	for _, want := range []error{wrong, nil} {
+		err := WriteChecked(path, text, func(temp string) error {
+			if raw, err := os.ReadFile(temp); string(raw) != "text" || temp == path {
+				t.Errorf("%q in %s (%v), want all of it, under another name", raw, temp, err)
+			}
+			return want
+		})
+		entries, _ := os.ReadDir(filepath.Dir(path))
+		if err != want || (len(entries) == 1) != (want == nil) {
+			t.Errorf("error %v, want %v; %d files", err, want, len(entries))
+		}
 	}
 }
