@@ -112,7 +112,8 @@ func newJob(t *testing.T, n int) *Job {
 	j := &Job{Options: Default(), Model: "m", Seed: 7}
 	j.Select.MinWords = 500
 	for i := range n {
-		j.Prompts = append(j.Prompts, instruction(fmt.Sprintf("Write 1,000 words on %s, part %s.", topics[i%len(topics)], wordsFrom(fmt.Sprint(i), 9))))
+		text := fmt.Sprintf("Write 1,000 words on %s, part %s.", topics[i%len(topics)], wordsFrom(fmt.Sprint(i), 9))
+		j.Prompts = append(j.Prompts, instruction(text))
 	}
 	calls, err := llm.OpenCalls(filepath.Join(t.TempDir(), CallsFile))
 	if err != nil {
@@ -211,11 +212,12 @@ func TestWhatIsWrongIsAskedAgainAndThenEndsTheItem(t *testing.T) {
 		"a plan without paragraphs": {plan, llm.Reply{Text: "I would write about many things.", Stop: llm.StopEOS}, Plan, badPlan},
 		"a plan of one paragraph": {plan, llm.Reply{Text: "Paragraph 1 - Main Point: all - Word Count: 1000 words", Stop: llm.StopEOS},
 			Plan, badPlan},
-		"a plan that is cut off":       {plan, llm.Reply{Text: goodPlan, Stop: llm.StopLength}, Plan, truncated},
-		"a paragraph that is cut off":  {paragraph, llm.Reply{Text: "It was a dark and", Stop: llm.StopLength}, Write, truncated},
-		"a paragraph in a loop":        {paragraph, llm.Reply{Text: "and and and", Stop: llm.StopLoop}, Write, looped},
-		"an empty paragraph":           {paragraph, llm.Reply{Text: " \n", Stop: llm.StopEOS}, Write, empty},
-		"a refusal":                    {paragraph, llm.Reply{Text: "I'm sorry, but I can't assist with that.", Stop: llm.StopEOS}, Write, sift.Refusal},
+		"a plan that is cut off":      {plan, llm.Reply{Text: goodPlan, Stop: llm.StopLength}, Plan, truncated},
+		"a paragraph that is cut off": {paragraph, llm.Reply{Text: "It was a dark and", Stop: llm.StopLength}, Write, truncated},
+		"a paragraph in a loop":       {paragraph, llm.Reply{Text: "and and and", Stop: llm.StopLoop}, Write, looped},
+		"an empty paragraph":          {paragraph, llm.Reply{Text: " \n", Stop: llm.StopEOS}, Write, empty},
+		"a refusal": {paragraph, llm.Reply{Text: "I'm sorry, but I can't assist with that.", Stop: llm.StopEOS},
+			Write, sift.Refusal},
 		"the text of an error":         {paragraph, llm.Reply{Text: "Max tries. Failed.", Stop: llm.StopEOS}, Write, sift.ErrorText},
 		"a content filter's":           {paragraph, llm.Reply{Failed: "content filter: status 400"}, Write, "content_filter"},
 		"a request that is too busy":   {paragraph, llm.Reply{Failed: "busy: 429 after 7 tries: x"}, Write, "busy"},
@@ -272,7 +274,8 @@ func TestAPlanIsAskedForAgainWithWhatWasWrong(t *testing.T) {
 	}}
 	do(t, newJob(t, 1), w)
 	again := w.asked[1].Messages
-	if len(again) != 3 || again[1].Role != "assistant" || !strings.HasPrefix(again[2].Content, "This plan can't be used: the plan has 1 paragraph, want at least 2.") {
+	const wrong = "This plan can't be used: the plan has 1 paragraph, want at least 2."
+	if len(again) != 3 || again[1].Role != "assistant" || !strings.HasPrefix(again[2].Content, wrong) {
 		t.Errorf("asked again with %+v", again)
 	}
 }
@@ -373,7 +376,10 @@ func TestStagesByThemselves(t *testing.T) {
 		stage    Stage
 		requests int
 		waits    Stage
-	}{{Filter, 0, Plan}, {Select, 0, Plan}, {Write, 0, Plan}, {Plan, 3, Write}, {Filter, 0, Write}, {Write, 9, Filter}, {Filter, 0, Export}, {Plan, 0, Filter}} {
+	}{
+		{Filter, 0, Plan}, {Select, 0, Plan}, {Write, 0, Plan}, {Plan, 3, Write}, {Filter, 0, Write}, {Write, 9, Filter}, {Filter, 0, Export},
+		{Plan, 0, Filter},
+	} {
 		j.Only = c.stage
 		before := len(w.asked)
 		items := do(t, j, w)
@@ -457,16 +463,17 @@ func TestWhatIsTrainedOn(t *testing.T) {
 		t.Errorf("got %+v\nwant %+v", got.Messages, want)
 	}
 	raw, err = os.ReadFile(filepath.Join(dir, DroppedFile))
-	if want := `{"id":"2","stage":"select","reason":"too_short_ask","evidence":"20 words are asked for, want at least 500"}` + "\n"; err != nil ||
-		string(raw) != want {
-		t.Errorf("%s: %s (%v), want %s", DroppedFile, raw, err, want)
+	left := `{"id":"2","stage":"select","reason":"too_short_ask","evidence":"20 words are asked for, want at least 500"}` + "\n"
+	if err != nil || string(raw) != left {
+		t.Errorf("%s: %s (%v), want %s", DroppedFile, raw, err, left)
 	}
 	raw, err = os.ReadFile(filepath.Join(dir, ManifestFile))
 	var m Manifest
 	if err == nil {
 		err = json.Unmarshal(raw, &m)
 	}
-	if err != nil || m.Counts.Instructions != 2 || m.Counts.Taken != 1 || m.Counts.Dropped[Select][sift.TooShortAsk] != 1 || m.Spent.Calls != 4 {
+	c := m.Counts
+	if err != nil || c.Instructions != 2 || c.Taken != 1 || c.Dropped[Select][sift.TooShortAsk] != 1 || m.Spent.Calls != 4 {
 		t.Errorf("manifest %+v (%v)", m, err)
 	}
 }
