@@ -177,7 +177,8 @@ func TestAParagraphFollowsTheOnesBefore(t *testing.T) {
 	for k, r := range w.asked[1:] {
 		text := last(r)
 		so := "Already written text:\n\n" + strings.Join(it.Paragraphs[:k], "\n\n") + "\n\nPlease integrate"
-		for _, want := range []string{"\n\n" + it.Prompt + "\n\n", it.Plan.String(), so, "continue writing " + it.Plan[k].Line + ". If needed"} {
+		next := "continue writing " + it.Plan[k].Line + ". If needed"
+		for _, want := range []string{"\n\n" + it.Prompt + "\n\n", it.Plan.String(), so, next} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the prompt for paragraph %d lacks %q:\n%s", k+1, want, text)
 			}
@@ -377,8 +378,8 @@ func TestStagesByThemselves(t *testing.T) {
 		requests int
 		waits    Stage
 	}{
-		{Filter, 0, Plan}, {Select, 0, Plan}, {Write, 0, Plan}, {Plan, 3, Write}, {Filter, 0, Write}, {Write, 9, Filter}, {Filter, 0, Export},
-		{Plan, 0, Filter},
+		{Filter, 0, Plan}, {Select, 0, Plan}, {Write, 0, Plan}, {Plan, 3, Write}, {Filter, 0, Write}, {Write, 9, Filter},
+		{Filter, 0, Export}, {Plan, 0, Filter},
 	} {
 		j.Only = c.stage
 		before := len(w.asked)
