@@ -96,7 +96,8 @@ func (s *Session) torch() (*torch.Installation, error) {
 func (s *Session) torchOptions(reference *Model) torch.Options {
 	c := s.Config
 	o := torch.Options{
-		Processes: c.Engine.Processes, Shard: c.Engine.Shard, Deterministic: c.Engine.Deterministic, Threads: runtime.GOMAXPROCS(0),
+		Processes: c.Engine.Processes, Shard: c.Engine.Shard, Deterministic: c.Engine.Deterministic, Compile: c.Engine.Compile,
+		Threads:  runtime.GOMAXPROCS(0),
 		Capacity: c.Packing.Capacity, Precision: c.Train.Precision, GradientCheckpointing: c.Train.GradientCheckpointing,
 		MemoryLimit: int64(c.Train.MemoryLimit), Freeze: c.Train.Freeze,
 		AdamW: torch.AdamW{

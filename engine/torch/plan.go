@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,6 +17,7 @@ type plan struct {
 	engine.Needs
 	ranks     int
 	shards    int   // that the weights of a copy are cut into
+	compile   bool  // blocks
 	recompute bool  // blocks, in the backward pass
 	trained   int64 // values that are not frozen
 }
@@ -35,6 +37,9 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	if gpus > 0 && p.ranks > gpus {
 		return p, fault.Usage(fmt.Errorf("engine.processes is %d, and there are %s: want at most one process for each",
 			p.ranks, human.Count(gpus, "GPU")))
+	}
+	if p.compile = gpus > 0 && o.Compile != "false"; o.Compile == "true" && gpus == 0 {
+		return p, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
 	}
 	if p.shards = o.Shard; p.shards == 0 {
 		p.shards = p.ranks

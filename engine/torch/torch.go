@@ -30,7 +30,8 @@ type Options struct {
 	Processes     int    // 0: one for each GPU, or 1
 	Shard         int    // processes that share a copy of the weights; 0: all
 	Deterministic bool
-	Threads       int // of the processor, for all processes
+	Compile       string // auto | true | false
+	Threads       int    // of the processor, for all processes
 
 	Capacity              int      // tokens of the largest pack
 	Precision             string   // auto | bf16 | float32
@@ -113,7 +114,7 @@ func (e *Engine) open() error {
 	}
 	opened, err := e.ask(map[string]any{
 		"op": "open", "config": config, "tensors": tensors, "capacity": e.o.Capacity, "precision": e.plan.Precision,
-		"recompute": e.plan.recompute, "compile": true, "shard": e.o.Shard, "deterministic": e.o.Deterministic,
+		"recompute": e.plan.recompute, "compile": e.plan.compile, "shard": e.o.Shard, "deterministic": e.o.Deterministic,
 		"frozen": frozen,
 		"beta1":  a.Beta1, "beta2": a.Beta2, "epsilon": a.Epsilon, "decay": a.Decay,
 	})

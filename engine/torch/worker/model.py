@@ -76,7 +76,7 @@ class Sharded:
         self.shard = mesh["shard"].get_local_rank()
         self.first_copy = mesh.ndim == 1 or mesh["replicate"].get_local_rank() == 0
         self.bf16, self.capacity = how["precision"] == "bf16", how["capacity"]
-        self.compiled = train and device.type == "cuda" and how["compile"]
+        self.compiled = train and how["compile"]
         config = AutoConfig.from_pretrained(how["config"], local_files_only=True)
         with torch.device("meta"):
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
@@ -139,6 +139,10 @@ class Sharded:
                         files[path] = safe_open(path, "pt")
                     local[lo - a : hi - a].copy_(files[path].get_slice(tensor)[first + lo - at : first + hi - at])
                 at += rows
+            if not torch.isfinite(local).all():
+                raise ValueError(f"tensor {prefix}{name} holds a NaN or infinity")
+            if prefix == "exp_avg_sq." and (local < 0).any():
+                raise ValueError(f"tensor {prefix}{name} holds a value below 0, want means of squares")
             if at != parameter.shape[0]:
                 raise ValueError(f"{prefix}{name}: the files have {at} rows, want {parameter.shape[0]}")
 
