@@ -76,7 +76,22 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"dpo.loss_weights": "[]", "dpo.ld_alpha": "1.0", "dpo.dpop_lambda": "50.0", "dpo.rdpo_alpha": "0.0",
 		"dpo.desirable_weight": "1.0", "dpo.undesirable_weight": "1.0",
 		"eval.read": `""`, "eval.during.prompts": `""`, "eval.during.samples": "1", "eval.during.max_new_tokens": "1024",
-		"experiment.caps": "[60, 300, 900]", "experiment.mode": "cut", "experiment.hours": "2.0", "experiment.seeds": "1",
+		"agentwrite.batch": "16", "agentwrite.budget": "0.0", "agentwrite.filter.dedup": "near", "agentwrite.filter.finished": "true",
+		"agentwrite.filter.language": "true", "agentwrite.filter.leftovers": "true", "agentwrite.filter.loops": "true",
+		"agentwrite.filter.max_repeated": "0.2", "agentwrite.filter.min_length_score": "60.0", "agentwrite.filter.min_words": "2000",
+		"agentwrite.filter.near_share": "0.8", "agentwrite.filter.refusals": "true", "agentwrite.filter.strip": "true",
+		"agentwrite.length_column": "length", "agentwrite.max_new_tokens": "4096", "agentwrite.max_paragraphs": "50",
+		"agentwrite.plan_in_output": "false", "agentwrite.precision": "auto", "agentwrite.prompts": `""`, "agentwrite.rounds": "3",
+		"agentwrite.select.ask_model": "false", "agentwrite.select.dedup": "near", "agentwrite.select.languages": "[en, zh]",
+		"agentwrite.select.max_words": "0", "agentwrite.select.min_words": "2000", "agentwrite.select.most": "0",
+		"agentwrite.select.near_share": "0.8", "agentwrite.select.ratio.en": "0.0", "agentwrite.select.ratio.mixed": "0.0",
+		"agentwrite.select.ratio.other": "0.0", "agentwrite.select.ratio.zh": "0.0", "agentwrite.select.scraping": "true",
+		"agentwrite.select.stated_length": "any", "agentwrite.select.toxic": "true", "agentwrite.temperature": "1.0",
+		"agentwrite.top_p": "1.0", "agentwrite.tries": "3", "agentwrite.variant": "serial", "agentwrite.writer.concurrency": "8",
+		"agentwrite.writer.key_env": "OPENAI_API_KEY", "agentwrite.writer.model": `""`, "agentwrite.writer.price.input": "0.0",
+		"agentwrite.writer.price.output": "0.0", "agentwrite.writer.retries": "6", "agentwrite.writer.timeout": "600",
+		"agentwrite.writer.url": `""`,
+		"experiment.caps":       "[60, 300, 900]", "experiment.mode": "cut", "experiment.hours": "2.0", "experiment.seeds": "1",
 		"experiment.target_tokens": "20000", "experiment.prompts": `""`, "experiment.samples": "1", "experiment.temperature": "0.8",
 		"experiment.top_p": "1.0", "experiment.batch": "16",
 		"eval.tasks": "[longbench-write, longwrite-ruler]", "eval.samples": "1", "eval.temperature": "0.5", "eval.top_p": "1.0",
@@ -242,8 +257,9 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 // plainSource is one of which no more is said.
 func plainSource(name, path string) data.Source {
 	return data.Source{
-		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", Nulls: "drop", Repeat: 1, LossFactor: 1,
-		Filter: record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
+		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", TrainReasoning: "true", Nulls: "drop", Repeat: 1,
+		LossFactor: 1,
+		Filter:     record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
 	}
 }
 

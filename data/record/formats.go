@@ -31,7 +31,7 @@ func (r *reader) conversation(format string) (c Conversation, err error) {
 			answer, err = r.side("completion", "assistant")
 			n := len(c.Messages)
 			c.Messages = append(c.Messages, answer...)
-			if err == nil && n > 0 && c.Messages[n-1].Role == "assistant" && goesOn(c.Messages, n) {
+			if err == nil && goesOn(c.Messages, n) {
 				c.Messages, err = goOn(c.Messages, n-1)
 			}
 		}
@@ -43,6 +43,12 @@ func (r *reader) conversation(format string) (c Conversation, err error) {
 		return c, err
 	}
 	return r.withSystem(c)
+}
+
+// plainText reads a text that is no conversation: one message, which is its own and of nobody else.
+func (r *reader) plainText() (Conversation, error) {
+	text, err := r.text("text")
+	return Conversation{Raw: true, Messages: []chat.Message{{Role: "assistant", Content: text}}}, err
 }
 
 // reasoning gives the reasoning that lies beside an answer to it.
