@@ -109,6 +109,10 @@ func (p plan) byGPUs(c model.Config, o Options) string {
 	return "of 1, 2, 4, 8 GPUs each holds " + strings.Join(parts, ", ") + " (" + q.Precision + ")"
 }
 
+// processBytes is what a worker takes before it has a model: torch's libraries, or on a GPU its context and the buffers of its
+// libraries.
+const processBytes = 700 << 20
+
 // fill adds up what ranks take together. Master weights, gradients and moments are float32,
 // cut into shards; what a rank gathers and works in comes once for each. It is an upper bound: a block's values are
 // counted as if all were there at a time.
@@ -139,7 +143,7 @@ func (p *plan) fill(c model.Config, o Options, ranks, shards int) {
 	}
 	// the head's gradient, logits of some rows, hidden states
 	head := 4*table + 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size
-	p.Activations = all * (kept + head)
+	p.Activations = all * (kept + head + processBytes)
 	p.Reference = 0
 	if r := o.Reference; r != nil {
 		m := r.Parameters()
