@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lwtrain/chat"
+	"lwtrain/internal/plainjson"
 )
 
 // conversation reads a record of one of the three formats of conversations.
@@ -114,7 +115,7 @@ func (r *reader) vars() (out []Var, err error) {
 		if raw = decoded(raw); absent(raw) {
 			return nil
 		}
-		if twice := repeatedIn(raw); twice != "" {
+		if twice := plainjson.Repeated(raw); twice != "" {
 			return repeatedKey(twice)
 		}
 		if slices.ContainsFunc(out, func(v Var) bool { return v.Name == name }) {
