@@ -77,6 +77,23 @@ Paragraph 2 - Main Point: 描述主人公的求学 - Word Count: 500 words`,
 }
 
 var notOne = []written{
+	{name: "sentences about plans", reply: `I will write 3 paragraphs, each with a point and a word count requirement of 400 words.
+
+Every paragraph should have a word count requirement of 100 words.
+
+The paragraph should have a word count of 300 words.`, broken: "there is no plan"},
+	{name: "a list of sentences about paragraphs", reply: `1. The main point of this paragraph is that tea is good.
+2. The key concepts are leaves and water.
+3. The word count requirement for this paragraph is 100 words.`, broken: "paragraphs 1 and 2 have no word count"},
+	{name: "the form without counts", reply: `Title: The Autumn
+
+Paragraph 1:
+
+In the autumn, the people of the town are outdoors.
+
+Paragraph 2:
+
+They do it for their health.`, broken: "paragraphs 1 and 2 have no word count"},
 	{name: "a missing count before a heading that has one", reply: `Paragraph 1 - Main Point: A - Word Count: 400 words
 Paragraph 2 - Main Point: B
 

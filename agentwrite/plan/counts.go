@@ -32,7 +32,7 @@ const (
 
 var (
 	// labelled is a number of words behind its name: Word Count: 400.
-	labelled = regexp.MustCompile(`(?i)` + countBefore + countName + ` ?(?:\([^()]{0,24}\) ?)?(?:[:：=-]|\bis\b|\bof\b|为|為)? ?` +
+	labelled = regexp.MustCompile(`(?i)` + countBefore + countName + ` ?(?:\([^()]{0,24}\) ?)?([:：=–—-]|\bis\b|\bof\b|为|為)? ?` +
 		`["'\[(（【{<]*(` + value + `)(` + unit + `)?(?:` + spaced + `(` + number + `)(` + unit + `)?)?`)
 	// plainCount is one with its unit.
 	plainCount = regexp.MustCompile(`(?i)(?:(` + number + `)` + spaced + `)?` +
@@ -70,17 +70,22 @@ func countsOf(line string) []counted {
 	var all []counted
 	best := weak
 	for _, m := range labelled.FindAllStringSubmatchIndex(line, -1) {
-		c := counted{from: m[0], to: max(m[3], m[5]), strength: byName}
-		c.words = wordsIn(line[m[2]:c.to], m[4] >= 0, line[c.to:])
-		if m[6] >= 0 && m[4] < 0 { // 400 - 500 words
-			end := max(m[7], m[9])
-			if hi := wordsIn(line[m[6]:end], m[8] >= 0, line[end:]); isRange(c.words, hi) {
+		c := counted{from: m[0], to: max(m[5], m[7]), strength: byName}
+		c.words = wordsIn(line[m[4]:c.to], m[6] >= 0, line[c.to:])
+		if m[8] >= 0 && m[6] < 0 { // 400 - 500 words
+			end := max(m[9], m[11])
+			if hi := wordsIn(line[m[8]:end], m[10] >= 0, line[end:]); isRange(c.words, hi) {
 				c.to, c.words = end, hi
+			}
+		}
+		if sep := line[max(m[2], 0):max(m[3], 0)]; !strings.ContainsAny(sep, ":：=–—-") && !isApart(line[:c.from]) {
+			if c.strength = weak; !isClosing(line, c) { // a sentence about it
+				continue
 			}
 		}
 		if c.words > 0 && !ofEach.MatchString(line[c.to:]) {
 			all = append(all, c)
-			best = byName
+			best = max(best, c.strength)
 		}
 	}
 	for _, m := range plainCount.FindAllStringSubmatchIndex(line, -1) {
@@ -142,6 +147,13 @@ const (
 // isClosing reports whether a sentence ends its line with a number of words that it asks for: in about 400 words.
 func isClosing(line string, c counted) bool {
 	return strings.Trim(line[c.to:], " .。!*_左右") == "" && prose.StatedLength(line).Words() == c.words
+}
+
+// isApart reports whether what comes behind a text is none of its sentence.
+func isApart(before string) bool {
+	before = strings.TrimRight(before, " ")
+	last, _ := utf8.DecodeLastRuneInString(before)
+	return before == "" || strings.ContainsRune(openers+closers+".。!?！？；", last)
 }
 
 // isPlaced reports whether a number of words stands by itself between what is before it on its

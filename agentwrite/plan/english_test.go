@@ -258,4 +258,7 @@ Paragraph 2 - 400 words: The peace`,
 ## Part of the land
 3. Roads (500 words)`,
 		want: []any{"Ships", 300, "Captains", 400, "Roads", 500}},
+	{name: "counts in sentences that end their lines", reply: `1. Introduce tea in about 300 words.
+2. Tell its history. The word count is 400 words.`,
+		want: []any{"Introduce tea in about 300 words.", 300, "Tell its history. The word count is 400 words.", 400}},
 }

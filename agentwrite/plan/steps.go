@@ -109,7 +109,9 @@ func (g *group) step() (s Step, err error) {
 		text := l.body
 		if i == at {
 			s.Words = chosen.words
-			text = without(text, []counted{chosen})
+			if chosen.strength > weak {
+				text = without(text, []counted{chosen})
+			}
 		}
 		point := pointOf(text)
 		complete := s.Words > 0 && len(points) > 0 && i != at
