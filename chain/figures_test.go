@@ -32,7 +32,8 @@ func TestWhatCameOfAStep(t *testing.T) {
 			"summary.json": `{"samples": 8, "pairs": 1, "score": {"mean": 51.25}, "mean_chosen_words": 61, "mean_rejected_words": 89}`,
 		}, "1 pair of 8 answers, mean score 51.2; chosen 61 words, rejected 89"},
 		{"texts", "agentwrite", map[string]string{
-			"manifest.json": `{"counts": {"instructions": 5, "taken": 1, "dropped": {"write": {"loop": 1, "refused": 1}, "filter": {"length": 2}}}}`,
+			"manifest.json": `{"counts": {"instructions": 5, "taken": 1,
+"dropped": {"write": {"loop": 1, "refused": 1}, "filter": {"length": 2}}}}`,
 		}, "1 of 5 texts taken; left out: filter 2, write 2"},
 		{"an evaluation of two tasks", "eval", map[string]string{
 			"a/summary.json": `{"task": "a", "s_l": 41.5, "ended": 0.175, "words": {"median": 1704}}`,
