@@ -102,7 +102,8 @@ func (c *Client) once(ctx context.Context, r Request, now *try) (Reply, error) {
 		if errors.As(err, &refused) && t.learn(refused, body) {
 			continue
 		}
-		if err == nil {
+		var came *failure
+		if err == nil || errors.As(err, &came) { // the server took the request
 			c.traits.keep(t)
 		}
 		return reply, err

@@ -16,14 +16,14 @@ import (
 
 // AgentWritePlan says what will be written, and what it takes.
 func AgentWritePlan(w io.Writer, c *configs.Config, run *session.AgentWrite) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	o, x := c.AgentWrite, run.Outlook()
 	from := o.Writer.Model + " at " + o.Writer.URL
 	if m := run.Model; m != nil {
 		from = m.Describe()
 	}
 	line("writer", "%s", from)
-	line("instructions", "%s, %d of them selected by the rules", human.Grouped(x.Instructions), x.Selected)
+	line("select", "%s, %s of them by the rules", human.Count(x.Instructions, "instruction"), human.Grouped(x.Selected))
 	if len(run.Dropped) > 0 {
 		line("", "records that are none: %s", human.Counts(run.Dropped))
 	}
@@ -98,7 +98,7 @@ func (x *Writing) Close() { x.bar.Abandon() }
 func AgentWriteResult(
 	w io.Writer, c *configs.Config, items []*agentwrite.Item, spent agentwrite.Spent, only agentwrite.Stage, took time.Duration,
 ) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	counts := agentwrite.Count(items)
 	line("done", "%s in %s", human.Count(counts.Instructions, "instruction"), human.Span(took))
 	label := "left out"
@@ -128,7 +128,7 @@ func AgentWriteResult(
 	line("output", "%s/{%s}", c.Output.Dir, strings.Join(files, ","))
 	line("", "%s", filepath.Join(c.Output.Dir, agentwrite.ReportFile))
 	if counts.Taken > 0 && len(files) > 2 {
-		line("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", filepath.Join(c.Output.Dir, agentwrite.TrainFile))
+		terminal.Labelled(w)("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", filepath.Join(c.Output.Dir, agentwrite.TrainFile))
 	}
 }
 
