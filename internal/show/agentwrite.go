@@ -45,7 +45,7 @@ func AgentWritePlan(w io.Writer, c *configs.Config, run *session.AgentWrite) {
 	}
 	if n := run.Needs(); n.Batch > 0 {
 		line("memory", "%s of weights, up to %s for the keys and values of %s at a time", human.Bytes(n.Weights), human.Bytes(n.Cache),
-			human.Count(n.Batch, "reply"))
+			human.Count(n.Batch, "text"))
 		if n.Batch < n.Most {
 			line("", "%d of agentwrite.batch: more would not fit into the memory that is free", n.Batch)
 		}
