@@ -28,10 +28,23 @@ func TestOptionsAreCheckedAgainstEachOther(t *testing.T) {
 		change func(*Options)
 		key    string
 	}{
-		"the defaults are fine":               {func(*Options) {}, ""},
-		"both warm-ups":                       {func(o *Options) { o.WarmupSteps = 3 }, "warmup_steps"},
-		"a warm-up longer than the run":       {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 2 }, "warmup_steps"},
-		"a warm-up as long as the run may be": {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 3 }, ""},
+		"the defaults are fine":                         {func(*Options) {}, ""},
+		"both warm-ups":                                 {func(o *Options) { o.WarmupSteps = 3 }, "warmup_steps"},
+		"a warm-up longer than the run":                 {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 2 }, "warmup_steps"},
+		"a warm-up as long as the run may be":           {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 3 }, ""},
+		"a least rate that the scheduler does not read": {func(o *Options) { o.MinLRRatio = 0.2 }, "min_lr_ratio"},
+		"a least rate":                                  {func(o *Options) { o.LRSchedulerType, o.MinLRRatio = "cosine_with_min_lr", 0.2 }, ""},
+		"a decay that the scheduler does not read": {
+			func(o *Options) { o.LRSchedulerType, o.DecayRatio = "cosine_with_min_lr", 0.2 }, "decay_ratio"},
+		"a decay": {func(o *Options) { o.LRSchedulerType, o.DecayRatio = "warmup_stable_decay", 0.2 }, ""},
+		"a decay behind the warm-up, to the last step": {
+			func(o *Options) { o.LRSchedulerType, o.DecayRatio = "warmup_stable_decay", 0.97 }, ""},
+		"a decay and a warm-up of more than the run": {
+			func(o *Options) { o.LRSchedulerType, o.DecayRatio = "warmup_stable_decay", 0.98 }, "decay_ratio"},
+		"a decay and steps of warm-up, of more than the run": {
+			func(o *Options) {
+				o.LRSchedulerType, o.DecayRatio, o.WarmupRatio, o.WarmupSteps, o.MaxSteps = "warmup_stable_decay", 0.5, 0, 6, 11
+			}, "decay_ratio"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Default()
