@@ -16,7 +16,7 @@ func TestAFolderIsWholeOrAbsent(t *testing.T) {
 				return err
 			}
 		}
-		return WriteWeights(dir, "F32", []Tensor{{"x", []int{2, 3}, make([]float32, 6)}}, 0, nil)
+		return writeWeights(dir, "F32", []Tensor{{"x", []int{2, 3}, make([]float32, 6)}}, 0, nil)
 	}
 	injected := errors.New("injected")
 	for n := 0; ; n++ {

@@ -98,7 +98,7 @@ func TestReadsPartsFromManyGoroutines(t *testing.T) {
 	for i := range data {
 		data[i] = float32(i)
 	}
-	if err := WriteWeights(dir, "F32", []Tensor{{"a", []int{len(data)}, data}}, 0, nil); err != nil {
+	if err := writeWeights(dir, "F32", []Tensor{{"a", []int{len(data)}, data}}, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	w, err := OpenWeights(dir)
@@ -144,7 +144,7 @@ func TestShardsHoldWhatOneFileHolds(t *testing.T) {
 			tensors = append(tensors, x)
 		}
 		limit := rapid.Int64Range(0, 500).Draw(rt, "limit")
-		if err := WriteWeights(dir, "F32", tensors, limit, nil); err != nil {
+		if err := writeWeights(dir, "F32", tensors, limit, nil); err != nil {
 			rt.Fatal(err)
 		}
 		w, err := OpenWeights(dir)
@@ -376,7 +376,7 @@ func TestWritersRefuseWhatTheyCannotWrite(t *testing.T) {
 func TestTheIndexIsWhatHuggingFaceWrites(t *testing.T) {
 	dir := t.TempDir()
 	x := make([]float32, 10)
-	if err := WriteWeights(dir, "BF16", []Tensor{{"b", []int{10}, x}, {"a", []int{2, 5}, x}}, 30, nil); err != nil {
+	if err := writeWeights(dir, "BF16", []Tensor{{"b", []int{10}, x}, {"a", []int{2, 5}, x}}, 30, nil); err != nil {
 		t.Fatal(err)
 	}
 	var index struct {
@@ -413,4 +413,13 @@ func BenchmarkRead(b *testing.B) {
 		})
 		w.Close()
 	}
+}
+
+// writeWeights writes tensors as those of a model.
+func writeWeights(dir, dtype string, tensors []Tensor, maxShard int64, progress func(done, total int64)) error {
+	all, err := streams(tensors)
+	if err != nil {
+		return err
+	}
+	return StreamWeights(dir, dtype, all, maxShard, progress)
 }

@@ -26,7 +26,7 @@ func content(text string) func(dir string) error {
 			data[i] = float32(i * len(text))
 		}
 		return errors.Join(
-			WriteWeights(dir, "F32", []Tensor{{"a", []int{1000}, data}}, 0, nil),
+			writeWeights(dir, "F32", []Tensor{{"a", []int{1000}, data}}, 0, nil),
 			os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o644),
 			os.WriteFile(filepath.Join(dir, "state", "trainer.json"), []byte("{}"), 0o644),
 		)

@@ -36,16 +36,21 @@ type Stream struct {
 // StreamChunk is how many values a [Stream] is asked for at once, at most.
 const StreamChunk = tensorfile.ChunkBytes / 4
 
+// StreamOf is a tensor whose values are there.
+func StreamOf(t Tensor) Stream {
+	return Stream{t.Name, t.Shape, func(offset int, dst []float32) error {
+		copy(dst, t.Data[offset:])
+		return nil
+	}}
+}
+
 func streams(tensors []Tensor) ([]Stream, error) {
 	out := make([]Stream, len(tensors))
 	for i, t := range tensors {
 		if n, ok := tensorfile.Product(t.Shape); !ok || n != int64(len(t.Data)) {
 			return nil, fmt.Errorf("tensor %s: shape %v, but %d values", t.Name, t.Shape, len(t.Data))
 		}
-		out[i] = Stream{t.Name, t.Shape, func(offset int, dst []float32) error {
-			copy(dst, t.Data[offset:])
-			return nil
-		}}
+		out[i] = StreamOf(t)
 	}
 	return out, nil
 }
@@ -63,17 +68,13 @@ func WriteSafetensors(path, dtype string, tensors []Tensor, metadata map[string]
 	return writeStreams(path, dtype, s, metadata, nil)
 }
 
-// WriteWeights writes the weights of a model into dir under the names that
-// Hugging Face gives them: model.safetensors, or shards of at most maxShard
+// StreamWeights writes the weights of a model into dir under the names that
+// Hugging Face gives them, while their values are made: model.safetensors, or shards of at most maxShard
 // bytes of data each and model.safetensors.index.json. A tensor larger than
 // maxShard gets a shard of its own; with maxShard 0 there is one file. The
 // index is written last: a folder without it, after a crash, has no weights.
 // progress, which may be nil, is told the bytes written.
-func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64, progress func(done, total int64)) error {
-	all, err := streams(tensors)
-	if err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
-	}
+func StreamWeights(dir, dtype string, all []Stream, maxShard int64, progress func(done, total int64)) error {
 	metadata := map[string]string{"format": "pt"}
 	width := int64(tensorfile.Size(dtype))
 	var shards [][]Stream
@@ -113,24 +114,6 @@ func WriteWeights(dir, dtype string, tensors []Tensor, maxShard int64, progress 
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(dir, indexFile), index)
-}
-
-// StreamWeights writes the weights of a model into dir as WriteWeights does, in one
-// file, while their values are made. progress, which may be nil, is told the bytes
-// of data written.
-func StreamWeights(dir, dtype string, tensors []Stream, progress func(done, total int64)) error {
-	var done, total int64
-	for _, s := range tensors {
-		n, _ := tensorfile.Product(s.Shape)
-		total += int64(tensorfile.Size(dtype)) * n
-	}
-	wrote := func(bytes int) {
-		done += int64(bytes)
-		if progress != nil {
-			progress(done, total)
-		}
-	}
-	return writeStreams(filepath.Join(dir, singleFile), dtype, tensors, map[string]string{"format": "pt"}, wrote)
 }
 
 func sortStreams(all []Stream) []Stream {

@@ -35,6 +35,8 @@ type Config struct {
 	Packing packing.Options `yaml:"packing" identity:"sft dpo"`
 	// how it is trained; names and meanings as in Hugging Face's TrainingArguments
 	Train train.Options `yaml:"train" identity:"sft dpo"`
+	// low-rank adapters beside weights that stay as they are, instead of training all weights
+	LoRA model.LoRA `yaml:"lora" identity:"sft dpo" later:"0.4"`
 	// preference training (lwtrain dpo)
 	DPO dpo.Options `yaml:"dpo" identity:"dpo"`
 	// making preference pairs (lwtrain pairs)
@@ -79,6 +81,7 @@ func defaults() Config {
 		Data:    data.Default(),
 		Packing: packing.Default(),
 		Train:   train.Default(),
+		LoRA:    model.DefaultLoRA(),
 		DPO:     dpo.Default(),
 		Pairs:   pairs.Default(),
 		Eval:    eval.Default(),

@@ -69,6 +69,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"train.gradient_checkpointing": "auto", "train.precision": "auto", "train.memory_limit": `""`,
 		"train.logging_steps": "1", "train.eval_steps": "100", "train.save_steps": "400", "train.save_total_limit": "3",
 		"train.early_stopping_patience": "0", "train.freeze": "[]",
+		"lora.rank": "0", "lora.alpha": "32.0", "lora.dropout": "0.0", "lora.target": "all-linear", "lora.variant": "lora", "lora.from": `""`,
 		"dpo.beta": "0.1", "dpo.loss_type": "sigmoid", "dpo.label_smoothing": "0.0", "dpo.simpo_gamma": "0.5",
 		"dpo.sft_weight": "0.0", "dpo.reference": "initial",
 		"dpo.loss_weights": "[]", "dpo.ld_alpha": "1.0", "dpo.dpop_lambda": "50.0", "dpo.rdpo_alpha": "0.0",

@@ -90,5 +90,5 @@ func (m *imported) write(dir string, progress func(done, total int64)) error {
 			return err
 		}
 	}
-	return checkpoints.StreamWeights(dir, "F32", m.tensors, progress)
+	return checkpoints.StreamWeights(dir, "F32", m.tensors, 0, progress)
 }

@@ -120,7 +120,8 @@ const (
 // Needs is the memory that a run takes, by part, in bytes, how it was decided, and what
 // computes it.
 type Needs struct {
-	Weights     int64 // float32 master weights
+	Weights     int64 // float32 master weights, and bf16 ones that stay as they are
+	Frozen      int64 // of them, what stays as it is
 	Half        int64 // their bf16 copies
 	Gradients   int64
 	Optimizer   int64
@@ -128,12 +129,22 @@ type Needs struct {
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 
+	Adapters bool // are what is trained: checkpoints hold them alone
+
 	Precision  string  // of the inputs of matrix products: Float32 or BFloat16
 	Recomputed string  // in words: what is computed again in the backward pass
 	Repeats    float64 // the share of the forward pass's products that are
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string
+}
+
+// Saved is what a checkpoint takes on the disk.
+func (n Needs) Saved() int64 {
+	if n.Adapters {
+		return n.Weights - n.Frozen + n.Optimizer
+	}
+	return n.Weights + n.Optimizer
 }
 
 // Total is the most that is taken at a time: by training, or by the reference before it.

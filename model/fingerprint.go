@@ -25,8 +25,21 @@ import (
 // not matter. It takes about a second for 1.5 GB of weights on each core, and the
 // float32 weights, which a model that was loaded to generate in bf16 does not have:
 // see [FingerprintFiles].
+//
+// Adapters that were read count, as they are now; fresh ones do not: they follow from a seed.
 func (m *Model) Fingerprint() (string, error) {
-	return m.fingerprint(func(*graph.Param) error { return nil }, func(*graph.Param) {})
+	base, err := m.fingerprint(func(*graph.Param) error { return nil }, func(*graph.Param) {})
+	if err != nil || !m.from {
+		return base, err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", base)
+	for _, x := range m.adapters {
+		for _, p := range x.Params() {
+			h.Write(m.sums(p))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // FingerprintWeights is the [Model.Fingerprint] of the model that [Load] would read from a
@@ -82,9 +95,18 @@ func (m *Model) sums(p *graph.Param) (lines []byte) {
 	var buf []byte
 	for _, f := range m.files[p] {
 		h := sha256.New()
-		for part := range slices.Chunk(m.rowsOf(p, f), 1<<16) {
-			buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
-			h.Write(buf)
+		if p.Packed {
+			part := make([]float32, 1<<16)
+			for half := range slices.Chunk(m.halfRowsOf(p, f), len(part)) {
+				kernels.FromBF16(part, half)
+				buf, _ = binary.Append(buf[:0], binary.LittleEndian, part[:len(half)])
+				h.Write(buf)
+			}
+		} else {
+			for part := range slices.Chunk(m.rowsOf(p, f), 1<<16) {
+				buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
+				h.Write(buf)
+			}
 		}
 		lines = fmt.Appendf(lines, "%s %v %x\n", f.Name, f.Shape, h.Sum(nil))
 	}

@@ -45,7 +45,7 @@ func (m *Model) Freeze(patterns []string) error {
 
 // TrainedParameters is the number of values that are not frozen.
 func (m *Model) TrainedParameters() (n int64) {
-	for _, p := range m.Params {
+	for _, p := range m.All() {
 		if !p.Frozen {
 			n += int64(p.Size())
 		}

@@ -2,9 +2,12 @@ package session
 
 import (
 	"context"
+	"path/filepath"
 
 	"lwtrain/engine"
 	"lwtrain/engine/native"
+	"lwtrain/hub"
+	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/train"
 )
@@ -14,14 +17,55 @@ import (
 func engineOptions(o train.Options, capacity int) native.Options {
 	return native.Options{
 		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
-		Freeze: o.Freeze,
-		AdamW:  native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	}
 }
 
 // Needs says what training m takes, as the config has it; reference may be nil.
 func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
-	return native.Needs(m.Config, s.engineOptions(reference))
+	outline, err := m.Outline()
+	if err != nil {
+		return engine.Needs{}, err
+	}
+	return native.Needs(outline, s.engineOptions(reference))
+}
+
+// training says what of m the config trains.
+func (m *Model) training() model.Training {
+	c := m.session.Config
+	return model.Training{Freeze: c.Train.Freeze, LoRA: c.LoRA, Base: m.base(), Seed: c.Seed}
+}
+
+// base is what adapters of m say of it.
+func (m *Model) base() model.Base {
+	if m.onHub != "" {
+		if ref, err := hub.Parse(hub.Model, m.onHub); err == nil {
+			return model.Base{Name: ref.Repo, Revision: ref.Revision}
+		}
+	}
+	if m.dir == "" {
+		return model.Base{}
+	}
+	path, err := filepath.Abs(m.dir)
+	if err != nil {
+		path = m.dir
+	}
+	return model.Base{Name: path}
+}
+
+// Outline is the model as the config trains it, without memory.
+func (m *Model) Outline() (*model.Model, error) {
+	outline, err := model.Outline(m.Config, m.dir, m.training())
+	return outline, fault.Usage(err)
+}
+
+// loadToTrain reads or makes the weights of m as the config trains it.
+func (m *Model) loadToTrain() (*model.Model, error) {
+	t := m.training()
+	if m.dir == "" {
+		return model.NewToTrain(m.Config, m.seed, t)
+	}
+	return load(m.dir, func(dir string) (*model.Model, error) { return model.LoadToTrain(dir, t) }, Events{})
 }
 
 // engineOptions are those of the config, for training against a reference, which may be nil.
@@ -36,7 +80,7 @@ func (s *Session) engineOptions(reference *Model) native.Options {
 // engine reads or makes the weights of m and gets them ready to train against a reference,
 // which may be nil. Close gives them back.
 func (s *Session) engine(m, reference *Model) (engine.Engine, error) {
-	weights, err := m.Load()
+	weights, err := m.loadToTrain()
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +92,22 @@ func (s *Session) engine(m, reference *Model) (engine.Engine, error) {
 }
 
 // Bench trains a model of random weights and says how fast that is: see [train.Bench].
-func Bench(ctx context.Context, c model.Config, job train.BenchJob) (train.BenchResult, error) {
-	o := engineOptions(job.Options, job.Capacity)
-	needs, err := native.Needs(c, o)
+func Bench(ctx context.Context, c model.Config, lora model.LoRA, job train.BenchJob) (train.BenchResult, error) {
+	o, trained := engineOptions(job.Options, job.Capacity), model.Training{LoRA: lora, Seed: 1}
+	outline, err := model.Outline(c, "", trained)
+	if err != nil {
+		return train.BenchResult{}, fault.Usage(err)
+	}
+	needs, err := native.Needs(outline, o)
 	if err != nil {
 		return train.BenchResult{}, err
 	}
 	o.MemoryLimit = needs.Limit // what was free before the weights were made
-	e, err := native.New(model.New(c, 1), o)
+	m, err := model.NewToTrain(c, 1, trained)
+	if err != nil {
+		return train.BenchResult{}, err
+	}
+	e, err := native.New(m, o)
 	if err != nil {
 		return train.BenchResult{}, err
 	}

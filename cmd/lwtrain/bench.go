@@ -25,6 +25,7 @@ type benchFlags struct {
 	capacity, steps int
 	documents       tokenRange
 	memoryLimit     train.Bytes
+	lora            int
 	json            bool
 }
 
@@ -51,6 +52,7 @@ Shapes:
 	fl.TextVar(&f.memoryLimit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; "+
 		"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	fl.IntVar(&f.steps, "steps", 5, "steps that are measured")
+	fl.IntVar(&f.lora, "lora", 0, "rank of adapters, without -c; 0: all parameters are trained")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object")
 	return cmd
 }
@@ -59,7 +61,7 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 	if err := useThreads(cmd); err != nil {
 		return err
 	}
-	c, job, err := f.subject(cmd, args)
+	c, lora, job, err := f.subject(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -69,7 +71,7 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 	bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(f.steps))
 	job.Progress = func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) }
 	bar.Set(0, "")
-	r, err := session.Bench(cmd.Context(), c, job)
+	r, err := session.Bench(cmd.Context(), c, lora, job)
 	if err != nil {
 		bar.Abandon()
 		return err
@@ -84,30 +86,32 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 
 // subject is what is measured: the model and the options of a config, or a published
 // shape with those that make figures of different machines compare.
-func (f benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, job train.BenchJob, err error) {
+func (f benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, lora model.LoRA, job train.BenchJob, err error) {
+	lora = model.DefaultLoRA()
+	lora.Rank = f.lora
 	job = train.BenchJob{Options: train.Default(), Capacity: f.capacity, Steps: f.steps, Documents: f.documents}
 	switch named := cmd.Flags().Changed("config"); {
 	case named && cmd.Flags().Changed("shape"):
-		return c, job, fault.Usage(errors.New("there is -c and --shape, want one of them"))
+		return c, lora, job, fault.Usage(errors.New("there is -c and --shape, want one of them"))
 	case !named && len(args) > 0:
-		return c, job, fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
+		return c, lora, job, fault.Usage(fmt.Errorf("%q is a value for a config, and there is no -c", args[0]))
 	case named:
 		s, err := openSession(cmd, args, true)
 		if err != nil {
-			return c, job, err
+			return c, lora, job, err
 		}
 		defer s.Close()
 		m, err := s.Model(cmd.Context())
 		if err != nil {
-			return c, job, err
+			return c, lora, job, err
 		}
-		c, job.Options = m.Config, s.Config.Train
+		c, lora, job.Options = m.Config, s.Config.LoRA, s.Config.Train
 		if !cmd.Flags().Changed("capacity") {
 			job.Capacity = s.Config.Packing.Capacity
 		}
 	default:
 		if c, err = model.Shape(f.shape); err != nil {
-			return c, job, fault.Usage(err)
+			return c, lora, job, fault.Usage(err)
 		}
 		job.Options.MemoryLimit = 3840 << 20
 		if job.Capacity >= 32768 {
@@ -117,7 +121,7 @@ func (f benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, 
 	if f.memoryLimit > 0 {
 		job.Options.MemoryLimit = f.memoryLimit
 	}
-	return c, job, nil
+	return c, lora, job, nil
 }
 
 func printBench(out io.Writer, c model.Config, job train.BenchJob, r train.BenchResult) {

@@ -51,7 +51,11 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "for its end, or leave it some (threads)")
 	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
-	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
+	weights := human.Bytes(m.Weights + m.Half)
+	if m.Frozen > 0 {
+		weights += fmt.Sprintf(" (%s of them stay as they are)", human.Bytes(m.Frozen))
+	}
+	line("", "weights %s, gradients %s, optimiser %s", weights, human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
 	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
 	line("machine", "%s", m.Machine)
 	if refused := kernels.Describe().Refused; refused != "" {

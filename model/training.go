@@ -1,0 +1,155 @@
+package model
+
+import (
+	"fmt"
+
+	"lwtrain/checkpoints"
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
+)
+
+// Training says what of a model is trained.
+type Training struct {
+	Freeze []string // patterns of names that stay as they are: [Model.Freeze]
+	LoRA   LoRA
+	Base   Base   // what an adapter's files say of the model
+	Seed   uint64 // of fresh adapters
+}
+
+// Base is where a model is found that an adapter is for.
+type Base struct {
+	Name     string // a folder, or a name on the hub
+	Revision string // there; "": not said
+}
+
+// NewToTrain is [New] for training.
+func NewToTrain(c Config, seed uint64, t Training) (*Model, error) {
+	m := New(c, seed)
+	from, err := m.prepare(t, nil)
+	if err == nil {
+		err = m.makeAdapters(t, from)
+	}
+	if err != nil {
+		m.Free()
+		return nil, err
+	}
+	return m, nil
+}
+
+// LoadToTrain is [Load] for training. Matrices that stay as they are and that the files have in bf16
+// are kept so.
+func LoadToTrain(dir string, t Training) (*Model, error) {
+	m, w, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	from, err := m.prepare(t, w)
+	if err != nil {
+		return nil, err
+	}
+	if err = m.readAll(dir, w); err == nil {
+		err = m.makeAdapters(t, from)
+	}
+	if err != nil {
+		m.Free()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Outline is the model that [LoadToTrain] reads from a folder, or, where dir is "" or has no
+// weights, that [NewToTrain] makes, without memory: for planning.
+func Outline(c Config, dir string, t Training) (*Model, error) {
+	m := Empty(c)
+	var w *checkpoints.Weights
+	if dir != "" && checkpoints.HasWeights(dir) {
+		var err error
+		if m, w, err = open(dir); err != nil {
+			return nil, err
+		}
+		defer w.Close()
+	}
+	_, err := m.prepare(t, w)
+	return m, err
+}
+
+// prepare marks what is trained and adds adapters, without memory. w are the model's files, nil where it has none.
+func (m *Model) prepare(t Training, w *checkpoints.Weights) (from *adapterFolder, err error) {
+	if err := m.Freeze(t.Freeze); err != nil {
+		return nil, fmt.Errorf("train.freeze: %w", err)
+	}
+	switch {
+	case t.LoRA.From != "":
+		if from, err = m.adaptAs(t.LoRA); err != nil {
+			return nil, err
+		}
+	case t.LoRA.On():
+		all, err := m.targets(t.LoRA.Target)
+		if err != nil {
+			return nil, fmt.Errorf("lora.target: %w", err)
+		}
+		m.lora = t.LoRA
+		for _, x := range all {
+			m.adapt(x, t.LoRA)
+		}
+	}
+	m.base, m.from, m.seed = t.Base, from != nil, t.Seed
+	for _, p := range m.Params {
+		p.Frozen = p.Frozen || m.Adapted()
+		p.Packed = p.Frozen && w != nil && m.storedBF16(p, w)
+	}
+	return from, nil
+}
+
+// storedBF16 reports whether all of a matrix is bf16 in the files.
+func (m *Model) storedBF16(p *graph.Param, w *checkpoints.Weights) bool {
+	for _, f := range m.files[p] {
+		if info, _ := w.Info(f.Name); info.DType != "BF16" || f.Vector() {
+			return false
+		}
+	}
+	return true
+}
+
+// makeAdapters takes memory for the adapters of a model that has its weights, and fills it.
+func (m *Model) makeAdapters(t Training, from *adapterFolder) error {
+	if from == nil {
+		m.beginAdapters(t.Seed)
+		return nil
+	}
+	return from.read(m)
+}
+
+// readAll reads all parameters.
+func (m *Model) readAll(dir string, w *checkpoints.Weights) error {
+	for _, p := range m.Params { // matrices first: memory in one piece gets large pages
+		if p.Packed {
+			p.Half = kernels.AllocBF16(p.Size())
+		}
+	}
+	for _, p := range m.Params {
+		if err := m.read(p, w); err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// LoadAdapted is [Load] for a model with an adapter that is read from a folder; with half
+// it is [LoadBF16], whose adapters are float32 all the same.
+func LoadAdapted(dir, adapter string, half bool) (*Model, error) {
+	m, err := loadAs(dir, half)
+	if err != nil {
+		return nil, err
+	}
+	from, err := m.adaptAs(LoRA{From: adapter})
+	if err == nil {
+		err = from.read(m)
+	}
+	if err != nil {
+		m.Free()
+		return nil, err
+	}
+	return m, nil
+}
