@@ -25,7 +25,8 @@ import (
 // A token that holds bytes from both sides of the place where the answer
 // begins is a target, as in transformers' assistant_masks: the bytes of the
 // answer can't be learned otherwise. If such a token held bytes of another
-// message, that is an error.
+// message, that is an error. Where the begin of the last answer is given
+// ([Message.Given]), only what goes on is a target.
 //
 // Special tokens inside a message's text become their ids, as in transformers;
 // [Rendered.Injected] says where. Everything that can't be found exactly is a
@@ -41,7 +42,9 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 		return Rendered{}, err
 	}
 	m := masker{template: t, msgs: msgs, out: out, learn: targets.Of(msgs)}
-	m.ids, m.spans = t.tok.Offsets(out.Text)
+	if err := m.tokenise(); err != nil {
+		return Rendered{}, err
+	}
 	if err := m.checkRendered(); err != nil {
 		return Rendered{}, err
 	}
@@ -54,6 +57,7 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
+	m.leaveOut()
 	return Rendered{Text: out.Text, IDs: m.ids, Target: m.target, Injected: m.injected(), Unread: m.unread, Bytes: m.spans,
 		out: out, tok: t.tok}, nil
 }
@@ -66,6 +70,7 @@ type masker struct {
 	ids      []int32
 	spans    [][2]int32 // bytes of each id
 	target   []Span
+	skip     []span // bytes that are no targets, wherever they stand
 	learn    []bool // which messages are targets
 	unread   []string
 	contents map[int][]span // see contentSpans

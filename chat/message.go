@@ -19,6 +19,9 @@ type Message struct {
 	Extra map[string]any
 	// Mark is what the record says of training on an assistant's message.
 	Mark Mark
+	// Given is how many bytes of the content of a last answer belong to the prompt, which the
+	// target goes on with; 0: the whole answer is one.
+	Given int
 }
 
 // Mark is what a message says of being a target itself.

@@ -415,7 +415,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// writeWeights writes tensors as those of a model.
+// writeWeights is [StreamWeights] of what is in memory.
 func writeWeights(dir, dtype string, tensors []Tensor, maxShard int64, progress func(done, total int64)) error {
 	all, err := streams(tensors)
 	if err != nil {

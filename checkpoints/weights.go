@@ -233,6 +233,14 @@ func (w *Weights) Info(name string) (Info, bool) {
 	return info, true
 }
 
+// Path is the file that a tensor lies in; "" if there is none of that name.
+func (w *Weights) Path(name string) string {
+	if e := w.entries[name]; e != nil {
+		return e.path
+	}
+	return ""
+}
+
 // Read fills dst with all values of a tensor in row-major order, converted to
 // float32: F32, F16 and BF16 exactly, F64 rounded to the nearest. Any other
 // dtype is an error, and so is a dst that is not as long as the tensor.

@@ -36,23 +36,23 @@ type Stream struct {
 // StreamChunk is how many values a [Stream] is asked for at once, at most.
 const StreamChunk = tensorfile.ChunkBytes / 4
 
-// StreamOf is a tensor whose values are there.
-func StreamOf(t Tensor) Stream {
-	return Stream{t.Name, t.Shape, func(offset int, dst []float32) error {
-		copy(dst, t.Data[offset:])
-		return nil
-	}}
-}
-
 func streams(tensors []Tensor) ([]Stream, error) {
 	out := make([]Stream, len(tensors))
 	for i, t := range tensors {
 		if n, ok := tensorfile.Product(t.Shape); !ok || n != int64(len(t.Data)) {
 			return nil, fmt.Errorf("tensor %s: shape %v, but %d values", t.Name, t.Shape, len(t.Data))
 		}
-		out[i] = StreamOf(t)
+		out[i] = t.Stream()
 	}
 	return out, nil
+}
+
+// Stream is the tensor as a [Stream].
+func (t Tensor) Stream() Stream {
+	return Stream{t.Name, t.Shape, func(offset int, dst []float32) error {
+		copy(dst, t.Data[offset:])
+		return nil
+	}}
 }
 
 // WriteSafetensors writes tensors to a safetensors file of dtype F32 or BF16
@@ -68,8 +68,13 @@ func WriteSafetensors(path, dtype string, tensors []Tensor, metadata map[string]
 	return writeStreams(path, dtype, s, metadata, nil)
 }
 
+// StreamSafetensors is [WriteSafetensors] for values that are made while they are written.
+func StreamSafetensors(path, dtype string, tensors []Stream, metadata map[string]string) error {
+	return writeStreams(path, dtype, tensors, metadata, nil)
+}
+
 // StreamWeights writes the weights of a model into dir under the names that
-// Hugging Face gives them, while their values are made: model.safetensors, or shards of at most maxShard
+// Hugging Face gives them: model.safetensors, or shards of at most maxShard
 // bytes of data each and model.safetensors.index.json. A tensor larger than
 // maxShard gets a shard of its own; with maxShard 0 there is one file. The
 // index is written last: a folder without it, after a crash, has no weights.

@@ -17,6 +17,7 @@ package configs
 import (
 	"lwtrain/data"
 	"lwtrain/dpo"
+	"lwtrain/engine"
 	"lwtrain/eval"
 	"lwtrain/experiment"
 	"lwtrain/model"
@@ -37,6 +38,8 @@ type Config struct {
 	Train train.Options `yaml:"train" identity:"sft dpo"`
 	// low-rank adapters beside weights that stay as they are, instead of training all weights
 	LoRA model.LoRA `yaml:"lora" identity:"sft dpo" later:"0.4"`
+	// what computes a run: a run goes on by another engine, or on another number of processes
+	Engine engine.Options `yaml:"engine" identity:"none"`
 	// preference training (lwtrain dpo)
 	DPO dpo.Options `yaml:"dpo" identity:"dpo"`
 	// making preference pairs (lwtrain pairs)
@@ -82,6 +85,7 @@ func defaults() Config {
 		Packing: packing.Default(),
 		Train:   train.Default(),
 		LoRA:    model.DefaultLoRA(),
+		Engine:  engine.Default(),
 		DPO:     dpo.Default(),
 		Pairs:   pairs.Default(),
 		Eval:    eval.Default(),

@@ -91,6 +91,8 @@ func change(v reflect.Value) {
 		v.SetString(v.String() + "x")
 	case reflect.Int, reflect.Int64:
 		v.SetInt(v.Int() + 1024)
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
 	case reflect.Uint64:
 		v.SetUint(v.Uint() + 1)
 	case reflect.Float64:
@@ -150,5 +152,17 @@ func compareLines(t *testing.T, file, got string) {
 		if !slices.Contains(lines, line) {
 			t.Errorf("%q is missing, want every line of %s; it is now\n%s", line, file, got)
 		}
+	}
+}
+
+// Folders of runs from before a key was there do not have it: they go on where it has its default.
+func TestAKeyThatCameLaterIsASettingWhereItSaysMore(t *testing.T) {
+	c := everyKey(t)
+	if v, ok := c.Settings("pairs")["pairs.end_weight"]; ok {
+		t.Errorf("settings hold %q, want none", v)
+	}
+	c.Pairs.EndWeight = 0.5
+	if got := c.Settings("pairs")["pairs.end_weight"]; got != "0.5" {
+		t.Errorf("settings hold %q", got)
 	}
 }

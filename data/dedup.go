@@ -1,6 +1,11 @@
 package data
 
-import "lwtrain/data/record"
+import (
+	"lwtrain/data/record"
+	"lwtrain/internal/prose"
+)
+
+const nearShare = 0.8 // of its grams that a near copy has in common with a conversation
 
 // dropCopies drops the items that are copies of earlier ones. Sources that are
 // held out come first: what is trained on may not be in them.
@@ -51,11 +56,11 @@ func (s *Set) dropCopies(all [][]item, opts Options) {
 		for i, p := range kept {
 			firsts[i] = sketch(p, false)
 		}
-		for i, near := range nearCopies(firsts, func(i, j int) bool {
+		for i, of := range prose.NearCopies(firsts, func(i, j int) bool {
 			a, b := sketch(kept[i], true), sketch(kept[j], true)
 			return (a == nil) == (b == nil) && firsts[i].Share(firsts[j]) >= nearShare && (a == nil || a.Share(b) >= nearShare)
 		}) {
-			if near {
+			if of >= 0 {
 				drop(kept[i], "near_duplicate")
 			}
 		}

@@ -14,7 +14,7 @@ import (
 
 // Prompts reads the prompts of a source ([record.Layout.Prompt]); files are those of its
 // paths that are none of this machine, as in [Run]. length, if not "", is the column that
-// holds the number of words that are asked for. Records that can't be used are an error, or
+// holds the number of words that are asked for; a range is read then, too. Records that can't be used are an error, or
 // with skip counted by reason.
 func Prompts(
 	ctx context.Context, options Source, files map[string][]read.File, length string, skip bool,
@@ -25,7 +25,7 @@ func Prompts(
 	}
 	l := src.reading().Layout(nil)
 	columns := l.Columns()
-	columns[record.IDColumn] = true
+	columns[record.IDColumn], columns[record.MinColumn], columns[record.MaxColumn] = true, true, true
 	if length != "" {
 		columns[length] = true
 	}

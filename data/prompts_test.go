@@ -19,15 +19,19 @@ func TestPromptsAreReadFromRecordsOfAnyForm(t *testing.T) {
 			"user q | 0"},
 		"messages with a turn before": {`{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, ` +
 			`{"role": "user", "content": "800 words on r"}]}`, "user q; assistant a; user 800 words on r | 800"},
-		"an instruction and its system": {`{"instruction": "i", "input": "j", "output": "o", "system": "s"}`, "system s; user i\nj | 0"},
-		"a pair":                        {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "user q | 0"},
-		"nothing that asks":             {`{"text": "q"}`, "error: no_prompt"},
-		"an answer alone":               {`{"messages": [{"role": "assistant", "content": "a"}]}`, "error: no_prompt"},
-		"an empty one":                  {`{"prompt": " "}`, "error: empty_prompt"},
-		"a length that is none":         {`{"prompt": "q", "length": "long"}`, "error: invalid_length"},
-		"a negative length":             {`{"prompt": "q", "length": -3}`, "error: invalid_length"},
-		"tools":                         {`{"prompt": "q", "tools": [{"name": "f"}]}`, "error: tools"},
-		"broken JSON":                   {`{"prompt": "q"`, "error: invalid_json"},
+		"an instruction and its system":  {`{"instruction": "i", "input": "j", "output": "o", "system": "s"}`, "system s; user i\nj | 0"},
+		"a pair":                         {`{"prompt": "q", "chosen": "a", "rejected": "b"}`, "user q | 0"},
+		"nothing that asks":              {`{"text": "q"}`, "error: no_prompt"},
+		"an answer alone":                {`{"messages": [{"role": "assistant", "content": "a"}]}`, "error: no_prompt"},
+		"an empty one":                   {`{"prompt": " "}`, "error: empty_prompt"},
+		"a length that is none":          {`{"prompt": "q", "length": "long"}`, "error: invalid_length"},
+		"a negative length":              {`{"prompt": "q", "length": -3}`, "error: invalid_length"},
+		"a range":                        {`{"prompt": "300 words.", "min_words": 5, "max_words": "9"}`, "user 300 words. | 0, 5 to 9"},
+		"one end of a range":             {`{"prompt": "q", "min_words": 5, "length": null}`, "user q | 0, 5 to 0"},
+		"a range whose ends are crossed": {`{"prompt": "q", "min_words": 5, "max_words": 4}`, "error: invalid_length"},
+		"a range beside a length":        {`{"prompt": "q", "length": 8, "max_words": 9}`, "error: invalid_length"},
+		"tools":                          {`{"prompt": "q", "tools": [{"name": "f"}]}`, "error: tools"},
+		"broken JSON":                    {`{"prompt": "q"`, "error: invalid_json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := write(t, dir, strings.ReplaceAll(name, " ", "_"), c.record)
@@ -45,6 +49,9 @@ func TestPromptsAreReadFromRecordsOfAnyForm(t *testing.T) {
 					parts = append(parts, m.Role+" "+m.Content)
 				}
 				text += strings.Join(parts, "; ") + fmt.Sprint(" | ", p.Required)
+				if p.Ranged() {
+					text += fmt.Sprintf(", %d to %d", p.Least, p.Most)
+				}
 				if !strings.HasSuffix(p.Origin, ":1") {
 					t.Errorf("from %s", p.Origin)
 				}

@@ -148,7 +148,7 @@ func (s *Set) Contents() map[string]string {
 	var choice []byte
 	for i, p := range s.stores {
 		out[fmt.Sprintf("source %d, %s", i+1, s.sources[i].Name)] = p.Inputs.File
-		out["tokenizer and template"] = store.HashOf(fmt.Appendf(nil, "%d %s", store.Format, p.Inputs.Chat))
+		out["tokenizer and template"] = store.HashOf(fmt.Appendf(nil, "%d %s", store.Rules, p.Inputs.Chat))
 		if p.Inputs.Read != "" {
 			out[fmt.Sprintf("how source %d, %s, is read", i+1, s.sources[i].Name)] = store.HashOf([]byte(p.Inputs.Read))
 		}

@@ -57,6 +57,9 @@ type Engine interface {
 
 	// Needs is what the run takes, and on what it is computed.
 	Needs() Needs
+
+	// Peak is the most memory that the engine has been seen to take, in bytes.
+	Peak() int64
 }
 
 // Scorer is a model that says how probable it finds texts.
@@ -85,7 +88,7 @@ type ScoreOptions struct {
 // Weigh sets the weights of a pack's positions once their losses are known, between
 // its forward and its backward pass: for a loss that is no sum over tokens, the
 // derivative with regard to each token's loss. It is called for one pack after the
-// other in their order, with -ln p of each position's target; positions whose weight
+// other, in any order, with -ln p of each position's target; positions whose weight
 // was 0 stay so.
 type Weigh func(pack int, nll []float64, weights []float32)
 
@@ -129,22 +132,24 @@ type Needs struct {
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 
-	Adapters bool // are what is trained: checkpoints hold them alone
-
-	Precision  string  // of the inputs of matrix products: Float32 or BFloat16
-	Recomputed string  // in words: what is computed again in the backward pass
-	Repeats    float64 // the share of the forward pass's products that are
+	Adapters   bool     // are what is trained: checkpoints hold them alone
+	Precision  string   // of the inputs of matrix products: Float32 or BFloat16
+	Recomputed string   // in words: what is computed again in the backward pass
+	Repeats    float64  // the share of the forward pass's products that are
+	Copies     int      // of the weights, that groups of processes hold; 0: one
+	Notes      []string // what else there is to say of the memory
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string
 }
 
-// Saved is what a checkpoint takes on the disk.
-func (n Needs) Saved() int64 {
+// Checkpoint is the bytes that a checkpoint takes.
+func (n Needs) Checkpoint() int64 {
+	kept := n.Weights + n.Optimizer
 	if n.Adapters {
-		return n.Weights - n.Frozen + n.Optimizer
+		kept -= n.Frozen
 	}
-	return n.Weights + n.Optimizer
+	return kept / int64(max(1, n.Copies))
 }
 
 // Total is the most that is taken at a time: by training, or by the reference before it.

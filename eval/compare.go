@@ -2,6 +2,8 @@ package eval
 
 import (
 	"slices"
+
+	"lwtrain/internal/stats"
 )
 
 // Comparison is what `lwtrain eval compare` says of two evaluations, A and B.
@@ -14,25 +16,28 @@ type Comparison struct {
 // Paired is a metric over the prompts that both evaluations answered: the means of each,
 // and B less A.
 type Paired struct {
-	Task   string    `json:"task"`
-	Metric string    `json:"metric"`
-	N      int       `json:"n"` // prompts
-	A      float64   `json:"a"`
-	B      float64   `json:"b"`
-	Diff   float64   `json:"difference"`
-	CI     *Interval `json:"ci95"` // of the difference, over prompts
-	Wins   int       `json:"wins"` // prompts where B has more
-	Ties   int       `json:"ties"`
-	Losses int       `json:"losses"`
-	Only   [2]int    `json:"only"` // prompts that A alone, and B alone has a value of
-	Note   string    `json:"note,omitempty"`
+	Task   string          `json:"task"`
+	Metric string          `json:"metric"`
+	N      int             `json:"n"` // prompts
+	A      float64         `json:"a"`
+	B      float64         `json:"b"`
+	Diff   float64         `json:"difference"`
+	CI     *stats.Interval `json:"ci95"` // of the difference, over prompts
+	Wins   int             `json:"wins"` // prompts where B has more
+	Ties   int             `json:"ties"`
+	Losses int             `json:"losses"`
+	Only   [2]int          `json:"only"` // prompts that A alone, and B alone has a value of
+	Note   string          `json:"note,omitempty"`
+}
+
+// metric is a value that answers have, or have not.
+type metric struct {
+	name string
+	of   func(Score) *float64
 }
 
 // metrics are what two evaluations are compared by, beside the task's own measures.
-var metrics = []struct {
-	name string
-	of   func(Score) *float64
-}{
+var metrics = []metric{
 	{"s_l", func(x Score) *float64 { return x.Length }},
 	{"words", func(x Score) *float64 { w := float64(x.Words); return &w }},
 	{"ended", func(x Score) *float64 { return share(x.Ended) }},
@@ -42,19 +47,21 @@ var metrics = []struct {
 	{"s_q", func(x Score) *float64 { return x.Quality }},
 }
 
+// measured is a measure of a task's own.
+func measured(name string) metric {
+	return metric{name, func(x Score) *float64 {
+		if v, ok := x.Measures[name]; ok {
+			return &v
+		}
+		return nil
+	}}
+}
+
 // Compare pairs the answers of two evaluations of a task by their prompts.
 func Compare(task Asked, a, b []Score) []Paired {
 	all := slices.Clone(metrics)
 	for _, m := range task.Measures {
-		all = append(all, struct {
-			name string
-			of   func(Score) *float64
-		}{m.Name, func(x Score) *float64 {
-			if v, ok := x.Measures[m.Name]; ok {
-				return &v
-			}
-			return nil
-		}})
+		all = append(all, measured(m.Name))
 	}
 	var out []Paired
 	for _, m := range all {
@@ -95,7 +102,7 @@ func byPrompt(scores []Score, of func(Score) *float64) means {
 
 // pair compares prompt by prompt; false: there is none that both have.
 func pair(a, b means) (p Paired, ok bool) {
-	var differences clustered
+	var differences [][]float64
 	for _, prompt := range a.order {
 		y, both := b.of[prompt]
 		if !both {
@@ -121,7 +128,7 @@ func pair(a, b means) (p Paired, ok bool) {
 	}
 	p.Only[1] = len(b.order) - p.N
 	p.A, p.B = p.A/float64(p.N), p.B/float64(p.N)
-	p.Diff, p.CI = differences.mean(), differences.interval()
+	p.Diff, p.CI = stats.Mean(differences)
 	if p.N < smallCount {
 		p.Note = smallNote
 	}

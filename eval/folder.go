@@ -5,11 +5,9 @@
 package eval
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"lwtrain/eval/tasks"
@@ -32,8 +30,8 @@ const (
 	ReadingFile = "reading.json" // of the model, for all tasks
 )
 
-// hashOf is by which a prompt is known.
-func hashOf(prompt string) string {
+// promptHash is by which a prompt is known.
+func promptHash(prompt string) string {
 	h := sha256.Sum256([]byte(prompt))
 	return hex.EncodeToString(h[:8])
 }
@@ -100,39 +98,48 @@ func readLines[T any](path string) ([]T, error) {
 	}
 	defer f.Close()
 	var out []T
-	in := bufio.NewReaderSize(f, 1<<20)
-	for n := 1; ; n++ {
-		line, err := readLine(in)
-		if err == io.EOF && len(line) == 0 {
-			return out, nil
-		}
+	err = jsonl.Lines(path, f, mostLine, func(_ int, line []byte) error {
 		var x T
-		if err == nil {
-			err = plainjson.Decode(line, mostValues, &x)
-		}
-		if err != nil {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err), "`lwtrain eval` writes it anew"))
-		}
+		err := plainjson.DecodeLine(line, mostValues, &x)
 		out = append(out, x)
+		return err
+	})
+	if err != nil {
+		return nil, fault.Usage(fault.Hint(err, "`lwtrain eval` writes it anew"))
 	}
+	return out, nil
 }
 
-// TasksIn are the tasks whose scores a folder holds: that of an evaluation, or of one of its
-// tasks.
-func TasksIn(dir string) ([]Asked, error) {
+// TaskScores are where the scores of a task are.
+type TaskScores struct {
+	Task Asked // without what it asks
+	Path string
+}
+
+// ScoresIn finds the scores that a folder holds: that of an evaluation, or of one task.
+func ScoresIn(dir string) (out []TaskScores, err error) {
 	found, err := filepath.Glob(filepath.Join(dir, "*", ScoresFile))
-	if err == nil && len(found) == 0 {
-		err = fault.Usage(fault.Hint(fmt.Errorf("%s holds no scores, want the output.dir of an evaluation", dir),
+	if err != nil {
+		return nil, err
+	}
+	if own, err := filepath.Glob(filepath.Join(dir, ScoresFile)); err == nil {
+		found = append(found, own...)
+	}
+	if len(found) == 0 {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s holds no scores, want the output.dir of an evaluation", dir),
 			"`lwtrain eval score "+dir+"` makes them"))
 	}
-	var out []Asked
 	for _, path := range found {
-		name := filepath.Base(filepath.Dir(path))
-		t, e := tasks.Open(name)
-		if e != nil {
-			t = tasks.Task{Name: name} // one of a user's own
+		at := filepath.Dir(path)
+		s := Summary{Task: filepath.Base(at)}
+		if _, err := rundir.ReadJSON(filepath.Join(at, SummaryFile), &s); err != nil {
+			return nil, fault.Usage(err)
 		}
-		out = append(out, Asked{Task: t})
+		t, err := tasks.Open(s.Task)
+		if err != nil {
+			t = tasks.Task{Name: s.Task} // one of a user's own
+		}
+		out = append(out, TaskScores{Asked{Task: t}, path})
 	}
-	return out, err
+	return out, nil
 }

@@ -1,18 +1,17 @@
 package eval
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/jsonl"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/plainjson"
 )
@@ -46,43 +45,20 @@ func ReadAnswers(path string, t Asked) ([]Generation, error) {
 	}
 	defer f.Close()
 	m := newMatch(t)
-	in := bufio.NewReaderSize(f, 1<<20)
 	var out []Generation
-	for n := 1; ; n++ {
-		line, err := readLine(in)
-		if err != nil && err != io.EOF {
-			return nil, fault.Usage(fmt.Errorf("%s:%d: %w", path, n, err))
-		}
-		if len(strings.TrimSpace(string(line))) > 0 {
-			g, bad := m.read(line)
-			if bad != nil {
-				return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", path, n, bad),
-					`a line is such as {"prompt": "...", "response": "..."}, or has "id" or "index" in the place of the prompt`))
-			}
-			out = append(out, g)
-		}
-		if err == io.EOF {
-			break
-		}
+	err = jsonl.Lines(path, f, mostLine, func(_ int, line []byte) error {
+		g, err := m.read(line)
+		out = append(out, g)
+		return err
+	})
+	if err != nil {
+		return nil, fault.Usage(fault.Hint(err,
+			`a line is such as {"prompt": "...", "response": "..."}, or has "id" or "index" in the place of the prompt`))
 	}
 	if len(out) == 0 {
 		return nil, fault.Usage(fmt.Errorf("%s: no answers there", path))
 	}
 	return out, nil
-}
-
-// readLine reads a line of bounded length.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := in.ReadSlice('\n')
-		if line = append(line, part...); len(line) > mostLine {
-			return nil, fmt.Errorf("a line of more than %d MiB", mostLine>>20)
-		}
-		if err != bufio.ErrBufferFull {
-			return line, err
-		}
-	}
 }
 
 // match finds a task's items.
@@ -105,7 +81,7 @@ func newMatch(t Asked) *match {
 // read reads a line.
 func (m *match) read(line []byte) (Generation, error) {
 	var row foreign
-	if err := plainjson.Decode(line, mostValues, &row); err != nil {
+	if err := plainjson.DecodeLine(line, mostValues, &row); err != nil {
 		return Generation{}, err
 	}
 	i, err := m.item(row)

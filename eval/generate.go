@@ -45,41 +45,24 @@ type Asked struct {
 	Items []tasks.Item
 }
 
-// place is an answer that is wanted: an item of a task, and which of its answers.
-type place struct{ task, item, sample int }
-
-// Requests are what has to be asked, each once.
-func (j Job) Requests() []llm.Request {
-	asked, _ := j.requests()
-	return asked
-}
-
-// requests are what has to be asked, each once, and where its reply belongs.
-func (j Job) requests() (asked []llm.Request, places [][]place) {
-	known := map[string]int{}
-	for t, task := range j.Tasks {
-		for i, it := range task.Items {
+// Requests are what is to be asked: for each task, item and sample, in that order. A prompt of two
+// tasks is there twice; it is asked once, since replies are kept by what is asked.
+func (j Job) Requests() (all []llm.Request) {
+	for _, task := range j.Tasks {
+		for _, it := range task.Items {
 			for s := range j.Samples {
-				key := string(rune(s)) + it.Prompt
-				k, ok := known[key]
-				if !ok {
-					k = len(asked)
-					known[key] = k
-					asked = append(asked, j.Request(it, s))
-					places = append(places, nil)
-				}
-				places[k] = append(places[k], place{t, i, s})
+				all = append(all, j.Request(it, s))
 			}
 		}
 	}
-	return asked, places
+	return all
 }
 
-// Answers is how many different answers are wanted, and how many of them are kept.
+// Answers is how many answers are wanted, and how many of them are kept.
 func (j Job) Answers() (wanted, known int, err error) {
-	asked, _ := j.requests()
-	known, err = j.Calls.Known(asked, j.Model)
-	return len(asked), known, err
+	all := j.Requests()
+	known, err = j.Calls.Known(all, j.Model)
+	return len(all), known, err
 }
 
 // Request asks for an answer. Its random stream follows from the prompt and the sample, so
@@ -98,9 +81,9 @@ func (j Job) Request(it tasks.Item, sample int) llm.Request {
 // Generate asks for the answers that are not there, and writes generations.jsonl of each task
 // once all have come. done, which may be nil, is told of each reply.
 func (j Job) Generate(ctx context.Context, from llm.Answerer, done func(llm.Reply)) error {
-	asked, places := j.requests()
-	replies := make([]llm.Reply, len(asked))
-	err := llm.Answer(ctx, j.Calls.Keep(from, j.Model), asked, func(i int, r llm.Reply) error {
+	all := j.Requests()
+	replies := make([]llm.Reply, len(all))
+	err := llm.Answer(ctx, j.Calls.Keep(from, j.Model), all, func(i int, r llm.Reply) error {
 		replies[i] = r
 		if done != nil {
 			done(r)
@@ -110,25 +93,23 @@ func (j Job) Generate(ctx context.Context, from llm.Answerer, done func(llm.Repl
 	if err != nil {
 		return err
 	}
-	lines := make([][]Generation, len(j.Tasks))
-	for t, task := range j.Tasks {
-		lines[t] = make([]Generation, len(task.Items)*j.Samples)
-	}
-	for k, all := range places {
-		for _, p := range all {
-			task := j.Tasks[p.task]
-			it := task.Items[p.item]
-			r := replies[k]
-			g := Generation{ID: it.ID, Sample: p.sample, Prompt: it.Prompt, Text: r.Text, Tokens: r.Tokens, Stop: r.Stop, Failed: r.Failed}
-			if g.Failed != "" {
-				g.Stop = ""
+	for _, task := range j.Tasks {
+		var lines []Generation
+		for _, it := range task.Items {
+			for sample := range j.Samples {
+				r := replies[0]
+				replies = replies[1:]
+				g := Generation{
+					ID: it.ID, Sample: sample, Prompt: it.Prompt, Text: r.Text, Words: task.Words(r.Text), Tokens: r.Tokens,
+					Failed: r.Failed,
+				}
+				if g.Failed == "" {
+					g.Stop = r.Stop
+				}
+				lines = append(lines, g)
 			}
-			g.Words = task.Words(g.Text)
-			lines[p.task][p.item*j.Samples+p.sample] = g
 		}
-	}
-	for t, task := range j.Tasks {
-		if err := jsonl.Write(filepath.Join(j.Dir, task.Name, GenerationsFile), lines[t]); err != nil {
+		if err := jsonl.Write(filepath.Join(j.Dir, task.Name, GenerationsFile), lines); err != nil {
 			return err
 		}
 	}

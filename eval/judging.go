@@ -10,8 +10,10 @@ import (
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/jsonl"
 	"lwtrain/internal/llm"
+	"lwtrain/internal/stats"
 	"lwtrain/judge"
 )
 
@@ -27,7 +29,7 @@ type Judged struct {
 	Coverage float64 `json:"coverage"`
 
 	Quality     *float64            `json:"s_q,omitempty"` // mean; nil below LeastCoverage
-	CI          *Interval           `json:"ci95,omitempty"`
+	CI          *stats.Interval     `json:"ci95,omitempty"`
 	Overall     *float64            `json:"s_mean,omitempty"` // the mean of S_l and S_q
 	ByDimension map[string]*float64 `json:"by_dimension,omitempty"`
 	Chunked     int                 `json:"chunked,omitempty"` // that were rated in parts, and are in no mean
@@ -60,9 +62,9 @@ func (KeptOnly) Converse(context.Context, []llm.Request, func(int, llm.Reply) ([
 // writes judgements.jsonl with every attempt.
 func (j Job) JudgeAll(ctx context.Context, s *Scored, from llm.Answerer, done func()) error {
 	o := j.Options.Judge
-	who := judge.Judge{Name: o.Model, Mode: judge.Mode(o.Mode), Words: o.Words}
+	who := o.Rater()
 	out := &Judged{Judge: o.Model, Mode: o.Mode, Against: o.Against, Warnings: judge.Warnings(o.Model, j.Name)}
-	asked := j.Calls.Keep(from, o.Model+" at "+o.URL)
+	asked := j.Calls.Keep(from, o.Who())
 	var attempts [][]judge.Attempt
 	var err error
 	if who.Mode == judge.Pair {
@@ -222,4 +224,27 @@ func (j Judged) Marks() (names []string, means []*float64) {
 		}
 	}
 	return names, means
+}
+
+// Says is what came of the judge beside the means, and what speaks for it and against it: sentences for
+// people.
+func (j Judged) Says() (out []string) {
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	switch {
+	case j.Mode == "pair":
+		add("%d better, %d as good, %d worse than the answers of %s; in %d the order decided, which counts as as good",
+			j.Wins, j.Ties, j.Losses, j.Against, j.Flips)
+	case !j.Covered():
+		add("fewer than %g %% of the answers were rated: there is no mean", 100*LeastCoverage)
+	}
+	if j.Chunked > 0 {
+		add("%s rated in parts, since the judge can not be shown them whole, and in no mean", human.Count(j.Chunked, "answer"))
+	}
+	out = append(out, j.Warnings...)
+	if j.Calibration != nil {
+		add("calibrated on damaged texts: %s", *j.Calibration)
+	} else {
+		add("not calibrated: `lwtrain eval calibrate` says what this judge can tell apart")
+	}
+	return out
 }

@@ -2,7 +2,10 @@ package eval
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,5 +95,47 @@ func TestAJudgeGoesByTheChecklistOfItsPrompt(t *testing.T) {
 	err = j.JudgeAll(t.Context(), &s, judge, nil)
 	if !fault.IsUsage(err) || !strings.Contains(err.Error(), "have none, want strict or paper") {
 		t.Errorf("a prompt without a checklist: %v", err)
+	}
+}
+
+func TestAPromptOfTwoTasksIsAskedOnce(t *testing.T) {
+	a, b := ownTask(10, 20), ownTask(20, 10)
+	a.Name, b.Name = "a", "b"
+	j := Job{Options: Default(), Dir: t.TempDir(), Tasks: []Asked{a, b}, Model: "m"}
+	j.Samples = 2
+	var err error
+	if j.Calls, err = llm.OpenCalls(filepath.Join(j.Dir, CallsFile)); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Calls.Close()
+	for _, task := range j.Tasks {
+		if err := os.Mkdir(filepath.Join(j.Dir, task.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked, told := 0, 0
+	from := sure(func(prompt string) string {
+		asked++
+		return fmt.Sprint(prompt, " ", asked)
+	})
+	if err := j.Generate(t.Context(), from, func(llm.Reply) { told++ }); err != nil {
+		t.Fatal(err)
+	}
+	if wanted, known, err := j.Answers(); asked != 4 || told != 8 || wanted != 8 || known != 8 || err != nil {
+		t.Errorf("%d asked, %d told, %d wanted, %d known, %v, want 4 and 8", asked, told, wanted, known, err)
+	}
+	var texts [2][]string
+	for i, task := range j.Tasks {
+		answers, err := ReadGenerations(filepath.Join(j.Dir, task.Name, GenerationsFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range answers {
+			texts[i] = append(texts[i], fmt.Sprint(g.ID, "/", g.Sample, " ", g.Text))
+		}
+	}
+	want := []string{"0/0 prompt 0 1", "0/1 prompt 0 2", "1/0 prompt 1 3", "1/1 prompt 1 4"}
+	if !slices.Equal(texts[0], want) || !slices.Equal(texts[1], want) {
+		t.Errorf("%q, want %q of each", texts, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/llm"
+	"lwtrain/judge"
 )
 
 // Options say what is evaluated and how. Each field is a key of the YAML: package
@@ -58,6 +59,11 @@ type Judge struct {
 	Against string `yaml:"against"`
 	// words in the longest text that the judge can be shown whole; longer ones are rated in parts, which is said; 0: any
 	Words int `yaml:"words" min:"0"`
+}
+
+// Rater is the judge as package judge takes it.
+func (j Judge) Rater() judge.Judge {
+	return judge.Judge{Name: j.Model, Mode: judge.Mode(j.Mode), Words: j.Words}
 }
 
 // Default is what holds where nothing else is said.

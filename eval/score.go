@@ -34,7 +34,9 @@ type Score struct {
 
 // ScoreOf measures an answer.
 func ScoreOf(t tasks.Task, it tasks.Item, g Generation) Score {
-	s := Score{ID: it.ID, Sample: g.Sample, Prompt: hashOf(it.Prompt), Type: it.Type, Asked: it.Asked.About(), Loop: -1, Failed: g.Failed}
+	s := Score{
+		ID: it.ID, Sample: g.Sample, Prompt: promptHash(it.Prompt), Type: it.Type, Asked: it.Asked.About(), Loop: -1, Failed: g.Failed,
+	}
 	if s.Failed != "" {
 		return s
 	}

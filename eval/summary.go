@@ -8,6 +8,13 @@ import (
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/stats"
+)
+
+// Of fewer prompts intervals say little.
+const (
+	smallCount = 30
+	smallNote  = "small n: intervals of fewer than 30 prompts say little"
 )
 
 // Summary is summary.json: what came of a task.
@@ -37,7 +44,7 @@ type Summary struct {
 
 	Judge *Judged `json:"judge,omitempty"` // nil: there is none
 
-	Intervals map[string]*Interval `json:"ci95"` // of means, over prompts
+	Intervals map[string]*stats.Interval `json:"ci95"` // of means, over prompts
 }
 
 // Words are the lengths of answers.
@@ -54,36 +61,36 @@ type Words struct {
 
 // InRange is S_l of the prompts that ask for lengths in a range.
 type InRange struct {
-	Range string    `json:"range"`
-	N     int       `json:"n"`
-	Score *float64  `json:"s_l"`
-	CI    *Interval `json:"ci95"`
+	Range string          `json:"range"`
+	N     int             `json:"n"`
+	Score *float64        `json:"s_l"`
+	CI    *stats.Interval `json:"ci95"`
 }
 
 // OfType is S_l of the prompts of a type, and the task's first measure.
 type OfType struct {
-	Type  string    `json:"type"`
-	N     int       `json:"n"`
-	Score *float64  `json:"s_l"`
-	CI    *Interval `json:"ci95"`
+	Type  string          `json:"type"`
+	N     int             `json:"n"`
+	Score *float64        `json:"s_l"`
+	CI    *stats.Interval `json:"ci95"`
 
 	Measure *OfMeasure `json:"measure,omitempty"` // nil: the task has none
 }
 
 // OfMeasure is the mean of a measure of the task's own.
 type OfMeasure struct {
-	Name  string    `json:"name"`
-	About string    `json:"about"`
-	N     int       `json:"n"`
-	Mean  *float64  `json:"mean"`
-	CI    *Interval `json:"ci95"`
+	Name  string          `json:"name"`
+	About string          `json:"about"`
+	N     int             `json:"n"`
+	Mean  *float64        `json:"mean"`
+	CI    *stats.Interval `json:"ci95"`
 }
 
 // Summarise counts up the scores of a task's answers, in the order of its items.
 func Summarise(t Asked, scores []Score) Summary {
 	s := Summary{
 		Task: t.Name, Counted: t.Counted, Compat: t.Compat,
-		ByLength: []InRange{}, ByType: []OfType{}, Intervals: map[string]*Interval{},
+		ByLength: []InRange{}, ByType: []OfType{}, Intervals: map[string]*stats.Interval{},
 	}
 	answered := map[string]bool{}
 	var whole []Score
@@ -154,28 +161,19 @@ func share(b *bool) *float64 {
 }
 
 // meanOf is the mean of what scores have a value of, and how many those are.
-func meanOf(scores []Score, of func(Score) *float64) (n int, mean *float64, ci *Interval) {
-	at := map[string]int{}
-	var c clustered
+func meanOf(scores []Score, of func(Score) *float64) (n int, mean *float64, ci *stats.Interval) {
+	var byItem stats.Groups[float64]
 	for _, x := range scores {
-		v := of(x)
-		if v == nil {
-			continue
+		if v := of(x); v != nil {
+			byItem.Add(x.ID, *v)
+			n++
 		}
-		k, ok := at[x.ID]
-		if !ok {
-			k = len(c)
-			at[x.ID] = k
-			c = append(c, nil)
-		}
-		c[k] = append(c[k], *v)
-		n++
 	}
 	if n == 0 {
 		return 0, nil, nil
 	}
-	m := c.mean()
-	return n, &m, c.interval()
+	m, ci := stats.Mean(byItem.Of)
+	return n, &m, ci
 }
 
 // wordsOf are the lengths of answers; nil: there are none.
@@ -198,8 +196,22 @@ func wordsOf(scores []Score) *Words {
 	}
 	w.Mean /= float64(len(scores))
 	slices.Sort(lengths)
-	w.Median, w.P90 = quantile(lengths, 0.5), quantile(lengths, 0.9)
+	w.Median, w.P90 = stats.Quantile(lengths, 0.5), stats.Quantile(lengths, 0.9)
 	return w
+}
+
+// Lasting is the Kaplan-Meier curve of answers whose end is known; no points: nobody said which of them ended.
+func Lasting(scores []Score) stats.Curve {
+	var lengths []stats.Length
+	for _, x := range scores {
+		if x.Failed == "" && x.Ended != nil {
+			lengths = append(lengths, stats.Length{Words: x.Words, Ended: *x.Ended})
+		}
+	}
+	if len(lengths) == 0 {
+		return stats.Curve{}
+	}
+	return stats.KaplanMeier(lengths)
 }
 
 func (s *Summary) byLength(t tasks.Task, scores []Score) {
@@ -221,12 +233,7 @@ func (s *Summary) byLength(t tasks.Task, scores []Score) {
 
 func ofMeasure(m tasks.Measure, scores []Score) OfMeasure {
 	o := OfMeasure{Name: m.Name, About: m.About}
-	o.N, o.Mean, o.CI = meanOf(scores, func(x Score) *float64 {
-		if v, ok := x.Measures[m.Name]; ok {
-			return &v
-		}
-		return nil
-	})
+	o.N, o.Mean, o.CI = meanOf(scores, measured(m.Name).of)
 	return o
 }
 

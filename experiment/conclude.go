@@ -3,6 +3,7 @@ package experiment
 import (
 	"lwtrain/eval"
 	"lwtrain/eval/tasks"
+	"lwtrain/internal/stats"
 )
 
 // Result is summary.json of an experiment.
@@ -20,10 +21,10 @@ type Result struct {
 
 // Gain is a difference of S_l, paired by prompts.
 type Gain struct {
-	Shortest float64        `json:"shortest"`
-	Longest  float64        `json:"longest"`
-	Points   float64        `json:"points"`
-	CI       *eval.Interval `json:"ci95"`
+	Shortest float64         `json:"shortest"`
+	Longest  float64         `json:"longest"`
+	Points   float64         `json:"points"`
+	CI       *stats.Interval `json:"ci95"`
 }
 
 // Claim is what the experiment is to show, and whether it did.

@@ -5,6 +5,7 @@ import (
 
 	"lwtrain/eval"
 	"lwtrain/internal/rng"
+	"lwtrain/internal/stats"
 )
 
 // Ordered is a test of whether answers are longer from model to model.
@@ -55,7 +56,7 @@ func TestOrder(groups [][]eval.Score) Ordered {
 		s, n := inOrder(b, sizes[i])
 		observed, pairs = observed+s, pairs+n
 	}
-	r := rng.New(seed, "experiment/permutations")
+	r := rng.New(stats.Seed, "experiment/permutations")
 	asMuch := 0
 	for range permutations {
 		sum := 0

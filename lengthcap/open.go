@@ -2,9 +2,6 @@ package lengthcap
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -71,9 +68,9 @@ func (x *Experiment) identity(documents []document, task eval.Asked) (id rundir.
 		return id, err
 	}
 	id.Contents["tokenizer and template"] = x.Model.Template.Fingerprint()
-	id.Contents["prompts"] = hashJSON(task.Items)
-	id.Contents["documents"] = hashJSON(documents)
-	id.Contents["held out"] = hashJSON(x.heldOut)
+	id.Contents["prompts"] = rundir.HashOf(task.Items)
+	id.Contents["documents"] = rundir.HashOf(documents)
+	id.Contents["held out"] = rundir.HashOf(x.heldOut)
 	return id, nil
 }
 
@@ -96,13 +93,4 @@ func (x *Experiment) check(id rundir.Identity) error {
 		return errors.Join(err, fmt.Errorf("%s: the plan of the experiment is gone", filepath.Join(dir, planFile)))
 	}
 	return nil
-}
-
-// hashJSON is a hash of what JSON says of v.
-func hashJSON(v any) string {
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(v); err != nil {
-		panic(err) // texts and numbers
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

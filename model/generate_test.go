@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
+// smallModel has heads that share keys and values, and random weights that set its answers apart.
+func smallModel(t *testing.T) *Model {
 	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
 		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
 		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
@@ -14,7 +15,12 @@ func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := New(c, 1)
-	defer m.Free()
+	t.Cleanup(m.Free)
+	return m
+}
+
+func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
+	m := smallModel(t)
 	var requests []Request
 	for i := range 56 {
 		r := Request{MaxNewTokens: 8 + i%11, Stop: []int32{7, 200}, Sampling: Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)}}
@@ -48,14 +54,7 @@ func TestATextIsTheSameWhateverIsBesideItAndWheneverItBegins(t *testing.T) {
 }
 
 func TestWhatIsReadIsWhatWouldHaveBeenWritten(t *testing.T) {
-	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
-		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
-		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := New(c, 1)
-	defer m.Free()
+	m := smallModel(t)
 	g := NewGenerator(m)
 	var ids []int32
 	for i := range 150 {

@@ -13,16 +13,12 @@ package model
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"lwtrain/checkpoints"
-	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/rng"
@@ -326,30 +322,7 @@ func (m *Model) Save(dir, dtype string) error { return m.Export(dir, dtype, nil)
 
 // Export is [Model.Save]. progress, which may be nil, is told the bytes of weights written.
 func (m *Model) Export(dir, dtype string, progress func(done, total int64)) error {
-	format, ok := map[string]string{"float32": "F32", "bfloat16": "BF16"}[dtype]
-	if !ok {
-		return fmt.Errorf("dtype is %q, want float32 or bfloat16", dtype)
-	}
-	cfg, err := m.Config.JSON(dtype)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, "config.json"), cfg); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(m.Config.code)) {
-		if err := atomicfile.WriteBytes(filepath.Join(dir, name), m.Config.code[name]); err != nil {
-			return err
-		}
-	}
-	tensors := m.weights()
-	if name := m.Config.names.InverseFrequencies; name != "" {
-		tensors = append(tensors, checkpoints.StreamOf(m.Config.inverseFrequencies(name)))
-	}
-	return checkpoints.StreamWeights(dir, format, tensors, shardBytes, progress)
+	return m.Config.WriteFolder(dir, dtype, m.weights(), progress)
 }
 
 // weights are those of the model, without adapters, as its files store them.
@@ -357,7 +330,7 @@ func (m *Model) weights() (out []checkpoints.Stream) {
 	for _, p := range m.Params {
 		for _, f := range m.files[p] {
 			if !p.Packed {
-				out = append(out, checkpoints.StreamOf(checkpoints.Tensor{Name: f.Name, Shape: f.Shape, Data: m.rowsOf(p, f)}))
+				out = append(out, checkpoints.Tensor{Name: f.Name, Shape: f.Shape, Data: m.rowsOf(p, f)}.Stream())
 				continue
 			}
 			half := m.halfRowsOf(p, f)

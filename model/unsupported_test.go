@@ -104,7 +104,7 @@ func withTensors(t *testing.T, name string, change func([]checkpoints.Tensor) []
 	}
 	var streams []checkpoints.Stream
 	for _, x := range change(all) {
-		streams = append(streams, checkpoints.StreamOf(x))
+		streams = append(streams, x.Stream())
 	}
 	if err := checkpoints.StreamWeights(dir, "F32", streams, shardBytes, nil); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,9 @@ func (o Options) runCommand(ctx context.Context, messages []llm.Message, c Candi
 		Answer   string        `json:"answer"`
 		Words    int           `json:"words"`
 		Required int           `json:"required"`
-	}{messages, c.Answer, c.Words, c.Required})
+		Least    int           `json:"min_words,omitempty"`
+		Most     int           `json:"max_words,omitempty"`
+	}{messages, c.Answer, c.Words, c.Required, c.Least, c.Most})
 	if err != nil {
 		return 0, err
 	}

@@ -47,7 +47,7 @@ type Events struct {
 // Answers is how many answers are asked for.
 func (j Job) Answers() (n int) {
 	for _, p := range j.Prompts {
-		if j.ratable(p.Required) {
+		if j.Rates(p) {
 			n += j.Samples
 		}
 	}

@@ -136,7 +136,7 @@ func (m *maker) fill(ctx context.Context) error {
 // missing lists what has to be answered, and what is answered and has to be rated.
 func (m *maker) missing() (todo, waiting []key) {
 	for p, prompt := range m.Prompts {
-		if !m.ratable(prompt.Required) {
+		if !m.Rates(prompt) {
 			continue
 		}
 		for n := range m.Samples {
@@ -183,16 +183,13 @@ func (m *maker) candidate(k key) Candidate {
 	a, _, r, _ := m.ledger.get(k)
 	p := m.Prompts[k.prompt]
 	c := Candidate{
-		Prompt: k.prompt, Number: k.number, Origin: p.Origin, Required: p.Required, Words: prose.Words(a.Answer),
-		Tokens: a.Tokens, Stop: a.Stop, Answer: a.Answer,
+		Prompt: k.prompt, Number: k.number, Origin: p.Origin, Required: p.Required, Least: p.Least, Most: p.Most,
+		Words: prose.Words(a.Answer), Tokens: a.Tokens, Stop: a.Stop, Answer: a.Answer,
 	}
-	if p.Required > 0 {
-		s := prose.LengthScore(p.Required, c.Words)
-		c.Length = &s
-	}
+	m.Options.rate(&c)
 	if c.Marks, c.Rating.Command = r.Marks, r.Command; r.Marks != nil {
 		c.Quality = judge.Quality(r.Marks)
 	}
-	c.Total = m.total(c.Rating, p.Required)
+	c.Total = m.total(c.Rating, p)
 	return c
 }

@@ -35,8 +35,15 @@ type Options struct {
 
 	// column of the records with the words that are asked for; where it is missing, what the prompt states
 	LengthColumn string `yaml:"length_column"`
-	// weight of LongWriter's length score S_l (0 to 100); 0: it does not count
+	// weight of the length score: LongWriter's S_l (0 to 100), or LongWriter-Zero's where a record has min_words or
+	// max_words; 0: it does not count
 	LengthWeight float64 `yaml:"length_weight" min:"0"`
+	// words from which on an answer to such a record has a length score of 0; 0: twice its max_words
+	RangeLimit int `yaml:"range_limit" min:"0" later:"0.4"`
+	// weight of the part of an answer that says nothing again (0 to 100)
+	RepetitionWeight float64 `yaml:"repetition_weight" min:"0" later:"0.4"`
+	// weight of an answer's end: 100 where the model ended it, 0 where it was cut off
+	EndWeight float64 `yaml:"end_weight" min:"0" later:"0.4"`
 	// an OpenAI-compatible server that gives LongWriter's quality score S_q (0 to 100)
 	Judge llm.Server `yaml:"judge"`
 	// weight of the judge's score
@@ -69,8 +76,8 @@ func (o Options) Validate() map[string]string {
 	bad := map[string]string{}
 	maps.Copy(bad, o.Server.Validate("server"))
 	maps.Copy(bad, o.Judge.Validate("judge"))
-	if o.LengthWeight == 0 && o.Judge.URL == "" && len(o.Command) == 0 {
-		bad["length_weight"] = "0, and there is no judge and no command, want at least one score"
+	if o.LengthWeight+o.RepetitionWeight+o.EndWeight == 0 && o.Judge.URL == "" && len(o.Command) == 0 {
+		bad["length_weight"] = "0, as the other weights, and there is no judge and no command, want at least one score"
 	}
 	if o.Temperature == 0 {
 		bad["temperature"] = "0, with which all answers to a prompt are the same, want more, such as 0.8"

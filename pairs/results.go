@@ -19,6 +19,8 @@ type pair struct {
 	ChosenWords   int           `json:"chosen_words"`
 	RejectedWords int           `json:"rejected_words"`
 	Required      int           `json:"required_words,omitempty"`
+	Least         int           `json:"min_words,omitempty"`
+	Most          int           `json:"max_words,omitempty"`
 	Origin        string        `json:"origin"`
 }
 
@@ -29,7 +31,7 @@ func (j Job) results(candidate func(key) Candidate) (Summary, error) {
 	var pairs []pair
 	var candidates []Candidate
 	for p, prompt := range j.Prompts {
-		if !j.ratable(prompt.Required) {
+		if !j.Rates(prompt) {
 			sum.drop("no_stated_length")
 			continue
 		}
@@ -49,7 +51,7 @@ func (j Job) results(candidate func(key) Candidate) (Summary, error) {
 			Rejected:    []llm.Message{{Role: "assistant", Content: rejected.Answer}},
 			ChosenTotal: *chosen.Total, RejectedTotal: *rejected.Total,
 			ChosenWords: chosen.Words, RejectedWords: rejected.Words,
-			Required: prompt.Required, Origin: prompt.Origin,
+			Required: prompt.Required, Least: prompt.Least, Most: prompt.Most, Origin: prompt.Origin,
 		})
 		sum.addPair(chosen, rejected)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lwtrain/internal/llm"
+	"lwtrain/internal/prose"
 )
 
 // Summary is what came of a run, and summary.json.
@@ -16,12 +17,17 @@ type Summary struct {
 	Dropped map[string]int `json:"dropped"` // prompts without a pair, by reason
 	Tokens  int            `json:"tokens"`
 
+	Ended    float64 `json:"ended"`    // share of the samples
+	Repeated float64 `json:"repeated"` // mean share of windows of eight units that came before in the text
 	Words    float64 `json:"mean_words"`
 	Required float64 `json:"mean_required_words"` // of the samples whose prompt asks for a length
 	Ratio    float64 `json:"median_words_over_required"`
 
 	Total         Spread  `json:"score"` // the parts of [Rating]
 	Length        Spread  `json:"length_score"`
+	Range         Spread  `json:"range_score"`
+	New           Spread  `json:"repetition_score"`
+	End           Spread  `json:"end_score"`
 	Quality       Spread  `json:"judge_score"`
 	Command       Spread  `json:"command_score"`
 	Unrated       int     `json:"unrated"` // samples that the judge gave no readable ratings
@@ -73,9 +79,13 @@ func (s *Summary) add(x Candidate) {
 	s.Samples++
 	s.Tokens += x.Tokens
 	s.Words += float64(x.Words)
-	if x.Stop == llm.StopLength {
+	switch x.Stop {
+	case llm.StopLength:
 		s.CutOff++
+	case llm.StopEOS:
+		s.Ended++
 	}
+	s.Repeated += prose.Repeated(x.Answer)
 	if x.Required > 0 {
 		s.Required += float64(x.Required)
 		s.ratios = append(s.ratios, float64(x.Words)/float64(x.Required))
@@ -85,6 +95,9 @@ func (s *Summary) add(x Candidate) {
 	}
 	s.Total.add(x.Total)
 	s.Length.add(x.Length)
+	s.Range.add(x.Range)
+	s.New.add(x.New)
+	s.End.add(x.End)
 	s.Quality.add(x.Quality)
 	s.Command.add(x.Command)
 }
@@ -98,7 +111,9 @@ func (s *Summary) addPair(chosen, rejected Candidate) {
 }
 
 func (s *Summary) finish() {
-	s.Words /= max(1, float64(s.Samples))
+	for _, mean := range []*float64{&s.Words, &s.Ended, &s.Repeated} {
+		*mean /= max(1, float64(s.Samples))
+	}
 	if n := len(s.ratios); n > 0 {
 		s.Required /= float64(n)
 		slices.Sort(s.ratios)
@@ -106,7 +121,7 @@ func (s *Summary) finish() {
 	}
 	s.ChosenWords /= max(1, float64(s.Pairs))
 	s.RejectedWords /= max(1, float64(s.Pairs))
-	for _, x := range []*Spread{&s.Total, &s.Length, &s.Quality, &s.Command, &s.Margin} {
+	for _, x := range []*Spread{&s.Total, &s.Length, &s.Range, &s.New, &s.End, &s.Quality, &s.Command, &s.Margin} {
 		x.finish()
 	}
 }

@@ -1,8 +1,8 @@
 package report
 
 import (
-	"fmt"
 	"io"
+	"strings"
 
 	"lwtrain/eval"
 	"lwtrain/internal/human"
@@ -42,10 +42,11 @@ func WriteComparison(w io.Writer, c eval.Comparison, all []Compared) error {
 			}
 			ci := "-"
 			if m.CI != nil {
-				ci = fmt.Sprintf("%.3g to %.3g", m.CI[0], m.CI[1])
+				ci = human.Short(m.CI[0]) + " to " + human.Short(m.CI[1])
 			}
 			t.Table.Rows = append(t.Table.Rows, tableRow{Cells: []string{
-				m.Metric, fmt.Sprintf("%.4g", m.A), fmt.Sprintf("%.4g", m.B), fmt.Sprintf("%+.3g", m.Diff), ci,
+				strings.ReplaceAll(m.Metric, "_", "_\u200b"), // where a narrow column may break it
+				human.Short(m.A), human.Short(m.B), signed(m.Diff), ci,
 				human.Grouped(m.Wins), human.Grouped(m.Ties), human.Grouped(m.Losses), human.Grouped(m.N),
 			}})
 		}
@@ -93,4 +94,12 @@ func compareFigures(x Compared) (out []figure) {
 		})
 	}
 	return out
+}
+
+func signed(v float64) string {
+	text := human.Short(v)
+	if v > 0 && text != "0" {
+		text = "+" + text
+	}
+	return text
 }

@@ -14,6 +14,7 @@ import (
 
 	"lwtrain/eval"
 	"lwtrain/internal/human"
+	"lwtrain/internal/stats"
 )
 
 // evalView is what eval.tmpl takes.
@@ -42,23 +43,7 @@ func viewOf(j *eval.Judged) *judgeView {
 	v := &judgeView{Lines: []string{
 		fmt.Sprintf("Judge: %s, mode %s. %d of %d replies could be read; what could not is in no figure.", j.Judge, j.Mode, j.Rated, j.N),
 	}}
-	add := func(format string, args ...any) { v.Lines = append(v.Lines, fmt.Sprintf(format, args...)) }
-	switch {
-	case j.Mode == "pair":
-		add("%d better, %d as good, %d worse than the answers of %s; in %d the order decided, which counts as as good.",
-			j.Wins, j.Ties, j.Losses, j.Against, j.Flips)
-	case !j.Covered():
-		add("Fewer than %g %% were rated: there is no mean.", 100*eval.LeastCoverage)
-	}
-	if j.Chunked > 0 {
-		add("%s rated in parts, since the judge can not be shown them whole.", human.Count(j.Chunked, "answer"))
-	}
-	v.Lines = append(v.Lines, j.Warnings...)
-	if j.Calibration != nil {
-		add("Calibrated on damaged texts: %s", *j.Calibration)
-	} else {
-		add("The judge was not calibrated: what it can tell apart is not known.")
-	}
+	v.Lines = append(v.Lines, j.Says()...)
 	names, means := j.Marks()
 	if len(names) > 0 {
 		v.Marks = &table{Head: []string{"dimension", "mean, 1 to 5"}}
@@ -120,7 +105,7 @@ func evalTiles(s eval.Summary) (out []tile) {
 		if ci == nil {
 			return label
 		}
-		return fmt.Sprintf(label+", 95 %%: "+format+" to "+format, by*ci[0], by*ci[1])
+		return fmt.Sprintf(label+", 95\u00a0%%: "+format+" to "+format, by*ci[0], by*ci[1])
 	}
 	if s.Length != nil {
 		add(fmt.Sprintf("%.1f", *s.Length), within("S_l, of 100", "s_l", "%.1f", 1))
@@ -128,7 +113,7 @@ func evalTiles(s eval.Summary) (out []tile) {
 	if j := s.Judge; j != nil && j.Quality != nil {
 		label := "S_q, of 100"
 		if j.CI != nil {
-			label += fmt.Sprintf(", 95 %%: %.1f to %.1f", j.CI[0], j.CI[1])
+			label += fmt.Sprintf(", 95\u00a0%%: %.1f to %.1f", j.CI[0], j.CI[1])
 		}
 		add(fmt.Sprintf("%.1f", *j.Quality), label)
 	}
@@ -198,7 +183,7 @@ func readingFigures(s eval.Survival) []figure {
 }
 
 // stepped is a curve as a line with steps, of some hundred points at most.
-func stepped(c eval.Curve, name string) series {
+func stepped(c stats.Curve, name string) series {
 	const most = 150
 	s := series{Name: name}
 	every := max(1, len(c.X)/most)
@@ -218,7 +203,7 @@ func stepped(c eval.Curve, name string) series {
 type rated struct {
 	Name  string
 	Value *float64 // 0 to 100
-	CI    *eval.Interval
+	CI    *stats.Interval
 }
 
 // ratings draws a bar from 0 to 100 for each row, and its interval.
@@ -238,7 +223,7 @@ func ratings(rows []rated) template.HTML {
 		if r.CI != nil {
 			title += fmt.Sprintf(", 95 %%: %.1f to %.1f", r.CI[0], r.CI[1])
 		}
-		fmt.Fprintf(c, `<rect class="f0" x="0" y="%s" width="%s" height="14"><title>%s</title></rect>`,
+		fmt.Fprintf(c, `<rect class="rate" x="0" y="%s" width="%s" height="14"><title>%s</title></rect>`,
 			at(y+21), at(max(*r.Value*scale, 1)), html.EscapeString(title))
 		end := *r.Value
 		if r.CI != nil {
@@ -298,7 +283,7 @@ func oneDigit(v *float64) string {
 	return fmt.Sprintf("%.1f", *v)
 }
 
-func between(ci *eval.Interval) string {
+func between(ci *stats.Interval) string {
 	if ci == nil {
 		return "-"
 	}

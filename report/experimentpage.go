@@ -6,9 +6,9 @@ import (
 	"io"
 	"strings"
 
-	"lwtrain/eval"
 	"lwtrain/experiment"
 	"lwtrain/internal/human"
+	"lwtrain/internal/stats"
 )
 
 // experimentView is what experiment.tmpl takes.
@@ -78,7 +78,7 @@ func orDash(v *float64) string {
 }
 
 // reach is an interval of lengths; -1 is an end that is not reached.
-func reach(ci *eval.Interval) string {
+func reach(ci *stats.Interval) string {
 	if ci == nil {
 		return "-"
 	}
@@ -156,7 +156,7 @@ func seenTable(r experiment.Result) table {
 }
 
 // curves are the lines of the models, controls and further trainings left out.
-func curves(r experiment.Result, of func(experiment.Outcome) (eval.Curve, bool)) (out []series) {
+func curves(r experiment.Result, of func(experiment.Outcome) (stats.Curve, bool)) (out []series) {
 	for _, a := range r.Arms {
 		c, ok := of(a)
 		if a.Control || a.Seed > 0 || !ok {
@@ -170,15 +170,15 @@ func curves(r experiment.Result, of func(experiment.Outcome) (eval.Curve, bool))
 }
 
 func ended(r experiment.Result) []series {
-	return curves(r, func(a experiment.Outcome) (eval.Curve, bool) { return a.Curve, len(a.Curve.X) > 0 })
+	return curves(r, func(a experiment.Outcome) (stats.Curve, bool) { return a.Curve, len(a.Curve.X) > 0 })
 }
 
 func survived(r experiment.Result) []series {
-	return curves(r, func(a experiment.Outcome) (eval.Curve, bool) {
+	return curves(r, func(a experiment.Outcome) (stats.Curve, bool) {
 		if a.Survival == nil {
-			return eval.Curve{}, false
+			return stats.Curve{}, false
 		}
-		return eval.Curve{X: a.Survival.Words, S: a.Survival.S}, true
+		return stats.Curve{X: a.Survival.Words, S: a.Survival.S}, true
 	})
 }
 

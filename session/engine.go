@@ -6,6 +6,7 @@ import (
 
 	"lwtrain/engine"
 	"lwtrain/engine/native"
+	"lwtrain/engine/torch"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/model"
@@ -23,6 +24,13 @@ func engineOptions(o train.Options, capacity int) native.Options {
 
 // Needs says what training m takes, as the config has it; reference may be nil.
 func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
+	if s.usesTorch() {
+		in, err := s.torch()
+		if err != nil {
+			return engine.Needs{}, err
+		}
+		return torch.Needs(m.Config, in, s.torchOptions(reference))
+	}
 	outline, err := m.Outline()
 	if err != nil {
 		return engine.Needs{}, err
@@ -77,9 +85,12 @@ func (s *Session) engineOptions(reference *Model) native.Options {
 	return o
 }
 
-// engine reads or makes the weights of m and gets them ready to train against a reference,
-// which may be nil. Close gives them back.
-func (s *Session) engine(m, reference *Model) (engine.Engine, error) {
+// engine gets m ready to train against a reference, which may be nil, by the config's engine. dir is a folder of the run for
+// what an engine has to write beside it; "": a temporary one. Close gives everything back.
+func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error) {
+	if s.usesTorch() {
+		return s.torchEngine(m, reference, dir)
+	}
 	weights, err := m.loadToTrain()
 	if err != nil {
 		return nil, err

@@ -2,9 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +28,7 @@ type Eval struct {
 	job     eval.Job
 	id      rundir.Identity
 	needs   EvalNeeds
+	server  *llm.Client // nil: the model answers
 	weights *model.Model
 	folder  *rundir.Folder
 }
@@ -55,8 +53,8 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	}
 	e.job = eval.Job{Options: c.Eval, Seed: c.Seed, Dir: c.Output.Dir, Tasks: e.Tasks}
 	if server := c.Eval.Server; server.URL != "" {
-		s.warnKey("eval.server", server)
-		e.job.Name = server.Model + " at " + server.URL
+		e.server = s.asks("eval.server", server)
+		e.job.Name = server.Who()
 		e.job.Model = e.job.Name
 		return e, nil
 	}
@@ -80,10 +78,11 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 }
 
 // EvalNeeds is the memory of a model that answers: bytes of weights, and of the keys and values of
-// Batch answers at a time that are as long as they may be. Batch is eval.batch, or as many as fit.
+// Batch answers at a time that are as long as they may be.
 type EvalNeeds struct {
 	Weights, Cache int64
 	Batch          int // 0: a server answers
+	Most           int // eval.batch, or as many answers as are wanted; of these Batch fit
 }
 
 // plan finds what answers need, and refuses prompts that the model cannot be asked.
@@ -114,7 +113,8 @@ func (e *Eval) plan() error {
 	}
 	c := m.Config
 	one := int64(longest) * int64(c.Layers*c.KVHeads*c.HeadDim*2) * size
-	n := EvalNeeds{Weights: c.Parameters() * size, Batch: min(e.job.Batch, max(1, len(asked)))}
+	n := EvalNeeds{Weights: c.Parameters() * size, Most: min(e.job.Batch, max(1, len(asked)))}
+	n.Batch = n.Most
 	if free := machine.ReadMemory().Available(); free > 0 {
 		fit := (free - n.Weights) * 9 / 10 / one
 		if fit < 1 {
@@ -146,10 +146,22 @@ func (s *Session) warnKey(key string, server llm.Server) {
 	}
 }
 
+// asks is who asks the server of a key of an evaluation's config.
+func (s *Session) asks(key string, server llm.Server) *llm.Client {
+	s.warnKey(key, server)
+	client := llm.NewClient(server)
+	client.Tolerant, client.Waiting = true, s.events.Pausing
+	return client
+}
+
 // Check refuses an output folder that holds another evaluation, or foreign files, and reports
 // whether it holds this one.
 func (e *Eval) Check() (known bool, err error) {
 	dir := e.job.Dir
+	if isThere(filepath.Join(dir, rundir.Checkpoints)) {
+		return false, fault.Usage(fault.Hint(fmt.Errorf("output.dir is %s, the folder of a training run, want another one", dir),
+			"such as output.dir="+filepath.Join("evals", filepath.Base(dir))+"; what was trained there is asked with model.path="+dir))
+	}
 	var there rundir.Identity
 	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
 	switch {
@@ -214,9 +226,7 @@ func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply))
 	}
 	var from llm.Answerer
 	if m := e.Model; m == nil {
-		client := llm.NewClient(e.job.Server)
-		client.Tolerant, client.Waiting = true, e.session.events.Pausing
-		from = client
+		from = e.server
 	} else if known < wanted {
 		if e.weights, err = m.LoadToAnswer(e.job.Precision); err != nil {
 			return err
@@ -247,7 +257,7 @@ func (e *Eval) Read(ctx context.Context, done func(n, of int)) (*eval.Survival, 
 		Of string `json:"of"`
 		eval.Survival
 	}
-	of := hashOf(documents)
+	of := rundir.HashOf(documents)
 	if there, err := rundir.ReadJSON(path, &known); err != nil || there && known.Of == of {
 		return &known.Survival, err
 	}
@@ -266,15 +276,6 @@ func (e *Eval) Read(ctx context.Context, done func(n, of int)) (*eval.Survival, 
 		return nil, err
 	}
 	return &known.Survival, rundir.WriteJSON(path, known)
-}
-
-// hashOf is a hash of what JSON says of v.
-func hashOf(v any) string {
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(v); err != nil {
-		panic(err) // numbers
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Score measures the answers of all tasks and writes what came of them.

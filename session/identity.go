@@ -22,11 +22,13 @@ func contentOf(prompts []record.Prompt) (string, error) {
 	type asked struct {
 		Messages []map[string]string
 		Required int
+		Least    int `json:",omitempty"`
+		Most     int `json:",omitempty"`
 	}
 	h := sha256.New()
 	enc := json.NewEncoder(h)
 	for _, p := range prompts {
-		a := asked{Required: p.Required}
+		a := asked{Required: p.Required, Least: p.Least, Most: p.Most}
 		for _, m := range p.Messages {
 			a.Messages = append(a.Messages, map[string]string{"role": m.Role, "content": m.Content})
 		}

@@ -6,14 +6,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
+
+	"lwtrain/configs"
 	"lwtrain/eval"
 	"lwtrain/examples"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/rundir"
 	"lwtrain/judge"
-	"path/filepath"
 )
+
+// WantJudge refuses a config that names no judge.
+func WantJudge(c *configs.Config) error {
+	if c.Eval.Judge.URL != "" {
+		return nil
+	}
+	return fault.Usage(errors.New("eval.judge.url: missing, want the address of the server that has the judge"))
+}
 
 // Judge has the answers rated where the config names a judge, and writes what came of it. Without ask only
 // ratings that were made before count; the error is eval.ErrNotAsked where some lack. done, which may be nil, is
@@ -25,14 +35,11 @@ func (e *Eval) Judge(ctx context.Context, all []eval.Scored, ask bool, done func
 	}
 	var from llm.Answerer = eval.KeptOnly{}
 	if ask {
-		e.session.warnKey("eval.judge", o.Server)
-		client := llm.NewClient(o.Server)
-		client.Tolerant, client.Waiting = true, e.session.events.Pausing
-		from = client
+		from = e.session.asks("eval.judge", o.Server)
 	}
-	var calibration *judge.Calibration
-	if there, err := rundir.ReadJSON(filepath.Join(e.job.Dir, eval.CalibrationFile), &calibration); err != nil || !there {
-		calibration = nil
+	var calibration *judge.Calibration // nil: there is none
+	if _, err := rundir.ReadJSON(filepath.Join(e.job.Dir, eval.CalibrationFile), &calibration); err != nil {
+		return fault.Usage(fault.Hint(err, "`lwtrain eval calibrate` writes it anew"))
 	}
 	for i := range all {
 		if err := e.job.JudgeAll(ctx, &all[i], from, done); err != nil {
@@ -52,30 +59,28 @@ func (e *Eval) Judge(ctx context.Context, all []eval.Scored, ask bool, done func
 func (s *Session) Judging() (*Eval, error) {
 	c := s.Config
 	e := &Eval{session: s, job: eval.Job{Options: c.Eval, Seed: c.Seed, Dir: c.Output.Dir}}
-	var err error
-	if e.folder, err = rundir.Enter(c.Output.Dir); err != nil {
-		return nil, err
+	err := WantJudge(c)
+	if err == nil {
+		e.folder, err = rundir.Enter(c.Output.Dir)
 	}
-	e.job.Calls, err = llm.OpenCalls(filepath.Join(c.Output.Dir, eval.CallsFile))
-	return e, err
+	if err == nil {
+		e.job.Calls, err = llm.OpenCalls(filepath.Join(c.Output.Dir, eval.CallsFile))
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
 }
 
 // Calibrate has the judge rate texts that ship with lwtrain, whole and damaged, and keeps what it can tell
 // apart.
 func (e *Eval) Calibrate(ctx context.Context, texts int) (judge.Calibration, error) {
 	o := e.job.Options.Judge
-	if o.URL == "" {
-		return judge.Calibration{}, fault.Usage(errors.New("eval.judge.url: missing, want the address of the server that has the judge"))
-	}
 	whole, err := wholeTexts(texts)
 	if err != nil {
 		return judge.Calibration{}, err
 	}
-	e.session.warnKey("eval.judge", o.Server)
-	client := llm.NewClient(o.Server)
-	client.Tolerant, client.Waiting = true, e.session.events.Pausing
-	who := judge.Judge{Name: o.Model, Mode: judge.Mode(o.Mode), Words: o.Words}
-	c, err := judge.Calibrate(ctx, e.job.Calls.Keep(client, o.Model+" at "+o.URL), who, whole)
+	c, err := judge.Calibrate(ctx, e.job.Calls.Keep(e.session.asks("eval.judge", o.Server), o.Who()), o.Rater(), whole)
 	if err != nil {
 		return c, err
 	}

@@ -19,6 +19,7 @@ import (
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -39,6 +40,15 @@ type Model struct {
 // Describe says which model it is: its name, family and size.
 func (m *Model) Describe() string {
 	return fmt.Sprintf("%s: %s, %s parameters", m.Name, m.Config.Type, human.Scaled(m.Config.Parameters()))
+}
+
+// nameOf is what a model is called by where it lies: a checkpoint with its run.
+func nameOf(path string) string {
+	name, in := filepath.Base(path), filepath.Dir(path)
+	if run := filepath.Base(filepath.Dir(in)); filepath.Base(in) == rundir.Checkpoints && run != "." {
+		name = run + ", " + name
+	}
+	return name
 }
 
 // Model finds the model of the config: a folder, a .gguf file, which is imported once
@@ -93,7 +103,7 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 // run's folder it is the newest whole checkpoint. One on the hub gets the commit that it lies at.
 func (m *Model) findWeights(ctx context.Context, key string, path *string) (err error) {
 	c := m.session.Config
-	m.Name, m.dir = filepath.Base(*path), *path
+	m.Name, m.dir = nameOf(*path), *path
 	if onHub(*path) {
 		if err := m.fetch(ctx, key, path); err != nil {
 			return err

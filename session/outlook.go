@@ -49,6 +49,9 @@ func (r *Run) pace(ctx context.Context, p *train.Plan, m engine.Needs) (at pace,
 	if remembered && at.Learn > 0 {
 		return at, true, nil
 	}
+	if r.session.usesTorch() {
+		return pace{}, false, errors.New("no run like it was done here by torch")
+	}
 	at, err = r.measure(ctx, p, m, r.prompts())
 	return at, false, err
 }
@@ -130,7 +133,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	grown := float64(whole.Parameters()) / float64(part.Parameters())
 	return pace{
 		Learn: got.Learn * work * (1 + m.Repeats/3), Score: got.Score * work, Update: got.Update * grown, Answer: got.Answer * grown,
-		Save: float64(m.Saved()) / diskSpeed,
+		Save: float64(m.Checkpoint()) / diskSpeed,
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"lwtrain/data"
 	"lwtrain/engine"
@@ -179,7 +180,7 @@ func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
 	if err != nil {
 		return train.Result{}, err
 	}
-	own, err := r.session.engine(r.Model, r.reference)
+	own, err := r.session.engine(r.Model, r.reference, filepath.Join(r.session.Config.Output.Dir, rundir.Engine))
 	if err != nil {
 		return train.Result{}, err
 	}
@@ -234,7 +235,7 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
-	anew := func() (engine.Engine, error) { return r.session.engine(r.Model, r.reference) }
+	anew := func() (engine.Engine, error) { return r.session.engine(r.Model, r.reference, "") }
 	return train.SelftestResume(ctx, job, r.method.do, steps, anew)
 }
 
@@ -245,7 +246,7 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	if err != nil {
 		return train.PackingTest{}, err
 	}
-	if job.Engine, err = r.session.engine(r.Model, r.reference); err != nil {
+	if job.Engine, err = r.session.engine(r.Model, r.reference, ""); err != nil {
 		return train.PackingTest{}, err
 	}
 	defer job.Engine.Close()

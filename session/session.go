@@ -22,6 +22,7 @@ import (
 
 	"lwtrain/configs"
 	"lwtrain/data/read"
+	"lwtrain/engine/torch"
 	"lwtrain/eval"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
@@ -39,6 +40,7 @@ type Session struct {
 	watch  machine.Watch          // of what else the processors do
 	hub    *Hub                   // nil: nothing was asked of it yet
 	files  map[string][]read.File // of what lies on the hub, by path
+	python *torch.Installation    // of engine.kind: torch; nil: it was not looked for yet
 	temp   []string               // folders that Close removes
 }
 

@@ -3,10 +3,10 @@ package session
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"lwtrain/engine"
 	"lwtrain/eval"
+	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
 	"lwtrain/train"
 )
@@ -25,7 +25,11 @@ func (s *Session) written(ctx context.Context, m *Model) (*train.Written, error)
 	job := eval.Job{Options: o, Seed: c.Seed, Tasks: []eval.Asked{task}}
 	job.Samples, job.MaxNewTokens = o.During.Samples, o.During.MaxNewTokens
 	w := &train.Written{}
-	var at []eval.Generation
+	type place struct {
+		item   tasks.Item
+		sample int
+	}
+	var at []place
 	for _, it := range task.Items {
 		for k := range job.Samples {
 			ask := job.Request(it, k)
@@ -37,19 +41,17 @@ func (s *Session) written(ctx context.Context, m *Model) (*train.Written, error)
 				IDs: ids, MaxNewTokens: job.MaxNewTokens, Stop: m.Template.Stop(),
 				Temperature: o.Temperature, TopP: o.TopP, Seed: ask.Sampling.Seed,
 			})
-			at = append(at, eval.Generation{ID: it.ID, Sample: k, Prompt: it.Prompt})
+			at = append(at, place{it, k})
 		}
 	}
 	w.Measure = func(texts []train.WrittenText) map[string]float64 {
-		answers := slices.Clone(at)
+		scores := make([]eval.Score, len(texts))
 		for i, t := range texts {
-			answers[i].Text, answers[i].Stop = t.Text, t.Stop
+			it := at[i].item
+			g := eval.Generation{ID: it.ID, Sample: at[i].sample, Prompt: it.Prompt, Text: t.Text, Stop: t.Stop}
+			scores[i] = eval.ScoreOf(task.Task, it, g)
 		}
-		s, err := eval.ScoreAll(task, answers)
-		if err != nil {
-			panic(err) // they are answers to the task's own prompts
-		}
-		return s.Summary.Values()
+		return eval.Summarise(task, scores).Values()
 	}
 	return w, nil
 }

@@ -98,7 +98,7 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 		}
 	}
 	job.Profile(nil)
-	r.PeakRSS = peakRSS()
+	r.PeakRSS = job.Engine.Peak()
 	r.PeakGFLOPs = max(r.PeakGFLOPs, job.PeakGFLOPs()) // the machine may have been busy before
 	tokens := float64(job.Steps * job.Capacity)
 	r.TokensPerSecond = tokens / took.Seconds()

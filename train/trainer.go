@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"lwtrain/internal/fault"
@@ -90,7 +89,7 @@ func (t *trainer) do(ctx context.Context) (Result, error) {
 // sumUp tells what the history does.
 func (t *trainer) sumUp() {
 	r, h := &t.result, &t.history
-	r.Here, r.PeakRSS = time.Since(t.began), peakRSS()
+	r.Here, r.PeakRSS = time.Since(t.began), t.Engine.Peak()
 	if r.Elapsed = t.before + r.Here; r.AlreadyThere {
 		r.Elapsed, r.Here = h.elapsed, 0
 	}
@@ -245,7 +244,7 @@ func (t *trainer) log(s sums, loss, norm, rate float64, took time.Duration) erro
 	m := StepMetrics{
 		Step: t.step, Epoch: t.method.epoch(t.step), Loss: loss, TokenLoss: s.nll / float64(s.targets),
 		GradNorm: norm, LearningRate: rate, Tokens: s.tokens, TargetTokens: s.targets, Documents: len(s.samples),
-		TokensPerSecond: float64(s.tokens) / took.Seconds(), PeakRSS: peakRSS(), Values: s.values, Moment: t.now(),
+		TokensPerSecond: float64(s.tokens) / took.Seconds(), PeakRSS: t.Engine.Peak(), Values: s.values, Moment: t.now(),
 	}
 	if t.step == 1 {
 		t.result.FirstLoss = loss
@@ -399,13 +398,4 @@ func (t *trainer) settle() error {
 		return err
 	}
 	return t.folder.writeBest()
-}
-
-// peakRSS is the largest resident size that the process has had, in bytes.
-func peakRSS() int64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return u.Maxrss << 10
 }

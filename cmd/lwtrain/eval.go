@@ -150,6 +150,9 @@ of it.`,
 				return printJSON(cmd, s.Summary)
 			}
 			show.EvalResult(cmd.OutOrStdout(), s)
+			if to != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(to, session.ReportFile))
+			}
 			return nil
 		},
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,13 +29,20 @@ type stages struct{ generate, score, judge, report bool }
 // againIn does stages of the evaluation that a folder holds, with other values over its config.
 func againIn(cmd *cobra.Command, dir string, args []string, do stages) error {
 	path := filepath.Join(dir, rundir.Config)
+	if _, err := os.Stat(path); err != nil {
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: not there, want the config that an evaluation leaves in its output.dir", path),
+			"`lwtrain eval -c CONFIG` begins one"))
+	}
 	args, err := withThreads(cmd, append(args, "output.dir="+dir))
 	if err != nil {
 		return err
 	}
 	c, err := configs.Load(path, args, func(string) (string, bool) { return "", false })
+	if err == nil && do.judge {
+		err = session.WantJudge(c)
+	}
 	if err != nil {
-		return fault.Hint(err, "DIR is the output.dir of an evaluation")
+		return err
 	}
 	s := session.Open(c, show.Session(cmd.ErrOrStderr()), false)
 	defer s.Close()
@@ -52,20 +61,19 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 	}
 	if s.DryRun {
 		known, err := run.Check()
+		if err != nil {
+			return err
+		}
 		if known {
 			fmt.Fprintf(out, "\n%s holds this evaluation: it would go on.\n", s.Config.Output.Dir)
 		}
 		fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
-		return err
+		return nil
 	}
+	defer func() { err = errors.Join(err, run.Close()) }()
 	if err := run.Enter(); err != nil {
 		return err
 	}
-	defer func() {
-		if e := run.Close(); err == nil {
-			err = e
-		}
-	}()
 	if do.generate {
 		if err := generateAnswers(cmd, s.Config, run); err != nil {
 			return err
@@ -203,34 +211,44 @@ func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []re
 		}
 		return c, all, err
 	}
-	for _, dir := range []string{a, b} {
+	var in [2][]eval.TaskScores
+	for i, dir := range []string{a, b} {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 			return c, all, fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder, want one of an evaluation", dir),
 				"files of answers are compared with --task TASK"))
 		}
-	}
-	in, err := eval.TasksIn(a)
-	if err != nil {
-		return c, all, err
-	}
-	for _, t := range in {
-		x, err := eval.ReadScores(filepath.Join(a, t.Name, eval.ScoresFile))
-		if err != nil {
+		if in[i], err = eval.ScoresIn(dir); err != nil {
 			return c, all, err
 		}
-		y, err := eval.ReadScores(filepath.Join(b, t.Name, eval.ScoresFile))
-		if errors.Is(err, os.ErrNotExist) {
+	}
+	for _, of := range in[0] {
+		k := slices.IndexFunc(in[1], func(x eval.TaskScores) bool { return x.Task.Name == of.Task.Name })
+		if k < 0 {
 			continue
 		}
+		x, err := eval.ReadScores(of.Path)
 		if err != nil {
 			return c, all, err
 		}
-		add(t, x, y)
+		y, err := eval.ReadScores(in[1][k].Path)
+		if err != nil {
+			return c, all, err
+		}
+		add(of.Task, x, y)
 	}
 	if len(c.Metrics) == 0 {
-		return c, all, fault.Usage(fmt.Errorf("%s and %s have no prompt in common that both answered", a, b))
+		return c, all, fault.Usage(fmt.Errorf("%s (%s) and %s (%s) have no prompt in common that both answered",
+			a, taskNames(in[0]), b, taskNames(in[1])))
 	}
 	return c, all, nil
+}
+
+func taskNames(all []eval.TaskScores) string {
+	var names []string
+	for _, x := range all {
+		names = append(names, x.Task.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // calibrate finds out what the judge of a config can tell apart.

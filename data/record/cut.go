@@ -9,10 +9,12 @@ func (l Layout) cutAnswers(c Conversation) error {
 	}
 	for i, learned := range l.Targets(c).Of(c.Messages) {
 		m := &c.Messages[i]
-		if !learned || prose.Words(m.Content) <= l.cut.Words {
+		given, answer := m.Content[:m.Given], m.Content[m.Given:]
+		if !learned || prose.Words(answer) <= l.cut.Words {
 			continue
 		}
-		if m.Content = prose.CutAtSentence(m.Content, l.cut.Words); m.Content == "" {
+		answer = prose.CutAtSentence(answer, l.cut.Words)
+		if m.Content = given + answer; answer == "" {
 			return unwanted("cut_answer", "messages[%d]: no sentence ends within its first %d words", i, l.cut.Words)
 		}
 	}

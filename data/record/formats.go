@@ -29,7 +29,11 @@ func (r *reader) conversation(format string) (c Conversation, err error) {
 		if c.Messages, err = r.prompt(); err == nil {
 			var answer []chat.Message
 			answer, err = r.side("completion", "assistant")
+			n := len(c.Messages)
 			c.Messages = append(c.Messages, answer...)
+			if err == nil && n > 0 && c.Messages[n-1].Role == "assistant" && goesOn(c.Messages, n) {
+				c.Messages, err = goOn(c.Messages, n-1)
+			}
 		}
 	}
 	if err == nil && format != messagesFormat {
@@ -48,6 +52,9 @@ func (r *reader) reasoning(messages []chat.Message) error {
 		return err
 	}
 	answer := &messages[len(messages)-1]
+	if answer.Given > 0 {
+		return lostKey(names[0], "is beside an answer that goes on with its begin in the prompt, want it in that")
+	}
 	if answer.Role != "assistant" || answer.Reasoning != "" && answer.Reasoning != text {
 		return lostKey(names[0], "beside an answer with its own, want one of them")
 	}

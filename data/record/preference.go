@@ -23,7 +23,7 @@ func (r *reader) pair() (Record, error) {
 			return Record{}, bad("no_pair", "a record without the key %s (%s), want chosen and rejected", column, keysOf(r.f))
 		}
 	}
-	c, w, err := r.sides()
+	c, w, begun, err := r.sides()
 	if err != nil {
 		return Record{}, err
 	}
@@ -33,6 +33,14 @@ func (r *reader) pair() (Record, error) {
 	}
 	if n > 0 && n == len(c) && n == len(w) && c[n-1].Role == "assistant" && !isBlank(c[n-1]) {
 		return Record{}, bad("equal_answers", "chosen and rejected are the same")
+	}
+	if begun && goesOn(c, n) && goesOn(w, n) {
+		n--
+		for _, side := range []*[]chat.Message{&c, &w} {
+			if *side, err = goOn(*side, n); err != nil {
+				return Record{}, err
+			}
+		}
 	}
 	if err := checkPair(c, w, n); err != nil {
 		return Record{}, err
@@ -51,51 +59,53 @@ func unmarked(m chat.Message) chat.Message {
 	return m
 }
 
-// sides reads the two conversations of a pair, as far as they have a prompt.
-func (r *reader) sides() (c, w []chat.Message, err error) {
+// sides reads the two conversations of a pair, as far as they have a prompt. begun: that has a
+// column of its own, and ends with the begin of an answer.
+func (r *reader) sides() (c, w []chat.Message, begun bool, err error) {
 	if w, err = r.side("rejected", "assistant"); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	if !r.has(r.f, "chosen") {
 		talk, err := r.conversation(r.talk(r.f))
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, false, err
 		}
 		c = talk.Messages
 		n := len(c) - 1
 		if n < 1 || c[n].Role != "assistant" {
-			return nil, nil, bad("no_answer", "no answer at the end of the conversation, want one beside the rejected one")
+			return nil, nil, false, bad("no_answer", "no answer at the end of the conversation, want one beside the rejected one")
 		}
 		if answers(w) {
 			w = slices.Concat(c[:n], w)
 		}
-		return c, w, nil
+		return c, w, false, nil
 	}
 	if c, err = r.side("chosen", "assistant"); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	prompt, err := r.promptOf()
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, nil, false, err
 	case prompt == nil && r.isText("chosen") && r.isText("rejected"):
 		c, w = sharedText(c[0].Content, w[0].Content)
 	case prompt == nil:
 	case len(prompt) == 0:
-		return nil, nil, bad("empty_prompt", "the prompt has no messages, want at least one")
+		return nil, nil, false, bad("empty_prompt", "the prompt has no messages, want at least one")
 	case answers(c) && answers(w):
 		asked := prompt[len(prompt)-1].Content
 		if len(c) > 0 && len(w) > 0 && repeats(asked, c[0].Content) && repeats(asked, w[0].Content) {
-			return nil, nil, bad("prompt_repeated",
+			return nil, nil, false, bad("prompt_repeated",
 				"chosen and rejected begin with the prompt, which would be trained on as their answer, "+
 					"want the answers alone; `ignore: [%s]` of the source takes it from these",
 				cmp.Or(r.nameOf("prompt"), r.nameOf("instruction"), r.nameOf("messages"), r.nameOf("input")))
 		}
 		c, w = slices.Concat(prompt, c), slices.Concat(prompt, w)
 	case !holds(c, prompt) || !holds(w, prompt):
-		return nil, nil, bad("prompts_differ", "chosen and rejected hold another prompt than the record's own")
+		return nil, nil, false, bad("prompts_differ", "chosen and rejected hold another prompt than the record's own")
 	}
-	return c, w, nil
+	begun = len(prompt) > 0 && prompt[len(prompt)-1].Role == "assistant" && r.has(r.f, "prompt")
+	return c, w, begun, nil
 }
 
 // checkPair refuses what is no preference. The first n messages are the same.
@@ -120,7 +130,8 @@ func checkPair(c, r []chat.Message, n int) error {
 		}
 	}
 	if c[n-1].Role == "assistant" {
-		return bad("invalid_prompt", "the prompt ends with an answer of the assistant, want one that is to be answered")
+		return bad("invalid_prompt", "the prompt ends with an answer of the assistant, want one that is to be answered, "+
+			"or the begin of an answer in the column prompt, which both sides go on with")
 	}
 	return nil
 }

@@ -66,6 +66,11 @@ func TestPairsAreReadInEveryForm(t *testing.T) {
 			user("hi") + `, ` + assistant("b") + `]}`, "u hi | a a | a b"},
 		"answers of several turns": {`{"prompt": "hi", "chosen": [` + assistant("a") + `, ` + user("more") + `, ` + assistant("c") +
 			`], "rejected": "b"}`, "u hi | a a, u more, a c | a b"},
+		"an answer that both go on with": {`{"prompt": [` + user("hi") + `, ` + assistant("x ") + `], "chosen": "a", "rejected": [` +
+			assistant("b") + `]}`, "u hi | a x a | a x b"},
+		"an answer behind a turn that both go on with": {`{"system": "s", "prompt": [` + user("q") + `, ` + assistant("x") + `, ` +
+			user("hi") + `, ` + assistant("y\n") + `], "chosen": [` + assistant("a") + `], "rejected": "b"}`,
+			"s s, u q, a x, u hi | a y\na | a y\nb"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := parsePair(c.record)
@@ -91,6 +96,18 @@ func TestBrokenPairsSayWhy(t *testing.T) {
 		"two prompts": {`{"prompt": "hi", "instruction": "hi", "chosen": "a", "rejected": "b"}`, "invalid_prompt"},
 		"a prompt that is answered": {`{"messages": [` + user("hi") + `, ` + assistant("x") + `], "chosen": "a", "rejected": "b"}`,
 			"invalid_prompt"},
+		"a prompt that is answered in both": {`{"chosen": [` + user("hi") + `, ` + assistant("x") + `, ` + assistant("a") +
+			`], "rejected": [` + user("hi") + `, ` + assistant("x") + `, ` + assistant("b") + `]}`, "invalid_prompt"},
+		"an answer that one side does not go on with": {`{"prompt": [` + user("hi") + `, ` + assistant("x") +
+			`], "chosen": "a", "rejected": " "}`, "empty_answer"},
+		"an empty answer to go on with": {`{"prompt": [` + user("hi") + `, ` + assistant(" ") + `], "chosen": "a", "rejected": "b"}`,
+			"invalid_prompt"},
+		"an answer that goes on with turns": {`{"prompt": [` + user("hi") + `, ` + assistant("x") + `], "chosen": [` + assistant("a") +
+			`, ` + user("q") + `, ` + assistant("c") + `], "rejected": "b"}`, "invalid_prompt"},
+		"reasoning in the middle of an answer": {`{"prompt": [` + user("hi") + `, ` + assistant("x") +
+			`], "chosen": {"role": "assistant", "content": "a", "reasoning": "r"}, "rejected": "b"}`, "reasoning_not_read"},
+		"the same text behind an answer": {`{"prompt": [` + user("hi") + `, ` + assistant("x") + `], "chosen": "a", "rejected": "a"}`,
+			"equal_answers"},
 		"an instruction of no messages": {`{"instruction": [], "input": "x", "chosen": "a", "rejected": "b"}`, "invalid_instruction"},
 		"history of three": {`{"instruction": "x", "history": [["a", "b", "c"]], "chosen": "a", "rejected": "b"}`,
 			"invalid_history"},

@@ -15,21 +15,28 @@ import (
 	"lwtrain/internal/prose"
 )
 
-// IDColumn is the column that holds a record's own id.
-const IDColumn = "id"
+// Columns of a record of a prompt: its own id, and the range of words that is asked for.
+const (
+	IDColumn  = "id"
+	MinColumn = "min_words"
+	MaxColumn = "max_words"
+)
 
 // Prompt is a conversation that waits for an answer.
 type Prompt struct {
 	Messages []chat.Message  // the last one is not the assistant's
 	Required int             // words that are asked for; 0: no length is stated
+	Least    int             // words of the range that the record asks for; 0: no lower end
+	Most     int             // 0: no upper end
 	ID       json.RawMessage // the record's own id, text or a number; nil: it has none
 	Line     int             // its number in its source, from 1; 0 from [Layout.Prompt]
 	Origin   string          // file:line; empty from [Layout.Prompt]
 }
 
 // Prompt reads what the record of a line asks, whatever it holds besides. The words
-// asked for are those of the column length, where the record has it, else what the last
-// message states. Who answers is told roles and contents alone: a prompt with more is refused.
+// asked for are those of the column length, where the record has it, or a range (min_words,
+// max_words), else what the last message states; where no column is named, that alone. Who
+// answers is told roles and contents alone: a prompt with more is refused.
 func (l Layout) Prompt(x read.Line, length string) (p Prompt, err error) {
 	f, err := l.fields(x)
 	if err != nil {
@@ -61,15 +68,31 @@ func (l Layout) Prompt(x read.Line, length string) (p Prompt, err error) {
 	if id := f[IDColumn]; id != nil && !absent(id) && id[0] != '{' && id[0] != '[' {
 		p.ID = id
 	}
-	if raw, ok := f[length]; ok && !absent(raw) {
-		if p.Required, err = wordsAsked(raw); err != nil {
-			return p, bad("invalid_length", "%s is %s, want a number of words", length, err)
+	said := false
+	for _, column := range []struct {
+		name string
+		to   *int
+	}{{length, &p.Required}, {MinColumn, &p.Least}, {MaxColumn, &p.Most}} {
+		if raw, ok := f[column.name]; ok && !absent(raw) && length != "" {
+			said = true
+			if *column.to, err = wordsAsked(raw); err != nil {
+				return p, bad("invalid_length", "%s is %s, want a number of words", column.name, err)
+			}
 		}
-	} else {
+	}
+	switch {
+	case p.Required > 0 && p.Least+p.Most > 0:
+		return p, bad("invalid_length", "%s beside %s or %s, want one of them", length, MinColumn, MaxColumn)
+	case p.Most > 0 && p.Most < p.Least:
+		return p, bad("invalid_length", "%s is %d, want at least %s (%d)", MaxColumn, p.Most, MinColumn, p.Least)
+	case !said:
 		p.Required = prose.StatedLength(p.Messages[n-1].Content).Words()
 	}
 	return p, nil
 }
+
+// Ranged reports whether a range of words is asked for.
+func (p Prompt) Ranged() bool { return p.Least+p.Most > 0 }
 
 // wordsAsked reads a number of words. Tables may have it as 2000.0, and CSV as text. Its error
 // says what is there instead.

@@ -187,7 +187,7 @@ func (r *Renderer) Keep(sides []Rendered, l read.Line) ([]Tokenised, error) {
 		for _, m := range side.Messages[side.First:] {
 			if m.Role == "assistant" {
 				t.Turns++
-				t.Words += int32(prose.Words(m.Content))
+				t.Words += int32(prose.Words(m.Content[m.Given:]))
 			}
 		}
 		if err := r.Sieve.check(side.Messages, t); err != nil {

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"syscall"
 	"time"
 
 	"lwtrain/engine"
@@ -126,6 +127,15 @@ func (e *Engine) Drop() {
 
 // Needs implements [engine.Engine].
 func (e *Engine) Needs() engine.Needs { return e.plan.Needs }
+
+// Peak implements [engine.Engine]: it is that of this process.
+func (e *Engine) Peak() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Maxrss << 10
+}
 
 // Profile makes steps from now on add the time that each kind of op takes, and the
 // optimiser, to into; nil switches it off.

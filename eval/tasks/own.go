@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 
 	"lwtrain/examples"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/jsonl"
 	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
 )
@@ -65,40 +65,29 @@ func ownItems(path string) ([]Item, error) {
 		return nil, fault.Usage(err)
 	}
 	defer f.Close()
-	in := bufio.NewScanner(f)
-	in.Buffer(nil, mostLine)
 	var items []Item
 	seen := map[string]int{}
-	n, size := 0, 0
-	for in.Scan() {
-		n++
-		size += len(in.Bytes())
-		line := bytes.TrimPrefix(in.Bytes(), []byte("\uFEFF"))
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
+	size := 0
+	err = jsonl.Lines(path, f, mostLine, func(n int, line []byte) error {
 		it, err := ownItem(line, n)
-		if err == nil && seen[it.ID] > 0 {
-			err = fmt.Errorf("the id %s is that of line %d, too, want one of its own", it.ID, seen[it.ID])
-		}
-		if err == nil && len(items) == mostItems {
-			err = fmt.Errorf("more than %d prompts", mostItems)
-		}
-		if size > mostBytes {
-			err = fmt.Errorf("more than %d MiB up to here", mostBytes>>20)
-		}
-		if err != nil {
-			return nil, fault.Usage(fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
-				`a line is such as {"id": "a1", "prompt": "...", "length": 800, "type": "story"}; a range has min_words and max_words`))
+		size += len(line)
+		switch {
+		case err != nil:
+			return err
+		case seen[it.ID] > 0:
+			return fmt.Errorf("the id %s is that of line %d, too, want one of its own", it.ID, seen[it.ID])
+		case len(items) == mostItems:
+			return fmt.Errorf("more than %d prompts", mostItems)
+		case size > mostBytes:
+			return fmt.Errorf("more than %d MiB up to here", mostBytes>>20)
 		}
 		seen[it.ID] = n
 		items = append(items, it)
-	}
-	if err := in.Err(); err != nil {
-		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("a line of more than %d MiB", mostLine>>20)
-		}
-		return nil, fault.Usage(fmt.Errorf("%s:%d: %w", path, n+1, err))
+		return nil
+	})
+	if err != nil {
+		return nil, fault.Usage(fault.Hint(err,
+			`a line is such as {"id": "a1", "prompt": "...", "length": 800, "type": "story"}; a range has min_words and max_words`))
 	}
 	if len(items) == 0 {
 		return nil, fault.Usage(fmt.Errorf("%s: no prompts there", path))

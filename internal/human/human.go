@@ -4,6 +4,7 @@ package human
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,18 @@ func Grouped[T int | int64](n T) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// Short writes a figure of no known unit: four of its digits, or the whole of it, and none beyond a ten-thousandth.
+func Short(v float64) string {
+	v = math.Round(v*1e4) / 1e4
+	switch {
+	case v == 0:
+		return "0" // not -0
+	case math.Abs(v) >= 1000:
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.4g", v)
 }
 
 // Scaled writes a large number short: 134.5M.

@@ -12,3 +12,14 @@ func TestSpans(t *testing.T) {
 		}
 	}
 }
+
+func TestFiguresOfNoUnit(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", -0.00001: "0", 4.854e-6: "0", 0.00016: "0.0002", -0.08333333: "-0.0833", 0.91666: "0.9167", 37.98765: "37.99", 100: "100",
+		-999.96: "-1000", 12345.6: "12346",
+	} {
+		if got := Short(v); got != want {
+			t.Errorf("%g: %s, want %s", v, got, want)
+		}
+	}
+}

@@ -1,6 +1,6 @@
 // Package jsonl keeps what was paid for, as lines of JSON: a [Log] grows while a run
 // goes on and survives its end at any moment, and [Write] writes a file that follows
-// from others, whole or not at all.
+// from others, whole or not at all. [Lines] reads files that others wrote.
 package jsonl
 
 import (

@@ -31,6 +31,9 @@ func DefaultServer() Server {
 	return Server{KeyEnv: "OPENAI_API_KEY", Timeout: 600, Retries: 6, Concurrency: 4}
 }
 
+// Who is the model and where it is asked.
+func (s Server) Who() string { return s.Model + " at " + s.URL }
+
 // Mask returns a text without the key of the server.
 func (s Server) Mask(text string) string { return transport.Mask(text, os.Getenv(s.KeyEnv)) }
 

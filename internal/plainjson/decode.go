@@ -15,13 +15,7 @@ import (
 // becomes a hundred in memory, so that the size of a file is no bound on what it takes.
 // Errors begin with the line and are in words of JSON, without names of Go's types.
 func Decode(data []byte, most int, v any) error {
-	if !utf8.Valid(data) {
-		return errors.New("not valid utf-8, want json")
-	}
-	if !Within(data, most) {
-		return fmt.Errorf("more than %d values, want fewer", most)
-	}
-	err := json.Unmarshal(data, v)
+	err := decode(data, most, v)
 	line := func(offset int64) int {
 		return 1 + bytes.Count(data[:min(max(0, offset), int64(len(data)))], []byte("\n"))
 	}
@@ -34,6 +28,19 @@ func Decode(data []byte, most int, v any) error {
 		return fmt.Errorf("%d: %w", line(kind.Offset), wrongKind(kind))
 	}
 	return err
+}
+
+// DecodeLine is [Decode] of a line, whose number is somebody else's to say.
+func DecodeLine(line []byte, most int, v any) error { return InWords(decode(line, most, v)) }
+
+func decode(data []byte, most int, v any) error {
+	if !utf8.Valid(data) {
+		return errors.New("not valid utf-8, want json")
+	}
+	if !Within(data, most) {
+		return fmt.Errorf("more than %d values, want fewer", most)
+	}
+	return json.Unmarshal(data, v)
 }
 
 // Within reports whether a text of JSON has at most most values, its keys and what is

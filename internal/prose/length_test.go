@@ -468,7 +468,7 @@ func TestStatedLengthsOfLongBenchWrite(t *testing.T) {
 	} {
 		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
-			t.Skip(err)
+			t.Skip("the folder of LWTRAIN_TEST_DATA lacks the file:", err)
 		}
 		defer f.Close()
 		found, right, all := 0, 0, 0

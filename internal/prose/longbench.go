@@ -14,6 +14,24 @@ func LengthScore(required, real int) float64 {
 	return 100 * max(0, 1-(x/y-1)/2)
 }
 
+// RangeScore is LongWriter-Zero's length reward (arXiv:2506.18841) on the scale of S_l: 100 from least
+// to most words, below in proportion to the words that are there, above falling to 0 at limit; 0 for
+// most is no upper end.
+func RangeScore(least, most, limit, real int) float64 {
+	lo, hi, end, y := float64(least), float64(most), float64(limit), float64(real)
+	switch {
+	case y <= 0:
+		return 0
+	case y < lo:
+		return 100 * y / lo
+	case most == 0 || y <= hi:
+		return 100
+	case y >= end:
+		return 0
+	}
+	return 100 * (end - y) / (end - hi)
+}
+
 // A Range is a range of answer lengths, from a number of words up to the next.
 type Range struct {
 	Name string

@@ -27,3 +27,29 @@ func TestTheLengthScoreIsLongBenchWrites(t *testing.T) {
 		})
 	}
 }
+
+func TestTheRangeScoreIsLongWriterZeros(t *testing.T) {
+	for _, c := range []struct {
+		name                     string
+		least, most, limit, real int
+		want                     float64
+	}{
+		{"the least", 500, 800, 1600, 500, 100},
+		{"the most", 500, 800, 1600, 800, 100},
+		{"half of the least", 500, 800, 1600, 250, 50},
+		{"half way from the most to the limit", 500, 800, 1600, 1200, 50},
+		{"a quarter of that way", 500, 800, 1600, 1000, 75},
+		{"the limit", 500, 800, 1600, 1600, 0},
+		{"beyond it", 500, 800, 1600, 9000, 0},
+		{"more than a range that ends at the limit", 500, 800, 800, 801, 0},
+		{"a range without an upper end", 500, 0, 0, 9000, 100},
+		{"a range without a lower end", 0, 800, 1600, 1, 100},
+		{"nothing written", 0, 800, 1600, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := RangeScore(c.least, c.most, c.limit, c.real); math.Abs(got-c.want) > 1e-9 {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}

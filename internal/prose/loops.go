@@ -1,6 +1,9 @@
 package prose
 
-import "slices"
+import (
+	"slices"
+	"unicode"
+)
 
 // A loop is a period of at most longestPeriod units that a text ends in, at least four times
 // and leastLoop units long together; or a tail, of loopTail units or twice as many and so on, in
@@ -108,4 +111,25 @@ func repeats(units []uint64) []bool {
 		sum *= hashBase
 	}
 	return again
+}
+
+// LongestRun is the character that a text has most often in a row, blanks between them aside, and
+// how often: of "no!! ! no" the exclamation mark, 3 times. Time is linear.
+func LongestRun(text string) (of rune, n int) {
+	var last rune
+	run := 0
+	for _, r := range text {
+		switch {
+		case unicode.IsSpace(r):
+			continue
+		case r == last:
+			run++
+		default:
+			last, run = r, 1
+		}
+		if run > n {
+			of, n = r, run
+		}
+	}
+	return of, n
 }

@@ -47,7 +47,7 @@ func TestWordsOfRealTexts(t *testing.T) {
 	}
 	f, err := os.Open(filepath.Join(dir, "longwriter_cases.jsonl"))
 	if err != nil {
-		t.Skip(err)
+		t.Skip("the folder of LWTRAIN_TEST_DATA lacks the file:", err)
 	}
 	defer f.Close()
 	want := []int{}

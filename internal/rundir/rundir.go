@@ -4,6 +4,8 @@
 package rundir
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,12 +29,22 @@ const (
 	Answers     = "answers.json"  // to held-out prompts, of a training run
 	Best        = "best.json"     // which checkpoint of a training run has the lowest held-out loss
 	Checkpoints = "checkpoints"   // the folder of a training run's checkpoints
+	Engine      = "engine"        // the folder of what an engine writes beside a run: its workers' files and logs
 )
 
 // Identity is what makes two runs the same run.
 type Identity struct {
 	Contents map[string]string `json:"contents"` // what was read, by name, as SHA-256
 	Settings map[string]string `json:"settings"` // every one that the result depends on, by key
+}
+
+// HashOf is by what the content of texts and numbers is known: the SHA-256 of the JSON that v is.
+func HashOf(v any) string {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(v); err != nil {
+		panic(err) // v is of a type that JSON has no form of, or a number that is none
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // TokenizerFiles are contents of training runs that folders of earlier versions do not name: nothing is known of

@@ -8,6 +8,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/eval"
 	"lwtrain/internal/human"
+	"lwtrain/internal/stats"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
@@ -16,7 +17,7 @@ import (
 func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
 	line := terminal.Labelled(w)
 	o := c.Eval
-	from := o.Server.Model + " at " + o.Server.URL
+	from := o.Server.Who()
 	if m := run.Model; m != nil {
 		from = m.Describe()
 	}
@@ -32,10 +33,10 @@ func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
 		line("", "a top-p below 1 may cut off the token that ends an answer")
 	}
 	if n := run.Needs(); n.Batch > 0 {
-		line("memory", "%s of weights, up to %s for the keys and values of %s at a time", human.Bytes(n.Weights), human.Bytes(n.Cache),
+		line("memory", "%s of weights, up to %s of keys and values for %s", human.Bytes(n.Weights), human.Bytes(n.Cache),
 			human.Count(n.Batch, "answer"))
-		if n.Batch < o.Batch {
-			line("", "%d of eval.batch: more would not fit into the memory that is free", n.Batch)
+		if n.Batch < n.Most {
+			line("", "%d together would not fit into the memory that is free", n.Most)
 		}
 	}
 	line("output", "%s", c.Output.Dir)
@@ -61,7 +62,7 @@ func EvalResult(w io.Writer, x eval.Scored) {
 	if s.Note != "" {
 		line("", "%s", s.Note)
 	}
-	figure := func(label, before, format string, v *float64, ci *eval.Interval) {
+	figure := func(label, before, format string, v *float64, ci *stats.Interval) {
 		if v == nil {
 			return
 		}
@@ -98,17 +99,16 @@ func EvalResult(w io.Writer, x eval.Scored) {
 
 // judged says what a judge said.
 func judged(line func(label, format string, args ...any), j eval.Judged) {
-	coverage := fmt.Sprintf("%d of %d read", j.Rated, j.N)
+	by := fmt.Sprintf("%s, %s: %d of %d read", j.Judge, j.Mode, j.Rated, j.N)
 	switch {
 	case j.Mode == "pair":
-		line("judge", "%s: %d better, %d as good, %d worse than %s; %s, %d decided by the order",
-			j.Judge, j.Wins, j.Ties, j.Losses, j.Against, coverage, j.Flips)
+		line("judge", "%s", by)
 	case j.Quality == nil:
-		line("S_q", "-  (%s, %s: %s)", j.Judge, j.Mode, coverage)
+		line("S_q", "-  (%s)", by)
 	case j.CI != nil:
-		line("S_q", "%.1f  (95 %%: %.1f to %.1f; %s, %s: %s)", *j.Quality, j.CI[0], j.CI[1], j.Judge, j.Mode, coverage)
+		line("S_q", "%.1f  (95 %%: %.1f to %.1f; %s)", *j.Quality, j.CI[0], j.CI[1], by)
 	default:
-		line("S_q", "%.1f  (%s, %s: %s)", *j.Quality, j.Judge, j.Mode, coverage)
+		line("S_q", "%.1f  (%s)", *j.Quality, by)
 	}
 	if j.Overall != nil {
 		line("", "%.1f the mean of S_l and S_q", *j.Overall)
@@ -119,16 +119,8 @@ func judged(line func(label, format string, args ...any), j eval.Judged) {
 			line("", "%.2f %s", *means[i], name)
 		}
 	}
-	if j.Chunked > 0 {
-		line("", "%s rated in parts, and in no mean", human.Count(j.Chunked, "answer"))
-	}
-	for _, w := range j.Warnings {
-		line("", "%s", w)
-	}
-	if j.Calibration != nil {
-		line("", "calibrated: %s", *j.Calibration)
-	} else {
-		line("", "not calibrated: `lwtrain eval calibrate` says what this judge can tell apart")
+	for _, text := range j.Says() {
+		line("", "%s", text)
 	}
 }
 
@@ -143,9 +135,10 @@ func Comparison(w io.Writer, c eval.Comparison) {
 		}
 		ci := ""
 		if m.CI != nil {
-			ci = fmt.Sprintf("%.3g to %.3g", m.CI[0], m.CI[1])
+			ci = human.Short(m.CI[0]) + " to " + human.Short(m.CI[1])
 		}
-		line := fmt.Sprintf("%-20s %9.4g %9.4g %9.4g  %-20s %5d %5d %5d", m.Metric, m.A, m.B, m.Diff, ci, m.Wins, m.Ties, m.Losses)
+		line := fmt.Sprintf("%-20s %9s %9s %9s  %-20s %5d %5d %5d", m.Metric, human.Short(m.A), human.Short(m.B), human.Short(m.Diff), ci,
+			m.Wins, m.Ties, m.Losses)
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 		if m.Note != "" && m.Metric == "words" {
 			fmt.Fprintf(w, "%-20s %s\n", "", m.Note)

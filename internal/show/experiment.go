@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"lwtrain/configs"
-	"lwtrain/eval"
 	"lwtrain/experiment"
 	"lwtrain/internal/human"
+	"lwtrain/internal/stats"
 	"lwtrain/internal/terminal"
 	"lwtrain/lengthcap"
 	"lwtrain/train"
@@ -46,11 +46,11 @@ func ExperimentPlan(w io.Writer, c *configs.Config, x *lengthcap.Experiment) {
 
 // ExperimentResult says what came of an experiment.
 func ExperimentResult(w io.Writer, r experiment.Result) {
-	reach := func(ci *eval.Interval) string {
-		if ci == nil {
+	reach := func(ci *stats.Interval) string {
+		switch { // -1: that end is not reached
+		case ci == nil || ci[0] < 0:
 			return ""
-		}
-		if ci[1] < 0 {
+		case ci[1] < 0:
 			return fmt.Sprintf("%.0f-", ci[0])
 		}
 		return fmt.Sprintf("%.0f-%.0f", ci[0], ci[1])

@@ -18,20 +18,29 @@ import (
 func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 	line := terminal.Labelled(w)
 	o, prompts := c.Pairs, run.Prompts
-	from := o.Server.Model + " at " + o.Server.URL
+	from := o.Server.Who()
 	if m := run.Model; m != nil {
 		from = m.Describe()
 	}
-	stated, words := 0, 0
+	stated, words, ranged, left := 0, 0, 0, 0
 	for _, p := range prompts {
 		if p.Required > 0 {
 			stated++
 			words += p.Required
 		}
+		if p.Ranged() {
+			ranged++
+		}
+		if !o.Rates(p) {
+			left++
+		}
 	}
 	line("model", "%s", from)
 	line("prompts", "%s, %d of them ask for a length, of %.0f words on average",
 		human.Count(len(prompts), "prompt"), stated, float64(words)/max(1, float64(stated)))
+	if ranged > 0 {
+		line("", "%d of them ask for a range of words", ranged)
+	}
 	if len(run.Dropped) > 0 {
 		line("", "dropped: %s", human.Counts(run.Dropped))
 	}
@@ -44,6 +53,9 @@ func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 		weight float64
 	}{
 		{o.LengthWeight > 0, "length score (S_l)", o.LengthWeight},
+		{o.LengthWeight > 0 && ranged > 0, "length range", o.LengthWeight},
+		{o.RepetitionWeight > 0, "repetition", o.RepetitionWeight},
+		{o.EndWeight > 0, "end", o.EndWeight},
 		{o.Judge.URL != "", "judge " + o.Judge.Model + " (S_q)", o.JudgeWeight},
 		{len(o.Command) > 0, "command " + strings.Join(o.Command, " "), o.CommandWeight},
 	} {
@@ -53,7 +65,7 @@ func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 	}
 	line("scores", "%s", strings.Join(scores, ", "))
 	line("pairs", "the best against %s", map[string]string{"random": "one of the rest at random", "worst": "the worst"}[o.Rejected])
-	if left := len(prompts) - stated; left > 0 && o.Judge.URL == "" && len(o.Command) == 0 {
+	if left > 0 {
 		line("", "%s without a length to score: not answered", human.Count(left, "prompt"))
 	}
 	line("output", "%s", c.Output.Dir)
@@ -68,6 +80,7 @@ func PairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Dura
 	} else {
 		line("answers", "%.0f words on average", s.Words)
 	}
+	line("", "%.0f %% ended, %.1f %% of their words repeat what came before", 100*s.Ended, 100*s.Repeated)
 	if s.CutOff > 0 {
 		line("", "%s cut off at pairs.max_new_tokens", human.Count(s.CutOff, "answer"))
 	}
@@ -81,9 +94,12 @@ func PairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Dura
 		}
 	}
 	spread("score", s.Total)
-	if s.Quality.Count+s.Command.Count > 0 {
+	if s.Quality.Count+s.Command.Count+s.Range.Count+s.New.Count+s.End.Count > 0 {
 		spread("length score", s.Length)
 	}
+	spread("length range", s.Range)
+	spread("repetition", s.New)
+	spread("end", s.End)
 	spread("judge", s.Quality)
 	spread("command", s.Command)
 	line("pairs", "%s; words of the chosen answer %.0f, of the rejected %.0f", human.Count(s.Pairs, "pair"), s.ChosenWords, s.RejectedWords)

@@ -57,6 +57,9 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	}
 	line("", "weights %s, gradients %s, optimiser %s", weights, human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
 	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
+	for _, note := range m.Notes {
+		line("", "%s", note)
+	}
 	line("machine", "%s", m.Machine)
 	if refused := kernels.Describe().Refused; refused != "" {
 		line("", "not used: %s", refused)

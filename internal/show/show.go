@@ -15,7 +15,7 @@ import (
 
 // Warn shows something that does not stop a command.
 func Warn(w io.Writer, format string, args ...any) {
-	fmt.Fprintf(w, "lwtrain: warning: %s\n", terminal.Printable(fmt.Sprintf(format, args...)))
+	terminal.Paragraph(w, "lwtrain: warning:", fmt.Sprintf(format, args...))
 }
 
 // dropNotes says what of the data is not trained on.

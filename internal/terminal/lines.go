@@ -32,21 +32,35 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Labelled prints lines of a summary, each behind its label.
+// wide is how many columns a line has at most.
+const wide = 80
+
+// Labelled prints lines of a summary, each behind its label; what is too wide for one is hung.
 func Labelled(w io.Writer) func(label, format string, args ...any) {
 	return func(label, format string, args ...any) {
-		fmt.Fprintf(w, "%-9s %s\n", label, Printable(fmt.Sprintf(format, args...)))
+		text := Printable(fmt.Sprintf(format, args...))
+		if line := fmt.Sprintf("%-9s %s", label, text); runewidth.StringWidth(line) <= wide {
+			fmt.Fprintln(w, line)
+			return
+		}
+		Hang(w, label, text)
 	}
 }
 
 // Hang writes a label and text beside it, in lines of at most 80 columns.
-func Hang(w io.Writer, label, text string) {
-	const width, indent = 80, 10
-	line, empty := fmt.Sprintf("%-*s", indent-1, label), true
+func Hang(w io.Writer, label, text string) { hang(w, fmt.Sprintf("%-9s", label), 9, text) }
+
+// Paragraph writes a text with what it begins with in lines of at most 80 columns, of which all but the
+// first are indented.
+func Paragraph(w io.Writer, begin, text string) { hang(w, begin, 3, text) }
+
+// hang writes text behind a beginning; its other lines have so many blanks, and one, before them.
+func hang(w io.Writer, line string, indent int, text string) {
+	empty := true
 	for _, word := range strings.Fields(Printable(text)) {
-		if !empty && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {
+		if !empty && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > wide {
 			fmt.Fprintln(w, line)
-			line = strings.Repeat(" ", indent-1)
+			line = strings.Repeat(" ", indent)
 		}
 		line, empty = line+" "+word, false
 	}

@@ -18,6 +18,7 @@ type Family struct {
 	Rotary      float64 // share of each head that is turned, unless partial_rotary_factor says
 	HeadDim     int     // unless head_dim says; 0: hidden_size / num_attention_heads
 
+	Twin      string // the family of transformers' own classes that computes the same under other names; "": this one
 	Names     *Names // in Hugging Face's files
 	GGUF      *GGUF  // nil: its GGUF files are not known
 	Shapes    map[string]string

@@ -1,4 +1,4 @@
-package eval
+package stats
 
 import (
 	"cmp"
@@ -54,23 +54,4 @@ func (c Curve) Median() (words float64, ok bool) {
 		}
 	}
 	return 0, false
-}
-
-// lengthsOf are the lengths of answers whose end is known.
-func lengthsOf(scores []Score) (out []Length) {
-	for _, x := range scores {
-		if x.Failed == "" && x.Ended != nil {
-			out = append(out, Length{x.Words, *x.Ended})
-		}
-	}
-	return out
-}
-
-// Lasting is the Kaplan-Meier curve of answers; no points: nobody said which of them ended.
-func Lasting(scores []Score) Curve {
-	lengths := lengthsOf(scores)
-	if len(lengths) == 0 {
-		return Curve{}
-	}
-	return KaplanMeier(lengths)
 }

@@ -1,12 +1,10 @@
-package record
+package prose
 
 import (
 	"fmt"
 	"math"
 	"strings"
 	"testing"
-
-	"lwtrain/chat"
 )
 
 // TestMinHashEstimatesTheShareOfGrams compares with the share that is counted.
@@ -19,7 +17,7 @@ func TestMinHashEstimatesTheShareOfGrams(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	of := func(text string) *Sketch {
-		return minhash([]chat.Message{{Role: "user"}, {Role: "assistant", Content: text}})
+		return SketchOf(func() uint64 { return 0 }, text)
 	}
 	for _, c := range []struct{ from, to int }{{0, 1000}, {50, 1050}, {200, 1200}, {500, 1500}, {1000, 2000}} {
 		grams := 1000 - nearGram + 1

@@ -1,0 +1,34 @@
+package record
+
+import (
+	"slices"
+	"strings"
+
+	"lwtrain/chat"
+)
+
+// goesOn reports whether message n is the last one and the assistant's, so that it goes on with an
+// answer before it.
+func goesOn(messages []chat.Message, n int) bool {
+	return len(messages) == n+1 && messages[n].Role == "assistant"
+}
+
+// goOn makes the last two messages, the begin of an answer that is message n and what goes on with
+// it, one: their texts as they are, with nothing between.
+func goOn(messages []chat.Message, n int) ([]chat.Message, error) {
+	begin, rest := messages[n], messages[n+1]
+	switch {
+	case begin.Extra["tool_calls"] != nil || rest.Extra["tool_calls"] != nil:
+		return nil, bad("invalid_prompt",
+			"the prompt ends with an answer of the assistant, want text alone there and in what goes on with it")
+	case strings.TrimSpace(begin.Content) == "":
+		return nil, bad("invalid_prompt", "the prompt ends with an empty answer of the assistant, want its begin")
+	case strings.TrimSpace(rest.Content) == "":
+		return nil, bad("empty_answer", "nothing goes on with the answer that the prompt begins")
+	case rest.Reasoning != "":
+		return nil, lostKey(rest.ReasoningKey, "is of an answer whose begin is in the prompt, want it in that")
+	}
+	one := begin
+	one.Content, one.Given, one.Mark = begin.Content+rest.Content, len(begin.Content), rest.Mark
+	return append(slices.Clone(messages[:n]), one), nil
+}

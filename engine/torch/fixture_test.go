@@ -1,0 +1,195 @@
+package torch
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"lwtrain/checkpoints"
+	"lwtrain/engine"
+	"lwtrain/engine/native"
+	"lwtrain/model"
+	"lwtrain/packing"
+)
+
+// forms are the architectures of model/testdata: each family that there is.
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
+
+func folder(form string) string { return filepath.Join("../../model/testdata", form) }
+
+// installation is the Python that tests use. Without one they are skipped; make test-torch
+// makes one, and says so.
+func installation(t *testing.T) *Installation {
+	t.Helper()
+	python := os.Getenv("LWTRAIN_PYTHON")
+	if own, err := filepath.Abs("../../.venv-torch/bin/python"); python == "" && err == nil && exists(own) {
+		python = own
+	}
+	in, err := Find(context.Background(), python)
+	if err == nil {
+		return in
+	}
+	if os.Getenv("LWTRAIN_TEST_TORCH") != "" {
+		t.Fatal(err)
+	}
+	t.Skipf("no torch here (make test-torch installs it): %v", err)
+	return nil
+}
+
+func options(ranks int) Options {
+	return Options{
+		Processes: ranks, Threads: 2, Capacity: 256, Precision: "float32", GradientCheckpointing: "auto",
+		AdamW: AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.1},
+	}
+}
+
+// open opens the engine over the model of a form.
+func open(t *testing.T, form string, o Options) *Engine {
+	t.Helper()
+	in := installation(t)
+	c, err := model.Check(folder(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(c, folder(form), in, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// openNative opens the embedded engine over the same model, with the same settings.
+func openNative(t *testing.T, form string) *native.Engine {
+	t.Helper()
+	m, err := model.Load(folder(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := native.New(m, native.Options{
+		Capacity: 256, Precision: "float32", GradientCheckpointing: "auto",
+		AdamW: native.AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// document is n tokens, the last targets of which are targets.
+func document(seed, n, targets int, factor float64) packing.Doc {
+	d := packing.Doc{IDs: make([]int32, n), Target: [][2]int32{{int32(n - targets), int32(n)}}, Factor: factor}
+	for i := range d.IDs {
+		d.IDs[i] = int32((seed*7919 + i*i*31 + i) % 96)
+	}
+	return d
+}
+
+func lay(t *testing.T, weighting string, docs ...packing.Doc) packing.Pack {
+	t.Helper()
+	n := 5 // padding
+	for _, d := range docs {
+		n += len(d.IDs)
+	}
+	p, err := packing.Lay(n, docs, weighting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// packs are three of unlike sizes, so that a rank of two has none in the second row.
+func packs(t *testing.T, weighting string) []packing.Pack {
+	return []packing.Pack{
+		lay(t, weighting, document(1, 30, 12, 1), document(2, 1, 1, 1), document(3, 64, 60, 0.5)),
+		lay(t, weighting, document(4, 90, 9, 2), document(5, 20, 20, 1)),
+		lay(t, weighting, document(6, 17, 3, 1), document(7, 5, 4, 0), document(8, 40, 30, 1)),
+	}
+}
+
+// learnt is what an engine tells of packs, and the gradients that it adds up.
+type learnt struct {
+	packs     []engine.Learned
+	gradients map[string][]float32
+}
+
+func learn(t *testing.T, e engine.Engine, packs []packing.Pack, weigh engine.Weigh) learnt {
+	t.Helper()
+	e.Drop()
+	got, err := e.Learn(context.Background(), 1, packs, weigh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := learnt{got, map[string][]float32{}}
+	if err := e.Gradients(func(name string, values []float32) { l.gradients[name] = slices.Clone(values) }); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// apart is how far two gradients are from each other, tensor by tensor, over the norm of the second; the largest.
+func apart(t *testing.T, a, b map[string][]float32) (most float64, where string) {
+	t.Helper()
+	if len(a) != len(b) || len(a) == 0 {
+		t.Fatalf("%d tensors, want %d", len(a), len(b))
+	}
+	for name, want := range b {
+		got, ok := a[name]
+		if !ok || len(got) != len(want) {
+			t.Fatalf("%s: %d values, want %d", name, len(got), len(want))
+		}
+		var d, n float64
+		for i, v := range want {
+			d += (float64(got[i]) - float64(v)) * (float64(got[i]) - float64(v))
+			n += float64(v) * float64(v)
+		}
+		if x := math.Sqrt(d / max(n, 1e-30)); x > most {
+			most, where = x, name
+		}
+	}
+	return most, where
+}
+
+// sameLosses holds what two engines tell of packs against each other.
+func sameLosses(t *testing.T, what string, got, want []engine.Learned) {
+	t.Helper()
+	for i := range want {
+		if len(got[i].NLL) != len(want[i].NLL) {
+			t.Fatalf("%s: pack %d has %d losses, want %d", what, i, len(got[i].NLL), len(want[i].NLL))
+		}
+		if d := math.Abs(got[i].Loss - want[i].Loss); !(d <= 1e-5*math.Abs(want[i].Loss)) {
+			t.Errorf("%s: pack %d has loss %.9g, want %.9g", what, i, got[i].Loss, want[i].Loss)
+		}
+		for k, v := range want[i].NLL {
+			if d := math.Abs(got[i].NLL[k] - v); !(d <= 1e-4) || (v == 0) != (got[i].NLL[k] == 0) {
+				t.Fatalf("%s: pack %d, token %d: -ln p %g, want %g", what, i, k, got[i].NLL[k], v)
+			}
+		}
+	}
+}
+
+// tensors are all of a checkpoint: weights and moments.
+func tensors(t *testing.T, dir string) map[string][]float32 {
+	t.Helper()
+	out := map[string][]float32{}
+	for _, path := range []string{"model.safetensors", optimizerFile} {
+		w, err := checkpoints.OpenSafetensors(filepath.Join(dir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range w.Names() {
+			info, _ := w.Info(name)
+			values := make([]float32, product(info.Shape))
+			if err := w.Read(name, values); err != nil {
+				t.Fatal(err)
+			}
+			out[name] = values
+		}
+		w.Close()
+	}
+	return out
+}

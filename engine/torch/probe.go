@@ -1,0 +1,156 @@
+package torch
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"lwtrain/internal/fault"
+	"lwtrain/internal/plainjson"
+)
+
+//go:embed probe.py
+var probeScript string
+
+// Installation is a Python with torch, and what it finds on this machine.
+type Installation struct {
+	Path         string `json:"path"` // of the interpreter
+	Python       string `json:"python"`
+	Torch        string `json:"torch"`
+	Transformers string `json:"transformers"`
+	Safetensors  string `json:"safetensors"`
+	Numpy        string `json:"numpy"`
+	CUDA         string `json:"cuda,omitempty"` // that torch was built for
+	GPUs         []GPU  `json:"gpus"`
+	BF16         bool   `json:"bf16"`             // the GPUs compute in it
+	Varlen       bool   `json:"varlen"`           // torch has attention over documents in one kernel
+	Broken       string `json:"broken,omitempty"` // why torch cannot be imported
+}
+
+// GPU is a graphics card; sizes are in bytes.
+type GPU struct {
+	Name   string `json:"name"`
+	Memory int64  `json:"memory"`
+	Free   int64  `json:"free"`
+}
+
+// The oldest versions that the worker knows.
+const (
+	leastTorch        = "2.11"
+	leastTransformers = "4.57"
+)
+
+const install = "python3 -m venv .venv && .venv/bin/pip install torch transformers safetensors numpy"
+
+// probeTime is how long importing torch may take, from a slow disk.
+const probeTime = 3 * time.Minute
+
+// Find finds a Python and asks it what it has. python is the config's key engine.python.
+// An error is one of usage, with a way out.
+func Find(ctx context.Context, python string) (*Installation, error) {
+	path, from := interpreter(python)
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, "-c", probeScript)
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("no Python: there is no %s (%s)", path, from),
+			"install Python 3.10 or later with torch ("+install+"), or say where it is: engine.python"))
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%s does not answer: %w", path, ctx.Err())
+	}
+	_, answer, said := strings.Cut(string(out), "lwtrain ")
+	in := &Installation{Path: path}
+	if err == nil && said {
+		err = plainjson.Decode([]byte(strings.TrimSpace(answer)), maxValues, in)
+	}
+	if err != nil || !said {
+		return nil, fault.Usage(fmt.Errorf("%s (%s) does not run as Python 3: %w", path, from,
+			cmp.Or(err, errors.New(lastLines(errOut.String(), 3)))))
+	}
+	return in, fault.Usage(in.check())
+}
+
+// interpreter is the Python to take, and who says so.
+func interpreter(python string) (path, from string) {
+	if python != "" {
+		return python, "engine.python"
+	}
+	if p := os.Getenv("LWTRAIN_PYTHON"); p != "" {
+		return p, "LWTRAIN_PYTHON"
+	}
+	if p := ".venv/bin/python"; exists(p) {
+		return p, "in this folder"
+	}
+	return "python3", "on the path"
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// check refuses what the worker could not run on.
+func (in *Installation) check() error {
+	for _, p := range []struct{ name, have, least string }{
+		{"torch", in.Torch, leastTorch}, {"transformers", in.Transformers, leastTransformers},
+		{"safetensors", in.Safetensors, "0.4"}, {"numpy", in.Numpy, "1.24"},
+	} {
+		way := install
+		if p.have != "" {
+			way = in.Path + " -m pip install -U " + p.name
+		}
+		switch {
+		case p.have == "":
+			return fault.Hint(fmt.Errorf("%s (Python %s) has no %s, want %s or later", in.Path, in.Python, p.name, p.least), way)
+		case older(p.have, p.least):
+			return fault.Hint(fmt.Errorf("%s has %s %s, want %s or later", in.Path, p.name, p.have, p.least), way)
+		}
+	}
+	if in.Broken != "" {
+		return fault.Hint(fmt.Errorf("%s: torch %s cannot be imported: %s", in.Path, in.Torch, in.Broken),
+			"the driver or the installation is broken: try "+in.Path+" -c 'import torch', and install torch again")
+	}
+	return nil
+}
+
+var versionParts = regexp.MustCompile(`^(\d+)\.(\d+)`)
+
+// older compares two versions by their first two numbers.
+func older(have, least string) bool {
+	number := func(v string) (n int) {
+		if m := versionParts.FindStringSubmatch(v); m != nil {
+			major, _ := strconv.Atoi(m[1])
+			minor, _ := strconv.Atoi(m[2])
+			n = major<<16 + minor
+		}
+		return n
+	}
+	return number(have) < number(least)
+}
+
+// Device says in words what computes.
+func (in *Installation) Device() string {
+	if len(in.GPUs) == 0 {
+		return "processor"
+	}
+	return in.GPUs[0].Name
+}
+
+// lastLines are the last lines of a text that say something.
+func lastLines(text string, most int) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}

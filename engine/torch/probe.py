@@ -1,0 +1,27 @@
+import importlib.metadata as m
+import importlib.util
+import json
+import sys
+
+
+def version(name):
+    try:
+        return m.version(name)
+    except m.PackageNotFoundError:
+        return ""
+
+
+out = {"python": sys.version.split()[0], "gpus": []} | {n: version(n) for n in ("torch", "transformers", "safetensors", "numpy")}
+if out["torch"]:
+    try:
+        import torch
+
+        out["cuda"] = torch.version.cuda or ""
+        for i in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(i)
+            out["gpus"].append({"name": torch.cuda.get_device_name(i), "memory": total, "free": free})
+        out["bf16"] = bool(out["gpus"]) and torch.cuda.is_bf16_supported()
+        out["varlen"] = importlib.util.find_spec("torch.nn.attention.varlen") is not None
+    except Exception as e:
+        out["broken"] = f"{type(e).__name__}: {e}"
+print("lwtrain " + json.dumps(out))

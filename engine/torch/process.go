@@ -1,0 +1,203 @@
+package torch
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
+)
+
+//go:embed worker/*.py
+var workerFiles embed.FS
+
+// How long the workers may take to begin, and to end once they were asked to.
+const (
+	startTime = 10 * time.Minute
+	endTime   = 10 * time.Second
+)
+
+// process is the launcher with its workers, and the socket to rank 0.
+type process struct {
+	wire
+	cmd   *exec.Cmd
+	stdin io.Closer     // all workers end when it closes
+	ended chan struct{} // closed when the launcher has ended
+	log   string        // the folder of what the workers write
+	temp  string        // the socket's folder, which only this user can enter
+	hello said
+}
+
+// launch starts ranks workers. dir is the folder for their files and logs.
+func launch(ctx context.Context, in *Installation, dir string, ranks, threads int, deterministic bool) (*process, error) {
+	script, err := writeWorker(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{log: filepath.Join(dir, "log"), ended: make(chan struct{})}
+	if err := errors.Join(os.RemoveAll(p.log), os.MkdirAll(p.log, 0o755)); err != nil {
+		return nil, err
+	}
+	if p.temp, err = os.MkdirTemp("", "lwtrain-"); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("unix", filepath.Join(p.temp, "socket"))
+	if err != nil {
+		os.RemoveAll(p.temp)
+		return nil, err
+	}
+	defer listener.Close()
+	token := rand.Text()
+	env := append(os.Environ(), "LWTRAIN_SOCKET="+listener.Addr().String(), "LWTRAIN_TOKEN="+token, "LWTRAIN_LOG="+p.log,
+		fmt.Sprint("OMP_NUM_THREADS=", max(1, threads/ranks)), "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
+		"HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1")
+	if runtime.GOOS == "linux" {
+		env = append(env, "GLOO_SOCKET_IFNAME=lo")
+	}
+	if deterministic {
+		env = append(env, "CUBLAS_WORKSPACE_CONFIG=:4096:8")
+	}
+	if err := p.start(in.Path, script, ranks, env); err != nil {
+		os.RemoveAll(p.temp)
+		return nil, err
+	}
+	if err := p.greet(ctx, listener.(*net.UnixListener), token, ranks); err != nil {
+		p.kill()
+		return nil, err
+	}
+	return p, nil
+}
+
+// writeWorker writes the worker's files into a folder named by their content.
+func writeWorker(dir string) (script string, err error) {
+	files, err := workerFiles.ReadDir("worker")
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	content := map[string][]byte{}
+	for _, f := range files {
+		raw, err := workerFiles.ReadFile("worker/" + f.Name())
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n", f.Name(), len(raw))
+		h.Write(raw)
+		content[f.Name()] = raw
+	}
+	script = filepath.Join(dir, "worker-"+hex.EncodeToString(h.Sum(nil))[:16])
+	if err := os.MkdirAll(script, 0o755); err != nil {
+		return "", fault.Disk(err)
+	}
+	for name, raw := range content {
+		if err := atomicfile.WriteBytes(filepath.Join(script, name), raw); err != nil {
+			return "", fault.Disk(err)
+		}
+	}
+	return filepath.Abs(script)
+}
+
+// start starts the launcher in a process group of its own, which a terminal's Ctrl-C does not
+// reach.
+func (p *process) start(python, script string, ranks int, env []string) error {
+	out, err := os.Create(filepath.Join(p.log, launcherLog))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	p.cmd = exec.Command(python, "-m", "torch.distributed.run", "--nnodes=1", fmt.Sprint("--nproc-per-node=", ranks),
+		"--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=127.0.0.1", "--max-restarts=0", script)
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, out, out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		p.cmd.Wait() // how it ended stands in its log
+		close(p.ended)
+	}()
+	return nil
+}
+
+// greet waits for rank 0, and hears which worker it is.
+func (p *process) greet(ctx context.Context, listener *net.UnixListener, token string, ranks int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the workers did not begin within %v", startTime))
+	defer cancel()
+	accepted := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		p.conn = conn
+		accepted <- err
+	}()
+	var err error
+	select {
+	case err = <-accepted:
+	case <-p.ended:
+		listener.Close()
+		<-accepted
+		return p.died(io.EOF)
+	case <-ctx.Done():
+		listener.Close()
+		<-accepted
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if p.hello, err = p.hear(); err != nil {
+		return p.died(err)
+	}
+	switch h := p.hello; {
+	case h.Op != "hello" || h.Token != token:
+		return errors.New("something else than the worker answers on its socket")
+	case h.Protocol != protocol:
+		return fault.Hint(fmt.Errorf("the worker speaks protocol %d, want %d", h.Protocol, protocol),
+			"its files were changed: remove "+filepath.Dir(p.log))
+	case h.Ranks != ranks:
+		return fmt.Errorf("%d workers began, want %d", h.Ranks, ranks)
+	}
+	return nil
+}
+
+// quit ends the workers: those that are at rest by themselves, all others after a while.
+func (p *process) quit() {
+	if p.send(map[string]any{"op": "quit"}) == nil {
+		select {
+		case <-p.ended:
+		case <-time.After(endTime):
+		}
+	}
+	p.kill()
+}
+
+// kill ends launcher and workers, whatever they are at.
+func (p *process) kill() {
+	p.stdin.Close()
+	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // the launcher ends what it started, and then itself
+	select {
+	case <-p.ended:
+	case <-time.After(endTime):
+		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		<-p.ended
+	}
+	if p.conn != nil {
+		p.conn.Close()
+	}
+	os.RemoveAll(p.temp)
+}

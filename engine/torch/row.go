@@ -1,0 +1,144 @@
+package torch
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"lwtrain/packing"
+)
+
+// none stands in a row for a rank without a pack.
+const none = -1
+
+// deal puts packs into rows of one for each rank, those of like cost side by side: all
+// ranks wait for the slowest of a row. Places without a pack are none, in the last row.
+func deal(costs []float64, ranks int) (rows [][]int) {
+	order := make([]int, len(costs))
+	for i := range order {
+		order[i] = i
+	}
+	if ranks > 1 {
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(costs[b], costs[a]) })
+	}
+	for of := range slices.Chunk(order, ranks) {
+		row := slices.Repeat([]int{none}, ranks)
+		copy(row, of)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// costs are the operations that packs take: products, and attention within documents.
+func (e *Engine) costs(packs []packing.Pack) []float64 {
+	out := make([]float64, len(packs))
+	for i, p := range packs {
+		out[i] = 2 * float64(e.config.ProductParameters()) * float64(p.Tokens)
+		for _, n := range documents(p) {
+			out[i] += e.config.AttentionFLOPs(n)
+		}
+	}
+	return out
+}
+
+// documents are the lengths of a pack's documents.
+func documents(p packing.Pack) (lengths []int) {
+	for t := 0; t < p.Tokens; t++ {
+		if int(p.Starts[t]) == t {
+			lengths = append(lengths, 0)
+		}
+		if len(lengths) > 0 {
+			lengths[len(lengths)-1]++
+		}
+	}
+	return lengths
+}
+
+// check refuses a pack that is not documents side by side, each of which sees itself alone: it is
+// all that a worker is told of.
+func (e *Engine) check(p packing.Pack) error {
+	if len(p.IDs) > e.o.Capacity {
+		return fmt.Errorf("a pack of %d tokens, want at most the capacity %d", len(p.IDs), e.o.Capacity)
+	}
+	start := int32(0)
+	for t := range p.Tokens {
+		if p.Positions[t] == 0 {
+			start = int32(t)
+		}
+		if p.Starts[t] != start || p.Positions[t] != int32(t)-start {
+			return fmt.Errorf("token %d of the pack sees from token %d on, at position %d: want documents side by side",
+				t, p.Starts[t], p.Positions[t])
+		}
+	}
+	return nil
+}
+
+// idle is the pack of a rank that has none: its one token carries no loss.
+func idle() packing.Pack {
+	return packing.Pack{IDs: []int32{0}, Targets: []int32{-1}, Starts: []int32{0}, Positions: []int32{0}, Weights: []float32{0}, Tokens: 1}
+}
+
+// row is a pack for each rank, and what came of it.
+type row struct {
+	packs []packing.Pack
+	most  int       // tokens of the longest
+	nll   []float32 // [ranks, most]
+}
+
+// losses are those of the pack at a place, padded with zeros to n.
+func (r row) losses(place, n int) []float64 {
+	out := make([]float64, n)
+	for t := range min(n, r.packs[place].Tokens) {
+		out[t] = float64(r.nll[place*r.most+t])
+	}
+	return out
+}
+
+// weights are those of the packs, for a caller to change.
+func (r row) weights() [][]float32 {
+	out := make([][]float32, len(r.packs))
+	for i, p := range r.packs {
+		out[i] = slices.Clone(p.Weights)
+	}
+	return out
+}
+
+// run sends a row of packs, of which of are the indices, and hears their losses. how adds to the message.
+func (e *Engine) run(ctx context.Context, how map[string]any, packs []packing.Pack, of []int) (r row, err error) {
+	if err := e.begin(ctx); err != nil {
+		return r, err
+	}
+	if err := ctx.Err(); err != nil {
+		return r, err
+	}
+	var heads []map[string]any
+	ids, targets, weights := array{name: "ids", ints: []int32{}}, array{name: "targets", ints: []int32{}}, array{name: "weights"}
+	for place := range e.plan.ranks {
+		p := idle()
+		if place < len(of) && of[place] != none {
+			p = packs[of[place]]
+			if p.Tokens == 0 {
+				p = idle()
+			}
+		}
+		if err := e.check(p); err != nil {
+			return r, err
+		}
+		r.packs, r.most = append(r.packs, p), max(r.most, p.Tokens)
+		heads = append(heads, map[string]any{"tokens": p.Tokens, "documents": documents(p)})
+		ids.ints = append(ids.ints, p.IDs[:p.Tokens]...)
+		targets.ints = append(targets.ints, p.Targets[:p.Tokens]...)
+		weights.reals = append(weights.reals, p.Weights[:p.Tokens]...)
+	}
+	how["packs"] = heads
+	if err := e.fail(e.process.send(how, ids, targets, weights)); err != nil {
+		return r, err
+	}
+	s, err := e.hear("done", "weigh")
+	if err == nil {
+		r.nll, err = e.process.reals(s, e.plan.ranks*r.most)
+		err = e.fail(err)
+	}
+	return r, err
+}

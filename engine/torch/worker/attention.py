@@ -1,0 +1,144 @@
+"""Attention within documents: a token sees those before it in its own document, and no others.
+
+Documents lie one after the other in a pack, which is one row without padding between them. On a GPU the whole pack goes
+through one flash kernel that takes the documents' bounds; elsewhere each document goes through SDPA by itself.
+"""
+
+import contextlib
+import inspect
+import time
+
+import torch
+import torch.nn.functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+
+NAME = "lwtrain"
+
+
+def bounds(lengths, device, capacity):
+    """What the blocks of a model are told of a pack's documents. Their lengths add up to all of its tokens: what lies
+    behind the last bound would get NaN for gradients."""
+    ends = torch.tensor(lengths).cumsum(0).tolist()
+    if device.type != "cuda":
+        return {"documents": tuple(zip([0] + ends, ends))}
+    cu = torch.tensor([0] + ends, dtype=torch.int32, device=device)
+    torch._dynamo.mark_dynamic(cu, 0)  # the number of documents is no reason to compile again
+    return {"documents": (cu, 1 << (capacity - 1).bit_length())}
+
+
+def per_document(q, k, v, documents, scale):
+    """q, k, v: [1, heads, tokens, size] -> [1, tokens, heads, size]"""
+    parts = [
+        F.scaled_dot_product_attention(q[:, :, a:b], k[:, :, a:b], v[:, :, a:b], is_causal=True, scale=scale, enable_gqa=True)
+        for a, b in documents
+    ]
+    return torch.cat(parts, 2).transpose(1, 2)
+
+
+def varlen(q, k, v, documents, scale):
+    from torch.nn.attention.varlen import varlen_attn
+
+    cu, longest = documents  # the kernel sizes its grid by the longest: the capacity, so that a pack is no reason to compile again
+    rows = [x.transpose(1, 2)[0].contiguous() for x in (q, k, v)]
+    return varlen_attn(*rows, cu, cu, longest, longest, scale=scale, **VARLEN)[None]
+
+
+# The arguments that say "causal" and "fewer heads of keys", which have other names in other versions.
+VARLEN = {}
+
+
+def _find_varlen():
+    from torch.nn.attention.varlen import varlen_attn
+
+    known = inspect.signature(varlen_attn).parameters
+    if "window_size" in known:
+        VARLEN["window_size"] = (-1, 0)
+    elif "is_causal" in known:
+        VARLEN["is_causal"] = True
+    else:
+        raise RuntimeError(f"torch {torch.__version__}: varlen_attn has neither window_size nor is_causal")
+    if "enable_gqa" in known:
+        VARLEN["enable_gqa"] = True
+
+
+class Cache:
+    """The keys and values of texts that are being written, [texts, heads, tokens, size] a layer. While `now` is one, the
+    attention of all layers puts what it gets into it, and reads from it."""
+
+    now = None
+
+    def __init__(self, texts, tokens, device):
+        self.texts, self.tokens, self.device = texts, tokens, device
+        self.layers = {}
+        self.filled = torch.zeros(texts, dtype=torch.int64, device=device)  # tokens of each text
+        self.only = None  # the text whose prompt is read; None: each gets a token
+
+    @contextlib.contextmanager
+    def open(self):
+        Cache.now = self
+        try:
+            yield self
+        finally:
+            Cache.now = None
+
+    def attend(self, layer, q, k, v, scale):
+        if layer not in self.layers:
+            shape = (self.texts, k.shape[1], self.tokens, k.shape[3])
+            self.layers[layer] = tuple(torch.zeros(shape, dtype=k.dtype, device=k.device) for _ in range(2))
+        keys, values = self.layers[layer]
+        if self.only is not None:
+            keys[self.only, :, : k.shape[2]], values[self.only, :, : k.shape[2]] = k[0], v[0]
+            return per_document(q, k, v, ((0, k.shape[2]),), scale)
+        # q, k, v: [1, heads, texts, size]
+        rows = torch.arange(self.texts, device=self.device)
+        keys[rows, :, self.filled], values[rows, :, self.filled] = k[0].transpose(0, 1), v[0].transpose(0, 1)
+        most = int(self.filled.max()) + 1
+        seen = torch.arange(most, device=self.device)[None] <= self.filled[:, None]
+        out = F.scaled_dot_product_attention(
+            q[0].transpose(0, 1)[:, :, None], keys[:, :, :most], values[:, :, :most], attn_mask=seen[:, None, None], scale=scale,
+            enable_gqa=True,
+        )  # fmt: skip
+        return out[:, :, 0][None]
+
+
+def attention(module, q, k, v, mask, scaling=None, dropout=0.0, documents=None, **_):
+    """What transformers calls. Dropout is 0: no family that is trained here has one."""
+    if Cache.now is not None:
+        return Cache.now.attend(module.layer_idx, q, k, v, scaling), None
+    return (varlen if torch.is_tensor(documents[0]) else per_document)(q, k, v, documents, scaling), None
+
+
+def register(device):
+    AttentionInterface.register(NAME, attention)
+    AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
+    if device.type == "cuda":
+        _find_varlen()
+        torch.backends.cuda.enable_cudnn_sdp(False)  # flash is pinned: cuDNN's kernel is silently wrong on unaligned rows (pytorch#194818)
+
+
+def measure(device, heads, kv_heads, size, tokens):
+    """Milliseconds of forward and backward of a full pack of 8 documents by the two ways, and how far they are apart."""
+    if device.type != "cuda":
+        return "SDPA for each document"
+    make = lambda n: torch.randn(1, n, tokens, size, device=device, dtype=torch.bfloat16, requires_grad=True)
+    q, k, v = make(heads), make(kv_heads), make(kv_heads)
+    lengths = [tokens // 8] * 7 + [tokens - 7 * (tokens // 8)]
+    ends = torch.tensor(lengths).cumsum(0).tolist()
+    ways = {
+        "varlen flash": (varlen, bounds(lengths, device, tokens)["documents"]),
+        "SDPA for each document": (per_document, tuple(zip([0] + ends, ends))),
+    }
+    out, took = {}, {}
+    for name, (way, documents) in ways.items():
+        for _ in range(2):  # the first one warms up
+            torch.cuda.synchronize()
+            began = time.perf_counter()
+            out[name] = way(q, k, v, documents, None)
+            out[name].sum().backward()
+            torch.cuda.synchronize()
+            took[name] = 1e3 * (time.perf_counter() - began)
+    a, b = out.values()
+    apart = ((a - b).float().norm() / b.float().norm()).item()
+    if not apart < 2e-2:
+        raise RuntimeError(f"varlen attention is wrong here: {apart:.3g} from SDPA of each document alone, want below 0.02")
+    return ", ".join(f"{name} {t:.2f} ms" for name, t in took.items()) + f" a layer, {apart:.1e} apart: varlen flash, cuDNN off"

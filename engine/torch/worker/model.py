@@ -1,0 +1,236 @@
+"""The model: transformers' own classes under FSDP2, with float32 master weights and a head that never holds the logits of
+a whole pack."""
+
+import resource
+
+import torch
+import torch.distributed as dist
+import torch.nn as nn
+from safetensors import safe_open
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from transformers import AutoConfig, AutoModelForCausalLM
+
+import attention
+
+
+def product(a, b):
+    """a @ b.T with float32 sums and a float32 result."""
+    if a.is_cuda and a.dtype != torch.float32:
+        return torch.mm(a, b.T, out_dtype=torch.float32)
+    return a.float() @ b.float().T
+
+
+class TokenNLL(torch.autograd.Function):
+    """-ln p of each row's target [n], in float32, from hidden states h [n, d] and the head w [vocabulary, d]. Logits exist for
+    `rows` rows at a time, in float32, and are made again in the backward pass; the head's gradient is summed in float32
+    and rounded once."""
+
+    @staticmethod
+    def forward(ctx, h, w, targets, rows):
+        lse = torch.empty(len(targets), dtype=torch.float32, device=h.device)
+        nll = torch.empty_like(lse)
+        for i in range(0, len(targets), rows):
+            s = slice(i, i + rows)
+            z = product(h[s], w)
+            lse[s] = z.logsumexp(1)
+            nll[s] = lse[s] - z.gather(1, targets[s, None])[:, 0]
+        ctx.save_for_backward(h, w, targets, lse)
+        ctx.rows = rows
+        return nll
+
+    @staticmethod
+    def backward(ctx, grad):
+        h, w, targets, lse = ctx.saved_tensors
+        dh, dw = torch.empty_like(h), torch.zeros(w.shape, dtype=torch.float32, device=w.device)
+        for i in range(0, len(targets), ctx.rows):
+            s = slice(i, i + ctx.rows)
+            p = (product(h[s], w) - lse[s, None]).exp_()
+            p[torch.arange(len(p), device=p.device), targets[s]] -= 1
+            p = (p * grad[s, None]).to(h.dtype)
+            dh[s] = p @ w
+            dw += product(p.T, h[s].T)
+        return dh, dw.to(w.dtype), None, None
+
+
+class LM(nn.Module):
+    """A causal language model whose head and loss lie inside the outermost FSDP unit."""
+
+    def __init__(self, hf, rows):
+        super().__init__()
+        self.hf, self.rows = hf, rows
+
+    def forward(self, ids, positions, at, targets=None, **documents):
+        """ids, positions: [tokens]. Returns -ln p of targets at the positions `at`, or where there are none the logits there."""
+        h = self.hf.model(input_ids=ids[None], position_ids=positions[None], use_cache=False, **documents).last_hidden_state[0][at]
+        if targets is None:
+            return product(h, self.hf.lm_head.weight)
+        return TokenNLL.apply(h, self.hf.lm_head.weight, targets, self.rows)
+
+
+class Sharded:
+    """A model over all ranks. `how` are the conductor's settings (open in __main__)."""
+
+    def __init__(self, how, mesh, device, train):
+        self.device, self.mesh = device, mesh
+        self.shards = mesh["shard"].size()
+        self.shard = mesh["shard"].get_local_rank()
+        self.first_copy = mesh.ndim == 1 or mesh["replicate"].get_local_rank() == 0
+        self.bf16, self.capacity = how["precision"] == "bf16", how["capacity"]
+        self.compiled = train and device.type == "cuda" and how["compile"]
+        config = AutoConfig.from_pretrained(how["config"], local_files_only=True)
+        with torch.device("meta"):
+            hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
+        hf.model.embed_tokens.padding_idx = None  # a padding token that ends turns must be learnt like any other
+        hf.requires_grad_(train).train(train)
+        for name in how["frozen"] if train else ():
+            hf.get_parameter(name).requires_grad_(False)
+        if train and how["recompute"]:
+            hf.gradient_checkpointing_enable({"use_reentrant": False})
+        self.lm = LM(hf, max(1, (1 << 28 if device.type == "cuda" else 1 << 24) // config.vocab_size))
+        self._wrap(hf)
+        self.lm.to_empty(device=device)
+        strange = [name for name, _ in hf.named_buffers() if not name.startswith("model.rotary_emb.")]
+        if strange:
+            raise ValueError(f"{config.model_type}: the buffer {strange[0]} would be empty: this family is not for this engine")
+        hf.model.rotary_emb = type(hf.model.rotary_emb)(config=config).to(device)
+        hf.tie_weights()
+        self.parameters = dict(hf.named_parameters())  # without the head where it is tied
+        self.load(how["tensors"])
+
+    def _wrap(self, hf):
+        policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16 if self.bf16 else None, reduce_dtype=torch.float32, cast_forward_inputs=False
+        )
+        for block in hf.model.layers:
+            if self.compiled:
+                block.compile(fullgraph=True)
+            fully_shard(block, mesh=self.mesh, mp_policy=policy)
+        fully_shard(self.lm, mesh=self.mesh, mp_policy=policy)  # embedding, last norm and head stay gathered
+        for m in self.units():
+            m.set_gradient_divide_factor(1.0)  # gradients are summed: the conductor knows the one divisor
+            m.set_force_sum_reduction_for_comms(True)
+
+    def units(self):
+        return [m for m in self.lm.modules() if isinstance(m, FSDPModule)]
+
+    def rows_here(self, parameter):
+        """The rows of a parameter that lie on this rank, from and to."""
+        n = parameter.shape[0]
+        each = -(-n // self.shards)
+        a, b = min(n, self.shard * each), min(n, (self.shard + 1) * each)
+        if parameter.to_local().shape[0] != b - a:
+            raise RuntimeError(f"this rank holds {parameter.to_local().shape[0]} of {n} rows, want {b - a}: torch shards in another way")
+        return a, b
+
+    @torch.no_grad()
+    def load(self, tensors, prefix="", into=None):
+        """Reads this rank's rows. tensors: by name, the pieces [file, tensor, first row, rows] that a tensor is made of, one
+        below the other. into: other values than the weights, by name."""
+        files = {}
+        for name, parameter in self.parameters.items():
+            if into is not None and name not in into:
+                continue
+            a, b = self.rows_here(parameter)
+            local, at = (parameter.to_local() if into is None else into[name]), 0
+            for path, tensor, first, rows in tensors[prefix + name]:
+                lo, hi = max(a, at), min(b, at + rows)
+                if lo < hi:
+                    if path not in files:
+                        files[path] = safe_open(path, "pt")
+                    local[lo - a : hi - a].copy_(files[path].get_slice(tensor)[first + lo - at : first + hi - at])
+                at += rows
+            if at != parameter.shape[0]:
+                raise ValueError(f"{prefix}{name}: the files have {at} rows, want {parameter.shape[0]}")
+
+    def losses(self, pack):
+        """-ln p of each target of this rank's pack, and their positions."""
+        at = ((pack["targets"] >= 0) & (pack["weights"] != 0)).nonzero()[:, 0]
+        ids, targets, lengths = pack["ids"].to(self.device), pack["targets"][at].long().to(self.device), pack["documents"]
+        positions = torch.cat([torch.arange(n) for n in lengths]).to(self.device)
+        if self.compiled and len(ids) < self.capacity:  # one size for all packs; what is added is a document of its own
+            short = self.capacity - len(ids)
+            ids, positions = nn.functional.pad(ids, (0, short)), torch.cat([positions, torch.arange(short, device=self.device)])
+            lengths = lengths + [short]
+        return self.lm(ids.long(), positions, at.to(self.device), targets, **attention.bounds(lengths, self.device, self.capacity)), at
+
+    def rest(self):
+        """Gives back what a forward pass without a backward one left gathered."""
+        for m in self.units():
+            m.reshard()
+
+
+class Trained(Sharded):
+    """A model with gradients and AdamW's moments: float32, sharded as its weights are."""
+
+    def __init__(self, how, mesh, device):
+        super().__init__(how, mesh, device, train=True)
+        self.how = how
+        self.trained = {n: p for n, p in self.parameters.items() if p.requires_grad}
+        self.mean, self.square = ({n: torch.zeros_like(p.to_local()) for n, p in self.trained.items()} for _ in range(2))
+        from torch.optim.adamw import adamw
+
+        self.adamw = adamw
+        for name, p in self.trained.items():
+            if not p.dtype == self.mean[name].dtype == self.square[name].dtype == torch.float32:
+                raise RuntimeError(f"{name}: master weights and moments are {p.dtype}, {self.mean[name].dtype}, want float32")
+
+    def gradient(self, name):
+        """This rank's rows of a gradient."""
+        grad = self.parameters[name].grad
+        if grad is None:
+            return torch.zeros_like(self.mean[name])
+        if grad.dtype != torch.float32:
+            raise RuntimeError(f"{name}: the gradient is {grad.dtype}, want float32")
+        return grad.to_local()
+
+    def drop(self):
+        for p in self.parameters.values():
+            p.grad = None
+
+    @torch.no_grad()
+    def update(self, step, rate, divisor, max_norm):
+        """One step of AdamW on the gradients over divisor, scaled down to max_norm (0: never). Returns their norm before that;
+        where it is not finite nothing changes, and the gradients are still there."""
+        grads = {name: self.gradient(name) for name in self.trained}
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for g in grads.values():
+            total += torch.linalg.vector_norm(g, dtype=torch.float64).square()
+        dist.all_reduce(total, group=self.mesh["shard"].get_group())
+        norm = total.sqrt().item() / divisor
+        if not torch.isfinite(total):
+            return norm
+        scale = (min(1.0, max_norm / (norm + 1e-6)) if max_norm > 0 else 1.0) / divisor
+        for matrices in (True, False):  # decay is for matrices
+            names = [n for n, p in self.trained.items() if (p.ndim > 1) == matrices and grads[n].numel() > 0]
+            if not names:
+                continue
+            torch._foreach_mul_([grads[n] for n in names], scale)
+            self.adamw(
+                [self.parameters[n].to_local() for n in names], [grads[n] for n in names],
+                [self.mean[n] for n in names], [self.square[n] for n in names], [],
+                [torch.tensor(float(step - 1), device=self.device) for _ in names],
+                fused=self.device.type == "cuda", foreach=self.device.type != "cuda", amsgrad=False, maximize=False,
+                beta1=self.how["beta1"], beta2=self.how["beta2"], lr=rate, eps=self.how["epsilon"],
+                weight_decay=self.how["decay"] if matrices else 0.0,
+            )  # fmt: skip
+        self.drop()
+        return norm
+
+    def state(self):
+        """What a checkpoint holds of this rank: rows of weights and moments, by name."""
+        for prefix, values in (("", None), ("exp_avg.", self.mean), ("exp_avg_sq.", self.square)):
+            for name, p in (self.parameters if values is None else self.trained).items():
+                yield prefix + name, (p.to_local() if values is None else values[name]).detach()
+
+    def restore(self, tensors):
+        self.load(tensors)
+        self.load(tensors, "exp_avg.", self.mean)
+        self.load(tensors, "exp_avg_sq.", self.square)
+        self.drop()
+
+
+def peak(device):
+    """The most memory that this rank has had, in bytes: of the GPU, or of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

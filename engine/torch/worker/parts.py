@@ -1,0 +1,24 @@
+"""A rank's part of a checkpoint: one safetensors file, written tensor by tensor, so that it takes no memory beside the
+weights."""
+
+import json
+import os
+import struct
+
+
+def write(path, tensors):
+    """tensors: a function that yields names with float32 tensors, the same each time. The file is on the disk when this
+    returns."""
+    header, at = {}, 0
+    for name, t in tensors():
+        if t.numel() > 0:
+            header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [at, at + 4 * t.numel()]}
+            at += 4 * t.numel()
+    text = json.dumps(header).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for _, t in tensors():
+            if t.numel() > 0:
+                f.write(t.cpu().contiguous().numpy().data)
+        f.flush()
+        os.fsync(f.fileno())

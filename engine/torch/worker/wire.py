@@ -1,0 +1,83 @@
+"""Messages: between the conductor (the Go program) and rank 0 over a socket, and from rank 0 to the other ranks.
+
+A message is 4 bytes "LWT1", two lengths (uint32 of the head, uint64 of the body), a head of JSON and a body of arrays,
+raw, little-endian, one after the other: head["arrays"] = [[name, dtype, length], ...]. Nothing is pickled.
+"""
+
+import json
+import struct
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+PROTOCOL = 1  # of what heads say; the conductor refuses another one
+MAGIC = b"LWT1"
+PREFIX = struct.Struct("<4sIQ")
+DTYPES = {"i32": np.dtype("<i4"), "f32": np.dtype("<f4")}
+MOST_HEAD = 64 << 20
+
+
+class Closed(Exception):
+    """The conductor has gone."""
+
+
+class Wire:
+    """The end of rank 0; sock is None on the others, which hear what rank 0 passes on."""
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def send(self, head, **arrays):
+        """Sends a message from rank 0; on the others it does nothing."""
+        if self.sock is None:
+            return
+        kinds = {v: k for k, v in DTYPES.items()}
+        arrays = {name: np.ascontiguousarray(a.detach().cpu().numpy() if torch.is_tensor(a) else a) for name, a in arrays.items()}
+        head = head | {"arrays": [[name, kinds[a.dtype], a.size] for name, a in arrays.items()]}
+        text = json.dumps(head).encode()
+        self.sock.sendall(PREFIX.pack(MAGIC, len(text), sum(a.nbytes for a in arrays.values())) + text)
+        for a in arrays.values():
+            self.sock.sendall(a.reshape(-1).view(np.uint8).data)
+
+    def hear(self):
+        """Waits for the next message and returns head and arrays, the same on all ranks."""
+        sizes = torch.zeros(2, dtype=torch.int64)
+        if self.sock is not None:
+            magic, n, m = PREFIX.unpack(self._take(PREFIX.size))
+            if magic != MAGIC or n > MOST_HEAD:
+                raise ValueError(f"the conductor sent {magic!r} and a head of {n} bytes, want {MAGIC!r} and at most {MOST_HEAD}")
+            sizes[0], sizes[1] = n, m
+        share(sizes)
+        n, m = sizes.tolist()
+        raw = torch.empty(n + m, dtype=torch.uint8)
+        if self.sock is not None:
+            self._fill(memoryview(raw.numpy()))
+        share(raw)
+        head = json.loads(raw[:n].numpy().tobytes())
+        arrays, at = {}, n
+        for name, kind, length in head.pop("arrays", None) or []:
+            size = length * DTYPES[kind].itemsize
+            arrays[name] = torch.from_numpy(np.frombuffer(raw.numpy()[at : at + size].tobytes(), DTYPES[kind]).copy())
+            at += size
+        if at != n + m:
+            raise ValueError(f"the arrays of a message have {at - n} bytes, and its body {m}")
+        return head, arrays
+
+    def _take(self, n):
+        data = bytearray(n)
+        self._fill(memoryview(data))
+        return bytes(data)
+
+    def _fill(self, view):
+        while view:
+            n = self.sock.recv_into(view)
+            if n == 0:
+                raise Closed
+            view = view[n:]
+
+
+def share(tensor):
+    """Gives all ranks rank 0's values, through the processor's memory."""
+    if dist.get_world_size() > 1:
+        dist.broadcast(tensor, 0)

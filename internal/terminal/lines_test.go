@@ -1,0 +1,37 @@
+package terminal
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLinesHaveAtMost80Columns(t *testing.T) {
+	long := strings.TrimSpace(strings.Repeat("some words of it ", 12))
+	path := strings.Repeat("/folder", 15)
+	for _, c := range []struct{ name, label, text, want string }{
+		{"one that fits stays as it is", "S_l", "0-499   12   50.0", "S_l       0-499   12   50.0\n"},
+		{"80 columns fit", "", strings.Repeat("x", 70), strings.Repeat(" ", 10) + strings.Repeat("x", 70) + "\n"},
+		{"a path is not cut", "output", path, "output    " + path + "\n"},
+		{"what controls the terminal is kept from it", "", "a\x1b[1m", strings.Repeat(" ", 10) + "a?[1m\n"},
+		{"words of two columns", "", strings.TrimSpace(strings.Repeat("船 ", 30)),
+			strings.Repeat(" ", 10) + strings.TrimSpace(strings.Repeat("船 ", 23)) + "\n" + strings.Repeat(" ", 10) +
+				strings.TrimSpace(strings.Repeat("船 ", 7)) + "\n"},
+	} {
+		var b strings.Builder
+		Labelled(&b)(c.label, "%s", c.text)
+		if b.String() != c.want {
+			t.Errorf("%s: %q, want %q", c.name, b.String(), c.want)
+		}
+	}
+	var b strings.Builder
+	Labelled(&b)("judge", "%s", long)
+	Paragraph(&b, "lwtrain: warning:", long)
+	for line := range strings.Lines(b.String()) {
+		if n := len(strings.TrimSuffix(line, "\n")); n > 80 || n < 10 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+	if got := strings.Fields(b.String()); strings.Join(got, " ") != "judge "+long+" lwtrain: warning: "+long {
+		t.Errorf("got %q", got)
+	}
+}
