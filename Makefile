@@ -4,7 +4,7 @@ GO ?= go
 # Without a C compiler that knows OpenMP, which Apple's does not, kernels are plain Go.
 export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build test race kill same lint fuzz bench bench-peer golden setup clean
+.PHONY: help quickstart build test test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -54,6 +54,25 @@ NEW ?= bin/lwtrain
 same: build ## prove that the build does what OLD=path/to/an/older/lwtrain does; CASES=dpo,keys for some, DATA=folder for more
 	@[ -n "$(OLD)" ] || { echo "want OLD=path/to/an/older/lwtrain"; exit 1; }
 	@python3 scripts/same $(OLD) $(NEW) --cases '$(CASES)' --data '$(DATA)'
+
+# torch is some 3 GB, and is installed once; LWTRAIN_PYTHON names another Python that has it.
+torch_python = $(or $(LWTRAIN_PYTHON),$(CURDIR)/.venv-torch/bin/python)
+torch_tests = LWTRAIN_PYTHON=$(torch_python) LWTRAIN_TEST_TORCH=1 $(GO) test -count=1 -timeout 2h
+TORCH_KILLS ?= 30
+.venv-torch/bin/python:
+	python3 -m venv .venv-torch
+	.venv-torch/bin/pip install --quiet torch transformers safetensors numpy || { rm -rf .venv-torch; exit 1; }
+
+test-torch: $(torch_python) ## the engine on PyTorch, with two processes on the CPU: a family of each kind, three kills
+	$(torch_tests) -short ./engine/torch
+	$(torch_tests) -short -run Torch ./cmd/lwtrain
+
+torch-full: $(torch_python) ## all of it: every family on 1 and 2 processes
+	$(torch_tests) ./engine/torch
+	$(torch_tests) -run Torch ./cmd/lwtrain
+
+kill-torch: $(torch_python) ## kill programs, launchers and workers of runs by torch TORCH_KILLS times: they must end with the same bytes
+	$(torch_tests) -run TestKilledTorchRuns -v ./cmd/lwtrain -torch-kills $(TORCH_KILLS)
 
 lint: ## gofmt and vet
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }

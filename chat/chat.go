@@ -48,6 +48,9 @@ func (t *Template) At(now time.Time) *Template {
 	return &at
 }
 
+// Source returns the text of the template.
+func (t *Template) Source() string { return t.source }
+
 // Stop returns the ids at which generation of an answer ends: the tokenizer's
 // [Tokenizer.EOS] and the tokens that end an assistant turn in the template.
 func (t *Template) Stop() []int32 {

@@ -40,19 +40,27 @@ func (m *masker) given(i int) (int, error) {
 	return end, nil
 }
 
-// leaveOut takes tokens out of the targets all of whose bytes lie in m.skip.
+// leaveOut takes tokens out of the targets all of whose bytes lie in m.skip, in one walk over both.
 func (m *masker) leaveOut() {
-	for _, s := range m.skip {
-		from, to := int32(m.tokenAt(s.Start)), int32(m.tokenAt(s.End))
-		var left []Span
-		for _, t := range m.target {
-			if head := (Span{t.Start, min(t.End, from)}); head.Start < head.End {
-				left = append(left, head)
+	if len(m.skip) == 0 {
+		return
+	}
+	slices.SortFunc(m.skip, func(a, b span) int { return a.Start - b.Start })
+	var left []Span
+	k := 0
+	for _, t := range m.target {
+		for at := t.Start; at < t.End; {
+			from, to := t.End, t.End
+			if k < len(m.skip) {
+				from, to = int32(m.tokenAt(m.skip[k].Start)), int32(m.tokenAt(m.skip[k].End))
 			}
-			if rest := (Span{max(t.Start, to), t.End}); rest.Start < rest.End {
-				left = append(left, rest)
+			if end := min(from, t.End); at < end {
+				left = append(left, Span{at, end})
+			}
+			if at = max(at, to); to < t.End {
+				k++
 			}
 		}
-		m.target = left
 	}
+	m.target = left
 }

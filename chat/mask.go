@@ -26,7 +26,8 @@ import (
 // begins is a target, as in transformers' assistant_masks: the bytes of the
 // answer can't be learned otherwise. If such a token held bytes of another
 // message, that is an error. Where the begin of the last answer is given
-// ([Message.Given]), only what goes on is a target.
+// ([Message.Given]), only what goes on is a target; with [Targets.NoReasoning] what
+// follows the reasoning.
 //
 // Special tokens inside a message's text become their ids, as in transformers;
 // [Rendered.Injected] says where. Everything that can't be found exactly is a
@@ -41,7 +42,7 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	m := masker{template: t, msgs: msgs, out: out, learn: targets.Of(msgs)}
+	m := masker{template: t, msgs: msgs, out: out, learn: targets.Of(msgs), noReasoning: targets.NoReasoning}
 	if err := m.tokenise(); err != nil {
 		return Rendered{}, err
 	}
@@ -64,16 +65,17 @@ func (t *Template) Render(msgs []Message, targets Targets) (Rendered, error) {
 
 // masker finds the targets of one rendering.
 type masker struct {
-	template *Template
-	msgs     []Message
-	out      rendering
-	ids      []int32
-	spans    [][2]int32 // bytes of each id
-	target   []Span
-	skip     []span // bytes that are no targets, wherever they stand
-	learn    []bool // which messages are targets
-	unread   []string
-	contents map[int][]span // see contentSpans
+	template    *Template
+	msgs        []Message
+	out         rendering
+	ids         []int32
+	spans       [][2]int32 // bytes of each id
+	target      []Span
+	skip        []span // bytes that are no targets, wherever they stand
+	learn       []bool // which messages are targets
+	noReasoning bool
+	unread      []string
+	contents    map[int][]span // see contentSpans
 }
 
 func (m *masker) fail(reason Reason, i int, format string, args ...any) error {
@@ -101,6 +103,7 @@ func (m *masker) turns() error {
 		if err := m.turn(i, a, a.before+start); err != nil {
 			return err
 		}
+		m.passReasoning(i, places[i], a.before+start)
 	}
 	return nil
 }
@@ -167,11 +170,19 @@ func (m *masker) blocks() error {
 		}
 		all = all && (m.learn[i] || msg.Role != "assistant")
 	}
+	places := m.out.places()
 	for block, g := range m.out.Generation {
 		if !passed[block] && (all || learned[block]) {
 			m.add(m.tokenAt(g.Start), m.tokenAt(g.End-1)+1)
 		}
 	}
+	seen := make([]bool, len(m.msgs))
+	m.inBlocks(func(block, message int) {
+		if m.learn[message] && !seen[message] {
+			seen[message] = true
+			m.passReasoning(message, places[message], m.out.Generation[block].Start)
+		}
+	})
 	return nil
 }
 

@@ -104,6 +104,9 @@ func (r *Rendered) Message(i int) int {
 type Targets struct {
 	First int    // those before this message belong to the prompt
 	Turns string // of the others: see [Targets.Of]
+	// NoReasoning takes out of them what the assistant thinks before it answers, from where its turn
+	// begins to behind the tag that closes it.
+	NoReasoning bool
 }
 
 // Of tells for each message whether it is a target. Turns "" or "all" takes every

@@ -242,8 +242,9 @@ func TestAStrongerLayerSwitchesTheAlternativeOff(t *testing.T) {
 // plainSource is one of which no more is said.
 func plainSource(name, path string) data.Source {
 	return data.Source{
-		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", Nulls: "drop", Repeat: 1, LossFactor: 1,
-		Filter: record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
+		Name: name, Path: path, Format: "auto", Side: "all", TrainOn: "all", TrainReasoning: "true", Nulls: "drop", Repeat: 1,
+		LossFactor: 1,
+		Filter:     record.Filter{StatedLength: "any"}, CutAnswer: record.Cut{At: "sentence"},
 	}
 }
 

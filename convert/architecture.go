@@ -13,6 +13,7 @@ import (
 // architecture is an architecture as the metadata of a GGUF file give it.
 type architecture struct {
 	family  *families.Family
+	names   *families.Names // of the file's tensors
 	context int
 	normEps float64
 	rope    families.Rope
@@ -34,7 +35,8 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 		return nil, fault.Hint(fmt.Errorf("general.architecture is %.80q, want %s", name, families.Architectures()),
 			"take the model's own folder with config.json and safetensors instead")
 	}
-	a := &architecture{family: family, Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms}}
+	a := &architecture{family: family, names: family.GGUF.Names,
+		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms}}
 	// The first error counts: what is read after it may follow from it.
 	size := func(key string, least, fallback, most int) (v int) {
 		if err == nil {
@@ -57,9 +59,8 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	a.HeadDim = size(families.HeadDimKey.GGUF, 1, a.Hidden/max(1, a.Heads), most)
 	a.context = size(families.MaxTokensKey.GGUF, 1, 0, math.MaxInt32)
 	a.normEps = number(families.NormEpsKey.GGUF, 0)
-	a.rope = families.Rope{Theta: number(families.RopeThetaKey.GGUF, 10000), Dim: a.HeadDim}
 	valueDim := size(families.ValueDimKey, 1, a.HeadDim, most)
-	rotary := size(families.RotaryDimKey, 1, a.HeadDim, most)
+	a.rope = families.Rope{Theta: number(families.RopeThetaKey.GGUF, 10000), Dim: size(families.RotaryDimKey, 1, a.HeadDim, most)}
 	experts := size(families.ExpertsKey, 0, 0, most)
 	if err != nil {
 		return nil, err
@@ -70,29 +71,50 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 			a.Heads, a.HeadDim, a.KVHeads)
 	case valueDim != a.HeadDim:
 		return nil, fmt.Errorf("%s.%s is %d, want %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
-	case rotary != a.HeadDim:
-		return nil, fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, rotary, a.HeadDim)
+	case family.Rotary == 1 && a.rope.Dim != a.HeadDim:
+		return nil, fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
+	case a.rope.Dim > a.HeadDim || a.rope.Dim%2 != 0:
+		return nil, fmt.Errorf("%s.%s is %d, want an even number up to the %d of a head",
+			name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
 	case experts != 0:
 		return nil, fmt.Errorf("%s.%s is %d, want a model without experts", name, families.ExpertsKey, experts)
 	}
-	if v, ok := g.Values[name+"."+families.RopeScalingKey]; ok && v != "none" {
-		return nil, fmt.Errorf("%s.%s is %.40q, want none", name, families.RopeScalingKey, fmt.Sprint(v))
+	switch v := g.Values[name+"."+families.RopeScalingKey]; v {
+	case nil, "none":
+	case "linear":
+		a.rope.Scaling = &families.RopeScaling{Type: "linear", Factor: number(families.RopeFactorKey, 0)}
+	default:
+		return nil, fmt.Errorf("%s.%s is %.40q, want none or linear", name, families.RopeScalingKey, fmt.Sprint(v))
 	}
-	return a, a.fromTensors(g)
+	original := size(families.RopeContextKey, 1, 8192, math.MaxInt32)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.fromTensors(g, original)
 }
 
-// fromTensors reads what only the tensors tell.
-func (a *architecture) fromTensors(g *gguf.File) error {
-	names := a.family.GGUF.Names
-	embed := names.Whole(families.Embed)
+// fromTensors reads what only the tensors tell. original is how long texts were before Llama
+// 3.1's scaling, in tokens.
+func (a *architecture) fromTensors(g *gguf.File, original int) error {
+	embed := a.names.Whole(families.Embed)
 	embeddings := g.Tensors[embed]
 	if embeddings == nil || len(embeddings.Shape) != 2 {
 		return fmt.Errorf("no tensor %s of two dimensions", embed)
 	}
 	a.Vocab = embeddings.Shape[0]
-	a.Tied = g.Tensors[names.Whole(families.Head)] == nil
+	a.Tied = g.Tensors[a.names.Whole(families.Head)] == nil
+	first := func(names *families.Names, role families.Role) *gguf.Tensor {
+		return g.Tensors[names.Tensors(families.Parameter{Role: role, Parts: []int{1}})[0].Name]
+	}
+	if fused := a.family.GGUF.FusedQKV(); first(fused, families.QKV) != nil {
+		a.names = fused
+	}
+	if !a.family.BiasFixed {
+		a.QKVBias = first(a.names, families.QKVBias) != nil
+		a.OutBias = a.QKVBias && a.family.OutBias
+	}
 	if t := g.Tensors[families.RopeFactors]; t != nil {
-		return a.readScaling(t)
+		return a.readScaling(t, original)
 	}
 	return nil
 }
@@ -100,7 +122,7 @@ func (a *architecture) fromTensors(g *gguf.File) error {
 // readScaling finds Llama 3.1's rope_scaling from the factors that the file
 // carries instead of it: the highest is the factor, and with the constants of
 // all published models (1, 4, 8192) the rest must follow.
-func (a *architecture) readScaling(t *gguf.Tensor) error {
+func (a *architecture) readScaling(t *gguf.Tensor, original int) error {
 	if len(t.Shape) != 1 || t.Shape[0] != a.HeadDim/2 || t.Type() != "F32" {
 		return fmt.Errorf("tensor %s has the shape %v, want [%d] of F32", t.Name, t.Shape, a.HeadDim/2)
 	}
@@ -112,7 +134,7 @@ func (a *architecture) readScaling(t *gguf.Tensor) error {
 		return nil
 	}
 	a.rope.Scaling = &families.RopeScaling{Type: "llama3", Factor: float64(slices.Max(have)), LowFreqFactor: 1, HighFreqFactor: 4,
-		OriginalMax: 8192}
+		OriginalMax: float64(original)}
 	for i, want := range a.rope.Factors() {
 		if have := float64(have[i]); !(math.Abs(have-want) <= 1e-4*want) {
 			return fmt.Errorf("tensor %s: factor %d is %g, want %g as llama 3.1 has it", t.Name, i, have, want)

@@ -35,6 +35,12 @@ func (a *architecture) config(tok *bpeTokenizer) any {
 	if a.family.GGUF.SaysHeadDim {
 		c[families.HeadDimKey.Config] = a.HeadDim
 	}
+	if !a.family.BiasFixed {
+		c["attention_bias"] = a.QKVBias
+	}
+	if a.family.Rotary < 1 {
+		c["partial_rotary_factor"] = jsonFloat(float64(a.rope.Dim) / float64(a.HeadDim))
+	}
 	maps.Copy(c, a.family.GGUF.Config)
 	tok.addIDs(c)
 	return c
@@ -42,8 +48,11 @@ func (a *architecture) config(tok *bpeTokenizer) any {
 
 // ropeScaling is rope_scaling in config.json.
 func ropeScaling(s *families.RopeScaling) any {
-	if s == nil {
+	switch {
+	case s == nil:
 		return nil
+	case s.Type == "linear":
+		return object{"factor": jsonFloat(s.Factor), "rope_type": s.Type}
 	}
 	return object{
 		"factor": jsonFloat(s.Factor), "high_freq_factor": jsonFloat(s.HighFreqFactor), "low_freq_factor": jsonFloat(s.LowFreqFactor),

@@ -10,6 +10,9 @@ import (
 	"lwtrain/model/families"
 )
 
+// reading fills dst with values of a tensor from offset on.
+type reading func(offset int, dst []float32) error
+
 // tensors holds the tensors of the file against those of the architecture: none
 // missing, none left over, every shape as it must be. They come out under the names
 // of Hugging Face's files.
@@ -19,8 +22,9 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 	delete(left, families.RopeFactors) // became rope_scaling
 	form := a.family.GGUF
 	for _, p := range a.Layout() {
-		theirs, ours := form.Names.Tensors(p), a.family.Names.Tensors(p)
-		for i, from := range theirs { // both forms cut a parameter in the same way
+		theirs := a.names.Tensors(p)
+		reads := make([]reading, len(theirs))
+		for i, from := range theirs {
 			t := left[from.Name]
 			if t == nil {
 				return nil, fmt.Errorf("no tensor %s, which %s with %d layers calls for", from.Name, form.Architecture, a.Layers)
@@ -29,11 +33,12 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 				return nil, fmt.Errorf("tensor %s has the shape %v, want %v", from.Name, t.Shape, from.Shape)
 			}
 			delete(left, from.Name)
-			read := t.Read
-			if form.Interleaved && p.Role == families.QKV && i < 2 { // query and key
-				read = halves(t, a.HeadDim)
+			if reads[i] = t.Read; form.Interleaved && turned(p.Role, i) {
+				reads[i] = rows(t.Read, width(p), func(row int) int { return interleaved(row, a.HeadDim) })
 			}
-			out = append(out, checkpoints.Stream{Name: ours[i].Name, Shape: from.Shape, Read: read})
+		}
+		for _, of := range a.family.Names.Tensors(p) {
+			out = append(out, checkpoints.Stream{Name: of.Name, Shape: of.Shape, Read: pieces(of, theirs, reads, width(p))})
 		}
 	}
 	if len(left) > 0 {
@@ -43,16 +48,42 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 	return out, nil
 }
 
-// halves reads a query or key matrix whose file has the pairs that are turned
-// together as neighbours, as Hugging Face's files have them: a pair in the two halves
-// of its head.
-func halves(t *gguf.Tensor, headDim int) func(offset int, dst []float32) error {
-	columns := t.Shape[1]
+// turned reports whether part i of a parameter makes what rotary positions turn: query and
+// key.
+func turned(r families.Role, i int) bool {
+	return (r == families.QKV || r == families.QKVBias) && i < 2
+}
+
+// width is how many values a row of a parameter has; of a vector every value is one.
+func width(p families.Parameter) int { return max(1, p.Cols) }
+
+// pieces reads a tensor whose rows a file of another form stores in other tensors.
+func pieces(of families.Tensor, theirs []families.Tensor, reads []reading, width int) reading {
+	return func(offset int, dst []float32) error {
+		for at := of.Row*width + offset; len(dst) > 0; {
+			i := len(theirs) - 1
+			for theirs[i].Row*width > at {
+				i--
+			}
+			n := min(len(dst), (theirs[i].Row+theirs[i].Rows())*width-at)
+			if err := reads[i](at-theirs[i].Row*width, dst[:n]); err != nil {
+				return err
+			}
+			dst, at = dst[n:], at+n
+		}
+		return nil
+	}
+}
+
+// rows reads a tensor whose row i is row of(i) of another one. Llama's GGUF files have the pairs
+// of query and key that are turned together as neighbours, Hugging Face's in the two halves of
+// their head.
+func rows(read reading, width int, of func(row int) int) reading {
 	return func(offset int, dst []float32) error {
 		for len(dst) > 0 {
-			row, column := offset/columns, offset%columns
-			n := min(len(dst), columns-column)
-			if err := t.Read(interleaved(row, headDim)*columns+column, dst[:n]); err != nil {
+			row, column := offset/width, offset%width
+			n := min(len(dst), width-column)
+			if err := read(of(row)*width+column, dst[:n]); err != nil {
 				return err
 			}
 			dst, offset = dst[n:], offset+n
@@ -66,4 +97,10 @@ func halves(t *gguf.Tensor, headDim int) func(offset int, dst []float32) error {
 func interleaved(row, headDim int) int {
 	r := row % headDim
 	return row - r + r%(headDim/2)*2 + r/(headDim/2)
+}
+
+// halves undoes interleaved.
+func halves(row, headDim int) int {
+	r := row % headDim
+	return row - r + r%2*(headDim/2) + r/2
 }

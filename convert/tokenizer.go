@@ -8,6 +8,7 @@ import (
 
 	"lwtrain/internal/fault"
 	"lwtrain/internal/gguf"
+	"lwtrain/tokenizer"
 )
 
 // Types of tokens in tokenizer.ggml.token_type.
@@ -39,6 +40,7 @@ type bpeTokenizer struct {
 // preTokenizer is what a name in tokenizer.ggml.pre stands for: the parts of
 // tokenizer.json that the metadata leave out.
 type preTokenizer struct {
+	splits       []string // as [tokenizer.Parts] has them
 	normalizer   any
 	split        any // before the byte-level step
 	splitWords   bool
@@ -46,22 +48,36 @@ type preTokenizer struct {
 	addBOS       bool // where tokenizer.ggml.add_bos_token is not there
 }
 
-// wordPattern is the split of Llama 3 and Qwen 2, which take runs of up to 3
-// digits and single digits.
-func wordPattern(digits string) any {
-	return object{
-		"type": "Split", "behavior": "Isolated", "invert": false,
-		"pattern": object{"Regex": `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|` + digits +
-			`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`},
-	}
+// splitBy cuts a text into the words that a regular expression finds.
+func splitBy(pattern string) any {
+	return object{"type": "Split", "behavior": "Isolated", "invert": false, "pattern": object{"Regex": pattern}}
 }
 
 // preTokenizers are the names that are known. A wrong guess would give wrong
-// ids in silence, so any other is refused.
+// ids in silence, so any other is refused. llama.cpp does not normalise, whatever the name.
 var preTokenizers = map[string]*preTokenizer{
-	"smollm":    {split: object{"type": "Digits", "individual_digits": true}, splitWords: true},
-	"llama-bpe": {split: wordPattern(`\p{N}{1,3}`), ignoreMerges: true, addBOS: true},
-	"qwen2":     {split: wordPattern(`\p{N}`), normalizer: object{"type": "NFC"}},
+	"gpt-2": {splits: []string{tokenizer.SplitGPT2}, splitWords: true},
+	"smollm": {splits: []string{tokenizer.SplitDigits, tokenizer.SplitGPT2}, split: object{"type": "Digits", "individual_digits": true},
+		splitWords: true},
+	"llama-bpe": {splits: []string{tokenizer.SplitCL100K}, split: splitBy(tokenizer.SplitCL100K), ignoreMerges: true, addBOS: true},
+	"glm4":      {splits: []string{tokenizer.SplitCL100K}, split: splitBy(tokenizer.SplitCL100K)},
+	"qwen2":     {splits: []string{tokenizer.SplitQwen}, split: splitBy(tokenizer.SplitQwen), normalizer: object{"type": "NFC"}},
+	"stablelm2": {splits: []string{tokenizer.SplitQwen}, split: splitBy(tokenizer.SplitQwen)},
+}
+
+// preOf is the name of a tokenizer's pre-tokenizer.
+func preOf(parts *tokenizer.Parts) (string, error) {
+	if len(parts.Merges) == 0 && !parts.IgnoreMerges && !parts.NFC {
+		return "gpt-2", nil // each byte is a word
+	}
+	for _, name := range slices.Sorted(maps.Keys(preTokenizers)) {
+		p := preTokenizers[name]
+		if slices.Equal(p.splits, parts.Splits) && p.ignoreMerges == parts.IgnoreMerges && (p.normalizer != nil) == parts.NFC {
+			return name, nil
+		}
+	}
+	return "", fault.Hint(fmt.Errorf("the tokenizer splits words by %q (NFC %t, ignore_merges %t), for which GGUF files have no name",
+		parts.Splits, parts.NFC, parts.IgnoreMerges), "GGUF files name the pre-tokenizers of SmolLM2, Llama 3, Qwen 2 and 3, and GLM-4")
 }
 
 // readTokenizer reads and checks the tokenizer of a model with vocab rows of
@@ -137,6 +153,7 @@ func (t *bpeTokenizer) readTokens(g *gguf.File, vocab int) error {
 	return nil
 }
 
+// added reports whether a token is looked for in a text before anything else.
 func (t *bpeTokenizer) added(id int) bool {
 	return t.types[id] == tokenControl || t.types[id] == tokenUser
 }

@@ -51,6 +51,10 @@ func (t *bpeTokenizer) tokenizerJSON() any {
 	byteLevel := func(addPrefixSpace, useRegex bool) object {
 		return object{"type": "ByteLevel", "add_prefix_space": addPrefixSpace, "trim_offsets": true, "use_regex": useRegex}
 	}
+	steps := []any{byteLevel(false, t.pre.splitWords)}
+	if t.pre.split != nil {
+		steps = append([]any{t.pre.split}, steps...)
+	}
 	return struct {
 		Version       string       `json:"version"`
 		Truncation    any          `json:"truncation"`
@@ -63,7 +67,7 @@ func (t *bpeTokenizer) tokenizerJSON() any {
 		Model         any          `json:"model"`
 	}{
 		Version: "1.0", AddedTokens: t.addedTokens(), Normalizer: t.pre.normalizer,
-		PreTokenizer:  object{"type": "Sequence", "pretokenizers": []any{t.pre.split, byteLevel(false, t.pre.splitWords)}},
+		PreTokenizer:  object{"type": "Sequence", "pretokenizers": steps},
 		PostProcessor: t.postProcessor(),
 		Decoder:       byteLevel(true, true),
 		Model: struct {

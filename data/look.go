@@ -9,6 +9,7 @@ import (
 	"lwtrain/chat"
 	"lwtrain/data/read"
 	"lwtrain/data/record"
+	"lwtrain/internal/fault"
 )
 
 // Look is a record for people to look at: what is in it, and what became of it.
@@ -145,7 +146,9 @@ func (s *Set) eachOf(source int, numbers map[int]int, each func(int, []chat.Mess
 		return nil
 	}
 	layout := s.from[source].reading().Layout(nil)
-	layout.Format = s.stores[source].Layout
+	if layout.Format = s.stores[source].Layout; layout.Format == record.Texts {
+		return fault.Usage(fmt.Errorf("%s holds texts, want conversations", s.from[source].shown))
+	}
 	from, err := s.from[source].open(layout.Columns())
 	if err != nil {
 		return err

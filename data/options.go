@@ -36,12 +36,14 @@ type Source struct {
 	// path, where it is a list
 	Paths []string `yaml:"paths" identity:"none"`
 	// how its records are read; auto: recognised from the first
-	Format string `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto" default:"auto"`
+	Format string `yaml:"format" enum:"auto|messages|sharegpt|alpaca|prompt_completion|preference|kto|text" default:"auto"`
 	// of preference records: all for training on pairs, chosen for the preferred answers alone, as conversations
 	Side string `yaml:"side" enum:"all|chosen" default:"all"`
 	// which answers of a conversation are trained on: all but those
 	// with train: false, the last one, or those with train: true alone
 	TrainOn string `yaml:"train_on" enum:"all|last|marked" default:"all"`
+	// whether the reasoning of answers that are trained on is learnt with them; else it is only read
+	TrainReasoning string `yaml:"train_reasoning" enum:"true|false" default:"true"`
 	// what the columns are called, where not as usual
 	Columns record.Columns `yaml:"columns"`
 	// roles by the names that they have in the file, such as {human: user, bot: assistant}

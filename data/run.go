@@ -61,6 +61,9 @@ func (want Run) suits(src source, about store.About) error {
 	case paired && src.TrainOn != "" && src.TrainOn != "all":
 		return refuse("leave train_on out: of preferences the chosen and rejected answers are trained on",
 			"holds preferences and has train_on: %s, want conversations", src.TrainOn)
+	case paired && src.TrainReasoning == "false":
+		return refuse("leave train_reasoning out: the two of a pair are compared whole, with their reasoning",
+			"holds preferences and has train_reasoning: false, want conversations")
 	case format == record.Labels && !only && !(preferences || want.Any):
 		return refuse("lwtrain dpo trains on them (dpo.loss_type: kto); side: chosen of the source takes the answers labelled good, "+
 			fmt.Sprintf("ignore: [%s] takes all of them, the bad ones too", cmp.Or(src.Columns.Label, "label, kto_tag")),

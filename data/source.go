@@ -98,7 +98,7 @@ func (s source) open(columns map[string]bool) (*read.Reader, error) {
 func (s source) reading() record.Options {
 	return record.Options{
 		Format: s.Format, Columns: s.Columns, Roles: s.Roles, TrainOn: s.TrainOn, Nulls: s.Nulls, Ignore: s.Ignore, Filter: s.Filter,
-		Cut: s.CutAnswer,
+		Cut: s.CutAnswer, NoReasoning: s.TrainReasoning == "false",
 	}
 }
 

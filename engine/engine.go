@@ -138,6 +138,9 @@ type Needs struct {
 	Repeats    float64  // the share of the forward pass's products that are
 	Copies     int      // of the weights, that groups of processes hold; 0: one
 	Notes      []string // what else there is to say of the memory
+	// By says by what log-probabilities are computed that are kept for other runs; "": by the
+	// embedded engine.
+	By string
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string

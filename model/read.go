@@ -15,54 +15,65 @@ const readRows = 64
 // come in its place. Both are as long as the text behind from. Sums over the vocabulary
 // are float64.
 func (g *Generator) Read(ids []int32, from int, ends []int32) (nll, end []float64, err error) {
-	vocab := g.m.Config.Vocab
-	for i, id := range ids {
-		if id < 0 || int(id) >= vocab {
-			return nil, nil, fmt.Errorf("position %d: token id %d, want 0 to %d", i, id, vocab-1)
-		}
-	}
 	n := len(ids) - from
 	if from < 1 || n < 1 {
 		return nil, nil, fmt.Errorf("a text of %d tokens, want more than the %d before what is read", len(ids), from)
 	}
 	nll, end = make([]float64, n), make([]float64, n)
-	kernels.Run(func() { err = g.read(ids, from, ends, nll, end) })
+	err = g.Logits(ids[:len(ids)-1], from-1, func(at int, row []float32) error {
+		peak := math.Inf(-1)
+		for _, v := range row {
+			peak = max(peak, float64(v))
+		}
+		sum := 0.0
+		for _, v := range row {
+			sum += math.Exp(float64(v) - peak)
+		}
+		if math.IsNaN(sum) || math.IsInf(peak, 0) {
+			return fmt.Errorf("the logits after %d tokens hold a NaN or infinity", at+1)
+		}
+		k := at + 1 - from
+		nll[k] = peak + math.Log(sum) - float64(row[ids[at+1]])
+		for _, id := range ends {
+			end[k] += math.Exp(float64(row[id])-peak) / sum
+		}
+		return nil
+	})
+	return nll, end, err
+}
+
+// Logits runs a text through the model and gives to use, for each position from from on, the
+// logits of the token behind it [vocabulary], which use must not keep.
+func (g *Generator) Logits(ids []int32, from int, use func(at int, logits []float32) error) (err error) {
+	vocab := g.m.Config.Vocab
+	for i, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("position %d: token id %d, want 0 to %d", i, id, vocab-1)
+		}
+	}
+	kernels.Run(func() { err = g.readLogits(ids, from, use) })
 	for i := range g.memory {
 		g.memory[i].free()
 	}
 	kernels.FreeBF16(g.rounded)
 	g.rounded = nil
-	return nll, end, err
+	return err
 }
 
-func (g *Generator) read(ids []int32, from int, ends []int32, nll, end []float64) error {
+func (g *Generator) readLogits(ids []int32, from int, use func(at int, logits []float32) error) error {
 	vocab, hidden := g.m.Config.Vocab, g.m.Config.Hidden
-	s := g.newSlot(0, len(ids), Sampling{})
+	s := g.newSlot(0, len(ids)+1, Sampling{})
 	defer s.free()
-	g.begin(ids[:len(ids)-1], s)
+	g.begin(ids, s)
 	h := forward[rowsOf](g.m, g)
 	logits := kernels.Alloc(readRows * vocab)
 	defer kernels.Free(logits)
 	for at := from; at < len(ids); at += readRows {
 		rows := min(readRows, len(ids)-at)
-		g.product(logits, h[(at-1)*hidden:(at-1+rows)*hidden], rows, g.m.head)
+		g.product(logits, h[at*hidden:(at+rows)*hidden], rows, g.m.head)
 		for r := range rows {
-			row := logits[r*vocab : (r+1)*vocab]
-			peak := math.Inf(-1)
-			for _, v := range row {
-				peak = max(peak, float64(v))
-			}
-			sum := 0.0
-			for _, v := range row {
-				sum += math.Exp(float64(v) - peak)
-			}
-			if math.IsNaN(sum) || math.IsInf(peak, 0) {
-				return fmt.Errorf("the logits after %d tokens hold a NaN or infinity", at+r)
-			}
-			k := at + r - from
-			nll[k] = peak + math.Log(sum) - float64(row[ids[at+r]])
-			for _, id := range ends {
-				end[k] += math.Exp(float64(row[id])-peak) / sum
+			if err := use(at+r, logits[r*vocab:(r+1)*vocab]); err != nil {
+				return err
 			}
 		}
 	}

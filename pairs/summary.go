@@ -1,11 +1,15 @@
 package pairs
 
 import (
+	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 
+	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/prose"
+	"lwtrain/internal/rundir"
 )
 
 // Summary is what came of a run, and summary.json.
@@ -36,6 +40,16 @@ type Summary struct {
 	RejectedWords float64 `json:"mean_rejected_words"`
 
 	ratios []float64
+}
+
+// ReadSummary reads the summary of a finished run.
+func ReadSummary(dir string) (s Summary, err error) {
+	there, err := rundir.ReadJSON(filepath.Join(dir, SummaryFile), &s)
+	if err == nil && !there {
+		err = fault.Hint(fmt.Errorf("%s has no %s, want the folder of a finished run", dir, SummaryFile),
+			"lwtrain pairs writes one at its end")
+	}
+	return s, fault.Usage(err)
 }
 
 // Spread is how numbers are distributed.

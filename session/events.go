@@ -35,6 +35,18 @@ func (e Events) ended(err error) {
 	}
 }
 
+func (e Events) exporting(done, total int64) {
+	if e.Exporting != nil {
+		e.Exporting(done, total)
+	}
+}
+
+func (e Events) importing(done, total int64) {
+	if e.Importing != nil {
+		e.Importing(done, total)
+	}
+}
+
 // Fetcher gets tasks of evaluations, and tells of it.
 func (e Events) Fetcher(dryRun bool) tasks.Fetcher {
 	return tasks.Fetcher{DryRun: dryRun, Fetching: e.Fetching, Pausing: e.Pausing, Ended: e.Ended}

@@ -1,15 +1,19 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lwtrain/checkpoints"
+	"lwtrain/convert"
+	"lwtrain/export"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
@@ -24,9 +28,15 @@ import (
 // checkpoint, has the files that were saved.
 func ModelFolder(ctx context.Context, name string, e Events) (string, error) {
 	dir, err := folder(ctx, name, hub.WholeModel, e)
-	if err == nil {
-		dir, err = newest(dir, e)
+	if err != nil {
+		return "", err
 	}
+	return wholeFolder(dir, e)
+}
+
+// wholeFolder is [ModelFolder] of a folder that is on this machine.
+func wholeFolder(dir string, e Events) (string, error) {
+	dir, err := newest(dir, e)
 	if err != nil {
 		return "", err
 	}
@@ -42,30 +52,92 @@ func LoadTokenizer(ctx context.Context, name string, e Events) (*tokenizer.Token
 	return tokenizer.Load(dir)
 }
 
-// Export writes a model to the folder to, which appears when it is complete: weights in
-// dtype, bfloat16 or float32, config, tokenizer and chat template, without what a resume
-// needs.
-func Export(ctx context.Context, name, to, dtype string, e Events) error {
-	from, err := ModelFolder(ctx, name, e)
-	if err != nil {
-		return err
+// Formats are those that [Export] writes: a folder in Hugging Face's layout, or a GGUF file.
+var Formats = []string{"hf", "gguf"}
+
+// Exporting is what an export is to be.
+type Exporting struct {
+	Format    string // one of [Formats]; "": gguf where the name ends so, else hf
+	Precision string // of the weights: f32, f16, bf16, q8_0 or q4_k_m, of which a folder has f32 and bf16
+	Check     bool   // read back what was written and compare what it computes
+}
+
+// Export writes a model to to, which appears when it is complete: a new folder with weights,
+// config, tokenizer and chat template, without what a resume needs; or a GGUF file, in a new
+// folder or, where to ends so, by itself.
+func Export(ctx context.Context, name, to string, o Exporting, e Events) (*export.Written, error) {
+	o.Format = cmp.Or(o.Format, map[bool]string{true: "gguf", false: "hf"}[strings.HasSuffix(to, export.Extension)])
+	known := convert.Precisions()
+	if o.Format == "hf" {
+		known = []string{"f32", "bf16"}
 	}
+	switch {
+	case !slices.Contains(Formats, o.Format):
+		return nil, fault.Usage(fmt.Errorf("format is %q, want %s", o.Format, strings.Join(Formats, " or ")))
+	case !slices.Contains(known, o.Precision):
+		return nil, fault.Usage(fmt.Errorf("dtype is %q, want %s for the format %s", o.Precision, strings.Join(known, ", "), o.Format))
+	}
+	from, err := folder(ctx, name, hub.WholeModel, e)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(from, export.Extension) {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return nil, err
+		}
+		temp, err := os.MkdirTemp(filepath.Dir(to), ".import-") // beside it: there is room for a model
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(temp)
+		path := from
+		from = filepath.Join(temp, "model")
+		err = convert.FromGGUF(path, from, e.Importing)
+		e.ended(err)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if from, err = wholeFolder(from, e); err != nil {
+		return nil, err
+	}
+	if o.Format == "hf" {
+		return exportFolder(from, to, o, e)
+	}
+	c, err := model.ReadConfig(from)
+	if err != nil {
+		return nil, err
+	}
+	warnConfig(from, c.Warnings, e)
+	return export.GGUF(from, to, export.Options{Name: strings.TrimSuffix(filepath.Base(to), export.Extension), Precision: o.Precision,
+		Check: o.Check, Warn: e.warn, Writing: e.exporting, Reading: e.importing, Ended: e.ended})
+}
+
+// exportFolder writes a folder in Hugging Face's layout.
+func exportFolder(from, to string, o Exporting, e Events) (*export.Written, error) {
 	tok, err := tokenizer.Load(from)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m, err := load(from, model.Load, e)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer m.Free()
-	return checkpoints.WriteFolder(to, func(dir string) error {
-		err := m.Export(dir, dtype, e.Exporting)
+	out := &export.Written{File: to}
+	return out, checkpoints.WriteFolder(to, func(dir string) error {
+		err := m.Export(dir, map[string]string{"f32": "float32", "bf16": "bfloat16"}[o.Precision], func(done, total int64) {
+			out.Bytes = total
+			e.exporting(done, total)
+		})
+		m.Free()
 		e.ended(err)
-		if err != nil {
-			return err
+		if err == nil {
+			err = tok.Save(dir)
 		}
-		return tok.Save(dir)
+		if err == nil && o.Check {
+			out.Check, err = export.Check(from, dir, o.Precision)
+		}
+		return err
 	})
 }
 

@@ -16,6 +16,11 @@ func (t *Tokenizer) Encode(text string) []int32 {
 	return slices.Concat(t.before, e.ids, t.after)
 }
 
+// Around returns the tokens that the post-processor puts before and behind a text.
+func (t *Tokenizer) Around() (before, after []int32) {
+	return slices.Clone(t.before), slices.Clone(t.after)
+}
+
 // EncodeText returns the ids of text without the tokens that the
 // post-processor adds. Added tokens in the text become their ids: whoever
 // encodes text that is not trusted must know that it can hold them.

@@ -119,7 +119,8 @@ func startAnswers(set *data.Set, asked []int, known []Answer) ([]Answer, error) 
 		a := &answers[i]
 		a.Origin = set.Origin(id)
 		if at >= 0 {
-			a.Reference = Text{messages[at].Content, prose.Words(messages[at].Content), "data", prose.Repeated(messages[at].Content)}
+			text := messages[at].Content[messages[at].Given:]
+			a.Reference = Text{text, prose.Words(text), "data", prose.Repeated(text)}
 		}
 		if at > 0 {
 			a.Prompt = messages[at-1].Content

@@ -43,7 +43,10 @@ func (p *preferences) prepare(ctx context.Context) error {
 	if p.loaded != nil {
 		by = p.loaded
 	}
-	inputs["precision"] = p.engine.Needs().Precision
+	needs := p.engine.Needs()
+	if inputs["precision"] = needs.Precision; needs.By != "" { // roundings of bf16 are no margins
+		inputs["computed by"] = needs.By
+	}
 	var err error
 	if inputs["reference"], err = by.Model(); err != nil {
 		return err

@@ -17,6 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"lwtrain/engine"
+	"lwtrain/engine/torch"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
@@ -75,6 +78,7 @@ type diagnosis struct {
 	Build     build             `json:"build"`
 	Processor machine.Processor `json:"processor"`
 	Kernels   kernelFacts       `json:"kernels"`
+	Torch     torchFacts        `json:"torch"`
 	Memory    machine.Memory    `json:"memory"`
 	Disk      disk              `json:"disk"`
 	Terminal  screen            `json:"terminal"`
@@ -104,6 +108,12 @@ type kernelFacts struct {
 	SelfCheck  string  `json:"self_check"` // passed, or what differs
 	Float32    float64 `json:"float32_gflops"`
 	BFloat16   float64 `json:"bf16_gflops"`
+}
+
+// torchFacts are what engine.kind: torch would run on.
+type torchFacts struct {
+	*torch.Installation
+	Missing string `json:"missing,omitempty"` // why there is none
 }
 
 type disk struct {
@@ -156,6 +166,7 @@ func diagnose(cmd *cobra.Command, s *session.Session) (*diagnosis, error) {
 	d.lookAtBuild()
 	d.lookAtProcessor()
 	d.lookAtKernels()
+	d.lookAtTorch(cmd.Context(), s)
 	if others, ok := watch.OtherWork(); ok && others >= session.Busy {
 		d.find("advice", fmt.Sprintf("other work takes %.0f %% of the processors now, and runs are slower beside it", 100*others),
 			"wait for its end, or leave it some of them (threads)")
@@ -221,6 +232,30 @@ func (d *diagnosis) lookAtKernels() {
 	default:
 		d.find("advice", "oneDNN is not installed: matrix products are several times faster with it",
 			"apt-get install libdnnl-dev (other systems: onednn, version 2 or 3); nothing has to be built again")
+	}
+}
+
+// lookAtTorch looks for a Python with torch. That there is none is a problem for a run that asks for one.
+func (d *diagnosis) lookAtTorch(ctx context.Context, s *session.Session) {
+	python, asked := "", false
+	if s != nil {
+		python, asked = s.Config.Engine.Python, s.Config.Engine.Kind == engine.Torch
+	}
+	var err error
+	d.Torch.Installation, err = torch.Find(ctx, python)
+	if err == nil {
+		if gpus := d.Torch.GPUs; asked && len(gpus) == 0 {
+			d.find("advice", "torch finds no GPU: it computes on the processor, where the embedded engine needs less memory",
+				"engine.kind: native, or a driver and a torch that go together (nvidia-smi; torch.version.cuda)")
+		} else if len(gpus) > 0 && !d.Torch.BF16 {
+			d.find("advice", "the GPUs do not compute in bf16: train.precision: auto is float32 there",
+				"use GPUs of compute capability 8.0 or later")
+		}
+		return
+	}
+	d.Torch.Missing = err.Error()
+	if asked {
+		d.find("broken", "engine.kind is torch: "+err.Error(), fault.HintOf(err))
 	}
 }
 
@@ -351,6 +386,7 @@ func (d *diagnosis) print(w io.Writer) {
 		native = " (not native: precision auto is float32 here)"
 	}
 	line("speed", "%.0f GFLOP/s in float32, %.0f in bf16%s", k.Float32, k.BFloat16, native)
+	d.Torch.print(line)
 	if m.Total > 0 {
 		line("memory", "%s, %s free; swap %s", human.Bytes(m.Total), human.Bytes(m.Free), swapText(m))
 	}
@@ -388,6 +424,26 @@ func (d *diagnosis) print(w io.Writer) {
 	}
 	if len(d.Findings) == 0 {
 		fmt.Fprintln(w, "\nnothing to improve")
+	}
+}
+
+// print says what torch there is.
+func (t torchFacts) print(line func(label, format string, args ...any)) {
+	if t.Installation == nil {
+		line("torch", "%s", t.Missing)
+		return
+	}
+	line("torch", "%s, transformers %s, Python %s (%s)", t.Torch, t.Transformers, t.Python, t.Path)
+	for i, g := range t.GPUs {
+		line("", "GPU %d: %s, %s of %s free", i, g.Name, human.Bytes(g.Free), human.Bytes(g.Memory))
+	}
+	switch {
+	case len(t.GPUs) == 0:
+		line("", "no GPU: it would compute on the processor, with SDPA for each document")
+	case t.Varlen:
+		line("", "CUDA %s, bf16 %s, varlen flash attention", t.CUDA, onOff(t.BF16))
+	default:
+		line("", "CUDA %s, bf16 %s, no varlen attention: torch is too old for GPUs", t.CUDA, onOff(t.BF16))
 	}
 }
 

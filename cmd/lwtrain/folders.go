@@ -2,40 +2,58 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
+
 	"lwtrain/convert"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/session"
-	"os"
 
 	"github.com/spf13/cobra"
 )
 
 func newExportCmd() *cobra.Command {
+	var o session.Exporting
 	var dtype string
 	cmd := &cobra.Command{
-		Use:   "export MODEL DIR",
-		Short: "Write a checkpoint or a model to a folder of its own, in bf16",
-		Long: `Writes the model of a folder to DIR: weights, config.json, tokenizer and chat
+		Use:   "export MODEL TO",
+		Short: "Write a checkpoint or a model to a folder of its own, or to a GGUF file",
+		Long: `Writes a model to a new folder: weights, config.json, tokenizer and chat
 template, without what a resume needs. MODEL is any model's folder, a checkpoint
-of a run, or a run's folder, of which the newest whole checkpoint is taken. In
-bf16 it takes an eighth of a checkpoint's space. DIR appears when it is
-complete.`,
+of a run, a run's folder, of which the newest whole checkpoint is taken, a name
+on the hub or a GGUF file. In bf16 it takes an eighth of a checkpoint's space.
+
+With --format gguf, or where TO ends in .gguf, it writes a GGUF file for
+llama.cpp, with tokenizer and chat template in it and a Modelfile for Ollama
+beside it. q4_k_m is the mix of Q4_K and Q6_K that llama.cpp has under that name.
+--check reads back what was written, loads it and the source one after the other
+in float32 and compares their logits.
+
+TO appears when it is complete.`,
 		Example: `  lwtrain export runs/mine my-model
-  lwtrain export runs/mine/checkpoints/step-000400 my-model --dtype float32`,
+  lwtrain export runs/mine/checkpoints/step-000400 my-model --dtype f32
+  lwtrain export runs/mine my-model.gguf --dtype q8_0 --check`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dtype != "bfloat16" && dtype != "float32" {
-				return fault.Usage(fmt.Errorf("--dtype is %q, want bfloat16 or float32", dtype))
+			o.Precision = strings.ToLower(dtype)
+			if short, ok := map[string]string{"bfloat16": "bf16", "float16": "f16", "float32": "f32"}[o.Precision]; ok {
+				o.Precision = short
 			}
 			if err := useThreads(cmd); err != nil {
 				return err
 			}
-			return session.Export(cmd.Context(), args[0], args[1], dtype, show.Session(cmd.ErrOrStderr()))
+			written, err := session.Export(cmd.Context(), args[0], args[1], o, show.Session(cmd.ErrOrStderr()))
+			if err == nil {
+				show.Exported(cmd.OutOrStdout(), written, o.Precision)
+			}
+			return err
 		},
 	}
 	addThreads(cmd)
-	cmd.Flags().StringVar(&dtype, "dtype", "bfloat16", "format of the weights: bfloat16 or float32")
+	cmd.Flags().StringVar(&o.Format, "format", "", "hf (a folder), or gguf [gguf if TO ends in .gguf, else hf]")
+	cmd.Flags().StringVar(&dtype, "dtype", "bf16", "format of the weights: bf16 or f32, and in GGUF f16, q8_0 or q4_k_m")
+	cmd.Flags().BoolVar(&o.Check, "check", false, "read it back and compare logits with the model's")
 	return cmd
 }
 

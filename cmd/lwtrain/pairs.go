@@ -42,6 +42,43 @@ what is missing.`,
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "read the prompts and say what would be done; write nothing")
+	cmd.AddCommand(newPairsCompareCmd())
+	return cmd
+}
+
+func newPairsCompareCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "compare DIR...",
+		Short: "Set what models wrote in several runs side by side",
+		Long: `Prints a table of finished runs of lwtrain pairs, such as the rounds of pairs,
+dpo, pairs: of all answers of a run the mean length score (S_l, or of a range),
+how many ended, how much of their words repeats what came before, and their words
+beside those asked for; and its pairs with the mean difference of their scores.`,
+		Example: `  lwtrain pairs compare runs/rounds/pairs-1 runs/rounds/pairs-2 runs/rounds/pairs-3`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			type run struct {
+				Dir string `json:"run"`
+				pairs.Summary
+			}
+			var runs []run
+			var all []pairs.Summary
+			for _, dir := range args {
+				s, err := pairs.ReadSummary(dir)
+				if err != nil {
+					return err
+				}
+				runs, all = append(runs, run{dir, s}), append(all, s)
+			}
+			if asJSON {
+				return printJSON(cmd, runs)
+			}
+			show.PairsTable(cmd.OutOrStdout(), args, all)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON: each run's summary.json with its folder as run")
 	return cmd
 }
 

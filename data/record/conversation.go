@@ -23,6 +23,7 @@ type Record struct {
 // Conversation is a list of messages, and what else the template is told.
 type Conversation struct {
 	Kind     Kind
+	Raw      bool // it is one text and no conversation: Messages hold it as one of the assistant
 	Messages []chat.Message
 	First    int // the answers before this message belong to the prompt
 	Vars     []Var

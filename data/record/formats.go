@@ -45,6 +45,12 @@ func (r *reader) conversation(format string) (c Conversation, err error) {
 	return r.withSystem(c)
 }
 
+// plainText reads a text that is no conversation: one message, which is its own and of nobody else.
+func (r *reader) plainText() (Conversation, error) {
+	text, err := r.text("text")
+	return Conversation{Raw: true, Messages: []chat.Message{{Role: "assistant", Content: text}}}, err
+}
+
 // reasoning gives the reasoning that lies beside an answer to it.
 func (r *reader) reasoning(messages []chat.Message) error {
 	text, names, err := reasoningOf(r.f)

@@ -30,6 +30,7 @@ type Layout struct {
 	textArguments bool   // the template wants the arguments of calls as text
 	trainOn       string
 	cut           Cut
+	noReasoning   bool
 }
 
 // Formats of records.
@@ -39,7 +40,11 @@ const (
 	promptFormat     = "prompt_completion"
 	preferenceFormat = "preference"
 	ktoFormat        = "kto"
+	textFormat       = "text"
 )
+
+// Texts is the format of texts that are no conversations.
+const Texts = textFormat
 
 // Labels is the format of labelled answers.
 const Labels = ktoFormat
@@ -51,6 +56,7 @@ func IsPreference(format string) bool { return format == preferenceFormat || for
 var marks = map[string][]string{
 	messagesFormat: {"messages"}, alpacaFormat: {"instruction", "output"}, promptFormat: {"prompt", "completion"},
 	preferenceFormat: {"chosen", "rejected"}, ktoFormat: {"label"},
+	textFormat: {"text"},
 }
 
 // columnNames is what columns are called where nothing is said.
@@ -67,6 +73,7 @@ var columnNames = map[string][]string{
 	"chosen":      {"chosen", "chosen_response", "chosen_messages"},
 	"rejected":    {"rejected", "rejected_response", "rejected_messages"},
 	"label":       {"label", "kto_tag"},
+	"text":        {"text"},
 	"documents":   {"documents"},
 	"kwargs":      {"chat_template_kwargs"},
 	"role":        {"role", "from"},
@@ -78,7 +85,7 @@ var roleNames = map[string]string{"human": "user", "gpt": "assistant", "chatgpt"
 
 // Targets says which of the conversation's messages are trained on.
 func (l Layout) Targets(c Conversation) chat.Targets {
-	return chat.Targets{First: c.First, Turns: l.trainOn}
+	return chat.Targets{First: c.First, Turns: l.trainOn, NoReasoning: l.noReasoning}
 }
 
 // byKey is the columns that are named, by their keys.
@@ -87,6 +94,7 @@ func (c Columns) byKey() map[string]string {
 		"messages": c.Messages, "role": c.Role, "content": c.Content, "system": c.System, "tools": c.Tools,
 		"instruction": c.Instruction, "input": c.Input, "output": c.Output, "history": c.History,
 		"prompt": c.Prompt, "completion": c.Completion, "chosen": c.Chosen, "rejected": c.Rejected, "label": c.Label,
+		"text": c.Text,
 	}
 }
 
@@ -154,6 +162,8 @@ func (l Layout) recognise(f fields) string {
 		return ktoFormat
 	case talk == "" && l.has(f, "chosen", "rejected"):
 		return preferenceFormat
+	case talk == "" && l.has(f, "text"):
+		return textFormat
 	}
 	return talk
 }
@@ -223,7 +233,7 @@ func labelText(raw json.RawMessage) string {
 // CheckClasses refuses a column of labels that holds classes whose names are none of labels: as numbers
 // they would look like some. classes has their names by column.
 func (l Layout) CheckClasses(classes map[string][]string) error {
-	if l.Format == preferenceFormat {
+	if l.Format == preferenceFormat || l.Format == textFormat {
 		return nil
 	}
 	for _, column := range l.names["label"] {
@@ -358,4 +368,4 @@ func (l Layout) agree(f fields) error {
 }
 
 // formatNames are the formats that can be recognised.
-var formatNames = []string{messagesFormat, alpacaFormat, promptFormat, preferenceFormat, ktoFormat}
+var formatNames = []string{messagesFormat, alpacaFormat, promptFormat, preferenceFormat, ktoFormat, textFormat}

@@ -57,6 +57,7 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 		"prompt and response":   {`{"query": "q", "response": "a"}`, "prompt_completion", "user q | assistant a"},
 		"completions of messages": {`{"prompt": [` + system("s") + `, ` + user("q") + `], "completion": [` + assistant("a") + `]}`,
 			"prompt_completion", "system s | user q | assistant a"},
+		"a text":               {`{"text": "a b", "meta": {"book": 1}}`, "text", "assistant a b"},
 		"a label":              {`{"prompt": "q", "completion": "a", "label": false}`, "kto", "user q | assistant a"},
 		"a label of 1":         {`{"prompt": "q", "completion": "a", "label": 1}`, "kto", "user q | assistant a"},
 		"a label that is text": {`{"instruction": "q", "output": "a", "label": "False"}`, "kto", "user q | assistant a"},

@@ -15,6 +15,8 @@ type Options struct {
 	Ignore  []string          // keys of records and messages that are as good as not there
 	Filter  Filter
 	Cut     Cut
+	// NoReasoning says that reasoning is only read ([chat.Targets]).
+	NoReasoning bool
 }
 
 // Key is what the tokenised form of records depends on of the options and of whether
@@ -42,8 +44,9 @@ func (o Options) Key(near bool) string {
 		Nulls   string   `json:",omitempty"`
 		Ignore  []string `json:",omitempty"`
 		Cut     int      `json:",omitempty"`
+		Given   bool     `json:",omitempty"` // reasoning
 	}
-	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Nulls, o.Ignore, o.Cut.Words})
+	raw, err := json.Marshal(all{o.Format, o.Columns, o.Roles, o.Filter, near, o.TrainOn, o.Nulls, o.Ignore, o.Cut.Words, o.NoReasoning})
 	if err != nil {
 		panic(fmt.Sprintf("record: %v", err)) // texts and numbers
 	}
@@ -56,20 +59,21 @@ func (o Options) Key(near bool) string {
 // Columns names the columns of a source's records. Empty ones have the usual
 // names.
 type Columns struct {
-	Messages    string `yaml:"messages"`    // list of messages; messages or conversations
-	Role        string `yaml:"role"`        // of a message: who speaks; role or from
-	Content     string `yaml:"content"`     // of a message: what is said; content or value
-	System      string `yaml:"system"`      // the system prompt; system, system_prompt or system_message
-	Tools       string `yaml:"tools"`       // functions that the model may call; tools
-	Instruction string `yaml:"instruction"` // Alpaca's instruction; instruction
-	Input       string `yaml:"input"`       // what the instruction is about; input or context
-	Output      string `yaml:"output"`      // the answer to an instruction; output or response
-	History     string `yaml:"history"`     // earlier [question, answer] pairs; history
-	Prompt      string `yaml:"prompt"`      // prompt, as text or messages; prompt, query or question
-	Completion  string `yaml:"completion"`  // the answer to a prompt; completion, response or answer
-	Chosen      string `yaml:"chosen"`      // the better answer of a pair; chosen
-	Rejected    string `yaml:"rejected"`    // the worse answer of a pair; rejected
-	Label       string `yaml:"label"`       // whether an answer is a good one; label or kto_tag
+	Messages    string `yaml:"messages"`               // list of messages; messages or conversations
+	Role        string `yaml:"role"`                   // of a message: who speaks; role or from
+	Content     string `yaml:"content"`                // of a message: what is said; content or value
+	System      string `yaml:"system"`                 // the system prompt; system, system_prompt or system_message
+	Tools       string `yaml:"tools"`                  // functions that the model may call; tools
+	Instruction string `yaml:"instruction"`            // Alpaca's instruction; instruction
+	Input       string `yaml:"input"`                  // what the instruction is about; input or context
+	Output      string `yaml:"output"`                 // the answer to an instruction; output or response
+	History     string `yaml:"history"`                // earlier [question, answer] pairs; history
+	Prompt      string `yaml:"prompt"`                 // prompt, as text or messages; prompt, query or question
+	Completion  string `yaml:"completion"`             // the answer to a prompt; completion, response or answer
+	Chosen      string `yaml:"chosen"`                 // the better answer of a pair; chosen
+	Rejected    string `yaml:"rejected"`               // the worse answer of a pair; rejected
+	Text        string `yaml:"text" json:",omitempty"` // a text that is no conversation; text
+	Label       string `yaml:"label"`                  // whether an answer is a good one; label or kto_tag
 }
 
 // Roles are what [Options].Roles may give: those of chat templates, and ShareGPT's

@@ -15,7 +15,7 @@ func (o Options) Layout(template *chat.Template) Layout {
 	l := Layout{
 		names: map[string][]string{}, columns: map[string][]string{}, roles: map[string]string{}, toolRole: "tool",
 		ignored: &ignored{o.Ignore, make([]atomic.Bool, len(o.Ignore))},
-		trainOn: o.TrainOn, cut: o.Cut,
+		trainOn: o.TrainOn, cut: o.Cut, noReasoning: o.NoReasoning,
 	}
 	if template != nil {
 		l.toolRole, l.textArguments = toolRole(template), template.ArgumentsAreText()
@@ -52,8 +52,10 @@ func (o Options) Layout(template *chat.Template) Layout {
 func (l Layout) holdsRecords(f fields) string {
 	for _, key := range slices.Sorted(maps.Keys(f)) {
 		if list, ok := cutList(f[key]); ok && len(list) > 0 {
-			if inner, ok := cutObject(list[0]); ok && l.recognise(inner) != "" {
-				return key
+			if inner, ok := cutObject(list[0]); ok {
+				if format := l.recognise(inner); format != "" && format != textFormat { // parts of contents have text, too
+					return key
+				}
 			}
 		}
 	}
@@ -81,6 +83,8 @@ func (l Layout) Parse(x read.Line) (out Record, err error) {
 		out, err = r.pair()
 	case ktoFormat:
 		out.Conversation, err = r.labelled()
+	case textFormat:
+		out.Conversation, err = r.plainText()
 	default:
 		if key := l.holdsRecords(f); key != "" {
 			return out, bad("nested_records", "the key %s holds a list of records, want each of them on its own; "+

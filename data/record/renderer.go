@@ -150,6 +150,10 @@ func (r *Renderer) unread(keys []string, sides []Rendered) []string {
 }
 
 func (r *Renderer) render(c Conversation) (Rendered, error) {
+	if c.Raw {
+		text, err := r.plain.Text(c.Messages[0].Content)
+		return Rendered{Conversation: c, Learned: []bool{true}, Rendered: text}, err
+	}
 	template, err := r.of(c.Vars)
 	if err != nil {
 		return Rendered{}, err

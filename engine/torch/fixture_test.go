@@ -2,6 +2,7 @@ package torch
 
 import (
 	"context"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,6 +18,17 @@ import (
 
 // forms are the architectures of model/testdata: each family that there is.
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
+
+// shortForms are one of each kind: tied, with rotary scaling, with biases, with norms of heads, under other names.
+var shortForms = []string{"llama-tied", "llama-untied", "qwen3", "chatglm"}
+
+// some are all forms, or with -short the first.
+func some(forms ...string) []string {
+	if testing.Short() {
+		return forms[:1]
+	}
+	return forms
+}
 
 func folder(form string) string { return filepath.Join("../../model/testdata", form) }
 
@@ -46,8 +58,48 @@ func options(ranks int) Options {
 	}
 }
 
-// open opens the engine over the model of a form.
+// workers are those that tests take in turn, by how many ranks they are: to start some takes seconds.
+var workers = map[int]*process{}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(fakeEnv) != "" {
+		fakeWorker()
+	}
+	status := m.Run()
+	for _, p := range workers {
+		p.quit()
+		os.RemoveAll(filepath.Dir(p.log))
+	}
+	os.Exit(status)
+}
+
+// open opens the engine over the model of a form, in workers that other tests had before.
 func open(t *testing.T, form string, o Options) *Engine {
+	t.Helper()
+	e := planned(t, form, o)
+	var err error
+	p := workers[o.Processes]
+	if p == nil {
+		dir, dirErr := os.MkdirTemp("", "lwtrain-torch-test-")
+		if p, err = launch(context.Background(), e.in, dir, o.Processes, 2, false); errors.Join(dirErr, err) != nil {
+			t.Fatal(errors.Join(dirErr, err))
+		}
+		workers[o.Processes] = p
+	}
+	e.process, e.work = p, filepath.Dir(p.log)
+	if err := e.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if e.broken != nil {
+			delete(workers, o.Processes)
+		}
+	})
+	return e
+}
+
+// planned is the engine over the model of a form, with workers of its own once it computes.
+func planned(t *testing.T, form string, o Options) *Engine {
 	t.Helper()
 	in := installation(t)
 	c, err := model.Check(folder(form))
@@ -58,7 +110,6 @@ func open(t *testing.T, form string, o Options) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { e.Close() })
 	return e
 }
 

@@ -72,6 +72,7 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	if p.recompute {
 		p.Recomputed, p.Repeats = fmt.Sprintf("%d layers computed again", c.Layers), 1
 	}
+	p.By = engine.Torch
 	p.Machine = fmt.Sprintf("torch %s, %s on %s, %s", in.Torch, processes(p.ranks), in.Device(), p.Precision)
 	if o.Deterministic {
 		p.Machine += ", deterministic"

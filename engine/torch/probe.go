@@ -80,7 +80,10 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 		return nil, fault.Usage(fmt.Errorf("%s (%s) does not run as Python 3: %w", path, from,
 			cmp.Or(err, errors.New(lastLines(errOut.String(), 3)))))
 	}
-	return in, fault.Usage(in.check())
+	if err := in.check(); err != nil {
+		return nil, fault.Usage(err)
+	}
+	return in, nil
 }
 
 // interpreter is the Python to take, and who says so.

@@ -1,30 +1,395 @@
 package torch
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
+	"lwtrain/engine"
 	"lwtrain/packing"
 )
 
+// rankings are the numbers of ranks that tests compare.
+var rankings = []int{1, 2}
+
 func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 	for _, form := range forms {
+		if testing.Short() && !slices.Contains(shortForms, form) {
+			continue
+		}
 		t.Run(form, func(t *testing.T) {
-			one, two, own := open(t, form, options(1)), open(t, form, options(2)), openNative(t, form)
-			for _, weighting := range packing.Weightings() {
-				all := packs(t, weighting)
-				want := learn(t, own, all, nil)
-				for name, e := range map[string]*Engine{"1 process": one, "2 ranks": two} {
-					got := learn(t, e, all, nil)
-					sameLosses(t, weighting+" on "+name, got.packs, want.packs)
+			own := openNative(t, form)
+			for _, ranks := range rankings {
+				e := open(t, form, options(ranks))
+				for _, weighting := range packing.Weightings() {
+					all := packs(t, weighting)
+					want, got := learn(t, own, all, nil), learn(t, e, all, nil)
+					what := fmt.Sprintf("%s on %d", weighting, ranks)
+					sameLosses(t, what, got.packs, want.packs)
 					if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
-						t.Errorf("%s on %s: gradients are %.2g apart (%s)", weighting, name, d, where)
+						t.Errorf("%s: gradients are %.2g apart (%s)", what, d, where)
 					}
-				}
-				if testing.Verbose() {
-					fmt.Println(form, weighting)
 				}
 			}
 		})
+	}
+}
+
+func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
+	for _, form := range some("chatglm", "qwen3") {
+		o := options(2)
+		o.Freeze = []string{"*.layers.0.*"}
+		e := open(t, form, o)
+		own := openNative(t, form)
+		got, want := learn(t, e, packs(t, "token"), nil), learn(t, own, packs(t, "token"), nil)
+		frozen := 0
+		for _, f := range e.twin.Files {
+			if f.Frozen {
+				delete(want.gradients, f.Name)
+				frozen++
+			}
+		}
+		if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) || frozen == 0 {
+			t.Errorf("%s: %d frozen, gradients are %.2g apart (%s)", form, frozen, d, where)
+		}
+		steps(t, e, 1, 2)
+		dir := t.TempDir()
+		if err := e.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		then, now := tensors(t, dir), map[string][]float32{}
+		w := open(t, form, options(2))
+		fresh := t.TempDir()
+		if err := w.Save(fresh); err != nil {
+			t.Fatal(err)
+		}
+		now = tensors(t, fresh)
+		for _, f := range e.twin.Files {
+			if same := slices.Equal(then[f.Name], now[f.Name]); same != f.Frozen {
+				t.Errorf("%s: %s is frozen: %t, and did not change: %t", form, f.Name, f.Frozen, same)
+			}
+			if _, there := then["exp_avg."+f.Name]; there == f.Frozen {
+				t.Errorf("%s: %s is frozen: %t, and has a moment: %t", form, f.Name, f.Frozen, there)
+			}
+		}
+	}
+}
+
+func TestPackedDocumentsAreThoseAlone(t *testing.T) {
+	for _, form := range some("llama-untied", "qwen3", "glm4") {
+		for _, ranks := range rankings {
+			e := open(t, form, options(ranks))
+			docs := []packing.Doc{document(1, 30, 12, 1), document(2, 1, 1, 1), document(3, 64, 60, 1), document(4, 2, 1, 1)}
+			var alone []packing.Pack
+			for _, d := range docs {
+				alone = append(alone, lay(t, "token", d))
+			}
+			want, got := learn(t, e, alone, nil), learn(t, e, []packing.Pack{lay(t, "token", docs...)}, nil)
+			loss := 0.0
+			for _, p := range want.packs {
+				loss += p.Loss
+			}
+			if d := math.Abs(got.packs[0].Loss-loss) / loss; !(d <= 1e-5) {
+				t.Errorf("%s on %d: loss %g packed, %g alone", form, ranks, got.packs[0].Loss, loss)
+			}
+			if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+				t.Errorf("%s on %d: gradients are %.2g apart (%s)", form, ranks, d, where)
+			}
+		}
+	}
+}
+
+// reweigh is a loss that is no sum over tokens: the weight of each follows from the sum of the pack.
+func reweigh(_ int, nll []float64, weights []float32) {
+	sum := 0.0
+	for _, v := range nll {
+		sum += v
+	}
+	for i := range weights {
+		if nll[i] != 0 {
+			weights[i] = float32(math.Tanh(sum/100) - 0.5 + 0.01*nll[i])
+		}
+	}
+}
+
+func TestWeightsThatFollowFromLossesAreThoseOfTheNativeEngine(t *testing.T) {
+	want := learn(t, openNative(t, "qwen2"), packs(t, "token"), reweigh)
+	for _, ranks := range rankings {
+		got := learn(t, open(t, "qwen2", options(ranks)), packs(t, "token"), reweigh)
+		sameLosses(t, fmt.Sprint(ranks), got.packs, want.packs)
+		if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+			t.Errorf("%d ranks: gradients are %.2g apart (%s)", ranks, d, where)
+		}
+	}
+}
+
+// steps takes updates from a step to another on always the same packs, and tells their losses and norms.
+func steps(t *testing.T, e engine.Engine, from, to int) (out []float64) {
+	t.Helper()
+	all := packs(t, "token")
+	for step := from; step <= to; step++ {
+		learned, err := e.Learn(context.Background(), step, all, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, divisor := 0.0, 0.0
+		for i, l := range learned {
+			loss, divisor = loss+l.Loss, divisor+all[i].Divisor
+		}
+		norm, err := e.Update(step, 1e-2, divisor, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, loss/divisor, norm)
+	}
+	return out
+}
+
+// follows holds losses and norms against each other.
+func follows(t *testing.T, what string, got, want []float64, most float64) {
+	t.Helper()
+	for i, v := range want {
+		if d := math.Abs(got[i]-v) / math.Abs(v); !(d <= most) {
+			t.Errorf("%s: after %d steps %.9g, want %.9g", what, i/2, got[i], v)
+			return
+		}
+	}
+}
+
+func TestTwentyStepsFollowTheNativeEngine(t *testing.T) {
+	for _, form := range some("chatglm", "llama-tied", "qwen3") {
+		want := steps(t, openNative(t, form), 1, 20)
+		for _, ranks := range rankings {
+			follows(t, fmt.Sprintf("%s on %d", form, ranks), steps(t, open(t, form, options(ranks)), 1, 20), want, 1e-4)
+		}
+	}
+}
+
+func TestScoresAreThoseOfTheNativeEngine(t *testing.T) {
+	all := packs(t, "token")
+	each := func(yield func(packing.Pack, error) bool) {
+		for _, p := range all {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+	score := func(by engine.Scorer) (out [][]float64) {
+		err := by.Score(context.Background(), each, engine.ScoreOptions{}, func(pack int, nll []float64) error {
+			if pack != len(out) {
+				t.Errorf("pack %d, want %d", pack, len(out))
+			}
+			out = append(out, slices.Clone(nll))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	own := openNative(t, "llama-tied")
+	want := score(own)
+	ref, err := own.Reference(folder("llama-untied"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRef := score(ref)
+	ref.Close()
+	for _, ranks := range rankings {
+		e := open(t, "llama-tied", options(ranks))
+		before := learn(t, e, all, nil)
+		ref, err := e.Reference(folder("llama-untied"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ got, want [][]float64 }{{score(e), want}, {score(ref), wantRef}} {
+			for i := range c.want {
+				if len(c.got[i]) != len(c.want[i]) {
+					t.Fatalf("pack %d: %d losses, want %d", i, len(c.got[i]), len(c.want[i]))
+				}
+				for k, v := range c.want[i] {
+					if d := math.Abs(c.got[i][k] - v); !(d <= 1e-4) {
+						t.Fatalf("%d ranks, pack %d, token %d: %g, want %g", ranks, i, k, c.got[i][k], v)
+					}
+				}
+			}
+		}
+		if err := ref.Close(); err != nil {
+			t.Fatal(err)
+		}
+		after := learn(t, e, all, nil) // scoring leaves nothing behind
+		if d, _ := apart(t, after.gradients, before.gradients); !(d <= 1e-6) {
+			t.Errorf("%d ranks: scoring changed the gradients by %g", ranks, d)
+		}
+		hash, err := e.Model()
+		other, otherErr := own.Model()
+		if err != nil || otherErr != nil || hash != other {
+			t.Errorf("the model is %.12s (%v), want %.12s (%v)", hash, err, other, otherErr)
+		}
+	}
+}
+
+func TestAnswersAreThoseOfTheNativeEngine(t *testing.T) {
+	for _, form := range some("chatglm", "llama-tied", "glm4") {
+		var prompts []engine.Prompt
+		for i := range 5 {
+			d := document(i, 3+7*i, 1, 1)
+			prompts = append(prompts, engine.Prompt{IDs: d.IDs, MaxNewTokens: 4 + 5*i, Stop: []int32{11}, TopP: 1, Seed: uint64(i)})
+		}
+		prompts[3].MaxNewTokens = 0
+		want, err := openNative(t, form).Answer(context.Background(), prompts, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total := 0
+		for _, a := range want {
+			total += len(a.IDs)
+		}
+		for _, ranks := range rankings {
+			e := open(t, form, options(ranks))
+			emitted := 0
+			got, err := e.Answer(context.Background(), prompts, func() { emitted++ })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, a := range want {
+				if !slices.Equal(got[i].IDs, a.IDs) || got[i].Stop != a.Stop {
+					t.Errorf("%s on %d, prompt %d: %v %s, want %v %s", form, ranks, i, got[i].IDs, got[i].Stop, a.IDs, a.Stop)
+				}
+			}
+			if emitted != total {
+				t.Errorf("%s on %d: %d tokens were told, want %d", form, ranks, emitted, total)
+			}
+			for i := range prompts {
+				prompts[i].Temperature, prompts[i].TopP = 0.9, 0.8
+			}
+			once, err1 := e.Answer(context.Background(), prompts, nil)
+			again, err2 := e.Answer(context.Background(), prompts, nil)
+			if err1 != nil || err2 != nil || fmt.Sprint(once) != fmt.Sprint(again) || fmt.Sprint(once) == fmt.Sprint(want) {
+				t.Errorf("%s on %d: drawn answers %v (%v) and again %v (%v)", form, ranks, once, err1, again, err2)
+			}
+			for i := range prompts {
+				prompts[i].Temperature, prompts[i].TopP = 0, 1
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			_, err = e.Answer(ctx, prompts, cancel)
+			if err != context.Canceled {
+				t.Errorf("%s on %d: an interrupted answer: %v", form, ranks, err)
+			}
+			cancel()
+		}
+	}
+}
+
+func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
+	for _, form := range some("chatglm", "llama-tied", "qwen3") {
+		own := openNative(t, form)
+		want := steps(t, own, 1, 8)
+		// native, 2 ranks, 1 rank, native: 2 steps each from the checkpoint of the one before
+		var got []float64
+		last := ""
+		engines := []func() engine.Engine{
+			func() engine.Engine { return openNative(t, form) }, func() engine.Engine { return open(t, form, options(2)) },
+			func() engine.Engine { return open(t, form, options(1)) }, func() engine.Engine { return openNative(t, form) },
+		}
+		for i, engine := range engines {
+			e := engine()
+			if last != "" {
+				if err := e.Load(last); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got = append(got, steps(t, e, 2*i+1, 2*i+2)...)
+			dir := t.TempDir()
+			if err := e.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			last = dir
+			if i == 1 { // what one engine read and wrote again is the same to the byte in the other
+				sameWhenSavedAgain(t, form, dir)
+			}
+		}
+		follows(t, form, got, want, 1e-4)
+	}
+}
+
+// sameWhenSavedAgain lets both engines load a checkpoint and save it.
+func sameWhenSavedAgain(t *testing.T, form, dir string) {
+	t.Helper()
+	for name, e := range map[string]engine.Engine{
+		"native": openNative(t, form), "1 process": open(t, form, options(1)), "2 ranks": open(t, form, options(2)),
+	} {
+		again := t.TempDir()
+		if err := e.Load(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Save(again); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"config.json", "model.safetensors", optimizerFile} {
+			a, err1 := os.ReadFile(filepath.Join(dir, file))
+			b, err2 := os.ReadFile(filepath.Join(again, file))
+			if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
+				t.Errorf("%s, %s: %s is another one after loading and saving (%v, %v)", form, name, file, err1, err2)
+			}
+		}
+		entries, err := os.ReadDir(again)
+		if err != nil || len(entries) > 5 {
+			t.Errorf("%s, %s: %d entries in a checkpoint (%v)", form, name, len(entries), err)
+		}
+	}
+}
+
+func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
+	e := open(t, "llama-tied", options(2))
+	before := t.TempDir()
+	if err := e.Save(before); err != nil {
+		t.Fatal(err)
+	}
+	bad := packs(t, "token")
+	for i := range bad[1].Weights {
+		if bad[1].Weights[i] != 0 {
+			bad[1].Weights[i] = float32(math.Inf(1))
+		}
+	}
+	if _, err := e.Learn(context.Background(), 1, bad, nil); err != nil {
+		t.Fatal(err)
+	}
+	norm, err := e.Update(1, 1e-2, 1, 1)
+	if err != nil || !math.IsNaN(norm) && !math.IsInf(norm, 0) {
+		t.Errorf("norm %g, %v: want one that is not finite", norm, err)
+	}
+	e.Drop()
+	after := t.TempDir()
+	if err := e.Save(after); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := tensors(t, before), tensors(t, after); fmt.Sprint(a) != fmt.Sprint(b) {
+		t.Error("weights or moments changed")
+	}
+	steps(t, e, 1, 1) // it goes on
+}
+
+func TestPacksAreDealtByCost(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		costs []float64
+		ranks int
+		want  string
+	}{
+		{"like goes with like", []float64{5, 1, 9, 2, 8, 6}, 2, "[[2 4] [5 0] [3 1]]"},
+		{"the last row has gaps", []float64{5, 1, 9}, 2, "[[2 0] [1 -1]]"},
+		{"more ranks than packs", []float64{5}, 3, "[[0 -1 -1]]"},
+		{"one rank keeps the order", []float64{5, 1, 9}, 1, "[[0] [1] [2]]"},
+		{"no packs", nil, 2, "[]"},
+	} {
+		if got := fmt.Sprint(deal(c.costs, c.ranks)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
 	}
 }

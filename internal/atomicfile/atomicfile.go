@@ -15,7 +15,11 @@ import (
 
 // Write creates or replaces the file at path with what write produces. On any
 // error, the file at path is as it was before.
-func Write(path string, write func(w io.Writer) error) (err error) {
+func Write(path string, write func(w io.Writer) error) error { return WriteChecked(path, write, nil) }
+
+// WriteChecked is [Write] for a file that is looked at before it takes its name: check, which
+// may be nil, is told where its content lies until then.
+func WriteChecked(path string, write func(w io.Writer) error, check func(temp string) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
 	if err != nil {
 		return err
@@ -41,6 +45,11 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	}
 	if err = f.Close(); err != nil {
 		return err
+	}
+	if check != nil {
+		if err = check(f.Name()); err != nil {
+			return err
+		}
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err

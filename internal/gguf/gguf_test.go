@@ -169,10 +169,10 @@ func TestDamagedGGUFIsRefusedByName(t *testing.T) {
 			newFile(3, 1, 0).tensor("t", 0, 0, math.MaxUint64)},
 		{"a shape that overflows", `tensor "t" has the shape [2147483647 2147483647 2147483647], which overflows`,
 			newFile(3, 1, 0).tensor("t", 0, 0, math.MaxInt32, math.MaxInt32, math.MaxInt32)},
-		{"a type that is not read", `tensor "t" has the type Q2_K, want one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, ` +
-			`Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 10, 0, 256)},
-		{"a type that is not known", `tensor "t" has the type number 4, want one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, ` +
-			`Q5_K, Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 4, 0, 256)},
+		{"a type that is not read", `tensor "t" has the type IQ4_NL, want one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, ` +
+			`Q4_K, Q5_K, Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 20, 0, 256)},
+		{"a type that is not known", `tensor "t" has the type number 4, want one of F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, ` +
+			`Q3_K, Q4_K, Q5_K, Q6_K, BF16`, newFile(3, 1, 0).tensor("t", 4, 0, 256)},
 		{"rows that are not whole blocks", `tensor "t" has rows of 33 values, want whole blocks of 32 for Q8_0`,
 			newFile(3, 1, 0).tensor("t", 8, 0, 33, 2)},
 		{"the same tensor twice", `tensor "t" is there twice`, newFile(3, 2, 0).tensor("t", 0, 0, 1).tensor("t", 0, 32, 1).data(64)},

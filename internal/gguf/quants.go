@@ -30,6 +30,8 @@ var ggmlTypes = map[uint32]ggmlType{
 	6:  {"Q5_0", 32, 22, dequantiseQ5_0},
 	7:  {"Q5_1", 32, 24, dequantiseQ5_1},
 	8:  {"Q8_0", 32, 34, dequantiseQ8_0},
+	10: {"Q2_K", 256, 84, dequantiseQ2_K},
+	11: {"Q3_K", 256, 110, dequantiseQ3_K},
 	12: {"Q4_K", 256, 144, dequantiseQ4_K},
 	13: {"Q5_K", 256, 176, dequantiseQ5_K},
 	14: {"Q6_K", 256, 210, dequantiseQ6_K},
@@ -37,7 +39,7 @@ var ggmlTypes = map[uint32]ggmlType{
 
 // ggmlOtherTypes are names for the refusal of the others.
 var ggmlOtherTypes = map[uint32]string{
-	9: "Q8_1", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL",
+	9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL",
 	21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M",
 	34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
 }
@@ -105,6 +107,42 @@ func dequantiseQ8_0(dst []float32, src []byte) {
 		d := half(src)
 		for i, q := range src[2:34] {
 			dst[i] = float32(int8(q)) * d
+		}
+	}
+}
+
+// Q2_K: 256 values of 2 bits in 16 groups of 16, each with a scale and a minimum of 4 bits that
+// multiply the block's d and dmin; value = d*scale*q - dmin*minimum. Of the 32 bytes for each half of
+// the block the lowest bits are the first 32 values.
+func dequantiseQ2_K(dst []float32, src []byte) {
+	for ; len(dst) > 0; dst, src = dst[256:], src[84:] {
+		scales, quants, d, dmin := src[:16], src[16:80], half(src[80:]), half(src[82:])
+		for group, packed := range scales {
+			scale, minimum := d*float32(packed&15), dmin*float32(packed>>4)
+			part := group / 2 // 32 values each
+			from := quants[part/4*32+group%2*16:][:16]
+			for i, q := range from {
+				dst[16*group+i] = float32(scale*float32(q>>(part%4*2)&3)) - minimum
+			}
+		}
+	}
+}
+
+// Q3_K: 256 values of 3 bits in 16 groups of 16 with a scale of 6 bits each; value =
+// d*(scale-32)*(q-4). The low 2 bits lie as in Q2_K; bit p of byte i is the third of value i of part p
+// of 32. Of the scales 8 bytes hold the low 4 bits, the last 8 scales in the high halves, and 4 bytes
+// the high 2 bits.
+func dequantiseQ3_K(dst []float32, src []byte) {
+	for ; len(dst) > 0; dst, src = dst[256:], src[110:] {
+		high, quants, scales, d := src[:32], src[32:96], src[96:108], half(src[108:])
+		for group := range 16 {
+			packed := scales[group%8]>>(group/8*4)&15 | scales[8+group%4]>>(group/4*2)&3<<4
+			scale := d * float32(int(packed)-32)
+			part, offset := group/2, group%2*16
+			for i := range 16 {
+				q := quants[part/4*32+offset+i]>>(part%4*2)&3 | high[offset+i]>>part&1<<2
+				dst[16*group+i] = scale * float32(int(q)-4)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"lwtrain/configs"
 	"lwtrain/internal/human"
@@ -112,5 +113,30 @@ func PairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Dura
 	if s.Pairs > 0 {
 		line("next", "lwtrain dpo -c my.yaml \\")
 		line("", "  'data.sources=[{name: pairs, path: %s}]'", filepath.Join(c.Output.Dir, pairs.PairsFile))
+	}
+}
+
+// PairsTable sets runs of making pairs, by their folders, side by side.
+func PairsTable(w io.Writer, dirs []string, runs []pairs.Summary) {
+	width := len("run")
+	for i := range dirs {
+		dirs[i] = terminal.Printable(dirs[i])
+		width = max(width, utf8.RuneCountInString(dirs[i]))
+	}
+	mean := func(x pairs.Spread) string {
+		if x.Count == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.1f", x.Mean)
+	}
+	fmt.Fprintf(w, "%-*s %5s %5s %6s %8s %6s %6s %5s %6s\n", width, "run", "S_l", "range", "ended", "repeated", "words", "asked", "pairs",
+		"margin")
+	for i, s := range runs {
+		asked := "-"
+		if s.Required > 0 {
+			asked = fmt.Sprintf("%.0f", s.Required)
+		}
+		fmt.Fprintf(w, "%-*s %5s %5s %5.0f%% %7.1f%% %6.0f %6s %5d %6s\n", width, dirs[i], mean(s.Length), mean(s.Range), 100*s.Ended,
+			100*s.Repeated, s.Words, asked, s.Pairs, mean(s.Margin))
 	}
 }

@@ -49,6 +49,9 @@ func (v Record) counts(s *record.Rendered) []messageCount {
 		if out[i].Role = m.Role; s.Learned[i] {
 			out[i].Weight = factor
 		}
+		if s.Raw {
+			out[i].Role = "text"
+		}
 	}
 	from, to := v.part(s)
 	mask := s.Mask()

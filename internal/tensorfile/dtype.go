@@ -47,17 +47,22 @@ func Decode(dst []float32, src []byte, dtype string) {
 	}
 }
 
-// Encode writes src as little-endian F32 or BF16 (rounded to the nearest, ties to
+// Encode writes src as little-endian F32, BF16 or F16 (rounded to the nearest, ties to
 // even).
 func Encode(dst []byte, src []float32, dtype string) {
-	if dtype == "BF16" {
+	switch dtype {
+	case "BF16":
 		for i, v := range src {
 			binary.LittleEndian.PutUint16(dst[2*i:], floatToBF16(v))
 		}
-		return
-	}
-	for i, v := range src {
-		binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+	case "F16":
+		for i, v := range src {
+			binary.LittleEndian.PutUint16(dst[2*i:], ToHalf(v))
+		}
+	default:
+		for i, v := range src {
+			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+		}
 	}
 }
 
@@ -69,6 +74,27 @@ func floatToBF16(v float32) uint16 {
 		return uint16(bits>>16) | 0x40
 	}
 	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
+}
+
+// MaxHalf is the largest finite IEEE 754 binary16 value.
+const MaxHalf = 65504
+
+// ToHalf rounds to the nearest IEEE 754 binary16 value, ties to even: above [MaxHalf] to
+// infinity from the middle to the next power of two on. A NaN stays a NaN (quiet, with its
+// sign), though its payload may round away.
+func ToHalf(v float32) uint16 {
+	bits := math.Float32bits(v)
+	sign, size := uint16(bits>>16)&0x8000, bits&0x7fffffff
+	switch {
+	case size > 0x7f800000:
+		return sign | 0x7e00
+	case size >= 0x477ff000: // 65520
+		return sign | 0x7c00
+	case size < 0x38800000: // 2^-14: the result is subnormal, a multiple of 2^-24
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(size))*0x1p24))
+	}
+	size -= 112 << 23 // the bias of the exponent
+	return sign | uint16((size+0xfff+size>>13&1)>>13)
 }
 
 // FromHalf widens an IEEE 754 binary16 value; it is exact.

@@ -57,3 +57,33 @@ func TestBF16IsTheNearestValue(t *testing.T) {
 		}
 	})
 }
+
+func TestHalfIsTheNearestValue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := math.Float32frombits(rapid.Uint32Range(0x32000000, 0x47800000).Draw(t, "bits"))
+		if rapid.Bool().Draw(t, "negative") {
+			v = -v
+		}
+		value := func(h uint16) float64 { // infinity stands for the next power of two
+			return max(-65536, min(65536, float64(FromHalf(h))))
+		}
+		h := ToHalf(v)
+		have := math.Abs(value(h) - float64(v))
+		for _, other := range []uint16{h - 1, h + 1} {
+			if h&0x7fff == 0 && other&0x7fff > 1 || other&0x7fff > 0x7c00 {
+				continue // beyond zero, or a NaN
+			}
+			if away := math.Abs(value(other) - float64(v)); away < have || away == have && h&1 == 1 {
+				t.Fatalf("%g becomes %g, and %g is nearer", v, FromHalf(h), FromHalf(other))
+			}
+		}
+	})
+}
+
+func TestEveryHalfComesBack(t *testing.T) {
+	for h := range 1 << 16 {
+		if back := ToHalf(FromHalf(uint16(h))); back != uint16(h) && !(h&0x7fff > 0x7c00 && back == uint16(h)&0x8000|0x7e00) {
+			t.Errorf("%#04x comes back as %#04x", h, back)
+		}
+	}
+}

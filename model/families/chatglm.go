@@ -29,6 +29,7 @@ var chatGLM = Family{
 		},
 		InverseFrequencies: "transformer.rotary_pos_emb.inv_freq",
 	},
+	GGUF: glm.GGUF, // what is read from such a file is in glm's form
 	Shapes: map[string]string{
 		"glm-4-9b": `"hidden_size":4096,"num_layers":40,"num_attention_heads":32,"multi_query_group_num":2,"kv_channels":128,
 			"ffn_hidden_size":13696,"padded_vocab_size":151552,"layernorm_epsilon":1.5625e-7,"add_qkv_bias":true,

@@ -27,11 +27,11 @@ func Find(modelType string) (*Family, bool) {
 // Types lists every model_type that [Find] knows, for a message.
 func Types() string { return list(func(f *Family) string { return f.Type }, ", ") }
 
-// FindGGUF returns the family of a GGUF file's general.architecture; false if it is
-// not known.
+// FindGGUF returns the family of a GGUF file's general.architecture, the first of those that
+// have it; false if it is not known.
 func FindGGUF(architecture string) (*Family, bool) {
 	for _, f := range families {
-		if f.GGUF != nil && f.GGUF.Architecture == architecture {
+		if f.GGUF.Architecture == architecture {
 			return f, true
 		}
 	}
@@ -41,23 +41,16 @@ func FindGGUF(architecture string) (*Family, bool) {
 // Architectures lists every general.architecture that [FindGGUF] knows, for a
 // message.
 func Architectures() string {
-	return list(func(f *Family) string {
-		if f.GGUF == nil {
-			return ""
-		}
-		return f.GGUF.Architecture
-	}, " or ")
+	return list(func(f *Family) string { return f.GGUF.Architecture }, " or ")
 }
 
 func list(name func(f *Family) string, between string) string {
 	var names []string
 	for _, f := range families {
-		if n := name(f); n != "" {
-			names = append(names, n)
-		}
+		names = append(names, name(f))
 	}
 	slices.Sort(names)
-	return strings.Join(names, between)
+	return strings.Join(slices.Compact(names), between)
 }
 
 // Shapes are published models by name: the keys and values of their config.json,

@@ -1,12 +1,17 @@
 package families
 
 import (
+	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // TestEveryParameterHasNames: each parameter that a family's decoder has is stored
-// whole, under names that no other has; and a GGUF file cuts it as Hugging Face's do.
+// whole, under names that no other has; and a GGUF file cuts it as Hugging Face's do, or
+// finer.
 func TestEveryParameterHasNames(t *testing.T) {
 	for _, f := range families {
 		t.Run(f.Type, func(t *testing.T) {
@@ -29,16 +34,47 @@ func TestEveryParameterHasNames(t *testing.T) {
 				if total != rows {
 					t.Errorf("%s has %d rows in files, want %d of %d", p, total, rows, cols)
 				}
-				if f.GGUF != nil && !p.optional() && len(f.GGUF.Names.Tensors(p)) != len(tensors) {
-					t.Errorf("%s is %d tensors in GGUF, want %d", p, len(f.GGUF.Names.Tensors(p)), len(tensors))
+				if n := len(f.GGUF.Names.Tensors(p)); n != len(tensors) && n != len(p.Parts) {
+					t.Errorf("%s is %d tensors in GGUF, want %d or its %d parts", p, n, len(tensors), len(p.Parts))
 				}
 			}
 		})
 	}
 }
 
-// optional reports whether the families whose GGUF files are known have none of it.
-func (p Parameter) optional() bool { return p.Role == QKNorm || p.Role == OutBias }
+// TestNamesAreThoseOfGGUF holds the names of GGUF files against those of the package gguf, by the names of
+// Hugging Face's files.
+func TestNamesAreThoseOfGGUF(t *testing.T) {
+	raw, err := os.ReadFile("testdata/gguf_names.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden map[string]map[string]string
+	if err := json.Unmarshal(raw, &golden); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		d := Dims{Hidden: 8, FFN: 12, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 2, Vocab: 9, QKVBias: f.QKVBias, QKNorm: f.QKNorm,
+			BranchNorms: f.BranchNorms}
+		for _, p := range d.Layout() {
+			if p.Layer == 0 {
+				continue
+			}
+			theirs := f.GGUF.Names.Tensors(p)
+			ours := f.Names.Tensors(p)
+			if len(ours) != len(theirs) { // a file has them apart or as one
+				theirs = f.GGUF.FusedQKV().Tensors(p)
+			}
+			for i, of := range ours {
+				ending := strings.TrimPrefix(filepath.Ext(of.Name), ".")
+				want := golden[f.Type][strings.TrimSuffix(of.Name, "."+ending)] + "." + ending
+				if theirs[i].Name != want {
+					t.Errorf("%s: %s is %s in GGUF files, want %s", f.Type, of.Name, theirs[i].Name, want)
+				}
+			}
+		}
+	}
+}
 
 // TestScaledFrequencies holds Llama 3.1's scaling against its definition at both ends,
 // and factors against frequencies.

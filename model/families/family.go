@@ -20,7 +20,7 @@ type Family struct {
 
 	Twin      string // the family of transformers' own classes that computes the same under other names; "": this one
 	Names     *Names // in Hugging Face's files
-	GGUF      *GGUF  // nil: its GGUF files are not known
+	GGUF      *GGUF
 	Shapes    map[string]string
 	Keys      [][2]string                                   // of its config.json, where they are not the common ones, and these
 	Translate func(file map[string]json.RawMessage) error   // says what else in it differs in common keys; nil: nothing

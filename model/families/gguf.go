@@ -7,6 +7,10 @@ type GGUF struct {
 	// Interleaved: rows of query and key matrices are in another order than in
 	// Hugging Face's files, so that the pairs that are turned together are neighbours.
 	Interleaved bool
+	// FactorsOfRope: the scaling of Llama 3.1 has a place in the files, [RopeFactors].
+	FactorsOfRope bool
+	// Unbiased: the files have no place for biases of attention.
+	Unbiased bool
 	// Config holds the keys of config.json that are the same for every model of the
 	// family, SaysHeadDim whether there is a head_dim among the others.
 	Config      map[string]any
@@ -34,8 +38,11 @@ var (
 const (
 	ValueDimKey    = "attention.value_length"
 	RotaryDimKey   = "rope.dimension_count"
-	RopeScalingKey = "rope.scaling.type"
+	RopeScalingKey = "rope.scaling.type" // "none" or "linear"
+	RopeFactorKey  = "rope.scaling.factor"
+	RopeContextKey = "rope.scaling.original_context_length" // of Llama 3.1's scaling
 	ExpertsKey     = "expert_count"
+	VocabKey       = "vocab_size"
 )
 
 // RopeFactors is the tensor that holds [Rope.Factors] where they are not all 1.
@@ -45,14 +52,23 @@ const RopeFactors = "rope_freqs.weight"
 var ggufNames = Names{
 	Layer: "blk.%d.",
 	Of: map[Role][]string{
-		Embed:    {"token_embd"},
-		AttnNorm: {"attn_norm"},
-		QKV:      {"attn_q", "attn_k", "attn_v"},
-		Out:      {"attn_output"},
-		FFNNorm:  {"ffn_norm"},
-		GateUp:   {"ffn_gate", "ffn_up"},
-		Down:     {"ffn_down"},
-		Norm:     {"output_norm"},
-		Head:     {"output"},
+		Embed:         {"token_embd"},
+		AttnNorm:      {"attn_norm"},
+		QKV:           {"attn_q", "attn_k", "attn_v"},
+		QKNorm:        {"attn_q_norm", "attn_k_norm"},
+		Out:           {"attn_output"},
+		AttnAfterNorm: {"post_attention_norm"},
+		FFNNorm:       {"ffn_norm"},
+		GateUp:        {"ffn_gate", "ffn_up"},
+		Down:          {"ffn_down"},
+		FFNAfterNorm:  {"post_ffw_norm"},
+		Norm:          {"output_norm"},
+		Head:          {"output"},
 	},
 }
+
+// glmNames are those of GGUF files of GLM-4.
+var glmNames = fused(ggufNames, GateUp, "ffn_up")
+
+// FusedQKV are the names of a file that stores query, key and value as one tensor.
+func (g *GGUF) FusedQKV() *Names { return fused(*g.Names, QKV, "attn_qkv") }

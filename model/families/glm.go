@@ -4,7 +4,11 @@ import "fmt"
 
 // glm is GLM-4-9B in transformers' own form (glm-4-9b-hf).
 var glm = Family{
-	Type: "glm", QKVBias: true, Interleaved: true, Rotary: 0.5, HeadDim: 128, Names: fusedGateUp(common),
+	Type: "glm", QKVBias: true, Interleaved: true, Rotary: 0.5, HeadDim: 128, Names: fused(common, GateUp, glmGateUp),
+	GGUF: &GGUF{
+		Architecture: "chatglm", Names: glmNames, SaysHeadDim: true,
+		Config: map[string]any{"architectures": []string{"GlmForCausalLM"}, "pad_token_id": nil},
+	},
 	Warning: func(ropeTheta float64, maxTokens int) string {
 		if ropeTheta != 10000 || maxTokens <= 8192 {
 			return ""

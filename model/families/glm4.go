@@ -2,7 +2,12 @@ package families
 
 // glm4 is GLM-4-0414.
 var glm4 = Family{
-	Type: "glm4", QKVBias: true, Interleaved: true, Rotary: 0.5, HeadDim: 128, BranchNorms: true, Names: fusedGateUp(common),
+	Type: "glm4", QKVBias: true, Interleaved: true, Rotary: 0.5, HeadDim: 128, BranchNorms: true,
+	Names: fused(common, GateUp, glmGateUp),
+	GGUF: &GGUF{
+		Architecture: "glm4", Names: glmNames, SaysHeadDim: true,
+		Config: map[string]any{"architectures": []string{"Glm4ForCausalLM"}, "pad_token_id": nil},
+	},
 	Shapes: map[string]string{
 		"glm-4-9b-0414": `"hidden_size":4096,"num_hidden_layers":40,"num_attention_heads":32,"num_key_value_heads":2,"head_dim":128,
 			"intermediate_size":13696,"vocab_size":151552,"rms_norm_eps":1e-5,"rope_theta":10000,"attention_bias":true,

@@ -4,8 +4,8 @@ package families
 var llama = Family{
 	Type: "llama", OutBias: true, Rotary: 1, Names: &common,
 	GGUF: &GGUF{
-		Architecture: "llama", Names: &ggufNames, Interleaved: true, SaysHeadDim: true,
-		Config: map[string]any{"architectures": []string{"LlamaForCausalLM"}, "attention_bias": false, "mlp_bias": false},
+		Architecture: "llama", Names: &ggufNames, Interleaved: true, SaysHeadDim: true, FactorsOfRope: true,
+		Config: map[string]any{"architectures": []string{"LlamaForCausalLM"}, "mlp_bias": false},
 	},
 	Shapes: map[string]string{
 		"smollm2-135m": `"hidden_size":576,"num_hidden_layers":30,"num_attention_heads":9,"num_key_value_heads":3,

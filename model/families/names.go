@@ -77,9 +77,12 @@ var common = Names{
 	},
 }
 
-// fusedGateUp are names of a form that stores gate and up as one.
-func fusedGateUp(n Names) *Names {
+// fused are names of a form that stores all parts of a role as one tensor.
+func fused(n Names, role Role, name string) *Names {
 	n.Of = maps.Clone(n.Of)
-	n.Of[GateUp] = []string{"mlp.gate_up_proj"}
+	n.Of[role] = []string{name}
 	return &n
 }
+
+// glmGateUp is what GLM-4's own form calls gate and up.
+const glmGateUp = "mlp.gate_up_proj"

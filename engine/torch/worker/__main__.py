@@ -48,9 +48,8 @@ class Worker:
             raise ValueError(f"{ranks} ranks cannot be groups of {shards} (engine.shard)")
         shape, names = ((ranks,), ("shard",)) if ranks == shards else ((ranks // shards, shards), ("replicate", "shard"))
         self.mesh, self.how = init_device_mesh(self.device.type, shape, mesh_dim_names=names), how
-        if how["deterministic"]:
-            torch.use_deterministic_algorithms(True)
-            torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.use_deterministic_algorithms(how["deterministic"])
+        torch.utils.deterministic.fill_uninitialized_memory = False
         self.model = model.Trained(how, self.mesh, self.device)
         c = self.model.lm.hf.config
         size = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads

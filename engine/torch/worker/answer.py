@@ -99,7 +99,7 @@ def _write(model, wire, texts):
             if not live:
                 continue
             last = [t.new[-1] if t.new else 0 for t in texts]  # of those that have ended, too: what they get is not looked at
-            logits = model.lm(place(last), cache.filled.clamp(max=tokens - 1), place(range(len(texts))))
+            logits = model.lm(place(last), cache.next(), place(range(len(texts))))
             for i in live:
                 cache.filled[i] += 1
                 texts[i].take(logits[i])

@@ -81,6 +81,10 @@ class Cache:
         finally:
             Cache.now = None
 
+    def next(self):
+        """Where the next token of each text goes. One that has ended may be full: nobody looks at what it gets."""
+        return self.filled.clamp(max=self.tokens - 1)
+
     def attend(self, layer, q, k, v, scale):
         if layer not in self.layers:
             shape = (self.texts, k.shape[1], self.tokens, k.shape[3])
@@ -90,10 +94,10 @@ class Cache:
             keys[self.only, :, : k.shape[2]], values[self.only, :, : k.shape[2]] = k[0], v[0]
             return per_document(q, k, v, ((0, k.shape[2]),), scale)
         # q, k, v: [1, heads, texts, size]
-        rows = torch.arange(self.texts, device=self.device)
-        keys[rows, :, self.filled], values[rows, :, self.filled] = k[0].transpose(0, 1), v[0].transpose(0, 1)
-        most = int(self.filled.max()) + 1
-        seen = torch.arange(most, device=self.device)[None] <= self.filled[:, None]
+        rows, at = torch.arange(self.texts, device=self.device), self.next()
+        keys[rows, :, at], values[rows, :, at] = k[0].transpose(0, 1), v[0].transpose(0, 1)
+        most = int(at.max()) + 1
+        seen = torch.arange(most, device=self.device)[None] <= at[:, None]
         out = F.scaled_dot_product_attention(
             q[0].transpose(0, 1)[:, :, None], keys[:, :, :most], values[:, :, :most], attn_mask=seen[:, None, None], scale=scale,
             enable_gqa=True,

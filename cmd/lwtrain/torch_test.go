@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lwtrain/engine/torch"
+	"lwtrain/train"
+)
+
+var torchKills = flag.Int("torch-kills", 3, "how often the processes of runs by torch are killed")
+
+// withTorch finds the Python that runs by torch use; without one the test is skipped.
+func withTorch(t *testing.T) {
+	t.Helper()
+	python := os.Getenv("LWTRAIN_PYTHON")
+	if own, err := filepath.Abs("../../.venv-torch/bin/python"); err == nil && python == "" {
+		if _, err := os.Stat(own); err == nil {
+			python = own
+		}
+	}
+	in, err := torch.Find(context.Background(), python)
+	if err != nil && os.Getenv("LWTRAIN_TEST_TORCH") != "" {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skipf("no torch here (make test-torch installs it): %v", err)
+	}
+	t.Setenv("LWTRAIN_PYTHON", in.Path)
+}
+
+// labelled are the answers of pairs one by one, with labels.
+func labelled(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `{"prompt": "count to %d", "completion": "%s", "label": true}`+"\n", i, strings.Repeat(fmt.Sprint(i, " "), 3+i%9))
+		fmt.Fprintf(&b, `{"prompt": "count to %d", "completion": "%d", "label": false}`+"\n", i, i)
+	}
+	return b.String()
+}
+
+// lines are the metrics of a run that was done with arguments, from a folder of its own.
+func (w workload) lines(t *testing.T, args ...string) []map[string]any {
+	t.Helper()
+	dir := w.fresh(t)
+	if err := os.WriteFile(filepath.Join(dir, "labels.jsonl"), []byte(labelled(12)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("lwtrain", append([]string{w.command, "-c", "run.yaml"}, args...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	lines, err := train.ReproducibleMetrics(filepath.Join(dir, "run", "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// TestRunsByTorchAreThoseOfTheNativeEngine compares every number that runs tell.
+func TestRunsByTorchAreThoseOfTheNativeEngine(t *testing.T) {
+	withTorch(t)
+	for _, c := range []struct {
+		name  string
+		work  workload
+		args  []string
+		ranks []int
+		most  float64
+	}{
+		{"sft", sftWork, []string{"train.precision=float32", "train.save_steps=0"}, []int{1, 2}, 1e-4},
+		{"dpo with pairs in one pack", dpoWork, nil, []int{2}, 1e-4},
+		{"dpo with pairs in two packs", dpoWork, []string{"packing.capacity=96", "data.max_length=96", "data.too_long=skip"},
+			[]int{2}, 1e-4},
+		{"ipo", dpoWork, []string{"dpo.loss_type=ipo", "train.max_steps=4"}, []int{2}, 1e-4},
+		{"simpo", dpoWork, []string{"dpo.loss_type=simpo", "train.max_steps=4"}, []int{2}, 1e-4},
+		{"kto", dpoWork, []string{"dpo.loss_type=kto", "data.sources=[{name: l, path: labels.jsonl}]", "train.max_steps=4"},
+			[]int{2}, 1e-4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := c.work.lines(t, c.args...)
+			for _, ranks := range c.ranks {
+				got := c.work.lines(t, append(c.args, "engine.kind=torch", fmt.Sprint("engine.processes=", ranks))...)
+				if len(got) != len(want) || len(want) == 0 {
+					t.Fatalf("%d lines of metrics, want %d", len(got), len(want))
+				}
+				for i, line := range want {
+					if keys := slices.Sorted(maps.Keys(line)); !slices.Equal(keys, slices.Sorted(maps.Keys(got[i]))) {
+						t.Fatalf("line %d has other keys than %v", i, keys)
+					}
+					for key, v := range line {
+						if strings.HasSuffix(key, "/ties") || strings.HasSuffix(key, "/accuracies") {
+							continue // of margins that are 0 but for roundings
+						}
+						a, number := v.(float64)
+						b, _ := got[i][key].(float64)
+						if number && !(math.Abs(a-b) <= c.most*max(1, math.Abs(a))) {
+							t.Errorf("%d ranks, line %d: %s is %g, want %g", ranks, i, key, b, a)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// byTorch are small runs on two processes that come out the same to the byte.
+func byTorch(w workload) workload {
+	w.files = maps.Clone(w.files)
+	w.files["run.yaml"] += "engine: {kind: torch, processes: 2, deterministic: true}\n"
+	return w
+}
+
+// descendants are the processes below a process, itself first.
+func descendants(pid int) []int {
+	parents := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		raw := string(slurp(path))
+		fields := strings.Fields(raw[strings.LastIndexByte(raw, ')')+1:])
+		if len(fields) < 2 {
+			continue
+		}
+		parent, _ := strconv.Atoi(fields[1])
+		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		parents[parent] = append(parents[parent], child)
+	}
+	all := []int{pid}
+	for i := 0; i < len(all); i++ {
+		all = append(all, parents[all[i]]...)
+	}
+	return all
+}
+
+// TestKilledTorchRuns kills one of the processes of runs at random moments: the program, the
+// launcher, a worker. Nothing stays behind, and the same command goes on to the same bytes.
+func TestKilledTorchRuns(t *testing.T) {
+	withTorch(t)
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("no /proc here: the processes of a run are not known")
+	}
+	w := byTorch(sftWork)
+	alone, _, whole := w.alone(t)
+	want := withoutEngine(readRun(t, alone))
+	random := rand.New(rand.NewPCG(3, 0))
+	victims := map[string]int{}
+	for killed := 0; killed < *torchKills; {
+		dir := w.fresh(t)
+		for first := true; ; first = false {
+			cmd := w.start(t, dir)
+			var all []int
+			if killed < *torchKills && (first || random.IntN(2) == 0) {
+				time.Sleep(time.Duration(random.Int64N(int64(whole))))
+				if all = descendants(cmd.Process.Pid); len(all) > 1 || killed%4 == 0 {
+					kind := min(killed%4, len(all)-1) // the program, the launcher, a worker, another one
+					syscall.Kill(all[kind], syscall.SIGKILL)
+					victims[[]string{"program", "launcher", "rank 0", "rank 1"}[kind]]++
+					killed++
+				}
+			}
+			err := cmd.Wait()
+			gone(t, all)
+			if err == nil {
+				break
+			}
+			if len(all) == 0 {
+				t.Fatalf("after %d kills: %v\n%s", killed, err, cmd.Stderr)
+			}
+		}
+		for _, name := range differences(want, withoutEngine(readRun(t, dir))) {
+			t.Errorf("after %d kills in all: %s differs", killed, name)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("killed: %v; each run ended with the same bytes as that of %v which was left alone", victims, whole.Round(time.Second))
+}
+
+// withoutEngine leaves out what the workers write beside a run.
+func withoutEngine(run map[string]any) map[string]any {
+	maps.DeleteFunc(run, func(name string, _ any) bool { return name == "engine" || strings.HasPrefix(name, "engine/") })
+	return run
+}
+
+// gone waits until no process of a run is there any more.
+func gone(t *testing.T, pids []int) {
+	t.Helper()
+	const most = 30 * time.Second
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		left := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool {
+			raw := string(slurp(fmt.Sprintf("/proc/%d/stat", pid)))
+			return raw == "" || strings.HasPrefix(raw[strings.LastIndexByte(raw, ')')+1:], " Z")
+		})
+		if len(left) == 0 {
+			return
+		}
+		if time.Since(began) > most {
+			t.Fatalf("processes %v are still there %v after a kill", left, most)
+		}
+	}
+}
+
+// TestAStoppedTorchRunGoesOnByAnotherEngine interrupts a run in a step, and lets the embedded engine and then another
+// number of processes go on: within 1e-4 of the run by one of them.
+func TestAStoppedTorchRunGoesOnByAnotherEngine(t *testing.T) {
+	withTorch(t)
+	w := sftWork
+	precision := []string{"train.precision=float32"}
+	want := w.lines(t, precision...)
+	dir := w.fresh(t)
+	for i, args := range [][]string{
+		{"engine.kind=torch", "engine.processes=2"}, {"engine.kind=native"}, {"engine.kind=torch", "engine.processes=1"},
+	} {
+		cmd := exec.Command("lwtrain", append(append([]string{w.command, "-c", "run.yaml"}, precision...), args...)...)
+		said := &strings.Builder{}
+		cmd.Dir, cmd.Stderr = dir, said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 {
+			text := fmt.Sprintf(`{"step":%d,"epoch"`, 4+7*i)
+			for !strings.Contains(string(slurp(filepath.Join(dir, "run", "metrics.jsonl"))), text) {
+				time.Sleep(time.Millisecond)
+			}
+			cmd.Process.Signal(syscall.SIGTERM)
+		}
+		err := cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); i < 2 && code != exitInterrupted || i == 2 && err != nil {
+			t.Fatalf("%v: exit status %d\n%s", args, code, said)
+		}
+	}
+	got, err := train.ReproducibleMetrics(filepath.Join(dir, "run", "metrics.jsonl"))
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("%d lines of metrics, want %d (%v)", len(got), len(want), err)
+	}
+	for i, line := range want {
+		for _, key := range []string{"loss", "eval_loss", "grad_norm"} {
+			a, there := line[key].(float64)
+			if b, _ := got[i][key].(float64); there && !(math.Abs(a-b) <= 1e-4*math.Abs(a)) {
+				t.Errorf("line %d: %s is %g, want %g", i, key, b, a)
+			}
+		}
+	}
+}
+
+// TestADryRunByTorchWritesNothing wants the plan, and no process and no file.
+func TestADryRunByTorchWritesNothing(t *testing.T) {
+	withTorch(t)
+	w := byTorch(sftWork)
+	dir := w.fresh(t)
+	cmd := exec.Command("lwtrain", "sft", "-c", "run.yaml", "--dry-run")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"of 1, 2, 4, 8 GPUs each holds ", "2 processes on processor, float32, deterministic"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "run")); !os.IsNotExist(err) {
+		t.Errorf("the run's folder: %v, want none", err)
+	}
+	if bad := slices.IndexFunc(strings.Split(string(out), "\n"), func(l string) bool { return len([]rune(l)) > 80 }); bad >= 0 {
+		t.Errorf("line %d has more than 80 columns:\n%s", bad+1, out)
+	}
+}

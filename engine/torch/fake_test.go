@@ -1,0 +1,220 @@
+package torch
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lwtrain/internal/fault"
+	"lwtrain/model"
+)
+
+// fakeEnv makes the test binary a Python with torch, and its worker: its value says what is wrong with it.
+const fakeEnv = "LWTRAIN_FAKE_WORKER"
+
+// fakeWorker answers as probe.py and as a worker do, but for what is wrong.
+func fakeWorker() {
+	env := os.Getenv // set by what starts a worker
+	how := env(fakeEnv)
+	if os.Args[1] == "-c" {
+		facts := map[string]any{
+			"python": "3.12.1", "torch": "2.12.0", "transformers": "5.1.0", "safetensors": "0.6", "numpy": "2.1", "gpus": []any{},
+		}
+		switch how {
+		case "no torch":
+			facts["torch"] = ""
+		case "an old torch":
+			facts["torch"] = "2.9.1+cu128"
+		case "an old transformers":
+			facts["transformers"] = "4.40.0"
+		case "a broken torch":
+			facts["broken"] = "ImportError: libcudart.so.13: no such file"
+		case "no Python":
+			fmt.Println("usage: something else")
+			os.Exit(0)
+		case "a Python that fails":
+			fmt.Fprintln(os.Stderr, "Fatal Python error: init_fs_encoding")
+			os.Exit(1)
+		}
+		raw, _ := json.Marshal(facts)
+		fmt.Println("a warning that a library prints\nlwtrain " + string(raw))
+		os.Exit(0)
+	}
+	dir := env("LWTRAIN_LOG")
+	if how == "it does not begin" {
+		fmt.Fprintln(os.Stderr, "ModuleNotFoundError: No module named 'torch.distributed.run'")
+		os.Exit(1)
+	}
+	conn, err := net.Dial("unix", env("LWTRAIN_SOCKET"))
+	if err != nil {
+		panic(err)
+	}
+	say := func(head map[string]any, body []byte) {
+		text, _ := json.Marshal(head)
+		b := binary.LittleEndian.AppendUint32([]byte(magic), uint32(len(text)))
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(body)))
+		conn.Write(append(append(b, text...), body...))
+	}
+	hello := map[string]any{"op": "hello", "protocol": protocol, "token": env("LWTRAIN_TOKEN"), "ranks": 1, "torch": "2.12.0"}
+	switch how {
+	case "an old protocol":
+		hello["protocol"] = protocol - 1
+	case "a stranger":
+		hello["token"] = "x"
+	case "another number of ranks":
+		hello["ranks"] = 3
+	case "no message":
+		conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+	case "a head without end":
+		conn.Write(append([]byte(magic), bytes.Repeat([]byte{0xff}, 12)...))
+	}
+	say(hello, nil)
+	w := &wire{conn: conn}
+	for {
+		s, err := w.hear()
+		if err != nil {
+			os.Exit(1)
+		}
+		w.raw(s, int(s.body/4))
+		switch {
+		case s.Op == "quit":
+			os.Exit(0)
+		case s.Op == "open":
+			say(map[string]any{"op": "done"}, nil)
+		case how == "it lies about lengths":
+			conn.Write([]byte(magic + "\x0f\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\x00" + `{"op": "done"}` + " "))
+		case how == "too few losses":
+			say(map[string]any{"op": "done"}, make([]byte, 8))
+		case how == "another answer":
+			say(map[string]any{"op": "gradient"}, nil)
+		case how == "a norm that is none":
+			say(map[string]any{"op": "done", "norm": "large"}, nil)
+		case how == "its memory is full":
+			raw, _ := json.Marshal(failure{0, kindMemory, "forward and backward pass of a pack of 30 tokens",
+				"OutOfMemoryError: CUDA out of memory. Tried to allocate 9 GiB"})
+			os.WriteFile(filepath.Join(dir, "error-0.json"), raw, 0o644)
+			os.WriteFile(filepath.Join(dir, "rank-0.log"), []byte("Traceback\n  line 1\n"), 0o644)
+			os.Exit(1)
+		case how == "a rank is killed":
+			raw, _ := json.Marshal(failure{0, kindPeer, "learn", "RuntimeError: [gloo] Connection closed by peer"})
+			os.WriteFile(filepath.Join(dir, "error-0.json"), raw, 0o644)
+			fmt.Println("Failures:\n  <NO_OTHER_FAILURES>\nRoot Cause (first observed failure):\n[0]:\n" +
+				"  time      : 2026-11-27_23:00:00\n  host      : h\n  rank      : 1 (local_rank: 1)\n" +
+				"  exitcode  : -9 (pid: 77)\n  error_file: <N/A>")
+			os.Exit(1)
+		default:
+			time.Sleep(time.Hour)
+		}
+	}
+}
+
+// fake opens an engine whose Python is this test binary.
+func fake(t *testing.T, how string) (*Engine, error) {
+	t.Helper()
+	t.Setenv(fakeEnv, how)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := Find(context.Background(), self)
+	if err != nil {
+		return nil, err
+	}
+	c, err := model.Check(folder("llama-tied"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(c, folder("llama-tied"), in, options(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e, nil
+}
+
+// says reports whether an error and its hint have the texts that are wanted.
+func says(err error, want [2]string) bool {
+	return err != nil && strings.Contains(err.Error(), want[0]) && strings.Contains(fault.HintOf(err), want[1])
+}
+
+func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
+	for how, want := range map[string][2]string{
+		"no torch":            {"has no torch, want 2.11 or later", "pip install torch"},
+		"an old torch":        {"torch 2.9.1+cu128, want 2.11 or later", "pip install -U torch"},
+		"an old transformers": {"transformers 4.40.0, want 4.57 or later", "pip install -U transformers"},
+		"a broken torch":      {"torch 2.12.0 cannot be imported: ImportError: libcudart", "import torch"},
+		"no Python":           {"does not run as Python 3", ""},
+		"a Python that fails": {"does not run as Python 3", ""},
+	} {
+		t.Run(how, func(t *testing.T) {
+			_, err := fake(t, how)
+			if !says(err, want) || !fault.IsUsage(err) {
+				t.Errorf("got %v (hint: %s), want %v", err, fault.HintOf(err), want)
+			}
+		})
+	}
+	_, err := Find(context.Background(), "/nowhere/python")
+	if err == nil || !strings.Contains(err.Error(), "there is no /nowhere/python (engine.python)") || !fault.IsUsage(err) {
+		t.Errorf("no Python: %v", err)
+	}
+}
+
+func TestAWorkerThatGoesWrongEndsTheCallWithItsReason(t *testing.T) {
+	for how, want := range map[string][2]string{
+		"it does not begin":       {"No module named 'torch.distributed.run'", "the logs are in"},
+		"an old protocol":         {"the worker speaks protocol 0, want 1", "remove"},
+		"a stranger":              {"something else than the worker", ""},
+		"another number of ranks": {"3 workers began, want 1", ""},
+		"no message":              {`the worker sent "HTTP"`, ""},
+		"a head without end":      {"a head of 4294967295 bytes", ""},
+		"it lies about lengths":   {`the worker's "done" brings 72057594037927935 bytes, want`, ""},
+		"too few losses":          {"brings 8 bytes, want", ""},
+		"another answer":          {`the worker says "gradient", want [done weigh]`, ""},
+		"its memory is full": {"rank 0 failed at forward and backward pass of a pack of 30 tokens: OutOfMemoryError: CUDA out of memory. " +
+			"Tried to allocate 9 GiB; the end of its log:\nTraceback\n  line 1", "lower packing.capacity"},
+		"a rank is killed": {"rank 1 failed: it was killed (signal -9)", "too much memory"},
+	} {
+		t.Run(how, func(t *testing.T) {
+			e, err := fake(t, how)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second call finds no worker
+				_, err = e.Learn(context.Background(), 1, packs(t, "token")[:1], nil)
+				if !says(err, want) {
+					t.Errorf("got %v (hint: %s), want %v", err, fault.HintOf(err), want)
+				}
+			}
+		})
+	}
+	t.Run("a norm that is none", func(t *testing.T) {
+		e, err := fake(t, "a norm that is none")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Update(1, 1, 1, 1); err == nil || !strings.Contains(err.Error(), `the worker's norm is "large"`) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestABeginningIsInterrupted(t *testing.T) {
+	e, err := fake(t, "it waits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := e.Learn(ctx, 1, packs(t, "token")[:1], nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was interrupted", err)
+	}
+}

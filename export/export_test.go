@@ -1,0 +1,311 @@
+package export
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/convert"
+	"lwtrain/internal/gguf"
+	"lwtrain/internal/tensorfile"
+	"lwtrain/model"
+	"lwtrain/model/families"
+	"lwtrain/tokenizer"
+)
+
+// smallModel makes a random model of a form of model/testdata, with room for the built-in
+// tokenizer, whose norms and biases are no ones and zeros. change may change its config.json.
+func smallModel(t *testing.T, form string, change map[string]any) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("../model/testdata", form, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"vocab_size", "padded_vocab_size"} {
+		if _, ok := file[key]; ok {
+			file[key] = 272
+		}
+	}
+	maps.Copy(file, change)
+	if raw, err = json.Marshal(file); err != nil {
+		t.Fatal(err)
+	}
+	config, err := model.ParseConfig(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, other := model.New(config, 1), model.New(config, 2)
+	defer m.Free()
+	defer other.Free()
+	for i, p := range m.Params {
+		for j := range p.Data {
+			if p.Rows == 1 {
+				p.Data[j] += 5 * other.Params[0].Data[(31*i+j)%272]
+			}
+		}
+	}
+	dir := filepath.Join(t.TempDir(), form)
+	if err := errors.Join(m.Save(dir, "float32"), tokenizer.Bytes().Save(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// options write no progress and fail the test on a warning.
+func options(t *testing.T, precision string) Options {
+	return Options{Name: "a model", Precision: precision, Check: true, Writing: func(int64, int64) {}, Reading: func(int64, int64) {},
+		Ended: func(error) {}, Warn: func(format string, args ...any) { t.Errorf("a warning: "+format, args...) }}
+}
+
+func parseFile(t *testing.T, path string) *gguf.File {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gguf.Parse(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
+
+func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
+	for _, form := range forms {
+		dir := smallModel(t, form, nil)
+		for _, precision := range convert.Precisions() {
+			t.Run(form+" in "+precision, func(t *testing.T) {
+				o := options(t, precision)
+				if precision[0] == 'q' {
+					o.Warn = func(string, ...any) {} // that rows are short
+				}
+				to := filepath.Join(t.TempDir(), "out.gguf")
+				w, err := GGUF(dir, to, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if w.File != to || w.Check.Tokens != maxCheckTokens || precision == "f32" && w.Check.Relative != 0 {
+					t.Errorf("%s: %+v", w.File, *w.Check)
+				}
+				g := parseFile(t, to)
+				for name, x := range g.Tensors {
+					if len(x.Shape) == 1 && x.Type() != "F32" {
+						t.Errorf("%s is %s, want F32", name, x.Type())
+					}
+				}
+				left, _ := filepath.Glob(filepath.Join(filepath.Dir(to), ".*"))
+				if len(left) > 0 {
+					t.Errorf("%v is left", left)
+				}
+			})
+		}
+	}
+}
+
+func TestLargeRowsAreOfTheMixOfLlamaCpp(t *testing.T) {
+	dir := smallModel(t, "llama-untied", map[string]any{"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 8,
+		"head_dim": 32, "num_attention_heads": 8, "num_key_value_heads": 2, "initializer_range": 0.05})
+	to := filepath.Join(t.TempDir(), "model")
+	w, err := GGUF(dir, to, options(t, "q4_k_m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := parseFile(t, w.File)
+	for name, x := range g.Tensors {
+		want := "Q4_K"
+		var layer int
+		fmt.Sscanf(name, "blk.%d.", &layer)
+		more := layer < 1 || layer >= 7 || (layer-1)%3 == 2 // of 8: the first, the last, 3 and 6
+		switch {
+		case len(x.Shape) == 1:
+			want = "F32"
+		case name == "output.weight", more && (strings.HasSuffix(name, "attn_v.weight") || strings.HasSuffix(name, "ffn_down.weight")):
+			want = "Q6_K"
+		}
+		if x.Type() != want {
+			t.Errorf("%s is %s, want %s", name, x.Type(), want)
+		}
+	}
+	if w.Modelfile != filepath.Join(to, "Modelfile") || g.Values["general.file_type"] != int64(15) ||
+		g.Values["general.quantization_version"] != int64(2) {
+		t.Errorf("%+v, %v", w, g.Values["general.file_type"])
+	}
+}
+
+// TestFilesOfThePackageComeBack writes files again that the Python package gguf has written.
+func TestFilesOfThePackageComeBack(t *testing.T) {
+	for _, name := range []string{"tiny-smollm", "tiny-llama31", "tiny-qwen2"} {
+		t.Run(name, func(t *testing.T) {
+			from, dir := filepath.Join("../convert/testdata", name+".gguf"), filepath.Join(t.TempDir(), "model")
+			if err := convert.FromGGUF(from, dir, nil); err != nil {
+				t.Fatal(err)
+			}
+			o := options(t, "f32")
+			o.Warn = func(string, ...any) {} // its template says nothing of who answers
+			w, err := GGUF(dir, filepath.Join(t.TempDir(), "again.gguf"), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, have := parseFile(t, from), parseFile(t, w.File)
+			for key, v := range want.Values {
+				if !same(v, have.Values[key]) && key != "general.file_type" {
+					t.Errorf("%s is %.200s, want %.200s", key, gguf.Show(have.Values[key]), gguf.Show(v))
+				}
+			}
+			if len(have.Tensors) != len(want.Tensors) {
+				t.Errorf("%d tensors, want %d", len(have.Tensors), len(want.Tensors))
+			}
+			for name, x := range want.Tensors {
+				y := have.Tensors[name]
+				if y == nil || !slices.Equal(x.Shape, y.Shape) {
+					t.Fatalf("tensor %s is not there, or of another shape", name)
+				}
+				n, _ := tensorfile.Product(x.Shape)
+				a, b := make([]float32, n), make([]float32, n)
+				near := func(v, w float32) bool { // factors are computed in float32 there
+					return v == w || name == families.RopeFactors && math.Abs(float64(v-w)) <= 1e-6*float64(w)
+				}
+				if err := errors.Join(x.Read(0, a), y.Read(0, b)); err != nil || !slices.EqualFunc(a, b, near) {
+					t.Errorf("tensor %s has other values (%v)", name, err)
+				}
+			}
+		})
+	}
+}
+
+// same compares values of metadata.
+func same(a, b any) bool {
+	if list, ok := a.([]string); ok {
+		other, _ := b.([]string)
+		return slices.Equal(list, other)
+	}
+	if list, ok := a.(gguf.Numbers); ok {
+		other, _ := b.(gguf.Numbers)
+		return list.Kind == other.Kind && bytes.Equal(list.Raw, other.Raw)
+	}
+	return a == b
+}
+
+func TestTokenizersComeBack(t *testing.T) {
+	for _, c := range []struct {
+		name, pre, eos, warning string
+	}{
+		{"smollm2", "smollm", "<|im_end|>", ""},
+		{"llama3", "llama-bpe", "<|eot_id|>", ""},
+		{"qwen", "qwen2", "<|im_end|>", ""},
+		{"glm4", "llama-bpe", "<|user|>", "the tokenizer puts [gMASK]<sop> before a text"}, // the same rules under both names
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			data := filepath.Join("../tokenizer/testdata", c.name)
+			source, err := tokenizer.Load(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			eos, _ := source.ID(c.eos)
+			dir := t.TempDir()
+			m := smallModel(t, "llama-tied", map[string]any{"vocab_size": source.VocabSize() + 5})
+			for _, name := range []string{"config.json", "model.safetensors"} {
+				if err := os.Rename(filepath.Join(m, name), filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			generation := fmt.Sprintf(`{"eos_token_id":%d}`, eos)
+			err = errors.Join(source.Save(dir), os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte(generation), 0o644))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := options(t, "f32")
+			var warnings []string
+			o.Warn = func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+			w, err := GGUF(dir, filepath.Join(t.TempDir(), "m.gguf"), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pre := parseFile(t, w.File).Values["tokenizer.ggml.pre"]; pre != c.pre {
+				t.Errorf("pre-tokenizer %v, want %s", pre, c.pre)
+			}
+			if n := len(warnings); n != 1+min(len(c.warning), 1) || !strings.HasPrefix(warnings[n-1], c.warning) {
+				t.Errorf("warnings %q, want that there is no template, and %q", warnings, c.warning)
+			}
+			back := filepath.Join(t.TempDir(), "back")
+			if err := convert.FromGGUF(w.File, back, nil); err != nil {
+				t.Fatal(err)
+			}
+			again, err := tokenizer.Load(back)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareIDs(t, source, again, filepath.Join(data, "vectors.json"))
+			if !slices.Equal(again.EOS(), []int32{eos}) || again.VocabSize() != source.VocabSize() {
+				t.Errorf("ends %v, want %d; %d tokens, want %d", again.EOS(), eos, again.VocabSize(), source.VocabSize())
+			}
+		})
+	}
+}
+
+// compareIDs compares the ids of two tokenizers for the hard texts of a golden file.
+func compareIDs(t *testing.T, a, b *tokenizer.Tokenizer, vectors string) {
+	t.Helper()
+	var texts []struct{ Text string }
+	raw, err := os.ReadFile(vectors)
+	if err == nil {
+		err = json.Unmarshal(raw, &texts)
+	}
+	if err != nil || len(texts) == 0 {
+		t.Fatalf("%d texts: %v", len(texts), err)
+	}
+	for _, v := range texts {
+		have, want := b.EncodeText(v.Text), a.EncodeText(v.Text)
+		if !slices.Equal(have, want) {
+			t.Errorf("%q has the ids %v, want %v", v.Text, have, want)
+		}
+	}
+}
+
+func TestAModelOfAnotherSizeFailsTheCheck(t *testing.T) {
+	a, b := smallModel(t, "llama-tied", nil), smallModel(t, "llama-tied", map[string]any{"rope_theta": 500})
+	if d, err := Check(a, b, "q8_0"); err == nil || !strings.HasPrefix(err.Error(), "read back, the logits lie ") {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
+	for _, c := range []struct {
+		name, form, want string
+		change           map[string]any
+	}{
+		{"a scaling of Qwen's positions", "qwen2",
+			"the model has rope scaling of the type llama3, for which GGUF files of qwen2 have no place",
+			map[string]any{"rope_scaling": map[string]any{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+				"high_freq_factor": 4.0, "original_max_position_embeddings": 32}}},
+		{"biases of Qwen 3", "qwen3", "the model has biases of attention, for which GGUF files of qwen3 have no place",
+			map[string]any{"attention_bias": true}},
+		{"no longest text", "llama-tied", "config.json has no max_position_embeddings, which a GGUF file must say",
+			map[string]any{"max_position_embeddings": 0}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := smallModel(t, c.form, c.change)
+			to := filepath.Join(t.TempDir(), "deep", "m.gguf")
+			if _, err := GGUF(dir, to, options(t, "f16")); err == nil || err.Error() != dir+": "+c.want {
+				t.Errorf("error\n\t%v\nwant\n\t%s: %s", err, dir, c.want)
+			}
+			if _, err := os.Stat(filepath.Dir(to)); err == nil {
+				t.Error("a folder was made")
+			}
+		})
+	}
+}

@@ -1,0 +1,30 @@
+"""Makes gguf_names.json, in this folder: what the package gguf calls the tensors of each family, by the names of Hugging
+Face's files.
+
+    pip install gguf==0.19.0
+    python golden.py
+"""
+import json
+from pathlib import Path
+
+import gguf
+
+COMMON = ["model.embed_tokens", "model.norm", "lm_head"]
+LAYER = ["input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "self_attn.q_norm",
+         "self_attn.k_norm", "post_attention_layernorm", "mlp.gate_proj", "mlp.up_proj", "mlp.gate_up_proj", "mlp.down_proj",
+         "post_self_attn_layernorm", "post_mlp_layernorm"]
+CHATGLM = ["transformer.embedding.word_embeddings", "transformer.encoder.final_layernorm", "transformer.output_layer"]
+CHATGLM_LAYER = ["input_layernorm", "self_attention.query_key_value", "self_attention.dense", "post_attention_layernorm",
+                 "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
+FAMILIES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "glm": "chatglm", "glm4": "glm4", "chatglm": "chatglm"}
+
+golden = {}
+for family, arch in FAMILIES.items():
+    arch = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}[arch]
+    known = gguf.get_tensor_name_map(arch, 2)
+    names = COMMON + [f"model.layers.1.{n}" for n in LAYER]
+    if family == "chatglm":
+        names = CHATGLM + [f"transformer.encoder.layers.1.{n}" for n in CHATGLM_LAYER]
+    found = {n: known.get_name(n.removeprefix("transformer.")) for n in names}
+    golden[family] = {n: name for n, name in found.items() if name}
+(Path(__file__).parent / "gguf_names.json").write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")

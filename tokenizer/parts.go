@@ -1,0 +1,60 @@
+package tokenizer
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Parts are what a byte-level BPE tokenizer is made of, for writing it in another form.
+type Parts struct {
+	Tokens       []string // by id, "" where there is none; those of bytes written as GPT-2's characters
+	Added        []Added  // those among them that are looked for in a text before anything else
+	Merges       []string // "left right", the first first
+	Splits       []string // what cuts a text into words, in order: [SplitDigits], or a regular expression
+	NFC          bool     // the text is normalised before
+	IgnoreMerges bool     // a word that is a token is taken as it is
+	Before       []int32  // what is put before a text's ids
+	After        []int32  // and behind them
+}
+
+// Added is an added token.
+type Added struct {
+	ID      int
+	Special bool
+	Plain   bool // found wherever it stands, without taking white space around it
+}
+
+// The names and expressions of [Parts.Splits] that formats without a tokenizer.json have names for.
+const (
+	SplitDigits = nameDigits // every digit alone
+	SplitGPT2   = patternGPT2
+	SplitCL100K = patternCL100K
+	SplitQwen   = patternQwen
+)
+
+// Parts reads the tokenizer's files once more and takes it apart.
+func (t *Tokenizer) Parts() (Parts, error) {
+	var f *tokenizerFile
+	var err error
+	if data, ok := t.files[fileTokenizer]; ok {
+		f, err = parse(data)
+	} else {
+		f, err = convertGLM4(t.files[fileRanks], t.files[fileConfig])
+	}
+	if err != nil {
+		return Parts{}, fmt.Errorf("%s: %w", fileTokenizer, err)
+	}
+	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.nfc != nil, IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after}
+	for _, s := range t.stages {
+		p.Splits = append(p.Splits, s.name)
+	}
+	for _, m := range f.Model.Merges {
+		if !m.comment {
+			p.Merges = append(p.Merges, m.left+" "+m.right)
+		}
+	}
+	for _, a := range slices.Concat(t.raw.tokens, t.normalized.tokens) {
+		p.Added = append(p.Added, Added{ID: int(a.ID), Special: t.special[a.ID], Plain: !a.SingleWord && !a.LStrip && !a.RStrip})
+	}
+	return p, nil
+}
