@@ -24,7 +24,8 @@ func (c *Config) check(at Origin, found Problems) Problems {
 	for _, f := range table().root.keys {
 		v, _ := c.leaf(f)
 		o, ok := v.Interface().(interface{ Validate() map[string]string })
-		if !ok || f.name == "model" && (c.Pairs.Server.URL != "" || c.Eval.Server.URL != "") { // a server answers
+		served := c.Pairs.Server.URL != "" || c.Eval.Server.URL != "" || c.AgentWrite.Writer.URL != ""
+		if !ok || f.name == "model" && served { // a server answers
 			continue
 		}
 		k.options(f.name, o.Validate(), decisive[f.name])
@@ -47,8 +48,8 @@ var decisive = map[string]string{"model": "model.init", "dpo": "dpo.loss_type"}
 func (k *checker) sources() {
 	const path = "data.sources"
 	sources := k.c.Data.Sources
-	if len(sources) == 0 && k.c.says("eval") {
-		return // it reads none
+	if len(sources) == 0 && (k.c.says("eval") || k.c.AgentWrite.Prompts != "") {
+		return // they are not read
 	}
 	if len(sources) == 0 {
 		k.bad(path, "missing, want a list of {name: ..., path: ...}")

@@ -15,6 +15,7 @@
 package configs
 
 import (
+	"lwtrain/agentwrite"
 	"lwtrain/data"
 	"lwtrain/dpo"
 	"lwtrain/engine"
@@ -44,6 +45,8 @@ type Config struct {
 	DPO dpo.Options `yaml:"dpo" identity:"dpo"`
 	// making preference pairs (lwtrain pairs)
 	Pairs pairs.Options `yaml:"pairs" identity:"pairs"`
+	// building training data of long texts (lwtrain agentwrite)
+	AgentWrite agentwrite.Options `yaml:"agentwrite" identity:"none"`
 	// measuring what a model writes (lwtrain eval)
 	Eval eval.Options `yaml:"eval" identity:"eval"`
 	// showing by what the length of answers is bounded (lwtrain experiment)
@@ -90,6 +93,7 @@ func defaults() Config {
 		Pairs:   pairs.Default(),
 		Eval:    eval.Default(),
 
+		AgentWrite: agentwrite.Default(),
 		Experiment: experiment.Default(),
 		Sample:     Sample{MaxNewTokens: 512},
 		Seed:       42,

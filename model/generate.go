@@ -20,8 +20,8 @@ type Request struct {
 	Stuck        func(ids []int32) bool // asked every [StuckEvery] tokens whether the text is to end; may be nil
 	Emit         func(id int32)         // called with each new token but the stop; may be nil
 	// Done is called when the text has ended, and returns texts that are to be continued before those
-	// that wait; may be nil.
-	Done func(Generated) []Request
+	// that wait, or that none of these is to begin; may be nil.
+	Done func(Generated) (more []Request, enough bool)
 }
 
 // Generated is what a request came to.
@@ -185,7 +185,14 @@ func (w *work) ended(s *slot) error {
 	if r.Done == nil {
 		return nil
 	}
-	return w.add(r.Done(w.out[s.request]))
+	more, enough := r.Done(w.out[s.request])
+	if err := w.add(more); err != nil {
+		return err
+	}
+	if enough {
+		w.queue = nil
+	}
+	return nil
 }
 
 func (g *Generator) run(ctx context.Context, w *work, batch int) error {

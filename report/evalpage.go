@@ -293,49 +293,73 @@ func between(ci *stats.Interval) string {
 // pickAnswers are the best, the worst and some other answers.
 func pickAnswers(x eval.Scored) []answerGroup {
 	const some = 3
-	var order []int
+	by, value := headline(x)
+	var all, rated []int
 	for i, s := range x.Scores {
 		if s.Failed == "" {
-			order = append(order, i)
+			all = append(all, i)
+		}
+		if s.Failed == "" && value(s) != nil {
+			rated = append(rated, i)
 		}
 	}
-	of := func(at []int) (out []evalAnswer) {
-		for _, i := range at {
-			s, g := x.Scores[i], x.Generations[i]
-			facts := []string{human.Count(s.Words, "word")}
-			if s.Asked > 0 {
-				facts = append(facts, human.Grouped(s.Asked)+" asked for")
-			}
-			if s.Length != nil {
-				facts = append(facts, fmt.Sprintf("S_l %.1f", *s.Length))
-			}
-			if s.Ended != nil && !*s.Ended {
-				facts = append(facts, "cut off")
-			}
-			if s.Loop >= 0 {
-				facts = append(facts, "in a loop")
-			}
-			out = append(out, evalAnswer{g.Prompt, strings.Join(facts, ", "), Answered{Text: g.Text, Words: s.Words, Repeated: s.Repeated}})
-		}
-		return out
-	}
-	quality := func(i int) float64 {
-		s := x.Scores[i]
-		if s.Length != nil {
-			return *s.Length - 100*s.Repeated
-		}
-		return -100 * s.Repeated
-	}
-	random := rand.New(rand.NewPCG(1, 2)).Perm(len(order))
-	var others []int
-	for _, k := range random[:min(some, len(random))] {
-		others = append(others, order[k])
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
+	quality := func(i int) float64 { return *value(x.Scores[i]) - 100*x.Scores[i].Repeated }
+	slices.SortStableFunc(rated, func(a, b int) int {
 		return cmp.Or(cmp.Compare(quality(b), quality(a)), cmp.Compare(x.Scores[b].Words, x.Scores[a].Words))
 	})
-	best := order[:min(some, len(order))]
-	worst := slices.Clone(order[max(0, len(order)-some):])
+	worst := slices.Clone(rated[max(0, len(rated)-some):])
 	slices.Reverse(worst)
-	return []answerGroup{{"Best by S_l, without repetition", of(best)}, {"Worst", of(worst)}, {"At random", of(others)}}
+	var others []int
+	for _, k := range rand.New(rand.NewPCG(1, 2)).Perm(len(all))[:min(some, len(all))] {
+		others = append(others, all[k])
+	}
+	groups := []answerGroup{
+		{"Best by " + by, answersOf(x, rated[:min(some, len(rated))])}, {"Worst", answersOf(x, worst)}, {"At random", answersOf(x, others)},
+	}
+	return slices.DeleteFunc(groups, func(g answerGroup) bool { return len(g.Answers) == 0 })
+}
+
+// headline is what answers are best by, from 0 to 100: S_l, the task's first measure where no length is asked for, or
+// nothing but that they do not repeat themselves.
+func headline(x eval.Scored) (by string, value func(eval.Score) *float64) {
+	switch {
+	case x.Summary.Length != nil:
+		return "S_l, without repetition", func(s eval.Score) *float64 { return s.Length }
+	case len(x.Task.Measures) > 0:
+		name := x.Task.Measures[0].Name
+		return name + ", without repetition", func(s eval.Score) *float64 {
+			if v, ok := s.Measures[name]; ok {
+				return &v
+			}
+			return nil
+		}
+	}
+	return "repetition, least first", func(eval.Score) *float64 { return new(float64) }
+}
+
+// answersOf are answers with what is measured in them.
+func answersOf(x eval.Scored, at []int) (out []evalAnswer) {
+	for _, i := range at {
+		s, g := x.Scores[i], x.Generations[i]
+		facts := []string{human.Count(s.Words, "word")}
+		if s.Asked > 0 {
+			facts = append(facts, human.Grouped(s.Asked)+" asked for")
+		}
+		if s.Length != nil {
+			facts = append(facts, fmt.Sprintf("S_l %.1f", *s.Length))
+		}
+		for _, m := range x.Task.Measures[:min(1, len(x.Task.Measures))] {
+			if v, ok := s.Measures[m.Name]; ok {
+				facts = append(facts, fmt.Sprintf("%s %.1f", m.Name, v))
+			}
+		}
+		if s.Ended != nil && !*s.Ended {
+			facts = append(facts, "cut off")
+		}
+		if s.Loop >= 0 {
+			facts = append(facts, "in a loop")
+		}
+		out = append(out, evalAnswer{g.Prompt, strings.Join(facts, ", "), Answered{Text: g.Text, Words: s.Words, Repeated: s.Repeated}})
+	}
+	return out
 }

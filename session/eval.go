@@ -27,7 +27,7 @@ type Eval struct {
 	session *Session
 	job     eval.Job
 	id      rundir.Identity
-	needs   EvalNeeds
+	needs   AnswerNeeds
 	server  *llm.Client // nil: the model answers
 	weights *model.Model
 	folder  *rundir.Folder
@@ -77,12 +77,12 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	return e, e.plan()
 }
 
-// EvalNeeds is the memory of a model that answers: bytes of weights, and of the keys and values of
+// AnswerNeeds is the memory of a model that answers: bytes of weights, and of the keys and values of
 // Batch answers at a time that are as long as they may be.
-type EvalNeeds struct {
+type AnswerNeeds struct {
 	Weights, Cache int64
 	Batch          int // 0: a server answers
-	Most           int // eval.batch, or as many answers as are wanted; of these Batch fit
+	Most           int // that are wanted at a time; of these Batch fit
 }
 
 // plan finds what answers need, and refuses prompts that the model cannot be asked.
@@ -101,10 +101,20 @@ func (e *Eval) plan() error {
 		e.session.events.warn("answers may reach %d tokens with their prompts (eval.max_new_tokens), and the model has seen positions "+
 			"up to %d: the rest is new to it", longest, most)
 	}
-	half := e.job.Precision == "bf16"
-	if e.job.Precision == "auto" && m.dir != "" {
+	e.needs, err = m.needsToAnswer(e.job.Precision, longest, min(e.job.Batch, max(1, len(asked))),
+		"lower eval.max_new_tokens, or let a server with more of it answer: "+e.serve())
+	e.job.Batch = e.needs.Batch
+	return err
+}
+
+// needsToAnswer is the memory of answers of at most longest tokens with their prompts, batch at a time, or fewer
+// where fewer fit. Where not one does, hint says what helps.
+func (m *Model) needsToAnswer(precision string, longest, batch int, hint string) (AnswerNeeds, error) {
+	half := precision == "bf16"
+	if precision == "auto" && m.dir != "" {
+		var err error
 		if half, err = model.IsBF16(m.dir); err != nil {
-			return err
+			return AnswerNeeds{}, err
 		}
 	}
 	size := int64(4)
@@ -113,21 +123,17 @@ func (e *Eval) plan() error {
 	}
 	c := m.Config
 	one := int64(longest) * int64(c.Layers*c.KVHeads*c.HeadDim*2) * size
-	n := EvalNeeds{Weights: c.Parameters() * size, Most: min(e.job.Batch, max(1, len(asked)))}
-	n.Batch = n.Most
+	n := AnswerNeeds{Weights: c.Parameters() * size, Batch: batch, Most: batch}
 	if free := machine.ReadMemory().Available(); free > 0 {
 		fit := (free - n.Weights) * 9 / 10 / one
 		if fit < 1 {
-			return fault.Usage(fault.Hint(
-				fmt.Errorf("an answer of %d tokens and the weights take %s, and %s are free",
-					longest, human.Bytes(n.Weights+one), human.Bytes(free)),
-				"lower eval.max_new_tokens, or let a server with more of it answer: "+e.serve()))
+			return n, fault.Usage(fault.Hint(fmt.Errorf("an answer of %d tokens and the weights take %s, and %s are free",
+				longest, human.Bytes(n.Weights+one), human.Bytes(free)), hint))
 		}
 		n.Batch = min(n.Batch, int(fit))
 	}
 	n.Cache = one * int64(n.Batch)
-	e.needs, e.job.Batch = n, n.Batch
-	return nil
+	return n, nil
 }
 
 // serve says how a server answers for the model.
@@ -137,7 +143,7 @@ func (e *Eval) serve() string {
 }
 
 // Needs is the memory that answers take.
-func (e *Eval) Needs() EvalNeeds { return e.needs }
+func (e *Eval) Needs() AnswerNeeds { return e.needs }
 
 // warnKey says that a server is asked without a key.
 func (s *Session) warnKey(key string, server llm.Server) {

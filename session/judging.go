@@ -76,6 +76,10 @@ func (s *Session) Judging() (*Eval, error) {
 // apart.
 func (e *Eval) Calibrate(ctx context.Context, texts int) (judge.Calibration, error) {
 	o := e.job.Options.Judge
+	if judge.Mode(o.Mode) == judge.Checklist {
+		return judge.Calibration{}, fault.Usage(errors.New(
+			"eval.judge.mode is checklist, and the texts of a calibration have none, want strict, paper or pair"))
+	}
 	whole, err := wholeTexts(texts)
 	if err != nil {
 		return judge.Calibration{}, err

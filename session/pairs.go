@@ -2,12 +2,17 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 
+	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/llm"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/pairs"
 )
@@ -31,12 +36,15 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	if err := s.Fetch(ctx); err != nil {
 		return nil, err
 	}
-	r := &PairsRun{Dropped: map[string]int{}, session: s}
-	if err := r.readPrompts(ctx); err != nil {
+	r := &PairsRun{session: s}
+	var err error
+	if r.Prompts, r.Dropped, err = s.prompts(ctx, c.Data.Sources, c.Pairs.LengthColumn); err != nil {
 		return nil, err
 	}
+	if len(r.Prompts) == 0 {
+		return nil, fault.Usage(errors.New("data.sources hold no prompts, want at least one"))
+	}
 	r.job = pairs.Job{Options: c.Pairs, Seed: c.Seed, Dir: c.Output.Dir, Prompts: r.Prompts, Config: c.Resolved()}
-	var err error
 	if r.job.Identity, err = pairsIdentity(c, r.Prompts); err != nil {
 		return nil, err
 	}
@@ -49,26 +57,25 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 	return r, nil
 }
 
-// readPrompts reads all prompts of the config.
-func (r *PairsRun) readPrompts(ctx context.Context) error {
-	c := r.session.Config
-	for _, src := range c.Data.Sources {
+// prompts reads the prompts of sources, and counts the records that are none by reason.
+func (s *Session) prompts(ctx context.Context, sources []data.Source, lengthColumn string) (
+	prompts []record.Prompt, dropped map[string]int, err error,
+) {
+	dropped = map[string]int{}
+	for _, src := range sources {
 		if err := data.SuitsPrompts(src); err != nil {
-			return err
+			return nil, nil, err
 		}
-		found, dropped, err := data.Prompts(ctx, src, r.session.files, c.Pairs.LengthColumn, c.Data.OnBadRecord == "skip")
+		found, bad, err := data.Prompts(ctx, src, s.files, lengthColumn, s.Config.Data.OnBadRecord == "skip")
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		r.Prompts = append(r.Prompts, found...)
-		for reason, n := range dropped {
-			r.Dropped[reason] += n
+		prompts = append(prompts, found...)
+		for reason, n := range bad {
+			dropped[reason] += n
 		}
 	}
-	if len(r.Prompts) == 0 {
-		return fault.Usage(errors.New("data.sources hold no prompts, want at least one"))
-	}
-	return nil
+	return prompts, dropped, nil
 }
 
 // Check refuses an output folder that holds another run or foreign files, and reports
@@ -110,4 +117,33 @@ func (r *PairsRun) Do(ctx context.Context, e pairs.Events) (pairs.Summary, error
 	job := r.job
 	job.Events = e
 	return pairs.Make(ctx, job)
+}
+
+// pairsIdentity is what two runs that make pairs must have in common to be one, but for
+// what answers.
+func pairsIdentity(c *configs.Config, prompts []record.Prompt) (rundir.Identity, error) {
+	content, err := contentOf(prompts)
+	return rundir.Identity{Contents: map[string]string{"prompts": content}, Settings: c.Settings("pairs")}, err
+}
+
+// contentOf is a hash of what prompts ask.
+func contentOf(prompts []record.Prompt) (string, error) {
+	type asked struct {
+		Messages []map[string]string
+		Required int
+		Least    int `json:",omitempty"`
+		Most     int `json:",omitempty"`
+	}
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for _, p := range prompts {
+		a := asked{Required: p.Required, Least: p.Least, Most: p.Most}
+		for _, m := range p.Messages {
+			a.Messages = append(a.Messages, map[string]string{"role": m.Role, "content": m.Content})
+		}
+		if err := enc.Encode(a); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

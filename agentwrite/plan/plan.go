@@ -13,11 +13,11 @@ import (
 
 // Step is a paragraph that is to be written.
 type Step struct {
-	Point string // what it is about, on one line
-	Words int    // how long it is to be, of a range the upper end
+	Point string `json:"point"` // what it is about, on one line
+	Words int    `json:"words"` // how long it is to be, of a range the upper end
 	// Line is the step as the model wrote it, of several lines joined by blanks; in the paper's
 	// form where it was a row of a table or JSON.
-	Line string
+	Line string `json:"line"`
 }
 
 // Plan is the paragraphs of a text in their order.

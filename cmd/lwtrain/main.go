@@ -28,7 +28,7 @@ var groups = []struct {
 	commands []func() *cobra.Command
 }{
 	{"Training:", []func() *cobra.Command{
-		newSFTCmd, newPairsCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
+		newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
 	}},
 	{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
 	{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},

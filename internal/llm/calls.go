@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -141,12 +142,19 @@ func (k *Kept) Converse(ctx context.Context, requests []Request, done func(i int
 		}
 		delete(a.asked, a.keys[n])
 		var more []Request
+		var enough error
 		for _, i := range a.whose[n] {
 			next, err := done(i, r)
+			if errors.Is(err, ErrEnough) {
+				enough, err = err, nil
+			}
 			if err != nil {
 				return nil, err
 			}
 			more = append(more, next...)
+		}
+		if enough != nil {
+			return nil, enough
 		}
 		return a.lacking(ctx, more)
 	})

@@ -48,7 +48,7 @@ var _ Answerer = (*Client)(nil)
 func NewClient(s Server) *Client {
 	key := strings.TrimSpace(os.Getenv(s.KeyEnv))
 	return &Client{
-		Server: s, key: key, http: http.DefaultTransport, cool: 2 * time.Second, traits: newTraits(s.URL),
+		Server: s, key: key, http: http.DefaultTransport, cool: 200 * time.Millisecond, traits: newTraits(s.URL),
 		retry: transport.Retry{Times: s.Retries, Pause: time.Second, Jitter: true, Key: key},
 	}
 }
@@ -70,9 +70,9 @@ func (c *Client) ask(ctx context.Context, r Request, p *pace) (reply Reply, agai
 	tries := 0
 	err = retry.Do(ctx, func() (err error) {
 		tries++
-		began := time.Now()
-		if reply, err = c.once(ctx, r); p != nil {
-			p.told(began, err)
+		t := try{began: time.Now()}
+		if reply, err = c.once(ctx, r, &t); p != nil {
+			p.told(t, err)
 		}
 		return err
 	})
@@ -90,14 +90,14 @@ func (c *Client) ask(ctx context.Context, r Request, p *pace) (reply Reply, agai
 
 // once asks once, and at once again without what the server refuses to be told. What that
 // is counts for later requests if the server takes this one.
-func (c *Client) once(ctx context.Context, r Request) (Reply, error) {
+func (c *Client) once(ctx context.Context, r Request, now *try) (Reply, error) {
 	t := c.traits.now()
 	for {
 		body, err := c.body(r, t)
 		if err != nil {
 			return Reply{}, err
 		}
-		reply, err := c.post(ctx, r, body)
+		reply, err := c.post(ctx, r, body, now)
 		var refused *statusError
 		if errors.As(err, &refused) && t.learn(refused, body) {
 			continue
@@ -138,12 +138,13 @@ func (c *Client) body(r Request, t traitSet) ([]byte, error) {
 
 // post makes a request. A reply that may be another one later, also one that is not
 // what a server says, is a [transport.BusyError].
-func (c *Client) post(ctx context.Context, r Request, body []byte) (Reply, error) {
+func (c *Client) post(ctx context.Context, r Request, body []byte, now *try) (Reply, error) {
 	late := func(err error) error { return transport.UnreachableError{Err: err} }
 	if c.Tolerant {
 		late = func(err error) error { return &failure{"silent", err} } // waited for once more, after all others
 	}
 	ctx, wait := newPatience(ctx, time.Duration(c.Timeout)*time.Second, late)
+	defer func() { now.first = wait.since }()
 	defer wait.end()
 	address := strings.TrimRight(c.URL, "/") + "/chat/completions"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))

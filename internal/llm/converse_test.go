@@ -128,3 +128,34 @@ func TestATextGoesOnAfterAFailure(t *testing.T) {
 		t.Error("nothing has failed")
 	}
 }
+
+func TestALimitFollowsFromHowLongRepliesTakeToBegin(t *testing.T) {
+	const s = time.Second
+	late := []time.Duration{s, 30 * s, 30 * s, 30 * s}
+	for name, c := range map[string]struct {
+		waited, wrote []time.Duration
+		want          int
+	}{
+		"that begin at once: it grows":                               {[]time.Duration{s}, []time.Duration{9 * s}, 13},
+		"that begin late, as all of them do: it grows":               {[]time.Duration{20 * s}, []time.Duration{s}, 13},
+		"that wait longer than they take: it goes down to the least": {late, []time.Duration{9 * s}, fewAtOnce},
+		"that wait, but take longer: it grows":                       {late, []time.Duration{40 * s}, 13},
+		"that are no streams: it grows":                              {[]time.Duration{0}, []time.Duration{40 * s}, 13},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPace(64, 0)
+			p.limit = 8
+			for i := range 60 {
+				now := time.Now()
+				told := try{began: now.Add(-c.waited[i%len(c.waited)] - c.wrote[0])}
+				if c.waited[0] > 0 {
+					told.first = now.Add(-c.wrote[0])
+				}
+				p.told(told, nil)
+			}
+			if int(p.limit) != c.want {
+				t.Errorf("limit %g, want %d", p.limit, c.want)
+			}
+		})
+	}
+}

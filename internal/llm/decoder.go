@@ -2,6 +2,7 @@ package llm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"lwtrain/chat"
@@ -29,7 +30,7 @@ var _ Answerer = (*Decoder)(nil)
 func (d *Decoder) Converse(ctx context.Context, requests []Request, done func(i int, r Reply) ([]Request, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	count := 0
+	count, enough := 0, false
 	var texts func(requests []Request) []model.Request
 	texts = func(requests []Request) []model.Request {
 		out, err := d.Texts(requests)
@@ -39,12 +40,15 @@ func (d *Decoder) Converse(ctx context.Context, requests []Request, done func(i 
 		}
 		for k := range out {
 			i := count + k
-			out[k].Done = func(g model.Generated) []model.Request {
+			out[k].Done = func(g model.Generated) ([]model.Request, bool) {
 				more, err := done(i, d.reply(g, len(out[k].Prompt)))
-				if err != nil {
+				switch {
+				case errors.Is(err, ErrEnough):
+					enough = true
+				case err != nil:
 					cancel(err)
 				}
-				return texts(more)
+				return texts(more), enough
 			}
 			if d.Token != nil {
 				out[k].Emit = func(id int32) { d.Token(i, id) }
@@ -60,6 +64,9 @@ func (d *Decoder) Converse(ctx context.Context, requests []Request, done func(i 
 	_, err := model.NewGenerator(d.Model).Generate(ctx, first, d.Batch)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
+	}
+	if err == nil && enough {
+		return ErrEnough
 	}
 	return err
 }

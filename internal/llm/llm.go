@@ -5,6 +5,7 @@ package llm
 
 import (
 	"context"
+	"errors"
 
 	"lwtrain/chat"
 	"lwtrain/model"
@@ -16,9 +17,13 @@ type Answerer interface {
 	// one at a time; i is the request's index. What done returns is asked next, before
 	// the rest of the requests, and has the next indices, in the order in which it was
 	// returned. It ends with the first error, also of done, and with the cause of a ctx
-	// that has ended. Replies under way are then lost.
+	// that has ended. Replies under way are then lost, but with [ErrEnough] of done, after
+	// which nothing more is asked and they are told.
 	Converse(ctx context.Context, requests []Request, done func(i int, r Reply) (more []Request, err error)) error
 }
+
+// ErrEnough is the error of who wants no more than what is asked already.
+var ErrEnough = errors.New("enough has been asked")
 
 // Answer has from answer requests that do not depend on each other, and calls done with
 // the reply to each, as [Answerer] does.

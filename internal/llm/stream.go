@@ -19,6 +19,7 @@ import (
 type patience struct {
 	next   time.Duration // that it may take until more comes
 	begun  atomic.Bool
+	since  time.Time // of a stream: when it began; zero: it has not
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
 }
@@ -40,7 +41,9 @@ func newPatience(ctx context.Context, first time.Duration, late func(error) erro
 
 // more is told that something has come.
 func (p *patience) more() {
-	p.begun.Store(true)
+	if !p.begun.Swap(true) {
+		p.since = time.Now()
+	}
 	p.timer.Reset(p.next)
 }
 

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"sync"
-	"time"
 
 	"lwtrain/internal/transport"
 )
@@ -74,9 +73,13 @@ func (c *Client) Converse(ctx context.Context, requests []Request, done func(i i
 			})
 		}
 		askers.Wait()
-		if ctx.Err() != nil || !a.salvage() {
-			return context.Cause(ctx)
+		if ctx.Err() == nil && a.salvage() {
+			continue
 		}
+		if ctx.Err() == nil && a.enough {
+			return ErrEnough
+		}
+		return context.Cause(ctx)
 	}
 }
 
@@ -92,6 +95,7 @@ type asking struct {
 	row      int           // of failures
 	again    []int         // are asked once more when all others are through
 	failed   map[int]Reply // what they came to before
+	enough   bool          // nothing more is asked
 }
 
 // add puts requests before those that wait.
@@ -146,6 +150,9 @@ func (a *asking) answer(ctx context.Context, i int) error {
 
 // salvage has those that failed asked once more, and reports whether there are some.
 func (a *asking) salvage() bool {
+	if a.enough {
+		return false
+	}
 	slices.Reverse(a.again)
 	a.queue, a.again = a.again, nil
 	return len(a.queue) > 0
@@ -169,94 +176,11 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 		}
 	}
 	more, err := a.done(i, r)
-	a.add(more)
+	if errors.Is(err, ErrEnough) {
+		a.enough, err = true, nil
+	}
+	if a.add(more); a.enough {
+		a.queue = nil
+	}
 	return err
-}
-
-// pace is how many requests a server is sent at once. It grows by one when as many have been
-// answered, and goes down to three quarters when one was too many (429, or a reply that breaks
-// off, as a server's does that drops one for the next): then nobody begins for a while. Additive
-// increase and multiplicative decrease share what there is among those who ask (Chiu and Jain 1989).
-type pace struct {
-	cool  time.Duration
-	wake  chan struct{} // something has changed
-	most  float64
-	mu    sync.Mutex
-	limit float64
-	now   int       // under way
-	good  int       // answered since the limit changed, or since one was not
-	until time.Time // nobody begins before
-	cut   time.Time // when the limit went down: those that had begun before say nothing new
-}
-
-func newPace(most int, cool time.Duration) *pace {
-	return &pace{cool: cool, wake: make(chan struct{}, 1), most: float64(max(most, 1)), limit: float64(min(max(most, 1), fewAtOnce))}
-}
-
-// begin waits for a request to be waiting, and for its turn. It reports false once none is under
-// way that could bring one, or ctx has ended. One asks at a time.
-func (p *pace) begin(ctx context.Context, waiting func() bool) bool {
-	for {
-		p.mu.Lock()
-		some := waiting()
-		rest, free := time.Until(p.until), some && p.now < int(p.limit)
-		switch {
-		case ctx.Err() != nil, !some && p.now == 0:
-			p.mu.Unlock()
-			return false
-		case free && rest <= 0:
-			p.now++
-			p.mu.Unlock()
-			return true
-		}
-		p.mu.Unlock()
-		var over <-chan time.Time // for ever, where there is no room
-		if free {
-			over = time.After(max(rest, 0))
-		}
-		select {
-		case <-p.wake:
-		case <-over:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// end is told that a request is through.
-func (p *pace) end() {
-	p.mu.Lock()
-	p.now--
-	p.mu.Unlock()
-	p.changed()
-}
-
-// told is told what a try that began then came to.
-func (p *pace) told(began time.Time, err error) {
-	p.mu.Lock()
-	var busy *transport.BusyError
-	var status *statusError
-	var came *failure
-	tooMany := errors.As(err, &status) && status.code == http.StatusTooManyRequests || errors.As(err, &came) && came.kind == "cut"
-	switch {
-	case err == nil:
-		if p.good++; p.good >= int(p.limit) {
-			p.limit, p.good = min(p.limit+1, p.most), 0
-		}
-	case errors.As(err, &busy) && tooMany:
-		p.until = time.Now().Add(max(p.cool, busy.After))
-		if p.good = 0; began.After(p.cut) {
-			p.limit, p.cut = max(1, p.limit*0.75), time.Now()
-		}
-	default:
-		p.good = 0
-	}
-	p.mu.Unlock()
-	p.changed()
-}
-
-func (p *pace) changed() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
 }

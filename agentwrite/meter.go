@@ -1,0 +1,94 @@
+package agentwrite
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"lwtrain/internal/llm"
+	"lwtrain/internal/prose"
+)
+
+// Spent is what a job has taken so far, replies that were kept among it.
+type Spent struct {
+	Calls     int     `json:"calls"`
+	Prompt    int     `json:"prompt_tokens"`
+	Reply     int     `json:"reply_tokens"`
+	Cost      float64 `json:"cost"`      // by the price
+	Estimated int     `json:"estimated"` // calls whose tokens the server did not say: they are estimated by words
+}
+
+// meter counts what a job takes.
+type meter struct {
+	Spent
+	price  Price
+	budget float64 // 0: any
+	asking bool    // what is not kept: the budget counts
+}
+
+func (m *meter) add(r llm.Request, reply llm.Reply) {
+	prompt, tokens := reply.Prompt, reply.Tokens
+	if tokens == 0 && reply.Text != "" || prompt == 0 {
+		m.Estimated++
+		if prompt == 0 {
+			for _, message := range r.Messages {
+				prompt += tokensOf(message.Content)
+			}
+		}
+		if tokens == 0 {
+			tokens = tokensOf(reply.Text) + tokensOf(reply.Reasoning)
+		}
+	}
+	m.Calls++
+	m.Prompt += prompt
+	m.Reply += tokens
+	m.Cost += m.price.of(prompt, tokens)
+}
+
+func (p Price) of(prompt, reply int) float64 {
+	return (p.Input*float64(prompt) + p.Output*float64(reply)) / 1e6
+}
+
+func (m *meter) spent() bool { return m.budget > 0 && m.asking && m.Cost >= m.budget }
+
+// tokensOf is about how many tokens a text has: 4 for 3 words, or for 12 bytes where it has few.
+func tokensOf(text string) int {
+	return max(prose.Words(text)*4/3, utf8.RuneCountInString(text)/4)
+}
+
+// fresh answers what is not kept, as long as the budget lasts.
+type fresh struct {
+	*meter
+	from llm.Answerer
+}
+
+// Converse implements [llm.Answerer].
+func (f *fresh) Converse(ctx context.Context, requests []llm.Request, done func(int, llm.Reply) ([]llm.Request, error)) error {
+	f.asking = true
+	if f.spent() {
+		return llm.ErrEnough
+	}
+	return f.from.Converse(ctx, requests, done)
+}
+
+// Progress is how far a job is.
+type Progress struct {
+	Spent
+	Items, Ended, Written, Dropped int // that were selected; that are through, whatever came of them
+}
+
+func (j *Job) progress() Progress {
+	p := Progress{Spent: j.meter.Spent}
+	for _, it := range j.items {
+		switch {
+		case it.Stage == Select:
+			continue
+		case it.State == Dropped:
+			p.Dropped++
+		case it.Stage == Filter:
+			p.Written++
+		}
+		p.Items++
+	}
+	p.Ended = p.Dropped + p.Written
+	return p
+}

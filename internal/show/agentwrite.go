@@ -1,0 +1,140 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lwtrain/agentwrite"
+	"lwtrain/configs"
+	"lwtrain/internal/human"
+	"lwtrain/internal/terminal"
+	"lwtrain/session"
+)
+
+// AgentWritePlan says what will be written, and what it takes.
+func AgentWritePlan(w io.Writer, c *configs.Config, run *session.AgentWrite) {
+	line := terminal.Labelled(w)
+	o, x := c.AgentWrite, run.Outlook()
+	from := o.Writer.Model + " at " + o.Writer.URL
+	if m := run.Model; m != nil {
+		from = m.Describe()
+	}
+	line("writer", "%s", from)
+	line("instructions", "%s, %d of them selected by the rules", human.Grouped(x.Instructions), x.Selected)
+	if len(run.Dropped) > 0 {
+		line("", "records that are none: %s", human.Counts(run.Dropped))
+	}
+	if len(x.Dropped) > 0 {
+		line("", "left out: %s", human.Counts(x.Dropped))
+	}
+	if o.Select.AskModel {
+		line("", "the writer is asked which of the selected need a long answer")
+	}
+	line("texts", "%s, at most %d paragraphs, temperature %g, top-p %g", o.Variant, o.MaxParagraphs, o.Temperature, o.TopP)
+	line("about", "%s words, in %s of %s prompt and %s reply tokens", human.Grouped(x.Words), human.Count(x.Calls, "call"),
+		human.Grouped(x.Prompt), human.Grouped(x.Reply))
+	if x.Cost > 0 {
+		text := fmt.Sprintf("%.2f by the price in the config", x.Cost)
+		if o.Budget > 0 {
+			text += fmt.Sprintf(", and %g may be spent", o.Budget)
+		}
+		line("cost", "%s", text)
+	}
+	if n := run.Needs(); n.Batch > 0 {
+		line("memory", "%s of weights, up to %s for the keys and values of %s at a time", human.Bytes(n.Weights), human.Bytes(n.Cache),
+			human.Count(n.Batch, "reply"))
+		if n.Batch < n.Most {
+			line("", "%d of agentwrite.batch: more would not fit into the memory that is free", n.Batch)
+		}
+	}
+	line("output", "%s", c.Output.Dir)
+}
+
+// Writing shows how far training data is.
+type Writing struct {
+	bar    *terminal.Progress
+	price  bool
+	told   bool
+	budget float64
+}
+
+// NewWriting begins to show the way of the selected instructions.
+func NewWriting(w io.Writer, c *configs.Config, items int) *Writing {
+	return &Writing{
+		bar: terminal.NewProgress(w, "writing", int64(items)), price: c.AgentWrite.Writer.Price != agentwrite.Price{},
+		budget: c.AgentWrite.Budget,
+	}
+}
+
+// enoughToProject is how many texts have ended before what all of them cost is projected.
+const enoughToProject = 20
+
+// Progress shows how things stand, and once some texts have ended what all of them will cost.
+func (x *Writing) Progress(p agentwrite.Progress) {
+	fields := fmt.Sprintf("texts  %s calls  %s tokens", human.Grouped(p.Calls), human.Grouped(p.Reply))
+	if x.price {
+		fields += fmt.Sprintf("  %.2f spent", p.Cost)
+	}
+	x.bar.Set(int64(p.Ended), fields)
+	if !x.told && p.Ended >= enoughToProject && p.Items > p.Ended {
+		x.told = true
+		all := float64(p.Items) / float64(p.Ended)
+		text := fmt.Sprintf("%d texts took %s calls and %s tokens: all %d take about %s tokens", p.Ended, human.Grouped(p.Calls),
+			human.Grouped(p.Prompt+p.Reply), p.Items, human.Grouped(int(all*float64(p.Prompt+p.Reply))))
+		if x.price {
+			text += fmt.Sprintf(", %.2f", all*p.Cost)
+		}
+		x.bar.Println(text)
+	}
+}
+
+// Close ends the display.
+func (x *Writing) Close() { x.bar.Abandon() }
+
+// AgentWriteResult says what became of the instructions.
+func AgentWriteResult(
+	w io.Writer, c *configs.Config, items []*agentwrite.Item, spent agentwrite.Spent, only agentwrite.Stage, took time.Duration,
+) {
+	line := terminal.Labelled(w)
+	counts := agentwrite.Count(items)
+	line("done", "%s in %s", human.Count(counts.Instructions, "instruction"), human.Span(took))
+	label := "left out"
+	for _, stage := range agentwrite.Stages {
+		if reasons := counts.Dropped[stage]; len(reasons) > 0 {
+			line(label, "%s: %s", stage, human.Counts(reasons))
+			label = ""
+		}
+	}
+	label = "waiting"
+	for _, stage := range agentwrite.Stages {
+		if n := counts.Waiting[stage]; n > 0 {
+			line(label, "%s for %s", human.Count(n, "instruction"), stage)
+			label = ""
+		}
+	}
+	line("taken", "%s", human.Count(counts.Taken, "answer"))
+	line("spent", "%s calls, %s prompt and %s reply tokens%s", human.Grouped(spent.Calls), human.Grouped(spent.Prompt),
+		human.Grouped(spent.Reply), costText(spent))
+	if spent.Estimated > 0 {
+		line("", "of %s the server did not say the tokens: they are estimated", human.Count(spent.Estimated, "call"))
+	}
+	files := []string{agentwrite.ItemsFile, agentwrite.DroppedFile}
+	if only == "" || only == agentwrite.Export {
+		files = append([]string{agentwrite.TrainFile}, append(files, agentwrite.ManifestFile)...)
+	}
+	line("output", "%s/{%s}", c.Output.Dir, strings.Join(files, ","))
+	line("", "%s", filepath.Join(c.Output.Dir, agentwrite.ReportFile))
+	if counts.Taken > 0 && len(files) > 2 {
+		line("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", filepath.Join(c.Output.Dir, agentwrite.TrainFile))
+	}
+}
+
+func costText(s agentwrite.Spent) string {
+	if s.Cost == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %.2f by the price in the config", s.Cost)
+}

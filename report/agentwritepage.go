@@ -1,0 +1,211 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"lwtrain/agentwrite"
+	"lwtrain/internal/human"
+	"lwtrain/internal/prose"
+	"lwtrain/internal/stats"
+)
+
+// agentwriteView is what agentwrite.tmpl takes.
+type agentwriteView struct {
+	Title   string
+	About   []string
+	Tiles   []tile
+	Shape   table // beside LongWriter-6k
+	Figures []figure
+	States  table
+	Answers []answerGroup
+}
+
+// WriteAgentWrite writes the page of training data that was built by a writer of a name.
+func WriteAgentWrite(w io.Writer, name, writer string, items []*agentwrite.Item, spent agentwrite.Spent) error {
+	taken := ofState(items, agentwrite.Taken)
+	v := agentwriteView{Title: name, About: []string{"Writer: " + writer}}
+	add := func(value, label string) { v.Tiles = append(v.Tiles, tile{value, label}) }
+	c := agentwrite.Count(items)
+	waiting, dropped := 0, 0
+	for _, n := range c.Waiting {
+		waiting += n
+	}
+	for _, reasons := range c.Dropped {
+		for _, n := range reasons {
+			dropped += n
+		}
+	}
+	add(human.Grouped(c.Instructions), "instructions")
+	add(human.Grouped(c.Taken), "in the training data")
+	add(human.Grouped(dropped), "left out, each with its reason")
+	if waiting > 0 {
+		add(human.Grouped(waiting), "not done yet")
+	}
+	if len(taken) > 0 {
+		add(quantile(wordsOf(taken), 0.5), "words, median")
+	}
+	if score, n := meanScore(taken); n > 0 {
+		add(fmt.Sprintf("%.1f", score), fmt.Sprintf("S_l, mean of %d that state a length", n))
+	}
+	add(human.Grouped(spent.Reply), "tokens written, in "+human.Count(spent.Calls, "call"))
+	if spent.Cost > 0 {
+		add(fmt.Sprintf("%.2f", spent.Cost), "spent, by the price in the config")
+	}
+	v.Shape, v.States = shapeTable(taken), stateTable(c)
+	v.Figures = writtenFigures(taken)
+	v.Answers = pickItems(taken, ofState(items, agentwrite.Dropped))
+	return render(w, "agentwrite", v)
+}
+
+func ofState(items []*agentwrite.Item, state agentwrite.State) (out []*agentwrite.Item) {
+	for _, it := range items {
+		if it.State == state {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// wordsOf are the words of each, in rising order.
+func wordsOf(items []*agentwrite.Item) (words []float64) {
+	for _, it := range items {
+		words = append(words, float64(it.Words))
+	}
+	slices.Sort(words)
+	return words
+}
+
+func quantile(words []float64, q float64) string { return grouped(stats.Quantile(words, q)) }
+
+func grouped(v float64) string { return human.Grouped(int(math.Round(v))) }
+
+func meanScore(items []*agentwrite.Item) (mean float64, n int) {
+	for _, it := range items {
+		if it.Asked > 0 {
+			mean, n = mean+it.Score, n+1
+		}
+	}
+	return mean / math.Max(1, float64(n)), n
+}
+
+// shapeTable puts what was built beside what is published of LongWriter-6k (arXiv:2408.07055, section 3.2, and
+// counts over the released file).
+func shapeTable(items []*agentwrite.Item) table {
+	t := table{Head: []string{"", "here", "LongWriter-6k"}}
+	row := func(what, here, there string) { t.Rows = append(t.Rows, tableRow{Cells: []string{what, here, there}}) }
+	row("answers", human.Grouped(len(items)), "6,000")
+	n := float64(max(1, len(items)))
+	share := func(of func(*agentwrite.Item) bool) string {
+		k := 0.0
+		for _, it := range items {
+			if of(it) {
+				k++
+			}
+		}
+		return fmt.Sprintf("%.0f %%", 100*k/n)
+	}
+	words := wordsOf(items)
+	if len(items) > 0 {
+		row("words, from the shortest to the longest",
+			grouped(words[0])+" to "+grouped(words[len(words)-1]), "2,000 to 32,000")
+		row("words, quartiles", fmt.Sprintf("%s, %s, %s", quantile(words, 0.25), quantile(words, 0.5), quantile(words, 0.75)),
+			"not published; about even from 2,000 to 10,000")
+	}
+	within := func(lo, hi int) string {
+		return share(func(it *agentwrite.Item) bool { return it.Words >= lo && it.Words < hi })
+	}
+	row("below 2,000 words", within(0, 2000), "0 %")
+	row("2,000 to 10,000 words", within(2000, 10000), "most")
+	row("10,000 words and more", within(10000, math.MaxInt), "some, up to 32,000")
+	language := func(l prose.Language) string {
+		return share(func(it *agentwrite.Item) bool { return prose.Scan(it.Text).Letters.Language() == l })
+	}
+	row("English answers", language(prose.English), "39 %")
+	row("Chinese answers", language(prose.Chinese), "61 %, with what is mixed")
+	row("instructions that state a length", share(func(it *agentwrite.Item) bool { return it.Asked > 0 }), "29 %")
+	return t
+}
+
+// stateTable says what became of the instructions.
+func stateTable(c agentwrite.Counts) table {
+	t := table{Head: []string{"stage", "what became of them", "instructions"}}
+	for _, stage := range agentwrite.Stages {
+		for _, reason := range slices.Sorted(maps.Keys(c.Dropped[stage])) {
+			n := human.Grouped(c.Dropped[stage][reason])
+			t.Rows = append(t.Rows, tableRow{Cells: []string{string(stage), "left out: " + reason, n}})
+		}
+		if n := c.Waiting[stage]; n > 0 {
+			t.Rows = append(t.Rows, tableRow{Cells: []string{string(stage), "waiting", human.Grouped(n)}})
+		}
+	}
+	t.Rows = append(t.Rows, tableRow{Cells: []string{"export", "taken", human.Grouped(c.Taken)}},
+		tableRow{Sum: true, Cells: []string{"", "all", human.Grouped(c.Instructions)}})
+	return t
+}
+
+func writtenFigures(items []*agentwrite.Item) (out []figure) {
+	var asked, written []float64
+	for _, it := range items {
+		if it.Asked > 0 {
+			asked, written = append(asked, float64(it.Asked)), append(written, math.Max(1, float64(it.Words)))
+		}
+	}
+	if len(asked) > 0 {
+		out = append(out, figure{
+			Title: "Words written, by words asked for",
+			Plot:  scatter(plot{X: axis{Label: "words asked for"}, Y: axis{Label: "words written"}}, asked, written, 0.714, 1.6),
+			Note:  "The dotted line is as asked; in the band S_l is at least 80.",
+		})
+	}
+	if len(items) > 1 {
+		s := series{Name: "answers", X: wordsOf(items)}
+		for i := range s.X {
+			s.Y = append(s.Y, float64(i+1)/float64(len(s.X)))
+		}
+		out = append(out, figure{
+			Title: "Answers of at most so many words",
+			Plot:  lines(plot{X: axis{Label: "words"}, Y: axis{Label: "share of the answers", Min: 0, Max: 1}}, true, s),
+		})
+	}
+	return out
+}
+
+// pickItems are some answers that were taken, and some that were left out behind their writing.
+func pickItems(taken, dropped []*agentwrite.Item) (groups []answerGroup) {
+	const some = 3
+	add := func(title string, items []*agentwrite.Item) {
+		g := answerGroup{Title: title}
+		for _, it := range items[:min(some, len(items))] {
+			facts := human.Count(it.Words, "word")
+			if it.Asked > 0 {
+				facts += fmt.Sprintf(", %s asked for, S_l %.1f", human.Grouped(it.Asked), it.Score)
+			}
+			if len(it.Plan) > 0 {
+				facts += ", planned as " + human.Count(len(it.Plan), "paragraph") + " of " + human.Grouped(it.Plan.Words()) + " words"
+			}
+			if it.Reason != "" {
+				facts += "; left out: " + it.Reason + " (" + it.Evidence + ")"
+			}
+			text := Answered{Text: it.Text, Words: it.Words}
+			g.Answers = append(g.Answers, evalAnswer{Prompt: it.ID + ": " + it.Prompt, Facts: facts, Answered: text})
+		}
+		if len(g.Answers) > 0 {
+			g.Title = title + " (" + strconv.Itoa(len(g.Answers)) + " of " + strconv.Itoa(len(items)) + ")"
+			groups = append(groups, g)
+		}
+	}
+	add("Taken", taken)
+	var filtered []*agentwrite.Item
+	for _, it := range dropped {
+		if it.Stage == agentwrite.Filter {
+			filtered = append(filtered, it)
+		}
+	}
+	add("Written and left out", filtered)
+	return groups
+}
