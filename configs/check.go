@@ -34,7 +34,8 @@ func (c *Config) check(at Origin, found Problems) Problems {
 	k.lengths()
 	k.heldOut()
 	if c.LoRA.On() && c.Engine.Kind != engine.Native {
-		k.bad("engine.kind", fmt.Sprintf("%s, and there are adapters (lora): want %s, which has them", c.Engine.Kind, engine.Native), "lora.rank")
+		text := fmt.Sprintf("%s, and there are adapters (lora): want %s, which has them", c.Engine.Kind, engine.Native)
+		k.bad("engine.kind", text, "lora.rank")
 	}
 	if c.Output.Dir == "" {
 		k.bad("output.dir", "empty, want a folder")

@@ -1,14 +1,25 @@
 package model
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"math"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"lwtrain/checkpoints"
+	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/modeldir"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/rng"
 	"lwtrain/model/families"
 )
@@ -67,7 +78,8 @@ func (m *Model) targets(names []string) ([]module, error) {
 		}
 	}
 	if i := slices.Index(used, false); i >= 0 {
-		return nil, fmt.Errorf("%.80q names no matrix that can have an adapter, want all-linear or of: %s", names[i], strings.Join(known, ", "))
+		return nil, fmt.Errorf("%.80q names no matrix that can have an adapter, want all-linear or of: %s", names[i],
+			strings.Join(known, ", "))
 	}
 	return out, nil
 }
@@ -102,7 +114,7 @@ func (o LoRA) scale() float64 {
 	return o.Alpha / float64(o.Rank)
 }
 
-// begin takes memory for fresh adapters: A uniform between -1/sqrt(K) and 1/sqrt(K), as PEFT
+// beginAdapters takes memory for fresh adapters: A uniform between -1/sqrt(K) and 1/sqrt(K), as PEFT
 // has it, B 0, magnitudes the lengths of the rows that are there. Every tensor has a random
 // stream of its own, named as in the files.
 func (m *Model) beginAdapters(seed uint64) {
@@ -139,71 +151,311 @@ func (m *Model) readAdapters(w *checkpoints.Weights) error {
 	return nil
 }
 
-// Adapted reports whether the model has adapters.
-func (m *Model) Adapted() bool { return len(m.adapters) > 0 }
+// The files of an adapter's folder, as PEFT names them.
+const (
+	adapterFile    = "adapter_config.json"
+	adapterWeights = "adapter_model.safetensors"
+)
 
-// All are the parameters with those of adapters behind them.
-func (m *Model) All() []*graph.Param {
-	all := slices.Clone(m.Params)
-	for _, x := range m.adapters {
-		all = append(all, x.Params()...)
-	}
-	return all
+const mergeFirst = "merge it into its model first (merge_and_unload of PEFT)"
+
+// Bounds of adapter_config.json.
+const (
+	maxAdapterBytes  = 1 << 20
+	maxAdapterValues = 1 << 16
+	mostPatterns     = 4096
+)
+
+// HasAdapter reports whether a folder holds an adapter, which is put onto the model that it is for.
+func HasAdapter(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, adapterFile))
+	return err == nil
 }
 
-// Merge makes the change of all adapters one of the weights, which are float32.
-func (m *Model) Merge() {
-	kernels.Run(func() {
-		for _, x := range m.adapters {
-			x.Merge(x.of)
+// peftConfig are the keys of adapter_config.json that say what an adapter computes.
+type peftConfig struct {
+	Type        string             `json:"peft_type"`
+	Base        *string            `json:"base_model_name_or_path"`
+	Revision    *string            `json:"revision"`
+	Rank        int                `json:"r"`
+	Alpha       float64            `json:"lora_alpha"`
+	Dropout     float64            `json:"lora_dropout"`
+	RsLoRA      bool               `json:"use_rslora"`
+	DoRA        bool               `json:"use_dora"`
+	FanInFanOut bool               `json:"fan_in_fan_out"`
+	Bias        string             `json:"bias"`
+	Init        any                `json:"init_lora_weights"`
+	Ranks       map[string]int     `json:"rank_pattern"`
+	Alphas      map[string]float64 `json:"alpha_pattern"`
+}
+
+// foreignKeys of adapter_config.json change what an adapter computes where they say something.
+var foreignKeys = []string{
+	"modules_to_save", "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
+	"use_qalora", "use_bdlora", "arrow_config", "kasa_config", "velora_config", "monteclora_config",
+}
+
+// adapterFolder is an adapter of PEFT's.
+type adapterFolder struct {
+	dir  string
+	base Base
+	LoRA // as its files have it
+	peft peftConfig
+}
+
+// ReadLoRA says what the adapter in a folder is, with all-linear for its targets, and what it is for.
+func ReadLoRA(dir string) (LoRA, Base, error) {
+	f, err := openAdapter(dir)
+	if err != nil {
+		return LoRA{}, Base{}, err
+	}
+	f.From, f.Target = "", []string{AllLinear}
+	return f.LoRA, f.base, nil
+}
+
+// openAdapter reads adapter_config.json.
+func openAdapter(dir string) (*adapterFolder, error) {
+	f := &adapterFolder{dir: dir}
+	path := filepath.Join(dir, adapterFile)
+	raw, err := modeldir.Read(dir, adapterFile, maxAdapterBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no %s there, want an adapter's folder in PEFT's format", dir, adapterFile),
+			fault.Nearby(dir)))
+	}
+	if err == nil {
+		err = f.parse(raw)
+	}
+	if err != nil {
+		return nil, fault.Usage(fmt.Errorf("%s: %w", path, err))
+	}
+	return f, nil
+}
+
+func (f *adapterFolder) parse(raw []byte) error {
+	var keys map[string]json.RawMessage
+	if err := plainjson.Decode(raw, maxAdapterValues, &keys); err != nil {
+		return err
+	}
+	c := &f.peft
+	c.Bias, c.Init = "none", true
+	if err := plainjson.InWords(json.Unmarshal(raw, c)); err != nil {
+		return err
+	}
+	for _, key := range foreignKeys {
+		if value := string(keys[key]); !slices.Contains([]string{"", "null", "false", "[]", "{}"}, value) {
+			return notImplemented(mergeFirst, "%s is %.80s, want none: it is not implemented", key, value)
 		}
-	})
+	}
+	_, isBool := c.Init.(bool)
+	switch {
+	case c.Type != "LORA":
+		return notImplemented("other adapters than LoRA's are not implemented; "+mergeFirst,
+			"peft_type is %.40q, want \"LORA\"", c.Type)
+	case c.Bias != "none":
+		return fmt.Errorf("bias is %.40q, want \"none\"", c.Bias)
+	case c.FanInFanOut:
+		return errors.New("fan_in_fan_out is true, want false: the matrices are those of linear layers")
+	case !isBool && !slices.Contains([]any{"gaussian", "orthogonal", "eva", nil}, c.Init):
+		return notImplemented("save it with path_initial_model_for_weight_conversion of PEFT, which makes a plain adapter of it",
+			"init_lora_weights is %.40v, which changes the weights below, want true", c.Init)
+	case c.Rank < 1 || c.Rank > 1<<16:
+		return fmt.Errorf("r is %d, want 1 to %d", c.Rank, 1<<16)
+	case !(c.Alpha > -1e6 && c.Alpha < 1e6):
+		return fmt.Errorf("lora_alpha is %g, want a number of a usual size", c.Alpha)
+	case c.RsLoRA && c.DoRA:
+		return notImplemented("one of them is implemented at a time", "use_rslora and use_dora are true, want at most one")
+	case len(c.Ranks)+len(c.Alphas) > mostPatterns:
+		return fmt.Errorf("%d patterns of ranks and alphas, want at most %d", len(c.Ranks)+len(c.Alphas), mostPatterns)
+	}
+	f.LoRA = LoRA{Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout, Variant: PlainLoRA, From: f.dir}
+	switch {
+	case c.RsLoRA:
+		f.Variant = RsLoRA
+	case c.DoRA:
+		f.Variant = DoRA
+	}
+	if c.Base != nil {
+		f.base.Name = *c.Base
+	}
+	if c.Revision != nil {
+		f.base.Revision = *c.Revision
+	}
+	return nil
+}
+
+// pattern is the value of the key that names a module: as PEFT has it, a regular expression for the end of its name.
+func pattern[T comparable](of map[string]T, module string, otherwise T) (T, error) {
+	var key string
+	for _, k := range slices.Sorted(maps.Keys(of)) {
+		x, err := regexp.Compile(`^(?:.*\.)?(?:` + k + `)$`)
+		if err != nil {
+			return otherwise, fmt.Errorf("pattern %.80q: %w", k, err)
+		}
+		if !x.MatchString(module) {
+			continue
+		}
+		if key != "" && of[k] != of[key] {
+			return otherwise, fmt.Errorf("patterns %.80q and %.80q both fit %s, want one", key, k, module)
+		}
+		key = k
+	}
+	if key == "" {
+		return otherwise, nil
+	}
+	return of[key], nil
+}
+
+// adaptAs gives the model the adapters that o.From has, without memory; of o the dropout holds.
+func (m *Model) adaptAs(o LoRA) (*adapterFolder, error) {
+	f, err := openAdapter(o.From)
+	if err != nil {
+		return nil, err
+	}
+	if o.Rank > 0 && o.Rank != f.Rank {
+		return nil, fault.Usage(fmt.Errorf("lora.rank is %d, want %d, that of %s, or 0", o.Rank, f.Rank, f.dir))
+	}
+	w, err := OpenAdapter(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	f.Dropout = o.Dropout
+	known := map[string]bool{}
+	for _, x := range m.modules() {
+		info, ok := w.Info(prefix + x.name + ".lora_A.weight")
+		if !ok {
+			continue
+		}
+		how := f.LoRA
+		if how.Rank, err = pattern(f.peft.Ranks, x.name, f.Rank); err == nil {
+			how.Alpha, err = pattern(f.peft.Alphas, x.name, f.Alpha)
+		}
+		if err != nil {
+			return nil, fault.Usage(fmt.Errorf("%s: %w", filepath.Join(f.dir, adapterFile), err))
+		}
+		if !slices.Equal(info.Shape, []int{how.Rank, x.of.Cols}) {
+			return nil, f.wrong("tensor %s has shape %v, want [%d %d]", info.Name, info.Shape, how.Rank, x.of.Cols)
+		}
+		m.adapt(x, how)
+		for _, p := range m.adapters[len(m.adapters)-1].Params() {
+			name := p.Name
+			info, ok := w.Info(name)
+			if !ok {
+				name += ".weight"
+				info, ok = w.Info(name)
+			}
+			if !ok {
+				return nil, f.wrong("no tensor %s", p.Name)
+			}
+			if want := m.files[p][0].Shape; !slices.Equal(info.Shape, want) {
+				return nil, f.wrong("tensor %s has shape %v, want %v", name, info.Shape, want)
+			}
+			known[name] = true
+		}
+	}
+	for _, name := range w.Names() {
+		if !known[name] {
+			return nil, fault.Hint(f.wrong("tensor %.120s, for which the model (%s, %d layers) has no place", name, m.Config.Type,
+				m.Config.Layers), "is it an adapter of this model?")
+		}
+	}
+	m.lora = f.LoRA
+	return f, nil
+}
+
+func (f *adapterFolder) wrong(format string, args ...any) error {
+	return fault.Usage(fmt.Errorf("%s: %w", filepath.Join(f.dir, adapterWeights), fmt.Errorf(format, args...)))
+}
+
+// OpenAdapter opens the weights of an adapter's folder.
+func OpenAdapter(dir string) (*checkpoints.Weights, error) {
+	w, err := checkpoints.OpenSafetensors(filepath.Join(dir, adapterWeights))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no %s there", dir, adapterWeights),
+			"a .bin file can run code when it is loaded: save the adapter with safe_serialization=True"))
+	}
+	return w, err
+}
+
+// read fills the adapters of a model that has them.
+func (f *adapterFolder) read(m *Model) error {
+	w, err := OpenAdapter(f.dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := m.readAdapters(w); err != nil {
+		return fmt.Errorf("%s: %w", f.dir, err)
+	}
+	return nil
+}
+
+// SaveAdapter writes the adapters into dir, as PEFT does.
+func (m *Model) SaveAdapter(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	var tensors []checkpoints.Tensor
 	for _, x := range m.adapters {
-		x.of.Adapters = nil
 		for _, p := range x.Params() {
-			kernels.Free(p.Data)
-			delete(m.files, p)
+			tensors = append(tensors, checkpoints.Tensor{Name: p.Name, Shape: m.files[p][0].Shape, Data: p.Data})
 		}
 	}
-	m.adapters = nil
+	err := checkpoints.WriteSafetensors(filepath.Join(dir, adapterWeights), "F32", tensors, map[string]string{"format": "pt"})
+	if err != nil {
+		return err
+	}
+	raw, err := plainjson.MarshalFile(m.peftConfig())
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, adapterFile), raw)
 }
 
-// Dropout reports whether adapters have any.
-func (m *Model) Dropout() bool { return m.Adapted() && m.lora.Dropout > 0 }
-
-// DropoutKeys says what the dropout of each token of a pack follows from in an optimiser step: the
-// seed, the step and the document up to it, so that it is the same wherever the document lies.
-func (m *Model) DropoutKeys(keys []uint64, ids, starts []int32, step int) {
-	begin := graph.Mix(graph.Mix(m.seed+1) + uint64(step))
-	for t, id := range ids {
-		before := begin
-		if starts[t] < int32(t) {
-			before = keys[t-1]
+// peftConfig is what adapter_config.json says.
+func (m *Model) peftConfig() map[string]any {
+	ranks, alphas := map[string]int{}, map[string]float64{}
+	for _, x := range m.adapters {
+		if x.A.Rows != m.lora.Rank {
+			ranks[x.module] = x.A.Rows
 		}
-		keys[t] = max(1, graph.Mix(before+uint64(id)+1))
+		if x.alpha != m.lora.Alpha {
+			alphas[x.module] = x.alpha
+		}
 	}
-	for t := len(ids); t < len(keys); t++ {
-		keys[t] = 1 // padding
+	c := map[string]any{
+		"peft_type": "LORA", "task_type": "CAUSAL_LM", "inference_mode": true, "bias": "none", "fan_in_fan_out": false,
+		"r": m.lora.Rank, "lora_alpha": m.lora.Alpha, "lora_dropout": m.lora.Dropout, "init_lora_weights": true,
+		"use_rslora": m.lora.Variant == RsLoRA, "use_dora": m.lora.Variant == DoRA,
+		"target_modules": m.targetNames(), "rank_pattern": ranks, "alpha_pattern": alphas, "modules_to_save": nil,
+		"base_model_name_or_path": nil, "revision": nil,
 	}
+	if m.base.Name != "" {
+		c["base_model_name_or_path"] = m.base.Name
+	}
+	if m.base.Revision != "" {
+		c["revision"] = m.base.Revision
+	}
+	return c
 }
 
-// Bytes are those of the weights, of what stays as it is among them, and of the bf16 copies that
-// products in bf16 read.
-func (m *Model) Bytes() (weights, frozen, half int64) {
-	for _, p := range m.All() {
-		n := 4 * int64(p.Size())
-		if p.Packed {
-			n /= 2
-		}
-		weights += n
-		if p.Frozen {
-			frozen += n
+// targetNames are the last parts of the names of the modules with adapters, or whole names where
+// not all layers have one.
+func (m *Model) targetNames() []string {
+	with, all := map[string]int{}, map[string]int{}
+	for _, x := range m.adapters {
+		with[short(x.module)]++
+	}
+	for _, x := range m.modules() {
+		all[short(x.name)]++
+	}
+	names := map[string]bool{}
+	for _, x := range m.adapters {
+		if s := short(x.module); with[s] == all[s] {
+			names[s] = true
+		} else {
+			names[strings.Clone(x.module)] = true
 		}
 	}
-	for _, p := range m.Params {
-		if !p.Packed {
-			half += 2 * int64(p.Size())
-		}
-	}
-	return weights, frozen, half
+	return slices.Sorted(maps.Keys(names))
 }

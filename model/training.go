@@ -2,6 +2,8 @@ package model
 
 import (
 	"fmt"
+	"path"
+	"slices"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/graph"
@@ -152,4 +154,121 @@ func LoadAdapted(dir, adapter string, half bool) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// Freeze makes the tensors stay as they are that a pattern fits; the others are
+// trained. Patterns are of names in the model's files, * stands for any characters:
+// model.embed_tokens.*, model.layers.0.*. It must be called before [Model.UseGradients]
+// and [Model.Graph].
+//
+// A pattern that fits no tensor is an error, and so is one that fits a part of what is
+// one parameter here (query, key and value matrices are).
+func (m *Model) Freeze(patterns []string) error {
+	used := make([]bool, len(patterns))
+	for _, p := range m.Params {
+		frozen := 0
+		for _, f := range m.files[p] {
+			fits := false
+			for i, pattern := range patterns {
+				ok, err := path.Match(pattern, f.Name)
+				if err != nil {
+					return fmt.Errorf("pattern %q: %w", pattern, err)
+				}
+				used[i], fits = used[i] || ok, fits || ok
+			}
+			if fits {
+				frozen++
+			}
+		}
+		if all := len(m.files[p]); frozen > 0 && frozen < all {
+			return fmt.Errorf("the patterns freeze %d of the %d tensors from %s on, want all or none of them: they are trained together",
+				frozen, all, m.files[p][0].Name)
+		}
+		p.Frozen = frozen > 0
+	}
+	for i, pattern := range patterns {
+		if !used[i] {
+			return fmt.Errorf("pattern %q fits no tensor of the model, want one such as %s", pattern, m.files[m.Params[0]][0].Name)
+		}
+	}
+	return nil
+}
+
+// TrainedParameters is the number of values that are not frozen.
+func (m *Model) TrainedParameters() (n int64) {
+	for _, p := range m.All() {
+		if !p.Frozen {
+			n += int64(p.Size())
+		}
+	}
+	return n
+}
+
+// Adapted reports whether the model has adapters.
+func (m *Model) Adapted() bool { return len(m.adapters) > 0 }
+
+// All are the parameters with those of adapters behind them.
+func (m *Model) All() []*graph.Param {
+	all := slices.Clone(m.Params)
+	for _, x := range m.adapters {
+		all = append(all, x.Params()...)
+	}
+	return all
+}
+
+// Merge makes the change of all adapters one of the weights, which are float32.
+func (m *Model) Merge() {
+	kernels.Run(func() {
+		for _, x := range m.adapters {
+			x.Merge(x.of)
+		}
+	})
+	for _, x := range m.adapters {
+		x.of.Adapters = nil
+		for _, p := range x.Params() {
+			kernels.Free(p.Data)
+			delete(m.files, p)
+		}
+	}
+	m.adapters = nil
+}
+
+// Dropout reports whether adapters have any.
+func (m *Model) Dropout() bool { return m.Adapted() && m.lora.Dropout > 0 }
+
+// DropoutKeys says what the dropout of each token of a pack follows from in an optimiser step: the
+// seed, the step and the document up to it, so that it is the same wherever the document lies.
+func (m *Model) DropoutKeys(keys []uint64, ids, starts []int32, step int) {
+	begin := graph.Mix(graph.Mix(m.seed+1) + uint64(step))
+	for t, id := range ids {
+		before := begin
+		if starts[t] < int32(t) {
+			before = keys[t-1]
+		}
+		keys[t] = max(1, graph.Mix(before+uint64(id)+1))
+	}
+	for t := len(ids); t < len(keys); t++ {
+		keys[t] = 1 // padding
+	}
+}
+
+// Bytes are those of the weights, of what stays as it is among them, and of the bf16 copies that
+// products in bf16 read.
+func (m *Model) Bytes() (weights, frozen, half int64) {
+	for _, p := range m.All() {
+		n := 4 * int64(p.Size())
+		if p.Packed {
+			n /= 2
+		}
+		weights += n
+		if p.Frozen {
+			frozen += n
+		}
+	}
+	for _, p := range m.Params {
+		if !p.Packed {
+			half += 2 * int64(p.Size())
+		}
+	}
+	return weights, frozen, half
 }
