@@ -71,6 +71,9 @@ func partsOf(ctx context.Context, dir, base string, e Events) (parts, error) {
 		}
 	}
 	whole, err := folder(ctx, base, hub.WholeModel, e)
+	if err == nil && !isThere(whole) {
+		err = fault.Usage(fmt.Errorf("%s: no such folder, want the model that the adapter %s is for", whole, dir))
+	}
 	if err == nil {
 		if whole, err = newest(whole, e); err == nil {
 			err = checkFolder(whole)
