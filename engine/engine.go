@@ -133,6 +133,7 @@ type Needs struct {
 	Limit       int64 // what the plan tries to keep below
 
 	Adapters   bool     // are what is trained: checkpoints hold them alone
+	Dropout    bool     // changes what a step computes
 	Precision  string   // of the inputs of matrix products: Float32 or BFloat16
 	Recomputed string   // in words: what is computed again in the backward pass
 	Repeats    float64  // the share of the forward pass's products that are

@@ -28,7 +28,7 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	weights, frozen, half := m.Bytes()
 	trained := 4 * m.TrainedParameters()
 	p := memoryPlan{Needs: engine.Needs{
-		Precision: engine.Float32, Weights: weights, Frozen: frozen, Adapters: m.Adapted(),
+		Precision: engine.Float32, Weights: weights, Frozen: frozen, Adapters: m.Adapted(), Dropout: m.Dropout(),
 		Gradients: trained, Optimizer: 2 * trained, Limit: o.memoryLimit(),
 	}}
 	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().NativeBF16) {
