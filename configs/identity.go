@@ -38,3 +38,32 @@ func (c *Config) Settings(kind string) map[string]string {
 func (f *field) identifies(kind string) bool {
 	return f.identity == nil || slices.Contains(f.identity, kind)
 }
+
+// Texts are all values that are text: places among them, but not output.dir.
+func (c *Config) Texts() (out []string) {
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.String:
+			out = append(out, v.String())
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i))
+			}
+		case reflect.Pointer, reflect.Interface:
+			if !v.IsNil() {
+				walk(v.Elem())
+			}
+		}
+	}
+	for _, f := range table().leaves {
+		if v, ok := c.leaf(f); ok && f.path != "output.dir" {
+			walk(v)
+		}
+	}
+	return out
+}

@@ -1,10 +1,7 @@
 package configs
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -24,7 +21,7 @@ import (
 // Everything that is wrong comes back at once as [Problems], marked by
 // fault.Usage. Load writes nothing.
 func Load(nameOrPath string, overrides []string, env func(string) (string, bool)) (*Config, error) {
-	src, err := open(nameOrPath)
+	src, err := recipes.open(nameOrPath)
 	if err != nil {
 		return nil, err
 	}
@@ -34,42 +31,6 @@ func Load(nameOrPath string, overrides []string, env func(string) (string, bool)
 // Parse is Load for text that lies in memory; name stands for the file's.
 func Parse(name string, raw []byte, overrides []string, env func(string) (string, bool)) (*Config, error) {
 	return load(source{raw, Origin{Kind: File, Name: name, Line: 1, Column: 1}}, overrides, env)
-}
-
-// source is the text of a file or a recipe. Its origin is the first character.
-type source struct {
-	raw    []byte
-	origin Origin
-}
-
-func open(nameOrPath string) (source, error) {
-	info, err := os.Stat(nameOrPath)
-	if err == nil && !info.IsDir() {
-		raw, err := readBounded(nameOrPath)
-		return source{raw, Origin{Kind: File, Name: nameOrPath, Line: 1, Column: 1}}, fault.Usage(err)
-	}
-	name := strings.TrimSuffix(nameOrPath, ".yaml")
-	if raw, ok := RecipeText(name); ok {
-		return source{raw, Origin{Kind: Recipe, Name: name, Line: 1, Column: 1}}, nil
-	}
-	what := "no such file"
-	switch {
-	case err == nil:
-		what = "a folder"
-	case !errors.Is(err, os.ErrNotExist):
-		what = strings.TrimPrefix(err.Error(), "stat "+nameOrPath+": ")
-	}
-	return source{}, fault.Usage(fmt.Errorf("%s: %s, want a YAML file or a recipe: %s%s",
-		printable(nameOrPath), what, oneOf(RecipeNames()), nearest(filepath.Base(name), RecipeNames())))
-}
-
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxBytes+1))
 }
 
 func load(src source, overrides []string, env func(string) (string, bool)) (*Config, error) {

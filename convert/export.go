@@ -68,6 +68,8 @@ func (e *exported) refuse() error {
 		what = fmt.Sprintf("%d of %d values of a head that are turned", c.Rope.Dim, c.HeadDim)
 	case s != nil && s.Type != "linear" && !form.FactorsOfRope:
 		what = "rope scaling of the type " + s.Type
+	case form.Square && c.Heads*c.HeadDim != c.Hidden:
+		what = fmt.Sprintf("%d heads of %d values in hidden states of %d", c.Heads, c.HeadDim, c.Hidden)
 	case form.Unbiased && (c.QKVBias || c.OutBias):
 		what = "biases of attention"
 	case c.MaxTokens < 1:

@@ -1,8 +1,10 @@
 package eval
 
 import (
+	"fmt"
 	"slices"
 
+	"lwtrain/internal/fault"
 	"lwtrain/internal/stats"
 )
 
@@ -11,6 +13,9 @@ type Comparison struct {
 	A       string   `json:"name_a"`
 	B       string   `json:"name_b"`
 	Metrics []Paired `json:"metrics"`
+	// Tasks that one of them alone has: they are not compared.
+	OnlyA []string `json:"tasks_of_a_alone,omitempty"`
+	OnlyB []string `json:"tasks_of_b_alone,omitempty"`
 }
 
 // Paired is a metric over the prompts that both evaluations answered: the means of each,
@@ -71,6 +76,23 @@ func Compare(task Asked, a, b []Score) []Paired {
 		}
 	}
 	return out
+}
+
+// AskedAlike is the error of a prompt that asks for another length in one of two evaluations of a task than in the
+// other: their S_l are no two values of one thing.
+func AskedAlike(task string, a, b []Score) error {
+	asked := map[string][]int{}
+	for _, x := range a {
+		asked[x.Prompt] = append(asked[x.Prompt], x.Asked)
+	}
+	for _, x := range b {
+		if in := asked[x.Prompt]; in != nil && !slices.Contains(in, x.Asked) {
+			err := fmt.Errorf("%s: the prompt %s asks for %d words in A and for %d in B", task, x.ID, in[0], x.Asked)
+			return fault.Usage(fault.Hint(err,
+				"`lwtrain eval score DIR` measures the answers of a folder again, by what the task asks now"))
+		}
+	}
+	return nil
 }
 
 // means are the mean of a metric over the answers to each prompt, in the order in which

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
 	"lwtrain/internal/prose"
 )
 
@@ -80,6 +83,24 @@ func TestComparisonsArePairedByPrompt(t *testing.T) {
 	t.Errorf("no S_l in %+v", got)
 }
 
+func TestPromptsThatAskForOtherLengthsAreNotCompared(t *testing.T) {
+	at := func(prompt string, asked int) Score { return Score{ID: prompt, Prompt: prompt, Asked: asked} }
+	for name, c := range map[string]struct {
+		a, b []Score
+		want string
+	}{
+		"the same lengths":                  {[]Score{at("p", 100), at("q", 0)}, []Score{at("q", 0), at("p", 100)}, ""},
+		"another length":                    {[]Score{at("p", 100)}, []Score{at("p", 200)}, "own: the prompt p asks for 100 words in A"},
+		"a length in one alone":             {[]Score{at("p", 100)}, []Score{at("p", 0)}, "100 words in A and for 0 in B"},
+		"other lengths with other prompts":  {[]Score{at("p", 100)}, []Score{at("q", 200)}, ""},
+		"a prompt with two lengths in both": {[]Score{at("p", 100), at("p", 200)}, []Score{at("p", 200), at("p", 100)}, ""},
+	} {
+		if err := AskedAlike("own", c.a, c.b); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 func TestAnswersThatOthersMade(t *testing.T) {
 	task := ownTask(10, 20)
 	for _, c := range []struct{ name, lines, want string }{
@@ -94,6 +115,11 @@ func TestAnswersThatOthersMade(t *testing.T) {
 		{"an unknown prompt", `{"prompt": "what", "text": ""}`, "f.jsonl:1: an answer to what, which is no prompt of own"},
 		{"an index beyond", `{"index": 2, "text": ""}`, "index 2, want one from 0 to 1"},
 		{"nothing that names a prompt", `{"text": ""}`, "neither prompt nor id nor index"},
+		{"a prompt beside the id and the index of others", `{"prompt": "prompt 1", "id": 0, "index": 7, "text": "a"}`, "1/0 1  |"},
+		{"an id and the index of another", `{"id": 0, "index": 1, "text": "a"}`, "its id is that of prompt 0 and its index 1"},
+		{"an id and its index", `{"id": 1, "index": 1, "text": "a"}`, "1/0 1  |"},
+		{"a text that is there twice", `{"index": 0, "text": "a", "text": "b"}`, `f.jsonl:1: the key "text" is there twice`},
+		{"half a character", `{"index": 0, "text": "\ud800"}`, `\ud800 at byte 23 is half a surrogate pair`},
 		{"two texts", `{"index": 0, "text": "a", "response": "b"}`, "both response and text"},
 		{"a stop that is none", `{"index": 0, "text": "a", "stop": "maybe"}`, `stop is "maybe"`},
 		{"no JSON", "\nx", "f.jsonl:2: invalid character"},
@@ -118,5 +144,69 @@ func TestAnswersThatOthersMade(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// answerer answers each request by itself.
+type answerer func(llm.Request) llm.Reply
+
+func (a answerer) Converse(_ context.Context, requests []llm.Request, done func(int, llm.Reply) ([]llm.Request, error)) error {
+	for i, r := range requests {
+		if _, err := done(i, a(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestAnswersAndScoresThatWereChangedAreRefused(t *testing.T) {
+	task := ownTask(10, 20)
+	dir := t.TempDir()
+	calls, err := llm.OpenCalls(filepath.Join(dir, CallsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer calls.Close()
+	j := Job{Options: Options{Samples: 2, MaxNewTokens: 9}, Tasks: []Asked{task}, Dir: dir, Calls: calls, Model: "m"}
+	said := answerer(func(r llm.Request) llm.Reply { return llm.Reply{Text: "words on " + r.Origin, Stop: llm.StopEOS} })
+	if err := os.Mkdir(filepath.Join(dir, task.Name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Generate(context.Background(), said, nil); err != nil {
+		t.Fatal(err)
+	}
+	answers, scores := filepath.Join(dir, task.Name, GenerationsFile), filepath.Join(dir, task.Name, ScoresFile)
+	was, err := os.ReadFile(answers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"as they are":           {string(was), ""},
+		"without the last line": {string(was[:bytes.LastIndexByte(was[:len(was)-1], '\n')+1]), ""},
+		"another text":          {strings.Replace(string(was), "words on 1", "wards on 1", 1), "generations.jsonl:3: the answer"},
+		"another end":           {strings.Replace(string(was), `"stop":"eos"`, `"stop":"length"`, 1), "generations.jsonl:1: the answer"},
+		"all of them twice":     {string(was) + string(was), `sample 0 of prompt "0" is there twice`},
+	} {
+		if err := os.WriteFile(answers, []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := j.Score(task)
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !fault.IsUsage(err)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	if all, err := ReadScores(scores); err != nil || len(all) < 3 {
+		t.Fatalf("%d scores, %v", len(all), err)
+	}
+	text, err := os.ReadFile(scores)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(text, []byte(`"words":2`), []byte(`"words":9`), 1)
+	if err := os.WriteFile(scores, changed, 0o644); err != nil || bytes.Equal(changed, text) {
+		t.Fatal(err, string(text))
+	}
+	if _, err := ReadScores(scores); err == nil || !strings.Contains(err.Error(), "is not what summary.json was made with") {
+		t.Errorf("changed scores: %v", err)
 	}
 }

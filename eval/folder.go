@@ -51,7 +51,16 @@ func ScoreAll(t Asked, answers []Generation) (Scored, error) {
 		at[it.ID] = i
 	}
 	s := Scored{Task: t, Generations: answers, Scores: make([]Score, len(answers))}
+	type sample struct {
+		id string
+		n  int
+	}
+	seen := make(map[sample]bool, len(answers))
 	for k, g := range answers {
+		if seen[sample{g.ID, g.Sample}] {
+			return s, fault.Usage(fault.Hint(fmt.Errorf("sample %d of prompt %q is there twice, want it once", g.Sample, g.ID), anew))
+		}
+		seen[sample{g.ID, g.Sample}] = true
 		i, ok := at[g.ID]
 		if !ok || t.Items[i].Prompt != g.Prompt {
 			return s, fault.Usage(fmt.Errorf("an answer to prompt %q, which %s does not have", g.ID, t.Name))
@@ -69,6 +78,9 @@ func (j Job) Score(t Asked) (Scored, error) {
 	if err != nil {
 		return Scored{}, err
 	}
+	if err := j.checkKept(t, answers); err != nil {
+		return Scored{}, err
+	}
 	s, err := ScoreAll(t, answers)
 	if err != nil {
 		return s, err
@@ -77,9 +89,44 @@ func (j Job) Score(t Asked) (Scored, error) {
 	return s, s.Write(dir)
 }
 
+// anew is the way out where a file that follows from calls.jsonl is not what it was.
+const anew = "`lwtrain eval` writes it anew"
+
+// checkKept refuses answers that are not those that calls.jsonl holds: that file has a check of each line, and
+// generations.jsonl, which follows from it, has none.
+func (j Job) checkKept(t Asked, answers []Generation) error {
+	if j.Calls == nil {
+		return nil
+	}
+	items := map[string]tasks.Item{}
+	for _, it := range t.Items {
+		items[it.ID] = it
+	}
+	for k, g := range answers {
+		it, ok := items[g.ID]
+		if !ok || g.Failed != "" {
+			continue
+		}
+		kept, there, err := j.Calls.Reply(j.Request(it, g.Sample), j.Model)
+		if err != nil {
+			return err
+		}
+		if there && (kept.Text != g.Text || kept.Stop != g.Stop || kept.Tokens != g.Tokens) {
+			path := filepath.Join(j.Dir, t.Name, GenerationsFile)
+			return fault.Usage(fault.Hint(fmt.Errorf("%s:%d: the answer is not the one that %s holds", path, k+1, CallsFile), anew))
+		}
+	}
+	return nil
+}
+
 // Write writes the scores into the folder of a task.
 func (s Scored) Write(dir string) error {
-	if err := jsonl.Write(filepath.Join(dir, ScoresFile), s.Scores); err != nil {
+	path := filepath.Join(dir, ScoresFile)
+	if err := jsonl.Write(path, s.Scores); err != nil {
+		return err
+	}
+	var err error
+	if s.Summary.Scores, err = sumOf(path); err != nil {
 		return err
 	}
 	return rundir.WriteJSON(filepath.Join(dir, SummaryFile), s.Summary)
@@ -89,7 +136,32 @@ func (s Scored) Write(dir string) error {
 func ReadGenerations(path string) ([]Generation, error) { return readLines[Generation](path) }
 
 // ReadScores reads what was measured in them.
-func ReadScores(path string) ([]Score, error) { return readLines[Score](path) }
+func ReadScores(path string) ([]Score, error) {
+	scores, err := readLines[Score](path)
+	if err != nil {
+		return nil, err
+	}
+	var summary struct {
+		Scores string `json:"scores_sha256"`
+	}
+	dir := filepath.Dir(path)
+	if _, err := rundir.ReadJSON(filepath.Join(dir, SummaryFile), &summary); err != nil || summary.Scores == "" {
+		return scores, err
+	}
+	sum, err := sumOf(path)
+	if err == nil && sum != summary.Scores {
+		err = fault.Usage(fault.Hint(fmt.Errorf("%s is not what %s was made with", path, SummaryFile),
+			"`lwtrain eval score` measures the answers again"))
+	}
+	return scores, err
+}
+
+// sumOf is the SHA-256 of a file.
+func sumOf(path string) (string, error) {
+	raw, err := rundir.ReadFile(path)
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), err
+}
 
 func readLines[T any](path string) ([]T, error) {
 	f, err := rundir.Open(path)
@@ -105,7 +177,7 @@ func readLines[T any](path string) ([]T, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fault.Usage(fault.Hint(err, "`lwtrain eval` writes it anew"))
+		return nil, fault.Usage(fault.Hint(err, anew))
 	}
 	return out, nil
 }

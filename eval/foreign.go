@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"lwtrain/eval/tasks"
@@ -129,31 +128,48 @@ func stopOf(stop, finish string) (as, failed string, err error) {
 	return "", "", fmt.Errorf("stop is %q, want eos, stop or length", stop)
 }
 
-// item finds which prompt a line answers.
+// item finds which prompt a line answers: its prompt says so or, where it has none or several items have that one,
+// its id or index.
 func (m *match) item(row foreign) (int, error) {
-	if row.Prompt != nil {
-		if i, ok := m.byPrompt[strings.TrimSpace(*row.Prompt)]; ok {
-			return i, nil
-		}
-		return 0, fmt.Errorf("an answer to %s, which is no prompt of %s", fault.Excerpt([]byte(*row.Prompt)), m.task.Name)
-	}
+	named := -1
 	if len(row.ID) > 0 && string(row.ID) != "null" {
 		id := string(row.ID)
 		if unquoted := ""; json.Unmarshal(row.ID, &unquoted) == nil {
 			id = unquoted
 		}
-		if i, ok := m.byID[id]; ok {
-			return i, nil
+		i, ok := m.byID[id]
+		if !ok && row.Prompt == nil {
+			return 0, fmt.Errorf("id %s, which no prompt of %s has", fault.Excerpt([]byte(id)), m.task.Name)
 		}
-		return 0, fmt.Errorf("id %s, which no prompt of %s has", fault.Excerpt([]byte(id)), m.task.Name)
+		if ok {
+			named = i
+		}
 	}
-	if row.Index == nil {
-		return 0, errors.New("neither prompt nor id nor index")
+	if row.Index != nil {
+		switch i := *row.Index; {
+		case (i < 0 || i >= len(m.task.Items)) && row.Prompt == nil && named < 0:
+			return 0, fmt.Errorf("index %d, want one from 0 to %d", i, len(m.task.Items)-1)
+		case named < 0 && i >= 0 && i < len(m.task.Items):
+			named = i
+		case named >= 0 && i != named && row.Prompt == nil:
+			return 0, fmt.Errorf("its id is that of prompt %d and its index %d, want one of them", named, i)
+		}
 	}
-	if i := *row.Index; i >= 0 && i < len(m.task.Items) {
-		return i, nil
+	if row.Prompt == nil {
+		if named < 0 {
+			return 0, errors.New("neither prompt nor id nor index")
+		}
+		return named, nil
 	}
-	return 0, errors.New("index " + strconv.Itoa(*row.Index) + ", want one from 0 to " + strconv.Itoa(len(m.task.Items)-1))
+	prompt := strings.TrimSpace(*row.Prompt)
+	if named >= 0 && strings.TrimSpace(m.task.Items[named].Prompt) == prompt {
+		return named, nil
+	}
+	i, ok := m.byPrompt[prompt]
+	if !ok {
+		return 0, fmt.Errorf("an answer to %s, which is no prompt of %s", fault.Excerpt([]byte(*row.Prompt)), m.task.Name)
+	}
+	return i, nil
 }
 
 // Open finds a task and what it asks. What does not ship is fetched.

@@ -27,6 +27,7 @@ type Summary struct {
 	Prompts int    `json:"prompts"`           // that have one
 	Missing int    `json:"missing,omitempty"` // prompts that have none
 	Note    string `json:"note,omitempty"`
+	Scores  string `json:"scores_sha256,omitempty"` // of the scores that it was made with
 
 	Failed map[string]int `json:"failed,omitempty"` // answers that are none, by reason
 

@@ -38,6 +38,11 @@ func smallModel(t *testing.T, form string, change map[string]any) string {
 			file[key] = 272
 		}
 	}
+	if form == "glm" {
+		file["head_dim"] = 8 // llama.cpp takes no other size of all heads than the hidden one
+	} else if form == "chatglm" {
+		file["kv_channels"] = 8
+	}
 	maps.Copy(file, change)
 	if raw, err = json.Marshal(file); err != nil {
 		t.Fatal(err)
@@ -113,6 +118,30 @@ func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestWhatACrashLeftIsRemoved(t *testing.T) {
+	parent := t.TempDir()
+	to := filepath.Join(parent, "m.gguf")
+	for _, name := range []string{".m.gguf.check-12", ".m.gguf.check-1x", ".m.gguf.source-3", "m.gguf.check-4"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(parent, ".m.gguf.tmp-5"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := GGUF(smallModel(t, "qwen2", nil), to, options(t, "f16")); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, _ := os.ReadDir(parent)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".m.gguf.check-1x", ".m.gguf.source-3", "Modelfile", "m.gguf", "m.gguf.check-4"}; !slices.Equal(left, want) {
+		t.Errorf("left %v, want %v", left, want)
 	}
 }
 
@@ -294,6 +323,9 @@ func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
 				"high_freq_factor": 4.0, "original_max_position_embeddings": 32}}},
 		{"biases of Qwen 3", "qwen3", "the model has biases of attention, for which GGUF files of qwen3 have no place",
 			map[string]any{"attention_bias": true}},
+		{"wide heads of GLM-4", "glm",
+			"the model has 4 heads of 16 values in hidden states of 32, for which GGUF files of chatglm have no place",
+			map[string]any{"head_dim": 16}},
 		{"no longest text", "llama-tied", "config.json has no max_position_embeddings, which a GGUF file must say",
 			map[string]any{"max_position_embeddings": 0}},
 	} {

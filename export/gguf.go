@@ -120,7 +120,7 @@ func (w *Written) write(from string, write func(w io.Writer, progress func(done,
 		if !o.Check {
 			return nil
 		}
-		dir, err := os.MkdirTemp(filepath.Dir(w.File), "."+filepath.Base(w.File)+".check-")
+		dir, err := Scratch(w.File, "check")
 		if err != nil {
 			return err
 		}
@@ -133,6 +133,28 @@ func (w *Written) write(from string, write func(w io.Writer, progress func(done,
 		}
 		return err
 	})
+}
+
+// Scratch makes a hidden folder for a model that is needed, for what it says, while another is written
+// to a path; beside that, where there is room for models. It removes what a crash has left of earlier
+// ones for the same.
+func Scratch(to, what string) (dir string, err error) {
+	parent, prefix := filepath.Dir(to), "."+filepath.Base(to)+"."+what+"-"
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if digits, ok := strings.CutPrefix(e.Name(), prefix); ok && e.IsDir() && strings.Trim(digits, "0123456789") == "" {
+			if err := os.RemoveAll(filepath.Join(parent, e.Name())); err != nil {
+				return "", err
+			}
+		}
+	}
+	return os.MkdirTemp(parent, prefix)
 }
 
 // ownTemplate is the text of a model's chat template, whatever it means; "": there is none.

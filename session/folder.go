@@ -152,10 +152,7 @@ func Export(ctx context.Context, name, to string, o Exporting, e Events) (*expor
 		}
 	}
 	if gguf || model.HasAdapter(from) {
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return nil, err
-		}
-		temp, err := os.MkdirTemp(filepath.Dir(to), ".import-") // beside it: there is room for a model
+		temp, err := export.Scratch(to, "source")
 		if err != nil {
 			return nil, err
 		}

@@ -70,9 +70,47 @@ Paragraph 2 - Main Point: 描述主人公的求学 - Word Count: 500 words`,
 	{name: "no blank between number and count", reply: `第1段：开头，写雪夜，400字
 第2段：中间，写来客，600字`,
 		want: []any{"开头，写雪夜", 400, "中间，写来客", 600}},
+	{name: "a sum behind the plan without a blank line", reply: `段落1 - 要点：甲 - 字数：400字
+段落2 - 要点：乙 - 字数：500字
+字数总计：900字`,
+		want: []any{"甲", 400, "乙", 500}},
 }
 
 var notOne = []written{
+	{name: "sentences about plans", reply: `I will write 3 paragraphs, each with a point and a word count requirement of 400 words.
+
+Every paragraph should have a word count requirement of 100 words.
+
+The paragraph should have a word count of 300 words.`, broken: "there is no plan"},
+	{name: "a list of sentences about paragraphs", reply: `1. The main point of this paragraph is that tea is good.
+2. The key concepts are leaves and water.
+3. The word count requirement for this paragraph is 100 words.`, broken: "paragraphs 1 and 2 have no word count"},
+	{name: "the form without counts", reply: `Title: The Autumn
+
+Paragraph 1:
+
+In the autumn, the people of the town are outdoors.
+
+Paragraph 2:
+
+They do it for their health.`, broken: "paragraphs 1 and 2 have no word count"},
+	{name: "a missing count before a heading that has one", reply: `Paragraph 1 - Main Point: A - Word Count: 400 words
+Paragraph 2 - Main Point: B
+
+### Section 2: Results (800 words)
+Paragraph 3 - Main Point: C - Word Count: 400 words`, broken: "paragraph 2 has no word count"},
+	{name: "a heading with a count between numbers", reply: `1. A (300 words)
+2. B (400 words)
+
+## C (500 words)
+Of the sea.`, broken: "no number"},
+	{name: "a heading without anything below it", reply: `**The sea**
+- Ships (300 words)
+- Captains (400 words)
+
+**The land**`, broken: "paragraph 1 has two word counts"},
+	{name: "a length of each of several things", reply: `1. Two case studies (400 words each)
+2. A summary (300 words)`, broken: "paragraph 1 has no word count"},
 	{name: "a paragraph without a count", reply: `Paragraph 1 - Main Point: A - Word Count: 400 words
 Paragraph 2 - Main Point: B - Word Count: 500 words
 Paragraph 3 - Main Point: C

@@ -201,4 +201,64 @@ Paragraph 2: The search (Word Count: 700 words)`,
 Paragraph 1 - Main Point: A - Word Count: 400 words
 Paragraph 2 - Main Point: B - Word Count: 500 words`,
 		want: []any{"A", 400, "B", 500}},
+	{name: "Roman numbers", reply: `I. Introduction (300 words)
+Say why.
+
+II. Argument (700 words)
+Say how.
+
+III. Conclusion (200 words)
+Say so what.`,
+		want: []any{"Introduction Say why.", 300, "Argument Say how.", 700, "Conclusion Say so what.", 200}},
+	{name: "parts with Roman numbers", reply: `Part I: The war - Word Count: 300 words
+Part II: The peace - Word Count: 400 words`,
+		want: []any{"The war", 300, "The peace", 400}},
+	{name: "names in italics", reply: `**Paragraph 1**: *Main Point*: The war; *Word Count*: 300
+**Paragraph 2**: *Main Point*: The peace; *Word Count*: 400`,
+		want: []any{"The war", 300, "The peace", 400}},
+	{name: "dashes in place of colons", reply: `Paragraph 1: Main Point - The war; Word Count - 300 words
+Paragraph 2: Main Point - The peace; Word Count - 400 words`,
+		want: []any{"The war", 300, "The peace", 400}},
+	{name: "YAML", reply: `plan:
+- paragraph: 1
+  main_point: The war
+  word_count: 300
+- paragraph: 2
+  main_point: The peace
+  word_count: 400 words`,
+		want: []any{"The war", 300, "The peace", 400}},
+	{name: "JSON with sections of paragraphs",
+		reply: `{"outline": [{"section": "A", "paragraphs": [{"point": "One", "words": 300},
+{"point": "Two", "words": 400}]},
+{"section": "B", "paragraphs": [{"paragraph": "Three", "words": 500}]}]}`,
+		want: []any{"One", 300, "Two", 400, "Three", 500}},
+	{name: "the count before the point", reply: `Paragraph 1 - Word Count: 300 words - Main Point: The war
+Paragraph 2 - Word Count: 400 words - Main Point: The peace`,
+		want: []any{"The war", 300, "The peace", 400}},
+	{name: "a preamble on the line of the first paragraph",
+		reply: `Here is the plan: Paragraph 1 - Main Point: The war - Word Count: 300 words
+Paragraph 2 - Main Point: The peace - Word Count: 400 words`,
+		want: []any{"The war", 300, "The peace", 400}},
+	{name: "titles in brackets", reply: `Paragraph 1 (Introduction) - Main Point: The war - Word Count: 300 words
+Paragraph 2 (Body) - Main Point: The peace - Word Count: 400 words`,
+		want: []any{"(Introduction): The war", 300, "(Body): The peace", 400}},
+	{name: "lengths in front of titles", reply: `Paragraph 1 - 300 words: The war
+Paragraph 2 - 400 words: The peace`,
+		want: []any{"The war", 300, "The peace", 400}},
+	{name: "items with counts under headings without any", reply: `**The sea**
+- Ships (300 words)
+- Captains (400 words)
+
+**The land**
+- Roads (500 words)`,
+		want: []any{"Ships", 300, "Captains", 400, "Roads", 500}},
+	{name: "numbers that go on under headings", reply: `## Part of the sea
+1. Ships (300 words)
+2. Captains (400 words)
+## Part of the land
+3. Roads (500 words)`,
+		want: []any{"Ships", 300, "Captains", 400, "Roads", 500}},
+	{name: "counts in sentences that end their lines", reply: `1. Introduce tea in about 300 words.
+2. Tell its history. The word count is 400 words.`,
+		want: []any{"Introduce tea in about 300 words.", 300, "Tell its history. The word count is 400 words.", 400}},
 }

@@ -19,7 +19,7 @@ var startOfJSON = regexp.MustCompile(`(?m)^[ \t]*(\[\s*[{"\[]|\{\s*["}])`)
 var (
 	pointKeys = keys("point mainpoint mainpoints mainidea keypoint keypoints content description topic summary focus purpose details " +
 		"outline 要点 主要内容 内容 主题 主要观点 核心要点 描述 概述 主旨")
-	titleKeys = keys("title heading name subtitle section 标题 小标题 段落标题 名称")
+	titleKeys = keys("title heading name subtitle section paragraph step task subtask 标题 小标题 段落标题 名称")
 	countKeys = keys("wordcount words wordcounts word wordlimit length wordtarget targetwords targetwordcount count wordcountrequirement " +
 		"estimatedwordcount numwords 字数 字数要求 目标字数 建议字数 篇幅")
 	planKeys = keys("paragraphs plan steps outline subtasks sections tasks parts writingsteps writingplan essayplan items " +
@@ -161,7 +161,15 @@ func decode(d *json.Decoder, depth int) (any, error) {
 func stepsOf(v any) []any {
 	switch v := v.(type) {
 	case []any:
-		return v
+		var steps []any
+		for _, x := range v { // [{"section": ..., "paragraphs": [...]}, ...]
+			if o, ok := x.([]pair); ok && get(o, countKeys) == nil && get(o, planKeys) != nil {
+				steps = append(steps, stepsOf(o)...)
+			} else {
+				steps = append(steps, x)
+			}
+		}
+		return steps
 	case []pair:
 		if get(v, countKeys) != nil {
 			return []any{v}
@@ -198,7 +206,7 @@ func fromObjects(steps []any) (p Plan, err error) {
 		case []pair:
 			s.Words = wordsOf(get(v, countKeys))
 			s.Point = textOf(get(v, pointKeys))
-			if title := textOf(get(v, titleKeys)); title != "" && s.Point != "" {
+			if title := titleOf(get(v, titleKeys)); title != "" && s.Point != "" {
 				s.Point = title + ": " + s.Point
 			} else if s.Point == "" {
 				s.Point = title
@@ -228,6 +236,15 @@ func fromObjects(steps []any) (p Plan, err error) {
 		return nil, errors.New(have("paragraph", empty) + " no main point")
 	}
 	return p, nil
+}
+
+// titleOf is a title that is more than a number.
+func titleOf(v any) string {
+	l := lineOf(textOf(v))
+	if strings.Trim(l.body, "0123456789.# ") == "" {
+		return ""
+	}
+	return pointOf(l.body)
 }
 
 func get(o []pair, keys map[string]bool) any {

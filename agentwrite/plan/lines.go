@@ -35,15 +35,15 @@ var classOf = map[string]string{
 	"步": "step", "章节": "section", "节": "section", "部分": "part", "章": "chapter", "个段落": "paragraph", "任务": "subtask", "子任务": "subtask",
 }
 
-const ordinal = `([0-9０-９]{1,6}|[一二三四五六七八九十百]{1,6}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)`
+const ordinal = `([0-9０-９]{1,6}|[一二三四五六七八九十百]{1,6}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|[ivx]{1,5})`
 
 var (
 	heading    = regexp.MustCompile(`^(#{1,6})\s*(.*)$`)
 	bulleted   = regexp.MustCompile(`^[-*•·●▪◦‣+–—]\s+(.*)$`)
-	itemNumber = regexp.MustCompile(`^[(（]?([0-9０-９]{1,6}|[一二三四五六七八九十]{1,3})(?:[.．、)）](?:\s*|$)|[:：]\s+|\s*-\s+)(\D.*)?$`)
+	itemNumber = regexp.MustCompile(`^[(（]?([0-9０-９]{1,6}|[一二三四五六七八九十]{1,3}|[IVX]{1,5})(?:[.．、)）](?:\s*|$)|[:：]\s+|\s*-\s+)(\D.*)?$`)
 	// names is what numbers a paragraph in words.
 	names = regexp.MustCompile(`(?i)^(paragraph|para\.?|subtask|section|step|part|chapter|task|段落|自然段|子任务|任务|步骤|部分|章节|段)(s?) ?` +
-		`(?:no\. ?|#|第)?` + ordinal + `(.*)$`)
+		`(?:no\. ?|#|第|[:：] )?` + ordinal + `(.*)$`)
 	namesInChinese = regexp.MustCompile(`^第 ?()()` + ordinal + ` ?(自然段|个段落|段落|段|部分|章|节|步)(.*)$`)
 	andMore        = regexp.MustCompile(`(?i)^ ?(?:-|–|—|~|至|到|、|and|to|&) ?[0-9０-９]{1,4}(?: ?段)?\s*(?:[-–—:：,，(（]|$)`)
 	// run is a paragraph that follows another one on the same line.
@@ -52,7 +52,8 @@ var (
 
 	separates = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\u200b", "", "\ufeff", "", "\u00a0", " ",
 		"\u3000", " ", "\t", "    ")
-	marks = strings.NewReplacer("**", "", "__", "", "`", "")
+	marks  = strings.NewReplacer("**", "", "__", "", "`", "")
+	italic = regexp.MustCompile(`\*([^*\s](?:[^*]*[^*\s])?)\*`)
 )
 
 // linesOf are the lines of a reply that say something.
@@ -89,6 +90,9 @@ func apart(s string) (parts []string) {
 	}
 	from := 0
 	for _, m := range found {
+		if strings.Trim(clean[from:m[2]], "#>-*+•.,)(（）、:： 0123456789") == "" { // marks of this one
+			continue
+		}
 		parts = append(parts, strings.TrimSpace(clean[from:m[2]]))
 		from = m[2]
 	}
@@ -107,10 +111,7 @@ func lineOf(raw string) line {
 	if l.level == 0 && !l.bullet && isBold(s) {
 		l.level = 7
 	}
-	s = strings.TrimSpace(marks.Replace(s))
-	if end := strings.TrimRight(s, " *_"); strings.HasPrefix(s, "*") && len(end) < len(s) { // italic
-		s = strings.TrimLeft(end, "*_ ")
-	}
+	s = strings.TrimSpace(italic.ReplaceAllString(marks.Replace(s), "$1"))
 	l.text = s
 	if m := itemNumber.FindStringSubmatch(s); m != nil {
 		l.number, s = numberOf(m[1]), strings.TrimSpace(m[2])
@@ -159,6 +160,23 @@ func (l *line) named(s string) {
 	l.several = andMore.MatchString(m[4]) && (m[2] != "" || !strings.HasPrefix(m[4], " "))
 }
 
+// romanOf reads a number up to 49 in small letters; 0: it is none.
+func romanOf(s string) int {
+	values := map[rune]int{'i': 1, 'v': 5, 'x': 10}
+	total, last := 0, 0
+	for _, r := range s {
+		v := values[r]
+		if v == 0 {
+			return 0
+		}
+		if total += v; v > last {
+			total -= 2 * last
+		}
+		last = v
+	}
+	return total
+}
+
 var smallNumbers = strings.Fields("zero one two three four five six seven eight nine ten eleven twelve")
 
 // numberOf reads an ordinal; 0: it is none.
@@ -176,6 +194,9 @@ func numberOf(s string) int {
 		if s == w {
 			return i
 		}
+	}
+	if roman := romanOf(s); roman > 0 {
+		return roman
 	}
 	total, digit := 0, 0
 	for _, r := range s {

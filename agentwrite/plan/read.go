@@ -109,24 +109,50 @@ func fromLines(all []line) (Plan, error) {
 		}
 		return assemble(all, starts, class)
 	}
-	var first error
-	for _, starts := range [][]int{numberedLines(all), headings(all), bullets(all)} {
-		if len(starts) < 2 {
-			continue
-		}
-		p, err := assemble(all, starts, "paragraph")
-		if err == nil {
-			return p, nil
-		}
-		if first == nil {
-			first = err
+	number, head, item := numberedLines(all), headings(all), bullets(all)
+	starts := number
+	for _, other := range [][]int{head, item} {
+		if len(other) > 1 && (len(starts) < 2 || other[0] < starts[0]) {
+			starts = other
 		}
 	}
-	p, err := plainly(all)
-	if err == nil || first == nil {
+	if len(starts) < 2 {
+		return plainly(all)
+	}
+	p, err := assemble(all, starts, "paragraph")
+	if err == nil || len(head) == 0 || starts[0] != head[0] {
 		return p, err
 	}
-	return nil, first
+	for _, below := range [][]int{number, item} {
+		if areBelow(all, head, below) {
+			return assemble(all, below, "paragraph")
+		}
+	}
+	return nil, err
+}
+
+// areBelow reports whether lines that all have their counts are the paragraphs under headings that have none.
+func areBelow(all []line, head, below []int) bool {
+	for _, at := range head {
+		if len(all[at].counts) > 0 {
+			return false
+		}
+	}
+	for _, at := range below {
+		if c := all[at].counts; len(c) == 0 || c[0].strength == weak {
+			return false
+		}
+	}
+	for i, at := range head {
+		end := len(all)
+		if i+1 < len(head) {
+			end = head[i+1]
+		}
+		if next, _ := slices.BinarySearch(below, at+1); next == len(below) || below[next] >= end {
+			return false
+		}
+	}
+	return true
 }
 
 func outOfOrder(class string, before, number int) error {

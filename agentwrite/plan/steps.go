@@ -12,7 +12,7 @@ const separators = " -－–—:：|,，;；=\t"
 var (
 	// pointName is what models call a point, between the title of a paragraph and it.
 	pointName = regexp.MustCompile(`(?i)(?:^|[` + "\\s" + `\-－–—:：|,，;；.。)）])\s*[\[【]?` +
-		`(?:main points?|main ideas?|key points?|(?:主要|核心|写作)?要点|主要内容|核心内容|主要观点)[\]】]?\s*[:：]\s*`)
+		`(?:main[ _]?points?|main[ _]?ideas?|key[ _]?points?|(?:主要|核心|写作)?要点|主要内容|核心内容|主要观点)[\]】]?(?:\s*[:：]\s*|\s+[-–—]\s+)`)
 	// titled is a point that ends as a title does.
 	titled = regexp.MustCompile(`[\pL\pN)）]$`)
 	// soFar is said of a sum behind a count.
@@ -23,7 +23,7 @@ var (
 	// total begins a line about all paragraphs.
 	total = regexp.MustCompile(`(?i)^[(（\[]?(?:` +
 		`(?:the |an? |estimated |approximate |grand |this gives |this is |planned )*(?:total|overall|in total|sum\b|all together)|` +
-		`合计|总计|总字数|共计|总共|全文|总体|预计总|总)`)
+		`合计|总计|(?:总|字数(?:总|合))(?:字数|计)|共计|总共|全文|总体|预计总|总)`)
 	// announces begins or is in a line before the plan that may name the length of the whole.
 	announces = regexp.MustCompile(`(?i)\b(?:plan|outline|breakdown|essay|article|story|novel|paper|report|total|overall|title|target|` +
 		`each|every|per|paragraphs|following|sure|okay|certainly|below)\b|大纲|计划|规划|全文|总|每|标题|题目|以下|如下|文章|字数要求`)
@@ -97,7 +97,10 @@ func (g *group) step() (s Step, err error) {
 	}
 	var points, raws []string
 	for i, l := range g.lines {
-		if i > 0 && (isTotal(l) || l.class != "") { // a heading over several paragraphs
+		if i > 0 && (isTotal(l) || l.class != "" || g.isAbove(l) && s.Words > 0) {
+			if strong := len(l.counts) > 0 && l.counts[0].strength > weak; strong && !isTotal(l) && (g.last || l.class == "") {
+				return s, stray(l)
+			}
 			break
 		}
 		if dots.MatchString(l.text) {
@@ -106,7 +109,9 @@ func (g *group) step() (s Step, err error) {
 		text := l.body
 		if i == at {
 			s.Words = chosen.words
-			text = without(text, []counted{chosen})
+			if chosen.strength > weak {
+				text = without(text, []counted{chosen})
+			}
 		}
 		point := pointOf(text)
 		complete := s.Words > 0 && len(points) > 0 && i != at
@@ -117,7 +122,7 @@ func (g *group) step() (s Step, err error) {
 			g.behind++
 		}
 		if i > 0 && i != at && l.class == "" && !l.bullet && l.indent == 0 && isStray(l, point) {
-			return s, fmt.Errorf("%q has a word count and no number, want all paragraphs numbered", excerpt(l.text))
+			return s, stray(l)
 		}
 		raws = append(raws, l.raw)
 		if n := len(points); n == 1 && point != "" && pointName.MatchString(text) && titled.MatchString(points[0]) {
@@ -132,6 +137,17 @@ func (g *group) step() (s Step, err error) {
 	return s, nil
 }
 
+// isAbove reports whether a line is a heading of what follows the step.
+func (g *group) isAbove(l line) bool {
+	first := g.lines[0]
+	return l.level > 0 && l.level != first.level && l.indent <= first.indent && (first.level == 0 || l.level < first.level) &&
+		(l.level < 7 || l.behind)
+}
+
+func stray(l line) error {
+	return fmt.Errorf("%q has a word count and no number, want all paragraphs numbered", excerpt(l.text))
+}
+
 // isStray reports whether a line reads as a paragraph of its own.
 func isStray(l line, point string) bool {
 	return len(l.counts) > 0 && l.counts[0].strength == byName && pointOf(without(point, countsOf(point))) != ""
@@ -144,7 +160,7 @@ func (g *group) count() (at int, chosen counted, err error) {
 		return 0, first[0], g.same(first)
 	}
 	for i, l := range g.lines {
-		if i > 0 && isTotal(l) {
+		if i > 0 && (isTotal(l) || l.class != "" || g.isAbove(l) && pointOf(without(l.body, l.counts)) != "") {
 			break
 		}
 		if len(l.counts) == 0 || l.counts[0].strength == weak && i > 0 && l.behind {

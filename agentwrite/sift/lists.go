@@ -110,7 +110,7 @@ func shortest(texts []string) int {
 	return least
 }
 
-var straight = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "\u00a0", " ", "\r", "")
+var straight = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "\u00a0", " ", "\r", "", "ſ", "s", "\u212a", "k")
 
 // find is what a text has of the list, of the expressions in their order, for which accept says
 // yes; "" for nothing.

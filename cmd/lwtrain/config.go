@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -106,19 +107,26 @@ language server complete and check a config whose first line is
 }
 
 func newRecipesCmd() *cobra.Command {
+	all := slices.Concat(configs.RecipeNames(), configs.ChainNames())
 	return &cobra.Command{
 		Use:   "recipes [NAME]",
-		Short: "List the configs that ship with lwtrain, or print one",
+		Short: "List the configs and chains that ship with lwtrain, or print one",
+		Long: `Lists what ships with lwtrain, or prints one: configs, which the commands take
+as -c NAME, and chains of commands, which lwtrain recipe run NAME does.`,
 		Example: `  lwtrain recipes
   lwtrain recipes glm4 > my.yaml`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: cobra.FixedCompletions(configs.RecipeNames(), cobra.ShellCompDirectiveNoFileComp),
+		ValidArgsFunction: cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				text, ok := configs.RecipeText(strings.TrimSuffix(args[0], ".yaml"))
+				name := strings.TrimSuffix(args[0], ".yaml")
+				text, ok := configs.RecipeText(name)
+				if !ok {
+					text, ok = configs.ChainText(name)
+				}
 				if !ok {
 					return fault.Usage(fmt.Errorf("%s: no recipe of that name, want one of: %s",
-						args[0], strings.Join(configs.RecipeNames(), ", ")))
+						args[0], strings.Join(all, ", ")))
 				}
 				_, err := cmd.OutOrStdout().Write(text)
 				return err
@@ -126,6 +134,9 @@ func newRecipesCmd() *cobra.Command {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, name := range configs.RecipeNames() {
 				fmt.Fprintf(w, "%s\t%s\n", name, configs.RecipeSummary(name))
+			}
+			for _, name := range configs.ChainNames() {
+				fmt.Fprintf(w, "%s\t%s\n", name, "[chain] "+configs.RecipeSummary(name))
 			}
 			return w.Flush()
 		},

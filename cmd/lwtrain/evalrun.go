@@ -13,6 +13,7 @@ import (
 	"lwtrain/configs"
 	"lwtrain/eval"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/llm"
 	"lwtrain/internal/plainjson"
 	"lwtrain/internal/rundir"
@@ -107,6 +108,10 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 		return err
 	}
 	for _, x := range scored {
+		if x.Summary.N == 0 {
+			return incompleteError{fmt.Errorf("%s: none of %s has an answer (%s)", x.Task.Name,
+				human.Count(x.Summary.Missing, "prompt"), human.Counts(x.Summary.Failed))}
+		}
 		if j := x.Summary.Judge; j != nil && !j.Covered() {
 			return incompleteError{fmt.Errorf("%s: the judge's replies on %d of %d answers could be read, want %g of all: there is no mean",
 				x.Task.Name, j.Rated, j.N, eval.LeastCoverage)}
@@ -196,9 +201,10 @@ func printJSON(cmd *cobra.Command, v any) error {
 // compare pairs two evaluations of a task, or of all that both have.
 func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []report.Compared, err error) {
 	c = eval.Comparison{A: a, B: b, Metrics: []eval.Paired{}}
-	add := func(t eval.Asked, x, y []eval.Score) {
+	add := func(t eval.Asked, x, y []eval.Score) error {
 		c.Metrics = append(c.Metrics, eval.Compare(t, x, y)...)
 		all = append(all, report.Compared{Task: t.Name, A: x, B: y})
+		return eval.AskedAlike(t.Name, x, y)
 	}
 	if task != "" {
 		x, err := readAnswers(cmd, task, "paper", a)
@@ -207,7 +213,7 @@ func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []re
 		}
 		y, err := readAnswers(cmd, task, "paper", b)
 		if err == nil {
-			add(x.Task, x.Scores, y.Scores)
+			err = add(x.Task, x.Scores, y.Scores)
 		}
 		return c, all, err
 	}
@@ -224,6 +230,7 @@ func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []re
 	for _, of := range in[0] {
 		k := slices.IndexFunc(in[1], func(x eval.TaskScores) bool { return x.Task.Name == of.Task.Name })
 		if k < 0 {
+			c.OnlyA = append(c.OnlyA, of.Task.Name)
 			continue
 		}
 		x, err := eval.ReadScores(of.Path)
@@ -231,10 +238,17 @@ func compare(cmd *cobra.Command, task, a, b string) (c eval.Comparison, all []re
 			return c, all, err
 		}
 		y, err := eval.ReadScores(in[1][k].Path)
+		if err == nil {
+			err = add(of.Task, x, y)
+		}
 		if err != nil {
 			return c, all, err
 		}
-		add(of.Task, x, y)
+	}
+	for _, of := range in[1] {
+		if !slices.ContainsFunc(in[0], func(x eval.TaskScores) bool { return x.Task.Name == of.Task.Name }) {
+			c.OnlyB = append(c.OnlyB, of.Task.Name)
+		}
 	}
 	if len(c.Metrics) == 0 {
 		return c, all, fault.Usage(fmt.Errorf("%s (%s) and %s (%s) have no prompt in common that both answered",

@@ -81,6 +81,22 @@ func asking(t *testing.T, url string, args ...string) (cmd *exec.Cmd, said *stri
 	return cmd, said
 }
 
+// TestAnEvaluationWithoutAnyAnswerIsNoSuccess: what a server refuses is counted, and the exit status says that there is nothing.
+func TestAnEvaluationWithoutAnyAnswerIsNoSuccess(t *testing.T) {
+	url := hang(t, func(c net.Conn) {
+		const reply = `{"choices":[{"message":{"content":null,"refusal":"I will not"},"finish_reason":"stop"}]}`
+		const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: "
+		fmt.Fprintf(c, "%s%d\r\n\r\n%s", head, len(reply), reply)
+	})
+	cmd, said := asking(t, url, "eval", "-c", "pairs.yaml", "eval.tasks=q.jsonl", "eval.server.url="+url+"/v1", "eval.server.model=m",
+		"output.dir=refused")
+	err := cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != exitIncomplete ||
+		!strings.Contains(said.String(), "q: none of 1 prompt has an answer (refused 1)") {
+		t.Errorf("%v, exit status %d, want %d, of\n%s", err, code, exitIncomplete, said)
+	}
+}
+
 // TestCtrlCEndsWhatAServerLeavesHanging: what a server does not end, the user does.
 func TestCtrlCEndsWhatAServerLeavesHanging(t *testing.T) {
 	for _, args := range [][]string{{"pairs", "-c", "pairs.yaml"}, {"pull", "owner/name"}} {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"lwtrain/chain"
 	"lwtrain/checkpoints"
 	"lwtrain/train"
 )
@@ -335,18 +336,19 @@ func readRun(t *testing.T, dir string) map[string]any {
 			return err
 		}
 		name, err := filepath.Rel(root, path)
-		switch {
+		switch base := filepath.Base(name); {
 		case err != nil:
-		case name == "report.html": // has plots of speed and memory
+		case base == "report.html": // has plots of speed and memory
+		case base == chain.RecordFile: // has times
 		case e.IsDir():
 			out[name] = "folder"
-		case name == "metrics.jsonl":
+		case base == "metrics.jsonl":
 			out[name], err = train.ReproducibleMetrics(path)
 		default:
 			var raw []byte
 			raw, err = os.ReadFile(path)
 			out[name] = string(raw)
-			if name == "answers.jsonl" || name == "scores.jsonl" {
+			if base == "answers.jsonl" || base == "scores.jsonl" || base == "calls.jsonl" {
 				out[name] = slices.Sorted(strings.Lines(string(raw)))
 			}
 		}

@@ -23,18 +23,26 @@ import (
 )
 
 // groups lists every subcommand as the help shows them. Register new ones here.
-var groups = []struct {
+func groups() []group {
+	return []group{
+		{"Training:", []func() *cobra.Command{
+			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd,
+			newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
+		}},
+		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
+		{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
+		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
+	}
+}
+
+type group struct {
 	title    string
 	commands []func() *cobra.Command
-}{
-	{"Training:", []func() *cobra.Command{
-		newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd, newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
-	}},
-	{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
-	{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
-	{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newValidateCmd, newConfigCmd, newSchemaCmd}},
-	{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 }
+
+// newRecipe makes the command that does others.
+func newRecipe() *cobra.Command { return newRecipeCmd(program{newRootCmd, execute}) }
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
@@ -112,7 +120,7 @@ file and a seed.`,
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.SetVersionTemplate("lwtrain {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
-	for _, g := range groups {
+	for _, g := range groups() {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, make := range g.commands {
 			cmd := make()

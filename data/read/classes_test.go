@@ -94,6 +94,7 @@ func TestColumnsAndPagesThatAreNotReadAreNamed(t *testing.T) {
 		"interval.arrow":    `column "prompt": values of the type month_day_nano_interval`,
 		"int96.parquet":     `column "prompt": numbers of 96 bits`,
 		"lz4.parquet":       `pages in the compression LZ4_RAW, want Snappy, gzip, Brotli, zstd or none`,
+		"split.parquet":     `column "prompt": values in the encoding BYTE_STREAM_SPLIT, want plain ones`,
 	} {
 		_, err := readAll("testdata/refused-"+name, columns("prompt"))
 		if err == nil || !strings.Contains(err.Error(), want) || !fault.IsUsage(err) || fault.HintOf(err) == "" {

@@ -187,7 +187,7 @@ func (p *parquetRows) one() (_ Line, err error) {
 			if err != nil {
 				return Line{}, brokenTable(p.number+1, "Parquet", err)
 			}
-			checked := &checkedPages{PageReader: pages, maxDef: l.maxDef, maxRep: l.maxRep}
+			checked := &checkedPages{PageReader: pages, path: l.path, maxDef: l.maxDef, maxRep: l.maxRep}
 			l.begin(pq.NewColumnReader(p.f.MetaData().Schema.Column(l.column), checked,
 				boundedMemory{memory.NewGoAllocator(), p.may, nil}, p.f.BufferPool()))
 		}

@@ -18,9 +18,13 @@ import (
 // library waits for ever for those that a page promises and has not.
 type checkedPages struct {
 	pq.PageReader
+	path           string // of the column
 	maxDef, maxRep int16
 	err            error
 }
+
+// byteStreamSplit is an encoding of numbers, by Parquet's specification, which the library does not decode.
+const byteStreamSplit = 9
 
 func (c *checkedPages) Err() error {
 	if c.err != nil {
@@ -81,6 +85,12 @@ func (c *checkedPages) check(page pq.Page) error {
 		data = data[rep+def:]
 	default: // a dictionary
 		return nil
+	}
+	if page.Encoding() == byteStreamSplit {
+		return &brokenFile{
+			detail: fmt.Sprintf("column %.80q: values in the encoding BYTE_STREAM_SPLIT, want plain ones, deltas or a dictionary", c.path),
+			hint:   "write the file again without it: use_byte_stream_split=False of pyarrow",
+		}
 	}
 	if c.maxDef == 0 && err == nil && n > int64(len(data))*8 && page.Encoding() == 0 { // plain: at least a bit each
 		err = fmt.Errorf("a page of %d values in %d bytes", n, len(data))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lwtrain/chat"
+	"lwtrain/internal/plainjson"
 )
 
 // Calls of tools have one form for templates, that of transformers: a list of {"type":
@@ -32,8 +33,8 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 				kindOf(one))
 		case len(f) == 0:
 			continue
-		case repeatedIn(one) != "":
-			return nil, repeatedKey(repeatedIn(one))
+		case plainjson.Repeated(one) != "":
+			return nil, repeatedKey(plainjson.Repeated(one))
 		case f["function"] != nil && decoded(f["function"])[0] == '{':
 			function := decoded(f["function"])
 			given := argumentsKey(f)
@@ -52,8 +53,11 @@ func (l Layout) toolCalls(raw json.RawMessage) (json.RawMessage, error) {
 		case f["name"] != nil && !says(f, "function"):
 			one = l.bareCall(one, f)
 		}
-		if twice := repeatedIn(one); twice != "" { // in what was carried as text
+		if twice := plainjson.Repeated(one); twice != "" { // in what was carried as text
 			return nil, repeatedKey(twice)
+		}
+		if problem := brokenArguments(one); problem != nil {
+			return nil, bad("invalid_arguments", "tool_calls[%d]: its arguments are the text of an object, and %v", i, problem)
 		}
 		out = append(out, one)
 	}
@@ -95,6 +99,21 @@ func (l Layout) function(raw json.RawMessage) json.RawMessage {
 		arguments = quoted(string(object))
 	}
 	return renamed(raw, given, "arguments", arguments)
+}
+
+// brokenArguments says what is wrong with the arguments of a call in its form for templates, which begin as an object
+// and are none: cut short, or as Python writes it. Other text, such as code, is what a function without a schema takes.
+func brokenArguments(call json.RawMessage) error {
+	outer, _ := cutObject(call)
+	if outer["function"] == nil {
+		return nil
+	}
+	inner, _ := cutObject(outer["function"])
+	arguments := inner["arguments"]
+	if arguments == nil || arguments[0] != '"' || !strings.HasPrefix(strings.TrimSpace(cutText(arguments)), "{") {
+		return nil
+	}
+	return brokenText(arguments)
 }
 
 // isQuoted reports whether a text is that of a text.
@@ -239,7 +258,7 @@ func (l Layout) called(m chat.Message, raw json.RawMessage) (chat.Message, error
 		raw = json.RawMessage("[" + string(raw) + "]")
 	}
 	list, ok := cutList(raw)
-	if twice := repeatedIn(raw); twice != "" {
+	if twice := plainjson.Repeated(raw); twice != "" {
 		return m, repeatedKey(twice)
 	}
 	if !ok || len(list) == 0 {
@@ -320,7 +339,7 @@ func toolsOf(raw json.RawMessage) (json.RawMessage, error) {
 			}
 			tool = json.RawMessage(fmt.Sprintf(`{"type": "function", "function": %s}`, tool))
 		}
-		if twice := repeatedIn(tool); twice != "" {
+		if twice := plainjson.Repeated(tool); twice != "" {
 			return nil, repeatedKey(twice)
 		}
 		out = append(out, tool)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lwtrain/data/read"
+	"lwtrain/internal/plainjson"
 )
 
 // callsTools writes tools, calls and reasoning as most templates do.
@@ -133,6 +134,12 @@ func TestCallsThatAreNoneSayWhy(t *testing.T) {
 		"a name twice":                      {`"tool_calls": [{"function": {"name": "f", "name": "g"}}]`, "repeated_key", `"name"`},
 		"a function_call with a name twice": {`"function_call": {"name": "f", "name": "g", "arguments": {}}`, "repeated_key", `"name"`},
 		"a key twice in another key":        {`"sound": {"a": {"b": 1}, "a": 2}`, "repeated_key", `"a"`},
+		"arguments that are cut short": {`"tool_calls": [{"name": "f"}, {"name": "f", "arguments": "{\"x\": \"Bre"}]`,
+			"invalid_arguments", "tool_calls[1]: its arguments are the text of an object, and broken JSON: it ends in the middle"},
+		"arguments as Python writes them": {`"tool_calls": [{"function": {"name": "f", "arguments": " {'x': 1}"}}]`,
+			"invalid_arguments", "a single quote, as Python's repr writes it"},
+		"arguments of a function_call that are cut short": {`"function_call": {"name": "f", "arguments": "{"}`,
+			"invalid_arguments", "its arguments are the text of an object"},
 		"two ways at once": {`"tool_calls": [{"function": {"name": "f"}}], "function_call": {"name": "f", "arguments": "{}"}`,
 			"invalid_function_call", "want one of them"},
 	} {
@@ -155,7 +162,7 @@ func TestKeysThatAreThereTwiceAreFoundAtEveryDepth(t *testing.T) {
 		deep + `{"b": 1, "b": 2}` + strings.Repeat("]}", 1000): "b",
 		`"text: \"a\": 1"`:                                     "",
 	} {
-		if got := repeatedIn([]byte(text)); got != want {
+		if got := plainjson.Repeated([]byte(text)); got != want {
 			t.Errorf("%.60s: %q, want %q", text, got, want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lwtrain/chat"
+	"lwtrain/internal/plainjson"
 )
 
 // conversation reads a record of one of the three formats of conversations.
@@ -31,7 +32,7 @@ func (r *reader) conversation(format string) (c Conversation, err error) {
 			answer, err = r.side("completion", "assistant")
 			n := len(c.Messages)
 			c.Messages = append(c.Messages, answer...)
-			if err == nil && n > 0 && c.Messages[n-1].Role == "assistant" && goesOn(c.Messages, n) {
+			if err == nil && goesOn(c.Messages, n) {
 				c.Messages, err = goOn(c.Messages, n-1)
 			}
 		}
@@ -114,7 +115,7 @@ func (r *reader) vars() (out []Var, err error) {
 		if raw = decoded(raw); absent(raw) {
 			return nil
 		}
-		if twice := repeatedIn(raw); twice != "" {
+		if twice := plainjson.Repeated(raw); twice != "" {
 			return repeatedKey(twice)
 		}
 		if slices.ContainsFunc(out, func(v Var) bool { return v.Name == name }) {

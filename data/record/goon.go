@@ -7,10 +7,11 @@ import (
 	"lwtrain/chat"
 )
 
-// goesOn reports whether message n is the last one and the assistant's, so that it goes on with an
-// answer before it.
+// goesOn reports whether message n is the last one and goes on with an answer before it: both are
+// the assistant's, and neither calls a tool.
 func goesOn(messages []chat.Message, n int) bool {
-	return len(messages) == n+1 && messages[n].Role == "assistant"
+	answers := func(m chat.Message) bool { return m.Role == "assistant" && m.Extra["tool_calls"] == nil }
+	return n > 0 && len(messages) == n+1 && answers(messages[n-1]) && answers(messages[n])
 }
 
 // goOn makes the last two messages, the begin of an answer that is message n and what goes on with
@@ -18,9 +19,6 @@ func goesOn(messages []chat.Message, n int) bool {
 func goOn(messages []chat.Message, n int) ([]chat.Message, error) {
 	begin, rest := messages[n], messages[n+1]
 	switch {
-	case begin.Extra["tool_calls"] != nil || rest.Extra["tool_calls"] != nil:
-		return nil, bad("invalid_prompt",
-			"the prompt ends with an answer of the assistant, want text alone there and in what goes on with it")
 	case strings.TrimSpace(begin.Content) == "":
 		return nil, bad("invalid_prompt", "the prompt ends with an empty answer of the assistant, want its begin")
 	case strings.TrimSpace(rest.Content) == "":

@@ -45,6 +45,17 @@ func TestOfAnAnswerThatGoesOnTheRestAloneIsATarget(t *testing.T) {
 	}
 }
 
+func TestACallBehindATextIsATurnOfItsOwn(t *testing.T) {
+	layout := Options{}.Layout(nil)
+	line := read.Line{Number: 1, Text: []byte(`{"prompt": [` + user("q") + `, ` + assistant("I look.") +
+		`], "completion": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}]}`)}
+	layout.Settle([]read.Line{line})
+	r, err := layout.Parse(line)
+	if err != nil || len(r.Messages) != 3 || r.Messages[1].Given+r.Messages[2].Given > 0 {
+		t.Errorf("%v, %+v", err, r.Messages)
+	}
+}
+
 func TestAnAnswerThatGoesOnIsCutBehindItsBegin(t *testing.T) {
 	layout := Options{Cut: Cut{Words: 3}}.Layout(nil)
 	line := read.Line{Number: 1, Text: []byte(`{"prompt": [` + user("q") + `, ` + assistant("One two three four. ") +

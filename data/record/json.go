@@ -33,7 +33,7 @@ func fieldsOf(l read.Line) (f fields, err error) {
 	if !utf8.Valid(text) {
 		return nil, bad("invalid_utf8", "byte %d is no valid UTF-8; a file in another encoding is to be saved in UTF-8", invalidAt(text))
 	}
-	if at := loneSurrogate(text); at >= 0 {
+	if at := plainjson.LoneSurrogate(text); at >= 0 {
 		return nil, bad("invalid_utf8", "%s at byte %d is half a surrogate pair and no character", text[at:at+6], at+1)
 	}
 	if json.Valid(text) {
@@ -64,41 +64,6 @@ func invalidAt(line []byte) int {
 	return 0
 }
 
-// loneSurrogate finds an escape such as \ud83d without its other half, which
-// encoding/json would read as U+FFFD without a word; -1: there is none.
-func loneSurrogate(line []byte) int {
-	half := func(at int) byte { // 'h'igh, 'l'ow or 0
-		if at+6 > len(line) || line[at] != '\\' || line[at+1] != 'u' || line[at+2]|0x20 != 'd' {
-			return 0
-		}
-		switch c := line[at+3] | 0x20; {
-		case '8' <= line[at+3] && line[at+3] <= '9' || c == 'a' || c == 'b':
-			return 'h'
-		case 'c' <= c && c <= 'f':
-			return 'l'
-		}
-		return 0
-	}
-	for at := 0; ; {
-		i := bytes.IndexByte(line[at:], '\\')
-		if i < 0 {
-			return -1
-		}
-		at += i
-		switch half(at) {
-		case 'l':
-			return at
-		case 'h':
-			if half(at+6) != 'l' {
-				return at
-			}
-			at += 12
-		default:
-			at = min(at+2, len(line)) // the escaped character may be a backslash
-		}
-	}
-}
-
 // jsonProblem adds the place to what encoding/json says.
 func jsonProblem(line []byte, err error) error {
 	switch e := err.(type) {
@@ -114,6 +79,20 @@ func jsonProblem(line []byte, err error) error {
 		return fmt.Errorf("the record is %s, want an object with the key messages", kindOf(line))
 	}
 	return err
+}
+
+// brokenText says what is wrong with a text that begins as a list or an object and is the JSON of none;
+// nil: it does not begin so.
+func brokenText(raw json.RawMessage) error {
+	if raw[0] != '"' {
+		return nil
+	}
+	text := []byte(strings.TrimSpace(cutText(raw)))
+	if len(text) == 0 || text[0] != '[' && text[0] != '{' || !within(text) || json.Valid(text) {
+		return nil
+	}
+	var any json.RawMessage
+	return jsonProblem(text, json.Unmarshal(text, &any))
 }
 
 // kindOf names a JSON value.
@@ -142,8 +121,12 @@ func keysOf(record map[string]json.RawMessage) string {
 		return "it has none"
 	}
 	names := make([]string, 0, len(record))
-	for k := range record {
-		names = append(names, fmt.Sprintf("%.40q", k))
+	for k, value := range record {
+		null := ""
+		if value[0] == 'n' {
+			null = " (null)"
+		}
+		names = append(names, fmt.Sprintf("%.40q%s", k, null))
 	}
 	slices.Sort(names)
 	const most = 6

@@ -36,33 +36,6 @@ func cutOnce(raw []byte) (f fields, twice string, ok bool) {
 	return f, twice, ok
 }
 
-// repeatedIn names a key that an object within a value has twice, "" for none.
-func repeatedIn(raw []byte) string {
-	var open []map[string]bool // of what is open, the keys; nil: it has none, or is a list
-	for i := 0; i < len(raw); i++ {
-		switch raw[i] {
-		case '{', '[':
-			open = append(open, nil)
-		case '}', ']':
-			open = open[:len(open)-1]
-		case '"':
-			end := i + textEnd(raw[i:])
-			if next := end + blanks(raw[end:]); next < len(raw) && raw[next] == ':' {
-				key, keys := cutText(raw[i:end]), &open[len(open)-1]
-				if (*keys)[key] {
-					return key
-				}
-				if *keys == nil {
-					*keys = map[string]bool{}
-				}
-				(*keys)[key] = true
-			}
-			i = end - 1
-		}
-	}
-	return ""
-}
-
 // eachKey hands out the keys of an object with their values, in their order. It reports
 // whether it is one.
 func eachKey(raw []byte, take func(key string, value json.RawMessage)) bool {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"lwtrain/internal/plainjson"
 )
 
 // What becomes of a key, of a record or of a message, is always known:
@@ -58,7 +60,7 @@ func decoded(raw json.RawMessage) json.RawMessage {
 	switch {
 	case len(text) == 0:
 		return json.RawMessage("null")
-	case bytes.IndexByte([]byte(`[{"n`), text[0]) < 0, !within(text), !json.Valid(text), loneSurrogate(text) >= 0:
+	case bytes.IndexByte([]byte(`[{"n`), text[0]) < 0, !within(text), !json.Valid(text), plainjson.LoneSurrogate(text) >= 0:
 		return raw
 	case text[0] == '"': // text of text, half as long
 		if inner := decoded(text); inner[0] != '"' {

@@ -139,6 +139,21 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 	}
 }
 
+func TestWeightsOfOtherToolsAreWeights(t *testing.T) {
+	for name, c := range map[string]struct{ extra, want string }{
+		"axolotl's training":          {`, "training": false`, "user q | -assistant a"},
+		"ms-swift's loss_scale of 0":  {`, "loss_scale": 0.0`, "user q | -assistant a"},
+		"ms-swift's loss_scale of 1":  {`, "loss_scale": 1`, "user q | assistant a"},
+		"a weight of 0 in one of two": {`, "training": true, "loss_scale": 0`, "user q | -assistant a"},
+	} {
+		record := []byte(`{"messages": [` + user("q") + `, {"role": "assistant", "content": "a"` + c.extra + `}]}`)
+		got, err := Options{Format: "messages"}.Layout(nil).Parse(read.Line{Text: record})
+		if err != nil || said(got.Conversation) != c.want {
+			t.Errorf("%s: %s, %v, want %s", name, said(got.Conversation), err, c.want)
+		}
+	}
+}
+
 func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 	talks := func(extra string) string {
 		return `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"` + extra + `}]}`
@@ -147,6 +162,13 @@ func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 		"a weight between":      {talks(`, "loss_weight": 0.5`), "unsupported_weight", "loss_weight is 0.5, want 0 or 1"},
 		"a weight that is text": {talks(`, "weight": "1"`), "invalid_weight", `want true or false, 0 or 1`},
 		"a number as train":     {talks(`, "train": 0`), "invalid_weight", "train is 0, want true or false"},
+		"a loss scale between":  {talks(`, "loss_scale": 2.0`), "unsupported_weight", "loss_scale is 2.0, want 0 or 1"},
+		"parts of an answer that are learnt": {talks(`, "train_detail": [{"begin_offset": 0, "end_offset": 1, "train": false}]`),
+			"train_detail_not_read", "messages[1]: train_detail says which parts of an answer are learnt"},
+		"messages as Python writes them": {`{"messages": "[{'role': 'user', 'content': 'q'}]"}`, "invalid_messages",
+			"messages is the text of a list, and broken JSON at byte 3: a single quote, as Python's repr writes it"},
+		"messages that are cut short": {`{"messages": "[{\"role\": \"us"}`, "invalid_messages", "broken JSON: it ends in the middle"},
+		"messages of null":            {`{"messages": null}`, "no_messages", `(it has "messages" (null))`},
 		"a user that is trained on": {`{"messages": [{"role": "user", "content": "q", "train": true}]}`, "untrainable_role",
 			"messages[0]: train: true on a message of the role user"},
 		"an image": {`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}`, "not_text",

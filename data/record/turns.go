@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"lwtrain/chat"
+	"lwtrain/internal/plainjson"
 )
 
 // turns reads a list of messages, in OpenAI's form ({"role", "content"}) or
@@ -18,6 +19,9 @@ func (l Layout) turns(raw json.RawMessage, column string) ([]chat.Message, error
 	list, ok := cutList(raw)
 	if raw[0] == '{' {
 		list, ok = rowsOf(raw)
+	}
+	if problem := brokenText(raw); !ok && problem != nil {
+		return nil, bad("invalid_messages", "%s is the text of a list, and %v", column, problem)
 	}
 	if !ok {
 		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
@@ -187,7 +191,7 @@ func (l Layout) makesCalls(f fields, m *chat.Message, taken []string) ([]string,
 // weightKeys say how much a message is trained on, and otherWeights are keys that may: what they
 // mean differs.
 var (
-	weightKeys   = []string{"train", "weight", "loss_weight", "loss", "trainable"}
+	weightKeys   = []string{"train", "weight", "loss_weight", "loss", "loss_scale", "trainable", "training"}
 	otherWeights = []string{"mask", "label"}
 )
 
@@ -205,7 +209,9 @@ func (l Layout) extra(f fields, m *chat.Message, taken []string) error {
 			continue
 		}
 		answer := m.Role == "assistant" || m.Role == "function_call"
-		switch twice := repeatedIn(raw); {
+		switch twice := plainjson.Repeated(raw); {
+		case answer && key == "train_detail":
+			return lostKey(key, "says which parts of an answer are learnt, want train: true or false of all of it")
 		case lost[key] == textAlone:
 			return lostKey(key, "is content that is not read, %s", textAlone)
 		case answer && slices.Contains(otherWeights, key) && slices.Contains([]string{"true", "false", "0", "1"}, string(raw)):

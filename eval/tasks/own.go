@@ -120,6 +120,9 @@ func ownItem(line []byte, number int) (Item, error) {
 	if _, err := in.Token(); err != io.EOF {
 		return Item{}, errors.New("more behind the object, want one a line")
 	}
+	if err := plainjson.Lost(line); err != nil {
+		return Item{}, err
+	}
 	switch {
 	case strings.TrimSpace(r.Prompt) == "":
 		return Item{}, errors.New("no prompt")

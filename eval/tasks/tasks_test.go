@@ -100,6 +100,8 @@ func TestPromptsOfAUsersOwn(t *testing.T) {
 				`{"id": "x", "prompt": "b", "min_words": 5, "max_words": 9}` + "\n" + `{"id": 7, "prompt": "c"}` + "\n",
 			"1 {800 0 0} story; x {0 5 9} ; 7 {0 0 0} ; "},
 		{"a byte order mark", "\uFEFF" + `{"prompt": "a"}`, "1 {0 0 0} ; "},
+		{"a prompt that is there twice", `{"prompt": "a", "prompt": "b"}`, `mine.jsonl:1: the key "prompt" is there twice`},
+		{"half a character", `{"prompt": "\udc00"}`, `\udc00 at byte 13 is half a surrogate pair`},
 		{"a key that nobody reads", `{"prompt": "a", "lenght": 8}`, `mine.jsonl:1: unknown key "lenght"`},
 		{"no prompt", `{"prompt": " "}`, "mine.jsonl:1: no prompt"},
 		{"an id that came before", "{\"prompt\": \"a\", \"id\": \"2\"}\n{\"prompt\": \"b\"}",

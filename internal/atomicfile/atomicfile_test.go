@@ -1,6 +1,8 @@
 package atomicfile
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,5 +39,26 @@ func TestCleanRemovesWhatACrashCutOff(t *testing.T) {
 				t.Errorf("left %v, want %v", left, test.left)
 			}
 		})
+	}
+}
+
+func TestAFileThatFailsItsCheckIsNotThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	text := func(w io.Writer) error {
+		_, err := io.WriteString(w, "text")
+		return err
+	}
+	wrong := errors.New("wrong")
+	for _, want := range []error{wrong, nil} {
+		err := WriteChecked(path, text, func(temp string) error {
+			if raw, err := os.ReadFile(temp); string(raw) != "text" || temp == path {
+				t.Errorf("%q in %s (%v), want all of it, under another name", raw, temp, err)
+			}
+			return want
+		})
+		entries, _ := os.ReadDir(filepath.Dir(path))
+		if err != want || (len(entries) == 1) != (want == nil) {
+			t.Errorf("error %v, want %v; %d files", err, want, len(entries))
+		}
 	}
 }

@@ -47,15 +47,25 @@ func (c *Calls) Close() error { return c.log.Close() }
 // Known is how many of the requests to a model have a reply that is kept.
 func (c *Calls) Known(requests []Request, model string) (n int, err error) {
 	for _, r := range requests {
-		key, err := keyOf(model, r)
+		_, ok, err := c.Reply(r, model)
 		if err != nil {
 			return 0, err
 		}
-		if _, ok := c.get(key); ok {
+		if ok {
 			n++
 		}
 	}
 	return n, nil
+}
+
+// Reply is the reply to a request that is kept; false: there is none.
+func (c *Calls) Reply(r Request, model string) (Reply, bool, error) {
+	key, err := keyOf(model, r)
+	if err != nil {
+		return Reply{}, false, err
+	}
+	reply, ok := c.get(key)
+	return reply, ok, nil
 }
 
 func (c *Calls) get(key string) (Reply, bool) {

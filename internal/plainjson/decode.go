@@ -30,8 +30,14 @@ func Decode(data []byte, most int, v any) error {
 	return err
 }
 
-// DecodeLine is [Decode] of a line, whose number is somebody else's to say.
-func DecodeLine(line []byte, most int, v any) error { return InWords(decode(line, most, v)) }
+// DecodeLine is [Decode] of a line, whose number is somebody else's to say. What encoding/json would lose
+// without a word is an error ([Lost]).
+func DecodeLine(line []byte, most int, v any) error {
+	if err := decode(line, most, v); err != nil {
+		return InWords(err)
+	}
+	return Lost(line)
+}
 
 func decode(data []byte, most int, v any) error {
 	if !utf8.Valid(data) {

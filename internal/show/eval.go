@@ -143,5 +143,16 @@ func Comparison(w io.Writer, c eval.Comparison) {
 		if m.Note != "" && m.Metric == "words" {
 			fmt.Fprintf(w, "%-20s %s\n", "", m.Note)
 		}
+		if a, b := m.Only[0], m.Only[1]; a+b > 0 && m.Metric == "words" {
+			fmt.Fprintf(w, "%-20s prompts that one alone answered are left out: A %d, B %d\n", "", a, b)
+		}
+	}
+	for _, one := range []struct {
+		name  string
+		tasks []string
+	}{{"A", c.OnlyA}, {"B", c.OnlyB}} {
+		if len(one.tasks) > 0 {
+			fmt.Fprintf(w, "\nnot compared, of %s alone: %s\n", one.name, terminal.Printable(strings.Join(one.tasks, ", ")))
+		}
 	}
 }

@@ -9,6 +9,8 @@ type GGUF struct {
 	Interleaved bool
 	// FactorsOfRope: the scaling of Llama 3.1 has a place in the files, [RopeFactors].
 	FactorsOfRope bool
+	// Square: llama.cpp wants as many values of all heads as of a hidden state.
+	Square bool
 	// Unbiased: the files have no place for biases of attention.
 	Unbiased bool
 	// Config holds the keys of config.json that are the same for every model of the

@@ -6,7 +6,7 @@ import "fmt"
 var glm = Family{
 	Type: "glm", QKVBias: true, Interleaved: true, Rotary: 0.5, HeadDim: 128, Names: fused(common, GateUp, glmGateUp),
 	GGUF: &GGUF{
-		Architecture: "chatglm", Names: glmNames, SaysHeadDim: true,
+		Architecture: "chatglm", Names: glmNames, SaysHeadDim: true, Square: true,
 		Config: map[string]any{"architectures": []string{"GlmForCausalLM"}, "pad_token_id": nil},
 	},
 	Warning: func(ropeTheta float64, maxTokens int) string {

@@ -4,7 +4,7 @@ package families
 var qwen2 = Family{
 	Type: "qwen2", QKVBias: true, BiasFixed: true, Rotary: 1, Names: &common,
 	GGUF: &GGUF{
-		Architecture: "qwen2", Names: &ggufNames,
+		Architecture: "qwen2", Names: &ggufNames, Square: true,
 		Config: map[string]any{"architectures": []string{"Qwen2ForCausalLM"}, "use_sliding_window": false},
 	},
 	Shapes: map[string]string{

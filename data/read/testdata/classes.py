@@ -57,6 +57,8 @@ pq.write_table(pa.table({"prompt": ["text " * 50] * 10}), "refused-lz4.parquet",
 pq.write_table(pa.table({"prompt": pa.array([datetime.datetime(2024, 5, 1)], pa.timestamp("ns"))}), "refused-int96.parquet",
                use_deprecated_int96_timestamps=True)
 
+pq.write_table(pa.table({"prompt": [1.5, 2.5]}), "refused-split.parquet", use_dictionary=False, use_byte_stream_split=True)
+
 text = pa.table({"prompt": [f"the text number {i} " * 3 for i in range(40)]})
 pq.write_table(text, "sums-1.parquet", write_page_checksum=True, compression="none", use_dictionary=False, write_statistics=False)
 pq.write_table(text, "sums-2.parquet", write_page_checksum=True, compression="snappy", data_page_version="2.0", write_statistics=False)

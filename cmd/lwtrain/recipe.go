@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lwtrain/chain"
+	"lwtrain/configs"
+	"lwtrain/internal/fault"
+	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
+)
+
+// program is what this program does with arguments: its commands, and to run one.
+type program struct {
+	commands func() (root *cobra.Command, ran *bool)
+	run      func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error
+}
+
+func newRecipeCmd(p program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "recipe",
+		Short: "A whole recipe: a chain of commands, one after the other",
+		Long: `A chain is a YAML file that lists commands of lwtrain, each with its settings
+and what it takes from those before it. lwtrain recipes lists the chains that
+ship. The form of the file, and what is done again when: docs/recipes.md.`,
+	}
+	for _, c := range []*cobra.Command{newRecipeRunCmd(p), newRecipeShowCmd(p), newRecipeScriptCmd(p)} {
+		c.Use += " FILE [key=value ...]"
+		c.Args = cobra.MinimumNArgs(1)
+		c.ValidArgsFunction = p.completeChains
+		cmd.AddCommand(c)
+	}
+	return cmd
+}
+
+func newRecipeRunCmd(p program) *cobra.Command {
+	var dryRun bool
+	var again []string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Do the steps of a chain in order, and go on where it was",
+		Long: `Does the commands of a chain, each in a folder of its own, and shows at the end
+what came of each. The same command goes on after a stop at any moment. A step
+that is done is not begun again while its settings and what it reads are as they
+were; else its command is given again, which goes on, or refuses where it would
+be another run. --again does a step and all that read it anew, and keeps what
+they wrote beside it.
+
+key=value is VARIABLE=VALUE, STEP.KEY=VALUE of a step's config, or dir=FOLDER.
+The exit status is that of the step that ended it.`,
+		Example: `  lwtrain recipe run longwriter --dry-run
+  lwtrain recipe run longwriter
+  lwtrain recipe run longwriter dir=runs/second sft.train.max_steps=32
+  lwtrain recipe run longwriter --again pairs`,
+		RunE: func(cmd *cobra.Command, args []string) error { return p.runChain(cmd, args, again, dryRun) },
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and have each step's command say it; write nothing")
+	cmd.Flags().StringSliceVar(&again, "again", nil, "steps to do anew, with all that read what they write")
+	return cmd
+}
+
+func newRecipeShowCmd(p program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Say what the steps of a chain are, and how far each is",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run, err := p.openChain(args)
+			if err == nil {
+				show.ChainPlan(cmd.OutOrStdout(), run, true)
+			}
+			return err
+		},
+	}
+}
+
+func newRecipeScriptCmd(p program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "script",
+		Short: "Print a shell script of the same commands",
+		Long: `Prints the commands of a chain as a shell script. Each command goes on where it
+was, and does little where it is done; what the chain knows beyond that (which
+steps are done, --again) the script does not.`,
+		Example: "  lwtrain recipe script longwriter > longwriter.sh",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run, err := p.openChain(args)
+			if err == nil {
+				_, err = fmt.Fprint(cmd.OutOrStdout(), script(run.Chain))
+			}
+			return err
+		},
+	}
+}
+
+// completeChains completes the chain, and then what is changed of it.
+func (p program) completeChains(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var out []cobra.Completion
+	if len(args) == 0 {
+		for _, name := range configs.ChainNames() {
+			if strings.HasPrefix(name, typed) {
+				out = append(out, cobra.CompletionWithDesc(name, configs.RecipeSummary(name)))
+			}
+		}
+		return out, cobra.ShellCompDirectiveDefault
+	}
+	c, err := configs.LoadChain(args[0], nil, os.LookupEnv, p.checkCommand)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, s := range c.Steps {
+		for _, k := range configs.Keys() {
+			if key := s.Name + "." + k.Path + "="; s.Config != nil && strings.HasPrefix(key, typed) {
+				out = append(out, cobra.CompletionWithDesc(key, k.Doc))
+			}
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoSpace
+}
+
+// checkCommand is the [configs.CheckCommand] of this program.
+func (p program) checkCommand(words, args []string) (config bool, err error) {
+	root, _ := p.commands()
+	cmd, rest, err := root.Find(words)
+	switch {
+	case len(words) == 0 || err != nil || len(rest) > 0 || !cmd.Runnable():
+		hint := ""
+		if len(words) > 0 {
+			root.SuggestionsMinimumDistance = 2
+			if near := root.SuggestionsFor(words[0]); len(near) > 0 {
+				hint = "; did you mean " + near[0] + "?"
+			}
+		}
+		return false, fmt.Errorf("%q is no command of lwtrain%s", strings.Join(words, " "), hint)
+	case cmd.HasParent() && cmd.Parent().Name() == "recipe":
+		return false, fmt.Errorf("a chain in a chain, want its steps here")
+	}
+	config = cmd.Flags().Lookup("config") != nil
+	if err := cmd.ParseFlags(args); err != nil {
+		return config, err
+	}
+	return config, cmd.ValidateArgs(cmd.Flags().Args())
+}
+
+// openChain opens the chain that arguments name.
+func (p program) openChain(args []string) (*chain.Run, error) {
+	c, err := configs.LoadChain(args[0], args[1:], os.LookupEnv, p.checkCommand)
+	if err != nil {
+		return nil, err
+	}
+	return chain.Open(c)
+}
+
+func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool) error {
+	run, err := p.openChain(args)
+	if err != nil {
+		return err
+	}
+	out, w := cmd.OutOrStdout(), cmd.ErrOrStderr()
+	do := func(ctx context.Context, command []string) error {
+		return p.run(ctx, command, strings.NewReader(""), out, w)
+	}
+	if dryRun {
+		return p.planChain(cmd, run, do)
+	}
+	moved, err := run.Again(again)
+	for _, m := range moved {
+		fmt.Fprintf(w, "lwtrain: note: %s is now %s\n", terminal.Printable(m[0]), terminal.Printable(m[1]))
+	}
+	if err != nil {
+		return err
+	}
+	show.ChainPlan(out, run, false)
+	err = run.Do(cmd.Context(), chain.Events{Begin: func(i int) { show.ChainStep(out, run, i) }}, do)
+	show.ChainResult(out, run)
+	if status(err) == exitInterrupted {
+		err = fault.Hint(err, "this goes on from there: "+commandLine(cmd))
+	}
+	return err
+}
+
+// planChain says what a chain would do, and has the commands say it whose steps have all that they read.
+func (p program) planChain(cmd *cobra.Command, run *chain.Run, do func(context.Context, []string) error) error {
+	out := cmd.OutOrStdout()
+	show.ChainPlan(out, run, true)
+	for i, s := range run.Steps {
+		if s.State == chain.Done && run.Waits(i) == "" {
+			continue
+		}
+		show.ChainStep(out, run, i)
+		root, _ := p.commands()
+		own, _, err := root.Find(s.Command)
+		switch by := run.Waits(i); {
+		case err != nil:
+			return err
+		case by != "":
+			fmt.Fprintf(out, "it reads what %s writes, which is not there yet\n", by)
+		case own.Flags().Lookup("dry-run") == nil:
+			fmt.Fprintln(out, "this command has no dry run")
+		default:
+			if err := do(cmd.Context(), append(s.Line(), "--dry-run")); err != nil {
+				return fmt.Errorf("step %s: %w", s.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// script is a chain as a shell script.
+func script(c *configs.Chain) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#!/bin/sh\n# %s: %s\nset -eu\n", c.Name, c.About)
+	for i, s := range c.Steps {
+		fmt.Fprintf(&b, "\n# %d of %d: %s\n", i+1, len(c.Steps), s.Name)
+		if s.About != "" {
+			fmt.Fprintf(&b, "# %s\n", s.About)
+		}
+		if s.Config == nil {
+			fmt.Fprintf(&b, "mkdir -p %s\n", quoted(s.Dir))
+		}
+		b.WriteString("lwtrain")
+		for _, word := range s.Command {
+			b.WriteString(" " + quoted(word))
+		}
+		for _, arg := range s.Args {
+			if strings.Contains(arg, "=") && !strings.HasPrefix(arg, "-") {
+				b.WriteString(" \\\n ")
+			}
+			b.WriteString(" " + quoted(arg))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
