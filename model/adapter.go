@@ -163,7 +163,7 @@ const mergeFirst = "merge it into its model first (merge_and_unload of PEFT)"
 const (
 	maxAdapterBytes  = 1 << 20
 	maxAdapterValues = 1 << 16
-	mostPatterns     = 4096
+	mostExpressions  = 64 // of patterns
 )
 
 // HasAdapter reports whether a folder holds an adapter, which is put onto the model that it is for.
@@ -185,7 +185,7 @@ type peftConfig struct {
 	FanInFanOut bool               `json:"fan_in_fan_out"`
 	Bias        string             `json:"bias"`
 	Init        any                `json:"init_lora_weights"`
-	Ranks       map[string]int     `json:"rank_pattern"`
+	Ranks       map[string]float64 `json:"rank_pattern"`
 	Alphas      map[string]float64 `json:"alpha_pattern"`
 }
 
@@ -264,8 +264,6 @@ func (f *adapterFolder) parse(raw []byte) error {
 		return fmt.Errorf("lora_alpha is %g, want a number of a usual size", c.Alpha)
 	case c.RsLoRA && c.DoRA:
 		return notImplemented("one of them is implemented at a time", "use_rslora and use_dora are true, want at most one")
-	case len(c.Ranks)+len(c.Alphas) > mostPatterns:
-		return fmt.Errorf("%d patterns of ranks and alphas, want at most %d", len(c.Ranks)+len(c.Alphas), mostPatterns)
 	}
 	f.LoRA = LoRA{Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout, Variant: PlainLoRA, From: f.dir}
 	switch {
@@ -283,26 +281,57 @@ func (f *adapterFolder) parse(raw []byte) error {
 	return nil
 }
 
-// pattern is the value of the key that names a module: as PEFT has it, a regular expression for the end of its name.
-func pattern[T comparable](of map[string]T, module string, otherwise T) (T, error) {
-	var key string
+// patterns are the values that rank_pattern and alpha_pattern give to modules. As PEFT has it a key is a
+// regular expression for the end of a module's name; most are names, which are looked up.
+type patterns struct {
+	names       map[string]float64
+	expressions []expression
+}
+
+type expression struct {
+	*regexp.Regexp
+	value float64
+}
+
+// plainName is a key that means itself: its dots, that stand for any character, stand for dots in names.
+var plainName = regexp.MustCompile(`^[\w.]*$`)
+
+func readPatterns(key string, of map[string]float64) (p patterns, err error) {
+	p.names = map[string]float64{}
 	for _, k := range slices.Sorted(maps.Keys(of)) {
-		x, err := regexp.Compile(`^(?:.*\.)?(?:` + k + `)$`)
-		if err != nil {
-			return otherwise, fmt.Errorf("pattern %.80q: %w", k, err)
-		}
-		if !x.MatchString(module) {
+		if plainName.MatchString(k) {
+			p.names[k] = of[k]
 			continue
 		}
-		if key != "" && of[k] != of[key] {
-			return otherwise, fmt.Errorf("patterns %.80q and %.80q both fit %s, want one", key, k, module)
+		x, err := regexp.Compile(`^(?:.*\.)?(?:` + k + `)$`)
+		if err != nil {
+			return p, fmt.Errorf("%s: %.80q: %w", key, k, err)
 		}
-		key = k
+		p.expressions = append(p.expressions, expression{x, of[k]})
 	}
-	if key == "" {
-		return otherwise, nil
+	if n := len(p.expressions); n > mostExpressions {
+		return p, fmt.Errorf("%s has %d regular expressions, want at most %d", key, n, mostExpressions)
 	}
-	return of[key], nil
+	return p, nil
+}
+
+// of is the value for a module.
+func (p patterns) of(module string, otherwise float64) (float64, error) {
+	var found []float64
+	for name, more := module, true; more; _, name, more = strings.Cut(name, ".") {
+		if v, ok := p.names[name]; ok {
+			found = append(found, v)
+		}
+	}
+	for _, x := range p.expressions {
+		if x.MatchString(module) {
+			found = append(found, x.value)
+		}
+	}
+	if found = slices.Compact(found); len(found) > 1 {
+		return 0, fmt.Errorf("patterns give %s the values %v, want one", module, found)
+	}
+	return append(found, otherwise)[0], nil
 }
 
 // adaptAs gives the model the adapters that o.From has, without memory; of o the dropout holds.
@@ -320,6 +349,14 @@ func (m *Model) adaptAs(o LoRA) (*adapterFolder, error) {
 	}
 	defer w.Close()
 	f.Dropout = o.Dropout
+	ranks, err := readPatterns("rank_pattern", f.peft.Ranks)
+	if err != nil {
+		return nil, fault.Usage(fmt.Errorf("%s: %w", filepath.Join(f.dir, adapterFile), err))
+	}
+	alphas, err := readPatterns("alpha_pattern", f.peft.Alphas)
+	if err != nil {
+		return nil, fault.Usage(fmt.Errorf("%s: %w", filepath.Join(f.dir, adapterFile), err))
+	}
 	known := map[string]bool{}
 	for _, x := range m.modules() {
 		info, ok := w.Info(prefix + x.name + ".lora_A.weight")
@@ -327,13 +364,14 @@ func (m *Model) adaptAs(o LoRA) (*adapterFolder, error) {
 			continue
 		}
 		how := f.LoRA
-		if how.Rank, err = pattern(f.peft.Ranks, x.name, f.Rank); err == nil {
-			how.Alpha, err = pattern(f.peft.Alphas, x.name, f.Alpha)
+		rank, err := ranks.of(x.name, float64(f.Rank))
+		if how.Rank = int(rank); err == nil {
+			how.Alpha, err = alphas.of(x.name, f.Alpha)
 		}
 		if err != nil {
 			return nil, fault.Usage(fmt.Errorf("%s: %w", filepath.Join(f.dir, adapterFile), err))
 		}
-		if !slices.Equal(info.Shape, []int{how.Rank, x.of.Cols}) {
+		if how.Rank < 1 || !slices.Equal(info.Shape, []int{how.Rank, x.of.Cols}) {
 			return nil, f.wrong("tensor %s has shape %v, want [%d %d]", info.Name, info.Shape, how.Rank, x.of.Cols)
 		}
 		m.adapt(x, how)

@@ -67,20 +67,12 @@ func (m *Model) fingerprint(take func(*graph.Param) error, release func(*graph.P
 		return "", err
 	}
 	parts, errs := make([][]byte, len(m.Params)), make([]error, len(m.Params))
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wait.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(m.Params)); i = next.Add(1) - 1 {
-				p := m.Params[i]
-				if errs[i] = take(p); errs[i] == nil {
-					parts[i] = m.sums(p)
-				}
-				release(p)
-			}
-		})
-	}
-	wait.Wait()
+	m.each(func(i int, p *graph.Param) {
+		if errs[i] = take(p); errs[i] == nil {
+			parts[i] = m.sums(p)
+		}
+		release(p)
+	})
 	if err := errors.Join(errs...); err != nil {
 		return "", err
 	}
@@ -88,6 +80,20 @@ func (m *Model) fingerprint(take func(*graph.Param) error, release func(*graph.P
 	h.Write(config)
 	h.Write(bytes.Join(parts, nil))
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// each calls do for each parameter, on all cores.
+func (m *Model) each(do func(i int, p *graph.Param)) {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(m.Params)); i = next.Add(1) - 1 {
+				do(int(i), m.Params[i])
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // sums are lines of the tensors of a parameter: name, shape and SHA-256.

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -130,10 +131,10 @@ func (m *Model) readAll(dir string, w *checkpoints.Weights) error {
 			p.Half = kernels.AllocBF16(p.Size())
 		}
 	}
-	for _, p := range m.Params {
-		if err := m.read(p, w); err != nil {
-			return fmt.Errorf("%s: %w", dir, err)
-		}
+	errs := make([]error, len(m.Params))
+	m.each(func(i int, p *graph.Param) { errs[i] = m.read(p, w) })
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
 	}
 	return nil
 }
