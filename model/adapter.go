@@ -397,7 +397,7 @@ func (m *Model) adaptAs(o LoRA) (*adapterFolder, error) {
 				m.Config.Layers), "is it an adapter of this model?")
 		}
 	}
-	m.lora = f.LoRA
+	m.lora, m.from = f.LoRA, true
 	return f, nil
 }
 

@@ -97,7 +97,7 @@ func (m *Model) prepare(t Training, w *checkpoints.Weights) (from *adapterFolder
 			m.adapt(x, t.LoRA)
 		}
 	}
-	m.base, m.from, m.seed = t.Base, from != nil, t.Seed
+	m.base, m.seed = t.Base, t.Seed
 	for _, p := range m.Params {
 		p.Frozen = p.Frozen || m.Adapted()
 		p.Packed = p.Frozen && w != nil && m.storedBF16(p, w)
