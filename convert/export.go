@@ -125,14 +125,10 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 	var out []gguf.Stream
 	others := map[string]int{} // matrices of a type that takes the place of another
 	matrices := 0
+	from := modelFolder{e.Config, e.family, e.Weights}
 	for _, p := range e.Config.Layout() {
-		theirs := e.family.Names.Tensors(p)
-		reads := make([]reading, len(theirs))
-		for i, from := range theirs {
-			reads[i] = func(offset int, dst []float32) error { return e.Weights.ReadAt(from.Name, offset, dst) }
-		}
 		for i, of := range e.form.Names.Tensors(p) {
-			read := pieces(of, theirs, reads, width(p))
+			read := from.reads(p, of)
 			if e.form.Interleaved && turned(p.Role, i) {
 				read = rows(read, width(p), func(row int) int { return halves(row, e.Config.HeadDim) })
 			}
@@ -217,7 +213,7 @@ func (e *exported) tokens(parts *tokenizer.Parts) (tokens []string, types []int3
 		if id < len(parts.Tokens) && parts.Tokens[id] != "" {
 			tokens[id], types[id] = parts.Tokens[id], tokenNormal
 		} else {
-			tokens[id], types[id] = fmt.Sprintf("[PAD%d]", id), tokenUnused
+			tokens[id], types[id] = e.unused(id), tokenUnused
 		}
 	}
 	strip := 0
@@ -238,6 +234,17 @@ func (e *exported) tokens(parts *tokenizer.Parts) (tokens []string, types []int3
 			"there they are found wherever they stand", strip)
 	}
 	return tokens, types, nil
+}
+
+// unused is a name for a row without a token, which no token has.
+func (e *exported) unused(id int) string {
+	name := fmt.Sprintf("[PAD%d]", id)
+	for {
+		if _, taken := e.Tokenizer.ID(name); !taken {
+			return name
+		}
+		name += "]"
+	}
 }
 
 // addSpecial adds the tokens with a meaning, and what is put around a text.

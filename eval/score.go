@@ -50,7 +50,7 @@ func ScoreOf(t tasks.Task, it tasks.Item, g Generation) Score {
 		s.Ended = &ended
 	}
 	shape := prose.Scan(g.Text)
-	s.Repeated, s.Loop, s.Distinct = prose.Repeated(g.Text), prose.LoopStart(g.Text), prose.DistinctSentences(g.Text)
+	s.Repeated, s.Loop, s.Distinct = shape.RepeatedShare(), prose.LoopStart(g.Text), prose.DistinctSentences(g.Text)
 	s.Language = prose.Languages[shape.Letters.Language()]
 	if want := prose.AskedLanguage(it.Prompt); want == prose.English || want == prose.Chinese {
 		kept := shape.Letters.Language() == want

@@ -1,7 +1,7 @@
 // Package experiment shows by what the length of a model's answers is bounded, as LongWriter's
 // controlled experiment did (arXiv:2408.07055, section 2): models that are trained on the same
 // documents, cut at different lengths, are asked the same prompts. It holds what such an
-// experiment is made of and what follows from its answers; session trains, reads and asks.
+// experiment is made of and what follows from its answers; package lengthcap trains, reads and asks.
 package experiment
 
 import (

@@ -103,7 +103,7 @@ func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if w.File != to || w.Check.Tokens != maxCheckTokens || precision == "f32" && w.Check.Relative != 0 {
+				if w.File != to || w.Check.Tokens != maxCheckTokens || precision == "f32" && w.Check.Logits != 0 {
 					t.Errorf("%s: %+v", w.File, *w.Check)
 				}
 				g := parseFile(t, to)
@@ -307,7 +307,29 @@ func compareIDs(t *testing.T, a, b *tokenizer.Tokenizer, vectors string) {
 
 func TestAModelOfAnotherSizeFailsTheCheck(t *testing.T) {
 	a, b := smallModel(t, "llama-tied", nil), smallModel(t, "llama-tied", map[string]any{"rope_theta": 500})
-	if d, err := Check(a, b, "q8_0"); err == nil || !strings.HasPrefix(err.Error(), "read back, the logits lie ") {
+	if d, err := Check(a, b, "q8_0", false); err == nil || !strings.HasPrefix(err.Error(), "read back, the model is ") {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestOtherWeightsFailTheCheck(t *testing.T) {
+	a, b := smallModel(t, "glm", nil), smallModel(t, "glm", map[string]any{"initializer_range": 0.25})
+	const want = "read back, the values of token_embd.weight lie 0.25 of their size apart, want at most 0.023 for Q8_0"
+	if d, err := Check(a, b, "q8_0", false); err == nil || err.Error() != want {
+		t.Errorf("%+v, %v, want %s", d, err, want)
+	}
+	// Each type's own bound: what Q4_K_M may change is too much for Q8_0.
+	to := filepath.Join(t.TempDir(), "m.gguf")
+	o := options(t, "q4_k_m")
+	o.Warn = func(string, ...any) {} // that rows are short
+	if _, err := GGUF(a, to, o); err != nil {
+		t.Fatal(err)
+	}
+	back := filepath.Join(t.TempDir(), "back")
+	if err := convert.FromGGUF(to, back, nil); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := Check(a, back, "q8_0", false); err == nil || !strings.HasPrefix(err.Error(), "read back, the values of ") {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

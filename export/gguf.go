@@ -62,8 +62,11 @@ func GGUF(from, to string, o Options) (*Written, error) {
 	s := &convert.Source{Name: o.Name, Config: config, Weights: weights, Tokenizer: tok, Stops: tok.EOS(), Warn: o.Warn}
 	template, err := chat.Open(tok, "auto")
 	if err != nil {
-		s.Template = ownTemplate(tok)
-		o.Warn("the chat template is written as it is: %v", err)
+		if s.Template = ownTemplate(tok); s.Template == "" {
+			o.Warn("the file gets no chat template: %v", err)
+		} else {
+			o.Warn("the chat template is written as it is: %v", err)
+		}
 	} else {
 		s.Template, s.Stops = template.Source(), template.Stop()
 	}
@@ -129,7 +132,7 @@ func (w *Written) write(from string, write func(w io.Writer, progress func(done,
 		err = convert.FromGGUF(temp, back, o.Reading)
 		o.Ended(err)
 		if err == nil {
-			w.Check, err = Check(from, back, o.Precision)
+			w.Check, err = Check(from, back, o.Precision, false)
 		}
 		return err
 	})

@@ -43,9 +43,9 @@ func Merge(base, adapter, tokens, dir string) (*Difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Difference{Relative: relative(want, got, len(want)/len(ids)), Bound: mergedBound, Tokens: len(ids)}
-	if !(d.Relative <= d.Bound) {
-		return d, fmt.Errorf("merged, the logits lie %.3g of their size from those of %s with %s, want at most %.3g", d.Relative, base,
+	d := &Difference{Logits: relative(want, got, len(want)/len(ids)), Bound: mergedBound, Tokens: len(ids)}
+	if !(d.Logits <= d.Bound) {
+		return d, fmt.Errorf("merged, the logits lie %.3g of their size from those of %s with %s, want at most %.3g", d.Logits, base,
 			adapter, d.Bound)
 	}
 	return d, nil

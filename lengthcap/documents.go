@@ -12,7 +12,7 @@ import (
 	"lwtrain/internal/rng"
 )
 
-// samplesOf opens the data, and the model.
+// samples opens the data, and the model.
 func (x *Experiment) samples(ctx context.Context) (set *data.Set, err error) {
 	s := x.session
 	if err = s.Fetch(ctx); err != nil {
@@ -50,7 +50,7 @@ func (x *Experiment) documents(set *data.Set) (out []document, err error) {
 	if err != nil {
 		return nil, err
 	}
-	least := 2
+	const least = 2
 	if len(out) < least || len(x.heldOut) < leastHeldOut {
 		return nil, fault.Usage(fault.Hint(
 			fmt.Errorf("%d answers to train on and %d held out have %d words, the largest of experiment.caps; want %d and %d at least",

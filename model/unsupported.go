@@ -69,7 +69,7 @@ func (f *configFile) unsupported(family *families.Family) error {
 		return notImplemented(noExperts, "%d experts, want none", max(f.Experts, f.LocalExperts, f.RoutedExperts))
 	}
 	if rotary := cmp.Or(f.rotary(), &family.Rotary); family.Rotary == 1 && *rotary != 1 {
-		return notImplemented("heads that are turned in part are not implemented for this model_type, as in transformers",
+		return notImplemented("positions in a part of each head are not implemented for this model_type, here as in transformers",
 			"partial_rotary_factor is %g, want 1", *rotary)
 	}
 	return f.twice()

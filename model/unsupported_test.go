@@ -34,7 +34,7 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		{"quantised weights", llama(`"quantization_config":{"quant_method":"gptq"}`),
 			`quantization_config is there ({"quant_method":"gptq"})`,
 			"take quantization_config out of config.json"},
-		{"heads that are turned in part", llama(`"partial_rotary_factor":0.5`), "partial_rotary_factor is 0.5, want 1", "not implemented"},
+		{"a part of each head", llama(`"partial_rotary_factor":0.5`), "partial_rotary_factor is 0.5, want 1", "not implemented"},
 		{"the same as transformers 5 writes it", llama(`"rope_parameters":{"partial_rotary_factor":0.25}`),
 			"partial_rotary_factor is 0.25, want 1", "not implemented"},
 		{"two ways to stretch positions", llama(`"rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_type":"default"}`),

@@ -87,11 +87,9 @@ func compareFigures(x Compared) (out []figure) {
 		}
 	}
 	if len(all) > 0 {
-		out = append(out, figure{
-			Title:  "Not yet ended, by words",
-			Plot:   lines(plot{X: axis{Label: "words"}, Y: axis{Label: "share of the answers", Min: 0, Max: 1}}, true, all...),
-			Legend: lineLegend(all), Note: "Kaplan-Meier: answers that were cut off count as long as they are known to go on.",
-		})
+		f := notEnded(all...)
+		f.Legend = lineLegend(all)
+		out = append(out, f)
 	}
 	return out
 }

@@ -160,25 +160,32 @@ func evalFigures(x eval.Scored) (out []figure) {
 		})
 	}
 	if c := eval.Lasting(x.Scores); len(c.X) > 0 {
-		line := stepped(c, "answers")
-		out = append(out, figure{
-			Title: "Not yet ended, by words",
-			Plot:  lines(plot{X: axis{Label: "words"}, Y: axis{Label: "share of the answers", Min: 0, Max: 1}}, true, line),
-			Note:  "Kaplan-Meier: answers that were cut off count as long as they are known to go on.",
-		})
+		out = append(out, notEnded(stepped(c, "answers")))
 	}
 	return out
+}
+
+// byWords is a plot of shares, by words.
+func byWords(share string) plot {
+	return plot{X: axis{Label: "words"}, Y: axis{Label: share, Min: 0, Max: 1}}
+}
+
+// notEnded is how answers end.
+func notEnded(all ...series) figure {
+	return figure{
+		Title: "Not yet ended, by words", Plot: lines(byWords("share of the answers"), true, all...),
+		Note: "Kaplan-Meier: answers that were cut off count as long as they are known to go on.",
+	}
 }
 
 // readingFigures are what a model says of answers that it reads.
 func readingFigures(s eval.Survival) []figure {
 	note := "Read, not sampled, over " + human.Count(s.N, "answer") + "."
-	words := axis{Label: "words"}
 	return []figure{
 		{Title: "Answers that were read: not ended by the model", Note: note, Plot: lines(
-			plot{X: words, Y: axis{Label: "probability", Min: 0, Max: 1}}, true, series{Name: "not ended", X: s.Words, Y: s.S})},
+			byWords("probability"), true, series{Name: "not ended", X: s.Words, Y: s.S})},
 		{Title: "Answers that were read: loss", Note: note, Plot: lines(
-			plot{X: words, Y: axis{Label: "nats a token"}}, false, series{Name: "loss", X: s.Words, Y: s.Loss})},
+			plot{X: axis{Label: "words"}, Y: axis{Label: "nats a token"}}, false, series{Name: "loss", X: s.Words, Y: s.Loss})},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"lwtrain/experiment"
@@ -116,14 +117,12 @@ func askedTable(r experiment.Result) table {
 	var ranges []string
 	for _, a := range r.Arms {
 		for _, x := range a.ByAsked {
-			if !strings.Contains("\x00"+strings.Join(ranges, "\x00")+"\x00", "\x00"+x.Range+"\x00") {
+			if !slices.Contains(ranges, x.Range) {
 				ranges = append(ranges, x.Range)
 			}
 		}
 	}
-	for _, x := range ranges {
-		t.Head = append(t.Head, x)
-	}
+	t.Head = append(t.Head, ranges...)
 	for _, a := range r.Arms {
 		row := tableRow{Cells: []string{armName(a.Arm), oneDigit(a.Length)}}
 		for _, name := range ranges {
@@ -183,13 +182,10 @@ func survived(r experiment.Result) []series {
 }
 
 func experimentFigures(r experiment.Result) (out []figure) {
-	share := func(label string) plot {
-		return plot{X: axis{Label: "words"}, Y: axis{Label: label, Min: 0, Max: 1}}
-	}
 	add := func(title, label, note string, all []series) {
-		wide := share(label)
+		wide := byWords(label)
 		wide.Wide = true
-		out = append(out, figure{Title: title, Plot: lines(wide, true, all...), Narrow: lines(share(label), true, all...),
+		out = append(out, figure{Title: title, Plot: lines(wide, true, all...), Narrow: lines(byWords(label), true, all...),
 			Legend: lineLegend(all), Note: note})
 	}
 	add("Answers that have not ended, by words", "share of the answers",
@@ -204,15 +200,12 @@ func experimentFigures(r experiment.Result) (out []figure) {
 // PlotExperiment writes the two plots of an experiment as one SVG, for documents.
 func PlotExperiment(w io.Writer, r experiment.Result) error {
 	const gap = 20
-	share := func(label string) plot {
-		return plot{X: axis{Label: "words"}, Y: axis{Label: label, Min: 0, Max: 1}}
-	}
-	left := lines(share("answers not ended (Kaplan-Meier)"), true, ended(r)...)
+	left := lines(byWords("answers not ended (Kaplan-Meier)"), true, ended(r)...)
 	right := template.HTML("")
 	names := ended(r)
 	width := float64(narrowWidth)
 	if all := survived(r); len(all) > 0 {
-		right = lines(share("held-out answers not ended (read)"), true, all...)
+		right = lines(byWords("held-out answers not ended (read)"), true, all...)
 		width = 2*narrowWidth + gap
 	}
 	css, err := files.ReadFile("page.css")

@@ -219,7 +219,7 @@ func exportFolder(from, to string, o Exporting, e Events) (*export.Written, erro
 			err = tok.Save(dir)
 		}
 		if err == nil && o.Check {
-			out.Check, err = export.Check(from, dir, o.Precision)
+			out.Check, err = export.Check(from, dir, o.Precision, true)
 		}
 		return err
 	})

@@ -29,10 +29,10 @@ type Stream struct {
 	Read       func(offset int, dst []float32) error
 }
 
-const (
-	alignment    = 32      // of tensors, where general.alignment does not say
-	writtenChunk = 1 << 18 // values that are in memory at a time
-)
+const alignment = 32 // of tensors, where general.alignment does not say
+
+// Chunk is how many values a [Stream] is asked for at once, at most.
+const Chunk = tensorfile.ChunkBytes / 4
 
 // CanWrite reports whether a tensor with rows of so many values can be stored as a type.
 func CanWrite(typ string, columns int) bool {
@@ -66,7 +66,7 @@ func Write(w io.Writer, metadata []Entry, tensors []Stream, progress func(done, 
 	most := 0
 	for _, t := range tensors {
 		n, _ := tensorfile.Product(t.Shape)
-		most = max(most, int(min(n, writtenChunk)))
+		most = max(most, int(min(n, Chunk)))
 	}
 	values, raw := make([]float32, most), make([]byte, 4*most)
 	var done int64

@@ -149,7 +149,7 @@ func checkRoundTrip(t *testing.T, x *Tensor, values []float32) {
 }
 
 func TestTensorsLargerThanAChunkAreWrittenInPieces(t *testing.T) {
-	const rows, columns = 5, writtenChunk / 4 * 3 / 256 * 256
+	const rows, columns = 5, Chunk / 4 * 3 / 256 * 256
 	value := func(i int) float32 { return float32(i%1021) - 510 }
 	var reports []int64
 	var b bytes.Buffer

@@ -36,7 +36,10 @@ func Scan(text string) Shape {
 
 // Repeated is the share of a text's windows of eight units that came before in it:
 // 0 for a text that goes on, near 1 for one that is caught in a loop.
-func Repeated(text string) float64 { return float64(Scan(text).Repeated) / 10000 }
+func Repeated(text string) float64 { return Scan(text).RepeatedShare() }
+
+// RepeatedShare is [Repeated] of the text.
+func (s Shape) RepeatedShare() float64 { return float64(s.Repeated) / 10000 }
 
 // AppendUnits appends a hash of each unit of a text, in any case the same, and counts
 // its letters.

@@ -15,7 +15,7 @@ import (
 
 // EvalPlan says what an evaluation asks, and of whom.
 func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	o := c.Eval
 	from := o.Server.Who()
 	if m := run.Model; m != nil {
@@ -44,7 +44,7 @@ func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
 
 // EvalResult says what came of a task.
 func EvalResult(w io.Writer, x eval.Scored) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	s := x.Summary
 	line(s.Task, "%s to %s", human.Count(s.N, "answer"), human.Count(s.Prompts, "prompt"))
 	if s.Missing > 0 {

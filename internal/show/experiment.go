@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"lwtrain/configs"
@@ -16,7 +17,7 @@ import (
 
 // ExperimentPlan says what an experiment will do, and how long it takes.
 func ExperimentPlan(w io.Writer, c *configs.Config, x *lengthcap.Experiment) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	p, o := x.Plan, c.Experiment
 	line("model", "%s", x.Model.Describe())
 	line("documents", "%s to train on, %d held out", human.Grouped(p.Documents), p.HeldOut)
@@ -51,15 +52,15 @@ func ExperimentResult(w io.Writer, r experiment.Result) {
 		case ci == nil || ci[0] < 0:
 			return ""
 		case ci[1] < 0:
-			return fmt.Sprintf("%.0f-", ci[0])
+			return fmt.Sprintf("%.0f-", math.Round(ci[0]))
 		}
-		return fmt.Sprintf("%.0f-%.0f", ci[0], ci[1])
+		return fmt.Sprintf("%.0f-%.0f", math.Round(ci[0]), math.Round(ci[1]))
 	}
 	number := func(v *float64) string {
 		if v == nil {
 			return "-"
 		}
-		return fmt.Sprintf("%.0f", *v)
+		return fmt.Sprintf("%.0f", math.Round(*v))
 	}
 	fmt.Fprintf(w, "\n%-18s %5s %5s %6s %-12s %5s %7s %6s %-12s %5s\n",
 		"model", "ended", "loops", "median", "95 %", "P90", "longest", "KM", "95 %", "S_l")

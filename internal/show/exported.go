@@ -15,7 +15,7 @@ func Exported(w io.Writer, x *export.Written, precision string) {
 	line := terminal.Labelled(w)
 	line("model", "%s, %s of %s", terminal.Printable(x.File), human.Bytes(x.Bytes), precision)
 	if c := x.Check; c != nil {
-		line("check", "logits of %s: %.2g of their size apart, the bound is %.2g", human.Count(c.Tokens, "token"), c.Relative, c.Bound)
+		line("check", "weights %.2g of their size off at most, logits of %s %.2g", c.Weights, human.Count(c.Tokens, "token"), c.Logits)
 	}
 	if x.Modelfile == "" {
 		return

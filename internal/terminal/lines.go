@@ -35,8 +35,15 @@ func Printable(s string) string {
 // wide is how many columns a line has at most.
 const wide = 80
 
-// Labelled prints lines of a summary, each behind its label; what is too wide for one is hung.
+// Labelled prints lines of a summary, each behind its label.
 func Labelled(w io.Writer) func(label, format string, args ...any) {
+	return func(label, format string, args ...any) {
+		fmt.Fprintf(w, "%-9s %s\n", label, Printable(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Summary is [Labelled], and hangs what is too wide for a line.
+func Summary(w io.Writer) func(label, format string, args ...any) {
 	return func(label, format string, args ...any) {
 		text := Printable(fmt.Sprintf(format, args...))
 		if line := fmt.Sprintf("%-9s %s", label, text); runewidth.StringWidth(line) <= wide {
@@ -50,9 +57,15 @@ func Labelled(w io.Writer) func(label, format string, args ...any) {
 // Hang writes a label and text beside it, in lines of at most 80 columns.
 func Hang(w io.Writer, label, text string) { hang(w, fmt.Sprintf("%-9s", label), 9, text) }
 
-// Paragraph writes a text with what it begins with in lines of at most 80 columns, of which all but the
-// first are indented.
-func Paragraph(w io.Writer, begin, text string) { hang(w, begin, 3, text) }
+// Paragraph writes a text with what it begins with: on a terminal in lines of at most 80 columns, of which all
+// but the first are indented, elsewhere, where it may be searched for, in one.
+func Paragraph(w io.Writer, begin, text string) {
+	if IsTerminal(w) {
+		hang(w, begin, 3, text)
+		return
+	}
+	fmt.Fprintln(w, begin, Printable(text))
+}
 
 // hang writes text behind a beginning; its other lines have so many blanks, and one, before them.
 func hang(w io.Writer, line string, indent int, text string) {

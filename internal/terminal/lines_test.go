@@ -18,14 +18,14 @@ func TestLinesHaveAtMost80Columns(t *testing.T) {
 				strings.TrimSpace(strings.Repeat("船 ", 7)) + "\n"},
 	} {
 		var b strings.Builder
-		Labelled(&b)(c.label, "%s", c.text)
+		Summary(&b)(c.label, "%s", c.text)
 		if b.String() != c.want {
 			t.Errorf("%s: %q, want %q", c.name, b.String(), c.want)
 		}
 	}
 	var b strings.Builder
-	Labelled(&b)("judge", "%s", long)
-	Paragraph(&b, "lwtrain: warning:", long)
+	Summary(&b)("judge", "%s", long)
+	hang(&b, "lwtrain: warning:", 3, long)
 	for line := range strings.Lines(b.String()) {
 		if n := len(strings.TrimSuffix(line, "\n")); n > 80 || n < 10 {
 			t.Errorf("%d columns: %q", n, line)
@@ -33,5 +33,9 @@ func TestLinesHaveAtMost80Columns(t *testing.T) {
 	}
 	if got := strings.Fields(b.String()); strings.Join(got, " ") != "judge "+long+" lwtrain: warning: "+long {
 		t.Errorf("got %q", got)
+	}
+	b.Reset()
+	if Paragraph(&b, "lwtrain: warning:", long); b.String() != "lwtrain: warning: "+long+"\n" {
+		t.Errorf("not on a terminal: %q", b.String())
 	}
 }
