@@ -44,12 +44,13 @@ DPO_KILLS ?= 70
 PAIRS_KILLS ?= 30
 GENERATE_KILLS ?= 20
 EVAL_KILLS ?= 20
+AGENT_KILLS ?= 20
 CHAIN_KILLS ?= 20
 SIGNALS ?= 100
 FLIPS ?= 260
 kill: ## kill and interrupt runs at random moments, damage their files: they must end with the same bytes, or say why not
-	$(GO) test -count=1 -timeout 6h -run 'TestKilledRuns|TestKilledAnswers|TestKilledEvaluations|TestKilledChains|TestSignalledRuns|TestDamagedRuns' -v ./cmd/lwtrain \
-		-kills $(KILLS) -dpo-kills $(DPO_KILLS) -pairs-kills $(PAIRS_KILLS) -generate-kills $(GENERATE_KILLS) -eval-kills $(EVAL_KILLS) -chain-kills $(CHAIN_KILLS) -signals $(SIGNALS) -flips $(FLIPS)
+	$(GO) test -count=1 -timeout 6h -run 'TestKilledRuns|TestKilledAnswers|TestKilledEvaluations|TestKilledAgentWrite|TestKilledChains|TestSignalledRuns|TestDamagedRuns' -v ./cmd/lwtrain \
+		-kills $(KILLS) -dpo-kills $(DPO_KILLS) -pairs-kills $(PAIRS_KILLS) -generate-kills $(GENERATE_KILLS) -eval-kills $(EVAL_KILLS) -agent-items 200 -agent-kills $(AGENT_KILLS) -chain-kills $(CHAIN_KILLS) -signals $(SIGNALS) -flips $(FLIPS)
 
 NEW ?= bin/lwtrain
 same: build ## prove that the build does what OLD=path/to/an/older/lwtrain does; CASES=dpo,keys for some, DATA=folder for more

@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"lwtrain/engine"
 	"lwtrain/engine/native"
@@ -103,32 +105,56 @@ func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error)
 	return e, nil
 }
 
-// Bench trains a model of random weights and says how fast that is: see [train.Bench].
-func Bench(ctx context.Context, c model.Config, lora model.LoRA, job train.BenchJob) (train.BenchResult, error) {
+// benchEngine is the embedded engine over random weights, with adapters or without.
+func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.Engine, error) {
 	o, trained := engineOptions(job.Options, job.Capacity), model.Training{LoRA: lora, Seed: 1}
 	outline, err := model.Outline(c, "", trained)
 	if err != nil {
-		return train.BenchResult{}, fault.Usage(err)
+		return nil, fault.Usage(err)
 	}
 	needs, err := native.Needs(outline, o)
 	if err != nil {
-		return train.BenchResult{}, err
+		return nil, err
 	}
 	o.MemoryLimit = needs.Limit // what was free before the weights were made
 	m, err := model.NewToTrain(c, 1, trained)
 	if err != nil {
-		return train.BenchResult{}, err
+		return nil, err
 	}
-	e, err := native.New(m, o)
-	if err != nil {
-		return train.BenchResult{}, err
-	}
-	defer e.Close()
-	job.Engine, job.Vocab = e, c.Vocab
+	return native.New(m, o)
+}
+
+// Bench trains a model of random weights by an engine, and says how fast that is: see [train.Bench].
+func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.LoRA, job train.BenchJob) (train.BenchResult, error) {
+	job.Vocab = c.Vocab
 	job.FLOPs = func(tokens int) float64 { return native.FLOPs(c, tokens) }
-	job.PeakGFLOPs, job.Profile = e.PeakGFLOPs, e.Profile
+	if how.Kind == engine.Torch && lora.On() {
+		return train.BenchResult{}, fault.Usage(errors.New("adapters are the native engine's, want no --lora with --engine torch"))
+	}
+	if how.Kind == engine.Torch {
+		in, err := torch.Find(ctx, how.Python)
+		if err != nil {
+			return train.BenchResult{}, err
+		}
+		e, err := torch.New(c, "", in, torchOptions(how, job.Options, job.Capacity))
+		if err != nil {
+			return train.BenchResult{}, err
+		}
+		job.Engine, job.PeakGFLOPs, job.Profile = e, e.PeakGFLOPs, func(map[string]time.Duration) {}
+		job.Packs = max(job.Packs, e.Ranks())
+	} else {
+		e, err := benchEngine(c, lora, job)
+		if err != nil {
+			return train.BenchResult{}, err
+		}
+		job.Engine, job.PeakGFLOPs, job.Profile = e, e.PeakGFLOPs, e.Profile
+	}
+	defer job.Engine.Close()
 	r, err := train.Bench(ctx, job)
 	r.Parameters = c.Parameters()
+	if e, ok := job.Engine.(*torch.Engine); ok {
+		r.Attention = e.Attention()
+	}
 	return r, err
 }
 
@@ -143,17 +169,19 @@ func (s *Session) torch() (*torch.Installation, error) {
 	return s.python, err
 }
 
+// torchOptions say how PyTorch computes packs of a capacity, as a config's engine and train sections have it.
+func torchOptions(how engine.Options, o train.Options, capacity int) torch.Options {
+	return torch.Options{
+		Processes: how.Processes, Shard: how.Shard, Deterministic: how.Deterministic, Compile: how.Compile, Threads: runtime.GOMAXPROCS(0),
+		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing,
+		MemoryLimit: int64(o.MemoryLimit), Freeze: o.Freeze,
+		AdamW: torch.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+	}
+}
+
 // torchOptions are those of the config, for training against a reference, which may be nil.
 func (s *Session) torchOptions(reference *Model) torch.Options {
-	c := s.Config
-	o := torch.Options{
-		Processes: c.Engine.Processes, Shard: c.Engine.Shard, Deterministic: c.Engine.Deterministic, Threads: runtime.GOMAXPROCS(0),
-		Capacity: c.Packing.Capacity, Precision: c.Train.Precision, GradientCheckpointing: c.Train.GradientCheckpointing,
-		MemoryLimit: int64(c.Train.MemoryLimit), Freeze: c.Train.Freeze,
-		AdamW: torch.AdamW{
-			Beta1: c.Train.AdamBeta1, Beta2: c.Train.AdamBeta2, Epsilon: c.Train.AdamEpsilon, Decay: c.Train.WeightDecay,
-		},
-	}
+	o := torchOptions(s.Config.Engine, s.Config.Train, s.Config.Packing.Capacity)
 	if reference != nil {
 		o.Reference = &reference.Config
 	}

@@ -47,6 +47,7 @@ type said struct {
 	Tokens       int      `json:"tokens"`
 	Stopped      bool     `json:"stopped"`
 	Peak         int64    `json:"peak"`
+	GFLOPs       float64  `json:"gflops"`
 	Arrays       [][3]any `json:"arrays"` // name, type, length
 
 	body int64 // bytes that follow, not read yet
