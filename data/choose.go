@@ -37,19 +37,24 @@ func (s *Set) choose(opts Options, run Run) error {
 	if err != nil {
 		return err
 	}
-	samples := make([][][]int, len(opts.Sources)) // of each item that is trained on
+	samples := make([][]stretch, len(opts.Sources)) // of each item that is trained on
+	all = nil
 	for i, items := range taken {
+		s.pieces = slices.Grow(s.pieces, len(items))
+		if i < len(opts.Sources) {
+			samples[i] = make([]stretch, 0, len(items)-len(held[i]))
+		}
 		for k, it := range items {
 			_, drawn := slices.BinarySearch(held[i], k)
 			out := drawn || i >= len(opts.Sources)
-			ids, err := s.add(i, it, out, opts)
-			if err != nil {
+			ids := stretch{from: int32(len(s.pieces))}
+			if err := s.add(i, it, out, opts); err != nil {
 				return err
 			}
-			switch {
-			case len(ids) == 0:
+			switch ids.to = int32(len(s.pieces)); {
+			case ids.from == ids.to:
 			case out:
-				s.heldOut = append(s.heldOut, ids...)
+				s.heldOut = ids.appendTo(s.heldOut)
 			default:
 				samples[i] = append(samples[i], ids)
 			}
@@ -67,7 +72,7 @@ func (s *Set) choose(opts Options, run Run) error {
 // their length, and all of a source that carries no loss.
 func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item {
 	stats, entries := &s.sources[source], s.stores[source].Entries
-	var out []item
+	out := items[:0] // nobody asks for the others again
 	for _, it := range items {
 		reason := ""
 		for _, k := range it.conversations() {
@@ -185,30 +190,29 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 	return held, nil
 }
 
-// add puts an item's samples into the set, and returns them.
-func (s *Set) add(source int, it item, heldOut bool, opts Options) ([]int, error) {
+// add puts an item's samples into the set.
+func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
 	limit := int32(opts.MaxLength)
 	stats := &s.sources[source]
-	var out []int
 	for _, k := range it.conversations() {
 		e := s.stores[source].Entries[k]
 		stats.whole.add(int64(e.Tokens))
-		var pieces []piece
+		before := len(s.pieces)
 		switch whole := (piece{int32(source), int32(k), 0, e.Tokens, e.Targets}); {
 		case e.Tokens <= limit:
-			pieces = []piece{whole}
+			s.pieces = append(s.pieces, whole)
 		case opts.TooLong == "error":
 			at := s.At(source, int(e.Line))
 			err := fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", at, e.Tokens, limit)
-			return nil, fault.Usage(fault.Hint(err,
+			return fault.Usage(fault.Hint(err,
 				"raise data.max_length and packing.capacity, "+
 					"or say what is done with such samples: data.too_long: skip, truncate or split"))
 		default:
 			target, err := s.stores[source].Targets(k)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			pieces = whole.cut(target, limit, opts.TooLong == "split")
+			pieces := whole.cut(target, limit, opts.TooLong == "split")
 			kept := int32(0)
 			for _, p := range pieces {
 				kept += p.to - p.from
@@ -219,15 +223,12 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) ([]int, error
 				continue
 			}
 			stats.Cut++
+			s.pieces = append(s.pieces, pieces...)
 		}
-		stats.take(e, pieces, heldOut)
-		for _, p := range pieces {
-			out = append(out, len(s.pieces))
-			s.pieces = append(s.pieces, p)
-		}
+		stats.take(e, s.pieces[before:], heldOut)
 	}
 	if it.rejected >= 0 {
 		stats.Pairs++
 	}
-	return out, nil
+	return nil
 }

@@ -9,28 +9,42 @@ import (
 	"lwtrain/internal/rng"
 )
 
+// stretch is the samples of an item, which lie one behind the other in the set.
+type stretch struct{ from, to int32 }
+
+func (x stretch) appendTo(out []int) []int {
+	for i := x.from; i < x.to; i++ {
+		out = append(out, int(i))
+	}
+	return out
+}
+
 // mix makes the list of an epoch's samples out of those of each source: all of
 // them as often as they are repeated, or drawn by the sources' probabilities. What
 // is drawn is a function of the seed and the epoch; packing shuffles the list. Of
 // preferences the first epoch's are drawn for all, since the reference is asked of
 // each answer once, before training.
-func (s *Set) mix(opts Options, samples [][][]int, seed uint64) (err error) {
+func (s *Set) mix(opts Options, samples [][]stretch, seed uint64) (err error) {
 	draws := opts.Mix.Strategy == "interleave"
 	for _, src := range opts.Sources {
 		draws = draws || src.Repeat != math.Trunc(src.Repeat)
 	}
 	list := func(epoch int) ([]int, error) {
-		of := make([][][]int, len(samples))
+		of := make([][]stretch, len(samples))
 		for i := range samples {
 			of[i] = repeated(s.from[i], samples[i], seed, epoch)
 		}
 		if opts.Mix.Strategy == "interleave" {
 			return s.interleave(opts, of, seed, epoch)
 		}
-		var out []int
+		n := 0
+		for _, list := range of {
+			n += len(list)
+		}
+		out := make([]int, 0, n)
 		for _, list := range of {
 			for _, ids := range list {
-				out = append(out, ids...)
+				out = ids.appendTo(out)
 			}
 		}
 		return out, nil
@@ -53,12 +67,12 @@ func (s *Set) mix(opts Options, samples [][][]int, seed uint64) (err error) {
 
 // repeated lists samples as often as their source is repeated: whole copies one
 // after the other, then as many as are left, drawn by the seed and the epoch.
-func repeated(src source, list [][]int, seed uint64, epoch int) [][]int {
+func repeated(src source, list []stretch, seed uint64, epoch int) []stretch {
 	if src.Repeat == 0 || src.Repeat == 1 {
 		return list
 	}
 	whole := int(src.Repeat)
-	var out [][]int
+	var out []stretch
 	for range whole {
 		out = append(out, list...)
 	}
@@ -72,7 +86,7 @@ func repeated(src source, list [][]int, seed uint64, epoch int) [][]int {
 // interleave draws one source after the other by their probabilities, and takes
 // the next of its samples, which are shuffled. An epoch ends when the first
 // source is exhausted, or when each has been, the others from the start again.
-func (s *Set) interleave(opts Options, samples [][][]int, seed uint64, epoch int) (out []int, err error) {
+func (s *Set) interleave(opts Options, samples [][]stretch, seed uint64, epoch int) (out []int, err error) {
 	p, err := probabilities(opts.Sources)
 	if err != nil {
 		return nil, err
@@ -103,7 +117,7 @@ func (s *Set) interleave(opts Options, samples [][][]int, seed uint64, epoch int
 				"raise the probability of the source with the most samples for its share, or data.mix.stop: first_exhausted"))
 		}
 		i := pickSource(p, r.Float64())
-		out = append(out, samples[i][order[i][next[i]]]...)
+		out = samples[i][order[i][next[i]]].appendTo(out)
 		if next[i]++; next[i] == len(order[i]) {
 			next[i] = 0
 			if !exhausted[i] {

@@ -103,7 +103,7 @@ func (it item) conversations() []int {
 func (s *Set) items(source int, want Run) ([]item, error) {
 	src, entries, stats := s.from[source], s.stores[source].Entries, &s.sources[source]
 	only := src.Side == "chosen"
-	var out []item
+	out := make([]item, 0, len(entries))
 	waiting := map[uint64][2][]int{} // labelled records by their prompt: disliked, liked
 	var order []uint64
 	for k, e := range entries {

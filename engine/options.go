@@ -17,12 +17,14 @@ type Options struct {
 	Processes int `yaml:"processes" min:"0" max:"1024"`
 	// torch: processes that share one copy of the weights (HSDP); 0: all
 	Shard int `yaml:"shard" min:"0" max:"1024"`
+	// torch: compile the blocks of the model; auto: on GPUs
+	Compile string `yaml:"compile" enum:"auto|true|false"`
 	// torch: the same bytes on the same number of processes; slower on GPUs
 	Deterministic bool `yaml:"deterministic"`
 }
 
 // Default is what holds where nothing else is said.
-func Default() Options { return Options{Kind: Native} }
+func Default() Options { return Options{Kind: Native, Compile: "auto"} }
 
 // Validate returns what is wrong between the options, by key; nil when nothing is.
 func (o Options) Validate() map[string]string {
@@ -32,6 +34,7 @@ func (o Options) Validate() map[string]string {
 	}
 	for key, set := range map[string]bool{
 		"python": o.Python != "", "processes": o.Processes > 0, "shard": o.Shard > 0, "deterministic": o.Deterministic,
+		"compile": o.Compile != Default().Compile,
 	} {
 		if set {
 			bad[key] = "is for kind: torch, and kind is " + o.Kind

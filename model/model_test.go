@@ -271,7 +271,8 @@ func TestCodeBesideAModelIsCarriedAlong(t *testing.T) {
 func TestPublishedModelsHaveTheirNumberOfParameters(t *testing.T) {
 	for name, want := range map[string]int64{
 		"glm-4-9b": 9_399_951_360, "glm-4-9b-0414": 9_400_279_040, "llama-3.1-8b": 8_030_261_248, "qwen2.5-0.5b": 494_032_768,
-		"qwen3-0.6b": 596_049_920, "qwen3-8b": 8_190_735_360, "smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120,
+		"qwen3-0.6b": 596_049_920, "qwen3-1.7b": 1_720_574_976, "qwen3-4b": 4_022_468_096, "qwen3-8b": 8_190_735_360,
+		"smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120,
 	} {
 		c, err := Shape(name)
 		if err != nil || c.Parameters() != want {

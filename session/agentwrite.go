@@ -68,7 +68,7 @@ func (s *Session) AgentWrite(ctx context.Context, only agentwrite.Stage, limit i
 	if o.Writer.URL != "" {
 		s.warnKey("agentwrite.writer", o.Writer.Server)
 		a.job.Name = o.Writer.Model + " at " + o.Writer.URL
-		a.job.Model = a.job.Name
+		a.job.Model = o.Writer.Model // wherever it is
 		return a, nil
 	}
 	if a.Model, err = s.Model(ctx); err != nil {

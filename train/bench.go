@@ -12,7 +12,7 @@ import (
 	"lwtrain/packing"
 )
 
-// BenchJob is what [Bench] measures: steps of one pack each on synthetic documents of
+// BenchJob is what [Bench] measures: steps on synthetic documents of
 // Documents[0] to Documents[1] tokens, the last of a pack cut to the capacity.
 type BenchJob struct {
 	Engine    engine.Engine
@@ -21,6 +21,8 @@ type BenchJob struct {
 	Steps     int // a step before them warms up and is not counted
 	Documents [2]int
 	Vocab     int
+	Packs     int    // in a step; 0: 1
+	Save      string // a folder that is written into at the end, to measure that; "": none is
 
 	// FLOPs is what a training step of the model computes for a document of that many
 	// tokens, without what is computed again.
@@ -48,7 +50,10 @@ type BenchResult struct {
 	Capacity   int     `json:"capacity"`
 	Steps      int     `json:"steps"`
 	Recomputed string  `json:"recomputed"`
+	Machine    string  `json:"machine"`
+	Attention  string  `json:"attention,omitempty"` // of an engine that measured it
 	StepTimes  []int64 `json:"step_nanoseconds"`
+	SaveTime   int64   `json:"save_nanoseconds,omitempty"`
 }
 
 // OpShare is the share of the steps' time that a kind of op took.
@@ -62,23 +67,29 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 	needs := job.Engine.Needs()
 	r := BenchResult{
 		Precision: needs.Precision, Capacity: job.Capacity, Steps: job.Steps, Planned: needs.Total(), Recomputed: needs.Recomputed,
+		Machine:    needs.Machine,
 		PeakGFLOPs: job.PeakGFLOPs(),
 	}
 	var flops float64
 	var took time.Duration
 	profile := map[string]time.Duration{}
 	for step := range job.Steps + 1 {
-		docs := benchDocuments(job.Vocab, job.Capacity, job.Documents, step)
-		pack, err := packing.Lay(job.Capacity, docs, packing.ByToken)
-		if err != nil {
-			return r, err
+		var packs []packing.Pack
+		var docs []packing.Doc
+		for i := range max(1, job.Packs) {
+			of := benchDocuments(job.Vocab, job.Capacity, job.Documents, step*max(1, job.Packs)+i)
+			pack, err := packing.Lay(job.Capacity, of, packing.ByToken)
+			if err != nil {
+				return r, err
+			}
+			packs, docs = append(packs, pack), append(docs, of...)
 		}
 		if step == 1 {
 			job.Profile(profile)
 		}
 		began := time.Now()
 		s := sums{step: step + 1}
-		if err := s.learnWeighted(ctx, job.Engine, []packing.Pack{pack}); err != nil {
+		if err := s.learnWeighted(ctx, job.Engine, packs); err != nil {
 			return r, err
 		}
 		if _, _, err := s.update(job.Engine, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {
@@ -94,13 +105,20 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 			flops += job.FLOPs(len(d.IDs))
 		}
 		if job.Progress != nil {
-			job.Progress(step, float64(job.Capacity)/passed.Seconds())
+			job.Progress(step, float64(len(packs)*job.Capacity)/passed.Seconds())
 		}
 	}
 	job.Profile(nil)
 	r.PeakRSS = job.Engine.Peak()
 	r.PeakGFLOPs = max(r.PeakGFLOPs, job.PeakGFLOPs()) // the machine may have been busy before
-	tokens := float64(job.Steps * job.Capacity)
+	if job.Save != "" {
+		began := time.Now()
+		if err := job.Engine.Save(job.Save); err != nil {
+			return r, err
+		}
+		r.SaveTime = time.Since(began).Nanoseconds()
+	}
+	tokens := float64(job.Steps * job.Capacity * max(1, job.Packs))
 	r.TokensPerSecond = tokens / took.Seconds()
 	r.ModelFLOPsPerToken = flops / tokens
 	r.MFU = flops / took.Seconds() / 1e9 / r.PeakGFLOPs

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
-	"lwtrain/internal/kernels"
 	"lwtrain/internal/terminal"
 	"lwtrain/model"
 	"lwtrain/session"
@@ -25,11 +26,15 @@ type benchFlags struct {
 	capacity, steps int
 	documents       tokenRange
 	memoryLimit     train.Bytes
+	adapters        model.LoRA
 	json            bool
+	engine          engine.Options
+	packs           int
+	save            string
 }
 
 func newBenchCmd() *cobra.Command {
-	f := benchFlags{documents: tokenRange{2048, 8192}}
+	f := benchFlags{documents: tokenRange{2048, 8192}, engine: engine.Default(), adapters: model.DefaultLoRA()}
 	cmd := &cobra.Command{
 		Use:   "bench [-c CONFIG [key=value ...]]",
 		Short: "Measure how fast this machine trains a model",
@@ -51,6 +56,13 @@ Shapes:
 	fl.TextVar(&f.memoryLimit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; "+
 		"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	fl.IntVar(&f.steps, "steps", 5, "steps that are measured")
+	fl.IntVar(&f.adapters.Rank, "lora", 0, "rank of adapters, by native; 0: all parameters are trained")
+	fl.StringVar(&f.engine.Kind, "engine", f.engine.Kind, "native or torch; with -c the config says")
+	fl.IntVar(&f.engine.Processes, "processes", 0, "of torch; 0: one for each GPU, or 1")
+	fl.StringVar(&f.engine.Compile, "compile", f.engine.Compile, "blocks, by torch: auto, true or false")
+	fl.BoolVar(&f.engine.Deterministic, "deterministic", false, "the same bytes each time, by torch")
+	fl.IntVar(&f.packs, "packs", 0, "packs in a step; 0: 1 for each process")
+	fl.StringVar(&f.save, "save", "", "an empty folder to write a checkpoint into at the end, to measure that")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object")
 	return cmd
 }
@@ -63,13 +75,19 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 	if err != nil {
 		return err
 	}
+	if !slices.Contains([]string{engine.Native, engine.Torch}, f.engine.Kind) {
+		return fault.Usage(fmt.Errorf("--engine %q, want native or torch", f.engine.Kind))
+	}
+	if !slices.Contains([]string{"auto", "true", "false"}, f.engine.Compile) {
+		return fault.Usage(fmt.Errorf("--compile %q, want auto, true or false", f.engine.Compile))
+	}
 	if job.Capacity < 16 || job.Capacity > 1<<22 || f.steps < 1 || f.steps > 1<<20 {
 		return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", job.Capacity, f.steps))
 	}
 	bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(f.steps))
 	job.Progress = func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) }
 	bar.Set(0, "")
-	r, err := session.Bench(cmd.Context(), c, job)
+	r, err := session.Bench(cmd.Context(), c, f.engine, f.adapters, job)
 	if err != nil {
 		bar.Abandon()
 		return err
@@ -84,8 +102,10 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 
 // subject is what is measured: the model and the options of a config, or a published
 // shape with those that make figures of different machines compare.
-func (f benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, job train.BenchJob, err error) {
-	job = train.BenchJob{Options: train.Default(), Capacity: f.capacity, Steps: f.steps, Documents: f.documents}
+func (f *benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, job train.BenchJob, err error) {
+	job = train.BenchJob{
+		Options: train.Default(), Capacity: f.capacity, Steps: f.steps, Documents: f.documents, Packs: f.packs, Save: f.save,
+	}
 	switch named := cmd.Flags().Changed("config"); {
 	case named && cmd.Flags().Changed("shape"):
 		return c, job, fault.Usage(errors.New("there is -c and --shape, want one of them"))
@@ -101,13 +121,16 @@ func (f benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, 
 		if err != nil {
 			return c, job, err
 		}
-		c, job.Options = m.Config, s.Config.Train
+		c, job.Options, f.engine, f.adapters = m.Config, s.Config.Train, s.Config.Engine, s.Config.LoRA
 		if !cmd.Flags().Changed("capacity") {
 			job.Capacity = s.Config.Packing.Capacity
 		}
 	default:
 		if c, err = model.Shape(f.shape); err != nil {
 			return c, job, fault.Usage(err)
+		}
+		if f.engine.Kind == engine.Torch {
+			break
 		}
 		job.Options.MemoryLimit = 3840 << 20
 		if job.Capacity >= 32768 {
@@ -121,14 +144,21 @@ func (f benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config, 
 }
 
 func printBench(out io.Writer, c model.Config, job train.BenchJob, r train.BenchResult) {
-	k := kernels.Describe()
 	fmt.Fprintf(out, "model     %s, %s parameters\n", c.Type, human.Scaled(r.Parameters))
-	fmt.Fprintf(out, "machine   %s, %s, %s, %s\n", human.Count(k.Threads, "thread"), k.ISA, k.Product, r.Precision)
+	fmt.Fprintf(out, "machine   %s\n", r.Machine)
 	fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", human.Grouped(job.Steps), human.Grouped(job.Capacity), r.Recomputed)
 	fmt.Fprintf(out, "speed     %.1f tokens/s, %.0f MFLOP a token\n", r.TokensPerSecond, r.ModelFLOPsPerToken/1e6)
 	fmt.Fprintf(out, "mfu       %.3f of %.0f GFLOP/s, what a matrix product reaches\n", r.MFU, r.PeakGFLOPs)
 	fmt.Fprintf(out, "memory    %s at most, %s planned\n", human.Bytes(r.PeakRSS), human.Bytes(r.Planned))
-	fmt.Fprintln(out, "time by op")
+	if r.Attention != "" {
+		fmt.Fprintf(out, "attention %s\n", r.Attention)
+	}
+	if r.SaveTime > 0 {
+		fmt.Fprintf(out, "save      %.1f s\n", float64(r.SaveTime)/1e9)
+	}
+	if len(r.Ops) > 0 {
+		fmt.Fprintln(out, "time by op")
+	}
 	for _, o := range r.Ops {
 		if o.Share >= 0.0005 {
 			fmt.Fprintf(out, "  %-18s %5.1f %%\n", o.Name, 100*o.Share)

@@ -81,6 +81,9 @@ damage how probably a whole text is rated above a damaged one (AUC: 0.5 is
 chance), and how many replies could be read. The pages of the evaluation in
 output.dir carry that line.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if texts < 1 {
+				return fault.Usage(fmt.Errorf("--texts is %d, want at least 1", texts))
+			}
 			s, err := openSession(cmd, args, false)
 			if err != nil {
 				return err

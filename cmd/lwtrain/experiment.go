@@ -15,7 +15,10 @@ import (
 )
 
 func newExperimentCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "experiment", Short: "Controlled experiments"}
+	cmd := &cobra.Command{
+		Use: "experiment", Short: "Controlled experiments", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	cmd.AddCommand(newLengthCapCmd())
 	return cmd
 }

@@ -197,6 +197,7 @@ func (b *Builder) Finish(about About) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.w.entries, b.w.near = nil, nil // they are read back, and are the most of what a store takes
 	m.Check = m.sum()
 	if err := os.Remove(filepath.Join(b.dir, unfinishedName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err

@@ -74,6 +74,8 @@ func explain(log string, err error) error {
 			"or share the weights among more processes"
 	case f.Kind == kindKilled && strings.Contains(what, "-9"):
 		hint = "the system kills what takes too much memory (dmesg says so); the run goes on from its last checkpoint with the same command"
+	case strings.Contains(what, "No space left on device"):
+		hint = "make room, or give output.dir a folder on another disk"
 	case f.Kind == kindPeer && strings.Contains(what, "NCCL"):
 		hint = "the GPUs lost each other: NCCL_DEBUG=INFO says more; " + hint
 	}

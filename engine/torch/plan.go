@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -16,6 +17,7 @@ type plan struct {
 	engine.Needs
 	ranks     int
 	shards    int   // that the weights of a copy are cut into
+	compile   bool  // blocks
 	recompute bool  // blocks, in the backward pass
 	trained   int64 // values that are not frozen
 }
@@ -35,6 +37,9 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	if gpus > 0 && p.ranks > gpus {
 		return p, fault.Usage(fmt.Errorf("engine.processes is %d, and there are %s: want at most one process for each",
 			p.ranks, human.Count(gpus, "GPU")))
+	}
+	if p.compile = gpus > 0 && o.Compile != "false"; o.Compile == "true" && gpus == 0 {
+		return p, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
 	}
 	if p.shards = o.Shard; p.shards == 0 {
 		p.shards = p.ranks
@@ -104,6 +109,10 @@ func (p plan) byGPUs(c model.Config, o Options) string {
 	return "of 1, 2, 4, 8 GPUs each holds " + strings.Join(parts, ", ") + " (" + q.Precision + ")"
 }
 
+// processBytes is what a worker takes before it has a model: torch's libraries, or on a GPU its context and the buffers of its
+// libraries.
+const processBytes = 700 << 20
+
 // fill adds up what ranks take together. Master weights, gradients and moments are float32,
 // cut into shards; what a rank gathers and works in comes once for each. It is an upper bound: a block's values are
 // counted as if all were there at a time.
@@ -134,7 +143,7 @@ func (p *plan) fill(c model.Config, o Options, ranks, shards int) {
 	}
 	// the head's gradient, logits of some rows, hidden states
 	head := 4*table + 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size
-	p.Activations = all * (kept + head)
+	p.Activations = all * (kept + head + processBytes)
 	p.Reference = 0
 	if r := o.Reference; r != nil {
 		m := r.Parameters()

@@ -34,12 +34,15 @@ func (e *Engine) place(twin model.Twin, dir, name string) (tensors map[string][]
 	if err != nil {
 		return nil, "", err
 	}
+	tensors = map[string][]piece{}
+	if dir == "" {
+		return tensors, config, nil
+	}
 	weights, err := checkpoints.OpenWeights(dir)
 	if err != nil {
 		return nil, "", err
 	}
 	defer weights.Close()
-	tensors = map[string][]piece{}
 	return tensors, config, locate(twin, weights, "", tensors)
 }
 

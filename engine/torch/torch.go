@@ -30,7 +30,8 @@ type Options struct {
 	Processes     int    // 0: one for each GPU, or 1
 	Shard         int    // processes that share a copy of the weights; 0: all
 	Deterministic bool
-	Threads       int // of the processor, for all processes
+	Compile       string // auto | true | false
+	Threads       int    // of the processor, for all processes
 
 	Capacity              int      // tokens of the largest pack
 	Precision             string   // auto | bf16 | float32
@@ -46,14 +47,15 @@ type AdamW struct{ Beta1, Beta2, Epsilon, Decay float64 }
 
 // Engine trains a model in worker processes.
 type Engine struct {
-	in     *Installation
-	o      Options
-	config model.Config
-	model  string // the folder of the weights that the run begins with
-	plan   plan
-	hash   string
-	peak   int64
-	twin   model.Twin // of the model, with what is frozen
+	in        *Installation
+	o         Options
+	config    model.Config
+	model     string // the folder of the weights that the run begins with
+	plan      plan
+	hash      string
+	peak      int64
+	attention string     // by what it is computed, once the workers have begun
+	twin      model.Twin // of the model, with what is frozen
 
 	work    string // the folder of worker files and logs
 	temp    bool   // it goes with the engine
@@ -63,7 +65,8 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
-// New plans how the model of a folder is trained. It starts nothing.
+// New plans how the model of a folder is trained; without a folder its weights are random, to
+// measure with. It starts nothing.
 func New(c model.Config, dir string, in *Installation, o Options) (*Engine, error) {
 	p, err := newPlan(c, in, o)
 	if err != nil {
@@ -113,13 +116,14 @@ func (e *Engine) open() error {
 	}
 	opened, err := e.ask(map[string]any{
 		"op": "open", "config": config, "tensors": tensors, "capacity": e.o.Capacity, "precision": e.plan.Precision,
-		"recompute": e.plan.recompute, "compile": true, "shard": e.o.Shard, "deterministic": e.o.Deterministic,
+		"recompute": e.plan.recompute, "compile": e.plan.compile, "shard": e.o.Shard, "deterministic": e.o.Deterministic,
 		"frozen": frozen,
 		"beta1":  a.Beta1, "beta2": a.Beta2, "epsilon": a.Epsilon, "decay": a.Decay,
 	})
 	if err != nil {
 		return err
 	}
+	e.attention = opened.Attention
 	return atomicfile.WriteBytes(filepath.Join(e.work, "about.txt"), fmt.Appendf(nil,
 		"torch %s, transformers %s, %d ranks on %s %s\nattention: %s\nmaster weights, gradients, moments: float32; products: %s\n",
 		e.process.hello.Torch, e.process.hello.Transformers, e.plan.ranks, e.process.hello.Device, e.process.hello.GPU,
@@ -334,6 +338,21 @@ func (e *Engine) Needs() engine.Needs { return e.plan.Needs }
 
 // Peak implements [engine.Engine]: of all workers together, at the last update.
 func (e *Engine) Peak() int64 { return e.peak }
+
+// PeakGFLOPs is what matrix products in the run's precision reach here on all ranks, measured now; 0: not known.
+func (e *Engine) PeakGFLOPs() float64 {
+	if e.start() != nil {
+		return 0
+	}
+	s, _ := e.ask(map[string]any{"op": "speed"})
+	return s.GFLOPs
+}
+
+// Attention says by what it is computed, and on GPUs what was measured of it, once the workers have begun.
+func (e *Engine) Attention() string { return e.attention }
+
+// Ranks is how many workers compute.
+func (e *Engine) Ranks() int { return e.plan.ranks }
 
 // Model implements [engine.Scorer].
 func (e *Engine) Model() (string, error) {

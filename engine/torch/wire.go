@@ -47,6 +47,7 @@ type said struct {
 	Tokens       int      `json:"tokens"`
 	Stopped      bool     `json:"stopped"`
 	Peak         int64    `json:"peak"`
+	GFLOPs       float64  `json:"gflops"`
 	Arrays       [][3]any `json:"arrays"` // name, type, length
 
 	body int64 // bytes that follow, not read yet
@@ -74,6 +75,9 @@ func (w *wire) send(head map[string]any, arrays ...array) error {
 	text, err := json.Marshal(head)
 	if err != nil {
 		return err
+	}
+	for len(text)%8 != 0 { // the arrays begin where the worker can take them as they lie
+		text = append(text, ' ')
 	}
 	b := append(w.out[:0], magic...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))

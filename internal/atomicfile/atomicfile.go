@@ -7,6 +7,7 @@ package atomicfile
 import (
 	"bufio"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,12 +23,13 @@ func Write(path string, write func(w io.Writer) error) error { return WriteCheck
 func WriteChecked(path string, write func(w io.Writer) error, check func(temp string) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
 	if err != nil {
-		return err
+		return named(err, "", path)
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
+			err = named(err, f.Name(), path)
 		}
 	}()
 	buf := bufio.NewWriterSize(f, 1<<20)
@@ -55,6 +57,19 @@ func WriteChecked(path string, write func(w io.Writer) error, check func(temp st
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// named is an error of the temporary file, or with "" of its making, as one of the file that it was to become.
+func named(err error, temp, path string) error {
+	switch e := err.(type) {
+	case *fs.PathError:
+		if temp == "" || e.Path == temp {
+			return &fs.PathError{Op: "write", Path: path, Err: e.Err}
+		}
+	case *os.LinkError:
+		return &fs.PathError{Op: "write", Path: path, Err: e.Err}
+	}
+	return err
 }
 
 // WriteBytes is [Write] for content that is at hand.

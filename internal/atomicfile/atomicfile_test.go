@@ -3,6 +3,7 @@ package atomicfile
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,24 @@ func TestCleanRemovesWhatACrashCutOff(t *testing.T) {
 				t.Errorf("left %v, want %v", left, test.left)
 			}
 		})
+	}
+}
+
+func TestErrorsNameTheFileAndNotTheTemporaryOne(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "folder", "full"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{"nowhere/a.json": fs.ErrNotExist, "folder": fs.ErrExist} {
+		path = filepath.Join(dir, path)
+		err := WriteBytes(path, []byte("text"))
+		var p *fs.PathError
+		if !errors.As(err, &p) || p.Path != path || !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v of that path", path, err, want)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
 	}
 }
 

@@ -12,7 +12,9 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"sync"
 	"syscall"
+	"time"
 
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
@@ -23,7 +25,13 @@ import (
 //
 // The last member of each line is its check: the CRC-32C of the rest, in hexadecimal. It
 // finds what a disk or a hand has changed, and does not prove who wrote the line.
-type Log struct{ file *os.File }
+type Log struct {
+	file *os.File
+
+	mu     sync.Mutex
+	timer  *time.Timer // brings lines of [Log.Add] to the disk; nil: all are there
+	failed error       // of that
+}
 
 // Open reads the lines of a log into see, one after the other with their checks, and
 // opens it for more. A last line that a crash has cut off is taken away. One that is no T,
@@ -42,7 +50,7 @@ func Open[T any](path string, see func(line T, check string) error) (*Log, error
 	if err := readLog(f, see); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Log{f}, nil
+	return &Log{file: f}, nil
 }
 
 // readLog is Open's reading. What it refuses is left as it is.
@@ -93,6 +101,45 @@ func readLog[T any](f *os.File, see func(line T, check string) error) error {
 // Append adds a line, the object v, and returns its check. It is on the disk when Append
 // returns.
 func (l *Log) Append(v any) (check string, err error) {
+	if check, err = l.write(v); err != nil {
+		return "", err
+	}
+	return check, l.file.Sync()
+}
+
+// soon is how long a line may wait for others to go to the disk with.
+const soon = 100 * time.Millisecond
+
+// Add adds a line, which goes to the disk soon, with those that follow it: a process that is killed loses
+// nothing, a machine whose power fails the lines of that time. What went wrong then is the error of the next
+// Add, or of Close.
+func (l *Log) Add(v any) (check string, err error) {
+	if check, err = l.write(v); err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer == nil {
+		l.timer = time.AfterFunc(soon, l.sync)
+	}
+	return check, l.failed
+}
+
+// sync brings to the disk what Add has added.
+func (l *Log) sync() {
+	l.mu.Lock()
+	l.timer = nil
+	l.mu.Unlock()
+	err := l.file.Sync()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed == nil {
+		l.failed = err
+	}
+}
+
+// write adds a line to the file.
+func (l *Log) write(v any) (check string, err error) {
 	line, err := json.Marshal(v)
 	if err != nil {
 		return "", err
@@ -101,7 +148,7 @@ func (l *Log) Append(v any) (check string, err error) {
 	if _, err := l.file.Write(fmt.Appendf(line[:len(line)-1], `,"check":"%s"}`+"\n", check)); err != nil {
 		return "", err
 	}
-	return check, l.file.Sync()
+	return check, nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -122,7 +169,17 @@ func verify(line []byte) (check string, right bool) {
 }
 
 // Close closes the file.
-func (l *Log) Close() error { return l.file.Close() }
+func (l *Log) Close() error {
+	l.mu.Lock()
+	waiting := l.timer != nil && l.timer.Stop()
+	l.mu.Unlock()
+	if waiting {
+		l.sync()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(l.failed, l.file.Close())
+}
 
 // Write writes a file of a line for each element, whole or not at all. Other than in
 // a log, <, > and & stand as they are.

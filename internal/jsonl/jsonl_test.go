@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lwtrain/internal/fault"
 )
@@ -131,5 +132,46 @@ func TestWrite(t *testing.T) {
 	}
 	if raw, _ := os.ReadFile(path); string(raw) != "{\"a\":\"<b>\"}\n{}\n" {
 		t.Errorf("%q", raw)
+	}
+}
+
+func TestLinesThatAreAddedAreThereAtOnceAndOnTheDiskSoon(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.jsonl")
+	l, _ := open(t, path)
+	for n := range 5 {
+		if _, err := l.Add(line{n}); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(path)
+		if got := strings.Count(string(raw), "\n"); err != nil || got != n+1 {
+			t.Fatalf("%d lines (%v), want %d", got, err, n+1)
+		}
+		time.Sleep(soon / 3)
+	}
+	l.mu.Lock()
+	waiting := l.timer != nil
+	l.mu.Unlock()
+	if !waiting {
+		t.Error("the last line is on the disk at once")
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if l, seen := open(t, path); !slices.Equal(seen, []int{0, 1, 2, 3, 4}) {
+		t.Errorf("lines %v", seen)
+	} else {
+		l.Close()
+	}
+}
+
+func TestWhatADiskDoesNotTakeIsSaid(t *testing.T) {
+	l, _ := open(t, filepath.Join(t.TempDir(), "log.jsonl"))
+	full := errors.New("the disk is full")
+	l.failed = full
+	if _, err := l.Add(line{1}); !errors.Is(err, full) {
+		t.Errorf("added: %v, want %v", err, full)
+	}
+	if err := l.Close(); !errors.Is(err, full) {
+		t.Errorf("closed: %v, want %v", err, full)
 	}
 }

@@ -83,7 +83,7 @@ func (c *Calls) add(key string, r Reply) (Reply, error) {
 		return kept, nil
 	}
 	r = valid(r)
-	if _, err := c.log.Append(call{key, r}); err != nil {
+	if _, err := c.log.Add(call{key, r}); err != nil {
 		return r, err
 	}
 	c.kept[key] = r
@@ -132,7 +132,7 @@ var _ Answerer = (*Kept)(nil)
 func (c *Calls) Keep(from Answerer, model string) *Kept { return &Kept{c, from, model} }
 
 // Converse calls done with the replies that are kept, in the order of the requests, and then
-// with the others as they come; each is on the disk before. One that failed is not kept. A
+// with the others as they come; each is in the file before. One that failed is not kept. A
 // request that is there twice is asked once.
 func (k *Kept) Converse(ctx context.Context, requests []Request, done func(i int, r Reply) ([]Request, error)) error {
 	a := &keeping{Kept: k, done: done, asked: map[string]int{}}

@@ -136,11 +136,11 @@ func TestALimitFollowsFromHowLongRepliesTakeToBegin(t *testing.T) {
 		waited, wrote []time.Duration
 		want          int
 	}{
-		"that begin at once: it grows":                               {[]time.Duration{s}, []time.Duration{9 * s}, 13},
-		"that begin late, as all of them do: it grows":               {[]time.Duration{20 * s}, []time.Duration{s}, 13},
+		"that begin at once: it grows":                               {[]time.Duration{s}, []time.Duration{9 * s}, 17},
+		"that begin late, as all of them do: it grows":               {[]time.Duration{20 * s}, []time.Duration{s}, 17},
 		"that wait longer than they take: it goes down to the least": {late, []time.Duration{9 * s}, fewAtOnce},
-		"that wait, but take longer: it grows":                       {late, []time.Duration{40 * s}, 13},
-		"that are no streams: it grows":                              {[]time.Duration{0}, []time.Duration{40 * s}, 13},
+		"that wait, but take longer: it grows":                       {late, []time.Duration{40 * s}, 17},
+		"that are no streams: it grows":                              {[]time.Duration{0}, []time.Duration{40 * s}, 17},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPace(64, 0)

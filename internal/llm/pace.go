@@ -11,7 +11,7 @@ import (
 )
 
 // pace is how many requests a server is sent at once. It grows by one when as many have been
-// answered, and goes down to three quarters when one was too many (429, or a reply that breaks
+// answered, or half as many where none was too many yet, and goes down to three quarters when one was too many (429, or a reply that breaks
 // off, as a server's does that drops one for the next): then nobody begins for a while. Additive
 // increase and multiplicative decrease share what there is among those who ask (Chiu and Jain 1989).
 // How many were too many is remembered, and tried again after more and more answers. It also goes down
@@ -132,8 +132,11 @@ func (p *pace) grow() {
 	if p.good >= enough {
 		p.cuts = 0
 	}
-	if p.limit+1 > p.ceiling {
+	switch {
+	case p.limit+1 > p.ceiling:
 		enough = p.patient
+	case p.cut.IsZero():
+		enough = (enough + 1) / 2 // nothing has been too many
 	}
 	if p.good >= enough && p.limit < p.most {
 		p.limit, p.good, p.waits = min(p.limit+1, p.most), 0, 0

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"lwtrain/internal/transport"
@@ -48,6 +49,12 @@ func failed(err error, tries int) (reason string, again bool) {
 		return fmt.Sprintf("lost: %v after %d tries", err, tries), true
 	}
 	return "", false
+}
+
+// ofPrompt reports whether a request has failed for what its prompt is: that says nothing of the server,
+// and comes again in each run that goes on, one such prompt after the other.
+func ofPrompt(failed string) bool {
+	return strings.HasPrefix(failed, "content filter: ") || strings.HasPrefix(failed, "refused: ") && tooLong.MatchString(failed)
 }
 
 // filtered finds refusals for what a prompt says.
@@ -162,10 +169,13 @@ func (a *asking) salvage() bool {
 func (a *asking) tell(i int, r Reply, again bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r.Failed == "" {
+	switch {
+	case r.Failed == "":
 		a.row = 0
-	} else {
+	case !ofPrompt(r.Failed):
 		a.row++
+	}
+	if r.Failed != "" {
 		_, second := a.failed[i]
 		if !second && a.row >= mostFailures {
 			return fmt.Errorf("%s: %d requests in a row have failed, the last one: %s", a.URL, a.row, r.Failed)

@@ -107,6 +107,12 @@ class Worker:
             dist.all_reduce(peak)
         self.done({"norm": repr(norm), "peak": int(peak)})  # JSON has no NaN
 
+    def do_speed(self, *_):
+        speed = torch.tensor([model.speed(self.device, self.model.bf16)], dtype=torch.float64)
+        if dist.get_world_size() > 1:
+            dist.all_reduce(speed)
+        self.done({"gflops": float(speed)})
+
     def do_drop(self, *_):
         self.model.drop()
         self.done()

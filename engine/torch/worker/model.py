@@ -2,6 +2,7 @@
 a whole pack."""
 
 import resource
+import time
 
 import torch
 import torch.distributed as dist
@@ -76,7 +77,7 @@ class Sharded:
         self.shard = mesh["shard"].get_local_rank()
         self.first_copy = mesh.ndim == 1 or mesh["replicate"].get_local_rank() == 0
         self.bf16, self.capacity = how["precision"] == "bf16", how["capacity"]
-        self.compiled = train and device.type == "cuda" and how["compile"]
+        self.compiled = train and how["compile"]
         config = AutoConfig.from_pretrained(how["config"], local_files_only=True)
         with torch.device("meta"):
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
@@ -95,7 +96,10 @@ class Sharded:
         hf.model.rotary_emb = type(hf.model.rotary_emb)(config=config).to(device)
         hf.tie_weights()
         self.parameters = dict(hf.named_parameters())  # without the head where it is tied
-        self.load(how["tensors"])
+        if how["tensors"]:
+            self.load(how["tensors"])
+        else:
+            self.draw()
 
     def _wrap(self, hf):
         policy = MixedPrecisionPolicy(
@@ -139,8 +143,19 @@ class Sharded:
                         files[path] = safe_open(path, "pt")
                     local[lo - a : hi - a].copy_(files[path].get_slice(tensor)[first + lo - at : first + hi - at])
                 at += rows
+            if not torch.isfinite(local).all():
+                raise ValueError(f"tensor {prefix}{name} holds a NaN or infinity")
+            if prefix == "exp_avg_sq." and (local < 0).any():
+                raise ValueError(f"tensor {prefix}{name} holds a value below 0, want means of squares")
             if at != parameter.shape[0]:
                 raise ValueError(f"{prefix}{name}: the files have {at} rows, want {parameter.shape[0]}")
+
+    @torch.no_grad()
+    def draw(self):
+        """Random weights, to measure with."""
+        for p in self.parameters.values():
+            local = p.to_local()
+            local.normal_(0, 0.02) if p.ndim > 1 else local.fill_(1)
 
     def losses(self, pack):
         """-ln p of each target of this rank's pack, and their positions."""
@@ -209,7 +224,7 @@ class Trained(Sharded):
                 [self.parameters[n].to_local() for n in names], [grads[n] for n in names],
                 [self.mean[n] for n in names], [self.square[n] for n in names], [],
                 [torch.tensor(float(step - 1), device=self.device) for _ in names],
-                fused=self.device.type == "cuda", foreach=self.device.type != "cuda", amsgrad=False, maximize=False,
+                fused=True, amsgrad=False, maximize=False,
                 beta1=self.how["beta1"], beta2=self.how["beta2"], lr=rate, eps=self.how["epsilon"],
                 weight_decay=self.how["decay"] if matrices else 0.0,
             )  # fmt: skip
@@ -227,6 +242,23 @@ class Trained(Sharded):
         self.load(tensors, "exp_avg.", self.mean)
         self.load(tensors, "exp_avg_sq.", self.square)
         self.drop()
+
+
+def speed(device, bf16):
+    """GFLOP/s that a matrix product reaches here."""
+    n, times = (8192, 20) if device.type == "cuda" else (1024, 4)
+    a = torch.randn(n, n, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
+    best = 0.0
+    for _ in range(3):
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        began = time.perf_counter()
+        for _ in range(times):
+            a @ a
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2e-9 * n**3 * times / (time.perf_counter() - began))
+    return best
 
 
 def peak(device):

@@ -4,7 +4,9 @@ package llmtest
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -92,10 +94,15 @@ func Words(r Request) string {
 }
 
 // Judge gives the ratings of LongBench-Write where it is asked for them, by the length
-// of what it is shown, and answers as [Words] does elsewhere.
+// of what it is shown, plans and writes where AgentWrite asks for it, and answers as [Words] does elsewhere.
 func Judge(r Request) string {
 	q := r.Messages[0].Content
 	switch {
+	case strings.Contains(q, "break down the following long-form writing instruction"):
+		return "Paragraph 1 - Main Point: how it began - Word Count: 350 words\n" +
+			"Paragraph 2 - Main Point: how it ended - Word Count: 350 words"
+	case strings.Contains(q, "You are an excellent writing assistant"):
+		return paragraph(q)
 	case strings.Contains(q, "<written_text_A>"):
 		return "A"
 	case strings.Contains(q, "<written_text>"):
@@ -108,6 +115,22 @@ func Judge(r Request) string {
 	}
 	return fmt.Sprintf(`{"Relevance": %d, "Accuracy": 4, "Coherence": 3, "Clarity": 2, "Breadth and Depth": 1, "Reading Experience": 5}`,
 		1+len(q)%5)
+}
+
+// paragraph is a text of 350 words that no other prompt has.
+func paragraph(prompt string) string {
+	h := fnv.New64a()
+	h.Write([]byte(prompt))
+	random := rand.New(rand.NewPCG(h.Sum64(), 0))
+	var out strings.Builder
+	for range 35 {
+		out.WriteString("The")
+		for range 9 {
+			fmt.Fprintf(&out, " %c%c%c%c", 'a'+random.IntN(26), 'a'+random.IntN(26), 'a'+random.IntN(26), 'a'+random.IntN(26))
+		}
+		out.WriteString(". ")
+	}
+	return out.String()
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# What the engine on PyTorch does on a GPU, as a table: speed, share of the peak, memory against the plan, compiling, the
+# price of the same bytes each time, and saving. It takes no network and less than ten minutes: weights are random.
+#
+#   scripts/gpu.sh bin/lwtrain [PYTHON]          on GPUs: 135M, 1.7B and 4B, packs of 8,192 and 32,768 tokens
+#   SIZES=small scripts/gpu.sh bin/lwtrain       anywhere: 135M, packs of 256 tokens, to try the script
+set -euo pipefail
+lwtrain=$(realpath "${1:?want the binary: scripts/gpu.sh bin/lwtrain [PYTHON]}")
+python=${2:-${LWTRAIN_PYTHON:-python3}}
+export LWTRAIN_PYTHON=$python
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+deadline=$((SECONDS + 570))
+
+if [ "${SIZES:-gpu}" = small ]; then
+	shapes="smollm2-135m" capacities="256" documents=32-128 steps=1
+else
+	shapes="smollm2-135m qwen3-1.7b qwen3-4b" capacities="8192 32768" documents=2048-8192 steps=4
+fi
+
+"$lwtrain" doctor | sed -n '/^torch/,/^memory/p' | sed '$d'
+printf '\n%-14s %6s  %-24s %12s %6s %10s %10s %7s\n' shape pack how tokens/s mfu GiB planned save/s
+
+# measure SHAPE CAPACITY NAME FLAGS...: a line of the table; what does not fit, or not into the time, is said.
+measure() {
+	local shape=$1 capacity=$2 name=$3 left=$((deadline - SECONDS))
+	shift 3
+	if [ "$left" -lt 20 ]; then
+		printf '%-14s %6s  %-24s no time left\n' "$shape" "$capacity" "$name"
+		return
+	fi
+	if ! timeout "$left" "$lwtrain" bench --engine torch --shape "$shape" --capacity "$capacity" --documents "$documents" --steps "$steps" \
+		--json "$@" >"$work/out.json" 2>"$work/err.txt"; then
+		printf '%-14s %6s  %-24s %s\n' "$shape" "$capacity" "$name" "$(grep -m1 'error:' "$work/err.txt" | cut -c1-160 || tail -n 1 "$work/err.txt")"
+		return
+	fi
+	"$python" - "$work/out.json" "$shape" "$capacity" "$name" <<'PY'
+import json, sys
+
+r, (shape, capacity, name) = json.load(open(sys.argv[1])), sys.argv[2:]
+gib, saved = 2**30, r.get("save_nanoseconds", 0) / 1e9
+print(f"{shape:14} {capacity:>6}  {name:24} {r['tokens_per_second']:12.0f} {r['mfu']:6.3f} {r['peak_rss_bytes'] / gib:10.2f} "
+      f"{r['planned_bytes'] / gib:10.2f} {saved or '':7.4}")
+PY
+	cp "$work/out.json" "$work/last.json"
+}
+
+for shape in $shapes; do
+	for capacity in $capacities; do
+		measure "$shape" "$capacity" "compiled" --compile auto
+		measure "$shape" "$capacity" "not compiled" --compile false
+	done
+done
+first=${shapes%% *} capacity=${capacities##* }
+measure "$first" "$capacity" "the same bytes each time" --deterministic --compile false
+measure "$first" "$capacity" "with a save" --compile false --save "$work/saved"
+"$python" -c 'import json, sys; print("\nattention:", json.load(open(sys.argv[1]))["attention"])' "$work/last.json"
+"$python" -c 'import trl; print("TRL", trl.__version__, "is here: bench/peer/compare.py --python sets it beside this")' 2>/dev/null ||
+	echo "TRL is not here: not compared"
