@@ -68,6 +68,9 @@ func (r *Run) warnings(p *train.Plan, m engine.Needs) (out []Warning) {
 	if r.Model.Config.Parameters() < toyModel {
 		usual *= 10
 	}
+	if m.Adapters { // see UsualRate
+		usual *= 10
+	}
 	if text := rateWarning(c.Train.LearningRate, usual, human.Scaled(r.Model.Config.Parameters())); text != "" {
 		add("train.learning_rate", "%s", text)
 	}
@@ -165,29 +168,53 @@ func MemoryWarning(m engine.Needs) string {
 		human.Bytes(m.Total()), human.Bytes(m.Limit), help)
 }
 
-// EngineNeeds is what a fine-tune of all parameters takes on an engine with an optimiser.
+// EngineNeeds is what a fine-tune takes on an engine with an optimiser.
 type EngineNeeds struct {
 	Engine    string // native, torch
 	Optimizer string
+	Rank      int          // of adapters in all linear layers; 0: all parameters are trained
 	Needs     engine.Needs // where nothing is computed again
 	Again     engine.Needs // where all layers are
 }
 
-// NeedsByEngine says what a fine-tune with packs of a capacity takes on each engine, on one processor or GPU, whether
-// it is there or not. Torch's are upper bounds, in bf16 unless the options have another precision.
-func NeedsByEngine(c model.Config, o train.Options, capacity int) ([]EngineNeeds, error) {
+// NeedsByEngine says what the run's model takes on each engine, with the run's adapters or usual ones, too.
+func (r *Run) NeedsByEngine() ([]EngineNeeds, error) {
+	c := r.session.Config
+	return needsByEngine(r.Model.Config, r.Model.dir, c.Train, c.LoRA, c.Packing.Capacity)
+}
+
+// usualRank of adapters is that of most of PEFT's examples.
+const usualRank = 16
+
+// needsByEngine says what a fine-tune with packs of a capacity takes on each engine, on one processor or GPU, whether
+// it is there or not, of a model whose files may lie in dir. Torch's are upper bounds, in bf16 unless the options have another precision.
+func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA, capacity int) ([]EngineNeeds, error) {
 	own, other := engineOptions(o, capacity), torch.Options{Processes: 1, Capacity: capacity, Precision: o.Precision, Freeze: o.Freeze}
 	if other.Precision == "auto" {
 		other.Precision = engine.BFloat16
 	}
+	if lora.From != "" || !lora.On() {
+		lora = model.DefaultLoRA()
+		lora.Rank = usualRank
+	}
 	const known = 1 << 50 // the limit has no say where the layers to compute again are given
 	own.MemoryLimit, other.MemoryLimit = known, known
-	rows := []EngineNeeds{{Engine: engine.Native, Optimizer: "adamw"}, {Engine: engine.Torch, Optimizer: "adamw"}}
+	rows := []EngineNeeds{
+		{Engine: engine.Native, Optimizer: "adamw"}, {Engine: engine.Native, Optimizer: "adamw", Rank: lora.Rank},
+		{Engine: engine.Torch, Optimizer: "adamw"},
+	}
 	for i := range rows {
+		trained := model.Training{Freeze: o.Freeze}
+		if rows[i].Rank > 0 {
+			trained.LoRA = lora
+		}
+		outline, err := model.Outline(c, dir, trained)
+		if err != nil {
+			return nil, err
+		}
 		for again, needs := range map[string]*engine.Needs{"false": &rows[i].Needs, "true": &rows[i].Again} {
-			var err error
 			if own.GradientCheckpointing, other.GradientCheckpointing = again, again; rows[i].Engine == engine.Native {
-				*needs, err = native.Needs(c, own)
+				*needs, err = native.Needs(outline, own)
 			} else {
 				*needs, err = torch.Needs(c, &torch.Installation{}, other)
 			}

@@ -69,13 +69,20 @@ func TestEachEngineSaysWhatItNeeds(t *testing.T) {
 	}
 	o := train.Default()
 	o.Precision = "float32"
-	rows, err := NeedsByEngine(c, o, 256)
-	if err != nil || len(rows) != 2 || rows[0].Engine != engine.Native || rows[1].Engine != engine.Torch {
+	rows, err := needsByEngine(c, "", o, model.DefaultLoRA(), 256)
+	if err != nil || len(rows) != 3 || rows[1].Rank != 16 || rows[0].Engine != engine.Native || rows[2].Engine != engine.Torch {
 		t.Fatalf("%+v, %v", rows, err)
 	}
 	n := c.Parameters()
 	for _, r := range rows {
 		for _, m := range []engine.Needs{r.Needs, r.Again} {
+			// A and B of each layer: q, k, v and o; gate, up and down; all of 32 rows or columns but those of 64
+			if adapters := int64(4 * 16 * (4*64 + 3*96)); r.Rank > 0 && (m.Gradients != 4*adapters || m.Optimizer != 8*adapters) {
+				t.Errorf("adapters: %+v, want 4 and 8 bytes for each of %d values", m, adapters)
+			}
+			if r.Rank > 0 {
+				continue
+			}
 			if m.Weights != 4*n || m.Gradients != 4*n || m.Optimizer != 8*n || m.Precision != engine.Float32 {
 				t.Errorf("%s: %+v, want 4, 4 and 8 bytes for each of %d parameters", r.Engine, m, n)
 			}

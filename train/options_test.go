@@ -33,11 +33,15 @@ func TestOptionsAreCheckedAgainstEachOther(t *testing.T) {
 		change func(*Options)
 		key    string
 	}{
-		"the defaults are fine":                         {func(*Options) {}, ""},
-		"both warm-ups":                                 {func(o *Options) { o.WarmupSteps = 3 }, "warmup_steps"},
-		"a warm-up longer than the run":                 {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 2 }, "warmup_steps"},
-		"a warm-up as long as the run may be":           {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 3 }, ""},
-		"a least rate":                                  {falling(cosineWithMinLR, 0.2, 0.1), ""},
+		"the defaults are fine": {func(*Options) {}, ""},
+		"both warm-ups":         {func(o *Options) { o.WarmupSteps = 3 }, "warmup_steps"},
+		"a warm-up longer than the run": {
+			func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 2 }, "warmup_steps",
+		},
+		"a warm-up as long as the run may be": {
+			func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 3 }, "",
+		},
+		"a least rate": {falling(cosineWithMinLR, 0.2, 0.1), ""},
 		"a least rate that the scheduler does not read": {falling("cosine", 0.2, 0.1), "min_lr_ratio"},
 		"a decay": {falling(warmupStableDecay, 0.1, 0.2), ""},
 		"a decay that the scheduler does not read":     {falling(cosineWithMinLR, 0.1, 0.2), "decay_ratio"},

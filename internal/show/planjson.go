@@ -73,6 +73,7 @@ type bytesJSON struct {
 type needsJSON struct {
 	Engine    string    `json:"engine"`
 	Optimizer string    `json:"optimizer"`
+	Rank      int       `json:"lora_rank"`
 	Bytes     bytesJSON `json:"bytes"`
 	Again     bytesJSON `json:"bytes_recomputed"`
 }
@@ -124,7 +125,7 @@ func PlanJSON(w io.Writer, c *configs.Config, run *session.Run, f session.Foreca
 	if f.Refused != nil {
 		out.Refused = f.Refused.Error()
 	}
-	all, err := session.NeedsByEngine(m, c.Train, p.Capacity)
+	all, err := run.NeedsByEngine()
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func bytesOf(m engine.Needs) bytesJSON {
 func needsOf(all []session.EngineNeeds) (out []needsJSON) {
 	for _, n := range all {
 		n.Needs.Limit, n.Again.Limit = 0, 0 // of no machine in particular
-		out = append(out, needsJSON{n.Engine, n.Optimizer, bytesOf(n.Needs), bytesOf(n.Again)})
+		out = append(out, needsJSON{n.Engine, n.Optimizer, n.Rank, bytesOf(n.Needs), bytesOf(n.Again)})
 	}
 	return out
 }
