@@ -214,12 +214,7 @@ func balanceText(o dpo.Options, p *train.Plan) string {
 
 // WarnMemory says so when a run needs more than there is, and what would help.
 func WarnMemory(w io.Writer, m engine.Needs) {
-	if m.Total() <= m.Limit {
-		return
+	if text := session.MemoryWarning(m); text != "" {
+		Warn(w, "%s", text)
 	}
-	help := "a smaller packing.capacity"
-	if m.Activations < m.Total()/2 {
-		help = "a smaller model or a larger machine"
-	}
-	Warn(w, "this run needs %s and %s are free: it would be killed; %s would help", human.Bytes(m.Total()), human.Bytes(m.Limit), help)
 }
