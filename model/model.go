@@ -127,7 +127,7 @@ func alloc(c Config) *Model {
 // its own, named as in the files.
 func New(c Config, seed uint64) *Model {
 	m := alloc(c)
-	for _, p := range m.Params {
+	m.each(func(_ int, p *graph.Param) {
 		for _, f := range m.files[p] {
 			dst := m.rowsOf(p, f)
 			switch {
@@ -142,7 +142,7 @@ func New(c Config, seed uint64) *Model {
 				}
 			}
 		}
-	}
+	})
 	return m
 }
 
