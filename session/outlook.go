@@ -121,7 +121,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	if tell := r.session.events.Measuring; tell != nil && native.FLOPs(part, size) > measuredFLOPs/10 {
 		tell() // it takes a while
 	}
-	weights, err := model.NewToTrain(part, 1, trained)
+	weights, err := model.NewToMeasure(part, trained)
 	if err != nil {
 		return pace{}, err
 	}
