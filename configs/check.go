@@ -5,6 +5,8 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+
+	"lwtrain/engine"
 )
 
 // check looks at values against each other. found are the problems so far.
@@ -31,6 +33,10 @@ func (c *Config) check(at Origin, found Problems) Problems {
 	k.sources()
 	k.lengths()
 	k.heldOut()
+	if c.LoRA.On() && c.Engine.Kind != engine.Native {
+		text := fmt.Sprintf("%s, and there are adapters (lora): want %s, which has them", c.Engine.Kind, engine.Native)
+		k.bad("engine.kind", text, "lora.rank")
+	}
 	if c.Output.Dir == "" {
 		k.bad("output.dir", "empty, want a folder")
 	}
@@ -38,7 +44,7 @@ func (c *Config) check(at Origin, found Problems) Problems {
 }
 
 // decisive is the key of a section that its other problems may follow from.
-var decisive = map[string]string{"model": "model.init", "dpo": "dpo.loss_type"}
+var decisive = map[string]string{"model": "model.init", "dpo": "dpo.loss_type", "train": "train.lr_scheduler_type"}
 
 func (k *checker) sources() {
 	const path = "data.sources"

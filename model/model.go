@@ -30,6 +30,12 @@ type Model struct {
 	Config Config
 	Params []*graph.Param // in the order of the forward pass
 	tensors
+
+	adapters []adapted
+	lora     LoRA   // that they are
+	base     Base   // that their files name
+	from     bool   // they were read, and not made from a seed
+	seed     uint64 // of their dropout
 }
 
 // tensors finds the parameters by role.
@@ -121,7 +127,7 @@ func alloc(c Config) *Model {
 // its own, named as in the files.
 func New(c Config, seed uint64) *Model {
 	m := alloc(c)
-	for _, p := range m.Params {
+	m.each(func(_ int, p *graph.Param) {
 		for _, f := range m.files[p] {
 			dst := m.rowsOf(p, f)
 			switch {
@@ -136,7 +142,7 @@ func New(c Config, seed uint64) *Model {
 				}
 			}
 		}
-	}
+	})
 	return m
 }
 
@@ -153,6 +159,11 @@ func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
 		return p.Data[f.Row : f.Row+f.Rows()]
 	}
 	return p.Data[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
+}
+
+// halfRowsOf is [Model.rowsOf] for a packed matrix.
+func (m *Model) halfRowsOf(p *graph.Param, f families.Tensor) []kernels.BF16 {
+	return p.Half[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
 }
 
 // Load reads a model folder: config.json and safetensors.
@@ -233,7 +244,10 @@ func loadAs(dir string, half bool) (*Model, error) {
 // read fills a parameter, piece by piece: its bf16 values where it has room for them.
 func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 	const most = 1 << 20 // values that are widened at a time
-	half := p.Half != nil
+	if p.Packed {
+		return m.readPacked(p, w)
+	}
+	half := p.Half != nil // room for them
 	if !half {
 		p.Data = kernels.Alloc(p.Size())
 	}
@@ -259,6 +273,21 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 			if half {
 				kernels.ToBF16(p.Half[at:at+n], part)
 			}
+		}
+	}
+	return nil
+}
+
+// readPacked fills a matrix that is bf16 in the files.
+func (m *Model) readPacked(p *graph.Param, w *checkpoints.Weights) error {
+	for _, f := range m.files[p] {
+		half := m.halfRowsOf(p, f)
+		if err := w.ReadHalfAt(f.Name, 0, half); err != nil {
+			return err
+		}
+		const exponent = 0x7f80 // all ones: a NaN or infinity
+		if slices.ContainsFunc(half, func(v kernels.BF16) bool { return v&exponent == exponent }) {
+			return fmt.Errorf("tensor %s holds a NaN or infinity", f.Name)
 		}
 	}
 	return nil
@@ -311,19 +340,33 @@ func (m *Model) Save(dir, dtype string) error { return m.Export(dir, dtype, nil)
 
 // Export is [Model.Save]. progress, which may be nil, is told the bytes of weights written.
 func (m *Model) Export(dir, dtype string, progress func(done, total int64)) error {
-	var tensors []checkpoints.Stream
-	for _, t := range m.Tensors(func(p *graph.Param) []float32 { return p.Data }) {
-		tensors = append(tensors, t.Stream())
+	return m.Config.WriteFolder(dir, dtype, m.weights(), progress)
+}
+
+// weights are those of the model, without adapters, as its files store them.
+func (m *Model) weights() (out []checkpoints.Stream) {
+	for _, p := range m.Params {
+		for _, f := range m.files[p] {
+			if !p.Packed {
+				out = append(out, checkpoints.Tensor{Name: f.Name, Shape: f.Shape, Data: m.rowsOf(p, f)}.Stream())
+				continue
+			}
+			half := m.halfRowsOf(p, f)
+			out = append(out, checkpoints.Stream{Name: f.Name, Shape: f.Shape, Read: func(offset int, dst []float32) error {
+				kernels.FromBF16(dst, half[offset:offset+len(dst)])
+				return nil
+			}})
+		}
 	}
-	return m.Config.WriteFolder(dir, dtype, tensors, progress)
+	return out
 }
 
 // Tensors lists, under the names of the files, what of each parameter: its
 // weights, its gradient, a moment of the optimiser. A parameter of which there is
-// nil is left out. No values are copied.
+// nil is left out. No values are copied. Those of adapters come last.
 func (m *Model) Tensors(of func(*graph.Param) []float32) []checkpoints.Tensor {
 	var out []checkpoints.Tensor
-	for _, p := range m.Params {
+	for _, p := range m.All() {
 		data := of(p)
 		if data == nil {
 			continue
@@ -339,7 +382,7 @@ func (m *Model) Tensors(of func(*graph.Param) []float32) []checkpoints.Tensor {
 
 // Free gives back the memory of weights and gradients.
 func (m *Model) Free() {
-	for _, p := range m.Params {
+	for _, p := range m.All() {
 		kernels.Free(p.Data)
 		kernels.Free(p.Grad)
 		kernels.FreeBF16(p.Half)
@@ -361,7 +404,9 @@ func (m *Model) UseHalf() {
 func (m *Model) RefreshHalf() {
 	kernels.Run(func() {
 		for _, p := range m.Params {
-			p.RefreshHalf()
+			if !p.Packed {
+				p.RefreshHalf()
+			}
 		}
 	})
 }
@@ -369,7 +414,7 @@ func (m *Model) RefreshHalf() {
 // UseGradients makes room for the gradients of all parameters that are not frozen,
 // zeroed.
 func (m *Model) UseGradients() {
-	for _, p := range m.Params {
+	for _, p := range m.All() {
 		if p.Grad == nil && !p.Frozen {
 			p.Grad = kernels.Alloc(p.Size())
 		}

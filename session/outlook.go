@@ -80,6 +80,7 @@ func (r *Run) outlook(at pace, remembered bool, step int) (Outlook, error) {
 // What is measured has at most that many tokens, and computes about that much in a step.
 const (
 	measuredTokens = 1024
+	leastMeasured  = 256 // of a large model
 	measuredFLOPs  = 1e12
 	measuredVocab  = 1 << 14
 	diskSpeed      = 300e6 // bytes a second, written, flushed and hashed
@@ -87,16 +88,30 @@ const (
 
 // measure finds the pace of a run with random weights in a model of the same shape, of
 // fewer layers and tokens where it is large, and takes that many times more for the whole.
-func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompts int) (pace, error) {
+func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompts int) (_ pace, err error) {
 	o := r.session.Config.Train
 	whole := r.Model.Config
 	part, size, document := whole, min(measuredTokens, packSize(p, o)), documentSize(p)
 	for part.Vocab = min(part.Vocab, measuredVocab); part.Layers > 2 && native.FLOPs(part, size) > measuredFLOPs; {
 		part.Layers--
 	}
+	for size > leastMeasured && native.FLOPs(part, size) > measuredFLOPs/5 && part.Layers < whole.Layers {
+		size /= 2
+	}
 	how := engineOptions(o, size)
 	how.Precision, how.GradientCheckpointing = m.Precision, "false"
-	needs, err := native.Needs(part, how)
+	trained := model.Training{LoRA: r.session.Config.LoRA, Seed: 1}
+	if trained.LoRA.From != "" {
+		if trained.LoRA, _, err = model.ReadLoRA(trained.LoRA.From); err != nil {
+			return pace{}, err
+		}
+	}
+	trained.LoRA.Target = []string{model.AllLinear} // names may be of layers that are left out
+	outline, err := model.Outline(part, "", trained)
+	if err != nil {
+		return pace{}, err
+	}
+	needs, err := native.Needs(outline, how)
 	if err != nil {
 		return pace{}, err
 	}
@@ -106,7 +121,11 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	if tell := r.session.events.Measuring; tell != nil && native.FLOPs(part, size) > measuredFLOPs/10 {
 		tell() // it takes a while
 	}
-	e, err := native.New(model.New(part, 1), how)
+	weights, err := model.NewToMeasure(part, trained)
+	if err != nil {
+		return pace{}, err
+	}
+	e, err := native.New(weights, how)
 	if err != nil {
 		return pace{}, err
 	}
@@ -119,7 +138,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	grown := float64(whole.Parameters()) / float64(part.Parameters())
 	return pace{
 		Learn: got.Learn * work * (1 + m.Repeats/3), Score: got.Score * work, Update: got.Update * grown, Answer: got.Answer * grown,
-		Save: float64(m.Weights+m.Optimizer) / diskSpeed,
+		Save: float64(m.Checkpoint()) / diskSpeed,
 	}, nil
 }
 

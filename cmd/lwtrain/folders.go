@@ -18,17 +18,19 @@ func newExportCmd() *cobra.Command {
 	var dtype string
 	cmd := &cobra.Command{
 		Use:   "export MODEL TO",
-		Short: "Write a checkpoint or a model to a folder, or to a GGUF file",
+		Short: "Write a checkpoint or a model to a folder or a GGUF file",
 		Long: `Writes a model to a new folder: weights, config.json, tokenizer and chat
 template, without what a resume needs. MODEL is any model's folder, a checkpoint
 of a run, a run's folder, of which the newest whole checkpoint is taken, a name
 on the hub or a GGUF file. In bf16 it takes an eighth of a checkpoint's space.
+An adapter (LoRA) is merged into its model in float32, read back and compared:
+what computes something else is not written.
 
 With --format gguf, or where TO ends in .gguf, it writes a GGUF file for
 llama.cpp, with tokenizer and chat template in it and a Modelfile for Ollama
-beside it. q4_k_m is the mix of Q4_K and Q6_K that llama.cpp has under that
-name. --check reads back what was written, loads it and the source one after the
-other in float32 and compares their logits.
+beside it. q4_k_m is llama.cpp's mix of Q4_K and Q6_K of that name. --check
+reads back what was written, compares each tensor with the model's, loads both
+in float32, one after the other, and compares their logits.
 
 TO appears when it is complete.`,
 		Example: `  lwtrain export runs/mine my-model
@@ -53,6 +55,7 @@ TO appears when it is complete.`,
 	addThreads(cmd)
 	cmd.Flags().StringVar(&o.Format, "format", "", "hf (a folder), or gguf [gguf if TO ends in .gguf, else hf]")
 	cmd.Flags().StringVar(&dtype, "dtype", "bf16", "format of the weights: bf16 or f32, and in GGUF f16, q8_0 or q4_k_m")
+	cmd.Flags().StringVar(&o.Base, "base", "", "the model that an adapter is for [the one that its files name]")
 	cmd.Flags().BoolVar(&o.Check, "check", false, "read it back and compare logits with the model's")
 	return cmd
 }
