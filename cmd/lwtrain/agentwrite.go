@@ -30,8 +30,8 @@ instruction that is left out has a reason. The writer is an OpenAI-compatible
 server (agentwrite.writer) or a model of your own (model.path).
 docs/agentwrite.md.
 
-Without a stage all are done, in order. With one that one alone is, with what
-is there of those before. What was asked is kept: the same command goes on, and
+Without a stage all are done, in order. With one that one alone is, with what is
+there of those before. What was asked is kept: the same command goes on, and
 more instructions, another filter or a later stage pay for nothing again.`,
 		Example: `  lwtrain agentwrite -c my.yaml agentwrite.writer.url=http://localhost:8000/v1 \
       agentwrite.writer.model=qwen --dry-run
