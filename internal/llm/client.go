@@ -203,6 +203,8 @@ func (c *Client) refused(res *http.Response, raw []byte) error {
 		return &transport.BusyError{Err: err, After: transport.RetryAfter(res.Header)}
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return fault.Hint(err, "the key is taken from the environment variable "+c.KeyEnv)
+	case code == http.StatusNotFound:
+		return fault.Hint(err, "the address ends before /chat/completions, mostly with /v1; or the server has no such model")
 	case code/100 == 3:
 		return fault.Hint(err, "redirections are not followed: give the address that the server itself has")
 	}

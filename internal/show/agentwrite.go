@@ -74,7 +74,7 @@ const enoughToProject = 20
 
 // Progress shows how things stand, and once some texts have ended what all of them will cost.
 func (x *Writing) Progress(p agentwrite.Progress) {
-	fields := fmt.Sprintf("texts  %s calls  %s tokens", human.Grouped(p.Calls), human.Grouped(p.Reply))
+	fields := fmt.Sprintf("texts  %s  %s", human.Count(p.Calls, "call"), human.Count(p.Reply, "token"))
 	if x.price {
 		fields += fmt.Sprintf("  %.2f spent", p.Cost)
 	}
@@ -116,7 +116,7 @@ func AgentWriteResult(
 		}
 	}
 	line("taken", "%s", human.Count(counts.Taken, "answer"))
-	line("spent", "%s calls, %s prompt and %s reply tokens%s", human.Grouped(spent.Calls), human.Grouped(spent.Prompt),
+	line("spent", "%s, %s prompt and %s reply tokens%s", human.Count(spent.Calls, "call"), human.Grouped(spent.Prompt),
 		human.Grouped(spent.Reply), costText(spent))
 	if spent.Estimated > 0 {
 		line("", "of %s the server did not say the tokens: they are estimated", human.Count(spent.Estimated, "call"))
