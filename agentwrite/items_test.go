@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"lwtrain/agentwrite/plan"
 	"lwtrain/agentwrite/sift"
 	"lwtrain/chat"
 	"lwtrain/data/record"
@@ -93,5 +95,25 @@ func TestProgressComesToTheEndOfAllItems(t *testing.T) {
 	}})
 	if end.Items != 5 || end.Ended != 5 || end.Written != 5 || end.Dropped != 0 || end.Spent != j.Spent {
 		t.Errorf("%+v", end)
+	}
+}
+
+// TestLengthsThatNoPlanHasAreNotAskedFor holds Fits against the check of the plans that come nearest to what is asked.
+func TestLengthsThatNoPlanHasAreNotAskedFor(t *testing.T) {
+	for _, asked := range []int{0, 1, 200, 266, 267, 400, 1000, 4000, 4001, 100000} {
+		t.Run(strconv.Itoa(asked), func(t *testing.T) {
+			j := newJob(t, 0)
+			j.MaxParagraphs, j.Tries, j.Select.MinWords = 2, 1, 0
+			p := instruction("Write on tea.")
+			p.Required = asked
+			j.Prompts = []record.Prompt{p}
+			w := &writer{}
+			it := do(t, j, w)[0]
+			shortest, longest := plan.Plan{{Words: 200}, {Words: 200}}, plan.Plan{{Words: 1000}, {Words: 1000}}
+			possible := shortest.Check(asked, 2) == nil || longest.Check(asked, 2) == nil || 400 < asked && asked < 2000
+			if asking := len(w.asked) > 0; asking != possible || !asking && (it.Stage != Plan || it.Reason != badPlan) {
+				t.Errorf("asked %d times, want %v; %s", len(w.asked), possible, said(it))
+			}
+		})
 	}
 }

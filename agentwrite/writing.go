@@ -36,6 +36,10 @@ func (j *Job) begin(it *Item) []ask {
 	if j.Variant == "extend" {
 		return j.ask(it, Write, 0, 0, it.messages...)
 	}
+	if err := plan.Fits(it.Asked, j.MaxParagraphs); err != nil {
+		it.drop(Plan, badPlan, err.Error()) // nobody is asked for what can't be used
+		return nil
+	}
 	return j.ask(it, Plan, 0, 0, it.behind(planPrompt.fill("$INST$", it.Prompt))...)
 }
 
