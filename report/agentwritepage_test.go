@@ -44,7 +44,8 @@ func TestThePageOfTrainingDataCountsEachInstructionOnce(t *testing.T) {
 		t.Error("nothing was written, and is put beside LongWriter-6k")
 	}
 	words := func(n int) *agentwrite.Item {
-		return &agentwrite.Item{State: agentwrite.Taken, Stage: agentwrite.Export, Words: n, Text: "These are English words, as anybody may see."}
+		const text = "These are English words, as anybody may see."
+		return &agentwrite.Item{State: agentwrite.Taken, Stage: agentwrite.Export, Words: n, Text: text}
 	}
 	_, after, _ = strings.Cut(agentwritePage(t, words(1999), words(2000), words(9999), words(10000)), "<h2>Beside LongWriter-6k</h2>")
 	got := strings.Join(strings.Fields(stripped(after)), " ")

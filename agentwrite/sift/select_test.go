@@ -89,7 +89,8 @@ func TestWordsOfAColumnCount(t *testing.T) {
 // TestAnotherConversationIsNoCopy tells instructions apart that are the same behind other texts.
 func TestAnotherConversationIsNoCopy(t *testing.T) {
 	v := DefaultSelect().Rules([]Instruction{
-		{Text: "Write 3000 words on it.", Before: "user: What is tea?\n"}, {Text: "Write 3000 words on it.", Before: "user: Who was Bach?\n"},
+		{Text: "Write 3000 words on it.", Before: "user: What is tea?\n"},
+		{Text: "Write 3000 words on it.", Before: "user: Who was Bach?\n"},
 		{Text: "Write 3000 words on it!", Before: "user: what is tea\n"},
 	})
 	if v[0].Reason != "" || v[1].Reason != "" || v[2].Reason != Duplicate {

@@ -128,7 +128,8 @@ func AgentWriteResult(
 	line("output", "%s/{%s}", c.Output.Dir, strings.Join(files, ","))
 	line("", "%s", filepath.Join(c.Output.Dir, agentwrite.ReportFile))
 	if counts.Taken > 0 && len(files) > 2 {
-		terminal.Labelled(w)("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", filepath.Join(c.Output.Dir, agentwrite.TrainFile))
+		path := filepath.Join(c.Output.Dir, agentwrite.TrainFile)
+		terminal.Labelled(w)("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", path)
 	}
 }
 
