@@ -74,6 +74,11 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 		return err
 	}
 	defer s.Close()
+	return trainIn(cmd, s, how)
+}
+
+// trainIn trains the model of a session, or says how it would.
+func trainIn(cmd *cobra.Command, s *session.Session, how session.Method) error {
 	run, err := s.Run(cmd.Context(), how)
 	if err != nil {
 		return err
@@ -89,7 +94,7 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 		return err
 	}
 	room := run.Room(plan, memory)
-	if dryRun {
+	if s.DryRun {
 		return planOnly(cmd.Context(), out, cmd.ErrOrStderr(), s.Config, run, plan, memory, room)
 	}
 	step, err := run.Check()

@@ -81,7 +81,7 @@ func open(t *testing.T, form string, o Options) *Engine {
 	p := workers[o.Processes]
 	if p == nil {
 		dir, dirErr := os.MkdirTemp("", "lwtrain-torch-test-")
-		if p, err = launch(context.Background(), e.in, dir, o.Processes, 2, false); errors.Join(dirErr, err) != nil {
+		if p, err = launch(context.Background(), e.in, dir, plan{ranks: o.Processes, local: o.Processes}, Options{Threads: 2}); errors.Join(dirErr, err) != nil {
 			t.Fatal(errors.Join(dirErr, err))
 		}
 		workers[o.Processes] = p
