@@ -61,19 +61,21 @@ same: build ## prove that the build does what OLD=path/to/an/older/lwtrain does;
 torch_python = $(or $(LWTRAIN_PYTHON),$(CURDIR)/.venv-torch/bin/python)
 torch_tests = LWTRAIN_PYTHON=$(torch_python) LWTRAIN_TEST_TORCH=1 $(GO) test -count=1 -timeout 2h
 TORCH_KILLS ?= 30
-.venv-torch/bin/python:
-	python3 -m venv .venv-torch
-	.venv-torch/bin/pip install --quiet torch transformers safetensors numpy || { rm -rf .venv-torch; exit 1; }
+torch_ready = $(if $(LWTRAIN_PYTHON),,.venv-torch/ready)
+.venv-torch/ready:
+	python3 -m venv --clear .venv-torch
+	.venv-torch/bin/pip install --quiet torch transformers safetensors numpy
+	touch $@
 
-test-torch: $(torch_python) ## the engine on PyTorch, with two processes on the CPU: a family of each kind, three kills
+test-torch: $(torch_ready) ## the engine on PyTorch, with two processes on the CPU: a family of each kind, three kills
 	$(torch_tests) -short ./engine/torch
 	$(torch_tests) -short -run Torch ./cmd/lwtrain
 
-torch-full: $(torch_python) ## all of it: every family on 1 and 2 processes
+torch-full: $(torch_ready) ## all of it: every family on 1 and 2 processes
 	$(torch_tests) ./engine/torch
 	$(torch_tests) -run Torch ./cmd/lwtrain
 
-kill-torch: $(torch_python) ## kill programs, launchers and workers of runs by torch TORCH_KILLS times: they must end with the same bytes
+kill-torch: $(torch_ready) ## kill programs, launchers and workers of runs by torch TORCH_KILLS times: they must end with the same bytes
 	$(torch_tests) -run TestKilledTorchRuns -v ./cmd/lwtrain -torch-kills $(TORCH_KILLS)
 
 lint: ## gofmt and vet

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"lwtrain/agentwrite"
 	"lwtrain/configs"
 	"lwtrain/eval"
 	"lwtrain/internal/human"
@@ -18,6 +19,8 @@ func figure(s *configs.Step) string {
 	switch strings.Join(s.Command, " ") {
 	case "sft", "dpo":
 		return ofTraining(s.Dir)
+	case "agentwrite":
+		return ofWriting(s.Dir)
 	case "pairs":
 		return ofPairs(s.Dir)
 	case "eval":
@@ -57,6 +60,24 @@ func ofTraining(dir string) string {
 		return ""
 	}
 	return fmt.Sprintf("loss %.4f to %.4f", a, b)
+}
+
+func ofWriting(dir string) string {
+	var m agentwrite.Manifest
+	if known, err := rundir.ReadJSON(filepath.Join(dir, agentwrite.ManifestFile), &m); err != nil || !known {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %s taken", m.Counts.Taken, human.Count(m.Counts.Instructions, "text"))
+	left := map[string]int{}
+	for stage, reasons := range m.Counts.Dropped {
+		for _, n := range reasons {
+			left[string(stage)] += n
+		}
+	}
+	if len(left) > 0 {
+		text += "; left out: " + human.Counts(left)
+	}
+	return text
 }
 
 func ofPairs(dir string) string {

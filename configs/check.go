@@ -5,6 +5,8 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+
+	"lwtrain/engine"
 )
 
 // check looks at values against each other. found are the problems so far.
@@ -31,6 +33,10 @@ func (c *Config) check(at Origin, found Problems) Problems {
 	k.sources()
 	k.lengths()
 	k.heldOut()
+	if c.LoRA.On() && c.Engine.Kind != engine.Native {
+		text := fmt.Sprintf("%s, and there are adapters (lora): want %s, which has them", c.Engine.Kind, engine.Native)
+		k.bad("engine.kind", text, "lora.rank")
+	}
 	if c.Output.Dir == "" {
 		k.bad("output.dir", "empty, want a folder")
 	}

@@ -37,6 +37,8 @@ type Config struct {
 	Packing packing.Options `yaml:"packing" identity:"sft dpo"`
 	// how it is trained; names and meanings as in Hugging Face's TrainingArguments
 	Train train.Options `yaml:"train" identity:"sft dpo"`
+	// low-rank adapters beside weights that stay as they are, instead of training all weights
+	LoRA model.LoRA `yaml:"lora" identity:"sft dpo" later:"0.4"`
 	// what computes a run: a run goes on by another engine, or on another number of processes
 	Engine engine.Options `yaml:"engine" identity:"none"`
 	// preference training (lwtrain dpo)
@@ -85,6 +87,7 @@ func defaults() Config {
 		Data:    data.Default(),
 		Packing: packing.Default(),
 		Train:   train.Default(),
+		LoRA:    model.DefaultLoRA(),
 		Engine:  engine.Default(),
 		DPO:     dpo.Default(),
 		Pairs:   pairs.Default(),

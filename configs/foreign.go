@@ -29,15 +29,28 @@ var foreign = map[string]string{
 	"ref_model":                    "dpo.reference",
 	"ref_model_name_or_path":       "dpo.reference",
 	"reference_free":               "dpo.reference",
-	"adapter":                      noAdapters,
-	"adapter_name_or_path":         noAdapters,
-	"finetuning_type":              noAdapters,
-	"tuner_type":                   noAdapters,
-	"train_type":                   noAdapters,
-	"use_peft":                     noAdapters,
-	"target_modules":               noAdapters,
-	"unfrozen_parameters":          noAdapters,
-	"merge_lora":                   noAdapters,
+	"adapter":                      trainsAdapters,
+	"adapter_name_or_path":         "lora.from",
+	"finetuning_type":              trainsAdapters,
+	"tuner_type":                   trainsAdapters,
+	"train_type":                   trainsAdapters,
+	"use_peft":                     trainsAdapters,
+	"target_modules":               "lora.target",
+	"unfrozen_parameters":          "train.freeze",
+	"merge_lora":                   "`lwtrain export` merges an adapter into its model",
+	"lora_r":                       "lora.rank",
+	"lora_rank":                    "lora.rank",
+	"lora_alpha":                   "lora.alpha",
+	"lora_dropout":                 "lora.dropout",
+	"lora_target":                  "lora.target",
+	"lora_target_modules":          "lora.target",
+	"lora_target_linear":           "lora.target",
+	"lora_model_dir":               "lora.from",
+	"use_dora":                     "lora.variant",
+	"use_rslora":                   "lora.variant",
+	"peft_use_dora":                "lora.variant",
+	"peft_use_rslora":              "lora.variant",
+	"modules_to_save":              noAdapters,
 	"export_dir":                   "checkpoints are model folders in Hugging Face layout already",
 	"stage":                        "the command says it: lwtrain sft, lwtrain dpo",
 	"rl":                           "the command says it: lwtrain dpo",
@@ -282,18 +295,19 @@ var foreign = map[string]string{
 }
 
 const (
-	packed      = "samples are always packed, and never see each other (see packing)"
-	noAdapters  = "every weight is trained: there are no adapters and no quantised weights"
-	answersOnly = "targets are the assistant's tokens and the token that ends the turn"
-	metricsFile = "metrics go to metrics.jsonl in output.dir"
-	oneMachine  = "training runs on this machine's processor, with all its cores (threads)"
+	packed         = "samples are always packed, and never see each other (see packing)"
+	noAdapters     = "of adapters there are those of lora, and no quantised weights"
+	trainsAdapters = "lora.rank above 0 trains adapters, 0 all weights"
+	answersOnly    = "targets are the assistant's tokens and the token that ends the turn"
+	metricsFile    = "metrics go to metrics.jsonl in output.dir"
+	oneMachine     = "training runs on this machine's processor, with all its cores (threads)"
 )
 
 // families are keys of other trainers that begin, or from a _ on end, alike and
 // have no counterpart here.
 var families = []struct{ why, names string }{
 	{noAdapters, `
-		lora pissa oft_ qlora bnb_ load_in_ gptq qat quant peft relora galore apollo badam freeze use_dora use_rslora
+		lora pissa oft_ qlora bnb_ load_in_ gptq qat quant peft relora galore apollo badam freeze
 		use_galore use_apollo use_badam use_llama_pro use_bnb _quantization_bit _adapters mixture_of`},
 	{oneMachine, `
 		fsdp deepspeed ddp dataloader_ tensor_parallel sequence_parallel context_parallel cp_ torch_ torchdistx xla tpu

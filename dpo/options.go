@@ -36,13 +36,15 @@ type Options struct {
 	UndesirableWeight float64 `yaml:"undesirable_weight" min:"0"`
 	// weight of the cross-entropy on the chosen answer (mean over its tokens), added to the loss
 	SFTWeight float64 `yaml:"sft_weight" min:"0"`
-	// the model that log-ratios are taken against: initial (the one training starts from), none, or another, as model.path names one
-	Reference string `yaml:"reference" words:"initial|none"`
+	// the model that log-ratios are taken against: initial (the one training starts from), base (that without the
+	// adapters of lora.from), none, or another, as model.path names one
+	Reference string `yaml:"reference" words:"initial|base|none"`
 }
 
 // What Reference says besides the name of a model.
 const (
 	Initial     = "initial" // the model that training starts from
+	Base        = "base"    // it without its adapters
 	NoReference = "none"
 )
 

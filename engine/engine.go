@@ -123,7 +123,8 @@ const (
 // Needs is the memory that a run takes, by part, in bytes, how it was decided, and what
 // computes it.
 type Needs struct {
-	Weights     int64 // float32 master weights
+	Weights     int64 // float32 master weights, and bf16 ones that stay as they are
+	Frozen      int64 // of them, what stays as it is
 	Half        int64 // their bf16 copies
 	Gradients   int64
 	Optimizer   int64
@@ -131,6 +132,8 @@ type Needs struct {
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 
+	Adapters   bool     // are what is trained: checkpoints hold them alone
+	Dropout    bool     // changes what a step computes
 	Precision  string   // of the inputs of matrix products: Float32 or BFloat16
 	Recomputed string   // in words: what is computed again in the backward pass
 	Repeats    float64  // the share of the forward pass's products that are
@@ -145,7 +148,13 @@ type Needs struct {
 }
 
 // Checkpoint is the bytes that a checkpoint takes.
-func (n Needs) Checkpoint() int64 { return (n.Weights + n.Optimizer) / int64(max(1, n.Copies)) }
+func (n Needs) Checkpoint() int64 {
+	kept := n.Weights + n.Optimizer
+	if n.Adapters {
+		kept -= n.Frozen
+	}
+	return kept / int64(max(1, n.Copies))
+}
 
 // Total is the most that is taken at a time: by training, or by the reference before it.
 func (n Needs) Total() int64 {

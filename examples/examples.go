@@ -7,7 +7,7 @@ import "embed"
 
 // FS holds the shipped files under the names used after `builtin:`.
 //
-//go:embed quickstart pairs length-cap
+//go:embed quickstart pairs length-cap longwriter
 var FS embed.FS
 
 // Scheme begins the name of a shipped file.

@@ -47,26 +47,34 @@ func Check(from, to, precision string, vectors bool) (*Difference, error) {
 		if err != nil {
 			return nil, err
 		}
-		ids[i] = tok.EncodeText(checkText)
-		if c, err := chat.Open(tok, "auto"); err == nil {
-			if _, ids[i], err = c.Prompt([]chat.Message{{Role: "user", Content: checkText}}); err != nil {
-				return nil, err
-			}
+		if ids[i], err = checkIDs(tok); err != nil {
+			return nil, err
 		}
-		if logits[i], err = logitsOf(dir, ids[i][:min(len(ids[i]), maxCheckTokens)]); err != nil {
+		if logits[i], err = logitsOf(dir, ids[i]); err != nil {
 			return nil, err
 		}
 	}
 	if err := sameIDs(ids[0], ids[1]); err != nil {
 		return nil, err
 	}
-	tokens := min(len(ids[0]), maxCheckTokens)
+	tokens := len(ids[0])
 	d := &Difference{Weights: weights, Logits: relative(logits[0], logits[1], len(logits[0])/tokens), Bound: bounds[precision],
 		Tokens: tokens}
 	if !(d.Logits <= d.Bound) {
 		return d, fmt.Errorf("read back, the logits lie %.3g of their size apart, want at most %.3g for %s", d.Logits, d.Bound, precision)
 	}
 	return d, nil
+}
+
+// checkIDs are those of the text that models are compared by.
+func checkIDs(tok *tokenizer.Tokenizer) ([]int32, error) {
+	ids := tok.EncodeText(checkText)
+	if c, err := chat.Open(tok, "auto"); err == nil {
+		if _, ids, err = c.Prompt([]chat.Message{{Role: "user", Content: checkText}}); err != nil {
+			return nil, err
+		}
+	}
+	return ids[:min(len(ids), maxCheckTokens)], nil
 }
 
 func sameIDs(a, b []int32) error {
@@ -85,6 +93,10 @@ func logitsOf(dir string, ids []int32) (all []float32, err error) {
 		return nil, err
 	}
 	defer m.Free()
+	return modelLogits(m, ids)
+}
+
+func modelLogits(m *model.Model, ids []int32) (all []float32, err error) {
 	err = model.NewGenerator(m).Logits(ids, 0, func(_ int, logits []float32) error {
 		all = append(all, logits...)
 		return nil

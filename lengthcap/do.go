@@ -99,7 +99,7 @@ func (x *Experiment) survival(ctx context.Context, a experiment.Arm, dir string)
 	if there, err := rundir.ReadJSON(path, out); err != nil || there {
 		return out, err
 	}
-	m, err := x.load(dir)
+	m, err := x.load(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -119,11 +119,11 @@ func (x *Experiment) survival(ctx context.Context, a experiment.Arm, dir string)
 }
 
 // load reads the weights of a model to read with.
-func (x *Experiment) load(dir string) (*model.Model, error) {
+func (x *Experiment) load(ctx context.Context, dir string) (*model.Model, error) {
 	if dir == "" { // a fresh model, as it is
 		return x.Model.Load()
 	}
-	return session.LoadToAnswer(dir, x.Plan.Precision, x.warnings)
+	return session.LoadToAnswer(ctx, dir, x.Plan.Precision, x.warnings)
 }
 
 // answers asks a model the prompts.

@@ -53,7 +53,7 @@ func ReadConfig(dir string) (Config, error) {
 
 func readConfig(dir string) (Config, error) {
 	if HasAdapter(dir) {
-		return Config{}, notImplemented(noAdapters, "%s: an adapter (PEFT), want a whole model", filepath.Join(dir, adapterFile))
+		return Config{}, notImplemented(adapterAsBase, "%s: an adapter (PEFT), want a whole model", filepath.Join(dir, adapterFile))
 	}
 	raw, err := modeldir.Read(dir, "config.json", maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {

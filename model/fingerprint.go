@@ -25,8 +25,21 @@ import (
 // not matter. It takes about a second for 1.5 GB of weights on each core, and the
 // float32 weights, which a model that was loaded to generate in bf16 does not have:
 // see [FingerprintFiles].
+//
+// Adapters that were read count, as they are now; fresh ones do not: they follow from a seed.
 func (m *Model) Fingerprint() (string, error) {
-	return m.fingerprint(func(*graph.Param) error { return nil }, func(*graph.Param) {})
+	base, err := m.fingerprint(func(*graph.Param) error { return nil }, func(*graph.Param) {})
+	if err != nil || !m.from {
+		return base, err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", base)
+	for _, x := range m.adapters {
+		for _, p := range x.Params() {
+			h.Write(m.sums(p))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // FingerprintWeights is the [Model.Fingerprint] of the model that [Load] would read from a
@@ -54,20 +67,12 @@ func (m *Model) fingerprint(take func(*graph.Param) error, release func(*graph.P
 		return "", err
 	}
 	parts, errs := make([][]byte, len(m.Params)), make([]error, len(m.Params))
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wait.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(m.Params)); i = next.Add(1) - 1 {
-				p := m.Params[i]
-				if errs[i] = take(p); errs[i] == nil {
-					parts[i] = m.sums(p)
-				}
-				release(p)
-			}
-		})
-	}
-	wait.Wait()
+	m.each(func(i int, p *graph.Param) {
+		if errs[i] = take(p); errs[i] == nil {
+			parts[i] = m.sums(p)
+		}
+		release(p)
+	})
 	if err := errors.Join(errs...); err != nil {
 		return "", err
 	}
@@ -77,14 +82,37 @@ func (m *Model) fingerprint(take func(*graph.Param) error, release func(*graph.P
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// each calls do for each parameter, on all cores.
+func (m *Model) each(do func(i int, p *graph.Param)) {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(m.Params)); i = next.Add(1) - 1 {
+				do(int(i), m.Params[i])
+			}
+		})
+	}
+	wait.Wait()
+}
+
 // sums are lines of the tensors of a parameter: name, shape and SHA-256.
 func (m *Model) sums(p *graph.Param) (lines []byte) {
 	var buf []byte
 	for _, f := range m.files[p] {
 		h := sha256.New()
-		for part := range slices.Chunk(m.rowsOf(p, f), 1<<16) {
-			buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
-			h.Write(buf)
+		if p.Packed {
+			part := make([]float32, 1<<16)
+			for half := range slices.Chunk(m.halfRowsOf(p, f), len(part)) {
+				kernels.FromBF16(part, half)
+				buf, _ = binary.Append(buf[:0], binary.LittleEndian, part[:len(half)])
+				h.Write(buf)
+			}
+		} else {
+			for part := range slices.Chunk(m.rowsOf(p, f), 1<<16) {
+				buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
+				h.Write(buf)
+			}
 		}
 		lines = fmt.Appendf(lines, "%s %v %x\n", f.Name, f.Shape, h.Sum(nil))
 	}

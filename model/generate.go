@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/rng"
 )
@@ -60,9 +61,10 @@ type Generator struct {
 	memory    [2]bump   // of the values of this layer, and of the one before
 	layer     int
 
-	rounded []kernels.BF16   // the input of a product
-	texts   []kernels.Cached // of the layer's attention
-	best    []int32          // the most probable token of each row
+	rounded []kernels.BF16               // the input of a product
+	lengths map[*graph.Adapter][]float32 // of the rows that adapters bring to another length
+	texts   []kernels.Cached             // of the layer's attention
+	best    []int32                      // the most probable token of each row
 }
 
 // slot is a text under way: its keys and values, layer by layer, with room for
@@ -80,7 +82,16 @@ type slot struct {
 // where there are some ([Model.UseHalf], [LoadBF16]), which takes half the time
 // for each token, and bf16 keys and values then. Where the processor multiplies bf16
 // itself, what meets them is rounded to bf16, too; sums are float32 either way.
-func NewGenerator(m *Model) *Generator { return &Generator{m: m, half: m.embed.Half != nil} }
+func NewGenerator(m *Model) *Generator {
+	g := &Generator{m: m, half: m.embed.Half != nil, lengths: map[*graph.Adapter][]float32{}}
+	for _, x := range m.adapters {
+		if x.Magnitude != nil {
+			g.lengths[x.Adapter] = make([]float32, x.Rows)
+			x.Lengths(x.of, g.lengths[x.Adapter], nil)
+		}
+	}
+	return g
+}
 
 // Generate continues all requests, at most batch of them at a time: when one
 // is done the next takes its place. Results are in the order of the requests, and of those that

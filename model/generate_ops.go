@@ -33,7 +33,7 @@ func (g *Generator) Embed(table *graph.Param) rowsOf {
 	g.memory[0].reset()
 	g.memory[1].reset()
 	y := g.take(len(g.ids) * table.Cols)
-	if g.half {
+	if table.Half != nil {
 		for i, id := range g.ids {
 			kernels.FromBF16(y[i*table.Cols:(i+1)*table.Cols], table.Half[int(id)*table.Cols:(int(id)+1)*table.Cols])
 		}
@@ -52,21 +52,47 @@ func (g *Generator) Norm(x rowsOf, w *graph.Param, eps float32) rowsOf {
 func (g *Generator) Linear(x rowsOf, w, bias *graph.Param) rowsOf {
 	y := g.take(len(g.ids) * w.Rows)
 	g.product(y, x, len(g.ids), w)
+	for _, a := range w.Adapters {
+		g.adapt(y, x, w.Rows, a)
+	}
 	if bias != nil {
 		kernels.AddRow(y, y, bias.Data, len(g.ids), w.Rows)
 	}
 	return y
 }
 
+// adapt adds to y[rows, n] what an adapter does.
+func (g *Generator) adapt(y, x rowsOf, n int, a *graph.Adapter) {
+	rows := len(g.ids)
+	h, add := g.take(rows*a.A.Rows), g.take(rows*a.Rows)
+	g.product(h, x, rows, a.A)
+	for i := range h {
+		h[i] *= a.Scale
+	}
+	g.product(add, h, rows, a.B)
+	for t := range rows {
+		at := y[t*n+a.Row : t*n+a.Row+a.Rows]
+		for c, v := range add[t*a.Rows : (t+1)*a.Rows] {
+			at[c] += v
+		}
+		if lengths := g.lengths[a]; lengths != nil {
+			for c := range at {
+				at[c] *= a.Magnitude.Data[c] / lengths[c]
+			}
+		}
+	}
+}
+
 // product is y[rows, N] = x[rows, K] W^T. A token's row is the same bytes whatever rows are
 // beside it; a prompt's rows are by themselves.
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
+	half := w.Half != nil // adapters are float32
 	switch few := rows <= kernels.FewRows || g.decode != nil; {
-	case few && g.half:
+	case few && half:
 		kernels.LinearFew(y, x, nil, w.Half, rows, w.Rows, w.Cols)
 	case few:
 		kernels.LinearFew(y, x, w.Data, nil, rows, w.Rows, w.Cols)
-	case g.half:
+	case half:
 		if n := rows * w.Cols; len(g.rounded) < n {
 			kernels.FreeBF16(g.rounded)
 			g.rounded = kernels.AllocBF16(n)

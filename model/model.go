@@ -30,6 +30,12 @@ type Model struct {
 	Config Config
 	Params []*graph.Param // in the order of the forward pass
 	tensors
+
+	adapters []adapted
+	lora     LoRA   // that they are
+	base     Base   // that their files name
+	from     bool   // they were read, and not made from a seed
+	seed     uint64 // of their dropout
 }
 
 // tensors finds the parameters by role.
@@ -155,6 +161,11 @@ func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
 	return p.Data[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
 }
 
+// halfRowsOf is [Model.rowsOf] for a packed matrix.
+func (m *Model) halfRowsOf(p *graph.Param, f families.Tensor) []kernels.BF16 {
+	return p.Half[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
+}
+
 // Load reads a model folder: config.json and safetensors.
 func Load(dir string) (*Model, error) { return loadAs(dir, false) }
 
@@ -232,8 +243,8 @@ func loadAs(dir string, half bool) (*Model, error) {
 
 // read fills a parameter, piece by piece: its bf16 values where it has room for them.
 func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
-	const most = 1 << 20 // values that are widened at a time
-	half := p.Half != nil
+	const most = 1 << 20  // values that are widened at a time
+	half := p.Half != nil // room for them
 	if !half {
 		p.Data = kernels.Alloc(p.Size())
 	}
@@ -311,19 +322,33 @@ func (m *Model) Save(dir, dtype string) error { return m.Export(dir, dtype, nil)
 
 // Export is [Model.Save]. progress, which may be nil, is told the bytes of weights written.
 func (m *Model) Export(dir, dtype string, progress func(done, total int64)) error {
-	var tensors []checkpoints.Stream
-	for _, t := range m.Tensors(func(p *graph.Param) []float32 { return p.Data }) {
-		tensors = append(tensors, t.Stream())
+	return m.Config.WriteFolder(dir, dtype, m.weights(), progress)
+}
+
+// weights are those of the model, without adapters, as its files store them.
+func (m *Model) weights() (out []checkpoints.Stream) {
+	for _, p := range m.Params {
+		for _, f := range m.files[p] {
+			if !p.Packed {
+				out = append(out, checkpoints.Tensor{Name: f.Name, Shape: f.Shape, Data: m.rowsOf(p, f)}.Stream())
+				continue
+			}
+			half := m.halfRowsOf(p, f)
+			out = append(out, checkpoints.Stream{Name: f.Name, Shape: f.Shape, Read: func(offset int, dst []float32) error {
+				kernels.FromBF16(dst, half[offset:offset+len(dst)])
+				return nil
+			}})
+		}
 	}
-	return m.Config.WriteFolder(dir, dtype, tensors, progress)
+	return out
 }
 
 // Tensors lists, under the names of the files, what of each parameter: its
 // weights, its gradient, a moment of the optimiser. A parameter of which there is
-// nil is left out. No values are copied.
+// nil is left out. No values are copied. Those of adapters come last.
 func (m *Model) Tensors(of func(*graph.Param) []float32) []checkpoints.Tensor {
 	var out []checkpoints.Tensor
-	for _, p := range m.Params {
+	for _, p := range m.All() {
 		data := of(p)
 		if data == nil {
 			continue
@@ -339,7 +364,7 @@ func (m *Model) Tensors(of func(*graph.Param) []float32) []checkpoints.Tensor {
 
 // Free gives back the memory of weights and gradients.
 func (m *Model) Free() {
-	for _, p := range m.Params {
+	for _, p := range m.All() {
 		kernels.Free(p.Data)
 		kernels.Free(p.Grad)
 		kernels.FreeBF16(p.Half)
@@ -361,7 +386,9 @@ func (m *Model) UseHalf() {
 func (m *Model) RefreshHalf() {
 	kernels.Run(func() {
 		for _, p := range m.Params {
-			p.RefreshHalf()
+			if !p.Packed {
+				p.RefreshHalf()
+			}
 		}
 	})
 }
@@ -369,7 +396,7 @@ func (m *Model) RefreshHalf() {
 // UseGradients makes room for the gradients of all parameters that are not frozen,
 // zeroed.
 func (m *Model) UseGradients() {
-	for _, p := range m.Params {
+	for _, p := range m.All() {
 		if p.Grad == nil && !p.Frozen {
 			p.Grad = kernels.Alloc(p.Size())
 		}

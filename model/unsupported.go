@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -117,15 +115,9 @@ func plainScaling(s families.RopeScaling) families.RopeScaling {
 }
 
 const (
-	adapterFile = "adapter_config.json"
-	noAdapters  = "adapters are not implemented: merge it into its model first (merge_and_unload of PEFT)"
+	noAdapters    = "its tensors are no model's: an adapter is a folder of its own, named by lora.from"
+	adapterAsBase = "train its base (model.path) with lora.from: this folder; generate, eval, pairs and export take it as it is"
 )
-
-// HasAdapter reports whether a folder holds an adapter, which transformers puts onto the model that it is for.
-func HasAdapter(dir string) bool {
-	_, err := os.Lstat(filepath.Join(dir, adapterFile))
-	return err == nil
-}
 
 // other is the first of list that is not known.
 func other(list []string, known string) string {

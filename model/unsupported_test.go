@@ -144,7 +144,7 @@ func TestTensorsThatHaveNoPlaceAreExplained(t *testing.T) {
 		{"an expert", renamed(up+".weight", "model.layers.1.mlp.experts.0.up_proj.weight"),
 			"no tensor " + up + ".weight, which config.json (llama, 2 layers) calls for, but model.layers.1.mlp.experts.0.", noExperts},
 		{"a quantised matrix", renamed(up+".weight", up+".qweight"), "but " + up + ".qweight", noQuantised},
-		{"an adapter", more("base_model.model." + up + ".lora_A.weight"), "lora_A.weight, for which", "merge it into its model first"},
+		{"an adapter", more("base_model.model." + up + ".lora_A.weight"), "lora_A.weight, for which", noAdapters},
 		{"an encoder of images", more("visual.patch_embed.weight"), "visual.patch_embed.weight, for which", noImages},
 		{"a head that rates", more("score.weight"), "score.weight, for which", noHeads},
 		{"anything", more("model.norm2.weight"), "model.norm2.weight, for which", "not implemented for this model_type"},
@@ -256,7 +256,7 @@ func TestAnAdapterIsNoModel(t *testing.T) {
 		}
 		_, err := ReadConfig(dir)
 		if err == nil || !strings.Contains(err.Error(), "adapter_config.json: an adapter (PEFT), want a whole model") ||
-			!strings.Contains(fault.HintOf(err), "merge_and_unload") {
+			!strings.Contains(fault.HintOf(err), "lora.from: this folder") {
 			t.Errorf("%s: %v, %s", name, err, fault.HintOf(err))
 		}
 	}

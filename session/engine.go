@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"lwtrain/engine"
 	"lwtrain/engine/native"
 	"lwtrain/engine/torch"
+	"lwtrain/hub"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/train"
@@ -19,8 +22,7 @@ import (
 func engineOptions(o train.Options, capacity int) native.Options {
 	return native.Options{
 		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
-		Freeze: o.Freeze,
-		AdamW:  native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	}
 }
 
@@ -33,7 +35,49 @@ func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
 		}
 		return torch.Needs(m.Config, in, s.torchOptions(reference))
 	}
-	return native.Needs(m.Config, s.engineOptions(reference))
+	outline, err := m.Outline()
+	if err != nil {
+		return engine.Needs{}, err
+	}
+	return native.Needs(outline, s.engineOptions(reference))
+}
+
+// training says what of m the config trains.
+func (m *Model) training() model.Training {
+	c := m.session.Config
+	return model.Training{Freeze: c.Train.Freeze, LoRA: c.LoRA, Base: m.base(), Seed: c.Seed}
+}
+
+// base is what adapters of m say of it.
+func (m *Model) base() model.Base {
+	if m.onHub != "" {
+		if ref, err := hub.Parse(hub.Model, m.onHub); err == nil {
+			return model.Base{Name: ref.Repo, Revision: ref.Revision}
+		}
+	}
+	if m.dir == "" {
+		return model.Base{}
+	}
+	path, err := filepath.Abs(m.dir)
+	if err != nil {
+		path = m.dir
+	}
+	return model.Base{Name: path}
+}
+
+// Outline is the model as the config trains it, without memory.
+func (m *Model) Outline() (*model.Model, error) {
+	outline, err := model.Outline(m.Config, m.dir, m.training())
+	return outline, fault.Usage(err)
+}
+
+// loadToTrain reads or makes the weights of m as the config trains it.
+func (m *Model) loadToTrain() (*model.Model, error) {
+	t := m.training()
+	if m.dir == "" {
+		return model.NewToTrain(m.Config, m.seed, t)
+	}
+	return load(m.dir, func(dir string) (*model.Model, error) { return model.LoadToTrain(dir, t) }, Events{})
 }
 
 // engineOptions are those of the config, for training against a reference, which may be nil.
@@ -51,7 +95,7 @@ func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error)
 	if s.usesTorch() {
 		return s.torchEngine(m, reference, dir)
 	}
-	weights, err := m.Load()
+	weights, err := m.loadToTrain()
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +106,32 @@ func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error)
 	return e, nil
 }
 
+// benchEngine is the embedded engine over random weights, with adapters or without.
+func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.Engine, error) {
+	o, trained := engineOptions(job.Options, job.Capacity), model.Training{LoRA: lora, Seed: 1}
+	outline, err := model.Outline(c, "", trained)
+	if err != nil {
+		return nil, fault.Usage(err)
+	}
+	needs, err := native.Needs(outline, o)
+	if err != nil {
+		return nil, err
+	}
+	o.MemoryLimit = needs.Limit // what was free before the weights were made
+	m, err := model.NewToTrain(c, 1, trained)
+	if err != nil {
+		return nil, err
+	}
+	return native.New(m, o)
+}
+
 // Bench trains a model of random weights by an engine, and says how fast that is: see [train.Bench].
-func Bench(ctx context.Context, c model.Config, how engine.Options, job train.BenchJob) (train.BenchResult, error) {
+func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.LoRA, job train.BenchJob) (train.BenchResult, error) {
 	job.Vocab = c.Vocab
 	job.FLOPs = func(tokens int) float64 { return native.FLOPs(c, tokens) }
+	if how.Kind == engine.Torch && lora.On() {
+		return train.BenchResult{}, fault.Usage(errors.New("adapters are the native engine's, want no --lora with --engine torch"))
+	}
 	if how.Kind == engine.Torch {
 		in, err := torch.Find(ctx, how.Python)
 		if err != nil {
@@ -78,13 +144,7 @@ func Bench(ctx context.Context, c model.Config, how engine.Options, job train.Be
 		job.Engine, job.PeakGFLOPs, job.Profile = e, e.PeakGFLOPs, func(map[string]time.Duration) {}
 		job.Packs = max(job.Packs, e.Ranks())
 	} else {
-		o := engineOptions(job.Options, job.Capacity)
-		needs, err := native.Needs(c, o)
-		if err != nil {
-			return train.BenchResult{}, err
-		}
-		o.MemoryLimit = needs.Limit // what was free before the weights were made
-		e, err := native.New(model.New(c, 1), o)
+		e, err := benchEngine(c, lora, job)
 		if err != nil {
 			return train.BenchResult{}, err
 		}

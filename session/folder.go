@@ -43,6 +43,69 @@ func wholeFolder(dir string, e Events) (string, error) {
 	return dir, checkFolder(dir)
 }
 
+// parts are where a model lies: a whole one, or an adapter and the model that it is for.
+type parts struct {
+	dir     string // of the whole one
+	adapter string // on it; "": none
+}
+
+// partsOf finds what a folder is: a model or an adapter, whose base its files name unless base does.
+func partsOf(ctx context.Context, dir, base string, e Events) (parts, error) {
+	if !model.HasAdapter(dir) {
+		if base != "" {
+			return parts{}, fault.Usage(fmt.Errorf("%s is a whole model, and there is a base, want an adapter or none", dir))
+		}
+		return parts{dir: dir}, nil
+	}
+	const hint = "--base (generate, export) names the model that it is for; with a config model.path does, and lora.from the adapter"
+	if base == "" {
+		_, named, err := model.ReadLoRA(dir)
+		if err != nil {
+			return parts{}, err
+		}
+		if base = named.Name; base == "" {
+			return parts{}, fault.Usage(fault.Hint(fmt.Errorf("%s: an adapter that names no base, want its base, too", dir), hint))
+		}
+		if onHub(base) && named.Revision != "" {
+			base += "@" + named.Revision
+		}
+	}
+	whole, err := folder(ctx, base, hub.WholeModel, e)
+	if err == nil && !isThere(whole) {
+		err = fault.Usage(fmt.Errorf("%s: no such folder, want the model that the adapter %s is for", whole, dir))
+	}
+	if err == nil {
+		if whole, err = newest(whole, e); err == nil {
+			err = checkFolder(whole)
+		}
+	}
+	if err == nil && model.HasAdapter(whole) {
+		err = fault.Usage(fmt.Errorf("%s: an adapter, want a whole model for the adapter %s", whole, dir))
+	}
+	if err != nil && fault.HintOf(err) == "" {
+		err = fault.Hint(err, hint)
+	}
+	return parts{whole, dir}, err
+}
+
+// tokenizer is the folder of the model's tokenizer: the adapter's, where it has one.
+func (p parts) tokenizer() string {
+	if p.adapter != "" && isThere(filepath.Join(p.adapter, "tokenizer.json")) {
+		return p.adapter
+	}
+	return p.dir
+}
+
+// fingerprint says which model it is, by its files.
+func (p parts) fingerprint() (string, error) {
+	sum, err := model.FingerprintFiles(p.dir)
+	if err != nil || p.adapter == "" {
+		return sum, err
+	}
+	own, err := model.FingerprintFiles(p.adapter)
+	return sum + " with " + own, err
+}
+
 // LoadTokenizer reads the tokenizer of a model, or of any folder with a tokenizer.json.
 func LoadTokenizer(ctx context.Context, name string, e Events) (*tokenizer.Tokenizer, error) {
 	dir, err := folder(ctx, name, hub.ModelConfig, e)
@@ -60,6 +123,7 @@ type Exporting struct {
 	Format    string // one of [Formats]; "": gguf where the name ends so, else hf
 	Precision string // of the weights: f32, f16, bf16, q8_0 or q4_k_m, of which a folder has f32 and bf16
 	Check     bool   // read back what was written and compare what it computes
+	Base      string // the model that an adapter is for; "": the one that its files name
 }
 
 // Export writes a model to to, which appears when it is complete: a new folder with weights,
@@ -81,22 +145,32 @@ func Export(ctx context.Context, name, to string, o Exporting, e Events) (*expor
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(from, export.Extension) {
+	gguf := strings.HasSuffix(from, export.Extension)
+	if !gguf {
+		if from, err = wholeFolder(from, e); err != nil {
+			return nil, err
+		}
+	}
+	if gguf || model.HasAdapter(from) {
 		temp, err := export.Scratch(to, "source")
 		if err != nil {
 			return nil, err
 		}
 		defer os.RemoveAll(temp)
-		path := from
+		source := from
 		from = filepath.Join(temp, "model")
-		err = convert.FromGGUF(path, from, e.Importing)
-		e.ended(err)
+		if gguf {
+			err = convert.FromGGUF(source, from, e.Importing)
+			e.ended(err)
+		} else {
+			o.Check = true // an adapter that was merged wrongly shows in nothing else
+			err = merge(ctx, source, from, o.Base, e)
+		}
 		if err != nil {
 			return nil, err
 		}
-	}
-	if from, err = wholeFolder(from, e); err != nil {
-		return nil, err
+	} else if o.Base != "" {
+		return nil, fault.Usage(fmt.Errorf("%s is a whole model, and there is --base, want an adapter or none", from))
 	}
 	if o.Format == "hf" {
 		return exportFolder(from, to, o, e)
@@ -108,6 +182,19 @@ func Export(ctx context.Context, name, to string, o Exporting, e Events) (*expor
 	warnConfig(from, c.Warnings, e)
 	return export.GGUF(from, to, export.Options{Name: strings.TrimSuffix(filepath.Base(to), export.Extension), Precision: o.Precision,
 		Check: o.Check, Warn: e.warn, Writing: e.exporting, Reading: e.importing, Ended: e.ended})
+}
+
+// merge writes an adapter's model with the adapter in its weights into dir.
+func merge(ctx context.Context, adapter, dir, base string, e Events) error {
+	p, err := partsOf(ctx, adapter, base, e)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	_, err = export.Merge(p.dir, p.adapter, p.tokenizer(), dir)
+	return err
 }
 
 // exportFolder writes a folder in Hugging Face's layout.
@@ -195,9 +282,18 @@ func checkFolder(dir string) error {
 // auto takes bf16 where the files hold nothing else, so that nothing is lost.
 var Precisions = []string{"auto", "bf16", "float32"}
 
-// LoadToAnswer reads a model that only answers, in one of the [Precisions].
-func LoadToAnswer(dir, precision string, e Events) (*model.Model, error) {
-	half := precision == "bf16"
+// LoadToAnswer reads a model that only answers, in one of the [Precisions]: that of a folder, or the base of
+// an adapter's folder with the adapter.
+func LoadToAnswer(ctx context.Context, dir, precision string, e Events) (*model.Model, error) {
+	p, err := partsOf(ctx, dir, "", e)
+	if err != nil {
+		return nil, err
+	}
+	return p.loadToAnswer(precision, e)
+}
+
+func (p parts) loadToAnswer(precision string, e Events) (*model.Model, error) {
+	half, dir := precision == "bf16", p.dir
 	switch precision {
 	case "auto":
 		var err error
@@ -207,6 +303,9 @@ func LoadToAnswer(dir, precision string, e Events) (*model.Model, error) {
 	case "bf16", "float32":
 	default:
 		return nil, fault.Usage(fmt.Errorf("precision is %q, want auto, bf16 or float32", precision))
+	}
+	if p.adapter != "" {
+		return load(dir, func(dir string) (*model.Model, error) { return model.LoadAdapted(dir, p.adapter, half) }, e)
 	}
 	if half {
 		return load(dir, model.LoadBF16, e)

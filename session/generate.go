@@ -22,21 +22,26 @@ import (
 type Generator struct {
 	Tokenizer *tokenizer.Tokenizer
 
-	dir      string
+	parts    parts
 	events   Events
 	template *chat.Template // nil: prompts are continued as they are
 	weights  *model.Model
 }
 
 // OpenGenerator opens the model of a folder, a checkpoint or a run's folder among them, or of
-// a name on the hub, which is fetched. Its weights are not read yet.
-func OpenGenerator(ctx context.Context, name string, e Events) (*Generator, error) {
+// a name on the hub, which is fetched. Of an adapter base is the model that it is for; "": the one that its
+// files name. Weights are not read yet.
+func OpenGenerator(ctx context.Context, name, base string, e Events) (*Generator, error) {
 	dir, err := ModelFolder(ctx, name, e)
 	if err != nil {
 		return nil, err
 	}
-	tok, err := tokenizer.Load(dir)
-	return &Generator{Tokenizer: tok, dir: dir, events: e}, err
+	p, err := partsOf(ctx, dir, base, e)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.Load(p.tokenizer())
+	return &Generator{Tokenizer: tok, parts: p, events: e}, err
 }
 
 // UseTemplate puts prompts into a chat template: auto (the model's own), a shipped name
@@ -48,7 +53,7 @@ func (g *Generator) UseTemplate(template string) (err error) {
 
 // Load reads the weights, in one of the [Precisions].
 func (g *Generator) Load(precision string) (err error) {
-	g.weights, err = LoadToAnswer(g.dir, precision, g.events)
+	g.weights, err = g.parts.loadToAnswer(precision, g.events)
 	return err
 }
 
@@ -61,7 +66,7 @@ func (g *Generator) Decoder(batch int) *llm.Decoder {
 // no part of it. How the prompts were made, and in which precision they are answered, is the caller's to say.
 func (g *Generator) Identity(j answers.Job, settings map[string]string) (id rundir.Identity, err error) {
 	id.Contents, id.Settings = map[string]string{}, settings
-	if id.Contents["model"], err = model.FingerprintFiles(g.dir); err != nil {
+	if id.Contents["model"], err = g.parts.fingerprint(); err != nil {
 		return id, err
 	}
 	id.Contents["tokenizer and template"] = g.Tokenizer.Fingerprint()

@@ -33,6 +33,7 @@ type Model struct {
 
 	session *Session
 	dir     string // in Hugging Face layout; "": a fresh model
+	adapter string // on it, where model.path is one, or lora.from names one
 	seed    uint64 // of fresh weights
 	onHub   string // its name there, with the commit; its weights may not be here yet
 }
@@ -93,7 +94,7 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 	if err := m.findWeights(ctx, "model.path", &c.Model.Path); err != nil {
 		return err
 	}
-	if m.Tokenizer, err = tokenizer.Load(m.dir); err != nil {
+	if m.Tokenizer, err = tokenizer.Load(m.parts().tokenizer()); err != nil {
 		return fault.Usage(err)
 	}
 	return fault.Usage(m.checkRows())
@@ -126,6 +127,11 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 				m.dir, key, c.Origin(key)),
 			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
 	}
+	p, err := partsOf(ctx, m.dir, "", m.session.events)
+	if err != nil {
+		return err
+	}
+	m.dir, m.adapter = p.dir, p.adapter
 	if m.Config, err = model.ReadConfig(m.dir); err != nil {
 		return fault.Usage(err)
 	}
@@ -145,6 +151,9 @@ func (s *Session) Reference(ctx context.Context, m *Model) (*Model, error) {
 	const key = "dpo.reference"
 	r := &Model{session: s}
 	if err := r.findWeights(ctx, key, &s.Config.DPO.Reference); err != nil {
+		return nil, err
+	}
+	if err := r.checkWhole(key); err != nil {
 		return nil, err
 	}
 	if a, b := r.Config.Vocab, m.Config.Vocab; a != b {
@@ -281,9 +290,9 @@ func (m *Model) Load() (*model.Model, error) {
 // [Precisions].
 func (m *Model) LoadToAnswer(precision string) (*model.Model, error) {
 	if m.dir != "" {
-		return LoadToAnswer(m.dir, precision, Events{})
+		return m.parts().loadToAnswer(precision, Events{})
 	}
-	loaded, err := m.Load()
+	loaded, err := model.NewToTrain(m.Config, m.seed, model.Training{LoRA: model.LoRA{From: m.session.Config.LoRA.From}})
 	if err == nil && precision == "bf16" {
 		loaded.UseHalf()
 	}
@@ -295,7 +304,28 @@ func (m *Model) Fingerprint() (string, error) {
 	if m.dir == "" {
 		return model.FingerprintFresh(m.Config, m.seed)
 	}
-	return model.FingerprintFiles(m.dir)
+	return m.parts().fingerprint()
+}
+
+// parts are where the model lies that answers.
+func (m *Model) parts() parts {
+	if from := m.session.Config.LoRA.From; m.adapter == "" {
+		return parts{m.dir, from}
+	}
+	return parts{m.dir, m.adapter}
+}
+
+// checkWhole refuses an adapter where a whole model is wanted.
+func (m *Model) checkWhole(key string) error {
+	if m.adapter == "" {
+		return nil
+	}
+	hint := fmt.Sprintf("`lwtrain export %s DIR` makes a whole one of it", m.adapter)
+	if key == "model.path" {
+		hint = fmt.Sprintf("model.path=%s lora.from=%s goes on with the adapter", m.dir, m.adapter)
+	}
+	err := fmt.Errorf("%s: an adapter, want a whole model (%s, %s)", m.adapter, key, m.session.Config.Origin(key))
+	return fault.Usage(fault.Hint(err, hint))
 }
 
 // importOnce imports a .gguf file, unless the cache has it.

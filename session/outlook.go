@@ -87,7 +87,7 @@ const (
 
 // measure finds the pace of a run with random weights in a model of the same shape, of
 // fewer layers and tokens where it is large, and takes that many times more for the whole.
-func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompts int) (pace, error) {
+func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompts int) (_ pace, err error) {
 	o := r.session.Config.Train
 	whole := r.Model.Config
 	part, size, document := whole, min(measuredTokens, packSize(p, o)), documentSize(p)
@@ -96,7 +96,17 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	}
 	how := engineOptions(o, size)
 	how.Precision, how.GradientCheckpointing = m.Precision, "false"
-	needs, err := native.Needs(part, how)
+	trained := model.Training{LoRA: r.session.Config.LoRA, Seed: 1}
+	if trained.LoRA.From != "" {
+		if trained.LoRA, _, err = model.ReadLoRA(trained.LoRA.From); err != nil {
+			return pace{}, err
+		}
+	}
+	outline, err := model.Outline(part, "", trained)
+	if err != nil {
+		return pace{}, err
+	}
+	needs, err := native.Needs(outline, how)
 	if err != nil {
 		return pace{}, err
 	}
@@ -106,7 +116,11 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	if tell := r.session.events.Measuring; tell != nil && native.FLOPs(part, size) > measuredFLOPs/10 {
 		tell() // it takes a while
 	}
-	e, err := native.New(model.New(part, 1), how)
+	weights, err := model.NewToTrain(part, 1, trained)
+	if err != nil {
+		return pace{}, err
+	}
+	e, err := native.New(weights, how)
 	if err != nil {
 		return pace{}, err
 	}
@@ -119,7 +133,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	grown := float64(whole.Parameters()) / float64(part.Parameters())
 	return pace{
 		Learn: got.Learn * work * (1 + m.Repeats/3), Score: got.Score * work, Update: got.Update * grown, Answer: got.Answer * grown,
-		Save: float64(m.Weights+m.Optimizer) / diskSpeed,
+		Save: float64(m.Checkpoint()) / diskSpeed,
 	}, nil
 }
 

@@ -182,9 +182,18 @@ func (s timedScorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, er
 
 // paceKey names what a pace depends on.
 func paceKey(kind string, c model.Config, o train.Options, p *train.Plan, m engine.Needs) string {
+	kind += adapterText(m)
 	return fmt.Sprintf("%s, %s of %d parameters in %d layers, packs of %d tokens, documents of %d or less, %s, %s, %s",
 		kind, c.Type, c.Parameters(), c.Layers, packSize(p, o), 1<<bits.Len(uint(documentSize(p))),
 		m.Recomputed, m.Machine, machine.ReadProcessor().Model)
+}
+
+// adapterText tells runs with adapters apart, by the bytes of their gradients.
+func adapterText(m engine.Needs) string {
+	if !m.Adapters {
+		return ""
+	}
+	return fmt.Sprintf(", adapters of %d bytes", m.Gradients)
 }
 
 // documentSize is the mean length of the documents that a run trains on.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lwtrain/configs"
@@ -52,7 +53,7 @@ func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
 
 // hasReferenceModel reports whether preference training measures against a model of its own.
 func hasReferenceModel(c *configs.Config) bool {
-	return c.DPO.NeedsReference() && c.DPO.Reference != dpo.Initial && c.DPO.Reference != dpo.NoReference
+	return c.DPO.NeedsReference() && !slices.Contains([]string{dpo.Initial, dpo.Base, dpo.NoReference}, c.DPO.Reference)
 }
 
 // Missing is something that a config names and that is not here.

@@ -58,6 +58,9 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.checkWhole("model.path"); err != nil {
+		return nil, err
+	}
 	m.warnPositions()
 	var reference *Model
 	if how.pairs {

@@ -176,24 +176,28 @@ func (f facts) steps(c *configs.Config, why map[string]string) {
 	why["train.num_train_epochs"] = text
 }
 
-// rate sets the learning rate by the method and the size of the model.
-func (f facts) rate(c *configs.Config, why map[string]string) {
-	rates := []struct {
+// UsualRate is the learning rate that suits all weights of a model of so many parameters.
+func UsualRate(parameters int64, preferences bool) float64 {
+	for _, r := range []struct {
 		below    int64 // parameters
 		sft, dpo float64
-	}{{300e6, 1e-4, 5e-6}, {1500e6, 5e-5, 2e-6}, {5000e6, 2e-5, 1e-6}, {math.MaxInt64, 1e-5, 5e-7}}
+	}{{300e6, 1e-4, 5e-6}, {1500e6, 5e-5, 2e-6}, {5000e6, 2e-5, 1e-6}, {math.MaxInt64, 1e-5, 5e-7}} {
+		if parameters < r.below && preferences {
+			return r.dpo
+		}
+		if parameters < r.below {
+			return r.sft
+		}
+	}
+	panic("session: more parameters than there are numbers")
+}
+
+// rate sets the learning rate by the method and the size of the model.
+func (f facts) rate(c *configs.Config, why map[string]string) {
 	if f.parameters == 0 {
 		return
 	}
-	for _, r := range rates {
-		if f.parameters < r.below {
-			c.Train.LearningRate = r.sft
-			if f.preferences() {
-				c.Train.LearningRate = r.dpo
-			}
-			break
-		}
-	}
+	c.Train.LearningRate = UsualRate(f.parameters, f.preferences())
 	why["train.learning_rate"] = fmt.Sprintf("usual for %s parameters; larger models want less", human.Scaled(f.parameters))
 	if f.preferences() {
 		why["train.learning_rate"] = fmt.Sprintf("usual for preferences with %s parameters: far less than for fine-tuning",

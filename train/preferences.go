@@ -184,7 +184,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, step int) (su
 	s.loss = s.values["loss"]
 	delete(s.values, "loss")
 	if step == 0 {
-		err = checkStart(p.losses, p.engine.Needs().Precision, m)
+		err = checkStart(p.losses, p.engine.Needs(), m)
 	}
 	return s, err
 }

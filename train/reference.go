@@ -21,7 +21,7 @@ func (p *preferences) hasReference() bool { return p.losses.NeedsReference() }
 
 // open implements method: it opens a reference that is a folder.
 func (p *preferences) open() (map[string]string, error) {
-	if !p.hasReference() || p.losses.Reference == dpo.Initial {
+	if !p.hasReference() || p.losses.Reference == dpo.Initial || p.losses.Reference == dpo.Base {
 		return nil, nil
 	}
 	var err error
@@ -50,6 +50,9 @@ func (p *preferences) prepare(ctx context.Context) error {
 	var err error
 	if inputs["reference"], err = by.Model(); err != nil {
 		return err
+	}
+	if p.losses.Reference == dpo.Base {
+		inputs["reference"] += " without adapters"
 	}
 	used := p.used()
 	if len(used) < len(p.all) {
@@ -88,7 +91,7 @@ func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply
 	if p.events.Asking != nil {
 		p.events.Asking(len(replies), total)
 	}
-	return scoring{p.set, p.capacity, p.shared, engine.ScoreOptions{}, func(tokens int) {
+	return scoring{p.set, p.capacity, p.shared, engine.ScoreOptions{Base: p.losses.Reference == dpo.Base}, func(tokens int) {
 		if done += int64(tokens); p.events.Scoring != nil {
 			p.events.Scoring(done, total)
 		}

@@ -24,8 +24,8 @@ func startTolerance(precision string) float64 {
 // reference is the model itself: margins (of labelled answers rewards and z) of 0, and
 // from DPO's loss ln 2, in an engine's precision. Roundings of a sum grow as the root of
 // its terms, and beta multiplies them.
-func checkStart(losses dpo.Options, precision string, m *tally) error {
-	if !losses.NeedsReference() || losses.Reference != dpo.Initial {
+func checkStart(losses dpo.Options, needs engine.Needs, m *tally) error {
+	if !losses.NeedsReference() || losses.Reference != dpo.Initial || needs.Dropout {
 		return nil
 	}
 	margin, longest := 0.0, 0.0
@@ -33,7 +33,7 @@ func checkStart(losses dpo.Options, precision string, m *tally) error {
 		margin += math.Abs(d) / float64(len(m.margins))
 		longest = max(longest, m.tokens[i])
 	}
-	most := startTolerance(precision) * max(1, losses.Beta/0.1*math.Sqrt(longest/1000))
+	most := startTolerance(needs.Precision) * max(1, losses.Beta/0.1*math.Sqrt(longest/1000))
 	v := m.values()
 	problem := ""
 	if !(margin <= most) {

@@ -26,6 +26,7 @@ type benchFlags struct {
 	capacity, steps int
 	documents       tokenRange
 	memoryLimit     train.Bytes
+	adapters        model.LoRA
 	json            bool
 	engine          engine.Options
 	packs           int
@@ -33,7 +34,7 @@ type benchFlags struct {
 }
 
 func newBenchCmd() *cobra.Command {
-	f := benchFlags{documents: tokenRange{2048, 8192}, engine: engine.Default()}
+	f := benchFlags{documents: tokenRange{2048, 8192}, engine: engine.Default(), adapters: model.DefaultLoRA()}
 	cmd := &cobra.Command{
 		Use:   "bench [-c CONFIG [key=value ...]]",
 		Short: "Measure how fast this machine trains a model",
@@ -55,6 +56,7 @@ Shapes:
 	fl.TextVar(&f.memoryLimit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; "+
 		"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	fl.IntVar(&f.steps, "steps", 5, "steps that are measured")
+	fl.IntVar(&f.adapters.Rank, "lora", 0, "rank of adapters, by native; 0: all parameters are trained")
 	fl.StringVar(&f.engine.Kind, "engine", f.engine.Kind, "native or torch; with -c the config says")
 	fl.IntVar(&f.engine.Processes, "processes", 0, "of torch; 0: one for each GPU, or 1")
 	fl.StringVar(&f.engine.Compile, "compile", f.engine.Compile, "blocks, by torch: auto, true or false")
@@ -85,7 +87,7 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 	bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(f.steps))
 	job.Progress = func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) }
 	bar.Set(0, "")
-	r, err := session.Bench(cmd.Context(), c, f.engine, job)
+	r, err := session.Bench(cmd.Context(), c, f.engine, f.adapters, job)
 	if err != nil {
 		bar.Abandon()
 		return err
@@ -119,7 +121,7 @@ func (f *benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config,
 		if err != nil {
 			return c, job, err
 		}
-		c, job.Options, f.engine = m.Config, s.Config.Train, s.Config.Engine
+		c, job.Options, f.engine, f.adapters = m.Config, s.Config.Train, s.Config.Engine, s.Config.LoRA
 		if !cmd.Flags().Changed("capacity") {
 			job.Capacity = s.Config.Packing.Capacity
 		}

@@ -23,6 +23,8 @@ func newExportCmd() *cobra.Command {
 template, without what a resume needs. MODEL is any model's folder, a checkpoint
 of a run, a run's folder, of which the newest whole checkpoint is taken, a name
 on the hub or a GGUF file. In bf16 it takes an eighth of a checkpoint's space.
+An adapter (LoRA) is merged into its model in float32, read back and compared:
+what computes something else is not written.
 
 With --format gguf, or where TO ends in .gguf, it writes a GGUF file for
 llama.cpp, with tokenizer and chat template in it and a Modelfile for Ollama
@@ -53,6 +55,7 @@ TO appears when it is complete.`,
 	addThreads(cmd)
 	cmd.Flags().StringVar(&o.Format, "format", "", "hf (a folder), or gguf [gguf if TO ends in .gguf, else hf]")
 	cmd.Flags().StringVar(&dtype, "dtype", "bf16", "format of the weights: bf16 or f32, and in GGUF f16, q8_0 or q4_k_m")
+	cmd.Flags().StringVar(&o.Base, "base", "", "the model that an adapter is for [the one that its files name]")
 	cmd.Flags().BoolVar(&o.Check, "check", false, "read it back and compare logits with the model's")
 	return cmd
 }

@@ -26,7 +26,8 @@ import (
 
 // generateFlags are the flags of lwtrain generate.
 type generateFlags struct {
-	model, template, precision   string
+	model, base                  string
+	template, precision          string
 	prompt, prompts, system, out string
 	raw, greedy, json            bool
 	maxNew, batch                int
@@ -66,7 +67,8 @@ probability that the model gives.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVarP(&f.model, "model", "m", "", "model folder, or a run's folder")
+	fl.StringVarP(&f.model, "model", "m", "", "model folder, or a run's folder, or an adapter's (LoRA)")
+	fl.StringVar(&f.base, "base", "", "the model that an adapter is for [the one that its files name]")
 	fl.StringVar(&f.prompt, "prompt", "", "what to answer; - or none: standard input")
 	fl.StringVar(&f.prompts, "prompts", "", "a file of prompts, such as {\"prompt\": ...} a line: answers all of them, an object a line")
 	fl.StringVar(&f.out, "out", "", "with --prompts: the file of answers, which is begun or gone on with")
@@ -120,7 +122,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	if err != nil {
 		return err
 	}
-	g, err := session.OpenGenerator(cmd.Context(), f.model, show.Session(cmd.ErrOrStderr()))
+	g, err := session.OpenGenerator(cmd.Context(), f.model, f.base, show.Session(cmd.ErrOrStderr()))
 	if err != nil {
 		return err
 	}

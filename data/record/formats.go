@@ -48,6 +48,10 @@ func (r *reader) conversation(format string) (c Conversation, err error) {
 
 // plainText reads a text that is no conversation: one message, which is its own and of nobody else.
 func (r *reader) plainText() (Conversation, error) {
+	if name, role, there := r.find(r.f, "role"); there && !absent(role) {
+		return Conversation{}, bad("message_alone", "%s is %.40s beside a text: a message of a conversation, want all of that in one "+
+			"record, {\"messages\": [...]}; `ignore: [%s]` of the source takes it for a text", name, role, name)
+	}
 	text, err := r.text("text")
 	return Conversation{Raw: true, Messages: []chat.Message{{Role: "assistant", Content: text}}}, err
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"lwtrain/chat"
@@ -79,6 +80,24 @@ func TestWhichRecordsAreTexts(t *testing.T) {
 		layout.Settle([]read.Line{{Text: []byte(record)}})
 		if layout.Format != want {
 			t.Errorf("%s: %q, want %q", record, layout.Format, want)
+		}
+	}
+}
+
+func TestAMessageOnALineOfItsOwnIsNoText(t *testing.T) {
+	for record, want := range map[string]string{
+		`{"text": "hi", "role": "prompter", "message_id": "1"}`: `role is "prompter" beside a text: a message of a conversation`,
+		`{"text": "hi", "from": "gpt"}`:                         `from is "gpt" beside a text`,
+		`{"text": "hi", "role": ""}`:                            "",
+		`{"text": "hi", "author": "gpt"}`:                       "",
+	} {
+		layout := Options{}.Layout(nil)
+		layout.Settle([]read.Line{{Text: []byte(record)}})
+		_, err := layout.Parse(read.Line{Text: []byte(record)})
+		var b *Error
+		refused := errors.As(err, &b) && b.Reason == "message_alone" && strings.Contains(err.Error(), want)
+		if want == "" && err != nil || want != "" && !refused {
+			t.Errorf("%s: %v, want %q", record, err, want)
 		}
 	}
 }

@@ -16,30 +16,24 @@ type memoryPlan struct {
 	recompute int // of the largest pack: [graph.Options]
 }
 
-// Needs says what a run of a model will take, without taking it.
-func Needs(c model.Config, o Options) (engine.Needs, error) {
-	p, err := planFrozen(model.Empty(c), o)
+// Needs says what a run of a model will take, without taking it. The model may be without
+// memory for its weights ([model.Outline], [model.Empty]).
+func Needs(m *model.Model, o Options) (engine.Needs, error) {
+	p, err := planMemory(m, o)
 	return p.Needs, err
 }
 
-// planFrozen freezes what the options say and plans for the rest.
-func planFrozen(m *model.Model, o Options) (memoryPlan, error) {
-	if err := m.Freeze(o.Freeze); err != nil {
-		return memoryPlan{}, err
-	}
-	return planMemory(m, o)
-}
-
-// planMemory decides precision and gradient checkpointing. The model may be without
-// memory for its weights ([model.Empty]).
+// planMemory decides precision and gradient checkpointing.
 func planMemory(m *model.Model, o Options) (memoryPlan, error) {
-	n, trained := 4*m.Config.Parameters(), 4*m.TrainedParameters()
+	weights, frozen, half := m.Bytes()
+	trained := 4 * m.TrainedParameters()
 	p := memoryPlan{Needs: engine.Needs{
-		Precision: engine.Float32, Weights: n, Gradients: trained, Optimizer: 2 * trained, Limit: o.memoryLimit(),
+		Precision: engine.Float32, Weights: weights, Frozen: frozen, Adapters: m.Adapted(), Dropout: m.Dropout(),
+		Gradients: trained, Optimizer: 2 * trained, Limit: o.memoryLimit(),
 	}}
 	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().NativeBF16) {
 		p.precision, p.Precision = graph.BFloat16, engine.BFloat16
-		p.Half = n / 2
+		p.Half = half
 	}
 	g := m.Graph(o.Capacity, p.precision, nil)
 	eval, err := g.Compile(graph.Options{})

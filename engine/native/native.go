@@ -29,11 +29,12 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
-// New plans how a model with its weights is trained. The engine owns it from then on,
+// New plans how a model with its weights is trained: the parameters that are not frozen, and adapters
+// ([model.LoadToTrain], [model.Model.Freeze]). The engine owns it from then on,
 // also where New fails. Until something is computed it takes no memory beside the
 // weights, so that who asks for [Engine.Needs] can tell them before they are taken.
 func New(m *model.Model, o Options) (*Engine, error) {
-	plan, err := planFrozen(m, o)
+	plan, err := planMemory(m, o)
 	if err != nil {
 		m.Free()
 		return nil, err
@@ -57,7 +58,7 @@ func (e *Engine) begin() {
 		e.model.UseHalf()
 	}
 	e.model.UseGradients()
-	e.optimizer = newAdamW(e.model.Params, e.adamW)
+	e.optimizer = newAdamW(e.model.All(), e.adamW)
 }
 
 // Learn implements [engine.Engine]. Packs run one at a time, so a step of more packs
@@ -66,7 +67,7 @@ func (e *Engine) Learn(ctx context.Context, step int, packs []packing.Pack, weig
 	e.begin()
 	out := make([]engine.Learned, len(packs))
 	for i, p := range packs {
-		made, err := e.of(p)
+		made, err := e.of(p, engine.ScoreOptions{Step: step})
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +103,7 @@ func (e *Engine) Update(step int, rate, divisor, maxNorm float64) (norm float64,
 	e.begin()
 	began := time.Now()
 	kernels.Run(func() {
-		norm = gradNorm(e.model.Params, 1/divisor)
+		norm = gradNorm(e.model.All(), 1/divisor)
 		if !math.IsNaN(norm) && !math.IsInf(norm, 0) {
 			e.optimizer.step(step, rate, clip(norm, maxNorm)/divisor)
 		}
@@ -116,7 +117,7 @@ func (e *Engine) Update(step int, rate, divisor, maxNorm float64) (norm float64,
 // Drop implements [engine.Engine].
 func (e *Engine) Drop() {
 	kernels.Run(func() {
-		for _, p := range e.model.Params {
+		for _, p := range e.model.All() {
 			if p.Grad != nil {
 				kernels.Zero(p.Grad)
 			}
@@ -172,7 +173,7 @@ func (s *scorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error]
 		if err != nil {
 			return err
 		}
-		made, err := s.of(p)
+		made, err := s.of(p, how)
 		if err != nil {
 			return err
 		}

@@ -29,14 +29,18 @@ func options() Options {
 	}
 }
 
-// tiny is an engine over a model of two layers.
-func tiny(t *testing.T, o Options) *Engine {
+// tiny is an engine over a model of two layers, of whose tensors those stay that a pattern fits.
+func tiny(t *testing.T, o Options, freeze ...string) *Engine {
 	t.Helper()
 	c, err := model.ParseConfig([]byte(tinyConfig))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(model.New(c, 1), o)
+	m, err := model.NewToTrain(c, 1, model.Training{Freeze: freeze})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,9 +146,7 @@ func TestFrozenTensorsStayAndTheOthersAreTrained(t *testing.T) {
 	pack := lay(t, 256, document(1, 200, 150))
 	whole := tiny(t, options())
 	want, wantLoss := gradients(t, whole, pack)
-	o := options()
-	o.Freeze = []string{pattern}
-	e := tiny(t, o)
+	e := tiny(t, options(), pattern)
 	got, loss := gradients(t, e, pack)
 	if loss[0] != wantLoss[0] {
 		t.Errorf("loss %g, without frozen tensors %g", loss[0], wantLoss[0])
@@ -198,7 +200,7 @@ func TestFrozenTensorsStayAndTheOthersAreTrained(t *testing.T) {
 			t.Errorf("the optimiser's state holds %s", name)
 		}
 	}
-	again := tiny(t, o)
+	again := tiny(t, options(), pattern)
 	if err := again.Load(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +214,7 @@ func TestTheMemoryThatAReferenceTakesIsPlannedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alone, err := Needs(c, options())
+	alone, err := Needs(model.Empty(c), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +223,7 @@ func TestTheMemoryThatAReferenceTakesIsPlannedFor(t *testing.T) {
 	for name, reference := range map[string]*model.Config{"as large": &c, "50 times as deep": &large} {
 		o := options()
 		o.Reference = reference
-		got, err := Needs(c, o)
+		got, err := Needs(model.Empty(c), o)
 		if err != nil || got.Reference <= 4*reference.Parameters() {
 			t.Errorf("%s: %d bytes for the reference, %v, want more than its weights", name, got.Reference, err)
 		}
@@ -241,9 +243,7 @@ func TestPatternsOfFrozenTensorsAreChecked(t *testing.T) {
 		"[":                                "syntax error",
 		"model.layers.0.self_attn.q_proj*": "freeze 1 of the 3 tensors",
 	} {
-		o := options()
-		o.Freeze = []string{pattern}
-		if _, err := Needs(c, o); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := model.Outline(c, "", model.Training{Freeze: []string{pattern}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", pattern, err, want)
 		}
 	}
@@ -369,7 +369,7 @@ func TestASmallerPackComputesLessAgain(t *testing.T) {
 	o := options()
 	o.Capacity, o.GradientCheckpointing = 512, "true"
 	e := tiny(t, o)
-	made, err := e.of(lay(t, 100, document(1, 100, 40)))
+	made, err := e.of(lay(t, 100, document(1, 100, 40)), engine.ScoreOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

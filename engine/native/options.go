@@ -8,11 +8,10 @@ import (
 // Options say how a model is computed and updated. Names are those of the config's
 // train section.
 type Options struct {
-	Capacity              int      // tokens of the largest pack
-	Precision             string   // auto | bf16 | float32
-	GradientCheckpointing string   // auto | true | false
-	MemoryLimit           int64    // bytes that auto keeps below; 0: what the machine has free
-	Freeze                []string // patterns of tensors that stay as they are: [model.Model.Freeze]
+	Capacity              int    // tokens of the largest pack
+	Precision             string // auto | bf16 | float32
+	GradientCheckpointing string // auto | true | false
+	MemoryLimit           int64  // bytes that auto keeps below; 0: what the machine has free
 	AdamW                 AdamW
 	Reference             *model.Config // of what [Engine.Reference] will be asked for; nil: nothing
 }

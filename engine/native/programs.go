@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"lwtrain/engine"
 	"lwtrain/internal/graph"
 	"lwtrain/model"
 	"lwtrain/packing"
@@ -39,7 +40,7 @@ type program struct {
 }
 
 // of returns the program for a pack, with the pack in its inputs.
-func (p *programs) of(pack packing.Pack) (*program, error) {
+func (p *programs) of(pack packing.Pack, how engine.ScoreOptions) (*program, error) {
 	if n := len(pack.IDs); n > p.capacity {
 		return nil, fmt.Errorf("a pack of %d tokens, want at most the engine's %d", n, p.capacity)
 	}
@@ -53,6 +54,11 @@ func (p *programs) of(pack packing.Pack) (*program, error) {
 		p.made[capacity] = made
 	}
 	fill(made.Inputs(), pack)
+	clear(made.Inputs().Keys)
+	if how.Step > 0 && p.model.Dropout() {
+		p.model.DropoutKeys(made.Inputs().Keys, pack.IDs, pack.Starts, how.Step)
+	}
+	made.Base = how.Base
 	return made, nil
 }
 

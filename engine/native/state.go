@@ -10,6 +10,7 @@ import (
 	"lwtrain/checkpoints"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
+	"lwtrain/model"
 )
 
 // optimizerFile holds the optimiser's state in a checkpoint, under the names of the
@@ -19,7 +20,11 @@ const optimizerFile = "state/optimizer.safetensors"
 // Save implements [engine.Engine].
 func (e *Engine) Save(dir string) error {
 	e.begin()
-	if err := e.model.Save(dir, "float32"); err != nil {
+	save := func(dir string) error { return e.model.Save(dir, "float32") }
+	if e.model.Adapted() {
+		save = e.model.SaveAdapter
+	}
+	if err := save(dir); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, optimizerFile)
@@ -35,12 +40,16 @@ func (e *Engine) Load(dir string) error {
 		return err
 	}
 	e.begin()
-	weights, err := checkpoints.OpenWeights(dir)
+	open := checkpoints.OpenWeights
+	if e.model.Adapted() {
+		open = model.OpenAdapter
+	}
+	weights, err := open(dir)
 	if err != nil {
 		return err
 	}
 	defer weights.Close()
-	if err := read(weights, e.model.Tensors(func(p *graph.Param) []float32 { return p.Data })); err != nil {
+	if err := read(weights, e.model.Tensors(saved(e.model.Adapted()))); err != nil {
 		return err
 	}
 	moments, err := checkpoints.OpenSafetensors(filepath.Join(dir, optimizerFile))
@@ -53,6 +62,16 @@ func (e *Engine) Load(dir string) error {
 	}
 	e.model.RefreshHalf()
 	return nil
+}
+
+// saved are the weights that a checkpoint holds: of a model with adapters, these alone.
+func saved(adapted bool) func(p *graph.Param) []float32 {
+	return func(p *graph.Param) []float32 {
+		if adapted && p.Frozen {
+			return nil
+		}
+		return p.Data
+	}
 }
 
 // moments are the optimiser's values, named as the weights they belong to: those of

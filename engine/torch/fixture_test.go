@@ -34,7 +34,7 @@ func folder(form string) string { return filepath.Join("../../model/testdata", f
 
 // installation is the Python that tests use. Without one they are skipped; make test-torch
 // makes one, and says so.
-func installation(t *testing.T) *Installation {
+func installation(t testing.TB) *Installation {
 	t.Helper()
 	python := os.Getenv("LWTRAIN_PYTHON")
 	if own, err := filepath.Abs("../../.venv-torch/bin/python"); python == "" && err == nil && exists(own) {

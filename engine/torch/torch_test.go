@@ -393,3 +393,32 @@ func TestPacksAreDealtByCost(t *testing.T) {
 		}
 	}
 }
+
+func TestCopiesOfTheWeightsComputeTheSame(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes four processes: make torch-full")
+	}
+	o := options(4)
+	o.Shard = 2
+	e := open(t, "llama-tied", o)
+	own := openNative(t, "llama-tied")
+	got, want := learn(t, e, packs(t, "token"), nil), learn(t, own, packs(t, "token"), nil)
+	sameLosses(t, "2 copies on 2 ranks each", got.packs, want.packs)
+	if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+		t.Errorf("gradients are %.2g apart (%s)", d, where)
+	}
+	e.Drop()
+	own.Drop()
+	follows(t, "2 copies", steps(t, e, 1, 4), steps(t, own, 1, 4), 1e-4)
+	dir := t.TempDir()
+	if err := e.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	follows(t, "and on from there", steps(t, own, 5, 6), steps(t, e, 5, 6), 1e-4)
+	if n := e.Needs(); n.Checkpoint() != 12*e.config.Parameters() {
+		t.Errorf("a checkpoint takes %d bytes, want %d", n.Checkpoint(), 12*e.config.Parameters())
+	}
+}

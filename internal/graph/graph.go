@@ -55,6 +55,9 @@ type Param struct {
 	Half       []kernels.BF16
 	Decay      bool // weight decay applies: matrices yes, norms and biases no
 	Frozen     bool // stays as it is: no gradient is made for it
+	Packed     bool // of a frozen matrix whose values are all bf16: they lie in Half, and Data is nil
+
+	Adapters []*Adapter // of a frozen matrix: what is added to products with it
 }
 
 // Size is the number of values.
@@ -69,7 +72,7 @@ func (p *Param) RefreshHalf() {
 }
 
 func (p *Param) shape() tensor.Shape {
-	if p.Rows == 1 {
+	if p.Rows == 1 && !p.Decay {
 		return tensor.Shape{p.Cols}
 	}
 	return tensor.Shape{p.Rows, p.Cols}
@@ -81,6 +84,7 @@ type Node = gorgonia.Node
 // Graph is a symbolic computation over one pack of Capacity tokens.
 type Graph struct {
 	Capacity  int
+	Base      bool // runs leave the adapters out
 	precision Precision
 
 	g      *gorgonia.ExprGraph
@@ -112,6 +116,7 @@ type Inputs struct {
 	Starts    []int32   // [T] the first index that each position sees, which never decreases
 	Positions []int32   // [T] position id, which the rotation turns by
 	Weights   []float32 // [T] loss weight of each position
+	Keys      []uint64  // [T] what the dropout of each position follows from; 0: it has none
 }
 
 // New returns an empty graph over packs of capacity tokens, whose programs work
@@ -132,6 +137,7 @@ func New(capacity int, precision Precision, mem *Workspace) *Graph {
 			Starts:    make([]int32, capacity),
 			Positions: make([]int32, capacity),
 			Weights:   make([]float32, capacity),
+			Keys:      make([]uint64, capacity),
 		},
 	}
 	g.ids = g.input("ids", g.in.IDs)
@@ -159,7 +165,7 @@ func (g *Graph) param(p *Param) *gorgonia.Node {
 	}
 	shape := p.shape()
 	n := gorgonia.NewTensor(g.g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(p.Name))
-	if p.Data != nil { // nil: the graph is only planned, not run
+	if p.Data != nil { // nil: the graph is only planned, not run, or its ops read Half
 		must(gorgonia.Let(n, tensor.New(tensor.WithShape(shape...), tensor.WithBacking(p.Data))))
 	}
 	g.nodes[p] = n

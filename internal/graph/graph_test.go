@@ -20,7 +20,10 @@ type toy struct {
 	params []*Param
 }
 
-func newToy(t int, precision Precision) toy {
+func newToy(t int, precision Precision) toy { return newAdaptedToy(t, precision, nil) }
+
+// newAdaptedToy is a toy whose matrices of layers stay as they are and have the adapters that adapt gives them.
+func newAdaptedToy(t int, precision Precision, adapt func(p *Param) []*Adapter) toy {
 	const vocab, width, ffn, layers = 11, 16, 12, 2
 	h := Heads{Q: 4, KV: 2, Dim: 4}
 	r := rand.New(rand.NewPCG(1, 2))
@@ -36,6 +39,12 @@ func newToy(t int, precision Precision) toy {
 		}
 		p.RefreshHalf()
 		out.params = append(out.params, p)
+		if adapt != nil && rows > 1 && name != "embed" {
+			p.Frozen, p.Adapters = true, adapt(p)
+			for _, a := range p.Adapters {
+				out.params = append(out.params, a.Params()...)
+			}
+		}
 		return p
 	}
 	rotations := [layers]Rotation{{Freqs: []float32{1, 0.3}}, {Freqs: []float32{0.7}, Interleaved: true}}

@@ -17,6 +17,12 @@ func (g *Graph) Embed(table *Param) *gorgonia.Node {
 		in:   []operand{floats(2), ints(1)},
 		out:  tensor.Shape{t, d},
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			if table.Packed {
+				for t, id := range i32(in[1]) {
+					kernels.FromBF16(out[t*d:(t+1)*d], table.Half[int(id)*d:(int(id)+1)*d])
+				}
+				return
+			}
 			kernels.Embedding(out, f32(in[0]), i32(in[1]), d)
 		},
 		wrt: []bool{true, false},

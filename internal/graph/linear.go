@@ -14,7 +14,7 @@ import (
 //
 // Its gradients are dx = g W and dW = g^T x, db = the column sums of g. With
 // bf16 precision x and g are rounded to bf16 on the way into the product and W
-// is read from its bf16 copy; sums are float32.
+// is read from its bf16 copy; sums are float32. Adapters of W add to y before b does.
 func (g *Graph) Linear(x *gorgonia.Node, w, bias *Param) *gorgonia.Node {
 	t, k, n := rows(x), cols(x), w.Rows
 	if k != w.Cols {
@@ -57,6 +57,7 @@ func (g *Graph) Linear(x *gorgonia.Node, w, bias *Param) *gorgonia.Node {
 			return gorgonia.Nodes{dx, dw}
 		},
 	}, x, g.param(w))
+	y = g.adapt(x, y, w)
 	if bias != nil {
 		y = g.addBias(y, bias)
 	}
@@ -107,6 +108,12 @@ func (m product) forward(out, x []float32, t int, add bool, scratch []float32) {
 		kernels.GemmBF16(false, true, t, n, k, hx, k, m.w.Half, k, beta(add), out, n)
 		return
 	}
+	if m.w.Packed {
+		m.tiles(scratch, func(row int, w []float32) {
+			kernels.Gemm(false, true, t, len(w)/k, k, x, k, w, k, beta(add), out[row:], n)
+		})
+		return
+	}
 	kernels.Gemm(false, true, t, n, k, x, k, m.w.Data, k, beta(add), out, n)
 }
 
@@ -116,6 +123,12 @@ func (m product) gradInput(dx, g []float32, t int, add bool, scratch []float32) 
 	if m.precision == BFloat16 {
 		hg, _ := half(g[:t*n], scratch)
 		kernels.GemmBF16(false, false, t, k, n, hg, n, m.w.Half, k, beta(add), dx, k)
+		return
+	}
+	if m.w.Packed {
+		m.tiles(scratch, func(row int, w []float32) {
+			kernels.Gemm(false, false, t, k, len(w)/k, g[row:], n, w, k, beta(add || row > 0), dx, k)
+		})
 		return
 	}
 	kernels.Gemm(false, false, t, k, n, g, n, m.w.Data, k, beta(add), dx, k)
@@ -133,9 +146,27 @@ func (m product) gradWeight(dw, x, g []float32, t int, add bool, scratch []float
 	kernels.Gemm(true, false, n, k, t, g, n, x, k, beta(add), dw, k)
 }
 
+// tiles widens a packed matrix, some rows at a time: never are there float32 values of the
+// whole of it.
+func (m product) tiles(scratch []float32, each func(row int, w []float32)) {
+	k := m.w.Cols
+	most := tileRows(k)
+	for row := 0; row < m.w.Rows; row += most {
+		n := min(most, m.w.Rows-row) * k
+		kernels.FromBF16(scratch[:n], m.w.Half[row*k:row*k+n])
+		each(row, scratch[:n])
+	}
+}
+
+// tileRows is how many rows of k values are worked on at a time: 4 MiB, which stay in a cache.
+func tileRows(k int) int { return max(16, (1<<20)/k/16*16) }
+
 // scratch is the floats that the three products need for t rows.
 func (m product) scratch(t int) int {
 	if m.precision != BFloat16 {
+		if m.w.Packed {
+			return min(m.w.Rows, tileRows(m.w.Cols)) * m.w.Cols
+		}
 		return 0
 	}
 	return halfFloats(t*m.w.Rows) + halfFloats(t*m.w.Cols)

@@ -43,6 +43,7 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	} else {
 		printPacks(line, c, p)
 	}
+	printLoRA(line, c, run, p, m)
 	if text := TimeText(time); text != "" {
 		line("time", "%s", text)
 	}
@@ -51,7 +52,7 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "for its end, or leave it some (threads)")
 	}
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
-	line("", "weights %s, gradients %s, optimiser %s", human.Bytes(m.Weights+m.Half), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
+	line("", "%s, gradients %s, optimiser %s", trainedText(m), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
 	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
 	for _, note := range m.Notes {
 		line("", "%s", note)

@@ -45,7 +45,11 @@ func Result(w io.Writer, c *configs.Config, r train.Result) {
 	}
 	fmt.Fprintln(w)
 	line("model", "%s", r.Checkpoint)
-	line("", "(Hugging Face layout: transformers loads it, too)")
+	if c.LoRA.On() {
+		line("", "(an adapter: PEFT and vLLM load it, too; `lwtrain export` merges it)")
+	} else {
+		line("", "(Hugging Face layout: transformers loads it, too)")
+	}
 	line("metrics", "%s", r.MetricsFile)
 	if len(r.Answers) > 0 {
 		line("answers", "%s", filepath.Join(c.Output.Dir, rundir.Answers))
