@@ -19,7 +19,7 @@ import (
 // machineOf is lwtrain node as a launcher starts it on machine n of two, in a folder.
 func machineOf(t *testing.T, dir string, port, n int, args ...string) (*exec.Cmd, *strings.Builder) {
 	t.Helper()
-	cmd := exec.Command("lwtrain", append([]string{"node", "sft", "-c", "run.yaml", "engine.processes=1"}, args...)...)
+	cmd := exec.Command("lwtrain", append([]string{"node", "sft", "-c", "run.yaml", "engine.processes=1", "threads=1"}, args...)...)
 	var said strings.Builder
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &said, &said
 	cmd.Env = append(os.Environ(), "PET_NNODES=2", fmt.Sprint("PET_NODE_RANK=", n), "PET_MASTER_ADDR=127.0.0.1",

@@ -26,7 +26,8 @@ var trainJobKeys = map[string]string{
 func TestATrainJobHasTheKeysOfItsSchema(t *testing.T) {
 	for _, gpus := range []int{0, 8} {
 		var out strings.Builder
-		x := launching{Name: "my-run", Command: "sft", Config: "c.yaml", Values: []string{`a=[{b: "c"}]`}, Nodes: 2, GPUs: gpus, Image: "i", Volume: "v", Shared: "/s"}
+		x := launching{Name: "my-run", Command: "sft", Config: "c.yaml", Values: []string{`a=[{b: "c"}]`}, Nodes: 2, GPUs: gpus,
+			Image: "i", Volume: "v", Shared: "/s"}
 		if err := x.print(&out, "kubeflow"); err != nil {
 			t.Fatal(err)
 		}
