@@ -57,7 +57,7 @@ same: build ## prove that the build does what OLD=path/to/an/older/lwtrain does;
 	@[ -n "$(OLD)" ] || { echo "want OLD=path/to/an/older/lwtrain"; exit 1; }
 	@python3 scripts/same $(OLD) $(NEW) --cases '$(CASES)' --data '$(DATA)'
 
-# torch is some 3 GB, and is installed once; LWTRAIN_PYTHON names another Python that has it.
+# torch with what it brings along takes some 6 GB on the disk, and is installed once; LWTRAIN_PYTHON names another Python that has it.
 torch_python = $(or $(LWTRAIN_PYTHON),$(CURDIR)/.venv-torch/bin/python)
 torch_tests = LWTRAIN_PYTHON=$(torch_python) LWTRAIN_TEST_TORCH=1 $(GO) test -count=1 -timeout 2h
 TORCH_KILLS ?= 30

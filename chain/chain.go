@@ -118,7 +118,7 @@ func (a record) differs(b record) string {
 		}
 	}
 	if a.Config != b.Config {
-		return "its config, or the environment"
+		return "its config, the environment, or the keys that this version has"
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package checkpoints
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -274,6 +275,30 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
+	}
+	return nil
+}
+
+// ReadHalfAt is [Weights.ReadAt] for a tensor that is bf16 in the file, as it is there.
+func (w *Weights) ReadHalfAt(name string, offset int, dst []uint16) error {
+	e := w.entries[name]
+	switch {
+	case e == nil:
+		return fmt.Errorf("no tensor %s", name)
+	case e.DType != "BF16":
+		return fmt.Errorf("%s: tensor %s has dtype %s, want BF16", e.path, name, e.DType)
+	case offset < 0 || offset > e.elements() || len(dst) > e.elements()-offset:
+		return fmt.Errorf("%s: values %d to %d of tensor %s, which has %d", e.path, offset, offset+len(dst), name, e.elements())
+	}
+	raw := make([]byte, min(len(dst), StreamChunk)*2)
+	for at := 0; at < len(dst); at += len(raw) / 2 {
+		part := raw[:min(len(raw), 2*(len(dst)-at))]
+		if _, err := e.file.ReadAt(part, e.begin+2*int64(offset+at)); err != nil {
+			return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
+		}
+		for i := range len(part) / 2 {
+			dst[at+i] = binary.LittleEndian.Uint16(part[2*i:])
+		}
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (c *Config) check(at Origin, found Problems) Problems {
 }
 
 // decisive is the key of a section that its other problems may follow from.
-var decisive = map[string]string{"model": "model.init", "dpo": "dpo.loss_type"}
+var decisive = map[string]string{"model": "model.init", "dpo": "dpo.loss_type", "train": "train.lr_scheduler_type"}
 
 func (k *checker) sources() {
 	const path = "data.sources"

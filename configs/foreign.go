@@ -199,6 +199,9 @@ var foreign = map[string]string{
 	"lr_schedule":                     "train.lr_scheduler_type",
 	"scheduler":                       "train.lr_scheduler_type",
 	"lr_scheduler_kwargs":             "train.lr_scheduler_type",
+	"cosine_min_lr_ratio":             "train.min_lr_ratio",
+	"min_lr_rate":                     "train.min_lr_ratio",
+	"wsd_decay_ratio":                 "train.decay_ratio",
 	"lr_warmup_steps":                 "train.warmup_steps",
 	"num_warmup_steps":                "train.warmup_steps",
 	"warmup":                          "train.warmup_ratio",
@@ -350,7 +353,7 @@ var families = []struct{ why, names string }{
 // values maps the names that users of other trainers give to values.
 var values = map[string]string{
 	"bfloat16": "bf16", "fp32": "float32", "f32": "float32", "32": "float32", "fp16": "bf16", "float16": "bf16",
-	"constant_with_warmup": "constant", "cosine_with_warmup": "cosine", "cosine_with_min_lr": "cosine", "linear_with_warmup": "linear",
+	"constant_with_warmup": "constant", "cosine_with_warmup": "cosine", "wsd": "warmup_stable_decay", "linear_with_warmup": "linear",
 	"cosine_with_restarts": "cosine", "polynomial": "linear", "fp8": "bf16", "half": "bf16", "single": "float32",
 	"bfd": "best_fit_decreasing", "binpacking": "best_fit_decreasing", "ffd": "best_fit_decreasing", "best_fit": "best_fit_decreasing",
 	"sequential": "next_fit", "greedy": "next_fit",

@@ -118,6 +118,15 @@ func TestALaterKeyIsNoSettingAtItsDefault(t *testing.T) {
 	if v, ok := c.Settings("sft")["train.freeze"]; ok {
 		t.Errorf("settings hold %q, want none", v)
 	}
+	for _, key := range []string{"train.min_lr_ratio", "train.decay_ratio"} {
+		if v, ok := c.Settings("dpo")[key]; ok {
+			t.Errorf("settings hold %s: %q, want none", key, v)
+		}
+	}
+	c.Train.MinLRRatio = 0.2
+	if got := c.Settings("sft")["train.min_lr_ratio"]; got != "0.2" {
+		t.Errorf("settings hold %q", got)
+	}
 	c.Train.Freeze = []string{"lm_head.*"}
 	if got := c.Settings("sft")["train.freeze"]; got != `"lm_head.*"` {
 		t.Errorf("settings hold %q", got)

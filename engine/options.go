@@ -17,6 +17,8 @@ type Options struct {
 	Processes int `yaml:"processes" min:"0" max:"1024"`
 	// torch: processes that share one copy of the weights (HSDP); 0: all
 	Shard int `yaml:"shard" min:"0" max:"1024"`
+	// torch: how often a run goes on by itself, from its last checkpoint, after a process was killed
+	Restarts int `yaml:"restarts" min:"0" max:"1000"`
 	// torch: compile the blocks of the model; auto: on GPUs
 	Compile string `yaml:"compile" enum:"auto|true|false"`
 	// torch: the same bytes on the same number of processes; slower on GPUs
@@ -34,7 +36,8 @@ func (o Options) Validate() map[string]string {
 	}
 	for key, set := range map[string]bool{
 		"python": o.Python != "", "processes": o.Processes > 0, "shard": o.Shard > 0, "deterministic": o.Deterministic,
-		"compile": o.Compile != Default().Compile,
+		"restarts": o.Restarts > 0,
+		"compile":  o.Compile != Default().Compile,
 	} {
 		if set {
 			bad[key] = "is for kind: torch, and kind is " + o.Kind

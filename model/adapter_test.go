@@ -93,7 +93,23 @@ func TestLogitsWithAdaptersAndMergedEqualPEFTs(t *testing.T) {
 			if d := off("logits"); d > 1e-5 {
 				t.Errorf("logits with the adapter are off by %.2g", d)
 			}
+			prompt := ref.docs()[1].ids[:6]
+			greedy := func() []float32 {
+				out, err := NewGenerator(m).Generate(t.Context(), []Request{{Prompt: prompt, MaxNewTokens: 24}}, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var ids []float32
+				for _, id := range out[0].IDs {
+					ids = append(ids, float32(id))
+				}
+				return ids
+			}
+			beside := greedy()
 			m.Merge()
+			if got, want := greedy(), ref.read("greedy"); !slices.Equal(got, want) || !slices.Equal(beside, want) {
+				t.Errorf("greedy ids merged %v, with the adapter %v, want %v", got, beside, want)
+			}
 			if d := off("merged"); d > 1e-5 {
 				t.Errorf("logits of the merged model are off by %.2g", d)
 			}

@@ -127,7 +127,7 @@ func alloc(c Config) *Model {
 // its own, named as in the files.
 func New(c Config, seed uint64) *Model {
 	m := alloc(c)
-	for _, p := range m.Params {
+	m.each(func(_ int, p *graph.Param) {
 		for _, f := range m.files[p] {
 			dst := m.rowsOf(p, f)
 			switch {
@@ -142,7 +142,7 @@ func New(c Config, seed uint64) *Model {
 				}
 			}
 		}
-	}
+	})
 	return m
 }
 
@@ -243,7 +243,10 @@ func loadAs(dir string, half bool) (*Model, error) {
 
 // read fills a parameter, piece by piece: its bf16 values where it has room for them.
 func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
-	const most = 1 << 20  // values that are widened at a time
+	const most = 1 << 20 // values that are widened at a time
+	if p.Packed {
+		return m.readPacked(p, w)
+	}
 	half := p.Half != nil // room for them
 	if !half {
 		p.Data = kernels.Alloc(p.Size())
@@ -270,6 +273,21 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 			if half {
 				kernels.ToBF16(p.Half[at:at+n], part)
 			}
+		}
+	}
+	return nil
+}
+
+// readPacked fills a matrix that is bf16 in the files.
+func (m *Model) readPacked(p *graph.Param, w *checkpoints.Weights) error {
+	for _, f := range m.files[p] {
+		half := m.halfRowsOf(p, f)
+		if err := w.ReadHalfAt(f.Name, 0, half); err != nil {
+			return err
+		}
+		const exponent = 0x7f80 // all ones: a NaN or infinity
+		if slices.ContainsFunc(half, func(v kernels.BF16) bool { return v&exponent == exponent }) {
+			return fmt.Errorf("tensor %s holds a NaN or infinity", f.Name)
 		}
 	}
 	return nil

@@ -26,8 +26,20 @@ type Base struct {
 }
 
 // NewToTrain is [New] for training.
-func NewToTrain(c Config, seed uint64, t Training) (*Model, error) {
-	m := New(c, seed)
+func NewToTrain(c Config, seed uint64, t Training) (*Model, error) { return New(c, seed).toTrain(t) }
+
+// NewToMeasure is [NewToTrain] with values of no meaning, which are made faster: for how long a step takes.
+func NewToMeasure(c Config, t Training) (*Model, error) {
+	m := alloc(c)
+	m.each(func(_ int, p *graph.Param) {
+		for i := range p.Data {
+			p.Data[i] = float32(i*7919%257-128) / 4096
+		}
+	})
+	return m.toTrain(t)
+}
+
+func (m *Model) toTrain(t Training) (*Model, error) {
 	from, err := m.prepare(t, nil)
 	if err == nil {
 		err = m.makeAdapters(t, from)

@@ -29,9 +29,13 @@ measure() {
 		printf '%-14s %6s  %-24s no time left\n' "$shape" "$capacity" "$name"
 		return
 	fi
-	if ! timeout "$left" "$lwtrain" bench --engine torch --shape "$shape" --capacity "$capacity" --documents "$documents" --steps "$steps" \
-		--json "$@" >"$work/out.json" 2>"$work/err.txt"; then
-		printf '%-14s %6s  %-24s %s\n' "$shape" "$capacity" "$name" "$(grep -m1 'error:' "$work/err.txt" | cut -c1-160 || tail -n 1 "$work/err.txt")"
+	local status=0
+	timeout "$left" "$lwtrain" bench --engine torch --shape "$shape" --capacity "$capacity" --documents "$documents" --steps "$steps" \
+		--json "$@" >"$work/out.json" 2>"$work/err.txt" || status=$?
+	if [ "$status" -ne 0 ]; then
+		local why="it did not end in time"
+		[ "$status" -eq 124 ] || why=$(grep -m1 'error:' "$work/err.txt" | cut -c1-160)
+		printf '%-14s %6s  %-24s %s\n' "$shape" "$capacity" "$name" "$why"
 		return
 	fi
 	"$python" - "$work/out.json" "$shape" "$capacity" "$name" <<'PY'

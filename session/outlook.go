@@ -80,6 +80,7 @@ func (r *Run) outlook(at pace, remembered bool, step int) (Outlook, error) {
 // What is measured has at most that many tokens, and computes about that much in a step.
 const (
 	measuredTokens = 1024
+	leastMeasured  = 256 // of a large model
 	measuredFLOPs  = 1e12
 	measuredVocab  = 1 << 14
 	diskSpeed      = 300e6 // bytes a second, written, flushed and hashed
@@ -94,6 +95,9 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	for part.Vocab = min(part.Vocab, measuredVocab); part.Layers > 2 && native.FLOPs(part, size) > measuredFLOPs; {
 		part.Layers--
 	}
+	for size > leastMeasured && native.FLOPs(part, size) > measuredFLOPs/5 && part.Layers < whole.Layers {
+		size /= 2
+	}
 	how := engineOptions(o, size)
 	how.Precision, how.GradientCheckpointing = m.Precision, "false"
 	trained := model.Training{LoRA: r.session.Config.LoRA, Seed: 1}
@@ -102,6 +106,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 			return pace{}, err
 		}
 	}
+	trained.LoRA.Target = []string{model.AllLinear} // names may be of layers that are left out
 	outline, err := model.Outline(part, "", trained)
 	if err != nil {
 		return pace{}, err
@@ -116,7 +121,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	if tell := r.session.events.Measuring; tell != nil && native.FLOPs(part, size) > measuredFLOPs/10 {
 		tell() // it takes a while
 	}
-	weights, err := model.NewToTrain(part, 1, trained)
+	weights, err := model.NewToMeasure(part, trained)
 	if err != nil {
 		return pace{}, err
 	}

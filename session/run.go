@@ -9,6 +9,7 @@ import (
 
 	"lwtrain/data"
 	"lwtrain/engine"
+	"lwtrain/engine/torch"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
 	"lwtrain/train"
@@ -178,8 +179,20 @@ func (r *Run) Check() (step int, err error) {
 }
 
 // Do loads the weights and trains. A run that was interrupted goes on from its last
-// checkpoint.
+// checkpoint, and where the config says so one whose engine lost a process does by itself.
 func (r *Run) Do(ctx context.Context, e train.Events) (train.Result, error) {
+	for again := 0; ; again++ {
+		result, err := r.attempt(ctx, e)
+		var lost torch.LostError
+		if !errors.As(err, &lost) || again >= r.session.Config.Engine.Restarts || ctx.Err() != nil {
+			return result, err
+		}
+		r.session.events.warn("%v: the run goes on from its last checkpoint", err)
+	}
+}
+
+// attempt is a run until it ends or fails.
+func (r *Run) attempt(ctx context.Context, e train.Events) (train.Result, error) {
 	job, err := r.job(ctx, e)
 	if err != nil {
 		return train.Result{}, err

@@ -24,8 +24,13 @@ type Options struct {
 	// peak learning rate, reached after the warm-up
 	LearningRate float64 `yaml:"learning_rate" above:"0" max:"1"`
 	// how the learning rate falls after the warm-up: to 0 along half a cosine, to 0 in a line,
-	// or not at all (Hugging Face's constant_with_warmup; warmup_ratio: 0 for its constant)
+	// not at all (Hugging Face's constant_with_warmup; warmup_ratio: 0 for its constant), along half a
+	// cosine to min_lr_ratio, or not at all but in the last steps (decay_ratio), there to 0 as 1 - sqrt
 	LRSchedulerType string `yaml:"lr_scheduler_type"`
+	// share of the peak that cosine_with_min_lr falls to
+	MinLRRatio float64 `yaml:"min_lr_ratio" later:"0.4" min:"0" below:"1"`
+	// share of the run's steps, rounded up, in which warmup_stable_decay falls
+	DecayRatio float64 `yaml:"decay_ratio" later:"0.4" above:"0" max:"1"`
 	// share of the run's steps in which the learning rate rises from 0
 	WarmupRatio float64 `yaml:"warmup_ratio" min:"0" max:"1"`
 	// the same as a number of steps, instead of warmup_ratio; 0: warmup_ratio decides
@@ -73,7 +78,7 @@ type Options struct {
 func Default() Options {
 	return Options{
 		NumTrainEpochs: 4, PerDeviceTrainBatchSize: 1, GradientAccumulationSteps: 8,
-		LearningRate: 1e-5, LRSchedulerType: "cosine", WarmupRatio: 0.03,
+		LearningRate: 1e-5, LRSchedulerType: "cosine", MinLRRatio: 0.1, DecayRatio: 0.1, WarmupRatio: 0.03,
 		WeightDecay: 0.1, AdamBeta1: 0.9, AdamBeta2: 0.95, AdamEpsilon: 1e-8, MaxGradNorm: 1,
 		GradientCheckpointing: "auto", Precision: "auto",
 		LoggingSteps: 1, EvalSteps: 100, SaveSteps: 400, SaveTotalLimit: 3,
@@ -99,6 +104,7 @@ func (o Options) Validate() map[string]string {
 	if o.MaxSteps > 0 && o.WarmupSteps > o.MaxSteps {
 		bad["warmup_steps"] = fmt.Sprintf("%d, want at most max_steps (%d)", o.WarmupSteps, o.MaxSteps)
 	}
+	o.checkSchedule(bad)
 	if o.EarlyStoppingPatience > 0 && o.EvalSteps == 0 {
 		bad["early_stopping_patience"] = fmt.Sprintf("%d, and eval_steps is 0: want the held-out loss measured", o.EarlyStoppingPatience)
 	}
@@ -108,13 +114,40 @@ func (o Options) Validate() map[string]string {
 	return bad
 }
 
+// checkSchedule finds keys that differ from their defaults and that the scheduler does not read, and a
+// warm-up that does not end before the decay begins.
+func (o Options) checkSchedule(bad map[string]string) {
+	d := Default()
+	for _, k := range []struct {
+		key, reader string
+		is, usual   float64
+	}{{"min_lr_ratio", cosineWithMinLR, o.MinLRRatio, d.MinLRRatio}, {"decay_ratio", warmupStableDecay, o.DecayRatio, d.DecayRatio}} {
+		if k.is != k.usual && o.LRSchedulerType != k.reader {
+			bad[k.key] = fmt.Sprintf("%g, and lr_scheduler_type is %s, which does not read it: want it left out, or %s",
+				k.is, o.LRSchedulerType, k.reader)
+		}
+	}
+	if o.LRSchedulerType != warmupStableDecay {
+		return
+	}
+	steps := float64(o.MaxSteps)
+	switch {
+	case o.WarmupRatio+o.DecayRatio > 1+1e-9:
+		bad["decay_ratio"] = fmt.Sprintf("%g, and warmup_ratio is %g: want at most 1 together", o.DecayRatio, o.WarmupRatio)
+	case o.WarmupSteps > 0 && o.MaxSteps >= o.WarmupSteps && float64(o.WarmupSteps)+math.Ceil(o.DecayRatio*steps) > steps:
+		bad["decay_ratio"] = fmt.Sprintf("%g of %d steps, and warmup_steps is %d: want at most max_steps together",
+			o.DecayRatio, o.MaxSteps, o.WarmupSteps)
+	}
+}
+
 // schedule is the learning rate of a run of total steps. A warm-up ratio is
-// rounded up to whole steps, as Hugging Face does.
+// rounded up to whole steps, as Hugging Face does; so is the decay's, which has what the warm-up leaves.
 func (o Options) schedule(total int) Schedule {
-	s := Schedule{Type: o.LRSchedulerType, Peak: o.LearningRate, Warmup: o.WarmupSteps, Total: total}
+	s := Schedule{Type: o.LRSchedulerType, Peak: o.LearningRate, Warmup: o.WarmupSteps, Total: total, Least: o.MinLRRatio}
 	if s.Warmup == 0 {
 		s.Warmup = int(math.Ceil(o.WarmupRatio * float64(total)))
 	}
+	s.Decay = max(0, min(int(math.Ceil(o.DecayRatio*float64(total))), total-s.Warmup))
 	return s
 }
 

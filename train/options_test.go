@@ -23,15 +23,35 @@ func TestBytesAreReadWithUnitsAndWrittenBackExactly(t *testing.T) {
 	}
 }
 
+// falling sets how the learning rate falls.
+func falling(scheduler string, least, decay float64) func(*Options) {
+	return func(o *Options) { o.LRSchedulerType, o.MinLRRatio, o.DecayRatio = scheduler, least, decay }
+}
+
 func TestOptionsAreCheckedAgainstEachOther(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Options)
 		key    string
 	}{
-		"the defaults are fine":               {func(*Options) {}, ""},
-		"both warm-ups":                       {func(o *Options) { o.WarmupSteps = 3 }, "warmup_steps"},
-		"a warm-up longer than the run":       {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 2 }, "warmup_steps"},
-		"a warm-up as long as the run may be": {func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 3 }, ""},
+		"the defaults are fine": {func(*Options) {}, ""},
+		"both warm-ups":         {func(o *Options) { o.WarmupSteps = 3 }, "warmup_steps"},
+		"a warm-up longer than the run": {
+			func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 2 }, "warmup_steps",
+		},
+		"a warm-up as long as the run may be": {
+			func(o *Options) { o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 3, 3 }, "",
+		},
+		"a least rate": {falling(cosineWithMinLR, 0.2, 0.1), ""},
+		"a least rate that the scheduler does not read": {falling("cosine", 0.2, 0.1), "min_lr_ratio"},
+		"a decay": {falling(warmupStableDecay, 0.1, 0.2), ""},
+		"a decay that the scheduler does not read":     {falling(cosineWithMinLR, 0.1, 0.2), "decay_ratio"},
+		"a decay behind the warm-up, to the last step": {falling(warmupStableDecay, 0.1, 0.97), ""},
+		"a decay and a warm-up of more than the run":   {falling(warmupStableDecay, 0.1, 0.98), "decay_ratio"},
+		"a decay and steps of warm-up, more than the run": {
+			func(o *Options) {
+				falling(warmupStableDecay, 0.1, 0.5)(o)
+				o.WarmupRatio, o.WarmupSteps, o.MaxSteps = 0, 6, 11
+			}, "decay_ratio"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Default()

@@ -4,12 +4,15 @@ import "math"
 
 // Schedule is the learning rate over a run: a linear warm-up, then a decay.
 // The shapes and the counting are those of Hugging Face's
-// get_{cosine,linear,constant}_schedule_with_warmup.
+// get_{cosine,linear,constant}_schedule_with_warmup, get_cosine_with_min_lr_schedule_with_warmup
+// and get_wsd_schedule with decay_type 1-sqrt.
 type Schedule struct {
 	Type   string  // one of decays
 	Peak   float64 // learning rate after the warm-up
 	Warmup int     // steps
 	Total  int     // steps of the whole run
+	Least  float64 // of cosine_with_min_lr: share of the peak that the rate falls to
+	Decay  int     // of warmup_stable_decay: the last steps, in which the rate falls
 }
 
 // At returns the learning rate of update step, counted from 1. As in
@@ -23,21 +26,39 @@ func (s Schedule) At(step int) float64 {
 	left := float64(max(1, s.Total-s.Warmup))
 	for _, d := range decays {
 		if d.name == s.Type {
-			return s.Peak * max(0, d.share((done-float64(s.Warmup))/left, (float64(s.Total)-done)/left))
+			return s.Peak * max(0, d.share(s, (done-float64(s.Warmup))/left, (float64(s.Total)-done)/left))
 		}
 	}
 	return s.Peak
 }
 
+// The schedulers that read a key of their own.
+const (
+	cosineWithMinLR   = "cosine_with_min_lr"
+	warmupStableDecay = "warmup_stable_decay"
+)
+
 // decays are the rows of lr_scheduler_type, in the order in which users see their names: the share of
 // the peak that holds after the part done of the steps after the warm-up, with the part left.
 var decays = []struct {
 	name  string
-	share func(done, left float64) float64
+	share func(s Schedule, done, left float64) float64
 }{
-	{"cosine", func(done, _ float64) float64 { return 0.5 * (1 + math.Cos(math.Pi*done)) }},
-	{"linear", func(_, left float64) float64 { return left }},
-	{"constant", func(_, _ float64) float64 { return 1 }},
+	{"cosine", func(_ Schedule, done, _ float64) float64 { return cosine(done) }},
+	{"linear", func(_ Schedule, _, left float64) float64 { return left }},
+	{"constant", func(Schedule, float64, float64) float64 { return 1 }},
+	{cosineWithMinLR, func(s Schedule, done, _ float64) float64 { return cosine(done)*(1-s.Least) + s.Least }},
+	{warmupStableDecay, stableDecay},
+}
+
+// cosine is half a cosine, from 1 to 0.
+func cosine(done float64) float64 { return 0.5 * (1 + math.Cos(math.Pi*done)) }
+
+// stableDecay holds the peak and falls in the last steps by 1 less the root of the part of them that is
+// done, which of the shapes that Hägele et al. 2024 (arXiv:2405.18392, section 3) compared ended lowest.
+func stableDecay(s Schedule, done, _ float64) float64 {
+	at := done*float64(max(1, s.Total-s.Warmup)) - float64(s.Total-s.Warmup-s.Decay) // steps of the decay
+	return 1 - math.Sqrt(max(0, at)/float64(max(1, s.Decay)))
 }
 
 // calendar says in which epoch each step of a run lies.

@@ -18,7 +18,7 @@ func newExportCmd() *cobra.Command {
 	var dtype string
 	cmd := &cobra.Command{
 		Use:   "export MODEL TO",
-		Short: "Write a checkpoint or a model to a folder of its own, or to a GGUF file",
+		Short: "Write a checkpoint or a model to a folder or a GGUF file",
 		Long: `Writes a model to a new folder: weights, config.json, tokenizer and chat
 template, without what a resume needs. MODEL is any model's folder, a checkpoint
 of a run, a run's folder, of which the newest whole checkpoint is taken, a name
@@ -28,9 +28,9 @@ what computes something else is not written.
 
 With --format gguf, or where TO ends in .gguf, it writes a GGUF file for
 llama.cpp, with tokenizer and chat template in it and a Modelfile for Ollama
-beside it. q4_k_m is the mix of Q4_K and Q6_K that llama.cpp has under that name.
---check reads back what was written, loads it and the source one after the other
-in float32 and compares their logits.
+beside it. q4_k_m is llama.cpp's mix of Q4_K and Q6_K of that name. --check
+reads back what was written, compares each tensor with the model's, loads both
+in float32, one after the other, and compares their logits.
 
 TO appears when it is complete.`,
 		Example: `  lwtrain export runs/mine my-model

@@ -27,7 +27,7 @@ func groups() []group {
 	return []group{
 		{"Training:", []func() *cobra.Command{
 			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd, newNodeCmd, newLaunchCmd,
-			newStatsCmd, newPackCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
+			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
 		{"Models:", []func() *cobra.Command{newPullCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},

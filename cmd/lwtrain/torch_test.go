@@ -190,6 +190,36 @@ func TestKilledTorchRuns(t *testing.T) {
 	t.Logf("killed: %v; each run ended with the same bytes as that of %v which was left alone", victims, whole.Round(time.Second))
 }
 
+// TestATorchRunGoesOnByItself kills a worker and then the launcher of a run that may go on twice.
+func TestATorchRunGoesOnByItself(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make torch-full does it")
+	}
+	withTorch(t)
+	w := byTorch(sftWork)
+	w.files["run.yaml"] = strings.ReplaceAll(w.files["run.yaml"], "processes: 2,", "processes: 2, restarts: 2,")
+	alone, _, _ := w.alone(t)
+	dir := w.fresh(t)
+	cmd := w.start(t, dir)
+	for i, kind := range []int{3, 1} {
+		text := fmt.Sprintf(`{"step":%d,"epoch"`, 5+7*i)
+		for !strings.Contains(string(slurp(filepath.Join(dir, "run", "metrics.jsonl"))), text) {
+			time.Sleep(time.Millisecond)
+		}
+		all := descendants(cmd.Process.Pid)
+		syscall.Kill(all[min(kind, len(all)-1)], syscall.SIGKILL)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, cmd.Stderr)
+	}
+	if said := fmt.Sprint(cmd.Stderr); strings.Count(said, "the run goes on from its last checkpoint") != 2 {
+		t.Errorf("want that it went on twice:\n%s", said)
+	}
+	for _, name := range differences(withoutEngine(readRun(t, alone)), withoutEngine(readRun(t, dir))) {
+		t.Errorf("%s differs", name)
+	}
+}
+
 // withoutEngine leaves out what the workers write beside a run.
 func withoutEngine(run map[string]any) map[string]any {
 	maps.DeleteFunc(run, func(name string, _ any) bool { return name == "engine" || strings.HasPrefix(name, "engine/") })

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"lwtrain/configs"
-	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/session"
@@ -85,30 +83,17 @@ func trainIn(cmd *cobra.Command, s *session.Session, how session.Method) error {
 	}
 	defer run.Close()
 	out := cmd.OutOrStdout()
-	plan, err := run.Plan()
+	f, err := run.Forecast(cmd.Context())
 	if err != nil {
 		return err
 	}
-	memory, err := run.Needs()
-	if err != nil {
-		return err
-	}
-	room := run.Room(plan, memory)
 	if s.DryRun {
-		return planOnly(cmd.Context(), out, cmd.ErrOrStderr(), s.Config, run, plan, memory, room)
+		return planOnly(out, cmd.ErrOrStderr(), s.Config, run, f)
 	}
-	step, err := run.Check()
-	if err == nil {
-		err = room.Check()
+	if f.Refused != nil {
+		return f.Refused
 	}
-	if err != nil {
-		return err
-	}
-	time, err := run.Outlook(cmd.Context(), plan, memory, step)
-	if err != nil {
-		return err
-	}
-	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run, room, time)
+	display := show.NewTraining(out, cmd.ErrOrStderr(), s.Config, run, f.Room, f.Time)
 	defer display.Close()
 	result, err := run.Do(cmd.Context(), display.Events())
 	display.Close()
@@ -123,30 +108,59 @@ func trainIn(cmd *cobra.Command, s *session.Session, how session.Method) error {
 }
 
 // planOnly prints what a run would do, without its weights.
-func planOnly(
-	ctx context.Context, out, w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room,
-) error {
-	step, err := run.Check()
-	var time session.Outlook
-	if err == nil {
-		time, err = run.Outlook(ctx, p, m, step)
+func planOnly(out, w io.Writer, c *configs.Config, run *session.Run, f session.Forecast) error {
+	show.Plan(out, c, run, f.Plan, f.Needs, f.Room, f.Time)
+	for _, text := range f.Warnings {
+		show.Warn(w, "%s (%s)", text.Text, text.Key)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if f.Refused != nil {
+		return f.Refused
 	}
-	show.Plan(out, c, run, p, m, room, time)
-	show.WarnMemory(w, m)
-	if err == nil {
-		err = room.Check()
-	}
-	if err != nil {
-		return err
-	}
-	if step > 0 {
-		fmt.Fprintf(out, "\nThe run would go on from step %d.\n", step)
+	if f.Step > 0 {
+		fmt.Fprintf(out, "\nThe run would go on from step %d.\n", f.Step)
 	}
 	fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 	return nil
+}
+
+func newPlanCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Say what a run would do, need and take",
+		Long: `Says what lwtrain sft or dpo, whichever the data is for, would do with a config:
+parameters, packs, steps, memory by part, how long it takes on this machine, and
+what looks like a mistake. It is the dry run of these commands; nothing is
+written. With --json it is one object: docs/formats/plan.md.`,
+		Example: `  lwtrain plan -c my.yaml
+  lwtrain plan -c my.yaml --json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := openSession(cmd, args, true)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			run, err := s.RunOfData(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer run.Close()
+			f, err := run.Forecast(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if !asJSON {
+				return planOnly(cmd.OutOrStdout(), cmd.ErrOrStderr(), s.Config, run, f)
+			}
+			if err := show.PlanJSON(cmd.OutOrStdout(), s.Config, run, f); err != nil {
+				return err
+			}
+			return f.Refused
+		},
+	}
+	addConfigFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
 }
 
 // interrupted adds the way to go on to the error of a stopped run.

@@ -267,10 +267,18 @@ func TestAnUpdateThatIsNotFiniteChangesNothing(t *testing.T) {
 // model/testdata/golden.py recorded: rate 1e-2, decay 0.1 on matrices, clipping
 // at 1.
 func TestAdamWFollowsPyTorch(t *testing.T) {
-	for _, form := range []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"} {
-		t.Run(form, func(t *testing.T) {
-			dir := filepath.Join("..", "..", "model", "testdata", form)
-			m, err := model.Load(dir)
+	cases := map[string]string{ // by the folder of the golden file the form
+		"llama-tied": "", "llama-untied": "", "llama-biased": "", "qwen2": "", "qwen3": "", "glm": "", "glm4": "", "chatglm": "",
+		"lora/lora": "llama-tied", "lora/lora-biased": "qwen2", "lora/rslora": "qwen3", "lora/dora": "qwen2", "lora/dora-fused": "glm4",
+	}
+	for name, form := range cases {
+		t.Run(name, func(t *testing.T) {
+			dir, trained := filepath.Join("..", "..", "model", "testdata", name), model.Training{}
+			base := dir
+			if form != "" { // an adapter of PEFT's is trained
+				base, trained.LoRA.From = filepath.Join("..", "..", "model", "testdata", form), dir
+			}
+			m, err := model.LoadToTrain(base, trained)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,6 +36,12 @@ type failure struct {
 	Error string `json:"error"`
 }
 
+// LostError says that a process was killed, or lost another one: started anew, a run may go on.
+type LostError struct{ error }
+
+// Unwrap gives the error without that.
+func (e LostError) Unwrap() error { return e.error }
+
 // died explains the end of a worker, of which err is all that the socket tells.
 func (p *process) died(err error) error {
 	if !ended(err) {
@@ -54,8 +60,8 @@ func explain(log string, err error) error {
 	f, found := cause(log)
 	if !found {
 		text := lastLines(readLog(filepath.Join(log, launcherLog)), 6)
-		return fault.Hint(fmt.Errorf("the workers ended (%w); the launcher says:\n%s", err, cmp.Or(text, "nothing")),
-			"the logs are in "+log)
+		return LostError{fault.Hint(fmt.Errorf("the workers ended (%w); the launcher says:\n%s", err, cmp.Or(text, "nothing")),
+			"the logs are in "+log)}
 	}
 	what := f.Error
 	lines := lastLines(readLog(filepath.Join(log, fmt.Sprintf("rank-%d.log", f.Rank))), 6)
@@ -79,7 +85,11 @@ func explain(log string, err error) error {
 	case f.Kind == kindPeer && strings.Contains(what, "NCCL"):
 		hint = "the GPUs lost each other: NCCL_DEBUG=INFO says more; " + hint
 	}
-	return fault.Hint(out, hint)
+	out = fault.Hint(out, hint)
+	if f.Kind == kindKilled || f.Kind == kindPeer {
+		return LostError{out}
+	}
+	return out
 }
 
 // cause finds what failed first: what follows from another rank's end comes last.

@@ -129,7 +129,7 @@ func (p plan) byGPUs(c model.Config, o Options) string {
 
 // processBytes is what a worker takes before it has a model: torch's libraries, or on a GPU its context and the buffers of its
 // libraries.
-const processBytes = 700 << 20
+const processBytes = 900 << 20
 
 // fill adds up what ranks take together. Master weights, gradients and moments are float32,
 // cut into shards; what a rank gathers and works in comes once for each. It is an upper bound: a block's values are

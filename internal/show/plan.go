@@ -68,6 +68,12 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 // printRate says how the learning rate goes. In a short run a step without one counts.
 func printRate(line func(label, format string, args ...any), s train.Schedule) {
 	line("", "learning rate: %s, peak %.2g, warm-up %s", s.Type, s.Peak, human.Count(s.Warmup, "step"))
+	switch s.Type {
+	case "cosine_with_min_lr":
+		line("", "it falls to %.2g", s.Peak*s.Least)
+	case "warmup_stable_decay":
+		line("", "it falls in the last %s", human.Count(s.Decay, "step"))
+	}
 	if s.Total < 20 && s.At(1) == 0 {
 		line("", "the first step has a rate of 0: it changes nothing")
 	}
@@ -208,12 +214,7 @@ func balanceText(o dpo.Options, p *train.Plan) string {
 
 // WarnMemory says so when a run needs more than there is, and what would help.
 func WarnMemory(w io.Writer, m engine.Needs) {
-	if m.Total() <= m.Limit {
-		return
+	if text := session.MemoryWarning(m); text != "" {
+		Warn(w, "%s", text)
 	}
-	help := "a smaller packing.capacity"
-	if m.Activations < m.Total()/2 {
-		help = "a smaller model or a larger machine"
-	}
-	Warn(w, "this run needs %s and %s are free: it would be killed; %s would help", human.Bytes(m.Total()), human.Bytes(m.Limit), help)
 }

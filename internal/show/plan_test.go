@@ -45,6 +45,19 @@ func TestHowLabelsWeighIsSaidWhereItIsFarFromThePapers(t *testing.T) {
 	}
 }
 
+func TestAPlanSaysWhereARateFalls(t *testing.T) {
+	for kind, want := range map[string]string{
+		"cosine_with_min_lr": "it falls to 2e-05", "warmup_stable_decay": "it falls in the last 30 steps", "linear": "warm-up 0 steps",
+	} {
+		var last string
+		printRate(func(_, format string, args ...any) { last = fmt.Sprintf(format, args...) },
+			train.Schedule{Type: kind, Peak: 1e-4, Total: 200, Least: 0.2, Decay: 30})
+		if !strings.HasSuffix(last, want) {
+			t.Errorf("of %s it says %q, want %q", kind, last, want)
+		}
+	}
+}
+
 func TestAFirstStepWithoutALearningRateIsSaidOfAShortRun(t *testing.T) {
 	for name, c := range map[string]struct {
 		warmup, total int

@@ -1,0 +1,146 @@
+package show
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+
+	"lwtrain/configs"
+	"lwtrain/data"
+	"lwtrain/engine"
+	"lwtrain/session"
+)
+
+// planJSON is what `lwtrain plan --json` prints: docs/formats/plan.md.
+type planJSON struct {
+	Method       string         `json:"method"`
+	Model        modelJSON      `json:"model"`
+	Data         dataJSON       `json:"data"`
+	Packs        int            `json:"packs"`
+	Capacity     int            `json:"capacity"`
+	Fill         float64        `json:"fill"`
+	Pairs        int            `json:"pairs"`
+	Steps        int            `json:"steps"`
+	StepsEpoch   int            `json:"steps_per_epoch"`
+	Epochs       float64        `json:"epochs"`
+	From         int            `json:"from_step"`
+	Scheduler    string         `json:"lr_scheduler_type"`
+	LearningRate float64        `json:"learning_rate"`
+	WarmupSteps  int            `json:"warmup_steps"`
+	Bytes        bytesJSON      `json:"bytes"`
+	Engines      []needsJSON    `json:"engines"`
+	Checkpoint   checkpointJSON `json:"checkpoints"`
+	Seconds      *float64       `json:"seconds"`
+	Timing       timingJSON     `json:"timing"`
+	Machine      string         `json:"machine"`
+	Output       string         `json:"output"`
+	Warnings     []warningJSON  `json:"warnings"`
+	Refused      string         `json:"refused,omitempty"`
+}
+
+type modelJSON struct {
+	Name       string `json:"name"`
+	Family     string `json:"family"`
+	Parameters int64  `json:"parameters"`
+	Layers     int    `json:"layers"`
+	Context    int    `json:"context"`
+}
+
+type dataJSON struct {
+	Samples    int            `json:"samples"`
+	Epoch      data.Epoch     `json:"epoch"`
+	HeldOut    int            `json:"held_out"`
+	Cut        int            `json:"cut"`
+	LostTokens int64          `json:"lost_tokens"`
+	Dropped    map[string]int `json:"dropped"`
+}
+
+// bytesJSON is [engine.Needs].
+type bytesJSON struct {
+	Precision   string `json:"precision"`
+	Weights     int64  `json:"weights"`
+	Half        int64  `json:"half"`
+	Gradients   int64  `json:"gradients"`
+	Optimizer   int64  `json:"optimizer"`
+	Activations int64  `json:"activations"`
+	Reference   int64  `json:"reference"`
+	Total       int64  `json:"total"`
+	Limit       int64  `json:"limit,omitempty"`
+	Recomputed  string `json:"recomputed,omitempty"`
+}
+
+// needsJSON is [session.EngineNeeds].
+type needsJSON struct {
+	Engine    string    `json:"engine"`
+	Optimizer string    `json:"optimizer"`
+	Rank      int       `json:"lora_rank"`
+	Bytes     bytesJSON `json:"bytes"`
+	Again     bytesJSON `json:"bytes_recomputed"`
+}
+
+type checkpointJSON struct {
+	Bytes int64 `json:"bytes"`
+	Most  int   `json:"most"`
+	Free  int64 `json:"free"`
+}
+
+type timingJSON struct {
+	By        string  `json:"by,omitempty"` // measured, remembered
+	Reference float64 `json:"reference_seconds"`
+	OtherWork float64 `json:"other_work"`
+	Unknown   string  `json:"unknown,omitempty"`
+}
+
+type warningJSON struct {
+	Key  string `json:"key"`
+	Text string `json:"text"`
+}
+
+// PlanJSON prints what a run would do as one object.
+func PlanJSON(w io.Writer, c *configs.Config, run *session.Run, f session.Forecast) error {
+	p, mix, m := f.Plan, run.Data.Mix(), run.Model.Config
+	out := planJSON{
+		Method: run.Kind(),
+		Model:  modelJSON{run.Model.Name, m.Type, m.Parameters(), m.Layers, m.MaxTokens},
+		Data: dataJSON{Samples: mix.Samples - mix.HeldOut, Epoch: mix.Epoch, HeldOut: mix.HeldOut,
+			Cut: mix.Cut, LostTokens: mix.LostTokens, Dropped: mix.Dropped},
+		Packs: p.Packs, Capacity: p.Capacity, Pairs: p.Pairs,
+		Steps: p.Schedule.Total, StepsEpoch: p.StepsPerEpoch, Epochs: p.Epochs, From: f.Step,
+		Scheduler: p.Schedule.Type, LearningRate: p.Schedule.Peak, WarmupSteps: p.Schedule.Warmup,
+		Bytes:      bytesOf(f.Needs),
+		Checkpoint: checkpointJSON{f.Room.Checkpoint, f.Room.Most, f.Room.Free},
+		Timing:     timingJSON{Reference: f.Time.Reference.Seconds(), OtherWork: f.Time.OtherWork, Unknown: f.Time.Unknown},
+		Machine:    f.Needs.Machine, Output: c.Output.Dir, Warnings: []warningJSON{},
+	}
+	if p.Packs > 0 {
+		out.Fill = math.Round(1e6*p.Fill()) / 1e6
+	}
+	if f.Time.Unknown == "" && f.Refused == nil {
+		seconds := math.Round(1e3*f.Time.Left.Seconds()) / 1e3
+		out.Seconds, out.Timing.By = &seconds, map[bool]string{true: "remembered", false: "measured"}[f.Time.Remembered]
+	}
+	for _, w := range f.Warnings {
+		out.Warnings = append(out.Warnings, warningJSON(w))
+	}
+	if f.Refused != nil {
+		out.Refused = f.Refused.Error()
+	}
+	all, err := run.NeedsByEngine()
+	if err != nil {
+		return err
+	}
+	out.Engines = needsOf(all)
+	return json.NewEncoder(w).Encode(out)
+}
+
+func bytesOf(m engine.Needs) bytesJSON {
+	return bytesJSON{m.Precision, m.Weights, m.Half, m.Gradients, m.Optimizer, m.Activations, m.Reference, m.Total(), m.Limit, m.Recomputed}
+}
+
+func needsOf(all []session.EngineNeeds) (out []needsJSON) {
+	for _, n := range all {
+		n.Needs.Limit, n.Again.Limit = 0, 0 // of no machine in particular
+		out = append(out, needsJSON{n.Engine, n.Optimizer, n.Rank, bytesOf(n.Needs), bytesOf(n.Again)})
+	}
+	return out
+}
