@@ -23,15 +23,16 @@ func newAgentWriteCmd() *cobra.Command {
 		Use:   "agentwrite [select|plan|write|filter|export]",
 		Short: "Build training data of long texts: plan, write, filter",
 		Long: `Builds training data as LongWriter's authors built theirs (AgentWrite,
-arXiv:2408.07055): takes the instructions that need long answers, has a model plan
-each as paragraphs and write them one after the other, leaves out what is no good
-answer, and writes {"messages"} that sft takes as they are. Every instruction that
-is left out has a reason. The writer is an OpenAI-compatible server
-(agentwrite.writer) or a model of your own (model.path). docs/agentwrite.md.
+arXiv:2408.07055): takes the instructions that need long answers, has a model
+plan each as paragraphs and write them one after the other, leaves out what is
+no good answer, and writes {"messages"} that sft takes as they are. Every
+instruction that is left out has a reason. The writer is an OpenAI-compatible
+server (agentwrite.writer) or a model of your own (model.path).
+docs/agentwrite.md.
 
 Without a stage all are done, in order. With one that one alone is, with what is
-there of those before. What was asked is kept: the same command goes on, and more
-instructions, another filter or a later stage pay for nothing again.`,
+there of those before. What was asked is kept: the same command goes on, and
+more instructions, another filter or a later stage pay for nothing again.`,
 		Example: `  lwtrain agentwrite -c my.yaml agentwrite.writer.url=http://localhost:8000/v1 \
       agentwrite.writer.model=qwen --dry-run
   lwtrain agentwrite -c my.yaml --limit 20
