@@ -12,6 +12,7 @@ import (
 	"lwtrain/engine/torch"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/rundir"
 	"lwtrain/model"
 	"lwtrain/train"
 )
@@ -182,6 +183,7 @@ func torchOptions(how engine.Options, o train.Options, capacity int) torch.Optio
 // torchOptions are those of the config, for training against a reference, which may be nil.
 func (s *Session) torchOptions(reference *Model) torch.Options {
 	o := torchOptions(s.Config.Engine, s.Config.Train, s.Config.Packing.Capacity)
+	o.Cluster = s.Cluster
 	if reference != nil {
 		o.Reference = &reference.Config
 	}
@@ -215,4 +217,16 @@ func (s *Session) torchEngine(m, reference *Model, dir string) (engine.Engine, e
 		return nil, err
 	}
 	return e, nil
+}
+
+// Join has this machine, which is not the first one of the cluster, compute for the run of the config until it ends.
+func (s *Session) Join(ctx context.Context) error {
+	in, err := s.torch()
+	if err != nil {
+		return err
+	}
+	how := s.Config.Engine
+	return torch.Join(ctx, in, filepath.Join(s.Config.Output.Dir, rundir.Engine), torch.Options{
+		Cluster: s.Cluster, Processes: how.Processes, Deterministic: how.Deterministic, Threads: runtime.GOMAXPROCS(0),
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"lwtrain/data"
 	"lwtrain/engine"
@@ -267,4 +268,22 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	}
 	defer job.Engine.Close()
 	return train.SelftestPacking(ctx, job, packs)
+}
+
+// KindOf is which command trained the run of a folder: sft or dpo.
+func KindOf(dir string) (string, error) {
+	var there rundir.Identity
+	known, err := rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
+	switch {
+	case err != nil:
+		return "", err
+	case !known:
+		return "", fault.Usage(fmt.Errorf("%s: no run is there, want a config or the folder of a run", dir))
+	}
+	for key := range there.Settings {
+		if strings.HasPrefix(key, "dpo.") {
+			return DPO.kind, nil
+		}
+	}
+	return SFT.kind, nil
 }

@@ -35,6 +35,8 @@ type Session struct {
 	// DryRun says that nothing is written but into temporary folders, which Close
 	// removes, and that no weights are fetched.
 	DryRun bool
+	// Cluster is the machines that engine.kind: torch computes with; this one is the first.
+	Cluster torch.Cluster
 
 	events Events
 	watch  machine.Watch          // of what else the processors do

@@ -26,7 +26,7 @@ import (
 func groups() []group {
 	return []group{
 		{"Training:", []func() *cobra.Command{
-			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd,
+			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd, newNodeCmd, newLaunchCmd,
 			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},

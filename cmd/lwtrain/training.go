@@ -72,6 +72,11 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 		return err
 	}
 	defer s.Close()
+	return trainIn(cmd, s, how)
+}
+
+// trainIn trains the model of a session, or says how it would.
+func trainIn(cmd *cobra.Command, s *session.Session, how session.Method) error {
 	run, err := s.Run(cmd.Context(), how)
 	if err != nil {
 		return err
@@ -82,7 +87,7 @@ func runTraining(cmd *cobra.Command, args []string, how session.Method, dryRun b
 	if err != nil {
 		return err
 	}
-	if dryRun {
+	if s.DryRun {
 		return planOnly(out, cmd.ErrOrStderr(), s.Config, run, f)
 	}
 	if f.Refused != nil {

@@ -78,10 +78,10 @@ func open(t *testing.T, form string, o Options) *Engine {
 	t.Helper()
 	e := planned(t, form, o)
 	var err error
-	p := workers[o.Processes]
+	p, n := workers[o.Processes], plan{ranks: o.Processes, local: o.Processes}
 	if p == nil {
 		dir, dirErr := os.MkdirTemp("", "lwtrain-torch-test-")
-		if p, err = launch(context.Background(), e.in, dir, o.Processes, 2, false); errors.Join(dirErr, err) != nil {
+		if p, err = launch(context.Background(), e.in, dir, n, Options{Threads: 2}); errors.Join(dirErr, err) != nil {
 			t.Fatal(errors.Join(dirErr, err))
 		}
 		workers[o.Processes] = p

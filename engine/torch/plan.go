@@ -15,7 +15,8 @@ import (
 // plan is how a run is computed.
 type plan struct {
 	engine.Needs
-	ranks     int
+	ranks     int   // in all
+	local     int   // on each machine
 	shards    int   // that the weights of a copy are cut into
 	compile   bool  // blocks
 	recompute bool  // blocks, in the backward pass
@@ -30,14 +31,11 @@ func Needs(c model.Config, in *Installation, o Options) (engine.Needs, error) {
 
 func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	gpus := len(in.GPUs)
-	p.ranks = o.Processes
-	if p.ranks == 0 {
-		p.ranks = max(1, gpus)
+	if p.local, err = localRanks(in, o); err != nil {
+		return p, err
 	}
-	if gpus > 0 && p.ranks > gpus {
-		return p, fault.Usage(fmt.Errorf("engine.processes is %d, and there are %s: want at most one process for each",
-			p.ranks, human.Count(gpus, "GPU")))
-	}
+	nodes := max(1, o.Cluster.Nodes)
+	p.ranks = p.local * nodes
 	if p.compile = gpus > 0 && o.Compile != "false"; o.Compile == "true" && gpus == 0 {
 		return p, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
 	}
@@ -61,10 +59,11 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 		p.Limit = machine.ReadMemory().Available() / 10 * 9
 		if gpus > 0 {
 			p.Limit = 0
-			for _, g := range in.GPUs[:p.ranks] {
+			for _, g := range in.GPUs[:p.local] {
 				p.Limit += g.Free / 20 * 19
 			}
 		}
+		p.Limit *= int64(nodes) // of machines that are alike
 	}
 	p.recompute = o.GradientCheckpointing == "true"
 	p.fill(c, o, p.ranks, p.shards)
@@ -79,11 +78,30 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	}
 	p.By = engine.Torch
 	p.Machine = fmt.Sprintf("torch %s, %s on %s, %s", in.Torch, processes(p.ranks), in.Device(), p.Precision)
+	if nodes > 1 {
+		p.Machine += fmt.Sprintf(", on %d machines", nodes)
+	}
 	if o.Deterministic {
 		p.Machine += ", deterministic"
 	}
 	p.Notes = append(p.Notes, p.byGPUs(c, o))
 	return p, nil
+}
+
+// localRanks is how many processes each machine has.
+func localRanks(in *Installation, o Options) (int, error) {
+	gpus, n := len(in.GPUs), o.Processes
+	if n == 0 {
+		n = o.Cluster.PerNode
+	}
+	if n == 0 {
+		n = max(1, gpus)
+	}
+	if gpus > 0 && n > gpus {
+		return 0, fault.Usage(fmt.Errorf("engine.processes is %d, and there are %s: want at most one process for each",
+			n, human.Count(gpus, "GPU")))
+	}
+	return n, nil
 }
 
 func processes(n int) string {

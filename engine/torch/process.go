@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,8 +42,8 @@ type process struct {
 	hello said
 }
 
-// launch starts ranks workers. dir is the folder for their files and logs.
-func launch(ctx context.Context, in *Installation, dir string, ranks, threads int, deterministic bool) (*process, error) {
+// launch starts the workers of this machine, which is the first one. dir is the folder for their files and logs.
+func launch(ctx context.Context, in *Installation, dir string, plan plan, o Options) (*process, error) {
 	script, err := writeWorker(dir)
 	if err != nil {
 		return nil, err
@@ -61,24 +62,36 @@ func launch(ctx context.Context, in *Installation, dir string, ranks, threads in
 	}
 	defer listener.Close()
 	token := rand.Text()
-	env := append(os.Environ(), "LWTRAIN_SOCKET="+listener.Addr().String(), "LWTRAIN_TOKEN="+token, "LWTRAIN_LOG="+p.log,
-		fmt.Sprint("OMP_NUM_THREADS=", max(1, threads/ranks)), "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
-		"HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1")
-	if runtime.GOOS == "linux" {
-		env = append(env, "GLOO_SOCKET_IFNAME=lo")
-	}
-	if deterministic {
-		env = append(env, "CUBLAS_WORKSPACE_CONFIG=:4096:8")
-	}
-	if err := p.start(in.Path, script, ranks, env); err != nil {
+	env := append(environment(p.log, plan.local, o), "LWTRAIN_SOCKET="+listener.Addr().String(), "LWTRAIN_TOKEN="+token)
+	if err := p.start(in.Path, script, plan.local, o.Cluster, env); err != nil {
 		os.RemoveAll(p.temp)
 		return nil, err
 	}
-	if err := p.greet(ctx, listener.(*net.UnixListener), token, ranks); err != nil {
+	if err := p.greet(ctx, listener.(*net.UnixListener), token, plan.ranks); err != nil {
 		p.kill()
 		return nil, err
 	}
 	return p, nil
+}
+
+// environment is that of the workers of a machine.
+func environment(log string, local int, o Options) []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "PET_") { // torchrun takes its flags from them, and gets those that count
+			env = append(env, v)
+		}
+	}
+	env = append(env, "LWTRAIN_LOG="+log, fmt.Sprint("OMP_NUM_THREADS=", max(1, o.Threads/local)), "PYTHONUNBUFFERED=1",
+		"PYTHONDONTWRITEBYTECODE=1", "HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1")
+	c := o.Cluster
+	if runtime.GOOS == "linux" && (c.Alone() || c.Master == "127.0.0.1" || c.Master == "localhost") {
+		env = append(env, "GLOO_SOCKET_IFNAME=lo")
+	}
+	if o.Deterministic {
+		env = append(env, "CUBLAS_WORKSPACE_CONFIG=:4096:8")
+	}
+	return env
 }
 
 // writeWorker writes the worker's files into a folder named by their content.
@@ -112,14 +125,21 @@ func writeWorker(dir string) (script string, err error) {
 
 // start starts the launcher in a process group of its own, which a terminal's Ctrl-C does not
 // reach.
-func (p *process) start(python, script string, ranks int, env []string) error {
+func (p *process) start(python, script string, ranks int, c Cluster, env []string) error {
 	out, err := os.Create(filepath.Join(p.log, launcherLog))
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	p.cmd = exec.Command(python, "-m", "torch.distributed.run", "--nnodes=1", fmt.Sprint("--nproc-per-node=", ranks),
-		"--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=127.0.0.1", "--max-restarts=0", script)
+	meet := []string{"--nnodes=1", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=127.0.0.1"}
+	if !c.Alone() {
+		meet = []string{
+			fmt.Sprint("--nnodes=", c.Nodes), fmt.Sprint("--node-rank=", c.Node), "--master-addr=" + c.Master,
+			fmt.Sprint("--master-port=", c.Port),
+		}
+	}
+	args := append([]string{"-m", "torch.distributed.run"}, meet...)
+	p.cmd = exec.Command(python, append(args, fmt.Sprint("--nproc-per-node=", ranks), "--max-restarts=0", script)...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {

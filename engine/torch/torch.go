@@ -27,8 +27,9 @@ import (
 // and train sections.
 type Options struct {
 	Dir           string // for the worker's files and logs; "": a temporary one
-	Processes     int    // 0: one for each GPU, or 1
-	Shard         int    // processes that share a copy of the weights; 0: all
+	Cluster       Cluster
+	Processes     int // on each machine; 0: what Cluster says, else one for each GPU, or 1
+	Shard         int // processes that share a copy of the weights; 0: all
 	Deterministic bool
 	Compile       string // auto | true | false
 	Threads       int    // of the processor, for all processes
@@ -94,10 +95,15 @@ func (e *Engine) begin(ctx context.Context) error {
 	if err := os.MkdirAll(e.work, 0o755); err != nil {
 		return err
 	}
-	e.process, err = launch(ctx, e.in, e.work, e.plan.ranks, e.o.Threads, e.o.Deterministic)
+	e.process, err = launch(ctx, e.in, e.work, e.plan, e.o)
 	if err != nil {
 		e.process = nil
 		return err
+	}
+	if !e.o.Cluster.Alone() {
+		if err := e.share(); err != nil {
+			return err
+		}
 	}
 	return e.open()
 }

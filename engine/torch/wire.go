@@ -48,7 +48,8 @@ type said struct {
 	Stopped      bool     `json:"stopped"`
 	Peak         int64    `json:"peak"`
 	GFLOPs       float64  `json:"gflops"`
-	Arrays       [][3]any `json:"arrays"` // name, type, length
+	Missing      []int    `json:"missing"` // ranks that do not see a file
+	Arrays       [][3]any `json:"arrays"`  // name, type, length
 
 	body int64 // bytes that follow, not read yet
 }

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import traceback
 
 RANK, LOCAL = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
@@ -40,6 +41,18 @@ class Worker:
 
     def done(self, head=None, **arrays):
         self.wire.send({"op": "done"} | (head or {}), **arrays)
+
+    def do_shared(self, head, _):
+        """Says which ranks do not see a file with a text: another machine's disk may need a moment."""
+        self.doing, sees = f"looking for {head['path']}", 0
+        for _ in range(head["seconds"]):
+            if os.path.exists(head["path"]) and open(head["path"]).read() == head["text"]:
+                sees = 1
+                break
+            time.sleep(1)
+        rows = [torch.zeros(1) for _ in range(dist.get_world_size())]
+        dist.all_gather(rows, torch.tensor([float(sees)]))
+        self.done({"missing": [rank for rank, row in enumerate(rows) if not row.item()]})
 
     def do_open(self, how, _):
         self.doing = f"opening the model ({how['config']})"
@@ -150,7 +163,7 @@ def describe(device):
     """What rank 0 says first."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return {
-        "op": "hello", "protocol": wire.PROTOCOL, "token": os.environ["LWTRAIN_TOKEN"], "ranks": dist.get_world_size(),
+        "op": "hello", "protocol": wire.PROTOCOL, "token": os.environ.get("LWTRAIN_TOKEN"), "ranks": dist.get_world_size(),
         "torch": torch.__version__, "transformers": transformers.__version__, "device": device.type, "gpu": gpu,
     }  # fmt: skip
 

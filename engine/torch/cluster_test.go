@@ -1,0 +1,60 @@
+package torch
+
+import (
+	"maps"
+	"strings"
+	"testing"
+)
+
+func TestWhatLaunchersSayOfTheMachines(t *testing.T) {
+	type vars = map[string]string
+	slurm := func(more vars) vars {
+		all := vars{
+			"SLURM_JOB_ID": "40123", "SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_PROCID": "1", "SLURM_LOCALID": "0",
+			"SLURM_STEP_NODELIST": "gpu[03-04]", "SLURM_JOB_NODELIST": "login,gpu[03-04]",
+		}
+		maps.Copy(all, more)
+		return all
+	}
+	for name, c := range map[string]struct {
+		environment vars
+		want        Cluster
+		wrong       string
+	}{
+		"nobody": {nil, Cluster{Port: 29500}, ""},
+		"torchrun's variables": {vars{
+			"PET_NNODES": "4", "PET_NODE_RANK": "3", "PET_NPROC_PER_NODE": "8", "PET_MASTER_ADDR": "job-node-0-0.job",
+			"PET_MASTER_PORT": "29400",
+		}, Cluster{4, 3, 8, "job-node-0-0.job", 29400, "torchrun"}, ""},
+		"Kubeflow's, with as many processes as there are GPUs": {vars{
+			"PET_NNODES": "2", "PET_NODE_RANK": "0", "PET_NPROC_PER_NODE": "auto", "PET_MASTER_ADDR": "a",
+		}, Cluster{2, 0, 0, "a", 29500, "torchrun"}, ""},
+		"torchrun's come before Slurm's": {slurm(vars{"PET_NNODES": "1", "PET_NPROC_PER_NODE": "2"}),
+			Cluster{1, 0, 2, "", 29500, "torchrun"}, ""},
+		"an elastic number of machines": {vars{"PET_NNODES": "1:4"}, Cluster{}, `PET_NNODES is "1:4", want a number`},
+		"a node that there is not": {vars{"PET_NNODES": "2", "PET_NODE_RANK": "2", "PET_MASTER_ADDR": "a"}, Cluster{},
+			"torchrun says node 2 of 2, want 0 to 1"},
+		"no first machine":      {vars{"PET_NNODES": "2"}, Cluster{}, "torchrun says 2 machines and not the address of the first"},
+		"a task of Slurm":       {slurm(nil), Cluster{2, 1, 0, "gpu03", 20123, "Slurm"}, ""},
+		"Slurm on one machine":  {slurm(vars{"SLURM_NNODES": "1", "SLURM_NODEID": "0"}), Cluster{1, 0, 0, "", 29500, "Slurm"}, ""},
+		"Slurm's batch script":  {slurm(vars{"SLURM_PROCID": ""}), Cluster{}, "this is the batch script"},
+		"many tasks a machine":  {slurm(vars{"SLURM_LOCALID": "1"}), Cluster{}, "more than one task on a machine"},
+		"Slurm without a list":  {slurm(vars{"SLURM_STEP_NODELIST": "", "SLURM_JOB_NODELIST": ""}), Cluster{}, "want names such as"},
+		"a list of whole names": {slurm(vars{"SLURM_STEP_NODELIST": "a-1.x,b"}), Cluster{2, 1, 0, "a-1.x", 20123, "Slurm"}, ""},
+		"a list with an ending": {slurm(vars{"SLURM_STEP_NODELIST": "r[1,3-9]c2,b"}), Cluster{2, 1, 0, "r1c2", 20123, "Slurm"}, ""},
+		"SkyPilot": {vars{
+			"SKYPILOT_NODE_IPS": "10.0.0.5\n10.0.0.6\n", "SKYPILOT_NODE_RANK": "1", "SKYPILOT_NUM_NODES": "2",
+			"SKYPILOT_NUM_GPUS_PER_NODE": "8",
+		}, Cluster{2, 1, 8, "10.0.0.5", 29500, "SkyPilot"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ReadCluster(func(name string) (string, bool) { v, ok := c.environment[name]; return v, ok })
+			switch {
+			case c.wrong == "" && (err != nil || got != c.want):
+				t.Errorf("got %+v, %v, want %+v", got, err, c.want)
+			case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
+				t.Errorf("got %v, want an error with %q", err, c.wrong)
+			}
+		})
+	}
+}
