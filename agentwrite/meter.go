@@ -25,8 +25,7 @@ type meter struct {
 	asking bool    // what is not kept: the budget counts
 }
 
-// add counts a reply, and returns it with its tokens, which are estimated where the server does not say them.
-func (m *meter) add(r llm.Request, reply llm.Reply) llm.Reply {
+func (m *meter) add(r llm.Request, reply llm.Reply) {
 	prompt, tokens := reply.Prompt, reply.Tokens
 	if tokens == 0 && reply.Text != "" || prompt == 0 {
 		m.Estimated++
@@ -43,8 +42,6 @@ func (m *meter) add(r llm.Request, reply llm.Reply) llm.Reply {
 	m.Prompt += prompt
 	m.Reply += tokens
 	m.Cost += m.price.of(prompt, tokens)
-	reply.Prompt, reply.Tokens = prompt, tokens
-	return reply
 }
 
 func (p Price) of(prompt, reply int) float64 {
@@ -79,16 +76,19 @@ type Progress struct {
 	Items, Ended, Written, Dropped int // that were selected; that are through, whatever came of them
 }
 
-// add counts an item, or with -1 counts it no more.
-func (p *Progress) add(it *Item, n int) {
-	switch {
-	case it.Stage == Select:
-		return
-	case it.State == Dropped:
-		p.Dropped += n
-	case it.Stage == Filter:
-		p.Written += n
+func (j *Job) progress() Progress {
+	p := Progress{Spent: j.meter.Spent}
+	for _, it := range j.items {
+		switch {
+		case it.Stage == Select:
+			continue
+		case it.State == Dropped:
+			p.Dropped++
+		case it.Stage == Filter:
+			p.Written++
+		}
+		p.Items++
 	}
-	p.Items += n
 	p.Ended = p.Dropped + p.Written
+	return p
 }

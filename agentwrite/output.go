@@ -3,7 +3,6 @@ package agentwrite
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -128,9 +127,8 @@ func (j *Job) Save(dir string, m Manifest) error {
 func (j *Job) instructions() string {
 	h := sha256.New()
 	for _, it := range j.items {
-		for _, m := range it.messages {
-			fmt.Fprintf(h, "%s\x00%s\x00", m.Role, m.Content)
-		}
+		h.Write([]byte(it.Prompt))
+		h.Write([]byte{0})
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
