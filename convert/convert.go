@@ -45,6 +45,15 @@ func FromGGUF(path, outDir string, progress func(done, total int64)) error {
 	return checkpoints.WriteFolder(outDir, func(dir string) error { return m.write(dir, progress) })
 }
 
+// SmallFiles are those that [FromGGUF] would write beside the weights, by name.
+func SmallFiles(g *gguf.File) (map[string][]byte, error) {
+	m, err := plan(g)
+	if err != nil {
+		return nil, err
+	}
+	return m.files, nil
+}
+
 // imported is a model of a GGUF file in Hugging Face's terms.
 type imported struct {
 	tensors []checkpoints.Stream

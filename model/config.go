@@ -162,7 +162,11 @@ func inOwnKeys(err error, family *families.Family, file map[string]json.RawMessa
 			text = regexp.MustCompile(`\b`+key[1]+`\b`).ReplaceAllString(text, key[0])
 		}
 	}
-	return fault.Hint(errors.New(text), fault.HintOf(err))
+	said := errors.New(text)
+	if IsUnsupported(err) {
+		said = unsupported{said}
+	}
+	return fault.Hint(said, fault.HintOf(err))
 }
 
 // configFile is a config.json under the names that most families have.

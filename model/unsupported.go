@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -18,7 +19,18 @@ import (
 
 // notImplemented is an error with that hint.
 func notImplemented(hint, format string, args ...any) error {
-	return fault.Hint(fmt.Errorf(format, args...), hint)
+	return fault.Hint(unsupported{fmt.Errorf(format, args...)}, hint)
+}
+
+// unsupported marks what is in order and not implemented.
+type unsupported struct{ error }
+
+func (u unsupported) Unwrap() error { return u.error }
+
+// IsUnsupported reports whether an error is about a model that is in order, and that no forward pass here computes.
+func IsUnsupported(err error) bool {
+	var u unsupported
+	return errors.As(err, &u)
 }
 
 const (

@@ -8,6 +8,8 @@ import (
 	"lwtrain/engine"
 	"lwtrain/engine/native"
 	"lwtrain/engine/torch"
+	"lwtrain/hub"
+	"lwtrain/inspect"
 	"lwtrain/internal/human"
 	"lwtrain/model"
 	"lwtrain/train"
@@ -224,4 +226,47 @@ func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA,
 		}
 	}
 	return rows, nil
+}
+
+// Inspection is what a model's folder or file holds, and what a fine-tune of it needs.
+type Inspection struct {
+	inspect.Report
+	Capacity int           // tokens of the packs that it is of
+	Needs    []EngineNeeds // nil: lwtrain has no forward pass for the model
+}
+
+// mostPlanned layers are twice those of the largest published models; a plan's time grows with their square.
+const mostPlanned = 256
+
+// Inspect says what a folder or file holds, or what is known of a model on the hub without its weights, and
+// what a fine-tune with packs of a capacity needs, or of the model's context where that is less.
+func Inspect(ctx context.Context, name string, capacity int, e Events) (*Inspection, error) {
+	path, err := folder(ctx, name, hub.ModelConfig, e)
+	if err == nil {
+		path, err = newest(path, e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := inspect.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	out := &Inspection{Report: *r, Capacity: capacity}
+	if r.Config == nil {
+		return out, nil
+	}
+	if r.Context > 0 {
+		out.Capacity = min(capacity, r.Context)
+	}
+	dir := path
+	if r.Kind != "folder" {
+		dir = ""
+	}
+	if r.Config.Layers > mostPlanned {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("the memory of a fine-tune is not planned for more than %d layers", mostPlanned))
+		return out, nil
+	}
+	out.Needs, err = needsByEngine(*r.Config, dir, train.Default(), model.DefaultLoRA(), out.Capacity)
+	return out, err
 }

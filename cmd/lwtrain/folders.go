@@ -60,6 +60,49 @@ TO appears when it is complete.`,
 	return cmd
 }
 
+func newInspectCmd() *cobra.Command {
+	var capacity int
+	var asJSON, tensors bool
+	cmd := &cobra.Command{
+		Use:   "inspect MODEL",
+		Short: "Say what a model's folder or file holds, and what a fine-tune needs",
+		Long: `Says of a model's folder, a run's folder, an adapter, a GGUF file, a safetensors
+file or a name on the hub: its family, parameters by part, tensors, tokenizer,
+chat template and context, what a fine-tune takes of memory by engine, and what
+lwtrain refuses of it and why. No weights are read. With --json it is one
+object: docs/formats/plan.md.`,
+		Example: `  lwtrain inspect runs/models/smollm2-135m-instruct
+  lwtrain inspect model.gguf --json
+  lwtrain inspect runs/mine --tensors`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			const most = 1 << 22
+			if capacity < 16 || capacity > most {
+				return fault.Usage(fmt.Errorf("%d tokens in a pack (--capacity), want 16 to %d", capacity, most))
+			}
+			in, err := session.Inspect(cmd.Context(), args[0], capacity, show.Session(cmd.ErrOrStderr()))
+			if err != nil {
+				return err
+			}
+			if !tensors {
+				in.Tensors.List = nil
+			}
+			for _, text := range in.Warnings {
+				show.Warn(cmd.ErrOrStderr(), "%s", text)
+			}
+			if asJSON {
+				return show.InspectionJSON(cmd.OutOrStdout(), in)
+			}
+			show.Inspection(cmd.OutOrStdout(), in)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&tensors, "tensors", false, "list all tensors")
+	cmd.Flags().IntVar(&capacity, "capacity", 4096, "tokens of the packs that a fine-tune's needs are of")
+	return cmd
+}
+
 func newImportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import MODEL.gguf DIR",

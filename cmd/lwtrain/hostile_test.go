@@ -113,6 +113,8 @@ func hostiles(t *testing.T) []hostile {
 
 		{"900,000 tensors", "m/model.safetensors",
 			tensors(numbered("{", `"t%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},`, 900_000, `"a":0}`)), withModel, values},
+		{"900,000 tensors, looked at", "m/model.safetensors",
+			tensors(numbered("{", `"t%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},`, 900_000, `"a":0}`)), "inspect m", values},
 		{"metadata of eight million keys", "m/model.safetensors", tensors(numbered(`{"__metadata__":{`, `"%x":"",`, 8_000_000, `"a":""}}`)),
 			withModel, values},
 		{"a token of 50 MB", "m/tokenizer_config.json", many(`{"added_tokens_decoder":{"300":{"content":"`, "x", 50<<20, `"}}}`),

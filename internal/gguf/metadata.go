@@ -2,8 +2,13 @@ package gguf
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 )
+
+// Names lists the tensors in the order of their names.
+func (g *File) Names() []string { return slices.Sorted(maps.Keys(g.Tensors)) }
 
 // Text returns a text, which must be there.
 func (g *File) Text(key string) (string, error) {

@@ -49,6 +49,9 @@ func (t *Tensor) setKind(kind uint32) error {
 // Type is the name of the way in which the values are stored: F32, Q8_0 and so on.
 func (t *Tensor) Type() string { return t.kind.name }
 
+// Bytes is how many the values take in the file.
+func (t *Tensor) Bytes() int64 { return t.size }
+
 // Read dequantises the values offset to offset+len(dst); both are multiples of
 // the type's block.
 func (t *Tensor) Read(offset int, dst []float32) error {

@@ -130,7 +130,14 @@ func PlanJSON(w io.Writer, c *configs.Config, run *session.Run, f session.Foreca
 		return err
 	}
 	out.Engines = needsOf(all)
-	return json.NewEncoder(w).Encode(out)
+	return encode(w, out)
+}
+
+// encode prints one object on a line, with < and > as they are.
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }
 
 func bytesOf(m engine.Needs) bytesJSON {
