@@ -1,6 +1,8 @@
 package agentwrite
 
 import (
+	"slices"
+
 	"lwtrain/agentwrite/plan"
 	"lwtrain/agentwrite/sift"
 	"lwtrain/chat"
@@ -55,6 +57,12 @@ type Item struct {
 	origin      string
 	left        int // paragraphs that are not there, of variant parallel
 	half        string
+}
+
+// behind is a request behind what the conversation holds before its instruction: a system prompt, earlier turns.
+func (it *Item) behind(text string) []chat.Message {
+	before := it.messages[:len(it.messages)-1]
+	return append(slices.Clip(before), chat.Message{Role: "user", Content: text})
 }
 
 // drop ends an item at a stage.

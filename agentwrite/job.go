@@ -1,6 +1,7 @@
 package agentwrite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,22 +61,30 @@ func (j *Job) Do(ctx context.Context, from llm.Answerer) ([]*Item, error) {
 func (j *Job) open() {
 	j.meter = meter{price: j.Writer.Price, budget: j.Budget}
 	j.items, j.asked = nil, nil
-	ids := map[string]bool{}
+	times := map[string]int{} // that a record, or a number behind it, has an id
 	for i, p := range j.Prompts {
-		text := p.Messages[len(p.Messages)-1].Content
+		x, id := instructionOf(p), idOf(p, i)
 		it := &Item{
-			ID: idOf(p, i), Prompt: text, Asked: p.Required, State: Waiting, Stage: Select, messages: p.Messages,
-			origin: p.Origin, instruction: sift.Instruction{Text: text, Words: p.Required},
+			ID: id, Prompt: x.Text, Asked: x.Asked(), State: Waiting, Stage: Select, messages: p.Messages,
+			origin: p.Origin, instruction: x,
 		}
-		if it.Asked == 0 {
-			it.Asked = it.instruction.Asked()
+		for times[it.ID] > 0 {
+			times[id]++
+			it.ID = fmt.Sprintf("%s-%d", id, times[id])
 		}
-		for n := 2; ids[it.ID]; n++ {
-			it.ID = fmt.Sprintf("%s-%d", idOf(p, i), n)
-		}
-		ids[it.ID] = true
+		times[it.ID]++
 		j.items = append(j.items, it)
 	}
+}
+
+// instructionOf is what a prompt asks: its last message, behind all others.
+func instructionOf(p record.Prompt) sift.Instruction {
+	last := len(p.Messages) - 1
+	x := sift.Instruction{Text: p.Messages[last].Content, Words: cmp.Or(p.Required, p.Most, p.Least)}
+	for _, m := range p.Messages[:last] {
+		x.Before += m.Role + ": " + m.Content + "\n"
+	}
+	return x
 }
 
 // idOf is what the prompt of a number is called: its own id, else the number.
@@ -131,7 +140,7 @@ func (j *Job) question(ctx context.Context, from llm.Answerer) error {
 	var first []ask
 	for _, it := range j.items {
 		if it.State == Waiting {
-			first = append(first, j.ask(it, Select, 0, 0, user(sift.NeedsLength.Prompt(it.Prompt)))...)
+			first = append(first, j.ask(it, Select, 0, 0, it.behind(sift.NeedsLength.Prompt(it.Prompt))...)...)
 		}
 	}
 	return j.converse(ctx, from, first, func(a ask, r llm.Reply) []ask {
@@ -167,6 +176,10 @@ func (j *Job) write(ctx context.Context, from llm.Answerer) error {
 // converse asks for the replies to first, and for what take wants next.
 func (j *Job) converse(ctx context.Context, from llm.Answerer, first []ask, take func(ask, llm.Reply) []ask) error {
 	j.asked, j.asking = nil, false
+	var far Progress
+	for _, it := range j.items {
+		far.add(it, 1)
+	}
 	requests := func(asks []ask) (out []llm.Request) {
 		for _, a := range asks {
 			out = append(out, a.Request)
@@ -179,10 +192,14 @@ func (j *Job) converse(ctx context.Context, from llm.Answerer, first []ask, take
 	}
 	return from.Converse(ctx, requests(first), func(i int, r llm.Reply) ([]llm.Request, error) {
 		a := j.asked[i]
-		j.meter.add(a.Request, r)
+		j.asked[i] = ask{} // its text is needed no more
+		r = j.meter.add(a.Request, r)
+		far.add(a.item, -1)
 		more := requests(take(a, r))
+		far.add(a.item, 1)
 		if j.Progress != nil {
-			j.Progress(j.progress())
+			far.Spent = j.meter.Spent
+			j.Progress(far)
 		}
 		if j.meter.spent() {
 			return more, llm.ErrEnough

@@ -25,7 +25,8 @@ type meter struct {
 	asking bool    // what is not kept: the budget counts
 }
 
-func (m *meter) add(r llm.Request, reply llm.Reply) {
+// add counts a reply, and returns it with its tokens, which are estimated where the server does not say them.
+func (m *meter) add(r llm.Request, reply llm.Reply) llm.Reply {
 	prompt, tokens := reply.Prompt, reply.Tokens
 	if tokens == 0 && reply.Text != "" || prompt == 0 {
 		m.Estimated++
@@ -42,6 +43,8 @@ func (m *meter) add(r llm.Request, reply llm.Reply) {
 	m.Prompt += prompt
 	m.Reply += tokens
 	m.Cost += m.price.of(prompt, tokens)
+	reply.Prompt, reply.Tokens = prompt, tokens
+	return reply
 }
 
 func (p Price) of(prompt, reply int) float64 {
@@ -76,19 +79,16 @@ type Progress struct {
 	Items, Ended, Written, Dropped int // that were selected; that are through, whatever came of them
 }
 
-func (j *Job) progress() Progress {
-	p := Progress{Spent: j.meter.Spent}
-	for _, it := range j.items {
-		switch {
-		case it.Stage == Select:
-			continue
-		case it.State == Dropped:
-			p.Dropped++
-		case it.Stage == Filter:
-			p.Written++
-		}
-		p.Items++
+// add counts an item, or with -1 counts it no more.
+func (p *Progress) add(it *Item, n int) {
+	switch {
+	case it.Stage == Select:
+		return
+	case it.State == Dropped:
+		p.Dropped += n
+	case it.Stage == Filter:
+		p.Written += n
 	}
+	p.Items += n
 	p.Ended = p.Dropped + p.Written
-	return p
 }

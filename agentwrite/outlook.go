@@ -27,7 +27,7 @@ func (j *Job) Outlook() Outlook {
 	o := Outlook{Instructions: len(j.Prompts), Dropped: map[string]int{}}
 	var all []sift.Instruction
 	for _, p := range j.Prompts {
-		all = append(all, sift.Instruction{Text: p.Messages[len(p.Messages)-1].Content, Words: p.Required})
+		all = append(all, instructionOf(p))
 	}
 	verdicts := j.Select.Rules(all)
 	if !j.Select.AskModel {

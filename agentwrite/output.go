@@ -3,6 +3,7 @@ package agentwrite
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -127,8 +128,9 @@ func (j *Job) Save(dir string, m Manifest) error {
 func (j *Job) instructions() string {
 	h := sha256.New()
 	for _, it := range j.items {
-		h.Write([]byte(it.Prompt))
-		h.Write([]byte{0})
+		for _, m := range it.messages {
+			fmt.Fprintf(h, "%s\x00%s\x00", m.Role, m.Content)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

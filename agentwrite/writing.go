@@ -36,7 +36,11 @@ func (j *Job) begin(it *Item) []ask {
 	if j.Variant == "extend" {
 		return j.ask(it, Write, 0, 0, it.messages...)
 	}
-	return j.ask(it, Plan, 0, 0, user(planPrompt.fill("$INST$", it.Prompt)))
+	if err := plan.Fits(it.Asked, j.MaxParagraphs); err != nil {
+		it.drop(Plan, badPlan, err.Error()) // nobody is asked for what can't be used
+		return nil
+	}
+	return j.ask(it, Plan, 0, 0, it.behind(planPrompt.fill("$INST$", it.Prompt))...)
 }
 
 // take is told of the reply to what an item was asked, and returns what it is asked next.
@@ -71,8 +75,10 @@ func (j *Job) planned(a ask, reply string) []ask {
 		err = p.Check(it.Asked, j.MaxParagraphs)
 	}
 	if err != nil {
-		return j.again(a, sift.Verdict{Reason: badPlan, Evidence: err.Error()},
-			a.Messages[0], chat.Message{Role: "assistant", Content: reply}, user(againPrompt.fill("$WRONG$", err.Error())))
+		asked := a.Messages[:len(it.messages)] // not what was wrong before
+		return j.again(a, sift.Verdict{Reason: badPlan, Evidence: err.Error()}, append(slices.Clip(asked),
+			chat.Message{Role: "assistant", Content: reply},
+			chat.Message{Role: "user", Content: againPrompt.fill("$WRONG$", err.Error())})...)
 	}
 	it.Plan, it.Paragraphs, it.left = p, make([]string, len(p)), len(p)
 	it.Stage = Write
@@ -95,8 +101,8 @@ func (j *Job) step(it *Item, k int) []ask {
 	if j.Variant == "serial" {
 		p = writePrompt
 	}
-	return j.ask(it, Write, k, 0, user(p.fill(
-		"$INST$", it.Prompt, "$PLAN$", it.Plan.String(), "$TEXT$", join(it.Paragraphs[:k]), "$STEP$", it.Plan[k].Line)))
+	return j.ask(it, Write, k, 0, it.behind(p.fill(
+		"$INST$", it.Prompt, "$PLAN$", it.Plan.String(), "$TEXT$", join(it.Paragraphs[:k]), "$STEP$", it.Plan[k].Line))...)
 }
 
 // paragraph adds a paragraph, and asks for the next one, if paragraphs are asked for one by one.
@@ -176,7 +182,8 @@ func (j *Job) extend(a ask, text string) []ask {
 		}
 		whole := it.Paragraphs[len(it.Paragraphs)-1]
 		rest := strings.TrimSpace(whole[len(beginning(whole, 0.5)):])
-		return j.ask(it, Write, a.part+1, 0, user(secondHalfPrompt.fill("$INST$", it.Prompt, "$TEXT$", it.half, "$REST$", rest)))
+		return j.ask(it, Write, a.part+1, 0,
+			it.behind(secondHalfPrompt.fill("$INST$", it.Prompt, "$TEXT$", it.half, "$REST$", rest))...)
 	default:
 		before := it.Paragraphs[len(it.Paragraphs)-1]
 		now := it.half + "\n\n" + text
@@ -191,7 +198,7 @@ func (j *Job) extend(a ask, text string) []ask {
 	if full || len(it.Paragraphs) > j.Rounds || half == "" || half == now {
 		return j.written(it)
 	}
-	return j.ask(it, Write, a.part+1, 0, user(firstHalfPrompt.fill("$INST$", it.Prompt, "$TEXT$", half)))
+	return j.ask(it, Write, a.part+1, 0, it.behind(firstHalfPrompt.fill("$INST$", it.Prompt, "$TEXT$", half))...)
 }
 
 // beginning is what a text begins with, up to the sentence end that is nearest to a share of it;
@@ -206,8 +213,6 @@ func beginning(text string, share float64) string {
 	}
 	return text[:best]
 }
-
-func user(text string) chat.Message { return chat.Message{Role: "user", Content: text} }
 
 // ask makes a request of an item, unless its stage is not to be done and there is no reply to it.
 func (j *Job) ask(it *Item, stage Stage, part, try int, messages ...chat.Message) []ask {

@@ -56,7 +56,9 @@ func WriteAgentWrite(w io.Writer, name, writer string, items []*agentwrite.Item,
 	if spent.Cost > 0 {
 		add(fmt.Sprintf("%.2f", spent.Cost), "spent, by the price in the config")
 	}
-	v.Shape, v.States = shapeTable(taken), stateTable(c)
+	if v.States = stateTable(c); len(taken) > 0 {
+		v.Shape = shapeTable(taken)
+	}
 	v.Figures = writtenFigures(taken)
 	v.Answers = pickItems(taken, ofState(items, agentwrite.Dropped))
 	return render(w, "agentwrite", v)
@@ -93,58 +95,55 @@ func meanScore(items []*agentwrite.Item) (mean float64, n int) {
 	return mean / math.Max(1, float64(n)), n
 }
 
-// shapeTable puts what was built beside what is published of LongWriter-6k (arXiv:2408.07055, section 3.2, and
+// shapeTable puts what was built, an answer at least, beside what is published of LongWriter-6k (arXiv:2408.07055, section 3.2, and
 // counts over the released file).
 func shapeTable(items []*agentwrite.Item) table {
 	t := table{Head: []string{"", "here", "LongWriter-6k"}}
 	row := func(what, here, there string) { t.Rows = append(t.Rows, tableRow{Cells: []string{what, here, there}}) }
 	row("answers", human.Grouped(len(items)), "6,000")
-	n := float64(max(1, len(items)))
-	share := func(of func(*agentwrite.Item) bool) string {
-		k := 0.0
-		for _, it := range items {
-			if of(it) {
-				k++
-			}
-		}
-		return fmt.Sprintf("%.0f %%", 100*k/n)
-	}
 	words := wordsOf(items)
-	if len(items) > 0 {
-		row("words, from the shortest to the longest",
-			grouped(words[0])+" to "+grouped(words[len(words)-1]), "2,000 to 32,000")
-		row("words, quartiles", fmt.Sprintf("%s, %s, %s", quantile(words, 0.25), quantile(words, 0.5), quantile(words, 0.75)),
-			"not published; about even from 2,000 to 10,000")
+	row("words, from the shortest to the longest", grouped(words[0])+" to "+grouped(words[len(words)-1]), "2,000 to 32,000")
+	row("words, quartiles", fmt.Sprintf("%s, %s, %s", quantile(words, 0.25), quantile(words, 0.5), quantile(words, 0.75)), "not published")
+	var short, long, stated int
+	languages := map[prose.Language]int{}
+	for _, it := range items {
+		switch {
+		case it.Words < 2000:
+			short++
+		case it.Words >= 10000:
+			long++
+		}
+		if it.Asked > 0 {
+			stated++
+		}
+		languages[prose.Scan(it.Text).Letters.Language()]++
 	}
-	within := func(lo, hi int) string {
-		return share(func(it *agentwrite.Item) bool { return it.Words >= lo && it.Words < hi })
-	}
-	row("below 2,000 words", within(0, 2000), "0 %")
-	row("2,000 to 10,000 words", within(2000, 10000), "most")
-	row("10,000 words and more", within(10000, math.MaxInt), "some, up to 32,000")
-	language := func(l prose.Language) string {
-		return share(func(it *agentwrite.Item) bool { return prose.Scan(it.Text).Letters.Language() == l })
-	}
-	row("English answers", language(prose.English), "39 %")
-	row("Chinese answers", language(prose.Chinese), "61 %, with what is mixed")
-	row("instructions that state a length", share(func(it *agentwrite.Item) bool { return it.Asked > 0 }), "29 %")
+	share := func(n int) string { return fmt.Sprintf("%.0f %%", 100*float64(n)/float64(len(items))) }
+	row("below 2,000 words", share(short), "0 %")
+	row("2,000 to 10,000 words", share(len(items)-short-long), "most")
+	row("10,000 words and more", share(long), "some")
+	row("English answers", share(languages[prose.English]), "39 %")
+	row("Chinese and mixed answers", share(languages[prose.Chinese]+languages[prose.Mixed]), "61 %")
+	row("instructions that state a length", share(stated), "29 %")
 	return t
 }
 
 // stateTable says what became of the instructions.
 func stateTable(c agentwrite.Counts) table {
-	t := table{Head: []string{"stage", "what became of them", "instructions"}}
+	t := table{Head: []string{"", "instructions"}}
+	row := func(what string, n int) {
+		t.Rows = append(t.Rows, tableRow{Cells: []string{what, human.Grouped(n)}})
+	}
 	for _, stage := range agentwrite.Stages {
 		for _, reason := range slices.Sorted(maps.Keys(c.Dropped[stage])) {
-			n := human.Grouped(c.Dropped[stage][reason])
-			t.Rows = append(t.Rows, tableRow{Cells: []string{string(stage), "left out: " + reason, n}})
+			row(fmt.Sprintf("left out by %s: %s", stage, reason), c.Dropped[stage][reason])
 		}
 		if n := c.Waiting[stage]; n > 0 {
-			t.Rows = append(t.Rows, tableRow{Cells: []string{string(stage), "waiting", human.Grouped(n)}})
+			row(fmt.Sprintf("waiting for %s", stage), n)
 		}
 	}
-	t.Rows = append(t.Rows, tableRow{Cells: []string{"export", "taken", human.Grouped(c.Taken)}},
-		tableRow{Sum: true, Cells: []string{"", "all", human.Grouped(c.Instructions)}})
+	row("in the training data", c.Taken)
+	t.Rows = append(t.Rows, tableRow{Sum: true, Cells: []string{"all", human.Grouped(c.Instructions)}})
 	return t
 }
 

@@ -27,6 +27,7 @@ type AgentWrite struct {
 
 	session *Session
 	job     agentwrite.Job
+	outlook agentwrite.Outlook
 	needs   AnswerNeeds
 	folder  *rundir.Folder
 	begun   string
@@ -65,6 +66,7 @@ func (s *Session) AgentWrite(ctx context.Context, only agentwrite.Stage, limit i
 		return nil, fault.Usage(errors.New("there are no instructions, want at least one (agentwrite.prompts)"))
 	}
 	a.job = agentwrite.Job{Options: o, Seed: c.Seed, Prompts: a.Prompts, Only: only}
+	a.outlook = a.job.Outlook()
 	if o.Writer.URL != "" {
 		s.warnKey("agentwrite.writer", o.Writer.Server)
 		a.job.Name = o.Writer.Model + " at " + o.Writer.URL
@@ -120,7 +122,7 @@ func (a *AgentWrite) longest() int {
 func (a *AgentWrite) Needs() AnswerNeeds { return a.needs }
 
 // Outlook is what the job takes, about.
-func (a *AgentWrite) Outlook() agentwrite.Outlook { return a.job.Outlook() }
+func (a *AgentWrite) Outlook() agentwrite.Outlook { return a.outlook }
 
 // Check refuses an output folder that holds something else, and reports whether the job was begun there.
 func (a *AgentWrite) Check() (known bool, err error) {

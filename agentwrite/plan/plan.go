@@ -93,6 +93,17 @@ func (p Plan) Check(asked, mostParagraphs int) error {
 	return nil
 }
 
+// Fits says why no plan of at most mostParagraphs passes [Plan.Check] where so many words are asked for; nil: one may.
+func Fits(asked, mostParagraphs int) error {
+	switch least, largest := 2*fewest, mostParagraphs*most; {
+	case asked > 0 && largeSum*float64(asked) < float64(least):
+		return fmt.Errorf("%d words are asked for, and a plan has at least %d", asked, least)
+	case leastSum*float64(asked) > float64(largest):
+		return fmt.Errorf("%d words are asked for, and a plan of %d paragraphs has at most %d", asked, mostParagraphs, largest)
+	}
+	return nil
+}
+
 // numbered says which paragraphs are something, with a verb: paragraphs 2, 3 and 5 are.
 func numbered(names []string) string {
 	const mostNamed = 8

@@ -79,6 +79,8 @@ func (r Ratio) shares() []float64 { return []float64{r.EN, r.ZH, r.Mixed, r.Othe
 // Instruction is what an answer is written to.
 type Instruction struct {
 	Text string
+	// Before is what the conversation holds before it: copies have that in common, too.
+	Before string
 	// Words are those that it asks for, of which somebody knows; 0: what its text states.
 	Words int
 }
@@ -97,7 +99,7 @@ func (o Select) Rules(all []Instruction) []Verdict {
 	verdicts := make([]Verdict, len(all))
 	texts := make([]string, len(all))
 	for i, x := range all {
-		texts[i] = x.Text
+		texts[i] = x.Before + x.Text
 		verdicts[i] = o.rule(x)
 	}
 	copies(o.Dedup, o.NearShare, texts, verdicts, "instruction")

@@ -80,8 +80,20 @@ func TestInstructionsAreLeftOutForAReason(t *testing.T) {
 
 // TestWordsOfAColumnCount wants that a length that is known beside the text counts, not what the text states.
 func TestWordsOfAColumnCount(t *testing.T) {
-	v := DefaultSelect().Rules([]Instruction{{"Write 3000 words on tea.", 500}, {"Write on tea.", 3000}})
+	v := DefaultSelect().Rules([]Instruction{{Text: "Write 3000 words on tea.", Words: 500}, {Text: "Write on tea.", Words: 3000}})
 	if v[0].Reason != TooShortAsk || v[1].Reason != "" {
+		t.Error(v)
+	}
+}
+
+// TestAnotherConversationIsNoCopy tells instructions apart that are the same behind other texts.
+func TestAnotherConversationIsNoCopy(t *testing.T) {
+	v := DefaultSelect().Rules([]Instruction{
+		{Text: "Write 3000 words on it.", Before: "user: What is tea?\n"},
+		{Text: "Write 3000 words on it.", Before: "user: Who was Bach?\n"},
+		{Text: "Write 3000 words on it!", Before: "user: what is tea\n"},
+	})
+	if v[0].Reason != "" || v[1].Reason != "" || v[2].Reason != Duplicate {
 		t.Error(v)
 	}
 }

@@ -42,6 +42,9 @@ more instructions, another filter or a later stage pay for nothing again.`,
 			if err != nil {
 				return err
 			}
+			if limit < 0 {
+				return fault.Usage(fmt.Errorf("--limit %d, want a number of instructions, 0 for all", limit))
+			}
 			s, err := openSession(cmd, args, dryRun)
 			if err != nil {
 				return err
@@ -60,7 +63,7 @@ more instructions, another filter or a later stage pay for nothing again.`,
 		return keyed(cmd, values)
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "select by the rules and say what would be done, with calls and tokens; write nothing")
-	cmd.Flags().IntVar(&limit, "limit", 0, "the first so many instructions only")
+	cmd.Flags().IntVar(&limit, "limit", 0, "the first so many instructions only; 0: all")
 	return cmd
 }
 

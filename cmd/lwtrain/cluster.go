@@ -50,8 +50,8 @@ func newLaunchCmd() *cobra.Command {
 		Short: "Print a file that trains on a cluster",
 		Long: `Prints a file that runs lwtrain node on the machines of a cluster: a batch
 script for Slurm, a TrainJob for Kubeflow Trainer, a task for SkyPilot, or a
-Dockerfile with what all of them need. RUN is a config, or the folder of a
-run, which goes on. Nothing is started: read the file, and give it to sbatch,
+Dockerfile with what all of them need. RUN is a config, or the folder of a run,
+which goes on. Nothing is started: read the file, and give it to sbatch,
 kubectl, sky or docker.`,
 		Example: `  lwtrain launch slurm glm4.yaml --nodes 2 --gpus 8 > job.sh && sbatch job.sh
   lwtrain launch kubeflow runs/glm4 --image my/lwtrain:1 --volume shared
@@ -172,8 +172,8 @@ the others compute, and end when it does. Without such variables, or on one
 machine, it is the command itself.
 
 output.dir, data and model lie on a disk that all machines share. To stop, any
-of them may be asked (Ctrl-C, SIGTERM): the run saves and ends. lwtrain launch
-prints files for Slurm, Kubeflow and SkyPilot; docs/gpus.md says more.`,
+of them may be asked (Ctrl-C, SIGTERM): the run saves and ends. docs/gpus.md has
+files for Slurm, Kubeflow and SkyPilot, which lwtrain launch prints.`,
 		Example: `  srun --ntasks-per-node=1 lwtrain node sft -c glm4.yaml
   PET_NNODES=2 PET_NODE_RANK=0 PET_MASTER_ADDR=10.0.0.5 \
       lwtrain node sft -c my.yaml`,

@@ -102,7 +102,8 @@ func (c *Client) once(ctx context.Context, r Request, now *try) (Reply, error) {
 		if errors.As(err, &refused) && t.learn(refused, body) {
 			continue
 		}
-		if err == nil {
+		var came *failure
+		if err == nil || errors.As(err, &came) { // the server took the request
 			c.traits.keep(t)
 		}
 		return reply, err
@@ -202,6 +203,8 @@ func (c *Client) refused(res *http.Response, raw []byte) error {
 		return &transport.BusyError{Err: err, After: transport.RetryAfter(res.Header)}
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return fault.Hint(err, "the key is taken from the environment variable "+c.KeyEnv)
+	case code == http.StatusNotFound:
+		return fault.Hint(err, "the address ends before /chat/completions, mostly with /v1; or the server has no such model")
 	case code/100 == 3:
 		return fault.Hint(err, "redirections are not followed: give the address that the server itself has")
 	}

@@ -185,6 +185,7 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 			return nil
 		}
 	}
+	a.requests[i] = Request{} // thousands of long ones are not kept
 	more, err := a.done(i, r)
 	if errors.Is(err, ErrEnough) {
 		a.enough, err = true, nil

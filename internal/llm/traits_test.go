@@ -108,6 +108,28 @@ func TestWhatAServerRefusesToBeToldIsNotToldAgain(t *testing.T) {
 	}
 }
 
+// TestWhatIsRefusedIsLearntOfAReplyThatBreaksOff asks a server that drops a stream for the next request: the
+// request was taken, so that nobody has to be told again what it refuses.
+func TestWhatIsRefusedIsLearntOfAReplyThatBreaksOff(t *testing.T) {
+	s, c := newTolerant(t)
+	refused, broken := 0, false
+	s.Say = func(r llmtest.Request) llmtest.Said {
+		switch {
+		case strings.Contains(r.Body, `"top_k":-1`):
+			refused++
+			return llmtest.Said{Status: 500, Text: "1 validation error: loc: ('body', 'top_k')"}
+		case !broken:
+			broken = true
+			return llmtest.Said{Text: "half", Torn: true}
+		}
+		return llmtest.Said{Text: "whole", Finish: "stop"}
+	}
+	reply, err := c.Ask(t.Context(), ask("a", 50))
+	if err != nil || reply.Text != "whole" || refused != 1 {
+		t.Errorf("%+v, %v, refused %d times, want once", reply, err, refused)
+	}
+}
+
 func TestARefusalOfAPromptTeachesNothing(t *testing.T) {
 	s, client := newTolerant(t)
 	s.Say = func(r llmtest.Request) llmtest.Said {

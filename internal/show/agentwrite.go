@@ -16,14 +16,14 @@ import (
 
 // AgentWritePlan says what will be written, and what it takes.
 func AgentWritePlan(w io.Writer, c *configs.Config, run *session.AgentWrite) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	o, x := c.AgentWrite, run.Outlook()
 	from := o.Writer.Model + " at " + o.Writer.URL
 	if m := run.Model; m != nil {
 		from = m.Describe()
 	}
 	line("writer", "%s", from)
-	line("instructions", "%s, %d of them selected by the rules", human.Grouped(x.Instructions), x.Selected)
+	line("select", "%s, %s of them by the rules", human.Count(x.Instructions, "instruction"), human.Grouped(x.Selected))
 	if len(run.Dropped) > 0 {
 		line("", "records that are none: %s", human.Counts(run.Dropped))
 	}
@@ -45,7 +45,7 @@ func AgentWritePlan(w io.Writer, c *configs.Config, run *session.AgentWrite) {
 	}
 	if n := run.Needs(); n.Batch > 0 {
 		line("memory", "%s of weights, up to %s for the keys and values of %s at a time", human.Bytes(n.Weights), human.Bytes(n.Cache),
-			human.Count(n.Batch, "reply"))
+			human.Count(n.Batch, "text"))
 		if n.Batch < n.Most {
 			line("", "%d of agentwrite.batch: more would not fit into the memory that is free", n.Batch)
 		}
@@ -74,7 +74,7 @@ const enoughToProject = 20
 
 // Progress shows how things stand, and once some texts have ended what all of them will cost.
 func (x *Writing) Progress(p agentwrite.Progress) {
-	fields := fmt.Sprintf("texts  %s calls  %s tokens", human.Grouped(p.Calls), human.Grouped(p.Reply))
+	fields := fmt.Sprintf("texts  %s  %s", human.Count(p.Calls, "call"), human.Count(p.Reply, "token"))
 	if x.price {
 		fields += fmt.Sprintf("  %.2f spent", p.Cost)
 	}
@@ -98,7 +98,7 @@ func (x *Writing) Close() { x.bar.Abandon() }
 func AgentWriteResult(
 	w io.Writer, c *configs.Config, items []*agentwrite.Item, spent agentwrite.Spent, only agentwrite.Stage, took time.Duration,
 ) {
-	line := terminal.Labelled(w)
+	line := terminal.Summary(w)
 	counts := agentwrite.Count(items)
 	line("done", "%s in %s", human.Count(counts.Instructions, "instruction"), human.Span(took))
 	label := "left out"
@@ -116,7 +116,7 @@ func AgentWriteResult(
 		}
 	}
 	line("taken", "%s", human.Count(counts.Taken, "answer"))
-	line("spent", "%s calls, %s prompt and %s reply tokens%s", human.Grouped(spent.Calls), human.Grouped(spent.Prompt),
+	line("spent", "%s, %s prompt and %s reply tokens%s", human.Count(spent.Calls, "call"), human.Grouped(spent.Prompt),
 		human.Grouped(spent.Reply), costText(spent))
 	if spent.Estimated > 0 {
 		line("", "of %s the server did not say the tokens: they are estimated", human.Count(spent.Estimated, "call"))
@@ -128,7 +128,8 @@ func AgentWriteResult(
 	line("output", "%s/{%s}", c.Output.Dir, strings.Join(files, ","))
 	line("", "%s", filepath.Join(c.Output.Dir, agentwrite.ReportFile))
 	if counts.Taken > 0 && len(files) > 2 {
-		line("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", filepath.Join(c.Output.Dir, agentwrite.TrainFile))
+		path := filepath.Join(c.Output.Dir, agentwrite.TrainFile)
+		terminal.Labelled(w)("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", path)
 	}
 }
 
