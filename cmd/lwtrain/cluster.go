@@ -48,10 +48,11 @@ func newLaunchCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "launch slurm|kubeflow|sky|docker RUN [key=value ...]",
 		Short: "Print a file that trains on a cluster",
-		Long: `Prints a file that runs lwtrain node on the machines of a cluster: a batch script
-for Slurm, a TrainJob for Kubeflow Trainer, a task for SkyPilot, or a Dockerfile with
-what all of them need. RUN is a config, or the folder of a run, which goes on. Nothing
-is started: read the file, and give it to sbatch, kubectl, sky or docker.`,
+		Long: `Prints a file that runs lwtrain node on the machines of a cluster: a batch
+script for Slurm, a TrainJob for Kubeflow Trainer, a task for SkyPilot, or a
+Dockerfile with what all of them need. RUN is a config, or the folder of a run,
+which goes on. Nothing is started: read the file, and give it to sbatch,
+kubectl, sky or docker.`,
 		Example: `  lwtrain launch slurm glm4.yaml --nodes 2 --gpus 8 > job.sh && sbatch job.sh
   lwtrain launch kubeflow runs/glm4 --image my/lwtrain:1 --volume shared
   lwtrain launch docker > Dockerfile`,
@@ -163,18 +164,19 @@ func newNodeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node sft|dpo -c CONFIG [key=value ...]",
 		Short: "Train with several machines: the same command on each",
-		Long: `Trains as lwtrain sft or dpo do with engine.kind: torch, on all machines of a job.
-Each gets the same command, once: which machine it is, how many there are and where
-the first one is say the variables of torchrun and Kubeflow (PET_*), Slurm (SLURM_*)
-or SkyPilot (SKYPILOT_*). The first machine conducts the run; the others compute, and
-end when it does. Without such variables, or on one machine, it is the command
-itself.
+		Long: `Trains as lwtrain sft or dpo do with engine.kind: torch, on all machines of a
+job. Each gets the same command, once: which machine it is, how many there are
+and where the first one is say the variables of torchrun and Kubeflow (PET_*),
+Slurm (SLURM_*) or SkyPilot (SKYPILOT_*). The first machine conducts the run;
+the others compute, and end when it does. Without such variables, or on one
+machine, it is the command itself.
 
-output.dir, data and model lie on a disk that all machines share. To stop, any of
-them may be asked (Ctrl-C, SIGTERM): the run saves and ends. docs/gpus.md has files
-for Slurm, Kubeflow and SkyPilot, which lwtrain launch prints.`,
+output.dir, data and model lie on a disk that all machines share. To stop, any
+of them may be asked (Ctrl-C, SIGTERM): the run saves and ends. docs/gpus.md has
+files for Slurm, Kubeflow and SkyPilot, which lwtrain launch prints.`,
 		Example: `  srun --ntasks-per-node=1 lwtrain node sft -c glm4.yaml
-  PET_NNODES=2 PET_NODE_RANK=0 PET_MASTER_ADDR=10.0.0.5 lwtrain node sft -c my.yaml`,
+  PET_NNODES=2 PET_NODE_RANK=0 PET_MASTER_ADDR=10.0.0.5 \
+      lwtrain node sft -c my.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runNode(cmd, args)
 		},

@@ -65,7 +65,7 @@ func newInspectCmd() *cobra.Command {
 	var asJSON, tensors bool
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
-		Short: "Say what a model's folder or file holds, and what a fine-tune needs",
+		Short: "Say what a model's folder or file holds and a fine-tune needs",
 		Long: `Says of a model's folder, a run's folder, an adapter, a GGUF file, a safetensors
 file or a name on the hub: its family, parameters by part, tensors, tokenizer,
 chat template and context, what a fine-tune takes of memory by engine, and what
