@@ -70,6 +70,9 @@ func scalar(s string) string {
 	if plain.MatchString(s) && !reserved.MatchString(s) {
 		return s
 	}
+	if drive.MatchString(s) { // in double quotes it looks like one whose backslashes were lost
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	}
 	return quoteJSON(s)
 }
 
