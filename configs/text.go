@@ -65,6 +65,9 @@ var (
 	reserved = regexp.MustCompile(`(?i)^(null|true|false|yes|no|on|off|y|n)$`)
 )
 
+// drive is what "D:\_x" and "D:\Lib" in double quotes come to.
+var drive = regexp.MustCompile(`^[A-Za-z]:.*[\x{a0}\x{2028}\x{2029}]`)
+
 // scalar writes text as YAML: plain, or in JSON's quotes, which YAML shares.
 func scalar(s string) string {
 	if plain.MatchString(s) && !reserved.MatchString(s) {

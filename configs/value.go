@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,9 +56,6 @@ func (f *field) read(s *yaml.Node) (v any, problem string) {
 	}
 	return nil, describe(s) + ", want " + f.want() + f.remark(s)
 }
-
-// drive is what "D:\_x" and "D:\Lib" in double quotes come to.
-var drive = regexp.MustCompile(`^[A-Za-z]:.*[\x{a0}\x{2028}\x{2029}]`)
 
 func (f *field) readText(s string) (v any, problem string) {
 	switch {
