@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lwtrain/agentwrite"
 	"lwtrain/internal/llm/llmtest"
 )
@@ -55,7 +57,7 @@ func (f *faulty) say(r llmtest.Request) llmtest.Said {
 		{Status: 429, Text: marker + " too many"},
 		{Status: 503, Text: marker + " overloaded"},
 		{Text: marker + " breaks off in the", Torn: true},
-		{Text: "", Finish: "stop", Whole: true},
+		{Text: marker + ` is no JSON`, Whole: true, Status: 502},
 	}
 	always := []llmtest.Said{
 		{Text: marker + " is cut off at the", Finish: "length", Tokens: 4096},
@@ -65,6 +67,7 @@ func (f *faulty) say(r llmtest.Request) llmtest.Said {
 		{Status: 400, Text: `{"error": {"code": "content_filter", "message": "` + marker + `"}}`},
 		{Text: marker, Finish: "content_filter"},
 		{Text: "   ", Finish: "stop", Tokens: 2},
+		{Text: "", Finish: "stop", Whole: true},
 		{Status: 400, Text: marker + " maximum context length is 4096 tokens"},
 	}
 	k := h.Sum64() / 5 % uint64(len(passing)+len(always))
@@ -195,8 +198,8 @@ output: {dir: run}
 	slices.Sort(kills)
 	kills = slices.Compact(kills)
 	got, repeated, killed := write(kills)
-	if got := withoutDates(got); got != withoutDates(want) {
-		t.Errorf("killed %d times it wrote\n%s\nwant\n%s", killed, got, withoutDates(want))
+	if d := cmp.Diff(strings.Split(withoutDates(want), "\n"), strings.Split(withoutDates(got), "\n")); d != "" {
+		t.Errorf("killed %d times it wrote (-want +got)\n%s", killed, d)
 	}
 	if killed == 0 || repeated > atOnce*killed {
 		t.Errorf("%d kills, %d answers were given twice, want those under way at most", killed, repeated)
