@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -22,8 +23,8 @@ type pace struct {
 	most    float64
 	mu      sync.Mutex
 	limit   float64
-	ceiling float64       // from which on growing takes answers as patience says
-	patient int           // answers
+	ceiling float64       // the most that went well before one was too many: growing beyond it takes more answers
+	patient int           // answers that it takes
 	now     int           // under way
 	good    int           // answered since the limit changed, or since one was not
 	cuts    int           // in a row, without as many answers between as the limit then was
@@ -140,7 +141,6 @@ func (p *pace) grow() {
 	}
 	if p.good >= enough && p.limit < p.most {
 		p.limit, p.good, p.waits = min(p.limit+1, p.most), 0, 0
-		p.ceiling = max(p.ceiling, p.limit)
 	}
 }
 
@@ -152,11 +152,11 @@ func (p *pace) shrink(t try, after time.Duration) {
 	if !t.began.After(p.cut) {
 		return
 	}
-	least := max(1, min(p.limit, float64(p.now))-1)
-	if p.patient = min(2*p.patient, mostPatient); least != p.ceiling {
-		p.ceiling, p.patient = least, morePatient*int(least)
+	well := max(1, math.Floor(min(p.limit, float64(p.now)))-1)
+	if p.patient = min(2*p.patient, mostPatient); well != p.ceiling {
+		p.ceiling, p.patient = well, morePatient*int(well)
 	}
-	p.limit, p.cut = max(1, p.limit*0.75), time.Now()
+	p.limit, p.cut = max(1, math.Floor(p.limit*0.75)), time.Now()
 	p.cuts++
 }
 
