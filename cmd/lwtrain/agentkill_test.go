@@ -8,13 +8,11 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -153,23 +151,8 @@ output: {dir: run}
 				t.Fatal(err)
 			}
 		}
-		for {
-			cmd := exec.Command("lwtrain", "agentwrite", "-c", "c.yaml")
-			var said strings.Builder
-			cmd.Dir, cmd.Stderr = dir, &said
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			victim.Store(cmd.Process)
-			err := cmd.Wait()
-			if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
-				killed++
-				continue
-			}
-			if err != nil {
-				t.Fatalf("after %d kills: %v: %s", killed, err, said.String())
-			}
-			break
+		for once(t, dir, func(p *os.Process) { victim.Store(p) }, "agentwrite", "-c", "c.yaml") {
+			killed++
 		}
 		for _, name := range []string{"items.jsonl", "dropped.jsonl", "train.jsonl", "manifest.json", "report.html"} {
 			raw, err := os.ReadFile(filepath.Join(dir, "run", name))

@@ -57,24 +57,15 @@ output: {dir: run}
 			}
 		}
 		for {
-			cmd := exec.Command("lwtrain", "eval", "-c", "eval.yaml")
-			var said strings.Builder
-			cmd.Dir, cmd.Stderr = dir, &said
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			victim.Store(cmd.Process)
-			if later > 0 && killed >= len(kills) { // all is asked: what follows takes some milliseconds
-				later--
-				time.AfterFunc(time.Duration(random.IntN(120))*time.Millisecond, func() { cmd.Process.Kill() })
-			}
-			err := cmd.Wait()
-			if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+			if once(t, dir, func(p *os.Process) {
+				victim.Store(p)
+				if later > 0 && killed >= len(kills) { // all is asked: what follows takes some milliseconds
+					later--
+					time.AfterFunc(time.Duration(random.IntN(120))*time.Millisecond, func() { p.Kill() })
+				}
+			}, "eval", "-c", "eval.yaml") {
 				killed++
 				continue
-			}
-			if err != nil {
-				t.Fatalf("after %d kills: %v: %s", killed, err, said.String())
 			}
 			if later == 0 {
 				break
@@ -106,4 +97,25 @@ output: {dir: run}
 		t.Errorf("%d replies were given twice, with %d kills while the server was asked", repeated, len(kills))
 	}
 	t.Logf("%d kills, the same files, %d requests under way were made again", killed, repeated)
+}
+
+// once runs lwtrain in a folder, whose process is told to started, and reports whether it was killed. Another end than a
+// good one ends the test.
+func once(t *testing.T, dir string, started func(*os.Process), args ...string) (killed bool) {
+	t.Helper()
+	cmd := exec.Command("lwtrain", args...)
+	var said strings.Builder
+	cmd.Dir, cmd.Stderr = dir, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	started(cmd.Process)
+	err := cmd.Wait()
+	if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+		return true
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, said.String())
+	}
+	return false
 }
