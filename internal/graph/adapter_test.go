@@ -56,19 +56,7 @@ func TestGradientsOfAdaptersEqualFiniteDifferences(t *testing.T) {
 			m := newAdaptedToy(13, Float32, twoAdapters(c.dropout, c.magnitudes))
 			m.drop()
 			_, grads := m.run(t, Options{Train: true})
-			eval, err := m.Compile(Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			at := func(p *Param, i int, x float32) float64 {
-				old := p.Data[i]
-				defer func() { p.Data[i] = old }()
-				p.Data[i] = x
-				if err := eval.RunAll(); err != nil {
-					t.Fatal(err)
-				}
-				return m.Loss()
-			}
+			difference := m.differences(t)
 			for k, p := range m.params {
 				// The length of a row is a constant to the gradient, which differences know nothing of.
 				moves := c.magnitudes && (strings.HasSuffix(p.Name, ".A") || strings.HasSuffix(p.Name, ".B"))
@@ -76,9 +64,7 @@ func TestGradientsOfAdaptersEqualFiniteDifferences(t *testing.T) {
 					continue
 				}
 				for i := 0; i < len(p.Data); i += max(1, len(p.Data)/7) {
-					const h = 1e-2
-					one, two := at(p, i, p.Data[i]+h)-at(p, i, p.Data[i]-h), at(p, i, p.Data[i]+2*h)-at(p, i, p.Data[i]-2*h)
-					want := (8*one - two) / (12 * h)
+					want := difference(p, i)
 					if diff := math.Abs(float64(grads[k][i]) - want); diff > 3e-3*math.Abs(want)+3e-4 {
 						t.Errorf("d loss / d %s[%d] = %g, finite difference %g", p.Name, i, grads[k][i], want)
 					}
