@@ -46,8 +46,8 @@ func (w *Weights) scalesOf(name string) *entry {
 // transformers has them (quant_method fp8).
 func (w *Weights) readScaled(e, scales *entry, offset int, dst []float32) error {
 	if len(e.Shape) != 2 || len(scales.Shape) > 2 || !tensorfile.IsFloat(scales.DType) {
-		return fmt.Errorf("%s: tensor %s of shape %v has scales of dtype %s and shape %v, want a matrix, and F32, BF16 or F16", e.path, e.Name,
-			e.Shape, scales.DType, scales.Shape)
+		return fmt.Errorf("%s: tensor %s of shape %v has scales of dtype %s and shape %v, want a matrix, and F32, BF16 or F16", e.path,
+			e.Name, e.Shape, scales.DType, scales.Shape)
 	}
 	grid := slices.Clone(scales.Shape)
 	for len(grid) < 2 {

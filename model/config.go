@@ -244,7 +244,8 @@ func (p *ropeParameters) UnmarshalJSON(raw []byte) error {
 // config gives what the file leaves out its default.
 func (f *configFile) config(family *families.Family) Config {
 	c := Config{
-		Type: family.Type, carried: family.Carried, MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
+		Type: family.Type, carried: family.Carried,
+		MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
 		Dims: families.Dims{
 			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, HeadDim: family.HeadDim, Vocab: f.Vocab,
 			Tied:    f.Tied,

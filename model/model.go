@@ -318,7 +318,8 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 	}
 	for _, name := range w.Names() {
 		if info, _ := w.Info(name); strings.HasPrefix(info.DType, "F8_") && w.ScaleOf(name) == "" && !isScale(w, name) {
-			return notImplemented(noQuantised, "%s: tensor %.80s is of 8 bits (%s), and there are no scales to read it by", dir, name, info.DType)
+			return notImplemented(noQuantised, "%s: tensor %.80s is of 8 bits (%s), and there are no scales to read it by", dir, name,
+				info.DType)
 		}
 		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
 		tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head)

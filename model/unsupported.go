@@ -35,9 +35,11 @@ func IsUnsupported(err error) bool {
 
 const (
 	noExperts   = "mixtures of experts are not implemented; dense decoders are"
-	noQuantised = "quantised weights are not implemented, but for GGUF files and FP8 with scales (quant_method fp8): take the model as it was before, in bf16 or float32"
-	noImages    = "models that see or hear are not implemented, but for the language models of packages with text_config, where their family is known"
-	noHeads     = "heads that classify or rate are not implemented; language models are"
+	noQuantised = "quantised weights are not implemented, but for GGUF files and FP8 with scales (quant_method fp8): " +
+		"take the model as it was before, in bf16 or float32"
+	noImages = "models that see or hear are not implemented, but for the " +
+		"language models of packages with text_config, where their family is known"
+	noHeads = "heads that classify or rate are not implemented; language models are"
 )
 
 // unknownType refuses a model_type.
