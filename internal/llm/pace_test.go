@@ -132,7 +132,8 @@ func TestAPaceIsThatOfItsServer(t *testing.T) {
 		"a server that is too busy for ten minutes":         {storm(16, time.Second, 10*time.Minute), 10 * time.Minute, 1.05, 150, ""},
 		"a smaller server that is too busy for ten minutes": {storm(8, time.Second, 10*time.Minute), 10 * time.Minute, 1.05, 150, ""},
 		"a server that stays too busy is given up in 20 minutes": {
-			storm(16, time.Second, 1000*time.Hour), 10 * time.Minute, 2, 200, "20 requests in a row have failed, the last one: busy: 429 after 7 tries",
+			storm(16, time.Second, 1000*time.Hour), 10 * time.Minute, 2, 200,
+			"20 requests in a row have failed, the last one: busy: 429 after 7 tries",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
