@@ -254,21 +254,3 @@ func (e *encoder) moveSpans(first int, changes edits, at int) {
 		s[0], s[1] = s[0]+int32(at), s[1]+int32(at)
 	}
 }
-
-// words splits s by the pre-tokenizer's stages and encodes the words.
-func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
-	if len(stages) == 0 {
-		e.word(&t.model, s, len(s), at)
-		return
-	}
-	next, rest := stages[0].next, stages[1:]
-	for i := 0; i < len(s); {
-		end := next(t.classes, s, i)
-		if len(rest) == 0 {
-			e.word(&t.model, s[i:], end-i, at+i)
-		} else {
-			t.words(e, s[i:end], at+i, rest)
-		}
-		i = end
-	}
-}
