@@ -254,3 +254,30 @@ func (e *encoder) moveSpans(first int, changes edits, at int) {
 		s[0], s[1] = s[0]+int32(at), s[1]+int32(at)
 	}
 }
+
+// words splits s by the pre-tokenizer's stages and encodes the words.
+func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
+	if len(stages) == 0 {
+		e.word(&t.model, s, len(s), at)
+		return
+	}
+	rest := stages[1:]
+	if stages[0].behavior != isolated {
+		stages[0].split(s, func(start, end int) { t.words(e, s[start:end], at+start, rest) })
+		return
+	}
+	matches := stages[0].pattern.Scan(s)
+	for i := 0; i < len(s); {
+		start, end := matches.Next(i)
+		for _, piece := range [...][2]int{{i, start}, {start, end}} {
+			switch from, n := piece[0], piece[1]-piece[0]; {
+			case n == 0:
+			case len(rest) == 0:
+				e.word(&t.model, s[from:], n, at+from)
+			default:
+				t.words(e, s[from:from+n], at+from, rest)
+			}
+		}
+		i = end
+	}
+}

@@ -51,33 +51,6 @@ func newStage(name string, pattern *split.Pattern, b behavior, invert bool) (sta
 	return stage{name, pattern, b, invert}, nil
 }
 
-// words splits s by the pre-tokenizer's stages and encodes the words.
-func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
-	if len(stages) == 0 {
-		e.word(&t.model, s, len(s), at)
-		return
-	}
-	rest := stages[1:]
-	if stages[0].behavior != isolated {
-		stages[0].split(s, func(start, end int) { t.words(e, s[start:end], at+start, rest) })
-		return
-	}
-	matches := stages[0].pattern.Scan(s)
-	for i := 0; i < len(s); {
-		start, end := matches.Next(i)
-		for _, piece := range [...][2]int{{i, start}, {start, end}} {
-			switch from, n := piece[0], piece[1]-piece[0]; {
-			case n == 0:
-			case len(rest) == 0:
-				e.word(&t.model, s[from:], n, at+from)
-			default:
-				t.words(e, s[from:from+n], at+from, rest)
-			}
-		}
-		i = end
-	}
-}
-
 // split calls piece for each piece of a text.
 func (st *stage) split(s string, piece func(start, end int)) {
 	type part struct {
