@@ -44,13 +44,15 @@ func axolotl(r *reader) {
 	r.axolotlAdapters()
 	r.axolotlPreferences()
 	r.axolotlData()
-	r.lengths("sequence_len", "512", map[string]string{"": "skip", "drop": "skip", "truncate": "truncate", "raise": "error"}[r.text("excess_length_strategy")])
+	r.lengths("sequence_len", "512", map[string]string{"": "skip", "drop": "skip", "truncate": "truncate",
+		"raise": "error"}[r.text("excess_length_strategy")])
 	if r.command == "sft" {
 		r.setting("packing.weighting", "token", "the mean over the targets of a step")
 	}
 	r.batches("micro_batch_size", r.truth("sample_packing", false))
 	if t := r.text("chat_template"); t != "" && t != "tokenizer_default" {
-		r.note("chat_template", Differs, "would have been axolotl's own writing of this template; here the model's chat_template is used (model.template names another)")
+		r.note("chat_template", Differs, "would have been axolotl's own writing of this template; here the model's chat_template is "+
+			"used (model.template names another)")
 	}
 	if r.truth("train_on_inputs", false) {
 		r.note("train_on_inputs", Missing, "would have trained on the prompts, too; here targets are the assistant's tokens alone")
@@ -60,7 +62,8 @@ func axolotl(r *reader) {
 // often takes how often something is done: per epoch, or every so many steps.
 func (r *reader) often(perEpoch, strategy, steps, ours, otherwise string) {
 	if n, ok := r.number(perEpoch); ok && n > 0 {
-		r.note(perEpoch, Differs, fmt.Sprintf("would have been done %g times an epoch; %s counts steps, of which `lwtrain plan` says how many an epoch has", n, ours))
+		r.note(perEpoch, Differs, fmt.Sprintf("would have been done %g times an epoch; %s counts steps, of which `lwtrain plan` "+
+			"says how many an epoch has", n, ours))
 		return
 	}
 	r.every(strategy, steps, ours, otherwise)
@@ -93,7 +96,8 @@ func (r *reader) axolotlAdapters() {
 		r.setFrom("lora.from", quote(from), "lora_model_dir")
 	}
 	if len(r.list("lora_modules_to_save")) > 0 {
-		r.note("lora_modules_to_save", Missing, "would have trained these modules as a whole beside the adapters; here adapters alone are trained")
+		r.note("lora_modules_to_save", Missing, "would have trained these modules as a whole beside the adapters; here adapters "+
+			"alone are trained")
 	}
 }
 
@@ -212,11 +216,13 @@ func (r *reader) axolotlSource(key string, d *yaml.Node) source {
 	case base == "chat_template" && r.command == "sft":
 		s.add("format", "messages")
 	case kind == "input_output":
-		r.notes = append(r.notes, Note{key, "type: " + kind, Missing, "would have trained on the marked parts of a text; here targets are an assistant's answers"})
+		r.notes = append(r.notes, Note{key, "type: " + kind, Missing, "would have trained on the marked parts of a text; here " +
+			"targets are an assistant's answers"})
 	case kind == "" || base == "chat_template" || kind == "sharegpt":
 	default:
 		r.notes = append(r.notes, Note{key, "type: " + kind, Differs,
-			"would have read this dataset's records in its own way; here their format is recognised from them (`lwtrain data show` shows what is made of them)"})
+			"would have read this dataset's records in its own way; here their format is recognised from them (`lwtrain data show` " +
+				"shows what is made of them)"})
 	}
 	role, content := get("message_field_role"), get("message_field_content")
 	if m := field(d, "message_property_mappings"); m != nil {
@@ -228,10 +234,12 @@ func (r *reader) axolotlSource(key string, d *yaml.Node) source {
 			content = v.Value
 		}
 	}
-	s.columns("messages", get("field_messages"), "role", role, "content", content, "system", get("field_system"), "tools", get("field_tools"),
+	s.columns("messages", get("field_messages"), "role", role, "content", content, "system", get("field_system"), "tools",
+		get("field_tools"),
 		"instruction", get("field_instruction"), "input", get("field_input"), "output", get("field_output"),
 		"chosen", get("field_chosen"), "rejected", get("field_rejected"))
-	for _, name := range []string{"field_messages", "field_system", "field_tools", "field_instruction", "field_input", "field_output", "field_chosen",
+	for _, name := range []string{"field_messages", "field_system", "field_tools", "field_instruction", "field_input",
+		"field_output", "field_chosen",
 		"field_rejected", "message_field_role", "message_field_content"} {
 		said[name] = true
 	}
@@ -250,7 +258,8 @@ func (r *reader) axolotlSource(key string, d *yaml.Node) source {
 	if v := field(d, "roles_to_train"); v != nil {
 		said["roles_to_train"] = true
 		if len(v.Content) != 1 || !usual(v.Content[0].Value) || v.Content[0].Value == "user" {
-			r.notes = append(r.notes, Note{key, "roles_to_train: " + flow(v), Missing, "would have trained on these roles; here targets are the assistant's tokens alone"})
+			r.notes = append(r.notes, Note{key, "roles_to_train: " + flow(v), Missing, "would have trained on these roles; here " +
+				"targets are the assistant's tokens alone"})
 		}
 	}
 	if name := get("name"); name != "" {

@@ -94,7 +94,8 @@ func (r *reader) program(words []string) int {
 func (r *reader) configFile(path string) error {
 	p, ok := r.found(path)
 	if !ok {
-		return fault.Usage(fault.Hint(fmt.Errorf("%s: %s: no such file, want the config that the command names", r.name, path), fault.Nearby(path)))
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: %s: no such file, want the config that the command "+
+			"names", r.name, path), fault.Nearby(path)))
 	}
 	raw, err := os.ReadFile(p)
 	if err != nil {

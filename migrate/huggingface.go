@@ -77,16 +77,19 @@ func (r *reader) schedule(theirs, otherwise string) {
 	case "warmup_stable_decay":
 		r.setFrom(ours, name, theirs)
 		if r.text("lr_scheduler_kwargs") != "" {
-			r.note("lr_scheduler_kwargs", Differs, "would have said how many steps the last part has; here it is a share of the run, train.decay_ratio")
+			r.note("lr_scheduler_kwargs", Differs, "would have said how many steps the last part has; here it is a share of the "+
+				"run, train.decay_ratio")
 		}
 	case "polynomial":
 		r.setFrom(ours, "linear", theirs)
 		if r.text("lr_scheduler_kwargs") != "" {
-			r.note("lr_scheduler_kwargs", Missing, "would have bent the line along which the rate falls; here it is straight, as with its power of 1")
+			r.note("lr_scheduler_kwargs", Missing, "would have bent the line along which the rate falls; here it is straight, as "+
+				"with its power of 1")
 		}
 	case "cosine_with_restarts":
 		r.setFrom(ours, "cosine", theirs)
-		r.note("lr_scheduler_kwargs", Missing, "num_cycles would have begun the half cosine anew; here there is one, as with its default of 1")
+		r.note("lr_scheduler_kwargs", Missing, "num_cycles would have begun the half cosine anew; here there is one, as with its "+
+			"default of 1")
 	default:
 		r.setFrom(ours, "cosine", theirs)
 		r.note(theirs, Differs, "would have been its own way to lower the learning rate; here cosine does it")
@@ -105,7 +108,8 @@ func (r *reader) leastRate() {
 	}
 	v := field(kwargs, "min_lr")
 	if v == nil {
-		r.note("lr_scheduler_kwargs", Differs, "would have said where the cosine ends; neither min_lr nor min_lr_rate can be read here, so train.min_lr_ratio holds")
+		r.note("lr_scheduler_kwargs", Differs, "would have said where the cosine ends; neither min_lr nor min_lr_rate can be read "+
+			"here, so train.min_lr_ratio holds")
 		return
 	}
 	least, err := strconv.ParseFloat(v.Value, 64)
@@ -137,7 +141,8 @@ func (r *reader) optimiser(theirs string) {
 	case strings.HasPrefix(name, "adamw") || strings.HasPrefix(name, "paged_adamw"):
 		r.note(theirs, Same, "AdamW, whose forms differ in speed alone")
 	default:
-		r.note(theirs, Differs, "would have been another optimiser, whose learning rate and decay may be none for AdamW, which trains here")
+		r.note(theirs, Differs, "would have been another optimiser, whose learning rate and decay may be none for AdamW, which "+
+			"trains here")
 	}
 }
 
@@ -152,11 +157,14 @@ func (r *reader) every(strategy, steps, ours, otherwise string) {
 	case kind == "" && !has && otherwise == "no", kind == "no":
 		r.setting(ours, "0", strategy+": "+first(kind, "no"))
 	case kind == "epoch":
-		r.note(strategy, Differs, "would have been done after each epoch; "+ours+" counts steps, of which `lwtrain plan` says how many an epoch has")
+		r.note(strategy, Differs, "would have been done after each epoch; "+ours+" counts steps, of which `lwtrain plan` says how "+
+			"many an epoch has")
 	case kind == "best":
-		r.note(strategy, Differs, "would have saved at each better evaluation; here the best checkpoint is kept beside the newest (best.json)")
+		r.note(strategy, Differs, "would have saved at each better evaluation; here the best checkpoint is kept beside the newest "+
+			"(best.json)")
 	case has && n > 0 && n < 1:
-		r.note(steps, Differs, "would have been a share of the run; "+ours+" counts steps, of which `lwtrain plan` says how many there are")
+		r.note(steps, Differs, "would have been a share of the run; "+ours+" counts steps, of which `lwtrain plan` says how many "+
+			"there are")
 	case has:
 		r.setFrom(ours, strconv.Itoa(int(n)), steps)
 	case strategy == "save_strategy":
@@ -198,12 +206,14 @@ func (r *reader) precision() {
 func (r *reader) batches(key string, packed bool) {
 	batch := r.set["train.per_device_train_batch_size"].Value
 	r.notes = append(r.notes, Note{key, batch, Differs,
-		"is of one GPU: on eight a step would have had eight times as many; here a step is what stands here, whatever the number of processes (raise train.gradient_accumulation_steps)"})
+		"is of one GPU: on eight a step would have had eight times as many; here a step is what stands here, whatever the number of " +
+			"processes (raise train.gradient_accumulation_steps)"})
 	if packed || r.command == "dpo" {
 		return
 	}
 	r.notes = append(r.notes, Note{key, batch, Differs,
-		"would have been samples, each padded to the longest; here a step is packs of packing.capacity tokens, which hold several: for a step of as many samples lower " +
+		"would have been samples, each padded to the longest; here a step is packs of packing.capacity tokens, which hold several: " +
+			"for a step of as many samples lower " +
 			"train.gradient_accumulation_steps, or packing.capacity (`lwtrain pack` says how many a pack holds)"})
 }
 

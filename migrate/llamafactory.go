@@ -41,7 +41,8 @@ func llamaFactory(r *reader) {
 	}
 	r.batches("per_device_train_batch_size", packed)
 	if t := r.text("template"); t != "" {
-		r.note("template", Differs, "would have been LLaMA-Factory's own writing of this template; here the model's chat_template is used (model.template names another)")
+		r.note("template", Differs, "would have been LLaMA-Factory's own writing of this template; here the model's chat_template "+
+			"is used (model.template names another)")
 	}
 	if r.truth("do_train", true) == false {
 		r.note("do_train", Differs, "would not have trained; `lwtrain eval` and `lwtrain generate` do the rest")
@@ -95,13 +96,16 @@ func (r *reader) llamaAdapters() {
 				r.setFrom("dpo.reference", "base", "adapter_name_or_path")
 			}
 		} else if len(from) > 1 {
-			r.note("adapter_name_or_path", Missing, "would have merged all but the last adapter first; here `lwtrain export` merges one at a time, and lora.from goes on with the last")
+			r.note("adapter_name_or_path", Missing, "would have merged all but the last adapter first; here `lwtrain export` merges "+
+				"one at a time, and lora.from goes on with the last")
 		}
 		if key := r.text("additional_target"); key != "" {
-			r.note("additional_target", Missing, "would have trained these modules as a whole beside the adapters; here adapters alone are trained")
+			r.note("additional_target", Missing, "would have trained these modules as a whole beside the adapters; here adapters "+
+				"alone are trained")
 		}
 	case "freeze":
-		r.note("finetuning_type", Differs, "would have trained some layers alone; here train.freeze names what stays as it is, and all weights are trained until it does")
+		r.note("finetuning_type", Differs, "would have trained some layers alone; here train.freeze names what stays as it is, and "+
+			"all weights are trained until it does")
 	default:
 		r.problem("finetuning_type", "want lora, full or freeze: lwtrain has no other adapters")
 	}
@@ -154,7 +158,8 @@ func (r *reader) llamaData(stage string) {
 				r.setFrom("data.mix.stop", "all_exhausted", "mix_strategy")
 			}
 			if strategy == "interleave_once" {
-				r.note("mix_strategy", Differs, "would have given each sample once; here sources that have ended begin again until all have")
+				r.note("mix_strategy", Differs, "would have given each sample once; here sources that have ended begin again until "+
+					"all have")
 			}
 		}
 		r.sources("data.sources", "dataset", list)
@@ -206,7 +211,8 @@ func (r *reader) llamaSources(key string, names []string, table map[string]datas
 			}
 			if path == name {
 				r.notes = append(r.notes, Note{key, name, Differs,
-					fmt.Sprintf("would have been looked up in %s; it is not there, so the name stands as a path, to be set right", filepath.Join(dir, "dataset_info.json"))})
+					fmt.Sprintf("would have been looked up in %s; it is not there, so the name stands as a path, to be set "+
+						"right", filepath.Join(dir, "dataset_info.json"))})
 			}
 			out = append(out, source{name: name, path: quote(path)})
 			continue
@@ -228,11 +234,13 @@ func (r *reader) llamaSource(key, name string, info datasetInfo, dir, stage stri
 		s.path = quote(filepath.Join(dir, info.FileName))
 	default:
 		s.path = quote(name)
-		r.notes = append(r.notes, Note{key, name, Missing, "would have come from another place than the Hugging Face hub or a file; fetch it, and set its path"})
+		r.notes = append(r.notes, Note{key, name, Missing, "would have come from another place than the Hugging Face hub or a file; " +
+			"fetch it, and set its path"})
 	}
 	if info.Subset != "" {
 		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf(
-			"would have been the configuration %s; here a path names its files (hf://owner/name/%s/*.parquet)", info.Subset, info.Subset)})
+			"would have been the configuration %s; here a path names its files "+
+				"(hf://owner/name/%s/*.parquet)", info.Subset, info.Subset)})
 	}
 	r.split(key, info.Split, name, &s)
 	if info.NumSamples > 0 {
@@ -244,17 +252,20 @@ func (r *reader) llamaSource(key, name string, info datasetInfo, dir, stage stri
 		s.add("format", "text")
 		s.columns("text", c["prompt"])
 	case info.Formatting == "sharegpt" || info.Formatting == "openai":
-		s.columns("messages", c["messages"], "system", c["system"], "tools", c["tools"], "role", t["role_tag"], "content", t["content_tag"],
+		s.columns("messages", c["messages"], "system", c["system"], "tools", c["tools"], "role", t["role_tag"], "content",
+			t["content_tag"],
 			"chosen", c["chosen"], "rejected", c["rejected"], "label", c["kto_tag"])
 		roles := map[string]string{}
-		for tag, role := range map[string]string{"user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool", "system_tag": "system"} {
+		for tag, role := range map[string]string{"user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool",
+			"system_tag": "system"} {
 			if n := t[tag]; n != "" && !usual(n) {
 				roles[n] = role
 			}
 		}
 		s.roles(roles)
 	default:
-		s.columns("instruction", c["prompt"], "input", c["query"], "output", c["response"], "history", c["history"], "system", c["system"],
+		s.columns("instruction", c["prompt"], "input", c["query"], "output", c["response"], "history", c["history"], "system",
+			c["system"],
 			"tools", c["tools"], "chosen", c["chosen"], "rejected", c["rejected"], "label", c["kto_tag"])
 	}
 	if r.truth("mask_history", false) && stage == "sft" {

@@ -140,13 +140,15 @@ func (r *reader) parse(raw []byte) (*Translation, error) {
 	case err != nil:
 		return nil, err
 	default:
-		return nil, fault.Usage(fmt.Errorf("%s: neither a map of keys nor a command line with --keys, want a config of %s", name, known()))
+		return nil, fault.Usage(fmt.Errorf("%s: neither a map of keys nor a command line with --keys, want a config of "+
+			"%s", name, known()))
 	}
 	if r.trainer == nil {
 		r.trainer = r.recognise()
 	}
 	if _, ok := r.given["train_dataset"]; ok && r.trainer != nil {
-		return nil, fault.Usage(fmt.Errorf("%s: train_dataset and model: a config of LLaMA-Factory's v1, want one of those that `llamafactory-cli train` takes", name))
+		return nil, fault.Usage(fmt.Errorf("%s: train_dataset and model: a config of LLaMA-Factory's v1, want one of those that "+
+			"`llamafactory-cli train` takes", name))
 	}
 	if r.trainer == nil {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no key that tells whose config it is, want one of %s", name, known()),

@@ -54,14 +54,19 @@ fp16: true
 report_to: none
 `,
 		files: map[string]string{"data/dataset_info.json": llamaInfo}, command: "sft",
-		want: []string{"model.path=a/b", "train.learning_rate=5.0e-05", "train.num_train_epochs=3.0", "train.per_device_train_batch_size=8",
+		want: []string{"model.path=a/b", "train.learning_rate=5.0e-05", "train.num_train_epochs=3.0",
+			"train.per_device_train_batch_size=8",
 			"train.adam_beta2=0.999", "train.weight_decay=0.0", "train.warmup_ratio=0.0", "train.lr_scheduler_type=linear", "lora.rank=8",
-			"lora.alpha=16.0", `lora.target=["q_proj", "v_proj"]`, "data.max_length=2048", "packing.capacity=2048", "data.too_long=truncate",
+			"lora.alpha=16.0", `lora.target=["q_proj", "v_proj"]`, "data.max_length=2048", "packing.capacity=2048",
+			"data.too_long=truncate",
 			"packing.weighting=token", "train.precision=bf16", "data.held_out=0",
-			`data.sources=[{name: "long", path: "data/long.json", columns: {messages: "conversations", tools: "functions", role: "who", content: "what"}, ` +
+			`data.sources=[{name: "long", path: "data/long.json", columns: {messages: "conversations", tools: "functions", ` +
+				`role: "who", content: "what"}, ` +
 				`roles: {"asker": user}, samples: 100}, ` +
-				`{name: "general", path: "hf://someone/general", columns: {instruction: "question", input: "about", output: "reply"}, samples: 100}]`},
-		notes: []string{"differs template", "differs max_samples", "differs deepspeed", "differs fp16", "same report_to", "differs per_device_train_batch_size"},
+				`{name: "general", path: "hf://someone/general", ` +
+				`columns: {instruction: "question", input: "about", output: "reply"}, samples: 100}]`},
+		notes: []string{"differs template", "differs max_samples", "differs deepspeed", "differs fp16", "same report_to", "differs " +
+			"per_device_train_batch_size"},
 	},
 	{
 		name: "LLaMA-Factory's SimPO needs no reference, and mixes sources by their probability",
@@ -84,7 +89,8 @@ learning_rate: 1.0e-5
 `,
 		files: map[string]string{"data/dataset_info.json": llamaInfo}, command: "dpo",
 		want: []string{"dpo.loss_type=simpo", "dpo.reference=none", "dpo.beta=2.5", "dpo.simpo_gamma=1.2", "data.mix.strategy=interleave",
-			"data.mix.stop=all_exhausted", "data.held_out=0.1", "train.eval_steps=20", "train.lr_scheduler_type=cosine_with_min_lr", "train.min_lr_ratio=0.1",
+			"data.mix.stop=all_exhausted", "data.held_out=0.1", "train.eval_steps=20", "train.lr_scheduler_type=cosine_with_min_lr",
+			"train.min_lr_ratio=0.1",
 			`data.sources=[{name: "pairs", path: "data/pairs.json", columns: {chosen: "good", rejected: "bad"}, probability: 0.7}, ` +
 				`{name: "far/away", path: "hf://far/away", probability: 0.3}]`},
 	},
@@ -132,11 +138,15 @@ special_tokens: {pad_token: "<|end_of_text|>"}
 something_new: 5
 `,
 		files: map[string]string{"local.jsonl": "{}\n"}, command: "sft",
-		want: []string{"model.path=meta-llama/Llama-3.2-1B", "train.warmup_ratio=0.03", "train.per_device_train_batch_size=2", "lora.rank=32", "lora.alpha=16",
-			"lora.dropout=0.0", "lora.target=all-linear", "lora.variant=rslora", "data.too_long=skip", "data.max_length=4096", "train.precision=auto",
-			`data.sources=[{name: "talks", path: "hf://someone/talks", format: messages, columns: {messages: "conversation", role: "from", content: "value"}, ` +
+		want: []string{"model.path=meta-llama/Llama-3.2-1B", "train.warmup_ratio=0.03", "train.per_device_train_batch_size=2",
+			"lora.rank=32", "lora.alpha=16",
+			"lora.dropout=0.0", "lora.target=all-linear", "lora.variant=rslora", "data.too_long=skip", "data.max_length=4096",
+			"train.precision=auto",
+			`data.sources=[{name: "talks", path: "hf://someone/talks", format: messages, ` +
+				`columns: {messages: "conversation", role: "from", content: "value"}, ` +
 				`roles: {"bot": assistant}, fraction: 0.2}, {name: "local", path: "local.jsonl", format: alpaca}]`},
-		notes: []string{"differs adapter", "missing load_in_4bit", "differs evals_per_epoch", "differs saves_per_epoch", "differs special_tokens", "missing something_new",
+		notes: []string{"differs adapter", "missing load_in_4bit", "differs evals_per_epoch", "differs saves_per_epoch", "differs " +
+			"special_tokens", "missing something_new",
 			"same optimizer", "same datasets"},
 	},
 	{
@@ -151,7 +161,8 @@ learning_rate: 1e-5
 cosine_min_lr_ratio: 1.0
 `,
 		command: "dpo",
-		want: []string{"dpo.loss_type=kto", "dpo.beta=0.5", "dpo.desirable_weight=0.2", "dpo.undesirable_weight=1.0", "train.lr_scheduler_type=constant",
+		want: []string{"dpo.loss_type=kto", "dpo.beta=0.5", "dpo.desirable_weight=0.2", "dpo.undesirable_weight=1.0",
+			"train.lr_scheduler_type=constant",
 			"data.max_length=512"},
 		notes: []string{"differs datasets"},
 	},
@@ -166,7 +177,8 @@ accelerate launch --num_processes 8 trl/scripts/dpo.py \
   --no_remove_unused_columns --packing_strategy bfd_split --eval_strategy steps --eval_steps 50
 `,
 		command: "dpo",
-		want: []string{"model.path=Qwen/Qwen2-0.5B", "train.learning_rate=5.0e-6", "dpo.loss_type=[sigmoid]", "dpo.sft_weight=0.5", "dpo.beta=0.2", "lora.rank=32",
+		want: []string{"model.path=Qwen/Qwen2-0.5B", "train.learning_rate=5.0e-6", "dpo.loss_type=[sigmoid]", "dpo.sft_weight=0.5",
+			"dpo.beta=0.2", "lora.rank=32",
 			"lora.alpha=32", "lora.dropout=0.05", "data.max_length=1024", "train.eval_steps=50", "train.logging_steps=10",
 			`data.sources=[{name: "pairs", path: "hf://org/pairs", samples: 500}]`},
 		notes: []string{"differs dataset_train_split", "same remove_unused_columns", "differs dataset_test_split"},
@@ -179,9 +191,10 @@ accelerate launch --num_processes 8 trl/scripts/dpo.py \
 		notes:   []string{"differs assistant_only_loss"},
 	},
 	{
-		name:    "keys of a command line hold before those of the file that it names",
-		config:  "llamafactory-cli train base.yaml learning_rate=2e-5\n",
-		files:   map[string]string{"base.yaml": "stage: sft\nfinetuning_type: full\nmodel_name_or_path: a/b\ndataset: c/d\nlearning_rate: 1e-5\n"},
+		name:   "keys of a command line hold before those of the file that it names",
+		config: "llamafactory-cli train base.yaml learning_rate=2e-5\n",
+		files: map[string]string{"base.yaml": "stage: sft\nfinetuning_type: full\nmodel_name_or_path: a/b\ndataset: " +
+			"c/d\nlearning_rate: 1e-5\n"},
 		command: "sft",
 		want:    []string{"train.learning_rate=2e-5"},
 	},

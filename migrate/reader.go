@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -194,7 +195,7 @@ func (r *reader) rest() {
 			continue // says nothing
 		}
 		kind, text := otherKey(key)
-		if v := strings.ToLower(e.node.Value); kind != Same && e.node.Kind == yaml.ScalarNode && (v == "false" || v == "none" || v == "no") {
+		if off := []string{"false", "none", "no"}; kind != Same && slices.Contains(off, strings.ToLower(e.node.Value)) {
 			kind, text = Same, "it asks for nothing that is done here"
 		}
 		r.notes = append(r.notes, Note{key, r.shown(key), kind, text})

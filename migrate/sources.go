@@ -109,11 +109,14 @@ func (r *reader) split(key, name, of string, s *source) {
 	case m != nil && m[2] == "%":
 		n, _ := strconv.Atoi(m[1])
 		s.add("fraction", decimal(float64(n)/100))
-		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been the first %d %% of %s; here as many are drawn by the seed", n, of)})
+		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been the first %d %% of %s; here as many are "+
+			"drawn by the seed", n, of)})
 	case m != nil:
 		s.add("samples", m[1])
-		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been the first %s of %s; here as many are drawn by the seed", m[1], of)})
+		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been the first %s of %s; here as many are drawn "+
+			"by the seed", m[1], of)})
 	default:
-		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been this part of %s; here a path names its files (hf://owner/name/data/test-*.parquet)", of)})
+		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been this part of %s; here a path names its "+
+			"files (hf://owner/name/data/test-*.parquet)", of)})
 	}
 }

@@ -47,7 +47,8 @@ func trl(r *reader) {
 		if strings.HasSuffix(t, ".jinja") {
 			r.setFrom("model.template", quote(t), "chat_template_path")
 		} else {
-			r.note("chat_template_path", Missing, "would have taken the chat template of this tokenizer; here model.template names a .jinja file")
+			r.note("chat_template_path", Missing, "would have taken the chat template of this tokenizer; here model.template names "+
+				"a .jinja file")
 		}
 	}
 	r.batches("per_device_train_batch_size", r.truth("packing", false))
@@ -99,7 +100,8 @@ func (r *reader) trlPreferences() {
 		case l == "sft":
 			sft = w
 		case !ok:
-			r.problem("loss_type", "want losses of "+strings.Join(sorted(ours), ", ")+" or sft: lwtrain has no other of TRL's by its name")
+			r.problem("loss_type", "want losses of "+strings.Join(sorted(ours), ", ")+" or sft: lwtrain has no other of TRL's by "+
+				"its name")
 		default:
 			losses, kept = append(losses, name), append(kept, w)
 		}
@@ -169,7 +171,8 @@ func (r *reader) trlData() {
 	if name != "" {
 		s := named(r.dataset(name, ""))
 		if cfg := r.text("dataset_config"); cfg != "" {
-			r.note("dataset_config", Differs, "would have been this configuration of the dataset; here a path names its files (hf://owner/name/"+cfg+"/*.parquet)")
+			r.note("dataset_config", Differs, "would have been this configuration of the dataset; here a path names its files "+
+				"(hf://owner/name/"+cfg+"/*.parquet)")
 		}
 		r.split("dataset_train_split", r.text("dataset_train_split"), name, &s)
 		list = append(list, s)
@@ -204,7 +207,8 @@ func (r *reader) trlData() {
 		return
 	}
 	if strategy := first(r.text("eval_strategy"), "no"); strategy != "no" {
-		r.note("dataset_test_split", Differs, "would have been measured on the dataset's own split; here data.held_out is a share of the samples, or a list of sources of its own")
+		r.note("dataset_test_split", Differs, "would have been measured on the dataset's own split; here data.held_out is a share "+
+			"of the samples, or a list of sources of its own")
 		return
 	}
 	r.setting("data.held_out", "0", "eval_strategy: no")
