@@ -50,6 +50,7 @@ func FingerprintWeights(dir string) (string, error) {
 		return "", err
 	}
 	defer w.Close()
+	m.held = w
 	sum, err := m.fingerprint(func(p *graph.Param) error { return m.read(p, w) }, func(p *graph.Param) {
 		kernels.Free(p.Data)
 		p.Data = nil
@@ -79,6 +80,15 @@ func (m *Model) fingerprint(take func(*graph.Param) error, release func(*graph.P
 	h := sha256.New()
 	h.Write(config)
 	h.Write(bytes.Join(parts, nil))
+	if m.held != nil {
+		for _, s := range m.Config.Carried(m.held) {
+			sum := sha256.New()
+			if err := s.Bytes(sum); err != nil {
+				return "", err
+			}
+			fmt.Fprintf(h, "%s %v %x\n", s.Name, s.Shape, sum.Sum(nil))
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 

@@ -12,6 +12,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -36,6 +37,8 @@ type Model struct {
 	base     Base   // that their files name
 	from     bool   // they were read, and not made from a seed
 	seed     uint64 // of their dropout
+
+	held *checkpoints.Weights // files with tensors of other parts that are carried; nil: there are none
 }
 
 // tensors finds the parameters by role.
@@ -113,6 +116,9 @@ func Empty(c Config) *Model {
 	m.Params, m.tensors = c.layout()
 	return m
 }
+
+// Tensors are those that the files store a parameter as.
+func (c Config) Tensors(p families.Parameter) []families.Tensor { return c.names.Tensors(p) }
 
 func alloc(c Config) *Model {
 	m := Empty(c)
@@ -210,6 +216,7 @@ func open(dir string) (*Model, *checkpoints.Weights, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	c.place(w)
 	if err = c.untie(w); err == nil {
 		m := Empty(c)
 		if err = m.checkFiles(dir, w); err == nil {
@@ -225,7 +232,6 @@ func loadAs(dir string, half bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.Close()
 	// Matrices first: memory in one piece gets large pages.
 	for _, p := range m.Params {
 		if half && p.Rows > 1 {
@@ -235,10 +241,10 @@ func loadAs(dir string, half bool) (*Model, error) {
 	for _, p := range m.Params {
 		if err := m.read(p, w); err != nil {
 			m.Free()
-			return nil, fmt.Errorf("%s: %w", dir, err)
+			return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), w.Close())
 		}
 	}
-	return m, nil
+	return m, m.hold(w)
 }
 
 // read fills a parameter, piece by piece: its bf16 values where it has room for them.
@@ -311,9 +317,13 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 		}
 	}
 	for _, name := range w.Names() {
+		if info, _ := w.Info(name); strings.HasPrefix(info.DType, "F8_") && w.ScaleOf(name) == "" && !isScale(w, name) {
+			return notImplemented(noQuantised, "%s: tensor %.80s is of 8 bits (%s), and there are no scales to read it by", dir, name,
+				info.DType)
+		}
 		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
 		tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head)
-		if !wanted[name] && !buffer && !tiedHead {
+		if !wanted[name] && !buffer && !tiedHead && !m.Config.Carries(name) && !isScale(w, name) {
 			strange = name
 			break
 		}
@@ -340,7 +350,11 @@ func (m *Model) Save(dir, dtype string) error { return m.Export(dir, dtype, nil)
 
 // Export is [Model.Save]. progress, which may be nil, is told the bytes of weights written.
 func (m *Model) Export(dir, dtype string, progress func(done, total int64)) error {
-	return m.Config.WriteFolder(dir, dtype, m.weights(), progress)
+	all := m.weights()
+	if m.held != nil {
+		all = append(all, m.Config.Carried(m.held)...)
+	}
+	return m.Config.WriteFolder(dir, dtype, all, progress)
 }
 
 // weights are those of the model, without adapters, as its files store them.
@@ -387,6 +401,10 @@ func (m *Model) Free() {
 		kernels.Free(p.Grad)
 		kernels.FreeBF16(p.Half)
 		p.Data, p.Grad, p.Half = nil, nil, nil
+	}
+	if m.held != nil {
+		m.held.Close()
+		m.held = nil
 	}
 }
 

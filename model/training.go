@@ -58,19 +58,18 @@ func LoadToTrain(dir string, t Training) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.Close()
 	from, err := m.prepare(t, w)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = m.readAll(dir, w)
 	}
-	if err = m.readAll(dir, w); err == nil {
+	if err == nil {
 		err = m.makeAdapters(t, from)
 	}
 	if err != nil {
 		m.Free()
-		return nil, err
+		return nil, errors.Join(err, w.Close())
 	}
-	return m, nil
+	return m, m.hold(w)
 }
 
 // Outline is the model that [LoadToTrain] reads from a folder, or, where dir is "" or has no
