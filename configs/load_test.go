@@ -114,7 +114,8 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"pairs.server.timeout": "600", "pairs.server.retries": "6", "pairs.server.concurrency": "4",
 		"pairs.judge.url": `""`, "pairs.judge.model": `""`, "pairs.judge.key_env": "OPENAI_API_KEY", "pairs.judge.timeout": "600",
 		"pairs.judge.retries": "6", "pairs.judge.concurrency": "4",
-		"output.dir": "runs/C", "sample.prompts": "0", "sample.max_new_tokens": "512", "sample.temperature": "0.0",
+		"output.dir": "runs/C", "output.report_to": "[]",
+		"sample.prompts": "0", "sample.max_new_tokens": "512", "sample.temperature": "0.0",
 		"seed": "42", "threads": "0",
 	}
 	if d := cmp.Diff(want, got); d != "" {
