@@ -136,15 +136,3 @@ func asFloat(n *yaml.Node) (float64, bool) {
 	v, err := strconv.ParseFloat(strings.ReplaceAll(n.Value, "_", ""), 64)
 	return v, err == nil && v-v == 0 // neither infinite nor NaN
 }
-
-// Document reads a YAML document of another program's making, within the bounds of a config: its root; nil where it is empty.
-func Document(name string, raw []byte) (*yaml.Node, error) {
-	root, bad := parse(raw)
-	if bad != nil {
-		return nil, Problems{{Origin: Origin{Kind: File, Name: name, Line: bad.line, Column: bad.column}, Text: bad.text}}.fault()
-	}
-	if root == nil {
-		return nil, nil
-	}
-	return deref(root), nil
-}
