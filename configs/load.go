@@ -10,8 +10,6 @@ import (
 	"github.com/spf13/viper"
 	"gopkg.in/yaml.v3"
 
-	"gopkg.in/yaml.v3"
-
 	"lwtrain/internal/fault"
 )
 
