@@ -85,6 +85,8 @@ var (
 	scaleFloats        = plainScale
 	crossEntropy       = plainCrossEntropy
 	adamW              = plainAdamW
+	adamW8             = plainAdamW8
+	fromFloat24        = plainFromFloat24
 )
 
 // variants are the implementations that this machine can run, for tests.

@@ -38,6 +38,8 @@ type Family struct {
 	// Defaults are the keys that config.json may lack, as the family's own class has them.
 	Defaults map[string]string
 
+	Carried []string // prefixes of tensors of parts that are not implemented, which are carried along
+
 	Twin      string // the family of transformers' own classes that computes the same under other names; "": this one
 	Names     *Names // in Hugging Face's files
 	GGUF      *GGUF
