@@ -65,6 +65,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"train.per_device_train_batch_size": "1", "train.gradient_accumulation_steps": "8",
 		"train.learning_rate": "1.0e-05", "train.lr_scheduler_type": "cosine",
 		"train.min_lr_ratio": "0.1", "train.decay_ratio": "0.1", "train.warmup_ratio": "0.03", "train.warmup_steps": "0",
+		"train.optim":        "adamw",
 		"train.weight_decay": "0.1", "train.adam_beta1": "0.9", "train.adam_beta2": "0.95", "train.adam_epsilon": "1.0e-08",
 		"train.max_grad_norm":          "1.0",
 		"train.gradient_checkpointing": "auto", "train.precision": "auto", "train.memory_limit": `""`,

@@ -1,13 +1,12 @@
 // Command lwtrain fine-tunes language models to write long. Each subcommand has
 // a file of its own (sft and dpo have training.go), with a func newXCmd() that [groups]
-// lists. What they share is in flags.go (how a config is named) and below (how errors
-// are shown and what the exit status means). They open what they work on by package session, and
+// lists. What they share is in flags.go: how a config is named, how errors are shown and
+// what the exit status means. They open what they work on by package session, and
 // show it by package show.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,9 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lwtrain/internal/fault"
-	"lwtrain/internal/terminal"
 	"lwtrain/session"
-	"lwtrain/train"
 )
 
 // groups lists every subcommand as the help shows them. Register new ones here.
@@ -165,47 +162,3 @@ func misused(root, cmd *cobra.Command, args []string, err error) error {
 	}
 	return fault.Usage(fault.Hint(err, hint))
 }
-
-// Exit status of every command.
-const (
-	exitDone        = 0
-	exitFailed      = 1   // it failed while running
-	exitUsage       = 2   // what was asked for is wrong; nothing was written
-	exitIncomplete  = 3   // it is done, and something that was to be measured is not
-	exitInterrupted = 130 // by Ctrl-C, SIGTERM or SIGHUP; the same command goes on
-)
-
-// showError shows an error, every line of it, and the way out.
-func showError(w io.Writer, err error) {
-	if err == nil {
-		return
-	}
-	kind := "error"
-	if status(err) == exitInterrupted {
-		kind = "stopped"
-	}
-	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
-		fmt.Fprintf(w, "lwtrain: %s: %s\n", kind, terminal.Printable(line))
-	}
-	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "lwtrain: hint: %s\n", terminal.Printable(hint))
-	}
-}
-
-func status(err error) int {
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.Is(err, context.Canceled), errors.Is(err, train.ErrInterrupted):
-		return exitInterrupted
-	case fault.IsUsage(err):
-		return exitUsage
-	}
-	if incomplete := (incompleteError{}); errors.As(err, &incomplete) {
-		return exitIncomplete
-	}
-	return exitFailed
-}
-
-// incompleteError is the error of a command that is done, and has not measured what it was to.
-type incompleteError struct{ error }
