@@ -23,6 +23,7 @@ const (
 	maxNested = 8       // and how deep their sequences may nest in each other
 	maxAround = 64      // tokens that the post-processor puts around a text
 	maxEOS    = 256     // ids that stop generation
+	maxGrowth = 64      // times that a normalizer or a decoder may make a text longer
 	maxNamed  = 64      // chat templates with names
 
 	maxAddedToken = 256     // bytes of an added token: it is looked for at each byte of a text

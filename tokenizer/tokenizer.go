@@ -34,7 +34,8 @@ type Tokenizer struct {
 
 	model       bpe
 	classes     *classTable
-	nfc         *composer // nil: no normalizer
+	normalizers []normalizer
+	meta        *metaspace // what comes before the stages
 	stages      []stage
 	raw         matcher // added tokens that are looked for in the text
 	normalized  matcher // and those that are looked for after normalisation
@@ -43,6 +44,7 @@ type Tokenizer struct {
 	ids         map[string]int32
 	tokens      []string // by id, "" where there is none
 	texts       []string // the bytes that each id stands for
+	decoding    decoding
 	special     []bool
 	foreign     []addedToken // those of other files than tokenizer.json
 	fingerprint string
