@@ -131,7 +131,7 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 // unknownPart is the refusal of a part that is not known.
 func unknownPart(what, is, known string) error {
 	return fault.Hint(fmt.Errorf("%s %.200s, want %s", what, is, known),
-		"lwtrain refuses what it cannot reproduce exactly; BPE of bytes and of characters is known, with the split patterns that are regular")
+		"lwtrain refuses what it cannot reproduce exactly; BPE of bytes and of characters is known, with split patterns that are regular")
 }
 
 // marshal is the JSON of a value that has one.

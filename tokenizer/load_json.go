@@ -148,7 +148,8 @@ func (t *Tokenizer) parseNormalizer(data json.RawMessage) error {
 			case p.Pattern.Regex != nil:
 				var err error
 				if n.pattern, err = split.Compile(*p.Pattern.Regex); err != nil {
-					return unknownPart("normalizer Replace has the pattern", fmt.Sprintf("%.200q", *p.Pattern.Regex), "one that is known: "+err.Error())
+					return unknownPart("normalizer Replace has the pattern", fmt.Sprintf("%.200q", *p.Pattern.Regex),
+						"one that is known: "+err.Error())
 				}
 			case p.Pattern.String == nil || *p.Pattern.String == "":
 				return unknownPart("normalizer Replace has", "no pattern", "a String or a Regex")

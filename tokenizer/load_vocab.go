@@ -150,7 +150,8 @@ func (t *Tokenizer) parseMerges(merges []mergeFile) error {
 		}
 		for _, id := range id {
 			if m.chars.fallback && m.length[id] == 1 && t.tokens[id][0] == '<' && len(t.tokens[id]) == len(byteToken(0)) {
-				return unknownPart(fmt.Sprintf("merge %d (%.40q, %.40q) has", i, merges[i].left, merges[i].right), "the token of a byte", "text")
+				return unknownPart(fmt.Sprintf("merge %d (%.40q, %.40q) has", i, merges[i].left, merges[i].right),
+					"the token of a byte", "text")
 			}
 		}
 		m.chars.join(merges[i].left, merges[i].right)

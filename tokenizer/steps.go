@@ -131,3 +131,12 @@ func (m *metaspace) apply(s string, first, say bool) (string, edits) {
 	}
 	return s, append(before, changes...)
 }
+
+// decoding is what a file's decoder does beside joining the texts of tokens, which [Tokenizer.texts] has.
+type decoding struct {
+	bytes      map[int32]byte // tokens of bytes: a run of them is text if all of it is UTF-8, and U+FFFD each if not
+	strip      int            // up to so many
+	stripped   rune           // of these are taken from the begin of a text
+	firstMark  string         // is left out of the first token
+	characters bool           // tokens are text: no bytes of several of them make a character
+}
