@@ -42,8 +42,6 @@ func newPairs(n int) ([]uint64, uint) {
 	return table, uint(64 - log)
 }
 
-const hashMul = 0x9E3779B97F4A7C15 // 2^64 / golden ratio
-
 // setRank enters a merge; of two for one pair the later one counts.
 func (m *bpe) setRank(left, right int32, rank uint32) {
 	key := uint64(left)<<idBits | uint64(right)
