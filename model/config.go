@@ -34,6 +34,7 @@ type Config struct {
 	Interleaved bool          // rotary pairs are neighbours, not halves
 	Attention   []families.Attention
 	Scales      families.Scales
+	Proved      bool // in packs no document is known to see another
 	GELU        bool // the gate's activation is GELU by tanh, and not SiLU
 
 	Warnings []string // what looks wrong in the file, though it can be read
@@ -239,7 +240,7 @@ func (f *configFile) config(family *families.Family) (c Config, err error) {
 			QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
 			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms,
 		},
-		GELU: cmp.Or(f.Act, family.Act) == GELU,
+		Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
 	}
 	setIf(&c.KVHeads, f.KVHeads)
 	setIf(&c.NormEps, f.NormEps)

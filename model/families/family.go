@@ -12,7 +12,8 @@ import (
 // final norm, a head. The forward pass is written once, in package model; only
 // switches, names and defaults differ.
 type Family struct {
-	Type string // model_type in config.json
+	Type   string // model_type in config.json
+	Proved bool   // tests of training hold that in packs no document sees another; else no run takes it
 
 	QKVBias     bool    // biases on query, key and value even if attention_bias says nothing
 	BiasFixed   bool    // attention_bias is not looked at

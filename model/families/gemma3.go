@@ -5,7 +5,7 @@ import "math"
 // gemma3 is the text model of Gemma 3: norms before and behind attention and feed-forward, whose weights are as far from 1,
 // and windows with frequencies of their own.
 var gemma3 = Family{
-	Type: "gemma3_text", OutBias: true, QKNorm: true, BranchNorms: true, NormOffset: 1, Rotary: 1, Act: "gelu_pytorch_tanh",
+	Type: "gemma3_text", Proved: true, OutBias: true, QKNorm: true, BranchNorms: true, NormOffset: 1, Rotary: 1, Act: "gelu_pytorch_tanh",
 	Theta: 1e6, LocalTheta: 1e4,
 	Windowed: func(p Pattern, i int) bool { return p.Every > 0 && (i+1)%p.Every != 0 },
 	Keys:     [][2]string{{"hidden_activation", "hidden_act"}},
