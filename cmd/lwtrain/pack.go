@@ -36,7 +36,7 @@ the place and the weight of each document.`,
 				return err
 			}
 			defer store.Close()
-			e, err := train.NewEpochs(store, c.Packing, c.Seed)
+			e, err := train.NewEpochs(store, c.Packing, c.Train.PacksPerStep(), c.Seed)
 			if err != nil {
 				return err
 			}
