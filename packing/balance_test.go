@@ -29,25 +29,6 @@ func longWriterMix(samples int) (lengths []int) {
 	return lengths
 }
 
-// waiting is the mean imbalance of an epoch's steps of perStep packs.
-func waiting(packs [][]int, lengths []int, perStep int) float64 {
-	var sum float64
-	steps := 0
-	for step := range slices.Chunk(packs, perStep) {
-		var costs []float64
-		for _, p := range step {
-			var of []int
-			for _, i := range p {
-				of = append(of, lengths[i])
-			}
-			costs = append(costs, Attention.Of(of))
-		}
-		sum += Imbalance(costs)
-		steps++
-	}
-	return sum / float64(steps)
-}
-
 func TestHierarchicalBalanceBringsLikeAttentionTogether(t *testing.T) {
 	lengths := longWriterMix(186000)
 	balance := func(strategy string) float64 {
@@ -55,7 +36,7 @@ func TestHierarchicalBalanceBringsLikeAttentionTogether(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := waiting(packs, lengths, 8)
+		w := AttentionBalance(packs, 8, lengths)
 		t.Logf("%s: %d packs, attention balance ratio %.4f", strategy, len(packs), w)
 		return w
 	}

@@ -38,6 +38,31 @@ func Imbalance(costs []float64) float64 {
 	return waited / most / float64(len(costs))
 }
 
+// AttentionBalance is the mean over an epoch's steps of the [Imbalance] of their packs'
+// [Attention], if each of the perStep packs of a step has a device of its own. A last
+// step that has fewer packs counts with those that it has.
+func AttentionBalance(packs [][]int, perStep int, lengths []int) (mean float64) {
+	steps := 0.0
+	for step := range slices.Chunk(packs, perStep) {
+		costs := make([]float64, len(step))
+		for i, p := range step {
+			costs[i] = Attention.Of(at(lengths, p))
+		}
+		steps++
+		mean += (Imbalance(costs) - mean) / steps
+	}
+	return mean
+}
+
+// at are the values at indices.
+func at[T any](values []T, indices []int) []T {
+	out := make([]T, len(indices))
+	for i, k := range indices {
+		out[i] = values[k]
+	}
+	return out
+}
+
 // None stands in a row of [Deal] where there is no pack.
 const None = -1
 

@@ -10,17 +10,8 @@ package packing
 func balanced(capacity int, lengths []int) [][]int {
 	packs := bestFitDecreasing(capacity, lengths)
 	costs := make([]float64, len(packs))
-	var of []int
 	for i, p := range packs {
-		of = of[:0]
-		for _, k := range p {
-			of = append(of, lengths[k])
-		}
-		costs[i] = Attention.Of(of)
+		costs[i] = Attention.Of(at(lengths, p))
 	}
-	out := make([][]int, len(packs))
-	for i, k := range dearestFirst(costs) {
-		out[i] = packs[k]
-	}
-	return out
+	return at(packs, dearestFirst(costs))
 }

@@ -54,26 +54,16 @@ func (o Options) PacksVary() bool {
 // optimiser step takes perStep.
 func Epoch(opt Options, lengths []int, perStep int, seed uint64, epoch int) ([][]int, error) {
 	order := rng.Perm(rng.New(seed, "order", uint64(epoch)), len(lengths))
-	shuffled := make([]int, len(order))
-	for i, k := range order {
-		shuffled[i] = lengths[k]
-	}
-	packs, err := Assign(opt.Strategy, opt.Capacity, shuffled)
+	packs, err := Assign(opt.Strategy, opt.Capacity, at(lengths, order))
 	if err != nil {
 		return nil, err
 	}
-	for _, pack := range packs {
-		for i, k := range pack {
-			pack[i] = order[k]
-		}
+	for i, pack := range packs {
+		packs[i] = at(order, pack)
 	}
 	p, err := packerOf(opt.Strategy)
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]int, len(packs))
-	for i, k := range p.arrange.order(len(packs), perStep, seed, epoch) {
-		out[i] = packs[k]
-	}
-	return out, nil
+	return at(packs, p.arrange.order(len(packs), perStep, seed, epoch)), nil
 }

@@ -5,15 +5,9 @@ package packing
 // step of which takes samples of like length, for packs instead of single samples.
 func sortedNextFit(capacity int, lengths []int) [][]int {
 	order := longestFirst(lengths)
-	sorted := make([]int, len(order))
-	for i, k := range order {
-		sorted[i] = lengths[k]
-	}
-	packs := nextFit(capacity, sorted)
-	for _, p := range packs {
-		for i, k := range p {
-			p[i] = order[k]
-		}
+	packs := nextFit(capacity, at(lengths, order))
+	for i, p := range packs {
+		packs[i] = at(order, p)
 	}
 	return packs
 }
