@@ -39,15 +39,7 @@ type Pieces struct {
 // maxPiece bounds the bytes of a piece: every way to cut it in two is looked up.
 const maxPiece = 256
 
-// JSON is the tokenizer.json of the model.
-func (p *Pieces) JSON() ([]byte, error) {
-	f, err := p.file()
-	if err != nil {
-		return nil, err
-	}
-	return marshal(f), nil
-}
-
+// file is the tokenizer.json of the model.
 func (p *Pieces) file() (*tokenizerFile, error) {
 	const mark = string(spaceMark)
 	decoders := []any{
@@ -129,7 +121,8 @@ func (p *Pieces) merges() ([]mergeFile, error) {
 		slices.SortFunc(all[first:], func(a, b merge) int { return cmp.Compare(a.left, b.left) })
 	}
 	slices.SortStableFunc(all, func(a, b merge) int {
-		return cmp.Or(cmp.Compare(p.List[b.of].Score, p.List[a.of].Score), cmp.Compare(b.long[0], a.long[0]), cmp.Compare(b.long[1], a.long[1]))
+		return cmp.Or(cmp.Compare(p.List[b.of].Score, p.List[a.of].Score), cmp.Compare(b.long[0], a.long[0]),
+			cmp.Compare(b.long[1], a.long[1]))
 	})
 	out := make([]mergeFile, len(all))
 	for i, m := range all {

@@ -101,8 +101,10 @@ func TestModelsOfSentencePieceThatAreRefused(t *testing.T) {
 
 func TestTekkensThatAreRefused(t *testing.T) {
 	for _, row := range []struct{ from, to, want string }{
-		{`"rank":1,"token_str":"<s>"`, `"rank":7,"token_str":"<s>"`, `tekken.json: special_tokens: "<s>" has the rank 7, want each from 0 to 4 once`},
-		{`"default_num_special_tokens":10`, `"default_num_special_tokens":2`, "tekken.json: default_num_special_tokens is 2, want 5 to 262144"},
+		{`"rank":1,"token_str":"<s>"`, `"rank":7,"token_str":"<s>"`,
+			`tekken.json: special_tokens: "<s>" has the rank 7, want each from 0 to 4 once`},
+		{`"default_num_special_tokens":10`, `"default_num_special_tokens":2`,
+			"tekken.json: default_num_special_tokens is 2, want 5 to 262144"},
 		{`"default_vocab_size":610`, `"default_vocab_size":100000`, "tekken.json: default_vocab_size is 100000, want 10 to 810"},
 		{`"token_bytes":"IQ=="`, `"token_bytes":"?"`, `tekken.json: vocab: token 0 is "?", want 1 to 1024 bytes in base64`},
 		{`(?!`, `(?<!`, "a group of a kind that is not known"},

@@ -93,7 +93,7 @@ func (t *tekkenFile) convert() (*tokenizerFile, error) {
 	f := &tokenizerFile{
 		Version: "1.0",
 		PreTokenizer: marshal(map[string]any{"type": "Sequence", "pretokenizers": []any{
-			map[string]any{"type": "Split", "pattern": map[string]string{"Regex": t.Config.Pattern}, "behavior": "Isolated", "invert": false},
+			map[string]any{"type": "Split", "pattern": map[string]string{"Regex": t.Config.Pattern}, "behavior": isolated, "invert": false},
 			map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
 		}}),
 		PostProcessor: json.RawMessage(`{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}`),
