@@ -125,10 +125,16 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 		return out
 	}
 	g.texts = g.texts[:0]
-	for _, s := range g.decode {
-		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: s.length + 1})
+	for i, s := range g.decode {
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: int(g.positions[i]) + 1})
 	}
-	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)
+	if !g.thread {
+		kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)
+		return out
+	}
+	for i := range rows { // each stores what the next one sees
+		kernels.AttendCached(out[i*h.Q*h.Dim:][:h.Q*h.Dim], qkv[i*width:], width, g.texts[i:i+1], h.Q, h.KV, h.Dim, scale)
+	}
 	return out
 }
 

@@ -52,17 +52,13 @@ func (g *Generator) Logits(ids []int32, from int, use func(at int, logits []floa
 		}
 	}
 	kernels.Run(func() { err = g.readLogits(ids, from, use) })
-	for i := range g.memory {
-		g.memory[i].free()
-	}
-	kernels.FreeBF16(g.rounded)
-	g.rounded = nil
+	g.free()
 	return err
 }
 
 func (g *Generator) readLogits(ids []int32, from int, use func(at int, logits []float32) error) error {
 	vocab, hidden := g.m.Config.Vocab, g.m.Config.Hidden
-	s := g.newSlot(0, len(ids)+1, Sampling{})
+	s := &slot{cache: g.newCache(len(ids) + 1)}
 	defer s.free()
 	g.begin(ids, s)
 	h := forward[rowsOf](g.m, g)
