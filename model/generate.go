@@ -19,9 +19,13 @@ type Request struct {
 	Stop         []int32 // ids that end the text
 	Sampling     Sampling
 	Stuck        func(ids []int32) bool // asked every [StuckEvery] tokens whether the text is to end; may be nil
-	Look         func(logits []float32) // called with those [V] that each token is chosen from, before Emit is; may be nil
 	Emit         func(id int32)         // called with each new token but the stop; may be nil
-	Enough       func() bool            // asked behind each Emit whether the text is to end there; may be nil
+	// Look is called with each token that is chosen, the stop among them, before Emit, and the logits [V] that it
+	// was chosen from; may be nil.
+	Look func(id int32, logits []float32)
+	// Enough is asked behind each Emit whether the text is to end there, and while its prompt is read, which then
+	// ends; may be nil.
+	Enough func() bool
 	// Done is called when the text has ended, and returns texts that are to be continued before those
 	// that wait, or that none of these is to begin; may be nil.
 	Done func(Generated) (more []Request, enough bool)
@@ -64,7 +68,11 @@ type Generator struct {
 	fresh     *slot
 	yielded   time.Time // when other goroutines last had their turn
 	memory    [2]bump   // of the values of this layer, and of the one before
+	most      int       // rows that it has room for
 	layer     int
+	scores    []float32       // the logits of a pass
+	ctx       context.Context // of what is under way; nil: nothing ends it
+	vain      bool            // nobody wants what the pass under way comes to: it need not be computed
 
 	rounded []kernels.BF16               // the input of a product
 	lengths map[*graph.Adapter][]float32 // of the rows that adapters bring to another length
@@ -228,7 +236,9 @@ func (w *work) ended(t *text, failed error) error {
 
 // run continues what next returns, and frees all memory at the end.
 func (g *Generator) run(ctx context.Context, batch, readAtOnce int, next func(idle bool) *text) (err error) {
+	g.ctx = ctx
 	kernels.Run(func() { err = g.loop(ctx, max(1, batch), readAtOnce, next) })
+	g.ctx = nil
 	for _, s := range g.slots {
 		s.free()
 		_ = s.done(err) // it is the one that ended all
@@ -243,8 +253,10 @@ func (g *Generator) free() {
 	for i := range g.memory {
 		g.memory[i].free()
 	}
+	g.most = 0
 	kernels.FreeBF16(g.rounded)
-	g.rounded = nil
+	kernels.Free(g.scores)
+	g.rounded, g.scores = nil, nil
 }
 
 func (g *Generator) loop(ctx context.Context, batch, readAtOnce int, next func(idle bool) *text) error {
@@ -268,7 +280,10 @@ func (g *Generator) loop(ctx context.Context, batch, readAtOnce int, next func(i
 			return ctx.Err()
 		}
 		// Take what each text chose; those that are done make room.
-		var err error
+		err := ctx.Err()
+		if err != nil {
+			return err // what was chosen last may be of a pass that was not computed
+		}
 		g.slots = slices.DeleteFunc(g.slots, func(s *slot) bool {
 			goes := s.failed == nil && s.take()
 			if !goes {
@@ -279,9 +294,6 @@ func (g *Generator) loop(ctx context.Context, batch, readAtOnce int, next func(i
 			}
 			return !goes
 		})
-		if err == nil {
-			err = ctx.Err()
-		}
 		if err != nil {
 			return err
 		}
@@ -330,10 +342,9 @@ func (g *Generator) choose(slots []*slot, logits []float32) {
 			s.failed = fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.name, s.length)
 			continue
 		}
-		if s.Look != nil {
-			s.Look(own)
+		if s.last = s.sampler.next(own, g.best[i]); s.Look != nil {
+			s.Look(s.last, own)
 		}
-		s.last = s.sampler.next(own, g.best[i])
 	}
 }
 
@@ -389,7 +400,12 @@ func (g *Generator) step(slots []*slot) []float32 {
 }
 
 func (g *Generator) logits(h []float32, rows int) []float32 {
-	out := g.take(rows * g.m.Config.Vocab)
+	n := rows * g.m.Config.Vocab
+	if len(g.scores) < n {
+		kernels.Free(g.scores)
+		g.scores = kernels.Alloc(n)
+	}
+	out := g.scores[:n]
 	g.product(out, h, rows, g.m.head)
 	return out
 }

@@ -27,6 +27,9 @@ func (g *Generator) readPrompt(s *slot, prompt []int32, again bool) []float32 {
 	case again:
 		logits := g.prefill(s, prompt)
 		k.free()
+		if g.vain {
+			return logits
+		}
 		k.prompt, k.logits = prompt, append(k.logits[:0], logits...)
 		c := slot{cache: g.newCache(len(prompt))}
 		c.copy(s.cache, len(prompt))

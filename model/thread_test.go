@@ -147,7 +147,7 @@ func TestAThreadReadsWhatAPromptIs(t *testing.T) {
 	thread := NewGenerator(m).Thread(201)
 	defer thread.Free()
 	var got []float32
-	_, _, err := thread.Continue(t.Context(), Request{Prompt: ids, MaxNewTokens: 1, Look: func(l []float32) { got = slices.Clone(l) }})
+	_, _, err := thread.Continue(t.Context(), Request{Prompt: ids, MaxNewTokens: 1, Look: func(_ int32, l []float32) { got = slices.Clone(l) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,5 +175,55 @@ func TestAThreadThatWasStoppedGoesOn(t *testing.T) {
 	again, kept, err := thread.Continue(t.Context(), Request{Prompt: slices.Concat(prompt(9, 1), out.IDs), MaxNewTokens: 5})
 	if err != nil || kept != 13 || len(again.IDs) != 5 {
 		t.Errorf("%v, %d kept, want 13", err, kept)
+	}
+}
+
+func TestWhatReadingTakesIsKnown(t *testing.T) {
+	m := smallModel(t)
+	m.UseHalf()
+	g := NewGenerator(m)
+	for _, tokens := range []int{300, 900, 1500, 40, 2000} {
+		s := g.newSlot(&text{}, tokens)
+		g.prefill(s, prompt(tokens, 1))
+		g.step([]*slot{s, s, s})
+		s.free()
+	}
+	got := int64(2*len(g.rounded) + 4*len(g.scores))
+	for _, b := range g.memory {
+		for _, c := range b.chunks {
+			got += int64(4 * len(c))
+		}
+	}
+	g.free()
+	if want := m.ReadingBytes(2000, 3); got > want*5/4 || got < want/2 {
+		t.Errorf("reading 2,000 tokens takes %d bytes, want about %d", got, want)
+	}
+	if got, want := m.KeysBytes(10), int64(10*2*2*2*2*32); got != want {
+		t.Errorf("keys and values of 10 tokens take %d bytes, want %d", got, want)
+	}
+}
+
+func TestAPromptIsNotReadForNobody(t *testing.T) {
+	m := smallModel(t)
+	gone, asked := true, 0
+	request := Request{Prompt: prompt(100, 1), MaxNewTokens: 3, Enough: func() bool { return gone }}
+	var got [3]Generated
+	waiting := 0
+	err := NewGenerator(m).Serve(t.Context(), 1, func(bool) *Guest {
+		i := waiting
+		if waiting++; i == len(got) {
+			return nil
+		}
+		if i == 2 {
+			gone = false
+		}
+		return &Guest{Request: request, Again: i == 0, Ended: func(g Generated, _ error) { got[i], asked = g, asked+1 }}
+	})
+	want, err2 := NewGenerator(m).Generate(t.Context(), []Request{{Prompt: request.Prompt, MaxNewTokens: 3}}, 1)
+	if err != nil || err2 != nil || asked != 3 {
+		t.Fatal(err, err2, asked)
+	}
+	if len(got[0].IDs) > 1 || got[0].Stop == StopLength || !slices.Equal(got[2].IDs, want[0].IDs) {
+		t.Errorf("%v of texts that nobody wants, and then %v, want %v", got[:2], got[2], want[0])
 	}
 }
