@@ -242,9 +242,21 @@ func (w *Weights) Path(name string) string {
 	return ""
 }
 
+// Raw is a tensor as the files have it: its bytes, in its own dtype, are read once, while the
+// files are open. false if there is none of that name.
+func (w *Weights) Raw(name string) (Stream, bool) {
+	e := w.entries[name]
+	if e == nil {
+		return Stream{}, false
+	}
+	raw := io.NewSectionReader(e.file, e.begin, e.end-e.begin)
+	return Stream{Name: name, Shape: slices.Clone(e.Shape), raw: raw, dtype: e.DType}, true
+}
+
 // Read fills dst with all values of a tensor in row-major order, converted to
-// float32: F32, F16 and BF16 exactly, F64 rounded to the nearest. Any other
-// dtype is an error, and so is a dst that is not as long as the tensor.
+// float32: F32, F16 and BF16 exactly, F64 rounded to the nearest, F8_E4M3 with a tensor of
+// scales beside it by those. Any other dtype is an error, and so is a dst that is not as long as
+// the tensor.
 func (w *Weights) Read(name string, dst []float32) error {
 	if e := w.entries[name]; e != nil && len(dst) != e.elements() {
 		return fmt.Errorf("%s: tensor %s has %d values, the memory for it %d", e.path, name, e.elements(), len(dst))
@@ -259,12 +271,20 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 	if e == nil {
 		return fmt.Errorf("no tensor %s", name)
 	}
+	if scales := w.scalesOf(name); scales != nil {
+		return w.readScaled(e, scales, offset, dst)
+	}
 	if !tensorfile.IsFloat(e.DType) {
 		return fault.Hint(fmt.Errorf("%s: tensor %s has dtype %s, want F32, BF16, F16 or F64", e.path, name, e.DType),
 			"quantised weights are not implemented: take the model as it was before")
 	}
+	return e.read(offset, dst)
+}
+
+// read decodes values of a tensor.
+func (e *entry) read(offset int, dst []float32) error {
 	if offset < 0 || offset > e.elements() || len(dst) > e.elements()-offset {
-		return fmt.Errorf("%s: values %d to %d of tensor %s, which has %d", e.path, offset, offset+len(dst), name, e.elements())
+		return fmt.Errorf("%s: values %d to %d of tensor %s, which has %d", e.path, offset, offset+len(dst), e.Name, e.elements())
 	}
 	size := tensorfile.Size(e.DType)
 	err := tensorfile.Read(e.file, e.begin+int64(offset)*int64(size), dst, 1, size, func(dst []float32, src []byte) {
@@ -274,7 +294,7 @@ func (w *Weights) ReadAt(name string, offset int, dst []float32) error {
 		err = fault.Hint(err, "another program changed it after it was opened")
 	}
 	if err != nil {
-		return fmt.Errorf("%s: tensor %s: %w", e.path, name, err)
+		return fmt.Errorf("%s: tensor %s: %w", e.path, e.Name, err)
 	}
 	return nil
 }

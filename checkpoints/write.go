@@ -31,6 +31,19 @@ type Stream struct {
 	Name  string
 	Shape []int
 	Read  func(offset int, dst []float32) error
+
+	// raw, where it is there, is the tensor as bytes of dtype, whatever the others are
+	// written in: [Weights.Raw].
+	raw   io.Reader
+	dtype string
+}
+
+// in is the dtype that a stream is written as in a file of the given one.
+func (s Stream) in(dtype string) string {
+	if s.raw != nil {
+		return s.dtype
+	}
+	return dtype
 }
 
 // StreamChunk is how many values a [Stream] is asked for at once, at most.
@@ -49,7 +62,7 @@ func streams(tensors []Tensor) ([]Stream, error) {
 
 // Stream is the tensor as a [Stream].
 func (t Tensor) Stream() Stream {
-	return Stream{t.Name, t.Shape, func(offset int, dst []float32) error {
+	return Stream{Name: t.Name, Shape: t.Shape, Read: func(offset int, dst []float32) error {
 		copy(dst, t.Data[offset:])
 		return nil
 	}}
@@ -78,15 +91,15 @@ func StreamSafetensors(path, dtype string, tensors []Stream, metadata map[string
 // bytes of data each and model.safetensors.index.json. A tensor larger than
 // maxShard gets a shard of its own; with maxShard 0 there is one file. The
 // index is written last: a folder without it, after a crash, has no weights.
-// progress, which may be nil, is told the bytes written.
+// progress, which may be nil, is told the bytes written. Tensors of [Weights.Raw] keep
+// their own dtype.
 func StreamWeights(dir, dtype string, all []Stream, maxShard int64, progress func(done, total int64)) error {
 	metadata := map[string]string{"format": "pt"}
-	width := int64(tensorfile.Size(dtype))
 	var shards [][]Stream
 	var used, total int64
-	for i, s := range sortStreams(all) {
+	for i, s := range slices.SortedFunc(slices.Values(all), func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) }) {
 		size, _ := tensorfile.Product(s.Shape)
-		size *= width
+		size *= int64(tensorfile.Size(s.in(dtype)))
 		if i == 0 || maxShard > 0 && used > 0 && used+size > maxShard {
 			shards = append(shards, nil)
 			used = 0
@@ -121,8 +134,16 @@ func StreamWeights(dir, dtype string, all []Stream, maxShard int64, progress fun
 	return atomicfile.WriteBytes(filepath.Join(dir, indexFile), index)
 }
 
-func sortStreams(all []Stream) []Stream {
-	return slices.SortedFunc(slices.Values(all), func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) })
+// order is that of dtypes in a file of the format's reference implementation, the widest first, so
+// that all values lie at multiples of their size.
+var order = []string{"U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8",
+	"U8", "BOOL"}
+
+// sortStreams brings the tensors of a file into the order of dtypes, and of names.
+func sortStreams(all []Stream, dtype string) []Stream {
+	return slices.SortedFunc(slices.Values(all), func(a, b Stream) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.in(dtype)), slices.Index(order, b.in(dtype))), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 // writeStreams writes a file; wrote, which may be nil, is told of each chunk
@@ -131,7 +152,7 @@ func writeStreams(path, dtype string, all []Stream, metadata map[string]string, 
 	if dtype != "F32" && dtype != "BF16" {
 		return fmt.Errorf("%s: dtype is %q, want F32 or BF16", path, dtype)
 	}
-	all = sortStreams(all)
+	all = sortStreams(all, dtype)
 	header, err := buildHeader(dtype, all, metadata)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -156,6 +177,9 @@ func writeStreams(path, dtype string, all []Stream, metadata map[string]string, 
 
 func (s Stream) write(w io.Writer, dtype string, values []float32, raw []byte, wrote func(bytes int)) error {
 	n, _ := tensorfile.Product(s.Shape)
+	if s.raw != nil {
+		return s.copy(w, n*int64(tensorfile.Size(s.dtype)), raw, wrote)
+	}
 	for at := 0; at < int(n); at += len(values) {
 		part := values[:min(len(values), int(n)-at)]
 		if err := s.Read(at, part); err != nil {
@@ -169,6 +193,29 @@ func (s Stream) write(w io.Writer, dtype string, values []float32, raw []byte, w
 		if wrote != nil {
 			wrote(len(out))
 		}
+	}
+	return nil
+}
+
+// Bytes writes the tensor as a file of float32 has it, or in its own dtype where it is of [Weights.Raw].
+func (s Stream) Bytes(w io.Writer) error {
+	return s.write(w, "F32", make([]float32, StreamChunk), make([]byte, tensorfile.ChunkBytes), nil)
+}
+
+// copy writes size bytes of a tensor as they are.
+func (s Stream) copy(w io.Writer, size int64, buf []byte, wrote func(bytes int)) error {
+	for left := size; left > 0; {
+		part := buf[:min(int64(len(buf)), left)]
+		if _, err := io.ReadFull(s.raw, part); err != nil {
+			return fmt.Errorf("tensor %s: %w", s.Name, err)
+		}
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+		if wrote != nil {
+			wrote(len(part))
+		}
+		left -= int64(len(part))
 	}
 	return nil
 }
@@ -190,10 +237,13 @@ func buildHeader(dtype string, sorted []Stream, metadata map[string]string) ([]b
 		b.WriteByte('}')
 	}
 	var at int64
-	for i, s := range sorted {
-		if s.Name == metadataKey || i > 0 && s.Name == sorted[i-1].Name {
+	taken := map[string]bool{metadataKey: true}
+	for _, s := range sorted {
+		if taken[s.Name] {
 			return nil, fmt.Errorf("tensor %s: the name is taken", s.Name)
 		}
+		taken[s.Name] = true
+		dtype := s.in(dtype)
 		size, ok := tensorfile.Product(append([]int{tensorfile.Size(dtype)}, s.Shape...))
 		if !ok {
 			return nil, fmt.Errorf("tensor %s: shape %v overflows", s.Name, s.Shape)

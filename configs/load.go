@@ -289,7 +289,9 @@ func isZero(v any) bool {
 // UnknownEnv lists the variables of environ (as os.Environ gives them) that
 // begin like ours but name no key, each with what may have been meant.
 func UnknownEnv(environ []string) []string {
-	known := []string{"LWTRAIN_TEST_DATA", "LWTRAIN_NO_ONEDNN", "LWTRAIN_ISA", "LWTRAIN_PYTHON", "LWTRAIN_TEST_TORCH"}
+	known := []string{
+		"LWTRAIN_TEST_DATA", "LWTRAIN_NO_ONEDNN", "LWTRAIN_ISA", "LWTRAIN_PYTHON", "LWTRAIN_TEST_TORCH", "LWTRAIN_TEST_TENSORBOARD",
+	}
 	for _, f := range table().leaves {
 		known = append(known, EnvName(f.path))
 	}

@@ -96,7 +96,7 @@ func (f *modelFolder) sizes() any {
 
 // reads reads rows of a parameter.
 func (f *modelFolder) reads(p families.Parameter, of families.Tensor) reading {
-	theirs := f.family.Names.Tensors(p)
+	theirs := f.config.Tensors(p)
 	reads := make([]reading, len(theirs))
 	for i, from := range theirs {
 		reads[i] = func(offset int, dst []float32) error { return f.weights.ReadAt(from.Name, offset, dst) }

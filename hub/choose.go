@@ -70,7 +70,8 @@ func isWeights(name string) bool {
 		return true
 	}
 	ok, _ := path.Match("model-*-of-*.safetensors", name)
-	return ok
+	also, _ := path.Match("model.safetensors-*-of-*.safetensors", name)
+	return ok || also
 }
 
 // choose lists the files at the top that are wanted.

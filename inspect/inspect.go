@@ -64,7 +64,7 @@ type Parts struct {
 	MLP       int64 `json:"mlp"`
 	Norms     int64 `json:"norms"`
 	Head      int64 `json:"head"`  // 0 where it is tied to the embedding
-	Other     int64 `json:"other"` // of an architecture that is not known, by names: what none of these is
+	Other     int64 `json:"other"` // of other parts of a package, and of an architecture that is not known what none of these is
 }
 
 // Amount is how many tensors, values and bytes there are.
@@ -198,6 +198,16 @@ func (r *Report) take(c model.Config, known bool) {
 	r.Warnings = append(r.Warnings, c.Warnings...)
 	if known {
 		r.Config, r.Parts = &c, partsOf(c.Dims)
+		for _, t := range r.Tensors.List {
+			if c.Carries(t.Name) {
+				r.Parts.Other += t.values()
+				r.Parts.Total += t.values()
+			}
+		}
+		if r.Parts.Other > 0 {
+			r.Warnings = append(r.Warnings,
+				"other parts than the language model are carried along as they are, and are neither trained nor asked")
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (m *Model) modules() (out []module) {
 	for _, l := range m.layers {
 		for _, p := range []*graph.Param{l.qkv, l.out, l.gateUp, l.down} {
 			for _, f := range m.files[p] {
-				out = append(out, module{strings.TrimSuffix(f.Name, ".weight"), p, f})
+				out = append(out, module{m.Config.module(f.Name), p, f})
 			}
 		}
 	}
@@ -358,6 +358,7 @@ func (m *Model) adaptAs(o LoRA) (*adapterFolder, error) {
 		return nil, fault.Usage(fmt.Errorf("%s: %w", filepath.Join(f.dir, adapterFile), err))
 	}
 	known := map[string]bool{}
+	m.Config.modulesOf(w)
 	for _, x := range m.modules() {
 		info, ok := w.Info(prefix + x.name + ".lora_A.weight")
 		if !ok {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
@@ -34,9 +35,14 @@ type Config struct {
 
 	Warnings []string // what looks wrong in the file, though it can be read
 
-	names *families.Names
-	file  map[string]json.RawMessage // config.json as read, for writing it back
-	code  map[string][]byte          // Python files beside it, by name; carried along, never run
+	Package string // model_type of the package that it is a part of; "": of none
+
+	names   *families.Names
+	prefix  string                     // of its tensors in the files of a package; "": the family's own names
+	modules string                     // the same in the names of modules that adapters have
+	carried []string                   // prefixes of tensors of other parts, which are carried along
+	file    map[string]json.RawMessage // config.json as read, for writing it back
+	code    map[string][]byte          // files beside it, by name; carried along: code is never run
 }
 
 // Bounds of config.json, which comes with a model from anywhere.
@@ -76,10 +82,11 @@ const (
 	maxCodeBytes = 1 << 20
 )
 
-var codeName = regexp.MustCompile(`^(configuration|modeling|tokenization|quantization)_[a-z0-9_]+\.py$`)
+var codeName = regexp.MustCompile(
+	`^(configuration|modeling|tokenization|quantization)_[a-z0-9_]+\.py$|^(video_)?(pre)?processor_config\.json$|^chat_template\.json$`)
 
-// readCode reads the Python files that the form's own loader asks for. They
-// are written back beside a checkpoint's config.json and are not run here.
+// readCode reads the Python files that the form's own loader asks for, and what says how a package's other parts take
+// their inputs. They are written back beside a checkpoint's config.json and are not run here.
 func readCode(dir string) (map[string][]byte, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -112,13 +119,24 @@ func ParseConfig(raw []byte) (Config, error) {
 	}
 	family, ok := families.Find(kind.ModelType)
 	if !ok {
-		return Config{}, unknownType(kind.ModelType)
+		return parsePackage(kind.ModelType, file)
 	}
 	c, err := parseConfig(family, file, raw)
 	if err != nil {
 		return Config{}, inOwnKeys(err, family, file)
 	}
-	return c, nil
+	return c.in(file), nil
+}
+
+// in is a config that was read from a file.
+func (c Config) in(file map[string]json.RawMessage) Config {
+	text, _ := textOf(file)
+	if scaled(file[quantisedKey]) || scaled(text[quantisedKey]) {
+		c.Warnings = append(c.Warnings, "the weights are of 8 bits (quantization_config): they are read by their scales, and saved without")
+		file = with(file, quantisedKey, nil)
+	}
+	c.file = file
+	return c
 }
 
 // parseConfig reads the config.json of a family, which file and raw are.
@@ -149,7 +167,6 @@ func parseConfig(family *families.Family, file map[string]json.RawMessage, raw [
 		return Config{}, err
 	}
 	c := f.config(family)
-	c.file = file
 	c.Warnings = append(c.Warnings, ignored(file)...)
 	return c, c.check()
 }
@@ -227,7 +244,8 @@ func (p *ropeParameters) UnmarshalJSON(raw []byte) error {
 // config gives what the file leaves out its default.
 func (f *configFile) config(family *families.Family) Config {
 	c := Config{
-		Type: family.Type, MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
+		Type: family.Type, carried: family.Carried,
+		MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
 		Dims: families.Dims{
 			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, HeadDim: family.HeadDim, Vocab: f.Vocab,
 			Tied:    f.Tied,
@@ -388,8 +406,7 @@ func (c *Config) untie(w *checkpoints.Weights) error {
 	if same {
 		return nil
 	}
-	c.Tied, c.file = false, maps.Clone(c.file)
-	c.file["tie_word_embeddings"] = json.RawMessage("false")
+	c.Tied, c.file = false, with(c.file, "tie_word_embeddings", json.RawMessage("false"))
 	c.Warnings = append(c.Warnings,
 		fmt.Sprintf("tie_word_embeddings is true, and %s is another matrix than %s: it is taken as a head of its own", head, table))
 	return nil
@@ -398,15 +415,10 @@ func (c *Config) untie(w *checkpoints.Weights) error {
 // JSON is the config.json of the model: the file it was read from, with the
 // dtype of the weights that will lie beside it.
 func (c Config) JSON(dtype string) ([]byte, error) {
-	out := map[string]json.RawMessage{}
-	for k, v := range c.file {
-		out[k] = v
-	}
 	key := "torch_dtype"
-	if _, ok := out["dtype"]; ok { // transformers 5
+	if _, ok := c.file["dtype"]; ok { // transformers 5
 		key = "dtype"
 	}
-	out[key], _ = json.Marshal(dtype)
-	b, err := json.MarshalIndent(out, "", "  ")
+	b, err := json.MarshalIndent(with(c.file, key, json.RawMessage(strconv.Quote(dtype))), "", "  ")
 	return append(b, '\n'), err
 }

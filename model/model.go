@@ -12,6 +12,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -36,6 +37,8 @@ type Model struct {
 	base     Base   // that their files name
 	from     bool   // they were read, and not made from a seed
 	seed     uint64 // of their dropout
+
+	held *checkpoints.Weights // files with tensors of other parts that are carried; nil: there are none
 }
 
 // tensors finds the parameters by role.
@@ -114,6 +117,9 @@ func Empty(c Config) *Model {
 	return m
 }
 
+// Tensors are those that the files store a parameter as.
+func (c Config) Tensors(p families.Parameter) []families.Tensor { return c.names.Tensors(p) }
+
 func alloc(c Config) *Model {
 	m := Empty(c)
 	for _, p := range m.Params {
@@ -153,17 +159,25 @@ func normal(r *rand.Rand) float64 {
 	return math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*r.Float64())
 }
 
+// extent says which values of a parameter a file stores as one tensor: from the first, before the last.
+func extent(p *graph.Param, f families.Tensor) (from, to int) {
+	cols := p.Cols
+	if f.Vector() {
+		cols = 1
+	}
+	return f.Row * cols, (f.Row + f.Rows()) * cols
+}
+
 // rowsOf is the memory of what a file stores as one tensor.
 func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
-	if f.Vector() {
-		return p.Data[f.Row : f.Row+f.Rows()]
-	}
-	return p.Data[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
+	from, to := extent(p, f)
+	return p.Data[from:to]
 }
 
 // halfRowsOf is [Model.rowsOf] for a packed matrix.
 func (m *Model) halfRowsOf(p *graph.Param, f families.Tensor) []kernels.BF16 {
-	return p.Half[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
+	from, to := extent(p, f)
+	return p.Half[from:to]
 }
 
 // Load reads a model folder: config.json and safetensors.
@@ -210,6 +224,7 @@ func open(dir string) (*Model, *checkpoints.Weights, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	c.place(w)
 	if err = c.untie(w); err == nil {
 		m := Empty(c)
 		if err = m.checkFiles(dir, w); err == nil {
@@ -225,7 +240,6 @@ func loadAs(dir string, half bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.Close()
 	// Matrices first: memory in one piece gets large pages.
 	for _, p := range m.Params {
 		if half && p.Rows > 1 {
@@ -235,16 +249,16 @@ func loadAs(dir string, half bool) (*Model, error) {
 	for _, p := range m.Params {
 		if err := m.read(p, w); err != nil {
 			m.Free()
-			return nil, fmt.Errorf("%s: %w", dir, err)
+			return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), w.Close())
 		}
 	}
-	return m, nil
+	return m, m.hold(w)
 }
 
-// read fills a parameter, piece by piece: its bf16 values where it has room for them.
+// read fills a parameter, piece by piece: its values of 24 bits, or bf16 ones, where it has room for them.
 func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 	const most = 1 << 20 // values that are widened at a time
-	if p.Packed {
+	if p.Packed && p.Frozen {
 		return m.readPacked(p, w)
 	}
 	half := p.Half != nil // room for them
@@ -252,10 +266,7 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 		p.Data = kernels.Alloc(p.Size())
 	}
 	for _, f := range m.files[p] {
-		from, to := f.Row*p.Cols, (f.Row+f.Rows())*p.Cols
-		if f.Vector() {
-			from, to = f.Row, f.Row+f.Rows()
-		}
+		from, to := extent(p, f)
 		var part []float32
 		for at := from; at < to; at += most {
 			n := min(most, to-at)
@@ -270,7 +281,10 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 			if !kernels.AllFinite(part) {
 				return fmt.Errorf("tensor %s holds a NaN or infinity", f.Name)
 			}
-			if half {
+			switch {
+			case p.Low != nil:
+				kernels.ToFloat24(p.Half[at:at+n], p.Low[at:at+n], part)
+			case half:
 				kernels.ToBF16(p.Half[at:at+n], part)
 			}
 		}
@@ -278,7 +292,7 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 	return nil
 }
 
-// readPacked fills a matrix that is bf16 in the files.
+// readPacked fills a matrix that stays as it is and is bf16 in the files.
 func (m *Model) readPacked(p *graph.Param, w *checkpoints.Weights) error {
 	for _, f := range m.files[p] {
 		half := m.halfRowsOf(p, f)
@@ -311,9 +325,13 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 		}
 	}
 	for _, name := range w.Names() {
+		if info, _ := w.Info(name); strings.HasPrefix(info.DType, "F8_") && w.ScaleOf(name) == "" && !isScale(w, name) {
+			return notImplemented(noQuantised, "%s: tensor %.80s is of 8 bits (%s), and there are no scales to read it by", dir, name,
+				info.DType)
+		}
 		buffer := strings.HasSuffix(name, ".inv_freq") || strings.HasSuffix(name, ".masked_bias")
 		tiedHead := m.Config.Tied && name == m.Config.names.Whole(families.Head)
-		if !wanted[name] && !buffer && !tiedHead {
+		if !wanted[name] && !buffer && !tiedHead && !m.Config.Carries(name) && !isScale(w, name) {
 			strange = name
 			break
 		}
@@ -340,20 +358,34 @@ func (m *Model) Save(dir, dtype string) error { return m.Export(dir, dtype, nil)
 
 // Export is [Model.Save]. progress, which may be nil, is told the bytes of weights written.
 func (m *Model) Export(dir, dtype string, progress func(done, total int64)) error {
-	return m.Config.WriteFolder(dir, dtype, m.weights(), progress)
+	all := m.weights()
+	if m.held != nil {
+		all = append(all, m.Config.Carried(m.held)...)
+	}
+	return m.Config.WriteFolder(dir, dtype, all, progress)
 }
 
 // weights are those of the model, without adapters, as its files store them.
 func (m *Model) weights() (out []checkpoints.Stream) {
-	for _, p := range m.Params {
+	return m.streams(m.Params, func(p *graph.Param) func(dst []float32, from int) { return p.Values })
+}
+
+// Streams lists, under the names of the files, values of each parameter that read makes from a given one on, while they are
+// written. A parameter of which there is nil is left out. Those of adapters come last.
+func (m *Model) Streams(of func(*graph.Param) (read func(dst []float32, from int))) []checkpoints.Stream {
+	return m.streams(m.All(), of)
+}
+
+func (m *Model) streams(params []*graph.Param, of func(*graph.Param) func(dst []float32, from int)) (out []checkpoints.Stream) {
+	for _, p := range params {
+		read := of(p)
+		if read == nil {
+			continue
+		}
 		for _, f := range m.files[p] {
-			if !p.Packed {
-				out = append(out, checkpoints.Tensor{Name: f.Name, Shape: f.Shape, Data: m.rowsOf(p, f)}.Stream())
-				continue
-			}
-			half := m.halfRowsOf(p, f)
+			from, _ := extent(p, f)
 			out = append(out, checkpoints.Stream{Name: f.Name, Shape: f.Shape, Read: func(offset int, dst []float32) error {
-				kernels.FromBF16(dst, half[offset:offset+len(dst)])
+				read(dst, from+offset)
 				return nil
 			}})
 		}
@@ -386,7 +418,12 @@ func (m *Model) Free() {
 		kernels.Free(p.Data)
 		kernels.Free(p.Grad)
 		kernels.FreeBF16(p.Half)
-		p.Data, p.Grad, p.Half = nil, nil, nil
+		kernels.FreeInt8(p.Low)
+		p.Data, p.Grad, p.Half, p.Low = nil, nil, nil, nil
+	}
+	if m.held != nil {
+		m.held.Close()
+		m.held = nil
 	}
 }
 
@@ -404,9 +441,7 @@ func (m *Model) UseHalf() {
 func (m *Model) RefreshHalf() {
 	kernels.Run(func() {
 		for _, p := range m.Params {
-			if !p.Packed {
-				p.RefreshHalf()
-			}
+			p.RefreshHalf()
 		}
 	})
 }

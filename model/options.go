@@ -3,8 +3,12 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"lwtrain/model/families"
 )
 
 // Options say which model is trained. Each field is a key of the YAML: package
@@ -134,4 +138,16 @@ func (o LoRA) Validate() map[string]string {
 		return map[string]string{"target": fmt.Sprintf("%v, want all-linear alone or names of matrices", o.Target)}
 	}
 	return nil
+}
+
+// ShapeNames lists what [Shape] knows.
+func ShapeNames() []string { return slices.Sorted(maps.Keys(families.Shapes())) }
+
+// Shape is the architecture of a published model, by name.
+func Shape(name string) (Config, error) {
+	s, ok := families.Shapes()[name]
+	if !ok {
+		return Config{}, fmt.Errorf("shape %q, want one of: %s", name, strings.Join(ShapeNames(), ", "))
+	}
+	return ParseConfig([]byte("{" + s + "}"))
 }

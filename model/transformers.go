@@ -45,9 +45,14 @@ func (c Config) Twin(freeze []string) (Twin, error) {
 	names := c.names
 	var t Twin
 	var err error
-	if family.Twin == "" {
+	switch {
+	case c.Package != "":
+		names = family.Names
+		t.Config, err = c.textJSON()
+	case family.Twin == "":
+		names = family.Names
 		t.Config, err = c.JSON("float32")
-	} else {
+	default:
 		other, ok := families.Find(family.Twin)
 		if !ok {
 			panic("model: no family " + family.Twin)

@@ -35,9 +35,11 @@ func IsUnsupported(err error) bool {
 
 const (
 	noExperts   = "mixtures of experts are not implemented; dense decoders are"
-	noQuantised = "quantised weights are not implemented, but for GGUF files: take the model as it was before, in bf16 or float32"
-	noImages    = "models that see or hear are not implemented; take the language model alone, if it is published so"
-	noHeads     = "heads that classify or rate are not implemented; language models are"
+	noQuantised = "quantised weights are not implemented, but for GGUF files and FP8 with scales (quant_method fp8): " +
+		"take the model as it was before, in bf16 or float32"
+	noImages = "models that see or hear are not implemented, but for the " +
+		"language models of packages with text_config, where their family is known"
+	noHeads = "heads that classify or rate are not implemented; language models are"
 )
 
 // unknownType refuses a model_type.
@@ -61,7 +63,7 @@ func unknownType(kind string) error {
 // unsupported refuses settings of a config.json that change what is computed.
 func (f *configFile) unsupported(family *families.Family) error {
 	switch {
-	case len(f.Quantised) > 0 && f.Quantised[0] != 'n':
+	case len(f.Quantised) > 0 && f.Quantised[0] != 'n' && !scaled(f.Quantised):
 		return notImplemented(noQuantised+"; where the weights are so, take quantization_config out of config.json",
 			"quantization_config is there (%.80s), want weights that are not quantised", f.Quantised)
 	case f.Window:

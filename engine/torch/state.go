@@ -9,6 +9,7 @@ import (
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
 	"lwtrain/model"
 )
 
@@ -59,6 +60,10 @@ func locate(twin model.Twin, weights *checkpoints.Weights, prefix string, tensor
 		}
 		if !slices.Equal(info.Shape, f.Shape) {
 			return fmt.Errorf("tensor %s has shape %v, want %v", prefix+f.Name, info.Shape, f.Shape)
+		}
+		if scales := weights.ScaleOf(f.Name); scales != "" && prefix == "" {
+			return fault.Hint(fmt.Errorf("tensor %s is read by scales (%s), want plain values for this engine", f.Name, scales),
+				"`lwtrain export MODEL DIR` makes a folder of them")
 		}
 	}
 	for _, t := range twin.Tensors {
@@ -161,6 +166,14 @@ func (e *Engine) merge(dir, parts string) error {
 			}
 			all[k] = append(all[k], checkpoints.Stream{Name: prefix + f.Name, Shape: f.Shape, Read: pieced(f, shapes, whole)})
 		}
+	}
+	if e.model != "" {
+		weights, err := checkpoints.OpenWeights(e.model)
+		if err != nil {
+			return err
+		}
+		defer weights.Close()
+		all[0] = append(all[0], e.config.Carried(weights)...)
 	}
 	if err := e.config.WriteFolder(dir, "float32", all[0], nil); err != nil {
 		return err

@@ -53,9 +53,10 @@ type Param struct {
 	Data       []float32 // master weights
 	Grad       []float32 // accumulated over packs; nil when not training, or frozen
 	Half       []kernels.BF16
-	Decay      bool // weight decay applies: matrices yes, norms and biases no
-	Frozen     bool // stays as it is: no gradient is made for it
-	Packed     bool // of a frozen matrix whose values are all bf16: they lie in Half, and Data is nil
+	Low        []int8 // of a packed matrix that is trained: what its values have beneath Half ([kernels.FromFloat24])
+	Decay      bool   // weight decay applies: matrices yes, norms and biases no
+	Frozen     bool   // stays as it is: no gradient is made for it
+	Packed     bool   // of a matrix whose values lie in Half, and in Low unless it is frozen: Data is nil
 
 	Adapters []*Adapter // of a frozen matrix: what is added to products with it
 }
@@ -63,10 +64,22 @@ type Param struct {
 // Size is the number of values.
 func (p *Param) Size() int { return p.Rows * p.Cols }
 
+// Values fills dst with the master weights from the given one on.
+func (p *Param) Values(dst []float32, from int) {
+	switch to := from + len(dst); {
+	case p.Data != nil:
+		copy(dst, p.Data[from:to])
+	case p.Low != nil:
+		kernels.FromFloat24(dst, p.Half[from:to], p.Low[from:to])
+	default:
+		kernels.FromBF16(dst, p.Half[from:to])
+	}
+}
+
 // RefreshHalf makes the bf16 copy agree with the master weights. It must be
 // called after every change of Data when Half is in use.
 func (p *Param) RefreshHalf() {
-	if p.Half != nil {
+	if p.Half != nil && !p.Packed {
 		kernels.ToBF16(p.Half, p.Data)
 	}
 }
@@ -165,7 +178,7 @@ func (g *Graph) param(p *Param) *gorgonia.Node {
 	}
 	shape := p.shape()
 	n := gorgonia.NewTensor(g.g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(p.Name))
-	if p.Data != nil { // nil: the graph is only planned, not run, or its ops read Half
+	if p.Data != nil { // nil: the graph is only planned, not run, or the matrix is packed
 		must(gorgonia.Let(n, tensor.New(tensor.WithShape(shape...), tensor.WithBacking(p.Data))))
 	}
 	g.nodes[p] = n

@@ -19,7 +19,7 @@ func (g *Graph) Embed(table *Param) *gorgonia.Node {
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
 			if table.Packed {
 				for t, id := range i32(in[1]) {
-					kernels.FromBF16(out[t*d:(t+1)*d], table.Half[int(id)*d:(int(id)+1)*d])
+					table.Values(out[t*d:(t+1)*d], int(id)*d)
 				}
 				return
 			}

@@ -16,6 +16,16 @@ struct lw_cached {
 	int64_t tokens, room;
 };
 
+// AdamW with moments in a byte each: how many share a scale, the bits of the least and of the
+// largest scale, and the numbers of a step. See adamw8.go.
+#define LW_GROUP 32
+#define LW_LEAST_SCALE 0x26800000 // 2^-50
+#define LW_MOST_SCALE 0x5f000000  // 2^63
+struct lw_adamw8 {
+	float keep, size, new1, b2, new2, eps, scale, root;
+	uint32_t seed;
+};
+
 // F(name, parameters, arguments). Tensors are row-major; see kernels.go for
 // shapes and meanings.
 #define LW_KERNELS(F)                                                                                                                      \
@@ -57,6 +67,10 @@ struct lw_cached {
 	  (float *p, float *g, float *m, float *v, uint16_t *half, int64_t n, double rate, double beta1, double beta2, double eps,             \
 	   double decay, double scale, int64_t step),                                                                                          \
 	  (p, g, m, v, half, n, rate, beta1, beta2, eps, decay, scale, step))                                                                  \
+	F(adamw8,                                                                                                                              \
+	  (float *p, uint16_t *half, int8_t *low, float *g, int8_t *mean, uint8_t *square, uint16_t *scales, int64_t n, struct lw_adamw8 k),    \
+	  (p, half, low, g, mean, square, scales, n, k))                                                                                       \
+	F(from_float24, (float *d, const uint16_t *half, const int8_t *low, int64_t n), (d, half, low, n))                                     \
 	F(attention,                                                                                                                           \
 	  (float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
 	   float *scratch),                                                                                                                    \

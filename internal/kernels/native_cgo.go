@@ -353,3 +353,16 @@ func adamW(p, g, m, v []float32, half []BF16, s AdamWStep) {
 	C.lw_adamw(cf(p), cf(g), cf(m), cf(v), ch(half), n64(len(p)), C.double(s.Rate), C.double(s.Beta1), C.double(s.Beta2),
 		C.double(s.Eps), C.double(s.Decay), C.double(s.GradScale), n64(s.Step))
 }
+
+func c8(x []int8) *C.int8_t    { return (*C.int8_t)(unsafe.Pointer(unsafe.SliceData(x))) }
+func cu8(x []uint8) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(x))) }
+
+func adamW8(w Weights, g []float32, m Moments8, k numbers8) {
+	C.lw_adamw8(cf(w.Float), ch(w.Half), c8(w.Low), cf(g), c8(m.mean), cu8(m.square), ch(m.scales), n64(len(g)), C.struct_lw_adamw8{
+		keep: C.float(k.keep), size: C.float(k.size), new1: C.float(k.new1), b2: C.float(k.b2), new2: C.float(k.new2),
+		eps: C.float(k.eps), scale: C.float(k.scale), root: C.float(k.root), seed: C.uint32_t(k.seed),
+	})
+}
+func fromFloat24(dst []float32, half []BF16, low []int8) {
+	C.lw_from_float24(cf(dst), ch(half), c8(low), n64(len(dst)))
+}

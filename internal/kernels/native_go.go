@@ -84,6 +84,8 @@ var (
 	swiGLUGrad         = plainSwiGLUGrad
 	crossEntropy       = plainCrossEntropy
 	adamW              = plainAdamW
+	adamW8             = plainAdamW8
+	fromFloat24        = plainFromFloat24
 )
 
 // variants are the implementations that this machine can run, for tests.

@@ -461,6 +461,7 @@ static inline void store_half(uint16_t *to, vf v) {
 #endif
 }
 
+#include "native_adamw8.h"
 #include "native_product.h"
 #include "native_attention.h"
 #include "native_gemm.h"

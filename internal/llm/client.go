@@ -56,36 +56,62 @@ func NewClient(s Server) *Client {
 // Ask asks until there is a reply, or an error that asking again does not mend. Of a
 // tolerant client that is one which concerns all requests.
 func (c *Client) Ask(ctx context.Context, r Request) (Reply, error) {
-	reply, _, err := c.ask(ctx, r, nil)
+	var tries int
+	reply, _, err := c.ask(ctx, r, nil, &tries)
 	return reply, err
 }
 
-// ask is Ask, which tells pace, if there is one, how the server takes it. again reports
+// ask is Ask, which counts tries, and tells pace, if there is one, how the server takes it: what is too many then
+// is not asked again here, but is a [*putOff]. again reports
 // whether a reply that has failed may be another one later.
-func (c *Client) ask(ctx context.Context, r Request, p *pace) (reply Reply, again bool, err error) {
+func (c *Client) ask(ctx context.Context, r Request, p *pace, tries *int) (reply Reply, again bool, err error) {
 	retry := c.retry
-	if c.Waiting != nil {
-		retry.Told = func(err error, pause time.Duration) { c.Waiting(fmt.Errorf("%s: %w", c.URL, err), pause) }
-	}
-	tries := 0
+	retry.Times -= *tries
+	retry.Told = c.waits
 	err = retry.Do(ctx, func() (err error) {
-		tries++
+		*tries++
 		t := try{began: time.Now()}
-		if reply, err = c.once(ctx, r, &t); p != nil {
-			p.told(t, err)
+		reply, err = c.once(ctx, r, &t)
+		if p == nil {
+			return err
 		}
-		return err
+		pause, news := p.told(t, err)
+		if *tries > c.retry.Times || !isTooMany(err) {
+			return err
+		}
+		if !news {
+			*tries--
+		} else if *tries > 1 { // the first time it may have been one too many, and no more than that
+			pause = max(pause, c.retry.After(*tries-1, 0))
+		}
+		if pause > 0 {
+			c.waits(err, pause)
+		}
+		return &putOff{pause}
 	})
-	if err == nil || ctx.Err() != nil {
+	var off *putOff
+	if err == nil || ctx.Err() != nil || errors.As(err, &off) {
 		return reply, false, err
 	}
 	if c.Tolerant {
-		if reply.Failed, again = failed(err, tries); reply.Failed != "" {
+		if reply.Failed, again = failed(err, *tries); reply.Failed != "" {
 			reply.Stop = ""
 			return reply, again, nil
 		}
 	}
 	return Reply{}, false, fmt.Errorf("%s: %w", c.URL, err)
+}
+
+// putOff is a request that is asked again in its turn, after a while at the soonest.
+type putOff struct{ pause time.Duration }
+
+func (p *putOff) Error() string { return fmt.Sprintf("too many requests, put off for %s", p.pause) }
+
+// waits tells for how long and why it waits.
+func (c *Client) waits(err error, pause time.Duration) {
+	if c.Waiting != nil {
+		c.Waiting(fmt.Errorf("%s: %w", c.URL, transport.Masked(err, c.key)), pause)
+	}
 }
 
 // once asks once, and at once again without what the server refuses to be told. What that

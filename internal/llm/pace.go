@@ -13,12 +13,13 @@ import (
 
 // pace is how many requests a server is sent at once. It grows by one when as many have been
 // answered, or half as many where none was too many yet, and goes down to three quarters when one was too many (429, or a reply that breaks
-// off, as a server's does that drops one for the next): then nobody begins for a while. Additive
+// off, as a server's does that drops one for the next). Additive
 // increase and multiplicative decrease share what there is among those who ask (Chiu and Jain 1989).
-// How many were too many is remembered, and tried again after more and more answers. It also goes down
-// by one when as many have waited for others, of a server that queues what it has no room for.
+// How many were too many is remembered, and tried again after more and more answers. Nobody begins for a
+// while where asking less was not enough, or the server says so: that is about its time, not about how many.
+// It also goes down by one when as many have waited for others, of a server that queues what it has no room for.
 type pace struct {
-	cool    time.Duration // without new requests, after the first one in a row that was too many
+	cool    time.Duration // without new requests, after one that was too many by itself, or the second one in a row
 	wake    chan struct{} // something has changed
 	most    float64
 	mu      sync.Mutex
@@ -37,7 +38,7 @@ type pace struct {
 const (
 	morePatient = 8    // times the ceiling: answers that it takes to try more than that, to begin with
 	mostPatient = 4096 // answers
-	mostCool    = 4    // times that the pause is doubled
+	mostCool    = 5    // times that the pause is doubled
 )
 
 func newPace(most int, cool time.Duration) *pace {
@@ -45,15 +46,19 @@ func newPace(most int, cool time.Duration) *pace {
 	return &pace{cool: cool, wake: make(chan struct{}, 1), most: m, ceiling: m, limit: min(m, fewAtOnce)}
 }
 
-// begin waits for a request to be waiting, and for its turn. It reports false once none is under
+// begin waits for a request to be waiting, and for its turn. What waiting returns is from when on there is one;
+// zero: there is none. It reports false once none is under
 // way that could bring one, or ctx has ended. One asks at a time.
-func (p *pace) begin(ctx context.Context, waiting func() bool) bool {
+func (p *pace) begin(ctx context.Context, waiting func() time.Time) bool {
 	for {
 		p.mu.Lock()
-		some := waiting()
-		rest, free := time.Until(p.until), some && p.now < int(p.limit)
+		from := waiting()
+		if from.Before(p.until) && !from.IsZero() {
+			from = p.until
+		}
+		rest, free := time.Until(from), !from.IsZero() && p.now < p.room()
 		switch {
-		case ctx.Err() != nil, !some && p.now == 0:
+		case ctx.Err() != nil, from.IsZero() && p.now == 0:
 			p.mu.Unlock()
 			return false
 		case free && rest <= 0:
@@ -72,6 +77,14 @@ func (p *pace) begin(ctx context.Context, waiting func() bool) bool {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// room is how many may be under way. Where asking less was not enough, one shows whether the server is itself again.
+func (p *pace) room() int {
+	if p.cuts > 1 && p.good == 0 {
+		return 1
+	}
+	return int(p.limit)
 }
 
 // end is told that a request is through.
@@ -102,13 +115,13 @@ func (p *pace) queued(t try) bool {
 	return waited > longWait && waited > 4*p.least && waited > time.Since(t.first)
 }
 
-// told is told what a try came to.
-func (p *pace) told(t try, err error) {
+// told is told what a try came to. Of one that was too many it returns for how long nobody begins, and whether that
+// is news: of many that begin together, it is so of the first.
+func (p *pace) told(t try, err error) (pause time.Duration, news bool) {
 	p.mu.Lock()
 	var busy *transport.BusyError
-	var status *statusError
 	var came *failure
-	tooMany := errors.As(err, &status) && status.code == http.StatusTooManyRequests || errors.As(err, &came) && came.kind == "cut"
+	cutOff := errors.As(err, &came) && came.kind == "cut"
 	switch {
 	case err == nil && p.queued(t):
 		p.good = 0
@@ -117,13 +130,20 @@ func (p *pace) told(t try, err error) {
 		}
 	case err == nil:
 		p.grow()
-	case errors.As(err, &busy) && tooMany:
-		p.shrink(t, busy.After)
+	case errors.As(err, &busy) && (cutOff || isTooMany(err)):
+		pause, news = p.shrink(t, busy.After)
 	default:
 		p.good = 0
 	}
 	p.mu.Unlock()
 	p.changed()
+	return pause, news
+}
+
+// isTooMany reports whether a server says that it is asked too often.
+func isTooMany(err error) bool {
+	var status *statusError
+	return errors.As(err, &status) && status.code == http.StatusTooManyRequests
 }
 
 // grow is told of an answer.
@@ -144,20 +164,28 @@ func (p *pace) grow() {
 	}
 }
 
-// shrink is told of a request that was too many, after which the server wants to be left alone for so long.
-func (p *pace) shrink(t try, after time.Duration) {
+// shrink is told of a request that was too many, after which the server wants to be left alone for so long, and returns what
+// told does. What one says that was under way by itself is about time alone.
+func (p *pace) shrink(t try, after time.Duration) (pause time.Duration, news bool) {
 	p.good = 0
-	pause := p.cool << min(p.cuts, mostCool)
-	p.until = time.Now().Add(max(pause, after))
-	if !t.began.After(p.cut) {
-		return
+	now, several := time.Now(), p.now > 1
+	if news = !t.began.Before(p.cut); news {
+		if p.cuts > 0 || !several {
+			pause = p.cool << min(p.cuts, mostCool)
+		}
+		if several {
+			well := max(1, math.Floor(min(p.limit, float64(p.now)))-1)
+			if p.patient = min(2*p.patient, mostPatient); well != p.ceiling {
+				p.ceiling, p.patient = well, morePatient*int(well)
+			}
+		}
+		p.limit, p.cut = max(1, math.Floor(p.limit*0.75)), now
+		p.cuts++
 	}
-	well := max(1, math.Floor(min(p.limit, float64(p.now)))-1)
-	if p.patient = min(2*p.patient, mostPatient); well != p.ceiling {
-		p.ceiling, p.patient = well, morePatient*int(well)
+	if pause = max(pause, after); now.Add(pause).After(p.until) {
+		p.until = now.Add(pause)
 	}
-	p.limit, p.cut = max(1, math.Floor(p.limit*0.75)), time.Now()
-	p.cuts++
+	return pause, news
 }
 
 func (p *pace) changed() {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -205,6 +206,7 @@ func (c *Client) end(s *said, r Request) (stop string, err error) {
 	}
 	full := asked > 0 && (tokens >= asked-1 || endless(s.pieces, asked)) // some servers say stop at the limit
 	empty := s.text.Len() == 0 && s.reasoning.Len() == 0
+	finish := strings.ToLower(s.finish)
 	switch {
 	case s.broken != nil:
 		var told struct {
@@ -214,7 +216,7 @@ func (c *Client) end(s *said, r Request) (stop string, err error) {
 			return "", &failure{"refused", fmt.Errorf("status %s: %s", told.Code, c.excerpt(s.broken))}
 		}
 		return "", cut("an error in the midst of the reply: %s", c.excerpt(s.broken))
-	case s.finish == "content_filter":
+	case withheld[finish] || strings.HasPrefix(finish, "content_filter"):
 		return "", &failure{"content filter", errors.New("the server withholds the answer")}
 	case s.refusal != "" && empty:
 		return "", &failure{"refused", fmt.Errorf("by the model: %s", c.excerpt([]byte(s.refusal)))}
@@ -231,7 +233,7 @@ func (c *Client) end(s *said, r Request) (stop string, err error) {
 	if s.total == ollamaContext && s.prompt+s.completion == s.total && !full {
 		return "", &failure{"cut", fmt.Errorf("the server's context of %d tokens is full; %s", s.total, ollamaHint)}
 	}
-	switch s.finish {
+	switch finish {
 	case "stop", "eos", "eos_token", "stop_sequence", "end_turn", "completed":
 		if full {
 			return StopLength, nil
@@ -243,8 +245,18 @@ func (c *Client) end(s *said, r Request) (stop string, err error) {
 		}
 		return StopLength, nil
 	}
-	return "", cut("finish_reason %s", c.excerpt([]byte(s.finish)))
+	if passing[finish] {
+		return "", cut("finish_reason %s", c.excerpt([]byte(s.finish)))
+	}
+	return "", &failure{"no answer", fmt.Errorf("finish_reason %s, want stop or length", c.excerpt([]byte(s.finish)))}
 }
+
+// passing are the ends by which servers say that they have broken an answer off, withheld those by which they keep it to
+// themselves. What any other one means, asking again does not tell.
+var (
+	passing  = map[string]bool{"abort": true, "error": true, "cancelled": true, "network_error": true, "insufficient_system_resource": true}
+	withheld = map[string]bool{"sensitive": true, "safety": true, "recitation": true}
+)
 
 // leastTokens is how many tokens a prompt has at least, 0 for a short one: no more than
 // half of its words, and a quarter of its Chinese characters, as no tokenizer makes fewer.

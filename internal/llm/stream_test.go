@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lwtrain/internal/llm/llmtest"
 )
 
 // FuzzStream: whatever a server says is a reply with an end, or one that has failed for a
@@ -37,4 +39,14 @@ func FuzzStream(f *testing.F) {
 			t.Errorf("%v is no reason", err)
 		}
 	})
+}
+
+func TestAnUnknownEndIsAskedForOnce(t *testing.T) {
+	s, client := newTolerant(t)
+	s.Say = always(llmtest.Said{Text: "one", Finish: "tired"})
+	_, err := answers(t.Context(), client, 100)
+	const want = "20 requests in a row have failed, the last one: no answer: finish_reason tired, want stop or length"
+	if err == nil || !strings.HasSuffix(err.Error(), want) || s.Requests() > mostFailures+client.Concurrency {
+		t.Errorf("got %v after %d requests, want %s", err, s.Requests(), want)
+	}
 }

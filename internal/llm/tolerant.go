@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"lwtrain/internal/transport"
 )
@@ -64,7 +66,7 @@ var filtered = regexp.MustCompile(`(?i)content[_ ]?(filter|management|policy)|Re
 func (c *Client) Converse(ctx context.Context, requests []Request, done func(i int, r Reply) ([]Request, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a := &asking{Client: c, pace: newPace(c.Concurrency, c.cool), done: done, failed: map[int]Reply{}}
+	a := &asking{Client: c, pace: newPace(c.Concurrency, c.cool), done: done, tries: map[int]int{}, failed: map[int]Reply{}}
 	if !c.Tolerant {
 		a.pace.limit = a.pace.most
 	}
@@ -99,6 +101,8 @@ type asking struct {
 	mu       sync.Mutex // is told at a time
 	requests []Request
 	queue    []int         // are to be asked, the last one first
+	off      []later       // are to be asked, too
+	tries    map[int]int   // of those
 	row      int           // of failures
 	again    []int         // are asked once more when all others are through
 	failed   map[int]Reply // what they came to before
@@ -116,13 +120,8 @@ func (a *asking) add(requests []Request) {
 // turns are the requests whose turn it is, one after the other, until there is none more and
 // none is under way that may bring one.
 func (a *asking) turns(ctx context.Context) iter.Seq[int] {
-	waiting := func() bool {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return len(a.queue) > 0
-	}
 	return func(yield func(int) bool) {
-		for a.pace.begin(ctx, waiting) {
+		for a.pace.begin(ctx, a.waiting) {
 			a.mu.Lock()
 			i := a.queue[len(a.queue)-1]
 			a.queue = a.queue[:len(a.queue)-1]
@@ -134,12 +133,56 @@ func (a *asking) turns(ctx context.Context) iter.Seq[int] {
 	}
 }
 
+// later is a request that was put off.
+type later struct {
+	i    int
+	from time.Time // it may be asked
+}
+
+// waiting is from when on a request is to be asked; zero: there is none. Those that were put off come before
+// the others, the one first that may be asked first: what follows from its answer takes the longest.
+func (a *asking) waiting() (from time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	n := 0
+	for n < len(a.off) && !a.off[n].from.After(now) {
+		n++
+	}
+	for _, l := range slices.Backward(a.off[:n]) {
+		a.queue = append(a.queue, l.i)
+	}
+	a.off = slices.Delete(a.off, 0, n)
+	switch {
+	case len(a.queue) > 0:
+		return now
+	case len(a.off) > 0:
+		return a.off[0].from
+	}
+	return time.Time{}
+}
+
+// putOff has a request asked again.
+func (a *asking) putOff(i, tries int, pause time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.enough {
+		return
+	}
+	a.tries[i] = tries
+	l := later{i, time.Now().Add(pause)}
+	at, _ := slices.BinarySearchFunc(a.off, l, func(a, b later) int { return cmp.Or(a.from.Compare(b.from), a.i-b.i) })
+	a.off = slices.Insert(a.off, at, l)
+}
+
 // answer asks for the reply to a request and tells it.
 func (a *asking) answer(ctx context.Context, i int) error {
 	a.mu.Lock()
 	request := a.requests[i]
 	r, gone := a.failed[i]
 	gone = gone && a.row >= mostFailures // too many in a row have failed again
+	tries := a.tries[i]
+	delete(a.tries, i)
 	a.mu.Unlock()
 	again := false
 	if !gone {
@@ -148,7 +191,13 @@ func (a *asking) answer(ctx context.Context, i int) error {
 		if !a.Tolerant {
 			p = nil
 		}
-		if r, again, err = a.ask(ctx, request, p); err != nil {
+		r, again, err = a.ask(ctx, request, p, &tries)
+		var off *putOff
+		if errors.As(err, &off) {
+			a.putOff(i, tries, off.pause)
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -191,7 +240,7 @@ func (a *asking) tell(i int, r Reply, again bool) error {
 		a.enough, err = true, nil
 	}
 	if a.add(more); a.enough {
-		a.queue = nil
+		a.queue, a.off = nil, nil
 	}
 	return err
 }

@@ -21,7 +21,7 @@ import (
 // newTolerant is a tolerant client of a new server, which waits for nothing.
 func newTolerant(t *testing.T) (*llmtest.Server, *Client) {
 	s, c, _ := newClient(t)
-	c.Tolerant, c.cool = true, time.Millisecond
+	c.Tolerant, c.cool, c.retry.Pause = true, time.Millisecond, time.Millisecond
 	c.retry.Sleep = func(context.Context, time.Duration) error { return nil }
 	return s, c
 }
@@ -135,6 +135,15 @@ var replies = map[string]struct {
 	"an end that is none": {
 		llmtest.Said{Text: "one", Finish: "abort"}, "q", 50,
 		Reply{Text: "one", Failed: "cut: finish_reason abort"},
+	},
+	"an end that is unknown": {
+		llmtest.Said{Text: "one", Finish: "tired"}, "q", 50,
+		Reply{Text: "one", Failed: "no answer: finish_reason tired, want stop or length"},
+	},
+	"an end in capitals": {llmtest.Said{Text: "one", Finish: "STOP"}, "q", 50, Reply{Text: "one", Stop: StopEOS}},
+	"withheld, and why": {
+		llmtest.Said{Text: "one", Finish: "content_filter: RECITATION"}, "q", 50,
+		Reply{Text: "one", Failed: "content filter: "},
 	},
 	"withheld": {
 		llmtest.Said{Text: "one", Finish: "content_filter"}, "q", 50,

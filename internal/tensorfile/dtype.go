@@ -23,9 +23,9 @@ func IsFloat(dtype string) bool {
 	return dtype == "F32" || dtype == "BF16" || dtype == "F16" || dtype == "F64"
 }
 
-// Decode converts little-endian values of a dtype that [IsFloat] knows: dst is as
-// long as src has values. F32, F16 and BF16 are exact; F64 is rounded to the
-// nearest float32.
+// Decode converts little-endian values of a dtype that [IsFloat] knows, or F8_E4M3, whose values mean
+// something with scales alone: dst is as long as src has values. F64 is rounded to the nearest float32; the
+// others are exact.
 func Decode(dst []float32, src []byte, dtype string) {
 	switch dtype {
 	case "F32":
@@ -44,8 +44,29 @@ func Decode(dst []float32, src []byte, dtype string) {
 		for i := range dst {
 			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
 		}
+	case "F8_E4M3":
+		for i := range dst {
+			dst[i] = eighths[src[i]]
+		}
 	}
 }
+
+// eighths are the values of F8_E4M3 (Micikevicius et al. 2022, arXiv:2209.05433, section 3): 4 bits of exponent and 3
+// of mantissa, no infinity, and a NaN where all of them are 1.
+var eighths = func() (all [256]float32) {
+	for b := range all {
+		exponent, fraction := b>>3&15, float64(b&7)
+		v := math.Ldexp(1+fraction/8, exponent-7)
+		switch {
+		case exponent == 0:
+			v = math.Ldexp(fraction/8, -6)
+		case b&127 == 127:
+			v = math.NaN()
+		}
+		all[b] = float32(math.Copysign(v, float64(127-b)))
+	}
+	return all
+}()
 
 // Encode writes src as little-endian F32, BF16 or F16 (rounded to the nearest, ties to
 // even).

@@ -85,7 +85,7 @@ func (r Retry) Do(ctx context.Context, once func() error) error {
 		if busy != nil {
 			after = busy.After
 		}
-		pause := r.pause(try, after)
+		pause := r.After(try, after)
 		if r.Told != nil {
 			r.Told(err, pause)
 		}
@@ -95,8 +95,8 @@ func (r Retry) Do(ctx context.Context, once func() error) error {
 	}
 }
 
-// pause is how long to wait after a try, counted from 0, whose reply said after.
-func (r Retry) pause(try int, after time.Duration) time.Duration {
+// After is how long to wait after a try, counted from 0, whose reply said after.
+func (r Retry) After(try int, after time.Duration) time.Duration {
 	pause := r.Pause << min(try, doublings)
 	switch {
 	case r.Jitter:

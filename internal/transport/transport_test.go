@@ -118,9 +118,9 @@ func TestJitterIsHalfThePauseMoreOrLess(t *testing.T) {
 	r := Retry{Pause: 8 * time.Second, Jitter: true}
 	least, most := time.Hour, time.Duration(0)
 	for range 1000 {
-		d := r.pause(1, 0)
+		d := r.After(1, 0)
 		least, most = min(least, d), max(most, d)
-		if d := r.pause(1, 7*time.Second); d < 8*time.Second {
+		if d := r.After(1, 7*time.Second); d < 8*time.Second {
 			t.Fatalf("%s, want Retry-After not to shorten it", d)
 		}
 	}

@@ -18,6 +18,8 @@ type Family struct {
 	Rotary      float64 // share of each head that is turned, unless partial_rotary_factor says
 	HeadDim     int     // unless head_dim says; 0: hidden_size / num_attention_heads
 
+	Carried []string // prefixes of tensors of parts that are not implemented, which are carried along
+
 	Twin      string // the family of transformers' own classes that computes the same under other names; "": this one
 	Names     *Names // in Hugging Face's files
 	GGUF      *GGUF

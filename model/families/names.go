@@ -3,6 +3,7 @@ package families
 import (
 	"fmt"
 	"maps"
+	"strings"
 )
 
 // Names are those of a form's tensors in files.
@@ -57,6 +58,23 @@ func (n *Names) Tensors(p Parameter) []Tensor {
 
 // Whole is the name of the tensor that a parameter outside of the layers is stored as.
 func (n *Names) Whole(r Role) string { return n.Of[r][0] + ".weight" }
+
+// modelPrefix is what stands before all names of a language model but the head's, where it is published alone.
+const modelPrefix = "model."
+
+// Packed are the names in a package of models, which has a prefix in the place of the language model's own, and the head
+// under its name there. nil: the form knows no packages.
+func (n *Names) Packed(prefix, head string) *Names {
+	if !strings.HasPrefix(n.Layer, modelPrefix) {
+		return nil
+	}
+	of := maps.Clone(n.Of)
+	for _, role := range []Role{Embed, Norm} {
+		of[role] = []string{prefix + strings.TrimPrefix(n.Of[role][0], modelPrefix)}
+	}
+	of[Head] = []string{head}
+	return &Names{Layer: prefix + strings.TrimPrefix(n.Layer, modelPrefix), Of: of}
+}
 
 // common is what Llama began, and most families took over.
 var common = Names{
