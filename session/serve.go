@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"lwtrain/checkpoints"
@@ -11,6 +12,7 @@ import (
 	"lwtrain/internal/machine"
 	"lwtrain/internal/rundir"
 	"lwtrain/serve"
+	"lwtrain/talk"
 )
 
 // Trained names the model that a config has come to: its run's folder where that holds a checkpoint, else the model
@@ -66,4 +68,11 @@ func (g *Generator) Context(asked int) int {
 		return most
 	}
 	return unknown
+}
+
+// Talk begins a conversation, whose answers go to out and all else that is said to notes. Options.Context 0 takes what the
+// model has positions for.
+func (g *Generator) Talk(o talk.Options, out, notes io.Writer) *talk.Talk {
+	o.Context = g.Context(o.Context)
+	return talk.New(g.weights, g.Tokenizer, g.template, o, out, notes)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,8 +16,11 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
+	"lwtrain/internal/terminal"
+	"lwtrain/model"
 	"lwtrain/serve"
 	"lwtrain/session"
+	"lwtrain/talk"
 )
 
 // modelFlags name the model that a command keeps at hand.
@@ -173,5 +177,75 @@ func runServer(cmd *cobra.Command, args []string, m modelFlags, o serve.Options,
 	}
 	now := s.State()
 	display.Println(fmt.Sprintf("stopped after %s, %s", human.Count(now.Answers, "answer"), human.Count(now.Tokens, "token")))
+	return nil
+}
+
+func newChatCmd() *cobra.Command {
+	var m modelFlags
+	var o talk.Options
+	cmd := &cobra.Command{
+		Use:   "chat [MODEL | -c CONFIG [key=value ...]]",
+		Short: "Talk with a model",
+		Long: `A conversation with a model in the terminal: each line is a message, answers come
+as they are written. The model is given as for serve. What was read and written
+before is not read again; an answer is the same whatever was kept.
+
+Lines that begin with a slash are commands: /retry, /reset, /system TEXT,
+/save FILE, /quit, and /help, which says what they do. Ctrl-C stops an answer,
+and twice ends the conversation. A message that the context has no room for is
+not kept, and that is said: nothing is cut.
+
+Lines may come from a pipe, too: answers then go to standard output alone.`,
+		Example: `  lwtrain chat runs/quickstart
+  lwtrain chat -c my.yaml --system "You write novels." --stats`,
+	}
+	addModelFlags(cmd, &m)
+	fl := cmd.Flags()
+	fl.StringVar(&o.System, "system", "", "system message before the conversation")
+	fl.Float64Var(&o.Sampling.Temperature, "temperature", 0.7, "sampling temperature; 0 takes the most probable token")
+	fl.Float64Var(&o.Sampling.TopP, "top-p", 0.9, "sample from the most probable tokens that together reach this probability")
+	fl.IntVar(&o.Sampling.TopK, "top-k", 0, "sample from so many of the most probable tokens; 0: all")
+	fl.Uint64Var(&o.Sampling.Seed, "seed", 42, "seed of the sampling; each answer has a random stream of its own from it")
+	fl.IntVar(&o.MaxTokens, "max-new-tokens", 0, "longest answer, in tokens [what the context has room for]")
+	fl.BoolVar(&o.Stats, "stats", false, "say behind each answer how many tokens were read and written, and how fast")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := checkSampling(o.Sampling)
+		if err == nil && o.MaxTokens < 0 {
+			err = fmt.Errorf("--max-new-tokens %d, want at least 0", o.MaxTokens)
+		}
+		if err != nil {
+			return fault.Usage(err)
+		}
+		g, _, err := m.open(cmd, args, false)
+		if g != nil {
+			defer g.Close()
+		}
+		if err != nil {
+			return err
+		}
+		o.Context, o.Prompt = m.context, terminal.IsTerminal(cmd.InOrStdin()) && terminal.IsTerminal(cmd.ErrOrStderr())
+		t := g.Talk(o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		defer t.Close()
+		if o.Prompt {
+			fmt.Fprintln(cmd.ErrOrStderr(), "Each line is a message; /help lists the commands, /quit ends.")
+		}
+		interrupt := t.Interrupt
+		takesInterrupt.Store(&interrupt)
+		defer takesInterrupt.Store(nil)
+		return t.Run(cmd.Context(), cmd.InOrStdin())
+	}
+	return cmd
+}
+
+// checkSampling refuses flags of how tokens are chosen that make no sense.
+func checkSampling(s model.Sampling) error {
+	switch {
+	case !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0):
+		return fmt.Errorf("--temperature %g, want at least 0", s.Temperature)
+	case !(s.TopP > 0 && s.TopP <= 1):
+		return fmt.Errorf("--top-p %g, want above 0 and at most 1", s.TopP)
+	case s.TopK < 0:
+		return fmt.Errorf("--top-k %d, want at least 0", s.TopK)
+	}
 	return nil
 }
