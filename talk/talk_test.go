@@ -166,8 +166,8 @@ func (w *struckWriter) Write(p []byte) (int, error) {
 func TestAnInterruptionStopsAnAnswerAndTwiceTheConversation(t *testing.T) {
 	talk, _, notes := begin(t, Options{})
 	w := &struckWriter{talk: talk}
-	talk.out = w
-	run(t, talk, "a")
+	talk.out, talk.Sampling.Seed = w, 3
+	run(t, talk, "q")
 	if len(w.took) != 1 || !w.took[0] || !strings.Contains(notes.String(), "(stopped)") {
 		t.Fatalf("%v, said %q", w.took, notes)
 	}
