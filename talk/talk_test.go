@@ -151,7 +151,6 @@ func (r *typed) Read(p []byte) (int, error) {
 
 // struckWriter interrupts at the first words of an answer.
 type struckWriter struct {
-	bytes.Buffer
 	talk *Talk
 	took []bool
 }
@@ -160,7 +159,7 @@ func (w *struckWriter) Write(p []byte) (int, error) {
 	if len(w.took) == 0 && len(bytes.TrimSpace(p)) > 0 {
 		w.took = append(w.took, w.talk.Interrupt())
 	}
-	return w.Buffer.Write(p)
+	return len(p), nil
 }
 
 func TestAnInterruptionStopsAnAnswerAndTwiceTheConversation(t *testing.T) {
