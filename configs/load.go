@@ -318,3 +318,15 @@ func lower(words []string) []string {
 	}
 	return out
 }
+
+// Document reads a YAML document of another program's making, within the bounds of a config: its root; nil where it is empty.
+func Document(name string, raw []byte) (*yaml.Node, error) {
+	root, bad := parse(raw)
+	if bad != nil {
+		return nil, Problems{{Origin: Origin{Kind: File, Name: name, Line: bad.line, Column: bad.column}, Text: bad.text}}.fault()
+	}
+	if root == nil {
+		return nil, nil
+	}
+	return deref(root), nil
+}
