@@ -163,7 +163,8 @@ func (t *Thread) Continue(ctx context.Context, r Request) (out Generated, kept i
 	for kept < min(len(t.ids), len(r.Prompt)-1) && t.ids[kept] == r.Prompt[kept] { // the last one's logits are asked for
 		kept++
 	}
-	t.s = slot{text: one, cache: t.s.cache, length: kept, sampler: sampler{Sampling: r.Sampling, rand: rng.New(r.Sampling.Seed, "generate")}}
+	t.s = slot{text: one, cache: t.s.cache, length: kept}
+	t.s.sampler = sampler{Sampling: r.Sampling, rand: rng.New(r.Sampling.Seed, "generate")}
 	t.ids = t.ids[:kept]
 	kernels.Run(func() { err = t.run(ctx) })
 	return one.out, kept, err

@@ -22,7 +22,8 @@ func TestAGuestIsTheSameWhateverIsBesideItAndWheneverItComes(t *testing.T) {
 	var requests []Request
 	for i := range 40 {
 		requests = append(requests, Request{
-			Prompt: prompt(1+i*i%301, i/3), MaxNewTokens: 5 + i%23, Stop: []int32{7}, Sampling: Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)},
+			Prompt: prompt(1+i*i%301, i/3), MaxNewTokens: 5 + i%23, Stop: []int32{7}, Sampling: Sampling{Temperature: 1, TopP: 0.9,
+				Seed: uint64(i)},
 		})
 	}
 	alone, err := NewGenerator(m).Generate(t.Context(), requests, 1)
@@ -76,7 +77,8 @@ func TestGuestsEndForThemselves(t *testing.T) {
 		guest("no token of the model", Request{Prompt: []int32{259}, MaxNewTokens: 3}),
 		guest("nothing", Request{MaxNewTokens: 3}),
 		guest("no room", Request{Prompt: []int32{1}}),
-		guest("three", Request{Prompt: []int32{1}, MaxNewTokens: 30, Emit: func(int32) { count++ }, Enough: func() bool { return count == 3 }}),
+		guest("three", Request{Prompt: []int32{1}, MaxNewTokens: 30, Emit: func(int32) { count++ },
+			Enough: func() bool { return count == 3 }}),
 		guest("ten", Request{Prompt: []int32{2}, MaxNewTokens: 10}),
 		guest("stopped", Request{Prompt: []int32{3}, MaxNewTokens: 300, Enough: func() bool {
 			if len(ended) == 5 {
@@ -95,7 +97,8 @@ func TestGuestsEndForThemselves(t *testing.T) {
 	})
 	want := []string{
 		"no token of the model: 0 tokens  prompt 0: token id 259, want 0 to 258", "nothing: 0 tokens  prompt 0 is empty",
-		"no room: 0 tokens length <nil>", "three: 3 tokens enough <nil>", "ten: 10 tokens length <nil>", "stopped: 10 tokens  context canceled",
+		"no room: 0 tokens length <nil>", "three: 3 tokens enough <nil>", "ten: 10 tokens length <nil>",
+		"stopped: 10 tokens  context canceled",
 	}
 	if err != context.Canceled || !slices.Equal(ended, want) {
 		t.Errorf("%v, ended\n%q, want\n%q", err, ended, want)
@@ -147,7 +150,10 @@ func TestAThreadReadsWhatAPromptIs(t *testing.T) {
 	thread := NewGenerator(m).Thread(201)
 	defer thread.Free()
 	var got []float32
-	_, _, err := thread.Continue(t.Context(), Request{Prompt: ids, MaxNewTokens: 1, Look: func(_ int32, l []float32) { got = slices.Clone(l) }})
+	_, _, err := thread.Continue(t.Context(), Request{Prompt: ids, MaxNewTokens: 1, Look: func(_ int32,
+		l []float32) {
+		got = slices.Clone(l)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,8 @@ func BenchmarkServe(b *testing.B) {
 	decoder := &llm.Decoder{Model: m, Tokenizer: tok, Template: template, Batch: clients}
 	var requests []llm.Request
 	for i := range clients {
-		requests = append(requests, llm.Request{Messages: []chat.Message{{Role: "user", Content: fmt.Sprint("Write a story, number ", i)}}, MaxTokens: tokens,
+		requests = append(requests, llm.Request{Messages: []chat.Message{{Role: "user", Content: fmt.Sprint("Write a story, number ",
+			i)}}, MaxTokens: tokens,
 			Sampling: model.Sampling{Temperature: 1, Seed: uint64(i)}})
 	}
 	var served, decoded [2]float64 // seconds of processors and of the clock
@@ -86,7 +87,8 @@ func serveAll(b *testing.B, s *Server, tokens int) {
 	for i := range s.Batch {
 		all.Go(func() {
 			res, err := http.Post("http://"+l.Addr().String()+"/v1/chat/completions", "application/json", strings.NewReader(fmt.Sprintf(
-				`{"messages": [{"role": "user", "content": "Write a story, number %d"}], "max_tokens": %d, "seed": %d, "stream": true}`, i, tokens, i)))
+				`{"messages": [{"role": "user", "content": "Write a story, number %d"}], "max_tokens": %d, "seed": %d, "stream": true}`,
+				i, tokens, i)))
 			if err != nil {
 				b.Error(err)
 				return

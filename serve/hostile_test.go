@@ -53,7 +53,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"many candidates", `"logprobs": true, "top_logprobs": 21`, 400, "top_logprobs", "from 0 to 20"},
 		{"options of no stream", `"stream_options": {"include_usage": true}`, 400, "stream_options", "without stream"},
 		{"other options of a stream", `"stream": true, "stream_options": {"pace": 1}`, 400, "stream_options", "want include_usage"},
-		{"tools that the template does not write", `"tools": [{"type": "function", "function": {"name": "f"}}]`, 400, "tools", "does not write"},
+		{"tools that the template does not write", `"tools": [{"type": "function", "function": {"name": "f"}}]`, 400, "tools",
+			"does not write"},
 		{"a choice of tools", `"tool_choice": "required"`, 400, "tool_choice", "is not supported"},
 		{"no tool of none", `"tool_choice": "none"`, 200, "", ""},
 		{"thinking that the template does not know", `"chat_template_kwargs": {"enable_thinking": false}`, 200, "", ""},
@@ -61,7 +62,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"effort that it does not know", `"reasoning_effort": "low"`, 400, "reasoning_effort", "does not know it"},
 		{"what our own client sends", `"top_k": -1, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1, "top_p": 1`, 200, "", ""},
 		{"to go on with a question", `"continue_final_message": true`, 400, "continue_final_message", "true, want false"},
-		{"more than there is room for", `"max_tokens": 500`, 400, "max_tokens", "500 behind a prompt of 20 tokens is 520, and the context has 512, want at most 492"},
+		{"more than there is room for", `"max_tokens": 500`, 400, "max_tokens",
+			"500 behind a prompt of 20 tokens is 520, and the context has 512, want at most 492"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			more := c.more
@@ -89,7 +91,8 @@ func TestRequestsThatAreNone(t *testing.T) {
 		status                            int
 		want                              string
 	}{
-		{"all well", "chat/completions", "application/json; charset=utf-8", "sk-secret", "localhost", `{` + question + `, "max_tokens": 1}`, 200, ""},
+		{"all well", "chat/completions", "application/json; charset=utf-8", "sk-secret", "localhost", `{` + question +
+			`, "max_tokens": 1}`, 200, ""},
 		{"no key", "chat/completions", "application/json", "", "", `{}`, 401, "invalid_api_key"},
 		{"another key", "completions", "application/json", "sk-secret2", "", `{}`, 401, "invalid_api_key"},
 		{"a form of a page", "chat/completions", "text/plain", "sk-secret", "", `{}`, 415, "want Content-Type: application/json"},
@@ -100,21 +103,27 @@ func TestRequestsThatAreNone(t *testing.T) {
 		{"deep JSON", "chat/completions", "application/json", "sk-secret", "", `{"messages": ` + deep, 400, "no JSON object"},
 		{"deep JSON with its ends", "chat/completions", "application/json", "sk-secret", "",
 			`{"messages": ` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`, 400, "messages"},
-		{"a million values", "chat/completions", "application/json", "sk-secret", "", `{"messages": [` + strings.Repeat("1,", 1e6) + `1]}`, 400, "more than 65536 values"},
+		{"a million values", "chat/completions", "application/json", "sk-secret", "", `{"messages": [` + strings.Repeat("1,", 1e6) +
+			`1]}`, 400, "more than 65536 values"},
 		{"no messages", "chat/completions", "application/json", "sk-secret", "", `{}`, 400, "messages: missing"},
 		{"no list of messages", "chat/completions", "application/json", "sk-secret", "", `{"messages": "q"}`, 400, "messages"},
 		{"an empty list of messages", "chat/completions", "application/json", "sk-secret", "", `{"messages": []}`, 400, "messages"},
 		{"a picture", "chat/completions", "application/json", "sk-secret", "",
 			`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}`, 400, "image_url"},
-		{"half a character", "chat/completions", "application/json", "sk-secret", "", `{"messages": [{"role": "user", "content": "\ud83d"}]}`, 400, ""},
+		{"half a character", "chat/completions", "application/json", "sk-secret", "",
+			`{"messages": [{"role": "user", "content": "\ud83d"}]}`, 400, ""},
 		{"a prompt that is too long", "chat/completions", "application/json", "sk-secret", "",
 			`{"messages": [{"role": "user", "content": "` + long + `"}]}`, 400, "and the context has 512, want at least one less"},
-		{"a text that is too long", "completions", "application/json", "sk-secret", "", `{"prompt": "` + long + `"}`, 400, "prompt: 5000 tokens"},
+		{"a text that is too long", "completions", "application/json", "sk-secret", "", `{"prompt": "` + long + `"}`, 400,
+			"prompt: 5000 tokens"},
 		{"no prompt", "completions", "application/json", "sk-secret", "", `{}`, 400, "prompt: missing"},
-		{"two prompts", "completions", "application/json", "sk-secret", "", `{"prompt": ["a", "b"]}`, 400, "want one text or a list of token ids"},
+		{"two prompts", "completions", "application/json", "sk-secret", "", `{"prompt": ["a", "b"]}`, 400,
+			"want one text or a list of token ids"},
 		{"an empty prompt", "completions", "application/json", "sk-secret", "", `{"prompt": ""}`, 400, "empty"},
-		{"an id that is none", "completions", "application/json", "sk-secret", "", `{"prompt": [1, 259]}`, 400, "the token id 259, want 0 to 258"},
-		{"an echo", "completions", "application/json", "sk-secret", "", `{"prompt": "a", "echo": true}`, 400, "echo: true is not supported"},
+		{"an id that is none", "completions", "application/json", "sk-secret", "", `{"prompt": [1, 259]}`, 400,
+			"the token id 259, want 0 to 258"},
+		{"an echo", "completions", "application/json", "sk-secret", "", `{"prompt": "a", "echo": true}`, 400,
+			"echo: true is not supported"},
 		{"another place", "embeddings", "application/json", "sk-secret", "", `{}`, 404, "is not there, want"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -132,7 +141,8 @@ func TestRequestsThatAreNone(t *testing.T) {
 			}
 			defer res.Body.Close()
 			raw, _ := io.ReadAll(res.Body)
-			if res.StatusCode != c.status || !strings.Contains(string(raw), c.want) || c.status != 200 && !strings.HasPrefix(string(raw), `{"error":{"message":"`) {
+			if res.StatusCode != c.status || !strings.Contains(string(raw), c.want) || c.status != 200 &&
+				!strings.HasPrefix(string(raw), `{"error":{"message":"`) {
 				t.Errorf("status %d: %.300s", res.StatusCode, raw)
 			}
 		})
@@ -202,7 +212,8 @@ func TestManyBodiesAtOnceAreTooMany(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 400000\r\n\r\n%s",
+		fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+			"Content-Length: 400000\r\n\r\n%s",
 			strings.Repeat(" ", 300_000))
 		return c
 	}
@@ -288,7 +299,8 @@ func TestWhoLeavesMakesRoom(t *testing.T) {
 		}
 		within(t, "two wait", func() bool { return s.State().Waiting == 2 })
 		status, header, raw := s.post(t, "/v1/chat/completions", `{`+question+`}`)
-		if status != 429 || header.Get("Retry-After") == "" || !strings.Contains(raw, "3 texts are written or wait, and 1 more would be more than 3") {
+		if status != 429 || header.Get("Retry-After") == "" || !strings.Contains(raw,
+			"3 texts are written or wait, and 1 more would be more than 3") {
 			t.Errorf("a fourth one: %d: %s", status, raw)
 		}
 		stopWaiting()
@@ -313,7 +325,8 @@ func TestAServerStops(t *testing.T) {
 		want   string // at the end of the answer under way
 	}{
 		{"after the answers under way", 3000, time.Minute, "data: [DONE]\n\n"},
-		{"or when they have had their time", 500_000, 200 * time.Millisecond, `"message":"the server stops","type":"server_error","param":null,"code":"stopping"}}` + "\n\n"},
+		{"or when they have had their time", 500_000, 200 * time.Millisecond,
+			`"message":"the server stops","type":"server_error","param":null,"code":"stopping"}}` + "\n\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := start(t, Options{Context: 1 << 19, Batch: 4, Waiting: 4, Drain: c.drain})

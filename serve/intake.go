@@ -151,7 +151,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, use func(raw []
 			return tooLarge
 		case errors.As(err, &late) && late.Timeout():
 			w.Header().Set("Connection", "close")
-			return &problem{status: http.StatusRequestTimeout, code: "too_slow", text: fmt.Sprintf("a request that takes more than %s to come", s.body)}
+			return &problem{status: http.StatusRequestTimeout, code: "too_slow",
+				text: fmt.Sprintf("a request that takes more than %s to come", s.body)}
 		}
 		return &problem{status: http.StatusBadRequest, text: "the request ended before its end"}
 	}

@@ -262,7 +262,8 @@ func (a *asked) readLimit(f fields, limit *int) error {
 // readMessages reads a conversation.
 func (s *Server) readMessages(a *asked, f fields) (param string, err error) {
 	if s.template == nil {
-		return "", &problem{status: http.StatusBadRequest, code: "no_template", text: "the model has no chat template, want POST /v1/completions"}
+		return "", &problem{status: http.StatusBadRequest, code: "no_template",
+			text: "the model has no chat template, want POST /v1/completions"}
 	}
 	if err := f.flag("logprobs", &a.logprobs); err != nil {
 		return "", err

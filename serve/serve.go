@@ -202,7 +202,8 @@ func (s *Server) rebound(r *http.Request) *problem {
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return &problem{status: http.StatusForbidden, code: "wrong_host", text: fmt.Sprintf("the host is %.100q, want localhost or 127.0.0.1", host)}
+	return &problem{status: http.StatusForbidden, code: "wrong_host",
+		text: fmt.Sprintf("the host is %.100q, want localhost or 127.0.0.1", host)}
 }
 
 // keyed wants the key, where there is one.
@@ -211,7 +212,8 @@ func (s *Server) keyed(then http.HandlerFunc) http.HandlerFunc {
 		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if s.Key != "" && subtle.ConstantTimeCompare([]byte(given), []byte(s.Key)) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			refuse(w, &problem{status: http.StatusUnauthorized, code: "invalid_api_key", text: "want the server's key as Authorization: Bearer"})
+			refuse(w, &problem{status: http.StatusUnauthorized, code: "invalid_api_key",
+				text: "want the server's key as Authorization: Bearer"})
 			return
 		}
 		then(w, r)

@@ -165,7 +165,8 @@ func TestOurClientGetsWhatOurDecoderWrites(t *testing.T) {
 	for i := range 40 {
 		requests = append(requests, llm.Request{
 			Messages:  []chat.Message{{Role: "user", Content: strings.Repeat("tell me ", 1+i%9)}},
-			MaxTokens: 20 + 7*i%90, Sampling: model.Sampling{Temperature: float64(i%3) * 0.8, TopP: 1 - float64(i%2)/8, Seed: uint64(i) << 11},
+			MaxTokens: 20 + 7*i%90, Sampling: model.Sampling{Temperature: float64(i%3) * 0.8, TopP: 1 - float64(i%2)/8,
+				Seed: uint64(i) << 11},
 		})
 	}
 	sent := slices.Clone(requests)
@@ -193,7 +194,8 @@ func TestOurClientGetsWhatOurDecoderWrites(t *testing.T) {
 func TestATextIsTheSameAloneAndBesideOthers(t *testing.T) {
 	s := start(t, Options{Batch: 16, Waiting: 32})
 	body := func(i int, stream bool) string {
-		return fmt.Sprintf(`{%s, "max_tokens": %d, "seed": %d, "temperature": 1.5, "top_p": 0.9, "top_k": 50, "stream": %t}`, question, 100+i, i, stream)
+		return fmt.Sprintf(`{%s, "max_tokens": %d, "seed": %d, "temperature": 1.5, "top_p": 0.9, "top_k": 50, "stream": %t}`,
+			question, 100+i, i, stream)
 	}
 	alone := map[int]string{}
 	for i := range 16 {

@@ -69,7 +69,8 @@ func TestAnAnswerIsTheSameWhateverWasKept(t *testing.T) {
 func TestCommands(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "said.jsonl")
 	talk, out, notes := begin(t, Options{MaxTokens: 20, System: "Be kind."})
-	run(t, talk, "/retry", "/save "+path, "one \\", "and more", "", "//slash", "/save "+path, "/save "+path, "/save", "/nosuch\x1b[31m", "/quit now", "/help")
+	run(t, talk, "/retry", "/save "+path, "one \\", "and more", "", "//slash", "/save "+path, "/save "+path, "/save",
+		"/nosuch\x1b[31m", "/quit now", "/help")
 	for _, want := range []string{
 		"(there is no message to answer)", "(not saved: nothing was said yet)", "(saved in " + path + ")",
 		"(not saved: " + path + " is there, want a file that is not)", "want the name of a file", "(/nosuch?[31m is no command; ",
@@ -88,7 +89,8 @@ func TestCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := kept.Messages
-	if len(m) != 5 || m[0] != (llm.Message{Role: "system", Content: "Be kind."}) || m[1].Content != "one \nand more" || m[3].Content != "/slash" ||
+	if len(m) != 5 || m[0] != (llm.Message{Role: "system", Content: "Be kind."}) || m[1].Content != "one \nand more" ||
+		m[3].Content != "/slash" ||
 		m[2].Role != "assistant" {
 		t.Errorf("kept %q", m)
 	}
@@ -192,7 +194,8 @@ func TestAnInterruptionStopsAnAnswerAndTwiceTheConversation(t *testing.T) {
 
 func TestALineWithoutAnEndIsRefused(t *testing.T) {
 	talk, _, _ := begin(t, Options{MaxTokens: 3})
-	if err := talk.Run(t.Context(), strings.NewReader(strings.Repeat("x", mostLine+1))); err == nil || !strings.Contains(err.Error(), "a line of more than") {
+	if err := talk.Run(t.Context(), strings.NewReader(strings.Repeat("x", mostLine+1))); err == nil || !strings.Contains(err.Error(),
+		"a line of more than") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
+	"lwtrain/model"
 	"lwtrain/session"
 )
 
@@ -197,4 +199,17 @@ func orEmpty[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+// checkSampling refuses flags of how tokens are chosen that make no sense.
+func checkSampling(s model.Sampling) error {
+	switch {
+	case !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0):
+		return fmt.Errorf("--temperature %g, want at least 0", s.Temperature)
+	case !(s.TopP > 0 && s.TopP <= 1):
+		return fmt.Errorf("--top-p %g, want above 0 and at most 1", s.TopP)
+	case s.TopK < 0:
+		return fmt.Errorf("--top-k %d, want at least 0", s.TopK)
+	}
+	return nil
 }

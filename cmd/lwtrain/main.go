@@ -30,7 +30,9 @@ func groups() []group {
 			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
-		{"Models:", []func() *cobra.Command{newPullCmd, newInspectCmd, newGenerateCmd, newChatCmd, newServeCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+		{"Models:", []func() *cobra.Command{
+			newPullCmd, newInspectCmd, newGenerateCmd, newChatCmd, newServeCmd, newTokenizeCmd, newImportCmd, newExportCmd,
+		}},
 		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
 		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 	}
@@ -87,10 +89,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	showError(stderr, err)
 	return status(err)
 }
-
-// takesInterrupt, where a command has set it, takes a Ctrl-C that is to end something else than the program, and reports
-// whether it has.
-var takesInterrupt atomic.Pointer[func() bool]
 
 // execute runs the command that arguments are for.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {

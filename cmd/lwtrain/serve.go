@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
-	"lwtrain/model"
 	"lwtrain/serve"
 	"lwtrain/session"
 	"lwtrain/talk"
@@ -35,7 +33,8 @@ func addModelFlags(cmd *cobra.Command, f *modelFlags) {
 	cmd.Args, cmd.ValidArgsFunction = nil, nil
 	fl := cmd.Flags()
 	fl.StringVar(&f.base, "base", "", "the model that an adapter is for [the one that its files name]")
-	fl.StringVar(&f.template, "template", "", "chat template: auto (the model's own), a shipped name, or a .jinja file [auto, or the config's]")
+	fl.StringVar(&f.template, "template", "",
+		"chat template: auto (the model's own), a shipped name, or a .jinja file [auto, or the config's]")
 	fl.StringVar(&f.precision, "precision", "auto",
 		"of weights and cache: float32, bf16 (about twice as fast), or auto: bf16 where the file holds nothing else")
 	fl.IntVar(&f.context, "context", 0, "tokens of a text, prompt and answer together [what the model has positions for]")
@@ -235,17 +234,4 @@ Lines may come from a pipe, too: answers then go to standard output alone.`,
 		return t.Run(cmd.Context(), cmd.InOrStdin())
 	}
 	return cmd
-}
-
-// checkSampling refuses flags of how tokens are chosen that make no sense.
-func checkSampling(s model.Sampling) error {
-	switch {
-	case !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0):
-		return fmt.Errorf("--temperature %g, want at least 0", s.Temperature)
-	case !(s.TopP > 0 && s.TopP <= 1):
-		return fmt.Errorf("--top-p %g, want above 0 and at most 1", s.TopP)
-	case s.TopK < 0:
-		return fmt.Errorf("--top-k %d, want at least 0", s.TopK)
-	}
-	return nil
 }

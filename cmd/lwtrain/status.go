@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"lwtrain/internal/fault"
 	"lwtrain/internal/terminal"
@@ -20,6 +21,10 @@ const (
 	exitIncomplete  = 3   // it is done, and something that was to be measured is not
 	exitInterrupted = 130 // by Ctrl-C, SIGTERM or SIGHUP; the same command goes on
 )
+
+// takesInterrupt, where a command has set it, takes a Ctrl-C that is to end something else than the program, and reports
+// whether it has.
+var takesInterrupt atomic.Pointer[func() bool]
 
 // showError shows an error, every line of it, and the way out.
 func showError(w io.Writer, err error) {

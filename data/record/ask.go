@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"strings"
 
 	"lwtrain/chat"
@@ -25,7 +26,7 @@ func Ask(template *chat.Template, text []byte) (chat.Rendered, error) {
 		return out, err
 	}
 	if unread := r.unread(record.Unread, []Rendered{{Conversation: record.Conversation, Rendered: out}}); len(unread) > 0 {
-		return out, bad("not_read", "%s: nothing reads it, want it out", strings.Join(unread, ", "))
+		return out, fmt.Errorf("%s: nothing reads it, want it out", strings.Join(unread, ", "))
 	}
 	return out, nil
 }
