@@ -68,7 +68,8 @@ func CompareRuns(runs []*Run) (*Comparison, error) {
 		kinds[r.losses()[0].unit] = true
 	}
 	if len(kinds) > 1 {
-		c.Notes = append(c.Notes, "These runs have losses of different kinds (fine-tuning, pairs, labelled answers): their numbers are not those of one scale.")
+		c.Notes = append(c.Notes, "These runs have losses of different kinds (fine-tuning, pairs, labelled answers): "+
+			"their numbers are not those of one scale.")
 	}
 	return c, nil
 }

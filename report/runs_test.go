@@ -18,13 +18,14 @@ func someRuns(t *testing.T) []*Run {
 			fmt.Fprintf(&metrics, `{"step":%d,"eval_loss":%d.5,"elapsed_seconds":%d}`+"\n", step, 9-(step/200)%3, step)
 		}
 		for step := 1; step <= 400*(i+1); step++ {
-			fmt.Fprintf(&metrics, `{"step":%d,"loss":%g,"tokens":10,"tokens_per_second":20,"elapsed_seconds":%d%s}`+"\n", step, 8-0.001*float64(step), step, more)
+			fmt.Fprintf(&metrics, `{"step":%d,"loss":%g,"tokens":10,"tokens_per_second":20,"elapsed_seconds":%d%s}`+"\n",
+				step, 8-0.001*float64(step), step, more)
 		}
 		r, err := ReadRun(runFolder(t, map[string]string{
 			"metrics.jsonl": metrics.String(),
 			"run.json":      fmt.Sprintf(`{"model":"<script>%d","steps":800,"finished":{"a":"b"}}`, i),
-			"config.yaml": fmt.Sprintf("train:\n  learning_rate: %d  # argument\n  max_steps: 800  # default\n"+
-				"seed: \"<script>\"  # default\noutput:\n  dir: %d  # argument\n%s", i, i, strings.Repeat("lora:\n  rank: 8  # argument\n", i/2)),
+			"config.yaml": fmt.Sprintf("train:\n  learning_rate: %d  # argument\n  max_steps: 800  # default\nseed: \"<script>\"  # default\n"+
+				"output:\n  dir: %d  # argument\n%s", i, i, strings.Repeat("lora:\n  rank: 8  # argument\n", i/2)),
 		}))
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +70,9 @@ func TestRunsSideBySide(t *testing.T) {
 	if strings.Contains(text, "<script") || strings.Count(text, "&lt;script&gt;") != 3 {
 		t.Errorf("the page has a script, or not the %d names that look like one: %d", 3, strings.Count(text, "&lt;script&gt;"))
 	}
-	for _, title := range []string{"Loss</h3>", "Held-out loss</h3>", "Loss, by tokens trained on</h3>", "Settings that differ", "300 stretches"} {
+	for _, title := range []string{
+		"Loss</h3>", "Held-out loss</h3>", "Loss, by tokens trained on</h3>", "Settings that differ", "300 stretches",
+	} {
 		if !strings.Contains(text, title) {
 			t.Errorf("the page has no %q", title)
 		}
