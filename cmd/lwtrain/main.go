@@ -30,7 +30,7 @@ func groups() []group {
 			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
-		{"Models:", []func() *cobra.Command{newPullCmd, newInspectCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+		{"Models:", []func() *cobra.Command{newPullCmd, newPushCmd, newInspectCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
 		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
 		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 	}
