@@ -44,7 +44,7 @@ func (t *Tokenizer) Parts() (Parts, error) {
 	if err != nil {
 		return Parts{}, fmt.Errorf("%s: %w", fileTokenizer, err)
 	}
-	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.nfc != nil, IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after}
+	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.onlyNFC(), IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after}
 	for _, s := range t.stages {
 		p.Splits = append(p.Splits, s.name)
 	}

@@ -1,7 +1,7 @@
 // Command lwtrain fine-tunes language models to write long. Each subcommand has
 // a file of its own (sft and dpo have training.go), with a func newXCmd() that [groups]
-// lists. What they share is in flags.go (how a config is named) and status.go (how errors
-// are shown and what the exit status means). They open what they work on by package session, and
+// lists. What they share is in flags.go: how a config is named, how errors are shown and
+// what the exit status means. They open what they work on by package session, and
 // show it by package show.
 package main
 
@@ -27,7 +27,7 @@ func groups() []group {
 	return []group{
 		{"Training:", []func() *cobra.Command{
 			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd, newNodeCmd, newLaunchCmd,
-			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
+			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newWatchCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
 		{"Models:", []func() *cobra.Command{newPullCmd, newPushCmd, newInspectCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},

@@ -21,6 +21,16 @@ func IsTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
+// Columns is how wide a terminal is; of what is none, 80.
+func Columns(v any) int {
+	if f, ok := v.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return wide
+}
+
 // Printable keeps control characters of file names and contents away from the
 // terminal.
 func Printable(s string) string {
