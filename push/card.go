@@ -70,7 +70,7 @@ func ModelCard(r *report.Run, c Card) []byte {
 	figures(r, &b, c)
 	b.WriteString("\n## Data\n\n")
 	dataTable(r, &b)
-	b.WriteString("\n## Settings\n\nThose that are not lwtrain's defaults; all of them make the same run again.\n\n```yaml\n")
+	b.WriteString("\n## Settings\n\nThose that were set; the others have lwtrain's defaults.\n\n```yaml\n")
 	for _, s := range r.Settings {
 		if s.Origin != "default" && s.Origin != "" && !strings.HasPrefix(s.Key, "data.") && !private(s.Key) {
 			fmt.Fprintf(&b, "%s: %s\n", s.Key, strings.ReplaceAll(s.Value, "```", "'''"))
