@@ -44,7 +44,8 @@ func TestPushMakesOneCommitAndSendsWhatIsNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		repo := h.Models["me/mine"]
-		if repo["model.safetensors"] != big || repo["copy.bin"] != big || repo["README.md"] != "hello" || len(repo) != 4 || !h.Private["me/mine"] {
+		if repo["model.safetensors"] != big || repo["copy.bin"] != big || repo["README.md"] != "hello" || len(repo) != 4 ||
+			!h.Private["me/mine"] {
 			t.Errorf("in pieces of %d the repository holds %d files, private %v", pieces, len(repo), h.Private["me/mine"])
 		}
 		if got.Commit != hubtest.Commit || len(got.Sent) != 4 || done != total || total != 5000 {
@@ -86,7 +87,8 @@ func TestWhatFailsInAPushIsSaidAndGoneOnWith(t *testing.T) {
 		{"a client without a token", func(_ *hubtest.Hub, c *Client) { c.Token = "" }, small, "no token, want one that may write"},
 		{"a token that may not write", func(h *hubtest.Hub, _ *Client) { h.Token = "another" }, small, "Invalid credentials"},
 		{"a network that is not asked", func(_ *hubtest.Hub, c *Client) { c.Offline = true }, small, "HF_HUB_OFFLINE"},
-		{"a file that .gitignore leaves out", nil, []Upload{{Path: "a.ignored", Content: []byte("a")}}, ".gitignore of the repository leaves out a.ignored"},
+		{"a file that .gitignore leaves out", nil, []Upload{{Path: "a.ignored", Content: []byte("a")}},
+			".gitignore of the repository leaves out a.ignored"},
 		{"a file that is not there", nil, []Upload{{Path: "a", File: "nowhere"}}, "nowhere"},
 		{"a hub that is busy twice", func(h *hubtest.Hub, _ *Client) {
 			n := 0

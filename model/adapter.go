@@ -157,9 +157,6 @@ const (
 	adapterWeights = "adapter_model.safetensors"
 )
 
-// AdapterFiles are the files of an adapter's folder that hold it.
-var AdapterFiles = []string{adapterFile, adapterWeights}
-
 const mergeFirst = "merge it into its model first (merge_and_unload of PEFT)"
 
 // Bounds of adapter_config.json.

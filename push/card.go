@@ -22,7 +22,8 @@ type Card struct {
 	Step    int    // of the checkpoint; 0: it is none
 }
 
-// ModelCard is the README.md of a model that a run made: settings, data by the hash of its content, figures. What only the model's owner can
+// ModelCard is the README.md of a model that a run made: settings, data by the hash of its content, figures. What only the model's
+// owner can
 // say (its licence, its language, what it is for) is left to be filled in, and said to be. r may be nil: a model without a run.
 func ModelCard(r *report.Run, c Card) []byte {
 	var b bytes.Buffer
@@ -76,14 +77,16 @@ func ModelCard(r *report.Run, c Card) []byte {
 			fmt.Fprintf(&b, "%s: %s\n", s.Key, strings.ReplaceAll(s.Value, "```", "'''"))
 		}
 	}
-	fmt.Fprintf(&b, "```\n\nComputed by lwtrain %s on %s.\n", inline(strings.Join(r.About.Versions, ", ")), inline(strings.Join(r.About.Machines, "; ")))
+	fmt.Fprintf(&b, "```\n\nComputed by lwtrain %s on %s.\n", inline(strings.Join(r.About.Versions, ", ")),
+		inline(strings.Join(r.About.Machines, "; ")))
 	return b.Bytes()
 }
 
 // private are settings that say where something lies on the machine that trained.
 func private(key string) bool {
 	return key == "model.path" || key == "output.dir" || key == "lora.from" || key == "engine.python" || strings.HasSuffix(key, ".url") ||
-		strings.HasSuffix(key, ".key_env") || strings.HasSuffix(key, "_dir") || strings.HasPrefix(key, "eval.") || strings.HasPrefix(key, "agentwrite.")
+		strings.HasSuffix(key, ".key_env") || strings.HasSuffix(key, "_dir") || strings.HasPrefix(key, "eval.") ||
+		strings.HasPrefix(key, "agentwrite.")
 }
 
 func setting(r *report.Run, key string) string {
@@ -106,7 +109,8 @@ func method(r *report.Run) string {
 // hubName is the name on the hub that a path stands for, or "".
 func hubName(path string) string {
 	name, ok := strings.CutPrefix(path, "hf://")
-	if name, _, _ = strings.Cut(name, "@"); !ok && (strings.Count(path, "/") != 1 || strings.HasPrefix(path, ".") || strings.HasPrefix(path, "runs/")) {
+	if name, _, _ = strings.Cut(name, "@"); !ok && (strings.Count(path, "/") != 1 || strings.HasPrefix(path, ".") ||
+		strings.HasPrefix(path, "runs/")) {
 		return ""
 	}
 	parts := strings.Split(name, "/")
@@ -206,7 +210,8 @@ func dataTable(r *report.Run, b *bytes.Buffer) {
 			if hub := hubName(s.Path); strings.HasPrefix(s.Path, "hf://") && hub != "" {
 				name += " (" + hub + ")"
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", cell(name), human.Grouped(s.Samples), human.Grouped(s.TargetTokens), human.Grouped(s.Words))
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", cell(name), human.Grouped(s.Samples), human.Grouped(s.TargetTokens),
+				human.Grouped(s.Words))
 		}
 		b.WriteByte('\n')
 	}

@@ -53,8 +53,10 @@ output:
 {"origin":"a:2","prompt":"p","after":{"text":"c","words":100,"stop":"length"}}]`,
 	})
 	card := string(ModelCard(r, Card{Repo: "me/mine", Step: 1}))
-	for _, want := range []string{"base_model: HuggingFaceTB/SmolLM2-135M\n", "base_model_relation: finetune", "library_name: transformers",
-		"# license:        fill in", "3.5000 before, 3.1250 at the end", "step 1 of 1", "train.learning_rate: 0.001", "| source 1, x\\|y | `abc123` |",
+	for _, want := range []string{"base_model: HuggingFaceTB/SmolLM2-135M\n", "base_model_relation: finetune",
+		"library_name: transformers",
+		"# license:        fill in", "3.5000 before, 3.1250 at the end", "step 1 of 1", "train.learning_rate: 0.001",
+		"| source 1, x\\|y | `abc123` |",
 		"200 after training, 2 before", "1 of 2"} {
 		if !strings.Contains(card, want) {
 			t.Errorf("no %q in\n%s", want, card)
@@ -77,7 +79,8 @@ output:
 
 func TestNamesOnTheHubAreToldFromPaths(t *testing.T) {
 	for path, want := range map[string]string{
-		"owner/name": "owner/name", "hf://owner/name@v1": "owner/name", "hf://owner/name/data/a.jsonl": "owner/name", "runs/mine": "", "./a/b": "",
+		"owner/name": "owner/name", "hf://owner/name@v1": "owner/name", "hf://owner/name/data/a.jsonl": "owner/name",
+		"runs/mine": "", "./a/b": "",
 		"/a/b": "", "a": "", "a/b/c": "", "owner/na me": "", "": "", "hf://owner/x\ny": "",
 	} {
 		if got := hubName(path); got != want {

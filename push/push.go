@@ -45,8 +45,10 @@ type Sending struct {
 
 const cardFile = "README.md"
 
-// Push sends a model to a repository of the hub: the newest whole checkpoint of a run, a checkpoint, any model's folder, or a GGUF file. Weights
-// are sent in bf16, an adapter as it is; a model card is made of the run. What the repository's README.md says, which its owner may have filled
+// Push sends a model to a repository of the hub: the newest whole checkpoint of a run, a checkpoint, any model's folder, or a GGUF
+// file. Weights
+// are sent in bf16, an adapter as it is; a model card is made of the run. What the repository's README.md says, which its owner
+// may have filled
 // in, is kept.
 func Push(ctx context.Context, name string, o Options, e session.Events) (*Sending, error) {
 	ref, err := hub.Parse(hub.Model, o.To)
@@ -111,7 +113,8 @@ func Push(ctx context.Context, name string, o Options, e session.Events) (*Sendi
 }
 
 // gather finds the files that are sent, and the folder of the run that made them; "": there is none.
-func (up *Sending) gather(ctx context.Context, name, temp string, o Options, e session.Events) (run, from string, adapter bool, err error) {
+func (up *Sending) gather(ctx context.Context, name, temp string, o Options, e session.Events) (run, from string, adapter bool,
+	err error) {
 	if strings.HasSuffix(name, export.Extension) {
 		if _, err := os.Stat(name); err != nil {
 			return "", "", false, fault.Usage(fault.Hint(err, fault.Nearby(name)))
@@ -154,7 +157,7 @@ func copyAdapter(from, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range model.AdapterFiles {
+	for _, name := range []string{"adapter_config.json", "adapter_model.safetensors"} {
 		raw, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			return err

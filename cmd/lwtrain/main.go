@@ -30,7 +30,8 @@ func groups() []group {
 			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newWatchCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
-		{"Models:", []func() *cobra.Command{newPullCmd, newPushCmd, newInspectCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+		{"Models:", []func() *cobra.Command{newPullCmd, newPushCmd, newInspectCmd, newGenerateCmd, newTokenizeCmd, newImportCmd,
+			newExportCmd}},
 		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
 		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 	}
