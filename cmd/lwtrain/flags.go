@@ -221,7 +221,8 @@ func showError(w io.Writer, err error) {
 	if status(err) == exitInterrupted {
 		kind = "stopped"
 	}
-	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
+	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), train.ErrInterrupted.Error())
+	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
 		fmt.Fprintf(w, "lwtrain: %s: %s\n", kind, terminal.Printable(line))
 	}
 	if hint := fault.HintOf(err); hint != "" {
