@@ -49,7 +49,8 @@ agentwrite:
 output:
   dir: /home/someone/runs/x  # my.yaml:5
 `,
-		"answers.json": `[{"origin":"a:1","prompt":"p","before":{"text":"a b","words":2,"stop":"end"},"after":{"text":"c d e","words":300,"stop":"end"}},
+		"answers.json": `[{"origin":"a:1","prompt":"p","before":{"text":"a b","words":2,"stop":"end"},
+"after":{"text":"c d e","words":300,"stop":"end"}},
 {"origin":"a:2","prompt":"p","after":{"text":"c","words":100,"stop":"length"}}]`,
 	})
 	card := string(ModelCard(r, Card{Repo: "me/mine", Step: 1}))
