@@ -25,7 +25,8 @@ func someRuns(t *testing.T) []*Run {
 			"metrics.jsonl": metrics.String(),
 			"run.json":      fmt.Sprintf(`{"model":"<script>%d","steps":800,"finished":{"a":"b"}}`, i),
 			"config.yaml": fmt.Sprintf("train:\n  learning_rate: %d  # argument\n  max_steps: 800  # default\n"+
-				"seed: \"<script>\"  # default\noutput:\n  dir: %d  # argument\n%s", i, i, strings.Repeat("lora:\n  rank: 8  # argument\n", i/2)),
+				"seed: \"<script>\"  # default\noutput:\n  dir: %d  # argument\n%s",
+				i, i, strings.Repeat("lora:\n  rank: 8  # argument\n", i/2)),
 		}))
 		if err != nil {
 			t.Fatal(err)
