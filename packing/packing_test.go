@@ -344,7 +344,9 @@ func TestWeightingsAreTheirClosedForms(t *testing.T) {
 		change func(*Options)
 		want   float64
 	}{
-		{"longwriter with another constant", func(o *Options) { o.Weighting, o.LongWriterSequences = "longwriter", 6 }, 5 * want["longwriter"]},
+		{"longwriter with another constant", func(o *Options) {
+			o.Weighting, o.LongWriterSequences = "longwriter", 6
+		}, 5 * want["longwriter"]},
 		{"length at 0 is token", func(o *Options) { o.Weighting, o.LengthPower = "length", 0 }, want["token"]},
 		{"length at 1 is sequence", func(o *Options) { o.Weighting, o.LengthPower = "length", 1 }, want["sequence"]},
 	} {
