@@ -56,16 +56,6 @@ func (b *Batches) Plan() (*Plan, error) {
 	return p, nil
 }
 
-// carriers are samples as shares of the loss see them, but for their answers.
-func (e *Epochs) carriers(samples []int) []packing.Carrier {
-	sources := e.data.Sources()
-	out := make([]packing.Carrier, len(samples))
-	for i, id := range samples {
-		out[i] = packing.Carrier{Targets: e.data.Targets(id), Factor: sources[e.data.Source(id)].LossFactor}
-	}
-	return out
-}
-
 // withAnswers are samples as shares of the loss see them; they are read.
 func (e *Epochs) withAnswers(samples []int) ([]packing.Carrier, error) {
 	out := e.carriers(samples)
