@@ -30,7 +30,10 @@ func groups() []group {
 			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newWatchCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
-		{"Models:", []func() *cobra.Command{newPullCmd, newInspectCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+		{"Models:", []func() *cobra.Command{
+			newPullCmd, newPushCmd, newInspectCmd, newGenerateCmd, newChatCmd, newServeCmd, newTokenizeCmd, newImportCmd,
+			newExportCmd,
+		}},
 		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
 		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 	}
@@ -57,16 +60,28 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			exit = exitFailed
 		}
 	}()
-	ctx, stop := signal.NotifyContext(ctx, stopping()...)
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, stopping()...)
 	var ended atomic.Bool
 	defer func() {
 		ended.Store(true)
-		stop()
+		signal.Stop(signals)
+		cancel()
 	}()
 	go func() {
-		<-ctx.Done()
+		for waits := true; waits; {
+			select {
+			case <-ctx.Done():
+				waits = false
+			case s := <-signals:
+				take := takesInterrupt.Load()
+				waits = s == os.Interrupt && take != nil && (*take)()
+			}
+		}
 		signal.Ignore(syscall.SIGPIPE) // who read what is said may have got the same signal: `| tee` on Ctrl-C
-		stop()                         // a second Ctrl-C ends the program at once
+		signal.Stop(signals)           // a second Ctrl-C ends the program at once
+		cancel()
 		if !ended.Load() {
 			fmt.Fprintln(stderr, "\nlwtrain: stopping; once more ends it at once")
 		}

@@ -42,7 +42,7 @@ the place and the weight of each document.`,
 				return err
 			}
 			defer store.Close()
-			e, err := train.NewEpochs(store, c.Packing, c.Seed)
+			e, err := train.NewEpochs(store, c.Packing, c.Train.PacksPerStep(), c.Seed)
 			if err != nil {
 				return err
 			}
@@ -89,16 +89,16 @@ func printPackJSON(out io.Writer, c *configs.Config, store *data.Set, p *train.P
 	}
 	return json.NewEncoder(out).Encode(map[string]any{
 		"packs": p.Packs, "capacity": p.Capacity, "fill": p.Fill(), "documents": p.Documents, "tokens": p.Tokens,
-		"target_tokens": p.TargetTokens, "steps_per_epoch": p.StepsPerEpoch, "steps": p.Schedule.Total,
+		"target_tokens": p.TargetTokens, "steps_per_epoch": p.StepsPerEpoch, "attention_balance": p.Attention, "steps": p.Schedule.Total,
 		"strategy": c.Packing.Strategy, "weighting": c.Packing.Weighting,
 		"dropped": store.Mix().Dropped, "lost_tokens": store.Mix().LostTokens, "held_out": len(store.HeldOut()), "loss_shares": shares,
 	})
 }
 
 func printPack(out io.Writer, c *configs.Config, p *train.Plan) error {
-	fmt.Fprintf(out, "%s of %s tokens, %.2f %% full (%s): %s, %s tokens, %s targets\n%s an epoch\n\n",
+	fmt.Fprintf(out, "%s of %s tokens, %.2f %% full (%s): %s, %s tokens, %s targets\n%s an epoch; attention balance ratio %.4f\n\n",
 		human.Count(p.Packs, "pack"), human.Grouped(p.Capacity), 100*p.Fill(), c.Packing.Strategy, human.Count(p.Documents, "sample"),
-		human.Grouped(p.Tokens), human.Grouped(p.TargetTokens), human.Count(p.StepsPerEpoch, "step"))
+		human.Grouped(p.Tokens), human.Grouped(p.TargetTokens), human.Count(p.StepsPerEpoch, "step"), p.Attention)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "weighting %s\tsamples\ttokens\ttargets\tof the targets\tof the loss\t\n", c.Packing.Weighting)
 	for _, s := range p.Shares {

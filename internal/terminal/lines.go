@@ -42,6 +42,16 @@ func Printable(s string) string {
 	}, s)
 }
 
+// PrintableText is [Printable] of a text of several lines: their ends and tabs stay.
+func PrintableText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
 // wide is how many columns a line has at most.
 const wide = 80
 
