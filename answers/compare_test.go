@@ -51,7 +51,8 @@ func TestTwoModelsAreComparedOneAfterTheOther(t *testing.T) {
 		t.Errorf("the course is %q, want %q", course, want)
 	}
 	first := c.Prompts[0]
-	if first.Prompt != "Write 100 words." || first.Answers[0].Words != 50 || first.Answers[1].Words != 160 || *first.Answers[0].Score != 50 ||
+	if first.Prompt != "Write 100 words." || first.Answers[0].Words != 50 || first.Answers[1].Words != 160 ||
+		*first.Answers[0].Score != 50 ||
 		math.Abs(*first.Answers[1].Score-80) > 1e-9 || c.Prompts[1].Answers[0].Score != nil {
 		t.Errorf("%+v", c.Prompts)
 	}

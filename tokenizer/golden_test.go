@@ -151,7 +151,7 @@ func loadFixture(t testing.TB, name string) *Tokenizer {
 }
 
 var fixtures = []string{"smollm2", "unknown", "llama3", "qwen", "glm4", "tiktoken", "added", "bytes",
-	"gemma", "llama2", "mistral", "metaspace", "dropped", "deepseek"}
+	"gemma", "llama2", "mistral", "metaspace", "dropped", "deepseek", "tekken"}
 
 func TestVectorsAreTheLibrarys(t *testing.T) {
 	for _, name := range fixtures {

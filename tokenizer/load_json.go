@@ -463,8 +463,11 @@ func (t *Tokenizer) writeFingerprint(w interface{ Write([]byte) (int, error) }, 
 		return
 	}
 	flag(t.model.chars != nil && t.model.chars.fallback)
-	text(string(f.Normalizer))
-	text(string(f.PreTokenizer))
+	for _, part := range []json.RawMessage{f.Normalizer, f.PreTokenizer} {
+		if !isNull(part) {
+			text(string(part))
+		}
+	}
 	w.Write(buf)
 }
 

@@ -39,7 +39,7 @@ func (t *Tokenizer) Parts() (Parts, error) {
 	if data, ok := t.files[fileTokenizer]; ok {
 		f, err = parse(data)
 	} else {
-		f, err = convertGLM4(t.files[fileRanks], t.files[fileConfig])
+		f, err = convertFiles(t.files)
 	}
 	if err != nil {
 		return Parts{}, fmt.Errorf("%s: %w", fileTokenizer, err)

@@ -40,8 +40,8 @@ func Compared(w io.Writer, c *answers.Compared) {
 			length = fmt.Sprintf(", S_l %.1f", *m.Score)
 		}
 		line(sides[side], "%s", c.Models[side])
-		line("", "%s words on average%s, %.1f %% repeated, %d of %d ended", human.Grouped(int(m.Words+0.5)), length, 100*m.Repetition, m.Ended,
-			len(c.Prompts))
+		line("", "%s words on average%s, %.1f %% repeated, %d of %d ended", human.Grouped(int(m.Words+0.5)), length,
+			100*m.Repetition, m.Ended, len(c.Prompts))
 	}
 }
 
