@@ -239,7 +239,8 @@ func (c Config) Stretch(how map[string]any) (Config, error) {
 	case c.MaxTokens == 0:
 		return c, fmt.Errorf("config.json does not say max_position_embeddings, want what rope_scaling is a multiple of")
 	case c.Rope.Scaling != nil:
-		return c, fmt.Errorf("the model stretches its positions itself (%s, up to %d), want one that does not", c.Rope.Scaling.Type, c.MaxTokens)
+		return c, fmt.Errorf("the model stretches its positions itself (%s, up to %d), want one that does not", c.Rope.Scaling.Type,
+			c.MaxTokens)
 	}
 	scaling := maps.Clone(how)
 	if scaling["rope_type"] == nil {

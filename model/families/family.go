@@ -50,6 +50,15 @@ type Family struct {
 	Warning   func(ropeTheta float64, maxTokens int) string // what looks wrong in its config.json; nil: nothing can
 }
 
+// OffsetOf is what is added to a parameter's values where they are used.
+func (f *Family) OffsetOf(p Parameter) float32 {
+	switch p.Role {
+	case AttnNorm, QKNorm, AttnAfterNorm, FFNNorm, FFNAfterNorm, Norm:
+		return f.NormOffset
+	}
+	return 0
+}
+
 // Attend says how each of so many layers attends.
 func (f *Family) Attend(p Pattern, layers int) ([]Attention, error) {
 	if p.Types != nil && len(p.Types) != layers {

@@ -23,10 +23,8 @@ var gemma3 = Family{
 		FFNAfterNorm, "post_feedforward_layernorm"),
 	GGUF: &GGUF{
 		Architecture: "gemma3", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Window: true, LocalTheta: 1e4,
-		Pattern: Pattern{Every: 6},
-		Config: map[string]any{
-			"architectures": []string{"Gemma3ForCausalLM"}, "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 256,
-		},
+		Pattern: Pattern{Every: 6}, QueryScalar: true,
+		Config: map[string]any{"architectures": []string{"Gemma3ForCausalLM"}, "hidden_activation": "gelu_pytorch_tanh"},
 	},
 	Shapes: map[string]string{
 		"gemma-3-270m": `"hidden_size":640,"num_hidden_layers":18,"num_attention_heads":4,"num_key_value_heads":1,"head_dim":256,

@@ -14,7 +14,7 @@ var phi3 = Family{
 	Defaults:  map[string]string{"rms_norm_eps": "1e-5", "max_position_embeddings": "4096", "original_max_position_embeddings": "4096"},
 	Translate: translatePhi,
 	GGUF: &GGUF{
-		Architecture: "phi3", Names: fused(*fused(ggufNames, QKV, "attn_qkv"), GateUp, "ffn_up"),
+		Architecture: "phi3", Names: fused(*fused(ggufNames, QKV, "attn_qkv"), GateUp, "ffn_up"), Square: true, LongFactors: true,
 		Config: map[string]any{"architectures": []string{"Phi3ForCausalLM"}, "sliding_window": nil},
 	},
 	Shapes: map[string]string{
