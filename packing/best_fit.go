@@ -13,11 +13,11 @@ import (
 // with the same room left are a linked list, and a tree of bit sets finds the
 // smallest room that is enough.
 func bestFitDecreasing(capacity int, lengths []int) [][]int {
-	order := make([]int, len(lengths))
+	order := make([]int32, len(lengths))
 	for i := range order {
-		order[i] = i
+		order[i] = int32(i)
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengths[b], lengths[a]) })
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(lengths[b], lengths[a]) })
 	var (
 		packs [][]int
 		next  []int32                         // pack after this one in the list of its room, -1: none
@@ -33,7 +33,8 @@ func bestFitDecreasing(capacity int, lengths []int) [][]int {
 		}
 		head[room] = pack
 	}
-	for _, i := range order {
+	for _, k := range order {
+		i := int(k)
 		n := lengths[i]
 		room, ok := rooms.from(uint(n))
 		var pack int32
