@@ -175,7 +175,7 @@ seed: -1
 		`C:2:3: train.lr: unknown key, want train.learning_rate`,
 		`C:3:18: train.learning_rate: "fast", want a number above 0 and at most 1`,
 		`C:4:1: model_name_or_path: unknown key, want model.path`,
-		`C:5:21: packing.strategy: "best", want best_fit_decreasing or next_fit`,
+		`C:5:21: packing.strategy: "best", want best_fit_decreasing, next_fit, first_fit, histogram, sorted or hbp`,
 		`C:6:7: seed: -1, want a whole number at least 0`,
 		`argument data.sources=[{path: 1}]: data.sources[0].path: 1, want text; put it in quotes`,
 		`argument train.max_steps=many: train.max_steps: "many", want a whole number at least 0 and at most 100000000`,

@@ -23,6 +23,9 @@ func (g *Generator) BeginBlock() {
 		runtime.Gosched()
 		g.yielded = now
 	}
+	if g.ctx != nil && g.ctx.Err() != nil || g.decode == nil && g.fresh.text != nil && g.fresh.Enough != nil && g.fresh.Enough() {
+		g.vain = true
+	}
 	g.layer++
 	g.memory[g.layer%2].reset()
 }
@@ -30,8 +33,14 @@ func (g *Generator) BeginBlock() {
 func (g *Generator) EndBlocks() { g.BeginBlock() }
 
 func (g *Generator) Embed(table *graph.Param) rowsOf {
-	g.memory[0].reset()
-	g.memory[1].reset()
+	g.vain = false
+	for i := range g.memory {
+		if len(g.ids) > g.most { // pieces of the old sizes would lie about unused
+			g.memory[i].free()
+		}
+		g.memory[i].reset()
+	}
+	g.most = max(g.most, len(g.ids))
 	y := g.take(len(g.ids) * table.Cols)
 	if table.Half != nil {
 		for i, id := range g.ids {
@@ -86,6 +95,9 @@ func (g *Generator) adapt(y, x rowsOf, n int, a *graph.Adapter) {
 // product is y[rows, N] = x[rows, K] W^T. A token's row is the same bytes whatever rows are
 // beside it; a prompt's rows are by themselves.
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
+	if g.vain {
+		return
+	}
 	half := w.Half != nil // adapters are float32
 	switch few := rows <= kernels.FewRows || g.decode != nil; {
 	case few && half:
@@ -118,6 +130,9 @@ func (g *Generator) Rotate(qkv rowsOf, h graph.Heads, r graph.Rotation) rowsOf {
 func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 	rows, width := len(g.ids), h.Width()
 	out := g.take(rows * h.Q * h.Dim)
+	if g.vain {
+		return out
+	}
 	scale := float32(1 / math.Sqrt(float64(h.Dim)))
 	if g.decode == nil {
 		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, g.half)
@@ -125,10 +140,16 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
 		return out
 	}
 	g.texts = g.texts[:0]
-	for _, s := range g.decode {
-		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: s.length + 1})
+	for i, s := range g.decode {
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: int(g.positions[i]) + 1})
 	}
-	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)
+	if !g.thread {
+		kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)
+		return out
+	}
+	for i := range rows { // each stores what the next one sees
+		kernels.AttendCached(out[i*h.Q*h.Dim:][:h.Q*h.Dim], qkv[i*width:], width, g.texts[i:i+1], h.Q, h.KV, h.Dim, scale)
+	}
 	return out
 }
 

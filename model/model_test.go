@@ -163,7 +163,7 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 func logits(m *Model, ids []int32) (out []float32) {
 	kernels.Run(func() {
 		g := NewGenerator(m)
-		s := g.newSlot(0, len(ids), Sampling{})
+		s := g.newSlot(&text{}, len(ids))
 		defer s.free()
 		g.begin(ids, s)
 		out = slices.Clone(g.logits(forward[rowsOf](m, g), len(ids)))
@@ -292,9 +292,11 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
 			`model_type is "mamba", want one of: chatglm, glm, glm4, llama, qwen2, qwen3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
+		{"thousands of layers", `{"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":4000,` +
+			`"num_attention_heads":4,"vocab_size":96}`, `num_hidden_layers is 4000, want 1 to 1024`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`,
 			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
-		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,` +
+		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":1024,` +
 			`"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
 		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,` +

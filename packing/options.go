@@ -7,7 +7,11 @@ type Options struct {
 	// tokens in a pack
 	Capacity int `yaml:"capacity" min:"16" max:"4194304"`
 	// best_fit_decreasing: over all samples of an epoch, fewest packs;
-	// next_fit: keeps the shuffled order, as LongWriter's code does
+	// histogram: the same rooms, from a histogram of lengths;
+	// next_fit: keeps the shuffled order, as LongWriter's code does;
+	// first_fit: keeps it, and fills packs that are open;
+	// sorted: steps of like lengths (LongAlign); hbp: best fit, in steps of
+	// packs of like attention (hierarchical balance packing)
 	Strategy string `yaml:"strategy" identity:"sft"`
 	// what the loss is averaged over: target tokens of the step (the LongWriter
 	// paper), sequences (LongAlign), packs, or as LongWriter's released code does

@@ -31,6 +31,19 @@ func slowBestFit(capacity int, lengths []int) (rooms []int) {
 	return rooms
 }
 
+// slowFirstFit looks at the packs in their order.
+func slowFirstFit(capacity int, lengths []int) (rooms []int) {
+	for _, n := range lengths {
+		at := slices.IndexFunc(rooms, func(room int) bool { return room >= n })
+		if at < 0 {
+			at, rooms = len(rooms), append(rooms, capacity)
+		}
+		rooms[at] -= n
+	}
+	slices.Sort(rooms)
+	return rooms
+}
+
 func roomsOf(packs [][]int, capacity int, lengths []int) (rooms []int) {
 	for _, p := range packs {
 		room := capacity
@@ -70,20 +83,37 @@ func TestPacksHoldEverySampleOnceAndOverflowNoPack(t *testing.T) {
 			if len(rooms) > 0 && rooms[0] < 0 {
 				t.Fatalf("%s: a pack overflows by %d", strategy, -rooms[0])
 			}
-			if want := slowBestFit(capacity, lengths); strategy == "best_fit_decreasing" && !slices.Equal(rooms, want) {
-				t.Fatalf("rooms left %v, the search through all packs leaves %v", rooms, want)
+			slow, ok := map[string]func(int, []int) []int{
+				BestFit: slowBestFit, "histogram": slowBestFit, "hbp": slowBestFit, "first_fit": slowFirstFit,
+			}[strategy]
+			if !ok {
+				continue
+			}
+			if want := slow(capacity, lengths); !slices.Equal(rooms, want) {
+				t.Fatalf("%s: rooms left %v, the search through all packs leaves %v", strategy, rooms, want)
 			}
 		}
 	})
 }
 
-func TestNextFitKeepsTheOrderAndClosesAPackForGood(t *testing.T) {
-	got, err := Assign("next_fit", 10, []int{6, 5, 4, 1, 9, 1, 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "[[0] [1 2 3] [4 5] [6]]"; fmt.Sprint(got) != want {
-		t.Errorf("got %v, want %s", got, want)
+func TestEachPackerPacksAsItsRuleSays(t *testing.T) {
+	for _, c := range []struct{ name, strategy, want string }{
+		{"next fit keeps the order and closes a pack for good", "next_fit", "[[0] [1 2 3] [4 5] [6]]"},
+		{"first fit keeps the order and fills the first pack with room", "first_fit", "[[0 2] [1 3 5 6] [4]]"},
+		{"best fit goes from the longest to the least room", BestFit, "[[4 3] [0 2] [1 5 6]]"},
+		{"a histogram puts all of a length at once", "histogram", "[[2 0] [3 4] [5 6 1]]"},
+		{"sorted closes packs from the longest on", "sorted", "[[4] [0] [1 2 3] [5 6]]"},
+		{"hbp sorts best fit's packs by the squares of lengths", "hbp", "[[4 3] [0 2] [1 5 6]]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Assign(c.strategy, 10, []int{6, 5, 4, 1, 9, 1, 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(got) != c.want {
+				t.Errorf("got %v, want %s", got, c.want)
+			}
+		})
 	}
 }
 
@@ -95,7 +125,7 @@ func TestSamplesThatFitIntoNoPackAreRefused(t *testing.T) {
 	}{
 		{"a sample longer than a pack", "next_fit", []int{3, 11}, "sample 1 has 11 tokens, want 1 to 10"},
 		{"an empty sample", "best_fit_decreasing", []int{0}, "sample 0 has 0 tokens"},
-		{"an unknown strategy", "first_fit", nil, `packing strategy "first_fit"`},
+		{"an unknown strategy", "worst_fit", nil, `packing strategy "worst_fit"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := Assign(c.strategy, 10, c.lengths); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -113,7 +143,7 @@ func TestAnEpochIsAFunctionOfSeedAndNumberAndHoldsEverySample(t *testing.T) {
 	for _, strategy := range Strategies() {
 		opt := Options{Capacity: 128, Strategy: strategy}
 		epoch := func(seed uint64, n int) [][]int {
-			packs, err := Epoch(opt, lengths, seed, n)
+			packs, err := Epoch(opt, lengths, 4, seed, n)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -327,27 +357,4 @@ func TestAPackWithoutTargetsAddsNothing(t *testing.T) {
 			t.Errorf("%s: divisor %g, weights %v, want none", weighting, p.Divisor, p.Weights)
 		}
 	}
-}
-
-func BenchmarkBestFitDecreasing(b *testing.B) {
-	lengths := make([]int, 186000) // LongWriter's mix
-	for i := range lengths {
-		lengths[i] = 50 + i*7919%1500
-		if i%31 == 0 {
-			lengths[i] = 3000 + i*7919%29000
-		}
-	}
-	var fill float64
-	for b.Loop() {
-		packs, err := Assign("best_fit_decreasing", 32768, lengths)
-		if err != nil {
-			b.Fatal(err)
-		}
-		total := 0
-		for _, n := range lengths {
-			total += n
-		}
-		fill = float64(total) / float64(len(packs)*32768)
-	}
-	b.ReportMetric(100*fill, "%fill")
 }

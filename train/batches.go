@@ -12,13 +12,12 @@ import (
 type Batches struct {
 	*Epochs
 	calendar
-	opt     Options
-	perStep int // packs
+	opt Options
 }
 
 // NewBatches plans the steps of a run.
 func NewBatches(e *Epochs, opt Options) (*Batches, error) {
-	b := &Batches{Epochs: e, opt: opt, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps}
+	b := &Batches{Epochs: e, opt: opt}
 	steps := b.stepsOf(e.first)
 	var err error
 	b.calendar, err = newCalendar(opt.NumTrainEpochs, opt.MaxSteps, func(number int) (int, error) {

@@ -15,6 +15,7 @@ type Plan struct {
 	Documents     int   // in an epoch
 	Tokens        int64 // in an epoch, without padding
 	TargetTokens  int64
+	Attention     float64 // of an epoch, by [packing.AttentionBalance]
 	Shares        []Share // by source, then by length of the answers
 
 	Pairs     int  // in an epoch of preference training, else 0
@@ -45,6 +46,7 @@ func (b *Batches) Plan() (*Plan, error) {
 	p := &Plan{
 		Schedule: b.opt.schedule(b.total), StepsPerEpoch: b.stepsOf(b.first), Epochs: b.epoch(b.total),
 		Packs: len(b.first.packs), Capacity: b.packing.Capacity, Shares: shares,
+		Attention: packing.AttentionBalance(b.first.packs, b.perStep, lengths(b.data, b.first.samples)),
 	}
 	for _, id := range b.first.samples {
 		p.Documents++
