@@ -297,7 +297,7 @@ func setIf[T any](dst *T, v *T) {
 // a config.json must not be able to ask for absurd memory, for a plan that takes minutes, or overflow an int.
 const (
 	maxDim    = 1 << 20
-	maxLayers = 1 << 10
+	maxLayers = 1 << 9
 	maxParams = 1 << 42
 )
 
