@@ -124,6 +124,23 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 			`"[{\"name\": \"f\"}]"}`, "messages",
 			`user q | assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1.0}}}]} | tool 42 | ` +
 				`assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+		"tools of OpenAI": {`{"messages": [` + user("q") + `, ` + assistant("a") +
+			`], "tools": [{"type": "function", "function": {"name": "f"}}]}`, "messages", `user q | assistant a | tools ` +
+			`[{"type":"function","function":{"name":"f"}}]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Options{}.Layout(nil)
+			l.Settle([]read.Line{{Text: []byte("broken")}, {Text: []byte(c.record)}, {Text: []byte(`{"messages": []}`)}})
+			e, err := l.Parse(read.Line{Text: []byte(c.record)})
+			if err != nil || l.Format != c.format || said(e.Conversation) != c.want {
+				t.Errorf("format %s, %v:\n%s\nwant %s\n%s", l.Format, err, said(e.Conversation), c.format, c.want)
+			}
+		})
+	}
+}
+
+func TestRecordsOfOpenAIAndMsSwiftAreRecognisedAndRead(t *testing.T) {
+	for name, c := range map[string]struct{ record, format, want string }{
 		"ms-swift's calls, those of one turn": {`{"messages": [` + user("q") + `, ` + assistant("so") + `, ` +
 			`{"role": "tool_call", "content": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"}, ` +
 			`{"role": "tool_call", "content": "{\"name\": \"g\", \"arguments\": {}}"}, {"role": "tool_response", "content": "42"}, ` +
@@ -141,18 +158,13 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 			`"preferred_output": "a", "non_preferred_output": "b"}`, "preference", "user q | assistant a"},
 		"preferred outputs of an input that is text": {`{"input": "q", "preferred_output": "a", "non_preferred_output": "b"}`, "preference",
 			"user q | assistant a"},
-		"tools of OpenAI": {`{"messages": [` + user("q") + `, ` + assistant("a") +
-			`], "tools": [{"type": "function", "function": {"name": "f"}}]}`, "messages", `user q | assistant a | tools ` +
-			`[{"type":"function","function":{"name":"f"}}]`},
 	} {
-		t.Run(name, func(t *testing.T) {
-			l := Options{}.Layout(nil)
-			l.Settle([]read.Line{{Text: []byte("broken")}, {Text: []byte(c.record)}, {Text: []byte(`{"messages": []}`)}})
-			e, err := l.Parse(read.Line{Text: []byte(c.record)})
-			if err != nil || l.Format != c.format || said(e.Conversation) != c.want {
-				t.Errorf("format %s, %v:\n%s\nwant %s\n%s", l.Format, err, said(e.Conversation), c.format, c.want)
-			}
-		})
+		l := Options{}.Layout(nil)
+		l.Settle([]read.Line{{Text: []byte(c.record)}})
+		e, err := l.Parse(read.Line{Text: []byte(c.record)})
+		if err != nil || l.Format != c.format || said(e.Conversation) != c.want {
+			t.Errorf("%s: format %s, %v:\n%s\nwant %s\n%s", name, l.Format, err, said(e.Conversation), c.format, c.want)
+		}
 	}
 }
 

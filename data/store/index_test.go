@@ -12,7 +12,8 @@ import (
 func anyEntry(t *rapid.T) Entry {
 	small := func(name string) int32 { return rapid.Int32().Draw(t, name) }
 	return Entry{
-		Line: rapid.Int64().Draw(t, "line"), Tokens: small("tokens"), Words: small("words"), Targets: small("targets"), Turns: small("turns"),
+		Line: rapid.Int64().Draw(t, "line"), Tokens: small("tokens"), Words: small("words"),
+		Targets: small("targets"), Turns: small("turns"),
 		Shard: small("shard"), Batch: small("batch"), Row: small("row"), Kind: record.Kind(small("kind")), Prompt: small("prompt"),
 		Hash: rapid.Uint64().Draw(t, "hash"), PromptHash: rapid.Uint64().Draw(t, "prompt hash"),
 	}
