@@ -277,10 +277,10 @@ func setIf[T any](dst *T, v *T) {
 }
 
 // Bounds of one dimension and of the whole, far above any model that exists:
-// a config.json must not be able to ask for absurd memory or overflow an int.
+// a config.json must not be able to ask for absurd memory, for a plan that takes minutes, or overflow an int.
 const (
 	maxDim    = 1 << 20
-	maxLayers = 1 << 12
+	maxLayers = 1 << 9
 	maxParams = 1 << 42
 )
 

@@ -297,9 +297,11 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 			`model_type is "mamba", want one of: chatglm, gemma3_text, glm, glm4, granite, ` +
 				`granitemoehybrid, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
+		{"thousands of layers", `{"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":4000,` +
+			`"num_attention_heads":4,"vocab_size":96}`, `num_hidden_layers is 4000, want 1 to 512`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`,
 			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
-		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,` +
+		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":512,` +
 			`"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
 		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,` +
