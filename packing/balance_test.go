@@ -31,13 +31,18 @@ func longWriterMix(samples int) (lengths []int) {
 
 func TestHierarchicalBalanceBringsLikeAttentionTogether(t *testing.T) {
 	lengths := longWriterMix(186000)
+	total := 0
+	for _, n := range lengths {
+		total += n
+	}
+	fill := func(packs int) float64 { return float64(total) / float64(packs*32768) }
 	balance := func(strategy string) float64 {
 		packs, err := Epoch(Options{Capacity: 32768, Strategy: strategy}, lengths, 8, 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := AttentionBalance(packs, 8, lengths)
-		t.Logf("%s: %d packs, attention balance ratio %.4f", strategy, len(packs), w)
+		t.Logf("%s: %d packs, %.2f %% full, attention balance ratio %.4f", strategy, len(packs), 100*fill(len(packs)), w)
 		return w
 	}
 	for _, strategy := range Strategies() {
