@@ -77,8 +77,8 @@ func PackNotes(o packing.Options, c train.Comparison) (notes []string) {
 				most = p
 			}
 		}
-		const notable = 0.03 // of the loss
-		if most.Long[w]-least.Long[w] < notable {
+		// Steps that are few differ by chance, and with them the shares.
+		if most.Long[w] < 1.5*least.Long[w] || most.Long[w]-least.Long[w] < .03 {
 			continue
 		}
 		text := fmt.Sprintf("Weighting %s is another objective with another packer:"+
@@ -89,7 +89,7 @@ func PackNotes(o packing.Options, c train.Comparison) (notes []string) {
 		notes = append(notes, text+".")
 	}
 	if len(notes) == 0 {
-		return []string{"Under each weighting the packers agree on what long answers carry, to 3 % of the loss."}
+		return []string{"Under each weighting the packers agree on what long answers carry, to half of it or 3 % of the loss."}
 	}
 	return notes
 }
@@ -112,7 +112,8 @@ func (p PacksPage) bars() figure {
 	shown := p.Packs[:min(len(p.Packs), mostBars)]
 	f := figure{Title: "The first packs", Legend: legend(p.colours(), false), Plot: p.drawn(wideWidth, 26, 190, shown),
 		Narrow: p.drawn(narrowWidth, 40, 0, shown)}
-	f.Note = "A piece is a document, in the colour of its source; what is empty is padding. Attention is the sum of the squares of" +
+	f.Note = "A piece is a document, in the colour of its source; what is empty is padding. Beside it stands how full it is, and its" +
+		" attention: the sum of the squares of" +
 		" the documents' lengths; 1 is one document that fills the pack."
 	if rest := len(p.Packs) - len(shown); rest > 0 {
 		f.Note += " " + human.Count(rest, "pack") + " more are not drawn."
