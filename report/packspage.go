@@ -82,7 +82,8 @@ func PackNotes(o packing.Options, c train.Comparison) (notes []string) {
 			continue
 		}
 		text := fmt.Sprintf("Weighting %s is another objective with another packer:"+
-			" long answers carry %.0f %% of the loss with %s and %.0f %% with %s", w, 100*most.Long[w], most.Strategy, 100*least.Long[w], least.Strategy)
+			" long answers carry %.0f %% of the loss with %s and %.0f %% with %s",
+			w, 100*most.Long[w], most.Strategy, 100*least.Long[w], least.Strategy)
 		if w == o.Weighting {
 			text += fmt.Sprintf("; this config has %s, and they carry %.0f %%", own.Strategy, 100*own.Long[w])
 		}
