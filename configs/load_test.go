@@ -61,6 +61,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"data.held_out": "0.02", "data.max_length": "32768", "data.too_long": "skip", "data.on_bad_record": "error",
 		"data.cache_dir":   "runs/cache",
 		"packing.capacity": "32768", "packing.strategy": "best_fit_decreasing", "packing.weighting": "token",
+		"packing.longwriter_sequences": "30.0", "packing.length_power": "0.5",
 		"train.num_train_epochs": "4.0", "train.max_steps": "0",
 		"train.per_device_train_batch_size": "1", "train.gradient_accumulation_steps": "8",
 		"train.learning_rate": "1.0e-05", "train.lr_scheduler_type": "cosine",

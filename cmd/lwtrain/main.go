@@ -31,7 +31,8 @@ func groups() []group {
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
 		{"Models:", []func() *cobra.Command{
-			newPullCmd, newInspectCmd, newGenerateCmd, newChatCmd, newServeCmd, newTokenizeCmd, newImportCmd, newExportCmd,
+			newPullCmd, newPushCmd, newInspectCmd, newGenerateCmd, newChatCmd, newServeCmd, newTokenizeCmd, newImportCmd,
+			newExportCmd,
 		}},
 		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
 		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},

@@ -48,6 +48,7 @@ func publish(ts *testscript.TestScript, neg bool, args []string) {
 	hub := ts.Value(hubKey).(**hubtest.Hub)
 	if *hub == nil {
 		*hub = hubtest.New()
+		(*hub).Token = "hf_writes" // pushes alone want it
 		ts.Defer((*hub).Close)
 		ts.Setenv("HF_ENDPOINT", (*hub).URL)
 	}
