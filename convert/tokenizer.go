@@ -64,8 +64,8 @@ func splitBy(patterns ...string) (steps []any) {
 // ids in silence, so any other is refused. llama.cpp does not normalise, whatever the name.
 var preTokenizers = map[string]*preTokenizer{
 	"gpt-2": {splits: []string{tokenizer.SplitGPT2}, splitWords: true},
-	"smollm": {splits: []string{tokenizer.SplitDigits, tokenizer.SplitGPT2}, steps: []any{object{"type": "Digits", "individual_digits": true}},
-		splitWords: true},
+	"smollm": {splits: []string{tokenizer.SplitDigits, tokenizer.SplitGPT2},
+		steps: []any{object{"type": "Digits", "individual_digits": true}}, splitWords: true},
 	"llama-bpe":   {splits: []string{tokenizer.SplitCL100K}, steps: splitBy(tokenizer.SplitCL100K), ignoreMerges: true, addBOS: true},
 	"glm4":        {splits: []string{tokenizer.SplitCL100K}, steps: splitBy(tokenizer.SplitCL100K)},
 	"qwen2":       {splits: []string{tokenizer.SplitQwen}, steps: splitBy(tokenizer.SplitQwen), normalizer: object{"type": "NFC"}},
@@ -83,12 +83,14 @@ func preOf(parts *tokenizer.Parts) (string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(preTokenizers)) {
 		p := preTokenizers[name]
-		if slices.Equal(p.splits, parts.Splits) && (p.either || p.ignoreMerges == parts.IgnoreMerges) && (p.normalizer != nil) == parts.NFC {
+		merges := p.either || p.ignoreMerges == parts.IgnoreMerges
+		if slices.Equal(p.splits, parts.Splits) && merges && (p.normalizer != nil) == parts.NFC {
 			return name, nil
 		}
 	}
 	return "", fault.Hint(fmt.Errorf("the tokenizer splits words by %q (NFC %t, ignore_merges %t), for which GGUF files have no name",
-		parts.Splits, parts.NFC, parts.IgnoreMerges), "GGUF files name the pre-tokenizers of SmolLM2, Llama 3, Qwen 2 to 3.5, GLM-4, GPT-4o, Mistral and DeepSeek-V3")
+		parts.Splits, parts.NFC, parts.IgnoreMerges),
+		"GGUF files name the pre-tokenizers of SmolLM2, Llama 3, Qwen 2 to 3.5, GLM-4, GPT-4o, Mistral and DeepSeek-V3")
 }
 
 // readTokenizer reads and checks the tokenizer of a model with vocab rows of

@@ -139,8 +139,8 @@ func (p *Pieces) merges() ([]mergeFile, error) {
 		// Of one score SentencePiece makes the leftmost first, which a list of merges cannot say; of runs of marks it says it.
 		if i > 0 && all[i-1].of != m.of && p.List[all[i-1].of].Score == p.List[m.of].Score &&
 			!(onlyMarks(p.List[all[i-1].of].Text) && onlyMarks(p.List[m.of].Text)) {
-			return nil, fmt.Errorf("pieces %d (%.40q) and %d (%.40q) have one score, %g, want one each", all[i-1].of, p.List[all[i-1].of].Text,
-				m.of, p.List[m.of].Text, p.List[m.of].Score)
+			return nil, fmt.Errorf("pieces %d (%.40q) and %d (%.40q) have one score, %g, want one each",
+				all[i-1].of, p.List[all[i-1].of].Text, m.of, p.List[m.of].Text, p.List[m.of].Score)
 		}
 		out[i] = mergeFile{left: p.List[m.left].Text, right: p.List[m.right].Text}
 	}
@@ -187,7 +187,7 @@ func (t *Tokenizer) pieces(f *tokenizerFile) (*Pieces, error) {
 	}
 	p := &Pieces{BOS: -1, EOS: -1}
 	steps := t.normalizers
-	if len(steps) == 2 && steps[0].nfc == nil && steps[0].literal == "" && steps[0].pattern == nil && steps[0].content == string(spaceMark) {
+	if len(steps) == 2 && steps[0].prepends() && steps[0].content == string(spaceMark) {
 		p.Prefix, steps = true, steps[1:]
 	}
 	switch idle := len(t.stages) == 0 || len(t.stages) == 1 && t.stages[0].name == "  MergedWithPrevious false"; {
@@ -195,7 +195,8 @@ func (t *Tokenizer) pieces(f *tokenizerFile) (*Pieces, error) {
 		return none("it does not replace spaces by marks, with one before each text or none")
 	case !idle: // no space is left to split by
 		return none("it splits texts")
-	case !t.model.chars.fallback || t.model.whole != nil || t.decoding.strip != map[bool]int{true: 1}[p.Prefix] || t.decoding.firstMark != "":
+	case !t.model.chars.fallback || t.model.whole != nil,
+		t.decoding.strip != map[bool]int{true: 1}[p.Prefix] || t.decoding.firstMark != "":
 		return none("it has no tokens of bytes, or other rules")
 	}
 	for id, token := range t.tokens {
@@ -239,7 +240,8 @@ func (p *Pieces) score(merges []mergeFile, ids map[string]int32) error {
 	known := make(map[[2]string]bool, len(merges))
 	for _, m := range merges {
 		id := ids[m.left+m.right]
-		if m.comment || p.List[id].Kind != PieceNormal || p.List[ids[m.left]].Kind != PieceNormal || p.List[ids[m.right]].Kind != PieceNormal {
+		normal := func(id int32) bool { return p.List[id].Kind == PieceNormal }
+		if m.comment || !normal(id) || !normal(ids[m.left]) || !normal(ids[m.right]) {
 			continue
 		}
 		known[[2]string{m.left, m.right}] = true
