@@ -99,6 +99,9 @@ func (c Config) layout() ([]*graph.Param, tensors) {
 	t := tensors{layers: make([]layer, c.Layers), files: map[*graph.Param][]families.Tensor{}}
 	for _, of := range c.Layout() {
 		p := &graph.Param{Name: of.String(), Decay: of.Cols > 0}
+		if strings.HasSuffix(p.Name, "norm") {
+			p.Offset = c.normOffset
+		}
 		t.files[p] = c.names.Tensors(of)
 		p.Rows, p.Cols = of.Size()
 		*t.place(of) = p
@@ -129,7 +132,7 @@ func alloc(c Config) *Model {
 }
 
 // New makes a model with random weights: normal with standard deviation
-// initializer_range, norms 1, biases 0. Every tensor has a random stream of
+// initializer_range, norms 1 as they are used, biases 0. Every tensor has a random stream of
 // its own, named as in the files.
 func New(c Config, seed uint64) *Model {
 	m := alloc(c)
@@ -144,7 +147,7 @@ func New(c Config, seed uint64) *Model {
 				}
 			case strings.HasSuffix(p.Name, "norm"):
 				for i := range dst {
-					dst[i] = 1
+					dst[i] = 1 - p.Offset
 				}
 			}
 		}
@@ -454,4 +457,23 @@ func (m *Model) UseGradients() {
 			p.Grad = kernels.Alloc(p.Size())
 		}
 	}
+}
+
+// KeysBytes is how much memory the keys and values of a text of so many tokens take in a [Generator].
+func (m *Model) KeysBytes(tokens int) int64 {
+	const float, half = 4, 2
+	size := int64(float)
+	if m.embed.Half != nil {
+		size = half
+	}
+	return size * 2 * int64(tokens) * int64(m.Config.Layers*m.Config.KVHeads*m.Config.HeadDim)
+}
+
+// ReadingBytes is about how much memory a [Generator] takes, beside [Model.KeysBytes], to read a prompt of so many
+// tokens at once and to continue batch texts.
+func (m *Model) ReadingBytes(tokens, batch int) int64 {
+	const float, half, layers = 4, 2, 2
+	c := m.Config
+	values := 8*c.Hidden + 2*c.Heads*c.HeadDim + 2*c.KVHeads*c.HeadDim + c.Heads + 3*c.FFN
+	return int64(tokens)*int64(layers*float*values+half*max(c.FFN, c.Hidden, c.Heads*c.HeadDim)) + int64(batch)*float*int64(c.Vocab)
 }
