@@ -99,6 +99,9 @@ func (c Config) layout() ([]*graph.Param, tensors) {
 	t := tensors{layers: make([]layer, c.Layers), files: map[*graph.Param][]families.Tensor{}}
 	for _, of := range c.Layout() {
 		p := &graph.Param{Name: of.String(), Decay: of.Cols > 0}
+		if strings.HasSuffix(p.Name, "norm") {
+			p.Offset = c.normOffset
+		}
 		t.files[p] = c.names.Tensors(of)
 		p.Rows, p.Cols = of.Size()
 		*t.place(of) = p
@@ -129,7 +132,7 @@ func alloc(c Config) *Model {
 }
 
 // New makes a model with random weights: normal with standard deviation
-// initializer_range, norms 1, biases 0. Every tensor has a random stream of
+// initializer_range, norms 1 as they are used, biases 0. Every tensor has a random stream of
 // its own, named as in the files.
 func New(c Config, seed uint64) *Model {
 	m := alloc(c)
@@ -144,7 +147,7 @@ func New(c Config, seed uint64) *Model {
 				}
 			case strings.HasSuffix(p.Name, "norm"):
 				for i := range dst {
-					dst[i] = 1
+					dst[i] = 1 - p.Offset
 				}
 			}
 		}

@@ -140,6 +140,7 @@ type Thread struct {
 	s    slot
 	room int
 	ids  []int32 // in s.cache
+	long bool    // they were read as those of a long text
 }
 
 // Thread begins a text of at most so many tokens. Its generator serves nothing else until Free.
@@ -163,6 +164,9 @@ func (t *Thread) Continue(ctx context.Context, r Request) (out Generated, kept i
 	for kept < min(len(t.ids), len(r.Prompt)-1) && t.ids[kept] == r.Prompt[kept] { // the last one's logits are asked for
 		kept++
 	}
+	if long := t.g.m.Config.long(len(r.Prompt)); long != t.long {
+		t.long, kept = long, 0
+	}
 	t.s = slot{text: one, cache: t.s.cache, length: kept}
 	t.s.sampler = sampler{Sampling: r.Sampling, rand: rng.New(r.Sampling.Seed, "generate")}
 	t.ids = t.ids[:kept]
@@ -171,17 +175,9 @@ func (t *Thread) Continue(ctx context.Context, r Request) (out Generated, kept i
 }
 
 func (t *Thread) run(ctx context.Context) error {
-	var logits []float32
-	for rest := t.s.Prompt[len(t.ids):]; len(rest) > 0; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n := min(threadRows, len(rest))
-		logits = t.read(rest[:n])
-		rest = rest[n:]
-	}
-	if t.s.MaxNewTokens == 0 {
-		return nil
+	logits, err := t.readAll(ctx, t.s.Prompt[len(t.ids):])
+	if err != nil || t.s.MaxNewTokens == 0 {
+		return err
 	}
 	for {
 		if t.g.choose([]*slot{&t.s}, logits); t.s.failed != nil {
@@ -190,19 +186,40 @@ func (t *Thread) run(ctx context.Context) error {
 		if !t.s.take() {
 			return nil
 		}
-		if err := ctx.Err(); err != nil {
+		next := []int32{t.s.last}
+		if !t.long && t.g.m.Config.long(t.s.length+1) { // all of it is read anew, as a long text
+			t.long, next = true, append(t.ids, t.s.last)
+			t.ids, t.s.length = nil, 0
+		}
+		if logits, err = t.readAll(ctx, next); err != nil {
 			return err
 		}
-		logits = t.read([]int32{t.s.last})
 	}
+}
+
+// readAll adds tokens to the text, some at a time, and returns the logits after the last one [V].
+func (t *Thread) readAll(ctx context.Context, ids []int32) (logits []float32, err error) {
+	for len(ids) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n := min(threadRows, len(ids))
+		logits = t.read(ids[:n])
+		ids = ids[n:]
+	}
+	return logits, nil
 }
 
 // read adds tokens to the text, and returns the logits after the last one [V].
 func (t *Thread) read(ids []int32) []float32 {
 	g := t.g
-	g.ids, g.positions, g.decode, g.thread = ids, g.positions[:0], g.decode[:0:0], true
+	g.ids, g.positions, g.ends, g.decode, g.thread = ids, g.positions[:0], g.ends[:0], g.decode[:0:0], true
+	end := int32(1)
+	if t.long {
+		end = math.MaxInt32
+	}
 	for i := range ids {
-		g.positions = append(g.positions, int32(t.s.length+i))
+		g.positions, g.ends = append(g.positions, int32(t.s.length+i)), append(g.ends, end)
 		g.decode = append(g.decode, &t.s)
 	}
 	h := forward[rowsOf](g.m, g)

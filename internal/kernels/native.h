@@ -9,11 +9,11 @@
 // What attend_cached makes of a cache: see times.
 enum { FLOATS, HALVES, PAIRS };
 
-// Keys and values of one text, float32 or bf16, with room for so many tokens: see
-// Cache.
+// Keys and values of one text, float32 or bf16, with room for so many tokens, of which
+// those from first on are seen: see Cache.
 struct lw_cached {
 	void *keys, *values;
-	int64_t tokens, room;
+	int64_t tokens, room, first;
 };
 
 // AdamW with moments in a byte each: how many share a scale, the bits of the least and of the
@@ -30,6 +30,7 @@ struct lw_adamw8 {
 // shapes and meanings.
 #define LW_KERNELS(F)                                                                                                                      \
 	F(add, (float *d, const float *a, const float *b, int64_t n), (d, a, b, n))                                                            \
+	F(scale, (float *d, const float *a, float factor, int64_t n), (d, a, factor, n))                                                       \
 	F(zero, (float *d, int64_t n), (d, n))                                                                                                 \
 	F(copy, (float *d, const float *a, int64_t n), (d, a, n))                                                                              \
 	F(add_row, (float *d, const float *a, const float *b, int64_t rows, int64_t cols), (d, a, b, rows, cols))                              \
@@ -46,20 +47,23 @@ struct lw_adamw8 {
 	F(rms_norm_grad_weight,                                                                                                                \
 	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t cols, float eps, int add), (dw, x, dy, rows, cols, eps, add))     \
 	F(head_norm,                                                                                                                           \
-	  (float *y, const float *x, const float *w, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),                           \
-	  (y, x, w, rows, hq, hkv, dim, eps))                                                                                                  \
+	  (float *y, const float *x, const float *w, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk, int64_t rest, float eps),   \
+	  (y, x, w, rows, nq, dq, nk, dk, rest, eps))                                                                                          \
 	F(head_norm_grad,                                                                                                                      \
-	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),         \
-	  (dx, x, w, dy, rows, hq, hkv, dim, eps))                                                                                             \
+	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk,           \
+	   int64_t rest, float eps),                                                                                                           \
+	  (dx, x, w, dy, rows, nq, dq, nk, dk, rest, eps))                                                                                     \
 	F(head_norm_grad_weight,                                                                                                               \
-	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps, int add),                \
-	  (dw, x, dy, rows, hq, hkv, dim, eps, add))                                                                                           \
+	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk, int64_t rest, float eps,  \
+	   int add),                                                                                                                           \
+	  (dw, x, dy, rows, nq, dq, nk, dk, rest, eps, add))                                                                                   \
 	F(rotate,                                                                                                                              \
 	  (float *x, int64_t ld, int64_t rows, const int32_t *positions, int64_t heads, int64_t dim, const float *cosines, const float *sines, \
 	   int64_t half, int interleaved, int inverse),                                                                                        \
 	  (x, ld, rows, positions, heads, dim, cosines, sines, half, interleaved, inverse))                                                    \
-	F(swiglu, (float *y, const float *gu, int64_t rows, int64_t f), (y, gu, rows, f))                                                      \
-	F(swiglu_grad, (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f), (dgu, gu, dy, rows, f))                        \
+	F(gated, (float *y, const float *gu, int64_t rows, int64_t f, int gelu), (y, gu, rows, f, gelu))                                       \
+	F(gated_grad,                                                                                                                          \
+	  (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f, int gelu), (dgu, gu, dy, rows, f, gelu))                     \
 	F(cross_entropy,                                                                                                                       \
 	  (float *logits, int64_t rows, int64_t v, const int32_t *targets, const float *weights, double *nll, int grad),                       \
 	  (logits, rows, v, targets, weights, nll, grad))                                                                                      \

@@ -80,8 +80,9 @@ var (
 	attendCached       = plainAttendCached
 	cachePut           = plainCachePut
 	highest            = plainHighest
-	swiGLU             = plainSwiGLU
-	swiGLUGrad         = plainSwiGLUGrad
+	gated              = plainGated
+	gatedGrad          = plainGatedGrad
+	scaleFloats        = plainScale
 	crossEntropy       = plainCrossEntropy
 	adamW              = plainAdamW
 	adamW8             = plainAdamW8
