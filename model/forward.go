@@ -43,7 +43,7 @@ func forward[T any](m *Model, on backend[T]) T {
 		on.BeginBlock()
 		at := c.Attention[i]
 		qkv := on.Linear(norm(h, l.attnNorm), l.qkv, l.qkvBias)
-		if l.qkNorm != nil {
+		if l.qkNorm != nil && !c.normTurned {
 			qkv = on.HeadNorm(qkv, heads, l.qkNorm, eps)
 		}
 		switch {
@@ -51,6 +51,9 @@ func forward[T any](m *Model, on backend[T]) T {
 			qkv = on.Rotate(qkv, heads, local)
 		case at.Turned:
 			qkv = on.Rotate(qkv, heads, full)
+		}
+		if l.qkNorm != nil && c.normTurned {
+			qkv = on.HeadNorm(qkv, heads, l.qkNorm, eps)
 		}
 		attended := on.Attend(qkv, heads, graph.Attention{Layer: i, Scale: float32(c.Scales.Attention), Window: at.Window})
 		h = on.Add(h, scale(norm(on.Linear(attended, l.out, l.outBias), l.attnAfter), c.Scales.Residual))

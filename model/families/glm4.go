@@ -4,7 +4,7 @@ package families
 var glm4 = Family{
 	Type: "glm4", Proved: true, QKVBias: true, Interleaved: true, Rotary: 0.5, Partial: true, BranchNorms: true,
 	Defaults: map[string]string{"head_dim": "128", "num_key_value_heads": "2", "rms_norm_eps": "1.5625e-07"},
-	Names:    fused(common, GateUp, glmGateUp),
+	Names:    renamed(common, GateUp, glmGateUp),
 	GGUF: &GGUF{
 		Architecture: "glm4", Names: glmNames, SaysHeadDim: true,
 		Config: map[string]any{"architectures": []string{"Glm4ForCausalLM"}, "pad_token_id": nil},
