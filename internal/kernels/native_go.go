@@ -83,8 +83,21 @@ var (
 	swiGLU             = plainSwiGLU
 	swiGLUGrad         = plainSwiGLUGrad
 	crossEntropy       = plainCrossEntropy
+	convolve           = plainConvolve
+	convolveGrad       = plainConvolveGrad
+	convolveGradWeight = plainConvolveGradWeight
+	deltaRule          = plainDeltaRule
+	deltaRuleGrad      = plainDeltaRuleGrad
+	deltaStep          = plainDeltaStep
+	splitHeads         = plainSplitHeads
+	gateHeads          = plainGateHeads
+	gateHeadsGrad      = plainGateHeadsGrad
 	adamW              = plainAdamW
 )
+
+// Scratch and ScratchGrad are the floats that [DeltaRule] and [DeltaRuleGrad] work in.
+func (d Delta) Scratch(int) int     { return 0 }
+func (d Delta) ScratchGrad(int) int { return 0 }
 
 // variants are the implementations that this machine can run, for tests.
 func variants() map[string]func() { return map[string]func(){"go": func() {}} }
