@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lwtrain/engine"
+	"lwtrain/train"
 )
 
 // check looks at values against each other. found are the problems so far.
@@ -36,6 +37,10 @@ func (c *Config) check(at Origin, found Problems) Problems {
 	if c.LoRA.On() && c.Engine.Kind != engine.Native {
 		text := fmt.Sprintf("%s, and there are adapters (lora): want %s, which has them", c.Engine.Kind, engine.Native)
 		k.bad("engine.kind", text, "lora.rank")
+	}
+	if o := c.Train.Optim; o == train.AdamW8Bit && c.Engine.Kind != engine.Native {
+		k.bad("train.optim", fmt.Sprintf("%s, and engine.kind is %s, which does not have it: want %s, or engine.kind: %s",
+			o, c.Engine.Kind, train.AdamW, engine.Native), "engine.kind")
 	}
 	if c.Output.Dir == "" {
 		k.bad("output.dir", "empty, want a folder")

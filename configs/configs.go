@@ -67,6 +67,9 @@ type Config struct {
 type Output struct {
 	// the run's folder: metrics, checkpoints, the resolved config; runs/<name of the config> where nothing is said
 	Dir string `yaml:"dir"`
+	// where a training run's metrics go besides metrics.jsonl, in the run's folder: tensorboard (event files),
+	// csv (metrics.csv); may differ when a run goes on
+	ReportTo []string `yaml:"report_to" enum:"tensorboard|csv"`
 }
 
 // Sample asks for answers to held-out prompts at the end of a run, from the

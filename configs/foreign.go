@@ -205,8 +205,8 @@ var foreign = map[string]string{
 	"lr_warmup_steps":                 "train.warmup_steps",
 	"num_warmup_steps":                "train.warmup_steps",
 	"warmup":                          "train.warmup_ratio",
-	"optim":                           "the optimiser is AdamW",
-	"optimizer":                       "the optimiser is AdamW",
+	"optim":                           "train.optim",
+	"optimizer":                       "train.optim",
 	"clip_grad_norm":                  "train.max_grad_norm",
 	"max_norm":                        "train.max_grad_norm",
 	"gradient_clipping":               "train.max_grad_norm",
@@ -341,7 +341,7 @@ var families = []struct{ why, names string }{
 		shrink_emb embeddings_ use_fast default_system chat_template use_chat_template system_prompt`},
 	{"config.json of model.path says it", `
 		is_ model_ revision use_cache moe_ router_ rope_ upcast`},
-	{"the optimiser is AdamW with the keys under train", `
+	{"the optimiser is AdamW with the keys under train, or train.optim: adamw_8bit", `
 		adam_epsilon2 adam_beta3 optim use_muon use_adam muon embedding_lr lr_groups lr_div lr_quadratic cosine_ use_pose
 		pose_ neftune disable_dropout bf16_ fp16_ full_determinism auto_find_batch gc_steps`},
 	{"answers are asked for under sample", `

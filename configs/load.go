@@ -289,7 +289,9 @@ func isZero(v any) bool {
 // UnknownEnv lists the variables of environ (as os.Environ gives them) that
 // begin like ours but name no key, each with what may have been meant.
 func UnknownEnv(environ []string) []string {
-	known := []string{"LWTRAIN_TEST_DATA", "LWTRAIN_NO_ONEDNN", "LWTRAIN_ISA", "LWTRAIN_PYTHON", "LWTRAIN_TEST_TORCH"}
+	known := []string{
+		"LWTRAIN_TEST_DATA", "LWTRAIN_NO_ONEDNN", "LWTRAIN_ISA", "LWTRAIN_PYTHON", "LWTRAIN_TEST_TORCH", "LWTRAIN_TEST_TENSORBOARD",
+	}
 	for _, f := range table().leaves {
 		known = append(known, EnvName(f.path))
 	}
@@ -315,4 +317,16 @@ func lower(words []string) []string {
 		out[i] = strings.ToLower(w)
 	}
 	return out
+}
+
+// Document reads a YAML document of another program's making, within the bounds of a config: its root; nil where it is empty.
+func Document(name string, raw []byte) (*yaml.Node, error) {
+	root, bad := parse(raw)
+	if bad != nil {
+		return nil, Problems{{Origin: Origin{Kind: File, Name: name, Line: bad.line, Column: bad.column}, Text: bad.text}}.fault()
+	}
+	if root == nil {
+		return nil, nil
+	}
+	return deref(root), nil
 }

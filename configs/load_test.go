@@ -65,6 +65,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"train.per_device_train_batch_size": "1", "train.gradient_accumulation_steps": "8",
 		"train.learning_rate": "1.0e-05", "train.lr_scheduler_type": "cosine",
 		"train.min_lr_ratio": "0.1", "train.decay_ratio": "0.1", "train.warmup_ratio": "0.03", "train.warmup_steps": "0",
+		"train.optim":        "adamw",
 		"train.weight_decay": "0.1", "train.adam_beta1": "0.9", "train.adam_beta2": "0.95", "train.adam_epsilon": "1.0e-08",
 		"train.max_grad_norm":          "1.0",
 		"train.gradient_checkpointing": "auto", "train.precision": "auto", "train.memory_limit": `""`,
@@ -114,7 +115,8 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"pairs.server.timeout": "600", "pairs.server.retries": "6", "pairs.server.concurrency": "4",
 		"pairs.judge.url": `""`, "pairs.judge.model": `""`, "pairs.judge.key_env": "OPENAI_API_KEY", "pairs.judge.timeout": "600",
 		"pairs.judge.retries": "6", "pairs.judge.concurrency": "4",
-		"output.dir": "runs/C", "sample.prompts": "0", "sample.max_new_tokens": "512", "sample.temperature": "0.0",
+		"output.dir": "runs/C", "output.report_to": "[]",
+		"sample.prompts": "0", "sample.max_new_tokens": "512", "sample.temperature": "0.0",
 		"seed": "42", "threads": "0",
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -153,3 +153,14 @@ func abs(x int) int {
 	}
 	return x
 }
+
+// Elsewhere says what there is instead of a key of another trainer: a key of ours, or a sentence; "": it is not known.
+func Elsewhere(name string) string {
+	if s, ok := foreign[strings.ToLower(name)]; ok {
+		if table().byPath[s] != nil {
+			return "here " + s + " is what comes near it"
+		}
+		return s
+	}
+	return family(name)
+}

@@ -17,6 +17,7 @@ type architecture struct {
 	context int
 	normEps float64
 	rope    families.Rope
+	more    object // keys of config.json that the family's files have beside
 	families.Dims
 }
 
@@ -36,7 +37,8 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 			"take the model's own folder with config.json and safetensors instead")
 	}
 	a := &architecture{family: family, names: family.GGUF.Names,
-		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms}}
+		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms}}
 	// The first error counts: what is read after it may follow from it.
 	size := func(key string, least, fallback, most int) (v int) {
 		if err == nil {
@@ -62,6 +64,15 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	valueDim := size(families.ValueDimKey, 1, a.HeadDim, most)
 	a.rope = families.Rope{Theta: number(families.RopeThetaKey.GGUF, 10000), Dim: size(families.RotaryDimKey, 1, a.HeadDim, most)}
 	experts := size(families.ExpertsKey, 0, 0, most)
+	a.more = object{}
+	for _, s := range family.GGUF.Scales {
+		a.more[s.Config] = jsonFloat(number(s.GGUF, 1))
+	}
+	if family.GGUF.Window {
+		if a.more["sliding_window"] = nil; g.Values[name+"."+families.WindowKey] != nil {
+			a.more["sliding_window"] = size(families.WindowKey, 1, 0, math.MaxInt32)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +82,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 			a.Heads, a.HeadDim, a.KVHeads)
 	case valueDim != a.HeadDim:
 		return nil, fmt.Errorf("%s.%s is %d, want %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
-	case family.Rotary == 1 && a.rope.Dim != a.HeadDim:
+	case !family.Partial && a.rope.Dim != a.HeadDim:
 		return nil, fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
 	case a.rope.Dim > a.HeadDim || a.rope.Dim%2 != 0:
 		return nil, fmt.Errorf("%s.%s is %d, want an even number up to the %d of a head",

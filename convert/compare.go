@@ -89,9 +89,11 @@ func (f *modelFolder) sizes() any {
 		families.Dims
 		NormEps, RopeTheta float32
 		Rotary, MaxTokens  int
-		Interleaved        bool
+		Interleaved, GELU  bool
 		Scaling            string
-	}{c.Dims, float32(c.NormEps), float32(c.Rope.Theta), c.Rope.Dim, c.MaxTokens, c.Interleaved, scaling}
+		Scales             [4]float32
+	}{c.Dims, float32(c.NormEps), float32(c.Rope.Theta), c.Rope.Dim, c.MaxTokens, c.Interleaved, c.GELU, scaling,
+		[4]float32{float32(c.Scales.Embedding), float32(c.Scales.Attention), float32(c.Scales.Residual), float32(c.Scales.Logits)}}
 }
 
 // reads reads rows of a parameter.

@@ -15,7 +15,6 @@ import (
 func (a *architecture) config(tok *bpeTokenizer) any {
 	c := object{
 		"attention_dropout":          jsonFloat(0),
-		"hidden_act":                 "silu",
 		families.HiddenKey.Config:    a.Hidden,
 		"initializer_range":          0.02,
 		families.FFNKey.Config:       a.FFN,
@@ -38,10 +37,14 @@ func (a *architecture) config(tok *bpeTokenizer) any {
 	if !a.family.BiasFixed {
 		c["attention_bias"] = a.QKVBias
 	}
-	if a.family.Rotary < 1 {
+	if a.family.Partial {
 		c["partial_rotary_factor"] = jsonFloat(float64(a.rope.Dim) / float64(a.HeadDim))
 	}
+	maps.Copy(c, a.more)
 	maps.Copy(c, a.family.GGUF.Config)
+	if a.family.Act == "" {
+		c["hidden_act"] = "silu"
+	}
 	tok.addIDs(c)
 	return c
 }

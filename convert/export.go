@@ -64,10 +64,18 @@ func (e *exported) refuse() error {
 	c, form := e.Config, e.form
 	var what string
 	switch s := c.Rope.Scaling; {
-	case e.family.Rotary == 1 && c.Rope.Dim != c.HeadDim:
+	case !e.family.Partial && c.Rope.Dim != c.HeadDim:
 		what = fmt.Sprintf("%d of %d values of a head that are turned", c.Rope.Dim, c.HeadDim)
-	case s != nil && s.Type != "linear" && !form.FactorsOfRope:
+	case s != nil && s.Type != "linear" && !(form.FactorsOfRope && s.Type == "llama3"):
 		what = "rope scaling of the type " + s.Type
+	case !slices.Equal(e.attends(), e.usual()):
+		what = "layers that attend in another way than llama.cpp takes for granted"
+	case form.LocalTheta != 0 && (c.LocalRope.Theta != form.LocalTheta || c.LocalRope.Scaling != nil):
+		what = fmt.Sprintf("a rotary base of %g in layers with a window", c.LocalRope.Theta)
+	case len(form.Scales) == 0 && !e.unscaled():
+		what = fmt.Sprintf("multipliers (%+v)", c.Scales)
+	case c.GELU != (e.family.Act == model.GELU):
+		what = "another activation"
 	case form.Square && c.Heads*c.HeadDim != c.Hidden:
 		what = fmt.Sprintf("%d heads of %d values in hidden states of %d", c.Heads, c.HeadDim, c.Hidden)
 	case form.Unbiased && (c.QKVBias || c.OutBias):
@@ -80,6 +88,38 @@ func (e *exported) refuse() error {
 	}
 	return fault.Hint(fmt.Errorf("the model has %s, for which GGUF files of %s have no place", what, form.Architecture),
 		"export it as a folder in Hugging Face's layout (--format hf)")
+}
+
+// attends is how the layers attend to texts of the length that the model knows.
+func (e *exported) attends() []families.Attention {
+	out := slices.Clone(e.Config.Attention)
+	for i, a := range out {
+		if a.Window >= e.Config.MaxTokens {
+			out[i].Window = 0
+		}
+	}
+	return out
+}
+
+// usual is how llama.cpp has them attend.
+func (e *exported) usual() []families.Attention {
+	p := e.form.Pattern
+	for _, a := range e.attends() {
+		if a.Window > 0 && e.form.Window {
+			p.Window = &a.Window
+		}
+	}
+	layers, err := e.family.Attend(p, e.Config.Layers)
+	if err != nil {
+		return nil
+	}
+	return layers
+}
+
+// unscaled reports whether nothing is multiplied but what every model of the family has multiplied.
+func (e *exported) unscaled() bool {
+	usual, err := e.family.Scale(families.ScaleKeys{}, e.Config.Dims)
+	return err == nil && usual == e.Config.Scales
 }
 
 func (e *exported) add(key string, value any) {
@@ -110,6 +150,14 @@ func (e *exported) describe(m mix) {
 	number(families.NormEpsKey.GGUF, c.NormEps)
 	number(families.RopeThetaKey.GGUF, c.Rope.Theta)
 	size(families.RotaryDimKey, c.Rope.Dim)
+	for _, s := range e.form.Scales {
+		number(s.GGUF, s.Of(c.Scales))
+	}
+	if e.form.Window {
+		if i := slices.IndexFunc(c.Attention, func(a families.Attention) bool { return a.Window > 0 }); i >= 0 {
+			size(families.WindowKey, c.Attention[i].Window)
+		}
+	}
 	switch s := c.Rope.Scaling; {
 	case s == nil:
 	case s.Type == "linear":

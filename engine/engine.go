@@ -123,7 +123,7 @@ const (
 // Needs is the memory that a run takes, by part, in bytes, how it was decided, and what
 // computes it.
 type Needs struct {
-	Weights     int64 // float32 master weights, and bf16 ones that stay as they are
+	Weights     int64 // float32 master weights, bf16 ones that stay as they are, and ones of 24 bits
 	Frozen      int64 // of them, what stays as it is
 	Half        int64 // their bf16 copies
 	Gradients   int64
@@ -131,13 +131,13 @@ type Needs struct {
 	Activations int64 // and all else that a pass works in
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
+	Checkpoint  int64 // on the disk
 
 	Adapters   bool     // are what is trained: checkpoints hold them alone
 	Dropout    bool     // changes what a step computes
 	Precision  string   // of the inputs of matrix products: Float32 or BFloat16
 	Recomputed string   // in words: what is computed again in the backward pass
 	Repeats    float64  // the share of the forward pass's products that are
-	Copies     int      // of the weights, that groups of processes hold; 0: one
 	Notes      []string // what else there is to say of the memory
 	// By says by what log-probabilities are computed that are kept for other runs; "": by the
 	// embedded engine.
@@ -145,15 +145,6 @@ type Needs struct {
 	// Machine says what computes, and in which precision: what the bytes of a run depend
 	// on besides its config and its data.
 	Machine string
-}
-
-// Checkpoint is the bytes that a checkpoint takes.
-func (n Needs) Checkpoint() int64 {
-	kept := n.Weights + n.Optimizer
-	if n.Adapters {
-		kept -= n.Frozen
-	}
-	return kept / int64(max(1, n.Copies))
 }
 
 // Total is the most that is taken at a time: by training, or by the reference before it.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,20 +108,14 @@ func (m *Model) each(do func(i int, p *graph.Param)) {
 // sums are lines of the tensors of a parameter: name, shape and SHA-256.
 func (m *Model) sums(p *graph.Param) (lines []byte) {
 	var buf []byte
+	part := make([]float32, 1<<16)
 	for _, f := range m.files[p] {
 		h := sha256.New()
-		if p.Packed {
-			part := make([]float32, 1<<16)
-			for half := range slices.Chunk(m.halfRowsOf(p, f), len(part)) {
-				kernels.FromBF16(part, half)
-				buf, _ = binary.Append(buf[:0], binary.LittleEndian, part[:len(half)])
-				h.Write(buf)
-			}
-		} else {
-			for part := range slices.Chunk(m.rowsOf(p, f), 1<<16) {
-				buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
-				h.Write(buf)
-			}
+		for at, to := extent(p, f); at < to; at += len(part) {
+			part = part[:min(cap(part), to-at)]
+			p.Values(part, at)
+			buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
+			h.Write(buf)
 		}
 		lines = fmt.Appendf(lines, "%s %v %x\n", f.Name, f.Shape, h.Sum(nil))
 	}

@@ -39,7 +39,7 @@ func FuzzConfig(f *testing.F) {
 		if c.Heads%c.KVHeads != 0 {
 			t.Fatalf("%d heads in %d groups", c.Heads, c.KVHeads)
 		}
-		for _, freq := range c.rotation().Freqs {
+		for _, freq := range c.rotation(c.Rope).Freqs {
 			if freq-freq != 0 {
 				t.Fatalf("a frequency is %v", freq)
 			}

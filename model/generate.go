@@ -54,7 +54,8 @@ type Generator struct {
 	// each row when every row continues one.
 	ids       []int32
 	positions []int32
-	starts    []int32 // of a prompt's rows, all 0: each sees those from the first on
+	ends      []int32 // the lengths of their texts
+	starts    []int32 // of a prompt's rows: the first that each sees in the layer under way
 	decode    []*slot // nil: the rows are the prompt of one new slot
 	fresh     *slot
 	yielded   time.Time // when other goroutines last had their turn
@@ -70,12 +71,11 @@ type Generator struct {
 // slot is a text under way: its keys and values, layer by layer, with room for
 // the whole text.
 type slot struct {
-	request   int
-	cache     []kernels.Cache
-	length    int // tokens in the cache
-	last      int32
-	sampler   sampler
-	generated []int32
+	request int
+	cache   []kernels.Cache
+	length  int // tokens in the cache
+	last    int32
+	sampler sampler
 }
 
 // NewGenerator returns a generator over m's weights: over their bf16 copies
@@ -227,13 +227,34 @@ func (g *Generator) run(ctx context.Context, w *work, batch int) error {
 		if err != nil {
 			return err
 		}
-		if len(g.slots) > 0 {
-			if err := g.choose(g.slots, g.step(g.slots)); err != nil {
+		if err := g.goOn(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goOn gives each text its next token. One that grows longer than the frequencies of short texts are for is read anew with
+// those of long ones.
+func (g *Generator) goOn(w *work) error {
+	shorter := g.slots
+	if s := g.m.Config.Rope.Scaling; s != nil && s.Type == "longrope" {
+		shorter = nil
+		for _, x := range g.slots {
+			if x.length != int(s.OriginalMax) {
+				shorter = append(shorter, x)
+				continue
+			}
+			ids := append(slices.Clone(w.requests[x.request].Prompt), w.out[x.request].IDs...)
+			if err := g.choose([]*slot{x}, g.prefill(x, ids)); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	if len(shorter) == 0 {
+		return nil
+	}
+	return g.choose(shorter, g.step(shorter))
 }
 
 // choose gives each slot its next token, from logits [len(slots), V]. That they
@@ -277,18 +298,19 @@ func (g *Generator) prefill(s *slot, prompt []int32) []float32 {
 // begin makes a prompt the rows of the next pass.
 func (g *Generator) begin(prompt []int32, s *slot) {
 	g.ids, g.positions, g.starts, g.decode, g.fresh = prompt, make([]int32, len(prompt)), make([]int32, len(prompt)), nil, s
+	g.ends = make([]int32, len(prompt))
 	for i := range g.positions {
-		g.positions[i] = int32(i)
+		g.positions[i], g.ends[i] = int32(i), int32(len(prompt))
 	}
 }
 
 // step feeds each slot the token it chose last and returns the logits after
 // it, [len(slots), V].
 func (g *Generator) step(slots []*slot) []float32 {
-	g.ids, g.positions, g.decode = g.ids[:0:0], g.positions[:0], slots
+	g.ids, g.positions, g.ends, g.decode = g.ids[:0:0], g.positions[:0], g.ends[:0], slots
 	for _, s := range slots {
 		g.ids = append(g.ids, s.last)
-		g.positions = append(g.positions, int32(s.length))
+		g.positions, g.ends = append(g.positions, int32(s.length)), append(g.ends, int32(s.length+1))
 	}
 	h := forward[rowsOf](g.m, g)
 	for _, s := range slots {

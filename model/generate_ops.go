@@ -45,7 +45,13 @@ func (g *Generator) Embed(table *graph.Param) rowsOf {
 
 func (g *Generator) Norm(x rowsOf, w *graph.Param, eps float32) rowsOf {
 	y := g.take(len(x))
-	kernels.RMSNorm(y, x, w.Data, len(g.ids), w.Cols, eps)
+	kernels.RMSNorm(y, x, w.Weights(), len(g.ids), w.Cols, eps)
+	return y
+}
+
+func (g *Generator) Scale(x rowsOf, factor float32) rowsOf {
+	y := g.take(len(x))
+	kernels.Scale(y, x, factor)
 	return y
 }
 
@@ -106,36 +112,41 @@ func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
 }
 
 func (g *Generator) HeadNorm(qkv rowsOf, h graph.Heads, w *graph.Param, eps float32) rowsOf {
-	kernels.HeadNorm(qkv, qkv, w.Data, len(g.ids), h.Q, h.KV, h.Dim, eps)
+	kernels.HeadNorm(qkv, qkv, w.Weights(), len(g.ids), h.Groups(w.Size()), eps)
 	return qkv
 }
 
 func (g *Generator) Rotate(qkv rowsOf, h graph.Heads, r graph.Rotation) rowsOf {
-	kernels.Rotate(qkv, h.Width(), len(g.ids), g.positions, h.Q+h.KV, h.Dim, r.Freqs, r.Interleaved, false)
+	kernels.Rotate(qkv, h.Width(), len(g.ids), g.positions, g.ends, h.Q, h.KV, h.Dim, r, false)
 	return qkv
 }
 
-func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
-	rows, width := len(g.ids), h.Width()
+func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsOf {
+	rows, width, window := len(g.ids), h.Width(), how.Window
+	if window == 0 {
+		window = math.MaxInt32
+	}
 	out := g.take(rows * h.Q * h.Dim)
-	scale := float32(1 / math.Sqrt(float64(h.Dim)))
 	if g.decode == nil {
-		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, g.half)
-		g.fresh.cache[layer].Put(0, qkv[h.Q*h.Dim:], width, rows)
+		for i := range g.starts {
+			g.starts[i] = int32(max(0, i-window+1))
+		}
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, how.Scale, g.half)
+		g.fresh.cache[how.Layer].Put(0, qkv[h.Q*h.Dim:], width, rows)
 		return out
 	}
 	g.texts = g.texts[:0]
 	for _, s := range g.decode {
-		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: s.length + 1})
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer], Tokens: s.length + 1, First: max(0, s.length+1-window)})
 	}
-	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)
+	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, how.Scale)
 	return out
 }
 
-func (g *Generator) SwiGLU(gateUp rowsOf) rowsOf {
+func (g *Generator) Gated(gateUp rowsOf, gelu bool) rowsOf {
 	f := len(gateUp) / len(g.ids) / 2
 	y := g.take(len(g.ids) * f)
-	kernels.SwiGLU(y, gateUp, len(g.ids), f)
+	kernels.Gated(y, gateUp, len(g.ids), f, gelu)
 	return y
 }
 

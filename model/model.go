@@ -99,6 +99,9 @@ func (c Config) layout() ([]*graph.Param, tensors) {
 	t := tensors{layers: make([]layer, c.Layers), files: map[*graph.Param][]families.Tensor{}}
 	for _, of := range c.Layout() {
 		p := &graph.Param{Name: of.String(), Decay: of.Cols > 0}
+		if strings.HasSuffix(p.Name, "norm") {
+			p.Offset = c.normOffset
+		}
 		t.files[p] = c.names.Tensors(of)
 		p.Rows, p.Cols = of.Size()
 		*t.place(of) = p
@@ -129,7 +132,7 @@ func alloc(c Config) *Model {
 }
 
 // New makes a model with random weights: normal with standard deviation
-// initializer_range, norms 1, biases 0. Every tensor has a random stream of
+// initializer_range, norms 1 as they are used, biases 0. Every tensor has a random stream of
 // its own, named as in the files.
 func New(c Config, seed uint64) *Model {
 	m := alloc(c)
@@ -144,7 +147,7 @@ func New(c Config, seed uint64) *Model {
 				}
 			case strings.HasSuffix(p.Name, "norm"):
 				for i := range dst {
-					dst[i] = 1
+					dst[i] = 1 - p.Offset
 				}
 			}
 		}
@@ -159,17 +162,25 @@ func normal(r *rand.Rand) float64 {
 	return math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*r.Float64())
 }
 
+// extent says which values of a parameter a file stores as one tensor: from the first, before the last.
+func extent(p *graph.Param, f families.Tensor) (from, to int) {
+	cols := p.Cols
+	if f.Vector() {
+		cols = 1
+	}
+	return f.Row * cols, (f.Row + f.Rows()) * cols
+}
+
 // rowsOf is the memory of what a file stores as one tensor.
 func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
-	if f.Vector() {
-		return p.Data[f.Row : f.Row+f.Rows()]
-	}
-	return p.Data[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
+	from, to := extent(p, f)
+	return p.Data[from:to]
 }
 
 // halfRowsOf is [Model.rowsOf] for a packed matrix.
 func (m *Model) halfRowsOf(p *graph.Param, f families.Tensor) []kernels.BF16 {
-	return p.Half[f.Row*p.Cols : (f.Row+f.Rows())*p.Cols]
+	from, to := extent(p, f)
+	return p.Half[from:to]
 }
 
 // Load reads a model folder: config.json and safetensors.
@@ -247,10 +258,10 @@ func loadAs(dir string, half bool) (*Model, error) {
 	return m, m.hold(w)
 }
 
-// read fills a parameter, piece by piece: its bf16 values where it has room for them.
+// read fills a parameter, piece by piece: its values of 24 bits, or bf16 ones, where it has room for them.
 func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 	const most = 1 << 20 // values that are widened at a time
-	if p.Packed {
+	if p.Packed && p.Frozen {
 		return m.readPacked(p, w)
 	}
 	half := p.Half != nil // room for them
@@ -258,10 +269,7 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 		p.Data = kernels.Alloc(p.Size())
 	}
 	for _, f := range m.files[p] {
-		from, to := f.Row*p.Cols, (f.Row+f.Rows())*p.Cols
-		if f.Vector() {
-			from, to = f.Row, f.Row+f.Rows()
-		}
+		from, to := extent(p, f)
 		var part []float32
 		for at := from; at < to; at += most {
 			n := min(most, to-at)
@@ -276,7 +284,10 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 			if !kernels.AllFinite(part) {
 				return fmt.Errorf("tensor %s holds a NaN or infinity", f.Name)
 			}
-			if half {
+			switch {
+			case p.Low != nil:
+				kernels.ToFloat24(p.Half[at:at+n], p.Low[at:at+n], part)
+			case half:
 				kernels.ToBF16(p.Half[at:at+n], part)
 			}
 		}
@@ -284,7 +295,7 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 	return nil
 }
 
-// readPacked fills a matrix that is bf16 in the files.
+// readPacked fills a matrix that stays as it is and is bf16 in the files.
 func (m *Model) readPacked(p *graph.Param, w *checkpoints.Weights) error {
 	for _, f := range m.files[p] {
 		half := m.halfRowsOf(p, f)
@@ -359,15 +370,25 @@ func (m *Model) Export(dir, dtype string, progress func(done, total int64)) erro
 
 // weights are those of the model, without adapters, as its files store them.
 func (m *Model) weights() (out []checkpoints.Stream) {
-	for _, p := range m.Params {
+	return m.streams(m.Params, func(p *graph.Param) func(dst []float32, from int) { return p.Values })
+}
+
+// Streams lists, under the names of the files, values of each parameter that read makes from a given one on, while they are
+// written. A parameter of which there is nil is left out. Those of adapters come last.
+func (m *Model) Streams(of func(*graph.Param) (read func(dst []float32, from int))) []checkpoints.Stream {
+	return m.streams(m.All(), of)
+}
+
+func (m *Model) streams(params []*graph.Param, of func(*graph.Param) func(dst []float32, from int)) (out []checkpoints.Stream) {
+	for _, p := range params {
+		read := of(p)
+		if read == nil {
+			continue
+		}
 		for _, f := range m.files[p] {
-			if !p.Packed {
-				out = append(out, checkpoints.Tensor{Name: f.Name, Shape: f.Shape, Data: m.rowsOf(p, f)}.Stream())
-				continue
-			}
-			half := m.halfRowsOf(p, f)
+			from, _ := extent(p, f)
 			out = append(out, checkpoints.Stream{Name: f.Name, Shape: f.Shape, Read: func(offset int, dst []float32) error {
-				kernels.FromBF16(dst, half[offset:offset+len(dst)])
+				read(dst, from+offset)
 				return nil
 			}})
 		}
@@ -400,7 +421,8 @@ func (m *Model) Free() {
 		kernels.Free(p.Data)
 		kernels.Free(p.Grad)
 		kernels.FreeBF16(p.Half)
-		p.Data, p.Grad, p.Half = nil, nil, nil
+		kernels.FreeInt8(p.Low)
+		p.Data, p.Grad, p.Half, p.Low = nil, nil, nil, nil
 	}
 	if m.held != nil {
 		m.held.Close()
@@ -422,9 +444,7 @@ func (m *Model) UseHalf() {
 func (m *Model) RefreshHalf() {
 	kernels.Run(func() {
 		for _, p := range m.Params {
-			if !p.Packed {
-				p.RefreshHalf()
-			}
+			p.RefreshHalf()
 		}
 	})
 }

@@ -17,7 +17,8 @@ import (
 )
 
 // forms are the architectures of testdata, made by testdata/golden.py.
-var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "smollm3",
+	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3"}
 
 // golden is what the reference implementation computed for a form.
 type golden struct {
@@ -116,6 +117,11 @@ func apart(got, want []float32) float64 {
 
 const parity = 1e-4 // relative, float32
 
+// isNoise: the gradient of a key's bias is 0 where no positions turn it, since it adds the same to all scores of a query.
+func isNoise(gradient []float32) bool {
+	return !slices.ContainsFunc(gradient, func(v float32) bool { return math.Abs(float64(v)) > 1e-5 })
+}
+
 func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 	for _, form := range forms {
 		for _, layout := range []string{"each document alone", "packed", "packed and recomputed"} {
@@ -150,7 +156,11 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 					t.Errorf("loss = %v, want %v", loss, want)
 				}
 				for _, x := range m.Tensors(func(p *graph.Param) []float32 { return p.Grad }) {
-					if d := apart(x.Data, ref.read("grad."+x.Name)); d > parity {
+					want := ref.read("grad." + x.Name)
+					if isNoise(want) && isNoise(x.Data) {
+						continue
+					}
+					if d := apart(x.Data, want); d > parity {
 						t.Errorf("gradient of %s is off by %.2g, want at most %g", x.Name, d, parity)
 					}
 				}
@@ -272,7 +282,10 @@ func TestPublishedModelsHaveTheirNumberOfParameters(t *testing.T) {
 	for name, want := range map[string]int64{
 		"glm-4-9b": 9_399_951_360, "glm-4-9b-0414": 9_400_279_040, "llama-3.1-8b": 8_030_261_248, "qwen2.5-0.5b": 494_032_768,
 		"qwen3-0.6b": 596_049_920, "qwen3-1.7b": 1_720_574_976, "qwen3-4b": 4_022_468_096, "qwen3-8b": 8_190_735_360,
-		"smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120,
+		"smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120, "mistral-7b-v0.3": 7_248_023_552, "mistral-nemo-12b": 12_247_782_400,
+		"smollm3-3b": 3_075_098_624, "granite-3.3-2b": 2_533_539_840, "olmo-2-1b": 1_484_916_736, "olmo-2-7b": 7_298_617_344,
+		"olmo-3-7b": 7_298_011_136, "ministral-3-3b": 3_429_006_336, "ministral-3-8b": 8_489_553_920, "gemma-3-270m": 268_098_176,
+		"gemma-3-1b": 999_885_952, "phi-4-mini": 3_836_021_760,
 	} {
 		c, err := Shape(name)
 		if err != nil || c.Parameters() != want {
@@ -290,7 +303,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	good := `"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96`
 	for _, c := range []struct{ name, json, want string }{
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
-			`model_type is "mamba", want one of: chatglm, glm, glm4, llama, qwen2, qwen3`},
+			`model_type is "mamba", want one of: chatglm, gemma3_text, glm, glm4, granite, ` +
+				`granitemoehybrid, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`,
 			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
@@ -299,8 +313,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
 		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,` +
 			`"num_attention_heads":1048576,"head_dim":1048576,"vocab_size":1}`, `want at most`},
-		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`,
-			`rope_scaling type is "yarn", want llama3 or linear`},
+		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"su"}}`,
+			`rope_scaling type is "su", want llama3, linear, yarn or longrope`},
 		{"the older name of an unknown rope scaling", `{` + good + `,"rope_scaling":{"type":"dynamic","factor":2}}`,
 			`rope_scaling type is "dynamic"`},
 		{"a window of attention", `{` + good + `,"use_sliding_window":true}`, `use_sliding_window is true, want false`},

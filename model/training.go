@@ -15,6 +15,7 @@ import (
 type Training struct {
 	Freeze []string // patterns of names that stay as they are: [Model.Freeze]
 	LoRA   LoRA
+	Bits24 bool   // matrices that are trained are kept in 24 bits, 3 bytes a value: [kernels.FromFloat24]
 	Base   Base   // what an adapter's files say of the model
 	Seed   uint64 // of fresh adapters
 }
@@ -42,6 +43,7 @@ func NewToMeasure(c Config, t Training) (*Model, error) {
 func (m *Model) toTrain(t Training) (*Model, error) {
 	from, err := m.prepare(t, nil)
 	if err == nil {
+		m.pack()
 		err = m.makeAdapters(t, from)
 	}
 	if err != nil {
@@ -111,7 +113,11 @@ func (m *Model) prepare(t Training, w *checkpoints.Weights) (from *adapterFolder
 	m.base, m.seed = t.Base, t.Seed
 	for _, p := range m.Params {
 		p.Frozen = p.Frozen || m.Adapted()
-		p.Packed = p.Frozen && w != nil && m.storedBF16(p, w)
+		if p.Frozen {
+			p.Packed = w != nil && m.storedBF16(p, w)
+		} else {
+			p.Packed = t.Bits24 && p.Rows > 1
+		}
 	}
 	return from, nil
 }
@@ -124,6 +130,26 @@ func (m *Model) storedBF16(p *graph.Param, w *checkpoints.Weights) bool {
 		}
 	}
 	return true
+}
+
+// takePacked takes the memory of a packed matrix.
+func takePacked(p *graph.Param) {
+	p.Half = kernels.AllocBF16(p.Size())
+	if !p.Frozen {
+		p.Low = kernels.AllocInt8(p.Size())
+	}
+}
+
+// pack makes the values of packed matrices, which are float32, ones of 24 bits.
+func (m *Model) pack() {
+	m.each(func(_ int, p *graph.Param) {
+		if p.Packed {
+			takePacked(p)
+			kernels.ToFloat24(p.Half, p.Low, p.Data)
+			kernels.Free(p.Data)
+			p.Data = nil
+		}
+	})
 }
 
 // makeAdapters takes memory for the adapters of a model that has its weights, and fills it.
@@ -139,7 +165,7 @@ func (m *Model) makeAdapters(t Training, from *adapterFolder) error {
 func (m *Model) readAll(dir string, w *checkpoints.Weights) error {
 	for _, p := range m.Params { // matrices first: memory in one piece gets large pages
 		if p.Packed {
-			p.Half = kernels.AllocBF16(p.Size())
+			takePacked(p)
 		}
 	}
 	errs := make([]error, len(m.Params))
@@ -269,8 +295,11 @@ func (m *Model) DropoutKeys(keys []uint64, ids, starts []int32, step int) {
 func (m *Model) Bytes() (weights, frozen, half int64) {
 	for _, p := range m.All() {
 		n := 4 * int64(p.Size())
-		if p.Packed {
-			n /= 2
+		switch {
+		case p.Packed && p.Frozen:
+			n = 2 * int64(p.Size())
+		case p.Packed:
+			n = 3 * int64(p.Size())
 		}
 		weights += n
 		if p.Frozen {

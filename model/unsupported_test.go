@@ -23,10 +23,12 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		{"a model that sees", `{"model_type":"qwen2_5_vl"}`, `model_type is "qwen2_5_vl"`, noImages},
 		{"an encoder", `{"model_type":"xlm-roberta"}`, `model_type is "xlm-roberta"`, "encoders are not implemented"},
 		{"another family", `{"model_type":"gemma3"}`, `model_type is "gemma3", want one of: chatglm,`, "other families are not"},
-		{"yarn", llama(`"rope_scaling":{"rope_type":"yarn","factor":4}`), `rope_scaling type is "yarn", want llama3 or linear`,
-			"llama3 and linear are, and without rope_scaling the model has its own positions (max_position_embeddings says 2048)"},
-		{"yarn as transformers 5 writes it", llama(`"rope_parameters":{"rope_type":"yarn","rope_theta":1e6}`), `type is "yarn"`,
-			"not implemented; llama3 and linear are"},
+		{"dynamic frequencies", llama(`"rope_scaling":{"rope_type":"dynamic","factor":4}`),
+			`rope_scaling type is "dynamic", want llama3, linear, yarn or longrope`,
+			"llama3, linear, yarn and longrope are, and without rope_scaling the model has its own positions " +
+				"(max_position_embeddings says 2048)"},
+		{"these as transformers 5 writes them", llama(`"rope_parameters":{"rope_type":"dynamic","rope_theta":1e6}`), `type is "dynamic"`,
+			"not implemented; llama3, linear, yarn and longrope are"},
 		{"frequencies by kinds of layers", llama(`"rope_parameters":{"full_attention":{"rope_theta":1e6}}`), "rope_parameters",
 			"not implemented"},
 		{"gelu", llama(`"hidden_act":"gelu"`), `hidden_act is "gelu"`, "not implemented"},
@@ -48,9 +50,9 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		{"two shares of heads", `{"model_type":"glm4",` + sizes +
 			`,"partial_rotary_factor":0.5,"rope_parameters":{"partial_rotary_factor":1}}`,
 			"partial_rotary_factor is 0.5, and in rope_parameters it is 1", "transformers 5 reads rope_parameters"},
-		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented"},
+		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented for this"},
 		{"a window in some layers", llama(`"layer_types":["full_attention","sliding_attention"]`), `layer_types has "sliding_attention"`,
-			"full attention is"},
+			"not implemented for this model_type, and in a window where transformers has it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ParseConfig([]byte(c.json))

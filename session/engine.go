@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -23,6 +24,7 @@ func engineOptions(o train.Options, capacity int) native.Options {
 	return native.Options{
 		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
 		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+		Bits8: o.Optim == train.AdamW8Bit,
 	}
 }
 
@@ -45,7 +47,9 @@ func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
 // training says what of m the config trains.
 func (m *Model) training() model.Training {
 	c := m.session.Config
-	return model.Training{Freeze: c.Train.Freeze, LoRA: c.LoRA, Base: m.base(), Seed: c.Seed}
+	return model.Training{
+		Freeze: c.Train.Freeze, LoRA: c.LoRA, Bits24: c.Train.Optim == train.AdamW8Bit, Base: m.base(), Seed: c.Seed,
+	}
 }
 
 // base is what adapters of m say of it.
@@ -108,7 +112,8 @@ func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error)
 
 // benchEngine is the embedded engine over random weights, with adapters or without.
 func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.Engine, error) {
-	o, trained := engineOptions(job.Options, job.Capacity), model.Training{LoRA: lora, Seed: 1}
+	o := engineOptions(job.Options, job.Capacity)
+	trained := model.Training{LoRA: lora, Bits24: o.Bits8, Seed: 1}
 	outline, err := model.Outline(c, "", trained)
 	if err != nil {
 		return nil, fault.Usage(err)
@@ -129,8 +134,11 @@ func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.E
 func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.LoRA, job train.BenchJob) (train.BenchResult, error) {
 	job.Vocab = c.Vocab
 	job.FLOPs = func(tokens int) float64 { return native.FLOPs(c, tokens) }
-	if how.Kind == engine.Torch && lora.On() {
+	switch optim := job.Options.Optim; {
+	case how.Kind == engine.Torch && lora.On():
 		return train.BenchResult{}, fault.Usage(errors.New("adapters are the native engine's, want no --lora with --engine torch"))
+	case how.Kind == engine.Torch && optim != train.AdamW:
+		return train.BenchResult{}, fault.Usage(fmt.Errorf("%s is the native engine's, want --optim adamw with --engine torch", optim))
 	}
 	if how.Kind == engine.Torch {
 		in, err := torch.Find(ctx, how.Python)

@@ -202,11 +202,12 @@ func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA,
 	const known = 1 << 50 // the limit has no say where the layers to compute again are given
 	own.MemoryLimit, other.MemoryLimit = known, known
 	rows := []EngineNeeds{
-		{Engine: engine.Native, Optimizer: "adamw"}, {Engine: engine.Native, Optimizer: "adamw", Rank: lora.Rank},
-		{Engine: engine.Torch, Optimizer: "adamw"},
+		{Engine: engine.Native, Optimizer: train.AdamW}, {Engine: engine.Native, Optimizer: train.AdamW8Bit},
+		{Engine: engine.Native, Optimizer: train.AdamW, Rank: lora.Rank}, {Engine: engine.Torch, Optimizer: train.AdamW},
 	}
 	for i := range rows {
-		trained := model.Training{Freeze: o.Freeze}
+		own.Bits8 = rows[i].Optimizer == train.AdamW8Bit
+		trained := model.Training{Freeze: o.Freeze, Bits24: own.Bits8}
 		if rows[i].Rank > 0 {
 			trained.LoRA = lora
 		}

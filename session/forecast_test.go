@@ -70,7 +70,7 @@ func TestEachEngineSaysWhatItNeeds(t *testing.T) {
 	o := train.Default()
 	o.Precision = "float32"
 	rows, err := needsByEngine(c, "", o, model.DefaultLoRA(), 256)
-	if err != nil || len(rows) != 3 || rows[1].Rank != 16 || rows[0].Engine != engine.Native || rows[2].Engine != engine.Torch {
+	if err != nil || len(rows) != 4 || rows[2].Rank != 16 || rows[0].Engine != engine.Native || rows[3].Engine != engine.Torch {
 		t.Fatalf("%+v, %v", rows, err)
 	}
 	n := c.Parameters()
@@ -81,6 +81,12 @@ func TestEachEngineSaysWhatItNeeds(t *testing.T) {
 				t.Errorf("adapters: %+v, want 4 and 8 bytes for each of %d values", m, adapters)
 			}
 			if r.Rank > 0 {
+				continue
+			}
+			if r.Optimizer == train.AdamW8Bit {
+				if all := m.Weights + m.Gradients + m.Optimizer; m.Gradients != 4*n || float64(all) < 9.125*float64(n) || all > 10*n {
+					t.Errorf("%s: %d bytes for %d parameters, want 9.125 to 10 for each", r.Optimizer, all, n)
+				}
 				continue
 			}
 			if m.Weights != 4*n || m.Gradients != 4*n || m.Optimizer != 8*n || m.Precision != engine.Float32 {

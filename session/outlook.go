@@ -100,7 +100,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	}
 	how := engineOptions(o, size)
 	how.Precision, how.GradientCheckpointing = m.Precision, "false"
-	trained := model.Training{LoRA: r.session.Config.LoRA, Seed: 1}
+	trained := model.Training{LoRA: r.session.Config.LoRA, Bits24: how.Bits8, Seed: 1}
 	if trained.LoRA.From != "" {
 		if trained.LoRA, _, err = model.ReadLoRA(trained.LoRA.From); err != nil {
 			return pace{}, err
@@ -138,7 +138,7 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	grown := float64(whole.Parameters()) / float64(part.Parameters())
 	return pace{
 		Learn: got.Learn * work * (1 + m.Repeats/3), Score: got.Score * work, Update: got.Update * grown, Answer: got.Answer * grown,
-		Save: float64(m.Checkpoint()) / diskSpeed,
+		Save: float64(m.Checkpoint) / diskSpeed,
 	}, nil
 }
 

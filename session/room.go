@@ -47,7 +47,7 @@ func (s *Session) Room(m engine.Needs) Room {
 // readRoom takes the checkpoints that are there, and that are still to come. best: one is
 // kept for its held-out loss.
 func readRoom(dir string, o train.Options, m engine.Needs, best bool, coming, there int) Room {
-	r := Room{Dir: machine.Existing(dir), Checkpoint: m.Checkpoint(), Free: -1}
+	r := Room{Dir: machine.Existing(dir), Checkpoint: m.Checkpoint, Free: -1}
 	keep := there
 	r.Most = there + coming
 	if o.SaveTotalLimit > 0 {

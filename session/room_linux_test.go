@@ -33,7 +33,7 @@ func TestRoomCountsTheCheckpointsThatAreOnTheDiskAtATime(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := train.Options{SaveSteps: c.every, SaveTotalLimit: c.limit}
-			r := readRoom(t.TempDir(), o, engine.Needs{Weights: 1, Optimizer: 2}, c.best, o.Saves(c.step, c.total), c.there)
+			r := readRoom(t.TempDir(), o, engine.Needs{Checkpoint: 3}, c.best, o.Saves(c.step, c.total), c.there)
 			if r.Most != c.most || r.New != c.new || r.Checkpoint != 3 {
 				t.Errorf("%+v, want %d at a time, %d of them new", r, c.most, c.new)
 			}
@@ -61,7 +61,7 @@ func TestARunIsRefusedThatTheDiskHasNoRoomFor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := train.Options{SaveSteps: 1, SaveTotalLimit: c.limit}
-			err := readRoom(filepath.Join(disk, "runs", "one"), o, engine.Needs{Weights: c.megabyte << 20}, false, 9, 0).Check()
+			err := readRoom(filepath.Join(disk, "runs", "one"), o, engine.Needs{Checkpoint: c.megabyte << 20}, false, 9, 0).Check()
 			switch {
 			case c.want == "":
 				if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"lwtrain/engine/torch"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
+	"lwtrain/track"
 	"lwtrain/train"
 )
 
@@ -211,13 +213,31 @@ func (r *Run) attempt(ctx context.Context, e train.Events) (train.Result, error)
 			planned(p, m)
 		}
 	}
+	places := r.places(job.Config)
+	defer places.Close()
+	cluster := track.NewKubeflow(os.Getenv, func(text string) { r.session.events.warn("%s", text) })
+	job.Events = cluster.Join(places.Join(job.Events))
 	result, err := r.method.do(ctx, job)
+	cluster.Close(err == nil)
 	if measured.learn.units > 0 {
 		if e := keepPace(job.CacheDir, key, measured.pace(result.Here)); e != nil && err == nil {
 			r.session.events.warn("how fast the run was is not kept: %v", e)
 		}
 	}
 	return result, err
+}
+
+// places are where metrics go besides metrics.jsonl.
+func (r *Run) places(config []byte) *track.Places {
+	c := r.session.Config
+	kind := track.Kind{Pairs: r.method.pairs, Labelled: c.DPO.Labelled(), Written: c.Eval.During.Prompts != ""}
+	for _, s := range r.Data.Sources() {
+		kind.Sources = append(kind.Sources, s.Name)
+	}
+	return &track.Places{
+		Dir: c.Output.Dir, Names: c.Output.ReportTo, Columns: track.Columns(kind), Config: config,
+		Warn: func(text string) { r.session.events.warn("%s", text) },
+	}
 }
 
 // job is the run as package train takes it, without its engine.

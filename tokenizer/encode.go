@@ -261,13 +261,22 @@ func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
 		e.word(&t.model, s, len(s), at)
 		return
 	}
-	next, rest := stages[0].next, stages[1:]
+	rest := stages[1:]
+	if stages[0].behavior != isolated {
+		stages[0].split(s, func(start, end int) { t.words(e, s[start:end], at+start, rest) })
+		return
+	}
+	matches := stages[0].pattern.Scan(s)
 	for i := 0; i < len(s); {
-		end := next(t.classes, s, i)
-		if len(rest) == 0 {
-			e.word(&t.model, s[i:], end-i, at+i)
-		} else {
-			t.words(e, s[i:end], at+i, rest)
+		start, end := matches.Next(i)
+		for _, piece := range [...][2]int{{i, start}, {start, end}} {
+			switch from, n := piece[0], piece[1]-piece[0]; {
+			case n == 0:
+			case len(rest) == 0:
+				e.word(&t.model, s[from:], n, at+from)
+			default:
+				t.words(e, s[from:from+n], at+from, rest)
+			}
 		}
 		i = end
 	}

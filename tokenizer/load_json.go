@@ -7,11 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
+	"regexp"
 
 	"lwtrain/internal/plainjson"
+	"lwtrain/tokenizer/split"
 )
 
 // parse reads the content of tokenizer.json.
@@ -146,10 +145,9 @@ func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
 		switch p.Type {
 		case "Digits":
 			if p.IndividualDigits {
-				t.stages = append(t.stages, stage{nameDigits, scanDigits})
-			} else {
-				t.stages = append(t.stages, stage{nameDigitRuns, scanDigitRuns})
+				return t.addStage(nameDigits, split.Digits(true), isolated, false)
 			}
+			return t.addStage(nameDigitRuns, split.Digits(false), isolated, false)
 		case "Split":
 			return t.parseSplit(p)
 		case "ByteLevel":
@@ -158,7 +156,7 @@ func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
 				return unknownPart("pre_tokenizer ByteLevel has", "add_prefix_space true", "false")
 			}
 			if p.UseRegex == nil || *p.UseRegex {
-				t.stages = append(t.stages, stage{patternGPT2, scanGPT2})
+				return t.addExpression(patternGPT2, isolated, false)
 			}
 		default:
 			return unknownPart("pre_tokenizer is", fmt.Sprintf("%.40q", p.Type), known)
@@ -172,22 +170,33 @@ func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
 }
 
 func (t *Tokenizer) parseSplit(p *part) error {
-	if p.Pattern.Regex == nil {
-		return unknownPart("pre_tokenizer Split has", "no Regex", "one of the known patterns")
+	expression := ""
+	switch {
+	case p.Pattern.Regex != nil:
+		expression = *p.Pattern.Regex
+	case p.Pattern.String != nil:
+		expression = regexp.QuoteMeta(*p.Pattern.String)
+	default:
+		return unknownPart("pre_tokenizer Split has", "no pattern", "a Regex or a String")
 	}
-	scan, ok := splitPatterns[*p.Pattern.Regex]
-	if !ok {
-		return unknownPart("pre_tokenizer Split has the pattern", fmt.Sprintf("%.160q", *p.Pattern.Regex),
-			"one of "+strings.Join(slices.Sorted(maps.Keys(splitPatterns)), "   "))
+	return t.addExpression(expression, behavior(p.Behavior), p.Invert)
+}
+
+// addExpression adds a stage that splits by a regular expression.
+func (t *Tokenizer) addExpression(expression string, b behavior, invert bool) error {
+	pattern, err := split.Compile(expression)
+	if err != nil {
+		return unknownPart("pre_tokenizer Split has the pattern", fmt.Sprintf("%.200q", expression), "one that is known: "+err.Error())
 	}
-	// Each of the patterns matches all of a text, so that nothing lies between
-	// the matches for Removed with invert to remove.
-	if p.Behavior != "Isolated" && !(p.Behavior == "Removed" && p.Invert) {
-		return unknownPart("pre_tokenizer Split has", fmt.Sprintf("behavior %.40q, invert %t", p.Behavior, p.Invert),
-			"Isolated, or Removed with invert")
+	return t.addStage(expression, pattern, b, invert)
+}
+
+func (t *Tokenizer) addStage(name string, pattern *split.Pattern, b behavior, invert bool) error {
+	s, err := newStage(name, pattern, b, invert)
+	if err == nil {
+		t.stages = append(t.stages, s)
 	}
-	t.stages = append(t.stages, stage{*p.Pattern.Regex, scan})
-	return nil
+	return err
 }
 
 func checkDecoder(data json.RawMessage) error {

@@ -99,7 +99,7 @@ func (f *folder) look(broken func(checkpoint string, reason error)) error {
 
 // refuseForeign refuses a folder without a run that holds files of one.
 func refuseForeign(dir string) error {
-	return rundir.RefuseForeign(dir, rundir.Config, rundir.Metrics, rundir.Answers)
+	return rundir.RefuseForeign(dir, rundir.Config, rundir.Metrics, rundir.Table, rundir.Answers)
 }
 
 func (f *folder) checkpoints() string { return f.path(rundir.Checkpoints) }

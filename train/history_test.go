@@ -75,9 +75,36 @@ func overfits(t *testing.T) testJob {
 }
 
 func TestARunEndsWhereItsHeldOutLossStallsAndGoesOnWithMorePatience(t *testing.T) {
-	whole := overfits(t)
-	r := run(t, whole)
-	if r.Stopped || r.Steps != 12 {
+	preferred := func(j testJob) testJob {
+		j.Options.LearningRate, j.Options.LRSchedulerType, j.Options.MaxSteps = 0.1, "constant", 9
+		j.Options.EvalSteps, j.Options.SaveSteps, j.Options.SaveTotalLimit = 1, 1, 1
+		return j
+	}
+	t.Run("conversations", func(t *testing.T) { endsEarly(t, overfits(t), testJob.sft) })
+	t.Run("pairs", func(t *testing.T) {
+		set, cache := pairFixture(t)
+		endsEarly(t, preferred(pairJob(t, set, cache)), testJob.dpo)
+	})
+	t.Run("labelled answers", func(t *testing.T) {
+		set, cache := labelFixture(t)
+		endsEarly(t, preferred(labelJob(t, set, cache)), testJob.dpo)
+	})
+}
+
+// endsEarly wants a run that would stall to end early with patience, at the same step and in the same bytes however often
+// it is interrupted, and to go on without.
+func endsEarly(t *testing.T, whole testJob, how func(testJob, context.Context, *testing.T) (Result, error)) {
+	do := func(j testJob) Result {
+		t.Helper()
+		j.Model = tiny(t)
+		r, err := how(j, t.Context(), t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	steps := whole.Options.MaxSteps
+	if r := do(whole); r.Stopped || r.Steps != steps {
 		t.Fatalf("without patience: %+v", r)
 	}
 	// Another run of the same, that is interrupted at each step.
@@ -88,7 +115,7 @@ func TestARunEndsWhereItsHeldOutLossStallsAndGoesOnWithMorePatience(t *testing.T
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped.Model, stopped.Events.Step = tiny(t), func(StepMetrics) { cancel() }
 		var err error
-		if result, err = stopped.sft(ctx, t); err == nil {
+		if result, err = how(stopped, ctx, t); err == nil {
 			break
 		}
 		if !errors.Is(err, ErrInterrupted) {
@@ -96,18 +123,17 @@ func TestARunEndsWhereItsHeldOutLossStallsAndGoesOnWithMorePatience(t *testing.T
 		}
 	}
 	alone := stopped
-	alone.Dir, alone.Model, alone.Events = filepath.Join(t.TempDir(), "run"), tiny(t), Events{}
-	want := run(t, alone)
-	if !want.Stopped || want.Steps < 3 || want.Steps >= 12 || result.Steps != want.Steps || !result.Stopped {
+	alone.Dir, alone.Events = filepath.Join(t.TempDir(), "run"), Events{}
+	want := do(alone)
+	if !want.Stopped || want.Steps < 2 || want.Steps >= steps || result.Steps != want.Steps || !result.Stopped {
 		t.Fatalf("stopped at %d, with interruptions at %d", want.Steps, result.Steps)
 	}
 	wantSameRun(t, alone.Dir, stopped.Dir)
-	alone.Model = tiny(t)
-	if again := run(t, alone); !again.AlreadyThere || !again.Stopped || again.LastEval == nil || again.Elapsed < time.Millisecond {
+	if again := do(alone); !again.AlreadyThere || !again.Stopped || again.LastEval == nil || again.Elapsed < time.Millisecond {
 		t.Errorf("the next time: %+v", again)
 	}
-	alone.Model, alone.Options.EarlyStoppingPatience = tiny(t), 0
-	if again := run(t, alone); again.Resumed != want.Steps || again.Stopped || again.Steps != 12 {
+	alone.Options.EarlyStoppingPatience = 0
+	if again := do(alone); again.Resumed != want.Steps || again.Stopped || again.Steps != steps {
 		t.Errorf("without patience it did not go on: %+v", again)
 	}
 	wantSameRun(t, whole.Dir, alone.Dir)

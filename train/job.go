@@ -69,10 +69,18 @@ type Events struct {
 	Scoring   func(tokens, most int64)              // of the reference's log-probabilities
 	Answering func(tokens, most int)                // to held-out prompts
 	Writing   func(tokens, most int)                // at an evaluation
+	Begun     func(Kept)                            // the folder is this run's, before its first line of metrics
 	Training  func(step int)                        // the steps after this one begin
 	Step      func(StepMetrics)
 	Eval      func(EvalMetrics)
+	Answered  func([]Answer) // all that are there
 	Saved     func(step int, path string)
+}
+
+// Kept is what a run goes on with, of a run that was interrupted or finished.
+type Kept struct {
+	Lines   []byte   // of metrics.jsonl; later ones are of steps that are done again
+	Answers []Answer // to held-out prompts
 }
 
 // Result sums up a run, from its first step on, however often it was interrupted.

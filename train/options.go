@@ -36,6 +36,9 @@ type Options struct {
 	// the same as a number of steps, instead of warmup_ratio; 0: warmup_ratio decides
 	WarmupSteps int `yaml:"warmup_steps" min:"0"`
 
+	// AdamW with its state in float32, 16 bytes a parameter, or adamw_8bit: matrices in 24 bits, moments in 8, by
+	// the native engine; 9.2 bytes a parameter, gradients among them
+	Optim string `yaml:"optim" later:"0.4"`
 	// decoupled weight decay of AdamW, on matrices only: none on norms and biases
 	WeightDecay float64 `yaml:"weight_decay" min:"0" below:"10"`
 	// decay of AdamW's first moment
@@ -73,13 +76,19 @@ type Options struct {
 	EarlyStoppingPatience int `yaml:"early_stopping_patience" identity:"none" min:"0"`
 }
 
+// The optimisers.
+const (
+	AdamW     = "adamw"
+	AdamW8Bit = "adamw_8bit"
+)
+
 // Default is LongWriter's recipe (arXiv:2408.07055 and its released scripts)
 // where it says something, and Hugging Face's defaults where it does not.
 func Default() Options {
 	return Options{
 		NumTrainEpochs: 4, PerDeviceTrainBatchSize: 1, GradientAccumulationSteps: 8,
 		LearningRate: 1e-5, LRSchedulerType: "cosine", MinLRRatio: 0.1, DecayRatio: 0.1, WarmupRatio: 0.03,
-		WeightDecay: 0.1, AdamBeta1: 0.9, AdamBeta2: 0.95, AdamEpsilon: 1e-8, MaxGradNorm: 1,
+		Optim: AdamW, WeightDecay: 0.1, AdamBeta1: 0.9, AdamBeta2: 0.95, AdamEpsilon: 1e-8, MaxGradNorm: 1,
 		GradientCheckpointing: "auto", Precision: "auto",
 		LoggingSteps: 1, EvalSteps: 100, SaveSteps: 400, SaveTotalLimit: 3,
 	}
@@ -91,7 +100,7 @@ func (Options) Enums() map[string][]string {
 	for i, d := range decays {
 		names[i] = d.name
 	}
-	return map[string][]string{"lr_scheduler_type": names}
+	return map[string][]string{"lr_scheduler_type": names, "optim": {AdamW, AdamW8Bit}}
 }
 
 // Validate returns what is wrong between the options, by key; nil when nothing

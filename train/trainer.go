@@ -155,11 +155,23 @@ func (t *trainer) resume(ctx context.Context) error {
 	}
 	if finished && !t.evaluationDue() {
 		t.result.AlreadyThere = true
+		t.begun()
 		return nil
 	}
 	t.folder.sayAsked(t.Asked)
 	about := About{t.Model, t.schedule.Total}
-	return t.folder.enter(about, t.Version, t.Engine.Needs().Machine, t.Config, t.Events.Moved)
+	if err := t.folder.enter(about, t.Version, t.Engine.Needs().Machine, t.Config, t.Events.Moved); err != nil {
+		return err
+	}
+	t.begun()
+	return nil
+}
+
+// begun tells what the run goes on with.
+func (t *trainer) begun() {
+	if t.Events.Begun != nil {
+		t.Events.Begun(Kept{t.folder.lines, t.folder.answers})
+	}
 }
 
 // load takes weights, optimiser and step from the folder's newest checkpoint, which has
@@ -357,7 +369,13 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 		t.folder.say(t.folder.path(rundir.Answers),
 			fmt.Sprintf("what the model answered before training is not known for %d of the %d prompts", n, len(answers)))
 	}
-	return t.folder.writeAnswers(answers)
+	if err := t.folder.writeAnswers(answers); err != nil {
+		return err
+	}
+	if t.Events.Answered != nil {
+		t.Events.Answered(answers)
+	}
+	return nil
 }
 
 // save writes a checkpoint of the last update, unless there is one. The order of the data

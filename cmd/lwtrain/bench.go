@@ -27,6 +27,7 @@ type benchFlags struct {
 	documents       tokenRange
 	memoryLimit     train.Bytes
 	adapters        model.LoRA
+	optim           string
 	json            bool
 	engine          engine.Options
 	packs           int
@@ -57,6 +58,7 @@ Shapes:
 		"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	fl.IntVar(&f.steps, "steps", 5, "steps that are measured")
 	fl.IntVar(&f.adapters.Rank, "lora", 0, "rank of adapters, by native; 0: all parameters are trained")
+	fl.StringVar(&f.optim, "optim", train.AdamW, "adamw or adamw_8bit; with -c the config says")
 	fl.StringVar(&f.engine.Kind, "engine", f.engine.Kind, "native or torch; with -c the config says")
 	fl.IntVar(&f.engine.Processes, "processes", 0, "of torch; 0: one for each GPU, or 1")
 	fl.StringVar(&f.engine.Compile, "compile", f.engine.Compile, "blocks, by torch: auto, true or false")
@@ -77,6 +79,9 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 	}
 	if !slices.Contains([]string{engine.Native, engine.Torch}, f.engine.Kind) {
 		return fault.Usage(fmt.Errorf("--engine %q, want native or torch", f.engine.Kind))
+	}
+	if !slices.Contains(train.Options{}.Enums()["optim"], job.Options.Optim) {
+		return fault.Usage(fmt.Errorf("--optim %q, want adamw or adamw_8bit", job.Options.Optim))
 	}
 	if !slices.Contains([]string{"auto", "true", "false"}, f.engine.Compile) {
 		return fault.Usage(fmt.Errorf("--compile %q, want auto, true or false", f.engine.Compile))
@@ -129,6 +134,7 @@ func (f *benchFlags) subject(cmd *cobra.Command, args []string) (c model.Config,
 		if c, err = model.Shape(f.shape); err != nil {
 			return c, job, fault.Usage(err)
 		}
+		job.Options.Optim = f.optim
 		if f.engine.Kind == engine.Torch {
 			break
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,11 +18,13 @@ import (
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
+	"lwtrain/migrate"
 	"lwtrain/session"
 )
 
 func newInitCmd() *cobra.Command {
 	var a configs.Answers
+	var from string
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "init [FILE]",
@@ -34,11 +37,16 @@ learns something and ends in reasonable time. The file says why each was chosen.
 
 With --dpo it is a config for preference training: from pairs, or from labelled
 answers (KTO). With FILE, on a terminal and without flags, it asks for what it
-needs to know. A FILE that is there already is not touched without --force.`,
+needs to know. A FILE that is there already is not touched without --force.
+
+With --from it is the config of another trainer in the keys of this one:
+LLaMA-Factory's, axolotl's or TRL's YAML, or a file with the command line that
+starts it. What has no counterpart is listed with what it would have done.`,
 		Example: `  lwtrain init my.yaml --model runs/models/smollm2-135m-instruct \
       --data long.jsonl --data general.jsonl
   lwtrain init my-dpo.yaml --dpo --model runs/my/checkpoints/step-000400 \
-      --data pairs.jsonl`,
+      --data pairs.jsonl
+  lwtrain init my.yaml --from qwen3_lora_sft.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := ""
@@ -54,6 +62,9 @@ needs to know. A FILE that is there already is not touched without --force.`,
 					}
 				}
 			}
+			if from != "" {
+				return writeFrom(cmd, from, path, a)
+			}
 			return writeInit(cmd, path, a)
 		},
 	}
@@ -64,6 +75,7 @@ needs to know. A FILE that is there already is not touched without --force.`,
 	fl.BoolVar(&a.DPO, "dpo", false, "for preference training: lwtrain dpo")
 	fl.IntVar(&a.Capacity, "capacity", 0, "tokens in a pack, and in the longest sample; 0: what the data needs")
 	fl.StringVar(&a.Output, "output", "", "the run's folder")
+	fl.StringVar(&from, "from", "", "a config of LLaMA-Factory, axolotl or TRL, or a file with a command line")
 	fl.BoolVar(&force, "force", false, "write over a FILE that is there")
 	return cmd
 }
@@ -111,6 +123,44 @@ func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
 		return err
 	}
 	fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, path, command, path)
+	return nil
+}
+
+// writeFrom writes the config that another trainer's is here. Other flags hold before what it says.
+func writeFrom(cmd *cobra.Command, from, path string, a configs.Answers) error {
+	t, err := migrate.File(from)
+	if err != nil {
+		return err
+	}
+	overrides := t.Overrides()
+	for key, v := range map[string]string{"model.path": a.Model, "output.dir": a.Output} {
+		if v != "" {
+			overrides = append(overrides, key+"="+v)
+		}
+	}
+	if len(a.Data) > 0 || a.Capacity > 0 || a.DPO {
+		return fault.Usage(errors.New("--from beside --data, --dpo or --capacity, want these set in the file that is written"))
+	}
+	c, err := configs.Parse(from, nil, overrides, nil)
+	if err != nil {
+		return err
+	}
+	text := append(c.Explained(t.Command, t.Why()), t.Comment()...)
+	if _, err := configs.Parse(cmp.Or(path, "config"), text, nil, nil); err != nil {
+		return err
+	}
+	w := cmd.ErrOrStderr()
+	if path == "" {
+		if _, err := cmd.OutOrStdout().Write(text); err != nil {
+			return err
+		}
+	} else if err := atomicfile.WriteBytes(path, text); err != nil {
+		return err
+	}
+	show.Translation(w, t)
+	if path != "" {
+		fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, path, t.Command, path)
+	}
 	return nil
 }
 

@@ -1,9 +1,6 @@
 package native
 
 import (
-	"iter"
-	"math"
-
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
 )
@@ -32,62 +29,52 @@ func newAdamW(params []*graph.Param, how AdamW) *adamW {
 	return o
 }
 
-// step makes update number step (from 1) with the gradients times scale,
-// refreshes the bf16 copies and zeroes the gradients.
+// step implements [optimizer].
 func (o *adamW) step(step int, rate, scale float64) {
 	for _, p := range o.params {
 		if p.Frozen {
 			continue
 		}
-		decay := o.Decay
-		if !p.Decay {
-			decay = 0
-		}
-		kernels.AdamW(p.Data, p.Grad, o.mean[p], o.square[p], p.Half, kernels.AdamWStep{
-			Rate: rate, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Epsilon, Decay: decay, GradScale: scale, Step: step,
-		})
+		kernels.AdamW(p.Data, p.Grad, o.mean[p], o.square[p], p.Half, o.numbers(p, step, rate, scale))
 	}
 }
 
-// torch's names for the moments.
-const (
-	means   = "exp_avg"
-	squares = "exp_avg_sq"
-)
-
-// state gives the moments under torch's names for them, in a fixed order.
-func (o *adamW) state() iter.Seq2[string, map[*graph.Param][]float32] {
-	return func(yield func(string, map[*graph.Param][]float32) bool) {
-		_ = yield(means, o.mean) && yield(squares, o.square)
+// numbers are those of an update of a parameter.
+func (o AdamW) numbers(p *graph.Param, step int, rate, scale float64) kernels.AdamWStep {
+	decay := o.Decay
+	if !p.Decay {
+		decay = 0
+	}
+	return kernels.AdamWStep{
+		Rate: rate, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Epsilon, Decay: decay, GradScale: scale, Step: step,
 	}
 }
 
-// free gives back the memory of the moments.
+// moment implements [optimizer].
+func (o *adamW) moment(name string, p *graph.Param) func(dst []float32, from int) {
+	values := o.values(name)[p]
+	if values == nil {
+		return nil
+	}
+	return func(dst []float32, from int) { copy(dst, values[from:]) }
+}
+
+// setMoment implements [optimizer].
+func (o *adamW) setMoment(name string, p *graph.Param, values []float32) {
+	copy(o.values(name)[p], values)
+}
+
+func (o *adamW) values(name string) map[*graph.Param][]float32 {
+	if name == squares {
+		return o.square
+	}
+	return o.mean
+}
+
+// free implements [optimizer].
 func (o *adamW) free() {
-	for _, values := range o.state() {
-		for _, v := range values {
-			kernels.Free(v)
-		}
+	for p := range o.mean {
+		kernels.Free(o.mean[p])
+		kernels.Free(o.square[p])
 	}
-}
-
-// gradNorm is the Euclidean norm of all gradients times scale, summed in
-// float64 in the order of params.
-func gradNorm(params []*graph.Param, scale float64) float64 {
-	var sum float64
-	for _, p := range params {
-		if !p.Frozen {
-			sum += kernels.SumSquares(p.Grad)
-		}
-	}
-	return math.Sqrt(sum) * scale
-}
-
-// clip returns the factor that brings a gradient of the given norm down to
-// maxNorm, as torch.nn.utils.clip_grad_norm_ does; 0 switches clipping off.
-func clip(norm, maxNorm float64) float64 {
-	if maxNorm <= 0 {
-		return 1
-	}
-	return min(1, maxNorm/(norm+1e-6))
 }

@@ -29,8 +29,11 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	trained := 4 * m.TrainedParameters()
 	p := memoryPlan{Needs: engine.Needs{
 		Precision: engine.Float32, Weights: weights, Frozen: frozen, Adapters: m.Adapted(), Dropout: m.Dropout(),
-		Gradients: trained, Optimizer: 2 * trained, Limit: o.memoryLimit(),
+		Gradients: trained, Optimizer: momentBytes(m.All(), o), Checkpoint: 3 * trained, Limit: o.memoryLimit(),
 	}}
+	if !m.Adapted() {
+		p.Checkpoint = 4*m.Config.Parameters() + 2*trained
+	}
 	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().NativeBF16) {
 		p.precision, p.Precision = graph.BFloat16, engine.BFloat16
 		p.Half = half

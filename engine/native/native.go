@@ -23,8 +23,8 @@ import (
 type Engine struct {
 	scorer
 	plan      memoryPlan
-	adamW     AdamW
-	optimizer *adamW // once something was computed
+	options   Options
+	optimizer optimizer // once something was computed
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -44,7 +44,7 @@ func New(m *model.Model, o Options) (*Engine, error) {
 			model: m, capacity: o.Capacity, precision: plan.precision, recompute: plan.recompute, limit: plan.Activations,
 			workspace: &graph.Workspace{}, made: map[int]*program{},
 		}},
-		plan: plan, adamW: o.AdamW,
+		plan: plan, options: o,
 	}, nil
 }
 
@@ -58,7 +58,7 @@ func (e *Engine) begin() {
 		e.model.UseHalf()
 	}
 	e.model.UseGradients()
-	e.optimizer = newAdamW(e.model.All(), e.adamW)
+	e.optimizer = newOptimizer(e.model.All(), e.options)
 }
 
 // Learn implements [engine.Engine]. Packs run one at a time, so a step of more packs

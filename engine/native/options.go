@@ -13,6 +13,7 @@ type Options struct {
 	GradientCheckpointing string // auto | true | false
 	MemoryLimit           int64  // bytes that auto keeps below; 0: what the machine has free
 	AdamW                 AdamW
+	Bits8                 bool          // AdamW's moments are kept in 8 bits
 	Reference             *model.Config // of what [Engine.Reference] will be asked for; nil: nothing
 }
 

@@ -31,7 +31,15 @@ func (e *Engine) Save(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return checkpoints.WriteSafetensors(path, "F32", e.moments(), nil)
+	var all []checkpoints.Stream
+	for _, name := range moments {
+		one := e.model.Streams(func(p *graph.Param) func([]float32, int) { return e.optimizer.moment(name, p) })
+		for i := range one {
+			one[i].Name = name + "." + one[i].Name
+		}
+		all = append(all, one...)
+	}
+	return checkpoints.StreamSafetensors(path, "F32", all, nil)
 }
 
 // Load implements [engine.Engine].
@@ -49,49 +57,59 @@ func (e *Engine) Load(dir string) error {
 		return err
 	}
 	defer weights.Close()
-	if err := read(weights, e.model.Tensors(saved(e.model.Adapted()))); err != nil {
-		return err
-	}
-	moments, err := checkpoints.OpenSafetensors(filepath.Join(dir, optimizerFile))
+	state, err := checkpoints.OpenSafetensors(filepath.Join(dir, optimizerFile))
 	if err != nil {
 		return err
 	}
-	defer moments.Close()
-	if err := read(moments, e.moments()); err != nil {
-		return err
+	defer state.Close()
+	defer e.Drop()
+	for _, p := range e.model.All() {
+		if err := e.loadParam(p, weights, state); err != nil {
+			return err
+		}
 	}
 	e.model.RefreshHalf()
 	return nil
 }
 
-// saved are the weights that a checkpoint holds: of a model with adapters, these alone.
-func saved(adapted bool) func(p *graph.Param) []float32 {
-	return func(p *graph.Param) []float32 {
-		if adapted && p.Frozen {
-			return nil
+// loadParam reads the weights of a parameter and its moments. What is not kept in float32 is read into the
+// room of the gradient first.
+func (e *Engine) loadParam(p *graph.Param, weights, state *checkpoints.Weights) error {
+	switch {
+	case p.Frozen && (p.Packed || e.model.Adapted()): // it is as its file has it
+	case !p.Packed:
+		if err := e.read(weights, "", p, p.Data); err != nil {
+			return err
 		}
-		return p.Data
+	default:
+		if err := e.read(weights, "", p, p.Grad); err != nil {
+			return err
+		}
+		kernels.ToFloat24(p.Half, p.Low, p.Grad)
 	}
+	if p.Frozen {
+		return nil
+	}
+	for _, name := range moments {
+		if err := e.read(state, name+".", p, p.Grad); err != nil {
+			return err
+		}
+		e.optimizer.setMoment(name, p, p.Grad)
+	}
+	return nil
 }
 
-// moments are the optimiser's values, named as the weights they belong to: those of
-// all first moments, then those of all second ones.
-func (e *Engine) moments() []checkpoints.Tensor {
-	var out []checkpoints.Tensor
-	for prefix, values := range e.optimizer.state() {
-		tensors := e.model.Tensors(func(p *graph.Param) []float32 { return values[p] })
-		for _, t := range tensors {
-			t.Name = prefix + "." + t.Name
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-// read fills tensors from a file of the same names and shapes, which a program may have
+// read fills values of a parameter from a file of the same names, with a prefix, and shapes, which a program may have
 // written that went wrong: its hashes hold all the same.
-func read(from *checkpoints.Weights, tensors []checkpoints.Tensor) error {
-	for _, x := range tensors {
+func (e *Engine) read(from *checkpoints.Weights, prefix string, p *graph.Param, values []float32) error {
+	of := func(q *graph.Param) []float32 {
+		if q == p {
+			return values
+		}
+		return nil
+	}
+	for _, x := range e.model.Tensors(of) {
+		x.Name = prefix + x.Name
 		info, ok := from.Info(x.Name)
 		if !ok {
 			return fmt.Errorf("no tensor %s, want one of shape %v", x.Name, x.Shape)

@@ -71,7 +71,6 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 		p.recompute = true
 		p.fill(c, o, p.ranks, p.shards)
 	}
-	p.Copies = p.ranks / p.shards
 	p.Recomputed = "nothing is computed again"
 	if p.recompute {
 		p.Recomputed, p.Repeats = fmt.Sprintf("%d layers computed again", c.Layers), 1
@@ -148,6 +147,7 @@ func (p *plan) fill(c model.Config, o Options, ranks, shards int) {
 	}
 	block := (n - root) / int64(max(1, c.Layers))
 	p.Weights, p.Gradients, p.Optimizer = 4*n*copies, 4*p.trained*copies, 8*p.trained*copies
+	p.Checkpoint = 4*n + 8*p.trained
 	// gathered weights; gradients before they are shared, and as they are summed
 	p.Half = all * (size*(root+2*block) + (size+4)*max(root, block))
 	width := int64(c.Heads * c.HeadDim)

@@ -418,7 +418,7 @@ func TestCopiesOfTheWeightsComputeTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	follows(t, "and on from there", steps(t, own, 5, 6), steps(t, e, 5, 6), 1e-4)
-	if n := e.Needs(); n.Checkpoint() != 12*e.config.Parameters() {
-		t.Errorf("a checkpoint takes %d bytes, want %d", n.Checkpoint(), 12*e.config.Parameters())
+	if n := e.Needs(); n.Checkpoint != 12*e.config.Parameters() {
+		t.Errorf("a checkpoint takes %d bytes, want %d", n.Checkpoint, 12*e.config.Parameters())
 	}
 }

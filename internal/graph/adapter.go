@@ -296,11 +296,7 @@ func (a *Adapter) merged(w *Param, scratch []float32, each func(row int, values 
 	for row := 0; row < a.Rows; row += most {
 		n := min(most, a.Rows-row)
 		values, b := scratch[:n*k], scratch[n*k:n*k+n*r]
-		if from := (a.Row + row) * k; w.Data == nil {
-			kernels.FromBF16(values, w.Half[from:from+n*k])
-		} else {
-			kernels.Copy(values, w.Data[from:from+n*k])
-		}
+		w.Values(values, (a.Row+row)*k)
 		for i, v := range a.B.Data[row*r : (row+n)*r] {
 			b[i] = a.Scale * v
 		}

@@ -153,7 +153,7 @@ func (m product) tiles(scratch []float32, each func(row int, w []float32)) {
 	most := tileRows(k)
 	for row := 0; row < m.w.Rows; row += most {
 		n := min(most, m.w.Rows-row) * k
-		kernels.FromBF16(scratch[:n], m.w.Half[row*k:row*k+n])
+		m.w.Values(scratch[:n], row*k)
 		each(row, scratch[:n])
 	}
 }

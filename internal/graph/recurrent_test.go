@@ -47,7 +47,7 @@ func newRecurrentToy(t int, precision Precision) toy {
 				Taps{Dim: width, Taps: 3, Gated: true}, layer)
 		default:
 			x := out.Linear(normed, matrix("x", h.Gated().Width(), width), nil)
-			mixed = out.GateHeads(out.Attend(out.SplitHeads(x, h), h, layer), x, h)
+			mixed = out.GateHeads(out.Attend(out.SplitHeads(x, h), h, Attention{Layer: layer, Scale: 0.5}), x, h)
 		}
 		x = out.Add(x, out.Linear(mixed, matrix("out", width, cols(mixed)), nil))
 	}

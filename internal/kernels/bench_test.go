@@ -74,7 +74,7 @@ func BenchmarkAttendCached(b *testing.B) {
 				for range texts {
 					c := NewCache(tokens, hkv, dim, half)
 					defer c.Free()
-					all[l] = append(all[l], Cached{c, tokens})
+					all[l] = append(all[l], Cached{c, tokens, 0})
 				}
 			}
 			kv := normals(tokens*2*hkv*dim, 1)

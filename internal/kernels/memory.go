@@ -32,3 +32,18 @@ func FreeBF16(x []BF16) {
 		unmap(unsafe.Pointer(unsafe.SliceData(x)), 2*cap(x))
 	}
 }
+
+// AllocInt8 is [Alloc] for bytes with a sign.
+func AllocInt8(n int) []int8 {
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(mapped(n)))), n)
+}
+
+// FreeInt8 is [Free] for bytes with a sign.
+func FreeInt8(x []int8) {
+	if cap(x) > 0 {
+		unmap(unsafe.Pointer(unsafe.SliceData(x)), cap(x))
+	}
+}

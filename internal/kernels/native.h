@@ -11,17 +11,28 @@
 // What attend_cached makes of a cache: see times.
 enum { FLOATS, HALVES, PAIRS };
 
-// Keys and values of one text, float32 or bf16, with room for so many tokens: see
-// Cache.
+// Keys and values of one text, float32 or bf16, with room for so many tokens, of which
+// those from first on are seen: see Cache.
 struct lw_cached {
 	void *keys, *values;
-	int64_t tokens, room;
+	int64_t tokens, room, first;
+};
+
+// AdamW with moments in a byte each: how many share a scale, the bits of the least and of the
+// largest scale, and the numbers of a step. See adamw8.go.
+#define LW_GROUP 32
+#define LW_LEAST_SCALE 0x26800000 // 2^-50
+#define LW_MOST_SCALE 0x5f000000  // 2^63
+struct lw_adamw8 {
+	float keep, size, new1, b2, new2, eps, scale, root;
+	uint32_t seed;
 };
 
 // F(name, parameters, arguments). Tensors are row-major; see kernels.go for
 // shapes and meanings.
 #define LW_KERNELS(F)                                                                                                                      \
 	F(add, (float *d, const float *a, const float *b, int64_t n), (d, a, b, n))                                                            \
+	F(scale, (float *d, const float *a, float factor, int64_t n), (d, a, factor, n))                                                       \
 	F(zero, (float *d, int64_t n), (d, n))                                                                                                 \
 	F(copy, (float *d, const float *a, int64_t n), (d, a, n))                                                                              \
 	F(add_row, (float *d, const float *a, const float *b, int64_t rows, int64_t cols), (d, a, b, rows, cols))                              \
@@ -38,20 +49,23 @@ struct lw_cached {
 	F(rms_norm_grad_weight,                                                                                                                \
 	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t cols, float eps, int add), (dw, x, dy, rows, cols, eps, add))     \
 	F(head_norm,                                                                                                                           \
-	  (float *y, const float *x, const float *w, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),                           \
-	  (y, x, w, rows, hq, hkv, dim, eps))                                                                                                  \
+	  (float *y, const float *x, const float *w, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk, int64_t rest, float eps),   \
+	  (y, x, w, rows, nq, dq, nk, dk, rest, eps))                                                                                          \
 	F(head_norm_grad,                                                                                                                      \
-	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),         \
-	  (dx, x, w, dy, rows, hq, hkv, dim, eps))                                                                                             \
+	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk,           \
+	   int64_t rest, float eps),                                                                                                           \
+	  (dx, x, w, dy, rows, nq, dq, nk, dk, rest, eps))                                                                                     \
 	F(head_norm_grad_weight,                                                                                                               \
-	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps, int add),                \
-	  (dw, x, dy, rows, hq, hkv, dim, eps, add))                                                                                           \
+	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk, int64_t rest, float eps,  \
+	   int add),                                                                                                                           \
+	  (dw, x, dy, rows, nq, dq, nk, dk, rest, eps, add))                                                                                   \
 	F(rotate,                                                                                                                              \
 	  (float *x, int64_t ld, int64_t rows, const int32_t *positions, int64_t heads, int64_t dim, const float *cosines, const float *sines, \
 	   int64_t half, int interleaved, int inverse),                                                                                        \
 	  (x, ld, rows, positions, heads, dim, cosines, sines, half, interleaved, inverse))                                                    \
-	F(swiglu, (float *y, const float *gu, int64_t rows, int64_t f), (y, gu, rows, f))                                                      \
-	F(swiglu_grad, (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f), (dgu, gu, dy, rows, f))                        \
+	F(gated, (float *y, const float *gu, int64_t rows, int64_t f, int gelu), (y, gu, rows, f, gelu))                                       \
+	F(gated_grad,                                                                                                                          \
+	  (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f, int gelu), (dgu, gu, dy, rows, f, gelu))                     \
 	F(cross_entropy,                                                                                                                       \
 	  (float *logits, int64_t rows, int64_t v, const int32_t *targets, const float *weights, double *nll, int grad),                       \
 	  (logits, rows, v, targets, weights, nll, grad))                                                                                      \
@@ -93,6 +107,10 @@ struct lw_cached {
 	  (float *out, float *const *states, const float *qkv, const float *gates, const float *a_log, const float *dt_bias,                   \
 	   const float *norm, int64_t rows, int64_t hk, int64_t hv, int64_t dk, int64_t dv, float eps),                                        \
 	  (out, states, qkv, gates, a_log, dt_bias, norm, rows, hk, hv, dk, dv, eps))                                                          \
+	F(adamw8,                                                                                                                              \
+	  (float *p, uint16_t *half, int8_t *low, float *g, int8_t *mean, uint8_t *square, uint16_t *scales, int64_t n, struct lw_adamw8 k),    \
+	  (p, half, low, g, mean, square, scales, n, k))                                                                                       \
+	F(from_float24, (float *d, const uint16_t *half, const int8_t *low, int64_t n), (d, half, low, n))                                     \
 	F(attention,                                                                                                                           \
 	  (float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
 	   float *scratch),                                                                                                                    \

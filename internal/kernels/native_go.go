@@ -80,8 +80,9 @@ var (
 	attendCached       = plainAttendCached
 	cachePut           = plainCachePut
 	highest            = plainHighest
-	swiGLU             = plainSwiGLU
-	swiGLUGrad         = plainSwiGLUGrad
+	gated              = plainGated
+	gatedGrad          = plainGatedGrad
+	scaleFloats        = plainScale
 	crossEntropy       = plainCrossEntropy
 	convolve           = plainConvolve
 	convolveGrad       = plainConvolveGrad
@@ -93,6 +94,8 @@ var (
 	gateHeads          = plainGateHeads
 	gateHeadsGrad      = plainGateHeadsGrad
 	adamW              = plainAdamW
+	adamW8             = plainAdamW8
+	fromFloat24        = plainFromFloat24
 )
 
 // Scratch and ScratchGrad are the floats that [DeltaRule] and [DeltaRuleGrad] work in.

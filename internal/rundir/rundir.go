@@ -26,6 +26,7 @@ const (
 	File        = "run.json"      // which run it is
 	Config      = "config.yaml"   // the config as it was resolved
 	Metrics     = "metrics.jsonl" // of a training run
+	Table       = "metrics.csv"   // of a training run, where output.report_to says so
 	Answers     = "answers.json"  // to held-out prompts, of a training run
 	Best        = "best.json"     // which checkpoint of a training run has the lowest held-out loss
 	Checkpoints = "checkpoints"   // the folder of a training run's checkpoints

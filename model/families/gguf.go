@@ -13,6 +13,12 @@ type GGUF struct {
 	Square bool
 	// Unbiased: the files have no place for biases of attention.
 	Unbiased bool
+	// Pattern is which layers llama.cpp takes to attend in which way; with Window the files say
+	// how far those with a window see. LocalTheta is the base that it takes for these.
+	Pattern    Pattern
+	Window     bool
+	LocalTheta float64
+	Scales     []ScaleKey
 	// Config holds the keys of config.json that are the same for every model of the
 	// family, SaysHeadDim whether there is a head_dim among the others.
 	Config      map[string]any
@@ -22,6 +28,12 @@ type GGUF struct {
 // Key is a size of a model under its names: in config.json, and in the metadata of a
 // GGUF file behind the architecture's name.
 type Key struct{ Config, GGUF string }
+
+// ScaleKey is one of [Scales] under its names.
+type ScaleKey struct {
+	Key
+	Of func(Scales) float64 // its value, as both files have it
+}
 
 // The sizes that both files have.
 var (
@@ -44,6 +56,7 @@ const (
 	RopeFactorKey  = "rope.scaling.factor"
 	RopeContextKey = "rope.scaling.original_context_length" // of Llama 3.1's scaling
 	ExpertsKey     = "expert_count"
+	WindowKey      = "attention.sliding_window"
 	VocabKey       = "vocab_size"
 )
 

@@ -2,8 +2,9 @@ package families
 
 // glm4 is GLM-4-0414.
 var glm4 = Family{
-	Type: "glm4", QKVBias: true, Interleaved: true, Rotary: 0.5, HeadDim: 128, BranchNorms: true,
-	Names: fused(common, GateUp, glmGateUp),
+	Type: "glm4", QKVBias: true, Interleaved: true, Rotary: 0.5, Partial: true, BranchNorms: true,
+	Defaults: map[string]string{"head_dim": "128", "num_key_value_heads": "2", "rms_norm_eps": "1.5625e-07"},
+	Names:    fused(common, GateUp, glmGateUp),
 	GGUF: &GGUF{
 		Architecture: "glm4", Names: glmNames, SaysHeadDim: true,
 		Config: map[string]any{"architectures": []string{"Glm4ForCausalLM"}, "pad_token_id": nil},

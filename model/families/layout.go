@@ -17,7 +17,9 @@ type Dims struct {
 	QKVBias     bool // on query, key and value
 	OutBias     bool // on the output projection of attention
 	QKNorm      bool // RMSNorm over each query and key head
+	WideNorm    bool // and that over all queries and all keys of a token
 	BranchNorms bool // RMSNorm on what attention and feed-forward return
+	PostNorms   bool // and none before them
 }
 
 // Role is what a parameter does in the decoder.
@@ -85,12 +87,17 @@ func (d Dims) Layout() []Parameter {
 	q, kv := d.Heads*d.HeadDim, d.KVHeads*d.HeadDim
 	matrix(Embed, d.Hidden, d.Vocab)
 	for layer = range d.Layers {
-		vector(AttnNorm, d.Hidden)
+		if !d.PostNorms {
+			vector(AttnNorm, d.Hidden)
+		}
 		matrix(QKV, d.Hidden, q, kv, kv)
 		if d.QKVBias {
 			vector(QKVBias, q, kv, kv)
 		}
-		if d.QKNorm {
+		switch {
+		case d.QKNorm && d.WideNorm:
+			vector(QKNorm, q, kv)
+		case d.QKNorm:
 			vector(QKNorm, d.HeadDim, d.HeadDim)
 		}
 		matrix(Out, q, d.Hidden)
@@ -100,7 +107,9 @@ func (d Dims) Layout() []Parameter {
 		if d.BranchNorms {
 			vector(AttnAfterNorm, d.Hidden)
 		}
-		vector(FFNNorm, d.Hidden)
+		if !d.PostNorms {
+			vector(FFNNorm, d.Hidden)
+		}
 		matrix(GateUp, d.Hidden, d.FFN, d.FFN)
 		matrix(Down, d.FFN, d.Hidden)
 		if d.BranchNorms {

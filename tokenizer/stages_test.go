@@ -11,23 +11,35 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"lwtrain/tokenizer/split"
+
 	"github.com/dlclark/regexp2/v2"
 	"pgregory.net/rapid"
 )
 
+func compiled(expression string) *split.Pattern { return must(split.Compile(expression)) }
+
 // scanners by the names that testdata/points.json has for them.
-var scanners = map[string]scanner{
-	"gpt2":       scanGPT2,
-	"cl100k":     splitPatterns[patternCL100K],
-	"qwen":       splitPatterns[patternQwen],
-	"digits":     scanDigits,
-	"digit runs": scanDigitRuns,
+var scanners = map[string]*split.Pattern{
+	"gpt2":       compiled(patternGPT2),
+	"cl100k":     compiled(patternCL100K),
+	"qwen":       compiled(patternQwen),
+	"digits":     split.Digits(true),
+	"digit runs": split.Digits(false),
 }
 
-func pieces(scan scanner, s string) (ends []int) {
+// pieces are the ends of the pieces that a pattern cuts a text into, each a match or between two.
+func pieces(p *split.Pattern, s string) (ends []int) {
+	scan := p.Scan(s)
 	for i := 0; i < len(s); {
-		i = scan(classes(), s, i)
-		ends = append(ends, i)
+		start, end := scan.Next(i)
+		if start > i {
+			ends = append(ends, start)
+		}
+		if end > start {
+			ends = append(ends, end)
+		}
+		i = end
 	}
 	return ends
 }
@@ -67,8 +79,8 @@ func TestAllCodePointsSplitAndNormalizeAsTheLibrarysDo(t *testing.T) {
 		name, context, _ := strings.Cut(key, ": ")
 		scan := scanners[name]
 		over(context, hash, func(buf []byte, s string) []byte {
-			for i := 0; i < len(s); {
-				end := scan(classes(), s, i)
+			i := 0
+			for _, end := range pieces(scan, s) {
 				buf = append(buf, byte(utf8.RuneCountInString(s[i:end])))
 				i = end
 			}
@@ -94,10 +106,12 @@ var oracles = map[string]*regexp2.Regexp{
 	"qwen":   regexp2.MustCompile(patternQwen, regexp2.None),
 }
 
+var letters, numbers = compiled(`\p{L}`), compiled(`\p{N}`)
+
 func sameClasses(s string) bool {
 	for _, r := range s {
-		c := classes().of(r)
-		if c&letter != 0 != unicode.IsLetter(r) || c&number != 0 != unicode.IsNumber(r) || c&space != 0 != unicode.IsSpace(r) {
+		is := func(p *split.Pattern) bool { scan := p.Scan(string(r)); from, end := scan.Next(0); return end > from }
+		if is(letters) != unicode.IsLetter(r) || is(numbers) != unicode.IsNumber(r) || classes().of(r)&space != 0 != unicode.IsSpace(r) {
 			return false
 		}
 	}
