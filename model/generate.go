@@ -65,14 +65,53 @@ type Generator struct {
 	rounded []kernels.BF16               // the input of a product
 	lengths map[*graph.Adapter][]float32 // of the rows that adapters bring to another length
 	texts   []kernels.Cached             // of the layer's attention
+	firsts  []int32                      // zeros
+	states  [][]float32                  // of the layer's delta rule, text by text
 	best    []int32                      // the most probable token of each row
 }
 
-// slot is a text under way: its keys and values, layer by layer, with room for
-// the whole text.
+// past is what a layer keeps of a text: keys and values, or of a recurrent one the newest inputs of its convolution, [taps,
+// width], the newest last, and the state of its delta rule.
+type past struct {
+	kernels.Cache
+	taps, state []float32
+}
+
+// newPast makes room for so many tokens.
+func (g *Generator) newPast(layer, tokens int) past {
+	c := &g.m.Config
+	if !c.Is(layer) {
+		return past{Cache: kernels.NewCache(tokens, c.KVHeads, c.HeadDim, g.half)}
+	}
+	p := past{taps: kernels.Alloc(c.Taps * c.taps().Width())}
+	if c.Values > 0 {
+		p.state = kernels.Alloc(c.delta().State())
+	}
+	return p
+}
+
+// take copies what another one keeps of a text's first tokens, which are all of a recurrent layer's.
+func (p past) take(from past, tokens int) {
+	if p.taps == nil {
+		p.Copy(from.Cache, tokens)
+		return
+	}
+	copy(p.taps, from.taps)
+	copy(p.state, from.state)
+}
+
+// free gives the memory back.
+func (p past) free() {
+	p.Free()
+	kernels.Free(p.taps)
+	kernels.Free(p.state)
+}
+
+// slot is a text under way: what its layers keep of it, with room for the
+// whole text.
 type slot struct {
 	request int
-	cache   []kernels.Cache
+	cache   []past
 	length  int // tokens in the cache
 	last    int32
 	sampler sampler
@@ -273,15 +312,15 @@ func (g *Generator) choose(slots []*slot, logits []float32) error {
 
 func (g *Generator) newSlot(request, capacity int, how Sampling) *slot {
 	s := &slot{request: request, sampler: sampler{Sampling: how, rand: rng.New(how.Seed, "generate")}}
-	for range g.m.Config.Layers {
-		s.cache = append(s.cache, kernels.NewCache(capacity, g.m.Config.KVHeads, g.m.Config.HeadDim, g.half))
+	for layer := range g.m.Config.Layers {
+		s.cache = append(s.cache, g.newPast(layer, capacity))
 	}
 	return s
 }
 
 func (s *slot) free() {
 	for _, c := range s.cache {
-		c.Free()
+		c.free()
 	}
 	s.cache = nil
 }

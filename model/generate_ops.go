@@ -137,9 +137,66 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsO
 	}
 	g.texts = g.texts[:0]
 	for _, s := range g.decode {
-		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer], Tokens: s.length + 1, First: max(0, s.length+1-window)})
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer].Cache, Tokens: s.length + 1, First: max(0, s.length+1-window)})
 	}
 	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, how.Scale)
+	return out
+}
+
+func (g *Generator) SplitHeads(x rowsOf, h graph.Heads) rowsOf {
+	qkv := g.take(len(g.ids) * h.Width())
+	kernels.SplitHeads(qkv, x, len(g.ids), h.Gated())
+	return qkv
+}
+
+func (g *Generator) GateHeads(attended, x rowsOf, h graph.Heads) rowsOf {
+	kernels.GateHeads(attended, attended, x, len(g.ids), h.Gated())
+	return attended
+}
+
+// Convolve of a text that goes on is that of its newest rows, the last of which is asked for.
+func (g *Generator) Convolve(x rowsOf, w *graph.Param, c graph.Taps, layer int) rowsOf {
+	rows, width := len(g.ids), c.Width()
+	y := g.take(rows * c.Dim)
+	if g.decode == nil {
+		kernels.Convolve(y, x, w.Data, g.whole(rows), rows, c)
+		taps := g.fresh.cache[layer].taps
+		clear(taps)
+		n := min(rows, c.Taps)
+		copy(taps[(c.Taps-n)*width:], x[(rows-n)*width:])
+		return y
+	}
+	newest, starts := g.take(c.Taps*c.Dim), g.whole(c.Taps)
+	for i, s := range g.decode {
+		taps := s.cache[layer].taps
+		copy(taps, taps[width:])
+		copy(taps[(c.Taps-1)*width:], x[i*width:(i+1)*width])
+		kernels.Convolve(newest, taps, w.Data, starts, c.Taps, c)
+		copy(y[i*c.Dim:(i+1)*c.Dim], newest[(c.Taps-1)*c.Dim:])
+	}
+	return y
+}
+
+// whole are the starts of rows of one text.
+func (g *Generator) whole(rows int) []int32 {
+	if len(g.firsts) < rows {
+		g.firsts = make([]int32, rows)
+	}
+	return g.firsts[:rows]
+}
+
+func (g *Generator) DeltaRule(qkv, gates rowsOf, p graph.DeltaParams, d graph.Delta, layer int) rowsOf {
+	rows := len(g.ids)
+	out := g.take(rows * d.Out())
+	if g.decode == nil {
+		kernels.DeltaRule(out, g.fresh.cache[layer].state, qkv, gates, p.Weights(), g.whole(rows), rows, d, g.take(d.Scratch(rows)))
+		return out
+	}
+	g.states = g.states[:0]
+	for _, s := range g.decode {
+		g.states = append(g.states, s.cache[layer].state)
+	}
+	kernels.DeltaStep(out, g.states, qkv, gates, p.Weights(), d)
 	return out
 }
 

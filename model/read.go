@@ -84,8 +84,8 @@ func (g *Generator) readLogits(ids []int32, from int, use func(at int, logits []
 // reading is a prompt that went through the model, kept for the requests that ask it again.
 type reading struct {
 	prompt []int32
-	cache  []kernels.Cache // of the prompt alone, layer by layer
-	logits []float32       // after its last token [V]
+	cache  []past    // of the prompt alone, layer by layer
+	logits []float32 // after its last token [V]
 }
 
 // readPrompt gives a text the keys and values of its prompt and returns the logits after it [V].
@@ -114,9 +114,9 @@ func (g *Generator) readPrompt(s *slot, prompt []int32, again bool) []float32 {
 }
 
 // take copies the first tokens of other caches.
-func (s *slot) take(from []kernels.Cache, tokens int) {
+func (s *slot) take(from []past, tokens int) {
 	for layer, c := range s.cache {
-		c.Copy(from[layer], tokens)
+		c.take(from[layer], tokens)
 	}
 	s.length = tokens
 }
@@ -124,7 +124,7 @@ func (s *slot) take(from []kernels.Cache, tokens int) {
 // free forgets the prompt; its logits are valid until the next one is kept.
 func (k *reading) free() {
 	for _, c := range k.cache {
-		c.Free()
+		c.free()
 	}
 	k.prompt, k.cache = nil, nil
 }
