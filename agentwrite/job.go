@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 
 	"lwtrain/agentwrite/sift"
@@ -31,6 +32,9 @@ type Job struct {
 	// Progress, which may be nil, is told how far it is after each reply.
 	Progress func(Progress)
 
+	instructions []sift.Instruction
+	verdicts     []sift.Verdict // of the rules
+
 	items []*Item
 	asked []ask
 	meter
@@ -43,6 +47,7 @@ var ErrBudget = errors.New("the budget is spent (agentwrite.budget)")
 // there, too.
 func (j *Job) Do(ctx context.Context, from llm.Answerer) ([]*Item, error) {
 	j.open()
+	defer func() { j.instructions, j.verdicts = nil, nil }()
 	from = j.Calls.Keep(&fresh{&j.meter, from}, j.Model)
 	err := j.choose(ctx, from)
 	if err == nil {
@@ -61,9 +66,10 @@ func (j *Job) Do(ctx context.Context, from llm.Answerer) ([]*Item, error) {
 func (j *Job) open() {
 	j.meter = meter{price: j.Writer.Price, budget: j.Budget}
 	j.items, j.asked = nil, nil
+	all, _ := j.rules()
 	times := map[string]int{} // that a record, or a number behind it, has an id
 	for i, p := range j.Prompts {
-		x, id := instructionOf(p), idOf(p, i)
+		x, id := all[i], idOf(p, i)
 		it := &Item{
 			ID: id, Prompt: x.Text, Asked: x.Asked(), State: Waiting, Stage: Select, messages: p.Messages,
 			origin: p.Origin, instruction: x,
@@ -99,13 +105,20 @@ func idOf(p record.Prompt, i int) string {
 	return string(p.ID)
 }
 
+// rules are the instructions, and what the rules say of each. They are gone through once for the outlook and the job behind it.
+func (j *Job) rules() ([]sift.Instruction, []sift.Verdict) {
+	if j.instructions == nil {
+		for _, p := range j.Prompts {
+			j.instructions = append(j.instructions, instructionOf(p))
+		}
+		j.verdicts = j.Select.Rules(j.instructions)
+	}
+	return j.instructions, slices.Clone(j.verdicts)
+}
+
 // choose drops the instructions that are not taken.
 func (j *Job) choose(ctx context.Context, from llm.Answerer) error {
-	all := make([]sift.Instruction, len(j.items))
-	for i, it := range j.items {
-		all[i] = it.instruction
-	}
-	verdicts := j.Select.Rules(all)
+	all, verdicts := j.rules()
 	var err error
 	if j.Select.AskModel {
 		for i, v := range verdicts {

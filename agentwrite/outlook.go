@@ -25,11 +25,7 @@ const (
 // Outlook reckons what the job takes.
 func (j *Job) Outlook() Outlook {
 	o := Outlook{Instructions: len(j.Prompts), Dropped: map[string]int{}}
-	var all []sift.Instruction
-	for _, p := range j.Prompts {
-		all = append(all, instructionOf(p))
-	}
-	verdicts := j.Select.Rules(all)
+	all, verdicts := j.rules()
 	if !j.Select.AskModel {
 		j.Select.Balance(all, verdicts)
 	}

@@ -116,7 +116,7 @@ func (j *Job) Save(dir string, m Manifest) error {
 	if err != nil {
 		return err
 	}
-	m.Train, m.Instructions = hashOf(raw), j.instructions()
+	m.Train, m.Instructions = hashOf(raw), j.hash()
 	m.Writer, m.Model, m.Prompts, m.Counts, m.Spent = j.Name, j.Model, promptHashes(), Count(j.items), j.Spent
 	m.License = "that of the instructions, and the terms of whoever runs the writer: fill in"
 	m.Settings = Settings{
@@ -125,7 +125,8 @@ func (j *Job) Save(dir string, m Manifest) error {
 	return rundir.WriteJSON(filepath.Join(dir, ManifestFile), m)
 }
 
-func (j *Job) instructions() string {
+// hash is that of the instructions, in their order.
+func (j *Job) hash() string {
 	h := sha256.New()
 	for _, it := range j.items {
 		for _, m := range it.messages {

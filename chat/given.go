@@ -1,6 +1,9 @@
 package chat
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // tokenise encodes the rendering. Where the begin of the last answer is given, what stands up to
 // there and what goes on are encoded apart, as where a model goes on with a prompt: prompts are
@@ -22,8 +25,7 @@ func (m *masker) tokenise() (err error) {
 	return nil
 }
 
-// given returns where message i, the last one, goes on in the rendering: behind what
-// apply_chat_template(continue_final_message=True) writes of its begin. A template that trims an
+// given returns where message i, the last one, goes on in the rendering. A template that trims an
 // answer writes the blanks at the end of the begin as part of what goes on.
 func (m *masker) given(i int) (int, error) {
 	short := slices.Clone(m.msgs)
@@ -32,12 +34,53 @@ func (m *masker) given(i int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	a, ok := out.locate(i)
-	end := a.text.End
+	end, ok := out.begins(i)
 	if !ok || len(m.out.Text) < end || m.out.Text[:end] != out.Text[:end] {
 		return 0, m.fail(NoExactTarget, i, "the template writes its begin otherwise where it goes on")
 	}
 	return end, nil
+}
+
+// begins returns where message i, the last one and the begin of an answer, ends: behind what
+// apply_chat_template(continue_final_message=True) writes of it.
+func (r rendering) begins(i int) (end int, ok bool) {
+	a, ok := r.locate(i)
+	return a.text.End, ok
+}
+
+// Ask renders a conversation for the model to go on from, as [Template.Prompt] does; one that ends in the text of an
+// assistant up to there, so that the model goes on with it. Of the messages all is in the text but what Unread names, and
+// the reasoning of answers, which templates take from models: what they leave out else is an error.
+func (t *Template) Ask(msgs []Message) (Rendered, error) {
+	if err := checkRoles(msgs); err != nil {
+		return Rendered{}, err
+	}
+	last := len(msgs) - 1
+	goesOn := msgs[last].Role == "assistant" && msgs[last].Extra["tool_calls"] == nil
+	out, err := t.render(msgs, !goesOn)
+	if err != nil {
+		return Rendered{}, err
+	}
+	m := masker{template: t, msgs: msgs, out: out, learn: make([]bool, len(msgs))}
+	if err := m.checkRendered(); err != nil {
+		return Rendered{}, err
+	}
+	for i, msg := range msgs {
+		if msg.Reasoning != "" && !slices.ContainsFunc(reasoningKeys, t.parsed.ReadsKey) {
+			return Rendered{}, m.fail(LostReasoning, i, "the template speaks of no reasoning")
+		}
+	}
+	m.addUnread()
+	text := out.Text
+	if goesOn {
+		begin := strings.TrimSpace(msgs[last].Content)
+		end, ok := out.begins(last)
+		if begin == "" || !ok || !strings.HasSuffix(strings.TrimSpace(text[:end]), begin) {
+			return Rendered{}, m.fail(NoExactTarget, last, "no begin of an answer that the template writes as it is")
+		}
+		text = text[:end]
+	}
+	return Rendered{Text: text, IDs: t.tok.EncodeText(text), Unread: m.unread}, nil
 }
 
 // leaveOut takes tokens out of the targets all of whose bytes lie in m.skip, in one walk over both.

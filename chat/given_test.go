@@ -34,6 +34,12 @@ func TestAnAnswerThatGoesOnIsEncodedAsTransformersDoes(t *testing.T) {
 			last := &msgs[len(msgs)-1]
 			last.Given = len(last.Content)
 			last.Content += c.Rest
+			begin := slices.Clone(msgs)
+			begin[len(msgs)-1].Content = last.Content[:last.Given]
+			asked, err := chat.Ask(begin)
+			if first := slices.Index(c.Mask, 1); err != nil || !slices.Equal(asked.IDs, c.IDs[:first]) {
+				t.Errorf("asked to go on: %v, ids\n%v, transformers has\n%v", err, asked.IDs, c.IDs[:first])
+			}
 			got, err := chat.Render(msgs, Targets{First: len(msgs) - 1})
 			if err != nil {
 				t.Fatal(err)
@@ -59,5 +65,49 @@ func TestABeginThatTheTemplateWritesOtherwiseIsRefused(t *testing.T) {
 	var lost *ConversationError
 	if !errors.As(err, &lost) || lost.Reason != NoExactTarget || !strings.Contains(lost.Detail, "otherwise where it goes on") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatIsAskedIsWhole(t *testing.T) {
+	user := Message{Role: "user", Content: "q"}
+	tool := []Message{user, {Role: "assistant", Extra: map[string]any{"tool_calls": []any{map[string]any{"function": map[string]any{
+		"name": "look", "arguments": map[string]any{}}}}}}, {Role: "tool", Content: "found"}}
+	for _, c := range []struct {
+		name, template string
+		msgs           []Message
+		want           string // of the text's end, or of the error
+		unread         []string
+	}{
+		{"a question", "testdata/chat_qwen2.5.jinja", []Message{user}, "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n", nil},
+		{"a begin", "testdata/chat_qwen2.5.jinja", []Message{user, {Role: "assistant", Content: "Once "}},
+			"<|im_start|>assistant\nOnce ", nil},
+		{"an empty begin", "testdata/chat_qwen2.5.jinja", []Message{user, {Role: "assistant"}}, "renders nothing of it", nil},
+		{"a blank begin", "testdata/chat_qwen2.5.jinja", []Message{user, {Role: "assistant", Content: " "}},
+			"no begin of an answer", nil},
+		{"what a tool said", "testdata/chat_qwen2.5.jinja", tool,
+			"<tool_response>\nfound\n</tool_response><|im_end|>\n<|im_start|>assistant\n", nil},
+		{"a call that the template does not write", "chatml", tool, "renders nothing of it", nil},
+		{"reasoning that it does not speak of", "chatml", []Message{user, {Role: "assistant", Content: "a", Reasoning: "r"}, user},
+			"the template speaks of no reasoning", nil},
+		{"reasoning of an earlier answer", "testdata/chat_qwen3.jinja",
+			[]Message{user, {Role: "assistant", Content: "a", Reasoning: "r"}, user},
+			"<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n", nil},
+		{"a begin that it takes for reasoning", "testdata/chat_qwen3.jinja",
+			[]Message{user, {Role: "assistant", Content: "<think>so</think>\n\nyes"}}, "no begin of an answer", nil},
+		{"a key", "chatml",
+			[]Message{{Role: "user", Content: "q", Extra: map[string]any{"mood": "good"}}}, "assistant\n", []string{"mood"}},
+		{"nothing", "chatml", nil, "no messages", nil},
+		{"a role", "chatml", []Message{{Role: "critic", Content: "q"}}, "is unknown", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := must(Open(fixture(t, "qwen", "<|im_end|>"), c.template)).Ask(c.msgs)
+			said := got.Text
+			if err != nil {
+				said = err.Error()
+			}
+			if !strings.Contains(said, c.want) || err == nil && !strings.HasSuffix(said, c.want) || !slices.Equal(got.Unread, c.unread) {
+				t.Errorf("%q, %v, unread %q", got.Text, err, got.Unread)
+			}
+		})
 	}
 }

@@ -319,7 +319,7 @@ var families = []struct{ why, names string }{
 	{metricsFile, `
 		wandb mlflow comet swanlab trackio tensorboard use_swanlab use_tensorboard use_mlflow use_comet report_ log_ logging_
 		profiler disable_tqdm _watch`},
-	{"nothing is uploaded: checkpoints are model folders in Hugging Face layout", `
+	{"a run uploads nothing: lwtrain push sends a model to the hub", `
 		hub_ hf_hub hf_use push_`},
 	{"the fastest kernels that the processor has are used: see lwtrain doctor", `
 		liger use_liger enable_liger unsloth use_unsloth flash_attn flash_ flex_ sdp_ s2_ xformers shift_attn eager_attention

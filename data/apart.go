@@ -124,7 +124,7 @@ func (s *Set) samplesApart(taken [][]item, trained int) error {
 		for _, it := range items {
 			key := s.itemHash(i, it)
 			if at, there := held[key]; there && at == nil {
-				held[key] = &place{i, it.first}
+				held[key] = &place{i, int(it.first)}
 			}
 		}
 	}
@@ -136,7 +136,7 @@ func (s *Set) samplesApart(taken [][]item, trained int) error {
 				continue
 			}
 			if both++; both == 1 {
-				example = fmt.Sprintf("%s is %s", s.At(at.source, s.line(at.source, at.first)), s.At(i, s.line(i, it.first)))
+				example = fmt.Sprintf("%s is %s", s.At(at.source, s.line(at.source, at.first)), s.At(i, s.line(i, int(it.first))))
 			}
 		}
 		n := len(taken[i])
@@ -160,5 +160,5 @@ func allOf(n int) string {
 
 // line is the number of the record of a conversation.
 func (s *Set) line(source, conversation int) int {
-	return int(s.stores[source].Entries[conversation].Line)
+	return int(s.stores[source].Entries.At(conversation).Line)
 }

@@ -76,7 +76,7 @@ func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item
 	for _, it := range items {
 		reason := ""
 		for _, k := range it.conversations() {
-			switch e := entries[k]; {
+			switch e := entries.At(k); {
 			case reason != "":
 			case e.Targets == 0:
 				reason = "no_target"
@@ -100,8 +100,8 @@ func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item
 			continue
 		}
 		for _, k := range it.conversations() {
-			stats.LostTokens += int64(entries[k].Tokens)
-			stats.whole.add(int64(entries[k].Tokens))
+			stats.LostTokens += int64(entries.At(k).Tokens)
+			stats.whole.add(int64(entries.At(k).Tokens))
 		}
 	}
 	return out
@@ -128,7 +128,7 @@ func (s *Set) amount(source int, items []item, opts Options, seed uint64) ([]ite
 		for n = 0; n < len(order); n++ {
 			more := 0
 			for _, k := range items[order[n]].conversations() {
-				more += int(s.stores[source].Entries[k].Tokens)
+				more += int(s.stores[source].Entries.At(k).Tokens)
 				if opts.TooLong == "truncate" {
 					more = min(more, opts.MaxLength)
 				}
@@ -195,7 +195,7 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
 	limit := int32(opts.MaxLength)
 	stats := &s.sources[source]
 	for _, k := range it.conversations() {
-		e := s.stores[source].Entries[k]
+		e := s.stores[source].Entries.At(k)
 		stats.whole.add(int64(e.Tokens))
 		before := len(s.pieces)
 		switch whole := (piece{int32(source), int32(k), 0, e.Tokens, e.Targets}); {

@@ -81,9 +81,9 @@ func (s *Set) dropCopies(all [][]item, opts Options) {
 // itemHash tells items apart by their tokens and targets.
 func (s *Set) itemHash(source int, it item) (key [2]uint64) {
 	entries := s.stores[source].Entries
-	key[0] = entries[it.first].Hash
+	key[0] = entries.At(int(it.first)).Hash
 	if it.rejected >= 0 {
-		key[1] = entries[it.rejected].Hash
+		key[1] = entries.At(int(it.rejected)).Hash
 	}
 	return key
 }

@@ -85,7 +85,7 @@ func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*
 // whyUnused says why a record that is in the store became no sample.
 func (s *Set) whyUnused(opts Options, source, number int) string {
 	src := s.from[source]
-	for _, e := range s.stores[source].Entries {
+	for _, e := range s.stores[source].Entries.All() {
 		switch {
 		case int(e.Line) != number:
 		case e.Targets == 0:

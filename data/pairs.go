@@ -90,23 +90,24 @@ func (s *Set) Prompt(i int) int {
 
 // item is what is drawn, held out and repeated as one: a conversation of a source's
 // store or a pair of them, by their indexes in it; rejected is -1 where there is one.
-type item struct{ first, rejected int }
+type item struct{ first, rejected int32 }
 
 func (it item) conversations() []int {
 	if it.rejected < 0 {
-		return []int{it.first}
+		return []int{int(it.first)}
 	}
-	return []int{it.first, it.rejected}
+	return []int{int(it.first), int(it.rejected)}
 }
 
 // items makes the items of a source, and counts the records that are none.
 func (s *Set) items(source int, want Run) ([]item, error) {
 	src, entries, stats := s.from[source], s.stores[source].Entries, &s.sources[source]
 	only := src.Side == "chosen"
-	out := make([]item, 0, len(entries))
-	waiting := map[uint64][2][]int{} // labelled records by their prompt: disliked, liked
+	out := make([]item, 0, entries.Len())
+	waiting := map[uint64][2][]int32{} // labelled records by their prompt: disliked, liked
 	var order []uint64
-	for k, e := range entries {
+	for i, e := range entries.All() {
+		k := int32(i)
 		switch {
 		case want.Labels && !only && (e.Kind == record.Liked || e.Kind == record.Disliked):
 			out = append(out, item{k, -1})
@@ -115,7 +116,7 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 		case only:
 			stats.drop("side", 1)
 		case e.Kind == record.Chosen:
-			if k+1 == len(entries) || entries[k+1].Kind != record.Rejected {
+			if i+1 == entries.Len() || entries.At(i+1).Kind != record.Rejected {
 				return nil, fmt.Errorf("%s: a pair without its other side in the store", s.stores[source].Dir)
 			}
 			out = append(out, item{k, k + 1})
@@ -133,7 +134,7 @@ func (s *Set) items(source int, want Run) ([]item, error) {
 		w := waiting[prompt]
 		n := min(len(w[0]), len(w[1]))
 		for i := range n {
-			if entries[w[0][i]].Hash == entries[w[1][i]].Hash { // one answer that is called good and bad
+			if entries.At(int(w[0][i])).Hash == entries.At(int(w[1][i])).Hash { // one answer that is called good and bad
 				stats.drop("equal_answers", 1)
 				continue
 			}

@@ -22,9 +22,12 @@
 package data
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lwtrain/data/read"
@@ -71,7 +74,7 @@ func (s *Set) Words(i int) int { return int(s.entry(i).Words) }
 // entry is what the store knows of sample i's conversation.
 func (s *Set) entry(i int) store.Entry {
 	p := s.pieces[i]
-	return s.stores[p.source].Entries[p.conversation]
+	return s.stores[p.source].Entries.At(int(p.conversation))
 }
 
 // Sources returns the statistics of each source: those to train on, then the
@@ -145,23 +148,28 @@ func (s *Set) Sample(i int) (Sample, error) {
 // conversations are the samples. Sets with the same contents are the same.
 func (s *Set) Contents() map[string]string {
 	out := map[string]string{}
-	var choice []byte
+	choice := sha256.New()
 	for i, p := range s.stores {
 		out[fmt.Sprintf("source %d, %s", i+1, s.sources[i].Name)] = p.Inputs.File
 		out["tokenizer and template"] = store.HashOf(fmt.Appendf(nil, "%d %s", store.Rules, p.Inputs.Chat))
 		if p.Inputs.Read != "" {
 			out[fmt.Sprintf("how source %d, %s, is read", i+1, s.sources[i].Name)] = store.HashOf([]byte(p.Inputs.Read))
 		}
-		choice = fmt.Appendf(choice, "%g\n", s.sources[i].LossFactor)
+		fmt.Fprintf(choice, "%g\n", s.sources[i].LossFactor)
 	}
 	for _, list := range [][]int{s.train, s.heldOut} {
-		choice = fmt.Appendf(choice, "%d\n", len(list))
+		fmt.Fprintf(choice, "%d\n", len(list))
+		var line []byte
 		for _, i := range list {
 			p := s.pieces[i]
-			choice = fmt.Appendf(choice, "%d %d %d %d\n", p.source, p.conversation, p.from, p.to)
+			line = line[:0]
+			for k, v := range [...]int32{p.source, p.conversation, p.from, p.to} {
+				line = append(strconv.AppendInt(line, int64(v), 10), "   \n"[k])
+			}
+			choice.Write(line)
 		}
 	}
-	out["choice of samples"] = store.HashOf(choice)
+	out["choice of samples"] = hex.EncodeToString(choice.Sum(nil))
 	return out
 }
 

@@ -286,7 +286,7 @@ func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
 		}
 	}
 	last := piece{source: -1}
-	for _, p := range s.pieces {
+	for i, p := range s.pieces {
 		if p.source == last.source && p.conversation == last.conversation && p.from > last.from {
 			last = p
 			continue
@@ -296,7 +296,7 @@ func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
 		if err != nil {
 			return err
 		}
-		see(p, s.stores[p.source].Entries[p.conversation], f)
+		see(p, s.entry(i), f)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ var others = []struct {
 	{"report_to run_name logging_dir use_tensorboard", Differs, "would have said where metrics go; here output.report_to does, " +
 		"beside metrics.jsonl of output.dir"},
 	{"plot_loss", Same, "`lwtrain report` draws the losses"},
-	{"push_to_hub hub_* push_dataset* hf_*", Missing, "would have uploaded the result; a training run uploads nothing here"},
+	{"push_to_hub hub_* push_dataset* hf_*", Missing, "would have uploaded the result; here `lwtrain push` does, when a run is done"},
 	{"gradient_checkpointing* disable_gradient_checkpointing activation_* selective_checkpointing use_reentrant_gc recompute*", Same,
 		"activations are computed again as far as memory asks for (train.gradient_checkpointing), which changes no result"},
 	{"flash_attn flash_* attn_* sdp_* sdpa* xformers* flex_* eager_* s2_* shift_attn sage_* use_kernels fused_* enable_liger* " +

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -19,6 +20,12 @@ type Request struct {
 	Sampling     Sampling
 	Stuck        func(ids []int32) bool // asked every [StuckEvery] tokens whether the text is to end; may be nil
 	Emit         func(id int32)         // called with each new token but the stop; may be nil
+	// Look is called with each token that is chosen, the stop among them, before Emit, and the logits [V] that it
+	// was chosen from; may be nil.
+	Look func(id int32, logits []float32)
+	// Enough is asked behind each Emit whether the text is to end there, and while its prompt is read, which then
+	// ends; may be nil.
+	Enough func() bool
 	// Done is called when the text has ended, and returns texts that are to be continued before those
 	// that wait, or that none of these is to begin; may be nil.
 	Done func(Generated) (more []Request, enough bool)
@@ -27,7 +34,7 @@ type Request struct {
 // Generated is what a request came to.
 type Generated struct {
 	IDs  []int32 // new tokens, without the stop
-	Stop string  // StopEOS, StopLength or StopStuck
+	Stop string  // StopEOS, StopLength, StopStuck or StopEnough
 }
 
 // Why a text ends.
@@ -35,6 +42,7 @@ const (
 	StopEOS    = "eos"    // a stop id came
 	StopLength = "length" // MaxNewTokens are there
 	StopStuck  = "loop"   // Stuck said so
+	StopEnough = "enough" // Enough did
 )
 
 // StuckEvery is after how many tokens Request.Stuck is asked, again and again.
@@ -57,10 +65,15 @@ type Generator struct {
 	ends      []int32 // the lengths of their texts
 	starts    []int32 // of a prompt's rows: the first that each sees in the layer under way
 	decode    []*slot // nil: the rows are the prompt of one new slot
+	thread    bool    // all rows of decode continue one text: each sees those before it
 	fresh     *slot
 	yielded   time.Time // when other goroutines last had their turn
 	memory    [2]bump   // of the values of this layer, and of the one before
+	most      int       // rows that it has room for
 	layer     int
+	scores    []float32       // the logits of a pass
+	ctx       context.Context // of what is under way; nil: nothing ends it
+	vain      bool            // nobody wants what the pass under way comes to: it need not be computed
 
 	rounded []kernels.BF16               // the input of a product
 	lengths map[*graph.Adapter][]float32 // of the rows that adapters bring to another length
@@ -68,6 +81,15 @@ type Generator struct {
 	firsts  []int32                      // zeros
 	states  [][]float32                  // of the layer's delta rule, text by text
 	best    []int32                      // the most probable token of each row
+}
+
+// text is a request and what has come of it.
+type text struct {
+	Request
+	name  int  // of the prompt, for errors
+	again bool // the text that comes next has the same prompt
+	out   Generated
+	done  func(failed error) error // called when the text has ended; what it returns ends all
 }
 
 // past is what a layer keeps of a text: keys and values, or of a recurrent one the newest inputs of its convolution, [taps,
@@ -110,11 +132,12 @@ func (p past) free() {
 // slot is a text under way: what its layers keep of it, with room for the
 // whole text.
 type slot struct {
-	request int
+	*text
 	cache   []past
 	length  int // tokens in the cache
 	last    int32
 	sampler sampler
+	failed  error // why there is no next token
 }
 
 // NewGenerator returns a generator over m's weights: over their bf16 copies
@@ -141,90 +164,107 @@ func (g *Generator) Generate(ctx context.Context, requests []Request, batch int)
 	if err := w.add(requests); err != nil {
 		return nil, err
 	}
-	var err error
-	kernels.Run(func() { err = g.run(ctx, &w, max(1, batch)) })
-	for _, s := range g.slots {
-		s.free()
+	err := g.run(ctx, batch, math.MaxInt, w.next)
+	out := make([]Generated, len(w.texts))
+	for i, t := range w.texts {
+		out[i] = t.out
 	}
-	g.slots = nil
-	g.kept.free()
-	for i := range g.memory {
-		g.memory[i].free()
-	}
-	kernels.FreeBF16(g.rounded)
-	g.rounded = nil
-	return w.out, err
+	return out, err
 }
 
-// work is texts to continue, and what came of them.
+// Guest is a text that joins those under way: see [Generator.Serve]. Done of its request is not called.
+type Guest struct {
+	Request
+	Again bool                   // the next guest has the same prompt, which is then computed once
+	Ended func(Generated, error) // called when the text has ended; an error has ended it before its time
+}
+
+// readAtOnce is how many tokens of prompts are read between two tokens of the guests under way: one
+// prompt more than that.
+const readAtOnce = 512
+
+// Serve continues guests until next has none, or ctx ends: at most batch of them at a time. It asks
+// next whenever there is room for one; idle says that nothing is under way, so that next may
+// wait. Where it does not, nil means that nobody waits now. A guest's tokens are those that Generate comes to.
+func (g *Generator) Serve(ctx context.Context, batch int, next func(idle bool) *Guest) error {
+	return g.run(ctx, batch, readAtOnce, func(idle bool) *text {
+		for {
+			guest := next(idle)
+			if guest == nil {
+				return nil
+			}
+			t := &text{Request: guest.Request, again: guest.Again}
+			t.done = func(failed error) error {
+				guest.Ended(t.out, failed)
+				return nil
+			}
+			err := t.check(g.m.Config.Vocab)
+			if err == nil {
+				return t
+			}
+			guest.Ended(Generated{}, err)
+		}
+	})
+}
+
+// check refuses a prompt that is none.
+func (t *text) check(vocab int) error {
+	if len(t.Prompt) == 0 {
+		return fmt.Errorf("prompt %d is empty", t.name)
+	}
+	for _, id := range t.Prompt {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("prompt %d: token id %d, want 0 to %d", t.name, id, vocab-1)
+		}
+	}
+	return nil
+}
+
+// work is texts to continue.
 type work struct {
-	vocab    int
-	requests []Request
-	out      []Generated
-	queue    []int // wait, the last one first
+	vocab int
+	texts []*text
+	queue []*text // wait, the last one first
 }
 
 // add puts texts before those that wait.
 func (w *work) add(requests []Request) error {
-	first := len(w.requests)
+	first := len(w.texts)
 	for i, r := range requests {
-		if len(r.Prompt) == 0 {
-			return fmt.Errorf("prompt %d is empty", first+i)
+		t := &text{Request: r, name: first + i}
+		t.done = func(failed error) error { return w.ended(t, failed) }
+		if err := t.check(w.vocab); err != nil {
+			return err
 		}
-		for _, id := range r.Prompt {
-			if id < 0 || int(id) >= w.vocab {
-				return fmt.Errorf("prompt %d: token id %d, want 0 to %d", first+i, id, w.vocab-1)
-			}
-		}
+		w.texts = append(w.texts, t)
 	}
-	for i := len(requests) - 1; i >= 0; i-- {
-		w.queue = append(w.queue, first+i)
+	for i := len(w.texts) - 1; i >= first; i-- {
+		w.queue = append(w.queue, w.texts[i])
 	}
-	w.requests = append(w.requests, requests...)
-	w.out = append(w.out, make([]Generated, len(requests))...)
 	return nil
 }
 
-// begins reports whether the text that waits for its turn begins with the same prompt.
-func (w *work) begins(prompt []int32) bool {
-	if len(w.queue) == 0 {
-		return false
+// next takes a text that waits.
+func (w *work) next(bool) *text {
+	last := len(w.queue) - 1
+	if last < 0 {
+		return nil
 	}
-	next := w.requests[w.queue[len(w.queue)-1]]
-	return next.MaxNewTokens > 0 && slices.Equal(next.Prompt, prompt)
-}
-
-// take adds the token that a text chose, and reports whether the text goes on.
-func (w *work) take(s *slot) bool {
-	r, o := &w.requests[s.request], &w.out[s.request]
-	switch {
-	case len(o.IDs) == r.MaxNewTokens:
-		o.Stop = StopLength
-	case slices.Contains(r.Stop, s.last):
-		o.Stop = StopEOS
-	case r.Stuck != nil && len(o.IDs) > 0 && len(o.IDs)%StuckEvery == 0 && r.Stuck(o.IDs):
-		o.Stop = StopStuck
-	default:
-		o.IDs = append(o.IDs, s.last)
-		if r.Emit != nil {
-			r.Emit(s.last)
-		}
-		if len(o.IDs) < r.MaxNewTokens {
-			return true
-		}
-		o.Stop = StopLength
+	t := w.queue[last]
+	w.queue = w.queue[:last]
+	if last > 0 {
+		next := w.queue[last-1]
+		t.again = next.MaxNewTokens > 0 && slices.Equal(next.Prompt, t.Prompt)
 	}
-	return false
+	return t
 }
 
 // ended tells that a text has, and adds those that follow from it.
-func (w *work) ended(s *slot) error {
-	r := &w.requests[s.request]
-	s.free()
-	if r.Done == nil {
-		return nil
+func (w *work) ended(t *text, failed error) error {
+	if failed != nil || t.Done == nil {
+		return failed
 	}
-	more, enough := r.Done(w.out[s.request])
+	more, enough := t.Done(t.out)
 	if err := w.add(more); err != nil {
 		return err
 	}
@@ -234,88 +274,147 @@ func (w *work) ended(s *slot) error {
 	return nil
 }
 
-func (g *Generator) run(ctx context.Context, w *work, batch int) error {
-	for len(w.queue) > 0 || len(g.slots) > 0 {
-		for len(g.slots) < batch && len(w.queue) > 0 {
+// run continues what next returns, and frees all memory at the end.
+func (g *Generator) run(ctx context.Context, batch, readAtOnce int, next func(idle bool) *text) (err error) {
+	g.ctx = ctx
+	kernels.Run(func() { err = g.loop(ctx, max(1, batch), readAtOnce, next) })
+	g.ctx = nil
+	for _, s := range g.slots {
+		s.free()
+		_ = s.done(err) // it is the one that ended all
+	}
+	g.slots = nil
+	g.free()
+	return err
+}
+
+func (g *Generator) free() {
+	g.kept.free()
+	for i := range g.memory {
+		g.memory[i].free()
+	}
+	g.most = 0
+	kernels.FreeBF16(g.rounded)
+	kernels.Free(g.scores)
+	g.rounded, g.scores = nil, nil
+}
+
+func (g *Generator) loop(ctx context.Context, batch, readAtOnce int, next func(idle bool) *text) error {
+	for {
+		for read := 0; len(g.slots) < batch && read < readAtOnce; {
+			t := next(len(g.slots) == 0)
+			if t == nil {
+				break
+			}
+			s := g.newSlot(t, len(t.Prompt)+t.MaxNewTokens)
+			g.slots = append(g.slots, s)
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			i := w.queue[len(w.queue)-1]
-			w.queue = w.queue[:len(w.queue)-1]
-			r := w.requests[i]
-			s := g.newSlot(i, len(r.Prompt)+r.MaxNewTokens, r.Sampling)
-			g.slots = append(g.slots, s)
-			if r.MaxNewTokens > 0 {
-				if err := g.choose([]*slot{s}, g.readPrompt(s, r.Prompt, w.begins(r.Prompt))); err != nil {
-					return err
-				}
+			if t.MaxNewTokens > 0 {
+				g.choose([]*slot{s}, g.readPrompt(s, t.Prompt, t.again))
 			}
+			read += len(t.Prompt)
+		}
+		if len(g.slots) == 0 {
+			return ctx.Err()
 		}
 		// Take what each text chose; those that are done make room.
-		var err error
+		err := ctx.Err()
+		if err != nil {
+			return err // what was chosen last may be of a pass that was not computed
+		}
 		g.slots = slices.DeleteFunc(g.slots, func(s *slot) bool {
-			goes := w.take(s)
-			if !goes && err == nil {
-				err = w.ended(s)
+			goes := s.failed == nil && s.take()
+			if !goes {
+				s.free()
+				if err == nil {
+					err = s.done(s.failed)
+				}
 			}
 			return !goes
 		})
-		if err == nil {
-			err = ctx.Err()
-		}
 		if err != nil {
 			return err
 		}
-		if err := g.goOn(w); err != nil {
-			return err
-		}
+		g.goOn()
 	}
-	return nil
 }
 
 // goOn gives each text its next token. One that grows longer than the frequencies of short texts are for is read anew with
 // those of long ones.
-func (g *Generator) goOn(w *work) error {
-	shorter := g.slots
-	if s := g.m.Config.Rope.Scaling; s != nil && s.Type == "longrope" {
-		shorter = nil
-		for _, x := range g.slots {
-			if x.length != int(s.OriginalMax) {
-				shorter = append(shorter, x)
+func (g *Generator) goOn() {
+	on := g.slots
+	if g.m.Config.Rope.LongFrequencies() != nil {
+		on = nil
+		for _, s := range g.slots {
+			if g.m.Config.long(s.length) || !g.m.Config.long(s.length+1) {
+				on = append(on, s)
 				continue
 			}
-			ids := append(slices.Clone(w.requests[x.request].Prompt), w.out[x.request].IDs...)
-			if err := g.choose([]*slot{x}, g.prefill(x, ids)); err != nil {
-				return err
-			}
+			g.choose([]*slot{s}, g.prefill(s, slices.Concat(s.Prompt, s.out.IDs)))
 		}
 	}
-	if len(shorter) == 0 {
-		return nil
+	if len(on) > 0 {
+		g.choose(on, g.step(on))
 	}
-	return g.choose(shorter, g.step(shorter))
+}
+
+// take adds the token that a text chose, and reports whether the text goes on.
+func (s *slot) take() bool {
+	o := &s.out
+	switch {
+	case len(o.IDs) == s.MaxNewTokens:
+		o.Stop = StopLength
+	case slices.Contains(s.Stop, s.last):
+		o.Stop = StopEOS
+	case s.Stuck != nil && len(o.IDs) > 0 && len(o.IDs)%StuckEvery == 0 && s.Stuck(o.IDs):
+		o.Stop = StopStuck
+	default:
+		o.IDs = append(o.IDs, s.last)
+		if s.Emit != nil {
+			s.Emit(s.last)
+		}
+		switch {
+		case s.Enough != nil && s.Enough():
+			o.Stop = StopEnough
+		case len(o.IDs) == s.MaxNewTokens:
+			o.Stop = StopLength
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // choose gives each slot its next token, from logits [len(slots), V]. That they
 // are finite is not certain: a model's weights may have left the range of numbers.
-func (g *Generator) choose(slots []*slot, logits []float32) error {
+func (g *Generator) choose(slots []*slot, logits []float32) {
+	vocab := g.m.Config.Vocab
 	g.best = slices.Grow(g.best[:0], len(slots))[:len(slots)]
-	kernels.Highest(g.best, logits, g.m.Config.Vocab)
+	kernels.Highest(g.best, logits, vocab)
 	for i, s := range slots {
+		own := logits[i*vocab : (i+1)*vocab]
 		if g.best[i] < 0 {
-			return fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.request, s.length)
+			s.failed = fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.name, s.length)
+			continue
 		}
-		s.last = s.sampler.next(logits[i*g.m.Config.Vocab:(i+1)*g.m.Config.Vocab], g.best[i])
+		if s.last = s.sampler.next(own, g.best[i]); s.Look != nil {
+			s.Look(s.last, own)
+		}
 	}
-	return nil
 }
 
-func (g *Generator) newSlot(request, capacity int, how Sampling) *slot {
-	s := &slot{request: request, sampler: sampler{Sampling: how, rand: rng.New(how.Seed, "generate")}}
+func (g *Generator) newSlot(t *text, capacity int) *slot {
+	return &slot{text: t, cache: g.newCache(capacity), sampler: sampler{Sampling: t.Sampling, rand: rng.New(t.Sampling.Seed, "generate")}}
+}
+
+// newCache makes room for what layers keep of so many tokens.
+func (g *Generator) newCache(tokens int) (out []past) {
 	for layer := range g.m.Config.Layers {
-		s.cache = append(s.cache, g.newPast(layer, capacity))
+		out = append(out, g.newPast(layer, tokens))
 	}
-	return s
+	return out
 }
 
 func (s *slot) free() {
@@ -346,7 +445,7 @@ func (g *Generator) begin(prompt []int32, s *slot) {
 // step feeds each slot the token it chose last and returns the logits after
 // it, [len(slots), V].
 func (g *Generator) step(slots []*slot) []float32 {
-	g.ids, g.positions, g.ends, g.decode = g.ids[:0:0], g.positions[:0], g.ends[:0], slots
+	g.ids, g.positions, g.ends, g.decode, g.thread = g.ids[:0:0], g.positions[:0], g.ends[:0], slots, false
 	for _, s := range slots {
 		g.ids = append(g.ids, s.last)
 		g.positions, g.ends = append(g.positions, int32(s.length)), append(g.ends, int32(s.length+1))
@@ -359,7 +458,12 @@ func (g *Generator) step(slots []*slot) []float32 {
 }
 
 func (g *Generator) logits(h []float32, rows int) []float32 {
-	out := g.take(rows * g.m.Config.Vocab)
+	n := rows * g.m.Config.Vocab
+	if len(g.scores) < n {
+		kernels.Free(g.scores)
+		g.scores = kernels.Alloc(n)
+	}
+	out := g.scores[:n]
 	g.product(out, h, rows, g.m.head)
 	return out
 }

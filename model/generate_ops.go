@@ -23,6 +23,9 @@ func (g *Generator) BeginBlock() {
 		runtime.Gosched()
 		g.yielded = now
 	}
+	if g.ctx != nil && g.ctx.Err() != nil || g.decode == nil && g.fresh.text != nil && g.fresh.Enough != nil && g.fresh.Enough() {
+		g.vain = true
+	}
 	g.layer++
 	g.memory[g.layer%2].reset()
 }
@@ -30,8 +33,14 @@ func (g *Generator) BeginBlock() {
 func (g *Generator) EndBlocks() { g.BeginBlock() }
 
 func (g *Generator) Embed(table *graph.Param) rowsOf {
-	g.memory[0].reset()
-	g.memory[1].reset()
+	g.vain = false
+	for i := range g.memory {
+		if len(g.ids) > g.most { // pieces of the old sizes would lie about unused
+			g.memory[i].free()
+		}
+		g.memory[i].reset()
+	}
+	g.most = max(g.most, len(g.ids))
 	y := g.take(len(g.ids) * table.Cols)
 	if table.Half != nil {
 		for i, id := range g.ids {
@@ -92,6 +101,9 @@ func (g *Generator) adapt(y, x rowsOf, n int, a *graph.Adapter) {
 // product is y[rows, N] = x[rows, K] W^T. A token's row is the same bytes whatever rows are
 // beside it; a prompt's rows are by themselves.
 func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
+	if g.vain {
+		return
+	}
 	half := w.Half != nil // adapters are float32
 	switch few := rows <= kernels.FewRows || g.decode != nil; {
 	case few && half:
@@ -127,6 +139,9 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsO
 		window = math.MaxInt32
 	}
 	out := g.take(rows * h.Q * h.Dim)
+	if g.vain {
+		return out
+	}
 	if g.decode == nil {
 		for i := range g.starts {
 			g.starts[i] = int32(max(0, i-window+1))
@@ -136,10 +151,17 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsO
 		return out
 	}
 	g.texts = g.texts[:0]
-	for _, s := range g.decode {
-		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer].Cache, Tokens: s.length + 1, First: max(0, s.length+1-window)})
+	for i, s := range g.decode {
+		n := int(g.positions[i]) + 1
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer].Cache, Tokens: n, First: max(0, n-window)})
 	}
-	kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, how.Scale)
+	if !g.thread {
+		kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, how.Scale)
+		return out
+	}
+	for i := range rows { // each stores what the next one sees
+		kernels.AttendCached(out[i*h.Q*h.Dim:][:h.Q*h.Dim], qkv[i*width:], width, g.texts[i:i+1], h.Q, h.KV, h.Dim, how.Scale)
+	}
 	return out
 }
 
@@ -158,6 +180,9 @@ func (g *Generator) GateHeads(attended, x rowsOf, h graph.Heads) rowsOf {
 func (g *Generator) Convolve(x rowsOf, w *graph.Param, c graph.Taps, layer int) rowsOf {
 	rows, width := len(g.ids), c.Width()
 	y := g.take(rows * c.Dim)
+	if g.vain {
+		return y
+	}
 	if g.decode == nil {
 		kernels.Convolve(y, x, w.Data, g.whole(rows), rows, c)
 		taps := g.fresh.cache[layer].taps
@@ -188,6 +213,9 @@ func (g *Generator) whole(rows int) []int32 {
 func (g *Generator) DeltaRule(qkv, gates rowsOf, p graph.DeltaParams, d graph.Delta, layer int) rowsOf {
 	rows := len(g.ids)
 	out := g.take(rows * d.Out())
+	if g.vain {
+		return out
+	}
 	if g.decode == nil {
 		kernels.DeltaRule(out, g.fresh.cache[layer].state, qkv, gates, p.Weights(), g.whole(rows), rows, d, g.take(d.Scratch(rows)))
 		return out
@@ -196,7 +224,13 @@ func (g *Generator) DeltaRule(qkv, gates rowsOf, p graph.DeltaParams, d graph.De
 	for _, s := range g.decode {
 		g.states = append(g.states, s.cache[layer].state)
 	}
-	kernels.DeltaStep(out, g.states, qkv, gates, p.Weights(), d)
+	if !g.thread {
+		kernels.DeltaStep(out, g.states, qkv, gates, p.Weights(), d)
+		return out
+	}
+	for i := range rows { // each moves on what the next one sees
+		kernels.DeltaStep(out[i*d.Out():], g.states[i:i+1], qkv[i*d.Mixed():], gates[i*d.Gates():], p.Weights(), d)
+	}
 	return out
 }
 

@@ -6,15 +6,20 @@ import (
 	"testing"
 )
 
-// smallModel has heads that share keys and values, and random weights that set its answers apart.
-func smallModel(t *testing.T) *Model {
+// smallConfig has heads that share keys and values.
+func smallConfig(t *testing.T) Config {
 	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
 		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
 		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(c, 1)
+	return c
+}
+
+// smallModel has random weights that set its answers apart.
+func smallModel(t *testing.T) *Model {
+	m := New(smallConfig(t), 1)
 	t.Cleanup(m.Free)
 	return m
 }
@@ -66,7 +71,7 @@ func TestWhatIsReadIsWhatWouldHaveBeenWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range []int{11, 12, 74, 75, 76, 149} { // the logits behind each prefix, from a pass of its own
-		s := g.newSlot(0, at, Sampling{})
+		s := g.newSlot(&text{}, at)
 		logits := g.prefill(s, ids[:at])
 		sum := 0.0
 		for _, v := range logits {
@@ -85,12 +90,7 @@ func TestWhatIsReadIsWhatWouldHaveBeenWritten(t *testing.T) {
 }
 
 func TestAPromptIsComputedOnceForRequestsThatShareIt(t *testing.T) {
-	c, err := ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 80, "intermediate_size": 112,
-		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 512,
-		"rms_norm_eps": 1e-5, "initializer_range": 0.3}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := smallConfig(t)
 	var requests []Request
 	for i, prompt := range []int{1, 15, 16, 17, 33, 40, 90} { // tokens, around what lies side by side in a cache
 		for k := range 1 + (3*i+2)%5 {
@@ -131,7 +131,7 @@ func TestAPromptIsComputedOnceForRequestsThatShareIt(t *testing.T) {
 		}
 
 		g, prompt := NewGenerator(m), requests[len(requests)-1].Prompt
-		first, second := g.newSlot(0, 120, Sampling{}), g.newSlot(1, 300, Sampling{})
+		first, second := g.newSlot(&text{}, 120), g.newSlot(&text{}, 300)
 		computed := slices.Clone(g.readPrompt(first, prompt, true))
 		clear(m.embed.Data) // another pass would come to something else
 		clear(m.embed.Half)

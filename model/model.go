@@ -476,3 +476,22 @@ func (m *Model) UseGradients() {
 		}
 	}
 }
+
+// KeysBytes is how much memory the keys and values of a text of so many tokens take in a [Generator].
+func (m *Model) KeysBytes(tokens int) int64 {
+	const float, half = 4, 2
+	size := int64(float)
+	if m.embed.Half != nil {
+		size = half
+	}
+	return size * 2 * int64(tokens) * int64(m.Config.Layers*m.Config.KVHeads*m.Config.HeadDim)
+}
+
+// ReadingBytes is about how much memory a [Generator] takes, beside [Model.KeysBytes], to read a prompt of so many
+// tokens at once and to continue batch texts.
+func (m *Model) ReadingBytes(tokens, batch int) int64 {
+	const float, half, layers = 4, 2, 2
+	c := m.Config
+	values := 8*c.Hidden + 2*c.Heads*c.HeadDim + 2*c.KVHeads*c.HeadDim + c.Heads + 3*c.FFN
+	return int64(tokens)*int64(layers*float*values+half*max(c.FFN, c.Hidden, c.Heads*c.HeadDim)) + int64(batch)*float*int64(c.Vocab)
+}

@@ -173,7 +173,7 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 func logits(m *Model, ids []int32) (out []float32) {
 	kernels.Run(func() {
 		g := NewGenerator(m)
-		s := g.newSlot(0, len(ids), Sampling{})
+		s := g.newSlot(&text{}, len(ids))
 		defer s.free()
 		g.begin(ids, s)
 		out = slices.Clone(g.logits(forward[rowsOf](m, g), len(ids)))

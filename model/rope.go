@@ -198,6 +198,12 @@ func positive(factors []float64) bool {
 	return !slices.ContainsFunc(factors, func(f float64) bool { return !(f > 1e-6 && f < 1e9) })
 }
 
+// long reports whether a text of so many tokens has the frequencies of long ones.
+func (c Config) long(tokens int) bool {
+	s := c.Rope.Scaling
+	return s != nil && s.Type == "longrope" && tokens > int(s.OriginalMax)
+}
+
 // rotation is how heads are turned by some frequencies.
 func (c Config) rotation(r families.Rope) graph.Rotation {
 	out := graph.Rotation{Freqs: floats(r.Frequencies()), Long: floats(r.LongFrequencies()), Interleaved: c.Interleaved,

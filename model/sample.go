@@ -10,6 +10,7 @@ import (
 type Sampling struct {
 	Temperature float64 // 0: always the most probable token
 	TopP        float64 // nucleus: the fewest tokens whose probabilities reach TopP; 0 or 1: all (Holtzman et al. 2020, arXiv:1904.09751)
+	TopK        int     // the most probable tokens among which TopP counts; 0: all
 	Seed        uint64
 }
 
@@ -36,7 +37,11 @@ func (s *sampler) next(logits []float32, best int32) int32 {
 	for _, v := range logits {
 		sum += math.Exp((float64(v) - peak) / s.Temperature)
 	}
-	if s.TopP <= 0 || s.TopP >= 1 { // all tokens: nothing to sort
+	limit := s.TopP
+	if limit <= 0 || limit > 1 {
+		limit = 1
+	}
+	if limit == 1 && s.TopK <= 0 { // all tokens: nothing to sort
 		u := s.rand.Float64() * sum
 		for i, v := range logits {
 			if u -= math.Exp((float64(v) - peak) / s.Temperature); u < 0 {
@@ -63,10 +68,22 @@ func (s *sampler) next(logits []float32, best int32) int32 {
 			}
 			return 0
 		})
+		from, reach := s.top, limit
+		if s.TopK > 0 {
+			if least > 0 && len(from) < s.TopK {
+				continue
+			}
+			from = from[:min(s.TopK, len(from))]
+			whole := 0.
+			for _, c := range from {
+				whole += c.p
+			}
+			reach *= whole
+		}
 		var mass float64
-		for i, c := range s.top {
-			if mass += c.p; mass >= s.TopP {
-				return s.draw(s.top[:i+1], mass)
+		for i, c := range from {
+			if mass += c.p; mass >= reach {
+				return s.draw(from[:i+1], mass)
 			}
 		}
 	}

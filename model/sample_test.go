@@ -19,6 +19,10 @@ func TestTokensAreDrawnFromTheNucleus(t *testing.T) {
 		{"top-p 1 draws from all", Sampling{Temperature: 1}, []float64{0.25, 0.5, 0.125, 0.125}},
 		{"top-p 0.7 keeps the two that reach it", Sampling{Temperature: 1, TopP: 0.7}, []float64{1. / 3, 2. / 3, 0, 0}},
 		{"a tiny top-p keeps one", Sampling{Temperature: 1, TopP: 1e-9}, []float64{0, 1, 0, 0}},
+		{"top-k 2 keeps two", Sampling{Temperature: 1, TopK: 2}, []float64{1. / 3, 2. / 3, 0, 0}},
+		{"top-k 1 keeps one", Sampling{Temperature: 1, TopK: 1, TopP: 0.5}, []float64{0, 1, 0, 0}},
+		{"top-p counts within top-k", Sampling{Temperature: 1, TopK: 2, TopP: 0.6}, []float64{0, 1, 0, 0}},
+		{"a top-k of more tokens than there are keeps all", Sampling{Temperature: 1, TopK: 9}, []float64{0.25, 0.5, 0.125, 0.125}},
 		{"temperature 0.5 squares the odds", Sampling{Temperature: 0.5}, []float64{4. / 22, 16. / 22, 1. / 22, 1. / 22}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

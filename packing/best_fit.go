@@ -1,9 +1,6 @@
 package packing
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // bestFitDecreasing takes the longest sample first and puts each where the least
 // room is left (Ding et al. 2024, arXiv:2404.10830), over all samples at once.
@@ -13,13 +10,9 @@ import (
 // with the same room left are a linked list, and a tree of bit sets finds the
 // smallest room that is enough.
 func bestFitDecreasing(capacity int, lengths []int) [][]int {
-	order := make([]int, len(lengths))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengths[b], lengths[a]) })
+	order := longestFirst(lengths)
 	var (
-		packs [][]int
+		in    = make([]int32, len(lengths))   // which pack
 		next  []int32                         // pack after this one in the list of its room, -1: none
 		head  = make([]int32, capacity+1)     // first pack with this room left
 		rooms = newIntSet(uint(capacity) + 1) // rooms that have a pack
@@ -44,13 +37,51 @@ func bestFitDecreasing(capacity int, lengths []int) [][]int {
 				head[room] = next[pack]
 			}
 		} else {
-			pack, room = int32(len(packs)), uint(capacity)
-			packs, next = append(packs, nil), append(next, -1)
+			pack, room = int32(len(next)), uint(capacity)
+			next = append(next, -1)
 		}
-		packs[pack] = append(packs[pack], i)
+		in[i] = pack
 		if left := int(room) - n; left > 0 {
 			push(left, pack)
 		}
 	}
-	return packs
+	return gather(order, in, len(next))
+}
+
+// gather are packs of samples, in an order: in says which pack each lies in.
+func gather(order []int, in []int32, packs int) [][]int {
+	sizes := make([]int, packs)
+	for _, k := range in {
+		sizes[k]++
+	}
+	all, out := make([]int, len(order)), make([][]int, packs)
+	for k, n := range sizes {
+		out[k], all = all[:0:n], all[n:]
+	}
+	for _, i := range order {
+		out[in[i]] = append(out[in[i]], i)
+	}
+	return out
+}
+
+// longestFirst are the indices of lengths, from the longest; those of equal length keep their
+// order. It counts: lengths are at most a pack's capacity.
+func longestFirst(lengths []int) []int {
+	if len(lengths) == 0 {
+		return nil
+	}
+	begin := make([]int32, slices.Max(lengths)+2) // of each length in the order; first how many there are, one further
+	longest := len(begin) - 2
+	for _, n := range lengths {
+		begin[longest-n+1]++
+	}
+	for i := 1; i < len(begin); i++ {
+		begin[i] += begin[i-1]
+	}
+	order := make([]int, len(lengths))
+	for i, n := range lengths {
+		order[begin[longest-n]] = i
+		begin[longest-n]++
+	}
+	return order
 }

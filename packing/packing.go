@@ -23,7 +23,9 @@ func (Options) Enums() map[string][]string {
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	return Options{Capacity: 32768, Strategy: BestFit, Weighting: ByToken}
+	return Options{
+		Capacity: 32768, Strategy: BestFit, Weighting: ByToken, LongWriterSequences: longWriterSequences, LengthPower: 0.5,
+	}
 }
 
 // Assign puts samples of the given lengths (in tokens) into packs by a strategy and
@@ -46,33 +48,24 @@ func Assign(strategy string, capacity int, lengths []int) ([][]int, error) {
 // though the samples are the same.
 func (o Options) PacksVary() bool {
 	p, err := packerOf(o.Strategy)
-	return err != nil || p.ordered
+	return err != nil || p.varies
 }
 
 // Epoch plans one epoch of training: the samples are shuffled by the seed and
-// the epoch's number, packed, and the packs of a packer that orders them by size are
-// shuffled too.
-func Epoch(opt Options, lengths []int, seed uint64, epoch int) ([][]int, error) {
+// the epoch's number and packed, and the packs are put into the order of training, of which an
+// optimiser step takes perStep.
+func Epoch(opt Options, lengths []int, perStep int, seed uint64, epoch int) ([][]int, error) {
 	order := rng.Perm(rng.New(seed, "order", uint64(epoch)), len(lengths))
-	shuffled := make([]int, len(order))
-	for i, k := range order {
-		shuffled[i] = lengths[k]
-	}
-	packs, err := Assign(opt.Strategy, opt.Capacity, shuffled)
+	packs, err := Assign(opt.Strategy, opt.Capacity, at(lengths, order))
 	if err != nil {
 		return nil, err
 	}
-	for _, pack := range packs {
-		for i, k := range pack {
-			pack[i] = order[k]
-		}
+	for i, pack := range packs {
+		packs[i] = at(order, pack)
 	}
-	if p, _ := packerOf(opt.Strategy); p.ordered {
-		return packs, nil
+	p, err := packerOf(opt.Strategy)
+	if err != nil {
+		return nil, err
 	}
-	out := make([][]int, len(packs))
-	for i, k := range rng.Perm(rng.New(seed, "packs", uint64(epoch)), len(packs)) {
-		out[i] = packs[k]
-	}
-	return out, nil
+	return at(packs, p.arrange.order(len(packs), perStep, seed, epoch)), nil
 }

@@ -166,9 +166,14 @@ func writtenFigures(items []*agentwrite.Item) (out []figure) {
 		for i := range s.X {
 			s.Y = append(s.Y, float64(i+1)/float64(len(s.X)))
 		}
+		note := ""
+		if least := s.X[0]; least == s.X[len(s.X)-1] {
+			note = fmt.Sprintf("All have %s.", human.Count(int(least), "word"))
+		}
 		out = append(out, figure{
 			Title: "Answers of at most so many words",
 			Plot:  lines(plot{X: axis{Label: "words"}, Y: axis{Label: "share of the answers", Min: 0, Max: 1}}, true, s),
+			Note:  note,
 		})
 	}
 	return out

@@ -14,6 +14,9 @@ import (
 // runView is what run.tmpl takes.
 type runView struct {
 	Title    string
+	Kind     string // of work that goes on; "": a training run
+	Refresh  int    // seconds after which a page of such work is to be asked for again; 0: never
+	Steps    *table
 	About    []string // lines
 	Tiles    []tile
 	Curves   []figure
@@ -26,16 +29,21 @@ type runView struct {
 
 // WriteRun writes the page of `lwtrain report`.
 func WriteRun(w io.Writer, r *Run) error {
-	v := runView{
-		Title: filepath.Clean(r.Dir), About: r.about(), Tiles: r.tiles(), Curves: r.figures(),
-		Settings: r.settingsView(), Answers: r.Answers,
-	}
+	v := r.view()
 	if r.Data != nil {
 		v.Data = lossFigures(r.Data, nil)
 		t := sourceTable(r.Data)
 		v.Sources, v.Sides = &t, sideTable(r.Data)
 	}
 	return render(w, "run", v)
+}
+
+// view is what is shown of a run besides its data.
+func (r *Run) view() runView {
+	return runView{
+		Title: filepath.Clean(r.Dir), About: r.about(), Tiles: r.tiles(), Curves: r.figures(),
+		Settings: r.settingsView(), Answers: r.Answers,
+	}
 }
 
 // about says what was trained, where and by which version.

@@ -145,9 +145,9 @@ func (e *Eval) serve() string {
 // Needs is the memory that answers take.
 func (e *Eval) Needs() AnswerNeeds { return e.needs }
 
-// warnKey says that a server is asked without a key.
+// warnKey says that a server is asked without a key, unless it is on this machine.
 func (s *Session) warnKey(key string, server llm.Server) {
-	if server.URL != "" && server.KeyEnv != "" && os.Getenv(server.KeyEnv) == "" {
+	if server.URL != "" && !server.Local() && server.KeyEnv != "" && os.Getenv(server.KeyEnv) == "" {
 		s.events.warn("%s: %s is not set: it is asked without a key", key, server.KeyEnv)
 	}
 }

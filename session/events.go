@@ -13,6 +13,7 @@ type Events struct {
 	Warning    func(text string)                    // what does not stop the work
 	Discarded  func(ref string, bytes int64)        // a dry run fetched so much of the hub and does not keep it
 	Fetching   func(repo string, done, total int64) // bytes of a repository of the hub
+	Sending    func(repo string, done, total int64) // bytes to a repository of the hub
 	Waiting    func(file string)                    // for another program that fetches it
 	Pausing    func(err error, pause time.Duration) // before the hub, or a server, is asked again: why and for how long
 	Chosen     func(run, checkpoint string)         // a run's folder was given for a model: its newest whole checkpoint is taken

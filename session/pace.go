@@ -205,6 +205,6 @@ func packSize(p *train.Plan, o train.Options) int {
 	if p.Pairs == 0 {
 		return p.Capacity
 	}
-	perStep := min(p.Pairs, o.PerDeviceTrainBatchSize*o.GradientAccumulationSteps)
+	perStep := min(p.Pairs, o.PacksPerStep())
 	return min(p.Capacity, (int(p.Tokens)*perStep/p.Pairs+127)/128*128)
 }

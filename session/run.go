@@ -156,7 +156,8 @@ func (r *Run) workDPO(step int) (train.Work, error) {
 // packed packs the run's first epoch, once.
 func (r *Run) packed() (e *train.Epochs, err error) {
 	if r.epochs == nil {
-		r.epochs, err = train.NewEpochs(r.Data, r.session.Config.Packing, r.session.Config.Seed)
+		c := r.session.Config
+		r.epochs, err = train.NewEpochs(r.Data, c.Packing, c.Train.PacksPerStep(), c.Seed)
 	}
 	return r.epochs, err
 }

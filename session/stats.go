@@ -19,7 +19,7 @@ const ReportFile = "report.html"
 // Stats counts what is in a set, and who carries how much of the loss under each
 // weighting.
 func Stats(c *configs.Config, set *data.Set) (*data.Stats, error) {
-	return stats(c, set, func() (*train.Epochs, error) { return train.NewEpochs(set, c.Packing, c.Seed) })
+	return stats(c, set, func() (*train.Epochs, error) { return train.NewEpochs(set, c.Packing, c.Train.PacksPerStep(), c.Seed) })
 }
 
 func stats(c *configs.Config, set *data.Set, packed func() (*train.Epochs, error)) (*data.Stats, error) {
@@ -38,7 +38,7 @@ func stats(c *configs.Config, set *data.Set, packed func() (*train.Epochs, error
 	if err != nil {
 		return nil, err
 	}
-	for _, weighting := range packing.Weightings() {
+	for _, weighting := range packing.Told(s.Weighting) {
 		shares, err := b.Shares(weighting)
 		if err != nil {
 			return nil, err

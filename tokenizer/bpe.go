@@ -4,18 +4,6 @@ import (
 	"strings"
 )
 
-// shortWord is the length in bytes up to which searching all neighbours for
-// the lowest rank is faster than a [longWord].
-const shortWord = 128
-
-// scratch is what the encoding of one word needs; an encoder keeps it.
-type scratch struct {
-	ids        [shortWord]int32
-	ranks      [shortWord]uint32
-	long       longWord
-	start, end []int32 // of each symbol, for words with bytes that have no symbol
-}
-
 // encode appends the ids of one word.
 func (m *bpe) encode(dst []int32, w string, s *scratch) []int32 {
 	if m.whole != nil {
@@ -77,12 +65,17 @@ func (m *bpe) symbols(w string, s *scratch) {
 // which have symbols.
 func (m *bpe) mergeShort(dst []int32, w string, s *scratch) []int32 {
 	n := len(w)
-	ids, ranks := s.ids[:n], s.ranks[:n]
 	for i := 0; i < n-1; i++ {
-		ids[i] = m.byteID[w[i]]
-		ranks[i] = m.first[int(w[i])<<8|int(w[i+1])]
+		s.ids[i] = m.byteID[w[i]]
+		s.ranks[i] = m.first[int(w[i])<<8|int(w[i+1])]
 	}
-	ids[n-1], ranks[n-1] = m.byteID[w[n-1]], noRank
+	s.ids[n-1], s.ranks[n-1] = m.byteID[w[n-1]], noRank
+	return m.mergeIDs(dst, n, s)
+}
+
+// mergeIDs merges n symbols, which lie in s with the ranks of their merges with the next ones.
+func (m *bpe) mergeIDs(dst []int32, n int, s *scratch) []int32 {
+	ids, ranks := s.ids[:n], s.ranks[:n]
 	for {
 		best, at := uint32(noRank), 0
 		for i, r := range ranks {

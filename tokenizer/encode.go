@@ -103,6 +103,26 @@ type encoder struct {
 	cache    wordCache
 }
 
+// encodeWord appends the ids of one word, the first n bytes of s, which start at byte at of their piece. A word of
+// characters is cut where nothing can join: the parts are words that come again.
+func (e *encoder) encodeWord(m *bpe, s string, n, at int) {
+	if m.chars == nil {
+		e.word(m, s, n, at)
+		return
+	}
+	if m.whole != nil {
+		if id, ok := m.whole[s[:n]]; ok {
+			e.added(id, at, at+n)
+			return
+		}
+	}
+	for i := 0; i < n; {
+		end := m.chars.cut(s[:n], i)
+		e.word(m, s[i:], end-i, at+i)
+		i = end
+	}
+}
+
 // word appends the ids of one word, the first n bytes of s, which start at byte at
 // of their piece.
 func (e *encoder) word(m *bpe, s string, n, at int) {
@@ -139,8 +159,13 @@ func (e *encoder) longWord(m *bpe, w string, at int) (lacks bool) {
 		w, at = w[maxWord:], at+maxWord
 	}
 	first := len(e.ids)
-	e.ids = m.encode(e.ids, w, &e.scratch)
-	if lacks = m.partial && m.lacks(w); lacks {
+	if m.chars != nil {
+		e.ids, lacks = m.encodeChars(e.ids, w, &e.scratch)
+	} else {
+		e.ids = m.encode(e.ids, w, &e.scratch)
+		lacks = m.partial && m.lacks(w)
+	}
+	if lacks && m.chars == nil {
 		_, whole := m.whole[w]
 		lacks = !whole
 	}
@@ -229,26 +254,41 @@ func (e *encoder) added(id int32, start, end int) {
 
 // piece encodes text that holds no added token of the raw kind.
 func (t *Tokenizer) piece(e *encoder, s string, at int) {
-	var changes edits
-	if t.nfc != nil {
-		s, changes = t.nfc.normalize(s, e.wantSpan)
-	}
 	first := len(e.spans)
+	var changes [maxParts]edits
+	for i := range t.normalizers {
+		s, changes[i] = t.normalizers[i].apply(s, e.wantSpan)
+	}
 	t.normalized.split(s, func(id int32, start, end int) {
-		if id >= 0 {
+		switch {
+		case id >= 0:
 			e.added(id, start, end)
-		} else {
+		case t.meta != nil:
+			first := len(e.spans)
+			marked, changes := t.meta.apply(s[start:end], at == 0 && start == 0, e.wantSpan)
+			t.words(e, marked, 0, t.stages)
+			e.moveSpans(first, changes, start)
+		default:
 			t.words(e, s[start:end], start, t.stages)
 		}
 	})
-	e.moveSpans(first, changes, at)
+	for i := len(t.normalizers) - 1; i >= 0; i-- {
+		e.moveSpans(first, changes[i], 0)
+	}
+	e.moveSpans(first, nil, at)
 }
 
 // moveSpans takes the spans from first on back over changes, and then by at.
 func (e *encoder) moveSpans(first int, changes edits, at int) {
+	if changes == nil && at == 0 {
+		return
+	}
 	for i := range e.spans[first:] {
 		s := &e.spans[first+i]
 		if changes != nil {
+			for len(changes) > 1 && changes[1].newEnd <= s[0] { // spans are in order: no other one needs it
+				changes = changes[1:]
+			}
 			s[0], s[1] = changes.origin(s[0], s[1])
 		}
 		s[0], s[1] = s[0]+int32(at), s[1]+int32(at)
@@ -258,7 +298,7 @@ func (e *encoder) moveSpans(first int, changes edits, at int) {
 // words splits s by the pre-tokenizer's stages and encodes the words.
 func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
 	if len(stages) == 0 {
-		e.word(&t.model, s, len(s), at)
+		e.encodeWord(&t.model, s, len(s), at)
 		return
 	}
 	rest := stages[1:]
@@ -273,7 +313,7 @@ func (t *Tokenizer) words(e *encoder, s string, at int, stages []stage) {
 			switch from, n := piece[0], piece[1]-piece[0]; {
 			case n == 0:
 			case len(rest) == 0:
-				e.word(&t.model, s[from:], n, at+from)
+				e.encodeWord(&t.model, s[from:], n, at+from)
 			default:
 				t.words(e, s[from:from+n], at+from, rest)
 			}

@@ -23,6 +23,7 @@ const (
 	maxNested = 8       // and how deep their sequences may nest in each other
 	maxAround = 64      // tokens that the post-processor puts around a text
 	maxEOS    = 256     // ids that stop generation
+	maxGrowth = 64      // times that a normalizer or a decoder may make a text longer
 	maxNamed  = 64      // chat templates with names
 
 	maxAddedToken = 256     // bytes of an added token: it is looked for at each byte of a text
@@ -130,7 +131,7 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 // unknownPart is the refusal of a part that is not known.
 func unknownPart(what, is, known string) error {
 	return fault.Hint(fmt.Errorf("%s %.200s, want %s", what, is, known),
-		"lwtrain refuses what it cannot reproduce exactly; the tokenizers of SmolLM2, Llama 3, Qwen 2.5, Qwen 3 and GLM-4 are known")
+		"lwtrain refuses what it cannot reproduce exactly; BPE of bytes and of characters is known, with split patterns that are regular")
 }
 
 // marshal is the JSON of a value that has one.

@@ -19,7 +19,7 @@ import (
 // savedFiles are the files that Save writes again.
 var savedFiles = []string{
 	fileTokenizer, fileConfig, fileJinja, fileGeneration,
-	"special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", fileRanks,
+	"special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", fileRanks, fileTekken,
 }
 
 // Load reads a tokenizer from a folder in Hugging Face layout: tokenizer.json,
@@ -125,15 +125,40 @@ func parseFiles(files map[string][]byte) (*Tokenizer, error) {
 		}
 		return t, err
 	}
-	ranks, ok := files[fileRanks]
-	if !ok {
-		return nil, fs.ErrNotExist
-	}
-	f, err := convertGLM4(ranks, files[fileConfig])
+	f, err := convertFiles(files)
 	if err != nil {
 		return nil, err
 	}
 	return build(f)
+}
+
+// convertFiles makes a tokenizer.json of the files that stand in its place, and a tokenizer_config.json with the names of
+// special tokens where there is none. The error wraps [fs.ErrNotExist] if there is no such file.
+func convertFiles(files map[string][]byte) (f *tokenizerFile, err error) {
+	ranks, config := files[fileRanks], files[fileConfig]
+	switch {
+	case files[fileTekken] != nil:
+		f, err = convertTekken(files[fileTekken])
+	case isSentencePiece(ranks):
+		f, err = convertSentencePiece(ranks, config)
+	case ranks != nil:
+		return convertGLM4(ranks, config)
+	default:
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	if config == nil {
+		named := map[string]string{"tokenizer_class": "PreTrainedTokenizerFast"}
+		for key, token := range map[string]string{"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"} {
+			if slices.ContainsFunc(f.AddedTokens, func(a addedToken) bool { return a.Content == token }) {
+				named[key] = token
+			}
+		}
+		files[fileConfig] = append(marshal(named), '\n')
+	}
+	return f, f.addConfigured(files)
 }
 
 // findEOS applies the order of EOS's documentation.
@@ -189,7 +214,7 @@ func (t *Tokenizer) Save(dir string) error {
 		return err
 	}
 	if _, ok := t.files[fileTokenizer]; !ok {
-		f, err := convertGLM4(t.files[fileRanks], t.files[fileConfig])
+		f, err := convertFiles(t.files)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"lwtrain/internal/plainjson"
 	"lwtrain/tokenizer/split"
@@ -30,12 +34,13 @@ func build(f *tokenizerFile) (*Tokenizer, error) {
 	t := &Tokenizer{classes: classes()}
 	t.pool.New = func() any { return new(encoder) }
 	hash := sha256.New()
+	byteLevel := false
 	steps := []func() error{
 		func() error { return t.parseNormalizer(f.Normalizer) },
-		func() error { return t.parsePreTokenizer(f.PreTokenizer) },
-		func() error { return checkDecoder(f.Decoder) },
-		func() error { return t.parseModel(&f.Model) },
+		func() (err error) { byteLevel, err = t.parsePreTokenizer(f.PreTokenizer); return err },
+		func() error { return t.parseModel(&f.Model, byteLevel) },
 		func() error { return t.parseAdded(f.AddedTokens, len(f.Model.Vocab)) },
+		func() error { return t.parseDecoder(f.Decoder, byteLevel) },
 		func() error { return t.parsePostProcessor(f.PostProcessor) },
 	}
 	for _, step := range steps {
@@ -58,7 +63,7 @@ type part struct {
 	Decoders         []json.RawMessage `json:"decoders"`
 	Processors       []json.RawMessage `json:"processors"`
 	IndividualDigits bool              `json:"individual_digits"`
-	AddPrefixSpace   bool              `json:"add_prefix_space"`
+	AddPrefixSpace   *bool             `json:"add_prefix_space"`
 	UseRegex         *bool             `json:"use_regex"` // default true
 	Behavior         string            `json:"behavior"`
 	Invert           bool              `json:"invert"`
@@ -66,6 +71,13 @@ type part struct {
 		String *string
 		Regex  *string
 	} `json:"pattern"`
+	Content       string          `json:"content"`        // of Replace and Strip
+	Prepend       string          `json:"prepend"`        // of Prepend
+	Replacement   string          `json:"replacement"`    // of Metaspace
+	Scheme        *string         `json:"prepend_scheme"` // of it; older files have add_prefix_space
+	Split         *bool           `json:"split"`          // of it, default true
+	Start         int             `json:"start"`          // of Strip
+	Stop          int             `json:"stop"`
 	Single        []templatePiece `json:"single"`
 	SpecialTokens map[string]struct {
 		IDs []int64 `json:"ids"`
@@ -123,25 +135,53 @@ func (t *Tokenizer) parseNormalizer(data json.RawMessage) error {
 	if isNull(data) {
 		return nil
 	}
+	growth := 1
 	return flatten(data, "normalizer", func(p *part) []json.RawMessage { return p.Normalizers }, func(p *part) error {
-		if p.Type != "NFC" {
-			return unknownPart("normalizer is", fmt.Sprintf("%.40q", p.Type), "null, NFC or a Sequence of NFC")
+		n := normalizer{content: p.Content}
+		switch p.Type {
+		case "NFC":
+			n.nfc = newComposer()
+		case "Prepend":
+			n.content = p.Prepend
+		case "Replace":
+			switch {
+			case p.Pattern.Regex != nil:
+				var err error
+				if n.pattern, err = split.Compile(*p.Pattern.Regex); err != nil {
+					return unknownPart("normalizer Replace has the pattern", fmt.Sprintf("%.200q", *p.Pattern.Regex),
+						"one that is known: "+err.Error())
+				}
+			case p.Pattern.String == nil || *p.Pattern.String == "":
+				return unknownPart("normalizer Replace has", "no pattern", "a String or a Regex")
+			default:
+				n.literal = *p.Pattern.String
+			}
+		default:
+			return unknownPart("normalizer is", fmt.Sprintf("%.40q", p.Type), "null, NFC, Replace, Prepend or a Sequence of them")
 		}
-		t.nfc = newComposer()
+		if growth *= n.growth(); growth > maxGrowth {
+			return fmt.Errorf("normalizer: what it puts into a text makes it more than %d times as long, want less", maxGrowth)
+		}
+		t.normalizers = append(t.normalizers, n)
 		return nil
 	})
 }
 
-func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
-	const known = "Digits, Split or ByteLevel, ending with ByteLevel"
+// knownPreTokenizers are those that [Tokenizer.parsePreTokenizer] knows.
+const knownPreTokenizers = "null, Metaspace, Digits, Split or ByteLevel, Metaspace the first and ByteLevel the last"
+
+// parsePreTokenizer reads what cuts a text into words. byteLevel says whether the words are of bytes.
+func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) (byteLevel bool, err error) {
 	if isNull(data) {
-		return unknownPart("pre_tokenizer is", "null", known)
+		return false, nil
 	}
-	mapped := false // ByteLevel was there: after it there are no characters left to split by
-	err := flatten(data, "pre_tokenizer", func(p *part) []json.RawMessage { return p.PreTokenizers }, func(p *part) error {
-		if mapped {
-			return unknownPart("pre_tokenizer has", fmt.Sprintf("%.40q behind ByteLevel", p.Type), known)
+	parts := 0
+	err = flatten(data, "pre_tokenizer", func(p *part) []json.RawMessage { return p.PreTokenizers }, func(p *part) error {
+		if byteLevel { // after it there are no characters left to split by
+			return unknownPart("pre_tokenizer has", fmt.Sprintf("%.40q behind ByteLevel", p.Type), knownPreTokenizers)
 		}
+		first := parts == 0
+		parts++
 		switch p.Type {
 		case "Digits":
 			if p.IndividualDigits {
@@ -150,23 +190,64 @@ func (t *Tokenizer) parsePreTokenizer(data json.RawMessage) error {
 			return t.addStage(nameDigitRuns, split.Digits(false), isolated, false)
 		case "Split":
 			return t.parseSplit(p)
+		case "Metaspace":
+			if !first {
+				return unknownPart("pre_tokenizer has", "Metaspace behind others", knownPreTokenizers)
+			}
+			return t.parseMetaspace(p)
 		case "ByteLevel":
-			mapped = true
-			if p.AddPrefixSpace {
-				return unknownPart("pre_tokenizer ByteLevel has", "add_prefix_space true", "false")
+			byteLevel = true
+			if p.AddPrefixSpace != nil && *p.AddPrefixSpace {
+				if !first {
+					return unknownPart("pre_tokenizer ByteLevel has", "add_prefix_space true behind others", "false")
+				}
+				t.meta = &metaspace{mark: " ", always: true}
 			}
 			if p.UseRegex == nil || *p.UseRegex {
 				return t.addExpression(patternGPT2, isolated, false)
 			}
 		default:
-			return unknownPart("pre_tokenizer is", fmt.Sprintf("%.40q", p.Type), known)
+			return unknownPart("pre_tokenizer is", fmt.Sprintf("%.40q", p.Type), knownPreTokenizers)
 		}
 		return nil
 	})
-	if err == nil && !mapped {
-		err = unknownPart("pre_tokenizer has", "no ByteLevel", known)
+	return byteLevel, err
+}
+
+// parseMetaspace reads the pre-tokenizer that marks spaces.
+func (t *Tokenizer) parseMetaspace(p *part) error {
+	if utf8.RuneCountInString(p.Replacement) != 1 {
+		return unknownPart("pre_tokenizer Metaspace has", fmt.Sprintf("the replacement %.40q", p.Replacement), "one character")
 	}
-	return err
+	for _, n := range t.normalizers {
+		if n.nfc == nil && n.literal == "" && n.pattern == nil {
+			return unknownPart("pre_tokenizer is", `"Metaspace" with a normalizer "Prepend"`, "one of them")
+		}
+	}
+	scheme, err := p.scheme()
+	if err != nil {
+		return err
+	}
+	t.meta = &metaspace{space: " ", mark: p.Replacement, always: scheme == "always", first: scheme == "first"}
+	if p.Split == nil || *p.Split {
+		return t.addExpression(regexp.QuoteMeta(p.Replacement), mergedWithNext, false)
+	}
+	return nil
+}
+
+// scheme says when a Metaspace puts its mark before a text.
+func (p *part) scheme() (string, error) {
+	scheme := "always"
+	switch {
+	case p.Scheme != nil:
+		scheme = strings.ToLower(*p.Scheme)
+	case p.AddPrefixSpace != nil && !*p.AddPrefixSpace:
+		scheme = "never"
+	}
+	if scheme != "always" && scheme != "first" && scheme != "never" {
+		return "", unknownPart("Metaspace has", fmt.Sprintf("the prepend_scheme %.40q", scheme), "always, first or never")
+	}
+	return scheme, nil
 }
 
 func (t *Tokenizer) parseSplit(p *part) error {
@@ -199,23 +280,81 @@ func (t *Tokenizer) addStage(name string, pattern *split.Pattern, b behavior, in
 	return err
 }
 
-func checkDecoder(data json.RawMessage) error {
-	const known = "ByteLevel or a Sequence of it"
+const knownDecoders = "ByteLevel, or of Replace and Metaspace, then ByteFallback, Fuse and Strip each at most once"
+
+// parseDecoder reads how ids become text. It follows the model, whose tokens it rewrites.
+func (t *Tokenizer) parseDecoder(data json.RawMessage, byteLevel bool) error {
 	if isNull(data) {
-		return unknownPart("decoder is", "null", known)
+		return unknownPart("decoder is", "null", knownDecoders)
 	}
-	n := 0
+	stage, growth, d := 0, 1, &t.decoding
+	d.characters = !byteLevel
 	err := flatten(data, "decoder", func(p *part) []json.RawMessage { return p.Decoders }, func(p *part) error {
-		if p.Type != "ByteLevel" {
-			return unknownPart("decoder is", fmt.Sprintf("%.40q", p.Type), known)
+		order := map[string]int{"Replace": 1, "Metaspace": 1, "ByteFallback": 2, "Fuse": 3, "Strip": 4, "ByteLevel": 5}[p.Type]
+		if order == 0 || order < stage || order == stage && order > 1 || byteLevel != (p.Type == "ByteLevel") {
+			return unknownPart("decoder has", fmt.Sprintf("%.40q there", p.Type), knownDecoders)
 		}
-		n++
+		fused := stage == 3
+		stage = order
+		switch p.Type {
+		case "Replace":
+			if p.Pattern.String == nil || *p.Pattern.String == "" || d.firstMark != "" {
+				return unknownPart("decoder Replace has", "no String, or follows Metaspace", "a String before it")
+			}
+			n := normalizer{literal: *p.Pattern.String, content: p.Content}
+			if growth *= n.growth(); growth > maxGrowth {
+				return fmt.Errorf("decoder: what it puts into a text makes it more than %d times as long, want less", maxGrowth)
+			}
+			t.rewrite(*p.Pattern.String, p.Content)
+		case "Metaspace":
+			scheme, err := p.scheme()
+			if err != nil {
+				return err
+			}
+			if p.Replacement == "" || d.firstMark != "" {
+				return unknownPart("decoder Metaspace has", "no replacement, or is there twice", "one")
+			}
+			if scheme != "never" {
+				d.firstMark = p.Replacement
+			}
+			t.rewrite(p.Replacement, " ")
+		case "ByteFallback":
+			t.findByteTokens()
+		case "Strip":
+			if utf8.RuneCountInString(p.Content) != 1 || p.Stop != 0 || p.Start < 0 || p.Start > maxGrowth || !fused {
+				return unknownPart("decoder Strip has", fmt.Sprintf("content %.40q, start %d, stop %d", p.Content, p.Start, p.Stop),
+					"one character and a start, behind Fuse")
+			}
+			d.strip = p.Start
+			d.stripped, _ = utf8.DecodeRuneInString(p.Content)
+		}
 		return nil
 	})
-	if err == nil && n != 1 {
-		err = unknownPart("decoder has", fmt.Sprintf("ByteLevel %d times", n), "it once")
+	if err == nil && byteLevel && stage == 0 {
+		err = unknownPart("decoder has", "no ByteLevel", "it once")
 	}
 	return err
+}
+
+// rewrite replaces what the texts of tokens hold.
+func (t *Tokenizer) rewrite(old, by string) {
+	for id, text := range t.texts {
+		t.texts[id] = strings.ReplaceAll(text, old, by)
+	}
+}
+
+// findByteTokens finds the tokens that the decoder reads as bytes, whatever the model makes of them.
+func (t *Tokenizer) findByteTokens() {
+	t.decoding.bytes = map[int32]byte{}
+	for id, token := range t.tokens {
+		if len(token) != 6 || token[:3] != "<0x" || token[5] != '>' {
+			continue
+		}
+		if b, err := strconv.ParseUint(token[3:5], 16, 8); err == nil {
+			t.decoding.bytes[int32(id)] = byte(b)
+			t.texts[id] = string([]byte{byte(b)})
+		}
+	}
 }
 
 func (t *Tokenizer) parsePostProcessor(data json.RawMessage) error {
@@ -287,7 +426,7 @@ func (t *Tokenizer) writeFingerprint(w interface{ Write([]byte) (int, error) }, 
 	}
 	flag := func(b bool) { buf = append(buf, map[bool]byte{true: 1}[b]) }
 	text("lwtrain tokenizer 1")
-	flag(t.nfc != nil)
+	flag(t.onlyNFC())
 	flag(f.Model.IgnoreMerges)
 	flag(t.model.fuse)
 	number(int64(t.model.unknown))
@@ -319,5 +458,20 @@ func (t *Tokenizer) writeFingerprint(w interface{ Write([]byte) (int, error) }, 
 			text(m.right)
 		}
 	}
+	if !t.decoding.characters && t.meta == nil && (len(t.normalizers) == 0 || t.onlyNFC()) {
+		w.Write(buf)
+		return
+	}
+	flag(t.model.chars != nil && t.model.chars.fallback)
+	for _, part := range []json.RawMessage{f.Normalizer, f.PreTokenizer} {
+		if !isNull(part) {
+			text(string(part))
+		}
+	}
 	w.Write(buf)
+}
+
+// onlyNFC reports whether form C is all that is done to a text.
+func (t *Tokenizer) onlyNFC() bool {
+	return len(t.normalizers) > 0 && !slices.ContainsFunc(t.normalizers, func(n normalizer) bool { return n.nfc == nil })
 }

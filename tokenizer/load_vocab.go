@@ -9,7 +9,7 @@ import (
 )
 
 // parseModel fills the vocabulary and the merges.
-func (t *Tokenizer) parseModel(f *modelFile) error {
+func (t *Tokenizer) parseModel(f *modelFile, byteLevel bool) error {
 	// Files from before the type was written down have merges only for BPE.
 	if f.Type != "BPE" && (f.Type != "" || f.Merges == nil) {
 		return unknownPart("model is", fmt.Sprintf("%.40q", f.Type), "BPE")
@@ -25,7 +25,11 @@ func (t *Tokenizer) parseModel(f *modelFile) error {
 	if err := t.parseVocab(f.Vocab); err != nil {
 		return err
 	}
-	if err := t.parseAlphabet(f); err != nil {
+	alphabet := t.parseAlphabet
+	if !byteLevel {
+		alphabet = t.parseCharacters
+	}
+	if err := alphabet(f); err != nil {
 		return err
 	}
 	return t.parseMerges(f.Merges)
@@ -141,6 +145,19 @@ func (t *Tokenizer) parseMerges(merges []mergeFile) error {
 		}
 		m.setRank(id[0], id[1], uint32(len(m.merged)))
 		m.merged = append(m.merged, id[2])
+		if m.chars == nil {
+			continue
+		}
+		for _, id := range id {
+			if m.chars.fallback && m.length[id] == 1 && t.tokens[id][0] == '<' && len(t.tokens[id]) == len(byteToken(0)) {
+				return unknownPart(fmt.Sprintf("merge %d (%.40q, %.40q) has", i, merges[i].left, merges[i].right),
+					"the token of a byte", "text")
+			}
+		}
+		m.chars.join(merges[i].left, merges[i].right)
+	}
+	if m.chars != nil {
+		return nil
 	}
 	m.first = make([]uint32, 1<<16)
 	for i := range m.first {
@@ -216,8 +233,8 @@ func (t *Tokenizer) growAdded(added []addedToken) error {
 
 // normalForm is a text as the normalizer leaves it.
 func (t *Tokenizer) normalForm(text string) string {
-	if t.nfc != nil {
-		text, _ = t.nfc.normalize(text, false)
+	for i := range t.normalizers {
+		text, _ = t.normalizers[i].apply(text, false)
 	}
 	return text
 }
@@ -226,7 +243,9 @@ func (t *Tokenizer) addToken(a addedToken) {
 	t.grow(int(a.ID) + 1)
 	t.ids[a.Content] = int32(a.ID)
 	t.tokens[a.ID] = a.Content
-	t.texts[a.ID], _ = tokenBytes(a.Content)
+	if t.texts[a.ID] = a.Content; t.model.chars == nil {
+		t.texts[a.ID], _ = tokenBytes(a.Content)
+	}
 	t.special[a.ID] = a.Special
 	if !a.Normalized {
 		t.raw.add(a.Content, a)

@@ -8,6 +8,18 @@ import (
 // blockSize is how many symbols of a long word are searched one by one.
 const blockSize = 16
 
+// shortWord is the length in bytes up to which searching all neighbours for
+// the lowest rank is faster than a [longWord].
+const shortWord = 128
+
+// scratch is what the encoding of one word needs; an encoder keeps it.
+type scratch struct {
+	ids        [shortWord]int32
+	ranks      [shortWord]uint32
+	long       longWord
+	start, end []int32 // of each symbol, for words with bytes that have no symbol
+}
+
 // longWord merges a word of any length in O(n log n) time and at most 9 bytes for each
 // of its n symbols, whatever the merges are: ranks stand beside their symbols, and a
 // tournament over blocks of them finds the lowest one, the leftmost first.

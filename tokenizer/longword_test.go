@@ -34,7 +34,7 @@ func randomBPE(t testing.TB, r *rand.Rand) *bpe {
 	}
 	r.Shuffle(len(merges), func(i, j int) { merges[i], merges[j] = merges[j], merges[i] })
 	tok := &Tokenizer{classes: classes()}
-	if err := tok.parseModel(&modelFile{Type: "BPE", Vocab: vocab, Merges: merges}); err != nil {
+	if err := tok.parseModel(&modelFile{Type: "BPE", Vocab: vocab, Merges: merges}, true); err != nil {
 		t.Fatal(err)
 	}
 	return &tok.model

@@ -39,12 +39,12 @@ func (t *Tokenizer) Parts() (Parts, error) {
 	if data, ok := t.files[fileTokenizer]; ok {
 		f, err = parse(data)
 	} else {
-		f, err = convertGLM4(t.files[fileRanks], t.files[fileConfig])
+		f, err = convertFiles(t.files)
 	}
 	if err != nil {
 		return Parts{}, fmt.Errorf("%s: %w", fileTokenizer, err)
 	}
-	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.nfc != nil, IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after}
+	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.onlyNFC(), IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after}
 	for _, s := range t.stages {
 		p.Splits = append(p.Splits, s.name)
 	}

@@ -14,7 +14,7 @@ const (
 	noPair = ^uint64(0)
 )
 
-// bpe is a byte-level BPE model: a word's bytes become ids, and then, again
+// bpe is a BPE model: a word's bytes, or its characters, become ids, and then, again
 // and again, the neighbours whose merge has the lowest rank join, the leftmost
 // first (Sennrich et al., arXiv 1508.07909, as the tokenizers library runs it).
 type bpe struct {
@@ -28,7 +28,9 @@ type bpe struct {
 	first  []uint32         // rank of two bytes, at left<<8 | right
 	merged []int32          // the id that a rank's merge makes
 	whole  map[string]int32 // ignore_merges: a word that is a token is that token
-	length []int32          // bytes of text that an id stands for
+	length []int32          // bytes of (normalised) text that an id stands for
+
+	chars *charTable // nil: the symbols of a word are its bytes
 }
 
 func newPairs(n int) ([]uint64, uint) {
@@ -39,8 +41,6 @@ func newPairs(n int) ([]uint64, uint) {
 	}
 	return table, uint(64 - log)
 }
-
-const hashMul = 0x9E3779B97F4A7C15 // 2^64 / golden ratio
 
 // setRank enters a merge; of two for one pair the later one counts.
 func (m *bpe) setRank(left, right int32, rank uint32) {

@@ -1,17 +1,19 @@
 // Package tokenizer turns text into token ids and back exactly as the Hugging
-// Face libraries do for byte-level BPE models (SmolLM2, Llama 3, Qwen, GLM-4).
+// Face libraries do for BPE models: those of bytes (SmolLM2, Llama 3, Qwen, GLM-4,
+// DeepSeek, gpt-oss) and those of characters as SentencePiece trains them (Gemma,
+// Llama 2, Mistral).
 //
 // Call [Load] on a model folder (or [Bytes] for the built-in byte-level
 // tokenizer) first; then [Tokenizer.Encode] and [Tokenizer.Decode].
 //
-// The package promises the ids of the tokenizers library, version 0.22, its
+// The package promises the ids of the tokenizers library, version 0.23, its
 // Unicode versions included, for every file that it loads, and refuses files
-// with parts it does not know: an unknown pre-tokenizer, normalizer, split
-// pattern or model is an error and never a guess. Text that is no valid UTF-8
+// with parts it does not know: an unknown pre-tokenizer, normalizer, model or part
+// of a split pattern is an error and never a guess. Text that is no valid UTF-8
 // is read as Python reads it with errors="replace": U+FFFD for each maximal
 // broken part. A file's truncation and padding settings do not apply, as in
 // transformers. GLM-4-9B's tiktoken file gives tiktoken's ids. The package knows
-// nothing of SentencePiece, WordPiece or Unigram.
+// nothing of WordPiece or Unigram.
 package tokenizer
 
 import (
@@ -34,7 +36,8 @@ type Tokenizer struct {
 
 	model       bpe
 	classes     *classTable
-	nfc         *composer // nil: no normalizer
+	normalizers []normalizer
+	meta        *metaspace // what comes before the stages
 	stages      []stage
 	raw         matcher // added tokens that are looked for in the text
 	normalized  matcher // and those that are looked for after normalisation
@@ -43,6 +46,7 @@ type Tokenizer struct {
 	ids         map[string]int32
 	tokens      []string // by id, "" where there is none
 	texts       []string // the bytes that each id stands for
+	decoding    decoding
 	special     []bool
 	foreign     []addedToken // those of other files than tokenizer.json
 	fingerprint string

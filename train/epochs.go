@@ -10,6 +10,7 @@ import (
 type Epochs struct {
 	data    *data.Set
 	packing packing.Options
+	perStep int // packs
 	seed    uint64
 	first   packedEpoch // which is packed once
 	current packedEpoch // the one that was asked for last
@@ -23,12 +24,12 @@ type packedEpoch struct {
 	packs   [][]int
 }
 
-// NewEpochs packs the first epoch of a set.
-func NewEpochs(set *data.Set, how packing.Options, seed uint64) (*Epochs, error) {
+// NewEpochs packs the first epoch of a set for steps of perStep packs ([Options.PacksPerStep]).
+func NewEpochs(set *data.Set, how packing.Options, perStep int, seed uint64) (*Epochs, error) {
 	if len(set.Train()) == 0 {
 		return nil, set.NothingLeft("sample")
 	}
-	e := &Epochs{data: set, packing: how, seed: seed}
+	e := &Epochs{data: set, packing: how, perStep: perStep, seed: seed}
 	var err error
 	if e.first, err = e.pack(0); err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (e *Epochs) pack(number int) (packedEpoch, error) {
 	if err != nil {
 		return packedEpoch{}, err
 	}
-	packs, err := packing.Epoch(e.packing, lengths(e.data, samples), e.seed, number)
+	packs, err := packing.Epoch(e.packing, lengths(e.data, samples), e.perStep, e.seed, number)
 	return packedEpoch{number, samples, packs}, err
 }
 
@@ -76,6 +77,16 @@ func (e *Epochs) documents(samples []int) ([]packing.Doc, error) {
 		docs[i] = packing.Doc{IDs: s.IDs, Target: s.Target, Factor: e.data.Sources()[s.Source].LossFactor}
 	}
 	return docs, nil
+}
+
+// carriers are samples as shares of the loss see them, but for their answers.
+func (e *Epochs) carriers(samples []int) []packing.Carrier {
+	sources := e.data.Sources()
+	out := make([]packing.Carrier, len(samples))
+	for i, id := range samples {
+		out[i] = packing.Carrier{Targets: e.data.Targets(id), Factor: sources[e.data.Source(id)].LossFactor}
+	}
+	return out
 }
 
 // lengths are those of samples, in tokens.

@@ -51,7 +51,7 @@ func (j testJob) packed(t *testing.T) Job {
 
 func (j testJob) epochs(t *testing.T) *Epochs {
 	t.Helper()
-	e, err := NewEpochs(j.Data, j.Packing, j.Seed)
+	e, err := NewEpochs(j.Data, j.Packing, j.Options.PacksPerStep(), j.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -195,6 +195,9 @@ var units = []struct {
 	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1},
 }
 
+// PacksPerStep is how many packs, or pairs, an optimiser step takes.
+func (o Options) PacksPerStep() int { return o.PerDeviceTrainBatchSize * o.GradientAccumulationSteps }
+
 // UnmarshalText reads what [Bytes] describes.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
-	"lwtrain/packing"
 )
 
 // PackLine is a pack of a run as [Batches.Write] tells it.
@@ -25,7 +23,7 @@ type PackItem struct {
 	Offset       int     `json:"offset"` // of its first token in the pack
 	Tokens       int     `json:"tokens"`
 	TargetTokens int     `json:"target_tokens"`
-	Weight       float64 `json:"weight"` // of each of its targets' cross-entropy in the step's loss
+	Weight       float64 `json:"weight"` // of its targets' cross-entropy in the step's loss, the mean over them
 
 	IDs    []int32    `json:"ids,omitempty"`
 	Target [][2]int32 `json:"target,omitempty"` // half-open ranges of ids that are targets
@@ -53,6 +51,9 @@ func (b *Batches) Write(w io.Writer, ids bool) error {
 			line.Epoch, _ = b.epochOf(step)
 			packs, divisor = append(packs, line), divisor+part
 		}
+		if divisor, err = b.divisor(step, divisor); err != nil {
+			return err
+		}
 		for _, line := range packs {
 			for i := range line.Documents {
 				if divisor > 0 {
@@ -73,7 +74,7 @@ func (b *Batches) line(samples []int, ids bool) (line PackLine, divisor float64,
 	if err != nil {
 		return line, 0, err
 	}
-	pack, err := packing.Lay(b.packing.Capacity, docs, b.packing.Weighting)
+	pack, err := b.packing.Lay(docs)
 	if err != nil {
 		return line, 0, err
 	}
@@ -87,12 +88,10 @@ func (b *Batches) line(samples []int, ids bool) (line PackLine, divisor float64,
 			item.IDs, item.Target = docs[i].IDs, docs[i].Target
 		}
 		line.Tokens += item.Tokens
-		for t := item.Offset; t < line.Tokens; t++ {
-			if pack.Targets[t] >= 0 {
-				item.Weight = float64(pack.Weights[t]) // the same for all targets of a document
-				break
-			}
+		for _, w := range pack.Weights[item.Offset:line.Tokens] {
+			item.Weight += float64(w)
 		}
+		item.Weight /= float64(max(item.TargetTokens, 1))
 		line.Documents = append(line.Documents, item)
 	}
 	return line, pack.Divisor, nil

@@ -47,7 +47,7 @@ func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, 
 	}
 	p := &PairSteps{
 		set: set, labelled: labelled, all: slices.Concat(pairs, set.HeldOutPairs()), capacity: capacity, opt: opt, seed: seed,
-		epochNow: -1, perStep: opt.PerDeviceTrainBatchSize * opt.GradientAccumulationSteps,
+		epochNow: -1, perStep: opt.PacksPerStep(),
 	}
 	var err error
 	if labelled {

@@ -15,6 +15,7 @@ type Plan struct {
 	Documents     int   // in an epoch
 	Tokens        int64 // in an epoch, without padding
 	TargetTokens  int64
+	Attention     float64 // of an epoch, by [packing.AttentionBalance]
 	Shares        []Share // by source, then by length of the answers
 
 	Pairs     int  // in an epoch of preference training, else 0
@@ -45,6 +46,7 @@ func (b *Batches) Plan() (*Plan, error) {
 	p := &Plan{
 		Schedule: b.opt.schedule(b.total), StepsPerEpoch: b.stepsOf(b.first), Epochs: b.epoch(b.total),
 		Packs: len(b.first.packs), Capacity: b.packing.Capacity, Shares: shares,
+		Attention: packing.AttentionBalance(b.first.packs, b.perStep, lengths(b.data, b.first.samples)),
 	}
 	for _, id := range b.first.samples {
 		p.Documents++
@@ -54,19 +56,39 @@ func (b *Batches) Plan() (*Plan, error) {
 	return p, nil
 }
 
+// withAnswers are samples as shares of the loss see them; they are read.
+func (e *Epochs) withAnswers(samples []int) ([]packing.Carrier, error) {
+	out := e.carriers(samples)
+	for i, id := range samples {
+		s, err := e.data.Sample(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range s.Target {
+			if t[1] > 1 { // a first token is no target
+				out[i].Answers++
+			}
+		}
+	}
+	return out, nil
+}
+
 // Shares tells who carries how much of the first epoch's loss under a weighting: each
 // source, then each range of words of the answers.
-func (b *Batches) Shares(weighting string) ([]Share, error) {
-	sources := b.data.Sources()
-	targets := make([]int, len(b.first.samples))
-	factors := make([]float64, len(b.first.samples))
-	for i, id := range b.first.samples {
-		targets[i], factors[i] = b.data.Targets(id), sources[b.data.Source(id)].LossFactor
+func (b *Batches) Shares(weighting string) (_ []Share, err error) {
+	how := b.packing
+	how.Weighting = weighting
+	docs := b.carriers(b.first.samples)
+	if how.NeedsAnswers() {
+		if docs, err = b.withAnswers(b.first.samples); err != nil {
+			return nil, err
+		}
 	}
-	loss, err := packing.Shares(b.first.packs, b.perStep, targets, factors, weighting)
+	loss, err := how.Shares(b.first.packs, b.perStep, docs)
 	if err != nil {
 		return nil, err
 	}
+	sources := b.data.Sources()
 	bySource := make([]Share, len(sources))
 	for i, s := range sources {
 		bySource[i] = Share{Kind: "source", Name: s.Name}
@@ -76,7 +98,7 @@ func (b *Batches) Shares(weighting string) ([]Share, error) {
 		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[prose.RangeOf(b.data.Words(id))]} {
 			s.Documents++
 			s.Tokens += int64(b.data.Tokens(id))
-			s.TargetTokens += int64(targets[i])
+			s.TargetTokens += int64(docs[i].Targets)
 			s.Loss += loss[i]
 		}
 	}

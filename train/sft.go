@@ -50,7 +50,11 @@ func (s *sft) learn(ctx context.Context, step int) (sums, error) {
 	if err != nil {
 		return sums{}, err
 	}
-	return s.learnPacks(ctx, step+1, batch)
+	out, err := s.learnPacks(ctx, step+1, batch)
+	if err == nil {
+		out.divisor, err = s.batches.divisor(step, out.divisor)
+	}
+	return out, err
 }
 
 // learnPacks adds up loss and gradients of the packs of samples of a step. How many packs make a
@@ -66,7 +70,7 @@ func (s *sft) learnPacks(ctx context.Context, step int, batch [][]int) (sums, er
 			return out, err
 		}
 	}
-	if err := out.learnWeighted(ctx, s.engine, packs); err != nil {
+	if err := out.learnWeighted(ctx, s.engine, packs, s.batches.packing.Weigh()); err != nil {
 		return out, err
 	}
 	if out.divisor == 0 {
@@ -81,7 +85,7 @@ func (s *sft) lay(samples []int) (packing.Pack, error) {
 	if err != nil {
 		return packing.Pack{}, err
 	}
-	return packing.Lay(s.batches.packing.Capacity, docs, s.batches.packing.Weighting)
+	return s.batches.packing.Lay(docs)
 }
 
 // evaluate measures the held-out loss: the plain mean over target tokens, of

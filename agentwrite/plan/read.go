@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lwtrain/internal/prose"
 )
 
 // mostReply is how many bytes a reply may have: the longest plan of fifty paragraphs has a tenth.
@@ -221,14 +223,4 @@ func bullets(all []line) []int {
 }
 
 // excerpt is the beginning of a text.
-func excerpt(s string) string {
-	const most = 60 // characters
-	n := 0
-	for i := range s {
-		if n == most {
-			return s[:i] + "..."
-		}
-		n++
-	}
-	return s
-}
+func excerpt(s string) string { return prose.Beginning(s, 60) }

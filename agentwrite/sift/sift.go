@@ -119,15 +119,4 @@ func sketchOf(text string) *prose.Sketch {
 }
 
 // excerpt is the beginning of a text on one line.
-func excerpt(s string) string {
-	const most = 80 // characters
-	s = strings.Join(strings.Fields(s), " ")
-	n := 0
-	for i := range s {
-		if n == most {
-			return s[:i] + "..."
-		}
-		n++
-	}
-	return s
-}
+func excerpt(s string) string { return prose.Beginning(strings.Join(strings.Fields(s), " "), 80) }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"lwtrain/agentwrite"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/internal/show"
 	"lwtrain/session"
 	"lwtrain/train"
@@ -120,5 +122,27 @@ func agentWrite(cmd *cobra.Command, s *session.Session, only agentwrite.Stage, l
 		spent := run.Spent().Cost
 		return incompleteError{fmt.Errorf("%w: %.2f of %g; raise it, and the same command goes on", err, spent, c.AgentWrite.Budget)}
 	}
+	if only == "" || only == agentwrite.Export {
+		return nothingTaken(agentwrite.Count(items), c.Output.Dir)
+	}
 	return nil
+}
+
+// nothingTaken is the error of a job whose training data is empty: which stages left nothing, and why.
+func nothingTaken(c agentwrite.Counts, dir string) error {
+	if c.Taken > 0 {
+		return nil
+	}
+	var why []string
+	for _, stage := range agentwrite.Stages {
+		if reasons := c.Dropped[stage]; len(reasons) > 0 {
+			why = append(why, fmt.Sprintf("%s left out %s", stage, human.Counts(reasons)))
+		}
+		if n := c.Waiting[stage]; n > 0 {
+			why = append(why, fmt.Sprintf("%s wait for %s", human.Grouped(n), stage))
+		}
+	}
+	err := incompleteError{fmt.Errorf("%s is empty: of %s none became an answer (%s)", filepath.Join(dir, agentwrite.TrainFile),
+		human.Count(c.Instructions, "instruction"), strings.Join(why, "; "))}
+	return fault.Hint(err, filepath.Join(dir, agentwrite.DroppedFile)+" says of each why; docs/agentwrite.md says what each reason is")
 }

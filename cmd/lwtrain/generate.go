@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
@@ -95,10 +94,6 @@ func (f generateFlags) check() (err error) {
 	switch {
 	case f.maxNew < 1:
 		err = fmt.Errorf("--max-new-tokens %d, want at least 1", f.maxNew)
-	case !(f.temperature >= 0) || math.IsInf(f.temperature, 0):
-		err = fmt.Errorf("--temperature %g, want at least 0", f.temperature)
-	case !(f.topP > 0 && f.topP <= 1):
-		err = fmt.Errorf("--top-p %g, want above 0 and at most 1", f.topP)
 	case f.batch < 1:
 		err = fmt.Errorf("--batch %d, want at least 1", f.batch)
 	case f.prompts != "" && f.prompt != "":
@@ -107,6 +102,8 @@ func (f generateFlags) check() (err error) {
 		err = errors.New("--out without --prompts, want a file of prompts whose answers it is to hold")
 	case !slices.Contains(session.Precisions, f.precision):
 		err = fmt.Errorf("--precision is %q, want auto, bf16 or float32", f.precision)
+	default:
+		err = checkSampling(model.Sampling{Temperature: f.temperature, TopP: f.topP})
 	}
 	return fault.Usage(err)
 }

@@ -1,7 +1,7 @@
 // Command lwtrain fine-tunes language models to write long. Each subcommand has
 // a file of its own (sft and dpo have training.go), with a func newXCmd() that [groups]
-// lists. What they share is in flags.go (how a config is named) and status.go (how errors
-// are shown and what the exit status means). They open what they work on by package session, and
+// lists. What they share is in flags.go: how a config is named, how errors are shown and
+// what the exit status means. They open what they work on by package session, and
 // show it by package show.
 package main
 
@@ -27,10 +27,13 @@ func groups() []group {
 	return []group{
 		{"Training:", []func() *cobra.Command{
 			newSFTCmd, newPairsCmd, newAgentWriteCmd, newDPOCmd, newNodeCmd, newLaunchCmd,
-			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newBenchCmd, newSelftestCmd,
+			newStatsCmd, newPackCmd, newPlanCmd, newDataCmd, newReportCmd, newWatchCmd, newBenchCmd, newSelftestCmd,
 		}},
 		{"Evaluation:", []func() *cobra.Command{newEvalCmd, newExperimentCmd}},
-		{"Models:", []func() *cobra.Command{newPullCmd, newInspectCmd, newGenerateCmd, newTokenizeCmd, newImportCmd, newExportCmd}},
+		{"Models:", []func() *cobra.Command{
+			newPullCmd, newPushCmd, newInspectCmd, newGenerateCmd, newChatCmd, newServeCmd, newTokenizeCmd, newImportCmd,
+			newExportCmd,
+		}},
 		{"Configs:", []func() *cobra.Command{newInitCmd, newRecipesCmd, newRecipe, newValidateCmd, newConfigCmd, newSchemaCmd}},
 		{"More:", []func() *cobra.Command{newDoctorCmd, newVersionCmd}},
 	}
@@ -57,16 +60,28 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			exit = exitFailed
 		}
 	}()
-	ctx, stop := signal.NotifyContext(ctx, stopping()...)
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, stopping()...)
 	var ended atomic.Bool
 	defer func() {
 		ended.Store(true)
-		stop()
+		signal.Stop(signals)
+		cancel()
 	}()
 	go func() {
-		<-ctx.Done()
+		for waits := true; waits; {
+			select {
+			case <-ctx.Done():
+				waits = false
+			case s := <-signals:
+				take := takesInterrupt.Load()
+				waits = s == os.Interrupt && take != nil && (*take)()
+			}
+		}
 		signal.Ignore(syscall.SIGPIPE) // who read what is said may have got the same signal: `| tee` on Ctrl-C
-		stop()                         // a second Ctrl-C ends the program at once
+		signal.Stop(signals)           // a second Ctrl-C ends the program at once
+		cancel()
 		if !ended.Load() {
 			fmt.Fprintln(stderr, "\nlwtrain: stopping; once more ends it at once")
 		}

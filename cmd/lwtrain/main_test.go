@@ -78,3 +78,15 @@ func TestHelpKeepsTo80Columns(t *testing.T) {
 		}
 	}
 }
+
+func TestAnInterruptionIsCalledOne(t *testing.T) {
+	for want, err := range map[string]error{
+		"lwtrain: stopped: step sft: interrupted\n":    fmt.Errorf("step sft: %w", context.Canceled),
+		"lwtrain: stopped: interrupted after step 3\n": fmt.Errorf("%w after step 3", train.ErrInterrupted),
+	} {
+		var out strings.Builder
+		if showError(&out, err); out.String() != want {
+			t.Errorf("got %q, want %q", out.String(), want)
+		}
+	}
+}

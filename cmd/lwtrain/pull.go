@@ -12,6 +12,7 @@ import (
 	"lwtrain/internal/human"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
+	"lwtrain/push"
 	"lwtrain/session"
 )
 
@@ -62,6 +63,50 @@ is sent for gated and private repositories, HF_HUB_OFFLINE=1 asks nobody.`,
 		}
 		return nil
 	}
+	return cmd
+}
+
+func newPushCmd() *cobra.Command {
+	var o push.Options
+	cmd := &cobra.Command{
+		Use:   "push MODEL OWNER/NAME",
+		Short: "Send a model to the Hugging Face hub, with a model card",
+		Long: `Sends a run's newest whole checkpoint, any checkpoint, model's folder or GGUF
+file to a repository of the hub, which is made where it is not there: weights in
+bf16, config, tokenizer and chat template in one commit, nothing of what a
+resume needs. An adapter is sent as it is, with --merge as a whole model. What
+the repository has already is not sent again, so a push goes on where it was.
+
+README.md is a model card made of the run: settings, data by the hash of its
+content, figures. Licence, language and purpose are for you to fill in; one that
+the repository has stays, unless --new-card is given.
+
+HF_TOKEN, or the token of ` + "`hf auth login`" + `, must be one that may write;
+HF_ENDPOINT names another hub.`,
+		Example: `  lwtrain push runs/mine me/longwriter-135m --private
+  lwtrain push runs/mine/checkpoints/step-000400 me/mine --dry-run
+  lwtrain push my-model.gguf me/mine-gguf`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := useThreads(cmd); err != nil {
+				return err
+			}
+			o.To = args[1]
+			sent, err := push.Push(cmd.Context(), args[0], o, show.Session(cmd.ErrOrStderr()))
+			if err == nil {
+				show.Pushed(cmd.OutOrStdout(), sent)
+			}
+			return err
+		},
+	}
+	addThreads(cmd)
+	fl := cmd.Flags()
+	fl.BoolVar(&o.Private, "private", false, "make the repository a private one, if it is made")
+	fl.StringVar(&o.Message, "message", "", "of the commit")
+	fl.BoolVar(&o.Merge, "merge", false, "send an adapter as a whole model, merged into its base")
+	fl.StringVar(&o.Base, "base", "", "with --merge: the model that the adapter is for [the one that its files name]")
+	fl.BoolVar(&o.Card, "new-card", false, "make README.md anew where the repository has one")
+	fl.BoolVar(&o.DryRun, "dry-run", false, "say what would be sent, and print the model card")
 	return cmd
 }
 

@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "publish": publish, "asked": asked, "serve": serve,
+			"exits": exits, "publish": publish, "asked": asked, "serve": serveJudge,
 		},
 	})
 }
@@ -48,6 +48,7 @@ func publish(ts *testscript.TestScript, neg bool, args []string) {
 	hub := ts.Value(hubKey).(**hubtest.Hub)
 	if *hub == nil {
 		*hub = hubtest.New()
+		(*hub).Token = "hf_writes" // pushes alone want it
 		ts.Defer((*hub).Close)
 		ts.Setenv("HF_ENDPOINT", (*hub).URL)
 	}
@@ -84,9 +85,9 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// serve starts a server that answers and rates, and wants the key sk-test. Its address
+// serveJudge (serve) starts a server that answers and rates, and wants the key sk-test. Its address
 // is $SERVER.
-func serve(ts *testscript.TestScript, neg bool, args []string) {
+func serveJudge(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: serve")
 	}

@@ -85,7 +85,7 @@ func trainIn(cmd *cobra.Command, s *session.Session, how session.Method) error {
 	out := cmd.OutOrStdout()
 	f, err := run.Forecast(cmd.Context())
 	if err != nil {
-		return err
+		return interrupted(err, cmd, train.Result{})
 	}
 	if s.DryRun {
 		return planOnly(out, cmd.ErrOrStderr(), s.Config, run, f)

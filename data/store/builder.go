@@ -118,8 +118,10 @@ func (b *Builder) goOn() *shardWriter {
 	if u.Check != u.sum() || u.Format != Format || u.Inputs != b.in || b.near != (u.Near != nil) {
 		return nil
 	}
-	if os.Truncate(filepath.Join(b.dir, factsName), u.Facts.Bytes) != nil { // rows of the shard that was not finished
-		return nil
+	for _, f := range []file{u.Index, u.Facts} { // rows of the shard that was not finished
+		if os.Truncate(filepath.Join(b.dir, f.Name), f.Bytes) != nil {
+			return nil
+		}
 	}
 	s, err := openFiles(b.dir, u.manifest, false)
 	if err != nil {
@@ -127,8 +129,8 @@ func (b *Builder) goOn() *shardWriter {
 	}
 	s.Close()
 	w := newShardWriter(b.dir, b.shardTokens)
-	w.files, w.entries, w.near = u.Shards, s.Entries, s.Near
-	if w.facts.goOn(u.Facts) != nil {
+	w.files, w.records, w.near = u.Shards, u.Records, s.Near
+	if w.index.goOn(u.Index) != nil || w.facts.goOn(u.Facts) != nil {
 		return nil
 	}
 	shards, _ := filepath.Glob(filepath.Join(b.dir, "samples-*"))
@@ -156,11 +158,15 @@ func (b *Builder) Taken(about About) error {
 	if b.w.out != nil || len(b.w.files) == len(b.done.Shards) || b.lock == nil {
 		return nil
 	}
+	index, err := b.w.index.finished()
+	if err != nil {
+		return err
+	}
 	facts, err := b.w.facts.finished()
 	if err != nil {
 		return err
 	}
-	if b.done.manifest, err = b.describe(about, facts); err != nil {
+	if b.done.manifest, err = b.describe(about, index, facts); err != nil {
 		return err
 	}
 	b.done.Check = b.done.sum()
@@ -171,13 +177,13 @@ func (b *Builder) Taken(about About) error {
 	return atomicfile.WriteBytes(filepath.Join(b.dir, unfinishedName), raw)
 }
 
-// describe writes the index, and returns a manifest of all that is there.
-func (b *Builder) describe(about About, facts file) (m manifest, err error) {
+// describe returns a manifest of all that is there.
+func (b *Builder) describe(about About, index, facts file) (m manifest, err error) {
 	m = manifest{
-		Format: Format, Source: b.source, Inputs: b.in, Records: len(b.w.entries), About: about, Facts: facts, Shards: b.w.files,
+		Format: Format, Source: b.source, Inputs: b.in, Records: b.w.records, About: about, Index: index, Facts: facts, Shards: b.w.files,
 	}
-	if m.Index, err = writeRows(b.dir, indexName, b.w.entries); err != nil || !b.near {
-		return m, err
+	if !b.near {
+		return m, nil
 	}
 	near, err := writeRows(b.dir, nearName, b.w.near)
 	m.Near = &near
@@ -189,15 +195,19 @@ func (b *Builder) Finish(about About) (*Store, error) {
 	if err := b.w.close(); err != nil {
 		return nil, err
 	}
+	index, err := b.w.index.close()
+	if err != nil {
+		return nil, err
+	}
 	facts, err := b.w.facts.close()
 	if err != nil {
 		return nil, err
 	}
-	m, err := b.describe(about, facts)
+	m, err := b.describe(about, index, facts)
 	if err != nil {
 		return nil, err
 	}
-	b.w.entries, b.w.near = nil, nil // they are read back, and are the most of what a store takes
+	b.w.near = nil // they are read back, and are the most of what a store takes
 	m.Check = m.sum()
 	if err := os.Remove(filepath.Join(b.dir, unfinishedName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err

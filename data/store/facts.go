@@ -3,10 +3,8 @@ package store
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/binary"
 	"io"
 	"os"
-	"path/filepath"
 
 	"lwtrain/data/record"
 )
@@ -15,32 +13,29 @@ import (
 // front to back when statistics are asked for: training needs none of them.
 const factsName = "facts.bin"
 
-// factsWriter writes facts.bin row by row.
-type factsWriter struct {
-	dir   string
+// rowsWriter writes a file with a row for each conversation, row by row.
+type rowsWriter struct {
+	path  string
 	out   *hashedFile
 	buf   *bufio.Writer
-	row   []byte
 	bytes int64
 }
 
-func (w *factsWriter) add(f record.Facts) (err error) {
+// add adds a row.
+func (w *rowsWriter) add(row []byte) error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	if w.row, err = binary.Append(w.row[:0], binary.LittleEndian, f); err != nil {
-		return err
-	}
-	w.bytes += int64(len(w.row))
-	_, err = w.buf.Write(w.row)
+	w.bytes += int64(len(row))
+	_, err := w.buf.Write(row)
 	return err
 }
 
-func (w *factsWriter) open() error {
+func (w *rowsWriter) open() error {
 	if w.out != nil {
 		return nil
 	}
-	out, err := createHashed(filepath.Join(w.dir, factsName))
+	out, err := createHashed(w.path)
 	if err != nil {
 		return err
 	}
@@ -50,7 +45,7 @@ func (w *factsWriter) open() error {
 }
 
 // finished is what was written so far, once it is on the disk.
-func (w *factsWriter) finished() (file, error) {
+func (w *rowsWriter) finished() (file, error) {
 	if err := w.open(); err != nil {
 		return file{}, err
 	}
@@ -61,8 +56,8 @@ func (w *factsWriter) finished() (file, error) {
 }
 
 // goOn goes on behind the part of the file that is known to be finished.
-func (w *factsWriter) goOn(known file) error {
-	f, err := os.OpenFile(filepath.Join(w.dir, factsName), os.O_RDWR, 0)
+func (w *rowsWriter) goOn(known file) error {
+	f, err := os.OpenFile(w.path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -73,7 +68,7 @@ func (w *factsWriter) goOn(known file) error {
 }
 
 // close finishes the file, which is there even if nothing was added.
-func (w *factsWriter) close() (file, error) {
+func (w *rowsWriter) close() (file, error) {
 	about, err := w.finished()
 	if w.out != nil {
 		w.out.Close()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -38,8 +39,10 @@ type shardWriter struct {
 	dir     string
 	most    int64 // tokens in a shard, about
 	files   []file
-	entries []Entry
-	facts   *factsWriter
+	records int // conversations that were added
+	index   rowsWriter
+	facts   rowsWriter
+	row     []byte // of one of them
 	near    []record.Sketch
 
 	out    *hashedFile
@@ -53,7 +56,10 @@ type shardWriter struct {
 
 func newShardWriter(dir string, most int64) *shardWriter {
 	build := array.NewRecordBuilder(memory.DefaultAllocator, shardSchema)
-	return &shardWriter{dir: dir, most: most, facts: &factsWriter{dir: dir}, build: build}
+	return &shardWriter{
+		dir: dir, most: most, build: build,
+		index: rowsWriter{path: filepath.Join(dir, indexName)}, facts: rowsWriter{path: filepath.Join(dir, factsName)},
+	}
 }
 
 func (w *shardWriter) add(t record.Tokenised) error {
@@ -79,11 +85,10 @@ func (w *shardWriter) add(t record.Tokenised) error {
 
 	e := entryOf(t)
 	e.Shard, e.Batch, e.Row = int32(len(w.files)), w.batch, w.rows
-	w.entries = append(w.entries, e)
 	if t.Sketch != nil {
 		w.near = append(w.near, *t.Sketch)
 	}
-	if err := w.facts.add(t.Facts); err != nil {
+	if err := w.addRows(e, t.Facts); err != nil {
 		return err
 	}
 	w.rows++
@@ -96,6 +101,19 @@ func (w *shardWriter) add(t record.Tokenised) error {
 		return err
 	}
 	return w.close()
+}
+
+// addRows adds a conversation to the index and to the facts.
+func (w *shardWriter) addRows(e Entry, f record.Facts) (err error) {
+	w.records++
+	w.row = e.appendTo(w.row[:0])
+	if err := w.index.add(w.row); err != nil {
+		return err
+	}
+	if w.row, err = binary.Append(w.row[:0], binary.LittleEndian, f); err != nil {
+		return err
+	}
+	return w.facts.add(w.row)
 }
 
 func (w *shardWriter) open() error {
@@ -145,8 +163,10 @@ func (w *shardWriter) abandon() {
 	if w.out != nil {
 		w.out.Close()
 	}
-	if w.facts.out != nil {
-		w.facts.out.Close()
+	for _, rows := range []*rowsWriter{&w.index, &w.facts} {
+		if rows.out != nil {
+			rows.out.Close()
+		}
 	}
 }
 

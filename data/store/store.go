@@ -19,12 +19,12 @@ type Store struct {
 	About
 	Inputs  Inputs
 	Dir     string          // "": it is not on the disk
-	Entries []Entry         // of each conversation
+	Entries *Index          // of each conversation
 	Near    []record.Sketch // of each; nil where near copies are not looked for
 
 	shards []*shard
-	facts  *os.File     // nil: nothing is on the disk
-	dry    [][][2]int32 // targets of each, where no ids are kept
+	facts  *os.File    // nil: nothing is on the disk
+	dry    *dryTargets // where no ids are kept
 }
 
 // openStore opens a folder of the cache and checks all of it, but for the shards if they
@@ -50,7 +50,7 @@ func openFiles(dir string, m manifest, written bool) (_ *Store, err error) {
 			s.Close()
 		}
 	}()
-	if s.Entries, err = readRows[Entry](dir, m.Index, m.Records); err != nil {
+	if s.Entries, err = openIndex(dir, m); err != nil {
 		return nil, err
 	}
 	if s.facts, err = openFacts(dir, m.Facts, m.Records); err != nil {
@@ -68,11 +68,6 @@ func openFiles(dir string, m manifest, written bool) (_ *Store, err error) {
 		}
 		s.shards = append(s.shards, one)
 	}
-	for i, e := range s.Entries {
-		if e.Shard < 0 || int(e.Shard) >= len(s.shards) || e.Batch < 0 || e.Row < 0 || e.Tokens < 1 {
-			return nil, fmt.Errorf("%s: entry %d of the index lies outside the shards", dir, i)
-		}
-	}
 	return s, nil
 }
 
@@ -81,14 +76,14 @@ func (s *Store) Read(i int) (record.Tokenised, error) {
 	if s.dry != nil {
 		return record.Tokenised{}, fmt.Errorf("a dry run keeps no tokens")
 	}
-	e := s.Entries[i]
+	e := s.Entries.At(i)
 	return s.shards[e.Shard].read(e)
 }
 
 // Targets returns the target ranges of conversation i.
 func (s *Store) Targets(i int) ([][2]int32, error) {
 	if s.dry != nil {
-		return s.dry[i], nil
+		return s.dry.at(i), nil
 	}
 	t, err := s.Read(i)
 	return t.Target, err
@@ -106,12 +101,31 @@ func (s *Store) Close() {
 }
 
 // Dry is a store that is not on the disk, and keeps no tokens.
-func Dry(in Inputs) *Store { return &Store{Inputs: in, dry: [][][2]int32{}} }
+func Dry(in Inputs) *Store { return &Store{Inputs: in, Entries: &Index{}, dry: &dryTargets{}} }
+
+// dryTargets are the target ranges of conversations one behind the other.
+type dryTargets struct {
+	all  [][2]int32
+	ends []int // in all, of each
+}
+
+func (d *dryTargets) add(target [][2]int32) {
+	d.all = append(d.all, target...)
+	d.ends = append(d.ends, len(d.all))
+}
+
+func (d *dryTargets) at(i int) [][2]int32 {
+	from := 0
+	if i > 0 {
+		from = d.ends[i-1]
+	}
+	return d.all[from:d.ends[i]]
+}
 
 // Add adds a conversation to a [Dry] store.
 func (s *Store) Add(t record.Tokenised) error {
-	s.Entries = append(s.Entries, entryOf(t))
-	s.dry = append(s.dry, t.Target)
+	s.Entries.add(entryOf(t))
+	s.dry.add(t.Target)
 	if t.Sketch != nil {
 		s.Near = append(s.Near, *t.Sketch)
 	}
@@ -128,7 +142,7 @@ type FactsReader struct {
 
 // Facts returns a reader of facts, which a dry run does not keep.
 func (s *Store) Facts() (*FactsReader, error) {
-	if s.facts == nil && len(s.Entries) > 0 {
+	if s.facts == nil && s.Entries.Len() > 0 {
 		return nil, fmt.Errorf("a dry run keeps no statistics of the text")
 	}
 	return &FactsReader{s: s}, nil
@@ -142,7 +156,7 @@ func (r *FactsReader) At(i int) (record.Facts, error) {
 	if i < r.from || i >= r.from+len(r.block) {
 		size := binary.Size(record.Facts{})
 		r.from = i
-		r.block = make([]record.Facts, min(factsRows, len(r.s.Entries)-i))
+		r.block = make([]record.Facts, min(factsRows, r.s.Entries.Len()-i))
 		raw := make([]byte, size*len(r.block))
 		if _, err := r.s.facts.ReadAt(raw, int64(i)*int64(size)); err != nil {
 			return record.Facts{}, fmt.Errorf("%s: %w", r.s.facts.Name(), err)

@@ -1,7 +1,6 @@
 package torch
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,35 +8,14 @@ import (
 	"lwtrain/packing"
 )
 
-// none stands in a row for a rank without a pack.
-const none = -1
-
-// deal puts packs into rows of one for each rank, those of like cost side by side: all
-// ranks wait for the slowest of a row. Places without a pack are none, in the last row.
-func deal(costs []float64, ranks int) (rows [][]int) {
-	order := make([]int, len(costs))
-	for i := range order {
-		order[i] = i
-	}
-	if ranks > 1 {
-		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(costs[b], costs[a]) })
-	}
-	for of := range slices.Chunk(order, ranks) {
-		row := slices.Repeat([]int{none}, ranks)
-		copy(row, of)
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// costs are the operations that packs take: products, and attention within documents.
+// costs are the operations that packs take: products, and attention within documents, of which a
+// document of n tokens takes n (n+1) times half of what a single one does.
 func (e *Engine) costs(packs []packing.Pack) []float64 {
+	attention := e.config.AttentionFLOPs(1) / 2
+	cost := packing.Cost{Token: 2*float64(e.config.ProductParameters()) + attention, Square: attention}
 	out := make([]float64, len(packs))
 	for i, p := range packs {
-		out[i] = 2 * float64(e.config.ProductParameters()) * float64(p.Tokens)
-		for _, n := range documents(p) {
-			out[i] += e.config.AttentionFLOPs(n)
-		}
+		out[i] = cost.Of(documents(p))
 	}
 	return out
 }
@@ -116,7 +94,7 @@ func (e *Engine) run(ctx context.Context, how map[string]any, packs []packing.Pa
 	ids, targets, weights := array{name: "ids", ints: []int32{}}, array{name: "targets", ints: []int32{}}, array{name: "weights"}
 	for place := range e.plan.ranks {
 		p := idle()
-		if place < len(of) && of[place] != none {
+		if place < len(of) && of[place] != packing.None {
 			p = packs[of[place]]
 			if p.Tokens == 0 {
 				p = idle()

@@ -173,7 +173,7 @@ func (e *Engine) hear(ops ...string) (said, error) {
 // With several ranks packs are dealt by what they cost, and their order is another one.
 func (e *Engine) Learn(ctx context.Context, _ int, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
 	out := make([]engine.Learned, len(packs))
-	for _, of := range deal(e.costs(packs), e.plan.ranks) {
+	for _, of := range packing.Deal(e.costs(packs), e.plan.ranks) {
 		how := map[string]any{"op": "learn", "what": "forward and backward pass", "weigh": weigh != nil}
 		r, err := e.run(ctx, how, packs, of)
 		if err != nil {
@@ -186,7 +186,7 @@ func (e *Engine) Learn(ctx context.Context, _ int, packs []packing.Pack, weigh e
 			}
 		}
 		for place, i := range of {
-			if i != none {
+			if i != packing.None {
 				out[i] = engine.Learned{NLL: r.losses(place, len(packs[i].IDs))}
 				for t, v := range out[i].NLL {
 					if w := weights[place][t]; w != 0 {
@@ -203,7 +203,7 @@ func (e *Engine) Learn(ctx context.Context, _ int, packs []packing.Pack, weigh e
 func (e *Engine) weigh(r row, of []int, weights [][]float32, weigh engine.Weigh) error {
 	all := make([]float32, len(r.nll))
 	for place, i := range of {
-		if i != none {
+		if i != packing.None {
 			weigh(i, r.losses(place, len(r.packs[place].IDs)), weights[place])
 			copy(all[place*r.most:], weights[place][:r.packs[place].Tokens])
 		}

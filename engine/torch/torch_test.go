@@ -375,25 +375,6 @@ func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 	steps(t, e, 1, 1) // it goes on
 }
 
-func TestPacksAreDealtByCost(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		costs []float64
-		ranks int
-		want  string
-	}{
-		{"like goes with like", []float64{5, 1, 9, 2, 8, 6}, 2, "[[2 4] [5 0] [3 1]]"},
-		{"the last row has gaps", []float64{5, 1, 9}, 2, "[[2 0] [1 -1]]"},
-		{"more ranks than packs", []float64{5}, 3, "[[0 -1 -1]]"},
-		{"one rank keeps the order", []float64{5, 1, 9}, 1, "[[0] [1] [2]]"},
-		{"no packs", nil, 2, "[]"},
-	} {
-		if got := fmt.Sprint(deal(c.costs, c.ranks)); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
-	}
-}
-
 func TestCopiesOfTheWeightsComputeTheSame(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes four processes: make torch-full")

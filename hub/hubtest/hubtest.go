@@ -45,9 +45,12 @@ type Hub struct {
 	CDNHandler       http.HandlerFunc         // instead of the second server's own
 	Redirect         func(path string) string // where a large file is said to lie
 	Fail             func(*http.Request) int  // a status to answer with; 0: as usual
+	Pieces           int64                    // from how many bytes on large files are taken in pieces of as many; 0: never
+	Messages         []string                 // of the commits that were pushed
 
 	mu      sync.Mutex
 	asked   []string
+	pushed  pushed
 	servers [2]*httptest.Server
 }
 
@@ -130,6 +133,9 @@ func (h *Hub) hub(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(status)
 			return
 		}
+	}
+	if h.push(w, r) {
+		return
 	}
 	path, api := strings.CutPrefix(r.URL.EscapedPath(), "/api/")
 	path = strings.Trim(path, "/")
@@ -235,6 +241,10 @@ func (h *Hub) cdn(w http.ResponseWriter, r *http.Request) {
 	h.note("cdn", r)
 	if h.CDNHandler != nil {
 		h.CDNHandler(w, r)
+		return
+	}
+	if r.Method == http.MethodPut {
+		h.Put(w, r)
 		return
 	}
 	for _, repos := range []map[string]Repo{h.Models, h.Datasets} {

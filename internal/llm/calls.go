@@ -109,11 +109,12 @@ func keyOf(model string, r Request) (string, error) {
 		Messages    []Message `json:"messages"`
 		Temperature float64   `json:"temperature"`
 		TopP        float64   `json:"top_p"`
+		TopK        int       `json:"top_k,omitempty"` // not there in keys of earlier versions
 		Seed        uint64    `json:"seed"`
 		MaxTokens   int       `json:"max_tokens"`
 		TopLogprobs int       `json:"top_logprobs"`
 		StopLoops   bool      `json:"stop_loops"`
-	}{model, Messages(r.Messages), r.Sampling.Temperature, topP, r.Sampling.Seed, r.MaxTokens, r.TopLogprobs, r.StopLoops})
+	}{model, Messages(r.Messages), r.Sampling.Temperature, topP, r.Sampling.TopK, r.Sampling.Seed, r.MaxTokens, r.TopLogprobs, r.StopLoops})
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:]), err
 }

@@ -159,6 +159,9 @@ func (c *Client) body(r Request, t traitSet) ([]byte, error) {
 			body["top_p"] = 1
 		}
 	}
+	if k := r.Sampling.TopK; k > 0 {
+		body["top_k"] = k
+	}
 	t.apply(body)
 	return json.Marshal(body)
 }

@@ -203,3 +203,16 @@ func TestManyRequestsAtOnce(t *testing.T) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
+
+func TestWhichServersAreOnThisMachine(t *testing.T) {
+	for url, want := range map[string]bool{
+		"http://localhost:8000/v1": true, "http://LOCALHOST/v1": true, "http://127.0.0.1:1": true, "http://127.9.9.9/v1": true,
+		"http://[::1]:8000/v1": true, "http://0.0.0.0:8000/v1": true, "http://vllm.localhost/v1": true,
+		"http://localhost.example.com/v1": false, "https://api.example.com/v1": false, "http://10.0.0.1:8000/v1": false,
+		"": false, "::": false,
+	} {
+		if got := (Server{URL: url}).Local(); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
+	}
+}

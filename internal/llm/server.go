@@ -2,8 +2,10 @@ package llm
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"lwtrain/internal/transport"
 )
@@ -33,6 +35,17 @@ func DefaultServer() Server {
 
 // Who is the model and where it is asked.
 func (s Server) Who() string { return s.Model + " at " + s.URL }
+
+// Local reports whether the server is on this machine.
+func (s Server) Local() bool {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+}
 
 // Mask returns a text without the key of the server.
 func (s Server) Mask(text string) string { return transport.Mask(text, os.Getenv(s.KeyEnv)) }

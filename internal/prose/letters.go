@@ -65,3 +65,15 @@ func AskedLanguage(prompt string) Language {
 	}
 	return Scan(prompt).Letters.Language()
 }
+
+// Beginning is the first so many characters of a text, with dots where it goes on.
+func Beginning(text string, most int) string {
+	n := 0
+	for i := range text {
+		if n == most {
+			return text[:i] + "..."
+		}
+		n++
+	}
+	return text
+}

@@ -43,7 +43,7 @@ func printLoRA(line func(label, format string, args ...any), c *configs.Config, 
 		line("", "%s target tokens are more than the adapters' values: what they", human.Scaled(tokens))
 		line("", "can learn is bounded; lora.rank=%d has as many", enough)
 	}
-	perStep := float64(c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps)
+	perStep := float64(c.Train.PacksPerStep())
 	if p.Pairs == 0 {
 		perStep *= float64(p.Documents) / float64(p.Packs)
 	}

@@ -114,7 +114,7 @@ func printPacks(line func(label, format string, args ...any), c *configs.Config,
 			line("", "%s", text)
 		}
 	}
-	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
+	perStep := c.Train.PacksPerStep()
 	line("run", "%s of %s = %.4g epochs", human.Count(p.Schedule.Total, "step"), human.Count(min(perStep, p.Packs), "pack"), p.Epochs)
 	if perStep > p.Packs {
 		line("", "a step could take %d packs, and there are only %d", perStep, p.Packs)
@@ -182,7 +182,7 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 	if text := balanceText(c.DPO, p); text != "" {
 		line("", "%s", text)
 	}
-	perStep := c.Train.PerDeviceTrainBatchSize * c.Train.GradientAccumulationSteps
+	perStep := c.Train.PacksPerStep()
 	line("run", "%s of %s = %.4g epochs", human.Count(p.Schedule.Total, "step"), human.Count(min(perStep, p.Pairs), kind), p.Epochs)
 	if perStep > p.Pairs {
 		line("", "a step could take %d %ss, and there are only %d", perStep, kind, p.Pairs)

@@ -41,6 +41,9 @@ func Session(w io.Writer) session.Events {
 			fmt.Fprintf(w, "lwtrain: note: %s is a run's folder: taking its newest checkpoint, %s\n",
 				terminal.Printable(run), terminal.Printable(checkpoint))
 		},
+		Sending: func(repo string, done, total int64) {
+			show("sending", (done+mb-1)/mb, (total+mb-1)/mb, "MB  "+repo)
+		},
 		Fetching: func(repo string, done, total int64) {
 			show("fetching", (done+mb-1)/mb, (total+mb-1)/mb, fmt.Sprintf("MB  %.1f MB/s  %s", fetch.of(done)/mb, repo))
 		},

@@ -21,11 +21,31 @@ func IsTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
+// Columns is how wide a terminal is; of what is none, 80.
+func Columns(v any) int {
+	if f, ok := v.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return wide
+}
+
 // Printable keeps control characters of file names and contents away from the
 // terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// PrintableText is [Printable] of a text of several lines: their ends and tabs stay.
+func PrintableText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
 			return '?'
 		}
 		return r

@@ -3,13 +3,11 @@ package terminal
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/mattn/go-runewidth"
-	"golang.org/x/term"
 
 	"lwtrain/internal/human"
 )
@@ -52,13 +50,8 @@ const (
 // where it is not known. Call Done at the end.
 func NewProgress(w io.Writer, label string, total int64) *Progress {
 	p := &Progress{w: w, now: time.Now, label: label, total: total, stop: make(chan struct{})}
-	if f, ok := w.(*os.File); ok && IsTerminal(w) {
-		p.width = func() int {
-			if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-				return n
-			}
-			return 80
-		}
+	if IsTerminal(w) {
+		p.width = func() int { return Columns(w) }
 		go p.tick()
 	}
 	p.began = p.now()

@@ -3,6 +3,7 @@ package families
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // Kinds of layers that carry a state from token to token in the place of attention.
@@ -16,11 +17,14 @@ type Recurrence struct {
 	Taps             int // tokens that a convolution sees, the newest included
 	Keys, Values     int // heads of the gated delta rule; 0: convolutions alone
 	KeyDim, ValueDim int
-	Layers           []bool // which they are; nil: none
+	At               []bool // the layers that they are; nil: none
 }
 
 // Is reports whether a layer has a state in the place of attention.
-func (r Recurrence) Is(layer int) bool { return r.Layers != nil && r.Layers[layer] }
+func (r Recurrence) Is(layer int) bool { return r.At != nil && r.At[layer] }
+
+// Any reports whether a layer does.
+func (r Recurrence) Any() bool { return slices.Contains(r.At, true) }
 
 // RecurrentKeys is what config.json says of them.
 type RecurrentKeys struct {
@@ -38,9 +42,9 @@ func (f *Family) Recur(k RecurrentKeys, p Pattern, layers int) (r Recurrence, er
 	if f.Recurrent == "" {
 		return r, nil
 	}
-	r.Layers = make([]bool, layers)
+	r.At = make([]bool, layers)
 	for i, kind := range p.Types {
-		r.Layers[i] = kind == f.Recurrent
+		r.At[i] = kind == f.Recurrent
 	}
 	type size struct {
 		key      string

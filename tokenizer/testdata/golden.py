@@ -4,8 +4,8 @@ libraries: small tokenizers trained on corpus.txt (written for this project) in
 the forms of SmolLM2, Llama 3, Qwen and GLM-4, and, for a list of hard strings,
 the ids, offsets and decoded text that the tokenizers library gives.
 
-    pip install tokenizers==0.22.2 transformers==4.57.3
-    python testdata/golden.py                    # the fixtures in this folder
+    pip install tokenizers==0.23.3
+    python testdata/golden.py [NAME ...]         # the fixtures in this folder
     python testdata/golden.py --points           # points.json: hashes over all code points, three minutes
     python testdata/golden.py --real DIR [N]     # vectors.json beside each DIR/*/tokenizer.json,
                                                  # for LWTRAIN_TEST_TOKENIZERS=DIR go test
@@ -254,6 +254,87 @@ def added():
     return d
 
 
+def characters(vocab, pre, normalizer, decoder, fallback, unknown="<unk>", **flags):
+    """A model of characters as SentencePiece makes them."""
+    t = Tokenizer(models.BPE(unk_token=unknown, fuse_unk=True, byte_fallback=fallback))
+    t.normalizer = normalizer
+    if pre:
+        t.pre_tokenizer = pre
+    first = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)] * fallback
+    trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=first, limit_alphabet=150, show_progress=False)
+    with open(os.path.join(HERE, "corpus.txt"), encoding="utf-8") as f:
+        t.train_from_iterator(f.read().split("\n\n"), trainer)
+    t.decoder = decoder
+    d = json.loads(t.to_str())
+    d["added_tokens"] = [a for a in d["added_tokens"] if not a["content"].startswith("<0x")]
+    d["model"].update(flags)
+    return d
+
+
+def joined(*more):
+    return decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), *more])
+
+
+def gemma():
+    """Gemma's form; merges reach over spaces, since nothing splits them in training."""
+    d = characters(700, None, normalizers.Replace(" ", "\u2581"), joined(), True)
+    d["pre_tokenizer"] = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    add(d, "<|im_start|>")
+    add(d, "<|im_end|>")
+    add(d, "\u2581\u2581\u2581", special=False)
+    add(d, "Stra\u00dfe", special=False, normalized=True)
+    template(d, "<s>")
+    return d
+
+
+def llama2():
+    d = characters(600, None, normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]),
+                   joined(decoders.Strip(" ", 1, 0)), True)
+    add(d, "<|im_start|>")
+    add(d, "<|im_end|>", lstrip=True)
+    template(d, "<s>")
+    return d
+
+
+def mistral():
+    """Metaspace without bytes to fall back to: unknown characters are joined."""
+    pre = pre_tokenizers.Metaspace("\u2581", "first", True)
+    d = characters(400, pre, None, decoders.Metaspace("\u2581", "first", True), False)
+    add(d, "<|im_start|>")
+    add(d, "<|im_end|>")
+    return d
+
+
+def metaspace():
+    """Unknown characters one by one, words that are tokens whole, and a mark before each text."""
+    pre = pre_tokenizers.Sequence([pre_tokenizers.Metaspace("\u2581", "always", False), pre_tokenizers.Digits(True)])
+    d = characters(400, pre, normalizers.NFC(), decoders.Sequence([decoders.Metaspace("\u2581", "always", False), decoders.Fuse()]), False,
+                   fuse_unk=False, ignore_merges=True)
+    add(d, "<|im_end|>", special=False)
+    return d
+
+
+def dropped():
+    """Unknown characters are left out, where a regular expression replaces some and others are removed."""
+    pre = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(r"\d+"), "removed"), pre_tokenizers.Split("e", "merged_with_next"),
+                                   pre_tokenizers.Split(Regex("[.,]"), "contiguous")])
+    d = characters(300, pre, normalizers.Replace(Regex(" {2,}|x"), "__"), decoders.Fuse(), False)
+    d["model"]["unk_token"] = None
+    return d
+
+
+def deepseek():
+    d = json.loads(json.dumps(qwen()))
+    d["normalizer"] = {"type": "Sequence", "normalizers": []}
+    steps = [pre_tokenizers.Split(Regex(p), "isolated") for p in (
+        r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+", "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+        "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+")]
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([*steps, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    d["pre_tokenizer"] = json.loads(t.to_str())["pre_tokenizer"]
+    return d
+
+
 def points():
     """Hashes of what the split patterns and NFC make of every code point, put
     in the place of @ in each context: piece lengths in characters, and text."""
@@ -289,12 +370,16 @@ def main():
             if os.path.exists(path):
                 write(os.path.join(sys.argv[2], name, "vectors.json"), vectors(path, hard_strings(n, 7)))
         return
-    for make in (smollm2, unknown, llama3, qwen, glm4, added):
+    for make in (smollm2, unknown, llama3, qwen, glm4, added, gemma, llama2, mistral, metaspace, dropped, deepseek):
+        if sys.argv[1:] and make.__name__ not in sys.argv[1:]:
+            continue
         folder = os.path.join(HERE, make.__name__)
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, "tokenizer.json")
         write(path, make())
         write(os.path.join(folder, "vectors.json"), vectors(path, hard_strings(120, 1)))
+    if sys.argv[1:]:
+        return
     path = os.path.join(HERE, "..", "bytes", "tokenizer.json")
     os.makedirs(os.path.join(HERE, "bytes"), exist_ok=True)
     write(os.path.join(HERE, "bytes", "vectors.json"), vectors(path, hard_strings(20, 1)))
