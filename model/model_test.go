@@ -304,7 +304,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, json, want string }{
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
 			`model_type is "mamba", want one of: chatglm, gemma3_text, glm, glm4, granite, ` +
-				`granitemoehybrid, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, smollm3`},
+				`granitemoehybrid, lfm2, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, qwen3_5_text, ` +
+				`smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`,
 			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
