@@ -320,7 +320,8 @@ func (c Config) check() error {
 // overflow.
 func (c Config) roughParameters() float64 {
 	hidden, width := float64(c.Hidden), float64(c.Heads)*float64(c.HeadDim)
-	layer := hidden*(2*float64(c.Keys*c.KeyDim)+3*float64(c.Values*c.ValueDim)) + hidden*(2*width+2*float64(c.KVHeads)*float64(c.HeadDim)) + 3*hidden*float64(c.FFN)
+	layer := hidden * (2*float64(c.Keys*c.KeyDim) + 3*float64(c.Values*c.ValueDim)) // of the delta rule
+	layer += hidden*(2*width+2*float64(c.KVHeads)*float64(c.HeadDim)) + 3*hidden*float64(c.FFN)
 	return 2*float64(c.Vocab)*hidden + float64(c.Layers)*layer
 }
 

@@ -92,43 +92,6 @@ type text struct {
 	done  func(failed error) error // called when the text has ended; what it returns ends all
 }
 
-// past is what a layer keeps of a text: keys and values, or of a recurrent one the newest inputs of its convolution, [taps,
-// width], the newest last, and the state of its delta rule.
-type past struct {
-	kernels.Cache
-	taps, state []float32
-}
-
-// newPast makes room for so many tokens.
-func (g *Generator) newPast(layer, tokens int) past {
-	c := &g.m.Config
-	if !c.Is(layer) {
-		return past{Cache: kernels.NewCache(tokens, c.KVHeads, c.HeadDim, g.half)}
-	}
-	p := past{taps: kernels.Alloc(c.Taps * c.taps().Width())}
-	if c.Values > 0 {
-		p.state = kernels.Alloc(c.delta().State())
-	}
-	return p
-}
-
-// take copies what another one keeps of a text's first tokens, which are all of a recurrent layer's.
-func (p past) take(from past, tokens int) {
-	if p.taps == nil {
-		p.Copy(from.Cache, tokens)
-		return
-	}
-	copy(p.taps, from.taps)
-	copy(p.state, from.state)
-}
-
-// free gives the memory back.
-func (p past) free() {
-	p.Free()
-	kernels.Free(p.taps)
-	kernels.Free(p.state)
-}
-
 // slot is a text under way: what its layers keep of it, with room for the
 // whole text.
 type slot struct {

@@ -79,6 +79,43 @@ func (g *Generator) readLogits(ids []int32, from int, use func(at int, logits []
 	return nil
 }
 
+// past is what a layer keeps of a text: keys and values, or of a recurrent one the newest inputs of its convolution, [taps,
+// width], the newest last, and the state of its delta rule.
+type past struct {
+	kernels.Cache
+	taps, state []float32
+}
+
+// newPast makes room for so many tokens.
+func (g *Generator) newPast(layer, tokens int) past {
+	c := &g.m.Config
+	if !c.Is(layer) {
+		return past{Cache: kernels.NewCache(tokens, c.KVHeads, c.HeadDim, g.half)}
+	}
+	p := past{taps: kernels.Alloc(c.Taps * c.taps().Width())}
+	if c.Values > 0 {
+		p.state = kernels.Alloc(c.delta().State())
+	}
+	return p
+}
+
+// take copies what another one keeps of a text's first tokens, which are all of a recurrent layer's.
+func (p past) take(from past, tokens int) {
+	if p.taps == nil {
+		p.Copy(from.Cache, tokens)
+		return
+	}
+	copy(p.taps, from.taps)
+	copy(p.state, from.state)
+}
+
+// free gives the memory back.
+func (p past) free() {
+	p.Free()
+	kernels.Free(p.taps)
+	kernels.Free(p.state)
+}
+
 // reading is a prompt that went through the model, kept for the requests that ask it again.
 type reading struct {
 	prompt []int32

@@ -46,7 +46,8 @@ func TestATextOfARecurrentModelIsTheSameWhateverIsBesideIt(t *testing.T) {
 			var requests []Request
 			for i := range 24 {
 				requests = append(requests, Request{
-					Prompt: prompt(1+i/2*i%190, i/3), MaxNewTokens: 5 + i%13, Sampling: Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)},
+					Prompt: prompt(1+i/2*i%190, i/3), MaxNewTokens: 5 + i%13,
+					Sampling: Sampling{Temperature: 1, TopP: 0.9, Seed: uint64(i)},
 				})
 			}
 			var alone []Generated
@@ -149,15 +150,19 @@ func TestWhatRecurrentFamiliesCanNotBeIsRefused(t *testing.T) {
 	const sizes = `"vocab_size":96,"hidden_size":32,"intermediate_size":64,"num_hidden_layers":3,"num_attention_heads":4,` +
 		`"num_key_value_heads":2,`
 	for _, c := range []struct{ name, json, want string }{
-		{"value heads that do not divide", `{"model_type":"qwen3_5_text",` + sizes + `"linear_num_key_heads":3,"linear_num_value_heads":4}`,
+		{"value heads that do not divide",
+			`{"model_type":"qwen3_5_text",` + sizes + `"linear_num_key_heads":3,"linear_num_value_heads":4}`,
 			"linear_num_value_heads is 4, want a multiple of linear_num_key_heads (3)"},
 		{"no taps", `{"model_type":"lfm2",` + sizes + `"conv_L_cache":0}`, "conv_L_cache is 0, want 1 to 64"},
 		{"heads beyond measure", `{"model_type":"qwen3_5_text",` + sizes + `"linear_key_head_dim":100000}`, "linear_key_head_dim is 100000"},
-		{"a kind of layers of another family", `{"model_type":"lfm2",` + sizes + `"layer_types":["conv","linear_attention","conv"]}`,
+		{"a kind of layers of another family",
+			`{"model_type":"lfm2",` + sizes + `"layer_types":["conv","linear_attention","conv"]}`,
 			`layer_types has "linear_attention"`},
-		{"too few kinds", `{"model_type":"lfm2",` + sizes + `"layer_types":["conv"]}`, "layer_types has 1 kinds, want one for each of 3 layers"},
+		{"too few kinds", `{"model_type":"lfm2",` + sizes + `"layer_types":["conv"]}`,
+			"layer_types has 1 kinds, want one for each of 3 layers"},
 		{"biases", `{"model_type":"lfm2",` + sizes + `"conv_bias":true}`, "conv_bias is true, want false"},
-		{"no pattern", `{"model_type":"qwen3_5_text",` + sizes + `"full_attention_interval":0}`, "full_attention_interval is 0, want at least 1"},
+		{"no pattern", `{"model_type":"qwen3_5_text",` + sizes + `"full_attention_interval":0}`,
+			"full_attention_interval is 0, want at least 1"},
 		{"a width beyond measure", `{"model_type":"lfm2",` + sizes + `"block_ff_dim":1e300}`, "block_ff_dim is 1e+300"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -35,8 +35,8 @@ func Takes(c model.Config) error {
 	if !c.Any() {
 		return nil
 	}
-	return fault.Usage(fault.Hint(fmt.Errorf("%s has recurrent layers, which PyTorch carries from one document of a pack to the next", c.Type),
-		"engine.kind: native computes them"))
+	err := fmt.Errorf("%s has recurrent layers, whose states transformers carries from one document of a pack to the next", c.Type)
+	return fault.Usage(fault.Hint(err, "engine.kind: native computes them"))
 }
 
 func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {

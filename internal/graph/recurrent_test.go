@@ -87,7 +87,7 @@ func TestRecomputingRecurrentLayersChangesNoByte(t *testing.T) {
 			l, g := m.run(t, Options{Train: true, Recompute: steps})
 			for i := range g {
 				if l != loss || !slices.Equal(g[i], grads[i]) {
-					t.Fatalf("%v: loss %v, want %v, or the gradient of %s differs with %d steps", precision, l, loss, m.params[i].Name, steps)
+					t.Fatalf("%v, %d steps: loss %v, want %v, or the gradient of %s differs", precision, steps, l, loss, m.params[i].Name)
 				}
 			}
 		}

@@ -53,8 +53,8 @@ func deltaRuleGrad(dqkv, dgates []float32, dw DeltaWeights, qkv, gates []float32
 		return
 	}
 	C.lw_delta_rule_grad(cf(dqkv), cf(dgates), cf(dw.ALog), cf(dw.DtBias), cf(dw.Norm), cf(qkv), cf(gates), cf(w.ALog), cf(w.DtBias),
-		cf(w.Norm), cf(dout), ci(starts), n64(rows), n64(d.Keys), n64(d.Values), n64(d.KeyDim), n64(d.ValueDim), C.float(d.Eps), cf(scratch),
-		n64(d.each(rows, true)))
+		cf(w.Norm), cf(dout), ci(starts), n64(rows), n64(d.Keys), n64(d.Values), n64(d.KeyDim), n64(d.ValueDim), C.float(d.Eps),
+		cf(scratch), n64(d.each(rows, true)))
 }
 func deltaStep(out []float32, states [][]float32, qkv, gates []float32, w DeltaWeights, d Delta) {
 	if !d.tiled() {

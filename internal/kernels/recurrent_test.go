@@ -94,13 +94,15 @@ func TestTheDeltaRuleInChunksEqualsTokenByToken(t *testing.T) {
 				got, want := newDeltaCase(d, lengths), newDeltaCase(d, lengths)
 				got.run()
 				plainDeltaRule(want.out, want.state, want.qkv, want.gates, want.w, want.starts, want.rows, d, nil)
-				plainDeltaRuleGrad(want.dqkv, want.dgates_, want.dw, want.qkv, want.gates, want.w, want.dout, want.starts, want.rows, d, nil)
+				plainDeltaRuleGrad(want.dqkv, want.dgates_, want.dw, want.qkv, want.gates, want.w, want.dout, want.starts, want.rows,
+					d, nil)
 				for _, x := range []struct {
 					what      string
 					got, want []float32
 				}{
 					{"output", got.out, want.out}, {"state", got.state, want.state}, {"dqkv", got.dqkv, want.dqkv},
-					{"dgates", got.dgates_, want.dgates_}, {"dA_log", got.dw.ALog, want.dw.ALog}, {"ddt_bias", got.dw.DtBias, want.dw.DtBias},
+					{"dgates", got.dgates_, want.dgates_}, {"dA_log", got.dw.ALog, want.dw.ALog},
+					{"ddt_bias", got.dw.DtBias, want.dw.DtBias},
 					{"dnorm", got.dw.Norm, want.dw.Norm},
 				} {
 					same(t, fmt.Sprintf("%+v, documents %v: %s", d, lengths, x.what), x.got, x.want, 3e-5)
@@ -150,7 +152,8 @@ func TestADocumentOfAPackIsTheSameBytesAsByItself(t *testing.T) {
 				what      string
 				got, want []float32
 			}{
-				{"output", pack.out[37*d.Out():][:150*d.Out()], alone.out}, {"dqkv", pack.dqkv[37*d.Mixed():][:150*d.Mixed()], alone.dqkv[:150*d.Mixed()]},
+				{"output", pack.out[37*d.Out():][:150*d.Out()], alone.out},
+				{"dqkv", pack.dqkv[37*d.Mixed():][:150*d.Mixed()], alone.dqkv[:150*d.Mixed()]},
 				{"dgates", pack.dgates_[37*d.Gates():][:150*d.Gates()], alone.dgates_[:150*d.Gates()]},
 			} {
 				if !slices.Equal(x.got, x.want) {

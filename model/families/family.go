@@ -88,7 +88,10 @@ func number(n *int) string {
 // Strange is the first kind of layer that the family has no forward pass for, or "".
 func (f *Family) Strange(p Pattern) string {
 	i := slices.IndexFunc(p.Types, func(kind string) bool {
-		return kind != FullAttention && kind != "attention" && (kind != f.Recurrent || kind == "") && (kind != SlidingAttention || f.Windowed == nil)
+		if kind != "" && kind == f.Recurrent {
+			return false
+		}
+		return kind != FullAttention && kind != "attention" && (kind != SlidingAttention || f.Windowed == nil)
 	})
 	if i < 0 {
 		return ""
