@@ -260,7 +260,7 @@ func (f *configFile) config(family *families.Family) (c Config, err error) {
 		c.Attention, err = family.Attend(f.pattern, c.Layers)
 	}
 	if err == nil {
-		c.Recurrence, err = family.Recur(f.recurrent, f.pattern, c.Layers)
+		c.Recurrence, err = f.recurrent.Of(family.Recurrent, f.pattern, c.Layers)
 	}
 	if err == nil {
 		err = c.check() // with the sizes of recurrent layers

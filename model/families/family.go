@@ -78,13 +78,6 @@ func (f *Family) Attend(p Pattern, layers int) ([]Attention, error) {
 	return out, nil
 }
 
-func number(n *int) string {
-	if n == nil {
-		return "null"
-	}
-	return fmt.Sprint(*n)
-}
-
 // Strange is the first kind of layer that the family has no forward pass for, or "".
 func (f *Family) Strange(p Pattern) string {
 	i := slices.IndexFunc(p.Types, func(kind string) bool {

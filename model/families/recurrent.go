@@ -37,14 +37,14 @@ type RecurrentKeys struct {
 	Bias       bool `json:"conv_bias"`
 }
 
-// Recur says which layers of a family are recurrent, and of what sizes.
-func (f *Family) Recur(k RecurrentKeys, p Pattern, layers int) (r Recurrence, err error) {
-	if f.Recurrent == "" {
+// Of says which layers are recurrent of a family whose such layers are of a kind, and of what sizes.
+func (k RecurrentKeys) Of(recurrent string, p Pattern, layers int) (r Recurrence, err error) {
+	if recurrent == "" {
 		return r, nil
 	}
 	r.At = make([]bool, layers)
 	for i, kind := range p.Types {
-		r.At[i] = kind == f.Recurrent
+		r.At[i] = kind == recurrent
 	}
 	type size struct {
 		key      string
@@ -52,7 +52,7 @@ func (f *Family) Recur(k RecurrentKeys, p Pattern, layers int) (r Recurrence, er
 		most     int
 	}
 	sizes := []size{{"conv_L_cache", k.Taps, &r.Taps, 64}}
-	if f.Recurrent == LinearAttention {
+	if recurrent == LinearAttention {
 		sizes = []size{
 			{"linear_conv_kernel_dim", k.LinearTaps, &r.Taps, 64},
 			{"linear_num_key_heads", k.Keys, &r.Keys, 1 << 12}, {"linear_num_value_heads", k.Values, &r.Values, 1 << 12},
