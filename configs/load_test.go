@@ -55,7 +55,7 @@ func problems(t *testing.T, yaml string, overrides ...string) []string {
 func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 	got := rendered(parsed(t, smallest))
 	want := map[string]string{
-		"model.path": "m", "model.template": "auto", "model.template_date": `"2024-07-26"`,
+		"model.path": "m", "model.rope_scaling": "{}", "model.template": "auto", "model.template_date": `"2024-07-26"`,
 		"data.sources":      "[{name: a, path: a.jsonl}]",
 		"data.mix.strategy": "concatenate", "data.mix.stop": "first_exhausted", "data.dedup": "none",
 		"data.held_out": "0.02", "data.max_length": "32768", "data.too_long": "skip", "data.on_bad_record": "error",

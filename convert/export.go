@@ -70,7 +70,7 @@ func (e *exported) refuse() error {
 	switch s := c.Rope.Scaling; {
 	case !e.family.Partial && c.Rope.Dim != c.HeadDim:
 		what = fmt.Sprintf("%d of %d values of a head that are turned", c.Rope.Dim, c.HeadDim)
-	case s != nil && s.Type != "linear" && !(form.FactorsOfRope && s.Type == "llama3"):
+	case s != nil && s.Type != "linear" && !(form.FactorsOfRope && s.Type == "llama3") && !(form.LongFactors && s.Type == "longrope"):
 		what = "rope scaling of the type " + s.Type
 	case !slices.Equal(e.attends(), e.usual()):
 		what = "layers that attend in another way than llama.cpp takes for granted"
@@ -169,6 +169,9 @@ func (e *exported) describe(m mix) {
 		number(families.RopeFactorKey, s.Factor)
 	default:
 		size(families.RopeContextKey, int(min(s.OriginalMax, math.MaxInt32)))
+		if s.Type == "longrope" {
+			number(families.AttentionFactorKey, c.Rope.Multiplier())
+		}
 	}
 }
 
@@ -184,6 +187,7 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 			if e.form.Interleaved && turned(p.Role, i) {
 				read = rows(read, width(p), func(row int) int { return halves(row, e.Config.HeadDim) })
 			}
+			read = shifted(read, e.family.OffsetOf(p))
 			typ := "F32"
 			if !of.Vector() {
 				wanted := m.wanted(e.Config.Dims, p, i)
@@ -196,15 +200,22 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 		}
 	}
 	e.warnTypes(m, others, matrices)
-	if s := e.Config.Rope.Scaling; s != nil && s.Type != "linear" {
-		factors := e.Config.Rope.Factors()
-		out = append(out, gguf.Stream{Name: families.RopeFactors, Type: "F32", Shape: []int{len(factors)},
+	factors := func(name string, of []float64) {
+		out = append(out, gguf.Stream{Name: name, Type: "F32", Shape: []int{len(of)},
 			Read: func(offset int, dst []float32) error {
 				for i := range dst {
-					dst[i] = float32(factors[offset+i])
+					dst[i] = float32(of[offset+i])
 				}
 				return nil
 			}})
+	}
+	switch s := e.Config.Rope.Scaling; {
+	case s == nil:
+	case s.Type == "llama3":
+		factors(families.RopeFactors, e.Config.Rope.Factors())
+	case s.Type == "longrope":
+		factors(families.LongFactors, s.LongFactor)
+		factors(families.ShortFactors, s.ShortFactor)
 	}
 	return out
 }

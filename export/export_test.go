@@ -43,6 +43,7 @@ func smallModel(t *testing.T, form string, change map[string]any) string {
 	} else if form == "chatglm" {
 		file["kv_channels"] = 8
 	}
+	maps.Copy(file, inGGUF[form])
 	maps.Copy(file, change)
 	if raw, err = json.Marshal(file); err != nil {
 		t.Fatal(err)
@@ -87,7 +88,15 @@ func parseFile(t *testing.T, path string) *gguf.File {
 	return g
 }
 
-var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm",
+	"mistral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "gemma3", "phi3"}
+
+// inGGUF is what of the forms' configs has to be otherwise for a GGUF file: no window in all layers and no yarn, for instance.
+var inGGUF = map[string]map[string]any{
+	"mistral": {"sliding_window": nil}, "granite": {"attention_bias": false},
+	"olmo3":  {"rope_parameters": nil},
+	"gemma3": {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
+}
 
 func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
 	for _, form := range forms {

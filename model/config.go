@@ -34,6 +34,7 @@ type Config struct {
 	Interleaved bool          // rotary pairs are neighbours, not halves
 	Attention   []families.Attention
 	Scales      families.Scales
+	Proved      bool // in packs no document is known to see another
 	GELU        bool // the gate's activation is GELU by tanh, and not SiLU
 
 	Warnings []string // what looks wrong in the file, though it can be read
@@ -240,7 +241,7 @@ func (f *configFile) config(family *families.Family) (c Config, err error) {
 			QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
 			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Gated: family.Gated,
 		},
-		GELU: cmp.Or(f.Act, family.Act) == GELU,
+		Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
 	}
 	setIf(&c.KVHeads, f.KVHeads)
 	setIf(&c.NormEps, f.NormEps)
@@ -283,10 +284,10 @@ func setIf[T any](dst *T, v *T) {
 }
 
 // Bounds of one dimension and of the whole, far above any model that exists:
-// a config.json must not be able to ask for absurd memory or overflow an int.
+// a config.json must not be able to ask for absurd memory, for a plan that takes minutes, or overflow an int.
 const (
 	maxDim    = 1 << 20
-	maxLayers = 1 << 12
+	maxLayers = 1 << 9
 	maxParams = 1 << 42
 )
 

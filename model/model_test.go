@@ -117,11 +117,6 @@ func apart(got, want []float32) float64 {
 
 const parity = 1e-4 // relative, float32
 
-// isNoise: the gradient of a key's bias is 0 where no positions turn it, since it adds the same to all scores of a query.
-func isNoise(gradient []float32) bool {
-	return !slices.ContainsFunc(gradient, func(v float32) bool { return math.Abs(float64(v)) > 1e-5 })
-}
-
 func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 	for _, form := range forms {
 		for _, layout := range []string{"each document alone", "packed", "packed and recomputed"} {
@@ -156,11 +151,7 @@ func TestLossAndGradientsEqualTheReferenceImplementation(t *testing.T) {
 					t.Errorf("loss = %v, want %v", loss, want)
 				}
 				for _, x := range m.Tensors(func(p *graph.Param) []float32 { return p.Grad }) {
-					want := ref.read("grad." + x.Name)
-					if isNoise(want) && isNoise(x.Data) {
-						continue
-					}
-					if d := apart(x.Data, want); d > parity {
+					if d := apart(x.Data, ref.read("grad."+x.Name)); d > parity {
 						t.Errorf("gradient of %s is off by %.2g, want at most %g", x.Name, d, parity)
 					}
 				}
@@ -307,9 +298,11 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 				`granitemoehybrid, lfm2, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, qwen3_5_text, ` +
 				`smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
+		{"thousands of layers", `{"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":4000,` +
+			`"num_attention_heads":4,"vocab_size":96}`, `num_hidden_layers is 4000, want 1 to 512`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`,
 			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
-		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,` +
+		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":512,` +
 			`"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
 		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,` +

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -219,4 +220,139 @@ func floats(of []float64) (out []float32) {
 		out = append(out, float32(v))
 	}
 	return out
+}
+
+// Stretch is the config of the same model for longer texts: how has keys of rope_scaling, of
+// which rope_type (linear, yarn or llama3) and factor must be there. Texts may then be factor
+// times as long, and config.json says so. Without keys it is the config as it is.
+func (c Config) Stretch(how map[string]any) (Config, error) {
+	if len(how) == 0 {
+		return c, nil
+	}
+	if err := CheckStretch(how); err != nil {
+		return c, err
+	}
+	family, _ := families.Find(c.Type)
+	switch {
+	case family.Twin != "":
+		return c, notImplemented("take the model in transformers' own form", "model_type %s has no place for rope_scaling", c.Type)
+	case c.MaxTokens == 0:
+		return c, fmt.Errorf("config.json does not say max_position_embeddings, want what rope_scaling is a multiple of")
+	case c.Rope.Scaling != nil:
+		return c, fmt.Errorf("the model stretches its positions itself (%s, up to %d), want one that does not", c.Rope.Scaling.Type,
+			c.MaxTokens)
+	}
+	scaling := maps.Clone(how)
+	if scaling["rope_type"] == nil {
+		scaling["rope_type"] = scaling["type"]
+	}
+	delete(scaling, "type")
+	usual := map[string]any{}
+	if scaling["rope_type"] != "linear" {
+		usual["original_max_position_embeddings"] = c.MaxTokens
+	}
+	if scaling["rope_type"] == "llama3" {
+		usual["low_freq_factor"], usual["high_freq_factor"] = 1.0, 4.0
+	}
+	for key, value := range usual {
+		if scaling[key] == nil {
+			scaling[key] = value
+		}
+	}
+	text, err := textOf(c.file)
+	if err != nil {
+		return c, err
+	}
+	if text == nil {
+		text = maps.Clone(c.file)
+	}
+	factor, _ := number(scaling["factor"])
+	text["max_position_embeddings"], _ = json.Marshal(int(factor * float64(c.MaxTokens)))
+	if err := putScaling(text, scaling); err != nil {
+		return c, err
+	}
+	file := text
+	if _, packed := c.file[textKey]; packed {
+		file = maps.Clone(c.file)
+		if file[textKey], err = json.Marshal(text); err != nil {
+			return c, err
+		}
+	}
+	raw, err := json.Marshal(file)
+	if err != nil {
+		return c, err
+	}
+	out, err := ParseConfig(raw)
+	if err != nil {
+		return c, err
+	}
+	c.Rope, c.LocalRope, c.MaxTokens, c.file = out.Rope, out.LocalRope, out.MaxTokens, file
+	return c, nil
+}
+
+// putScaling puts what stretches positions where the file has it: into rope_parameters, of the layers without a window where
+// kinds have their own, or else into rope_scaling.
+func putScaling(text map[string]json.RawMessage, scaling map[string]any) (err error) {
+	put := func(in map[string]json.RawMessage, key string) error {
+		object := map[string]any{}
+		if len(in[key]) > 0 {
+			if err := json.Unmarshal(in[key], &object); err != nil {
+				return err
+			}
+		}
+		if object == nil { // it was null
+			object = map[string]any{}
+		}
+		maps.Copy(object, scaling)
+		in[key], err = json.Marshal(object)
+		return err
+	}
+	var young map[string]json.RawMessage
+	if raw := text["rope_parameters"]; len(raw) > 0 {
+		if err := json.Unmarshal(raw, &young); err != nil {
+			return err
+		}
+	}
+	switch {
+	case young == nil:
+		return put(text, "rope_scaling")
+	case young["full_attention"] == nil:
+		return put(text, "rope_parameters")
+	}
+	if err := put(young, "full_attention"); err != nil {
+		return err
+	}
+	text["rope_parameters"], err = json.Marshal(young)
+	return err
+}
+
+// CheckStretch says what is wrong with what [Config.Stretch] is asked.
+func CheckStretch(how map[string]any) error {
+	kind := how["rope_type"]
+	if kind == nil {
+		kind = how["type"]
+	}
+	if kind != "linear" && kind != "yarn" && kind != "llama3" {
+		return fmt.Errorf("rope_type is %.40q, want linear, yarn or llama3", fmt.Sprint(kind))
+	}
+	if f, ok := number(how["factor"]); !ok || !(f > 1 && f <= 1024) {
+		return fmt.Errorf("factor is %.40q, want by how much texts may be longer, above 1 and up to 1024", fmt.Sprint(how["factor"]))
+	}
+	return nil
+}
+
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+// Stretch stretches the positions of a model: [Config.Stretch].
+func (m *Model) Stretch(how map[string]any) (err error) {
+	m.Config, err = m.Config.Stretch(how)
+	return err
 }

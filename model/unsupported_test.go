@@ -231,7 +231,7 @@ func TestErrorsOfAConfigNameItsOwnKeys(t *testing.T) {
 	const glm = `{"model_type":"chatglm","hidden_size":32,"num_attention_heads":4,"kv_channels":8,"multi_query_group_num":2,` +
 		`"ffn_hidden_size":48,"layernorm_epsilon":1e-5,`
 	for _, c := range []struct{ name, json, want string }{
-		{"a size that can not be", glm + `"padded_vocab_size":96,"num_layers":0}`, "num_layers is 0, want 1 to 4096"},
+		{"a size that can not be", glm + `"padded_vocab_size":96,"num_layers":0}`, "num_layers is 0, want 1 to 512"},
 		{"one of the wrong kind", glm + `"padded_vocab_size":"96","num_layers":2}`, "padded_vocab_size is text, want an integer"},
 		{"one that is too large", glm + `"padded_vocab_size":99999999999999999999,"num_layers":2}`,
 			"padded_vocab_size is 99999999999999999999, want an integer from -9223372036854775808 to 9223372036854775807"},

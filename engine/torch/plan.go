@@ -47,7 +47,7 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	if s := c.Rope.Scaling; s != nil && s.Type == "longrope" && o.Capacity > int(s.OriginalMax) {
 		return p, fault.Usage(fault.Hint(fmt.Errorf("positions are stretched by longrope, and packing.capacity is %d, want at most %g: "+
 			"transformers turns all documents of a pack by the frequencies of its longest", o.Capacity, s.OriginalMax),
-			"engine.name: native turns each document by its own"))
+			"engine.kind: native turns each document by its own"))
 	}
 	if p.local, err = localRanks(in, o); err != nil {
 		return p, err

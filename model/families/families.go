@@ -29,14 +29,17 @@ func Find(modelType string) (*Family, bool) {
 func Types() string { return list(func(f *Family) string { return f.Type }, ", ") }
 
 // FindGGUF returns the family of a GGUF file's general.architecture, the first of those that
-// have it; false if it is not known.
-func FindGGUF(architecture string) (*Family, bool) {
+// have it, where the file says how far a window sees the first with one; false if it is not known.
+func FindGGUF(architecture string, window bool) (*Family, bool) {
+	var first *Family
 	for _, f := range families {
-		if f.GGUF != nil && f.GGUF.Architecture == architecture {
-			return f, true
+		switch {
+		case f.GGUF == nil, f.GGUF.Architecture != architecture:
+		case first == nil, window && f.GGUF.Window && !first.GGUF.Window:
+			first = f
 		}
 	}
-	return nil, false
+	return first, first != nil
 }
 
 // Architectures lists every general.architecture that [FindGGUF] knows, for a

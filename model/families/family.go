@@ -12,7 +12,8 @@ import (
 // final norm, a head. The forward pass is written once, in package model; only
 // switches, names and defaults differ.
 type Family struct {
-	Type string // model_type in config.json
+	Type   string // model_type in config.json
+	Proved bool   // tests of training hold that in packs no document sees another; else no run takes it
 
 	QKVBias     bool    // biases on query, key and value even if attention_bias says nothing
 	BiasFixed   bool    // attention_bias is not looked at
@@ -50,6 +51,15 @@ type Family struct {
 	Keys      [][2]string                                   // of its config.json, where they are not the common ones, and these
 	Translate func(file map[string]json.RawMessage) error   // says what else in it differs in common keys; nil: nothing
 	Warning   func(ropeTheta float64, maxTokens int) string // what looks wrong in its config.json; nil: nothing can
+}
+
+// OffsetOf is what is added to a parameter's values where they are used.
+func (f *Family) OffsetOf(p Parameter) float32 {
+	switch p.Role {
+	case AttnNorm, QKNorm, AttnAfterNorm, FFNNorm, FFNAfterNorm, Norm:
+		return f.NormOffset
+	}
+	return 0
 }
 
 // Attend says how each of so many layers attends.

@@ -5,7 +5,7 @@ import "math"
 // gemma3 is the text model of Gemma 3: norms before and behind attention and feed-forward, whose weights are as far from 1,
 // and windows with frequencies of their own.
 var gemma3 = Family{
-	Type: "gemma3_text", OutBias: true, QKNorm: true, BranchNorms: true, NormOffset: 1, Rotary: 1, Act: "gelu_pytorch_tanh",
+	Type: "gemma3_text", Proved: true, OutBias: true, QKNorm: true, BranchNorms: true, NormOffset: 1, Rotary: 1, Act: "gelu_pytorch_tanh",
 	Theta: 1e6, LocalTheta: 1e4,
 	Windowed: func(p Pattern, i int) bool { return p.Every > 0 && (i+1)%p.Every != 0 },
 	Keys:     [][2]string{{"hidden_activation", "hidden_act"}},
@@ -23,10 +23,8 @@ var gemma3 = Family{
 		FFNAfterNorm, "post_feedforward_layernorm"),
 	GGUF: &GGUF{
 		Architecture: "gemma3", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Window: true, LocalTheta: 1e4,
-		Pattern: Pattern{Every: 6},
-		Config: map[string]any{
-			"architectures": []string{"Gemma3ForCausalLM"}, "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 256,
-		},
+		Pattern: Pattern{Every: 6}, QueryScalar: true,
+		Config: map[string]any{"architectures": []string{"Gemma3ForCausalLM"}, "hidden_activation": "gelu_pytorch_tanh"},
 	},
 	Shapes: map[string]string{
 		"gemma-3-270m": `"hidden_size":640,"num_hidden_layers":18,"num_attention_heads":4,"num_key_value_heads":1,"head_dim":256,

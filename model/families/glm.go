@@ -4,7 +4,7 @@ import "fmt"
 
 // glm is GLM-4-9B in transformers' own form (glm-4-9b-hf).
 var glm = Family{
-	Type: "glm", QKVBias: true, Interleaved: true, Rotary: 0.5, Partial: true, Names: fused(common, GateUp, glmGateUp),
+	Type: "glm", Proved: true, QKVBias: true, Interleaved: true, Rotary: 0.5, Partial: true, Names: fused(common, GateUp, glmGateUp),
 	Defaults: map[string]string{"head_dim": "128", "num_key_value_heads": "2", "rms_norm_eps": "1.5625e-07"},
 	GGUF: &GGUF{
 		Architecture: "chatglm", Names: glmNames, SaysHeadDim: true, Square: true,

@@ -2,7 +2,7 @@ package families
 
 // glm4 is GLM-4-0414.
 var glm4 = Family{
-	Type: "glm4", QKVBias: true, Interleaved: true, Rotary: 0.5, Partial: true, BranchNorms: true,
+	Type: "glm4", Proved: true, QKVBias: true, Interleaved: true, Rotary: 0.5, Partial: true, BranchNorms: true,
 	Defaults: map[string]string{"head_dim": "128", "num_key_value_heads": "2", "rms_norm_eps": "1.5625e-07"},
 	Names:    fused(common, GateUp, glmGateUp),
 	GGUF: &GGUF{

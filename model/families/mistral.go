@@ -5,7 +5,7 @@ import "encoding/json"
 // mistral is Mistral 7B, Nemo and Small: Llama's form, with a window on all layers in the
 // first of them.
 var mistral = Family{
-	Type: "mistral", BiasFixed: true, Rotary: 1, Names: &common, Uniform: true,
+	Type: "mistral", Proved: true, BiasFixed: true, Rotary: 1, Names: &common, Uniform: true,
 	Windowed: func(p Pattern, _ int) bool { return p.Window != nil },
 	Defaults: map[string]string{"num_key_value_heads": "8", "sliding_window": "4096"},
 	GGUF: &GGUF{
@@ -24,7 +24,7 @@ var mistral = Family{
 
 // ministral3 is Ministral 3: Mistral's form with yarn, and queries that grow with their positions.
 var ministral3 = Family{
-	Type: "ministral3", BiasFixed: true, Rotary: 1, Names: &common, Uniform: true,
+	Type: "ministral3", Proved: true, BiasFixed: true, Rotary: 1, Names: &common, Uniform: true,
 	Windowed: func(p Pattern, _ int) bool { return p.Window != nil },
 	Defaults: map[string]string{
 		"num_key_value_heads": "8", "head_dim": "128", "rms_norm_eps": "1e-5", "max_position_embeddings": "262144",

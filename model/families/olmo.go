@@ -2,7 +2,8 @@ package families
 
 // olmo2 is OLMo 2: norms behind attention and feed-forward and none before them, and norms over all queries and all keys.
 var olmo2 = Family{
-	Type: "olmo2", OutBias: true, QKNorm: true, WideNorm: true, BranchNorms: true, PostNorms: true, Rotary: 1, Names: olmoNames,
+	Type: "olmo2", Proved: true, OutBias: true, QKNorm: true, WideNorm: true, BranchNorms: true, PostNorms: true, Rotary: 1,
+	Names:    olmoNames,
 	Defaults: map[string]string{"rms_norm_eps": "1e-5"},
 	GGUF: &GGUF{
 		Architecture: "olmo2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true,
@@ -18,7 +19,8 @@ var olmo2 = Family{
 
 // olmo3 is OLMo 3: OLMo 2 with a window on three layers of four, whose frequencies are never stretched.
 var olmo3 = Family{
-	Type: "olmo3", OutBias: true, QKNorm: true, WideNorm: true, BranchNorms: true, PostNorms: true, Rotary: 1, Names: olmoNames,
+	Type: "olmo3", Proved: true, OutBias: true, QKNorm: true, WideNorm: true, BranchNorms: true, PostNorms: true, Rotary: 1,
+	Names: olmoNames,
 	Theta: 5e5, LocalTheta: 5e5,
 	Windowed: func(_ Pattern, i int) bool { return (i+1)%4 != 0 },
 	Defaults: map[string]string{"rms_norm_eps": "1e-5", "sliding_window": "4096"},

@@ -2,7 +2,7 @@ package families
 
 // smollm3 is SmolLM3: Llama's form, with no positions in one layer of four.
 var smollm3 = Family{
-	Type: "smollm3", OutBias: true, Rotary: 1, Theta: 2e6, Names: &common,
+	Type: "smollm3", Proved: true, OutBias: true, Rotary: 1, Theta: 2e6, Names: &common,
 	Unturned: smollm3Unturned,
 	Windowed: func(p Pattern, i int) bool { return p.UseWindow && p.Window != nil && smollm3Unturned(p, i) },
 	Defaults: map[string]string{"num_key_value_heads": "4", "tie_word_embeddings": "true", "no_rope_layer_interval": "4"},
