@@ -239,19 +239,23 @@ func (e *exported) addTokenizer() error {
 	if err != nil {
 		return err
 	}
-	pre, err := preOf(&parts)
-	if err != nil {
-		return err
-	}
 	tokens, types, err := e.tokens(&parts)
 	if err != nil {
 		return err
 	}
-	e.add("tokenizer.ggml.model", "gpt2")
-	e.add("tokenizer.ggml.pre", pre)
-	e.add("tokenizer.ggml.tokens", tokens)
-	e.add("tokenizer.ggml.token_type", types)
-	e.add("tokenizer.ggml.merges", parts.Merges)
+	if parts.Pieces != nil {
+		e.addPieces(parts.Pieces, tokens, types)
+	} else {
+		pre, err := preOf(&parts)
+		if err != nil {
+			return err
+		}
+		e.add("tokenizer.ggml.model", "gpt2")
+		e.add("tokenizer.ggml.pre", pre)
+		e.add("tokenizer.ggml.tokens", tokens)
+		e.add("tokenizer.ggml.token_type", types)
+		e.add("tokenizer.ggml.merges", parts.Merges)
+	}
 	if err := e.addSpecial(&parts); err != nil {
 		return err
 	}
@@ -259,6 +263,26 @@ func (e *exported) addTokenizer() error {
 		e.add("tokenizer.chat_template", e.Template)
 	}
 	return nil
+}
+
+// addPieces adds the tokens of a SentencePiece model.
+func (e *exported) addPieces(p *tokenizer.Pieces, tokens []string, types []int32) {
+	scores := make([]float32, len(tokens))
+	for id := range scores {
+		scores[id] = -1e9
+		if id < len(p.List) {
+			scores[id] = p.List[id].Score
+			if types[id] != tokenUnused {
+				types[id] = int32(p.List[id].Kind)
+			}
+		}
+	}
+	e.add("tokenizer.ggml.model", "llama")
+	e.add("tokenizer.ggml.pre", "default")
+	e.add("tokenizer.ggml.tokens", tokens)
+	e.add("tokenizer.ggml.scores", scores)
+	e.add("tokenizer.ggml.token_type", types)
+	e.add("tokenizer.ggml.add_space_prefix", p.Prefix)
 }
 
 // tokens lists a token for each row of the embeddings, and its type.

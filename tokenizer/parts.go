@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Parts are what a byte-level BPE tokenizer is made of, for writing it in another form.
+// Parts are what a tokenizer is made of, for writing it in another form.
 type Parts struct {
 	Tokens       []string // by id, "" where there is none; those of bytes written as GPT-2's characters
 	Added        []Added  // those among them that are looked for in a text before anything else
@@ -15,6 +15,7 @@ type Parts struct {
 	IgnoreMerges bool     // a word that is a token is taken as it is
 	Before       []int32  // what is put before a text's ids
 	After        []int32  // and behind them
+	Pieces       *Pieces  // the SentencePiece model of characters that it is; nil: it is one of bytes
 }
 
 // Added is an added token.
@@ -30,7 +31,13 @@ const (
 	SplitGPT2   = patternGPT2
 	SplitCL100K = patternCL100K
 	SplitQwen   = patternQwen
+	SplitQwen35 = patternQwen35
+	SplitO200K  = patternO200K
+	SplitTekken = patternTekken
 )
+
+// SplitsDeepSeek are the expressions of DeepSeek-V3.
+func SplitsDeepSeek() []string { return slices.Clone(splitsDeepSeek) }
 
 // Parts reads the tokenizer's files once more and takes it apart.
 func (t *Tokenizer) Parts() (Parts, error) {
@@ -45,6 +52,14 @@ func (t *Tokenizer) Parts() (Parts, error) {
 		return Parts{}, fmt.Errorf("%s: %w", fileTokenizer, err)
 	}
 	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.onlyNFC(), IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after}
+	if t.model.chars != nil {
+		p.Pieces, err = t.pieces(f)
+		if err != nil {
+			return Parts{}, err
+		}
+	} else if t.meta != nil || len(t.normalizers) > 0 && !p.NFC {
+		return Parts{}, fmt.Errorf("the tokenizer changes a text before it splits it, want form C at most")
+	}
 	for _, s := range t.stages {
 		p.Splits = append(p.Splits, s.name)
 	}

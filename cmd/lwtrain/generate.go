@@ -37,7 +37,7 @@ type generateFlags struct {
 func newGenerateCmd() *cobra.Command {
 	var f generateFlags
 	cmd := &cobra.Command{
-		Use:   "generate -m DIR [--prompt TEXT | --prompts FILE --out FILE] [--compare A B]",
+		Use:   "generate -m DIR [--prompt TEXT | --prompts FILE --out FILE]",
 		Short: "Write text with a model",
 		Long: `Answers a prompt with a model folder (Hugging Face layout), a checkpoint of a
 run, or the newest whole one of a run's folder. The prompt is put into the

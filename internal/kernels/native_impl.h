@@ -11,7 +11,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef LW_BF16
+#ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
