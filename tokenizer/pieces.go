@@ -180,8 +180,13 @@ func (p *Pieces) around() (json.RawMessage, error) {
 
 func onlyMarks(text string) bool { return strings.Trim(text, string(spaceMark)) == "" }
 
-// pieces is the SentencePiece model that a tokenizer of characters is, or says why it is none.
-func (t *Tokenizer) pieces(f *tokenizerFile) (*Pieces, error) {
+// Pieces reads the tokenizer's files once more: it is the SentencePiece model that a tokenizer of characters is, or the error
+// says why it is none.
+func (t *Tokenizer) Pieces() (*Pieces, error) {
+	f, err := t.reread()
+	if err != nil {
+		return nil, err
+	}
 	none := func(why string) (*Pieces, error) {
 		return nil, fmt.Errorf("the tokenizer is no SentencePiece model: %s", why)
 	}
