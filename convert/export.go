@@ -37,6 +37,10 @@ func ToGGUF(s *Source, precision string) (write func(w io.Writer, progress func(
 		return nil, fmt.Errorf("precision is %q, want %s", precision, strings.Join(Precisions(), ", "))
 	}
 	family, _ := families.Find(s.Config.Type)
+	if family.GGUF == nil {
+		return nil, fault.Hint(fmt.Errorf("the model is of the family %s, whose GGUF files are not written", family.Type),
+			"export it as a folder in Hugging Face's layout (--format hf)")
+	}
 	e := &exported{Source: s, family: family, form: family.GGUF}
 	if err := e.refuse(); err != nil {
 		return nil, err

@@ -170,7 +170,7 @@ func parseConfig(family *families.Family, file map[string]json.RawMessage, raw [
 		}
 	}
 	var f configFile
-	for _, keys := range []any{&f, &f.pattern, &f.rope, &f.scales} {
+	for _, keys := range []any{&f, &f.pattern, &f.rope, &f.scales, &f.recurrent} {
 		if err := plainjson.InWords(json.Unmarshal(raw, keys)); err != nil {
 			return Config{}, err
 		}
@@ -203,9 +203,10 @@ func inOwnKeys(err error, family *families.Family, file map[string]json.RawMessa
 
 // configFile is a config.json under the names that most families have.
 type configFile struct {
-	pattern families.Pattern
-	scales  families.ScaleKeys
-	rope    ropeKeys
+	pattern   families.Pattern
+	scales    families.ScaleKeys
+	rope      ropeKeys
+	recurrent families.RecurrentKeys
 
 	Hidden    int      `json:"hidden_size"`
 	FFN       int      `json:"intermediate_size"`
@@ -238,7 +239,7 @@ func (f *configFile) config(family *families.Family) (c Config, err error) {
 			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, Vocab: f.Vocab,
 			Tied:    f.Tied,
 			QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
-			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms,
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Gated: family.Gated,
 		},
 		Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
 	}
@@ -258,6 +259,12 @@ func (f *configFile) config(family *families.Family) (c Config, err error) {
 	}
 	if c.Rope, c.LocalRope, err = f.rope.ropes(family, c); err == nil {
 		c.Attention, err = family.Attend(f.pattern, c.Layers)
+	}
+	if err == nil {
+		c.Recurrence, err = f.recurrent.Of(family.Recurrent, f.pattern, c.Layers)
+	}
+	if err == nil {
+		err = c.check() // with the sizes of recurrent layers
 	}
 	if err == nil {
 		c.Scales, err = family.Scale(f.scales, c.Dims)
@@ -314,7 +321,8 @@ func (c Config) check() error {
 // overflow.
 func (c Config) roughParameters() float64 {
 	hidden, width := float64(c.Hidden), float64(c.Heads)*float64(c.HeadDim)
-	layer := hidden*(2*width+2*float64(c.KVHeads)*float64(c.HeadDim)) + 3*hidden*float64(c.FFN)
+	layer := hidden * (2*float64(c.Keys*c.KeyDim) + 3*float64(c.Values*c.ValueDim)) // of the delta rule
+	layer += hidden*(2*width+2*float64(c.KVHeads)*float64(c.HeadDim)) + 3*hidden*float64(c.FFN)
 	return 2*float64(c.Vocab)*hidden + float64(c.Layers)*layer
 }
 
@@ -332,24 +340,45 @@ func (c Config) Parameters() int64 {
 // for every token: all but norms, biases and an embedding table that is only
 // looked up. It is what FLOPs per token count (6 times it for a training step).
 func (c Config) ProductParameters() int64 {
-	n := int64(c.Vocab) * int64(c.Hidden)
-	per := c.heads().Width()*c.Hidden + c.Hidden*c.Heads*c.HeadDim + 3*c.FFN*c.Hidden
-	return n + int64(c.Layers)*int64(per)
+	n := int64(c.Vocab) * int64(c.Hidden) // the head's
+	for _, p := range c.Layout() {
+		if p.Layer >= 0 && p.Cols > 0 {
+			rows, cols := p.Size()
+			n += int64(rows) * int64(cols)
+		}
+	}
+	return n
 }
 
 // AttentionFLOPs is the floating-point operations of attention's two products
 // in one forward pass over a document of n tokens that attends causally: each
-// token meets those before it, in a layer with a window at most so many.
+// token meets those before it, in a layer with a window at most so many. Those of the delta rule count with them:
+// a token meets the state three times, and those of its 64.
 func (c Config) AttentionFLOPs(n int) float64 {
-	met := 0.0
-	for _, a := range c.Attention {
+	met, ruled := 0.0, 0.0
+	for i, a := range c.Attention {
+		if c.Is(i) {
+			ruled += 2 * float64(n) * float64(c.Values) * float64(3*c.KeyDim*c.ValueDim+64*(c.KeyDim+c.ValueDim))
+			continue
+		}
 		w := n
 		if a.Window > 0 {
 			w = min(n, a.Window)
 		}
 		met += float64(w)*float64(w+1)/2 + float64(n-w)*float64(w)
 	}
-	return 4 * float64(c.Heads*c.HeadDim) * met
+	return 4*float64(c.Heads*c.HeadDim)*met + ruled
+}
+
+func (c Config) taps() graph.Taps {
+	if c.Values == 0 {
+		return graph.Taps{Dim: c.Hidden, Taps: c.Taps, Gated: true}
+	}
+	return graph.Taps{Dim: c.delta().Mixed(), Taps: c.Taps}
+}
+
+func (c Config) delta() graph.Delta {
+	return graph.Delta{Keys: c.Keys, Values: c.Values, KeyDim: c.KeyDim, ValueDim: c.ValueDim, Eps: float32(c.NormEps)}
 }
 
 func (c Config) heads() graph.Heads { return graph.Heads{Q: c.Heads, KV: c.KVHeads, Dim: c.HeadDim} }

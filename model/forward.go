@@ -13,6 +13,10 @@ type backend[T any] interface {
 	HeadNorm(qkv T, h graph.Heads, w *graph.Param, eps float32) T
 	Rotate(qkv T, h graph.Heads, r graph.Rotation) T
 	Attend(qkv T, h graph.Heads, how graph.Attention) T
+	SplitHeads(x T, h graph.Heads) T
+	GateHeads(attended, x T, h graph.Heads) T
+	Convolve(x T, w *graph.Param, taps graph.Taps, layer int) T
+	DeltaRule(qkv, gates T, p graph.DeltaParams, d graph.Delta, layer int) T
 	Gated(gateUp T, gelu bool) T
 	Add(a, b T) T
 	BeginBlock()
@@ -24,7 +28,7 @@ type backend[T any] interface {
 // multiplied with the head to give logits.
 func forward[T any](m *Model, on backend[T]) T {
 	c := &m.Config
-	eps, heads := float32(c.NormEps), c.heads()
+	eps := float32(c.NormEps)
 	full, local := c.rotation(c.Rope), c.rotation(c.LocalRope)
 	norm := func(x T, w *graph.Param) T { // of what the layers have one for
 		if w == nil {
@@ -41,24 +45,53 @@ func forward[T any](m *Model, on backend[T]) T {
 	h := scale(on.Embed(m.embed), c.Scales.Embedding)
 	for i, l := range m.layers {
 		on.BeginBlock()
-		at := c.Attention[i]
-		qkv := on.Linear(norm(h, l.attnNorm), l.qkv, l.qkvBias)
-		if l.qkNorm != nil {
-			qkv = on.HeadNorm(qkv, heads, l.qkNorm, eps)
+		x := norm(h, l.attnNorm)
+		var mixed T
+		if c.Is(i) {
+			mixed = recur(c, on, l, i, x)
+		} else {
+			turn := &full
+			if c.Attention[i].Local {
+				turn = &local
+			}
+			mixed = attend(c, on, l, i, x, turn)
 		}
-		switch {
-		case at.Local:
-			qkv = on.Rotate(qkv, heads, local)
-		case at.Turned:
-			qkv = on.Rotate(qkv, heads, full)
-		}
-		attended := on.Attend(qkv, heads, graph.Attention{Layer: i, Scale: float32(c.Scales.Attention), Window: at.Window})
-		h = on.Add(h, scale(norm(on.Linear(attended, l.out, l.outBias), l.attnAfter), c.Scales.Residual))
+		h = on.Add(h, scale(norm(on.Linear(mixed, l.out, l.outBias), l.attnAfter), c.Scales.Residual))
 		fed := on.Linear(on.Gated(on.Linear(norm(h, l.ffnNorm), l.gateUp, nil), c.GELU), l.down, nil)
 		h = on.Add(h, scale(norm(fed, l.ffnAfter), c.Scales.Residual))
 	}
 	on.EndBlocks()
 	return scale(on.Norm(h, m.norm, eps), c.Scales.Logits)
+}
+
+// attend is attention of a layer over its normed input, before the output projection.
+func attend[T any](c *Config, on backend[T], l layer, i int, x T, turn *graph.Rotation) T {
+	heads, at := c.heads(), c.Attention[i]
+	wide := on.Linear(x, l.qkv, l.qkvBias)
+	qkv := wide
+	if c.Gated {
+		qkv = on.SplitHeads(wide, heads)
+	}
+	if l.qkNorm != nil {
+		qkv = on.HeadNorm(qkv, heads, l.qkNorm, float32(c.NormEps))
+	}
+	if at.Turned {
+		qkv = on.Rotate(qkv, heads, *turn)
+	}
+	attended := on.Attend(qkv, heads, graph.Attention{Layer: i, Scale: float32(c.Scales.Attention), Window: at.Window})
+	if c.Gated {
+		attended = on.GateHeads(attended, wide, heads)
+	}
+	return attended
+}
+
+// recur is what takes attention's place in a recurrent layer: a convolution between gates, or the gated delta rule behind one.
+func recur[T any](c *Config, on backend[T], l layer, i int, x T) T {
+	convolved := on.Convolve(on.Linear(x, l.in, nil), l.taps, c.taps(), i)
+	if l.gates == nil {
+		return convolved
+	}
+	return on.DeltaRule(convolved, on.Linear(x, l.gates, nil), l.delta, c.delta(), i)
 }
 
 // Graph builds the training graph for packs of capacity tokens: the weighted

@@ -78,6 +78,8 @@ type Generator struct {
 	rounded []kernels.BF16               // the input of a product
 	lengths map[*graph.Adapter][]float32 // of the rows that adapters bring to another length
 	texts   []kernels.Cached             // of the layer's attention
+	firsts  []int32                      // zeros
+	states  [][]float32                  // of the layer's delta rule, text by text
 	best    []int32                      // the most probable token of each row
 }
 
@@ -90,11 +92,11 @@ type text struct {
 	done  func(failed error) error // called when the text has ended; what it returns ends all
 }
 
-// slot is a text under way: its keys and values, layer by layer, with room for
-// the whole text.
+// slot is a text under way: what its layers keep of it, with room for the
+// whole text.
 type slot struct {
 	*text
-	cache   []kernels.Cache
+	cache   []past
 	length  int // tokens in the cache
 	last    int32
 	sampler sampler
@@ -370,17 +372,17 @@ func (g *Generator) newSlot(t *text, capacity int) *slot {
 	return &slot{text: t, cache: g.newCache(capacity), sampler: sampler{Sampling: t.Sampling, rand: rng.New(t.Sampling.Seed, "generate")}}
 }
 
-// newCache makes room for keys and values of so many tokens, layer by layer.
-func (g *Generator) newCache(tokens int) (out []kernels.Cache) {
-	for range g.m.Config.Layers {
-		out = append(out, kernels.NewCache(tokens, g.m.Config.KVHeads, g.m.Config.HeadDim, g.half))
+// newCache makes room for what layers keep of so many tokens.
+func (g *Generator) newCache(tokens int) (out []past) {
+	for layer := range g.m.Config.Layers {
+		out = append(out, g.newPast(layer, tokens))
 	}
 	return out
 }
 
 func (s *slot) free() {
 	for _, c := range s.cache {
-		c.Free()
+		c.free()
 	}
 	s.cache = nil
 }

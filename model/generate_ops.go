@@ -153,7 +153,7 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsO
 	g.texts = g.texts[:0]
 	for i, s := range g.decode {
 		n := int(g.positions[i]) + 1
-		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer], Tokens: n, First: max(0, n-window)})
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer].Cache, Tokens: n, First: max(0, n-window)})
 	}
 	if !g.thread {
 		kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, how.Scale)
@@ -161,6 +161,75 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsO
 	}
 	for i := range rows { // each stores what the next one sees
 		kernels.AttendCached(out[i*h.Q*h.Dim:][:h.Q*h.Dim], qkv[i*width:], width, g.texts[i:i+1], h.Q, h.KV, h.Dim, how.Scale)
+	}
+	return out
+}
+
+func (g *Generator) SplitHeads(x rowsOf, h graph.Heads) rowsOf {
+	qkv := g.take(len(g.ids) * h.Width())
+	kernels.SplitHeads(qkv, x, len(g.ids), h.Gated())
+	return qkv
+}
+
+func (g *Generator) GateHeads(attended, x rowsOf, h graph.Heads) rowsOf {
+	kernels.GateHeads(attended, attended, x, len(g.ids), h.Gated())
+	return attended
+}
+
+// Convolve of a text that goes on is that of its newest rows, the last of which is asked for.
+func (g *Generator) Convolve(x rowsOf, w *graph.Param, c graph.Taps, layer int) rowsOf {
+	rows, width := len(g.ids), c.Width()
+	y := g.take(rows * c.Dim)
+	if g.vain {
+		return y
+	}
+	if g.decode == nil {
+		kernels.Convolve(y, x, w.Data, g.whole(rows), rows, c)
+		taps := g.fresh.cache[layer].taps
+		clear(taps)
+		n := min(rows, c.Taps)
+		copy(taps[(c.Taps-n)*width:], x[(rows-n)*width:])
+		return y
+	}
+	newest, starts := g.take(c.Taps*c.Dim), g.whole(c.Taps)
+	for i, s := range g.decode {
+		taps := s.cache[layer].taps
+		copy(taps, taps[width:])
+		copy(taps[(c.Taps-1)*width:], x[i*width:(i+1)*width])
+		kernels.Convolve(newest, taps, w.Data, starts, c.Taps, c)
+		copy(y[i*c.Dim:(i+1)*c.Dim], newest[(c.Taps-1)*c.Dim:])
+	}
+	return y
+}
+
+// whole are the starts of rows of one text.
+func (g *Generator) whole(rows int) []int32 {
+	if len(g.firsts) < rows {
+		g.firsts = make([]int32, rows)
+	}
+	return g.firsts[:rows]
+}
+
+func (g *Generator) DeltaRule(qkv, gates rowsOf, p graph.DeltaParams, d graph.Delta, layer int) rowsOf {
+	rows := len(g.ids)
+	out := g.take(rows * d.Out())
+	if g.vain {
+		return out
+	}
+	if g.decode == nil {
+		kernels.DeltaRule(out, g.fresh.cache[layer].state, qkv, gates, p.Weights(), g.whole(rows), rows, d, g.take(d.Scratch(rows)))
+		return out
+	}
+	g.states = g.states[:0]
+	for _, s := range g.decode {
+		g.states = append(g.states, s.cache[layer].state)
+	}
+	if !g.thread {
+		kernels.DeltaStep(out, g.states, qkv, gates, p.Weights(), d)
+		return out
+	}
+	for i := range rows { // each moves on what the next one sees
+		kernels.DeltaStep(out[i*d.Out():], g.states[i:i+1], qkv[i*d.Mixed():], gates[i*d.Gates():], p.Weights(), d)
 	}
 	return out
 }

@@ -18,7 +18,7 @@ import (
 
 // forms are the architectures of testdata, made by testdata/golden.py.
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "smollm3",
-	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3"}
+	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2"}
 
 // golden is what the reference implementation computed for a form.
 type golden struct {
@@ -295,7 +295,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, json, want string }{
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
 			`model_type is "mamba", want one of: chatglm, gemma3_text, glm, glm4, granite, ` +
-				`granitemoehybrid, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, smollm3`},
+				`granitemoehybrid, lfm2, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, qwen3_5_text, ` +
+				`smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
 		{"thousands of layers", `{"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":4000,` +
 			`"num_attention_heads":4,"vocab_size":96}`, `num_hidden_layers is 4000, want 1 to 512`},

@@ -79,11 +79,48 @@ func (g *Generator) readLogits(ids []int32, from int, use func(at int, logits []
 	return nil
 }
 
+// past is what a layer keeps of a text: keys and values, or of a recurrent one the newest inputs of its convolution, [taps,
+// width], the newest last, and the state of its delta rule.
+type past struct {
+	kernels.Cache
+	taps, state []float32
+}
+
+// newPast makes room for so many tokens.
+func (g *Generator) newPast(layer, tokens int) past {
+	c := &g.m.Config
+	if !c.Is(layer) {
+		return past{Cache: kernels.NewCache(tokens, c.KVHeads, c.HeadDim, g.half)}
+	}
+	p := past{taps: kernels.Alloc(c.Taps * c.taps().Width())}
+	if c.Values > 0 {
+		p.state = kernels.Alloc(c.delta().State())
+	}
+	return p
+}
+
+// take copies what another one keeps of a text's first tokens, which are all of a recurrent layer's.
+func (p past) take(from past, tokens int) {
+	if p.taps == nil {
+		p.Copy(from.Cache, tokens)
+		return
+	}
+	copy(p.taps, from.taps)
+	copy(p.state, from.state)
+}
+
+// free gives the memory back.
+func (p past) free() {
+	p.Free()
+	kernels.Free(p.taps)
+	kernels.Free(p.state)
+}
+
 // reading is a prompt that went through the model, kept for the requests that ask it again.
 type reading struct {
 	prompt []int32
-	cache  []kernels.Cache // of the prompt alone, layer by layer
-	logits []float32       // after its last token [V]
+	cache  []past    // of the prompt alone, layer by layer
+	logits []float32 // after its last token [V]
 }
 
 // readPrompt gives a text the keys and values of its prompt and returns the logits after it [V].
@@ -116,9 +153,9 @@ func (g *Generator) readPrompt(s *slot, prompt []int32, again bool) []float32 {
 }
 
 // copy takes over the first tokens of other caches.
-func (s *slot) copy(from []kernels.Cache, tokens int) {
+func (s *slot) copy(from []past, tokens int) {
 	for layer, c := range s.cache {
-		c.Copy(from[layer], tokens)
+		c.take(from[layer], tokens)
 	}
 	s.length = tokens
 }
@@ -126,7 +163,7 @@ func (s *slot) copy(from []kernels.Cache, tokens int) {
 // free forgets the prompt; its logits are valid until the next one is kept.
 func (k *reading) free() {
 	for _, c := range k.cache {
-		c.Free()
+		c.free()
 	}
 	k.prompt, k.cache = nil, nil
 }
@@ -166,6 +203,13 @@ func (t *Thread) Continue(ctx context.Context, r Request) (out Generated, kept i
 	}
 	if long := t.g.m.Config.long(len(r.Prompt)); long != t.long {
 		t.long, kept = long, 0
+	}
+	if kept < len(t.ids) && t.g.m.Config.Any() { // a state can not be taken back to an earlier token
+		kept = 0
+		for _, p := range t.s.cache {
+			clear(p.taps)
+			clear(p.state)
+		}
 	}
 	t.s = slot{text: one, cache: t.s.cache, length: kept}
 	t.s.sampler = sampler{Sampling: r.Sampling, rand: rng.New(r.Sampling.Seed, "generate")}

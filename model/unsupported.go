@@ -70,6 +70,8 @@ func (f *configFile) unsupported(family *families.Family) error {
 	case family.Strange(f.pattern) != "":
 		return notImplemented("attention in chunks or of a linear kind is not implemented for this model_type, and in a window where "+
 			"transformers has it", "layer_types has %.40q, want full_attention", family.Strange(f.pattern))
+	case f.recurrent.Bias:
+		return notImplemented("biases of convolutions are not implemented", "conv_bias is true, want false")
 	case f.MLPBias:
 		return notImplemented("biases in the feed-forward layers are not implemented", "mlp_bias is true, want false")
 	case f.Act != "" && f.Act != "silu" && f.Act != GELU:

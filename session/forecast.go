@@ -205,6 +205,9 @@ func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA,
 		{Engine: engine.Native, Optimizer: train.AdamW}, {Engine: engine.Native, Optimizer: train.AdamW8Bit},
 		{Engine: engine.Native, Optimizer: train.AdamW, Rank: lora.Rank}, {Engine: engine.Torch, Optimizer: train.AdamW},
 	}
+	if torch.Takes(c) != nil {
+		rows = rows[:len(rows)-1]
+	}
 	for i := range rows {
 		own.Bits8 = rows[i].Optimizer == train.AdamW8Bit
 		trained := model.Training{Freeze: o.Freeze, Bits24: own.Bits8}

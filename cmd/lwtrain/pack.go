@@ -99,7 +99,7 @@ func newPackShowCmd() *cobra.Command {
 	var ids, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show N -c CONFIG [key=value ...]",
-		Short: "Print a pack token by token: targets, weights, positions, documents",
+		Short: "Print a pack token by token: targets, weights, positions",
 		Long: `Prints pack N of the first epoch, counted from 1 in the order of training, as an
 engine gets it: each document with its place, and its text with the targets
 marked, in green on a terminal, else, and with NO_COLOR, in ⟦brackets⟧. Weights

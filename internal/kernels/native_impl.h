@@ -509,6 +509,8 @@ static inline void store_half(uint16_t *to, vf v) {
 #include "native_attention.h"
 #include "native_gemm.h"
 #include "native_decode.h"
+#include "native_recurrent.h"
+#include "native_delta.h"
 
 #define LW_ENTRY(name, params, args) .name = name,
 const struct lw_kernels LW_TABLE = {LW_KERNELS(LW_ENTRY)};

@@ -14,7 +14,7 @@ import (
 
 // families lists all that are known.
 var families = []*Family{&llama, &qwen2, &qwen3, &glm, &glm4, &chatGLM, &mistral, &smollm3,
-	&granite, &graniteHybrid, &olmo2, &olmo3, &ministral3, &gemma3, &phi3}
+	&granite, &graniteHybrid, &olmo2, &olmo3, &ministral3, &gemma3, &phi3, &qwen35, &lfm2}
 
 // Find returns the family of a model_type; false if it is not known.
 func Find(modelType string) (*Family, bool) {
@@ -34,7 +34,7 @@ func FindGGUF(architecture string, window bool) (*Family, bool) {
 	var first *Family
 	for _, f := range families {
 		switch {
-		case f.GGUF.Architecture != architecture:
+		case f.GGUF == nil, f.GGUF.Architecture != architecture:
 		case first == nil, window && f.GGUF.Window && !first.GGUF.Window:
 			first = f
 		}
@@ -45,7 +45,12 @@ func FindGGUF(architecture string, window bool) (*Family, bool) {
 // Architectures lists every general.architecture that [FindGGUF] knows, for a
 // message.
 func Architectures() string {
-	return list(func(f *Family) string { return f.GGUF.Architecture }, " or ")
+	return list(func(f *Family) string {
+		if f.GGUF == nil {
+			return ""
+		}
+		return f.GGUF.Architecture
+	}, " or ")
 }
 
 func list(name func(f *Family) string, between string) string {
@@ -54,7 +59,8 @@ func list(name func(f *Family) string, between string) string {
 		names = append(names, name(f))
 	}
 	slices.Sort(names)
-	return strings.Join(slices.Compact(names), between)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+	return strings.Join(names, between)
 }
 
 // Shapes are published models by name: the keys and values of their config.json,

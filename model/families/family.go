@@ -27,6 +27,9 @@ type Family struct {
 	Rotary      float64 // share of each head that is turned
 	Partial     bool    // unless partial_rotary_factor says
 
+	Gated     bool   // each query head has a gate behind it, for what it attends to
+	Recurrent string // the kind of layers that are no attention; "": there are none
+
 	Windowed func(p Pattern, i int) bool // layers with a window where layer_types does not say; nil: it can not
 	Uniform  bool                        // layer_types is not looked at
 	Unturned func(p Pattern, i int) bool // layers whose queries and keys have no positions; nil: none
@@ -85,16 +88,12 @@ func (f *Family) Attend(p Pattern, layers int) ([]Attention, error) {
 	return out, nil
 }
 
-func number(n *int) string {
-	if n == nil {
-		return "null"
-	}
-	return fmt.Sprint(*n)
-}
-
 // Strange is the first kind of layer that the family has no forward pass for, or "".
 func (f *Family) Strange(p Pattern) string {
 	i := slices.IndexFunc(p.Types, func(kind string) bool {
+		if kind != "" && kind == f.Recurrent {
+			return false
+		}
 		return kind != FullAttention && kind != "attention" && (kind != SlidingAttention || f.Windowed == nil)
 	})
 	if i < 0 {

@@ -1,5 +1,7 @@
 package families
 
+import "fmt"
+
 // Kinds of layers, as layer_types of config.json has them.
 const (
 	FullAttention    = "full_attention"
@@ -23,4 +25,12 @@ type Attention struct {
 	Window int  // tokens that one sees at most, itself included; 0: all before it
 	Turned bool // queries and keys are, by their positions
 	Local  bool // by the frequencies of layers with a window
+}
+
+// number is one that may not be there, for a message.
+func number(n *int) string {
+	if n == nil {
+		return "null"
+	}
+	return fmt.Sprint(*n)
 }
