@@ -62,6 +62,16 @@ func (t *Tokenizer) Parts() (Parts, error) {
 	return p, nil
 }
 
+// Pieces reads the tokenizer's files once more: it is the SentencePiece model that a tokenizer of characters is, or the error
+// says why it is none.
+func (t *Tokenizer) Pieces() (*Pieces, error) {
+	f, err := t.reread()
+	if err != nil {
+		return nil, err
+	}
+	return t.pieces(f)
+}
+
 // reread reads the tokenizer's files once more.
 func (t *Tokenizer) reread() (f *tokenizerFile, err error) {
 	if data, ok := t.files[fileTokenizer]; ok {

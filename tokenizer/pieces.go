@@ -180,13 +180,8 @@ func (p *Pieces) around() (json.RawMessage, error) {
 
 func onlyMarks(text string) bool { return strings.Trim(text, string(spaceMark)) == "" }
 
-// Pieces reads the tokenizer's files once more: it is the SentencePiece model that a tokenizer of characters is, or the error
-// says why it is none.
-func (t *Tokenizer) Pieces() (*Pieces, error) {
-	f, err := t.reread()
-	if err != nil {
-		return nil, err
-	}
+// pieces is the SentencePiece model that a tokenizer of characters is, or the error says why it is none.
+func (t *Tokenizer) pieces(f *tokenizerFile) (*Pieces, error) {
 	none := func(why string) (*Pieces, error) {
 		return nil, fmt.Errorf("the tokenizer is no SentencePiece model: %s", why)
 	}
