@@ -38,7 +38,7 @@ func Compare(from, to, precision string, vectors bool) (worst float64, err error
 		return 0, fmt.Errorf("read back, the model is %+v, want %+v", y, x)
 	}
 	for _, p := range a.config.Layout() {
-		for i, of := range a.family.GGUF.Names.Tensors(p) {
+		for i, of := range a.cut(p) {
 			typ := "F32"
 			if !of.Vector() {
 				typ = fitting(m.wanted(a.config.Dims, p, i), p.Cols)
@@ -106,6 +106,14 @@ func single(of []float64) (out []float32) {
 		out = append(out, float32(f))
 	}
 	return out
+}
+
+// cut is a parameter as it is compared, piece by piece: as GGUF files have it, where they have it at all.
+func (f *modelFolder) cut(p families.Parameter) []families.Tensor {
+	if f.family.GGUF == nil {
+		return f.config.Tensors(p)
+	}
+	return f.family.GGUF.Names.Tensors(p)
 }
 
 // reads reads rows of a parameter.

@@ -243,8 +243,12 @@ func (e *exported) addTokenizer() error {
 	if err != nil {
 		return err
 	}
-	if parts.Pieces != nil {
-		e.addPieces(parts.Pieces, tokens, types)
+	if parts.Characters {
+		pieces, err := e.Tokenizer.Pieces()
+		if err != nil {
+			return err
+		}
+		e.addPieces(pieces, tokens, types)
 	} else {
 		pre, err := preOf(&parts)
 		if err != nil {

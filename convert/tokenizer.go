@@ -78,6 +78,9 @@ var preTokenizers = map[string]*preTokenizer{
 
 // preOf is the name of a tokenizer's pre-tokenizer.
 func preOf(parts *tokenizer.Parts) (string, error) {
+	if parts.Changes {
+		return "", fmt.Errorf("the tokenizer changes a text before it splits it, for which GGUF files have no place")
+	}
 	if len(parts.Merges) == 0 && !parts.IgnoreMerges && !parts.NFC {
 		return "gpt-2", nil // each byte is a word
 	}

@@ -244,7 +244,7 @@ func TestCharactersThatNoScoresJoinAreNotExported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := smallModel(t, "llama-tied", map[string]any{"vocab_size": source.VocabSize()})
+	dir := smallModel(t, "llama-tied", map[string]any{"vocab_size": source.VocabSize() + 5})
 	if err := source.Save(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -180,7 +180,7 @@ func (p *Pieces) around() (json.RawMessage, error) {
 
 func onlyMarks(text string) bool { return strings.Trim(text, string(spaceMark)) == "" }
 
-// pieces is the SentencePiece model that a tokenizer of characters is, or says why it is none.
+// pieces is the SentencePiece model that a tokenizer of characters is, or the error says why it is none.
 func (t *Tokenizer) pieces(f *tokenizerFile) (*Pieces, error) {
 	none := func(why string) (*Pieces, error) {
 		return nil, fmt.Errorf("the tokenizer is no SentencePiece model: %s", why)

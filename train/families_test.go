@@ -28,6 +28,8 @@ func TestPackedEqualsAloneForEveryFamily(t *testing.T) {
 		"exaone4": `"sliding_window":20`, "hunyuan_v1_dense": `"rope_scaling":{"type":"dynamic","alpha":100,"factor":1}`,
 		"phi3": `"original_max_position_embeddings":100,"rope_scaling":{"type":"longrope","short_factor":[1,1,1,1,1,1,1,1],` +
 			`"long_factor":[1,2,3,4,5,6,7,8]}`,
+		"qwen3_5_text": `"linear_num_key_heads":1,"linear_num_value_heads":2,"linear_key_head_dim":16,"linear_value_head_dim":16`,
+		"lfm2":         `"layer_types":["conv","full_attention","conv","conv"]`,
 	}
 	set, chat := fixture(t, 1)
 	for _, kind := range strings.Split(families.Types(), ", ") {

@@ -9,7 +9,7 @@ import (
 
 // lfm2 is LFM2: short convolutions between gates, and some layers of attention.
 var lfm2 = Family{
-	Type: "lfm2", BiasFixed: true, QKNorm: true, Rotary: 1, Theta: 1e6, Recurrent: Convolution,
+	Type: "lfm2", Proved: true, BiasFixed: true, QKNorm: true, Rotary: 1, Theta: 1e6, Recurrent: Convolution,
 	Keys: [][2]string{{"block_ff_dim", "intermediate_size"}, {"norm_eps", "rms_norm_eps"}, {"tie_embedding", "tie_word_embeddings"}},
 	Defaults: map[string]string{
 		"num_key_value_heads": "8", "norm_eps": "1e-5", "tie_word_embeddings": "true", "conv_L_cache": "3", "block_multiple_of": "256",

@@ -8,7 +8,7 @@ import (
 // qwen35 is the text model of Qwen 3.5: of four layers three are of the gated delta rule, and one is attention with gates. It
 // is published in packages, with layers that predict further tokens (mtp), which are carried along.
 var qwen35 = Family{
-	Type: "qwen3_5_text", OutBias: true, QKNorm: true, NormOffset: 1, Gated: true, Rotary: 0.25, Partial: true,
+	Type: "qwen3_5_text", Proved: true, OutBias: true, QKNorm: true, NormOffset: 1, Gated: true, Rotary: 0.25, Partial: true,
 	Recurrent: LinearAttention, Carried: []string{"mtp."},
 	Defaults: map[string]string{
 		"num_key_value_heads": "4", "head_dim": "256", "linear_conv_kernel_dim": "4", "linear_key_head_dim": "128",
