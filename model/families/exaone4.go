@@ -9,13 +9,16 @@ import (
 // positions in the layers without one.
 var exaone4 = Family{
 	Type: "exaone4", Proved: true, BiasFixed: true, QKNorm: true, BranchNorms: true, PostNorms: true, Rotary: 1, Names: olmoNames,
-	Windowed:  exaoneWindows,
-	Unturned:  func(p Pattern, i int) bool { return p.Window != nil && !exaoneWindows(p, i) },
-	Defaults:  map[string]string{"num_key_value_heads": "32", "rms_norm_eps": "1e-5", "sliding_window": "4096", "sliding_window_pattern": "4"},
+	Windowed: exaoneWindows,
+	Unturned: func(p Pattern, i int) bool { return p.Window != nil && !exaoneWindows(p, i) },
+	Defaults: map[string]string{
+		"num_key_value_heads": "32", "rms_norm_eps": "1e-5", "sliding_window": "4096", "sliding_window_pattern": "4",
+	},
 	Translate: translateExaone,
 	GGUF: &GGUF{
-		Architecture: "exaone4", Names: &ggufNames, SaysHeadDim: true, Window: true, FactorsOfRope: true, Pattern: Pattern{Every: 4},
-		Config: map[string]any{"architectures": []string{"Exaone4ForCausalLM"}},
+		Architecture: "exaone4", Names: &ggufNames, SaysHeadDim: true, Window: true, FactorsOfRope: true,
+		Pattern: Pattern{Every: 4},
+		Config:  map[string]any{"architectures": []string{"Exaone4ForCausalLM"}},
 	},
 	Shapes: map[string]string{
 		"exaone-4.0-1.2b": `"hidden_size":2048,"num_hidden_layers":30,"num_attention_heads":32,"num_key_value_heads":8,"head_dim":64,
