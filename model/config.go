@@ -42,6 +42,7 @@ type Config struct {
 	Package string // model_type of the package that it is a part of; "": of none
 
 	names      *families.Names
+	normTurned bool                       // heads are normed behind the rotation
 	normOffset float32                    // what is added to the weights of norms
 	prefix     string                     // of its tensors in the files of a package; "": the family's own names
 	modules    string                     // the same in the names of modules that adapters have
@@ -241,7 +242,7 @@ func (f *configFile) config(family *families.Family) (c Config, err error) {
 			QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
 			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Gated: family.Gated,
 		},
-		Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
+		normTurned: family.NormTurned, Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
 	}
 	setIf(&c.KVHeads, f.KVHeads)
 	setIf(&c.NormEps, f.NormEps)

@@ -72,11 +72,14 @@ func attend[T any](c *Config, on backend[T], l layer, i int, x T, turn *graph.Ro
 	if c.Gated {
 		qkv = on.SplitHeads(wide, heads)
 	}
-	if l.qkNorm != nil {
+	if l.qkNorm != nil && !c.normTurned {
 		qkv = on.HeadNorm(qkv, heads, l.qkNorm, float32(c.NormEps))
 	}
 	if at.Turned {
 		qkv = on.Rotate(qkv, heads, *turn)
+	}
+	if l.qkNorm != nil && c.normTurned {
+		qkv = on.HeadNorm(qkv, heads, l.qkNorm, float32(c.NormEps))
 	}
 	attended := on.Attend(qkv, heads, graph.Attention{Layer: i, Scale: float32(c.Scales.Attention), Window: at.Window})
 	if c.Gated {

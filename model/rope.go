@@ -87,6 +87,11 @@ func (k ropeKeys) ropes(family *families.Family, c Config) (full, local families
 		}
 		theta := *cmp.Or(young.Theta, old.Theta, k.Theta, &usual)
 		setIf(&young.OriginalMax, k.Original)
+		if s := &young.RopeScaling; family.Alpha && s.Type == "dynamic" && s.Alpha > 0 {
+			d := float64(c.HeadDim)
+			theta *= math.Pow(s.Alpha, d/(d-2))
+			s.Type = ""
+		}
 		full, err = c.rope(theta, rotary, young.RopeScaling)
 		return full, full, err
 	}

@@ -35,6 +35,7 @@ const (
 	noExperts   = "mixtures of experts are not implemented; dense decoders are"
 	noQuantised = "quantised weights are not implemented, but for GGUF files and FP8 with scales (quant_method fp8): " +
 		"take the model as it was before, in bf16 or float32"
+	noStates = "state spaces (Mamba, RWKV) are not implemented; attention is"
 	noImages = "models that see or hear are not implemented, but for the " +
 		"language models of packages with text_config, where their family is known"
 	noHeads = "heads that classify or rate are not implemented; language models are"
@@ -50,6 +51,8 @@ func unknownType(kind string) error {
 	switch {
 	case has("moe", "mixtral", "deepseek", "dbrx", "gpt_oss", "jamba", "arctic", "minimax", "qwen3_next", "llama4"):
 		hint = noExperts
+	case has("mamba", "rwkv", "falcon_h1", "bamba", "zamba", "nemotron_h"):
+		hint = noStates
 	case has("_vl", "vision", "llava", "omni", "audio", "image", "clip", "glm4v", "mllama"):
 		hint = noImages
 	case has("bert", "t5", "bart", "electra"):
@@ -68,8 +71,8 @@ func (f *configFile) unsupported(family *families.Family) error {
 		return notImplemented("attention in a window is not implemented for this model_type; with use_sliding_window: false the model "+
 			"attends to all of a text", "use_sliding_window is true, want false")
 	case family.Strange(f.pattern) != "":
-		return notImplemented("attention in chunks or of a linear kind is not implemented for this model_type, and in a window where "+
-			"transformers has it", "layer_types has %.40q, want full_attention", family.Strange(f.pattern))
+		return notImplemented("attention in chunks, of a linear kind or state spaces (Mamba) are not implemented for this model_type, and "+
+			"windows where transformers has them", "layer_types has %.40q, want full_attention", family.Strange(f.pattern))
 	case f.recurrent.Bias:
 		return notImplemented("biases of convolutions are not implemented", "conv_bias is true, want false")
 	case f.MLPBias:

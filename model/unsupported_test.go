@@ -52,7 +52,21 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 			"partial_rotary_factor is 0.5, and in rope_parameters it is 1", "transformers 5 reads rope_parameters"},
 		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented for this"},
 		{"a window in some layers", llama(`"layer_types":["full_attention","sliding_attention"]`), `layer_types has "sliding_attention"`,
-			"not implemented for this model_type, and in a window where transformers has it"},
+			"not implemented for this model_type, and windows where transformers has them"},
+		{"GPT-OSS", `{"model_type":"gpt_oss"}`, `model_type is "gpt_oss"`, noExperts},
+		{"Mamba", `{"model_type":"mamba2"}`, `model_type is "mamba2"`, noStates},
+		{"Granite with Mamba layers",
+			`{"model_type":"granitemoehybrid",` + sizes + `,"num_local_experts":0,"layer_types":["mamba","attention"]}`,
+			`layer_types has "mamba"`, "state spaces (Mamba)"},
+		{"Granite with experts", `{"model_type":"granitemoehybrid",` + sizes + `,"layer_types":["attention","attention"]}`,
+			"8 experts, want none", noExperts},
+		{"longrope without factors", `{"model_type":"phi3",` + sizes + `,"rope_scaling":{"type":"su"}}`,
+			"short_factor and long_factor of rope_scaling are 0 and 0 numbers, want 4", ""},
+		{"kinds of layers for another number", `{"model_type":"gemma3_text",` + sizes + `,"layer_types":["full_attention"]}`,
+			"layer_types has 1 kinds, want one for each of 2 layers", ""},
+		{"a window of nothing", `{"model_type":"olmo3",` + sizes + `,"sliding_window":null}`,
+			"layer 0 attends in a window, and sliding_window is null, want at least 1", ""},
+		{"layers without an own number", `{"model_type":"smollm3",` + sizes + `,"no_rope_layers":[1]}`, "no_rope_layers is 1 numbers", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ParseConfig([]byte(c.json))

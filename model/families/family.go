@@ -20,6 +20,7 @@ type Family struct {
 	OutBias     bool    // attention_bias also puts one on the output projection
 	QKNorm      bool    // RMSNorm over each query and key head before the rotation
 	WideNorm    bool    // that norm is over all queries and over all keys of a token
+	NormTurned  bool    // that norm is behind the rotation
 	BranchNorms bool    // norms on what attention and feed-forward return, before the residual addition
 	PostNorms   bool    // and none before them
 	NormOffset  float32 // what is added to the weights of norms
@@ -36,6 +37,7 @@ type Family struct {
 	Act      string                      // the gate's activation, unless hidden_act says; "": silu
 	Scales   func(k ScaleKeys, d Dims, s *Scales)
 
+	Alpha      bool    // a scaling of the type dynamic with alpha stretches the base: theta alpha^(d/(d-2))
 	Theta      float64 // the base of rotary frequencies, unless rope_theta says; 0: 10,000
 	LocalTheta float64 // that of layers with a window, which have frequencies of their own; 0: they have not
 

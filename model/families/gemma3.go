@@ -19,7 +19,7 @@ var gemma3 = Family{
 			s.Attention = 1 / math.Sqrt(*k.Query)
 		}
 	},
-	Names: fused(*fused(*fused(common, AttnAfterNorm, "post_attention_layernorm"), FFNNorm, "pre_feedforward_layernorm"),
+	Names: renamed(*renamed(*renamed(common, AttnAfterNorm, "post_attention_layernorm"), FFNNorm, "pre_feedforward_layernorm"),
 		FFNAfterNorm, "post_feedforward_layernorm"),
 	GGUF: &GGUF{
 		Architecture: "gemma3", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Window: true, LocalTheta: 1e4,

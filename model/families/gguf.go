@@ -94,7 +94,7 @@ var ggufNames = Names{
 }
 
 // glmNames are those of GGUF files of GLM-4.
-var glmNames = fused(ggufNames, GateUp, "ffn_up")
+var glmNames = renamed(ggufNames, GateUp, "ffn_up")
 
 // FusedQKV are the names of a file that stores query, key and value as one tensor.
-func (g *GGUF) FusedQKV() *Names { return fused(*g.Names, QKV, "attn_qkv") }
+func (g *GGUF) FusedQKV() *Names { return renamed(*g.Names, QKV, "attn_qkv") }

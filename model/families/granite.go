@@ -14,7 +14,7 @@ var granite = Family{
 // graniteHybrid is Granite 4.0 where all layers attend, and none has experts or a Mamba layer.
 var graniteHybrid = Family{
 	Type: "granitemoehybrid", Proved: true, OutBias: true, Rotary: 1, Scales: graniteScales,
-	Names:    fused(*fused(common, Down, "shared_mlp.output_linear"), GateUp, "shared_mlp.input_linear"),
+	Names:    renamed(*renamed(common, Down, "shared_mlp.output_linear"), GateUp, "shared_mlp.input_linear"),
 	Keys:     [][2]string{{"shared_intermediate_size", "intermediate_size"}, {"layers_block_type", "layer_types"}},
 	Unturned: func(p Pattern, _ int) bool { return p.Positions == nil || *p.Positions != "rope" },
 	GGUF:     &graniteGGUF,

@@ -106,10 +106,10 @@ var common = Names{
 	},
 }
 
-// fused are names of a form that stores all parts of a role as one tensor.
-func fused(n Names, role Role, name string) *Names {
+// renamed are names of a form that has others for a role; one stands for all of its parts.
+func renamed(n Names, role Role, names ...string) *Names {
 	n.Of = maps.Clone(n.Of)
-	n.Of[role] = []string{name}
+	n.Of[role] = names
 	return &n
 }
 

@@ -37,4 +37,4 @@ var olmo3 = Family{
 }
 
 // olmoNames are those of OLMo 2, whose norms are all behind what they norm.
-var olmoNames = fused(*fused(common, AttnAfterNorm, "post_attention_layernorm"), FFNAfterNorm, "post_feedforward_layernorm")
+var olmoNames = renamed(*renamed(common, AttnAfterNorm, "post_attention_layernorm"), FFNAfterNorm, "post_feedforward_layernorm")

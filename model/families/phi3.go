@@ -9,12 +9,12 @@ import (
 // frequencies of their own in long texts.
 var phi3 = Family{
 	Type: "phi3", Proved: true, BiasFixed: true, Rotary: 1, Partial: true, Uniform: true,
-	Names:     fused(*fused(common, QKV, "self_attn.qkv_proj"), GateUp, "mlp.gate_up_proj"),
+	Names:     renamed(*renamed(common, QKV, "self_attn.qkv_proj"), GateUp, "mlp.gate_up_proj"),
 	Windowed:  func(p Pattern, _ int) bool { return p.Window != nil },
 	Defaults:  map[string]string{"rms_norm_eps": "1e-5", "max_position_embeddings": "4096", "original_max_position_embeddings": "4096"},
 	Translate: translatePhi,
 	GGUF: &GGUF{
-		Architecture: "phi3", Names: fused(*fused(ggufNames, QKV, "attn_qkv"), GateUp, "ffn_up"), Square: true, LongFactors: true,
+		Architecture: "phi3", Names: renamed(*renamed(ggufNames, QKV, "attn_qkv"), GateUp, "ffn_up"), Square: true, LongFactors: true,
 		Config: map[string]any{"architectures": []string{"Phi3ForCausalLM"}, "sliding_window": nil},
 	},
 	Shapes: map[string]string{

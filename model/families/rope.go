@@ -23,6 +23,7 @@ type RopeScaling struct {
 	MScaleAllDim    float64  `json:"mscale_all_dim"`
 	AttentionFactor *float64 `json:"attention_factor"`
 
+	Alpha       float64   `json:"alpha"`        // of Hunyuan
 	ShortFactor []float64 `json:"short_factor"` // of longrope, of texts up to OriginalMax
 	LongFactor  []float64 `json:"long_factor"`
 

@@ -106,6 +106,10 @@ FORMS = {
         query_pre_attn_scalar=8,
         rope_scaling=dict(rope_type="linear", factor=8.0),
     ),
+    "exaone4": dict(SMALL, model_type="exaone4", sliding_window=7, sliding_window_pattern=3, rope_theta=1000000.0),
+    "hunyuan": dict(
+        SMALL, model_type="hunyuan_v1_dense", attention_bias=True, rope_scaling=dict(rope_type="dynamic", alpha=1000.0, factor=1.0)
+    ),
     "phi3": dict(
         SMALL,
         model_type="phi3",
