@@ -2,6 +2,7 @@
 // part of native_impl.h. See recurrent.go for shapes and meanings.
 
 #define DR LW_DELTA_ROWS
+#define DS 12 // rows that the system is solved for at once
 
 // What is given of a layer.
 struct delta {
@@ -23,7 +24,7 @@ struct chunk {
 // What one value head makes of it.
 struct head {
 	float *beta, *c, *e;	  // [DR] beta; the logs of the decay since the chunk's start; what is left of a row at the end
-	float *l, *a, *p;		  // [DR, DR] the decay from column to row; the system; what rows see of each other
+	float *l, *a, *p;		  // [DR, DR] the decay from column to row; the system's other side; what rows see of each other
 	float *y, *u, *o;		  // [DR, dv] what the state says of keys; new values; what queries read
 	float *scaled;			  // [dk, DR]
 };
@@ -91,10 +92,11 @@ static void head_values(struct head *h, const struct chunk *c, const struct delt
 	memset(h->a, 0, DR * DR * sizeof *h->a);
 	for (int64_t i = 0; i < n; i++) {
 		h->e[i] = expf(sum - h->c[i]);
+		for (int64_t j = 0; j <= i; j += VL) store(h->l + i * DR + j, vexp(splat(h->c[i]) - load(h->c + j)));
 		for (int64_t j = 0; j <= i; j++) {
-			float l = h->l[i * DR + j] = expf(h->c[i] - h->c[j]);
+			const float l = h->l[i * DR + j];
 			if (with_q) h->p[i * DR + j] = c->qk[i * DR + j] * l;
-			if (j < i) h->a[i * DR + j] = h->beta[i] * c->kk[i * DR + j] * l;
+			if (j < i) h->a[i * DR + j] = -h->beta[i] * c->kk[i * DR + j] * l;
 		}
 	}
 	product(n, dv, d->dk, c->k, d->dk, s, dv, h->y, dv, 0);
@@ -102,10 +104,12 @@ static void head_values(struct head *h, const struct chunk *c, const struct delt
 		const float *v = d->qkv + (c->at + i) * width + 2 * d->hk * d->dk + hv * dv, left = expf(h->c[i]), beta = h->beta[i];
 		float *u = h->u + i * dv;
 		for (int64_t k = 0; k < dv; k++) u[k] = beta * (v[k] - left * h->y[i * dv + k]);
-		for (int64_t j = 0; j < i; j++) {
-			const float a = h->a[i * DR + j], *other = h->u + j * dv;
-			for (int64_t k = 0; k < dv; k++) u[k] -= a * other[k];
-		}
+	}
+	for (int64_t at = 0; at < n; at += DS) { // of what is solved, all at once; then within the rows
+		const int64_t some = n - at < DS ? n - at : DS;
+		if (at > 0) product(some, dv, at, h->a + at * DR, DR, h->u, dv, h->u + at * dv, dv, 1);
+		for (int64_t i = 1; i < some; i++)
+			product(1, dv, i, h->a + (at + i) * DR + at, DR, h->u + at * dv, dv, h->u + (at + i) * dv, dv, 1);
 	}
 	if (!with_q) return;
 	product(n, dv, d->dk, c->q, d->dk, s, dv, h->o, dv, 0);
@@ -265,11 +269,13 @@ static void chunk_slopes(struct slopes *w, struct head *h, const struct chunk *c
 	product(n, dk, dv, w->z, dv, w->dst, dk, w->dk, dk, 1);
 
 	// Back through the system: du becomes the gradient of its right side.
-	for (int64_t i = n - 1; i >= 0; i--)
-		for (int64_t j = i + 1; j < n; j++) {
-			const float a = h->a[j * DR + i], *other = w->du + j * dv;
-			for (int64_t k = 0; k < dv; k++) w->du[i * dv + k] -= a * other[k];
-		}
+	flip(w->x, DR, h->a, DR, DR, DR);
+	for (int64_t at = (n - 1) / DS * DS; at >= 0; at -= DS) {
+		const int64_t end = at + DS < n ? at + DS : n;
+		if (end < n) product(end - at, dv, n - end, w->x + at * DR + end, DR, w->du + end * dv, dv, w->du + at * dv, dv, 1);
+		for (int64_t i = end - 2; i >= at; i--)
+			product(1, dv, end - i - 1, w->x + i * DR + i + 1, DR, w->du + (i + 1) * dv, dv, w->du + i * dv, dv, 1);
+	}
 	memset(h->u + n * dv, 0, (DR - n) * dv * sizeof *h->u);
 	flip(w->ut, DR, h->u, dv, DR, dv);
 	product(n, DR, dv, w->dO, dv, w->ut, DR, w->dp, DR, 0);
@@ -285,7 +291,7 @@ static void chunk_slopes(struct slopes *w, struct head *h, const struct chunk *c
 			if (j < i) {
 				const float m = -w->da[i * DR + j], kk = c->kk[i * DR + j];
 				w->dbeta[i] += m * kk * l;
-				x += m * h->a[i * DR + j];
+				x -= m * h->a[i * DR + j];
 				w->x[i * DR + j] = w->x[j * DR + i] = m * h->beta[i] * l;
 			}
 			dc[i] += x;
