@@ -20,8 +20,9 @@ type Options struct {
 	Path string `yaml:"path" identity:"none"`
 	// a fresh model with random weights, instead of path
 	Init *Init `yaml:"init"`
-	// how positions are stretched for texts longer than the model has seen: rope_type (linear, yarn, llama3) and factor,
-	// with keys of config.json's rope_scaling; what is saved then says so, and takes texts of factor times the length
+	// how positions are stretched for texts longer than the model has seen: rope_type (linear, yarn, llama3; default: they
+	// go on as they are) and factor, with keys of config.json's rope_scaling; what is saved then says so, and takes
+	// texts of factor times the length
 	RopeScaling map[string]any `yaml:"rope_scaling" later:"0.5"`
 	// chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file
 	Template string `yaml:"template" identity:"none"`

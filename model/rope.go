@@ -228,7 +228,7 @@ func floats(of []float64) (out []float32) {
 }
 
 // Stretch is the config of the same model for longer texts: how has keys of rope_scaling, of
-// which rope_type (linear, yarn or llama3) and factor must be there. Texts may then be factor
+// which rope_type (linear, yarn, llama3, or default: positions go on as they are) and factor must be there. Texts may then be factor
 // times as long, and config.json says so. Without keys it is the config as it is.
 func (c Config) Stretch(how map[string]any) (Config, error) {
 	if len(how) == 0 {
@@ -238,9 +238,11 @@ func (c Config) Stretch(how map[string]any) (Config, error) {
 		return c, err
 	}
 	family, _ := families.Find(c.Type)
+	asItIs := how["rope_type"] == "default" || how["type"] == "default"
 	switch {
-	case family.Twin != "":
-		return c, notImplemented("take the model in transformers' own form", "model_type %s has no place for rope_scaling", c.Type)
+	case family.Twin != "" && !asItIs:
+		return c, notImplemented("rope_type: default lets its positions go on as they are; or take the model in transformers' own form",
+			"model_type %s has no place for rope_scaling", c.Type)
 	case c.MaxTokens == 0:
 		return c, fmt.Errorf("config.json does not say max_position_embeddings, want what rope_scaling is a multiple of")
 	case c.Rope.Scaling != nil:
@@ -272,9 +274,15 @@ func (c Config) Stretch(how map[string]any) (Config, error) {
 		text = maps.Clone(c.file)
 	}
 	factor, _ := number(scaling["factor"])
-	text["max_position_embeddings"], _ = json.Marshal(int(factor * float64(c.MaxTokens)))
-	if err := putScaling(text, scaling); err != nil {
-		return c, err
+	longest := "max_position_embeddings"
+	if i := slices.IndexFunc(family.Keys, func(key [2]string) bool { return key[1] == longest }); i >= 0 {
+		longest = family.Keys[i][0]
+	}
+	text[longest], _ = json.Marshal(int(factor * float64(c.MaxTokens)))
+	if !asItIs {
+		if err := putScaling(text, scaling); err != nil {
+			return c, err
+		}
 	}
 	file := text
 	if _, packed := c.file[textKey]; packed {
@@ -337,8 +345,8 @@ func CheckStretch(how map[string]any) error {
 	if kind == nil {
 		kind = how["type"]
 	}
-	if kind != "linear" && kind != "yarn" && kind != "llama3" {
-		return fmt.Errorf("rope_type is %.40q, want linear, yarn or llama3", fmt.Sprint(kind))
+	if kind != "linear" && kind != "yarn" && kind != "llama3" && kind != "default" {
+		return fmt.Errorf("rope_type is %.40q, want linear, yarn, llama3 or default", fmt.Sprint(kind))
 	}
 	if f, ok := number(how["factor"]); !ok || !(f > 1 && f <= 1024) {
 		return fmt.Errorf("factor is %.40q, want by how much texts may be longer, above 1 and up to 1024", fmt.Sprint(how["factor"]))

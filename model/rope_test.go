@@ -2,6 +2,7 @@ package model
 
 import (
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -63,7 +64,7 @@ func TestWhatCanNotBeStretchedIsRefused(t *testing.T) {
 	}{
 		{"a form with code of its own", "chatglm", yarn, "model_type chatglm has no place for rope_scaling"},
 		{"a model that stretches its positions itself", "llama-untied", yarn, "stretches its positions itself (llama3, up to 256)"},
-		{"no way", "llama-tied", map[string]any{"factor": 4}, `rope_type is "<nil>", want linear, yarn or llama3`},
+		{"no way", "llama-tied", map[string]any{"factor": 4}, `rope_type is "<nil>", want linear, yarn, llama3 or default`},
 		{"an unknown way", "llama-tied", map[string]any{"rope_type": "dynamic", "factor": 4}, `rope_type is "dynamic"`},
 		{"no factor", "llama-tied", map[string]any{"rope_type": "yarn"}, `factor is "<nil>", want by how much`},
 		{"a factor below 1", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 0.5}, `factor is "0.5"`},
@@ -74,6 +75,25 @@ func TestWhatCanNotBeStretchedIsRefused(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestPositionsGoOnAsTheyAre: the config says longer texts, and nothing else changes.
+func TestPositionsGoOnAsTheyAre(t *testing.T) {
+	const usual = "max_position_embeddings"
+	for form, key := range map[string]string{"chatglm": "seq_length", "llama-tied": usual, "qwen3": usual, "granitemoehybrid": usual} {
+		was, err := ReadConfig(filepath.Join("testdata", form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := stretched(t, form, map[string]any{"rope_type": "default", "factor": 4})
+		if err != nil {
+			t.Fatalf("%s: %v", form, err)
+		}
+		raw := string(must(c.JSON("float32")))
+		if !reflect.DeepEqual(c.Rope, was.Rope) || c.MaxTokens != 1024 || !strings.Contains(raw, `"`+key+`": 1024`) {
+			t.Errorf("%s: texts of %d tokens, %+v\n%s", form, c.MaxTokens, c.Rope, raw)
+		}
 	}
 }
 
