@@ -201,7 +201,7 @@ func shellWords(text string) ([]string, error) {
 func withoutVariables(words []string) error {
 	for _, w := range words {
 		if strings.Contains(w, "$") {
-			return fmt.Errorf("%s, want its value: variables of a shell are not known here", terminal.Printable(w))
+			return fmt.Errorf("%.80s, want its value: variables of a shell are not known here", terminal.Printable(w))
 		}
 	}
 	return nil

@@ -137,7 +137,7 @@ func (r *reader) optimiser(theirs string) {
 	switch {
 	case name == "":
 	case strings.Contains(name, "adamw") && strings.Contains(name, "8bit"), name == "adamw_torch_8bit":
-		r.note(theirs, Differs, "would have kept AdamW's states in 8 bits; here they are float32, which takes more memory")
+		r.setting("train.optim", "adamw_8bit", theirs+": "+name)
 	case strings.HasPrefix(name, "adamw") || strings.HasPrefix(name, "paged_adamw"):
 		r.note(theirs, Same, "AdamW, whose forms differ in speed alone")
 	default:

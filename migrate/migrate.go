@@ -113,7 +113,7 @@ func File(path string) (*Translation, error) {
 	const most = 1 << 20
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fault.Usage(fault.Hint(err, fault.Nearby(path)))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%w, want a config or a command line", err), fault.Nearby(path)))
 	}
 	if !info.Mode().IsRegular() || info.Size() > most {
 		return nil, fault.Usage(fmt.Errorf("%s: no file of at most %d bytes, want a config or a command line", path, most))

@@ -9,6 +9,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
@@ -345,13 +346,38 @@ func CheckStretch(how map[string]any) error {
 	if kind == nil {
 		kind = how["type"]
 	}
-	if kind != "linear" && kind != "yarn" && kind != "llama3" && kind != "default" {
-		return fmt.Errorf("rope_type is %.40q, want linear, yarn, llama3 or default", fmt.Sprint(kind))
+	name, _ := kind.(string)
+	known, ok := stretches[name]
+	if !ok {
+		return fmt.Errorf("rope_type is %s, want linear, yarn, llama3 or default", shown(kind))
 	}
 	if f, ok := number(how["factor"]); !ok || !(f > 1 && f <= 1024) {
-		return fmt.Errorf("factor is %.40q, want by how much texts may be longer, above 1 and up to 1024", fmt.Sprint(how["factor"]))
+		return fmt.Errorf("factor is %s, want by how much texts may be longer, above 1 and up to 1024", shown(how["factor"]))
+	}
+	known = append([]string{"rope_type", "type", "factor"}, known...)
+	for _, key := range slices.Sorted(maps.Keys(how)) {
+		if !slices.Contains(known, key) {
+			return fmt.Errorf("%.40q is no key of %s, want of %s", key, name, strings.Join(known, ", "))
+		}
 	}
 	return nil
+}
+
+// stretches are the keys that each way to stretch positions has beside rope_type and factor.
+var stretches = map[string][]string{
+	"default": nil,
+	"linear":  nil,
+	"llama3":  {"low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
+	"yarn": {"beta_fast", "beta_slow", "truncate", "mscale", "mscale_all_dim", "attention_factor", "llama_4_scaling_beta",
+		"original_max_position_embeddings"},
+}
+
+// shown is a value as an error shows it.
+func shown(v any) string {
+	if v == nil {
+		return "missing"
+	}
+	return fmt.Sprintf("%.40q", fmt.Sprint(v))
 }
 
 func number(v any) (float64, bool) {

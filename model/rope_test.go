@@ -64,10 +64,13 @@ func TestWhatCanNotBeStretchedIsRefused(t *testing.T) {
 	}{
 		{"a form with code of its own", "chatglm", yarn, "model_type chatglm has no place for rope_scaling"},
 		{"a model that stretches its positions itself", "llama-untied", yarn, "stretches its positions itself (llama3, up to 256)"},
-		{"no way", "llama-tied", map[string]any{"factor": 4}, `rope_type is "<nil>", want linear, yarn, llama3 or default`},
+		{"no way", "llama-tied", map[string]any{"factor": 4}, `rope_type is missing, want linear, yarn, llama3 or default`},
 		{"an unknown way", "llama-tied", map[string]any{"rope_type": "dynamic", "factor": 4}, `rope_type is "dynamic"`},
-		{"no factor", "llama-tied", map[string]any{"rope_type": "yarn"}, `factor is "<nil>", want by how much`},
+		{"no factor", "llama-tied", map[string]any{"rope_type": "yarn"}, `factor is missing, want by how much`},
 		{"a factor below 1", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 0.5}, `factor is "0.5"`},
+		{"a key that no way has", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 2, "beta_quick": 3},
+			`"beta_quick" is no key of yarn, want of rope_type, type, factor, beta_fast`},
+		{"a key of another way", "llama-tied", map[string]any{"type": "linear", "factor": 2, "beta_fast": 3}, `"beta_fast" is no key of linear`},
 		{"a key of the wrong kind", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 2, "beta_fast": "x"}, "beta_fast is text"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -66,7 +66,11 @@ func ModelCard(r *report.Run, c Card) []byte {
 	if c.Adapter {
 		what = "An adapter (LoRA)"
 	}
-	fmt.Fprintf(&b, "%s of %s, made with lwtrain by `lwtrain %s`.\n", what, inline(cmp.Or(hubName(base), filepath.Base(base))), by)
+	of := "a model that began with random weights"
+	if base != "" {
+		of = inline(cmp.Or(hubName(base), filepath.Base(base)))
+	}
+	fmt.Fprintf(&b, "%s of %s, made with lwtrain by `lwtrain %s`.\n", what, of, by)
 	b.WriteString("\n*(Say what it is for, and what it is not for: nothing here follows from that.)*\n\n## Figures\n\n")
 	figures(r, &b, c)
 	b.WriteString("\n## Data\n\n")

@@ -126,6 +126,9 @@ func (up *Sending) gather(ctx context.Context, name, temp string, o Options, e s
 	if err != nil {
 		return "", "", false, err
 	}
+	if o.Merge && !model.HasAdapter(from) {
+		return "", "", false, fault.Usage(fmt.Errorf("%s is a whole model, and there is --merge, want an adapter or none", from))
+	}
 	run = runOf(from)
 	adapter = model.HasAdapter(from) && !o.Merge
 	dir := filepath.Join(temp, "model")

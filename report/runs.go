@@ -59,6 +59,11 @@ func CompareRuns(runs []*Run) (*Comparison, error) {
 	}
 	c := &Comparison{runs: runs}
 	names := namesOf(runs)
+	for i, name := range names {
+		if slices.Index(names, name) < i {
+			return nil, fault.Usage(fmt.Errorf("%s is given twice, want each run once", runs[i].Dir))
+		}
+	}
 	for i, r := range runs {
 		c.Runs = append(c.Runs, r.numbers(names[i]))
 	}

@@ -264,7 +264,11 @@ func newest(dir string, e Events) (string, error) {
 // checkFolder refuses what is no model's folder, with the way to the one that may be
 // meant, and a checkpoint whose files are not those that were saved.
 func checkFolder(dir string) error {
-	if _, err := os.Stat(dir); err != nil {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return fault.Usage(fmt.Errorf("%s: a file, want a model folder in Hugging Face layout", dir))
+	}
+	if err != nil {
 		err = fmt.Errorf("%s: no such folder, want a model folder in Hugging Face layout", dir)
 		hint := fault.Nearby(dir)
 		if strings.Count(dir, "/") == 1 && !strings.HasPrefix(dir, ".") && !strings.HasPrefix(dir, "/") {

@@ -101,7 +101,7 @@ type about struct {
 func (w *Watcher) Look() (*Status, error) {
 	info, err := os.Stat(w.dir)
 	if err != nil {
-		return nil, fault.Usage(err)
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%w, want the folder of a run", err), fault.Nearby(w.dir)))
 	}
 	if !info.IsDir() {
 		return nil, fault.Usage(fmt.Errorf("%s: no folder, want that of a run", w.dir))

@@ -172,10 +172,10 @@ func (f generateFlags) beside(cmd *cobra.Command, models [2]string, prompts []re
 	var opened [2]*session.Generator
 	for side, name := range models {
 		g, err := session.OpenGenerator(cmd.Context(), name, "", show.Session(cmd.ErrOrStderr()))
-		if err == nil {
-			err = g.UseTemplate(f.template)
+		if err != nil {
+			return err // it names the model
 		}
-		if err == nil {
+		if err = g.UseTemplate(f.template); err == nil {
 			_, err = g.Decoder(1).Texts(requests)
 		}
 		if err != nil {

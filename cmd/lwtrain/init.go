@@ -52,6 +52,9 @@ starts it. What has no counterpart is listed with what it would have done.`,
 			path := ""
 			if len(args) > 0 {
 				path = args[0]
+				if err := notItself(path, from); err != nil {
+					return err
+				}
 				if _, err := os.Lstat(path); err == nil && !force {
 					return fault.Usage(fault.Hint(fmt.Errorf("%s exists, want a file that is not there yet", path),
 						"give another name, edit that file, or write over it with --force"))
@@ -123,6 +126,18 @@ func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
 		return err
 	}
 	fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, path, command, path)
+	return nil
+}
+
+// notItself refuses to write over the config that is read.
+func notItself(path, from string) error {
+	to, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	if read, err := os.Stat(from); err == nil && os.SameFile(to, read) {
+		return fault.Usage(fmt.Errorf("%s is what --from reads, want another file to write", path))
+	}
 	return nil
 }
 

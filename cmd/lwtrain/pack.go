@@ -47,6 +47,9 @@ and the weight of each document.`,
   lwtrain pack -c my.yaml --write packs.jsonl
   lwtrain pack show 17 -c my.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if ids && write == "" {
+				return fault.Usage(errors.New("--ids without --write, want the file whose packs are to hold them"))
+			}
 			c, store, _, err := openSamples(cmd, args)
 			if err != nil {
 				return err

@@ -117,6 +117,9 @@ SIGTERM and Ctrl-C take no more connections, let answers under way end for
 	fl.DurationVar(&o.Drain, "drain", 5*time.Second, "how long answers under way may take when it is to stop")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.Context, o.Key = m.context, strings.TrimSpace(os.Getenv(keyEnv))
+		if o.Key == "" && cmd.Flags().Changed("key-env") {
+			return fault.Usage(fmt.Errorf("--key-env %s: the variable is empty or not set, want the key that requests must have", keyEnv))
+		}
 		return runServer(cmd, args, m, o, addr)
 	}
 	return cmd

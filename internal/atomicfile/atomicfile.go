@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Write creates or replaces the file at path with what write produces. On any
@@ -52,6 +53,9 @@ func WriteChecked(path string, write func(w io.Writer) error, check func(temp st
 		if err = check(f.Name()); err != nil {
 			return err
 		}
+	}
+	if info, stat := os.Lstat(path); stat == nil && info.IsDir() {
+		return &fs.PathError{Op: "write", Path: path, Err: syscall.EISDIR} // a rename would say that it exists
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 )
 
@@ -48,7 +49,7 @@ func TestErrorsNameTheFileAndNotTheTemporaryOne(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "folder", "full"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]error{"nowhere/a.json": fs.ErrNotExist, "folder": fs.ErrExist} {
+	for path, want := range map[string]error{"nowhere/a.json": fs.ErrNotExist, "folder": syscall.EISDIR} {
 		path = filepath.Join(dir, path)
 		err := WriteBytes(path, []byte("text"))
 		var p *fs.PathError
