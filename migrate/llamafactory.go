@@ -140,8 +140,8 @@ func (r *reader) llamaData(stage string) {
 			for i := range list {
 				list[i].add("samples", strconv.Itoa(int(n)))
 			}
-			r.note("max_samples", Differs, "would have been the first ones of each dataset; here as many are drawn by the seed, and a dataset "+
-				"with fewer is refused until its samples is 0 (all)")
+			r.note("max_samples", Differs, "would have been the first ones of each dataset; here as many are drawn by the seed, and "+
+				"a dataset with fewer is refused until its samples is 0 (all)")
 		}
 		strategy := first(r.text("mix_strategy"), "concat")
 		if strategy != "concat" {

@@ -70,7 +70,8 @@ func TestWhatCanNotBeStretchedIsRefused(t *testing.T) {
 		{"a factor below 1", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 0.5}, `factor is "0.5"`},
 		{"a key that no way has", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 2, "beta_quick": 3},
 			`"beta_quick" is no key of yarn, want of rope_type, type, factor, beta_fast`},
-		{"a key of another way", "llama-tied", map[string]any{"type": "linear", "factor": 2, "beta_fast": 3}, `"beta_fast" is no key of linear`},
+		{"a key of another way", "llama-tied", map[string]any{"type": "linear", "factor": 2, "beta_fast": 3},
+			`"beta_fast" is no key of linear`},
 		{"a key of the wrong kind", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 2, "beta_fast": "x"}, "beta_fast is text"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
