@@ -4,7 +4,7 @@ GO ?= go
 # Without a C compiler that knows OpenMP, which Apple's does not, kernels are plain Go.
 export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build test test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean
+.PHONY: help quickstart build release test test-arm64 test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ build: ## bin/lwtrain
 	@GO='$(GO)' scripts/setup.sh go
 	$(GO) build -o bin/lwtrain ./cmd/lwtrain
 
+release: ## archives for Linux and macOS with their checksums, in dist/
+	@GO='$(GO)' scripts/release.sh
+
 # LWTRAIN_TEST_GGUF=FILE        SmolLM2-135M-Instruct.Q4_1.gguf; make quickstart fetches it, and make finds it
 # LWTRAIN_TEST_DATA=DIR         longbench_write.jsonl, longbench_write_en.jsonl, longwrite_ruler.jsonl, longwriter_cases.jsonl
 # LWTRAIN_TEST_TOKENIZERS=DIR   published tokenizers, beside them what tokenizer/testdata/golden.py --real DIR
@@ -36,6 +39,11 @@ test race: export LWTRAIN_TEST_GGUF := $(or $(LWTRAIN_TEST_GGUF),$(gguf))
 
 test: setup lint ## every test
 	$(GO) test ./...
+
+# apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+test-arm64: ## the kernels and a run on arm64 with NEON, emulated
+	GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc $(GO) test -timeout 2h -exec 'qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
+		./internal/kernels ./internal/graph ./engine/native
 
 race: ## every test under the race detector
 	$(GO) test -race ./...
@@ -102,4 +110,4 @@ golden: ## list the scripts that made the golden files, each with its command in
 	@find . -path ./runs -prune -o -path '*/testdata/*.py' -print
 
 clean: ## remove what a build made (never runs/)
-	rm -rf bin
+	rm -rf bin dist
