@@ -4,10 +4,10 @@ GO ?= go
 # Without a C compiler that knows OpenMP, which Apple's does not, kernels are plain Go.
 export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build release test test-arm64 test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean
+.PHONY: help quickstart build release test test-arm64 test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean tokenizers
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 	@printf '\nmake test and make race take these as well, where they name what is too large or not ours to be kept here:\n'
 	@grep -E '^# (LWTRAIN_| {20})' $(MAKEFILE_LIST) | sed -E 's/^# /  /'
 
@@ -26,8 +26,8 @@ release: ## archives for Linux and macOS with their checksums, in dist/
 
 # LWTRAIN_TEST_GGUF=FILE        SmolLM2-135M-Instruct.Q4_1.gguf; make quickstart fetches it, and make finds it
 # LWTRAIN_TEST_DATA=DIR         longbench_write.jsonl, longbench_write_en.jsonl, longwrite_ruler.jsonl, longwriter_cases.jsonl
-# LWTRAIN_TEST_TOKENIZERS=DIR   published tokenizers, beside them what tokenizer/testdata/golden.py --real DIR
-#                               and chat/testdata/chat.py DIR make
+# LWTRAIN_TEST_TOKENIZERS=DIR   published tokenizers and what their libraries say; make tokenizers fetches them, and
+#                               chat/testdata/chat.py DIR makes more
 # LWTRAIN_TEST_TEMPLATES=FILE   published templates as internal/jinja/testdata/real.py FILE FOLDER renders them
 # LWTRAIN_TEST_COUNTS=FILE      more strings as internal/prose/testdata/counts.py NUMBER counts them
 # LWTRAIN_TEST_SCORES=FILE      more answers as eval/tasks/testdata/scores.py DIR TIMES scores them
@@ -86,6 +86,11 @@ torch-full: $(torch_ready) ## all of it: every family on 1 and 2 processes
 
 kill-torch: $(torch_ready) ## kill programs, launchers and workers of runs by torch TORCH_KILLS times: they must end with the same bytes
 	$(torch_tests) -run TestKilledTorchRuns -v ./cmd/lwtrain -torch-kills $(TORCH_KILLS)
+
+STRINGS ?= 5000
+tokenizers: ## fetch published tokenizers into runs/tokenizers, and what their libraries say of STRINGS strings; then test with them
+	scripts/tokenizers.sh runs/tokenizers $(STRINGS)
+	LWTRAIN_TEST_TOKENIZERS=$(CURDIR)/runs/tokenizers $(GO) test -count=1 -timeout 1h -run 'Real|Published' -v ./tokenizer ./chat
 
 lint: ## gofmt and vet
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean: $$unformatted"; exit 1; }

@@ -66,6 +66,12 @@ func (t *Template) Stop() []int32 {
 	return stop
 }
 
+// Token is what an id stands for, which need not be whole characters, and whether it is a special
+// token.
+func (t *Template) Token(id int32) (text string, special bool) {
+	return t.tok.Text(id), t.tok.IsSpecial(id)
+}
+
 // Warnings say what looks like a mistake in the template, which is rendered as it stands:
 // LongWriter-glm4-9b's own begins with [gMASK]sop, where the model was trained on
 // the token <sop>; generation blocks of others leave out the token that ends an answer.

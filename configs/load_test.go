@@ -55,12 +55,13 @@ func problems(t *testing.T, yaml string, overrides ...string) []string {
 func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 	got := rendered(parsed(t, smallest))
 	want := map[string]string{
-		"model.path": "m", "model.template": "auto", "model.template_date": `"2024-07-26"`,
+		"model.path": "m", "model.rope_scaling": "{}", "model.template": "auto", "model.template_date": `"2024-07-26"`,
 		"data.sources":      "[{name: a, path: a.jsonl}]",
 		"data.mix.strategy": "concatenate", "data.mix.stop": "first_exhausted", "data.dedup": "none",
 		"data.held_out": "0.02", "data.max_length": "32768", "data.too_long": "skip", "data.on_bad_record": "error",
 		"data.cache_dir":   "runs/cache",
 		"packing.capacity": "32768", "packing.strategy": "best_fit_decreasing", "packing.weighting": "token",
+		"packing.longwriter_sequences": "30.0", "packing.length_power": "0.5",
 		"train.num_train_epochs": "4.0", "train.max_steps": "0",
 		"train.per_device_train_batch_size": "1", "train.gradient_accumulation_steps": "8",
 		"train.learning_rate": "1.0e-05", "train.lr_scheduler_type": "cosine",

@@ -17,6 +17,7 @@ type architecture struct {
 	context int
 	normEps float64
 	rope    families.Rope
+	more    object // keys of config.json that the family's files have beside
 	families.Dims
 }
 
@@ -30,13 +31,14 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	if err != nil {
 		return nil, err
 	}
-	family, ok := families.FindGGUF(name)
+	family, ok := families.FindGGUF(name, g.Values[name+"."+families.WindowKey] != nil)
 	if !ok {
 		return nil, fault.Hint(fmt.Errorf("general.architecture is %.80q, want %s", name, families.Architectures()),
 			"take the model's own folder with config.json and safetensors instead")
 	}
 	a := &architecture{family: family, names: family.GGUF.Names,
-		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms}}
+		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms}}
 	// The first error counts: what is read after it may follow from it.
 	size := func(key string, least, fallback, most int) (v int) {
 		if err == nil {
@@ -62,6 +64,16 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	valueDim := size(families.ValueDimKey, 1, a.HeadDim, most)
 	a.rope = families.Rope{Theta: number(families.RopeThetaKey.GGUF, 10000), Dim: size(families.RotaryDimKey, 1, a.HeadDim, most)}
 	experts := size(families.ExpertsKey, 0, 0, most)
+	factor := number(families.AttentionFactorKey, 1)
+	a.more = object{}
+	for _, s := range family.GGUF.Scales {
+		a.more[s.Config] = jsonFloat(number(s.GGUF, 1))
+	}
+	if family.GGUF.Window {
+		if a.more["sliding_window"] = nil; g.Values[name+"."+families.WindowKey] != nil {
+			a.more["sliding_window"] = size(families.WindowKey, 1, 0, math.MaxInt32)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +83,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 			a.Heads, a.HeadDim, a.KVHeads)
 	case valueDim != a.HeadDim:
 		return nil, fmt.Errorf("%s.%s is %d, want %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
-	case family.Rotary == 1 && a.rope.Dim != a.HeadDim:
+	case !family.Partial && a.rope.Dim != a.HeadDim:
 		return nil, fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
 	case a.rope.Dim > a.HeadDim || a.rope.Dim%2 != 0:
 		return nil, fmt.Errorf("%s.%s is %d, want an even number up to the %d of a head",
@@ -87,6 +99,12 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 		return nil, fmt.Errorf("%s.%s is %.40q, want none or linear", name, families.RopeScalingKey, fmt.Sprint(v))
 	}
 	original := size(families.RopeContextKey, 1, 8192, math.MaxInt32)
+	if family.GGUF.QueryScalar {
+		a.more["query_pre_attn_scalar"] = a.HeadDim
+	}
+	if err == nil && family.GGUF.LongFactors {
+		err = a.readLong(g, original, factor)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +133,37 @@ func (a *architecture) fromTensors(g *gguf.File, original int) error {
 	}
 	if t := g.Tensors[families.RopeFactors]; t != nil {
 		return a.readScaling(t, original)
+	}
+	return nil
+}
+
+// readLong reads longrope's factors, where the file has them.
+func (a *architecture) readLong(g *gguf.File, original int, factor float64) error {
+	s := families.RopeScaling{Type: "longrope", OriginalMax: float64(original), AttentionFactor: &factor}
+	found := 0
+	for name, into := range map[string]*[]float64{families.ShortFactors: &s.ShortFactor, families.LongFactors: &s.LongFactor} {
+		t := g.Tensors[name]
+		if t == nil {
+			continue
+		}
+		if len(t.Shape) != 1 || t.Shape[0] != a.rope.Dim/2 || t.Type() != "F32" {
+			return fmt.Errorf("tensor %s has the shape %v, want [%d] of F32", name, t.Shape, a.rope.Dim/2)
+		}
+		have := make([]float32, t.Shape[0])
+		if err := t.Read(0, have); err != nil {
+			return err
+		}
+		for _, f := range have {
+			*into = append(*into, float64(f))
+		}
+		found++
+	}
+	if found == 1 {
+		return fmt.Errorf("one tensor of %s and %s, want both", families.ShortFactors, families.LongFactors)
+	}
+	if found == 2 {
+		a.rope.Scaling = &s
+		a.more["original_max_position_embeddings"] = original
 	}
 	return nil
 }

@@ -15,7 +15,6 @@ import (
 func (a *architecture) config(tok *bpeTokenizer) any {
 	c := object{
 		"attention_dropout":          jsonFloat(0),
-		"hidden_act":                 "silu",
 		families.HiddenKey.Config:    a.Hidden,
 		"initializer_range":          0.02,
 		families.FFNKey.Config:       a.FFN,
@@ -38,10 +37,14 @@ func (a *architecture) config(tok *bpeTokenizer) any {
 	if !a.family.BiasFixed {
 		c["attention_bias"] = a.QKVBias
 	}
-	if a.family.Rotary < 1 {
+	if a.family.Partial {
 		c["partial_rotary_factor"] = jsonFloat(float64(a.rope.Dim) / float64(a.HeadDim))
 	}
+	maps.Copy(c, a.more)
 	maps.Copy(c, a.family.GGUF.Config)
+	if a.family.Act == "" {
+		c["hidden_act"] = "silu"
+	}
 	tok.addIDs(c)
 	return c
 }
@@ -53,11 +56,24 @@ func ropeScaling(s *families.RopeScaling) any {
 		return nil
 	case s.Type == "linear":
 		return object{"factor": jsonFloat(s.Factor), "rope_type": s.Type}
+	case s.Type == "longrope":
+		out := object{"rope_type": s.Type, "short_factor": jsonFloats(s.ShortFactor), "long_factor": jsonFloats(s.LongFactor)}
+		if s.AttentionFactor != nil {
+			out["attention_factor"] = jsonFloat(*s.AttentionFactor)
+		}
+		return out
 	}
 	return object{
 		"factor": jsonFloat(s.Factor), "high_freq_factor": jsonFloat(s.HighFreqFactor), "low_freq_factor": jsonFloat(s.LowFreqFactor),
 		"original_max_position_embeddings": int(s.OriginalMax), "rope_type": s.Type,
 	}
+}
+
+func jsonFloats(of []float64) (out []json.Number) {
+	for _, f := range of {
+		out = append(out, jsonFloat(f))
+	}
+	return out
 }
 
 // jsonFloat writes a float32 in the shortest form that gives it back, 1e-05

@@ -75,11 +75,15 @@ func plan(g *gguf.File) (*imported, error) {
 	if err != nil {
 		return nil, err
 	}
+	text, err := tok.tokenizerJSON()
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer.ggml.tokens: %w", err)
+	}
 	m := &imported{tensors: tensors, files: make(map[string][]byte)}
 	for name, content := range map[string]any{
 		"config.json":             a.config(tok),
 		"generation_config.json":  tok.generationConfig(),
-		"tokenizer.json":          tok.tokenizerJSON(),
+		"tokenizer.json":          text,
 		"tokenizer_config.json":   tok.config(a.context),
 		"special_tokens_map.json": tok.specialTokens(),
 	} {

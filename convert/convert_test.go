@@ -211,7 +211,8 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		name, want string
 		change     func(*gguf.File)
 	}{
-		{"an unknown architecture", `general.architecture is "mamba", want chatglm or glm4 or llama or qwen2 or qwen3`,
+		{"an unknown architecture", `general.architecture is "mamba", want chatglm or exaone4 or gemma3 or glm4 or granite or ` +
+			`hunyuan-dense or llama or mistral3 or olmo2 or phi3 or qwen2 or qwen3 or smollm3`,
 			set("general.architecture", "mamba")},
 		{"no architecture", "no general.architecture", unset("general.architecture")},
 		{"an architecture that is no text", "general.architecture is 5, want a text", set("general.architecture", int64(5))},
@@ -243,9 +244,13 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 			func(g *gguf.File) { g.Tensors["blk.0.attn_output.bias"] = g.Tensors["output_norm.weight"] }},
 		{"a tensor of another shape", "tensor blk.0.ffn_gate.weight has the shape [64 32], want [96 32]",
 			set("llama.feed_forward_length", int64(96))},
-		{"a sentencepiece tokenizer", `tokenizer.ggml.model is "llama", want gpt2 (byte-level bpe)`, set("tokenizer.ggml.model", "llama")},
-		{"an unknown pre-tokenizer", `tokenizer.ggml.pre is "deepseek-v3", want glm4, gpt-2, llama-bpe, qwen2, smollm, stablelm2`,
-			set("tokenizer.ggml.pre", "deepseek-v3")},
+		{"a tokenizer of another kind", `tokenizer.ggml.model is "bert", want gpt2 (byte-level bpe) or llama (SentencePiece)`,
+			set("tokenizer.ggml.model", "bert")},
+		{"pieces without scores", "tokenizer.ggml.scores is <nil>, want one number for each of 330 tokens",
+			set("tokenizer.ggml.model", "llama")},
+		{"an unknown pre-tokenizer",
+			`tokenizer.ggml.pre is "falcon", want deepseek-v3, glm4, gpt-2, gpt-4o, llama-bpe, qwen2, qwen35, smollm, stablelm2, tekken`,
+			set("tokenizer.ggml.pre", "falcon")},
 		{"no pre-tokenizer", "no tokenizer.ggml.pre", unset("tokenizer.ggml.pre")},
 		{"no tokens", "tokenizer.ggml.tokens is <nil>, want 1 to 330 texts, one for each row of token_embd.weight",
 			unset("tokenizer.ggml.tokens")},

@@ -37,6 +37,10 @@ func ToGGUF(s *Source, precision string) (write func(w io.Writer, progress func(
 		return nil, fmt.Errorf("precision is %q, want %s", precision, strings.Join(Precisions(), ", "))
 	}
 	family, _ := families.Find(s.Config.Type)
+	if family.GGUF == nil {
+		return nil, fault.Hint(fmt.Errorf("the model is of the family %s, whose GGUF files are not written", family.Type),
+			"export it as a folder in Hugging Face's layout (--format hf)")
+	}
 	e := &exported{Source: s, family: family, form: family.GGUF}
 	if err := e.refuse(); err != nil {
 		return nil, err
@@ -64,10 +68,18 @@ func (e *exported) refuse() error {
 	c, form := e.Config, e.form
 	var what string
 	switch s := c.Rope.Scaling; {
-	case e.family.Rotary == 1 && c.Rope.Dim != c.HeadDim:
+	case !e.family.Partial && c.Rope.Dim != c.HeadDim:
 		what = fmt.Sprintf("%d of %d values of a head that are turned", c.Rope.Dim, c.HeadDim)
-	case s != nil && s.Type != "linear" && !form.FactorsOfRope:
+	case s != nil && s.Type != "linear" && !(form.FactorsOfRope && s.Type == "llama3") && !(form.LongFactors && s.Type == "longrope"):
 		what = "rope scaling of the type " + s.Type
+	case !slices.Equal(e.attends(), e.usual()):
+		what = "layers that attend in another way than llama.cpp takes for granted"
+	case form.LocalTheta != 0 && (c.LocalRope.Theta != form.LocalTheta || c.LocalRope.Scaling != nil):
+		what = fmt.Sprintf("a rotary base of %g in layers with a window", c.LocalRope.Theta)
+	case len(form.Scales) == 0 && !e.unscaled():
+		what = fmt.Sprintf("multipliers (%+v)", c.Scales)
+	case c.GELU != (e.family.Act == model.GELU):
+		what = "another activation"
 	case form.Square && c.Heads*c.HeadDim != c.Hidden:
 		what = fmt.Sprintf("%d heads of %d values in hidden states of %d", c.Heads, c.HeadDim, c.Hidden)
 	case form.Unbiased && (c.QKVBias || c.OutBias):
@@ -80,6 +92,38 @@ func (e *exported) refuse() error {
 	}
 	return fault.Hint(fmt.Errorf("the model has %s, for which GGUF files of %s have no place", what, form.Architecture),
 		"export it as a folder in Hugging Face's layout (--format hf)")
+}
+
+// attends is how the layers attend to texts of the length that the model knows.
+func (e *exported) attends() []families.Attention {
+	out := slices.Clone(e.Config.Attention)
+	for i, a := range out {
+		if a.Window >= e.Config.MaxTokens {
+			out[i].Window = 0
+		}
+	}
+	return out
+}
+
+// usual is how llama.cpp has them attend.
+func (e *exported) usual() []families.Attention {
+	p := e.form.Pattern
+	for _, a := range e.attends() {
+		if a.Window > 0 && e.form.Window {
+			p.Window = &a.Window
+		}
+	}
+	layers, err := e.family.Attend(p, e.Config.Layers)
+	if err != nil {
+		return nil
+	}
+	return layers
+}
+
+// unscaled reports whether nothing is multiplied but what every model of the family has multiplied.
+func (e *exported) unscaled() bool {
+	usual, err := e.family.Scale(families.ScaleKeys{}, e.Config.Dims)
+	return err == nil && usual == e.Config.Scales
 }
 
 func (e *exported) add(key string, value any) {
@@ -110,6 +154,14 @@ func (e *exported) describe(m mix) {
 	number(families.NormEpsKey.GGUF, c.NormEps)
 	number(families.RopeThetaKey.GGUF, c.Rope.Theta)
 	size(families.RotaryDimKey, c.Rope.Dim)
+	for _, s := range e.form.Scales {
+		number(s.GGUF, s.Of(c.Scales))
+	}
+	if e.form.Window {
+		if i := slices.IndexFunc(c.Attention, func(a families.Attention) bool { return a.Window > 0 }); i >= 0 {
+			size(families.WindowKey, c.Attention[i].Window)
+		}
+	}
 	switch s := c.Rope.Scaling; {
 	case s == nil:
 	case s.Type == "linear":
@@ -117,6 +169,9 @@ func (e *exported) describe(m mix) {
 		number(families.RopeFactorKey, s.Factor)
 	default:
 		size(families.RopeContextKey, int(min(s.OriginalMax, math.MaxInt32)))
+		if s.Type == "longrope" {
+			number(families.AttentionFactorKey, c.Rope.Multiplier())
+		}
 	}
 }
 
@@ -132,6 +187,7 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 			if e.form.Interleaved && turned(p.Role, i) {
 				read = rows(read, width(p), func(row int) int { return halves(row, e.Config.HeadDim) })
 			}
+			read = shifted(read, e.family.OffsetOf(p))
 			typ := "F32"
 			if !of.Vector() {
 				wanted := m.wanted(e.Config.Dims, p, i)
@@ -144,15 +200,22 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 		}
 	}
 	e.warnTypes(m, others, matrices)
-	if s := e.Config.Rope.Scaling; s != nil && s.Type != "linear" {
-		factors := e.Config.Rope.Factors()
-		out = append(out, gguf.Stream{Name: families.RopeFactors, Type: "F32", Shape: []int{len(factors)},
+	factors := func(name string, of []float64) {
+		out = append(out, gguf.Stream{Name: name, Type: "F32", Shape: []int{len(of)},
 			Read: func(offset int, dst []float32) error {
 				for i := range dst {
-					dst[i] = float32(factors[offset+i])
+					dst[i] = float32(of[offset+i])
 				}
 				return nil
 			}})
+	}
+	switch s := e.Config.Rope.Scaling; {
+	case s == nil:
+	case s.Type == "llama3":
+		factors(families.RopeFactors, e.Config.Rope.Factors())
+	case s.Type == "longrope":
+		factors(families.LongFactors, s.LongFactor)
+		factors(families.ShortFactors, s.ShortFactor)
 	}
 	return out
 }
@@ -176,19 +239,27 @@ func (e *exported) addTokenizer() error {
 	if err != nil {
 		return err
 	}
-	pre, err := preOf(&parts)
-	if err != nil {
-		return err
-	}
 	tokens, types, err := e.tokens(&parts)
 	if err != nil {
 		return err
 	}
-	e.add("tokenizer.ggml.model", "gpt2")
-	e.add("tokenizer.ggml.pre", pre)
-	e.add("tokenizer.ggml.tokens", tokens)
-	e.add("tokenizer.ggml.token_type", types)
-	e.add("tokenizer.ggml.merges", parts.Merges)
+	if parts.Characters {
+		pieces, err := e.Tokenizer.Pieces()
+		if err != nil {
+			return err
+		}
+		e.addPieces(pieces, tokens, types)
+	} else {
+		pre, err := preOf(&parts)
+		if err != nil {
+			return err
+		}
+		e.add("tokenizer.ggml.model", "gpt2")
+		e.add("tokenizer.ggml.pre", pre)
+		e.add("tokenizer.ggml.tokens", tokens)
+		e.add("tokenizer.ggml.token_type", types)
+		e.add("tokenizer.ggml.merges", parts.Merges)
+	}
 	if err := e.addSpecial(&parts); err != nil {
 		return err
 	}
@@ -196,6 +267,26 @@ func (e *exported) addTokenizer() error {
 		e.add("tokenizer.chat_template", e.Template)
 	}
 	return nil
+}
+
+// addPieces adds the tokens of a SentencePiece model.
+func (e *exported) addPieces(p *tokenizer.Pieces, tokens []string, types []int32) {
+	scores := make([]float32, len(tokens))
+	for id := range scores {
+		scores[id] = -1e9
+		if id < len(p.List) {
+			scores[id] = p.List[id].Score
+			if types[id] != tokenUnused {
+				types[id] = int32(p.List[id].Kind)
+			}
+		}
+	}
+	e.add("tokenizer.ggml.model", "llama")
+	e.add("tokenizer.ggml.pre", "default")
+	e.add("tokenizer.ggml.tokens", tokens)
+	e.add("tokenizer.ggml.scores", scores)
+	e.add("tokenizer.ggml.token_type", types)
+	e.add("tokenizer.ggml.add_space_prefix", p.Prefix)
 }
 
 // tokens lists a token for each row of the embeddings, and its type.

@@ -19,7 +19,11 @@ type reading func(offset int, dst []float32) error
 func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 	var out []checkpoints.Stream
 	left := maps.Clone(g.Tensors)
-	delete(left, families.RopeFactors) // became rope_scaling
+	for _, name := range []string{families.RopeFactors, families.ShortFactors, families.LongFactors} { // became rope_scaling
+		if a.rope.Scaling != nil || name == families.RopeFactors {
+			delete(left, name)
+		}
+	}
 	form := a.family.GGUF
 	for _, p := range a.Layout() {
 		theirs := a.names.Tensors(p)
@@ -36,6 +40,7 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 			if reads[i] = t.Read; form.Interleaved && turned(p.Role, i) {
 				reads[i] = rows(t.Read, width(p), func(row int) int { return interleaved(row, a.HeadDim) })
 			}
+			reads[i] = shifted(reads[i], -a.family.OffsetOf(p))
 		}
 		for _, of := range a.family.Names.Tensors(p) {
 			out = append(out, checkpoints.Stream{Name: of.Name, Shape: of.Shape, Read: pieces(of, theirs, reads, width(p))})
@@ -72,6 +77,20 @@ func pieces(of families.Tensor, theirs []families.Tensor, reads []reading, width
 			dst, at = dst[n:], at+n
 		}
 		return nil
+	}
+}
+
+// shifted reads a tensor whose values are so much more: Gemma's norms are in GGUF files as they are used.
+func shifted(read reading, by float32) reading {
+	if by == 0 {
+		return read
+	}
+	return func(offset int, dst []float32) error {
+		err := read(offset, dst)
+		for i := range dst {
+			dst[i] += by
+		}
+		return err
 	}
 }
 

@@ -14,15 +14,17 @@ import (
 // Types of tokens in tokenizer.ggml.token_type.
 const (
 	tokenNormal  = 1
+	tokenUnknown = 2
 	tokenControl = 3 // special: not shown
 	tokenUser    = 4 // added, but shown
 	tokenUnused  = 5 // fills the embedding table up
+	tokenByte    = 6
 )
 
 // object is one of JSON.
 type object = map[string]any
 
-// bpeTokenizer is a byte-level BPE tokenizer as the metadata of a GGUF file
+// bpeTokenizer is a BPE tokenizer as the metadata of a GGUF file
 // give it.
 type bpeTokenizer struct {
 	pre      *preTokenizer
@@ -32,6 +34,7 @@ type bpeTokenizer struct {
 	inVocab  int // the tokens before this one are the BPE's own
 	template string
 	addBOS   bool
+	pieces   *tokenizer.Pieces // in the place of pre and merges: a SentencePiece model
 
 	bos, eos, unknown, padding int   // -1: none
 	stops                      []int // eos and the other tokens that end a turn
@@ -42,42 +45,55 @@ type bpeTokenizer struct {
 type preTokenizer struct {
 	splits       []string // as [tokenizer.Parts] has them
 	normalizer   any
-	split        any // before the byte-level step
+	steps        []any // before the byte-level step
 	splitWords   bool
 	ignoreMerges bool
+	either       bool // tokenizers with ignore_merges have this name, too: their merges make every token
 	addBOS       bool // where tokenizer.ggml.add_bos_token is not there
 }
 
-// splitBy cuts a text into the words that a regular expression finds.
-func splitBy(pattern string) any {
-	return object{"type": "Split", "behavior": "Isolated", "invert": false, "pattern": object{"Regex": pattern}}
+// splitBy cuts a text into the words that regular expressions find, one after the other.
+func splitBy(patterns ...string) (steps []any) {
+	for _, pattern := range patterns {
+		steps = append(steps, object{"type": "Split", "behavior": "Isolated", "invert": false, "pattern": object{"Regex": pattern}})
+	}
+	return steps
 }
 
 // preTokenizers are the names that are known. A wrong guess would give wrong
 // ids in silence, so any other is refused. llama.cpp does not normalise, whatever the name.
 var preTokenizers = map[string]*preTokenizer{
 	"gpt-2": {splits: []string{tokenizer.SplitGPT2}, splitWords: true},
-	"smollm": {splits: []string{tokenizer.SplitDigits, tokenizer.SplitGPT2}, split: object{"type": "Digits", "individual_digits": true},
-		splitWords: true},
-	"llama-bpe": {splits: []string{tokenizer.SplitCL100K}, split: splitBy(tokenizer.SplitCL100K), ignoreMerges: true, addBOS: true},
-	"glm4":      {splits: []string{tokenizer.SplitCL100K}, split: splitBy(tokenizer.SplitCL100K)},
-	"qwen2":     {splits: []string{tokenizer.SplitQwen}, split: splitBy(tokenizer.SplitQwen), normalizer: object{"type": "NFC"}},
-	"stablelm2": {splits: []string{tokenizer.SplitQwen}, split: splitBy(tokenizer.SplitQwen)},
+	"smollm": {splits: []string{tokenizer.SplitDigits, tokenizer.SplitGPT2},
+		steps: []any{object{"type": "Digits", "individual_digits": true}}, splitWords: true},
+	"llama-bpe":   {splits: []string{tokenizer.SplitCL100K}, steps: splitBy(tokenizer.SplitCL100K), ignoreMerges: true, addBOS: true},
+	"glm4":        {splits: []string{tokenizer.SplitCL100K}, steps: splitBy(tokenizer.SplitCL100K)},
+	"qwen2":       {splits: []string{tokenizer.SplitQwen}, steps: splitBy(tokenizer.SplitQwen), normalizer: object{"type": "NFC"}},
+	"qwen35":      {splits: []string{tokenizer.SplitQwen35}, steps: splitBy(tokenizer.SplitQwen35), normalizer: object{"type": "NFC"}},
+	"gpt-4o":      {splits: []string{tokenizer.SplitO200K}, steps: splitBy(tokenizer.SplitO200K), either: true},
+	"tekken":      {splits: []string{tokenizer.SplitTekken}, steps: splitBy(tokenizer.SplitTekken), ignoreMerges: true, addBOS: true},
+	"deepseek-v3": {splits: tokenizer.SplitsDeepSeek(), steps: splitBy(tokenizer.SplitsDeepSeek()...)},
+	"stablelm2":   {splits: []string{tokenizer.SplitQwen}, steps: splitBy(tokenizer.SplitQwen)},
 }
 
 // preOf is the name of a tokenizer's pre-tokenizer.
 func preOf(parts *tokenizer.Parts) (string, error) {
+	if parts.Changes {
+		return "", fmt.Errorf("the tokenizer changes a text before it splits it, for which GGUF files have no place")
+	}
 	if len(parts.Merges) == 0 && !parts.IgnoreMerges && !parts.NFC {
 		return "gpt-2", nil // each byte is a word
 	}
 	for _, name := range slices.Sorted(maps.Keys(preTokenizers)) {
 		p := preTokenizers[name]
-		if slices.Equal(p.splits, parts.Splits) && p.ignoreMerges == parts.IgnoreMerges && (p.normalizer != nil) == parts.NFC {
+		merges := p.either || p.ignoreMerges == parts.IgnoreMerges
+		if slices.Equal(p.splits, parts.Splits) && merges && (p.normalizer != nil) == parts.NFC {
 			return name, nil
 		}
 	}
 	return "", fault.Hint(fmt.Errorf("the tokenizer splits words by %q (NFC %t, ignore_merges %t), for which GGUF files have no name",
-		parts.Splits, parts.NFC, parts.IgnoreMerges), "GGUF files name the pre-tokenizers of SmolLM2, Llama 3, Qwen 2 and 3, and GLM-4")
+		parts.Splits, parts.NFC, parts.IgnoreMerges),
+		"GGUF files name the pre-tokenizers of SmolLM2, Llama 3, Qwen 2 to 3.5, GLM-4, GPT-4o, Mistral and DeepSeek-V3")
 }
 
 // readTokenizer reads and checks the tokenizer of a model with vocab rows of
@@ -87,27 +103,38 @@ func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if model != "gpt2" {
-		return nil, fmt.Errorf("tokenizer.ggml.model is %.80q, want gpt2 (byte-level bpe)", model)
-	}
-	name, err := g.Text("tokenizer.ggml.pre")
-	if err != nil {
-		return nil, err
-	}
-	t := &bpeTokenizer{pre: preTokenizers[name]}
-	if t.pre == nil {
-		return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, want %s",
-			name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
-			"take the model's own folder with tokenizer.json instead")
+	t := &bpeTokenizer{}
+	switch model {
+	case "gpt2":
+		name, err := g.Text("tokenizer.ggml.pre")
+		if err != nil {
+			return nil, err
+		}
+		if t.pre = preTokenizers[name]; t.pre == nil {
+			return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, want %s",
+				name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
+				"take the model's own folder with tokenizer.json instead")
+		}
+	case "llama":
+		t.pieces = &tokenizer.Pieces{BOS: -1, EOS: -1}
+	default:
+		return nil, fmt.Errorf("tokenizer.ggml.model is %.80q, want gpt2 (byte-level bpe) or llama (SentencePiece)", model)
 	}
 	if err := t.readTokens(g, vocab); err != nil {
 		return nil, err
 	}
-	if err := t.readMerges(g); err != nil {
+	read := t.readMerges
+	if t.pieces != nil {
+		read = t.readPieces
+	}
+	if err := read(g); err != nil {
 		return nil, err
 	}
 	if err := t.readSpecial(g); err != nil {
 		return nil, err
+	}
+	if t.pieces != nil && t.addBOS {
+		t.pieces.BOS = t.bos
 	}
 	if v, ok := g.Values["tokenizer.chat_template"]; ok {
 		if t.template, ok = v.(string); !ok {
@@ -131,6 +158,10 @@ func (t *bpeTokenizer) readTokens(g *gguf.File, vocab int) error {
 	t.types = make([]int, types.Count)
 	for i := range t.types {
 		kind, _ := types.At(i).(int64)
+		if t.pieces != nil && (kind == tokenUnknown || kind == tokenByte) {
+			t.types[i] = int(kind)
+			continue
+		}
 		switch kind {
 		case tokenNormal, tokenControl, tokenUser, tokenUnused:
 			t.types[i] = int(kind)
@@ -155,7 +186,36 @@ func (t *bpeTokenizer) readTokens(g *gguf.File, vocab int) error {
 
 // added reports whether a token is looked for in a text before anything else.
 func (t *bpeTokenizer) added(id int) bool {
-	return t.types[id] == tokenControl || t.types[id] == tokenUser
+	return t.types[id] == tokenControl || t.types[id] == tokenUser || t.types[id] == tokenUnknown
+}
+
+// readPieces makes a SentencePiece model of the tokens.
+func (t *bpeTokenizer) readPieces(g *gguf.File) error {
+	scores, _ := g.Values["tokenizer.ggml.scores"].(gguf.Numbers)
+	if scores.Count < len(t.tokens) {
+		return fmt.Errorf("tokenizer.ggml.scores is %s, want one number for each of %d tokens",
+			gguf.Show(g.Values["tokenizer.ggml.scores"]), len(t.tokens))
+	}
+	for id, text := range t.tokens {
+		score, ok := scores.At(id).(float64)
+		if !ok {
+			return fmt.Errorf("tokenizer.ggml.scores is %s, want float32", gguf.Show(g.Values["tokenizer.ggml.scores"]))
+		}
+		t.pieces.List = append(t.pieces.List, tokenizer.Piece{Text: text, Score: float32(score), Kind: tokenizer.PieceKind(t.types[id])})
+	}
+	t.pieces.Prefix = true
+	if v, ok := g.Values["tokenizer.ggml.add_space_prefix"]; ok {
+		if t.pieces.Prefix, ok = v.(bool); !ok {
+			return fmt.Errorf("tokenizer.ggml.add_space_prefix is %s, want a boolean", gguf.Show(v))
+		}
+	}
+	if v, ok := g.Values["tokenizer.ggml.remove_extra_whitespaces"]; ok && v != false {
+		return fmt.Errorf("tokenizer.ggml.remove_extra_whitespaces is %s, want false", gguf.Show(v))
+	}
+	if _, ok := g.Values["tokenizer.ggml.precompiled_charsmap"]; ok {
+		return fmt.Errorf("tokenizer.ggml.precompiled_charsmap is there, want no characters that are replaced")
+	}
+	return nil
 }
 
 // readMerges checks that every merge makes one token of the vocabulary from
@@ -213,13 +273,16 @@ func (t *bpeTokenizer) readSpecial(g *gguf.File) error {
 			t.stops = append(t.stops, id)
 		}
 	}
-	t.addBOS = t.pre.addBOS
+	t.addBOS = t.pieces != nil || t.pre.addBOS
 	if v, ok := g.Values["tokenizer.ggml.add_bos_token"]; ok {
 		if t.addBOS, ok = v.(bool); !ok {
 			return fmt.Errorf("tokenizer.ggml.add_bos_token is %s, want a boolean", gguf.Show(v))
 		}
 	}
 	for _, key := range []string{"tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_space_prefix"} {
+		if t.pieces != nil && key == "tokenizer.ggml.add_space_prefix" {
+			continue
+		}
 		if v, ok := g.Values[key]; ok && v != false {
 			return fmt.Errorf("%s is %s, want false", key, gguf.Show(v))
 		}

@@ -2,8 +2,10 @@ package convert
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	"lwtrain/internal/plainjson"
 )
@@ -40,21 +42,26 @@ func (t *bpeTokenizer) addedTokens() []addedToken {
 	out := []addedToken{}
 	for id := range t.tokens {
 		if t.added(id) {
-			out = append(out, addedToken{ID: &id, Content: t.tokens[id], Special: t.types[id] == tokenControl})
+			out = append(out, addedToken{ID: &id, Content: t.tokens[id], Special: t.types[id] != tokenUser})
 		}
 	}
 	return out
 }
 
 // tokenizerJSON is tokenizer.json as the tokenizers library reads it.
-func (t *bpeTokenizer) tokenizerJSON() any {
+func (t *bpeTokenizer) tokenizerJSON() (any, error) {
+	if t.pieces != nil {
+		text, err := t.pieces.JSON()
+		return json.RawMessage(text), err
+	}
+	return t.byteLevelJSON(), nil
+}
+
+func (t *bpeTokenizer) byteLevelJSON() any {
 	byteLevel := func(addPrefixSpace, useRegex bool) object {
 		return object{"type": "ByteLevel", "add_prefix_space": addPrefixSpace, "trim_offsets": true, "use_regex": useRegex}
 	}
-	steps := []any{byteLevel(false, t.pre.splitWords)}
-	if t.pre.split != nil {
-		steps = append([]any{t.pre.split}, steps...)
-	}
+	steps := append(slices.Clone(t.pre.steps), byteLevel(false, t.pre.splitWords))
 	return struct {
 		Version       string       `json:"version"`
 		Truncation    any          `json:"truncation"`

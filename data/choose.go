@@ -223,6 +223,9 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
 				continue
 			}
 			stats.Cut++
+			if n := len(target); n > 0 && target[n-1][1] > pieces[len(pieces)-1].to {
+				stats.LostEnds++
+			}
 			s.pieces = append(s.pieces, pieces...)
 		}
 		stats.take(e, s.pieces[before:], heldOut)

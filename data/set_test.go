@@ -355,6 +355,9 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 					t.Errorf("%d samples in %d pieces, %d tokens lost; want %d, %d, %d", mix.Samples, s.Len(), mix.LostTokens, c.samples,
 						c.len, c.lost)
 				}
+				if ends := map[string]int{"truncate": 1}[c.policy]; mix.LostEnds != ends {
+					t.Errorf("%d answers lose their ends, want %d", mix.LostEnds, ends)
+				}
 				if mix.Tokens+mix.LostTokens != int64(len(full.IDs)+s.Tokens(0)) {
 					t.Errorf("%d tokens kept and %d lost of %d", mix.Tokens, mix.LostTokens, len(full.IDs)+s.Tokens(0))
 				}

@@ -26,10 +26,11 @@ type SourceStats struct {
 	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
 	Chosen       Side           `json:"chosen,omitzero"` // of preferences, and so of single labelled answers the good ones
 	Rejected     Side           `json:"rejected,omitzero"`
-	Dropped      map[string]int `json:"dropped"`          // records that are not used, by reason; of pairs pairs
-	Unread       map[string]int `json:"unread,omitempty"` // records that are used, by their keys that nothing reads
-	Cut          int            `json:"cut"`              // samples longer than max_length, truncated or split
-	LostTokens   int64          `json:"lost_tokens"`      // of samples dropped or cut for their length
+	Dropped      map[string]int `json:"dropped"`             // records that are not used, by reason; of pairs pairs
+	Unread       map[string]int `json:"unread,omitempty"`    // records that are used, by their keys that nothing reads
+	Cut          int            `json:"cut"`                 // samples longer than max_length, truncated or split
+	LostTokens   int64          `json:"lost_tokens"`         // of samples dropped or cut for their length
+	LostEnds     int            `json:"lost_ends,omitempty"` // of the samples that are cut: their last answer's end is not there
 	Epoch        Epoch          `json:"epoch"`
 	LossFactor   float64        `json:"loss_factor,omitempty"`
 	Notes        []string       `json:"notes,omitempty"` // what else its owner should know
@@ -103,6 +104,7 @@ func mixOf(sources []SourceStats) SourceStats {
 		mix.TargetTokens += x.TargetTokens
 		mix.Cut += x.Cut
 		mix.LostTokens += x.LostTokens
+		mix.LostEnds += x.LostEnds
 		mix.Pairs += x.Pairs
 		mix.Chosen.take(x.Chosen.Answers, x.Chosen.Words, x.Chosen.TargetTokens)
 		mix.Rejected.take(x.Rejected.Answers, x.Rejected.Words, x.Rejected.TargetTokens)

@@ -43,6 +43,7 @@ func smallModel(t *testing.T, form string, change map[string]any) string {
 	} else if form == "chatglm" {
 		file["kv_channels"] = 8
 	}
+	maps.Copy(file, inGGUF[form])
 	maps.Copy(file, change)
 	if raw, err = json.Marshal(file); err != nil {
 		t.Fatal(err)
@@ -87,7 +88,16 @@ func parseFile(t *testing.T, path string) *gguf.File {
 	return g
 }
 
-var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm",
+	"mistral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "gemma3", "phi3", "exaone4", "hunyuan"}
+
+// inGGUF is what of the forms' configs has to be otherwise for a GGUF file: no window in all layers and no yarn, for instance.
+var inGGUF = map[string]map[string]any{
+	"mistral": {"sliding_window": nil}, "granite": {"attention_bias": false},
+	"olmo3":   {"rope_parameters": nil},
+	"exaone4": {"layer_types": nil, "sliding_window_pattern": 4}, "hunyuan": {"attention_bias": false},
+	"gemma3": {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
+}
 
 func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
 	for _, form := range forms {
@@ -229,6 +239,21 @@ func same(a, b any) bool {
 	return a == b
 }
 
+func TestCharactersThatNoScoresJoinAreNotExported(t *testing.T) {
+	source, err := tokenizer.Load("../tokenizer/testdata/gemma")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := smallModel(t, "llama-tied", map[string]any{"vocab_size": source.VocabSize() + 5})
+	if err := source.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err = GGUF(dir, filepath.Join(t.TempDir(), "m.gguf"), options(t, "f32"))
+	if want := "the tokenizer is no SentencePiece model"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
 func TestTokenizersComeBack(t *testing.T) {
 	for _, c := range []struct {
 		name, pre, eos, warning string
@@ -236,6 +261,9 @@ func TestTokenizersComeBack(t *testing.T) {
 		{"smollm2", "smollm", "<|im_end|>", ""},
 		{"llama3", "llama-bpe", "<|eot_id|>", ""},
 		{"qwen", "qwen2", "<|im_end|>", ""},
+		{"deepseek", "deepseek-v3", "<|im_end|>", ""},
+		{"tekken", "tekken", "</s>", ""},
+		{"sentencepiece", "default", "</s>", ""},
 		{"glm4", "llama-bpe", "<|user|>", "the tokenizer puts [gMASK]<sop> before a text"}, // the same rules under both names
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -278,7 +306,11 @@ func TestTokenizersComeBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareIDs(t, source, again, filepath.Join(data, "vectors.json"))
+			vectors := filepath.Join(data, "vectors.json")
+			if _, err := os.Stat(vectors); err != nil {
+				vectors = filepath.Join(data, "golden.json")
+			}
+			compareIDs(t, source, again, vectors)
 			if !slices.Equal(again.EOS(), []int32{eos}) || again.VocabSize() != source.VocabSize() {
 				t.Errorf("ends %v, want %d; %d tokens, want %d", again.EOS(), eos, again.VocabSize(), source.VocabSize())
 			}

@@ -54,6 +54,8 @@ type Sizes struct {
 	Tied        bool    `json:"tied"` // the head is the embedding table
 	RopeTheta   float64 `json:"rope_theta"`
 	RopeScaling string  `json:"rope_scaling"` // "": none
+	Window      int     `json:"window"`       // tokens that layers with a window see; 0: none has one
+	Windowed    int     `json:"windowed"`     // layers with one
 }
 
 // Parts are numbers of values.
@@ -191,7 +193,13 @@ func (r *Report) take(c model.Config, known bool) {
 		return
 	}
 	r.Family, r.Context = c.Type, c.MaxTokens
-	r.Sizes = &Sizes{c.Layers, c.Hidden, c.FFN, c.Heads, c.KVHeads, c.HeadDim, c.Vocab, c.Tied, c.Rope.Theta, ""}
+	r.Sizes = &Sizes{c.Layers, c.Hidden, c.FFN, c.Heads, c.KVHeads, c.HeadDim, c.Vocab, c.Tied, c.Rope.Theta, "", 0, 0}
+	for _, a := range c.Attention {
+		if a.Window > 0 {
+			r.Sizes.Window = a.Window
+			r.Sizes.Windowed++
+		}
+	}
 	if c.Rope.Scaling != nil {
 		r.Sizes.RopeScaling = c.Rope.Scaling.Type
 	}

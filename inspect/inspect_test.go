@@ -64,7 +64,7 @@ func TestWhatIsNotImplementedIsToldAndWhatIsBrokenIsAnError(t *testing.T) {
 	}{
 		"a mixture of experts": {`{"model_type": "mixtral", "max_position_embeddings": 99}`, "mixtral", "model_type"},
 		"a window of attention": {
-			`{"model_type": "qwen2", "use_sliding_window": true, "max_position_embeddings": 99}`, "qwen2", "use_sliding_window",
+			`{"model_type": "llama", "use_sliding_window": true, "max_position_embeddings": 99}`, "llama", "use_sliding_window",
 		},
 		"no JSON":          {`{`, "", "config.json"},
 		"impossible sizes": {`{"model_type": "llama", "hidden_size": -1}`, "", "hidden_size is -1"},

@@ -16,6 +16,8 @@ func partsOf(d families.Dims) *Parts {
 		*map[families.Role]*int64{
 			families.Embed: &p.Embedding, families.Head: &p.Head,
 			families.QKV: &p.Attention, families.QKVBias: &p.Attention, families.Out: &p.Attention, families.OutBias: &p.Attention,
+			families.In: &p.Attention, families.Gates: &p.Attention, families.Taps: &p.Attention, families.ALog: &p.Attention,
+			families.DtBias: &p.Attention, families.ReadWeight: &p.Norms, families.LinearOut: &p.Attention,
 			families.GateUp: &p.MLP, families.Down: &p.MLP,
 			families.AttnNorm: &p.Norms, families.QKNorm: &p.Norms, families.AttnAfterNorm: &p.Norms,
 			families.FFNNorm: &p.Norms, families.FFNAfterNorm: &p.Norms, families.Norm: &p.Norms,

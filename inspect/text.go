@@ -39,6 +39,9 @@ func (r *Report) readTokenizer(dir string) {
 	}
 	t := &Tokenizer{Kind: "byte-level bpe", Vocabulary: tok.VocabSize(), Merges: len(parts.Merges), Added: len(parts.Added),
 		Special: map[string]string{}, Before: []string{}}
+	if parts.Characters {
+		t.Kind = "bpe of characters"
+	}
 	for _, name := range []string{"bos_token", "eos_token", "pad_token", "unk_token"} {
 		if token := tok.SpecialToken(name); token != "" {
 			t.Special[name] = token

@@ -42,7 +42,7 @@ type module struct {
 // modules are those of the layers, in the order of the forward pass.
 func (m *Model) modules() (out []module) {
 	for _, l := range m.layers {
-		for _, p := range []*graph.Param{l.qkv, l.out, l.gateUp, l.down} {
+		for _, p := range []*graph.Param{l.qkv, l.in, l.gates, l.out, l.gateUp, l.down} {
 			for _, f := range m.files[p] {
 				out = append(out, module{m.Config.module(f.Name), p, f})
 			}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,19 +29,26 @@ type Config struct {
 	NormEps   float64
 	InitStd   float64
 
-	Rope        families.Rope
-	Interleaved bool // rotary pairs are neighbours, not halves
+	Rope        families.Rope // of layers without a window, and where these have none of their own of all
+	LocalRope   families.Rope // of layers with one
+	Interleaved bool          // rotary pairs are neighbours, not halves
+	Attention   []families.Attention
+	Scales      families.Scales
+	Proved      bool // in packs no document is known to see another
+	GELU        bool // the gate's activation is GELU by tanh, and not SiLU
 
 	Warnings []string // what looks wrong in the file, though it can be read
 
 	Package string // model_type of the package that it is a part of; "": of none
 
-	names   *families.Names
-	prefix  string                     // of its tensors in the files of a package; "": the family's own names
-	modules string                     // the same in the names of modules that adapters have
-	carried []string                   // prefixes of tensors of other parts, which are carried along
-	file    map[string]json.RawMessage // config.json as read, for writing it back
-	code    map[string][]byte          // files beside it, by name; carried along: code is never run
+	names      *families.Names
+	normTurned bool                       // heads are normed behind the rotation
+	normOffset float32                    // what is added to the weights of norms
+	prefix     string                     // of its tensors in the files of a package; "": the family's own names
+	modules    string                     // the same in the names of modules that adapters have
+	carried    []string                   // prefixes of tensors of other parts, which are carried along
+	file       map[string]json.RawMessage // config.json as read, for writing it back
+	code       map[string][]byte          // files beside it, by name; carried along: code is never run
 }
 
 // Bounds of config.json, which comes with a model from anywhere.
@@ -141,10 +147,15 @@ func (c Config) in(file map[string]json.RawMessage) Config {
 
 // parseConfig reads the config.json of a family, which file and raw are.
 func parseConfig(family *families.Family, file map[string]json.RawMessage, raw []byte) (Config, error) {
-	if family.Translate != nil || family.Keys != nil {
+	if family.Translate != nil || family.Keys != nil || family.Defaults != nil {
 		common := maps.Clone(file)
+		for key, value := range family.Defaults {
+			if _, there := common[key]; !there {
+				common[key] = json.RawMessage(value)
+			}
+		}
 		for _, key := range family.Keys {
-			if value, there := file[key[0]]; there {
+			if value, there := common[key[0]]; there {
 				common[key[1]] = value
 			}
 		}
@@ -160,15 +171,20 @@ func parseConfig(family *families.Family, file map[string]json.RawMessage, raw [
 		}
 	}
 	var f configFile
-	if err := plainjson.InWords(json.Unmarshal(raw, &f)); err != nil {
-		return Config{}, err
+	for _, keys := range []any{&f, &f.pattern, &f.rope, &f.scales, &f.recurrent} {
+		if err := plainjson.InWords(json.Unmarshal(raw, keys)); err != nil {
+			return Config{}, err
+		}
 	}
 	if err := f.unsupported(family); err != nil {
 		return Config{}, err
 	}
-	c := f.config(family)
+	c, err := f.config(family)
+	if err != nil {
+		return Config{}, err
+	}
 	c.Warnings = append(c.Warnings, ignored(file)...)
-	return c, c.check()
+	return c, nil
 }
 
 // inOwnKeys is an error about common keys in the words of a file that has others in their place.
@@ -188,75 +204,50 @@ func inOwnKeys(err error, family *families.Family, file map[string]json.RawMessa
 
 // configFile is a config.json under the names that most families have.
 type configFile struct {
-	Hidden     int      `json:"hidden_size"`
-	FFN        int      `json:"intermediate_size"`
-	Layers     int      `json:"num_hidden_layers"`
-	Heads      int      `json:"num_attention_heads"`
-	KVHeads    *int     `json:"num_key_value_heads"`
-	HeadDim    *int     `json:"head_dim"`
-	Vocab      int      `json:"vocab_size"`
-	MaxTokens  int      `json:"max_position_embeddings"`
-	NormEps    *float64 `json:"rms_norm_eps"`
-	Tied       bool     `json:"tie_word_embeddings"`
-	Bias       *bool    `json:"attention_bias"`
-	Window     bool     `json:"use_sliding_window"`
-	Rotary     *float64 `json:"partial_rotary_factor"`
-	MLPBias    bool     `json:"mlp_bias"`
-	Act        string   `json:"hidden_act"`
-	LayerTypes []string `json:"layer_types"`
+	pattern   families.Pattern
+	scales    families.ScaleKeys
+	rope      ropeKeys
+	recurrent families.RecurrentKeys
+
+	Hidden    int      `json:"hidden_size"`
+	FFN       int      `json:"intermediate_size"`
+	Layers    int      `json:"num_hidden_layers"`
+	Heads     int      `json:"num_attention_heads"`
+	KVHeads   *int     `json:"num_key_value_heads"`
+	HeadDim   *int     `json:"head_dim"`
+	Vocab     int      `json:"vocab_size"`
+	MaxTokens int      `json:"max_position_embeddings"`
+	NormEps   *float64 `json:"rms_norm_eps"`
+	Tied      bool     `json:"tie_word_embeddings"`
+	Bias      *bool    `json:"attention_bias"`
+	MLPBias   bool     `json:"mlp_bias"`
+	Act       string   `json:"hidden_act"`
 
 	Experts       int `json:"num_experts"`
 	LocalExperts  int `json:"num_local_experts"`
 	RoutedExperts int `json:"n_routed_experts"`
 
-	InitStd     *float64              `json:"initializer_range"`
-	RopeTheta   *float64              `json:"rope_theta"`
-	RopeScaling *families.RopeScaling `json:"rope_scaling"`
-	// transformers 5 writes both rope keys into one object
-	RopeParameters *ropeParameters `json:"rope_parameters"`
-	Quantised      json.RawMessage `json:"quantization_config"`
-}
-
-type ropeParameters struct {
-	families.RopeScaling
-	ropeBase
-}
-
-type ropeBase struct {
-	Full   json.RawMessage `json:"full_attention"` // where kinds of layers have their own
-	Theta  *float64        `json:"rope_theta"`
-	Rotary *float64        `json:"partial_rotary_factor"`
-}
-
-// UnmarshalJSON reads the two one after the other: an error of encoding/json would name them as
-// keys.
-func (p *ropeParameters) UnmarshalJSON(raw []byte) error {
-	err := json.Unmarshal(raw, &p.RopeScaling)
-	if err == nil {
-		err = json.Unmarshal(raw, &p.ropeBase)
-	}
-	if err != nil {
-		return fmt.Errorf("rope_parameters: %w", plainjson.InWords(err))
-	}
-	return nil
+	InitStd   *float64        `json:"initializer_range"`
+	Quantised json.RawMessage `json:"quantization_config"`
 }
 
 // config gives what the file leaves out its default.
-func (f *configFile) config(family *families.Family) Config {
-	c := Config{
-		Type: family.Type, carried: family.Carried,
+func (f *configFile) config(family *families.Family) (c Config, err error) {
+	c = Config{
+		Type: family.Type, carried: family.Carried, normOffset: family.NormOffset,
 		MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
 		Dims: families.Dims{
-			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, HeadDim: family.HeadDim, Vocab: f.Vocab,
+			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, Vocab: f.Vocab,
 			Tied:    f.Tied,
-			QKVBias: family.QKVBias, QKNorm: family.QKNorm, BranchNorms: family.BranchNorms,
+			QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Gated: family.Gated,
 		},
-		Rope: families.Rope{Theta: 10000, Scaling: f.RopeScaling},
+		normTurned: family.NormTurned, Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
 	}
 	setIf(&c.KVHeads, f.KVHeads)
 	setIf(&c.NormEps, f.NormEps)
 	setIf(&c.InitStd, f.InitStd)
-	if c.HeadDim == 0 && c.Heads > 0 {
+	if c.Heads > 0 {
 		c.HeadDim = c.Hidden / c.Heads
 	}
 	setIf(&c.HeadDim, f.HeadDim)
@@ -264,27 +255,27 @@ func (f *configFile) config(family *families.Family) Config {
 		setIf(&c.QKVBias, f.Bias)
 		c.OutBias = c.QKVBias && family.OutBias
 	}
-	rotary := family.Rotary
-	setIf(&c.Rope.Theta, f.RopeTheta)
-	setIf(&rotary, f.Rotary)
-	if p := f.RopeParameters; p != nil {
-		setIf(&c.Rope.Theta, p.Theta)
-		setIf(&rotary, p.Rotary)
-		c.Rope.Scaling = &p.RopeScaling
+	if err := c.check(); err != nil {
+		return c, err
 	}
-	c.Rope.Dim = int(float64(c.HeadDim) * rotary)
-	if s := c.Rope.Scaling; s != nil {
-		s.Type = cmp.Or(s.Type, s.OldType, "default")
-		if s.Type == "default" {
-			c.Rope.Scaling = nil
-		}
+	if c.Rope, c.LocalRope, err = f.rope.ropes(family, c); err == nil {
+		c.Attention, err = family.Attend(f.pattern, c.Layers)
+	}
+	if err == nil {
+		c.Recurrence, err = f.recurrent.Of(family.Recurrent, f.pattern, c.Layers)
+	}
+	if err == nil {
+		err = c.check() // with the sizes of recurrent layers
+	}
+	if err == nil {
+		c.Scales, err = family.Scale(f.scales, c.Dims)
 	}
 	if family.Warning != nil {
 		if w := family.Warning(c.Rope.Theta, c.MaxTokens); w != "" {
 			c.Warnings = append(c.Warnings, w)
 		}
 	}
-	return c
+	return c, err
 }
 
 func setIf[T any](dst *T, v *T) {
@@ -294,10 +285,10 @@ func setIf[T any](dst *T, v *T) {
 }
 
 // Bounds of one dimension and of the whole, far above any model that exists:
-// a config.json must not be able to ask for absurd memory or overflow an int.
+// a config.json must not be able to ask for absurd memory, for a plan that takes minutes, or overflow an int.
 const (
 	maxDim    = 1 << 20
-	maxLayers = 1 << 12
+	maxLayers = 1 << 9
 	maxParams = 1 << 42
 )
 
@@ -319,23 +310,20 @@ func (c Config) check() error {
 		return fmt.Errorf("num_attention_heads is %d, want a multiple of num_key_value_heads (%d)", c.Heads, c.KVHeads)
 	case c.HeadDim%2 != 0:
 		return fmt.Errorf("head_dim is %d, want an even number", c.HeadDim)
-	case c.Rope.Dim < 2 || c.Rope.Dim > c.HeadDim || c.Rope.Dim%2 != 0:
-		return fmt.Errorf("partial_rotary_factor turns %d of %d values of a head, want an even number of them", c.Rope.Dim, c.HeadDim)
 	case c.NormEps <= 0 || c.NormEps >= 1:
 		return fmt.Errorf("rms_norm_eps is %g, want between 0 and 1", c.NormEps)
-	case !(c.Rope.Theta > 1) || math.IsInf(c.Rope.Theta, 0):
-		return fmt.Errorf("rope_theta is %g, want above 1", c.Rope.Theta)
 	case c.roughParameters() > maxParams:
 		return fmt.Errorf("the sizes make %.3g parameters, want at most %.3g", c.roughParameters(), float64(maxParams))
 	}
-	return c.checkScaling()
+	return nil
 }
 
 // roughParameters is the number of values of the matrices, which cannot
 // overflow.
 func (c Config) roughParameters() float64 {
 	hidden, width := float64(c.Hidden), float64(c.Heads)*float64(c.HeadDim)
-	layer := hidden*(2*width+2*float64(c.KVHeads)*float64(c.HeadDim)) + 3*hidden*float64(c.FFN)
+	layer := hidden * (2*float64(c.Keys*c.KeyDim) + 3*float64(c.Values*c.ValueDim)) // of the delta rule
+	layer += hidden*(2*width+2*float64(c.KVHeads)*float64(c.HeadDim)) + 3*hidden*float64(c.FFN)
 	return 2*float64(c.Vocab)*hidden + float64(c.Layers)*layer
 }
 
@@ -353,36 +341,53 @@ func (c Config) Parameters() int64 {
 // for every token: all but norms, biases and an embedding table that is only
 // looked up. It is what FLOPs per token count (6 times it for a training step).
 func (c Config) ProductParameters() int64 {
-	n := int64(c.Vocab) * int64(c.Hidden)
-	per := c.heads().Width()*c.Hidden + c.Hidden*c.Heads*c.HeadDim + 3*c.FFN*c.Hidden
-	return n + int64(c.Layers)*int64(per)
+	n := int64(c.Vocab) * int64(c.Hidden) // the head's
+	for _, p := range c.Layout() {
+		if p.Layer >= 0 && p.Cols > 0 {
+			rows, cols := p.Size()
+			n += int64(rows) * int64(cols)
+		}
+	}
+	return n
 }
 
 // AttentionFLOPs is the floating-point operations of attention's two products
 // in one forward pass over a document of n tokens that attends causally: each
-// token meets (n+1)/2 on average.
+// token meets those before it, in a layer with a window at most so many. Those of the delta rule count with them:
+// a token meets the state three times, and those of its 64.
 func (c Config) AttentionFLOPs(n int) float64 {
-	return 4 * float64(c.Layers) * float64(c.Heads*c.HeadDim) * float64(n) * float64(n+1) / 2
+	met, ruled := 0.0, 0.0
+	for i, a := range c.Attention {
+		if c.Is(i) {
+			ruled += 2 * float64(n) * float64(c.Values) * float64(3*c.KeyDim*c.ValueDim+64*(c.KeyDim+c.ValueDim))
+			continue
+		}
+		w := n
+		if a.Window > 0 {
+			w = min(n, a.Window)
+		}
+		met += float64(w)*float64(w+1)/2 + float64(n-w)*float64(w)
+	}
+	return 4*float64(c.Heads*c.HeadDim)*met + ruled
+}
+
+func (c Config) taps() graph.Taps {
+	if c.Values == 0 {
+		return graph.Taps{Dim: c.Hidden, Taps: c.Taps, Gated: true}
+	}
+	return graph.Taps{Dim: c.delta().Mixed(), Taps: c.Taps}
+}
+
+func (c Config) delta() graph.Delta {
+	return graph.Delta{Keys: c.Keys, Values: c.Values, KeyDim: c.KeyDim, ValueDim: c.ValueDim, Eps: float32(c.NormEps)}
 }
 
 func (c Config) heads() graph.Heads { return graph.Heads{Q: c.Heads, KV: c.KVHeads, Dim: c.HeadDim} }
 
-func (c Config) rotation() graph.Rotation {
-	return graph.Rotation{Freqs: frequencies(c.Rope), Interleaved: c.Interleaved}
-}
-
-func frequencies(r families.Rope) []float32 {
-	out := make([]float32, r.Dim/2)
-	for i, f := range r.Frequencies() {
-		out[i] = float32(f)
-	}
-	return out
-}
-
 // inverseFrequencies is a buffer that chatglm's own code stores with the
 // weights: the frequencies of a base of 10,000, whatever rope_ratio says.
 func (c Config) inverseFrequencies(name string) checkpoints.Tensor {
-	freqs := frequencies(families.Rope{Theta: 10000, Dim: c.Rope.Dim})
+	freqs := floats(families.Rope{Theta: 10000, Dim: c.Rope.Dim}.Frequencies())
 	return checkpoints.Tensor{Name: name, Shape: []int{len(freqs)}, Data: freqs}
 }
 

@@ -23,6 +23,19 @@ func FuzzConfig(f *testing.F) {
 			`"multi_query_attention":true,"multi_query_group_num":2,"kv_channels":4,"padded_vocab_size":9,"seq_length":64,` +
 			`"rope_ratio":500,"layernorm_epsilon":1e-5,"add_qkv_bias":true,"rmsnorm":true,"original_rope":true,` +
 			`"auto_map":{"AutoConfig":"../../evil--x.Y"}}`,
+		`{"model_type":"gemma3_text","hidden_size":8,"intermediate_size":8,"num_hidden_layers":2,"num_attention_heads":2,"head_dim":8,` +
+			`"num_key_value_heads":1,"vocab_size":9,"sliding_window":4,"layer_types":["sliding_attention","full_attention"],` +
+			`"rope_parameters":{"full_attention":{"rope_type":"yarn","factor":4,"original_max_position_embeddings":16,"rope_theta":1e6},` +
+			`"sliding_attention":{"rope_type":"default","rope_theta":1e4}},"query_pre_attn_scalar":8}`,
+		`{"model_type":"phi3","hidden_size":8,"intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":1,` +
+			`"num_key_value_heads":1,"vocab_size":9,"partial_rotary_factor":0.5,"original_max_position_embeddings":16,` +
+			`"rope_scaling":{"type":"su","short_factor":[1,2],"long_factor":[3,4]}}`,
+		`{"model_type":"smollm3","hidden_size":8,"intermediate_size":8,"num_hidden_layers":2,"num_attention_heads":2,` +
+			`"num_key_value_heads":1,"vocab_size":9,"no_rope_layers":[1,0],"no_rope_layer_interval":3}`,
+		`{"model_type":"granitemoehybrid","hidden_size":8,"shared_intermediate_size":8,"num_hidden_layers":1,"num_attention_heads":2,` +
+			`"num_key_value_heads":1,"vocab_size":9,"num_local_experts":0,"layer_types":["attention"],"logits_scaling":8}`,
+		`{"model_type":"exaone4","hidden_size":8,"intermediate_size":8,"num_hidden_layers":4,"num_attention_heads":2,` +
+			`"num_key_value_heads":1,"vocab_size":9,"sliding_window":4,"sliding_window_pattern":"LLLG"}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -39,7 +52,7 @@ func FuzzConfig(f *testing.F) {
 		if c.Heads%c.KVHeads != 0 {
 			t.Fatalf("%d heads in %d groups", c.Heads, c.KVHeads)
 		}
-		for _, freq := range c.rotation().Freqs {
+		for _, freq := range c.rotation(c.Rope).Freqs {
 			if freq-freq != 0 {
 				t.Fatalf("a frequency is %v", freq)
 			}

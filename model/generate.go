@@ -62,7 +62,8 @@ type Generator struct {
 	// each row when every row continues one.
 	ids       []int32
 	positions []int32
-	starts    []int32 // of a prompt's rows, all 0: each sees those from the first on
+	ends      []int32 // the lengths of their texts
+	starts    []int32 // of a prompt's rows: the first that each sees in the layer under way
 	decode    []*slot // nil: the rows are the prompt of one new slot
 	thread    bool    // all rows of decode continue one text: each sees those before it
 	fresh     *slot
@@ -77,6 +78,8 @@ type Generator struct {
 	rounded []kernels.BF16               // the input of a product
 	lengths map[*graph.Adapter][]float32 // of the rows that adapters bring to another length
 	texts   []kernels.Cached             // of the layer's attention
+	firsts  []int32                      // zeros
+	states  [][]float32                  // of the layer's delta rule, text by text
 	best    []int32                      // the most probable token of each row
 }
 
@@ -89,11 +92,11 @@ type text struct {
 	done  func(failed error) error // called when the text has ended; what it returns ends all
 }
 
-// slot is a text under way: its keys and values, layer by layer, with room for
-// the whole text.
+// slot is a text under way: what its layers keep of it, with room for the
+// whole text.
 type slot struct {
 	*text
-	cache   []kernels.Cache
+	cache   []past
 	length  int // tokens in the cache
 	last    int32
 	sampler sampler
@@ -297,9 +300,26 @@ func (g *Generator) loop(ctx context.Context, batch, readAtOnce int, next func(i
 		if err != nil {
 			return err
 		}
-		if len(g.slots) > 0 {
-			g.choose(g.slots, g.step(g.slots))
+		g.goOn()
+	}
+}
+
+// goOn gives each text its next token. One that grows longer than the frequencies of short texts are for is read anew with
+// those of long ones.
+func (g *Generator) goOn() {
+	on := g.slots
+	if g.m.Config.Rope.LongFrequencies() != nil {
+		on = nil
+		for _, s := range g.slots {
+			if g.m.Config.long(s.length) || !g.m.Config.long(s.length+1) {
+				on = append(on, s)
+				continue
+			}
+			g.choose([]*slot{s}, g.prefill(s, slices.Concat(s.Prompt, s.out.IDs)))
 		}
+	}
+	if len(on) > 0 {
+		g.choose(on, g.step(on))
 	}
 }
 
@@ -352,17 +372,17 @@ func (g *Generator) newSlot(t *text, capacity int) *slot {
 	return &slot{text: t, cache: g.newCache(capacity), sampler: sampler{Sampling: t.Sampling, rand: rng.New(t.Sampling.Seed, "generate")}}
 }
 
-// newCache makes room for keys and values of so many tokens, layer by layer.
-func (g *Generator) newCache(tokens int) (out []kernels.Cache) {
-	for range g.m.Config.Layers {
-		out = append(out, kernels.NewCache(tokens, g.m.Config.KVHeads, g.m.Config.HeadDim, g.half))
+// newCache makes room for what layers keep of so many tokens.
+func (g *Generator) newCache(tokens int) (out []past) {
+	for layer := range g.m.Config.Layers {
+		out = append(out, g.newPast(layer, tokens))
 	}
 	return out
 }
 
 func (s *slot) free() {
 	for _, c := range s.cache {
-		c.Free()
+		c.free()
 	}
 	s.cache = nil
 }
@@ -379,18 +399,19 @@ func (g *Generator) prefill(s *slot, prompt []int32) []float32 {
 // begin makes a prompt the rows of the next pass.
 func (g *Generator) begin(prompt []int32, s *slot) {
 	g.ids, g.positions, g.starts, g.decode, g.fresh = prompt, make([]int32, len(prompt)), make([]int32, len(prompt)), nil, s
+	g.ends = make([]int32, len(prompt))
 	for i := range g.positions {
-		g.positions[i] = int32(i)
+		g.positions[i], g.ends[i] = int32(i), int32(len(prompt))
 	}
 }
 
 // step feeds each slot the token it chose last and returns the logits after
 // it, [len(slots), V].
 func (g *Generator) step(slots []*slot) []float32 {
-	g.ids, g.positions, g.decode, g.thread = g.ids[:0:0], g.positions[:0], slots, false
+	g.ids, g.positions, g.ends, g.decode, g.thread = g.ids[:0:0], g.positions[:0], g.ends[:0], slots, false
 	for _, s := range slots {
 		g.ids = append(g.ids, s.last)
-		g.positions = append(g.positions, int32(s.length))
+		g.positions, g.ends = append(g.positions, int32(s.length)), append(g.ends, int32(s.length+1))
 	}
 	h := forward[rowsOf](g.m, g)
 	for _, s := range slots {

@@ -54,7 +54,13 @@ func (g *Generator) Embed(table *graph.Param) rowsOf {
 
 func (g *Generator) Norm(x rowsOf, w *graph.Param, eps float32) rowsOf {
 	y := g.take(len(x))
-	kernels.RMSNorm(y, x, w.Data, len(g.ids), w.Cols, eps)
+	kernels.RMSNorm(y, x, w.Weights(), len(g.ids), w.Cols, eps)
+	return y
+}
+
+func (g *Generator) Scale(x rowsOf, factor float32) rowsOf {
+	y := g.take(len(x))
+	kernels.Scale(y, x, factor)
 	return y
 }
 
@@ -118,45 +124,120 @@ func (g *Generator) product(y, x []float32, rows int, w *graph.Param) {
 }
 
 func (g *Generator) HeadNorm(qkv rowsOf, h graph.Heads, w *graph.Param, eps float32) rowsOf {
-	kernels.HeadNorm(qkv, qkv, w.Data, len(g.ids), h.Q, h.KV, h.Dim, eps)
+	kernels.HeadNorm(qkv, qkv, w.Weights(), len(g.ids), h.Groups(w.Size()), eps)
 	return qkv
 }
 
 func (g *Generator) Rotate(qkv rowsOf, h graph.Heads, r graph.Rotation) rowsOf {
-	kernels.Rotate(qkv, h.Width(), len(g.ids), g.positions, h.Q+h.KV, h.Dim, r.Freqs, r.Interleaved, false)
+	kernels.Rotate(qkv, h.Width(), len(g.ids), g.positions, g.ends, h.Q, h.KV, h.Dim, r, false)
 	return qkv
 }
 
-func (g *Generator) Attend(qkv rowsOf, h graph.Heads, layer int) rowsOf {
-	rows, width := len(g.ids), h.Width()
+func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsOf {
+	rows, width, window := len(g.ids), h.Width(), how.Window
+	if window == 0 {
+		window = math.MaxInt32
+	}
 	out := g.take(rows * h.Q * h.Dim)
 	if g.vain {
 		return out
 	}
-	scale := float32(1 / math.Sqrt(float64(h.Dim)))
 	if g.decode == nil {
-		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, scale, g.half)
-		g.fresh.cache[layer].Put(0, qkv[h.Q*h.Dim:], width, rows)
+		for i := range g.starts {
+			g.starts[i] = int32(max(0, i-window+1))
+		}
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, how.Scale, g.half)
+		g.fresh.cache[how.Layer].Put(0, qkv[h.Q*h.Dim:], width, rows)
 		return out
 	}
 	g.texts = g.texts[:0]
 	for i, s := range g.decode {
-		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[layer], Tokens: int(g.positions[i]) + 1})
+		n := int(g.positions[i]) + 1
+		g.texts = append(g.texts, kernels.Cached{Cache: s.cache[how.Layer].Cache, Tokens: n, First: max(0, n-window)})
 	}
 	if !g.thread {
-		kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, scale)
+		kernels.AttendCached(out, qkv, width, g.texts, h.Q, h.KV, h.Dim, how.Scale)
 		return out
 	}
 	for i := range rows { // each stores what the next one sees
-		kernels.AttendCached(out[i*h.Q*h.Dim:][:h.Q*h.Dim], qkv[i*width:], width, g.texts[i:i+1], h.Q, h.KV, h.Dim, scale)
+		kernels.AttendCached(out[i*h.Q*h.Dim:][:h.Q*h.Dim], qkv[i*width:], width, g.texts[i:i+1], h.Q, h.KV, h.Dim, how.Scale)
 	}
 	return out
 }
 
-func (g *Generator) SwiGLU(gateUp rowsOf) rowsOf {
+func (g *Generator) SplitHeads(x rowsOf, h graph.Heads) rowsOf {
+	qkv := g.take(len(g.ids) * h.Width())
+	kernels.SplitHeads(qkv, x, len(g.ids), h.Gated())
+	return qkv
+}
+
+func (g *Generator) GateHeads(attended, x rowsOf, h graph.Heads) rowsOf {
+	kernels.GateHeads(attended, attended, x, len(g.ids), h.Gated())
+	return attended
+}
+
+// Convolve of a text that goes on is that of its newest rows, the last of which is asked for.
+func (g *Generator) Convolve(x rowsOf, w *graph.Param, c graph.Taps, layer int) rowsOf {
+	rows, width := len(g.ids), c.Width()
+	y := g.take(rows * c.Dim)
+	if g.vain {
+		return y
+	}
+	if g.decode == nil {
+		kernels.Convolve(y, x, w.Data, g.whole(rows), rows, c)
+		taps := g.fresh.cache[layer].taps
+		clear(taps)
+		n := min(rows, c.Taps)
+		copy(taps[(c.Taps-n)*width:], x[(rows-n)*width:])
+		return y
+	}
+	newest, starts := g.take(c.Taps*c.Dim), g.whole(c.Taps)
+	for i, s := range g.decode {
+		taps := s.cache[layer].taps
+		copy(taps, taps[width:])
+		copy(taps[(c.Taps-1)*width:], x[i*width:(i+1)*width])
+		kernels.Convolve(newest, taps, w.Data, starts, c.Taps, c)
+		copy(y[i*c.Dim:(i+1)*c.Dim], newest[(c.Taps-1)*c.Dim:])
+	}
+	return y
+}
+
+// whole are the starts of rows of one text.
+func (g *Generator) whole(rows int) []int32 {
+	if len(g.firsts) < rows {
+		g.firsts = make([]int32, rows)
+	}
+	return g.firsts[:rows]
+}
+
+func (g *Generator) DeltaRule(qkv, gates rowsOf, p graph.DeltaParams, d graph.Delta, layer int) rowsOf {
+	rows := len(g.ids)
+	out := g.take(rows * d.Out())
+	if g.vain {
+		return out
+	}
+	if g.decode == nil {
+		kernels.DeltaRule(out, g.fresh.cache[layer].state, qkv, gates, p.Weights(), g.whole(rows), rows, d, g.take(d.Scratch(rows)))
+		return out
+	}
+	g.states = g.states[:0]
+	for _, s := range g.decode {
+		g.states = append(g.states, s.cache[layer].state)
+	}
+	if !g.thread {
+		kernels.DeltaStep(out, g.states, qkv, gates, p.Weights(), d)
+		return out
+	}
+	for i := range rows { // each moves on what the next one sees
+		kernels.DeltaStep(out[i*d.Out():], g.states[i:i+1], qkv[i*d.Mixed():], gates[i*d.Gates():], p.Weights(), d)
+	}
+	return out
+}
+
+func (g *Generator) Gated(gateUp rowsOf, gelu bool) rowsOf {
 	f := len(gateUp) / len(g.ids) / 2
 	y := g.take(len(g.ids) * f)
-	kernels.SwiGLU(y, gateUp, len(g.ids), f)
+	kernels.Gated(y, gateUp, len(g.ids), f, gelu)
 	return y
 }
 

@@ -52,6 +52,8 @@ type tensors struct {
 // nil.
 type layer struct {
 	attnNorm, qkv, qkvBias, qkNorm, out, outBias, attnAfter *graph.Param
+	in, gates, taps                                         *graph.Param      // of a recurrent layer
+	delta                                                   graph.DeltaParams // of one of the delta rule
 	ffnNorm, gateUp, down, ffnAfter                         *graph.Param
 }
 
@@ -75,8 +77,20 @@ func (t *tensors) place(p families.Parameter) **graph.Param {
 		return &l.qkvBias
 	case families.QKNorm:
 		return &l.qkNorm
-	case families.Out:
+	case families.Out, families.LinearOut:
 		return &l.out
+	case families.In:
+		return &l.in
+	case families.Gates:
+		return &l.gates
+	case families.Taps:
+		return &l.taps
+	case families.ALog:
+		return &l.delta.ALog
+	case families.DtBias:
+		return &l.delta.DtBias
+	case families.ReadWeight:
+		return &l.delta.Norm
 	case families.OutBias:
 		return &l.outBias
 	case families.AttnAfterNorm:
@@ -98,7 +112,10 @@ func (c Config) layout() ([]*graph.Param, tensors) {
 	var all []*graph.Param
 	t := tensors{layers: make([]layer, c.Layers), files: map[*graph.Param][]families.Tensor{}}
 	for _, of := range c.Layout() {
-		p := &graph.Param{Name: of.String(), Decay: of.Cols > 0}
+		p := &graph.Param{Name: of.String(), Decay: of.Cols > 0 || of.Taps > 0}
+		if strings.HasSuffix(p.Name, "norm") {
+			p.Offset = c.normOffset
+		}
 		t.files[p] = c.names.Tensors(of)
 		p.Rows, p.Cols = of.Size()
 		*t.place(of) = p
@@ -129,22 +146,26 @@ func alloc(c Config) *Model {
 }
 
 // New makes a model with random weights: normal with standard deviation
-// initializer_range, norms 1, biases 0. Every tensor has a random stream of
-// its own, named as in the files.
+// initializer_range, norms 1 as they are used, biases 0; of the delta rule dt_bias is 1 and
+// exp(A_log) uniform up to 16, as transformers has it. Every tensor has a random stream of its own, named as in the files.
 func New(c Config, seed uint64) *Model {
 	m := alloc(c)
 	m.each(func(_ int, p *graph.Param) {
 		for _, f := range m.files[p] {
-			dst := m.rowsOf(p, f)
+			dst, r := m.rowsOf(p, f), rng.New(seed, "init/"+f.Name)
+			role := families.Role(p.Name[strings.LastIndexByte(p.Name, '.')+1:])
 			switch {
-			case !f.Vector():
-				r := rng.New(seed, "init/"+f.Name)
+			case !f.Vector() || role == families.Taps:
 				for i := range dst {
 					dst[i] = float32(normal(r) * c.InitStd)
 				}
-			case strings.HasSuffix(p.Name, "norm"):
+			case role == families.ALog:
 				for i := range dst {
-					dst[i] = 1
+					dst[i] = float32(math.Log(0.01 + 15.99*r.Float64()))
+				}
+			case strings.HasSuffix(p.Name, "norm") || role == families.ReadWeight || role == families.DtBias:
+				for i := range dst {
+					dst[i] = 1 - p.Offset
 				}
 			}
 		}

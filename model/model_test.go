@@ -17,7 +17,8 @@ import (
 )
 
 // forms are the architectures of testdata, made by testdata/golden.py.
-var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm"}
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "smollm3",
+	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan"}
 
 // golden is what the reference implementation computed for a form.
 type golden struct {
@@ -272,7 +273,10 @@ func TestPublishedModelsHaveTheirNumberOfParameters(t *testing.T) {
 	for name, want := range map[string]int64{
 		"glm-4-9b": 9_399_951_360, "glm-4-9b-0414": 9_400_279_040, "llama-3.1-8b": 8_030_261_248, "qwen2.5-0.5b": 494_032_768,
 		"qwen3-0.6b": 596_049_920, "qwen3-1.7b": 1_720_574_976, "qwen3-4b": 4_022_468_096, "qwen3-8b": 8_190_735_360,
-		"smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120,
+		"smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120, "mistral-7b-v0.3": 7_248_023_552, "mistral-nemo-12b": 12_247_782_400,
+		"smollm3-3b": 3_075_098_624, "granite-3.3-2b": 2_533_539_840, "olmo-2-1b": 1_484_916_736, "olmo-2-7b": 7_298_617_344,
+		"olmo-3-7b": 7_298_011_136, "ministral-3-3b": 3_429_006_336, "ministral-3-8b": 8_489_553_920, "gemma-3-270m": 268_098_176,
+		"gemma-3-1b": 999_885_952, "phi-4-mini": 3_836_021_760, "exaone-4.0-1.2b": 1_279_391_488,
 	} {
 		c, err := Shape(name)
 		if err != nil || c.Parameters() != want {
@@ -290,17 +294,21 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	good := `"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96`
 	for _, c := range []struct{ name, json, want string }{
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
-			`model_type is "mamba", want one of: chatglm, glm, glm4, llama, qwen2, qwen3`},
+			`model_type is "mamba", want one of: chatglm, exaone4, gemma3_text, glm, glm4, granite, ` +
+				`granitemoehybrid, hunyuan_v1_dense, lfm2, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, qwen3_5_text, ` +
+				`smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
+		{"thousands of layers", `{"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":4000,` +
+			`"num_attention_heads":4,"vocab_size":96}`, `num_hidden_layers is 4000, want 1 to 512`},
 		{"heads that do not divide", `{` + good + `,"num_key_value_heads":3}`,
 			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
-		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":4096,` +
+		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":512,` +
 			`"num_attention_heads":4,"vocab_size":96}`, `want at most`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
 		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,` +
 			`"num_attention_heads":1048576,"head_dim":1048576,"vocab_size":1}`, `want at most`},
-		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"yarn"}}`,
-			`rope_scaling type is "yarn", want llama3 or linear`},
+		{"an unknown rope scaling", `{` + good + `,"rope_scaling":{"rope_type":"su"}}`,
+			`rope_scaling type is "su", want llama3, linear, yarn or longrope`},
 		{"the older name of an unknown rope scaling", `{` + good + `,"rope_scaling":{"type":"dynamic","factor":2}}`,
 			`rope_scaling type is "dynamic"`},
 		{"a window of attention", `{` + good + `,"use_sliding_window":true}`, `use_sliding_window is true, want false`},

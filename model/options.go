@@ -20,6 +20,10 @@ type Options struct {
 	Path string `yaml:"path" identity:"none"`
 	// a fresh model with random weights, instead of path
 	Init *Init `yaml:"init"`
+	// how positions are stretched for texts longer than the model has seen: rope_type (linear, yarn, llama3; default: they
+	// go on as they are) and factor, with keys of config.json's rope_scaling; what is saved then says so, and takes
+	// texts of factor times the length
+	RopeScaling map[string]any `yaml:"rope_scaling" later:"0.5"`
 	// chat template: auto (the model's own), chatml, llama3, glm4, longwriter-llama, longwriter-glm, or a .jinja file
 	Template string `yaml:"template" identity:"none"`
 	// the day that a template which prints the date (strftime_now, as Llama 3's) is told is today,
@@ -67,7 +71,9 @@ func (i Init) Architecture() (Config, error) {
 
 // Default is what holds where nothing else is said: no model, its own
 // template.
-func Default() Options { return Options{Template: "auto", TemplateDate: "2024-07-26"} }
+func Default() Options {
+	return Options{RopeScaling: map[string]any{}, Template: "auto", TemplateDate: "2024-07-26"}
+}
 
 // Validate returns what is wrong with the options, by key; nil when nothing is.
 func (o Options) Validate() map[string]string {
@@ -81,6 +87,11 @@ func (o Options) Validate() map[string]string {
 	if o.Init != nil {
 		if _, err := o.Init.Architecture(); err != nil {
 			bad["init.config"] = err.Error()
+		}
+	}
+	if len(o.RopeScaling) > 0 {
+		if err := CheckStretch(o.RopeScaling); err != nil {
+			bad["rope_scaling"] = err.Error()
 		}
 	}
 	if o.Template == "" {

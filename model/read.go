@@ -79,11 +79,48 @@ func (g *Generator) readLogits(ids []int32, from int, use func(at int, logits []
 	return nil
 }
 
+// past is what a layer keeps of a text: keys and values, or of a recurrent one the newest inputs of its convolution, [taps,
+// width], the newest last, and the state of its delta rule.
+type past struct {
+	kernels.Cache
+	taps, state []float32
+}
+
+// newPast makes room for so many tokens.
+func (g *Generator) newPast(layer, tokens int) past {
+	c := &g.m.Config
+	if !c.Is(layer) {
+		return past{Cache: kernels.NewCache(tokens, c.KVHeads, c.HeadDim, g.half)}
+	}
+	p := past{taps: kernels.Alloc(c.Taps * c.taps().Width())}
+	if c.Values > 0 {
+		p.state = kernels.Alloc(c.delta().State())
+	}
+	return p
+}
+
+// take copies what another one keeps of a text's first tokens, which are all of a recurrent layer's.
+func (p past) take(from past, tokens int) {
+	if p.taps == nil {
+		p.Copy(from.Cache, tokens)
+		return
+	}
+	copy(p.taps, from.taps)
+	copy(p.state, from.state)
+}
+
+// free gives the memory back.
+func (p past) free() {
+	p.Free()
+	kernels.Free(p.taps)
+	kernels.Free(p.state)
+}
+
 // reading is a prompt that went through the model, kept for the requests that ask it again.
 type reading struct {
 	prompt []int32
-	cache  []kernels.Cache // of the prompt alone, layer by layer
-	logits []float32       // after its last token [V]
+	cache  []past    // of the prompt alone, layer by layer
+	logits []float32 // after its last token [V]
 }
 
 // readPrompt gives a text the keys and values of its prompt and returns the logits after it [V].
@@ -116,9 +153,9 @@ func (g *Generator) readPrompt(s *slot, prompt []int32, again bool) []float32 {
 }
 
 // copy takes over the first tokens of other caches.
-func (s *slot) copy(from []kernels.Cache, tokens int) {
+func (s *slot) copy(from []past, tokens int) {
 	for layer, c := range s.cache {
-		c.Copy(from[layer], tokens)
+		c.take(from[layer], tokens)
 	}
 	s.length = tokens
 }
@@ -126,7 +163,7 @@ func (s *slot) copy(from []kernels.Cache, tokens int) {
 // free forgets the prompt; its logits are valid until the next one is kept.
 func (k *reading) free() {
 	for _, c := range k.cache {
-		c.Free()
+		c.free()
 	}
 	k.prompt, k.cache = nil, nil
 }
@@ -140,6 +177,7 @@ type Thread struct {
 	s    slot
 	room int
 	ids  []int32 // in s.cache
+	long bool    // they were read as those of a long text
 }
 
 // Thread begins a text of at most so many tokens. Its generator serves nothing else until Free.
@@ -163,6 +201,16 @@ func (t *Thread) Continue(ctx context.Context, r Request) (out Generated, kept i
 	for kept < min(len(t.ids), len(r.Prompt)-1) && t.ids[kept] == r.Prompt[kept] { // the last one's logits are asked for
 		kept++
 	}
+	if long := t.g.m.Config.long(len(r.Prompt)); long != t.long {
+		t.long, kept = long, 0
+	}
+	if kept < len(t.ids) && t.g.m.Config.Any() { // a state can not be taken back to an earlier token
+		kept = 0
+		for _, p := range t.s.cache {
+			clear(p.taps)
+			clear(p.state)
+		}
+	}
 	t.s = slot{text: one, cache: t.s.cache, length: kept}
 	t.s.sampler = sampler{Sampling: r.Sampling, rand: rng.New(r.Sampling.Seed, "generate")}
 	t.ids = t.ids[:kept]
@@ -171,17 +219,9 @@ func (t *Thread) Continue(ctx context.Context, r Request) (out Generated, kept i
 }
 
 func (t *Thread) run(ctx context.Context) error {
-	var logits []float32
-	for rest := t.s.Prompt[len(t.ids):]; len(rest) > 0; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n := min(threadRows, len(rest))
-		logits = t.read(rest[:n])
-		rest = rest[n:]
-	}
-	if t.s.MaxNewTokens == 0 {
-		return nil
+	logits, err := t.readAll(ctx, t.s.Prompt[len(t.ids):])
+	if err != nil || t.s.MaxNewTokens == 0 {
+		return err
 	}
 	for {
 		if t.g.choose([]*slot{&t.s}, logits); t.s.failed != nil {
@@ -190,19 +230,40 @@ func (t *Thread) run(ctx context.Context) error {
 		if !t.s.take() {
 			return nil
 		}
-		if err := ctx.Err(); err != nil {
+		next := []int32{t.s.last}
+		if !t.long && t.g.m.Config.long(t.s.length+1) { // all of it is read anew, as a long text
+			t.long, next = true, append(t.ids, t.s.last)
+			t.ids, t.s.length = nil, 0
+		}
+		if logits, err = t.readAll(ctx, next); err != nil {
 			return err
 		}
-		logits = t.read([]int32{t.s.last})
 	}
+}
+
+// readAll adds tokens to the text, some at a time, and returns the logits after the last one [V].
+func (t *Thread) readAll(ctx context.Context, ids []int32) (logits []float32, err error) {
+	for len(ids) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n := min(threadRows, len(ids))
+		logits = t.read(ids[:n])
+		ids = ids[n:]
+	}
+	return logits, nil
 }
 
 // read adds tokens to the text, and returns the logits after the last one [V].
 func (t *Thread) read(ids []int32) []float32 {
 	g := t.g
-	g.ids, g.positions, g.decode, g.thread = ids, g.positions[:0], g.decode[:0:0], true
+	g.ids, g.positions, g.ends, g.decode, g.thread = ids, g.positions[:0], g.ends[:0], g.decode[:0:0], true
+	end := int32(1)
+	if t.long {
+		end = math.MaxInt32
+	}
 	for i := range ids {
-		g.positions = append(g.positions, int32(t.s.length+i))
+		g.positions, g.ends = append(g.positions, int32(t.s.length+i)), append(g.ends, end)
 		g.decode = append(g.decode, &t.s)
 	}
 	h := forward[rowsOf](g.m, g)

@@ -1,12 +1,10 @@
 package model
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -37,6 +35,7 @@ const (
 	noExperts   = "mixtures of experts are not implemented; dense decoders are"
 	noQuantised = "quantised weights are not implemented, but for GGUF files and FP8 with scales (quant_method fp8): " +
 		"take the model as it was before, in bf16 or float32"
+	noStates = "state spaces (Mamba, RWKV) are not implemented; attention is"
 	noImages = "models that see or hear are not implemented, but for the " +
 		"language models of packages with text_config, where their family is known"
 	noHeads = "heads that classify or rate are not implemented; language models are"
@@ -52,6 +51,8 @@ func unknownType(kind string) error {
 	switch {
 	case has("moe", "mixtral", "deepseek", "dbrx", "gpt_oss", "jamba", "arctic", "minimax", "qwen3_next", "llama4"):
 		hint = noExperts
+	case has("mamba", "rwkv", "falcon_h1", "bamba", "zamba", "nemotron_h"):
+		hint = noStates
 	case has("_vl", "vision", "llava", "omni", "audio", "image", "clip", "glm4v", "mllama"):
 		hint = noImages
 	case has("bert", "t5", "bart", "electra"):
@@ -66,100 +67,31 @@ func (f *configFile) unsupported(family *families.Family) error {
 	case len(f.Quantised) > 0 && f.Quantised[0] != 'n' && !scaled(f.Quantised):
 		return notImplemented(noQuantised+"; where the weights are so, take quantization_config out of config.json",
 			"quantization_config is there (%.80s), want weights that are not quantised", f.Quantised)
-	case f.Window:
-		return notImplemented("attention in a window is not implemented; with use_sliding_window: false the model attends to all of a text",
-			"use_sliding_window is true, want false")
-	case slices.ContainsFunc(f.LayerTypes, func(kind string) bool { return kind != "full_attention" }):
-		return notImplemented("attention in a window, in chunks or of a linear kind is not implemented; full attention is",
-			"layer_types has %.40q, want full_attention alone", other(f.LayerTypes, "full_attention"))
-	case f.RopeParameters != nil && len(f.RopeParameters.Full) > 0:
-		return notImplemented("frequencies by kinds of layers are not implemented",
-			"rope_parameters has full_attention, want one set for all layers")
+	case f.pattern.UseWindow && family.Windowed == nil:
+		return notImplemented("attention in a window is not implemented for this model_type; with use_sliding_window: false the model "+
+			"attends to all of a text", "use_sliding_window is true, want false")
+	case family.Strange(f.pattern) != "":
+		return notImplemented("attention in chunks, of a linear kind or state spaces (Mamba) are not implemented for this model_type, and "+
+			"windows where transformers has them", "layer_types has %.40q, want full_attention", family.Strange(f.pattern))
+	case f.recurrent.Bias:
+		return notImplemented("biases of convolutions are not implemented", "conv_bias is true, want false")
 	case f.MLPBias:
 		return notImplemented("biases in the feed-forward layers are not implemented", "mlp_bias is true, want false")
-	case f.Act != "" && f.Act != "silu":
-		return notImplemented("other activations than SwiGLU's are not implemented", "hidden_act is %.40q, want \"silu\"", f.Act)
-	case f.Experts > 1 || f.LocalExperts > 1 || f.RoutedExperts > 1:
+	case f.Act != "" && f.Act != "silu" && f.Act != GELU:
+		return notImplemented("other activations are not implemented", "hidden_act is %.40q, want \"silu\" or %q", f.Act, GELU)
+	case f.Experts > 1 || f.LocalExperts > 0 || f.RoutedExperts > 1:
 		return notImplemented(noExperts, "%d experts, want none", max(f.Experts, f.LocalExperts, f.RoutedExperts))
-	}
-	if rotary := cmp.Or(f.rotary(), &family.Rotary); family.Rotary == 1 && *rotary != 1 {
-		return notImplemented("positions in a part of each head are not implemented for this model_type, here as in transformers",
-			"partial_rotary_factor is %g, want 1", *rotary)
-	}
-	return f.twice()
-}
-
-// rotary is the share of each head that is turned, nil where the file does not say.
-func (f *configFile) rotary() *float64 {
-	if p := f.RopeParameters; p != nil && p.Rotary != nil {
-		return p.Rotary
-	}
-	return f.Rotary
-}
-
-// twice refuses what is said of positions once as transformers 5 writes it and once as versions before, and not the same.
-func (f *configFile) twice() error {
-	p := f.RopeParameters
-	if p == nil {
-		return nil
-	}
-	const hint = "transformers 5 reads rope_parameters, versions before the other keys: take out those that are wrong"
-	for _, x := range []struct {
-		key        string
-		old, young *float64
-	}{{"rope_theta", f.RopeTheta, p.Theta}, {"partial_rotary_factor", f.Rotary, p.Rotary}} {
-		if x.old != nil && x.young != nil && *x.old != *x.young {
-			return fault.Hint(fmt.Errorf("%s is %g, and in rope_parameters it is %g", x.key, *x.old, *x.young), hint)
-		}
-	}
-	if f.RopeScaling != nil && plainScaling(*f.RopeScaling) != plainScaling(p.RopeScaling) {
-		return fault.Hint(fmt.Errorf("rope_scaling (%s) and rope_parameters (%s) stretch positions in different ways",
-			cmp.Or(f.RopeScaling.Type, f.RopeScaling.OldType, "default"), cmp.Or(p.Type, p.OldType, "default")), hint)
 	}
 	return nil
 }
 
-// plainScaling is a scaling that equals all that do the same.
-func plainScaling(s families.RopeScaling) families.RopeScaling {
-	s.Type, s.OldType = cmp.Or(s.Type, s.OldType, "default"), ""
-	if s.Type == "default" {
-		return families.RopeScaling{Type: s.Type}
-	}
-	return s
-}
+// GELU is the name of its approximation by tanh, in config.json.
+const GELU = "gelu_pytorch_tanh"
 
 const (
 	noAdapters    = "its tensors are no model's: an adapter is a folder of its own, named by lora.from"
 	adapterAsBase = "train its base (model.path) with lora.from: this folder; generate, eval, pairs and export take it as it is"
 )
-
-// other is the first of list that is not known.
-func other(list []string, known string) string {
-	return list[slices.IndexFunc(list, func(s string) bool { return s != known })]
-}
-
-// checkScaling refuses ways to stretch rotary frequencies.
-func (c Config) checkScaling() error {
-	s := c.Rope.Scaling
-	switch {
-	case s == nil:
-		return nil
-	case s.Type == "linear" && s.Factor >= 1 && !math.IsInf(s.Factor, 0):
-		return nil
-	case s.Type == "linear":
-		return fmt.Errorf("rope_scaling factor is %g, want at least 1", s.Factor)
-	case s.Type != "llama3":
-		hint := "this way to stretch positions is not implemented; llama3 and linear are"
-		if c.MaxTokens > 0 {
-			hint += fmt.Sprintf(", and without rope_scaling the model has its own positions (max_position_embeddings says %d)", c.MaxTokens)
-		}
-		return notImplemented(hint, "rope_scaling type is %.80q, want llama3 or linear", s.Type)
-	case s.Factor < 1 || s.LowFreqFactor <= 0 || s.HighFreqFactor <= s.LowFreqFactor || s.OriginalMax <= 0:
-		return fmt.Errorf("rope_scaling is %+v, want factor >= 1, 0 < low_freq_factor < high_freq_factor, "+
-			"original_max_position_embeddings > 0", *s)
-	}
-	return nil
-}
 
 // ignored warns of settings that are read past: dropout.
 func ignored(file map[string]json.RawMessage) (warnings []string) {

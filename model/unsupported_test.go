@@ -23,10 +23,12 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		{"a model that sees", `{"model_type":"qwen2_5_vl"}`, `model_type is "qwen2_5_vl"`, noImages},
 		{"an encoder", `{"model_type":"xlm-roberta"}`, `model_type is "xlm-roberta"`, "encoders are not implemented"},
 		{"another family", `{"model_type":"gemma3"}`, `model_type is "gemma3", want one of: chatglm,`, "other families are not"},
-		{"yarn", llama(`"rope_scaling":{"rope_type":"yarn","factor":4}`), `rope_scaling type is "yarn", want llama3 or linear`,
-			"llama3 and linear are, and without rope_scaling the model has its own positions (max_position_embeddings says 2048)"},
-		{"yarn as transformers 5 writes it", llama(`"rope_parameters":{"rope_type":"yarn","rope_theta":1e6}`), `type is "yarn"`,
-			"not implemented; llama3 and linear are"},
+		{"dynamic frequencies", llama(`"rope_scaling":{"rope_type":"dynamic","factor":4}`),
+			`rope_scaling type is "dynamic", want llama3, linear, yarn or longrope`,
+			"llama3, linear, yarn and longrope are, and without rope_scaling the model has its own positions " +
+				"(max_position_embeddings says 2048)"},
+		{"these as transformers 5 writes them", llama(`"rope_parameters":{"rope_type":"dynamic","rope_theta":1e6}`), `type is "dynamic"`,
+			"not implemented; llama3, linear, yarn and longrope are"},
 		{"frequencies by kinds of layers", llama(`"rope_parameters":{"full_attention":{"rope_theta":1e6}}`), "rope_parameters",
 			"not implemented"},
 		{"gelu", llama(`"hidden_act":"gelu"`), `hidden_act is "gelu"`, "not implemented"},
@@ -48,9 +50,23 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		{"two shares of heads", `{"model_type":"glm4",` + sizes +
 			`,"partial_rotary_factor":0.5,"rope_parameters":{"partial_rotary_factor":1}}`,
 			"partial_rotary_factor is 0.5, and in rope_parameters it is 1", "transformers 5 reads rope_parameters"},
-		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented"},
+		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented for this"},
 		{"a window in some layers", llama(`"layer_types":["full_attention","sliding_attention"]`), `layer_types has "sliding_attention"`,
-			"full attention is"},
+			"not implemented for this model_type, and windows where transformers has them"},
+		{"GPT-OSS", `{"model_type":"gpt_oss"}`, `model_type is "gpt_oss"`, noExperts},
+		{"Mamba", `{"model_type":"mamba2"}`, `model_type is "mamba2"`, noStates},
+		{"Granite with Mamba layers",
+			`{"model_type":"granitemoehybrid",` + sizes + `,"num_local_experts":0,"layer_types":["mamba","attention"]}`,
+			`layer_types has "mamba"`, "state spaces (Mamba)"},
+		{"Granite with experts", `{"model_type":"granitemoehybrid",` + sizes + `,"layer_types":["attention","attention"]}`,
+			"8 experts, want none", noExperts},
+		{"longrope without factors", `{"model_type":"phi3",` + sizes + `,"rope_scaling":{"type":"su"}}`,
+			"short_factor and long_factor of rope_scaling are 0 and 0 numbers, want 4", ""},
+		{"kinds of layers for another number", `{"model_type":"gemma3_text",` + sizes + `,"layer_types":["full_attention"]}`,
+			"layer_types has 1 kinds, want one for each of 2 layers", ""},
+		{"a window of nothing", `{"model_type":"olmo3",` + sizes + `,"sliding_window":null}`,
+			"layer 0 attends in a window, and sliding_window is null, want at least 1", ""},
+		{"layers without an own number", `{"model_type":"smollm3",` + sizes + `,"no_rope_layers":[1]}`, "no_rope_layers is 1 numbers", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ParseConfig([]byte(c.json))
@@ -229,7 +245,7 @@ func TestErrorsOfAConfigNameItsOwnKeys(t *testing.T) {
 	const glm = `{"model_type":"chatglm","hidden_size":32,"num_attention_heads":4,"kv_channels":8,"multi_query_group_num":2,` +
 		`"ffn_hidden_size":48,"layernorm_epsilon":1e-5,`
 	for _, c := range []struct{ name, json, want string }{
-		{"a size that can not be", glm + `"padded_vocab_size":96,"num_layers":0}`, "num_layers is 0, want 1 to 4096"},
+		{"a size that can not be", glm + `"padded_vocab_size":96,"num_layers":0}`, "num_layers is 0, want 1 to 512"},
 		{"one of the wrong kind", glm + `"padded_vocab_size":"96","num_layers":2}`, "padded_vocab_size is text, want an integer"},
 		{"one that is too large", glm + `"padded_vocab_size":99999999999999999999,"num_layers":2}`,
 			"padded_vocab_size is 99999999999999999999, want an integer from -9223372036854775808 to 9223372036854775807"},

@@ -31,13 +31,18 @@ func longWriterMix(samples int) (lengths []int) {
 
 func TestHierarchicalBalanceBringsLikeAttentionTogether(t *testing.T) {
 	lengths := longWriterMix(186000)
+	total := 0
+	for _, n := range lengths {
+		total += n
+	}
+	fill := func(packs int) float64 { return float64(total) / float64(packs*32768) }
 	balance := func(strategy string) float64 {
 		packs, err := Epoch(Options{Capacity: 32768, Strategy: strategy}, lengths, 8, 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := AttentionBalance(packs, 8, lengths)
-		t.Logf("%s: %d packs, attention balance ratio %.4f", strategy, len(packs), w)
+		t.Logf("%s: %d packs, %.2f %% full, attention balance ratio %.4f", strategy, len(packs), 100*fill(len(packs)), w)
 		return w
 	}
 	for _, strategy := range Strategies() {
@@ -135,5 +140,44 @@ func BenchmarkAMillionSamples(b *testing.B) {
 			}
 			b.ReportMetric(100*float64(total)/float64(packs*32768), "%fill")
 		})
+	}
+}
+
+// TestABetterPackerIsAnotherObjectiveForLongWritersCode holds the figures of docs/packing.md: what
+// the long answers carry of the loss, were all tokens targets.
+func TestABetterPackerIsAnotherObjectiveForLongWritersCode(t *testing.T) {
+	lengths := longWriterMix(186000)
+	docs := make([]Carrier, len(lengths))
+	for i, n := range lengths {
+		docs[i] = Carrier{n, 1, 1}
+	}
+	long := map[string]float64{}
+	for _, strategy := range Strategies() {
+		packs, err := Epoch(Options{Capacity: 32768, Strategy: strategy}, lengths, 8, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, weighting := range []string{ByToken, "sequence", "longwriter", "pack"} {
+			o := Default()
+			o.Weighting = weighting
+			shares, err := o.Shares(packs, 8, docs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, n := range lengths {
+				if n >= 60+2600 { // 2,000 words
+					long[weighting+" "+strategy] += shares[i]
+				}
+			}
+			t.Logf("%s, %s: %.1f %%", strategy, weighting, 100*long[weighting+" "+strategy])
+		}
+	}
+	if by := long["longwriter next_fit"]; long["longwriter "+BestFit] > by/2 {
+		t.Errorf("longwriter: %.3f of the loss with best fit, %.3f with next fit, want less than half", long["longwriter "+BestFit], by)
+	}
+	for _, strategy := range Strategies()[:4] { // those whose steps are alike
+		if d := long["token "+strategy] - long["token "+BestFit]; math.Abs(d) > .02 {
+			t.Errorf("token: %s changes the share of the long answers by %.3f", strategy, d)
+		}
 	}
 }

@@ -10,14 +10,20 @@ type Doc struct {
 	Factor float64
 }
 
-// targets is the number of tokens that carry loss: target tokens but the
-// first, which nothing precedes.
-func (d Doc) targets() int {
-	n := 0
+// units are what a weighting weighs of the document. Its targets are those that carry loss:
+// all but a first token, which nothing precedes.
+func (d Doc) units(byMessage bool) []unit {
+	all := unit{factor: d.Factor}
+	var each []unit
 	for _, t := range d.Target {
-		n += int(t[1] - max(t[0], 1))
+		n := float64(t[1] - max(t[0], 1))
+		each = append(each, unit{n, d.Factor})
+		all.targets += n
 	}
-	return n
+	if byMessage {
+		return each
+	}
+	return []unit{all}
 }
 
 // Pack is what an engine computes at a time: documents one after the other, and
@@ -39,29 +45,39 @@ type Pack struct {
 }
 
 // Lay makes a pack of documents, one after the other and padded to size tokens, and
-// weighs their tokens.
+// weighs their tokens by a weighting with its defaults.
 func Lay(size int, docs []Doc, weighting string) (Pack, error) {
-	w, err := weightingOf(weighting)
+	o := Default()
+	o.Capacity, o.Weighting = size, weighting
+	return o.Lay(docs)
+}
+
+// Lay makes a pack of documents, one after the other and padded to the capacity, and weighs
+// their tokens.
+func (o Options) Lay(docs []Doc) (Pack, error) {
+	w, err := weightingOf(o.Weighting)
 	if err != nil {
 		return Pack{}, err
 	}
-	targets := make([]int, len(docs))
-	factors := make([]float64, len(docs))
+	var units []unit
+	counts := make([]int, len(docs)) // of units, by document
 	for i, d := range docs {
 		if err := d.check(); err != nil {
 			return Pack{}, fmt.Errorf("document %d of the pack: %w", i, err)
 		}
-		targets[i], factors[i] = d.targets(), d.Factor
+		of := d.units(w.byMessage)
+		units, counts[i] = append(units, of...), len(of)
 	}
-	p := padding(size)
+	p := padding(o.Capacity)
 	p.Documents = len(docs)
 	var weights []float64
-	weights, p.Divisor = w.weigh(targets, factors)
+	weights, p.Divisor = w.weigh(o, units)
 	for i, d := range docs {
-		if end := p.Tokens + len(d.IDs); end > size {
-			return Pack{}, fmt.Errorf("document %d of the pack ends at token %d, want at most the capacity %d", i, end, size)
+		if end := p.Tokens + len(d.IDs); end > o.Capacity {
+			return Pack{}, fmt.Errorf("document %d of the pack ends at token %d, want at most the capacity %d", i, end, o.Capacity)
 		}
-		p.add(d, weights[i])
+		p.add(d, weights[:counts[i]])
+		weights = weights[counts[i]:]
 	}
 	return p, nil
 }
@@ -78,25 +94,26 @@ func padding(size int) Pack {
 	return p
 }
 
-// add puts a document behind those that are there. Where its targets weigh nothing
-// there is nothing to learn in it.
-func (p *Pack) add(d Doc, weight float64) {
+// add puts a document behind those that are there, with the weight of its targets or of those
+// of each range. Where they weigh nothing there is nothing to learn.
+func (p *Pack) add(d Doc, weights []float64) {
 	start := p.Tokens
 	copy(p.IDs[start:], d.IDs)
 	for k := range d.IDs {
 		p.Starts[start+k], p.Positions[start+k] = int32(start), int32(k)
 	}
 	p.Tokens += len(d.IDs)
-	if weight == 0 {
-		return
-	}
-	for _, span := range d.Target {
+	for i, span := range d.Target {
+		weight := weights[min(i, len(weights)-1)]
+		if weight == 0 {
+			continue
+		}
 		for k := max(span[0], 1); k < span[1]; k++ {
 			at := start + int(k) - 1 // the position that predicts token k
 			p.Targets[at], p.Weights[at] = d.IDs[k], float32(weight)
+			p.TargetTokens++
 		}
 	}
-	p.TargetTokens += d.targets()
 }
 
 // check wants a token at least, and target ranges that are ordered and inside.

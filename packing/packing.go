@@ -23,7 +23,9 @@ func (Options) Enums() map[string][]string {
 
 // Default is what holds where nothing else is said.
 func Default() Options {
-	return Options{Capacity: 32768, Strategy: BestFit, Weighting: ByToken}
+	return Options{
+		Capacity: 32768, Strategy: BestFit, Weighting: ByToken, LongWriterSequences: longWriterSequences, LengthPower: 0.5,
+	}
 }
 
 // Assign puts samples of the given lengths (in tokens) into packs by a strategy and

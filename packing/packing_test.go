@@ -269,22 +269,40 @@ func TestDocumentsThatCanNotBeLaidAreRefused(t *testing.T) {
 	}
 }
 
-// TestWeightingsAreTheirClosedForms takes a step of two packs with made-up
+// TestWeightingsAreTheirClosedForms takes a second step of two packs with made-up
 // cross-entropies and compares sum(w l) / sum(divisor) with the formula of each
-// weighting written out over documents.
+// weighting written out over documents. The step before it had 100 targets.
 func TestWeightingsAreTheirClosedForms(t *testing.T) {
 	packs := [][]Doc{
 		{doc(40, 30, 1)},
 		{doc(8, 5, 2), doc(9, 3, 1), doc(4, 0, 1), doc(7, 6, 0.5)}, // one without targets
 	}
+	packs[0][0].Target = [][2]int32{{2, 12}, {20, 40}} // two answers
 	ce := func(id int32) float64 { return 1 + math.Sin(float64(id)) }
 	// Of each document: f, N and l.
 	f := func(p, d int) float64 { return packs[p][d].Factor }
-	n := func(p, d int) float64 { return float64(packs[p][d].targets()) }
+	n := func(p, d int) float64 { return packs[p][d].units(false)[0].targets }
 	l := func(p, d int) (sum float64) {
 		doc := packs[p][d]
-		for k := len(doc.IDs) - doc.targets(); k < len(doc.IDs); k++ {
-			sum += ce(doc.IDs[k])
+		for _, t := range doc.Target {
+			for k := t[0]; k < t[1]; k++ {
+				sum += ce(doc.IDs[k])
+			}
+		}
+		return sum
+	}
+	answer := func(from, to int) (sum float64) { // of the first document
+		for _, id := range packs[0][0].IDs[from:to] {
+			sum += ce(id)
+		}
+		return sum
+	}
+	dft := func(p, d int) (sum float64) { // l with each cross-entropy c times e^-c
+		doc := packs[p][d]
+		for _, t := range doc.Target {
+			for k := t[0]; k < t[1]; k++ {
+				sum += math.Exp(-ce(doc.IDs[k])) * ce(doc.IDs[k])
+			}
 		}
 		return sum
 	}
@@ -295,45 +313,100 @@ func TestWeightingsAreTheirClosedForms(t *testing.T) {
 		}
 		return a / b
 	}
+	sum := 1*l(0, 0) + 2*l(1, 0) + 1*l(1, 1) + 0.5*l(1, 3)
 	want := map[string]float64{
-		"token":      (1*l(0, 0) + 2*l(1, 0) + 1*l(1, 1) + 0.5*l(1, 3)) / (1*30 + 2*5 + 1*3 + 0.5*6),
+		"token":     sum / (1*30 + 2*5 + 1*3 + 0.5*6),
+		"ave_token": (l(0, 0)/(46./2) + (2*l(1, 0)+l(1, 1)+0.5*l(1, 3))/(46./2)) / 2,
+		"long_ce":   sum / ((0.9*100 + 46) / (0.9*1 + 1)),
+		"message":   (answer(2, 12)/10 + answer(20, 40)/20 + 2*l(1, 0)/5 + l(1, 1)/3 + 0.5*l(1, 3)/6) / (1 + 1 + 2 + 1 + 0.5),
+		"length": (l(0, 0)/math.Sqrt(30) + 2*l(1, 0)/math.Sqrt(5) + l(1, 1)/math.Sqrt(3) + 0.5*l(1, 3)/math.Sqrt(6)) /
+			(math.Sqrt(30) + 2*math.Sqrt(5) + math.Sqrt(3) + 0.5*math.Sqrt(6)),
+		"dft":        (dft(0, 0) + 2*dft(1, 0) + dft(1, 1) + 0.5*dft(1, 3)) / 46,
 		"sequence":   (1*l(0, 0)/30 + 2*l(1, 0)/5 + 1*l(1, 1)/3 + 0.5*l(1, 3)/6) / (1 + 2 + 1 + 0.5),
 		"pack":       (mean(0) + mean(1)) / 2,
 		"longwriter": (1./30*mean(0) + 3./30*mean(1)) / 2,
 	}
-	for weighting, want := range want {
+	for _, weighting := range Weightings() {
+		want, ok := want[weighting]
+		if !ok {
+			t.Errorf("%s: no closed form", weighting)
+		}
 		t.Run(weighting, func(t *testing.T) {
-			var sum, divisor float64
-			for _, docs := range packs {
-				p, err := Lay(64, docs, weighting)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, w := range p.Weights {
-					if w != 0 {
-						sum += float64(w) * ce(p.Targets[i])
-					}
-				}
-				divisor += p.Divisor
-			}
-			if got := sum / divisor; math.Abs(got-want) > 1e-6*want {
+			o := Default()
+			o.Weighting = weighting
+			if got := lossOf(t, o, packs, ce); math.Abs(got-want) > 1e-6*want {
 				t.Errorf("loss %.9f, want %.9f", got, want)
 			}
 		})
 	}
+	for _, c := range []struct {
+		name   string
+		change func(*Options)
+		want   float64
+	}{
+		{"longwriter with another constant", func(o *Options) {
+			o.Weighting, o.LongWriterSequences = "longwriter", 6
+		}, 5 * want["longwriter"]},
+		{"length at 0 is token", func(o *Options) { o.Weighting, o.LengthPower = "length", 0 }, want["token"]},
+		{"length at 1 is sequence", func(o *Options) { o.Weighting, o.LengthPower = "length", 1 }, want["sequence"]},
+	} {
+		o := Default()
+		c.change(&o)
+		if got := lossOf(t, o, packs, ce); math.Abs(got-c.want) > 1e-6*c.want {
+			t.Errorf("%s: loss %.9f, want %.9f", c.name, got, c.want)
+		}
+	}
+}
+
+// lossOf is that of a second step of packs, after one whose divisors added up to 100, if ce is the
+// cross-entropy of a target.
+func lossOf(t *testing.T, o Options, packs [][]Doc, ce func(id int32) float64) float64 {
+	t.Helper()
+	o.Capacity = 64
+	var sum, divisor float64
+	for k, docs := range packs {
+		p, err := o.Lay(docs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nll := make([]float64, len(p.Weights))
+		for i, w := range p.Weights {
+			if w != 0 {
+				nll[i] = ce(p.Targets[i])
+			}
+		}
+		if weigh := o.Weigh(); weigh != nil {
+			weigh(k, nll, p.Weights)
+		}
+		for i, w := range p.Weights {
+			sum += float64(w) * nll[i]
+		}
+		divisor += p.Divisor
+	}
+	next := o.Divisors()
+	next(100)
+	return sum / next(divisor)
 }
 
 // The case that LongWriter is about: a pack with one answer of 30,000 tokens and a
 // pack with 30 answers of 500.
 func TestALongAnswersShareDependsOnTheWeighting(t *testing.T) {
-	targets, factors := []int{30000}, []float64{1}
+	docs := []Carrier{{30000, 1, 1}}
 	packs := [][]int{{0}, nil}
 	for i := 1; i <= 30; i++ {
-		targets, factors = append(targets, 500), append(factors, 1)
+		docs = append(docs, Carrier{500, 1, 2})
 		packs[1] = append(packs[1], i)
 	}
-	for weighting, want := range map[string]float64{"token": 2. / 3, "pack": 1. / 2, "sequence": 1. / 31, "longwriter": 1. / 31} {
-		got, err := Shares(packs, 2, targets, factors, weighting)
+	for _, weighting := range Weightings() {
+		want, ok := map[string]float64{
+			"pack": 1. / 2, "sequence": 1. / 31, "longwriter": 1. / 31, "message": 1. / 61, "length": 1 / (1 + 30*math.Sqrt(500./30000)),
+		}[weighting]
+		if !ok {
+			want = 2. / 3 // as token
+		}
+		o := Default()
+		o.Weighting = weighting
+		got, err := o.Shares(packs, 2, docs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,6 +418,62 @@ func TestALongAnswersShareDependsOnTheWeighting(t *testing.T) {
 			t.Errorf("%s: the long answer carries %.4f of the loss, all carry %.4f; want %.4f and 1", weighting, got[0], sum, want)
 		}
 	}
+}
+
+// Shares are what the weights of laid packs say, whatever the packs.
+func TestSharesAreThoseOfTheWeightsOfPacks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := Options{Capacity: 64, LongWriterSequences: 3, LengthPower: 0.3}
+		o.Weighting = rapid.SampledFrom(Weightings()).Draw(t, "weighting")
+		var docs []Doc
+		var carriers []Carrier
+		var packs [][]int
+		for range rapid.IntRange(1, 6).Draw(t, "packs") {
+			var pack []int
+			for range rapid.IntRange(1, 4).Draw(t, "documents") {
+				d := doc(15, 0, rapid.SampledFrom([]float64{0, 0.5, 1, 2}).Draw(t, "factor"))
+				n := rapid.IntRange(0, 6).Draw(t, "targets") // of each of two answers
+				c := Carrier{Targets: 2 * n, Factor: d.Factor}
+				if n > 0 {
+					d.Target, c.Answers = [][2]int32{{1, int32(1 + n)}, {8, int32(8 + n)}}, 2
+				}
+				pack, docs, carriers = append(pack, len(docs)), append(docs, d), append(carriers, c)
+			}
+			packs = append(packs, pack)
+		}
+		perStep := rapid.IntRange(1, 3).Draw(t, "per step")
+		got, err := o.Shares(packs, perStep, carriers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, all := make([]float64, len(docs)), 0.0
+		next := o.Divisors()
+		for step := range slices.Chunk(packs, perStep) {
+			laid, divisor := make([]Pack, len(step)), 0.0
+			for k, p := range step {
+				if laid[k], err = o.Lay(at(docs, p)); err != nil {
+					t.Fatal(err)
+				}
+				divisor += laid[k].Divisor
+			}
+			divisor = next(divisor)
+			for k, p := range step {
+				for i, d := range p {
+					for _, w := range laid[k].Weights[15*i : 15*i+15] {
+						if divisor > 0 {
+							want[d] += float64(w) / divisor
+							all += float64(w) / divisor
+						}
+					}
+				}
+			}
+		}
+		for d := range docs {
+			if all > 0 && math.Abs(got[d]-want[d]/all) > 1e-6 {
+				t.Fatalf("%s: document %d carries %g, want %g", o.Weighting, d, got[d], want[d]/all)
+			}
+		}
+	})
 }
 
 func TestAPackWithoutTargetsAddsNothing(t *testing.T) {

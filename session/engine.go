@@ -71,7 +71,7 @@ func (m *Model) base() model.Base {
 
 // Outline is the model as the config trains it, without memory.
 func (m *Model) Outline() (*model.Model, error) {
-	outline, err := model.Outline(m.Config, m.dir, m.training())
+	outline, err := m.stretched(model.Outline(m.Config, m.dir, m.training()))
 	return outline, fault.Usage(err)
 }
 
@@ -81,7 +81,7 @@ func (m *Model) loadToTrain() (*model.Model, error) {
 	if m.dir == "" {
 		return model.NewToTrain(m.Config, m.seed, t)
 	}
-	return load(m.dir, func(dir string) (*model.Model, error) { return model.LoadToTrain(dir, t) }, Events{})
+	return m.stretched(load(m.dir, func(dir string) (*model.Model, error) { return model.LoadToTrain(dir, t) }, Events{}))
 }
 
 // engineOptions are those of the config, for training against a reference, which may be nil.

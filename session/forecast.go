@@ -205,6 +205,9 @@ func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA,
 		{Engine: engine.Native, Optimizer: train.AdamW}, {Engine: engine.Native, Optimizer: train.AdamW8Bit},
 		{Engine: engine.Native, Optimizer: train.AdamW, Rank: lora.Rank}, {Engine: engine.Torch, Optimizer: train.AdamW},
 	}
+	if torch.Takes(c) != nil {
+		rows = rows[:len(rows)-1]
+	}
 	for i := range rows {
 		own.Bits8 = rows[i].Optimizer == train.AdamW8Bit
 		trained := model.Training{Freeze: o.Freeze, Bits24: own.Bits8}
@@ -236,9 +239,6 @@ type Inspection struct {
 	Needs    []EngineNeeds // nil: lwtrain has no forward pass for the model
 }
 
-// mostPlanned layers are twice those of the largest published models; a plan's time grows with their square.
-const mostPlanned = 256
-
 // Inspect says what a folder or file holds, or what is known of a model on the hub without its weights, and
 // what a fine-tune with packs of a capacity needs, or of the model's context where that is less.
 func Inspect(ctx context.Context, name string, capacity int, e Events) (*Inspection, error) {
@@ -263,10 +263,6 @@ func Inspect(ctx context.Context, name string, capacity int, e Events) (*Inspect
 	dir := path
 	if r.Kind != "folder" {
 		dir = ""
-	}
-	if r.Config.Layers > mostPlanned {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("the memory of a fine-tune is not planned for more than %d layers", mostPlanned))
-		return out, nil
 	}
 	out.Needs, err = needsByEngine(*r.Config, dir, train.Default(), model.DefaultLoRA(), out.Capacity)
 	return out, err

@@ -32,10 +32,11 @@ type Model struct {
 	Template  *chat.Template // as training renders with it
 
 	session *Session
-	dir     string // in Hugging Face layout; "": a fresh model
-	adapter string // on it, where model.path is one, or lora.from names one
-	seed    uint64 // of fresh weights
-	onHub   string // its name there, with the commit; its weights may not be here yet
+	dir     string         // in Hugging Face layout; "": a fresh model
+	adapter string         // on it, where model.path is one, or lora.from names one
+	seed    uint64         // of fresh weights
+	scaling map[string]any // by which its positions are stretched
+	onHub   string         // its name there, with the commit; its weights may not be here yet
 }
 
 // Describe says which model it is: its name, family and size.
@@ -78,7 +79,10 @@ func (s *Session) Model(ctx context.Context) (*Model, error) {
 func (m *Model) makeFresh(context.Context) (err error) {
 	init := m.session.Config.Model.Init
 	m.Name, m.seed, m.Tokenizer = "a fresh model", init.Seed, tokenizer.Bytes()
-	if m.Config, err = init.Architecture(); err != nil {
+	if m.Config, err = init.Architecture(); err == nil {
+		m.Config, err = m.Config.Stretch(m.session.Config.Model.RopeScaling)
+	}
+	if err != nil {
 		return fault.Usage(err)
 	}
 	if n := m.Tokenizer.VocabSize(); m.Config.Vocab < n {
@@ -91,6 +95,7 @@ func (m *Model) makeFresh(context.Context) (err error) {
 // findFolder finds a model that model.path names.
 func (m *Model) findFolder(ctx context.Context) (err error) {
 	c := m.session.Config
+	m.scaling = c.Model.RopeScaling
 	if err := m.findWeights(ctx, "model.path", &c.Model.Path); err != nil {
 		return err
 	}
@@ -132,7 +137,10 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 		return err
 	}
 	m.dir, m.adapter = p.dir, p.adapter
-	if m.Config, err = model.ReadConfig(m.dir); err != nil {
+	if m.Config, err = model.ReadConfig(m.dir); err == nil {
+		m.Config, err = m.Config.Stretch(m.scaling)
+	}
+	if err != nil {
 		return fault.Usage(err)
 	}
 	warnConfig(m.dir, m.Config.Warnings, m.session.events)
@@ -201,6 +209,34 @@ func some(tokens []string) string {
 		text += fmt.Sprintf(" and %d more", n)
 	}
 	return text
+}
+
+// checkProved refuses a family of which it is not known that documents in a pack do not see each other.
+func (m *Model) checkProved() error {
+	if m.Config.Proved {
+		return nil
+	}
+	return fault.Usage(fault.Hint(fmt.Errorf("%s: that documents in a pack do not see each other is not proved for %s, want another family",
+		m.Name, m.Config.Type), "generate, eval and export take it"))
+}
+
+// checkPositions refuses samples that are longer than the model has seen any.
+func (m *Model) checkPositions(set *data.Set) error {
+	most := m.Config.MaxTokens
+	if most == 0 {
+		return nil
+	}
+	for i := range set.Len() {
+		n := set.Tokens(i)
+		if n <= most {
+			continue
+		}
+		return fault.Usage(fault.Hint(fmt.Errorf("%s: %s tokens, and the model has seen positions up to %s (max_position_embeddings), "+
+			"want model.rope_scaling or shorter samples", set.Origin(i), human.Grouped(n), human.Grouped(most)),
+			fmt.Sprintf("model.rope_scaling='{rope_type: yarn, factor: %d}' stretches them; data.max_length=%d leaves such samples out",
+				(n+most-1)/most, most)))
+	}
+	return nil
 }
 
 // checkTokens refuses samples that hold a token without a row.
@@ -273,8 +309,8 @@ func (m *Model) checkWeights(dryRun bool) error {
 		return err
 	}
 	warnConfig(m.dir, c.Warnings[len(m.Config.Warnings):], m.session.events)
-	m.Config = c
-	return nil
+	m.Config, err = c.Stretch(m.scaling)
+	return err
 }
 
 // Load reads or makes the weights. Those of a model on the hub are there once a [Run] has
@@ -283,20 +319,28 @@ func (m *Model) Load() (*model.Model, error) {
 	if m.dir == "" {
 		return model.New(m.Config, m.seed), nil
 	}
-	return load(m.dir, model.Load, Events{}) // its warnings were told when it was opened
+	return m.stretched(load(m.dir, model.Load, Events{})) // its warnings were told when it was opened
 }
 
 // LoadToAnswer is [Model.Load] for a model that only answers, in one of the
 // [Precisions].
 func (m *Model) LoadToAnswer(precision string) (*model.Model, error) {
 	if m.dir != "" {
-		return m.parts().loadToAnswer(precision, Events{})
+		return m.stretched(m.parts().loadToAnswer(precision, Events{}))
 	}
 	loaded, err := model.NewToTrain(m.Config, m.seed, model.Training{LoRA: model.LoRA{From: m.session.Config.LoRA.From}})
 	if err == nil && precision == "bf16" {
 		loaded.UseHalf()
 	}
 	return loaded, err
+}
+
+// stretched is a model that was read, with its positions stretched.
+func (m *Model) stretched(read *model.Model, err error) (*model.Model, error) {
+	if err != nil {
+		return nil, err
+	}
+	return read, read.Stretch(m.scaling)
 }
 
 // Fingerprint says which model answers, by its files or by how it is made.

@@ -183,6 +183,9 @@ func (s timedScorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, er
 // paceKey names what a pace depends on.
 func paceKey(kind string, c model.Config, o train.Options, p *train.Plan, m engine.Needs) string {
 	kind += adapterText(m)
+	if o.Optim != train.AdamW {
+		kind += ", " + o.Optim
+	}
 	return fmt.Sprintf("%s, %s of %d parameters in %d layers, packs of %d tokens, documents of %d or less, %s, %s, %s",
 		kind, c.Type, c.Parameters(), c.Layers, packSize(p, o), 1<<bits.Len(uint(documentSize(p))),
 		m.Recomputed, m.Machine, machine.ReadProcessor().Model)

@@ -64,6 +64,9 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err := m.checkWhole("model.path"); err != nil {
 		return nil, err
 	}
+	if err := m.checkProved(); err != nil {
+		return nil, err
+	}
 	m.warnPositions()
 	var reference *Model
 	if how.pairs {
@@ -76,7 +79,9 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = m.checkTokens(set)
+	if err = m.checkTokens(set); err == nil {
+		err = m.checkPositions(set)
+	}
 	if patience := s.Config.Train.EarlyStoppingPatience; err == nil && patience > 0 && len(set.HeldOut()) == 0 {
 		err = fault.Usage(fault.Hint(fmt.Errorf("train.early_stopping_patience is %d, and nothing is held out", patience),
 			"data.held_out says what is; 0 lets the run go on to its end"))

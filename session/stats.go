@@ -38,7 +38,7 @@ func stats(c *configs.Config, set *data.Set, packed func() (*train.Epochs, error
 	if err != nil {
 		return nil, err
 	}
-	for _, weighting := range packing.Weightings() {
+	for _, weighting := range packing.Told(s.Weighting) {
 		shares, err := b.Shares(weighting)
 		if err != nil {
 			return nil, err

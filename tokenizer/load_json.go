@@ -220,7 +220,7 @@ func (t *Tokenizer) parseMetaspace(p *part) error {
 		return unknownPart("pre_tokenizer Metaspace has", fmt.Sprintf("the replacement %.40q", p.Replacement), "one character")
 	}
 	for _, n := range t.normalizers {
-		if n.nfc == nil && n.literal == "" && n.pattern == nil {
+		if n.prepends() {
 			return unknownPart("pre_tokenizer is", `"Metaspace" with a normalizer "Prepend"`, "one of them")
 		}
 	}

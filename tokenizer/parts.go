@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Parts are what a byte-level BPE tokenizer is made of, for writing it in another form.
+// Parts are what a tokenizer is made of, for writing it in another form.
 type Parts struct {
 	Tokens       []string // by id, "" where there is none; those of bytes written as GPT-2's characters
 	Added        []Added  // those among them that are looked for in a text before anything else
@@ -15,6 +15,8 @@ type Parts struct {
 	IgnoreMerges bool     // a word that is a token is taken as it is
 	Before       []int32  // what is put before a text's ids
 	After        []int32  // and behind them
+	Characters   bool     // its symbols are characters, not bytes; see [Tokenizer.Pieces]
+	Changes      bool     // the text is changed before in more ways than by NFC
 }
 
 // Added is an added token.
@@ -30,21 +32,22 @@ const (
 	SplitGPT2   = patternGPT2
 	SplitCL100K = patternCL100K
 	SplitQwen   = patternQwen
+	SplitQwen35 = patternQwen35
+	SplitO200K  = patternO200K
+	SplitTekken = patternTekken
 )
+
+// SplitsDeepSeek are the expressions of DeepSeek-V3.
+func SplitsDeepSeek() []string { return slices.Clone(splitsDeepSeek) }
 
 // Parts reads the tokenizer's files once more and takes it apart.
 func (t *Tokenizer) Parts() (Parts, error) {
-	var f *tokenizerFile
-	var err error
-	if data, ok := t.files[fileTokenizer]; ok {
-		f, err = parse(data)
-	} else {
-		f, err = convertFiles(t.files)
-	}
+	f, err := t.reread()
 	if err != nil {
-		return Parts{}, fmt.Errorf("%s: %w", fileTokenizer, err)
+		return Parts{}, err
 	}
-	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.onlyNFC(), IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after}
+	p := Parts{Tokens: slices.Clone(t.tokens), NFC: t.onlyNFC(), IgnoreMerges: f.Model.IgnoreMerges, Before: t.before, After: t.after,
+		Characters: t.model.chars != nil, Changes: t.meta != nil || len(t.normalizers) > 0 && !t.onlyNFC()}
 	for _, s := range t.stages {
 		p.Splits = append(p.Splits, s.name)
 	}
@@ -57,4 +60,27 @@ func (t *Tokenizer) Parts() (Parts, error) {
 		p.Added = append(p.Added, Added{ID: int(a.ID), Special: t.special[a.ID], Plain: !a.SingleWord && !a.LStrip && !a.RStrip})
 	}
 	return p, nil
+}
+
+// Pieces reads the tokenizer's files once more: it is the SentencePiece model that a tokenizer of characters is, or the error
+// says why it is none.
+func (t *Tokenizer) Pieces() (*Pieces, error) {
+	f, err := t.reread()
+	if err != nil {
+		return nil, err
+	}
+	return t.pieces(f)
+}
+
+// reread reads the tokenizer's files once more.
+func (t *Tokenizer) reread() (f *tokenizerFile, err error) {
+	if data, ok := t.files[fileTokenizer]; ok {
+		f, err = parse(data)
+	} else {
+		f, err = convertFiles(t.files)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", fileTokenizer, err)
+	}
+	return f, err
 }

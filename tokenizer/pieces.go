@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -38,6 +39,15 @@ type Pieces struct {
 
 // maxPiece bounds the bytes of a piece: every way to cut it in two is looked up.
 const maxPiece = 256
+
+// JSON is the tokenizer.json of the model.
+func (p *Pieces) JSON() ([]byte, error) {
+	f, err := p.file()
+	if err != nil {
+		return nil, err
+	}
+	return marshal(f), nil
+}
 
 // file is the tokenizer.json of the model.
 func (p *Pieces) file() (*tokenizerFile, error) {
@@ -126,6 +136,12 @@ func (p *Pieces) merges() ([]mergeFile, error) {
 	})
 	out := make([]mergeFile, len(all))
 	for i, m := range all {
+		// Of one score SentencePiece makes the leftmost first, which a list of merges cannot say; of runs of marks it says it.
+		if i > 0 && all[i-1].of != m.of && p.List[all[i-1].of].Score == p.List[m.of].Score &&
+			!(onlyMarks(p.List[all[i-1].of].Text) && onlyMarks(p.List[m.of].Text)) {
+			return nil, fmt.Errorf("pieces %d (%.40q) and %d (%.40q) have one score, %g, want one each",
+				all[i-1].of, p.List[all[i-1].of].Text, m.of, p.List[m.of].Text, p.List[m.of].Score)
+		}
 		out[i] = mergeFile{left: p.List[m.left].Text, right: p.List[m.right].Text}
 	}
 	return out, nil
@@ -160,4 +176,95 @@ func (p *Pieces) around() (json.RawMessage, error) {
 	single := slices.Concat(before, []any{text("A", 0)}, after)
 	return marshal(map[string]any{"type": "TemplateProcessing", "single": single,
 		"pair": append(slices.Clone(single), text("B", 1)), "special_tokens": special}), nil
+}
+
+func onlyMarks(text string) bool { return strings.Trim(text, string(spaceMark)) == "" }
+
+// pieces is the SentencePiece model that a tokenizer of characters is, or the error says why it is none.
+func (t *Tokenizer) pieces(f *tokenizerFile) (*Pieces, error) {
+	none := func(why string) (*Pieces, error) {
+		return nil, fmt.Errorf("the tokenizer is no SentencePiece model: %s", why)
+	}
+	p := &Pieces{BOS: -1, EOS: -1}
+	steps := t.normalizers
+	if len(steps) == 2 && steps[0].prepends() && steps[0].content == string(spaceMark) {
+		p.Prefix, steps = true, steps[1:]
+	}
+	switch idle := len(t.stages) == 0 || len(t.stages) == 1 && t.stages[0].name == "  MergedWithPrevious false"; {
+	case len(steps) != 1 || steps[0].literal != " " || steps[0].content != string(spaceMark) || t.meta != nil:
+		return none("it does not replace spaces by marks, with one before each text or none")
+	case !idle: // no space is left to split by
+		return none("it splits texts")
+	case !t.model.chars.fallback || t.model.whole != nil,
+		t.decoding.strip != map[bool]int{true: 1}[p.Prefix] || t.decoding.firstMark != "":
+		return none("it has no tokens of bytes, or other rules")
+	}
+	for id, token := range t.tokens {
+		kind := PieceNormal
+		if token == "" {
+			kind = PieceUnused
+		}
+		p.List = append(p.List, Piece{Text: token, Kind: kind, Score: -1e9})
+		if t.special[id] {
+			p.List[id].Kind = PieceControl
+		}
+	}
+	for _, id := range t.model.chars.bytes {
+		p.List[id].Kind = PieceByte
+	}
+	for _, a := range f.AddedTokens {
+		if a.Normalized || a.SingleWord {
+			return none(fmt.Sprintf("the added token %.40q is looked for in another way than wherever it stands", a.Content))
+		}
+		// Runs of marks are made of spaces, after added tokens were looked for: they are pieces like others.
+		if a.ID < int64(len(p.List)) && !a.Special && !onlyMarks(a.Content) {
+			p.List[a.ID].Kind = PieceUser
+		}
+	}
+	if f.Model.Unknown != nil {
+		if id, ok := t.ids[*f.Model.Unknown]; ok {
+			p.List[id].Kind = PieceUnknown
+		}
+	}
+	return p, p.score(f.Model.Merges, t.ids)
+}
+
+// score gives pieces the scores that make their merges, or says that none do. Merges of tokens that are looked for in a text
+// before are left out: no text has them any more.
+func (p *Pieces) score(merges []mergeFile, ids map[string]int32) error {
+	none := func(why string, args ...any) error {
+		return fmt.Errorf("the tokenizer is no SentencePiece model: %w", fmt.Errorf(why, args...))
+	}
+	next, before := float32(0), int32(-1)
+	scored := make([]bool, len(p.List))
+	known := make(map[[2]string]bool, len(merges))
+	for _, m := range merges {
+		id := ids[m.left+m.right]
+		normal := func(id int32) bool { return p.List[id].Kind == PieceNormal }
+		if m.comment || !normal(id) || !normal(ids[m.left]) || !normal(ids[m.right]) {
+			continue
+		}
+		known[[2]string{m.left, m.right}] = true
+		switch runs := before >= 0 && onlyMarks(p.List[id].Text) && onlyMarks(p.List[before].Text); {
+		case id == before:
+		case scored[id] && !(runs && p.List[id].Score == p.List[before].Score):
+			return none("merges of %.40q stand apart, want them together", p.List[id].Text)
+		case !scored[id]:
+			if !runs { // runs of marks that follow each other have one score
+				next--
+			}
+			p.List[id].Score, scored[id] = next, true
+		}
+		before = id
+	}
+	all, err := p.merges()
+	if err != nil {
+		return none("%w", err)
+	}
+	for _, m := range all {
+		if !known[[2]string{m.left, m.right}] {
+			return none("it does not merge %.40q with %.40q, want every piece made of any two", m.left, m.right)
+		}
+	}
+	return nil
 }

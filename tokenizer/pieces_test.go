@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,14 +29,14 @@ func readFile(t testing.TB, name string) []byte {
 	return data
 }
 
-func TestModelsOfSentencePieceGiveItsIDs(t *testing.T) {
-	model := readFile(t, "testdata/sentencepiece/tokenizer.model")
-	tok := must(loadOnly(map[string][]byte{fileRanks: model}))
+// checkIDs compares a model with what SentencePiece says in a file.
+func checkIDs(t *testing.T, tok *Tokenizer, path string) {
+	t.Helper()
 	var rows []struct {
 		Text string
 		IDs  []int32 `json:"ids"`
 	}
-	if err := json.Unmarshal(readFile(t, "testdata/sentencepiece/golden.json"), &rows); err != nil {
+	if err := json.Unmarshal(readFile(t, path), &rows); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range rows {
@@ -46,6 +47,28 @@ func TestModelsOfSentencePieceGiveItsIDs(t *testing.T) {
 			t.Errorf("%v decode to %+q, want %+q", row.IDs, got, row.Text)
 		}
 	}
+	t.Logf("%d strings", len(rows))
+}
+
+// TestPublishedModelsOfSentencePieceGiveItsIDs needs a folder with folders that have a tokenizer.model and the golden.json
+// that testdata/sentencepiece/golden.py --real makes for it.
+func TestPublishedModelsOfSentencePieceGiveItsIDs(t *testing.T) {
+	dir := os.Getenv("LWTRAIN_TEST_TOKENIZERS")
+	found, _ := filepath.Glob(filepath.Join(dir, "*", "golden.json"))
+	if dir == "" || len(found) == 0 {
+		t.Skip("LWTRAIN_TEST_TOKENIZERS names no folder with published SentencePiece models: they are not part of the repository")
+	}
+	for _, path := range found {
+		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
+			checkIDs(t, must(Load(filepath.Dir(path))), path)
+		})
+	}
+}
+
+func TestModelsOfSentencePieceGiveItsIDs(t *testing.T) {
+	model := readFile(t, "testdata/sentencepiece/tokenizer.model")
+	tok := must(loadOnly(map[string][]byte{fileRanks: model}))
+	checkIDs(t, tok, "testdata/sentencepiece/golden.json")
 	if got := tok.EncodeText("[INST]<tool>"); len(got) != 2 || !tok.IsSpecial(got[0]) || tok.IsSpecial(got[1]) {
 		t.Errorf("[INST]<tool> has the ids %v, want a special token and another one", got)
 	}

@@ -11,9 +11,24 @@ const (
 	patternGPT2   = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 	patternCL100K = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 	patternQwen   = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	patternQwen35 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*` + endSpaces
+	patternO200K  = upper + "*" + lower + "+" + shortened + "|" + upper + "+" + lower + "*" + shortened +
+		`|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*` + endSpaces
+	patternTekken = upper + "*" + lower + "+|" + upper + "+" + lower + `*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*` + endSpaces
+
+	endSpaces = `|\s*[\r\n]+|\s+(?!\S)|\s+`
+	upper     = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`
+	lower     = `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`
+	shortened = `(?i:'s|'t|'re|'ve|'m|'ll|'d)?`
+
 	nameDigits    = "digits"
 	nameDigitRuns = "digit runs"
 )
+
+// splitsDeepSeek are those of DeepSeek-V3, one after the other.
+var splitsDeepSeek = []string{`\p{N}{1,3}`, `[一-龥぀-ゟ゠-ヿ]+`,
+	"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*" +
+		"|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"}
 
 // behavior is what becomes of the matches of a pattern and of what lies between them.
 type behavior string

@@ -15,6 +15,9 @@ type normalizer struct {
 	content string         // by what; without the two above it is put before the text
 }
 
+// prepends reports whether it puts text before a text.
+func (n *normalizer) prepends() bool { return n.nfc == nil && n.literal == "" && n.pattern == nil }
+
 // apply returns the normalised text and, where it is to say so, what it changed, which takes 16 bytes for each change.
 func (n *normalizer) apply(s string, say bool) (string, edits) {
 	switch {

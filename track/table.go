@@ -33,7 +33,9 @@ func Columns(k Kind) []string {
 	for _, s := range k.Sources {
 		evaluated = append(evaluated, "eval_loss/"+s)
 	}
-	if k.Pairs {
+	if !k.Pairs {
+		evaluated = append(evaluated, "eval_end/likely", "eval_end/probability")
+	} else {
 		both := []string{"rewards/chosen", "rewards/rejected", "rewards/margins"}
 		if !k.Labelled {
 			both = append(both, "rewards/accuracies", "rewards/ties")

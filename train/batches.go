@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"lwtrain/internal/fault"
 	"lwtrain/packing"
@@ -13,11 +14,14 @@ type Batches struct {
 	*Epochs
 	calendar
 	opt Options
+
+	next     func(sum float64) float64 // [packing.Options.Divisors]
+	divisors []float64                 // of the first steps, where they depend on those before
 }
 
 // NewBatches plans the steps of a run.
 func NewBatches(e *Epochs, opt Options) (*Batches, error) {
-	b := &Batches{Epochs: e, opt: opt}
+	b := &Batches{Epochs: e, opt: opt, next: e.packing.Divisors()}
 	steps := b.stepsOf(e.first)
 	var err error
 	b.calendar, err = newCalendar(opt.NumTrainEpochs, opt.MaxSteps, func(number int) (int, error) {
@@ -56,6 +60,27 @@ func (b *Batches) at(step int) ([][]int, error) {
 		out = append(out, pick(epoch.samples, p))
 	}
 	return out, nil
+}
+
+// divisor is that of the loss of the step after step updates, whose packs have divisors that
+// add up to sum. Where it depends on the steps before, it is taken from all of them, so a run
+// that goes on needs no state.
+func (b *Batches) divisor(step int, sum float64) (float64, error) {
+	if !b.packing.Smoothed() {
+		return sum, nil
+	}
+	for len(b.divisors) <= step {
+		batch, err := b.at(len(b.divisors))
+		if err != nil {
+			return 0, err
+		}
+		targets := 0.0
+		for _, c := range b.carriers(slices.Concat(batch...)) {
+			targets += c.Factor * float64(c.Targets)
+		}
+		b.divisors = append(b.divisors, b.next(targets))
+	}
+	return b.divisors[step], nil
 }
 
 // Work is what comes after a step.

@@ -89,7 +89,7 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 		}
 		began := time.Now()
 		s := sums{step: step + 1}
-		if err := s.learnWeighted(ctx, job.Engine, packs); err != nil {
+		if err := s.learnWeighted(ctx, job.Engine, packs, nil); err != nil {
 			return r, err
 		}
 		if _, _, err := s.update(job.Engine, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {

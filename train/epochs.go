@@ -79,6 +79,16 @@ func (e *Epochs) documents(samples []int) ([]packing.Doc, error) {
 	return docs, nil
 }
 
+// carriers are samples as shares of the loss see them, but for their answers.
+func (e *Epochs) carriers(samples []int) []packing.Carrier {
+	sources := e.data.Sources()
+	out := make([]packing.Carrier, len(samples))
+	for i, id := range samples {
+		out[i] = packing.Carrier{Targets: e.data.Targets(id), Factor: sources[e.data.Source(id)].LossFactor}
+	}
+	return out
+}
+
 // lengths are those of samples, in tokens.
 func lengths(set *data.Set, samples []int) []int {
 	out := make([]int, len(samples))

@@ -3,8 +3,12 @@ package train
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"testing"
+
+	"lwtrain/packing"
 )
 
 // TestWrittenPacksSayWhoCarriesTheLossOfEachStep: with weightings that average
@@ -12,7 +16,7 @@ import (
 func TestWrittenPacksSayWhoCarriesTheLossOfEachStep(t *testing.T) {
 	set, chat := fixture(t, 1)
 	j := job(t, set, chat, t.TempDir())
-	for _, weighting := range []string{"token", "sequence", "pack"} {
+	for _, weighting := range []string{"token", "sequence", "pack", "ave_token", "message", "length"} {
 		j.Packing.Weighting = weighting
 		var out bytes.Buffer
 		b := j.batches(t)
@@ -50,6 +54,45 @@ func TestWrittenPacksSayWhoCarriesTheLossOfEachStep(t *testing.T) {
 			if math.Abs(sum-1) > 1e-6 {
 				t.Errorf("%s: the weights of step %d add up to %g, want 1", weighting, step, sum)
 			}
+		}
+	}
+}
+
+// TestADivisorThatLooksBackIsThatOfARunThatDidNotStop: it follows from the packs of the steps
+// before, in other epochs, too, whichever step is asked for first.
+func TestADivisorThatLooksBackIsThatOfARunThatDidNotStop(t *testing.T) {
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, t.TempDir())
+	j.Packing.Weighting, j.Options.MaxSteps, j.Options.NumTrainEpochs = "long_ce", 0, 3
+	for _, strategy := range packing.Strategies() {
+		j.Packing.Strategy = strategy
+		whole := j.batches(t)
+		var sums, steps float64
+		for step := range whole.total {
+			batch, err := whole.at(step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			targets := 0.0
+			for _, id := range slices.Concat(batch...) {
+				targets += float64(set.Targets(id)) * set.Sources()[set.Source(id)].LossFactor
+			}
+			sums, steps = 0.9*sums+targets, 0.9*steps+1
+			for _, b := range []*Batches{whole, j.batches(t)} {
+				got, err := b.divisor(step, targets)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got != sums/steps {
+					t.Fatalf("%s: step %d is divided by %g, want %g", strategy, step+1, got, sums/steps)
+				}
+				if again, err := b.at(step); err != nil || fmt.Sprint(again) != fmt.Sprint(batch) {
+					t.Fatalf("%s: step %d has the packs %v, %v, want %v", strategy, step+1, again, err, batch)
+				}
+			}
+		}
+		if epoch, _ := whole.epochOf(whole.total - 1); epoch == 0 {
+			t.Errorf("%s: %d steps are one epoch, want more", strategy, whole.total)
 		}
 	}
 }

@@ -263,5 +263,5 @@ func (s *sft) learnAlone(ctx context.Context, sums *sums, samples []int) error {
 		n := copy(packs[i].Weights[:packs[i].Tokens], weights)
 		weights = weights[n:]
 	}
-	return sums.learnWeighted(ctx, s.engine, packs)
+	return sums.learnWeighted(ctx, s.engine, packs, s.batches.packing.Weigh())
 }

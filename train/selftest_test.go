@@ -64,8 +64,12 @@ func TestTheSelftestOfResumingPassesAndLeavesNothing(t *testing.T) {
 func TestPackedEqualsAlone(t *testing.T) {
 	set, chat := fixture(t, 1)
 	var alone float64
-	for weighting, capacities := range map[string][]int{"token": {250, 4096}, "sequence": {700}, "pack": {700}, "longwriter": {700}} {
-		for _, strategy := range packing.Strategies() {
+	for _, weighting := range packing.Weightings() {
+		capacities, strategies := []int{700}, []string{packing.BestFit}
+		if weighting == packing.ByToken {
+			capacities, strategies = []int{250, 4096}, packing.Strategies()
+		}
+		for _, strategy := range strategies {
 			for _, capacity := range capacities {
 				j := job(t, set, chat, "")
 				j.Packing.Strategy, j.Packing.Capacity, j.Packing.Weighting = strategy, capacity, weighting
@@ -119,7 +123,7 @@ func TestTheToleranceOfPackingIsTight(t *testing.T) {
 	for k := range pack.Tokens {
 		pack.Starts[k], pack.Positions[k] = 0, int32(k)
 	}
-	if err := asOne.learnWeighted(context.Background(), m.engine, []packing.Pack{pack}); err != nil {
+	if err := asOne.learnWeighted(context.Background(), m.engine, []packing.Pack{pack}, nil); err != nil {
 		t.Fatal(err)
 	}
 	r := PackingTest{Precision: engine.Float32, Loss: [2]float64{asOne.loss, alone.loss}, Norm: [2]float64{1, 1}}

@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 
 	"lwtrain/data"
 	"lwtrain/engine"
@@ -15,6 +17,7 @@ type sft struct {
 	engine  engine.Engine
 	batches *Batches
 	heldOut [][]int // packs of the held-out samples
+	stop    []int32 // ids that end an answer
 }
 
 func newSFT(job Job) (*sft, error) {
@@ -22,7 +25,7 @@ func newSFT(job Job) (*sft, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sft{data: job.Data, engine: job.Engine, batches: b}
+	s := &sft{data: job.Data, engine: job.Engine, batches: b, stop: job.Stop}
 	held := job.Data.HeldOut()
 	packs, err := packing.Assign(packing.BestFit, b.packing.Capacity, lengths(job.Data, held))
 	if err != nil {
@@ -50,7 +53,11 @@ func (s *sft) learn(ctx context.Context, step int) (sums, error) {
 	if err != nil {
 		return sums{}, err
 	}
-	return s.learnPacks(ctx, step+1, batch)
+	out, err := s.learnPacks(ctx, step+1, batch)
+	if err == nil {
+		out.divisor, err = s.batches.divisor(step, out.divisor)
+	}
+	return out, err
 }
 
 // learnPacks adds up loss and gradients of the packs of samples of a step. How many packs make a
@@ -66,7 +73,7 @@ func (s *sft) learnPacks(ctx context.Context, step int, batch [][]int) (sums, er
 			return out, err
 		}
 	}
-	if err := out.learnWeighted(ctx, s.engine, packs); err != nil {
+	if err := out.learnWeighted(ctx, s.engine, packs, s.batches.packing.Weigh()); err != nil {
 		return out, err
 	}
 	if out.divisor == 0 {
@@ -81,11 +88,12 @@ func (s *sft) lay(samples []int) (packing.Pack, error) {
 	if err != nil {
 		return packing.Pack{}, err
 	}
-	return packing.Lay(s.batches.packing.Capacity, docs, s.batches.packing.Weighting)
+	return s.batches.packing.Lay(docs)
 }
 
 // evaluate measures the held-out loss: the plain mean over target tokens, of
-// all and by source, whatever the training's weighting.
+// all and by source, whatever the training's weighting; and how probable the model finds
+// it that the held-out answers end where they do.
 func (s *sft) evaluate(ctx context.Context, _ int) (EvalMetrics, error) {
 	sources := s.data.Sources()
 	loss := make([]float64, len(sources))
@@ -97,6 +105,7 @@ func (s *sft) evaluate(ctx context.Context, _ int) (EvalMetrics, error) {
 			}
 		}
 	}
+	var ends endings
 	err := s.engine.Score(ctx, packs, engine.ScoreOptions{}, func(pack int, nll []float64) error {
 		for _, id := range s.heldOut[pack] {
 			source, n := s.data.Source(id), s.data.Tokens(id)
@@ -104,6 +113,9 @@ func (s *sft) evaluate(ctx context.Context, _ int) (EvalMetrics, error) {
 				loss[source] += v
 			}
 			targets[source] += float64(s.data.Targets(id))
+			if err := s.addEnds(&ends, id, nll[:n]); err != nil {
+				return err
+			}
 			nll = nll[n:]
 		}
 		return nil
@@ -111,7 +123,7 @@ func (s *sft) evaluate(ctx context.Context, _ int) (EvalMetrics, error) {
 	if err != nil {
 		return EvalMetrics{}, err
 	}
-	m := EvalMetrics{}
+	m := EvalMetrics{Values: ends.values()}
 	var sum, n float64
 	for i, source := range sources {
 		if targets[i] > 0 {
@@ -136,4 +148,38 @@ func (s *sft) layHeldOut(samples []int) (packing.Pack, error) {
 		docs[i].Factor = 1
 	}
 	return packing.Lay(s.batches.packing.Capacity, docs, packing.ByToken)
+}
+
+// endings adds up the probabilities of the tokens that end held-out answers, each after the
+// whole answer before it.
+type endings struct{ n, probability, likely float64 }
+
+// addEnds adds those of a sample: of each answer that ends in a token at which the model would stop. A piece of a
+// sample that was split need not have one.
+func (s *sft) addEnds(e *endings, id int, nll []float64) error {
+	sample, err := s.data.Sample(id)
+	if err != nil {
+		return err
+	}
+	for _, t := range sample.Target {
+		k := t[1] - 1
+		if k < 1 || !slices.Contains(s.stop, sample.IDs[k]) {
+			continue
+		}
+		p := math.Exp(-nll[k-1])
+		e.n, e.probability = e.n+1, e.probability+p
+		if p > 0.5 {
+			e.likely++
+		}
+	}
+	return nil
+}
+
+// values are the mean probability, and the share of ends that are more probable than all other tokens together: so
+// greedy decoding would end there. nil: no answer has an end.
+func (e endings) values() map[string]float64 {
+	if e.n == 0 {
+		return nil
+	}
+	return map[string]float64{"end/probability": e.probability / e.n, "end/likely": e.likely / e.n}
 }

@@ -6,8 +6,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"lwtrain/engine"
+	"lwtrain/packing"
 )
 
 func TestARunLearnsAndLeavesWhatItPromises(t *testing.T) {
@@ -220,5 +224,54 @@ func TestSchedulesAreTransformersSchedules(t *testing.T) {
 	}
 	if n := (Options{WarmupRatio: 0.03}).schedule(101).Warmup; n != 4 {
 		t.Errorf("3 %% of 101 steps are %d steps of warm-up, want 4: rounded up", n)
+	}
+}
+
+func TestEndsOfHeldOutAnswersAreThoseOfEachAlone(t *testing.T) {
+	set, template := fixture(t, 1)
+	j := job(t, set, template, t.TempDir()).ready(t)
+	m, err := newSFT(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.evaluate(context.Background(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	probability, likely := 0.0, 0.0
+	for _, id := range set.HeldOut() {
+		s, err := set.Sample(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := int32(len(s.IDs)) - 1
+		for !slices.Contains(j.Stop, s.IDs[last]) { // what a template writes after it
+			last--
+		}
+		pack, err := packing.Lay(256, []packing.Doc{{IDs: s.IDs, Target: [][2]int32{{last, last + 1}}, Factor: 1}}, packing.ByToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := func(yield func(packing.Pack, error) bool) { yield(pack, nil) }
+		err = j.Engine.Score(context.Background(), one, engine.ScoreOptions{}, func(_ int, nll []float64) error {
+			p := math.Exp(-nll[last-1])
+			probability += p / float64(len(set.HeldOut()))
+			if p > 0.5 {
+				likely += 1 / float64(len(set.HeldOut()))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p := got.Values["end/probability"]; math.Abs(p-probability) > 1e-6*probability || got.Values["end/likely"] != likely || p == 0 {
+		t.Errorf("ends have %v, want a mean probability of %g, likely %g", got.Values, probability, likely)
+	}
+	if v := (endings{n: 4, probability: 3, likely: 2}).values(); v["end/probability"] != 0.75 || v["end/likely"] != 0.5 {
+		t.Errorf("of four ends: %v", v)
+	}
+	if v := (endings{}).values(); v != nil {
+		t.Errorf("of no end: %v", v)
 	}
 }

@@ -41,9 +41,9 @@ func (s *sums) learn(ctx context.Context, e engine.Engine, packs []packing.Pack,
 	return loss, nil
 }
 
-// learnWeighted takes packs whose weights are those of the loss.
-func (s *sums) learnWeighted(ctx context.Context, e engine.Engine, packs []packing.Pack) error {
-	loss, err := s.learn(ctx, e, packs, nil)
+// learnWeighted takes packs whose weights, after weigh, are those of the loss.
+func (s *sums) learnWeighted(ctx context.Context, e engine.Engine, packs []packing.Pack, weigh engine.Weigh) error {
+	loss, err := s.learn(ctx, e, packs, weigh)
 	s.loss += loss
 	for _, p := range packs {
 		s.divisor += p.Divisor

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lwtrain/chain"
-	"lwtrain/internal/rundir"
 )
 
 // Step is a step of a chain that was begun: the folder does not say which ones come.
@@ -71,7 +70,6 @@ func (w *Watcher) chain(s *Status) (bool, error) {
 	// A record is written when its step begins and again when it ends, so that of the step at work is the last.
 	slices.SortStableFunc(s.Steps, func(a, b Step) int { return cmp.Or(a.began.Compare(b.began), strings.Compare(a.Name, b.Name)) })
 	last := &s.Steps[len(s.Steps)-1]
-	held, _ := rundir.Held(w.dir)
 	if last.State != Finished {
 		dir := filepath.Join(w.dir, last.Name)
 		if w.inner[dir] == nil {
@@ -84,7 +82,7 @@ func (w *Watcher) chain(s *Status) (bool, error) {
 				s.Updated = inner.Updated
 			}
 		}
-		if held {
+		if s.held {
 			last.State = Running
 		}
 	}

@@ -51,6 +51,8 @@ type Status struct {
 	Steps    []Step    `json:"steps,omitempty"`    // of a chain
 
 	Run *report.Run `json:"-"` // of a training run that has metrics
+
+	held, lockKnown bool // its lock; whether the system says so
 }
 
 // Training is how far a training run is.
@@ -104,12 +106,14 @@ func (w *Watcher) Look() (*Status, error) {
 	if !info.IsDir() {
 		return nil, fault.Usage(fmt.Errorf("%s: no folder, want that of a run", w.dir))
 	}
+	s := &Status{Dir: w.dir}
+	s.held, s.lockKnown = rundir.Held(w.dir) // before its files are read: whoever lets go of it has written them
 	var a about
 	known, err := readJSON(filepath.Join(w.dir, rundir.File), &a)
 	if err != nil {
 		return nil, err
 	}
-	s := &Status{Dir: w.dir, Kind: a.kind()}
+	s.Kind = a.kind()
 	switch {
 	case known && (s.Kind == "sft" || s.Kind == "dpo"):
 		return s, w.training(s, a)
@@ -279,13 +283,12 @@ func escaped(dir string) string {
 
 // stand finds out the state of work of which it is known whether it is done.
 func (s *Status) stand(now time.Time, done bool) {
-	held, known := rundir.Held(s.Dir)
 	switch {
-	case held:
+	case s.held:
 		s.State = Running
 	case done:
 		s.State = Finished
-	case !known:
+	case !s.lockKnown:
 		s.State = Unknown
 	default:
 		s.State = Stopped

@@ -28,7 +28,7 @@ type generateFlags struct {
 	model, base                  string
 	template, precision          string
 	prompt, prompts, system, out string
-	raw, greedy, json            bool
+	raw, greedy, json, compare   bool
 	maxNew, batch                int
 	temperature, topP            float64
 	seed                         uint64
@@ -53,6 +53,10 @@ with what is there, and asks only for what lacks: an answer does not depend on
 what is written beside it. FILE.run.json says what the answers are of. Without
 --out they are printed in the order of the prompts, as {ids, text, words, stop}.
 
+--compare A B has two models answer the same prompts, one model in memory after
+the other, and shows their answers beside each other: words, how well a stated
+length is met (S_l), what was cut off. An adapter finds its base by its files.
+
 A model ends its answer by a token of its own, which --top-p may cut off like
 any other: where it is unlikely at every place (a model that has learnt to write
 long, a temperature above 1), a small --top-p never draws it and answers end
@@ -61,9 +65,9 @@ takes it nearly always, and answers are short. --top-p 1 leaves it the
 probability that the model gives.`,
 		Example: `  lwtrain generate -m runs/quickstart --prompt "Write a 1000-word story"
   lwtrain generate -m DIR --prompt "Hello" --greedy --json
-  lwtrain generate -m DIR --prompts prompts.jsonl --out answers.jsonl`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return generate(cmd, f) },
+  lwtrain generate -m DIR --prompts prompts.jsonl --out answers.jsonl
+  lwtrain generate --compare BASE runs/my --prompts prompts.jsonl`,
+		RunE: func(cmd *cobra.Command, args []string) error { return generate(cmd, f, args) },
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.model, "model", "m", "", "model folder, or a run's folder, or an adapter's (LoRA)")
@@ -84,14 +88,22 @@ probability that the model gives.`,
 	fl.IntVar(&f.maxNew, "max-new-tokens", 2048, "longest answer, in tokens")
 	fl.Uint64Var(&f.seed, "seed", 42, "seed of the sampling; each prompt has a random stream of its own from it")
 	fl.BoolVar(&f.json, "json", false, "print {ids, text, words, stop} instead of the text")
+	fl.BoolVar(&f.compare, "compare", false, "two models answer, which are given as arguments: A B")
 	addThreads(cmd)
-	cmd.MarkFlagRequired("model")
 	return cmd
 }
 
-// check refuses flags that make no sense.
-func (f generateFlags) check() (err error) {
+// check refuses flags and arguments that make no sense.
+func (f generateFlags) check(args []string) (err error) {
 	switch {
+	case f.compare && len(args) != 2:
+		err = fmt.Errorf("--compare with %s, want two: --compare A B", human.Count(len(args), "model"))
+	case f.compare && (f.model != "" || f.out != "" || f.base != "" || f.raw):
+		err = errors.New("--compare beside --model, --out, --base or --raw, want none of them")
+	case !f.compare && len(args) > 0:
+		err = fmt.Errorf("%.60q is no flag, want a model as -m DIR, a prompt as --prompt TEXT", args[0])
+	case !f.compare && f.model == "":
+		err = errors.New("no model is given, want -m DIR, or --compare A B")
 	case f.maxNew < 1:
 		err = fmt.Errorf("--max-new-tokens %d, want at least 1", f.maxNew)
 	case f.batch < 1:
@@ -108,8 +120,8 @@ func (f generateFlags) check() (err error) {
 	return fault.Usage(err)
 }
 
-func generate(cmd *cobra.Command, f generateFlags) error {
-	if err := errors.Join(f.check(), useThreads(cmd)); err != nil {
+func generate(cmd *cobra.Command, f generateFlags, args []string) error {
+	if err := errors.Join(f.check(args), useThreads(cmd)); err != nil {
 		return err
 	}
 	if f.greedy {
@@ -118,6 +130,9 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 	prompts, err := f.read(cmd)
 	if err != nil {
 		return err
+	}
+	if f.compare {
+		return f.beside(cmd, [2]string(args), prompts)
 	}
 	g, err := session.OpenGenerator(cmd.Context(), f.model, f.base, show.Session(cmd.ErrOrStderr()))
 	if err != nil {
@@ -129,10 +144,7 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 			return fault.Hint(err, "--raw continues a prompt without a chat template; --template names another")
 		}
 	}
-	job := answers.Job{
-		Prompts: prompts, System: f.system, MaxTokens: f.maxNew, File: f.out,
-		Sampling: model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed},
-	}
+	job := f.job(prompts)
 	if f.raw {
 		job.System = ""
 	}
@@ -140,6 +152,57 @@ func generate(cmd *cobra.Command, f generateFlags) error {
 		return f.many(cmd, g, job)
 	}
 	return f.one(cmd, g, job)
+}
+
+func (f generateFlags) job(prompts []record.Prompt) answers.Job {
+	return answers.Job{
+		Prompts: prompts, System: f.system, MaxTokens: f.maxNew, File: f.out,
+		Sampling: model.Sampling{Temperature: f.temperature, TopP: f.topP, Seed: f.seed},
+	}
+}
+
+// beside has two models answer, and shows their answers beside each other. What is wrong with either is known before the
+// first one's weights are read.
+func (f generateFlags) beside(cmd *cobra.Command, models [2]string, prompts []record.Prompt) error {
+	job := f.job(prompts)
+	requests := make([]llm.Request, len(prompts))
+	for i := range requests {
+		requests[i] = job.Request(i)
+	}
+	var opened [2]*session.Generator
+	for side, name := range models {
+		g, err := session.OpenGenerator(cmd.Context(), name, "", show.Session(cmd.ErrOrStderr()))
+		if err == nil {
+			err = g.UseTemplate(f.template)
+		}
+		if err == nil {
+			_, err = g.Decoder(1).Texts(requests)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		opened[side] = g
+	}
+	display := show.NewAnswering(cmd.ErrOrStderr(), 2*len(prompts), false)
+	ended, tokens := 0, 0
+	compared, err := answers.Compare(cmd.Context(), job, models, func(side int) (llm.Answerer, func(), error) {
+		err := opened[side].Load(f.precision)
+		decoder := opened[side].Decoder(f.batch)
+		decoder.Token = func(int, int32) { display.Token() }
+		return decoder, opened[side].Close, err
+	}, func(_ int, r llm.Reply) {
+		ended, tokens = ended+1, tokens+r.Tokens
+		display.Progress(ended, 0, tokens)
+	})
+	display.Close()
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return show.ComparedJSON(cmd.OutOrStdout(), compared)
+	}
+	show.Compared(cmd.OutOrStdout(), compared)
+	return nil
 }
 
 // one answers one prompt: its text as it comes, or an object.

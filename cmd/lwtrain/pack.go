@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -14,44 +16,51 @@ import (
 	"lwtrain/data"
 	"lwtrain/data/record"
 	"lwtrain/internal/atomicfile"
-	"lwtrain/internal/human"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
 	"lwtrain/model"
+	"lwtrain/report"
 	"lwtrain/session"
 	"lwtrain/train"
 )
 
 func newPackCmd() *cobra.Command {
 	var asJSON, ids bool
-	var write string
+	var write, page string
 	cmd := &cobra.Command{
 		Use:   "pack",
-		Short: "Say what the packs are, how full, and who carries the loss",
-		Long: `Packs the samples of a config as its first epoch does, and says how full the
-packs are and what part of the loss each source and each range of answer
-lengths carries with the weighting of the config. With --write it also writes
-what every step of the whole run trains on: a line of JSON for each pack, with
-the place and the weight of each document.`,
+		Short: "Draw the packs, and say who carries the loss under which packer",
+		Long: `Packs the samples of a config as its first epoch does, and draws the packs of
+the first steps: a letter for each source, and the attention that a pack takes,
+as part of that of one document that fills it. Then it says what part of the
+loss each source and each range of answer lengths carries with the weighting of
+the config, and sets all packers and weightings side by side: with some of them
+a packer that fills better is another objective.
+
+--html writes a page with all of it. With --write it also writes what every
+step of the whole run trains on: a line of JSON for each pack, with the place
+and the weight of each document.`,
 		Example: `  lwtrain pack -c my.yaml
+  lwtrain pack -c my.yaml --html packs.html
   lwtrain pack -c my.yaml packing.weighting=longwriter --json
-  lwtrain pack -c my.yaml --write packs.jsonl`,
+  lwtrain pack -c my.yaml --write packs.jsonl
+  lwtrain pack show 17 -c my.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, store, _, err := openSamples(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer store.Close()
-			e, err := train.NewEpochs(store, c.Packing, c.Train.PacksPerStep(), c.Seed)
+			b, err := batchesOf(c, store)
 			if err != nil {
 				return err
 			}
-			b, err := train.NewBatches(e, c.Train)
-			if err != nil {
+			v := show.Packs{Config: c, Set: store, Drawn: b.Draw()}
+			if v.Plan, err = b.Plan(); err != nil {
 				return err
 			}
-			p, err := b.Plan()
-			if err != nil {
+			if v.Comparison, err = b.Compare(); err != nil {
 				return err
 			}
 			if write != "" {
@@ -62,55 +71,88 @@ the place and the weight of each document.`,
 					return err
 				}
 			}
-			if asJSON {
-				return printPackJSON(cmd.OutOrStdout(), c, store, p)
+			if page != "" {
+				name, _ := configName(cmd) // it was there: it was loaded
+				err := atomicfile.Write(page, func(w io.Writer) error {
+					return report.WritePacks(w, v.Page(name))
+				})
+				if err != nil {
+					return err
+				}
 			}
-			return printPack(cmd.OutOrStdout(), c, p)
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(v.JSON())
+			}
+			return v.Print(cmd.OutOrStdout())
 		},
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().StringVar(&page, "html", "", "a file to write a page with plots to")
 	cmd.Flags().StringVar(&write, "write", "", "a .jsonl file to write the packs of all steps to")
 	cmd.Flags().BoolVar(&ids, "ids", false, "with --write: token ids and targets of each document, too")
+	cmd.AddCommand(newPackShowCmd())
 	return cmd
 }
 
-func printPackJSON(out io.Writer, c *configs.Config, store *data.Set, p *train.Plan) error {
-	type share struct {
-		Name         string  `json:"name"`
-		Documents    int     `json:"documents"`
-		Tokens       int64   `json:"tokens"`
-		TargetTokens int64   `json:"target_tokens"`
-		Loss         float64 `json:"loss"`
+func newPackShowCmd() *cobra.Command {
+	var ids, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show N -c CONFIG [key=value ...]",
+		Short: "Print a pack token by token: targets, weights, positions",
+		Long: `Prints pack N of the first epoch, counted from 1 in the order of training, as an
+engine gets it: each document with its place, and its text with the targets
+marked, in green on a terminal, else, and with NO_COLOR, in ⟦brackets⟧. Weights
+are those of the tokens' cross-entropies in the loss of the step. Control
+characters are shown by name.`,
+		Example: `  lwtrain pack show 1 -c my.yaml
+  lwtrain pack show 17 -c my.yaml --ids
+  lwtrain pack show 17 -c my.yaml --json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			number, err := strconv.Atoi(args[0])
+			if err != nil {
+				return fault.Usage(fmt.Errorf("pack %q, want its number in the first epoch, from 1", args[0]))
+			}
+			c, store, template, err := openSamples(cmd, args[1:])
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			b, err := batchesOf(c, store)
+			if err != nil {
+				return err
+			}
+			laid, err := b.Laid(number)
+			if err != nil {
+				return err
+			}
+			v, out := show.Laid{LaidPack: laid, Template: template}, cmd.OutOrStdout()
+			if asJSON {
+				return json.NewEncoder(out).Encode(v.JSON())
+			}
+			return v.Print(out, ids, terminal.IsTerminal(out) && os.Getenv("NO_COLOR") == "")
+		},
 	}
-	shares := map[string][]share{}
-	for _, s := range p.Shares {
-		shares[s.Kind] = append(shares[s.Kind], share{s.Name, s.Documents, s.Tokens, s.TargetTokens, s.Loss})
+	addConfigFlags(cmd)
+	settings := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return errors.New("no pack is given, want its number in the first epoch, from 1")
+		}
+		return settings(cmd, args[1:])
 	}
-	return json.NewEncoder(out).Encode(map[string]any{
-		"packs": p.Packs, "capacity": p.Capacity, "fill": p.Fill(), "documents": p.Documents, "tokens": p.Tokens,
-		"target_tokens": p.TargetTokens, "steps_per_epoch": p.StepsPerEpoch, "attention_balance": p.Attention, "steps": p.Schedule.Total,
-		"strategy": c.Packing.Strategy, "weighting": c.Packing.Weighting,
-		"dropped": store.Mix().Dropped, "lost_tokens": store.Mix().LostTokens, "held_out": len(store.HeldOut()), "loss_shares": shares,
-	})
+	cmd.Flags().BoolVar(&ids, "ids", false, "a line for each token: place, position, id, weight, text")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
 }
 
-func printPack(out io.Writer, c *configs.Config, p *train.Plan) error {
-	fmt.Fprintf(out, "%s of %s tokens, %.2f %% full (%s): %s, %s tokens, %s targets\n%s an epoch; attention balance ratio %.4f\n\n",
-		human.Count(p.Packs, "pack"), human.Grouped(p.Capacity), 100*p.Fill(), c.Packing.Strategy, human.Count(p.Documents, "sample"),
-		human.Grouped(p.Tokens), human.Grouped(p.TargetTokens), human.Count(p.StepsPerEpoch, "step"), p.Attention)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "weighting %s\tsamples\ttokens\ttargets\tof the targets\tof the loss\t\n", c.Packing.Weighting)
-	for _, s := range p.Shares {
-		name := s.Name
-		if s.Kind == "words" {
-			name += " words"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f %%\t%.1f %%\t\n",
-			terminal.Printable(name), human.Grouped(s.Documents), human.Grouped(s.Tokens),
-			human.Grouped(s.TargetTokens), 100*float64(s.TargetTokens)/float64(p.TargetTokens), 100*s.Loss)
+// batchesOf are the packs of a config's run.
+func batchesOf(c *configs.Config, store *data.Set) (*train.Batches, error) {
+	e, err := train.NewEpochs(store, c.Packing, c.Train.PacksPerStep(), c.Seed)
+	if err != nil {
+		return nil, err
 	}
-	return w.Flush()
+	return train.NewBatches(e, c.Train)
 }
 
 func newTokenizeCmd() *cobra.Command {

@@ -185,9 +185,9 @@ func newChatCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chat [MODEL | -c CONFIG [key=value ...]]",
 		Short: "Talk with a model",
-		Long: `A conversation with a model in the terminal: each line is a message, answers come
-as they are written. The model is given as for serve. What was read and written
-before is not read again; an answer is the same whatever was kept.
+		Long: `A conversation with a model in the terminal: each line is a message, answers
+come as they are written. The model is given as for serve. What was read and
+written before is not read again; an answer is the same whatever was kept.
 
 Lines that begin with a slash are commands: /retry, /reset, /system TEXT,
 /save FILE, /quit, and /help, which says what they do. Ctrl-C stops an answer,

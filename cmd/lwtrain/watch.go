@@ -15,9 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
+	"lwtrain/report"
 	"lwtrain/session"
 	"lwtrain/watch"
 )
@@ -166,16 +168,29 @@ func (f *follower) look(whole bool) (*watch.Status, error) {
 
 func newReportCmd() *cobra.Command {
 	var page string
+	var compare, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "report RUN_DIR",
-		Short: "Write a page about a run: its loss, settings and answers",
+		Use:   "report RUN_DIR...",
+		Short: "Write a page about a run, or compare several",
 		Long: `Reads what a run has left in its folder (metrics.jsonl, config.yaml,
 answers.json, data.json) and writes a page about it: one HTML file that opens
 without a network. The run may still be going on. At its end a run writes the
-page itself.`,
-		Example: "  lwtrain report runs/mine\n  lwtrain report runs/mine --html mine.html",
-		Args:    cobra.ExactArgs(1),
+page itself.
+
+--compare sets several runs side by side: figures, and the settings that differ,
+as tables or with --json as one object; with --html also as a page on which the
+curves of all lie over each other.`,
+		Example: `  lwtrain report runs/mine
+  lwtrain report runs/mine --html mine.html
+  lwtrain report --compare runs/first runs/second --html both.html`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if compare {
+				return compareRuns(cmd.OutOrStdout(), args, page, asJSON)
+			}
+			if len(args) > 1 || asJSON {
+				return fault.Usage(fault.Hint(errors.New("several runs, or --json, without --compare"), "--compare sets runs side by side"))
+			}
 			path := cmp.Or(page, filepath.Join(args[0], session.ReportFile))
 			if err := session.Report(args[0], path, show.Session(cmd.ErrOrStderr())); err != nil {
 				return err
@@ -185,5 +200,35 @@ page itself.`,
 		},
 	}
 	cmd.Flags().StringVar(&page, "html", "", "the file to write; RUN_DIR/report.html where it is not said")
+	cmd.Flags().BoolVar(&compare, "compare", false, "set runs side by side")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "with --compare: print one JSON object")
 	return cmd
+}
+
+// compareRuns prints runs side by side, and writes their page where one is asked for.
+func compareRuns(out io.Writer, dirs []string, page string, asJSON bool) error {
+	runs := make([]*report.Run, len(dirs))
+	for i, dir := range dirs {
+		var err error
+		if runs[i], err = report.ReadRun(dir); err != nil {
+			return err
+		}
+	}
+	c, err := report.CompareRuns(runs)
+	if err != nil {
+		return err
+	}
+	if page != "" {
+		if err := atomicfile.Write(page, func(w io.Writer) error { return report.WriteRuns(w, c) }); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		return json.NewEncoder(out).Encode(c)
+	}
+	if err := show.Runs(out, c); err != nil || page == "" {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\n%s\n", page)
+	return err
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,8 +71,8 @@ var columnNames = map[string][]string{
 	"history":     {"history"},
 	"prompt":      {"prompt", "query", "question"},
 	"completion":  {"completion", "response", "answer"},
-	"chosen":      {"chosen", "chosen_response", "chosen_messages"},
-	"rejected":    {"rejected", "rejected_response", "rejected_messages"},
+	"chosen":      {"chosen", "chosen_response", "chosen_messages", "preferred_output"},
+	"rejected":    {"rejected", "rejected_response", "rejected_messages", "non_preferred_output"},
 	"label":       {"label", "kto_tag"},
 	"text":        {"text"},
 	"documents":   {"documents"},
@@ -295,7 +296,35 @@ func (l Layout) Labelled(x read.Line) bool {
 func (l Layout) fields(x read.Line) (fields, error) {
 	f, err := fieldsOf(x)
 	l.leaveOut(f)
-	return f, err
+	if err != nil {
+		return f, err
+	}
+	return f, l.unwrap(f)
+}
+
+// unwrap takes the prompt of a pair out of its input where that is one of OpenAI's requests ({"messages", "tools"}), whose keys are
+// then those of the record.
+func (l Layout) unwrap(f fields) error {
+	name, raw, there := l.find(f, "input")
+	if !there || f["preferred_output"] == nil && f["non_preferred_output"] == nil {
+		return nil
+	}
+	inner, twice, ok := cutOnce(decoded(raw))
+	if !ok || inner["messages"] == nil {
+		return nil
+	}
+	for key := range inner {
+		if _, both := f[key]; both && twice == "" {
+			return bad("invalid_prompt", "%s of the record and of its %s, want one of them", key, name)
+		}
+	}
+	if twice != "" {
+		return repeatedKey(twice)
+	}
+	l.leaveOut(inner)
+	delete(f, name)
+	maps.Copy(f, inner)
+	return nil
 }
 
 func (l Layout) leaveOut(f fields) {

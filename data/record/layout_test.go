@@ -139,6 +139,35 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 	}
 }
 
+func TestRecordsOfOpenAIAndMsSwiftAreRecognisedAndRead(t *testing.T) {
+	for name, c := range map[string]struct{ record, format, want string }{
+		"ms-swift's calls, those of one turn": {`{"messages": [` + user("q") + `, ` + assistant("so") + `, ` +
+			`{"role": "tool_call", "content": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"}, ` +
+			`{"role": "tool_call", "content": "{\"name\": \"g\", \"arguments\": {}}"}, {"role": "tool_response", "content": "42"}, ` +
+			`{"role": "tool_response", "content": "43"}, ` + assistant("a") + `]}`, "messages",
+			`user q | assistant so {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1}}},` +
+				`{"type":"function","function":{"name":"g","arguments":{}}}]} | tool 42 | tool 43 | assistant a`},
+		"ms-swift's calls of different weight": {`{"messages": [` + user("q") + `, {"role": "assistant", "content": "b", "loss": false}, ` +
+			`{"role": "tool_call", "content": "{\"name\": \"f\", \"arguments\": {}}", "loss": true}]}`, "messages",
+			`user q | -assistant b | assistant  {"tool_calls":[{"type":"function","function":{"name":"f","arguments":{}}}]}`},
+		"OpenAI's preferences": {`{"input": {"messages": [` + system("s") + `, ` + user("q") + `], "tools": [{"type": "function", ` +
+			`"function": {"name": "f"}}], "parallel_tool_calls": true}, "preferred_output": [` + assistant("a") +
+			`], "non_preferred_output": [` + assistant("b") + `]}`, "preference",
+			`system s | user q | assistant a | tools [{"type":"function","function":{"name":"f"}}]`},
+		"OpenAI's preferences as text": {`{"input": "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}]}", ` +
+			`"preferred_output": "a", "non_preferred_output": "b"}`, "preference", "user q | assistant a"},
+		"preferred outputs of an input that is text": {`{"input": "q", "preferred_output": "a", "non_preferred_output": "b"}`, "preference",
+			"user q | assistant a"},
+	} {
+		l := Options{}.Layout(nil)
+		l.Settle([]read.Line{{Text: []byte(c.record)}})
+		e, err := l.Parse(read.Line{Text: []byte(c.record)})
+		if err != nil || l.Format != c.format || said(e.Conversation) != c.want {
+			t.Errorf("%s: format %s, %v:\n%s\nwant %s\n%s", name, l.Format, err, said(e.Conversation), c.format, c.want)
+		}
+	}
+}
+
 func TestWeightsOfOtherToolsAreWeights(t *testing.T) {
 	for name, c := range map[string]struct{ extra, want string }{
 		"axolotl's training":          {`, "training": false`, "user q | -assistant a"},
@@ -165,6 +194,13 @@ func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 		"a loss scale between":  {talks(`, "loss_scale": 2.0`), "unsupported_weight", "loss_scale is 2.0, want 0 or 1"},
 		"parts of an answer that are learnt": {talks(`, "train_detail": [{"begin_offset": 0, "end_offset": 1, "train": false}]`),
 			"train_detail_not_read", "messages[1]: train_detail says which parts of an answer are learnt"},
+		"OpenAI's preferences with messages twice": {`{"messages": [` + user("r") + `, ` + assistant("c") + `], "input": {"messages": [` +
+			user("q") + `]}, "preferred_output": "a", "non_preferred_output": "b"}`, "invalid_prompt",
+			"messages of the record and of its input, want one of them"},
+		"a key of OpenAI's preferences twice": {`{"input": {"messages": [` + user("q") + `], "messages": []}, "preferred_output": "a", ` +
+			`"non_preferred_output": "b"}`, "repeated_key", `"messages"`},
+		"ms-swift's call that is none": {`{"messages": [` + user("q") + `, {"role": "tool_call", "content": "f(x)"}]}`,
+			"invalid_function_call", "messages[1]: a function_call that is no call"},
 		"messages as Python writes them": {`{"messages": "[{'role': 'user', 'content': 'q'}]"}`, "invalid_messages",
 			"messages is the text of a list, and broken JSON at byte 3: a single quote, as Python's repr writes it"},
 		"messages that are cut short": {`{"messages": "[{\"role\": \"us"}`, "invalid_messages", "broken JSON: it ends in the middle"},

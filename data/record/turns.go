@@ -26,7 +26,7 @@ func (l Layout) turns(raw json.RawMessage, column string) ([]chat.Message, error
 	if !ok {
 		return nil, bad("invalid_messages", "%s is %s, want a list of {\"role\": ..., \"content\": ...}", column, kindOf(raw))
 	}
-	out := make([]chat.Message, len(list))
+	out := make([]chat.Message, 0, len(list))
 	legacy := false
 	for i, one := range list {
 		f, twice, ok := cutOnce(decoded(one))
@@ -44,13 +44,46 @@ func (l Layout) turns(raw json.RawMessage, column string) ([]chat.Message, error
 			}
 			return nil, bad("invalid_messages", "%s[%d]: %v", column, i, err)
 		}
+		if n := len(out); n > 0 && l.roleOf(f) == "tool_call" && joined(&out[n-1], m) {
+			continue
+		}
 		if legacy = legacy || f["function_call"] != nil && !absent(f["function_call"]); legacy && m.Role == "function" {
 			m.Role = l.toolRole
 		}
-		out[i] = m
+		out = append(out, m)
 	}
 	return out, nil
 }
+
+// roleOf is the role that a message names, as the options have it.
+func (l Layout) roleOf(f fields) string {
+	_, raw, there := l.find(f, "role")
+	if !there || raw[0] != '"' {
+		return ""
+	}
+	role := cutText(raw)
+	if to, ok := l.roles[role]; ok {
+		role = to
+	}
+	return role
+}
+
+// joined adds the calls of a message to the assistant's before it, and reports whether they are one turn, as ms-swift has them: it has
+// a message for each call. What is learnt of both must be the same.
+func joined(before *chat.Message, m chat.Message) bool {
+	calls, _ := m.Extra["tool_calls"].(json.RawMessage)
+	if before.Role != "assistant" || before.Mark != m.Mark || len(m.Extra) != 1 || calls == nil || m.Reasoning != "" {
+		return false
+	}
+	if earlier, _ := before.Extra["tool_calls"].(json.RawMessage); earlier != nil {
+		calls = slices.Concat(earlier[:len(earlier)-1], []byte(","), calls[1:])
+	}
+	before.Extra = with(before.Extra, "tool_calls", json.RawMessage(calls))
+	return true
+}
+
+// callRoles are the roles whose content is a call of a tool: ShareGPT's and ms-swift's.
+var callRoles = []string{"function_call", "tool_call"}
 
 // rowsOf turns an object of lists of the same length, as tables have lists of structs, into a
 // list of objects.
@@ -120,11 +153,11 @@ func (l Layout) message(f fields) (m chat.Message, err error) {
 		return m, err
 	}
 	switch m.Role {
-	case "function_call":
+	case "function_call", "tool_call":
 		call := quoted(m.Content)
 		m.Role, m.Content = "assistant", ""
 		return l.called(m, call)
-	case "observation":
+	case "observation", "tool_response":
 		m.Role = l.toolRole
 	}
 	return m, nil
@@ -208,7 +241,7 @@ func (l Layout) extra(f fields, m *chat.Message, taken []string) error {
 		if slices.Contains(taken, key) || weighs(key, raw) || absent(raw) {
 			continue
 		}
-		answer := m.Role == "assistant" || m.Role == "function_call"
+		answer := m.Role == "assistant" || slices.Contains(callRoles, m.Role)
 		switch twice := plainjson.Repeated(raw); {
 		case answer && key == "train_detail":
 			return lostKey(key, "says which parts of an answer are learnt, want train: true or false of all of it")
@@ -240,7 +273,7 @@ func checkWeight(f fields, m *chat.Message) error {
 		}
 		weight, err := strconv.ParseFloat(string(raw), 64)
 		switch {
-		case string(raw) == "true" && m.Role != "assistant" && m.Role != "function_call":
+		case string(raw) == "true" && m.Role != "assistant" && !slices.Contains(callRoles, m.Role):
 			return bad("untrainable_role", "%s: true on a message of the role %s, want it on the assistant's alone", key, m.Role)
 		case string(raw) == "true":
 			m.Mark = max(m.Mark, chat.Trained)

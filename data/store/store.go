@@ -23,8 +23,8 @@ type Store struct {
 	Near    []record.Sketch // of each; nil where near copies are not looked for
 
 	shards []*shard
-	facts  *os.File    // nil: nothing is on the disk
-	dry    *dryTargets // where no ids are kept
+	facts  *os.File             // nil: nothing is on the disk
+	dry    map[int32][][2]int32 // where no ids are kept: targets of those that have not one range
 }
 
 // openStore opens a folder of the cache and checks all of it, but for the shards if they
@@ -83,7 +83,10 @@ func (s *Store) Read(i int) (record.Tokenised, error) {
 // Targets returns the target ranges of conversation i.
 func (s *Store) Targets(i int) ([][2]int32, error) {
 	if s.dry != nil {
-		return s.dry.at(i), nil
+		if several, there := s.dry[int32(i)]; there {
+			return several, nil
+		}
+		return [][2]int32{oneTarget(s.Entries.At(i))}, nil
 	}
 	t, err := s.Read(i)
 	return t.Target, err
@@ -101,31 +104,18 @@ func (s *Store) Close() {
 }
 
 // Dry is a store that is not on the disk, and keeps no tokens.
-func Dry(in Inputs) *Store { return &Store{Inputs: in, Entries: &Index{}, dry: &dryTargets{}} }
+func Dry(in Inputs) *Store { return &Store{Inputs: in, Entries: &Index{}, dry: map[int32][][2]int32{}} }
 
-// dryTargets are the target ranges of conversations one behind the other.
-type dryTargets struct {
-	all  [][2]int32
-	ends []int // in all, of each
-}
-
-func (d *dryTargets) add(target [][2]int32) {
-	d.all = append(d.all, target...)
-	d.ends = append(d.ends, len(d.all))
-}
-
-func (d *dryTargets) at(i int) [][2]int32 {
-	from := 0
-	if i > 0 {
-		from = d.ends[i-1]
-	}
-	return d.all[from:d.ends[i]]
-}
+// oneTarget is the range of a conversation whose targets are one, as most have.
+func oneTarget(e Entry) [2]int32 { return [2]int32{e.Prompt, max(e.Prompt, 1) + e.Targets} }
 
 // Add adds a conversation to a [Dry] store.
 func (s *Store) Add(t record.Tokenised) error {
-	s.Entries.add(entryOf(t))
-	s.dry.add(t.Target)
+	e := entryOf(t)
+	if len(t.Target) != 1 || t.Target[0] != oneTarget(e) {
+		s.dry[int32(s.Entries.Len())] = t.Target
+	}
+	s.Entries.add(e)
 	if t.Sketch != nil {
 		s.Near = append(s.Near, *t.Sketch)
 	}

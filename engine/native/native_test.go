@@ -218,8 +218,10 @@ func TestTheMemoryThatAReferenceTakesIsPlannedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	large := c
-	large.Layers *= 50
+	large, err := model.ParseConfig([]byte(strings.Replace(tinyConfig, `"num_hidden_layers": 2`, `"num_hidden_layers": 100`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, reference := range map[string]*model.Config{"as large": &c, "50 times as deep": &large} {
 		o := options()
 		o.Reference = reference

@@ -29,8 +29,26 @@ func Needs(c model.Config, in *Installation, o Options) (engine.Needs, error) {
 	return p.Needs, err
 }
 
+// Takes refuses a model that this engine would not compute document by document: in transformers states of recurrent layers
+// go on from one document of a pack to the next.
+func Takes(c model.Config) error {
+	if !c.Any() {
+		return nil
+	}
+	err := fmt.Errorf("%s has recurrent layers, whose states transformers carries from one document of a pack to the next", c.Type)
+	return fault.Usage(fault.Hint(err, "engine.kind: native computes them"))
+}
+
 func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
+	if err := Takes(c); err != nil {
+		return p, err
+	}
 	gpus := len(in.GPUs)
+	if s := c.Rope.Scaling; s != nil && s.Type == "longrope" && o.Capacity > int(s.OriginalMax) {
+		return p, fault.Usage(fault.Hint(fmt.Errorf("positions are stretched by longrope, and packing.capacity is %d, want at most %g: "+
+			"transformers turns all documents of a pack by the frequencies of its longest", o.Capacity, s.OriginalMax),
+			"engine.kind: native turns each document by its own"))
+	}
 	if p.local, err = localRanks(in, o); err != nil {
 		return p, err
 	}

@@ -13,8 +13,8 @@ import (
 	"lwtrain/internal/tensorfile"
 )
 
-// Entry is a key of the metadata with its value: a uint32, float32, bool, string, []string or
-// []int32.
+// Entry is a key of the metadata with its value: a uint32, float32, bool, string, []string,
+// []int32 or []float32.
 type Entry struct {
 	Key   string
 	Value any
@@ -228,6 +228,9 @@ func (w *writer) value(v any) error {
 		}
 	case []int32:
 		w.array(kindInt32, len(v))
+		w.number(v)
+	case []float32:
+		w.array(kindFloat32, len(v))
 		w.number(v)
 	default:
 		return fmt.Errorf("a value of the type %T", v)

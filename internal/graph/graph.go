@@ -2,7 +2,7 @@
 // runs them.
 //
 // A [Graph] is made for one pack capacity. Its methods add fused ops (Embed,
-// Norm, Linear, Rotate, Attend, SwiGLU, Add, CrossEntropy) whose gradients
+// Norm, Linear, Rotate, Attend, Gated, Add, CrossEntropy) whose gradients
 // gorgonia derives symbolically. [Graph.Compile] turns loss and gradients into
 // a [Program]: every buffer of the step has its place in one arena before the
 // first step runs, gradients of parameters are accumulated where the optimiser
@@ -53,16 +53,34 @@ type Param struct {
 	Data       []float32 // master weights
 	Grad       []float32 // accumulated over packs; nil when not training, or frozen
 	Half       []kernels.BF16
-	Low        []int8 // of a packed matrix that is trained: what its values have beneath Half ([kernels.FromFloat24])
-	Decay      bool   // weight decay applies: matrices yes, norms and biases no
-	Frozen     bool   // stays as it is: no gradient is made for it
-	Packed     bool   // of a matrix whose values lie in Half, and in Low unless it is frozen: Data is nil
+	Low        []int8  // of a packed matrix that is trained: what its values have beneath Half ([kernels.FromFloat24])
+	Decay      bool    // weight decay applies: matrices yes, norms and biases no
+	Offset     float32 // what is added to the values where they are used, of a norm's weights: Gemma's are as far from 1
+	Frozen     bool    // stays as it is: no gradient is made for it
+	Packed     bool    // of a matrix whose values lie in Half, and in Low unless it is frozen: Data is nil
 
 	Adapters []*Adapter // of a frozen matrix: what is added to products with it
+
+	shifted []float32
 }
 
 // Size is the number of values.
 func (p *Param) Size() int { return p.Rows * p.Cols }
+
+// Weights are a norm's, as they are used.
+func (p *Param) Weights() []float32 { return p.plus(p.Data) }
+
+// plus is values with the offset, in memory that the next call overwrites.
+func (p *Param) plus(values []float32) []float32 {
+	if p.Offset == 0 {
+		return values
+	}
+	p.shifted = append(p.shifted[:0], values...)
+	for i := range p.shifted {
+		p.shifted[i] += p.Offset
+	}
+	return p.shifted
+}
 
 // Values fills dst with the master weights from the given one on.
 func (p *Param) Values(dst []float32, from int) {
@@ -108,14 +126,16 @@ type Graph struct {
 	ids, targets, starts, positions, weights *gorgonia.Node
 	in                                       Inputs
 
-	blocks  []int64 // first node id of each block, in order
-	tail    int64   // first node id after the last block
-	side    int     // floats that ops keep between forward and backward
-	scratch int     // floats that an op works in at most
-	heads   Heads   // of attention
-	widest  int     // values of the two inputs of a product, at most
-	loss    *crossEntropy
-	lossN   *gorgonia.Node
+	blocks   []int64 // first node id of each block, in order
+	tail     int64   // first node id after the last block
+	side     int     // floats that ops keep between forward and backward
+	scratch  int     // floats that an op works in at most
+	heads    Heads   // of attention
+	windowed []int32 // the first index that each position of a layer with a window sees
+	widest   int     // values of the two inputs of a product, at most
+	texts    []int32 // lengths of the documents that positions lie in
+	loss     *crossEntropy
+	lossN    *gorgonia.Node
 
 	backward int64          // first node id of the backward pass, once derived
 	trained  []*Param       // params that are not frozen
@@ -144,6 +164,8 @@ func New(capacity int, precision Precision, mem *Workspace) *Graph {
 		g:         gorgonia.NewGraph(),
 		nodes:     map[*Param]*gorgonia.Node{},
 		mem:       mem,
+		windowed:  make([]int32, capacity),
+		texts:     make([]int32, capacity),
 		in: Inputs{
 			IDs:       make([]int32, capacity),
 			Targets:   make([]int32, capacity),

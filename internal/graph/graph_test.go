@@ -47,18 +47,24 @@ func newAdaptedToy(t int, precision Precision, adapt func(p *Param) []*Adapter) 
 		}
 		return p
 	}
-	rotations := [layers]Rotation{{Freqs: []float32{1, 0.3}}, {Freqs: []float32{0.7}, Interleaved: true}}
+	rotations := [layers]Rotation{{Freqs: []float32{1, 0.3}},
+		{Freqs: []float32{0.7}, Interleaved: true, Factor: 1.3, Beta: 0.5, Original: 2}}
+	attention := [layers]Attention{{Scale: 0.5}, {Layer: 1, Scale: 0.4, Window: 3}}
+	heads := [layers]int{2 * h.Dim, (h.Q + h.KV) * h.Dim}
 	embed := param("embed", vocab, width)
-	x := out.Embed(embed)
+	x := out.Scale(out.Embed(embed), 1.5)
 	for l := range layers {
 		out.BeginBlock()
 		in := func(s string) string { return fmt.Sprintf("%d.%s", l, s) }
-		normed := out.Norm(x, param(in("norm"), 1, width), 1e-5)
+		weights := param(in("norm"), 1, width)
+		weights.Offset = float32(l)
+		normed := out.Norm(x, weights, 1e-5)
 		qkv := out.Linear(normed, param(in("qkv"), h.Width(), width), param(in("bias"), 1, h.Width()))
-		qkv = out.HeadNorm(qkv, h, param(in("heads"), 1, 2*h.Dim), 1e-5)
-		x = out.Add(x, out.Linear(out.Attend(out.Rotate(qkv, h, rotations[l]), h, l), param(in("out"), width, h.Q*h.Dim), nil))
+		qkv = out.HeadNorm(qkv, h, param(in("heads"), 1, heads[l]), 1e-5)
+		attended := out.Attend(out.Rotate(qkv, h, rotations[l]), h, attention[l])
+		x = out.Add(x, out.Linear(attended, param(in("out"), width, h.Q*h.Dim), nil))
 		gu := out.Linear(out.Norm(x, param(in("norm2"), 1, width), 1e-5), param(in("gu"), 2*ffn, width), nil)
-		x = out.Add(x, out.Linear(out.SwiGLU(gu), param(in("down"), width, ffn), nil))
+		x = out.Add(x, out.Linear(out.Gated(gu, l == 1), param(in("down"), width, ffn), nil))
 	}
 	out.EndBlocks()
 	out.CrossEntropy(out.Norm(x, param("final", 1, width), 1e-5), embed)

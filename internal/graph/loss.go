@@ -2,7 +2,6 @@ package graph
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"gorgonia.org/gorgonia"
@@ -10,8 +9,6 @@ import (
 
 	"lwtrain/internal/kernels"
 )
-
-func attentionScale(dim int) float32 { return float32(1 / math.Sqrt(float64(dim))) }
 
 // logitRows is how many positions have their logits in memory at once.
 const logitRows = 256

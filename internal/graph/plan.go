@@ -50,7 +50,7 @@ func (g *Graph) Compile(opt Options) (*Program, error) {
 		}
 		roots = append(roots, g.grads...)
 	}
-	p := &planner{g: g, opt: opt, values: map[*gorgonia.Node]*value{}, sinks: map[*gorgonia.Node]*Param{}}
+	p := &planner{g: g, opt: opt, values: map[*gorgonia.Node]*value{}, sinks: map[*gorgonia.Node]*Param{}, sunk: map[*gorgonia.Node]bool{}}
 	if opt.Train {
 		for i, param := range g.trained {
 			p.sink(g.grads[i], param)
@@ -125,6 +125,7 @@ type planner struct {
 	instrs []*instr
 	values map[*gorgonia.Node]*value
 	sinks  map[*gorgonia.Node]*Param
+	sunk   map[*gorgonia.Node]bool // what inSink said of sums, which lie in each other layer by layer
 }
 
 // sink notes that n is (part of) the gradient of p: the terms of gorgonia's
@@ -213,12 +214,12 @@ func (p *planner) schedule(nodes []*gorgonia.Node) {
 
 // inSink reports whether all terms of a sum of gradients go into a sink.
 func (p *planner) inSink(n *gorgonia.Node) bool {
-	for _, c := range p.children(n) {
-		if p.sinks[c] == nil && !(isSum(c) && p.inSink(c)) {
-			return false
-		}
+	all, known := p.sunk[n]
+	if !known {
+		all = !slices.ContainsFunc(p.children(n), func(c *gorgonia.Node) bool { return p.sinks[c] == nil && !(isSum(c) && p.inSink(c)) })
+		p.sunk[n] = all
 	}
-	return true
+	return all
 }
 
 func isConstant(n *gorgonia.Node) bool { return n.Op().Arity() == 0 }

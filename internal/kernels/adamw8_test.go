@@ -247,9 +247,9 @@ func TestMomentsAreWithinAStepOfTheirCodes(t *testing.T) {
 }
 
 func BenchmarkAdamW(b *testing.B) {
-	const n = 1 << 25
+	const n = 49152 * 576 // as the embedding of SmolLM2
 	how := AdamWStep{Rate: 1e-5, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Decay: 0.1, GradScale: 1, Step: 5}
-	g, rest := Alloc(n), normals(1<<16, 2)
+	g, rest := Alloc(n), normals(49152, 2)
 	defer Free(g)
 	b.Run("float32", func(b *testing.B) {
 		p, m, v, half := Alloc(n), Alloc(n), Alloc(n), AllocBF16(n)

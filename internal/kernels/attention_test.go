@@ -82,7 +82,7 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 					tolerance = 8e-3
 				}
 				got := make([]float32, 2*hq*dim)
-				AttendCached(got, slices.Concat(last, last), width, []Cached{{full, n}, {fresh, 1}}, hq, hkv, dim, scale)
+				AttendCached(got, slices.Concat(last, last), width, []Cached{{full, n, 0}, {fresh, 1, 0}}, hq, hkv, dim, scale)
 				same(t, fmt.Sprintf("a text, %v, half %t", s, half), got[:hq*dim], want, tolerance)
 				same(t, fmt.Sprintf("a first token, %v, half %t", s, half), got[hq*dim:], first, tolerance)
 				full.Free()
@@ -107,17 +107,18 @@ func TestAttentionOverCachesThatGrowEqualsTheGoOne(t *testing.T) {
 			{1, 1, 16}, {3, 3, 48}, {9, 3, 64}, {5, 1, 80}, {12, 2, 96}, {8, 1, 128}, {2, 1, 256}, {4, 2, 10},
 		} {
 			width, kv, scale := (s.hq+2*s.hkv)*s.dim, s.hkv*s.dim, float32(1/math.Sqrt(float64(s.dim)))
-			for _, half := range []bool{false, true} {
+			for i := range 8 {
+				half, window := i%2 == 1, []int{1 << 20, 1, 33, 150}[i/2]
 				tolerance := 2e-6
 				pairs := half && inUse.NativeBF16 && s.dim%16 == 0
 				if pairs {
 					tolerance = 3e-3 // of the softmax's weights, which have 8 bits
 				}
-				lengths, steps := []int{1, 40, 300, 127, 129}, 4
+				lengths, steps := []int{1, 40, 300, 127, 129}, 4 // windows begin within blocks and chunks, and at their ends
 				texts := make([]Cached, len(lengths))
 				rows := make([][]float32, len(lengths)) // qkv of all tokens of a text
 				for i, n := range lengths {
-					texts[i] = Cached{NewCache(n+steps, s.hkv, s.dim, half), n}
+					texts[i] = Cached{Cache: NewCache(n+steps, s.hkv, s.dim, half)}
 					defer texts[i].Free()
 					rows[i] = normals((n+steps)*width, uint64(i))
 					first := n / 3
@@ -127,7 +128,7 @@ func TestAttentionOverCachesThatGrowEqualsTheGoOne(t *testing.T) {
 				for step := range steps {
 					var qkv []float32
 					for i, n := range lengths {
-						texts[i].Tokens = n + step + 1
+						texts[i].Tokens, texts[i].First = n+step+1, max(0, n+step+1-window)
 						qkv = append(qkv, rows[i][(n+step)*width:][:width]...)
 					}
 					got := make([]float32, len(lengths)*s.hq*s.dim)
@@ -135,7 +136,7 @@ func TestAttentionOverCachesThatGrowEqualsTheGoOne(t *testing.T) {
 					AttendCached(got, qkv, width, texts, s.hq, s.hkv, s.dim, scale)
 					for i, n := range lengths {
 						var keys, values []float32
-						for r := range n + step + 1 {
+						for r := texts[i].First; r < texts[i].Tokens; r++ {
 							at := rows[i][r*width+s.hq*s.dim:]
 							keys, values = append(keys, at[:kv]...), append(values, at[kv:2*kv]...)
 						}
@@ -148,8 +149,8 @@ func TestAttentionOverCachesThatGrowEqualsTheGoOne(t *testing.T) {
 							halve(query, scale)
 						}
 						want := make([]float32, s.hq*s.dim)
-						plainAttendOne(want, query, keys, values, n+step+1, s.hq, s.hkv, s.dim, scale)
-						what := fmt.Sprintf("%+v, half %t, text %d, step %d", s, half, i, step)
+						plainAttendOne(want, query, keys, values, texts[i].Tokens-texts[i].First, s.hq, s.hkv, s.dim, scale)
+						what := fmt.Sprintf("%+v, half %t, window %d, text %d, step %d", s, half, window, i, step)
 						same(t, what, got[i*s.hq*s.dim:][:s.hq*s.dim], want, tolerance)
 					}
 				}

@@ -89,11 +89,11 @@ func (c Cache) needRoom(tokens int) {
 	}
 }
 
-// Cached is a query for [AttendCached]: the cache that it looks into, and how
-// many of its tokens it sees, its own included.
+// Cached is a query for [AttendCached]: the cache that it looks into, how many of
+// its tokens there are, its own included, and the first one that it sees.
 type Cached struct {
 	Cache
-	Tokens int
+	Tokens, First int
 }
 
 // AttendCached stores the key and the value of one token for each of texts and
@@ -104,6 +104,9 @@ func AttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	needMatrix("qkv", len(qkv), len(texts), (hq+2*hkv)*dim, ld)
 	for _, t := range texts {
 		t.needRoom(t.Tokens)
+		if t.First < 0 || t.First >= t.Tokens {
+			panic(fmt.Sprintf("kernels: the first token seen is %d, want 0 to %d", t.First, t.Tokens-1))
+		}
 		if t.heads != hkv || t.dim != dim || t.pack() != texts[0].pack() {
 			panic(fmt.Sprintf("kernels: a cache of %d heads of %d, want %d of %d, all of one format", t.heads, t.dim, hkv, dim))
 		}
@@ -113,10 +116,11 @@ func AttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	}
 }
 
-// floats is the cache in float32, [tokens, heads*dim].
+// floats are the tokens that are seen, in float32, [tokens, heads*dim].
 func (c Cached) floats() (keys, values []float32) {
-	keys, values = make([]float32, 0, c.Tokens*c.heads*c.dim), make([]float32, 0, c.Tokens*c.heads*c.dim)
-	for t := range c.Tokens {
+	n := (c.Tokens - c.First) * c.heads * c.dim
+	keys, values = make([]float32, 0, n), make([]float32, 0, n)
+	for t := c.First; t < c.Tokens; t++ {
 		for h := range c.heads {
 			for d := range c.dim {
 				k, v := c.keyAt(h, t, d), c.valueAt(h, t, d)
@@ -151,6 +155,6 @@ func plainAttendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim 
 	for i, t := range texts {
 		plainCachePut(t.Cache, t.Tokens-1, qkv[i*ld+hq*dim:], ld, 1)
 		keys, values := t.floats()
-		plainAttendOne(out[i*hq*dim:], qkv[i*ld:], keys, values, t.Tokens, hq, hkv, dim, scale)
+		plainAttendOne(out[i*hq*dim:], qkv[i*ld:], keys, values, t.Tokens-t.First, hq, hkv, dim, scale)
 	}
 }

@@ -106,6 +106,12 @@ func Add(dst, a, b []float32) {
 	add(dst, a, b)
 }
 
+// Scale is dst = a times factor; dst may be a.
+func Scale(dst, a []float32, factor float32) {
+	need("a", len(a), len(dst))
+	scaleFloats(dst, a, factor)
+}
+
 // AddRow is dst = a + b for a [rows, cols] and b [cols]; dst may be a.
 func AddRow(dst, a, b []float32, rows, cols int) {
 	need("dst", len(dst), rows*cols)
@@ -198,50 +204,37 @@ func RMSNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, accumul
 	rmsNormGradWeight(dw, x, dy, rows, cols, eps, accumulate)
 }
 
-// HeadNorm is [RMSNorm] over each query and key head of x [rows,
-// (hq+2*hkv)*dim], with weights w [2*dim] for query and for key heads; the value
-// heads are copied. y may be x.
-func HeadNorm(y, x, w []float32, rows, hq, hkv, dim int, eps float32) {
-	need("y", len(y), rows*(hq+2*hkv)*dim)
-	need("x", len(x), rows*(hq+2*hkv)*dim)
-	need("w", len(w), 2*dim)
-	headNorm(y, x, w, rows, hq, hkv, dim, eps)
+// Groups are the values of a row that are normed together: Q times QDim values with
+// one set of weights, then K times KDim with another. Rest values behind them stay.
+type Groups struct{ Q, QDim, K, KDim, Rest int }
+
+// Width is the values of a row.
+func (g Groups) Width() int { return g.Q*g.QDim + g.K*g.KDim + g.Rest }
+
+// HeadNorm is [RMSNorm] over each group of x [rows, g.Width()], with weights w
+// [QDim+KDim]. y may be x.
+func HeadNorm(y, x, w []float32, rows int, g Groups, eps float32) {
+	need("y", len(y), rows*g.Width())
+	need("x", len(x), rows*g.Width())
+	need("w", len(w), g.QDim+g.KDim)
+	headNorm(y, x, w, rows, g, eps)
 }
 
 // HeadNormGrad is the gradient of [HeadNorm] with regard to x; dx may be dy.
-func HeadNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
-	need("dx", len(dx), rows*(hq+2*hkv)*dim)
-	need("x", len(x), rows*(hq+2*hkv)*dim)
-	need("dy", len(dy), rows*(hq+2*hkv)*dim)
-	need("w", len(w), 2*dim)
-	headNormGrad(dx, x, w, dy, rows, hq, hkv, dim, eps)
+func HeadNormGrad(dx, x, w, dy []float32, rows int, g Groups, eps float32) {
+	need("dx", len(dx), rows*g.Width())
+	need("x", len(x), rows*g.Width())
+	need("dy", len(dy), rows*g.Width())
+	need("w", len(w), g.QDim+g.KDim)
+	headNormGrad(dx, x, w, dy, rows, g, eps)
 }
 
 // HeadNormGradWeight is the gradient of [HeadNorm] with regard to w.
-func HeadNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
-	need("dw", len(dw), 2*dim)
-	need("x", len(x), rows*(hq+2*hkv)*dim)
-	need("dy", len(dy), rows*(hq+2*hkv)*dim)
-	headNormGradWeight(dw, x, dy, rows, hq, hkv, dim, eps, accumulate)
-}
-
-// Rotate turns the first 2*len(freqs) values of each of the first heads heads
-// of x [rows, ld], in place: pair i of row t by the angle positions[t]*freqs[i]
-// in float32, backwards with inverse. Pairs are (i, i+len(freqs)), or
-// neighbours with interleaved.
-func Rotate(x []float32, ld, rows int, positions []int32, heads, headDim int, freqs []float32, interleaved, inverse bool) {
-	needMatrix("x", len(x), rows, heads*headDim, ld)
-	need("positions", len(positions), rows)
-	need("a head", headDim, 2*len(freqs))
-	last := int32(0)
-	for t, p := range positions[:rows] {
-		if p < 0 {
-			panic(fmt.Sprintf("kernels: positions[%d] is %d, want at least 0", t, p))
-		}
-		last = max(last, p)
-	}
-	table := angles(freqs, int(last)+1)
-	rotate(x, ld, rows, positions, heads, headDim, table.cos, table.sin, len(freqs), interleaved, inverse)
+func HeadNormGradWeight(dw, x, dy []float32, rows int, g Groups, eps float32, accumulate bool) {
+	need("dw", len(dw), g.QDim+g.KDim)
+	need("x", len(x), rows*g.Width())
+	need("dy", len(dy), rows*g.Width())
+	headNormGradWeight(dw, x, dy, rows, g, eps, accumulate)
 }
 
 // tileRows is t rounded up to whole tiles of attention.
@@ -257,6 +250,15 @@ func tileRows(t int) int { return (t + 63) / 64 * 64 }
 func Attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	checkAttention(len(out), len(lse), len(qkv), starts, t, hq, hkv, dim)
 	attention(out, lse, qkv, starts, t, hq, hkv, dim, scale, bf16)
+}
+
+// Windowed is dst = the first rows that rows see whose documents begin at starts, and
+// that see window rows at most, their own included.
+func Windowed(dst, starts []int32, window int) {
+	need("dst", len(dst), len(starts))
+	for i, s := range starts {
+		dst[i] = max(s, int32(i-window+1))
+	}
 }
 
 // AttentionGrad overwrites dqkv with the gradient of [Attention] with regard to
@@ -293,19 +295,21 @@ func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {
 	}
 }
 
-// SwiGLU is y [rows, f] = silu(gate) * up, the halves of gu [rows, 2f].
-func SwiGLU(y, gu []float32, rows, f int) {
+// Gated is y [rows, f] = act(gate) * up, the halves of gu [rows, 2f]. act(x) is x
+// sigmoid(x) (SiLU), or with gelu x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), which is
+// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+func Gated(y, gu []float32, rows, f int, gelu bool) {
 	need("y", len(y), rows*f)
 	need("gu", len(gu), rows*2*f)
-	swiGLU(y, gu, rows, f)
+	gated(y, gu, rows, f, gelu)
 }
 
-// SwiGLUGrad is the gradient of [SwiGLU]; dgu may be gu.
-func SwiGLUGrad(dgu, gu, dy []float32, rows, f int) {
+// GatedGrad is the gradient of [Gated]; dgu may be gu.
+func GatedGrad(dgu, gu, dy []float32, rows, f int, gelu bool) {
 	need("dgu", len(dgu), rows*2*f)
 	need("gu", len(gu), rows*2*f)
 	need("dy", len(dy), rows*f)
-	swiGLUGrad(dgu, gu, dy, rows, f)
+	gatedGrad(dgu, gu, dy, rows, f, gelu)
 }
 
 // CrossEntropy sets nll [rows] to -ln softmax(logits)[target] for each row of

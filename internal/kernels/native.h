@@ -6,14 +6,16 @@
 #define LW_CHUNK 128 // keys of a text that attend_cached takes at once
 #define LW_BLOCK 16	 // tokens whose keys lie side by side
 
+#define LW_DELTA_ROWS 64 // rows that the gated delta rule takes at once
+
 // What attend_cached makes of a cache: see times.
 enum { FLOATS, HALVES, PAIRS };
 
-// Keys and values of one text, float32 or bf16, with room for so many tokens: see
-// Cache.
+// Keys and values of one text, float32 or bf16, with room for so many tokens, of which
+// those from first on are seen: see Cache.
 struct lw_cached {
 	void *keys, *values;
-	int64_t tokens, room;
+	int64_t tokens, room, first;
 };
 
 // AdamW with moments in a byte each: how many share a scale, the bits of the least and of the
@@ -30,6 +32,7 @@ struct lw_adamw8 {
 // shapes and meanings.
 #define LW_KERNELS(F)                                                                                                                      \
 	F(add, (float *d, const float *a, const float *b, int64_t n), (d, a, b, n))                                                            \
+	F(scale, (float *d, const float *a, float factor, int64_t n), (d, a, factor, n))                                                       \
 	F(zero, (float *d, int64_t n), (d, n))                                                                                                 \
 	F(copy, (float *d, const float *a, int64_t n), (d, a, n))                                                                              \
 	F(add_row, (float *d, const float *a, const float *b, int64_t rows, int64_t cols), (d, a, b, rows, cols))                              \
@@ -46,20 +49,23 @@ struct lw_adamw8 {
 	F(rms_norm_grad_weight,                                                                                                                \
 	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t cols, float eps, int add), (dw, x, dy, rows, cols, eps, add))     \
 	F(head_norm,                                                                                                                           \
-	  (float *y, const float *x, const float *w, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),                           \
-	  (y, x, w, rows, hq, hkv, dim, eps))                                                                                                  \
+	  (float *y, const float *x, const float *w, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk, int64_t rest, float eps),   \
+	  (y, x, w, rows, nq, dq, nk, dk, rest, eps))                                                                                          \
 	F(head_norm_grad,                                                                                                                      \
-	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps),         \
-	  (dx, x, w, dy, rows, hq, hkv, dim, eps))                                                                                             \
+	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk,           \
+	   int64_t rest, float eps),                                                                                                           \
+	  (dx, x, w, dy, rows, nq, dq, nk, dk, rest, eps))                                                                                     \
 	F(head_norm_grad_weight,                                                                                                               \
-	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps, int add),                \
-	  (dw, x, dy, rows, hq, hkv, dim, eps, add))                                                                                           \
+	  (float *dw, const float *x, const float *dy, int64_t rows, int64_t nq, int64_t dq, int64_t nk, int64_t dk, int64_t rest, float eps,  \
+	   int add),                                                                                                                           \
+	  (dw, x, dy, rows, nq, dq, nk, dk, rest, eps, add))                                                                                   \
 	F(rotate,                                                                                                                              \
 	  (float *x, int64_t ld, int64_t rows, const int32_t *positions, int64_t heads, int64_t dim, const float *cosines, const float *sines, \
 	   int64_t half, int interleaved, int inverse),                                                                                        \
 	  (x, ld, rows, positions, heads, dim, cosines, sines, half, interleaved, inverse))                                                    \
-	F(swiglu, (float *y, const float *gu, int64_t rows, int64_t f), (y, gu, rows, f))                                                      \
-	F(swiglu_grad, (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f), (dgu, gu, dy, rows, f))                        \
+	F(gated, (float *y, const float *gu, int64_t rows, int64_t f, int gelu), (y, gu, rows, f, gelu))                                       \
+	F(gated_grad,                                                                                                                          \
+	  (float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f, int gelu), (dgu, gu, dy, rows, f, gelu))                     \
 	F(cross_entropy,                                                                                                                       \
 	  (float *logits, int64_t rows, int64_t v, const int32_t *targets, const float *weights, double *nll, int grad),                       \
 	  (logits, rows, v, targets, weights, nll, grad))                                                                                      \
@@ -67,6 +73,40 @@ struct lw_adamw8 {
 	  (float *p, float *g, float *m, float *v, uint16_t *half, int64_t n, double rate, double beta1, double beta2, double eps,             \
 	   double decay, double scale, int64_t step),                                                                                          \
 	  (p, g, m, v, half, n, rate, beta1, beta2, eps, decay, scale, step))                                                                  \
+	F(conv,                                                                                                                                \
+	  (float *y, const float *x, const float *w, const int32_t *starts, int64_t rows, int64_t dim, int64_t taps, int gated),               \
+	  (y, x, w, starts, rows, dim, taps, gated))                                                                                           \
+	F(conv_slope,                                                                                                                          \
+	  (float *ds, float *dx, const float *x, const float *w, const float *dy, const int32_t *starts, int64_t rows, int64_t dim,            \
+	   int64_t taps, int gated),                                                                                                           \
+	  (ds, dx, x, w, dy, starts, rows, dim, taps, gated))                                                                                  \
+	F(conv_grad,                                                                                                                           \
+	  (float *dx, const float *x, const float *w, const float *ds, const int32_t *starts, int64_t rows, int64_t dim, int64_t taps,         \
+	   int gated),                                                                                                                         \
+	  (dx, x, w, ds, starts, rows, dim, taps, gated))                                                                                      \
+	F(conv_grad_weight,                                                                                                                    \
+	  (float *dw, const float *x, const float *ds, const int32_t *starts, int64_t rows, int64_t dim, int64_t taps, int gated, int add),    \
+	  (dw, x, ds, starts, rows, dim, taps, gated, add))                                                                                    \
+	F(split_heads, (float *qkv, float *x, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, int back, int add),                          \
+	  (qkv, x, rows, hq, hkv, dim, back, add))                                                                                             \
+	F(gate_heads, (float *y, const float *a, const float *x, int64_t rows, int64_t hq, int64_t hkv, int64_t dim),                          \
+	  (y, a, x, rows, hq, hkv, dim))                                                                                                       \
+	F(gate_heads_grad,                                                                                                                     \
+	  (float *dx, const float *a, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, int add),           \
+	  (dx, a, x, dy, rows, hq, hkv, dim, add))                                                                                             \
+	F(delta_rule,                                                                                                                          \
+	  (float *out, float *state, const float *qkv, const float *gates, const float *a_log, const float *dt_bias, const float *norm,        \
+	   const int32_t *starts, int64_t rows, int64_t hk, int64_t hv, int64_t dk, int64_t dv, float eps, float *scratch, int64_t each),      \
+	  (out, state, qkv, gates, a_log, dt_bias, norm, starts, rows, hk, hv, dk, dv, eps, scratch, each))                                    \
+	F(delta_rule_grad,                                                                                                                     \
+	  (float *dqkv, float *dgates, float *da_log, float *ddt_bias, float *dnorm, const float *qkv, const float *gates, const float *a_log, \
+	   const float *dt_bias, const float *norm, const float *dout, const int32_t *starts, int64_t rows, int64_t hk, int64_t hv,            \
+	   int64_t dk, int64_t dv, float eps, float *scratch, int64_t each),                                                                   \
+	  (dqkv, dgates, da_log, ddt_bias, dnorm, qkv, gates, a_log, dt_bias, norm, dout, starts, rows, hk, hv, dk, dv, eps, scratch, each))   \
+	F(delta_step,                                                                                                                          \
+	  (float *out, float *const *states, const float *qkv, const float *gates, const float *a_log, const float *dt_bias,                   \
+	   const float *norm, int64_t rows, int64_t hk, int64_t hv, int64_t dk, int64_t dv, float eps),                                        \
+	  (out, states, qkv, gates, a_log, dt_bias, norm, rows, hk, hv, dk, dv, eps))                                                          \
 	F(adamw8,                                                                                                                              \
 	  (float *p, uint16_t *half, int8_t *low, float *g, int8_t *mean, uint8_t *square, uint16_t *scales, int64_t n, struct lw_adamw8 k),    \
 	  (p, half, low, g, mean, square, scales, n, k))                                                                                       \

@@ -2,7 +2,7 @@
 // operation by operation. So that the bytes are the same, no product and sum become one
 // rounding here.
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-math-errno", "no-trapping-math")
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
 #endif
@@ -34,42 +34,63 @@ static inline uint16_t scale_of(int32_t top) {
 	return (uint16_t)(((uint32_t)top + 0x4000) >> 15);
 }
 
-static inline float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }
+// Vectors as in native_impl.h, with what is here about roundings.
+typedef int8_t vb __attribute__((vector_size(VL), aligned(1), may_alias));
+typedef uint8_t vub __attribute__((vector_size(VL), aligned(1), may_alias));
+#define NEAREST(x) (((x) + 12582912.0f) - 12582912.0f)
+#define SIZE(x) ((vf)((vi)(x)&0x7fffffff))
+#define PICK(mask, a, b) ((vf)(((mask) & (vi)(a)) | (~(mask) & (vi)(b))))
+#define WIDE(x) __builtin_convertvector(__builtin_convertvector(x, vi), vf)
+
+// roots are square roots; the compiler makes vectors of no call that may set errno.
+static inline vf roots(vf x) {
+#if !defined(__x86_64__)
+	for (int i = 0; i < VL; i++) x[i] = sqrtf(x[i]);
+	return x;
+#elif VL == 16
+	return (vf)_mm512_sqrt_ps((__m512)x);
+#elif VL == 8
+	return (vf)_mm256_sqrt_ps((__m256)x);
+#else
+	return (vf)_mm_sqrt_ps((__m128)x);
+#endif
+}
+
+static inline int32_t top_bits(vf top) {
+	float most = 0;
+	for (int i = 0; i < VL; i++) most = top[i] > most ? top[i] : most;
+	int32_t bits;
+	memcpy(&bits, &most, 4);
+	return bits;
+}
 
 // group8 updates the moments of a group and its weights x, float32.
 static inline void group8(float *restrict x, float *restrict g, int8_t *restrict mean, uint8_t *restrict square, uint16_t *restrict scales,
 						  const struct lw_adamw8 *k) {
-	float m[LW_GROUP], r[LW_GROUP];
+	vf m[LW_GROUP / VL], r[LW_GROUP / VL], top1 = {0}, top2 = {0};
+	const vf one = (vf){0} + 1.0f, zero = {0};
 	const float s1 = scale_value(scales[0]), s2 = scale_value(scales[1]) * (1 / 255.0f);
-	const float keep = k->keep, size = k->size, new1 = k->new1, b2 = k->b2, new2 = k->new2, eps = k->eps, scale = k->scale, root = k->root;
-	int32_t top1 = 0, top2 = 0;
-	for (int i = 0; i < LW_GROUP; i++) {
-		float q = mean[i], was = s1 * (q / (254.0f - fabsf(q)));
-		float t = s2 * (float)square[i];
-		float y = g[i] * scale;
-		g[i] = 0;
-		m[i] = was + new1 * (y - was);
-		r[i] = sqrtf(t * t * b2 + new2 * y * y);
-		x[i] = x[i] * keep - size * (m[i] / (r[i] * root + eps));
+	for (int i = 0; i < LW_GROUP / VL; i++) {
+		const vf q = WIDE(((vb *)mean)[i]), was = s1 * (q / (254.0f - SIZE(q))), t = s2 * WIDE(((vub *)square)[i]);
+		const vf y = ((vf *)g)[i] * k->scale;
+		((vf *)g)[i] = zero;
+		m[i] = was + k->new1 * (y - was);
+		r[i] = roots(t * t * k->b2 + k->new2 * y * y);
+		((vf *)x)[i] = ((vf *)x)[i] * k->keep - k->size * (m[i] / (r[i] * k->root + k->eps));
+		const vf a = SIZE(m[i]);
+		top1 = PICK(a > top1, a, top1);
+		top2 = PICK(r[i] > top2, r[i], top2);
 	}
-	for (int i = 0; i < LW_GROUP; i++) {
-		int32_t a, b;
-		memcpy(&a, m + i, 4);
-		memcpy(&b, r + i, 4);
-		a &= 0x7fffffff;
-		top1 = a > top1 ? a : top1;
-		top2 = b > top2 ? b : top2;
-	}
-	scales[0] = scale_of(top1);
-	scales[1] = scale_of(top2);
+	scales[0] = scale_of(top_bits(top1));
+	scales[1] = scale_of(top_bits(top2));
 	const float i1 = scales[0] ? 1 / scale_value(scales[0]) : 0, i2 = scales[1] ? 1 / scale_value(scales[1]) : 0;
-	for (int i = 0; i < LW_GROUP; i++) {
-		float z = m[i] * i1, a = fabsf(z);
-		float y = a < 1 ? 254.0f * z / (1 + a) : z > 0 ? 127.0f : -127.0f;
-		mean[i] = (int8_t)(int32_t)nearest(y);
-		float v = r[i] * i2;
-		float c = v < 1 ? nearest(255.0f * v) : 255.0f;
-		square[i] = (uint8_t)(int32_t)(c < 1 && v > 0 ? 1.0f : c);
+	for (int i = 0; i < LW_GROUP / VL; i++) {
+		const vf z = m[i] * i1, a = SIZE(z), end = PICK(z > zero, one * 127.0f, one * -127.0f);
+		const vf code = PICK(a < one, NEAREST(254.0f * z / (1.0f + a)), end);
+		((vb *)mean)[i] = __builtin_convertvector(__builtin_convertvector(code, vi), vb);
+		const vf v = r[i] * i2, c = PICK(v < one, NEAREST(255.0f * v), one * 255.0f);
+		const vf root = PICK((c < one) & (v > zero), one, c);
+		((vub *)square)[i] = __builtin_convertvector(__builtin_convertvector(root, vi), vub);
 	}
 }
 
@@ -131,4 +152,8 @@ static void adamw8(float *p, uint16_t *half, int8_t *low, float *g, int8_t *mean
 	}
 }
 
+#undef NEAREST
+#undef SIZE
+#undef PICK
+#undef WIDE
 #pragma GCC pop_options

@@ -233,8 +233,11 @@ func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
 func toBF16(dst []BF16, src []float32)   { C.lw_to_bf16(ch(dst), cf(src), n64(len(src))) }
 func fromBF16(dst []float32, src []BF16) { C.lw_from_bf16(cf(dst), ch(src), n64(len(src))) }
 func add(dst, a, b []float32)            { C.lw_add(cf(dst), cf(a), cf(b), n64(len(dst))) }
-func copyFloats(dst, src []float32)      { C.lw_copy(cf(dst), cf(src), n64(len(dst))) }
-func zero(dst []float32)                 { C.lw_zero(cf(dst), n64(len(dst))) }
+func scaleFloats(dst, src []float32, f float32) {
+	C.lw_scale(cf(dst), cf(src), C.float(f), n64(len(dst)))
+}
+func copyFloats(dst, src []float32) { C.lw_copy(cf(dst), cf(src), n64(len(dst))) }
+func zero(dst []float32)            { C.lw_zero(cf(dst), n64(len(dst))) }
 func addRow(dst, a, b []float32, rows, cols int) {
 	C.lw_add_row(cf(dst), cf(a), cf(b), n64(rows), n64(cols))
 }
@@ -261,14 +264,16 @@ func rmsNormGrad(dx, x, w, dy []float32, rows, cols int, eps float32, accumulate
 func rmsNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, accumulate bool) {
 	C.lw_rms_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(cols), C.float(eps), cb(accumulate))
 }
-func headNorm(y, x, w []float32, rows, hq, hkv, dim int, eps float32) {
-	C.lw_head_norm(cf(y), cf(x), cf(w), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps))
+func headNorm(y, x, w []float32, rows int, g Groups, eps float32) {
+	C.lw_head_norm(cf(y), cf(x), cf(w), n64(rows), n64(g.Q), n64(g.QDim), n64(g.K), n64(g.KDim), n64(g.Rest), C.float(eps))
 }
-func headNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
-	C.lw_head_norm_grad(cf(dx), cf(x), cf(w), cf(dy), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps))
+func headNormGrad(dx, x, w, dy []float32, rows int, g Groups, eps float32) {
+	C.lw_head_norm_grad(cf(dx), cf(x), cf(w), cf(dy), n64(rows),
+		n64(g.Q), n64(g.QDim), n64(g.K), n64(g.KDim), n64(g.Rest), C.float(eps))
 }
-func headNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
-	C.lw_head_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows), n64(hq), n64(hkv), n64(dim), C.float(eps), cb(accumulate))
+func headNormGradWeight(dw, x, dy []float32, rows int, g Groups, eps float32, accumulate bool) {
+	C.lw_head_norm_grad_weight(cf(dw), cf(x), cf(dy), n64(rows),
+		n64(g.Q), n64(g.QDim), n64(g.K), n64(g.KDim), n64(g.Rest), C.float(eps), cb(accumulate))
 }
 func rotate(x []float32, ld, rows int, positions []int32, heads, dim int, cos, sin []float32, half int, interleaved, inverse bool) {
 	C.lw_rotate(cf(x), n64(ld), n64(rows), ci(positions), n64(heads), n64(dim), cf(cos), cf(sin), n64(half), cb(interleaved), cb(inverse))
@@ -327,8 +332,9 @@ func attendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	in := make([]C.struct_lw_cached, len(texts))
 	longest := 0
 	for i, t := range texts {
-		longest = max(longest, t.Tokens)
+		longest = max(longest, t.Tokens-t.First/(2*cacheBlock)*(2*cacheBlock)) // as base does
 		in[i] = cached(t.Cache, t.Tokens)
+		in[i].first = n64(t.First)
 	}
 	format := C.int(C.FLOATS)
 	if texts[0].keys == nil {
@@ -342,9 +348,11 @@ func attendCached(out, qkv []float32, ld int, texts []Cached, hq, hkv, dim int, 
 	C.lw_attend_cached(cf(out), cf(qkv), n64(ld), &in[0], n64(len(texts)), n64(longest), format,
 		n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
-func swiGLU(y, gu []float32, rows, f int) { C.lw_swiglu(cf(y), cf(gu), n64(rows), n64(f)) }
-func swiGLUGrad(dgu, gu, dy []float32, rows, f int) {
-	C.lw_swiglu_grad(cf(dgu), cf(gu), cf(dy), n64(rows), n64(f))
+func gated(y, gu []float32, rows, f int, gelu bool) {
+	C.lw_gated(cf(y), cf(gu), n64(rows), n64(f), cb(gelu))
+}
+func gatedGrad(dgu, gu, dy []float32, rows, f int, gelu bool) {
+	C.lw_gated_grad(cf(dgu), cf(gu), cf(dy), n64(rows), n64(f), cb(gelu))
 }
 func crossEntropy(logits []float32, rows, v int, targets []int32, weights []float32, nll []float64, grad bool) {
 	C.lw_cross_entropy(cf(logits), n64(rows), n64(v), ci(targets), cf(weights), cd(nll), cb(grad))

@@ -361,12 +361,12 @@ static inline __attribute__((always_inline)) void weigh(int heads, float *o, int
 #undef WEIGH
 }
 
-// attend_chunk is heads of q [heads, dim] against n keys and values of one head:
-// of each, dim values that are not yet divided, then their peak and their sum. next:
-// the keys of the chunk that follows.
+// attend_chunk is heads of q [heads, dim] against n keys and values of one head, of
+// which the first hidden weigh nothing: of each, dim values that are not yet divided,
+// then their peak and their sum. next: the keys of the chunk that follows.
 static inline __attribute__((always_inline)) void attend_chunk(int heads, float *part, const float *q, const float *keys,
-															   const float *values, const float *next, int64_t n, int64_t dim, float scale,
-															   int format) {
+															   const float *values, const float *next, int64_t hidden, int64_t n, int64_t dim,
+															   float scale, int format) {
 	float s[4 * LW_CHUNK], factors[4 * MAX_DIM];
 	for (int g = 0; g < heads; g++) {
 		for (int64_t d = 0; d < dim; d++) factors[g * MAX_DIM + d] = q[g * dim + d] * scale;
@@ -375,6 +375,7 @@ static inline __attribute__((always_inline)) void attend_chunk(int heads, float 
 	scores(heads, s, factors, keys, values, n, dim, format);
 	for (int g = 0; g < heads; g++) {
 		float *row = s + g * LW_CHUNK, peak = -INFINITY;
+		for (int64_t j = 0; j < hidden; j++) row[j] = -INFINITY;
 		for (int64_t j = 0; j < n; j++) peak = row[j] > peak ? row[j] : peak;
 		for (int64_t j = n; j % VL; j++) row[j] = -INFINITY;
 		vf total = {};
@@ -389,15 +390,18 @@ static inline __attribute__((always_inline)) void attend_chunk(int heads, float 
 	weigh(heads, part, dim + 2, s, values, next, n, dim, format);
 }
 
+// base is the token that a text's first chunk begins with: blocks of keys are read whole.
+static inline int64_t base(const struct lw_cached *text) { return text->first / (2 * LW_BLOCK) * (2 * LW_BLOCK); }
+
 // keys_of is where the keys of a head's chunk begin: chunk i of all, of which each
 // text has chunks for each of its heads.
 static inline const float *keys_of(const struct lw_cached *texts, int64_t i, int64_t chunks, int64_t heads, int64_t depth) {
 	const struct lw_cached *text = texts + i / (chunks * heads);
-	return (const float *)text->keys + (i / chunks % heads * text->room + i % chunks * LW_CHUNK) * depth;
+	return (const float *)text->keys + (i / chunks % heads * text->room + base(text) + i % chunks * LW_CHUNK) * depth;
 }
 
 #ifdef LW_BF16 // only processors that have the instruction are asked
-#define ATTEND_PAIRS(heads) attend_chunk(heads, to, from, keys, values, next, n, dim, scale, PAIRS)
+#define ATTEND_PAIRS(heads) attend_chunk(heads, to, from, keys, values, next, hidden, n, dim, scale, PAIRS)
 #else
 #define ATTEND_PAIRS(heads)
 #endif
@@ -415,9 +419,9 @@ static void attend_cached(float *out, const float *qkv, int64_t ldq, const struc
 		for (int64_t i = 0; i < all; i++) {
 			const int64_t text = i / (chunks * hkv), h = i / chunks % hkv, chunk = i % chunks;
 			const struct lw_cached *c = texts + text;
-			const int64_t n = least(LW_CHUNK, c->tokens - chunk * LW_CHUNK);
+			const int64_t begin = base(c) + chunk * LW_CHUNK, n = least(LW_CHUNK, c->tokens - begin), hidden = most(c->first - begin, 0);
 			if (n <= 0) continue;
-			if (chunk * LW_CHUNK + n == c->tokens) {
+			if (begin + n == c->tokens) {
 				const float *key = qkv + text * ldq + (hq + h) * dim;
 				put(*c, key, key + hkv * dim, h, c->tokens - 1, dim, format != FLOATS);
 			}
@@ -430,8 +434,8 @@ static void attend_cached(float *out, const float *qkv, int64_t ldq, const struc
 #define ATTEND(heads)                                                                                                                      \
 	case heads:                                                                                                                            \
 		switch (format) {                                                                                                                  \
-		case FLOATS: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, FLOATS); break;                                      \
-		case HALVES: attend_chunk(heads, to, from, keys, values, next, n, dim, scale, HALVES); break;                                      \
+		case FLOATS: attend_chunk(heads, to, from, keys, values, next, hidden, n, dim, scale, FLOATS); break;                                      \
+		case HALVES: attend_chunk(heads, to, from, keys, values, next, hidden, n, dim, scale, HALVES); break;                                      \
 		case PAIRS: ATTEND_PAIRS(heads); break;                                                                                            \
 		}                                                                                                                                  \
 		break;
@@ -446,7 +450,7 @@ static void attend_cached(float *out, const float *qkv, int64_t ldq, const struc
 		}
 #pragma omp for schedule(static)
 		for (int64_t i = 0; i < count * hq; i++) {
-			const int64_t text = i / hq, n = (texts[text].tokens + LW_CHUNK - 1) / LW_CHUNK;
+			const int64_t text = i / hq, n = (texts[text].tokens - base(texts + text) + LW_CHUNK - 1) / LW_CHUNK;
 			const float *from = scratch + (text * chunks * hq + i % hq) * part;
 			float *o = out + i * dim, peak = -INFINITY, sum = 0;
 			for (int64_t c = 0; c < n; c++) peak = fmaxf(peak, from[c * hq * part + dim]);

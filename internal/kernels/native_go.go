@@ -80,13 +80,27 @@ var (
 	attendCached       = plainAttendCached
 	cachePut           = plainCachePut
 	highest            = plainHighest
-	swiGLU             = plainSwiGLU
-	swiGLUGrad         = plainSwiGLUGrad
+	gated              = plainGated
+	gatedGrad          = plainGatedGrad
+	scaleFloats        = plainScale
 	crossEntropy       = plainCrossEntropy
+	convolve           = plainConvolve
+	convolveGrad       = plainConvolveGrad
+	convolveGradWeight = plainConvolveGradWeight
+	deltaRule          = plainDeltaRule
+	deltaRuleGrad      = plainDeltaRuleGrad
+	deltaStep          = plainDeltaStep
+	splitHeads         = plainSplitHeads
+	gateHeads          = plainGateHeads
+	gateHeadsGrad      = plainGateHeadsGrad
 	adamW              = plainAdamW
 	adamW8             = plainAdamW8
 	fromFloat24        = plainFromFloat24
 )
+
+// Scratch and ScratchGrad are the floats that [DeltaRule] and [DeltaRuleGrad] work in.
+func (d Delta) Scratch(int) int     { return 0 }
+func (d Delta) ScratchGrad(int) int { return 0 }
 
 // variants are the implementations that this machine can run, for tests.
 func variants() map[string]func() { return map[string]func(){"go": func() {}} }

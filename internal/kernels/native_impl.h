@@ -11,7 +11,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef LW_BF16
+#ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
@@ -120,6 +120,15 @@ static void zero(float *d, int64_t n) {
 		int64_t lo, hi;
 		share(n, 1024, &lo, &hi);
 		if (hi > lo) memset(d + lo, 0, (hi - lo) * sizeof *d);
+	}
+}
+
+static void scale(float *d, const float *a, float factor, int64_t n) {
+#pragma omp parallel if (n > SMALL)
+	{
+		int64_t lo, hi;
+		share(n, 1024, &lo, &hi);
+		for (int64_t i = lo; i < hi; i++) d[i] = a[i] * factor;
 	}
 }
 
@@ -234,7 +243,7 @@ static void adamw(float *restrict p, float *restrict g, float *restrict m, float
 	}
 }
 
-// ---- embedding, norm, rotary, SwiGLU, cross-entropy ----
+// ---- embedding, norm, rotary, gates, cross-entropy ----
 
 static void embedding(float *d, const float *table, const int32_t *ids, int64_t rows, int64_t cols) {
 #pragma omp parallel for schedule(static) if (rows * cols > SMALL)
@@ -312,45 +321,55 @@ static void rms_norm_grad_weight(float *dw, const float *x, const float *dy, int
 	free(partial);
 }
 
-// ---- norms of the heads of a query-key-value tensor ----
+// ---- norms of groups of a query-key-value tensor: nq of dq values, nk of dk, and rest values that stay ----
 
-static void head_norm(float *y, const float *x, const float *w, int64_t rows, int64_t hq, int64_t hkv, int64_t dim, float eps) {
-	const int64_t width = (hq + 2 * hkv) * dim, normed = hq + hkv;
+#define GROUPS int64_t nq, int64_t dq, int64_t nk, int64_t dk, int64_t rest
+
+// group is where group h of a row begins; its weights are behind w by later.
+static inline int64_t group(int64_t h, int64_t nq, int64_t dq, int64_t dk, int64_t *dim, int64_t *later) {
+	*dim = h < nq ? dq : dk, *later = h < nq ? 0 : dq;
+	return h < nq ? h * dq : nq * dq + (h - nq) * dk;
+}
+
+static void head_norm(float *y, const float *x, const float *w, int64_t rows, GROUPS, float eps) {
+	const int64_t normed = nq * dq + nk * dk, width = normed + rest;
 #pragma omp parallel for schedule(static) if (rows * width > SMALL)
 	for (int64_t r = 0; r < rows; r++) {
-		for (int64_t h = 0; h < normed; h++) {
-			const float *a = x + r * width + h * dim, *wt = h < hq ? w : w + dim;
-			float *to = y + r * width + h * dim, s = inverse_rms(a, dim, eps);
+		for (int64_t h = 0; h < nq + nk; h++) {
+			int64_t dim, later, at = r * width + group(h, nq, dq, dk, &dim, &later);
+			const float *a = x + at, *wt = w + later;
+			float *to = y + at, s = inverse_rms(a, dim, eps);
 			for (int64_t c = 0; c < dim; c++) to[c] = a[c] * s * wt[c];
 		}
-		if (y != x) memcpy(y + r * width + normed * dim, x + r * width + normed * dim, hkv * dim * sizeof *y);
+		if (y != x) memcpy(y + r * width + normed, x + r * width + normed, rest * sizeof *y);
 	}
 }
 
-static void head_norm_grad(float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim,
-						   float eps) {
-	const int64_t width = (hq + 2 * hkv) * dim, normed = hq + hkv;
+static void head_norm_grad(float *dx, const float *x, const float *w, const float *dy, int64_t rows, GROUPS, float eps) {
+	const int64_t normed = nq * dq + nk * dk, width = normed + rest;
 #pragma omp parallel for schedule(static) if (rows * width > SMALL)
 	for (int64_t r = 0; r < rows; r++) {
-		for (int64_t h = 0; h < normed; h++)
-			norm_row_grad(dx + r * width + h * dim, x + r * width + h * dim, h < hq ? w : w + dim, dy + r * width + h * dim, dim, eps, 0);
-		if (dx != dy) memcpy(dx + r * width + normed * dim, dy + r * width + normed * dim, hkv * dim * sizeof *dx);
+		for (int64_t h = 0; h < nq + nk; h++) {
+			int64_t dim, later, at = r * width + group(h, nq, dq, dk, &dim, &later);
+			norm_row_grad(dx + at, x + at, w + later, dy + at, dim, eps, 0);
+		}
+		if (dx != dy) memcpy(dx + r * width + normed, dy + r * width + normed, rest * sizeof *dx);
 	}
 }
 
-static void head_norm_grad_weight(float *dw, const float *x, const float *dy, int64_t rows, int64_t hq, int64_t hkv, int64_t dim,
-								  float eps, int add) {
-	const int64_t width = (hq + 2 * hkv) * dim;
-	float *partial = calloc(CHUNKS * 2 * dim, sizeof *partial);
+static void head_norm_grad_weight(float *dw, const float *x, const float *dy, int64_t rows, GROUPS, float eps, int add) {
+	const int64_t width = nq * dq + nk * dk + rest, weights = dq + dk;
+	float *partial = calloc(CHUNKS * weights, sizeof *partial);
 #pragma omp parallel for schedule(static) if (rows * width > SMALL)
 	for (int k = 0; k < CHUNKS; k++)
 		for (int64_t r = rows * k / CHUNKS; r < rows * (k + 1) / CHUNKS; r++)
-			for (int64_t h = 0; h < hq + hkv; h++) {
-				const float *a = x + r * width + h * dim, *g = dy + r * width + h * dim;
-				float s = inverse_rms(a, dim, eps), *to = partial + (2 * k + (h >= hq)) * dim;
+			for (int64_t h = 0; h < nq + nk; h++) {
+				int64_t dim, later, at = r * width + group(h, nq, dq, dk, &dim, &later);
+				const float *a = x + at, *g = dy + at;
+				float s = inverse_rms(a, dim, eps), *to = partial + k * weights + later;
 				for (int64_t c = 0; c < dim; c++) to[c] += g[c] * a[c] * s;
 			}
-	sum_chunks(dw, partial, 2 * dim, add);
+	sum_chunks(dw, partial, weights, add);
 	free(partial);
 }
 
@@ -382,34 +401,58 @@ static void rotate(float *x, int64_t ld, int64_t rows, const int32_t *positions,
 
 static inline vf sigmoid(vf x) { return splat(1) / (splat(1) + vexp(-x)); }
 
-static void swiglu(float *y, const float *gu, int64_t rows, int64_t f) {
+// A gate g weighs up by g sigmoid(z): z is g itself (SiLU), or with gelu 2 sqrt(2/pi) (g + 0.044715 g^3), since
+// (1 + tanh x) / 2 is sigmoid(2x).
+#define GELU_Z(x) ((x) * (1.5957691216057308f + 0.071354816272600249f * (x) * (x)))
+#define GELU_DZ(x) (1.5957691216057308f + 0.21406444881780076f * (x) * (x))
+
+static inline __attribute__((always_inline)) void gated_rows(float *y, const float *gu, int64_t rows, int64_t f, int gelu) {
 #pragma omp parallel for schedule(static) if (rows * f > SMALL)
 	for (int64_t r = 0; r < rows; r++) {
 		const float *g = gu + r * 2 * f, *u = g + f;
 		float *to = y + r * f;
 		int64_t c = 0;
-		for (; c + VL <= f; c += VL) store(to + c, load(g + c) * sigmoid(load(g + c)) * load(u + c));
-		for (; c < f; c++) to[c] = g[c] / (1 + expf(-g[c])) * u[c];
+		for (; c + VL <= f; c += VL) {
+			vf x = load(g + c);
+			store(to + c, x * sigmoid(gelu ? (vf)GELU_Z(x) : x) * load(u + c));
+		}
+		for (; c < f; c++) to[c] = g[c] / (1 + expf(gelu ? -GELU_Z(g[c]) : -g[c])) * u[c];
 	}
 }
 
-static void swiglu_grad(float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f) {
+static void gated(float *y, const float *gu, int64_t rows, int64_t f, int gelu) {
+	if (gelu)
+		gated_rows(y, gu, rows, f, 1);
+	else
+		gated_rows(y, gu, rows, f, 0);
+}
+
+static inline __attribute__((always_inline)) void gated_grad_rows(float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f,
+																   int gelu) {
 #pragma omp parallel for schedule(static) if (rows * f > SMALL)
 	for (int64_t r = 0; r < rows; r++) {
 		const float *g = gu + r * 2 * f, *u = g + f, *d = dy + r * f;
 		float *dg = dgu + r * 2 * f, *du = dg + f;
 		int64_t c = 0;
 		for (; c + VL <= f; c += VL) {
-			vf x = load(g + c), up = load(u + c), y = load(d + c), s = sigmoid(x);
-			store(dg + c, y * up * s * (splat(1) + x * (splat(1) - s)));
+			vf x = load(g + c), up = load(u + c), y = load(d + c), s = sigmoid(gelu ? (vf)GELU_Z(x) : x);
+			vf slope = gelu ? (vf)(x * GELU_DZ(x)) : x;
+			store(dg + c, y * up * s * (splat(1) + slope * (splat(1) - s)));
 			store(du + c, y * x * s);
 		}
 		for (; c < f; c++) {
-			float x = g[c], up = u[c], y = d[c], s = 1 / (1 + expf(-x));
-			dg[c] = y * up * s * (1 + x * (1 - s));
+			float x = g[c], up = u[c], y = d[c], s = 1 / (1 + expf(gelu ? -GELU_Z(x) : -x)), slope = gelu ? x * GELU_DZ(x) : x;
+			dg[c] = y * up * s * (1 + slope * (1 - s));
 			du[c] = y * x * s;
 		}
 	}
+}
+
+static void gated_grad(float *dgu, const float *gu, const float *dy, int64_t rows, int64_t f, int gelu) {
+	if (gelu)
+		gated_grad_rows(dgu, gu, dy, rows, f, 1);
+	else
+		gated_grad_rows(dgu, gu, dy, rows, f, 0);
 }
 
 static void cross_entropy(float *logits, int64_t rows, int64_t v, const int32_t *targets, const float *weights, double *nll, int grad) {
@@ -466,6 +509,8 @@ static inline void store_half(uint16_t *to, vf v) {
 #include "native_attention.h"
 #include "native_gemm.h"
 #include "native_decode.h"
+#include "native_recurrent.h"
+#include "native_delta.h"
 
 #define LW_ENTRY(name, params, args) .name = name,
 const struct lw_kernels LW_TABLE = {LW_KERNELS(LW_ENTRY)};

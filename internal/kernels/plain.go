@@ -30,6 +30,12 @@ func plainAdd(dst, a, b []float32) {
 	}
 }
 
+func plainScale(dst, a []float32, factor float32) {
+	for i := range dst {
+		dst[i] = a[i] * factor
+	}
+}
+
 func plainToBF16(dst []BF16, src []float32) {
 	for i, v := range src {
 		dst[i] = toHalf(v)
@@ -147,39 +153,40 @@ func plainRMSNormGradWeight(dw, x, dy []float32, rows, cols int, eps float32, ac
 	putSum(dw, sum, accumulate)
 }
 
-func plainHeadNorm(y, x, w []float32, rows, hq, hkv, dim int, eps float32) {
-	width, normed := (hq+2*hkv)*dim, (hq+hkv)*dim
+func plainHeadNorm(y, x, w []float32, rows int, g Groups, eps float32) {
+	width, first, normed := g.Width(), g.Q*g.QDim, g.Q*g.QDim+g.K*g.KDim
 	for r := range rows {
 		in, out := x[r*width:(r+1)*width], y[r*width:(r+1)*width]
-		plainRMSNorm(out[:hq*dim], in[:hq*dim], w[:dim], hq, dim, eps)
-		plainRMSNorm(out[hq*dim:normed], in[hq*dim:normed], w[dim:], hkv, dim, eps)
+		plainRMSNorm(out[:first], in[:first], w[:g.QDim], g.Q, g.QDim, eps)
+		plainRMSNorm(out[first:normed], in[first:normed], w[g.QDim:], g.K, g.KDim, eps)
 		copy(out[normed:], in[normed:])
 	}
 }
 
-func plainHeadNormGrad(dx, x, w, dy []float32, rows, hq, hkv, dim int, eps float32) {
-	width, normed := (hq+2*hkv)*dim, (hq+hkv)*dim
+func plainHeadNormGrad(dx, x, w, dy []float32, rows int, g Groups, eps float32) {
+	width, first, normed := g.Width(), g.Q*g.QDim, g.Q*g.QDim+g.K*g.KDim
 	for r := range rows {
-		in, g, out := x[r*width:(r+1)*width], dy[r*width:(r+1)*width], dx[r*width:(r+1)*width]
-		plainRMSNormGrad(out[:hq*dim], in[:hq*dim], w[:dim], g[:hq*dim], hq, dim, eps, false)
-		plainRMSNormGrad(out[hq*dim:normed], in[hq*dim:normed], w[dim:], g[hq*dim:normed], hkv, dim, eps, false)
-		copy(out[normed:], g[normed:])
+		in, from, out := x[r*width:(r+1)*width], dy[r*width:(r+1)*width], dx[r*width:(r+1)*width]
+		plainRMSNormGrad(out[:first], in[:first], w[:g.QDim], from[:first], g.Q, g.QDim, eps, false)
+		plainRMSNormGrad(out[first:normed], in[first:normed], w[g.QDim:], from[first:normed], g.K, g.KDim, eps, false)
+		copy(out[normed:], from[normed:])
 	}
 }
 
-func plainHeadNormGradWeight(dw, x, dy []float32, rows, hq, hkv, dim int, eps float32, accumulate bool) {
-	sum := make([]float64, 2*dim)
+func plainHeadNormGradWeight(dw, x, dy []float32, rows int, g Groups, eps float32, accumulate bool) {
+	sum := make([]float64, g.QDim+g.KDim)
 	for r := range rows {
-		for h := range hq + hkv {
-			at := (r*(hq+2*hkv) + h) * dim
-			s := inverseRMS(x[at:at+dim], eps)
-			to := sum[:dim]
-			if h >= hq {
-				to = sum[dim:]
+		at := r * g.Width()
+		for h := range g.Q + g.K {
+			dim, to := g.QDim, sum
+			if h >= g.Q {
+				dim, to = g.KDim, sum[g.QDim:]
 			}
+			s := inverseRMS(x[at:at+dim], eps)
 			for c := range dim {
 				to[c] += float64(dy[at+c]) * float64(x[at+c]) * s
 			}
+			at += dim
 		}
 	}
 	putSum(dw, sum, accumulate)
@@ -341,24 +348,35 @@ func plainHighest(at []int32, x []float32, cols int) {
 	}
 }
 
-func plainSwiGLU(y, gu []float32, rows, f int) {
+// gate is sigmoid(z) and x z'(x) for the gate x, see [Gated].
+func gate(x float64, gelu bool) (s, slope float64) {
+	z, slope := x, x
+	if gelu {
+		z = 2 * math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
+		slope = 2 * math.Sqrt(2/math.Pi) * (x + 3*0.044715*x*x*x)
+	}
+	return 1 / (1 + math.Exp(-z)), slope
+}
+
+func plainGated(y, gu []float32, rows, f int, gelu bool) {
 	parallel(rows, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			for c := range f {
 				g := float64(gu[r*2*f+c])
-				y[r*f+c] = float32(g / (1 + math.Exp(-g)) * float64(gu[r*2*f+f+c]))
+				s, _ := gate(g, gelu)
+				y[r*f+c] = float32(g * s * float64(gu[r*2*f+f+c]))
 			}
 		}
 	})
 }
 
-func plainSwiGLUGrad(dgu, gu, dy []float32, rows, f int) {
+func plainGatedGrad(dgu, gu, dy []float32, rows, f int, gelu bool) {
 	parallel(rows, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			for c := range f {
 				g, u, y := float64(gu[r*2*f+c]), float64(gu[r*2*f+f+c]), float64(dy[r*f+c])
-				s := 1 / (1 + math.Exp(-g))
-				dgu[r*2*f+c] = float32(y * u * s * (1 + g*(1-s)))
+				s, slope := gate(g, gelu)
+				dgu[r*2*f+c] = float32(y * u * s * (1 + slope*(1-s)))
 				dgu[r*2*f+f+c] = float32(y * g * s)
 			}
 		}

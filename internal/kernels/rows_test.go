@@ -69,6 +69,9 @@ func TestElementwiseKernelsEqualTheGoOnes(t *testing.T) {
 			same(t, name("add row"), got, want, 0)
 			Copy(got, x)
 			same(t, name("copy"), got, x, 0)
+			Scale(got, x, 0.3)
+			plainScale(want, x, 0.3)
+			same(t, name("scale"), got, want, 0)
 			if got, want := SumSquares(x), plainSumSquares(x); math.Abs(got-want) > 1e-9*want {
 				t.Errorf("%s: %g, want %g", name("sum of squares"), got, want)
 			}
@@ -91,35 +94,41 @@ func TestElementwiseKernelsEqualTheGoOnes(t *testing.T) {
 				same(t, name("sum of rows"), g, h, 1e-5)
 			}
 
-			if hq, hkv, dim := 3, 2, cols; cols < 600 {
-				wide, g, w := normals(7*n, 8), normals(7*n, 9), normals(2*dim, 10)
+			for _, of := range []Groups{{3, cols, 2, cols, 2 * cols}, {1, 3 * cols, 1, 2 * cols, 2 * cols}} {
+				if cols >= 600 {
+					continue
+				}
+				weights := of.QDim + of.KDim
+				wide, g, w := normals(7*n, 8), normals(7*n, 9), normals(weights, 10)
 				got, want := make([]float32, 7*n), make([]float32, 7*n)
-				HeadNorm(got, wide, w, rows, hq, hkv, dim, 1e-5)
-				plainHeadNorm(want, wide, w, rows, hq, hkv, dim, 1e-5)
+				HeadNorm(got, wide, w, rows, of, 1e-5)
+				plainHeadNorm(want, wide, w, rows, of, 1e-5)
 				same(t, name("head norm"), got, want, 1e-6)
-				HeadNormGrad(got, wide, w, g, rows, hq, hkv, dim, 1e-5)
-				plainHeadNormGrad(want, wide, w, g, rows, hq, hkv, dim, 1e-5)
+				HeadNormGrad(got, wide, w, g, rows, of, 1e-5)
+				plainHeadNormGrad(want, wide, w, g, rows, of, 1e-5)
 				same(t, name("head norm's gradient"), got, want, 1e-5)
 				over := slices.Clone(g) // in place
-				HeadNormGrad(over, wide, w, over, rows, hq, hkv, dim, 1e-5)
+				HeadNormGrad(over, wide, w, over, rows, of, 1e-5)
 				same(t, name("head norm's gradient in place"), over, got, 0)
 				for _, add := range []bool{false, true} {
-					got, want := normals(2*dim, 11), normals(2*dim, 11)
-					HeadNormGradWeight(got, wide, g, rows, hq, hkv, dim, 1e-5, add)
-					plainHeadNormGradWeight(want, wide, g, rows, hq, hkv, dim, 1e-5, add)
+					got, want := normals(weights, 11), normals(weights, 11)
+					HeadNormGradWeight(got, wide, g, rows, of, 1e-5, add)
+					plainHeadNormGradWeight(want, wide, g, rows, of, 1e-5, add)
 					same(t, name("head norm's weight gradient"), got, want, 1e-5)
 				}
 			}
 
 			gu := normals(2*n, 7)
 			gu[0], gu[cols/2] = 100, -100 // far into the tails of the sigmoid
-			SwiGLU(got, gu, rows, cols)
-			plainSwiGLU(want, gu, rows, cols)
-			same(t, name("swiglu"), got, want, 1e-6)
-			dgu, dguWant := make([]float32, 2*n), make([]float32, 2*n)
-			SwiGLUGrad(dgu, gu, dy, rows, cols)
-			plainSwiGLUGrad(dguWant, gu, dy, rows, cols)
-			same(t, name("swiglu's gradient"), dgu, dguWant, 1e-6)
+			for _, gelu := range []bool{false, true} {
+				Gated(got, gu, rows, cols, gelu)
+				plainGated(want, gu, rows, cols, gelu)
+				same(t, name("gate"), got, want, 1e-6)
+				dgu, dguWant := make([]float32, 2*n), make([]float32, 2*n)
+				GatedGrad(dgu, gu, dy, rows, cols, gelu)
+				plainGatedGrad(dguWant, gu, dy, rows, cols, gelu)
+				same(t, name("gate's gradient"), dgu, dguWant, 1e-6)
+			}
 
 			ids := make([]int32, 2*rows)
 			for i := range ids {
@@ -182,12 +191,41 @@ func TestRotationEqualsTheGoOneAndGoesBack(t *testing.T) {
 			}
 			x := normals(s.rows*ld, 1)
 			got, want := slices.Clone(x), slices.Clone(x)
-			Rotate(got, ld, s.rows, positions, s.heads, s.dim, freqs, s.interleaved, false)
-			table := angles(freqs, s.rows)
+			r := Rotation{Freqs: freqs, Interleaved: s.interleaved}
+			Rotate(got, ld, s.rows, positions, nil, s.heads, 0, s.dim, r, false)
+			table := angles(freqs, 0, s.rows)
 			plainRotate(want, ld, s.rows, positions, s.heads, s.dim, table.cos, table.sin, s.half, s.interleaved, false)
 			same(t, fmt.Sprintf("%+v", s), got, want, 1e-6)
-			Rotate(got, ld, s.rows, positions, s.heads, s.dim, freqs, s.interleaved, true)
+			Rotate(got, ld, s.rows, positions, nil, s.heads, 0, s.dim, r, true)
 			same(t, fmt.Sprintf("and back, %+v", s), got, x, 1e-6)
+			// Turned values are multiplied, and of queries all from a position on.
+			r.Factor, r.Beta, r.Original = 1.5, 0.5, 11
+			copy(got, x)
+			Rotate(got, ld, s.rows, positions, nil, 1, s.heads-1, s.dim, r, false)
+			for i := range want {
+				row, column := i/ld, i%ld
+				if column < s.heads*s.dim && column%s.dim < 2*s.half {
+					want[i] *= 1.5
+				}
+				if column < s.dim {
+					want[i] *= float32(1 + 0.5*math.Log(1+math.Floor(float64(positions[row])/11)))
+				}
+			}
+			same(t, fmt.Sprintf("multiplied, %+v", s), got, want, 1e-6)
+			// Texts of more than 11 tokens have frequencies of their own.
+			r = Rotation{Freqs: freqs, Long: make([]float32, s.half), Interleaved: s.interleaved, Original: 11}
+			lengths := make([]int32, s.rows)
+			Lengths(lengths, positions)
+			copy(got, x)
+			copy(want, x)
+			Rotate(got, ld, s.rows, positions, lengths, s.heads, 0, s.dim, r, false)
+			plainRotate(want, ld, s.rows, positions, s.heads, s.dim, table.cos, table.sin, s.half, s.interleaved, false)
+			for row := range s.rows {
+				if n := min(37, s.rows-row/37*37); n > 11 {
+					copy(want[row*ld:(row+1)*ld], x[row*ld:]) // they are 0
+				}
+			}
+			same(t, fmt.Sprintf("long, %+v", s), got, want, 1e-6)
 		}
 	})
 }

@@ -53,6 +53,9 @@ func Inspection(w io.Writer, in *session.Inspection) {
 	if s := in.Sizes; s != nil {
 		line("sizes", "%s of %s, feed-forward %s", human.Count(s.Layers, "layer"), human.Grouped(s.Hidden), human.Grouped(s.FFN))
 		line("", "%d heads of %d, %d of keys and values, %s tokens", s.Heads, s.HeadDim, s.KVHeads, human.Grouped(s.Vocab))
+		if s.Windowed > 0 {
+			line("", "%s in a window of %s tokens", human.Count(s.Windowed, "layer"), human.Grouped(s.Window))
+		}
 	}
 	if in.Tensors.Count > 0 {
 		line("tensors", "%s in %s, %s", human.Grouped(in.Tensors.Count), human.Count(in.Tensors.Files, "file"),

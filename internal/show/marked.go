@@ -77,6 +77,11 @@ func writeMarked(out io.Writer, r *chat.Rendered, from, to int, colour bool) {
 		w.write(text, s, mask[i] == 1)
 		i = next
 	}
+	w.close()
+}
+
+// close ends the text.
+func (w *lineWriter) close() {
 	w.bracket(false)
 	if w.width > 0 {
 		w.end()

@@ -57,12 +57,25 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	for _, note := range m.Notes {
 		line("", "%s", note)
 	}
+	line("types", "%s", typesText(c, m))
 	line("machine", "%s", m.Machine)
 	if refused := kernels.Describe().Refused; refused != "" {
 		line("", "not used: %s", refused)
 	}
 	line("output", "%s", c.Output.Dir)
 	line("", "%s", roomText(room))
+}
+
+// typesText says of which type the numbers are that a run computes with.
+func typesText(c *configs.Config, m engine.Needs) string {
+	text := "products of " + m.Precision
+	if asked := c.Train.Precision; asked != m.Precision {
+		text += " (train.precision: " + asked + ")"
+	}
+	if m.Half > 0 {
+		text += fmt.Sprintf(", copies of weights for them %s", human.Bytes(m.Half))
+	}
+	return text + "; sums, norms and loss of float32"
 }
 
 // printRate says how the learning rate goes. In a short run a step without one counts.

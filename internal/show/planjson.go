@@ -52,6 +52,7 @@ type dataJSON struct {
 	HeldOut    int            `json:"held_out"`
 	Cut        int            `json:"cut"`
 	LostTokens int64          `json:"lost_tokens"`
+	LostEnds   int            `json:"lost_ends,omitempty"`
 	Dropped    map[string]int `json:"dropped"`
 }
 
@@ -103,7 +104,7 @@ func PlanJSON(w io.Writer, c *configs.Config, run *session.Run, f session.Foreca
 		Method: run.Kind(),
 		Model:  modelJSON{run.Model.Name, m.Type, m.Parameters(), m.Layers, m.MaxTokens},
 		Data: dataJSON{Samples: mix.Samples - mix.HeldOut, Epoch: mix.Epoch, HeldOut: mix.HeldOut,
-			Cut: mix.Cut, LostTokens: mix.LostTokens, Dropped: mix.Dropped},
+			Cut: mix.Cut, LostTokens: mix.LostTokens, LostEnds: mix.LostEnds, Dropped: mix.Dropped},
 		Packs: p.Packs, Capacity: p.Capacity, Pairs: p.Pairs,
 		Steps: p.Schedule.Total, StepsEpoch: p.StepsPerEpoch, Epochs: p.Epochs, From: f.Step,
 		Scheduler: p.Schedule.Type, LearningRate: p.Schedule.Peak, WarmupSteps: p.Schedule.Warmup,

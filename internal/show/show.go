@@ -43,5 +43,8 @@ func dropNotes(s data.SourceStats) []string {
 	if s.LostTokens > 0 {
 		out = append(out, human.Grouped(s.LostTokens)+" tokens lost to data.max_length")
 	}
+	if s.LostEnds > 0 {
+		out = append(out, fmt.Sprintf("the end of %s among them: where to end is not learnt of these", human.Count(s.LostEnds, "answer")))
+	}
 	return out
 }

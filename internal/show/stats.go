@@ -178,13 +178,13 @@ func printShares(out io.Writer, s *data.Stats) error {
 	}
 	fmt.Fprintf(out, "\nshare of the loss, by weighting (this config: %s)\n", s.Weighting)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\t%s\t\n", strings.Join(packing.Weightings(), "\t"))
+	fmt.Fprintf(w, "\t%s\t\n", strings.Join(packing.Told(s.Weighting), "\t"))
 	row := func(name string, shares map[string]float64) {
 		if shares == nil {
 			return
 		}
 		fmt.Fprintf(w, "%s\t", name)
-		for _, weighting := range packing.Weightings() {
+		for _, weighting := range packing.Told(s.Weighting) {
 			fmt.Fprintf(w, "%.1f %%\t", 100*shares[weighting])
 		}
 		fmt.Fprintln(w)

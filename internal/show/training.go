@@ -120,7 +120,7 @@ func (d *Training) Events() train.Events {
 			}
 		},
 		Eval: func(m train.EvalMetrics) {
-			d.say("step %d: held-out loss %s%s", m.Step, evalText(m), preferenceText(m.Values)+writtenText(m.Values))
+			d.say("step %d: held-out loss %s%s", m.Step, evalText(m), endText(m.Values)+preferenceText(m.Values)+writtenText(m.Values))
 			if d.writing {
 				d.writing = false
 				d.next("training", d.total)
@@ -142,6 +142,15 @@ func evalText(m train.EvalMetrics) string {
 		parts = append(parts, fmt.Sprintf("%s %.4f", s.Name, s.Loss))
 	}
 	return text + " (" + strings.Join(parts, ", ") + ")"
+}
+
+// endText is what an evaluation says of the ends of held-out answers.
+func endText(v map[string]float64) string {
+	likely, ok := v["end/likely"]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(", %.0f %% of ends likely", 100*likely)
 }
 
 // writtenText is what an evaluation says of what the model wrote.

@@ -125,7 +125,7 @@ func heldOut(metrics map[string]float64) string {
 			values[name] = v
 		}
 	}
-	return preferenceText(values) + writtenText(values)
+	return endText(values) + preferenceText(values) + writtenText(values)
 }
 
 // lossPlot draws the loss of the steps, and o where it was held out.

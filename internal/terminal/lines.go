@@ -100,13 +100,32 @@ func hang(w io.Writer, line string, indent int, text string) {
 	fmt.Fprintln(w, line)
 }
 
-// Wrapped writes text in lines of at most 76 columns behind four blanks, and of
-// many lines the first and the last ones.
-func Wrapped(text string, first, last int) string {
-	const width = 76
-	var lines []string
+// Beside writes two texts beside each other, in lines of at most 80 columns.
+func Beside(left, right string) string {
+	const width, between = 38, "  | "
+	a, b := lines(left, width), lines(right, width)
+	var out strings.Builder
+	for i := range max(len(a), len(b)) {
+		first, second := "", ""
+		if i < len(a) {
+			first = a[i]
+		}
+		if i < len(b) {
+			second = b[i]
+		}
+		blanks := strings.Repeat(" ", max(0, width-runewidth.StringWidth(first)))
+		out.WriteString(strings.TrimRight(first+blanks+between+second, " ") + "\n")
+	}
+	return out.String()
+}
+
+// lines are those of a text, none wider than so many columns; between paragraphs one is empty.
+func lines(text string, width int) (out []string) {
 	for paragraph := range strings.Lines(strings.TrimSpace(text)) {
 		rest := strings.TrimSpace(Printable(strings.TrimRight(paragraph, "\r\n")))
+		if rest == "" {
+			out = append(out, "")
+		}
 		for rest != "" {
 			head := runewidth.Truncate(rest, width, "")
 			if len(head) < len(rest) {
@@ -114,10 +133,18 @@ func Wrapped(text string, first, last int) string {
 					head = head[:at]
 				}
 			}
-			lines = append(lines, strings.TrimSpace(head))
+			out = append(out, strings.TrimSpace(head))
 			rest = strings.TrimSpace(rest[len(head):])
 		}
 	}
+	return out
+}
+
+// Wrapped writes text in lines of at most 76 columns behind four blanks, and of
+// many lines the first and the last ones.
+func Wrapped(text string, first, last int) string {
+	const width = 76
+	lines := slices.DeleteFunc(lines(text, width), func(line string) bool { return line == "" })
 	if len(lines) > first+last {
 		lines = slices.Concat(lines[:first], []string{"..."}, lines[len(lines)-last:])
 	}

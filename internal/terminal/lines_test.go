@@ -39,3 +39,19 @@ func TestLinesHaveAtMost80Columns(t *testing.T) {
 		t.Errorf("not on a terminal: %q", b.String())
 	}
 }
+
+func TestTwoTextsBesideEachOther(t *testing.T) {
+	left := "one two three four five six seven eight nine ten eleven\n\nend \x1b[31m"
+	got := Beside(left, strings.Repeat("字", 50)+" and more")
+	want := `one two three four five six seven       | 字字字字字字字字字字字字字字字字字字字
+eight nine ten eleven                   | 字字字字字字字字字字字字字字字字字字字
+                                        | 字字字字字字字字字字字字 and more
+end ?[31m                               |
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := Beside("", ""); got != "" {
+		t.Errorf("%q of nothing", got)
+	}
+}

@@ -8,7 +8,7 @@ import (
 // chatGLM is GLM-4-9B as published, with code of its own; ChatGLM2 and 3 are the
 // same.
 var chatGLM = Family{
-	Type: "chatglm", Interleaved: true, Rotary: 0.5, Translate: translateChatGLM, Twin: "glm",
+	Type: "chatglm", Proved: true, Interleaved: true, Rotary: 0.5, Partial: true, Translate: translateChatGLM, Twin: "glm",
 	Keys: [][2]string{
 		{"num_layers", "num_hidden_layers"}, {"padded_vocab_size", "vocab_size"}, {"ffn_hidden_size", "intermediate_size"},
 		{"kv_channels", "head_dim"}, {"multi_query_group_num", "num_key_value_heads"}, {"seq_length", "max_position_embeddings"},

@@ -13,7 +13,8 @@ import (
 )
 
 // families lists all that are known.
-var families = []*Family{&llama, &qwen2, &qwen3, &glm, &glm4, &chatGLM}
+var families = []*Family{&llama, &qwen2, &qwen3, &glm, &glm4, &chatGLM, &mistral, &smollm3,
+	&granite, &graniteHybrid, &olmo2, &olmo3, &ministral3, &gemma3, &phi3, &qwen35, &lfm2, &exaone4, &hunyuan}
 
 // Find returns the family of a model_type; false if it is not known.
 func Find(modelType string) (*Family, bool) {
@@ -28,20 +29,28 @@ func Find(modelType string) (*Family, bool) {
 func Types() string { return list(func(f *Family) string { return f.Type }, ", ") }
 
 // FindGGUF returns the family of a GGUF file's general.architecture, the first of those that
-// have it; false if it is not known.
-func FindGGUF(architecture string) (*Family, bool) {
+// have it, where the file says how far a window sees the first with one; false if it is not known.
+func FindGGUF(architecture string, window bool) (*Family, bool) {
+	var first *Family
 	for _, f := range families {
-		if f.GGUF.Architecture == architecture {
-			return f, true
+		switch {
+		case f.GGUF == nil, f.GGUF.Architecture != architecture:
+		case first == nil, window && f.GGUF.Window && !first.GGUF.Window:
+			first = f
 		}
 	}
-	return nil, false
+	return first, first != nil
 }
 
 // Architectures lists every general.architecture that [FindGGUF] knows, for a
 // message.
 func Architectures() string {
-	return list(func(f *Family) string { return f.GGUF.Architecture }, " or ")
+	return list(func(f *Family) string {
+		if f.GGUF == nil {
+			return ""
+		}
+		return f.GGUF.Architecture
+	}, " or ")
 }
 
 func list(name func(f *Family) string, between string) string {
@@ -50,7 +59,8 @@ func list(name func(f *Family) string, between string) string {
 		names = append(names, name(f))
 	}
 	slices.Sort(names)
-	return strings.Join(slices.Compact(names), between)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+	return strings.Join(names, between)
 }
 
 // Shapes are published models by name: the keys and values of their config.json,

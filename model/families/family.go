@@ -1,22 +1,48 @@
 package families
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+)
 
 // Family is what a model_type sets apart from the common decoder: token embeddings,
 // pre-norm layers of grouped-query attention with rotary positions and of SwiGLU, a
 // final norm, a head. The forward pass is written once, in package model; only
 // switches, names and defaults differ.
 type Family struct {
-	Type string // model_type in config.json
+	Type   string // model_type in config.json
+	Proved bool   // tests of training hold that in packs no document sees another; else no run takes it
 
 	QKVBias     bool    // biases on query, key and value even if attention_bias says nothing
 	BiasFixed   bool    // attention_bias is not looked at
 	OutBias     bool    // attention_bias also puts one on the output projection
 	QKNorm      bool    // RMSNorm over each query and key head before the rotation
+	WideNorm    bool    // that norm is over all queries and over all keys of a token
+	NormTurned  bool    // that norm is behind the rotation
 	BranchNorms bool    // norms on what attention and feed-forward return, before the residual addition
+	PostNorms   bool    // and none before them
+	NormOffset  float32 // what is added to the weights of norms
 	Interleaved bool    // rotary pairs are neighbours, not halves
-	Rotary      float64 // share of each head that is turned, unless partial_rotary_factor says
-	HeadDim     int     // unless head_dim says; 0: hidden_size / num_attention_heads
+	Rotary      float64 // share of each head that is turned
+	Partial     bool    // unless partial_rotary_factor says
+
+	Gated     bool   // each query head has a gate behind it, for what it attends to
+	Recurrent string // the kind of layers that are no attention; "": there are none
+
+	Windowed func(p Pattern, i int) bool // layers with a window where layer_types does not say; nil: it can not
+	Uniform  bool                        // layer_types is not looked at
+	Unturned func(p Pattern, i int) bool // layers whose queries and keys have no positions; nil: none
+	Act      string                      // the gate's activation, unless hidden_act says; "": silu
+	Scales   func(k ScaleKeys, d Dims, s *Scales)
+
+	Alpha      bool    // a scaling of the type dynamic with alpha stretches the base: theta alpha^(d/(d-2))
+	Theta      float64 // the base of rotary frequencies, unless rope_theta says; 0: 10,000
+	LocalTheta float64 // that of layers with a window, which have frequencies of their own; 0: they have not
+
+	// Defaults are the keys that config.json may lack, as the family's own class has them.
+	Defaults map[string]string
 
 	Carried []string // prefixes of tensors of parts that are not implemented, which are carried along
 
@@ -27,4 +53,68 @@ type Family struct {
 	Keys      [][2]string                                   // of its config.json, where they are not the common ones, and these
 	Translate func(file map[string]json.RawMessage) error   // says what else in it differs in common keys; nil: nothing
 	Warning   func(ropeTheta float64, maxTokens int) string // what looks wrong in its config.json; nil: nothing can
+}
+
+// OffsetOf is what is added to a parameter's values where they are used.
+func (f *Family) OffsetOf(p Parameter) float32 {
+	switch p.Role {
+	case AttnNorm, QKNorm, AttnAfterNorm, FFNNorm, FFNAfterNorm, Norm:
+		return f.NormOffset
+	}
+	return 0
+}
+
+// Attend says how each of so many layers attends.
+func (f *Family) Attend(p Pattern, layers int) ([]Attention, error) {
+	if p.Types != nil && len(p.Types) != layers {
+		return nil, fmt.Errorf("layer_types has %d kinds, want one for each of %d layers", len(p.Types), layers)
+	}
+	if p.Turned != nil && len(p.Turned) < layers && f.Unturned != nil {
+		return nil, fmt.Errorf("no_rope_layers is %d numbers, want one for each of %d layers", len(p.Turned), layers)
+	}
+	out := make([]Attention, layers)
+	for i := range out {
+		a := Attention{Turned: f.Unturned == nil || !f.Unturned(p, i)}
+		windowed := f.Windowed != nil && f.Windowed(p, i)
+		if p.Types != nil && !f.Uniform {
+			windowed = p.Types[i] == SlidingAttention
+		}
+		if windowed {
+			if p.Window == nil || *p.Window < 1 {
+				return nil, fmt.Errorf("layer %d attends in a window, and sliding_window is %s, want at least 1", i, number(p.Window))
+			}
+			a.Window, a.Local = *p.Window, f.LocalTheta > 0
+		}
+		out[i] = a
+	}
+	return out, nil
+}
+
+// Strange is the first kind of layer that the family has no forward pass for, or "".
+func (f *Family) Strange(p Pattern) string {
+	i := slices.IndexFunc(p.Types, func(kind string) bool {
+		if kind != "" && kind == f.Recurrent {
+			return false
+		}
+		return kind != FullAttention && kind != "attention" && (kind != SlidingAttention || f.Windowed == nil)
+	})
+	if i < 0 {
+		return ""
+	}
+	return p.Types[i]
+}
+
+// Scale gives the scales of a decoder of the family.
+func (f *Family) Scale(k ScaleKeys, d Dims) (Scales, error) {
+	s := Scales{1, 1 / math.Sqrt(float64(d.HeadDim)), 1, 1}
+	if f.Scales != nil {
+		f.Scales(k, d, &s)
+	}
+	const most = 1e9
+	for _, v := range []float64{s.Embedding, s.Attention, s.Residual, s.Logits} {
+		if a := math.Abs(v); !(a <= most && a >= 1/most) {
+			return s, fmt.Errorf("the multipliers are %+v, want numbers of a usual size", s)
+		}
+	}
+	return s, nil
 }

@@ -9,10 +9,20 @@ type GGUF struct {
 	Interleaved bool
 	// FactorsOfRope: the scaling of Llama 3.1 has a place in the files, [RopeFactors].
 	FactorsOfRope bool
+	// LongFactors: longrope has a place in the files.
+	LongFactors bool
 	// Square: llama.cpp wants as many values of all heads as of a hidden state.
 	Square bool
 	// Unbiased: the files have no place for biases of attention.
 	Unbiased bool
+	// Pattern is which layers llama.cpp takes to attend in which way; with Window the files say
+	// how far those with a window see. LocalTheta is the base that it takes for these.
+	// QueryScalar: query_pre_attn_scalar is taken to be the size of a head.
+	QueryScalar bool
+	Pattern     Pattern
+	Window      bool
+	LocalTheta  float64
+	Scales      []ScaleKey
 	// Config holds the keys of config.json that are the same for every model of the
 	// family, SaysHeadDim whether there is a head_dim among the others.
 	Config      map[string]any
@@ -22,6 +32,12 @@ type GGUF struct {
 // Key is a size of a model under its names: in config.json, and in the metadata of a
 // GGUF file behind the architecture's name.
 type Key struct{ Config, GGUF string }
+
+// ScaleKey is one of [Scales] under its names.
+type ScaleKey struct {
+	Key
+	Of func(Scales) float64 // its value, as both files have it
+}
 
 // The sizes that both files have.
 var (
@@ -44,7 +60,15 @@ const (
 	RopeFactorKey  = "rope.scaling.factor"
 	RopeContextKey = "rope.scaling.original_context_length" // of Llama 3.1's scaling
 	ExpertsKey     = "expert_count"
+	WindowKey      = "attention.sliding_window"
 	VocabKey       = "vocab_size"
+)
+
+// LongFactors and ShortFactors are the tensors of longrope's factors; AttentionFactorKey is what turned values are multiplied by.
+const (
+	LongFactors        = "rope_factors_long.weight"
+	ShortFactors       = "rope_factors_short.weight"
+	AttentionFactorKey = "rope.scaling.attn_factor"
 )
 
 // RopeFactors is the tensor that holds [Rope.Factors] where they are not all 1.
@@ -70,7 +94,7 @@ var ggufNames = Names{
 }
 
 // glmNames are those of GGUF files of GLM-4.
-var glmNames = fused(ggufNames, GateUp, "ffn_up")
+var glmNames = renamed(ggufNames, GateUp, "ffn_up")
 
 // FusedQKV are the names of a file that stores query, key and value as one tensor.
-func (g *GGUF) FusedQKV() *Names { return fused(*g.Names, QKV, "attn_qkv") }
+func (g *GGUF) FusedQKV() *Names { return renamed(*g.Names, QKV, "attn_qkv") }

@@ -17,7 +17,12 @@ type Dims struct {
 	QKVBias     bool // on query, key and value
 	OutBias     bool // on the output projection of attention
 	QKNorm      bool // RMSNorm over each query and key head
+	WideNorm    bool // and that over all queries and all keys of a token
 	BranchNorms bool // RMSNorm on what attention and feed-forward return
+	PostNorms   bool // and none before them
+	Gated       bool // each query head has a gate behind it, for what it attends to
+
+	Recurrence
 }
 
 // Role is what a parameter does in the decoder.
@@ -32,6 +37,13 @@ const (
 	QKVBias       Role = "qkv_bias"
 	QKNorm        Role = "qk_norm"
 	Out           Role = "out"
+	In            Role = "in"         // of a recurrent layer: queries, keys and values of the delta rule, gates and input of a convolution
+	Gates         Role = "gates"      // of the delta rule: of outputs, of rates of learning, of those of forgetting
+	Taps          Role = "taps"       // of a convolution
+	ALog          Role = "a_log"      // of the delta rule: the logs of what its rates of forgetting are multiplied by
+	DtBias        Role = "dt_bias"    // and what is added to them
+	ReadWeight    Role = "read"       // of the norm of what it reads
+	LinearOut     Role = "linear_out" // of a recurrent layer
 	OutBias       Role = "out_bias"
 	AttnAfterNorm Role = "attn_after_norm" // a branch norm
 	FFNNorm       Role = "ffn_norm"
@@ -52,6 +64,7 @@ type Parameter struct {
 	Layer int   // -1: outside of the layers
 	Parts []int // rows of a matrix or values of a vector, for each of the parts that are read together
 	Cols  int   // columns of a matrix; 0: a vector
+	Taps  int   // of a vector that files have as [values / Taps, 1, Taps]; 0: it is one there
 }
 
 // String is the parameter's name: "embed", "3.qkv_bias".
@@ -83,24 +96,58 @@ func (d Dims) Layout() []Parameter {
 	}
 	vector := func(role Role, sizes ...int) { out = append(out, Parameter{Role: role, Layer: layer, Parts: sizes}) }
 	q, kv := d.Heads*d.HeadDim, d.KVHeads*d.HeadDim
-	matrix(Embed, d.Hidden, d.Vocab)
-	for layer = range d.Layers {
-		vector(AttnNorm, d.Hidden)
-		matrix(QKV, d.Hidden, q, kv, kv)
-		if d.QKVBias {
-			vector(QKVBias, q, kv, kv)
+	attention := func() {
+		wide := q
+		if d.Gated {
+			wide *= 2
 		}
-		if d.QKNorm {
+		matrix(QKV, d.Hidden, wide, kv, kv)
+		if d.QKVBias {
+			vector(QKVBias, wide, kv, kv)
+		}
+		switch {
+		case d.QKNorm && d.WideNorm:
+			vector(QKNorm, q, kv)
+		case d.QKNorm:
 			vector(QKNorm, d.HeadDim, d.HeadDim)
 		}
 		matrix(Out, q, d.Hidden)
 		if d.OutBias {
 			vector(OutBias, d.Hidden)
 		}
+	}
+	recurrent := func() {
+		keys, values := d.Keys*d.KeyDim, d.Values*d.ValueDim
+		width, read := 2*keys+values, values
+		if d.Values == 0 {
+			width, read = d.Hidden, d.Hidden
+			matrix(In, d.Hidden, 3*d.Hidden)
+		} else {
+			matrix(In, d.Hidden, width)
+			matrix(Gates, d.Hidden, values, d.Values, d.Values)
+			vector(ALog, d.Values)
+			vector(DtBias, d.Values)
+			vector(ReadWeight, d.ValueDim)
+		}
+		out = append(out, Parameter{Role: Taps, Layer: layer, Parts: []int{width * d.Taps}, Taps: d.Taps})
+		matrix(LinearOut, read, d.Hidden)
+	}
+	matrix(Embed, d.Hidden, d.Vocab)
+	for layer = range d.Layers {
+		if !d.PostNorms {
+			vector(AttnNorm, d.Hidden)
+		}
+		if d.Is(layer) {
+			recurrent()
+		} else {
+			attention()
+		}
 		if d.BranchNorms {
 			vector(AttnAfterNorm, d.Hidden)
 		}
-		vector(FFNNorm, d.Hidden)
+		if !d.PostNorms {
+			vector(FFNNorm, d.Hidden)
+		}
 		matrix(GateUp, d.Hidden, d.FFN, d.FFN)
 		matrix(Down, d.FFN, d.Hidden)
 		if d.BranchNorms {

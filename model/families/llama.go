@@ -2,7 +2,7 @@ package families
 
 // llama is Llama 2 to 3.2, and what has its form: SmolLM2 and many more.
 var llama = Family{
-	Type: "llama", OutBias: true, Rotary: 1, Names: &common,
+	Type: "llama", Proved: true, OutBias: true, Rotary: 1, Names: &common,
 	GGUF: &GGUF{
 		Architecture: "llama", Names: &ggufNames, Interleaved: true, SaysHeadDim: true, FactorsOfRope: true,
 		Config: map[string]any{"architectures": []string{"LlamaForCausalLM"}, "mlp_bias": false},

@@ -24,10 +24,15 @@ type Tensor struct {
 }
 
 // Rows is the number of rows, or of values of a vector.
-func (t Tensor) Rows() int { return t.Shape[0] }
+func (t Tensor) Rows() int {
+	if len(t.Shape) == 3 {
+		return t.Shape[0] * t.Shape[2]
+	}
+	return t.Shape[0]
+}
 
-// Vector reports whether the file stores one dimension.
-func (t Tensor) Vector() bool { return len(t.Shape) == 1 }
+// Vector reports whether it is no matrix: the file stores one dimension, or three, of a convolution's taps.
+func (t Tensor) Vector() bool { return len(t.Shape) != 2 }
 
 // Tensors lays a parameter onto the tensors that files store it as: one for each
 // part, or one for all.
@@ -38,6 +43,9 @@ func (n *Names) Tensors(p Parameter) []Tensor {
 	}
 	if of, ok := biased[role]; ok {
 		role, ending = of, ".bias"
+	}
+	if role == ALog || role == DtBias {
+		ending = ""
 	}
 	names := n.Of[role]
 	out := make([]Tensor, len(names))
@@ -52,6 +60,9 @@ func (n *Names) Tensors(p Parameter) []Tensor {
 		}
 		t.Shape[0] += rows
 		row += rows
+	}
+	if p.Taps > 0 {
+		out[0].Shape = []int{row / p.Taps, 1, p.Taps}
 	}
 	return out
 }
@@ -95,10 +106,17 @@ var common = Names{
 	},
 }
 
-// fused are names of a form that stores all parts of a role as one tensor.
-func fused(n Names, role Role, name string) *Names {
+// renamed are names of a form that has others for a role; one stands for all of its parts.
+func renamed(n Names, role Role, names ...string) *Names {
 	n.Of = maps.Clone(n.Of)
-	n.Of[role] = []string{name}
+	n.Of[role] = names
+	return &n
+}
+
+// also are names of a form that has more roles.
+func also(n Names, of map[Role][]string) *Names {
+	n.Of = maps.Clone(n.Of)
+	maps.Copy(n.Of, of)
 	return &n
 }
 

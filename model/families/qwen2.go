@@ -2,7 +2,8 @@ package families
 
 // qwen2 is Qwen 2 and 2.5. Its loader does not look at attention_bias.
 var qwen2 = Family{
-	Type: "qwen2", QKVBias: true, BiasFixed: true, Rotary: 1, Names: &common,
+	Type: "qwen2", Proved: true, QKVBias: true, BiasFixed: true, Rotary: 1, Windowed: qwenWindows, Names: &common,
+	Defaults: map[string]string{"num_key_value_heads": "32", "sliding_window": "4096", "max_window_layers": "28"},
 	GGUF: &GGUF{
 		Architecture: "qwen2", Names: &ggufNames, Square: true,
 		Config: map[string]any{"architectures": []string{"Qwen2ForCausalLM"}, "use_sliding_window": false},
@@ -13,3 +14,6 @@ var qwen2 = Family{
 			"tie_word_embeddings":true`,
 	},
 }
+
+// qwenWindows: the layers from max_window_layers on have a window, if it is used.
+func qwenWindows(p Pattern, i int) bool { return p.UseWindow && p.Window != nil && i >= p.FullLayers }

@@ -2,7 +2,8 @@ package families
 
 // qwen3 is Qwen 3 without experts.
 var qwen3 = Family{
-	Type: "qwen3", OutBias: true, QKNorm: true, Rotary: 1, HeadDim: 128, Names: &common,
+	Type: "qwen3", Proved: true, OutBias: true, QKNorm: true, Rotary: 1, Windowed: qwenWindows, Names: &common,
+	Defaults: map[string]string{"head_dim": "128", "num_key_value_heads": "32", "sliding_window": "4096", "max_window_layers": "28"},
 	GGUF: &GGUF{
 		Architecture: "qwen3", Names: &ggufNames, SaysHeadDim: true, Unbiased: true,
 		Config: map[string]any{"architectures": []string{"Qwen3ForCausalLM"}, "use_sliding_window": false},

@@ -1,7 +1,8 @@
 """Attention within documents: a token sees those before it in its own document, and no others.
 
 Documents lie one after the other in a pack, which is one row without padding between them. On a GPU the whole pack goes
-through one flash kernel that takes the documents' bounds; elsewhere each document goes through SDPA by itself.
+through one flash kernel that takes the documents' bounds; elsewhere each document goes through SDPA by itself. In a layer
+with a window a token sees so many tokens at most, itself included.
 """
 
 import contextlib
@@ -26,21 +27,39 @@ def bounds(lengths, device, capacity):
     return {"documents": (cu, 1 << (capacity - 1).bit_length())}
 
 
-def per_document(q, k, v, documents, scale):
+def per_document(q, k, v, documents, scale, window=None):
     """q, k, v: [1, heads, tokens, size] -> [1, tokens, heads, size]"""
-    parts = [
-        F.scaled_dot_product_attention(q[:, :, a:b], k[:, :, a:b], v[:, :, a:b], is_causal=True, scale=scale, enable_gqa=True)
-        for a, b in documents
-    ]
+    parts = []
+    for a, b in documents:
+        if window is None or b - a <= window:
+            parts.append(
+                F.scaled_dot_product_attention(q[:, :, a:b], k[:, :, a:b], v[:, :, a:b], is_causal=True, scale=scale, enable_gqa=True)
+            )
+            continue
+        rows = max(window, 64)  # at a time, with the keys that they see
+        for i in range(a, b, rows):
+            j, first = min(i + rows, b), max(a, i - window + 1)
+            at, of = torch.arange(i, j, device=q.device)[:, None], torch.arange(first, j, device=q.device)[None]
+            parts.append(
+                F.scaled_dot_product_attention(
+                    q[:, :, i:j], k[:, :, first:j], v[:, :, first:j], attn_mask=(of <= at) & (of > at - window), scale=scale,
+                    enable_gqa=True,
+                )  # fmt: skip
+            )
     return torch.cat(parts, 2).transpose(1, 2)
 
 
-def varlen(q, k, v, documents, scale):
+def varlen(q, k, v, documents, scale, window=None):
     from torch.nn.attention.varlen import varlen_attn
 
     cu, longest = documents  # the kernel sizes its grid by the longest: the capacity, so that a pack is no reason to compile again
     rows = [x.transpose(1, 2)[0].contiguous() for x in (q, k, v)]
-    return varlen_attn(*rows, cu, cu, longest, longest, scale=scale, **VARLEN)[None]
+    how = VARLEN
+    if window is not None:
+        if "window_size" not in how:
+            raise RuntimeError(f"torch {torch.__version__}: varlen_attn takes no window, which this model has")
+        how = {**how, "window_size": (window - 1, 0)}
+    return varlen_attn(*rows, cu, cu, longest, longest, scale=scale, **how)[None]
 
 
 # The arguments that say "causal" and "fewer heads of keys", which have other names in other versions.
@@ -85,19 +104,21 @@ class Cache:
         """Where the next token of each text goes. One that has ended may be full: nobody looks at what it gets."""
         return self.filled.clamp(max=self.tokens - 1)
 
-    def attend(self, layer, q, k, v, scale):
+    def attend(self, layer, q, k, v, scale, window):
         if layer not in self.layers:
             shape = (self.texts, k.shape[1], self.tokens, k.shape[3])
             self.layers[layer] = tuple(torch.zeros(shape, dtype=k.dtype, device=k.device) for _ in range(2))
         keys, values = self.layers[layer]
         if self.only is not None:
             keys[self.only, :, : k.shape[2]], values[self.only, :, : k.shape[2]] = k[0], v[0]
-            return per_document(q, k, v, ((0, k.shape[2]),), scale)
+            return per_document(q, k, v, ((0, k.shape[2]),), scale, window)
         # q, k, v: [1, heads, texts, size]
         rows, at = torch.arange(self.texts, device=self.device), self.next()
         keys[rows, :, at], values[rows, :, at] = k[0].transpose(0, 1), v[0].transpose(0, 1)
         most = int(at.max()) + 1
         seen = torch.arange(most, device=self.device)[None] <= at[:, None]
+        if window is not None:
+            seen &= torch.arange(most, device=self.device)[None] > at[:, None] - window
         out = F.scaled_dot_product_attention(
             q[0].transpose(0, 1)[:, :, None], keys[:, :, :most], values[:, :, :most], attn_mask=seen[:, None, None], scale=scale,
             enable_gqa=True,
@@ -105,11 +126,11 @@ class Cache:
         return out[:, :, 0][None]
 
 
-def attention(module, q, k, v, mask, scaling=None, dropout=0.0, documents=None, **_):
+def attention(module, q, k, v, mask, scaling=None, dropout=0.0, documents=None, sliding_window=None, **_):
     """What transformers calls. Dropout is 0: no family that is trained here has one."""
     if Cache.now is not None:
-        return Cache.now.attend(module.layer_idx, q, k, v, scaling), None
-    return (varlen if torch.is_tensor(documents[0]) else per_document)(q, k, v, documents, scaling), None
+        return Cache.now.attend(module.layer_idx, q, k, v, scaling, sliding_window), None
+    return (varlen if torch.is_tensor(documents[0]) else per_document)(q, k, v, documents, scaling, sliding_window), None
 
 
 def register(device):

@@ -59,10 +59,13 @@ class LM(nn.Module):
     def __init__(self, hf, rows):
         super().__init__()
         self.hf, self.rows = hf, rows
+        self.divisor = getattr(hf.config, "logits_scaling", 1)  # of Granite's logits
 
     def forward(self, ids, positions, at, targets=None, **documents):
         """ids, positions: [tokens]. Returns -ln p of targets at the positions `at`, or where there are none the logits there."""
         h = self.hf.model(input_ids=ids[None], position_ids=positions[None], use_cache=False, **documents).last_hidden_state[0][at]
+        if self.divisor != 1:
+            h = h / self.divisor
         if targets is None:
             return product(h, self.hf.lm_head.weight)
         return TokenNLL.apply(h, self.hf.lm_head.weight, targets, self.rows)
@@ -90,10 +93,14 @@ class Sharded:
         self.lm = LM(hf, max(1, (1 << 28 if device.type == "cuda" else 1 << 24) // config.vocab_size))
         self._wrap(hf)
         self.lm.to_empty(device=device)
-        strange = [name for name, _ in hf.named_buffers() if not name.startswith("model.rotary_emb.")]
+        known = ("model.rotary_emb.", "model.embed_tokens.embed_scale")
+        strange = [name for name, _ in hf.named_buffers() if not name.startswith(known)]
         if strange:
             raise ValueError(f"{config.model_type}: the buffer {strange[0]} would be empty: this family is not for this engine")
-        hf.model.rotary_emb = type(hf.model.rotary_emb)(config=config).to(device)
+        if hf.model.rotary_emb is not None:
+            hf.model.rotary_emb = type(hf.model.rotary_emb)(config=config).to(device)
+        if hasattr(hf.model.embed_tokens, "embed_scale"):  # Gemma's
+            hf.model.embed_tokens.embed_scale.fill_(hf.model.embed_tokens.scalar_embed_scale)
         hf.tie_weights()
         self.parameters = dict(hf.named_parameters())  # without the head where it is tied
         if how["tensors"]:

@@ -12,11 +12,18 @@ import gguf
 COMMON = ["model.embed_tokens", "model.norm", "lm_head"]
 LAYER = ["input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "self_attn.q_norm",
          "self_attn.k_norm", "post_attention_layernorm", "mlp.gate_proj", "mlp.up_proj", "mlp.gate_up_proj", "mlp.down_proj",
-         "post_self_attn_layernorm", "post_mlp_layernorm"]
+         "post_self_attn_layernorm", "post_mlp_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm",
+         "self_attn.qkv_proj", "self_attn.query_layernorm", "self_attn.key_layernorm"]
 CHATGLM = ["transformer.embedding.word_embeddings", "transformer.encoder.final_layernorm", "transformer.output_layer"]
 CHATGLM_LAYER = ["input_layernorm", "self_attention.query_key_value", "self_attention.dense", "post_attention_layernorm",
                  "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
-FAMILIES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "glm": "chatglm", "glm4": "glm4", "chatglm": "chatglm"}
+FAMILIES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "glm": "chatglm", "glm4": "glm4", "chatglm": "chatglm",
+            "mistral": "llama", "smollm3": "smollm3", "granite": "granite", "granitemoehybrid": "granite", "olmo2": "olmo2",
+            "olmo3": "olmo2", "ministral3": "mistral3", "gemma3_text": "gemma3", "phi3": "phi3",
+            "exaone4": "exaone4", "hunyuan_v1_dense": "hunyuan-dense"}
+ALIASES = {  # of forms that such a file has under the names of others
+    "shared_mlp.output_linear": "mlp.down_proj",
+}
 
 golden = {}
 for family, arch in FAMILIES.items():
@@ -27,4 +34,7 @@ for family, arch in FAMILIES.items():
         names = CHATGLM + [f"transformer.encoder.layers.1.{n}" for n in CHATGLM_LAYER]
     found = {n: known.get_name(n.removeprefix("transformer.")) for n in names}
     golden[family] = {n: name for n, name in found.items() if name}
+    if family == "granitemoehybrid":
+        for own, common in ALIASES.items():
+            golden[family]["model.layers.1." + own] = golden[family]["model.layers.1." + common]
 (Path(__file__).parent / "gguf_names.json").write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")

@@ -5,6 +5,8 @@ tests and vectors.json of what transformers' converter makes of it.
 
     pip install sentencepiece==0.2.3 transformers==5.24.0 mistral-common==1.13.1
     python testdata/sentencepiece/golden.py
+    python testdata/sentencepiece/golden.py --real DIR [N]   # golden.json beside each DIR/*/tokenizer.model and vectors.json
+                                                             # beside each DIR/*/tekken.json, for LWTRAIN_TEST_TOKENIZERS=DIR
 """
 import base64
 import io
@@ -31,6 +33,36 @@ def train(name, kind, size):
         f.write(out.getvalue())
 
 
+def ids(model, n, seed, path):
+    s = spm.SentencePieceProcessor(model_file=model)
+    own = [s.id_to_piece(i) for i in range(s.get_piece_size()) if s.is_control(i) or s.is_unknown(i)] + ["<tool>"]
+    rows = []
+    for raw in golden.hard_strings(n, seed):
+        text = raw.decode("utf-8", "replace")
+        if text and "\0" not in text and not any(o in text for o in own):
+            rows.append({"text": text, "ids": s.encode(text)})
+    golden.write(path, rows)
+
+
+def converted(path, n, seed):
+    from transformers.integrations.mistral.tokenizer import MistralConverter
+    folder = os.path.dirname(path)
+    made = os.path.join(folder, "converted.tmp")
+    MistralConverter(path).converted().save(made)
+    golden.write(os.path.join(folder, "vectors.json"), golden.vectors(made, golden.hard_strings(n, seed)))
+    os.remove(made)
+
+
+def real(folder, n):
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name, "tokenizer.model")
+        if os.path.exists(path):
+            ids(path, n, 9, os.path.join(folder, name, "golden.json"))
+        path = os.path.join(folder, name, "tekken.json")
+        if os.path.exists(path):
+            converted(path, n, 7)
+
+
 def tekken():
     folder = os.path.join(HERE, "..", "tekken")
     with open(os.path.join(HERE, "..", "glm4", "tokenizer.json"), encoding="utf-8") as f:
@@ -51,23 +83,16 @@ def tekken():
             "vocab": [{"rank": i, "token_bytes": base64.b64encode(t).decode(), "token_str": None} for i, t in enumerate(tokens)], "special_tokens": special}
     path = os.path.join(folder, "tekken.json")
     golden.write(path, data)
-    from transformers.integrations.mistral.tokenizer import MistralConverter
-    converted = os.path.join(folder, "converted.tmp")
-    MistralConverter(path).converted().save(converted)
-    golden.write(os.path.join(folder, "vectors.json"), golden.vectors(converted, golden.hard_strings(60, 4)))
-    os.remove(converted)
+    converted(path, 60, 4)
 
 
 def main():
+    if sys.argv[1:2] == ["--real"]:
+        real(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5000)
+        return
     train("tokenizer.model", "bpe", 700)
     train("unigram.model", "unigram", 420)
-    s = spm.SentencePieceProcessor(model_file=os.path.join(HERE, "tokenizer.model"))
-    rows = []
-    for raw in golden.hard_strings(60, 3):
-        text = raw.decode("utf-8", "replace")
-        if text and "\0" not in text and "<tool>" not in text and "INST]" not in text:
-            rows.append({"text": text, "ids": s.encode(text)})
-    golden.write(os.path.join(HERE, "golden.json"), rows)
+    ids(os.path.join(HERE, "tokenizer.model"), 60, 3, os.path.join(HERE, "golden.json"))
     tekken()
 
 

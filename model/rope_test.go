@@ -1,0 +1,136 @@
+package model
+
+import (
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// stretched is the config of a test model whose positions are stretched.
+func stretched(t *testing.T, form string, how map[string]any) (Config, error) {
+	t.Helper()
+	c, err := ReadConfig(filepath.Join("testdata", form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Stretch(how)
+}
+
+func TestAModelIsStretchedAsItsConfigThenSays(t *testing.T) {
+	for _, form := range []string{"llama-tied", "qwen3", "glm4", "mistral", "smollm3", "granite", "granitemoehybrid", "olmo2"} {
+		for _, how := range []map[string]any{
+			{"rope_type": "linear", "factor": 4}, {"type": "yarn", "factor": 4.0}, {"rope_type": "llama3", "factor": 8},
+			{"rope_type": "yarn", "factor": 2, "beta_fast": 16.0, "attention_factor": 1.5},
+		} {
+			c, err := stretched(t, form, how)
+			if err != nil {
+				t.Fatalf("%s, %v: %v", form, how, err)
+			}
+			factor, _ := number(how["factor"])
+			if s := c.Rope.Scaling; c.MaxTokens != int(256*factor) || s == nil || s.Factor != factor ||
+				s.Type != "linear" && s.OriginalMax != 256 {
+				t.Errorf("%s, %v: texts of %d tokens, %+v", form, how, c.MaxTokens, s)
+			}
+			raw, err := c.JSON("float32")
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := ParseConfig(raw)
+			if err != nil {
+				t.Fatalf("%s, %v: %v\n%s", form, how, err, raw)
+			}
+			a, b := c.rotation(c.Rope), again.rotation(again.Rope)
+			for i := range a.Freqs {
+				if a.Freqs[i] != b.Freqs[i] || a.Factor != b.Factor || again.MaxTokens != c.MaxTokens {
+					t.Errorf("%s, %v: read again frequency %d is %g times %g, want %g times %g", form, how, i, b.Freqs[i], b.Factor,
+						a.Freqs[i], a.Factor)
+				}
+			}
+			if again.Rope.Theta != c.Rope.Theta || again.Rope.Dim != c.Rope.Dim {
+				t.Errorf("%s, %v: read again with base %g and %d values, want %g and %d", form, how,
+					again.Rope.Theta, again.Rope.Dim, c.Rope.Theta, c.Rope.Dim)
+			}
+		}
+	}
+}
+
+func TestWhatCanNotBeStretchedIsRefused(t *testing.T) {
+	yarn := map[string]any{"rope_type": "yarn", "factor": 4}
+	for _, c := range []struct {
+		name, form string
+		how        map[string]any
+		want       string
+	}{
+		{"a form with code of its own", "chatglm", yarn, "model_type chatglm has no place for rope_scaling"},
+		{"a model that stretches its positions itself", "llama-untied", yarn, "stretches its positions itself (llama3, up to 256)"},
+		{"no way", "llama-tied", map[string]any{"factor": 4}, `rope_type is "<nil>", want linear, yarn, llama3 or default`},
+		{"an unknown way", "llama-tied", map[string]any{"rope_type": "dynamic", "factor": 4}, `rope_type is "dynamic"`},
+		{"no factor", "llama-tied", map[string]any{"rope_type": "yarn"}, `factor is "<nil>", want by how much`},
+		{"a factor below 1", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 0.5}, `factor is "0.5"`},
+		{"a key of the wrong kind", "llama-tied", map[string]any{"rope_type": "yarn", "factor": 2, "beta_fast": "x"}, "beta_fast is text"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := stretched(t, c.form, c.how); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestPositionsGoOnAsTheyAre: the config says longer texts, and nothing else changes.
+func TestPositionsGoOnAsTheyAre(t *testing.T) {
+	const usual = "max_position_embeddings"
+	for form, key := range map[string]string{"chatglm": "seq_length", "llama-tied": usual, "qwen3": usual, "granitemoehybrid": usual} {
+		was, err := ReadConfig(filepath.Join("testdata", form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := stretched(t, form, map[string]any{"rope_type": "default", "factor": 4})
+		if err != nil {
+			t.Fatalf("%s: %v", form, err)
+		}
+		raw := string(must(c.JSON("float32")))
+		if !reflect.DeepEqual(c.Rope, was.Rope) || c.MaxTokens != 1024 || !strings.Contains(raw, `"`+key+`": 1024`) {
+			t.Errorf("%s: texts of %d tokens, %+v\n%s", form, c.MaxTokens, c.Rope, raw)
+		}
+	}
+}
+
+// TestTheLayersWithoutAWindowAreStretched: those with one see no further than before.
+func TestTheLayersWithoutAWindowAreStretched(t *testing.T) {
+	c, err := ReadConfig(filepath.Join("testdata", "gemma3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err = ParseConfig([]byte(strings.Replace(string(must(c.JSON("float32"))), `"rope_type": "linear"`, `"rope_type": "default"`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := c.Stretch(map[string]any{"rope_type": "yarn", "factor": 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if long.Rope.Scaling == nil || long.LocalRope.Scaling != nil || long.LocalRope.Theta != c.LocalRope.Theta {
+		t.Errorf("stretched as %+v and %+v", long.Rope, long.LocalRope)
+	}
+}
+
+func must(raw []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// TestAWindowBoundsTheOperations: of 100 tokens, each meets those before it, and in a window of 10 at most 10.
+func TestAWindowBoundsTheOperations(t *testing.T) {
+	c, err := ReadConfig(filepath.Join("testdata", "olmo3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const full, windowed = 100 * 101 / 2, 7*8/2 + 93*7 // a window of 7
+	if got, want := c.AttentionFLOPs(100), 4.0*4*16*(3*windowed+full); got != want {
+		t.Errorf("%g operations, want %g", got, want)
+	}
+}
