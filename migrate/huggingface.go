@@ -44,7 +44,8 @@ func (r *reader) places(key string) {
 			r.setFrom("output.report_to", "[tensorboard]", key)
 		case "none", "":
 		default:
-			r.note(key, Missing, "would have sent the metrics to a service; here they are files of the run (output.report_to), which wandb, "+
+			r.note(key, Missing, "would have sent the metrics to a service; here they are files of the run (output.report_to), "+
+				"which wandb, "+
 				"trackio and others read")
 		}
 	}

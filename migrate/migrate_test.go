@@ -60,7 +60,8 @@ optim: paged_adamw_8bit
 			"train.adam_beta2=0.999", "train.weight_decay=0.0", "train.warmup_ratio=0.0", "train.lr_scheduler_type=linear", "lora.rank=8",
 			"lora.alpha=16.0", `lora.target=["q_proj", "v_proj"]`, "data.max_length=2048", "packing.capacity=2048",
 			"data.too_long=truncate",
-			"packing.weighting=token", "train.precision=bf16", "data.held_out=0", "train.optim=adamw_8bit", "output.report_to=[tensorboard]",
+			"packing.weighting=token", "train.precision=bf16", "data.held_out=0", "train.optim=adamw_8bit",
+			"output.report_to=[tensorboard]",
 			`data.sources=[{name: "long", path: "data/long.json", columns: {messages: "conversations", tools: "functions", ` +
 				`role: "who", content: "what"}, ` +
 				`roles: {"asker": user}, samples: 100}, ` +
