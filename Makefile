@@ -4,10 +4,10 @@ GO ?= go
 # Without a C compiler that knows OpenMP, which Apple's does not, kernels are plain Go.
 export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build test tokenizers test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean
+.PHONY: help quickstart build release test test-arm64 test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean tokenizers
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 	@printf '\nmake test and make race take these as well, where they name what is too large or not ours to be kept here:\n'
 	@grep -E '^# (LWTRAIN_| {20})' $(MAKEFILE_LIST) | sed -E 's/^# /  /'
 
@@ -20,6 +20,9 @@ setup: ## install what is missing (a C compiler, oneDNN)
 build: ## bin/lwtrain
 	@GO='$(GO)' scripts/setup.sh go
 	$(GO) build -o bin/lwtrain ./cmd/lwtrain
+
+release: ## archives for Linux and macOS with their checksums, in dist/
+	@GO='$(GO)' scripts/release.sh
 
 # LWTRAIN_TEST_GGUF=FILE        SmolLM2-135M-Instruct.Q4_1.gguf; make quickstart fetches it, and make finds it
 # LWTRAIN_TEST_DATA=DIR         longbench_write.jsonl, longbench_write_en.jsonl, longwrite_ruler.jsonl, longwriter_cases.jsonl
@@ -36,6 +39,11 @@ test race: export LWTRAIN_TEST_GGUF := $(or $(LWTRAIN_TEST_GGUF),$(gguf))
 
 test: setup lint ## every test
 	$(GO) test ./...
+
+# apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
+test-arm64: ## the kernels and a run on arm64 with NEON, emulated
+	GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc $(GO) test -timeout 2h -exec 'qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
+		./internal/kernels ./internal/graph ./engine/native
 
 race: ## every test under the race detector
 	$(GO) test -race ./...
@@ -107,4 +115,4 @@ golden: ## list the scripts that made the golden files, each with its command in
 	@find . -path ./runs -prune -o -path '*/testdata/*.py' -print
 
 clean: ## remove what a build made (never runs/)
-	rm -rf bin
+	rm -rf bin dist

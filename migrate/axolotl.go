@@ -41,6 +41,9 @@ func axolotl(r *reader) {
 	r.take("save_total_limit", "train.save_total_limit", "4")
 	r.take("early_stopping_patience", "train.early_stopping_patience", "")
 	r.precision()
+	if r.truth("use_tensorboard", false) {
+		r.setFrom("output.report_to", "[tensorboard]", "use_tensorboard")
+	}
 	r.axolotlAdapters()
 	r.axolotlPreferences()
 	r.axolotlData()

@@ -78,7 +78,8 @@ func (r *reader) program(words []string) int {
 			}
 			return i + 1
 		case strings.HasSuffix(base, ".py"):
-			if name := strings.TrimSuffix(base, ".py"); name == "sft" || name == "dpo" || name == "kto" || name == "orpo" || name == "cpo" {
+			if name := strings.TrimSuffix(base, ".py"); name == "sft" || name == "dpo" || name == "kto" || name == "orpo" ||
+				name == "cpo" {
 				r.trainer, r.command = &trainers[2], name
 			}
 			return i + 1

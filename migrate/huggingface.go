@@ -33,6 +33,22 @@ func (r *reader) huggingFace(rate, logging string) {
 	r.take("save_total_limit", "train.save_total_limit", "0")
 	r.precision()
 	r.take("early_stopping_patience", "train.early_stopping_patience", "")
+	r.places("report_to")
+}
+
+// places takes where metrics go beside metrics.jsonl.
+func (r *reader) places(key string) {
+	for _, name := range r.list(key) {
+		switch name {
+		case "tensorboard", "all":
+			r.setFrom("output.report_to", "[tensorboard]", key)
+		case "none", "":
+		default:
+			r.note(key, Missing, "would have sent the metrics to a service; here they are files of the run (output.report_to), "+
+				"which wandb, "+
+				"trackio and others read")
+		}
+	}
 }
 
 // warmup takes the steps in which the rate rises; below 1 they are a share of all, as transformers 5 has it.
@@ -137,7 +153,7 @@ func (r *reader) optimiser(theirs string) {
 	switch {
 	case name == "":
 	case strings.Contains(name, "adamw") && strings.Contains(name, "8bit"), name == "adamw_torch_8bit":
-		r.setting("train.optim", "adamw_8bit", theirs+": "+name)
+		r.setFrom("train.optim", "adamw_8bit", theirs)
 	case strings.HasPrefix(name, "adamw") || strings.HasPrefix(name, "paged_adamw"):
 		r.note(theirs, Same, "AdamW, whose forms differ in speed alone")
 	default:

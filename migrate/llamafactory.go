@@ -37,7 +37,11 @@ func llamaFactory(r *reader) {
 		r.note("packing", Differs, "would have joined samples that see each other; here samples of a pack never do (neat_packing)")
 	}
 	if r.command == "sft" {
-		r.setting("packing.weighting", "token", "the mean over the targets of a step")
+		if r.truth("use_dft_loss", false) {
+			r.setFrom("packing.weighting", "dft", "use_dft_loss")
+		} else {
+			r.setting("packing.weighting", "token", "the mean over the targets of a step")
+		}
 	}
 	r.batches("per_device_train_batch_size", packed)
 	if t := r.text("template"); t != "" {

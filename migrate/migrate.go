@@ -102,7 +102,8 @@ type trainer struct {
 
 var trainers = []trainer{
 	{"axolotl", []string{"base_model", "micro_batch_size", "sequence_len", "num_epochs", "val_set_size", "datasets"}, axolotl},
-	{"LLaMA-Factory", []string{"stage", "finetuning_type", "cutoff_len", "dataset", "pref_beta", "lora_target", "lora_rank"}, llamaFactory},
+	{"LLaMA-Factory", []string{"stage", "finetuning_type", "cutoff_len", "dataset", "pref_beta", "lora_target", "lora_rank"},
+		llamaFactory},
 	{"TRL", []string{"dataset_name", "use_peft", "max_length", "dataset_train_split", "lora_target_modules", "beta", "loss_type"}, trl},
 }
 

@@ -51,7 +51,8 @@ max_samples: 100
 deepspeed: ds.json
 output_dir: out
 fp16: true
-report_to: none
+report_to: [tensorboard, wandb]
+optim: paged_adamw_8bit
 `,
 		files: map[string]string{"data/dataset_info.json": llamaInfo}, command: "sft",
 		want: []string{"model.path=a/b", "train.learning_rate=5.0e-05", "train.num_train_epochs=3.0",
@@ -59,13 +60,14 @@ report_to: none
 			"train.adam_beta2=0.999", "train.weight_decay=0.0", "train.warmup_ratio=0.0", "train.lr_scheduler_type=linear", "lora.rank=8",
 			"lora.alpha=16.0", `lora.target=["q_proj", "v_proj"]`, "data.max_length=2048", "packing.capacity=2048",
 			"data.too_long=truncate",
-			"packing.weighting=token", "train.precision=bf16", "data.held_out=0",
+			"packing.weighting=token", "train.precision=bf16", "data.held_out=0", "train.optim=adamw_8bit",
+			"output.report_to=[tensorboard]",
 			`data.sources=[{name: "long", path: "data/long.json", columns: {messages: "conversations", tools: "functions", ` +
 				`role: "who", content: "what"}, ` +
 				`roles: {"asker": user}, samples: 100}, ` +
 				`{name: "general", path: "hf://someone/general", ` +
 				`columns: {instruction: "question", input: "about", output: "reply"}, samples: 100}]`},
-		notes: []string{"differs template", "differs max_samples", "differs deepspeed", "differs fp16", "same report_to", "differs " +
+		notes: []string{"differs template", "differs max_samples", "differs deepspeed", "differs fp16", "missing report_to", "differs " +
 			"per_device_train_batch_size"},
 	},
 	{

@@ -25,8 +25,7 @@ var others = []struct {
 		"would have kept the base in fewer bits; here it stays in the precision of its file"},
 	{"wandb_* use_wandb mlflow* comet* swanlab* use_swanlab trackio* use_mlflow use_comet", Missing,
 		"would have sent the metrics to a service; here they are files of the run (output.report_to)"},
-	{"report_to run_name logging_dir use_tensorboard", Differs, "would have said where metrics go; here output.report_to does, " +
-		"beside metrics.jsonl of output.dir"},
+	{"run_name logging_dir", Differs, "would have said where metrics go; here they lie in output.dir"},
 	{"plot_loss", Same, "`lwtrain report` draws the losses"},
 	{"push_to_hub hub_* push_dataset* hf_*", Missing, "would have uploaded the result; here `lwtrain push` does, when a run is done"},
 	{"gradient_checkpointing* disable_gradient_checkpointing activation_* selective_checkpointing use_reentrant_gc recompute*", Same,

@@ -55,8 +55,13 @@ func trl(r *reader) {
 	if r.command != "sft" {
 		return
 	}
-	r.setting("packing.weighting", "token", "the mean over the targets of a step")
-	if loss := r.text("loss_type"); loss != "" && loss != "nll" && loss != "chunked_nll" {
+	switch loss := r.text("loss_type"); loss {
+	case "dft":
+		r.setFrom("packing.weighting", "dft", "loss_type")
+	case "", "nll", "chunked_nll":
+		r.setting("packing.weighting", "token", "the mean over the targets of a step")
+	default:
+		r.setting("packing.weighting", "token", "the mean over the targets of a step")
 		r.note("loss_type", Differs, "would have been another loss of tokens; here it is the cross-entropy (see packing.weighting)")
 	}
 	if !r.truth("assistant_only_loss", false) {

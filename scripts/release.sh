@@ -1,0 +1,85 @@
+#!/bin/sh
+# Makes release archives in dist/: for each system a tar.gz with the program, the documents and the licences of all that is in it,
+# and SHA256SUMS of them. The same commit and the same compilers give the same bytes.
+#
+#   linux-amd64    lwtrain with C kernels (AVX2, AVX-512), and lwtrain-static in plain Go, which runs on any Linux
+#   linux-arm64    the same with NEON, where aarch64-linux-gnu-gcc is there (apt-get install gcc-aarch64-linux-gnu); else in plain Go alone
+#   darwin-arm64   in plain Go
+set -eu
+cd "$(dirname "$0")/.."
+
+go=${GO:-go}
+version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo devel)}
+when=$(git log -1 --format=%cI 2>/dev/null || date -u +%FT%TZ)
+rm -rf dist
+mkdir -p dist/work
+
+# libgomp is linked into the program: a folder with the archive alone comes before those of the system.
+with_gomp() {
+	mkdir -p "dist/work/gomp-$1"
+	cp "$($2 -print-file-name=libgomp.a)" "dist/work/gomp-$1/"
+	echo "-L$PWD/dist/work/gomp-$1"
+}
+
+build() { # FILE GOOS GOARCH CGO_ENABLED CC CGO_LDFLAGS
+	printf 'release: %s for %s/%s, C %s\n' "$1" "$2" "$3" "$4" >&2
+	env GOFLAGS=-trimpath GOOS="$2" GOARCH="$3" CGO_ENABLED="$4" CC="$5" CGO_LDFLAGS="$6" "$go" build -ldflags '-s -w' -o "$1" ./cmd/lwtrain
+}
+
+licences() { # GOOS GOARCH
+	env GOOS="$1" GOARCH="$2" "$go" list -deps -f '{{with .Module}}{{if .Dir}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/lwtrain |
+		sort -u | while read -r path of dir; do
+		[ "$path" = lwtrain ] && continue
+		printf '\n======== %s %s\n' "$path" "$of"
+		found=
+		for file in "$dir"/LICEN[CS]E* "$dir"/COPYING* "$dir"/NOTICE*; do
+			[ -f "$file" ] || continue
+			found=yes
+			printf '\n-------- %s\n\n' "$(basename "$file")"
+			cat "$file"
+		done
+		if [ -z "$found" ] && grep -qs ' License$' "$dir"/README.md; then # its text stands there
+			found=yes
+			cat "$dir/README.md"
+		fi
+		[ -n "$found" ] || { echo "release: $path has no licence file" >&2; exit 1; }
+	done
+	printf '\n======== Go\n\n'
+	cat "$("$go" env GOROOT)/LICENSE"
+}
+
+archive() { # NAME: what lies in dist/work/NAME
+	dir=dist/work/$1
+	cp README.md CHANGELOG.md "$dir/"
+	cp -r docs "$dir/docs"
+	tar --sort=name --mtime="$when" --owner=0 --group=0 --numeric-owner -C dist/work -cf - "$1" | gzip -n -9 >"dist/$1.tar.gz"
+}
+
+name=lwtrain-$version-linux-amd64
+mkdir -p "dist/work/$name"
+build "dist/work/$name/lwtrain" linux amd64 1 "${CC:-gcc}" "$(with_gomp amd64 "${CC:-gcc}")"
+build "dist/work/$name/lwtrain-static" linux amd64 0 "" ""
+licences linux amd64 >"dist/work/$name/LICENSES.txt"
+archive "$name"
+
+name=lwtrain-$version-linux-arm64
+mkdir -p "dist/work/$name"
+cross=${CC_ARM64:-aarch64-linux-gnu-gcc}
+if command -v "$cross" >/dev/null 2>&1; then
+	build "dist/work/$name/lwtrain" linux arm64 1 "$cross" "$(with_gomp arm64 "$cross")"
+else
+	echo "release: no $cross: the program for linux/arm64 is plain Go" >&2
+fi
+build "dist/work/$name/lwtrain-static" linux arm64 0 "" ""
+[ -f "dist/work/$name/lwtrain" ] || mv "dist/work/$name/lwtrain-static" "dist/work/$name/lwtrain"
+licences linux arm64 >"dist/work/$name/LICENSES.txt"
+archive "$name"
+
+name=lwtrain-$version-darwin-arm64
+mkdir -p "dist/work/$name"
+build "dist/work/$name/lwtrain" darwin arm64 0 "" ""
+licences darwin arm64 >"dist/work/$name/LICENSES.txt"
+archive "$name"
+
+rm -rf dist/work
+(cd dist && sha256sum -- *.tar.gz >SHA256SUMS && ls -l)
