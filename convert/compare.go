@@ -45,11 +45,14 @@ func Compare(from, to, precision string, vectors bool) (worst float64, err error
 			} else if vectors {
 				typ = m.base
 			}
-			most := apart[typ]
-			if a.family.OffsetOf(p) != 0 {
-				most = max(most, 1e-5) // of the rounding of a sum
+			most, offset := apart[typ], 0.0
+			if !vectors {
+				offset = float64(a.family.OffsetOf(p))
 			}
-			d, err := distance(a.reads(p, of), b.reads(p, of), of)
+			if offset != 0 {
+				most = max(most, 0x1p-22) // of the rounding of a sum
+			}
+			d, err := distance(a.reads(p, of), b.reads(p, of), of, offset)
 			if err == nil && !(d <= most) {
 				err = fmt.Errorf("read back, the values of %s lie %.3g of their size apart, want at most %.3g for %s",
 					of.Name, d, most, typ)
@@ -126,8 +129,8 @@ func (f *modelFolder) reads(p families.Parameter, of families.Tensor) reading {
 	return pieces(of, theirs, reads, width(p))
 }
 
-// distance is the size of b less a over that of a.
-func distance(a, b reading, of families.Tensor) (float64, error) {
+// distance is the size of b less a over that of a, to whose values the file adds offset.
+func distance(a, b reading, of families.Tensor, offset float64) (float64, error) {
 	n, _ := tensorfile.Product(of.Shape)
 	x, y := make([]float32, min(n, gguf.Chunk)), make([]float32, min(n, gguf.Chunk))
 	var size, difference float64
@@ -141,7 +144,7 @@ func distance(a, b reading, of families.Tensor) (float64, error) {
 		}
 		for i, v := range x {
 			d := float64(y[i]) - float64(v)
-			size += float64(v) * float64(v)
+			size += (float64(v) + offset) * (float64(v) + offset)
 			difference += d * d
 		}
 	}

@@ -94,8 +94,11 @@ func (e *exported) refuse() error {
 		"export it as a folder in Hugging Face's layout (--format hf)")
 }
 
-// attends is how the layers attend to texts of the length that the model knows.
+// attends is how the layers attend to texts of the length that the model knows. A window that the file says may be longer.
 func (e *exported) attends() []families.Attention {
+	if e.form.Window {
+		return e.Config.Attention
+	}
 	out := slices.Clone(e.Config.Attention)
 	for i, a := range out {
 		if a.Window >= e.Config.MaxTokens {

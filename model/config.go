@@ -221,6 +221,8 @@ type configFile struct {
 	Tied      bool     `json:"tie_word_embeddings"`
 	Bias      *bool    `json:"attention_bias"`
 	MLPBias   bool     `json:"mlp_bias"`
+	CapLogits float64  `json:"final_logit_softcapping"`
+	CapScores float64  `json:"attn_logit_softcapping"`
 	Act       string   `json:"hidden_act"`
 
 	Experts       int `json:"num_experts"`

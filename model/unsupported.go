@@ -72,11 +72,14 @@ func (f *configFile) unsupported(family *families.Family) error {
 			"attends to all of a text", "use_sliding_window is true, want false")
 	case family.Strange(f.pattern) != "":
 		return notImplemented("attention in chunks, of a linear kind or state spaces (Mamba) are not implemented for this model_type, and "+
-			"windows where transformers has them", "layer_types has %.40q, want full_attention", family.Strange(f.pattern))
+			"windows where transformers has them", "layer_types has %.40q, want %s", family.Strange(f.pattern), family.Kinds())
 	case f.recurrent.Bias:
 		return notImplemented("biases of convolutions are not implemented", "conv_bias is true, want false")
 	case f.MLPBias:
 		return notImplemented("biases in the feed-forward layers are not implemented", "mlp_bias is true, want false")
+	case f.CapLogits != 0 || f.CapScores != 0:
+		return notImplemented("bounds of logits by tanh (Gemma 2) are not implemented",
+			"final_logit_softcapping is %g and attn_logit_softcapping %g, want null", f.CapLogits, f.CapScores)
 	case f.Act != "" && f.Act != "silu" && f.Act != GELU:
 		return notImplemented("other activations are not implemented", "hidden_act is %.40q, want \"silu\" or %q", f.Act, GELU)
 	case f.Experts > 1 || f.LocalExperts > 0 || f.RoutedExperts > 1:

@@ -33,6 +33,8 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 			"not implemented"},
 		{"gelu", llama(`"hidden_act":"gelu"`), `hidden_act is "gelu"`, "not implemented"},
 		{"biases", llama(`"mlp_bias":true`), "mlp_bias is true", "biases in the feed-forward layers are not implemented"},
+		{"logits that are bounded", llama(`"final_logit_softcapping":30,"attn_logit_softcapping":null`),
+			"final_logit_softcapping is 30", "(Gemma 2) are not implemented"},
 		{"quantised weights", llama(`"quantization_config":{"quant_method":"gptq"}`),
 			`quantization_config is there ({"quant_method":"gptq"})`,
 			"take quantization_config out of config.json"},

@@ -90,6 +90,18 @@ func (f *Family) Attend(p Pattern, layers int) ([]Attention, error) {
 	return out, nil
 }
 
+// Kinds names the kinds of layers that the family has, for an error.
+func (f *Family) Kinds() string {
+	kinds := FullAttention
+	if f.Windowed != nil {
+		kinds += " or " + SlidingAttention
+	}
+	if f.Recurrent != "" {
+		kinds += " or " + f.Recurrent
+	}
+	return kinds
+}
+
 // Strange is the first kind of layer that the family has no forward pass for, or "".
 func (f *Family) Strange(p Pattern) string {
 	i := slices.IndexFunc(p.Types, func(kind string) bool {
