@@ -280,7 +280,7 @@ func TestWhoLeavesMakesRoom(t *testing.T) {
 		left := make(chan bool)
 		go func() {
 			if res, err := ask(ctx); err == nil {
-				readEvent(t, res)
+				_, _ = res.Body.Read(make([]byte, 1)) // what has begun to come; it may leave before
 				<-ctx.Done()
 				res.Body.Close()
 			}

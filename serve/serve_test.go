@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -346,20 +344,5 @@ func TestProbabilitiesSumToOne(t *testing.T) {
 	}
 	if l := logprobOf(tok, 3, logits, 0); len(l.Top) != 0 {
 		t.Errorf("%d candidates, want none", len(l.Top))
-	}
-}
-
-// readEvent reads a stream up to its first text.
-func readEvent(t *testing.T, res *http.Response) {
-	t.Helper()
-	in := bufio.NewReader(res.Body)
-	for {
-		line, err := in.ReadBytes('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(line, []byte(`"content":"`)) && !bytes.Contains(line, []byte(`"content":""`)) {
-			return
-		}
 	}
 }
