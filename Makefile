@@ -41,7 +41,7 @@ test: setup lint ## every test
 	$(GO) test ./...
 
 # apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
-test-arm64: ## the kernels and a run on arm64 with NEON, emulated
+test-arm64: ## the kernels and the engine on arm64 with NEON, emulated: this takes long
 	GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc $(GO) test -timeout 2h -exec 'qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
 		./internal/kernels ./internal/graph ./engine/native
 

@@ -14,20 +14,14 @@ func axolotl(r *reader) {
 	r.take("base_model", "model.path", "")
 	r.take("output_dir", "output.dir", "runs/model-out")
 	r.take("num_epochs", "train.num_train_epochs", "1.0")
-	if n, ok := r.number("max_steps"); ok && n > 0 {
-		r.setFrom("train.max_steps", strconv.Itoa(int(n)), "max_steps")
-	}
+	r.steps()
 	r.take("micro_batch_size", "train.per_device_train_batch_size", "1")
 	r.take("gradient_accumulation_steps", "train.gradient_accumulation_steps", "1")
 	r.take("learning_rate", "train.learning_rate", "")
 	if _, ok := r.set["train.learning_rate"]; !ok {
 		r.problem("learning_rate", "want a number: axolotl has no default of it")
 	}
-	r.take("weight_decay", "train.weight_decay", "0.0")
-	r.take("adam_beta1", "train.adam_beta1", "0.9")
-	r.take("adam_beta2", "train.adam_beta2", "0.999")
-	r.take("adam_epsilon", "train.adam_epsilon", "1.0e-08")
-	r.take("max_grad_norm", "train.max_grad_norm", "1.0")
+	r.adamw()
 	r.warmup("0.03")
 	r.schedule("lr_scheduler", "cosine")
 	if ratio := r.text("cosine_min_lr_ratio"); ratio != "" {

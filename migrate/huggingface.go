@@ -12,17 +12,11 @@ func (r *reader) huggingFace(rate, logging string) {
 	r.take("model_name_or_path", "model.path", "")
 	r.take("output_dir", "output.dir", "")
 	r.take("num_train_epochs", "train.num_train_epochs", "3.0")
-	if n, ok := r.number("max_steps"); ok && n > 0 {
-		r.setFrom("train.max_steps", strconv.Itoa(int(n)), "max_steps")
-	}
+	r.steps()
 	r.take("per_device_train_batch_size", "train.per_device_train_batch_size", "8")
 	r.take("gradient_accumulation_steps", "train.gradient_accumulation_steps", "1")
 	r.take("learning_rate", "train.learning_rate", rate)
-	r.take("weight_decay", "train.weight_decay", "0.0")
-	r.take("adam_beta1", "train.adam_beta1", "0.9")
-	r.take("adam_beta2", "train.adam_beta2", "0.999")
-	r.take("adam_epsilon", "train.adam_epsilon", "1.0e-08")
-	r.take("max_grad_norm", "train.max_grad_norm", "1.0")
+	r.adamw()
 	r.warmup("0.0")
 	r.schedule("lr_scheduler_type", "linear")
 	r.optimiser("optim")
@@ -34,6 +28,22 @@ func (r *reader) huggingFace(rate, logging string) {
 	r.precision()
 	r.take("early_stopping_patience", "train.early_stopping_patience", "")
 	r.places("report_to")
+}
+
+// adamw takes the keys of the update, whose names and defaults are transformers' in all three.
+func (r *reader) adamw() {
+	r.take("weight_decay", "train.weight_decay", "0.0")
+	r.take("adam_beta1", "train.adam_beta1", "0.9")
+	r.take("adam_beta2", "train.adam_beta2", "0.999")
+	r.take("adam_epsilon", "train.adam_epsilon", "1.0e-08")
+	r.take("max_grad_norm", "train.max_grad_norm", "1.0")
+}
+
+// steps takes a bound of the steps; -1 is none.
+func (r *reader) steps() {
+	if n, ok := r.number("max_steps"); ok && n > 0 {
+		r.setFrom("train.max_steps", strconv.Itoa(int(n)), "max_steps")
+	}
 }
 
 // places takes where metrics go beside metrics.jsonl.

@@ -3,7 +3,7 @@
 // have done.
 //
 // Keys that a config leaves out have the other trainer's defaults, which are not lwtrain's: they become keys too. Defaults
-// and meanings are those of LLaMA-Factory 0.9.5, axolotl 0.16 and TRL 1.16, and of transformers' TrainingArguments 5.24.
+// and meanings are those of LLaMA-Factory and axolotl as of summer 2026, TRL 1.16, and of transformers' TrainingArguments 5.24.
 package migrate
 
 import (

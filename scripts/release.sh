@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes release archives in dist/: for each system a tar.gz with the program, the documents and the licences of all that is in it,
-# and SHA256SUMS of them. The same commit and the same compilers give the same bytes.
+# and SHA256SUMS of them. Nothing of the time or the user is in them.
 #
 #   linux-amd64    lwtrain with C kernels (AVX2, AVX-512), and lwtrain-static in plain Go, which runs on any Linux
 #   linux-arm64    the same with NEON, where aarch64-linux-gnu-gcc is there (apt-get install gcc-aarch64-linux-gnu); else in plain Go alone
