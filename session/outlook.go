@@ -26,8 +26,8 @@ type Outlook struct {
 const Busy = 0.2
 
 // Outlook says how long the run takes that goes on from a step: by the pace of the last run
-// of such a model and such packs on this machine, otherwise by one that it measures with
-// random weights in some seconds. It writes nothing.
+// of such a model and such packs on this machine that had it for itself, otherwise by one that
+// it measures with random weights in some seconds. It writes nothing.
 func (r *Run) Outlook(ctx context.Context, p *train.Plan, m engine.Needs, step int) (Outlook, error) {
 	if step >= p.Schedule.Total {
 		return Outlook{}, nil
@@ -45,14 +45,19 @@ func (r *Run) Outlook(ctx context.Context, p *train.Plan, m engine.Needs, step i
 // pace finds the pace of the run: that of the last one like it, otherwise a measured one.
 func (r *Run) pace(ctx context.Context, p *train.Plan, m engine.Needs) (at pace, remembered bool, err error) {
 	c := r.session.Config
-	at, remembered = readPaces(c.Data.CacheDir)[paceKey(r.method.kind, r.Model.Config, c.Train, p, m)]
-	if remembered && at.Learn > 0 {
-		return at, true, nil
+	last := readPaces(c.Data.CacheDir)[paceKey(r.method.kind, r.Model.Config, c.Train, p, m)]
+	known := last.Learn > 0
+	if known && !last.busy() {
+		return last, true, nil
 	}
 	if r.session.usesTorch() {
-		return pace{}, false, errors.New("no run like it was done here by torch")
+		err = errors.New("no run like it was done here by torch")
+	} else {
+		at, err = r.measure(ctx, p, m, r.prompts())
 	}
-	at, err = r.measure(ctx, p, m, r.prompts())
+	if err != nil && known {
+		return last, true, nil
+	}
 	return at, false, err
 }
 

@@ -23,6 +23,7 @@ type pace struct {
 	Update float64 `json:"update"` // an update
 	Answer float64 `json:"answer"` // a token that an answer may have
 	Save   float64 `json:"save"`   // a checkpoint, and its share of what else a run does
+	Others float64 `json:"others"` // how much of the processors others took meanwhile, from 0 to 1
 }
 
 // takes is how long work takes, with answers of that many tokens at most.
@@ -47,10 +48,17 @@ func readPaces(cacheDir string) map[string]pace {
 	return paces
 }
 
-// keepPace keeps what a run measured. What it did nothing of stays as it was.
+// busy reports whether it is the pace beside much other work, which says little of the next run.
+func (p pace) busy() bool { return p.Others >= Busy }
+
+// keepPace keeps what a run measured, unless it ran beside much other work and an earlier one did not.
+// What it did nothing of stays as it was.
 func keepPace(cacheDir, key string, p pace) error {
 	paces := readPaces(cacheDir)
 	old := paces[key]
+	if p.busy() && old.Learn > 0 && !old.busy() {
+		return nil
+	}
 	for _, v := range []struct{ now, then *float64 }{
 		{&p.Learn, &old.Learn}, {&p.Score, &old.Score}, {&p.Update, &old.Update}, {&p.Answer, &old.Answer}, {&p.Save, &old.Save},
 	} {

@@ -126,6 +126,23 @@ func TestAPaceIsKeptForTheNextRunLikeIt(t *testing.T) {
 	if got := readPaces(dir); len(got) != 2 || got["a"] != first || got["b"].Learn != 7 {
 		t.Errorf("kept %+v", got)
 	}
+	for _, c := range []struct {
+		name string
+		pace
+		want float64
+	}{
+		{"one beside much other work does not replace a quiet one", pace{Learn: 30, Others: 0.5}, 10},
+		{"one beside a little does", pace{Learn: 11, Others: 0.1}, 11},
+	} {
+		if err := keepPace(dir, "a", c.pace); err != nil || readPaces(dir)["a"].Learn != c.want {
+			t.Errorf("%s: %+v, %v", c.name, readPaces(dir)["a"], err)
+		}
+	}
+	for _, learn := range []float64{30, 20} {
+		if err := keepPace(dir, "busy", pace{Learn: learn, Others: 0.5}); err != nil || readPaces(dir)["busy"].Learn != learn {
+			t.Errorf("the last of those beside other work is kept where there is no other: %+v, %v", readPaces(dir)["busy"], err)
+		}
+	}
 	if err := os.WriteFile(filepath.Join(dir, paceFile), []byte("{]"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"lwtrain/engine"
 	"lwtrain/engine/torch"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/machine"
 	"lwtrain/internal/rundir"
 	"lwtrain/track"
 	"lwtrain/train"
@@ -223,10 +224,13 @@ func (r *Run) attempt(ctx context.Context, e train.Events) (train.Result, error)
 	defer places.Close()
 	cluster := track.NewKubeflow(os.Getenv, func(text string) { r.session.events.warn("%s", text) })
 	job.Events = cluster.Join(places.Join(job.Events))
+	beside := machine.NewWatch()
 	result, err := r.method.do(ctx, job)
 	cluster.Close(err == nil)
 	if measured.learn.units > 0 {
-		if e := keepPace(job.CacheDir, key, measured.pace(result.Here)); e != nil && err == nil {
+		at := measured.pace(result.Here)
+		at.Others, _ = beside.OtherWork()
+		if e := keepPace(job.CacheDir, key, at); e != nil && err == nil {
 			r.session.events.warn("how fast the run was is not kept: %v", e)
 		}
 	}
