@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 )
@@ -284,15 +283,7 @@ func TestAFrozenMatrixOfABF16FileStaysBF16(t *testing.T) {
 	if weights, frozen, _ := m.Bytes(); frozen > whole.Config.Parameters()*5/2 || weights <= frozen {
 		t.Errorf("%d bytes, %d of them frozen, of %d parameters", weights, frozen, whole.Config.Parameters())
 	}
-	out := t.TempDir()
-	if err := m.Save(out, "float32"); err != nil {
-		t.Fatal(err)
-	}
-	w, err := checkpoints.OpenWeights(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
+	_, w := reopened(t, m)
 	for _, x := range whole.Tensors(func(p *graph.Param) []float32 { return p.Data }) {
 		got := make([]float32, len(x.Data))
 		if err := w.Read(x.Name, got); err != nil || !slices.Equal(got, x.Data) {

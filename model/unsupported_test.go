@@ -210,15 +210,7 @@ func TestATiedModelWithAHeadOfItsOwnIsUntied(t *testing.T) {
 			if m.Config.Tied != c.tied || m.Config.Parameters() != checked.Parameters() {
 				t.Errorf("loaded with tied %v and %d parameters", m.Config.Tied, m.Config.Parameters())
 			}
-			out := t.TempDir()
-			if err := m.Save(out, "float32"); err != nil {
-				t.Fatal(err)
-			}
-			w, err := checkpoints.OpenWeights(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.Close()
+			out, w := reopened(t, m)
 			_, there := w.Info("lm_head.weight")
 			raw, _ := os.ReadFile(filepath.Join(out, "config.json"))
 			if there == c.tied || strings.Contains(string(raw), `"tie_word_embeddings": true`) != c.tied {
@@ -278,4 +270,19 @@ func TestAnAdapterIsNoModel(t *testing.T) {
 			t.Errorf("%s: %v, %s", name, err, fault.HintOf(err))
 		}
 	}
+}
+
+// reopened saves a model, and opens what was written.
+func reopened(t *testing.T, m *Model) (dir string, w *checkpoints.Weights) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := m.Save(dir, "float32"); err != nil {
+		t.Fatal(err)
+	}
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return dir, w
 }

@@ -16,6 +16,7 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/internal/llm"
+	"lwtrain/internal/llm/llmtest"
 	"lwtrain/model"
 	"lwtrain/tokenizer"
 )
@@ -28,30 +29,6 @@ type fresh struct {
 	ended chan error
 }
 
-// tiny is a fresh model of bytes, which of more than 512 tokens has answers without an end: it says one token
-// again and again.
-func tiny(t *testing.T, context int) (*model.Model, *tokenizer.Tokenizer, *chat.Template) {
-	t.Helper()
-	deviation := 1.
-	if context > 512 {
-		deviation = 0.02
-	}
-	c, err := model.ParseConfig(fmt.Appendf(nil, `{"model_type": "llama", "vocab_size": 259, "hidden_size": 16, "intermediate_size": 24,
-		"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": %d,
-		"rms_norm_eps": 1e-5, "initializer_range": %g, "tie_word_embeddings": %t}`, context, deviation, context > 512))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok := tokenizer.Bytes()
-	template, err := chat.Open(tok, "chatml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := model.New(c, 1)
-	t.Cleanup(m.Free)
-	return m, tok, template
-}
-
 func start(t *testing.T, o Options, change ...func(s *Server)) *fresh {
 	t.Helper()
 	if o.Context == 0 {
@@ -61,7 +38,7 @@ func start(t *testing.T, o Options, change ...func(s *Server)) *fresh {
 		o.Batch, o.Waiting = 16, 16
 	}
 	o.Name = "tiny"
-	m, tok, template := tiny(t, o.Context)
+	m, tok, template := llmtest.Tiny(t, o.Context, o.Context > 512)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +124,7 @@ func said(t *testing.T, status int, raw string) (texts, ends map[int]string, use
 // decoded is what the decoder answers to the same requests.
 func decoded(t *testing.T, requests []llm.Request) []llm.Reply {
 	t.Helper()
-	m, tok, template := tiny(t, 512)
+	m, tok, template := llmtest.Tiny(t, 512, false)
 	out := make([]llm.Reply, len(requests))
 	d := &llm.Decoder{Model: m, Tokenizer: tok, Template: template, Batch: 3}
 	if err := llm.Answer(t.Context(), d, requests, func(i int, r llm.Reply) error { out[i] = r; return nil }); err != nil {

@@ -22,9 +22,6 @@ type Outlook struct {
 	OtherWork  float64       // how much of the processors others take now, from 0 to 1
 }
 
-// Busy is how much of the processors others may take without a word.
-const Busy = 0.2
-
 // Outlook says how long the run takes that goes on from a step: by the pace of the last run
 // of such a model and such packs on this machine that had it for itself, otherwise by one that
 // it measures with random weights in some seconds. It writes nothing.

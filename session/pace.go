@@ -16,6 +16,9 @@ import (
 	"lwtrain/train"
 )
 
+// Busy is how much of the processors others may take without a word.
+const Busy = 0.2
+
 // pace is how long a run takes for what it does, in seconds; 0: not known.
 type pace struct {
 	Learn  float64 `json:"learn"`  // a token of a pack, forward and backward

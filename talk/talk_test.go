@@ -12,27 +12,14 @@ import (
 
 	"lwtrain/chat"
 	"lwtrain/internal/llm"
+	"lwtrain/internal/llm/llmtest"
 	"lwtrain/internal/terminal"
-	"lwtrain/model"
-	"lwtrain/tokenizer"
 )
 
 // begin begins a conversation with a fresh model of bytes, whose answers are of all kinds of them.
 func begin(t *testing.T, o Options) (talk *Talk, out, notes *bytes.Buffer) {
 	t.Helper()
-	c, err := model.ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 16, "intermediate_size": 24,
-		"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 2048,
-		"rms_norm_eps": 1e-5, "initializer_range": 1}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok := tokenizer.Bytes()
-	template, err := chat.Open(tok, "chatml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := model.New(c, 1)
-	t.Cleanup(m.Free)
+	m, tok, template := llmtest.Tiny(t, 2048, false)
 	if o.Context == 0 {
 		o.Context = 2048
 	}

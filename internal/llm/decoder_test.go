@@ -8,26 +8,14 @@ import (
 	"testing"
 
 	"lwtrain/chat"
+	"lwtrain/internal/llm/llmtest"
 	"lwtrain/model"
-	"lwtrain/tokenizer"
 )
 
 // newDecoder answers with a fresh model of bytes.
 func newDecoder(t *testing.T) *Decoder {
 	t.Helper()
-	c, err := model.ParseConfig([]byte(`{"model_type": "llama", "vocab_size": 259, "hidden_size": 16, "intermediate_size": 24,
-		"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 512,
-		"rms_norm_eps": 1e-5, "initializer_range": 1}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok := tokenizer.Bytes()
-	template, err := chat.Open(tok, "chatml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := model.New(c, 1)
-	t.Cleanup(m.Free)
+	m, tok, template := llmtest.Tiny(t, 512, false)
 	return &Decoder{Model: m, Tokenizer: tok, Template: template, Batch: 2}
 }
 
