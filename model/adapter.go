@@ -17,10 +17,8 @@ import (
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
-	"lwtrain/internal/kernels"
 	"lwtrain/internal/modeldir"
 	"lwtrain/internal/plainjson"
-	"lwtrain/internal/rng"
 	"lwtrain/model/families"
 )
 
@@ -112,43 +110,6 @@ func (o LoRA) scale() float64 {
 		return o.Alpha / math.Sqrt(float64(o.Rank))
 	}
 	return o.Alpha / float64(o.Rank)
-}
-
-// beginAdapters takes memory for fresh adapters: A uniform between -1/sqrt(K) and 1/sqrt(K), as PEFT
-// has it, B 0, magnitudes the lengths of the rows that are there. Every tensor has a random
-// stream of its own, named as in the files.
-func (m *Model) beginAdapters(seed uint64) {
-	for _, x := range m.adapters {
-		x.A.Data, x.B.Data = kernels.Alloc(x.A.Size()), kernels.Alloc(x.B.Size())
-		r, bound := rng.New(seed, "lora/"+x.A.Name), 1/math.Sqrt(float64(x.A.Cols))
-		for i := range x.A.Data {
-			x.A.Data[i] = float32((2*r.Float64() - 1) * bound)
-		}
-		if x.Magnitude != nil {
-			x.Magnitude.Data = kernels.Alloc(x.Rows)
-			kernels.Run(func() { x.Lengths(x.of, x.Magnitude.Data, nil) })
-		}
-	}
-}
-
-// readAdapters reads the adapters from their file.
-func (m *Model) readAdapters(w *checkpoints.Weights) error {
-	for _, x := range m.adapters {
-		for _, p := range x.Params() {
-			p.Data = kernels.Alloc(p.Size())
-			name := p.Name
-			if _, ok := w.Info(name); !ok {
-				name += ".weight" // of magnitudes, in some files
-			}
-			if err := w.Read(name, p.Data); err != nil {
-				return err
-			}
-			if !kernels.AllFinite(p.Data) {
-				return fmt.Errorf("tensor %s holds a NaN or infinity", name)
-			}
-		}
-	}
-	return nil
 }
 
 // The files of an adapter's folder, as PEFT names them.
@@ -431,16 +392,19 @@ func (f *adapterFolder) read(m *Model) error {
 
 // SaveAdapter writes the adapters into dir, as PEFT does.
 func (m *Model) SaveAdapter(dir string) error {
+	var params []*graph.Param
+	for _, x := range m.adapters {
+		params = append(params, x.Params()...)
+	}
+	return m.WriteAdapter(dir, m.streams(params, func(p *graph.Param) func([]float32, int) { return p.Values }))
+}
+
+// WriteAdapter is [Model.SaveAdapter] of tensors that come from elsewhere, which may be a model without memory.
+func (m *Model) WriteAdapter(dir string, tensors []checkpoints.Stream) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var tensors []checkpoints.Tensor
-	for _, x := range m.adapters {
-		for _, p := range x.Params() {
-			tensors = append(tensors, checkpoints.Tensor{Name: p.Name, Shape: m.files[p][0].Shape, Data: p.Data})
-		}
-	}
-	err := checkpoints.WriteSafetensors(filepath.Join(dir, adapterWeights), "F32", tensors, map[string]string{"format": "pt"})
+	err := checkpoints.StreamSafetensors(filepath.Join(dir, adapterWeights), "F32", tensors, map[string]string{"format": "pt"})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,23 @@ func (m *Model) Fingerprint() (string, error) {
 	if err != nil || !m.from {
 		return base, err
 	}
+	return m.withAdapters(base), nil
+}
+
+// FingerprintOf is the [Model.Fingerprint] of the model in dir as it begins to be trained: m is an [Outline] of it, and stays one.
+func (m *Model) FingerprintOf(dir string) (string, error) {
+	base, err := FingerprintWeights(dir)
+	if err != nil || !m.from {
+		return base, err
+	}
+	defer m.Free()
+	if err := m.readFrom(); err != nil {
+		return "", err
+	}
+	return m.withAdapters(base), nil
+}
+
+func (m *Model) withAdapters(base string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", base)
 	for _, x := range m.adapters {
@@ -38,7 +55,7 @@ func (m *Model) Fingerprint() (string, error) {
 			h.Write(m.sums(p))
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // FingerprintWeights is the [Model.Fingerprint] of the model that [Load] would read from a

@@ -3,12 +3,14 @@ package model
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/rng"
 )
 
 // Training says what of a model is trained.
@@ -44,7 +46,7 @@ func (m *Model) toTrain(t Training) (*Model, error) {
 	from, err := m.prepare(t, nil)
 	if err == nil {
 		m.pack()
-		err = m.makeAdapters(t, from)
+		err = m.makeAdapters(from)
 	}
 	if err != nil {
 		m.Free()
@@ -65,7 +67,7 @@ func LoadToTrain(dir string, t Training) (*Model, error) {
 		err = m.readAll(dir, w)
 	}
 	if err == nil {
-		err = m.makeAdapters(t, from)
+		err = m.makeAdapters(from)
 	}
 	if err != nil {
 		m.Free()
@@ -153,12 +155,95 @@ func (m *Model) pack() {
 }
 
 // makeAdapters takes memory for the adapters of a model that has its weights, and fills it.
-func (m *Model) makeAdapters(t Training, from *adapterFolder) error {
+func (m *Model) makeAdapters(from *adapterFolder) error {
 	if from == nil {
-		m.beginAdapters(t.Seed)
-		return nil
+		return m.beginAdapters(func(*graph.Param) error { return nil }, func(*graph.Param) {})
 	}
 	return from.read(m)
+}
+
+// beginAdapters takes memory for fresh adapters: A uniform between -1/sqrt(K) and 1/sqrt(K), as PEFT
+// has it, B 0, magnitudes the lengths of the rows of a matrix, which is taken and released for it. Every tensor has a random
+// stream of its own, named as in the files.
+func (m *Model) beginAdapters(take func(*graph.Param) error, release func(*graph.Param)) error {
+	for _, x := range m.adapters {
+		x.A.Data, x.B.Data = kernels.Alloc(x.A.Size()), kernels.Alloc(x.B.Size())
+		r, bound := rng.New(m.seed, "lora/"+x.A.Name), 1/math.Sqrt(float64(x.A.Cols))
+		for i := range x.A.Data {
+			x.A.Data[i] = float32((2*r.Float64() - 1) * bound)
+		}
+		if x.Magnitude == nil {
+			continue
+		}
+		x.Magnitude.Data = kernels.Alloc(x.Rows)
+		if err := take(x.of); err != nil {
+			return err
+		}
+		kernels.Run(func() { x.Lengths(x.of, x.Magnitude.Data, nil) })
+		release(x.of)
+	}
+	return nil
+}
+
+// readAdapters reads the adapters from their file.
+func (m *Model) readAdapters(w *checkpoints.Weights) error {
+	for _, x := range m.adapters {
+		for _, p := range x.Params() {
+			p.Data = kernels.Alloc(p.Size())
+			name := p.Name
+			if _, ok := w.Info(name); !ok {
+				name += ".weight" // of magnitudes, in some files
+			}
+			if err := w.Read(name, p.Data); err != nil {
+				return err
+			}
+			if !kernels.AllFinite(p.Data) {
+				return fmt.Errorf("tensor %s holds a NaN or infinity", name)
+			}
+		}
+	}
+	return nil
+}
+
+// SaveStart writes the adapters, as PEFT has them, that the training of the model in dir begins with: m is an [Outline] of
+// it, and stays one. It takes memory for them, and with [DoRA] for one matrix.
+func (m *Model) SaveStart(dir, to string) error {
+	defer m.Free()
+	if m.from {
+		if err := m.readFrom(); err != nil {
+			return err
+		}
+		return m.SaveAdapter(to)
+	}
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	take := func(p *graph.Param) error {
+		if p.Packed {
+			takePacked(p)
+		}
+		return m.read(p, w)
+	}
+	release := func(p *graph.Param) {
+		kernels.Free(p.Data)
+		kernels.FreeBF16(p.Half)
+		p.Data, p.Half = nil, nil
+	}
+	if err := m.beginAdapters(take, release); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return m.SaveAdapter(to)
+}
+
+// readFrom fills the adapters that training goes on from.
+func (m *Model) readFrom() error {
+	f, err := openAdapter(m.lora.From)
+	if err != nil {
+		return err
+	}
+	return f.read(m)
 }
 
 // readAll reads all parameters.
