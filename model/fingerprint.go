@@ -34,19 +34,6 @@ func (m *Model) Fingerprint() (string, error) {
 	return m.withAdapters(base), nil
 }
 
-// FingerprintOf is the [Model.Fingerprint] of the model in dir as it begins to be trained: m is an [Outline] of it, and stays one.
-func (m *Model) FingerprintOf(dir string) (string, error) {
-	base, err := FingerprintWeights(dir)
-	if err != nil || !m.from {
-		return base, err
-	}
-	defer m.Free()
-	if err := m.readFrom(); err != nil {
-		return "", err
-	}
-	return m.withAdapters(base), nil
-}
-
 func (m *Model) withAdapters(base string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", base)

@@ -33,10 +33,11 @@ type Model struct {
 	tensors
 
 	adapters []adapted
-	lora     LoRA   // that they are
-	base     Base   // that their files name
-	from     bool   // they were read, and not made from a seed
-	seed     uint64 // of their dropout
+	whole    []module // that are trained as a whole beside them: the head, too, where it is the embedding table
+	lora     LoRA     // that they are
+	base     Base     // that their files name
+	from     bool     // they were read, and not made from a seed
+	seed     uint64   // of their dropout
 
 	held *checkpoints.Weights // files with tensors of other parts that are carried; nil: there are none
 }
@@ -278,15 +279,21 @@ func loadAs(dir string, half bool) (*Model, error) {
 
 // read fills a parameter, piece by piece: its values of 24 bits, or bf16 ones, where it has room for them.
 func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
-	const most = 1 << 20 // values that are widened at a time
 	if p.Packed && p.Frozen {
 		return m.readPacked(p, w)
 	}
+	return m.readAs(p, w, func(tensor string) string { return tensor })
+}
+
+// readAs is [Model.read] from files with other names.
+func (m *Model) readAs(p *graph.Param, w *checkpoints.Weights, named func(tensor string) string) error {
+	const most = 1 << 20  // values that are widened at a time
 	half := p.Half != nil // room for them
-	if !half {
+	if !half && p.Data == nil {
 		p.Data = kernels.Alloc(p.Size())
 	}
 	for _, f := range m.files[p] {
+		f.Name = named(f.Name)
 		from, to := extent(p, f)
 		var part []float32
 		for at := from; at < to; at += most {

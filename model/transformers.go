@@ -12,6 +12,7 @@ import (
 	"lwtrain/checkpoints"
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
 	"lwtrain/model/families"
 )
 
@@ -88,9 +89,10 @@ func (m *Model) Twin() (Twin, error) {
 		files, twins := c.names.Tensors(of), names.Tensors(of)
 		lay := func(x families.Tensor, of []families.Tensor) Laid {
 			laid := Laid{Name: x.Name, Shape: x.Shape, Pieces: pieces(x, of), Frozen: p.Frozen, Packed: p.Frozen && p.Packed}
-			if !m.Adapted() {
-				laid.Saved = x.Name
+			if !m.Adapted() || !p.Frozen {
+				laid.Saved = m.SavedName(x.Name)
 			}
+			laid.Beside = m.from && m.isWhole(p)
 			return laid
 		}
 		for _, x := range twins {
@@ -189,4 +191,66 @@ func (c Config) WriteFolder(dir, dtype string, tensors []checkpoints.Stream, pro
 		tensors = append(slices.Clone(tensors), t.Stream())
 	}
 	return checkpoints.StreamWeights(dir, format, tensors, shardBytes, progress)
+}
+
+// SaveStart writes the adapters, as PEFT has them, that the training of the model in dir begins with: m is an [Outline] of
+// it, and stays one. It takes memory for them, and with [DoRA] for one matrix.
+func (m *Model) SaveStart(dir, to string) error {
+	defer m.Free()
+	if m.from {
+		if err := m.readFrom(); err != nil {
+			return err
+		}
+		return m.SaveAdapter(to)
+	}
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := m.beginAdapters(func(p *graph.Param) error { return m.take(p, w) }, release); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return m.SaveAdapter(to)
+}
+
+// take reads a parameter of a model without memory, and release lets it go.
+func (m *Model) take(p *graph.Param, w *checkpoints.Weights) error {
+	if p.Packed {
+		takePacked(p)
+	}
+	return m.read(p, w)
+}
+
+func release(p *graph.Param) {
+	kernels.Free(p.Data)
+	kernels.FreeBF16(p.Half)
+	kernels.FreeInt8(p.Low)
+	p.Data, p.Half, p.Low = nil, nil, nil
+}
+
+// FingerprintOf is the [Model.Fingerprint] of the model in dir as it begins to be trained: m is an [Outline] of it, and stays one.
+func (m *Model) FingerprintOf(dir string) (string, error) {
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return "", err
+	}
+	m.held = w
+	defer m.Free()
+	if m.from {
+		if err := m.readFrom(); err != nil {
+			return "", err
+		}
+	}
+	take := func(p *graph.Param) error {
+		if p.Data != nil { // a module of the adapter's file
+			return nil
+		}
+		return m.take(p, w)
+	}
+	base, err := m.fingerprint(take, release)
+	if err != nil || !m.from {
+		return base, err
+	}
+	return m.withAdapters(base), nil
 }

@@ -110,19 +110,14 @@ func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error)
 }
 
 // benchEngine is the embedded engine over random weights, with adapters or without.
-func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.Engine, error) {
+func benchEngine(outline *model.Model, lora model.LoRA, job train.BenchJob) (*native.Engine, error) {
 	o := engineOptions(job.Options, job.Capacity)
-	trained := model.Training{LoRA: lora, Bits24: o.Bits8, Seed: 1}
-	outline, err := model.Outline(c, "", trained)
-	if err != nil {
-		return nil, fault.Usage(err)
-	}
 	needs, err := native.Needs(outline, o)
 	if err != nil {
 		return nil, err
 	}
 	o.MemoryLimit = needs.Limit // what was free before the weights were made
-	m, err := model.NewToTrain(c, 1, trained)
+	m, err := model.NewToTrain(outline.Config, 1, model.Training{LoRA: lora, Bits24: o.Bits8, Seed: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +127,14 @@ func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.E
 // Bench trains a model of random weights by an engine, and says how fast that is: see [train.Bench].
 func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.LoRA, job train.BenchJob) (train.BenchResult, error) {
 	job.Vocab = c.Vocab
+	outline, err := model.Outline(c, "", model.Training{LoRA: lora, Bits24: job.Options.Optim == train.AdamW8Bit, Seed: 1})
+	if err != nil {
+		return train.BenchResult{}, fault.Usage(err)
+	}
 	job.FLOPs = func(tokens int) float64 { return native.FLOPs(c, tokens) }
+	if lora.On() {
+		job.FLOPs = func(tokens int) float64 { return native.LoRAFLOPs(c, outline.TrainedParameters(), tokens) }
+	}
 	if optim := job.Options.Optim; how.Kind == engine.Torch && optim != train.AdamW {
 		return train.BenchResult{}, fault.Usage(fmt.Errorf("%s is the native engine's, want --optim adamw with --engine torch", optim))
 	}
@@ -141,10 +143,6 @@ func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.L
 		if err != nil {
 			return train.BenchResult{}, err
 		}
-		outline, err := model.Outline(c, "", model.Training{LoRA: lora, Seed: 1})
-		if err != nil {
-			return train.BenchResult{}, fault.Usage(err)
-		}
 		e, err := torch.New(outline, "", in, torchOptions(how, job.Options, job.Capacity))
 		if err != nil {
 			return train.BenchResult{}, err
@@ -152,7 +150,7 @@ func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.L
 		job.Engine, job.PeakGFLOPs, job.Profile = e, e.PeakGFLOPs, func(map[string]time.Duration) {}
 		job.Packs = max(job.Packs, e.Ranks())
 	} else {
-		e, err := benchEngine(c, lora, job)
+		e, err := benchEngine(outline, lora, job)
 		if err != nil {
 			return train.BenchResult{}, err
 		}

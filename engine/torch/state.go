@@ -76,14 +76,14 @@ func (e *Engine) placeAdapters(tensors map[string][]piece) error {
 	return locate(e.twin, weights, "", beside, tensors)
 }
 
-// saved is a tensor's name in a checkpoint's weights, moments its name without their prefix; "": it is not there.
+// saved is a tensor's name in a checkpoint's weights, moments the one of its moments without their prefix; "": it is not there.
 func saved(f model.Laid) string { return f.Saved }
 
 func moments(f model.Laid) string {
 	if f.Frozen {
 		return ""
 	}
-	return f.Saved
+	return f.Name
 }
 
 // locate adds where the rows of a twin's tensors lie in files that name them so, "" where they are without one, under names with

@@ -220,6 +220,9 @@ func (e *Engine) weigh(r row, of []int, weights [][]float32, weigh engine.Weigh)
 // Score implements [engine.Scorer].
 func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], by engine.ScoreOptions,
 	done func(pack int, nll []float64) error) error {
+	if by.Base && e.outline.Replaced() {
+		return engine.ErrNoBase
+	}
 	return e.score(ctx, false, by, packs, done)
 }
 
