@@ -151,6 +151,52 @@ func TestAdaptersGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 	}
 }
 
+func TestModulesTrainedAsAWholeAreThoseOfTheNativeEngine(t *testing.T) {
+	for form, modules := range map[string][]string{
+		"llama-tied": {"embed_tokens"}, "glm4": {"lm_head", "norm"}, "chatglm": {"word_embeddings", "final_layernorm", "output_layer"},
+	} {
+		if testing.Short() && form == "glm4" {
+			continue
+		}
+		fresh := adapters(model.PlainLoRA, 0.2)
+		fresh.LoRA.ModulesToSave = modules
+		trained := goneOn(t, folder(form), fresh)
+		want := steps(t, openNativeTo(t, folder(form), fresh), 1, 8)
+		for _, ranks := range rankings {
+			what := fmt.Sprint(form, " on ", ranks)
+			own, e := openNativeTo(t, folder(form), trained), openTo(t, folder(form), options(ranks), trained)
+			a, b := learn(t, own, packs(t, "token"), nil), learn(t, e, packs(t, "token"), nil)
+			sameLosses(t, what, b.packs, a.packs)
+			if d, where := apart(t, b.gradients, a.gradients); !(d <= 1e-5) {
+				t.Errorf("%s: gradients are %.2g apart (%s)", what, d, where)
+			}
+			hash, err1 := own.Model()
+			other, err2 := e.Model()
+			if err1 != nil || err2 != nil || hash != other {
+				t.Errorf("%s: the model is %.12s (%v), want %.12s (%v)", what, other, err2, hash, err1)
+			}
+			for _, by := range []engine.Scorer{own, e} {
+				err := by.Score(context.Background(), nil, engine.ScoreOptions{Base: true}, nil)
+				if err != engine.ErrNoBase {
+					t.Errorf("%s: the base is scored, which is no longer there: %v", what, err)
+				}
+			}
+			first := openTo(t, folder(form), options(ranks), fresh)
+			follows(t, what, steps(t, first, 1, 4), want[:8], 1e-4)
+			dir := t.TempDir()
+			if err := first.Save(dir); err != nil {
+				t.Fatal(err)
+			}
+			on := openNativeTo(t, folder(form), fresh)
+			if err := on.Load(dir); err != nil {
+				t.Fatal(err)
+			}
+			follows(t, what+", and on by the other engine", steps(t, on, 5, 8), want[8:], 1e-4)
+			sameWhenSavedAgain(t, folder(form), dir, fresh, "adapter_config.json", "adapter_model.safetensors")
+		}
+	}
+}
+
 func TestABF16BaseStaysSoAndAdaptersAreFloat32(t *testing.T) {
 	dir := t.TempDir()
 	m, err := model.Load(folder("qwen2"))
