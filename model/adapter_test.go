@@ -230,7 +230,7 @@ func TestAdaptersThatComputeSomethingElseAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, old, young, want string }{
 		{"another kind", `"LORA"`, `"IA3"`, `peft_type is "IA3"`},
 		{"biases", `"bias": "none"`, `"bias": "all"`, `bias is "all"`},
-		{"whole modules that are not there", `"modules_to_save": null`, `"modules_to_save": ["lm_head"]`, "no tensor of the module lm_head"},
+		{"modules that are not there", `"modules_to_save": null`, `"modules_to_save": ["lm_head"]`, "no tensor of the module lm_head"},
 		{"transposed matrices", `"fan_in_fan_out": false`, `"fan_in_fan_out": true`, "fan_in_fan_out is true"},
 		{"a base that it changes", `"init_lora_weights": true`, `"init_lora_weights": "pissa"`, "init_lora_weights is pissa"},
 		{"another rank than its tensors", `"r": 4`, `"r": 5`, "has shape [4 32], want [5 32]"},

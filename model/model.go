@@ -196,12 +196,6 @@ func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
 	return p.Data[from:to]
 }
 
-// halfRowsOf is [Model.rowsOf] for a packed matrix.
-func (m *Model) halfRowsOf(p *graph.Param, f families.Tensor) []kernels.BF16 {
-	from, to := extent(p, f)
-	return p.Half[from:to]
-}
-
 // Load reads a model folder: config.json and safetensors.
 func Load(dir string) (*Model, error) { return loadAs(dir, false) }
 
@@ -323,7 +317,8 @@ func (m *Model) readAs(p *graph.Param, w *checkpoints.Weights, named func(tensor
 // readPacked fills a matrix that stays as it is and is bf16 in the files.
 func (m *Model) readPacked(p *graph.Param, w *checkpoints.Weights) error {
 	for _, f := range m.files[p] {
-		half := m.halfRowsOf(p, f)
+		from, to := extent(p, f)
+		half := p.Half[from:to]
 		if err := w.ReadHalfAt(f.Name, 0, half); err != nil {
 			return err
 		}

@@ -136,7 +136,7 @@ const AllLinear = "all-linear"
 
 // DefaultLoRA is no adapters; alpha and targets are those of Schulman et al. 2025, LoRA Without Regret.
 func DefaultLoRA() LoRA {
-	return LoRA{Alpha: 32, Target: []string{AllLinear}, Variant: PlainLoRA, ModulesToSave: []string{}}
+	return LoRA{Alpha: 32, Target: []string{AllLinear}, Variant: PlainLoRA}
 }
 
 // On reports whether there are adapters.
@@ -151,8 +151,8 @@ func (o LoRA) Validate() map[string]string {
 		return map[string]string{"target": fmt.Sprintf("%v, want all-linear alone or names of matrices", o.Target)}
 	}
 	if len(o.ModulesToSave) > 0 && !o.On() {
-		return map[string]string{"modules_to_save": fmt.Sprintf("%v, and there are no adapters (rank is 0): all modules are trained as a whole",
-			o.ModulesToSave)}
+		return map[string]string{"modules_to_save": fmt.Sprintf("%v, and there are no adapters (rank is 0), want none: all modules are "+
+			"trained as a whole", o.ModulesToSave)}
 	}
 	return nil
 }

@@ -182,7 +182,7 @@ func torchOptions(how engine.Options, o train.Options, capacity int) torch.Optio
 		Processes: how.Processes, Shard: how.Shard, Deterministic: how.Deterministic, Compile: how.Compile, Threads: runtime.GOMAXPROCS(0),
 		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing,
 		MemoryLimit: int64(o.MemoryLimit),
-		AdamW: torch.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+		AdamW:       torch.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	}
 }
 

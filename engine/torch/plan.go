@@ -15,11 +15,11 @@ import (
 // plan is how a run is computed.
 type plan struct {
 	engine.Needs
-	ranks     int   // in all
-	local     int   // on each machine
-	shards    int   // that the weights of a copy are cut into
-	compile   bool  // blocks
-	recompute bool  // blocks, in the backward pass
+	ranks     int  // in all
+	local     int  // on each machine
+	shards    int  // that the weights of a copy are cut into
+	compile   bool // blocks
+	recompute bool // blocks, in the backward pass
 }
 
 // Needs says what a run of a model takes, as its outline says what is trained, of all ranks together, without starting it.
@@ -45,8 +45,8 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 	}
 	gpus := len(in.GPUs)
 	if s := c.Rope.Scaling; s != nil && s.Type == "longrope" && o.Capacity > int(s.OriginalMax) {
-		return p, twin, fault.Usage(fault.Hint(fmt.Errorf("positions are stretched by longrope, and packing.capacity is %d, want at most %g: "+
-			"transformers turns all documents of a pack by the frequencies of its longest", o.Capacity, s.OriginalMax),
+		return p, twin, fault.Usage(fault.Hint(fmt.Errorf("positions are stretched by longrope, and packing.capacity is %d, want at most "+
+			"%g: transformers turns all documents of a pack by the frequencies of its longest", o.Capacity, s.OriginalMax),
 			"engine.kind: native turns each document by its own"))
 	}
 	if p.local, err = localRanks(in, o); err != nil {
@@ -61,7 +61,8 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 		p.shards = p.ranks
 	}
 	if p.ranks%p.shards != 0 {
-		return p, twin, fault.Usage(fmt.Errorf("engine.shard is %d, and there are %s: want groups of one size", p.shards, processes(p.ranks)))
+		return p, twin, fault.Usage(fmt.Errorf("engine.shard is %d, and there are %s: want groups of one size", p.shards,
+			processes(p.ranks)))
 	}
 	if twin, err = outline.Twin(); err != nil {
 		return p, twin, err

@@ -228,7 +228,8 @@ func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error]
 
 // score runs packs through the model, or the reference, a row at a time in their order.
 func (e *Engine) score(
-	ctx context.Context, reference bool, by engine.ScoreOptions, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error,
+	ctx context.Context, reference bool, by engine.ScoreOptions, packs iter.Seq2[packing.Pack, error],
+	done func(pack int, nll []float64) error,
 ) error {
 	var waiting []packing.Pack
 	first := 0
