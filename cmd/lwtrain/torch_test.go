@@ -82,6 +82,9 @@ func TestRunsByTorchAreThoseOfTheNativeEngine(t *testing.T) {
 		most  float64
 	}{
 		{"sft", sftWork, []string{"train.precision=float32", "train.save_steps=0"}, []int{1, 2}, 1e-4},
+		{"sft with adapters", sftWork, []string{"train.precision=float32", "train.save_steps=0", "lora.rank=4", "lora.dropout=0.2",
+			"lora.variant=dora", "lora.modules_to_save=[embed_tokens]"}, []int{2}, 1e-4},
+		{"dpo with adapters", dpoWork, []string{"lora.rank=4", "lora.dropout=0.2", "lora.variant=rslora"}, []int{2}, 1e-4},
 		{"dpo with pairs in one pack", dpoWork, nil, []int{2}, 1e-4},
 		{"dpo with pairs in two packs", dpoWork, []string{"packing.capacity=96", "data.max_length=96", "data.too_long=skip"},
 			[]int{2}, 1e-4},

@@ -36,17 +36,21 @@ class Adapted(nn.Linear):
     """A linear layer with an adapter, or with rows of one that several layers have."""
 
     def forward(self, x):
-        if Now.base:
-            return F.linear(x, self.weight, self.bias)
+        y = F.linear(x, self.weight)
+        if not Now.base:
+            y = self.adapt(x, y)
+        return y if self.bias is None else y + self.bias
+
+    def adapt(self, x, y):
         rows = slice(self.first, self.first + self.out_features)
         a, b = self.lora_a, self.lora_b[rows]  # float32, and computed with as the weights are
         h = self.scale * F.linear(dropout(x, self.salt, self.threshold), a.to(x.dtype))
-        y = F.linear(x, self.weight) + F.linear(h, b.to(x.dtype))
-        if self.lora_magnitude is not None:  # DoRA: lengths of rows are constants to the gradient
-            with torch.no_grad():
-                lengths = (self.weight.float() + (self.scale * b) @ a).norm(dim=1)
-            y = (y * (self.lora_magnitude[rows] / lengths)).to(x.dtype)
-        return y if self.bias is None else y + self.bias
+        y = y + F.linear(h, b.to(x.dtype))
+        if self.lora_magnitude is None:
+            return y
+        with torch.no_grad():  # DoRA: lengths of rows are constants to the gradient
+            lengths = (self.weight.float() + (self.scale * b) @ a).norm(dim=1)
+        return (y * (self.lora_magnitude[rows] / lengths)).to(x.dtype)
 
 
 def add(hf, adapters, device):
