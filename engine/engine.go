@@ -41,9 +41,9 @@ type Engine interface {
 	Drop()
 
 	// Save writes weights, in Hugging Face's layout, and the optimiser's state into dir,
-	// an empty folder. It returns when all parts are there; who called it marks the
-	// folder as whole.
-	Save(dir string) error
+	// an empty folder. It returns once the next update may come. Where the files are not all there then, rest, else nil, makes
+	// them, beside other calls, from another goroutine if need be. Who called it marks the folder as whole.
+	Save(dir string) (rest func() error, err error)
 
 	// Load takes weights and optimiser's state from a folder that Save filled.
 	Load(dir string) error

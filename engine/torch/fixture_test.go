@@ -244,6 +244,18 @@ func sameLosses(t *testing.T, what string, got, want []engine.Learned) {
 	}
 }
 
+// save writes all of a checkpoint.
+func save(t *testing.T, e engine.Engine, dir string) {
+	t.Helper()
+	rest, err := e.Save(dir)
+	if err == nil && rest != nil {
+		err = rest()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // tensors are all of a checkpoint: weights, or adapters, and moments.
 func tensors(t *testing.T, dir string) map[string][]float32 {
 	t.Helper()

@@ -25,9 +25,7 @@ func goneOn(t *testing.T, of string, trained model.Training) model.Training {
 	t.Helper()
 	e, dir := openNativeTo(t, of, trained), t.TempDir()
 	steps(t, e, 1, 2)
-	if err := e.Save(dir); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, dir)
 	trained.LoRA.From = dir
 	return trained
 }
@@ -74,9 +72,7 @@ func TestAdaptersAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 func goesOnToTheByte(t *testing.T, e engine.Engine, open func() engine.Engine, from string) {
 	t.Helper()
 	want, first, second := steps(t, e, 5, 6), t.TempDir(), t.TempDir()
-	if err := e.Save(first); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, first)
 	on := open()
 	if err := on.Load(from); err != nil {
 		t.Fatal(err)
@@ -84,9 +80,7 @@ func goesOnToTheByte(t *testing.T, e engine.Engine, open func() engine.Engine, f
 	if got := steps(t, on, 5, 6); !slices.Equal(got, want) {
 		t.Errorf("going on: %v, want %v", got, want)
 	}
-	if err := on.Save(second); err != nil {
-		t.Fatal(err)
-	}
+	save(t, on, second)
 	if a, b := tensors(t, first), tensors(t, second); len(a) == 0 || fmt.Sprint(a) != fmt.Sprint(b) {
 		t.Error("going on: weights or moments differ")
 	}
@@ -157,9 +151,7 @@ func TestAdaptersGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 			}
 			got = append(got, steps(t, e, 4*i+1, 4*i+4)...)
 			last = t.TempDir()
-			if err := e.Save(last); err != nil {
-				t.Fatal(err)
-			}
+			save(t, e, last)
 			if i == 0 {
 				goesOnToTheByte(t, e, open[1], last)
 				sameWhenSavedAgain(t, folder(form), last, trained, "adapter_config.json", "adapter_model.safetensors")
@@ -207,9 +199,7 @@ func TestModulesTrainedAsAWholeAreThoseOfTheNativeEngine(t *testing.T) {
 			first := openTo(t, folder(form), options(ranks), fresh)
 			follows(t, what, steps(t, first, 1, 4), want[:8], 1e-4)
 			dir := t.TempDir()
-			if err := first.Save(dir); err != nil {
-				t.Fatal(err)
-			}
+			save(t, first, dir)
 			on := openNativeTo(t, folder(form), fresh)
 			if err := on.Load(dir); err != nil {
 				t.Fatal(err)
@@ -253,9 +243,8 @@ func TestABF16BaseStaysSoAndAdaptersAreFloat32(t *testing.T) {
 				t.Errorf("%d values: gradients take %d bytes, moments %d", v, n.Gradients, n.Optimizer)
 			}
 			a, b := t.TempDir(), t.TempDir()
-			if err1, err2 := e.Save(a), own.Save(b); err1 != nil || err2 != nil {
-				t.Fatal(err1, err2)
-			}
+			save(t, e, a)
+			save(t, own, b)
 			theirs := tensors(t, b)
 			for name, values := range tensors(t, a) {
 				if len(theirs[name]) != len(values) {

@@ -162,23 +162,23 @@ func (e *Engine) Load(dir string) error {
 	return err
 }
 
-// Save implements [engine.Engine]: each rank writes its rows, which become the files of the
-// common layout.
-func (e *Engine) Save(dir string) error {
+// Save implements [engine.Engine]: each rank writes its rows. The rest makes the files of the common layout of them, without
+// the workers.
+func (e *Engine) Save(dir string) (rest func() error, err error) {
 	if err := e.start(); err != nil {
-		return err
+		return nil, err
 	}
 	parts, err := filepath.Abs(filepath.Join(dir, "parts"))
 	if err == nil {
-		err = os.MkdirAll(parts, 0o755)
+		err = errors.Join(os.MkdirAll(parts, 0o755), os.MkdirAll(filepath.Dir(filepath.Join(dir, optimizerFile)), 0o755))
 	}
 	if err == nil {
 		_, err = e.ask(map[string]any{"op": "save", "dir": parts})
 	}
-	if err == nil {
-		err = e.merge(dir, parts)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(parts))
 	}
-	return errors.Join(err, os.RemoveAll(parts))
+	return func() error { return errors.Join(e.merge(dir, parts), os.RemoveAll(parts)) }, nil
 }
 
 // merge makes the files of a checkpoint out of the ranks' parts.
@@ -222,11 +222,7 @@ func (e *Engine) merge(dir, parts string) error {
 	if err := e.writeWeights(dir, all[0]); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, optimizerFile)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return checkpoints.StreamSafetensors(path, "F32", append(all[1], all[2]...), nil)
+	return checkpoints.StreamSafetensors(filepath.Join(dir, optimizerFile), "F32", append(all[1], all[2]...), nil)
 }
 
 // writeWeights writes what a checkpoint has of the weights: all of them, or adapters.

@@ -58,15 +58,11 @@ func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
 		}
 		steps(t, e, 1, 2)
 		dir := t.TempDir()
-		if err := e.Save(dir); err != nil {
-			t.Fatal(err)
-		}
+		save(t, e, dir)
 		then, now := tensors(t, dir), map[string][]float32{}
 		w := open(t, form, options(2))
 		fresh := t.TempDir()
-		if err := w.Save(fresh); err != nil {
-			t.Fatal(err)
-		}
+		save(t, w, fresh)
 		now = tensors(t, fresh)
 		for _, f := range e.twin.Files {
 			if same := slices.Equal(then[f.Name], now[f.Name]); same != f.Frozen {
@@ -305,9 +301,7 @@ func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 			}
 			got = append(got, steps(t, e, 2*i+1, 2*i+2)...)
 			dir := t.TempDir()
-			if err := e.Save(dir); err != nil {
-				t.Fatal(err)
-			}
+			save(t, e, dir)
 			last = dir
 			if i == 1 { // what one engine read and wrote again is the same to the byte in the other
 				sameWhenSavedAgain(t, folder(form), dir, model.Training{}, "config.json", "model.safetensors")
@@ -328,9 +322,7 @@ func sameWhenSavedAgain(t *testing.T, form, dir string, trained model.Training, 
 		if err := e.Load(dir); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Save(again); err != nil {
-			t.Fatal(err)
-		}
+		save(t, e, again)
 		for _, file := range append(weights, optimizerFile) {
 			a, err1 := os.ReadFile(filepath.Join(dir, file))
 			b, err2 := os.ReadFile(filepath.Join(again, file))
@@ -345,12 +337,38 @@ func sameWhenSavedAgain(t *testing.T, form, dir string, trained model.Training, 
 	}
 }
 
+// TestTrainingGoesOnWhileACheckpointIsMerged takes steps between the two parts of a save.
+func TestTrainingGoesOnWhileACheckpointIsMerged(t *testing.T) {
+	e := open(t, "llama-tied", options(2))
+	steps(t, e, 1, 2)
+	at, later := t.TempDir(), t.TempDir()
+	save(t, e, at)
+	rest, err := e.Save(later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged := make(chan error)
+	go func() { merged <- rest() }()
+	steps(t, e, 3, 6)
+	if err := <-merged; err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"config.json", "model.safetensors", optimizerFile} {
+		a, err1 := os.ReadFile(filepath.Join(at, file))
+		b, err2 := os.ReadFile(filepath.Join(later, file))
+		if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s is not that of the step (%v, %v)", file, err1, err2)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Join(later, "parts")); !os.IsNotExist(err) {
+		t.Errorf("the ranks' parts are still there: %v, %v", left, err)
+	}
+}
+
 func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 	e := open(t, "llama-tied", options(2))
 	before := t.TempDir()
-	if err := e.Save(before); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, before)
 	bad := packs(t, "token")
 	for i := range bad[1].Weights {
 		if bad[1].Weights[i] != 0 {
@@ -366,9 +384,7 @@ func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 	}
 	e.Drop()
 	after := t.TempDir()
-	if err := e.Save(after); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, after)
 	if a, b := tensors(t, before), tensors(t, after); fmt.Sprint(a) != fmt.Sprint(b) {
 		t.Error("weights or moments changed")
 	}
@@ -392,9 +408,7 @@ func TestCopiesOfTheWeightsComputeTheSame(t *testing.T) {
 	own.Drop()
 	follows(t, "2 copies", steps(t, e, 1, 4), steps(t, own, 1, 4), 1e-4)
 	dir := t.TempDir()
-	if err := e.Save(dir); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, dir)
 	if err := own.Load(dir); err != nil {
 		t.Fatal(err)
 	}
