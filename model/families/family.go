@@ -23,6 +23,8 @@ type Family struct {
 	NormTurned  bool    // that norm is behind the rotation
 	BranchNorms bool    // norms on what attention and feed-forward return, before the residual addition
 	PostNorms   bool    // and none before them
+	Parallel    bool    // feed-forward reads what attention does, and both are added at once
+	Centred     bool    // norms subtract the mean: LayerNorm without biases
 	NormOffset  float32 // what is added to the weights of norms
 	Interleaved bool    // rotary pairs are neighbours, not halves
 	Rotary      float64 // share of each head that is turned
