@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -344,5 +345,31 @@ func TestProbabilitiesSumToOne(t *testing.T) {
 	}
 	if l := logprobOf(tok, 3, logits, 0); len(l.Top) != 0 {
 		t.Errorf("%d candidates, want none", len(l.Top))
+	}
+}
+
+func TestTheModelIsNamed(t *testing.T) {
+	s := start(t, Options{})
+	get := func(path string) (int, map[string]any) {
+		t.Helper()
+		res, err := http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var said map[string]any
+		if err := json.NewDecoder(res.Body).Decode(&said); err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, said
+	}
+	_, all := get("/v1/models")
+	status, one := get("/v1/models/tiny")
+	if list, ok := all["data"].([]any); status != 200 || !ok || len(list) != 1 || !reflect.DeepEqual(list[0], any(one)) || one["id"] != "tiny" {
+		t.Errorf("%d: %v, in the list of all %v", status, one, all)
+	}
+	status, other := get("/v1/models/owner/other")
+	if e, ok := other["error"].(map[string]any); status != 404 || !ok || e["code"] != "model_not_found" {
+		t.Errorf("another model: %d: %v", status, other)
 	}
 }
