@@ -231,7 +231,8 @@ func TestWhatAnAnswerHas(t *testing.T) {
 	if ends[0] != "length" || use.Completion != 60 || use.Total != use.Prompt+60 || use.Prompt == 0 {
 		t.Fatalf("%v, %v, %+v", plain, ends, use)
 	}
-	if strings.Contains(raw, `"seed"`) || !strings.Contains(raw, `"object":"chat.completion"`) || !strings.Contains(raw, `"model":"tiny"`) {
+	if strings.Contains(raw, `"seed"`) || !strings.Contains(raw, `"object":"chat.completion"`) || !strings.Contains(raw,
+		`"model":"tiny"`) {
 		t.Errorf("%s", raw)
 	}
 	status, _, raw = s.post(t, "/v1/chat/completions", long+`, "stream": true, "stream_options": {"include_usage": true}}`)
@@ -365,7 +366,8 @@ func TestTheModelIsNamed(t *testing.T) {
 	}
 	_, all := get("/v1/models")
 	status, one := get("/v1/models/tiny")
-	if list, ok := all["data"].([]any); status != 200 || !ok || len(list) != 1 || !reflect.DeepEqual(list[0], any(one)) || one["id"] != "tiny" {
+	if list, ok := all["data"].([]any); status != 200 || !ok || len(list) != 1 || !reflect.DeepEqual(list[0], any(one)) ||
+		one["id"] != "tiny" {
 		t.Errorf("%d: %v, in the list of all %v", status, one, all)
 	}
 	status, other := get("/v1/models/owner/other")
