@@ -9,6 +9,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"lwtrain/packing"
@@ -84,6 +85,10 @@ type ScoreOptions struct {
 	Step int
 	Base bool // the model without its adapters
 }
+
+// ErrNoBase is what scoring without adapters ends with where an adapter's file has modules as a whole.
+var ErrNoBase = errors.New("the adapter has modules in the place of the base's (modules_to_save), which are not kept, " +
+	"want dpo.reference: initial, or a folder")
 
 // Weigh sets the weights of a pack's positions once their losses are known, between
 // its forward and its backward pass: for a loss that is no sum over tokens, the

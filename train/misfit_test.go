@@ -129,7 +129,7 @@ func changeTensors(from, to string, change func([]checkpoints.Tensor) []checkpoi
 	if err != nil {
 		return err
 	}
-	return checkpoints.WriteSafetensors(to, "F32", change(all), nil)
+	return checkpoints.StreamSafetensors(to, "F32", checkpointstest.Streams(change(all)), nil)
 }
 
 // identityOf is the identity that a run of j has.

@@ -87,6 +87,9 @@ func TestRunsByTorchAreThoseOfTheNativeEngine(t *testing.T) {
 		do    bool
 	}{
 		{"sft", sftWork, []string{"train.precision=float32", "train.save_steps=0"}, some([]int{2}, 1), true},
+		{"sft with adapters", sftWork, []string{"train.precision=float32", "train.save_steps=0", "lora.rank=4", "lora.dropout=0.2",
+			"lora.variant=dora", "lora.modules_to_save=[embed_tokens]"}, []int{2}, true},
+		{"dpo with adapters", dpoWork, append(moved, "lora.rank=4", "lora.dropout=0.2", "lora.variant=rslora"), []int{2}, full},
 		{"dpo with pairs in one pack", dpoWork, moved, []int{2}, true},
 		{"dpo with pairs in two packs", dpoWork, append(moved, "packing.capacity=96", "data.max_length=96", "data.too_long=skip"),
 			[]int{2}, true},

@@ -8,3 +8,9 @@ import "lwtrain/model"
 func FLOPs(c model.Config, tokens int) float64 {
 	return 6*float64(c.ProductParameters())*float64(tokens) + 3*c.AttentionFLOPs(tokens)
 }
+
+// LoRAFLOPs is [FLOPs] where adapters of so many values are trained: 6 for each of theirs, and 4 for a parameter of the model,
+// whose gradient nobody computes.
+func LoRAFLOPs(c model.Config, values int64, tokens int) float64 {
+	return FLOPs(c, tokens) + float64(6*values-2*c.ProductParameters())*float64(tokens)
+}

@@ -109,7 +109,9 @@ func (e *Engine) read(from *checkpoints.Weights, prefix string, p *graph.Param, 
 		return nil
 	}
 	for _, x := range e.model.Tensors(of) {
-		x.Name = prefix + x.Name
+		if x.Name = prefix + x.Name; prefix == "" {
+			x.Name = e.model.SavedName(x.Name)
+		}
 		info, ok := from.Info(x.Name)
 		if !ok {
 			return fmt.Errorf("no tensor %s, want one of shape %v", x.Name, x.Shape)

@@ -73,10 +73,16 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// open opens the engine over the model of a form, in workers that other tests had before.
+// open opens the engine over the model of a form, all of which is trained.
 func open(t *testing.T, form string, o Options) *Engine {
 	t.Helper()
-	e := planned(t, form, o)
+	return openTo(t, folder(form), o, model.Training{})
+}
+
+// openTo opens the engine over the model of a folder to train what is said, in workers that other tests had before.
+func openTo(t *testing.T, dir string, o Options, trained model.Training) *Engine {
+	t.Helper()
+	e := plannedTo(t, dir, o, trained)
 	var err error
 	p, n := workers[o.Processes], plan{ranks: o.Processes, local: o.Processes}
 	if p == nil {
@@ -101,12 +107,21 @@ func open(t *testing.T, form string, o Options) *Engine {
 // planned is the engine over the model of a form, with workers of its own once it computes.
 func planned(t *testing.T, form string, o Options) *Engine {
 	t.Helper()
+	return plannedTo(t, folder(form), o, model.Training{})
+}
+
+func plannedTo(t *testing.T, dir string, o Options, trained model.Training) *Engine {
+	t.Helper()
 	in := installation(t)
-	c, err := model.Check(folder(form))
+	c, err := model.Check(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(c, folder(form), in, o)
+	outline, err := model.Outline(c, dir, trained)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(outline, dir, in, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +131,12 @@ func planned(t *testing.T, form string, o Options) *Engine {
 // openNative opens the embedded engine over the same model, with the same settings.
 func openNative(t *testing.T, form string) *native.Engine {
 	t.Helper()
-	m, err := model.Load(folder(form))
+	return openNativeTo(t, folder(form), model.Training{})
+}
+
+func openNativeTo(t *testing.T, dir string, trained model.Training) *native.Engine {
+	t.Helper()
+	m, err := model.LoadToTrain(dir, trained)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,11 +256,15 @@ func save(t *testing.T, e engine.Engine, dir string) {
 	}
 }
 
-// tensors are all of a checkpoint: weights and moments.
+// tensors are all of a checkpoint: weights, or adapters, and moments.
 func tensors(t *testing.T, dir string) map[string][]float32 {
 	t.Helper()
 	out := map[string][]float32{}
-	for _, path := range []string{"model.safetensors", optimizerFile} {
+	weights := "model.safetensors"
+	if model.HasAdapter(dir) {
+		weights = "adapter_model.safetensors"
+	}
+	for _, path := range []string{weights, optimizerFile} {
 		w, err := checkpoints.OpenSafetensors(filepath.Join(dir, path))
 		if err != nil {
 			t.Fatal(err)
