@@ -77,7 +77,6 @@ var moved = []string{"train.learning_rate=1e-3"}
 // TestRunsByTorchAreThoseOfTheNativeEngine compares every number that runs tell.
 func TestRunsByTorchAreThoseOfTheNativeEngine(t *testing.T) {
 	withTorch(t)
-	const most = 1e-5
 	full := !testing.Short()
 	for _, c := range []struct {
 		name  string
@@ -85,23 +84,24 @@ func TestRunsByTorchAreThoseOfTheNativeEngine(t *testing.T) {
 		args  []string
 		ranks []int
 		do    bool
+		most  float64
 	}{
-		{"sft", sftWork, []string{"train.precision=float32", "train.save_steps=0"}, some([]int{2}, 1), true},
+		{"sft", sftWork, []string{"train.precision=float32", "train.save_steps=0"}, some([]int{2}, 1), true, 1e-5},
 		{"sft with adapters", sftWork, []string{"train.precision=float32", "train.save_steps=0", "lora.rank=4", "lora.dropout=0.2",
-			"lora.variant=dora", "lora.modules_to_save=[embed_tokens]"}, []int{2}, true},
-		{"dpo with adapters", dpoWork, append(moved, "lora.rank=4", "lora.dropout=0.2", "lora.variant=rslora"), []int{2}, full},
-		{"dpo with pairs in one pack", dpoWork, moved, []int{2}, true},
+			"lora.variant=dora", "lora.modules_to_save=[embed_tokens]"}, []int{2}, true, 1e-4},
+		{"dpo with adapters", dpoWork, append(moved, "lora.rank=4", "lora.dropout=0.2", "lora.variant=rslora"), []int{2}, full, 1e-5},
+		{"dpo with pairs in one pack", dpoWork, moved, []int{2}, true, 1e-5},
 		{"dpo with pairs in two packs", dpoWork, append(moved, "packing.capacity=96", "data.max_length=96", "data.too_long=skip"),
-			[]int{2}, true},
-		{"ipo", dpoWork, append(moved, "dpo.loss_type=ipo", "train.max_steps=4"), []int{2}, full},
-		{"simpo", dpoWork, append(moved, "dpo.loss_type=simpo", "train.max_steps=4"), []int{2}, full},
+			[]int{2}, true, 1e-5},
+		{"ipo", dpoWork, append(moved, "dpo.loss_type=ipo", "train.max_steps=4"), []int{2}, full, 1e-5},
+		{"simpo", dpoWork, append(moved, "dpo.loss_type=simpo", "train.max_steps=4"), []int{2}, full, 1e-5},
 		{"kto", dpoWork, append(moved, "dpo.loss_type=kto", "data.sources=[{name: l, path: labels.jsonl}]", "train.max_steps=4"),
-			[]int{2}, true},
-		{"packs of hbp, averages of tokens", sftWork, packedBy("hbp", "ave_token"), []int{2}, full},
-		{"packs of a histogram, long-ce", sftWork, packedBy("histogram", "long_ce"), []int{2}, full},
-		{"sorted packs, weighed by message", sftWork, packedBy("sorted", "message"), []int{2}, full},
-		{"packs of first fit, weighed by length", sftWork, packedBy("first_fit", "length"), []int{2}, full},
-		{"packs of hbp, weighed by what is likely", sftWork, packedBy("hbp", "dft"), []int{2}, true},
+			[]int{2}, true, 1e-5},
+		{"packs of hbp, averages of tokens", sftWork, packedBy("hbp", "ave_token"), []int{2}, full, 1e-5},
+		{"packs of a histogram, long-ce", sftWork, packedBy("histogram", "long_ce"), []int{2}, full, 1e-5},
+		{"sorted packs, weighed by message", sftWork, packedBy("sorted", "message"), []int{2}, full, 1e-5},
+		{"packs of first fit, weighed by length", sftWork, packedBy("first_fit", "length"), []int{2}, full, 1e-5},
+		{"packs of hbp, weighed by what is likely", sftWork, packedBy("hbp", "dft"), []int{2}, true, 1e-5},
 	} {
 		if !c.do {
 			continue
@@ -110,7 +110,7 @@ func TestRunsByTorchAreThoseOfTheNativeEngine(t *testing.T) {
 			want := c.work.lines(t, c.args...)
 			for _, ranks := range c.ranks {
 				got := c.work.lines(t, append(c.args, "engine.kind=torch", fmt.Sprint("engine.processes=", ranks))...)
-				sameLines(t, ranks, got, want, most)
+				sameLines(t, ranks, got, want, c.most)
 				if strings.HasPrefix(c.name, "dpo") {
 					startsAtLn2(t, got)
 				}

@@ -75,7 +75,8 @@ func TestFaultsOfTorchRuns(t *testing.T) {
 		{"it lies about lengths", []string{`the worker's "done" brings 72057594037927936 bytes, want`}},
 		{"the socket is cut", []string{"rank 0 failed at", "the connection to lwtrain broke"}},
 		{"the disk is full", []string{"saving step ", "rank 1 failed at saving into ", "No space left on device", "make room"}},
-		{"a weight is lost", []string{"step 5: the loss is NaN; weights are unchanged since step 4; samples of this step: builtin:quickstart/"}},
+		{"a weight is lost", []string{"step 5: the loss is NaN; weights are unchanged since step 4; ",
+			"samples of this step: builtin:quickstart/"}},
 		{"a model with a NaN", []string{"model: tensor model.norm.weight holds a NaN or infinity"}},
 		{"a rank is killed", []string{"rank 1 failed", "it was killed (signal -9)", "goes on from its last checkpoint"}},
 	} {
