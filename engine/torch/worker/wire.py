@@ -20,7 +20,10 @@ MOST_HEAD = 64 << 20
 
 
 class Closed(Exception):
-    """The conductor has gone."""
+    """The conductor has gone, or the socket to it is cut."""
+
+    def __init__(self):
+        super().__init__("the connection to lwtrain broke")
 
 
 class Wire:
@@ -37,9 +40,12 @@ class Wire:
         arrays = {name: np.ascontiguousarray(a.detach().cpu().numpy() if torch.is_tensor(a) else a) for name, a in arrays.items()}
         head = head | {"arrays": [[name, kinds[a.dtype], a.size] for name, a in arrays.items()]}
         text = json.dumps(head).encode()
-        self.sock.sendall(PREFIX.pack(MAGIC, len(text), sum(a.nbytes for a in arrays.values())) + text)
-        for a in arrays.values():
-            self.sock.sendall(a.reshape(-1).view(np.uint8).data)
+        try:
+            self.sock.sendall(PREFIX.pack(MAGIC, len(text), sum(a.nbytes for a in arrays.values())) + text)
+            for a in arrays.values():
+                self.sock.sendall(a.reshape(-1).view(np.uint8).data)
+        except ConnectionError:
+            raise Closed from None
 
     def hear(self):
         """Waits for the next message and returns head and arrays, the same on all ranks."""
