@@ -97,7 +97,7 @@ var inGGUF = map[string]map[string]any{
 	"olmo3":   {"rope_parameters": nil},
 	"exaone4": {"layer_types": nil, "sliding_window_pattern": 4}, "hunyuan": {"attention_bias": false}, "cohere": {"attention_bias": false},
 	"cohere2": {"layer_types": nil, "sliding_window_pattern": 4},
-	"gemma3": {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
+	"gemma3":  {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
 }
 
 func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
