@@ -18,7 +18,8 @@ import (
 
 // forms are the architectures of testdata, made by testdata/golden.py.
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "smollm3",
-	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan", "cohere", "cohere2"}
+	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan",
+		"cohere", "cohere2"}
 
 // golden is what the reference implementation computed for a form.
 type golden struct {
@@ -326,7 +327,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"a size that is none", `{"model_type":"llama","hidden_size":1.5}`, `hidden_size is 1.5, want an integer`},
 		{"a rope parameter that is text", `{` + good + `,"rope_parameters":{"factor":"8"}}`,
 			`rope_parameters: factor is text, want a number`},
-		{"a chatglm's ratio that is text", `{"model_type":"chatglm","rmsnorm":true,"rope_ratio":"x"}`, `rope_ratio is "x", want a number`},
+		{"a chatglm's ratio that is text", `{"model_type":"chatglm","rmsnorm":true,"rope_ratio":"x"}`,
+			`rope_ratio is "x", want a number`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := ParseConfig([]byte(c.json)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -422,7 +424,8 @@ func TestGreedyTextEqualsTheReferenceImplementation(t *testing.T) {
 			}
 			first := slices.Index(want, want[3])
 			if out[3].Stop != "eos" || len(out[3].IDs) != first {
-				t.Errorf("%s, batch %d: stopped by %q after %d tokens, want eos after %d", form, batch, out[3].Stop, len(out[3].IDs), first)
+				t.Errorf("%s, batch %d: stopped by %q after %d tokens, want eos after %d", form, batch, out[3].Stop,
+					len(out[3].IDs), first)
 			}
 		}
 	}
