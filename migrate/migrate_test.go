@@ -144,7 +144,7 @@ something_new: 5
 		want: []string{"model.path=meta-llama/Llama-3.2-1B", "train.warmup_ratio=0.03", "train.per_device_train_batch_size=2",
 			"lora.rank=32", "lora.alpha=16", "train.optim=adamw_8bit",
 			"lora.dropout=0.0", "lora.target=all-linear", "lora.variant=rslora", `lora.modules_to_save=["embed_tokens", "lm_head"]`,
-				"data.too_long=skip", "data.max_length=4096",
+			"data.too_long=skip", "data.max_length=4096",
 			"train.precision=auto",
 			`data.sources=[{name: "talks", path: "hf://someone/talks", format: messages, ` +
 				`columns: {messages: "conversation", role: "from", content: "value"}, ` +
@@ -184,7 +184,7 @@ accelerate launch --num_processes 8 trl/scripts/dpo.py \
 		want: []string{"model.path=Qwen/Qwen2-0.5B", "train.learning_rate=5.0e-6", "dpo.loss_type=[sigmoid]", "dpo.sft_weight=0.5",
 			"dpo.beta=0.2", "lora.rank=32",
 			"lora.alpha=32", "lora.dropout=0.05", `lora.modules_to_save=["lm_head"]`, "data.max_length=1024", "train.eval_steps=50",
-				"train.logging_steps=10",
+			"train.logging_steps=10",
 			`data.sources=[{name: "pairs", path: "hf://org/pairs", samples: 500}]`},
 		notes: []string{"differs dataset_train_split", "same remove_unused_columns", "differs dataset_test_split"},
 	},
