@@ -108,6 +108,7 @@ def theirs(steps, precision, attention, checkpointing):
         capture_output=True, text=True,
     )  # fmt: skip
     if out.returncode:
+        print(*out.stderr.strip().splitlines()[-1:], file=sys.stderr)
         return None
     return json.loads(out.stdout.strip().splitlines()[-1])
 
@@ -132,14 +133,15 @@ print("TRL's settings:", *best)
 mine, peer = [], []
 for _ in range(a.rounds):
     mine.append(ours(4))
-    peer.append(theirs(4, *best))
+    peer.append(theirs(4, *best) or sys.exit("TRL does not do it with these settings"))
 print(f"packs of {a.capacity} tokens, {a.rounds} rounds in turn, median (least to most)")
 for name, runs in ("lwtrain", mine), ("TRL", peer):
     gib = max(x["peak_rss_bytes"] for x in runs) / 2**30
     print(f"  {name:8}", spread([x["tokens_per_second"] for x in runs]), "tokens/s,", f"{gib:.1f} GiB")
 print("  ratio   ", spread([x["tokens_per_second"] / y["tokens_per_second"] for x, y in zip(mine, peer)]))
 if a.steps:
-    x, y = ours(a.steps)["losses"], theirs(a.steps, *best)["losses"]
+    x, y = (mine[-1], peer[-1]) if a.steps <= 4 else (ours(a.steps), theirs(a.steps, *best))
+    x, y = x["losses"][: a.steps], y["losses"][: a.steps]
     off = [abs(u - v) / v for u, v in zip(x, y)]
     print(
         f"  loss     {x[0]:.4f} and {y[0]:.4f} at step 1, {x[-1]:.4f} and {y[-1]:.4f} at step {a.steps};",

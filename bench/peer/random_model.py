@@ -4,6 +4,7 @@ with where there is no network:
     python bench/peer/random_model.py --layers 32 --hidden 4096 DIR        the shape of Llama 3.1 8B: 16 GB
 """
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -28,15 +29,21 @@ with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
 model.save_pretrained(a.dir, max_shard_size="5GB")
 
-INIT = """{model_type: llama, vocab_size: 259, hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2,
-num_key_value_heads: 1, max_position_embeddings: 512, rms_norm_eps: 1.0e-5}"""
 with tempfile.TemporaryDirectory() as work:
-    data = os.path.join(work, "data.jsonl")
+    data, recipe = os.path.join(work, "data.jsonl"), os.path.join(work, "run.yaml")
     with open(data, "w") as f:
         f.write('{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n' * 4)
-    settings = [f"data.sources=[{{path: {data}}}]", f"model.init.config={INIT}", "train.max_steps=1", "train.warmup_ratio=0",
-                f"output.dir={work}/run", f"data.cache_dir={work}/cache"]  # fmt: skip
-    subprocess.run([a.lwtrain, "sft", *settings], check=True, stdout=subprocess.DEVNULL)
+    small = {
+        "model_type": "llama", "vocab_size": 259, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 512, "rms_norm_eps": 1e-5,
+    }  # fmt: skip
+    with open(recipe, "w") as f:
+        json.dump({
+            "model": {"init": {"config": small}}, "data": {"sources": [{"path": data}], "cache_dir": f"{work}/cache", "held_out": 0,
+            "max_length": 256}, "packing": {"capacity": 256}, "train": {"max_steps": 1, "warmup_ratio": 0, "eval_steps": 0},
+            "sample": {"prompts": 0}, "output": {"dir": f"{work}/run"},
+        }, f)  # fmt: skip
+    subprocess.run([a.lwtrain, "sft", "-c", recipe], check=True, stdout=subprocess.DEVNULL)
     for name in sorted(os.listdir(f"{work}/run/checkpoints/step-000001")):
         if "token" in name or name.startswith("chat_template"):
             shutil.copy(f"{work}/run/checkpoints/step-000001/{name}", a.dir)
