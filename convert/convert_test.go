@@ -213,7 +213,7 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 	}{
 		{"an unknown architecture",
 			`general.architecture is "mamba", want chatglm or cohere2 or command-r or exaone4 or gemma3 or glm4 or granite or ` +
-			`hunyuan-dense or llama or mistral3 or olmo2 or phi3 or qwen2 or qwen3 or smollm3`,
+				`hunyuan-dense or llama or mistral3 or olmo2 or phi3 or qwen2 or qwen3 or smollm3`,
 			set("general.architecture", "mamba")},
 		{"no architecture", "no general.architecture", unset("general.architecture")},
 		{"an architecture that is no text", "general.architecture is 5, want a text", set("general.architecture", int64(5))},

@@ -19,7 +19,7 @@ import (
 // forms are the architectures of testdata, made by testdata/golden.py.
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "smollm3",
 	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan",
-		"cohere", "cohere2"}
+	"cohere", "cohere2"}
 
 // golden is what the reference implementation computed for a form.
 type golden struct {
