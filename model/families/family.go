@@ -66,6 +66,14 @@ func (f *Family) OffsetOf(p Parameter) float32 {
 	return 0
 }
 
+// NormEps is the key of what norms add to what they divide by.
+func (f *Family) NormEps() Key {
+	if f.Centred {
+		return Key{"layer_norm_eps", "attention.layer_norm_epsilon"}
+	}
+	return Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
+}
+
 // Attend says how each of so many layers attends.
 func (f *Family) Attend(p Pattern, layers int) ([]Attention, error) {
 	if p.Types != nil && len(p.Types) != layers {

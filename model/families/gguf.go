@@ -53,14 +53,6 @@ var (
 	RopeThetaKey = Key{"rope_theta", "rope.freq_base"}
 )
 
-// NormEps is the key of what norms add to what they divide by.
-func (f *Family) NormEps() Key {
-	if f.Centred {
-		return Key{"layer_norm_eps", "attention.layer_norm_epsilon"}
-	}
-	return Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
-}
-
 // Keys of GGUF files that config.json has in another form, or not at all.
 const (
 	ValueDimKey    = "attention.value_length"
