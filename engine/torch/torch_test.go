@@ -76,7 +76,7 @@ func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
 }
 
 func TestPackedDocumentsAreThoseAlone(t *testing.T) {
-	for _, form := range some("llama-untied", "qwen3", "glm4") {
+	for _, form := range some("llama-untied", "qwen3", "glm4", "qwen3_5", "lfm2", "phi3") {
 		for _, ranks := range rankings {
 			e := open(t, form, options(ranks))
 			docs := []packing.Doc{document(1, 30, 12, 1), document(2, 1, 1, 1), document(3, 64, 60, 1), document(4, 2, 1, 1)}
@@ -236,7 +236,7 @@ func TestScoresAreThoseOfTheNativeEngine(t *testing.T) {
 }
 
 func TestAnswersAreThoseOfTheNativeEngine(t *testing.T) {
-	for _, form := range some("chatglm", "llama-tied", "glm4") {
+	for _, form := range some("chatglm", "llama-tied", "glm4", "qwen3_5", "lfm2", "phi3") {
 		var prompts []engine.Prompt
 		for i := range 5 {
 			d := document(i, 3+7*i, 1, 1)
@@ -288,7 +288,7 @@ func TestAnswersAreThoseOfTheNativeEngine(t *testing.T) {
 }
 
 func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
-	for _, form := range some("chatglm", "llama-tied", "qwen3") {
+	for _, form := range some("chatglm", "llama-tied", "qwen3", "lfm2") {
 		own := openNative(t, form)
 		want := steps(t, own, 1, 8)
 		// native, 2 ranks, 1 rank, native: 2 steps each from the checkpoint of the one before
