@@ -180,7 +180,8 @@ func TestTextsHaveWhatTheProgramHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\n======== github.com/spf13/cobra v", "\n-------- THIRD_PARTY_LICENSES/", "\n======== Go\n\nCopyright", "\n======== libgomp", "\n-------- MIT-HelloBench.txt",
+		"\n======== github.com/spf13/cobra v", "\n-------- THIRD_PARTY_LICENSES/", "\n======== Go\n\nCopyright",
+		"\n======== libgomp", "\n-------- MIT-HelloBench.txt",
 		"\n======== github.com/JohnCGriffin/overflow v",
 	} {
 		if !strings.Contains(string(linux), want) {
