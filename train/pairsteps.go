@@ -24,13 +24,16 @@ type PairSteps struct {
 	opt      Options
 	seed     uint64
 	perStep  int // pairs
+	sharing  Sharing
 
 	epochNow int // the epoch whose order is at hand
 	order    []int
 }
 
 // NewPairSteps plans the steps of a run, for which packs have the given capacity.
-func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
+func NewPairSteps(
+	set *data.Set, losses dpo.Options, capacity int, sharing Sharing, opt Options, seed uint64,
+) (*PairSteps, error) {
 	pairs := set.Pairs()
 	if len(pairs) == 0 {
 		return nil, set.NothingLeft("preference")
@@ -47,7 +50,7 @@ func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, 
 	}
 	p := &PairSteps{
 		set: set, labelled: labelled, all: slices.Concat(pairs, set.HeldOutPairs()), capacity: capacity, opt: opt, seed: seed,
-		epochNow: -1, perStep: opt.PacksPerStep(),
+		epochNow: -1, perStep: opt.PacksPerStep(), sharing: sharing,
 	}
 	var err error
 	if labelled {
@@ -75,9 +78,13 @@ func (p *PairSteps) at(step int) []int {
 // whole reports whether a pair fits into a pack.
 func (p *PairSteps) whole(pair data.Pair) bool { return p.tokens(pair) <= p.capacity }
 
+// tokens are those of a pair in packs.
 func (p *PairSteps) tokens(pair data.Pair) (n int) {
 	for _, id := range pair.Answers() {
 		n += p.set.Tokens(id)
+	}
+	if once, _ := p.once(pair); once > 0 {
+		n -= once - 1
 	}
 	return n
 }
@@ -152,16 +159,12 @@ func (p *PairSteps) used() []data.Pair {
 }
 
 // asked is what the reference is asked about pairs.
-func (p *PairSteps) asked(pairs []data.Pair) []reply {
-	var answers []int
-	for _, pair := range pairs {
-		answers = append(answers, pair.Answers()...)
-	}
-	replies := own(answers)
+func (p *PairSteps) asked(pairs []data.Pair) []unit {
+	units := p.scored(pairs)
 	if p.labelled {
-		replies = append(replies, p.mismatches(pairs)...)
+		units = append(units, alone(p.mismatches(pairs))...)
 	}
-	return replies
+	return units
 }
 
 // Plan sums up the steps, as [Batches.Plan] does for conversations.
@@ -169,10 +172,11 @@ func (p *PairSteps) Plan() *Plan {
 	pairs := p.set.Pairs()
 	plan := &Plan{
 		Schedule: p.opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
-		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled,
+		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled, Once: p.sharedPrompts(),
 	}
 	byWords := newWordShares()
 	for _, pair := range pairs {
+		plan.Tokens += int64(p.tokens(pair))
 		if !p.whole(pair) {
 			plan.Split++
 		}
@@ -189,7 +193,6 @@ func (p *PairSteps) Plan() *Plan {
 		}
 	}
 	for _, s := range byWords {
-		plan.Tokens += s.Tokens
 		plan.TargetTokens += s.TargetTokens
 		plan.Documents += s.Documents
 	}

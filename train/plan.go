@@ -13,7 +13,7 @@ type Plan struct {
 	Packs         int     // in an epoch
 	Capacity      int
 	Documents     int   // in an epoch
-	Tokens        int64 // in an epoch, without padding
+	Tokens        int64 // in the packs of an epoch, without padding
 	TargetTokens  int64
 	Attention     float64 // of an epoch, by [packing.AttentionBalance]
 	Shares        []Share // by source, then by length of the answers
@@ -22,6 +22,7 @@ type Plan struct {
 	Split     int  // of them, whose sides do not fit into one pack together
 	Labelled  bool // they are labelled answers, for KTO
 	Desirable int  // of these
+	Once      Once // prompts of the pairs
 }
 
 // Fill is the share of the packs that is no padding.

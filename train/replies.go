@@ -29,14 +29,6 @@ func (r reply) tokens(set *data.Set) int {
 	return set.Tokens(r.answer) - set.Prompt(r.answer) + set.Prompt(r.prompt)
 }
 
-// tokensOf adds up the lengths of replies.
-func tokensOf(set *data.Set, replies []reply) (n int64) {
-	for _, r := range replies {
-		n += int64(r.tokens(set))
-	}
-	return n
-}
-
 // document reads a reply.
 func (r reply) document(set *data.Set) (packing.Doc, error) {
 	s, err := set.Sample(r.answer)
@@ -55,20 +47,6 @@ func (r reply) document(set *data.Set) (packing.Doc, error) {
 	return doc, nil
 }
 
-// layReplies makes a pack of replies, with weight 1 on every target.
-func layReplies(set *data.Set, replies []reply) (packing.Pack, error) {
-	size := 0
-	docs := make([]packing.Doc, len(replies))
-	for i, r := range replies {
-		var err error
-		if docs[i], err = r.document(set); err != nil {
-			return packing.Pack{}, err
-		}
-		size += len(docs[i].IDs)
-	}
-	return packing.Lay(size, docs, packing.ByToken)
-}
-
 // scoring is how replies are scored: in packs of a capacity. shared is how many of an
 // answer's targets its prefix takes. done, which may be nil, is told the tokens of each
 // pack.
@@ -80,39 +58,45 @@ type scoring struct {
 	done     func(tokens int)
 }
 
-// score returns what a model says of replies, packed together.
-func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
-	lengths := make([]int, len(replies))
-	for i, r := range replies {
-		lengths[i] = r.tokens(s.set)
-	}
-	plan, err := packing.Assign(packing.BestFit, s.capacity, lengths)
+// score returns what a model says of the replies of units, packed together.
+func (s scoring) score(ctx context.Context, by engine.Scorer, units []unit) ([]store.LogProbs, error) {
+	plan, err := packing.Assign(packing.BestFit, s.capacity, sizes(s.set, units))
 	if err != nil {
 		return nil, err
 	}
 	targets := make([][]int32, len(plan)) // of the packs that the engine has and has not told the losses of
 	packs := func(yield func(packing.Pack, error) bool) {
 		for i, at := range plan {
-			p, err := layReplies(s.set, pick(replies, at))
+			p, err := layUnits(s.set, pick(units, at))
 			targets[i] = p.Targets
 			if !yield(p, err) {
 				return
 			}
 		}
 	}
-	out := make([]store.LogProbs, len(replies))
+	scores := make([][]store.LogProbs, len(units))
 	err = by.Score(ctx, packs, s.how, func(pack int, nll []float64) error {
-		at := 0
+		tokens := 0
 		for _, i := range plan[pack] {
-			end := at + lengths[i]
-			out[i].LogP, out[i].Prefix, _ = dpo.LogProbs(nll[at:end], targets[pack][at:end], s.shared(replies[i].answer))
-			at = end
+			n := units[i].tokens(s.set)
+			scores[i] = s.scoresOf(units[i], nll[tokens:], targets[pack][tokens:])
+			tokens += n
 		}
 		targets[pack] = nil
 		if s.done != nil {
-			s.done(at)
+			s.done(tokens)
 		}
 		return nil
 	})
-	return out, err
+	return slices.Concat(scores...), err
+}
+
+// scoresOf are those of a unit's replies, which nll and targets begin with.
+func (s scoring) scoresOf(u unit, nll []float64, targets []int32) []store.LogProbs {
+	out := make([]store.LogProbs, len(u.replies))
+	for k, n := range u.rows(s.set) {
+		out[k].LogP, out[k].Prefix, _ = dpo.LogProbs(nll[:n], targets[:n], s.shared(u.replies[k].answer))
+		nll, targets = nll[n:], targets[n:]
+	}
+	return out
 }
