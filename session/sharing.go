@@ -19,7 +19,7 @@ func (s *Session) sharing(m, reference *Model) (train.Sharing, error) {
 	}
 	how := s.Config.DPO.SharePrompts
 	if how == dpo.Nowhere || s.Config.DPO.Labelled() {
-		return train.Sharing{Why: key + ": false"}, nil
+		return train.Sharing{Why: "dpo.share_prompts is false"}, nil
 	}
 	out := train.Sharing{Always: how == dpo.Wherever}
 	out.Cost, out.Target = native.Cost(m.Config)

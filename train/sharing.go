@@ -48,14 +48,16 @@ func (p *PairSteps) once(pair data.Pair) (prompt int, saved float64) {
 
 // Once is what a plan tells of prompts that are computed once.
 type Once struct {
-	Pairs int     // of an epoch that have theirs so
-	Saved float64 // of the work of an epoch, all pairs together
-	Why   string  // what bounds the pairs that could; "": nothing
+	Pairs  int     // of an epoch that have theirs so
+	Saved  float64 // of the work of an epoch, all pairs together
+	Longer int     // pairs that may not, for they have more than Most tokens
+	Most   int
+	Why    string // what bounds that
 }
 
 // sharedPrompts sums up what sharing prompts does for the pairs of an epoch.
 func (p *PairSteps) sharedPrompts() Once {
-	out := Once{Why: p.sharing.Why}
+	out := Once{Most: p.sharing.Most, Why: p.sharing.Why}
 	var cost, less float64
 	for _, pair := range p.set.Pairs() {
 		ids := pair.Answers()
@@ -66,6 +68,8 @@ func (p *PairSteps) sharedPrompts() Once {
 		once, saved := p.once(pair)
 		if once > 0 {
 			out.Pairs++
+		} else if len(ids) == 2 && p.set.Tokens(ids[0])+p.set.Tokens(ids[1])-p.set.Prompt(ids[0])+1 > out.Most {
+			out.Longer++
 		}
 		cost, less = cost+own, less+own*(1-saved)
 	}
