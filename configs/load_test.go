@@ -73,7 +73,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"train.logging_steps": "1", "train.eval_steps": "100", "train.save_steps": "400", "train.save_total_limit": "3",
 		"train.early_stopping_patience": "0", "train.freeze": "[]",
 		"lora.rank": "0", "lora.alpha": "32.0", "lora.dropout": "0.0", "lora.target": "all-linear", "lora.variant": "lora",
-		"lora.from":   `""`,
+		"lora.from": `""`, "lora.modules_to_save": "[]",
 		"engine.kind": "native", "engine.python": `""`, "engine.processes": "0", "engine.shard": "0", "engine.deterministic": "false",
 		"engine.compile": "auto", "engine.restarts": "0",
 		"dpo.beta": "0.1", "dpo.loss_type": "sigmoid", "dpo.label_smoothing": "0.0", "dpo.simpo_gamma": "0.5",

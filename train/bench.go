@@ -113,7 +113,11 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 	r.PeakGFLOPs = max(r.PeakGFLOPs, job.PeakGFLOPs()) // the machine may have been busy before
 	if job.Save != "" {
 		began := time.Now()
-		if err := job.Engine.Save(job.Save); err != nil {
+		rest, err := job.Engine.Save(job.Save)
+		if err == nil && rest != nil {
+			err = rest()
+		}
+		if err != nil {
 			return r, err
 		}
 		r.SaveTime = time.Since(began).Nanoseconds()

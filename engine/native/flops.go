@@ -22,3 +22,9 @@ func Cost(c model.Config) (tokens packing.Cost, target float64) {
 		Square: 3 * c.AttentionFLOPs(n) / (n * n),
 	}, 8 * head
 }
+
+// LoRAFLOPs is [FLOPs] where adapters of so many values are trained: 6 for each of theirs, and 4 for a parameter of the model,
+// whose gradient nobody computes.
+func LoRAFLOPs(c model.Config, values int64, tokens int) float64 {
+	return FLOPs(c, tokens) + float64(6*values-2*c.ProductParameters())*float64(tokens)
+}
