@@ -24,7 +24,8 @@ func (c *Config) Settings(kind string) map[string]string {
 		if f.words != nil && !slices.Contains(f.words, v.String()) {
 			v = reflect.ValueOf("a model")
 		}
-		if was, ok := usual.leaf(f); f.later && ok && (f.before == "" && f.render(v) == f.render(was) || f.before != "" && v.String() == f.before) {
+		if was, ok := usual.leaf(f); f.later && ok && (f.before == "" && f.render(v) == f.render(was) || f.before != "" &&
+			v.String() == f.before) {
 			continue
 		}
 		same := *f

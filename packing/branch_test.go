@@ -45,8 +45,10 @@ func TestABranchIsItsDocumentBehindThePrefix(t *testing.T) {
 						seen = append(seen, p.IDs[j])
 					}
 				}
-				if !slices.Equal(seen, alone.IDs[:want+1]) || p.Targets[row] != alone.Targets[want] || p.Weights[row] != alone.Weights[want] {
-					t.Fatalf("index %d sees %v and predicts %d with weight %g, want %v, %d, %g", row, seen, p.Targets[row], p.Weights[row],
+				if !slices.Equal(seen, alone.IDs[:want+1]) || p.Targets[row] != alone.Targets[want] ||
+					p.Weights[row] != alone.Weights[want] {
+					t.Fatalf("index %d sees %v and predicts %d with weight %g, want %v, %d, %g", row, seen, p.Targets[row],
+						p.Weights[row],
 						alone.IDs[:want+1], alone.Targets[want], alone.Weights[want])
 				}
 			}

@@ -18,7 +18,8 @@ var pairsToPlan = []string{"data.sources=[{path: 'builtin:pairs/lengths_en.jsonl
 
 func TestAPlanSaysWhichPromptsAreComputedOnceAndWhatBoundsIt(t *testing.T) {
 	const narrow = `{"model_type": "mistral", "vocab_size": 259, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
-		"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "sliding_window": 30}`
+		"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
+			"sliding_window": 30}`
 	recurrent := strings.NewReplacer("mistral", "lfm2", `"sliding_window": 30`, `"layer_types": ["conv"]`).Replace(narrow)
 	for _, c := range []struct {
 		name      string
@@ -49,7 +50,8 @@ func TestAPlanSaysWhichPromptsAreComputedOnceAndWhatBoundsIt(t *testing.T) {
 		t.Chdir(t.TempDir())
 		conf := config(t, append([]string{"model.init.config=" + recurrent, "dpo.share_prompts=true"}, pairsToPlan...)...)
 		_, err := session.Open(conf, session.Events{}, true).Run(context.Background(), session.DPO)
-		if err == nil || !strings.Contains(err.Error(), "dpo.share_prompts is true") || !strings.Contains(err.Error(), "recurrent layers") {
+		if err == nil || !strings.Contains(err.Error(), "dpo.share_prompts is true") || !strings.Contains(err.Error(),
+			"recurrent layers") {
 			t.Errorf("got %v, want the key and what bounds it named", err)
 		}
 	})
@@ -88,7 +90,8 @@ func open(t *testing.T, overrides ...string) *session.Run {
 // A folder of a run from before there was the key does not hold it, and that run had a prompt for each answer.
 func TestARunFromBeforePromptsWereSharedGoesOnWithoutThat(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for settings, shared := range map[string]bool{`{"dpo.beta": "0.1"}`: false, `{"dpo.beta": "0.1", "dpo.share_prompts": "auto"}`: true} {
+	for settings, shared := range map[string]bool{`{"dpo.beta": "0.1"}`: false,
+		`{"dpo.beta": "0.1", "dpo.share_prompts": "auto"}`: true} {
 		if err := os.MkdirAll("run", 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
+	"lwtrain/packing"
 )
 
 // PairSteps says which pairs, or labelled answers, each step takes: a pure function
@@ -62,6 +63,60 @@ func NewPairSteps(
 		return (len(pairs) + p.perStep - 1) / p.perStep, nil
 	})
 	return p, err
+}
+
+// Sharing says which pairs have their prompt computed once, for both answers: the chosen answer lies behind the
+// prompt, and the rejected one is a branch of it ([packing.Doc]).
+type Sharing struct {
+	Most   int          // tokens that a prompt may have with both of its answers; 0: none is shared
+	Why    string       // what bounds that; "": nothing
+	Always bool         // whatever it saves
+	Cost   packing.Cost // of learning from documents
+	Target float64      // and from each of their targets, besides
+}
+
+// leastSaved is the part of a pair's work that sharing its prompt has to save. What is computed for nothing at the
+// edges of attention's tiles, and in packs of multiples of 128 tokens, differs by less.
+const leastSaved = 0.05
+
+// scoredFirst is what a pair costs whose answers do not fit into a pack together: a forward pass more, which is
+// a third of forward and backward.
+const scoredFirst = 4. / 3
+
+// once is how many tokens of a pair's prompt are computed once; 0: each answer has its own. saved is the part of the work that this saves.
+func (p *PairSteps) once(pair data.Pair) (prompt int, saved float64) {
+	ids := pair.Answers()
+	if p.sharing.Most == 0 || len(ids) < 2 || !p.set.SamePrompt(ids[0], ids[1]) {
+		return 0, 0
+	}
+	prompt = p.set.Prompt(ids[0])
+	apart := lengths(p.set, ids)
+	rows := []int{apart[0], apart[1] - prompt + 1}
+	if prompt < 2 || rows[0]+rows[1] > min(p.sharing.Most, p.capacity) {
+		return 0, 0
+	}
+	targets := p.sharing.Target * float64(p.set.Targets(ids[0])+p.set.Targets(ids[1]))
+	cost, less := p.sharing.Cost.Of(apart)+targets, p.sharing.Cost.Branches(prompt, rows)+targets
+	if apart[0]+apart[1] > p.capacity {
+		cost *= scoredFirst
+	}
+	if saved = 1 - less/cost; saved < leastSaved && !p.sharing.Always {
+		return 0, 0
+	}
+	return prompt, saved
+}
+
+// scored are the answers of pairs as a model is asked about them, in their order.
+func (p *PairSteps) scored(pairs []data.Pair) (out []unit) {
+	for _, pair := range pairs {
+		replies := own(pair.Answers())
+		if once, _ := p.once(pair); once > 0 {
+			out = append(out, unit{replies: replies, once: once})
+		} else {
+			out = append(out, alone(replies)...)
+		}
+	}
+	return out
 }
 
 // at returns the pairs of the step after step updates. The last step of an epoch
@@ -198,6 +253,30 @@ func (p *PairSteps) Plan() *Plan {
 	}
 	plan.Shares = filled(byWords)
 	return plan
+}
+
+// sharedPrompts sums up what sharing prompts does for the pairs of an epoch.
+func (p *PairSteps) sharedPrompts() Once {
+	out := Once{Most: p.sharing.Most, Why: p.sharing.Why}
+	var cost, less float64
+	for _, pair := range p.set.Pairs() {
+		ids := pair.Answers()
+		own := p.sharing.Cost.Of(lengths(p.set, ids))
+		for _, id := range ids {
+			own += p.sharing.Target * float64(p.set.Targets(id))
+		}
+		once, saved := p.once(pair)
+		if once > 0 {
+			out.Pairs++
+		} else if len(ids) == 2 && p.set.Tokens(ids[0])+p.set.Tokens(ids[1])-p.set.Prompt(ids[0])+1 > out.Most {
+			out.Longer++
+		}
+		cost, less = cost+own, less+own*(1-saved)
+	}
+	if cost > 0 {
+		out.Saved = 1 - less/cost
+	}
+	return out
 }
 
 // Work is what comes after a step, with what the reference is asked before the first.

@@ -25,6 +25,15 @@ type Plan struct {
 	Once      Once // prompts of the pairs
 }
 
+// Once is what a plan tells of prompts that are computed once.
+type Once struct {
+	Pairs  int     // of an epoch that have theirs so
+	Saved  float64 // of the work of an epoch, all pairs together
+	Longer int     // pairs that may not, for they have more than Most tokens
+	Most   int
+	Why    string // what bounds that
+}
+
 // Fill is the share of the packs that is no padding.
 func (p Plan) Fill() float64 { return float64(p.Tokens) / (float64(p.Packs) * float64(p.Capacity)) }
 

@@ -47,6 +47,95 @@ func (r reply) document(set *data.Set) (packing.Doc, error) {
 	return doc, nil
 }
 
+// unit is what lies in a pack as a whole: a pair, or an answer of a pair that does not fit into a pack.
+type unit struct {
+	pair    int // in all, where it is learnt from
+	replies []reply
+	once    int // tokens of the prompt that lie there once, before the first reply; 0: each has its own
+}
+
+// alone are replies as units of their own.
+func alone(replies []reply) []unit {
+	out := make([]unit, len(replies))
+	for i, r := range replies {
+		out[i].replies = []reply{r}
+	}
+	return out
+}
+
+// repliesOf are the replies of units.
+func repliesOf(units []unit) (out []reply) {
+	for _, u := range units {
+		out = append(out, u.replies...)
+	}
+	return out
+}
+
+// rows are how many tokens of a pack each reply of the unit has: a branch begins with the prompt's last.
+func (u unit) rows(set *data.Set) []int {
+	out := make([]int, len(u.replies))
+	for i, r := range u.replies {
+		if out[i] = r.tokens(set); i > 0 && u.once > 0 {
+			out[i] -= u.once - 1
+		}
+	}
+	return out
+}
+
+func (u unit) tokens(set *data.Set) (n int) {
+	for _, rows := range u.rows(set) {
+		n += rows
+	}
+	return n
+}
+
+// tokensOf adds up the lengths of units.
+func tokensOf(set *data.Set, units []unit) (n int64) {
+	for _, u := range units {
+		n += int64(u.tokens(set))
+	}
+	return n
+}
+
+// sizes are the lengths of units.
+func sizes(set *data.Set, units []unit) []int {
+	out := make([]int, len(units))
+	for i, u := range units {
+		out[i] = u.tokens(set)
+	}
+	return out
+}
+
+// documents reads the replies of the unit, a branch without what it shares.
+func (u unit) documents(set *data.Set) ([]packing.Doc, error) {
+	out := make([]packing.Doc, len(u.replies))
+	for i, r := range u.replies {
+		doc, err := r.document(set)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 && u.once > 0 {
+			doc = doc.Branch(u.once)
+		}
+		out[i] = doc
+	}
+	return out, nil
+}
+
+// layUnits makes a pack of units, with weight 1 on every target.
+func layUnits(set *data.Set, units []unit) (packing.Pack, error) {
+	size := 0
+	var docs []packing.Doc
+	for _, u := range units {
+		of, err := u.documents(set)
+		if err != nil {
+			return packing.Pack{}, err
+		}
+		docs, size = append(docs, of...), size+u.tokens(set)
+	}
+	return packing.Lay(size, docs, packing.ByToken)
+}
+
 // scoring is how replies are scored: in packs of a capacity. shared is how many of an
 // answer's targets its prefix takes. done, which may be nil, is told the tokens of each
 // pack.

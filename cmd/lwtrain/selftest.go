@@ -172,7 +172,8 @@ data.`,
 				return err
 			}
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%s, %s tokens with prompts computed once, %s with one for each answer; %s\n\n", human.Count(r.Pairs, "pair"),
+			fmt.Fprintf(out, "%s, %s tokens with prompts computed once, %s with one for each answer; %s\n\n", human.Count(r.Pairs,
+				"pair"),
 				human.Grouped(r.Tokens[0]), human.Grouped(r.Tokens[1]), r.Precision)
 			if err := printTwice(out, r.Twice, "once", "each"); err != nil {
 				return err
@@ -180,7 +181,8 @@ data.`,
 			if !r.OK() {
 				return errors.New("prompts that are computed once change what is learnt: see the differences above")
 			}
-			_, err = fmt.Fprintln(out, "\nok: no answer sees the other one, and each pair has the gradient that it has with a prompt for each")
+			_, err = fmt.Fprintln(out, "\nok: no answer sees the other one, and each pair has the gradient that it has with a "+
+				"prompt for each")
 			return err
 		},
 	}

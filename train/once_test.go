@@ -209,7 +209,8 @@ func TestARunWhosePromptsAreComputedOnceIsTheRunThatItIsWithout(t *testing.T) {
 	}
 	for i, want := range lines[false] {
 		got := lines[true][i]
-		for _, key := range []string{"loss", "eval_loss", "rewards/margins", "eval_rewards/margins", "eval_logps/chosen", "logps/rejected"} {
+		for _, key := range []string{"loss", "eval_loss", "rewards/margins", "eval_rewards/margins", "eval_logps/chosen",
+			"logps/rejected"} {
 			a, there := want[key].(float64)
 			if b, _ := got[key].(float64); there && !(math.Abs(a-b) <= 1e-4*(1+math.Abs(a))) {
 				t.Errorf("line %d: %s is %g with prompts computed once, %g without", i, key, b, a)
@@ -241,7 +242,10 @@ func TestACostRuleDecidesWhichPromptsAreComputedOnce(t *testing.T) {
 		{"targets cost, too", 320, Sharing{Most: 1000, Cost: tokens, Target: 8}, func(p, a, b int) bool {
 			return float64(p-1)/float64(2*p+9*a+9*b) >= 0.05
 		}},
-		{"not where they are longer than a window", 320, Sharing{Most: 120, Cost: tokens}, func(p, a, b int) bool { return p+a+b+1 <= 120 }},
+		{"not where they are longer than a window", 320, Sharing{Most: 120, Cost: tokens}, func(p, a,
+			b int) bool {
+			return p+a+b+1 <= 120
+		}},
 		{"where only so both answers fit into a pack", 130, Sharing{Most: 1000, Cost: tokens, Target: 400}, func(p, a, b int) bool {
 			return p+a+b+1 <= 130 && 2*p+a+b > 130
 		}},
@@ -261,7 +265,8 @@ func TestACostRuleDecidesWhichPromptsAreComputedOnce(t *testing.T) {
 			}
 			plan, without := p.Plan(), steps(c.capacity, Sharing{}).Plan()
 			if plan.Once.Pairs != n || without.Tokens-plan.Tokens != saved || (plan.Once.Saved > 0) != (n > 0) {
-				t.Errorf("the plan says %+v, %d tokens of %d, want %d pairs and %d fewer", plan.Once, plan.Tokens, without.Tokens, n, saved)
+				t.Errorf("the plan says %+v, %d tokens of %d, want %d pairs and %d fewer", plan.Once, plan.Tokens, without.Tokens,
+					n, saved)
 			}
 		})
 	}
