@@ -279,37 +279,78 @@ func (p *PairSteps) sharedPrompts() Once {
 	return out
 }
 
+// units cuts pairs into what lies in packs as a whole.
+func (p *PairSteps) units(batch []int) []unit {
+	var out []unit
+	for _, i := range batch {
+		replies := own(p.all[i].Answers())
+		if p.whole(p.all[i]) {
+			once, _ := p.once(p.all[i])
+			out = append(out, unit{i, replies, once})
+			continue
+		}
+		for _, u := range alone(replies) {
+			u.pair = i
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// packSteps is what the sizes of packs are computed in multiples of.
+const packSteps = 128
+
+// computed is how many tokens are computed for units, packed, with what fills their packs.
+func (p *PairSteps) computed(units []unit) (n int64) {
+	all := sizes(p.set, units)
+	packs, err := packing.Assign(packing.BestFit, p.capacity, all)
+	if err != nil {
+		return 0 // the run says it
+	}
+	for _, pack := range packs {
+		tokens := 0
+		for _, i := range pack {
+			tokens += all[i]
+		}
+		n += int64(min(p.capacity, (tokens+packSteps-1)/packSteps*packSteps))
+	}
+	return n
+}
+
 // Work is what comes after a step, with what the reference is asked before the first.
 func (p *PairSteps) Work(losses dpo.Options, step int) Work {
-	train := len(p.set.Pairs())
-	tokens := func(pairs []data.Pair) (all, split float64) {
-		for _, pair := range pairs {
-			n := float64(p.tokens(pair))
-			if all += n; !p.whole(pair) {
-				split += n
-			}
-		}
-		if p.labelled {
-			split = all // each is compared with an answer to another prompt
-		}
-		return all, split
-	}
-	all, split := tokens(p.all[:train])
-	held, heldSplit := tokens(p.all[train:])
-	if p.labelled {
-		held += heldSplit
-	}
-	epochs, evaluations := p.epochsAfter(step), p.opt.evaluations(step, p.total)
+	evaluations := p.opt.evaluations(step, p.total)
 	w := Work{Updates: p.total - step, Saves: p.opt.Saves(step, p.total)}
-	padding := 64 * float64(w.Updates) // packs are computed in steps of 128 tokens
 	if step == 0 && losses.NeedsReference() {
-		w.Asked = tokensOf(p.set, p.asked(p.used()))
+		w.Asked = p.computed(p.asked(p.used()))
 		w.Scored = w.Asked
 		if losses.Reference == dpo.Initial && evaluations > 0 {
 			evaluations-- // taken from the reference
 		}
 	}
-	w.Learned = int64(epochs*all + padding)
-	w.Scored += int64(epochs*split + float64(evaluations)*held)
+	for ; step < p.total; step++ {
+		batch := p.at(step)
+		w.Learned += p.computed(p.units(batch))
+		first := alone(own(p.split(batch)))
+		if p.labelled { // each is compared with an answer to another prompt
+			first = alone(p.mismatches(pick(p.all, batch)))
+		}
+		w.Scored += p.computed(first)
+	}
+	held := p.computed(p.scored(p.set.HeldOutPairs()))
+	if p.labelled {
+		held += p.computed(alone(p.mismatches(p.set.HeldOutPairs())))
+	}
+	w.Scored += int64(evaluations) * held
 	return w
+}
+
+// split are the answers of those of a batch of pairs that fit into no pack.
+func (p *PairSteps) split(batch []int) (answers []int) {
+	for _, i := range batch {
+		if !p.whole(p.all[i]) {
+			answers = append(answers, p.all[i].Answers()...)
+		}
+	}
+	return answers
 }

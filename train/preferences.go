@@ -108,24 +108,6 @@ func (p *preferences) score(ctx context.Context, units []unit, how engine.ScoreO
 	return p.scoring(how).score(ctx, p.engine, units)
 }
 
-// units cuts pairs into what lies in packs as a whole.
-func (p *preferences) units(batch []int) []unit {
-	var out []unit
-	for _, i := range batch {
-		replies := own(p.all[i].Answers())
-		if p.whole(p.all[i]) {
-			once, _ := p.once(p.all[i])
-			out = append(out, unit{i, replies, once})
-			continue
-		}
-		for _, u := range alone(replies) {
-			u.pair = i
-			out = append(out, u)
-		}
-	}
-	return out
-}
-
 // learn takes the step after step updates. A pair that lies in one pack is scored and
 // learnt from in the same pass: its tokens' weights follow from their losses. One that
 // is split is scored before, which costs another forward pass.
@@ -186,19 +168,15 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, step int) (su
 func (p *preferences) takeSplit(
 	batch []int, score func([]unit) ([]store.LogProbs, error), take func(pair int, scores []store.LogProbs),
 ) error {
-	var split, answers []int
-	for _, i := range batch {
-		if !p.whole(p.all[i]) {
-			split = append(split, i)
-			answers = append(answers, p.all[i].Answers()...)
-		}
-	}
-	scores, err := score(alone(own(answers)))
+	scores, err := score(alone(own(p.split(batch))))
 	if err != nil {
 		return err
 	}
-	for k, i := range split {
-		take(i, scores[2*k:2*k+2])
+	for _, i := range batch {
+		if !p.whole(p.all[i]) {
+			take(i, scores[:2])
+			scores = scores[2:]
+		}
 	}
 	return nil
 }
