@@ -44,6 +44,7 @@ type Config struct {
 
 	names      *families.Names
 	normTurned bool                       // heads are normed behind the rotation
+	centred    bool                       // norms subtract the mean
 	normOffset float32                    // what is added to the weights of norms
 	prefix     string                     // of its tensors in the files of a package; "": the family's own names
 	modules    string                     // the same in the names of modules that adapters have
@@ -237,13 +238,13 @@ type configFile struct {
 // config gives what the file leaves out its default.
 func (f *configFile) config(family *families.Family) (c Config, err error) {
 	c = Config{
-		Type: family.Type, carried: family.Carried, normOffset: family.NormOffset,
+		Type: family.Type, carried: family.Carried, normOffset: family.NormOffset, centred: family.Centred,
 		MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
 		Dims: families.Dims{
 			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, Vocab: f.Vocab,
 			Tied:    f.Tied,
 			QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
-			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Gated: family.Gated,
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Parallel: family.Parallel, Gated: family.Gated,
 		},
 		normTurned: family.NormTurned, Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
 	}

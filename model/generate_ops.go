@@ -58,6 +58,12 @@ func (g *Generator) Norm(x rowsOf, w *graph.Param, eps float32) rowsOf {
 	return y
 }
 
+func (g *Generator) Center(x rowsOf) rowsOf {
+	y := g.take(len(x))
+	kernels.Center(y, x, len(g.ids), len(x)/len(g.ids))
+	return y
+}
+
 func (g *Generator) Scale(x rowsOf, factor float32) rowsOf {
 	y := g.take(len(x))
 	kernels.Scale(y, x, factor)

@@ -26,6 +26,7 @@ func smallFamily(t *testing.T, kind string) string {
 		"ministral3": `"sliding_window":null,"rope_parameters":{"rope_type":"yarn","rope_theta":1e6,"factor":4,` +
 			`"original_max_position_embeddings":16,"llama_4_scaling_beta":0.1}`,
 		"exaone4": `"sliding_window":20`, "hunyuan_v1_dense": `"rope_scaling":{"type":"dynamic","alpha":100,"factor":1}`,
+		"cohere": `"logit_scale":0.5`, "cohere2": `"sliding_window":20,"logit_scale":0.5`,
 		"phi3": `"original_max_position_embeddings":100,"rope_scaling":{"type":"longrope","short_factor":[1,1,1,1,1,1,1,1],` +
 			`"long_factor":[1,2,3,4,5,6,7,8]}`,
 		"qwen3_5_text": `"linear_num_key_heads":1,"linear_num_value_heads":2,"linear_key_head_dim":16,"linear_value_head_dim":16`,

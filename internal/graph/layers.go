@@ -62,6 +62,26 @@ func (g *Graph) Scale(x *gorgonia.Node, factor float32) *gorgonia.Node {
 	}, x)
 }
 
+// Center is x [T, D] without the mean of each row: what LayerNorm (Ba et al. 2016, arXiv:1607.06450, eq. 3) does before
+// [Graph.Norm]. Its gradient is that of what comes behind it, centered.
+func (g *Graph) Center(x *gorgonia.Node) *gorgonia.Node {
+	t, d := rows(x), cols(x)
+	return apply(&op{
+		name:    "center",
+		in:      []operand{floats(2)},
+		out:     x.Shape(),
+		inPlace: []int{0},
+		cost:    1,
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.Center(out, f32(in[0]), t, d)
+		},
+		wrt: []bool{true},
+		diff: func(_ gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{g.Center(grad)}
+		},
+	}, x)
+}
+
 // Norm is RMSNorm: y = x / sqrt(mean(x^2) + eps) * w, row by row, for
 // x [T, D] and w [D] (Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4), to
 // which w.Offset is added.

@@ -178,6 +178,13 @@ func checkIDs(rows int, ids []int32) {
 	}
 }
 
+// Center is y = x - mean(x) for each row of x, y [rows, cols]; y may be x.
+func Center(y, x []float32, rows, cols int) {
+	need("y", len(y), rows*cols)
+	need("x", len(x), rows*cols)
+	center(y, x, rows, cols)
+}
+
 // RMSNorm is y = x / sqrt(mean(x^2) + eps) * w for x, y [rows, cols], w [cols].
 func RMSNorm(y, x, w []float32, rows, cols int, eps float32) {
 	need("y", len(y), rows*cols)

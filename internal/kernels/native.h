@@ -42,6 +42,7 @@ struct lw_adamw8 {
 	F(from_bf16, (float *d, const uint16_t *a, int64_t n), (d, a, n))                                                                      \
 	F(embedding, (float *d, const float *table, const int32_t *ids, int64_t rows, int64_t cols), (d, table, ids, rows, cols))              \
 	F(embedding_grad, (float *d, const int32_t *ids, const float *g, int64_t rows, int64_t cols), (d, ids, g, rows, cols))                 \
+	F(center, (float *y, const float *x, int64_t rows, int64_t cols), (y, x, rows, cols))                                                  \
 	F(rms_norm, (float *y, const float *x, const float *w, int64_t rows, int64_t cols, float eps), (y, x, w, rows, cols, eps))             \
 	F(rms_norm_grad,                                                                                                                       \
 	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t cols, float eps, int add),                        \

@@ -257,6 +257,9 @@ func embedding(dst, table []float32, ids []int32, dim int) {
 func embeddingGrad(dTable []float32, ids []int32, g []float32, dim int) {
 	C.lw_embedding_grad(cf(dTable), ci(ids), cf(g), n64(len(ids)), n64(dim))
 }
+func center(y, x []float32, rows, cols int) {
+	C.lw_center(cf(y), cf(x), n64(rows), n64(cols))
+}
 func rmsNorm(y, x, w []float32, rows, cols int, eps float32) {
 	C.lw_rms_norm(cf(y), cf(x), cf(w), n64(rows), n64(cols), C.float(eps))
 }

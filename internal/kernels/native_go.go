@@ -70,6 +70,7 @@ var (
 	sumSquares         = plainSumSquares
 	embedding          = plainEmbedding
 	embeddingGrad      = plainEmbeddingGrad
+	center             = plainCenter
 	rmsNorm            = plainRMSNorm
 	rmsNormGrad        = plainRMSNormGrad
 	rmsNormGradWeight  = plainRMSNormGradWeight

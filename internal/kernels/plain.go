@@ -108,6 +108,20 @@ func inverseRMS(x []float32, eps float32) float64 {
 	return 1 / math.Sqrt(plainSumSquares(x)/float64(len(x))+float64(eps))
 }
 
+func plainCenter(y, x []float32, rows, cols int) {
+	for r := range rows {
+		row := x[r*cols : (r+1)*cols]
+		mean := 0.0
+		for _, v := range row {
+			mean += float64(v)
+		}
+		mean /= float64(cols)
+		for c, v := range row {
+			y[r*cols+c] = float32(float64(v) - mean)
+		}
+	}
+}
+
 func plainRMSNorm(y, x, w []float32, rows, cols int, eps float32) {
 	parallel(rows, func(lo, hi int) {
 		for r := lo; r < hi; r++ {

@@ -62,13 +62,13 @@ class LM(nn.Module):
     def __init__(self, hf, rows):
         super().__init__()
         self.hf, self.rows = hf, rows
-        self.divisor = getattr(hf.config, "logits_scaling", 1)  # of Granite's logits
+        self.scale = getattr(hf.config, "logit_scale", 1) / getattr(hf.config, "logits_scaling", 1)  # of logits: Cohere's, Granite's
 
     def forward(self, ids, positions, at, targets=None, **documents):
         """ids, positions: [tokens]. Returns -ln p of targets at the positions `at`, or where there are none the logits there."""
         h = self.hf.model(input_ids=ids[None], position_ids=positions[None], use_cache=False, **documents).last_hidden_state[0][at]
-        if self.divisor != 1:
-            h = h / self.divisor
+        if self.scale != 1:
+            h = h * self.scale
         if targets is None:
             return product(h, self.hf.lm_head.weight)
         return TokenNLL.apply(h, self.hf.lm_head.weight, targets, self.rows)
