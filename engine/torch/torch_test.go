@@ -24,7 +24,10 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 			continue
 		}
 		t.Run(form, func(t *testing.T) {
-			own := openNative(t, form)
+			own, most := openNative(t, form), 1e-5
+			if form == "qwen3_5" {
+				most = 1e-4 // transformers' chunks of the delta rule, in float32: docs/models.md
+			}
 			for _, ranks := range rankings {
 				e := open(t, form, options(ranks))
 				for i, weighting := range packing.Weightings() {
@@ -32,7 +35,7 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 					want, got := learn(t, own, all, nil), learn(t, e, all, nil)
 					what := fmt.Sprintf("%s of %d packs on %d", weighting, len(all), ranks)
 					sameLosses(t, what, got.packs, want.packs)
-					if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+					if d, where := apart(t, got.gradients, want.gradients); !(d <= most) {
 						t.Errorf("%s: gradients are %.2g apart (%s)", what, d, where)
 					}
 				}
