@@ -90,8 +90,8 @@ func TestACallWithoutContentHasNone(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			record := `{"messages": [` + user("Tide?") + `, {"role": "assistant", ` + c.content +
-				`"tool_calls": [{"type": "function", "function": {"name": "tide", "arguments": {}}}]}, {"role": "tool", "content": "4 m"}, ` +
-				assistant("Four.") + `]}`
+				`"tool_calls": [{"type": "function", "function": {"name": "tide", "arguments": {}}}]}, ` +
+				`{"role": "tool", "content": "4 m"}, ` + assistant("Four.") + `]}`
 			r, _, err := Render(templateOf(t, c.template), []byte(record))
 			if err != nil || !strings.Contains(r.Text, c.want) {
 				t.Errorf("%v\n%s\nwant %q in it", err, r.Text, c.want)
