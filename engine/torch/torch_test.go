@@ -26,7 +26,7 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 		t.Run(form, func(t *testing.T) {
 			own, most := openNative(t, form), 1e-5
 			if form == "qwen3_5" {
-				most = 1e-4 // transformers' chunks of the delta rule, in float32: docs/models.md
+				most = 1e-4 // chunks of the delta rule in float32: docs/models.md
 			}
 			for _, ranks := range rankings {
 				e := open(t, form, options(ranks))

@@ -9,7 +9,7 @@ import (
 // cohere is Command R and Aya Expanse: attention and feed-forward side by side behind one LayerNorm, and a scale of logits.
 var cohere = Family{
 	Type: "cohere", Proved: true, OutBias: true, Interleaved: true, Rotary: 1, Parallel: true, Centred: true, Names: &common,
-	Theta: 5e5, Keys: cohereKeys, Scales: cohereScales, Defaults: cohereDefaults,
+	Alone: cohereAlone, Theta: 5e5, Keys: cohereKeys, Scales: cohereScales, Defaults: cohereDefaults,
 	Translate: func(file map[string]json.RawMessage) error {
 		if string(file["use_qk_norm"]) == "true" {
 			return errors.New("use_qk_norm is true, want false: norms of heads that subtract the mean are not implemented")
@@ -29,6 +29,7 @@ var cohere = Family{
 // cohere2 is Command R7B: cohere with windows, and positions in the layers that have one alone.
 var cohere2 = Family{
 	Type: "cohere2", Proved: true, OutBias: true, Interleaved: true, Rotary: 1, Parallel: true, Centred: true, Names: &common,
+	Alone:    cohereAlone,
 	Windowed: cohereWindows,
 	Unturned: func(p Pattern, i int) bool { return !cohereWindows(p, i) },
 	Keys:     cohereKeys, Scales: cohereScales,
@@ -44,6 +45,9 @@ var cohere2 = Family{
 			"sliding_window":4096,"sliding_window_pattern":4`,
 	},
 }
+
+// cohereAlone: the classes of packages multiply logits by nothing.
+const cohereAlone = "logit_scale is left out"
 
 var (
 	cohereKeys     = [][2]string{{"layer_norm_eps", "rms_norm_eps"}}

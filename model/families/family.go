@@ -46,6 +46,7 @@ type Family struct {
 	// Defaults are the keys that config.json may lack, as the family's own class has them.
 	Defaults map[string]string
 
+	Alone   string   // what transformers computes in another way where the model is part of a package; "": nothing
 	Carried []string // prefixes of tensors of parts that are not implemented, which are carried along
 
 	Twin      string // the family of transformers' own classes that computes the same under other names; "": this one
