@@ -19,7 +19,7 @@ import (
 func newSelftestCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "selftest",
-		Short: "Prove on your model and data that resuming, packing and shared prompts are exact",
+		Short: "Prove on your data that resuming, packing, shared prompts are exact",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -145,7 +145,7 @@ func newSelftestPromptsCmd() *cobra.Command {
 	var pairs int
 	cmd := &cobra.Command{
 		Use:   "prompts",
-		Short: "A pair whose prompt is computed once has the loss and gradient of two texts",
+		Short: "A pair whose prompt is computed once trains as two texts do",
 		Long: `Runs the first pairs of a preference run whose prompts are computed once
 (dpo.share_prompts), then the same pairs with a prompt for each answer, and
 compares loss and gradient. The model itself is the reference. They may differ by
