@@ -4,7 +4,7 @@ GO ?= go
 # Without a C compiler that knows OpenMP, which Apple's does not, kernels are plain Go.
 export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build release test test-arm64 venv-torch test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean tokenizers
+.PHONY: help quickstart build docs release test test-arm64 venv-torch test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean tokenizers
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ setup: ## install what is missing (a C compiler, oneDNN)
 build: ## bin/lwtrain
 	@GO='$(GO)' scripts/setup.sh go
 	$(GO) build -o bin/lwtrain ./cmd/lwtrain
+
+docs: ## the documents as a site of plain HTML: site/index.html
+	$(GO) run ./scripts/site
 
 release: ## archives for Linux and macOS with their checksums, in dist/
 	@GO='$(GO)' scripts/release.sh
@@ -117,4 +120,4 @@ golden: ## list the scripts that made the golden files, each with its command in
 	@find . -path ./runs -prune -o -path '*/testdata/*.py' -print
 
 clean: ## remove what a build made (never runs/)
-	rm -rf bin dist
+	rm -rf bin dist site

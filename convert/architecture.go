@@ -38,7 +38,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	}
 	a := &architecture{family: family, names: family.GGUF.Names,
 		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
-			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms}}
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Parallel: family.Parallel}}
 	// The first error counts: what is read after it may follow from it.
 	size := func(key string, least, fallback, most int) (v int) {
 		if err == nil {
@@ -60,7 +60,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	a.KVHeads = size(families.KVHeadsKey.GGUF, 1, a.Heads, most)
 	a.HeadDim = size(families.HeadDimKey.GGUF, 1, a.Hidden/max(1, a.Heads), most)
 	a.context = size(families.MaxTokensKey.GGUF, 1, 0, math.MaxInt32)
-	a.normEps = number(families.NormEpsKey.GGUF, 0)
+	a.normEps = number(family.NormEps().GGUF, 0)
 	valueDim := size(families.ValueDimKey, 1, a.HeadDim, most)
 	a.rope = families.Rope{Theta: number(families.RopeThetaKey.GGUF, 10000), Dim: size(families.RotaryDimKey, 1, a.HeadDim, most)}
 	experts := size(families.ExpertsKey, 0, 0, most)

@@ -23,7 +23,7 @@ func (a *architecture) config(tok *bpeTokenizer) any {
 		families.HeadsKey.Config:     a.Heads,
 		families.LayersKey.Config:    a.Layers,
 		families.KVHeadsKey.Config:   a.KVHeads,
-		families.NormEpsKey.Config:   jsonFloat(a.normEps),
+		a.family.NormEps().Config:    jsonFloat(a.normEps),
 		"rope_scaling":               ropeScaling(a.rope.Scaling),
 		families.RopeThetaKey.Config: jsonFloat(a.rope.Theta),
 		"tie_word_embeddings":        a.Tied,

@@ -84,6 +84,8 @@ func (e *exported) refuse() error {
 		what = fmt.Sprintf("%d heads of %d values in hidden states of %d", c.Heads, c.HeadDim, c.Hidden)
 	case form.Unbiased && (c.QKVBias || c.OutBias):
 		what = "biases of attention"
+	case form.Tied && !c.Tied:
+		what = "a head of its own"
 	case c.MaxTokens < 1:
 		return fmt.Errorf("config.json has no %s, which a GGUF file must say", families.MaxTokensKey.Config)
 	}
@@ -154,7 +156,7 @@ func (e *exported) describe(m mix) {
 	size(families.KVHeadsKey.GGUF, c.KVHeads)
 	size(families.HeadDimKey.GGUF, c.HeadDim)
 	size(families.ValueDimKey, c.HeadDim)
-	number(families.NormEpsKey.GGUF, c.NormEps)
+	number(e.family.NormEps().GGUF, c.NormEps)
 	number(families.RopeThetaKey.GGUF, c.Rope.Theta)
 	size(families.RotaryDimKey, c.Rope.Dim)
 	for _, s := range e.form.Scales {

@@ -89,14 +89,15 @@ func parseFile(t *testing.T, path string) *gguf.File {
 }
 
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm",
-	"mistral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "gemma3", "phi3", "exaone4", "hunyuan"}
+	"mistral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "gemma3", "phi3", "exaone4", "hunyuan", "cohere", "cohere2"}
 
 // inGGUF is what of the forms' configs has to be otherwise for a GGUF file: no window in all layers and no yarn, for instance.
 var inGGUF = map[string]map[string]any{
 	"mistral": {"sliding_window": nil}, "granite": {"attention_bias": false},
 	"olmo3":   {"rope_parameters": nil},
-	"exaone4": {"layer_types": nil, "sliding_window_pattern": 4}, "hunyuan": {"attention_bias": false},
-	"gemma3": {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
+	"exaone4": {"layer_types": nil, "sliding_window_pattern": 4}, "hunyuan": {"attention_bias": false}, "cohere": {"attention_bias": false},
+	"cohere2": {"layer_types": nil, "sliding_window_pattern": 4},
+	"gemma3":  {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
 }
 
 func TestEveryFamilyComesBackFromGGUF(t *testing.T) {

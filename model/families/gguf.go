@@ -15,6 +15,8 @@ type GGUF struct {
 	Square bool
 	// Unbiased: the files have no place for biases of attention.
 	Unbiased bool
+	// Tied: llama.cpp takes the embedding table for the head.
+	Tied bool
 	// Pattern is which layers llama.cpp takes to attend in which way; with Window the files say
 	// how far those with a window see. LocalTheta is the base that it takes for these.
 	// QueryScalar: query_pre_attn_scalar is taken to be the size of a head.
@@ -48,7 +50,6 @@ var (
 	KVHeadsKey   = Key{"num_key_value_heads", "attention.head_count_kv"}
 	HeadDimKey   = Key{"head_dim", "attention.key_length"}
 	MaxTokensKey = Key{"max_position_embeddings", "context_length"}
-	NormEpsKey   = Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
 	RopeThetaKey = Key{"rope_theta", "rope.freq_base"}
 )
 
