@@ -14,7 +14,7 @@ var smollm3 = Family{
 	Translate: func(file map[string]json.RawMessage) error {
 		says := func(key string) bool { return len(file[key]) > 0 && string(file[key]) != "null" }
 		if each := string(file["no_rope_layer_interval"]); !says("no_rope_layers") && (each == "0" || each == "null") {
-			return fmt.Errorf("no_rope_layer_interval is %s and no_rope_layers is not there, want one of so many layers, or each of them", each)
+			return fmt.Errorf("no_rope_layer_interval is %s and no_rope_layers is not there, want at least 1", each)
 		}
 		return nil
 	},
