@@ -77,7 +77,7 @@ func TestDefaultsAreThoseOfTheContract(t *testing.T) {
 		"engine.kind": "native", "engine.python": `""`, "engine.processes": "0", "engine.shard": "0", "engine.deterministic": "false",
 		"engine.compile": "auto", "engine.restarts": "0",
 		"dpo.beta": "0.1", "dpo.loss_type": "sigmoid", "dpo.label_smoothing": "0.0", "dpo.simpo_gamma": "0.5",
-		"dpo.sft_weight": "0.0", "dpo.reference": "initial",
+		"dpo.sft_weight": "0.0", "dpo.reference": "initial", "dpo.share_prompts": "auto",
 		"dpo.loss_weights": "[]", "dpo.ld_alpha": "1.0", "dpo.dpop_lambda": "50.0", "dpo.rdpo_alpha": "0.0",
 		"dpo.desirable_weight": "1.0", "dpo.undesirable_weight": "1.0",
 		"eval.read": `""`, "eval.during.prompts": `""`, "eval.during.samples": "1", "eval.during.max_new_tokens": "1024",

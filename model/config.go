@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -352,6 +353,27 @@ func (c Config) ProductParameters() int64 {
 		}
 	}
 	return n
+}
+
+// Branches says how many tokens documents of a pack may have together that share the beginning of one of them
+// ([packing.Doc]), and what in the model bounds that; 0: it can not be shared. Indices of a branch lie further from those of
+// its prefix than positions do, so no window may end between them, and a document's length may not count.
+func (c Config) Branches() (most int, bound string) {
+	if c.Any() {
+		return 0, "recurrent layers, whose state no branch goes on from"
+	}
+	most = math.MaxInt32
+	for _, a := range c.Attention {
+		if a.Window > 0 && a.Window < most {
+			most, bound = a.Window, "the window of its layers"
+		}
+	}
+	for _, r := range []families.Rope{c.Rope, c.LocalRope} {
+		if s := r.Scaling; s != nil && s.Type == "longrope" && int(s.OriginalMax) < most {
+			most, bound = int(s.OriginalMax), "longrope, whose frequencies follow from a text's length"
+		}
+	}
+	return most, bound
 }
 
 // AttentionFLOPs is the floating-point operations of attention's two products

@@ -450,13 +450,17 @@ func (m *Model) Merge() {
 func (m *Model) Dropout() bool { return m.Adapted() && m.lora.Dropout > 0 }
 
 // DropoutKeys says what the dropout of each token of a pack follows from in an optimiser step: the
-// seed, the step and the document up to it, so that it is the same wherever the document lies.
-func (m *Model) DropoutKeys(keys []uint64, ids, starts []int32, step int) {
+// seed, the step and the document up to it, so that it is the same wherever the document lies. hidden, unless it is nil, is
+// what of the pack branches do not see: each goes on from what lies before it.
+func (m *Model) DropoutKeys(keys []uint64, ids, starts []int32, hidden [][2]int32, step int) {
 	begin := graph.Mix(graph.Mix(m.seed+1) + uint64(step))
 	for t, id := range ids {
-		before := begin
-		if starts[t] < int32(t) {
-			before = keys[t-1]
+		before, last := begin, t-1
+		if hidden != nil && hidden[t][1] == int32(t) && t > 0 {
+			last = int(hidden[t][0]) - 1
+		}
+		if int(starts[t]) <= last {
+			before = keys[last]
 		}
 		keys[t] = max(1, graph.Mix(before+uint64(id)+1))
 	}

@@ -141,8 +141,12 @@ func (t *Twin) adapt(x families.Tensor, p *graph.Param) error {
 func pieces(of families.Tensor, others []families.Tensor) (out []Piece) {
 	for _, o := range others {
 		from, to := max(of.Row, o.Row), min(of.Row+of.Rows(), o.Row+o.Rows())
+		values := 1 // of a row of taps
+		if len(o.Shape) == 3 {
+			values = o.Shape[2]
+		}
 		if from < to {
-			out = append(out, Piece{o.Name, from - o.Row, to - from})
+			out = append(out, Piece{o.Name, (from - o.Row) / values, (to - from) / values})
 		}
 	}
 	return out

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes release archives in dist/: for each system a tar.gz with the program, the documents and the licences of all that is in it (scripts/licences),
-# and SHA256SUMS of them. Nothing of the time or the user is in them.
+# Makes release archives in dist/: for each system a tar.gz with the program, the documents and the licences of all that is in it
+# (scripts/licences), and SHA256SUMS of them. Nothing of the time or the user is in them.
 #
 #   linux-amd64    lwtrain with C kernels (AVX2, AVX-512), and lwtrain-static in plain Go, which runs on any Linux
 #   linux-arm64    the same with NEON, where aarch64-linux-gnu-gcc is there (apt-get install gcc-aarch64-linux-gnu); else in plain Go alone
@@ -28,7 +28,7 @@ build() { # FILE GOOS GOARCH CGO_ENABLED CC CGO_LDFLAGS
 
 archive() { # NAME: what lies in dist/work/NAME
 	dir=dist/work/$1
-	cp README.md CHANGELOG.md "$dir/"
+	cp README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md "$dir/"
 	cp -r docs "$dir/docs"
 	tar --sort=name --mtime="$when" --owner=0 --group=0 --numeric-owner -C dist/work -cf - "$1" | gzip -n -9 >"dist/$1.tar.gz"
 }

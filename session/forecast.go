@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"lwtrain/data"
 	"lwtrain/engine"
@@ -206,9 +205,6 @@ func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA,
 		{Engine: engine.Native, Optimizer: train.AdamW}, {Engine: engine.Native, Optimizer: train.AdamW8Bit},
 		{Engine: engine.Native, Optimizer: train.AdamW, Rank: lora.Rank}, {Engine: engine.Torch, Optimizer: train.AdamW},
 		{Engine: engine.Torch, Optimizer: train.AdamW, Rank: lora.Rank},
-	}
-	if torch.Takes(c) != nil {
-		rows = slices.DeleteFunc(rows, func(n EngineNeeds) bool { return n.Engine == engine.Torch })
 	}
 	for i := range rows {
 		own.Bits8 = rows[i].Optimizer == train.AdamW8Bit

@@ -28,33 +28,19 @@ func Needs(outline *model.Model, in *Installation, o Options) (engine.Needs, err
 	return p.Needs, err
 }
 
-// Takes refuses a model that this engine would not compute document by document: in transformers states of recurrent layers
-// go on from one document of a pack to the next.
-func Takes(c model.Config) error {
-	if !c.Any() {
-		return nil
-	}
-	err := fmt.Errorf("%s has recurrent layers, whose states transformers carries from one document of a pack to the next", c.Type)
-	return fault.Usage(fault.Hint(err, "engine.kind: native computes them"))
-}
-
 func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin model.Twin, err error) {
 	c := outline.Config
-	if err := Takes(c); err != nil {
-		return p, twin, err
-	}
 	gpus := len(in.GPUs)
-	if s := c.Rope.Scaling; s != nil && s.Type == "longrope" && o.Capacity > int(s.OriginalMax) {
-		return p, twin, fault.Usage(fault.Hint(fmt.Errorf("positions are stretched by longrope, and packing.capacity is %d, want at most "+
-			"%g: transformers turns all documents of a pack by the frequencies of its longest", o.Capacity, s.OriginalMax),
-			"engine.kind: native turns each document by its own"))
-	}
 	if p.local, err = localRanks(in, o); err != nil {
 		return p, twin, err
 	}
 	nodes := max(1, o.Cluster.Nodes)
 	p.ranks = p.local * nodes
-	if p.compile = gpus > 0 && o.Compile != "false"; o.Compile == "true" && gpus == 0 {
+	if c.Any() && o.Compile == "true" {
+		return p, twin, fault.Usage(fmt.Errorf("engine.compile is true, and %s has recurrent layers, which go from document to "+
+			"document: want auto or false", c.Type))
+	}
+	if p.compile = gpus > 0 && o.Compile != "false" && !c.Any(); o.Compile == "true" && gpus == 0 {
 		return p, twin, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
 	}
 	if p.shards = o.Shard; p.shards == 0 {
@@ -206,6 +192,12 @@ func (p *plan) fill(c model.Config, twin model.Twin, o Options, ranks, shards in
 	// of a token in a block: two norms with their float32 inputs, q, k, v before and after the rotation, attention's result, the two
 	// products of the feed-forward, their activation and their product
 	inside := tokens * (size*(4*hidden+3*width+4*keys+4*int64(c.FFN)) + 8*hidden)
+	if c.Any() {
+		// of a recurrent layer: gates and inputs of its convolution; of the delta rule, in float32, what goes into a chunk of 64 tokens
+		// and comes out, its squares, and the states between chunks
+		inside += tokens * size * 6 * hidden
+		inside += tokens * 4 * int64(c.Values) * int64(16*max(c.KeyDim, c.ValueDim)+8*64+4*c.KeyDim*c.ValueDim/64)
+	}
 	adapters, passing := p.adapterBytes(c, twin, size)
 	inside += tokens * adapters
 	kept := int64(c.Layers) * inside

@@ -114,7 +114,7 @@ func (e *Engine) run(
 		weights.reals = append(weights.reals, p.Weights[:p.Tokens]...)
 		if by.Step > 0 && e.outline.Dropout() {
 			one := make([]uint64, p.Tokens)
-			e.outline.DropoutKeys(one, p.IDs[:p.Tokens], p.Starts, by.Step)
+			e.outline.DropoutKeys(one, p.IDs[:p.Tokens], p.Starts, nil, by.Step)
 			keys.words = append(keys.words, one...)
 		}
 	}

@@ -24,7 +24,10 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 			continue
 		}
 		t.Run(form, func(t *testing.T) {
-			own := openNative(t, form)
+			own, most := openNative(t, form), 1e-5
+			if form == "qwen3_5" {
+				most = 1e-4 // transformers' chunks of the delta rule, in float32: docs/models.md
+			}
 			for _, ranks := range rankings {
 				e := open(t, form, options(ranks))
 				for i, weighting := range packing.Weightings() {
@@ -32,7 +35,7 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 					want, got := learn(t, own, all, nil), learn(t, e, all, nil)
 					what := fmt.Sprintf("%s of %d packs on %d", weighting, len(all), ranks)
 					sameLosses(t, what, got.packs, want.packs)
-					if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+					if d, where := apart(t, got.gradients, want.gradients); !(d <= most) {
 						t.Errorf("%s: gradients are %.2g apart (%s)", what, d, where)
 					}
 				}
@@ -76,7 +79,7 @@ func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
 }
 
 func TestPackedDocumentsAreThoseAlone(t *testing.T) {
-	for _, form := range some("llama-untied", "qwen3", "glm4") {
+	for _, form := range some("llama-untied", "qwen3", "glm4", "qwen3_5", "lfm2", "phi3") {
 		for _, ranks := range rankings {
 			e := open(t, form, options(ranks))
 			docs := []packing.Doc{document(1, 30, 12, 1), document(2, 1, 1, 1), document(3, 64, 60, 1), document(4, 2, 1, 1)}
@@ -236,7 +239,7 @@ func TestScoresAreThoseOfTheNativeEngine(t *testing.T) {
 }
 
 func TestAnswersAreThoseOfTheNativeEngine(t *testing.T) {
-	for _, form := range some("chatglm", "llama-tied", "glm4") {
+	for _, form := range some("chatglm", "llama-tied", "glm4", "qwen3_5", "lfm2", "phi3") {
 		var prompts []engine.Prompt
 		for i := range 5 {
 			d := document(i, 3+7*i, 1, 1)
@@ -288,7 +291,7 @@ func TestAnswersAreThoseOfTheNativeEngine(t *testing.T) {
 }
 
 func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
-	for _, form := range some("chatglm", "llama-tied", "qwen3") {
+	for _, form := range some("chatglm", "llama-tied", "qwen3", "lfm2") {
 		own := openNative(t, form)
 		want := steps(t, own, 1, 8)
 		// native, 2 ranks, 1 rank, native: 2 steps each from the checkpoint of the one before

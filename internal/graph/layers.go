@@ -227,7 +227,7 @@ type Attention struct {
 }
 
 // Attend is packed causal attention: index t of qkv [T, (Q+2*KV)*Dim] sees the
-// indices from its start ([Inputs]), or from a window's, up to itself -> [T, Q*Dim].
+// indices from its start ([Inputs]), or from a window's, up to itself but those that are hidden -> [T, Q*Dim].
 // No T x T matrix exists (Dao et al. 2022, arXiv:2205.14135, algorithm 1, and
 // appendix B for the gradient), and what lies before a window is not computed. The
 // log-sum-exp of each row is kept by the op for the backward pass: Q*T floats.
@@ -253,7 +253,7 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, how Attention) *gorgonia.Nod
 		out:  tensor.Shape{t, h.Q * h.Dim},
 		cost: 2,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
-			kernels.Attention(out, lse(), f32(in[0]), starts(in[1]), t, h.Q, h.KV, h.Dim, how.Scale, g.precision == BFloat16)
+			kernels.Attention(out, lse(), f32(in[0]), starts(in[1]), g.hidden(), t, h.Q, h.KV, h.Dim, how.Scale, g.precision == BFloat16)
 		},
 		wrt: []bool{true, false},
 		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
@@ -263,7 +263,8 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, how Attention) *gorgonia.Nod
 				out:  tensor.Shape{t, h.Width()},
 				run: func(dqkv []float32, _ bool, in []gorgonia.Value) {
 					qkv, starts, out, dout := f32(in[0]), starts(in[1]), f32(in[2]), f32(in[3])
-					kernels.AttentionGrad(dqkv, qkv, out, lse(), dout, starts, t, h.Q, h.KV, h.Dim, how.Scale, g.precision == BFloat16)
+					kernels.AttentionGrad(dqkv, qkv, out, lse(), dout, starts, g.hidden(), t, h.Q, h.KV, h.Dim, how.Scale,
+						g.precision == BFloat16)
 				},
 			}, in[0], in[1], out, grad)
 			return gorgonia.Nodes{dqkv, nil}

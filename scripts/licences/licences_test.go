@@ -44,6 +44,12 @@ you use Gorgonia as a library in your product)". The licence texts in both are A
 | glibc (libc, libm, libdl, libpthread) | LGPL-2.1-or-later | the system's, when the program starts; not in ` + "`lwtrain-static`" + ` |
 | oneDNN | Apache-2.0 | the system's, looked for when the program starts; ships with none of the archives; in the image of the Dockerfile |
 
+## Data in the program
+
+Prompts of benchmarks ship in the program, under MIT (LIFEBench, HelloBench) and Apache-2.0 (the others that ship):
+[eval-tasks.md](eval-tasks.md) says which of each, and their texts lie in the sources beside them, under eval/tasks/data, and in
+LICENSES.txt.
+
 ## Beside the program
 
 ` + "`engine.kind: torch`" + ` runs a Python that is yours; nothing of it ships: PyTorch (BSD-3-Clause), transformers (Apache-2.0),
@@ -174,7 +180,8 @@ func TestTextsHaveWhatTheProgramHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\n======== github.com/spf13/cobra v", "\n-------- THIRD_PARTY_LICENSES/", "\n======== Go\n\nCopyright", "\n======== libgomp",
+		"\n======== github.com/spf13/cobra v", "\n-------- THIRD_PARTY_LICENSES/", "\n======== Go\n\nCopyright",
+		"\n======== libgomp", "\n-------- MIT-HelloBench.txt",
 		"\n======== github.com/JohnCGriffin/overflow v",
 	} {
 		if !strings.Contains(string(linux), want) {

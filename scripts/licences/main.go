@@ -42,6 +42,9 @@ GPL-3.0-or-later with the GCC Runtime Library Exception 3.1, which allows to con
 terms of one's choice: https://www.gnu.org/licenses/gcc-exception-3.1.html
 `
 
+// benchmarks are the licences of data that the program holds.
+const benchmarks = "eval/tasks/data/*.txt"
+
 // module is a Go module that a program is built from.
 type module struct{ path, version, dir string }
 
@@ -133,6 +136,18 @@ func texts(platform string) ([]byte, error) {
 		return nil, err
 	}
 	fmt.Fprintf(&b, "\n======== Go\n\n%s", own)
+	b.WriteString("\n======== Data of benchmarks\n")
+	data, err := filepath.Glob(benchmarks)
+	if err != nil || data == nil {
+		return nil, fmt.Errorf("%s: nothing is there, want texts of licences (%v)", benchmarks, err)
+	}
+	for _, name := range data {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "\n-------- %s\n\n%s", filepath.Base(name), raw)
+	}
 	if strings.HasPrefix(platform, "linux/") {
 		b.WriteString(linked)
 	}

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import adapters
 import attention
+import recurrent
 
 
 def product(a, b):
@@ -88,6 +89,7 @@ class Sharded:
         with torch.device("meta"):
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
         hf.model.embed_tokens.padding_idx = None  # a padding token that ends turns must be learnt like any other
+        self.recurrent = recurrent.add(hf)
         hf.requires_grad_(train).train(train)
         names = adapters.add(hf, how["adapters"], device) if train else {}
         for name in how["frozen"] if train else ():
@@ -103,7 +105,9 @@ class Sharded:
         strange = [name for name, _ in hf.named_buffers() if not name.startswith(known)]
         if strange:
             raise ValueError(f"{config.model_type}: the buffer {strange[0]} would be empty: this family is not for this engine")
-        if hf.model.rotary_emb is not None:
+        if getattr(hf.model.rotary_emb, "rope_type", None) == "longrope":
+            hf.model.rotary_emb = recurrent.Longrope(config, device)
+        elif hf.model.rotary_emb is not None:
             hf.model.rotary_emb = type(hf.model.rotary_emb)(config=config).to(device)
         if hasattr(hf.model.embed_tokens, "embed_scale"):  # Gemma's
             hf.model.embed_tokens.embed_scale.fill_(hf.model.embed_tokens.scalar_embed_scale)
@@ -183,7 +187,8 @@ class Sharded:
         adapters.Now.base, adapters.Now.keys = base, None
         if "keys" in pack:
             adapters.Now.keys = nn.functional.pad(pack["keys"].to(self.device), (0, len(ids) - len(pack["keys"])))
-        return self.lm(ids.long(), positions, at.to(self.device), targets, **attention.bounds(lengths, self.device, self.capacity)), at
+        bounds = attention.bounds(lengths, self.device, self.capacity, each=self.recurrent)
+        return self.lm(ids.long(), positions, at.to(self.device), targets, **bounds), at
 
     def rest(self):
         """Gives back what a forward pass without a backward one left gathered."""
