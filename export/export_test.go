@@ -96,7 +96,8 @@ var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwe
 var inGGUF = map[string]map[string]any{
 	"mistral": {"sliding_window": nil}, "granite": {"attention_bias": false},
 	"olmo2": {"tie_word_embeddings": false, "head_dim": 4}, "olmo3": {"tie_word_embeddings": false, "head_dim": 4},
-	"exaone4": {"layer_types": nil, "sliding_window": nil, "head_dim": 4}, "hunyuan": {"attention_bias": false}, "cohere": {"attention_bias": false, "head_dim": 4},
+	"exaone4": {"layer_types": nil, "sliding_window": nil, "head_dim": 4}, "hunyuan": {"attention_bias": false},
+	"cohere":  {"attention_bias": false, "head_dim": 4},
 	"cohere2": {"layer_types": nil, "sliding_window_pattern": 4, "head_dim": 4},
 	"gemma3":  {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
 }
@@ -386,7 +387,8 @@ func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
 			"the model has windows in 4 layers and not in 64, for which GGUF files of exaone4 have no place",
 			map[string]any{"sliding_window": 7, "sliding_window_pattern": 4}},
 		{"64 layers of EXAONE without a window", "exaone4",
-			"the model has 64 layers without windows, for which GGUF files of exaone4 have no place", map[string]any{"num_hidden_layers": 64}},
+			"the model has 64 layers without windows, for which GGUF files of exaone4 have no place",
+			map[string]any{"num_hidden_layers": 64}},
 		{"a head of OLMo that is the embedding table", "olmo2",
 			"the model has the embedding table for its head, for which GGUF files of olmo2 have no place",
 			map[string]any{"tie_word_embeddings": true}},
