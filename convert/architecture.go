@@ -91,9 +91,23 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	case experts != 0:
 		return nil, fmt.Errorf("%s.%s is %d, want a model without experts", name, families.ExpertsKey, experts)
 	}
-	switch v := g.Values[name+"."+families.RopeScalingKey]; v {
-	case nil, "none":
-	case "linear":
+	switch v := g.Values[name+"."+families.RopeScalingKey]; {
+	case v == "yarn" && family.GGUF.Yarn:
+		s := &families.RopeScaling{Type: "yarn", Factor: number(families.RopeFactorKey, 1), AttentionFactor: new(float64),
+			OriginalMax: float64(size(families.RopeContextKey, 1, a.context, math.MaxInt32))}
+		s.BetaFast, s.BetaSlow = number(families.YarnFastKey, 32), number(families.YarnSlowKey, 1)
+		share := 0.0
+		for key, into := range map[string]*float64{families.QueryBetaKey: &s.QueryBeta, families.YarnLogKey: &share} {
+			if g.Values[name+"."+key] != nil {
+				*into = number(key, 0)
+			}
+		}
+		*s.AttentionFactor = factor * s.MScaleOf(1) / s.MScaleOf(share)
+		a.rope.Scaling = s
+	case family.GGUF.YarnKeys:
+		return nil, fmt.Errorf("%s.%s is %.40q, want yarn", name, families.RopeScalingKey, fmt.Sprint(v))
+	case v == nil || v == "none":
+	case v == "linear":
 		a.rope.Scaling = &families.RopeScaling{Type: "linear", Factor: number(families.RopeFactorKey, 0)}
 	default:
 		return nil, fmt.Errorf("%s.%s is %.40q, want none or linear", name, families.RopeScalingKey, fmt.Sprint(v))

@@ -19,7 +19,7 @@ import (
 func newSelftestCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "selftest",
-		Short: "Prove on your data that resuming, packing, shared prompts are exact",
+		Short: "Prove on your data: resuming, packing, shared prompts are exact",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -17,7 +17,7 @@ var cohere = Family{
 		return nil
 	},
 	GGUF: &GGUF{
-		Architecture: "command-r", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Tied: true, Scales: cohereGGUF,
+		Architecture: "command-r", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Tied: true, Square: true, Scales: cohereGGUF,
 		Config: map[string]any{"architectures": []string{"CohereForCausalLM"}},
 	},
 	Shapes: map[string]string{
@@ -35,7 +35,8 @@ var cohere2 = Family{
 	Keys:     cohereKeys, Scales: cohereScales,
 	Defaults: with(cohereDefaults, map[string]string{"sliding_window": "4096", "sliding_window_pattern": "4"}),
 	GGUF: &GGUF{
-		Architecture: "cohere2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Window: true, Tied: true, Scales: cohereGGUF,
+		Architecture: "cohere2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Window: true, Tied: true,
+		Square: true, Scales: cohereGGUF,
 		Pattern: Pattern{Every: 4},
 		Config:  map[string]any{"architectures": []string{"Cohere2ForCausalLM"}},
 	},
