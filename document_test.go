@@ -24,7 +24,7 @@ func documents(t *testing.T) []string {
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	return slices.Concat([]string{"README.md", "ARCHITECTURE.md"}, found, deeper)
+	return slices.Concat([]string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"}, found, deeper)
 }
 
 // TestTheWayOfOneSample wants that the functions of the table exist, and that the
@@ -254,6 +254,18 @@ func TestFormatsAreTrue(t *testing.T) {
 	format, ok := s.find("store.Format").(*types.Const)
 	if said == nil || !ok || said[1] != format.Val().ExactString() {
 		t.Errorf("docs/formats/sample-store.md: the format is %v, want that of %v", said, format)
+	}
+}
+
+// TestJSONIsTold wants that the program knows the keys of JSON that docs/automation.md names.
+func TestJSONIsTold(t *testing.T) {
+	texts := loaded(t).texts()
+	for _, row := range table(t, document(t, "docs/automation.md"), "prints JSON") {
+		for _, name := range names(strings.Join(row[1:], " ")) {
+			if !texts[name] && !strings.Contains(name, ".json") && name != "sft" {
+				t.Errorf("docs/automation.md: the sources know no key %q", name)
+			}
+		}
 	}
 }
 

@@ -24,6 +24,8 @@ type turnForm struct {
 	byRole bool
 	// endless: the template's generation blocks hold no token that ends a turn.
 	endless bool
+	// filled: the template fails where a message has calls and no content, so that it gets an empty one.
+	filled bool
 }
 
 // begin returns where the answer begins in the template's text before it.

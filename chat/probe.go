@@ -52,8 +52,21 @@ func (t *Template) probe() (turnForm, error) {
 		return form, err
 	}
 	t.probeTools(&form)
+	t.probeNoContent(&form)
 	t.probeShort(&form)
 	return form, nil
+}
+
+// probeNoContent finds out whether the template takes a call of a tool whose message has no content.
+func (t *Template) probeNoContent(form *turnForm) {
+	asks := probeCall("")
+	asks.Extra["content"] = nil
+	result := Message{Role: "tool", Content: "result", Extra: map[string]any{"name": "look", "tool_call_id": "abcdefghi"}}
+	for _, msgs := range [][]Message{{probeUser, asks}, {probeUser, asks, result, probeAnswer}} {
+		if _, err := t.try(msgs, false); err != nil {
+			form.filled = true
+		}
+	}
 }
 
 // tail is what follows the text of the last message.

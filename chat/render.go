@@ -34,7 +34,7 @@ func (t *Template) renderWithin(limits jinja.Limits, msgs []Message, prompt bool
 	vars := maps.Clone(t.vars)
 	list := make([]jinja.Map, len(msgs))
 	for i, m := range msgs {
-		list[i] = r.templateMessage(i, m)
+		list[i] = r.templateMessage(i, m, t.form.filled)
 	}
 	vars["messages"] = list
 	vars["add_generation_prompt"] = prompt
@@ -73,9 +73,10 @@ var nameKeys = []string{"name", "id", "type", "tool_call_id", "metadata", "recip
 var reasoningKeys = []string{"reasoning_content", "thinking", "reasoning"}
 
 // templateMessage is message i as the template sees it: role, content, reasoning, and the
-// other keys sorted. A content in Extra (a list of parts, or nil) replaces
-// Content.
-func (r rendering) templateMessage(i int, m Message) jinja.Map {
+// other keys sorted. A content in Extra (a list of parts) replaces Content; with nil
+// there is none, as transformers leaves out what is null, or an empty one, as servers have it, for a template that
+// fails without.
+func (r rendering) templateMessage(i int, m Message, filled bool) jinja.Map {
 	first := i * r.width
 	var keys map[string]int
 	if len(m.Extra) > 0 { // else there is nothing with keys
@@ -88,8 +89,13 @@ func (r rendering) templateMessage(i int, m Message) jinja.Map {
 	if v, ok := m.Extra["content"]; ok {
 		content = v
 	}
-	out := jinja.Map{{Key: "role", Value: m.Role}, {Key: "content", Value: jinja.From{Source: first + contentPart, Value: content,
-		Keys: keys}}}
+	if content == nil && filled {
+		content = ""
+	}
+	out := jinja.Map{{Key: "role", Value: m.Role}}
+	if content != nil {
+		out = append(out, jinja.Pair{Key: "content", Value: jinja.From{Source: first + contentPart, Value: content, Keys: keys}})
+	}
 	if m.Reasoning != "" {
 		for _, name := range reasoningKeys {
 			out = append(out, jinja.Pair{Key: name, Value: jinja.From{Source: first + reasoningPart, Value: m.Reasoning}})

@@ -2,7 +2,7 @@
 // folders that a training run saves.
 //
 // Call [OpenWeights] to read the weights of a model folder in Hugging Face
-// layout, [WriteSafetensors] or [StreamWeights] to write some,
+// layout, [StreamSafetensors] or [StreamWeights] to write some,
 // [WriteFolder] for a folder that is whole or absent, and [Save], [Latest] and
 // [Prune] for the checkpoints of a run.
 //

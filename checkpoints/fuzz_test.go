@@ -86,3 +86,12 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+// saveNow waits for a save whose files write writes all.
+func saveNow(d disk, root string, step int, write func(dir string) error) (string, error) {
+	s, err := d.save(root, step, func(dir string) (func() error, error) { return nil, write(dir) })
+	if err != nil {
+		return "", err
+	}
+	return s.Wait()
+}

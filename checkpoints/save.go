@@ -39,21 +39,36 @@ func (f Found) Damaged() []Broken {
 	return slices.DeleteFunc(slices.Clone(f.Broken), func(b Broken) bool { return b.Unfinished })
 }
 
-// Save writes the checkpoint of a step in two phases, and returns its path.
-// write fills a hidden folder of root; all of it is flushed to the disk, a
-// manifest with the size and SHA-256 of every file is added, and only then
+// Save writes the checkpoint of a step in two phases. write fills a hidden folder of root; all of it is
+// flushed to the disk, a manifest with the size and SHA-256 of every file is added, and only then
 // does the folder get its name, step-000400. On any error, the checkpoints that
 // were there are as before, and the hidden folder is gone; after a crash it
 // stays until the next Save. One process at a time may save into root.
 //
+// Where write returns rest, that writes what is left, and goes on beside the caller with all that comes after; no
+// other save may begin in root before [Saving.Wait] has returned. Else all is done when Save returns.
+//
 // A step that is there already is left as it is if it has the same content,
 // replaced if it is broken, and otherwise an error.
-func Save(root string, step int, write func(dir string) error) (string, error) {
-	path, err := disk{}.save(root, step, write)
-	if err != nil {
-		return "", fault.Disk(err)
-	}
-	return path, nil
+func Save(root string, step int, write func(dir string) (rest func() error, err error)) (*Saving, error) {
+	return disk{}.save(root, step, write)
+}
+
+// Saving is a save that has begun.
+type Saving struct {
+	Step int
+	done chan struct{} // closed at its end
+	path string
+	err  error
+}
+
+// Done is closed once [Saving.Wait] does not wait any more.
+func (s *Saving) Done() <-chan struct{} { return s.done }
+
+// Wait waits for the end of the save, and returns the checkpoint's path.
+func (s *Saving) Wait() (path string, err error) {
+	<-s.done
+	return s.path, s.err
 }
 
 // List names the checkpoints of a run, the oldest first: all folders that have
@@ -169,7 +184,45 @@ func scan(root string) (steps []Checkpoint, unfinished []string, err error) {
 	return steps, unfinished, nil
 }
 
-func (d disk) save(root string, step int, write func(dir string) error) (string, error) {
+func (d disk) save(root string, step int, write func(dir string) (rest func() error, err error)) (*Saving, error) {
+	temp, err := d.begin(root, step)
+	if err != nil {
+		return nil, fault.Disk(err)
+	}
+	var s *Saving
+	defer func() {
+		if s == nil {
+			os.RemoveAll(temp)
+		}
+	}()
+	rest, err := write(temp)
+	if err != nil {
+		return nil, fault.Disk(err)
+	}
+	s = &Saving{Step: step, done: make(chan struct{})}
+	end := func() {
+		defer close(s.done)
+		defer os.RemoveAll(temp) // after the rename there is nothing left of it
+		if rest != nil {
+			s.err = rest()
+		}
+		if s.err == nil {
+			s.err = d.complete(root, step, temp)
+		}
+		if s.path = filepath.Join(root, Name(step)); s.err != nil {
+			s.path, s.err = "", fault.Disk(s.err)
+		}
+	}
+	if rest == nil {
+		end()
+	} else {
+		go end()
+	}
+	return s, nil
+}
+
+// begin makes the hidden folder of a step.
+func (d disk) begin(root string, step int) (temp string, err error) {
 	if step < 0 {
 		return "", fmt.Errorf("step is %d, want 0 or more", step)
 	}
@@ -179,35 +232,34 @@ func (d disk) save(root string, step int, write func(dir string) error) (string,
 	if err := removeTemps(root, tempPrefix); err != nil {
 		return "", err
 	}
-	prefix := fmt.Sprintf("%s%06d-", tempPrefix, step)
-	temp, err := d.tempDir(root, prefix)
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(temp) // after the rename there is nothing left of it
-	if err := write(temp); err != nil {
-		return "", err
-	}
+	return d.tempDir(root, hidden(step))
+}
+
+// hidden is what the names of a step's hidden folders begin with.
+func hidden(step int) string { return fmt.Sprintf("%s%06d-", tempPrefix, step) }
+
+// complete makes the hidden folder of a step, which holds all files, its checkpoint.
+func (d disk) complete(root string, step int, temp string) error {
 	if err := d.syncTree(temp); err != nil {
-		return "", err
+		return err
 	}
 	m, err := describe(temp, step)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := d.writeManifest(temp, m); err != nil {
-		return "", err
+		return err
 	}
 	path := filepath.Join(root, Name(step))
 	if _, err := os.Lstat(path); err == nil {
-		aside := uniqueName(filepath.Join(root, prefix))
+		aside := uniqueName(filepath.Join(root, hidden(step)))
 		defer os.RemoveAll(aside)
 		same, err := d.clear(path, aside, m)
 		if same || err != nil {
-			return path, err
+			return err
 		}
 	}
-	return path, d.rename(temp, path)
+	return d.rename(temp, path)
 }
 
 func (d disk) writeManifest(dir string, m *manifest) error {
@@ -265,7 +317,7 @@ func (d disk) prune(root string, keep, best int) error {
 // removeStep takes away the name first, so that a crash in between leaves an
 // interrupted save and not a broken checkpoint.
 func (d disk) removeStep(root string, c Checkpoint) error {
-	temp := uniqueName(filepath.Join(root, fmt.Sprintf("%s%06d-", tempPrefix, c.Step)))
+	temp := uniqueName(filepath.Join(root, hidden(c.Step)))
 	if err := d.rename(c.Path, temp); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func TestAFullDiskLeavesTheCheckpointsBefore(t *testing.T) {
 	root := smalldisk.Mount(t, "64k")
 	var step int
 	for step = 1; step <= 20; step++ {
-		_, err := Save(root, step, content("x"))
+		_, err := saveNow(disk{}, root, step, content("x"))
 		if err == nil {
 			continue
 		}
@@ -51,7 +51,7 @@ func TestAReadOnlyDiskSaysSo(t *testing.T) {
 	path := save(t, root, 1)
 	smalldisk.Remount(t, root, syscall.MS_RDONLY, "")
 	called := false
-	_, err := Save(root, 2, func(string) error { called = true; return nil })
+	_, err := saveNow(disk{}, root, 2, func(string) error { called = true; return nil })
 	if !errors.Is(err, syscall.EROFS) || !strings.Contains(fault.HintOf(err), "cannot be written to") || called {
 		t.Errorf("%v, hint %q", err, fault.HintOf(err))
 	}
@@ -71,7 +71,7 @@ func TestChildThatSaves(t *testing.T) {
 	}
 	start, _ := strconv.Atoi(os.Getenv("LWTRAIN_TEST_SAVE_FROM"))
 	for step := start; ; step++ {
-		if _, err := Save(root, step, content(fmt.Sprint("step ", step))); err != nil {
+		if _, err := saveNow(disk{}, root, step, content(fmt.Sprint("step ", step))); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Println("saved", step)

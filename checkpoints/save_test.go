@@ -35,7 +35,7 @@ func content(text string) func(dir string) error {
 
 func save(t *testing.T, root string, step int) string {
 	t.Helper()
-	path, err := Save(root, step, content(fmt.Sprint("step ", step)))
+	path, err := saveNow(disk{}, root, step, content(fmt.Sprint("step ", step)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,8 @@ func TestTheNewestCheckpointIsFound(t *testing.T) {
 }
 
 func TestTheManifestIsAsDocumented(t *testing.T) {
-	path, err := Save(t.TempDir(), 7, func(dir string) error { return os.WriteFile(filepath.Join(dir, "a"), []byte("abc"), 0o644) })
+	abc := func(dir string) error { return os.WriteFile(filepath.Join(dir, "a"), []byte("abc"), 0o644) }
+	path, err := saveNow(disk{}, t.TempDir(), 7, abc)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +288,7 @@ func TestSavingAStepAgain(t *testing.T) {
 	if again := save(t, root, 5); again != path {
 		t.Errorf("the same content is saved as %s", again)
 	}
-	_, err := Save(root, 5, content("other"))
+	_, err := saveNow(disk{}, root, 5, content("other"))
 	faulttest.Want(t, err, root, "DIR/step-000005: a complete checkpoint of this step with other content, want none")
 	if fault.HintOf(err) == "" {
 		t.Error("no hint")
@@ -326,7 +327,7 @@ func TestAFailedSaveChangesNothing(t *testing.T) {
 			save(t, root, 8)
 			before := tree(t, root)
 			var temp string
-			path, err := Save(root, c.step, func(dir string) error {
+			path, err := saveNow(disk{}, root, c.step, func(dir string) error {
 				temp = dir
 				return c.write(dir)
 			})
@@ -346,7 +347,7 @@ func TestAFailedSaveChangesNothing(t *testing.T) {
 				t.Errorf("left: %v", names(t, root))
 			}
 		}()
-		Save(root, 1, func(string) error { panic("boom") })
+		saveNow(disk{}, root, 1, func(string) error { panic("boom") })
 	})
 }
 
@@ -372,7 +373,7 @@ func TestEveryStepOfASaveMayFail(t *testing.T) {
 				}
 				return nil
 			}}
-			_, err := d.save(root, 2, content("step 2"))
+			_, err := saveNow(d, root, 2, content("step 2"))
 			if after := tree(t, filepath.Join(root, "step-000001")); !mapsEqual(before, after) {
 				t.Fatalf("failure at change %d touched the checkpoint before", n)
 			}

@@ -49,17 +49,6 @@ func (s Stream) in(dtype string) string {
 // StreamChunk is how many values a [Stream] is asked for at once, at most.
 const StreamChunk = tensorfile.ChunkBytes / 4
 
-func streams(tensors []Tensor) ([]Stream, error) {
-	out := make([]Stream, len(tensors))
-	for i, t := range tensors {
-		if n, ok := tensorfile.Product(t.Shape); !ok || n != int64(len(t.Data)) {
-			return nil, fmt.Errorf("tensor %s: shape %v, but %d values", t.Name, t.Shape, len(t.Data))
-		}
-		out[i] = t.Stream()
-	}
-	return out, nil
-}
-
 // Stream is the tensor as a [Stream].
 func (t Tensor) Stream() Stream {
 	return Stream{Name: t.Name, Shape: t.Shape, Read: func(offset int, dst []float32) error {
@@ -68,20 +57,11 @@ func (t Tensor) Stream() Stream {
 	}}
 }
 
-// WriteSafetensors writes tensors to a safetensors file of dtype F32 or BF16
+// StreamSafetensors writes tensors to a safetensors file of dtype F32 or BF16
 // (rounded to the nearest, ties to even), whole or not at all. Hugging Face
 // expects metadata {"format": "pt"} in the files of a model. The bytes follow
 // from the tensors alone, whatever their order in the list: they are those that the format's
 // reference implementation writes.
-func WriteSafetensors(path, dtype string, tensors []Tensor, metadata map[string]string) error {
-	s, err := streams(tensors)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return writeStreams(path, dtype, s, metadata, nil)
-}
-
-// StreamSafetensors is [WriteSafetensors] for values that are made while they are written.
 func StreamSafetensors(path, dtype string, tensors []Stream, metadata map[string]string) error {
 	return writeStreams(path, dtype, tensors, metadata, nil)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lwtrain/engine"
@@ -34,13 +35,14 @@ func (c *Config) check(at Origin, found Problems) Problems {
 	k.sources()
 	k.lengths()
 	k.heldOut()
-	if c.LoRA.On() && c.Engine.Kind != engine.Native {
-		text := fmt.Sprintf("%s, and there are adapters (lora): want %s, which has them", c.Engine.Kind, engine.Native)
-		k.bad("engine.kind", text, "lora.rank")
-	}
 	if o := c.Train.Optim; o == train.AdamW8Bit && c.Engine.Kind != engine.Native {
 		k.bad("train.optim", fmt.Sprintf("%s, and engine.kind is %s, which does not have it: want %s, or engine.kind: %s",
 			o, c.Engine.Kind, train.AdamW, engine.Native), "engine.kind")
+	}
+	for i, name := range c.Output.ReportTo {
+		if slices.Contains(c.Output.ReportTo[:i], name) {
+			k.bad("output.report_to", name+" is there twice, want each once")
+		}
 	}
 	if c.Output.Dir == "" {
 		k.bad("output.dir", "empty, want a folder")

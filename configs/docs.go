@@ -10,6 +10,7 @@ import (
 // binary has no comments, so a test collects them here, and fails where they are old.
 //
 //go:generate go test -run TestDocsAreTheCommentsOfTheFields -update
+//go:generate go test -run TestOptionsPage -update
 //go:embed docs.json
 var docsJSON []byte
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs.json anew")
+var update = flag.Bool("update", false, "write docs.json and docs/options.md anew")
 
 func TestDocsAreTheCommentsOfTheFields(t *testing.T) {
 	comments := map[string]map[string]string{} // by package, then by Type.Field

@@ -46,6 +46,7 @@ type field struct {
 	identity []string // the kinds of run that the value is a setting of; nil: all
 	words    []string // values of a place that are none
 	later    bool     // folders of earlier runs do not have it
+	before   string   // and did as this value of it says; "": as its default
 }
 
 // schema is the field table: the root section and all leaves by path.
@@ -95,7 +96,7 @@ func fieldsOf(t reflect.Type, in *field) []*field {
 		f := &field{
 			name: name, path: join(in.path, name), typ: sf.Type,
 			index: append(slices.Clone(in.index), i), identity: in.identity, later: in.later || sf.Tag.Get("later") != "",
-			min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
+			before: sf.Tag.Get("before"), min: bound(sf.Tag, "min"), max: bound(sf.Tag, "max"),
 			above: bound(sf.Tag, "above"), below: bound(sf.Tag, "below"),
 			def: sf.Tag.Get("default"),
 		}

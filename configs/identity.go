@@ -13,7 +13,7 @@ import (
 // result, and places: the content of what lies there counts, not the place. Of a
 // key that is a place or one of a few words (tag words), the words count. Of a key, or
 // a section, that came after folders of runs were written (tag later, with the version) only
-// another value than the default counts: those folders do not have it, and did what it says.
+// another value than the default counts: those folders do not have it, and did what it says, or what the tag before says.
 func (c *Config) Settings(kind string) map[string]string {
 	out, usual := map[string]string{}, defaults()
 	for _, f := range table().leaves {
@@ -24,7 +24,8 @@ func (c *Config) Settings(kind string) map[string]string {
 		if f.words != nil && !slices.Contains(f.words, v.String()) {
 			v = reflect.ValueOf("a model")
 		}
-		if was, ok := usual.leaf(f); f.later && ok && f.render(v) == f.render(was) {
+		if was, ok := usual.leaf(f); f.later && ok && (f.before == "" && f.render(v) == f.render(was) || f.before != "" &&
+			v.String() == f.before) {
 			continue
 		}
 		same := *f

@@ -133,6 +133,17 @@ func TestALaterKeyIsNoSettingAtItsDefault(t *testing.T) {
 	}
 }
 
+// What folders without a key did may be another value than the default: then the default is a setting.
+func TestAKeyWhoseDefaultIsNewIsASettingAtItsDefault(t *testing.T) {
+	c := everyKey(t)
+	for value, want := range map[string]string{"auto": "auto", "true": "true", "false": ""} {
+		c.DPO.SharePrompts = value
+		if got, ok := c.Settings("dpo")["dpo.share_prompts"]; got != want || ok != (want != "") {
+			t.Errorf("%s: settings hold %q (%t), want %q", value, got, ok, want)
+		}
+	}
+}
+
 func TestTheReferencesPlaceIsFree(t *testing.T) {
 	settings := func(reference string) string {
 		c := everyKey(t)

@@ -38,7 +38,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	}
 	a := &architecture{family: family, names: family.GGUF.Names,
 		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
-			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms}}
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Parallel: family.Parallel}}
 	// The first error counts: what is read after it may follow from it.
 	size := func(key string, least, fallback, most int) (v int) {
 		if err == nil {
@@ -60,7 +60,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	a.KVHeads = size(families.KVHeadsKey.GGUF, 1, a.Heads, most)
 	a.HeadDim = size(families.HeadDimKey.GGUF, 1, a.Hidden/max(1, a.Heads), most)
 	a.context = size(families.MaxTokensKey.GGUF, 1, 0, math.MaxInt32)
-	a.normEps = number(families.NormEpsKey.GGUF, 0)
+	a.normEps = number(family.NormEps().GGUF, 0)
 	valueDim := size(families.ValueDimKey, 1, a.HeadDim, most)
 	a.rope = families.Rope{Theta: number(families.RopeThetaKey.GGUF, 10000), Dim: size(families.RotaryDimKey, 1, a.HeadDim, most)}
 	experts := size(families.ExpertsKey, 0, 0, most)
@@ -91,9 +91,23 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	case experts != 0:
 		return nil, fmt.Errorf("%s.%s is %d, want a model without experts", name, families.ExpertsKey, experts)
 	}
-	switch v := g.Values[name+"."+families.RopeScalingKey]; v {
-	case nil, "none":
-	case "linear":
+	switch v := g.Values[name+"."+families.RopeScalingKey]; {
+	case v == "yarn" && family.GGUF.Yarn:
+		s := &families.RopeScaling{Type: "yarn", Factor: number(families.RopeFactorKey, 1), AttentionFactor: new(float64),
+			OriginalMax: float64(size(families.RopeContextKey, 1, a.context, math.MaxInt32))}
+		s.BetaFast, s.BetaSlow = number(families.YarnFastKey, 32), number(families.YarnSlowKey, 1)
+		share := 0.0
+		for key, into := range map[string]*float64{families.QueryBetaKey: &s.QueryBeta, families.YarnLogKey: &share} {
+			if g.Values[name+"."+key] != nil {
+				*into = number(key, 0)
+			}
+		}
+		*s.AttentionFactor = factor * s.MScaleOf(1) / s.MScaleOf(share)
+		a.rope.Scaling = s
+	case family.GGUF.YarnKeys:
+		return nil, fmt.Errorf("%s.%s is %.40q, want yarn", name, families.RopeScalingKey, fmt.Sprint(v))
+	case v == nil || v == "none":
+	case v == "linear":
 		a.rope.Scaling = &families.RopeScaling{Type: "linear", Factor: number(families.RopeFactorKey, 0)}
 	default:
 		return nil, fmt.Errorf("%s.%s is %.40q, want none or linear", name, families.RopeScalingKey, fmt.Sprint(v))

@@ -23,7 +23,7 @@ func (a *architecture) config(tok *bpeTokenizer) any {
 		families.HeadsKey.Config:     a.Heads,
 		families.LayersKey.Config:    a.Layers,
 		families.KVHeadsKey.Config:   a.KVHeads,
-		families.NormEpsKey.Config:   jsonFloat(a.normEps),
+		a.family.NormEps().Config:    jsonFloat(a.normEps),
 		"rope_scaling":               ropeScaling(a.rope.Scaling),
 		families.RopeThetaKey.Config: jsonFloat(a.rope.Theta),
 		"tie_word_embeddings":        a.Tied,
@@ -56,6 +56,10 @@ func ropeScaling(s *families.RopeScaling) any {
 		return nil
 	case s.Type == "linear":
 		return object{"factor": jsonFloat(s.Factor), "rope_type": s.Type}
+	case s.Type == "yarn":
+		return object{"rope_type": s.Type, "factor": jsonFloat(s.Factor), "original_max_position_embeddings": int(s.OriginalMax),
+			"beta_fast": jsonFloat(s.BetaFast), "beta_slow": jsonFloat(s.BetaSlow), "attention_factor": jsonFloat(*s.AttentionFactor),
+			"llama_4_scaling_beta": jsonFloat(s.QueryBeta)}
 	case s.Type == "longrope":
 		out := object{"rope_type": s.Type, "short_factor": jsonFloats(s.ShortFactor), "long_factor": jsonFloats(s.LongFactor)}
 		if s.AttentionFactor != nil {

@@ -211,8 +211,9 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		name, want string
 		change     func(*gguf.File)
 	}{
-		{"an unknown architecture", `general.architecture is "mamba", want chatglm or exaone4 or gemma3 or glm4 or granite or ` +
-			`hunyuan-dense or llama or mistral3 or olmo2 or phi3 or qwen2 or qwen3 or smollm3`,
+		{"an unknown architecture",
+			`general.architecture is "mamba", want chatglm or cohere2 or command-r or exaone4 or gemma3 or glm4 or granite or ` +
+				`hunyuan-dense or llama or mistral3 or olmo2 or phi3 or qwen2 or qwen3 or smollm3`,
 			set("general.architecture", "mamba")},
 		{"no architecture", "no general.architecture", unset("general.architecture")},
 		{"an architecture that is no text", "general.architecture is 5, want a text", set("general.architecture", int64(5))},
@@ -221,7 +222,8 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		{"a size without bound", "llama.block_count is 18446744073709551615, want 1 to 7281", set("llama.block_count", ^uint64(0))},
 		{"a size that is an array", "llama.attention.head_count_kv is an array of 2 numbers, want 1 to 1048576",
 			set("llama.attention.head_count_kv", numbers(2, 2))},
-		{"a norm's epsilon that is missing", "no llama.attention.layer_norm_rms_epsilon", unset("llama.attention.layer_norm_rms_epsilon")},
+		{"a norm's epsilon that is missing", "no llama.attention.layer_norm_rms_epsilon",
+			unset("llama.attention.layer_norm_rms_epsilon")},
 		{"a norm's epsilon of zero", "llama.attention.layer_norm_rms_epsilon is 0, want a number above 0",
 			set("llama.attention.layer_norm_rms_epsilon", 0.0)},
 		{"heads that share no number", "4 heads of 8 values and 3 key/value heads, want a multiple and an even size",
@@ -278,7 +280,8 @@ func TestModelsThatCannotBeReproducedAreRefusedByName(t *testing.T) {
 		{"a beginning that is no boolean", "tokenizer.ggml.add_bos_token is 1, want a boolean",
 			set("tokenizer.ggml.add_bos_token", int64(1))},
 		{"an end after every text", "tokenizer.ggml.add_eos_token is true, want false", set("tokenizer.ggml.add_eos_token", true)},
-		{"a space before every text", "tokenizer.ggml.add_space_prefix is true, want false", set("tokenizer.ggml.add_space_prefix", true)},
+		{"a space before every text", "tokenizer.ggml.add_space_prefix is true, want false", set("tokenizer.ggml.add_space_prefix",
+			true)},
 		{"a template that is no text", "tokenizer.chat_template is an array of 1 numbers, want a text",
 			set("tokenizer.chat_template", numbers(1))},
 	} {

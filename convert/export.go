@@ -70,8 +70,14 @@ func (e *exported) refuse() error {
 	switch s := c.Rope.Scaling; {
 	case !e.family.Partial && c.Rope.Dim != c.HeadDim:
 		what = fmt.Sprintf("%d of %d values of a head that are turned", c.Rope.Dim, c.HeadDim)
-	case s != nil && s.Type != "linear" && !(form.FactorsOfRope && s.Type == "llama3") && !(form.LongFactors && s.Type == "longrope"):
+	case !e.scales(s):
 		what = "rope scaling of the type " + s.Type
+	case s == nil && form.YarnKeys:
+		what = "no rope scaling"
+	case form.WindowLayers > 0 && c.Layers != form.WindowLayers && slices.ContainsFunc(c.Attention, windowed):
+		what = fmt.Sprintf("windows in %d layers and not in %d", c.Layers, form.WindowLayers)
+	case form.WindowLayers > 0 && c.Layers == form.WindowLayers && !slices.ContainsFunc(c.Attention, windowed):
+		what = fmt.Sprintf("%d layers without windows", c.Layers)
 	case !slices.Equal(e.attends(), e.usual()):
 		what = "layers that attend in another way than llama.cpp takes for granted"
 	case form.LocalTheta != 0 && (c.LocalRope.Theta != form.LocalTheta || c.LocalRope.Scaling != nil):
@@ -84,6 +90,10 @@ func (e *exported) refuse() error {
 		what = fmt.Sprintf("%d heads of %d values in hidden states of %d", c.Heads, c.HeadDim, c.Hidden)
 	case form.Unbiased && (c.QKVBias || c.OutBias):
 		what = "biases of attention"
+	case form.Tied && !c.Tied:
+		what = "a head of its own"
+	case form.Untied && c.Tied:
+		what = "the embedding table for its head"
 	case c.MaxTokens < 1:
 		return fmt.Errorf("config.json has no %s, which a GGUF file must say", families.MaxTokensKey.Config)
 	}
@@ -93,6 +103,28 @@ func (e *exported) refuse() error {
 	return fault.Hint(fmt.Errorf("the model has %s, for which GGUF files of %s have no place", what, form.Architecture),
 		"export it as a folder in Hugging Face's layout (--format hf)")
 }
+
+// scales reports whether the files have a place for a scaling of positions.
+func (e *exported) scales(s *families.RopeScaling) bool {
+	form := e.form
+	if s == nil {
+		return true
+	}
+	switch s.Type {
+	case "linear":
+		return true
+	case "llama3":
+		return form.FactorsOfRope
+	case "longrope":
+		return form.LongFactors
+	case "yarn":
+		fast, slow := s.Betas()
+		return form.Yarn && (s.Truncate == nil || *s.Truncate) && (form.YarnKeys || fast == 32 && slow == 1 && s.QueryBeta == 0)
+	}
+	return false
+}
+
+func windowed(a families.Attention) bool { return a.Window > 0 }
 
 // attends is how the layers attend to texts of the length that the model knows. A window that the file says may be longer.
 func (e *exported) attends() []families.Attention {
@@ -154,14 +186,14 @@ func (e *exported) describe(m mix) {
 	size(families.KVHeadsKey.GGUF, c.KVHeads)
 	size(families.HeadDimKey.GGUF, c.HeadDim)
 	size(families.ValueDimKey, c.HeadDim)
-	number(families.NormEpsKey.GGUF, c.NormEps)
+	number(e.family.NormEps().GGUF, c.NormEps)
 	number(families.RopeThetaKey.GGUF, c.Rope.Theta)
 	size(families.RotaryDimKey, c.Rope.Dim)
 	for _, s := range e.form.Scales {
 		number(s.GGUF, s.Of(c.Scales))
 	}
 	if e.form.Window {
-		if i := slices.IndexFunc(c.Attention, func(a families.Attention) bool { return a.Window > 0 }); i >= 0 {
+		if i := slices.IndexFunc(c.Attention, windowed); i >= 0 {
 			size(families.WindowKey, c.Attention[i].Window)
 		}
 	}
@@ -170,6 +202,17 @@ func (e *exported) describe(m mix) {
 	case s.Type == "linear":
 		e.add(e.form.Architecture+"."+families.RopeScalingKey, s.Type)
 		number(families.RopeFactorKey, s.Factor)
+	case s.Type == "yarn":
+		e.add(e.form.Architecture+"."+families.RopeScalingKey, s.Type)
+		number(families.RopeFactorKey, s.Factor)
+		size(families.RopeContextKey, int(min(s.OriginalMax, math.MaxInt32)))
+		number(families.AttentionFactorKey, c.Rope.Multiplier()/s.MScaleOf(1))
+		if e.form.YarnKeys {
+			fast, slow := s.Betas()
+			number(families.YarnFastKey, fast)
+			number(families.YarnSlowKey, slow)
+			number(families.QueryBetaKey, s.QueryBeta)
+		}
 	default:
 		size(families.RopeContextKey, int(min(s.OriginalMax, math.MaxInt32)))
 		if s.Type == "longrope" {

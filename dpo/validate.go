@@ -42,6 +42,9 @@ func (o Options) Validate() map[string]string {
 	if has("kto") && o.DesirableWeight == 0 && o.UndesirableWeight == 0 {
 		bad["desirable_weight"] = "0, and undesirable_weight as well, want one of them above 0, else nothing is learnt"
 	}
+	if has("kto") && o.SharePrompts == Wherever {
+		bad["share_prompts"] = "true, and loss_type kto has no pairs, want auto or false"
+	}
 	switch {
 	case o.Reference == "":
 		bad["reference"] = "empty, want initial, none or a model folder"

@@ -9,6 +9,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"lwtrain/packing"
@@ -40,9 +41,9 @@ type Engine interface {
 	Drop()
 
 	// Save writes weights, in Hugging Face's layout, and the optimiser's state into dir,
-	// an empty folder. It returns when all parts are there; who called it marks the
-	// folder as whole.
-	Save(dir string) error
+	// an empty folder. It returns once the next update may come. Where the files are not all there then, rest, else nil, makes
+	// them, beside other calls, from another goroutine if need be. Who called it marks the folder as whole.
+	Save(dir string) (rest func() error, err error)
 
 	// Load takes weights and optimiser's state from a folder that Save filled.
 	Load(dir string) error
@@ -84,6 +85,10 @@ type ScoreOptions struct {
 	Step int
 	Base bool // the model without its adapters
 }
+
+// ErrNoBase is what scoring without adapters ends with where an adapter's file has modules as a whole.
+var ErrNoBase = errors.New("the adapter has modules in the place of the base's (modules_to_save), which are not kept, " +
+	"want dpo.reference: initial, or a folder")
 
 // Weigh sets the weights of a pack's positions once their losses are known, between
 // its forward and its backward pass: for a loss that is no sum over tokens, the

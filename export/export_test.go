@@ -89,14 +89,17 @@ func parseFile(t *testing.T, path string) *gguf.File {
 }
 
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm",
-	"mistral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "gemma3", "phi3", "exaone4", "hunyuan"}
+	"mistral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "gemma3", "phi3", "exaone4", "hunyuan", "cohere", "cohere2",
+	"ministral3"}
 
 // inGGUF is what of the forms' configs has to be otherwise for a GGUF file: no window in all layers and no yarn, for instance.
 var inGGUF = map[string]map[string]any{
 	"mistral": {"sliding_window": nil}, "granite": {"attention_bias": false},
-	"olmo3":   {"rope_parameters": nil},
-	"exaone4": {"layer_types": nil, "sliding_window_pattern": 4}, "hunyuan": {"attention_bias": false},
-	"gemma3": {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
+	"olmo2": {"tie_word_embeddings": false, "head_dim": 4}, "olmo3": {"tie_word_embeddings": false, "head_dim": 4},
+	"exaone4": {"layer_types": nil, "sliding_window": nil, "head_dim": 4}, "hunyuan": {"attention_bias": false},
+	"cohere":  {"attention_bias": false, "head_dim": 4},
+	"cohere2": {"layer_types": nil, "sliding_window_pattern": 4, "head_dim": 4},
+	"gemma3":  {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
 }
 
 func TestEveryFamilyComesBackFromGGUF(t *testing.T) {
@@ -380,6 +383,17 @@ func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
 		{"wide heads of GLM-4", "glm",
 			"the model has 4 heads of 16 values in hidden states of 32, for which GGUF files of chatglm have no place",
 			map[string]any{"head_dim": 16}},
+		{"windows of EXAONE where llama.cpp has none", "exaone4",
+			"the model has windows in 4 layers and not in 64, for which GGUF files of exaone4 have no place",
+			map[string]any{"sliding_window": 7, "sliding_window_pattern": 4}},
+		{"64 layers of EXAONE without a window", "exaone4",
+			"the model has 64 layers without windows, for which GGUF files of exaone4 have no place",
+			map[string]any{"num_hidden_layers": 64}},
+		{"a head of OLMo that is the embedding table", "olmo2",
+			"the model has the embedding table for its head, for which GGUF files of olmo2 have no place",
+			map[string]any{"tie_word_embeddings": true}},
+		{"Ministral without yarn", "ministral3", "the model has no rope scaling, for which GGUF files of mistral3 have no place",
+			map[string]any{"rope_parameters": map[string]any{"rope_type": "default", "rope_theta": 1e6}}},
 		{"no longest text", "llama-tied", "config.json has no max_position_embeddings, which a GGUF file must say",
 			map[string]any{"max_position_embeddings": 0}},
 	} {

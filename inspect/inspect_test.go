@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lwtrain/checkpoints"
+	"lwtrain/checkpoints/checkpointstest"
 	"lwtrain/internal/fault"
 )
 
@@ -100,7 +101,7 @@ func TestTensorsOfUnknownModelsAreCountedByTheirNames(t *testing.T) {
 	} {
 		all = append(all, checkpoints.Tensor{Name: name, Shape: []int{1 << i}, Data: make([]float32, 1<<i)})
 	}
-	if err := checkpoints.WriteSafetensors(path, "F32", all, nil); err != nil {
+	if err := checkpoints.StreamSafetensors(path, "F32", checkpointstest.Streams(all), nil); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Read(path)

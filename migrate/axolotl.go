@@ -92,10 +92,7 @@ func (r *reader) axolotlAdapters() {
 	if from := r.text("lora_model_dir"); from != "" {
 		r.setFrom("lora.from", quote(from), "lora_model_dir")
 	}
-	if len(r.list("lora_modules_to_save")) > 0 {
-		r.note("lora_modules_to_save", Missing, "would have trained these modules as a whole beside the adapters; here adapters "+
-			"alone are trained")
-	}
+	r.whole("lora_modules_to_save")
 }
 
 func (r *reader) axolotlPreferences() {

@@ -291,10 +291,22 @@ func (r *reader) targets(key string, all ...string) bool {
 			return true
 		}
 	}
-	var kept []string
-	for _, n := range names {
-		kept = append(kept, quote(n))
-	}
-	r.setFrom("lora.target", fmt.Sprintf("[%s]", strings.Join(kept, ", ")), key)
+	r.setFrom("lora.target", quoted(names), key)
 	return true
+}
+
+// whole takes the modules that are trained as a whole beside adapters.
+func (r *reader) whole(key string) {
+	if names := r.list(key); len(names) > 0 {
+		r.setFrom("lora.modules_to_save", quoted(names), key)
+	}
+}
+
+// quoted is a list in YAML.
+func quoted(names []string) string {
+	var out []string
+	for _, n := range names {
+		out = append(out, quote(n))
+	}
+	return fmt.Sprintf("[%s]", strings.Join(out, ", "))
 }

@@ -103,10 +103,7 @@ func (r *reader) llamaAdapters() {
 			r.note("adapter_name_or_path", Missing, "would have merged all but the last adapter first; here `lwtrain export` merges "+
 				"one at a time, and lora.from goes on with the last")
 		}
-		if key := r.text("additional_target"); key != "" {
-			r.note("additional_target", Missing, "would have trained these modules as a whole beside the adapters; here adapters "+
-				"alone are trained")
-		}
+		r.whole("additional_target")
 	case "freeze":
 		r.note("finetuning_type", Differs, "would have trained some layers alone; here train.freeze names what stays as it is, and "+
 			"all weights are trained until it does")

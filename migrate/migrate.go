@@ -34,6 +34,7 @@ type Translation struct {
 type Setting struct {
 	Key, Value string // the value as YAML, on one line
 	From       string // what it comes from: "cutoff_len: 2048"
+	At         string // the file that says it, and the line where there is one
 }
 
 // Kind says what becomes of a key that has no counterpart.
@@ -61,6 +62,25 @@ func (t *Translation) Overrides() []string {
 		out = append(out, s.Key+"="+s.Value)
 	}
 	return out
+}
+
+// Refused is the error of a config of the settings, said of what they come from.
+func (t *Translation) Refused(err error) error {
+	var problems configs.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	var out []error
+	for _, p := range problems {
+		said := errors.New(p.String())
+		for _, s := range t.Settings {
+			if rest, ok := strings.CutPrefix(p.Path, s.Key); ok && (rest == "" || strings.ContainsAny(rest[:1], ".[")) {
+				said = fmt.Errorf("%s: %s, which is %s here: %s", s.At, terminal.Printable(s.From), p.Path, p.Text)
+			}
+		}
+		out = append(out, said)
+	}
+	return fault.Usage(errors.Join(out...))
 }
 
 // Why tells by key what each setting comes from.

@@ -125,6 +125,7 @@ load_in_4bit: true
 lora_r: 32
 lora_alpha: 16
 lora_target_linear: true
+lora_modules_to_save: [embed_tokens, lm_head]
 peft_use_rslora: true
 micro_batch_size: 2
 gradient_accumulation_steps: 4
@@ -142,7 +143,8 @@ something_new: 5
 		files: map[string]string{"local.jsonl": "{}\n"}, command: "sft",
 		want: []string{"model.path=meta-llama/Llama-3.2-1B", "train.warmup_ratio=0.03", "train.per_device_train_batch_size=2",
 			"lora.rank=32", "lora.alpha=16", "train.optim=adamw_8bit",
-			"lora.dropout=0.0", "lora.target=all-linear", "lora.variant=rslora", "data.too_long=skip", "data.max_length=4096",
+			"lora.dropout=0.0", "lora.target=all-linear", "lora.variant=rslora", `lora.modules_to_save=["embed_tokens", "lm_head"]`,
+			"data.too_long=skip", "data.max_length=4096",
 			"train.precision=auto",
 			`data.sources=[{name: "talks", path: "hf://someone/talks", format: messages, ` +
 				`columns: {messages: "conversation", role: "from", content: "value"}, ` +
@@ -175,13 +177,14 @@ export TOKENIZERS_PARALLELISM=false
 accelerate launch --num_processes 8 trl/scripts/dpo.py \
   --dataset_name org/pairs --dataset_train_split "train[:500]" \
   --model_name_or_path 'Qwen/Qwen2-0.5B' --learning-rate=5.0e-6 --num_train_epochs 1 \
-  --loss_type sigmoid sft --loss_weights 1.0 0.5 --beta 0.2 --use_peft --lora_r 32 \
+  --loss_type sigmoid sft --loss_weights 1.0 0.5 --beta 0.2 --use_peft --lora_r 32 --lora_modules_to_save lm_head \
   --no_remove_unused_columns --packing_strategy bfd_split --eval_strategy steps --eval_steps 50
 `,
 		command: "dpo",
 		want: []string{"model.path=Qwen/Qwen2-0.5B", "train.learning_rate=5.0e-6", "dpo.loss_type=[sigmoid]", "dpo.sft_weight=0.5",
 			"dpo.beta=0.2", "lora.rank=32",
-			"lora.alpha=32", "lora.dropout=0.05", "data.max_length=1024", "train.eval_steps=50", "train.logging_steps=10",
+			"lora.alpha=32", "lora.dropout=0.05", `lora.modules_to_save=["lm_head"]`, "data.max_length=1024", "train.eval_steps=50",
+			"train.logging_steps=10",
 			`data.sources=[{name: "pairs", path: "hf://org/pairs", samples: 500}]`},
 		notes: []string{"differs dataset_train_split", "same remove_unused_columns", "differs dataset_test_split"},
 	},

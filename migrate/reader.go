@@ -141,7 +141,8 @@ func (r *reader) setting(ours, value, from string) {
 	if _, ok := r.set[ours]; !ok {
 		r.order = append(r.order, ours)
 	}
-	r.set[ours] = Setting{ours, value, from}
+	theirs, _, _ := strings.Cut(from, ":")
+	r.set[ours] = Setting{ours, value, from, r.place(theirs)}
 }
 
 // note tells what becomes of one of their keys that has no counterpart.
@@ -152,11 +153,15 @@ func (r *reader) note(theirs string, kind Kind, text string) {
 
 // problem is a value that can not be read, or asks for what can not be trained.
 func (r *reader) problem(theirs, want string) {
-	where := r.name
+	r.problems = append(r.problems, fmt.Errorf("%s: %s: %s, %s", r.place(theirs), theirs, r.shown(theirs), want))
+}
+
+// place is the file, and the line in it of a key.
+func (r *reader) place(theirs string) string {
 	if e := r.given[theirs]; e.line > 0 {
-		where = fmt.Sprintf("%s:%d", r.name, e.line)
+		return fmt.Sprintf("%s:%d", r.name, e.line)
 	}
-	r.problems = append(r.problems, fmt.Errorf("%s: %s: %s, %s", where, theirs, r.shown(theirs), want))
+	return r.name
 }
 
 // shown is a value for people.

@@ -151,7 +151,7 @@ func (r *reader) trlWithoutReference(kind string) {
 
 func (r *reader) trlAdapters() {
 	if !r.truth("use_peft", false) {
-		for _, key := range []string{"lora_r", "lora_alpha", "lora_dropout", "lora_target_modules"} {
+		for _, key := range []string{"lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save"} {
 			if _, ok := r.given[key]; ok {
 				r.note(key, Same, "nothing: without use_peft TRL trains all weights, and so does lwtrain")
 			}
@@ -163,6 +163,7 @@ func (r *reader) trlAdapters() {
 	if !r.targets("lora_target_modules", "all-linear") {
 		r.setting("lora.target", "all-linear", "PEFT's own choice where nothing is named differs by family: often q_proj and v_proj")
 	}
+	r.whole("lora_modules_to_save")
 	for _, key := range []string{"load_in_4bit", "load_in_8bit"} {
 		if r.truth(key, false) {
 			r.note(key, Differs, "would have kept the base in fewer bits; here it stays in the precision of its file")

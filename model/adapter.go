@@ -17,10 +17,8 @@ import (
 	"lwtrain/internal/atomicfile"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
-	"lwtrain/internal/kernels"
 	"lwtrain/internal/modeldir"
 	"lwtrain/internal/plainjson"
-	"lwtrain/internal/rng"
 	"lwtrain/model/families"
 )
 
@@ -114,43 +112,6 @@ func (o LoRA) scale() float64 {
 	return o.Alpha / float64(o.Rank)
 }
 
-// beginAdapters takes memory for fresh adapters: A uniform between -1/sqrt(K) and 1/sqrt(K), as PEFT
-// has it, B 0, magnitudes the lengths of the rows that are there. Every tensor has a random
-// stream of its own, named as in the files.
-func (m *Model) beginAdapters(seed uint64) {
-	for _, x := range m.adapters {
-		x.A.Data, x.B.Data = kernels.Alloc(x.A.Size()), kernels.Alloc(x.B.Size())
-		r, bound := rng.New(seed, "lora/"+x.A.Name), 1/math.Sqrt(float64(x.A.Cols))
-		for i := range x.A.Data {
-			x.A.Data[i] = float32((2*r.Float64() - 1) * bound)
-		}
-		if x.Magnitude != nil {
-			x.Magnitude.Data = kernels.Alloc(x.Rows)
-			kernels.Run(func() { x.Lengths(x.of, x.Magnitude.Data, nil) })
-		}
-	}
-}
-
-// readAdapters reads the adapters from their file.
-func (m *Model) readAdapters(w *checkpoints.Weights) error {
-	for _, x := range m.adapters {
-		for _, p := range x.Params() {
-			p.Data = kernels.Alloc(p.Size())
-			name := p.Name
-			if _, ok := w.Info(name); !ok {
-				name += ".weight" // of magnitudes, in some files
-			}
-			if err := w.Read(name, p.Data); err != nil {
-				return err
-			}
-			if !kernels.AllFinite(p.Data) {
-				return fmt.Errorf("tensor %s holds a NaN or infinity", name)
-			}
-		}
-	}
-	return nil
-}
-
 // The files of an adapter's folder, as PEFT names them.
 const (
 	adapterFile    = "adapter_config.json"
@@ -187,11 +148,13 @@ type peftConfig struct {
 	Init        any                `json:"init_lora_weights"`
 	Ranks       map[string]float64 `json:"rank_pattern"`
 	Alphas      map[string]float64 `json:"alpha_pattern"`
+	Whole       []string           `json:"modules_to_save"`
+	Tied        bool               `json:"ensure_weight_tying"`
 }
 
 // foreignKeys of adapter_config.json change what an adapter computes where they say something.
 var foreignKeys = []string{
-	"modules_to_save", "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
+	"lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
 	"use_qalora", "use_bdlora", "arrow_config", "kasa_config", "velora_config", "monteclora_config",
 }
 
@@ -265,7 +228,7 @@ func (f *adapterFolder) parse(raw []byte) error {
 	case c.RsLoRA && c.DoRA:
 		return notImplemented("one of them is implemented at a time", "use_rslora and use_dora are true, want at most one")
 	}
-	f.LoRA = LoRA{Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout, Variant: PlainLoRA, From: f.dir}
+	f.LoRA = LoRA{Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout, Variant: PlainLoRA, ModulesToSave: c.Whole, From: f.dir}
 	switch {
 	case c.RsLoRA:
 		f.Variant = RsLoRA
@@ -392,6 +355,9 @@ func (m *Model) adaptAs(o LoRA) (*adapterFolder, error) {
 			known[name] = true
 		}
 	}
+	if err := m.wholeAs(f, w, o.ModulesToSave, known); err != nil {
+		return nil, err
+	}
 	for _, name := range w.Names() {
 		if !known[name] {
 			return nil, fault.Hint(f.wrong("tensor %.120s, for which the model (%s, %d layers) has no place", name, m.Config.Type,
@@ -423,24 +389,43 @@ func (f *adapterFolder) read(m *Model) error {
 		return err
 	}
 	defer w.Close()
-	if err := m.readAdapters(w); err != nil {
+	err = m.readAdapters(w)
+	for _, p := range m.Params {
+		if err == nil && m.isWhole(p) {
+			err = m.readAs(p, w, m.SavedName)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", f.dir, err)
 	}
 	return nil
 }
 
-// SaveAdapter writes the adapters into dir, as PEFT does.
+// SaveAdapter writes what is trained into dir, as PEFT does: the adapters, and modules as a whole.
 func (m *Model) SaveAdapter(dir string) error {
+	tensors := m.Streams(func(p *graph.Param) func([]float32, int) {
+		if p.Frozen || p.Data == nil && p.Half == nil {
+			return nil
+		}
+		return p.Values
+	})
+	return m.WriteAdapter(dir, tensors)
+}
+
+// WriteAdapter is [Model.SaveAdapter] of tensors that come from elsewhere: the model may be without memory.
+func (m *Model) WriteAdapter(dir string, tensors []checkpoints.Stream) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var tensors []checkpoints.Tensor
-	for _, x := range m.adapters {
-		for _, p := range x.Params() {
-			tensors = append(tensors, checkpoints.Tensor{Name: p.Name, Shape: m.files[p][0].Shape, Data: p.Data})
+	outer := m.outer()
+	for i, t := range tensors {
+		t.Name = m.SavedName(t.Name)
+		if tensors[i] = t; m.Config.Tied && t.Name == prefix+outer[0].name+".weight" { // PEFT's files have the head, too
+			t.Name = prefix + outer[2].name + ".weight"
+			tensors = append(tensors, t)
 		}
 	}
-	err := checkpoints.WriteSafetensors(filepath.Join(dir, adapterWeights), "F32", tensors, map[string]string{"format": "pt"})
+	err := checkpoints.StreamSafetensors(filepath.Join(dir, adapterWeights), "F32", tensors, map[string]string{"format": "pt"})
 	if err != nil {
 		return err
 	}
@@ -468,6 +453,14 @@ func (m *Model) peftConfig() map[string]any {
 		"use_rslora": m.lora.Variant == RsLoRA, "use_dora": m.lora.Variant == DoRA,
 		"target_modules": m.targetNames(), "rank_pattern": ranks, "alpha_pattern": alphas, "modules_to_save": nil,
 		"base_model_name_or_path": nil, "revision": nil,
+	}
+	var whole []string
+	for _, x := range m.whole {
+		whole = append(whole, x.name)
+		c["modules_to_save"] = whole
+		if m.Config.Tied && x.of == m.embed {
+			c["ensure_weight_tying"] = true
+		}
 	}
 	if m.base.Name != "" {
 		c["base_model_name_or_path"] = m.base.Name

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -43,6 +44,7 @@ type Config struct {
 
 	names      *families.Names
 	normTurned bool                       // heads are normed behind the rotation
+	centred    bool                       // norms subtract the mean
 	normOffset float32                    // what is added to the weights of norms
 	prefix     string                     // of its tensors in the files of a package; "": the family's own names
 	modules    string                     // the same in the names of modules that adapters have
@@ -236,13 +238,13 @@ type configFile struct {
 // config gives what the file leaves out its default.
 func (f *configFile) config(family *families.Family) (c Config, err error) {
 	c = Config{
-		Type: family.Type, carried: family.Carried, normOffset: family.NormOffset,
+		Type: family.Type, carried: family.Carried, normOffset: family.NormOffset, centred: family.Centred,
 		MaxTokens: f.MaxTokens, NormEps: 1e-6, InitStd: 0.02, Interleaved: family.Interleaved, names: family.Names,
 		Dims: families.Dims{
 			Hidden: f.Hidden, FFN: f.FFN, Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, Vocab: f.Vocab,
 			Tied:    f.Tied,
 			QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
-			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Gated: family.Gated,
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Parallel: family.Parallel, Gated: family.Gated,
 		},
 		normTurned: family.NormTurned, Proved: family.Proved, GELU: cmp.Or(f.Act, family.Act) == GELU,
 	}
@@ -351,6 +353,27 @@ func (c Config) ProductParameters() int64 {
 		}
 	}
 	return n
+}
+
+// Branches says how many tokens documents of a pack may have together that share the beginning of one of them
+// ([packing.Doc]), and what in the model bounds that; 0: it can not be shared. Indices of a branch lie further from those of
+// its prefix than positions do, so no window may end between them, and a document's length may not count.
+func (c Config) Branches() (most int, bound string) {
+	if c.Any() {
+		return 0, "recurrent layers, whose state no branch goes on from"
+	}
+	most = math.MaxInt32
+	for _, a := range c.Attention {
+		if a.Window > 0 && a.Window < most {
+			most, bound = a.Window, "the window of its layers"
+		}
+	}
+	for _, r := range []families.Rope{c.Rope, c.LocalRope} {
+		if s := r.Scaling; s != nil && s.Type == "longrope" && int(s.OriginalMax) < most {
+			most, bound = int(s.OriginalMax), "longrope, whose frequencies follow from a text's length"
+		}
+	}
+	return most, bound
 }
 
 // AttentionFLOPs is the floating-point operations of attention's two products

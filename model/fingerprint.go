@@ -31,6 +31,10 @@ func (m *Model) Fingerprint() (string, error) {
 	if err != nil || !m.from {
 		return base, err
 	}
+	return m.withAdapters(base), nil
+}
+
+func (m *Model) withAdapters(base string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", base)
 	for _, x := range m.adapters {
@@ -38,7 +42,7 @@ func (m *Model) Fingerprint() (string, error) {
 			h.Write(m.sums(p))
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // FingerprintWeights is the [Model.Fingerprint] of the model that [Load] would read from a

@@ -8,6 +8,7 @@ import "lwtrain/internal/graph"
 type backend[T any] interface {
 	Embed(table *graph.Param) T
 	Scale(x T, factor float32) T
+	Center(x T) T
 	Norm(x T, w *graph.Param, eps float32) T
 	Linear(x T, w, bias *graph.Param) T
 	HeadNorm(qkv T, h graph.Heads, w *graph.Param, eps float32) T
@@ -24,7 +25,7 @@ type backend[T any] interface {
 }
 
 // forward is the architecture: token embeddings, decoder layers of attention and a gated
-// feed-forward with norms before or behind them, and the final norm. What it returns is
+// feed-forward with norms before or behind them, one after the other or side by side, and the final norm. What it returns is
 // multiplied with the head to give logits.
 func forward[T any](m *Model, on backend[T]) T {
 	c := &m.Config
@@ -33,6 +34,9 @@ func forward[T any](m *Model, on backend[T]) T {
 	norm := func(x T, w *graph.Param) T { // of what the layers have one for
 		if w == nil {
 			return x
+		}
+		if c.centred {
+			x = on.Center(x)
 		}
 		return on.Norm(x, w, eps)
 	}
@@ -57,11 +61,14 @@ func forward[T any](m *Model, on backend[T]) T {
 			mixed = attend(c, on, l, i, x, turn)
 		}
 		h = on.Add(h, scale(norm(on.Linear(mixed, l.out, l.outBias), l.attnAfter), c.Scales.Residual))
-		fed := on.Linear(on.Gated(on.Linear(norm(h, l.ffnNorm), l.gateUp, nil), c.GELU), l.down, nil)
+		if !c.Parallel {
+			x = norm(h, l.ffnNorm)
+		}
+		fed := on.Linear(on.Gated(on.Linear(x, l.gateUp, nil), c.GELU), l.down, nil)
 		h = on.Add(h, scale(norm(fed, l.ffnAfter), c.Scales.Residual))
 	}
 	on.EndBlocks()
-	return scale(on.Norm(h, m.norm, eps), c.Scales.Logits)
+	return scale(norm(h, m.norm), c.Scales.Logits)
 }
 
 // attend is attention of a layer over its normed input, before the output projection.

@@ -58,6 +58,12 @@ func (g *Generator) Norm(x rowsOf, w *graph.Param, eps float32) rowsOf {
 	return y
 }
 
+func (g *Generator) Center(x rowsOf) rowsOf {
+	y := g.take(len(x))
+	kernels.Center(y, x, len(g.ids), len(x)/len(g.ids))
+	return y
+}
+
 func (g *Generator) Scale(x rowsOf, factor float32) rowsOf {
 	y := g.take(len(x))
 	kernels.Scale(y, x, factor)
@@ -146,7 +152,7 @@ func (g *Generator) Attend(qkv rowsOf, h graph.Heads, how graph.Attention) rowsO
 		for i := range g.starts {
 			g.starts[i] = int32(max(0, i-window+1))
 		}
-		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, rows, h.Q, h.KV, h.Dim, how.Scale, g.half)
+		kernels.Attention(out, g.take(h.Q*rows), qkv, g.starts, nil, rows, h.Q, h.KV, h.Dim, how.Scale, g.half)
 		g.fresh.cache[how.Layer].Put(0, qkv[h.Q*h.Dim:], width, rows)
 		return out
 	}

@@ -33,10 +33,11 @@ type Model struct {
 	tensors
 
 	adapters []adapted
-	lora     LoRA   // that they are
-	base     Base   // that their files name
-	from     bool   // they were read, and not made from a seed
-	seed     uint64 // of their dropout
+	whole    []module // that are trained as a whole beside them: the head, too, where it is the embedding table
+	lora     LoRA     // that they are
+	base     Base     // that their files name
+	from     bool     // they were read, and not made from a seed
+	seed     uint64   // of their dropout
 
 	held *checkpoints.Weights // files with tensors of other parts that are carried; nil: there are none
 }
@@ -195,12 +196,6 @@ func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
 	return p.Data[from:to]
 }
 
-// halfRowsOf is [Model.rowsOf] for a packed matrix.
-func (m *Model) halfRowsOf(p *graph.Param, f families.Tensor) []kernels.BF16 {
-	from, to := extent(p, f)
-	return p.Half[from:to]
-}
-
 // Load reads a model folder: config.json and safetensors.
 func Load(dir string) (*Model, error) { return loadAs(dir, false) }
 
@@ -278,15 +273,21 @@ func loadAs(dir string, half bool) (*Model, error) {
 
 // read fills a parameter, piece by piece: its values of 24 bits, or bf16 ones, where it has room for them.
 func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
-	const most = 1 << 20 // values that are widened at a time
 	if p.Packed && p.Frozen {
 		return m.readPacked(p, w)
 	}
+	return m.readAs(p, w, func(tensor string) string { return tensor })
+}
+
+// readAs is [Model.read] from files with other names.
+func (m *Model) readAs(p *graph.Param, w *checkpoints.Weights, named func(tensor string) string) error {
+	const most = 1 << 20  // values that are widened at a time
 	half := p.Half != nil // room for them
-	if !half {
+	if !half && p.Data == nil {
 		p.Data = kernels.Alloc(p.Size())
 	}
 	for _, f := range m.files[p] {
+		f.Name = named(f.Name)
 		from, to := extent(p, f)
 		var part []float32
 		for at := from; at < to; at += most {
@@ -316,7 +317,8 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 // readPacked fills a matrix that stays as it is and is bf16 in the files.
 func (m *Model) readPacked(p *graph.Param, w *checkpoints.Weights) error {
 	for _, f := range m.files[p] {
-		half := m.halfRowsOf(p, f)
+		from, to := extent(p, f)
+		half := p.Half[from:to]
 		if err := w.ReadHalfAt(f.Name, 0, half); err != nil {
 			return err
 		}

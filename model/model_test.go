@@ -18,7 +18,8 @@ import (
 
 // forms are the architectures of testdata, made by testdata/golden.py.
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "smollm3",
-	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan"}
+	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan",
+	"cohere", "cohere2"}
 
 // golden is what the reference implementation computed for a form.
 type golden struct {
@@ -277,6 +278,7 @@ func TestPublishedModelsHaveTheirNumberOfParameters(t *testing.T) {
 		"smollm3-3b": 3_075_098_624, "granite-3.3-2b": 2_533_539_840, "olmo-2-1b": 1_484_916_736, "olmo-2-7b": 7_298_617_344,
 		"olmo-3-7b": 7_298_011_136, "ministral-3-3b": 3_429_006_336, "ministral-3-8b": 8_489_553_920, "gemma-3-270m": 268_098_176,
 		"gemma-3-1b": 999_885_952, "phi-4-mini": 3_836_021_760, "exaone-4.0-1.2b": 1_279_391_488,
+		"aya-expanse-8b": 8_028_033_024, "command-r7b": 8_028_033_024,
 	} {
 		c, err := Shape(name)
 		if err != nil || c.Parameters() != want {
@@ -294,7 +296,7 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	good := `"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96`
 	for _, c := range []struct{ name, json, want string }{
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
-			`model_type is "mamba", want one of: chatglm, exaone4, gemma3_text, glm, glm4, granite, ` +
+			`model_type is "mamba", want one of: chatglm, cohere, cohere2, exaone4, gemma3_text, glm, glm4, granite, ` +
 				`granitemoehybrid, hunyuan_v1_dense, lfm2, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, qwen3_5_text, ` +
 				`smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
@@ -316,13 +318,23 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 			strings.Replace(`{`+good+`,"partial_rotary_factor":0.4}`, "llama", "glm4", 1),
 			`partial_rotary_factor turns 51 of 128 values`},
 		{"a chatglm with other norms", `{"model_type":"chatglm","rmsnorm":false}`, `rmsnorm is false, want true`},
+		{"a hybrid Granite that names no layers", `{"model_type":"granitemoehybrid","num_local_experts":0}`,
+			`layer_types is not there, which means Mamba layers alone`},
+		{"a SmolLM3 whose pattern has no length", strings.Replace(`{`+good+`,"no_rope_layer_interval":0}`, "llama", "smollm3", 1),
+			`no_rope_layer_interval is 0 and no_rope_layers is not there`},
+		{"a package around cohere2", `{"model_type":"aya_vision","text_config":{"model_type":"cohere2"}}`,
+			`model_type is "aya_vision" around cohere2, where in transformers logit_scale is left out`},
+		{"a cohere with norms of heads", `{"model_type":"cohere","use_qk_norm":true}`, `use_qk_norm is true, want false`},
+		{"a cohere2 whose windows have no size", strings.Replace(`{`+good+`,"sliding_window":null}`, "llama", "cohere2", 1),
+			`layer 0 attends in a window, and sliding_window is null, want at least 1`},
 		{"not an object", `[]`, `1: the value is a list, want an object`},
 		{"broken JSON", "{\n\"model_type\": }", `2: invalid character`},
 		{"a size that is text", `{` + good + `,"num_key_value_heads":"4"}`, `num_key_value_heads is text, want an integer`},
 		{"a size that is none", `{"model_type":"llama","hidden_size":1.5}`, `hidden_size is 1.5, want an integer`},
 		{"a rope parameter that is text", `{` + good + `,"rope_parameters":{"factor":"8"}}`,
 			`rope_parameters: factor is text, want a number`},
-		{"a chatglm's ratio that is text", `{"model_type":"chatglm","rmsnorm":true,"rope_ratio":"x"}`, `rope_ratio is "x", want a number`},
+		{"a chatglm's ratio that is text", `{"model_type":"chatglm","rmsnorm":true,"rope_ratio":"x"}`,
+			`rope_ratio is "x", want a number`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := ParseConfig([]byte(c.json)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -418,7 +430,8 @@ func TestGreedyTextEqualsTheReferenceImplementation(t *testing.T) {
 			}
 			first := slices.Index(want, want[3])
 			if out[3].Stop != "eos" || len(out[3].IDs) != first {
-				t.Errorf("%s, batch %d: stopped by %q after %d tokens, want eos after %d", form, batch, out[3].Stop, len(out[3].IDs), first)
+				t.Errorf("%s, batch %d: stopped by %q after %d tokens, want eos after %d", form, batch, out[3].Stop,
+					len(out[3].IDs), first)
 			}
 		}
 	}

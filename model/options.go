@@ -118,7 +118,9 @@ type LoRA struct {
 	Target []string `yaml:"target"`
 	// lora; rslora: the scale is alpha / sqrt(rank); dora: the length of each row of W + scale B A is trained, too
 	Variant string `yaml:"variant" enum:"lora|rslora|dora"`
-	// an adapter's folder in PEFT's format to go on from; its rank, alpha, targets and variant hold
+	// modules outside of the layers that are trained as a whole beside the adapters, as PEFT has it: [embed_tokens, lm_head], norm
+	ModulesToSave []string `yaml:"modules_to_save" later:"0.5"`
+	// an adapter's folder in PEFT's format to go on from; its rank, alpha, targets, variant and modules hold
 	From string `yaml:"from" identity:"none"`
 }
 
@@ -147,6 +149,10 @@ func (o LoRA) Validate() map[string]string {
 	}
 	if slices.Contains(o.Target, AllLinear) && len(o.Target) > 1 {
 		return map[string]string{"target": fmt.Sprintf("%v, want all-linear alone or names of matrices", o.Target)}
+	}
+	if len(o.ModulesToSave) > 0 && !o.On() {
+		return map[string]string{"modules_to_save": fmt.Sprintf("%v, and there are no adapters (rank is 0), want none: all modules are "+
+			"trained as a whole", o.ModulesToSave)}
 	}
 	return nil
 }

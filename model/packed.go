@@ -63,6 +63,10 @@ func parsePackage(kind string, file map[string]json.RawMessage) (Config, error) 
 	if !ok {
 		return Config{}, fmt.Errorf("%s: %w", textKey, unknownType(inner))
 	}
+	if family.Alone != "" {
+		return Config{}, notImplemented("take the language model by itself",
+			"model_type is %.80q around %s, where in transformers %s", kind, inner, family.Alone)
+	}
 	raw, err := json.Marshal(text)
 	if err != nil {
 		return Config{}, err

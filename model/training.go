@@ -3,12 +3,18 @@ package model
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"lwtrain/checkpoints"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/rng"
+	"lwtrain/model/families"
 )
 
 // Training says what of a model is trained.
@@ -44,7 +50,7 @@ func (m *Model) toTrain(t Training) (*Model, error) {
 	from, err := m.prepare(t, nil)
 	if err == nil {
 		m.pack()
-		err = m.makeAdapters(t, from)
+		err = m.makeAdapters(from)
 	}
 	if err != nil {
 		m.Free()
@@ -65,7 +71,7 @@ func LoadToTrain(dir string, t Training) (*Model, error) {
 		err = m.readAll(dir, w)
 	}
 	if err == nil {
-		err = m.makeAdapters(t, from)
+		err = m.makeAdapters(from)
 	}
 	if err != nil {
 		m.Free()
@@ -109,10 +115,18 @@ func (m *Model) prepare(t Training, w *checkpoints.Weights) (from *adapterFolder
 		for _, x := range all {
 			m.adapt(x, t.LoRA)
 		}
+		if m.whole, err = m.chosen(t.LoRA.ModulesToSave); err != nil {
+			return nil, fmt.Errorf("lora.modules_to_save: %w", err)
+		}
 	}
 	m.base, m.seed = t.Base, t.Seed
 	for _, p := range m.Params {
-		p.Frozen = p.Frozen || m.Adapted()
+		whole := m.isWhole(p)
+		if whole && p.Frozen {
+			return nil, fmt.Errorf("lora.modules_to_save: %s is trained as a whole, and train.freeze keeps it as it is, want one of them",
+				m.module(p))
+		}
+		p.Frozen = p.Frozen || m.Adapted() && !whole
 		if p.Frozen {
 			p.Packed = w != nil && m.storedBF16(p, w)
 		} else {
@@ -153,12 +167,173 @@ func (m *Model) pack() {
 }
 
 // makeAdapters takes memory for the adapters of a model that has its weights, and fills it.
-func (m *Model) makeAdapters(t Training, from *adapterFolder) error {
+func (m *Model) makeAdapters(from *adapterFolder) error {
 	if from == nil {
-		m.beginAdapters(t.Seed)
-		return nil
+		return m.beginAdapters(func(*graph.Param) error { return nil }, func(*graph.Param) {})
 	}
 	return from.read(m)
+}
+
+// beginAdapters takes memory for fresh adapters: A uniform between -1/sqrt(K) and 1/sqrt(K), as PEFT
+// has it, B 0, magnitudes the lengths of the rows of a matrix, which is taken and released for it. Every tensor has a random
+// stream of its own, named as in the files.
+func (m *Model) beginAdapters(take func(*graph.Param) error, release func(*graph.Param)) error {
+	for _, x := range m.adapters {
+		x.A.Data, x.B.Data = kernels.Alloc(x.A.Size()), kernels.Alloc(x.B.Size())
+		r, bound := rng.New(m.seed, "lora/"+x.A.Name), 1/math.Sqrt(float64(x.A.Cols))
+		for i := range x.A.Data {
+			x.A.Data[i] = float32((2*r.Float64() - 1) * bound)
+		}
+		if x.Magnitude == nil {
+			continue
+		}
+		x.Magnitude.Data = kernels.Alloc(x.Rows)
+		if err := take(x.of); err != nil {
+			return err
+		}
+		kernels.Run(func() { x.Lengths(x.of, x.Magnitude.Data, nil) })
+		release(x.of)
+	}
+	return nil
+}
+
+// readAdapters reads the adapters from their file.
+func (m *Model) readAdapters(w *checkpoints.Weights) error {
+	for _, x := range m.adapters {
+		for _, p := range x.Params() {
+			p.Data = kernels.Alloc(p.Size())
+			name := p.Name
+			if _, ok := w.Info(name); !ok {
+				name += ".weight" // of magnitudes, in some files
+			}
+			if err := w.Read(name, p.Data); err != nil {
+				return err
+			}
+			if !kernels.AllFinite(p.Data) {
+				return fmt.Errorf("tensor %s holds a NaN or infinity", name)
+			}
+		}
+	}
+	return nil
+}
+
+// outer are the modules that may be trained as a whole beside adapters: those outside of the layers. They are the embedding, the
+// last norm and the head, which may be the embedding by another name.
+func (m *Model) outer() (out []module) {
+	for _, p := range []*graph.Param{m.embed, m.norm, m.head} {
+		out = append(out, module{m.module(p), p, m.files[p][0]})
+	}
+	if out[2].name = m.Config.module(m.Config.names.Whole(families.Head)); m.Config.prefix != "" {
+		out[2].name = packedHeads[0]
+	}
+	return out
+}
+
+// module is the name of a parameter's first module.
+func (m *Model) module(p *graph.Param) string { return m.Config.module(m.files[p][0].Name) }
+
+// isWhole reports whether a parameter is trained as a whole beside adapters.
+func (m *Model) isWhole(p *graph.Param) bool {
+	return slices.ContainsFunc(m.whole, func(x module) bool { return x.of == p })
+}
+
+// SavedName is the name in checkpoints of a tensor that is trained: its own, or beside adapters the one that PEFT gives to a module.
+func (m *Model) SavedName(tensor string) string {
+	for _, x := range m.outer() {
+		if x.Name == tensor && m.isWhole(x.of) {
+			return prefix + x.name + ".weight"
+		}
+	}
+	return tensor
+}
+
+// chosen are the modules to train as a whole that a list of names means.
+func (m *Model) chosen(names []string) (out []module, err error) {
+	all := m.outer()
+	fits := func(x module, name string) bool { return x.name == name || strings.HasSuffix(x.name, "."+name) }
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(x module) bool { return fits(x, name) }) {
+			return nil, fmt.Errorf("%.80q names no module outside of the layers, want of: %s, %s, %s", name, short(all[0].name),
+				short(all[1].name), short(all[2].name))
+		}
+	}
+	for i, x := range all {
+		named := slices.ContainsFunc(names, func(name string) bool { return fits(x, name) })
+		if i == 2 && m.Config.Tied {
+			if with := slices.ContainsFunc(out, func(y module) bool { return y.of == x.of }); named && !with {
+				return nil, fmt.Errorf("%s is %s, too (tie_word_embeddings), want both", x.name, all[0].name)
+			} else if with {
+				named = true
+			}
+		}
+		if named {
+			out = append(out, x)
+		}
+	}
+	return out, nil
+}
+
+// wholeAs takes the modules that an adapter's file has as a whole, and notes its tensors as known. asked are those of the config.
+func (m *Model) wholeAs(f *adapterFolder, w *checkpoints.Weights, asked []string, known map[string]bool) error {
+	for _, name := range f.peft.Whole {
+		if _, err := m.chosen([]string{name}); err != nil && !m.Config.Tied {
+			return fault.Usage(fmt.Errorf("%s: modules_to_save: %w", filepath.Join(f.dir, adapterFile),
+				notImplemented(mergeFirst, "%w", err)))
+		}
+	}
+	all := m.outer()
+	for i, x := range all {
+		name := prefix + x.name + ".weight"
+		info, ok := w.Info(name)
+		tied := i == 2 && m.Config.Tied
+		switch {
+		case ok && !slices.Equal(info.Shape, x.Shape):
+			return f.wrong("tensor %s has shape %v, want %v", name, info.Shape, x.Shape)
+		case tied && ok != m.isWhole(x.of) && !(f.peft.Tied && m.isWhole(x.of)):
+			return f.wrong("%s or %s is there without the other, and they are one matrix (tie_word_embeddings), want both, as "+
+				"ensure_weight_tying of PEFT has it", all[0].name, x.name)
+		case tied && ok:
+			if same, err := w.Same(name, prefix+all[0].name+".weight"); err != nil {
+				return err
+			} else if !same {
+				return f.wrong("%s and %s differ, and are one matrix (tie_word_embeddings), want the same values", all[0].name, x.name)
+			}
+		}
+		if known[name] = ok; ok || tied && m.isWhole(x.of) {
+			m.whole = append(m.whole, x)
+		}
+	}
+	for _, name := range f.peft.Whole {
+		if !slices.ContainsFunc(m.whole, func(x module) bool { return x.name == name || strings.HasSuffix(x.name, "."+name) }) {
+			return f.wrong("no tensor of the module %.80s, which modules_to_save has", name)
+		}
+	}
+	return m.askedWhole(f, asked)
+}
+
+// askedWhole refuses other modules of a config than those of the adapter that it goes on from.
+func (m *Model) askedWhole(f *adapterFolder, asked []string) error {
+	want, err := m.chosen(asked)
+	if err != nil {
+		return fmt.Errorf("lora.modules_to_save: %w", err)
+	}
+	same := func(a, b module) bool { return a.name == b.name }
+	if len(asked) > 0 && !slices.EqualFunc(want, m.whole, same) {
+		return fault.Usage(fmt.Errorf("lora.modules_to_save is %v, want none, or the modules of %s", asked, f.dir))
+	}
+	return nil
+}
+
+// Replaced reports whether modules that an adapter's file has as a whole stand in the place of the base's, which is then no longer there.
+func (m *Model) Replaced() bool { return m.from && len(m.whole) > 0 }
+
+// readFrom fills the adapters that training goes on from.
+func (m *Model) readFrom() error {
+	f, err := openAdapter(m.lora.From)
+	if err != nil {
+		return err
+	}
+	return f.read(m)
 }
 
 // readAll reads all parameters.
@@ -268,20 +443,24 @@ func (m *Model) Merge() {
 			delete(m.files, p)
 		}
 	}
-	m.adapters = nil
+	m.adapters, m.whole = nil, nil
 }
 
 // Dropout reports whether adapters have any.
 func (m *Model) Dropout() bool { return m.Adapted() && m.lora.Dropout > 0 }
 
 // DropoutKeys says what the dropout of each token of a pack follows from in an optimiser step: the
-// seed, the step and the document up to it, so that it is the same wherever the document lies.
-func (m *Model) DropoutKeys(keys []uint64, ids, starts []int32, step int) {
+// seed, the step and the document up to it, so that it is the same wherever the document lies. hidden, unless it is nil, is
+// what of the pack branches do not see: each goes on from what lies before it.
+func (m *Model) DropoutKeys(keys []uint64, ids, starts []int32, hidden [][2]int32, step int) {
 	begin := graph.Mix(graph.Mix(m.seed+1) + uint64(step))
 	for t, id := range ids {
-		before := begin
-		if starts[t] < int32(t) {
-			before = keys[t-1]
+		before, last := begin, t-1
+		if hidden != nil && hidden[t][1] == int32(t) && t > 0 {
+			last = int(hidden[t][0]) - 1
+		}
+		if int(starts[t]) <= last {
+			before = keys[last]
 		}
 		keys[t] = max(1, graph.Mix(before+uint64(id)+1))
 	}

@@ -7,18 +7,22 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/graph"
+	"lwtrain/internal/kernels"
 	"lwtrain/model/families"
 )
 
 // Twin is a model as the classes of transformers have it, which know no code that comes
 // with a model: the form that computes the same, under its own names.
 type Twin struct {
-	Config  []byte // a config.json
-	Tensors []Laid // of the twin, made of the files' tensors
-	Files   []Laid // of the model's files, made of the twin's tensors
+	Config   []byte // a config.json
+	Tensors  []Laid // of the twin, made of the files' tensors; those of adapters come last
+	Files    []Laid // of the model's files, made of the twin's tensors; those of adapters come last
+	Adapters []Adapting
 }
 
 // Laid is a tensor that is made of rows of others, one piece below the other.
@@ -26,7 +30,10 @@ type Laid struct {
 	Name   string
 	Shape  []int
 	Pieces []Piece
-	Frozen bool // it is not trained
+	Frozen bool   // it is not trained
+	Packed bool   // and kept in bf16, as the files have it
+	Beside bool   // training begins with the one of an adapter's file
+	Saved  string // its name in a checkpoint; "": checkpoints are without it
 }
 
 // Piece is rows of a tensor: of a vector, values.
@@ -35,9 +42,23 @@ type Piece struct {
 	First, Rows int
 }
 
-// Twin describes the model for transformers. For most families it is the model itself. freeze
-// is as [Model.Freeze] has it.
-func (c Config) Twin(freeze []string) (Twin, error) {
+// Adapting is a linear layer of the twin with an adapter, or with rows of one.
+type Adapting struct {
+	Linear    string  `json:"linear"`    // name of the module
+	A         string  `json:"a"`         // names of tensors: [Rank, inputs],
+	B         string  `json:"b"`         // [Rows, Rank],
+	Magnitude string  `json:"magnitude"` // and [Rows]; "": rows keep the length that they get
+	Rank      int     `json:"rank"`
+	Rows      int     `json:"rows"`
+	First     int     `json:"first"` // row of the adapter that is the layer's first one
+	Scale     float32 `json:"scale"`
+	Salt      int64   `json:"salt"` // and Threshold: [graph.Adapter.Drops]
+	Threshold int     `json:"threshold"`
+}
+
+// Twin describes the model for transformers, with what of it is trained. For most families it is the model itself.
+func (m *Model) Twin() (Twin, error) {
+	c := m.Config
 	family, ok := families.Find(c.Type)
 	if !ok {
 		return Twin{}, unknownType(c.Type)
@@ -60,29 +81,72 @@ func (c Config) Twin(freeze []string) (Twin, error) {
 		names = other.Names
 		t.Config, err = c.twinConfig(family.Twin)
 	}
-	m := Empty(c)
-	if err == nil {
-		err = m.Freeze(freeze)
+	if err != nil {
+		return t, err
 	}
-	for i, p := range c.Layout() {
-		frozen := m.Params[i].Frozen
-		files, twins := c.names.Tensors(p), names.Tensors(p)
-		for _, of := range twins {
-			t.Tensors = append(t.Tensors, Laid{of.Name, of.Shape, pieces(of, files), frozen})
+	for i, of := range c.Layout() {
+		p := m.Params[i]
+		files, twins := c.names.Tensors(of), names.Tensors(of)
+		lay := func(x families.Tensor, of []families.Tensor) Laid {
+			laid := Laid{Name: x.Name, Shape: x.Shape, Pieces: pieces(x, of), Frozen: p.Frozen, Packed: p.Frozen && p.Packed}
+			if !m.Adapted() || !p.Frozen {
+				laid.Saved = m.SavedName(x.Name)
+			}
+			laid.Beside = m.from && m.isWhole(p)
+			return laid
 		}
-		for _, of := range files {
-			t.Files = append(t.Files, Laid{of.Name, of.Shape, pieces(of, twins), frozen})
+		for _, x := range twins {
+			t.Tensors = append(t.Tensors, lay(x, files))
+			if err := t.adapt(x, p); err != nil {
+				return t, err
+			}
+		}
+		for _, x := range files {
+			t.Files = append(t.Files, lay(x, twins))
 		}
 	}
-	return t, err
+	for _, x := range m.adapters {
+		for _, p := range x.Params() {
+			shape := m.files[p][0].Shape
+			laid := Laid{Name: p.Name, Shape: shape, Pieces: []Piece{{p.Name, 0, shape[0]}}, Beside: true, Saved: p.Name}
+			t.Tensors, t.Files = append(t.Tensors, laid), append(t.Files, laid)
+		}
+	}
+	return t, nil
+}
+
+// adapt notes the adapter that a tensor of the twin has: one that is for other rows, too, is rows of it.
+func (t *Twin) adapt(x families.Tensor, p *graph.Param) error {
+	for _, a := range p.Adapters {
+		from, to := max(x.Row, a.Row), min(x.Row+x.Rows(), a.Row+a.Rows)
+		if x.Vector() || from >= to {
+			continue
+		}
+		if from != x.Row || to != x.Row+x.Rows() {
+			return fmt.Errorf("%s: an adapter of %d of its %d rows, want one of all of them", x.Name, to-from, x.Rows())
+		}
+		one := Adapting{Linear: strings.TrimSuffix(x.Name, ".weight"), A: a.A.Name, B: a.B.Name, Rank: a.A.Rows, Rows: a.Rows,
+			First: x.Row - a.Row, Scale: a.Scale}
+		if a.Magnitude != nil {
+			one.Magnitude = a.Magnitude.Name
+		}
+		salt, threshold := a.Drops()
+		one.Salt, one.Threshold = int64(salt), int(threshold)
+		t.Adapters = append(t.Adapters, one)
+	}
+	return nil
 }
 
 // pieces cuts the rows of a tensor where other tensors of the same parameter begin.
 func pieces(of families.Tensor, others []families.Tensor) (out []Piece) {
 	for _, o := range others {
 		from, to := max(of.Row, o.Row), min(of.Row+of.Rows(), o.Row+o.Rows())
+		values := 1 // of a row of taps
+		if len(o.Shape) == 3 {
+			values = o.Shape[2]
+		}
 		if from < to {
-			out = append(out, Piece{o.Name, from - o.Row, to - from})
+			out = append(out, Piece{o.Name, (from - o.Row) / values, (to - from) / values})
 		}
 	}
 	return out
@@ -131,4 +195,66 @@ func (c Config) WriteFolder(dir, dtype string, tensors []checkpoints.Stream, pro
 		tensors = append(slices.Clone(tensors), t.Stream())
 	}
 	return checkpoints.StreamWeights(dir, format, tensors, shardBytes, progress)
+}
+
+// SaveStart writes the adapters, as PEFT has them, that the training of the model in dir begins with: m is an [Outline] of
+// it, and stays one. It takes memory for them, and with [DoRA] for one matrix.
+func (m *Model) SaveStart(dir, to string) error {
+	defer m.Free()
+	if m.from {
+		if err := m.readFrom(); err != nil {
+			return err
+		}
+		return m.SaveAdapter(to)
+	}
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := m.beginAdapters(func(p *graph.Param) error { return m.take(p, w) }, release); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return m.SaveAdapter(to)
+}
+
+// take reads a parameter of a model without memory, and release lets it go.
+func (m *Model) take(p *graph.Param, w *checkpoints.Weights) error {
+	if p.Packed {
+		takePacked(p)
+	}
+	return m.read(p, w)
+}
+
+func release(p *graph.Param) {
+	kernels.Free(p.Data)
+	kernels.FreeBF16(p.Half)
+	kernels.FreeInt8(p.Low)
+	p.Data, p.Half, p.Low = nil, nil, nil
+}
+
+// FingerprintOf is the [Model.Fingerprint] of the model in dir as it begins to be trained: m is an [Outline] of it, and stays one.
+func (m *Model) FingerprintOf(dir string) (string, error) {
+	w, err := checkpoints.OpenWeights(dir)
+	if err != nil {
+		return "", err
+	}
+	m.held = w
+	defer m.Free()
+	if m.from {
+		if err := m.readFrom(); err != nil {
+			return "", err
+		}
+	}
+	take := func(p *graph.Param) error {
+		if p.Data != nil { // a module of the adapter's file
+			return nil
+		}
+		return m.take(p, w)
+	}
+	base, err := m.fingerprint(take, release)
+	if err != nil || !m.from {
+		return base, err
+	}
+	return m.withAdapters(base), nil
 }

@@ -21,6 +21,16 @@ func (c Cost) Of(lengths []int) (sum float64) {
 	return sum
 }
 
+// Branches is the cost of documents that begin with the same shared tokens, which are computed once: each but the first is a
+// branch of it ([Doc]). rows are how many tokens each has in the pack.
+func (c Cost) Branches(shared int, rows []int) float64 {
+	sum := c.Of(rows)
+	for _, n := range rows[1:] {
+		sum += c.Square * 2 * float64(n) * float64(shared-1) // n tokens look at all of the prefix, which does not look back
+	}
+	return sum
+}
+
 // Imbalance is the share of the time that those who compute packs side by side wait for the
 // slowest of them: the mean over the packs of (most - cost) / most. With the cost
 // [Attention] it is HBP's attention balance ratio, which is better the smaller it is.

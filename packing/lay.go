@@ -8,6 +8,19 @@ type Doc struct {
 	IDs    []int32
 	Target [][2]int32
 	Factor float64
+	// Shared makes it a branch: it goes on behind the first Shared tokens of the last document
+	// before it that is none. Its IDs begin with the last of these once more, which has the same
+	// state in both, so that the first token behind them is predicted there, too.
+	Shared int
+}
+
+// Branch is the document as one that shares its first tokens, none of which is a target, with the document before it.
+func (d Doc) Branch(shared int) Doc {
+	out := Doc{IDs: d.IDs[shared-1:], Factor: d.Factor, Shared: shared}
+	for _, t := range d.Target {
+		out.Target = append(out.Target, [2]int32{t[0] - int32(shared-1), t[1] - int32(shared-1)})
+	}
+	return out
 }
 
 // units are what a weighting weighs of the document. Its targets are those that carry loss:
@@ -35,9 +48,12 @@ type Pack struct {
 	IDs       []int32   // tokens; 0 in the padding
 	Targets   []int32   // the id that position t predicts, -1 where it carries no loss
 	Starts    []int32   // the first index that t sees, which never decreases: its document's first; t itself in the padding
-	Positions []int32   // t's position id: its index in its document; 0 in the padding
+	Positions []int32   // t's position id: its index in its document, a branch's prefix included; 0 in the padding
 	Weights   []float32 // of each position's cross-entropy, 0 where Targets is -1
-	Divisor   float64
+	// Hidden are the half-open ranges of indices between its start and itself that each position does not see: of a
+	// branch what is not of its prefix. nil: there is none.
+	Hidden  [][2]int32
+	Divisor float64
 
 	Documents    int
 	Tokens       int // without padding
@@ -72,11 +88,18 @@ func (o Options) Lay(docs []Doc) (Pack, error) {
 	p.Documents = len(docs)
 	var weights []float64
 	weights, p.Divisor = w.weigh(o, units)
+	root, trunk := 0, Doc{}
 	for i, d := range docs {
 		if end := p.Tokens + len(d.IDs); end > o.Capacity {
 			return Pack{}, fmt.Errorf("document %d of the pack ends at token %d, want at most the capacity %d", i, end, o.Capacity)
 		}
-		p.add(d, weights[:counts[i]])
+		if d.Shared == 0 {
+			root, trunk = p.Tokens, d
+		} else if d.Shared > len(trunk.IDs) || trunk.IDs[d.Shared-1] != d.IDs[0] {
+			return Pack{}, fmt.Errorf("document %d of the pack goes on from token %d of one of %d tokens, want that token at its beginning",
+				i, d.Shared-1, len(trunk.IDs))
+		}
+		p.add(d, root, weights[:counts[i]])
 		weights = weights[counts[i]:]
 	}
 	return p, nil
@@ -95,14 +118,23 @@ func padding(size int) Pack {
 }
 
 // add puts a document behind those that are there, with the weight of its targets or of those
-// of each range. Where they weigh nothing there is nothing to learn.
-func (p *Pack) add(d Doc, weights []float64) {
-	start := p.Tokens
+// of each range. Where they weigh nothing there is nothing to learn. root is where the last one that is no branch
+// begins.
+func (p *Pack) add(d Doc, root int, weights []float64) {
+	start, before := p.Tokens, max(0, d.Shared-1)
 	copy(p.IDs[start:], d.IDs)
 	for k := range d.IDs {
-		p.Starts[start+k], p.Positions[start+k] = int32(start), int32(k)
+		p.Starts[start+k], p.Positions[start+k] = int32(root), int32(before+k)
 	}
 	p.Tokens += len(d.IDs)
+	if d.Shared > 0 {
+		if p.Hidden == nil {
+			p.Hidden = make([][2]int32, len(p.IDs))
+		}
+		for k := range d.IDs {
+			p.Hidden[start+k] = [2]int32{int32(root + before), int32(start)}
+		}
+	}
 	for i, span := range d.Target {
 		weight := weights[min(i, len(weights)-1)]
 		if weight == 0 {

@@ -258,6 +258,8 @@ func TestDocumentsThatCanNotBeLaidAreRefused(t *testing.T) {
 		{"more than a pack holds", "token", "ends at token 17, want at most the capacity 16", []Doc{doc(9, 1, 1), doc(8, 1, 1)}},
 		{"an unknown weighting", "words", `weighting "words"`, []Doc{doc(3, 1, 1)}},
 		{"an empty document", "token", "no tokens", []Doc{{}}},
+		{"a branch of nothing", "token", "goes on from token 1 of one of 0 tokens", []Doc{{IDs: []int32{1}, Shared: 2}}},
+		{"a branch of another text", "token", "goes on from token 1 of one of 3", []Doc{doc(3, 0, 1), {IDs: []int32{7}, Shared: 2}}},
 		{"a target outside", "token", "[1, 4) after token 0", []Doc{{IDs: []int32{1, 2, 3}, Target: [][2]int32{{1, 4}}}}},
 		{"targets out of order", "token", "[0, 2) after token 3", []Doc{{IDs: []int32{1, 2, 3}, Target: [][2]int32{{2, 3}, {0, 2}}}}},
 	} {

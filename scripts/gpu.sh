@@ -2,8 +2,11 @@
 # What the engine on PyTorch does on a GPU, as a table: speed, share of the peak, memory against the plan, compiling, the
 # price of the same bytes each time, and saving. It takes no network and less than ten minutes: weights are random.
 #
-#   scripts/gpu.sh bin/lwtrain [PYTHON]          on GPUs: 135M, 1.7B and 4B, packs of 8,192 and 32,768 tokens
+#   scripts/gpu.sh bin/lwtrain [PYTHON]          on GPUs: LoRA of rank 64 at 8B, packs of 32,768 tokens, in 80 GB; all weights of
+#                                                135M, 1.7B and 4B, packs of 8,192 and 32,768 tokens
+#   SIZES=lora scripts/gpu.sh bin/lwtrain        LoRA at 8B alone, and the same packs by TRL with PEFT, where PYTHON has them
 #   SIZES=small scripts/gpu.sh bin/lwtrain       anywhere: 135M, packs of 256 tokens, to try the script
+#   SIZES=small-lora scripts/gpu.sh bin/lwtrain  and with TRL and PEFT
 set -euo pipefail
 lwtrain=$(realpath "${1:?want the binary: scripts/gpu.sh bin/lwtrain [PYTHON]}")
 python=${2:-${LWTRAIN_PYTHON:-python3}}
@@ -12,11 +15,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 deadline=$((SECONDS + 570))
 
-if [ "${SIZES:-gpu}" = small ]; then
-	shapes="smollm2-135m" capacities="256" documents=32-128 steps=1
-else
+case ${SIZES:-gpu} in
+small*) shapes="smollm2-135m" capacities="256" documents=32-128 steps=1 adapted=smollm2-135m rank=8 random="--layers 2 --hidden 64" ;;
+*)
 	shapes="smollm2-135m qwen3-1.7b qwen3-4b" capacities="8192 32768" documents=2048-8192 steps=4
-fi
+	adapted=llama-3.1-8b rank=64 random="--layers 32 --hidden 4096"
+	;;
+esac
+card=80e9 # bytes of the smallest GPU that LoRA at 8B is to fit on
 
 "$lwtrain" doctor | sed -n '/^torch/,/^memory/p' | sed '$d'
 printf '\n%-14s %6s  %-24s %12s %6s %10s %10s %7s\n' shape pack how tokens/s mfu GiB planned save/s
@@ -49,6 +55,25 @@ PY
 	cp "$work/out.json" "$work/last.json"
 }
 
+capacity=${capacities##* }
+measure "$adapted" "$capacity" "LoRA, rank $rank" --lora "$rank" --memory-limit 74GiB
+if [ -e "$work/last.json" ]; then
+	"$python" - "$work/last.json" "$card" <<'PY'
+import json, sys
+
+peak, card = json.load(open(sys.argv[1]))["peak_rss_bytes"], float(sys.argv[2])
+print(f"{'':14} {'':6}  {'fits' if peak < card else 'does NOT fit'} on a GPU of {card / 1e9:.0f} GB: {peak / 1e9:.1f} GB")
+PY
+fi
+case ${SIZES:-gpu} in
+*lora)
+	"$python" -c 'import trl, peft' 2>/dev/null || { echo "TRL and PEFT are not here: not compared"; exit; }
+	"$python" bench/peer/random_model.py $random --lwtrain "$lwtrain" "$work/model"
+	"$python" bench/peer/compare.py --python "$python" --model "$work/model" --capacity "$capacity" --engine torch --lora "$rank" \
+		--lwtrain "$lwtrain" --rounds 1 --steps "$steps" --settings bf16,sdpa,1
+	exit
+	;;
+esac
 for shape in $shapes; do
 	for capacity in $capacities; do
 		measure "$shape" "$capacity" "compiled" --compile auto

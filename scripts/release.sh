@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes release archives in dist/: for each system a tar.gz with the program, the documents and the licences of all that is in it,
-# and SHA256SUMS of them. Nothing of the time or the user is in them.
+# Makes release archives in dist/: for each system a tar.gz with the program, the documents and the licences of all that is in it
+# (scripts/licences), and SHA256SUMS of them. Nothing of the time or the user is in them.
 #
 #   linux-amd64    lwtrain with C kernels (AVX2, AVX-512), and lwtrain-static in plain Go, which runs on any Linux
 #   linux-arm64    the same with NEON, where aarch64-linux-gnu-gcc is there (apt-get install gcc-aarch64-linux-gnu); else in plain Go alone
@@ -26,31 +26,9 @@ build() { # FILE GOOS GOARCH CGO_ENABLED CC CGO_LDFLAGS
 	env GOFLAGS=-trimpath GOOS="$2" GOARCH="$3" CGO_ENABLED="$4" CC="$5" CGO_LDFLAGS="$6" "$go" build -ldflags '-s -w' -o "$1" ./cmd/lwtrain
 }
 
-licences() { # GOOS GOARCH
-	env GOOS="$1" GOARCH="$2" "$go" list -deps -f '{{with .Module}}{{if .Dir}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/lwtrain |
-		sort -u | while read -r path of dir; do
-		[ "$path" = lwtrain ] && continue
-		printf '\n======== %s %s\n' "$path" "$of"
-		found=
-		for file in "$dir"/LICEN[CS]E* "$dir"/COPYING* "$dir"/NOTICE*; do
-			[ -f "$file" ] || continue
-			found=yes
-			printf '\n-------- %s\n\n' "$(basename "$file")"
-			cat "$file"
-		done
-		if [ -z "$found" ] && grep -qs ' License$' "$dir"/README.md; then # its text stands there
-			found=yes
-			cat "$dir/README.md"
-		fi
-		[ -n "$found" ] || { echo "release: $path has no licence file" >&2; exit 1; }
-	done
-	printf '\n======== Go\n\n'
-	cat "$("$go" env GOROOT)/LICENSE"
-}
-
 archive() { # NAME: what lies in dist/work/NAME
 	dir=dist/work/$1
-	cp README.md CHANGELOG.md "$dir/"
+	cp README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md "$dir/"
 	cp -r docs "$dir/docs"
 	tar --sort=name --mtime="$when" --owner=0 --group=0 --numeric-owner -C dist/work -cf - "$1" | gzip -n -9 >"dist/$1.tar.gz"
 }
@@ -59,7 +37,7 @@ name=lwtrain-$version-linux-amd64
 mkdir -p "dist/work/$name"
 build "dist/work/$name/lwtrain" linux amd64 1 "${CC:-gcc}" "$(with_gomp amd64 "${CC:-gcc}")"
 build "dist/work/$name/lwtrain-static" linux amd64 0 "" ""
-licences linux amd64 >"dist/work/$name/LICENSES.txt"
+"$go" run ./scripts/licences linux/amd64 >"dist/work/$name/LICENSES.txt"
 archive "$name"
 
 name=lwtrain-$version-linux-arm64
@@ -72,13 +50,13 @@ else
 fi
 build "dist/work/$name/lwtrain-static" linux arm64 0 "" ""
 [ -f "dist/work/$name/lwtrain" ] || mv "dist/work/$name/lwtrain-static" "dist/work/$name/lwtrain"
-licences linux arm64 >"dist/work/$name/LICENSES.txt"
+"$go" run ./scripts/licences linux/arm64 >"dist/work/$name/LICENSES.txt"
 archive "$name"
 
 name=lwtrain-$version-darwin-arm64
 mkdir -p "dist/work/$name"
 build "dist/work/$name/lwtrain" darwin arm64 0 "" ""
-licences darwin arm64 >"dist/work/$name/LICENSES.txt"
+"$go" run ./scripts/licences darwin/arm64 >"dist/work/$name/LICENSES.txt"
 archive "$name"
 
 rm -rf dist/work

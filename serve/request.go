@@ -130,8 +130,7 @@ func (s *Server) read(raw []byte, form string) (*asked, error) {
 	}
 	maps.DeleteFunc(f, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
 	if name := f.take("model"); name != nil && string(name) != plainjson.Quote(s.Name) {
-		return nil, &problem{status: http.StatusNotFound, param: "model", code: "model_not_found",
-			text: fmt.Sprintf("model: %s, want %s", excerpt(name), plainjson.Quote(s.Name))}
+		return nil, s.unknown(excerpt(name))
 	}
 	a := &asked{form: form, n: 1, how: model.Sampling{Temperature: 1, TopP: 1}}
 	if err := a.readSettings(f, s.Batch); err != nil {
@@ -429,4 +428,10 @@ func (a *asked) seed(i int) uint64 {
 		return a.how.Seed
 	}
 	return rng.New(a.how.Seed, "serve", uint64(i)).Uint64()
+}
+
+// unknown is the problem of a request to another model.
+func (s *Server) unknown(name string) *problem {
+	return &problem{status: http.StatusNotFound, param: "model", code: "model_not_found",
+		text: fmt.Sprintf("model: %s, want %s", name, plainjson.Quote(s.Name))}
 }

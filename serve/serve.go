@@ -152,24 +152,32 @@ func (s *Server) handler() http.Handler {
 			State
 		}{"ok", s.State()})
 	})
+	type entry struct {
+		ID      string `json:"id"`
+		Object  string `json:"object"`
+		Created int64  `json:"created"`
+		Owner   string `json:"owned_by"`
+		Context int    `json:"max_model_len"`
+	}
+	only := entry{s.Name, "model", s.began.Unix(), "lwtrain", s.Context}
 	mux.HandleFunc("GET /v1/models", s.keyed(func(w http.ResponseWriter, _ *http.Request) {
-		type entry struct {
-			ID      string `json:"id"`
-			Object  string `json:"object"`
-			Created int64  `json:"created"`
-			Owner   string `json:"owned_by"`
-			Context int    `json:"max_model_len"`
-		}
 		send(w, http.StatusOK, struct {
 			Object string  `json:"object"`
 			Data   []entry `json:"data"`
-		}{"list", []entry{{s.Name, "model", s.began.Unix(), "lwtrain", s.Context}}})
+		}{"list", []entry{only}})
+	}))
+	mux.HandleFunc("GET /v1/models/{name...}", s.keyed(func(w http.ResponseWriter, r *http.Request) {
+		if name := r.PathValue("name"); name != s.Name {
+			refuse(w, s.unknown(fmt.Sprintf("%.100q", name)))
+			return
+		}
+		send(w, http.StatusOK, only)
 	}))
 	mux.HandleFunc("POST /v1/chat/completions", s.keyed(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, chatForm) }))
 	mux.HandleFunc("POST /v1/completions", s.keyed(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, textForm) }))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, &problem{status: http.StatusNotFound, code: "not_found", text: fmt.Sprintf("%.20s %.100s is not there, want "+
-			"POST /v1/chat/completions, POST /v1/completions, GET /v1/models or GET /health", r.Method, r.URL.Path)})
+			"POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/NAME or GET /health", r.Method, r.URL.Path)})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

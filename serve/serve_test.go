@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -207,7 +208,8 @@ func TestWhatAnAnswerHas(t *testing.T) {
 	if ends[0] != "length" || use.Completion != 60 || use.Total != use.Prompt+60 || use.Prompt == 0 {
 		t.Fatalf("%v, %v, %+v", plain, ends, use)
 	}
-	if strings.Contains(raw, `"seed"`) || !strings.Contains(raw, `"object":"chat.completion"`) || !strings.Contains(raw, `"model":"tiny"`) {
+	if strings.Contains(raw, `"seed"`) || !strings.Contains(raw, `"object":"chat.completion"`) || !strings.Contains(raw,
+		`"model":"tiny"`) {
 		t.Errorf("%s", raw)
 	}
 	status, _, raw = s.post(t, "/v1/chat/completions", long+`, "stream": true, "stream_options": {"include_usage": true}}`)
@@ -321,5 +323,32 @@ func TestProbabilitiesSumToOne(t *testing.T) {
 	}
 	if l := logprobOf(tok, 3, logits, 0); len(l.Top) != 0 {
 		t.Errorf("%d candidates, want none", len(l.Top))
+	}
+}
+
+func TestTheModelIsNamed(t *testing.T) {
+	s := start(t, Options{})
+	get := func(path string) (int, map[string]any) {
+		t.Helper()
+		res, err := http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var said map[string]any
+		if err := json.NewDecoder(res.Body).Decode(&said); err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, said
+	}
+	_, all := get("/v1/models")
+	status, one := get("/v1/models/tiny")
+	if list, ok := all["data"].([]any); status != 200 || !ok || len(list) != 1 || !reflect.DeepEqual(list[0], any(one)) ||
+		one["id"] != "tiny" {
+		t.Errorf("%d: %v, in the list of all %v", status, one, all)
+	}
+	status, other := get("/v1/models/owner/other")
+	if e, ok := other["error"].(map[string]any); status != 404 || !ok || e["code"] != "model_not_found" {
+		t.Errorf("another model: %d: %v", status, other)
 	}
 }

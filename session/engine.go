@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -30,16 +29,16 @@ func engineOptions(o train.Options, capacity int) native.Options {
 
 // Needs says what training m takes, as the config has it; reference may be nil.
 func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
+	outline, err := m.Outline()
+	if err != nil {
+		return engine.Needs{}, err
+	}
 	if s.usesTorch() {
 		in, err := s.torch()
 		if err != nil {
 			return engine.Needs{}, err
 		}
-		return torch.Needs(m.Config, in, s.torchOptions(reference))
-	}
-	outline, err := m.Outline()
-	if err != nil {
-		return engine.Needs{}, err
+		return torch.Needs(outline, in, s.torchOptions(reference))
 	}
 	return native.Needs(outline, s.engineOptions(reference))
 }
@@ -111,19 +110,14 @@ func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error)
 }
 
 // benchEngine is the embedded engine over random weights, with adapters or without.
-func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.Engine, error) {
+func benchEngine(outline *model.Model, lora model.LoRA, job train.BenchJob) (*native.Engine, error) {
 	o := engineOptions(job.Options, job.Capacity)
-	trained := model.Training{LoRA: lora, Bits24: o.Bits8, Seed: 1}
-	outline, err := model.Outline(c, "", trained)
-	if err != nil {
-		return nil, fault.Usage(err)
-	}
 	needs, err := native.Needs(outline, o)
 	if err != nil {
 		return nil, err
 	}
 	o.MemoryLimit = needs.Limit // what was free before the weights were made
-	m, err := model.NewToTrain(c, 1, trained)
+	m, err := model.NewToTrain(outline.Config, 1, model.Training{LoRA: lora, Bits24: o.Bits8, Seed: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +127,15 @@ func benchEngine(c model.Config, lora model.LoRA, job train.BenchJob) (*native.E
 // Bench trains a model of random weights by an engine, and says how fast that is: see [train.Bench].
 func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.LoRA, job train.BenchJob) (train.BenchResult, error) {
 	job.Vocab = c.Vocab
+	outline, err := model.Outline(c, "", model.Training{LoRA: lora, Bits24: job.Options.Optim == train.AdamW8Bit, Seed: 1})
+	if err != nil {
+		return train.BenchResult{}, fault.Usage(err)
+	}
 	job.FLOPs = func(tokens int) float64 { return native.FLOPs(c, tokens) }
-	switch optim := job.Options.Optim; {
-	case how.Kind == engine.Torch && lora.On():
-		return train.BenchResult{}, fault.Usage(errors.New("adapters are the native engine's, want no --lora with --engine torch"))
-	case how.Kind == engine.Torch && optim != train.AdamW:
+	if lora.On() {
+		job.FLOPs = func(tokens int) float64 { return native.LoRAFLOPs(c, outline.TrainedParameters(), tokens) }
+	}
+	if optim := job.Options.Optim; how.Kind == engine.Torch && optim != train.AdamW {
 		return train.BenchResult{}, fault.Usage(fmt.Errorf("%s is the native engine's, want --optim adamw with --engine torch", optim))
 	}
 	if how.Kind == engine.Torch {
@@ -145,14 +143,14 @@ func Bench(ctx context.Context, c model.Config, how engine.Options, lora model.L
 		if err != nil {
 			return train.BenchResult{}, err
 		}
-		e, err := torch.New(c, "", in, torchOptions(how, job.Options, job.Capacity))
+		e, err := torch.New(outline, "", in, torchOptions(how, job.Options, job.Capacity))
 		if err != nil {
 			return train.BenchResult{}, err
 		}
 		job.Engine, job.PeakGFLOPs, job.Profile = e, e.PeakGFLOPs, func(map[string]time.Duration) {}
 		job.Packs = max(job.Packs, e.Ranks())
 	} else {
-		e, err := benchEngine(c, lora, job)
+		e, err := benchEngine(outline, lora, job)
 		if err != nil {
 			return train.BenchResult{}, err
 		}
@@ -183,8 +181,8 @@ func torchOptions(how engine.Options, o train.Options, capacity int) torch.Optio
 	return torch.Options{
 		Processes: how.Processes, Shard: how.Shard, Deterministic: how.Deterministic, Compile: how.Compile, Threads: runtime.GOMAXPROCS(0),
 		Capacity: capacity, Precision: o.Precision, GradientCheckpointing: o.GradientCheckpointing,
-		MemoryLimit: int64(o.MemoryLimit), Freeze: o.Freeze,
-		AdamW: torch.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
+		MemoryLimit: int64(o.MemoryLimit),
+		AdamW:       torch.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	}
 }
 
@@ -218,9 +216,13 @@ func (s *Session) torchEngine(m, reference *Model, dir string) (engine.Engine, e
 			return nil, err
 		}
 	}
+	outline, err := m.Outline()
+	if err != nil {
+		return nil, err
+	}
 	o := s.torchOptions(reference)
 	o.Dir = dir
-	e, err := torch.New(m.Config, weights, in, o)
+	e, err := torch.New(outline, weights, in, o)
 	if err != nil {
 		return nil, err
 	}

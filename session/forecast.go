@@ -191,7 +191,7 @@ const usualRank = 16
 // needsByEngine says what a fine-tune with packs of a capacity takes on each engine, on one processor or GPU, whether
 // it is there or not, of a model whose files may lie in dir. Torch's are upper bounds, in bf16 unless the options have another precision.
 func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA, capacity int) ([]EngineNeeds, error) {
-	own, other := engineOptions(o, capacity), torch.Options{Processes: 1, Capacity: capacity, Precision: o.Precision, Freeze: o.Freeze}
+	own, other := engineOptions(o, capacity), torch.Options{Processes: 1, Capacity: capacity, Precision: o.Precision}
 	if other.Precision == "auto" {
 		other.Precision = engine.BFloat16
 	}
@@ -204,9 +204,7 @@ func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA,
 	rows := []EngineNeeds{
 		{Engine: engine.Native, Optimizer: train.AdamW}, {Engine: engine.Native, Optimizer: train.AdamW8Bit},
 		{Engine: engine.Native, Optimizer: train.AdamW, Rank: lora.Rank}, {Engine: engine.Torch, Optimizer: train.AdamW},
-	}
-	if torch.Takes(c) != nil {
-		rows = rows[:len(rows)-1]
+		{Engine: engine.Torch, Optimizer: train.AdamW, Rank: lora.Rank},
 	}
 	for i := range rows {
 		own.Bits8 = rows[i].Optimizer == train.AdamW8Bit
@@ -222,7 +220,7 @@ func needsByEngine(c model.Config, dir string, o train.Options, lora model.LoRA,
 			if own.GradientCheckpointing, other.GradientCheckpointing = again, again; rows[i].Engine == engine.Native {
 				*needs, err = native.Needs(outline, own)
 			} else {
-				*needs, err = torch.Needs(c, &torch.Installation{}, other)
+				*needs, err = torch.Needs(outline, &torch.Installation{}, other)
 			}
 			if err != nil {
 				return nil, err

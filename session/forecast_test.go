@@ -70,7 +70,8 @@ func TestEachEngineSaysWhatItNeeds(t *testing.T) {
 	o := train.Default()
 	o.Precision = "float32"
 	rows, err := needsByEngine(c, "", o, model.DefaultLoRA(), 256)
-	if err != nil || len(rows) != 4 || rows[2].Rank != 16 || rows[0].Engine != engine.Native || rows[3].Engine != engine.Torch {
+	if err != nil || len(rows) != 5 || rows[2].Rank != 16 || rows[0].Engine != engine.Native || rows[3].Engine != engine.Torch ||
+		rows[4].Rank != 16 || rows[4].Engine != engine.Torch {
 		t.Fatalf("%+v, %v", rows, err)
 	}
 	n := c.Parameters()

@@ -162,7 +162,7 @@ func (e *timed) Answer(ctx context.Context, prompts []engine.Prompt, emit func()
 }
 
 // Save implements [engine.Engine].
-func (e *timed) Save(dir string) error {
+func (e *timed) Save(dir string) (rest func() error, err error) {
 	defer e.save.add(time.Now(), 1)
 	return e.Engine.Save(dir)
 }

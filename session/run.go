@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"lwtrain/data"
+	"lwtrain/dpo"
 	"lwtrain/engine"
+	"lwtrain/engine/native"
 	"lwtrain/engine/torch"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/machine"
@@ -49,6 +51,7 @@ type Run struct {
 	session   *Session
 	method    Method
 	reference *Model        // of its own, of preference training; nil: there is none
+	sharing   train.Sharing // of prompts, of preference training
 	epochs    *train.Epochs // of SFT, once they were asked for
 }
 
@@ -75,6 +78,12 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 			return nil, err
 		}
 	}
+	var sharing train.Sharing
+	if how.pairs {
+		if sharing, err = s.sharing(m, reference); err != nil {
+			return nil, err
+		}
+	}
 	labelled := s.Config.DPO.Labelled()
 	set, err := s.Data(ctx, m.Template, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
 	if err != nil {
@@ -96,7 +105,7 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 		set.Close()
 		return nil, err
 	}
-	return &Run{Model: m, Data: set, session: s, method: how, reference: reference}, nil
+	return &Run{Model: m, Data: set, session: s, method: how, reference: reference, sharing: sharing}, nil
 }
 
 // RunOfData is a run of the way of training that the config's data is for.
@@ -140,7 +149,7 @@ func (r *Run) workSFT(step int) (train.Work, error) {
 
 func (r *Run) pairSteps() (*train.PairSteps, error) {
 	c := r.session.Config
-	return train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, c.Train, c.Seed)
+	return train.NewPairSteps(r.Data, c.DPO, c.Packing.Capacity, r.sharing, c.Train, c.Seed)
 }
 
 func (r *Run) planDPO() (*train.Plan, error) {
@@ -255,7 +264,7 @@ func (r *Run) job(ctx context.Context, e train.Events) (train.Job, error) {
 	c, m := r.session.Config, r.Model
 	job := train.Job{
 		Options: c.Train, Capacity: c.Packing.Capacity, DPO: c.DPO, Seed: c.Seed, Dir: c.Output.Dir, CacheDir: c.Data.CacheDir,
-		Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Template.Stop(),
+		Sharing: r.sharing, Data: r.Data, Tokenizer: m.Tokenizer, Stop: m.Template.Stop(),
 		Asked:    train.AnswerOptions{Prompts: c.Sample.Prompts, MaxNewTokens: c.Sample.MaxNewTokens, Temperature: c.Sample.Temperature},
 		Identity: r.identity(),
 		Config:   c.Resolved(),
@@ -298,6 +307,63 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	}
 	defer job.Engine.Close()
 	return train.SelftestPacking(ctx, job, packs)
+}
+
+// SelftestPrompts compares pairs whose prompts are computed once with the same pairs with a prompt for each
+// answer: see [train.SelftestPrompts].
+func (r *Run) SelftestPrompts(ctx context.Context, pairs int, e train.Events) (train.PromptTest, error) {
+	job, err := r.job(ctx, e)
+	if err != nil {
+		return train.PromptTest{}, err
+	}
+	if job.Engine, err = r.session.engine(r.Model, r.reference, ""); err != nil {
+		return train.PromptTest{}, err
+	}
+	defer job.Engine.Close()
+	return train.SelftestPrompts(ctx, job, pairs)
+}
+
+// sharing says how a run of m against a reference, which may be nil, shares the prompts of its pairs.
+func (s *Session) sharing(m, reference *Model) (train.Sharing, error) {
+	const key = "dpo.share_prompts"
+	if err := s.shareAsBefore(key); err != nil {
+		return train.Sharing{}, err
+	}
+	how := s.Config.DPO.SharePrompts
+	if how == dpo.Nowhere || s.Config.DPO.Labelled() {
+		return train.Sharing{Why: "dpo.share_prompts is false"}, nil
+	}
+	out := train.Sharing{Always: how == dpo.Wherever}
+	out.Cost, out.Target = native.Cost(m.Config)
+	if out.Most, out.Why = m.Config.Branches(); reference != nil {
+		if most, why := reference.Config.Branches(); most < out.Most {
+			out.Most, out.Why = most, "the reference: "+why
+		}
+	}
+	if s.usesTorch() {
+		out.Most, out.Why = 0, "engine.kind: torch"
+	}
+	if out.Most == 0 && how == dpo.Wherever {
+		return out, fault.Usage(fault.Hint(fmt.Errorf("%s is true (%s), and prompts can not be shared: %s", key,
+			s.Config.Origin(key), out.Why),
+			"auto shares them where they can be"))
+	}
+	return out, nil
+}
+
+// shareAsBefore lets the run of a folder that was begun before there was the key, or without sharing, go on so where the config
+// leaves it open.
+func (s *Session) shareAsBefore(key string) error {
+	c := s.Config
+	if c.DPO.SharePrompts != dpo.WhereItPays {
+		return nil
+	}
+	var there rundir.Identity
+	known, err := rundir.ReadJSON(filepath.Join(c.Output.Dir, rundir.File), &there)
+	if _, says := there.Settings[key]; err == nil && known && !says {
+		c.DPO.SharePrompts = dpo.Nowhere
+	}
+	return err
 }
 
 // KindOf is which command trained the run of a folder: sft or dpo.

@@ -38,7 +38,7 @@ type BenchJob struct {
 // BenchResult is how fast a training step is, and what it takes.
 type BenchResult struct {
 	TokensPerSecond    float64   `json:"tokens_per_second"`
-	ModelFLOPsPerToken float64   `json:"model_flops_per_token"` // 6 x parameters that multiply, and attention; recomputing is not counted
+	ModelFLOPsPerToken float64   `json:"model_flops_per_token"` // 6 x parameters that multiply, 4 x those that stay, attention; once
 	PeakGFLOPs         float64   `json:"peak_gflops"`           // of a matrix product in the same precision and process
 	MFU                float64   `json:"mfu"`                   // model FLOPs per second over the peak
 	PeakRSS            int64     `json:"peak_rss_bytes"`
@@ -113,7 +113,11 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 	r.PeakGFLOPs = max(r.PeakGFLOPs, job.PeakGFLOPs()) // the machine may have been busy before
 	if job.Save != "" {
 		began := time.Now()
-		if err := job.Engine.Save(job.Save); err != nil {
+		rest, err := job.Engine.Save(job.Save)
+		if err == nil && rest != nil {
+			err = rest()
+		}
+		if err != nil {
 			return r, err
 		}
 		r.SaveTime = time.Since(began).Nanoseconds()

@@ -49,9 +49,14 @@ func labelFixture(t *testing.T) (*data.Set, string) {
 
 func preferenceFixture(t *testing.T, how data.Run) (*data.Set, string) {
 	t.Helper()
+	return preferenceFixtureOf(t, preferencesText(21), how)
+}
+
+func preferenceFixtureOf(t *testing.T, text string, how data.Run) (*data.Set, string) {
+	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "pairs.jsonl")
-	if err := os.WriteFile(path, []byte(preferencesText(21)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	template, err := chat.Open(tokenizer.Bytes(), "auto")
@@ -310,6 +315,14 @@ func TestInterruptedPreferenceTrainingEndsWithTheSameBytes(t *testing.T) {
 			return j
 		})
 	})
+	t.Run("pairs whose prompts are computed once", func(t *testing.T) {
+		set, cache := promptFixture(t)
+		interruptEverywhere(t, 5, cache, func(cache string) testJob {
+			j := pairJob(t, set, cache)
+			j.Packing.Capacity, j.Sharing = 230, everywhere
+			return j
+		})
+	})
 	t.Run("labelled answers", func(t *testing.T) {
 		set, cache := labelFixture(t)
 		interruptEverywhere(t, 5, cache, func(cache string) testJob { return labelJob(t, set, cache) })
@@ -366,7 +379,7 @@ func TestEveryPairOfAnEpochIsTakenOnce(t *testing.T) {
 	set, cache := pairFixture(t)
 	j := pairJob(t, set, cache)
 	j.Options.MaxSteps, j.Options.NumTrainEpochs = 0, 2
-	p, err := NewPairSteps(set, j.DPO, 320, j.Options, 3)
+	p, err := NewPairSteps(set, j.DPO, 320, Sharing{}, j.Options, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

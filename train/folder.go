@@ -345,19 +345,31 @@ func (f *folder) writeJSON(name string, v any) error {
 	return rundir.WriteJSON(f.path(name), v)
 }
 
-// save writes a checkpoint, which fill fills, once the metrics up to it are on the disk.
-// path is "" if there is none.
-func (f *folder) save(step int, fill func(dir string) error) (path string, err error) {
+// save begins a checkpoint, as [checkpoints.Save] does, once the metrics up to it are on the disk.
+func (f *folder) save(step int, fill func(dir string) (rest func() error, err error)) (*checkpoints.Saving, error) {
 	if err := f.metrics.sync(); err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := f.own.Check(); err != nil {
-		return "", err
+		return nil, err
 	}
-	if path, err = checkpoints.Save(f.checkpoints(), step, fill); err != nil {
-		return "", fmt.Errorf("saving step %d: %w", step, err)
+	s, err := checkpoints.Save(f.checkpoints(), step, fill)
+	if err != nil {
+		return nil, fmt.Errorf("saving step %d: %w", step, err)
 	}
-	return path, f.own.Check()
+	return s, nil
+}
+
+// saved waits for a checkpoint that save began.
+func (f *folder) saved(s *checkpoints.Saving) (path string, err error) {
+	path, err = s.Wait()
+	if moved := f.own.Check(); moved != nil {
+		return path, moved
+	}
+	if err != nil {
+		return "", fmt.Errorf("saving step %d: %w", s.Step, err)
+	}
+	return path, nil
 }
 
 // copies writes what a checkpoint holds of the run's small files.

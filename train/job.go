@@ -17,6 +17,7 @@ type Job struct {
 	Epochs    *Epochs     // of [SFT]
 	Capacity  int         // of [DPO]: tokens of the largest pack
 	DPO       dpo.Options // of [DPO]
+	Sharing   Sharing     // of the prompts of [DPO]
 	CacheDir  string      // where [DPO] keeps what the reference says
 	Seed      uint64
 	Dir       string // output folder: metrics.jsonl, checkpoints/

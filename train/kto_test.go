@@ -23,7 +23,7 @@ func TestTrainingOnLabelledAnswersFromStartToEnd(t *testing.T) {
 	j.DPO.DesirableWeight = 1.2
 	j.Options.MaxSteps = 12
 	r := runDPO(t, j)
-	first, err := NewPairSteps(set, j.DPO, 160, j.Options, j.Seed)
+	first, err := NewPairSteps(set, j.DPO, 160, Sharing{}, j.Options, j.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +124,8 @@ func TestPackedLabelledAnswersEqualEachAnswerAlone(t *testing.T) {
 
 func kl(t *testing.T, p testMethod, batch []int) float64 {
 	t.Helper()
-	score := func(replies []reply) ([]store.LogProbs, error) {
-		return p.score(context.Background(), replies, engine.ScoreOptions{})
+	score := func(units []unit) ([]store.LogProbs, error) {
+		return p.score(context.Background(), units, engine.ScoreOptions{})
 	}
 	x, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
@@ -137,7 +137,7 @@ func kl(t *testing.T, p testMethod, batch []int) float64 {
 func TestAnAnswerIsComparedWithOneToAnotherPrompt(t *testing.T) {
 	set, cache := labelFixture(t)
 	j := labelJob(t, set, cache)
-	p, err := NewPairSteps(set, j.DPO, 160, j.Options, 3)
+	p, err := NewPairSteps(set, j.DPO, 160, Sharing{}, j.Options, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,21 +80,23 @@ func TestAWholeCheckpointThatDoesNotFitIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
-			path, err := checkpoints.Save(root, 3, func(dir string) error {
-				if err := os.CopyFS(dir, os.DirFS(old)); err != nil {
-					return err
-				}
-				if err := os.Remove(filepath.Join(dir, "manifest.json")); err != nil {
-					return err
+			saving, err := checkpoints.Save(root, 3, func(dir string) (func() error, error) {
+				err := errors.Join(os.CopyFS(dir, os.DirFS(old)), os.Remove(filepath.Join(dir, "manifest.json")))
+				if err != nil {
+					return nil, err
 				}
 				if strings.Contains(c.name, "moment") {
 					err := errors.Join(os.Remove(filepath.Join(dir, optimizerFile)), state{Step: 3, Identity: identityOf(t, j)}.write(dir))
 					if err != nil {
-						return err
+						return nil, err
 					}
 				}
-				return c.write(dir)
+				return nil, c.write(dir)
 			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path, err := saving.Wait()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +129,7 @@ func changeTensors(from, to string, change func([]checkpoints.Tensor) []checkpoi
 	if err != nil {
 		return err
 	}
-	return checkpoints.WriteSafetensors(to, "F32", change(all), nil)
+	return checkpoints.StreamSafetensors(to, "F32", checkpointstest.Streams(change(all)), nil)
 }
 
 // identityOf is the identity that a run of j has.

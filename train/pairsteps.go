@@ -10,6 +10,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/prose"
 	"lwtrain/internal/rng"
+	"lwtrain/packing"
 )
 
 // PairSteps says which pairs, or labelled answers, each step takes: a pure function
@@ -24,13 +25,16 @@ type PairSteps struct {
 	opt      Options
 	seed     uint64
 	perStep  int // pairs
+	sharing  Sharing
 
 	epochNow int // the epoch whose order is at hand
 	order    []int
 }
 
 // NewPairSteps plans the steps of a run, for which packs have the given capacity.
-func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, seed uint64) (*PairSteps, error) {
+func NewPairSteps(
+	set *data.Set, losses dpo.Options, capacity int, sharing Sharing, opt Options, seed uint64,
+) (*PairSteps, error) {
 	pairs := set.Pairs()
 	if len(pairs) == 0 {
 		return nil, set.NothingLeft("preference")
@@ -47,7 +51,7 @@ func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, 
 	}
 	p := &PairSteps{
 		set: set, labelled: labelled, all: slices.Concat(pairs, set.HeldOutPairs()), capacity: capacity, opt: opt, seed: seed,
-		epochNow: -1, perStep: opt.PacksPerStep(),
+		epochNow: -1, perStep: opt.PacksPerStep(), sharing: sharing,
 	}
 	var err error
 	if labelled {
@@ -59,6 +63,60 @@ func NewPairSteps(set *data.Set, losses dpo.Options, capacity int, opt Options, 
 		return (len(pairs) + p.perStep - 1) / p.perStep, nil
 	})
 	return p, err
+}
+
+// Sharing says which pairs have their prompt computed once, for both answers: the chosen answer lies behind the
+// prompt, and the rejected one is a branch of it ([packing.Doc]).
+type Sharing struct {
+	Most   int          // tokens that a prompt may have with both of its answers; 0: none is shared
+	Why    string       // what bounds that; "": nothing
+	Always bool         // whatever it saves
+	Cost   packing.Cost // of learning from documents
+	Target float64      // and from each of their targets, besides
+}
+
+// leastSaved is the part of a pair's work that sharing its prompt has to save. What is computed for nothing at the
+// edges of attention's tiles, and in packs of multiples of 128 tokens, differs by less.
+const leastSaved = 0.05
+
+// scoredFirst is what a pair costs whose answers do not fit into a pack together: a forward pass more, which is
+// a third of forward and backward.
+const scoredFirst = 4. / 3
+
+// once is how many tokens of a pair's prompt are computed once; 0: each answer has its own. saved is the part of the work that this saves.
+func (p *PairSteps) once(pair data.Pair) (prompt int, saved float64) {
+	ids := pair.Answers()
+	if p.sharing.Most == 0 || len(ids) < 2 || !p.set.SamePrompt(ids[0], ids[1]) {
+		return 0, 0
+	}
+	prompt = p.set.Prompt(ids[0])
+	apart := lengths(p.set, ids)
+	rows := []int{apart[0], apart[1] - prompt + 1}
+	if prompt < 2 || rows[0]+rows[1] > min(p.sharing.Most, p.capacity) {
+		return 0, 0
+	}
+	targets := p.sharing.Target * float64(p.set.Targets(ids[0])+p.set.Targets(ids[1]))
+	cost, less := p.sharing.Cost.Of(apart)+targets, p.sharing.Cost.Branches(prompt, rows)+targets
+	if apart[0]+apart[1] > p.capacity {
+		cost *= scoredFirst
+	}
+	if saved = 1 - less/cost; saved < leastSaved && !p.sharing.Always {
+		return 0, 0
+	}
+	return prompt, saved
+}
+
+// scored are the answers of pairs as a model is asked about them, in their order.
+func (p *PairSteps) scored(pairs []data.Pair) (out []unit) {
+	for _, pair := range pairs {
+		replies := own(pair.Answers())
+		if once, _ := p.once(pair); once > 0 {
+			out = append(out, unit{replies: replies, once: once})
+		} else {
+			out = append(out, alone(replies)...)
+		}
+	}
+	return out
 }
 
 // at returns the pairs of the step after step updates. The last step of an epoch
@@ -75,9 +133,13 @@ func (p *PairSteps) at(step int) []int {
 // whole reports whether a pair fits into a pack.
 func (p *PairSteps) whole(pair data.Pair) bool { return p.tokens(pair) <= p.capacity }
 
+// tokens are those of a pair in packs.
 func (p *PairSteps) tokens(pair data.Pair) (n int) {
 	for _, id := range pair.Answers() {
 		n += p.set.Tokens(id)
+	}
+	if once, _ := p.once(pair); once > 0 {
+		n -= once - 1
 	}
 	return n
 }
@@ -152,16 +214,12 @@ func (p *PairSteps) used() []data.Pair {
 }
 
 // asked is what the reference is asked about pairs.
-func (p *PairSteps) asked(pairs []data.Pair) []reply {
-	var answers []int
-	for _, pair := range pairs {
-		answers = append(answers, pair.Answers()...)
-	}
-	replies := own(answers)
+func (p *PairSteps) asked(pairs []data.Pair) []unit {
+	units := p.scored(pairs)
 	if p.labelled {
-		replies = append(replies, p.mismatches(pairs)...)
+		units = append(units, alone(p.mismatches(pairs))...)
 	}
-	return replies
+	return units
 }
 
 // Plan sums up the steps, as [Batches.Plan] does for conversations.
@@ -169,10 +227,11 @@ func (p *PairSteps) Plan() *Plan {
 	pairs := p.set.Pairs()
 	plan := &Plan{
 		Schedule: p.opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
-		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled,
+		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled, Once: p.sharedPrompts(),
 	}
 	byWords := newWordShares()
 	for _, pair := range pairs {
+		plan.Tokens += int64(p.tokens(pair))
 		if !p.whole(pair) {
 			plan.Split++
 		}
@@ -189,7 +248,6 @@ func (p *PairSteps) Plan() *Plan {
 		}
 	}
 	for _, s := range byWords {
-		plan.Tokens += s.Tokens
 		plan.TargetTokens += s.TargetTokens
 		plan.Documents += s.Documents
 	}
@@ -197,37 +255,102 @@ func (p *PairSteps) Plan() *Plan {
 	return plan
 }
 
+// sharedPrompts sums up what sharing prompts does for the pairs of an epoch.
+func (p *PairSteps) sharedPrompts() Once {
+	out := Once{Most: p.sharing.Most, Why: p.sharing.Why}
+	var cost, less float64
+	for _, pair := range p.set.Pairs() {
+		ids := pair.Answers()
+		own := p.sharing.Cost.Of(lengths(p.set, ids))
+		for _, id := range ids {
+			own += p.sharing.Target * float64(p.set.Targets(id))
+		}
+		once, saved := p.once(pair)
+		if once > 0 {
+			out.Pairs++
+		} else if len(ids) == 2 && p.set.Tokens(ids[0])+p.set.Tokens(ids[1])-p.set.Prompt(ids[0])+1 > out.Most {
+			out.Longer++
+		}
+		cost, less = cost+own, less+own*(1-saved)
+	}
+	if cost > 0 {
+		out.Saved = 1 - less/cost
+	}
+	return out
+}
+
+// units cuts pairs into what lies in packs as a whole.
+func (p *PairSteps) units(batch []int) []unit {
+	var out []unit
+	for _, i := range batch {
+		replies := own(p.all[i].Answers())
+		if p.whole(p.all[i]) {
+			once, _ := p.once(p.all[i])
+			out = append(out, unit{i, replies, once})
+			continue
+		}
+		for _, u := range alone(replies) {
+			u.pair = i
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// packSteps is what the sizes of packs are computed in multiples of.
+const packSteps = 128
+
+// computed is how many tokens are computed for units, packed, with what fills their packs.
+func (p *PairSteps) computed(units []unit) (n int64) {
+	all := sizes(p.set, units)
+	packs, err := packing.Assign(packing.BestFit, p.capacity, all)
+	if err != nil {
+		return 0 // the run says it
+	}
+	for _, pack := range packs {
+		tokens := 0
+		for _, i := range pack {
+			tokens += all[i]
+		}
+		n += int64(min(p.capacity, (tokens+packSteps-1)/packSteps*packSteps))
+	}
+	return n
+}
+
 // Work is what comes after a step, with what the reference is asked before the first.
 func (p *PairSteps) Work(losses dpo.Options, step int) Work {
-	train := len(p.set.Pairs())
-	tokens := func(pairs []data.Pair) (all, split float64) {
-		for _, pair := range pairs {
-			n := float64(p.tokens(pair))
-			if all += n; !p.whole(pair) {
-				split += n
-			}
-		}
-		if p.labelled {
-			split = all // each is compared with an answer to another prompt
-		}
-		return all, split
-	}
-	all, split := tokens(p.all[:train])
-	held, heldSplit := tokens(p.all[train:])
-	if p.labelled {
-		held += heldSplit
-	}
-	epochs, evaluations := p.epochsAfter(step), p.opt.evaluations(step, p.total)
+	evaluations := p.opt.evaluations(step, p.total)
 	w := Work{Updates: p.total - step, Saves: p.opt.Saves(step, p.total)}
-	padding := 64 * float64(w.Updates) // packs are computed in steps of 128 tokens
 	if step == 0 && losses.NeedsReference() {
-		w.Asked = tokensOf(p.set, p.asked(p.used()))
+		w.Asked = p.computed(p.asked(p.used()))
 		w.Scored = w.Asked
 		if losses.Reference == dpo.Initial && evaluations > 0 {
 			evaluations-- // taken from the reference
 		}
 	}
-	w.Learned = int64(epochs*all + padding)
-	w.Scored += int64(epochs*split + float64(evaluations)*held)
+	for ; step < p.total; step++ {
+		batch := p.at(step)
+		w.Learned += p.computed(p.units(batch))
+		first := alone(own(p.split(batch)))
+		if p.labelled { // each is compared with an answer to another prompt
+			first = alone(p.mismatches(pick(p.all, batch)))
+		}
+		w.Scored += p.computed(first)
+	}
+	held := p.computed(p.scored(p.set.HeldOutPairs()))
+	if p.labelled {
+		held += p.computed(alone(p.mismatches(p.set.HeldOutPairs())))
+	}
+	w.Scored += int64(evaluations) * held
 	return w
+}
+
+// split are the answers of those of a batch of pairs that fit into no pack.
+func (p *PairSteps) split(batch []int) (answers []int) {
+	for _, i := range batch {
+		if !p.whole(p.all[i]) {
+			answers = append(answers, p.all[i].Answers()...)
+		}
+	}
+	return answers
 }

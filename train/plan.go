@@ -13,7 +13,7 @@ type Plan struct {
 	Packs         int     // in an epoch
 	Capacity      int
 	Documents     int   // in an epoch
-	Tokens        int64 // in an epoch, without padding
+	Tokens        int64 // in the packs of an epoch, without padding
 	TargetTokens  int64
 	Attention     float64 // of an epoch, by [packing.AttentionBalance]
 	Shares        []Share // by source, then by length of the answers
@@ -22,6 +22,16 @@ type Plan struct {
 	Split     int  // of them, whose sides do not fit into one pack together
 	Labelled  bool // they are labelled answers, for KTO
 	Desirable int  // of these
+	Once      Once // prompts of the pairs
+}
+
+// Once is what a plan tells of prompts that are computed once.
+type Once struct {
+	Pairs  int     // of an epoch that have theirs so
+	Saved  float64 // of the work of an epoch, all pairs together
+	Longer int     // pairs that may not, for they have more than Most tokens
+	Most   int
+	Why    string // what bounds that
 }
 
 // Fill is the share of the packs that is no padding.

@@ -24,7 +24,7 @@ type preferences struct {
 }
 
 func newPreferences(job Job) (*preferences, error) {
-	steps, err := NewPairSteps(job.Data, job.DPO, job.Capacity, job.Options, job.Seed)
+	steps, err := NewPairSteps(job.Data, job.DPO, job.Capacity, job.Sharing, job.Options, job.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +82,12 @@ func (p *preferences) loss(pair data.Pair, scores []store.LogProbs, kl float64) 
 
 // kl is KTO's estimate over the answers of a step, 0 for pairs. It is a constant to
 // the gradient, so it costs a forward pass over as many answers.
-func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]store.LogProbs, error)) (float64, error) {
+func (p *preferences) kl(pairs []data.Pair, score func([]unit) ([]store.LogProbs, error)) (float64, error) {
 	if !p.labelled {
 		return 0, nil
 	}
 	replies := p.mismatches(pairs)
-	scores, err := score(replies)
+	scores, err := score(alone(replies))
 	if err != nil {
 		return 0, err
 	}
@@ -98,39 +98,14 @@ func (p *preferences) kl(pairs []data.Pair, score func([]reply) ([]store.LogProb
 	return dpo.KL(sides), nil
 }
 
+// scoring is how a model is asked about replies.
+func (p *preferences) scoring(how engine.ScoreOptions) scoring {
+	return scoring{p.set, p.capacity, p.shared, how, nil}
+}
+
 // score asks the model in training.
-func (p *preferences) score(ctx context.Context, replies []reply, how engine.ScoreOptions) ([]store.LogProbs, error) {
-	return scoring{p.set, p.capacity, p.shared, how, nil}.score(ctx, p.engine, replies)
-}
-
-// unit is what lies in a pack as a whole: a pair, or an answer of a pair that does
-// not fit into a pack.
-type unit struct {
-	pair    int // in all
-	answers []int
-}
-
-func (u unit) tokens(set *data.Set) (n int) {
-	for _, id := range u.answers {
-		n += set.Tokens(id)
-	}
-	return n
-}
-
-// units cuts pairs into what lies in packs as a whole.
-func (p *preferences) units(batch []int) []unit {
-	var out []unit
-	for _, i := range batch {
-		answers := p.all[i].Answers()
-		if p.whole(p.all[i]) {
-			out = append(out, unit{i, answers})
-			continue
-		}
-		for _, id := range answers {
-			out = append(out, unit{i, []int{id}})
-		}
-	}
-	return out
+func (p *preferences) score(ctx context.Context, units []unit, how engine.ScoreOptions) ([]store.LogProbs, error) {
+	return p.scoring(how).score(ctx, p.engine, units)
 }
 
 // learn takes the step after step updates. A pair that lies in one pack is scored and
@@ -147,7 +122,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, step int) (su
 		s.samples = append(s.samples, p.all[i].Answers()...)
 	}
 	how := engine.ScoreOptions{Step: s.step}
-	score := func(replies []reply) ([]store.LogProbs, error) { return p.score(ctx, replies, how) }
+	score := func(units []unit) ([]store.LogProbs, error) { return p.score(ctx, units, how) }
 	kl, err := p.kl(pick(p.all, batch), score)
 	if err != nil {
 		return s, err
@@ -171,7 +146,7 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, step int) (su
 		for _, u := range in[pack] {
 			n := u.tokens(p.set)
 			if p.whole(p.all[u.pair]) { // else it has been
-				take(u.pair, p.scoresOf(u, nll, targets))
+				take(u.pair, p.scoring(how).scoresOf(u, nll, targets))
 			}
 			p.weigh(u, results[u.pair], weights, targets, len(batch))
 			nll, weights, targets = nll[n:], weights[n:], targets[n:]
@@ -191,42 +166,30 @@ func (p *preferences) learnPairs(ctx context.Context, batch []int, step int) (su
 
 // takeSplit scores the pairs whose answers lie in two packs.
 func (p *preferences) takeSplit(
-	batch []int, score func([]reply) ([]store.LogProbs, error), take func(pair int, scores []store.LogProbs),
+	batch []int, score func([]unit) ([]store.LogProbs, error), take func(pair int, scores []store.LogProbs),
 ) error {
-	var split, answers []int
-	for _, i := range batch {
-		if !p.whole(p.all[i]) {
-			split = append(split, i)
-			answers = append(answers, p.all[i].Answers()...)
-		}
-	}
-	scores, err := score(own(answers))
+	scores, err := score(alone(own(p.split(batch))))
 	if err != nil {
 		return err
 	}
-	for k, i := range split {
-		take(i, scores[2*k:2*k+2])
+	for _, i := range batch {
+		if !p.whole(p.all[i]) {
+			take(i, scores[:2])
+			scores = scores[2:]
+		}
 	}
 	return nil
 }
 
 // layUnits packs units, and says which lie in which pack.
 func (p *preferences) layUnits(units []unit) (packs []packing.Pack, in [][]unit, err error) {
-	lengths := make([]int, len(units))
-	for i, u := range units {
-		lengths[i] = u.tokens(p.set)
-	}
-	plan, err := packing.Assign(packing.BestFit, p.capacity, lengths)
+	plan, err := packing.Assign(packing.BestFit, p.capacity, sizes(p.set, units))
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, at := range plan {
 		of := pick(units, at)
-		var answers []int
-		for _, u := range of {
-			answers = append(answers, u.answers...)
-		}
-		pack, err := layReplies(p.set, own(answers))
+		pack, err := layUnits(p.set, of)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -235,27 +198,15 @@ func (p *preferences) layUnits(units []unit) (packs []packing.Pack, in [][]unit,
 	return packs, in, nil
 }
 
-// scoresOf are those of a unit's answers, which nll and targets begin with.
-func (p *preferences) scoresOf(u unit, nll []float64, targets []int32) []store.LogProbs {
-	scores := make([]store.LogProbs, len(u.answers))
-	for k, id := range u.answers {
-		n := p.set.Tokens(id)
-		scores[k].LogP, scores[k].Prefix, _ = dpo.LogProbs(nll[:n], targets[:n], p.shared(id))
-		nll, targets = nll[n:], targets[n:]
-	}
-	return scores
-}
-
 // weigh gives the tokens of a unit, which weights and targets begin with, their part in
 // the gradient of a step of that many pairs.
 func (p *preferences) weigh(u unit, r dpo.Result, weights []float32, targets []int32, pairs int) {
-	for _, id := range u.answers {
-		grad := r.Rejected
-		if id == p.all[u.pair].Chosen {
+	for k, n := range u.rows(p.set) {
+		answer, grad := u.replies[k].answer, r.Rejected
+		if answer == p.all[u.pair].Chosen {
 			grad = r.Chosen
 		}
-		n := p.set.Tokens(id)
-		grad.Weigh(weights[:n], targets[:n], p.shared(id), pairs)
+		grad.Weigh(weights[:n], targets[:n], p.shared(answer), pairs)
 		weights, targets = weights[n:], targets[n:]
 	}
 }
@@ -263,13 +214,9 @@ func (p *preferences) weigh(u unit, r dpo.Result, weights []float32, targets []i
 // evaluate measures the held-out pairs: the loss, and what [dpo.Metrics] and the
 // lengths tell.
 func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, error) {
-	score := func(replies []reply) ([]store.LogProbs, error) { return p.heldOutScores(ctx, replies, step) }
+	score := func(units []unit) ([]store.LogProbs, error) { return p.heldOutScores(ctx, units, step) }
 	held := p.set.HeldOutPairs()
-	var answers []int
-	for _, pair := range held {
-		answers = append(answers, pair.Answers()...)
-	}
-	scores, err := score(own(answers))
+	scores, err := score(p.scored(held))
 	if err != nil {
 		return EvalMetrics{}, err
 	}
@@ -299,16 +246,16 @@ func (p *preferences) evaluate(ctx context.Context, step int) (EvalMetrics, erro
 	return m, nil
 }
 
-// heldOutScores is what the model says of replies. Before the first update that is
+// heldOutScores is what the model says of the replies of units. Before the first update that is
 // what the reference says, if it is the same model: asking again would give the same
 // but for roundings, which would pass for margins.
-func (p *preferences) heldOutScores(ctx context.Context, replies []reply, step int) ([]store.LogProbs, error) {
+func (p *preferences) heldOutScores(ctx context.Context, units []unit, step int) ([]store.LogProbs, error) {
 	if step > 0 || p.reference == nil || p.losses.Reference != dpo.Initial {
-		return p.score(ctx, replies, engine.ScoreOptions{})
+		return p.score(ctx, units, engine.ScoreOptions{})
 	}
-	out := make([]store.LogProbs, len(replies))
-	for i, r := range replies {
-		out[i] = p.reference[r]
+	var out []store.LogProbs
+	for _, r := range repliesOf(units) {
+		out = append(out, p.reference[r])
 	}
 	return out, nil
 }

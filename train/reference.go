@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 
 	"lwtrain/data/store"
 	"lwtrain/dpo"
@@ -61,13 +62,17 @@ func (p *preferences) prepare(ctx context.Context) error {
 	if p.labelled {
 		inputs["mismatched answers"] = fmt.Sprintf("seed %d, packs of %d", p.seed, p.capacity)
 	}
-	replies := p.asked(used)
+	units := p.asked(used)
+	if slices.ContainsFunc(units, func(u unit) bool { return u.once > 0 }) {
+		inputs["prompts"] = "computed once" // which changes roundings
+	}
+	replies := repliesOf(units)
 	scores, err := store.ReadLogProbs(p.cacheDir, inputs, len(replies))
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) && p.events.Broken != nil {
 			p.events.Broken("what is kept of the reference", err)
 		}
-		if scores, err = p.ask(ctx, by, replies); err != nil {
+		if scores, err = p.ask(ctx, by, units); err != nil {
 			return err
 		}
 		if err := store.WriteLogProbs(p.cacheDir, inputs, scores); err != nil {
@@ -85,15 +90,15 @@ func (p *preferences) prepare(ctx context.Context) error {
 	return nil
 }
 
-// ask scores replies with the reference.
-func (p *preferences) ask(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
-	done, total := int64(0), tokensOf(p.set, replies)
+// ask scores the replies of units with the reference.
+func (p *preferences) ask(ctx context.Context, by engine.Scorer, units []unit) ([]store.LogProbs, error) {
+	done, total := int64(0), tokensOf(p.set, units)
 	if p.events.Asking != nil {
-		p.events.Asking(len(replies), total)
+		p.events.Asking(len(repliesOf(units)), total)
 	}
 	return scoring{p.set, p.capacity, p.shared, engine.ScoreOptions{Base: p.losses.Reference == dpo.Base}, func(tokens int) {
 		if done += int64(tokens); p.events.Scoring != nil {
 			p.events.Scoring(done, total)
 		}
-	}}.score(ctx, by, replies)
+	}}.score(ctx, by, units)
 }

@@ -101,8 +101,8 @@ func TestTheReferenceIsAskedAboutWhatTheRunTakes(t *testing.T) {
 				t.Errorf("asked about %d answers of %d tokens, scored %d tokens, kept %d, want %d answers",
 					asked, tokens, done, len(p.reference), want)
 			}
-			if n := p.Work(j.DPO, 0).Asked; n != tokens {
-				t.Errorf("the plan says %d tokens, want %d", n, tokens)
+			if n := p.Work(j.DPO, 0).Asked; n < tokens || n >= tokens+int64(told*packSteps) { // of packs, which are filled up
+				t.Errorf("the plan says %d tokens, want %d in %d packs", n, tokens, told)
 			}
 		})
 	}

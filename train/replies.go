@@ -29,14 +29,6 @@ func (r reply) tokens(set *data.Set) int {
 	return set.Tokens(r.answer) - set.Prompt(r.answer) + set.Prompt(r.prompt)
 }
 
-// tokensOf adds up the lengths of replies.
-func tokensOf(set *data.Set, replies []reply) (n int64) {
-	for _, r := range replies {
-		n += int64(r.tokens(set))
-	}
-	return n
-}
-
 // document reads a reply.
 func (r reply) document(set *data.Set) (packing.Doc, error) {
 	s, err := set.Sample(r.answer)
@@ -55,16 +47,91 @@ func (r reply) document(set *data.Set) (packing.Doc, error) {
 	return doc, nil
 }
 
-// layReplies makes a pack of replies, with weight 1 on every target.
-func layReplies(set *data.Set, replies []reply) (packing.Pack, error) {
-	size := 0
-	docs := make([]packing.Doc, len(replies))
+// unit is what lies in a pack as a whole: a pair, or an answer of a pair that does not fit into a pack.
+type unit struct {
+	pair    int // in all, where it is learnt from
+	replies []reply
+	once    int // tokens of the prompt that lie there once, before the first reply; 0: each has its own
+}
+
+// alone are replies as units of their own.
+func alone(replies []reply) []unit {
+	out := make([]unit, len(replies))
 	for i, r := range replies {
-		var err error
-		if docs[i], err = r.document(set); err != nil {
+		out[i].replies = []reply{r}
+	}
+	return out
+}
+
+// repliesOf are the replies of units.
+func repliesOf(units []unit) (out []reply) {
+	for _, u := range units {
+		out = append(out, u.replies...)
+	}
+	return out
+}
+
+// rows are how many tokens of a pack each reply of the unit has: a branch begins with the prompt's last.
+func (u unit) rows(set *data.Set) []int {
+	out := make([]int, len(u.replies))
+	for i, r := range u.replies {
+		if out[i] = r.tokens(set); i > 0 && u.once > 0 {
+			out[i] -= u.once - 1
+		}
+	}
+	return out
+}
+
+func (u unit) tokens(set *data.Set) (n int) {
+	for _, rows := range u.rows(set) {
+		n += rows
+	}
+	return n
+}
+
+// tokensOf adds up the lengths of units.
+func tokensOf(set *data.Set, units []unit) (n int64) {
+	for _, u := range units {
+		n += int64(u.tokens(set))
+	}
+	return n
+}
+
+// sizes are the lengths of units.
+func sizes(set *data.Set, units []unit) []int {
+	out := make([]int, len(units))
+	for i, u := range units {
+		out[i] = u.tokens(set)
+	}
+	return out
+}
+
+// documents reads the replies of the unit, a branch without what it shares.
+func (u unit) documents(set *data.Set) ([]packing.Doc, error) {
+	out := make([]packing.Doc, len(u.replies))
+	for i, r := range u.replies {
+		doc, err := r.document(set)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 && u.once > 0 {
+			doc = doc.Branch(u.once)
+		}
+		out[i] = doc
+	}
+	return out, nil
+}
+
+// layUnits makes a pack of units, with weight 1 on every target.
+func layUnits(set *data.Set, units []unit) (packing.Pack, error) {
+	size := 0
+	var docs []packing.Doc
+	for _, u := range units {
+		of, err := u.documents(set)
+		if err != nil {
 			return packing.Pack{}, err
 		}
-		size += len(docs[i].IDs)
+		docs, size = append(docs, of...), size+u.tokens(set)
 	}
 	return packing.Lay(size, docs, packing.ByToken)
 }
@@ -80,39 +147,45 @@ type scoring struct {
 	done     func(tokens int)
 }
 
-// score returns what a model says of replies, packed together.
-func (s scoring) score(ctx context.Context, by engine.Scorer, replies []reply) ([]store.LogProbs, error) {
-	lengths := make([]int, len(replies))
-	for i, r := range replies {
-		lengths[i] = r.tokens(s.set)
-	}
-	plan, err := packing.Assign(packing.BestFit, s.capacity, lengths)
+// score returns what a model says of the replies of units, packed together.
+func (s scoring) score(ctx context.Context, by engine.Scorer, units []unit) ([]store.LogProbs, error) {
+	plan, err := packing.Assign(packing.BestFit, s.capacity, sizes(s.set, units))
 	if err != nil {
 		return nil, err
 	}
 	targets := make([][]int32, len(plan)) // of the packs that the engine has and has not told the losses of
 	packs := func(yield func(packing.Pack, error) bool) {
 		for i, at := range plan {
-			p, err := layReplies(s.set, pick(replies, at))
+			p, err := layUnits(s.set, pick(units, at))
 			targets[i] = p.Targets
 			if !yield(p, err) {
 				return
 			}
 		}
 	}
-	out := make([]store.LogProbs, len(replies))
+	scores := make([][]store.LogProbs, len(units))
 	err = by.Score(ctx, packs, s.how, func(pack int, nll []float64) error {
-		at := 0
+		tokens := 0
 		for _, i := range plan[pack] {
-			end := at + lengths[i]
-			out[i].LogP, out[i].Prefix, _ = dpo.LogProbs(nll[at:end], targets[pack][at:end], s.shared(replies[i].answer))
-			at = end
+			n := units[i].tokens(s.set)
+			scores[i] = s.scoresOf(units[i], nll[tokens:], targets[pack][tokens:])
+			tokens += n
 		}
 		targets[pack] = nil
 		if s.done != nil {
-			s.done(at)
+			s.done(tokens)
 		}
 		return nil
 	})
-	return out, err
+	return slices.Concat(scores...), err
+}
+
+// scoresOf are those of a unit's replies, which nll and targets begin with.
+func (s scoring) scoresOf(u unit, nll []float64, targets []int32) []store.LogProbs {
+	out := make([]store.LogProbs, len(u.replies))
+	for k, n := range u.rows(s.set) {
+		out[k].LogP, out[k].Prefix, _ = dpo.LogProbs(nll[:n], targets[:n], s.shared(u.replies[k].answer))
+		nll, targets = nll[n:], targets[n:]
+	}
+	return out
 }

@@ -115,12 +115,3 @@ type Work struct {
 	Updates int
 	Saves   int
 }
-
-// epochsAfter is how often the data is gone through after a step.
-func (c *calendar) epochsAfter(step int) float64 {
-	all := c.epoch(c.total)
-	if step > 0 {
-		all -= c.epoch(min(step, c.total))
-	}
-	return all
-}

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"lwtrain/checkpoints"
+	"lwtrain/data/store"
+	"lwtrain/dpo"
 	"lwtrain/engine"
 	"lwtrain/internal/fault"
 	"lwtrain/packing"
@@ -148,12 +150,11 @@ func (h *halfwayContext) Err() error {
 	return h.Context.Err()
 }
 
-// PackingTest is what [SelftestPacking] found.
-type PackingTest struct {
-	Packs, Documents, Tokens int
-	Precision                string     // of the engine: float32 or bf16
-	Loss, Norm               [2]float64 // packed, alone
-	Gradient                 float64    // Euclidean distance of the two gradients over the packed one's norm
+// Twice is what the same texts gave when they were computed in two ways.
+type Twice struct {
+	Precision  string     // of the engine: float32 or bf16
+	Loss, Norm [2]float64 // of the gradient
+	Gradient   float64    // Euclidean distance of the two gradients over the first one's norm
 }
 
 // Tolerance is the most that loss and gradient norm may differ, relatively, and
@@ -161,25 +162,61 @@ type PackingTest struct {
 // with bf16, values then fall to the other side of a rounding (2^-9 each) here
 // and there, which leaves the single gradients about a hundredth of their norm
 // apart, and hardly shows in sums over all of them.
-func (p PackingTest) Tolerance() (sums, gradient float64) {
-	if p.Precision == engine.Float32 {
+func (t Twice) Tolerance() (sums, gradient float64) {
+	if t.Precision == engine.Float32 {
 		return 1e-5, 1e-5
 	}
 	return 1e-3, 5e-2
 }
 
 // Differences are those of the loss and the gradient norm, relative to the
-// packed one.
-func (p PackingTest) Differences() (loss, norm float64) {
+// first one.
+func (t Twice) Differences() (loss, norm float64) {
 	of := func(x [2]float64) float64 { return math.Abs(x[0]-x[1]) / math.Abs(x[0]) }
-	return of(p.Loss), of(p.Norm)
+	return of(t.Loss), of(t.Norm)
 }
 
 // OK reports whether nothing differs by more than the tolerance.
-func (p PackingTest) OK() bool {
-	loss, norm := p.Differences()
-	sums, gradient := p.Tolerance()
-	return loss <= sums && norm <= sums && p.Gradient <= gradient
+func (t Twice) OK() bool {
+	loss, norm := t.Differences()
+	sums, gradient := t.Tolerance()
+	return loss <= sums && norm <= sums && t.Gradient <= gradient
+}
+
+// compare computes a step in two ways, each of which gives its loss and adds its gradients, which are divided by divisor.
+func compare(e engine.Engine, first, second func() (loss, divisor float64, err error)) (t Twice, err error) {
+	t.Precision = e.Needs().Precision
+	e.Drop()
+	var divisor float64
+	if t.Loss[0], divisor, err = first(); err != nil {
+		return t, err
+	}
+	gradient := map[string][]float32{}
+	if err := e.Gradients(func(name string, values []float32) { gradient[name] = slices.Clone(values) }); err != nil {
+		return t, err
+	}
+	e.Drop()
+	if t.Loss[1], _, err = second(); err != nil {
+		return t, err
+	}
+	var squares [2]float64
+	var distance float64
+	err = e.Gradients(func(name string, values []float32) {
+		first := gradient[name]
+		for k, v := range values {
+			a, b := float64(first[k]), float64(v)
+			squares[0], squares[1], distance = squares[0]+a*a, squares[1]+b*b, distance+(a-b)*(a-b)
+		}
+	})
+	t.Norm = [2]float64{math.Sqrt(squares[0]) / divisor, math.Sqrt(squares[1]) / divisor}
+	t.Gradient = math.Sqrt(distance) / divisor / t.Norm[0]
+	return t, err
+}
+
+// PackingTest is what [SelftestPacking] found: packed, and alone.
+type PackingTest struct {
+	Twice
+	Packs, Documents, Tokens int
 }
 
 // SelftestPacking takes the first packs of a run that hold more than one
@@ -205,36 +242,74 @@ func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error
 		return PackingTest{}, fault.Usage(fault.Hint(errors.New("every pack holds one document: there is nothing to compare"),
 			"a larger packing.capacity packs more of them together"))
 	}
-	r := PackingTest{Packs: len(packs), Precision: job.Engine.Needs().Precision}
-	together, err := m.learnPacks(ctx, 1, packs)
-	if err != nil {
-		return r, err
-	}
+	r := PackingTest{Packs: len(packs)}
+	var together sums
+	r.Twice, err = compare(job.Engine, func() (_, _ float64, err error) {
+		together, err = m.learnPacks(ctx, 1, packs)
+		return together.loss / together.divisor, together.divisor, err
+	}, func() (_, _ float64, err error) {
+		alone := sums{step: 1}
+		for _, samples := range packs {
+			if err := m.learnAlone(ctx, &alone, samples); err != nil {
+				return 0, 0, err
+			}
+		}
+		return alone.loss / together.divisor, together.divisor, nil
+	})
 	r.Tokens, r.Documents = together.tokens, len(together.samples)
-	gradient := map[string][]float32{}
-	err = job.Engine.Gradients(func(name string, values []float32) { gradient[name] = slices.Clone(values) })
+	return r, err
+}
+
+// PromptTest is what [SelftestPrompts] found: prompts computed once, and for each answer.
+type PromptTest struct {
+	Twice
+	Pairs  int
+	Tokens [2]int
+}
+
+// SelftestPrompts takes the first pairs of a run whose prompts are computed once, at most most of them, and compares loss and
+// gradient with those of the same pairs with a prompt for each answer. The reference is the model itself. It writes
+// nothing, and takes the memory of the gradients once more.
+func SelftestPrompts(ctx context.Context, job Job, most int) (PromptTest, error) {
+	p, err := newPreferences(job)
 	if err != nil {
-		return r, err
+		return PromptTest{}, err
 	}
-	job.Engine.Drop()
-	alone := sums{step: 1}
-	for _, samples := range packs {
-		if err := m.learnAlone(ctx, &alone, samples); err != nil {
+	if job.Events.Planned != nil {
+		job.Events.Planned(p.Plan(), job.Engine.Needs())
+	}
+	var batch []int
+	for i, pair := range p.set.Pairs() {
+		if once, _ := p.once(pair); once > 0 && len(batch) < most {
+			batch = append(batch, i)
+		}
+	}
+	if len(batch) == 0 {
+		err := errors.New("no pair's prompt is computed once: there is nothing to compare")
+		return PromptTest{}, fault.Usage(fault.Hint(err, "dpo.share_prompts: true does it wherever it can be done"))
+	}
+	r, sharing := PromptTest{Pairs: len(batch)}, p.sharing
+	way := func(i int, how Sharing) func() (_, _ float64, err error) {
+		return func() (_, _ float64, err error) {
+			p.sharing = how
+			s, err := p.learnPairs(ctx, batch, 1)
+			r.Tokens[i] = s.tokens
+			return s.loss, s.divisor, err
+		}
+	}
+	if p.hasReference() {
+		p.sharing = Sharing{}
+		units := p.scored(pick(p.all, batch))
+		scores, err := p.score(ctx, units, engine.ScoreOptions{Base: p.losses.Reference == dpo.Base})
+		if err != nil {
 			return r, err
 		}
-	}
-	r.Loss = [2]float64{together.loss / together.divisor, alone.loss / together.divisor}
-	var squares [2]float64
-	var distance float64
-	err = job.Engine.Gradients(func(name string, values []float32) {
-		together := gradient[name]
-		for k, v := range values {
-			a, b := float64(together[k]), float64(v)
-			squares[0], squares[1], distance = squares[0]+a*a, squares[1]+b*b, distance+(a-b)*(a-b)
+		p.reference = map[reply]store.LogProbs{}
+		for i, u := range repliesOf(units) {
+			p.reference[u] = scores[i]
 		}
-	})
-	r.Norm = [2]float64{math.Sqrt(squares[0]) / together.divisor, math.Sqrt(squares[1]) / together.divisor}
-	r.Gradient = math.Sqrt(distance) / together.divisor / r.Norm[0]
+	}
+	r.Twice, err = compare(job.Engine, way(0, sharing), way(1, Sharing{}))
 	return r, err
 }
 

@@ -126,7 +126,7 @@ func TestTheToleranceOfPackingIsTight(t *testing.T) {
 	if err := asOne.learnWeighted(context.Background(), m.engine, []packing.Pack{pack}, nil); err != nil {
 		t.Fatal(err)
 	}
-	r := PackingTest{Precision: engine.Float32, Loss: [2]float64{asOne.loss, alone.loss}, Norm: [2]float64{1, 1}}
+	r := PackingTest{Twice: Twice{Precision: engine.Float32, Loss: [2]float64{asOne.loss, alone.loss}, Norm: [2]float64{1, 1}}}
 	sums, _ := r.Tolerance()
 	if d, _ := r.Differences(); d < 20*sums || r.OK() {
 		t.Errorf("documents that see each other differ by %g only", d)

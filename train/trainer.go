@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"lwtrain/checkpoints"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
 )
@@ -37,9 +38,10 @@ type trainer struct {
 	schedule Schedule
 	folder   *folder
 
-	step    int     // updates made
-	saved   int     // the step of the newest checkpoint; 0: none
-	history history // of the lines in metrics.jsonl
+	step    int                 // updates made
+	saved   int                 // the step of the newest checkpoint; 0: none
+	saving  *checkpoints.Saving // the next one, which is made beside the steps; nil: none
+	history history             // of the lines in metrics.jsonl
 	began   time.Time
 	before  time.Duration // that the run was worked at before this call
 	result  Result
@@ -81,6 +83,9 @@ func (t *trainer) do(ctx context.Context) (Result, error) {
 	var moved rundir.MovedError
 	if errors.As(err, &moved) {
 		err = t.leave(moved, err)
+	}
+	if e := t.complete(); e != nil {
+		err = errors.Join(err, e)
 	}
 	t.sumUp()
 	return t.result, fault.Disk(err)
@@ -211,10 +216,16 @@ func (t *trainer) run(ctx context.Context) error {
 		}
 		last := t.ended()
 		if t.saveDue(t.step) {
-			if err := t.save(); err != nil {
+			err := t.save()
+			if err == nil && t.saving == nil { // it is there since the run was here before
+				err = t.settle()
+			}
+			if err != nil {
 				return err
 			}
-			if err := t.settle(); err != nil {
+		}
+		if last || t.arrived() {
+			if err := t.complete(); err != nil {
 				return err
 			}
 		}
@@ -291,10 +302,8 @@ func (t *trainer) saveDue(step int) bool {
 // stop ends an interrupted run so that it can go on.
 func (t *trainer) stop() error {
 	t.Engine.Drop()
-	if t.step != t.saved {
-		if err := errors.Join(t.save(), t.settle()); err != nil {
-			return err
-		}
+	if err := errors.Join(t.save(), t.complete()); err != nil {
+		return err
 	}
 	return ErrInterrupted
 }
@@ -306,8 +315,12 @@ func (t *trainer) leave(moved rundir.MovedError, cause error) error {
 	if moved.Now == "" {
 		return fmt.Errorf("%w: step %d is not saved", cause, t.step)
 	}
+	if t.saving != nil { // under the folder's old name
+		t.saving.Wait()
+		t.saving = nil
+	}
 	t.folder.follow(moved.Now)
-	if err := t.save(); err != nil {
+	if err := errors.Join(t.save(), t.complete()); err != nil {
 		return fmt.Errorf("%w: step %d is not saved: %w", cause, t.step, err)
 	}
 	if t.step == 0 {
@@ -324,7 +337,7 @@ func (t *trainer) refuse(samples []int, cause error) error {
 		t.step+1, cause, t.step, names(t.Data, samples))
 	if t.step > 0 {
 		t.Engine.Drop()
-		err = errors.Join(err, t.save())
+		err = errors.Join(err, t.save(), t.complete())
 	}
 	return errors.Join(err, t.folder.writeJSON("bad_step.json",
 		map[string]any{"step": t.step + 1, "reason": cause.Error(), "samples": origins(t.Data, samples)}))
@@ -378,9 +391,12 @@ func (t *trainer) answer(ctx context.Context, after bool) error {
 	return nil
 }
 
-// save writes a checkpoint of the last update, unless there is one. The order of the data
+// save begins a checkpoint of the last update, unless there is one, once the one before is there. The order of the data
 // and all random choices follow from seed and step, so nothing is stored for them.
 func (t *trainer) save() error {
+	if err := t.complete(); err != nil {
+		return err
+	}
 	if t.step == t.saved {
 		return nil
 	}
@@ -388,26 +404,50 @@ func (t *trainer) save() error {
 	if e := t.result.FirstEval; e != nil {
 		s.FirstEval, s.FirstValues = &e.Loss, e.Values
 	}
-	path, err := t.folder.save(t.step, func(dir string) error {
-		if err := t.Engine.Save(dir); err != nil {
-			return err
+	var err error
+	t.saving, err = t.folder.save(t.step, func(dir string) (rest func() error, err error) {
+		if rest, err = t.Engine.Save(dir); err != nil {
+			return nil, err
 		}
 		if err := t.Tokenizer.Save(dir); err != nil {
-			return err
+			return nil, err
 		}
 		if err := s.write(dir); err != nil {
-			return err
+			return nil, err
 		}
-		return t.folder.copies(dir)
+		return rest, t.folder.copies(dir)
 	})
-	if err != nil {
+	return err
+}
+
+// arrived reports whether a checkpoint is there that was made beside the steps.
+func (t *trainer) arrived() bool {
+	if t.saving == nil {
+		return false
+	}
+	select {
+	case <-t.saving.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// complete waits for the checkpoint that is being made, if there is one.
+func (t *trainer) complete() error {
+	if t.saving == nil {
+		return nil
+	}
+	step := t.saving.Step
+	path, err := t.folder.saved(t.saving)
+	if t.saving = nil; err != nil {
 		return err
 	}
-	t.saved, t.result.Checkpoint = t.step, path
+	t.saved, t.result.Checkpoint = step, path
 	if t.Events.Saved != nil {
-		t.Events.Saved(t.step, path)
+		t.Events.Saved(step, path)
 	}
-	return nil
+	return t.settle()
 }
 
 // settle finds the best checkpoint, writes it down, and removes those that are too many.

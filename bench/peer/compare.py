@@ -30,6 +30,9 @@ p.add_argument(
     help="TRL's settings to try, as bf16,sdpa,0 (precision, attention, checkpointing); without it all are tried",
 )  # fmt: skip
 p.add_argument("--python", help="an interpreter that has requirements.txt already")
+p.add_argument("--lwtrain", default="bin/lwtrain")
+p.add_argument("--engine", default="native", help="native or torch, which takes --python, and one GPU where there is one")
+p.add_argument("--lora", type=int, default=0, help="rank of adapters on all linear layers, by PEFT there; 0: all weights are trained")
 a = p.parse_args()
 os.chdir(ROOT)
 work = "runs/bench"
@@ -78,13 +81,14 @@ def config(steps):
         "-c", "smollm2-quickstart", f"model.path={a.model}", f"data.sources=[{{name: mix, path: {work}/mix.jsonl}}]", "data.held_out=0",
         f"data.max_length={a.capacity}", "data.too_long=truncate", f"packing.capacity={a.capacity}", f"train.max_steps={steps}",
         "train.learning_rate=1e-5", "train.lr_scheduler_type=constant", "train.warmup_ratio=0", "train.weight_decay=0",
-        "train.eval_steps=0", "train.save_total_limit=1", "sample.prompts=0", f"output.dir={work}/run",
+        "train.eval_steps=0", "train.save_total_limit=1", "sample.prompts=0", f"output.dir={work}/run", f"lora.rank={a.lora}",
+        f"engine.kind={a.engine}", *([f"engine.python={a.python}", "engine.processes=1"] if a.engine == "torch" else []),
     ]  # fmt: skip
 
 
 def ours(steps):
     subprocess.run(["rm", "-rf", f"{work}/run"], check=True)
-    subprocess.run(["bin/lwtrain", "sft", *config(steps)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([a.lwtrain, "sft", *config(steps)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     rows = [json.loads(x) for x in open(f"{work}/run/metrics.jsonl")]
     subprocess.run(["rm", "-rf", f"{work}/run"], check=True)
     rest = rows[1:] or rows
@@ -96,14 +100,15 @@ def ours(steps):
 
 
 def theirs(steps, precision, attention, checkpointing):
-    pack = ["bin/lwtrain", "pack", *config(steps), "--write", f"{work}/packs.jsonl", "--ids"]
+    pack = [a.lwtrain, "pack", *config(steps), "--write", f"{work}/packs.jsonl", "--ids"]
     subprocess.run(pack, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     out = subprocess.run(
         [python(), f"{HERE}/trl_side.py", "--model", a.model, "--packs", f"{work}/packs.jsonl", "--rate", "1e-5", "--precision", precision,
-         "--attention", attention, "--checkpointing", str(checkpointing), "--scratch", f"{work}/trl"],
+         "--attention", attention, "--checkpointing", str(checkpointing), "--scratch", f"{work}/trl", "--lora", str(a.lora)],
         capture_output=True, text=True,
     )  # fmt: skip
     if out.returncode:
+        print(*out.stderr.strip().splitlines()[-1:], file=sys.stderr)
         return None
     return json.loads(out.stdout.strip().splitlines()[-1])
 
@@ -128,14 +133,15 @@ print("TRL's settings:", *best)
 mine, peer = [], []
 for _ in range(a.rounds):
     mine.append(ours(4))
-    peer.append(theirs(4, *best))
+    peer.append(theirs(4, *best) or sys.exit("TRL does not do it with these settings"))
 print(f"packs of {a.capacity} tokens, {a.rounds} rounds in turn, median (least to most)")
 for name, runs in ("lwtrain", mine), ("TRL", peer):
     gib = max(x["peak_rss_bytes"] for x in runs) / 2**30
     print(f"  {name:8}", spread([x["tokens_per_second"] for x in runs]), "tokens/s,", f"{gib:.1f} GiB")
 print("  ratio   ", spread([x["tokens_per_second"] / y["tokens_per_second"] for x, y in zip(mine, peer)]))
 if a.steps:
-    x, y = ours(a.steps)["losses"], theirs(a.steps, *best)["losses"]
+    x, y = (mine[-1], peer[-1]) if a.steps <= 4 else (ours(a.steps), theirs(a.steps, *best))
+    x, y = x["losses"][: a.steps], y["losses"][: a.steps]
     off = [abs(u - v) / v for u, v in zip(x, y)]
     print(
         f"  loss     {x[0]:.4f} and {y[0]:.4f} at step 1, {x[-1]:.4f} and {y[-1]:.4f} at step {a.steps};",

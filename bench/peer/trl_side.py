@@ -21,6 +21,7 @@ p.add_argument("--precision", choices=["float32", "bf16"], required=True)
 p.add_argument("--checkpointing", type=int, required=True)
 p.add_argument("--attention", default="sdpa")
 p.add_argument("--scratch", required=True)
+p.add_argument("--lora", type=int, default=0, help="rank of adapters, by PEFT; 0: none")
 a = p.parse_args()
 
 rows = []
@@ -37,7 +38,15 @@ for line in open(a.packs):
     rows.append({"input_ids": ids, "labels": labels, "seq_lengths": lengths})
 
 torch.set_num_threads(torch.get_num_threads())
-model = AutoModelForCausalLM.from_pretrained(a.model, dtype=torch.float32, attn_implementation=a.attention)
+gpu = torch.cuda.is_available()
+# with adapters the weights stay as the file has them; PEFT makes the adapters float32
+dtype = "auto" if a.lora else torch.float32
+model = AutoModelForCausalLM.from_pretrained(a.model, dtype=dtype, attn_implementation=a.attention)
+adapters = None
+if a.lora:
+    from peft import LoraConfig
+
+    adapters = LoraConfig(task_type="CAUSAL_LM", r=a.lora, lora_alpha=32, target_modules="all-linear")
 times, losses = [], []
 
 
@@ -46,6 +55,8 @@ class Clock(TrainerCallback):
         self.began = time.monotonic()
 
     def on_step_end(self, args, state, control, **kwargs):
+        if gpu:
+            torch.cuda.synchronize()
         times.append(time.monotonic() - self.began)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -58,6 +69,7 @@ trainer = SFTTrainer(
     processing_class=AutoTokenizer.from_pretrained(a.model),
     train_dataset=Dataset.from_list(rows),
     callbacks=[Clock()],
+    peft_config=adapters,
     args=SFTConfig(
         output_dir=a.scratch,
         max_steps=len(rows),
@@ -70,7 +82,7 @@ trainer = SFTTrainer(
         adam_beta2=0.95,
         max_grad_norm=1.0,
         bf16=a.precision == "bf16",
-        use_cpu=True,
+        use_cpu=not gpu,
         gradient_checkpointing=bool(a.checkpointing),
         padding_free=True,
         max_length=None,
@@ -92,7 +104,7 @@ print(
         {
             "losses": losses[: len(rows)],
             "tokens_per_second": tokens / sum(times[1:]) if len(times) > 1 else len(rows[0]["input_ids"]) / times[0],
-            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_rss_bytes": torch.cuda.max_memory_reserved() if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
     )
 )

@@ -1,4 +1,4 @@
-// Package checkpointstest reads whole files of weights. It is for tests alone.
+// Package checkpointstest reads and writes whole files of weights. It is for tests alone.
 package checkpointstest
 
 import "lwtrain/checkpoints"
@@ -18,4 +18,12 @@ func Tensors(w *checkpoints.Weights) (all []checkpoints.Tensor, err error) {
 		all = append(all, x)
 	}
 	return all, nil
+}
+
+// Streams are tensors for [checkpoints.StreamSafetensors].
+func Streams(all []checkpoints.Tensor) (out []checkpoints.Stream) {
+	for _, x := range all {
+		out = append(out, x.Stream())
+	}
+	return out
 }

@@ -57,7 +57,7 @@ Shapes:
 	fl.TextVar(&f.memoryLimit, "memory-limit", train.Bytes(0), "memory that the run keeps below by recomputing, as 4GiB; "+
 		"without -c 3.75GiB, twice that from 32,768 tokens on, or what a larger model needs")
 	fl.IntVar(&f.steps, "steps", 5, "steps that are measured")
-	fl.IntVar(&f.adapters.Rank, "lora", 0, "rank of adapters, by native; 0: all parameters are trained")
+	fl.IntVar(&f.adapters.Rank, "lora", 0, "rank of adapters; 0: all parameters are trained")
 	fl.StringVar(&f.optim, "optim", train.AdamW, "adamw or adamw_8bit; with -c the config says")
 	fl.StringVar(&f.engine.Kind, "engine", f.engine.Kind, "native or torch; with -c the config says")
 	fl.IntVar(&f.engine.Processes, "processes", 0, "of torch; 0: one for each GPU, or 1")

@@ -158,7 +158,7 @@ func writeFrom(cmd *cobra.Command, from, path string, a configs.Answers) error {
 	}
 	c, err := configs.Parse(from, nil, overrides, nil)
 	if err != nil {
-		return err
+		return t.Refused(err)
 	}
 	text := append(c.Explained(t.Command, t.Why()), t.Comment()...)
 	if _, err := configs.Parse(cmp.Or(path, "config"), text, nil, nil); err != nil {

@@ -76,6 +76,30 @@ func TestCallsAreTheSameWhateverFormTheyHave(t *testing.T) {
 	}
 }
 
+// TestACallWithoutContentHasNone: as transformers 5.24 renders it, which leaves out what is null; a template that fails then
+// gets an empty content.
+func TestACallWithoutContentHasNone(t *testing.T) {
+	tells := strings.Replace(callsTools, "{%- if m.content %}", "{%- if 'content' not in m %}-{%- endif %}{%- if m.content %}", 1)
+	fails := strings.Replace(callsTools, "{%- if m.content %}{{- m.content }}{%- endif %}", "{{- m.content + '.' }}", 1)
+	for _, c := range []struct{ name, template, content, want string }{
+		{"null", tells, `"content": null, `, "-<call>"},
+		{"not there", tells, "", "-<call>"},
+		{"empty", tells, `"content": "", `, "assistant\n<call>"},
+		{"null, and the template adds to it", fails, `"content": null, `, "assistant\n.<call>"},
+		{"text beside the call", tells, `"content": "So:", `, "assistant\nSo:<call>"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			record := `{"messages": [` + user("Tide?") + `, {"role": "assistant", ` + c.content +
+				`"tool_calls": [{"type": "function", "function": {"name": "tide", "arguments": {}}}]}, ` +
+				`{"role": "tool", "content": "4 m"}, ` + assistant("Four.") + `]}`
+			r, _, err := Render(templateOf(t, c.template), []byte(record))
+			if err != nil || !strings.Contains(r.Text, c.want) {
+				t.Errorf("%v\n%s\nwant %q in it", err, r.Text, c.want)
+			}
+		})
+	}
+}
+
 func TestCallsWithoutArgumentsHaveNone(t *testing.T) {
 	for name, arguments := range map[string]string{
 		"empty text": `, "arguments": ""`, "null": `, "arguments": null`, "the text of an empty object": `, "arguments": "{}"`,

@@ -118,7 +118,7 @@ func TestEveryFormatIsRecognisedAndRead(t *testing.T) {
 			`"content": "a", "tool_calls": null}], "tools": null}`, "messages", "user q | assistant a"},
 		"a call without content": {`{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": null, "tool_calls": [{"id": 9007199254740993}]}]}`, "messages",
-			`user q | assistant  {"tool_calls":[{"id":9007199254740993}]}`},
+			`user q | assistant  {"content":null,"tool_calls":[{"id":9007199254740993}]}`},
 		"a call in ShareGPT": {`{"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "{\"name\": ` +
 			`\"f\", \"arguments\": {\"x\": 1.0}}"}, {"from": "observation", "value": "42"}, {"from": "gpt", "value": "a"}], "tools": ` +
 			`"[{\"name\": \"f\"}]"}`, "messages",

@@ -72,6 +72,10 @@ func (l Layout) roleOf(f fields) string {
 // a message for each call. What is learnt of both must be the same.
 func joined(before *chat.Message, m chat.Message) bool {
 	calls, _ := m.Extra["tool_calls"].(json.RawMessage)
+	if _, null := m.Extra["content"]; null && m.Content == "" {
+		m.Extra = maps.Clone(m.Extra)
+		delete(m.Extra, "content")
+	}
 	if before.Role != "assistant" || before.Mark != m.Mark || len(m.Extra) != 1 || calls == nil || m.Reasoning != "" {
 		return false
 	}
@@ -160,8 +164,14 @@ func (l Layout) message(f fields) (m chat.Message, err error) {
 	case "observation", "tool_response":
 		m.Role = l.toolRole
 	}
+	if calls := m.Extra["tool_calls"] != nil; calls && m.Role == "assistant" && m.Content == "" && nothing(f["content"]) {
+		m.Extra = with(m.Extra, "content", nil)
+	}
 	return m, nil
 }
+
+// nothing reports whether a content is null or not there: templates see none then, as transformers has it.
+func nothing(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 // content reads the content of a message, and adds its name to those that are taken. said is
 // false where there is none and there should be: null and an empty list are as good as

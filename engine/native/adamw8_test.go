@@ -65,7 +65,7 @@ func update(t *testing.T, e *Engine, from, last int) (losses []float64) {
 func files(t *testing.T, e *Engine) (dir string, content map[string][]byte) {
 	t.Helper()
 	dir, content = t.TempDir(), map[string][]byte{}
-	if err := e.Save(dir); err != nil {
+	if _, err := e.Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

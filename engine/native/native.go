@@ -161,6 +161,9 @@ type scorer struct {
 // Score implements [engine.Scorer].
 func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], how engine.ScoreOptions,
 	done func(pack int, nll []float64) error) error {
+	if how.Base && e.model.Replaced() {
+		return engine.ErrNoBase
+	}
 	e.begin()
 	return e.scorer.Score(ctx, packs, how, done)
 }

@@ -187,7 +187,7 @@ func TestFrozenTensorsStayAndTheOthersAreTrained(t *testing.T) {
 	}
 	// A checkpoint of it holds all weights and no moments of what is frozen, and is gone on from.
 	dir := t.TempDir()
-	if err := e.Save(dir); err != nil {
+	if _, err := e.Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	saved, err := checkpoints.OpenSafetensors(filepath.Join(dir, optimizerFile))

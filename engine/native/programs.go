@@ -44,6 +44,9 @@ func (p *programs) of(pack packing.Pack, how engine.ScoreOptions) (*program, err
 	if n := len(pack.IDs); n > p.capacity {
 		return nil, fmt.Errorf("a pack of %d tokens, want at most the engine's %d", n, p.capacity)
 	}
+	if most, bound := p.model.Config.Branches(); pack.Hidden != nil && most == 0 {
+		return nil, fmt.Errorf("a pack whose documents share a beginning, want none: the model has %s", bound)
+	}
 	capacity := min(p.capacity, (len(pack.IDs)+capacityStep-1)/capacityStep*capacityStep)
 	made := p.made[capacity]
 	if made == nil {
@@ -54,9 +57,10 @@ func (p *programs) of(pack packing.Pack, how engine.ScoreOptions) (*program, err
 		p.made[capacity] = made
 	}
 	fill(made.Inputs(), pack)
+	made.Branched = pack.Hidden != nil
 	clear(made.Inputs().Keys)
 	if how.Step > 0 && p.model.Dropout() {
-		p.model.DropoutKeys(made.Inputs().Keys, pack.IDs, pack.Starts, how.Step)
+		p.model.DropoutKeys(made.Inputs().Keys, pack.IDs, pack.Starts, pack.Hidden, how.Step)
 	}
 	made.Base = how.Base
 	return made, nil
@@ -69,6 +73,7 @@ func fill(in graph.Inputs, pack packing.Pack) {
 	copy(in.Starts, pack.Starts)
 	copy(in.Positions, pack.Positions)
 	copy(in.Weights, pack.Weights)
+	clear(in.Hidden[copy(in.Hidden, pack.Hidden):])
 	for t := n; t < len(in.IDs); t++ {
 		in.IDs[t], in.Targets[t], in.Starts[t], in.Positions[t], in.Weights[t] = 0, -1, int32(t), 0, 0
 	}

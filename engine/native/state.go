@@ -18,18 +18,18 @@ import (
 const optimizerFile = "state/optimizer.safetensors"
 
 // Save implements [engine.Engine].
-func (e *Engine) Save(dir string) error {
+func (e *Engine) Save(dir string) (rest func() error, err error) {
 	e.begin()
 	save := func(dir string) error { return e.model.Save(dir, "float32") }
 	if e.model.Adapted() {
 		save = e.model.SaveAdapter
 	}
 	if err := save(dir); err != nil {
-		return err
+		return nil, err
 	}
 	path := filepath.Join(dir, optimizerFile)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	var all []checkpoints.Stream
 	for _, name := range moments {
@@ -39,7 +39,7 @@ func (e *Engine) Save(dir string) error {
 		}
 		all = append(all, one...)
 	}
-	return checkpoints.StreamSafetensors(path, "F32", all, nil)
+	return nil, checkpoints.StreamSafetensors(path, "F32", all, nil)
 }
 
 // Load implements [engine.Engine].
@@ -109,7 +109,9 @@ func (e *Engine) read(from *checkpoints.Weights, prefix string, p *graph.Param, 
 		return nil
 	}
 	for _, x := range e.model.Tensors(of) {
-		x.Name = prefix + x.Name
+		if x.Name = prefix + x.Name; prefix == "" {
+			x.Name = e.model.SavedName(x.Name)
+		}
 		info, ok := from.Info(x.Name)
 		if !ok {
 			return fmt.Errorf("no tensor %s, want one of shape %v", x.Name, x.Shape)

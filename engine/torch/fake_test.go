@@ -133,7 +133,7 @@ func fake(t *testing.T, how string) (*Engine, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(c, folder("llama-tied"), in, options(1))
+	e, err := New(model.Empty(c), folder("llama-tied"), in, options(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 func TestAWorkerThatGoesWrongEndsTheCallWithItsReason(t *testing.T) {
 	for how, want := range map[string][2]string{
 		"it does not begin":       {"No module named 'torch.distributed.run'", "the logs are in"},
-		"an old protocol":         {"the worker speaks protocol 0, want 1", "remove"},
+		"an old protocol":         {"the worker speaks protocol 1, want 2", "remove"},
 		"a stranger":              {"something else than the worker", ""},
 		"another number of ranks": {"3 workers began, want 1", ""},
 		"no message":              {`the worker sent "HTTP"`, ""},

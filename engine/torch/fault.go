@@ -24,7 +24,7 @@ const (
 	kindError  = "error"
 	kindMemory = "memory"
 	kindPeer   = "peer"   // it follows from another rank's end
-	kindClosed = "closed" // the conductor went away
+	kindClosed = "closed" // the conductor went away, or the socket to it was cut
 	kindKilled = "killed" // by a signal: the launcher says so
 )
 
@@ -86,7 +86,7 @@ func explain(log string, err error) error {
 		hint = "the GPUs lost each other: NCCL_DEBUG=INFO says more; " + hint
 	}
 	out = fault.Hint(out, hint)
-	if f.Kind == kindKilled || f.Kind == kindPeer {
+	if f.Kind == kindKilled || f.Kind == kindPeer || f.Kind == kindClosed {
 		return LostError{out}
 	}
 	return out
@@ -107,7 +107,7 @@ func cause(log string) (failure, bool) {
 			all = append(all, f)
 		}
 	}
-	order := []string{kindMemory, kindError, kindKilled, kindPeer, kindClosed}
+	order := []string{kindMemory, kindError, kindKilled, kindClosed, kindPeer}
 	slices.SortStableFunc(all, func(a, b failure) int {
 		return cmp.Compare(slices.Index(order, a.Kind), slices.Index(order, b.Kind))
 	})

@@ -15,59 +15,45 @@ import (
 // plan is how a run is computed.
 type plan struct {
 	engine.Needs
-	ranks     int   // in all
-	local     int   // on each machine
-	shards    int   // that the weights of a copy are cut into
-	compile   bool  // blocks
-	recompute bool  // blocks, in the backward pass
-	trained   int64 // values that are not frozen
+	ranks     int  // in all
+	local     int  // on each machine
+	shards    int  // that the weights of a copy are cut into
+	compile   bool // blocks
+	recompute bool // blocks, in the backward pass
 }
 
-// Needs says what a run of a model takes, of all ranks together, without starting it.
-func Needs(c model.Config, in *Installation, o Options) (engine.Needs, error) {
-	p, err := newPlan(c, in, o)
+// Needs says what a run of a model takes, as its outline says what is trained, of all ranks together, without starting it.
+func Needs(outline *model.Model, in *Installation, o Options) (engine.Needs, error) {
+	p, _, err := newPlan(outline, in, o)
 	return p.Needs, err
 }
 
-// Takes refuses a model that this engine would not compute document by document: in transformers states of recurrent layers
-// go on from one document of a pack to the next.
-func Takes(c model.Config) error {
-	if !c.Any() {
-		return nil
-	}
-	err := fmt.Errorf("%s has recurrent layers, whose states transformers carries from one document of a pack to the next", c.Type)
-	return fault.Usage(fault.Hint(err, "engine.kind: native computes them"))
-}
-
-func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
-	if err := Takes(c); err != nil {
-		return p, err
-	}
+func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin model.Twin, err error) {
+	c := outline.Config
 	gpus := len(in.GPUs)
-	if s := c.Rope.Scaling; s != nil && s.Type == "longrope" && o.Capacity > int(s.OriginalMax) {
-		return p, fault.Usage(fault.Hint(fmt.Errorf("positions are stretched by longrope, and packing.capacity is %d, want at most %g: "+
-			"transformers turns all documents of a pack by the frequencies of its longest", o.Capacity, s.OriginalMax),
-			"engine.kind: native turns each document by its own"))
-	}
 	if p.local, err = localRanks(in, o); err != nil {
-		return p, err
+		return p, twin, err
 	}
 	nodes := max(1, o.Cluster.Nodes)
 	p.ranks = p.local * nodes
-	if p.compile = gpus > 0 && o.Compile != "false"; o.Compile == "true" && gpus == 0 {
-		return p, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
+	if c.Any() && o.Compile == "true" {
+		return p, twin, fault.Usage(fmt.Errorf("engine.compile is true, and %s has recurrent layers, which go from document to "+
+			"document: want auto or false", c.Type))
+	}
+	if p.compile = gpus > 0 && o.Compile != "false" && !c.Any(); o.Compile == "true" && gpus == 0 {
+		return p, twin, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
 	}
 	if p.shards = o.Shard; p.shards == 0 {
 		p.shards = p.ranks
 	}
 	if p.ranks%p.shards != 0 {
-		return p, fault.Usage(fmt.Errorf("engine.shard is %d, and there are %s: want groups of one size", p.shards, processes(p.ranks)))
+		return p, twin, fault.Usage(fmt.Errorf("engine.shard is %d, and there are %s: want groups of one size", p.shards,
+			processes(p.ranks)))
 	}
-	m := model.Empty(c)
-	if err := m.Freeze(o.Freeze); err != nil {
-		return p, err
+	if twin, err = outline.Twin(); err != nil {
+		return p, twin, err
 	}
-	p.trained = m.TrainedParameters()
+	p.Adapters, p.Dropout = outline.Adapted(), outline.Dropout()
 	p.Precision = engine.Float32
 	if o.Precision == "bf16" || o.Precision == "auto" && gpus > 0 && in.BF16 {
 		p.Precision = engine.BFloat16
@@ -84,10 +70,10 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 		p.Limit *= int64(nodes) // of machines that are alike
 	}
 	p.recompute = o.GradientCheckpointing == "true"
-	p.fill(c, o, p.ranks, p.shards)
+	p.fill(c, twin, o, p.ranks, p.shards)
 	if o.GradientCheckpointing == "auto" && p.Total() > p.Limit {
 		p.recompute = true
-		p.fill(c, o, p.ranks, p.shards)
+		p.fill(c, twin, o, p.ranks, p.shards)
 	}
 	p.Recomputed = "nothing is computed again"
 	if p.recompute {
@@ -101,8 +87,8 @@ func newPlan(c model.Config, in *Installation, o Options) (p plan, err error) {
 	if o.Deterministic {
 		p.Machine += ", deterministic"
 	}
-	p.Notes = append(p.Notes, p.byGPUs(c, o))
-	return p, nil
+	p.Notes = append(p.Notes, p.byGPUs(c, twin, o))
+	return p, twin, nil
 }
 
 // localRanks is how many processes each machine has.
@@ -129,7 +115,7 @@ func processes(n int) string {
 }
 
 // byGPUs says what each GPU would hold, were there others.
-func (p plan) byGPUs(c model.Config, o Options) string {
+func (p plan) byGPUs(c model.Config, twin model.Twin, o Options) string {
 	q := p
 	q.recompute = o.GradientCheckpointing != "false"
 	q.Precision = engine.BFloat16
@@ -138,7 +124,7 @@ func (p plan) byGPUs(c model.Config, o Options) string {
 	}
 	var parts []string
 	for _, n := range []int{1, 2, 4, 8} {
-		q.fill(c, o, n, n)
+		q.fill(c, twin, o, n, n)
 		parts = append(parts, human.Bytes(q.Total()/int64(n)))
 	}
 	return "of 1, 2, 4, 8 GPUs each holds " + strings.Join(parts, ", ") + " (" + q.Precision + ")"
@@ -148,41 +134,105 @@ func (p plan) byGPUs(c model.Config, o Options) string {
 // libraries.
 const processBytes = 900 << 20
 
-// fill adds up what ranks take together. Master weights, gradients and moments are float32,
+// half reports whether a rank keeps a tensor in bf16: one that stays as it is, as its file has it, or as it is computed
+// with where no checkpoint needs more.
+func (p plan) half(t model.Laid) bool {
+	return t.Packed || t.Frozen && t.Saved == "" && p.Precision == engine.BFloat16
+}
+
+// parts are values of a model's tensors, in the blocks and outside of them.
+type parts struct{ all, trained, frozenBytes, rootTrained int64 }
+
+func (p plan) parts(twin model.Twin) (sum parts) {
+	for _, t := range twin.Tensors {
+		n := int64(product(t.Shape))
+		sum.all += n
+		switch {
+		case !t.Frozen:
+			sum.trained += n
+			if !strings.Contains(t.Name, ".layers.") {
+				sum.rootTrained += n
+			}
+		case p.half(t):
+			sum.frozenBytes += 2 * n
+		default:
+			sum.frozenBytes += 4 * n
+		}
+	}
+	return sum
+}
+
+// fill adds up what ranks take together. Weights that are trained, gradients and moments are float32,
 // cut into shards; what a rank gathers and works in comes once for each. It is an upper bound: a block's values are
 // counted as if all were there at a time.
-func (p *plan) fill(c model.Config, o Options, ranks, shards int) {
-	n, all, copies := c.Parameters(), int64(ranks), int64(ranks/shards)
+func (p *plan) fill(c model.Config, twin model.Twin, o Options, ranks, shards int) {
+	all, copies := int64(ranks), int64(ranks/shards)
+	sum := p.parts(twin)
 	size := int64(4) // of a value that is computed with
 	if p.Precision == engine.BFloat16 {
 		size = 2
 	}
-	hidden, tokens := int64(c.Hidden), int64(o.Capacity)
+	hidden, tokens, layers := int64(c.Hidden), int64(o.Capacity), int64(max(1, c.Layers))
 	table := int64(c.Vocab) * hidden
 	root := table
 	if !c.Tied {
 		root *= 2
 	}
-	block := (n - root) / int64(max(1, c.Layers))
-	p.Weights, p.Gradients, p.Optimizer = 4*n*copies, 4*p.trained*copies, 8*p.trained*copies
-	p.Checkpoint = 4*n + 8*p.trained
+	block, blockTrained := (sum.all-root)/layers, (sum.trained-sum.rootTrained)/layers
+	p.Frozen = sum.frozenBytes * copies
+	p.Weights, p.Gradients, p.Optimizer = 4*sum.trained*copies+p.Frozen, 4*sum.trained*copies, 8*sum.trained*copies
+	p.Checkpoint = 12 * sum.trained
+	if !p.Adapters {
+		p.Checkpoint = 4*sum.all + 8*sum.trained
+	}
 	// gathered weights; gradients before they are shared, and as they are summed
-	p.Half = all * (size*(root+2*block) + (size+4)*max(root, block))
+	p.Half = all * (size*(root+2*block) + (size+4)*max(sum.rootTrained, blockTrained))
 	width := int64(c.Heads * c.HeadDim)
 	keys := int64(c.KVHeads * c.HeadDim)
 	// of a token in a block: two norms with their float32 inputs, q, k, v before and after the rotation, attention's result, the two
 	// products of the feed-forward, their activation and their product
 	inside := tokens * (size*(4*hidden+3*width+4*keys+4*int64(c.FFN)) + 8*hidden)
+	if c.Any() {
+		// of a recurrent layer: gates and inputs of its convolution; of the delta rule, in float32, what goes into a chunk of 64 tokens
+		// and comes out, its squares, and the states between chunks
+		inside += tokens * size * 6 * hidden
+		inside += tokens * 4 * int64(c.Values) * int64(16*max(c.KeyDim, c.ValueDim)+8*64+4*c.KeyDim*c.ValueDim/64)
+	}
+	adapters, passing := p.adapterBytes(c, twin, size)
+	inside += tokens * adapters
 	kept := int64(c.Layers) * inside
 	if p.recompute {
 		kept = int64(c.Layers)*tokens*hidden*size + 2*inside
 	}
 	// the head's gradient, logits of some rows, hidden states
-	head := 4*table + 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size
-	p.Activations = all * (kept + head + processBytes)
+	head := 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size
+	if sum.rootTrained > 0 {
+		head += 4 * table
+	}
+	p.Activations = all * (kept + head + tokens*passing + processBytes)
 	p.Reference = 0
 	if r := o.Reference; r != nil {
 		m := r.Parameters()
 		p.Reference = 4*m*copies + all*(size*(int64(r.Vocab)*int64(r.Hidden)+2*m/int64(max(1, r.Layers)))+inside+head)
 	}
+}
+
+// adapterBytes is what adapters take of a token: in a block, and where one is computed. Each keeps what enters A, which of it is
+// dropped, A's result and what is added; while it says what is dropped, numbers of 8 bytes for four of its inputs.
+func (p *plan) adapterBytes(c model.Config, twin model.Twin, size int64) (inside, passing int64) {
+	widths := map[string]int64{}
+	for _, t := range twin.Tensors {
+		if len(t.Shape) > 1 {
+			widths[t.Name] = int64(t.Shape[1])
+		}
+	}
+	for _, a := range twin.Adapters {
+		columns := widths[a.A]
+		inside += size * int64(2*a.Rank+a.Rows)
+		if a.Threshold > 0 {
+			inside += (size + 1) * columns
+			passing = max(passing, 8*columns)
+		}
+	}
+	return inside / int64(max(1, c.Layers)), passing
 }

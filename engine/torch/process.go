@@ -138,7 +138,7 @@ func (p *process) start(python, script string, ranks int, c Cluster, env []strin
 			fmt.Sprint("--master-port=", c.Port),
 		}
 	}
-	args := append([]string{"-m", "torch.distributed.run"}, meet...)
+	args := append([]string{"-m", "torch.distributed.run", "--log-dir=" + p.log}, meet...)
 	p.cmd = exec.Command(python, append(args, fmt.Sprint("--nproc-per-node=", ranks), "--max-restarts=0", script)...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"lwtrain/engine"
 	"lwtrain/packing"
 )
 
@@ -83,7 +84,9 @@ func (r row) weights() [][]float32 {
 }
 
 // run sends a row of packs, of which of are the indices, and hears their losses. how adds to the message.
-func (e *Engine) run(ctx context.Context, how map[string]any, packs []packing.Pack, of []int) (r row, err error) {
+func (e *Engine) run(
+	ctx context.Context, how map[string]any, packs []packing.Pack, of []int, by engine.ScoreOptions,
+) (r row, err error) {
 	if err := e.begin(ctx); err != nil {
 		return r, err
 	}
@@ -92,6 +95,7 @@ func (e *Engine) run(ctx context.Context, how map[string]any, packs []packing.Pa
 	}
 	var heads []map[string]any
 	ids, targets, weights := array{name: "ids", ints: []int32{}}, array{name: "targets", ints: []int32{}}, array{name: "weights"}
+	keys := array{name: "keys", words: []uint64{}}
 	for place := range e.plan.ranks {
 		p := idle()
 		if place < len(of) && of[place] != packing.None {
@@ -108,9 +112,18 @@ func (e *Engine) run(ctx context.Context, how map[string]any, packs []packing.Pa
 		ids.ints = append(ids.ints, p.IDs[:p.Tokens]...)
 		targets.ints = append(targets.ints, p.Targets[:p.Tokens]...)
 		weights.reals = append(weights.reals, p.Weights[:p.Tokens]...)
+		if by.Step > 0 && e.outline.Dropout() {
+			one := make([]uint64, p.Tokens)
+			e.outline.DropoutKeys(one, p.IDs[:p.Tokens], p.Starts, nil, by.Step)
+			keys.words = append(keys.words, one...)
+		}
 	}
-	how["packs"] = heads
-	if err := e.fail(e.process.send(how, ids, targets, weights)); err != nil {
+	how["packs"], how["base"] = heads, by.Base
+	arrays := []array{ids, targets, weights}
+	if len(keys.words) > 0 { // first, where they lie as words do
+		arrays = append([]array{keys}, arrays...)
+	}
+	if err := e.fail(e.process.send(how, arrays...)); err != nil {
 		return r, err
 	}
 	s, err := e.hear("done", "weigh")

@@ -44,38 +44,83 @@ func (e *Engine) place(twin model.Twin, dir, name string) (tensors map[string][]
 		return nil, "", err
 	}
 	defer weights.Close()
-	return tensors, config, locate(twin, weights, "", tensors)
+	base := func(f model.Laid) string {
+		if f.Beside {
+			return ""
+		}
+		return f.Name
+	}
+	return tensors, config, locate(twin, weights, "", base, tensors)
 }
 
-// locate adds where the rows of a twin's tensors lie, under names with a prefix, once the shapes of the files' tensors are seen
-// to be right.
-func locate(twin model.Twin, weights *checkpoints.Weights, prefix string, tensors map[string][]piece) error {
+// startFolder is where the adapters lie in the folder of worker files that training begins with.
+const startFolder = "adapter"
+
+// placeAdapters writes the adapters that training begins with, and adds where they lie.
+func (e *Engine) placeAdapters(tensors map[string][]piece) error {
+	dir := filepath.Join(e.work, startFolder)
+	if err := e.outline.SaveStart(e.model, dir); err != nil {
+		return err
+	}
+	weights, err := model.OpenAdapter(dir)
+	if err != nil {
+		return err
+	}
+	defer weights.Close()
+	beside := func(f model.Laid) string {
+		if f.Beside {
+			return f.Saved
+		}
+		return ""
+	}
+	return locate(e.twin, weights, "", beside, tensors)
+}
+
+// saved is a tensor's name in a checkpoint's weights, moments the one of its moments without their prefix; "": it is not there.
+func saved(f model.Laid) string { return f.Saved }
+
+func moments(f model.Laid) string {
+	if f.Frozen {
+		return ""
+	}
+	return f.Name
+}
+
+// locate adds where the rows of a twin's tensors lie in files that name them so, "" where they are without one, under names with
+// a prefix, once the shapes of the files' tensors are seen to be right.
+func locate(
+	twin model.Twin, weights *checkpoints.Weights, prefix string, named func(model.Laid) string, tensors map[string][]piece,
+) error {
+	names := map[string]string{}
 	for _, f := range twin.Files {
-		if f.Frozen && prefix != "" { // it has no moments
+		name := prefix + named(f)
+		if name == prefix {
 			continue
 		}
-		info, ok := weights.Info(prefix + f.Name)
+		names[f.Name] = name
+		info, ok := weights.Info(name)
 		if !ok {
-			return fmt.Errorf("no tensor %s, want one of shape %v", prefix+f.Name, f.Shape)
+			return fmt.Errorf("no tensor %s, want one of shape %v", name, f.Shape)
 		}
 		if !slices.Equal(info.Shape, f.Shape) {
-			return fmt.Errorf("tensor %s has shape %v, want %v", prefix+f.Name, info.Shape, f.Shape)
+			return fmt.Errorf("tensor %s has shape %v, want %v", name, info.Shape, f.Shape)
 		}
-		if scales := weights.ScaleOf(f.Name); scales != "" && prefix == "" {
+		if scales := weights.ScaleOf(name); scales != "" && prefix == "" {
 			return fault.Hint(fmt.Errorf("tensor %s is read by scales (%s), want plain values for this engine", f.Name, scales),
 				"`lwtrain export MODEL DIR` makes a folder of them")
 		}
 	}
 	for _, t := range twin.Tensors {
-		if t.Frozen && prefix != "" {
-			continue
-		}
 		for _, p := range t.Pieces {
-			path, err := filepath.Abs(weights.Path(prefix + p.Name))
+			name, there := names[p.Name]
+			if !there {
+				continue
+			}
+			path, err := filepath.Abs(weights.Path(name))
 			if err != nil {
 				return err
 			}
-			tensors[prefix+t.Name] = append(tensors[prefix+t.Name], piece{path, prefix + p.Name, p.First, p.Rows})
+			tensors[prefix+t.Name] = append(tensors[prefix+t.Name], piece{path, name, p.First, p.Rows})
 		}
 	}
 	return nil
@@ -86,23 +131,27 @@ func (e *Engine) Load(dir string) error {
 	if _, err := e.Model(); err != nil { // of the weights that are replaced
 		return err
 	}
-	weights, err := checkpoints.OpenWeights(dir)
+	open := checkpoints.OpenWeights
+	if e.outline.Adapted() {
+		open = model.OpenAdapter
+	}
+	weights, err := open(dir)
 	if err != nil {
 		return err
 	}
 	defer weights.Close()
-	moments, err := checkpoints.OpenSafetensors(filepath.Join(dir, optimizerFile))
+	state, err := checkpoints.OpenSafetensors(filepath.Join(dir, optimizerFile))
 	if err != nil {
 		return err
 	}
-	defer moments.Close()
+	defer state.Close()
 	tensors := map[string][]piece{}
 	for _, prefix := range kinds {
-		from := moments
+		from, named := state, moments
 		if prefix == "" {
-			from = weights
+			from, named = weights, saved
 		}
-		if err := locate(e.twin, from, prefix, tensors); err != nil {
+		if err := locate(e.twin, from, prefix, named, tensors); err != nil {
 			return err
 		}
 	}
@@ -113,23 +162,23 @@ func (e *Engine) Load(dir string) error {
 	return err
 }
 
-// Save implements [engine.Engine]: each rank writes its rows, which become the files of the
-// common layout.
-func (e *Engine) Save(dir string) error {
+// Save implements [engine.Engine]: each rank writes its rows. The rest makes the files of the common layout of them, without
+// the workers.
+func (e *Engine) Save(dir string) (rest func() error, err error) {
 	if err := e.start(); err != nil {
-		return err
+		return nil, err
 	}
 	parts, err := filepath.Abs(filepath.Join(dir, "parts"))
 	if err == nil {
-		err = os.MkdirAll(parts, 0o755)
+		err = errors.Join(os.MkdirAll(parts, 0o755), os.MkdirAll(filepath.Dir(filepath.Join(dir, optimizerFile)), 0o755))
 	}
 	if err == nil {
 		_, err = e.ask(map[string]any{"op": "save", "dir": parts})
 	}
-	if err == nil {
-		err = e.merge(dir, parts)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(parts))
 	}
-	return errors.Join(err, os.RemoveAll(parts))
+	return func() error { return errors.Join(e.merge(dir, parts), os.RemoveAll(parts)) }, nil
 }
 
 // merge makes the files of a checkpoint out of the ranks' parts.
@@ -150,8 +199,12 @@ func (e *Engine) merge(dir, parts string) error {
 	var all [3][]checkpoints.Stream
 	for k, prefix := range kinds {
 		whole := map[string]func(offset int, dst []float32) error{}
+		named := moments
+		if prefix == "" {
+			named = saved
+		}
 		for _, t := range e.twin.Tensors {
-			if t.Frozen && prefix != "" { // it has no moments
+			if named(t) == "" {
 				continue
 			}
 			read, err := joined(files, prefix+t.Name, t.Shape)
@@ -161,11 +214,21 @@ func (e *Engine) merge(dir, parts string) error {
 			whole[t.Name] = read
 		}
 		for _, f := range e.twin.Files {
-			if f.Frozen && prefix != "" {
-				continue
+			if name := named(f); name != "" {
+				all[k] = append(all[k], checkpoints.Stream{Name: prefix + name, Shape: f.Shape, Read: pieced(f, shapes, whole)})
 			}
-			all[k] = append(all[k], checkpoints.Stream{Name: prefix + f.Name, Shape: f.Shape, Read: pieced(f, shapes, whole)})
 		}
+	}
+	if err := e.writeWeights(dir, all[0]); err != nil {
+		return err
+	}
+	return checkpoints.StreamSafetensors(filepath.Join(dir, optimizerFile), "F32", append(all[1], all[2]...), nil)
+}
+
+// writeWeights writes what a checkpoint has of the weights: all of them, or adapters.
+func (e *Engine) writeWeights(dir string, all []checkpoints.Stream) error {
+	if e.outline.Adapted() {
+		return e.outline.WriteAdapter(dir, all)
 	}
 	if e.model != "" {
 		weights, err := checkpoints.OpenWeights(e.model)
@@ -173,16 +236,9 @@ func (e *Engine) merge(dir, parts string) error {
 			return err
 		}
 		defer weights.Close()
-		all[0] = append(all[0], e.config.Carried(weights)...)
+		all = append(all, e.config.Carried(weights)...)
 	}
-	if err := e.config.WriteFolder(dir, "float32", all[0], nil); err != nil {
-		return err
-	}
-	path := filepath.Join(dir, optimizerFile)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return checkpoints.StreamSafetensors(path, "F32", append(all[1], all[2]...), nil)
+	return e.config.WriteFolder(dir, "float32", all, nil)
 }
 
 // joined reads a tensor whose rows lie in several files, one below the other; those without a row have no such tensor.

@@ -34,11 +34,10 @@ type Options struct {
 	Compile       string // auto | true | false
 	Threads       int    // of the processor, for all processes
 
-	Capacity              int      // tokens of the largest pack
-	Precision             string   // auto | bf16 | float32
-	GradientCheckpointing string   // auto | true | false
-	MemoryLimit           int64    // bytes that auto keeps below; 0: what is free
-	Freeze                []string // patterns of tensors that stay as they are: [model.Model.Freeze]
+	Capacity              int    // tokens of the largest pack
+	Precision             string // auto | bf16 | float32
+	GradientCheckpointing string // auto | true | false
+	MemoryLimit           int64  // bytes that auto keeps below; 0: what is free
 	AdamW                 AdamW
 	Reference             *model.Config // of what [Engine.Reference] will be asked for; nil: nothing
 }
@@ -51,12 +50,13 @@ type Engine struct {
 	in        *Installation
 	o         Options
 	config    model.Config
-	model     string // the folder of the weights that the run begins with
+	outline   *model.Model // what of it is trained, without memory
+	model     string       // the folder of the weights that the run begins with
 	plan      plan
 	hash      string
 	peak      int64
 	attention string     // by what it is computed, once the workers have begun
-	twin      model.Twin // of the model, with what is frozen
+	twin      model.Twin // of the outline
 
 	work    string // the folder of worker files and logs
 	temp    bool   // it goes with the engine
@@ -66,18 +66,14 @@ type Engine struct {
 
 var _ engine.Engine = (*Engine)(nil)
 
-// New plans how the model of a folder is trained; without a folder its weights are random, to
+// New plans how the model of a folder is trained, as its outline says ([model.Outline]); without a folder its weights are random, to
 // measure with. It starts nothing.
-func New(c model.Config, dir string, in *Installation, o Options) (*Engine, error) {
-	p, err := newPlan(c, in, o)
+func New(outline *model.Model, dir string, in *Installation, o Options) (*Engine, error) {
+	p, twin, err := newPlan(outline, in, o)
 	if err != nil {
 		return nil, err
 	}
-	twin, err := c.Twin(o.Freeze)
-	if err != nil {
-		return nil, err
-	}
-	return &Engine{in: in, o: o, config: c, model: dir, plan: p, work: o.Dir, twin: twin}, nil
+	return &Engine{in: in, o: o, config: outline.Config, outline: outline, model: dir, plan: p, work: o.Dir, twin: twin}, nil
 }
 
 // begin starts the workers and opens the model in them.
@@ -111,20 +107,26 @@ func (e *Engine) begin(ctx context.Context) error {
 // open opens the model in the workers.
 func (e *Engine) open() error {
 	tensors, config, err := e.place(e.twin, e.model, "model")
+	if err == nil && e.outline.Adapted() && e.model != "" {
+		err = e.placeAdapters(tensors)
+	}
 	if err != nil {
 		return err
 	}
-	a, frozen := e.o.AdamW, []string{}
+	a, frozen, halves, adapters := e.o.AdamW, []string{}, []string{}, append([]model.Adapting{}, e.twin.Adapters...)
 	for _, t := range e.twin.Tensors {
 		if t.Frozen {
 			frozen = append(frozen, t.Name)
+		}
+		if e.plan.half(t) {
+			halves = append(halves, t.Name)
 		}
 	}
 	opened, err := e.ask(map[string]any{
 		"op": "open", "config": config, "tensors": tensors, "capacity": e.o.Capacity, "precision": e.plan.Precision,
 		"recompute": e.plan.recompute, "compile": e.plan.compile, "shard": e.o.Shard, "deterministic": e.o.Deterministic,
-		"frozen": frozen,
-		"beta1":  a.Beta1, "beta2": a.Beta2, "epsilon": a.Epsilon, "decay": a.Decay,
+		"frozen": frozen, "half": halves, "adapters": adapters,
+		"beta1": a.Beta1, "beta2": a.Beta2, "epsilon": a.Epsilon, "decay": a.Decay,
 	})
 	if err != nil {
 		return err
@@ -171,11 +173,11 @@ func (e *Engine) hear(ops ...string) (said, error) {
 
 // Learn implements [engine.Engine]. A row of packs, one for each rank, is run at a time.
 // With several ranks packs are dealt by what they cost, and their order is another one.
-func (e *Engine) Learn(ctx context.Context, _ int, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
+func (e *Engine) Learn(ctx context.Context, step int, packs []packing.Pack, weigh engine.Weigh) ([]engine.Learned, error) {
 	out := make([]engine.Learned, len(packs))
 	for _, of := range packing.Deal(e.costs(packs), e.plan.ranks) {
 		how := map[string]any{"op": "learn", "what": "forward and backward pass", "weigh": weigh != nil}
-		r, err := e.run(ctx, how, packs, of)
+		r, err := e.run(ctx, how, packs, of, engine.ScoreOptions{Step: step})
 		if err != nil {
 			return nil, err
 		}
@@ -216,14 +218,18 @@ func (e *Engine) weigh(r row, of []int, weights [][]float32, weigh engine.Weigh)
 }
 
 // Score implements [engine.Scorer].
-func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], _ engine.ScoreOptions,
+func (e *Engine) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error], by engine.ScoreOptions,
 	done func(pack int, nll []float64) error) error {
-	return e.score(ctx, false, packs, done)
+	if by.Base && e.outline.Replaced() {
+		return engine.ErrNoBase
+	}
+	return e.score(ctx, false, by, packs, done)
 }
 
 // score runs packs through the model, or the reference, a row at a time in their order.
 func (e *Engine) score(
-	ctx context.Context, reference bool, packs iter.Seq2[packing.Pack, error], done func(pack int, nll []float64) error,
+	ctx context.Context, reference bool, by engine.ScoreOptions, packs iter.Seq2[packing.Pack, error],
+	done func(pack int, nll []float64) error,
 ) error {
 	var waiting []packing.Pack
 	first := 0
@@ -233,7 +239,7 @@ func (e *Engine) score(
 			of[i] = i
 		}
 		how := map[string]any{"op": "score", "what": "forward pass", "reference": reference}
-		r, err := e.run(ctx, how, waiting, of)
+		r, err := e.run(ctx, how, waiting, of, by)
 		if err != nil {
 			return err
 		}
@@ -364,7 +370,7 @@ func (e *Engine) Ranks() int { return e.plan.ranks }
 func (e *Engine) Model() (string, error) {
 	var err error
 	if e.hash == "" {
-		e.hash, err = model.FingerprintWeights(e.model)
+		e.hash, err = e.outline.FingerprintOf(e.model)
 	}
 	return e.hash, err
 }
@@ -403,7 +409,7 @@ func (e *Engine) Reference(dir string) (engine.Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	twin, err := c.Twin(nil)
+	twin, err := model.Empty(c).Twin()
 	return &reference{engine: e, twin: twin, dir: dir, hash: hash}, err
 }
 
@@ -430,7 +436,7 @@ func (r *reference) Score(ctx context.Context, packs iter.Seq2[packing.Pack, err
 		}
 		r.opened = true
 	}
-	return r.engine.score(ctx, true, packs, done)
+	return r.engine.score(ctx, true, engine.ScoreOptions{}, packs, done)
 }
 
 // Model implements [engine.Scorer].

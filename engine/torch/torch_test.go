@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"lwtrain/engine"
+	"lwtrain/model"
 	"lwtrain/packing"
 )
 
@@ -23,15 +24,18 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 			continue
 		}
 		t.Run(form, func(t *testing.T) {
-			own := openNative(t, form)
+			own, most := openNative(t, form), 1e-5
+			if form == "qwen3_5" {
+				most = 1e-4 // chunks of the delta rule in float32: docs/models.md
+			}
 			for _, ranks := range rankings {
 				e := open(t, form, options(ranks))
-				for _, weighting := range packing.Weightings() {
-					all := packs(t, weighting)
+				for i, weighting := range packing.Weightings() {
+					all := packs(t, weighting)[:3+i%2] // of two ranks one has nothing in the second row, or each has two packs
 					want, got := learn(t, own, all, nil), learn(t, e, all, nil)
-					what := fmt.Sprintf("%s on %d", weighting, ranks)
+					what := fmt.Sprintf("%s of %d packs on %d", weighting, len(all), ranks)
 					sameLosses(t, what, got.packs, want.packs)
-					if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+					if d, where := apart(t, got.gradients, want.gradients); !(d <= most) {
 						t.Errorf("%s: gradients are %.2g apart (%s)", what, d, where)
 					}
 				}
@@ -42,9 +46,7 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 
 func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
 	for _, form := range some("chatglm", "qwen3") {
-		o := options(2)
-		o.Freeze = []string{"*.layers.0.*"}
-		e := open(t, form, o)
+		e := openTo(t, folder(form), options(2), model.Training{Freeze: []string{"*.layers.0.*"}})
 		own := openNative(t, form)
 		got, want := learn(t, e, packs(t, "token"), nil), learn(t, own, packs(t, "token"), nil)
 		frozen := 0
@@ -59,15 +61,11 @@ func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
 		}
 		steps(t, e, 1, 2)
 		dir := t.TempDir()
-		if err := e.Save(dir); err != nil {
-			t.Fatal(err)
-		}
+		save(t, e, dir)
 		then, now := tensors(t, dir), map[string][]float32{}
 		w := open(t, form, options(2))
 		fresh := t.TempDir()
-		if err := w.Save(fresh); err != nil {
-			t.Fatal(err)
-		}
+		save(t, w, fresh)
 		now = tensors(t, fresh)
 		for _, f := range e.twin.Files {
 			if same := slices.Equal(then[f.Name], now[f.Name]); same != f.Frozen {
@@ -81,7 +79,7 @@ func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
 }
 
 func TestPackedDocumentsAreThoseAlone(t *testing.T) {
-	for _, form := range some("llama-untied", "qwen3", "glm4") {
+	for _, form := range some("llama-untied", "qwen3", "glm4", "qwen3_5", "lfm2", "phi3") {
 		for _, ranks := range rankings {
 			e := open(t, form, options(ranks))
 			docs := []packing.Doc{document(1, 30, 12, 1), document(2, 1, 1, 1), document(3, 64, 60, 1), document(4, 2, 1, 1)}
@@ -118,12 +116,18 @@ func reweigh(_ int, nll []float64, weights []float32) {
 }
 
 func TestWeightsThatFollowFromLossesAreThoseOfTheNativeEngine(t *testing.T) {
-	want := learn(t, openNative(t, "qwen2"), packs(t, "token"), reweigh)
-	for _, ranks := range rankings {
-		got := learn(t, open(t, "qwen2", options(ranks)), packs(t, "token"), reweigh)
-		sameLosses(t, fmt.Sprint(ranks), got.packs, want.packs)
-		if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
-			t.Errorf("%d ranks: gradients are %.2g apart (%s)", ranks, d, where)
+	for _, form := range []string{"llama-tied", "llama-untied"} {
+		own := openNative(t, form)
+		for _, ranks := range rankings {
+			e := open(t, form, options(ranks))
+			for _, all := range [][]packing.Pack{packs(t, "token")[:1], packs(t, "token")} {
+				what := fmt.Sprintf("%s, %d packs on %d", form, len(all), ranks)
+				want, got := learn(t, own, all, reweigh), learn(t, e, all, reweigh)
+				sameLosses(t, what, got.packs, want.packs)
+				if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+					t.Errorf("%s: gradients are %.2g apart (%s)", what, d, where)
+				}
+			}
 		}
 	}
 }
@@ -131,7 +135,7 @@ func TestWeightsThatFollowFromLossesAreThoseOfTheNativeEngine(t *testing.T) {
 // steps takes updates from a step to another on always the same packs, and tells their losses and norms.
 func steps(t *testing.T, e engine.Engine, from, to int) (out []float64) {
 	t.Helper()
-	all := packs(t, "token")
+	all := packs(t, "token")[:3]
 	for step := from; step <= to; step++ {
 		learned, err := e.Learn(context.Background(), step, all, nil)
 		if err != nil {
@@ -235,7 +239,7 @@ func TestScoresAreThoseOfTheNativeEngine(t *testing.T) {
 }
 
 func TestAnswersAreThoseOfTheNativeEngine(t *testing.T) {
-	for _, form := range some("chatglm", "llama-tied", "glm4") {
+	for _, form := range some("chatglm", "llama-tied", "glm4", "qwen3_5", "lfm2", "phi3") {
 		var prompts []engine.Prompt
 		for i := range 5 {
 			d := document(i, 3+7*i, 1, 1)
@@ -287,7 +291,7 @@ func TestAnswersAreThoseOfTheNativeEngine(t *testing.T) {
 }
 
 func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
-	for _, form := range some("chatglm", "llama-tied", "qwen3") {
+	for _, form := range some("chatglm", "llama-tied", "qwen3", "lfm2") {
 		own := openNative(t, form)
 		want := steps(t, own, 1, 8)
 		// native, 2 ranks, 1 rank, native: 2 steps each from the checkpoint of the one before
@@ -306,12 +310,10 @@ func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 			}
 			got = append(got, steps(t, e, 2*i+1, 2*i+2)...)
 			dir := t.TempDir()
-			if err := e.Save(dir); err != nil {
-				t.Fatal(err)
-			}
+			save(t, e, dir)
 			last = dir
 			if i == 1 { // what one engine read and wrote again is the same to the byte in the other
-				sameWhenSavedAgain(t, form, dir)
+				sameWhenSavedAgain(t, folder(form), dir, model.Training{}, "config.json", "model.safetensors")
 			}
 		}
 		follows(t, form, got, want, 1e-4)
@@ -319,19 +321,18 @@ func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 }
 
 // sameWhenSavedAgain lets both engines load a checkpoint and save it.
-func sameWhenSavedAgain(t *testing.T, form, dir string) {
+func sameWhenSavedAgain(t *testing.T, form, dir string, trained model.Training, weights ...string) {
 	t.Helper()
 	for name, e := range map[string]engine.Engine{
-		"native": openNative(t, form), "1 process": open(t, form, options(1)), "2 ranks": open(t, form, options(2)),
+		"native": openNativeTo(t, form, trained), "1 process": openTo(t, form, options(1), trained),
+		"2 ranks": openTo(t, form, options(2), trained),
 	} {
 		again := t.TempDir()
 		if err := e.Load(dir); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Save(again); err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range []string{"config.json", "model.safetensors", optimizerFile} {
+		save(t, e, again)
+		for _, file := range append(weights, optimizerFile) {
 			a, err1 := os.ReadFile(filepath.Join(dir, file))
 			b, err2 := os.ReadFile(filepath.Join(again, file))
 			if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
@@ -345,12 +346,38 @@ func sameWhenSavedAgain(t *testing.T, form, dir string) {
 	}
 }
 
+// TestTrainingGoesOnWhileACheckpointIsMerged takes steps between the two parts of a save.
+func TestTrainingGoesOnWhileACheckpointIsMerged(t *testing.T) {
+	e := open(t, "llama-tied", options(2))
+	steps(t, e, 1, 2)
+	at, later := t.TempDir(), t.TempDir()
+	save(t, e, at)
+	rest, err := e.Save(later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged := make(chan error)
+	go func() { merged <- rest() }()
+	steps(t, e, 3, 6)
+	if err := <-merged; err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"config.json", "model.safetensors", optimizerFile} {
+		a, err1 := os.ReadFile(filepath.Join(at, file))
+		b, err2 := os.ReadFile(filepath.Join(later, file))
+		if err1 != nil || err2 != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s is not that of the step (%v, %v)", file, err1, err2)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Join(later, "parts")); !os.IsNotExist(err) {
+		t.Errorf("the ranks' parts are still there: %v, %v", left, err)
+	}
+}
+
 func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 	e := open(t, "llama-tied", options(2))
 	before := t.TempDir()
-	if err := e.Save(before); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, before)
 	bad := packs(t, "token")
 	for i := range bad[1].Weights {
 		if bad[1].Weights[i] != 0 {
@@ -366,9 +393,7 @@ func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 	}
 	e.Drop()
 	after := t.TempDir()
-	if err := e.Save(after); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, after)
 	if a, b := tensors(t, before), tensors(t, after); fmt.Sprint(a) != fmt.Sprint(b) {
 		t.Error("weights or moments changed")
 	}
@@ -376,9 +401,6 @@ func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 }
 
 func TestCopiesOfTheWeightsComputeTheSame(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes four processes: make torch-full")
-	}
 	o := options(4)
 	o.Shard = 2
 	e := open(t, "llama-tied", o)
@@ -392,9 +414,7 @@ func TestCopiesOfTheWeightsComputeTheSame(t *testing.T) {
 	own.Drop()
 	follows(t, "2 copies", steps(t, e, 1, 4), steps(t, own, 1, 4), 1e-4)
 	dir := t.TempDir()
-	if err := e.Save(dir); err != nil {
-		t.Fatal(err)
-	}
+	save(t, e, dir)
 	if err := own.Load(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // protocol is the version of what messages say; the worker's wire.py has the same.
-const protocol = 1
+const protocol = 2
 
 // A message is a prefix of magic and two lengths, a head of JSON, and a body of arrays, raw
 // and little-endian: worker/wire.py says the same in Python.
@@ -24,11 +24,12 @@ const (
 	maxValues  = 1 << 12 // of JSON
 )
 
-// array is an array of a message: of int32 or float32.
+// array is an array of a message: of int32, float32 or 64 bits.
 type array struct {
 	name  string
 	ints  []int32
 	reals []float32
+	words []uint64
 }
 
 // said is the head of a worker's message; each op has some of the fields.
@@ -66,7 +67,11 @@ func (w *wire) send(head map[string]any, arrays ...array) error {
 	body := 0
 	for _, a := range arrays {
 		kind, n := "i32", len(a.ints)
-		if a.ints == nil {
+		switch {
+		case a.words != nil:
+			kind, n = "i64", len(a.words)
+			body += 4 * n
+		case a.ints == nil:
 			kind, n = "f32", len(a.reals)
 		}
 		list = append(list, [3]any{a.name, kind, n})
@@ -87,6 +92,9 @@ func (w *wire) send(head map[string]any, arrays ...array) error {
 	for _, a := range arrays {
 		for _, v := range a.ints {
 			b = binary.LittleEndian.AppendUint32(b, uint32(v))
+		}
+		for _, v := range a.words {
+			b = binary.LittleEndian.AppendUint64(b, v)
 		}
 		for _, v := range a.reals {
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))

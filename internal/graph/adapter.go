@@ -330,10 +330,17 @@ type dropout struct {
 	keep      float32 // what the others are multiplied by
 }
 
-func newDropout(a *Adapter) dropout {
+// Drops says which inputs of A are 0 for a token with a key: those whose number is below threshold, of 16 bits, four from each
+// of Mix(key ^ salt + i * 0x9e3779b97f4a7c15) for i from 1 on, the lowest first. The others are divided by 1 - threshold / 65536.
+func (a *Adapter) Drops() (salt, threshold uint64) {
 	h := fnv.New64a()
 	fmt.Fprint(h, a.A.Name)
-	d := dropout{salt: h.Sum64(), threshold: min(uint64(math.Round(a.Dropout*(1<<16))), 1<<16-1)}
+	return h.Sum64(), min(uint64(math.Round(a.Dropout*(1<<16))), 1<<16-1)
+}
+
+func newDropout(a *Adapter) dropout {
+	var d dropout
+	d.salt, d.threshold = a.Drops()
 	d.keep = float32(1 / (1 - float64(d.threshold)/(1<<16)))
 	return d
 }

@@ -116,6 +116,7 @@ type Node = gorgonia.Node
 type Graph struct {
 	Capacity  int
 	Base      bool // runs leave the adapters out
+	Branched  bool // runs read Inputs.Hidden
 	precision Precision
 
 	g      *gorgonia.ExprGraph
@@ -144,12 +145,13 @@ type Graph struct {
 
 // Inputs are the slices that a run reads: one pack. Fill them, then run.
 type Inputs struct {
-	IDs       []int32   // [T] token ids
-	Targets   []int32   // [T] the id that each position predicts, -1 for none
-	Starts    []int32   // [T] the first index that each position sees, which never decreases
-	Positions []int32   // [T] position id, which the rotation turns by
-	Weights   []float32 // [T] loss weight of each position
-	Keys      []uint64  // [T] what the dropout of each position follows from; 0: it has none
+	IDs       []int32       // [T] token ids
+	Targets   []int32       // [T] the id that each position predicts, -1 for none
+	Starts    []int32       // [T] the first index that each position sees, which never decreases
+	Positions []int32       // [T] position id, which the rotation turns by
+	Weights   []float32     // [T] loss weight of each position
+	Hidden    []kernels.Gap // [T] indices between its start and itself that each position does not see, if Branched
+	Keys      []uint64      // [T] what the dropout of each position follows from; 0: it has none
 }
 
 // New returns an empty graph over packs of capacity tokens, whose programs work
@@ -172,6 +174,7 @@ func New(capacity int, precision Precision, mem *Workspace) *Graph {
 			Starts:    make([]int32, capacity),
 			Positions: make([]int32, capacity),
 			Weights:   make([]float32, capacity),
+			Hidden:    make([]kernels.Gap, capacity),
 			Keys:      make([]uint64, capacity),
 		},
 	}
@@ -185,6 +188,14 @@ func New(capacity int, precision Precision, mem *Workspace) *Graph {
 
 // Inputs returns the slices to fill before a run.
 func (g *Graph) Inputs() Inputs { return g.in }
+
+// hidden is what attention leaves out; nil: nothing.
+func (g *Graph) hidden() []kernels.Gap {
+	if !g.Branched {
+		return nil
+	}
+	return g.in.Hidden
+}
 
 func (g *Graph) input(name string, backing any) *gorgonia.Node {
 	v := tensor.New(tensor.WithShape(g.Capacity), tensor.WithBacking(backing))

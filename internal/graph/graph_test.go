@@ -58,7 +58,11 @@ func newAdaptedToy(t int, precision Precision, adapt func(p *Param) []*Adapter) 
 		in := func(s string) string { return fmt.Sprintf("%d.%s", l, s) }
 		weights := param(in("norm"), 1, width)
 		weights.Offset = float32(l)
-		normed := out.Norm(x, weights, 1e-5)
+		centred := x
+		if l == 1 {
+			centred = out.Center(x)
+		}
+		normed := out.Norm(centred, weights, 1e-5)
 		qkv := out.Linear(normed, param(in("qkv"), h.Width(), width), param(in("bias"), 1, h.Width()))
 		qkv = out.HeadNorm(qkv, h, param(in("heads"), 1, heads[l]), 1e-5)
 		attended := out.Attend(out.Rotate(qkv, h, rotations[l]), h, attention[l])

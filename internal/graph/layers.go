@@ -62,6 +62,26 @@ func (g *Graph) Scale(x *gorgonia.Node, factor float32) *gorgonia.Node {
 	}, x)
 }
 
+// Center is x [T, D] without the mean of each row: what LayerNorm (Ba et al. 2016, arXiv:1607.06450, eq. 3) does before
+// [Graph.Norm]. Its gradient is that of what comes behind it, centered.
+func (g *Graph) Center(x *gorgonia.Node) *gorgonia.Node {
+	t, d := rows(x), cols(x)
+	return apply(&op{
+		name:    "center",
+		in:      []operand{floats(2)},
+		out:     x.Shape(),
+		inPlace: []int{0},
+		cost:    1,
+		run: func(out []float32, _ bool, in []gorgonia.Value) {
+			kernels.Center(out, f32(in[0]), t, d)
+		},
+		wrt: []bool{true},
+		diff: func(_ gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{g.Center(grad)}
+		},
+	}, x)
+}
+
 // Norm is RMSNorm: y = x / sqrt(mean(x^2) + eps) * w, row by row, for
 // x [T, D] and w [D] (Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4), to
 // which w.Offset is added.
@@ -207,7 +227,7 @@ type Attention struct {
 }
 
 // Attend is packed causal attention: index t of qkv [T, (Q+2*KV)*Dim] sees the
-// indices from its start ([Inputs]), or from a window's, up to itself -> [T, Q*Dim].
+// indices from its start ([Inputs]), or from a window's, up to itself but those that are hidden -> [T, Q*Dim].
 // No T x T matrix exists (Dao et al. 2022, arXiv:2205.14135, algorithm 1, and
 // appendix B for the gradient), and what lies before a window is not computed. The
 // log-sum-exp of each row is kept by the op for the backward pass: Q*T floats.
@@ -233,7 +253,7 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, how Attention) *gorgonia.Nod
 		out:  tensor.Shape{t, h.Q * h.Dim},
 		cost: 2,
 		run: func(out []float32, _ bool, in []gorgonia.Value) {
-			kernels.Attention(out, lse(), f32(in[0]), starts(in[1]), t, h.Q, h.KV, h.Dim, how.Scale, g.precision == BFloat16)
+			kernels.Attention(out, lse(), f32(in[0]), starts(in[1]), g.hidden(), t, h.Q, h.KV, h.Dim, how.Scale, g.precision == BFloat16)
 		},
 		wrt: []bool{true, false},
 		diff: func(in gorgonia.Nodes, grad *gorgonia.Node) gorgonia.Nodes {
@@ -243,7 +263,8 @@ func (g *Graph) Attend(qkv *gorgonia.Node, h Heads, how Attention) *gorgonia.Nod
 				out:  tensor.Shape{t, h.Width()},
 				run: func(dqkv []float32, _ bool, in []gorgonia.Value) {
 					qkv, starts, out, dout := f32(in[0]), starts(in[1]), f32(in[2]), f32(in[3])
-					kernels.AttentionGrad(dqkv, qkv, out, lse(), dout, starts, t, h.Q, h.KV, h.Dim, how.Scale, g.precision == BFloat16)
+					kernels.AttentionGrad(dqkv, qkv, out, lse(), dout, starts, g.hidden(), t, h.Q, h.KV, h.Dim, how.Scale,
+						g.precision == BFloat16)
 				},
 			}, in[0], in[1], out, grad)
 			return gorgonia.Nodes{dqkv, nil}

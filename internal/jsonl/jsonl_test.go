@@ -138,7 +138,9 @@ func TestWrite(t *testing.T) {
 func TestLinesThatAreAddedAreThereAtOnceAndOnTheDiskSoon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.jsonl")
 	l, _ := open(t, path)
+	var added time.Time
 	for n := range 5 {
+		added = time.Now()
 		if _, err := l.Add(line{n}); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +153,7 @@ func TestLinesThatAreAddedAreThereAtOnceAndOnTheDiskSoon(t *testing.T) {
 	l.mu.Lock()
 	waiting := l.timer != nil
 	l.mu.Unlock()
-	if !waiting {
+	if !waiting && time.Since(added) < soon { // a machine that does other things may have slept longer
 		t.Error("the last line is on the disk at once")
 	}
 	if err := l.Close(); err != nil {

@@ -20,6 +20,28 @@ var packs = map[string]func(t int) []int32{
 		}
 		return starts
 	},
+	"branches in documents of 90":   func(t int) []int32 { return startsOf(t, func(i int) bool { return i%90 == 0 }) },
+	"a branch behind a long answer": func(t int) []int32 { return make([]int32, t) },
+}
+
+// gaps are what rows of packs with branches do not see.
+var gaps = map[string]func(row int) Gap{
+	"branches in documents of 90": func(row int) Gap {
+		start, in := int32(row/90*90), row%90
+		switch {
+		case in >= 60:
+			return Gap{start + 7, start + 60}
+		case in >= 31:
+			return Gap{start + 7, start + 31}
+		}
+		return Gap{}
+	},
+	"a branch behind a long answer": func(row int) Gap {
+		if row < 215 {
+			return Gap{}
+		}
+		return Gap{5, 215} // whole tiles of it
+	},
 }
 
 func startsOf(t int, begins func(i int) bool) []int32 {
@@ -43,22 +65,28 @@ func TestAttentionAndItsGradientEqualTheGoOnes(t *testing.T) {
 			qkv := normals(n*(hq+2*hkv)*dim, 1)
 			for name, starts := range packs {
 				dout := normals(n*hq*dim, 2)
-				st := starts(n)
+				st, hidden := starts(n), []Gap(nil)
+				if gap := gaps[name]; gap != nil {
+					hidden = make([]Gap, n)
+					for i := range hidden {
+						hidden[i] = gap(i)
+					}
+				}
 				out, outWant := make([]float32, n*hq*dim), make([]float32, n*hq*dim)
 				lse, lseWant := make([]float32, hq*n), make([]float32, hq*n)
-				plainAttention(outWant, lseWant, qkv, st, n, hq, hkv, dim, scale)
+				plainAttention(outWant, lseWant, qkv, st, hidden, n, hq, hkv, dim, scale)
 				dqkv, want := normals(len(qkv), 3), make([]float32, len(qkv))
-				plainAttentionGrad(want, qkv, outWant, lseWant, dout, st, n, hq, hkv, dim, scale)
+				plainAttentionGrad(want, qkv, outWant, lseWant, dout, st, hidden, n, hq, hkv, dim, scale)
 				for _, bf16 := range []bool{false, true} {
 					loose := 1.0
 					if bf16 && Describe().NativeBF16 {
 						loose = 4000 // half a unit of bf16 is 2^-9, of float32 2^-24
 					}
-					Attention(out, lse, qkv, st, n, hq, hkv, dim, scale, bf16)
+					Attention(out, lse, qkv, st, hidden, n, hq, hkv, dim, scale, bf16)
 					what := fmt.Sprintf("%v, %s, bf16 %t", s, name, bf16)
 					same(t, "output, "+what, out, outWant, 2e-6*loose)
 					same(t, "lse, "+what, lse, lseWant, 2e-6*loose)
-					AttentionGrad(dqkv, qkv, outWant, lseWant, dout, st, n, hq, hkv, dim, scale, bf16)
+					AttentionGrad(dqkv, qkv, outWant, lseWant, dout, st, hidden, n, hq, hkv, dim, scale, bf16)
 					same(t, "gradient, "+what, dqkv, want, 5e-6*loose)
 				}
 			}

@@ -27,8 +27,8 @@ func BenchmarkAttention(b *testing.B) {
 					b.ReportMetric(times*flops*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 				})
 			}
-			run("forward", 1, func() { Attention(out, lse, qkv, starts, n, hq, hkv, dim, 0.125, bf16) })
-			run("backward", 2.5, func() { AttentionGrad(dqkv, qkv, out, lse, dout, starts, n, hq, hkv, dim, 0.125, bf16) })
+			run("forward", 1, func() { Attention(out, lse, qkv, starts, nil, n, hq, hkv, dim, 0.125, bf16) })
+			run("backward", 2.5, func() { AttentionGrad(dqkv, qkv, out, lse, dout, starts, nil, n, hq, hkv, dim, 0.125, bf16) })
 		}
 	}
 }
@@ -118,8 +118,8 @@ func BenchmarkWindow(b *testing.B) {
 				began := userTime(b)
 				Run(func() {
 					for range b.N {
-						Attention(out, lse, qkv, starts, n, hq, hkv, dim, 0.125, bf16)
-						AttentionGrad(dqkv, qkv, out, lse, dout, starts, n, hq, hkv, dim, 0.125, bf16)
+						Attention(out, lse, qkv, starts, nil, n, hq, hkv, dim, 0.125, bf16)
+						AttentionGrad(dqkv, qkv, out, lse, dout, starts, nil, n, hq, hkv, dim, 0.125, bf16)
 					}
 				})
 				b.ReportMetric(float64(userTime(b)-began)/float64(b.N)/1e6, "user-ms/op")

@@ -55,21 +55,23 @@ func check() error {
 
 	const t, hq, hkv, dim, scale = 70, 4, 2, 16, 0.25
 	qkv, dout := wave(t*(hq+2*hkv)*dim, 1.3), wave(t*hq*dim, 0.9)
-	starts := make([]int32, t)
-	for i := 40; i < t; i++ {
-		starts[i] = 40
+	starts, hidden := make([]int32, t), make([]Gap, t)
+	for i := 20; i < t; i++ {
+		if hidden[i] = (Gap{5, 20}); i >= 40 {
+			starts[i], hidden[i] = 40, Gap{}
+		}
 	}
 	out, lse, dqkv := make([]float32, t*hq*dim), make([]float32, hq*t), make([]float32, len(qkv))
 	wantOut, wantLSE, wantGrad := slices.Clone(out), slices.Clone(lse), slices.Clone(dqkv)
-	plainAttention(wantOut, wantLSE, qkv, starts, t, hq, hkv, dim, scale)
-	plainAttentionGrad(wantGrad, qkv, wantOut, wantLSE, dout, starts, t, hq, hkv, dim, scale)
+	plainAttention(wantOut, wantLSE, qkv, starts, hidden, t, hq, hkv, dim, scale)
+	plainAttentionGrad(wantGrad, qkv, wantOut, wantLSE, dout, starts, hidden, t, hq, hkv, dim, scale)
 	for _, bf16 := range []bool{false, inUse.NativeBF16} {
 		tolerance := 1e-4
 		if bf16 {
 			tolerance = 2e-2
 		}
-		Attention(out, lse, qkv, starts, t, hq, hkv, dim, scale, bf16)
-		AttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, bf16)
+		Attention(out, lse, qkv, starts, hidden, t, hq, hkv, dim, scale, bf16)
+		AttentionGrad(dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, bf16)
 		if err := differ("attention", out, wantOut, tolerance); err != nil {
 			return err
 		}

@@ -178,6 +178,13 @@ func checkIDs(rows int, ids []int32) {
 	}
 }
 
+// Center is y = x - mean(x) for each row of x, y [rows, cols]; y may be x.
+func Center(y, x []float32, rows, cols int) {
+	need("y", len(y), rows*cols)
+	need("x", len(x), rows*cols)
+	center(y, x, rows, cols)
+}
+
 // RMSNorm is y = x / sqrt(mean(x^2) + eps) * w for x, y [rows, cols], w [cols].
 func RMSNorm(y, x, w []float32, rows, cols int, eps float32) {
 	need("y", len(y), rows*cols)
@@ -240,16 +247,20 @@ func HeadNormGradWeight(dw, x, dy []float32, rows int, g Groups, eps float32, ac
 // tileRows is t rounded up to whole tiles of attention.
 func tileRows(t int) int { return (t + 63) / 64 * 64 }
 
+// Gap is a run of rows: the first of them, and the one behind the last.
+type Gap = [2]int32
+
 // Attention is packed causal attention: row t of out [T, hq*dim] is the mean of
 // the value rows starts[t]..t weighted by softmax(scale q.k), head by head; lse
 // [hq, T] receives the log of the softmax's denominator. qkv [T, (hq+2*hkv)*dim]
 // holds query heads, key heads, value heads. starts must not decrease: where a
-// document begins, or a window's first row if that lies further on. With
+// document begins, or a window's first row if that lies further on. hidden, unless it is
+// nil, says of each row which of those behind its start it does not see. With
 // bf16 the inputs of products are rounded where the processor multiplies bf16
 // natively; softmax and sums are float32.
-func Attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
-	checkAttention(len(out), len(lse), len(qkv), starts, t, hq, hkv, dim)
-	attention(out, lse, qkv, starts, t, hq, hkv, dim, scale, bf16)
+func Attention(out, lse, qkv []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32, bf16 bool) {
+	checkAttention(len(out), len(lse), len(qkv), starts, hidden, t, hq, hkv, dim)
+	attention(out, lse, qkv, starts, hidden, t, hq, hkv, dim, scale, bf16)
 }
 
 // Windowed is dst = the first rows that rows see whose documents begin at starts, and
@@ -263,11 +274,11 @@ func Windowed(dst, starts []int32, window int) {
 
 // AttentionGrad overwrites dqkv with the gradient of [Attention] with regard to
 // qkv, given its results and dout [T, hq*dim].
-func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
-	checkAttention(len(out), len(lse), len(qkv), starts, t, hq, hkv, dim)
+func AttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32, bf16 bool) {
+	checkAttention(len(out), len(lse), len(qkv), starts, hidden, t, hq, hkv, dim)
 	need("dqkv", len(dqkv), t*(hq+2*hkv)*dim)
 	need("dout", len(dout), t*hq*dim)
-	attentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, bf16)
+	attentionGrad(dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, bf16)
 }
 
 // Scratch is the floats of memory that kernels keep for themselves once they have
@@ -281,7 +292,7 @@ func Scratch(t, hkv, dim, widened int) int {
 	return n
 }
 
-func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {
+func checkAttention(out, lse, qkv int, starts []int32, hidden []Gap, t, hq, hkv, dim int) {
 	need("out", out, t*hq*dim)
 	need("lse", lse, hq*t)
 	need("qkv", qkv, t*(hq+2*hkv)*dim)
@@ -292,6 +303,15 @@ func checkAttention(out, lse, qkv int, starts []int32, t, hq, hkv, dim int) {
 			panic(fmt.Sprintf("kernels: starts[%d] is %d, want %d to %d", i, s, last, i))
 		}
 		last = s
+	}
+	if hidden == nil {
+		return
+	}
+	need("hidden", len(hidden), t)
+	for i, g := range hidden[:t] {
+		if g != (Gap{}) && (g[0] < starts[i] || g[1] < g[0] || int(g[1]) > i) {
+			panic(fmt.Sprintf("kernels: hidden[%d] is %v, want rows from %d on and before %d", i, g, starts[i], i))
+		}
 	}
 }
 

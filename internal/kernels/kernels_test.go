@@ -63,8 +63,8 @@ func TestTheSameCallGivesTheSameBytes(t *testing.T) {
 		c := make([]float32, 300*400)
 		dw := make([]float32, 576)
 		Run(func() {
-			Attention(out, lse, qkv, starts, n, hq, hkv, dim, 0.125, bf16)
-			AttentionGrad(dqkv, qkv, out, lse, dout, starts, n, hq, hkv, dim, 0.125, bf16)
+			Attention(out, lse, qkv, starts, nil, n, hq, hkv, dim, 0.125, bf16)
+			AttentionGrad(dqkv, qkv, out, lse, dout, starts, nil, n, hq, hkv, dim, 0.125, bf16)
 			Gemm(false, true, 300, 400, 150, normals(300*150, 3), 150, normals(400*150, 4), 150, 0, c, 400)
 			RMSNormGradWeight(dw, normals(100*576, 5), normals(100*576, 6), 100, 576, 1e-5, false)
 		})
@@ -95,7 +95,7 @@ func TestMistakesOfTheCallerAreNamed(t *testing.T) {
 			CrossEntropy(make([]float32, 3), 1, 3, []int32{3}, []float32{1}, make([]float64, 1), false)
 		}},
 		{"starts that decrease", "kernels: starts[2] is 0, want 1 to 2", func() {
-			Attention(make([]float32, 48), make([]float32, 3), make([]float32, 144), []int32{0, 1, 0}, 3, 1, 1, 16, 1, false)
+			Attention(make([]float32, 48), make([]float32, 3), make([]float32, 144), []int32{0, 1, 0}, nil, 3, 1, 1, 16, 1, false)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

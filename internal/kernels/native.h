@@ -42,6 +42,7 @@ struct lw_adamw8 {
 	F(from_bf16, (float *d, const uint16_t *a, int64_t n), (d, a, n))                                                                      \
 	F(embedding, (float *d, const float *table, const int32_t *ids, int64_t rows, int64_t cols), (d, table, ids, rows, cols))              \
 	F(embedding_grad, (float *d, const int32_t *ids, const float *g, int64_t rows, int64_t cols), (d, ids, g, rows, cols))                 \
+	F(center, (float *y, const float *x, int64_t rows, int64_t cols), (y, x, rows, cols))                                                  \
 	F(rms_norm, (float *y, const float *x, const float *w, int64_t rows, int64_t cols, float eps), (y, x, w, rows, cols, eps))             \
 	F(rms_norm_grad,                                                                                                                       \
 	  (float *dx, const float *x, const float *w, const float *dy, int64_t rows, int64_t cols, float eps, int add),                        \
@@ -112,21 +113,21 @@ struct lw_adamw8 {
 	  (p, half, low, g, mean, square, scales, n, k))                                                                                       \
 	F(from_float24, (float *d, const uint16_t *half, const int8_t *low, int64_t n), (d, half, low, n))                                     \
 	F(attention,                                                                                                                           \
-	  (float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
+	  (float *out, float *lse, const float *qkv, const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
 	   float *scratch),                                                                                                                    \
-	  (out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch))                                                                            \
+	  (out, lse, qkv, starts, hidden, t, hq, hkv, dim, scale, scratch))                                                                            \
 	F(attention_grad,                                                                                                                      \
-	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
+	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, const int32_t *hidden, int64_t t,             \
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
-	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
+	  (dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, scratch))                                                                \
 	F(attention_bf16,                                                                                                                      \
-	  (float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
+	  (float *out, float *lse, const float *qkv, const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale,      \
 	   float *scratch),                                                                                                                    \
-	  (out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch))                                                                            \
+	  (out, lse, qkv, starts, hidden, t, hq, hkv, dim, scale, scratch))                                                                            \
 	F(attention_grad_bf16,                                                                                                                 \
-	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, int64_t t,             \
+	  (float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, const int32_t *hidden, int64_t t,             \
 	   int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch),                                                                 \
-	  (dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch))                                                                \
+	  (dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, scratch))                                                                \
 	F(attend_cached,                                                                                                                       \
 	  (float *out, const float *qkv, int64_t ldq, const struct lw_cached *texts, int64_t count, int64_t longest, int format, int64_t hq,   \
 	   int64_t hkv, int64_t dim, float scale, float *scratch),                                                                             \

@@ -9,16 +9,53 @@
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
+// gap is what queries do not see between their starts and themselves: none of
+// them sees the keys [from, to), and only keys of [first, last) are hidden from some.
+struct gap {
+	int64_t from, to, first, last;
+};
+
+// gap_of is that of the queries [r0, r1).
+static inline struct gap gap_of(const int32_t *hidden, int64_t r0, int64_t r1) {
+	if (!hidden) return (struct gap){0, 0, 0, 0};
+	struct gap g = {0, INT64_MAX, INT64_MAX, 0};
+	for (int64_t r = r0; r < r1; r++) {
+		const int64_t from = hidden[2 * r], to = hidden[2 * r + 1];
+		g.from = most(g.from, from), g.to = least(g.to, to);
+		if (from < to) g.first = least(g.first, from), g.last = most(g.last, to);
+	}
+	return g;
+}
+
+// unseen reports whether none of the queries sees a key of [k0, k1).
+static inline int unseen(struct gap g, int64_t k0, int64_t k1) { return k0 >= g.from && k1 <= g.to; }
+
 // masked reports whether some of the queries [r0, r1) does not see some of the
 // keys [k0, k1).
-static inline int masked(const int32_t *starts, int64_t r0, int64_t r1, int64_t k0, int64_t k1) {
-	return k1 - 1 > r0 || k0 < starts[r1 - 1];
+static inline int masked(const int32_t *starts, struct gap g, int64_t r0, int64_t r1, int64_t k0, int64_t k1) {
+	return k1 - 1 > r0 || k0 < starts[r1 - 1] || (k0 < g.last && k1 > g.first);
+}
+
+// sees_not reports whether query r does not see key k.
+static inline int sees_not(const int32_t *starts, const int32_t *hidden, int64_t r, int64_t k) {
+	return k > r || k < starts[r] || (hidden && k >= hidden[2 * r] && k < hidden[2 * r + 1]);
+}
+
+// tiles_seen counts the tiles of keys that a tile of queries is multiplied with.
+static inline int64_t tiles_seen(const int32_t *starts, const int32_t *hidden, int64_t t, int64_t b) {
+	const struct gap g = gap_of(hidden, b * TILE, least((b + 1) * TILE, t));
+	return b + 1 - starts[b * TILE] / TILE - most(0, g.to / TILE - (g.from + TILE - 1) / TILE);
 }
 
 // mask_row hides the keys of a tile before lo and from hi on.
 static inline void mask_row(float *row, int64_t lo, int64_t hi) {
 	for (int64_t j = 0; j < least(lo, TILE); j++) row[j] = -INFINITY;
 	for (int64_t j = most(hi, 0); j < TILE; j++) row[j] = -INFINITY;
+}
+
+// hide_row hides those from lo on and before hi.
+static inline void hide_row(float *row, int64_t lo, int64_t hi) {
+	for (int64_t j = most(lo, 0); j < least(hi, TILE); j++) row[j] = -INFINITY;
 }
 
 // soften_row turns a query's scores of a tile into its weights, in place or,
@@ -63,7 +100,7 @@ static inline void finish_rows(float *out, int64_t ld, float *lse, const float *
 	}
 }
 
-static void attention_tile(float *out, float *lse, const float *qkv, const float *keys_t, const int32_t *starts, int64_t t, int64_t hq,
+static void attention_tile(float *out, float *lse, const float *qkv, const float *keys_t, const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq,
 						   int64_t hkv, int64_t dim, float scale, int64_t h, int64_t r0) {
 	const int64_t ld = (hq + 2 * hkv) * dim, g = h * hkv / hq, r1 = least(r0 + TILE, t), n = r1 - r0, tiles = (t + TILE - 1) / TILE;
 	const float *values = qkv + (hq + hkv + g) * dim;
@@ -73,12 +110,15 @@ static void attention_tile(float *out, float *lse, const float *qkv, const float
 		for (int64_t d = 0; d < dim; d++) q[i * dim + d] = from[d] * scale, o[i * dim + d] = 0;
 		peak[i] = -INFINITY, sum[i] = 0;
 	}
+	const struct gap gap = gap_of(hidden, r0, r1);
 	for (int64_t k0 = starts[r0] / TILE * TILE; k0 < r1; k0 += TILE) {
 		const int64_t k1 = least(k0 + TILE, t);
+		if (unseen(gap, k0, k1)) continue;
 		product(n, TILE, dim, q, dim, keys_t + (g * tiles + k0 / TILE) * dim * TILE, TILE, s, TILE, 0);
-		const int mask = masked(starts, r0, r1, k0, k1) || k1 - k0 < TILE; // the last tile may be padded with keys of 0
+		const int mask = masked(starts, gap, r0, r1, k0, k1) || k1 - k0 < TILE; // the last tile may be padded with keys of 0
 		for (int64_t i = 0; i < n; i++) {
 			if (mask) mask_row(s + i * TILE, starts[r0 + i] - k0, r0 + i + 1 - k0);
+			if (mask && hidden) hide_row(s + i * TILE, hidden[2 * (r0 + i)] - k0, hidden[2 * (r0 + i) + 1] - k0);
 			soften_row(s + i * TILE, NULL, o + i * dim, dim, peak + i, sum + i);
 		}
 		product(n, dim, k1 - k0, s, TILE, values + k0 * ld, ld, o, dim, 1);
@@ -87,7 +127,7 @@ static void attention_tile(float *out, float *lse, const float *qkv, const float
 }
 
 // scratch: hkv * tiles * TILE * dim floats.
-static void attention(float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
+static void attention(float *out, float *lse, const float *qkv, const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
 					  float scale, float *scratch) {
 	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE;
 #pragma omp parallel for collapse(2) schedule(static) if (t * ld > SMALL)
@@ -105,13 +145,13 @@ static void attention(float *out, float *lse, const float *qkv, const int32_t *s
 	// ones come first.
 #pragma omp parallel for schedule(dynamic, 1) if (t * ld > SMALL)
 	for (int64_t i = 0; i < tiles * hq; i++)
-		attention_tile(out, lse, qkv, scratch, starts, t, hq, hkv, dim, scale, i % hq, (tiles - 1 - i / hq) * TILE);
+		attention_tile(out, lse, qkv, scratch, starts, hidden, t, hq, hkv, dim, scale, i % hq, (tiles - 1 - i / hq) * TILE);
 }
 
 // attention_grad_tile adds the gradients of TILE queries of head h: dq is
 // written, those of keys and values are added to dk and dv [T, dim].
 static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *qkv, const float *out, const float *lse, const float *dout,
-								const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, int64_t h,
+								const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, int64_t h,
 								int64_t r0) {
 	const int64_t ld = (hq + 2 * hkv) * dim, lo = hq * dim, g = h * hkv / hq, r1 = least(r0 + TILE, t), n = r1 - r0;
 	const float *keys = qkv + (hq + g) * dim, *values = keys + hkv * dim, *grad = dout + r0 * lo + h * dim;
@@ -132,17 +172,19 @@ static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *
 		offset[i] = lse[h * t + r0 + i];
 		delta[i] = dot(grad + i * lo, out + (r0 + i) * lo + h * dim, dim);
 	}
+	const struct gap gap = gap_of(hidden, r0, r1);
 	for (int64_t k0 = starts[r0] / TILE * TILE; k0 < r1; k0 += TILE) {
 		const int64_t m = least(k0 + TILE, t) - k0;
+		if (unseen(gap, k0, k0 + m)) continue;
 		// Transposed scores: keys down, queries across.
 		product(m, TILE, dim, keys + k0 * ld, ld, q_t, TILE, p, TILE, 0);
 		product(m, TILE, dim, values + k0 * ld, ld, grad_t, TILE, dp, TILE, 0);
-		const int mask = masked(starts, r0, r1, k0, k0 + m);
+		const int mask = masked(starts, gap, r0, r1, k0, k0 + m);
 		for (int64_t j = 0; j < m; j++) {
 			float *row = p + j * TILE, *back = dp + j * TILE;
 			if (mask)
 				for (int64_t i = 0; i < n; i++)
-					if (k0 + j > r0 + i || k0 + j < starts[r0 + i]) row[i] = -INFINITY;
+					if (sees_not(starts, hidden, r0 + i, k0 + j)) row[i] = -INFINITY;
 			for (int i = 0; i < TILE; i += VL) {
 				vf w = vexp(load(row + i) - load(offset + i));
 				store(row + i, w);
@@ -167,18 +209,18 @@ static void attention_grad_tile(float *dqkv, float *dk, float *dv, const float *
 // scratch: lw_team * 2 * tiles * TILE * dim floats, and with rounded one and a
 // half tiles * TILE * dim more.
 static inline __attribute__((always_inline)) void attention_grad_as(int rounded, float *dqkv, const float *qkv, const float *out,
-																	const float *lse, const float *dout, const int32_t *starts, int64_t t,
+																	const float *lse, const float *dout, const int32_t *starts, const int32_t *hidden, int64_t t,
 																	int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
 	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE, group = hq / hkv, part = tiles * TILE * dim;
 	const int64_t threads = t * ld > SMALL ? lw_team : 1;
 	double work = 0;
-	for (int64_t b = 0; b < tiles; b++) work += b + 1 - starts[b * TILE] / TILE;
+	for (int64_t b = 0; b < tiles; b++) work += tiles_seen(starts, hidden, t, b);
 	int64_t *first = malloc((threads + 1) * sizeof *first); // tiles of each thread
 	double done = 0;
 	int64_t next = 0;
 	for (int64_t b = 0; b < tiles; b++) {
 		while (next < threads && done >= work * next / threads) first[next++] = b;
-		done += b + 1 - starts[b * TILE] / TILE;
+		done += tiles_seen(starts, hidden, t, b);
 	}
 	while (next <= threads) first[next++] = tiles;
 	first[0] = 0;
@@ -203,12 +245,12 @@ static inline __attribute__((always_inline)) void attention_grad_as(int rounded,
 					for (int64_t h = g * group; h < (g + 1) * group; h++) {
 #ifdef LW_BF16
 						if (rounded) {
-							attention_grad_tile_bf16(dqkv, dk, dv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, h,
+							attention_grad_tile_bf16(dqkv, dk, dv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, h,
 													 tile * TILE, packed);
 							continue;
 						}
 #endif
-						attention_grad_tile(dqkv, dk, dv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, h, tile * TILE);
+						attention_grad_tile(dqkv, dk, dv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, h, tile * TILE);
 					}
 			}
 #pragma omp barrier
@@ -228,23 +270,23 @@ static inline __attribute__((always_inline)) void attention_grad_as(int rounded,
 	free(first);
 }
 
-static void attention_grad(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
+static void attention_grad(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, const int32_t *hidden,
 						   int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
-	attention_grad_as(0, dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch);
+	attention_grad_as(0, dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, scratch);
 }
 
 #ifdef LW_BF16
-static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
+static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, const int32_t *hidden,
 								int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
-	attention_grad_as(1, dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch);
+	attention_grad_as(1, dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, scratch);
 }
 #else // for the table: only processors that have the instructions are asked
-static void attention_bf16(float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
+static void attention_bf16(float *out, float *lse, const float *qkv, const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
 						   float scale, float *scratch) {
-	attention(out, lse, qkv, starts, t, hq, hkv, dim, scale, scratch);
+	attention(out, lse, qkv, starts, hidden, t, hq, hkv, dim, scale, scratch);
 }
-static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts,
+static void attention_grad_bf16(float *dqkv, const float *qkv, const float *out, const float *lse, const float *dout, const int32_t *starts, const int32_t *hidden,
 								int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, float *scratch) {
-	attention_grad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale, scratch);
+	attention_grad(dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale, scratch);
 }
 #endif

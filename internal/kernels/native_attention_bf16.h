@@ -91,7 +91,7 @@ static void transpose(bf16 *to, const bf16 *rows, int64_t dim) {
 		for (int64_t d = 0; d < dim; d++) to[d * TILE + i] = rows[i * dim + d];
 }
 
-static void attention_tile_bf16(float *out, float *lse, const float *qkv, const bf16 *keys_t, const bf16 *values, const int32_t *starts,
+static void attention_tile_bf16(float *out, float *lse, const float *qkv, const bf16 *keys_t, const bf16 *values, const int32_t *starts, const int32_t *hidden,
 								int64_t t, int64_t hq, int64_t hkv, int64_t dim, float scale, int64_t h, int64_t r0) {
 	const int64_t ld = (hq + 2 * hkv) * dim, g = h * hkv / hq, r1 = least(r0 + TILE, t), n = r1 - r0, tiles = (t + TILE - 1) / TILE;
 	bf16 q[TILE * MAX_DIM], p[TILE * TILE];
@@ -99,12 +99,15 @@ static void attention_tile_bf16(float *out, float *lse, const float *qkv, const 
 	round_rows(q, qkv + r0 * ld + h * dim, ld, n, dim, scale);
 	memset(o, 0, TILE * dim * sizeof *o);
 	for (int64_t i = 0; i < TILE; i++) peak[i] = -INFINITY, sum[i] = 0;
+	const struct gap gap = gap_of(hidden, r0, r1);
 	for (int64_t k0 = starts[r0] / TILE * TILE; k0 < r1; k0 += TILE) {
 		const int64_t k1 = least(k0 + TILE, t), at = (g * tiles + k0 / TILE) * dim * TILE;
+		if (unseen(gap, k0, k1)) continue;
 		product_bf16(TILE, TILE, dim, q, dim, keys_t + at, TILE, s, TILE, 0);
-		const int mask = masked(starts, r0, r1, k0, k1) || k1 - k0 < TILE;
+		const int mask = masked(starts, gap, r0, r1, k0, k1) || k1 - k0 < TILE;
 		for (int64_t i = 0; i < n; i++) {
 			if (mask) mask_row(s + i * TILE, starts[r0 + i] - k0, r0 + i + 1 - k0);
+			if (mask && hidden) hide_row(s + i * TILE, hidden[2 * (r0 + i)] - k0, hidden[2 * (r0 + i) + 1] - k0);
 			soften_row(s + i * TILE, p + i * TILE, o + i * dim, dim, peak + i, sum + i);
 		}
 		memset(p + n * TILE, 0, (TILE - n) * TILE * sizeof *p);
@@ -114,7 +117,7 @@ static void attention_tile_bf16(float *out, float *lse, const float *qkv, const 
 }
 
 // scratch: hkv * tiles * TILE * dim floats.
-static void attention_bf16(float *out, float *lse, const float *qkv, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
+static void attention_bf16(float *out, float *lse, const float *qkv, const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
 						   float scale, float *scratch) {
 	const int64_t ld = (hq + 2 * hkv) * dim, tiles = (t + TILE - 1) / TILE;
 	bf16 *keys_t = (bf16 *)scratch, *values = keys_t + hkv * tiles * TILE * dim;
@@ -131,14 +134,14 @@ static void attention_bf16(float *out, float *lse, const float *qkv, const int32
 		}
 #pragma omp parallel for schedule(dynamic, 1) if (t * ld > SMALL)
 	for (int64_t i = 0; i < tiles * hq; i++)
-		attention_tile_bf16(out, lse, qkv, keys_t, values, starts, t, hq, hkv, dim, scale, i % hq, (tiles - 1 - i / hq) * TILE);
+		attention_tile_bf16(out, lse, qkv, keys_t, values, starts, hidden, t, hq, hkv, dim, scale, i % hq, (tiles - 1 - i / hq) * TILE);
 }
 
 // attention_grad_tile_bf16 does what attention_grad_tile does. packed holds for
 // each tile of this kv head the keys, the values, and the transposed keys,
 // rounded: 3 * TILE * dim values.
 static void attention_grad_tile_bf16(float *dqkv, float *dk, float *dv, const float *qkv, const float *out, const float *lse,
-									 const float *dout, const int32_t *starts, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
+									 const float *dout, const int32_t *starts, const int32_t *hidden, int64_t t, int64_t hq, int64_t hkv, int64_t dim,
 									 float scale, int64_t h, int64_t r0, const bf16 *packed) {
 	const int64_t ld = (hq + 2 * hkv) * dim, lo = hq * dim, r1 = least(r0 + TILE, t), n = r1 - r0;
 	const float *grad = dout + r0 * lo + h * dim;
@@ -156,16 +159,18 @@ static void attention_grad_tile_bf16(float *dqkv, float *dk, float *dv, const fl
 		offset[i] = i < n ? lse[h * t + r0 + i] : 1e30f; // padding weighs nothing
 		delta[i] = i < n ? dot(grad + i * lo, out + (r0 + i) * lo + h * dim, dim) : 0;
 	}
+	const struct gap gap = gap_of(hidden, r0, r1);
 	for (int64_t k0 = starts[r0] / TILE * TILE; k0 < r1; k0 += TILE) {
 		const int64_t m = least(k0 + TILE, t) - k0;
+		if (unseen(gap, k0, k0 + m)) continue;
 		const bf16 *keys = packed + k0 / TILE * 3 * TILE * dim, *values = keys + TILE * dim, *keys_t = values + TILE * dim;
 		// Transposed scores: keys down, queries across.
 		product_bf16(TILE, TILE, dim, keys, dim, q_t, TILE, scores, TILE, 0);
 		product_bf16(TILE, TILE, dim, values, dim, grads_t, TILE, back, TILE, 0);
-		if (masked(starts, r0, r1, k0, k0 + m) || m < TILE)
+		if (masked(starts, gap, r0, r1, k0, k0 + m) || m < TILE)
 			for (int64_t j = 0; j < TILE; j++)
 				for (int64_t i = 0; i < n; i++)
-					if (k0 + j > r0 + i || k0 + j < starts[r0 + i]) scores[j * TILE + i] = -INFINITY;
+					if (sees_not(starts, hidden, r0 + i, k0 + j)) scores[j * TILE + i] = -INFINITY;
 		for (int64_t j = 0; j < TILE; j += 2)
 			for (int i = 0; i < TILE; i += VL) {
 				vf w[2], d[2];

@@ -153,6 +153,7 @@ func near(got, want []float32, tolerance float64) bool {
 func cf(x []float32) *C.float  { return (*C.float)(unsafe.Pointer(unsafe.SliceData(x))) }
 func cd(x []float64) *C.double { return (*C.double)(unsafe.Pointer(unsafe.SliceData(x))) }
 func ci(x []int32) *C.int32_t  { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(x))) }
+func cg(x []Gap) *C.int32_t    { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(x))) }
 func ch(x []BF16) *C.uint16_t  { return (*C.uint16_t)(unsafe.Pointer(unsafe.SliceData(x))) }
 func n64(n int) C.int64_t      { return C.int64_t(n) }
 func cb(b bool) C.int {
@@ -184,7 +185,8 @@ func gemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, 
 }
 
 func libraryGemm(ta, tb bool, m, n, k int, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) int {
-	return int(C.lw_onednn_sgemm(cb(ta), cb(tb), n64(m), n64(n), n64(k), cf(a), n64(lda), cf(b), n64(ldb), C.float(beta), cf(c), n64(ldc)))
+	return int(C.lw_onednn_sgemm(cb(ta), cb(tb), n64(m), n64(n), n64(k), cf(a), n64(lda), cf(b), n64(ldb), C.float(beta), cf(c),
+		n64(ldc)))
 }
 
 func libraryBF16(ta, tb bool, m, n, k int, a []BF16, lda int, b []BF16, ldb int, beta float32, c []float32, ldc int) int {
@@ -255,6 +257,9 @@ func embedding(dst, table []float32, ids []int32, dim int) {
 func embeddingGrad(dTable []float32, ids []int32, g []float32, dim int) {
 	C.lw_embedding_grad(cf(dTable), ci(ids), cf(g), n64(len(ids)), n64(dim))
 }
+func center(y, x []float32, rows, cols int) {
+	C.lw_center(cf(y), cf(x), n64(rows), n64(cols))
+}
 func rmsNorm(y, x, w []float32, rows, cols int, eps float32) {
 	C.lw_rms_norm(cf(y), cf(x), cf(w), n64(rows), n64(cols), C.float(eps))
 }
@@ -282,31 +287,31 @@ func rotate(x []float32, ld, rows int, positions []int32, heads, dim int, cos, s
 // tiled reports whether the tiled attention kernels take a head size.
 func tiled(dim int) bool { return dim%16 == 0 && dim <= 256 }
 
-func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
+func attention(out, lse, qkv []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	if !tiled(dim) {
-		plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
+		plainAttention(out, lse, qkv, starts, hidden, t, hq, hkv, dim, scale)
 		return
 	}
 	s := scratchOf(hkv * tileRows(t) * dim)
 	if bf16 && inUse.NativeBF16 {
-		C.lw_attention_bf16(cf(out), cf(lse), cf(qkv), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+		C.lw_attention_bf16(cf(out), cf(lse), cf(qkv), ci(starts), cg(hidden), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 		return
 	}
-	C.lw_attention(cf(out), cf(lse), cf(qkv), ci(starts), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
+	C.lw_attention(cf(out), cf(lse), cf(qkv), ci(starts), cg(hidden), n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
-func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32, bf16 bool) {
+func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32, bf16 bool) {
 	if !tiled(dim) {
-		plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
+		plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale)
 		return
 	}
 	if bf16 && inUse.NativeBF16 {
 		s := scratchOf((4*inUse.Threads + 3) * tileRows(t) * dim / 2)
-		C.lw_attention_grad_bf16(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts),
+		C.lw_attention_grad_bf16(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), cg(hidden),
 			n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 		return
 	}
 	s := scratchOf(2 * inUse.Threads * tileRows(t) * dim)
-	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts),
+	C.lw_attention_grad(cf(dqkv), cf(qkv), cf(out), cf(lse), cf(dout), ci(starts), cg(hidden),
 		n64(t), n64(hq), n64(hkv), n64(dim), C.float(scale), cf(s))
 }
 func highest(at []int32, x []float32, cols int) {

@@ -51,11 +51,11 @@ func linearFew(y, x, w []float32, half []BF16, rows, n, k int) {
 	gemm(false, true, rows, n, k, x, k, w, k, 0, y, n)
 }
 
-func attention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32, _ bool) {
-	plainAttention(out, lse, qkv, starts, t, hq, hkv, dim, scale)
+func attention(out, lse, qkv []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32, _ bool) {
+	plainAttention(out, lse, qkv, starts, hidden, t, hq, hkv, dim, scale)
 }
-func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32, _ bool) {
-	plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, t, hq, hkv, dim, scale)
+func attentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32, _ bool) {
+	plainAttentionGrad(dqkv, qkv, out, lse, dout, starts, hidden, t, hq, hkv, dim, scale)
 }
 
 func copyFloats(dst, src []float32) { copy(dst, src) }
@@ -70,6 +70,7 @@ var (
 	sumSquares         = plainSumSquares
 	embedding          = plainEmbedding
 	embeddingGrad      = plainEmbeddingGrad
+	center             = plainCenter
 	rmsNorm            = plainRMSNorm
 	rmsNormGrad        = plainRMSNormGrad
 	rmsNormGradWeight  = plainRMSNormGradWeight

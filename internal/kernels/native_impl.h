@@ -280,6 +280,21 @@ static inline float dot(const float *a, const float *b, int64_t n) {
 
 static inline float inverse_rms(const float *x, int64_t n, float eps) { return 1 / sqrtf(dot(x, x, n) / n + eps); }
 
+// center is each row without its mean; y may be x.
+static void center(float *y, const float *x, int64_t rows, int64_t cols) {
+#pragma omp parallel for schedule(static) if (rows * cols > SMALL)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *a = x + r * cols;
+		float mean = 0;
+		vf lanes = {};
+		int64_t c = 0;
+		for (; c + VL <= cols; c += VL) lanes += load(a + c);
+		for (; c < cols; c++) mean += a[c];
+		mean = (mean + hsum(lanes)) / cols;
+		for (c = 0; c < cols; c++) y[r * cols + c] = a[c] - mean;
+	}
+}
+
 static void rms_norm(float *y, const float *x, const float *w, int64_t rows, int64_t cols, float eps) {
 #pragma omp parallel for schedule(static) if (rows * cols > SMALL)
 	for (int64_t r = 0; r < rows; r++) {

@@ -108,6 +108,20 @@ func inverseRMS(x []float32, eps float32) float64 {
 	return 1 / math.Sqrt(plainSumSquares(x)/float64(len(x))+float64(eps))
 }
 
+func plainCenter(y, x []float32, rows, cols int) {
+	for r := range rows {
+		row := x[r*cols : (r+1)*cols]
+		mean := 0.0
+		for _, v := range row {
+			mean += float64(v)
+		}
+		mean /= float64(cols)
+		for c, v := range row {
+			y[r*cols+c] = float32(float64(v) - mean)
+		}
+	}
+}
+
 func plainRMSNorm(y, x, w []float32, rows, cols int, eps float32) {
 	parallel(rows, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -238,7 +252,12 @@ func dot64(a, b []float32) float64 {
 	return s
 }
 
-func plainAttention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+// hides reports whether row k lies in row r's gap.
+func hides(hidden []Gap, r, k int) bool {
+	return hidden != nil && k >= int(hidden[r][0]) && k < int(hidden[r][1])
+}
+
+func plainAttention(out, lse, qkv []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32) {
 	in := heads{qkv, hq, hkv, dim}
 	parallel(t*hq, func(lo, hi int) {
 		scores, sum := make([]float64, t), make([]float64, dim)
@@ -247,6 +266,9 @@ func plainAttention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int
 			first := int(starts[r])
 			peak := math.Inf(-1)
 			for k := first; k <= r; k++ {
+				if scores[k] = math.Inf(-1); hides(hidden, r, k) {
+					continue
+				}
 				scores[k] = dot64(in.query(r, h), in.key(k, h)) * float64(scale)
 				peak = math.Max(peak, scores[k])
 			}
@@ -267,7 +289,7 @@ func plainAttention(out, lse, qkv []float32, starts []int32, t, hq, hkv, dim int
 	})
 }
 
-func plainAttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, hq, hkv, dim int, scale float32) {
+func plainAttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, hidden []Gap, t, hq, hkv, dim int, scale float32) {
 	in, to := heads{qkv, hq, hkv, dim}, heads{dqkv, hq, hkv, dim}
 	clear(dqkv[:t*(hq+2*hkv)*dim])
 	group := hq / hkv
@@ -283,6 +305,9 @@ func plainAttentionGrad(dqkv, qkv, out, lse, dout []float32, starts []int32, t, 
 					delta := dot64(o, grad)
 					clear(dq)
 					for k := int(starts[r]); k <= r; k++ {
+						if hides(hidden, r, k) {
+							continue
+						}
 						p := math.Exp(dot64(in.query(r, h), in.key(k, h))*float64(scale) - float64(lse[h*t+r]))
 						ds := p * (dot64(grad, in.value(k, h)) - delta) * float64(scale)
 						q, key := in.query(r, h), in.key(k, h)

@@ -76,6 +76,9 @@ func TestElementwiseKernelsEqualTheGoOnes(t *testing.T) {
 				t.Errorf("%s: %g, want %g", name("sum of squares"), got, want)
 			}
 
+			Center(got, x, rows, cols)
+			plainCenter(want, x, rows, cols)
+			same(t, name("center"), got, want, 1e-6)
 			RMSNorm(got, x, w, rows, cols, 1e-5)
 			plainRMSNorm(want, x, w, rows, cols, 1e-5)
 			same(t, name("norm"), got, want, 1e-6)

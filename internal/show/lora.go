@@ -27,12 +27,15 @@ func printLoRA(line func(label, format string, args ...any), c *configs.Config, 
 	if o.From != "" {
 		line("lora", "from %s", o.From)
 		if known, _, err := model.ReadLoRA(o.From); err == nil { // it was read before
-			o.Rank, o.Alpha, o.Variant = known.Rank, known.Alpha, known.Variant
+			o.Rank, o.Alpha, o.Variant, o.ModulesToSave = known.Rank, known.Alpha, known.Variant, known.ModulesToSave
 		}
 	}
 	label := map[bool]string{true: "lora"}[o.From == ""]
 	line(label, "%s, rank %d, alpha %g, %s: %s values are trained", o.Variant, o.Rank, o.Alpha, strings.Join(o.Target, " "),
 		human.Scaled(values))
+	if len(o.ModulesToSave) > 0 {
+		line("", "of them the whole of %s", strings.Join(o.ModulesToSave, ", "))
+	}
 	usual := session.UsualRate(run.Model.Config.Parameters(), p.Pairs > 0)
 	if rate := c.Train.LearningRate; rate < 4*usual {
 		line("", "a rate of %.2g is low: adapters learn best with about ten times the", rate)

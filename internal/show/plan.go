@@ -181,6 +181,9 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 	if p.Split > 0 {
 		line("", "%s larger than a pack of %s tokens: scored first, then trained", human.Count(p.Split, "pair"), human.Grouped(p.Capacity))
 	}
+	if !p.Labelled {
+		printOnce(line, p)
+	}
 	for _, text := range shareLines(p.Shares, "words") {
 		if !p.Labelled {
 			text = strings.Replace(text, "of the answer", "of the chosen answer", 1)
@@ -204,6 +207,22 @@ func printPairs(line func(label, format string, args ...any), c *configs.Config,
 		line("", "kto's estimate of the KL is the mean of %s: take more a step", human.Count(perStep, "answer"))
 	}
 	printRate(line, p.Schedule)
+}
+
+// printOnce says of how many pairs the prompt is computed once, and why not of the others.
+func printOnce(line func(label, format string, args ...any), p *train.Plan) {
+	o := p.Once
+	if o.Pairs > 0 {
+		line("", "prompts computed once in %s of %s: %.0f %% less work", human.Grouped(o.Pairs), human.Count(p.Pairs, "pair"), 100*o.Saved)
+	}
+	switch {
+	case o.Most == 0:
+		line("", "a prompt for each answer: %s", o.Why)
+	case o.Longer > 0:
+		line("", "a prompt for each answer in %s of more than %s tokens: %s", human.Count(o.Longer, "pair"), human.Grouped(o.Most), o.Why)
+	case o.Pairs == 0:
+		line("", "a prompt for each answer: to share it would save less than 5 %%")
+	}
 }
 
 // balanceText says how desirable and undesirable answers weigh against each other,

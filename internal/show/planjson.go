@@ -20,6 +20,7 @@ type planJSON struct {
 	Capacity     int            `json:"capacity"`
 	Fill         float64        `json:"fill"`
 	Pairs        int            `json:"pairs"`
+	Once         *onceJSON      `json:"prompts_once,omitempty"`
 	Steps        int            `json:"steps"`
 	StepsEpoch   int            `json:"steps_per_epoch"`
 	Epochs       float64        `json:"epochs"`
@@ -54,6 +55,14 @@ type dataJSON struct {
 	LostTokens int64          `json:"lost_tokens"`
 	LostEnds   int            `json:"lost_ends,omitempty"`
 	Dropped    map[string]int `json:"dropped"`
+}
+
+// onceJSON is [train.Once].
+type onceJSON struct {
+	Pairs  int     `json:"pairs"`
+	Saved  float64 `json:"saved"`
+	Longer int     `json:"longer"`
+	Why    string  `json:"why,omitempty"`
 }
 
 // bytesJSON is [engine.Needs].
@@ -112,6 +121,9 @@ func PlanJSON(w io.Writer, c *configs.Config, run *session.Run, f session.Foreca
 		Checkpoint: checkpointJSON{f.Room.Checkpoint, f.Room.Most, f.Room.Free},
 		Timing:     timingJSON{Reference: f.Time.Reference.Seconds(), OtherWork: f.Time.OtherWork, Unknown: f.Time.Unknown},
 		Machine:    f.Needs.Machine, Output: c.Output.Dir, Warnings: []warningJSON{},
+	}
+	if p.Pairs > 0 && !p.Labelled {
+		out.Once = &onceJSON{p.Once.Pairs, math.Round(1e6*p.Once.Saved) / 1e6, p.Once.Longer, p.Once.Why}
 	}
 	if p.Packs > 0 {
 		out.Fill = math.Round(1e6*p.Fill()) / 1e6

@@ -16,9 +16,10 @@ var exaone4 = Family{
 	},
 	Translate: translateExaone,
 	GGUF: &GGUF{
-		Architecture: "exaone4", Names: &ggufNames, SaysHeadDim: true, Window: true, FactorsOfRope: true,
-		Pattern: Pattern{Every: 4},
-		Config:  map[string]any{"architectures": []string{"Exaone4ForCausalLM"}},
+		Architecture: "exaone4", Names: &ggufNames, SaysHeadDim: true, Window: true, WindowLayers: 64, Square: true,
+		FactorsOfRope: true,
+		Pattern:       Pattern{Every: 4},
+		Config:        map[string]any{"architectures": []string{"Exaone4ForCausalLM"}},
 	},
 	Shapes: map[string]string{
 		"exaone-4.0-1.2b": `"hidden_size":2048,"num_hidden_layers":30,"num_attention_heads":32,"num_key_value_heads":8,"head_dim":64,

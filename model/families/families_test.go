@@ -17,7 +17,7 @@ func TestEveryParameterHasNames(t *testing.T) {
 		t.Run(f.Type, func(t *testing.T) {
 			d := Dims{Hidden: 8, FFN: 12, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 2, Vocab: 9,
 				QKVBias: true, OutBias: f.OutBias, QKNorm: f.QKNorm, WideNorm: f.WideNorm, BranchNorms: f.BranchNorms,
-				PostNorms: f.PostNorms, Gated: f.Gated}
+				PostNorms: f.PostNorms, Parallel: f.Parallel, Gated: f.Gated}
 			if f.Recurrent != "" {
 				d.Recurrence = Recurrence{Taps: 3, At: []bool{true, false}}
 			}
@@ -68,7 +68,7 @@ func TestNamesAreThoseOfGGUF(t *testing.T) {
 			continue
 		}
 		d := Dims{Hidden: 8, FFN: 12, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 2, Vocab: 9, QKVBias: f.QKVBias, QKNorm: f.QKNorm,
-			WideNorm: f.WideNorm, BranchNorms: f.BranchNorms, PostNorms: f.PostNorms}
+			WideNorm: f.WideNorm, BranchNorms: f.BranchNorms, PostNorms: f.PostNorms, Parallel: f.Parallel, Tied: f.GGUF.Tied}
 		for _, p := range d.Layout() {
 			if p.Layer == 0 {
 				continue

@@ -23,6 +23,8 @@ type Family struct {
 	NormTurned  bool    // that norm is behind the rotation
 	BranchNorms bool    // norms on what attention and feed-forward return, before the residual addition
 	PostNorms   bool    // and none before them
+	Parallel    bool    // feed-forward reads what attention does, and both are added at once
+	Centred     bool    // norms subtract the mean: LayerNorm without biases
 	NormOffset  float32 // what is added to the weights of norms
 	Interleaved bool    // rotary pairs are neighbours, not halves
 	Rotary      float64 // share of each head that is turned
@@ -44,6 +46,7 @@ type Family struct {
 	// Defaults are the keys that config.json may lack, as the family's own class has them.
 	Defaults map[string]string
 
+	Alone   string   // what transformers computes in another way where the model is part of a package; "": nothing
 	Carried []string // prefixes of tensors of parts that are not implemented, which are carried along
 
 	Twin      string // the family of transformers' own classes that computes the same under other names; "": this one
@@ -62,6 +65,14 @@ func (f *Family) OffsetOf(p Parameter) float32 {
 		return f.NormOffset
 	}
 	return 0
+}
+
+// NormEps is the key of what norms add to what they divide by.
+func (f *Family) NormEps() Key {
+	if f.Centred {
+		return Key{"layer_norm_eps", "attention.layer_norm_epsilon"}
+	}
+	return Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
 }
 
 // Attend says how each of so many layers attends.

@@ -11,18 +11,25 @@ type GGUF struct {
 	FactorsOfRope bool
 	// LongFactors: longrope has a place in the files.
 	LongFactors bool
+	// Yarn has one, and with YarnKeys between which numbers of turns it stretches, and how queries
+	// grow: llama.cpp wants such files to have it.
+	Yarn, YarnKeys bool
 	// Square: llama.cpp wants as many values of all heads as of a hidden state.
 	Square bool
 	// Unbiased: the files have no place for biases of attention.
 	Unbiased bool
+	// Tied: llama.cpp takes the embedding table for the head; Untied: never.
+	Tied, Untied bool
 	// Pattern is which layers llama.cpp takes to attend in which way; with Window the files say
 	// how far those with a window see. LocalTheta is the base that it takes for these.
 	// QueryScalar: query_pre_attn_scalar is taken to be the size of a head.
 	QueryScalar bool
 	Pattern     Pattern
 	Window      bool
-	LocalTheta  float64
-	Scales      []ScaleKey
+	// WindowLayers: llama.cpp has windows in models of so many layers, and in no others; 0: in any.
+	WindowLayers int
+	LocalTheta   float64
+	Scales       []ScaleKey
 	// Config holds the keys of config.json that are the same for every model of the
 	// family, SaysHeadDim whether there is a head_dim among the others.
 	Config      map[string]any
@@ -48,7 +55,6 @@ var (
 	KVHeadsKey   = Key{"num_key_value_heads", "attention.head_count_kv"}
 	HeadDimKey   = Key{"head_dim", "attention.key_length"}
 	MaxTokensKey = Key{"max_position_embeddings", "context_length"}
-	NormEpsKey   = Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
 	RopeThetaKey = Key{"rope_theta", "rope.freq_base"}
 )
 
@@ -56,7 +62,7 @@ var (
 const (
 	ValueDimKey    = "attention.value_length"
 	RotaryDimKey   = "rope.dimension_count"
-	RopeScalingKey = "rope.scaling.type" // "none" or "linear"
+	RopeScalingKey = "rope.scaling.type" // "none", "linear" or "yarn"
 	RopeFactorKey  = "rope.scaling.factor"
 	RopeContextKey = "rope.scaling.original_context_length" // of Llama 3.1's scaling
 	ExpertsKey     = "expert_count"
@@ -69,6 +75,15 @@ const (
 	LongFactors        = "rope_factors_long.weight"
 	ShortFactors       = "rope_factors_short.weight"
 	AttentionFactorKey = "rope.scaling.attn_factor"
+)
+
+// Keys of yarn. What turned values are multiplied by is [AttentionFactorKey] times mscale(1), as
+// [RopeScaling] has it, over mscale(YarnLogKey) where the file says that.
+const (
+	YarnFastKey  = "rope.scaling.yarn_beta_fast"
+	YarnSlowKey  = "rope.scaling.yarn_beta_slow"
+	YarnLogKey   = "rope.scaling.yarn_log_multiplier"
+	QueryBetaKey = "attention.temperature_scale" // [RopeScaling.QueryBeta]
 )
 
 // RopeFactors is the tensor that holds [Rope.Factors] where they are not all 1.

@@ -1,5 +1,10 @@
 package families
 
+import (
+	"encoding/json"
+	"errors"
+)
+
 // granite is Granite 3 and 4.1: Llama's form with multipliers.
 var granite = Family{
 	Type: "granite", Proved: true, OutBias: true, Rotary: 1, Names: &common, Scales: graniteScales, GGUF: &graniteGGUF,
@@ -18,8 +23,12 @@ var graniteHybrid = Family{
 	Keys:     [][2]string{{"shared_intermediate_size", "intermediate_size"}, {"layers_block_type", "layer_types"}},
 	Unturned: func(p Pattern, _ int) bool { return p.Positions == nil || *p.Positions != "rope" },
 	GGUF:     &graniteGGUF,
-	Defaults: map[string]string{
-		"shared_intermediate_size": "1024", "num_local_experts": "8", "layer_types": `["linear_attention"]`, // Mamba's
+	Defaults: map[string]string{"shared_intermediate_size": "1024", "num_local_experts": "8"},
+	Translate: func(file map[string]json.RawMessage) error {
+		if raw := file["layer_types"]; len(raw) == 0 || string(raw) == "null" {
+			return errors.New("layer_types is not there, which means Mamba layers alone, want a list of attention for each layer")
+		}
+		return nil
 	},
 }
 

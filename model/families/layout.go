@@ -20,6 +20,7 @@ type Dims struct {
 	WideNorm    bool // and that over all queries and all keys of a token
 	BranchNorms bool // RMSNorm on what attention and feed-forward return
 	PostNorms   bool // and none before them
+	Parallel    bool // feed-forward has no norm of its own: it reads what attention does
 	Gated       bool // each query head has a gate behind it, for what it attends to
 
 	Recurrence
@@ -145,7 +146,7 @@ func (d Dims) Layout() []Parameter {
 		if d.BranchNorms {
 			vector(AttnAfterNorm, d.Hidden)
 		}
-		if !d.PostNorms {
+		if !d.PostNorms && !d.Parallel {
 			vector(FFNNorm, d.Hidden)
 		}
 		matrix(GateUp, d.Hidden, d.FFN, d.FFN)

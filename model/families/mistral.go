@@ -31,7 +31,7 @@ var ministral3 = Family{
 	},
 	Translate: translateMinistral,
 	GGUF: &GGUF{
-		Architecture: "mistral3", Names: &ggufNames, Interleaved: true, SaysHeadDim: true,
+		Architecture: "mistral3", Names: &ggufNames, Interleaved: true, SaysHeadDim: true, Yarn: true, YarnKeys: true,
 		Config: map[string]any{"architectures": []string{"Ministral3ForCausalLM"}, "sliding_window": nil},
 	},
 	Shapes: map[string]string{

@@ -6,7 +6,7 @@ var olmo2 = Family{
 	Names:    olmoNames,
 	Defaults: map[string]string{"rms_norm_eps": "1e-5"},
 	GGUF: &GGUF{
-		Architecture: "olmo2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true,
+		Architecture: "olmo2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Untied: true, Square: true,
 		Config: map[string]any{"architectures": []string{"Olmo2ForCausalLM"}},
 	},
 	Shapes: map[string]string{
@@ -25,7 +25,8 @@ var olmo3 = Family{
 	Windowed: func(_ Pattern, i int) bool { return (i+1)%4 != 0 },
 	Defaults: map[string]string{"rms_norm_eps": "1e-5", "sliding_window": "4096"},
 	GGUF: &GGUF{
-		Architecture: "olmo2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Window: true, LocalTheta: 5e5,
+		Architecture: "olmo2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Untied: true, Square: true,
+		Window: true, LocalTheta: 5e5, Yarn: true,
 		Config: map[string]any{"architectures": []string{"Olmo3ForCausalLM"}},
 	},
 	Shapes: map[string]string{

@@ -83,12 +83,25 @@ func (r Rope) Multiplier() float64 {
 	case s.Type == "longrope":
 		return math.Sqrt(1 + math.Log(s.Factor)/math.Log(s.OriginalMax))
 	case s.MScale != 0 && s.MScaleAllDim != 0:
-		return s.mscale(s.MScale) / s.mscale(s.MScaleAllDim)
+		return s.MScaleOf(s.MScale) / s.MScaleOf(s.MScaleAllDim)
 	}
-	return s.mscale(1)
+	return s.MScaleOf(1)
 }
 
-func (s *RopeScaling) mscale(m float64) float64 {
+// Betas are BetaFast and BetaSlow, 32 and 1 where nothing is said.
+func (s *RopeScaling) Betas() (fast, slow float64) {
+	fast, slow = s.BetaFast, s.BetaSlow
+	if fast == 0 {
+		fast = 32
+	}
+	if slow == 0 {
+		slow = 1
+	}
+	return fast, slow
+}
+
+// MScaleOf is what turned values are multiplied by for a share m of the logarithm of Factor: 1 is yarn's own.
+func (s *RopeScaling) MScaleOf(m float64) float64 {
 	if s.Factor <= 1 {
 		return 1
 	}
@@ -125,13 +138,7 @@ func (r Rope) stretch(i int, f float64) float64 {
 // original length is turned beta_fast and beta_slow times.
 func (r Rope) ramp() (low, high float64) {
 	s := r.Scaling
-	fast, slow := s.BetaFast, s.BetaSlow
-	if fast == 0 {
-		fast = 32
-	}
-	if slow == 0 {
-		slow = 1
-	}
+	fast, slow := s.Betas()
 	pair := func(turns float64) float64 {
 		return float64(r.Dim) * math.Log(s.OriginalMax/(turns*2*math.Pi)) / (2 * math.Log(r.Theta))
 	}

@@ -14,6 +14,7 @@ type ScaleKeys struct {
 	Attention *float64 `json:"attention_multiplier"`
 	Residual  *float64 `json:"residual_multiplier"`
 	Logits    *float64 `json:"logits_scaling"` // divides them
+	Logit     *float64 `json:"logit_scale"`    // multiplies them
 	Query     *float64 `json:"query_pre_attn_scalar"`
 }
 

@@ -125,6 +125,10 @@ FORMS = {
             rope_type="longrope", short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5], long_factor=[1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
         ),
     ),
+    "cohere": dict(SMALL, model_type="cohere", attention_bias=True, logit_scale=0.5, layer_norm_eps=1e-5, rope_theta=10000.0),
+    "cohere2": dict(
+        SMALL, model_type="cohere2", sliding_window=7, sliding_window_pattern=3, logit_scale=0.25, layer_norm_eps=1e-5, rope_theta=50000.0
+    ),
     "qwen3_5": dict(
         SMALL,
         model_type="qwen3_5_text",

@@ -108,7 +108,7 @@ class Worker:
         with torch.no_grad():
             pack, most = self.mine(head, arrays)
             scored = self.reference if head["reference"] else self.model
-            nll, at = scored.losses(pack)
+            nll, at = scored.losses(pack, head["base"])
             scored.rest()
             self.done(None, nll=self.gather(nll, at, pack["tokens"], most))
 

@@ -3,6 +3,7 @@
 import torch
 import torch.distributed as dist
 
+import adapters
 import attention
 
 BATCH = 8  # texts that a rank writes at a time
@@ -49,6 +50,7 @@ def answer(model, wire, prompts, ids):
     mine = texts[rank::ranks]
     for m in model.units():
         m.set_reshard_after_forward(False)
+    adapters.Now.base, adapters.Now.keys = False, None
     training = model.lm.training
     model.lm.eval()
     torch.compiler.set_stance("force_eager")  # what is compiled is for packs
@@ -79,13 +81,19 @@ def _write(model, wire, texts):
         if not texts:  # gathering the weights takes all ranks
             cache.only = 0
             model.lm(place([0]), place([0]), place([0]))
-        for i, t in enumerate(texts):
-            cache.only, n = i, len(t.ids)
-            logits = model.lm(t.ids.long().to(model.device), place(range(n)), place([n - 1]))[0]
-            cache.filled[i] = n
-            if t.live:
-                t.take(logits)
-        cache.only, told = None, 0
+
+        def read(i):
+            """Reads a text, what is new of it too, and chooses its next token."""
+            ids = torch.cat([texts[i].ids.long(), torch.tensor(texts[i].new, dtype=torch.int64)])
+            cache.only, n = i, len(ids)
+            logits = model.lm(ids.to(model.device), place(range(n)), place([n - 1]))[0]
+            cache.filled[i], cache.only = n, None
+            if texts[i].live:
+                texts[i].take(logits)
+
+        for i in range(len(texts)):
+            read(i)
+        told, short = 0, getattr(model.lm.hf.model.rotary_emb, "original", None)
         while True:
             now = sum(len(t.new) for t in texts)
             count, told = torch.tensor([sum(t.live for t in texts), now - told]), now
@@ -98,6 +106,9 @@ def _write(model, wire, texts):
             if count[0] == 0:
                 return True
             live = [i for i, t in enumerate(texts) if t.live]
+            for i in [i for i in live if cache.filled[i] == short]:  # it grows too long for the frequencies that its keys were turned by
+                live.remove(i)
+                read(i)
             if not live:
                 continue
             last = [t.new[-1] if t.new else 0 for t in texts]  # of those that have ended, too: what they get is not looked at

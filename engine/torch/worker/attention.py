@@ -16,11 +16,11 @@ from transformers import AttentionInterface, AttentionMaskInterface
 NAME = "lwtrain"
 
 
-def bounds(lengths, device, capacity):
+def bounds(lengths, device, capacity, each=False):
     """What the blocks of a model are told of a pack's documents. Their lengths add up to all of its tokens: what lies
-    behind the last bound would get NaN for gradients."""
+    behind the last bound would get NaN for gradients. each: they are computed one by one."""
     ends = torch.tensor(lengths).cumsum(0).tolist()
-    if device.type != "cuda":
+    if device.type != "cuda" or each:
         return {"documents": tuple(zip([0] + ends, ends))}
     cu = torch.tensor([0] + ends, dtype=torch.int32, device=device)
     torch._dynamo.mark_dynamic(cu, 0)  # the number of documents is no reason to compile again
@@ -89,6 +89,7 @@ class Cache:
     def __init__(self, texts, tokens, device):
         self.texts, self.tokens, self.device = texts, tokens, device
         self.layers = {}
+        self.kept = {}  # what recurrent layers keep
         self.filled = torch.zeros(texts, dtype=torch.int64, device=device)  # tokens of each text
         self.only = None  # the text whose prompt is read; None: each gets a token
 
@@ -103,6 +104,12 @@ class Cache:
     def next(self):
         """Where the next token of each text goes. One that has ended may be full: nobody looks at what it gets."""
         return self.filled.clamp(max=self.tokens - 1)
+
+    def keep(self, key, make):
+        """What is kept under a key, made where there is nothing yet."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
 
     def attend(self, layer, q, k, v, scale, window):
         if layer not in self.layers:

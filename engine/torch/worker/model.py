@@ -11,7 +11,9 @@ from safetensors import safe_open
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import AutoConfig, AutoModelForCausalLM
 
+import adapters
 import attention
+import recurrent
 
 
 def product(a, b):
@@ -42,15 +44,17 @@ class TokenNLL(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         h, w, targets, lse = ctx.saved_tensors
-        dh, dw = torch.empty_like(h), torch.zeros(w.shape, dtype=torch.float32, device=w.device)
+        dh = torch.empty_like(h)
+        dw = torch.zeros(w.shape, dtype=torch.float32, device=w.device) if ctx.needs_input_grad[1] else None
         for i in range(0, len(targets), ctx.rows):
             s = slice(i, i + ctx.rows)
             p = (product(h[s], w) - lse[s, None]).exp_()
             p[torch.arange(len(p), device=p.device), targets[s]] -= 1
             p = (p * grad[s, None]).to(h.dtype)
             dh[s] = p @ w
-            dw += product(p.T, h[s].T)
-        return dh, dw.to(w.dtype), None, None
+            if dw is not None:
+                dw += product(p.T, h[s].T)
+        return dh, None if dw is None else dw.to(w.dtype), None, None
 
 
 class LM(nn.Module):
@@ -59,13 +63,13 @@ class LM(nn.Module):
     def __init__(self, hf, rows):
         super().__init__()
         self.hf, self.rows = hf, rows
-        self.divisor = getattr(hf.config, "logits_scaling", 1)  # of Granite's logits
+        self.scale = getattr(hf.config, "logit_scale", 1) / getattr(hf.config, "logits_scaling", 1)  # of logits: Cohere's, Granite's
 
     def forward(self, ids, positions, at, targets=None, **documents):
         """ids, positions: [tokens]. Returns -ln p of targets at the positions `at`, or where there are none the logits there."""
         h = self.hf.model(input_ids=ids[None], position_ids=positions[None], use_cache=False, **documents).last_hidden_state[0][at]
-        if self.divisor != 1:
-            h = h / self.divisor
+        if self.scale != 1:
+            h = h * self.scale
         if targets is None:
             return product(h, self.hf.lm_head.weight)
         return TokenNLL.apply(h, self.hf.lm_head.weight, targets, self.rows)
@@ -85,38 +89,45 @@ class Sharded:
         with torch.device("meta"):
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
         hf.model.embed_tokens.padding_idx = None  # a padding token that ends turns must be learnt like any other
+        self.recurrent = recurrent.add(hf)
         hf.requires_grad_(train).train(train)
+        names = adapters.add(hf, how["adapters"], device) if train else {}
         for name in how["frozen"] if train else ():
             hf.get_parameter(name).requires_grad_(False)
+        for name in how["half"] if train else ():
+            hf.get_parameter(name).data = hf.get_parameter(name).data.bfloat16()
         if train and how["recompute"]:
             hf.gradient_checkpointing_enable({"use_reentrant": False})
         self.lm = LM(hf, max(1, (1 << 28 if device.type == "cuda" else 1 << 24) // config.vocab_size))
-        self._wrap(hf)
+        self._wrap(hf, adapted=bool(names))
         self.lm.to_empty(device=device)
         known = ("model.rotary_emb.", "model.embed_tokens.embed_scale")
         strange = [name for name, _ in hf.named_buffers() if not name.startswith(known)]
         if strange:
             raise ValueError(f"{config.model_type}: the buffer {strange[0]} would be empty: this family is not for this engine")
-        if hf.model.rotary_emb is not None:
+        if getattr(hf.model.rotary_emb, "rope_type", None) == "longrope":
+            hf.model.rotary_emb = recurrent.Longrope(config, device)
+        elif hf.model.rotary_emb is not None:
             hf.model.rotary_emb = type(hf.model.rotary_emb)(config=config).to(device)
         if hasattr(hf.model.embed_tokens, "embed_scale"):  # Gemma's
             hf.model.embed_tokens.embed_scale.fill_(hf.model.embed_tokens.scalar_embed_scale)
         hf.tie_weights()
-        self.parameters = dict(hf.named_parameters())  # without the head where it is tied
+        adapters.tie(hf, names)
+        self.parameters = {names.get(n, n): p for n, p in hf.named_parameters()}  # without the head where it is tied
         if how["tensors"]:
             self.load(how["tensors"])
         else:
             self.draw()
 
-    def _wrap(self, hf):
-        policy = MixedPrecisionPolicy(
-            param_dtype=torch.bfloat16 if self.bf16 else None, reduce_dtype=torch.float32, cast_forward_inputs=False
-        )
+    def _wrap(self, hf, adapted):
+        dtype = torch.bfloat16 if self.bf16 else torch.float32
+        policy = lambda dtype: MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
         for block in hf.model.layers:
             if self.compiled:
                 block.compile(fullgraph=True)
-            fully_shard(block, mesh=self.mesh, mp_policy=policy)
-        fully_shard(self.lm, mesh=self.mesh, mp_policy=policy)  # embedding, last norm and head stay gathered
+            # with adapters all else of a block is kept in bf16 where that is computed with: they are gathered as they are
+            fully_shard(block, mesh=self.mesh, mp_policy=policy(None if adapted and self.bf16 else dtype))
+        fully_shard(self.lm, mesh=self.mesh, mp_policy=policy(dtype))  # embedding, last norm and head stay gathered
         for m in self.units():
             m.set_gradient_divide_factor(1.0)  # gradients are summed: the conductor knows the one divisor
             m.set_force_sum_reduction_for_comms(True)
@@ -139,8 +150,8 @@ class Sharded:
         below the other. into: other values than the weights, by name."""
         files = {}
         for name, parameter in self.parameters.items():
-            if into is not None and name not in into:
-                continue
+            if into is not None and name not in into or not parameter.requires_grad and prefix + name not in tensors:
+                continue  # what stays as it is need not be there
             a, b = self.rows_here(parameter)
             local, at = (parameter.to_local() if into is None else into[name]), 0
             for path, tensor, first, rows in tensors[prefix + name]:
@@ -164,8 +175,8 @@ class Sharded:
             local = p.to_local()
             local.normal_(0, 0.02) if p.ndim > 1 else local.fill_(1)
 
-    def losses(self, pack):
-        """-ln p of each target of this rank's pack, and their positions."""
+    def losses(self, pack, base=False):
+        """-ln p of each target of this rank's pack, and their positions. base: without adapters."""
         at = ((pack["targets"] >= 0) & (pack["weights"] != 0)).nonzero()[:, 0]
         ids, targets, lengths = pack["ids"].to(self.device), pack["targets"][at].long().to(self.device), pack["documents"]
         positions = torch.cat([torch.arange(n) for n in lengths]).to(self.device)
@@ -173,7 +184,11 @@ class Sharded:
             short = self.capacity - len(ids)
             ids, positions = nn.functional.pad(ids, (0, short)), torch.cat([positions, torch.arange(short, device=self.device)])
             lengths = lengths + [short]
-        return self.lm(ids.long(), positions, at.to(self.device), targets, **attention.bounds(lengths, self.device, self.capacity)), at
+        adapters.Now.base, adapters.Now.keys = base, None
+        if "keys" in pack:
+            adapters.Now.keys = nn.functional.pad(pack["keys"].to(self.device), (0, len(ids) - len(pack["keys"])))
+        bounds = attention.bounds(lengths, self.device, self.capacity, each=self.recurrent)
+        return self.lm(ids.long(), positions, at.to(self.device), targets, **bounds), at
 
     def rest(self):
         """Gives back what a forward pass without a backward one left gathered."""
@@ -188,6 +203,7 @@ class Trained(Sharded):
         super().__init__(how, mesh, device, train=True)
         self.how = how
         self.trained = {n: p for n, p in self.parameters.items() if p.requires_grad}
+        self.kept = self.trained if how["adapters"] else self.parameters  # what a checkpoint has
         self.mean, self.square = ({n: torch.zeros_like(p.to_local()) for n, p in self.trained.items()} for _ in range(2))
         from torch.optim.adamw import adamw
 
@@ -241,7 +257,7 @@ class Trained(Sharded):
     def state(self):
         """What a checkpoint holds of this rank: rows of weights and moments, by name."""
         for prefix, values in (("", None), ("exp_avg.", self.mean), ("exp_avg_sq.", self.square)):
-            for name, p in (self.parameters if values is None else self.trained).items():
+            for name, p in (self.kept if values is None else self.trained).items():
                 yield prefix + name, (p.to_local() if values is None else values[name]).detach()
 
     def restore(self, tensors):

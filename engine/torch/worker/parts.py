@@ -7,8 +7,8 @@ import struct
 
 
 def write(path, tensors):
-    """tensors: a function that yields names with float32 tensors, the same each time. The file is on the disk when this
-    returns."""
+    """tensors: a function that yields names with tensors, which become float32, the same each time. The file is on the disk
+    when this returns."""
     header, at = {}, 0
     for name, t in tensors():
         if t.numel() > 0:
@@ -19,6 +19,6 @@ def write(path, tensors):
         f.write(struct.pack("<Q", len(text)) + text)
         for _, t in tensors():
             if t.numel() > 0:
-                f.write(t.cpu().contiguous().numpy().data)
+                f.write(t.float().cpu().contiguous().numpy().data)
         f.flush()
         os.fsync(f.fileno())

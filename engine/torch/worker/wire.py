@@ -11,16 +11,19 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-PROTOCOL = 1  # of what heads say; the conductor refuses another one
+PROTOCOL = 2  # of what heads say; the conductor refuses another one
 MAGIC = b"LWT1"
-KINDS = {"i32": torch.int32, "f32": torch.float32}
+KINDS = {"i32": torch.int32, "f32": torch.float32, "i64": torch.int64}
 PREFIX = struct.Struct("<4sIQ")
-DTYPES = {"i32": np.dtype("<i4"), "f32": np.dtype("<f4")}
+DTYPES = {"i32": np.dtype("<i4"), "f32": np.dtype("<f4"), "i64": np.dtype("<i8")}
 MOST_HEAD = 64 << 20
 
 
 class Closed(Exception):
-    """The conductor has gone."""
+    """The conductor has gone, or the socket to it is cut."""
+
+    def __init__(self):
+        super().__init__("the connection to lwtrain broke")
 
 
 class Wire:
@@ -37,9 +40,12 @@ class Wire:
         arrays = {name: np.ascontiguousarray(a.detach().cpu().numpy() if torch.is_tensor(a) else a) for name, a in arrays.items()}
         head = head | {"arrays": [[name, kinds[a.dtype], a.size] for name, a in arrays.items()]}
         text = json.dumps(head).encode()
-        self.sock.sendall(PREFIX.pack(MAGIC, len(text), sum(a.nbytes for a in arrays.values())) + text)
-        for a in arrays.values():
-            self.sock.sendall(a.reshape(-1).view(np.uint8).data)
+        try:
+            self.sock.sendall(PREFIX.pack(MAGIC, len(text), sum(a.nbytes for a in arrays.values())) + text)
+            for a in arrays.values():
+                self.sock.sendall(a.reshape(-1).view(np.uint8).data)
+        except ConnectionError:
+            raise Closed from None
 
     def hear(self):
         """Waits for the next message and returns head and arrays, the same on all ranks."""

@@ -20,7 +20,8 @@ CHATGLM_LAYER = ["input_layernorm", "self_attention.query_key_value", "self_atte
 FAMILIES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "glm": "chatglm", "glm4": "glm4", "chatglm": "chatglm",
             "mistral": "llama", "smollm3": "smollm3", "granite": "granite", "granitemoehybrid": "granite", "olmo2": "olmo2",
             "olmo3": "olmo2", "ministral3": "mistral3", "gemma3_text": "gemma3", "phi3": "phi3",
-            "exaone4": "exaone4", "hunyuan_v1_dense": "hunyuan-dense"}
+            "exaone4": "exaone4", "hunyuan_v1_dense": "hunyuan-dense",
+            "cohere": "command-r", "cohere2": "cohere2"}
 ALIASES = {  # of forms that such a file has under the names of others
     "shared_mlp.output_linear": "mlp.down_proj",
 }

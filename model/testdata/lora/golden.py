@@ -34,6 +34,14 @@ CASES = {
     "rslora": ("qwen3", dict(r=5, lora_alpha=7, use_rslora=True, target_modules=ALL)),
     "dora": ("qwen2", dict(r=3, lora_alpha=4, use_dora=True, target_modules=ALL)),
     "dora-fused": ("glm4", dict(r=2, lora_alpha=8, use_dora=True, target_modules="all-linear")),
+    "whole": (
+        "llama-untied",
+        dict(r=2, lora_alpha=8, target_modules=["q_proj", "up_proj"], modules_to_save=["embed_tokens", "model.norm", "lm_head"]),
+    ),
+    "whole-tied": (
+        "llama-tied",
+        dict(r=2, lora_alpha=8, target_modules=["q_proj", "up_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True),
+    ),
     "patterns": (
         "llama-untied",
         dict(
@@ -62,7 +70,7 @@ def weighted_loss(model, ids, weights):
 
 def name(parameter):
     """As the adapter's file has it."""
-    parameter = parameter.replace(".default", "")
+    parameter = parameter.replace(".default", "").replace(".modules_to_save", "")
     return parameter.removesuffix(".weight") if "lora_magnitude_vector" in parameter else parameter
 
 
@@ -73,6 +81,8 @@ def make(case):
     for n, p in model.named_parameters():
         if "lora_B" in n:
             p.data = 0.1 * torch.randn_like(p)
+        if "modules_to_save" in n:
+            p.data = p.data * (1 + 0.1 * torch.randn_like(p))
         if "lora_magnitude" in n:
             p.data = p.data * (1 + 0.1 * torch.randn_like(p))
     shutil.rmtree(case, ignore_errors=True)
