@@ -85,7 +85,7 @@ func TestKilledChains(t *testing.T) {
 					sent++
 				}
 				err := cmd.Wait()
-				if cmd.ProcessState.ExitCode() == -1 && c.signal == syscall.SIGKILL {
+				if cmd.ProcessState.ExitCode() == -1 { // a signal that came before anything else ends it at once
 					continue
 				}
 				if cmd.ProcessState.ExitCode() == exitInterrupted {
