@@ -23,8 +23,9 @@ type Outlook struct {
 }
 
 // Outlook says how long the run takes that goes on from a step: by the pace of the last run
-// of such a model and such packs on this machine that had it for itself, otherwise by one that
-// it measures with random weights in some seconds. It writes nothing.
+// of such a model and such packs on this machine, unless that ran beside much other work and
+// there is little now; otherwise by one that it measures with random weights in some seconds.
+// It writes nothing.
 func (r *Run) Outlook(ctx context.Context, p *train.Plan, m engine.Needs, step int) (Outlook, error) {
 	if step >= p.Schedule.Total {
 		return Outlook{}, nil
@@ -44,7 +45,7 @@ func (r *Run) pace(ctx context.Context, p *train.Plan, m engine.Needs) (at pace,
 	c := r.session.Config
 	last := readPaces(c.Data.CacheDir)[paceKey(r.method.kind, r.Model.Config, c.Train, p, m)]
 	known := last.Learn > 0
-	if known && !last.busy() {
+	if others, _ := r.session.watch.OtherWork(); known && (!last.busy() || others >= Busy) {
 		return last, true, nil
 	}
 	if r.session.usesTorch() {
