@@ -1,7 +1,7 @@
 # An image that runs lwtrain on the CPU at full speed:
 #
 #   docker build -t lwtrain .
-#   docker run --rm -it -v "$PWD:/work" lwtrain sft -c smollm2-quickstart
+#   docker run --rm -it -v "$PWD:/work" lwtrain sft -c smollm2-quickstart model.path=HuggingFaceTB/SmolLM2-135M-Instruct
 #
 # Runs, models and data lie in /work, the hub's cache in /work/.cache. On GPUs: docs/gpus.md.
 FROM golang:1.26-bookworm AS build
@@ -9,7 +9,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=1 go build -trimpath -buildvcs=false -ldflags '-s -w' -o /lwtrain ./cmd/lwtrain
+# lwtrain version says the commit where the context is a clone.
+RUN vcs=$(git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false) \
+ && CGO_ENABLED=1 go build -trimpath -buildvcs=$vcs -ldflags '-s -w' -o /lwtrain ./cmd/lwtrain
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -162,9 +162,14 @@ func MemoryWarning(m engine.Needs) string {
 	if m.Total() <= m.Limit {
 		return ""
 	}
-	help := "a smaller packing.capacity"
-	if m.Activations < m.Total()/2 {
-		help = "a smaller model or a larger machine"
+	help := "a smaller model or a larger machine"
+	switch state := m.Gradients + m.Optimizer; {
+	case m.Activations >= m.Total()/2:
+		help = "a smaller packing.capacity"
+	case !m.Adapters && state > m.Total()/3 && m.Optimizer > m.Gradients && m.By == "":
+		help = "adapters (lora.rank: 16) or train.optim: adamw_8bit"
+	case !m.Adapters && state > m.Total()/3:
+		help = "adapters (lora.rank: 16)"
 	}
 	return fmt.Sprintf("this run needs %s and %s are free: it would be killed; %s would help",
 		human.Bytes(m.Total()), human.Bytes(m.Limit), help)

@@ -52,6 +52,13 @@ func TestMemoryThatIsNotThereIsWarnedOf(t *testing.T) {
 		"there is enough":              {engine.Needs{Weights: 4, Activations: 4, Limit: 8}, ""},
 		"activations are the most":     {engine.Needs{Weights: 4, Activations: 5, Limit: 8}, "a smaller packing.capacity would help"},
 		"the model is larger than all": {engine.Needs{Weights: 9, Limit: 8}, "a larger machine would help"},
+		"all weights are trained": {engine.Needs{Weights: 4, Gradients: 4, Optimizer: 8, Activations: 2, Limit: 8},
+			"; adapters (lora.rank: 16) or train.optim: adamw_8bit would help"},
+		"in 8 bits already": {engine.Needs{Weights: 3, Gradients: 4, Optimizer: 2, Limit: 8}, "; adapters (lora.rank: 16) would help"},
+		"by torch, whose moments have 32 bits": {engine.Needs{Weights: 4, Gradients: 4, Optimizer: 8, Limit: 8, By: "torch"},
+			"; adapters (lora.rank: 16) would help"},
+		"adapters of a large model": {engine.Needs{Weights: 9, Gradients: 1, Optimizer: 1, Limit: 8, Adapters: true},
+			"; a smaller model or a larger machine would help"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := MemoryWarning(c.needs); !strings.HasSuffix(got, c.help) || (c.help == "") != (got == "") {

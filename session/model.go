@@ -117,7 +117,8 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 	}
 	if !isThere(m.dir) {
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder or file, want a model (%s, %s)", m.dir, key, c.Origin(key)),
-			fault.Nearby(m.dir)+"; `lwtrain import MODEL.gguf DIR` makes one from a GGUF file, `make quickstart` fetches a small one"))
+			fault.Nearby(m.dir)+"; `make quickstart` fetches a small one into a clone, "+
+				"and "+key+"=HuggingFaceTB/SmolLM2-135M-Instruct the same one from the hub"))
 	}
 	if m.dir, err = newest(m.dir, m.session.events); err != nil {
 		return err
@@ -130,7 +131,7 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 		return fault.Usage(fault.Hint(
 			fmt.Errorf("%s: no config.json there, want a model folder in Hugging Face layout (%s, %s)",
 				m.dir, key, c.Origin(key)),
-			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file; `make quickstart` fetches a small model"))
+			"`lwtrain import MODEL.gguf DIR` makes one from a GGUF file"))
 	}
 	p, err := partsOf(ctx, m.dir, "", m.session.events)
 	if err != nil {

@@ -37,7 +37,7 @@ type Options struct {
 	WarmupSteps int `yaml:"warmup_steps" min:"0"`
 
 	// AdamW with its state in float32, 16 bytes a parameter, or adamw_8bit: matrices in 24 bits, moments in 8, by
-	// the native engine; 9.2 bytes a parameter, gradients among them
+	// the native engine; 9.1 bytes a parameter, gradients among them
 	Optim string `yaml:"optim" later:"0.4"`
 	// decoupled weight decay of AdamW, on matrices only: none on norms and biases
 	WeightDecay float64 `yaml:"weight_decay" min:"0" below:"10"`
