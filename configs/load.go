@@ -291,7 +291,7 @@ func isZero(v any) bool {
 func UnknownEnv(environ []string) []string {
 	known := []string{
 		"LWTRAIN_TEST_DATA", "LWTRAIN_NO_ONEDNN", "LWTRAIN_ISA", "LWTRAIN_PYTHON", "LWTRAIN_TEST_TORCH", "LWTRAIN_TEST_TENSORBOARD",
-		"LWTRAIN_API_KEY",
+		"LWTRAIN_TEST_LLAMACPP", "LWTRAIN_API_KEY",
 	}
 	for _, f := range table().leaves {
 		known = append(known, EnvName(f.path))

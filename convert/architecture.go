@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -17,6 +18,7 @@ type architecture struct {
 	context int
 	normEps float64
 	rope    families.Rope
+	next    bool   // there is a layer behind the others that predicts further tokens
 	more    object // keys of config.json that the family's files have beside
 	families.Dims
 }
@@ -38,7 +40,7 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	}
 	a := &architecture{family: family, names: family.GGUF.Names,
 		Dims: families.Dims{QKVBias: family.QKVBias, QKNorm: family.QKNorm, WideNorm: family.WideNorm,
-			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Parallel: family.Parallel}}
+			BranchNorms: family.BranchNorms, PostNorms: family.PostNorms, Parallel: family.Parallel, Gated: family.Gated}}
 	// The first error counts: what is read after it may follow from it.
 	size := func(key string, least, fallback, most int) (v int) {
 		if err == nil {
@@ -57,7 +59,9 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	a.FFN = size(families.FFNKey.GGUF, 1, 0, most)
 	a.Layers = size(families.LayersKey.GGUF, 1, 0, maxLayers)
 	a.Heads = size(families.HeadsKey.GGUF, 1, 0, most)
-	a.KVHeads = size(families.KVHeadsKey.GGUF, 1, a.Heads, most)
+	if family.Recurrent != families.Convolution { // whose layers have as many as each of them needs
+		a.KVHeads = size(families.KVHeadsKey.GGUF, 1, a.Heads, most)
+	}
 	a.HeadDim = size(families.HeadDimKey.GGUF, 1, a.Hidden/max(1, a.Heads), most)
 	a.context = size(families.MaxTokensKey.GGUF, 1, 0, math.MaxInt32)
 	a.normEps = number(family.NormEps().GGUF, 0)
@@ -74,22 +78,16 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 			a.more["sliding_window"] = size(families.WindowKey, 1, 0, math.MaxInt32)
 		}
 	}
+	if err == nil && family.Recurrent != "" {
+		if err = a.readStates(g, name); err == nil {
+			a.more["layer_types"] = a.kinds()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case a.Heads%a.KVHeads != 0 || a.HeadDim%2 != 0:
-		return nil, fmt.Errorf("%d heads of %d values and %d key/value heads, want a multiple and an even size",
-			a.Heads, a.HeadDim, a.KVHeads)
-	case valueDim != a.HeadDim:
-		return nil, fmt.Errorf("%s.%s is %d, want %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
-	case !family.Partial && a.rope.Dim != a.HeadDim:
-		return nil, fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
-	case a.rope.Dim > a.HeadDim || a.rope.Dim%2 != 0:
-		return nil, fmt.Errorf("%s.%s is %d, want an even number up to the %d of a head",
-			name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
-	case experts != 0:
-		return nil, fmt.Errorf("%s.%s is %d, want a model without experts", name, families.ExpertsKey, experts)
+	if err := a.checkSizes(name, valueDim, experts); err != nil {
+		return nil, err
 	}
 	switch v := g.Values[name+"."+families.RopeScalingKey]; {
 	case v == "yarn" && family.GGUF.Yarn:
@@ -122,7 +120,108 @@ func readArchitecture(g *gguf.File) (*architecture, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkLayers(g, name); err != nil {
+		return nil, err
+	}
 	return a, a.fromTensors(g, original)
+}
+
+// checkSizes refuses sizes that do not fit each other, and experts.
+func (a *architecture) checkSizes(name string, valueDim, experts int) error {
+	switch {
+	case a.Heads%a.KVHeads != 0 || a.HeadDim%2 != 0:
+		return fmt.Errorf("%d heads of %d values and %d key/value heads, want a multiple and an even size",
+			a.Heads, a.HeadDim, a.KVHeads)
+	case valueDim != a.HeadDim:
+		return fmt.Errorf("%s.%s is %d, want %s (%d)", name, families.ValueDimKey, valueDim, families.HeadDimKey.GGUF, a.HeadDim)
+	case !a.family.Partial && a.rope.Dim != a.HeadDim:
+		return fmt.Errorf("%s.%s is %d, want all %d of a head", name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
+	case a.rope.Dim > a.HeadDim || a.rope.Dim%2 != 0:
+		return fmt.Errorf("%s.%s is %d, want an even number up to the %d of a head",
+			name, families.RotaryDimKey, a.rope.Dim, a.HeadDim)
+	case experts != 0:
+		return fmt.Errorf("%s.%s is %d, want a model without experts", name, families.ExpertsKey, experts)
+	}
+	return nil
+}
+
+// checkLayers refuses files whose layers attend in another way than llama.cpp takes for granted where a file says nothing.
+func (a *architecture) checkLayers(g *gguf.File, name string) error {
+	form := a.family.GGUF
+	if causal, there := g.Values[name+"."+families.CausalKey]; there && causal != true {
+		return fmt.Errorf("%s.%s is %s, want true", name, families.CausalKey, gguf.Show(causal))
+	}
+	for _, key := range []string{families.CapLogitsKey, families.CapScoresKey} {
+		if v, there := g.Values[name+"."+key]; there && v != 0.0 {
+			return fmt.Errorf("%s.%s is %s, want none: bounds of logits by tanh are not implemented", name, key, gguf.Show(v))
+		}
+	}
+	if !form.Window {
+		return a.readWindow(g, name+"."+families.WindowKey)
+	}
+	window, there := a.more["sliding_window"].(int)
+	if !there {
+		return nil
+	}
+	want := cmp.Or(form.LocalTheta, a.rope.Theta)
+	local, err := g.Float(name+"."+families.LocalThetaKey, want)
+	if err == nil && (local != want || form.OneBase && a.rope.Theta != want) {
+		err = fmt.Errorf("the rotary bases are %g and, in layers with a window, %g, want %g in these", a.rope.Theta, local, want)
+		if form.OneBase {
+			err = fmt.Errorf("the rotary bases are %g and, in layers with a window, %g, want %g for both", a.rope.Theta, local, want)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return a.checkWindows(g, name+"."+families.WindowedKey, window)
+}
+
+// readWindow reads how far layers see of a family for which llama.cpp has no windows: a file may say it all the same.
+func (a *architecture) readWindow(g *gguf.File, key string) error {
+	window, err := g.Int(key, 0, 0, math.MaxInt32)
+	switch {
+	case err != nil || window == 0:
+		return err
+	case a.family.Windowed != nil && a.family.Windowed(families.Pattern{Window: &window}, 0):
+		a.more["sliding_window"] = window
+	case window < a.context:
+		return fmt.Errorf("%s is %d, want none", key, window)
+	}
+	return nil
+}
+
+// checkWindows holds which layers a file says to have a window against those that the family has.
+func (a *architecture) checkWindows(g *gguf.File, key string, window int) error {
+	v, there := g.Values[key]
+	if !there || a.family.GGUF.WindowLayers > 0 && a.Layers != a.family.GGUF.WindowLayers {
+		return nil
+	}
+	p := a.family.GGUF.Pattern
+	p.Window = &window
+	usual, err := a.family.Attend(p, a.Layers)
+	if err != nil {
+		return err
+	}
+	var kinds []int
+	if _, list := v.(gguf.Numbers); list {
+		kinds, err = g.Ints(key, a.Layers, 0, 1)
+	} else {
+		var every int
+		every, err = g.Int(key, 1, 0, math.MaxInt32)
+		for i := range usual {
+			kinds = append(kinds, min((i+1)%max(1, every), 1))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for i, layer := range usual {
+		if has := kinds[i] == 1; has != windowed(layer) {
+			return fmt.Errorf("%s says of layer %d of %d that it has a window: %t, want %t", key, i, a.Layers, has, !has)
+		}
+	}
+	return nil
 }
 
 // fromTensors reads what only the tensors tell. original is how long texts were before Llama
@@ -138,7 +237,7 @@ func (a *architecture) fromTensors(g *gguf.File, original int) error {
 	first := func(names *families.Names, role families.Role) *gguf.Tensor {
 		return g.Tensors[names.Tensors(families.Parameter{Role: role, Parts: []int{1}})[0].Name]
 	}
-	if fused := a.family.GGUF.FusedQKV(); first(fused, families.QKV) != nil {
+	if fused := a.family.GGUF.FusedQKV(); a.Values == 0 && first(fused, families.QKV) != nil { // that is the name of In there
 		a.names = fused
 	}
 	if !a.family.BiasFixed {

@@ -38,10 +38,10 @@ func Compare(from, to, precision string, vectors bool) (worst float64, err error
 		return 0, fmt.Errorf("read back, the model is %+v, want %+v", y, x)
 	}
 	for _, p := range a.config.Layout() {
-		for i, of := range a.cut(p) {
+		for _, of := range a.cut(p) {
 			typ := "F32"
 			if !of.Vector() {
-				typ = fitting(m.wanted(a.config.Dims, p, i), p.Cols)
+				typ = fitting(m.wanted(a.config.Dims, p, of), p.Cols)
 			} else if vectors {
 				typ = m.base
 			}
@@ -49,8 +49,8 @@ func Compare(from, to, precision string, vectors bool) (worst float64, err error
 			if !vectors {
 				offset = float64(a.family.OffsetOf(p))
 			}
-			if offset != 0 {
-				most = max(most, 0x1p-22) // of the rounding of a sum
+			if offset != 0 || p.Role == families.ALog {
+				most = max(most, 0x1p-22) // of the rounding of a sum, or of a power and its logarithm
 			}
 			d, err := distance(a.reads(p, of), b.reads(p, of), of, offset)
 			if err == nil && !(d <= most) {

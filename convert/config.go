@@ -40,8 +40,8 @@ func (a *architecture) config(tok *bpeTokenizer) any {
 	if a.family.Partial {
 		c["partial_rotary_factor"] = jsonFloat(float64(a.rope.Dim) / float64(a.HeadDim))
 	}
-	maps.Copy(c, a.more)
 	maps.Copy(c, a.family.GGUF.Config)
+	maps.Copy(c, a.more)
 	if a.family.Act == "" {
 		c["hidden_act"] = "silu"
 	}

@@ -45,6 +45,9 @@ func ToGGUF(s *Source, precision string) (write func(w io.Writer, progress func(
 	if err := e.refuse(); err != nil {
 		return nil, err
 	}
+	if parts := s.Config.Carried(s.Weights); len(parts) > 0 {
+		s.Warn("%d tensors of other parts than the language model are left out, %s the first", len(parts), parts[0].Name)
+	}
 	e.describe(mix)
 	if err := e.addTokenizer(); err != nil {
 		return nil, err
@@ -80,12 +83,16 @@ func (e *exported) refuse() error {
 		what = fmt.Sprintf("%d layers without windows", c.Layers)
 	case !slices.Equal(e.attends(), e.usual()):
 		what = "layers that attend in another way than llama.cpp takes for granted"
+	case form.OneBase && c.Rope.Theta != c.LocalRope.Theta:
+		what = fmt.Sprintf("a rotary base of %g, and of %g in layers with a window", c.Rope.Theta, c.LocalRope.Theta)
 	case form.LocalTheta != 0 && (c.LocalRope.Theta != form.LocalTheta || c.LocalRope.Scaling != nil):
 		what = fmt.Sprintf("a rotary base of %g in layers with a window", c.LocalRope.Theta)
 	case len(form.Scales) == 0 && !e.unscaled():
 		what = fmt.Sprintf("multipliers (%+v)", c.Scales)
 	case c.GELU != (e.family.Act == model.GELU):
 		what = "another activation"
+	case e.stateless() != "":
+		what = e.stateless()
 	case form.Square && c.Heads*c.HeadDim != c.Hidden:
 		what = fmt.Sprintf("%d heads of %d values in hidden states of %d", c.Heads, c.HeadDim, c.Hidden)
 	case form.Unbiased && (c.QKVBias || c.OutBias):
@@ -165,6 +172,9 @@ func (e *exported) add(key string, value any) {
 	e.metadata = append(e.metadata, gguf.Entry{Key: key, Value: value})
 }
 
+func (e *exported) size(key string, v int)       { e.add(e.form.Architecture+"."+key, uint32(v)) }
+func (e *exported) number(key string, v float64) { e.add(e.form.Architecture+"."+key, float32(v)) }
+
 // describe adds the keys of the architecture and its sizes.
 func (e *exported) describe(m mix) {
 	c := e.Config
@@ -175,15 +185,14 @@ func (e *exported) describe(m mix) {
 	if m.quantised() {
 		e.add("general.quantization_version", uint32(2))
 	}
-	size := func(key string, v int) { e.add(e.form.Architecture+"."+key, uint32(v)) }
-	number := func(key string, v float64) { e.add(e.form.Architecture+"."+key, float32(v)) }
+	size, number := e.size, e.number
 	size(families.VocabKey, c.Vocab)
 	size(families.MaxTokensKey.GGUF, c.MaxTokens)
 	size(families.HiddenKey.GGUF, c.Hidden)
 	size(families.LayersKey.GGUF, c.Layers)
 	size(families.FFNKey.GGUF, c.FFN)
 	size(families.HeadsKey.GGUF, c.Heads)
-	size(families.KVHeadsKey.GGUF, c.KVHeads)
+	e.describeStates()
 	size(families.HeadDimKey.GGUF, c.HeadDim)
 	size(families.ValueDimKey, c.HeadDim)
 	number(e.family.NormEps().GGUF, c.NormEps)
@@ -233,16 +242,16 @@ func (e *exported) tensors(m mix) []gguf.Stream {
 			if e.form.Interleaved && turned(p.Role, i) {
 				read = rows(read, width(p), func(row int) int { return halves(row, e.Config.HeadDim) })
 			}
-			read = shifted(read, e.family.OffsetOf(p))
+			read = converted(e.Config.Dims, p, i, shifted(read, e.family.OffsetOf(p)), false)
 			typ := "F32"
 			if !of.Vector() {
-				wanted := m.wanted(e.Config.Dims, p, i)
+				wanted := m.wanted(e.Config.Dims, p, of)
 				if typ = fitting(wanted, p.Cols); typ != wanted {
 					others[typ]++
 				}
 				matrices++
 			}
-			out = append(out, gguf.Stream{Name: of.Name, Type: typ, Shape: of.Shape, Read: read})
+			out = append(out, gguf.Stream{Name: of.Name, Type: typ, Shape: shapeOf(of), Read: read})
 		}
 	}
 	e.warnTypes(m, others, matrices)

@@ -40,21 +40,40 @@ func Precisions() (names []string) {
 
 func (m mix) quantised() bool { return m.fileType != 0 && m.fileType != 1 && m.fileType != 32 }
 
-// wanted is the type that part i of a parameter, which is a matrix, is to have.
-func (m mix) wanted(d families.Dims, p families.Parameter, i int) string {
+// wanted is the type that rows of a parameter, which is a matrix, are to have.
+func (m mix) wanted(d families.Dims, p families.Parameter, of families.Tensor) string {
 	typ := m.base
 	if m.more != "" {
-		value := p.Role == families.QKV && i == 2
+		rows, _ := p.Size()
+		value := of.Row+of.Rows() == rows && (p.Role == families.QKV || p.Role == families.In && d.Values > 0)
+		layer, layers := p.Layer, d.Layers
+		if value && d.Values == 0 {
+			layer, layers = attending(d.At, p.Layer, d.Layers)
+		}
 		switch {
 		case p.Role == families.Head, p.Role == families.Embed && d.Tied:
 			typ = m.more
-		case (value || p.Role == families.Down) && moreBits(p.Layer, d.Layers):
+		case (value || p.Role == families.Down) && moreBits(layer, layers):
 			typ = m.more
 		case value && d.Layers == 80 && d.Heads != d.KVHeads: // those of 70 billion parameters, where it costs nearly nothing
 			typ = "Q5_K"
 		}
 	}
 	return typ
+}
+
+// attending counts the layers with values of attention: those before a layer, and all.
+func attending(recurrent []bool, layer, layers int) (before, all int) {
+	before, all = layer, layers
+	for i, is := range recurrent {
+		if is {
+			all--
+			if i < layer {
+				before--
+			}
+		}
+	}
+	return before, all
 }
 
 // moreBits reports whether a layer is among those that get more bits: the first and the last

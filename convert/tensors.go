@@ -25,25 +25,26 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 		}
 	}
 	form := a.family.GGUF
-	for _, p := range a.Layout() {
-		theirs := a.names.Tensors(p)
-		reads := make([]reading, len(theirs))
-		for i, from := range theirs {
+	for _, at := range a.parameters() {
+		p := at.Parameter
+		reads := make([]reading, len(at.theirs))
+		for i, from := range at.theirs {
 			t := left[from.Name]
 			if t == nil {
 				return nil, fmt.Errorf("no tensor %s, which %s with %d layers calls for", from.Name, form.Architecture, a.Layers)
 			}
-			if !slices.Equal(t.Shape, from.Shape) {
-				return nil, fmt.Errorf("tensor %s has the shape %v, want %v", from.Name, t.Shape, from.Shape)
+			if shape := shapeOf(from); !slices.Equal(t.Shape, shape) {
+				return nil, fmt.Errorf("tensor %s has the shape %v, want %v", from.Name, t.Shape, shape)
 			}
 			delete(left, from.Name)
 			if reads[i] = t.Read; form.Interleaved && turned(p.Role, i) {
 				reads[i] = rows(t.Read, width(p), func(row int) int { return interleaved(row, a.HeadDim) })
 			}
+			reads[i] = converted(a.Dims, p, i, reads[i], true)
 			reads[i] = shifted(reads[i], -a.family.OffsetOf(p))
 		}
-		for _, of := range a.family.Names.Tensors(p) {
-			out = append(out, checkpoints.Stream{Name: of.Name, Shape: of.Shape, Read: pieces(of, theirs, reads, width(p))})
+		for _, of := range at.ours {
+			out = append(out, checkpoints.Stream{Name: of.Name, Shape: of.Shape, Read: pieces(of, at.theirs, reads, width(p))})
 		}
 	}
 	if len(left) > 0 {
@@ -57,6 +58,14 @@ func (a *architecture) tensors(g *gguf.File) ([]checkpoints.Stream, error) {
 // key.
 func turned(r families.Role, i int) bool {
 	return (r == families.QKV || r == families.QKVBias) && i < 2
+}
+
+// shapeOf is the shape of a tensor in GGUF files, whose convolutions have two dimensions.
+func shapeOf(t families.Tensor) []int {
+	if len(t.Shape) == 3 {
+		return []int{t.Shape[0], t.Shape[2]}
+	}
+	return t.Shape
 }
 
 // width is how many values a row of a parameter has; of a vector every value is one.
@@ -106,6 +115,23 @@ func rows(read reading, width int, of func(row int) int) reading {
 				return err
 			}
 			dst, offset = dst[n:], offset+n
+		}
+		return nil
+	}
+}
+
+// columnsOf reads a matrix whose column i is column of(i) of another one.
+func columnsOf(read reading, width int, of func(column int) int) reading {
+	row, held := make([]float32, width), -1
+	return func(offset int, dst []float32) error {
+		for i := range dst {
+			if at := (offset + i) / width; at != held {
+				if err := read(at*width, row); err != nil {
+					return err
+				}
+				held = at
+			}
+			dst[i] = row[of((offset+i)%width)]
 		}
 		return nil
 	}

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,6 +77,9 @@ var preTokenizers = map[string]*preTokenizer{
 	"stablelm2":   {splits: []string{tokenizer.SplitQwen}, steps: splitBy(tokenizer.SplitQwen)},
 }
 
+// sameAs are names that mean what another one does, and are not written.
+var sameAs = map[string]string{"lfm2": "llama-bpe"}
+
 // preOf is the name of a tokenizer's pre-tokenizer.
 func preOf(parts *tokenizer.Parts) (string, error) {
 	if parts.Changes {
@@ -110,9 +114,10 @@ func readTokenizer(g *gguf.File, vocab int) (*bpeTokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.pre = preTokenizers[name]; t.pre == nil {
-			return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, want %s",
-				name, strings.Join(slices.Sorted(maps.Keys(preTokenizers)), ", ")),
+		if t.pre = preTokenizers[cmp.Or(sameAs[name], name)]; t.pre == nil {
+			known := slices.AppendSeq(slices.Collect(maps.Keys(preTokenizers)), maps.Keys(sameAs))
+			slices.Sort(known)
+			return nil, fault.Hint(fmt.Errorf("tokenizer.ggml.pre is %.80q, want %s", name, strings.Join(known, ", ")),
 				"take the model's own folder with tokenizer.json instead")
 		}
 	case "llama":

@@ -6,8 +6,15 @@
 Four things must hold: llama.cpp loads what `lwtrain export` makes of DIR in every precision; its tokenizer gives lwtrain's ids;
 in F32, on one thread, its greedy text of 64 tokens equals lwtrain's; and what its own quantize makes of the F32 file has the same types,
 and the same bytes but, in K-quants, for a few in 10,000 that follow from another order of sums.
+
+    python scripts/llamacpp.py --logits < REQUESTS > ANSWERS
+
+says what llama.cpp computes: for each line {"file": PATH, "ids": [...], "greedy": N} one with the logits behind each of the ids and
+of the tokens chosen, in base64 of float32, and the N tokens that it chooses. The test of package export that has small random models
+of every family compared reads them.
 """
 import argparse
+import base64
 import ctypes
 import json
 import os
@@ -27,9 +34,26 @@ def lwtrain(binary, *args, stdin=None):
     return subprocess.run([binary, *args], input=stdin, capture_output=True, text=True, check=True).stdout
 
 
+def load(path, context, **more):
+    return llama_cpp.Llama(path, n_ctx=context, n_batch=context, n_threads=1, n_threads_batch=1, verbose=False, flash_attn=False,
+                           type_k=0, type_v=0, **more)
+
+
+def logits(file, ids, greedy):
+    """The logits behind all tokens, and the tokens that are chosen behind the ids."""
+    llm = load(file, len(ids) + greedy, logits_all=True)
+    llm.eval(ids)
+    chosen = []
+    for _ in range(greedy):
+        chosen.append(int(np.argmax(llm.scores[llm.n_tokens - 1])))
+        llm.eval(chosen[-1:])
+    rows = np.ascontiguousarray(llm.scores[:llm.n_tokens], dtype="<f4")
+    return {"logits": base64.b64encode(rows.tobytes()).decode(), "chosen": chosen}
+
+
 def greedy(binary, model, path):
     """How many prompts have other ids, and how many other texts."""
-    llm = llama_cpp.Llama(path, n_ctx=1024, n_threads=1, n_threads_batch=1, verbose=False, flash_attn=False, type_k=0, type_v=0)
+    llm = load(path, 1024)
     other_ids = other_text = 0
     for prompt in PROMPTS:
         ids = llm.tokenize(prompt.encode(), add_bos=True, special=True)
@@ -67,9 +91,16 @@ def quantised(source, ours, file_type, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lwtrain", required=True)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--lwtrain")
+    parser.add_argument("--model")
+    parser.add_argument("--logits", action="store_true")
     args = parser.parse_args()
+    if args.logits:
+        for line in sys.stdin:
+            print(json.dumps(logits(**json.loads(line))), flush=True)
+        return
+    if not args.lwtrain or not args.model:
+        parser.error("want --lwtrain and --model, or --logits")
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         paths = {p: os.path.join(folder, p + ".gguf") for p in ("f32", "f16", "bf16", *QUANTISED)}

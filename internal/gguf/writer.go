@@ -13,7 +13,7 @@ import (
 	"lwtrain/internal/tensorfile"
 )
 
-// Entry is a key of the metadata with its value: a uint32, float32, bool, string, []string,
+// Entry is a key of the metadata with its value: a uint32, float32, bool, string, []string, []bool,
 // []int32 or []float32.
 type Entry struct {
 	Key   string
@@ -226,6 +226,9 @@ func (w *writer) value(v any) error {
 		for _, s := range v {
 			w.text(s)
 		}
+	case []bool:
+		w.array(kindBool, len(v))
+		w.number(v)
 	case []int32:
 		w.array(kindInt32, len(v))
 		w.number(v)

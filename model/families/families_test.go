@@ -69,7 +69,15 @@ func TestNamesAreThoseOfGGUF(t *testing.T) {
 		}
 		d := Dims{Hidden: 8, FFN: 12, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 2, Vocab: 9, QKVBias: f.QKVBias, QKNorm: f.QKNorm,
 			WideNorm: f.WideNorm, BranchNorms: f.BranchNorms, PostNorms: f.PostNorms, Parallel: f.Parallel, Tied: f.GGUF.Tied}
-		for _, p := range d.Layout() {
+		layout := d.Layout()
+		if f.Recurrent != "" {
+			d.Recurrence = Recurrence{Taps: 3, At: []bool{false, true}}
+			if f.Recurrent == LinearAttention {
+				d.Keys, d.Values, d.KeyDim, d.ValueDim = 2, 4, 3, 3
+			}
+			layout = append(layout, d.Layout()...)
+		}
+		for _, p := range layout {
 			if p.Layer == 0 {
 				continue
 			}
@@ -82,8 +90,11 @@ func TestNamesAreThoseOfGGUF(t *testing.T) {
 				continue // gate and up are one tensor and two
 			}
 			for i, of := range ours {
-				ending := strings.TrimPrefix(filepath.Ext(of.Name), ".")
-				want := golden[f.Type][strings.TrimSuffix(of.Name, "."+ending)] + "." + ending
+				ending := filepath.Ext(of.Name)
+				if p.Role == ALog || p.Role == DtBias {
+					ending = ""
+				}
+				want := golden[f.Type][strings.TrimSuffix(of.Name, ending)] + ending
 				if theirs[i].Name != want {
 					t.Errorf("%s: %s is %s in GGUF files, want %s", f.Type, of.Name, theirs[i].Name, want)
 				}

@@ -69,10 +69,16 @@ func (f *Family) OffsetOf(p Parameter) float32 {
 
 // NormEps is the key of what norms add to what they divide by.
 func (f *Family) NormEps() Key {
-	if f.Centred {
-		return Key{"layer_norm_eps", "attention.layer_norm_epsilon"}
+	k := Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
+	for _, key := range f.Keys {
+		if key[1] == k.Config {
+			k.Config = key[0]
+		}
 	}
-	return Key{"rms_norm_eps", "attention.layer_norm_rms_epsilon"}
+	if f.Centred {
+		k.GGUF = "attention.layer_norm_epsilon"
+	}
+	return k
 }
 
 // Attend says how each of so many layers attends.

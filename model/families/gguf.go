@@ -21,7 +21,8 @@ type GGUF struct {
 	// Tied: llama.cpp takes the embedding table for the head; Untied: never.
 	Tied, Untied bool
 	// Pattern is which layers llama.cpp takes to attend in which way; with Window the files say
-	// how far those with a window see. LocalTheta is the base that it takes for these.
+	// how far those with a window see. LocalTheta is the base that it takes for these; OneBase: it
+	// takes that of the others.
 	// QueryScalar: query_pre_attn_scalar is taken to be the size of a head.
 	QueryScalar bool
 	Pattern     Pattern
@@ -29,6 +30,7 @@ type GGUF struct {
 	// WindowLayers: llama.cpp has windows in models of so many layers, and in no others; 0: in any.
 	WindowLayers int
 	LocalTheta   float64
+	OneBase      bool
 	Scales       []ScaleKey
 	// Config holds the keys of config.json that are the same for every model of the
 	// family, SaysHeadDim whether there is a head_dim among the others.
@@ -67,6 +69,11 @@ const (
 	RopeContextKey = "rope.scaling.original_context_length" // of Llama 3.1's scaling
 	ExpertsKey     = "expert_count"
 	WindowKey      = "attention.sliding_window"
+	WindowedKey    = "attention.sliding_window_pattern" // a boolean for each layer, or one of how many has no window
+	LocalThetaKey  = "rope.freq_base_swa"               // of layers with a window
+	CausalKey      = "attention.causal"
+	CapLogitsKey   = "final_logit_softcapping"
+	CapScoresKey   = "attn_logit_softcapping"
 	VocabKey       = "vocab_size"
 )
 
@@ -76,6 +83,23 @@ const (
 	ShortFactors       = "rope_factors_short.weight"
 	AttentionFactorKey = "rope.scaling.attn_factor"
 )
+
+// Keys of layers that carry a state in the place of attention.
+const (
+	ConvTapsKey    = "shortconv.l_cache"
+	DeltaTapsKey   = "ssm.conv_kernel"
+	DeltaDimKey    = "ssm.state_size" // of a head, of keys and of values
+	DeltaKeysKey   = "ssm.group_count"
+	DeltaValuesKey = "ssm.time_step_rank"
+	DeltaWidthKey  = "ssm.inner_size"             // of the values of all heads
+	RecurrentKey   = "attention.recurrent_layers" // a boolean for each layer
+	IntervalKey    = "full_attention_interval"    // one of so many layers attends, the last of them
+	SectionsKey    = "rope.dimension_sections"    // of positions in pictures
+	NextKey        = "nextn_predict_layers"       // layers behind the others that predict further tokens
+)
+
+// Sections are those of Qwen 3.5: of a text, all pairs are turned by its tokens' positions.
+var Sections = []int32{11, 11, 10, 0}
 
 // Keys of yarn. What turned values are multiplied by is [AttentionFactorKey] times mscale(1), as
 // [RopeScaling] has it, over mscale(YarnLogKey) where the file says that.
@@ -107,6 +131,24 @@ var ggufNames = Names{
 		Head:          {"output"},
 	},
 }
+
+// lfm2Names are those of GGUF files of LFM2, whose last norm has the name of one behind the embeddings.
+var lfm2Names = renamed(*also(ggufNames, map[Role][]string{
+	In:        {"shortconv.in_proj"},
+	Taps:      {"shortconv.conv"},
+	LinearOut: {"shortconv.out_proj"},
+}), Norm, "token_embd_norm")
+
+// qwen35Names are those of Qwen 3.5.
+var qwen35Names = renamed(*also(ggufNames, map[Role][]string{
+	In:         {"attn_qkv"},
+	Gates:      {"attn_gate", "ssm_beta", "ssm_alpha"},
+	Taps:       {"ssm_conv1d"},
+	ALog:       {"ssm_a"},
+	DtBias:     {"ssm_dt.bias"},
+	ReadWeight: {"ssm_norm"},
+	LinearOut:  {"ssm_out"},
+}), FFNNorm, "post_attention_norm")
 
 // glmNames are those of GGUF files of GLM-4.
 var glmNames = renamed(ggufNames, GateUp, "ffn_up")

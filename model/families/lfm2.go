@@ -34,6 +34,12 @@ var lfm2 = Family{
 			Head:      {"lm_head"},
 		},
 	},
+	GGUF: &GGUF{
+		Architecture: "lfm2", Names: lfm2Names, Square: true,
+		Config: map[string]any{
+			"architectures": []string{"Lfm2ForCausalLM"}, "block_auto_adjust_ff_dim": false, "conv_bias": false,
+		},
+	},
 	Shapes: map[string]string{
 		"lfm2-350m": `"hidden_size":1024,"num_hidden_layers":16,"num_attention_heads":16,"num_key_value_heads":8,"block_ff_dim":6656,
 			"vocab_size":65536,"full_attn_idxs":[2,5,8,10,12,14]`,

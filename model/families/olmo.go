@@ -26,7 +26,7 @@ var olmo3 = Family{
 	Defaults: map[string]string{"rms_norm_eps": "1e-5", "sliding_window": "4096"},
 	GGUF: &GGUF{
 		Architecture: "olmo2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Untied: true, Square: true,
-		Window: true, LocalTheta: 5e5, Yarn: true,
+		Window: true, LocalTheta: 5e5, OneBase: true, Yarn: true,
 		Config: map[string]any{"architectures": []string{"Olmo3ForCausalLM"}},
 	},
 	Shapes: map[string]string{

@@ -38,6 +38,10 @@ var qwen35 = Family{
 		ReadWeight: {"linear_attn.norm"},
 		LinearOut:  {"linear_attn.out_proj"},
 	}),
+	GGUF: &GGUF{
+		Architecture: "qwen35", Names: qwen35Names, SaysHeadDim: true, Unbiased: true,
+		Config: map[string]any{"architectures": []string{"Qwen3_5ForCausalLM"}},
+	},
 	Shapes: map[string]string{
 		"qwen3.5-0.8b": `"hidden_size":1024,"num_hidden_layers":24,"num_attention_heads":8,"num_key_value_heads":2,
 			"intermediate_size":3584,"vocab_size":248320,"linear_num_value_heads":16,"tie_word_embeddings":true,
