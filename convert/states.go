@@ -50,6 +50,9 @@ func allBut(every, layers int) []bool {
 	return at
 }
 
+// leastHead: llama.cpp stops where heads have fewer values than families.Sections together.
+const leastHead = 32
+
 // stateless says what of such layers files have no place for; "": nothing.
 func (e *exported) stateless() string {
 	c := e.Config
@@ -61,6 +64,8 @@ func (e *exported) stateless() string {
 		return "convolutions of one token"
 	case c.KeyDim != c.ValueDim:
 		return fmt.Sprintf("heads of %d values for keys and of %d for values in layers of the delta rule", c.KeyDim, c.ValueDim)
+	case e.family.Recurrent == families.LinearAttention && c.HeadDim < leastHead:
+		return fmt.Sprintf("heads of %d values", c.HeadDim)
 	}
 	return ""
 }

@@ -99,7 +99,7 @@ var inGGUF = map[string]map[string]any{
 	"exaone4": {"layer_types": nil, "sliding_window": nil, "head_dim": 4}, "hunyuan": {"attention_bias": false},
 	"cohere":  {"attention_bias": false, "head_dim": 4},
 	"cohere2": {"layer_types": nil, "sliding_window_pattern": 4, "head_dim": 4},
-	"qwen3_5": {"linear_num_key_heads": 2, "linear_num_value_heads": 6},
+	"qwen3_5": {"linear_num_key_heads": 2, "linear_num_value_heads": 6, "head_dim": 32},
 	"gemma3":  {"layer_types": nil, "sliding_window_pattern": 6, "query_pre_attn_scalar": 16, "num_hidden_layers": 7},
 }
 
@@ -407,6 +407,8 @@ func TestWhatGGUFHasNoPlaceForIsRefusedByName(t *testing.T) {
 		{"heads of Qwen 3.5 of two sizes", "qwen3_5",
 			"the model has heads of 16 values for keys and of 8 for values in layers of the delta rule, " +
 				"for which GGUF files of qwen35 have no place", map[string]any{"linear_value_head_dim": 8}},
+		{"small heads of Qwen 3.5", "qwen3_5", "the model has heads of 16 values, for which GGUF files of qwen35 have no place",
+			map[string]any{"head_dim": 16}},
 		{"convolutions of one token", "lfm2", "the model has convolutions of one token, for which GGUF files of lfm2 have no place",
 			map[string]any{"conv_L_cache": 1}},
 		{"no attention at all", "lfm2", "the model has no layer that attends, for which GGUF files of lfm2 have no place",

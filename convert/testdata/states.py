@@ -68,7 +68,7 @@ with torch.no_grad():
         num_hidden_layers=3, layer_types=["conv", "full_attention", "conv"], vocab_size=258, max_position_embeddings=256, bos_token_id=None,
         eos_token_id=257, pad_token_id=None)), "llama-bpe")
     qwen = Qwen3_5TextConfig(
-        hidden_size=16, intermediate_size=24, num_attention_heads=4, num_key_value_heads=2, head_dim=8, num_hidden_layers=3,
+        hidden_size=16, intermediate_size=24, num_attention_heads=4, num_key_value_heads=2, head_dim=32, num_hidden_layers=3,
         layer_types=["linear_attention", "full_attention", "linear_attention"], linear_num_key_heads=2, linear_num_value_heads=6,
         linear_key_head_dim=8, linear_value_head_dim=8, linear_conv_kernel_dim=4, vocab_size=258, max_position_embeddings=256,
         tie_word_embeddings=False, eos_token_id=257, bos_token_id=None, pad_token_id=None)
