@@ -120,7 +120,7 @@ func compareWithLlamaCpp(t *testing.T, python, file, dir string, half bool) {
 		others++
 		gap := ours[best] - ours[token]
 		if widest = max(widest, gap); gap > 2*apart {
-			t.Errorf("token %d is %d, want %d: its logit is %.3g below, and logits are at most %.3g apart there", i, token, best, gap, apart)
+			t.Errorf("token %d is %d, want %d: its logit is %.3g below, and logits lie at most %.3g apart", i, token, best, gap, apart)
 		}
 	}
 	t.Logf("logits %.2g apart; of %d tokens %d are others, their logits at most %.2g below", distance, len(chosen), others, widest)
