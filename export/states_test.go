@@ -221,3 +221,54 @@ func TestFilesThatSayOtherwiseOfTheirLayers(t *testing.T) {
 		})
 	}
 }
+
+// TestValuesOfOtherFormsAreOfTheMixOfLlamaCpp: quantize takes whole query, key and value for values, and counts the layers
+// that have some. The tensors of more bits are those that it makes of the same F32 file.
+func TestValuesOfOtherFormsAreOfTheMixOfLlamaCpp(t *testing.T) {
+	layers := func(kinds string, recurrent string) (out []string) {
+		for _, kind := range kinds {
+			if out = append(out, recurrent); kind == 'a' {
+				out[len(out)-1] = "full_attention"
+			}
+		}
+		return out
+	}
+	down := []string{"blk.0.ffn_down", "blk.3.ffn_down", "blk.6.ffn_down", "blk.7.ffn_down"}
+	for _, c := range []struct {
+		form   string
+		change map[string]any
+		want   []string
+	}{
+		{"phi3", map[string]any{"head_dim": 32,
+			"rope_parameters": map[string]any{"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.75}},
+			[]string{"blk.0.attn_qkv", "blk.3.attn_qkv", "blk.6.attn_qkv", "blk.7.attn_qkv"}},
+		{"lfm2", map[string]any{"head_dim": 32, "intermediate_size": 768, "block_multiple_of": 256, "layer_types": layers("ccacacac", "conv")},
+			[]string{"blk.6.attn_v"}},
+		{"qwen3_5", map[string]any{"head_dim": 64, "layer_types": layers("lllallla", "linear_attention")},
+			[]string{"blk.0.attn_qkv", "blk.3.attn_v", "blk.6.attn_qkv", "blk.7.attn_v"}},
+	} {
+		t.Run(c.form, func(t *testing.T) {
+			all := map[string]any{"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 8, "num_attention_heads": 8,
+				"num_key_value_heads": 2, "initializer_range": 0.05}
+			maps.Copy(all, c.change)
+			o := options(t, "q4_k_m")
+			o.Warn = func(string, ...any) {} // that rows are short
+			w, err := GGUF(smallModel(t, c.form, all), filepath.Join(t.TempDir(), "m.gguf"), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var have []string
+			for name, x := range parseFile(t, w.File).Tensors {
+				if x.Type() == "Q6_K" {
+					have = append(have, strings.TrimSuffix(name, ".weight"))
+				}
+			}
+			want := append([]string{"token_embd"}, slices.Concat(down, c.want)...)
+			slices.Sort(have)
+			slices.Sort(want)
+			if !slices.Equal(have, want) {
+				t.Errorf("of Q6_K are %v, want %v", have, want)
+			}
+		})
+	}
+}
