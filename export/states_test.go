@@ -242,8 +242,8 @@ func TestValuesOfOtherFormsAreOfTheMixOfLlamaCpp(t *testing.T) {
 		{"phi3", map[string]any{"head_dim": 32,
 			"rope_parameters": map[string]any{"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.75}},
 			[]string{"blk.0.attn_qkv", "blk.3.attn_qkv", "blk.6.attn_qkv", "blk.7.attn_qkv"}},
-		{"lfm2", map[string]any{"head_dim": 32, "intermediate_size": 768, "block_multiple_of": 256, "layer_types": layers("ccacacac", "conv")},
-			[]string{"blk.6.attn_v"}},
+		{"lfm2", map[string]any{"head_dim": 32, "intermediate_size": 768, "block_multiple_of": 256,
+			"layer_types": layers("ccacacac", "conv")}, []string{"blk.6.attn_v"}},
 		{"qwen3_5", map[string]any{"head_dim": 64, "layer_types": layers("lllallla", "linear_attention")},
 			[]string{"blk.0.attn_qkv", "blk.3.attn_v", "blk.6.attn_qkv", "blk.7.attn_v"}},
 	} {
