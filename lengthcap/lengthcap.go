@@ -51,7 +51,7 @@ type Plan struct {
 
 	TargetTokens int     `json:"target_tokens"`  // that each model sees, but for the controls
 	MaxTokens    int     `json:"max_new_tokens"` // of an answer: 2.5 times the largest cap
-	Precision    string  `json:"precision"`      // in which models read and answer: bf16 where the processor has it
+	Precision    string  `json:"precision"`      // in which models read and answer: bf16 where the processor is faster in it
 	PerWord      float64 `json:"tokens_per_word"`
 	Training     float64 `json:"training_seconds"` // as it was measured
 	Reading      float64 `json:"reading_seconds"`

@@ -58,7 +58,7 @@ func (x *Experiment) plan(ctx context.Context, documents []document, task eval.A
 	p := &x.Plan
 	p.PerWord = x.perWord()
 	p.Precision = "float32"
-	if kernels.Describe().NativeBF16 {
+	if kernels.Describe().FastBF16 {
 		p.Precision = "bf16"
 	}
 	p.MaxTokens = int(2.5*float64(c.Experiment.Longest())*p.PerWord + 0.5)

@@ -54,7 +54,7 @@ type Options struct {
 	// them: of as many layers as memory_limit needs, of all, of none
 	GradientCheckpointing string `yaml:"gradient_checkpointing" identity:"none" enum:"auto|true|false"`
 	// inputs of matrix products (weights, optimiser, sums, norms
-	// and loss stay float32); auto: bf16 where the processor has it
+	// and loss stay float32); auto: bf16 where the processor is faster in it
 	Precision string `yaml:"precision" enum:"auto|bf16|float32"`
 	// memory that gradient_checkpointing: auto keeps below, in bytes or as 8GiB; empty: what the machine has free
 	MemoryLimit Bytes `yaml:"memory_limit" identity:"none"`

@@ -104,6 +104,7 @@ type kernelFacts struct {
 	Product    string  `json:"product"`
 	Refused    string  `json:"refused,omitempty"`
 	NativeBF16 bool    `json:"native_bf16"`
+	FastBF16   bool    `json:"fast_bf16"` // faster than float32: what precision auto goes by
 	Threads    int     `json:"threads"`
 	SelfCheck  string  `json:"self_check"` // passed, or what differs
 	Float32    float64 `json:"float32_gflops"`
@@ -214,7 +215,8 @@ func (d *diagnosis) lookAtProcessor() {
 func (d *diagnosis) lookAtKernels() {
 	k := kernels.Describe()
 	d.Kernels = kernelFacts{
-		ISA: k.ISA, Product: k.Product, Refused: k.Refused, NativeBF16: k.NativeBF16, Threads: k.Threads, SelfCheck: "passed",
+		ISA: k.ISA, Product: k.Product, Refused: k.Refused,
+		NativeBF16: k.NativeBF16, FastBF16: k.FastBF16, Threads: k.Threads, SelfCheck: "passed",
 	}
 	if err := kernels.Check(); err != nil {
 		d.Kernels.SelfCheck = err.Error()
@@ -225,6 +227,16 @@ func (d *diagnosis) lookAtKernels() {
 		d.find("broken", "the kernels compute wrongly: "+err.Error(), advice)
 	}
 	d.Kernels.Float32, d.Kernels.BFloat16 = kernels.QuickGFLOPs(false), kernels.QuickGFLOPs(true)
+	if k.NativeBF16 {
+		auto, other, gain := "float32", "bf16", d.Kernels.BFloat16/d.Kernels.Float32
+		if k.FastBF16 {
+			auto, other, gain = other, auto, 1/gain
+		}
+		if gain > 1.25 {
+			d.find("advice", fmt.Sprintf("train.precision: auto is %s here, and %s is %.1f times as fast", auto, other, gain),
+				"train.precision: "+other)
+		}
+	}
 	switch {
 	case k.ISA == "go" || strings.HasPrefix(k.Product, "oneDNN"):
 	case k.Refused != "":
@@ -381,11 +393,14 @@ func (d *diagnosis) print(w io.Writer) {
 	line("processor", "%s, %s%s; %s", cmp.Or(p.Model, p.Arch), human.Count(p.Threads, "thread"),
 		shared, cmp.Or(strings.Join(p.Features, ", "), "no vector instructions that are known"))
 	line("kernels", "%s on %s; products by %s; self-check %s", k.ISA, human.Count(k.Threads, "thread"), k.Product, k.SelfCheck)
-	native := ""
-	if !k.NativeBF16 {
-		native = " (not native: precision auto is float32 here)"
+	slow := ""
+	switch {
+	case !k.NativeBF16:
+		slow = " (not native: precision auto is float32 here)"
+	case !k.FastBF16:
+		slow = " (precision auto is float32 here)"
 	}
-	line("speed", "%.0f GFLOP/s in float32, %.0f in bf16%s", k.Float32, k.BFloat16, native)
+	line("speed", "%.0f GFLOP/s in float32, %.0f in bf16%s", k.Float32, k.BFloat16, slow)
 	d.Torch.print(line)
 	if m.Total > 0 {
 		line("memory", "%s, %s free; swap %s", human.Bytes(m.Total), human.Bytes(m.Free), swapText(m))

@@ -34,7 +34,7 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	if !m.Adapted() {
 		p.Checkpoint = 4*m.Config.Parameters() + 2*trained
 	}
-	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().NativeBF16) {
+	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().FastBF16) {
 		p.precision, p.Precision = graph.BFloat16, engine.BFloat16
 		p.Half = half
 	}

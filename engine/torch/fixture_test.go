@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"testing"
 
@@ -206,9 +205,6 @@ func learn(t *testing.T, e engine.Engine, packs []packing.Pack, weigh engine.Wei
 	return l
 }
 
-// rates of forgetting have gradients that are sums of what nearly cancels: they may be ten times as far apart.
-var rates = regexp.MustCompile(`linear_attn\.(A_log|dt_bias|in_proj_a)`)
-
 // apart is how far two gradients are from each other, tensor by tensor, over the norm of the second; the largest.
 func apart(t *testing.T, a, b map[string][]float32) (most float64, where string) {
 	t.Helper()
@@ -225,11 +221,7 @@ func apart(t *testing.T, a, b map[string][]float32) (most float64, where string)
 			d += (float64(got[i]) - float64(v)) * (float64(got[i]) - float64(v))
 			n += float64(v) * float64(v)
 		}
-		x := math.Sqrt(d / max(n, 1e-30))
-		if rates.MatchString(name) {
-			x /= 10
-		}
-		if x > most {
+		if x := math.Sqrt(d / max(n, 1e-30)); x > most {
 			most, where = x, name
 		}
 	}

@@ -26,7 +26,7 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 		t.Run(form, func(t *testing.T) {
 			own, most := openNative(t, form), 1e-5
 			if form == "qwen3_5" {
-				most = 1e-4 // chunks of the delta rule in float32: docs/models.md
+				most = 1e-4 // the native engine's chunks of the delta rule are in float32: docs/models.md
 			}
 			for _, ranks := range rankings {
 				e := open(t, form, options(ranks))
@@ -145,7 +145,7 @@ func steps(t *testing.T, e engine.Engine, from, to int) (out []float64) {
 		for i, l := range learned {
 			loss, divisor = loss+l.Loss, divisor+all[i].Divisor
 		}
-		norm, err := e.Update(step, 1e-2, divisor, 1)
+		norm, err := e.Update(step, 2e-3, divisor, 1) // at 1e-2, far above what models are trained with, roundings grow with each step
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,8 @@ type BF16 = uint16
 type Info struct {
 	ISA        string // "avx512", "avx2", "base", or "go"
 	Product    string // what does matrix products: "oneDNN 2.6.3", "own C kernels", "gonum"
-	NativeBF16 bool   // products with bf16 inputs are faster than float32 ones
+	NativeBF16 bool   // the processor multiplies bf16
+	FastBF16   bool   // products with bf16 inputs are faster than float32 ones
 	Threads    int
 	Refused    string // why an installed library is not used, or ""
 }

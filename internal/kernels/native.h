@@ -171,5 +171,6 @@ void lw_leave(void);
 // with FMA, 2 AVX-512. lw_select uses a level.
 int lw_best(void);
 void lw_select(int level);
-int lw_has_bf16(void); // AVX-512 BF16
+int lw_has_bf16(void);		// AVX-512 BF16
+int lw_has_fast_bf16(void); // its products are faster than those of float32
 void lw_threads(int n);

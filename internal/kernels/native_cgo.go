@@ -52,6 +52,7 @@ func detect() Info {
 	}
 	useLibrary, info.Product = true, name
 	info.NativeBF16 = C.lw_has_bf16() != 0 && level == len(names)-1
+	info.FastBF16 = info.NativeBF16 && C.lw_has_fast_bf16() != 0
 	return info
 }
 

@@ -31,7 +31,7 @@ def add(hf):
         if not hasattr(there[CONVOLVE], "by_document"):
             there[CONVOLVE] = _convolution(there[CONVOLVE])
             if CHUNKS in called:
-                there[CHUNKS] = _rule(there[CHUNKS], there[STEP])
+                there[CHUNKS] = _rule(there[STEP])
     return bool(mixers)
 
 
@@ -54,26 +54,49 @@ def _convolution(convolve):
     return by_document
 
 
-def _rule(chunks, step):
+def _chunks(q, k, v, g, beta, normal, size=64):
+    """The gated delta rule over one document, a chunk after the other (arXiv:2412.06464, section 3.3). q, k, v: [1, tokens,
+    heads, size]; g, beta: [1, tokens, heads]. Returns what queries read, as v, and the state at the end [heads, size of k,
+    size of v]. On the processor it is computed in float64: in float32 the gradients of g, sums that nearly cancel, are
+    wrong by up to 1e-3. GPUs are many times slower in it, and stay with float32."""
+    kind, tokens, heads = v.dtype, v.shape[1], v.shape[2]
+    wide = torch.float64 if v.device.type == "cpu" else torch.float32
+    q, k, v, g, beta = (x[0].transpose(0, 1).to(wide) for x in (q, k, v, g, beta))
+    if normal:
+        q, k = (x * (x.square().sum(-1, keepdim=True) + 1e-6).rsqrt() for x in (q, k))
+    q, k = (x.repeat_interleave(heads // x.shape[0], 0) for x in (q * q.shape[-1] ** -0.5, k))
+    fill = (0, -tokens % size)
+    q, k, v, g, beta = (nn.functional.pad(x, (0, 0) * (x.dim() - 2) + fill).unflatten(1, (-1, size)) for x in (q, k, v, g, beta))
+    c = g @ g.new_ones(size, size).triu()  # the logs of the decay since the chunk's start: cumsum has no fixed order on a GPU
+    decay = (c[..., :, None] - c[..., None, :]).tril().exp().tril()  # from column to row
+    bk = k * beta[..., None]
+    system = (bk @ k.mT * decay).tril(-1)  # with ones on the diagonal
+    u, w = torch.linalg.solve_triangular(
+        system, torch.cat((v * beta[..., None], bk * c.exp()[..., None]), -1), upper=False, unitriangular=True
+    ).split((v.shape[-1], k.shape[-1]), -1)
+    seen, read, left = q @ k.mT * decay, q * c.exp()[..., None], k * (c[..., -1:] - c).exp()[..., None]
+    state, out = v.new_zeros(heads, k.shape[-1], v.shape[-1]), []
+    for i in range(v.shape[1]):
+        new = u[:, i] - w[:, i] @ state
+        out.append(read[:, i] @ state + seen[:, i] @ new)
+        state = state * c[:, i, -1:, None].exp() + left[:, i].mT @ new
+    return torch.cat(out, 1)[:, :tokens].transpose(0, 1)[None].to(kind), state
+
+
+def _rule(step):
     def by_document(q, k, v, g, beta, documents=None, use_qk_l2norm_in_kernel=False, **_):
         """q, k, v: [1, tokens, heads, size]; g, beta: [1, tokens, heads]"""
 
-        def run(rule, q, k, v, g, beta, state=None, keep=False):
-            return rule(
-                q, k, v, g=g, beta=beta, initial_state=state, output_final_state=keep, use_qk_l2norm_in_kernel=use_qk_l2norm_in_kernel
-            )
-
-        cache, all = attention.Cache.now, (q, k, v, g, beta)
+        cache, all, normal = attention.Cache.now, (q, k, v, g, beta), use_qk_l2norm_in_kernel
         if cache is None:
-            return torch.cat([run(chunks, *(x[:, a:b] for x in all))[0] for a, b in documents], 1), None
+            return torch.cat([_chunks(*(x[:, a:b] for x in all), normal)[0] for a, b in documents], 1), None
         shape = (cache.texts, v.shape[2], k.shape[3], v.shape[3])
         states = cache.keep((Now.layer, "state"), lambda: torch.zeros(shape, device=v.device))
         if cache.only is not None:
-            out, last = run(chunks, *all, keep=True)
-            states[cache.only] = last[0]
+            out, states[cache.only] = _chunks(*all, normal)
             return out, None
-        out, last = run(step, *(x.transpose(0, 1) for x in all), states, keep=True)
-        states[:] = last
+        q, k, v, g, beta = (x.transpose(0, 1) for x in all)
+        out, states[:] = step(q, k, v, g=g, beta=beta, initial_state=states, output_final_state=True, use_qk_l2norm_in_kernel=normal)
         return out.transpose(0, 1), None
 
     return by_document
