@@ -67,9 +67,6 @@ func (r *Run) warnings(p *train.Plan, m engine.Needs) (out []Warning) {
 		add("packing.capacity", "%s", text)
 	}
 	usual := UsualRate(r.Model.Config.Parameters(), p.Pairs > 0)
-	if r.Model.Config.Parameters() < toyModel {
-		usual *= 10
-	}
 	if m.Adapters { // see UsualRate
 		usual *= 10
 	}
@@ -109,10 +106,9 @@ func (r *Run) warnings(p *train.Plan, m engine.Needs) (out []Warning) {
 
 // What a run is warned of.
 const (
-	farRate    = 5   // times the usual rate, or one part of it
-	toyModel   = 1e7 // parameters of models that are for trying things out: they want a higher rate
-	oftenSeen  = 8   // times
-	fewHeldOut = 8   // samples
+	farRate    = 5 // times the usual rate, or one part of it
+	oftenSeen  = 8 // times
+	fewHeldOut = 8 // samples
 )
 
 // rateWarning compares a learning rate with the usual one of a size; "": it is near it.

@@ -176,12 +176,15 @@ func (f facts) steps(c *configs.Config, why map[string]string) {
 	why["train.num_train_epochs"] = text
 }
 
+// toyModel are the parameters of models that are for trying things out: they want a higher rate.
+const toyModel = 1e7
+
 // UsualRate is the learning rate that suits all weights of a model of so many parameters.
 func UsualRate(parameters int64, preferences bool) float64 {
 	for _, r := range []struct {
 		below    int64 // parameters
 		sft, dpo float64
-	}{{300e6, 1e-4, 5e-6}, {1500e6, 5e-5, 2e-6}, {5000e6, 2e-5, 1e-6}, {math.MaxInt64, 1e-5, 5e-7}} {
+	}{{toyModel, 1e-3, 5e-5}, {300e6, 1e-4, 5e-6}, {1500e6, 5e-5, 2e-6}, {5000e6, 2e-5, 1e-6}, {math.MaxInt64, 1e-5, 5e-7}} {
 		if parameters < r.below && preferences {
 			return r.dpo
 		}

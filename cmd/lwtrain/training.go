@@ -16,7 +16,7 @@ import (
 func newSFTCmd() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use:   "sft",
+		Use: "sft", SuggestFor: []string{"train", "finetune"},
 		Short: "Fine-tune a model on conversations",
 		Long: `Fine-tunes the model of a config on its conversations: next-token loss on the
 assistant's tokens. Says first what will happen, then shows how it goes, and at

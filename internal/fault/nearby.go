@@ -75,11 +75,15 @@ func likest(dir, name, rest string) string {
 	return found
 }
 
-// Likest is the one of some names that a name is most like; "": it is like none.
+// Likest is the one of some names that a name is most like, the first that begins with it before others; "": it is like none.
 func Likest(name string, names []string) string {
 	best, found := 0.5, ""
 	for _, n := range names {
-		if s := likeness(n, name); s > best {
+		s := likeness(n, name)
+		if begin := letters(name); len(begin) > 3 && strings.HasPrefix(string(letters(n)), string(begin)) {
+			s = 1
+		}
+		if s > best {
 			best, found = s, n
 		}
 	}

@@ -41,3 +41,14 @@ func TestAPathThatLeadsNowhereIsToldWhatLooksAlike(t *testing.T) {
 		t.Errorf("an absolute path: %q", got)
 	}
 }
+
+func TestANameThatBeginsAsGivenIsMeantBeforeOthers(t *testing.T) {
+	names := []string{"longbench-write", "longbench-write-en", "longgenbench"}
+	for name, want := range map[string]string{
+		"longbench": "longbench-write", "LongBench_Write_EN": "longbench-write-en", "longgenbnch": "longgenbench", "xyz": "",
+	} {
+		if got := Likest(name, names); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
