@@ -387,12 +387,14 @@ func (b builder) work(
 
 // take hands on what became of a chunk's records.
 func (b builder) take(part *chunk, to sink, about *store.About) error {
-	for i, t := range part.out {
-		var other *record.OtherFormat
+	for i := range part.out {
+		t := &part.out[i]
 		switch {
-		case errors.As(t.err, &other):
-			return &otherFormat{other, part.lines[i].Number}
 		case t.err != nil:
+			var other *record.OtherFormat
+			if errors.As(t.err, &other) {
+				return &otherFormat{other, part.lines[i].Number}
+			}
 			about.Add(part.lines[i].Number, t.err)
 		case b.strict && len(about.Dropped) > 0: // nothing is kept
 		default:

@@ -23,6 +23,7 @@ type Layout struct {
 	said          bool                // the options name the format
 	names         map[string][]string // what a column may be called; the first that is there counts
 	columns       map[string][]string // the columns of a name
+	marked        map[string][]string // the formats that it marks
 	mapped        []string            // names of a record's columns that the options say
 	ignored       *ignored            // keys that are as good as not there
 	unread        *[]string           // takes the keys of parts of contents that nothing reads; nil: nobody asks
@@ -373,15 +374,10 @@ func (l Layout) agree(f fields) error {
 	if l.said {
 		return nil
 	}
-	marksOf := func(format, name string) bool {
-		return slices.ContainsFunc(l.columns[name], func(column string) bool { return slices.Contains(marks[format], column) })
-	}
-	other := func(name string) bool {
-		return !marksOf(l.Format, name) && slices.ContainsFunc(formatNames, func(format string) bool { return marksOf(format, name) })
-	}
 	found := false
 	for name := range f {
-		found = found || other(name)
+		of := l.marked[name]
+		found = found || len(of) > 0 && !slices.Contains(of, l.Format)
 	}
 	if !found {
 		return nil

@@ -13,8 +13,8 @@ import (
 // rendered.
 func (o Options) Layout(template *chat.Template) Layout {
 	l := Layout{
-		names: map[string][]string{}, columns: map[string][]string{}, roles: map[string]string{}, toolRole: "tool",
-		ignored: &ignored{o.Ignore, make([]atomic.Bool, len(o.Ignore))},
+		names: map[string][]string{}, columns: map[string][]string{}, marked: map[string][]string{},
+		roles: map[string]string{}, toolRole: "tool", ignored: &ignored{o.Ignore, make([]atomic.Bool, len(o.Ignore))},
 		trainOn: o.TrainOn, cut: o.Cut, noReasoning: o.NoReasoning,
 	}
 	if template != nil {
@@ -41,6 +41,13 @@ func (o Options) Layout(template *chat.Template) Layout {
 		}
 		for _, name := range l.names[column] {
 			l.columns[name] = append(l.columns[name], column)
+		}
+	}
+	for name, columns := range l.columns {
+		for _, format := range formatNames {
+			if slices.ContainsFunc(columns, func(column string) bool { return slices.Contains(marks[format], column) }) {
+				l.marked[name] = append(l.marked[name], format)
+			}
 		}
 	}
 	maps.Copy(l.roles, roleNames)

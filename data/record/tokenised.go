@@ -36,8 +36,15 @@ func (t Tokenised) Targets() (n int32) {
 	return n
 }
 
+// fewInts is up to how many ids and bounds are hashed at once, without a hash that grows.
+const fewInts = 256
+
 // fingerprint fills the hashes.
 func (t *Tokenised) fingerprint() {
+	if len(t.IDs)+2*len(t.Target) <= fewInts {
+		t.fingerprintFew()
+		return
+	}
 	h := sha256.New()
 	n := t.Prompt()
 	writeInts(h, t.IDs[:n])
@@ -47,6 +54,21 @@ func (t *Tokenised) fingerprint() {
 		writeInts(h, r[:])
 	}
 	t.Hash = binary.LittleEndian.Uint64(h.Sum(nil))
+}
+
+func (t *Tokenised) fingerprintFew() {
+	var room [4 * fewInts]byte
+	raw := room[:0]
+	for _, id := range t.IDs {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(id))
+	}
+	sum := sha256.Sum256(raw[:4*t.Prompt()])
+	t.PromptHash = binary.LittleEndian.Uint64(sum[:])
+	for _, r := range t.Target {
+		raw = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(raw, uint32(r[0])), uint32(r[1]))
+	}
+	sum = sha256.Sum256(raw)
+	t.Hash = binary.LittleEndian.Uint64(sum[:])
 }
 
 func writeInts(w io.Writer, list []int32) {

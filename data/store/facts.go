@@ -3,15 +3,41 @@ package store
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"lwtrain/data/record"
+	"lwtrain/internal/prose"
 )
 
 // The facts lie beside the index, one row to each entry, and are read from
 // front to back when statistics are asked for: training needs none of them.
 const factsName = "facts.bin"
+
+// factsBytes is the size of a row.
+const factsBytes = 36
+
+// appendFacts appends a row: the fields in their order, as encoding/binary has them, which takes ten times as long.
+func appendFacts(raw []byte, f record.Facts) []byte {
+	raw = binary.LittleEndian.AppendUint64(raw, f.Hash)
+	for _, v := range [...]int32{f.PromptWords, f.PromptChars, f.AnswerChars, f.Required.Min, f.Required.Max, f.Real} {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(v))
+	}
+	return append(binary.LittleEndian.AppendUint16(raw, f.Repeated), byte(f.Language), f.Suspicions)
+}
+
+func decodeFacts(raw []byte) record.Facts {
+	raw = raw[:factsBytes]
+	at := func(i int) int32 { return int32(binary.LittleEndian.Uint32(raw[i:])) }
+	return record.Facts{
+		Hash: binary.LittleEndian.Uint64(raw), PromptWords: at(8), PromptChars: at(12), AnswerChars: at(16),
+		Required: prose.Length{Min: at(20), Max: at(24)}, Real: at(28),
+		Repeated: binary.LittleEndian.Uint16(raw[32:]), Language: prose.Language(raw[34]), Suspicions: raw[35],
+	}
+}
 
 // rowsWriter writes a file with a row for each conversation, row by row.
 type rowsWriter struct {
@@ -78,8 +104,59 @@ func (w *rowsWriter) close() (file, error) {
 
 // openFacts checks the file against the manifest.
 func openFacts(dir string, want file, rows int) (*os.File, error) {
-	if _, err := sizeOfRows[record.Facts](dir, want, rows); err != nil {
-		return nil, err
+	if want.Bytes != int64(rows)*factsBytes {
+		return nil, wrongSize(dir, want, rows, factsBytes)
 	}
 	return openFile(dir, want)
+}
+
+// FactsReader reads the facts of a store's conversations, fast where they are asked for
+// in order.
+type FactsReader struct {
+	s     *Store
+	from  int
+	block []byte // of rows
+}
+
+// Facts returns a reader of facts, which a dry run does not keep.
+func (s *Store) Facts() (*FactsReader, error) {
+	if s.facts == nil && s.Entries.Len() > 0 {
+		return nil, fmt.Errorf("a dry run keeps no statistics of the text")
+	}
+	return &FactsReader{s: s}, nil
+}
+
+// factsRows is how many rows are read at a time.
+const factsRows = 4096
+
+// row is that of conversation i.
+func (r *FactsReader) row(i int) ([]byte, error) {
+	if i < r.from || i >= r.from+len(r.block)/factsBytes {
+		r.from = i
+		size := min(factsRows, r.s.Entries.Len()-i) * factsBytes
+		r.block = slices.Grow(r.block[:0], size)[:size]
+		if _, err := r.s.facts.ReadAt(r.block, int64(i)*factsBytes); err != nil {
+			r.block = r.block[:0]
+			return nil, fmt.Errorf("%s: %w", r.s.facts.Name(), err)
+		}
+	}
+	return r.block[(i-r.from)*factsBytes:], nil
+}
+
+// At returns the facts of conversation i.
+func (r *FactsReader) At(i int) (record.Facts, error) {
+	row, err := r.row(i)
+	if err != nil {
+		return record.Facts{}, err
+	}
+	return decodeFacts(row), nil
+}
+
+// Hash returns their hash alone.
+func (r *FactsReader) Hash(i int) (uint64, error) {
+	row, err := r.row(i)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(row), nil
 }

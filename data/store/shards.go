@@ -1,10 +1,8 @@
 package store
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -104,15 +102,13 @@ func (w *shardWriter) add(t record.Tokenised) error {
 }
 
 // addRows adds a conversation to the index and to the facts.
-func (w *shardWriter) addRows(e Entry, f record.Facts) (err error) {
+func (w *shardWriter) addRows(e Entry, f record.Facts) error {
 	w.records++
 	w.row = e.appendTo(w.row[:0])
 	if err := w.index.add(w.row); err != nil {
 		return err
 	}
-	if w.row, err = binary.Append(w.row[:0], binary.LittleEndian, f); err != nil {
-		return err
-	}
+	w.row = appendFacts(w.row[:0], f)
 	return w.facts.add(w.row)
 }
 
@@ -168,53 +164,4 @@ func (w *shardWriter) abandon() {
 			rows.out.Close()
 		}
 	}
-}
-
-// shard is a shard open for reading. It is safe for concurrent use.
-type shard struct {
-	f *os.File
-	r *ipc.FileReader
-}
-
-// openShard checks the whole file against the manifest first: Arrow's reader
-// trusts its input, and a flipped bit could make it ask for any amount of
-// memory. One that this run has just written was hashed as it was written, and is not
-// read back.
-func openShard(dir string, want file, written bool) (*shard, error) {
-	open := openFile
-	if written {
-		open = func(dir string, want file) (*os.File, error) { return os.Open(filepath.Join(dir, want.Name)) }
-	}
-	f, err := open(dir, want)
-	if err != nil {
-		return nil, err
-	}
-	r, err := ipc.NewFileReader(f, ipc.WithSchema(shardSchema))
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	return &shard{f, r}, nil
-}
-
-// read returns the tokens of a conversation. The slices are its own.
-func (s *shard) read(e Entry) (t record.Tokenised, err error) {
-	rec, err := s.r.RecordAt(int(e.Batch))
-	if err != nil {
-		return t, fmt.Errorf("%s: batch %d: %w", s.f.Name(), e.Batch, err)
-	}
-	defer rec.Release()
-	t = record.Tokenised{Line: e.Line, Turns: e.Turns, Words: e.Words}
-	t.IDs = append(t.IDs, listValues(rec.Column(0), e.Row)...)
-	bounds := listValues(rec.Column(1), e.Row)
-	for i := 0; i+1 < len(bounds); i += 2 {
-		t.Target = append(t.Target, [2]int32{bounds[i], bounds[i+1]})
-	}
-	return t, nil
-}
-
-func listValues(column arrow.Array, row int32) []int32 {
-	list := column.(*array.List)
-	from, to := list.ValueOffsets(int(row))
-	return list.ListValues().(*array.Int32).Int32Values()[from:to]
 }

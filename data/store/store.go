@@ -5,7 +5,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 
@@ -88,8 +87,8 @@ func (s *Store) Targets(i int) ([][2]int32, error) {
 		}
 		return [][2]int32{oneTarget(s.Entries.At(i))}, nil
 	}
-	t, err := s.Read(i)
-	return t.Target, err
+	e := s.Entries.At(i)
+	return s.shards[e.Shard].targets(e)
 }
 
 // Close closes the files.
@@ -120,40 +119,4 @@ func (s *Store) Add(t record.Tokenised) error {
 		s.Near = append(s.Near, *t.Sketch)
 	}
 	return nil
-}
-
-// FactsReader reads the facts of a store's conversations, fast where they are asked for
-// in order.
-type FactsReader struct {
-	s     *Store
-	from  int
-	block []record.Facts
-}
-
-// Facts returns a reader of facts, which a dry run does not keep.
-func (s *Store) Facts() (*FactsReader, error) {
-	if s.facts == nil && s.Entries.Len() > 0 {
-		return nil, fmt.Errorf("a dry run keeps no statistics of the text")
-	}
-	return &FactsReader{s: s}, nil
-}
-
-// factsRows is how many rows are read at a time.
-const factsRows = 4096
-
-// At returns the facts of conversation i.
-func (r *FactsReader) At(i int) (record.Facts, error) {
-	if i < r.from || i >= r.from+len(r.block) {
-		size := binary.Size(record.Facts{})
-		r.from = i
-		r.block = make([]record.Facts, min(factsRows, r.s.Entries.Len()-i))
-		raw := make([]byte, size*len(r.block))
-		if _, err := r.s.facts.ReadAt(raw, int64(i)*int64(size)); err != nil {
-			return record.Facts{}, fmt.Errorf("%s: %w", r.s.facts.Name(), err)
-		}
-		if _, err := binary.Decode(raw, binary.LittleEndian, r.block); err != nil {
-			return record.Facts{}, fmt.Errorf("%s: %w", r.s.facts.Name(), err)
-		}
-	}
-	return r.block[i-r.from], nil
 }
