@@ -40,18 +40,22 @@ func (s *Set) choose(opts Options, run Run) error {
 	samples := make([][]stretch, len(opts.Sources)) // of each item that is trained on
 	all = nil
 	for i, items := range taken {
-		s.pieces = slices.Grow(s.pieces, len(items))
+		n := 0
+		for _, it := range items {
+			n += len(it.conversations())
+		}
+		s.pieces.source(n)
 		if i < len(opts.Sources) {
 			samples[i] = make([]stretch, 0, len(items)-len(held[i]))
 		}
 		for k, it := range items {
 			_, drawn := slices.BinarySearch(held[i], k)
 			out := drawn || i >= len(opts.Sources)
-			ids := stretch{from: int32(len(s.pieces))}
+			ids := stretch{from: int32(s.pieces.len())}
 			if err := s.add(i, it, out, opts); err != nil {
 				return err
 			}
-			switch ids.to = int32(len(s.pieces)); {
+			switch ids.to = int32(s.pieces.len()); {
 			case ids.from == ids.to:
 			case out:
 				s.heldOut = ids.appendTo(s.heldOut)
@@ -197,10 +201,10 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
 	for _, k := range it.conversations() {
 		e := s.stores[source].Entries.At(k)
 		stats.whole.add(int64(e.Tokens))
-		before := len(s.pieces)
-		switch whole := (piece{int32(source), int32(k), 0, e.Tokens, e.Targets}); {
+		whole := [1]piece{{int32(source), int32(k), 0, e.Tokens, e.Targets}}
+		made := whole[:]
+		switch {
 		case e.Tokens <= limit:
-			s.pieces = append(s.pieces, whole)
 		case opts.TooLong == "error":
 			at := s.At(source, int(e.Line))
 			err := fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", at, e.Tokens, limit)
@@ -212,23 +216,25 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
 			if err != nil {
 				return err
 			}
-			pieces := whole.cut(target, limit, opts.TooLong == "split")
+			made = whole[0].cut(target, limit, opts.TooLong == "split")
 			kept := int32(0)
-			for _, p := range pieces {
+			for _, p := range made {
 				kept += p.to - p.from
 			}
 			stats.LostTokens += int64(e.Tokens - kept)
-			if len(pieces) == 0 {
+			if len(made) == 0 {
 				stats.drop("too_long", 1)
 				continue
 			}
 			stats.Cut++
-			if n := len(target); n > 0 && target[n-1][1] > pieces[len(pieces)-1].to {
+			if n := len(target); n > 0 && target[n-1][1] > made[len(made)-1].to {
 				stats.LostEnds++
 			}
-			s.pieces = append(s.pieces, pieces...)
 		}
-		stats.take(e, s.pieces[before:], heldOut)
+		for _, p := range made {
+			s.pieces.add(p)
+		}
+		stats.take(e, made, heldOut)
 	}
 	if it.rejected >= 0 {
 		stats.Pairs++

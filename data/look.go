@@ -34,7 +34,7 @@ type Piece struct {
 // of pairs one for both sides. With source < 0 it lists those of all.
 func (s *Set) Records(source int) []int {
 	var out []int
-	for i := range s.pieces {
+	for i := range s.pieces.len() {
 		if (source < 0 || s.Source(i) == source) && s.entry(i).Kind != record.Rejected {
 			out = append(out, i)
 		}
@@ -64,13 +64,14 @@ func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*
 		out.Unused = err.Error()
 		return out, nil
 	}
-	for i, p := range s.pieces {
+	for i := range s.pieces.len() {
+		p := s.pieces.at(i)
 		if e := s.entry(i); int(p.source) != source || int(e.Line) != number || e.Kind == record.Rejected {
 			continue
 		}
-		shown := Piece{Sample: i, From: int(p.from), To: int(p.to), HeldOut: slices.Contains(s.heldOut, i)}
+		shown := Piece{Sample: i, From: int(p.from), To: int(p.to), HeldOut: slices.Contains(s.heldOut, int32(i))}
 		for _, k := range s.train {
-			if k == i {
+			if int(k) == i {
 				shown.Times++
 			}
 		}
@@ -122,9 +123,10 @@ func (s *Set) Messages(i int) (messages []chat.Message, answer int, err error) {
 // EachMessages reads the conversations of samples out of their sources again, each source once.
 // each is told the sample, its conversation and which of its messages is the first that is a
 // target, in the order of the sources; of a conversation that was split, its first sample.
-func (s *Set) EachMessages(samples []int, each func(sample int, messages []chat.Message, answer int) error) error {
+func (s *Set) EachMessages(samples []int32, each func(sample int, messages []chat.Message, answer int) error) error {
 	at := make([]map[int]int, len(s.from)) // by the number in its source
-	for _, i := range samples {
+	for _, id := range samples {
+		i := int(id)
 		source, number := s.Place(i)
 		if at[source] == nil {
 			at[source] = map[int]int{}

@@ -12,9 +12,9 @@ import (
 // stretch is the samples of an item, which lie one behind the other in the set.
 type stretch struct{ from, to int32 }
 
-func (x stretch) appendTo(out []int) []int {
+func (x stretch) appendTo(out []int32) []int32 {
 	for i := x.from; i < x.to; i++ {
-		out = append(out, int(i))
+		out = append(out, i)
 	}
 	return out
 }
@@ -29,7 +29,7 @@ func (s *Set) mix(opts Options, samples [][]stretch, seed uint64) (err error) {
 	for _, src := range opts.Sources {
 		draws = draws || src.Repeat != math.Trunc(src.Repeat)
 	}
-	list := func(epoch int) ([]int, error) {
+	list := func(epoch int) ([]int32, error) {
 		of := make([][]stretch, len(samples))
 		for i := range samples {
 			of[i] = repeated(s.from[i], samples[i], seed, epoch)
@@ -41,7 +41,7 @@ func (s *Set) mix(opts Options, samples [][]stretch, seed uint64) (err error) {
 		for _, list := range of {
 			n += len(list)
 		}
-		out := make([]int, 0, n)
+		out := make([]int32, 0, n)
 		for _, list := range of {
 			for _, ids := range list {
 				out = ids.appendTo(out)
@@ -56,11 +56,11 @@ func (s *Set) mix(opts Options, samples [][]stretch, seed uint64) (err error) {
 		s.redraw = list
 	}
 	for _, i := range s.train {
-		r := s.pieces[i]
-		e := &s.sources[r.source].Epoch
+		tokens, targets := s.pieces.size(int(i))
+		e := &s.sources[s.Source(int(i))].Epoch
 		e.Samples++
-		e.Tokens += int64(r.to - r.from)
-		e.TargetTokens += int64(r.targets)
+		e.Tokens += int64(tokens)
+		e.TargetTokens += int64(targets)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func repeated(src source, list []stretch, seed uint64, epoch int) []stretch {
 // interleave draws one source after the other by their probabilities, and takes
 // the next of its samples, which are shuffled. An epoch ends when the first
 // source is exhausted, or when each has been, the others from the start again.
-func (s *Set) interleave(opts Options, samples [][]stretch, seed uint64, epoch int) (out []int, err error) {
+func (s *Set) interleave(opts Options, samples [][]stretch, seed uint64, epoch int) (out []int32, err error) {
 	p, err := probabilities(opts.Sources)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func TestASourceGivesWhatItIsAskedFor(t *testing.T) {
 					c.want, c.epoch)
 			}
 			var tokens int64
-			for _, i := range s.Train() {
+			for _, i := range ints(s.Train()) {
 				tokens += int64(s.Tokens(i))
 			}
 			if stats.Epoch.Tokens != tokens || s.Mix().Epoch != stats.Epoch {
@@ -113,12 +113,12 @@ func TestInterleavedSourcesAreDrawnByTheirProbability(t *testing.T) {
 			if want := s.Sources()[c.full].Samples; epochs[c.full] != want {
 				t.Errorf("source %d gives %d samples, want each of its %d once", c.full, epochs[c.full], want)
 			}
-			last := s.Train()[len(s.Train())-1]
+			last := int(s.Train()[len(s.Train())-1])
 			if s.Source(last) != c.full {
 				t.Errorf("the last sample is of source %d, want %d", s.Source(last), c.full)
 			}
 			count := map[int]int{}
-			for _, i := range s.Train() {
+			for _, i := range ints(s.Train()) {
 				count[i]++
 			}
 			for i, n := range count {
@@ -210,7 +210,7 @@ func TestFiltersPassWhatIsWantedAndCountTheRest(t *testing.T) {
 			for range 2 {
 				s := build(t, o)
 				lines := []int{}
-				for _, i := range s.Train() {
+				for _, i := range ints(s.Train()) {
 					x, err := s.Sample(i)
 					if err != nil {
 						t.Fatal(err)
@@ -363,7 +363,7 @@ func TestWhatIsDrawnIsDrawnAnewForEachEpoch(t *testing.T) {
 					t.Errorf("epoch %d is another one the second time, %v", epoch, err)
 				}
 				for _, i := range got {
-					seen[i] = true
+					seen[int(i)] = true
 					if slices.Contains(s.HeldOut(), i) {
 						t.Errorf("epoch %d trains on sample %d, which is held out", epoch, i)
 					}

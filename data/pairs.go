@@ -35,17 +35,17 @@ func (s *Set) Pairs() []Pair { return s.pairsOf(s.train) }
 func (s *Set) HeldOutPairs() []Pair { return s.pairsOf(s.heldOut) }
 
 // HeldOutPrompts lists held-out samples, one for each prompt of preferences.
-func (s *Set) HeldOutPrompts() []int {
+func (s *Set) HeldOutPrompts() []int32 {
 	if !s.paired && !s.labelled {
 		return s.heldOut
 	}
-	var out []int
+	var out []int32
 	seen := map[uint64]bool{}
 	for _, p := range s.HeldOutPairs() {
 		id := p.Answers()[0]
 		if hash := s.entry(id).PromptHash; !seen[hash] {
 			seen[hash] = true
-			out = append(out, id)
+			out = append(out, int32(id))
 		}
 	}
 	return out
@@ -55,13 +55,13 @@ func (s *Set) HeldOutPrompts() []int {
 // before their first target.
 func (s *Set) SamePrompt(i, j int) bool { return s.entry(i).PromptHash == s.entry(j).PromptHash }
 
-func (s *Set) pairsOf(samples []int) []Pair {
+func (s *Set) pairsOf(samples []int32) []Pair {
 	switch {
 	case s.labelled:
 		out := make([]Pair, len(samples))
 		for i, id := range samples {
-			if out[i] = (Pair{id, None}); !s.Desirable(id) {
-				out[i] = Pair{None, id}
+			if out[i] = (Pair{int(id), None}); !s.Desirable(int(id)) {
+				out[i] = Pair{None, int(id)}
 			}
 		}
 		return out
@@ -70,7 +70,7 @@ func (s *Set) pairsOf(samples []int) []Pair {
 	}
 	out := make([]Pair, len(samples)/2)
 	for i := range out {
-		out[i] = Pair{samples[2*i], samples[2*i+1]}
+		out[i] = Pair{int(samples[2*i]), int(samples[2*i+1])}
 	}
 	return out
 }
@@ -85,7 +85,7 @@ func (s *Set) Desirable(i int) bool {
 // Prompt is the number of tokens before the first target of sample i's record:
 // what the sides of a pair have in common.
 func (s *Set) Prompt(i int) int {
-	return int(max(0, s.entry(i).Prompt-s.pieces[i].from))
+	return int(max(0, s.entry(i).Prompt-s.pieces.at(i).from))
 }
 
 // item is what is drawn, held out and repeated as one: a conversation of a source's

@@ -25,6 +25,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -51,29 +52,35 @@ type Set struct {
 	from             []source
 	sources          []SourceStats
 	stores           []*store.Store // of the sources
-	pieces           []piece        // the samples
-	train            []int          // samples of the first epoch
-	heldOut          []int
-	paired, labelled bool                           // it is of preferences
-	redraw           func(epoch int) ([]int, error) // nil: every epoch has the samples of train
+	pieces           pieces         // the samples
+	train            []int32        // samples of the first epoch
+	heldOut          []int32
+	paired, labelled bool                             // it is of preferences
+	redraw           func(epoch int) ([]int32, error) // nil: every epoch has the samples of train
 }
 
 // Len is the number of samples, held-out ones included.
-func (s *Set) Len() int { return len(s.pieces) }
+func (s *Set) Len() int { return s.pieces.len() }
 
 // Tokens is the length of sample i.
-func (s *Set) Tokens(i int) int { return int(s.pieces[i].to - s.pieces[i].from) }
+func (s *Set) Tokens(i int) int {
+	tokens, _ := s.pieces.size(i)
+	return int(tokens)
+}
 
 // Targets is the number of sample i's target tokens, without a first token,
 // which nothing precedes.
-func (s *Set) Targets(i int) int { return int(s.pieces[i].targets) }
+func (s *Set) Targets(i int) int {
+	_, targets := s.pieces.size(i)
+	return int(targets)
+}
 
 // Words is the number of words in the answers of sample i's conversation.
 func (s *Set) Words(i int) int { return int(s.entry(i).Words) }
 
 // entry is what the store knows of sample i's conversation.
 func (s *Set) entry(i int) store.Entry {
-	p := s.pieces[i]
+	p := s.pieces.at(i)
 	return s.stores[p.source].Entries.At(int(p.conversation))
 }
 
@@ -85,15 +92,15 @@ func (s *Set) Sources() []SourceStats { return s.sources }
 func (s *Set) Mix() SourceStats { return mixOf(s.sources) }
 
 // Source is the index into [Set.Sources] of sample i's source.
-func (s *Set) Source(i int) int { return int(s.pieces[i].source) }
+func (s *Set) Source(i int) int { return s.pieces.sourceOf(i) }
 
 // Train lists the samples of the first epoch, in the order in which the sources
 // were mixed. A sample that is repeated is there as often; of pairs both sides are.
-func (s *Set) Train() []int { return s.train }
+func (s *Set) Train() []int32 { return s.train }
 
 // Epoch lists those of an epoch, from 0. It differs from epoch to epoch if
 // [Set.Redraws].
-func (s *Set) Epoch(epoch int) ([]int, error) {
+func (s *Set) Epoch(epoch int) ([]int32, error) {
 	if epoch == 0 || s.redraw == nil {
 		return s.train, nil
 	}
@@ -105,7 +112,7 @@ func (s *Set) Epoch(epoch int) ([]int, error) {
 func (s *Set) Redraws() bool { return s.redraw != nil }
 
 // HeldOut lists the samples that are held out.
-func (s *Set) HeldOut() []int { return s.heldOut }
+func (s *Set) HeldOut() []int32 { return s.heldOut }
 
 // places says where the records of a source are.
 func (s *Set) places(source int) read.Places {
@@ -131,7 +138,7 @@ func (s *Set) Origin(i int) string { return s.At(s.Place(i)) }
 
 // Sample reads sample i. Its slices are its own.
 func (s *Set) Sample(i int) (Sample, error) {
-	p := s.pieces[i]
+	p := s.pieces.at(i)
 	c, err := s.stores[p.source].Read(int(p.conversation))
 	if err != nil {
 		return Sample{}, err
@@ -157,20 +164,28 @@ func (s *Set) Contents() map[string]string {
 		}
 		fmt.Fprintf(choice, "%g\n", s.sources[i].LossFactor)
 	}
-	for _, list := range [][]int{s.train, s.heldOut} {
-		fmt.Fprintf(choice, "%d\n", len(list))
-		var line []byte
-		for _, i := range list {
-			p := s.pieces[i]
-			line = line[:0]
-			for k, v := range [...]int32{p.source, p.conversation, p.from, p.to} {
-				line = append(strconv.AppendInt(line, int64(v), 10), "   \n"[k])
-			}
-			choice.Write(line)
-		}
+	for _, list := range [][]int32{s.train, s.heldOut} {
+		s.addChoice(choice, list)
 	}
 	out["choice of samples"] = hex.EncodeToString(choice.Sum(nil))
 	return out
+}
+
+// addChoice adds which pieces a list of samples is.
+func (s *Set) addChoice(to io.Writer, list []int32) {
+	fmt.Fprintf(to, "%d\n", len(list))
+	var lines []byte
+	for _, i := range list {
+		p := s.pieces.at(int(i))
+		for k, v := range [...]int32{p.source, p.conversation, p.from, p.to} {
+			lines = append(strconv.AppendInt(lines, int64(v), 10), "   \n"[k])
+		}
+		if len(lines) > 1<<12 {
+			to.Write(lines)
+			lines = lines[:0]
+		}
+	}
+	to.Write(lines)
 }
 
 // NothingLeft is the error of a set that has no sample to train on, each of which is called

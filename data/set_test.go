@@ -229,7 +229,7 @@ func TestHeldOutSamplesAreDrawnFromEachSourceAndNeverTrainedOn(t *testing.T) {
 			s := build(t, o)
 			got := make([]int, len(k.want))
 			for _, i := range s.HeldOut() {
-				got[s.Source(i)]++
+				got[s.Source(int(i))]++
 				if slices.Contains(s.Train(), i) {
 					t.Errorf("sample %d is held out and trained on", i)
 				}
@@ -431,4 +431,13 @@ func system(content string) string    { return message("system", content) }
 
 func message(role, content string) string {
 	return fmt.Sprintf(`{"role": %q, "content": %q}`, role, content)
+}
+
+// ints are samples, by their index in the set.
+func ints(samples []int32) []int {
+	out := make([]int, len(samples))
+	for i, id := range samples {
+		out[i] = int(id)
+	}
+	return out
 }

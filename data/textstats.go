@@ -186,7 +186,7 @@ func (g *gathering) contents(s SourceStats) TextStats {
 		Lengths: AllLengths{
 			g.promptWords.lengths(), g.promptTokens.lengths(), g.outputWords.lengths(), g.outputTokens.lengths(), g.tokens.lengths(),
 		},
-		Buckets: g.buckets, Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
+		Buckets: slices.Clone(g.buckets), Limits: limits(&s.whole), Languages: map[string]int{}, Suspicious: map[string]Suspects{},
 		Longest: append([]Longest{}, g.longest.list...),
 	}
 	for i, name := range prose.Languages {
@@ -204,7 +204,7 @@ func (g *gathering) contents(s SourceStats) TextStats {
 	for i, to := range []*Side{&c.Chosen, &c.Rejected} {
 		if side := g.sides[i]; side != nil {
 			words, tokens := side.outputWords.lengths(), side.outputTokens.lengths()
-			to.OutputWords, to.OutputTokens, to.Buckets = &words, &tokens, side.buckets
+			to.OutputWords, to.OutputTokens, to.Buckets = &words, &tokens, slices.Clone(side.buckets)
 			if side.ratio.n > 0 {
 				r := side.required()
 				to.Required = &r
@@ -251,12 +251,24 @@ func (s *Set) Stats(opts Options) (*Stats, error) {
 	for i := range each {
 		each[i] = newGathering()
 	}
-	err := s.eachSample(func(p piece, e store.Entry, f record.Facts) {
+	if len(each) == 1 {
+		mix = each[0] // nothing is counted twice
+	}
+	facts, err := s.facts()
+	if err != nil {
+		return nil, err
+	}
+	err = s.eachConversation(func(i int, p piece) error {
+		e := s.entry(i)
+		f, err := facts[p.source].At(int(p.conversation))
 		at := func() Longest {
 			return Longest{s.At(int(p.source), int(e.Line)), s.sources[p.source].Name, int(e.Words), int(e.Tokens)}
 		}
-		each[p.source].add(e, f, at)
+		if of := each[p.source]; of != mix {
+			of.add(e, f, at)
+		}
 		mix.add(e, f, at)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -275,35 +287,38 @@ func (s *Set) Stats(opts Options) (*Stats, error) {
 	return out, nil
 }
 
-// eachSample goes through the conversations that are used, once each, however
-// many pieces one is cut into.
-func (s *Set) eachSample(see func(piece, store.Entry, record.Facts)) error {
-	readers := make([]*store.FactsReader, len(s.stores))
+// facts are readers of the facts of each source's conversations.
+func (s *Set) facts() (readers []*store.FactsReader, err error) {
+	readers = make([]*store.FactsReader, len(s.stores))
 	for i, p := range s.stores {
-		var err error
 		if readers[i], err = p.Facts(); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	return readers, nil
+}
+
+// eachConversation goes through the conversations that are used, once each, by the first of the
+// pieces that one is cut into.
+func (s *Set) eachConversation(see func(sample int, p piece) error) error {
 	last := piece{source: -1}
-	for i, p := range s.pieces {
+	for i := range s.pieces.len() {
+		p := s.pieces.at(i)
 		if p.source == last.source && p.conversation == last.conversation && p.from > last.from {
 			last = p
 			continue
 		}
 		last = p
-		f, err := readers[p.source].At(int(p.conversation))
-		if err != nil {
+		if err := see(i, p); err != nil {
 			return err
 		}
-		see(p, s.entry(i), f)
 	}
 	return nil
 }
 
 // hashesHeld is how many hashes are held at a time: more samples take more
 // passes, not more memory (16 bytes each).
-var hashesHeld = 1 << 21
+var hashesHeld = 1 << 22
 
 // duplicates counts for each source the samples that are equal to an earlier
 // one of the mix.
@@ -312,14 +327,21 @@ func (s *Set) duplicates() ([]int, error) {
 		hash   uint64
 		source int32
 	}
+	facts, err := s.facts()
+	if err != nil {
+		return nil, err
+	}
 	copies := make([]int, len(s.stores))
-	passes := uint64(len(s.pieces)/hashesHeld + 1)
+	passes := uint64(s.pieces.len()/hashesHeld + 1)
+	all := make([]held, 0, min(s.pieces.len(), hashesHeld))
 	for pass := range passes {
-		all := make([]held, 0, min(len(s.pieces), hashesHeld))
-		err := s.eachSample(func(p piece, _ store.Entry, f record.Facts) {
-			if f.Hash%passes == pass {
-				all = append(all, held{f.Hash, p.source})
+		all = all[:0]
+		err := s.eachConversation(func(_ int, p piece) error {
+			hash, err := facts[p.source].Hash(int(p.conversation))
+			if hash%passes == pass {
+				all = append(all, held{hash, p.source})
 			}
+			return err
 		})
 		if err != nil {
 			return nil, err

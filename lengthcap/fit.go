@@ -89,12 +89,12 @@ func (m measured) fitArms(o experiment.Options, p *Plan) {
 
 // smaller is the epoch of a control: that of documents of these lengths in packs of the least capacity at
 // which a step has at least as many of them as one of the longest answers.
-func smaller(e, longest experiment.Epoch, strategy string, packs int, lengths []int) (experiment.Epoch, error) {
+func smaller(e, longest experiment.Epoch, strategy string, packs int, lengths []int32) (experiment.Epoch, error) {
 	most := max(1, e.Documents*longest.Steps/longest.Documents) // steps
-	least := slices.Max(lengths)
+	least := int(slices.Max(lengths))
 	var err error
 	steps := func(capacity int) int {
-		var all [][]int
+		var all [][]int32
 		if all, err = packing.Assign(strategy, capacity, lengths); err != nil {
 			return 0
 		}

@@ -93,21 +93,21 @@ func TestControlsTakeAsManyStepsAsTheLongest(t *testing.T) {
 
 func TestPacksOfAControlHoldAsManyDocuments(t *testing.T) {
 	random := rng.New(1, "lengths")
-	many := make([]int, 200)
+	many := make([]int32, 200)
 	for i := range many {
-		many[i] = 80 + random.IntN(70)
+		many[i] = int32(80 + random.IntN(70))
 	}
 	for _, c := range []struct {
 		name    string
 		longest experiment.Epoch
 		packs   int // of a step
-		lengths []int
+		lengths []int32
 		want    int // tokens; 0: any
 	}{
-		{"one a pack takes the longest document", experiment.Epoch{Documents: 10, Steps: 10}, 1, []int{90, 70, 70, 80}, 90},
-		{"two a pack take two", experiment.Epoch{Documents: 10, Steps: 5}, 1, []int{90, 90, 90, 90}, 180},
-		{"two packs a step, of one each", experiment.Epoch{Documents: 10, Steps: 5}, 2, []int{90, 90, 90, 90}, 90},
-		{"more in a step than there are", experiment.Epoch{Documents: 100, Steps: 1}, 1, []int{90, 90}, 180},
+		{"one a pack takes the longest document", experiment.Epoch{Documents: 10, Steps: 10}, 1, []int32{90, 70, 70, 80}, 90},
+		{"two a pack take two", experiment.Epoch{Documents: 10, Steps: 5}, 1, []int32{90, 90, 90, 90}, 180},
+		{"two packs a step, of one each", experiment.Epoch{Documents: 10, Steps: 5}, 2, []int32{90, 90, 90, 90}, 90},
+		{"more in a step than there are", experiment.Epoch{Documents: 100, Steps: 1}, 1, []int32{90, 90}, 180},
 		{"documents of many lengths", experiment.Epoch{Documents: 200, Steps: 160}, 1, many, 0},
 	} {
 		whole := experiment.Epoch{Capacity: 2048, Documents: len(c.lengths), Steps: 1, Targets: 500}
@@ -115,7 +115,7 @@ func TestPacksOfAControlHoldAsManyDocuments(t *testing.T) {
 		if err != nil || c.want > 0 && e.Capacity != c.want {
 			t.Errorf("%s: %+v, %v, want packs of %d", c.name, e, err, c.want)
 		}
-		if e.Capacity < slices.Max(c.lengths) || e.Targets != whole.Targets || e.Documents != whole.Documents {
+		if e.Capacity < int(slices.Max(c.lengths)) || e.Targets != whole.Targets || e.Documents != whole.Documents {
 			t.Errorf("%s: %+v", c.name, e)
 		}
 		ours, theirs := float64(e.Documents)/float64(e.Steps), float64(c.longest.Documents)/float64(c.longest.Steps)

@@ -111,9 +111,9 @@ func (x *Experiment) measureCap(ctx context.Context, limit int, m *measured) (er
 		Capacity: plan.Capacity, Documents: plan.Documents, Steps: plan.StepsPerEpoch, Targets: plan.TargetTokens,
 	}
 	if longest := x.session.Config.Experiment.Longest(); limit < longest {
-		var lengths []int
+		var lengths []int32
 		for _, id := range run.Data.Train() {
-			lengths = append(lengths, run.Data.Tokens(id))
+			lengths = append(lengths, int32(run.Data.Tokens(int(id))))
 		}
 		m.small[limit], err = smaller(m.epochs[limit], m.epochs[longest], x.session.Config.Packing.Strategy, m.packs, lengths)
 		return err

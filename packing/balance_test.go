@@ -13,7 +13,7 @@ import (
 // fifth 10,000 to 32,000, evenly on a logarithmic scale; of the general ones 28 % have over 500
 // words and 2 % over 1,000, which makes a log-normal distribution. A word is 1.3
 // tokens, a prompt 60, and what is longer than 32,768 is left out.
-func longWriterMix(samples int) (lengths []int) {
+func longWriterMix(samples int) (lengths []int32) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for len(lengths) < samples {
 		words := math.Exp(5.94 + .471*r.NormFloat64())
@@ -23,7 +23,7 @@ func longWriterMix(samples int) (lengths []int) {
 			}
 		}
 		if n := 60 + int(1.3*words); n <= 32768 {
-			lengths = append(lengths, n)
+			lengths = append(lengths, int32(n))
 		}
 	}
 	return lengths
@@ -33,7 +33,7 @@ func TestHierarchicalBalanceBringsLikeAttentionTogether(t *testing.T) {
 	lengths := longWriterMix(186000)
 	total := 0
 	for _, n := range lengths {
-		total += n
+		total += int(n)
 	}
 	fill := func(packs int) float64 { return float64(total) / float64(packs*32768) }
 	balance := func(strategy string) float64 {
@@ -59,13 +59,13 @@ func TestHierarchicalBalanceBringsLikeAttentionTogether(t *testing.T) {
 func TestImbalanceIsTheShareOfTheTimeThatIsWaited(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		packs [][]int
+		packs [][]int32
 		want  float64
 	}{
-		{"the paper's packs of equal tokens: 4 and 8", [][]int{{1, 1, 1, 1}, {2, 2}}, .25},
-		{"equal packs", [][]int{{3, 4}, {5}}, 0},
-		{"one that has nothing to do", [][]int{{5}, nil}, .5},
-		{"nothing at all", [][]int{nil}, 0},
+		{"the paper's packs of equal tokens: 4 and 8", [][]int32{{1, 1, 1, 1}, {2, 2}}, .25},
+		{"equal packs", [][]int32{{3, 4}, {5}}, 0},
+		{"one that has nothing to do", [][]int32{{5}, nil}, .5},
+		{"nothing at all", [][]int32{nil}, 0},
 		{"no packs", nil, 0},
 	} {
 		var costs []float64
@@ -76,7 +76,7 @@ func TestImbalanceIsTheShareOfTheTimeThatIsWaited(t *testing.T) {
 			t.Errorf("%s: %g, want %g", c.name, got, c.want)
 		}
 	}
-	if got := (Cost{Token: 10, Square: 2}).Of([]int{3, 1}); got != 60 {
+	if got := (Cost{Token: 10, Square: 2}).Of([]int32{3, 1}); got != 60 {
 		t.Errorf("cost %g, want 10 (3 + 1) + 2 (9 + 1) = 60", got)
 	}
 }
@@ -87,7 +87,7 @@ func TestStepsOfNeighboursHoldPacksBesideEachOther(t *testing.T) {
 			places := map[int]bool{} // of the step that is short
 			for epoch := range 50 {
 				order := neighbours.order(n, perStep, 1, epoch)
-				if sorted := slices.Sorted(slices.Values(order)); len(order) != n || !slices.Equal(sorted, identity(n)) {
+				if sorted := slices.Sorted(slices.Values(order)); len(order) != n || !slices.Equal(sorted, identity[int](n)) {
 					t.Fatalf("%d packs in steps of %d: %v", n, perStep, order)
 				}
 				for step := range slices.Chunk(order, perStep) {
@@ -126,7 +126,7 @@ func TestPacksAreDealtByCost(t *testing.T) {
 func BenchmarkAMillionSamples(b *testing.B) {
 	lengths, total := longWriterMix(1e6), 0
 	for _, n := range lengths {
-		total += n
+		total += int(n)
 	}
 	for _, strategy := range Strategies() {
 		b.Run(strategy, func(b *testing.B) {
@@ -149,7 +149,7 @@ func TestABetterPackerIsAnotherObjectiveForLongWritersCode(t *testing.T) {
 	lengths := longWriterMix(186000)
 	docs := make([]Carrier, len(lengths))
 	for i, n := range lengths {
-		docs[i] = Carrier{n, 1, 1}
+		docs[i] = Carrier{int(n), 1, 1}
 	}
 	long := map[string]float64{}
 	for _, strategy := range Strategies() {
@@ -160,7 +160,7 @@ func TestABetterPackerIsAnotherObjectiveForLongWritersCode(t *testing.T) {
 		for _, weighting := range []string{ByToken, "sequence", "longwriter", "pack"} {
 			o := Default()
 			o.Weighting = weighting
-			shares, err := o.Shares(packs, 8, docs)
+			shares, err := o.Shares(packs, 8, len(docs), func(i int32) Carrier { return docs[i] })
 			if err != nil {
 				t.Fatal(err)
 			}

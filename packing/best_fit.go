@@ -9,7 +9,7 @@ import "slices"
 // It needs time O(N log N + N log C) and memory O(N + C): packs
 // with the same room left are a linked list, and a tree of bit sets finds the
 // smallest room that is enough.
-func bestFitDecreasing(capacity int, lengths []int) [][]int {
+func bestFitDecreasing(capacity int, lengths []int32) [][]int32 {
 	order := longestFirst(lengths)
 	var (
 		in    = make([]int32, len(lengths))   // which pack
@@ -41,7 +41,7 @@ func bestFitDecreasing(capacity int, lengths []int) [][]int {
 			next = append(next, -1)
 		}
 		in[i] = pack
-		if left := int(room) - n; left > 0 {
+		if left := int(room) - int(n); left > 0 {
 			push(left, pack)
 		}
 	}
@@ -49,12 +49,12 @@ func bestFitDecreasing(capacity int, lengths []int) [][]int {
 }
 
 // gather are packs of samples, in an order: in says which pack each lies in.
-func gather(order []int, in []int32, packs int) [][]int {
+func gather(order, in []int32, packs int) [][]int32 {
 	sizes := make([]int, packs)
 	for _, k := range in {
 		sizes[k]++
 	}
-	all, out := make([]int, len(order)), make([][]int, packs)
+	all, out := make([]int32, len(order)), make([][]int32, packs)
 	for k, n := range sizes {
 		out[k], all = all[:0:n], all[n:]
 	}
@@ -66,21 +66,21 @@ func gather(order []int, in []int32, packs int) [][]int {
 
 // longestFirst are the indices of lengths, from the longest; those of equal length keep their
 // order. It counts: lengths are at most a pack's capacity.
-func longestFirst(lengths []int) []int {
+func longestFirst(lengths []int32) []int32 {
 	if len(lengths) == 0 {
 		return nil
 	}
 	begin := make([]int32, slices.Max(lengths)+2) // of each length in the order; first how many there are, one further
-	longest := len(begin) - 2
+	longest := int32(len(begin) - 2)
 	for _, n := range lengths {
 		begin[longest-n+1]++
 	}
 	for i := 1; i < len(begin); i++ {
 		begin[i] += begin[i-1]
 	}
-	order := make([]int, len(lengths))
+	order := make([]int32, len(lengths))
 	for i, n := range lengths {
-		order[begin[longest-n]] = i
+		order[begin[longest-n]] = int32(i)
 		begin[longest-n]++
 	}
 	return order

@@ -64,10 +64,10 @@ func TestABranchIsItsDocumentBehindThePrefix(t *testing.T) {
 func TestTheCostOfBranchesCountsWhatTheySee(t *testing.T) {
 	const shared = 7
 	trunk := doc(20, 0, 1)
-	docs, rows := []Doc{trunk}, []int{20}
+	docs, rows := []Doc{trunk}, []int32{20}
 	for _, n := range []int{5, 11} {
 		all := Doc{IDs: slices.Concat(trunk.IDs[:shared], doc(n, 0, 1).IDs), Factor: 1}
-		docs, rows = append(docs, all.Branch(shared)), append(rows, n+1)
+		docs, rows = append(docs, all.Branch(shared)), append(rows, int32(n+1))
 	}
 	p, err := Lay(60, docs, "token")
 	if err != nil {

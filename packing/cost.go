@@ -14,7 +14,7 @@ type Cost struct{ Token, Square float64 }
 var Attention = Cost{Square: 1}
 
 // Of is the cost of documents of the given lengths.
-func (c Cost) Of(lengths []int) (sum float64) {
+func (c Cost) Of(lengths []int32) (sum float64) {
 	for _, n := range lengths {
 		sum += c.Token*float64(n) + c.Square*float64(n)*float64(n)
 	}
@@ -23,7 +23,7 @@ func (c Cost) Of(lengths []int) (sum float64) {
 
 // Branches is the cost of documents that begin with the same shared tokens, which are computed once: each but the first is a
 // branch of it ([Doc]). rows are how many tokens each has in the pack.
-func (c Cost) Branches(shared int, rows []int) float64 {
+func (c Cost) Branches(shared int, rows []int32) float64 {
 	sum := c.Of(rows)
 	for _, n := range rows[1:] {
 		sum += c.Square * 2 * float64(n) * float64(shared-1) // n tokens look at all of the prefix, which does not look back
@@ -51,7 +51,7 @@ func Imbalance(costs []float64) float64 {
 // AttentionBalance is the mean over an epoch's steps of the [Imbalance] of their packs'
 // [Attention], if each of the perStep packs of a step has a device of its own. A last
 // step that has fewer packs counts with those that it has.
-func AttentionBalance(packs [][]int, perStep int, lengths []int) (mean float64) {
+func AttentionBalance(packs [][]int32, perStep int, lengths []int32) (mean float64) {
 	steps := 0.0
 	for step := range slices.Chunk(packs, perStep) {
 		costs := make([]float64, len(step))
@@ -65,7 +65,7 @@ func AttentionBalance(packs [][]int, perStep int, lengths []int) (mean float64) 
 }
 
 // at are the values at indices.
-func at[T any](values []T, indices []int) []T {
+func at[T any, I int | int32](values []T, indices []I) []T {
 	out := make([]T, len(indices))
 	for i, k := range indices {
 		out[i] = values[k]
@@ -80,7 +80,7 @@ const None = -1
 // packs of like cost in a row: all wait for the slowest of it. Places without a pack are
 // None, in the last row.
 func Deal(costs []float64, ranks int) (rows [][]int) {
-	order := identity(len(costs))
+	order := identity[int](len(costs))
 	if ranks > 1 {
 		order = dearestFirst(costs)
 	}
@@ -94,15 +94,15 @@ func Deal(costs []float64, ranks int) (rows [][]int) {
 
 // dearestFirst are the indices of costs, from the highest; of the same they keep their order.
 func dearestFirst(costs []float64) []int {
-	order := identity(len(costs))
+	order := identity[int](len(costs))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(costs[b], costs[a]) })
 	return order
 }
 
-func identity(n int) []int {
-	out := make([]int, n)
+func identity[I int | int32](n int) []I {
+	out := make([]I, n)
 	for i := range out {
-		out[i] = i
+		out[i] = I(i)
 	}
 	return out
 }

@@ -4,15 +4,19 @@ package packing
 // room. It keeps the order, so that a pack mixes long and short as the data does, and
 // fills nearly as well as best fit over sorted samples; sorted, it would give that
 // packer's packs once more. A tree of the most room below each node finds the pack in
-// O(log N).
-func firstFit(capacity int, lengths []int) [][]int {
-	leaves := 1
-	for leaves < len(lengths) {
+// O(log packs): all but one are more than half full, which bounds them.
+func firstFit(capacity int, lengths []int32) [][]int32 {
+	total := 0
+	for _, n := range lengths {
+		total += int(n)
+	}
+	leaves, most := 1, min(len(lengths), 2*total/capacity+1)
+	for leaves < most {
 		leaves *= 2
 	}
-	room := make([]int, 2*leaves) // of pack k at leaves+k; above, the larger of two
+	room := make([]int32, 2*leaves) // of pack k at leaves+k; above, the larger of two
 	for i := range room {
-		room[i] = capacity
+		room[i] = int32(capacity)
 	}
 	in, packs := make([]int32, len(lengths)), 0
 	for i, n := range lengths {
@@ -29,5 +33,5 @@ func firstFit(capacity int, lengths []int) [][]int {
 			room[at] = max(room[2*at], room[2*at+1])
 		}
 	}
-	return gather(identity(len(lengths)), in, packs)
+	return gather(identity[int32](len(lengths)), in, packs)
 }

@@ -7,7 +7,7 @@ package packing
 // packs its groups to several lengths, for which it has settings of their own; here all packs
 // have one capacity, and groups in the order of their lengths that fill what is left are
 // what best fit decreasing does.
-func balanced(capacity int, lengths []int) [][]int {
+func balanced(capacity int, lengths []int32) [][]int32 {
 	packs := bestFitDecreasing(capacity, lengths)
 	costs := make([]float64, len(packs))
 	for i, p := range packs {

@@ -21,10 +21,14 @@ type alike struct {
 // pattern stay together. It leaves the rooms that best fit decreasing leaves; its time
 // grows with the number of different lengths, and with that of the samples
 // only to count them and to hand them out.
-func fromHistogram(capacity int, lengths []int) [][]int {
+func fromHistogram(capacity int, lengths []int32) [][]int32 {
 	samples := make([][]int32, capacity+1) // by length
-	for i, n := range lengths {
-		samples[n] = append(samples[n], int32(i))
+	for order := longestFirst(lengths); len(order) > 0; {
+		n, to := lengths[order[0]], 1
+		for to < len(order) && lengths[order[to]] == n {
+			to++
+		}
+		samples[n], order = order[:to], order[to:]
 	}
 	var full []alike
 	open := make([][]alike, capacity+1) // by the room left
@@ -71,14 +75,16 @@ func fromHistogram(capacity int, lengths []int) [][]int {
 }
 
 // handOut gives the packs their samples, those of a length in their order.
-func handOut(all []alike, samples [][]int32) (packs [][]int) {
+func handOut(all []alike, samples [][]int32) (packs [][]int32) {
 	for _, a := range all {
 		for range a.packs {
-			var pack []int
+			size := 0
 			for p := a.of; p != nil; p = p.before {
-				for _, i := range samples[p.length][:p.samples] {
-					pack = append(pack, int(i))
-				}
+				size += p.samples
+			}
+			pack := make([]int32, 0, size)
+			for p := a.of; p != nil; p = p.before {
+				pack = append(pack, samples[p.length][:p.samples]...)
 				samples[p.length] = samples[p.length][p.samples:]
 			}
 			packs = append(packs, pack)

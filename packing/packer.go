@@ -6,7 +6,7 @@ import "lwtrain/internal/rng"
 // gets lengths of 1 to capacity.
 type packer struct {
 	name   string
-	assign func(capacity int, lengths []int) [][]int
+	assign func(capacity int, lengths []int32) [][]int32
 	// varies: how many packs there are depends on the order of the samples, which is
 	// another one in each epoch. Else it depends on the lengths alone.
 	varies  bool
@@ -46,7 +46,7 @@ func packerOf(strategy string) (packer, error) {
 func (a arrangement) order(n, perStep int, seed uint64, epoch int) []int {
 	switch a {
 	case asTheyCome:
-		return identity(n)
+		return identity[int](n)
 	case shuffled:
 		return rng.Perm(rng.New(seed, "packs", uint64(epoch)), n)
 	}

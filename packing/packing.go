@@ -30,10 +30,11 @@ func Default() Options {
 
 // Assign puts samples of the given lengths (in tokens) into packs by a strategy and
 // returns the samples of each pack by their index. Every sample lies in exactly one
-// pack. A sample that is empty or longer than capacity is an error.
-func Assign(strategy string, capacity int, lengths []int) ([][]int, error) {
+// pack. A sample that is empty or longer than capacity is an error. Of millions of samples
+// lengths and places are the most of what a plan holds: they have 32 bits.
+func Assign(strategy string, capacity int, lengths []int32) ([][]int32, error) {
 	for i, n := range lengths {
-		if n < 1 || n > capacity {
+		if n < 1 || int(n) > capacity {
 			return nil, fmt.Errorf("sample %d has %d tokens, want 1 to %d, the capacity of a pack", i, n, capacity)
 		}
 	}
@@ -54,14 +55,16 @@ func (o Options) PacksVary() bool {
 // Epoch plans one epoch of training: the samples are shuffled by the seed and
 // the epoch's number and packed, and the packs are put into the order of training, of which an
 // optimiser step takes perStep.
-func Epoch(opt Options, lengths []int, perStep int, seed uint64, epoch int) ([][]int, error) {
-	order := rng.Perm(rng.New(seed, "order", uint64(epoch)), len(lengths))
+func Epoch(opt Options, lengths []int32, perStep int, seed uint64, epoch int) ([][]int32, error) {
+	order := rng.Perm32(rng.New(seed, "order", uint64(epoch)), len(lengths))
 	packs, err := Assign(opt.Strategy, opt.Capacity, at(lengths, order))
 	if err != nil {
 		return nil, err
 	}
-	for i, pack := range packs {
-		packs[i] = at(order, pack)
+	for _, pack := range packs {
+		for i, k := range pack {
+			pack[i] = order[k]
+		}
 	}
 	p, err := packerOf(opt.Strategy)
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 )
 
 // slowBestFit is best fit decreasing as one would say it: look at every pack.
-func slowBestFit(capacity int, lengths []int) (rooms []int) {
+func slowBestFit(capacity int, lengths []int32) (rooms []int) {
 	sorted := slices.Clone(lengths)
-	slices.SortFunc(sorted, func(a, b int) int { return cmp.Compare(b, a) })
+	slices.SortFunc(sorted, func(a, b int32) int { return cmp.Compare(b, a) })
 	for _, n := range sorted {
-		best := -1
+		n, best := int(n), -1
 		for i, room := range rooms {
 			if room >= n && (best < 0 || room < rooms[best]) {
 				best = i
@@ -32,8 +32,9 @@ func slowBestFit(capacity int, lengths []int) (rooms []int) {
 }
 
 // slowFirstFit looks at the packs in their order.
-func slowFirstFit(capacity int, lengths []int) (rooms []int) {
+func slowFirstFit(capacity int, lengths []int32) (rooms []int) {
 	for _, n := range lengths {
+		n := int(n)
 		at := slices.IndexFunc(rooms, func(room int) bool { return room >= n })
 		if at < 0 {
 			at, rooms = len(rooms), append(rooms, capacity)
@@ -44,11 +45,11 @@ func slowFirstFit(capacity int, lengths []int) (rooms []int) {
 	return rooms
 }
 
-func roomsOf(packs [][]int, capacity int, lengths []int) (rooms []int) {
+func roomsOf(packs [][]int32, capacity int, lengths []int32) (rooms []int) {
 	for _, p := range packs {
 		room := capacity
 		for _, i := range p {
-			room -= lengths[i]
+			room -= int(lengths[i])
 		}
 		rooms = append(rooms, room)
 	}
@@ -59,7 +60,7 @@ func roomsOf(packs [][]int, capacity int, lengths []int) (rooms []int) {
 func TestPacksHoldEverySampleOnceAndOverflowNoPack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		capacity := rapid.IntRange(1, 5000).Draw(t, "capacity")
-		lengths := rapid.SliceOfN(rapid.IntRange(1, capacity), 0, 300).Draw(t, "lengths")
+		lengths := rapid.SliceOfN(rapid.Int32Range(1, int32(capacity)), 0, 300).Draw(t, "lengths")
 		for _, strategy := range Strategies() {
 			packs, err := Assign(strategy, capacity, lengths)
 			if err != nil {
@@ -83,7 +84,7 @@ func TestPacksHoldEverySampleOnceAndOverflowNoPack(t *testing.T) {
 			if len(rooms) > 0 && rooms[0] < 0 {
 				t.Fatalf("%s: a pack overflows by %d", strategy, -rooms[0])
 			}
-			slow, ok := map[string]func(int, []int) []int{
+			slow, ok := map[string]func(int, []int32) []int{
 				BestFit: slowBestFit, "histogram": slowBestFit, "hbp": slowBestFit, "first_fit": slowFirstFit,
 			}[strategy]
 			if !ok {
@@ -106,7 +107,7 @@ func TestEachPackerPacksAsItsRuleSays(t *testing.T) {
 		{"hbp sorts best fit's packs by the squares of lengths", "hbp", "[[4 3] [0 2] [1 5 6]]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := Assign(c.strategy, 10, []int{6, 5, 4, 1, 9, 1, 1})
+			got, err := Assign(c.strategy, 10, []int32{6, 5, 4, 1, 9, 1, 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,11 +121,11 @@ func TestEachPackerPacksAsItsRuleSays(t *testing.T) {
 func TestSamplesThatFitIntoNoPackAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, strategy string
-		lengths        []int
+		lengths        []int32
 		want           string
 	}{
-		{"a sample longer than a pack", "next_fit", []int{3, 11}, "sample 1 has 11 tokens, want 1 to 10"},
-		{"an empty sample", "best_fit_decreasing", []int{0}, "sample 0 has 0 tokens"},
+		{"a sample longer than a pack", "next_fit", []int32{3, 11}, "sample 1 has 11 tokens, want 1 to 10"},
+		{"an empty sample", "best_fit_decreasing", []int32{0}, "sample 0 has 0 tokens"},
 		{"an unknown strategy", "worst_fit", nil, `packing strategy "worst_fit"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,20 +137,20 @@ func TestSamplesThatFitIntoNoPackAreRefused(t *testing.T) {
 }
 
 func TestAnEpochIsAFunctionOfSeedAndNumberAndHoldsEverySample(t *testing.T) {
-	lengths := make([]int, 200)
+	lengths := make([]int32, 200)
 	for i := range lengths {
-		lengths[i] = 1 + i*i%97
+		lengths[i] = int32(1 + i*i%97)
 	}
 	for _, strategy := range Strategies() {
 		opt := Options{Capacity: 128, Strategy: strategy}
-		epoch := func(seed uint64, n int) [][]int {
+		epoch := func(seed uint64, n int) [][]int32 {
 			packs, err := Epoch(opt, lengths, 4, seed, n)
 			if err != nil {
 				t.Fatal(err)
 			}
 			all := slices.Sorted(slices.Values(slices.Concat(packs...)))
 			for i := range lengths {
-				if len(all) != len(lengths) || all[i] != i {
+				if len(all) != len(lengths) || int(all[i]) != i {
 					t.Fatalf("%s: epoch %d holds %d samples, or not each once", strategy, n, len(all))
 				}
 			}
@@ -159,7 +160,7 @@ func TestAnEpochIsAFunctionOfSeedAndNumberAndHoldsEverySample(t *testing.T) {
 		if fmt.Sprint(first) != fmt.Sprint(epoch(1, 0)) {
 			t.Errorf("%s: the same seed and epoch gave other packs", strategy)
 		}
-		for _, other := range [][][]int{epoch(1, 1), epoch(2, 0)} {
+		for _, other := range [][][]int32{epoch(1, 1), epoch(2, 0)} {
 			if fmt.Sprint(first) == fmt.Sprint(other) {
 				t.Errorf("%s: another seed or epoch gave the same packs", strategy)
 			}
@@ -394,8 +395,8 @@ func lossOf(t *testing.T, o Options, packs [][]Doc, ce func(id int32) float64) f
 // pack with 30 answers of 500.
 func TestALongAnswersShareDependsOnTheWeighting(t *testing.T) {
 	docs := []Carrier{{30000, 1, 1}}
-	packs := [][]int{{0}, nil}
-	for i := 1; i <= 30; i++ {
+	packs := [][]int32{{0}, nil}
+	for i := int32(1); i <= 30; i++ {
 		docs = append(docs, Carrier{500, 1, 2})
 		packs[1] = append(packs[1], i)
 	}
@@ -408,7 +409,7 @@ func TestALongAnswersShareDependsOnTheWeighting(t *testing.T) {
 		}
 		o := Default()
 		o.Weighting = weighting
-		got, err := o.Shares(packs, 2, docs)
+		got, err := o.Shares(packs, 2, len(docs), func(i int32) Carrier { return docs[i] })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -429,9 +430,9 @@ func TestSharesAreThoseOfTheWeightsOfPacks(t *testing.T) {
 		o.Weighting = rapid.SampledFrom(Weightings()).Draw(t, "weighting")
 		var docs []Doc
 		var carriers []Carrier
-		var packs [][]int
+		var packs [][]int32
 		for range rapid.IntRange(1, 6).Draw(t, "packs") {
-			var pack []int
+			var pack []int32
 			for range rapid.IntRange(1, 4).Draw(t, "documents") {
 				d := doc(15, 0, rapid.SampledFrom([]float64{0, 0.5, 1, 2}).Draw(t, "factor"))
 				n := rapid.IntRange(0, 6).Draw(t, "targets") // of each of two answers
@@ -439,12 +440,12 @@ func TestSharesAreThoseOfTheWeightsOfPacks(t *testing.T) {
 				if n > 0 {
 					d.Target, c.Answers = [][2]int32{{1, int32(1 + n)}, {8, int32(8 + n)}}, 2
 				}
-				pack, docs, carriers = append(pack, len(docs)), append(docs, d), append(carriers, c)
+				pack, docs, carriers = append(pack, int32(len(docs))), append(docs, d), append(carriers, c)
 			}
 			packs = append(packs, pack)
 		}
 		perStep := rapid.IntRange(1, 3).Draw(t, "per step")
-		got, err := o.Shares(packs, perStep, carriers)
+		got, err := o.Shares(packs, perStep, len(docs), func(i int32) Carrier { return carriers[i] })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ type weighting struct {
 	byMessage bool // what is said of documents holds for each answer in them
 	smoothed  bool // the divisor is a mean over the steps so far: [Options.Divisors]
 	byLoss    bool // the weights are multiplied once the losses are known: [Options.Weigh]
+	byPower   bool // the divisor is of powers of target tokens, which cost more than all else here
 }
 
 // packSums are those of a pack: of f N over its documents (N target tokens, factor f), of
@@ -60,7 +61,7 @@ var weightings = []weighting{
 	// sum f l N^-p / sum f N^(1-p) over the step: between token (p = 0) and sequence (p = 1).
 	{name: "length", target: func(o Options, _ packSums, f, n float64) float64 {
 		return f * math.Pow(n, -o.LengthPower)
-	}, divisor: func(p packSums) float64 { return p.powers }},
+	}, divisor: func(p packSums) float64 { return p.powers }, byPower: true},
 	// sum f e^-c c over the tokens' cross-entropies c / sum f N over the step; e^-c, the
 	// probability of the token, is a constant to the gradient: DFT (arXiv:2508.05629), eq. 9.
 	{name: "dft", target: same, divisor: tokens, byLoss: true},
@@ -102,6 +103,8 @@ func (w weighting) weigh(o Options, units []unit) (weights []float64, divisor fl
 		if u.targets > 0 {
 			p.factors += u.factor
 			p.documents++
+		}
+		if w.byPower && u.targets > 0 {
 			p.powers += u.factor * math.Pow(u.targets, 1-o.LengthPower)
 		}
 	}

@@ -37,7 +37,7 @@ type packsView struct {
 }
 
 // mostBars bounds the packs that have a bar.
-const mostBars = 48
+const mostBars = train.DrawnWhole
 
 // WritePacks writes the page of a run's packs.
 func WritePacks(w io.Writer, p PacksPage) error {
@@ -128,7 +128,7 @@ func (p PacksPage) drawn(width, high, beside float64, packs []train.Drawn) templ
 	scale := (width - beside) / float64(p.Plan.Capacity)
 	for i, d := range packs {
 		y := float64(i) * high
-		tokens := d.Tokens()
+		tokens := d.Tokens
 		text := fmt.Sprintf("step %d, pack %d: %.0f %%, %.3f", d.Step, d.Pack, 100*float64(tokens)/float64(p.Plan.Capacity), d.Attention)
 		c.text(0, y+13, "tick", text)
 		if beside == 0 {
@@ -160,7 +160,7 @@ func (p PacksPage) steps() []figure {
 		next, sum, top, tokens := from, 0.0, 0.0, 0
 		for next < len(p.Packs) && p.Packs[next].Step == p.Packs[from].Step {
 			d := p.Packs[next]
-			sum, top, tokens = sum+d.Attention, math.Max(top, d.Attention), tokens+d.Tokens()
+			sum, top, tokens = sum+d.Attention, math.Max(top, d.Attention), tokens+d.Tokens
 			next++
 		}
 		n := float64(next - from)

@@ -138,7 +138,7 @@ func seen(set *data.Set, epochs float64) []float64 {
 	sources := set.Sources()
 	held := make([]int, len(sources))
 	for _, i := range set.HeldOut() {
-		held[set.Source(i)]++
+		held[set.Source(int(i))]++
 	}
 	there := make([]int, len(sources))
 	for i := range set.Len() {

@@ -132,7 +132,8 @@ func (s *Session) lengths(ctx context.Context, m *Model, preferences bool, f *fa
 
 // take takes the lengths of a set's samples.
 func (f *facts) take(set *data.Set) {
-	for _, i := range set.Train() {
+	for _, at := range set.Train() {
+		i := int(at)
 		f.longest = max(f.longest, set.Tokens(i))
 		f.answers = append(f.answers, set.Targets(i))
 		if f.unit == conversation {

@@ -99,8 +99,8 @@ func answerable(set *data.Set, most int) []int {
 		if len(out) == most {
 			break
 		}
-		if s, err := set.Sample(id); err == nil && s.Target[0][0] > 0 {
-			out = append(out, id)
+		if s, err := set.Sample(int(id)); err == nil && s.Target[0][0] > 0 {
+			out = append(out, int(id))
 		}
 	}
 	return out

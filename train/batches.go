@@ -56,8 +56,8 @@ func (b *Batches) at(step int) ([][]int, error) {
 	}
 	first := (step - start) * b.perStep
 	var out [][]int
-	for _, p := range epoch.packs[first:min(first+b.perStep, len(epoch.packs))] {
-		out = append(out, pick(epoch.samples, p))
+	for i := first; i < min(first+b.perStep, len(epoch.packs)); i++ {
+		out = append(out, epoch.pack(i))
 	}
 	return out, nil
 }
@@ -75,7 +75,8 @@ func (b *Batches) divisor(step int, sum float64) (float64, error) {
 			return 0, err
 		}
 		targets := 0.0
-		for _, c := range b.carriers(slices.Concat(batch...)) {
+		for _, id := range slices.Concat(batch...) {
+			c := b.carrier(id)
 			targets += c.Factor * float64(c.Targets)
 		}
 		b.divisors = append(b.divisors, b.next(targets))

@@ -20,8 +20,20 @@ type Epochs struct {
 // order of training, by their place in samples.
 type packedEpoch struct {
 	number  int // from 0
-	samples []int
-	packs   [][]int
+	samples []int32
+	packs   [][]int32
+}
+
+// pack are the samples of pack i, by their index in the set.
+func (p packedEpoch) pack(i int) []int { return ints(pick(p.samples, p.packs[i])) }
+
+// ints are samples, by their index in the set.
+func ints(samples []int32) []int {
+	out := make([]int, len(samples))
+	for i, id := range samples {
+		out[i] = int(id)
+	}
+	return out
 }
 
 // NewEpochs packs the first epoch of a set for steps of perStep packs ([Options.PacksPerStep]).
@@ -79,26 +91,21 @@ func (e *Epochs) documents(samples []int) ([]packing.Doc, error) {
 	return docs, nil
 }
 
-// carriers are samples as shares of the loss see them, but for their answers.
-func (e *Epochs) carriers(samples []int) []packing.Carrier {
-	sources := e.data.Sources()
-	out := make([]packing.Carrier, len(samples))
-	for i, id := range samples {
-		out[i] = packing.Carrier{Targets: e.data.Targets(id), Factor: sources[e.data.Source(id)].LossFactor}
-	}
-	return out
+// carrier is a sample as shares of the loss see it, but for its answers.
+func (e *Epochs) carrier(id int) packing.Carrier {
+	return packing.Carrier{Targets: e.data.Targets(id), Factor: e.data.Sources()[e.data.Source(id)].LossFactor}
 }
 
 // lengths are those of samples, in tokens.
-func lengths(set *data.Set, samples []int) []int {
-	out := make([]int, len(samples))
+func lengths[I int | int32](set *data.Set, samples []I) []int32 {
+	out := make([]int32, len(samples))
 	for i, id := range samples {
-		out[i] = set.Tokens(id)
+		out[i] = int32(set.Tokens(int(id)))
 	}
 	return out
 }
 
-func pick[T any](from []T, at []int) []T {
+func pick[T any, I int | int32](from []T, at []I) []T {
 	out := make([]T, len(at))
 	for i, k := range at {
 		out[i] = from[k]

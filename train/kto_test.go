@@ -141,7 +141,7 @@ func TestAnAnswerIsComparedWithOneToAnotherPrompt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	train := set.Train()
+	train := ints(set.Train())
 	for _, r := range p.mismatches(p.all) {
 		doc, err := r.document(set)
 		if err != nil {

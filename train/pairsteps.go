@@ -20,6 +20,7 @@ type PairSteps struct {
 	set      *data.Set
 	labelled bool        // answers with a label, for KTO
 	all      []data.Pair // to train on, then held out
+	trained  []data.Pair // the first of all
 	others   map[int]int // KTO: of each answer one to another prompt
 	capacity int
 	opt      Options
@@ -28,7 +29,7 @@ type PairSteps struct {
 	sharing  Sharing
 
 	epochNow int // the epoch whose order is at hand
-	order    []int
+	order    []int32
 }
 
 // NewPairSteps plans the steps of a run, for which packs have the given capacity.
@@ -53,6 +54,7 @@ func NewPairSteps(
 		set: set, labelled: labelled, all: slices.Concat(pairs, set.HeldOutPairs()), capacity: capacity, opt: opt, seed: seed,
 		epochNow: -1, perStep: opt.PacksPerStep(), sharing: sharing,
 	}
+	p.trained = p.all[:len(pairs)]
 	var err error
 	if labelled {
 		if err = p.mismatch(len(pairs)); err != nil {
@@ -91,13 +93,13 @@ func (p *PairSteps) once(pair data.Pair) (prompt int, saved float64) {
 	}
 	prompt = p.set.Prompt(ids[0])
 	apart := lengths(p.set, ids)
-	rows := []int{apart[0], apart[1] - prompt + 1}
-	if prompt < 2 || rows[0]+rows[1] > min(p.sharing.Most, p.capacity) {
+	rows := []int32{apart[0], apart[1] - int32(prompt) + 1}
+	if prompt < 2 || int(rows[0]+rows[1]) > min(p.sharing.Most, p.capacity) {
 		return 0, 0
 	}
 	targets := p.sharing.Target * float64(p.set.Targets(ids[0])+p.set.Targets(ids[1]))
 	cost, less := p.sharing.Cost.Of(apart)+targets, p.sharing.Cost.Branches(prompt, rows)+targets
-	if apart[0]+apart[1] > p.capacity {
+	if int(apart[0]+apart[1]) > p.capacity {
 		cost *= scoredFirst
 	}
 	if saved = 1 - less/cost; saved < leastSaved && !p.sharing.Always {
@@ -124,10 +126,10 @@ func (p *PairSteps) scored(pairs []data.Pair) (out []unit) {
 func (p *PairSteps) at(step int) []int {
 	epoch, start := p.epochOf(step)
 	if epoch != p.epochNow {
-		p.order, p.epochNow = rng.Perm(rng.New(p.seed, "order", uint64(epoch)), len(p.set.Pairs())), epoch
+		p.order, p.epochNow = rng.Perm32(rng.New(p.seed, "order", uint64(epoch)), len(p.trained)), epoch
 	}
 	first := (step - start) * p.perStep
-	return p.order[first:min(first+p.perStep, len(p.order))]
+	return ints(p.order[first:min(first+p.perStep, len(p.order))])
 }
 
 // whole reports whether a pair fits into a pack.
@@ -194,7 +196,7 @@ func (p *PairSteps) mismatches(pairs []data.Pair) []reply {
 // used are the pairs that the run takes, as they are in all: those of its steps, then the
 // held-out ones.
 func (p *PairSteps) used() []data.Pair {
-	n := len(p.set.Pairs())
+	n := len(p.trained)
 	if p.total >= p.ends[0] {
 		return p.all // an epoch takes each
 	}
@@ -222,9 +224,23 @@ func (p *PairSteps) asked(pairs []data.Pair) []unit {
 	return units
 }
 
+// askedSizes are the lengths of what a model is asked about pairs, as [PairSteps.asked] has it: of millions of them, without the units.
+func (p *PairSteps) askedSizes(pairs []data.Pair) []int32 {
+	out := make([]int32, 0, 2*len(pairs))
+	for some := range slices.Chunk(pairs, 1<<12) {
+		out = append(out, sizes(p.set, p.scored(some))...)
+	}
+	for some := range slices.Chunk(pairs, 1<<12) {
+		if p.labelled {
+			out = append(out, sizes(p.set, alone(p.mismatches(some)))...)
+		}
+	}
+	return out
+}
+
 // Plan sums up the steps, as [Batches.Plan] does for conversations.
 func (p *PairSteps) Plan() *Plan {
-	pairs := p.set.Pairs()
+	pairs := p.trained
 	plan := &Plan{
 		Schedule: p.opt.schedule(p.total), StepsPerEpoch: p.ends[0], Epochs: p.epoch(p.total),
 		Capacity: p.capacity, Pairs: len(pairs), Labelled: p.labelled, Once: p.sharedPrompts(),
@@ -259,7 +275,7 @@ func (p *PairSteps) Plan() *Plan {
 func (p *PairSteps) sharedPrompts() Once {
 	out := Once{Most: p.sharing.Most, Why: p.sharing.Why}
 	var cost, less float64
-	for _, pair := range p.set.Pairs() {
+	for _, pair := range p.trained {
 		ids := pair.Answers()
 		own := p.sharing.Cost.Of(lengths(p.set, ids))
 		for _, id := range ids {
@@ -300,9 +316,8 @@ func (p *PairSteps) units(batch []int) []unit {
 // packSteps is what the sizes of packs are computed in multiples of.
 const packSteps = 128
 
-// computed is how many tokens are computed for units, packed, with what fills their packs.
-func (p *PairSteps) computed(units []unit) (n int64) {
-	all := sizes(p.set, units)
+// computed is how many tokens are computed for units of these lengths, packed, with what fills their packs.
+func (p *PairSteps) computed(all []int32) (n int64) {
 	packs, err := packing.Assign(packing.BestFit, p.capacity, all)
 	if err != nil {
 		return 0 // the run says it
@@ -310,7 +325,7 @@ func (p *PairSteps) computed(units []unit) (n int64) {
 	for _, pack := range packs {
 		tokens := 0
 		for _, i := range pack {
-			tokens += all[i]
+			tokens += int(all[i])
 		}
 		n += int64(min(p.capacity, (tokens+packSteps-1)/packSteps*packSteps))
 	}
@@ -322,7 +337,7 @@ func (p *PairSteps) Work(losses dpo.Options, step int) Work {
 	evaluations := p.opt.evaluations(step, p.total)
 	w := Work{Updates: p.total - step, Saves: p.opt.Saves(step, p.total)}
 	if step == 0 && losses.NeedsReference() {
-		w.Asked = p.computed(p.asked(p.used()))
+		w.Asked = p.computed(p.askedSizes(p.used()))
 		w.Scored = w.Asked
 		if losses.Reference == dpo.Initial && evaluations > 0 {
 			evaluations-- // taken from the reference
@@ -330,16 +345,17 @@ func (p *PairSteps) Work(losses dpo.Options, step int) Work {
 	}
 	for ; step < p.total; step++ {
 		batch := p.at(step)
-		w.Learned += p.computed(p.units(batch))
+		w.Learned += p.computed(sizes(p.set, p.units(batch)))
 		first := alone(own(p.split(batch)))
 		if p.labelled { // each is compared with an answer to another prompt
 			first = alone(p.mismatches(pick(p.all, batch)))
 		}
-		w.Scored += p.computed(first)
+		w.Scored += p.computed(sizes(p.set, first))
 	}
-	held := p.computed(p.scored(p.set.HeldOutPairs()))
+	heldOut := p.all[len(p.trained):]
+	held := p.computed(sizes(p.set, p.scored(heldOut)))
 	if p.labelled {
-		held += p.computed(alone(p.mismatches(p.set.HeldOutPairs())))
+		held += p.computed(sizes(p.set, alone(p.mismatches(heldOut))))
 	}
 	w.Scored += int64(evaluations) * held
 	return w

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	"lwtrain/internal/prose"
 	"lwtrain/packing"
 )
@@ -58,29 +60,37 @@ func (b *Batches) Plan() (*Plan, error) {
 		Packs: len(b.first.packs), Capacity: b.packing.Capacity, Shares: shares,
 		Attention: packing.AttentionBalance(b.first.packs, b.perStep, lengths(b.data, b.first.samples)),
 	}
-	for _, id := range b.first.samples {
+	for _, i := range b.first.samples {
 		p.Documents++
-		p.Tokens += int64(b.data.Tokens(id))
-		p.TargetTokens += int64(b.data.Targets(id))
+		p.Tokens += int64(b.data.Tokens(int(i)))
+		p.TargetTokens += int64(b.data.Targets(int(i)))
 	}
 	return p, nil
 }
 
-// withAnswers are samples as shares of the loss see them; they are read.
-func (e *Epochs) withAnswers(samples []int) ([]packing.Carrier, error) {
-	out := e.carriers(samples)
+// carriers are samples as shares of the loss see them, by their place. Their answers are read where they are asked for.
+func (e *Epochs) carriers(samples []int32, answers bool) (func(place int32) packing.Carrier, error) {
+	plain := func(i int32) packing.Carrier { return e.carrier(int(samples[i])) }
+	if !answers {
+		return plain, nil
+	}
+	counts := make([]int32, len(samples))
 	for i, id := range samples {
-		s, err := e.data.Sample(id)
+		s, err := e.data.Sample(int(id))
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range s.Target {
 			if t[1] > 1 { // a first token is no target
-				out[i].Answers++
+				counts[i]++
 			}
 		}
 	}
-	return out, nil
+	return func(i int32) packing.Carrier {
+		c := plain(i)
+		c.Answers = int(counts[i])
+		return c
+	}, nil
 }
 
 // Shares tells who carries how much of the first epoch's loss under a weighting: each
@@ -88,13 +98,11 @@ func (e *Epochs) withAnswers(samples []int) ([]packing.Carrier, error) {
 func (b *Batches) Shares(weighting string) (_ []Share, err error) {
 	how := b.packing
 	how.Weighting = weighting
-	docs := b.carriers(b.first.samples)
-	if how.NeedsAnswers() {
-		if docs, err = b.withAnswers(b.first.samples); err != nil {
-			return nil, err
-		}
+	of, err := b.carriers(b.first.samples, how.NeedsAnswers())
+	if err != nil {
+		return nil, err
 	}
-	loss, err := how.Shares(b.first.packs, b.perStep, docs)
+	loss, err := how.Shares(b.first.packs, b.perStep, len(b.first.samples), of)
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +112,12 @@ func (b *Batches) Shares(weighting string) (_ []Share, err error) {
 		bySource[i] = Share{Kind: "source", Name: s.Name}
 	}
 	byWords := newWordShares()
-	for i, id := range b.first.samples {
-		for _, s := range []*Share{&bySource[b.data.Source(id)], &byWords[prose.RangeOf(b.data.Words(id))]} {
+	for i, at := range b.first.samples {
+		id := int(at)
+		for _, s := range [...]*Share{&bySource[b.data.Source(id)], &byWords[prose.RangeOf(b.data.Words(id))]} {
 			s.Documents++
 			s.Tokens += int64(b.data.Tokens(id))
-			s.TargetTokens += int64(docs[i].Targets)
+			s.TargetTokens += int64(b.data.Targets(id))
 			s.Loss += loss[i]
 		}
 	}
@@ -163,17 +172,14 @@ const longFrom = 2
 // Compare packs the first epoch by every packer and tells who carries how much of the loss under
 // every weighting. Where there are no long answers, those of the longest range are called so.
 func (b *Batches) Compare() (Comparison, error) {
-	docs, err := b.withAnswers(b.first.samples)
+	samples := b.first.samples
+	carrier, err := b.carriers(samples, true)
 	if err != nil {
 		return Comparison{}, err
 	}
-	longest := 0
-	for _, id := range b.first.samples {
-		longest = max(longest, prose.RangeOf(b.data.Words(id)))
-	}
-	long := min(longest, longFrom)
-	out := Comparison{Long: prose.Ranges[long].Name}
-	sizes := lengths(b.data, b.first.samples)
+	to := b.ledger()
+	out := Comparison{Long: prose.Ranges[to.long].Name}
+	sizes := lengths(b.data, samples)
 	for _, strategy := range packing.Strategies() {
 		how := b.packing
 		how.Strategy = strategy
@@ -192,29 +198,78 @@ func (b *Batches) Compare() (Comparison, error) {
 		}
 		p.Fill = 1 - float64(p.Waste)/float64(all)
 		for _, how.Weighting = range packing.Weightings() {
-			loss, err := how.Shares(packs, b.perStep, docs)
+			loss, err := how.Shares(packs, b.perStep, len(samples), carrier)
 			if err != nil {
 				return out, err
 			}
-			sources, words := Shared{}, Shared{}
-			for i, id := range b.first.samples {
-				in := prose.RangeOf(b.data.Words(id))
-				sources[b.data.Sources()[b.data.Source(id)].Name] += loss[i]
-				words[prose.Ranges[in].Name] += loss[i]
-				if in >= long {
-					p.Long[how.Weighting] += loss[i]
-				}
-			}
-			p.Sources[how.Weighting], p.Words[how.Weighting] = sources, words
+			p.Sources[how.Weighting], p.Words[how.Weighting], p.Long[how.Weighting] = to.add(loss)
 		}
 		out.Packers = append(out.Packers, p)
 	}
 	return out, nil
 }
 
+// ledger says to which accounts shares of the loss are added, by places: to ask a map for each of millions of samples
+// takes longer than to pack them.
+type ledger struct {
+	*Batches
+	names []string // of sources, each once
+	named []int    // the place in it of each source's
+	words []uint8  // of each sample, the place in [prose.Ranges]
+	long  int      // the first range that is called long
+}
+
+func (b *Batches) ledger() ledger {
+	out := ledger{Batches: b, words: make([]uint8, len(b.first.samples))}
+	for _, s := range b.data.Sources() {
+		at := slices.Index(out.names, s.Name)
+		if at < 0 {
+			at, out.names = len(out.names), append(out.names, s.Name)
+		}
+		out.named = append(out.named, at)
+	}
+	for i, id := range b.first.samples {
+		n := prose.RangeOf(b.data.Words(int(id)))
+		out.words[i], out.long = uint8(n), max(out.long, n)
+	}
+	out.long = min(out.long, longFrom)
+	return out
+}
+
+// add adds up the shares of the samples.
+func (l ledger) add(loss []float64) (sources, words Shared, long float64) {
+	type account struct {
+		sum  float64
+		used bool
+	}
+	bySource, byWords := make([]account, len(l.names)), make([]account, len(prose.Ranges))
+	for i, id := range l.first.samples {
+		in := l.words[i]
+		for _, a := range [...]*account{&bySource[l.named[l.data.Source(int(id))]], &byWords[in]} {
+			a.sum, a.used = a.sum+loss[i], true
+		}
+		if int(in) >= l.long {
+			long += loss[i]
+		}
+	}
+	sources, words = Shared{}, Shared{}
+	for i, a := range bySource {
+		if a.used {
+			sources[l.names[i]] = a.sum
+		}
+	}
+	for i, a := range byWords {
+		if a.used {
+			words[prose.Ranges[i].Name] = a.sum
+		}
+	}
+	return sources, words, long
+}
+
 // Drawn is a pack of the first epoch as it is drawn.
 type Drawn struct {
 	Step, Pack int     // from 1; within the step, from 1
+	Tokens     int     // without padding
 	Attention  float64 // 1: one document fills the pack
 	Documents  []DrawnDocument
 }
@@ -222,23 +277,21 @@ type Drawn struct {
 // DrawnDocument is a document of a pack.
 type DrawnDocument struct{ Source, Tokens int }
 
-// Tokens are those of the pack, without padding.
-func (d Drawn) Tokens() (n int) {
-	for _, doc := range d.Documents {
-		n += doc.Tokens
-	}
-	return n
-}
+// DrawnWhole is of how many packs at most the documents are drawn.
+const DrawnWhole = 48
 
-// Draw are the packs of the first epoch, in the order of training.
+// Draw are the packs of the first epoch, in the order of training, the first [DrawnWhole] with their documents.
 func (b *Batches) Draw() []Drawn {
 	out := make([]Drawn, len(b.first.packs))
-	whole := packing.Attention.Of([]int{b.packing.Capacity})
-	for i, p := range b.first.packs {
-		samples := pick(b.first.samples, p)
+	whole := packing.Attention.Of([]int32{int32(b.packing.Capacity)})
+	for i := range out {
+		samples := b.first.pack(i)
 		d := Drawn{Step: i/b.perStep + 1, Pack: i%b.perStep + 1}
 		for _, id := range samples {
-			d.Documents = append(d.Documents, DrawnDocument{b.data.Source(id), b.data.Tokens(id)})
+			d.Tokens += b.data.Tokens(id)
+			if i < DrawnWhole {
+				d.Documents = append(d.Documents, DrawnDocument{b.data.Source(id), b.data.Tokens(id)})
+			}
 		}
 		d.Attention = packing.Attention.Of(lengths(b.data, samples)) / whole
 		out[i] = d

@@ -63,7 +63,7 @@ func TestEpochsThatAreDrawnAnewArePackedAsTheyWerePlanned(t *testing.T) {
 			t.Fatal(err)
 		}
 		sizes[len(want)] = true
-		if slices.Sort(got[epoch]); !slices.Equal(got[epoch], slices.Sorted(slices.Values(want))) {
+		if slices.Sort(got[epoch]); !slices.Equal(got[epoch], slices.Sorted(slices.Values(ints(want)))) {
 			t.Errorf("epoch %d trains on %v, want %v", epoch, got[epoch], want)
 		}
 	}

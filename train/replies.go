@@ -98,10 +98,10 @@ func tokensOf(set *data.Set, units []unit) (n int64) {
 }
 
 // sizes are the lengths of units.
-func sizes(set *data.Set, units []unit) []int {
-	out := make([]int, len(units))
+func sizes(set *data.Set, units []unit) []int32 {
+	out := make([]int32, len(units))
 	for i, u := range units {
-		out[i] = u.tokens(set)
+		out[i] = int32(u.tokens(set))
 	}
 	return out
 }

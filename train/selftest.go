@@ -233,9 +233,9 @@ func SelftestPacking(ctx context.Context, job Job, most int) (PackingTest, error
 		return PackingTest{}, err
 	}
 	var packs [][]int
-	for _, at := range m.batches.first.packs {
+	for i, at := range m.batches.first.packs {
 		if len(at) > 1 && len(packs) < most {
-			packs = append(packs, pick(m.batches.first.samples, at))
+			packs = append(packs, m.batches.first.pack(i))
 		}
 	}
 	if len(packs) == 0 {

@@ -110,8 +110,8 @@ func TestTheToleranceOfPackingIsTight(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := m.batches.first
-	i := slices.IndexFunc(first.packs, func(docs []int) bool { return len(docs) > 1 })
-	samples := pick(first.samples, first.packs[i])
+	i := slices.IndexFunc(first.packs, func(docs []int32) bool { return len(docs) > 1 })
+	samples := first.pack(i)
 	var alone, asOne sums
 	if err := m.learnAlone(context.Background(), &alone, samples); err != nil {
 		t.Fatal(err)

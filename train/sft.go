@@ -32,7 +32,7 @@ func newSFT(job Job) (*sft, error) {
 		return nil, fmt.Errorf("packing the held-out samples: %w", err)
 	}
 	for _, p := range packs {
-		s.heldOut = append(s.heldOut, pick(held, p))
+		s.heldOut = append(s.heldOut, ints(pick(held, p)))
 	}
 	return s, nil
 }

@@ -239,7 +239,7 @@ func TestEndsOfHeldOutAnswersAreThoseOfEachAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	probability, likely := 0.0, 0.0
-	for _, id := range set.HeldOut() {
+	for _, id := range ints(set.HeldOut()) {
 		s, err := set.Sample(id)
 		if err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ func (e *Engine) costs(packs []packing.Pack) []float64 {
 }
 
 // documents are the lengths of a pack's documents.
-func documents(p packing.Pack) (lengths []int) {
+func documents(p packing.Pack) (lengths []int32) {
 	for t := 0; t < p.Tokens; t++ {
 		if int(p.Starts[t]) == t {
 			lengths = append(lengths, 0)

@@ -54,10 +54,8 @@ func (v Packs) JSON() any {
 func (v Packs) Page(name string) report.PacksPage {
 	page := report.PacksPage{Name: name, Packing: v.Config.Packing, Plan: v.Plan, Packs: v.Drawn, Comparison: v.Comparison}
 	used := 0
-	for _, d := range v.Drawn {
-		for _, doc := range d.Documents {
-			used = max(used, doc.Source+1)
-		}
+	for _, id := range v.Set.Train() {
+		used = max(used, v.Set.Source(int(id))+1)
 	}
 	for _, s := range v.Set.Sources()[:used] { // the others are held out
 		page.Sources = append(page.Sources, s.Name)
@@ -109,7 +107,7 @@ func (v Packs) draw(out io.Writer) {
 			seen[doc.Source] = true
 		}
 		fmt.Fprintf(out, "%-10s %s %4.0f %% %10.3f\n", fmt.Sprintf("%d.%d", d.Step, d.Pack), bar,
-			100*float64(d.Tokens())/float64(v.Plan.Capacity), d.Attention)
+			100*float64(d.Tokens)/float64(v.Plan.Capacity), d.Attention)
 	}
 	if rest := len(v.Drawn) - len(shown); rest > 0 {
 		fmt.Fprintf(out, "and %s more\n", human.Count(rest, "pack"))

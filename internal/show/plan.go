@@ -30,8 +30,8 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	}
 	tokens, targets := mix.Tokens, mix.TargetTokens
 	for _, id := range run.Data.HeldOut() {
-		tokens -= int64(run.Data.Tokens(id))
-		targets -= int64(run.Data.Targets(id))
+		tokens -= int64(run.Data.Tokens(int(id)))
+		targets -= int64(run.Data.Targets(int(id)))
 	}
 	line("data", "%s to train on, %s tokens, %s of them targets; %d held out", human.Count((mix.Samples-mix.HeldOut)/each, kind),
 		human.Grouped(tokens), human.Grouped(targets), mix.HeldOut/each)
