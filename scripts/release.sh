@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes release archives in dist/: for each system a tar.gz with the program, the documents and the licences of all that is in it
-# (scripts/licences), and SHA256SUMS of them. Nothing of the time or the user is in them.
+# (scripts/licences), and SHA256SUMS of them. Nothing of the time, the user or the folder is in them (hence no build id, which has the
+# flags of the linker in it): a commit gives the same bytes anywhere, with the same compilers.
 #
 #   linux-amd64    lwtrain with C kernels (AVX2, AVX-512), and lwtrain-static in plain Go, which runs on any Linux
 #   linux-arm64    the same with NEON, where aarch64-linux-gnu-gcc is there (apt-get install gcc-aarch64-linux-gnu); else in plain Go alone
@@ -23,7 +24,7 @@ with_gomp() {
 
 build() { # FILE GOOS GOARCH CGO_ENABLED CC CGO_LDFLAGS
 	printf 'release: %s for %s/%s, C %s\n' "$1" "$2" "$3" "$4" >&2
-	env GOFLAGS=-trimpath GOOS="$2" GOARCH="$3" CGO_ENABLED="$4" CC="$5" CGO_LDFLAGS="$6" "$go" build -ldflags '-s -w' -o "$1" ./cmd/lwtrain
+	env GOFLAGS=-trimpath GOOS="$2" GOARCH="$3" CGO_ENABLED="$4" CC="$5" CGO_LDFLAGS="$6" "$go" build -ldflags '-s -w -buildid= -B none' -o "$1" ./cmd/lwtrain
 }
 
 archive() { # NAME: what lies in dist/work/NAME
