@@ -137,6 +137,7 @@ type Needs struct {
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 	Checkpoint  int64 // on the disk
+	Parts       int64 // there, beside a checkpoint that is made of them
 
 	Adapters   bool     // are what is trained: checkpoints hold them alone
 	Dropout    bool     // changes what a step computes

@@ -17,6 +17,7 @@ import (
 type Room struct {
 	Dir        string // the run's folder, or what there is of the way to it
 	Checkpoint int64  // bytes of one
+	Parts      int64  // bytes that one takes beside while it is written
 	Most       int    // of them at a time, the one that is being written among them
 	New        int    // of these, not there yet
 	Free       int64  // bytes, with what goes before the first one comes; below 0: not known
@@ -47,7 +48,7 @@ func (s *Session) Room(m engine.Needs) Room {
 // readRoom takes the checkpoints that are there, and that are still to come. best: one is
 // kept for its held-out loss.
 func readRoom(dir string, o train.Options, m engine.Needs, best bool, coming, there int) Room {
-	r := Room{Dir: machine.Existing(dir), Checkpoint: m.Checkpoint, Free: -1}
+	r := Room{Dir: machine.Existing(dir), Checkpoint: m.Checkpoint, Parts: m.Parts, Free: -1}
 	keep := there
 	r.Most = there + coming
 	if o.SaveTotalLimit > 0 {
@@ -67,12 +68,15 @@ func readRoom(dir string, o train.Options, m engine.Needs, best bool, coming, th
 // Check refuses a run whose checkpoints there is no room for.
 func (r Room) Check() error {
 	want := int64(r.New) * r.Checkpoint
-	if r.Free < 0 || want <= r.Free {
+	if r.Free < 0 || r.New == 0 || want+r.Parts <= r.Free {
 		return nil
 	}
 	what := "a checkpoint takes " + human.Bytes(r.Checkpoint)
 	if r.New > 1 {
 		what = fmt.Sprintf("%d more checkpoints of %s at a time take %s", r.New, human.Bytes(r.Checkpoint), human.Bytes(want))
+	}
+	if r.Parts > 0 {
+		what += fmt.Sprintf(", and %s more while one is made of the processes' parts", human.Bytes(r.Parts))
 	}
 	hint := "make room, or give output.dir a folder on another disk"
 	if r.Most > 2 {

@@ -50,18 +50,22 @@ func TestARunIsRefusedThatTheDiskHasNoRoomFor(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		megabyte int64
+		parts    int64
 		limit    int
 		want     string
 		hint     string
 	}{
-		{"there is room", 1, 3, "", ""},
-		{"not for all of them", 2, 3, free + ", and 4 more checkpoints of 2.0 MiB at a time take 8.0 MiB", "save_total_limit"},
-		{"for fewer there is", 2, 1, "", ""},
-		{"not for one", 7, 1, free + ", and 2 more checkpoints of 7.0 MiB", "make room"},
+		{"there is room", 1, 0, 3, "", ""},
+		{"not for all of them", 2, 0, 3, free + ", and 4 more checkpoints of 2.0 MiB at a time take 8.0 MiB", "save_total_limit"},
+		{"for fewer there is", 2, 0, 1, "", ""},
+		{"not for one", 7, 0, 1, free + ", and 2 more checkpoints of 7.0 MiB", "make room"},
+		{"not for the parts of one", 2, 3, 1,
+			free + ", and 2 more checkpoints of 2.0 MiB at a time take 4.0 MiB, and 3.0 MiB more while", ""},
+		{"for the parts of one there is", 2, 2, 1, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := train.Options{SaveSteps: 1, SaveTotalLimit: c.limit}
-			err := readRoom(filepath.Join(disk, "runs", "one"), o, engine.Needs{Checkpoint: c.megabyte << 20}, false, 9, 0).Check()
+			o, m := train.Options{SaveSteps: 1, SaveTotalLimit: c.limit}, engine.Needs{Checkpoint: c.megabyte << 20, Parts: c.parts << 20}
+			err := readRoom(filepath.Join(disk, "runs", "one"), o, m, false, 9, 0).Check()
 			switch {
 			case c.want == "":
 				if err != nil {

@@ -135,10 +135,12 @@ type runNeeds struct {
 	Model       string `json:"model"`
 	Parameters  int64  `json:"parameters"`
 	Memory      int64  `json:"memory_bytes"`
+	Free        int64  `json:"free_bytes"` // of it
 	Recomputed  string `json:"recomputed"`
 	Checkpoint  int64  `json:"checkpoint_bytes"`
-	Checkpoints int    `json:"checkpoints"` // on the disk at a time; 0: one for every train.save_steps
-	Time        string `json:"time"`        // how long it takes, or why that is not known; none: it is done
+	Parts       int64  `json:"parts_bytes,omitempty"` // besides, while one is written
+	Checkpoints int    `json:"checkpoints"`           // on the disk at a time; 0: one for every train.save_steps
+	Time        string `json:"time"`                  // how long it takes, or why that is not known; none: it is done
 }
 
 func (d *diagnosis) find(level, text, advice string) {
@@ -262,6 +264,8 @@ func (d *diagnosis) lookAtTorch(ctx context.Context, s *session.Session) {
 		} else if len(gpus) > 0 && !d.Torch.BF16 {
 			d.find("advice", "the GPUs do not compute in bf16: train.precision: auto is float32 there",
 				"use GPUs of compute capability 8.0 or later")
+		} else if len(gpus) > 0 && !d.Torch.Compiles {
+			d.find("advice", "torch.compile finds no C compiler or no triton: runs on GPUs are slower without", torch.Compilers)
 		}
 		return
 	}
@@ -325,7 +329,7 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 	c, room := s.Config, s.Room(m)
 	r := &runNeeds{
 		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.Recomputed,
-		Checkpoint: room.Checkpoint, Checkpoints: room.Most,
+		Checkpoint: room.Checkpoint, Parts: room.Parts, Checkpoints: room.Most,
 	}
 	d.Run = r
 	if c.Train.SaveSteps > 0 && c.Train.SaveTotalLimit == 0 {
@@ -333,16 +337,19 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)",
 			fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", human.Bytes(r.Checkpoint)))
 	}
-	if free := d.Memory.Available(); m.Total() > free {
-		d.find("broken", fmt.Sprintf("the run needs %s of memory, and %s are free", human.Bytes(m.Total()), human.Bytes(free)),
+	if r.Free = d.Memory.Available(); m.By == engine.Torch {
+		r.Free = m.Limit // of GPUs, where there are some
+	}
+	if r.Memory > r.Free {
+		d.find("broken", fmt.Sprintf("the run needs %s of memory, and %s are free", human.Bytes(r.Memory), human.Bytes(r.Free)),
 			"take a smaller packing.capacity or model, end what else uses memory, or use a larger machine")
 	}
-	need := r.Checkpoint * int64(max(1, r.Checkpoints))
+	need := r.Checkpoint*int64(max(1, r.Checkpoints)) + r.Parts
 	left := fmt.Sprintf("%s are free in %s", human.Bytes(d.Disk.Free), d.Disk.Dir)
 	switch {
 	case d.Disk.Total == 0:
-	case r.Checkpoint > d.Disk.Free:
-		d.find("broken", fmt.Sprintf("a checkpoint takes %s, and %s", human.Bytes(r.Checkpoint), left),
+	case r.Checkpoint+r.Parts > d.Disk.Free:
+		d.find("broken", fmt.Sprintf("writing a checkpoint takes %s, and %s", human.Bytes(r.Checkpoint+r.Parts), left),
 			"make room, or give output.dir a folder on another disk")
 	case need > d.Disk.Free:
 		d.find("advice", fmt.Sprintf("%d checkpoints take %s, and %s", r.Checkpoints, human.Bytes(need), left),
@@ -424,12 +431,15 @@ func (d *diagnosis) print(w io.Writer) {
 	}
 	if r := d.Run; r != nil {
 		line("run", "%s, %s parameters", r.Model, human.Scaled(r.Parameters))
-		line("", "memory %s of %s free; %s", human.Bytes(r.Memory), human.Bytes(m.Available()), r.Recomputed)
+		line("", "memory %s of %s free; %s", human.Bytes(r.Memory), human.Bytes(r.Free), r.Recomputed)
 		keeps := fmt.Sprintf("%s on the disk at a time", human.Count(r.Checkpoints, "checkpoint"))
 		if r.Checkpoints == 0 {
 			keeps = "every one is kept"
 		}
 		line("", "a checkpoint takes %s; %s", human.Bytes(r.Checkpoint), keeps)
+		if r.Parts > 0 {
+			line("", "%s more while one is made of the processes' parts", human.Bytes(r.Parts))
+		}
 		line("time", "%s", cmp.Or(r.Time, "it is done"))
 	}
 	for _, f := range d.Findings {
@@ -452,14 +462,11 @@ func (t torchFacts) print(line func(label, format string, args ...any)) {
 	for i, g := range t.GPUs {
 		line("", "GPU %d: %s, %s of %s free", i, g.Name, human.Bytes(g.Free), human.Bytes(g.Memory))
 	}
-	switch {
-	case len(t.GPUs) == 0:
+	if len(t.GPUs) == 0 {
 		line("", "no GPU: it would compute on the processor, with SDPA for each document")
-	case t.Varlen:
-		line("", "CUDA %s, bf16 %s, varlen flash attention", t.CUDA, onOff(t.BF16))
-	default:
-		line("", "CUDA %s, bf16 %s, no varlen attention: torch is too old for GPUs", t.CUDA, onOff(t.BF16))
+		return
 	}
+	line("", "CUDA %s, bf16 %s, torch.compile %s", t.CUDA, onOff(t.BF16), onOff(t.Compiles))
 }
 
 func onOff(on bool) string {

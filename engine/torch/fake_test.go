@@ -46,7 +46,7 @@ func fakeWorker() {
 			os.Exit(1)
 		}
 		raw, _ := json.Marshal(facts)
-		fmt.Println("a warning that a library prints\nlwtrain " + string(raw))
+		fmt.Println("lwtrain is where this lies, says a library\nlwtrain " + string(raw) + "\nand another one takes its leave")
 		os.Exit(0)
 	}
 	dir := env("LWTRAIN_LOG")
@@ -162,6 +162,15 @@ func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 			}
 		})
 	}
+	script := filepath.Join(t.TempDir(), "python")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nsleep 1000\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := Find(ctx, script); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("a script that waits: %v", err)
+	}
 	_, err := Find(context.Background(), "/nowhere/python")
 	if err == nil || !strings.Contains(err.Error(), "there is no /nowhere/python (engine.python)") || !fault.IsUsage(err) {
 		t.Errorf("no Python: %v", err)
@@ -205,6 +214,25 @@ func TestAWorkerThatGoesWrongEndsTheCallWithItsReason(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestTheSocketLiesWhereItsPathIsShort begins with a folder for temporary files whose path is too long for one.
+func TestTheSocketLiesWhereItsPathIsShort(t *testing.T) {
+	temp := filepath.Join(t.TempDir(), strings.Repeat("long", 25))
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", temp)
+	e, err := fake(t, "a norm that is none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Update(1, 1, 1, 1); err == nil || !strings.Contains(err.Error(), "norm") {
+		t.Errorf("got %v, want that the worker answers", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(temp, "*")); len(left) != 1 { // its files and logs
+		t.Errorf("left %v", left)
+	}
 }
 
 func TestABeginningIsInterrupted(t *testing.T) {

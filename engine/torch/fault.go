@@ -49,7 +49,7 @@ func (p *process) died(err error) error {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(endTime): // the launcher has noticed long before
+	case <-time.After(explainTime): // the launcher has noticed long before
 	}
 	return explain(p.log, err)
 }

@@ -40,8 +40,14 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 		return p, twin, fault.Usage(fmt.Errorf("engine.compile is true, and %s has recurrent layers, which go from document to "+
 			"document: want auto or false", c.Type))
 	}
-	if p.compile = gpus > 0 && o.Compile != "false" && !c.Any(); o.Compile == "true" && gpus == 0 {
+	switch p.compile = gpus > 0 && o.Compile != "false" && !c.Any(); {
+	case o.Compile == "true" && gpus == 0:
 		return p, twin, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
+	case p.compile && !in.Compiles && o.Compile == "true":
+		return p, twin, fault.Usage(fault.Hint(errors.New("engine.compile is true, and there is no C compiler or no triton"), Compilers))
+	case p.compile && !in.Compiles:
+		p.compile = false
+		p.Notes = append(p.Notes, "not compiled, which is slower: there is no C compiler or no triton")
 	}
 	if p.shards = o.Shard; p.shards == 0 {
 		p.shards = p.ranks
@@ -90,6 +96,9 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 	p.Notes = append(p.Notes, p.byGPUs(c, twin, o))
 	return p, twin, nil
 }
+
+// Compilers is how torch.compile gets what it builds kernels with.
+const Compilers = "install gcc (apt-get install gcc) and triton (pip install triton), or engine.compile: false"
 
 // localRanks is how many processes each machine has.
 func localRanks(in *Installation, o Options) (int, error) {
@@ -185,6 +194,7 @@ func (p *plan) fill(c model.Config, twin model.Twin, o Options, ranks, shards in
 	if !p.Adapters {
 		p.Checkpoint = 4*sum.all + 8*sum.trained
 	}
+	p.Parts = p.Checkpoint // what ranks wrote lies there until the files are made of it
 	// gathered weights; gradients before they are shared, and as they are summed
 	p.Half = all * (size*(root+2*block) + (size+4)*max(sum.rootTrained, blockTrained))
 	width := int64(c.Heads * c.HeadDim)

@@ -32,7 +32,7 @@ type Installation struct {
 	CUDA         string `json:"cuda,omitempty"` // that torch was built for
 	GPUs         []GPU  `json:"gpus"`
 	BF16         bool   `json:"bf16"`             // the GPUs compute in it
-	Varlen       bool   `json:"varlen"`           // torch has attention over documents in one kernel
+	Compiles     bool   `json:"compiles"`         // torch.compile finds what it builds kernels with
 	Broken       string `json:"broken,omitempty"` // why torch cannot be imported
 }
 
@@ -63,7 +63,11 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 	cmd := exec.CommandContext(ctx, path, "-c", probeScript)
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
+	cmd.WaitDelay = 2 * time.Second // where it is a script, what that started may hold the output open
 	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("no Python: there is no %s (%s)", path, from),
 			"install Python 3.10 or later with torch ("+install+"), or say where it is: engine.python"))
@@ -71,10 +75,10 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%s does not answer: %w", path, ctx.Err())
 	}
-	_, answer, said := strings.Cut(string(out), "lwtrain ")
+	answer, said := lastAnswer(string(out))
 	in := &Installation{Path: path}
 	if err == nil && said {
-		err = plainjson.Decode([]byte(strings.TrimSpace(answer)), maxValues, in)
+		err = plainjson.Decode([]byte(answer), maxValues, in)
 	}
 	if err != nil || !said {
 		return nil, fault.Usage(fmt.Errorf("%s (%s) does not run as Python 3: %w", path, from,
@@ -84,6 +88,16 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 		return nil, fault.Usage(err)
 	}
 	return in, nil
+}
+
+// lastAnswer is what probe.py says in a line of its own: libraries, and what wraps a Python, may print before and after it.
+func lastAnswer(out string) (answer string, said bool) {
+	for line := range strings.Lines(out) {
+		if rest, ok := strings.CutPrefix(line, "lwtrain {"); ok {
+			answer, said = "{"+strings.TrimSpace(rest), true
+		}
+	}
+	return answer, said
 }
 
 // interpreter is the Python to take, and who says so.

@@ -1,6 +1,8 @@
 import importlib.metadata as m
 import importlib.util
 import json
+import os
+import shutil
 import sys
 
 
@@ -21,7 +23,8 @@ if out["torch"]:
             free, total = torch.cuda.mem_get_info(i)
             out["gpus"].append({"name": torch.cuda.get_device_name(i), "memory": total, "free": free})
         out["bf16"] = bool(out["gpus"]) and torch.cuda.is_bf16_supported()
-        out["varlen"] = importlib.util.find_spec("torch.nn.attention.varlen") is not None
+        compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+        out["compiles"] = importlib.util.find_spec("triton") is not None and compiler is not None
     except Exception as e:
         out["broken"] = f"{type(e).__name__}: {e}"
 print("lwtrain " + json.dumps(out))

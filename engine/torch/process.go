@@ -25,10 +25,11 @@ import (
 //go:embed worker/*.py
 var workerFiles embed.FS
 
-// How long the workers may take to begin, and to end once they were asked to.
+// How long the workers may take to begin, to end once they were asked to, and the launcher to say why they ended by themselves.
 const (
-	startTime = 10 * time.Minute
-	endTime   = 10 * time.Second
+	startTime   = 10 * time.Minute
+	endTime     = 10 * time.Second
+	explainTime = time.Minute
 )
 
 // process is the launcher with its workers, and the socket to rank 0.
@@ -38,7 +39,6 @@ type process struct {
 	stdin io.Closer     // all workers end when it closes
 	ended chan struct{} // closed when the launcher has ended
 	log   string        // the folder of what the workers write
-	temp  string        // the socket's folder, which only this user can enter
 	hello said
 }
 
@@ -52,19 +52,19 @@ func launch(ctx context.Context, in *Installation, dir string, plan plan, o Opti
 	if err := errors.Join(os.RemoveAll(p.log), os.MkdirAll(p.log, 0o755)); err != nil {
 		return nil, err
 	}
-	if p.temp, err = os.MkdirTemp("", "lwtrain-"); err != nil {
+	temp, err := os.MkdirTemp(socketRoot(), "lwtrain-") // which only this user can enter
+	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("unix", filepath.Join(p.temp, "socket"))
+	defer os.RemoveAll(temp) // the socket is of no use once rank 0 is connected
+	listener, err := net.Listen("unix", filepath.Join(temp, "socket"))
 	if err != nil {
-		os.RemoveAll(p.temp)
 		return nil, err
 	}
 	defer listener.Close()
 	token := rand.Text()
 	env := append(environment(p.log, plan.local, o), "LWTRAIN_SOCKET="+listener.Addr().String(), "LWTRAIN_TOKEN="+token)
 	if err := p.start(in.Path, script, plan.local, o.Cluster, env); err != nil {
-		os.RemoveAll(p.temp)
 		return nil, err
 	}
 	if err := p.greet(ctx, listener.(*net.UnixListener), token, plan.ranks); err != nil {
@@ -72,6 +72,16 @@ func launch(ctx context.Context, in *Installation, dir string, plan plan, o Opti
 		return nil, err
 	}
 	return p, nil
+}
+
+// socketRoot is where the folder of the socket lies: systems take paths of up to 103 bytes for one, and some put temporary files
+// at the end of longer ones.
+func socketRoot() string {
+	const name = len("/lwtrain-1234567890/socket")
+	if dir := os.TempDir(); len(dir)+name <= 103 {
+		return dir
+	}
+	return "/tmp"
 }
 
 // environment is that of the workers of a machine.
@@ -219,5 +229,4 @@ func (p *process) kill() {
 	if p.conn != nil {
 		p.conn.Close()
 	}
-	os.RemoveAll(p.temp)
 }

@@ -106,12 +106,29 @@ func (e *Engine) begin(ctx context.Context) error {
 
 // open opens the model in the workers.
 func (e *Engine) open() error {
+	head, err := e.opening()
+	if err != nil {
+		return err
+	}
+	opened, err := e.ask(head)
+	if err != nil {
+		return err
+	}
+	e.attention = opened.Attention
+	return atomicfile.WriteBytes(filepath.Join(e.work, "about.txt"), fmt.Appendf(nil,
+		"torch %s, transformers %s, %d ranks on %s %s\nattention: %s\nmaster weights, gradients, moments: float32; products: %s\n",
+		e.process.hello.Torch, e.process.hello.Transformers, e.plan.ranks, e.process.hello.Device, e.process.hello.GPU,
+		opened.Attention, e.plan.Precision))
+}
+
+// opening writes what the workers read of the model beside its weights, and says how they are to open it.
+func (e *Engine) opening() (map[string]any, error) {
 	tensors, config, err := e.place(e.twin, e.model, "model")
 	if err == nil && e.outline.Adapted() && e.model != "" {
 		err = e.placeAdapters(tensors)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a, frozen, halves, adapters := e.o.AdamW, []string{}, []string{}, append([]model.Adapting{}, e.twin.Adapters...)
 	for _, t := range e.twin.Tensors {
@@ -122,20 +139,12 @@ func (e *Engine) open() error {
 			halves = append(halves, t.Name)
 		}
 	}
-	opened, err := e.ask(map[string]any{
+	return map[string]any{
 		"op": "open", "config": config, "tensors": tensors, "capacity": e.o.Capacity, "precision": e.plan.Precision,
 		"recompute": e.plan.recompute, "compile": e.plan.compile, "shard": e.o.Shard, "deterministic": e.o.Deterministic,
 		"frozen": frozen, "half": halves, "adapters": adapters,
 		"beta1": a.Beta1, "beta2": a.Beta2, "epsilon": a.Epsilon, "decay": a.Decay,
-	})
-	if err != nil {
-		return err
-	}
-	e.attention = opened.Attention
-	return atomicfile.WriteBytes(filepath.Join(e.work, "about.txt"), fmt.Appendf(nil,
-		"torch %s, transformers %s, %d ranks on %s %s\nattention: %s\nmaster weights, gradients, moments: float32; products: %s\n",
-		e.process.hello.Torch, e.process.hello.Transformers, e.plan.ranks, e.process.hello.Device, e.process.hello.GPU,
-		opened.Attention, e.plan.Precision))
+	}, nil
 }
 
 // start is begin for calls that cannot be interrupted.

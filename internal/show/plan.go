@@ -64,6 +64,9 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	}
 	line("output", "%s", c.Output.Dir)
 	line("", "%s", roomText(room))
+	if room.Parts > 0 {
+		line("", "%s more while one is made of the processes' parts", human.Bytes(room.Parts))
+	}
 }
 
 // typesText says of which type the numbers are that a run computes with.

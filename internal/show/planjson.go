@@ -90,6 +90,7 @@ type needsJSON struct {
 
 type checkpointJSON struct {
 	Bytes int64 `json:"bytes"`
+	Parts int64 `json:"parts,omitempty"`
 	Most  int   `json:"most"`
 	Free  int64 `json:"free"`
 }
@@ -118,7 +119,7 @@ func PlanJSON(w io.Writer, c *configs.Config, run *session.Run, f session.Foreca
 		Steps: p.Schedule.Total, StepsEpoch: p.StepsPerEpoch, Epochs: p.Epochs, From: f.Step,
 		Scheduler: p.Schedule.Type, LearningRate: p.Schedule.Peak, WarmupSteps: p.Schedule.Warmup,
 		Bytes:      bytesOf(f.Needs),
-		Checkpoint: checkpointJSON{f.Room.Checkpoint, f.Room.Most, f.Room.Free},
+		Checkpoint: checkpointJSON{f.Room.Checkpoint, f.Room.Parts, f.Room.Most, f.Room.Free},
 		Timing:     timingJSON{Reference: f.Time.Reference.Seconds(), OtherWork: f.Time.OtherWork, Unknown: f.Time.Unknown},
 		Machine:    f.Needs.Machine, Output: c.Output.Dir, Warnings: []warningJSON{},
 	}

@@ -66,7 +66,10 @@ class Worker:
         self.model = model.Trained(how, self.mesh, self.device)
         c = self.model.lm.hf.config
         size = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
-        way = attention.measure(self.device, c.num_attention_heads, c.num_key_value_heads, size, how["capacity"])
+        way = attention.measure(self.device, self.model.flash, c.num_attention_heads, c.num_key_value_heads, size, how["capacity"])
+        if self.device.type == "cuda":  # the peak is that of training
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
         self.done({"attention": way})
 
     def do_reference(self, how, _):
@@ -145,7 +148,7 @@ class Worker:
         self.doing = f"saving into {head['dir']}"
         if self.model.first_copy:
             parts.write(os.path.join(head["dir"], f"part-{self.model.shard:05d}.safetensors"), self.model.state)
-        dist.barrier()
+        self.wire.wait()
         self.done()
 
     def do_load(self, head, _):
@@ -172,7 +175,7 @@ def fail(e, doing):
     """Leaves what went wrong where the conductor looks for it, and ends this process: the launcher ends the others."""
     text = f"{type(e).__name__}: {e}"
     kind = "error"
-    if isinstance(e, torch.OutOfMemoryError) or "can't allocate memory" in text:
+    if isinstance(e, (torch.OutOfMemoryError, MemoryError)) or any(w in text for w in ("can't allocate memory", "out of memory")):
         kind = "memory"
     elif isinstance(e, wire.Closed):
         kind = "closed"
@@ -180,11 +183,13 @@ def fail(e, doing):
         kind = "peer"  # what follows from another rank's end
     traceback.print_exception(e)
     path = os.path.join(os.environ["LWTRAIN_LOG"], f"error-{RANK}.json")
-    with open(path + ".tmp", "w") as f:
-        json.dump({"rank": RANK, "kind": kind, "doing": doing, "error": text}, f)
-    os.rename(path + ".tmp", path)
-    sys.stderr.flush()
-    os._exit(1)
+    try:
+        with open(path + ".tmp", "w") as f:
+            json.dump({"rank": RANK, "kind": kind, "doing": doing, "error": text}, f)
+        os.rename(path + ".tmp", path)
+        sys.stderr.flush()
+    finally:
+        os._exit(1)  # also where the disk has no room for what went wrong
 
 
 def main():

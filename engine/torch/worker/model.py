@@ -2,6 +2,7 @@
 a whole pack."""
 
 import resource
+import sys
 import time
 
 import torch
@@ -89,7 +90,8 @@ class Sharded:
         with torch.device("meta"):
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
         hf.model.embed_tokens.padding_idx = None  # a padding token that ends turns must be learnt like any other
-        self.recurrent = recurrent.add(hf)
+        recurs = recurrent.add(hf)
+        self.flash = attention.flash(device, self.bf16) and not recurs
         hf.requires_grad_(train).train(train)
         names = adapters.add(hf, how["adapters"], device) if train else {}
         for name in how["frozen"] if train else ():
@@ -121,12 +123,13 @@ class Sharded:
 
     def _wrap(self, hf, adapted):
         dtype = torch.bfloat16 if self.bf16 else torch.float32
+        torch._dynamo.config.recompile_limit = 64  # kinds of layers by kinds of passes (dropout, without adapters, no gradients)
         policy = lambda dtype: MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
         for block in hf.model.layers:
-            if self.compiled:
-                block.compile(fullgraph=True)
             # with adapters all else of a block is kept in bf16 where that is computed with: they are gathered as they are
             fully_shard(block, mesh=self.mesh, mp_policy=policy(None if adapted and self.bf16 else dtype))
+            if self.compiled:  # without FSDP's hooks, which are no part of a graph
+                block.forward = torch.compile(block.forward, fullgraph=True)
         fully_shard(self.lm, mesh=self.mesh, mp_policy=policy(dtype))  # embedding, last norm and head stay gathered
         for m in self.units():
             m.set_gradient_divide_factor(1.0)  # gradients are summed: the conductor knows the one divisor
@@ -187,7 +190,7 @@ class Sharded:
         adapters.Now.base, adapters.Now.keys = base, None
         if "keys" in pack:
             adapters.Now.keys = nn.functional.pad(pack["keys"].to(self.device), (0, len(ids) - len(pack["keys"])))
-        bounds = attention.bounds(lengths, self.device, self.capacity, each=self.recurrent)
+        bounds = attention.bounds(lengths, self.device, self.capacity, self.flash)
         return self.lm(ids.long(), positions, at.to(self.device), targets, **bounds), at
 
     def rest(self):
@@ -246,7 +249,7 @@ class Trained(Sharded):
             self.adamw(
                 [self.parameters[n].to_local() for n in names], [grads[n] for n in names],
                 [self.mean[n] for n in names], [self.square[n] for n in names], [],
-                [torch.tensor(float(step - 1), device=self.device) for _ in names],
+                [torch.full((), float(step - 1), device=self.device) for _ in names],  # filled there: nothing is sent, nobody waits
                 fused=True, amsgrad=False, maximize=False,
                 beta1=self.how["beta1"], beta2=self.how["beta2"], lr=rate, eps=self.how["epsilon"],
                 weight_decay=self.how["decay"] if matrices else 0.0,
@@ -288,4 +291,4 @@ def peak(device):
     """The most memory that this rank has had, in bytes: of the GPU, or of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << (0 if sys.platform == "darwin" else 10)

@@ -4,6 +4,7 @@ A message is 4 bytes "LWT1", two lengths (uint32 of the head, uint64 of the body
 multiple of 8 by the conductor, and a body of arrays, raw, little-endian, one after the other: head["arrays"] = [[name, dtype, length], ...]. Nothing is pickled.
 """
 
+import datetime
 import json
 import struct
 
@@ -26,11 +27,26 @@ class Closed(Exception):
         super().__init__("the connection to lwtrain broke")
 
 
+# How long ranks wait for the next message, or for one that still writes. The conductor may be stopped over night, or a disk be slow:
+# a rank that has ended is seen by its closed connection and by the launcher, not by the clock.
+PATIENCE = datetime.timedelta(days=30)
+
+
 class Wire:
     """The end of rank 0; sock is None on the others, which hear what rank 0 passes on."""
 
     def __init__(self, sock):
         self.sock = sock
+        self.group = dist.new_group(backend="gloo", timeout=PATIENCE)
+
+    def share(self, tensor):
+        """Gives all ranks rank 0's values, through the processor's memory."""
+        if dist.get_world_size() > 1:
+            dist.broadcast(tensor, 0, group=self.group)
+
+    def wait(self):
+        """Waits until all ranks are here."""
+        dist.barrier(group=self.group)
 
     def send(self, head, **arrays):
         """Sends a message from rank 0; on the others it does nothing."""
@@ -55,12 +71,12 @@ class Wire:
             if magic != MAGIC or n > MOST_HEAD:
                 raise ValueError(f"the conductor sent {magic!r} and a head of {n} bytes, want {MAGIC!r} and at most {MOST_HEAD}")
             sizes[0], sizes[1] = n, m
-        share(sizes)
+        self.share(sizes)
         n, m = sizes.tolist()
         raw = torch.empty(n + m, dtype=torch.uint8)
         if self.sock is not None:
             self._fill(memoryview(raw.numpy()))
-        share(raw)
+        self.share(raw)
         head = json.loads(raw[:n].numpy().tobytes())
         arrays, at = {}, n
         for name, kind, length in head.pop("arrays", None) or []:
@@ -82,9 +98,3 @@ class Wire:
             if n == 0:
                 raise Closed
             view = view[n:]
-
-
-def share(tensor):
-    """Gives all ranks rank 0's values, through the processor's memory."""
-    if dist.get_world_size() > 1:
-        dist.broadcast(tensor, 0)

@@ -1,0 +1,71 @@
+package torch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"lwtrain/engine"
+	"lwtrain/internal/fault"
+	"lwtrain/model"
+)
+
+func TestThePlanFollowsFromWhatTheMachineHas(t *testing.T) {
+	const gib = 1 << 30
+	two := []GPU{{"a", 80 * gib, 79 * gib}, {"a", 80 * gib, 79 * gib}}
+	for name, c := range map[string]struct {
+		form     string
+		in       Installation
+		change   func(*Options)
+		compile  bool
+		bf16     bool
+		ranks    int
+		noted    bool // that it is not compiled
+		wrong    string
+		wrongTip string
+	}{
+		"a processor": {in: Installation{Compiles: true}, ranks: 1},
+		"GPUs":        {in: Installation{GPUs: two, BF16: true, Compiles: true}, compile: true, bf16: true, ranks: 2},
+		"one of them": {in: Installation{GPUs: two, BF16: true, Compiles: true}, change: func(o *Options) { o.Processes = 1 },
+			compile: true, bf16: true, ranks: 1},
+		"GPUs without bf16":       {in: Installation{GPUs: two, Compiles: true}, compile: true, ranks: 2},
+		"GPUs without a compiler": {in: Installation{GPUs: two, BF16: true}, bf16: true, ranks: 2, noted: true},
+		"a compiler that is wanted": {in: Installation{GPUs: two, BF16: true}, change: func(o *Options) { o.Compile = "true" },
+			wrong: "no C compiler", wrongTip: "install gcc"},
+		"nothing compiled": {in: Installation{GPUs: two, BF16: true}, change: func(o *Options) { o.Compile = "false" },
+			bf16: true, ranks: 2},
+		"states":                   {form: "qwen3_5", in: Installation{GPUs: two, BF16: true, Compiles: true}, bf16: true, ranks: 2},
+		"more processes than GPUs": {in: Installation{GPUs: two}, change: func(o *Options) { o.Processes = 3 }, wrong: "there are 2 GPUs"},
+		"groups of two sizes":      {in: Installation{GPUs: two}, change: func(o *Options) { o.Shard = 3 }, wrong: "groups of one size"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			form, o := c.form, options(0)
+			if form == "" {
+				form = "llama-tied"
+			}
+			o.Precision, o.Compile = "auto", "auto"
+			if c.change != nil {
+				c.change(&o)
+			}
+			config, err := model.Check(folder(form))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, _, err := newPlan(model.Empty(config), &c.in, o)
+			if c.wrong != "" {
+				if !says(err, [2]string{c.wrong, c.wrongTip}) || !fault.IsUsage(err) {
+					t.Errorf("got %v (hint: %s), want %q", err, fault.HintOf(err), c.wrong)
+				}
+				return
+			}
+			bf16 := p.Precision == engine.BFloat16
+			noted := slices.ContainsFunc(p.Notes, func(note string) bool { return strings.Contains(note, "compiler") })
+			if err != nil || p.compile != c.compile || bf16 != c.bf16 || p.ranks != c.ranks || noted != c.noted {
+				t.Errorf("compiled %t, bf16 %t, %d ranks, notes %q (%v)", p.compile, bf16, p.ranks, p.Notes, err)
+			}
+			if p.Parts != p.Checkpoint || p.Checkpoint != 12*config.Parameters() {
+				t.Errorf("a checkpoint takes %d bytes, and %d while it is made", p.Checkpoint, p.Parts)
+			}
+		})
+	}
+}
