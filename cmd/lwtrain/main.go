@@ -177,3 +177,13 @@ func misused(root, cmd *cobra.Command, args []string, err error) error {
 	}
 	return fault.Usage(fault.Hint(err, hint))
 }
+
+func newVersionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Say which lwtrain this is", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "lwtrain %s\n", session.Version())
+			return err
+		},
+	}
+}
