@@ -253,8 +253,11 @@ func (m *Model) FingerprintOf(dir string) (string, error) {
 		return m.take(p, w)
 	}
 	base, err := m.fingerprint(take, release)
-	if err != nil || !m.from {
-		return base, err
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", dir, err)
 	}
-	return m.withAdapters(base), nil
+	if m.from {
+		base = m.withAdapters(base)
+	}
+	return base, nil
 }

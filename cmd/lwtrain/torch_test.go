@@ -72,7 +72,8 @@ func (w workload) lines(t *testing.T, args ...string) []map[string]any {
 // moved are arguments of preference runs whose margins come to be as large as their sums' digits ask for. At the default rate margins
 // spread over 3e-3 after four steps, and are differences of sums of 80: their correlation with the lengths, of float32, is then
 // no better than 5e-5 by whatever computes it.
-var moved = []string{"train.learning_rate=1e-3"}
+// Prompts are counted for each answer, as torch computes them.
+var moved = []string{"train.learning_rate=1e-3", "dpo.share_prompts=false"}
 
 // TestRunsByTorchAreThoseOfTheNativeEngine compares every number that runs tell.
 func TestRunsByTorchAreThoseOfTheNativeEngine(t *testing.T) {
