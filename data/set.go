@@ -150,6 +150,29 @@ func (s *Set) Sample(i int) (Sample, error) {
 	}, nil
 }
 
+// Answers is how many answers with targets each sample has, by its index: ranges of targets, but for one of a first token, which
+// nothing precedes. They are read in the order of the samples.
+func (s *Set) Answers() ([]int32, error) {
+	readers := make([]*store.TargetsReader, len(s.stores))
+	for i, p := range s.stores {
+		readers[i] = p.TargetsReader()
+	}
+	out := make([]int32, s.Len())
+	for i := range out {
+		p := s.pieces.at(i)
+		target, err := readers[p.source].At(int(p.conversation))
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range within(target, p.from, p.to) {
+			if t[1] > 1 {
+				out[i]++
+			}
+		}
+	}
+	return out, nil
+}
+
 // Contents says what the samples follow from, each part by a SHA-256: every
 // source's file, the tokenizer with its template, and which pieces of the
 // conversations are the samples. Sets with the same contents are the same.

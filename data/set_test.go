@@ -77,6 +77,10 @@ func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) 
 	if s.Len() != 3 || len(s.Train()) != 3 || len(s.HeldOut()) != 0 {
 		t.Fatalf("%d samples, %d to train on, %d held out; want 3, 3, 0", s.Len(), len(s.Train()), len(s.HeldOut()))
 	}
+	answers, err := s.Answers()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, want := range []struct {
 		file               string
 		line, turns, words int
@@ -107,6 +111,9 @@ func TestSamplesAreWhatTheTemplateRendersAndKnowWhereTheyComeFrom(t *testing.T) 
 		if got.File != want.file || got.Line != want.line || got.Turns != want.turns || got.Words != want.words {
 			t.Errorf("sample %d: %s:%d, %d turns, %d words; want %s:%d, %d, %d", i, got.File, got.Line, got.Turns, got.Words, want.file,
 				want.line, want.turns, want.words)
+		}
+		if int(answers[i]) != len(target) {
+			t.Errorf("sample %d: %d answers, want %d", i, answers[i], len(target))
 		}
 		if s.Tokens(i) != len(r.IDs) || s.Targets(i) != n || s.Words(i) != want.words ||
 			s.Origin(i) != fmt.Sprintf("%s:%d", want.file, want.line) {
@@ -344,6 +351,7 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 		t.Run(c.policy, func(t *testing.T) {
 			o := o
 			o.TooLong = c.policy
+			var first []int32 // of the dry run: the answers in each piece
 			for _, dry := range []bool{true, false} {
 				s, err := Build(context.Background(), o, template(t, "auto"), Run{DryRun: dry})
 				if err != nil {
@@ -361,7 +369,12 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 				if mix.Tokens+mix.LostTokens != int64(len(full.IDs)+s.Tokens(0)) {
 					t.Errorf("%d tokens kept and %d lost of %d", mix.Tokens, mix.LostTokens, len(full.IDs)+s.Tokens(0))
 				}
+				answers, err := s.Answers()
+				if err != nil {
+					t.Fatal(err)
+				}
 				if dry {
+					first = answers
 					continue
 				}
 				for i := 1; i < s.Len(); i++ {
@@ -369,9 +382,15 @@ func TestWhatIsTooLongIsNamedDroppedOrCutAndCounted(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					n := 0
+					n, want := 0, int32(0)
 					for _, x := range piece.Target {
+						if x[1] > 1 {
+							want++
+						}
 						n += int(x[1] - max(1, x[0]))
+					}
+					if answers[i] != want || first[i] != want {
+						t.Errorf("piece %d has %d answers, in a dry run %d, want %d", i, answers[i], first[i], want)
 					}
 					if len(piece.IDs) > 100 || n != s.Targets(i) || n == 0 {
 						t.Errorf("piece %d has %d tokens and %d targets, the index says %d", i, len(piece.IDs), n, s.Targets(i))

@@ -160,7 +160,7 @@ func TestABetterPackerIsAnotherObjectiveForLongWritersCode(t *testing.T) {
 		for _, weighting := range []string{ByToken, "sequence", "longwriter", "pack"} {
 			o := Default()
 			o.Weighting = weighting
-			shares, err := o.Shares(packs, 8, len(docs), func(i int32) Carrier { return docs[i] })
+			shares, err := o.Shares(Count(packs, identity[int32](len(docs)), len(docs)), 8, docs)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -26,11 +26,11 @@ func (d Doc) Branch(shared int) Doc {
 // units are what a weighting weighs of the document. Its targets are those that carry loss:
 // all but a first token, which nothing precedes.
 func (d Doc) units(byMessage bool) []unit {
-	all := unit{factor: d.Factor}
+	all := unit{factor: d.Factor, times: 1}
 	var each []unit
 	for _, t := range d.Target {
 		n := float64(t[1] - max(t[0], 1))
-		each = append(each, unit{n, d.Factor})
+		each = append(each, unit{n, d.Factor, 1})
 		all.targets += n
 	}
 	if byMessage {

@@ -1,5 +1,7 @@
 package packing
 
+import "slices"
+
 // Carrier is what shares of the loss need to know of a document: its target tokens, the
 // factor of its source, and how many answers with targets are in it.
 type Carrier struct {
@@ -8,64 +10,82 @@ type Carrier struct {
 	Answers int
 }
 
-// units is how many things a weighting weighs of the document: of its answers only their number counts.
-func (c Carrier) units(byMessage bool) int {
+// unit is what a weighting weighs of so many documents: of their answers only the number counts.
+func (c Carrier) unit(byMessage bool, documents int32) unit {
+	each := 1.
 	if byMessage && c.Targets > 0 {
-		return max(c.Answers, 1)
+		each = float64(max(c.Answers, 1))
 	}
-	return 1
+	return unit{float64(c.Targets) / each, c.Factor, each * float64(documents)}
 }
 
 // NeedsAnswers reports whether [Options.Shares] looks at the number of answers.
-func (o Options) NeedsAnswers() bool {
-	w, _ := weightingOf(o.Weighting)
+func NeedsAnswers(weighting string) bool {
+	w, _ := weightingOf(weighting)
 	return w.byMessage
 }
 
-// Shares returns how much of an epoch's loss each document carries, if all
-// target tokens had the same cross-entropy: the document's part of its step's
-// loss, as a mean over the steps. packs are the documents of each pack in the
-// order of training, of n in all, perStep the packs of an optimiser step. The shares add up to 1:
+// Group is documents of a pack that have the same carrier.
+type Group struct{ Carrier, Documents int32 }
+
+// Count counts the documents of each pack by their carriers, of which there are so many: of short documents there
+// are few in a pack of thousands. of says which each has.
+func Count(packs [][]int32, of []int32, carriers int) [][]Group {
+	out := make([][]Group, len(packs))
+	place := make([]int32, carriers) // in the pack's list, from 1
+	for i, pack := range packs {
+		for _, d := range pack {
+			c := of[d]
+			if place[c] == 0 {
+				out[i] = append(out[i], Group{Carrier: c})
+				place[c] = int32(len(out[i]))
+			}
+			out[i][place[c]-1].Documents++
+		}
+		for _, g := range out[i] {
+			place[g.Carrier] = 0
+		}
+	}
+	return out
+}
+
+// Shares returns how much of an epoch's loss the documents of each carrier carry, if all
+// target tokens had the same cross-entropy: the documents' part of their step's
+// loss, as a mean over the steps. packs are what [Count] counted in each pack, in the
+// order of training, perStep the packs of an optimiser step. The shares add up to 1:
 // where steps do not weigh the same, as with weighting longwriter, they are divided by
 // their sum.
-func (o Options) Shares(packs [][]int32, perStep, n int, carrier func(document int32) Carrier) ([]float64, error) {
+func (o Options) Shares(packs [][]Group, perStep int, carriers []Carrier) ([]float64, error) {
 	w, err := weightingOf(o.Weighting)
 	if err != nil {
 		return nil, err
 	}
-	shares := make([]float64, n)
+	shares := make([]float64, len(carriers))
 	next := o.Divisors()
 	var sum float64
 	var units []unit
-	var of []int // the place in the pack of each unit's document
-	for first := 0; first < len(packs); first += perStep {
-		step := packs[first:min(first+perStep, len(packs))]
-		carried := make([][]float64, len(step))
+	var carried []float64
+	for step := range slices.Chunk(packs, perStep) {
+		carried = carried[:0]
 		var divisor float64
-		for k, in := range step {
-			units, of = units[:0], of[:0]
-			for i, d := range in {
-				c := carrier(d)
-				n := c.units(w.byMessage)
-				for range n {
-					units, of = append(units, unit{float64(c.Targets) / float64(n), c.Factor}), append(of, i)
-				}
+		for _, pack := range step {
+			units = units[:0]
+			for _, g := range pack {
+				units = append(units, carriers[g.Carrier].unit(w.byMessage, g.Documents))
 			}
 			weights, part := w.weigh(o, units)
-			carried[k], divisor = make([]float64, len(in)), divisor+part
 			for i, u := range units {
-				carried[k][of[i]] += weights[i] * u.targets
+				carried = append(carried, weights[i]*u.targets*u.times)
 			}
+			divisor += part
 		}
 		divisor = next(divisor)
 		if divisor == 0 {
 			continue
 		}
-		for k, in := range step {
-			for i, d := range in {
-				shares[d] += carried[k][i] / divisor
-				sum += carried[k][i] / divisor
-			}
+		for i, g := range slices.Concat(step...) {
+			shares[g.Carrier] += carried[i] / divisor
+			sum += carried[i] / divisor
 		}
 	}
 	if sum > 0 {

@@ -91,21 +91,21 @@ func weightingOf(name string) (weighting, error) {
 	return find(weightings, "weighting", name, func(w weighting) string { return w.name })
 }
 
-// unit is what a weighting weighs: a document, or an answer in it.
-type unit struct{ targets, factor float64 }
+// unit is what a weighting weighs: a document, or an answer in it, and how often it is there.
+type unit struct{ targets, factor, times float64 }
 
 // weigh returns, for the units of one pack, the weight of each unit's target tokens and what
 // the pack adds to the divisor of the step: nothing where none carries loss.
 func (w weighting) weigh(o Options, units []unit) (weights []float64, divisor float64) {
 	var p packSums
 	for _, u := range units {
-		p.tokens += u.factor * u.targets
+		p.tokens += u.times * u.factor * u.targets
 		if u.targets > 0 {
-			p.factors += u.factor
-			p.documents++
+			p.factors += u.times * u.factor
+			p.documents += u.times
 		}
 		if w.byPower && u.targets > 0 {
-			p.powers += u.factor * math.Pow(u.targets, 1-o.LengthPower)
+			p.powers += u.times * u.factor * math.Pow(u.targets, 1-o.LengthPower)
 		}
 	}
 	weights = make([]float64, len(units))

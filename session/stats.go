@@ -38,12 +38,13 @@ func stats(c *configs.Config, set *data.Set, packed func() (*train.Epochs, error
 	if err != nil {
 		return nil, err
 	}
-	for _, weighting := range packing.Told(s.Weighting) {
-		shares, err := b.Shares(weighting)
-		if err != nil {
-			return nil, err
-		}
-		for _, share := range shares {
+	weightings := packing.Told(s.Weighting)
+	shares, err := b.Shares(weightings...)
+	if err != nil {
+		return nil, err
+	}
+	for i, weighting := range weightings {
+		for _, share := range shares[i] {
 			s.AddLossShare(share.Kind, share.Name, weighting, share.Loss)
 		}
 	}

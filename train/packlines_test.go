@@ -96,3 +96,34 @@ func TestADivisorThatLooksBackIsThatOfARunThatDidNotStop(t *testing.T) {
 		}
 	}
 }
+
+func TestTheComparisonSaysOfEachPackerAndWeightingWhatTheirOwnPlanSays(t *testing.T) {
+	set, chat := fixture(t, 1)
+	j := job(t, set, chat, t.TempDir())
+	all, err := j.batches(t).Compare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all.Packers {
+		for _, weighting := range packing.Weightings() {
+			j.Packing.Strategy, j.Packing.Weighting = p.Strategy, weighting
+			plan, err := j.batches(t).Plan()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan.Packs != p.Packs || plan.StepsPerEpoch != p.Steps || plan.Attention != p.Attention ||
+				math.Abs(plan.Fill()-p.Fill) > 1e-12 {
+				t.Errorf("%s: %+v, the plan has %+v", p.Strategy, p, plan)
+			}
+			told := map[string]Shared{"source": p.Sources[weighting], "words": p.Words[weighting]}
+			for _, s := range plan.Shares {
+				if got, there := told[s.Kind][s.Name]; !there || math.Abs(got-s.Loss) > 1e-12 {
+					t.Errorf("%s, %s: %s %s carries %g, in the plan %g", p.Strategy, weighting, s.Kind, s.Name, got, s.Loss)
+				}
+			}
+			if len(plan.Shares) != len(told["source"])+len(told["words"]) {
+				t.Errorf("%s, %s: shares of %v, in the plan of %v", p.Strategy, weighting, told, plan.Shares)
+			}
+		}
+	}
+}

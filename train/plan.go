@@ -57,7 +57,7 @@ func (b *Batches) Plan() (*Plan, error) {
 	}
 	p := &Plan{
 		Schedule: b.opt.schedule(b.total), StepsPerEpoch: b.stepsOf(b.first), Epochs: b.epoch(b.total),
-		Packs: len(b.first.packs), Capacity: b.packing.Capacity, Shares: shares,
+		Packs: len(b.first.packs), Capacity: b.packing.Capacity, Shares: shares[0],
 		Attention: packing.AttentionBalance(b.first.packs, b.perStep, lengths(b.data, b.first.samples)),
 	}
 	for _, i := range b.first.samples {
@@ -68,60 +68,88 @@ func (b *Batches) Plan() (*Plan, error) {
 	return p, nil
 }
 
-// carriers are samples as shares of the loss see them, by their place. Their answers are read where they are asked for.
-func (e *Epochs) carriers(samples []int32, answers bool) (func(place int32) packing.Carrier, error) {
-	plain := func(i int32) packing.Carrier { return e.carrier(int(samples[i])) }
-	if !answers {
-		return plain, nil
+// kinds are the samples of the first epoch by what they carry of a pack's loss, and by where that is told: of millions of
+// short ones there are few.
+type kinds struct {
+	of       []int32 // of each sample, the place of its kind
+	carriers []packing.Carrier
+	told     []told
+}
+
+// told is where samples of a kind are told, by the places in [data.Set.Sources] and [prose.Ranges].
+type told struct {
+	source, words, documents int
+	tokens                   int64
+}
+
+// kinds reads the number of answers only where a weighting asks for it.
+func (b *Batches) kinds(weightings []string) (k kinds, err error) {
+	var answers []int32
+	if slices.ContainsFunc(weightings, packing.NeedsAnswers) {
+		if answers, err = b.data.Answers(); err != nil {
+			return k, err
+		}
 	}
-	counts := make([]int32, len(samples))
-	for i, id := range samples {
-		s, err := e.data.Sample(int(id))
+	type key struct {
+		packing.Carrier
+		source, words int
+	}
+	places := map[key]int32{}
+	k.of = make([]int32, len(b.first.samples))
+	for i, at := range b.first.samples {
+		id := int(at)
+		of := key{b.carrier(id), b.data.Source(id), prose.RangeOf(b.data.Words(id))}
+		if answers != nil {
+			of.Answers = int(answers[id])
+		}
+		place, there := places[of]
+		if !there {
+			place = int32(len(k.told))
+			places[of] = place
+			k.carriers = append(k.carriers, of.Carrier)
+			k.told = append(k.told, told{source: of.source, words: of.words})
+		}
+		k.of[i] = place
+		k.told[place].documents++
+		k.told[place].tokens += int64(b.data.Tokens(id))
+	}
+	return k, nil
+}
+
+// Shares tells who carries how much of the first epoch's loss under each of some weightings: each
+// source, then each range of words of the answers.
+func (b *Batches) Shares(weightings ...string) ([][]Share, error) {
+	k, err := b.kinds(weightings)
+	if err != nil {
+		return nil, err
+	}
+	return b.shares(k, b.first.packs, weightings)
+}
+
+func (b *Batches) shares(k kinds, packs [][]int32, weightings []string) (out [][]Share, _ error) {
+	how, counted := b.packing, packing.Count(packs, k.of, len(k.carriers))
+	for _, how.Weighting = range weightings {
+		loss, err := how.Shares(counted, b.perStep, k.carriers)
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range s.Target {
-			if t[1] > 1 { // a first token is no target
-				counts[i]++
+		sources := b.data.Sources()
+		bySource := make([]Share, len(sources))
+		for i, s := range sources {
+			bySource[i] = Share{Kind: "source", Name: s.Name}
+		}
+		byWords := newWordShares()
+		for i, t := range k.told {
+			for _, s := range [...]*Share{&bySource[t.source], &byWords[t.words]} {
+				s.Documents += t.documents
+				s.Tokens += t.tokens
+				s.TargetTokens += int64(t.documents) * int64(k.carriers[i].Targets)
+				s.Loss += loss[i]
 			}
 		}
+		out = append(out, filled(append(bySource, byWords...)))
 	}
-	return func(i int32) packing.Carrier {
-		c := plain(i)
-		c.Answers = int(counts[i])
-		return c
-	}, nil
-}
-
-// Shares tells who carries how much of the first epoch's loss under a weighting: each
-// source, then each range of words of the answers.
-func (b *Batches) Shares(weighting string) (_ []Share, err error) {
-	how := b.packing
-	how.Weighting = weighting
-	of, err := b.carriers(b.first.samples, how.NeedsAnswers())
-	if err != nil {
-		return nil, err
-	}
-	loss, err := how.Shares(b.first.packs, b.perStep, len(b.first.samples), of)
-	if err != nil {
-		return nil, err
-	}
-	sources := b.data.Sources()
-	bySource := make([]Share, len(sources))
-	for i, s := range sources {
-		bySource[i] = Share{Kind: "source", Name: s.Name}
-	}
-	byWords := newWordShares()
-	for i, at := range b.first.samples {
-		id := int(at)
-		for _, s := range [...]*Share{&bySource[b.data.Source(id)], &byWords[prose.RangeOf(b.data.Words(id))]} {
-			s.Documents++
-			s.Tokens += int64(b.data.Tokens(id))
-			s.TargetTokens += int64(b.data.Targets(id))
-			s.Loss += loss[i]
-		}
-	}
-	return filled(append(bySource, byWords...)), nil
+	return out, nil
 }
 
 // newWordShares are empty shares, one for each range of words.
@@ -172,14 +200,17 @@ const longFrom = 2
 // Compare packs the first epoch by every packer and tells who carries how much of the loss under
 // every weighting. Where there are no long answers, those of the longest range are called so.
 func (b *Batches) Compare() (Comparison, error) {
-	samples := b.first.samples
-	carrier, err := b.carriers(samples, true)
+	weightings := packing.Weightings()
+	k, err := b.kinds(weightings)
 	if err != nil {
 		return Comparison{}, err
 	}
-	to := b.ledger()
-	out := Comparison{Long: prose.Ranges[to.long].Name}
-	sizes := lengths(b.data, samples)
+	long := 0
+	for _, t := range k.told {
+		long = min(max(long, t.words), longFrom)
+	}
+	out := Comparison{Long: prose.Ranges[long].Name}
+	sizes := lengths(b.data, b.first.samples)
 	for _, strategy := range packing.Strategies() {
 		how := b.packing
 		how.Strategy = strategy
@@ -193,77 +224,30 @@ func (b *Batches) Compare() (Comparison, error) {
 			Long: map[string]float64{}, Sources: map[string]Shared{}, Words: map[string]Shared{},
 		}
 		all := p.Waste
-		for _, n := range sizes {
-			p.Waste -= int64(n)
+		for _, t := range k.told {
+			p.Waste -= t.tokens
 		}
 		p.Fill = 1 - float64(p.Waste)/float64(all)
-		for _, how.Weighting = range packing.Weightings() {
-			loss, err := how.Shares(packs, b.perStep, len(samples), carrier)
-			if err != nil {
-				return out, err
+		shares, err := b.shares(k, packs, weightings)
+		if err != nil {
+			return out, err
+		}
+		for i, w := range weightings {
+			p.Sources[w], p.Words[w] = Shared{}, Shared{}
+			for _, s := range shares[i] {
+				if s.Kind == "source" {
+					p.Sources[w][s.Name] += s.Loss
+				} else {
+					p.Words[w][s.Name] = s.Loss
+				}
 			}
-			p.Sources[how.Weighting], p.Words[how.Weighting], p.Long[how.Weighting] = to.add(loss)
+			for _, r := range prose.Ranges[long:] {
+				p.Long[w] += p.Words[w][r.Name]
+			}
 		}
 		out.Packers = append(out.Packers, p)
 	}
 	return out, nil
-}
-
-// ledger says to which accounts shares of the loss are added, by places: to ask a map for each of millions of samples
-// takes longer than to pack them.
-type ledger struct {
-	*Batches
-	names []string // of sources, each once
-	named []int    // the place in it of each source's
-	words []uint8  // of each sample, the place in [prose.Ranges]
-	long  int      // the first range that is called long
-}
-
-func (b *Batches) ledger() ledger {
-	out := ledger{Batches: b, words: make([]uint8, len(b.first.samples))}
-	for _, s := range b.data.Sources() {
-		at := slices.Index(out.names, s.Name)
-		if at < 0 {
-			at, out.names = len(out.names), append(out.names, s.Name)
-		}
-		out.named = append(out.named, at)
-	}
-	for i, id := range b.first.samples {
-		n := prose.RangeOf(b.data.Words(int(id)))
-		out.words[i], out.long = uint8(n), max(out.long, n)
-	}
-	out.long = min(out.long, longFrom)
-	return out
-}
-
-// add adds up the shares of the samples.
-func (l ledger) add(loss []float64) (sources, words Shared, long float64) {
-	type account struct {
-		sum  float64
-		used bool
-	}
-	bySource, byWords := make([]account, len(l.names)), make([]account, len(prose.Ranges))
-	for i, id := range l.first.samples {
-		in := l.words[i]
-		for _, a := range [...]*account{&bySource[l.named[l.data.Source(int(id))]], &byWords[in]} {
-			a.sum, a.used = a.sum+loss[i], true
-		}
-		if int(in) >= l.long {
-			long += loss[i]
-		}
-	}
-	sources, words = Shared{}, Shared{}
-	for i, a := range bySource {
-		if a.used {
-			sources[l.names[i]] = a.sum
-		}
-	}
-	for i, a := range byWords {
-		if a.used {
-			words[prose.Ranges[i].Name] = a.sum
-		}
-	}
-	return sources, words, long
 }
 
 // Drawn is a pack of the first epoch as it is drawn.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"lwtrain/data/record"
 	"lwtrain/internal/prose"
@@ -112,35 +111,19 @@ func openFacts(dir string, want file, rows int) (*os.File, error) {
 
 // FactsReader reads the facts of a store's conversations, fast where they are asked for
 // in order.
-type FactsReader struct {
-	s     *Store
-	from  int
-	block []byte // of rows
-}
+type FactsReader struct{ rows ahead }
 
 // Facts returns a reader of facts, which a dry run does not keep.
 func (s *Store) Facts() (*FactsReader, error) {
 	if s.facts == nil && s.Entries.Len() > 0 {
 		return nil, fmt.Errorf("a dry run keeps no statistics of the text")
 	}
-	return &FactsReader{s: s}, nil
+	return &FactsReader{ahead{f: s.facts, size: aheadBytes}}, nil
 }
-
-// factsRows is how many rows are read at a time.
-const factsRows = 4096
 
 // row is that of conversation i.
 func (r *FactsReader) row(i int) ([]byte, error) {
-	if i < r.from || i >= r.from+len(r.block)/factsBytes {
-		r.from = i
-		size := min(factsRows, r.s.Entries.Len()-i) * factsBytes
-		r.block = slices.Grow(r.block[:0], size)[:size]
-		if _, err := r.s.facts.ReadAt(r.block, int64(i)*factsBytes); err != nil {
-			r.block = r.block[:0]
-			return nil, fmt.Errorf("%s: %w", r.s.facts.Name(), err)
-		}
-	}
-	return r.block[(i-r.from)*factsBytes:], nil
+	return r.rows.bytes(int64(i)*factsBytes, factsBytes)
 }
 
 // At returns the facts of conversation i.

@@ -105,11 +105,12 @@ func vector(t flatbuffers.Table, field flatbuffers.VOffsetT, each int) []byte {
 // read returns the tokens of a conversation. The slices are its own.
 func (s *shard) read(e Entry) (t record.Tokenised, err error) {
 	t = record.Tokenised{Line: e.Line, Turns: e.Turns, Words: e.Words}
-	if t.Target, err = s.targets(e); err != nil {
+	lists := s.lists(0)
+	if t.Target, err = s.targets(e, lists); err != nil {
 		return t, err
 	}
 	b := s.batches[e.Batch]
-	t.IDs, err = s.list(b.ids, b.idValues, e.Row, e.Tokens)
+	t.IDs, err = lists.row(b.ids, b.idValues, e.Row, e.Tokens)
 	if err == nil && len(t.IDs) != int(e.Tokens) {
 		err = fmt.Errorf("%s: row %d of batch %d has %d tokens, want the %d of the index", s.f.Name(), e.Row, e.Batch, len(t.IDs), e.Tokens)
 	}
@@ -117,30 +118,38 @@ func (s *shard) read(e Entry) (t record.Tokenised, err error) {
 }
 
 // targets returns the target ranges of a conversation.
-func (s *shard) targets(e Entry) (out [][2]int32, err error) {
+func (s *shard) targets(e Entry, lists *lists) (out [][2]int32, err error) {
 	if int(e.Batch) >= len(s.batches) || int64(e.Row) >= s.batches[e.Batch].rows {
 		return nil, fmt.Errorf("%s: row %d of batch %d is not there", s.f.Name(), e.Row, e.Batch)
 	}
 	b := s.batches[e.Batch]
-	bounds, err := s.list(b.target, b.targetValues, e.Row, 2*e.Tokens)
+	bounds, err := lists.row(b.target, b.targetValues, e.Row, 2*e.Tokens)
 	for i := 0; i+1 < len(bounds); i += 2 {
 		out = append(out, [2]int32{bounds[i], bounds[i+1]})
 	}
 	return out, err
 }
 
-// list reads a row of a column of lists, which has at most so many values.
-func (s *shard) list(offsets, values int64, row, most int32) ([]int32, error) {
-	var ends [8]byte
-	if _, err := s.f.ReadAt(ends[:], offsets+4*int64(row)); err != nil {
+// lists reads columns of lists: the offsets of their rows, and their values.
+type lists struct{ offsets, values ahead }
+
+// lists reads on by so many bytes.
+func (s *shard) lists(size int) *lists {
+	return &lists{ahead{f: s.f, size: size}, ahead{f: s.f, size: size}}
+}
+
+// row reads a row of a column, which has at most so many values. It is the caller's own.
+func (l *lists) row(offsets, values int64, row, most int32) ([]int32, error) {
+	ends, err := l.offsets.bytes(offsets+4*int64(row), 8)
+	if err != nil {
 		return nil, err
 	}
-	from, to := int32(binary.LittleEndian.Uint32(ends[:])), int32(binary.LittleEndian.Uint32(ends[4:]))
+	from, to := int32(binary.LittleEndian.Uint32(ends)), int32(binary.LittleEndian.Uint32(ends[4:]))
 	if from < 0 || to < from || to-from > most {
-		return nil, fmt.Errorf("%s: row %d goes from value %d to %d, want at most %d of them", s.f.Name(), row, from, to, most)
+		return nil, fmt.Errorf("%s: row %d goes from value %d to %d, want at most %d of them", l.offsets.f.Name(), row, from, to, most)
 	}
-	raw := make([]byte, 4*(to-from))
-	if _, err := s.f.ReadAt(raw, values+4*int64(from)); err != nil {
+	raw, err := l.values.bytes(values+4*int64(from), 4*int(to-from))
+	if err != nil {
 		return nil, err
 	}
 	out := make([]int32, to-from)

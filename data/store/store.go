@@ -88,7 +88,30 @@ func (s *Store) Targets(i int) ([][2]int32, error) {
 		return [][2]int32{oneTarget(s.Entries.At(i))}, nil
 	}
 	e := s.Entries.At(i)
-	return s.shards[e.Shard].targets(e)
+	one := s.shards[e.Shard]
+	return one.targets(e, one.lists(0))
+}
+
+// TargetsReader reads the target ranges of a store's conversations, fast where they are asked for in order.
+type TargetsReader struct {
+	s     *Store
+	shard int32 // that is read
+	lists *lists
+}
+
+// TargetsReader returns a reader of targets.
+func (s *Store) TargetsReader() *TargetsReader { return &TargetsReader{s: s, shard: -1} }
+
+// At returns the target ranges of conversation i.
+func (r *TargetsReader) At(i int) ([][2]int32, error) {
+	if r.s.dry != nil {
+		return r.s.Targets(i)
+	}
+	e := r.s.Entries.At(i)
+	if e.Shard != r.shard {
+		r.shard, r.lists = e.Shard, r.s.shards[e.Shard].lists(aheadBytes)
+	}
+	return r.s.shards[e.Shard].targets(e, r.lists)
 }
 
 // Close closes the files.
