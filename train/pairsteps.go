@@ -27,6 +27,7 @@ type PairSteps struct {
 	seed     uint64
 	perStep  int // pairs
 	sharing  Sharing
+	prompts  []int32 // of the pairs, in tokens, by their chosen sample; 0: their sides have none in common
 
 	epochNow int // the epoch whose order is at hand
 	order    []int32
@@ -55,6 +56,12 @@ func NewPairSteps(
 		epochNow: -1, perStep: opt.PacksPerStep(), sharing: sharing,
 	}
 	p.trained = p.all[:len(pairs)]
+	p.prompts = make([]int32, set.Len()) // else the index would be asked for them in the random order of the steps
+	for _, pair := range p.all {
+		if ids := pair.Answers(); len(ids) == 2 && set.SamePrompt(ids[0], ids[1]) {
+			p.prompts[ids[0]] = int32(set.Prompt(ids[0]))
+		}
+	}
 	var err error
 	if labelled {
 		if err = p.mismatch(len(pairs)); err != nil {
@@ -88,10 +95,10 @@ const scoredFirst = 4. / 3
 // once is how many tokens of a pair's prompt are computed once; 0: each answer has its own. saved is the part of the work that this saves.
 func (p *PairSteps) once(pair data.Pair) (prompt int, saved float64) {
 	ids := pair.Answers()
-	if p.sharing.Most == 0 || len(ids) < 2 || !p.set.SamePrompt(ids[0], ids[1]) {
+	if p.sharing.Most == 0 || len(ids) < 2 {
 		return 0, 0
 	}
-	prompt = p.set.Prompt(ids[0])
+	prompt = int(p.prompts[ids[0]])
 	apart := lengths(p.set, ids)
 	rows := []int32{apart[0], apart[1] - int32(prompt) + 1}
 	if prompt < 2 || int(rows[0]+rows[1]) > min(p.sharing.Most, p.capacity) {
@@ -318,6 +325,14 @@ const packSteps = 128
 
 // computed is how many tokens are computed for units of these lengths, packed, with what fills their packs.
 func (p *PairSteps) computed(all []int32) (n int64) {
+	filled := func(tokens int) int64 { return int64(min(p.capacity, (tokens+packSteps-1)/packSteps*packSteps)) }
+	tokens := 0
+	for _, size := range all {
+		tokens += int(size)
+	}
+	if tokens <= p.capacity { // one pack, as most steps are: a packer makes tables of the capacity first
+		return filled(tokens)
+	}
 	packs, err := packing.Assign(packing.BestFit, p.capacity, all)
 	if err != nil {
 		return 0 // the run says it
@@ -327,7 +342,7 @@ func (p *PairSteps) computed(all []int32) (n int64) {
 		for _, i := range pack {
 			tokens += int(all[i])
 		}
-		n += int64(min(p.capacity, (tokens+packSteps-1)/packSteps*packSteps))
+		n += filled(tokens)
 	}
 	return n
 }

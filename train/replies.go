@@ -26,6 +26,9 @@ func own(samples []int) []reply {
 
 // tokens is the length of a reply.
 func (r reply) tokens(set *data.Set) int {
+	if r.prompt == r.answer {
+		return set.Tokens(r.answer)
+	}
 	return set.Tokens(r.answer) - set.Prompt(r.answer) + set.Prompt(r.prompt)
 }
 
