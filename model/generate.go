@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"lwtrain/internal/graph"
@@ -356,16 +357,39 @@ func (g *Generator) choose(slots []*slot, logits []float32) {
 	vocab := g.m.Config.Vocab
 	g.best = slices.Grow(g.best[:0], len(slots))[:len(slots)]
 	kernels.Highest(g.best, logits, vocab)
+	g.draw(slots, logits)
 	for i, s := range slots {
-		own := logits[i*vocab : (i+1)*vocab]
-		if g.best[i] < 0 {
-			s.failed = fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.name, s.length)
-			continue
-		}
-		if s.last = s.sampler.next(own, g.best[i]); s.Look != nil {
-			s.Look(s.last, own)
+		if s.failed == nil && s.Look != nil {
+			s.Look(s.last, logits[i*vocab:(i+1)*vocab])
 		}
 	}
+}
+
+// draw gives each slot the token that it draws from its logits, or why there is none. Threads share the slots.
+func (g *Generator) draw(slots []*slot, logits []float32) {
+	vocab, threads := g.m.Config.Vocab, 1
+	if slices.ContainsFunc(slots, func(s *slot) bool { return s.Sampling.Temperature != 0 }) {
+		threads = min(len(slots), kernels.Describe().Threads)
+	}
+	some := func(first int) {
+		for i := first; i < len(slots); i += threads {
+			if s := slots[i]; g.best[i] < 0 {
+				s.failed = fmt.Errorf("prompt %d: the logits after %d tokens hold a NaN or infinity", s.name, s.length)
+			} else {
+				s.last = s.sampler.next(logits[i*vocab:(i+1)*vocab], g.best[i])
+			}
+		}
+	}
+	var others sync.WaitGroup
+	for first := 1; first < threads; first++ {
+		others.Add(1)
+		go func() {
+			defer others.Done()
+			some(first)
+		}()
+	}
+	some(0)
+	others.Wait()
 }
 
 func (g *Generator) newSlot(t *text, capacity int) *slot {

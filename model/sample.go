@@ -54,8 +54,13 @@ func (s *sampler) next(logits []float32, best int32) int32 {
 	// and all of them only when they do not reach the limit.
 	for _, least := range []float64{1e-4, 0} {
 		s.top = s.top[:0]
+		low := math.Log(least*sum) - 1e-6 // of less than that the probability need not be computed
 		for i, v := range logits {
-			if p := math.Exp((float64(v)-peak)/s.Temperature) / sum; p >= least {
+			x := (float64(v) - peak) / s.Temperature
+			if x < low {
+				continue
+			}
+			if p := math.Exp(x) / sum; p >= least {
 				s.top = append(s.top, candidate{int32(i), p})
 			}
 		}

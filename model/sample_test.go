@@ -1,7 +1,9 @@
 package model
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"testing"
 
 	"lwtrain/internal/rng"
@@ -39,5 +41,53 @@ func TestTokensAreDrawnFromTheNucleus(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestANucleusIsWhatSortingAllTokensGives(t *testing.T) {
+	const vocab = 5000
+	r := rng.New(1, "logits")
+	logits, best := make([]float32, vocab), int32(0)
+	for i := range logits {
+		if logits[i] = float32(3 * r.NormFloat64()); logits[i] > logits[best] {
+			best = int32(i)
+		}
+	}
+	for _, how := range []Sampling{
+		{Temperature: 1, TopP: 0.9}, {Temperature: 0.7, TopP: 0.5}, {Temperature: 1.5, TopP: 0.9999}, {Temperature: 1, TopK: 40},
+		{Temperature: 0.01, TopP: 0.99}, {Temperature: 1, TopP: 0.8, TopK: 1000},
+	} {
+		sum, all := 0., make([]candidate, vocab)
+		for i, v := range logits {
+			all[i] = candidate{int32(i), math.Exp((float64(v) - float64(logits[best])) / how.Temperature)}
+			sum += all[i].p
+		}
+		for i := range all {
+			all[i].p /= sum
+		}
+		slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.p, a.p) })
+		reach := how.TopP
+		if reach == 0 {
+			reach = 1
+		}
+		if how.TopK > 0 {
+			all = all[:how.TopK]
+			whole := 0.
+			for _, c := range all {
+				whole += c.p
+			}
+			reach *= whole
+		}
+		mass, n := 0., 0
+		for n < len(all) && mass < reach {
+			mass += all[n].p
+			n++
+		}
+		s, plain := sampler{Sampling: how, rand: rng.New(2, "draws")}, sampler{rand: rng.New(2, "draws")}
+		for range 100 {
+			if got, want := s.next(logits, best), plain.draw(all[:n], mass); got != want {
+				t.Fatalf("%+v: token %d, want %d", how, got, want)
+			}
+		}
 	}
 }
