@@ -68,7 +68,7 @@ func BenchmarkPass(b *testing.B) {
 	}
 }
 
-// BenchmarkDecode writes 64 tokens with bf16 weights, for one prompt and for 16
+// BenchmarkDecode writes 256 tokens with bf16 weights, for one prompt and for 16
 // together.
 func BenchmarkDecode(b *testing.B) {
 	c, err := Shape("smollm2-135m")
@@ -80,7 +80,7 @@ func BenchmarkDecode(b *testing.B) {
 	m.UseHalf()
 	for _, prompts := range []int{1, 16} {
 		b.Run(fmt.Sprintf("prompts=%d", prompts), func(b *testing.B) {
-			const tokens = 64
+			const tokens = 256
 			var requests []Request
 			for range prompts {
 				requests = append(requests, Request{Prompt: []int32{1, 2, 3, 4}, MaxNewTokens: tokens})

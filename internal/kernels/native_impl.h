@@ -523,6 +523,7 @@ static inline void store_half(uint16_t *to, vf v) {
 #include "native_product.h"
 #include "native_attention.h"
 #include "native_gemm.h"
+#include "native_few.h"
 #include "native_decode.h"
 #include "native_recurrent.h"
 #include "native_delta.h"
