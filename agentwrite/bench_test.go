@@ -48,7 +48,6 @@ func BenchmarkWriting(b *testing.B) {
 					b.Fatal(err)
 				}
 				client := llm.NewClient(llm.Server{URL: s.URL, Model: "m", Timeout: 60, Retries: 6, Concurrency: slots})
-				client.Tolerant = true
 				began := time.Now()
 				if _, err := j.Do(b.Context(), client); err != nil {
 					b.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"lwtrain/agentwrite/plan"
 	"lwtrain/agentwrite/sift"
 	"lwtrain/chat"
+	"lwtrain/internal/llm"
 )
 
 // Stage is a part of the work on an item.
@@ -56,6 +57,7 @@ type Item struct {
 	instruction sift.Instruction
 	origin      string
 	left        int // paragraphs that are not there, of variant parallel
+	halved      int // how often max_new_tokens is, for a server whose context prompt and reply must fit into
 	half        string
 }
 
@@ -83,4 +85,12 @@ type Dropping struct {
 	Stage    Stage  `json:"stage"`
 	Reason   string `json:"reason"`
 	Evidence string `json:"evidence"`
+}
+
+// count counts a reply, if it is one: what failed is asked for again, or was, and is found no more by a job that goes on.
+func (it *Item) count(r llm.Reply) {
+	if r.Failed == "" {
+		it.Calls++
+		it.Tokens += r.Tokens
+	}
 }

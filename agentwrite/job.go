@@ -34,6 +34,7 @@ type Job struct {
 
 	instructions []sift.Instruction
 	verdicts     []sift.Verdict // of the rules
+	goesOn       bool           // there were replies when it was begun
 
 	items []*Item
 	asked []ask
@@ -65,7 +66,7 @@ func (j *Job) Do(ctx context.Context, from llm.Answerer) ([]*Item, error) {
 // open makes items of the prompts.
 func (j *Job) open() {
 	j.meter = meter{price: j.Writer.Price, budget: j.Budget}
-	j.items, j.asked = nil, nil
+	j.items, j.asked, j.goesOn = nil, nil, j.Calls.Any()
 	all, _ := j.rules()
 	times := map[string]int{} // that a record, or a number behind it, has an id
 	for i, p := range j.Prompts {
@@ -86,7 +87,10 @@ func (j *Job) open() {
 // instructionOf is what a prompt asks: its last message, behind all others.
 func instructionOf(p record.Prompt) sift.Instruction {
 	last := len(p.Messages) - 1
-	x := sift.Instruction{Text: p.Messages[last].Content, Words: cmp.Or(p.Required, p.Most, p.Least)}
+	x := sift.Instruction{Text: p.Messages[last].Content, Words: cmp.Or(p.Required, p.Most, p.Least), Least: p.Least}
+	if p.Least == p.Most {
+		x.Least = 0 // a number
+	}
 	for _, m := range p.Messages[:last] {
 		x.Before += m.Role + ": " + m.Content + "\n"
 	}
@@ -157,8 +161,7 @@ func (j *Job) question(ctx context.Context, from llm.Answerer) error {
 		}
 	}
 	return j.converse(ctx, from, first, func(a ask, r llm.Reply) []ask {
-		a.item.Calls++
-		a.item.Tokens += r.Tokens
+		a.item.count(r)
 		v := wrong(r, r.Text)
 		if v.Reason == "" {
 			v = sift.NeedsLength.Asked(r.Text)
@@ -221,13 +224,10 @@ func (j *Job) converse(ctx context.Context, from llm.Answerer, first []ask, take
 	})
 }
 
-// may reports whether a request of a stage may be made, or has its reply already.
-func (j *Job) may(stage Stage, r llm.Request) bool {
-	if j.Only == "" || j.Only == stage {
-		return true
-	}
-	n, err := j.Calls.Known([]llm.Request{r}, j.Model)
-	return err == nil && n == 1
+// known reports whether the reply to a request is kept.
+func (j *Job) known(r llm.Request) bool {
+	_, there, err := j.Calls.Reply(r, j.Model)
+	return err == nil && there
 }
 
 // sampling is how a reply is drawn. Its random stream follows from the instruction and from what is
@@ -259,7 +259,7 @@ func (j *Job) sift() {
 		it.take(Filter, judged.Verdict)
 		it.Words = prose.Words(it.Text)
 		if it.Asked > 0 {
-			it.Score = prose.LengthScore(it.Asked, it.Words)
+			it.Score = it.instruction.Score(it.Words)
 		}
 		switch {
 		case it.State == Dropped:

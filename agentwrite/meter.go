@@ -15,6 +15,8 @@ type Spent struct {
 	Reply     int     `json:"reply_tokens"`
 	Cost      float64 `json:"cost"`      // by the price
 	Estimated int     `json:"estimated"` // calls whose tokens the server did not say: they are estimated by words
+
+	Lost float64 `json:"-"` // cost of replies that failed since the job was begun or gone on with: they are kept nowhere
 }
 
 // meter counts what a job takes.
@@ -25,11 +27,14 @@ type meter struct {
 	asking bool    // what is not kept: the budget counts
 }
 
-// add counts a reply, and returns it with its tokens, which are estimated where the server does not say them.
+// add counts a reply that is one, and returns it with its tokens, which are estimated where the server does not say them.
 func (m *meter) add(r llm.Request, reply llm.Reply) llm.Reply {
-	prompt, tokens := reply.Prompt, reply.Tokens
+	prompt, tokens, estimated := reply.Prompt, reply.Tokens, 0
+	if reply.Failed != "" && prompt+tokens == 0 && reply.Text+reply.Reasoning == "" {
+		return reply // nothing was read or written that a server would count
+	}
 	if tokens == 0 && reply.Text != "" || prompt == 0 {
-		m.Estimated++
+		estimated = 1
 		if prompt == 0 {
 			for _, message := range r.Messages {
 				prompt += tokensOf(message.Content)
@@ -39,10 +44,16 @@ func (m *meter) add(r llm.Request, reply llm.Reply) llm.Reply {
 			tokens = tokensOf(reply.Text) + tokensOf(reply.Reasoning)
 		}
 	}
+	cost := m.price.of(prompt, tokens)
+	if reply.Failed != "" {
+		m.Lost += cost
+		return reply
+	}
 	m.Calls++
 	m.Prompt += prompt
 	m.Reply += tokens
-	m.Cost += m.price.of(prompt, tokens)
+	m.Cost += cost
+	m.Estimated += estimated
 	reply.Prompt, reply.Tokens = prompt, tokens
 	return reply
 }
@@ -51,7 +62,7 @@ func (p Price) of(prompt, reply int) float64 {
 	return (p.Input*float64(prompt) + p.Output*float64(reply)) / 1e6
 }
 
-func (m *meter) spent() bool { return m.budget > 0 && m.asking && m.Cost >= m.budget }
+func (m *meter) spent() bool { return m.budget > 0 && m.asking && m.Cost+m.Lost >= m.budget }
 
 // tokensOf is about how many tokens a text has: 4 for 3 words, or for 12 bytes where it has few.
 func tokensOf(text string) int {

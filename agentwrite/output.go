@@ -119,10 +119,36 @@ func (j *Job) Save(dir string, m Manifest) error {
 	m.Train, m.Instructions = hashOf(raw), j.hash()
 	m.Writer, m.Model, m.Prompts, m.Counts, m.Spent = j.Name, j.Model, promptHashes(), Count(j.items), j.Spent
 	m.License = "that of the instructions, and the terms of whoever runs the writer: fill in"
-	m.Settings = Settings{
+	m.Settings = j.settings()
+	return rundir.WriteJSON(filepath.Join(dir, ManifestFile), m)
+}
+
+func (j *Job) settings() Settings {
+	return Settings{
 		j.Variant, j.PlanInOutput, j.MaxParagraphs, j.Tries, j.Rounds, j.Temperature, j.TopP, j.MaxNewTokens, j.Seed,
 	}
-	return rundir.WriteJSON(filepath.Join(dir, ManifestFile), m)
+}
+
+// Anew is what replies are kept by and was otherwise when the job was last done: its texts are asked for anew.
+func (j *Job) Anew(before Manifest) (out []string) {
+	add := func(key string, then, now any) {
+		if then != now {
+			out = append(out, fmt.Sprintf("%s: %v then, %v now", key, then, now))
+		}
+	}
+	then, now := before.Settings, j.settings()
+	if then == (Settings{}) {
+		return nil // it was not done yet
+	}
+	if before.Model != j.Model && j.Model != "" {
+		add("the writer", before.Writer, j.Name)
+	}
+	add("agentwrite.variant", then.Variant, now.Variant)
+	add("agentwrite.temperature", then.Temperature, now.Temperature)
+	add("agentwrite.top_p", then.TopP, now.TopP)
+	add("agentwrite.max_new_tokens", then.MaxNewTokens, now.MaxNewTokens)
+	add("seed", then.Seed, now.Seed)
+	return out
 }
 
 // hash is that of the instructions, in their order.

@@ -24,10 +24,11 @@ const (
 
 // ask is a request on behalf of an item.
 type ask struct {
-	item  *Item
-	stage Stage
-	part  int // which paragraph, from 0; of variant extend, twice the round, and one more for the second half
-	try   int
+	item   *Item
+	stage  Stage
+	part   int // which paragraph, from 0; of variant extend, twice the round, and one more for the second half
+	try    int
+	halved int // how often max_new_tokens is
 	llm.Request
 }
 
@@ -46,8 +47,7 @@ func (j *Job) begin(it *Item) []ask {
 // take is told of the reply to what an item was asked, and returns what it is asked next.
 func (j *Job) take(a ask, r llm.Reply) []ask {
 	it := a.item
-	it.Calls++
-	it.Tokens += r.Tokens
+	it.count(r)
 	if it.State == Dropped {
 		return nil // another paragraph of it came to nothing
 	}
@@ -150,6 +150,9 @@ func wrong(r llm.Reply, text string) sift.Verdict {
 
 // again asks once more for what can't be used, with messages, or ends the item.
 func (j *Job) again(a ask, v sift.Verdict, messages ...chat.Message) []ask {
+	if v.Reason == noRoom { // for the prompt and as many tokens: fewer may do, also of what follows, whose prompt is longer
+		a.item.halved = max(a.item.halved, a.halved+1)
+	}
 	if a.try+1 < j.Tries {
 		return j.ask(a.item, a.stage, a.part, a.try+1, messages...)
 	}
@@ -217,18 +220,47 @@ func beginning(text string, share float64) string {
 // ask makes a request of an item, unless its stage is not to be done and there is no reply to it.
 func (j *Job) ask(it *Item, stage Stage, part, try int, messages ...chat.Message) []ask {
 	it.Stage = stage
-	r := llm.Request{
-		Messages: slices.Clone(messages), MaxTokens: j.MaxNewTokens, StopLoops: true, Origin: it.origin,
-		Sampling: j.sampling(it, string(stage), part, try),
-	}
-	if j.Room != nil {
-		if r.MaxTokens = min(r.MaxTokens, j.Room(r)); r.MaxTokens <= 0 {
-			it.drop(stage, noRoom, "the prompt alone is longer than what the model has seen")
-			return nil
-		}
-	}
-	if !j.may(stage, r) {
+	a := j.request(ask{item: it, stage: stage, part: part, try: try, halved: it.halved}, slices.Clone(messages))
+	if a.MaxTokens <= 0 {
+		it.drop(stage, noRoom, "the prompt alone is longer than what the model has seen")
 		return nil
 	}
-	return []ask{{it, stage, part, try, r}}
+	known := false
+	if j.goesOn && j.Room == nil {
+		a, known = j.kept(a)
+	} else {
+		known = j.known(a.Request)
+	}
+	if !known && j.Only != "" && j.Only != stage {
+		return nil
+	}
+	return []ask{a}
+}
+
+// request is what is asked in a try.
+func (j *Job) request(a ask, messages []chat.Message) ask {
+	a.Request = llm.Request{
+		Messages: messages, MaxTokens: max(1, j.MaxNewTokens>>a.halved), StopLoops: true, Origin: a.item.origin,
+		Sampling: j.sampling(a.item, string(a.stage), a.part, a.try),
+	}
+	if j.Room != nil {
+		a.MaxTokens = min(a.MaxTokens, j.Room(a.Request))
+	}
+	return a
+}
+
+// kept finds the try whose reply is kept. Those before it may have failed, which keeps none: of a job that goes on, all that
+// follows was written to what came instead.
+func (j *Job) kept(a ask) (ask, bool) {
+	for try := a.try; try < j.Tries; try++ {
+		for halved := range a.halved + try - a.try + 1 {
+			b := a
+			b.try, b.halved = try, halved
+			if b = j.request(b, a.Messages); j.known(b.Request) {
+				a.item.halved = max(a.item.halved, halved)
+				return b, true
+			}
+		}
+	}
+	return a, false
 }

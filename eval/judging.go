@@ -38,6 +38,7 @@ type Judged struct {
 	Wins    int    `json:"wins,omitempty"`    // better than the others' in both orders
 	Ties    int    `json:"ties,omitempty"`
 	Losses  int    `json:"losses,omitempty"`
+	Alone   int    `json:"alone,omitempty"` // answers to which the other evaluation has none: they are not compared
 	Flips   int    `json:"flips,omitempty"` // ties where the order decided
 
 	Warnings    []string           `json:"warnings,omitempty"`
@@ -183,8 +184,12 @@ func (j Job) duel(
 	var duels []judge.Duel
 	for _, g := range s.Generations {
 		other, there := texts[key{g.Prompt, g.Sample}]
-		if there && g.Failed == "" {
+		switch {
+		case g.Failed != "":
+		case there:
 			duels = append(duels, judge.Duel{ID: fmt.Sprintf("%s/%d", g.ID, g.Sample), Prompt: g.Prompt, A: g.Text, B: other})
+		default:
+			out.Alone++
 		}
 	}
 	if out.N = len(duels); out.N == 0 {
@@ -234,6 +239,9 @@ func (j Judged) Says() (out []string) {
 	case j.Mode == "pair":
 		add("%d better, %d as good, %d worse than the answers of %s; in %d the order decided, which counts as as good",
 			j.Wins, j.Ties, j.Losses, j.Against, j.Flips)
+		if j.Alone > 0 {
+			add("%s of which %s has none, and which are not compared", human.Count(j.Alone, "answer"), j.Against)
+		}
 	case !j.Covered():
 		add("fewer than %g %% of the answers were rated: there is no mean", 100*LeastCoverage)
 	}

@@ -139,3 +139,32 @@ func TestAPromptOfTwoTasksIsAskedOnce(t *testing.T) {
 		t.Errorf("%q, want %q of each", texts, want)
 	}
 }
+
+func TestAnswersWithoutAnotherToCompareWithAreCounted(t *testing.T) {
+	j := Job{Options: Default(), Dir: t.TempDir()}
+	against := t.TempDir()
+	j.Options.Judge.Model, j.Options.Judge.Mode, j.Options.Judge.Against = "m", "pair", against
+	var err error
+	if j.Calls, err = llm.OpenCalls(filepath.Join(j.Dir, CallsFile)); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Calls.Close()
+	if err := os.WriteFile(filepath.Join(against, GenerationsFile), []byte(`{"id":"a","prompt":"p","text":"x"}`+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := Scored{
+		Task:   Asked{Task: tasks.Task{Name: "."}},
+		Scores: []Score{{ID: "a"}, {ID: "b"}, {ID: "c", Failed: "cut: x"}},
+		Generations: []Generation{
+			{ID: "a", Prompt: "p", Text: "Short."}, {ID: "b", Prompt: "q", Text: "Short."}, {ID: "c", Prompt: "r", Failed: "cut: x"},
+		},
+	}
+	if err := j.JudgeAll(t.Context(), &s, sure(func(string) string { return "A" }), nil); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Summary.Judge
+	if said := strings.Join(got.Says(), "\n"); got.N != 1 || got.Rated != 1 || got.Alone != 1 ||
+		!strings.Contains(said, "1 answer of which "+against+" has none") {
+		t.Errorf("%+v\n%s", got, said)
+	}
+}

@@ -39,8 +39,8 @@ type Attempt struct {
 // settle says what a reply came to, read where there is one.
 func (a *Attempt) settle(r llm.Reply, read func() error) {
 	a.Raw, a.Reasoning = r.Text, r.Reasoning
-	switch kind, _, _ := strings.Cut(r.Failed, ":"); {
-	case kind == "refused" || kind == "content filter":
+	switch {
+	case isRefusal(r):
 		a.Status, a.Reason = Refused, r.Failed
 	case r.Failed != "":
 		a.Status, a.Reason = TransportError, r.Failed
@@ -50,4 +50,10 @@ func (a *Attempt) settle(r llm.Reply, read func() error) {
 			a.Status, a.Reason, a.Value, a.Marks, a.Probabilities = ParseError, err.Error(), nil, nil, nil
 		}
 	}
+}
+
+// isRefusal reports whether a server does not answer what it was asked, which asking again does not change.
+func isRefusal(r llm.Reply) bool {
+	kind, _, _ := strings.Cut(r.Failed, ":")
+	return kind == "refused" || kind == "content filter" || kind == "context"
 }

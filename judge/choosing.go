@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,9 +24,15 @@ var choosingPrompt string
 // rely on its bytes and on how strictly replies are read.
 var choosing = Contract{Tries: 5, prompt: choosingPrompt, temperature: 0.5, tokens: 1024, read: strictMarks}
 
+// choosingFrame finds what its prompt sets texts apart with, and the tokens by which models are told who speaks.
+var choosingFrame = regexp.MustCompile(`(?i)<(\s*/?\s*(?:request|text)\s*)>|<(\|[^<>|]{1,64}\|)>`)
+
 // Marks asks for the marks of an answer to be chosen or rejected. They are nil where none of
-// the tries gave any.
-func Marks(ctx context.Context, c *llm.Client, messages []chat.Message, answer string, seed uint64) (map[string]float64, error) {
+// the tries gave any. Refused is why a judge was not to be asked: nothing is known of the answer then. What may pass
+// by itself is an error.
+func Marks(ctx context.Context, c *llm.Client, messages []chat.Message, answer string, seed uint64) (
+	marks map[string]float64, refused string, err error,
+) {
 	var request strings.Builder
 	for i, m := range messages {
 		if i > 0 {
@@ -35,7 +43,8 @@ func Marks(ctx context.Context, c *llm.Client, messages []chat.Message, answer s
 		}
 		request.WriteString(m.Content)
 	}
-	prompt := strings.NewReplacer("$INST$", request.String(), "$RESPONSE$", answer).Replace(choosing.prompt)
+	plain := func(text string) string { return choosingFrame.ReplaceAllString(text, "‹$1$2›") }
+	prompt := strings.NewReplacer("$INST$", plain(request.String()), "$RESPONSE$", plain(answer)).Replace(choosing.prompt)
 	ask := llm.Request{
 		Messages:  []chat.Message{{Role: "user", Content: prompt}},
 		Sampling:  model.Sampling{Temperature: choosing.temperature},
@@ -44,14 +53,19 @@ func Marks(ctx context.Context, c *llm.Client, messages []chat.Message, answer s
 	for try := range uint64(choosing.Tries) {
 		ask.Sampling.Seed = seed + try<<32
 		r, err := c.Ask(ctx, ask)
-		if err != nil {
-			return nil, err
+		switch {
+		case err != nil:
+			return nil, "", err
+		case isRefusal(r):
+			return nil, r.Failed, nil
+		case r.Failed != "":
+			return nil, "", fmt.Errorf("%s: %s", c.URL, r.Failed)
 		}
 		if marks, err := choosing.read(r.Text, ""); err == nil {
-			return marks, nil
+			return marks, "", nil
 		}
 	}
-	return nil, nil
+	return nil, "", nil
 }
 
 // strictMarks reads the JSON object in a reply, with or without a fence around, whose marks are

@@ -41,6 +41,7 @@ type Events struct {
 	Resumed  func(answers, tokens int)            // how many are there from before, and their tokens
 	Token    func()                               // of an answer that our own decoder writes
 	Progress func(answers, rated, tokens int)     // of all, told one at a time
+	Failed   func(origin, why string)             // the first answer, or rating, of each kind that a server did not give; one at a time
 	Pausing  func(err error, pause time.Duration) // why and for how long a server is waited for; several requests may tell it at once
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"lwtrain/internal/fault"
@@ -22,13 +23,17 @@ type maker struct {
 	ledger *ledger
 	writer llm.Answerer
 	judge  *llm.Client // nil: none
+
+	mu     sync.Mutex
+	failed map[string]int  // answers that there are not, by the kind of the failure
+	told   map[string]bool // kinds of failures
 }
 
 // Make answers the prompts, rates the answers, and writes the pairs. When it is
 // called again for the same folder it goes on with what is there; the error of a
 // cancelled ctx is context.Canceled.
 func Make(ctx context.Context, job Job) (Summary, error) {
-	m := &maker{Job: job, writer: job.Decoder}
+	m := &maker{Job: job, writer: job.Decoder, failed: map[string]int{}, told: map[string]bool{}}
 	if job.Decoder != nil && job.Events.Token != nil {
 		job.Decoder.Token = func(int, int32) { job.Events.Token() }
 	}
@@ -73,7 +78,7 @@ func (m *maker) run(ctx context.Context, folder *rundir.Folder) (Summary, error)
 	if err := folder.Check(); err != nil {
 		return Summary{}, err
 	}
-	return m.results(m.candidate)
+	return m.results(m.candidate, m.failed)
 }
 
 // sayLost tells of answers that a finished run had, by its summary, and that are gone.
@@ -118,6 +123,10 @@ func (m *maker) fill(ctx context.Context) error {
 	}
 	err := llm.Answer(ctx, m.writer, requests, func(i int, r llm.Reply) error {
 		k := todo[i]
+		if r.Failed != "" { // asked for again when the command is given again
+			m.fails(k, "", r.Failed)
+			return nil
+		}
 		a := answered{Prompt: k.prompt, Number: k.number, Tokens: r.Tokens, Stop: r.Stop, Answer: r.Text}
 		if err := m.ledger.addAnswer(a); err != nil {
 			return err
@@ -131,6 +140,21 @@ func (m *maker) fill(ctx context.Context) error {
 	close(queue)
 	raters.Wait()
 	return context.Cause(ctx)
+}
+
+// fails counts an answer that there is not, and tells of the first failure of each kind, by the server that answers (who is "") or
+// another one.
+func (m *maker) fails(k key, who, why string) {
+	kind, _, _ := strings.Cut(why, ":")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if who == "" {
+		m.failed[kind]++
+	}
+	if !m.told[who+kind] && m.Events.Failed != nil {
+		m.told[who+kind] = true
+		m.Events.Failed(m.Prompts[k.prompt].Origin, who+why)
+	}
 }
 
 // missing lists what has to be answered, and what is answered and has to be rated.
@@ -154,15 +178,19 @@ func (m *maker) missing() (todo, waiting []key) {
 
 // rate asks for the parts of an answer's rating that have to be asked for.
 func (m *maker) rate(ctx context.Context, k key) error {
-	c := m.candidate(k)
+	c, _ := m.candidate(k)
 	messages := m.Prompts[k.prompt].Messages
 	r := rated{Prompt: k.prompt, Number: k.number}
+	keep := m.judge != nil || len(m.Command) > 0
 	if m.judge != nil {
-		marks, err := judge.Marks(ctx, m.judge, messages, c.Answer, m.seedOf("judge", k))
+		marks, refused, err := judge.Marks(ctx, m.judge, messages, c.Answer, m.seedOf("judge", k))
 		if err != nil {
 			return fmt.Errorf("the judge: %w", err)
 		}
-		r.Marks = marks
+		if r.Marks = marks; refused != "" {
+			m.fails(k, "the judge: ", refused)
+			keep = false // it is asked again, too
+		}
 	}
 	if len(m.Command) > 0 {
 		value, err := m.runCommand(ctx, llm.Messages(messages), c)
@@ -171,16 +199,16 @@ func (m *maker) rate(ctx context.Context, k key) error {
 		}
 		r.Command = &value
 	}
-	return m.ledger.addRating(r, m.judge != nil || len(m.Command) > 0)
+	return m.ledger.addRating(r, keep)
 }
 
 func (m *maker) seedOf(what string, k key) uint64 {
 	return rng.New(m.Seed, "pairs/"+what, uint64(k.prompt), uint64(k.number)).Uint64()
 }
 
-// candidate puts together what is known of an answer.
-func (m *maker) candidate(k key) Candidate {
-	a, _, r, _ := m.ledger.get(k)
+// candidate puts together what is known of an answer; false: there is none.
+func (m *maker) candidate(k key) (Candidate, bool) {
+	a, there, r, _ := m.ledger.get(k)
 	p := m.Prompts[k.prompt]
 	c := Candidate{
 		Prompt: k.prompt, Number: k.number, Origin: p.Origin, Required: p.Required, Least: p.Least, Most: p.Most,
@@ -191,5 +219,5 @@ func (m *maker) candidate(k key) Candidate {
 		c.Quality = judge.Quality(r.Marks)
 	}
 	c.Total = m.total(c.Rating, p)
-	return c
+	return c, there
 }

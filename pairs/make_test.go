@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -243,5 +244,47 @@ func TestAPromptThatCanNotBeScoredIsNotAsked(t *testing.T) {
 	}
 	if sum.Dropped["no_stated_length"] != 2 || sum.Samples != 12 || s.Requests() != 12 {
 		t.Errorf("%+v, %d requests", sum, s.Requests())
+	}
+}
+
+// TestWhatAServerDoesNotAnswerEndsNothing has a server refuse two prompts, and a judge a third one, and then none any more.
+func TestWhatAServerDoesNotAnswerEndsNothing(t *testing.T) {
+	s := newServer(t)
+	job := testJob(t, s)
+	strict := true
+	s.Say = func(r llmtest.Request) llmtest.Said {
+		switch q := r.Messages[0].Content; {
+		case strict && q == "question 2":
+			return llmtest.Said{Text: `{"error": {"code": "content_filter"}}`, Status: 400}
+		case strict && q == "question 3":
+			return llmtest.Said{Text: "the beginning of what the server", Finish: "content_filter"}
+		case strict && strings.Contains(q, "<request>\nquestion 1\n"):
+			return llmtest.Said{Text: "this model's maximum context length is 8192 tokens", Status: 400}
+		}
+		return llmtest.Said{Text: llmtest.Judge(r), Finish: "stop", Tokens: 9}
+	}
+	var told []string
+	job.Events.Failed = func(origin, why string) { told = append(told, origin+" "+why) }
+	sum, err := Make(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Samples != 12 || sum.Failed["content filter"] != 8 || sum.Dropped["not_answered"] != 2 || sum.Dropped["not_rated"] != 1 ||
+		sum.Unrated != 4 || sum.Pairs+sum.Dropped["tie"] != 2 {
+		t.Errorf("%+v", sum)
+	}
+	slices.Sort(told)
+	if len(told) != 2 || !strings.HasPrefix(told[0], "q.jsonl:2 the judge: context: status 400") ||
+		!strings.Contains(told[1], " content filter: ") {
+		t.Errorf("it told %q", told)
+	}
+	strict = false
+	before := s.Requests()
+	sum, err = Make(t.Context(), job)
+	if err != nil || sum.Samples != 20 || len(sum.Failed) > 0 || sum.Unrated > 0 || sum.Pairs+sum.Dropped["tie"] != 5 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if n := s.Requests() - before; n != 8+8+4 {
+		t.Errorf("%d requests more, want 8 answers and 12 ratings", n)
 	}
 }

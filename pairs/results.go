@@ -26,8 +26,9 @@ type pair struct {
 
 // results chooses the pairs among the candidates of each prompt, and writes what came
 // of the run.
-func (j Job) results(candidate func(key) Candidate) (Summary, error) {
+func (j Job) results(candidate func(key) (c Candidate, there bool), failed map[string]int) (Summary, error) {
 	sum := newSummary(len(j.Prompts))
+	sum.Failed = failed
 	var pairs []pair
 	var candidates []Candidate
 	for p, prompt := range j.Prompts {
@@ -37,8 +38,14 @@ func (j Job) results(candidate func(key) Candidate) (Summary, error) {
 		}
 		first := len(candidates)
 		for n := range j.Samples {
-			candidates = append(candidates, candidate(key{p, n}))
-			sum.add(candidates[first+n])
+			if c, there := candidate(key{p, n}); there {
+				candidates = append(candidates, c)
+				sum.add(c)
+			}
+		}
+		if len(candidates)-first < 2 {
+			sum.drop("not_answered")
+			continue
 		}
 		chosen, rejected, reason := j.choose(candidates[first:], rng.New(j.Seed, "pairs/rejected", uint64(p)))
 		if reason != "" {

@@ -16,7 +16,8 @@ import (
 type Summary struct {
 	Prompts int            `json:"prompts"`
 	Samples int            `json:"samples"`
-	CutOff  int            `json:"cut_off"` // of the samples, at max_new_tokens
+	CutOff  int            `json:"cut_off"`          // of the samples, at max_new_tokens
+	Failed  map[string]int `json:"failed,omitempty"` // answers that there are not, by why a server gave none
 	Pairs   int            `json:"pairs"`
 	Dropped map[string]int `json:"dropped"` // prompts without a pair, by reason
 	Tokens  int            `json:"tokens"`

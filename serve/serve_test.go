@@ -151,18 +151,15 @@ func TestOurClientGetsWhatOurDecoderWrites(t *testing.T) {
 	}
 	want := decoded(t, sent)
 	s := start(t, Options{Batch: 16, Waiting: 64})
-	for _, tolerant := range []bool{false, true} {
-		client := llm.NewClient(llm.Server{URL: s.url + "/v1", Model: "tiny", Timeout: 60, Concurrency: 40})
-		client.Tolerant = tolerant
-		got := make([]llm.Reply, len(requests))
-		if err := llm.Answer(t.Context(), client, requests, func(i int, r llm.Reply) error { got[i] = r; return nil }); err != nil {
-			t.Fatal(err)
-		}
-		for i := range got {
-			g, w := got[i], want[i]
-			if g.Text != w.Text || g.Stop != w.Stop || g.Tokens != w.Tokens || g.Prompt != w.Prompt {
-				t.Errorf("tolerant %t, request %d: %+v, the decoder has %+v", tolerant, i, g, w)
-			}
+	client := llm.NewClient(llm.Server{URL: s.url + "/v1", Model: "tiny", Timeout: 60, Concurrency: 40})
+	got := make([]llm.Reply, len(requests))
+	if err := llm.Answer(t.Context(), client, requests, func(i int, r llm.Reply) error { got[i] = r; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		g, w := got[i], want[i]
+		if g.Text != w.Text || g.Stop != w.Stop || g.Tokens != w.Tokens || g.Prompt != w.Prompt {
+			t.Errorf("request %d: %+v, the decoder has %+v", i, g, w)
 		}
 	}
 }

@@ -43,12 +43,6 @@ func (s *Session) AgentWrite(ctx context.Context, only agentwrite.Stage, limit i
 	sources := c.Data.Sources
 	if o.Prompts != "" {
 		sources = []data.Source{{Name: "instructions", Path: o.Prompts, LossFactor: 1, Repeat: 1}}
-		if c.Model.Path != "" && o.Writer.URL == "" {
-			var err error
-			if c.Model.Path, err = ModelFolder(ctx, c.Model.Path, s.events); err != nil {
-				return nil, err
-			}
-		}
 	} else if err := s.Fetch(ctx); err != nil {
 		return nil, err
 	}
@@ -73,15 +67,17 @@ func (s *Session) AgentWrite(ctx context.Context, only agentwrite.Stage, limit i
 		a.job.Model = o.Writer.Model // wherever it is
 		return a, nil
 	}
-	if a.Model, err = s.Model(ctx); err != nil {
-		return nil, err
-	}
-	id, err := a.Model.Fingerprint()
-	if err != nil {
+	if a.Model, err = s.whole(ctx); err != nil {
 		return nil, err
 	}
 	a.job.Name = a.Model.Describe()
-	a.job.Model = fmt.Sprintf("%s %s %s", id, a.Model.Template.Fingerprint(), o.Precision)
+	if a.Model.hasWeights() { // or it is a dry run, which keeps nothing
+		id, err := a.Model.Fingerprint()
+		if err != nil {
+			return nil, err
+		}
+		a.job.Model = fmt.Sprintf("%s %s %s", id, a.Model.Template.Fingerprint(), o.Precision)
+	}
 	decoder := &llm.Decoder{Tokenizer: a.Model.Tokenizer, Template: a.Model.Template}
 	if most := a.Model.Config.MaxTokens; most > 0 {
 		a.job.Room = func(r llm.Request) int {
@@ -131,7 +127,16 @@ func (a *AgentWrite) Check() (known bool, err error) {
 	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
 	switch {
 	case err == nil && known:
-		return known, rundir.Same(dir, there, a.identity())
+		if err := rundir.Same(dir, there, a.identity()); err != nil {
+			return known, err
+		}
+		var before agentwrite.Manifest
+		_, err := rundir.ReadJSON(filepath.Join(dir, agentwrite.ManifestFile), &before)
+		for _, changed := range a.job.Anew(before) {
+			a.session.events.warn("%s: what was written so is not found again, and is asked for anew; its replies stay in %s", changed,
+				filepath.Join(dir, agentwrite.CallsFile))
+		}
+		return known, err
 	case err != nil:
 		return known, err
 	}
@@ -187,7 +192,7 @@ func (a *AgentWrite) Do(ctx context.Context, progress func(agentwrite.Progress))
 	var from llm.Answerer
 	if a.Model == nil {
 		client := llm.NewClient(o.Writer.Server)
-		client.Tolerant, client.Waiting = true, a.session.events.Pausing
+		client.Waiting = a.session.events.Pausing
 		from = client
 	} else {
 		lazy := &loading{model: a.Model, precision: o.Precision, batch: a.job.Batch}

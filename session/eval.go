@@ -58,15 +58,12 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 		e.job.Model = e.job.Name
 		return e, nil
 	}
-	if c.Model.Init == nil {
-		var err error
-		if c.Model.Path, err = ModelFolder(ctx, c.Model.Path, s.events); err != nil {
-			return nil, err
-		}
-	}
 	var err error
-	if e.Model, err = s.Model(ctx); err != nil {
+	if e.Model, err = s.whole(ctx); err != nil {
 		return nil, err
+	}
+	if s.DryRun && !e.Model.hasWeights() {
+		return e, e.plan()
 	}
 	if e.id.Contents["model"], err = e.Model.Fingerprint(); err != nil {
 		return nil, err
@@ -86,32 +83,38 @@ type AnswerNeeds struct {
 }
 
 // plan finds what answers need, and refuses prompts that the model cannot be asked.
-func (e *Eval) plan() error {
-	m := e.Model
+func (e *Eval) plan() (err error) {
 	asked := e.job.Requests()
+	e.needs, err = e.Model.needsToAsk(asked, e.job.Precision, min(e.job.Batch, max(1, len(asked))), "eval",
+		"lower eval.max_new_tokens, or let a server with more of it answer: "+e.serve())
+	e.job.Batch = e.needs.Batch
+	return err
+}
+
+// needsToAsk is the memory of answers to requests, batch at a time, or fewer where fewer fit. It refuses prompts that the model
+// cannot be asked, and says where answers may go beyond the positions that it has seen; key is the section of max_new_tokens.
+func (m *Model) needsToAsk(asked []llm.Request, precision string, batch int, key, hint string) (AnswerNeeds, error) {
 	texts, err := (&llm.Decoder{Tokenizer: m.Tokenizer, Template: m.Template}).Texts(asked)
 	if err != nil {
-		return err
+		return AnswerNeeds{}, err
 	}
 	longest := 0
 	for _, t := range texts {
 		longest = max(longest, len(t.Prompt)+t.MaxNewTokens)
 	}
 	if most := m.Config.MaxTokens; most > 0 && longest > most {
-		e.session.events.warn("answers may reach %d tokens with their prompts (eval.max_new_tokens), and the model has seen positions "+
-			"up to %d: the rest is new to it", longest, most)
+		m.session.events.warn("answers may reach %d tokens with their prompts (%s.max_new_tokens), and the model has seen positions "+
+			"up to %d: the rest is new to it", longest, key, most)
 	}
-	e.needs, err = m.needsToAnswer(e.job.Precision, longest, min(e.job.Batch, max(1, len(asked))),
-		"lower eval.max_new_tokens, or let a server with more of it answer: "+e.serve())
-	e.job.Batch = e.needs.Batch
-	return err
+	return m.needsToAnswer(precision, longest, batch, hint)
 }
 
 // needsToAnswer is the memory of answers of at most longest tokens with their prompts, batch at a time, or fewer
 // where fewer fit. Where not one does, hint says what helps.
 func (m *Model) needsToAnswer(precision string, longest, batch int, hint string) (AnswerNeeds, error) {
-	half := precision == "bf16"
-	if precision == "auto" && m.dir != "" {
+	here := m.hasWeights() // those of a model on the hub may come later, and are taken for the smaller kind
+	half := precision == "bf16" || precision == "auto" && !here
+	if precision == "auto" && m.dir != "" && here {
 		var err error
 		if half, err = model.IsBF16(m.dir); err != nil {
 			return AnswerNeeds{}, err
@@ -156,7 +159,7 @@ func (s *Session) warnKey(key string, server llm.Server) {
 func (s *Session) asks(key string, server llm.Server) *llm.Client {
 	s.warnKey(key, server)
 	client := llm.NewClient(server)
-	client.Tolerant, client.Waiting = true, s.events.Pausing
+	client.Waiting = s.events.Pausing
 	return client
 }
 
@@ -174,6 +177,9 @@ func (e *Eval) Check() (known bool, err error) {
 	case err != nil:
 		return known, err
 	case known:
+		if e.Model != nil && e.id.Contents["model"] == "" { // in a dry run, of one that is on the hub
+			there.Contents = nil
+		}
 		return known, rundir.Same(dir, there, e.id)
 	}
 	names := []string{rundir.Config} // calls.jsonl may be there from a calibration

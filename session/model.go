@@ -75,6 +75,19 @@ func (s *Session) Model(ctx context.Context) (*Model, error) {
 	return m, nil
 }
 
+// whole is [Session.Model] with the weights, which are fetched where they are on the hub alone; in a dry run without those.
+func (s *Session) whole(ctx context.Context) (_ *Model, err error) {
+	if c := s.Config; c.Model.Path != "" && !(s.DryRun && onHub(c.Model.Path)) {
+		if c.Model.Path, err = ModelFolder(ctx, c.Model.Path, s.events); err != nil {
+			return nil, err
+		}
+	}
+	return s.Model(ctx)
+}
+
+// hasWeights reports whether the weights are here, or can be made.
+func (m *Model) hasWeights() bool { return m.dir == "" || checkpoints.HasWeights(m.dir) }
+
 // makeFresh finds a model of random weights.
 func (m *Model) makeFresh(context.Context) (err error) {
 	init := m.session.Config.Model.Init

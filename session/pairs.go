@@ -25,6 +25,7 @@ type PairsRun struct {
 
 	session *Session
 	job     pairs.Job
+	needs   AnswerNeeds
 	weights *model.Model
 }
 
@@ -53,9 +54,30 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 			return nil, err
 		}
 		r.job.Identity.Contents["tokenizer and template"] = r.Model.Template.Fingerprint()
+		if err := r.plan(); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }
+
+// plan finds what answers need, and refuses prompts that the model cannot be asked.
+func (r *PairsRun) plan() (err error) {
+	o := r.job.Options
+	var asked []llm.Request
+	for _, p := range r.Prompts {
+		if o.Rates(p) {
+			asked = append(asked, llm.Request{Messages: p.Messages, Origin: p.Origin, MaxTokens: o.MaxNewTokens})
+		}
+	}
+	r.needs, err = r.Model.needsToAsk(asked, o.Precision, min(o.Batch, max(1, r.Answers())), "pairs",
+		"lower pairs.max_new_tokens, or let a server with more of it answer (pairs.server)")
+	r.job.Batch = r.needs.Batch
+	return err
+}
+
+// Needs is the memory that answers take.
+func (r *PairsRun) Needs() AnswerNeeds { return r.needs }
 
 // prompts reads the prompts of sources, and counts the records that are none by reason.
 func (s *Session) prompts(ctx context.Context, sources []data.Source, lengthColumn string) (

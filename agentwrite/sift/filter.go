@@ -2,6 +2,7 @@ package sift
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"lwtrain/internal/prose"
@@ -173,9 +174,13 @@ func (o Filter) length(a Answer, text string, _ prose.Shape) (v Verdict) {
 		}
 		return v
 	}
-	if score := prose.LengthScore(asked, words); score < o.MinLengthScore {
-		const form = "%d words where %d are asked for: S_l is %.1f, want at least %g"
-		return Verdict{LengthOff, fmt.Sprintf(form, words, asked, score, o.MinLengthScore)}
+	if score := a.Instruction.Score(words); score < o.MinLengthScore {
+		const form = "%d words where %s are asked for: S_l is %.1f, want at least %g"
+		many := strconv.Itoa(asked)
+		if least := a.Instruction.Least; least > 0 && least < asked {
+			many = fmt.Sprintf("%d to %d", least, asked)
+		}
+		return Verdict{LengthOff, fmt.Sprintf(form, words, many, score, o.MinLengthScore)}
 	}
 	return v
 }

@@ -2,6 +2,7 @@ package sift
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -225,5 +226,30 @@ func TestManyTextsAreSiftedFast(t *testing.T) {
 	}
 	if prose.Words(all[0].Text) != 42 {
 		t.Error(prose.Words(all[0].Text))
+	}
+}
+
+// TestARangeOfWordsIsMetWithinIt: as an evaluation scores it.
+func TestARangeOfWordsIsMetWithinIt(t *testing.T) {
+	from := Instruction{Text: "Write about tea.", Words: 3000, Least: 1000}
+	open := Instruction{Text: "Write about tea.", Words: 1000, Least: 1000}
+	for _, c := range []struct {
+		what  Instruction
+		words int
+		want  float64
+	}{
+		{from, 1000, 100}, {from, 1500, 100}, {from, 3000, 100}, {from, 500, 50}, {from, 6000, 200.0 / 3},
+		{open, 9000, 100}, {open, 500, 50}, {Instruction{Words: 3000}, 1500, 50}, {Instruction{Text: "Write 3000 words."}, 1500, 50},
+	} {
+		if got := c.what.Score(c.words); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%d words for %d to %d: %g, want %g", c.words, c.what.Least, c.what.Words, got, c.want)
+		}
+	}
+	if j := DefaultFilter().Judge([]Answer{{from, english(2, 1500)}})[0]; j.Reason != "" {
+		t.Errorf("within it: %s (%s)", j.Reason, j.Evidence)
+	}
+	j := DefaultFilter().Judge([]Answer{{from, english(2, 400)}})[0]
+	if j.Reason != LengthOff || !strings.HasPrefix(j.Evidence, "400 words where 1000 to 3000 are asked for") {
+		t.Errorf("below it: %s (%s)", j.Reason, j.Evidence)
 	}
 }

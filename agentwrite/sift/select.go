@@ -83,6 +83,9 @@ type Instruction struct {
 	Before string
 	// Words are those that it asks for, of which somebody knows; 0: what its text states.
 	Words int
+	// Least is the lower end of a range that somebody knows, whose upper end is Words, or which has none where both are the
+	// same; 0: it is no range.
+	Least int
 }
 
 // Asked is how many words an instruction asks for; 0: it does not say.
@@ -91,6 +94,17 @@ func (i Instruction) Asked() int {
 		return i.Words
 	}
 	return prose.StatedLength(i.Text).Words()
+}
+
+// Score is S_l of so many words, within a range 100.
+func (i Instruction) Score(words int) float64 {
+	switch {
+	case i.Least > words:
+		return prose.LengthScore(i.Least, words)
+	case i.Least > 0 && (words <= i.Words || i.Words == i.Least):
+		return 100
+	}
+	return prose.LengthScore(i.Asked(), words)
 }
 
 // Rules judges instructions by all that needs no model. Those that are taken may be asked about

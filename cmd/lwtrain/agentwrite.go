@@ -119,7 +119,7 @@ func agentWrite(cmd *cobra.Command, s *session.Session, only agentwrite.Stage, l
 	fmt.Fprintln(out)
 	show.AgentWriteResult(out, c, items, run.Spent(), only, time.Since(began))
 	if err != nil {
-		spent := run.Spent().Cost
+		spent := run.Spent().Cost + run.Spent().Lost
 		return incompleteError{fmt.Errorf("%w: %.2f of %g; raise it, and the same command goes on", err, spent, c.AgentWrite.Budget)}
 	}
 	if only == "" || only == agentwrite.Export {

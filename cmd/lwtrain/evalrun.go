@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,12 +77,13 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 		return err
 	}
 	if do.generate {
-		if err := generateAnswers(cmd, s.Config, run); err != nil {
+		wanted, failed, err := generateAnswers(cmd, s.Config, run)
+		if err != nil {
 			return err
 		}
-	}
-	if !do.score && !do.judge && !do.report {
-		return nil
+		if !do.score {
+			return answered(out, wanted, failed)
+		}
 	}
 	scored, err := run.Score()
 	if err == nil {
@@ -93,16 +95,8 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 			show.EvalResult(out, x)
 		}
 	}
-	if err != nil || !do.report {
-		return err
-	}
-	read, err := run.Read(cmd.Context(), nil)
-	if err != nil {
-		return err
-	}
-	pages, err := run.Report(scored, read)
-	for _, path := range pages {
-		fmt.Fprintln(out, path)
+	if err == nil && do.report {
+		err = writePages(cmd, run, scored)
 	}
 	if err != nil {
 		return err
@@ -118,6 +112,36 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 		}
 	}
 	return nil
+}
+
+// answered says what came of asking alone.
+func answered(w io.Writer, wanted int, failed map[string]int) error {
+	lacking := 0
+	for _, n := range failed {
+		lacking += n
+	}
+	fmt.Fprintf(w, "\n%d of %s\n", wanted-lacking, human.Count(wanted, "answer"))
+	if lacking == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "no answers: %s; the same command asks again\n", human.Counts(failed))
+	if lacking < wanted {
+		return nil
+	}
+	return incompleteError{fmt.Errorf("none of %s is there (%s)", human.Count(wanted, "answer"), human.Counts(failed))}
+}
+
+// writePages writes the page of each task, and says where they are.
+func writePages(cmd *cobra.Command, run *session.Eval, scored []eval.Scored) error {
+	read, err := run.Read(cmd.Context(), nil)
+	if err != nil {
+		return err
+	}
+	pages, err := run.Report(scored, read)
+	for _, path := range pages {
+		fmt.Fprintln(cmd.OutOrStdout(), path)
+	}
+	return err
 }
 
 // judgeAnswers has the answers rated where the config names a judge.
@@ -146,18 +170,24 @@ func judgeAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval, scor
 	return err
 }
 
-// generateAnswers asks for what lacks, and shows how far it is.
-func generateAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval) error {
+// generateAnswers asks for what lacks, and shows how far it is. It returns how many answers are wanted, and those that there are
+// not, by the kind of the failure.
+func generateAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval) (wanted int, failed map[string]int, err error) {
 	wanted, known, err := run.Answers()
 	if err != nil {
-		return err
+		return wanted, nil, err
 	}
+	failed = map[string]int{}
 	display := show.NewAnswering(cmd.ErrOrStderr(), wanted, false)
 	defer display.Close()
 	ended, tokens := 0, 0
 	first := known > 0
 	err = run.Generate(cmd.Context(), display.Token, func(r llm.Reply) {
 		ended, tokens = ended+1, tokens+r.Tokens
+		if r.Failed != "" {
+			kind, _, _ := strings.Cut(r.Failed, ":")
+			failed[kind]++
+		}
 		switch {
 		case ended < known:
 		case first && ended == known:
@@ -171,7 +201,7 @@ func generateAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval) e
 		err = fault.Hint(fmt.Errorf("%w; what is answered is kept in %s", train.ErrInterrupted, c.Output.Dir),
 			"this goes on from there: "+commandLine(cmd))
 	}
-	return err
+	return wanted, failed, err
 }
 
 // readAnswers scores a file of answers.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,7 +116,10 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 		Resumed:  display.Resumed,
 		Token:    display.Token,
 		Progress: display.Progress,
-		Pausing:  show.Pauses(display.Println),
+		Failed: func(origin, why string) {
+			display.Println(fmt.Sprintf("lwtrain: warning: %s: %s; it is asked for again by the same command", origin, why))
+		},
+		Pausing: show.Pauses(display.Println),
 	})
 	display.Close()
 	if err != nil {
@@ -126,5 +130,11 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 		return err
 	}
 	show.PairsResult(out, c, result, time.Since(began))
+	if result.Pairs == 0 {
+		err := incompleteError{fmt.Errorf("%s is empty: of %s none came to a pair (%s)", filepath.Join(c.Output.Dir, pairs.PairsFile),
+			human.Count(result.Prompts, "prompt"), human.Counts(result.Dropped))}
+		return fault.Hint(err,
+			filepath.Join(c.Output.Dir, pairs.CandidatesFile)+" has the answers with their scores; docs/pairs.md says what each reason is")
+	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (l *Log) Append(v any) (check string, err error) {
 	if check, err = l.write(v); err != nil {
 		return "", err
 	}
-	return check, l.file.Sync()
+	return check, fault.Disk(l.file.Sync())
 }
 
 // soon is how long a line may wait for others to go to the disk with.
@@ -130,7 +130,7 @@ func (l *Log) sync() {
 	l.mu.Lock()
 	l.timer = nil
 	l.mu.Unlock()
-	err := l.file.Sync()
+	err := fault.Disk(l.file.Sync())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failed == nil {
@@ -146,7 +146,7 @@ func (l *Log) write(v any) (check string, err error) {
 	}
 	check = checkOf(line)
 	if _, err := l.file.Write(fmt.Appendf(line[:len(line)-1], `,"check":"%s"}`+"\n", check)); err != nil {
-		return "", err
+		return "", fault.Disk(err)
 	}
 	return check, nil
 }

@@ -58,6 +58,13 @@ func (c *Calls) Known(requests []Request, model string) (n int, err error) {
 	return n, nil
 }
 
+// Any reports whether there is a reply at all.
+func (c *Calls) Any() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.kept) > 0
+}
+
 // Reply is the reply to a request that is kept; false: there is none.
 func (c *Calls) Reply(r Request, model string) (Reply, bool, error) {
 	key, err := keyOf(model, r)

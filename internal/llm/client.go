@@ -7,29 +7,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"lwtrain/internal/fault"
-	"lwtrain/internal/plainjson"
 	"lwtrain/internal/transport"
 )
 
 const mostReply, mostValues = 64 << 20, 1 << 20 // bytes, and values of JSON
 
-// Client asks a [Server]. It is safe for concurrent use.
+// Client asks a [Server], as many requests as there are, of which some may come to nothing. A request that fails
+// for itself is told as a [Reply] with the reason in Failed, after one more try when all
+// others are through; what concerns all requests, and [mostFailures] in a row, end it.
+// Replies are streams, each of which may take as long as something of it comes, and what
+// shows that one was cut off is looked for. How many requests are under way follows from
+// what the server takes, from [fewAtOnce] up to Concurrency. It is safe for concurrent use.
 type Client struct {
 	Server
-	// Tolerant is for many requests of which some may come to nothing. A request that fails
-	// for itself is told as a [Reply] with the reason in Failed, after one more try when all
-	// others are through; what concerns all requests, and [mostFailures] in a row, end it.
-	// Replies are streams, each of which may take as long as something of it comes, and what
-	// shows that one was cut off is looked for. How many requests are under way follows from
-	// what the server takes, from [fewAtOnce] up to Concurrency.
-	Tolerant bool
 	// Waiting, which may be nil, is told why and for how long it waits before it asks
 	// again. Several requests may tell it at once.
 	Waiting func(err error, pause time.Duration)
@@ -53,8 +49,7 @@ func NewClient(s Server) *Client {
 	}
 }
 
-// Ask asks until there is a reply, or an error that asking again does not mend. Of a
-// tolerant client that is one which concerns all requests.
+// Ask asks until there is a reply, which may be a failed one, or an error that concerns all requests.
 func (c *Client) Ask(ctx context.Context, r Request) (Reply, error) {
 	var tries int
 	reply, _, err := c.ask(ctx, r, nil, &tries)
@@ -93,11 +88,9 @@ func (c *Client) ask(ctx context.Context, r Request, p *pace, tries *int) (reply
 	if err == nil || ctx.Err() != nil || errors.As(err, &off) {
 		return reply, false, err
 	}
-	if c.Tolerant {
-		if reply.Failed, again = failed(err, *tries); reply.Failed != "" {
-			reply.Stop = ""
-			return reply, again, nil
-		}
+	if reply.Failed, again = failed(err, *tries); reply.Failed != "" {
+		reply.Stop = ""
+		return reply, again, nil
 	}
 	return Reply{}, false, fmt.Errorf("%s: %w", c.URL, err)
 }
@@ -140,27 +133,20 @@ func (c *Client) once(ctx context.Context, r Request, now *try) (Reply, error) {
 func (c *Client) body(r Request, t traitSet) ([]byte, error) {
 	body := map[string]any{
 		"model": c.Model, "messages": Messages(r.Messages), "max_tokens": r.MaxTokens, "temperature": r.Sampling.Temperature,
-		"seed": r.Sampling.Seed >> 11, // JSON's numbers are exact up to 2^53
+		"seed":   r.Sampling.Seed >> 11, // JSON's numbers are exact up to 2^53
+		"stream": true, "stream_options": map[string]any{"include_usage": true},
+		// What is not said, the server decides, and a token that ends an answer may be among
+		// those that its own limits cut off.
+		"top_p": 1, "top_k": -1, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1,
 	}
 	if p := r.Sampling.TopP; p > 0 && p < 1 {
 		body["top_p"] = p
 	}
-	if r.TopLogprobs > 0 {
-		body["logprobs"], body["top_logprobs"] = true, r.TopLogprobs
-	}
-	if c.Tolerant {
-		// What is not said, the server decides, and a token that ends an answer may be among
-		// those that its own limits cut off.
-		maps.Copy(body, map[string]any{
-			"stream": true, "stream_options": map[string]any{"include_usage": true},
-			"top_k": -1, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1,
-		})
-		if _, ok := body["top_p"]; !ok {
-			body["top_p"] = 1
-		}
-	}
 	if k := r.Sampling.TopK; k > 0 {
 		body["top_k"] = k
+	}
+	if r.TopLogprobs > 0 {
+		body["logprobs"], body["top_logprobs"] = true, r.TopLogprobs
 	}
 	t.apply(body)
 	return json.Marshal(body)
@@ -169,10 +155,7 @@ func (c *Client) body(r Request, t traitSet) ([]byte, error) {
 // post makes a request. A reply that may be another one later, also one that is not
 // what a server says, is a [transport.BusyError].
 func (c *Client) post(ctx context.Context, r Request, body []byte, now *try) (Reply, error) {
-	late := func(err error) error { return transport.UnreachableError{Err: err} }
-	if c.Tolerant {
-		late = func(err error) error { return &failure{"silent", err} } // waited for once more, after all others
-	}
+	late := func(err error) error { return &failure{"silent", err} } // waited for once more, after all others
 	ctx, wait := newPatience(ctx, time.Duration(c.Timeout)*time.Second, late)
 	defer func() { now.first = wait.since }()
 	defer wait.end()
@@ -195,18 +178,7 @@ func (c *Client) post(ctx context.Context, r Request, body []byte, now *try) (Re
 		}
 		return Reply{}, c.refused(res, raw)
 	}
-	if c.Tolerant {
-		return c.read(ctx, r, res.Body, wait)
-	}
-	raw, err := transport.ReadAll(ctx, res.Body, mostReply)
-	if err != nil {
-		return Reply{}, err
-	}
-	reply, err := c.parse(raw)
-	if err != nil {
-		return Reply{}, &transport.BusyError{Err: err}
-	}
-	return reply, nil
+	return c.read(ctx, r, res.Body, wait)
 }
 
 // excerpt is the beginning of what the server said, without the key.
@@ -243,29 +215,7 @@ func (c *Client) refused(res *http.Response, raw []byte) error {
 // secretKey is the length from which on a key is no word that a text may hold.
 const secretKey = 16
 
-// parse reads what a server says at once. An answer that repeats the key is none: it would
-// be kept.
-func (c *Client) parse(raw []byte) (Reply, error) {
-	if !plainjson.Within(raw, mostValues) {
-		return Reply{}, fmt.Errorf("a reply of more than %d values of JSON", mostValues)
-	}
-	var piece piece
-	err := json.Unmarshal(raw, &piece)
-	if err != nil || len(piece.Choices) == 0 || piece.Choices[0].Message.Content == nil {
-		return Reply{}, errors.New("no choices[0].message.content in the reply: " + c.excerpt(raw))
-	}
-	var s said
-	s.add(piece)
-	if c.repeatsKey(&s) {
-		return Reply{}, errKey
-	}
-	r := s.reply()
-	if s.finish == "length" {
-		r.Stop = StopLength
-	}
-	return r, nil
-}
-
+// An answer that repeats the key is none: it would be kept.
 var errKey = errors.New("the reply repeats the key that the server was sent")
 
 // repeatsKey reports whether what a server said holds the key.

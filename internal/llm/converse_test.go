@@ -66,25 +66,22 @@ func TestWhatIsAskedNextFollowsFromReplies(t *testing.T) {
 			t.Errorf("with 5 at a time\n%q\nwant as with 2\n%q", got, want)
 		}
 	})
-	for _, tolerant := range []bool{false, true} {
-		t.Run(fmt.Sprintf("of a server, tolerant: %v, with replies that are kept", tolerant), func(t *testing.T) {
-			s, c, _ := newClient(t)
-			c.Tolerant = tolerant
-			s.Text = func(r llmtest.Request) string { return fmt.Sprint("r", len(r.Messages[0].Content)+int(r.Seed%97)) }
-			want := conversations(t, c, texts, turns)
-			calls := openCalls(t, filepath.Join(t.TempDir(), "calls.jsonl"))
-			defer calls.Close()
-			before := s.Requests()
-			for range 2 {
-				if got := conversations(t, calls.Keep(c, "m"), texts, turns); !slices.EqualFunc(got, want, slices.Equal) {
-					t.Errorf("kept\n%q\nwant\n%q", got, want)
-				}
+	t.Run("of a server, with replies that are kept", func(t *testing.T) {
+		s, c, _ := newClient(t)
+		s.Text = func(r llmtest.Request) string { return fmt.Sprint("r", len(r.Messages[0].Content)+int(r.Seed%97)) }
+		want := conversations(t, c, texts, turns)
+		calls := openCalls(t, filepath.Join(t.TempDir(), "calls.jsonl"))
+		defer calls.Close()
+		before := s.Requests()
+		for range 2 {
+			if got := conversations(t, calls.Keep(c, "m"), texts, turns); !slices.EqualFunc(got, want, slices.Equal) {
+				t.Errorf("kept\n%q\nwant\n%q", got, want)
 			}
-			if n := s.Requests() - before; n != texts*turns {
-				t.Errorf("asked %d times, want %d", n, texts*turns)
-			}
-		})
-	}
+		}
+		if n := s.Requests() - before; n != texts*turns {
+			t.Errorf("asked %d times, want %d", n, texts*turns)
+		}
+	})
 }
 
 // A text that has begun goes on before another one begins.
@@ -118,7 +115,7 @@ func TestATextGoesOnAfterAFailure(t *testing.T) {
 		}
 		return llmtest.Said{Text: "answer", Finish: "stop", Tokens: 1}
 	}
-	c.Tolerant, c.cool, c.retry.Times = true, time.Millisecond, 0
+	c.cool, c.retry.Times = time.Millisecond, 0
 	for _, turns := range conversations(t, c, 5, 3) {
 		if !slices.Equal(turns, []string{"answer", "answer", "answer"}) {
 			t.Errorf("got %q", turns)

@@ -86,7 +86,7 @@ func storm(n int, from, length time.Duration) func(*simulated) (bool, time.Durat
 // write has the server asked as for 64 texts of 10 paragraphs, each of which follows from the one before, by 16 at once.
 func write(t *testing.T, s *simulated) (answered, failed int, err error) {
 	client := NewClient(Server{URL: "http://simulated/v1", Model: "m", Timeout: 60, Retries: 6, Concurrency: 16})
-	client.Tolerant, client.http = true, s
+	client.http = s
 	const texts, calls = 64, 11
 	var requests []Request
 	for i := range texts {

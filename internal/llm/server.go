@@ -19,7 +19,7 @@ type Server struct {
 	Model string `yaml:"model"`
 	// environment variable with the key; the key itself is written nowhere
 	KeyEnv string `yaml:"key_env" identity:"none"`
-	// seconds that a request may take; of an evaluation, whose replies are read as they come, until one begins
+	// seconds until a reply begins; what comes of it is read as it comes, however long that takes
 	Timeout int `yaml:"timeout" identity:"none" min:"1"`
 	// how often a request is made again that failed for a while (429, 5xx, no connection)
 	Retries int `yaml:"retries" identity:"none" min:"0" max:"100"`

@@ -213,7 +213,11 @@ func (c *Client) end(s *said, r Request) (stop string, err error) {
 			Code json.Number `json:"code"`
 		}
 		if json.Unmarshal(s.broken, &told) == nil && (told.Code == "400" || told.Code == "413") {
-			return "", &failure{"refused", fmt.Errorf("status %s: %s", told.Code, c.excerpt(s.broken))}
+			kind := "refused"
+			if tooLong.Match(s.broken) {
+				kind = "context"
+			}
+			return "", &failure{kind, fmt.Errorf("status %s: %s", told.Code, c.excerpt(s.broken))}
 		}
 		return "", cut("an error in the midst of the reply: %s", c.excerpt(s.broken))
 	case withheld[finish] || strings.HasPrefix(finish, "content_filter"):

@@ -22,7 +22,6 @@ func FuzzStream(f *testing.F) {
 		f.Add(body, 5)
 	}
 	c := NewClient(Server{URL: "http://localhost", Timeout: 60})
-	c.Tolerant = true
 	f.Fuzz(func(t *testing.T, body string, asked int) {
 		asked &= 1<<20 - 1
 		ctx, wait := newPatience(context.Background(), time.Minute, func(err error) error { return err })
@@ -42,7 +41,7 @@ func FuzzStream(f *testing.F) {
 }
 
 func TestAnUnknownEndIsAskedForOnce(t *testing.T) {
-	s, client := newTolerant(t)
+	s, client := newHasty(t)
 	s.Say = always(llmtest.Said{Text: "one", Finish: "tired"})
 	_, err := answers(t.Context(), client, 100)
 	const want = "20 requests in a row have failed, the last one: no answer: finish_reason tired, want stop or length"

@@ -58,7 +58,7 @@ var otherValues = map[string][]any{"top_k": {0}}
 // withoutThem are keys that mean nothing without another one.
 var withoutThem = map[string]string{"stream": "stream_options", "top_logprobs": "logprobs", "logprobs": "top_logprobs"}
 
-// tooLong finds messages on the length of what was asked, which name keys that the server
+// tooLong finds messages on the length of what was asked, prompt and reply together: they name keys that the server
 // does take.
 var tooLong = regexp.MustCompile(`(?i)context|too (long|large)|exceed`)
 

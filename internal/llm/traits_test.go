@@ -73,7 +73,7 @@ func TestWhatAServerRefusesToBeToldIsNotToldAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, client := newTolerant(t)
+			s, client := newHasty(t)
 			s.Say = func(r llmtest.Request) llmtest.Said {
 				if why := c.refuses(r.Body); strings.HasPrefix(why, "1 validation error") {
 					return llmtest.Said{Text: why, Status: 500}
@@ -111,7 +111,7 @@ func TestWhatAServerRefusesToBeToldIsNotToldAgain(t *testing.T) {
 // TestWhatIsRefusedIsLearntOfAReplyThatBreaksOff asks a server that drops a stream for the next request: the
 // request was taken, so that nobody has to be told again what it refuses.
 func TestWhatIsRefusedIsLearntOfAReplyThatBreaksOff(t *testing.T) {
-	s, c := newTolerant(t)
+	s, c := newHasty(t)
 	refused, broken := 0, false
 	s.Say = func(r llmtest.Request) llmtest.Said {
 		switch {
@@ -131,7 +131,7 @@ func TestWhatIsRefusedIsLearntOfAReplyThatBreaksOff(t *testing.T) {
 }
 
 func TestARefusalOfAPromptTeachesNothing(t *testing.T) {
-	s, client := newTolerant(t)
+	s, client := newHasty(t)
 	s.Say = func(r llmtest.Request) llmtest.Said {
 		if r.Messages[0].Content == "bad" {
 			return llmtest.Said{Text: "you said: " + r.Body, Status: 400}
@@ -147,7 +147,6 @@ func TestARefusalOfAPromptTeachesNothing(t *testing.T) {
 
 func TestOpenAIIsToldWhatItKnows(t *testing.T) {
 	client := NewClient(Server{URL: "https://api.openai.com/v1", Model: "m"})
-	client.Tolerant = true
 	body, err := client.body(ask("q", 50), client.traits.now())
 	want := `{"max_completion_tokens":50,"messages":[{"role":"user","content":"q"}],"model":"m","seed":0,"stream":true,` +
 		`"stream_options":{"include_usage":true},"temperature":0,"top_p":1}`

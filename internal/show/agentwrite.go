@@ -76,7 +76,7 @@ const enoughToProject = 20
 func (x *Writing) Progress(p agentwrite.Progress) {
 	fields := fmt.Sprintf("texts  %s  %s", human.Count(p.Calls, "call"), human.Count(p.Reply, "token"))
 	if x.price {
-		fields += fmt.Sprintf("  %.2f spent", p.Cost)
+		fields += fmt.Sprintf("  %.2f spent", p.Cost+p.Lost)
 	}
 	x.bar.Set(int64(p.Ended), fields)
 	if !x.told && p.Ended >= enoughToProject && p.Items > p.Ended {
@@ -85,7 +85,7 @@ func (x *Writing) Progress(p agentwrite.Progress) {
 		text := fmt.Sprintf("%d texts took %s calls and %s tokens: all %d take about %s tokens", p.Ended, human.Grouped(p.Calls),
 			human.Grouped(p.Prompt+p.Reply), p.Items, human.Grouped(int(all*float64(p.Prompt+p.Reply))))
 		if x.price {
-			text += fmt.Sprintf(", %.2f", all*p.Cost)
+			text += fmt.Sprintf(", %.2f", all*(p.Cost+p.Lost))
 		}
 		x.bar.Println(text)
 	}
@@ -133,9 +133,12 @@ func AgentWriteResult(
 	}
 }
 
-func costText(s agentwrite.Spent) string {
-	if s.Cost == 0 {
-		return ""
+func costText(s agentwrite.Spent) (text string) {
+	if s.Cost > 0 {
+		text = fmt.Sprintf(", %.2f by the price in the config", s.Cost)
 	}
-	return fmt.Sprintf(", %.2f by the price in the config", s.Cost)
+	if s.Lost > 0 {
+		text += fmt.Sprintf(", and %.2f for replies that failed", s.Lost)
+	}
+	return text
 }

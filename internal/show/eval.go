@@ -32,14 +32,20 @@ func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
 	if o.TopP < 1 {
 		line("", "a top-p below 1 may cut off the token that ends an answer")
 	}
-	if n := run.Needs(); n.Batch > 0 {
-		line("memory", "%s of weights, up to %s of keys and values for %s", human.Bytes(n.Weights), human.Bytes(n.Cache),
-			human.Count(n.Batch, "answer"))
-		if n.Batch < n.Most {
-			line("", "%d together would not fit into the memory that is free", n.Most)
-		}
-	}
+	memoryToAnswer(line, run.Needs())
 	line("output", "%s", c.Output.Dir)
+}
+
+// memoryToAnswer says what memory a model of our own takes to answer, where one does.
+func memoryToAnswer(line func(label, format string, args ...any), n session.AnswerNeeds) {
+	if n.Batch == 0 {
+		return
+	}
+	line("memory", "%s of weights, up to %s of keys and values for %s", human.Bytes(n.Weights), human.Bytes(n.Cache),
+		human.Count(n.Batch, "answer"))
+	if n.Batch < n.Most {
+		line("", "%d together would not fit into the memory that is free", n.Most)
+	}
 }
 
 // EvalResult says what came of a task.

@@ -69,6 +69,7 @@ func PairsPlan(w io.Writer, c *configs.Config, run *session.PairsRun) {
 	if left > 0 {
 		line("", "%s without a length to score: not answered", human.Count(left, "prompt"))
 	}
+	memoryToAnswer(line, run.Needs())
 	line("output", "%s", c.Output.Dir)
 }
 
@@ -82,6 +83,9 @@ func PairsResult(w io.Writer, c *configs.Config, s pairs.Summary, took time.Dura
 		line("answers", "%.0f words on average", s.Words)
 	}
 	line("", "%.0f %% ended, %.1f %% of their words repeat what came before", 100*s.Ended, 100*s.Repeated)
+	if len(s.Failed) > 0 {
+		line("", "no answers: %s; the same command asks again", human.Counts(s.Failed))
+	}
 	if s.CutOff > 0 {
 		line("", "%s cut off at pairs.max_new_tokens", human.Count(s.CutOff, "answer"))
 	}

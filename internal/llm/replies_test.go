@@ -18,10 +18,10 @@ import (
 	"lwtrain/internal/llm/llmtest"
 )
 
-// newTolerant is a tolerant client of a new server, which waits for nothing.
-func newTolerant(t *testing.T) (*llmtest.Server, *Client) {
+// newHasty is a client of a new server, which waits for nothing.
+func newHasty(t *testing.T) (*llmtest.Server, *Client) {
 	s, c, _ := newClient(t)
-	c.Tolerant, c.cool, c.retry.Pause = true, time.Millisecond, time.Millisecond
+	c.cool, c.retry.Pause = time.Millisecond, time.Millisecond
 	c.retry.Sleep = func(context.Context, time.Duration) error { return nil }
 	return s, c
 }
@@ -151,7 +151,7 @@ var replies = map[string]struct {
 	},
 	"refused, too long a prompt": {
 		llmtest.Said{Text: "maximum context length is 8192", Status: 400}, "q", 50,
-		Reply{Failed: "refused: status 400: maximum context length is 8192"},
+		Reply{Failed: "context: status 400: maximum context length is 8192"},
 	},
 	"refused, too large": {llmtest.Said{Text: "no", Status: 413}, "q", 50, Reply{Failed: "refused: status 413: no"}},
 	"refused, for what it says": {
@@ -165,10 +165,10 @@ var replies = map[string]struct {
 	},
 }
 
-func TestWhatATolerantClientMakesOfAReply(t *testing.T) {
+func TestWhatAClientMakesOfAReply(t *testing.T) {
 	for name, c := range replies {
 		t.Run(name, func(t *testing.T) {
-			s, client := newTolerant(t)
+			s, client := newHasty(t)
 			s.Say = always(c.say)
 			got, err := client.Ask(t.Context(), ask(c.prompt, c.tokens))
 			if !strings.HasPrefix(got.Failed, c.want.Failed) || (got.Failed == "") != (c.want.Failed == "") {
@@ -182,7 +182,7 @@ func TestWhatATolerantClientMakesOfAReply(t *testing.T) {
 	}
 }
 
-func TestWhatATolerantClientMakesOfBrokenBytes(t *testing.T) {
+func TestWhatAClientMakesOfBrokenBytes(t *testing.T) {
 	const one = `data: {"choices": [{"delta": {"content": "one"}}]}` + "\n\n"
 	for name, c := range map[string]struct{ body, text, want string }{
 		"a line of the end only": {one + `data: {"choices": [{"finish_reason": "stop"}]}`, "one", ""},
@@ -204,7 +204,8 @@ func TestWhatATolerantClientMakesOfBrokenBytes(t *testing.T) {
 			one + `data: {"error": {"message": "out of memory", "code": 500}}` + "\n\n",
 			"one", "cut: an error in the midst",
 		},
-		"a refusal in between":     {`data: {"error": {"message": "too long", "code": 400}}` + "\n\n", "", "refused: status 400"},
+		"too long, in between":     {`data: {"error": {"message": "too long", "code": 400}}` + "\n\n", "", "context: status 400"},
+		"a refusal in between":     {`data: {"error": {"message": "no such key", "code": 400}}` + "\n\n", "", "refused: status 400"},
 		"the end, and then a tear": {one + `data: {"choices": [{"finish_reason": "stop"}]}` + "\n\ndata: {\"usa", "one", ""},
 		"done, without an end":     {one + "data: [DONE]\n\n", "one", "cut: the reply ended without a finish_reason"},
 		"nothing":                  {"", "", "cut: the reply is empty"},
@@ -231,7 +232,7 @@ func TestWhatATolerantClientMakesOfBrokenBytes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, client := newTolerant(t)
+			s, client := newHasty(t)
 			s.Script = writes(c.body)
 			got, err := client.Ask(t.Context(), ask("q", 50))
 			if err != nil || got.Text != c.text || !strings.HasPrefix(got.Failed, c.want) || (got.Failed == "") != (c.want == "") {
@@ -241,8 +242,8 @@ func TestWhatATolerantClientMakesOfBrokenBytes(t *testing.T) {
 	}
 }
 
-func TestATolerantClientIsToldMostProbableTokens(t *testing.T) {
-	s, client := newTolerant(t)
+func TestAClientIsToldMostProbableTokens(t *testing.T) {
+	s, client := newHasty(t)
 	s.Say = always(llmtest.Said{Text: "4 .", Finish: "stop", Logprobs: []map[string]float64{{"4": -0.5}, {".": -0.25}}})
 	r := ask("q", 50)
 	r.TopLogprobs = 20
@@ -252,7 +253,7 @@ func TestATolerantClientIsToldMostProbableTokens(t *testing.T) {
 	}
 }
 
-func TestWhatATolerantClientWaitsFor(t *testing.T) {
+func TestWhatAClientWaitsFor(t *testing.T) {
 	const piece = `data: {"choices": [{"delta": {"content": "x"}}]}` + "\n\n"
 	begins := func(text string) func(http.ResponseWriter, func()) {
 		return func(w http.ResponseWriter, wait func()) { fmt.Fprint(w, text); wait() }
@@ -264,6 +265,7 @@ func TestWhatATolerantClientWaitsFor(t *testing.T) {
 	}{
 		"nothing comes":          {begins(""), "silent: no answer in 1 second", ""},
 		"comments alone":         {begins(": wait\n\n"), "silent: no answer in 1 second", ""},
+		"half of a whole reply":  {begins(`{"choices": [`), "silent: no answer in 1 second", ""},
 		"the rest does not come": {begins(piece), "silent: nothing more of the answer in 1 second", "x"},
 		"it is slow, but it comes": {
 			func(w http.ResponseWriter, _ func()) {
@@ -284,7 +286,6 @@ func TestWhatATolerantClientWaitsFor(t *testing.T) {
 			t.Cleanup(s.Close)
 			t.Cleanup(func() { close(over) })
 			client := NewClient(Server{URL: s.URL, Model: "m", Timeout: 1, Retries: 2, Concurrency: 1})
-			client.Tolerant = true
 			s.Script = func(_ int, w http.ResponseWriter) bool {
 				c.script(w, func() {
 					w.(http.Flusher).Flush()
@@ -317,7 +318,7 @@ func TestARepliesSizeIsBounded(t *testing.T) {
 		"many values, which are no use": {`{"choices": [`, bytes.Repeat([]byte("{},"), 1<<18), longer},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, client := newTolerant(t)
+			s, client := newHasty(t)
 			s.Script = func(_ int, w http.ResponseWriter) bool {
 				fmt.Fprint(w, c.begin)
 				for n := 0; n < 64<<20; n += len(c.chunk) {
@@ -362,7 +363,7 @@ func answers(ctx context.Context, c *Client, n int) (map[int]Reply, error) {
 }
 
 func TestWhatFailsForItselfEndsNothing(t *testing.T) {
-	s, client := newTolerant(t)
+	s, client := newHasty(t)
 	var mu sync.Mutex
 	tries := map[string]int{}
 	s.Say = func(r llmtest.Request) llmtest.Said {
@@ -388,7 +389,7 @@ func TestWhatFailsForItselfEndsNothing(t *testing.T) {
 		want := Reply{Text: fmt.Sprint(i), Tokens: 1, Stop: StopEOS}
 		switch i {
 		case 3:
-			want = Reply{Failed: "refused: status 400: context length"}
+			want = Reply{Failed: "context: status 400: context length"}
 		case 7:
 			want = Reply{Text: "one two", Failed: "cut: the reply ended without a finish_reason"}
 		}
@@ -412,7 +413,7 @@ func TestWhatConcernsAllEndsIt(t *testing.T) {
 		"always refused":   {400, "20 requests in a row have failed, the last one: refused: status 400: no"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, client := newTolerant(t)
+			s, client := newHasty(t)
 			s.Say = always(llmtest.Said{Text: "no", Status: c.status})
 			if got, err := answers(t.Context(), client, 100); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %d answers, %v, want %s", len(got), err, c.want)
@@ -422,7 +423,7 @@ func TestWhatConcernsAllEndsIt(t *testing.T) {
 			}
 		})
 	}
-	s, client := newTolerant(t)
+	s, client := newHasty(t)
 	s.Close()
 	if _, err := answers(t.Context(), client, 3); err == nil || !strings.HasPrefix(err.Error(), client.URL+": dial tcp") {
 		t.Errorf("a server that is not there: %v", err)
@@ -430,7 +431,7 @@ func TestWhatConcernsAllEndsIt(t *testing.T) {
 }
 
 func TestTheLastRoundEndsWithWhatWasThere(t *testing.T) {
-	s, client := newTolerant(t)
+	s, client := newHasty(t)
 	client.Concurrency, client.retry.Times = 1, 0
 	var n atomic.Int64
 	s.Say = func(r llmtest.Request) llmtest.Said {
@@ -452,7 +453,7 @@ func TestTheLastRoundEndsWithWhatWasThere(t *testing.T) {
 }
 
 func TestAServerThatTakesFewAtOnceIsAskedFewAtOnce(t *testing.T) {
-	s, client := newTolerant(t)
+	s, client := newHasty(t)
 	client.Concurrency, client.retry.Times = 32, 100
 	var now, most, refused atomic.Int64
 	s.Say = func(r llmtest.Request) llmtest.Said {
@@ -481,8 +482,8 @@ func TestAServerThatTakesFewAtOnceIsAskedFewAtOnce(t *testing.T) {
 	}
 }
 
-func TestATolerantClientEndsWithDoneAndWithItsContext(t *testing.T) {
-	_, client := newTolerant(t)
+func TestAClientEndsWithDoneAndWithItsContext(t *testing.T) {
+	_, client := newHasty(t)
 	full := errors.New("the disk is full")
 	requests := []Request{ask("a", 50), ask("b", 50), ask("c", 50)}
 	if err := Answer(t.Context(), client, requests, func(int, Reply) error { return full }); err != full {

@@ -40,6 +40,8 @@ func failed(err error, tries int) (reason string, again bool) {
 			return "", false
 		case filtered.Match(status.raw):
 			return "content filter: " + status.Error(), false
+		case tooLong.Match(status.raw):
+			return "context: " + status.Error(), false
 		default:
 			return "refused: " + status.Error(), false
 		}
@@ -56,7 +58,7 @@ func failed(err error, tries int) (reason string, again bool) {
 // ofPrompt reports whether a request has failed for what its prompt is: that says nothing of the server,
 // and comes again in each run that goes on, one such prompt after the other.
 func ofPrompt(failed string) bool {
-	return strings.HasPrefix(failed, "content filter: ") || strings.HasPrefix(failed, "refused: ") && tooLong.MatchString(failed)
+	return strings.HasPrefix(failed, "content filter: ") || strings.HasPrefix(failed, "context: ")
 }
 
 // filtered finds refusals for what a prompt says.
@@ -67,9 +69,6 @@ func (c *Client) Converse(ctx context.Context, requests []Request, done func(i i
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	a := &asking{Client: c, pace: newPace(c.Concurrency, c.cool), done: done, tries: map[int]int{}, failed: map[int]Reply{}}
-	if !c.Tolerant {
-		a.pace.limit = a.pace.most
-	}
 	a.add(requests)
 	var askers sync.WaitGroup
 	for {
@@ -187,11 +186,7 @@ func (a *asking) answer(ctx context.Context, i int) error {
 	again := false
 	if !gone {
 		var err error
-		p := a.pace
-		if !a.Tolerant {
-			p = nil
-		}
-		r, again, err = a.ask(ctx, request, p, &tries)
+		r, again, err = a.ask(ctx, request, a.pace, &tries)
 		var off *putOff
 		if errors.As(err, &off) {
 			a.putOff(i, tries, off.pause)
