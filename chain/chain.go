@@ -4,7 +4,7 @@
 //
 // A step that is done is not begun again while its command, its settings and what it reads are as they were. Else
 // its command is given again, which knows by content what has changed: it goes on where that is nothing to it, and
-// refuses where it would be another run. [Run.Again] makes room for that.
+// refuses where it would be another run. [Run.Anew] and [Run.Aside] make room for that.
 package chain
 
 import (
@@ -253,9 +253,8 @@ func (r *Run) Waits(i int) string {
 	return ""
 }
 
-// Again moves aside what steps have written, and what all those wrote that read it, so that they are done
-// anew. It returns from where to where, by twos.
-func (r *Run) Again(names []string) (moved [][2]string, err error) {
+// Anew counts steps as not done, and all that read what they write.
+func (r *Run) Anew(names []string) (steps []*Step, err error) {
 	again := map[string]bool{}
 	for _, name := range names {
 		if !slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Name == name }) {
@@ -267,7 +266,20 @@ func (r *Run) Again(names []string) (moved [][2]string, err error) {
 		}
 		again[name] = true
 	}
-	if len(names) == 0 {
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		if again[s.Name] || slices.ContainsFunc(s.Reads, func(name string) bool { return again[name] }) {
+			again[s.Name] = true
+			s.State, s.Why, s.Before, s.Took, s.Figure = ToDo, "", false, 0, ""
+			steps = append(steps, s)
+		}
+	}
+	return steps, nil
+}
+
+// Aside moves away what steps have written. It returns from where to where, by twos.
+func (r *Run) Aside(steps []*Step) (moved [][2]string, err error) {
+	if len(steps) == 0 {
 		return nil, nil
 	}
 	folder, err := rundir.Enter(r.Chain.Dir)
@@ -275,12 +287,7 @@ func (r *Run) Again(names []string) (moved [][2]string, err error) {
 		return nil, err
 	}
 	defer folder.Close()
-	for i := range r.Steps {
-		s := &r.Steps[i]
-		if !again[s.Name] && !slices.ContainsFunc(s.Reads, func(name string) bool { return again[name] }) {
-			continue
-		}
-		again[s.Name] = true
+	for _, s := range steps {
 		to, err := aside(s.Dir)
 		if err != nil {
 			return moved, err
@@ -288,7 +295,6 @@ func (r *Run) Again(names []string) (moved [][2]string, err error) {
 		if to != "" {
 			moved = append(moved, [2]string{s.Dir, to})
 		}
-		s.State, s.Why, s.Before, s.Took, s.Figure = ToDo, "", false, 0, ""
 	}
 	return moved, nil
 }

@@ -52,7 +52,11 @@ func (w *world) run(t *testing.T, again ...string) (did string, states string, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Again(again); err != nil {
+	steps, err := r.Anew(again)
+	if err == nil {
+		_, err = r.Aside(steps)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	err = r.Do(t.Context(), Events{}, w.do)
@@ -199,7 +203,7 @@ func TestWhatIsDoneAnewIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Again([]string{"x"}); err == nil || err.Error() != "--again x: no step of that name, want one of a, b, c, d" {
+	if _, err := r.Anew([]string{"x"}); err == nil || err.Error() != "--again x: no step of that name, want one of a, b, c, d" {
 		t.Errorf("got %v", err)
 	}
 }

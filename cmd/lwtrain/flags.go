@@ -168,11 +168,12 @@ func configName(cmd *cobra.Command) (string, error) {
 }
 
 // commandLine is what a command was called with, for a shell.
-func commandLine(cmd *cobra.Command) string {
+func commandLine(cmd *cobra.Command, without ...string) string {
 	out := cmd.CommandPath()
 	add := func(arg string) { out += " " + quoted(arg) }
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch {
+		case slices.Contains(without, f.Name):
 		case f.Value.Type() == "bool":
 			add("--" + f.Name)
 		case f.Shorthand != "":

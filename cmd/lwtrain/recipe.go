@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -164,10 +165,14 @@ func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool)
 	do := func(ctx context.Context, command []string) error {
 		return p.run(ctx, command, strings.NewReader(""), out, w)
 	}
-	if dryRun {
-		return p.planChain(cmd, run, do)
+	steps, err := run.Anew(again)
+	if err != nil {
+		return err
 	}
-	moved, err := run.Again(again)
+	if dryRun {
+		return p.planChain(cmd, run, steps, do)
+	}
+	moved, err := run.Aside(steps)
 	for _, m := range moved {
 		fmt.Fprintf(w, "lwtrain: note: %s is now %s\n", terminal.Printable(m[0]), terminal.Printable(m[1]))
 	}
@@ -178,13 +183,14 @@ func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool)
 	err = run.Do(cmd.Context(), chain.Events{Begin: func(i int) { show.ChainStep(out, run, i) }}, do)
 	show.ChainResult(out, run)
 	if status(err) == exitInterrupted {
-		err = fault.Hint(err, "this goes on from there: "+commandLine(cmd))
+		err = fault.Hint(err, "this goes on from there: "+commandLine(cmd, "again")) // what is begun anew is begun
 	}
 	return err
 }
 
-// planChain says what a chain would do, and has the commands say it whose steps have all that they read.
-func (p program) planChain(cmd *cobra.Command, run *chain.Run, do func(context.Context, []string) error) error {
+// planChain says what a chain would do, and has the commands say it whose steps have all that they read and nothing
+// that would be moved aside.
+func (p program) planChain(cmd *cobra.Command, run *chain.Run, anew []*chain.Step, do func(context.Context, []string) error) error {
 	out := cmd.OutOrStdout()
 	show.ChainPlan(out, run, true)
 	for i, s := range run.Steps {
@@ -198,7 +204,9 @@ func (p program) planChain(cmd *cobra.Command, run *chain.Run, do func(context.C
 		case err != nil:
 			return err
 		case by != "":
-			fmt.Fprintf(out, "it reads what %s writes, which is not there yet\n", by)
+			fmt.Fprintf(out, "it reads what %s writes, which is not done\n", by)
+		case slices.Contains(anew, &run.Steps[i]) && isFolder(s.Dir):
+			fmt.Fprintf(out, "it begins anew, and what %s holds is kept beside it\n", terminal.Printable(s.Dir))
 		case own.Flags().Lookup("dry-run") == nil:
 			fmt.Fprintln(out, "this command has no dry run")
 		default:
@@ -208,6 +216,11 @@ func (p program) planChain(cmd *cobra.Command, run *chain.Run, do func(context.C
 		}
 	}
 	return nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // script is a chain as a shell script.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"flag"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -10,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lwtrain/internal/fault"
 )
 
 var chainKills = flag.Int("chain-kills", 4, "how often recipe run is killed, and how often it is interrupted")
@@ -108,4 +112,18 @@ func TestKilledChains(t *testing.T) {
 		})
 	}
 	t.Logf("%d kills and as many interruptions of a chain of %v", *chainKills, whole.Round(time.Millisecond))
+}
+
+// TestAStoppedChainGoesOnWithWhatItBeganAnew: the command that it names has no --again, which would begin once more.
+func TestAStoppedChainGoesOnWithWhatItBeganAnew(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("c.yaml", []byte("steps:\n- {name: a, command: version}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	err := execute(ctx, []string{"recipe", "run", "c.yaml", "--again", "a", "dir=d"}, strings.NewReader(""), io.Discard, io.Discard)
+	if hint := fault.HintOf(err); status(err) != exitInterrupted || hint != "this goes on from there: lwtrain recipe run c.yaml dir=d" {
+		t.Errorf("%v, hint %q", err, hint)
+	}
 }

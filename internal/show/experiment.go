@@ -36,6 +36,9 @@ func ExperimentPlan(w io.Writer, c *configs.Config, x *lengthcap.Experiment) {
 	}
 	line("answers", "%d to each of %s, at most %s tokens, temperature %g, top-p %g", o.Samples, human.Count(p.Prompts, "prompt"),
 		human.Grouped(p.MaxTokens), o.Temperature, o.TopP)
+	if most := x.Model.Config.MaxTokens; most > 0 && p.MaxTokens > most {
+		line("", "the model has seen positions up to %s: what is longer is new to it", human.Grouped(most))
+	}
 	part := func(seconds float64) string { return human.Span(time.Duration(seconds * float64(time.Second))) }
 	line("time", "some %s: training %s, reading %s, answering %s, of %g hours", part(p.Seconds()), part(p.Training), part(p.Reading),
 		part(p.Answering), o.Hours)
