@@ -112,3 +112,19 @@ func TestWhatBreaksOffCountsAgainstTheBudget(t *testing.T) {
 		t.Errorf("%d and %d calls", items[0].Calls, items[1].Calls)
 	}
 }
+
+// TestAPlanWithinARangeIsOne: of 600 to 2,500 words, one of 1,000.
+func TestAPlanWithinARangeIsOne(t *testing.T) {
+	j := newJob(t, 0)
+	p := instruction("Tell of rivers and their banks.")
+	p.Least, p.Most = 600, 2500
+	j.Prompts = append(j.Prompts, p)
+	if it := do(t, j, &writer{})[0]; it.State != Taken || it.Score != 100 || it.Asked != 2500 {
+		t.Errorf("%s, S_l %g", said(it), it.Score)
+	}
+	j.Prompts[0].Least = 2400
+	it := do(t, j, &writer{})[0]
+	if it.State != Dropped || it.Reason != badPlan || !strings.Contains(it.Evidence, "sum up to 1000, want 2400 to 2500") {
+		t.Errorf("a plan far below it: %s", said(it))
+	}
+}

@@ -1,6 +1,7 @@
 package agentwrite
 
 import (
+	"cmp"
 	"slices"
 
 	"lwtrain/agentwrite/plan"
@@ -66,6 +67,9 @@ func (it *Item) behind(text string) []chat.Message {
 	before := it.messages[:len(it.messages)-1]
 	return append(slices.Clip(before), chat.Message{Role: "user", Content: text})
 }
+
+// least is the lower end of the range that is asked for, or the one length.
+func (it *Item) least() int { return cmp.Or(it.instruction.Least, it.Asked) }
 
 // drop ends an item at a stage.
 func (it *Item) drop(at Stage, reason, evidence string) {

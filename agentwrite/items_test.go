@@ -110,7 +110,7 @@ func TestLengthsThatNoPlanHasAreNotAskedFor(t *testing.T) {
 			w := &writer{}
 			it := do(t, j, w)[0]
 			shortest, longest := plan.Plan{{Words: 200}, {Words: 200}}, plan.Plan{{Words: 1000}, {Words: 1000}}
-			possible := shortest.Check(asked, 2) == nil || longest.Check(asked, 2) == nil || 400 < asked && asked < 2000
+			possible := shortest.Check(asked, asked, 2) == nil || longest.Check(asked, asked, 2) == nil || 400 < asked && asked < 2000
 			if asking := len(w.asked) > 0; asking != possible || !asking && (it.Stage != Plan || it.Reason != badPlan) {
 				t.Errorf("asked %d times, want %v; %s", len(w.asked), possible, said(it))
 			}

@@ -37,7 +37,7 @@ func (j *Job) begin(it *Item) []ask {
 	if j.Variant == "extend" {
 		return j.ask(it, Write, 0, 0, it.messages...)
 	}
-	if err := plan.Fits(it.Asked, j.MaxParagraphs); err != nil {
+	if err := plan.Fits(it.least(), it.Asked, j.MaxParagraphs); err != nil {
 		it.drop(Plan, badPlan, err.Error()) // nobody is asked for what can't be used
 		return nil
 	}
@@ -72,7 +72,7 @@ func (j *Job) planned(a ask, reply string) []ask {
 	it := a.item
 	p, err := plan.Read(reply)
 	if err == nil {
-		err = p.Check(it.Asked, j.MaxParagraphs)
+		err = p.Check(it.least(), it.Asked, j.MaxParagraphs)
 	}
 	if err != nil {
 		asked := a.Messages[:len(it.messages)] // not what was wrong before

@@ -57,9 +57,9 @@ const (
 )
 
 // Check reports everything that makes a plan unfit: fewer than two paragraphs or more than
-// mostParagraphs, one of fewer than 200 words or more than 1,000, or a sum below half or above
-// one and a half of the words that were asked for. asked is 0 where no length was stated.
-func (p Plan) Check(asked, mostParagraphs int) error {
+// mostParagraphs, one of fewer than 200 words or more than 1,000, or a sum below half of least or above
+// one and a half of the words that were asked for. Both are the same but for a range, and 0 where no length was stated.
+func (p Plan) Check(least, asked, mostParagraphs int) error {
 	var wrong []string
 	switch n := len(p); {
 	case n < 2:
@@ -84,8 +84,12 @@ func (p Plan) Check(asked, mostParagraphs int) error {
 		wrong = append(wrong, fmt.Sprintf("%s too long, want at most %d words for each paragraph", numbered(long), most))
 	}
 	sum := float64(p.Words())
-	if low, high := leastSum*float64(asked), largeSum*float64(asked); asked > 0 && (sum < low || sum > high) {
-		wrong = append(wrong, fmt.Sprintf("the word counts sum up to %d, want about %d", p.Words(), asked))
+	if low, high := leastSum*float64(least), largeSum*float64(asked); asked > 0 && (sum < low || sum > high) {
+		want := fmt.Sprintf("about %d", asked)
+		if least < asked {
+			want = fmt.Sprintf("%d to %d", least, asked)
+		}
+		wrong = append(wrong, fmt.Sprintf("the word counts sum up to %d, want %s", p.Words(), want))
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("%s", strings.Join(wrong, "; "))
@@ -94,12 +98,12 @@ func (p Plan) Check(asked, mostParagraphs int) error {
 }
 
 // Fits says why no plan of at most mostParagraphs passes [Plan.Check] where so many words are asked for; nil: one may.
-func Fits(asked, mostParagraphs int) error {
-	switch least, largest := 2*fewest, mostParagraphs*most; {
-	case asked > 0 && largeSum*float64(asked) < float64(least):
-		return fmt.Errorf("%d words are asked for, and a plan has at least %d", asked, least)
-	case leastSum*float64(asked) > float64(largest):
-		return fmt.Errorf("%d words are asked for, and a plan of %d paragraphs has at most %d", asked, mostParagraphs, largest)
+func Fits(least, asked, mostParagraphs int) error {
+	switch shortest, largest := 2*fewest, mostParagraphs*most; {
+	case asked > 0 && largeSum*float64(asked) < float64(shortest):
+		return fmt.Errorf("%d words are asked for, and a plan has at least %d", asked, shortest)
+	case leastSum*float64(least) > float64(largest):
+		return fmt.Errorf("%d words are asked for, and a plan of %d paragraphs has at most %d", least, mostParagraphs, largest)
 	}
 	return nil
 }

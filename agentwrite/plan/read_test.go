@@ -162,7 +162,7 @@ func TestCheck(t *testing.T) {
 			"words for each paragraph; paragraph 2 (1001 words) is too long, want at most 1000 words for each paragraph"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := fmt.Sprint(c.plan.Check(c.asked, 3)); got != c.want && (c.want != "" || got != "<nil>") {
+			if got := fmt.Sprint(c.plan.Check(c.asked, c.asked, 3)); got != c.want && (c.want != "" || got != "<nil>") {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
