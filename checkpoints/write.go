@@ -46,6 +46,12 @@ func (s Stream) in(dtype string) string {
 	return dtype
 }
 
+// Size is how many bytes the tensor takes in a file of a dtype.
+func (s Stream) Size(dtype string) int64 {
+	n, _ := tensorfile.Product(s.Shape)
+	return n * int64(tensorfile.Size(s.in(dtype)))
+}
+
 // StreamChunk is how many values a [Stream] is asked for at once, at most.
 const StreamChunk = tensorfile.ChunkBytes / 4
 
@@ -78,8 +84,7 @@ func StreamWeights(dir, dtype string, all []Stream, maxShard int64, progress fun
 	var shards [][]Stream
 	var used, total int64
 	for i, s := range slices.SortedFunc(slices.Values(all), func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) }) {
-		size, _ := tensorfile.Product(s.Shape)
-		size *= int64(tensorfile.Size(s.in(dtype)))
+		size := s.Size(dtype)
 		if i == 0 || maxShard > 0 && used > 0 && used+size > maxShard {
 			shards = append(shards, nil)
 			used = 0

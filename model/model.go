@@ -39,7 +39,8 @@ type Model struct {
 	from     bool     // they were read, and not made from a seed
 	seed     uint64   // of their dropout
 
-	held *checkpoints.Weights // files with tensors of other parts that are carried; nil: there are none
+	held    *checkpoints.Weights // files with tensors of other parts that are carried; nil: there are none
+	carried int64                // bytes of these in a checkpoint
 }
 
 // tensors finds the parameters by role.

@@ -187,6 +187,17 @@ func (c Config) Carried(w *checkpoints.Weights) (out []checkpoints.Stream) {
 	return out
 }
 
+// carriedBytes are those of the other parts in a checkpoint.
+func (c Config) carriedBytes(w *checkpoints.Weights) (bytes int64) {
+	for _, s := range c.Carried(w) {
+		bytes += s.Size("F32")
+	}
+	return bytes
+}
+
+// CarriedBytes are those that the tensors of a package's other parts take in each checkpoint, which adapters' are without.
+func (m *Model) CarriedBytes() int64 { return m.carried }
+
 // hold keeps files open whose other tensors are carried, and closes others.
 func (m *Model) hold(w *checkpoints.Weights) error {
 	if len(m.Config.Carried(w)) == 0 {

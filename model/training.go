@@ -120,6 +120,9 @@ func (m *Model) prepare(t Training, w *checkpoints.Weights) (from *adapterFolder
 		}
 	}
 	m.base, m.seed = t.Base, t.Seed
+	if w != nil && !m.Adapted() {
+		m.carried = m.Config.carriedBytes(w)
+	}
 	for _, p := range m.Params {
 		whole := m.isWhole(p)
 		if whole && p.Frozen {

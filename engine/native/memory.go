@@ -32,7 +32,7 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 		Gradients: trained, Optimizer: momentBytes(m.All(), o), Checkpoint: 3 * trained, Limit: o.memoryLimit(),
 	}}
 	if !m.Adapted() {
-		p.Checkpoint = 4*m.Config.Parameters() + 2*trained
+		p.Checkpoint = 4*m.Config.Parameters() + 2*trained + m.CarriedBytes()
 	}
 	if o.Precision == "bf16" || (o.Precision == "auto" && kernels.Describe().FastBF16) {
 		p.precision, p.Precision = graph.BFloat16, engine.BFloat16

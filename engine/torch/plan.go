@@ -81,6 +81,7 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 		p.recompute = true
 		p.fill(c, twin, o, p.ranks, p.shards)
 	}
+	p.Checkpoint += outline.CarriedBytes() // which are no part of what ranks write
 	p.Recomputed = "nothing is computed again"
 	if p.recompute {
 		p.Recomputed, p.Repeats = fmt.Sprintf("%d layers computed again", c.Layers), 1
