@@ -11,6 +11,7 @@ set -euo pipefail
 lwtrain=$(realpath "${1:?want the binary: scripts/gpu.sh bin/lwtrain [PYTHON]}")
 python=${2:-${LWTRAIN_PYTHON:-python3}}
 export LWTRAIN_PYTHON=$python
+peer=$(dirname "$(realpath "$0")")/../bench/peer
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 deadline=$((SECONDS + 570))
@@ -24,7 +25,14 @@ small*) shapes="smollm2-135m" capacities="256" documents=32-128 steps=1 adapted=
 esac
 card=80e9 # bytes of the smallest GPU that LoRA at 8B is to fit on
 
-"$lwtrain" doctor | sed -n '/^torch/,/^memory/p' | sed '$d'
+("$lwtrain" doctor || true) | sed -n '/^torch/,/^memory/p' | sed '$d' # which may have found something else
+case ${SIZES:-gpu} in
+small*) ;;
+*)
+	"$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
+		{ echo "torch finds no GPU: SIZES=small tries the script without one" >&2; exit 1; }
+	;;
+esac
 printf '\n%-14s %6s  %-24s %12s %6s %10s %10s %7s\n' shape pack how tokens/s mfu GiB planned save/s
 
 # measure SHAPE CAPACITY NAME FLAGS...: a line of the table; what does not fit, or not into the time, is said.
@@ -36,11 +44,11 @@ measure() {
 		return
 	fi
 	local status=0
-	timeout "$left" "$lwtrain" bench --engine torch --shape "$shape" --capacity "$capacity" --documents "$documents" --steps "$steps" \
+	timeout -k 15 "$left" "$lwtrain" bench --engine torch --shape "$shape" --capacity "$capacity" --documents "$documents" --steps "$steps" \
 		--json "$@" >"$work/out.json" 2>"$work/err.txt" || status=$?
 	if [ "$status" -ne 0 ]; then
 		local why="it did not end in time"
-		[ "$status" -eq 124 ] || why=$(grep -m1 'error:' "$work/err.txt" | cut -c1-160)
+		[ "$status" -eq 124 ] || why="status $status: $(grep 'error:' "$work/err.txt" | cut -c1-160 | head -1 || true)"
 		printf '%-14s %6s  %-24s %s\n' "$shape" "$capacity" "$name" "$why"
 		return
 	fi
@@ -68,21 +76,26 @@ fi
 case ${SIZES:-gpu} in
 *lora)
 	"$python" -c 'import trl, peft' 2>/dev/null || { echo "TRL and PEFT are not here: not compared"; exit; }
-	"$python" bench/peer/random_model.py $random --lwtrain "$lwtrain" "$work/model"
-	"$python" bench/peer/compare.py --python "$python" --model "$work/model" --capacity "$capacity" --engine torch --lora "$rank" \
+	"$python" "$peer/random_model.py" $random --lwtrain "$lwtrain" "$work/model"
+	"$python" "$peer/compare.py" --python "$python" --model "$work/model" --capacity "$capacity" --engine torch --lora "$rank" \
 		--lwtrain "$lwtrain" --rounds 1 --steps "$steps" --settings bf16,sdpa,1
 	exit
 	;;
 esac
-for shape in $shapes; do
-	for capacity in $capacities; do
-		measure "$shape" "$capacity" "compiled" --compile auto
-		measure "$shape" "$capacity" "not compiled" --compile false
-	done
-done
-first=${shapes%% *} capacity=${capacities##* }
+# What tells most comes first: each row takes half a minute, and there may be no time for the last ones.
+first=${shapes%% *}
+measure "$first" "$capacity" "compiled" --compile auto
+measure "$first" "$capacity" "not compiled, and a save" --compile false --save "$work/saved"
 measure "$first" "$capacity" "the same bytes each time" --deterministic --compile false
-measure "$first" "$capacity" "with a save" --compile false --save "$work/saved"
+for shape in ${shapes#"$first"}; do
+	measure "$shape" "$capacity" "compiled" --compile auto
+	measure "$shape" "$capacity" "not compiled" --compile false
+done
+[ "$capacity" = "$capacities" ] || for shape in $shapes; do
+	measure "$shape" "${capacities%% *}" "compiled" --compile auto
+done
+[ -e "$work/last.json" ] || { echo "nothing ended: lwtrain bench --engine torch --shape $first says more" >&2; exit 1; }
+echo "mfu: of what a product of two square matrices reaches here"
 "$python" -c 'import json, sys; print("\nattention:", json.load(open(sys.argv[1]))["attention"])' "$work/last.json"
 "$python" -c 'import trl; print("TRL", trl.__version__, "is here: bench/peer/compare.py --python sets it beside this")' 2>/dev/null ||
 	echo "TRL is not here: not compared"

@@ -21,6 +21,12 @@ import (
 // fakeEnv makes the test binary a Python with torch, and its worker: its value says what is wrong with it.
 const fakeEnv = "LWTRAIN_FAKE_WORKER"
 
+// timedOut is what a rank writes that NCCL's watchdog ends.
+const timedOut = "terminate called after throwing an instance of 'c10::DistBackendError'\n" +
+	"  what():  [PG ID 0 PG GUID 0(default_pg) Rank 1] Process group watchdog thread terminated with exception: [Rank 1] " +
+	"Watchdog caught collective operation timeout: WorkNCCL(SeqNum=7, OpType=_ALLGATHER_BASE, Timeout(ms)=600000) ran for " +
+	"600023 milliseconds before timing out.\n"
+
 // fakeWorker answers as probe.py and as a worker do, but for what is wrong.
 func fakeWorker() {
 	env := os.Getenv // set by what starts a worker
@@ -103,6 +109,10 @@ func fakeWorker() {
 				"OutOfMemoryError: CUDA out of memory. Tried to allocate 9 GiB"})
 			os.WriteFile(filepath.Join(dir, "error-0.json"), raw, 0o644)
 			os.WriteFile(filepath.Join(dir, "rank-0.log"), []byte("Traceback\n  line 1\n"), 0o644)
+			os.Exit(1)
+		case how == "GPUs lose each other":
+			os.WriteFile(filepath.Join(dir, "rank-1.log"), []byte(timedOut+strings.Repeat("frame #0: c10::Error::Error\n", 9)), 0o644)
+			fmt.Println("Root Cause (first observed failure):\n[0]:\n  rank      : 1 (local_rank: 1)\n  exitcode  : -6 (pid: 77)")
 			os.Exit(1)
 		case how == "a rank is killed":
 			raw, _ := json.Marshal(failure{0, kindPeer, "learn", "RuntimeError: [gloo] Connection closed by peer"})
@@ -191,6 +201,9 @@ func TestAWorkerThatGoesWrongEndsTheCallWithItsReason(t *testing.T) {
 		"its memory is full": {"rank 0 failed at forward and backward pass of a pack of 30 tokens: OutOfMemoryError: CUDA out of memory. " +
 			"Tried to allocate 9 GiB; the end of its log:\nTraceback\n  line 1", "lower packing.capacity"},
 		"a rank is killed": {"rank 1 failed: it was killed (signal -9)", "too much memory"},
+		"GPUs lose each other": {"rank 1 failed: it was killed (signal -6): Watchdog caught collective operation timeout: " +
+			"WorkNCCL(SeqNum=7, OpType=_ALLGATHER_BASE, Timeout(ms)=600000) ran for 600023 milliseconds before timing out.",
+			"waited in vain for another"},
 	} {
 		t.Run(how, func(t *testing.T) {
 			e, err := fake(t, how)

@@ -63,8 +63,11 @@ func explain(log string, err error) error {
 		return LostError{fault.Hint(fmt.Errorf("the workers ended (%w); the launcher says:\n%s", err, cmp.Or(text, "nothing")),
 			"the logs are in "+log)}
 	}
-	what := f.Error
-	lines := lastLines(readLog(filepath.Join(log, fmt.Sprintf("rank-%d.log", f.Rank))), 6)
+	what, whole := f.Error, readLog(filepath.Join(log, fmt.Sprintf("rank-%d.log", f.Rank)))
+	lines, waited := lastLines(whole, 6), watchdog.FindString(whole)
+	if f.Kind == kindKilled && waited != "" { // what follows in the log is where that was thrown
+		what, lines = what+": "+waited, ""
+	}
 	if lines != "" {
 		lines = "; the end of its log:\n" + lines
 	}
@@ -78,6 +81,9 @@ func explain(log string, err error) error {
 	case f.Kind == kindMemory:
 		hint = "its memory is full: lower packing.capacity, set train.gradient_checkpointing: true, " +
 			"or share the weights among more processes"
+	case f.Kind == kindKilled && waited != "":
+		hint = "a GPU waited in vain for another: NCCL_DEBUG=INFO says more; the run goes on from its last checkpoint with the same " +
+			"command; " + hint
 	case f.Kind == kindKilled && strings.Contains(what, "-9"):
 		hint = "the system kills what takes too much memory (dmesg says so); the run goes on from its last checkpoint with the same command"
 	case strings.Contains(what, "No space left on device"):
@@ -116,6 +122,9 @@ func cause(log string) (failure, bool) {
 	}
 	return all[0], true
 }
+
+// watchdog is how NCCL's says that it ends a rank, which is then killed by itself (SIGABRT).
+var watchdog = regexp.MustCompile(`Watchdog caught collective operation timeout: [^\n]{0,300}`)
 
 var exitLine = regexp.MustCompile(`(?s)rank\s*:\s*(\d+)[^\n]*\n\s*exitcode\s*:\s*(-?\d+)`)
 

@@ -41,7 +41,8 @@ func seeing(t *testing.T, form string) (dir string) {
 	}
 	raw, err := os.ReadFile(filepath.Join(folder(form), "config.json"))
 	if err == nil {
-		raw, err = json.Marshal(map[string]any{"model_type": "mistral3", "text_config": json.RawMessage(raw), "vision_config": map[string]any{}})
+		outer := map[string]any{"model_type": "mistral3", "text_config": json.RawMessage(raw), "vision_config": map[string]any{}}
+		raw, err = json.Marshal(outer)
 	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "config.json"), raw, 0o644)

@@ -36,13 +36,28 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 	}
 	nodes := max(1, o.Cluster.Nodes)
 	p.ranks = p.local * nodes
-	if c.Any() && o.Compile == "true" {
-		return p, twin, fault.Usage(fmt.Errorf("engine.compile is true, and %s has recurrent layers, which go from document to "+
-			"document: want auto or false", c.Type))
+	p.Precision = engine.Float32
+	if o.Precision == "bf16" || o.Precision == "auto" && gpus > 0 && in.BF16 {
+		p.Precision = engine.BFloat16
 	}
-	switch p.compile = gpus > 0 && o.Compile != "false" && !c.Any(); {
+	if p.Precision == engine.BFloat16 && gpus > 0 && !in.BF16 {
+		return p, twin, fault.Usage(fmt.Errorf("train.precision is bf16, and %s has no products in it: want auto or float32", in.Device()))
+	}
+	each := "" // what goes document by document: each other number of them would be a reason to compile again
+	switch {
+	case c.Any():
+		each = c.Type + " has recurrent layers"
+	case p.Precision == engine.Float32 && gpus > 0:
+		each = "attention in float32 is no flash kernel's"
+	}
+	switch p.compile = gpus > 0 && o.Compile != "false" && each == ""; {
+	case o.Compile == "true" && each != "":
+		return p, twin, fault.Usage(fmt.Errorf("engine.compile is true, and %s: each document is computed by itself, "+
+			"want auto or false", each))
 	case o.Compile == "true" && gpus == 0:
 		return p, twin, fault.Usage(errors.New("engine.compile is true, and there is no GPU: want auto or false"))
+	case o.Compile == "auto" && gpus > 0 && each != "":
+		p.Notes = append(p.Notes, "not compiled: "+each+", and each document is computed by itself")
 	case p.compile && !in.Compiles && o.Compile == "true":
 		return p, twin, fault.Usage(fault.Hint(errors.New("engine.compile is true, and there is no C compiler or no triton"), Compilers))
 	case p.compile && !in.Compiles:
@@ -60,10 +75,6 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 		return p, twin, err
 	}
 	p.Adapters, p.Dropout = outline.Adapted(), outline.Dropout()
-	p.Precision = engine.Float32
-	if o.Precision == "bf16" || o.Precision == "auto" && gpus > 0 && in.BF16 {
-		p.Precision = engine.BFloat16
-	}
 	p.Limit = o.MemoryLimit
 	if p.Limit == 0 {
 		p.Limit = machine.ReadMemory().Available() / 10 * 9

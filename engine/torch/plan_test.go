@@ -1,7 +1,6 @@
 package torch
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +19,7 @@ func TestThePlanFollowsFromWhatTheMachineHas(t *testing.T) {
 		compile  bool
 		bf16     bool
 		ranks    int
-		noted    bool // that it is not compiled
+		noted    string // why it is not compiled
 		wrong    string
 		wrongTip string
 	}{
@@ -28,13 +27,19 @@ func TestThePlanFollowsFromWhatTheMachineHas(t *testing.T) {
 		"GPUs":        {in: Installation{GPUs: two, BF16: true, Compiles: true}, compile: true, bf16: true, ranks: 2},
 		"one of them": {in: Installation{GPUs: two, BF16: true, Compiles: true}, change: func(o *Options) { o.Processes = 1 },
 			compile: true, bf16: true, ranks: 1},
-		"GPUs without bf16":       {in: Installation{GPUs: two, Compiles: true}, compile: true, ranks: 2},
-		"GPUs without a compiler": {in: Installation{GPUs: two, BF16: true}, bf16: true, ranks: 2, noted: true},
+		"GPUs without bf16": {in: Installation{GPUs: two, Compiles: true}, ranks: 2, noted: "float32"},
+		"bf16 without bf16": {in: Installation{GPUs: two, Compiles: true}, change: func(o *Options) { o.Precision = "bf16" },
+			wrong: "a has no products in it"},
+		"float32 compiled": {in: Installation{GPUs: two, BF16: true, Compiles: true}, change: func(o *Options) {
+			o.Precision, o.Compile = "float32", "true"
+		}, wrong: "attention in float32"},
+		"GPUs without a compiler": {in: Installation{GPUs: two, BF16: true}, bf16: true, ranks: 2, noted: "compiler"},
 		"a compiler that is wanted": {in: Installation{GPUs: two, BF16: true}, change: func(o *Options) { o.Compile = "true" },
 			wrong: "no C compiler", wrongTip: "install gcc"},
 		"nothing compiled": {in: Installation{GPUs: two, BF16: true}, change: func(o *Options) { o.Compile = "false" },
 			bf16: true, ranks: 2},
-		"states":                   {form: "qwen3_5", in: Installation{GPUs: two, BF16: true, Compiles: true}, bf16: true, ranks: 2},
+		"states": {form: "qwen3_5", in: Installation{GPUs: two, BF16: true, Compiles: true}, bf16: true, ranks: 2,
+			noted: "recurrent layers"},
 		"more processes than GPUs": {in: Installation{GPUs: two}, change: func(o *Options) { o.Processes = 3 }, wrong: "there are 2 GPUs"},
 		"groups of two sizes":      {in: Installation{GPUs: two}, change: func(o *Options) { o.Shard = 3 }, wrong: "groups of one size"},
 	} {
@@ -59,8 +64,14 @@ func TestThePlanFollowsFromWhatTheMachineHas(t *testing.T) {
 				return
 			}
 			bf16 := p.Precision == engine.BFloat16
-			noted := slices.ContainsFunc(p.Notes, func(note string) bool { return strings.Contains(note, "compiler") })
-			if err != nil || p.compile != c.compile || bf16 != c.bf16 || p.ranks != c.ranks || noted != c.noted {
+			noted := ""
+			for _, note := range p.Notes {
+				if strings.HasPrefix(note, "not compiled") {
+					noted = note
+				}
+			}
+			if err != nil || p.compile != c.compile || bf16 != c.bf16 || p.ranks != c.ranks || !strings.Contains(noted, c.noted) ||
+				(noted == "") != (c.noted == "") {
 				t.Errorf("compiled %t, bf16 %t, %d ranks, notes %q (%v)", p.compile, bf16, p.ranks, p.Notes, err)
 			}
 			if p.Parts != p.Checkpoint || p.Checkpoint != 12*config.Parameters() {

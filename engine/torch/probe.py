@@ -22,7 +22,7 @@ if out["torch"]:
         for i in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(i)
             out["gpus"].append({"name": torch.cuda.get_device_name(i), "memory": total, "free": free})
-        out["bf16"] = bool(out["gpus"]) and torch.cuda.is_bf16_supported()
+        out["bf16"] = bool(out["gpus"]) and torch.cuda.is_bf16_supported(including_emulation=False)
         compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
         out["compiles"] = importlib.util.find_spec("triton") is not None and compiler is not None
     except Exception as e:

@@ -94,6 +94,9 @@ func environment(log string, local int, o Options) []string {
 	}
 	env = append(env, "LWTRAIN_LOG="+log, fmt.Sprint("OMP_NUM_THREADS=", max(1, o.Threads/local)), "PYTHONUNBUFFERED=1",
 		"PYTHONDONTWRITEBYTECODE=1", "HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1")
+	if os.Getenv("PYTORCH_ALLOC_CONF")+os.Getenv("PYTORCH_CUDA_ALLOC_CONF") == "" { // packs of many sizes cut memory into pieces
+		env = append(env, "PYTORCH_ALLOC_CONF=expandable_segments:True")
+	}
 	c := o.Cluster
 	if runtime.GOOS == "linux" && (c.Alone() || c.Master == "127.0.0.1" || c.Master == "localhost") {
 		env = append(env, "GLOO_SOCKET_IFNAME=lo")

@@ -70,11 +70,13 @@ class Worker:
         if self.device.type == "cuda":  # the peak is that of training
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
+        self.wire.wait()  # NCCL, which comes next, is less patient with a rank that still reads
         self.done({"attention": way})
 
     def do_reference(self, how, _):
         self.doing = f"opening the reference ({how['config']})"
         self.reference = model.Sharded(self.how | how, self.mesh, self.device, train=False)
+        self.wire.wait()
         self.done()
 
     def do_close_reference(self, *_):
@@ -154,6 +156,7 @@ class Worker:
     def do_load(self, head, _):
         self.doing = "loading a checkpoint"
         self.model.restore(head["tensors"])
+        self.wire.wait()
         self.done()
 
     def do_answer(self, head, arrays):
@@ -196,6 +199,7 @@ def main():
     device = torch.device("cuda", LOCAL) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False  # a product's parts are summed in float32
     worker = None
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")

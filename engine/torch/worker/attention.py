@@ -34,6 +34,8 @@ def flash(device, bf16):
 
 def per_document(q, k, v, documents, scale, window=None):
     """q, k, v: [1, heads, tokens, size] -> [1, tokens, heads, size]"""
+    if q.is_cuda and q.dtype == torch.float32:  # its kernel takes as many heads of keys; without one all pairs of tokens are held
+        k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
     parts = []
     for a, b in documents:
         if window is None or b - a <= window:

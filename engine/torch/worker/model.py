@@ -49,9 +49,9 @@ class TokenNLL(torch.autograd.Function):
         dw = torch.zeros(w.shape, dtype=torch.float32, device=w.device) if ctx.needs_input_grad[1] else None
         for i in range(0, len(targets), ctx.rows):
             s = slice(i, i + ctx.rows)
-            p = (product(h[s], w) - lse[s, None]).exp_()
+            p = product(h[s], w).sub_(lse[s, None]).exp_()
             p[torch.arange(len(p), device=p.device), targets[s]] -= 1
-            p = (p * grad[s, None]).to(h.dtype)
+            p = p.mul_(grad[s, None]).to(h.dtype)
             dh[s] = p @ w
             if dw is not None:
                 dw += product(p.T, h[s].T)

@@ -1,7 +1,8 @@
 """Messages: between the conductor (the Go program) and rank 0 over a socket, and from rank 0 to the other ranks.
 
 A message is 4 bytes "LWT1", two lengths (uint32 of the head, uint64 of the body), a head of JSON, padded with spaces to a
-multiple of 8 by the conductor, and a body of arrays, raw, little-endian, one after the other: head["arrays"] = [[name, dtype, length], ...]. Nothing is pickled.
+multiple of 8 by the conductor, and a body of arrays, raw, little-endian, one after the other: head["arrays"] = [[name, dtype,
+length], ...]. Nothing is pickled.
 """
 
 import datetime
