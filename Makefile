@@ -77,7 +77,7 @@ TORCH_KILLS ?= 30
 torch_ready = $(if $(LWTRAIN_PYTHON),,.venv-torch/ready)
 .venv-torch/ready:
 	python3 -m venv --clear .venv-torch
-	.venv-torch/bin/pip install --quiet 'torch>=2.11' 'transformers>=4.57' safetensors numpy
+	.venv-torch/bin/pip install --quiet 'torch>=2.11' 'transformers>=5.0' safetensors numpy
 	touch $@
 
 venv-torch: $(torch_ready) ## install what test-torch takes

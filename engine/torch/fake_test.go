@@ -41,7 +41,7 @@ func fakeWorker() {
 		case "an old torch":
 			facts["torch"] = "2.9.1+cu128"
 		case "an old transformers":
-			facts["transformers"] = "4.40.0"
+			facts["transformers"] = "4.57.6"
 		case "a broken torch":
 			facts["broken"] = "ImportError: libcudart.so.13: no such file"
 		case "no Python":
@@ -160,7 +160,7 @@ func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 	for how, want := range map[string][2]string{
 		"no torch":            {"has no torch, want 2.11 or later", "pip install torch"},
 		"an old torch":        {"torch 2.9.1+cu128, want 2.11 or later", "pip install -U torch"},
-		"an old transformers": {"transformers 4.40.0, want 4.57 or later", "pip install -U transformers"},
+		"an old transformers": {"transformers 4.57.6, want 5.0 or later", "pip install -U transformers"},
 		"a broken torch":      {"torch 2.12.0 cannot be imported: ImportError: libcudart", "import torch"},
 		"no Python":           {"does not run as Python 3", ""},
 		"a Python that fails": {"does not run as Python 3", ""},

@@ -46,7 +46,7 @@ type GPU struct {
 // The oldest versions that the worker knows.
 const (
 	leastTorch        = "2.11"
-	leastTransformers = "4.57"
+	leastTransformers = "5.0" // those before know no rope_parameters, and compute with other rotary bases than such a config.json says
 )
 
 const install = "python3 -m venv .venv && .venv/bin/pip install torch transformers safetensors numpy"

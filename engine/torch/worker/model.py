@@ -8,9 +8,10 @@ import time
 import torch
 import torch.distributed as dist
 import torch.nn as nn
+import transformers
 from safetensors import safe_open
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 import adapters
 import attention
@@ -86,6 +87,9 @@ class Sharded:
         self.first_copy = mesh.ndim == 1 or mesh["replicate"].get_local_rank() == 0
         self.bf16, self.capacity = how["precision"] == "bf16", how["capacity"]
         self.compiled = train and how["compile"]
+        kind = PretrainedConfig.get_config_dict(how["config"])[0]["model_type"]
+        if kind not in CONFIG_MAPPING:
+            raise ValueError(f"transformers {transformers.__version__} has no {kind}: a later one may (pip install -U transformers)")
         config = AutoConfig.from_pretrained(how["config"], local_files_only=True)
         with torch.device("meta"):
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
