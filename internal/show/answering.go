@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -10,13 +11,14 @@ import (
 	"lwtrain/internal/terminal"
 )
 
-// Answering shows how far the answers to prompts are: how many have ended, and the time left,
-// by the tokens of those that have ended. Its methods may be called from several goroutines.
+// Answering shows how far the answers to prompts are: how many have ended, and the time left.
+// Its methods may be called from several goroutines.
 type Answering struct {
 	bar *terminal.Progress
 
 	mu          sync.Mutex
 	total, done int // answers in all, and that have ended
+	longest     int // tokens of an answer; 0: not known
 	ended       int // tokens of those that have ended
 	before      int // of them, tokens that were there when it began
 	written     int // tokens of answers that go on as well, since it began; 0: nobody tells them
@@ -24,14 +26,14 @@ type Answering struct {
 	began       time.Time
 }
 
-// NewAnswering begins to show the way to so many answers. With ratings each counts twice: a
-// rating follows it.
-func NewAnswering(w io.Writer, answers int, ratings bool) *Answering {
+// NewAnswering begins to show the way to so many answers, of at most longest tokens each. With ratings each
+// counts twice: a rating follows it.
+func NewAnswering(w io.Writer, answers, longest int, ratings bool) *Answering {
 	total := int64(answers)
 	if ratings {
 		total *= 2
 	}
-	return &Answering{bar: terminal.NewProgress(w, "answering", total), total: answers, began: time.Now()}
+	return &Answering{bar: terminal.NewProgress(w, "answering", total), total: answers, longest: longest, began: time.Now()}
 }
 
 // Resumed says that some answers were there, of so many tokens together.
@@ -90,13 +92,25 @@ func (a *Answering) show() {
 	a.bar.Set(int64(a.done+a.rated), fields)
 }
 
-// left is the time that the answers which have not ended take, if they are as long as those
-// that have; negative where nothing is known of it.
+// left is the time that the answers which have not ended take; negative where nothing is known of it. Short answers end
+// first, so the mean of those that have ended is far below that of all. Each of the others is taken to have as many tokens
+// before it as there are, in all, for one that has ended: the likeliest mean where an end is as probable at every token,
+// whatever is written already. None gets beyond the longest.
 func (a *Answering) left(speed float64) time.Duration {
 	rest := a.total - a.done
-	if a.done == 0 || rest <= 0 || !(speed > 0) {
+	if rest <= 0 || !(speed > 0) {
 		return -1
 	}
-	mean := float64(a.ended) / float64(a.done)
-	return time.Duration(mean * float64(rest) / speed * float64(time.Second))
+	open := max(0, a.written-(a.ended-a.before)) // tokens of answers that go on
+	tokens := math.Inf(1)
+	if a.done > 0 {
+		tokens = float64(a.ended+open) / float64(a.done) * float64(rest)
+	}
+	if a.longest > 0 {
+		tokens = min(tokens, float64(rest*a.longest-open))
+	}
+	if math.IsInf(tokens, 1) {
+		return -1
+	}
+	return time.Duration(max(tokens, 0) / speed * float64(time.Second))
 }
