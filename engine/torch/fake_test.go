@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -172,19 +173,40 @@ func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 			}
 		})
 	}
-	script := filepath.Join(t.TempDir(), "python")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nsleep 1000\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := Find(ctx, script); err == nil || !strings.Contains(err.Error(), "does not answer") {
-		t.Errorf("a script that waits: %v", err)
-	}
+	aScriptThatWaits(t)
 	_, err := Find(context.Background(), "/nowhere/python")
 	if err == nil || !strings.Contains(err.Error(), "there is no /nowhere/python (engine.python)") || !fault.IsUsage(err) {
 		t.Errorf("no Python: %v", err)
 	}
+}
+
+// aScriptThatWaits holds that what a script started ends with it: nobody is left to write to a pipe.
+func aScriptThatWaits(t *testing.T) {
+	t.Helper()
+	script, pipe := filepath.Join(t.TempDir(), "python"), filepath.Join(t.TempDir(), "pipe")
+	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec 8>'%s'\nsleep 1000\n", pipe), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Open(pipe, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := Find(ctx, script); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("a script that waits: %v", err)
+	}
+	for range 100 {
+		if _, err = syscall.Read(fd, make([]byte, 1)); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("what the script started goes on: %v", err)
 }
 
 func TestAWorkerThatGoesWrongEndsTheCallWithItsReason(t *testing.T) {

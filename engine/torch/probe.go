@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"lwtrain/internal/fault"
@@ -63,7 +64,9 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 	cmd := exec.CommandContext(ctx, path, "-c", probeScript)
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
-	cmd.WaitDelay = 2 * time.Second // where it is a script, what that started may hold the output open
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // where it is a script, what that started ends with it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 2 * time.Second // or holds the output open
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
