@@ -259,6 +259,14 @@ func TestASourceWithoutTargetsSaysSo(t *testing.T) {
 	}
 }
 
+func TestASetWithoutRecordsNamesItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := build(t, options(dir, write(t, dir, "a", " ")))
+	if hint := fault.HintOf(s.NothingLeft("sample")); !strings.Contains(hint, "no record in "+dir) {
+		t.Errorf("the hint is %q", hint)
+	}
+}
+
 func TestLabelsThatAreClassesAreTheirNames(t *testing.T) {
 	for name, c := range map[string]struct {
 		file   string

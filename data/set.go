@@ -220,6 +220,15 @@ func (s *Set) NothingLeft(what string) error {
 		dropped = append(dropped, fmt.Sprintf(", %s %d", reason, mix.Dropped[reason]))
 	}
 	err := fmt.Errorf("no %s is left to train on: %d in all, %d held out%s", what, s.Len(), len(s.heldOut), strings.Join(dropped, ""))
+	var notes []string // what of the files was left out, or empty
+	for _, x := range s.sources {
+		if x.Samples == 0 {
+			notes = append(notes, x.Notes...)
+		}
+	}
+	if len(notes) > 0 {
+		err = fault.Hint(err, strings.Join(notes, "; "))
+	}
 	if mix.Dropped["no_target"] > 0 {
 		err = fault.Hint(err, "no_target: all answers of a record are taken out by train: false or a weight of 0, or train_on takes none")
 	}

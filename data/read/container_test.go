@@ -212,6 +212,7 @@ func TestElementsOfAnArrayAreReadOneByOne(t *testing.T) {
 		"two commas":                    {`[1,,2]`, "1:1 broken: where a record should begin"},
 		"no comma":                      {`[{}{}]`, `1:{} broken: behind a record`},
 		"something behind the array":    {"[1]\n2", "1:1 broken: behind the array"},
+		"another array behind it":       {"[1]\n[2]", "1:1 broken: a second array"},
 		"a bracket that closes nothing": {`[1}]`, "1:1 broken: behind a record"},
 	} {
 		t.Run(name, func(t *testing.T) {

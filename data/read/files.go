@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"lwtrain/examples"
 	"lwtrain/internal/fault"
@@ -29,7 +30,14 @@ type File struct {
 }
 
 func notThere(name string) error {
-	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), fault.Nearby(name)))
+	hint := fault.Nearby(name)
+	switch owner, rest, _ := strings.Cut(name, "/"); {
+	case strings.Contains(name, "://"):
+		hint = "files of this machine are read, and hf://owner/name of the Hugging Face hub; fetch it first"
+	case rest != "" && owner != "" && !strings.ContainsAny(rest, `/\`) && path.Ext(rest) == "":
+		hint = "hf://" + name + " names a dataset of the Hugging Face hub; " + hint
+	}
+	return fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want conversations", name), hint))
 }
 
 // caches are what map, filter and the like of datasets leave beside the data.
@@ -116,7 +124,7 @@ func (f File) open() (fs.File, int64, error) {
 			file, err = os.Open(f.Path)
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, 0, notThere(f.Name)
 	}
 	if err != nil {

@@ -39,6 +39,28 @@ func TestWhatIsPickedOfManyFiles(t *testing.T) {
 	}
 }
 
+func TestPathsThatAreNoFilesSayWhatIsMeant(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("a.jsonl", []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"https://example.com/a.jsonl": "fetch it first",
+		"s3://bucket/a.jsonl":         "hf://owner/name of the Hugging Face hub",
+		"THUDM/LongWriter-6k":         "hf://THUDM/LongWriter-6k names a dataset of the Hugging Face hub",
+		"data/b.jsonl":                "relative paths start at",
+		"a.jsonl/":                    "there is a.jsonl",
+	} {
+		files, _, err := Expand(path)
+		if err == nil {
+			_, err = Size(files)
+		}
+		if err == nil || !strings.Contains(err.Error(), path+": no such file") || !strings.Contains(fault.HintOf(err), want) {
+			t.Errorf("%s: %v, %s, want a hint with %s", path, err, fault.HintOf(err), want)
+		}
+	}
+}
+
 func TestCompressedFilesThatAreNotRight(t *testing.T) {
 	text := strings.Repeat(talk("question", "an answer")+"\n", 20000)
 	for _, ext := range []string{".gz", ".zst"} {

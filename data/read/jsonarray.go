@@ -186,6 +186,9 @@ func (a *jsonArray) end() error {
 		return io.EOF
 	case err != nil:
 		return err
+	case c == '[':
+		return &brokenFile{number: a.line, detail: "a second array, want one in a file, or an object on each line",
+			hint: "where each line is a list of messages: jq -c '{messages: .}' FILE > records.jsonl"}
 	default:
 		return broken(a.line, "broken JSON: %q behind the array, want nothing there", c)
 	}

@@ -59,12 +59,16 @@ func (r *reader) plainText() (Conversation, error) {
 // reasoning gives the reasoning that lies beside an answer to it.
 func (r *reader) reasoning(messages []chat.Message) error {
 	text, names, err := reasoningOf(r.f)
-	if err != nil || text == "" {
+	if err != nil || text == "" || len(messages) == 0 {
 		return err
 	}
 	answer := &messages[len(messages)-1]
 	if answer.Given > 0 {
 		return lostKey(names[0], "is beside an answer that goes on with its begin in the prompt, want it in that")
+	}
+	if begunByThought(answer.Content) {
+		return bad("two_reasonings", "%s beside an answer that begins with its own, in <think>, want one of them; `ignore: [%s]` of "+
+			"the source leaves it out", names[0], names[0])
 	}
 	if answer.Role != "assistant" || answer.Reasoning != "" && answer.Reasoning != text {
 		return lostKey(names[0], "beside an answer with its own, want one of them")
@@ -174,7 +178,7 @@ func (r *reader) instruction() ([]chat.Message, error) {
 
 // withInput puts the input of a record behind what is asked of it, on a line of its own.
 func (r *reader) withInput(prompt string) (string, error) {
-	if _, ok := r.get("input"); !ok {
+	if _, ok := r.optional("input"); !ok {
 		return prompt, nil
 	}
 	input, err := r.text("input")
@@ -218,7 +222,9 @@ func (r *reader) behindHistory(prompt []chat.Message) ([]chat.Message, error) {
 	if !ok {
 		return prompt, nil
 	}
-	raw = decoded(raw)
+	if raw = decoded(raw); absent(raw) { // the text of none, as tables have it
+		return prompt, nil
+	}
 	list, ok := cutList(raw)
 	if !ok {
 		return nil, bad("invalid_history", "history is %s, want a list of [question, answer]", kindOf(raw))

@@ -74,6 +74,13 @@ func jsonProblem(line []byte, err error) error {
 		if strings.HasPrefix(e.Error(), `invalid character '\''`) {
 			return fmt.Errorf("broken JSON at byte %d: a single quote, as Python's repr writes it, want JSON (json.dumps)", e.Offset)
 		}
+		for _, word := range []string{"NaN", "-Infinity", "Infinity", "None", "True", "False"} {
+			at := int(e.Offset) - 1 - strings.IndexAny(word, "NITF")
+			if at >= 0 && at < len(line) && bytes.HasPrefix(line[at:], []byte(word)) {
+				return fmt.Errorf("broken JSON at byte %d: %s, which Python writes and JSON does not have, want null or what it has",
+					at+1, word)
+			}
+		}
 		return fmt.Errorf("broken JSON at byte %d: %v", e.Offset, err)
 	case *json.UnmarshalTypeError:
 		return fmt.Errorf("the record is %s, want an object with the key messages", kindOf(line))
@@ -123,8 +130,11 @@ func keysOf(record map[string]json.RawMessage) string {
 	names := make([]string, 0, len(record))
 	for k, value := range record {
 		null := ""
-		if value[0] == 'n' {
+		switch {
+		case value[0] == 'n':
 			null = " (null)"
+		case absent(value):
+			null = " (empty)"
 		}
 		names = append(names, fmt.Sprintf("%.40q%s", k, null))
 	}

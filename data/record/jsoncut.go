@@ -192,3 +192,26 @@ func hex4(s []byte) (r rune) {
 	}
 	return r
 }
+
+// absent reports whether a value says nothing: null, blank text, an empty list or object.
+func absent(raw json.RawMessage) bool {
+	switch raw[0] {
+	case 'n':
+		return true
+	case '[', '{':
+		return len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
+	case '"':
+		for s := raw[1 : len(raw)-1]; len(s) > 0; s = s[1:] {
+			if s[0] == '\\' {
+				s = s[1:]
+				if !bytes.ContainsRune([]byte("nrt"), rune(s[0])) {
+					return false
+				}
+			} else if s[0] != ' ' {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}

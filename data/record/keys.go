@@ -24,29 +24,6 @@ import (
 // One that is empty is as good as not there ([absent]), and so is one that the options tell
 // to ignore.
 
-// absent reports whether a value says nothing: null, blank text, an empty list or object.
-func absent(raw json.RawMessage) bool {
-	switch raw[0] {
-	case 'n':
-		return true
-	case '[', '{':
-		return len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
-	case '"':
-		for s := raw[1 : len(raw)-1]; len(s) > 0; s = s[1:] {
-			if s[0] == '\\' {
-				s = s[1:]
-				if !bytes.ContainsRune([]byte("nrt"), rune(s[0])) {
-					return false
-				}
-			} else if s[0] != ' ' {
-				return false
-			}
-		}
-		return true
-	}
-	return false
-}
-
 // decoded is a value whose meaning is a list or an object: where it is carried as the text of
 // one, that. Tables have no other way to hold values of several forms.
 func decoded(raw json.RawMessage) json.RawMessage {
@@ -167,4 +144,18 @@ func reasoningOf(f fields) (text string, names []string, err error) {
 		text, names = said, append(names, name)
 	}
 	return text, names, nil
+}
+
+// weightKeys say how much a message is trained on, and otherWeights are keys that may: what they
+// mean differs.
+var (
+	weightKeys   = []string{"train", "weight", "loss_weight", "loss", "loss_scale", "trainable", "training"}
+	otherWeights = []string{"mask", "label"}
+)
+
+// begunByThought reports whether an answer begins with what was thought before it.
+func begunByThought(content string) bool {
+	thought, ok := strings.CutPrefix(strings.TrimSpace(content), "<think>")
+	thought, _, closed := strings.Cut(thought, "</think>")
+	return ok && closed && strings.TrimSpace(thought) != ""
 }

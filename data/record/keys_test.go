@@ -113,6 +113,10 @@ func TestReasoningIsRenderedOrRefused(t *testing.T) {
 		"reasoning that is a list of texts": {thinks, question(`, "reasoning": ["r", "s"]`, ""), "invalid_reasoning"},
 		"an object that says how": {thinks, question(`, "reasoning": {"effort": "high", "tokens": 9}`, ""),
 			"a unread [messages.reasoning]"},
+		"one beside a content that thinks itself": {thinks, `{"messages": [` + user("q") +
+			`, {"role": "assistant", "content": "<think>r</think>a", "reasoning_content": "r"}]}`, "two_reasonings"},
+		"one beside an answer that thinks itself": {thinks, `{"prompt": "q", "completion": "<think>r</think>a", "reasoning": "r"}`,
+			"two_reasonings"},
 		"two that differ": {thinks, question(`, "reasoning": "r", "thinking": "s"`, ""), "two_reasonings"},
 		"reasoning of earlier answers is said": {thinks, `{"messages": [` + user("q") +
 			`, {"role": "assistant", "content": "a", "reasoning": "r"}, ` + user("q") + `, ` + assistant("b") + `]}`,
@@ -359,4 +363,17 @@ func TestPromptsWithMoreThanTextsAreRefused(t *testing.T) {
 			t.Errorf("%s: %q (%v), want %q", name, got, err, c.want)
 		}
 	}
+}
+
+func TestARecordThatIsNotToBeLearntIsRefused(t *testing.T) {
+	fates{
+		"a record of no weight, as tables have it": {plainChatML, question("", `, "weight": "0"`), "weight_not_read"},
+		"a record that a table says not to learn":  {plainChatML, question("", `, "train": "False"`), "train_not_read"},
+		"a text that is not learnt":                {plainChatML, `{"text": "a b", "train": false}`, "train_not_read"},
+		"a loss that the record had":               {plainChatML, question("", `, "loss": 0.0`), "a unread [loss]"},
+		"an answer that is not the chosen one":     {plainChatML, question("", `, "is_chosen": false`), "is_chosen_not_read"},
+		"an answer that is none chosen":            {plainChatML, question("", `, "chosen": "False"`), "chosen_not_read"},
+		"an undesirable answer":                    {plainChatML, question("", `, "undesirable": true`), "undesirable_not_read"},
+		"a desirable answer":                       {plainChatML, question("", `, "desirable": true`), "a unread [desirable]"},
+	}.check(t)
 }

@@ -113,6 +113,12 @@ func (l Layout) Columns() map[string]bool {
 	for name := range lost {
 		out[name] = true
 	}
+	for name := range verdicts {
+		out[name] = true
+	}
+	for _, name := range weightKeys {
+		out[name] = true
+	}
 	for _, name := range slices.Concat(l.names["role"], l.names["content"], l.ignored.keys) {
 		delete(out, name)
 	}
@@ -191,16 +197,28 @@ func (l Layout) talk(f fields) string {
 
 // goodLabels and badLabels are the names of labels, in small letters.
 var (
-	goodLabels = []string{"true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive", "pos", "thumbs_up", "preferred", "liked"}
-	badLabels  = []string{
+	goodLabels = []string{
+		"true", "1", "1.0", "yes", "good", "desirable", "chosen", "positive", "pos", "thumbs_up", "preferred", "liked", "like",
+		"accepted", "accept", "upvote", "better", "correct", "👍",
+	}
+	badLabels = []string{
 		"false", "0", "0.0", "-1", "-1.0", "no", "bad", "undesirable", "rejected", "negative", "neg", "thumbs_down", "dispreferred",
-		"disliked",
+		"disliked", "dislike", "reject", "downvote", "worse", "incorrect", "wrong", "not_preferred", "👎",
 	}
 )
 
+// verdicts are keys beside the label that say whether an answer is a good one, with what they say of a bad one.
+var verdicts = map[string]string{
+	"desirable": "false", "is_desirable": "false", "chosen": "false", "is_chosen": "false", "preferred": "false", "is_preferred": "false",
+	"is_good": "false", "undesirable": "true", "is_undesirable": "true", "is_rejected": "true", "is_bad": "true",
+}
+
 // labelOf reads a label: true and false, 1 and 0, or their names. known is false for other values.
 func labelOf(text string) (good, known bool) {
-	text = strings.ToLower(strings.TrimSpace(text))
+	text = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(text)), " ", "_")
+	if strings.Contains(text, "s-") { // thumbs-up
+		text = strings.ReplaceAll(text, "-", "_")
+	}
 	good = slices.Contains(goodLabels, text)
 	return good, good || slices.Contains(badLabels, text)
 }

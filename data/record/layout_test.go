@@ -168,6 +168,29 @@ func TestRecordsOfOpenAIAndMsSwiftAreRecognisedAndRead(t *testing.T) {
 	}
 }
 
+func TestColumnsThatTablesHaveAsTextAreRead(t *testing.T) {
+	for name, c := range map[string]struct{ record, format, want string }{
+		"Alpaca with an input of none": {`{"instruction": "i", "input": [], "output": "a"}`, "alpaca", "user i | assistant a"},
+		"a label of two words":         {`{"prompt": "q", "completion": "a", "label": "Thumbs down"}`, "kto", "user q | assistant a"},
+		"a label with a hyphen":        {`{"prompt": "q", "completion": "a", "label": "thumbs-up"}`, "kto", "user q | assistant a"},
+		"a label of what is wrong":     {`{"prompt": "q", "completion": "a", "label": "incorrect"}`, "kto", "user q | assistant a"},
+		"no history, as text":          {`{"instruction": "q", "output": "a", "history": "[]"}`, "alpaca", "user q | assistant a"},
+		"null as the text of history": {`{"prompt": "q", "completion": "a", "history": "null"}`, "prompt_completion",
+			"user q | assistant a"},
+		"an answer that is the text of a call": {`{"prompt": "q", "completion": ` +
+			`"[{\"role\": \"assistant\", \"content\": null, \"tool_calls\": ` +
+			`[{\"name\": \"f\", \"arguments\": {}}]}]"}`, "prompt_completion",
+			`user q | assistant  {"content":null,"tool_calls":[{"type":"function","function":{"name":"f","arguments":{}}}]}`},
+	} {
+		l := Options{}.Layout(nil)
+		l.Settle([]read.Line{{Text: []byte(c.record)}})
+		e, err := l.Parse(read.Line{Text: []byte(c.record)})
+		if err != nil || l.Format != c.format || said(e.Conversation) != c.want {
+			t.Errorf("%s: format %s, %v:\n%s\nwant %s\n%s", name, l.Format, err, said(e.Conversation), c.format, c.want)
+		}
+	}
+}
+
 func TestWeightsOfOtherToolsAreWeights(t *testing.T) {
 	for name, c := range map[string]struct{ extra, want string }{
 		"axolotl's training":          {`, "training": false`, "user q | -assistant a"},
@@ -204,7 +227,11 @@ func TestRecordsThatCanNotBeUsedSayWhy(t *testing.T) {
 		"messages as Python writes them": {`{"messages": "[{'role': 'user', 'content': 'q'}]"}`, "invalid_messages",
 			"messages is the text of a list, and broken JSON at byte 3: a single quote, as Python's repr writes it"},
 		"messages that are cut short": {`{"messages": "[{\"role\": \"us"}`, "invalid_messages", "broken JSON: it ends in the middle"},
-		"messages of null":            {`{"messages": null}`, "no_messages", `(it has "messages" (null))`},
+		"NaN, as Python writes it": {`{"messages": [], "score": NaN}`, "invalid_json",
+			"broken JSON at byte 27: NaN, which Python writes and JSON does not have"},
+		"an infinity, as Python writes it": {`{"messages": [], "score": -Infinity}`, "invalid_json",
+			"broken JSON at byte 27: -Infinity, which"},
+		"messages of null": {`{"messages": null}`, "no_messages", `(it has "messages" (null))`},
 		"a user that is trained on": {`{"messages": [{"role": "user", "content": "q", "train": true}]}`, "untrainable_role",
 			"messages[0]: train: true on a message of the role user"},
 		"an image": {`{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}`, "not_text",
@@ -249,8 +276,18 @@ func TestColumnsAndRolesAreMapped(t *testing.T) {
 	if e, err := l.Parse(read.Line{Text: record}); err != nil || said(e.Conversation) != "system s | user q | assistant a" {
 		t.Errorf("%s, %v", said(e.Conversation), err)
 	}
-	if names := l.Columns(); !names["dialog"] || !names["rules"] || names["messages"] || names["speaker"] {
+	if names := l.Columns(); !names["dialog"] || !names["rules"] || !names["train"] || names["messages"] || names["speaker"] {
 		t.Errorf("columns that are read: %v", names)
+	}
+	record = []byte(`{"dialog": [{"speaker": "alice", "text": "q", "content": "other"}, {"speaker": "bot", "text": "a"}]}`)
+	if _, err := l.Parse(read.Line{Text: record}); err == nil ||
+		!strings.Contains(err.Error(), "dialog[0]: content is beside text, which") {
+		t.Errorf("a content beside the one that is named: %v", err)
+	}
+	record = []byte(`{"prompt": "q", "note": ""}`)
+	if _, err := (Options{Columns: Columns{Messages: "talk"}}).Layout(nil).Parse(read.Line{Text: record}); err == nil ||
+		err.Error() != "a record without the key talk, which `columns:` names (it has \"note\" (empty), \"prompt\")" {
+		t.Errorf("a column that is named and not there: %v", err)
 	}
 	l = Options{Format: "prompt_completion", Columns: Columns{Prompt: "messages", Completion: "chosen"}}.Layout(nil)
 	record = []byte(`{"messages": "q", "chosen": "a", "rejected": "b"}`)
@@ -314,7 +351,7 @@ func TestAListOfRecordsUnderAKeyIsNamed(t *testing.T) {
 			"the key data holds a list of records, want each of them on its own; " +
 			"`jq -c '.[\"data\"][]' FILE",
 		`{"data": [{"text": "q"}]}`: `a record without the key messages (it has "data")`,
-		`{"data": []}`:              `a record without the key messages (it has "data")`,
+		`{"data": []}`:              `a record without the key messages (it has "data" (empty))`,
 	} {
 		if _, err := (Options{}.Layout(nil)).Parse(read.Line{Text: []byte(record)}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", record, err, want)

@@ -3,6 +3,7 @@ package record
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"lwtrain/chat"
@@ -96,6 +97,12 @@ func (l Layout) Parse(x read.Line) (out Record, err error) {
 		if key := l.holdsRecords(f); key != "" {
 			return out, bad("nested_records", "the key %s holds a list of records, want each of them on its own; "+
 				"`jq -c '.[\"%s\"][]' FILE > records.jsonl` takes them out", key, key)
+		}
+		missing := slices.DeleteFunc(slices.Clone(l.mapped), func(name string) bool { return f[name] != nil })
+		if len(missing) > 0 {
+			slices.Sort(missing)
+			return out, bad("no_messages", "a record without the key %s, which `columns:` names (%s)",
+				strings.Join(missing, " or "), keysOf(f))
 		}
 		err = bad("no_messages",
 			"a record without the key messages (%s), want {\"messages\": [...]}, or a format that docs/formats/data.md lists", keysOf(f))

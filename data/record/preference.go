@@ -65,7 +65,7 @@ func (r *reader) sides() (c, w []chat.Message, begun bool, err error) {
 	if w, err = r.side("rejected", "assistant"); err != nil {
 		return nil, nil, false, err
 	}
-	if !r.has(r.f, "chosen") {
+	if !r.says(r.f, "chosen") && r.talk(r.f) != "" {
 		talk, err := r.conversation(r.talk(r.f))
 		if err != nil {
 			return nil, nil, false, err
@@ -87,9 +87,9 @@ func (r *reader) sides() (c, w []chat.Message, begun bool, err error) {
 	switch {
 	case err != nil:
 		return nil, nil, false, err
-	case prompt == nil && r.isText("chosen") && r.isText("rejected"):
+	case prompt == nil && r.isPlain("chosen") && r.isPlain("rejected"):
 		c, w = sharedText(c[0].Content, w[0].Content)
-	case prompt == nil:
+	case prompt == nil, isNothing(prompt) && !answers(c) && !answers(w): // the sides hold it
 	case len(prompt) == 0:
 		return nil, nil, false, bad("empty_prompt", "the prompt has no messages, want at least one")
 	case answers(c) && answers(w):
@@ -144,18 +144,22 @@ func notCompared(answer string) error {
 
 // promptOf reads the prompt of a preference record, nil where it has none. An input alone is one.
 func (r *reader) promptOf() ([]chat.Message, error) {
-	switch {
-	case r.has(r.f, "prompt") && r.has(r.f, "instruction"):
+	if r.says(r.f, "prompt") && r.says(r.f, "instruction") {
 		return nil, bad("invalid_prompt", "a prompt and an instruction, want one of them")
-	case r.has(r.f, "prompt"):
+	}
+	there := r.says
+	if !slices.ContainsFunc([]string{"prompt", "instruction", "messages", "input"}, func(c string) bool { return r.says(r.f, c) }) {
+		there = func(f fields, column string) bool { return column != "input" && r.has(f, column) } // one that says nothing
+	}
+	switch {
+	case there(r.f, "prompt"):
 		return r.prompt()
-	case r.has(r.f, "instruction"):
+	case there(r.f, "instruction"):
 		return r.instruction()
-	}
-	if raw, ok := r.get("messages"); ok {
+	case there(r.f, "messages"):
+		raw, _ := r.get("messages")
 		return r.turns(raw, r.nameOf("messages"))
-	}
-	if !r.says(r.f, "input") {
+	case !there(r.f, "input"):
 		return nil, nil
 	}
 	asked, err := r.side("input", "user")
@@ -165,14 +169,14 @@ func (r *reader) promptOf() ([]chat.Message, error) {
 	return r.behindHistory(asked)
 }
 
-func (r *reader) isText(column string) bool {
-	raw, _ := r.get(column)
-	return raw[0] == '"'
-}
-
 // answers reports whether a side begins with the assistant's turn, so that the
 // prompt comes before it.
 func answers(side []chat.Message) bool { return len(side) == 0 || side[0].Role == "assistant" }
+
+// isNothing reports whether a prompt says nothing.
+func isNothing(prompt []chat.Message) bool {
+	return !slices.ContainsFunc(prompt, func(m chat.Message) bool { return !isBlank(m) })
+}
 
 // holds reports whether a side that begins with the prompt holds this one: all
 // its messages, or its last one where the side has another system prompt.

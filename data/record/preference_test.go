@@ -40,6 +40,22 @@ func TestPairsAreReadInEveryForm(t *testing.T) {
 		"a prompt under messages": {`{"messages": [` + user("hi") + `], "chosen": "a", "rejected": "b"}`, "u hi | a a | a b"},
 		"instruction, input, system": {`{"system": "s", "instruction": "hi", "input": "there", "chosen": "a", "rejected": "b"}`,
 			"s s, u hi\nthere | a a | a b"},
+		"messages that are text, with the prompt in them": {`{"chosen": "[{\"role\": \"user\", \"content\": \"hi there\"}, {\"role\": ` +
+			`\"assistant\", \"content\": \"a\"}]", "rejected": "[{\"role\": \"user\", \"content\": \"hi there\"}, {\"role\": ` +
+			`\"assistant\", \"content\": \"b\"}]"}`, "u hi there | a a | a b"},
+		"a prompt beside empty columns of others": {`{"prompt": "hi", "instruction": "", "messages": [], "chosen": "a", "rejected": "b"}`,
+			"u hi | a a | a b"},
+		"an instruction beside an empty prompt": {`{"prompt": "", "instruction": "hi", "chosen": "a", "rejected": "b"}`,
+			"u hi | a a | a b"},
+		"an input beside empty messages": {`{"messages": [], "input": "hi", "chosen": "a", "rejected": "b"}`,
+			"u hi | a a | a b"},
+		"an empty prompt beside whole conversations": {`{"prompt": "", ` +
+			`"chosen": [` + user("hi") + `, ` + assistant("a") + `], "rejected": [` +
+			user("hi") + `, ` + assistant("b") + `]}`, "u hi | a a | a b"},
+		"an input beside an instruction of none": {`{"instruction": [], "input": "hi", "chosen": "a", "rejected": "b"}`,
+			"u hi | a a | a b"},
+		"an empty chosen beside messages": {`{"messages": [` + user("hi") + `, ` + assistant("a") + `], "chosen": "", "rejected": "b"}`,
+			"u hi | a a | a b"},
 		"instruction and history": {`{"instruction": "hi", "history": [["q", "x"]], "chosen": "a", "rejected": "b"}`,
 			"u q, a x, u hi | a a | a b"},
 		"the prompt found": {`{"chosen": [` + user("hi") + `, ` + assistant("a") + `], "rejected": [` + user("hi") + `, ` +
@@ -108,7 +124,6 @@ func TestBrokenPairsSayWhy(t *testing.T) {
 			`], "chosen": {"role": "assistant", "content": "a", "reasoning": "r"}, "rejected": "b"}`, "reasoning_not_read"},
 		"the same text behind an answer": {`{"prompt": [` + user("hi") + `, ` + assistant("x") + `], "chosen": "a", "rejected": "a"}`,
 			"equal_answers"},
-		"an instruction of no messages": {`{"instruction": [], "input": "x", "chosen": "a", "rejected": "b"}`, "invalid_instruction"},
 		"history of three": {`{"instruction": "x", "history": [["a", "b", "c"]], "chosen": "a", "rejected": "b"}`,
 			"invalid_history"},
 		"an empty prompt":            {`{"prompt": [], "chosen": "a", "rejected": "b"}`, "empty_prompt"},

@@ -100,7 +100,8 @@ func (r *reader) areMessages(raw json.RawMessage) bool {
 	}
 	for _, one := range list {
 		f, _ := cutObject(one)
-		if !r.has(f, "role", "content") {
+		says := func(key string) bool { return f[key] != nil }
+		if !r.has(f, "role") || !slices.ContainsFunc(r.names["content"], says) && !says("tool_calls") && !says("function_call") {
 			return false
 		}
 	}
@@ -132,7 +133,10 @@ func (r *reader) notRead(conversations ...Conversation) ([]string, error) {
 		switch want := lost[key]; {
 		case slices.Contains(r.mapped, key):
 			return nil, lostKey(key, "is named in `columns:` and not read of a record of the format %s", r.Format)
-		case slices.Contains(weightKeys, key) && slices.Contains([]string{"false", "0", "0.0"}, string(raw)):
+		case !IsPreference(r.Format) && verdicts[key] != "" && strings.EqualFold(labelText(raw), verdicts[key]):
+			return nil, lostKey(key, "is %s, which says that the answer is a bad one, want a good one, or the key as a label "+
+				"(`columns: {label: ...}`)", raw)
+		case slices.Contains(weightKeys, key) && saysNo(key, raw):
 			return nil, lostKey(key, "is %s, which says that the record is not to be learnt: it is to be taken out of the data", raw)
 		case want != "":
 			return nil, lostKey(key, "is content that is not read, %s", want)
@@ -143,6 +147,12 @@ func (r *reader) notRead(conversations ...Conversation) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// saysNo reports whether the weight of a record takes it out. Tables have it as text; a loss in numbers is one that was measured.
+func saysNo(key string, raw json.RawMessage) bool {
+	text := labelText(raw)
+	return strings.EqualFold(text, "false") || key != "loss" && (text == "0" || text == "0.0")
 }
 
 // whole is all that a message says, by which another is known to say the same: its text, or where

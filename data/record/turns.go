@@ -138,6 +138,9 @@ func (l Layout) message(f fields) (m chat.Message, err error) {
 	switch {
 	case err != nil:
 		return m, err
+	case text != "" && begunByThought(m.Content):
+		return m, bad("two_reasonings", "%s beside a content that begins with its own, in <think>, want one of them; `ignore: [%s]` of "+
+			"the source leaves it out", names[0], names[0])
 	case text != "" && m.Reasoning != "" && text != m.Reasoning:
 		return m, bad("two_reasonings", "%s and the parts of the content say different things, want one of them", names[0])
 	case text != "":
@@ -231,13 +234,6 @@ func (l Layout) makesCalls(f fields, m *chat.Message, taken []string) ([]string,
 	return append(taken, "function_call"), err
 }
 
-// weightKeys say how much a message is trained on, and otherWeights are keys that may: what they
-// mean differs.
-var (
-	weightKeys   = []string{"train", "weight", "loss_weight", "loss", "loss_scale", "trainable", "training"}
-	otherWeights = []string{"mask", "label"}
-)
-
 // weighs reports whether a key says how much is trained on. A loss in numbers is one that was measured.
 func weighs(key string, raw json.RawMessage) bool {
 	return slices.Contains(weightKeys, key) && (key != "loss" || raw[0] == 't' || raw[0] == 'f')
@@ -253,6 +249,8 @@ func (l Layout) extra(f fields, m *chat.Message, taken []string) error {
 		}
 		answer := m.Role == "assistant" || slices.Contains(callRoles, m.Role)
 		switch twice := plainjson.Repeated(raw); {
+		case (key == "content" || key == "role") && !slices.Contains(l.names[key], key): // the template would see it in the other's place
+			return lostKey(key, "is beside %s, which `columns:` names as the %s", l.names[key][0], key)
 		case answer && key == "train_detail":
 			return lostKey(key, "says which parts of an answer are learnt, want train: true or false of all of it")
 		case lost[key] == textAlone:

@@ -22,9 +22,18 @@ var textCases = []lengthCase{
 		"quarter of a million words":                       {250000, 250000},
 		"three quarters of a million words":                {750000, 750000},
 		"one and a quarter million words":                  {1250000, 1250000},
+		"a quarter-million-word saga":                      {250000, 250000},
+		"a half-million-word saga":                         {500000, 500000},
 		"half of a million words":                          {500000, 500000},
 		"half a thousand to one and a half thousand words": {500, 1500},
 		"In the first quarter 500 words":                   {500, 500},
+	}},
+	{"English: a comma behind the thousands", map[string]Length{
+		"one thousand, two hundred and fifty words":            {1250, 1250},
+		"Write a story of three thousand, five hundred words.": {3500, 3500},
+		"one million, two hundred thousand words":              {1200000, 1200000},
+		"not two thousand, three thousand words":               {3000, 3000},
+		"Of one thousand, two have fifty words":                {50, 50},
 	}},
 	{"English: a text that there is has a length, too", map[string]Length{
 		"Translate this text of 800 words":                         {},

@@ -217,12 +217,7 @@ func (n number) scaled(hi number) float64 {
 // "twenty-five hundred", "two and a half thousand"; 1.5 where decimals says that something
 // multiplies it. All else is none.
 func numberOf(list []token, decimals bool) (n number, ok bool) {
-	r := numberReader{decimals: decimals}
-	for i, t := range list {
-		if t.text != "-" || i > 0 && i+1 < len(list) && list[i-1].kind == figureToken && list[i+1].kind == figureToken {
-			r.list = append(r.list, t)
-		}
-	}
+	r := numberReader{list: withoutHyphens(list), decimals: decimals}
 	for limit := math.Inf(1); len(r.list) > 0; {
 		if n.value > 0 && r.is("and") {
 			r.skip(1)
@@ -238,6 +233,16 @@ func numberOf(list []token, decimals bool) (n number, ok bool) {
 		n.times *= max(1, timesEN[list[i].text])
 	}
 	return n, n.value > 0
+}
+
+// withoutHyphens leaves out those within a number.
+func withoutHyphens(list []token) (out []token) {
+	for i, t := range list {
+		if t.text != "-" || i > 0 && i+1 < len(list) && list[i-1].kind == figureToken && list[i+1].kind == figureToken {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // numberReader reads a number from front to back.
@@ -372,6 +377,9 @@ func amount(list []token, between bool) (lo, hi float64, size int) {
 	for first > 0 && list[first-1].kind != otherToken {
 		first--
 	}
+	if n, size := beyondComma(list, first); size > 0 {
+		return n, n, size
+	}
 	run := trimJoints(list[first:], true)
 	for n := first - 1; n >= 0 && n >= first-2 && !between; n-- { // between about 500 and 700
 		between = list[n].text == "between"
@@ -386,9 +394,27 @@ func amount(list []token, between bool) (lo, hi float64, size int) {
 	return lo, hi, size
 }
 
+// beyondComma reads a number in words with a comma behind its thousands: one thousand, two hundred. Its tail begins at
+// first; size is 0 where it is no such number.
+func beyondComma(list []token, first int) (n float64, size int) {
+	if first < 2 || first == len(list) || list[first-1].text != "," || list[first].kind != wordToken || timesEN[list[first-2].text] < 1e3 {
+		return 0, 0
+	}
+	from := first - 1
+	for from > 0 && list[from-1].kind != otherToken {
+		from--
+	}
+	head := trimJoints(list[from:first-1], true)
+	whole, ok := numberOf(slices.Concat(head, list[first:]), false)
+	if !ok {
+		return 0, 0
+	}
+	return whole.value, len(head) + 1 + len(list) - first
+}
+
 // startsNumber tells the a of "a thousand" from that of "a 1000-word story".
 func startsNumber(run []token) bool {
-	r := numberReader{list: run}
+	r := numberReader{list: withoutHyphens(run)}
 	return (r.is("a") || r.is("an") || r.is("half") || r.is("quarter")) && r.base() > 0
 }
 
