@@ -172,10 +172,12 @@ func (r *Run) Do(ctx context.Context, e Events, do func(ctx context.Context, com
 			tell(e.Skipped, i)
 			continue
 		}
+		was := s.State
+		s.Before = false
 		tell(e.Begin, i)
 		err = s.do(ctx, do)
 		tell(e.End, i)
-		if other := (rundir.OtherRunError{}); errors.As(err, &other) {
+		if other := (rundir.OtherRunError{}); errors.As(err, &other) || was != ToDo && fault.IsUsage(err) {
 			err = fault.Hint(err, "take back the change, or do the step and all that reads it anew: --again "+s.Name)
 		}
 		if err != nil {

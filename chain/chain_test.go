@@ -155,10 +155,14 @@ func TestARefusalLeavesWhatWasDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, "in.txt", "y")
-	w.fail["a"] = fault.Usage(rundir.OtherRunError{Dir: "run/a", Differences: []string{"x"}})
-	_, states, err := w.run(t)
-	if err == nil || !strings.HasSuffix(fault.HintOf(err), "--again a") || states != "failed done done done" {
-		t.Errorf("%s: %v (%s)", states, err, fault.HintOf(err))
+	for _, refusal := range []error{
+		rundir.OtherRunError{Dir: "run/a", Differences: []string{"x"}}, fault.Hint(errors.New("a folder is in the way"), "remove it"),
+	} {
+		w.fail["a"] = fault.Usage(refusal)
+		_, states, err := w.run(t)
+		if err == nil || !strings.HasSuffix(fault.HintOf(err), "--again a") || states != "failed done done done" {
+			t.Errorf("%s: %v (%s)", states, err, fault.HintOf(err))
+		}
 	}
 	write(t, "in.txt", "x")
 	if did, states, err := w.run(t); did != "" || err != nil {
