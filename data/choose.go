@@ -64,7 +64,7 @@ func (s *Set) choose(opts Options, run Run) error {
 			}
 		}
 	}
-	if !opts.HeldOut.IsZero() && len(s.heldOut) == 0 {
+	if some := len(opts.HeldOut.Sources) > 0 || s.pieces.len() > 0; some && !opts.HeldOut.IsZero() && len(s.heldOut) == 0 {
 		return fault.Usage(fault.Hint(errors.New("data.held_out leaves no sample: all are too long or without an answer"),
 			"raise data.max_length, hold out more, or none (0)"))
 	}
@@ -168,7 +168,7 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 	if h.Fraction > 0 {
 		n = max(1, int(math.Round(h.Fraction*float64(total))))
 	}
-	if n == 0 {
+	if n == 0 || total == 0 { // of nothing: what became of it is said elsewhere
 		return held, nil
 	}
 	if n >= total {

@@ -259,6 +259,17 @@ func TestASourceWithoutTargetsSaysSo(t *testing.T) {
 	}
 }
 
+// TestNothingIsHeldOutOfNothing: that all samples are too long is what there is to say, and not how many were to be held out.
+func TestNothingIsHeldOutOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	o := options(dir, write(t, dir, "a", talk("a", strings.Repeat("b", 4000)), talk("c", strings.Repeat("d", 4000))))
+	o.HeldOut, o.MaxLength, o.TooLong = HeldOut{Count: 1}, 64, "skip"
+	err := build(t, o).NothingLeft("sample")
+	if err == nil || err.Error() != "no sample is left to train on: 0 in all, 0 held out, too_long 2" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestASetWithoutRecordsNamesItsFiles(t *testing.T) {
 	dir := t.TempDir()
 	s := build(t, options(dir, write(t, dir, "a", " ")))

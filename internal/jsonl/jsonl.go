@@ -184,7 +184,7 @@ func (l *Log) Close() error {
 // Write writes a file of a line for each element, whole or not at all. Other than in
 // a log, <, > and & stand as they are.
 func Write[T any](path string, lines []T) error {
-	return atomicfile.Write(path, func(w io.Writer) error {
+	return fault.Disk(atomicfile.Write(path, func(w io.Writer) error {
 		for _, x := range lines {
 			line, err := plainjson.Marshal(x)
 			if err != nil {
@@ -195,5 +195,5 @@ func Write[T any](path string, lines []T) error {
 			}
 		}
 		return nil
-	})
+	}))
 }

@@ -133,5 +133,5 @@ func WriteJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(path, append(raw, '\n'))
+	return fault.Disk(atomicfile.WriteBytes(path, append(raw, '\n')))
 }
