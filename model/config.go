@@ -312,6 +312,8 @@ func (c Config) check() error {
 	switch {
 	case c.Heads%c.KVHeads != 0:
 		return fmt.Errorf("num_attention_heads is %d, want a multiple of num_key_value_heads (%d)", c.Heads, c.KVHeads)
+	case c.MaxTokens < 0:
+		return fmt.Errorf("max_position_embeddings is %d, want at least 1", c.MaxTokens)
 	case c.HeadDim%2 != 0:
 		return fmt.Errorf("head_dim is %d, want an even number", c.HeadDim)
 	case c.NormEps <= 0 || c.NormEps >= 1:

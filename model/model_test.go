@@ -306,6 +306,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 			`num_attention_heads is 4, want a multiple of num_key_value_heads (3)`},
 		{"sizes that overflow", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1048576,"num_hidden_layers":512,` +
 			`"num_attention_heads":4,"vocab_size":96}`, `want at most`},
+		{"fewer positions than none", `{` + good + `,"max_position_embeddings":-5}`, `max_position_embeddings is -5, want at least 1`},
+		{"a byte order mark", "\ufeff{" + good + "}", `1: it begins with a byte order mark, want JSON in UTF-8 without one`},
 		{"another activation", `{` + good + `,"hidden_act":"gelu"}`, `hidden_act is "gelu", want "silu"`},
 		{"heads whose product overflows", `{"model_type":"llama","hidden_size":1048576,"intermediate_size":1,"num_hidden_layers":2,` +
 			`"num_attention_heads":1048576,"head_dim":1048576,"vocab_size":1}`, `want at most`},

@@ -43,6 +43,9 @@ func decode(data []byte, most int, v any) error {
 	if !utf8.Valid(data) {
 		return errors.New("not valid utf-8, want json")
 	}
+	if bytes.HasPrefix(data, []byte("\ufeff")) {
+		return errors.New("1: it begins with a byte order mark, want JSON in UTF-8 without one")
+	}
 	if !Within(data, most) {
 		return fmt.Errorf("more than %d values, want fewer", most)
 	}
