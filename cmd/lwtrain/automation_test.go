@@ -59,7 +59,8 @@ func TestJSONHasTheKeysThatAreTold(t *testing.T) {
 	for _, command := range [][]string{
 		append([]string{"sft", "output.dir=runs/a"}, smallTiny...),
 		append([]string{"sft", "output.dir=runs/b", "seed=7"}, smallTiny...),
-		{"pairs", "-c", "smollm2-pairs", "model.path=runs/a", "model.template=auto", "pairs.samples=2", "pairs.max_new_tokens=8",
+		{"pairs", "-c", "smollm2-pairs", "model.path=runs/a", "model.template=auto", "pairs.samples=8",
+			"pairs.max_new_tokens=300", "pairs.temperature=5", "pairs.command=[wc, -c]", // some end, and no two are as long
 			"data.sources=[{name: asks, path: asks.jsonl}]", "output.dir=runs/p"},
 	} {
 		if out, err := exec.Command("lwtrain", command...).CombinedOutput(); err != nil {
