@@ -125,7 +125,7 @@ func (m *Model) needsToAnswer(precision string, longest, batch int, hint string)
 		size = 2
 	}
 	c := m.Config
-	one := int64(longest) * int64(c.Layers*c.KVHeads*c.HeadDim*2) * size
+	one := max(1, int64(longest)*int64(c.Layers*c.KVHeads*c.HeadDim*2)*size) // nothing is asked, or no layer keeps any
 	n := AnswerNeeds{Weights: c.Parameters() * size, Batch: batch, Most: batch}
 	if free := machine.ReadMemory().Available(); free > 0 {
 		fit := (free - n.Weights) * 9 / 10 / one
