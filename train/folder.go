@@ -70,14 +70,12 @@ func openFolder(dir string, id Identity, keep int, broken func(checkpoint string
 }
 
 func (f *folder) look(broken func(checkpoint string, reason error)) error {
-	known, err := rundir.ReadJSON(f.path(rundir.File), &f.run)
-	if err != nil {
-		return fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them")
+	known, err := readRun(f.dir, &f.run)
+	if err == nil && known {
+		err = sameRun(f.dir, f.run.Identity, f.identity)
 	}
-	if known {
-		if err := sameRun(f.dir, f.run.Identity, f.identity); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	if f.found, err = checkpoints.Latest(f.checkpoints(), f.keep); err != nil {
 		return err
@@ -95,6 +93,12 @@ func (f *folder) look(broken func(checkpoint string, reason error)) error {
 		return refuseForeign(f.dir)
 	}
 	return nil
+}
+
+// readRun reads the file that says which run a folder holds.
+func readRun(dir string, run *runFile) (known bool, err error) {
+	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), run)
+	return known, fault.Usage(fault.Hint(err, "the checkpoints hold the same: without this file the run goes on from them"))
 }
 
 // refuseForeign refuses a folder without a run that holds files of one.
@@ -462,9 +466,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// CheckFolder says whether a run could go on or begin in dir, and from which
-// step, without writing or reading much: weights are not compared, and checkpoints
-// not verified.
+// CheckFolder says whether a run could go on or begin in dir, and from which step, without writing or reading much: weights are
+// not compared, and checkpoints not verified.
 func CheckFolder(dir string, id Identity) (step int, err error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -477,21 +480,21 @@ func CheckFolder(dir string, id Identity) (step int, err error) {
 		return 0, fault.Usage(err)
 	}
 	var run runFile
-	known, err := rundir.ReadJSON(filepath.Join(dir, rundir.File), &run)
+	known, err := readRun(dir, &run)
+	if err == nil && known {
+		delete(run.Contents, "model")
+		delete(run.Contents, referenceContent)
+		err = sameRun(dir, run.Identity, id)
+	}
 	if err != nil {
 		return 0, err
 	}
-	if !known {
-		return 0, refuseForeign(dir)
-	}
-	delete(run.Contents, "model")
-	delete(run.Contents, referenceContent)
-	if err := sameRun(dir, run.Identity, id); err != nil {
-		return 0, err
-	}
 	found, err := checkpoints.List(filepath.Join(dir, rundir.Checkpoints))
-	if len(found) > 0 {
+	switch {
+	case len(found) > 0: // without the run's file they say which run it is
 		step = found[len(found)-1].Step
+	case err == nil && !known:
+		err = refuseForeign(dir)
 	}
 	return step, err
 }

@@ -290,6 +290,9 @@ func TestTheFolderOfAnotherRunIsRefused(t *testing.T) {
 			})
 		}
 	}
+	if step, err := CheckFolder(j.Dir, Identity{}); step != 2 || err != nil {
+		t.Errorf("a folder with checkpoints alone: step %d, %v", step, err)
+	}
 	j.Model = tiny(t)
 	if r := run(t, j); r.Resumed != 2 {
 		t.Error("the run itself is not known again by its checkpoints alone")
