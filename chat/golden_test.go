@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ type goldenChat struct {
 	Prompt                                 string
 	PromptIDs                              []int32 `json:"prompt_ids"`
 	BOS                                    string  `json:"bos_token"` // "": the template does not ask for it
+	Renamed                                map[string]string          // tokens of the tokenizer that have other names
 }
 
 // messagesOf keeps everything but role and a text content as raw JSON, so that
@@ -88,6 +90,22 @@ func endingIn(t testing.TB, dir, eos string) *tokenizer.Tokenizer {
 	return tokenizerOf(t, dir, map[string][]byte{fileConfig: fmt.Appendf(nil, `{"eos_token": %q}`, eos)})
 }
 
+// renamed is a folder with the tokenizer.json of another whose tokens have other names.
+func renamed(t testing.TB, dir string, names map[string]string) string {
+	t.Helper()
+	if names == nil {
+		return dir
+	}
+	text, to := string(must(os.ReadFile(filepath.Join(dir, "tokenizer.json")))), t.TempDir()
+	for old, name := range names {
+		text = strings.ReplaceAll(text, strconv.Quote(old), strconv.Quote(name))
+	}
+	if err := os.WriteFile(filepath.Join(to, "tokenizer.json"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -138,7 +156,7 @@ func runGolden(t *testing.T, dir, tokenizers string) {
 				template = filepath.Join("testdata", template)
 			}
 			if chats[key] == nil {
-				chats[key] = must(Open(endingIn(t, filepath.Join(tokenizers, c.Tokenizer), c.EOS), template))
+				chats[key] = must(Open(endingIn(t, renamed(t, filepath.Join(tokenizers, c.Tokenizer), c.Renamed), c.EOS), template))
 			}
 			chat := chats[key]
 			if c.BOS != "" {

@@ -189,8 +189,9 @@ func (t *Template) probeTools(form *turnForm) {
 			if !known && ok && (slices.Contains(t.tok.EOS(), end) || form.byRole && asks.Extra == nil) {
 				form.addEnd(end)
 			}
-			if prompt, err := t.try(msgs, true); err == nil && form.prefixes != nil {
-				if full, ok := tail(prompt, 2); ok && full != "" && !slices.Contains(form.prefixes, full) {
+			if prompt, err := t.try(msgs, true); err == nil && form.prefixes != nil && len(prompt.Sources) > 0 {
+				// From the last mark on, be it the call's id that Mistral's write behind a result.
+				if full := prompt.Text[prompt.Sources[len(prompt.Sources)-1].End:]; full != "" && !slices.Contains(form.prefixes, full) {
 					form.prefixes = append(form.prefixes, full)
 				}
 			}

@@ -10,8 +10,9 @@ The targets come from transformers' own {% generation %} spans: each template st
 with these blocks around what the model must produce; the script checks that both render the same text. A token is a
 target if it shares a character with a span. (transformers' assistant_masks say the same but for one thing: of a span's
 last character they take the first token only.)
-chat_qwen2.5.jinja, chat_qwen3.jinja and chat_smollm2.jinja are the templates of Qwen2.5-Instruct, Qwen3 and
-SmolLM2-Instruct, all Apache-2.0. transformers 5.24.0 gives the same file. With a FOLDER, Llama 3.1's own template with
+chat_qwen2.5.jinja, chat_qwen3.jinja, chat_smollm2.jinja, chat_mistral_7b.jinja and chat_mistral_nemo.jinja are the templates
+of Qwen2.5-Instruct, Qwen3, SmolLM2-Instruct, Mistral-7B-Instruct-v0.2 and Mistral-Nemo-Instruct-2407, all Apache-2.0;
+chat_gemma3.jinja is ours, held against Gemma 3's. transformers 5.24.0 gives the same file. With a FOLDER, Llama 3.1's own template with
 tools is among the cases, without targets.
 """
 
@@ -21,10 +22,16 @@ import sys
 
 import transformers.utils.chat_template_utils as utils
 import trl
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 HERE = pathlib.Path(__file__).parent
 TOKENIZERS = HERE.parent.parent / "tokenizer"
+RENAMED = {  # tokens of the small tokenizers that stand for those of the templates
+    "gemma": {"<s>": "<bos>", "</s>": "<eos>", "<|im_start|>": "<start_of_turn>", "<|im_end|>": "<end_of_turn>"},
+    "mistral": {"<|im_start|>": "[INST]", "<|im_end|>": "[/INST]"},
+}
+BOS = {"llama3": "<|begin_of_text|>", "llama3.1": "<|begin_of_text|>", "gemma": "<bos>", "mistral": "<s>"}
 REAL = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
 FOLDERS = {"qwen": "qwen3", "llama3": "llama3.1", "smollm2": "smollm2"}
 sys.path.append(str(HERE.parent.parent / "internal/jinja/testdata"))
@@ -65,11 +72,40 @@ LONGWRITER_LLAMA = """{{ '<|begin_of_text|>' }}{% for m in messages %}\
 {% elif m.role == 'user' %}{{ '[INST]' + m.content + '[/INST]' }}\
 {% else %}{% generation %}{{ m.content""" + Z + """ + '<|end_of_text|>' }}{% endgeneration %}{% endif %}{% endfor %}"""
 
+GEMMA3 = """{{ bos_token }}{% set ns = namespace(lead='') %}{% if messages[0].role == 'system' %}\
+{% set ns.lead = messages[0].content + '\\n\\n' %}{% set messages = messages[1:] %}{% endif %}{% for m in messages %}\
+{% if m.role == 'assistant' %}{{ '<start_of_turn>model\\n' }}{% generation %}{{ m.content | trim + '<end_of_turn>' }}{% endgeneration %}\
+{% else %}{{ '<start_of_turn>user\\n' + (ns.lead if loop.first else '') + m.content | trim + '<end_of_turn>' }}{% endif %}{{ '\\n' }}\
+{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}"""
+
+
+def marked_in(name, *pairs):
+    text = (HERE / name).read_text()
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def mistral_7b():
+    answer = "{{ message['content'] + eos_token}}"
+    return marked_in("chat_mistral_7b.jinja", (answer, "{% generation %}" + answer + "{% endgeneration %}"))
+
+
+def mistral_nemo():
+    answer = '{{- message["content"] + eos_token}}'
+    return marked_in(
+        "chat_mistral_nemo.jinja",
+        (answer, "{%- generation %}" + answer + "{%- endgeneration %}"),
+        ('{{- "[TOOL_CALLS][" }}', '{%- generation %}{{- "[TOOL_CALLS][" }}'),
+        ('        {%- endfor %}\n    {%- elif message["role"] == "assistant" %}',
+         '        {%- endfor %}{%- endgeneration %}\n    {%- elif message["role"] == "assistant" %}'))
+
 
 def qwen3():
-    text = (HERE / "chat_qwen3.jinja").read_text()
     head = "'<|im_start|>' + message.role + '\\n"
-    for old, new in (
+    return marked_in(
+        "chat_qwen3.jinja",
         ("{{- " + head + "<think>\\n' + reasoning_content.strip('\\n') + '\\n</think>\\n\\n' + content.lstrip('\\n') }}",
          "{{- " + head + "' }}{%- generation %}{{- '<think>\\n' + reasoning_content.strip('\\n') + '\\n</think>\\n\\n'"
          " + content.lstrip('\\n') }}{%- endgeneration %}"),
@@ -77,16 +113,12 @@ def qwen3():
          "{{- " + head + "' }}{%- generation %}{{- content }}{%- endgeneration %}"),
         ("{%- if message.tool_calls %}", "{%- generation %}{%- if message.tool_calls %}"),
         ("        {{- '<|im_end|>\\n' }}\n    {%- elif message.role == \"tool\" %}",
-         "        {{- '<|im_end|>' }}{%- endgeneration %}{{- '\\n' }}\n    {%- elif message.role == \"tool\" %}"),
-    ):
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
+         "        {{- '<|im_end|>' }}{%- endgeneration %}{{- '\\n' }}\n    {%- elif message.role == \"tool\" %}"))
 
 
 def qwen25():
-    text = (HERE / "chat_qwen2.5.jinja").read_text()
-    for old, new in (
+    return marked_in(
+        "chat_qwen2.5.jinja",
         ("        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}\n",
          "        {{- '<|im_start|>' + message.role + '\\n' }}{%- if message.role == 'assistant' %}{%- generation %}"
          "{{- message.content + '<|im_end|>' }}{%- endgeneration %}{%- else %}{{- message.content + '<|im_end|>' }}{%- endif %}"
@@ -95,11 +127,7 @@ def qwen25():
         ("{{- '\\n' + message.content }}", "{{- message.content }}"),
         ("{{- '\\n<tool_call>", "{{- ('' if loop.first and not message.content else '\\n') + '<tool_call>"),
         ("        {{- '<|im_end|>\\n' }}\n    {%- elif message.role == \"tool\" %}",
-         "        {{- '<|im_end|>' }}{%- endgeneration %}{{- '\\n' }}\n    {%- elif message.role == \"tool\" %}"),
-    ):
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    return text
+         "        {{- '<|im_end|>' }}{%- endgeneration %}{{- '\\n' }}\n    {%- elif message.role == \"tool\" %}"))
 
 
 PLAIN = ["plain", "no system", "several turns", "ends with the user", "unicode", "white space", "markup", "role tokens",
@@ -107,6 +135,8 @@ PLAIN = ["plain", "no system", "several turns", "ends with the user", "unicode",
 ANY = PLAIN + ["two answers in a row"]
 THINK = ["reasoning field", "tool call", "two tool calls with text"]
 TOOLED = ["tool call", "two tool calls with text", "arguments in a text", "a call without arguments", "role tokens in a call"]
+ALONE = ["no system", "ends with the user", "unicode", "white space alone", "markup", "role tokens", "thinking in the content",
+         "merges over the header", "turn tokens"]  # no system's message: of these Mistral's write none before the last question
 EXTRA = {
     "zero width": [
         {"role": "user", "content": "a\u200bb"},
@@ -135,6 +165,21 @@ EXTRA = {
         {"role": "assistant", "content": "", "tool_calls": [call({"city": "<|im_end|>\n<|im_start|>assistant\n"})]},
         {"role": "tool", "content": "<|im_start|>assistant\n"},
         {"role": "assistant", "content": "Odd."}],
+    "white space alone": [
+        {"role": "user", "content": "\n\n  question \t"},
+        {"role": "assistant", "content": "\n \n  answer with  gaps\n\n\tand tabs \n\n"},
+        {"role": "user", "content": " \u3000again\r\n"},
+        {"role": "assistant", "content": "trailing \u00a0"}],
+    "turn tokens": [
+        {"role": "user", "content": "<end_of_turn>\n<start_of_turn>model\nx</s>[INST]y[/INST]"},
+        {"role": "assistant", "content": "a<end_of_turn>\n<start_of_turn>user\nb</s>[INST]c"},
+        {"role": "user", "content": "<bos>[/INST]"},
+        {"role": "assistant", "content": "fine"}],
+    "turn tokens in a call": [
+        {"role": "user", "content": "Call."},
+        {"role": "assistant", "content": "", "tool_calls": [call({"city": "</s>[INST]"}), call({}, name="stop")]},
+        {"role": "tool", "tool_call_id": "call00001", "content": "</s>[/INST]"},
+        {"role": "assistant", "content": "Odd."}],
     "observation": [
         {"role": "user", "content": "Look."},
         {"role": "assistant", "content": "look()"},
@@ -155,6 +200,9 @@ CASES = [
     ("glm4", "glm4", None, GLM4, "<|endoftext|>", ANY + ["zero width", "merges over the header", "observation"], True),
     ("longwriter-glm", "glm4", None, LONGWRITER_GLM, "<|endoftext|>", ANY + ["zero width", "merges over the header", "observation"], False),
     ("longwriter-llama", "llama3", None, LONGWRITER_LLAMA, "<|end_of_text|>", PLAIN + ["zero width", "merges over the header"], False),
+    ("chat_gemma3.jinja", "gemma", "gemma3.jinja", GEMMA3, "<eos>", PLAIN + ["merges over the header", "turn tokens"], False),
+    ("chat_mistral_7b.jinja", "mistral", None, mistral_7b(), "</s>", ALONE, False),
+    ("chat_mistral_nemo.jinja", "mistral", None, mistral_nemo(), "</s>", ALONE + ["tool call", "turn tokens in a call"], False),
 ]
 
 
@@ -179,8 +227,12 @@ def cases(name, tokenizer, official, marked, eos, conversations, append):
             return
         tokenizer = FOLDERS[tokenizer]
         path = REAL / tokenizer / "tokenizer.json"
-    bos = {"bos_token": "<|begin_of_text|>"} if tokenizer.startswith("llama3") else {}
-    t = PreTrainedTokenizerFast(tokenizer_file=str(path), eos_token=eos, **bos)
+    renamed = RENAMED.get(tokenizer, {})
+    bos = {"bos_token": BOS[tokenizer]} if tokenizer in BOS else {}
+    text = path.read_text()
+    for old, new in renamed.items():
+        text = text.replace(json.dumps(old), json.dumps(new))
+    t = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(text), eos_token=eos, **bos)
     template = source(name)
     if marked is None:  # not committed
         name = str(REAL / name)
@@ -208,7 +260,8 @@ def cases(name, tokenizer, official, marked, eos, conversations, append):
             prompt = t.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True, **arguments)
             prompt_ids = t.apply_chat_template(messages, chat_template=template, add_generation_prompt=True, return_dict=False, **arguments)
             yield dict(template=name, tokenizer=tokenizer, eos=eos, conversation=conversation, messages=messages,
-                       tools=tools, text=text, ids=ids, mask=mask, prompt=prompt, prompt_ids=prompt_ids, **(bos if marked is None else {}))
+                       tools=tools, text=text, ids=ids, mask=mask, prompt=prompt, prompt_ids=prompt_ids,
+                       **(bos if marked is None or renamed else {}), **({"renamed": renamed} if renamed else {}))
 
 
 out = [c for spec in CASES for c in cases(*spec)]

@@ -2,35 +2,84 @@
 transformers renders and encodes them, and their targets.
 
     pip install tokenizers==0.23.3 transformers==5.24.0
-    python published.py FOLDER
+    python published.py FOLDER [NAME.jinja ... | chat-template-automap.ts]
 
-The targets of an answer are what follows the generation prompt of what comes before it, up to the token that ends the turn.
-Conversations of which the template renders an answer in another way once more follows it have no targets here.
+Of each template, and of each in the map of npm's @huggingface/ollama-utils, it makes FOLDER/NAME first: the template with a
+small tokenizer that has its special tokens.
+
+The targets of an answer are what follows the generation prompt of what comes before it, up to the token that ends the turn;
+of a template with {% generation %} blocks what lies in them. Conversations of which the template renders an answer in another
+way once more follows it have no targets here.
 """
 
+import datetime
 import json
 import pathlib
+import re
 import sys
 
+import transformers.utils.chat_template_utils as utils
+from tokenizers import AddedToken, Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 HERE = pathlib.Path(__file__).parent
+BYTES = HERE.parent.parent / "tokenizer/bytes/tokenizer.json"
 sys.path.append(str(HERE.parent.parent / "internal/jinja/testdata"))
 from conversations import CONVERSATIONS, TOOLS  # noqa: E402
 
 
+class Fixed(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2024, 7, 26)  # chat.Today
+
+
+utils.datetime = Fixed
+
 # What records make of reasoning has one name in them; a content of null transformers leaves out since 5.24, before it was
 # passed on, as it is here: templates tell calls of tools by it.
 OTHERWISE = {"thinking field", "arguments as text"}
+
+# What looks like a special token in a template, and those of roles, which some templates put together.
+SPECIAL = re.compile(r"<\|[^|<>\s'\"]+\|>|<｜[^｜<>\s]+｜>|\[\|\w+\|\]|\[/?[A-Z][A-Z_]+\]|\[gMASK\]|<[a-z]+_of_[a-z]+>")
+ROLES = [left + role + right for left, right in (("<|", "|>"), ("[|", "|]")) for role in ("system", "user", "assistant", "tool")]
+NAMED = {"bos_token": "<s>", "eos_token": "</s>"}
+
+
+def small(template, folder):
+    t = Tokenizer.from_file(str(BYTES))
+    tokens = list(dict.fromkeys([*NAMED.values(), *ROLES, *SPECIAL.findall(template)]))
+    t.add_special_tokens([AddedToken(x, special=True, normalized=False) for x in tokens])
+    folder.mkdir(exist_ok=True)
+    t.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(NAMED))
+    (folder / "chat_template.jinja").write_text(template)
 
 
 def text_of(token):
     return token["content"] if isinstance(token, dict) else token
 
 
-def targets(t, messages, text, arguments):
-    """Whether each token is a target, or None."""
-    spans = []
+def ending(t):
+    """The token that ends an answer that is not the last: the first special one behind it."""
+    turns = [{"role": "user", "content": "Qqq"}, {"role": "assistant", "content": "Aaa"}]
+    try:
+        behind = t.apply_chat_template(turns * 2, tokenize=False).split("Aaa")[1].split("Qqq")[0]
+    except Exception:
+        return None
+    special = {str(x) for x in t.added_tokens_decoder.values() if x.special} | set(t.all_special_tokens)
+    found = [x for x in special if x in behind]
+    return t.eos_token if t.eos_token in found else min(found, key=behind.index, default=None)
+
+
+def spans(t, messages, text, arguments, end_token):
+    """Characters of the targets, or None."""
+    if "{%- generation" in t.chat_template or "{% generation" in t.chat_template:
+        compiled = utils._compile_jinja_template(t.chat_template)
+        again, out = utils._render_with_assistant_indices(compiled, messages, arguments.get("tools"), None, False, **t.special_tokens_map)
+        assert again == text
+        return out
+    out = []
     for i, m in enumerate(messages):
         if m["role"] != "assistant":
             continue
@@ -39,11 +88,19 @@ def targets(t, messages, text, arguments):
             end = t.apply_chat_template(messages[: i + 1], tokenize=False, **arguments)
         except Exception:
             return None
-        if not text.startswith(begin) or not text.startswith(end) or not end.startswith(begin) or t.eos_token not in end[len(begin):]:
+        if not text.startswith(begin) or not text.startswith(end) or not end.startswith(begin) or end_token not in end[len(begin):]:
             return None
-        spans.append((len(begin), end.rindex(t.eos_token) + len(t.eos_token)))
-    offsets = t(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    return [int(any(start < b and a < end for a, b in spans)) for start, end in offsets]
+        out.append((len(begin), end.rindex(end_token) + len(end_token)))
+    return out
+
+
+def targets(t, *asked):
+    """Whether each token is a target, or None."""
+    found = spans(t, *asked)
+    if found is None:
+        return None
+    offsets = t(asked[1], add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return [int(any(start < b and a < end for a, b in found)) for start, end in offsets]
 
 
 def cases(folder):
@@ -57,6 +114,7 @@ def cases(folder):
         return
     named = {k: text_of(config.get(k)) for k in ("bos_token", "eos_token") if config.get(k)}
     t = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), chat_template=template, **named)
+    end_token = ending(t)
     for conversation, messages in CONVERSATIONS.items():
         if conversation in OTHERWISE:
             continue
@@ -70,10 +128,23 @@ def cases(folder):
                 continue
             ids, prompt_ids = (t(x, add_special_tokens=False)["input_ids"] for x in (text, prompt))
             yield dict(conversation=conversation, messages=messages, tools=tools, text=text, ids=ids,
-                       mask=targets(t, messages, text, arguments), prompt=prompt, prompt_ids=prompt_ids)
+                       mask=end_token and targets(t, messages, text, arguments, end_token), prompt=prompt, prompt_ids=prompt_ids)
 
 
-for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+def templates(path):
+    """Names and texts of the templates in a file."""
+    if path.suffix == ".jinja":
+        return [(path.stem, path.read_text())]
+    text = r'("(?:[^"\\]|\\.)*")'
+    found = re.findall(f"model: {text},\\s*gguf: {text}", path.read_text())
+    return [(json.loads(name).removeprefix("library/").replace(":", "_"), json.loads(template)) for name, template in found]
+
+
+root = pathlib.Path(sys.argv[1])
+for path in map(pathlib.Path, sys.argv[2:]):
+    for name, template in templates(path):
+        small(template, root / ("template_" + name))
+for folder in sorted(root.iterdir()):
     out = list(cases(folder)) if folder.is_dir() else []
     if out:
         lines = ",\n".join(json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in out)
