@@ -22,9 +22,9 @@ type goldenChat struct {
 	IDs                                    []int32
 	Mask                                   []int // nil: not checked
 	Prompt                                 string
-	PromptIDs                              []int32 `json:"prompt_ids"`
-	BOS                                    string  `json:"bos_token"` // "": the template does not ask for it
-	Renamed                                map[string]string          // tokens of the tokenizer that have other names
+	PromptIDs                              []int32           `json:"prompt_ids"`
+	BOS                                    string            `json:"bos_token"` // "": the template does not ask for it
+	Renamed                                map[string]string // tokens of the tokenizer that have other names
 }
 
 // messagesOf keeps everything but role and a text content as raw JSON, so that

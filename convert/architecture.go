@@ -153,7 +153,7 @@ func (a *architecture) checkLayers(g *gguf.File, name string) error {
 	}
 	for _, key := range []string{families.CapLogitsKey, families.CapScoresKey} {
 		if v, there := g.Values[name+"."+key]; there && v != 0.0 {
-			return fmt.Errorf("%s.%s is %s, want none: bounds of logits by tanh are not implemented", name, key, gguf.Show(v))
+			return fmt.Errorf("%s.%s is %s, want none: logit softcapping is not implemented", name, key, gguf.Show(v))
 		}
 	}
 	if !form.Window {
@@ -166,9 +166,9 @@ func (a *architecture) checkLayers(g *gguf.File, name string) error {
 	want := cmp.Or(form.LocalTheta, a.rope.Theta)
 	local, err := g.Float(name+"."+families.LocalThetaKey, want)
 	if err == nil && (local != want || form.OneBase && a.rope.Theta != want) {
-		err = fmt.Errorf("the rotary bases are %g and, in layers with a window, %g, want %g in these", a.rope.Theta, local, want)
+		err = fmt.Errorf("the RoPE bases are %g and, in sliding-window layers, %g, want %g in these", a.rope.Theta, local, want)
 		if form.OneBase {
-			err = fmt.Errorf("the rotary bases are %g and, in layers with a window, %g, want %g for both", a.rope.Theta, local, want)
+			err = fmt.Errorf("the RoPE bases are %g and, in sliding-window layers, %g, want %g for both", a.rope.Theta, local, want)
 		}
 	}
 	if err != nil {

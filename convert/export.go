@@ -72,21 +72,21 @@ func (e *exported) refuse() error {
 	var what string
 	switch s := c.Rope.Scaling; {
 	case !e.family.Partial && c.Rope.Dim != c.HeadDim:
-		what = fmt.Sprintf("%d of %d values of a head that are turned", c.Rope.Dim, c.HeadDim)
+		what = fmt.Sprintf("partial rotary embeddings (%d of %d dimensions of a head)", c.Rope.Dim, c.HeadDim)
 	case !e.scales(s):
 		what = "rope scaling of the type " + s.Type
 	case s == nil && form.YarnKeys:
 		what = "no rope scaling"
 	case form.WindowLayers > 0 && c.Layers != form.WindowLayers && slices.ContainsFunc(c.Attention, windowed):
-		what = fmt.Sprintf("windows in %d layers and not in %d", c.Layers, form.WindowLayers)
+		what = fmt.Sprintf("sliding windows in %d layers and not in %d", c.Layers, form.WindowLayers)
 	case form.WindowLayers > 0 && c.Layers == form.WindowLayers && !slices.ContainsFunc(c.Attention, windowed):
-		what = fmt.Sprintf("%d layers without windows", c.Layers)
+		what = fmt.Sprintf("%d layers without a sliding window", c.Layers)
 	case !slices.Equal(e.attends(), e.usual()):
 		what = "layers that attend in another way than llama.cpp takes for granted"
 	case form.OneBase && c.Rope.Theta != c.LocalRope.Theta:
-		what = fmt.Sprintf("a rotary base of %g, and of %g in layers with a window", c.Rope.Theta, c.LocalRope.Theta)
+		what = fmt.Sprintf("a RoPE base of %g, and of %g in sliding-window layers", c.Rope.Theta, c.LocalRope.Theta)
 	case form.LocalTheta != 0 && (c.LocalRope.Theta != form.LocalTheta || c.LocalRope.Scaling != nil):
-		what = fmt.Sprintf("a rotary base of %g in layers with a window", c.LocalRope.Theta)
+		what = fmt.Sprintf("a RoPE base of %g in sliding-window layers", c.LocalRope.Theta)
 	case len(form.Scales) == 0 && !e.unscaled():
 		what = fmt.Sprintf("multipliers (%+v)", c.Scales)
 	case c.GELU != (e.family.Act == model.GELU):

@@ -63,7 +63,7 @@ func (e *exported) stateless() string {
 	case c.Taps < 2:
 		return "convolutions of one token"
 	case c.KeyDim != c.ValueDim:
-		return fmt.Sprintf("heads of %d values for keys and of %d for values in layers of the delta rule", c.KeyDim, c.ValueDim)
+		return fmt.Sprintf("heads of %d values for keys and of %d for values in gated delta rule layers", c.KeyDim, c.ValueDim)
 	case e.family.Recurrent == families.LinearAttention && c.HeadDim < leastHead:
 		return fmt.Sprintf("heads of %d values", c.HeadDim)
 	}
@@ -109,7 +109,7 @@ func (a *architecture) readStates(g *gguf.File, name string) error {
 	case err != nil:
 		return err
 	case a.Values%a.Keys != 0 || width != a.Values*a.ValueDim:
-		return fmt.Errorf("%d heads of %d values, %d together, and %d heads of keys in layers of the delta rule, want a multiple, and %d",
+		return fmt.Errorf("%d heads of %d values, %d together, and %d heads of keys in gated delta rule layers, want a multiple, and %d",
 			a.Values, a.ValueDim, width, a.Keys, a.Values*a.ValueDim)
 	}
 	if g.Values[name+"."+families.SectionsKey] != nil {

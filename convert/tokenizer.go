@@ -83,7 +83,7 @@ var sameAs = map[string]string{"lfm2": "llama-bpe"}
 // preOf is the name of a tokenizer's pre-tokenizer.
 func preOf(parts *tokenizer.Parts) (string, error) {
 	if parts.Changes {
-		return "", fmt.Errorf("the tokenizer changes a text before it splits it, for which GGUF files have no place")
+		return "", fmt.Errorf("the tokenizer has a normalizer or Metaspace, for which GGUF files have no place")
 	}
 	if len(parts.Merges) == 0 && !parts.IgnoreMerges && !parts.NFC {
 		return "gpt-2", nil // each byte is a word

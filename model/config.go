@@ -226,6 +226,10 @@ type configFile struct {
 	CapLogits float64  `json:"final_logit_softcapping"`
 	CapScores float64  `json:"attn_logit_softcapping"`
 	Act       string   `json:"hidden_act"`
+	BothWays  bool     `json:"use_bidirectional_attention"`
+	Causal    *bool    `json:"is_causal"`
+
+	PerLayer map[string]json.RawMessage `json:"per_layer_config"`
 
 	Experts       int `json:"num_experts"`
 	LocalExperts  int `json:"num_local_experts"`

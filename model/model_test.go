@@ -318,7 +318,7 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"a window of attention", `{` + good + `,"use_sliding_window":true}`, `use_sliding_window is true, want false`},
 		{"a share of the head that is no even number of values",
 			strings.Replace(`{`+good+`,"partial_rotary_factor":0.4}`, "llama", "glm4", 1),
-			`partial_rotary_factor turns 51 of 128 values`},
+			`partial_rotary_factor rotates 51 of 128 dimensions`},
 		{"a chatglm with other norms", `{"model_type":"chatglm","rmsnorm":false}`, `rmsnorm is false, want true`},
 		{"a hybrid Granite that names no layers", `{"model_type":"granitemoehybrid","num_local_experts":0}`,
 			`layer_types is not there, which means Mamba layers alone`},

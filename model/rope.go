@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -71,7 +72,7 @@ func (k ropeKeys) ropes(family *families.Family, c Config) (full, local families
 	setIf(&rotary, k.Rotary)
 	if family.LocalTheta == 0 {
 		if len(young.Full)+len(young.Local) > 0 {
-			return full, local, notImplemented("frequencies by kinds of layers are not implemented for this model_type",
+			return full, local, notImplemented("RoPE parameters by layer type are not implemented for this model_type",
 				"rope_parameters has full_attention, want one set for all layers")
 		}
 		if err := k.twice(old, young); err != nil {
@@ -82,9 +83,8 @@ func (k ropeKeys) ropes(family *families.Family, c Config) (full, local families
 		}
 		setIf(&rotary, old.Rotary)
 		setIf(&rotary, young.Rotary)
-		if !family.Partial && rotary != 1 {
-			return full, local, notImplemented("positions in a part of each head are not implemented for this model_type, "+
-				"here as in transformers", "partial_rotary_factor is %g, want 1", rotary)
+		if err := whole(family, rotary); err != nil {
+			return full, local, err
 		}
 		theta := *cmp.Or(young.Theta, old.Theta, k.Theta, &usual)
 		setIf(&young.OriginalMax, k.Original)
@@ -96,12 +96,21 @@ func (k ropeKeys) ropes(family *families.Family, c Config) (full, local families
 		full, err = c.rope(theta, rotary, young.RopeScaling)
 		return full, full, err
 	}
+	if err := k.named(); err != nil {
+		return full, local, err
+	}
 	global, window := ropeObject{}, ropeObject{}
 	if err = global.read("full_attention of rope_parameters", young.Full); err == nil {
 		err = global.read("rope_scaling", k.Scaling)
 	}
 	if err == nil {
 		err = window.read("sliding_attention of rope_parameters", young.Local)
+	}
+	for _, object := range []ropeObject{global, window} {
+		if err == nil {
+			setIf(&rotary, object.Rotary)
+			err = whole(family, rotary)
+		}
 	}
 	if err != nil {
 		return full, local, err
@@ -113,12 +122,31 @@ func (k ropeKeys) ropes(family *families.Family, c Config) (full, local families
 	return full, local, err
 }
 
+// whole refuses a share of each head where transformers turns all of it.
+func whole(family *families.Family, rotary float64) error {
+	if family.Partial || rotary == 1 {
+		return nil
+	}
+	return notImplemented("partial rotary embeddings are not implemented for this model_type, here as in transformers",
+		"partial_rotary_factor is %g, want 1", rotary)
+}
+
+// named refuses an older name of a scaling's type where transformers looks for its own name alone.
+func (k ropeKeys) named() error {
+	var s families.RopeScaling
+	if json.Unmarshal(k.Scaling, &s) != nil || s.Type != "" || s.OldType == "" || s.OldType == "default" {
+		return nil // what is wrong with it is said where it is read
+	}
+	return fault.Hint(fmt.Errorf("rope_scaling has type (%.40q) and no rope_type, want rope_type", s.OldType),
+		"transformers does not look at type for this model_type: write rope_type, or take rope_scaling out")
+}
+
 // rope are the frequencies of a base, for a share of each head.
 func (c Config) rope(theta, rotary float64, s families.RopeScaling) (families.Rope, error) {
 	r := families.Rope{Theta: theta, Dim: int(float64(c.HeadDim) * rotary)}
 	switch {
 	case r.Dim < 2 || r.Dim > c.HeadDim || r.Dim%2 != 0:
-		return r, fmt.Errorf("partial_rotary_factor turns %d of %d values of a head, want an even number of them", r.Dim, c.HeadDim)
+		return r, fmt.Errorf("partial_rotary_factor rotates %d of %d dimensions of a head, want an even number of them", r.Dim, c.HeadDim)
 	case !(r.Theta > 1) || math.IsInf(r.Theta, 0):
 		return r, fmt.Errorf("rope_theta is %g, want above 1", r.Theta)
 	}
@@ -129,6 +157,9 @@ func (c Config) rope(theta, rotary float64, s families.RopeScaling) (families.Ro
 		s.OriginalMax = float64(c.MaxTokens)
 	}
 	if s.Type == "longrope" && s.Factor == 0 {
+		if c.MaxTokens == 0 {
+			return r, errors.New("rope_scaling is longrope, and max_position_embeddings is not there, want how long texts may be")
+		}
 		s.Factor = float64(c.MaxTokens) / s.OriginalMax
 	}
 	r.Scaling = &s
@@ -147,7 +178,7 @@ func (k ropeKeys) twice(old, young ropeObject) error {
 		}
 	}
 	if k.says(k.Scaling) && k.says(k.Parameters) && !reflect.DeepEqual(plainScaling(old.RopeScaling), plainScaling(young.RopeScaling)) {
-		return fault.Hint(fmt.Errorf("rope_scaling (%s) and rope_parameters (%s) stretch positions in different ways",
+		return fault.Hint(fmt.Errorf("rope_scaling (%s) and rope_parameters (%s) scale RoPE in different ways",
 			cmp.Or(old.Type, "default"), cmp.Or(young.Type, "default")), hint)
 	}
 	return nil
@@ -177,18 +208,21 @@ func (c Config) checkScaling(s families.RopeScaling, pairs int) error {
 		return fmt.Errorf("rope_scaling is yarn with factor %g, original_max_position_embeddings %g, beta_fast %g, beta_slow %g, "+
 			"want factor >= 1, original_max_position_embeddings > 0, and nothing below 0", s.Factor, s.OriginalMax, s.BetaFast, s.BetaSlow)
 	case s.Type == "longrope" && (len(s.ShortFactor) != pairs || len(s.LongFactor) != pairs):
-		return fmt.Errorf("short_factor and long_factor of rope_scaling are %d and %d numbers, want %d, one for each pair that is turned",
+		return fmt.Errorf("short_factor and long_factor of rope_scaling are %d and %d numbers, want %d, one for each rotated pair",
 			len(s.ShortFactor), len(s.LongFactor), pairs)
 	case s.Type == "longrope" && !(s.OriginalMax > 1 && s.OriginalMax < 1<<31 && s.Factor < 1e9 && positive(s.ShortFactor) &&
 		positive(s.LongFactor)):
 		return fmt.Errorf("rope_scaling is longrope with original_max_position_embeddings %g, want above 1, and factors above 0",
 			s.OriginalMax)
+	case s.QueryBeta != 0 && c.Type != "ministral3":
+		return notImplemented("transformers does not look at it for this model_type: take it out",
+			"llama_4_scaling_beta is %g, want none", s.QueryBeta)
 	case s.AttentionFactor != nil && !(*s.AttentionFactor > 0 && *s.AttentionFactor < 1e6):
 		return fmt.Errorf("attention_factor is %g, want above 0", *s.AttentionFactor)
 	case s.Type == "yarn", s.Type == "longrope":
 		return nil
 	case s.Type != "llama3":
-		hint := "this way to stretch positions is not implemented; llama3, linear, yarn and longrope are"
+		hint := "this type of RoPE scaling is not implemented; llama3, linear, yarn and longrope are"
 		if c.MaxTokens > 0 {
 			hint += fmt.Sprintf(", and without rope_scaling the model has its own positions (max_position_embeddings says %d)", c.MaxTokens)
 		}
@@ -247,7 +281,7 @@ func (c Config) Stretch(how map[string]any) (Config, error) {
 	case c.MaxTokens == 0:
 		return c, fmt.Errorf("config.json does not say max_position_embeddings, want what rope_scaling is a multiple of")
 	case c.Rope.Scaling != nil:
-		return c, fmt.Errorf("the model stretches its positions itself (%s, up to %d), want one that does not", c.Rope.Scaling.Type,
+		return c, fmt.Errorf("the model has RoPE scaling of its own (%s, up to %d), want one without", c.Rope.Scaling.Type,
 			c.MaxTokens)
 	}
 	scaling := maps.Clone(how)

@@ -3,6 +3,7 @@ package model
 import (
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,7 +64,7 @@ func TestWhatCanNotBeStretchedIsRefused(t *testing.T) {
 		want       string
 	}{
 		{"a form with code of its own", "chatglm", yarn, "model_type chatglm has no place for rope_scaling"},
-		{"a model that stretches its positions itself", "llama-untied", yarn, "stretches its positions itself (llama3, up to 256)"},
+		{"a model that stretches its positions itself", "llama-untied", yarn, "has RoPE scaling of its own (llama3, up to 256)"},
 		{"no way", "llama-tied", map[string]any{"factor": 4}, `rope_type is missing, want linear, yarn, llama3 or default`},
 		{"an unknown way", "llama-tied", map[string]any{"rope_type": "dynamic", "factor": 4}, `rope_type is "dynamic"`},
 		{"no factor", "llama-tied", map[string]any{"rope_type": "yarn"}, `factor is missing, want by how much`},
@@ -128,6 +129,22 @@ func must(raw []byte, err error) []byte {
 }
 
 // TestAWindowBoundsTheOperations: of 100 tokens, each meets those before it, and in a window of 10 at most 10.
+func TestAMistralWithLayerTypesIsAMinistral(t *testing.T) {
+	const sizes = `{"model_type":"mistral","hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,` +
+		`"num_key_value_heads":4,"vocab_size":96,"sliding_window":7`
+	for more, want := range map[string][]int{
+		``: {7, 7}, `,"layer_types":null`: {7, 7}, `,"layer_types":["sliding_attention","full_attention"]`: {7, 0},
+	} {
+		c, err := ParseConfig([]byte(sizes + more + "}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := []int{c.Attention[0].Window, c.Attention[1].Window}; !slices.Equal(got, want) {
+			t.Errorf("%s: windows %v, want %v as transformers has them", more, got, want)
+		}
+	}
+}
+
 func TestAWindowBoundsTheOperations(t *testing.T) {
 	c, err := ReadConfig(filepath.Join("testdata", "olmo3"))
 	if err != nil {

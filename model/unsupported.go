@@ -35,10 +35,11 @@ const (
 	noExperts   = "mixtures of experts are not implemented; dense decoders are"
 	noQuantised = "quantised weights are not implemented, but for GGUF files and FP8 with scales (quant_method fp8): " +
 		"take the model as it was before, in bf16 or float32"
-	noStates = "state spaces (Mamba, RWKV) are not implemented; attention is"
-	noImages = "models that see or hear are not implemented, but for the " +
+	noStates = "state-space models (Mamba, RWKV) are not implemented; attention is"
+	noImages = "vision and audio models are not implemented, but for the " +
 		"language models of packages with text_config, where their family is known"
-	noHeads = "heads that classify or rate are not implemented; language models are"
+	noFuture = "bidirectional attention (embedding models) is not implemented; causal language models are"
+	noHeads  = "classification and reward heads are not implemented; language models are"
 )
 
 // unknownType refuses a model_type.
@@ -68,17 +69,23 @@ func (f *configFile) unsupported(family *families.Family) error {
 		return notImplemented(noQuantised+"; where the weights are so, take quantization_config out of config.json",
 			"quantization_config is there (%.80s), want weights that are not quantised", f.Quantised)
 	case f.pattern.UseWindow && family.Windowed == nil:
-		return notImplemented("attention in a window is not implemented for this model_type; with use_sliding_window: false the model "+
-			"attends to all of a text", "use_sliding_window is true, want false")
+		return notImplemented("sliding-window attention is not implemented for this model_type; with use_sliding_window: false the model "+
+			"attends to the whole of a text", "use_sliding_window is true, want false")
 	case family.Strange(f.pattern) != "":
-		return notImplemented("attention in chunks, of a linear kind or state spaces (Mamba) are not implemented for this model_type, and "+
-			"windows where transformers has them", "layer_types has %.40q, want %s", family.Strange(f.pattern), family.Kinds())
+		return notImplemented("chunked and linear attention and state-space layers (Mamba) are not implemented for this model_type, and "+
+			"sliding windows where transformers has them", "layer_types has %.40q, want %s", family.Strange(f.pattern), family.Kinds())
+	case f.BothWays:
+		return notImplemented(noFuture, "use_bidirectional_attention is true, want false")
+	case len(f.PerLayer) > 0:
+		return notImplemented("layers of different sizes are not implemented", "per_layer_config is there, want none")
+	case f.Causal != nil && !*f.Causal:
+		return notImplemented(noFuture, "is_causal is false, want true")
 	case f.recurrent.Bias:
 		return notImplemented("biases of convolutions are not implemented", "conv_bias is true, want false")
 	case f.MLPBias:
 		return notImplemented("biases in the feed-forward layers are not implemented", "mlp_bias is true, want false")
 	case f.CapLogits != 0 || f.CapScores != 0:
-		return notImplemented("bounds of logits by tanh (Gemma 2) are not implemented",
+		return notImplemented("logit softcapping (Gemma 2) is not implemented",
 			"final_logit_softcapping is %g and attn_logit_softcapping %g, want null", f.CapLogits, f.CapScores)
 	case f.Act != "" && f.Act != "silu" && f.Act != GELU:
 		return notImplemented("other activations are not implemented", "hidden_act is %.40q, want \"silu\" or %q", f.Act, GELU)

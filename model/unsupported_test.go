@@ -12,9 +12,11 @@ import (
 	"lwtrain/internal/fault"
 )
 
+// sizes are those of a small model, in its config.json.
+const sizes = `"hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96,` +
+	`"max_position_embeddings":2048`
+
 func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
-	const sizes = `"hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"vocab_size":96,` +
-		`"max_position_embeddings":2048`
 	llama := func(more string) string { return `{"model_type":"llama",` + sizes + `,` + more + `}` }
 	for _, c := range []struct{ name, json, want, hint string }{
 		{"a mixture of experts", `{"model_type":"mixtral"}`, `model_type is "mixtral"`, "mixtures of experts are not implemented"},
@@ -33,8 +35,26 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 			"not implemented"},
 		{"gelu", llama(`"hidden_act":"gelu"`), `hidden_act is "gelu"`, "not implemented"},
 		{"biases", llama(`"mlp_bias":true`), "mlp_bias is true", "biases in the feed-forward layers are not implemented"},
-		{"logits that are bounded", llama(`"final_logit_softcapping":30,"attn_logit_softcapping":null`),
-			"final_logit_softcapping is 30", "(Gemma 2) are not implemented"},
+		{"logit softcapping", llama(`"final_logit_softcapping":30,"attn_logit_softcapping":null`),
+			"final_logit_softcapping is 30", "logit softcapping (Gemma 2) is not implemented"},
+		{"attention to what follows", `{"model_type":"gemma3_text",` + sizes + `,"use_bidirectional_attention":true}`,
+			"use_bidirectional_attention is true, want false", noFuture},
+		{"the same of any model", llama(`"is_causal":false`), "is_causal is false, want true", noFuture},
+		{"layers of different sizes", llama(`"per_layer_config":{"1":{"intermediate_size":8}}`), "per_layer_config is there, want none",
+			"layers of different sizes are not implemented"},
+		{"a part of each head, where kinds of layers have their own",
+			`{"model_type":"gemma3_text",` + sizes + `,"partial_rotary_factor":0.5}`,
+			"partial_rotary_factor is 0.5, want 1", "not implemented"},
+		{"the same inside of a kind", `{"model_type":"olmo3",` + sizes +
+			`,"rope_parameters":{"full_attention":{"partial_rotary_factor":0.5}}}`,
+			"partial_rotary_factor is 0.5, want 1", "not implemented"},
+		{"the older name of a type, which transformers reads past", `{"model_type":"gemma3_text",` + sizes +
+			`,"rope_scaling":{"type":"linear","factor":8}}`, `rope_scaling has type ("linear") and no rope_type`, "write rope_type"},
+		{"longrope without a length", strings.Replace(llama(`"rope_scaling":{"type":"longrope","original_max_position_embeddings":20,`+
+			`"short_factor":[1,1,1,1],"long_factor":[2,2,2,2]}`), `,"max_position_embeddings":2048`, "", 1),
+			"rope_scaling is longrope, and max_position_embeddings is not there", ""},
+		{"queries that grow, where none do", llama(`"rope_scaling":{"type":"yarn","factor":2,"llama_4_scaling_beta":0.1}`),
+			"llama_4_scaling_beta is 0.1, want none", "transformers does not look at it for this model_type"},
 		{"quantised weights", llama(`"quantization_config":{"quant_method":"gptq"}`),
 			`quantization_config is there ({"quant_method":"gptq"})`,
 			"take quantization_config out of config.json"},
@@ -42,24 +62,25 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 		{"the same as transformers 5 writes it", llama(`"rope_parameters":{"partial_rotary_factor":0.25}`),
 			"partial_rotary_factor is 0.25, want 1", "not implemented"},
 		{"two ways to stretch positions", llama(`"rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_type":"default"}`),
-			"rope_scaling (linear) and rope_parameters (default) stretch positions in different ways",
+			"rope_scaling (linear) and rope_parameters (default) scale RoPE in different ways",
 			"transformers 5 reads rope_parameters"},
 		{"two factors", llama(`"rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_type":"linear","factor":4}`),
-			"rope_scaling (linear) and rope_parameters (linear) stretch", "take out those that are wrong"},
+			"rope_scaling (linear) and rope_parameters (linear) scale RoPE", "take out those that are wrong"},
 		{"two bases", llama(`"rope_theta":1e4,"rope_parameters":{"rope_theta":1e6}`),
 			"rope_theta is 10000, and in rope_parameters it is 1e+06",
 			"take out those that are wrong"},
 		{"two shares of heads", `{"model_type":"glm4",` + sizes +
 			`,"partial_rotary_factor":0.5,"rope_parameters":{"partial_rotary_factor":1}}`,
 			"partial_rotary_factor is 0.5, and in rope_parameters it is 1", "transformers 5 reads rope_parameters"},
-		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true", "attention in a window is not implemented for this"},
+		{"a window", llama(`"use_sliding_window":true`), "use_sliding_window is true",
+			"sliding-window attention is not implemented for this"},
 		{"a window in some layers", llama(`"layer_types":["full_attention","sliding_attention"]`), `layer_types has "sliding_attention"`,
-			"not implemented for this model_type, and windows where transformers has them"},
+			"not implemented for this model_type, and sliding windows where transformers has them"},
 		{"GPT-OSS", `{"model_type":"gpt_oss"}`, `model_type is "gpt_oss"`, noExperts},
 		{"Mamba", `{"model_type":"mamba2"}`, `model_type is "mamba2"`, noStates},
 		{"Granite with Mamba layers",
 			`{"model_type":"granitemoehybrid",` + sizes + `,"num_local_experts":0,"layer_types":["mamba","attention"]}`,
-			`layer_types has "mamba"`, "state spaces (Mamba)"},
+			`layer_types has "mamba"`, "state-space layers (Mamba)"},
 		{"Granite with experts", `{"model_type":"granitemoehybrid",` + sizes + `,"layer_types":["attention","attention"]}`,
 			"8 experts, want none", noExperts},
 		{"longrope without factors", `{"model_type":"phi3",` + sizes + `,"rope_scaling":{"type":"su"}}`,
@@ -77,6 +98,10 @@ func TestWhatIsNotImplementedIsSaidToBeSo(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatChangesNothingIsReadPast(t *testing.T) {
+	llama := func(more string) string { return `{"model_type":"llama",` + sizes + `,` + more + `}` }
 	for _, c := range []struct {
 		name, json string
 		warnings   []string

@@ -3,9 +3,9 @@ package families
 import "encoding/json"
 
 // mistral is Mistral 7B, Nemo and Small: Llama's form, with a window on all layers in the
-// first of them.
+// first of them. With layer_types it is Ministral 8B, which transformers takes such a file for.
 var mistral = Family{
-	Type: "mistral", Proved: true, BiasFixed: true, Rotary: 1, Names: &common, Uniform: true,
+	Type: "mistral", Proved: true, BiasFixed: true, Rotary: 1, Names: &common,
 	Windowed: func(p Pattern, _ int) bool { return p.Window != nil },
 	Defaults: map[string]string{"num_key_value_heads": "8", "sliding_window": "4096"},
 	GGUF: &GGUF{

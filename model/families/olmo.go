@@ -1,5 +1,7 @@
 package families
 
+import "encoding/json"
+
 // olmo2 is OLMo 2: norms behind attention and feed-forward and none before them, and norms over all queries and all keys.
 var olmo2 = Family{
 	Type: "olmo2", Proved: true, OutBias: true, QKNorm: true, WideNorm: true, BranchNorms: true, PostNorms: true, Rotary: 1,
@@ -24,6 +26,10 @@ var olmo3 = Family{
 	Theta: 5e5, LocalTheta: 5e5,
 	Windowed: func(_ Pattern, i int) bool { return (i+1)%4 != 0 },
 	Defaults: map[string]string{"rms_norm_eps": "1e-5", "sliding_window": "4096"},
+	Translate: func(file map[string]json.RawMessage) error {
+		delete(file, "rope_local_base_freq") // transformers looks at it for Gemma 3 alone
+		return nil
+	},
 	GGUF: &GGUF{
 		Architecture: "olmo2", Names: &ggufNames, SaysHeadDim: true, Unbiased: true, Untied: true, Square: true,
 		Window: true, LocalTheta: 5e5, OneBase: true, Yarn: true,
