@@ -77,8 +77,7 @@ def spans(t, messages, text, arguments, end_token):
     if "{%- generation" in t.chat_template or "{% generation" in t.chat_template:
         compiled = utils._compile_jinja_template(t.chat_template)
         again, out = utils._render_with_assistant_indices(compiled, messages, arguments.get("tools"), None, False, **t.special_tokens_map)
-        assert again == text
-        return out
+        return out if again == text else None
     out = []
     for i, m in enumerate(messages):
         if m["role"] != "assistant":
@@ -89,6 +88,9 @@ def spans(t, messages, text, arguments, end_token):
         except Exception:
             return None
         if not text.startswith(begin) or not text.startswith(end) or not end.startswith(begin) or end_token not in end[len(begin):]:
+            return None
+        said = str(m.get("content") or "").strip()
+        if end_token not in end[max(end.rfind(said) + len(said), 0):]:  # it is the next turn's
             return None
         out.append((len(begin), end.rindex(end_token) + len(end_token)))
     return out
