@@ -121,7 +121,7 @@ func (r *PairsRun) Load(ctx context.Context) (err error) {
 	if r.weights, err = m.LoadToAnswer(r.job.Precision); err != nil {
 		return err
 	}
-	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Template, Batch: r.job.Batch}
+	r.job.Decoder = &llm.Decoder{Model: r.weights, Tokenizer: m.Tokenizer, Template: m.Template, Batch: r.job.Batch, Apart: true}
 	r.job.Identity.Contents["model"], err = m.Fingerprint()
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"lwtrain/eval"
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/llm"
 	"lwtrain/train"
 )
 
@@ -28,6 +29,7 @@ func (s *Session) written(ctx context.Context, m *Model) (*train.Written, error)
 	type place struct {
 		item   tasks.Item
 		sample int
+		thinks bool // its prompt ends where the model is to think
 	}
 	var at []place
 	for _, it := range task.Items {
@@ -41,14 +43,15 @@ func (s *Session) written(ctx context.Context, m *Model) (*train.Written, error)
 				IDs: ids, MaxNewTokens: job.MaxNewTokens, Stop: m.Template.Stop(),
 				Temperature: o.Temperature, TopP: o.TopP, Seed: ask.Sampling.Seed,
 			})
-			at = append(at, place{it, k})
+			at = append(at, place{it, k, llm.Thinks(m.Tokenizer, ids)})
 		}
 	}
 	w.Measure = func(texts []train.WrittenText) map[string]float64 {
 		scores := make([]eval.Score, len(texts))
 		for i, t := range texts {
 			it := at[i].item
-			g := eval.Generation{ID: it.ID, Sample: at[i].sample, Prompt: it.Prompt, Text: t.Text, Stop: t.Stop}
+			_, text := llm.SplitReasoning(t.Text, at[i].thinks)
+			g := eval.Generation{ID: it.ID, Sample: at[i].sample, Prompt: it.Prompt, Text: text, Stop: t.Stop}
 			scores[i] = eval.ScoreOf(task.Task, it, g)
 		}
 		return eval.Summarise(task, scores).Values()

@@ -41,7 +41,7 @@ func (d *Decoder) Converse(ctx context.Context, requests []Request, done func(i 
 		for k := range out {
 			i := count + k
 			out[k].Done = func(g model.Generated) ([]model.Request, bool) {
-				more, err := done(i, d.reply(g, len(out[k].Prompt)))
+				more, err := done(i, d.reply(g, out[k].Prompt))
 				switch {
 				case errors.Is(err, ErrEnough):
 					enough = true
@@ -71,11 +71,11 @@ func (d *Decoder) Converse(ctx context.Context, requests []Request, done func(i 
 	return err
 }
 
-// reply is what the model wrote after a prompt of so many tokens.
-func (d *Decoder) reply(g model.Generated, prompt int) Reply {
-	r := Reply{Text: d.Tokenizer.Decode(g.IDs, true), Tokens: len(g.IDs), Prompt: prompt, Stop: g.Stop}
+// reply is what the model wrote after a prompt.
+func (d *Decoder) reply(g model.Generated, prompt []int32) Reply {
+	r := Reply{Text: d.Tokenizer.Decode(g.IDs, true), Tokens: len(g.IDs), Prompt: len(prompt), Stop: g.Stop}
 	if d.Apart {
-		r.Reasoning, r.Text = splitReasoning(r.Text)
+		r.Reasoning, r.Text = SplitReasoning(r.Text, Thinks(d.Tokenizer, prompt))
 	}
 	return r
 }

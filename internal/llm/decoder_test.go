@@ -54,15 +54,30 @@ func TestOurOwnDecoder(t *testing.T) {
 }
 
 func TestADecoderTellsApartWhatTheModelThinks(t *testing.T) {
-	d := newDecoder(t)
-	g := model.Generated{IDs: d.Tokenizer.Encode("<think>hm</think>\nyes"), Stop: StopEOS}
-	want := Reply{Text: "<think>hm</think>\nyes", Tokens: len(g.IDs), Prompt: 7, Stop: StopEOS}
-	if r := d.reply(g, 7); !reflect.DeepEqual(r, want) {
-		t.Errorf("got %+v, want %+v", r, want)
+	tests := []struct{ name, prompt, text, reasoning, answer string }{
+		{"an answer alone", "q", "yes", "", "yes"},
+		{"thoughts before it", "q", "<think>hm</think>\nyes", "hm", "yes"},
+		{"thoughts without an end", "q", "<think>hm", "hm", ""},
+		{"the prompt opens them", "q<think>\n", "hm\n</think>\n\nyes", "hm", "yes"},
+		{"the prompt opens them and they have no end", "q<think>\n", "hm", "hm", ""},
+		{"the prompt closes them: there are none", "q<think>\n\n</think>\n\n", "yes", "", "yes"},
+		{"a server's prompt opened them", "q", "hm</think>yes", "hm", "yes"},
+		{"an answer that speaks of the tags", "q", "It is <think>hm</think>", "", "It is <think>hm</think>"},
 	}
-	d.Apart = true
-	want.Reasoning, want.Text = "hm", "yes"
-	if r := d.reply(g, 7); !reflect.DeepEqual(r, want) {
-		t.Errorf("got %+v, want %+v", r, want)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDecoder(t)
+			g := model.Generated{IDs: d.Tokenizer.Encode(tt.text), Stop: StopEOS}
+			prompt := d.Tokenizer.Encode(tt.prompt)
+			want := Reply{Text: tt.text, Tokens: len(g.IDs), Prompt: len(prompt), Stop: StopEOS}
+			if r := d.reply(g, prompt); !reflect.DeepEqual(r, want) {
+				t.Errorf("got %+v, want %+v", r, want)
+			}
+			d.Apart = true
+			want.Reasoning, want.Text = tt.reasoning, tt.answer
+			if r := d.reply(g, prompt); !reflect.DeepEqual(r, want) {
+				t.Errorf("got %+v, want %+v", r, want)
+			}
+		})
 	}
 }

@@ -126,15 +126,3 @@ func (s *said) reply() Reply {
 		Text: s.text.String(), Reasoning: s.reasoning.String(), Tokens: s.completion, Prompt: s.prompt, Stop: StopEOS, Logprobs: s.logprobs,
 	}
 }
-
-// splitReasoning takes what a model thought from the beginning of its reply, where it stands
-// in <think> and </think>. Without its end all is thought.
-func splitReasoning(text string) (reasoning, answer string) {
-	const opens, closes = "<think>", "</think>"
-	inside, found := strings.CutPrefix(strings.TrimLeft(text, " \t\r\n"), opens)
-	if !found {
-		return "", text
-	}
-	reasoning, answer, _ = strings.Cut(inside, closes)
-	return strings.TrimSpace(reasoning), strings.TrimLeft(answer, " \t\r\n")
-}

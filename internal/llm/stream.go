@@ -79,7 +79,7 @@ func (c *Client) read(ctx context.Context, r Request, body io.Reader, wait *pati
 	}
 	reply := s.reply()
 	if reply.Reasoning == "" {
-		reply.Reasoning, reply.Text = splitReasoning(reply.Text)
+		reply.Reasoning, reply.Text = SplitReasoning(reply.Text, false)
 	}
 	if err == nil {
 		reply.Stop, err = c.end(&s, r)
