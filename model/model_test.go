@@ -344,8 +344,10 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ParseConfig([]byte(`{` + good + `}`)); err != nil {
-		t.Errorf("ParseConfig of a plain Llama = %v", err)
+	for _, sound := range []string{`{` + good + `}`, `{` + good + `,"hidden_act":"swish"}`} { // SiLU's other name
+		if _, err := ParseConfig([]byte(sound)); err != nil {
+			t.Errorf("ParseConfig of %s = %v", sound, err)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func (f *configFile) unsupported(family *families.Family) error {
 	case f.CapLogits != 0 || f.CapScores != 0:
 		return notImplemented("logit softcapping (Gemma 2) is not implemented",
 			"final_logit_softcapping is %g and attn_logit_softcapping %g, want null", f.CapLogits, f.CapScores)
-	case f.Act != "" && f.Act != "silu" && f.Act != GELU:
+	case f.Act != "" && f.Act != "silu" && f.Act != "swish" && f.Act != GELU: // two names of one
 		return notImplemented("other activations are not implemented", "hidden_act is %.40q, want \"silu\" or %q", f.Act, GELU)
 	case f.Experts > 1 || f.LocalExperts > 0 || f.RoutedExperts > 1:
 		return notImplemented(noExperts, "%d experts, want none", max(f.Experts, f.LocalExperts, f.RoutedExperts))

@@ -75,10 +75,10 @@ func newEvalCalibrateCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calibrate",
 		Short: "Find out what a judge can tell apart",
-		Long: `Has the judge of eval.judge rate texts that ship with lwtrain, whole and damaged:
-paragraphs shuffled, caught in a loop, cut off, on another topic. Says for each
-damage how probably a whole text is rated above a damaged one (AUC: 0.5 is
-chance), and how many replies could be read. The pages of the evaluation in
+		Long: `Has the judge of eval.judge rate texts that ship with lwtrain, whole and
+damaged: paragraphs shuffled, caught in a loop, cut off, on another topic. Says
+for each damage how probably a whole text is rated above a damaged one (AUC: 0.5
+is chance), and how many replies could be read. The pages of the evaluation in
 output.dir carry that line.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if texts < 1 {

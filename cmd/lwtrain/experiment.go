@@ -29,18 +29,18 @@ func newLengthCapCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "length-cap",
 		Short: "Show that the longest training answers bound what a model writes",
-		Long: `Does LongWriter's controlled experiment (arXiv:2408.07055, section 2): trains the
-same model on the same documents, with answers cut at several lengths, and as
-many target tokens each; beside them controls that saw about as many answers, in
-as many steps, as the one with the longest, and the model as it is. Reads
+		Long: `Does LongWriter's controlled experiment (arXiv:2408.07055, section 2): trains
+the same model on the same documents, with answers cut at several lengths, and
+as many target tokens each; beside them controls that saw about as many answers,
+in as many steps, as the one with the longest, and the model as it is. Reads
 held-out answers with each (no sampling), asks each the same prompts, and writes
 a table, curves and a test of their order.
 
-Documents and prompts are fitted to experiment.hours by what is measured here, and
-the plan is shown first. Each model is an ordinary run in a folder of its own; what
-was stopped goes on with the same command.`,
+Documents and prompts are fitted to experiment.hours by what is measured here,
+and the plan is shown first. Each model is an ordinary run in a folder of its
+own; what was stopped goes on with the same command.`,
 		Example: `  lwtrain experiment length-cap -c length-cap
-  lwtrain experiment length-cap -c length-cap --hours 1 experiment.caps=[100,500]`,
+  lwtrain experiment length-cap -c length-cap --hours 1 experiment.caps=[60,300]`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("hours") {
 				args = append(args, fmt.Sprintf("experiment.hours=%g", hours))

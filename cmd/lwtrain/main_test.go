@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -62,9 +63,10 @@ func TestEveryCommandHelpsANewcomer(t *testing.T) {
 
 func TestHelpKeepsTo80Columns(t *testing.T) {
 	root, _ := newRootCmd()
-	for _, cmd := range append(root.Commands(), root) {
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
 		if cmd.Name() == "completion" || cmd.Name() == "help" {
-			continue // not ours
+			return // not ours
 		}
 		var b bytes.Buffer
 		cmd.SetOut(&b)
@@ -72,11 +74,15 @@ func TestHelpKeepsTo80Columns(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(b.String()) {
-			if len(strings.TrimRight(line, "\n")) > 80 {
-				t.Errorf("%s: %d columns: %s", cmd.Name(), len(line)-1, line)
+			if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80 {
+				t.Errorf("%s: %d columns: %s", cmd.CommandPath(), utf8.RuneCountInString(line)-1, line)
 			}
 		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
 	}
+	walk(root)
 }
 
 func TestAnInterruptionIsCalledOne(t *testing.T) {

@@ -54,9 +54,10 @@ func newPairsCompareCmd() *cobra.Command {
 		Short: "Set what models wrote in several runs side by side",
 		Long: `Prints a table of finished runs of lwtrain pairs, such as the rounds of pairs,
 dpo, pairs: of all answers of a run the mean length score (S_l, or of a range),
-how many ended, how much of their words repeats what came before, and their words
-beside those asked for; and its pairs with the mean difference of their scores.`,
-		Example: `  lwtrain pairs compare runs/rounds/pairs-1 runs/rounds/pairs-2 runs/rounds/pairs-3`,
+how many ended, how much of their words repeats what came before, and their
+words beside those asked for; and its pairs with the mean difference of their
+scores.`,
+		Example: `  lwtrain pairs compare runs/rounds/pairs-1 runs/rounds/pairs-2`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			type run struct {

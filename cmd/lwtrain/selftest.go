@@ -40,7 +40,7 @@ optimiser state and metrics byte for byte; exit status 1 if anything differs.
 Works in a temporary folder beside output.dir, which takes the space of two
 checkpoints and is removed at the end.`,
 		Example: `  lwtrain selftest resume -c my.yaml
-  lwtrain selftest resume -c my.yaml --steps 8 train.gradient_accumulation_steps=2
+  lwtrain selftest resume -c my.yaml --steps 8 train.max_grad_norm=0.5
   lwtrain selftest resume --dpo -c dpo.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := openSession(cmd, args, false)
@@ -148,9 +148,9 @@ func newSelftestPromptsCmd() *cobra.Command {
 		Short: "A pair whose prompt is computed once trains as two texts do",
 		Long: `Runs the first pairs of a preference run whose prompts are computed once
 (dpo.share_prompts), then the same pairs with a prompt for each answer, and
-compares loss and gradient. The model itself is the reference. They may differ by
-rounding alone: loss and gradient norm by a relative 1e-5 in float32 and 1e-3 in
-bf16; exit status 1 if they differ by more. Writes nothing but the tokenised
+compares loss and gradient. The model itself is the reference. They may differ
+by rounding alone: loss and gradient norm by a relative 1e-5 in float32 and 1e-3
+in bf16; exit status 1 if they differ by more. Writes nothing but the tokenised
 data.`,
 		Example: `  lwtrain selftest prompts -c dpo.yaml
   lwtrain selftest prompts -c dpo.yaml --pairs 16 dpo.share_prompts=true`,
