@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -92,7 +93,12 @@ func (c *Client) ask(ctx context.Context, r Request, p *pace, tries *int) (reply
 		reply.Stop = ""
 		return reply, again, nil
 	}
-	return Reply{}, false, fmt.Errorf("%s: %w", c.URL, err)
+	err = fmt.Errorf("%s: %w", c.URL, err)
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		err = fault.Hint(err, "is the server running, and at that address? what was answered is kept, and the same command goes on")
+	}
+	return Reply{}, false, err
 }
 
 // putOff is a request that is asked again in its turn, after a while at the soonest.

@@ -1,8 +1,10 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -127,9 +129,12 @@ func AgentWriteResult(
 	}
 	line("output", "%s/{%s}", c.Output.Dir, strings.Join(files, ","))
 	line("", "%s", filepath.Join(c.Output.Dir, agentwrite.ReportFile))
-	if counts.Taken > 0 && len(files) > 2 {
-		path := filepath.Join(c.Output.Dir, agentwrite.TrainFile)
-		terminal.Labelled(w)("next", "lwtrain stats 'data.sources=[{name: long, path: %s}]'", path)
+	path := filepath.Join(c.Output.Dir, agentwrite.TrainFile)
+	switch _, err := os.Stat(path); {
+	case len(files) == 2 && err == nil:
+		line("", "%s is of an earlier export; the stage export, with the same settings, makes it anew", path)
+	case len(files) > 2 && counts.Taken > 0:
+		terminal.Labelled(w)("next", "lwtrain init my.yaml --model %s --data %s", cmp.Or(c.Model.Path, "MODEL"), path)
 	}
 }
 
