@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"lwtrain/eval/tasks"
+	"lwtrain/internal/llm"
 	"lwtrain/internal/prose"
 	"lwtrain/internal/stats"
 )
@@ -104,8 +104,7 @@ func Summarise(t Asked, scores []Score) Summary {
 		if s.Failed == nil {
 			s.Failed = map[string]int{}
 		}
-		kind, _, _ := strings.Cut(x.Failed, ":") // the rest is of this answer alone
-		s.Failed[kind]++
+		s.Failed[llm.FailureKind(x.Failed)]++
 	}
 	s.N, s.Prompts = len(whole), len(answered)
 	s.Missing = len(t.Items) - s.Prompts

@@ -5,7 +5,6 @@
 package judge
 
 import (
-	"strings"
 
 	"lwtrain/internal/llm"
 )
@@ -54,6 +53,6 @@ func (a *Attempt) settle(r llm.Reply, read func() error) {
 
 // isRefusal reports whether a server does not answer what it was asked, which asking again does not change.
 func isRefusal(r llm.Reply) bool {
-	kind, _, _ := strings.Cut(r.Failed, ":")
+	kind := llm.FailureKind(r.Failed)
 	return kind == "refused" || kind == "content filter" || kind == "context"
 }

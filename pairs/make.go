@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"lwtrain/internal/fault"
@@ -145,7 +144,7 @@ func (m *maker) fill(ctx context.Context) error {
 // fails counts an answer that there is not, and tells of the first failure of each kind, by the server that answers (who is "") or
 // another one.
 func (m *maker) fails(k key, who, why string) {
-	kind, _, _ := strings.Cut(why, ":")
+	kind := llm.FailureKind(why)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if who == "" {

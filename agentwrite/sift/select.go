@@ -99,12 +99,12 @@ func (i Instruction) Asked() int {
 // Score is S_l of so many words, within a range 100.
 func (i Instruction) Score(words int) float64 {
 	switch {
-	case i.Least > words:
-		return prose.LengthScore(i.Least, words)
-	case i.Least > 0 && (words <= i.Words || i.Words == i.Least):
-		return 100
+	case i.Least == 0:
+		return prose.LengthScore(i.Asked(), words)
+	case i.Least == i.Words: // it has no upper end
+		return prose.BoundScore(i.Least, 0, words)
 	}
-	return prose.LengthScore(i.Asked(), words)
+	return prose.BoundScore(i.Least, i.Words, words)
 }
 
 // Rules judges instructions by all that needs no model. Those that are taken may be asked about

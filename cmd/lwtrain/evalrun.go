@@ -185,8 +185,7 @@ func generateAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval) (
 	err = run.Generate(cmd.Context(), display.Token, func(r llm.Reply) {
 		ended, tokens = ended+1, tokens+r.Tokens
 		if r.Failed != "" {
-			kind, _, _ := strings.Cut(r.Failed, ":")
-			failed[kind]++
+			failed[llm.FailureKind(r.Failed)]++
 		}
 		switch {
 		case ended < known:

@@ -36,18 +36,12 @@ type Asked struct {
 // Any reports whether a length is asked for.
 func (a Asked) Any() bool { return a != Asked{} }
 
-// Score is S_l of LongBench-Write (arXiv:2408.07055, section 2.2) for an answer of so many
-// words. Within a range it is 100, outside of it that of the bound which is missed.
+// Score is S_l for an answer of so many words ([prose.LengthScore], of a range [prose.BoundScore]).
 func (a Asked) Score(words int) float64 {
-	switch {
-	case a.Words > 0:
+	if a.Words > 0 {
 		return prose.LengthScore(a.Words, words)
-	case words < a.Min:
-		return prose.LengthScore(a.Min, words)
-	case a.Max > 0 && words > a.Max:
-		return prose.LengthScore(a.Max, words)
 	}
-	return 100
+	return prose.BoundScore(a.Min, a.Max, words)
 }
 
 // About is the one number that ranges of lengths go by: what is asked for, the middle of

@@ -6,6 +6,7 @@ package llm
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"lwtrain/chat"
 	"lwtrain/model"
@@ -47,12 +48,18 @@ type Request struct {
 // Reply is what a request came to.
 type Reply struct {
 	Text      string        `json:"text"`
-	Reasoning string        `json:"reasoning,omitempty"` // what the model thought before it, where a server tells it apart
+	Reasoning string        `json:"reasoning,omitempty"` // what the model thought before it, where it is told apart
 	Tokens    int           `json:"tokens"`              // as the model counts them, reasoning included; 0: a server did not say
 	Prompt    int           `json:"prompt,omitempty"`    // tokens of the prompt; 0: a server did not say
 	Stop      string        `json:"stop"`                // StopEOS, StopLength or StopLoop; "": it has failed
 	Logprobs  [][]Candidate `json:"logprobs,omitempty"`  // by token, the most probable first; nil: not asked for, or a server has none
 	Failed    string        `json:"-"`                   // why this is no answer, the kind first, whatever came of it; "": it is one
+}
+
+// FailureKind is the kind of a failure, by which they are counted: the rest of [Reply].Failed is of one reply alone.
+func FailureKind(failed string) string {
+	kind, _, _ := strings.Cut(failed, ":")
+	return kind
 }
 
 // Candidate is a token that might have come, with the logarithm of its probability.

@@ -14,6 +14,18 @@ func LengthScore(required, real int) float64 {
 	return 100 * max(0, 1-(x/y-1)/2)
 }
 
+// BoundScore is S_l where a range is asked for, from least to most words: within it 100, outside of it that of the
+// bound which is missed; 0 for either is no bound.
+func BoundScore(least, most, real int) float64 {
+	switch {
+	case real < least:
+		return LengthScore(least, real)
+	case most > 0 && real > most:
+		return LengthScore(most, real)
+	}
+	return 100
+}
+
 // RangeScore is LongWriter-Zero's length reward (arXiv:2506.18841) on the scale of S_l: 100 from least
 // to most words, below in proportion to the words that are there, above falling to 0 at limit; 0 for
 // most is no upper end.

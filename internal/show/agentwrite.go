@@ -124,16 +124,17 @@ func AgentWriteResult(
 		line("", "of %s the server did not say the tokens: they are estimated", human.Count(spent.Estimated, "call"))
 	}
 	files := []string{agentwrite.ItemsFile, agentwrite.DroppedFile}
-	if only == "" || only == agentwrite.Export {
+	exported := only == "" || only == agentwrite.Export
+	if exported {
 		files = append([]string{agentwrite.TrainFile}, append(files, agentwrite.ManifestFile)...)
 	}
 	line("output", "%s/{%s}", c.Output.Dir, strings.Join(files, ","))
 	line("", "%s", filepath.Join(c.Output.Dir, agentwrite.ReportFile))
 	path := filepath.Join(c.Output.Dir, agentwrite.TrainFile)
 	switch _, err := os.Stat(path); {
-	case len(files) == 2 && err == nil:
+	case !exported && err == nil:
 		line("", "%s is of an earlier export; the stage export, with the same settings, makes it anew", path)
-	case len(files) > 2 && counts.Taken > 0:
+	case exported && counts.Taken > 0:
 		terminal.Labelled(w)("next", "lwtrain init my.yaml --model %s --data %s", cmp.Or(c.Model.Path, "MODEL"), path)
 	}
 }
