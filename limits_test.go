@@ -1,7 +1,9 @@
 package lwtrain_test
 
 import (
+	"bytes"
 	"go/ast"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -22,7 +24,7 @@ const (
 	tabColumns        = 4
 )
 
-// TestLimits holds files, functions, packages and lines to their sizes, tests included.
+// TestLimits holds files, functions, packages and lines to their sizes, and files to gofmt's form, tests included.
 func TestLimits(t *testing.T) {
 	files, err := goFiles()
 	if err != nil {
@@ -36,6 +38,9 @@ func TestLimits(t *testing.T) {
 		raw, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if formatted, err := format.Source(raw); err == nil && !bytes.Equal(formatted, raw) {
+			t.Errorf("%s: not as gofmt writes it", name)
 		}
 		lines := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
 		if len(lines) > mostLines {

@@ -5,7 +5,6 @@
 package judge
 
 import (
-
 	"lwtrain/internal/llm"
 )
 
