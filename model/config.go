@@ -178,6 +178,7 @@ func parseConfig(family *families.Family, file map[string]json.RawMessage, raw [
 			return Config{}, err
 		}
 	}
+	f.rope.Whole = string(file["partial_rotary_factor"]) == "null"
 	if err := f.unsupported(family); err != nil {
 		return Config{}, err
 	}

@@ -17,8 +17,8 @@ import (
 )
 
 // forms are the architectures of testdata, made by testdata/golden.py.
-var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "smollm3",
-	"granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan",
+var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm", "mistral", "ministral",
+	"smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "phi3", "qwen3_5", "lfm2", "exaone4", "hunyuan",
 	"cohere", "cohere2"}
 
 // golden is what the reference implementation computed for a form.
@@ -297,8 +297,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, json, want string }{
 		{"an unknown architecture names what is known", `{"model_type":"mamba"}`,
 			`model_type is "mamba", want one of: chatglm, cohere, cohere2, exaone4, gemma3_text, glm, glm4, granite, ` +
-				`granitemoehybrid, hunyuan_v1_dense, lfm2, llama, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, qwen3_5_text, ` +
-				`smollm3`},
+				`granitemoehybrid, hunyuan_v1_dense, lfm2, llama, ministral, ministral3, mistral, olmo2, olmo3, phi3, qwen2, qwen3, ` +
+				`qwen3_5_text, smollm3`},
 		{"a missing size", `{"model_type":"llama","hidden_size":32}`, `intermediate_size is 0, want 1 to 1048576`},
 		{"thousands of layers", `{"model_type":"llama","hidden_size":32,"intermediate_size":48,"num_hidden_layers":4000,` +
 			`"num_attention_heads":4,"vocab_size":96}`, `num_hidden_layers is 4000, want 1 to 512`},
@@ -326,6 +326,10 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 			`no_rope_layer_interval is 0 and no_rope_layers is not there`},
 		{"a package around cohere2", `{"model_type":"aya_vision","text_config":{"model_type":"cohere2"}}`,
 			`model_type is "aya_vision" around cohere2, where in transformers logit_scale is left out`},
+		{"a package around granite", `{"model_type":"llava_next","text_config":{"model_type":"granite"}}`,
+			`model_type is "llava_next" around granite, where in transformers logits_scaling is left out`},
+		{"another activation of convolutions", strings.Replace(`{`+good+`,"hidden_act":"gelu_pytorch_tanh"}`, "llama", "qwen3_5_text", 1),
+			`hidden_act is "gelu_pytorch_tanh", want "silu"`},
 		{"a cohere with norms of heads", `{"model_type":"cohere","use_qk_norm":true}`, `use_qk_norm is true, want false`},
 		{"a cohere2 whose windows have no size", strings.Replace(`{`+good+`,"sliding_window":null}`, "llama", "cohere2", 1),
 			`layer 0 attends in a window, and sliding_window is null, want at least 1`},

@@ -57,11 +57,16 @@ func parsePackage(kind string, file map[string]json.RawMessage) (Config, error) 
 	}
 	var inner string
 	if text == nil || json.Unmarshal(text["model_type"], &inner) != nil {
-		return Config{}, unknownType(kind)
+		return Config{}, unknownType(kind, file)
 	}
 	family, ok := families.Find(inner)
 	if !ok {
-		return Config{}, fmt.Errorf("%s: %w", textKey, unknownType(inner))
+		return Config{}, fmt.Errorf("%s: %w", textKey, unknownType(inner, text))
+	}
+	for key, size := range family.Sizes() { // its class has them where the file says none
+		if _, there := text[key]; !there {
+			text[key] = json.RawMessage(strconv.Itoa(size))
+		}
 	}
 	if family.Alone != "" {
 		return Config{}, notImplemented("take the language model by itself",

@@ -250,6 +250,27 @@ func TestAMergedAdapterLeavesThePartsOfAPackageAsTheyAre(t *testing.T) {
 	}
 }
 
+// TestATextOfAPackageHasTheSizesOfItsClass reads text_config as Gemma 3 4B and LLaVA 1.5 are published: without what equals the
+// defaults of their classes.
+func TestATextOfAPackageHasTheSizesOfItsClass(t *testing.T) {
+	for name, c := range map[string]struct {
+		json string
+		want int64
+	}{
+		"gemma-3-4b": {`{"model_type":"gemma3","text_config":{"hidden_size":2560,"intermediate_size":10240,"model_type":"gemma3_text",` +
+			`"num_hidden_layers":34,"rope_scaling":{"factor":8.0,"rope_type":"linear"},"sliding_window":1024}}`, 3_880_263_168},
+		"llava-1.5-7b": {`{"model_type":"llava","text_config":{"max_position_embeddings":4096,"model_type":"llama",` +
+			`"rms_norm_eps":1e-05,"vocab_size":32064}}`, 6_738_939_904},
+	} {
+		if got, err := ParseConfig([]byte(c.json)); err != nil || got.Parameters() != c.want {
+			t.Errorf("%s: %d parameters, %v, want %d", name, got.Parameters(), err, c.want)
+		}
+	}
+	if _, err := ParseConfig([]byte(`{"model_type":"gemma3_text","hidden_size":2560}`)); err == nil {
+		t.Error("a model by itself that lacks its sizes is read")
+	}
+}
+
 func TestWhatNoPackageHasIsRefusedByItsName(t *testing.T) {
 	for _, c := range []struct {
 		name, tensor, want string

@@ -26,6 +26,8 @@ type ropeKeys struct {
 	Scaling    json.RawMessage `json:"rope_scaling"`
 	Original   *float64        `json:"original_max_position_embeddings"`
 	Parameters json.RawMessage `json:"rope_parameters"` // transformers 5 writes all of these keys into it
+
+	Whole bool `json:"-"` // partial_rotary_factor is null, which means all of each head, whatever it is where nothing is said
 }
 
 // ropeObject is one of its two objects.
@@ -69,6 +71,9 @@ func (k ropeKeys) ropes(family *families.Family, c Config) (full, local families
 		return full, local, err
 	}
 	rotary, usual := family.Rotary, cmp.Or(family.Theta, 10000)
+	if k.Whole {
+		rotary = 1
+	}
 	setIf(&rotary, k.Rotary)
 	if family.LocalTheta == 0 {
 		if len(young.Full)+len(young.Local) > 0 {

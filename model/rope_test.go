@@ -155,3 +155,39 @@ func TestAWindowBoundsTheOperations(t *testing.T) {
 		t.Errorf("%g operations, want %g", got, want)
 	}
 }
+
+// TestWhatFilesSayIsWhatTransformersReads: keys that are null, empty or of another family, as the classes of transformers take them.
+func TestWhatFilesSayIsWhatTransformersReads(t *testing.T) {
+	parse := func(kind, more string) Config {
+		t.Helper()
+		c, err := ParseConfig([]byte(`{"model_type":"` + kind + `",` + sizes + `,"head_dim":8,"num_key_value_heads":4,` + more + `}`))
+		if err != nil {
+			t.Fatalf("%s with %s: %v", kind, more, err)
+		}
+		return c
+	}
+	const null = `"partial_rotary_factor":null`
+	for more, want := range map[string]int{
+		`"tie_word_embeddings":false`: 4, null: 8, null + `,"rope_parameters":{"partial_rotary_factor":0.25}`: 2,
+	} {
+		for _, kind := range []string{"glm", "glm4"} {
+			if c := parse(kind, more); c.Rope.Dim != want {
+				t.Errorf("%s with %s: %d of 8 dimensions are turned, want %d", kind, more, c.Rope.Dim, want)
+			}
+		}
+	}
+	if c := parse("qwen3_5_text", null); c.Rope.Dim != 8 {
+		t.Errorf("Qwen 3.5 with %s: %d of 8 dimensions are turned", null, c.Rope.Dim)
+	}
+	if c := parse("lfm2", `"hidden_act":"gelu_pytorch_tanh"`); c.GELU {
+		t.Error("LFM2 has GELU by a key that its class does not read")
+	}
+	if c := parse("gemma3_text", `"hidden_act":"silu"`); !c.GELU {
+		t.Error("Gemma 3 has SiLU by a key that its class does not read")
+	}
+	for more, yarn := range map[string]bool{`"rope_scaling":{}`: true, `"rope_scaling":null`: true, `"rope_parameters":{}`: false} {
+		if c := parse("ministral3", more); (c.Rope.Scaling != nil) != yarn {
+			t.Errorf("Ministral 3 with %s: %+v, want yarn: %t", more, c.Rope, yarn)
+		}
+	}
+}

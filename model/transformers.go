@@ -61,7 +61,7 @@ func (m *Model) Twin() (Twin, error) {
 	c := m.Config
 	family, ok := families.Find(c.Type)
 	if !ok {
-		return Twin{}, unknownType(c.Type)
+		return Twin{}, unknownType(c.Type, c.file)
 	}
 	names := c.names
 	var t Twin

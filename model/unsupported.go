@@ -42,24 +42,47 @@ const (
 	noHeads  = "classification and reward heads are not implemented; language models are"
 )
 
-// unknownType refuses a model_type.
-func unknownType(kind string) error {
-	hint := "other families are not implemented"
-	lower := strings.ToLower(kind)
-	has := func(parts ...string) bool {
-		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(lower, p) })
+// lacks are what families that are not known are made of, by parts of their model_type, or of the keys of their config.json.
+var lacks = []struct {
+	hint        string
+	names, keys []string
+}{
+	{noExperts, []string{"moe", "mixtral", "deepseek_v", "dbrx", "gpt_oss", "jamba", "arctic", "minimax", "qwen3_next", "llama4"},
+		[]string{"expert", "moe_"}},
+	{"attention sinks are not implemented", []string{"gpt_oss"}, []string{"attention_sink", "sink_bias"}},
+	{"multi-head latent attention (MLA) is not implemented", nil, []string{"kv_lora_rank"}},
+	{noStates, []string{"mamba", "rwkv", "falcon_h1", "bamba", "jamba", "nemotron_h", "recurrent_gemma", "xlstm"},
+		[]string{"mamba_", "ssm_", "state_size", "lru_width"}},
+	{"linear attention is not implemented, but for Qwen 3.5's", nil, []string{"linear_attn", "linear_num_"}},
+	{noImages, []string{"_vl", "vision", "llava", "omni", "audio", "image", "clip", "glm4v", "mllama"},
+		[]string{"vision", "audio", "image_token"}},
+	{"encoders are not implemented; decoders are", []string{"bert", "t5", "bart", "electra"}, []string{"is_encoder_decoder"}},
+	{"logit softcapping (Gemma 2) is not implemented", nil, []string{"logit_softcapping"}},
+}
+
+// unknownType refuses a model_type, with what its config.json asks for that is not there.
+func unknownType(kind string, file map[string]json.RawMessage) error {
+	var hints []string
+	for _, of := range lacks {
+		part := func(of string) func(part string) bool {
+			return func(part string) bool { return strings.Contains(strings.ToLower(of), part) }
+		}
+		there := slices.ContainsFunc(of.names, part(kind))
+		for key, value := range file {
+			switch string(value) {
+			case "null", "false", "0", "0.0", "[]", "{}":
+			default:
+				there = there || slices.ContainsFunc(of.keys, part(key))
+			}
+		}
+		if there {
+			hints = append(hints, of.hint)
+		}
 	}
-	switch {
-	case has("moe", "mixtral", "deepseek", "dbrx", "gpt_oss", "jamba", "arctic", "minimax", "qwen3_next", "llama4"):
-		hint = noExperts
-	case has("mamba", "rwkv", "falcon_h1", "bamba", "zamba", "nemotron_h"):
-		hint = noStates
-	case has("_vl", "vision", "llava", "omni", "audio", "image", "clip", "glm4v", "mllama"):
-		hint = noImages
-	case has("bert", "t5", "bart", "electra"):
-		hint = "encoders are not implemented; decoders are"
+	if hints == nil {
+		hints = []string{"other families are not implemented"}
 	}
-	return notImplemented(hint, "model_type is %.80q, want one of: %s", kind, families.Types())
+	return notImplemented(strings.Join(hints, "; "), "model_type is %.80q, want one of: %s", kind, families.Types())
 }
 
 // unsupported refuses settings of a config.json that change what is computed.
@@ -89,6 +112,8 @@ func (f *configFile) unsupported(family *families.Family) error {
 			"final_logit_softcapping is %g and attn_logit_softcapping %g, want null", f.CapLogits, f.CapScores)
 	case f.Act != "" && f.Act != "silu" && f.Act != "swish" && f.Act != GELU: // two names of one
 		return notImplemented("other activations are not implemented", "hidden_act is %.40q, want \"silu\" or %q", f.Act, GELU)
+	case f.Act == GELU && family.Recurrent == families.LinearAttention:
+		return notImplemented("other activations of the convolutions are not implemented", "hidden_act is %q, want \"silu\"", f.Act)
 	case f.Experts > 1 || f.LocalExperts > 0 || f.RoutedExperts > 1:
 		return notImplemented(noExperts, "%d experts, want none", max(f.Experts, f.LocalExperts, f.RoutedExperts))
 	}

@@ -19,7 +19,9 @@ func smallFamily(t *testing.T, kind string) string {
 		"llama": yarn, "qwen2": `"use_sliding_window":true,"sliding_window":20,"max_window_layers":1`, "qwen3": yarn, "glm": "", "glm4": "",
 		"chatglm": `"num_layers":4,"padded_vocab_size":261,"ffn_hidden_size":40,"kv_channels":16,"multi_query_group_num":1,` +
 			`"multi_query_attention":true,"rmsnorm":true`,
-		"mistral": `"sliding_window":20`, "smollm3": `"no_rope_layers":[1,0,1,0]`,
+		"mistral":          `"sliding_window":20`,
+		"ministral":        `"sliding_window":20,"layer_types":["full_attention","sliding_attention","sliding_attention","full_attention"]`,
+		"smollm3":          `"no_rope_layers":[1,0,1,0]`,
 		"granite":          `"embedding_multiplier":4,"attention_multiplier":0.2,"residual_multiplier":0.5,"logits_scaling":2`,
 		"granitemoehybrid": `"layer_types":["attention","attention","attention","attention"],"position_embedding_type":"rope"`,
 		"olmo2":            "", "olmo3": `"sliding_window":20,` + yarn, "gemma3_text": `"sliding_window":20`,

@@ -43,6 +43,11 @@ OTHERWISE = {"thinking field", "arguments as text"}
 # What looks like a special token in a template, and those of roles, which some templates put together.
 SPECIAL = re.compile(r"<\|[^|<>\s'\"]+\|>|<｜[^｜<>\s]+｜>|\[\|\w+\|\]|\[/?[A-Z][A-Z_]+\]|\[gMASK\]|<[a-z]+_of_[a-z]+>")
 ROLES = [left + role + right for left, right in (("<|", "|>"), ("[|", "|]")) for role in ("system", "user", "assistant", "tool")]
+TOOL_USE = "additional_chat_templates/tool_use.jinja"
+PLAIN = """{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
 NAMED = {"bos_token": "<s>", "eos_token": "</s>"}
 
 
@@ -53,18 +58,23 @@ def small(template, folder):
     folder.mkdir(exist_ok=True)
     t.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(NAMED))
-    (folder / "chat_template.jinja").write_text(template)
+    path = folder / "chat_template.jinja"
+    if folder.name.endswith("tool_use"):  # it stands beside one for conversations without tools
+        path.write_text(PLAIN)
+        path = folder / TOOL_USE
+        path.parent.mkdir(exist_ok=True)
+    path.write_text(template)
 
 
 def text_of(token):
     return token["content"] if isinstance(token, dict) else token
 
 
-def ending(t):
+def ending(t, arguments):
     """The token that ends an answer that is not the last: the first special one behind it."""
     turns = [{"role": "user", "content": "Qqq"}, {"role": "assistant", "content": "Aaa"}]
     try:
-        behind = t.apply_chat_template(turns * 2, tokenize=False).split("Aaa")[1].split("Qqq")[0]
+        behind = t.apply_chat_template(turns * 2, tokenize=False, **arguments).split("Aaa")[1].split("Qqq")[0]
     except Exception:
         return None
     special = {str(x) for x in t.added_tokens_decoder.values() if x.special} | set(t.all_special_tokens)
@@ -115,13 +125,17 @@ def cases(folder):
     if not isinstance(template, str) or not (folder / "tokenizer.json").exists():
         return
     named = {k: text_of(config.get(k)) for k in ("bos_token", "eos_token") if config.get(k)}
-    t = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), chat_template=template, **named)
-    end_token = ending(t)
+    plain = with_tools = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), chat_template=template, **named)
+    if (folder / TOOL_USE).exists():
+        with_tools = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"),
+                                             chat_template=(folder / TOOL_USE).read_text(), **named)
     for conversation, messages in CONVERSATIONS.items():
         if conversation in OTHERWISE:
             continue
         for tools in (None, TOOLS) if "tool" in conversation else (None,):
             arguments = {"tools": tools} if tools else {}
+            t = with_tools if tools else plain
+            end_token = ending(t, arguments)
             try:
                 text = t.apply_chat_template(messages, tokenize=False, **arguments)
                 prompt = t.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **arguments)

@@ -18,7 +18,8 @@ import (
 
 // forms are the architectures of model/testdata: each family that there is.
 var forms = []string{"llama-tied", "llama-untied", "llama-biased", "qwen2", "qwen3", "glm", "glm4", "chatglm",
-	"mistral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "exaone4", "hunyuan", "cohere",
+	"mistral", "ministral", "smollm3", "granite", "granitemoehybrid", "olmo2", "olmo3", "ministral3", "gemma3", "exaone4", "hunyuan",
+	"cohere",
 	"cohere2", "phi3", "qwen3_5", "lfm2"}
 
 // shortForms are one of each kind: tied, with rotary scaling, with norms of heads, under other names, with windows, with states,

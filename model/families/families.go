@@ -13,7 +13,7 @@ import (
 )
 
 // families lists all that are known.
-var families = []*Family{&llama, &qwen2, &qwen3, &glm, &glm4, &chatGLM, &mistral, &smollm3,
+var families = []*Family{&llama, &qwen2, &qwen3, &glm, &glm4, &chatGLM, &mistral, &ministral, &smollm3,
 	&granite, &graniteHybrid, &olmo2, &olmo3, &ministral3, &gemma3, &phi3, &qwen35, &lfm2, &exaone4, &hunyuan, &cohere, &cohere2}
 
 // Find returns the family of a model_type; false if it is not known.

@@ -147,3 +147,37 @@ func (f *Family) Scale(k ScaleKeys, d Dims) (Scales, error) {
 	}
 	return s, nil
 }
+
+// classSizes are hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, vocab_size and
+// max_position_embeddings of the families' classes.
+var classSizes = map[string][6]int{
+	"llama":            {4096, 11008, 32, 32, 32000, 2048},
+	"qwen2":            {4096, 22016, 32, 32, 151936, 32768},
+	"qwen3":            {4096, 22016, 32, 32, 151936, 32768},
+	"glm":              {4096, 13696, 40, 32, 151552, 131072},
+	"glm4":             {4096, 13696, 40, 32, 151552, 131072},
+	"mistral":          {4096, 14336, 32, 32, 32000, 131072},
+	"ministral":        {4096, 14336, 32, 32, 32000, 131072},
+	"smollm3":          {2048, 11008, 36, 16, 128256, 32768},
+	"olmo2":            {4096, 11008, 32, 32, 50304, 2048},
+	"olmo3":            {4096, 11008, 32, 32, 50304, 2048},
+	"ministral3":       {4096, 14336, 34, 32, 131072, 262144},
+	"gemma3_text":      {2304, 9216, 26, 8, 262208, 131072},
+	"phi3":             {3072, 8192, 32, 32, 32064, 4096},
+	"qwen3_5_text":     {4096, 12288, 32, 16, 248320, 32768},
+	"lfm2":             {2560, 12288, 32, 32, 65536, 128000},
+	"exaone4":          {4096, 16384, 32, 32, 102400, 2048},
+	"hunyuan_v1_dense": {4096, 11008, 32, 32, 290943, 2048},
+}
+
+// Sizes are those of the family's class by their keys: text_config of a package is written without what equals them.
+func (f *Family) Sizes() map[string]int {
+	keys := [...]string{
+		"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "max_position_embeddings",
+	}
+	out := map[string]int{}
+	for i, size := range classSizes[f.Type] {
+		out[keys[i]] = size
+	}
+	return out
+}

@@ -12,6 +12,7 @@ var gemma3 = Family{
 	Defaults: map[string]string{
 		"num_key_value_heads": "4", "head_dim": "256", "tie_word_embeddings": "true", "sliding_window": "4096",
 		"sliding_window_pattern": "6", "query_pre_attn_scalar": "256", "max_position_embeddings": "131072",
+		"hidden_activation": `"gelu_pytorch_tanh"`, // hidden_act is not looked at
 	},
 	Scales: func(k ScaleKeys, d Dims, s *Scales) {
 		s.Embedding = math.Sqrt(float64(d.Hidden))

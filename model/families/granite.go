@@ -8,6 +8,7 @@ import (
 // granite is Granite 3 and 4.1: Llama's form with multipliers.
 var granite = Family{
 	Type: "granite", Proved: true, OutBias: true, Rotary: 1, Names: &common, Scales: graniteScales, GGUF: &graniteGGUF,
+	Alone: graniteAlone,
 	Shapes: map[string]string{
 		"granite-3.3-2b": `"hidden_size":2048,"num_hidden_layers":40,"num_attention_heads":32,"num_key_value_heads":8,
 			"intermediate_size":8192,"vocab_size":49159,"rms_norm_eps":1e-5,"rope_theta":10000000,"max_position_embeddings":131072,
@@ -18,7 +19,7 @@ var granite = Family{
 
 // graniteHybrid is Granite 4.0 where all layers attend, and none has experts or a Mamba layer.
 var graniteHybrid = Family{
-	Type: "granitemoehybrid", Proved: true, OutBias: true, Rotary: 1, Scales: graniteScales,
+	Type: "granitemoehybrid", Proved: true, OutBias: true, Rotary: 1, Scales: graniteScales, Alone: graniteAlone,
 	Names:    renamed(*renamed(common, Down, "shared_mlp.output_linear"), GateUp, "shared_mlp.input_linear"),
 	Keys:     [][2]string{{"shared_intermediate_size", "intermediate_size"}, {"layers_block_type", "layer_types"}},
 	Unturned: func(p Pattern, _ int) bool { return p.Positions == nil || *p.Positions != "rope" },
@@ -31,6 +32,9 @@ var graniteHybrid = Family{
 		return nil
 	},
 }
+
+// graniteAlone: the classes of packages divide logits by nothing.
+const graniteAlone = "logits_scaling is left out"
 
 func graniteScales(k ScaleKeys, _ Dims, s *Scales) {
 	s.Attention = 1

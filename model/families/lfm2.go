@@ -51,6 +51,7 @@ var lfm2 = Family{
 // translateLFM2 says which layers attend, and how wide feed-forward layers are: two thirds of what is written, times a
 // factor, in whole multiples.
 func translateLFM2(file map[string]json.RawMessage) error {
+	delete(file, "hidden_act") // transformers does not look at it here
 	var k struct {
 		Full     []int    `json:"full_attn_idxs"`
 		Width    float64  `json:"intermediate_size"`

@@ -22,6 +22,14 @@ var mistral = Family{
 	},
 }
 
+// ministral is Ministral 8B as transformers 5 has it: Mistral's form, with windows in the layers that layer_types says.
+var ministral = Family{
+	Type: "ministral", Proved: true, BiasFixed: true, Rotary: 1, Names: &common,
+	Windowed: func(p Pattern, _ int) bool { return p.Window != nil },
+	Defaults: map[string]string{"num_key_value_heads": "8", "sliding_window": "4096", "max_position_embeddings": "131072"},
+	GGUF:     mistral.GGUF, // what is read from such a file is in mistral's form
+}
+
 // ministral3 is Ministral 3: Mistral's form with yarn, and queries that grow with their positions.
 var ministral3 = Family{
 	Type: "ministral3", Proved: true, BiasFixed: true, Rotary: 1, Names: &common, Uniform: true,
@@ -45,10 +53,11 @@ var ministral3 = Family{
 // translateMinistral says how positions are stretched where the file does not.
 func translateMinistral(file map[string]json.RawMessage) error {
 	says := func(key string) bool { return len(file[key]) > 0 && string(file[key]) != "null" }
-	if !says("rope_parameters") && !says("rope_scaling") {
+	if !says("rope_parameters") && (!says("rope_scaling") || string(file["rope_scaling"]) == "{}") {
 		file["rope_parameters"] = json.RawMessage(`{"rope_type":"yarn","rope_theta":1000000,"factor":16,
 			"original_max_position_embeddings":16384,
 			"beta_fast":32,"beta_slow":1,"mscale":1,"mscale_all_dim":1,"llama_4_scaling_beta":0.1}`)
+		delete(file, "rope_scaling")
 	}
 	return nil
 }

@@ -61,6 +61,13 @@ FORMS = {
     "glm4": dict(model_type="glm4", num_key_value_heads=2, head_dim=16, rope_theta=10000.0, pad_token_id=None),
     "chatglm": dict(model_type="glm", num_key_value_heads=2, head_dim=16, rope_theta=5000000.0, pad_token_id=None),
     "mistral": dict(SMALL, model_type="mistral", sliding_window=7, rope_theta=1000000.0),
+    "ministral": dict(
+        SMALL,
+        model_type="ministral",
+        sliding_window=7,
+        rope_theta=100000000.0,
+        layer_types=["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
+    ),
     "smollm3": dict(SMALL, model_type="smollm3", num_hidden_layers=5, rope_theta=5000000.0),
     "granite": dict(SMALL | MULTIPLIERS, model_type="granite", attention_bias=True, rope_theta=10000000.0),
     "granitemoehybrid": dict(

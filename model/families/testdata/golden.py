@@ -24,7 +24,7 @@ CHATGLM = ["transformer.embedding.word_embeddings", "transformer.encoder.final_l
 CHATGLM_LAYER = ["input_layernorm", "self_attention.query_key_value", "self_attention.dense", "post_attention_layernorm",
                  "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
 FAMILIES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "glm": "chatglm", "glm4": "glm4", "chatglm": "chatglm",
-            "mistral": "llama", "smollm3": "smollm3", "granite": "granite", "granitemoehybrid": "granite", "olmo2": "olmo2",
+            "mistral": "llama", "ministral": "llama", "smollm3": "smollm3", "granite": "granite", "granitemoehybrid": "granite", "olmo2": "olmo2",
             "olmo3": "olmo2", "ministral3": "mistral3", "gemma3_text": "gemma3", "phi3": "phi3",
             "exaone4": "exaone4", "hunyuan_v1_dense": "hunyuan-dense",
             "cohere": "command-r", "cohere2": "cohere2", "qwen3_5_text": "qwen35", "lfm2": "lfm2"}
