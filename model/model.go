@@ -367,7 +367,7 @@ func (m *Model) checkFiles(dir string, w *checkpoints.Weights) error {
 	case missing != "":
 		return notImplemented(m.Config.tensorHint(strange), "%s: no tensor %s, which %s calls for, but %.80s", dir, missing, asked, strange)
 	case strange != "":
-		return notImplemented(m.Config.tensorHint(strange), "%s: tensor %.80s, for which %s has no place", dir, strange, asked)
+		return m.Config.noPlace(fmt.Errorf("%s: tensor %.80s, for which %s has no place", dir, strange, asked), strange, wanted)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -138,6 +139,21 @@ func ignored(file map[string]json.RawMessage) (warnings []string) {
 		}
 	}
 	return warnings
+}
+
+var layerNumber = regexp.MustCompile(`\.[0-9]+\.`)
+
+// noPlace is the error of a tensor that the architecture has no place for: one of a further layer of the same kind tells that the
+// config is another one's, not that something is not implemented.
+func (c Config) noPlace(err error, name string, wanted map[string]bool) error {
+	kind := layerNumber.ReplaceAllString(name, ".N.")
+	for w := range wanted {
+		if kind != name && layerNumber.ReplaceAllString(w, ".N.") == kind {
+			return fault.Hint(err, fmt.Sprintf("the files have more layers than config.json says (num_hidden_layers: %d): "+
+				"is it the config of this model?", c.Layers))
+		}
+	}
+	return fault.Hint(unsupported{err}, c.tensorHint(name))
 }
 
 // tensorHint says why files may hold a tensor that the architecture has no place for; "" where

@@ -207,6 +207,9 @@ func TestTensorsThatHaveNoPlaceAreExplained(t *testing.T) {
 		{"an encoder of images", more("visual.patch_embed.weight"), "visual.patch_embed.weight, for which", noImages},
 		{"a head that rates", more("score.weight"), "score.weight, for which", noHeads},
 		{"anything", more("model.norm2.weight"), "model.norm2.weight, for which", "not implemented for this model_type"},
+		{"a layer more", more("model.layers.2.mlp.up_proj.weight"),
+			"tensor model.layers.2.mlp.up_proj.weight, for which config.json (llama, 2 layers) has no place",
+			"more layers than config.json says (num_hidden_layers: 2)"},
 		{"nothing but a matrix that is missing", func(all []checkpoints.Tensor) []checkpoints.Tensor {
 			return slices.DeleteFunc(all, func(x checkpoints.Tensor) bool { return x.Name == up+".weight" })
 		}, "no tensor " + up + ".weight, which config.json (llama, 2 layers) calls for", ""},

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lwtrain/internal/llm/llmtest"
 )
 
 const secret = "sk-0123456789abcdef"
@@ -170,6 +172,63 @@ func TestWhatAServerLeavesHangingEndsByItself(t *testing.T) {
 			text := strings.ReplaceAll(said.String(), url[strings.LastIndexByte(url, ':'):], ":PORT")
 			if !strings.Contains(text, c.want) || strings.Contains(text, secret) {
 				t.Errorf("want %q and no key in\n%s", c.want, text)
+			}
+		})
+	}
+}
+
+// TestCtrlCKeepsWhatHasBegunToCome: a reply that is being written is paid for. What has not begun is not waited for.
+func TestCtrlCKeepsWhatHasBegunToCome(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		file string
+	}{
+		"pairs": {[]string{"pairs", "-c", "pairs.yaml", "pairs.samples=2"}, "run/answers.jsonl"},
+		"eval":  {[]string{"eval", "-c", "pairs.yaml", "eval.tasks=q.jsonl", "eval.samples=2", "output.dir=out"}, "out/calls.jsonl"},
+		"agentwrite": {[]string{"agentwrite", "-c", "pairs.yaml", "agentwrite.variant=extend", "agentwrite.select.min_words=0",
+			"output.dir=out"}, "out/calls.jsonl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begun, stopped := make(chan bool, 100), make(chan bool)
+			s := llmtest.New()
+			t.Cleanup(s.Close)
+			s.Script = func(n int, w http.ResponseWriter) bool {
+				if n > 1 { // says nothing
+					<-stopped
+					return true
+				}
+				w.Header().Set("Content-Type", "text/event-stream")
+				fmt.Fprint(w, `data: {"choices":[{"delta":{"content":"It rained"}}]}`+"\n\n")
+				w.(http.Flusher).Flush()
+				begun <- true
+				<-stopped
+				fmt.Fprint(w, `data: {"choices":[{"delta":{"content":" all day."},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
+				return true
+			}
+			args := c.args
+			for _, key := range []string{"pairs.server", "eval.server", "agentwrite.writer"} {
+				args = append(args, key+".url="+s.URL, key+".model=m")
+			}
+			cmd, said := asking(t, "http://127.0.0.1:1", args...)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-begun
+			time.Sleep(300 * time.Millisecond) // until it has come
+			cmd.Process.Signal(syscall.SIGINT)
+			time.Sleep(300 * time.Millisecond) // until it was taken
+			close(stopped)
+			cmd.Wait()
+			files, _ := filepath.Glob(filepath.Join(cmd.Dir, c.file))
+			var kept []byte
+			for _, file := range files {
+				kept, _ = os.ReadFile(file)
+			}
+			const want = "lwtrain: stopping: replies that have begun to come are waited for, 20 s at most, and kept"
+			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(said.String(), want) ||
+				strings.Count(string(kept), "It rained all day.") != 1 {
+				t.Errorf("exit status %d, want %d; kept in %v:\n%s\nof\n%s", code, exitInterrupted, files, kept, said)
 			}
 		})
 	}

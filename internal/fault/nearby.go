@@ -3,6 +3,7 @@ package fault
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -62,17 +63,31 @@ func likest(dir, name, rest string) string {
 	defer f.Close()
 	names, _ := f.Readdirnames(most)
 	slices.Sort(names)
-	found := Likest(name, names)
-	if found == "" {
+	stems := make([]string, len(names))
+	for i, n := range names {
+		stems[i] = stem(n)
+	}
+	i := slices.Index(stems, Likest(stem(name), stems))
+	if i < 0 {
 		return ""
 	}
-	found = filepath.Join(dir, found)
+	found := filepath.Join(dir, names[i])
 	if whole := filepath.Join(found, rest); rest != "" {
 		if _, err := os.Stat(whole); err == nil {
 			return whole
 		}
 	}
 	return found
+}
+
+var ending = regexp.MustCompile(`(\.[A-Za-z]+[0-9]*)+$`)
+
+// stem is a name without its endings, which files have in common that have nothing to do with each other.
+func stem(name string) string {
+	if s := ending.ReplaceAllString(name, ""); s != "" {
+		return s
+	}
+	return name
 }
 
 // Likest is the one of some names that a name is most like, the first that begins with it before others; "": it is like none.

@@ -9,7 +9,7 @@ import (
 
 func TestAPathThatLeadsNowhereIsToldWhatLooksAlike(t *testing.T) {
 	dir := t.TempDir()
-	for _, p := range []string{"models/SmolLM2-135M-Instruct/config.json", "data/long.jsonl", "here/x"} {
+	for _, p := range []string{"models/SmolLM2-135M-Instruct/config.json", "data/long.jsonl", "here/x", "data/pairs.jsonl"} {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(p)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -21,11 +21,14 @@ func TestAPathThatLeadsNowhereIsToldWhatLooksAlike(t *testing.T) {
 	for path, want := range map[string]string{
 		"models/smollm2_135m_instruct":             "there is models/SmolLM2-135M-Instruct",
 		"models/smollm2-135m-instruct/config.json": "there is models/SmolLM2-135M-Instruct/config.json",
-		"long.jsonl":      "there is data/long.jsonl",
-		"data/lomg.jsonl": "there is data/long.jsonl",
-		"model":           "there is models",
-		"qwen":            "",
-		"data/other":      "",
+		"long.jsonl":         "there is data/long.jsonl",
+		"data/lomg.jsonl":    "there is data/long.jsonl",
+		"model":              "there is models",
+		"qwen":               "",
+		"data/other":         "",
+		"data/prompts.jsonl": "", // the rest of the name is every file's
+		"data/long.json":     "there is data/long.jsonl",
+		"data/pairs":         "there is data/pairs.jsonl",
 	} {
 		got := Nearby(path)
 		rest, ok := strings.CutPrefix(got, "relative paths start at the folder that lwtrain runs in ("+dir+")")

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"lwtrain/internal/fault"
@@ -28,7 +29,7 @@ const mostReply, mostValues = 64 << 20, 1 << 20 // bytes, and values of JSON
 type Client struct {
 	Server
 	// Waiting, which may be nil, is told why and for how long it waits before it asks
-	// again. Several requests may tell it at once.
+	// again, or before it stops ([ErrStopping]). Several requests may tell it at once.
 	Waiting func(err error, pause time.Duration)
 
 	key    string
@@ -36,6 +37,9 @@ type Client struct {
 	retry  transport.Retry
 	cool   time.Duration // without new requests, after one that was too many
 	traits traits
+
+	stopWait time.Duration
+	stopping sync.Once
 }
 
 var _ Answerer = (*Client)(nil)
@@ -45,7 +49,7 @@ var _ Answerer = (*Client)(nil)
 func NewClient(s Server) *Client {
 	key := strings.TrimSpace(os.Getenv(s.KeyEnv))
 	return &Client{
-		Server: s, key: key, http: http.DefaultTransport, cool: 200 * time.Millisecond, traits: newTraits(s.URL),
+		Server: s, key: key, http: http.DefaultTransport, cool: 200 * time.Millisecond, traits: newTraits(s.URL), stopWait: stopWait,
 		retry: transport.Retry{Times: s.Retries, Pause: time.Second, Jitter: true, Key: key},
 	}
 }
@@ -161,8 +165,7 @@ func (c *Client) body(r Request, t traitSet) ([]byte, error) {
 // post makes a request. A reply that may be another one later, also one that is not
 // what a server says, is a [transport.BusyError].
 func (c *Client) post(ctx context.Context, r Request, body []byte, now *try) (Reply, error) {
-	late := func(err error) error { return &failure{"silent", err} } // waited for once more, after all others
-	ctx, wait := newPatience(ctx, time.Duration(c.Timeout)*time.Second, late)
+	ctx, wait := c.patience(ctx)
 	defer func() { now.first = wait.since }()
 	defer wait.end()
 	address := strings.TrimRight(c.URL, "/") + "/chat/completions"

@@ -19,7 +19,8 @@ type Answerer interface {
 	// the rest of the requests, and has the next indices, in the order in which it was
 	// returned. It ends with the first error, also of done, and with the cause of a ctx
 	// that has ended. Replies under way are then lost, but with [ErrEnough] of done, after
-	// which nothing more is asked and they are told.
+	// which nothing more is asked and they are told; and those of a server that have begun
+	// to come when ctx is cancelled, for a while.
 	Converse(ctx context.Context, requests []Request, done func(i int, r Reply) (more []Request, err error)) error
 }
 

@@ -23,6 +23,34 @@ type patience struct {
 	since  time.Time // of a stream: when it began; zero: it has not
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
+	free   func() bool // of the context that it is under
+}
+
+// stopWait is how long a reply that has begun may go on when all is to stop: who stops a container waits half a minute.
+const stopWait = 20 * time.Second
+
+// ErrStopping is what [Client.Waiting] is told once replies that have begun are waited for, so long at most, since all is to stop.
+var ErrStopping = errors.New("stopping")
+
+// patience is that of a request under ctx. Once that is cancelled, a reply of which something has come is waited for: it is paid for.
+func (c *Client) patience(ctx context.Context) (context.Context, *patience) {
+	late := func(err error) error { return &failure{"silent", err} } // waited for once more, after all others
+	under, p := newPatience(context.WithoutCancel(ctx), time.Duration(c.Timeout)*time.Second, late)
+	p.free = context.AfterFunc(ctx, func() {
+		cause := context.Cause(ctx)
+		if !p.begun.Load() || !errors.Is(cause, context.Canceled) {
+			p.cancel(cause)
+			return
+		}
+		if c.Waiting != nil {
+			c.stopping.Do(func() { c.Waiting(ErrStopping, c.stopWait) })
+		}
+		time.AfterFunc(c.stopWait, func() { p.cancel(cause) })
+	})
+	if ctx.Err() != nil { // now, and not in a moment
+		p.cancel(context.Cause(ctx))
+	}
+	return under, p
 }
 
 // newPatience waits for first until something comes, and then a tenth of it, or a minute
@@ -52,6 +80,9 @@ func (p *patience) more() {
 func (p *patience) last() { p.timer.Reset(min(p.next, 5*time.Second)) }
 
 func (p *patience) end() {
+	if p.free != nil {
+		p.free()
+	}
 	p.timer.Stop()
 	p.cancel(nil)
 }

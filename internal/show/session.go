@@ -1,12 +1,14 @@
 package show
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"lwtrain/internal/human"
+	"lwtrain/internal/llm"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
@@ -75,6 +77,10 @@ func Pauses(say func(text string)) func(err error, pause time.Duration) {
 	return func(err error, pause time.Duration) {
 		one.Lock()
 		defer one.Unlock()
+		if errors.Is(err, llm.ErrStopping) {
+			say(fmt.Sprintf("lwtrain: stopping: replies that have begun to come are waited for, %.3g s at most, and kept", pause.Seconds()))
+			return
+		}
 		if time.Since(told) < every {
 			return
 		}
