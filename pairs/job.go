@@ -80,7 +80,7 @@ func (j Job) prepare() error {
 	if err := atomicfile.Clean(j.Dir, rundir.File, rundir.Config, CandidatesFile, PairsFile, SummaryFile); err != nil {
 		return err
 	}
-	if err := rundir.WriteJSON(filepath.Join(j.Dir, rundir.File), j.Identity); err != nil {
+	if err := rundir.WriteJSON(filepath.Join(j.Dir, rundir.File), rundir.Asking{Identity: j.Identity, Total: j.Answers()}); err != nil {
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(j.Dir, rundir.Config), j.Config)

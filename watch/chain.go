@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,17 @@ type Step struct {
 // mostSteps bounds the folders that are looked at.
 const mostSteps = 1000
 
+var word = regexp.MustCompile(`^[a-z][a-z-]*$`)
+
+// words are those of a command, without its arguments.
+func words(command []string) string {
+	n := 0
+	for n < min(2, len(command)) && word.MatchString(command[n]) {
+		n++
+	}
+	return strings.Join(command[:n], " ")
+}
+
 // chain fills in the steps of a chain; false: the folder is not one's.
 func (w *Watcher) chain(s *Status) (bool, error) {
 	entries, err := os.ReadDir(w.dir)
@@ -40,6 +52,7 @@ func (w *Watcher) chain(s *Status) (bool, error) {
 		var record struct {
 			Command []string
 			Done    bool
+			Failed  bool
 			Seconds float64
 			Figure  string
 		}
@@ -52,7 +65,7 @@ func (w *Watcher) chain(s *Status) (bool, error) {
 		}
 		s.updated(path)
 		step := Step{
-			Name: e.Name(), Command: strings.Join(record.Command[:min(2, len(record.Command))], " "),
+			Name: e.Name(), Command: words(record.Command),
 			State: Stopped, Seconds: record.Seconds, Figure: record.Figure,
 		}
 		if info, err := os.Stat(path); err == nil {
@@ -60,6 +73,9 @@ func (w *Watcher) chain(s *Status) (bool, error) {
 		}
 		if record.Done {
 			step.State = Finished
+		}
+		if record.Failed {
+			s.say("step %s ended with an error", e.Name())
 		}
 		s.Steps = append(s.Steps, step)
 	}

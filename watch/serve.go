@@ -135,7 +135,7 @@ func (s *Status) live(now time.Time) report.Live {
 		}
 	}
 	for _, f := range s.Files {
-		l.Counts = append(l.Counts, report.LiveCount{N: f.N, What: f.What})
+		l.Counts = append(l.Counts, report.LiveCount{N: f.N, What: f.What + f.Total()})
 	}
 	if training != nil && training.Left != nil {
 		l.Left = human.Span(time.Duration(*training.Left * float64(time.Second)))

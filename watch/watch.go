@@ -73,6 +73,21 @@ type Lines struct {
 	Name string `json:"name"`
 	What string `json:"what"` // that a line is: answers
 	N    int64  `json:"lines"`
+
+	Of    int64 `json:"of,omitempty"`    // so many are to come in all; 0: not known
+	About bool  `json:"about,omitempty"` // so many, about
+}
+
+// Total is " of 24", of how many these lines are, where that is known.
+func (l Lines) Total() string {
+	about := ""
+	if l.About {
+		about = "about "
+	}
+	if l.Of == 0 {
+		return ""
+	}
+	return " of " + about + human.Grouped(l.Of)
 }
 
 // Watcher follows a folder. It is not safe for concurrent use.
@@ -95,6 +110,8 @@ type about struct {
 	Finished map[string]string
 	Model    string
 	Steps    int
+	Total    int
+	About    bool
 }
 
 // Look reads how the work stands now.
@@ -118,7 +135,7 @@ func (w *Watcher) Look() (*Status, error) {
 	case known && (s.Kind == "sft" || s.Kind == "dpo"):
 		return s, w.training(s, a)
 	case known:
-		return s, w.asking(s)
+		return s, w.asking(s, a)
 	}
 	chain, err := w.chain(s)
 	if err == nil && !chain {
@@ -241,7 +258,7 @@ func (t *Training) left(s *Status, now time.Time) {
 }
 
 // asking fills in what is known of work whose replies are appended to files: nothing of it is lost.
-func (w *Watcher) asking(s *Status) error {
+func (w *Watcher) asking(s *Status, a about) error {
 	for _, f := range []Lines{{Name: "calls.jsonl", What: "replies"}, {Name: "answers.jsonl", What: "answers"},
 		{Name: "scores.jsonl", What: "ratings"}} {
 		path := filepath.Join(w.dir, f.Name)
@@ -255,7 +272,9 @@ func (w *Watcher) asking(s *Status) error {
 		if err != nil {
 			return err
 		}
-		f.N = n
+		if f.N = n; int64(a.Total) >= n { // else there are replies of other settings among them
+			f.Of, f.About = int64(a.Total), a.About
+		}
 		s.Files = append(s.Files, f)
 		s.updated(path)
 	}

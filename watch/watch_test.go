@@ -148,8 +148,10 @@ func TestWorkThatAsksAndChains(t *testing.T) {
 	dir := t.TempDir()
 	pairs := map[string]string{"run.json": `{"settings":{"pairs.samples":"2"}}`, "answers.jsonl": "1\n2\n3", "scores.jsonl": "1\n"}
 	write(t, filepath.Join(dir, "pairs"), pairs)
-	write(t, filepath.Join(dir, "eval"), map[string]string{"run.json": `{"settings":{"eval.samples":"2"}}`, "calls.jsonl": "1\n"})
-	write(t, filepath.Join(dir, "aw"), map[string]string{"run.json": `{"settings":{"command":"agentwrite"}}`, "calls.jsonl": "1\n"})
+	write(t, filepath.Join(dir, "eval"), map[string]string{"run.json": `{"settings":{"eval.samples":"2"},"total":12}`,
+		"calls.jsonl": "1\n"})
+	write(t, filepath.Join(dir, "aw"), map[string]string{"run.json": `{"settings":{"command":"agentwrite"},"total":40,"about":true}`,
+		"calls.jsonl": "1\n"})
 	write(t, filepath.Join(dir, "chain"), map[string]string{
 		"data/step.json":    `{"command":["agentwrite","build","-c","x"],"done":true,"seconds":3,"figure":"2 texts"}`,
 		"sft/run.json":      begun,
@@ -160,9 +162,11 @@ func TestWorkThatAsksAndChains(t *testing.T) {
 	if err := os.WriteFile(late, []byte(`{"command":["sft"]}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(dir, "failed"), map[string]string{"only/step.json": `{"command":["eval"],"failed":true}`})
 	for name, want := range map[string]string{
-		"pairs": "pairs stopped answers 2 ratings 1", "eval": "eval stopped replies 1", "aw": "agentwrite stopped replies 1",
-		"chain": "chain stopped data:finished:2 texts sft:died:",
+		"pairs": "pairs stopped answers 2 ratings 1", "eval": "eval stopped replies 1 of 12",
+		"aw":    "agentwrite stopped replies 1 of about 40",
+		"chain": "chain stopped data:finished:2 texts sft:died:", "failed": "chain stopped only:stopped:",
 	} {
 		s, err := New(filepath.Join(dir, name)).Look()
 		if err != nil {
@@ -170,6 +174,9 @@ func TestWorkThatAsksAndChains(t *testing.T) {
 		}
 		if got := inWords(s); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+		if failed := strings.Contains(s.Note, "step only ended with an error"); failed != (name == "failed") {
+			t.Errorf("%s: %s", name, s.Note)
 		}
 	}
 	w := New(filepath.Join(dir, "pairs"))
@@ -195,7 +202,7 @@ func TestWorkThatAsksAndChains(t *testing.T) {
 func inWords(s *Status) string {
 	text := s.Kind + " " + string(s.State)
 	for _, f := range s.Files {
-		text += fmt.Sprintf(" %s %d", f.What, f.N)
+		text += fmt.Sprintf(" %s %d%s", f.What, f.N, f.Total())
 	}
 	for _, step := range s.Steps {
 		text += fmt.Sprintf(" %s:%s:%s", step.Name, step.State, step.Figure)

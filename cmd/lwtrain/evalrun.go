@@ -178,7 +178,7 @@ func generateAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval) (
 		return wanted, nil, err
 	}
 	failed = map[string]int{}
-	display := show.NewAnswering(cmd.ErrOrStderr(), wanted, c.Eval.MaxNewTokens, false)
+	display := show.NewAnswering(cmd.ErrOrStderr(), wanted, c.Eval.MaxNewTokens)
 	defer display.Close()
 	ended, tokens := 0, 0
 	first := known > 0

@@ -183,7 +183,7 @@ func (f generateFlags) beside(cmd *cobra.Command, models [2]string, prompts []re
 		}
 		opened[side] = g
 	}
-	display := show.NewAnswering(cmd.ErrOrStderr(), 2*len(prompts), f.maxNew, false)
+	display := show.NewAnswering(cmd.ErrOrStderr(), 2*len(prompts), f.maxNew)
 	ended, tokens := 0, 0
 	compared, err := answers.Compare(cmd.Context(), job, models, func(side int) (llm.Answerer, func(), error) {
 		err := opened[side].Load(f.precision)
@@ -218,7 +218,7 @@ func (f generateFlags) one(cmd *cobra.Command, g *session.Generator, job answers
 	out, decoder := cmd.OutOrStdout(), g.Decoder(1)
 	if f.json {
 		var ids []int32
-		display := show.NewAnswering(cmd.ErrOrStderr(), 1, f.maxNew, false)
+		display := show.NewAnswering(cmd.ErrOrStderr(), 1, f.maxNew)
 		defer display.Close()
 		decoder.Token = func(_ int, id int32) {
 			ids = append(ids, id)
@@ -266,7 +266,7 @@ func (f generateFlags) many(cmd *cobra.Command, g *session.Generator, job answer
 	if err := g.Load(f.precision); err != nil {
 		return err
 	}
-	display := show.NewAnswering(cmd.ErrOrStderr(), len(job.Prompts), f.maxNew, false)
+	display := show.NewAnswering(cmd.ErrOrStderr(), len(job.Prompts), f.maxNew)
 	if run.Known > 0 {
 		display.Resumed(run.Known, run.Tokens)
 	}

@@ -108,7 +108,7 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 	}
 	fmt.Fprintln(out)
 	began := time.Now()
-	display := show.NewAnswering(cmd.ErrOrStderr(), run.Answers(), c.Pairs.MaxNewTokens, true)
+	display := show.NewAnswering(cmd.ErrOrStderr(), run.Answers(), c.Pairs.MaxNewTokens)
 	result, err := run.Do(cmd.Context(), pairs.Events{
 		Lost: func(file string, n int) {
 			display.Println(fmt.Sprintf("lwtrain: warning: %s: %s of the finished run are gone; they are asked for again",

@@ -33,7 +33,7 @@ func Enter(path string) (*Folder, error) {
 	if err := syscall.Flock(int(handle.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
 		handle.Close()
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: another process is at work in this folder", path),
-			"wait for it, stop it, or give this run an output.dir of its own"))
+			"wait for it, stop it, or "+OwnDir))
 	}
 	return &Folder{path, handle}, nil
 }

@@ -33,10 +33,23 @@ const (
 	Engine      = "engine"        // the folder of what an engine writes beside a run: its workers' files and logs
 )
 
+// What hints say of a folder that does not do. A chain, which gives its steps their folders, says it in its own way.
+const (
+	OwnDir    = "give this run an output.dir of its own"
+	OtherDisk = "give output.dir a folder on another disk"
+)
+
 // Identity is what makes two runs the same run.
 type Identity struct {
 	Contents map[string]string `json:"contents"` // what was read, by name, as SHA-256
 	Settings map[string]string `json:"settings"` // every one that the result depends on, by key
+}
+
+// Asking is what run.json says of work that asks for replies: besides what it is, for who watches it.
+type Asking struct {
+	Identity
+	Total int  `json:"total,omitempty"` // lines that its file of replies will have; 0: not known
+	About bool `json:"about,omitempty"` // so many, about
 }
 
 // HashOf is by what the content of texts and numbers is known: the SHA-256 of the JSON that v is.
@@ -69,8 +82,7 @@ func Same(dir string, there, now Identity) error {
 	if len(diff) == 0 {
 		return nil
 	}
-	return fault.Usage(fault.Hint(OtherRunError{dir, diff},
-		"give this run an output.dir of its own, or take back the changes to go on with the old one"))
+	return fault.Usage(fault.Hint(OtherRunError{dir, diff}, OwnDir+", or take back the changes to go on with the old one"))
 }
 
 // RefuseForeign refuses a folder without a run that holds one of the files which a run
@@ -79,8 +91,7 @@ func RefuseForeign(dir string, names ...string) error {
 	for _, name := range names {
 		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); err == nil {
-			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, File),
-				"give this run an output.dir of its own"))
+			return fault.Usage(fault.Hint(fmt.Errorf("%s is there, without %s, and would be written over", path, File), OwnDir))
 		}
 	}
 	return nil

@@ -26,14 +26,11 @@ type Answering struct {
 	began       time.Time
 }
 
-// NewAnswering begins to show the way to so many answers, of at most longest tokens each. With ratings each
-// counts twice: a rating follows it.
-func NewAnswering(w io.Writer, answers, longest int, ratings bool) *Answering {
-	total := int64(answers)
-	if ratings {
-		total *= 2
+// NewAnswering begins to show the way to so many answers, of at most longest tokens each.
+func NewAnswering(w io.Writer, answers, longest int) *Answering {
+	return &Answering{
+		bar: terminal.NewProgress(w, "answering", int64(answers)), total: answers, longest: longest, began: time.Now(),
 	}
-	return &Answering{bar: terminal.NewProgress(w, "answering", total), total: answers, longest: longest, began: time.Now()}
 }
 
 // Resumed says that some answers were there, of so many tokens together.
@@ -87,9 +84,9 @@ func (a *Answering) show() {
 	a.bar.SetLeft(a.left(speed))
 	fields := fmt.Sprintf("answers  %s tokens  %.0f tok/s", human.Grouped(tokens), speed)
 	if a.rated > 0 {
-		fields = fmt.Sprintf("%d answers  %d rated  %.0f tok/s", a.done, a.rated, speed)
+		fields = fmt.Sprintf("answers  %d rated  %.0f tok/s", a.rated, speed)
 	}
-	a.bar.Set(int64(a.done+a.rated), fields)
+	a.bar.Set(int64(a.done), fields)
 }
 
 // left is the time that the answers which have not ended take; negative where nothing is known of it. Short answers end

@@ -23,7 +23,7 @@ func TestTheTimeThatIsLeftKnowsOfTheAnswersThatGoOn(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := NewAnswering(io.Discard, tt.total, tt.longest, false)
+			a := NewAnswering(io.Discard, tt.total, tt.longest)
 			a.done, a.ended, a.before, a.written = tt.done, tt.ended, tt.before, tt.wrote
 			if got := a.left(10); got != tt.want {
 				t.Errorf("left %v, want %v", got, tt.want)

@@ -62,7 +62,7 @@ func watchedInner(say func(label, format string, args ...any), s *watch.Status, 
 		watchedTraining(say, t)
 	}
 	for _, f := range s.Files {
-		say(f.What, "%s", human.Grouped(f.N))
+		say(f.What, "%s", human.Grouped(f.N)+f.Total())
 	}
 	for _, step := range s.Steps {
 		text := step.Name
@@ -198,7 +198,7 @@ func WatchedLine(s *watch.Status) string {
 		}
 	}
 	for _, f := range s.Files {
-		parts = append(parts, human.Grouped(f.N)+" "+f.What)
+		parts = append(parts, human.Grouped(f.N)+f.Total()+" "+f.What)
 	}
 	return terminal.Printable(strings.Join(parts, "  "))
 }
