@@ -297,20 +297,25 @@ func TestParagraphsByThemselves(t *testing.T) {
 	}
 }
 
-func TestATextIsMadeLongerHalfByHalf(t *testing.T) {
-	longer := func(by float64) *writer {
-		return &writer{says: func(r llm.Request) *llm.Reply {
-			text := last(r)
-			words := 300
-			for _, part := range []string{"First half of the text:\n\n", "Notes on the rest:\n\n"} {
-				if _, shown, ok := strings.Cut(text, part); ok {
-					shown, _, _ = strings.Cut(shown, "\n\nOnly output")
-					words = int(by * float64(prose.Words(shown)))
-				}
+// longerBy makes the halves of texts longer by a factor.
+func longerBy(by float64) *writer {
+	return &writer{says: func(r llm.Request) *llm.Reply {
+		text := last(r)
+		if strings.HasPrefix(text, "You decide whether") {
+			return nil
+		}
+		words := 300
+		for _, part := range []string{"First half of the text:\n\n", "Notes on the rest:\n\n"} {
+			if _, shown, ok := strings.Cut(text, part); ok {
+				shown, _, _ = strings.Cut(shown, "\n\nOnly output")
+				words = int(by * float64(prose.Words(shown)))
 			}
-			return &llm.Reply{Text: wordsFrom(text, words), Tokens: 400, Stop: llm.StopEOS}
-		}}
-	}
+		}
+		return &llm.Reply{Text: wordsFrom(text, words), Tokens: 400, Stop: llm.StopEOS}
+	}}
+}
+
+func TestATextIsMadeLongerHalfByHalf(t *testing.T) {
 	for name, c := range map[string]struct {
 		by           float64
 		asked, texts int
@@ -324,7 +329,7 @@ func TestATextIsMadeLongerHalfByHalf(t *testing.T) {
 			j := newJob(t, 0)
 			j.Variant = "extend"
 			j.Prompts = []record.Prompt{instruction(fmt.Sprintf("Write %d words on glass.", c.asked))}
-			it := do(t, j, longer(c.by))[0]
+			it := do(t, j, longerBy(c.by))[0]
 			if len(it.Paragraphs) != c.texts || it.Reason != c.reason {
 				t.Errorf("%d texts, want %d; item %s", len(it.Paragraphs), c.texts, said(it))
 			}

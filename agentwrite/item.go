@@ -57,9 +57,9 @@ type Item struct {
 	messages    []chat.Message
 	instruction sift.Instruction
 	origin      string
-	left        int // paragraphs that are not there, of variant parallel
-	halved      int // how often max_new_tokens is, for a server whose context prompt and reply must fit into
-	half        string
+	left        int    // paragraphs that are not there, of variant parallel
+	halved      int    // how often max_new_tokens is, for a server whose context prompt and reply must fit into
+	half        string // of variant extend: the first half, made longer, while the second is asked for
 }
 
 // behind is a request behind what the conversation holds before its instruction: a system prompt, earlier turns.

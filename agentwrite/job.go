@@ -26,6 +26,7 @@ type Job struct {
 	Only    Stage  // the stage that is done; "": all, in order. What others need is taken from what is kept
 	Name    string // of who writes, to show
 	Model   string // who writes, as its replies are kept by
+	Own     bool   // it is a model of our own: what is asked twice, and not drawn, is answered twice alike
 	Calls   *llm.Calls
 	// Room is how many tokens of a reply a model of our own has room for; nil: a server knows.
 	Room func(llm.Request) int

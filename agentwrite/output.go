@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"lwtrain/internal/jsonl"
 	"lwtrain/internal/llm"
@@ -36,6 +39,37 @@ type Manifest struct {
 	Train        string            `json:"train"` // SHA-256 of train.jsonl
 	License      string            `json:"license"`
 }
+
+// Another lists the settings of stages before the one that is done, by key, that are not as they were when those were done: by what
+// was selected and, for the export, by what was filtered. It goes by those of now.
+func (j *Job) Another(then, now map[string]string) (out []string) {
+	of := map[Stage][]string{Plan: selecting, Write: selecting, Filter: selecting, Export: slices.Concat(selecting, filtering)}[j.Only]
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		was, known := then[key]
+		if known && was != now[key] && slices.ContainsFunc(of, func(begin string) bool { return strings.HasPrefix(key, begin) }) {
+			out = append(out, fmt.Sprintf("%s: %s then, %s now", key, was, now[key]))
+		}
+	}
+	return out
+}
+
+// Done adds to the settings by which stages were done before those by which they are now.
+func (j *Job) Done(then, now map[string]string) map[string]string {
+	out := maps.Clone(then)
+	if out == nil {
+		out = map[string]string{}
+	}
+	sifted := j.Only == "" || j.Only == Filter || j.Only == Export
+	for key, value := range now {
+		if sifted || !strings.HasPrefix(key, filtering[0]) {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// How the keys begin by which a stage chooses.
+var selecting, filtering = []string{"agentwrite.select.", "--limit"}, []string{"agentwrite.filter."}
 
 // Settings are those that the texts depend on; config.yaml has all.
 type Settings struct {

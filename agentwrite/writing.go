@@ -153,7 +153,8 @@ func (j *Job) again(a ask, v sift.Verdict, messages ...chat.Message) []ask {
 	if v.Reason == noRoom { // for the prompt and as many tokens: fewer may do, also of what follows, whose prompt is longer
 		a.item.halved = max(a.item.halved, a.halved+1)
 	}
-	if a.try+1 < j.Tries {
+	same := j.Own && j.Temperature == 0 && slices.Equal(llm.Messages(messages), llm.Messages(a.Messages))
+	if a.try+1 < j.Tries && !same {
 		return j.ask(a.item, a.stage, a.part, a.try+1, messages...)
 	}
 	where := ""
@@ -190,6 +191,7 @@ func (j *Job) extend(a ask, text string) []ask {
 	default:
 		before := it.Paragraphs[len(it.Paragraphs)-1]
 		now := it.half + "\n\n" + text
+		it.half = ""
 		if float64(prose.Words(now)) <= longer*float64(prose.Words(before)) {
 			return j.written(it)
 		}

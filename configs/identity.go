@@ -3,6 +3,7 @@ package configs
 import (
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Settings is what two runs of a kind (sft, dpo, pairs) must have in common to be
@@ -31,6 +32,17 @@ func (c *Config) Settings(kind string) map[string]string {
 		same := *f
 		same.keys = slices.DeleteFunc(slices.Clone(f.keys), func(k *field) bool { return !k.identifies(kind) })
 		out[f.path] = same.render(v)
+	}
+	return out
+}
+
+// Values are those of all keys below a section, by path, as text.
+func (c *Config) Values(section string) map[string]string {
+	out := map[string]string{}
+	for _, f := range table().leaves {
+		if v, ok := c.leaf(f); ok && strings.HasPrefix(f.path, section+".") {
+			out[f.path] = f.render(v)
+		}
 	}
 	return out
 }

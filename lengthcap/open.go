@@ -16,7 +16,7 @@ import (
 // takes the one of the folder.
 func Open(ctx context.Context, s *session.Session, e Events) (*Experiment, error) {
 	x := &Experiment{session: s, dir: s.Config.Output.Dir, Events: e, warnings: e.Session}
-	if s.Config.Model.Path != "" {
+	if s.Config.Model.Path != "" && !(s.DryRun && session.OnHub(s.Config.Model.Path)) { // a dry run does without its weights
 		var err error
 		if s.Config.Model.Path, err = session.ModelFolder(ctx, s.Config.Model.Path, x.warnings); err != nil {
 			return nil, err
@@ -64,8 +64,10 @@ func Open(ctx context.Context, s *session.Session, e Events) (*Experiment, error
 // identity is what an experiment is known by; the runs of its models check theirs.
 func (x *Experiment) identity(documents []document, task eval.Asked) (id rundir.Identity, err error) {
 	id = rundir.Identity{Contents: map[string]string{}, Settings: x.session.Config.Settings("experiment")}
-	if id.Contents["model"], err = x.Model.Fingerprint(); err != nil {
-		return id, err
+	if !x.session.DryRun || x.Model.HasWeights() {
+		if id.Contents["model"], err = x.Model.Fingerprint(); err != nil {
+			return id, err
+		}
 	}
 	id.Contents["tokenizer and template"] = x.Model.Template.Fingerprint()
 	id.Contents["prompts"] = rundir.HashOf(task.Items)
@@ -84,6 +86,9 @@ func (x *Experiment) check(id rundir.Identity) error {
 	}
 	if !known {
 		return rundir.RefuseForeign(dir, planFile, rundir.Config, session.ReportFile) // documents may be there from a plan that did not fit
+	}
+	if id.Contents["model"] == "" {
+		delete(there.Contents, "model")
 	}
 	if err := rundir.Same(dir, there, id); err != nil {
 		return err

@@ -148,7 +148,7 @@ func (x *Experiment) open(ctx context.Context, a experiment.Arm) (opened, error)
 	if err != nil {
 		return opened{}, err
 	}
-	s := session.Open(c, x.warnings, x.session.DryRun)
+	s := x.session.Beside(c, x.warnings)
 	run, err := s.Run(ctx, session.SFT)
 	if err != nil {
 		s.Close()

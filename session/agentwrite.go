@@ -1,11 +1,15 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"lwtrain/agentwrite"
@@ -28,9 +32,22 @@ type AgentWrite struct {
 	session *Session
 	job     agentwrite.Job
 	outlook agentwrite.Outlook
+	kept    agentwrite.Spent
+	left    agentwrite.Outlook
 	needs   AnswerNeeds
 	folder  *rundir.Folder
-	begun   string
+	by      map[string]string // the settings that choose among instructions and answers
+	about   agentWriting
+}
+
+// identity says that a folder is one of these: all that texts depend on is known by call.
+var identity = rundir.Identity{Contents: map[string]string{}, Settings: map[string]string{"command": "agentwrite"}}
+
+// agentWriting is run.json of its folder.
+type agentWriting struct {
+	rundir.Asking
+	Begun string            `json:"begun"`           // day and time
+	By    map[string]string `json:"chose,omitempty"` // by which settings the stages that were done chose
 }
 
 // AgentWrite opens the instructions of the config and, where no server writes, the model, without
@@ -59,19 +76,23 @@ func (s *Session) AgentWrite(ctx context.Context, only agentwrite.Stage, limit i
 	if len(a.Prompts) == 0 {
 		return nil, fault.Usage(errors.New("there are no instructions, want at least one (agentwrite.prompts)"))
 	}
+	a.by = c.Values("agentwrite.select")
+	maps.Copy(a.by, c.Values("agentwrite.filter"))
+	a.by["--limit"] = strconv.Itoa(limit)
 	a.job = agentwrite.Job{Options: o, Seed: c.Seed, Prompts: a.Prompts, Only: only}
 	a.outlook = a.job.Outlook()
 	if o.Writer.URL != "" {
 		s.warnKey("agentwrite.writer", o.Writer.Server)
 		a.job.Name = o.Writer.Model + " at " + o.Writer.URL
 		a.job.Model = o.Writer.Model // wherever it is
-		return a, nil
+		return a, a.reckon(ctx)
 	}
 	if a.Model, err = s.whole(ctx); err != nil {
 		return nil, err
 	}
-	a.job.Name = a.Model.Describe()
-	if a.Model.hasWeights() { // or it is a dry run, which keeps nothing
+	a.Model.warnFresh()
+	a.job.Name, a.job.Own = a.Model.Describe(), true
+	if a.Model.HasWeights() { // or it is a dry run, which keeps nothing
 		id, err := a.Model.Fingerprint()
 		if err != nil {
 			return nil, err
@@ -91,8 +112,19 @@ func (s *Session) AgentWrite(ctx context.Context, only agentwrite.Stage, limit i
 	longest := a.longest()
 	a.needs, err = a.Model.needsToAnswer(o.Precision, longest, min(o.Batch, len(a.Prompts)),
 		"lower agentwrite.max_new_tokens, or let a server with more of it write (agentwrite.writer)")
-	a.job.Batch = a.needs.Batch
-	return a, err
+	if a.job.Batch = a.needs.Batch; err != nil {
+		return nil, err
+	}
+	return a, a.reckon(ctx)
+}
+
+// reckon finds out what is left to pay.
+func (a *AgentWrite) reckon(ctx context.Context) (err error) {
+	if a.job.Calls, err = llm.ReadCalls(filepath.Join(a.session.Config.Output.Dir, agentwrite.CallsFile)); err == nil {
+		a.kept, a.left, err = a.job.Left(ctx)
+	}
+	a.job.Calls = nil
+	return err
 }
 
 // longest is how many tokens a paragraph may reach with its prompt, about: the instruction and the
@@ -120,14 +152,16 @@ func (a *AgentWrite) Needs() AnswerNeeds { return a.needs }
 // Outlook is what the job takes, about.
 func (a *AgentWrite) Outlook() agentwrite.Outlook { return a.outlook }
 
+// Left is what was spent on the replies that are there, and what the job takes beside them, about.
+func (a *AgentWrite) Left() (kept agentwrite.Spent, left agentwrite.Outlook) { return a.kept, a.left }
+
 // Check refuses an output folder that holds something else, and reports whether the job was begun there.
 func (a *AgentWrite) Check() (known bool, err error) {
 	dir := a.session.Config.Output.Dir
-	var there rundir.Identity
-	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &there)
+	known, err = rundir.ReadJSON(filepath.Join(dir, rundir.File), &a.about)
 	switch {
 	case err == nil && known:
-		if err := rundir.Same(dir, there, a.identity()); err != nil {
+		if err := rundir.Same(dir, a.about.Identity, identity); err != nil {
 			return known, err
 		}
 		var before agentwrite.Manifest
@@ -136,16 +170,17 @@ func (a *AgentWrite) Check() (known bool, err error) {
 			a.session.events.warn("%s: what was written so is not found again, and is asked for anew; its replies stay in %s", changed,
 				filepath.Join(dir, agentwrite.CallsFile))
 		}
+		if other := a.job.Another(a.about.By, a.by); len(other) > 0 {
+			a.session.events.warn("%s: stages before were done with other settings (%s), and %s goes by those of now: give it the same "+
+				"to keep to what they left", dir, strings.Join(other, "; "), a.job.Only)
+		}
+		a.about.Begun = cmp.Or(a.about.Begun, before.Begun) // where earlier versions had it
 		return known, err
 	case err != nil:
 		return known, err
 	}
-	return known, rundir.RefuseForeign(dir)
-}
-
-// identity says that a folder is one of these: all that texts depend on is known by call.
-func (a *AgentWrite) identity() rundir.Identity {
-	return rundir.Identity{Contents: map[string]string{}, Settings: map[string]string{"command": "agentwrite"}}
+	return known, rundir.RefuseForeign(dir, agentwrite.CallsFile, agentwrite.ItemsFile, agentwrite.DroppedFile, agentwrite.TrainFile,
+		agentwrite.ManifestFile, rundir.Config)
 }
 
 // Enter gets the folder ready, and opens what was asked before. Close is to be called at the end.
@@ -162,23 +197,14 @@ func (a *AgentWrite) Enter() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := rundir.WriteJSON(filepath.Join(dir, rundir.File), a.identity()); err != nil {
+	a.about.Begun = cmp.Or(a.about.Begun, time.Now().UTC().Format(time.RFC3339))
+	a.about.Identity = identity
+	a.about.Total, a.about.About = a.kept.Calls+a.left.Calls, true
+	if err := rundir.WriteJSON(filepath.Join(dir, rundir.File), a.about); err != nil {
 		return err
 	}
 	if err := atomicfile.WriteBytes(filepath.Join(dir, rundir.Config), c.Resolved()); err != nil {
 		return err
-	}
-	var before agentwrite.Manifest
-	path := filepath.Join(dir, agentwrite.ManifestFile)
-	known, err := rundir.ReadJSON(path, &before)
-	if err != nil {
-		return err
-	}
-	if a.begun = before.Begun; !known {
-		a.begun = time.Now().UTC().Format(time.RFC3339)
-		if err := rundir.WriteJSON(path, agentwrite.Manifest{Program: Version(), Begun: a.begun}); err != nil {
-			return err
-		}
 	}
 	a.job.Calls, err = llm.OpenCalls(filepath.Join(dir, agentwrite.CallsFile))
 	return err
@@ -207,7 +233,11 @@ func (a *AgentWrite) Do(ctx context.Context, progress func(agentwrite.Progress))
 		return nil, e
 	}
 	dir := a.session.Config.Output.Dir
-	if e := a.job.Save(dir, agentwrite.Manifest{Program: Version(), Begun: a.begun}); e != nil {
+	if e := a.job.Save(dir, agentwrite.Manifest{Program: Version(), Begun: a.about.Begun}); e != nil {
+		return nil, e
+	}
+	a.about.By = a.job.Done(a.about.By, a.by)
+	if e := rundir.WriteJSON(filepath.Join(dir, rundir.File), a.about); e != nil {
 		return nil, e
 	}
 	e := atomicfile.Write(filepath.Join(dir, ReportFile), func(w io.Writer) error {

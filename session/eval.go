@@ -62,13 +62,14 @@ func (s *Session) Eval(ctx context.Context) (*Eval, error) {
 	if e.Model, err = s.whole(ctx); err != nil {
 		return nil, err
 	}
-	if s.DryRun && !e.Model.hasWeights() {
+	if s.DryRun && !e.Model.HasWeights() {
 		return e, e.plan()
 	}
 	if e.id.Contents["model"], err = e.Model.Fingerprint(); err != nil {
 		return nil, err
 	}
 	e.id.Contents["tokenizer and template"] = e.Model.Template.Fingerprint()
+	e.Model.warnFresh()
 	e.job.Name = e.Model.Describe()
 	e.job.Model = fmt.Sprintf("%s %s %s", e.id.Contents["model"], e.id.Contents["tokenizer and template"], c.Eval.Precision)
 	return e, e.plan()
@@ -112,7 +113,7 @@ func (m *Model) needsToAsk(asked []llm.Request, precision string, batch int, key
 // needsToAnswer is the memory of answers of at most longest tokens with their prompts, batch at a time, or fewer
 // where fewer fit. Where not one does, hint says what helps.
 func (m *Model) needsToAnswer(precision string, longest, batch int, hint string) (AnswerNeeds, error) {
-	here := m.hasWeights() // those of a model on the hub may come later, and are taken for the smaller kind
+	here := m.HasWeights() // those of a model on the hub may come later, and are taken for the smaller kind
 	half := precision == "bf16" || precision == "auto" && !here
 	if precision == "auto" && m.dir != "" && here {
 		var err error
@@ -206,7 +207,11 @@ func (e *Eval) Enter() (err error) {
 			return err
 		}
 	}
-	if err := rundir.WriteJSON(filepath.Join(e.job.Dir, rundir.File), e.id); err != nil {
+	about := rundir.Asking{Identity: e.id}
+	if e.job.Judge.URL == "" { // whose replies lie beside the answers
+		about.Total = len(e.job.Requests())
+	}
+	if err := rundir.WriteJSON(filepath.Join(e.job.Dir, rundir.File), about); err != nil {
 		return err
 	}
 	if err := atomicfile.WriteBytes(filepath.Join(e.job.Dir, rundir.Config), e.session.Config.Resolved()); err != nil {

@@ -66,7 +66,7 @@ func partsOf(ctx context.Context, dir, base string, e Events) (parts, error) {
 		if base = named.Name; base == "" {
 			return parts{}, fault.Usage(fault.Hint(fmt.Errorf("%s: an adapter that names no base, want its base, too", dir), hint))
 		}
-		if onHub(base) && named.Revision != "" {
+		if OnHub(base) && named.Revision != "" {
 			base += "@" + named.Revision
 		}
 	}
@@ -227,7 +227,7 @@ func exportFolder(from, to string, o Exporting, e Events) (*export.Written, erro
 
 // folder is the folder that a model's name stands for, fetched if it is one on the hub.
 func folder(ctx context.Context, name string, want hub.Want, e Events) (string, error) {
-	if !onHub(name) {
+	if !OnHub(name) {
 		return name, nil
 	}
 	h, err := OpenHub(e)

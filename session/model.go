@@ -77,7 +77,7 @@ func (s *Session) Model(ctx context.Context) (*Model, error) {
 
 // whole is [Session.Model] with the weights, which are fetched where they are on the hub alone; in a dry run without those.
 func (s *Session) whole(ctx context.Context) (_ *Model, err error) {
-	if c := s.Config; c.Model.Path != "" && !(s.DryRun && onHub(c.Model.Path)) {
+	if c := s.Config; c.Model.Path != "" && !(s.DryRun && OnHub(c.Model.Path)) {
 		if c.Model.Path, err = ModelFolder(ctx, c.Model.Path, s.events); err != nil {
 			return nil, err
 		}
@@ -85,8 +85,15 @@ func (s *Session) whole(ctx context.Context) (_ *Model, err error) {
 	return s.Model(ctx)
 }
 
-// hasWeights reports whether the weights are here, or can be made.
-func (m *Model) hasWeights() bool { return m.dir == "" || checkpoints.HasWeights(m.dir) }
+// HasWeights reports whether the weights are here, or can be made.
+func (m *Model) HasWeights() bool { return m.dir == "" || checkpoints.HasWeights(m.dir) }
+
+// warnFresh says so where what writes has learnt nothing.
+func (m *Model) warnFresh() {
+	if m.dir == "" {
+		m.session.events.warn("the model is a fresh one of random weights (model.init): what it writes is noise")
+	}
+}
 
 // makeFresh finds a model of random weights.
 func (m *Model) makeFresh(context.Context) (err error) {
@@ -123,7 +130,7 @@ func (m *Model) findFolder(ctx context.Context) (err error) {
 func (m *Model) findWeights(ctx context.Context, key string, path *string) (err error) {
 	c := m.session.Config
 	m.Name, m.dir = nameOf(*path), *path
-	if onHub(*path) {
+	if OnHub(*path) {
 		if err := m.fetch(ctx, key, path); err != nil {
 			return err
 		}
@@ -337,9 +344,9 @@ func (m *Model) Load() (*model.Model, error) {
 }
 
 // LoadToAnswer is [Model.Load] for a model that only answers, in one of the
-// [Precisions].
+// [Precisions]. In a dry run without the weights it has random ones, which take the same time.
 func (m *Model) LoadToAnswer(precision string) (*model.Model, error) {
-	if m.dir != "" {
+	if m.dir != "" && (m.HasWeights() || !m.session.DryRun) {
 		return m.stretched(m.parts().loadToAnswer(precision, Events{}))
 	}
 	loaded, err := model.NewToTrain(m.Config, m.seed, model.Training{LoRA: model.LoRA{From: m.session.Config.LoRA.From}})

@@ -53,6 +53,7 @@ func (s *Session) Pairs(ctx context.Context) (*PairsRun, error) {
 		if r.Model, err = s.Model(ctx); err != nil {
 			return nil, err
 		}
+		r.Model.warnFresh()
 		r.job.Identity.Contents["tokenizer and template"] = r.Model.Template.Fingerprint()
 		if err := r.plan(); err != nil {
 			return nil, err

@@ -29,12 +29,12 @@ func HubRefs(c *configs.Config, see func(key string, ref hub.Ref)) error {
 		see(key, ref)
 		return nil
 	}
-	if c.Model.Path != "" && onHub(c.Model.Path) {
+	if c.Model.Path != "" && OnHub(c.Model.Path) {
 		if err := parse("model.path", hub.Model, c.Model.Path); err != nil {
 			return err
 		}
 	}
-	if hasReferenceModel(c) && onHub(c.DPO.Reference) {
+	if hasReferenceModel(c) && OnHub(c.DPO.Reference) {
 		if err := parse("dpo.reference", hub.Model, c.DPO.Reference); err != nil {
 			return err
 		}
@@ -66,26 +66,11 @@ type Missing struct {
 // FindMissing lists the files of a config that are not there, those on the hub last. With
 // an error, that of an environment that names no hub, those are left out.
 func FindMissing(c *configs.Config) (missing []Missing, err error) {
-	look := func(key, path string) {
-		if path == "" || strings.HasPrefix(path, read.Builtin) || hub.HasScheme(path) {
-			return
-		}
-		if found, _ := filepath.Glob(path); len(found) == 0 && !isThere(path) {
-			missing = append(missing, Missing{Key: key, Name: path})
+	for _, in := range Inputs(c, "") {
+		if !in.There() {
+			missing = append(missing, Missing{Key: in.Key, Name: in.Path})
 		}
 	}
-	if !onHub(c.Model.Path) {
-		look("model.path", c.Model.Path)
-	}
-	if hasReferenceModel(c) && !onHub(c.DPO.Reference) {
-		look("dpo.reference", c.DPO.Reference)
-	}
-	eachSource(c, func(key string, s *data.Source) error {
-		for _, path := range s.AllPaths() {
-			look(key, path)
-		}
-		return nil
-	})
 	client, err := hub.FromEnv(os.LookupEnv)
 	if err != nil {
 		return missing, err
@@ -97,10 +82,84 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 	})
 }
 
+// Input is a place of this machine that a config names, from which something is read.
+type Input struct{ Key, Path string }
+
+// There reports whether something lies there.
+func (in Input) There() bool {
+	found, _ := filepath.Glob(in.Path)
+	return len(found) > 0 || isThere(in.Path)
+}
+
+// reading are the commands of which [Inputs] knows what they read.
+var reading = []string{"", "sft", "dpo", "pairs", "agentwrite", "eval", "experiment length-cap", "stats", "pack", "plan"}
+
+// Inputs lists the places of this machine that a command reads, of those that a config names; "": any command. Of one that it
+// does not know it lists none.
+func Inputs(c *configs.Config, command string) (out []Input) {
+	if !slices.Contains(reading, command) {
+		return nil
+	}
+	add := func(key, path string) {
+		if path != "" && !strings.HasPrefix(path, read.Builtin) && !hub.HasScheme(path) {
+			out = append(out, Input{key, path})
+		}
+	}
+	addModel := func(key, path string) {
+		if !OnHub(path) {
+			add(key, path)
+		}
+	}
+	addTask := func(key, task string) {
+		if strings.HasSuffix(task, ".jsonl") { // else it has a name
+			add(key, task)
+		}
+	}
+	is := func(commands ...string) bool { return command == "" || slices.Contains(commands, command) }
+	served := map[string]string{"pairs": c.Pairs.Server.URL, "agentwrite": c.AgentWrite.Writer.URL, "eval": c.Eval.Server.URL}
+	if served[command] == "" {
+		addModel("model.path", c.Model.Path)
+		addModel("lora.from", c.LoRA.From)
+		if strings.HasSuffix(c.Model.Template, ".jinja") {
+			add("model.template", c.Model.Template)
+		}
+	}
+	if is("dpo") && hasReferenceModel(c) {
+		addModel("dpo.reference", c.DPO.Reference)
+	}
+	if command != "eval" && (command != "agentwrite" || c.AgentWrite.Prompts == "") {
+		eachSource(c, func(key string, s *data.Source) error {
+			for _, path := range s.AllPaths() {
+				add(key, path)
+			}
+			return nil
+		})
+	}
+	if is("agentwrite") {
+		add("agentwrite.prompts", c.AgentWrite.Prompts)
+	}
+	if is("eval") {
+		for _, task := range c.Eval.Tasks {
+			addTask("eval.tasks", task)
+		}
+		add("eval.read", c.Eval.Read)
+		if c.Eval.Judge.URL != "" {
+			add("eval.judge.against", c.Eval.Judge.Against)
+		}
+	}
+	if is("sft", "dpo") {
+		addTask("eval.during.prompts", c.Eval.During.Prompts)
+	}
+	if is("experiment length-cap") {
+		addTask("experiment.prompts", c.Experiment.Prompts)
+	}
+	return out
+}
+
 // LookForModel refuses a model's path that nothing is at, or no model.
 func LookForModel(path string) error {
 	switch {
-	case onHub(path), strings.HasSuffix(path, ".gguf") && isThere(path), isThere(filepath.Join(path, "config.json")),
+	case OnHub(path), strings.HasSuffix(path, ".gguf") && isThere(path), isThere(filepath.Join(path, "config.json")),
 		isThere(filepath.Join(path, rundir.Checkpoints)):
 		return nil
 	case isThere(path):
@@ -163,9 +222,9 @@ func wantOf(kind hub.Kind) hub.Want {
 	return hub.Files(read.Pick)
 }
 
-// onHub reports whether a model's path is a name on the hub: hf://owner/name, or
+// OnHub reports whether a model's path is a name on the hub: hf://owner/name, or
 // owner/name where neither that folder nor the folder owner is there.
-func onHub(path string) bool {
+func OnHub(path string) bool {
 	if hub.HasScheme(path) {
 		return true
 	}

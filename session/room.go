@@ -78,9 +78,9 @@ func (r Room) Check() error {
 	if r.Parts > 0 {
 		what += fmt.Sprintf(", and %s more while one is made of the processes' parts", human.Bytes(r.Parts))
 	}
-	hint := "make room, or give output.dir a folder on another disk"
+	hint := "make room, or " + rundir.OtherDisk
 	if r.Most > 2 {
-		hint = "make room, lower train.save_total_limit, or give output.dir a folder on another disk"
+		hint = "make room, lower train.save_total_limit, or " + rundir.OtherDisk
 	}
 	return fault.Usage(fault.Hint(fmt.Errorf("%s are free in %s, and %s", human.Bytes(r.Free), r.Dir, what), hint))
 }

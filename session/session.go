@@ -41,6 +41,7 @@ type Session struct {
 	events Events
 	watch  machine.Watch          // of what else the processors do
 	hub    *Hub                   // nil: nothing was asked of it yet
+	shared bool                   // it is another session's, which closes it
 	files  map[string][]read.File // of what lies on the hub, by path
 	python *torch.Installation    // of engine.kind: torch; nil: it was not looked for yet
 	temp   []string               // folders that Close removes
@@ -50,6 +51,13 @@ type Session struct {
 func Open(c *configs.Config, e Events, dryRun bool) *Session {
 	UseThreads(c.Threads)
 	return &Session{Config: c, DryRun: dryRun, events: e, watch: machine.NewWatch(), files: map[string][]read.File{}}
+}
+
+// Beside begins a session of another config that finds what this one has fetched, and ends before it.
+func (s *Session) Beside(c *configs.Config, e Events) *Session {
+	beside := Open(c, e, s.DryRun)
+	beside.hub, beside.shared = s.hub, true
+	return beside
 }
 
 var usualThreads = runtime.GOMAXPROCS(0)
@@ -69,7 +77,7 @@ func (s *Session) Close() {
 	for _, dir := range s.temp {
 		os.RemoveAll(dir)
 	}
-	if s.hub != nil {
+	if s.hub != nil && !s.shared {
 		s.hub.close()
 	}
 }

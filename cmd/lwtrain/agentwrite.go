@@ -95,11 +95,14 @@ func agentWrite(cmd *cobra.Command, s *session.Session, only agentwrite.Stage, l
 	show.AgentWritePlan(out, c, run)
 	if s.DryRun {
 		known, err := run.Check()
+		if err != nil {
+			return err
+		}
 		if known {
 			fmt.Fprintf(out, "\n%s holds such a job: it would go on.\n", c.Output.Dir)
 		}
 		fmt.Fprintln(out, "\nThis was a dry run: nothing was asked, and nothing written.")
-		return err
+		return nil
 	}
 	if err := run.Enter(); err != nil {
 		return err

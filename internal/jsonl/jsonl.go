@@ -53,6 +53,23 @@ func Open[T any](path string, see func(line T, check string) error) (*Log, error
 	return &Log{file: f}, nil
 }
 
+// Read is what [Open] reads, of a log that is left as it is, and that another process may be writing to.
+func Read[T any](path string, see func(line T, check string) error) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return errors.Join(fault.Usage(fmt.Errorf("%s: not a regular file, want a log of JSON lines", path)), err)
+	}
+	_, err = readLines(f, see)
+	return err
+}
+
 // readLog is Open's reading. What it refuses is left as it is.
 func readLog[T any](f *os.File, see func(line T, check string) error) error {
 	path := f.Name()
@@ -61,11 +78,21 @@ func readLog[T any](f *os.File, see func(line T, check string) error) error {
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: another process writes to this file", path),
 			"wait for it, stop it, or name another file"))
 	}
-	raw, err := io.ReadAll(f)
+	whole, err := readLines(f, see)
 	if err != nil {
 		return err
 	}
-	whole, n, checks := 0, 0, false
+	return f.Truncate(whole)
+}
+
+// readLines reads the whole lines of a log, and returns how many bytes they are.
+func readLines[T any](f *os.File, see func(line T, check string) error) (whole int64, err error) {
+	path := f.Name()
+	raw, err := io.ReadAll(f)
+	if err != nil {
+		return 0, err
+	}
+	n, checks := 0, false
 	for line := range bytes.Lines(raw) {
 		if n++; !bytes.HasSuffix(line, []byte("\n")) {
 			break
@@ -90,12 +117,12 @@ func readLog[T any](f *os.File, see func(line T, check string) error) error {
 			err = see(v, check)
 		}
 		if err != nil {
-			return fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
+			return 0, fault.Hint(fmt.Errorf("%s:%d: %w", path, n, err),
 				"the file was changed: mend the line or take it out, then what it held is made again")
 		}
-		whole += len(line)
+		whole += int64(len(line))
 	}
-	return f.Truncate(int64(whole))
+	return whole, nil
 }
 
 // Append adds a line, the object v, and returns its check. It is on the disk when Append

@@ -32,18 +32,32 @@ func AgentWritePlan(w io.Writer, c *configs.Config, run *session.AgentWrite) {
 	if len(x.Dropped) > 0 {
 		line("", "left out: %s", human.Counts(x.Dropped))
 	}
-	if o.Select.AskModel {
+	switch {
+	case o.Select.AskModel:
 		line("", "the writer is asked which of the selected need a long answer")
+	case x.Unstated > 0:
+		line("", "%s no length, and a long text is written to each: agentwrite.select.ask_model=true has the writer asked whether "+
+			"it needs one, agentwrite.select.stated_length=required leaves them out", stateText(x.Unstated))
 	}
 	line("texts", "%s, at most %d paragraphs, temperature %g, top-p %g", o.Variant, o.MaxParagraphs, o.Temperature, o.TopP)
-	line("about", "%s words, in %s of %s prompt and %s reply tokens", human.Grouped(x.Words), human.Count(x.Calls, "call"),
-		human.Grouped(x.Prompt), human.Grouped(x.Reply))
+	if x.Calls > 0 {
+		line("about", "%s words, in %s", human.Grouped(x.Words), askedText(x.Calls, x.Prompt, x.Reply, 0))
+	}
+	kept, left := run.Left()
 	if x.Cost > 0 {
 		text := fmt.Sprintf("%.2f by the price in the config", x.Cost)
 		if o.Budget > 0 {
 			text += fmt.Sprintf(", and %g may be spent", o.Budget)
 		}
 		line("cost", "%s", text)
+	}
+	if kept.Calls > 0 {
+		line("kept", "%s: paid for, and not asked again", askedText(kept.Calls, kept.Prompt, kept.Reply, kept.Cost))
+		if left.Calls == 0 {
+			line("left", "nothing is asked for any more")
+		} else {
+			line("left", "about %s", askedText(left.Calls, left.Prompt, left.Reply, left.Cost))
+		}
 	}
 	if n := run.Needs(); n.Batch > 0 {
 		line("memory", "%s of weights, up to %s for the keys and values of %s at a time", human.Bytes(n.Weights), human.Bytes(n.Cache),
@@ -53,6 +67,22 @@ func AgentWritePlan(w io.Writer, c *configs.Config, run *session.AgentWrite) {
 		}
 	}
 	line("output", "%s", c.Output.Dir)
+}
+
+func stateText(n int) string {
+	if n == 1 {
+		return "1 of them states"
+	}
+	return human.Grouped(n) + " of them state"
+}
+
+// askedText is what calls take, and their cost where there is one.
+func askedText(calls, prompt, reply int, cost float64) string {
+	text := fmt.Sprintf("%s of %s prompt and %s reply tokens", human.Count(calls, "call"), human.Grouped(prompt), human.Grouped(reply))
+	if cost > 0 {
+		text += fmt.Sprintf(", %.2f", cost)
+	}
+	return text
 }
 
 // Writing shows how far training data is.
