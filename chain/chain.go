@@ -36,7 +36,7 @@ const (
 	Begun   State = "begun"   // in part: its command goes on
 	Changed State = "changed" // since it was done
 	Done    State = "done"
-	Failed  State = "failed"  // in this run of the chain
+	Failed  State = "failed"  // its command ended with an error; it goes on
 	Stopped State = "stopped" // in this run of the chain
 )
 
@@ -56,6 +56,7 @@ type record struct {
 	Config  string            `json:"config"`  // hash of the config as it was resolved; "": it takes none
 	Reads   map[string]string `json:"reads"`   // what its command and config name and was there, by path: see stamp
 	Done    bool              `json:"done"`
+	Failed  bool              `json:"failed,omitempty"` // with an error
 	Seconds float64           `json:"seconds"`
 	Figure  string            `json:"figure,omitempty"`
 }
@@ -92,7 +93,9 @@ func (s *Step) look() error {
 	}
 	s.Took, s.Figure = time.Duration(there.Seconds*float64(time.Second)), there.Figure
 	if !there.Done {
-		s.State = Begun
+		if s.State = Begun; there.Failed {
+			s.State = Failed
+		}
 		return nil
 	}
 	s.State = Done
@@ -177,15 +180,34 @@ func (r *Run) Do(ctx context.Context, e Events, do func(ctx context.Context, com
 		tell(e.Begin, i)
 		err = s.do(ctx, do)
 		tell(e.End, i)
-		if other := (rundir.OtherRunError{}); errors.As(err, &other) || was != ToDo && fault.IsUsage(err) {
-			err = fault.Hint(err, "take back the change, or do the step and all that reads it anew: --again "+s.Name)
-		}
 		if err != nil {
-			return fmt.Errorf("step %s: %w", s.Name, err)
+			return s.of(err, was)
 		}
 		if err := folder.Check(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// inChain says of a step's folder what the chain can do about it: its steps have no output.dir.
+var inChain = strings.NewReplacer(
+	rundir.OwnDir, "give the chain another folder, dir=FOLDER",
+	rundir.OtherDisk, "give the chain a folder on another disk, dir=FOLDER")
+
+// of is the error of a step that was in a state before, with the chain's way out.
+func (s *Step) of(err error, was State) error {
+	hint := inChain.Replace(fault.HintOf(err))
+	if other := (rundir.OtherRunError{}); errors.As(err, &other) || was != ToDo && fault.IsUsage(err) {
+		hint = "take back the change, or do the step and all that reads it anew: --again " + s.Name
+	}
+	return fmt.Errorf("step %s: %w", s.Name, fault.Hint(err, hint))
+}
+
+// Try has do run the command of a step with more arguments, which write nothing.
+func (s *Step) Try(ctx context.Context, do func(ctx context.Context, command []string) error, more ...string) error {
+	if err := do(ctx, append(s.Line(), more...)); err != nil {
+		return s.of(err, s.State)
 	}
 	return nil
 }
@@ -219,7 +241,7 @@ func (s *Step) do(ctx context.Context, do func(ctx context.Context, command []st
 	case ctx.Err() != nil:
 		s.State = Stopped
 	default:
-		s.State = Failed
+		s.State, now.Failed = Failed, true
 	}
 	_, gone := os.Stat(s.Dir)
 	switch {

@@ -253,3 +253,101 @@ func TestWhatCountsOfAFolder(t *testing.T) {
 		t.Error("nothing has a stamp")
 	}
 }
+
+func TestAFolderIsSeenThroughLinks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"far/below", "plain"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"link": "far", "plain/link": "../far", "far/below/up": "../../far", "plain/none": "gone"} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Skip(err)
+		}
+	}
+	write(t, "far/below/a", "x")
+	for _, folder := range []string{"far", "link", "plain"} {
+		before := stamp(folder)
+		write(t, "far/below/a", folder)
+		if stamp(folder) == before {
+			t.Errorf("%s: what changed in it is not seen", folder)
+		}
+	}
+}
+
+func TestAStepThatFailedIsSaidToHave(t *testing.T) {
+	w := begin(t)
+	w.fail["b"] = errors.New("a cable was cut")
+	if _, states, err := w.run(t); err == nil || states != "done failed to do to do" {
+		t.Fatalf("%s: %v", states, err)
+	}
+	r, err := Open(letters())
+	if err != nil || r.Steps[1].State != Failed {
+		t.Errorf("opened again it is %s: %v", r.Steps[1].State, err)
+	}
+	delete(w.fail, "b")
+	if did, states, err := w.run(t); did != "bcd" || states != "done done done done" || err != nil {
+		t.Errorf("%q was begun, %s: %v", did, states, err)
+	}
+}
+
+func TestWhatHintsSayOfOutputDirTheChainSaysOfItself(t *testing.T) {
+	w := begin(t)
+	for want, err := range map[string]error{
+		"give the chain another folder, dir=FOLDER": rundir.RefuseForeign(".", "in.txt"),
+		"take back the change, or do the step and all that reads it anew: --again a": rundir.Same("run/a", rundir.Identity{},
+			rundir.Identity{Settings: map[string]string{"x": "1"}}),
+	} {
+		w.fail["a"] = err
+		r, err := Open(letters())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dry := r.Steps[0].Try(t.Context(), func(_ context.Context, command []string) error {
+			if command[len(command)-1] != "--dry-run" {
+				t.Errorf("%v", command)
+			}
+			return w.fail["a"]
+		}, "--dry-run")
+		_, _, err = w.run(t)
+		if fault.HintOf(err) != want || fault.HintOf(dry) != want {
+			t.Errorf("the hints are %q, and %q of a dry run, want %q", fault.HintOf(err), fault.HintOf(dry), want)
+		}
+	}
+}
+
+func TestWhatAStepBeforeWillHaveWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	step := func(name, command string) Step {
+		return Step{Step: configs.Step{Name: name, Command: []string{command}, Dir: filepath.Join("run", name)}, State: ToDo}
+	}
+	r := &Run{Steps: []Step{step("write", "agentwrite"), step("sft", "sft"), step("dpo", "dpo")}}
+	r.Steps[0].State = Begun
+	for _, c := range []struct {
+		path, by, wrong string
+	}{
+		{"run/write/train.jsonl", "write", ""},
+		{"./run/write/*.jsonl", "write", ""},
+		{"run/write/trian.jsonl", "write",
+			"step write writes no such file, want one of train.jsonl, items.jsonl, dropped.jsonl, calls.jsonl"},
+		{"run/sft", "sft", ""},
+		{"run/sft/checkpoints/step-000004", "sft", ""},
+		{"run/dpo", "", ""},
+		{"run/sftx", "", ""},
+		{"long.jsonl", "", ""},
+	} {
+		by, wrong := r.Coming(2, c.path)
+		name := ""
+		if by != nil {
+			name = by.Name
+		}
+		if name != c.by || wrong != c.wrong {
+			t.Errorf("%s: by %q, %q; want %q, %q", c.path, name, wrong, c.by, c.wrong)
+		}
+	}
+	r.Steps[1].State = Done
+	if by, _ := r.Coming(2, "run/sft"); by != nil {
+		t.Errorf("%s is done, and is said to come", by.Name)
+	}
+}

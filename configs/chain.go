@@ -28,6 +28,17 @@ type Step struct {
 	Config  *Config  // nil: the command takes none
 	Dir     string   // what it writes: output.dir of a command with a config
 	Reads   []string // steps before it whose folders it names
+
+	places map[string]Origin // in the chain, of what was set
+}
+
+// Origin is where the value of a key of the step's config comes from.
+func (s *Step) Origin(key string) Origin {
+	o := s.Config.Origin(key)
+	if in, ok := s.places[o.Name]; ok && o.Kind == Argument {
+		return in
+	}
+	return o
 }
 
 // Line is the command as it is given, without the program's name.
@@ -77,11 +88,13 @@ type chainReader struct {
 	env    func(string) (string, bool)
 	check  CheckCommand
 
-	step *Step // at hand
+	step   *Step // at hand
+	broken bool  // something in it stands for nothing, which is said once: what follows from it is not
 }
 
 func (r *chainReader) read(root *yaml.Node, overrides []string) {
 	var vars, steps []pair
+	var places []string // of the steps: steps[0]
 	var list *yaml.Node
 	for _, p := range r.pairs(root, "", 0) {
 		switch v := deref(p.value); p.key.Value {
@@ -107,9 +120,14 @@ func (r *chainReader) read(root *yaml.Node, overrides []string) {
 	for i, n := range list.Content {
 		at := fmt.Sprintf("steps[%d]", i)
 		fields := r.fields(deref(n), at)
-		name := r.name(n, at, fields)
-		r.names = append(r.names, name)
+		if deref(n).Kind != yaml.MappingNode {
+			continue // which is said
+		}
+		r.names, places = append(r.names, r.name(n, at, fields)), append(places, at)
 		steps = append(steps, pair{n, &yaml.Node{Kind: yaml.MappingNode, Content: flat(fields)}})
+	}
+	if len(steps) == 0 {
+		return
 	}
 	for _, p := range vars {
 		key := p.key.Value
@@ -121,7 +139,7 @@ func (r *chainReader) read(root *yaml.Node, overrides []string) {
 	r.override(overrides)
 	r.values["dir"] = r.chain.Dir
 	for i, p := range steps {
-		r.readStep(p.key, fmt.Sprintf("steps[%d]", i), r.names[i], p.value)
+		r.readStep(p.key, places[i], r.names[i], p.value)
 	}
 }
 
@@ -214,6 +232,7 @@ func (r *chainReader) expand(n *yaml.Node, at, text string) string {
 	return reference.ReplaceAllStringFunc(text, func(found string) string {
 		name := found[2 : len(found)-1]
 		value, known := r.values[name]
+		r.broken = r.broken || !known
 		switch {
 		case known && slices.Contains(r.names, name) && name != r.step.Name && !slices.Contains(r.step.Reads, name):
 			r.step.Reads = append(r.step.Reads, name)
@@ -262,7 +281,7 @@ func (r *chainReader) readStep(n *yaml.Node, at, name string, m *yaml.Node) {
 	r.values[name] = r.step.Dir
 	var command, config *yaml.Node
 	var args []string
-	set := settings{of: map[string]Origin{}}
+	set := settings{of: map[string]Origin{}, broken: map[string]bool{}, keys: map[string]*yaml.Node{}}
 	for _, p := range r.pairs(m, at, 0) {
 		at := at + "." + p.key.Value
 		switch v := deref(p.value); p.key.Value {
@@ -275,9 +294,7 @@ func (r *chainReader) readStep(n *yaml.Node, at, name string, m *yaml.Node) {
 		case "config":
 			config = v
 		case "set":
-			for _, s := range r.fields(v, at) {
-				set.add(r.at(s.key), s.key.Value, r.flow(s.value, at+"."+s.key.Value, 0))
-			}
+			r.settings(v, at, "", 0, &set)
 		case "args":
 			if v.Kind != yaml.SequenceNode {
 				r.problem(v, at, "%s, want a list", describe(v))
@@ -293,7 +310,9 @@ func (r *chainReader) readStep(n *yaml.Node, at, name string, m *yaml.Node) {
 	}
 	for _, arg := range r.set[name] {
 		key, value, _ := strings.Cut(arg, "=")
-		set.add(Origin{Kind: Argument, Name: name + "." + arg}, key, r.expand(n, at, value))
+		r.broken = false
+		value = r.expand(n, at, value)
+		set.add(Origin{Kind: Argument, Name: name + "." + arg}, key, value, r.broken)
 	}
 	if command == nil {
 		r.problem(n, at+".command", "missing, want a command of lwtrain, such as sft")
@@ -305,13 +324,39 @@ func (r *chainReader) readStep(n *yaml.Node, at, name string, m *yaml.Node) {
 
 // settings are key=value with where each comes from.
 type settings struct {
-	args []string
-	of   map[string]Origin
+	args   []string
+	of     map[string]Origin
+	broken map[string]bool       // something in it stands for nothing
+	keys   map[string]*yaml.Node // of the file
 }
 
-func (s *settings) add(o Origin, key, value string) {
+func (s *settings) add(o Origin, key, value string, broken bool) {
 	arg := key + "=" + value
-	s.args, s.of[arg] = append(s.args, arg), o
+	s.args, s.of[arg], s.broken[arg] = append(s.args, arg), o, broken
+}
+
+// settings reads the keys of set below one of them, with the points of the command line or as sections, as a config has them.
+func (r *chainReader) settings(n *yaml.Node, at, in string, depth int, set *settings) {
+	if n.Kind != yaml.MappingNode {
+		r.problem(n, at, "%s, want a map of keys", describe(n))
+		return
+	}
+	for _, s := range r.pairs(n, at, depth) {
+		key, v := join(in, s.key.Value), deref(s.value)
+		at := join(at, s.key.Value)
+		if f := table().byPath[key]; f != nil && f.kind == section && v.Kind == yaml.MappingNode {
+			r.settings(v, at, key, depth+1, set)
+			continue
+		}
+		if first := set.keys[key]; first != nil {
+			r.problem(s.key, at, "given twice, want it once (it is on line %d too)", first.Line)
+			continue
+		}
+		r.broken = false
+		value := r.flow(s.value, at, 0)
+		set.add(r.at(s.key), key, value, r.broken)
+		set.keys[key] = s.key
+	}
 }
 
 // configure checks a step's command, and loads its config.
@@ -324,11 +369,13 @@ func (r *chainReader) configure(n *yaml.Node, at string, command, config *yaml.N
 	}
 	s.Args = args
 	name := ""
+	r.broken = false
 	if config != nil {
 		name = r.expand(config, at+".config", r.text(config, at+".config"))
-		set.add(r.at(n), "output.dir", s.Dir)
+		set.add(r.at(n), "output.dir", s.Dir, false)
 		s.Args = slices.Concat([]string{"-c", name}, args, set.args)
 	}
+	s.places = set.of
 	takes, err := r.check(s.Command, s.Args)
 	switch {
 	case err != nil:
@@ -337,7 +384,7 @@ func (r *chainReader) configure(n *yaml.Node, at string, command, config *yaml.N
 		r.problem(n, at+".config", "missing, want a YAML file or a recipe: %s takes one", strings.Join(s.Command, " "))
 	case !takes && (config != nil || len(set.args) > 0):
 		r.problem(n, at, "%s takes no config, want its arguments in args", strings.Join(s.Command, " "))
-	case takes:
+	case takes && !r.broken:
 		if s.Config, err = Load(name, set.args, r.env); err != nil {
 			r.problemsOf(config, at, err, set)
 		}
@@ -351,6 +398,9 @@ func (r *chainReader) problemsOf(config *yaml.Node, at string, err error, set se
 		r.problem(config, at+".config", "%v", err)
 	}
 	for _, p := range found {
+		if p.Origin.Kind == Argument && set.broken[p.Origin.Name] {
+			continue
+		}
 		if o, ok := set.of[p.Origin.Name]; ok && p.Origin.Kind == Argument {
 			p.Origin = o
 		}

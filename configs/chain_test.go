@@ -76,6 +76,36 @@ func TestAStepIsAnOrdinaryCommand(t *testing.T) {
 	}
 }
 
+func TestSectionsOfASettingAreThoseOfAConfig(t *testing.T) {
+	c, err := chainOf(t, `
+vars: {port: 8000}
+steps:
+- name: one
+  command: sft
+  config: m.yaml
+  set:
+    seed: 3
+    agentwrite: {writer: {url: "http://h:${port}/v1", model: m}, variant: extend}
+    agentwrite.writer: {concurrency: 2}
+    model: {rope_scaling: {rope_type: yarn, factor: 2}}
+    data: {sources: [{path: a.jsonl}]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"-c", "m.yaml", "seed=3", "agentwrite.writer.url=http://h:8000/v1", "agentwrite.writer.model=m",
+		"agentwrite.variant=extend", "agentwrite.writer.concurrency=2", "model.rope_scaling={rope_type: yarn, factor: 2}",
+		"data.sources=[{path: a.jsonl}]", "output.dir=runs/C/one"}
+	if diff := cmp.Diff(want, c.Steps[0].Args); diff != "" {
+		t.Error(diff)
+	}
+	for key, line := range map[string]int{"agentwrite.writer.url": 9, "data.sources[0].path": 12, "seed": 8} {
+		if o := c.Steps[0].Origin(key); o.Name != "C" || o.Line != line {
+			t.Errorf("%s is of %v, want C:%d", key, o, line)
+		}
+	}
+}
+
 func TestTheCommandLineChangesAChain(t *testing.T) {
 	for _, c := range []struct{ name, override, want string }{
 		{"a variable", "steps=7", "train.max_steps=7"},
@@ -111,22 +141,33 @@ func TestWhatIsWrongWithAChain(t *testing.T) {
 		{"no steps", "dir: x", "C:1:1: steps: missing, want a list of steps, each with name and command"},
 		{"steps that are none", "steps: 3", "C:1:8: steps: 3, want a list of 1 to 100 steps"},
 		{"too many", "steps: [" + strings.Repeat("1, ", 100) + "1]", "C:1:8: steps: a list of 101, want a list of 1 to 100 steps"},
-		{"an unknown key", "step: 1", "C:1:1: step: unknown key, want one of: dir, vars, steps; did you mean steps?"},
+		{"an unknown key", "step: 1", "C:1:1: step: unknown key, want one of: dir, vars, steps; did you mean steps?\n" +
+			"C:1:1: steps: missing, want a list of steps, each with name and command"},
 		{"a step that is none", "steps: [x]", `C:1:9: steps[0]: "x", want a map of keys`},
 		{"a name with a slash", "steps:\n- {name: a/b, command: sft, config: m.yaml}",
 			`C:2:10: steps[0].name: "a/b", want letters, digits, - and _, and not dir: it is a folder`},
 		{"a folder that is none", "dir: [a]\nsteps:\n" + step + "}", "C:1:6: dir: a list of 1, want text"},
 		{"a config that is not there", "steps:\n- {name: a, command: sft, config: no.yaml}",
-			"C:2:35: steps[0].config: no.yaml: no such file, want a YAML file or a recipe"},
+			"C:2:35: steps[0].config: no.yaml: no such file, want a YAML file or a recipe: " + oneOf(RecipeNames())},
 		{"a mistake in a config", "steps:\n" + step + ", set: {seed: x}}", `C:2:49: a.seed: "x", want a whole number at least 0`},
 		{"a config for a command without one", "steps:\n- {name: a, command: eval compare, config: m.yaml}",
 			"C:2:3: steps[0]: eval compare takes no config, want its arguments in args"},
 		{"values for a command without config", "steps:\n- {name: a, command: eval compare, set: {seed: 1}}",
 			"C:2:3: steps[0]: eval compare takes no config, want its arguments in args"},
 		{"args that are no list", "steps:\n- {name: a, command: eval compare, args: x}", `C:2:42: steps[0].args: "x", want a list`},
-		{"what stands for nothing", "vars: {model: m}\nsteps:\n" + step + ", set: {model.path: \"${modle}\"}}",
+		{"what stands for nothing, once", "vars: {model: m}\nsteps:\n" + step + ", set: {model.path: \"${modle}\"}}",
 			"C:3:61: steps[0].set.model.path: ${modle} stands for nothing, " +
 				"want a variable or a step before this one: a, dir or model; did you mean model?"},
+		{"and where a number is wanted", "steps:\n" + step + ", set: {train.max_steps: \"${n}\"}}",
+			"C:2:66: steps[0].set.train.max_steps: ${n} stands for nothing, want a variable or a step before this one: a or dir"},
+		{"and in the name of a config", "steps:\n- {name: a, command: sft, config: \"${m}.yaml\"}",
+			"C:2:35: steps[0].config: ${m} stands for nothing, want a variable or a step before this one: a or dir"},
+		{"a key twice, in two ways", "steps:\n" + step + ", set: {train: {max_steps: 1}, train.max_steps: 2}}",
+			"C:2:72: steps[0].set.train.max_steps: given twice, want it once (it is on line 2 too)"},
+		{"a key of a section", "steps:\n" + step + ", set: {train: {max_stepz: 1}}}",
+			"C:2:57: a.train.max_stepz: unknown key; did you mean max_steps?"},
+		{"the step's folder, in a section", "steps:\n" + step + ", set: {output: {dir: x}}}",
+			"C:2:58: a.output.dir: it is the step's folder, want it left out"},
 		{"a key twice", "steps:\n" + step + ", config: n.yaml}",
 			"C:2:43: steps[0].config: given twice, want it once (it is on line 2 too)"},
 	} {
@@ -135,7 +176,7 @@ func TestWhatIsWrongWithAChain(t *testing.T) {
 			if err == nil || !fault.IsUsage(err) {
 				t.Fatalf("got %v", err)
 			}
-			if !strings.Contains("\n"+err.Error(), "\n"+c.want) {
+			if err.Error() != c.want {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})

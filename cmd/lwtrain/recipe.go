@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
+	"lwtrain/session"
 )
 
 // program is what this program does with arguments: its commands, and to run one.
@@ -169,6 +171,9 @@ func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool)
 	if err != nil {
 		return err
 	}
+	if err := checkInputs(run); err != nil {
+		return err
+	}
 	if dryRun {
 		return p.planChain(cmd, run, steps, do)
 	}
@@ -186,6 +191,34 @@ func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool)
 		err = fault.Hint(err, "this goes on from there: "+commandLine(cmd, "again")) // what is begun anew is begun
 	}
 	return err
+}
+
+// checkInputs refuses a chain of which a step that is to be done names a file that is not there, and that no step before it will
+// have made: all of them at once. What a command without a config reads it does not know.
+func checkInputs(run *chain.Run) error {
+	var bad configs.Problems
+	hint := ""
+	for i, s := range run.Steps {
+		if s.Config == nil || s.State == chain.Done && run.Waits(i) == "" {
+			continue
+		}
+		for _, in := range session.Inputs(s.Config, strings.Join(s.Command, " ")) {
+			by, wrong := run.Coming(i, in.Path)
+			switch {
+			case wrong == "" && (by != nil || in.There()):
+				continue
+			case wrong == "":
+				wrong = "not there, and no step before this one makes it"
+				hint = cmp.Or(hint, fault.Nearby(in.Path))
+			}
+			bad = append(bad, configs.Problem{Origin: s.Origin(in.Key), Path: s.Name + "." + in.Key,
+				Text: terminal.Printable(in.Path) + ": " + wrong})
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	return fault.Usage(fault.Hint(bad, hint))
 }
 
 // planChain says what a chain would do, and has the commands say it whose steps have all that they read and nothing
@@ -210,8 +243,8 @@ func (p program) planChain(cmd *cobra.Command, run *chain.Run, anew []*chain.Ste
 		case own.Flags().Lookup("dry-run") == nil:
 			fmt.Fprintln(out, "this command has no dry run")
 		default:
-			if err := do(cmd.Context(), append(s.Line(), "--dry-run")); err != nil {
-				return fmt.Errorf("step %s: %w", s.Name, err)
+			if err := s.Try(cmd.Context(), do, "--dry-run"); err != nil {
+				return err
 			}
 		}
 	}

@@ -28,6 +28,8 @@ func ChainPlan(w io.Writer, r *chain.Run, commands bool) {
 			}
 		case chain.Begun:
 			state += ": it goes on"
+		case chain.Failed:
+			state += ": its command is given again, and goes on"
 		case chain.Changed:
 			state += ": " + s.Why + "; its command says what that means"
 		}
