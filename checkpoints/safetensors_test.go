@@ -131,6 +131,40 @@ func TestReadsPartsFromManyGoroutines(t *testing.T) {
 	faulttest.Want(t, w.Read("a", have), dir, "DIR/model.safetensors: tensor a: the file is cut short or was never complete")
 }
 
+func TestHalvesAreReadAsTheyAreInTheFile(t *testing.T) {
+	dir := t.TempDir()
+	data := make([]float32, 3*StreamChunk+17)
+	for i := range data {
+		data[i] = float32(i % 200)
+	}
+	if err := writeWeights(dir, "BF16", []Tensor{{"a", []int{len(data)}, data}}, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	w, err := OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	const from = 5
+	have := make([]uint16, len(data)-from)
+	if err := w.ReadHalfAt("a", from, have); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range have {
+		if want := data[from+i]; math.Float32frombits(uint32(v)<<16) != want {
+			t.Fatalf("value %d is %#04x, want %g", from+i, v, want)
+		}
+	}
+	if err := os.Truncate(filepath.Join(dir, "model.safetensors"), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	err = w.ReadHalfAt("a", from, have)
+	faulttest.Want(t, err, dir, "DIR/model.safetensors: tensor a: the file is cut short or was never complete")
+	if hint := fault.HintOf(err); hint != "another program changed it after it was opened" {
+		t.Errorf("hint: %q", hint)
+	}
+}
+
 func TestShardsHoldWhatOneFileHolds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

@@ -3,7 +3,6 @@ package model
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 
 	"lwtrain/internal/graph"
 	"lwtrain/internal/kernels"
+	"lwtrain/internal/tensorfile"
 )
 
 // Fingerprint says which model this is: a SHA-256, in hexadecimal, of its config and
@@ -111,15 +111,18 @@ func (m *Model) each(do func(i int, p *graph.Param)) {
 
 // sums are lines of the tensors of a parameter: name, shape and SHA-256.
 func (m *Model) sums(p *graph.Param) (lines []byte) {
-	var buf []byte
-	part := make([]float32, 1<<16)
+	const most = 1 << 14 // values; of more a kernel gives some to threads of its own, and each core has a parameter here
+	room := make([]float32, most)
 	for _, f := range m.files[p] {
 		h := sha256.New()
-		for at, to := extent(p, f); at < to; at += len(part) {
-			part = part[:min(cap(part), to-at)]
-			p.Values(part, at)
-			buf, _ = binary.Append(buf[:0], binary.LittleEndian, part) // fails only for types without a fixed size
-			h.Write(buf)
+		for at, to := extent(p, f); at < to; at += most {
+			part := room[:min(most, to-at)]
+			if p.Data != nil {
+				part = p.Data[at : at+len(part)]
+			} else {
+				p.Values(part, at)
+			}
+			h.Write(tensorfile.Bytes(part))
 		}
 		lines = fmt.Appendf(lines, "%s %v %x\n", f.Name, f.Shape, h.Sum(nil))
 	}

@@ -200,9 +200,8 @@ func (m *Model) rowsOf(p *graph.Param, f families.Tensor) []float32 {
 // Load reads a model folder: config.json and safetensors.
 func Load(dir string) (*Model, error) { return loadAs(dir, false) }
 
-// LoadBF16 reads a model folder for a [Generator] alone: matrices are kept in
-// bf16 only, rounded if the file has more. The model can be neither trained nor
-// saved.
+// LoadBF16 reads a model folder for a [Generator] alone: matrices are kept in bf16 only, rounded if the file has more. The
+// model can be neither trained nor saved.
 func LoadBF16(dir string) (*Model, error) { return loadAs(dir, true) }
 
 // IsBF16 reports whether all matrices of a folder are stored in bf16, so that
@@ -319,13 +318,14 @@ func (m *Model) readAs(p *graph.Param, w *checkpoints.Weights, named func(tensor
 func (m *Model) readPacked(p *graph.Param, w *checkpoints.Weights) error {
 	for _, f := range m.files[p] {
 		from, to := extent(p, f)
-		half := p.Half[from:to]
-		if err := w.ReadHalfAt(f.Name, 0, half); err != nil {
-			return err
-		}
-		const exponent = 0x7f80 // all ones: a NaN or infinity
-		if slices.ContainsFunc(half, func(v kernels.BF16) bool { return v&exponent == exponent }) {
-			return fmt.Errorf("tensor %s holds a NaN or infinity", f.Name)
+		at := 0
+		for half := range slices.Chunk(p.Half[from:to], 1<<18) { // as much as a core's cache keeps until it is looked at
+			if err := w.ReadHalfAt(f.Name, at, half); err != nil {
+				return err
+			}
+			if at += len(half); !kernels.AllFiniteBF16(half) {
+				return fmt.Errorf("tensor %s holds a NaN or infinity", f.Name)
+			}
 		}
 	}
 	return nil

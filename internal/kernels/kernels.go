@@ -15,7 +15,10 @@
 // the one operating-system thread that runs there.
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // BF16 holds the upper half of a float32: 8 bits of exponent, 7 of mantissa.
 type BF16 = uint16
@@ -145,6 +148,19 @@ func SumSquares(x []float32) float64 { return sumSquares(x) }
 func AllFinite(x []float32) bool {
 	s := sumSquares(x) // float64 squares of finite float32 values cannot overflow
 	return s-s == 0
+}
+
+// AllFiniteBF16 is [AllFinite] for bf16 values. It takes no threads: files are read by several.
+func AllFiniteBF16(x []BF16) bool {
+	const exponents, lowest = 0x7f80_7f80_7f80_7f80, 0x0080_0080_0080_0080
+	var carries uint64 // into the sign of a value whose exponent is all ones
+	for _, four := range unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/4) {
+		carries |= four&exponents + lowest
+	}
+	for _, v := range x[len(x)/4*4:] {
+		carries |= uint64(v&0x7f80 + 0x80)
+	}
+	return carries&0x8000_8000_8000_8000 == 0
 }
 
 // Highest gives for each row of x [len(at), cols] the position of its highest

@@ -27,6 +27,25 @@ func TestHighestFindsTheFirstOfEqualsAndWhatIsNotFinite(t *testing.T) {
 	})
 }
 
+func TestEveryBF16ThatIsNotFiniteIsFoundWhereverItIs(t *testing.T) {
+	for v := range 1 << 16 {
+		for size := 1; size < 10; size++ {
+			x := make([]BF16, size)
+			for i := range x {
+				x[i] = 0xff7f // the most negative one: beside it no carry is hidden
+			}
+			x[v%size] = BF16(v)
+			wide := float64(toFloat(BF16(v)))
+			if want := !math.IsNaN(wide) && !math.IsInf(wide, 0); AllFiniteBF16(x) != want {
+				t.Fatalf("%#04x (%g) as value %d of %d: finite is %v, want %v", v, wide, v%size, size, !want, want)
+			}
+		}
+	}
+	if !AllFiniteBF16(nil) {
+		t.Error("nothing is not finite")
+	}
+}
+
 func TestBF16RoundsToNearestEvenAndKeepsWhatIsSpecial(t *testing.T) {
 	inf := float32(math.Inf(1))
 	in := []float32{0, 1, -1, 1 + 1.0/256, 1 + 3.0/256, inf, -inf, float32(math.NaN()), 3.3e38, 1e-40, math.Float32frombits(0x7f800001)}

@@ -3,6 +3,7 @@ package tensorfile
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 )
 
 // sizes holds the dtypes of the safetensors format, and the bytes of one value. Those whose values
@@ -18,6 +19,11 @@ var sizes = map[string]int{
 // format has no such dtype.
 func Size(dtype string) int { return sizes[dtype] }
 
+// Bytes is the memory of x, which is as files have the values: the processors that lwtrain is for are little-endian.
+func Bytes[T float32 | uint16](x []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x)*int(unsafe.Sizeof(*new(T))))
+}
+
 // IsFloat reports whether [Decode] knows the dtype.
 func IsFloat(dtype string) bool {
 	return dtype == "F32" || dtype == "BF16" || dtype == "F16" || dtype == "F64"
@@ -29,9 +35,7 @@ func IsFloat(dtype string) bool {
 func Decode(dst []float32, src []byte, dtype string) {
 	switch dtype {
 	case "F32":
-		for i := range dst {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
-		}
+		copy(Bytes(dst), src)
 	case "BF16":
 		for i := range dst {
 			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)

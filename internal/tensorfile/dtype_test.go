@@ -2,6 +2,7 @@ package tensorfile
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -26,6 +27,20 @@ func TestEveryHalfIsWidenedExactly(t *testing.T) {
 		if math.Signbit(float64(have)) != (h>>15 == 1) || !(float64(have) == want || have != have && want != want) {
 			t.Fatalf("%#04x is %g, want %g", h, have, want)
 		}
+	}
+}
+
+func TestMemoryHasValuesAsFilesDo(t *testing.T) {
+	if have := Bytes([]uint16{0x0102, 0x0304}); !slices.Equal(have, []byte{2, 1, 4, 3}) {
+		t.Errorf("%v", have)
+	}
+	raw := make([]byte, 8)
+	Encode(raw, []float32{1.5, -3}, "F32")
+	if have := Bytes([]float32{1.5, -3}); !slices.Equal(have, raw) {
+		t.Errorf("%v, want %v", have, raw)
+	}
+	if have := Bytes([]float32(nil)); len(have) != 0 {
+		t.Errorf("%v of nothing", have)
 	}
 }
 
