@@ -106,7 +106,8 @@ func mayCount(before, after string, english bool) bool {
 	}
 	near := head(after, 64)
 	if english {
-		return countEN.MatchString(strings.ToLower(near)) && numberInEnglish(near)
+		return (countEN.MatchString(strings.ToLower(near)) || strings.EqualFold(tail(before, len(numberOfWords)), numberOfWords)) &&
+			numberInEnglish(near)
 	}
 	return (strings.HasPrefix(near, "数") || strings.HasPrefix(near, "數")) && numberInChinese(near)
 }

@@ -444,7 +444,7 @@ var lengthCases = []lengthCase{
 }
 
 func TestAStatedLengthIsReadFromThePrompt(t *testing.T) {
-	for _, c := range slices.Concat(lengthCases, textCases) {
+	for _, c := range slices.Concat(lengthCases, textCases, boundCases) {
 		t.Run(c.name, func(t *testing.T) {
 			for prompt, want := range c.lengths {
 				if got := StatedLength(prompt); got != want {

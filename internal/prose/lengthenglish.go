@@ -32,12 +32,19 @@ func set(words string) map[string]bool {
 var (
 	// before a number
 	upEN = phrases("at least, at the least, at the very least, at lease, min, minimum, more than, over, above, exceed, exceeds, " +
-		"exceeding, longer than, greater than, larger than, upwards of, upward of, beyond, surpass, starting at, >, > =, = >")
+		"exceeding, longer than, greater than, larger than, upwards of, upward of, beyond, surpass, starting at, >, > =, = >, " +
+		"greater than or equal to, more than or equal to, lower limit, lower bound, minimum limit")
 	downEN = phrases("at most, at the most, at the very most, up to, upto, within, under, less than, fewer than, lower than, " +
-		"smaller than, shorter than, max, maximum, below, limit, limited to, capped at, cap, as many as, <, < =, = <")
+		"smaller than, shorter than, max, maximum, below, limit, limited to, capped at, cap, as many as, <, < =, = <, " +
+		"less than or equal to, fewer than or equal to")
 	aboutEN = set("about around approximately approx roughly circa ca c some nearly almost the a an another further whole total of be is " +
 		"in at from between just length word words count . : = ~ ( ) - \" '")
 	notEN = set("not never no cannot without avoid")
+
+	// before "word count" and its kin
+	upCountEN   = phrases("minimum, minimal, min, min ., lower, least, lowest")
+	downCountEN = phrases("maximum, maximal, max, max ., upper, most, highest")
+	countKindEN = set("requested needed allowed allowable permitted acceptable total overall final target number of a the -")
 
 	// between a number and its unit
 	upThenEN = phrases("or more, and more, or greater, or longer, or above, and above, or over, and over, or up, and up, & up, plus, +, " +
@@ -117,7 +124,7 @@ func lengthInEnglish(before, after string) Length {
 	asked := ok && c.asked(after)
 	// Of "5000 words: 10 references" the first number counts words.
 	if front := ok && c.lo >= shortest && colonEN.MatchString(after); isCount && !front {
-		if l, said := countInEnglish(behind); said {
+		if l, said := countInEnglish(behind, boundOfCount(before)); said {
 			return l
 		}
 	}
@@ -357,9 +364,22 @@ func (c counted) ofPart() bool {
 	return each || partEN[b.at(0).text] && len(b.list) < len(c.front.list)
 }
 
+// boundOfCount is what the words before "word" say that its count bounds: minimum word count.
+func boundOfCount(before string) bound {
+	b := backwards{tokens(before)}
+	b.skip(countKindEN)
+	switch {
+	case b.take(upCountEN):
+		return atLeast
+	case b.take(downCountEN):
+		return atMost
+	}
+	return exactly
+}
+
 // countInEnglish reads what stands behind "word": count: 2500. said is whether there is such
-// a number.
-func countInEnglish(after string) (l Length, said bool) {
+// a number, front what the words before say that it bounds.
+func countInEnglish(after string, front bound) (l Length, said bool) {
 	words := countEN.FindString(after)
 	if words == "" {
 		return Length{}, false
@@ -384,23 +404,29 @@ func countInEnglish(after string) (l Length, said bool) {
 			return Length{}, true
 		}
 		b := backwards{tokens(words)}
-		bound := b.bound()
+		front = front.either(b.bound()) // of "minimum word limit" the limit is none
 		if m := behindEN.FindStringSubmatch(behind); m != nil {
-			bound = bound.either(boundOf(m[1], m[2]))
+			front = front.either(boundOf(m[1], m[2]))
 		}
-		return lengthOf(lo, hi, bound).withOther(behind), true
+		return lengthOf(lo, hi, front).withOther(behind), true
 	}
 	return Length{}, false
 }
+
+// numberOfWords stands before "words" whose count stands behind them.
+const numberOfWords = "number of "
 
 // countedBehind is the text behind "word" where it may say a count; of "length (words): 1200"
 // without the bracket.
 func countedBehind(before, after string) (behind string, ok bool) {
 	rest, closed := strings.CutPrefix(strings.TrimPrefix(after, "s"), ")")
-	if !closed {
-		return after, true
+	switch {
+	case closed:
+		return rest, lengthBeforeEN.MatchString(before)
+	case strings.HasSuffix(before, numberOfWords): // the number of words is 300
+		return " count" + strings.TrimPrefix(after, "s"), true
 	}
-	return rest, lengthBeforeEN.MatchString(before)
+	return after, true
 }
 
 // withOther adds the other bound that stands without a unit behind the first: minimum 500, maximum 700.
@@ -409,7 +435,7 @@ func (l Length) withOther(behind string) Length {
 	if m == nil || l.Min > 0 && l.Max > 0 {
 		return l
 	}
-	other, _ := countInEnglish(" count " + m[1])
+	other, _ := countInEnglish(" count "+m[1], exactly)
 	if both, ok := l.meets(other); ok {
 		return both
 	}

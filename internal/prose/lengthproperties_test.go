@@ -137,7 +137,7 @@ func TestTheTailOfANumberIsNone(t *testing.T) {
 
 // FuzzStatedLength wants bounds in order and in reach, whatever the prompt.
 func FuzzStatedLength(f *testing.F) {
-	for _, c := range slices.Concat(lengthCases, textCases) {
+	for _, c := range slices.Concat(lengthCases, textCases, boundCases) {
 		for prompt := range c.lengths {
 			f.Add(prompt)
 		}
