@@ -204,6 +204,55 @@ func TestALargeBodyIsNotRead(t *testing.T) {
 	}
 }
 
+// TestWhoSendsAllBeforeReadingHearsWhy sends a body whole before it reads, as many clients do: a connection that is closed
+// with bytes unread would be reset, and the answer lost.
+func TestWhoSendsAllBeforeReadingHearsWhy(t *testing.T) {
+	s := start(t, Options{Key: "sk-secret"})
+	for _, c := range []struct {
+		name, path, head string
+		size, status     int
+	}{
+		{"a body that is too large", "chat/completions", "Authorization: Bearer sk-secret\r\nContent-Type: application/json", 5 << 20, 413},
+		{"without a key", "chat/completions", "Content-Type: application/json", 3 << 20, 401},
+		{"of another type", "completions", "Authorization: Bearer sk-secret\r\nContent-Type: text/plain", 40 << 20, 415},
+		{"another place", "embeddings", "Authorization: Bearer sk-secret", 5 << 20, 404},
+		{"another host", "completions", "Host: evil.example", 5 << 20, 403},
+	} {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, in chunks: %t", c.name, chunked), func(t *testing.T) {
+				conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+				head, length := c.head, fmt.Sprintf("Content-Length: %d", c.size)
+				if !strings.Contains(head, "Host:") {
+					head += "\r\nHost: localhost"
+				}
+				if chunked {
+					length = "Transfer-Encoding: chunked"
+				}
+				body := strings.Repeat(" ", c.size)
+				if chunked {
+					body = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", c.size, body)
+				}
+				if _, err := fmt.Fprintf(conn, "POST /v1/%s HTTP/1.1\r\n%s\r\n%s\r\n\r\n%s", c.path, head, length, body); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(50 * time.Millisecond) // what would be reset is
+				res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if raw, err := io.ReadAll(res.Body); res.StatusCode != c.status || err != nil || !strings.Contains(string(raw), "error") {
+					t.Errorf("status %d: %.200s %v", res.StatusCode, raw, err)
+				}
+			})
+		}
+	}
+}
+
 func TestManyBodiesAtOnceAreTooMany(t *testing.T) {
 	s := start(t, Options{}, func(s *Server) { s.bodies.left = 1 << 20 })
 	half := func() net.Conn {

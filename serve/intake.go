@@ -80,10 +80,34 @@ func send(w http.ResponseWriter, status int, v any) {
 	if err != nil {
 		panic(fmt.Sprintf("serve: %v", err)) // texts and numbers
 	}
+	raw = append(raw, '\n')
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", fmt.Sprint(len(raw)))                        // who has that much need not wait for the end
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime)) // what can not, has none
 	w.WriteHeader(status)
-	_, _ = w.Write(append(raw, '\n')) // who has left reads nothing
+	_, _ = w.Write(raw) // who has left reads nothing
+}
+
+// linger tells what was said, then reads and forgets what else the request sends: a connection that is closed with bytes
+// unread is reset, and many clients send all before they read why they were refused.
+func (s *Server) linger(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return
+	}
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex() // else some of it would be read before a word is said
+	if control.Flush() != nil {
+		return
+	}
+	end := time.Now().Add(s.body)
+	const step = 64 << 10
+	for left := mostForgotten; left > 0 && time.Now().Before(end); left -= step {
+		_ = control.SetReadDeadline(time.Now().Add(s.body / 10))
+		if _, err := io.CopyN(io.Discard, r.Body, step); err != nil {
+			break
+		}
+	}
+	_ = control.SetReadDeadline(time.Time{})
 }
 
 // budget is bytes that may be taken, by all together.

@@ -35,14 +35,16 @@ type Options struct {
 
 // Bounds of what is not the model's. All of them are in docs/limits.md.
 const (
-	mostBody    = 4 << 20  // bytes of a request
-	mostBodies  = 64 << 20 // bytes of requests that are being read
-	mostValues  = 1 << 16  // of JSON in one
-	connections = 512
-	headerTime  = 10 * time.Second // for the head of a request to come
-	bodyTime    = 20 * time.Second // for all of it
-	writeTime   = 30 * time.Second // for a piece of an answer to go
-	stopTime    = time.Second      // for the last words, when the server stops
+	mostBody   = 4 << 20  // bytes of a request
+	mostBodies = 64 << 20 // bytes of requests that are being read
+	mostValues = 1 << 16  // of JSON in one
+	// mostForgotten is how much is read of a request that is refused, so that its sender gets to read why.
+	mostForgotten = 64 << 20
+	connections   = 512
+	headerTime    = 10 * time.Second // for the head of a request to come
+	bodyTime      = 20 * time.Second // for all of it
+	writeTime     = 30 * time.Second // for a piece of an answer to go
+	stopTime      = time.Second      // for the last words, when the server stops
 )
 
 // Server answers requests. Its model must not change while [Server.Serve] runs.
@@ -188,9 +190,10 @@ func (s *Server) handler() http.Handler {
 		}()
 		if p := s.rebound(r); p != nil {
 			refuse(w, p)
-			return
+		} else {
+			mux.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
+		s.linger(w, r)
 	})
 }
 
