@@ -85,8 +85,9 @@ func damaged(err error) error {
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		return &brokenFile{detail: "a zstd file with a window of more than 128 MiB", hint: "pack it with --long=27 at most"}
 	}
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+	why := err.Error()
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		why = "it ends in the middle"
 	}
-	return &brokenFile{detail: "a compressed file that does not unpack: " + err.Error()}
+	return &brokenFile{detail: "a compressed file that does not unpack: " + why}
 }

@@ -142,7 +142,7 @@ func TestAServerThatIsNotThere(t *testing.T) {
 	s, client, pauses := newClient(t)
 	s.Close()
 	_, err := client.Ask(t.Context(), question)
-	if err == nil || len(*pauses) != 2 || !strings.HasPrefix(err.Error(), client.URL+": dial tcp") {
+	if err == nil || len(*pauses) != 2 || !strings.HasPrefix(err.Error(), client.URL+": no connection to 127.0.0.1:") {
 		t.Errorf("got %v after pauses of %v", err, *pauses)
 	}
 }

@@ -61,7 +61,7 @@ func TestADecoderTellsApartWhatTheModelThinks(t *testing.T) {
 		{"the prompt opens them", "q<think>\n", "hm\n</think>\n\nyes", "hm", "yes"},
 		{"the prompt opens them and they have no end", "q<think>\n", "hm", "hm", ""},
 		{"the prompt closes them: there are none", "q<think>\n\n</think>\n\n", "yes", "", "yes"},
-		{"a server's prompt opened them", "q", "hm</think>yes", "hm", "yes"},
+		{"what closes and nobody opened is said", "q", "hm</think>yes", "", "hm</think>yes"},
 		{"an answer that speaks of the tags", "q", "It is <think>hm</think>", "", "It is <think>hm</think>"},
 	}
 	for _, tt := range tests {

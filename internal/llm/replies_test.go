@@ -69,6 +69,10 @@ var replies = map[string]struct {
 		llmtest.Said{Text: "<think>\nhm, {5}\n</think>\n\none", Finish: "stop", Tokens: 9}, "q", 50,
 		Reply{Text: "one", Reasoning: "hm, {5}", Tokens: 9, Stop: StopEOS},
 	},
+	"what it thought, where the prompt begins it": {
+		llmtest.Said{Text: "hm</think>\none", Finish: "stop", Tokens: 9}, "q", 50,
+		Reply{Text: "one", Reasoning: "hm", Tokens: 9, Stop: StopEOS},
+	},
 	"a thought without an end": {
 		llmtest.Said{Text: "<think>hm", Finish: "length", Tokens: 50}, "q", 50,
 		Reply{Reasoning: "hm", Tokens: 50, Stop: StopLength},
@@ -425,7 +429,7 @@ func TestWhatConcernsAllEndsIt(t *testing.T) {
 	}
 	s, client := newHasty(t)
 	s.Close()
-	if _, err := answers(t.Context(), client, 3); err == nil || !strings.HasPrefix(err.Error(), client.URL+": dial tcp") {
+	if _, err := answers(t.Context(), client, 3); err == nil || !strings.HasPrefix(err.Error(), client.URL+": no connection to ") {
 		t.Errorf("a server that is not there: %v", err)
 	}
 }

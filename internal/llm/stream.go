@@ -110,7 +110,7 @@ func (c *Client) read(ctx context.Context, r Request, body io.Reader, wait *pati
 	}
 	reply := s.reply()
 	if reply.Reasoning == "" {
-		reply.Reasoning, reply.Text = SplitReasoning(reply.Text, false)
+		reply.Reasoning, reply.Text = SplitReasoning(reply.Text, openedBefore(reply.Text))
 	}
 	if err == nil {
 		reply.Stop, err = c.end(&s, r)
@@ -135,7 +135,7 @@ func (c *Client) readInto(s *said, in *bufio.Reader, wait *patience, asked int) 
 	}
 	raw, err := io.ReadAll(in)
 	if err != nil {
-		return cut("the connection was lost: %w", err)
+		return cut("the reply breaks off: %w", transport.UnreachableError{Err: err})
 	}
 	if err := c.addJSON(s, raw); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (c *Client) readEvents(s *said, in *bufio.Reader, wait *patience, asked int
 			return nil
 		}
 		if err != nil {
-			return cut("the connection was lost: %w", err)
+			return cut("the reply breaks off: %w", transport.UnreachableError{Err: err})
 		}
 	}
 }
@@ -193,7 +193,7 @@ func (c *Client) addJSON(s *said, raw []byte) error {
 		return noAnswer("a reply of more than %d values of JSON", mostValues)
 	}
 	var p piece
-	if err := json.Unmarshal(raw, &p); err != nil {
+	if json.Unmarshal(raw, &p) != nil {
 		return noAnswer("no JSON of a reply: %s", c.excerpt(raw))
 	}
 	s.add(p)

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -28,8 +29,32 @@ const (
 // UnreachableError is a failure of the network, not of what was asked for.
 type UnreachableError struct{ Err error }
 
-func (e UnreachableError) Error() string { return e.Err.Error() }
+func (e UnreachableError) Error() string { return inWords(e.Err) }
 func (e UnreachableError) Unwrap() error { return e.Err }
+
+// inWords is what a failure of the network is called, without what Go's library calls where it came up.
+func inWords(err error) string {
+	var name *net.DNSError
+	var op *net.OpError
+	var cause syscall.Errno
+	why := "it does not answer"
+	if errors.As(err, &cause) {
+		why = cause.Error()
+	}
+	switch {
+	case errors.As(err, &name) && name.IsNotFound:
+		return fmt.Sprintf("there is no host %.200q", name.Name)
+	case errors.As(err, &name):
+		return fmt.Sprintf("no name server knows where %.200q is", name.Name)
+	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil && (cause != 0 || op.Timeout()):
+		return fmt.Sprintf("no connection to %s: %s", op.Addr, why)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection ended before the answer did"
+	case errors.As(err, &op) && cause != 0:
+		return "the connection broke: " + why
+	}
+	return err.Error()
+}
 
 // RoundTrip makes a request once, with key as bearer token unless it is empty. It
 // follows no redirect: whether another host may have the key, and what becomes of a

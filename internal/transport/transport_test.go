@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -205,11 +208,11 @@ func TestRepliesThatAreNone(t *testing.T) {
 		{"half a header", head, true, "too late", true},
 		{"no end of the body", head + "Content-Length: 5\r\n\r\nok", true, "too late", true},
 		{"chunks without an end", head + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", true, "too late", true},
-		{"a body that is cut off", head + "Content-Length: 5\r\n\r\nok", false, "unexpected EOF", true},
+		{"a body that is cut off", head + "Content-Length: 5\r\n\r\nok", false, "the connection ended before the answer did", true},
 		{"a chunk that is none", head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", false, "chunk", true},
 		{"two lengths", head + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nokokok", false, "Content-Length", true},
 		{"no HTTP", "SSH-2.0-OpenSSH_9\r\n", false, "malformed", true},
-		{"nothing and the end", "", false, "EOF", true},
+		{"nothing and the end", "", false, "the connection ended before the answer did", true},
 		{"no content", "HTTP/1.1 204 No Content\r\n\r\n", true, "", false},
 		{"not modified", "HTTP/1.1 304 Not Modified\r\n\r\n", true, "", false},
 	} {
@@ -301,5 +304,26 @@ func TestAServerThatDoesNotBeginToAnswerIsSaidInWords(t *testing.T) {
 	var down UnreachableError
 	if _, err := RoundTrip(wire, req, ""); !errors.As(err, &down) || err.Error() != "no answer within 20ms" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestFailuresOfTheNetworkAreSaidInWords(t *testing.T) {
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8000}
+	call := func(name string, errno syscall.Errno) error { return os.NewSyscallError(name, errno) }
+	for want, err := range map[string]error{
+		"no connection to 127.0.0.1:8000: connection refused": &net.OpError{Op: "dial", Addr: addr,
+			Err: call("connect", syscall.ECONNREFUSED)},
+		"no connection to 127.0.0.1:8000: it does not answer": &net.OpError{Op: "dial", Addr: addr, Err: os.ErrDeadlineExceeded},
+		`there is no host "nowhere.example"`: &net.OpError{Op: "dial",
+			Err: &net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true}},
+		`no name server knows where "hub.example" is`: &net.DNSError{Err: "server misbehaving", Name: "hub.example", IsTemporary: true},
+		"the connection broke: connection reset by peer": fmt.Errorf("readLoopPeekFailLocked: %w",
+			&net.OpError{Op: "read", Addr: addr, Err: call("read", syscall.ECONNRESET)}),
+		"the connection ended before the answer did": io.EOF,
+		"down": errors.New("down"),
+	} {
+		if got := (UnreachableError{err}).Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
