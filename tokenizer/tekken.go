@@ -22,15 +22,23 @@ type tekkenFile struct {
 		Size     *int   `json:"default_vocab_size"`
 		Specials *int   `json:"default_num_special_tokens"`
 	} `json:"config"`
-	Vocab   tekkenVocab `json:"vocab"`
-	Special *[]struct {
-		Rank int    `json:"rank"`
-		Text string `json:"token_str"`
-	} `json:"special_tokens"`
+	Vocab   tekkenVocab     `json:"vocab"`
+	Special *tekkenSpecials `json:"special_tokens"`
 }
 
 type tekkenToken struct {
 	Bytes string `json:"token_bytes"`
+}
+
+type tekkenSpecial struct {
+	Rank int    `json:"rank"`
+	Text string `json:"token_str"`
+}
+
+type tekkenSpecials []tekkenSpecial
+
+func (s *tekkenSpecials) UnmarshalJSON(data []byte) error {
+	return bounded(data, "special_tokens", 16*maxAdded, (*[]tekkenSpecial)(s))
 }
 
 type tekkenVocab []tekkenToken
@@ -69,7 +77,7 @@ func (f *tekkenFile) specials() ([]string, error) {
 func convertTekken(data []byte) (*tokenizerFile, error) {
 	var t tekkenFile
 	if err := plainjson.Decode(data, len(data), &t); err != nil {
-		return nil, fmt.Errorf("%s: %w", fileTekken, err)
+		return nil, plainjson.In(fileTekken, err)
 	}
 	f, err := t.convert()
 	if err != nil {

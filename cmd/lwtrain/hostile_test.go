@@ -121,6 +121,8 @@ func hostiles(t *testing.T) []hostile {
 			withModel, "want at most 256"},
 		{"ten million ids that end an answer", "m/generation_config.json", many(`{"eos_token_id":[`, "1,", 10<<20, "1]}"),
 			withModel, values},
+		{"twenty million special tokens of tekken.json", "tekken/tekken.json", many(`{"special_tokens":[`, "{},", 20<<20, "{}]}"),
+			"tokenize -m tekken", "special_tokens has more than"},
 		{"a template whose loops never end", "m/chat_template.jinja",
 			many("", "{% for a in range(99999) %}", 3, "{{ messages[0].content }}"+strings.Repeat("{% endfor %}", 3)), withModel, "steps"},
 		{"a template that doubles a text", "m/chat_template.jinja",
