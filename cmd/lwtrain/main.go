@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lwtrain/internal/fault"
 	"lwtrain/session"
@@ -165,6 +167,12 @@ func noteRun(cmd *cobra.Command, ran *bool) {
 // misused explains arguments that no command understood.
 func misused(root, cmd *cobra.Command, args []string, err error) error {
 	hint := "`" + cmd.CommandPath() + " --help` shows what there is"
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) {
+		if want := wantedOf[value.GetFlag().Value.Type()]; want != "" {
+			err = fmt.Errorf("--%s is %.80q, want %s", value.GetFlag().Name, value.GetValue(), want)
+		}
+	}
 	if cmd == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		err = fmt.Errorf("%q is no command of lwtrain", args[0])
 		root.SuggestionsMinimumDistance = 2
@@ -176,6 +184,12 @@ func misused(root, cmd *cobra.Command, args []string, err error) error {
 		return fault.Usage(err)
 	}
 	return fault.Usage(fault.Hint(err, hint))
+}
+
+// wantedOf are the values of flags by their types.
+var wantedOf = map[string]string{
+	"bool": "true or false", "int": "a whole number", "float64": "a number", "duration": "a time such as 90s, 10m or 1h30m",
+	"stringSlice": "names with commas between them",
 }
 
 func newVersionCmd() *cobra.Command {
