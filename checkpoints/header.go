@@ -132,7 +132,7 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 			seenMetadata = true
 			var ignored map[string]string
 			if err := dec.Decode(&ignored); err != nil {
-				return fmt.Errorf("__metadata__: %w", plainjson.InWords(err))
+				return fmt.Errorf("__metadata__: %w", plainjson.InWords(nil, err))
 			}
 			return nil
 		}
@@ -148,7 +148,7 @@ func parseHeader(data []byte) (map[string]*entry, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, plainjson.InWords(data, err)
 	}
 	if rest := bytes.TrimRight(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
 		return nil, fmt.Errorf("json ends at byte %d, want only spaces behind it", dec.InputOffset())
@@ -203,7 +203,7 @@ func parseEntry(dec *json.Decoder) (*entry, error) {
 			if err := once(0, key); err != nil {
 				return err
 			}
-			if err := plainjson.InWords(dec.Decode(&e.DType)); err != nil {
+			if err := plainjson.InWords(nil, dec.Decode(&e.DType)); err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
 			return nil

@@ -59,7 +59,7 @@ func parseManifest(data []byte) (*manifest, error) {
 		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = tensorfile.ErrCutShort
 		}
-		return nil, plainjson.InWords(err)
+		return nil, plainjson.InWords(data, err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("something follows the json object")

@@ -174,7 +174,7 @@ func TestEveryKindOfDamageIsNamedAndPassedOver(t *testing.T) {
 		{"something behind the manifest", "manifest.json: something follows the json object", manifest("\n}\n", "\n}\n{}")},
 		{"a manifest of another program", `manifest.json: format is "x", want "lwtrain checkpoint"`, manifest("lwtrain checkpoint", "x")},
 		{"a manifest of a later version", "manifest.json: version is 2, want 1", manifest(`"version": 1`, `"version": 2`)},
-		{"a manifest with an unknown key", `manifest.json: json: unknown field "stop"`, manifest(`"step"`, `"stop"`)},
+		{"a manifest with an unknown key", `manifest.json: unknown key "stop"`, manifest(`"step"`, `"stop"`)},
 		{"a step that is not the folder's", "manifest.json: step is 400, want 800 as the folder's name says", manifest("800", "400")},
 		{"a step below zero", "manifest.json: step is -1, want 0 or more", manifest("800", "-1")},
 		{"a manifest that leads upwards", `manifest.json: lists "../../config.json", want a file of this folder`,

@@ -120,7 +120,7 @@ func (w *Weights) open(path string) (map[string]*entry, error) {
 func openSharded(dir, index string) (*Weights, error) {
 	weightMap, err := readIndex(index)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", index, err)
+		return nil, plainjson.In(index, err)
 	}
 	w := &Weights{entries: make(map[string]*entry, len(weightMap))}
 	err = func() error {
@@ -198,7 +198,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 			}
 			var shard string
 			if err := dec.Decode(&shard); err != nil {
-				return fmt.Errorf("tensor %.80q: %w", name, plainjson.InWords(err))
+				return fmt.Errorf("tensor %.80q: %w", name, plainjson.InWords(nil, err))
 			}
 			if !filepath.IsLocal(shard) || strings.ContainsAny(shard, `/\:`) || !strings.HasSuffix(shard, ".safetensors") {
 				return fmt.Errorf("tensor %.80q is in %.80q, want a .safetensors file of the same folder", name, shard)
@@ -208,7 +208,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%d: %w", 1+bytes.Count(data[:dec.InputOffset()], []byte("\n")), err)
+		return nil, plainjson.OnLine(1+bytes.Count(data[:dec.InputOffset()], []byte("\n")), plainjson.InWords(data, err))
 	}
 	if len(weightMap) == 0 {
 		return nil, errors.New("no weight_map")

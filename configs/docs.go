@@ -3,7 +3,6 @@ package configs
 import (
 	_ "embed"
 	"encoding/json"
-	"fmt"
 )
 
 // What is said of each key is the comment of its field in the packages' Options. The
@@ -18,8 +17,8 @@ var docsJSON []byte
 // data.sources[].name.
 func docs() map[string]string {
 	var out map[string]string
-	if err := json.Unmarshal(docsJSON, &out); err != nil {
-		panic(fmt.Sprintf("configs: docs.json: %v", err)) // embedded
+	if json.Unmarshal(docsJSON, &out) != nil {
+		panic("configs: docs.json is no JSON of texts") // embedded
 	}
 	return out
 }

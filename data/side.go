@@ -1,6 +1,10 @@
 package data
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"lwtrain/internal/plainjson"
+)
 
 // Side is one side of preferences: their chosen answers, or the rejected ones.
 type Side struct {
@@ -49,7 +53,7 @@ func (p Point) MarshalJSON() ([]byte, error) { return json.Marshal([2]int{p.Requ
 // UnmarshalJSON reads it.
 func (p *Point) UnmarshalJSON(raw []byte) error {
 	var v [2]int
-	err := json.Unmarshal(raw, &v)
+	err := plainjson.Unmarshal(raw, &v)
 	p.Required, p.Real = v[0], v[1]
 	return err
 }

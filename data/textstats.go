@@ -399,7 +399,7 @@ func ReadStats(path string) (*Stats, error) {
 	const hint = "`lwtrain stats -c CONFIG --json > FILE` writes such a file"
 	s := &Stats{}
 	if err := plainjson.Decode(raw, maxValues, s); err != nil {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no statistics: %w", path, err), hint))
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("no statistics: %w", plainjson.In(path, err)), hint))
 	}
 	if s.Format != StatsFormat || s.Mix.Name == "" {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), hint))

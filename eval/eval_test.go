@@ -122,7 +122,7 @@ func TestAnswersThatOthersMade(t *testing.T) {
 		{"half a character", `{"index": 0, "text": "\ud800"}`, `\ud800 at byte 23 is half a surrogate pair`},
 		{"two texts", `{"index": 0, "text": "a", "response": "b"}`, "both response and text"},
 		{"a stop that is none", `{"index": 0, "text": "a", "stop": "maybe"}`, `stop is "maybe"`},
-		{"no JSON", "\nx", "f.jsonl:2: invalid character"},
+		{"no JSON", "\nx", "f.jsonl:2: broken JSON at byte 1: 'x', want a value"},
 		{"no lines", "", "no answers there"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

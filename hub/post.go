@@ -55,7 +55,7 @@ func (c *Client) post(ctx context.Context, ref Ref, address, kind string, body [
 func (c *Client) mayGo(address string) (*url.URL, error) {
 	at, err := url.Parse(address)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the hub names %.200q as a place for files, want an address of https", address)
 	}
 	home, err := url.Parse(c.Endpoint)
 	if err != nil {

@@ -6,7 +6,6 @@
 package inspect
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +18,7 @@ import (
 	"lwtrain/internal/fault"
 	"lwtrain/internal/gguf"
 	"lwtrain/internal/modeldir"
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/tensorfile"
 	"lwtrain/model"
 )
@@ -230,7 +230,7 @@ func (r *Report) unknown(dir string) error {
 		Type      string `json:"model_type"`
 		MaxTokens int    `json:"max_position_embeddings"`
 	}
-	if err := json.Unmarshal(raw, &c); err != nil {
+	if err := plainjson.Unmarshal(raw, &c); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
 	}
 	r.Family, r.Context = c.Type, c.MaxTokens

@@ -76,8 +76,8 @@ func strictMarks(text, _ string) (map[string]float64, error) {
 		return nil, errors.New("no object")
 	}
 	var all map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(text[from:to+1]), &all); err != nil {
-		return nil, err
+	if json.Unmarshal([]byte(text[from:to+1]), &all) != nil {
+		return nil, errors.New("no object of JSON")
 	}
 	marks := map[string]float64{}
 	for _, d := range Dimensions {

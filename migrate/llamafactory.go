@@ -1,11 +1,12 @@
 package migrate
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"lwtrain/internal/plainjson"
 )
 
 // llamaFactory reads LLaMA-Factory's arguments (src/llamafactory/hparams).
@@ -196,8 +197,8 @@ func (r *reader) datasetInfos(dir string) (table map[string]datasetInfo, at stri
 	if err != nil {
 		return nil, at
 	}
-	if err := json.Unmarshal(raw, &table); err != nil {
-		r.problems = append(r.problems, fmt.Errorf("%s: %w, want the table of LLaMA-Factory's datasets", path, err))
+	if err := plainjson.Decode(raw, 1<<20, &table); err != nil {
+		r.problems = append(r.problems, fmt.Errorf("%w; want the table of LLaMA-Factory's datasets", plainjson.In(path, err)))
 	}
 	return table, at
 }

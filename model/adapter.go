@@ -189,7 +189,7 @@ func openAdapter(dir string) (*adapterFolder, error) {
 		err = f.parse(raw)
 	}
 	if err != nil {
-		return nil, fault.Usage(fmt.Errorf("%s: %w", path, err))
+		return nil, fault.Usage(plainjson.In(path, err))
 	}
 	return f, nil
 }
@@ -201,7 +201,7 @@ func (f *adapterFolder) parse(raw []byte) error {
 	}
 	c := &f.peft
 	c.Bias, c.Init = "none", true
-	if err := plainjson.InWords(json.Unmarshal(raw, c)); err != nil {
+	if err := plainjson.Decode(raw, maxAdapterValues, c); err != nil {
 		return err
 	}
 	for _, key := range foreignKeys {

@@ -78,7 +78,7 @@ func readConfig(dir string) (Config, error) {
 		c, err = ParseConfig(raw)
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", filepath.Join(dir, "config.json"), err)
+		return Config{}, plainjson.In(filepath.Join(dir, "config.json"), err)
 	}
 	c.code, err = readCode(dir)
 	return c, err
@@ -122,7 +122,7 @@ func ParseConfig(raw []byte) (Config, error) {
 	var kind struct {
 		ModelType string `json:"model_type"`
 	}
-	if err := plainjson.InWords(json.Unmarshal(raw, &kind)); err != nil {
+	if err := plainjson.Unmarshal(raw, &kind); err != nil {
 		return Config{}, err
 	}
 	family, ok := families.Find(kind.ModelType)
@@ -174,7 +174,7 @@ func parseConfig(family *families.Family, file map[string]json.RawMessage, raw [
 	}
 	var f configFile
 	for _, keys := range []any{&f, &f.pattern, &f.rope, &f.scales, &f.recurrent} {
-		if err := plainjson.InWords(json.Unmarshal(raw, keys)); err != nil {
+		if err := plainjson.Unmarshal(raw, keys); err != nil {
 			return Config{}, err
 		}
 	}

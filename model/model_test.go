@@ -334,7 +334,7 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 		{"a cohere2 whose windows have no size", strings.Replace(`{`+good+`,"sliding_window":null}`, "llama", "cohere2", 1),
 			`layer 0 attends in a window, and sliding_window is null, want at least 1`},
 		{"not an object", `[]`, `1: the value is a list, want an object`},
-		{"broken JSON", "{\n\"model_type\": }", `2: invalid character`},
+		{"broken JSON", "{\n\"model_type\": }", `2: broken JSON at byte 15: '}', want a value`},
 		{"a size that is text", `{` + good + `,"num_key_value_heads":"4"}`, `num_key_value_heads is text, want an integer`},
 		{"a size that is none", `{"model_type":"llama","hidden_size":1.5}`, `hidden_size is 1.5, want an integer`},
 		{"a rope parameter that is text", `{` + good + `,"rope_parameters":{"factor":"8"}}`,

@@ -37,8 +37,8 @@ func textOf(file map[string]json.RawMessage) (map[string]json.RawMessage, error)
 		return nil, nil
 	}
 	text := map[string]json.RawMessage{}
-	if err := json.Unmarshal(raw, &text); err != nil {
-		return nil, fmt.Errorf("%s: %w", textKey, plainjson.InWords(err))
+	if err := plainjson.Unmarshal(raw, &text); err != nil {
+		return nil, fmt.Errorf("%s: %w", textKey, err)
 	}
 	// transformers reads these of the package as a whole.
 	for _, key := range []string{"tie_word_embeddings", quantisedKey} {

@@ -43,18 +43,17 @@ type ropeBase struct {
 	Rotary *float64        `json:"partial_rotary_factor"`
 }
 
-// read adds what raw says to the object. Its two parts are read one after the other: an error of
-// encoding/json would name them as keys.
+// read adds what raw says to the object.
 func (o *ropeObject) read(key string, raw json.RawMessage) error {
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 		return nil
 	}
-	err := json.Unmarshal(raw, &o.RopeScaling)
+	err := plainjson.Unmarshal(raw, &o.RopeScaling)
 	if err == nil {
-		err = json.Unmarshal(raw, &o.ropeBase)
+		err = plainjson.Unmarshal(raw, &o.ropeBase)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", key, plainjson.InWords(err))
+		return fmt.Errorf("%s: %w", key, err)
 	}
 	o.Type = cmp.Or(o.Type, o.OldType)
 	o.OldType = ""
@@ -349,8 +348,8 @@ func putScaling(text map[string]json.RawMessage, scaling map[string]any) (err er
 	put := func(in map[string]json.RawMessage, key string) error {
 		object := map[string]any{}
 		if len(in[key]) > 0 {
-			if err := json.Unmarshal(in[key], &object); err != nil {
-				return err
+			if err := plainjson.Unmarshal(in[key], &object); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
 			}
 		}
 		if object == nil { // it was null
@@ -362,8 +361,8 @@ func putScaling(text map[string]json.RawMessage, scaling map[string]any) (err er
 	}
 	var young map[string]json.RawMessage
 	if raw := text["rope_parameters"]; len(raw) > 0 {
-		if err := json.Unmarshal(raw, &young); err != nil {
-			return err
+		if err := plainjson.Unmarshal(raw, &young); err != nil {
+			return fmt.Errorf("rope_parameters: %w", err)
 		}
 	}
 	switch {

@@ -167,7 +167,7 @@ func TestARunFolderThatIsNoneIsNamed(t *testing.T) {
 			"a line that is too long", map[string]string{"metrics.jsonl": strings.Repeat("x", 2<<20) + "\n"},
 			"metrics.jsonl:1: a line of more than",
 		},
-		{"broken answers", map[string]string{"metrics.jsonl": "{\"step\":1}\n", "answers.json": "["}, "answers.json: "},
+		{"broken answers", map[string]string{"metrics.jsonl": "{\"step\":1}\n", "answers.json": "["}, "answers.json:1: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := ReadRun(runFolder(t, c.files)); err == nil || !strings.Contains(err.Error(), c.says) {

@@ -3,7 +3,6 @@ package report
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +77,7 @@ func (r *Run) Update() error {
 			continue
 		}
 		if err := plainjson.Decode(raw, mostValues, file.to); err != nil {
-			return fault.Usage(fmt.Errorf("%s: %w", path, err))
+			return fault.Usage(plainjson.In(path, err))
 		}
 	}
 	r.Best = best.Checkpoint.Path
@@ -156,8 +155,8 @@ func (r *Run) readMetrics(path string) error {
 // addLine adds the numbers of a line to their series.
 func (r *Run) addLine(line []byte) error {
 	var values map[string]any
-	if err := json.Unmarshal(bytes.TrimSpace(line), &values); err != nil {
-		return plainjson.InWords(err)
+	if err := plainjson.Unmarshal(bytes.TrimSpace(line), &values); err != nil {
+		return err
 	}
 	step, ok := values["step"].(float64)
 	if !ok {

@@ -100,8 +100,8 @@ func wholeTexts(n int) (out []judge.Case, err error) {
 	}
 	for line := range bytes.Lines(raw) {
 		var row struct{ Messages []llm.Message }
-		if err := json.Unmarshal(line, &row); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		if json.Unmarshal(line, &row) != nil {
+			return nil, fmt.Errorf("%s: a line that is no JSON", name)
 		}
 		if len(out) < n {
 			prompt, text := row.Messages[0].Content, row.Messages[1].Content

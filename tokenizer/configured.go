@@ -45,7 +45,7 @@ func (f *tokenizerFile) addConfigured(files map[string][]byte) error {
 	config := object{}
 	if data, ok := files[fileConfig]; ok {
 		if err := plainjson.Decode(data, maxValues, &config); err != nil {
-			return fmt.Errorf("%s: %w", fileConfig, err)
+			return plainjson.In(fileConfig, err)
 		}
 	}
 	decoder, name, err := config.decoder()
@@ -53,7 +53,7 @@ func (f *tokenizerFile) addConfigured(files map[string][]byte) error {
 		decoder, name, err = config.legacy(files, c.list)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", cmp.Or(name, fileConfig), err)
+		return plainjson.In(cmp.Or(name, fileConfig), err)
 	}
 	named, extra, err := config.specialTokens()
 	if err != nil {
@@ -104,21 +104,16 @@ type object struct {
 
 // UnmarshalJSON reads an object; of a key that comes twice the last value.
 func (o *object) UnmarshalJSON(data []byte) error {
-	if err := json.Unmarshal(data, &o.values); err != nil {
+	if err := plainjson.Unmarshal(data, &o.values); err != nil {
 		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	seen := map[string]bool{}
-	dec.Token() // {
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return err
-		}
+	dec.Token()      // {
+	for dec.More() { // what was read above fails at nothing
+		key, _ := dec.Token()
 		var ignored json.RawMessage
-		if err := dec.Decode(&ignored); err != nil {
-			return err
-		}
+		_ = dec.Decode(&ignored)
 		if name := key.(string); !seen[name] {
 			seen[name] = true
 			o.keys = append(o.keys, name)
@@ -146,7 +141,7 @@ func (o *object) decoder() (tokens []addedToken, file string, err error) {
 		return nil, "", nil
 	}
 	var byID map[string]*flagged
-	if err := json.Unmarshal(raw, &byID); err != nil {
+	if json.Unmarshal(raw, &byID) != nil {
 		return nil, fileConfig, fmt.Errorf("%s is no object of tokens by their ids", key)
 	}
 	for text, t := range byID {
@@ -227,7 +222,7 @@ func (o *object) specialTokens() (named, extra []addedToken, err error) {
 		switch raw := o.values[key]; {
 		case isNull(raw):
 		case raw[0] == '{':
-			err = errors.Join(err, json.Unmarshal(raw, &own))
+			err = errors.Join(err, plainjson.Unmarshal(raw, &own)) // of an object it fails at nothing
 		case json.Unmarshal(raw, &list) != nil:
 			err = errors.Join(err, fmt.Errorf("%s is %.40s, want a list of tokens", key, raw))
 		}
@@ -255,9 +250,9 @@ func parseSpecial(key string, raw json.RawMessage) (addedToken, error) {
 	var err error
 	switch raw[0] {
 	case '"':
-		err = json.Unmarshal(raw, &t.Content)
+		err = plainjson.Unmarshal(raw, &t.Content)
 	case '{':
-		err = json.Unmarshal(raw, &t)
+		err = plainjson.Unmarshal(raw, &t)
 	default:
 		err = fmt.Errorf("%.40s", raw)
 	}

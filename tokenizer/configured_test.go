@@ -95,7 +95,7 @@ func TestTokensThatOtherFilesNameAndAreNone(t *testing.T) {
 		{fileConfig, `{"extra_special_tokens": "x"}`, `tokenizer_config.json: extra_special_tokens is "x", want a list of tokens`},
 		{fileConfig, `{"additional_special_tokens": [["x"]]}`, `additional_special_tokens is ["x"], want text or a token`},
 		{fileSpecial, `[]`, "special_tokens_map.json: "},
-		{fileAdded, `{"x": "y"}`, "added_tokens.json: "},
+		{fileAdded, `{"x": "y"}`, "added_tokens.json:1: x is text, want an integer"},
 	} {
 		_, err := loadFiles(map[string]json.RawMessage{fileTokenizer: marshal(g.Tokenizer), c.file: json.RawMessage(c.text)})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

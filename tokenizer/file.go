@@ -92,7 +92,10 @@ func bounded(data []byte, what string, most int, v any) error {
 	if !plainjson.Within(data, most+2) {
 		return fmt.Errorf("%s has more than %d values, want fewer", what, most)
 	}
-	return json.Unmarshal(data, v)
+	if err := plainjson.Unmarshal(data, v); err != nil { // the place in the file is not known here
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }
 
 // mergeFile is one merge, written as "a b" or as ["a", "b"].
@@ -106,7 +109,7 @@ func (m mergeFile) MarshalJSON() ([]byte, error) { return marshal([]string{m.lef
 func (m *mergeFile) UnmarshalJSON(data []byte) error {
 	if data[0] == '[' {
 		var pair []string
-		if err := json.Unmarshal(data, &pair); err != nil {
+		if err := plainjson.Unmarshal(data, &pair); err != nil {
 			return err
 		}
 		if len(pair) != 2 {
@@ -116,7 +119,7 @@ func (m *mergeFile) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	var line string
-	if err := json.Unmarshal(data, &line); err != nil {
+	if err := plainjson.Unmarshal(data, &line); err != nil {
 		return err
 	}
 	m.comment = strings.HasPrefix(line, "#version")

@@ -97,7 +97,7 @@ func load(read func(name string) ([]byte, error), named ...string) (*Tokenizer, 
 	}
 	if data, ok := files[fileConfig]; ok {
 		if err := plainjson.Decode(data, maxValues, &t.config); err != nil {
-			return nil, fmt.Errorf("%s: %w", fileConfig, err)
+			return nil, plainjson.In(fileConfig, err)
 		}
 	}
 	if t.eos, err = t.findEOS(files); err != nil {
@@ -114,7 +114,7 @@ func parseFiles(files map[string][]byte) (*Tokenizer, error) {
 	if data, ok := files[fileTokenizer]; ok {
 		f, err := parse(data)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", fileTokenizer, err)
+			return nil, plainjson.In(fileTokenizer, err)
 		}
 		if err := f.addConfigured(files); err != nil {
 			return nil, err
@@ -172,7 +172,7 @@ func (t *Tokenizer) findEOS(files map[string][]byte) ([]int32, error) {
 			EOS json.RawMessage `json:"eos_token_id"`
 		}
 		if err := plainjson.Decode(data, maxValues, &config); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, plainjson.In(name, err)
 		}
 		if len(config.EOS) == 0 || string(config.EOS) == "null" {
 			continue

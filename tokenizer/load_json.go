@@ -98,7 +98,7 @@ func decodePart(data json.RawMessage) (p part, err error) {
 	if !plainjson.Within(data, most) {
 		return p, fmt.Errorf("more than %d values, want fewer", most)
 	}
-	return p, plainjson.InWords(json.Unmarshal(data, &p))
+	return p, plainjson.Unmarshal(data, &p)
 }
 
 func isNull(data json.RawMessage) bool { return len(data) == 0 || string(data) == "null" }

@@ -171,10 +171,10 @@ func convertSentencePiece(model, config []byte) (*tokenizerFile, error) {
 	o := object{}
 	if config != nil {
 		if err := plainjson.Decode(config, maxValues, &c); err != nil {
-			return nil, fmt.Errorf("%s: %w", fileConfig, err)
+			return nil, plainjson.In(fileConfig, err)
 		}
 		if err := plainjson.Decode(config, maxValues, &o); err != nil {
-			return nil, fmt.Errorf("%s: %w", fileConfig, err)
+			return nil, plainjson.In(fileConfig, err)
 		}
 	}
 	p.First = c.Legacy != nil && !*c.Legacy

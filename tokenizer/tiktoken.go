@@ -102,7 +102,7 @@ func convertGLM4(ranks, config []byte) (*tokenizerFile, error) {
 	}
 	if config != nil {
 		if err := plainjson.Decode(config, maxValues, &c); err != nil {
-			return nil, fmt.Errorf("%s: %w", fileConfig, err)
+			return nil, plainjson.In(fileConfig, err)
 		}
 	}
 	if c.Class != classGLM4 {

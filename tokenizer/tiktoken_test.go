@@ -168,7 +168,7 @@ func TestRankFilesThatAreRefused(t *testing.T) {
 		{"another class of tokenizer", good, `{"tokenizer_class": "LlamaTokenizer"}`,
 			`tokenizer_config.json: tokenizer_class is "LlamaTokenizer", want ChatGLM4Tokenizer`, "let transformers convert it"},
 		{"no class", good, `{}`, `tokenizer_class is "", want ChatGLM4Tokenizer`, "let transformers convert it"},
-		{"a broken config", good, "{\n]", "tokenizer_config.json: 2:", ""},
+		{"a broken config", good, "{\n]", "tokenizer_config.json:2:", ""},
 		{"a SentencePiece model of the type Unigram", "\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02", config,
 			"tokenizer.model: the SentencePiece model is of the type Unigram, want BPE", "let transformers convert it"},
 		{"a SentencePiece model that ends", "\x0a\x0e\x0b", config, "tokenizer.model: byte 1: a field that is longer than the file",

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"lwtrain/internal/plainjson"
 	"lwtrain/train"
 )
 
@@ -155,7 +156,7 @@ type line struct {
 func parse(raw []byte) (line, error) {
 	l := line{values: map[string]string{}}
 	var values map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &values); err != nil {
+	if err := plainjson.Unmarshal(raw, &values); err != nil {
 		return l, err
 	}
 	for key, v := range values {
@@ -169,7 +170,7 @@ func parse(raw []byte) (line, error) {
 	l.step = step
 	if at, ok := values["time"]; ok {
 		var text string
-		if err := json.Unmarshal(at, &text); err != nil {
+		if json.Unmarshal(at, &text) != nil {
 			return l, fmt.Errorf("time is %.40s, want a text", at)
 		}
 		l.values["time"] = text

@@ -230,7 +230,7 @@ func ReproducibleMetrics(path string) ([]map[string]any, error) {
 	var out []map[string]any
 	for line := range bytes.Lines(raw) {
 		var m map[string]any
-		if err := json.Unmarshal(line, &m); err != nil {
+		if json.Unmarshal(line, &m) != nil {
 			return nil, fmt.Errorf("%s:%d: no JSON object", path, len(out)+1)
 		}
 		for _, key := range measured {

@@ -395,7 +395,7 @@ func readJSON(path string, v any) (bool, error) {
 		err = plainjson.Decode(raw, mostValues, v)
 	}
 	if err != nil {
-		return false, fault.Usage(fmt.Errorf("%s: %w", path, err))
+		return false, fault.Usage(plainjson.In(path, err))
 	}
 	return true, nil
 }

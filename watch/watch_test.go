@@ -222,7 +222,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		want  string
 	}{
 		{"an empty one", nil, "no run is there that could be watched"},
-		{"a run.json that is none", map[string]string{"run.json": "[]"}, "run.json: "},
+		{"a run.json that is none", map[string]string{"run.json": "[]"}, "run.json:1: "},
 		{"one of many values", map[string]string{"run.json": `{"a":[` + strings.Repeat("0,", mostValues) + "0]}"}, "run.json: "},
 		{"one that is large", map[string]string{"run.json": strings.Repeat(" ", most+1)}, "more than 16 MiB"},
 		{"a line of metrics that is none", map[string]string{"run.json": begun, "metrics.jsonl": "{}\n"},

@@ -150,7 +150,7 @@ Paragraph 2 - Main Point: [Describe the main point of the paragraph, in detail] 
 		reply:  "<think>\nParagraph 1 - Main Point: A - Word Count: 400 words\nParagraph 2 - Main Point: B - Word Count: 400 words",
 		broken: "before its thinking does"},
 	{name: "JSON that is cut off",
-		reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B", "word_co`, broken: "ends before it is complete"},
+		reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B", "word_co`, broken: "broken JSON: it ends in the middle"},
 	{name: "JSON without a count",
 		reply: `[{"main_point": "A", "word_count": 400}, {"main_point": "B"}]`, broken: "paragraph 2 has no word count"},
 	{name: "JSON of something else", reply: `{"error": "rate limit", "code": 429}`, broken: "has no paragraphs"},

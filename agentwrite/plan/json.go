@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"lwtrain/internal/plainjson"
 )
 
 // startOfJSON is where a reply's JSON begins: at the start of a line.
@@ -46,16 +48,18 @@ func fromJSON(reply string) (p Plan, found bool, err error) {
 	if m == nil {
 		return nil, false, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(tidy(reply[m[2]:])))
+	text := tidy(reply[m[2]:])
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var list []any
 	for {
+		from := d.InputOffset()
 		v, err := decode(d, 0)
 		if err != nil {
 			if len(list) > 0 && !errors.Is(err, io.ErrUnexpectedEOF) {
 				break // text follows
 			}
-			return nil, true, fmt.Errorf("the JSON of the plan is broken: %s", inWords(err))
+			return nil, true, fmt.Errorf("the plan: %w", plainjson.InWords(text[from:], err))
 		}
 		list = append(list, v)
 		if !d.More() {
@@ -71,13 +75,6 @@ func fromJSON(reply string) (p Plan, found bool, err error) {
 	}
 	p, err = fromObjects(steps)
 	return p, true, err
-}
-
-func inWords(err error) string {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "it ends before it is complete"
-	}
-	return err.Error()
 }
 
 // tidy drops the commas behind the last of a list or an object, and all behind the fence.

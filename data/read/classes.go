@@ -57,7 +57,7 @@ func parseFeature(raw json.RawMessage, depth int) (*feature, error) {
 	switch json.Unmarshal(object["_type"], &kind); {
 	case kind == "ClassLabel":
 		f := &feature{}
-		if err := json.Unmarshal(object["names"], &f.classes); err != nil || len(f.classes) == 0 {
+		if json.Unmarshal(object["names"], &f.classes) != nil || len(f.classes) == 0 {
 			return nil, fmt.Errorf("a ClassLabel without a list of names")
 		}
 		return f, nil

@@ -54,7 +54,7 @@ func readList(path string) (list savedList, there bool, err error) {
 		err = plainjson.Decode(raw, mostListed, &list)
 	}
 	if err != nil {
-		return list, false, fault.Hint(fmt.Errorf("%s: no list of a saved dataset: %w", filepath.Base(path), err),
+		return list, false, fault.Hint(fmt.Errorf("no list of a saved dataset: %w", plainjson.In(filepath.Base(path), err)),
 			"name the files of data, or save the dataset again")
 	}
 	return list, true, nil

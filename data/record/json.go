@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,28 +65,13 @@ func invalidAt(line []byte) int {
 	return 0
 }
 
-// jsonProblem adds the place to what encoding/json says.
+// jsonProblem says why a line is no object of JSON.
 func jsonProblem(line []byte, err error) error {
-	switch e := err.(type) {
-	case *json.SyntaxError:
-		if strings.HasPrefix(e.Error(), "unexpected end") {
-			return fmt.Errorf("broken JSON: it ends in the middle, after %d bytes", len(line))
-		}
-		if strings.HasPrefix(e.Error(), `invalid character '\''`) {
-			return fmt.Errorf("broken JSON at byte %d: a single quote, as Python's repr writes it, want JSON (json.dumps)", e.Offset)
-		}
-		for _, word := range []string{"NaN", "-Infinity", "Infinity", "None", "True", "False"} {
-			at := int(e.Offset) - 1 - strings.IndexAny(word, "NITF")
-			if at >= 0 && at < len(line) && bytes.HasPrefix(line[at:], []byte(word)) {
-				return fmt.Errorf("broken JSON at byte %d: %s, which Python writes and JSON does not have, want null or what it has",
-					at+1, word)
-			}
-		}
-		return fmt.Errorf("broken JSON at byte %d: %v", e.Offset, err)
-	case *json.UnmarshalTypeError:
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
 		return fmt.Errorf("the record is %s, want an object with the key messages", kindOf(line))
 	}
-	return err
+	return plainjson.InWords(line, err)
 }
 
 // brokenText says what is wrong with a text that begins as a list or an object and is the JSON of none;
@@ -99,7 +85,7 @@ func brokenText(raw json.RawMessage) error {
 		return nil
 	}
 	var any json.RawMessage
-	return jsonProblem(text, json.Unmarshal(text, &any))
+	return plainjson.Unmarshal(text, &any)
 }
 
 // kindOf names a JSON value.

@@ -54,8 +54,8 @@ func ReadLogProbs(cache string, inputs map[string]string, n int) ([]LogProbs, er
 		return nil, err
 	}
 	var m logProbsManifest
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, plainjson.InWords(err))
+	if err := plainjson.Unmarshal(raw, &m); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if m.Format != Format || m.Count != n || fmt.Sprint(m.Inputs) != fmt.Sprint(inputs) {
 		return nil, fmt.Errorf("%s: the manifest speaks of other inputs", dir)

@@ -153,7 +153,7 @@ func readJSON(path string, v any) error {
 		return err
 	}
 	if err := plainjson.Decode(raw, maxValues, v); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return plainjson.In(path, err)
 	}
 	return nil
 }

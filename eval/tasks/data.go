@@ -3,10 +3,11 @@ package tasks
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"fmt"
 
 	"github.com/klauspost/compress/zstd"
+
+	"lwtrain/internal/plainjson"
 )
 
 // files are the prompts that ship; data/README.md says where they come from.
@@ -37,7 +38,7 @@ func rowsOf[T any](name string, raw []byte) ([]T, error) {
 	var rows []T
 	for line := range bytes.Lines(raw) {
 		var row T
-		if err := json.Unmarshal(line, &row); err != nil {
+		if err := plainjson.Unmarshal(line, &row); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, len(rows)+1, err)
 		}
 		rows = append(rows, row)

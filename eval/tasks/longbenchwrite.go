@@ -3,11 +3,11 @@ package tasks
 import (
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
 )
 
@@ -54,7 +54,7 @@ func longWriterItems(raw []byte, english bool) ([]Item, error) {
 			Prompt, Type string
 			Length       int
 		}
-		if err := json.Unmarshal(line, &row); err != nil {
+		if err := plainjson.Unmarshal(line, &row); err != nil {
 			return nil, fmt.Errorf("line %d of the task's prompts: %w", n, err)
 		}
 		if english && strings.ContainsFunc(row.Prompt, prose.IsChinese) && !strings.Contains(row.Prompt, "用英文") {

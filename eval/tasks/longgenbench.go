@@ -1,12 +1,12 @@
 package tasks
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"lwtrain/internal/plainjson"
 	"lwtrain/internal/prose"
 )
 
@@ -51,7 +51,7 @@ func longGenBenchRead(size string, raw []byte) ([]Item, error) {
 		Prompt, Prefix string
 		Number         int
 	}
-	err := json.Unmarshal(raw, &rows)
+	err := plainjson.Unmarshal(raw, &rows)
 	items := make([]Item, len(rows))
 	for i, row := range rows {
 		items[i] = Item{ID: size + "-" + strconv.Itoa(i), Prompt: row.Prompt, Type: size, reference: row.Prefix, numbers: []int{row.Number}}

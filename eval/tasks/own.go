@@ -112,10 +112,10 @@ func ownItem(line []byte, number int) (Item, error) {
 	in.DisallowUnknownFields()
 	var r row
 	if err := in.Decode(&r); err != nil {
-		if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			err = fmt.Errorf("unknown key %s, want id, prompt, length, min_words, max_words, type", key)
+		if key, ok := plainjson.Unknown(err); ok {
+			return Item{}, fmt.Errorf("unknown key %s, want id, prompt, length, min_words, max_words, type", key)
 		}
-		return Item{}, plainjson.InWords(err)
+		return Item{}, plainjson.InWords(line, err)
 	}
 	if _, err := in.Token(); err != io.EOF {
 		return Item{}, errors.New("more behind the object, want one a line")
@@ -138,7 +138,7 @@ func ownItem(line []byte, number int) (Item, error) {
 	id := strconv.Itoa(number)
 	switch first := append(r.ID, 0)[0]; {
 	case first == '"':
-		if err := json.Unmarshal(r.ID, &id); err != nil {
+		if err := plainjson.Unmarshal(r.ID, &id); err != nil {
 			return Item{}, err
 		}
 	case first == '-' || '0' <= first && first <= '9':

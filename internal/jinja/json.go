@@ -25,7 +25,7 @@ func (r *run) decodeJSON(data []byte, o origin) Value {
 func (r *run) jsonToken(d *json.Decoder) json.Token {
 	t, err := d.Token()
 	if err != nil {
-		r.fail("JSON that can't be read: %v", err)
+		r.fail("JSON that can't be read") // it was read before
 	}
 	return t
 }

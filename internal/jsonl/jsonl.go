@@ -98,7 +98,7 @@ func readLines[T any](f *os.File, see func(line T, check string) error) (whole i
 			break
 		}
 		var v T
-		err := plainjson.InWords(json.Unmarshal(line, &v))
+		err := plainjson.Unmarshal(line, &v)
 		check, right := verify(line)
 		switch checks = checks || check != ""; {
 		case err != nil:

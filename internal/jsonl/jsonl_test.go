@@ -68,7 +68,7 @@ func TestALogGoesOnWhereverItWasCutOff(t *testing.T) {
 func TestALineThatIsNotOneIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.jsonl")
 	for text, want := range map[string]string{
-		"{\"N\": 1}\n{}}\n":                      "log.jsonl:2: invalid character",
+		"{\"N\": 1}\n{}}\n":                      "log.jsonl:2: broken JSON at byte 3: '}'",
 		"{\"N\": 1}\n{\"N\": 2}\n{\"N\": 3}\n":   "log.jsonl:2: refused",
 		"{\"N\": 1,\"check\":\"x\"}\n":           "log.jsonl:1: the line does not end with its check, and has other keys",
 		"{\"N\":0,\"check\":\"f8ba4bfe\"}\n{}\n": "log.jsonl:",

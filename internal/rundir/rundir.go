@@ -132,8 +132,8 @@ func ReadJSON(path string, v any) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
-		return false, fmt.Errorf("%s: %w", path, plainjson.InWords(err))
+	if err := plainjson.Decode(raw, len(raw), v); err != nil {
+		return false, plainjson.In(path, err)
 	}
 	return true, nil
 }

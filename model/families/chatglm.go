@@ -53,7 +53,7 @@ func translateChatGLM(file map[string]json.RawMessage) error {
 	}
 	ratio := 1.0
 	if raw, ok := file["rope_ratio"]; ok {
-		if err := json.Unmarshal(raw, &ratio); err != nil {
+		if json.Unmarshal(raw, &ratio) != nil {
 			return fmt.Errorf("rope_ratio is %.40s, want a number", raw)
 		}
 	}

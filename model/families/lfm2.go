@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"lwtrain/internal/plainjson"
 )
 
 // lfm2 is LFM2: short convolutions between gates, and some layers of attention.
@@ -61,10 +63,10 @@ func translateLFM2(file map[string]json.RawMessage) error {
 	}
 	raw, err := json.Marshal(file)
 	if err == nil {
-		err = json.Unmarshal(raw, &k)
+		err = plainjson.Unmarshal(raw, &k)
 	}
 	if err != nil {
-		return fmt.Errorf("full_attn_idxs, intermediate_size or a key that begins with block_: %w", err)
+		return err
 	}
 	err = typesFrom(file, func(layer int) string {
 		if k.Full == nil || slices.Contains(k.Full, layer) {

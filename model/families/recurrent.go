@@ -96,7 +96,7 @@ func wholeKey(file map[string]json.RawMessage, key string, otherwise int) (int, 
 		return otherwise, nil
 	}
 	n := otherwise
-	if err := json.Unmarshal(raw, &n); err != nil {
+	if json.Unmarshal(raw, &n) != nil {
 		return 0, fmt.Errorf("%s is %.40s, want a whole number", key, raw)
 	}
 	return n, nil
