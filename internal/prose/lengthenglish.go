@@ -44,7 +44,7 @@ var (
 	// before "word count" and its kin
 	upCountEN   = phrases("minimum, minimal, min, min ., lower, least, lowest")
 	downCountEN = phrases("maximum, maximal, max, max ., upper, most, highest")
-	countKindEN = set("requested needed allowed allowable permitted acceptable total overall final target number of a the -")
+	countKindEN = set("required requested needed allowed allowable permitted acceptable total overall final target number of a the -")
 
 	// between a number and its unit
 	upThenEN = phrases("or more, and more, or greater, or longer, or above, and above, or over, and over, or up, and up, & up, plus, +, " +
