@@ -44,6 +44,10 @@ func messagesOf(t *testing.T, in []map[string]json.RawMessage) []Message {
 				if err := json.Unmarshal(v, &m.Content); err != nil {
 					t.Fatal(err)
 				}
+			case slices.Contains(reasoningKeys, name) && v[0] == '"': // transformers gives it the other names, too
+				if err := json.Unmarshal(v, &m.Reasoning); err != nil {
+					t.Fatal(err)
+				}
 			default:
 				m.Extra[name] = v
 			}

@@ -115,7 +115,8 @@ func (t *Template) probeEnds(form *turnForm, turns rendering) error {
 		return slices.Contains(t.specials(ids, spans, g.Start, g.End), inner)
 	})
 	user, _ := turns.locate(0)
-	form.byRole = slices.Contains(t.specials(ids, spans, 0, user.text.Start), inner)
+	before := t.specials(ids, spans, 0, user.text.Start)
+	form.byRole = len(before) > 0 && before[len(before)-1] == inner // further in front, it ends a system prompt
 	final := t.specials(ids, spans, last.text.End, len(turns.Text))
 	if end, ok := t.endOf(final); ok {
 		if !slices.Contains(final, inner) {

@@ -36,9 +36,9 @@ class Fixed(datetime.datetime):
 
 utils.datetime = Fixed
 
-# What records make of reasoning has one name in them; a content of null transformers leaves out since 5.24, before it was
-# passed on, as it is here: templates tell calls of tools by it.
-OTHERWISE = {"thinking field", "arguments as text"}
+# A content of null transformers leaves out since 5.24, before it was passed on, as it is here: templates tell calls of tools
+# by it.
+OTHERWISE = {"arguments as text"}
 
 # What looks like a special token in a template, and those of roles, which some templates put together.
 SPECIAL = re.compile(r"<\|[^|<>\s'\"]+\|>|<｜[^｜<>\s]+｜>|\[\|\w+\|\]|\[/?[A-Z][A-Z_]+\]|\[gMASK\]|<[a-z]+_of_[a-z]+>")
