@@ -19,20 +19,21 @@ func TestPublishedTemplatesRenderAsTransformersDoes(t *testing.T) {
 		t.Skip("LWTRAIN_TEST_TOKENIZERS names no folder with folders in which testdata/published.py has made a chat.json")
 	}
 	for _, path := range found {
-		tok := must(tokenizer.Load(filepath.Dir(path)))
-		chat, err := Open(tok, "")
-		if err != nil {
-			t.Errorf("%s: %v", path, err)
-			continue
-		}
-		chat = chat.At(Today)
-		var cases []struct {
-			goldenChat
-			Error string
-		}
+		var cases []publishedChat
 		if err := json.Unmarshal(must(os.ReadFile(path)), &cases); err != nil {
 			t.Fatal(err)
 		}
+		tok := must(tokenizer.Load(filepath.Dir(path)))
+		chat, err := Open(tok, "")
+		switch told := slices.ContainsFunc(cases, func(c publishedChat) bool { return c.Mask != nil }); {
+		case err != nil && told:
+			t.Errorf("%s: %v", path, err)
+			continue
+		case err != nil: // nothing ends an answer, or it has no text (those of models that see)
+			t.Logf("%s: %v", path, err)
+			continue
+		}
+		chat = chat.At(Today)
 		for _, c := range cases {
 			name := filepath.Base(filepath.Dir(path)) + ": " + c.Conversation
 			chat := chat
@@ -52,6 +53,11 @@ func TestPublishedTemplatesRenderAsTransformersDoes(t *testing.T) {
 			})
 		}
 	}
+}
+
+type publishedChat struct {
+	goldenChat
+	Error string // of transformers
 }
 
 // checkPublished is checkGolden, but a conversation whose targets cannot be told is one that is refused with a reason.

@@ -54,6 +54,18 @@ func TestTargetsAreTheAnswersThatWereChosen(t *testing.T) {
 	}
 }
 
+// TestATurnWithCallsEndsWithTheTurn: a system's prompt that ends as answers do makes no special token inside of a call their end.
+func TestATurnWithCallsEndsWithTheTurn(t *testing.T) {
+	chat := chatOf(t, "<|im_start|>system\nS<|im_end|>\n{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content }}"+
+		"{% if m.tool_calls %}<|endoftext|>{{ m.tool_calls[0].function.name }}()<|endoftext|>{% endif %}{{ '<|im_end|>\n' }}{% endfor %}"+
+		"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+	r := must(chat.Render([]Message{user("q"), probeCall("I look.")}, Targets{}))
+	const want = "I look.<|endoftext|>look()<|endoftext|><|im_end|>"
+	if got := targets(chat, r); !slices.Equal(got, []string{want}) {
+		t.Errorf("targets %q, want %q", got, want)
+	}
+}
+
 // TestEveryTokenBelongsToAMessageOrToTheTemplate: the tokens of a message spell
 // its text, whatever that holds.
 func TestEveryTokenBelongsToAMessageOrToTheTemplate(t *testing.T) {

@@ -41,7 +41,8 @@ utils.datetime = Fixed
 OTHERWISE = {"arguments as text"}
 
 # What looks like a special token in a template, and those of roles, which some templates put together.
-SPECIAL = re.compile(r"<\|[^|<>\s'\"]+\|>|<｜[^｜<>\s]+｜>|\[\|\w+\|\]|\[/?[A-Z][A-Z_]+\]|\[gMASK\]|<[a-z]+_of_[a-z]+>")
+SPECIAL = re.compile(r"<\|[^|<>\s'\"]+\|>|<\|\w+>|<\w+\|>|<extra_id_\d+>|<｜[^｜<>\s]+｜>|"
+                     r"\[\|\w+\|\]|\[/?[A-Z][A-Z_]+\]|\[gMASK\]|<[a-z]+_of_[a-z]+>")
 ROLES = [left + role + right for left, right in (("<|", "|>"), ("[|", "|]")) for role in ("system", "user", "assistant", "tool")]
 TOOL_USE = "additional_chat_templates/tool_use.jinja"
 PLAIN = """{% for m in messages %}<|im_start|>{{ m.role }}
