@@ -28,6 +28,49 @@ except wire.Closed:
     pass
 `
 
+// manners asks the worker's own files how long ranks wait for each other, and when they collect garbage.
+const manners = `
+import datetime, gc, importlib.util, os, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+import torch.distributed as dist
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1, timeout=datetime.timedelta(minutes=1))
+import wire
+for kind, minutes in (("cuda", 10), ("cpu", 30 * 24 * 60)):
+    wire.bound(dist.group.WORLD, torch.device(kind))
+    got = dist.group.WORLD._get_backend(torch.device("cpu")).options._timeout
+    assert got == datetime.timedelta(minutes=minutes), (kind, got)
+
+os.environ |= {"RANK": "0", "LOCAL_RANK": "0"}
+spec = importlib.util.spec_from_file_location("worker", sys.argv[1] + "/__main__.py")
+worker = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(worker)
+ops, seen = iter(["learn", "update", "save", "quit"]), []
+gc.callbacks.append(lambda phase, info: phase == "stop" and seen.append(info["generation"]))
+
+
+class Wire:
+    def hear(self):
+        return {"op": next(ops)}, {}
+
+
+w = worker.Worker(Wire(), None)
+w.do_learn = w.do_update = w.do_save = lambda *_: [[] for _ in range(100000)]  # by itself Python collects at some of these
+w.run()
+assert seen == [1, 1, 2], seen
+`
+
+func TestHowLongRanksWaitAndWhenTheyCollectGarbage(t *testing.T) {
+	in := installation(t)
+	script, err := writeWorker(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command(in.Path, "-c", manners, script).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
 // BenchmarkAStepOfEightPacks is what a step of 8 packs of 32,768 tokens costs from Go to rank 0 and back, without a model. The best
 // of all counts: what else the machine does is no part of it.
 func BenchmarkAStepOfEightPacks(b *testing.B) {

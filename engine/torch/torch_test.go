@@ -78,6 +78,29 @@ func TestFrozenTensorsStayAsTheyAre(t *testing.T) {
 	}
 }
 
+// TestAConfigsDropoutIsReadPastByBothEngines changes a config.json of which the program says that the model is trained without it.
+func TestAConfigsDropoutIsReadPastByBothEngines(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(folder("phi3"))); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "config.json")
+	raw, err := os.ReadFile(path)
+	changed := bytes.Replace(raw, []byte(`"resid_pdrop": 0.0`), []byte(`"resid_pdrop": 0.5`), 1)
+	if err != nil || bytes.Equal(raw, changed) {
+		t.Fatalf("no resid_pdrop to change: %v", err)
+	}
+	if err := os.WriteFile(path, changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	own, e := openNativeTo(t, dir, model.Training{}), openTo(t, dir, options(1), model.Training{})
+	want, got := learn(t, own, packs(t, "token"), nil), learn(t, e, packs(t, "token"), nil)
+	sameLosses(t, "dropout", got.packs, want.packs)
+	if d, where := apart(t, got.gradients, want.gradients); !(d <= 1e-5) {
+		t.Errorf("gradients are %.2g apart (%s)", d, where)
+	}
+}
+
 func TestPackedDocumentsAreThoseAlone(t *testing.T) {
 	for _, form := range some("llama-untied", "qwen3", "glm4", "qwen3_5", "lfm2", "phi3") {
 		for _, ranks := range rankings {

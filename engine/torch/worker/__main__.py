@@ -5,6 +5,7 @@ of losses, schedules or data. Messages come over a socket to rank 0, which passe
 same time.
 """
 
+import gc
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ import time
 import traceback
 
 RANK, LOCAL = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+SELDOM = ("open", "reference", "close_reference", "load", "save", "answer")  # messages that may take longer
 
 
 def leave_with_conductor():
@@ -30,6 +32,9 @@ class Worker:
         self.doing = "waiting"
 
     def run(self):
+        # By itself each rank would collect garbage at a moment of its own, and all others wait for it in their next collective.
+        # So all do it behind the same messages: of what is new, which takes 1 ms; of everything, half a second, seldom.
+        gc.disable()
         while True:
             self.doing = "waiting"
             head, arrays = self.wire.hear()
@@ -38,6 +43,7 @@ class Worker:
                 return
             self.doing = op
             getattr(self, "do_" + op)(head, arrays)
+            gc.collect(2 if op in SELDOM else 1)
 
     def done(self, head=None, **arrays):
         self.wire.send({"op": "done"} | (head or {}), **arrays)
@@ -61,6 +67,8 @@ class Worker:
             raise ValueError(f"{ranks} ranks cannot be groups of {shards} (engine.shard)")
         shape, names = ((ranks,), ("shard",)) if ranks == shards else ((ranks // shards, shards), ("replicate", "shard"))
         self.mesh, self.how = init_device_mesh(self.device.type, shape, mesh_dim_names=names), how
+        for group in self.mesh.get_all_groups():
+            wire.bound(group, self.device)
         torch.use_deterministic_algorithms(how["deterministic"])
         torch.utils.deterministic.fill_uninitialized_memory = False
         self.model = model.Trained(how, self.mesh, self.device)
@@ -200,9 +208,10 @@ def main():
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False  # a product's parts are summed in float32
+        torch.backends.cudnn.allow_tf32 = False  # float32 is float32, in convolutions too
     worker = None
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=wire.BEHIND[device.type])
         attention.register(device)
         sock = None
         if RANK == 0:

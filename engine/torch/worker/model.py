@@ -94,6 +94,9 @@ class Sharded:
         with torch.device("meta"):
             hf = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention.NAME)
         hf.model.embed_tokens.padding_idx = None  # a padding token that ends turns must be learnt like any other
+        for m in hf.modules():
+            if isinstance(m, nn.Dropout):
+                m.p = 0.0  # whatever config.json says: models are trained without it, and a warning has said so
         recurs = recurrent.add(hf)
         self.flash = attention.flash(device, self.bf16) and not recurs
         hf.requires_grad_(train).train(train)
@@ -103,7 +106,8 @@ class Sharded:
         for name in how["half"] if train else ():
             hf.get_parameter(name).data = hf.get_parameter(name).data.bfloat16()
         if train and how["recompute"]:
-            hf.gradient_checkpointing_enable({"use_reentrant": False})
+            again = getattr(hf, "activation_checkpointing_enable", None) or hf.gradient_checkpointing_enable  # its name up to 5.2x
+            again({"use_reentrant": False, "preserve_rng_state": False})  # nothing in a block is drawn: dropout follows from keys
         self.lm = LM(hf, max(1, (1 << 28 if device.type == "cuda" else 1 << 24) // config.vocab_size))
         self._wrap(hf, adapted=bool(names))
         self.lm.to_empty(device=device)
@@ -135,6 +139,8 @@ class Sharded:
             if self.compiled:  # without FSDP's hooks, which are no part of a graph
                 block.forward = torch.compile(block.forward, fullgraph=True)
         fully_shard(self.lm, mesh=self.mesh, mp_policy=policy(dtype))  # embedding, last norm and head stay gathered
+        # Each pack's gradients are summed at once. To wait for a step's last pack (set_requires_gradient_sync) each rank would keep all of
+        # them in float32, 36 GB at 9B; what HSDP alone could let wait, set_requires_all_reduce, a step that is dropped could not clear.
         for m in self.units():
             m.set_gradient_divide_factor(1.0)  # gradients are summed: the conductor knows the one divisor
             m.set_force_sum_reduction_for_comms(True)

@@ -32,6 +32,16 @@ class Closed(Exception):
 # a rank that has ended is seen by its closed connection and by the launcher, not by the clock.
 PATIENCE = datetime.timedelta(days=30)
 
+# How long a rank may be behind the others in a pass. Torch's own bound, 30 minutes, is too short for a processor, where a long pack
+# takes that while another rank has none, and too long for GPUs, all of which stand as long.
+BEHIND = {"cuda": datetime.timedelta(minutes=10), "cpu": PATIENCE}
+
+
+def bound(group, device):
+    """Gives a group's operations that bound."""
+    set_timeout = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout  # its name up to torch 2.1x
+    set_timeout(BEHIND[device.type], group)
+
 
 class Wire:
     """The end of rank 0; sock is None on the others, which hear what rank 0 passes on."""
