@@ -265,7 +265,7 @@ func (d *diagnosis) lookAtTorch(ctx context.Context, s *session.Session) {
 			d.find("advice", "the GPUs do not compute in bf16: train.precision: auto is float32 there",
 				"use GPUs of compute capability 8.0 or later")
 		} else if len(gpus) > 0 && !d.Torch.Compiles {
-			d.find("advice", "torch.compile finds no C compiler or no triton: runs on GPUs are slower without", torch.Compilers)
+			d.find("advice", "runs on GPUs are slower without torch.compile: "+torch.NoCompiler, torch.Compilers)
 		}
 		return
 	}

@@ -180,6 +180,20 @@ func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 	}
 }
 
+// TestCompilingTakesPythonsHeaders asks the probe of a Python without Python.h.
+func TestCompilingTakesPythonsHeaders(t *testing.T) {
+	dir := t.TempDir()
+	lost := "import sysconfig\nreally = sysconfig.get_paths\n" +
+		"sysconfig.get_paths = lambda *a, **b: really(*a, **b) | {'include': '/nowhere'}\n"
+	if err := os.WriteFile(filepath.Join(dir, "sitecustomize.py"), []byte(lost), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PYTHONPATH", dir)
+	if in := installation(t); in.Compiles {
+		t.Error("it says that torch.compile works without Python.h")
+	}
+}
+
 // aScriptThatWaits holds that what a script started ends with it: nobody is left to write to a pipe.
 func aScriptThatWaits(t *testing.T) {
 	t.Helper()

@@ -59,10 +59,10 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 	case o.Compile == "auto" && gpus > 0 && each != "":
 		p.Notes = append(p.Notes, "not compiled: "+each+", and each document is computed by itself")
 	case p.compile && !in.Compiles && o.Compile == "true":
-		return p, twin, fault.Usage(fault.Hint(errors.New("engine.compile is true, and there is no C compiler or no triton"), Compilers))
+		return p, twin, fault.Usage(fault.Hint(errors.New("engine.compile is true, and "+NoCompiler), Compilers))
 	case p.compile && !in.Compiles:
 		p.compile = false
-		p.Notes = append(p.Notes, "not compiled, which is slower: there is no C compiler or no triton")
+		p.Notes = append(p.Notes, "not compiled, which is slower: "+NoCompiler)
 	}
 	if p.shards = o.Shard; p.shards == 0 {
 		p.shards = p.ranks
@@ -109,8 +109,11 @@ func newPlan(outline *model.Model, in *Installation, o Options) (p plan, twin mo
 	return p, twin, nil
 }
 
-// Compilers is how torch.compile gets what it builds kernels with.
-const Compilers = "install gcc (apt-get install gcc) and triton (pip install triton), or engine.compile: false"
+// NoCompiler says what torch.compile lacks to build kernels with, Compilers how it gets that.
+const (
+	NoCompiler = "there is no C compiler, no Python.h or no triton"
+	Compilers  = "apt-get install gcc python3-dev, pip install triton, or engine.compile: false"
+)
 
 // localRanks is how many processes each machine has.
 func localRanks(in *Installation, o Options) (int, error) {

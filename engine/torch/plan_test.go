@@ -35,7 +35,7 @@ func TestThePlanFollowsFromWhatTheMachineHas(t *testing.T) {
 		}, wrong: "attention in float32"},
 		"GPUs without a compiler": {in: Installation{GPUs: two, BF16: true}, bf16: true, ranks: 2, noted: "compiler"},
 		"a compiler that is wanted": {in: Installation{GPUs: two, BF16: true}, change: func(o *Options) { o.Compile = "true" },
-			wrong: "no C compiler", wrongTip: "install gcc"},
+			wrong: "no C compiler", wrongTip: "install gcc python3-dev"},
 		"nothing compiled": {in: Installation{GPUs: two, BF16: true}, change: func(o *Options) { o.Compile = "false" },
 			bf16: true, ranks: 2},
 		"states": {form: "qwen3_5", in: Installation{GPUs: two, BF16: true, Compiles: true}, bf16: true, ranks: 2,

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import sysconfig
 
 
 def version(name):
@@ -24,7 +25,9 @@ if out["torch"]:
             out["gpus"].append({"name": torch.cuda.get_device_name(i), "memory": total, "free": free})
         out["bf16"] = bool(out["gpus"]) and torch.cuda.is_bf16_supported(including_emulation=False)
         compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
-        out["compiles"] = importlib.util.find_spec("triton") is not None and compiler is not None
+        scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")  # where triton looks for what it includes
+        headers = os.path.exists(os.path.join(sysconfig.get_paths(scheme)["include"], "Python.h"))
+        out["compiles"] = importlib.util.find_spec("triton") is not None and compiler is not None and headers
     except Exception as e:
         out["broken"] = f"{type(e).__name__}: {e}"
 print("lwtrain " + json.dumps(out))
