@@ -32,6 +32,17 @@ type Cluster struct {
 // Alone reports whether there is one machine.
 func (c Cluster) Alone() bool { return c.Nodes <= 1 }
 
+// meeting are the arguments by which the launchers of all machines find each other.
+func (c Cluster) meeting() []string {
+	if c.Alone() {
+		return []string{"--nnodes=1", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=127.0.0.1"}
+	}
+	return []string{
+		fmt.Sprint("--nnodes=", c.Nodes), fmt.Sprint("--node-rank=", c.Node), "--master-addr=" + c.Master,
+		fmt.Sprint("--master-port=", c.Port), fmt.Sprint("--rdzv-conf=timeout=", int(joinTime.Seconds())),
+	}
+}
+
 // ReadCluster reads from the environment what a launcher says of the machines: torchrun and what speaks as it
 // does (Kubeflow: PET_*), then Slurm (SLURM_*), then SkyPilot (SKYPILOT_*).
 func ReadCluster(look func(name string) (string, bool)) (Cluster, error) {

@@ -2,6 +2,7 @@ package torch
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,5 +57,42 @@ func TestWhatLaunchersSayOfTheMachines(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, c.wrong)
 			}
 		})
+	}
+}
+
+// TestMachinesWaitForTheFirstOnesData holds that the launchers of the others do not give up while the first machine prepares the run:
+// by themselves they do after a quarter of an hour.
+func TestMachinesWaitForTheFirstOnesData(t *testing.T) {
+	c := Cluster{Nodes: 2, Node: 1, Master: "gpu03", Port: 20123}
+	want := []string{"--nnodes=2", "--node-rank=1", "--master-addr=gpu03", "--master-port=20123", "--rdzv-conf=timeout=7200"}
+	if got := c.meeting(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := strings.Join(Cluster{}.meeting(), " "); strings.Contains(got, "master") || !strings.Contains(got, "--local-addr=127.0.0.1") {
+		t.Errorf("one machine alone: %v", got)
+	}
+}
+
+func TestTheEnvironmentOfWorkers(t *testing.T) {
+	t.Setenv("PET_NNODES", "7")
+	t.Setenv("PYTORCH_ALLOC_CONF", "")
+	t.Setenv("PYTORCH_CUDA_ALLOC_CONF", "")
+	has := func(o Options, text string) bool { return slices.Contains(environment("log", 2, o), text) }
+	for text, want := range map[string]bool{
+		"PET_NNODES=7": false, "OMP_NUM_THREADS=4": true, "LWTRAIN_LOG=log": true, "PYTORCH_ALLOC_CONF=expandable_segments:True": true,
+		"CUBLAS_WORKSPACE_CONFIG=:4096:8": false, "TORCHINDUCTOR_DETERMINISTIC=1": false,
+	} {
+		if got := has(Options{Threads: 8}, text); got != want {
+			t.Errorf("%s is there: %t, want %t", text, got, want)
+		}
+	}
+	for _, text := range []string{"CUBLAS_WORKSPACE_CONFIG=:4096:8", "TORCHINDUCTOR_DETERMINISTIC=1"} {
+		if !has(Options{Threads: 8, Deterministic: true}, text) {
+			t.Errorf("no %s where the same bytes are wanted", text)
+		}
+	}
+	t.Setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:512")
+	if has(Options{}, "PYTORCH_ALLOC_CONF=expandable_segments:True") {
+		t.Error("what the user says of the memory is overruled")
 	}
 }

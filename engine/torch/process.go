@@ -25,12 +25,18 @@ import (
 //go:embed worker/*.py
 var workerFiles embed.FS
 
-// How long the workers may take to begin, to end once they were asked to, and the launcher to say why they ended by themselves.
+// How long the workers may take to begin, on this machine and where other ones are to come as well, to end once they were asked to,
+// and the launcher to say why they ended by themselves.
 const (
 	startTime   = 10 * time.Minute
+	gatherTime  = time.Hour
 	endTime     = 10 * time.Second
 	explainTime = time.Minute
 )
+
+// joinTime is how long launchers wait for the first machine's, which begins once the data are tokenised and packed. By themselves they
+// wait for a quarter of an hour. Where that machine fails before, the others stand idle until then.
+const joinTime = 2 * time.Hour
 
 // process is the launcher with its workers, and the socket to rank 0.
 type process struct {
@@ -67,7 +73,7 @@ func launch(ctx context.Context, in *Installation, dir string, plan plan, o Opti
 	if err := p.start(in.Path, script, plan.local, o.Cluster, env); err != nil {
 		return nil, err
 	}
-	if err := p.greet(ctx, listener.(*net.UnixListener), token, plan.ranks); err != nil {
+	if err := p.greet(ctx, listener.(*net.UnixListener), token, plan); err != nil {
 		p.kill()
 		return nil, err
 	}
@@ -101,8 +107,8 @@ func environment(log string, local int, o Options) []string {
 	if runtime.GOOS == "linux" && (c.Alone() || c.Master == "127.0.0.1" || c.Master == "localhost") {
 		env = append(env, "GLOO_SOCKET_IFNAME=lo")
 	}
-	if o.Deterministic {
-		env = append(env, "CUBLAS_WORKSPACE_CONFIG=:4096:8")
+	if o.Deterministic { // and what torch.compile measures chooses no kernels
+		env = append(env, "CUBLAS_WORKSPACE_CONFIG=:4096:8", "TORCHINDUCTOR_DETERMINISTIC=1")
 	}
 	return env
 }
@@ -144,14 +150,7 @@ func (p *process) start(python, script string, ranks int, c Cluster, env []strin
 		return err
 	}
 	defer out.Close()
-	meet := []string{"--nnodes=1", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=127.0.0.1"}
-	if !c.Alone() {
-		meet = []string{
-			fmt.Sprint("--nnodes=", c.Nodes), fmt.Sprint("--node-rank=", c.Node), "--master-addr=" + c.Master,
-			fmt.Sprint("--master-port=", c.Port),
-		}
-	}
-	args := append([]string{"-m", "torch.distributed.run", "--log-dir=" + p.log}, meet...)
+	args := append([]string{"-m", "torch.distributed.run", "--log-dir=" + p.log}, c.meeting()...)
 	p.cmd = exec.Command(python, append(args, fmt.Sprint("--nproc-per-node=", ranks), "--max-restarts=0", script)...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -169,8 +168,12 @@ func (p *process) start(python, script string, ranks int, c Cluster, env []strin
 }
 
 // greet waits for rank 0, and hears which worker it is.
-func (p *process) greet(ctx context.Context, listener *net.UnixListener, token string, ranks int) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("the workers did not begin within %v", startTime))
+func (p *process) greet(ctx context.Context, listener *net.UnixListener, token string, plan plan) error {
+	most := startTime
+	if plan.ranks > plan.local {
+		most = gatherTime
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("the workers did not begin within %v", most))
 	defer cancel()
 	accepted := make(chan error, 1)
 	go func() {
@@ -202,8 +205,8 @@ func (p *process) greet(ctx context.Context, listener *net.UnixListener, token s
 	case h.Protocol != protocol:
 		return fault.Hint(fmt.Errorf("the worker speaks protocol %d, want %d", h.Protocol, protocol),
 			"its files were changed: remove "+filepath.Dir(p.log))
-	case h.Ranks != ranks:
-		return fmt.Errorf("%d workers began, want %d", h.Ranks, ranks)
+	case h.Ranks != plan.ranks:
+		return fmt.Errorf("%d workers began, want %d", h.Ranks, plan.ranks)
 	}
 	return nil
 }
