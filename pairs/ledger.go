@@ -83,6 +83,16 @@ func openLedger(dir string, folder *rundir.Folder, prompts, samples int) (*ledge
 	return l, nil
 }
 
+// Answered is how many answers a run's folder holds, which is left as it is.
+func Answered(dir string) (n int, err error) {
+	there := map[key]bool{}
+	err = jsonl.Read(filepath.Join(dir, answersFile), func(a answered, _ string) error {
+		there[key{a.Prompt, a.Number}] = true
+		return nil
+	})
+	return len(there), err
+}
+
 // close closes the files.
 func (l *ledger) close() error { return errors.Join(l.answers.Close(), l.ratings.Close()) }
 

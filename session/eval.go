@@ -235,6 +235,18 @@ func (e *Eval) StopLoops() { e.job.StopLoops = true }
 // Answers is how many answers are wanted, and how many of them are there.
 func (e *Eval) Answers() (wanted, known int, err error) { return e.job.Answers() }
 
+// Kept is [Eval.Answers] of a folder that is left as it is; known is below 0 where the weights are not here by which answers are known.
+func (e *Eval) Kept() (wanted, known int, err error) {
+	job := e.job
+	if job.Model == "" {
+		return 0, -1, nil
+	}
+	if job.Calls, err = llm.ReadCalls(filepath.Join(job.Dir, eval.CallsFile)); err != nil {
+		return 0, 0, err
+	}
+	return job.Answers()
+}
+
 // Generate asks for the answers that lack, token by token told to token, and each reply to done.
 func (e *Eval) Generate(ctx context.Context, token func(), done func(llm.Reply)) error {
 	wanted, known, err := e.job.Answers()

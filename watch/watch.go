@@ -272,6 +272,9 @@ func (w *Watcher) asking(s *Status, a about) error {
 		if err != nil {
 			return err
 		}
+		if n == 0 && f.What == "ratings" {
+			continue // those that take no asking are kept nowhere
+		}
 		if f.N = n; int64(a.Total) >= n { // else there are replies of other settings among them
 			f.Of, f.About = int64(a.Total), a.About
 		}

@@ -179,6 +179,11 @@ func TestWorkThatAsksAndChains(t *testing.T) {
 			t.Errorf("%s: %s", name, s.Note)
 		}
 	}
+	write(t, filepath.Join(dir, "unrated"), map[string]string{"run.json": `{"settings":{"pairs.samples":"2"},"total":4}`,
+		"answers.jsonl": "1\n", "scores.jsonl": ""})
+	if s, err := New(filepath.Join(dir, "unrated")).Look(); err != nil || inWords(s) != "pairs stopped answers 1 of 4" {
+		t.Errorf("%+v, %v", s, err)
+	}
 	w := New(filepath.Join(dir, "pairs"))
 	for _, c := range []struct{ file, text, want string }{
 		{"answers.jsonl", "1\n2\n3\n4\n", "pairs stopped answers 4 ratings 1"},

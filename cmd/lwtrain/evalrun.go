@@ -67,7 +67,15 @@ func evaluate(cmd *cobra.Command, s *session.Session, do stages) (err error) {
 			return err
 		}
 		if known {
-			fmt.Fprintf(out, "\n%s holds this evaluation: it would go on.\n", s.Config.Output.Dir)
+			wanted, there, err := run.Kept()
+			if err != nil {
+				return err
+			}
+			with := ""
+			if there >= 0 {
+				with = fmt.Sprintf(", with %d of %s", there, human.Count(wanted, "answer"))
+			}
+			fmt.Fprintf(out, "\n%s holds this evaluation%s: it would go on.\n", s.Config.Output.Dir, with)
 		}
 		fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 		return nil

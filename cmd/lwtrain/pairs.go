@@ -98,7 +98,12 @@ func makePairs(cmd *cobra.Command, s *session.Session) error {
 			return err
 		}
 		if known {
-			fmt.Fprintf(out, "\n%s holds this run, if the weights are the same: it would go on.\n", c.Output.Dir)
+			there, err := pairs.Answered(c.Output.Dir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "\n%s holds this run, if the weights are the same, with %d of %s: it would go on.\n", c.Output.Dir, there,
+				human.Count(run.Answers(), "answer"))
 		}
 		fmt.Fprintln(out, "\nThis was a dry run: nothing was written.")
 		return nil

@@ -29,6 +29,9 @@ func EvalPlan(w io.Writer, c *configs.Config, run *session.Eval) {
 	}
 	line("answers", "%d to each, at most %s tokens, temperature %g, top-p %g",
 		o.Samples, human.Grouped(o.MaxNewTokens), o.Temperature, o.TopP)
+	if o.Temperature == 0 && o.Samples > 1 && run.Model != nil {
+		line("", "at temperature 0 all answers to a prompt are the same: eval.samples=1 says as much")
+	}
 	if o.TopP < 1 {
 		line("", "a top-p below 1 may cut off the token that ends an answer")
 	}
