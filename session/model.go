@@ -137,8 +137,7 @@ func (m *Model) findWeights(ctx context.Context, key string, path *string) (err 
 	}
 	if !isThere(m.dir) {
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder or file, want a model (%s, %s)", m.dir, key, c.Origin(key)),
-			fault.Nearby(m.dir)+"; `make quickstart` fetches a small one into a clone, "+
-				"and "+key+"=HuggingFaceTB/SmolLM2-135M-Instruct the same one from the hub"))
+			fault.Nearby(m.dir)+"; "+smallModel(key)))
 	}
 	if m.dir, err = newest(m.dir, m.session.events); err != nil {
 		return err

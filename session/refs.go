@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"lwtrain/chat"
 	"lwtrain/configs"
 	"lwtrain/data"
 	"lwtrain/data/read"
 	"lwtrain/dpo"
+	"lwtrain/eval/tasks"
 	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
@@ -67,7 +69,7 @@ type Missing struct {
 // an error, that of an environment that names no hub, those are left out.
 func FindMissing(c *configs.Config) (missing []Missing, err error) {
 	for _, in := range Inputs(c, "") {
-		if !in.There() {
+		if in.Wrong == "" && !in.There() {
 			missing = append(missing, Missing{Key: in.Key, Name: in.Path})
 		}
 	}
@@ -82,13 +84,31 @@ func FindMissing(c *configs.Config) (missing []Missing, err error) {
 	})
 }
 
-// Input is a place of this machine that a config names, from which something is read.
-type Input struct{ Key, Path string }
+// Input is a place of this machine that a config names, from which something is read; or a name that is none.
+type Input struct {
+	Key, Path string
+	Wrong     string // why it is none of the names that the key takes beside places
+}
 
 // There reports whether something lies there.
 func (in Input) There() bool {
 	found, _ := filepath.Glob(in.Path)
 	return len(found) > 0 || isThere(in.Path)
+}
+
+// Hint is the way out where nothing does.
+func (in Input) Hint() string {
+	hint := fault.Nearby(in.Path)
+	if in.Key == "model.path" || in.Key == "dpo.reference" {
+		hint += "; " + smallModel(in.Key)
+	}
+	return hint
+}
+
+// smallModel says how to come by a model, by the key that names it.
+func smallModel(key string) string {
+	return fmt.Sprintf("`make quickstart` fetches a small one into a clone, and %s=HuggingFaceTB/SmolLM2-135M-Instruct the same one "+
+		"from the hub", key)
 }
 
 // reading are the commands of which [Inputs] knows what they read.
@@ -102,7 +122,7 @@ func Inputs(c *configs.Config, command string) (out []Input) {
 	}
 	add := func(key, path string) {
 		if path != "" && !strings.HasPrefix(path, read.Builtin) && !hub.HasScheme(path) {
-			out = append(out, Input{key, path})
+			out = append(out, Input{Key: key, Path: path})
 		}
 	}
 	addModel := func(key, path string) {
@@ -111,7 +131,9 @@ func Inputs(c *configs.Config, command string) (out []Input) {
 		}
 	}
 	addTask := func(key, task string) {
-		if strings.HasSuffix(task, ".jsonl") { // else it has a name
+		if _, err := tasks.Open(task); err != nil && task != "" {
+			out = append(out, Input{key, task, err.Error()})
+		} else if strings.HasSuffix(task, ".jsonl") {
 			add(key, task)
 		}
 	}
@@ -120,8 +142,12 @@ func Inputs(c *configs.Config, command string) (out []Input) {
 	if served[command] == "" {
 		addModel("model.path", c.Model.Path)
 		addModel("lora.from", c.LoRA.From)
-		if strings.HasSuffix(c.Model.Template, ".jinja") {
-			add("model.template", c.Model.Template)
+		switch t := c.Model.Template; {
+		case strings.HasSuffix(t, ".jinja"):
+			add("model.template", t)
+		case t != "" && t != "auto" && !slices.Contains(chat.Templates(), t):
+			out = append(out, Input{"model.template", t, fmt.Sprintf("%.60q, want auto, %s, or a path that ends in .jinja", t,
+				strings.Join(chat.Templates(), ", "))})
 		}
 	}
 	if is("dpo") && hasReferenceModel(c) {

@@ -204,15 +204,18 @@ func checkInputs(run *chain.Run) error {
 		}
 		for _, in := range session.Inputs(s.Config, strings.Join(s.Command, " ")) {
 			by, wrong := run.Coming(i, in.Path)
-			switch {
-			case wrong == "" && (by != nil || in.There()):
+			switch text := terminal.Printable(in.Path) + ": "; {
+			case in.Wrong != "":
+				wrong = in.Wrong
+			case wrong != "":
+				wrong = text + wrong
+			case by != nil || in.There():
 				continue
-			case wrong == "":
-				wrong = "not there, and no step before this one makes it"
-				hint = cmp.Or(hint, fault.Nearby(in.Path))
+			default:
+				wrong = text + "not there, and no step before this one makes it"
+				hint = cmp.Or(hint, in.Hint())
 			}
-			bad = append(bad, configs.Problem{Origin: s.Origin(in.Key), Path: s.Name + "." + in.Key,
-				Text: terminal.Printable(in.Path) + ": " + wrong})
+			bad = append(bad, configs.Problem{Origin: s.Origin(in.Key), Path: s.Name + "." + in.Key, Text: wrong})
 		}
 	}
 	if len(bad) == 0 {
