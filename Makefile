@@ -86,7 +86,7 @@ test-torch: $(torch_ready) ## the engine on PyTorch, with two processes on the C
 	$(torch_tests) -short -skip TestCopiesOfTheWeights ./engine/torch
 	$(torch_tests) -short -run Torch -skip TestATorchRunGoesOnByItself ./cmd/lwtrain
 
-torch-full: $(torch_ready) ## all of it: every family on 1, 2 and 4 processes, every loss, packer and weighting
+torch-full: $(torch_ready) ## all of it: every family on 1 and 2 processes, copies of the weights on 4, every loss, packer and weighting
 	$(torch_tests) ./engine/torch
 	$(torch_tests) -run Torch ./cmd/lwtrain
 

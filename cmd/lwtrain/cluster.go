@@ -122,7 +122,8 @@ func (x *launching) of(run string, values []string) error {
 	if _, ok := methodOf(x.Command); !ok {
 		return fault.Usage(fmt.Errorf("--command %s, want sft or dpo", x.Command))
 	}
-	c, err := configs.Load(x.Config, append([]string{"engine.kind=torch"}, x.Values...), func(string) (string, bool) { return "", false })
+	x.Values = append([]string{"engine.kind=" + engine.Torch}, x.Values...) // which lwtrain node does not say by itself on one machine
+	c, err := configs.Load(x.Config, x.Values, func(string) (string, bool) { return "", false })
 	if err != nil {
 		return err
 	}
