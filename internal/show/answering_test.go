@@ -1,7 +1,9 @@
 package show
 
 import (
+	"bytes"
 	"io"
+	"strings"
 	"testing"
 	"time"
 )
@@ -29,5 +31,15 @@ func TestTheTimeThatIsLeftKnowsOfTheAnswersThatGoOn(t *testing.T) {
 				t.Errorf("left %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestAnAnswerThatIsRatedCountsOnce(t *testing.T) {
+	var b bytes.Buffer
+	a := NewAnswering(&b, 24, 100)
+	a.Progress(12, 9, 300)
+	a.Close()
+	if got := b.String(); !strings.Contains(got, " 50%  12/24  answers  9 rated  ") {
+		t.Errorf("%q", got)
 	}
 }
