@@ -16,7 +16,8 @@ import (
 )
 
 // Engine holds the weights and the optimiser's state of a run and computes packs of
-// at most its capacity; a longer one is an error. A call asks ctx.Err between two
+// at most its capacity, and scores those of held-out samples, which may be longer; what is longer than planned for is an
+// error. A call asks ctx.Err between two
 // operations and ends with what it returns; what has been added to the gradients is then
 // undefined until [Engine.Drop]. It is not safe for concurrent use.
 type Engine interface {
@@ -134,6 +135,7 @@ type Needs struct {
 	Gradients   int64
 	Optimizer   int64
 	Activations int64 // and all else that a pass works in
+	HeldOut     int64 // of Activations, what a held-out sample longer than the capacity is measured in; 0: there is none
 	Reference   int64 // beside the weights while a reference of its own is asked, before all else is there
 	Limit       int64 // what the plan tries to keep below
 	Checkpoint  int64 // on the disk

@@ -13,7 +13,8 @@ import (
 type memoryPlan struct {
 	engine.Needs
 	precision graph.Precision
-	recompute int // of the largest pack: [graph.Options]
+	recompute int   // of the largest pack: [graph.Options]
+	trained   int64 // of Activations, bytes that it takes
 }
 
 // Needs says what a run of a model will take, without taking it. The model may be without
@@ -43,8 +44,8 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	if err != nil {
 		return p, err
 	}
+	var train *graph.Program
 	fits := func(steps int) bool {
-		var train *graph.Program
 		if train, err = g.Compile(graph.Options{Train: true, Recompute: steps}); err != nil {
 			return true
 		}
@@ -61,8 +62,16 @@ func planMemory(m *model.Model, o Options) (memoryPlan, error) {
 	default:
 		leastRecompute(most, fits)
 	}
+	p.trained = p.Activations
+	if err == nil && o.HeldOut > o.Capacity { // what is computed again in training makes no room for it
+		var pass *graph.Program
+		if pass, err = m.Graph(rounded(o.HeldOut), p.precision, nil).Compile(graph.Options{}); err == nil {
+			p.HeldOut = pass.Bytes()
+			p.Activations = graph.Together(train, pass)
+		}
+	}
 	if err == nil && o.Reference != nil {
-		p.Reference, err = referenceBytes(*o.Reference, o.Capacity, p.precision)
+		p.Reference, err = referenceBytes(*o.Reference, max(o.Capacity, rounded(o.HeldOut)), p.precision)
 	}
 	layers := m.Config.Layers
 	p.Recomputed = recomputed(p.recompute, layers)

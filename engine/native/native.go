@@ -41,7 +41,7 @@ func New(m *model.Model, o Options) (*Engine, error) {
 	}
 	return &Engine{
 		scorer: scorer{programs: programs{
-			model: m, capacity: o.Capacity, precision: plan.precision, recompute: plan.recompute, limit: plan.Activations,
+			model: m, capacity: o.Capacity, heldOut: o.HeldOut, precision: plan.precision, recompute: plan.recompute, limit: plan.trained,
 			workspace: &graph.Workspace{}, made: map[int]*program{},
 		}},
 		plan: plan, options: o,
@@ -67,7 +67,7 @@ func (e *Engine) Learn(ctx context.Context, step int, packs []packing.Pack, weig
 	e.begin()
 	out := make([]engine.Learned, len(packs))
 	for i, p := range packs {
-		made, err := e.of(p, engine.ScoreOptions{Step: step})
+		made, err := e.of(p, e.capacity, engine.ScoreOptions{Step: step})
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +176,7 @@ func (s *scorer) Score(ctx context.Context, packs iter.Seq2[packing.Pack, error]
 		if err != nil {
 			return err
 		}
-		made, err := s.of(p, how)
+		made, err := s.of(p, max(s.capacity, s.heldOut), how)
 		if err != nil {
 			return err
 		}

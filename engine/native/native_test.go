@@ -379,7 +379,7 @@ func TestASmallerPackComputesLessAgain(t *testing.T) {
 	o := options()
 	o.Capacity, o.GradientCheckpointing = 512, "true"
 	e := tiny(t, o)
-	made, err := e.of(lay(t, 100, document(1, 100, 40)), engine.ScoreOptions{})
+	made, err := e.of(lay(t, 100, document(1, 100, 40)), 512, engine.ScoreOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -423,5 +423,51 @@ func TestAReferenceThatWasChangedSinceItWasHashedIsRefused(t *testing.T) {
 			t.Errorf("seed %d: %v", seed, err)
 		}
 		r.Close()
+	}
+}
+
+// TestALongPackIsScoredAsByAnEngineOfItsLength, and is not learnt from.
+func TestALongPackIsScoredAsByAnEngineOfItsLength(t *testing.T) {
+	o := options()
+	long, short := lay(t, 700, document(1, 700, 600)), lay(t, 256, document(2, 250, 200))
+	score := func(o Options, all ...packing.Pack) (out [][]float64, e *Engine) {
+		e = tiny(t, o)
+		packs := func(yield func(packing.Pack, error) bool) {
+			for _, p := range all {
+				if !yield(p, nil) {
+					return
+				}
+			}
+		}
+		err := e.Score(context.Background(), packs, engine.ScoreOptions{}, func(_ int, nll []float64) error {
+			out = append(out, slices.Clone(nll))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out, e
+	}
+	want, alone := score(o, short)
+	whole, _ := gradients(t, alone, short)
+	o.HeldOut = 700
+	got, e := score(o, long, short, long)
+	o.Capacity, o.HeldOut = 1024, 0
+	large, _ := score(o, long)
+	if !slices.Equal(got[0], large[0]) || !slices.Equal(got[1], want[0]) || !slices.Equal(got[2], got[0]) {
+		t.Error("other losses than those of an engine whose packs are as long")
+	}
+	needs := e.Needs()
+	if most := max(needs.HeldOut, e.limit); needs.HeldOut <= alone.limit/2 || needs.Activations < most || e.limit != alone.limit {
+		t.Errorf("%d bytes are planned for it, %d in all, and %d to train, want the %d of a run without it", needs.HeldOut,
+			needs.Activations, e.limit, alone.limit)
+	}
+	again, _ := gradients(t, e, short)
+	if !maps.EqualFunc(again, whole, slices.Equal) {
+		t.Error("scoring a long pack changed the gradients of a short one")
+	}
+	_, err := e.Learn(context.Background(), 1, []packing.Pack{long}, nil)
+	if err == nil || !strings.Contains(err.Error(), "a pack of 700 tokens, want at most the engine's 256") {
+		t.Errorf("learning from it: %v", err)
 	}
 }

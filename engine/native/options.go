@@ -9,6 +9,7 @@ import (
 // train section.
 type Options struct {
 	Capacity              int    // tokens of the largest pack
+	HeldOut               int    // tokens of the longest pack that is only scored, where that is more; 0: none is
 	Precision             string // auto | bf16 | float32
 	GradientCheckpointing string // auto | true | false
 	MemoryLimit           int64  // bytes that auto keeps below; 0: what the machine has free

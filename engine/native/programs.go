@@ -15,6 +15,9 @@ import (
 // full then computes little padding, and few graphs are made.
 const capacityStep = 128
 
+// rounded is the capacity of the graph for a pack of that many tokens.
+func rounded(tokens int) int { return (tokens + capacityStep - 1) / capacityStep * capacityStep }
+
 // mostPrograms bounds the graphs that are kept: each takes 1 to 2 MiB for a model of
 // 30 layers, and 10 ms to make again.
 const mostPrograms = 64
@@ -24,6 +27,7 @@ const mostPrograms = 64
 type programs struct {
 	model     *model.Model
 	capacity  int // of the largest pack
+	heldOut   int // of the largest one that is only scored, where that is more
 	precision graph.Precision
 	recompute int   // of the largest pack, and the most of a smaller one
 	limit     int64 // bytes that the largest pack takes
@@ -39,17 +43,24 @@ type program struct {
 	train, eval *graph.Program // nil until wanted
 }
 
-// of returns the program for a pack, with the pack in its inputs.
-func (p *programs) of(pack packing.Pack, how engine.ScoreOptions) (*program, error) {
-	if n := len(pack.IDs); n > p.capacity {
-		return nil, fmt.Errorf("a pack of %d tokens, want at most the engine's %d", n, p.capacity)
+// of returns the program for a pack of at most most tokens, with the pack in its inputs.
+func (p *programs) of(pack packing.Pack, most int, how engine.ScoreOptions) (*program, error) {
+	if n := len(pack.IDs); n > most {
+		return nil, fmt.Errorf("a pack of %d tokens, want at most the engine's %d", n, most)
 	}
 	if most, bound := p.model.Config.Branches(); pack.Hidden != nil && most == 0 {
 		return nil, fmt.Errorf("a pack whose documents share a beginning, want none: the model has %s", bound)
 	}
-	capacity := min(p.capacity, (len(pack.IDs)+capacityStep-1)/capacityStep*capacityStep)
+	capacity := rounded(len(pack.IDs))
+	if len(pack.IDs) <= p.capacity {
+		capacity = min(p.capacity, capacity)
+	}
 	made := p.made[capacity]
-	if made == nil {
+	switch {
+	case made != nil:
+	case capacity > p.capacity: // they are few, each is run once in a while, and their inputs are large
+		made = &program{Graph: p.model.Graph(capacity, p.precision, p.workspace)}
+	default:
 		if len(p.made) >= mostPrograms {
 			maps.DeleteFunc(p.made, func(n int, _ *program) bool { return n != p.capacity })
 		}

@@ -79,8 +79,8 @@ func explain(log string, err error) error {
 	hint := "its whole log is " + filepath.Join(log, fmt.Sprintf("rank-%d.log", f.Rank))
 	switch {
 	case f.Kind == kindMemory:
-		hint = "its memory is full: lower packing.capacity, set train.gradient_checkpointing: true, " +
-			"or share the weights among more processes"
+		hint = "its memory is full: lower packing.capacity (or data.held_out_max_length, if held-out texts are longer), " +
+			"set train.gradient_checkpointing: true, or share the weights among more processes"
 	case f.Kind == kindKilled && waited != "":
 		hint = "a GPU waited in vain for another: NCCL_DEBUG=INFO says more; the run goes on from its last checkpoint with the same " +
 			"command; " + hint

@@ -56,7 +56,7 @@ func installation(t testing.TB) *Installation {
 
 func options(ranks int) Options {
 	return Options{
-		Processes: ranks, Threads: 2, Capacity: 256, Precision: "float32", GradientCheckpointing: "auto",
+		Processes: ranks, Threads: 2, Capacity: 256, HeldOut: 700, Precision: "float32", GradientCheckpointing: "auto",
 		AdamW: AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.1},
 	}
 }
@@ -144,7 +144,7 @@ func openNativeTo(t *testing.T, dir string, trained model.Training) *native.Engi
 		t.Fatal(err)
 	}
 	e, err := native.New(m, native.Options{
-		Capacity: 256, Precision: "float32", GradientCheckpointing: "auto",
+		Capacity: 256, HeldOut: 700, Precision: "float32", GradientCheckpointing: "auto",
 		AdamW: native.AdamW{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, Decay: 0.1},
 	})
 	if err != nil {

@@ -212,34 +212,46 @@ func (p *plan) fill(c model.Config, twin model.Twin, o Options, ranks, shards in
 	p.Parts = p.Checkpoint // what ranks wrote lies there until the files are made of it
 	// gathered weights; gradients before they are shared, and as they are summed
 	p.Half = all * (size*(root+2*block) + (size+4)*max(sum.rootTrained, blockTrained))
-	width := int64(c.Heads * c.HeadDim)
-	keys := int64(c.KVHeads * c.HeadDim)
-	// of a token in a block: two norms with their float32 inputs, q, k, v before and after the rotation, attention's result, the two
-	// products of the feed-forward, their activation and their product
-	inside := tokens * (size*(4*hidden+3*width+4*keys+4*int64(c.FFN)) + 8*hidden)
-	if c.Any() {
-		// of a recurrent layer: gates and inputs of its convolution; of the delta rule, in float32, what goes into a chunk of 64 tokens
-		// and comes out, its squares, and the states between chunks
-		inside += tokens * size * 6 * hidden
-		inside += tokens * 4 * int64(c.Values) * int64(16*max(c.KeyDim, c.ValueDim)+8*64+4*c.KeyDim*c.ValueDim/64)
-	}
 	adapters, passing := p.adapterBytes(c, twin, size)
-	inside += tokens * adapters
+	each := adapters + tokenBytes(c, size)
+	inside := tokens * each
 	kept := int64(c.Layers) * inside
 	if p.recompute {
 		kept = int64(c.Layers)*tokens*hidden*size + 2*inside
 	}
-	// the head's gradient, logits of some rows, hidden states
-	head := 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size
+	// logits of some rows, hidden states, the head's gradient
+	scored := func(tokens int64) int64 { return 3*4*min(tokens*int64(c.Vocab), 1<<28) + 3*tokens*hidden*size }
+	head := scored(tokens)
 	if sum.rootTrained > 0 {
 		head += 4 * table
 	}
-	p.Activations = all * (kept + head + tokens*passing + processBytes)
+	p.Activations, p.HeldOut = all*(kept+head+tokens*passing+processBytes), 0
+	if n := int64(o.HeldOut); n > tokens { // forward alone, a block at a time
+		p.HeldOut = all * (n*each + scored(n) + processBytes)
+		p.Activations = max(p.Activations, p.HeldOut)
+	}
 	p.Reference = 0
 	if r := o.Reference; r != nil {
 		m := r.Parameters()
 		p.Reference = 4*m*copies + all*(size*(int64(r.Vocab)*int64(r.Hidden)+2*m/int64(max(1, r.Layers)))+inside+head)
+		if n := int64(o.HeldOut); n > tokens {
+			p.Reference += all * ((n-tokens)*each + scored(n) - scored(tokens))
+		}
 	}
+}
+
+// tokenBytes is what a token takes in a block, where values have size bytes.
+func tokenBytes(c model.Config, size int64) int64 {
+	hidden, width, keys := int64(c.Hidden), int64(c.Heads*c.HeadDim), int64(c.KVHeads*c.HeadDim)
+	// two norms with their float32 inputs, q, k, v before and after the rotation, attention's result, the two products of the
+	// feed-forward, their activation and their product
+	n := size*(4*hidden+3*width+4*keys+4*int64(c.FFN)) + 8*hidden
+	if c.Any() {
+		// of a recurrent layer: gates and inputs of its convolution; of the delta rule, in float32, what goes into a chunk of 64 tokens
+		// and comes out, its squares, and the states between chunks
+		n += size*6*hidden + 4*int64(c.Values)*int64(16*max(c.KeyDim, c.ValueDim)+8*64+4*c.KeyDim*c.ValueDim/64)
+	}
+	return n
 }
 
 // adapterBytes is what adapters take of a token: in a block, and where one is computed. Each keeps what enters A, which of it is

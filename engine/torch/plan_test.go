@@ -74,6 +74,12 @@ func TestThePlanFollowsFromWhatTheMachineHas(t *testing.T) {
 				(noted == "") != (c.noted == "") {
 				t.Errorf("compiled %t, bf16 %t, %d ranks, notes %q (%v)", p.compile, bf16, p.ranks, p.Notes, err)
 			}
+			o.HeldOut = 0
+			if without, _, err := newPlan(model.Empty(config), &c.in, o); err != nil || p.HeldOut <= 0 || without.HeldOut != 0 ||
+				p.Activations != max(without.Activations, p.HeldOut) || p.recompute != without.recompute {
+				t.Errorf("%d bytes to measure a long text in, %d in all, %d without (%v)", p.HeldOut, p.Activations,
+					without.Activations, err)
+			}
 			if p.Parts != p.Checkpoint || p.Checkpoint != 12*config.Parameters() {
 				t.Errorf("a checkpoint takes %d bytes, and %d while it is made", p.Checkpoint, p.Parts)
 			}

@@ -34,11 +34,11 @@ func documents(p packing.Pack) (lengths []int32) {
 	return lengths
 }
 
-// check refuses a pack that is not documents side by side, each of which sees itself alone: it is
+// check refuses a pack of more than most tokens, and one that is not documents side by side, each of which sees itself alone: it is
 // all that a worker is told of.
-func (e *Engine) check(p packing.Pack) error {
-	if len(p.IDs) > e.o.Capacity {
-		return fmt.Errorf("a pack of %d tokens, want at most the capacity %d", len(p.IDs), e.o.Capacity)
+func check(p packing.Pack, most int) error {
+	if len(p.IDs) > most {
+		return fmt.Errorf("a pack of %d tokens, want at most the capacity %d", len(p.IDs), most)
 	}
 	start := int32(0)
 	for t := range p.Tokens {
@@ -83,9 +83,9 @@ func (r row) weights() [][]float32 {
 	return out
 }
 
-// run sends a row of packs, of which of are the indices, and hears their losses. how adds to the message.
+// run sends a row of packs of at most most tokens, of which of are the indices, and hears their losses. how adds to the message.
 func (e *Engine) run(
-	ctx context.Context, how map[string]any, packs []packing.Pack, of []int, by engine.ScoreOptions,
+	ctx context.Context, how map[string]any, packs []packing.Pack, of []int, most int, by engine.ScoreOptions,
 ) (r row, err error) {
 	if err := e.begin(ctx); err != nil {
 		return r, err
@@ -104,7 +104,7 @@ func (e *Engine) run(
 				p = idle()
 			}
 		}
-		if err := e.check(p); err != nil {
+		if err := check(p, most); err != nil {
 			return r, err
 		}
 		r.packs, r.most = append(r.packs, p), max(r.most, p.Tokens)

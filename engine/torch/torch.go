@@ -35,6 +35,7 @@ type Options struct {
 	Threads       int    // of the processor, for all processes
 
 	Capacity              int    // tokens of the largest pack
+	HeldOut               int    // tokens of the longest pack that is only scored, where that is more; 0: none is
 	Precision             string // auto | bf16 | float32
 	GradientCheckpointing string // auto | true | false
 	MemoryLimit           int64  // bytes that auto keeps below; 0: what is free
@@ -186,7 +187,7 @@ func (e *Engine) Learn(ctx context.Context, step int, packs []packing.Pack, weig
 	out := make([]engine.Learned, len(packs))
 	for _, of := range packing.Deal(e.costs(packs), e.plan.ranks) {
 		how := map[string]any{"op": "learn", "what": "forward and backward pass", "weigh": weigh != nil}
-		r, err := e.run(ctx, how, packs, of, engine.ScoreOptions{Step: step})
+		r, err := e.run(ctx, how, packs, of, e.o.Capacity, engine.ScoreOptions{Step: step})
 		if err != nil {
 			return nil, err
 		}
@@ -248,7 +249,7 @@ func (e *Engine) score(
 			of[i] = i
 		}
 		how := map[string]any{"op": "score", "what": "forward pass", "reference": reference}
-		r, err := e.run(ctx, how, waiting, of, by)
+		r, err := e.run(ctx, how, waiting, of, max(e.o.Capacity, e.o.HeldOut), by)
 		if err != nil {
 			return err
 		}

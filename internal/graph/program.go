@@ -36,12 +36,21 @@ var _ gorgonia.VM = (*Program)(nil)
 // Bytes is the memory that running the program takes besides the parameters
 // and their gradients: the arena, the scratch memory of single ops and kernels,
 // and what ops keep for the backward pass.
-func (p *Program) Bytes() int64 {
-	widened := 0
-	if p.g.precision == BFloat16 {
-		widened = p.g.widest
+func (p *Program) Bytes() int64 { return Together(p) }
+
+// Together is the same of programs that work in one [Workspace] one after the other: each part of it is as large as the
+// largest of theirs.
+func Together(programs ...*Program) int64 {
+	var arena, scratch, side, kept int
+	for _, p := range programs {
+		widened := 0
+		if p.g.precision == BFloat16 {
+			widened = p.g.widest
+		}
+		arena, scratch, side = max(arena, p.floats), max(scratch, p.g.scratch), max(side, p.g.side)
+		kept = max(kept, kernels.Scratch(p.g.Capacity, p.g.heads.KV, p.g.heads.Dim, widened))
 	}
-	return 4 * int64(p.floats+p.g.scratch+p.g.side+kernels.Scratch(p.g.Capacity, p.g.heads.KV, p.g.heads.Dim, widened))
+	return 4 * int64(arena+scratch+side+kept)
 }
 
 // RunAll runs the program on what [Graph.Inputs] holds. Afterwards

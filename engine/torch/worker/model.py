@@ -1,6 +1,7 @@
 """The model: transformers' own classes under FSDP2, with float32 master weights and a head that never holds the logits of
 a whole pack."""
 
+import contextlib
 import resource
 import sys
 import time
@@ -200,8 +201,10 @@ class Sharded:
         adapters.Now.base, adapters.Now.keys = base, None
         if "keys" in pack:
             adapters.Now.keys = nn.functional.pad(pack["keys"].to(self.device), (0, len(ids) - len(pack["keys"])))
-        bounds = attention.bounds(lengths, self.device, self.capacity, self.flash)
-        return self.lm(ids.long(), positions, at.to(self.device), targets, **bounds), at
+        bounds = attention.bounds(lengths, self.device, max(self.capacity, len(ids)), self.flash)
+        eager = self.compiled and len(ids) > self.capacity  # a long held-out document: a size of its own, which is not compiled for
+        with torch.compiler.set_stance("force_eager") if eager else contextlib.nullcontext():
+            return self.lm(ids.long(), positions, at.to(self.device), targets, **bounds), at
 
     def rest(self):
         """Gives back what a forward pass without a backward one left gathered."""
