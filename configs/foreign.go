@@ -127,6 +127,7 @@ var foreign = map[string]string{
 	"validation_split":              "data.held_out",
 	"split_dataset_ratio":           "data.held_out",
 	"test_size":                     "data.held_out",
+	"eval_sequence_len":             "data.held_out_max_length",
 	"cutoff_len":                    "data.max_length",
 	"sequence_len":                  "data.max_length",
 	"max_seq_length":                "data.max_length",

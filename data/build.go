@@ -20,8 +20,8 @@ import (
 
 // Build tokenises the sources, or finds them tokenised in opts.CacheDir, draws
 // the samples of each source and what is held out by the seed, and cuts or
-// drops what is longer than opts.MaxLength as opts.TooLong says. The held-out
-// samples are drawn from the conversations, so no piece of one is trained on.
+// drops what is longer than opts.MaxLength, or what is held out and longer than
+// opts.HeldOutMaxLength, as opts.TooLong says. The held-out samples are drawn from the conversations, so no piece of one is trained on.
 func Build(ctx context.Context, opts Options, template *chat.Template, run Run) (*Set, error) {
 	s := &Set{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any}
 	if s.paired || s.labelled {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"lwtrain/data/record"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rng"
 )
@@ -14,6 +15,7 @@ import (
 // choose makes the samples of the sources' records: it drops copies, draws what
 // each source gives, holds some out, cuts what is too long, and mixes the rest.
 func (s *Set) choose(opts Options, run Run) error {
+	s.trained, s.held = limit{opts.MaxLength, maxLength}, opts.longestHeldOut(run.Positions)
 	all := make([][]item, len(s.stores))
 	for i := range s.stores {
 		var err error
@@ -22,23 +24,31 @@ func (s *Set) choose(opts Options, run Run) error {
 		}
 	}
 	s.dropCopies(all, opts)
-	taken := make([][]item, len(s.stores)) // in the order of the source
-	for i, src := range s.from {
-		usable := s.usable(i, all[i], opts, src.LossFactor == 0 && i < len(opts.Sources))
+	taken, longer := make([][]item, len(s.stores)), make([][]item, len(s.stores)) // in the order of the source
+	for i := range s.from {
+		var usable []item
 		var err error
+		usable, longer[i] = s.usable(i, all[i], opts)
 		if taken[i], err = s.amount(i, usable, opts, run.Seed); err != nil {
 			return err
 		}
+		longer[i] = s.share(i, longer[i], float64(len(taken[i]))/float64(max(len(usable), 1)), run.Seed)
 	}
 	if err := s.samplesApart(taken, len(opts.Sources)); err != nil {
 		return err
+	}
+	for i := range taken {
+		taken[i] = append(slices.Clip(taken[i]), longer[i]...)
+		if len(longer[i]) > 0 {
+			slices.SortFunc(taken[i], func(a, b item) int { return cmp.Compare(a.first, b.first) })
+		}
 	}
 	held, err := holdOut(opts.HeldOut, taken[:len(opts.Sources)], run.Seed)
 	if err != nil {
 		return err
 	}
 	samples := make([][]stretch, len(opts.Sources)) // of each item that is trained on
-	all = nil
+	all, longer = nil, nil
 	for i, items := range taken {
 		n := 0
 		for _, it := range items {
@@ -51,6 +61,10 @@ func (s *Set) choose(opts Options, run Run) error {
 		for k, it := range items {
 			_, drawn := slices.BinarySearch(held[i], k)
 			out := drawn || i >= len(opts.Sources)
+			if !opts.takesLonger(it) && !s.fits(i, it, out) { // it could only have been held out
+				s.leaveOut(i, it)
+				continue
+			}
 			ids := stretch{from: int32(s.pieces.len())}
 			if err := s.add(i, it, out, opts); err != nil {
 				return err
@@ -65,47 +79,102 @@ func (s *Set) choose(opts Options, run Run) error {
 		}
 	}
 	if some := len(opts.HeldOut.Sources) > 0 || s.pieces.len() > 0; some && !opts.HeldOut.IsZero() && len(s.heldOut) == 0 {
+		most := s.held
+		if most.key == "" || s.labelled {
+			most = s.trained
+		}
 		return fault.Usage(fault.Hint(errors.New("data.held_out leaves no sample: all are too long or without an answer"),
-			"raise data.max_length, hold out more, or none (0)"))
+			most.raising()+", hold out more, or none (0)"))
 	}
 	return s.mix(opts, samples, run.Seed)
 }
 
-// usable lists the items of a source that samples and held-out ones are drawn
-// from, and counts the others: those without a target, those that are skipped for
-// their length, and all of a source that carries no loss.
-func (s *Set) usable(source int, items []item, opts Options, noLoss bool) []item {
+// takesLonger reports whether an item is used that is too long: cut, or refused as an error. A pair is whole or not there.
+func (o Options) takesLonger(it item) bool {
+	return o.TooLong == "error" || o.TooLong != "skip" && it.rejected < 0
+}
+
+// limit is how long a conversation of an item of a source may be: labelled answers are held out as they are trained on.
+func (s *Set) limit(source int, it item, heldOut bool) limit {
+	kind := s.stores[source].Entries.At(int(it.first)).Kind
+	labelled := kind == record.Liked || kind == record.Disliked
+	if !heldOut || labelled && it.rejected < 0 && s.from[source].Side != "chosen" {
+		return s.trained
+	}
+	return s.held
+}
+
+// fits reports whether all of an item is within its limit.
+func (s *Set) fits(source int, it item, heldOut bool) bool {
+	most := int32(s.limit(source, it, heldOut).tokens)
+	for _, k := range it.conversations() {
+		if s.stores[source].Entries.At(k).Tokens > most {
+			return false
+		}
+	}
+	return true
+}
+
+// leaveOut counts an item that is dropped for its length.
+func (s *Set) leaveOut(source int, it item) {
+	stats := &s.sources[source]
+	stats.drop("too_long", 1)
+	for _, k := range it.conversations() {
+		n := int64(s.stores[source].Entries.At(k).Tokens)
+		stats.LostTokens += n
+		stats.whole.add(n)
+	}
+}
+
+// usable lists the items of a source that samples are drawn from, and those that are too long to
+// be trained on and may be drawn with them to be held out. It counts the others: those without a target, those that are skipped
+// for their length, and all of a source that carries no loss.
+func (s *Set) usable(source int, items []item, opts Options) (usable, longer []item) {
 	stats, entries := &s.sources[source], s.stores[source].Entries
-	out := items[:0] // nobody asks for the others again
+	trained := source < len(opts.Sources)
+	shared := trained && s.from[source].LossFactor > 0 && (opts.HeldOut.Count > 0 || opts.HeldOut.Fraction > 0)
+	usable = items[:0] // nobody asks for the others again
 	for _, it := range items {
-		reason := ""
+		targets := true
 		for _, k := range it.conversations() {
-			switch e := entries.At(k); {
-			case reason != "":
-			case e.Targets == 0:
-				reason = "no_target"
-			case e.Tokens <= int32(opts.MaxLength):
-			case opts.TooLong == "skip":
-				reason = "too_long"
-			case it.rejected >= 0 && opts.TooLong != "error": // a pair is whole or not there
-				reason = "too_long"
-			}
+			targets = targets && entries.At(k).Targets > 0
 		}
-		if reason == "" && noLoss {
+		fits := opts.takesLonger(it) || s.fits(source, it, !trained)
+		switch {
+		case !targets:
+			stats.drop("no_target", 1)
+		case !fits && !(shared && s.fits(source, it, true)):
+			s.leaveOut(source, it)
+		case trained && s.from[source].LossFactor == 0:
 			stats.drop("loss_factor_0", 1)
-			continue
+		case fits:
+			usable = append(usable, it)
+		default:
+			longer = append(longer, it)
 		}
-		if reason == "" {
+	}
+	if len(usable) > 0 {
+		return usable, longer
+	}
+	for _, it := range longer { // nothing like them is trained on
+		s.leaveOut(source, it)
+	}
+	return nil, nil
+}
+
+// share draws that part of the items that are too long to be trained on: as much as is taken of the others.
+func (s *Set) share(source int, longer []item, part float64, seed uint64) []item {
+	n := int(math.Round(part * float64(len(longer))))
+	if n == len(longer) {
+		return longer
+	}
+	out := make([]item, 0, n)
+	at := draw(seed, "longer/"+s.from[source].Name, len(longer), n)
+	for k, it := range longer {
+		if _, drawn := slices.BinarySearch(at, k); drawn {
 			out = append(out, it)
-			continue
-		}
-		stats.drop(reason, 1)
-		if reason != "too_long" {
-			continue
-		}
-		for _, k := range it.conversations() {
-			stats.LostTokens += int64(entries.At(k).Tokens)
-			stats.whole.add(int64(entries.At(k).Tokens))
+		} else {
+			s.leaveOut(source, it)
 		}
 	}
 	return out
@@ -196,7 +265,8 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 
 // add puts an item's samples into the set.
 func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
-	limit := int32(opts.MaxLength)
+	most := s.limit(source, it, heldOut)
+	limit := int32(most.tokens)
 	stats := &s.sources[source]
 	for _, k := range it.conversations() {
 		e := s.stores[source].Entries.At(k)
@@ -207,34 +277,26 @@ func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
 		case e.Tokens <= limit:
 		case opts.TooLong == "error":
 			at := s.At(source, int(e.Line))
-			err := fmt.Errorf("%s: a sample of %d tokens, want at most %d (data.max_length)", at, e.Tokens, limit)
-			return fault.Usage(fault.Hint(err,
-				"raise data.max_length and packing.capacity, "+
-					"or say what is done with such samples: data.too_long: skip, truncate or split"))
+			what, hint := "a sample", "raise data.max_length and packing.capacity"
+			if most.key != s.trained.key {
+				what, hint = "a held-out sample", most.raising()
+			}
+			err := fmt.Errorf("%s: %s of %d tokens, want at most %d (%s)", at, what, e.Tokens, limit, most.key)
+			return fault.Usage(fault.Hint(err, hint+", or say what is done with such samples: data.too_long: skip, truncate or split"))
 		default:
 			target, err := s.stores[source].Targets(k)
 			if err != nil {
 				return err
 			}
 			made = whole[0].cut(target, limit, opts.TooLong == "split")
-			kept := int32(0)
-			for _, p := range made {
-				kept += p.to - p.from
-			}
-			stats.LostTokens += int64(e.Tokens - kept)
-			if len(made) == 0 {
-				stats.drop("too_long", 1)
+			if !stats.shorten(e, target, made, heldOut) {
 				continue
-			}
-			stats.Cut++
-			if n := len(target); n > 0 && target[n-1][1] > made[len(made)-1].to {
-				stats.LostEnds++
 			}
 		}
 		for _, p := range made {
 			s.pieces.add(p)
 		}
-		stats.take(e, made, heldOut)
+		stats.take(e, made, heldOut, s.trained.tokens)
 	}
 	if it.rejected >= 0 {
 		stats.Pairs++

@@ -91,7 +91,9 @@ func (s *Set) whyUnused(opts Options, source, number int) string {
 		case int(e.Line) != number:
 		case e.Targets == 0:
 			return "no answer in it is trained on"
-		case int(e.Tokens) > opts.MaxLength:
+		case source >= len(opts.Sources) && int(e.Tokens) > s.held.tokens:
+			return fmt.Sprintf("%d tokens, more than %s (%d)", e.Tokens, s.held.key, s.held.tokens)
+		case source < len(opts.Sources) && int(e.Tokens) > opts.MaxLength:
 			return fmt.Sprintf("%d tokens, more than data.max_length (%d)", e.Tokens, opts.MaxLength)
 		case src.Side == "chosen" && (e.Kind == record.Disliked || e.Kind == record.Rejected):
 			return "it is no chosen answer (side: chosen)"

@@ -16,9 +16,12 @@ type Options struct {
 	// what is kept for evaluation: a fraction of the samples (0.02),
 	// a count (200), or a list of sources of its own; 0: nothing
 	HeldOut HeldOut `yaml:"held_out"`
-	// tokens in the longest sample
+	// tokens in the longest sample to train on
 	MaxLength int `yaml:"max_length" min:"8" max:"4194304"`
-	// what is done with a sample above max_length; split is not for pairs
+	// tokens in the longest held-out sample, which may have more than those to train on, and is whole; 0: as many as the
+	// model has positions for
+	HeldOutMaxLength int `yaml:"held_out_max_length" identity:"none" min:"0" max:"4194304"`
+	// what is done with a sample above max_length, or held_out_max_length; split is not for pairs
 	TooLong string `yaml:"too_long" enum:"error|skip|truncate|split"`
 	// what is done with a record that cannot be read; skipped ones are counted by reason
 	OnBadRecord string `yaml:"on_bad_record" enum:"error|skip"`

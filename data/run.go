@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 
 	"lwtrain/data/read"
 	"lwtrain/data/record"
@@ -11,10 +12,12 @@ import (
 	"lwtrain/internal/fault"
 )
 
-// Run says how [Build] works; none of it changes what comes out, but Seed
+// Run says how [Build] works; none of it changes what comes out, but Seed, Positions
 // and what is wanted.
 type Run struct {
 	Seed uint64
+	// Positions are those of the model: what is held out may be as long. 0: not known.
+	Positions int
 	// Files are those that paths of sources stand for, where they are none of this
 	// machine: datasets of a hub.
 	Files map[string][]read.File
@@ -40,6 +43,40 @@ func (o Options) refuseCutting() error {
 	}
 	return fault.Usage(fault.Hint(fmt.Errorf("data.too_long: %s, want error or skip: an answer is whole or not there", o.TooLong),
 		"data.too_long: skip counts the pairs and answers that are longer than data.max_length"))
+}
+
+// longestHeldOut is how many tokens a conversation may have that is held out, and by which key.
+func (o Options) longestHeldOut(positions int) limit {
+	switch {
+	case o.HeldOutMaxLength > 0:
+		return limit{o.HeldOutMaxLength, heldOutMaxLength}
+	case positions == 0:
+		return limit{math.MaxInt32, ""}
+	case positions <= o.MaxLength:
+		return limit{o.MaxLength, maxLength}
+	}
+	return limit{positions, modelLength}
+}
+
+// limit is the most tokens that a sample may have, and what says so; "": nothing does.
+type limit struct {
+	tokens int
+	key    string
+}
+
+// What limits are said by.
+const (
+	maxLength        = "data.max_length"
+	heldOutMaxLength = "data.held_out_max_length"
+	modelLength      = "max_position_embeddings"
+)
+
+// raising says in a hint what would make the limit a larger one.
+func (l limit) raising() string {
+	if l.key == modelLength {
+		return "stretch the model's length by model.rope_scaling"
+	}
+	return "raise " + l.key
 }
 
 // preferences reports whether the run wants nothing else.

@@ -55,6 +55,7 @@ type Set struct {
 	pieces           pieces         // the samples
 	train            []int32        // samples of the first epoch
 	heldOut          []int32
+	trained, held    limit                            // of conversations to train on, and of held-out ones
 	paired, labelled bool                             // it is of preferences
 	redraw           func(epoch int) ([]int32, error) // nil: every epoch has the samples of train
 }

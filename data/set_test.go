@@ -261,7 +261,7 @@ func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	o := options(dir, write(t, dir, "a", append(talks(6), talk("long", strings.Repeat("word ", 400)),
 		talk("longer", strings.Repeat("word ", 500)))...))
-	o.MaxLength, o.TooLong, o.HeldOut = 200, "skip", HeldOut{Count: 3}
+	o.MaxLength, o.HeldOutMaxLength, o.TooLong, o.HeldOut = 200, 200, "skip", HeldOut{Count: 3}
 	for seed := range uint64(20) {
 		s, err := Build(context.Background(), o, template(t, "auto"), Run{Seed: seed})
 		if err != nil {
@@ -273,7 +273,7 @@ func TestHeldOutSamplesAreDrawnFromThoseThatCanBeUsed(t *testing.T) {
 		}
 		s.Close()
 	}
-	o.MaxLength, o.HeldOut = 8, HeldOut{Sources: []Source{o.Sources[0]}}
+	o.MaxLength, o.HeldOutMaxLength, o.HeldOut = 8, 8, HeldOut{Sources: []Source{o.Sources[0]}}
 	o.Sources = []Source{write(t, dir, "b", talk("q", "a"))}
 	if _, err := Build(context.Background(), o, template(t, "auto"), Run{}); err == nil ||
 		!strings.Contains(err.Error(), "data.held_out leaves no sample") {

@@ -17,18 +17,21 @@ type SourceStats struct {
 	Path         string         `json:"path,omitempty"`
 	Format       string         `json:"format,omitempty"` // of its records
 	Samples      int            `json:"samples"`
-	Pairs        int            `json:"pairs,omitempty"` // of a better and a worse answer, each counted under samples
-	HeldOut      int            `json:"held_out"`        // of the samples
-	Pieces       int            `json:"pieces"`          // more than samples where long ones are split
-	Turns        int            `json:"turns"`           // messages of the assistant
-	Words        int64          `json:"words"`           // in them, by [prose.Words]; of the whole conversation where it is cut
-	Tokens       int64          `json:"tokens"`          //
-	TargetTokens int64          `json:"target_tokens"`   // of those: they carry loss
-	Chosen       Side           `json:"chosen,omitzero"` // of preferences, and so of single labelled answers the good ones
+	Pairs        int            `json:"pairs,omitempty"`            // of a better and a worse answer, each counted under samples
+	HeldOut      int            `json:"held_out"`                   // of the samples
+	HeldOutLong  int            `json:"held_out_longer,omitempty"`  // pieces of them that are longer than max_length
+	HeldOutMost  int            `json:"held_out_longest,omitempty"` // tokens of the longest of these
+	HeldOutCut   Shortened      `json:"held_out_cut,omitzero"`      // of them, those that are too long themselves
+	Pieces       int            `json:"pieces"`                     // more than samples where long ones are split
+	Turns        int            `json:"turns"`                      // messages of the assistant
+	Words        int64          `json:"words"`                      // in them, by [prose.Words]; of the whole conversation where it is cut
+	Tokens       int64          `json:"tokens"`                     //
+	TargetTokens int64          `json:"target_tokens"`              // of those: they carry loss
+	Chosen       Side           `json:"chosen,omitzero"`            // of preferences, and so of single labelled answers the good ones
 	Rejected     Side           `json:"rejected,omitzero"`
 	Dropped      map[string]int `json:"dropped"`             // records that are not used, by reason; of pairs pairs
 	Unread       map[string]int `json:"unread,omitempty"`    // records that are used, by their keys that nothing reads
-	Cut          int            `json:"cut"`                 // samples longer than max_length, truncated or split
+	Cut          int            `json:"cut"`                 // samples to train on longer than max_length, truncated or split
 	LostTokens   int64          `json:"lost_tokens"`         // of samples dropped or cut for their length
 	LostEnds     int            `json:"lost_ends,omitempty"` // of the samples that are cut: their last answer's end is not there
 	Epoch        Epoch          `json:"epoch"`
@@ -49,8 +52,17 @@ func (s *SourceStats) Preferences() bool {
 	return s.Chosen.Answers > 0 && s.Rejected.Answers > 0 && s.Chosen.Answers+s.Rejected.Answers == s.Samples
 }
 
-// CutPieces is how many pieces the samples that are cut are cut into.
-func (s *SourceStats) CutPieces() int { return s.Pieces - (s.Samples - s.Cut) }
+// Shortened are held-out samples that are truncated or split.
+type Shortened struct {
+	Samples    int   `json:"samples"`
+	Pieces     int   `json:"pieces"`
+	LostTokens int64 `json:"lost_tokens"`
+}
+
+// CutPieces is how many pieces the samples to train on that are cut are cut into.
+func (s *SourceStats) CutPieces() int {
+	return s.Pieces - s.HeldOutCut.Pieces - (s.Samples - s.Cut - s.HeldOutCut.Samples)
+}
 
 // Epoch is what an epoch has of a source, as often as it is repeated and without
 // what is held out.
@@ -71,7 +83,32 @@ func (s *SourceStats) leaveUnread(key string, n int) {
 	s.Unread[key] += n
 }
 
-func (s *SourceStats) take(e store.Entry, pieces []piece, heldOut bool) {
+// shorten counts a conversation that is cut into pieces; false: none has a target, and it is dropped.
+func (s *SourceStats) shorten(e store.Entry, target [][2]int32, pieces []piece, heldOut bool) bool {
+	lost := int64(e.Tokens)
+	for _, p := range pieces {
+		lost -= int64(p.to - p.from)
+	}
+	switch n := len(target); {
+	case len(pieces) == 0:
+		s.drop("too_long", 1)
+	case heldOut:
+		s.HeldOutCut.Samples++
+		s.HeldOutCut.Pieces += len(pieces)
+		s.HeldOutCut.LostTokens += lost
+		return true
+	default:
+		s.Cut++
+		if n > 0 && target[n-1][1] > pieces[len(pieces)-1].to {
+			s.LostEnds++
+		}
+	}
+	s.LostTokens += lost
+	return len(pieces) > 0
+}
+
+// take counts a conversation that is used; those to train on have limit tokens at most.
+func (s *SourceStats) take(e store.Entry, pieces []piece, heldOut bool, limit int) {
 	s.Samples++
 	if heldOut {
 		s.HeldOut++
@@ -86,6 +123,10 @@ func (s *SourceStats) take(e store.Entry, pieces []piece, heldOut bool) {
 		s.Rejected.take(1, int64(e.Words), int64(e.Targets))
 	}
 	for _, p := range pieces {
+		if n := int(p.to - p.from); n > limit { // none is trained on
+			s.HeldOutLong++
+			s.HeldOutMost = max(s.HeldOutMost, n)
+		}
 		s.Tokens += int64(p.to - p.from)
 		s.TargetTokens += int64(p.targets)
 	}
@@ -97,6 +138,11 @@ func mixOf(sources []SourceStats) SourceStats {
 	for _, x := range sources {
 		mix.Samples += x.Samples
 		mix.HeldOut += x.HeldOut
+		mix.HeldOutLong += x.HeldOutLong
+		mix.HeldOutCut.Samples += x.HeldOutCut.Samples
+		mix.HeldOutCut.Pieces += x.HeldOutCut.Pieces
+		mix.HeldOutCut.LostTokens += x.HeldOutCut.LostTokens
+		mix.HeldOutMost = max(mix.HeldOutMost, x.HeldOutMost)
 		mix.Pieces += x.Pieces
 		mix.Turns += x.Turns
 		mix.Words += x.Words

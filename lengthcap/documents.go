@@ -21,7 +21,7 @@ func (x *Experiment) samples(ctx context.Context) (set *data.Set, err error) {
 	if x.Model, err = s.Model(ctx); err != nil {
 		return nil, err
 	}
-	return s.Data(ctx, x.Model.Template, data.Run{Any: true})
+	return s.Data(ctx, x.Model.Template, data.Run{Any: true, Positions: x.Model.Config.MaxTokens})
 }
 
 // documents reads the documents, in an order that the seed says, and those that are held out.

@@ -44,6 +44,7 @@ func axolotl(r *reader) {
 	r.lengths("sequence_len", "512", map[string]string{"": "skip", "drop": "skip", "truncate": "truncate",
 		"raise": "error"}[r.text("excess_length_strategy")])
 	if r.command == "sft" {
+		r.take("eval_sequence_len", "data.held_out_max_length", "")
 		r.setting("packing.weighting", "token", "the mean over the targets of a step")
 	}
 	r.batches("micro_batch_size", r.truth("sample_packing", false))

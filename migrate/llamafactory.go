@@ -289,9 +289,17 @@ func usual(name string) bool {
 	return false
 }
 
+// heldOutLength bounds what is held out as other trainers do: they cut it as they cut what is trained on.
+func (r *reader) heldOutLength() {
+	if most := r.set["data.max_length"]; r.command == "sft" {
+		r.setting("data.held_out_max_length", most.Value, most.From+", which holds for the evaluation, too")
+	}
+}
+
 // lengths takes the longest sample, which is what a pack holds, and what becomes of longer ones.
 func (r *reader) lengths(key, otherwise, tooLong string) {
 	r.take(key, "data.max_length", otherwise)
 	r.setting("packing.capacity", r.set["data.max_length"].Value, r.set["data.max_length"].From)
+	r.heldOutLength()
 	r.setting("data.too_long", tooLong, "what "+r.trainer.name+" does with a sample above "+key)
 }

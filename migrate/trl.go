@@ -246,6 +246,7 @@ func (r *reader) trlLengths() {
 		r.setDefault("data.max_length", "1024", key)
 	}
 	r.setting("packing.capacity", r.set["data.max_length"].Value, r.set["data.max_length"].From)
+	r.heldOutLength()
 	if r.command == "dpo" && tooLong == "split" {
 		tooLong = "truncate"
 	}

@@ -101,6 +101,6 @@ func (s *Session) Samples(ctx context.Context) (*data.Set, *chat.Template, error
 		return nil, nil, err
 	}
 	m.warnPositions()
-	set, err := s.Data(ctx, m.Template, data.Run{Any: true, Labels: s.Config.DPO.Labelled()})
+	set, err := s.Data(ctx, m.Template, data.Run{Any: true, Labels: s.Config.DPO.Labelled(), Positions: m.Config.MaxTokens})
 	return set, m.Template, err
 }

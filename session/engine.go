@@ -27,8 +27,9 @@ func engineOptions(o train.Options, capacity int) native.Options {
 	}
 }
 
-// Needs says what training m takes, as the config has it; reference may be nil.
-func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
+// Needs says what training m takes, as the config has it; reference may be nil. heldOut are the tokens of the longest held-out
+// sample, where that is more than a pack has.
+func (s *Session) Needs(m, reference *Model, heldOut int) (engine.Needs, error) {
 	outline, err := m.Outline()
 	if err != nil {
 		return engine.Needs{}, err
@@ -38,9 +39,9 @@ func (s *Session) Needs(m, reference *Model) (engine.Needs, error) {
 		if err != nil {
 			return engine.Needs{}, err
 		}
-		return torch.Needs(outline, in, s.torchOptions(reference))
+		return torch.Needs(outline, in, s.torchOptions(reference, heldOut))
 	}
-	return native.Needs(outline, s.engineOptions(reference))
+	return native.Needs(outline, s.engineOptions(reference, heldOut))
 }
 
 // training says what of m the config trains.
@@ -84,8 +85,9 @@ func (m *Model) loadToTrain() (*model.Model, error) {
 }
 
 // engineOptions are those of the config, for training against a reference, which may be nil.
-func (s *Session) engineOptions(reference *Model) native.Options {
+func (s *Session) engineOptions(reference *Model, heldOut int) native.Options {
 	o := engineOptions(s.Config.Train, s.Config.Packing.Capacity)
+	o.HeldOut = heldOut
 	if reference != nil {
 		o.Reference = &reference.Config
 	}
@@ -94,15 +96,15 @@ func (s *Session) engineOptions(reference *Model) native.Options {
 
 // engine gets m ready to train against a reference, which may be nil, by the config's engine. dir is a folder of the run for
 // what an engine has to write beside it; "": a temporary one. Close gives everything back.
-func (s *Session) engine(m, reference *Model, dir string) (engine.Engine, error) {
+func (s *Session) engine(m, reference *Model, heldOut int, dir string) (engine.Engine, error) {
 	if s.usesTorch() {
-		return s.torchEngine(m, reference, dir)
+		return s.torchEngine(m, reference, heldOut, dir)
 	}
 	weights, err := m.loadToTrain()
 	if err != nil {
 		return nil, err
 	}
-	e, err := native.New(weights, s.engineOptions(reference))
+	e, err := native.New(weights, s.engineOptions(reference, heldOut))
 	if err != nil {
 		return nil, err
 	}
@@ -187,9 +189,9 @@ func torchOptions(how engine.Options, o train.Options, capacity int) torch.Optio
 }
 
 // torchOptions are those of the config, for training against a reference, which may be nil.
-func (s *Session) torchOptions(reference *Model) torch.Options {
+func (s *Session) torchOptions(reference *Model, heldOut int) torch.Options {
 	o := torchOptions(s.Config.Engine, s.Config.Train, s.Config.Packing.Capacity)
-	o.Cluster = s.Cluster
+	o.Cluster, o.HeldOut = s.Cluster, heldOut
 	if reference != nil {
 		o.Reference = &reference.Config
 	}
@@ -197,7 +199,7 @@ func (s *Session) torchOptions(reference *Model) torch.Options {
 }
 
 // torchEngine is [Session.engine] for PyTorch, which reads weights from a folder: fresh ones are written into a temporary one.
-func (s *Session) torchEngine(m, reference *Model, dir string) (engine.Engine, error) {
+func (s *Session) torchEngine(m, reference *Model, heldOut int, dir string) (engine.Engine, error) {
 	in, err := s.torch()
 	if err != nil {
 		return nil, err
@@ -220,7 +222,7 @@ func (s *Session) torchEngine(m, reference *Model, dir string) (engine.Engine, e
 	if err != nil {
 		return nil, err
 	}
-	o := s.torchOptions(reference)
+	o := s.torchOptions(reference, heldOut)
 	o.Dir = dir
 	e, err := torch.New(outline, weights, in, o)
 	if err != nil {

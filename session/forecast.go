@@ -64,7 +64,11 @@ func (r *Run) warnings(p *train.Plan, m engine.Needs) (out []Warning) {
 		}
 	}
 	if text := MemoryWarning(m); text != "" {
-		add("packing.capacity", "%s", text)
+		key := "packing.capacity"
+		if mostForHeldOut(m) {
+			key = "data.held_out_max_length"
+		}
+		add(key, "%s", text)
 	}
 	usual := UsualRate(r.Model.Config.Parameters(), p.Pairs > 0)
 	if m.Adapters { // see UsualRate
@@ -123,12 +127,12 @@ func rateWarning(rate, usual float64, size string) string {
 	return ""
 }
 
-// longer counts the samples that are longer than data.max_length, of all that could be used.
+// longer counts the samples that are longer than data.max_length, of all that could be trained on.
 func longer(mix data.SourceStats) (cut, all int) {
 	dropped := mix.Dropped["too_long"]
-	all = mix.Samples
+	all = mix.Samples - mix.HeldOut
 	if mix.Paired() {
-		all = mix.Pairs // a pair is dropped as a whole
+		all /= 2 // a pair is dropped as a whole
 	}
 	return mix.Cut + dropped, all + dropped
 }
@@ -153,6 +157,11 @@ func seen(set *data.Set, epochs float64) []float64 {
 	return out
 }
 
+// mostForHeldOut reports whether most of the memory is for the longest held-out sample.
+func mostForHeldOut(m engine.Needs) bool {
+	return m.HeldOut >= m.Total()/2 && m.HeldOut >= m.Activations/4*3
+}
+
 // MemoryWarning says so when a run needs more memory than there is, and what would help; "": there is enough.
 func MemoryWarning(m engine.Needs) string {
 	if m.Total() <= m.Limit {
@@ -161,7 +170,9 @@ func MemoryWarning(m engine.Needs) string {
 	help := "a smaller model or a larger machine"
 	switch state := m.Gradients + m.Optimizer; {
 	case m.Activations >= m.Total()/2:
-		help = "a smaller packing.capacity"
+		if help = "a smaller packing.capacity"; mostForHeldOut(m) {
+			help = "a smaller data.held_out_max_length"
+		}
 	case !m.Adapters && state > m.Total()/3 && m.Optimizer > m.Gradients && m.By == "":
 		help = "adapters (lora.rank: 16) or train.optim: adamw_8bit"
 	case !m.Adapters && state > m.Total()/3:

@@ -251,10 +251,14 @@ func (m *Model) checkPositions(set *data.Set) error {
 		if n <= most {
 			continue
 		}
+		key := "data.max_length"
+		if n > m.session.Config.Data.MaxLength { // it is held out
+			key = "data.held_out_max_length"
+		}
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: %s tokens, and the model has seen positions up to %s (max_position_embeddings), "+
 			"want model.rope_scaling or shorter samples", set.Origin(i), human.Grouped(n), human.Grouped(most)),
-			fmt.Sprintf("model.rope_scaling='{rope_type: yarn, factor: %d}' stretches them; data.max_length=%d leaves such samples out",
-				(n+most-1)/most, most)))
+			fmt.Sprintf("model.rope_scaling='{rope_type: yarn, factor: %d}' stretches them; %s=%d leaves such samples out",
+				(n+most-1)/most, key, most)))
 	}
 	return nil
 }

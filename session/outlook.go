@@ -17,6 +17,7 @@ import (
 type Outlook struct {
 	Left       time.Duration // from here on; 0: nothing is left, or it is not known
 	Reference  time.Duration // of that, asking the reference, unless what it says is kept
+	HeldOut    time.Duration // of that, measuring what is held out
 	Unknown    string        // why it is not
 	Remembered bool          // by the last run like it, not by a short measurement
 	OtherWork  float64       // how much of the processors others take now, from 0 to 1
@@ -76,7 +77,8 @@ func (r *Run) outlook(at pace, remembered bool, step int) (Outlook, error) {
 	}
 	others, _ := r.session.watch.OtherWork()
 	return Outlook{
-		Left: at.takes(work, answers), Reference: at.takes(train.Work{Scored: work.Asked}, 0), Remembered: remembered, OtherWork: others,
+		Left: at.takes(work, answers), Reference: at.takes(train.Work{Scored: work.Asked}, 0),
+		HeldOut: at.takes(train.Work{Scored: work.HeldOut}, 0), Remembered: remembered, OtherWork: others,
 	}, nil
 }
 
@@ -140,9 +142,23 @@ func (r *Run) measure(ctx context.Context, p *train.Plan, m engine.Needs, prompt
 	work := native.FLOPs(whole, document) / float64(document) / (native.FLOPs(part, min(size, document)) / float64(min(size, document)))
 	grown := float64(whole.Parameters()) / float64(part.Parameters())
 	return pace{
-		Learn: got.Learn * work * (1 + m.Repeats/3), Score: got.Score * work, Update: got.Update * grown, Answer: got.Answer * grown,
-		Save: float64(m.Checkpoint) / diskSpeed,
+		Learn: got.Learn * work * (1 + m.Repeats/3), Score: got.Score * work * r.heldOutWork(document), Update: got.Update * grown,
+		Answer: got.Answer * grown, Save: float64(m.Checkpoint) / diskSpeed,
 	}, nil
+}
+
+// heldOutWork is how many times the work of a token of a document a token of the held-out samples takes, where some are longer
+// than a pack: each sees more tokens before it. Of preferences others are scored, too.
+func (r *Run) heldOutWork(document int) float64 {
+	if r.heldOut() == 0 || r.method.pairs {
+		return 1
+	}
+	var work, tokens float64
+	for _, i := range r.Data.HeldOut() {
+		n := r.Data.Tokens(int(i))
+		work, tokens = work+native.FLOPs(r.Model.Config, n), tokens+float64(n)
+	}
+	return work / tokens / (native.FLOPs(r.Model.Config, document) / float64(document))
 }
 
 // try measures the pace of an engine with a pack of random documents.

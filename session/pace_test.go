@@ -70,7 +70,7 @@ func TestTheWorkOfARunIsKnownBeforeIt(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				own, err := r.session.engine(r.Model, r.reference, "")
+				own, err := r.session.engine(r.Model, r.reference, r.heldOut(), "")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -72,7 +72,7 @@ func (s *Session) fits(m *Model) int {
 	capacity := &s.Config.Packing.Capacity
 	defer func(whole int) { *capacity = whole }(*capacity)
 	for *capacity > leastCapacity/2 {
-		needs, err := s.Needs(m, nil)
+		needs, err := s.Needs(m, nil, 0)
 		if err != nil || needs.Total() <= needs.Limit {
 			break
 		}

@@ -85,7 +85,9 @@ func (s *Session) Run(ctx context.Context, how Method) (*Run, error) {
 		}
 	}
 	labelled := s.Config.DPO.Labelled()
-	set, err := s.Data(ctx, m.Template, data.Run{Pairs: how.pairs && !labelled, Labels: how.pairs && labelled})
+	set, err := s.Data(ctx, m.Template, data.Run{
+		Pairs: how.pairs && !labelled, Labels: how.pairs && labelled, Positions: m.Config.MaxTokens,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +180,20 @@ func (r *Run) packed() (e *train.Epochs, err error) {
 }
 
 // Needs says what the run needs.
-func (r *Run) Needs() (engine.Needs, error) { return r.session.Needs(r.Model, r.reference) }
+func (r *Run) Needs() (engine.Needs, error) {
+	return r.session.Needs(r.Model, r.reference, r.heldOut())
+}
+
+// heldOut is how many tokens the longest held-out sample has, if no pack of the run's capacity holds it; else 0.
+func (r *Run) heldOut() (longest int) {
+	for _, i := range r.Data.HeldOut() {
+		longest = max(longest, r.Data.Tokens(int(i)))
+	}
+	if longest <= r.session.Config.Packing.Capacity {
+		return 0
+	}
+	return longest
+}
 
 // identity is what makes a training run this run, but for the weights of its model, which package
 // train adds once they are read.
@@ -215,7 +230,7 @@ func (r *Run) attempt(ctx context.Context, e train.Events) (train.Result, error)
 	if err != nil {
 		return train.Result{}, err
 	}
-	own, err := r.session.engine(r.Model, r.reference, filepath.Join(r.session.Config.Output.Dir, rundir.Engine))
+	own, err := r.session.engine(r.Model, r.reference, r.heldOut(), filepath.Join(r.session.Config.Output.Dir, rundir.Engine))
 	if err != nil {
 		return train.Result{}, err
 	}
@@ -291,7 +306,7 @@ func (r *Run) SelftestResume(ctx context.Context, steps int, e train.Events) (tr
 	if err != nil {
 		return train.ResumeTest{}, err
 	}
-	anew := func() (engine.Engine, error) { return r.session.engine(r.Model, r.reference, "") }
+	anew := func() (engine.Engine, error) { return r.session.engine(r.Model, r.reference, r.heldOut(), "") }
 	return train.SelftestResume(ctx, job, r.method.do, steps, anew)
 }
 
@@ -302,7 +317,7 @@ func (r *Run) SelftestPacking(ctx context.Context, packs int, e train.Events) (t
 	if err != nil {
 		return train.PackingTest{}, err
 	}
-	if job.Engine, err = r.session.engine(r.Model, r.reference, ""); err != nil {
+	if job.Engine, err = r.session.engine(r.Model, r.reference, r.heldOut(), ""); err != nil {
 		return train.PackingTest{}, err
 	}
 	defer job.Engine.Close()
@@ -316,7 +331,7 @@ func (r *Run) SelftestPrompts(ctx context.Context, pairs int, e train.Events) (t
 	if err != nil {
 		return train.PromptTest{}, err
 	}
-	if job.Engine, err = r.session.engine(r.Model, r.reference, ""); err != nil {
+	if job.Engine, err = r.session.engine(r.Model, r.reference, r.heldOut(), ""); err != nil {
 		return train.PromptTest{}, err
 	}
 	defer job.Engine.Close()

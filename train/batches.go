@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"lwtrain/internal/fault"
-	"lwtrain/packing"
 )
 
 // Batches say which packs each step of fine-tuning takes, whatever step they are asked
@@ -86,16 +85,39 @@ func (b *Batches) divisor(step int, sum float64) (float64, error) {
 
 // Work is what comes after a step.
 func (b *Batches) Work(step int) (Work, error) {
-	held, err := packing.Assign(packing.BestFit, b.packing.Capacity, lengths(b.data, b.data.HeldOut()))
+	held, err := b.heldOut()
 	if err != nil {
-		return Work{}, fmt.Errorf("packing the held-out samples: %w", err)
+		return Work{}, err
 	}
-	size := int64(b.packing.Capacity)
+	scored := int64(0)
+	for _, samples := range held {
+		scored += computedFor(b.heldOutSize(samples), b.packing.Capacity)
+	}
+	scored *= int64(b.opt.evaluations(step, b.total))
 	return Work{
-		Learned: int64(b.packsBefore(b.total)-b.packsBefore(min(step, b.total))) * size,
-		Scored:  int64(b.opt.evaluations(step, b.total)*len(held)) * size,
+		Learned: int64(b.packsBefore(b.total)-b.packsBefore(min(step, b.total))) * int64(b.packing.Capacity),
+		Scored:  scored,
+		HeldOut: scored,
 		Updates: b.total - step, Saves: b.opt.Saves(step, b.total),
 	}, nil
+}
+
+// heldOut packs the held-out samples, by their index in the set.
+func (e *Epochs) heldOut() (packs [][]int, err error) {
+	held := e.data.HeldOut()
+	assigned, err := scoredPacks(e.packing.Capacity, lengths(e.data, held))
+	if err != nil {
+		return nil, fmt.Errorf("packing the held-out samples: %w", err)
+	}
+	for _, p := range assigned {
+		packs = append(packs, ints(pick(held, p)))
+	}
+	return packs, nil
+}
+
+// heldOutSize is how many tokens a pack of held-out samples has.
+func (e *Epochs) heldOutSize(samples []int) int {
+	return max(e.packing.Capacity, e.data.Tokens(samples[0]))
 }
 
 // packsBefore is how many packs the first steps take, if all epochs have as many as the first.

@@ -96,6 +96,36 @@ func (e *Epochs) carrier(id int) packing.Carrier {
 	return packing.Carrier{Targets: e.data.Targets(id), Factor: e.data.Sources()[e.data.Source(id)].LossFactor}
 }
 
+// scoredPacks packs what is only scored, by its place: what fits into packs of the capacity, then each longer one by itself.
+func scoredPacks(capacity int, sizes []int32) ([][]int32, error) {
+	var fit []int32
+	var longer [][]int32
+	for i, n := range sizes {
+		if int(n) <= capacity {
+			fit = append(fit, int32(i))
+		} else {
+			longer = append(longer, []int32{int32(i)})
+		}
+	}
+	packs, err := packing.Assign(packing.BestFit, capacity, pick(sizes, fit))
+	for i, p := range packs {
+		packs[i] = pick(fit, p)
+	}
+	return append(packs, longer...), err
+}
+
+// packSteps is what the sizes of packs are computed in multiples of.
+const packSteps = 128
+
+// computedFor is how many tokens are computed for a pack of so many, of which the larger than the capacity are held-out samples.
+func computedFor(tokens, capacity int) int64 {
+	n := (tokens + packSteps - 1) / packSteps * packSteps
+	if tokens <= capacity {
+		n = min(capacity, n)
+	}
+	return int64(n)
+}
+
 // lengths are those of samples, in tokens.
 func lengths[I int | int32](set *data.Set, samples []I) []int32 {
 	out := make([]int32, len(samples))

@@ -68,9 +68,12 @@ func (j testJob) batches(t *testing.T) *Batches {
 }
 
 func (j testJob) engine(m *model.Model) (engine.Engine, error) {
-	o := j.Options
+	o, longest := j.Options, 0
+	for _, i := range j.Data.HeldOut() {
+		longest = max(longest, j.Data.Tokens(int(i)))
+	}
 	return native.New(m, native.Options{
-		Capacity: j.Packing.Capacity, Precision: o.Precision,
+		Capacity: j.Packing.Capacity, HeldOut: longest, Precision: o.Precision,
 		GradientCheckpointing: o.GradientCheckpointing, MemoryLimit: int64(o.MemoryLimit),
 		AdamW: native.AdamW{Beta1: o.AdamBeta1, Beta2: o.AdamBeta2, Epsilon: o.AdamEpsilon, Decay: o.WeightDecay},
 	})

@@ -18,12 +18,24 @@ func sameRun(dir string, there, now Identity) error {
 	if err == nil {
 		return nil
 	}
+	const choice = "choice of samples"
+	if now.Contents[choice] != there.Contents[choice] && alike(there, now, choice) {
+		return fault.Hint(err, fmt.Sprintf("held-out samples are whole, where earlier versions left out or cut those longer than "+
+			"data.max_length: data.held_out_max_length=%s takes those of then; %s", now.Settings["data.max_length"], fault.HintOf(err)))
+	}
 	all, _ := checkpoints.List(filepath.Join(dir, rundir.Checkpoints))
 	if len(all) == 0 {
 		return err
 	}
 	return fault.Hint(err, fmt.Sprintf("%s; model.path=%s output.dir=%s begins a new run with what the old one has learnt",
 		fault.HintOf(err), all[len(all)-1].Path, filepath.Clean(dir)+"-2"))
+}
+
+// alike reports whether two runs differ in nothing but one of their contents.
+func alike(a, b Identity, content string) bool {
+	a.Contents, b.Contents = maps.Clone(a.Contents), maps.Clone(b.Contents)
+	b.Contents[content] = a.Contents[content]
+	return maps.Equal(a.Settings, b.Settings) && maps.Equal(a.Contents, b.Contents)
 }
 
 // lengthened is the run there with the length that it has now, if its steps up to the end

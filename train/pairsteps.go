@@ -320,12 +320,9 @@ func (p *PairSteps) units(batch []int) []unit {
 	return out
 }
 
-// packSteps is what the sizes of packs are computed in multiples of.
-const packSteps = 128
-
 // computed is how many tokens are computed for units of these lengths, packed, with what fills their packs.
 func (p *PairSteps) computed(all []int32) (n int64) {
-	filled := func(tokens int) int64 { return int64(min(p.capacity, (tokens+packSteps-1)/packSteps*packSteps)) }
+	filled := func(tokens int) int64 { return computedFor(tokens, p.capacity) }
 	tokens := 0
 	for _, size := range all {
 		tokens += int(size)
@@ -333,7 +330,7 @@ func (p *PairSteps) computed(all []int32) (n int64) {
 	if tokens <= p.capacity { // one pack, as most steps are: a packer makes tables of the capacity first
 		return filled(tokens)
 	}
-	packs, err := packing.Assign(packing.BestFit, p.capacity, all)
+	packs, err := scoredPacks(p.capacity, all)
 	if err != nil {
 		return 0 // the run says it
 	}
@@ -372,7 +369,8 @@ func (p *PairSteps) Work(losses dpo.Options, step int) Work {
 	if p.labelled {
 		held += p.computed(sizes(p.set, alone(p.mismatches(heldOut))))
 	}
-	w.Scored += int64(evaluations) * held
+	w.HeldOut = int64(evaluations) * held
+	w.Scored += w.HeldOut
 	return w
 }
 

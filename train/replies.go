@@ -152,7 +152,7 @@ type scoring struct {
 
 // score returns what a model says of the replies of units, packed together.
 func (s scoring) score(ctx context.Context, by engine.Scorer, units []unit) ([]store.LogProbs, error) {
-	plan, err := packing.Assign(packing.BestFit, s.capacity, sizes(s.set, units))
+	plan, err := scoredPacks(s.capacity, sizes(s.set, units))
 	if err != nil {
 		return nil, err
 	}

@@ -112,6 +112,7 @@ type Work struct {
 	Learned int64 // tokens of packs, forward and backward, padding among them
 	Scored  int64 // the same, forward alone
 	Asked   int64 // of these, what the reference is asked before the first step
+	HeldOut int64 // of these, what is held out
 	Updates int
 	Saves   int
 }

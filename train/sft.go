@@ -26,15 +26,8 @@ func newSFT(job Job) (*sft, error) {
 		return nil, err
 	}
 	s := &sft{data: job.Data, engine: job.Engine, batches: b, stop: job.Stop}
-	held := job.Data.HeldOut()
-	packs, err := packing.Assign(packing.BestFit, b.packing.Capacity, lengths(job.Data, held))
-	if err != nil {
-		return nil, fmt.Errorf("packing the held-out samples: %w", err)
-	}
-	for _, p := range packs {
-		s.heldOut = append(s.heldOut, ints(pick(held, p)))
-	}
-	return s, nil
+	s.heldOut, err = b.heldOut()
+	return s, err
 }
 
 // open implements method: there is nothing else to read.
@@ -147,7 +140,7 @@ func (s *sft) layHeldOut(samples []int) (packing.Pack, error) {
 	for i := range docs {
 		docs[i].Factor = 1
 	}
-	return packing.Lay(s.batches.packing.Capacity, docs, packing.ByToken)
+	return packing.Lay(s.batches.heldOutSize(samples), docs, packing.ByToken)
 }
 
 // endings adds up the probabilities of the tokens that end held-out answers, each after the

@@ -322,7 +322,7 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	m, err := s.Needs(b, reference)
+	m, err := s.Needs(b, reference, 0)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	if text := TimeText(time); text != "" {
 		line("time", "%s", text)
 	}
+	if time.HeldOut.Minutes() >= 1 && time.HeldOut > time.Left/4 {
+		line("", "about %s of it to measure what is held out", human.Span(time.HeldOut))
+	}
 	if time.OtherWork >= session.Busy {
 		line("", "longer beside other work, which takes %.0f %% of the processors now: wait", 100*time.OtherWork)
 		line("", "for its end, or leave it some (threads)")
@@ -54,6 +57,9 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
 	line("", "%s, gradients %s, optimiser %s", trainedText(m), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
 	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
+	if m.HeldOut > 0 {
+		line("", "the longest held-out sample is measured in %s of them", human.Bytes(m.HeldOut))
+	}
 	for _, note := range m.Notes {
 		line("", "%s", note)
 	}

@@ -51,6 +51,9 @@ type dataJSON struct {
 	Samples    int            `json:"samples"`
 	Epoch      data.Epoch     `json:"epoch"`
 	HeldOut    int            `json:"held_out"`
+	Longer     int            `json:"held_out_longer,omitempty"`
+	Longest    int            `json:"held_out_longest,omitempty"`
+	Shortened  data.Shortened `json:"held_out_cut,omitzero"`
 	Cut        int            `json:"cut"`
 	LostTokens int64          `json:"lost_tokens"`
 	LostEnds   int            `json:"lost_ends,omitempty"`
@@ -73,6 +76,7 @@ type bytesJSON struct {
 	Gradients   int64  `json:"gradients"`
 	Optimizer   int64  `json:"optimizer"`
 	Activations int64  `json:"activations"`
+	HeldOut     int64  `json:"held_out,omitempty"`
 	Reference   int64  `json:"reference"`
 	Total       int64  `json:"total"`
 	Limit       int64  `json:"limit,omitempty"`
@@ -98,6 +102,7 @@ type checkpointJSON struct {
 type timingJSON struct {
 	By        string  `json:"by,omitempty"` // measured, remembered
 	Reference float64 `json:"reference_seconds"`
+	HeldOut   float64 `json:"held_out_seconds"`
 	OtherWork float64 `json:"other_work"`
 	Unknown   string  `json:"unknown,omitempty"`
 }
@@ -114,14 +119,16 @@ func PlanJSON(w io.Writer, c *configs.Config, run *session.Run, f session.Foreca
 		Method: run.Kind(),
 		Model:  modelJSON{run.Model.Name, m.Type, m.Parameters(), m.Layers, m.MaxTokens},
 		Data: dataJSON{Samples: mix.Samples - mix.HeldOut, Epoch: mix.Epoch, HeldOut: mix.HeldOut,
+			Longer: mix.HeldOutLong, Longest: mix.HeldOutMost, Shortened: mix.HeldOutCut,
 			Cut: mix.Cut, LostTokens: mix.LostTokens, LostEnds: mix.LostEnds, Dropped: mix.Dropped},
 		Packs: p.Packs, Capacity: p.Capacity, Pairs: p.Pairs,
 		Steps: p.Schedule.Total, StepsEpoch: p.StepsPerEpoch, Epochs: p.Epochs, From: f.Step,
 		Scheduler: p.Schedule.Type, LearningRate: p.Schedule.Peak, WarmupSteps: p.Schedule.Warmup,
 		Bytes:      bytesOf(f.Needs),
 		Checkpoint: checkpointJSON{f.Room.Checkpoint, f.Room.Parts, f.Room.Most, f.Room.Free},
-		Timing:     timingJSON{Reference: f.Time.Reference.Seconds(), OtherWork: f.Time.OtherWork, Unknown: f.Time.Unknown},
-		Machine:    f.Needs.Machine, Output: c.Output.Dir, Warnings: []warningJSON{},
+		Timing: timingJSON{Reference: f.Time.Reference.Seconds(), HeldOut: f.Time.HeldOut.Seconds(), OtherWork: f.Time.OtherWork,
+			Unknown: f.Time.Unknown},
+		Machine: f.Needs.Machine, Output: c.Output.Dir, Warnings: []warningJSON{},
 	}
 	if p.Pairs > 0 && !p.Labelled {
 		out.Once = &onceJSON{p.Once.Pairs, math.Round(1e6*p.Once.Saved) / 1e6, p.Once.Longer, p.Once.Why}
@@ -155,7 +162,8 @@ func encode(w io.Writer, v any) error {
 }
 
 func bytesOf(m engine.Needs) bytesJSON {
-	return bytesJSON{m.Precision, m.Weights, m.Half, m.Gradients, m.Optimizer, m.Activations, m.Reference, m.Total(), m.Limit, m.Recomputed}
+	return bytesJSON{m.Precision, m.Weights, m.Half, m.Gradients, m.Optimizer, m.Activations, m.HeldOut, m.Reference, m.Total(), m.Limit,
+		m.Recomputed}
 }
 
 func needsOf(all []session.EngineNeeds) (out []needsJSON) {

@@ -30,6 +30,15 @@ func dropNotes(s data.SourceStats) []string {
 			out = append(out, "labelled answers dropped: "+human.Counts(map[string]int{single: n}))
 		}
 	}
+	if s.HeldOutLong > 0 {
+		out = append(out, fmt.Sprintf("held out: %s longer than data.max_length, the longest of %s tokens",
+			human.Count(s.HeldOutLong, "sample"),
+			human.Grouped(s.HeldOutMost)))
+	}
+	if c := s.HeldOutCut; c.Samples > 0 {
+		out = append(out, fmt.Sprintf("held out: %s too long, cut into %s, %s tokens lost", human.Count(c.Samples, "sample"),
+			human.Count(c.Pieces, "piece"), human.Grouped(c.LostTokens)))
+	}
 	if len(dropped) > 0 {
 		out = append(out, what+human.Counts(dropped))
 	}
