@@ -328,6 +328,8 @@ func TestConfigsThatCannotBeAreRefused(t *testing.T) {
 			`model_type is "aya_vision" around cohere2, where in transformers logit_scale is left out`},
 		{"a package around granite", `{"model_type":"llava_next","text_config":{"model_type":"granite"}}`,
 			`model_type is "llava_next" around granite, where in transformers logits_scaling is left out`},
+		{"a base of positions that Ministral 3 reads past", `{"model_type":"ministral3","rope_theta":5000}`,
+			`rope_theta is 5000, and rope_parameters is not there, want both`},
 		{"another activation of convolutions", strings.Replace(`{`+good+`,"hidden_act":"gelu_pytorch_tanh"}`, "llama", "qwen3_5_text", 1),
 			`hidden_act is "gelu_pytorch_tanh", want "silu"`},
 		{"a cohere with norms of heads", `{"model_type":"cohere","use_qk_norm":true}`, `use_qk_norm is true, want false`},

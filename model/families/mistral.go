@@ -1,6 +1,9 @@
 package families
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // mistral is Mistral 7B, Nemo and Small: Llama's form, with a window on all layers in the
 // first of them. With layer_types it is Ministral 8B, which transformers takes such a file for.
@@ -54,6 +57,10 @@ var ministral3 = Family{
 func translateMinistral(file map[string]json.RawMessage) error {
 	says := func(key string) bool { return len(file[key]) > 0 && string(file[key]) != "null" }
 	if !says("rope_parameters") && (!says("rope_scaling") || string(file["rope_scaling"]) == "{}") {
+		if says("rope_theta") {
+			return fmt.Errorf("rope_theta is %.40s, and rope_parameters is not there, want both: without, transformers takes yarn with 1e6",
+				file["rope_theta"])
+		}
 		file["rope_parameters"] = json.RawMessage(`{"rope_type":"yarn","rope_theta":1000000,"factor":16,
 			"original_max_position_embeddings":16384,
 			"beta_fast":32,"beta_slow":1,"mscale":1,"mscale_all_dim":1,"llama_4_scaling_beta":0.1}`)
