@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -115,6 +116,10 @@ func pickRecord(
 		}
 	}
 	all := store.Records(of)
+	if len(all) == 0 {
+		return nil, nil, fault.Usage(fault.Hint(errors.New("there is no sample to show"),
+			"`lwtrain stats` says what is dropped; --origin shows any record"))
+	}
 	if sample < 1 || sample > len(all) {
 		return nil, nil, fault.Usage(fault.Hint(fmt.Errorf("--sample is %d, want 1 to %d", sample, len(all)),
 			"`lwtrain stats` says what is dropped; --origin shows any record"))

@@ -374,6 +374,11 @@ func TestARecordThatIsNotToBeLearntIsRefused(t *testing.T) {
 		"an answer that is not the chosen one":     {plainChatML, question("", `, "is_chosen": false`), "is_chosen_not_read"},
 		"an answer that is none chosen":            {plainChatML, question("", `, "chosen": "False"`), "chosen_not_read"},
 		"an undesirable answer":                    {plainChatML, question("", `, "undesirable": true`), "undesirable_not_read"},
+		"an answer whose thumb is not up":          {plainChatML, question("", `, "thumbs_up": false`), "thumbs_up_not_read"},
+		"an answer that is not correct":            {plainChatML, question("", `, "is_correct": "false"`), "is_correct_not_read"},
+		"an answer that is disliked":               {plainChatML, question("", `, "disliked": true`), "disliked_not_read"},
+		"an answer that is correct":                {plainChatML, question("", `, "correct": true`), "a unread [correct]"},
+		"the letter that is correct":               {plainChatML, question("", `, "correct": "B"`), "a unread [correct]"},
 		"a desirable answer":                       {plainChatML, question("", `, "desirable": true`), "a unread [desirable]"},
 	}.check(t)
 }

@@ -211,6 +211,8 @@ var (
 var verdicts = map[string]string{
 	"desirable": "false", "is_desirable": "false", "chosen": "false", "is_chosen": "false", "preferred": "false", "is_preferred": "false",
 	"is_good": "false", "undesirable": "true", "is_undesirable": "true", "is_rejected": "true", "is_bad": "true",
+	"good": "false", "thumbs_up": "false", "thumbs_down": "true", "liked": "false", "disliked": "true", "accepted": "false",
+	"is_accepted": "false", "correct": "false", "is_correct": "false", "is_positive": "false", "is_negative": "true", "bad": "true",
 }
 
 // labelOf reads a label: true and false, 1 and 0, or their names. known is false for other values.
