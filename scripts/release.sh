@@ -19,7 +19,7 @@ mkdir -p dist/work
 with_gomp() {
 	mkdir -p "dist/work/gomp-$1"
 	cp "$($2 -print-file-name=libgomp.a)" "dist/work/gomp-$1/"
-	echo "-L$PWD/dist/work/gomp-$1"
+	echo "'-L$PWD/dist/work/gomp-$1'" # quoted for Go, which cuts flags at spaces
 }
 
 build() { # FILE GOOS GOARCH CGO_ENABLED CC CGO_LDFLAGS
