@@ -43,8 +43,9 @@ func checkIDs(t *testing.T, tok *Tokenizer, path string) {
 		if got := tok.EncodeText(row.Text); !slices.Equal(got, row.IDs) {
 			t.Errorf("%+q: ids %v, want %v", row.Text, got, row.IDs)
 		}
-		if got := tok.Decode(row.IDs, false); got != row.Text {
-			t.Errorf("%v decode to %+q, want %+q", row.IDs, got, row.Text)
+		want := strings.ReplaceAll(row.Text, "\u2581", " ") // which SentencePiece does not tell from a space
+		if got := tok.Decode(row.IDs, false); got != want {
+			t.Errorf("%v decode to %+q, want %+q", row.IDs, got, want)
 		}
 	}
 	t.Logf("%d strings", len(rows))
