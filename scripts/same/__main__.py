@@ -81,7 +81,7 @@ def main():
     args = p.parse_args()
     wanted = [n for n in CASES if not args.cases or n.startswith(tuple(args.cases.split(",")))]
     if args.list:
-        print("\n".join(f"{n:16}{CASES[n].about}" for n in wanted))
+        print("\n".join(f"{n:20}{CASES[n].about}" for n in wanted))
         return 0
     if not wanted:
         sys.exit(f"same: no case begins with {args.cases}; --list lists them")
@@ -105,7 +105,7 @@ def main():
     print(f"{'case':16}{'commands':>9}{'refused':>9}{'results':>9}{'seconds':>9}")
     for name in wanted:
         if name not in jobs:
-            print(f"{name:16}skipped: {CASES[name].skipped or 'no --data (DATA=folder)'}", flush=True)
+            print(f"{name:18}skipped: {CASES[name].skipped or 'no --data (DATA=folder)'}", flush=True)
             continue
         boxes = {side: job.result() for side, job in jobs[name].items()}
         want = boxes.pop("old")
@@ -114,7 +114,7 @@ def main():
         wording += [(name, *s) for s in said]
         failed += bool(bad)
         print(
-            f"{name:16}{want.commands:9}{want.refusals:9}{len(want.exact):9}{want.seconds:9.1f}  "
+            f"{name:18}{want.commands:9}{want.refusals:9}{len(want.exact):9}{want.seconds:9.1f}  "
             + (f"{len(bad)} DIFFERENCES" if bad else "same")
             + (f", {len(said)} worded otherwise" if said else ""),
             flush=True,

@@ -40,6 +40,7 @@ def masked(text, folder):
         text = pattern.sub(instead, text)
     for pattern, instead in (
         (r"\bwanted\b", "want"),  # messages say want since then
+        (r"(?m)^ +longer beside other work, which takes .*\n( +for its end, or leave it some .*\n)?", ""),  # what else is done here
         (r"\.tmp-\d+", ".tmp-N"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\b(in|within|of) (\d+h)?(\d+m)?\d+(\.\d+)?(ms|µs|s)\b", r"\1 TIME"),
