@@ -105,7 +105,7 @@ func TestFoldersThatAreNotRightAreNamed(t *testing.T) {
 			"get it again"},
 		{"a part elsewhere", "state.json=" + state("../data.arrow"), "",
 			`it names the file "../data.arrow", want a name without a folder`, ""},
-		{"no list", "state.json=[", "", "state.json: no list of a saved dataset", "save the dataset again"},
+		{"no list", "state.json=[", "", "no list of a saved dataset: state.json:1: broken JSON", "save the dataset again"},
 		{"a selection of " +
 			"rows", `state.json={"_data_files":[{"filename":"a.arrow"}],"_indices_data_files":[{"filename":"i.arrow"}]} ` +
 			`a.arrow i.arrow`, "",

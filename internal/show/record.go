@@ -196,6 +196,10 @@ func (v Record) printCut(out io.Writer, s *record.Rendered) {
 	from, to := v.part(s)
 	all, pieces := len(s.IDs), len(v.Samples)
 	cut := func(format string, args ...any) { terminal.Hang(out, "cut", fmt.Sprintf(format, args...)) }
+	limit := "data.max_length"
+	if pieces > 0 && v.Samples[0].HeldOut {
+		limit = "data.held_out_max_length, or the model's own length"
+	}
 	switch {
 	case to-from < all && pieces > 1:
 		nth := 1 + slices.Index(v.Samples, *v.Shown)
@@ -205,12 +209,12 @@ func (v Record) printCut(out io.Writer, s *record.Rendered) {
 		for _, t := range s.Mask()[to:] {
 			lost += t
 		}
-		cut("the first %s tokens of %s; %s targets behind them are lost to data.max_length",
-			human.Grouped(to), human.Grouped(all), human.Grouped(lost))
+		cut("the first %s tokens of %s; %s targets behind them are lost to %s",
+			human.Grouped(to), human.Grouped(all), human.Grouped(lost), limit)
 	case pieces > 0 && v.Samples[pieces-1].To < all:
-		cut("the first %s tokens of %s are used (data.max_length)", human.Grouped(v.Samples[pieces-1].To), human.Grouped(all))
+		cut("the first %s tokens of %s are used (%s)", human.Grouped(v.Samples[pieces-1].To), human.Grouped(all), limit)
 	case pieces > 1:
-		cut("%s, of at most %s tokens", human.Count(pieces, "sample"), human.Grouped(v.Config.Data.MaxLength))
+		cut("%s, by %s", human.Count(pieces, "sample"), limit)
 	}
 }
 
