@@ -117,10 +117,10 @@ func (m Moments8) SetSquares(src []float32) {
 
 func decodeMean(q int8, scale float32) float32 {
 	x := float32(q)
-	return scale * (x / (254 - abs32(x)))
+	return float32(scale * (x / (254 - abs32(x))))
 }
 
-func decodeRoot(q uint8, unit float32) float32 { return unit * float32(q) }
+func decodeRoot(q uint8, unit float32) float32 { return float32(unit * float32(q)) }
 
 func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
 
@@ -166,7 +166,7 @@ func encodeRoots(codes []uint8, r []float32) uint16 {
 		z := x * inverse
 		q := float32(255)
 		if z < 1 {
-			q = nearest(255 * z)
+			q = nearest(float32(255 * z))
 		}
 		if q < 1 && z > 0 {
 			q = 1
@@ -231,7 +231,8 @@ func plainAdamW8(w Weights, g []float32, m Moments8, k numbers8) {
 	})
 }
 
-// plainGroup8 updates a group. Products are converted where a sum follows, so that no compiler makes one rounding of both.
+// plainGroup8 updates a group. Products are converted where a sum follows, also in another function, so that no compiler makes
+// one rounding of both: on arm64 Go's does.
 func plainGroup8(w Weights, g []float32, m Moments8, k numbers8, from, to int) {
 	var mean, root [group8]float32
 	s := m.scales[from/group8*2:][:2]
