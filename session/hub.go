@@ -52,7 +52,7 @@ func (h *Hub) get(ctx context.Context, ref hub.Ref, want hub.Want) (*hub.Snapsho
 	if h.temp == "" {
 		var err error
 		if h.temp, err = os.MkdirTemp("", "lwtrain-"); err != nil {
-			return nil, err
+			return nil, fault.Temp(err)
 		}
 	}
 	c := *h.client

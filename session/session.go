@@ -24,6 +24,7 @@ import (
 	"lwtrain/data/read"
 	"lwtrain/engine/torch"
 	"lwtrain/eval"
+	"lwtrain/internal/fault"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
 )
@@ -101,7 +102,7 @@ func (s *Session) TempDir() (string, error) {
 	if err == nil {
 		s.temp = append(s.temp, dir)
 	}
-	return dir, err
+	return dir, fault.Temp(err)
 }
 
 // Task opens a task of evaluations. What does not ship is fetched, but by a dry run.

@@ -146,7 +146,7 @@ func initCommand(path string, a configs.Answers) string {
 	}
 	add("--output", a.Output)
 	for i, arg := range args {
-		args[i] = quoted(arg)
+		args[i] = terminal.ShellWord(arg)
 	}
 	return strings.Join(args, " ")
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 	"lwtrain/engine/torch"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/rundir"
+	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
 
@@ -86,6 +88,11 @@ func launch(w io.Writer, kind string, args []string, x launching) error {
 	if x.Nodes < 1 || x.GPUs < 0 || x.Hours < 1 {
 		return fault.Usage(fmt.Errorf("--nodes %d --gpus %d --hours %d, want at least 1, 0 and 1", x.Nodes, x.GPUs, x.Hours))
 	}
+	for _, text := range append([]string{x.Image, x.Volume, x.Shared}, args...) {
+		if strings.ContainsFunc(text, unicode.IsControl) { // what follows a break of lines would be a line of the file
+			return fault.Usage(fmt.Errorf("%q has a control character, want one line of text", text))
+		}
+	}
 	x.Version = session.Version()
 	if kind != "docker" {
 		if err := x.of(args[0], args[1:]); err != nil {
@@ -97,7 +104,7 @@ func launch(w io.Writer, kind string, args []string, x launching) error {
 
 // print writes the file of a kind.
 func (x launching) print(w io.Writer, kind string) error {
-	t, err := template.New("").Funcs(template.FuncMap{"shell": shellWord, "yaml": yamlText}).ParseFS(launchFiles, "launch/*.tmpl")
+	t, err := template.New("").Funcs(template.FuncMap{"shell": terminal.ShellWord, "yaml": yamlText}).ParseFS(launchFiles, "launch/*.tmpl")
 	if err != nil {
 		return err
 	}
@@ -138,14 +145,6 @@ func (x *launching) of(run string, values []string) error {
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`) // of Kubernetes' objects
-
-// shellWord is a text as a shell reads it.
-func shellWord(s string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9_./=:,@%+-]+$`).MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
 
 // yamlText is a text as YAML and JSON read it.
 func yamlText(s string) string { return fmt.Sprintf("%q", s) }

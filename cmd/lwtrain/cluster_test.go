@@ -1,10 +1,13 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"lwtrain/internal/fault"
 )
 
 // What Kubeflow Trainer's schema (trainer.kubeflow.org/v1alpha1, manifests/base/crds of kubeflow/trainer, 2026-08) has at each
@@ -21,6 +24,15 @@ var trainJobKeys = map[string]string{
 	"spec.runtimePatches.trainingRuntimeSpec":               "template",
 	"spec.runtimePatches.trainingRuntimeSpec.template":      "metadata spec",
 	"spec.runtimePatches.trainingRuntimeSpec.template.spec": "replicatedJobs",
+}
+
+func TestNoTextOfALaunchedFileIsALineOfItsOwn(t *testing.T) {
+	for _, kind := range launchers {
+		err := launch(io.Discard, kind, []string{"tiny"}, launching{Nodes: 1, Hours: 1, Image: "a\n  privileged: true"})
+		if err == nil || !fault.IsUsage(err) || !strings.Contains(err.Error(), "want one line of text") {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
 }
 
 func TestATrainJobHasTheKeysOfItsSchema(t *testing.T) {

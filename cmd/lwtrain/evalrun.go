@@ -169,7 +169,7 @@ func judgeAnswers(cmd *cobra.Command, c *configs.Config, run *session.Eval, scor
 	bar.Abandon()
 	switch {
 	case errors.Is(err, eval.ErrNotAsked) && !ask:
-		fmt.Fprintf(cmd.ErrOrStderr(), "%v: `lwtrain eval judge %s` does it\n", err, c.Output.Dir)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%v: `lwtrain eval judge %s` does it\n", err, terminal.ShellWord(c.Output.Dir))
 		return nil
 	case status(err) == exitInterrupted:
 		err = fault.Hint(fmt.Errorf("%w; what is rated is kept in %s", train.ErrInterrupted, c.Output.Dir),

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -170,7 +169,7 @@ func configName(cmd *cobra.Command) (string, error) {
 // commandLine is what a command was called with, for a shell.
 func commandLine(cmd *cobra.Command, without ...string) string {
 	out := cmd.CommandPath()
-	add := func(arg string) { out += " " + quoted(arg) }
+	add := func(arg string) { out += " " + terminal.ShellWord(arg) }
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch {
 		case slices.Contains(without, f.Name):
@@ -187,16 +186,6 @@ func commandLine(cmd *cobra.Command, without ...string) string {
 		add(a)
 	}
 	return out
-}
-
-// quoted is an argument as a shell reads it.
-func quoted(arg string) string {
-	if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
-		return !strings.ContainsRune("-_=./:,+%@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}) {
-		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-	}
-	return arg
 }
 
 // orEmpty makes a missing list an empty one, so that it prints as [].

@@ -125,7 +125,8 @@ func writeInit(cmd *cobra.Command, path string, a configs.Answers) error {
 	if err := atomicfile.WriteBytes(path, text); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, path, command, path)
+	fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, terminal.ShellWord(path), command,
+		terminal.ShellWord(path))
 	return nil
 }
 
@@ -174,7 +175,8 @@ func writeFrom(cmd *cobra.Command, from, path string, a configs.Answers) error {
 	}
 	show.Translation(w, t)
 	if path != "" {
-		fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, path, t.Command, path)
+		fmt.Fprintf(w, "%s is there. Next: lwtrain validate -c %s, then lwtrain %s -c %s\n", path, terminal.ShellWord(path), t.Command,
+			terminal.ShellWord(path))
 	}
 	return nil
 }

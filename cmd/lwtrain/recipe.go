@@ -269,17 +269,17 @@ func script(c *configs.Chain) string {
 			fmt.Fprintf(&b, "# %s\n", s.About)
 		}
 		if s.Config == nil {
-			fmt.Fprintf(&b, "mkdir -p %s\n", quoted(s.Dir))
+			fmt.Fprintf(&b, "mkdir -p %s\n", terminal.ShellWord(s.Dir))
 		}
 		b.WriteString("lwtrain")
 		for _, word := range s.Command {
-			b.WriteString(" " + quoted(word))
+			b.WriteString(" " + terminal.ShellWord(word))
 		}
 		for _, arg := range s.Args {
 			if strings.Contains(arg, "=") && !strings.HasPrefix(arg, "-") {
 				b.WriteString(" \\\n ")
 			}
-			b.WriteString(" " + quoted(arg))
+			b.WriteString(" " + terminal.ShellWord(arg))
 		}
 		b.WriteString("\n")
 	}

@@ -168,9 +168,11 @@ func startsAtLn2(t *testing.T, lines []map[string]any) {
 	}
 }
 
-// byTorch are small runs on two processes that come out the same to the byte.
+// byTorch are small runs on two processes that come out the same to the byte. The working folder has a file that Python would
+// import in place of torch.
 func byTorch(w workload) workload {
 	w.files = maps.Clone(w.files)
+	w.files["torch.py"] = "raise SystemExit('torch.py of the working folder')\n"
 	w.files["run.yaml"] += "engine: {kind: torch, processes: 2, deterministic: true}\n"
 	return w
 }

@@ -233,7 +233,7 @@ func Join(ctx context.Context, in *Installation, dir string, o Options) error {
 	}
 	temp, err := os.MkdirTemp("", "lwtrain-torch-")
 	if err != nil {
-		return err
+		return fault.Temp(err)
 	}
 	defer os.RemoveAll(temp)
 	script, err := writeWorker(temp)

@@ -75,10 +75,14 @@ func TestMachinesWaitForTheFirstOnesData(t *testing.T) {
 
 func TestTheEnvironmentOfWorkers(t *testing.T) {
 	t.Setenv("PET_NNODES", "7")
+	t.Setenv("PYTHONPATH", ":/opt/torch::lib:")
+	t.Setenv("PYTHONOPTIMIZE", "2")
+	t.Setenv("PYTHON_EXEC", "/bin/false")
 	t.Setenv("PYTORCH_ALLOC_CONF", "")
 	t.Setenv("PYTORCH_CUDA_ALLOC_CONF", "")
 	has := func(o Options, text string) bool { return slices.Contains(environment("log", 2, o), text) }
 	for text, want := range map[string]bool{
+		"PYTHONPATH=/opt/torch:lib": true, "PYTHONOPTIMIZE=2": false, "PYTHON_EXEC=/bin/false": false,
 		"PET_NNODES=7": false, "OMP_NUM_THREADS=4": true, "LWTRAIN_LOG=log": true, "PYTORCH_ALLOC_CONF=expandable_segments:True": true,
 		"CUBLAS_WORKSPACE_CONFIG=:4096:8": false, "TORCHINDUCTOR_DETERMINISTIC=1": false,
 	} {

@@ -2,6 +2,7 @@ package torch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,7 +34,7 @@ const timedOut = "terminate called after throwing an instance of 'c10::DistBacke
 func fakeWorker() {
 	env := os.Getenv // set by what starts a worker
 	how := env(fakeEnv)
-	if os.Args[1] == "-c" {
+	if os.Args[2] != launcherScript {
 		facts := map[string]any{
 			"python": "3.12.1", "torch": "2.12.0", "transformers": "5.1.0", "safetensors": "0.6", "numpy": "2.1", "gpus": []any{},
 		}
@@ -159,14 +161,17 @@ func says(err error, want [2]string) bool {
 
 func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 	for how, want := range map[string][2]string{
-		"no torch":            {"has no torch, want 2.11 or later", "pip install torch"},
-		"an old torch":        {"torch 2.9.1+cu128, want 2.11 or later", "pip install -U torch"},
-		"an old transformers": {"transformers 4.57.6, want 5.0 or later", "pip install -U transformers"},
-		"a broken torch":      {"torch 2.12.0 cannot be imported: ImportError: libcudart", "import torch"},
-		"no Python":           {"does not run as Python 3", ""},
-		"a Python that fails": {"does not run as Python 3", ""},
+		"no torch":                               {"has no torch, want 2.11 or later", "pip install torch"},
+		"an old torch":                           {"torch 2.9.1+cu128, want 2.11 or later", "pip install -U torch"},
+		"an old transformers":                    {"transformers 4.57.6, want 5.0 or later", "pip install -U transformers"},
+		"a broken torch":                         {"torch 2.12.0 cannot be imported: ImportError: libcudart", "import torch"},
+		"no Python":                              {"does not run as Python 3", ""},
+		"a Python that fails":                    {"does not run as Python 3: exit status 1:\nFatal Python error: init_fs_encoding", ""},
+		"a broken torch where PYTHONPATH is set": {"torch 2.12.0 cannot be imported: ImportError: libcudart", "PYTHONPATH (/opt/x)"},
 	} {
 		t.Run(how, func(t *testing.T) {
+			how, _, path := strings.Cut(how, " where PYTHONPATH is set")
+			t.Setenv("PYTHONPATH", map[bool]string{true: "/opt/x"}[path])
 			_, err := fake(t, how)
 			if !says(err, want) || !fault.IsUsage(err) {
 				t.Errorf("got %v (hint: %s), want %v", err, fault.HintOf(err), want)
@@ -177,6 +182,29 @@ func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 	_, err := Find(context.Background(), "/nowhere/python")
 	if err == nil || !strings.Contains(err.Error(), "there is no /nowhere/python (engine.python)") || !fault.IsUsage(err) {
 		t.Errorf("no Python: %v", err)
+	}
+}
+
+// TestPythonImportsNothingOfTheWorkingFolder runs what is given to Python (-c) where files have the names of what it imports.
+func TestPythonImportsNothingOfTheWorkingFolder(t *testing.T) {
+	python := cmp.Or(os.Getenv("LWTRAIN_PYTHON"), "python3")
+	if _, err := exec.LookPath(python); err != nil {
+		t.Skipf("no Python here: %v", err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"json.py", "os.py", "torch.py"} {
+		text := "raise SystemExit('" + name + " of the working folder')\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PYTHONPATH", ":/nowhere:")
+	for _, script := range []string{aside + "import json, os", aside + probeScript, launcherScript} {
+		cmd := exec.Command(python, "-c", script, "--help")
+		cmd.Dir, cmd.Env = dir, pythonEnvironment()
+		if out, err := cmd.CombinedOutput(); strings.Contains(string(out), "of the working folder") {
+			t.Errorf("%v: %s", err, out)
+		}
 	}
 }
 
@@ -224,6 +252,11 @@ func aScriptThatWaits(t *testing.T) {
 }
 
 func TestAWorkerThatGoesWrongEndsTheCallWithItsReason(t *testing.T) {
+	temp := filepath.Join(t.TempDir(), "[a]") // which is no pattern
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", temp)
 	for how, want := range map[string][2]string{
 		"it does not begin":       {"No module named 'torch.distributed.run'", "the logs are in"},
 		"an old protocol":         {"the worker speaks protocol 1, want 2", "remove"},
@@ -270,6 +303,14 @@ func TestTheSocketLiesWhereItsPathIsShort(t *testing.T) {
 	temp := filepath.Join(t.TempDir(), strings.Repeat("long", 25))
 	if err := os.Mkdir(temp, 0o755); err != nil {
 		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", "/nowhere")
+	lost, err := fake(t, "a norm that is none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lost.Update(1, 1, 1, 1); !says(err, [2]string{"/nowhere", "TMPDIR names another folder"}) {
+		t.Errorf("without a folder for temporary files: %v (hint: %s)", err, fault.HintOf(err))
 	}
 	t.Setenv("TMPDIR", temp)
 	e, err := fake(t, "a norm that is none")

@@ -101,10 +101,13 @@ func explain(log string, err error) error {
 // cause finds what failed first: what follows from another rank's end comes last.
 func cause(log string) (failure, bool) {
 	var all []failure
-	paths, _ := filepath.Glob(filepath.Join(log, "error-*.json"))
-	for _, path := range paths {
+	entries, _ := os.ReadDir(log)
+	for _, e := range entries {
+		if matched, _ := filepath.Match("error-*.json", e.Name()); !matched {
+			continue
+		}
 		var f failure
-		if there, err := rundir.ReadJSON(path, &f); there && err == nil {
+		if there, err := rundir.ReadJSON(filepath.Join(log, e.Name()), &f); there && err == nil {
 			all = append(all, f)
 		}
 	}

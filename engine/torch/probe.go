@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,9 +63,9 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 	path, from := interpreter(python)
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-c", probeScript)
+	cmd := exec.CommandContext(ctx, path, "-c", aside+probeScript)
 	var errOut bytes.Buffer
-	cmd.Stderr = &errOut
+	cmd.Stderr, cmd.Env = &errOut, pythonEnvironment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // where it is a script, what that started ends with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second // or holds the output open
@@ -84,8 +86,11 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 		err = plainjson.Decode([]byte(answer), maxValues, in)
 	}
 	if err != nil || !said {
-		return nil, fault.Usage(fmt.Errorf("%s (%s) does not run as Python 3: %w", path, from,
-			cmp.Or(err, errors.New(lastLines(errOut.String(), 3)))))
+		err = fmt.Errorf("%s (%s) does not run as Python 3: %w", path, from, cmp.Or(err, errors.New("it says nothing of itself")))
+		if text := lastLines(errOut.String(), 3); text != "" {
+			err = fmt.Errorf("%w:\n%s", err, text)
+		}
+		return nil, fault.Usage(pollution(err))
 	}
 	if err := in.check(); err != nil {
 		return nil, fault.Usage(err)
@@ -140,10 +145,38 @@ func (in *Installation) check() error {
 		}
 	}
 	if in.Broken != "" {
-		return fault.Hint(fmt.Errorf("%s: torch %s cannot be imported: %s", in.Path, in.Torch, in.Broken),
-			"the driver or the installation is broken: try "+in.Path+" -c 'import torch', and install torch again")
+		err := fmt.Errorf("%s: torch %s cannot be imported: %s", in.Path, in.Torch, in.Broken)
+		if os.Getenv("PYTHONPATH") != "" {
+			return pollution(err)
+		}
+		return fault.Hint(err, "the driver or the installation is broken: try "+in.Path+" -c 'import torch', and install torch again")
 	}
 	return nil
+}
+
+// pollution adds a hint to the error of a Python where it looks for what it imports in folders of the user's.
+func pollution(err error) error {
+	if path := os.Getenv("PYTHONPATH"); path != "" {
+		return fault.Hint(err, "what lies in PYTHONPATH ("+path+") is imported before what is installed: try without it")
+	}
+	return err
+}
+
+// pythonEnvironment is this program's, without what would let a worker import or compute something else.
+func pythonEnvironment() (env []string) {
+	for _, v := range os.Environ() {
+		switch name, value, _ := strings.Cut(v, "="); {
+		case strings.HasPrefix(name, "PET_"): // torchrun takes its flags from them, and gets those that count
+		case name == "PYTHON_EXEC": // by which it would start the workers
+		case name == "PYTHONOPTIMIZE" || name == "PYTHONINSPECT": // transformers reads its own docstrings; an end is an end
+		case name == "PYTHONPATH": // where nothing stands between two colons it is the working folder
+			parts := slices.DeleteFunc(filepath.SplitList(value), func(dir string) bool { return dir == "" })
+			env = append(env, name+"="+strings.Join(parts, string(filepath.ListSeparator)))
+		default:
+			env = append(env, v)
+		}
+	}
+	return env
 }
 
 var versionParts = regexp.MustCompile(`^(\d+)\.(\d+)`)

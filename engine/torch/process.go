@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +37,13 @@ const (
 // wait for a quarter of an hour. Where that machine fails before, the others stand idle until then.
 const joinTime = 2 * time.Hour
 
+// aside begins what Python is given to run (-c): the working folder, which it would look into before all else for what is imported,
+// may have a torch.py or a json.py of somebody's.
+const aside = "import sys\nif sys.path and not sys.path[0]:\n    del sys.path[0]\n"
+
+// launcherScript is `python -m torch.distributed.run`.
+const launcherScript = aside + "from torch.distributed.run import main\nmain()\n"
+
 // process is the launcher with its workers, and the socket to rank 0.
 type process struct {
 	wire
@@ -60,7 +66,7 @@ func launch(ctx context.Context, in *Installation, dir string, plan plan, o Opti
 	}
 	temp, err := os.MkdirTemp(socketRoot(), "lwtrain-") // which only this user can enter
 	if err != nil {
-		return nil, err
+		return nil, fault.Temp(err)
 	}
 	defer os.RemoveAll(temp) // the socket is of no use once rank 0 is connected
 	listener, err := net.Listen("unix", filepath.Join(temp, "socket"))
@@ -92,12 +98,7 @@ func socketRoot() string {
 
 // environment is that of the workers of a machine.
 func environment(log string, local int, o Options) []string {
-	var env []string
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "PET_") { // torchrun takes its flags from them, and gets those that count
-			env = append(env, v)
-		}
-	}
+	env := pythonEnvironment()
 	env = append(env, "LWTRAIN_LOG="+log, fmt.Sprint("OMP_NUM_THREADS=", max(1, o.Threads/local)), "PYTHONUNBUFFERED=1",
 		"PYTHONDONTWRITEBYTECODE=1", "HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1")
 	if os.Getenv("PYTORCH_ALLOC_CONF")+os.Getenv("PYTORCH_CUDA_ALLOC_CONF") == "" { // packs of many sizes cut memory into pieces
@@ -150,7 +151,7 @@ func (p *process) start(python, script string, ranks int, c Cluster, env []strin
 		return err
 	}
 	defer out.Close()
-	args := append([]string{"-m", "torch.distributed.run", "--log-dir=" + p.log}, c.meeting()...)
+	args := append([]string{"-c", launcherScript, "--log-dir=" + p.log}, c.meeting()...)
 	p.cmd = exec.Command(python, append(args, fmt.Sprint("--nproc-per-node=", ranks), "--max-restarts=0", script)...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -19,6 +19,7 @@ import (
 
 	"lwtrain/engine"
 	"lwtrain/internal/atomicfile"
+	"lwtrain/internal/fault"
 	"lwtrain/model"
 	"lwtrain/packing"
 )
@@ -85,7 +86,7 @@ func (e *Engine) begin(ctx context.Context) error {
 	var err error
 	if e.work == "" {
 		if e.work, err = os.MkdirTemp("", "lwtrain-torch-"); err != nil {
-			return err
+			return fault.Temp(err)
 		}
 		e.temp = true
 	}

@@ -7,6 +7,7 @@ package fault
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 )
@@ -47,6 +48,14 @@ func Disk(err error) error {
 		return Hint(err, "this folder cannot be written to; give another one")
 	}
 	return err
+}
+
+// Temp gives errors of the folder for temporary files a hint that names it.
+func Temp(err error) error {
+	if err == nil || HintOf(err) != "" {
+		return err
+	}
+	return Hint(err, "temporary files go into "+os.TempDir()+", which has to be there, and writable: TMPDIR names another folder")
 }
 
 type usage struct{ error }

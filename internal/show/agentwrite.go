@@ -165,7 +165,8 @@ func AgentWriteResult(
 	case !exported && err == nil:
 		line("", "%s is of an earlier export; the stage export, with the same settings, makes it anew", path)
 	case exported && counts.Taken > 0:
-		terminal.Labelled(w)("next", "lwtrain init my.yaml --model %s --data %s", cmp.Or(c.Model.Path, "MODEL"), path)
+		terminal.Labelled(w)("next", "lwtrain init my.yaml --model %s --data %s", terminal.ShellWord(cmp.Or(c.Model.Path, "MODEL")),
+			terminal.ShellWord(path))
 	}
 }
 

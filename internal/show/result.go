@@ -56,7 +56,7 @@ func Result(w io.Writer, c *configs.Config, r train.Result) {
 	}
 	line("report", "%s", filepath.Join(c.Output.Dir, session.ReportFile))
 	line("config", "%s", filepath.Join(c.Output.Dir, rundir.Config))
-	line("next", "lwtrain generate -m %s \\", r.Checkpoint)
+	line("next", "lwtrain generate -m %s \\", terminal.ShellWord(r.Checkpoint))
 	line("", "  --prompt \"Write a 1000-word story about a lighthouse\"")
 }
 

@@ -154,3 +154,13 @@ func Wrapped(text string, first, last int) string {
 	}
 	return out.String()
 }
+
+// ShellWord is a text as a shell reads it.
+func ShellWord(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("-_=./:,+%@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}

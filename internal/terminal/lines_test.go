@@ -40,6 +40,16 @@ func TestLinesHaveAtMost80Columns(t *testing.T) {
 	}
 }
 
+func TestWordsOfAShell(t *testing.T) {
+	for word, want := range map[string]string{
+		"runs/a-1": "runs/a-1", "rün": "rün", "": "''", "my run": "'my run'", "$(rm x)": "'$(rm x)'", "it's": `'it'\''s'`, "a\nb": "'a\nb'",
+	} {
+		if got := ShellWord(word); got != want {
+			t.Errorf("%q: got %s, want %s", word, got, want)
+		}
+	}
+}
+
 func TestTwoTextsBesideEachOther(t *testing.T) {
 	left := "one two three four five six seven eight nine ten eleven\n\nend \x1b[31m"
 	got := Beside(left, strings.Repeat("字", 50)+" and more")
