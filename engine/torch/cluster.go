@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,7 +36,7 @@ func (c Cluster) Alone() bool { return c.Nodes <= 1 }
 // meeting are the arguments by which the launchers of all machines find each other.
 func (c Cluster) meeting() []string {
 	if c.Alone() {
-		return []string{"--nnodes=1", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=127.0.0.1"}
+		return []string{"--nnodes=1", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"}
 	}
 	return []string{
 		fmt.Sprint("--nnodes=", c.Nodes), fmt.Sprint("--node-rank=", c.Node), "--master-addr=" + c.Master,
@@ -48,6 +49,7 @@ func (c Cluster) meeting() []string {
 func ReadCluster(look func(name string) (string, bool)) (Cluster, error) {
 	v := variables{look: look}
 	var c Cluster
+	rank := "PET_NODE_RANK"
 	switch {
 	case v.has("PET_NNODES"):
 		c = Cluster{
@@ -55,8 +57,9 @@ func ReadCluster(look func(name string) (string, bool)) (Cluster, error) {
 			Master: v.text("PET_MASTER_ADDR"), Port: v.number("PET_MASTER_PORT"),
 		}
 	case v.has("SLURM_JOB_ID"):
-		c = v.slurm()
+		c, rank = v.slurm(), "SLURM_NODEID"
 	case v.has("SKYPILOT_NODE_IPS"):
+		rank = "SKYPILOT_NODE_RANK"
 		master, _, _ := strings.Cut(strings.TrimSpace(v.text("SKYPILOT_NODE_IPS")), "\n")
 		c = Cluster{
 			From: "SkyPilot", Nodes: v.number("SKYPILOT_NUM_NODES"), Node: v.number("SKYPILOT_NODE_RANK"),
@@ -72,6 +75,10 @@ func ReadCluster(look func(name string) (string, bool)) (Cluster, error) {
 	switch {
 	case c.Alone():
 		return c, nil
+	case c.Port > math.MaxUint16:
+		return c, fault.Usage(fmt.Errorf("%s says port %d, want at most %d", c.From, c.Port, math.MaxUint16))
+	case !v.has(rank): // each would take itself for the first one
+		return c, fault.Usage(fmt.Errorf("%s says %d machines and not which of them this is (%s)", c.From, c.Nodes, rank))
 	case c.Node < 0 || c.Node >= c.Nodes:
 		return c, fault.Usage(fmt.Errorf("%s says node %d of %d, want 0 to %d", c.From, c.Node, c.Nodes, c.Nodes-1))
 	case c.Master == "":

@@ -35,7 +35,12 @@ func TestWhatLaunchersSayOfTheMachines(t *testing.T) {
 		"an elastic number of machines": {vars{"PET_NNODES": "1:4"}, Cluster{}, `PET_NNODES is "1:4", want a number`},
 		"a node that there is not": {vars{"PET_NNODES": "2", "PET_NODE_RANK": "2", "PET_MASTER_ADDR": "a"}, Cluster{},
 			"torchrun says node 2 of 2, want 0 to 1"},
-		"no first machine":      {vars{"PET_NNODES": "2"}, Cluster{}, "torchrun says 2 machines and not the address of the first"},
+		"no word of which machine this is": {vars{"PET_NNODES": "2", "PET_MASTER_ADDR": "a"}, Cluster{},
+			"torchrun says 2 machines and not which of them this is (PET_NODE_RANK)"},
+		"a port that there is not": {vars{"PET_NNODES": "2", "PET_NODE_RANK": "1", "PET_MASTER_ADDR": "a", "PET_MASTER_PORT": "99999"},
+			Cluster{}, "torchrun says port 99999, want at most 65535"},
+		"no first machine": {vars{"PET_NNODES": "2", "PET_NODE_RANK": "1"}, Cluster{},
+			"torchrun says 2 machines and not the address of the first"},
 		"a task of Slurm":       {slurm(nil), Cluster{2, 1, 0, "gpu03", 20123, "Slurm"}, ""},
 		"Slurm on one machine":  {slurm(vars{"SLURM_NNODES": "1", "SLURM_NODEID": "0"}), Cluster{1, 0, 0, "", 29500, "Slurm"}, ""},
 		"Slurm's batch script":  {slurm(vars{"SLURM_PROCID": ""}), Cluster{}, "this is the batch script"},
@@ -83,8 +88,9 @@ func TestTheEnvironmentOfWorkers(t *testing.T) {
 	has := func(o Options, text string) bool { return slices.Contains(environment("log", 2, o), text) }
 	for text, want := range map[string]bool{
 		"PYTHONPATH=/opt/torch:lib": true, "PYTHONOPTIMIZE=2": false, "PYTHON_EXEC=/bin/false": false,
-		"PET_NNODES=7": false, "OMP_NUM_THREADS=4": true, "LWTRAIN_LOG=log": true, "PYTORCH_ALLOC_CONF=expandable_segments:True": true,
-		"CUBLAS_WORKSPACE_CONFIG=:4096:8": false, "TORCHINDUCTOR_DETERMINISTIC=1": false,
+		"PET_NNODES=7": false, "PYTHONUTF8=1": true, "OMP_NUM_THREADS=4": true, "LWTRAIN_LOG=log": true,
+		"PYTORCH_ALLOC_CONF=expandable_segments:True": true,
+		"CUBLAS_WORKSPACE_CONFIG=:4096:8":             false, "TORCHINDUCTOR_DETERMINISTIC=1": false,
 	} {
 		if got := has(Options{Threads: 8}, text); got != want {
 			t.Errorf("%s is there: %t, want %t", text, got, want)

@@ -166,7 +166,7 @@ func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
 		"an old transformers":                    {"transformers 4.57.6, want 5.0 or later", "pip install -U transformers"},
 		"a broken torch":                         {"torch 2.12.0 cannot be imported: ImportError: libcudart", "import torch"},
 		"no Python":                              {"does not run as Python 3", ""},
-		"a Python that fails":                    {"does not run as Python 3: exit status 1:\nFatal Python error: init_fs_encoding", ""},
+		"a Python that fails":                    {"does not run as Python 3: exit status 1: Fatal Python error: init_fs_encoding", ""},
 		"a broken torch where PYTHONPATH is set": {"torch 2.12.0 cannot be imported: ImportError: libcudart", "PYTHONPATH (/opt/x)"},
 	} {
 		t.Run(how, func(t *testing.T) {
@@ -205,6 +205,29 @@ func TestPythonImportsNothingOfTheWorkingFolder(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); strings.Contains(string(out), "of the working folder") {
 			t.Errorf("%v: %s", err, out)
 		}
+	}
+}
+
+func TestNothingElseLiesBesideTheWorkersFiles(t *testing.T) {
+	dir := t.TempDir()
+	script, err := writeWorker(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"json.py", "__pycache__/model.cpython-311.pyc"} {
+		path := filepath.Join(script, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("exit()"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := writeWorker(dir)
+	if err != nil || again != script {
+		t.Fatalf("written again into %s (%v), want %s", again, err, script)
+	}
+	left, err := filepath.Glob(filepath.Join(script, "*"))
+	files, _ := workerFiles.ReadDir("worker")
+	if err != nil || len(left) != len(files) {
+		t.Errorf("there are %v (%v), want the worker's %d files", left, err, len(files))
 	}
 }
 

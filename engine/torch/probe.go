@@ -88,7 +88,7 @@ func Find(ctx context.Context, python string) (*Installation, error) {
 	if err != nil || !said {
 		err = fmt.Errorf("%s (%s) does not run as Python 3: %w", path, from, cmp.Or(err, errors.New("it says nothing of itself")))
 		if text := lastLines(errOut.String(), 3); text != "" {
-			err = fmt.Errorf("%w:\n%s", err, text)
+			err = fmt.Errorf("%w: %s", err, fault.Excerpt([]byte(text)))
 		}
 		return nil, fault.Usage(pollution(err))
 	}

@@ -100,6 +100,7 @@ func socketRoot() string {
 func environment(log string, local int, o Options) []string {
 	env := pythonEnvironment()
 	env = append(env, "LWTRAIN_LOG="+log, fmt.Sprint("OMP_NUM_THREADS=", max(1, o.Threads/local)), "PYTHONUNBUFFERED=1",
+		"PYTHONUTF8=1", // messages have paths in it, whatever a locale says
 		"PYTHONDONTWRITEBYTECODE=1", "HF_HUB_OFFLINE=1", "TRANSFORMERS_OFFLINE=1")
 	if os.Getenv("PYTORCH_ALLOC_CONF")+os.Getenv("PYTORCH_CUDA_ALLOC_CONF") == "" { // packs of many sizes cut memory into pieces
 		env = append(env, "PYTORCH_ALLOC_CONF=expandable_segments:True")
@@ -114,7 +115,8 @@ func environment(log string, local int, o Options) []string {
 	return env
 }
 
-// writeWorker writes the worker's files into a folder named by their content.
+// writeWorker writes the worker's files into a folder named by their content. Python looks there first for all that it imports, and
+// takes what is compiled for what it says: nothing else may lie there, of a run's folder that comes from somebody else.
 func writeWorker(dir string) (script string, err error) {
 	files, err := workerFiles.ReadDir("worker")
 	if err != nil {
@@ -132,7 +134,7 @@ func writeWorker(dir string) (script string, err error) {
 		content[f.Name()] = raw
 	}
 	script = filepath.Join(dir, "worker-"+hex.EncodeToString(h.Sum(nil))[:16])
-	if err := os.MkdirAll(script, 0o755); err != nil {
+	if err := errors.Join(os.RemoveAll(script), os.MkdirAll(script, 0o755)); err != nil {
 		return "", fault.Disk(err)
 	}
 	for name, raw := range content {
