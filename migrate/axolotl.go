@@ -23,13 +23,16 @@ func axolotl(r *reader) {
 	}
 	r.adamw()
 	r.warmup("0.03")
+	if r.text("warmup_ratio") == "" && r.text("warmup_steps") == "" {
+		r.notes = append(r.notes, Note{"warmup_steps", "", Differs, "would have been 3 % of the steps, but at most 100; here 3 % of them"})
+	}
 	r.schedule("lr_scheduler", "cosine")
 	if ratio := r.text("cosine_min_lr_ratio"); ratio != "" {
 		r.endsAt(ratio, "cosine_min_lr_ratio")
 	}
 	r.optimiser("optimizer")
 	r.take("seed", "seed", "42")
-	r.take("logging_steps", "train.logging_steps", "500")
+	r.take("logging_steps", "train.logging_steps", "10")
 	r.often("evals_per_epoch", "eval_strategy", "eval_steps", "train.eval_steps", "no")
 	r.often("saves_per_epoch", "save_strategy", "save_steps", "train.save_steps", "steps")
 	r.take("save_total_limit", "train.save_total_limit", "4")
@@ -60,8 +63,8 @@ func axolotl(r *reader) {
 // often takes how often something is done: per epoch, or every so many steps.
 func (r *reader) often(perEpoch, strategy, steps, ours, otherwise string) {
 	if n, ok := r.number(perEpoch); ok && n > 0 {
-		r.note(perEpoch, Differs, fmt.Sprintf("would have been done %g times an epoch; %s counts steps, of which `lwtrain plan` "+
-			"says how many an epoch has", n, ours))
+		r.note(perEpoch, Differs, fmt.Sprintf("would have been done so often in each epoch; %s counts steps, of which `lwtrain plan` "+
+			"says how many an epoch has", ours))
 		return
 	}
 	r.every(strategy, steps, ours, otherwise)
@@ -107,9 +110,9 @@ func (r *reader) axolotlPreferences() {
 		return
 	}
 	r.command = "dpo"
-	beta := first(r.text("rl_beta"), "0.1")
+	beta, from := first(r.text("rl_beta"), "0.1"), "rl_beta"
 	if v := field(r.value("trl"), "beta"); v != nil {
-		beta = v.Value
+		beta, from = v.Value, "trl"
 	}
 	switch rl {
 	case "dpo", "ipo":
@@ -124,11 +127,15 @@ func (r *reader) axolotlPreferences() {
 		if weights := r.list("dpo_loss_weights"); len(weights) > 0 {
 			r.setFrom("dpo.loss_weights", "["+strings.Join(weights, ", ")+"]", "dpo_loss_weights")
 		}
-		r.take("dpo_label_smoothing", "dpo.label_smoothing", "")
+		if rl == "dpo" {
+			r.take("dpo_label_smoothing", "dpo.label_smoothing", "")
+		}
 	case "orpo":
 		r.setting("dpo.loss_type", "orpo", "rl: orpo")
 		r.setting("dpo.reference", "none", "rl: orpo")
-		beta = first(r.text("orpo_alpha"), beta)
+		if alpha := r.text("orpo_alpha"); alpha != "" {
+			beta, from = alpha, "orpo_alpha"
+		}
 	case "simpo":
 		r.setting("dpo.loss_type", "simpo", "rl: simpo")
 		r.setting("dpo.reference", "none", "rl: simpo")
@@ -141,7 +148,11 @@ func (r *reader) axolotlPreferences() {
 	default:
 		r.problem("rl", "want dpo, ipo, orpo, simpo or kto: lwtrain trains on preferences, not by rewards")
 	}
-	r.setting("dpo.beta", beta, "rl_beta: "+beta)
+	if r.shown(from) == "" {
+		r.setDefault("dpo.beta", beta, from)
+		return
+	}
+	r.setFrom("dpo.beta", beta, from)
 }
 
 // axolotlData takes the datasets, each with the names of its columns.
@@ -250,6 +261,10 @@ func (r *reader) axolotlSource(key string, d *yaml.Node) source {
 		}
 		s.roles(ours)
 	}
+	if v := get("train_on_eos"); v == "turn" {
+		said["train_on_eos"] = true
+		r.notes = append(r.notes, Note{key, "train_on_eos: turn", Same, "the token that ends an answer is always a target with it"})
+	}
 	if v := field(d, "roles_to_train"); v != nil {
 		said["roles_to_train"] = true
 		if len(v.Content) != 1 || !usual(v.Content[0].Value) || v.Content[0].Value == "user" {
@@ -259,12 +274,17 @@ func (r *reader) axolotlSource(key string, d *yaml.Node) source {
 	}
 	if name := get("name"); name != "" {
 		said["name"] = true
-		r.notes = append(r.notes, Note{key, "name: " + name, Differs,
-			"would have been this configuration of the dataset; here a path names its files (hf://owner/name/" + name + "/*.parquet)"})
+		r.configuration(key, name)
 	}
 	r.split(key, get("split"), path, &s)
 	r.otherFields(key, d, said)
 	return s
+}
+
+// configuration notes that a dataset is told which of its configurations is meant.
+func (r *reader) configuration(key, name string) {
+	r.notes = append(r.notes, Note{key, "name: " + name, Differs,
+		"would have been this configuration of the dataset; here a path names its files (hf://owner/name/" + name + "/*.parquet)"})
 }
 
 // dataFiles are the files of a dataset that are named, as YAML.

@@ -27,6 +27,7 @@ func (r *reader) commandLine(text string) error {
 	for i := first; i < len(words); i++ {
 		w := words[i]
 		switch {
+		case w == "--": // what follows is the launcher's
 		case strings.HasPrefix(w, "--"):
 			key, value, has := strings.Cut(strings.TrimPrefix(w, "--"), "=")
 			key = strings.ReplaceAll(key, "-", "_")
@@ -98,6 +99,7 @@ func (r *reader) configFile(path string) error {
 		return fault.Usage(fault.Hint(fmt.Errorf("%s: %s: no such file, want the config that the command "+
 			"names", r.name, path), fault.Nearby(path)))
 	}
+	r.configs = append(r.configs, p)
 	raw, err := os.ReadFile(p)
 	if err != nil {
 		return err
@@ -119,7 +121,14 @@ func (r *reader) configFile(path string) error {
 
 // argument is what YAML would have of the values of a flag; of none, true.
 func argument(values []string) *yaml.Node {
-	scalar := func(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: s} }
+	scalar := func(s string) *yaml.Node {
+		if strings.HasPrefix(s, "{") { // a map, as JSON
+			if root, err := configs.Document("", []byte(s)); err == nil && root != nil && root.Kind == yaml.MappingNode {
+				return root
+			}
+		}
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: s}
+	}
 	switch len(values) {
 	case 0:
 		return scalar("true")

@@ -22,7 +22,12 @@ func (r *reader) huggingFace(rate, logging string) {
 	r.optimiser("optim")
 	r.take("seed", "seed", "42")
 	r.take("logging_steps", "train.logging_steps", logging)
-	r.every("eval_strategy", "eval_steps", "train.eval_steps", "no")
+	if r.text("eval_strategy") == "" && r.text("evaluation_strategy") == "" { // nothing is measured, whatever eval_steps
+		r.text("eval_steps")
+		r.setDefault("train.eval_steps", "0", "eval_strategy")
+	} else {
+		r.every("eval_strategy", "eval_steps", "train.eval_steps", "no")
+	}
 	r.every("save_strategy", "save_steps", "train.save_steps", "steps")
 	r.take("save_total_limit", "train.save_total_limit", "0")
 	r.precision()
@@ -102,10 +107,7 @@ func (r *reader) schedule(theirs, otherwise string) {
 		r.leastRate()
 	case "warmup_stable_decay":
 		r.setFrom(ours, name, theirs)
-		if r.text("lr_scheduler_kwargs") != "" {
-			r.note("lr_scheduler_kwargs", Differs, "would have said how many steps the last part has; here it is a share of the "+
-				"run, train.decay_ratio")
-		}
+		r.lastPart()
 	case "polynomial":
 		r.setFrom(ours, "linear", theirs)
 		if r.text("lr_scheduler_kwargs") != "" {
@@ -120,6 +122,25 @@ func (r *reader) schedule(theirs, otherwise string) {
 		r.setFrom(ours, "cosine", theirs)
 		r.note(theirs, Differs, "would have been its own way to lower the learning rate; here cosine does it")
 	}
+}
+
+// lastPart takes how much of the run the rate falls in: a number of steps there, a share here.
+func (r *reader) lastPart() {
+	kwargs := r.value("lr_scheduler_kwargs")
+	if kwargs == nil {
+		return
+	}
+	steps, _ := strconv.ParseFloat(r.set["train.max_steps"].Value, 64)
+	if v := field(kwargs, "num_decay_steps"); v != nil && steps > 0 {
+		if n, err := strconv.ParseFloat(v.Value, 64); err == nil && n > 0 && n <= steps {
+			r.setFrom("train.decay_ratio", decimal(n/steps), "lr_scheduler_kwargs")
+		}
+	}
+	text := "would have said how many steps the last part has; here it is a share of the run, train.decay_ratio"
+	if v := field(kwargs, "min_lr_ratio"); v != nil && v.Value != "0" && v.Value != "0.0" {
+		text += "; and the rate ends at 0, not at a share of its peak"
+	}
+	r.note("lr_scheduler_kwargs", Differs, text)
 }
 
 // leastRate takes where cosine_with_min_lr ends.

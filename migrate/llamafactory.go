@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ func llamaFactory(r *reader) {
 		r.problem("stage", "want sft, pt, dpo or kto: lwtrain trains neither reward models nor by PPO")
 		return
 	}
+	r.take("early_stopping_steps", "train.early_stopping_patience", "")
 	r.llamaAdapters()
 	r.llamaData(stage)
 	r.lengths("cutoff_len", "2048", "truncate")
@@ -48,6 +50,15 @@ func llamaFactory(r *reader) {
 	if t := r.text("template"); t != "" {
 		r.note("template", Differs, "would have been LLaMA-Factory's own writing of this template; here the model's chat_template "+
 			"is used (model.template names another)")
+	}
+	if r.truth("do_predict", false) {
+		r.note("do_predict", Differs, "would have answered eval_dataset; here `lwtrain generate` and `lwtrain eval` do")
+	}
+	if v := r.text("enable_thinking"); v != "" && r.truth("enable_thinking", true) {
+		r.note("enable_thinking", Same, "reasoning is learnt as the template writes it")
+	} else if v != "" {
+		r.note("enable_thinking", Differs, "would have taken the reasoning out of answers, and put an empty block before them that "+
+			"is no target; here train_reasoning: false of a source has it read alone")
 	}
 	if r.truth("do_train", true) == false {
 		r.note("do_train", Differs, "would not have trained; `lwtrain eval` and `lwtrain generate` do the rest")
@@ -100,6 +111,10 @@ func (r *reader) llamaAdapters() {
 			if r.command == "dpo" {
 				r.setFrom("dpo.reference", "base", "adapter_name_or_path")
 			}
+			if r.truth("create_new_adapter", false) {
+				r.note("create_new_adapter", Differs, "would have merged this adapter and begun another; here lora.from goes on with it "+
+					"(`lwtrain export` merges it to a model.path, beside which no lora.from is needed)")
+			}
 		} else if len(from) > 1 {
 			r.note("adapter_name_or_path", Missing, "would have merged all but the last adapter first; here `lwtrain export` merges "+
 				"one at a time, and lora.from goes on with the last")
@@ -140,10 +155,12 @@ func (r *reader) llamaData(stage string) {
 		list := r.llamaSources("dataset", train, table, at, stage)
 		if n, ok := r.number("max_samples"); ok && n > 0 {
 			for i := range list {
-				list[i].add("samples", strconv.Itoa(int(n)))
+				if !hasAtMost(list[i].path, int(n)) {
+					list[i].least("samples", int(n))
+				}
 			}
-			r.note("max_samples", Differs, "would have been the first ones of each dataset; here as many are drawn by the seed, and "+
-				"a dataset with fewer is refused until its samples is 0 (all)")
+			r.note("max_samples", Differs, "would have been the first ones of each dataset; here as many are drawn by the seed. Files "+
+				"here with fewer are taken whole; of the hub, a dataset with fewer is refused until its samples is 0 (all)")
 		}
 		strategy := first(r.text("mix_strategy"), "concat")
 		if strategy != "concat" {
@@ -180,6 +197,43 @@ func (r *reader) llamaData(stage string) {
 	default:
 		r.setDefault("data.held_out", "0", "val_size")
 	}
+}
+
+// hasAtMost reports whether a file that is here has at most n records, in an array of JSON or on lines. Of large files it is not
+// known, nor of what else there is.
+func hasAtMost(quoted string, n int) bool {
+	const most = 256 << 20
+	path, err := strconv.Unquote(quoted)
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > most {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	d := json.NewDecoder(f)
+	if filepath.Ext(path) == ".json" {
+		if t, err := d.Token(); err != nil || t != json.Delim('[') {
+			return false
+		}
+	} else if filepath.Ext(path) != ".jsonl" {
+		return false
+	}
+	for count := 0; count <= n; count++ {
+		var one json.RawMessage
+		if !d.More() {
+			return true
+		}
+		if d.Decode(&one) != nil {
+			return false
+		}
+	}
+	return false
 }
 
 // datasetInfos reads dataset_info.json of a folder, which may lie beside the config or above it; nil: there is none.
@@ -247,7 +301,7 @@ func (r *reader) llamaSource(key, name string, info datasetInfo, dir, stage stri
 	}
 	r.split(key, info.Split, name, &s)
 	if info.NumSamples > 0 {
-		s.add("samples", strconv.Itoa(info.NumSamples))
+		s.least("samples", info.NumSamples)
 	}
 	c, t := info.Columns, info.Tags
 	switch {
@@ -260,7 +314,7 @@ func (r *reader) llamaSource(key, name string, info datasetInfo, dir, stage stri
 			"chosen", c["chosen"], "rejected", c["rejected"], "label", c["kto_tag"])
 		roles := map[string]string{}
 		for tag, role := range map[string]string{"user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool",
-			"system_tag": "system"} {
+			"function_tag": "function_call", "system_tag": "system"} {
 			if n := t[tag]; n != "" && !usual(n) {
 				roles[n] = role
 			}

@@ -121,10 +121,11 @@ type trainer struct {
 }
 
 var trainers = []trainer{
-	{"axolotl", []string{"base_model", "micro_batch_size", "sequence_len", "num_epochs", "val_set_size", "datasets"}, axolotl},
+	{"axolotl", []string{"base_model", "micro_batch_size", "sequence_len", "num_epochs", "val_set_size"}, axolotl},
 	{"LLaMA-Factory", []string{"stage", "finetuning_type", "cutoff_len", "dataset", "pref_beta", "lora_target", "lora_rank"},
 		llamaFactory},
-	{"TRL", []string{"dataset_name", "use_peft", "max_length", "dataset_train_split", "lora_target_modules", "beta", "loss_type"}, trl},
+	{"TRL", []string{"dataset_name", "use_peft", "max_length", "dataset_train_split", "lora_target_modules", "beta", "loss_type",
+		"datasets"}, trl},
 }
 
 // File reads another trainer's config, a YAML file or a text with a command line.
@@ -152,7 +153,7 @@ func (r *reader) parse(raw []byte) (*Translation, error) {
 	name := r.name
 	root, err := configs.Document(name, raw)
 	switch {
-	case err == nil && root != nil && root.Kind == yaml.MappingNode:
+	case err == nil && root != nil && root.Kind == yaml.MappingNode && !flagged(root):
 		r.document(root)
 	case strings.Contains(string(raw), "--"), err == nil && root != nil && root.Kind == yaml.ScalarNode:
 		if err := r.commandLine(string(raw)); err != nil {
@@ -187,6 +188,11 @@ func (r *reader) parse(raw []byte) (*Translation, error) {
 	return t, nil
 }
 
+// flagged tells a command line with a `{"key": value}` in it, which YAML reads as a map, too.
+func flagged(root *yaml.Node) bool {
+	return len(root.Content) > 0 && strings.Contains(root.Content[0].Value, " --")
+}
+
 func known() string {
 	var names []string
 	for _, t := range trainers {
@@ -214,14 +220,17 @@ func (r *reader) recognise() *trainer {
 	return best
 }
 
-// beside are the folders in which a path of the config may be meant: where lwtrain runs, the config's own, and those above it.
+// beside are the folders in which a path of the config may be meant: where lwtrain runs, the config's own, and those above it,
+// and likewise of the file that a command line names.
 func (r *reader) beside() []string {
 	out := []string{"."}
-	dir := filepath.Dir(r.name)
-	for range 4 {
-		out = append(out, dir)
-		if up := filepath.Dir(dir); up != dir {
-			dir = up
+	for _, name := range append([]string{r.name}, r.configs...) {
+		dir := filepath.Dir(name)
+		for range 4 {
+			out = append(out, dir)
+			if up := filepath.Dir(dir); up != dir {
+				dir = up
+			}
 		}
 	}
 	return out

@@ -203,6 +203,66 @@ accelerate launch --num_processes 8 trl/scripts/dpo.py \
 		command: "sft",
 		want:    []string{"train.learning_rate=2e-5"},
 	},
+	{
+		name: "a command line with a map in it is none of YAML, and a table of datasets may lie beside the config that it names",
+		config: `llamafactory-cli train far/examples/base.yaml --lr_scheduler_kwargs '{"min_lr_rate": 0.2}' ` +
+			`--lr_scheduler_type cosine_with_min_lr`,
+		files: map[string]string{"far/examples/base.yaml": "stage: sft\nfinetuning_type: full\nmodel_name_or_path: a/b\ndataset: books\n",
+			"far/data/dataset_info.json": llamaInfo},
+		command: "sft",
+		want: []string{"train.min_lr_ratio=0.2", `data.sources=[{name: "books", path: "far/data/books.jsonl", ` +
+			`columns: {instruction: "page"}}]`},
+	},
+	{
+		name: "of LLaMA-Factory's datasets those that have no more than max_samples are taken whole, and the least bound holds",
+		config: "stage: sft\nmodel_name_or_path: a/b\ndataset: one,two,three,few\nmax_samples: 2\nenable_thinking: false\n" +
+			"rope_scaling: yarn\npref_beta: 0.1\nadapter_name_or_path: old\ncreate_new_adapter: true\n",
+		files: map[string]string{"data/dataset_info.json": `{"one": {"file_name": "one.json"}, "two": {"file_name": "two.jsonl"},
+			"three": {"file_name": "three.json"}, "few": {"file_name": "three.json", "num_samples": 1, "formatting": "sharegpt",
+				"tags": {"function_tag": "calls"}}}`,
+			"data/one.json": `[{"a": 1}]`, "data/two.jsonl": "{}\n\n{}\n", "data/three.json": `[{}, {}, {}]`},
+		command: "sft",
+		want: []string{`data.sources=[{name: "one", path: "data/one.json"}, {name: "two", path: "data/two.jsonl"}, ` +
+			`{name: "three", path: "data/three.json", samples: 2}, ` +
+			`{name: "few", path: "data/three.json", samples: 1, roles: {"calls": function_call}}]`},
+		notes: []string{"differs max_samples", "differs enable_thinking", "differs rope_scaling", "same pref_beta",
+			"differs create_new_adapter"},
+	},
+	{
+		name: "TRL measures nothing without eval_strategy, and its lists of datasets may name configurations",
+		config: `
+model_name_or_path: a/b
+use_peft: true
+load_in_4bit: true
+eval_steps: 500
+datasets: [{path: c/d, name: all, columns: [prompt]}, {path: data/e.jsonl}]
+lr_scheduler_type: warmup_stable_decay
+lr_scheduler_kwargs: {num_decay_steps: 100, min_lr_ratio: 0.1}
+max_steps: 1000
+`,
+		command: "sft",
+		want: []string{"train.eval_steps=0", "train.decay_ratio=0.1",
+			`data.sources=[{name: "d", path: "hf://c/d"}, {name: "e", path: "data/e.jsonl"}]`},
+		notes: []string{"same eval_steps", "missing load_in_4bit", "differs datasets", "differs lr_scheduler_kwargs"},
+	},
+	{
+		name: "axolotl's ORPO has its beta from orpo_alpha, and what belongs to other losses is not taken",
+		config: `
+base_model: a/b
+rl: orpo
+orpo_alpha: 0.2
+dpo_label_smoothing: 0.1
+datasets: [{path: data/pairs.jsonl, type: chat_template.argilla, shards: 10, data_dir: x, train_on_eos: last}]
+learning_rate: 1e-5
+lr_scheduler: one_cycle
+lr_scheduler_kwargs: {a: 1}
+embeddings_skip_upcast: true
+`,
+		command: "dpo",
+		want:    []string{"dpo.beta=0.2", "train.logging_steps=10", `data.sources=[{name: "pairs", path: "data/pairs.jsonl"}]`},
+		notes: []string{"same dpo_label_smoothing", "missing lr_scheduler_kwargs", "same embeddings_skip_upcast", "differs warmup_steps",
+			"missing datasets"},
+	},
 }
 
 func TestConfigsOfOthersBecomeOurs(t *testing.T) {
@@ -287,6 +347,7 @@ func TestHostileFilesEndSoonAndAreRefused(t *testing.T) {
 		"a variable":             "trl sft --model_name_or_path $MODEL --dataset_name a/b",
 		"two commands":           "trl sft --a b\ntrl dpo --a b\n",
 		"deep lists":             "stage: sft\nx: " + strings.Repeat("[", 5000),
+		"no dataset":             "llamafactory-cli export --model_name_or_path a/b",
 		"rewards":                "trl grpo --model_name_or_path a/b --dataset_name c/d",
 		"a program of another":   "swift sft --model a/b --dataset c",
 		"a rate that is none":    "stage: sft\ndataset: a\nlora_rank: many\n",

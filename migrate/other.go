@@ -18,7 +18,7 @@ var others = []struct {
 }{
 	{"trust_remote_code", Missing, "would have run code of the model's folder; none is ever run here"},
 	{"deepspeed fsdp* ddp* dp_* zero* accelerator_config tensor_parallel* tensor_model* pipeline_model* context_parallel* cp_* " +
-		"sequence_parallel* ray_* use_ray* " +
+		"sequence_parallel* ray_* use_ray* accelerate_config launcher " +
 		"local_rank world_size num_processes num_machines expert_parallel*", Differs,
 		"would have spread the work over GPUs; here engine.kind: torch does, with engine.processes and engine.shard"},
 	{"load_in_4bit load_in_8bit quantization_* bnb_* use_bnb* gptq* double_quantization qlora* quantize_* model_quantization*", Missing,
@@ -36,7 +36,7 @@ var others = []struct {
 		"tiled_*", Same, "the fastest exact kernels of the machine are taken"},
 	{"dataloader_* preprocessing_* dataset_num_proc dataset_processes dataset_keep* num_proc streaming buffer_size overwrite_cache " +
 		"dataset_prepared_path tokenized_path " +
-		"data_shared* skip_prepare* remove_unused* ddp_timeout accelerate* dataset_streaming", Same,
+		"data_shared* skip_prepare* remove_unused* ddp_timeout dataset_streaming preprocess_shards", Same,
 		"samples are made once by all cores, kept by content, and read from disk as they are needed"},
 	{"overwrite_output_dir resume_from_checkpoint auto_resume* save_only_model ignore_data_skip save_safetensors restore_*", Same,
 		"a run goes on by itself where it was; give output.dir another name for a new one"},
@@ -49,7 +49,8 @@ var others = []struct {
 	{"tokenizer_* special_tokens tokens eot_tokens added_tokens* resize_* new_special* add_tokens* use_fast*", Differs,
 		"would have changed the tokenizer; here that of model.path is used as it is"},
 	{"model_type tokenizer_type is_*_model processor_type model_class torch_dtype dtype", Same, "config.json of model.path says it"},
-	{"rope_scaling rope_* ", Differs, "would have stretched the positions; here config.json of model.path says how they turn"},
+	{"rope_scaling rope_*", Differs, "would have stretched the positions; here model.rope_scaling does, whose rope_type and " +
+		"factor are to be set: where nothing stands there, config.json of model.path holds"},
 	{"neftune*", Missing, "would have added noise to the embeddings"},
 	{"label_smoothing_factor", Missing, "would have smoothed the targets"},
 	{"use_galore galore_* use_apollo apollo_* use_badam badam_* use_muon use_adam_mini relora* loraplus* pissa* optim_* lr_groups " +
@@ -67,7 +68,7 @@ var others = []struct {
 	{"plugins", Missing, "would have loaded code; there are no plug-ins here"},
 	{"freeze_vision* freeze_multi* freeze_mm* image_* video_* audio_* media_dir freeze_language*", Missing, "would have been of " +
 		"images, videos or sounds; here only text is trained on"},
-	{"include_* log_* logging_first* logging_nan* logging_strategy disable_tqdm debug strict gc_* empty_cache* torch_empty* " +
+	{"include_* log_* logging_first* logging_nan* logging_strategy disable_tqdm debug gc_* empty_cache* torch_empty* " +
 		"profiler*", Same, "metrics.jsonl has every step"},
 	{"disable_dropout", Same, "models have no dropout here but that of adapters"},
 	{"precompute_ref* ref_model_*", Same, "the reference's log-probabilities are always computed beforehand"},
@@ -77,11 +78,25 @@ var others = []struct {
 		"would have said how answers are written in training; here sample and eval.during do"},
 	{"use_dft_loss use_asft* asft_* use_eaft* eaft_*", Differs, "would have weighted tokens by what the model thinks of them; here " +
 		"packing.weighting says what weights they have"},
-	{"warmup_ratio warmup_steps lr_scheduler_kwargs", Same, "it is taken with the schedule"},
+	{"warmup_ratio warmup_steps", Same, "it is taken with the schedule"},
+	{"lr_scheduler_kwargs", Missing, "would have bent the course of the learning rate; here it is that of train.lr_scheduler_type"},
+	{"simpo_gamma cpo_alpha orpo_alpha rl_beta dpo_label_smoothing pref_loss pref_beta pref_ftx kto_chosen_weight " +
+		"kto_rejected_weight kto_desirable_weight kto_undesirable_weight", Same, "another loss takes it, and not this one, there too"},
+	{"create_new_adapter", Same, "adapters begin anew where none is named"},
+	{"freeze_trainable* freeze_extra*", Differs, "would have said which layers are trained; here train.freeze names what stays as it " +
+		"is"},
+	{"embeddings_skip_upcast", Same, "adapters lie beside a base in the precision of its file"},
+	{"fix_untrained_tokens", Missing, "would have given tokens that were never trained a mean embedding"},
+	{"shards shards_idx", Missing, "would have taken one part of so many; here fraction of a source draws as much"},
+	{"data_dir", Differs, "would have been this folder of the dataset; here a path names its files (hf://owner/name/FOLDER/*.parquet)"},
+	{"conversation", Differs, "would have been this writing of the template; here the model's chat_template is used (model.template " +
+		"names another)"},
+	{"strict", Same, "no code of the model's is loaded"},
 	{"field_thinking template_thinking_key split_thinking", Same, "reasoning is read under all its usual names, and told to the " +
 		"template"},
 	{"drop_system_message", Missing, "would have left out the system prompts of the records"},
-	{"train_on_eos train_on_eot", Same, "the token that ends an answer is always a target with it"},
+	{"train_on_eos train_on_eot", Differs, "would have said of which turns the token that ends them is a target; here it is one with " +
+		"every answer that is trained on"},
 	{"eta_min cosine_constant_lr_ratio lr_div_factor lr_quadratic_warmup jagged_*", Missing, "would have bent the course of the " +
 		"learning rate (train.lr_scheduler_type has others)"},
 	{"use_kt kt_* use_scattermoe use_sonicmoe experts_* moe_* router_*", Missing, "would have been of models with experts, which " +

@@ -21,6 +21,7 @@ type entry struct {
 // reader turns the keys of a config into settings and notes.
 type reader struct {
 	name     string
+	configs  []string // the files that a command line names
 	trainer  *trainer
 	command  string // sft or dpo
 	given    map[string]entry
@@ -153,6 +154,10 @@ func (r *reader) note(theirs string, kind Kind, text string) {
 
 // problem is a value that can not be read, or asks for what can not be trained.
 func (r *reader) problem(theirs, want string) {
+	if r.shown(theirs) == "" {
+		r.problems = append(r.problems, fmt.Errorf("%s: no %s, %s", r.place(theirs), theirs, want))
+		return
+	}
 	r.problems = append(r.problems, fmt.Errorf("%s: %s: %s, %s", r.place(theirs), theirs, r.shown(theirs), want))
 }
 

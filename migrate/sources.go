@@ -58,12 +58,15 @@ func sorted(m map[string]string) []string {
 
 var hubName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
+// dataFile is how the names of files end that records are read from; no dataset of the hub is called so.
+var dataFile = regexp.MustCompile(`\.(jsonl?|csv|tsv|parquet|arrow|txt)(\.gz|\.zst)?$`)
+
 // dataset is where a dataset lies: a path that is there, or a name on the hub.
 func (r *reader) dataset(name, revision string) string {
 	if p, ok := r.found(name); ok {
 		return p
 	}
-	if strings.Contains(name, "://") || !hubName.MatchString(name) {
+	if strings.Contains(name, "://") || !hubName.MatchString(name) || dataFile.MatchString(name) {
 		return name
 	}
 	if revision != "" {
@@ -99,24 +102,42 @@ func named(path string) source {
 // quote writes text as YAML.
 func quote(s string) string { return strconv.Quote(s) }
 
+// least sets a key to the least of the numbers that it is told.
+func (s *source) least(key string, n int) {
+	for i, k := range s.keys {
+		if said, ok := strings.CutPrefix(k, key+": "); ok {
+			if before, err := strconv.Atoi(said); err == nil && n < before {
+				s.keys[i] = key + ": " + strconv.Itoa(n)
+			}
+			return
+		}
+	}
+	s.add(key, strconv.Itoa(n))
+}
+
 var part = regexp.MustCompile(`^train\[:(\d+)(%?)\]$`)
 
 // split takes the part of a dataset that is meant. Others than that of training, and parts of it that are not the first of
 // it, are said.
 func (r *reader) split(key, name, of string, s *source) {
+	said := name
+	if key != "dataset_train_split" { // which is the key of it
+		said = "split: " + name
+	}
 	switch m := part.FindStringSubmatch(name); {
 	case name == "" || name == "train":
 	case m != nil && m[2] == "%":
 		n, _ := strconv.Atoi(m[1])
 		s.add("fraction", decimal(float64(n)/100))
-		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been the first %d %% of %s; here as many are "+
+		r.notes = append(r.notes, Note{key, said, Differs, fmt.Sprintf("would have been the first %d %% of %s; here as many are "+
 			"drawn by the seed", n, of)})
 	case m != nil:
-		s.add("samples", m[1])
-		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been the first %s of %s; here as many are drawn "+
+		n, _ := strconv.Atoi(m[1])
+		s.least("samples", n)
+		r.notes = append(r.notes, Note{key, said, Differs, fmt.Sprintf("would have been the first %s of %s; here as many are drawn "+
 			"by the seed", m[1], of)})
 	default:
-		r.notes = append(r.notes, Note{key, name, Differs, fmt.Sprintf("would have been this part of %s; here a path names its "+
-			"files (hf://owner/name/data/test-*.parquet)", of)})
+		r.notes = append(r.notes, Note{key, said, Differs, fmt.Sprintf("would have been this part of %s; here a path names its "+
+			"files (hf://owner/name/data/%s-*.parquet)", of, name)})
 	}
 }

@@ -164,11 +164,6 @@ func (r *reader) trlAdapters() {
 		r.setting("lora.target", "all-linear", "PEFT's own choice where nothing is named differs by family: often q_proj and v_proj")
 	}
 	r.whole("lora_modules_to_save")
-	for _, key := range []string{"load_in_4bit", "load_in_8bit"} {
-		if r.truth(key, false) {
-			r.note(key, Differs, "would have kept the base in fewer bits; here it stays in the precision of its file")
-		}
-	}
 }
 
 func (r *reader) trlData() {
@@ -199,7 +194,11 @@ func (r *reader) trlData() {
 			if v := field(d, "split"); v != nil {
 				r.split("datasets", v.Value, p.Value, &s)
 			}
-			r.otherFields("datasets", d, map[string]bool{"path": true, "data_files": true, "fraction": true, "split": true})
+			if v := field(d, "name"); v != nil {
+				r.configuration("datasets", v.Value)
+			}
+			r.otherFields("datasets", d, map[string]bool{"path": true, "data_files": true, "fraction": true, "split": true,
+				"name": true, "columns": true})
 			list = append(list, s)
 		}
 	}
