@@ -218,6 +218,7 @@ func (s *Set) amount(source int, items []item, opts Options, seed uint64) ([]ite
 	if n == len(items) {
 		return items, nil
 	}
+	s.sources[source].Undrawn = len(items) - n
 	out := make([]item, n)
 	for i, k := range draw(seed, "samples/"+src.Name, len(items), n) {
 		out[i] = items[k]

@@ -45,7 +45,7 @@ func TestASourceGivesWhatItIsAskedFor(t *testing.T) {
 			c.change(&o.Sources[0])
 			s := build(t, o)
 			stats := s.Sources()[0]
-			if stats.Samples != c.want || len(s.Train()) != c.epoch || stats.Epoch.Samples != c.epoch {
+			if stats.Samples != c.want || stats.Samples+stats.Undrawn != 40 || len(s.Train()) != c.epoch || stats.Epoch.Samples != c.epoch {
 				t.Errorf("%d samples, %d in an epoch, %d said; want %d and %d", stats.Samples, len(s.Train()), stats.Epoch.Samples,
 					c.want, c.epoch)
 			}

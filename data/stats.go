@@ -34,6 +34,7 @@ type SourceStats struct {
 	Cut          int            `json:"cut"`                 // samples to train on longer than max_length, truncated or split
 	LostTokens   int64          `json:"lost_tokens"`         // of samples dropped or cut for their length
 	LostEnds     int            `json:"lost_ends,omitempty"` // of the samples that are cut: their last answer's end is not there
+	Undrawn      int            `json:"-"`                   // records that samples, fraction or tokens of the source leave out
 	Epoch        Epoch          `json:"epoch"`
 	LossFactor   float64        `json:"loss_factor,omitempty"`
 	Notes        []string       `json:"notes,omitempty"` // what else its owner should know

@@ -85,7 +85,7 @@ func (r *Run) warnings(p *train.Plan, m engine.Needs) (out []Warning) {
 		add(key, "the warm-up has %s and the run %s: its rate never reaches %.2g",
 			human.Count(s.Warmup, "step"), human.Grouped(s.Total), s.Peak)
 	}
-	if cut, all := longer(r.Data.Mix()); 4*cut >= all && cut > 0 {
+	if cut, all := longer(r.Data.Sources()); 4*cut >= all && cut > 0 {
 		add("data.max_length", "%s of %s samples are longer than %s tokens: a model learns no longer answers than it sees whole",
 			human.Grouped(cut), human.Grouped(all), human.Grouped(c.Data.MaxLength))
 	}
@@ -128,13 +128,19 @@ func rateWarning(rate, usual float64, size string) string {
 }
 
 // longer counts the samples that are longer than data.max_length, of all that could be trained on.
-func longer(mix data.SourceStats) (cut, all int) {
-	dropped := mix.Dropped["too_long"]
-	all = mix.Samples - mix.HeldOut
-	if mix.Paired() {
-		all /= 2 // a pair is dropped as a whole
+func longer(sources []data.SourceStats) (cut, all int) {
+	for _, s := range sources {
+		n := s.Samples - s.HeldOut
+		if s.Paired() {
+			n /= 2 // a pair is dropped as a whole
+		}
+		dropped := s.Dropped["too_long"]
+		if dropped > 0 { // of all records, of which some of the others are drawn
+			n += s.Undrawn
+		}
+		cut, all = cut+s.Cut+dropped, all+n+dropped
 	}
-	return mix.Cut + dropped, all + dropped
+	return cut, all
 }
 
 // seen is how often the mean sample of each source is gone through.

@@ -29,15 +29,17 @@ func TestARateFarFromTheUsualOneIsWarnedOf(t *testing.T) {
 
 func TestSamplesLongerThanTheirBoundAreCounted(t *testing.T) {
 	for name, c := range map[string]struct {
-		mix      data.SourceStats
+		source   data.SourceStats
 		cut, all int
 	}{
 		"some are cut":               {data.SourceStats{Samples: 10, Cut: 3}, 3, 10},
 		"some are dropped":           {data.SourceStats{Samples: 10, Dropped: map[string]int{"too_long": 2, "no_answer": 9}}, 2, 12},
 		"a pair is dropped as whole": {data.SourceStats{Samples: 10, Pairs: 5, Dropped: map[string]int{"too_long": 2}}, 2, 7},
+		"some of many are drawn":     {data.SourceStats{Samples: 10, Undrawn: 90, Dropped: map[string]int{"too_long": 5}}, 5, 105},
+		"some of many are cut":       {data.SourceStats{Samples: 10, Undrawn: 90, Cut: 5}, 5, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if cut, all := longer(c.mix); cut != c.cut || all != c.all {
+			if cut, all := longer([]data.SourceStats{c.source}); cut != c.cut || all != c.all {
 				t.Errorf("%d of %d, want %d of %d", cut, all, c.cut, c.all)
 			}
 		})

@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 
 	"lwtrain/configs"
@@ -22,8 +23,8 @@ func Result(w io.Writer, c *configs.Config, r train.Result) {
 	case r.AlreadyThere:
 		line("done", "the run had been finished before, with step %d", r.Steps)
 	default:
-		line("done", "%s in %s, %.0f tokens/s, at most %s of memory", human.Count(r.Steps, "step"), human.Span(r.Elapsed),
-			r.TokensPerSecond(), human.Bytes(r.PeakRSS))
+		line("done", "%s in %s, %s tokens/s, at most %s of memory", human.Count(r.Steps, "step"), human.Span(r.Elapsed),
+			human.Grouped(int(math.Round(r.TokensPerSecond()))), human.Bytes(r.PeakRSS))
 		if r.Resumed > 0 {
 			line("", "%s of them in %s, going on from step %d", human.Grouped(r.Steps-r.Resumed), human.Span(r.Here), r.Resumed)
 		}

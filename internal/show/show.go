@@ -50,7 +50,7 @@ func dropNotes(s data.SourceStats) []string {
 			human.Count(s.Cut, "sample"), human.Count(s.CutPieces(), "piece")))
 	}
 	if s.LostTokens > 0 {
-		out = append(out, human.Grouped(s.LostTokens)+" tokens lost to data.max_length")
+		out = append(out, human.Count(s.LostTokens, "token")+" lost to data.max_length")
 	}
 	if s.LostEnds > 0 {
 		out = append(out, fmt.Sprintf("the end of %s among them: where to end is not learnt of these", human.Count(s.LostEnds, "answer")))
