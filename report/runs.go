@@ -68,11 +68,7 @@ func CompareRuns(runs []*Run) (*Comparison, error) {
 		c.Runs = append(c.Runs, r.numbers(names[i]))
 	}
 	c.Settings = differing(runs)
-	kinds := map[string]bool{}
-	for _, r := range runs {
-		kinds[r.losses()[0].unit] = true
-	}
-	if len(kinds) > 1 {
+	if len(c.units()) > 1 {
 		c.Notes = append(c.Notes, "These runs have losses of different kinds (fine-tuning, pairs, labelled answers): "+
 			"their numbers are not those of one scale.")
 	}
@@ -251,9 +247,19 @@ func WriteRuns(w io.Writer, c *Comparison) error {
 	return render(w, "runs", v)
 }
 
+// units are those of the runs' losses, each once.
+func (c *Comparison) units() (out []string) {
+	for _, r := range c.runs {
+		if u := r.losses()[0].unit; !slices.Contains(out, u) {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
 // figures overlay the runs' numbers.
 func (c *Comparison) figures() (out []figure) {
-	unit := c.runs[0].losses()[0].unit
+	unit := strings.Join(c.units(), ", ")
 	for i, x := range []struct {
 		card
 		byTokens bool

@@ -72,7 +72,8 @@ func TestRunsSideBySide(t *testing.T) {
 		t.Errorf("the page has a script, or not the %d names that look like one: %d", 3, strings.Count(text, "&lt;script&gt;"))
 	}
 	for _, title := range []string{
-		"Loss</h3>", "Held-out loss</h3>", "Loss, by tokens trained on</h3>", "Settings that differ", "300 stretches",
+		"nats a token, loss a pair", "Loss</h3>", "Held-out loss</h3>", "Loss, by tokens trained on</h3>", "Settings that differ",
+		"300 stretches",
 	} {
 		if !strings.Contains(text, title) {
 			t.Errorf("the page has no %q", title)

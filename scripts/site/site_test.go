@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -28,6 +29,15 @@ func TestTheProjectsSite(t *testing.T) {
 		}
 		if strings.Contains(page, "<script") || strings.Contains(page, "<link") || strings.Contains(page, `src="http`) {
 			t.Errorf("%s: it asks for something that is not in it", name)
+		}
+	}
+	for name, page := range files {
+		seen := map[string]bool{}
+		for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(string(page), -1) {
+			if seen[m[1]] && strings.HasSuffix(name, ".html") {
+				t.Errorf("%s: two places are called %s", name, m[1])
+			}
+			seen[m[1]] = true
 		}
 	}
 }
