@@ -218,7 +218,7 @@ func hasAtMost(quoted string, n int) bool {
 	defer f.Close()
 	d := json.NewDecoder(f)
 	if filepath.Ext(path) == ".json" {
-		if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		if t, _ := d.Token(); t != json.Delim('[') {
 			return false
 		}
 	} else if filepath.Ext(path) != ".jsonl" {

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,6 +135,9 @@ var trainers = []trainer{
 func File(path string) (*Translation, error) {
 	const most = 1 << 20
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no such file, want a config or a command line", path), fault.Nearby(path)))
+	}
 	if err != nil {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%w, want a config or a command line", err), fault.Nearby(path)))
 	}

@@ -117,6 +117,9 @@ type about struct {
 // Look reads how the work stands now.
 func (w *Watcher) Look() (*Status, error) {
 	info, err := os.Stat(w.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: no such folder, want that of a run", w.dir), fault.Nearby(w.dir)))
+	}
 	if err != nil {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%w, want the folder of a run", err), fault.Nearby(w.dir)))
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"lwtrain/internal/fault"
+	"lwtrain/internal/human"
 	"lwtrain/session"
 )
 
@@ -148,6 +149,7 @@ file and a seed.`,
 	}
 	root.SetHelpCommandGroupID("More:")
 	root.SetCompletionCommandGroupID("More:")
+	refuseUnknown(root)
 	return root, ran
 }
 
@@ -173,6 +175,7 @@ func misused(root, cmd *cobra.Command, args []string, err error) error {
 			err = fmt.Errorf("--%s is %.80q, want %s", value.GetFlag().Name, value.GetValue(), want)
 		}
 	}
+	err = plainer(cmd, err)
 	if cmd == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		err = fmt.Errorf("%q is no command of lwtrain", args[0])
 		root.SuggestionsMinimumDistance = 2
@@ -184,6 +187,48 @@ func misused(root, cmd *cobra.Command, args []string, err error) error {
 		return fault.Usage(err)
 	}
 	return fault.Usage(fault.Hint(err, hint))
+}
+
+// plainer says what the library of commands says of arguments in our words.
+func plainer(cmd *cobra.Command, err error) error {
+	want := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+	switch text := err.Error(); {
+	case strings.Contains(text, " arg(s), "):
+		given := "no argument is given"
+		if n := cmd.Flags().NArg(); n == 1 {
+			given = "one argument is given"
+		} else if n > 1 {
+			given = human.Count(n, "argument") + " are given"
+		}
+		return fmt.Errorf("%s, want %s", given, want)
+	case strings.HasPrefix(text, "required flag(s) "):
+		names := strings.TrimSuffix(strings.TrimPrefix(text, "required flag(s) "), " not set")
+		return fmt.Errorf("no --%s is given, want %s", strings.ReplaceAll(strings.ReplaceAll(names, `", "`, ", no --"), `"`, ""), want)
+	case strings.HasPrefix(text, "unknown command ") && cmd.HasSubCommands():
+		return fmt.Errorf("%.80q is no command of %s", cmd.Flags().Arg(0), cmd.CommandPath())
+	case strings.HasPrefix(text, "unknown command "):
+		return fmt.Errorf("%.80q is given, and %s takes no argument", cmd.Flags().Arg(0), cmd.CommandPath())
+	}
+	return err
+}
+
+// refuseUnknown has the commands that the library adds refuse arguments that they do not know, as ours do.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		case "help":
+			c.PreRunE = func(_ *cobra.Command, args []string) error {
+				if _, _, err := root.Find(args); err != nil {
+					return fmt.Errorf("%.80q is no command of lwtrain", strings.Join(args, " "))
+				}
+				return nil
+			}
+		}
+	}
 }
 
 // wantedOf are the values of flags by their types.
