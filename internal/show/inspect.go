@@ -25,7 +25,7 @@ func InspectionJSON(w io.Writer, in *session.Inspection) error {
 
 // Inspection prints what a model holds.
 func Inspection(w io.Writer, in *session.Inspection) {
-	line := terminal.Labelled(w)
+	line := terminal.Fitting(w)
 	kinds := map[string]string{
 		"folder": "a folder", "adapter": "an adapter's folder", "gguf": "a GGUF file", "safetensors": "a safetensors file",
 	}

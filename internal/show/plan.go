@@ -18,7 +18,7 @@ import (
 
 // Plan says what a run will do and what it needs.
 func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m engine.Needs, room session.Room, time session.Outlook) {
-	line := terminal.Labelled(w)
+	line := terminal.Fitting(w)
 	line("model", "%s", run.Model.Describe())
 	mix := run.Data.Mix()
 	kind, each := "sample", 1

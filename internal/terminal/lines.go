@@ -74,6 +74,16 @@ func Summary(w io.Writer) func(label, format string, args ...any) {
 	}
 }
 
+// Fitting is [Labelled], and hangs what is too wide for a line of a terminal. Elsewhere lines may be searched for.
+func Fitting(w io.Writer) func(label, format string, args ...any) {
+	if !IsTerminal(w) {
+		return Labelled(w)
+	}
+	return func(label, format string, args ...any) {
+		hang(w, fmt.Sprintf("%-9s", label), 11, fmt.Sprintf(format, args...))
+	}
+}
+
 // Hang writes a label and text beside it, in lines of at most 80 columns.
 func Hang(w io.Writer, label, text string) { hang(w, fmt.Sprintf("%-9s", label), 9, text) }
 

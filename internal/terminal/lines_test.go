@@ -38,6 +38,10 @@ func TestLinesHaveAtMost80Columns(t *testing.T) {
 	if Paragraph(&b, "lwtrain: warning:", long); b.String() != "lwtrain: warning: "+long+"\n" {
 		t.Errorf("not on a terminal: %q", b.String())
 	}
+	b.Reset()
+	if Fitting(&b)("data", "%s", long); b.String() != "data      "+long+"\n" {
+		t.Errorf("not on a terminal: %q", b.String())
+	}
 }
 
 func TestWordsOfAShell(t *testing.T) {
