@@ -115,8 +115,8 @@ func tooLarge(path string) error { return fmt.Errorf("%s: more than %d MiB", pat
 // shorter one.
 func (r *Run) readMetrics(path string) error {
 	f, err := rundir.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s: no such file, want that of a run", path)
+	if p := new(fs.PathError); errors.As(err, &p) {
+		err = fmt.Errorf("%s: %w", path, p.Err)
 	}
 	if err != nil {
 		return fault.Usage(fault.Hint(err, "a run's folder has a metrics.jsonl, which `lwtrain sft` writes"))

@@ -239,7 +239,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
-	for dir, want := range map[string]string{pipes: "not a regular file", "/none": "no such file", os.Args[0]: "no folder"} {
+	for dir, want := range map[string]string{pipes: "not a regular file", "/none": "no such folder", os.Args[0]: "no folder"} {
 		if _, err := New(dir).Look(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", dir, err, want)
 		}
