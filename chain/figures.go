@@ -2,6 +2,8 @@ package chain
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -90,11 +92,11 @@ func ofPairs(dir string) string {
 }
 
 func ofEval(dir string) string {
-	found, _ := filepath.Glob(filepath.Join(dir, "*", eval.SummaryFile)) // fails for a bad pattern only
+	found, _ := fs.Glob(os.DirFS(dir), "*/"+eval.SummaryFile) // fails for a bad pattern only
 	var out []string
-	for _, path := range found {
+	for _, name := range found {
 		var s eval.Summary
-		if known, err := rundir.ReadJSON(path, &s); err != nil || !known {
+		if known, err := rundir.ReadJSON(filepath.Join(dir, name), &s); err != nil || !known {
 			continue
 		}
 		text := s.Task + ":"

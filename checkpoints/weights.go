@@ -88,7 +88,7 @@ func otherWeights(dir string) string {
 		{"*.gguf", "there is a .gguf file; import it first"},
 		{"*.bin", "there is a .bin file, which can run code when it is loaded; save the model with safe_serialization=True instead"},
 	} {
-		if found, _ := filepath.Glob(filepath.Join(dir, other.pattern)); len(found) > 0 {
+		if found, _ := fs.Glob(os.DirFS(dir), other.pattern); len(found) > 0 {
 			return other.hint
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,7 +83,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := o
-			o.CacheDir = filepath.Join(t.TempDir(), "cache")
+			o.CacheDir = filepath.Join(t.TempDir(), "[a] cache*") // which is no pattern
 			ctx, cancel := context.WithCancel(context.Background())
 			_, err := Build(ctx, o, template(t, "auto"), Run{Seed: 1, Progress: func(done, total int64) {
 				if done > total*2/3 {
@@ -92,15 +93,16 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("a build that was stopped: %v", err)
 			}
-			left, _ := filepath.Glob(filepath.Join(o.CacheDir, ".building-"+"*"))
+			left, _ := fs.Glob(os.DirFS(o.CacheDir), ".building-*")
 			if len(left) != 1 {
 				t.Fatalf("%v is left, want one folder", left)
 			}
-			first, err := os.Stat(filepath.Join(left[0], "samples-00000.arrow"))
+			unfinished := filepath.Join(o.CacheDir, left[0])
+			first, err := os.Stat(filepath.Join(unfinished, "samples-00000.arrow"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			meanwhile(t, left[0])
+			meanwhile(t, unfinished)
 			s := build(t, o)
 			if got := cacheFiles(t, s.Sources()[0].Cache); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -117,7 +119,7 @@ func TestAStoppedBuildGoesOnBehindItsFinishedShards(t *testing.T) {
 				s.Mix().Dropped["near_duplicate"] != whole.Mix().Dropped["near_duplicate"] {
 				t.Errorf("%d samples, dropped %v; want %d, %v", s.Len(), s.Mix().Dropped, whole.Len(), whole.Mix().Dropped)
 			}
-			if left, _ := filepath.Glob(filepath.Join(o.CacheDir, ".building-"+"*")); len(left) > 0 {
+			if left, _ := fs.Glob(os.DirFS(o.CacheDir), ".building-*"); len(left) > 0 {
 				t.Errorf("left: %v", left)
 			}
 		})

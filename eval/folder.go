@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"lwtrain/eval/tasks"
@@ -190,18 +192,19 @@ type TaskScores struct {
 
 // ScoresIn finds the scores that a folder holds: that of an evaluation, or of one task.
 func ScoresIn(dir string) (out []TaskScores, err error) {
-	found, err := filepath.Glob(filepath.Join(dir, "*", ScoresFile))
+	found, err := fs.Glob(os.DirFS(dir), "*/"+ScoresFile)
 	if err != nil {
 		return nil, err
 	}
-	if own, err := filepath.Glob(filepath.Join(dir, ScoresFile)); err == nil {
-		found = append(found, own...)
+	if _, err := os.Stat(filepath.Join(dir, ScoresFile)); err == nil {
+		found = append(found, ScoresFile)
 	}
 	if len(found) == 0 {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s holds no scores, want the output.dir of an evaluation", dir),
 			"`lwtrain eval score "+dir+"` makes them"))
 	}
-	for _, path := range found {
+	for _, name := range found {
+		path := filepath.Join(dir, name)
 		at := filepath.Dir(path)
 		s := Summary{Task: filepath.Base(at)}
 		if _, err := rundir.ReadJSON(filepath.Join(at, SummaryFile), &s); err != nil {

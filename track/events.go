@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -35,7 +36,7 @@ const (
 
 // openEvents begins a new file with what is known of a run.
 func openEvents(dir string, config []byte, answers []train.Answer, lines []line) (*events, error) {
-	old, err := filepath.Glob(filepath.Join(quoted(dir), eventsBegin+"*"+eventsEnd))
+	old, err := fs.Glob(os.DirFS(dir), eventsBegin+"*"+eventsEnd)
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +58,9 @@ func openEvents(dir string, config []byte, answers []train.Answer, lines []line)
 	if _, err = f.Write(all); err == nil {
 		err = e.answers(answers, last)
 	}
-	for _, path := range old {
+	for _, name := range old {
 		if err == nil {
-			err = os.Remove(path)
+			err = os.Remove(filepath.Join(dir, name))
 		}
 	}
 	if err != nil {
@@ -72,8 +73,8 @@ func openEvents(dir string, config []byte, answers []train.Answer, lines []line)
 // eventsName is a name behind those that are there, in the order of bytes.
 func eventsName(old []string, now time.Time) string {
 	second := now.Unix()
-	for _, path := range old {
-		before, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), eventsBegin), ".")
+	for _, name := range old {
+		before, _, _ := strings.Cut(strings.TrimPrefix(name, eventsBegin), ".")
 		if n, err := strconv.ParseInt(before, 10, 64); err == nil && n < 1e10-1 {
 			second = max(second, n+1)
 		}
@@ -83,11 +84,6 @@ func eventsName(old []string, now time.Time) string {
 		host = "localhost"
 	}
 	return fmt.Sprintf("%s%010d.%s.%d%s", eventsBegin, second, host, os.Getpid(), eventsEnd)
-}
-
-// quoted keeps filepath.Glob from reading a folder's name as a pattern.
-func quoted(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 func (e *events) line(l line) error {

@@ -288,22 +288,17 @@ func (w *Watcher) asking(s *Status, a about) error {
 	for _, pattern := range map[string][]string{
 		"pairs": {"summary.json"}, "agentwrite": {"items.jsonl"}, "eval": {"*/summary.json"},
 	}[s.Kind] {
-		paths, err := filepath.Glob(filepath.Join(escaped(w.dir), pattern))
+		names, err := fs.Glob(os.DirFS(w.dir), pattern)
 		if err != nil {
 			return err
 		}
-		for _, path := range paths { // it is written after the last reply
-			info, err := os.Stat(path)
+		for _, name := range names { // it is written after the last reply
+			info, err := os.Stat(filepath.Join(w.dir, name))
 			done = done || err == nil && (s.Updated == nil || !info.ModTime().Before(*s.Updated))
 		}
 	}
 	s.stand(w.now(), done)
 	return nil
-}
-
-// escaped keeps filepath.Glob from reading a folder's name as a pattern.
-func escaped(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 // stand finds out the state of work of which it is known whether it is done.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,9 +74,9 @@ func (c Cache) Build(name, path string, in Inputs, near bool) (*Builder, error) 
 		return b, nil
 	}
 	if b.lock != nil {
-		old, _ := filepath.Glob(filepath.Join(b.dir, "*"))
-		for _, path := range old {
-			if err := os.RemoveAll(path); err != nil {
+		old, _ := fs.Glob(os.DirFS(b.dir), "*")
+		for _, name := range old {
+			if err := os.RemoveAll(filepath.Join(b.dir, name)); err != nil {
 				return nil, err
 			}
 		}
@@ -133,10 +134,10 @@ func (b *Builder) goOn() *shardWriter {
 	if w.index.goOn(u.Index) != nil || w.facts.goOn(u.Facts) != nil {
 		return nil
 	}
-	shards, _ := filepath.Glob(filepath.Join(b.dir, "samples-*"))
-	for _, path := range shards { // one that was not finished
-		known := slices.ContainsFunc(u.Shards, func(f file) bool { return f.Name == filepath.Base(path) })
-		if !known && os.Remove(path) != nil {
+	shards, _ := fs.Glob(os.DirFS(b.dir), "samples-*")
+	for _, name := range shards { // one that was not finished
+		known := slices.ContainsFunc(u.Shards, func(f file) bool { return f.Name == name })
+		if !known && os.Remove(filepath.Join(b.dir, name)) != nil {
 			return nil
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,8 +31,9 @@ func (c Cache) WhyNew(path string, in Inputs) string {
 	var last manifest
 	var nearest int // how much of it is the same, then how late it was made
 	var made time.Time
-	found, _ := filepath.Glob(filepath.Join(c.Dir, "*", manifestName))
-	for _, at := range found {
+	found, _ := fs.Glob(os.DirFS(c.Dir), "*/"+manifestName)
+	for _, name := range found {
+		at := filepath.Join(c.Dir, name)
 		m, err := readManifest(filepath.Dir(at))
 		info, statErr := os.Stat(at)
 		if err != nil || statErr != nil || m.Source != path {
@@ -72,8 +74,9 @@ func (c Cache) WhyNew(path string, in Inputs) string {
 
 // removeStale removes what runs left behind that were killed a day ago.
 func (c Cache) removeStale() {
-	found, _ := filepath.Glob(filepath.Join(c.Dir, tempPrefix+"*"))
-	for _, dir := range found {
+	found, _ := fs.Glob(os.DirFS(c.Dir), tempPrefix+"*")
+	for _, name := range found {
+		dir := filepath.Join(c.Dir, name)
 		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
 			os.RemoveAll(dir)
 		}

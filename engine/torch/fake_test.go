@@ -348,6 +348,20 @@ func TestTheSocketLiesWhereItsPathIsShort(t *testing.T) {
 	}
 }
 
+func TestPathsThatMessagesCannotSayAreRefused(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gr\xfcn"))
+	if err := os.Mkdir(os.TempDir(), 0o755); err != nil {
+		t.Skipf("this disk wants UTF-8 itself: %v", err)
+	}
+	e, err := fake(t, "a norm that is none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Update(1, 1, 1, 1); !says(err, [2]string{"is not UTF-8, want paths that are"}) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestABeginningIsInterrupted(t *testing.T) {
 	e, err := fake(t, "it waits")
 	if err != nil {

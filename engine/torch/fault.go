@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -101,13 +102,10 @@ func explain(log string, err error) error {
 // cause finds what failed first: what follows from another rank's end comes last.
 func cause(log string) (failure, bool) {
 	var all []failure
-	entries, _ := os.ReadDir(log)
-	for _, e := range entries {
-		if matched, _ := filepath.Match("error-*.json", e.Name()); !matched {
-			continue
-		}
+	names, _ := fs.Glob(os.DirFS(log), "error-*.json")
+	for _, name := range names {
 		var f failure
-		if there, err := rundir.ReadJSON(filepath.Join(log, e.Name()), &f); there && err == nil {
+		if there, err := rundir.ReadJSON(filepath.Join(log, name), &f); there && err == nil {
 			all = append(all, f)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"unicode/utf8"
 
 	"lwtrain/checkpoints"
 	"lwtrain/internal/atomicfile"
@@ -26,6 +27,9 @@ type piece [4]any
 // its tensors lie.
 func (e *Engine) place(twin model.Twin, dir, name string) (tensors map[string][]piece, config string, err error) {
 	config, err = filepath.Abs(filepath.Join(e.work, name))
+	if text := config + dir; err == nil && !utf8.ValidString(text) {
+		return nil, "", fault.Usage(fmt.Errorf("%q is not UTF-8, want paths that are: messages to the workers are", text))
+	}
 	if err == nil {
 		err = os.MkdirAll(config, 0o755)
 	}
