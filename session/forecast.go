@@ -173,19 +173,23 @@ func MemoryWarning(m engine.Needs) string {
 	if m.Total() <= m.Limit {
 		return ""
 	}
-	help := "a smaller model or a larger machine"
-	switch state := m.Gradients + m.Optimizer; {
-	case m.Activations >= m.Total()/2:
-		if help = "a smaller packing.capacity"; mostForHeldOut(m) {
-			help = "a smaller data.held_out_max_length"
-		}
-	case !m.Adapters && state > m.Total()/3 && m.Optimizer > m.Gradients && m.By == "":
-		help = "adapters (lora.rank: 16) or train.optim: adamw_8bit"
-	case !m.Adapters && state > m.Total()/3:
-		help = "adapters (lora.rank: 16)"
-	}
 	return fmt.Sprintf("this run needs %s and %s are free: it would be killed; %s would help",
-		human.Bytes(m.Total()), human.Bytes(m.Limit), help)
+		human.Bytes(m.Total()), human.Bytes(m.Limit), LessMemory(m))
+}
+
+// LessMemory names what would make a run take less memory.
+func LessMemory(m engine.Needs) string {
+	switch state := m.Gradients + m.Optimizer; {
+	case mostForHeldOut(m):
+		return "a smaller data.held_out_max_length"
+	case m.Activations >= m.Total()/2:
+		return "a smaller packing.capacity"
+	case !m.Adapters && state > m.Total()/3 && m.Optimizer > m.Gradients && m.By == "":
+		return "adapters (lora.rank: 16) or train.optim: adamw_8bit"
+	case !m.Adapters && state > m.Total()/3:
+		return "adapters (lora.rank: 16)"
+	}
+	return "a smaller model or a larger machine"
 }
 
 // EngineNeeds is what a fine-tune takes on an engine with an optimiser.

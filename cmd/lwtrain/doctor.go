@@ -23,7 +23,6 @@ import (
 	"lwtrain/internal/human"
 	"lwtrain/internal/kernels"
 	"lwtrain/internal/machine"
-	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
 	"lwtrain/session"
 )
@@ -128,19 +127,6 @@ type screen struct {
 	Terminal bool   `json:"terminal"`
 	Width    int    `json:"width,omitempty"`
 	Term     string `json:"term,omitempty"`
-}
-
-// runNeeds is what the run of a config takes.
-type runNeeds struct {
-	Model       string `json:"model"`
-	Parameters  int64  `json:"parameters"`
-	Memory      int64  `json:"memory_bytes"`
-	Free        int64  `json:"free_bytes"` // of it
-	Recomputed  string `json:"recomputed"`
-	Checkpoint  int64  `json:"checkpoint_bytes"`
-	Parts       int64  `json:"parts_bytes,omitempty"` // besides, while one is written
-	Checkpoints int    `json:"checkpoints"`           // on the disk at a time; 0: one for every train.save_steps
-	Time        string `json:"time"`                  // how long it takes, or why that is not known; none: it is done
 }
 
 func (d *diagnosis) find(level, text, advice string) {
@@ -314,35 +300,18 @@ func (d *diagnosis) lookAtDisk(dir string) {
 }
 
 func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
-	b, err := s.Model(ctx)
+	r, err := needsOfRun(ctx, s)
 	if err != nil {
 		return err
-	}
-	reference, err := s.Reference(ctx, b)
-	if err != nil {
-		return err
-	}
-	m, err := s.Needs(b, reference, 0)
-	if err != nil {
-		return err
-	}
-	c, room := s.Config, s.Room(m)
-	r := &runNeeds{
-		Model: b.Name, Parameters: b.Config.Parameters(), Memory: m.Total(), Recomputed: m.Recomputed,
-		Checkpoint: room.Checkpoint, Parts: room.Parts, Checkpoints: room.Most,
 	}
 	d.Run = r
-	if c.Train.SaveSteps > 0 && c.Train.SaveTotalLimit == 0 {
-		r.Checkpoints = 0
+	if s.Config.Train.SaveSteps > 0 && r.Checkpoints == 0 {
 		d.find("advice", "every checkpoint is kept (train.save_total_limit is 0)",
 			fmt.Sprintf("train.save_total_limit: 3 keeps the newest; one takes %s", human.Bytes(r.Checkpoint)))
 	}
-	if r.Free = d.Memory.Available(); m.By == engine.Torch {
-		r.Free = m.Limit // of GPUs, where there are some
-	}
 	if r.Memory > r.Free {
 		d.find("broken", fmt.Sprintf("the run needs %s of memory, and %s are free", human.Bytes(r.Memory), human.Bytes(r.Free)),
-			"take a smaller packing.capacity or model, end what else uses memory, or use a larger machine")
+			r.less+", or end what else uses memory")
 	}
 	need := r.Checkpoint*int64(max(1, r.Checkpoints)) + r.Parts
 	left := fmt.Sprintf("%s are free in %s", human.Bytes(d.Disk.Free), d.Disk.Dir)
@@ -355,37 +324,7 @@ func (d *diagnosis) lookAtRun(ctx context.Context, s *session.Session) error {
 		d.find("advice", fmt.Sprintf("%d checkpoints take %s, and %s", r.Checkpoints, human.Bytes(need), left),
 			"lower train.save_total_limit, or make room")
 	}
-	time, err := outlook(ctx, s)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		time.Unknown = err.Error()
-	}
-	r.Time = show.TimeText(time)
 	return nil
-}
-
-// outlook is how long the run of a session takes.
-func outlook(ctx context.Context, s *session.Session) (session.Outlook, error) {
-	run, err := s.RunOfData(ctx)
-	if err != nil {
-		return session.Outlook{}, err
-	}
-	defer run.Close()
-	plan, err := run.Plan()
-	if err != nil {
-		return session.Outlook{}, err
-	}
-	needs, err := run.Needs()
-	if err != nil {
-		return session.Outlook{}, err
-	}
-	step, err := run.Check()
-	if err != nil {
-		return session.Outlook{}, err
-	}
-	return run.Outlook(ctx, plan, needs, step)
 }
 
 // print writes the diagnosis in lines of at most 80 columns.
@@ -429,18 +368,8 @@ func (d *diagnosis) print(w io.Writer) {
 	} else {
 		line("terminal", "none: progress is told in plain lines")
 	}
-	if r := d.Run; r != nil {
-		line("run", "%s, %s parameters", r.Model, human.Scaled(r.Parameters))
-		line("", "memory %s of %s free; %s", human.Bytes(r.Memory), human.Bytes(r.Free), r.Recomputed)
-		keeps := fmt.Sprintf("%s on the disk at a time", human.Count(r.Checkpoints, "checkpoint"))
-		if r.Checkpoints == 0 {
-			keeps = "every one is kept"
-		}
-		line("", "a checkpoint takes %s; %s", human.Bytes(r.Checkpoint), keeps)
-		if r.Parts > 0 {
-			line("", "%s more while one is made of the processes' parts", human.Bytes(r.Parts))
-		}
-		line("time", "%s", cmp.Or(r.Time, "it is done"))
+	if d.Run != nil {
+		d.Run.print(line)
 	}
 	for _, f := range d.Findings {
 		fmt.Fprintln(w)
