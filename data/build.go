@@ -23,7 +23,7 @@ import (
 // drops what is longer than opts.MaxLength, or what is held out and longer than
 // opts.HeldOutMaxLength, as opts.TooLong says. The held-out samples are drawn from the conversations, so no piece of one is trained on.
 func Build(ctx context.Context, opts Options, template *chat.Template, run Run) (*Set, error) {
-	s := &Set{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any}
+	s := &Set{paired: run.Pairs && !run.Any, labelled: run.Labels && !run.Any, alone: run.Labels}
 	if s.paired || s.labelled {
 		if err := opts.refuseCutting(); err != nil {
 			return nil, err

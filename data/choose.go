@@ -94,11 +94,11 @@ func (o Options) takesLonger(it item) bool {
 	return o.TooLong == "error" || o.TooLong != "skip" && it.rejected < 0
 }
 
-// limit is how long a conversation of an item of a source may be: labelled answers are held out as they are trained on.
-func (s *Set) limit(source int, it item, heldOut bool) limit {
-	kind := s.stores[source].Entries.At(int(it.first)).Kind
+// limit is how long a conversation of a source may be: labelled answers are held out as they are trained on.
+func (s *Set) limit(source, conversation int, heldOut bool) limit {
+	kind := s.stores[source].Entries.At(conversation).Kind
 	labelled := kind == record.Liked || kind == record.Disliked
-	if !heldOut || labelled && it.rejected < 0 && s.from[source].Side != "chosen" {
+	if !heldOut || labelled && s.alone && s.from[source].Side != "chosen" {
 		return s.trained
 	}
 	return s.held
@@ -106,7 +106,7 @@ func (s *Set) limit(source int, it item, heldOut bool) limit {
 
 // fits reports whether all of an item is within its limit.
 func (s *Set) fits(source int, it item, heldOut bool) bool {
-	most := int32(s.limit(source, it, heldOut).tokens)
+	most := int32(s.limit(source, int(it.first), heldOut).tokens)
 	for _, k := range it.conversations() {
 		if s.stores[source].Entries.At(k).Tokens > most {
 			return false
@@ -266,7 +266,7 @@ func holdOut(h HeldOut, taken [][]item, seed uint64) ([][]int, error) {
 
 // add puts an item's samples into the set.
 func (s *Set) add(source int, it item, heldOut bool, opts Options) error {
-	most := s.limit(source, it, heldOut)
+	most := s.limit(source, int(it.first), heldOut)
 	limit := int32(most.tokens)
 	stats := &s.sources[source]
 	for _, k := range it.conversations() {

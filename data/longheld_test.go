@@ -171,4 +171,7 @@ func TestHeldOutPairsAreWholeAndLabelledAnswersAsInTraining(t *testing.T) {
 	if n := len(s.HeldOutPairs()); n != 1 {
 		t.Errorf("%d labelled answers are held out, want the short one", n)
 	}
+	if at, err := s.Look(o, template(t, "auto"), 1, 2); err != nil || !strings.HasSuffix(at.Unused, "more than data.max_length (200)") {
+		t.Errorf("of the long one is said: %q, %v", at.Unused, err)
+	}
 }

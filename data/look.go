@@ -27,7 +27,8 @@ type Piece struct {
 	Sample   int // its index in the set
 	From, To int // tokens of the record's side
 	HeldOut  bool
-	Times    int // in an epoch
+	Limit    string // the key that says how long it may be; "": nothing does
+	Times    int    // in an epoch
 }
 
 // Records lists the samples of a source that are shown one by one, in its order:
@@ -70,6 +71,7 @@ func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*
 			continue
 		}
 		shown := Piece{Sample: i, From: int(p.from), To: int(p.to), HeldOut: slices.Contains(s.heldOut, int32(i))}
+		shown.Limit = s.limit(source, int(p.conversation), shown.HeldOut).key
 		for _, k := range s.train {
 			if int(k) == i {
 				shown.Times++
@@ -86,15 +88,13 @@ func (s *Set) Look(opts Options, template *chat.Template, source, number int) (*
 // whyUnused says why a record that is in the store became no sample.
 func (s *Set) whyUnused(opts Options, source, number int) string {
 	src := s.from[source]
-	for _, e := range s.stores[source].Entries.All() {
-		switch {
+	for i, e := range s.stores[source].Entries.All() {
+		switch most := s.limit(source, i, source >= len(opts.Sources)); {
 		case int(e.Line) != number:
 		case e.Targets == 0:
 			return "no answer in it is trained on"
-		case source >= len(opts.Sources) && int(e.Tokens) > s.held.tokens:
-			return fmt.Sprintf("%d tokens, more than %s (%d)", e.Tokens, s.held.key, s.held.tokens)
-		case source < len(opts.Sources) && int(e.Tokens) > opts.MaxLength:
-			return fmt.Sprintf("%d tokens, more than data.max_length (%d)", e.Tokens, opts.MaxLength)
+		case int(e.Tokens) > most.tokens:
+			return fmt.Sprintf("%d tokens, more than %s (%d)", e.Tokens, most.key, most.tokens)
 		case src.Side == "chosen" && (e.Kind == record.Disliked || e.Kind == record.Rejected):
 			return "it is no chosen answer (side: chosen)"
 		}

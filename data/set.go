@@ -57,6 +57,7 @@ type Set struct {
 	heldOut          []int32
 	trained, held    limit                            // of conversations to train on, and of held-out ones
 	paired, labelled bool                             // it is of preferences
+	alone            bool                             // labelled answers are samples one by one
 	redraw           func(epoch int) ([]int32, error) // nil: every epoch has the samples of train
 }
 

@@ -196,9 +196,9 @@ func (v Record) printCut(out io.Writer, s *record.Rendered) {
 	from, to := v.part(s)
 	all, pieces := len(s.IDs), len(v.Samples)
 	cut := func(format string, args ...any) { terminal.Hang(out, "cut", fmt.Sprintf(format, args...)) }
-	limit := "data.max_length"
-	if pieces > 0 && v.Samples[0].HeldOut {
-		limit = "data.held_out_max_length, or the model's own length"
+	limit := ""
+	if pieces > 0 {
+		limit = v.Samples[0].Limit
 	}
 	switch {
 	case to-from < all && pieces > 1:
