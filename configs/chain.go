@@ -41,6 +41,16 @@ func (s *Step) Origin(key string) Origin {
 	return o
 }
 
+// Place is where the chain has an argument, or an option with it as its value.
+func (s *Step) Place(value string) Origin {
+	for _, arg := range s.Args {
+		if _, of, _ := strings.Cut(arg, "="); arg == value || of == value && strings.HasPrefix(arg, "-") {
+			return s.places[arg]
+		}
+	}
+	return Origin{}
+}
+
 // Line is the command as it is given, without the program's name.
 func (s *Step) Line() []string { return slices.Concat(s.Command, s.Args) }
 
@@ -301,7 +311,8 @@ func (r *chainReader) readStep(n *yaml.Node, at, name string, m *yaml.Node) {
 				continue
 			}
 			for i, a := range v.Content {
-				args = append(args, r.expand(a, at, r.text(deref(a), fmt.Sprintf("%s[%d]", at, i))))
+				arg := r.expand(a, at, r.text(deref(a), fmt.Sprintf("%s[%d]", at, i)))
+				args, set.of[arg] = append(args, arg), r.at(a)
 			}
 		default:
 			known := []string{"name", "about", "command", "config", "set", "args"}

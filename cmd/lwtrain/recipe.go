@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"lwtrain/chain"
 	"lwtrain/configs"
+	"lwtrain/data/read"
+	"lwtrain/hub"
 	"lwtrain/internal/fault"
 	"lwtrain/internal/show"
 	"lwtrain/internal/terminal"
@@ -171,7 +174,7 @@ func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool)
 	if err != nil {
 		return err
 	}
-	if err := checkInputs(run); err != nil {
+	if err := p.checkInputs(run); err != nil {
 		return err
 	}
 	if dryRun {
@@ -193,16 +196,70 @@ func (p program) runChain(cmd *cobra.Command, args, again []string, dryRun bool)
 	return err
 }
 
+// operands name what a command without a config reads.
+type operands struct {
+	option string // whose value does; "": the first arguments do
+	first  int    // so many of them
+	model  bool   // they may be names on the hub
+}
+
+// reads are those of the commands that have some.
+var reads = map[string][]operands{
+	"eval compare":  {{first: 2}},
+	"eval score":    {{first: 1}, {option: "from"}},
+	"export":        {{first: 1, model: true}, {option: "base", model: true}},
+	"generate":      {{first: 2, model: true}, {option: "model", model: true}, {option: "base", model: true}, {option: "prompts"}},
+	"import":        {{first: 1}},
+	"inspect":       {{first: 1, model: true}},
+	"pairs compare": {{first: math.MaxInt}},
+	"push":          {{first: 1, model: true}, {option: "base", model: true}},
+	"report":        {{first: math.MaxInt}},
+	"tokenize":      {{option: "model", model: true}},
+}
+
+// named lists what the command of a step without a config reads of what its arguments name.
+func (p program) named(s *chain.Step) (out []session.Input, err error) {
+	root, _ := p.commands()
+	cmd, _, err := root.Find(s.Command)
+	if err == nil {
+		err = cmd.ParseFlags(s.Args)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, of := range reads[strings.Join(s.Command, " ")] {
+		paths := cmd.Flags().Args()
+		paths = paths[:min(of.first, len(paths))]
+		if of.option != "" {
+			paths = []string{cmd.Flag(of.option).Value.String()}
+		}
+		for _, path := range paths {
+			if path != "" && !hub.HasScheme(path) && !strings.HasPrefix(path, read.Builtin) && !(of.model && session.OnHub(path)) {
+				out = append(out, session.Input{Key: "args", Path: path})
+			}
+		}
+	}
+	return out, nil
+}
+
 // checkInputs refuses a chain of which a step that is to be done names a file that is not there, and that no step before it will
-// have made: all of them at once. What a command without a config reads it does not know.
-func checkInputs(run *chain.Run) error {
+// have made: all of them at once.
+func (p program) checkInputs(run *chain.Run) error {
 	var bad configs.Problems
 	hint := ""
-	for i, s := range run.Steps {
-		if s.Config == nil || s.State == chain.Done && run.Waits(i) == "" {
+	for i := range run.Steps {
+		s := &run.Steps[i]
+		if s.State == chain.Done && run.Waits(i) == "" {
 			continue
 		}
-		for _, in := range session.Inputs(s.Config, strings.Join(s.Command, " ")) {
+		var inputs []session.Input
+		var err error
+		if s.Config != nil {
+			inputs = session.Inputs(s.Config, strings.Join(s.Command, " "))
+		} else if inputs, err = p.named(s); err != nil {
+			return err
+		}
+		for _, in := range inputs {
 			by, wrong := run.Coming(i, in.Path)
 			switch text := terminal.Printable(in.Path) + ": "; {
 			case in.Wrong != "":
@@ -215,7 +272,11 @@ func checkInputs(run *chain.Run) error {
 				wrong = text + "not there, and no step before this one makes it"
 				hint = cmp.Or(hint, in.Hint())
 			}
-			bad = append(bad, configs.Problem{Origin: s.Origin(in.Key), Path: s.Name + "." + in.Key, Text: wrong})
+			at := s.Place(in.Path)
+			if s.Config != nil {
+				at = s.Origin(in.Key)
+			}
+			bad = append(bad, configs.Problem{Origin: at, Path: s.Name + "." + in.Key, Text: wrong})
 		}
 	}
 	if len(bad) == 0 {
