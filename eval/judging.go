@@ -81,6 +81,22 @@ func (j Job) JudgeAll(ctx context.Context, s *Scored, from llm.Answerer, done fu
 	return jsonl.Write(filepath.Join(j.Dir, s.Task.Name, JudgementsFile), slices.Concat(attempts...))
 }
 
+// Replies is how many replies the answers take, with the ratings of all of them where there is a judge: about so many, since a judge
+// is asked again where it is not understood, and about a long text in parts.
+func (j Job) Replies() (n int, about bool) {
+	judged := j.Options.Judge.URL != ""
+	for _, task := range j.Tasks {
+		for _, it := range task.Items {
+			each := 1
+			if judged {
+				each += judge.Mode(j.Options.Judge.Mode).Calls(len(it.Checklist))
+			}
+			n += each * j.Samples
+		}
+	}
+	return n, judged
+}
+
 func (j Job) rate(
 	ctx context.Context, s *Scored, out *Judged, who judge.Judge, from llm.Answerer, done func(),
 ) ([][]judge.Attempt, error) {

@@ -11,6 +11,7 @@ import (
 
 	"lwtrain/eval/tasks"
 	"lwtrain/internal/fault"
+	"lwtrain/internal/jsonl"
 	"lwtrain/internal/llm"
 )
 
@@ -166,5 +167,55 @@ func TestAnswersWithoutAnotherToCompareWithAreCounted(t *testing.T) {
 	if said := strings.Join(got.Says(), "\n"); got.N != 1 || got.Rated != 1 || got.Alone != 1 ||
 		!strings.Contains(said, "1 answer of which "+against+" has none") {
 		t.Errorf("%+v\n%s", got, said)
+	}
+}
+
+// TestRepliesAreForetold: as many come as are foretold where the judge is understood at once.
+func TestRepliesAreForetold(t *testing.T) {
+	marks := `{"Relevance": 3, "Accuracy": 3, "Coherence": 3, "Clarity": 3, "Breadth and Depth": 3, "Reading Experience": 3}`
+	for mode, reply := range map[string]string{"strict": "3", "checklist": "3", "paper": marks, "pair": "A", "": ""} {
+		t.Run(mode, func(t *testing.T) {
+			j := Job{Options: Default(), Dir: t.TempDir(), Model: "m"}
+			j.Samples = 2
+			items := []tasks.Item{{ID: "a", Prompt: "p", Checklist: []tasks.Criterion{{Text: "Is it long?"}, {Text: "Is it warm?"}}},
+				{ID: "b", Prompt: "q", Checklist: []tasks.Criterion{{Text: "Is it short?"}}}}
+			j.Tasks = []Asked{{Task: tasks.Task{Name: ".", Words: func(string) int { return 1 }}, Items: items}}
+			var err error
+			if j.Calls, err = llm.OpenCalls(filepath.Join(j.Dir, CallsFile)); err != nil {
+				t.Fatal(err)
+			}
+			defer j.Calls.Close()
+			n := 0
+			writer := sure(func(prompt string) string { n++; return fmt.Sprintf("%s %d", prompt, n) })
+			if err := j.Generate(t.Context(), writer, nil); err != nil {
+				t.Fatal(err)
+			}
+			if mode != "" {
+				j.Options.Judge.URL, j.Options.Judge.Model, j.Options.Judge.Mode = "http://x", "judge", mode
+				answers, err := ReadGenerations(filepath.Join(j.Dir, GenerationsFile))
+				if err != nil {
+					t.Fatal(err)
+				}
+				against := filepath.Join(j.Dir, "other")
+				if err := os.MkdirAll(against, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				others := slices.Clone(answers)
+				for i := range others {
+					others[i].Text += " more"
+				}
+				if err := jsonl.Write(filepath.Join(against, GenerationsFile), others); err != nil {
+					t.Fatal(err)
+				}
+				j.Options.Judge.Against = against
+				s := Scored{Task: j.Tasks[0], Scores: make([]Score, len(answers)), Generations: answers}
+				if err := j.JudgeAll(t.Context(), &s, sure(func(string) string { n++; return reply }), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if foretold, about := j.Replies(); foretold != n || about != (mode != "") {
+				t.Errorf("%d are foretold (about: %t), and %d came", foretold, about, n)
+			}
+		})
 	}
 }

@@ -98,6 +98,20 @@ func ContractOf(m Mode) (Contract, error) {
 	return Contract{}, fmt.Errorf("a judge of mode %q, want %s, %s, %s or %s", m, Strict, Paper, Pair, Checklist)
 }
 
+// Calls is how many calls a text takes at the least, of a checklist of so many criteria where that is the mode: each thing is asked
+// about once, and the text is shown whole.
+func (m Mode) Calls(criteria int) int {
+	switch m {
+	case Strict:
+		return len(Dimensions)
+	case Checklist:
+		return criteria
+	case Pair:
+		return len(orders)
+	}
+	return 1
+}
+
 // about says what a dimension is.
 var about = map[string]string{
 	"Relevance":          "it does what the request asks for, and nothing else",

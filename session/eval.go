@@ -208,9 +208,7 @@ func (e *Eval) Enter() (err error) {
 		}
 	}
 	about := rundir.Asking{Identity: e.id}
-	if e.job.Judge.URL == "" { // whose replies lie beside the answers
-		about.Total = len(e.job.Requests())
-	}
+	about.Total, about.About = e.job.Replies()
 	if err := rundir.WriteJSON(filepath.Join(e.job.Dir, rundir.File), about); err != nil {
 		return err
 	}
