@@ -207,12 +207,34 @@ var (
 	}
 )
 
-// verdicts are keys beside the label that say whether an answer is a good one, with what they say of a bad one.
-var verdicts = map[string]string{
-	"desirable": "false", "is_desirable": "false", "chosen": "false", "is_chosen": "false", "preferred": "false", "is_preferred": "false",
-	"is_good": "false", "undesirable": "true", "is_undesirable": "true", "is_rejected": "true", "is_bad": "true",
-	"good": "false", "thumbs_up": "false", "thumbs_down": "true", "liked": "false", "disliked": "true", "accepted": "false",
-	"is_accepted": "false", "correct": "false", "is_correct": "false", "is_positive": "false", "is_negative": "true", "bad": "true",
+// verdicts are keys beside the label that say whether an answer is a good one, and what they say of a bad one.
+var verdicts = map[string]bool{
+	"desirable": false, "is_desirable": false, "chosen": false, "is_chosen": false, "preferred": false, "is_preferred": false,
+	"is_good": false, "undesirable": true, "is_undesirable": true, "is_rejected": true, "is_bad": true,
+	"good": false, "thumbs_up": false, "thumbs_down": true, "liked": false, "disliked": true, "accepted": false,
+	"is_accepted": false, "correct": false, "is_correct": false, "is_positive": false, "is_negative": true, "bad": true,
+}
+
+// counted are those of them whose number may be how often it was said.
+var counted = []string{"good", "bad", "thumbs_up", "thumbs_down"}
+
+// callsBad reports whether a key beside the label says that the answer is a bad one.
+func callsBad(key string, raw json.RawMessage) bool {
+	bad, is := verdicts[key]
+	if !is {
+		return false
+	}
+	switch strings.ToLower(labelText(raw)) {
+	case "true", "yes":
+		return bad
+	case "false", "no":
+		return !bad
+	case "1", "1.0":
+		return bad && !slices.Contains(counted, key)
+	case "0", "0.0":
+		return !bad && !slices.Contains(counted, key)
+	}
+	return false
 }
 
 // labelOf reads a label: true and false, 1 and 0, or their names. known is false for other values.

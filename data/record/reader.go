@@ -133,7 +133,7 @@ func (r *reader) notRead(conversations ...Conversation) ([]string, error) {
 		switch want := lost[key]; {
 		case slices.Contains(r.mapped, key):
 			return nil, lostKey(key, "is named in `columns:` and not read of a record of the format %s", r.Format)
-		case !IsPreference(r.Format) && verdicts[key] != "" && strings.EqualFold(labelText(raw), verdicts[key]):
+		case !IsPreference(r.Format) && callsBad(key, raw):
 			return nil, lostKey(key, "is %s, which says that the answer is a bad one, want a good one, or the key as a label "+
 				"(`columns: {label: ...}`)", raw)
 		case slices.Contains(weightKeys, key) && saysNo(key, raw):
