@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lwtrain/internal/fault"
@@ -38,6 +39,7 @@ type Client struct {
 	cool   time.Duration // without new requests, after one that was too many
 	traits traits
 
+	whole    atomic.Bool // a reply has come that was no stream
 	stopWait time.Duration
 	stopping sync.Once
 }

@@ -33,12 +33,13 @@ const stopWait = 20 * time.Second
 var ErrStopping = errors.New("stopping")
 
 // patience is that of a request under ctx. Once that is cancelled, a reply of which something has come is waited for: it is paid for.
+// So is each that is under way at a server whose replies come whole, of which nothing shows before.
 func (c *Client) patience(ctx context.Context) (context.Context, *patience) {
 	late := func(err error) error { return &failure{"silent", err} } // waited for once more, after all others
 	under, p := newPatience(context.WithoutCancel(ctx), time.Duration(c.Timeout)*time.Second, late)
 	p.free = context.AfterFunc(ctx, func() {
 		cause := context.Cause(ctx)
-		if !p.begun.Load() || !errors.Is(cause, context.Canceled) {
+		if !p.begun.Load() && !c.whole.Load() || !errors.Is(cause, context.Canceled) {
 			p.cancel(cause)
 			return
 		}
@@ -139,6 +140,9 @@ func (c *Client) readInto(s *said, in *bufio.Reader, wait *patience, asked int) 
 	}
 	if err := c.addJSON(s, raw); err != nil {
 		return err
+	}
+	if s.answered {
+		c.whole.Store(true)
 	}
 	if !s.answered && !s.tools && s.broken == nil && s.refusal == "" && s.reasoning.Len() == 0 {
 		return noAnswer("no choices[0].message.content in the reply: %s", c.excerpt(raw))

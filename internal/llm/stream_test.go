@@ -3,6 +3,9 @@ package llm
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,5 +50,29 @@ func TestAnUnknownEndIsAskedForOnce(t *testing.T) {
 	const want = "20 requests in a row have failed, the last one: no answer: finish_reason tired, want stop or length"
 	if err == nil || !strings.HasSuffix(err.Error(), want) || s.Requests() > mostFailures+client.Concurrency {
 		t.Errorf("got %v after %d requests, want %s", err, s.Requests(), want)
+	}
+}
+
+// TestWhatIsUnderWayIsWaitedForWhereRepliesComeWhole: of such a reply nothing shows before all of it is there.
+func TestWhatIsUnderWayIsWaitedForWhereRepliesComeWhole(t *testing.T) {
+	s, client, _ := newClient(t)
+	client.Concurrency = 1
+	ctx, stop := context.WithCancel(t.Context())
+	s.Script = func(n int, w http.ResponseWriter) bool {
+		if n == 2 {
+			stop()
+			time.Sleep(50 * time.Millisecond) // the client has heard of it
+		}
+		fmt.Fprintf(w, `{"choices": [{"message": {"content": "%d"}, "finish_reason": "stop"}]}`, n)
+		return true
+	}
+	var told []string
+	client.Waiting = func(err error, _ time.Duration) { told = append(told, err.Error()) }
+	err := Answer(ctx, client, []Request{ask("a", 50), ask("b", 50), ask("c", 50)}, func(_ int, r Reply) error {
+		told = append(told, r.Text)
+		return nil
+	})
+	if want := []string{"1", ErrStopping.Error(), "2"}; err != context.Canceled || !slices.Equal(told, want) {
+		t.Errorf("%q is told, want %q: %v", told, want, err)
 	}
 }
