@@ -281,7 +281,7 @@ func (m *Model) read(p *graph.Param, w *checkpoints.Weights) error {
 
 // readAs is [Model.read] from files with other names.
 func (m *Model) readAs(p *graph.Param, w *checkpoints.Weights, named func(tensor string) string) error {
-	const most = 1 << 20  // values that are widened at a time
+	const most = 1 << 18  // values at a time: as many as a core's cache keeps until they are looked at
 	half := p.Half != nil // room for them
 	if !half && p.Data == nil {
 		p.Data = kernels.Alloc(p.Size())

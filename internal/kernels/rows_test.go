@@ -27,7 +27,7 @@ func TestHighestFindsTheFirstOfEqualsAndWhatIsNotFinite(t *testing.T) {
 	})
 }
 
-func TestEveryBF16ThatIsNotFiniteIsFoundWhereverItIs(t *testing.T) {
+func TestEveryValueThatIsNotFiniteIsFoundWhereverItIs(t *testing.T) {
 	for v := range 1 << 16 {
 		for size := 1; size < 10; size++ {
 			x := make([]BF16, size)
@@ -36,12 +36,19 @@ func TestEveryBF16ThatIsNotFiniteIsFoundWhereverItIs(t *testing.T) {
 			}
 			x[v%size] = BF16(v)
 			wide := float64(toFloat(BF16(v)))
-			if want := !math.IsNaN(wide) && !math.IsInf(wide, 0); AllFiniteBF16(x) != want {
-				t.Fatalf("%#04x (%g) as value %d of %d: finite is %v, want %v", v, wide, v%size, size, !want, want)
+			y := make([]float32, size)
+			FromBF16(y, x)
+			if want := !math.IsNaN(wide) && !math.IsInf(wide, 0); AllFiniteBF16(x) != want || AllFinite(y) != want {
+				t.Fatalf("%#04x (%g) as value %d of %d: finite is %v and, as float32, %v, want %v", v, wide, v%size, size,
+					AllFiniteBF16(x), AllFinite(y), want)
 			}
 		}
 	}
-	if !AllFiniteBF16(nil) {
+	least := math.Float32frombits(0x7f80_0001) // a NaN that bf16 has not
+	if x := []float32{1, math.MaxFloat32, least}; AllFinite(x) || AllFinite(x[2:]) || AllFinite(x[1:]) || !AllFinite(x[:2]) {
+		t.Error("a NaN whose upper half is infinity's")
+	}
+	if !AllFiniteBF16(nil) || !AllFinite(nil) {
 		t.Error("nothing is not finite")
 	}
 }
