@@ -223,7 +223,7 @@ func (s *Session) torchEngine(m, reference *Model, heldOut int, dir string) (eng
 		return nil, err
 	}
 	o := s.torchOptions(reference, heldOut)
-	o.Dir = dir
+	o.Dir, o.Fresh = dir, m.dir == ""
 	e, err := torch.New(outline, weights, in, o)
 	if err != nil {
 		return nil, err

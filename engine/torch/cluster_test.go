@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lwtrain/model"
 )
 
 func TestWhatLaunchersSayOfTheMachines(t *testing.T) {
@@ -75,6 +77,31 @@ func TestMachinesWaitForTheFirstOnesData(t *testing.T) {
 	}
 	if got := strings.Join(Cluster{}.meeting(), " "); strings.Contains(got, "master") || !strings.Contains(got, "--local-addr=127.0.0.1") {
 		t.Errorf("one machine alone: %v", got)
+	}
+}
+
+// TestOtherMachinesSeeFreshWeights holds that what they read lies in the folder that all share, and not in a temporary one of the first.
+func TestOtherMachinesSeeFreshWeights(t *testing.T) {
+	o := options(1)
+	o.Dir, o.Fresh, o.Cluster = t.TempDir(), true, Cluster{Nodes: 2, Master: "a", Port: 1}
+	c, err := model.Check(folder("llama-tied"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(model.Empty(c), folder("llama-tied"), &Installation{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := e.opening()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pieces := range head["tensors"].(map[string][]piece) {
+		for _, p := range pieces {
+			if path := p[0].(string); !strings.HasPrefix(path, o.Dir) {
+				t.Errorf("%s is read from %s, want it below %s", name, path, o.Dir)
+			}
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 // and train sections.
 type Options struct {
 	Dir           string // for the worker's files and logs; "": a temporary one
+	Fresh         bool   // the model's folder is a temporary one of this machine
 	Cluster       Cluster
 	Processes     int // on each machine; 0: what Cluster says, else one for each GPU, or 1
 	Shard         int // processes that share a copy of the weights; 0: all
@@ -113,6 +114,9 @@ func (e *Engine) open() error {
 		return err
 	}
 	opened, err := e.ask(head)
+	if err == nil {
+		err = os.RemoveAll(filepath.Join(e.work, freshFolder))
+	}
 	if err != nil {
 		return err
 	}
@@ -123,9 +127,25 @@ func (e *Engine) open() error {
 		opened.Attention, e.plan.Precision))
 }
 
+// freshFolder is where weights lie among the worker's files that other machines would not see where they are, until they are read.
+const freshFolder = "fresh"
+
+// seen is a folder of the model's weights that all machines see.
+func (e *Engine) seen() (string, error) {
+	if !e.o.Fresh || e.o.Cluster.Alone() {
+		return e.model, nil
+	}
+	dir := filepath.Join(e.work, freshFolder)
+	return dir, fault.Disk(errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(e.model))))
+}
+
 // opening writes what the workers read of the model beside its weights, and says how they are to open it.
 func (e *Engine) opening() (map[string]any, error) {
-	tensors, config, err := e.place(e.twin, e.model, "model")
+	dir, err := e.seen()
+	if err != nil {
+		return nil, err
+	}
+	tensors, config, err := e.place(e.twin, dir, "model")
 	if err == nil && e.outline.Adapted() && e.model != "" {
 		err = e.placeAdapters(tensors)
 	}
