@@ -355,5 +355,16 @@ func (r *reader) lengths(key, otherwise, tooLong string) {
 	r.take(key, "data.max_length", otherwise)
 	r.setting("packing.capacity", r.set["data.max_length"].Value, r.set["data.max_length"].From)
 	r.heldOutLength()
-	r.setting("data.too_long", tooLong, "what "+r.trainer.name+" does with a sample above "+key)
+	r.tooLong(tooLong, key)
+}
+
+// tooLong takes what becomes of a sample that is longer than key says. Here pairs and labelled answers are whole or not there.
+func (r *reader) tooLong(theirs, key string) {
+	if r.command == "dpo" && (theirs == "truncate" || theirs == "split") {
+		r.notes = append(r.notes, Note{key, r.shown(key), Differs,
+			"would have cut longer answers; here pairs with one are left out and counted (data.too_long: skip)"})
+		r.setting("data.too_long", "skip", "pairs are whole, or left out")
+		return
+	}
+	r.setting("data.too_long", theirs, "what "+r.trainer.name+" does with a sample above "+key)
 }

@@ -91,7 +91,8 @@ learning_rate: 1.0e-5
 `,
 		files: map[string]string{"data/dataset_info.json": llamaInfo}, command: "dpo",
 		want: []string{"dpo.loss_type=simpo", "dpo.reference=none", "dpo.beta=2.5", "dpo.simpo_gamma=1.2", "data.mix.strategy=interleave",
-			"data.mix.stop=all_exhausted", "data.held_out=0.1", "train.eval_steps=20", "train.lr_scheduler_type=cosine_with_min_lr",
+			"data.mix.stop=all_exhausted", "data.held_out=0.1", "train.eval_steps=20",
+			"data.too_long=skip", "train.lr_scheduler_type=cosine_with_min_lr",
 			"train.min_lr_ratio=0.1",
 			`data.sources=[{name: "pairs", path: "data/pairs.json", columns: {chosen: "good", rejected: "bad"}, probability: 0.7}, ` +
 				`{name: "far/away", path: "hf://far/away", probability: 0.3}]`},
@@ -184,9 +185,9 @@ accelerate launch --num_processes 8 trl/scripts/dpo.py \
 		want: []string{"model.path=Qwen/Qwen2-0.5B", "train.learning_rate=5.0e-6", "dpo.loss_type=[sigmoid]", "dpo.sft_weight=0.5",
 			"dpo.beta=0.2", "lora.rank=32",
 			"lora.alpha=32", "lora.dropout=0.05", `lora.modules_to_save=["lm_head"]`, "data.max_length=1024", "train.eval_steps=50",
-			"train.logging_steps=10",
+			"train.logging_steps=10", "data.too_long=skip",
 			`data.sources=[{name: "pairs", path: "hf://org/pairs", samples: 500}]`},
-		notes: []string{"differs dataset_train_split", "same remove_unused_columns", "differs dataset_test_split"},
+		notes: []string{"differs max_length", "differs dataset_train_split", "same remove_unused_columns", "differs dataset_test_split"},
 	},
 	{
 		name:    "TRL trains on all tokens where it is not told to leave out the prompts, which is said",

@@ -246,8 +246,5 @@ func (r *reader) trlLengths() {
 	}
 	r.setting("packing.capacity", r.set["data.max_length"].Value, r.set["data.max_length"].From)
 	r.heldOutLength()
-	if r.command == "dpo" && tooLong == "split" {
-		tooLong = "truncate"
-	}
-	r.setting("data.too_long", tooLong, "what TRL does with a sample above "+key)
+	r.tooLong(tooLong, key)
 }
