@@ -17,16 +17,18 @@ import (
 // text_config, and whose files have its tensors under a prefix. The language model is trained. The other tensors
 // are carried: written as they were read.
 
-// textKey is where a package has the keys of its language model.
+// Where a package has what its language model is.
 const (
 	textKey      = "text_config"
+	textModel    = "model.text_model."
 	quantisedKey = "quantization_config"
 )
 
 // The prefixes of a language model's tensors in files of packages: of transformers 5, and of versions before, which 5 writes
-// too. The first is that of its modules in memory, which adapters are named by.
+// too, and of Idefics 3 and SmolVLM. The first is that of its modules in memory, which adapters are named by, where they are not
+// those of the last.
 var (
-	packedPrefixes = []string{"model.language_model.", "language_model.model."}
+	packedPrefixes = []string{"model.language_model.", "language_model.model.", textModel}
 	packedHeads    = []string{"lm_head", "language_model.lm_head", "model.language_model.lm_head"}
 )
 
@@ -135,7 +137,9 @@ func (c *Config) place(w *checkpoints.Weights) {
 		} else if c.Package != "" {
 			c.Tied = true // whatever config.json says of it: the class of the package does so
 		}
-		c.names, c.prefix = packed, prefix
+		if c.names, c.prefix = packed, prefix; prefix == textModel {
+			c.modules = textModel
+		}
 		return
 	}
 }

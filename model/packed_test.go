@@ -154,6 +154,7 @@ func TestAPackageIsReadAndWrittenBackAsItWas(t *testing.T) {
 	}{
 		{"as transformers 5 has it in memory", "llama-untied", "model.language_model.", "lm_head", nil},
 		{"as files of older versions have it", "llama-untied", "language_model.model.", "language_model.lm_head", nil},
+		{"as SmolVLM has it", "llama-untied", "model.text_model.", "lm_head", nil},
 		{"a tied head", "llama-tied", "language_model.model.", "", nil},
 		{"a tied head that the package alone tells of", "llama-tied", "model.language_model.", "", func(outer map[string]any) {
 			outer["tie_word_embeddings"] = true
@@ -193,6 +194,37 @@ func TestAPackageIsReadAndWrittenBackAsItWas(t *testing.T) {
 			}
 			if err := m.Save(filepath.Join(t.TempDir(), "half"), "bfloat16"); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestPackagesOfTransformersComputeTheSame: of those whose language model has a prefix of its own, too.
+func TestPackagesOfTransformersComputeTheSame(t *testing.T) {
+	for name, tied := range map[string]bool{"smolvlm": false, "idefics3-tied": true} {
+		t.Run(name, func(t *testing.T) {
+			form := filepath.Join("packages", name)
+			m, err := LoadToTrain(filepath.Join("testdata", form), Training{
+				LoRA: LoRA{Rank: 2, Alpha: 4, Target: []string{AllLinear}, Variant: PlainLoRA},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Free()
+			if m.Config.Tied != tied || m.Config.Package == "" {
+				t.Errorf("tied: %v, a package of %q", m.Config.Tied, m.Config.Package)
+			}
+			ref := openGolden(t, form)
+			var ids []int32
+			for _, id := range ref.read("ids.0") {
+				ids = append(ids, int32(id))
+			}
+			if got := apart(logits(m, ids), ref.read("logits.0")); got > 1e-5 {
+				t.Errorf("logits differ by %g", got)
+			}
+			const first = "model.text_model.layers.0.self_attn.q_proj"
+			if x := m.adapters[0].module; x != first {
+				t.Errorf("the first adapter is of %s, want %s", x, first)
 			}
 		})
 	}
