@@ -47,7 +47,7 @@ func (o Options) Validate() map[string]string {
 	}
 	switch {
 	case o.Reference == "":
-		bad["reference"] = "empty, want initial, none or a model folder"
+		bad["reference"] = "empty, want initial, base, none or a model"
 	case o.Reference == NoReference && o.NeedsReference():
 		bad["reference"] = "none, but loss_type " + is + " needs one, want initial or a model folder"
 	}

@@ -313,6 +313,9 @@ func (r *reader) targets(key string, all ...string) bool {
 		}
 	}
 	r.setFrom("lora.target", quoted(names), key)
+	if strings.ContainsAny(strings.Join(names, ""), `*\()[|^$`) {
+		r.note(key, Differs, "would have been a pattern of names; here lora.target lists the matrices, to be set")
+	}
 	return true
 }
 

@@ -125,8 +125,7 @@ var trainers = []trainer{
 	{"axolotl", []string{"base_model", "micro_batch_size", "sequence_len", "num_epochs", "val_set_size"}, axolotl},
 	{"LLaMA-Factory", []string{"stage", "finetuning_type", "cutoff_len", "dataset", "pref_beta", "lora_target", "lora_rank"},
 		llamaFactory},
-	{"TRL", []string{"dataset_name", "use_peft", "max_length", "dataset_train_split", "lora_target_modules", "beta", "loss_type",
-		"datasets"}, trl},
+	{"TRL", []string{"dataset_name", "use_peft", "max_length", "dataset_train_split", "beta", "loss_type"}, trl},
 }
 
 // File reads another trainer's config, a YAML file or a text with a command line.
@@ -220,6 +219,10 @@ func (r *reader) recognise() *trainer {
 		if n > most {
 			best, most = &trainers[i], n
 		}
+	}
+	_, model := r.given["model_name_or_path"]
+	if _, ok := r.given["datasets"]; ok && model && best == nil { // axolotl has a list of that name, too, but base_model
+		return &trainers[2]
 	}
 	return best
 }

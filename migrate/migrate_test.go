@@ -233,7 +233,6 @@ accelerate launch --num_processes 8 trl/scripts/dpo.py \
 		name: "TRL measures nothing without eval_strategy, and its lists of datasets may name configurations",
 		config: `
 model_name_or_path: a/b
-use_peft: true
 load_in_4bit: true
 eval_steps: 500
 datasets: [{path: c/d, name: all, columns: [prompt]}, {path: data/e.jsonl}]
@@ -258,10 +257,14 @@ learning_rate: 1e-5
 lr_scheduler: one_cycle
 lr_scheduler_kwargs: {a: 1}
 embeddings_skip_upcast: true
+adapter: lora
+lora_r: 8
+lora_target_modules: '.*\.(q|v)_proj'
 `,
 		command: "dpo",
 		want:    []string{"dpo.beta=0.2", "train.logging_steps=10", `data.sources=[{name: "pairs", path: "data/pairs.jsonl"}]`},
-		notes: []string{"same dpo_label_smoothing", "missing lr_scheduler_kwargs", "same embeddings_skip_upcast", "differs warmup_steps",
+		notes: []string{"differs lora_target_modules", "same dpo_label_smoothing", "missing lr_scheduler_kwargs",
+			"same embeddings_skip_upcast", "differs warmup_steps",
 			"missing datasets"},
 	},
 }
