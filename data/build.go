@@ -254,11 +254,17 @@ func (b tokenising) tokenise(ctx context.Context, to sink) (about store.About, e
 	var last error // of the reader
 	records := to.behind
 	room := make(chan struct{}, mostChunks)
-	for part := range b.work(ctx, from, first, to.behind, room, func() *record.Renderer {
+	parts := b.work(ctx, from, first, to.behind, room, func() *record.Renderer {
 		r := record.NewRenderer(layout, b.template)
 		r.Sieve, r.Near = sieve, b.near
 		return r
-	}) {
+	})
+	defer func() { // whatever ends it, nobody reads any more when the file is closed
+		cancel()
+		for range parts {
+		}
+	}()
+	for part := range parts {
 		select {
 		case <-part.done:
 		case <-ctx.Done():
