@@ -46,7 +46,7 @@ test: setup lint ## every test
 
 # apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 test-arm64: ## the kernels and the engine on arm64 with NEON, emulated: this takes long
-	GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc $(GO) test -timeout 2h -exec 'qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
+	GOARCH=arm64 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc $(GO) test -timeout 2h -exec 'env QEMU_LD_PREFIX=/usr/aarch64-linux-gnu qemu-aarch64-static' \
 		./internal/kernels ./internal/graph ./engine/native
 
 race: ## every test under the race detector

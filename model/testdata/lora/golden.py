@@ -29,7 +29,7 @@ torch.set_num_threads(1)
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 CASES = {
-    "lora": ("llama-tied", dict(r=4, lora_alpha=32, target_modules="all-linear")),
+    "lora": ("llama-tied", dict(r=4, lora_alpha=8, target_modules="all-linear")),
     "lora-biased": ("qwen2", dict(r=1, lora_alpha=2, target_modules=["q_proj", "v_proj", "down_proj"])),
     "rslora": ("qwen3", dict(r=5, lora_alpha=7, use_rslora=True, target_modules=ALL)),
     "dora": ("qwen2", dict(r=3, lora_alpha=4, use_dora=True, target_modules=ALL)),
