@@ -220,6 +220,20 @@ func TestKilledTorchRunsOfAdapters(t *testing.T) {
 	killsOfTorchRuns(t, w, (*torchKills+2)/3)
 }
 
+// torchProcesses are those of a run, in the order of descendants.
+var torchProcesses = []string{"program", "launcher", "rank 0", "rank 1"}
+
+// atRandom waits for a random moment of a run that takes so long, after the process of a kind has begun, and returns the run's
+// processes: without that one where the run has ended before.
+func atRandom(pid, kind int, random *rand.Rand, whole time.Duration) []int {
+	began := time.Now()
+	for len(descendants(pid)) <= kind && running(pid) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	time.Sleep(time.Duration(random.Int64N(int64(max(whole-time.Since(began), whole/10)))))
+	return descendants(pid)
+}
+
 // killsOfTorchRuns lets a run end under many kills.
 func killsOfTorchRuns(t *testing.T, w workload, kills int) {
 	t.Helper()
@@ -236,11 +250,10 @@ func killsOfTorchRuns(t *testing.T, w workload, kills int) {
 			cmd := w.start(t, dir)
 			var all []int
 			if killed < kills && (first || random.IntN(2) == 0) {
-				time.Sleep(time.Duration(random.Int64N(int64(whole))))
-				if all = descendants(cmd.Process.Pid); len(all) > 1 || killed%4 == 0 {
-					kind := min(killed%4, len(all)-1) // the program, the launcher, a worker, another one
+				kind := killed % len(torchProcesses)
+				if all = atRandom(cmd.Process.Pid, kind, random, whole); len(all) > kind && running(all[kind]) {
 					syscall.Kill(all[kind], syscall.SIGKILL)
-					victims[[]string{"program", "launcher", "rank 0", "rank 1"}[kind]]++
+					victims[torchProcesses[kind]]++
 					killed++
 				}
 			}
