@@ -128,7 +128,7 @@ func otherKey(key string) (Kind, string) {
 }
 
 // problemOfCommand refuses what lwtrain does not train.
-func problemOfCommand(name string) error {
-	return fault.Hint(fmt.Errorf("trl %s, want sft, dpo, kto, orpo or cpo", terminal.Printable(name)), "lwtrain trains on answers "+
-		"and on preferences, not by rewards")
+func (r *reader) problemOfCommand(name string) error {
+	err := fmt.Errorf("%s: trl %s, want sft, dpo, kto, orpo or cpo", r.name, terminal.Printable(name))
+	return fault.Hint(err, "lwtrain trains on answers and on preferences, not by rewards")
 }

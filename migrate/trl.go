@@ -34,7 +34,7 @@ func trl(r *reader) {
 		r.huggingFace("1.0e-06", "10")
 		r.trlWithoutReference(kind)
 	default:
-		r.problems = append(r.problems, problemOfCommand(kind))
+		r.problems = append(r.problems, r.problemOfCommand(kind))
 		return
 	}
 	r.trlAdapters()
