@@ -88,8 +88,8 @@ type Run struct {
 	log  *jsonl.Log // nil: nothing is kept
 }
 
-// IdentityFile is beside a file of answers: what they are answers of.
-func IdentityFile(file string) string { return file + ".run.json" }
+// identityFile is beside a file of answers: what they are answers of.
+func identityFile(file string) string { return file + ".run.json" }
 
 // Open reads what is there of a job. Close is to be called at the end.
 func Open(job Job) (*Run, error) {
@@ -113,7 +113,7 @@ func Open(job Job) (*Run, error) {
 			return nil
 		})
 		if err == nil && len(known) == 0 {
-			err = rundir.WriteJSON(IdentityFile(job.File), job.Identity)
+			err = rundir.WriteJSON(identityFile(job.File), job.Identity)
 		}
 		if err != nil {
 			return nil, fault.Disk(errors.Join(err, r.Close()))
@@ -130,7 +130,7 @@ func Open(job Job) (*Run, error) {
 
 // check refuses a file that holds anything but answers of this job.
 func (j Job) check() error {
-	beside := IdentityFile(j.File)
+	beside := identityFile(j.File)
 	info, err := os.Stat(j.File)
 	switch {
 	case err == nil && !info.Mode().IsRegular():

@@ -94,7 +94,7 @@ func TestAFileOfOtherAnswersIsRefusedAndLeftAsItIs(t *testing.T) {
 	}{
 		"of other settings": {func(job *Job, _ string) { job.Identity.Settings = map[string]string{"seed": "6"} },
 			"seed: 5 then, 6 now"},
-		"without what it is of": {func(_ *Job, file string) { os.Remove(IdentityFile(file)) }, "is there, without"},
+		"without what it is of": {func(_ *Job, file string) { os.Remove(identityFile(file)) }, "is there, without"},
 		"of fewer prompts": {func(job *Job, _ string) { job.Prompts = job.Prompts[:1] },
 			"answers.jsonl:1: an answer to prompt 4, want one to each of 1"},
 		"with one twice": {func(_ *Job, file string) {

@@ -48,16 +48,16 @@ func (e *ConversationError) Unwrap() error { return e.err }
 // refuse one of them.
 var roles = []string{"system", "developer", "user", "assistant", "tool", "observation", "function", "function_call", "ipython"}
 
-// MaxText is how many bytes of text a conversation may have, rendered or not: four million
+// maxText is how many bytes of text a conversation may have, rendered or not: four million
 // tokens or more. Rendering and encoding take up to fifty times the memory.
-const MaxText = 16 << 20
+const maxText = 16 << 20
 
 // checkText refuses n bytes of text that are too many.
 func checkText(n int) error {
-	if n <= MaxText {
+	if n <= maxText {
 		return nil
 	}
-	return &ConversationError{Reason: TooMuchText, Message: -1, Detail: fmt.Sprintf("%d bytes, want at most %d", n, MaxText)}
+	return &ConversationError{Reason: TooMuchText, Message: -1, Detail: fmt.Sprintf("%d bytes, want at most %d", n, maxText)}
 }
 
 // checkRoles refuses what no template is to be asked about.
@@ -67,7 +67,7 @@ func checkRoles(msgs []Message) error {
 	}
 	text := 0
 	for i, m := range msgs {
-		if text += len(m.Content) + len(m.Reasoning); text > MaxText {
+		if text += len(m.Content) + len(m.Reasoning); text > maxText {
 			return checkText(text)
 		}
 		if !slices.Contains(roles, m.Role) {

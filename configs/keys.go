@@ -19,8 +19,8 @@ func Keys() []Key {
 	return out
 }
 
-// EnvName is the environment variable of a key: LWTRAIN_TRAIN_LEARNING_RATE for
+// envName is the environment variable of a key: LWTRAIN_TRAIN_LEARNING_RATE for
 // train.learning_rate.
-func EnvName(path string) string {
+func envName(path string) string {
 	return "LWTRAIN_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }

@@ -112,7 +112,7 @@ func readEnv(env func(string) (string, bool)) (layer, Problems) {
 		return out, nil
 	}
 	for _, f := range table().leaves {
-		name := EnvName(f.path)
+		name := envName(f.path)
 		if v, ok := env(name); ok && v != "" {
 			s, ps := readText(f, v, Origin{Kind: Env, Name: name})
 			if s != nil {
@@ -294,7 +294,7 @@ func UnknownEnv(environ []string) []string {
 		"LWTRAIN_TEST_LLAMACPP", "LWTRAIN_API_KEY",
 	}
 	for _, f := range table().leaves {
-		known = append(known, EnvName(f.path))
+		known = append(known, envName(f.path))
 	}
 	var out []string
 	for _, e := range environ {

@@ -19,10 +19,10 @@ func TestEveryKeyHasAMeaningAndANameThatViperKeeps(t *testing.T) {
 		if f.path != strings.ToLower(f.path) || strings.Trim(f.name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 			t.Errorf("%s: want lower case, digits and _", f.path)
 		}
-		if other := env[EnvName(f.path)]; other != "" {
-			t.Errorf("%s and %s are both %s", f.path, other, EnvName(f.path))
+		if other := env[envName(f.path)]; other != "" {
+			t.Errorf("%s and %s are both %s", f.path, other, envName(f.path))
 		}
-		env[EnvName(f.path)] = f.path
+		env[envName(f.path)] = f.path
 	}
 	if n := len(Keys()); n != len(table().leaves) || n < 40 {
 		t.Errorf("%d keys, want all %d", n, len(table().leaves))

@@ -14,8 +14,8 @@ import (
 	"lwtrain/internal/prose"
 )
 
-// StatsFormat is the number of the form of [Stats] in JSON.
-const StatsFormat = 1
+// statsFormat is the number of the form of [Stats] in JSON.
+const statsFormat = 1
 
 // Stats is what is in the data of a run: `lwtrain stats --json`. Keys may be
 // added to it, and none is renamed.
@@ -277,7 +277,7 @@ func (s *Set) Stats(opts Options) (*Stats, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Stats{Format: StatsFormat, MaxLength: opts.MaxLength, TooLong: opts.TooLong, Mix: mix.contents(s.Mix())}
+	out := &Stats{Format: statsFormat, MaxLength: opts.MaxLength, TooLong: opts.TooLong, Mix: mix.contents(s.Mix())}
 	for i, g := range each {
 		c := g.contents(s.sources[i])
 		c.Duplicates = copies[i]
@@ -401,8 +401,8 @@ func ReadStats(path string) (*Stats, error) {
 	if err := plainjson.Decode(raw, maxValues, s); err != nil {
 		return nil, fault.Usage(fault.Hint(fmt.Errorf("no statistics: %w", plainjson.In(path, err)), hint))
 	}
-	if s.Format != StatsFormat || s.Mix.Name == "" {
-		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, StatsFormat), hint))
+	if s.Format != statsFormat || s.Mix.Name == "" {
+		return nil, fault.Usage(fault.Hint(fmt.Errorf("%s: statistics of format %d, want %d", path, s.Format, statsFormat), hint))
 	}
 	return s, nil
 }

@@ -76,7 +76,7 @@ func ScoreAll(t Asked, answers []Generation) (Scored, error) {
 // Score measures the answers of a task that the folder holds, and writes what came of it.
 func (j Job) Score(t Asked) (Scored, error) {
 	dir := filepath.Join(j.Dir, t.Name)
-	answers, err := ReadGenerations(filepath.Join(dir, GenerationsFile))
+	answers, err := readGenerations(filepath.Join(dir, GenerationsFile))
 	if err != nil {
 		return Scored{}, err
 	}
@@ -134,8 +134,8 @@ func (s Scored) Write(dir string) error {
 	return rundir.WriteJSON(filepath.Join(dir, SummaryFile), s.Summary)
 }
 
-// ReadGenerations reads the answers of a folder.
-func ReadGenerations(path string) ([]Generation, error) { return readLines[Generation](path) }
+// readGenerations reads the answers of a folder.
+func readGenerations(path string) ([]Generation, error) { return readLines[Generation](path) }
 
 // ReadScores reads what was measured in them.
 func ReadScores(path string) ([]Score, error) {

@@ -183,7 +183,7 @@ func checklist(it tasks.Item) []judge.Criterion {
 func (j Job) duel(
 	ctx context.Context, s *Scored, out *Judged, who judge.Judge, from llm.Answerer, done func(),
 ) ([][]judge.Attempt, error) {
-	others, err := ReadGenerations(filepath.Join(out.Against, s.Task.Name, GenerationsFile))
+	others, err := readGenerations(filepath.Join(out.Against, s.Task.Name, GenerationsFile))
 	if err != nil {
 		return nil, fault.Hint(err, "eval.judge.against is the output.dir of an evaluation of the same tasks")
 	}

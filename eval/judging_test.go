@@ -127,7 +127,7 @@ func TestAPromptOfTwoTasksIsAskedOnce(t *testing.T) {
 	}
 	var texts [2][]string
 	for i, task := range j.Tasks {
-		answers, err := ReadGenerations(filepath.Join(j.Dir, task.Name, GenerationsFile))
+		answers, err := readGenerations(filepath.Join(j.Dir, task.Name, GenerationsFile))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestRepliesAreForetold(t *testing.T) {
 			}
 			if mode != "" {
 				j.Options.Judge.URL, j.Options.Judge.Model, j.Options.Judge.Mode = "http://x", "judge", mode
-				answers, err := ReadGenerations(filepath.Join(j.Dir, GenerationsFile))
+				answers, err := readGenerations(filepath.Join(j.Dir, GenerationsFile))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -53,7 +53,7 @@ func Conclude(o Options, model, task string, all []Answers) Result {
 		trained = append(trained, group(c, false))
 		controls = append(controls, group(c, c != o.Longest()))
 	}
-	r.Order, r.Equal = TestOrder(trained), TestOrder(controls)
+	r.Order, r.Equal = testOrder(trained), testOrder(controls)
 	shortest, longest := trained[0], trained[len(trained)-1]
 	for _, p := range eval.Compare(eval.Asked{Task: tasks.Task{Name: task}}, shortest, longest) {
 		if p.Metric == "s_l" {

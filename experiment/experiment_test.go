@@ -23,18 +23,18 @@ func TestTheOrderedTestHasItsClosedForm(t *testing.T) {
 		for range n {
 			short, long = append(short, 10), append(long, 20)
 		}
-		got := TestOrder([][]eval.Score{answers(short...), answers(long...)})
+		got := testOrder([][]eval.Score{answers(short...), answers(long...)})
 		want := math.Pow(0.5, float64(n))
 		if got.Statistic != 1 || math.Abs(got.P-want) > 4*math.Sqrt(want*(1-want)/permutations) {
 			t.Errorf("%d prompts: %+v, want p %.4f", n, got, want)
 		}
 	}
 	// Three models: six orders of each prompt.
-	got := TestOrder([][]eval.Score{answers(1, 1), answers(2, 2), answers(3, -3)})
+	got := testOrder([][]eval.Score{answers(1, 1), answers(2, 2), answers(3, -3)})
 	if want := 1.0 / 36; math.Abs(got.P-want) > 0.007 {
 		t.Errorf("%+v, want p %.4f", got, want)
 	}
-	if got := TestOrder([][]eval.Score{answers(5, 5, 5, 5), answers(5, 5, 5, 5)}); got.P != 1 || got.Statistic != 0 {
+	if got := testOrder([][]eval.Score{answers(5, 5, 5, 5), answers(5, 5, 5, 5)}); got.P != 1 || got.Statistic != 0 {
 		t.Errorf("the same lengths: %+v", got)
 	}
 }

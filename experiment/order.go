@@ -15,10 +15,10 @@ type Ordered struct {
 	Prompts   int     `json:"prompts"`
 }
 
-// TestOrder is Jonckheere's and Terpstra's test for ordered alternatives, within prompts:
+// testOrder is Jonckheere's and Terpstra's test for ordered alternatives, within prompts:
 // groups are the answers of the models, from the one that is expected to write the shortest.
 // An answer that did not end counts as longer than all that did.
-func TestOrder(groups [][]eval.Score) Ordered {
+func testOrder(groups [][]eval.Score) Ordered {
 	byPrompt := map[string][][]float64{}
 	var order []string
 	for g, scores := range groups {

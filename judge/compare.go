@@ -30,7 +30,7 @@ func Compare(ctx context.Context, from llm.Answerer, j Judge, duels []Duel, done
 	if j.Mode != Pair {
 		return fmt.Errorf("mode %s, want %s to compare texts", j.Mode, Pair)
 	}
-	c, err := ContractOf(Pair)
+	c, err := contractOf(Pair)
 	if err != nil {
 		return err
 	}

@@ -83,8 +83,8 @@ const (
 	probabilities = 20   // at each token, which is as many as OpenAI gives
 )
 
-// ContractOf is the contract of a mode.
-func ContractOf(m Mode) (Contract, error) {
+// contractOf is the contract of a mode.
+func contractOf(m Mode) (Contract, error) {
 	switch m {
 	case Strict:
 		return Contract{Mode: m, Asks: Dimensions, Tries: 1 + samples, prompt: strictPrompt, tokens: shortTokens, read: readOne}, nil

@@ -29,7 +29,7 @@ func TestPromptsAreTheseBytes(t *testing.T) {
 		{Paper, []string{"$INST$", "Write a poem.", "$RESPONSE$", "Once upon a time."}},
 		{Pair, []string{"$INST$", "Write a poem.", "$A$", "Once upon a time.", "$B$", "Long ago."}},
 	} {
-		contract, err := ContractOf(c.mode)
+		contract, err := contractOf(c.mode)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestPromptsAreTheseBytes(t *testing.T) {
 			t.Errorf("%s: the prompt is not that of %s:\n%s", c.mode, golden, got)
 		}
 	}
-	if _, err := ContractOf("loud"); err == nil || !strings.Contains(err.Error(), `mode "loud", want strict, paper, pair or checklist`) {
+	if _, err := contractOf("loud"); err == nil || !strings.Contains(err.Error(), `mode "loud", want strict, paper, pair or checklist`) {
 		t.Errorf("an unknown mode: %v", err)
 	}
 }
@@ -65,7 +65,7 @@ func TestATextCanNotCloseItsFrame(t *testing.T) {
 			},
 		},
 	} {
-		contract, err := ContractOf(mode)
+		contract, err := contractOf(mode)
 		if err != nil {
 			t.Fatal(err)
 		}

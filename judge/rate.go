@@ -43,7 +43,7 @@ type Verdict struct {
 // Rate has texts rated in the mode of j, [Strict], [Paper] or [Checklist]. The calls about all of them go
 // out together, and done is told of each case once it is through, one at a time.
 func Rate(ctx context.Context, from llm.Answerer, j Judge, cases []Case, done func(i int, v Verdict) error) error {
-	c, err := ContractOf(j.Mode)
+	c, err := contractOf(j.Mode)
 	if err == nil && j.Mode == Pair {
 		err = fmt.Errorf("mode %s, want %s or %s to rate texts one by one", j.Mode, Strict, Paper)
 	}

@@ -19,7 +19,7 @@ type Request struct {
 	MaxNewTokens int
 	Stop         []int32 // ids that end the text
 	Sampling     Sampling
-	Stuck        func(ids []int32) bool // asked every [StuckEvery] tokens whether the text is to end; may be nil
+	Stuck        func(ids []int32) bool // asked every [stuckEvery] tokens whether the text is to end; may be nil
 	Emit         func(id int32)         // called with each new token but the stop; may be nil
 	// Look is called with each token that is chosen, the stop among them, before Emit, and the logits [V] that it
 	// was chosen from; may be nil.
@@ -46,8 +46,8 @@ const (
 	StopEnough = "enough" // Enough did
 )
 
-// StuckEvery is after how many tokens Request.Stuck is asked, again and again.
-const StuckEvery = 64
+// stuckEvery is after how many tokens Request.Stuck is asked, again and again.
+const stuckEvery = 64
 
 // Generator continues texts with a model's weights, several at a time. It
 // computes the same forward pass as training, at once instead of in a graph,
@@ -332,7 +332,7 @@ func (s *slot) take() bool {
 		o.Stop = StopLength
 	case slices.Contains(s.Stop, s.last):
 		o.Stop = StopEOS
-	case s.Stuck != nil && len(o.IDs) > 0 && len(o.IDs)%StuckEvery == 0 && s.Stuck(o.IDs):
+	case s.Stuck != nil && len(o.IDs) > 0 && len(o.IDs)%stuckEvery == 0 && s.Stuck(o.IDs):
 		o.Stop = StopStuck
 	default:
 		o.IDs = append(o.IDs, s.last)

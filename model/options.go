@@ -90,7 +90,7 @@ func (o Options) Validate() map[string]string {
 		}
 	}
 	if len(o.RopeScaling) > 0 {
-		if err := CheckStretch(o.RopeScaling); err != nil {
+		if err := checkStretch(o.RopeScaling); err != nil {
 			bad["rope_scaling"] = err.Error()
 		}
 	}

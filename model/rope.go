@@ -273,7 +273,7 @@ func (c Config) Stretch(how map[string]any) (Config, error) {
 	if len(how) == 0 {
 		return c, nil
 	}
-	if err := CheckStretch(how); err != nil {
+	if err := checkStretch(how); err != nil {
 		return c, err
 	}
 	family, _ := families.Find(c.Type)
@@ -378,8 +378,8 @@ func putScaling(text map[string]json.RawMessage, scaling map[string]any) (err er
 	return err
 }
 
-// CheckStretch says what is wrong with what [Config.Stretch] is asked.
-func CheckStretch(how map[string]any) error {
+// checkStretch says what is wrong with what [Config.Stretch] is asked.
+func checkStretch(how map[string]any) error {
 	kind := how["rope_type"]
 	if kind == nil {
 		kind = how["type"]

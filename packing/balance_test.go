@@ -72,7 +72,7 @@ func TestImbalanceIsTheShareOfTheTimeThatIsWaited(t *testing.T) {
 		for _, p := range c.packs {
 			costs = append(costs, Attention.Of(p))
 		}
-		if got := Imbalance(costs); got != c.want {
+		if got := imbalance(costs); got != c.want {
 			t.Errorf("%s: %g, want %g", c.name, got, c.want)
 		}
 	}

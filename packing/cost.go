@@ -31,10 +31,10 @@ func (c Cost) Branches(shared int, rows []int32) float64 {
 	return sum
 }
 
-// Imbalance is the share of the time that those who compute packs side by side wait for the
+// imbalance is the share of the time that those who compute packs side by side wait for the
 // slowest of them: the mean over the packs of (most - cost) / most. With the cost
 // [Attention] it is HBP's attention balance ratio, which is better the smaller it is.
-func Imbalance(costs []float64) float64 {
+func imbalance(costs []float64) float64 {
 	if len(costs) == 0 {
 		return 0
 	}
@@ -48,7 +48,7 @@ func Imbalance(costs []float64) float64 {
 	return waited / most / float64(len(costs))
 }
 
-// AttentionBalance is the mean over an epoch's steps of the [Imbalance] of their packs'
+// AttentionBalance is the mean over an epoch's steps of the [imbalance] of their packs'
 // [Attention], if each of the perStep packs of a step has a device of its own. A last
 // step that has fewer packs counts with those that it has.
 func AttentionBalance(packs [][]int32, perStep int, lengths []int32) (mean float64) {
@@ -59,7 +59,7 @@ func AttentionBalance(packs [][]int32, perStep int, lengths []int32) (mean float
 			costs[i] = Attention.Of(at(lengths, p))
 		}
 		steps++
-		mean += (Imbalance(costs) - mean) / steps
+		mean += (imbalance(costs) - mean) / steps
 	}
 	return mean
 }

@@ -22,10 +22,10 @@ type Card struct {
 	Step    int    // of the checkpoint; 0: it is none
 }
 
-// ModelCard is the README.md of a model that a run made: settings, data by the hash of its content, figures. What only the model's
+// modelCard is the README.md of a model that a run made: settings, data by the hash of its content, figures. What only the model's
 // owner can
 // say (its licence, its language, what it is for) is left to be filled in, and said to be. r may be nil: a model without a run.
-func ModelCard(r *report.Run, c Card) []byte {
+func modelCard(r *report.Run, c Card) []byte {
 	var b bytes.Buffer
 	base, by := "", ""
 	if r != nil {

@@ -53,7 +53,7 @@ output:
 "after":{"text":"c d e","words":300,"stop":"end"}},
 {"origin":"a:2","prompt":"p","after":{"text":"c","words":100,"stop":"length"}}]`,
 	})
-	card := string(ModelCard(r, Card{Repo: "me/mine", Step: 1}))
+	card := string(modelCard(r, Card{Repo: "me/mine", Step: 1}))
 	for _, want := range []string{"base_model: HuggingFaceTB/SmolLM2-135M\n", "base_model_relation: finetune",
 		"library_name: transformers",
 		"# license:        fill in", "3.5000 before, 3.1250 at the end", "step 1 of 1", "train.learning_rate: 0.001",

@@ -216,7 +216,7 @@ func (up *Sending) makeCard(run, from string, adapter bool) error {
 			c.Step, _ = strconv.Atoi(m[1])
 		}
 	}
-	up.Card = ModelCard(r, c)
+	up.Card = modelCard(r, c)
 	up.Files = slices.DeleteFunc(up.Files, func(f hub.Upload) bool { return f.Path == cardFile })
 	up.Files = append(up.Files, hub.Upload{Path: cardFile, Content: up.Card})
 	return nil

@@ -13,8 +13,8 @@ import (
 	"lwtrain/internal/human"
 )
 
-// MostCompared is how many runs can be set side by side: so many lines can be told apart.
-const MostCompared = 12
+// mostCompared is how many runs can be set side by side: so many lines can be told apart.
+const mostCompared = 12
 
 // Comparison is several runs side by side.
 type Comparison struct {
@@ -54,8 +54,8 @@ type DifferingSetting struct {
 
 // CompareRuns sets runs side by side.
 func CompareRuns(runs []*Run) (*Comparison, error) {
-	if len(runs) < 2 || len(runs) > MostCompared {
-		return nil, fault.Usage(fmt.Errorf("%s to compare, want 2 to %d", human.Count(len(runs), "run"), MostCompared))
+	if len(runs) < 2 || len(runs) > mostCompared {
+		return nil, fault.Usage(fmt.Errorf("%s to compare, want 2 to %d", human.Count(len(runs), "run"), mostCompared))
 	}
 	c := &Comparison{runs: runs}
 	names := namesOf(runs)

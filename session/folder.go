@@ -115,12 +115,12 @@ func LoadTokenizer(ctx context.Context, name string, e Events) (*tokenizer.Token
 	return tokenizer.Load(dir)
 }
 
-// Formats are those that [Export] writes: a folder in Hugging Face's layout, or a GGUF file.
-var Formats = []string{"hf", "gguf"}
+// formats are those that [Export] writes: a folder in Hugging Face's layout, or a GGUF file.
+var formats = []string{"hf", "gguf"}
 
 // Exporting is what an export is to be.
 type Exporting struct {
-	Format    string // one of [Formats]; "": gguf where the name ends so, else hf
+	Format    string // hf (a folder in Hugging Face's layout) or gguf; "": gguf where the name ends so, else hf
 	Precision string // of the weights: f32, f16, bf16, q8_0 or q4_k_m, of which a folder has f32 and bf16
 	Check     bool   // read back what was written and compare what it computes
 	Base      string // the model that an adapter is for; "": the one that its files name
@@ -136,8 +136,8 @@ func Export(ctx context.Context, name, to string, o Exporting, e Events) (*expor
 		known = []string{"f32", "bf16"}
 	}
 	switch {
-	case !slices.Contains(Formats, o.Format):
-		return nil, fault.Usage(fmt.Errorf("format is %q, want %s", o.Format, strings.Join(Formats, " or ")))
+	case !slices.Contains(formats, o.Format):
+		return nil, fault.Usage(fmt.Errorf("format is %q, want %s", o.Format, strings.Join(formats, " or ")))
 	case !slices.Contains(known, o.Precision):
 		return nil, fault.Usage(fmt.Errorf("dtype is %q, want %s for the format %s", o.Precision, strings.Join(known, ", "), o.Format))
 	}

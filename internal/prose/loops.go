@@ -20,7 +20,7 @@ const (
 // LoopStart is the unit of a text at which the loop begins that it ends in; -1: it ends in none.
 // Time and memory are linear.
 func LoopStart(text string) int {
-	units, _ := AppendUnits(nil, text)
+	units, _ := appendUnits(nil, text)
 	return loopStart(units)
 }
 

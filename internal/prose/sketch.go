@@ -55,7 +55,7 @@ func SketchOf(alone func() uint64, texts ...string) *Sketch {
 		any = true
 	}
 	for _, text := range texts {
-		units, _ := AppendUnits((*held)[:0], text)
+		units, _ := appendUnits((*held)[:0], text)
 		*held = units
 		for i := 0; i+nearGram <= len(units); i++ {
 			add(units[i : i+nearGram])

@@ -30,7 +30,7 @@ func Scan(text string) Shape {
 	m := memoryPool.Get().(*memory)
 	defer memoryPool.Put(m)
 	var letters Letters
-	m.units, letters = AppendUnits(m.units[:0], text)
+	m.units, letters = appendUnits(m.units[:0], text)
 	return Shape{letters, len(m.units), repeated(m.units, &m.seen)}
 }
 
@@ -41,9 +41,9 @@ func Repeated(text string) float64 { return Scan(text).RepeatedShare() }
 // RepeatedShare is [Repeated] of the text.
 func (s Shape) RepeatedShare() float64 { return float64(s.Repeated) / 10000 }
 
-// AppendUnits appends a hash of each unit of a text, in any case the same, and counts
+// appendUnits appends a hash of each unit of a text, in any case the same, and counts
 // its letters.
-func AppendUnits(units []uint64, text string) ([]uint64, Letters) {
+func appendUnits(units []uint64, text string) ([]uint64, Letters) {
 	const prime = 1099511628211 // FNV's
 	var letters Letters
 	word, inWord := uint64(0), false
