@@ -35,30 +35,13 @@ func fakeWorker() {
 	env := os.Getenv // set by what starts a worker
 	how := env(fakeEnv)
 	if os.Args[2] != launcherScript {
-		facts := map[string]any{
-			"python": "3.12.1", "torch": "2.12.0", "transformers": "5.1.0", "safetensors": "0.6", "numpy": "2.1", "gpus": []any{},
-		}
-		switch how {
-		case "no torch":
-			facts["torch"] = ""
-		case "an old torch":
-			facts["torch"] = "2.9.1+cu128"
-		case "an old transformers":
-			facts["transformers"] = "4.57.6"
-		case "a broken torch":
-			facts["broken"] = "ImportError: libcudart.so.13: no such file"
-		case "no Python":
-			fmt.Println("usage: something else")
-			os.Exit(0)
-		case "a Python that fails":
-			fmt.Fprintln(os.Stderr, "Fatal Python error: init_fs_encoding")
-			os.Exit(1)
-		}
-		raw, _ := json.Marshal(facts)
-		fmt.Println("lwtrain is where this lies, says a library\nlwtrain " + string(raw) + "\nand another one takes its leave")
-		os.Exit(0)
+		fakeProbe(how)
 	}
 	dir := env("LWTRAIN_LOG")
+	if how == "its port is in use" {
+		fmt.Fprintln(os.Stderr, "Traceback:\n  File \"b.py\", line 1\nDistNetworkError: port: 29500, code: -98, name: EADDRINUSE")
+		os.Exit(1)
+	}
 	if how == "it does not begin" {
 		fmt.Fprintln(os.Stderr, "ModuleNotFoundError: No module named 'torch.distributed.run'")
 		os.Exit(1)
@@ -113,6 +96,14 @@ func fakeWorker() {
 			os.WriteFile(filepath.Join(dir, "error-0.json"), raw, 0o644)
 			os.WriteFile(filepath.Join(dir, "rank-0.log"), []byte("Traceback\n  line 1\n"), 0o644)
 			os.Exit(1)
+		case how == "a rank is asked to end":
+			fmt.Println("Root Cause (first observed failure):\n[0]:\n  rank      : 1 (local_rank: 1)\n  exitcode  : -15 (pid: 77)")
+			os.Exit(1)
+		case how == "something is raised":
+			raw, _ := json.Marshal(failure{0, kindError, "opening the model", "ValueError: no such\nkind"})
+			os.WriteFile(filepath.Join(dir, "error-0.json"), raw, 0o644)
+			os.WriteFile(filepath.Join(dir, "rank-0.log"), []byte("Traceback:\n  File \"a.py\"\nm.ValueError: no such\nkind\n"), 0o644)
+			os.Exit(1)
 		case how == "GPUs lose each other":
 			os.WriteFile(filepath.Join(dir, "rank-1.log"), []byte(timedOut+strings.Repeat("frame #0: c10::Error::Error\n", 9)), 0o644)
 			fmt.Println("Root Cause (first observed failure):\n[0]:\n  rank      : 1 (local_rank: 1)\n  exitcode  : -6 (pid: 77)")
@@ -128,6 +119,32 @@ func fakeWorker() {
 			time.Sleep(time.Hour)
 		}
 	}
+}
+
+// fakeProbe answers as probe.py does.
+func fakeProbe(how string) {
+	facts := map[string]any{
+		"python": "3.12.1", "torch": "2.12.0", "transformers": "5.1.0", "safetensors": "0.6", "numpy": "2.1", "gpus": []any{},
+	}
+	switch how {
+	case "no torch":
+		facts["torch"] = ""
+	case "an old torch":
+		facts["torch"] = "2.9.1+cu128"
+	case "an old transformers":
+		facts["transformers"] = "4.57.6"
+	case "a broken torch":
+		facts["broken"] = "ImportError: libcudart.so.13: no such file"
+	case "no Python":
+		fmt.Println("usage: something else")
+		os.Exit(0)
+	case "a Python that fails":
+		fmt.Fprintln(os.Stderr, "Fatal Python error: init_fs_encoding")
+		os.Exit(1)
+	}
+	raw, _ := json.Marshal(facts)
+	fmt.Println("lwtrain is where this lies, says a library\nlwtrain " + string(raw) + "\nand another one takes its leave")
+	os.Exit(0)
 }
 
 // fake opens an engine whose Python is this test binary.
@@ -154,9 +171,9 @@ func fake(t *testing.T, how string) (*Engine, error) {
 	return e, nil
 }
 
-// says reports whether an error and its hint have the texts that are wanted.
+// says reports whether an error, behind which $ stands, and its hint have the texts that are wanted.
 func says(err error, want [2]string) bool {
-	return err != nil && strings.Contains(err.Error(), want[0]) && strings.Contains(fault.HintOf(err), want[1])
+	return err != nil && strings.Contains(err.Error()+"$", want[0]) && strings.Contains(fault.HintOf(err), want[1])
 }
 
 func TestWhatIsWrongWithAPythonIsSaidWithAWayOut(t *testing.T) {
@@ -282,6 +299,9 @@ func TestAWorkerThatGoesWrongEndsTheCallWithItsReason(t *testing.T) {
 	t.Setenv("TMPDIR", temp)
 	for how, want := range map[string][2]string{
 		"it does not begin":       {"No module named 'torch.distributed.run'", "the logs are in"},
+		"its port is in use":      {"the launcher says:\nDistNetworkError: port: 29500", "(PET_MASTER_PORT); the logs are in"},
+		"a rank is asked to end":  {"rank 1 failed: it was killed (signal -15)$", "its whole log is"},
+		"something is raised":     {"rank 0 failed at opening the model: ValueError: no such\nkind$", "its whole log is"},
 		"an old protocol":         {"the worker speaks protocol 1, want 2", "remove"},
 		"a stranger":              {"something else than the worker", ""},
 		"another number of ranks": {"3 workers began, want 1", ""},

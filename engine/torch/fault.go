@@ -55,19 +55,31 @@ func (p *process) died(err error) error {
 	return explain(p.log, err)
 }
 
+// traced is in what Python writes of where an error was thrown.
+const traced = "  File \""
+
 // explain makes an error of what the workers left in their folder: the first cause, the rank,
 // the last lines of its log, and a way out.
 func explain(log string, err error) error {
 	f, found := cause(log)
 	if !found {
-		text := lastLines(readLog(filepath.Join(log, launcherLog)), 6)
-		return LostError{fault.Hint(fmt.Errorf("the workers ended (%w); the launcher says:\n%s", err, cmp.Or(text, "nothing")),
-			"the logs are in "+log)}
+		text, hint := lastLines(readLog(filepath.Join(log, launcherLog)), 6), "the logs are in "+log
+		if strings.Contains(text, traced) {
+			text = lastLines(text, 1)
+		}
+		if strings.Contains(text, "EADDRINUSE") {
+			hint = "something else listens there, such as a job before this one: end it, or have the launcher name another port " +
+				"(PET_MASTER_PORT); " + hint
+		}
+		return LostError{fault.Hint(fmt.Errorf("the workers ended (%w); the launcher says:\n%s", err, cmp.Or(text, "nothing")), hint)}
 	}
 	what, whole := f.Error, readLog(filepath.Join(log, fmt.Sprintf("rank-%d.log", f.Rank)))
 	lines, waited := lastLines(whole, 6), watchdog.FindString(whole)
 	if f.Kind == kindKilled && waited != "" { // what follows in the log is where that was thrown
 		what, lines = what+": "+waited, ""
+	}
+	if strings.Contains(lines, traced) && strings.HasSuffix(strings.TrimSpace(whole), strings.TrimSpace(f.Error)) {
+		lines = "" // where that was thrown; it says no more
 	}
 	if lines != "" {
 		lines = "; the end of its log:\n" + lines
@@ -109,7 +121,12 @@ func cause(log string) (failure, bool) {
 			all = append(all, f)
 		}
 	}
-	for _, f := range killed(readLog(filepath.Join(log, launcherLog))) {
+	said := readLog(filepath.Join(log, launcherLog))
+	ends := killed(said, false)
+	if len(all)+len(ends) == 0 { // somebody else than the launcher ended one
+		ends = killed(said, true)
+	}
+	for _, f := range ends {
 		if !slices.ContainsFunc(all, func(other failure) bool { return other.Rank == f.Rank }) {
 			all = append(all, f)
 		}
@@ -130,11 +147,11 @@ var watchdog = regexp.MustCompile(`Watchdog caught collective operation timeout:
 var exitLine = regexp.MustCompile(`(?s)rank\s*:\s*(\d+)[^\n]*\n\s*exitcode\s*:\s*(-?\d+)`)
 
 // killed reads from the launcher's log which ranks ended by a signal, or by themselves without a word. Those that the launcher
-// ended itself (SIGTERM) are none.
-func killed(log string) (out []failure) {
+// ended itself (SIGTERM) are none, unless asked.
+func killed(log string, asked bool) (out []failure) {
 	for _, m := range exitLine.FindAllStringSubmatch(log, -1) {
 		rank, _ := strconv.Atoi(m[1])
-		if m[2] == strconv.Itoa(-15) {
+		if m[2] == strconv.Itoa(-15) && !asked {
 			continue
 		}
 		f := failure{Rank: rank, Kind: kindError, Error: "it ended with exit status " + m[2]}

@@ -184,7 +184,7 @@ def describe(device):
 
 def fail(e, doing):
     """Leaves what went wrong where the conductor looks for it, and ends this process: the launcher ends the others."""
-    text = f"{type(e).__name__}: {e}"
+    text = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
     kind = "error"
     if isinstance(e, (torch.OutOfMemoryError, MemoryError)) or any(w in text for w in ("can't allocate memory", "out of memory")):
         kind = "memory"
