@@ -119,6 +119,19 @@ func TestWhatIsDoneAgain(t *testing.T) {
 	}
 }
 
+func TestAFileThatAnOptionNamesIsRead(t *testing.T) {
+	begin(t)
+	for _, args := range [][]string{{"--from=in.txt"}, {"--from", "in.txt"}, {"-m=in.txt"}, {"in.txt"}} {
+		s := Step{Step: configs.Step{Command: []string{"do"}, Args: args, Dir: "run/a"}}
+		before := s.now()
+		write(t, "in.txt", "other")
+		if got := before.differs(s.now()); got != "in.txt" {
+			t.Errorf("%v: %q has changed, want in.txt", args, got)
+		}
+		write(t, "in.txt", "x")
+	}
+}
+
 func TestAStepThatEndsBadlyEndsTheChain(t *testing.T) {
 	wrong := errors.New("wrong")
 	for _, c := range []struct {

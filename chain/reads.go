@@ -25,6 +25,9 @@ func (s *Step) named() []string {
 	}
 	var out []string
 	for _, text := range texts {
+		if _, value, with := strings.Cut(text, "="); with && strings.HasPrefix(text, "-") { // of an option: --from=FILE
+			text = value
+		}
 		if text == "" || text == cache {
 			continue
 		}
