@@ -49,7 +49,7 @@ func TestEveryCommandHelpsANewcomer(t *testing.T) {
 	root, _ := newRootCmd()
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
-		if c.Short == "" || c.RunE == nil && !c.HasSubCommands() {
+		if c.Short == "" || c.Run == nil && c.RunE == nil && !c.HasSubCommands() {
 			t.Errorf("%s: no summary, or nothing to run", c.CommandPath())
 		}
 		for _, sub := range c.Commands() {
