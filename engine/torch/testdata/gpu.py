@@ -68,8 +68,7 @@ import attention
 import model
 
 # The checks of the start.
-attention.register(torch.device("cpu"))
-attention.find_varlen()
+attention.register(torch.device("cuda"))
 torch.cuda.synchronize = lambda: None
 print(attention.measure(torch.device("cpu"), True, 4, 2, 16, 300))
 right, attention.varlen = attention.varlen, lambda *args: right(*args).detach() + 0 * sum(x.sum() for x in args[:3])
@@ -106,7 +105,10 @@ def run(flash, compiled):
     """Losses of all packs, with gradients and without, and gradients; how often attention was computed with them, a pack."""
     attention.flash = lambda *_: flash
     m = model.Trained(how | {"compile": compiled}, mesh, torch.device("cpu"))
-    out, before = {}, calls
+    with torch.no_grad():  # held out: what is compiled for it, without dropout, is not for the passes that have it
+        out = {"held out": m.losses({name: x for name, x in packs[0].items() if name != "keys"})[0]}
+        m.rest()
+    before = calls
     for i, p in enumerate(packs):
         nll, at = m.losses(p)
         (nll * p["weights"][at]).sum().backward()

@@ -11,8 +11,12 @@ STEP, FIRST, SECOND = (n - (1 << 64) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE
 class Now:
     """What holds for all layers in the pass that is computed, and when its blocks are computed again."""
 
-    base = False  # the model without its adapters
-    keys = None  # int64 of each token that its dropout follows from; None: there is none
+    def __init__(self):
+        self.base = False  # the model without its adapters
+        self.keys = None  # int64 of each token that its dropout follows from; None: there is none
+
+
+now = Now()  # an object: for what a class has, torch 2.11 does not look again whether a compiled block still holds
 
 
 def mix(z):
@@ -24,10 +28,10 @@ def mix(z):
 
 def dropout(x, salt, threshold):
     """x [1, tokens, inputs] with the inputs 0 that follow from keys and salt, and the others as much larger."""
-    if Now.keys is None or threshold == 0:
+    if now.keys is None or threshold == 0:
         return x
     n = x.shape[-1]
-    bits = mix((Now.keys ^ salt)[:, None] + STEP * torch.arange(1, (n + 3) // 4 + 1, device=x.device))
+    bits = mix((now.keys ^ salt)[:, None] + STEP * torch.arange(1, (n + 3) // 4 + 1, device=x.device))
     stays = torch.stack([(bits >> place & 0xFFFF) >= threshold for place in (0, 16, 32, 48)], -1).flatten(1)[:, :n]
     return torch.where(stays, x * (1 / (1 - threshold / 65536)), 0)
 
@@ -37,7 +41,7 @@ class Adapted(nn.Linear):
 
     def forward(self, x):
         y = F.linear(x, self.weight)
-        if not Now.base:
+        if not now.base:
             y = self.adapt(x, y)
         return y if self.bias is None else y + self.bias
 

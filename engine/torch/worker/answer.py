@@ -50,7 +50,7 @@ def answer(model, wire, prompts, ids):
     mine = texts[rank::ranks]
     for m in model.units():
         m.set_reshard_after_forward(False)
-    adapters.Now.base, adapters.Now.keys = False, None
+    adapters.now.base, adapters.now.keys = False, None
     training = model.lm.training
     model.lm.eval()
     torch.compiler.set_stance("force_eager")  # what is compiled is for packs

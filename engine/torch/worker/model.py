@@ -198,9 +198,9 @@ class Sharded:
             short = self.capacity - len(ids)
             ids, positions = nn.functional.pad(ids, (0, short)), torch.cat([positions, torch.arange(short, device=self.device)])
             lengths = lengths + [short]
-        adapters.Now.base, adapters.Now.keys = base, None
+        adapters.now.base, adapters.now.keys = base, None
         if "keys" in pack:
-            adapters.Now.keys = nn.functional.pad(pack["keys"].to(self.device), (0, len(ids) - len(pack["keys"])))
+            adapters.now.keys = nn.functional.pad(pack["keys"].to(self.device), (0, len(ids) - len(pack["keys"])))
         bounds = attention.bounds(lengths, self.device, max(self.capacity, len(ids)), self.flash)
         eager = self.compiled and len(ids) > self.capacity  # a long held-out document: a size of its own, which is not compiled for
         with torch.compiler.set_stance("force_eager") if eager else contextlib.nullcontext():
