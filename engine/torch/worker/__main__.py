@@ -170,7 +170,7 @@ class Worker:
     def do_answer(self, head, arrays):
         self.doing = "answering"
         out = answer.answer(self.model, self.wire, head["prompts"], arrays["ids"])
-        self.done({"stopped": out is None}, **({} if out is None else {"ids": out.reshape(-1).numpy()}))
+        self.done({"stopped": out is None}, **({} if out is None else {"ids": out}))
 
 
 def describe(device):
@@ -186,7 +186,8 @@ def fail(e, doing):
     """Leaves what went wrong where the conductor looks for it, and ends this process: the launcher ends the others."""
     text = f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
     kind = "error"
-    if isinstance(e, (torch.OutOfMemoryError, MemoryError)) or any(w in text for w in ("can't allocate memory", "out of memory")):
+    full = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")  # the last is cuBLAS's, which then finds no room to begin
+    if isinstance(e, (torch.OutOfMemoryError, MemoryError)) or any(w in text for w in full):
         kind = "memory"
     elif isinstance(e, wire.Closed):
         kind = "closed"

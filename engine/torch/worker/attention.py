@@ -6,23 +6,28 @@ document goes through SDPA by itself. In a layer with a window a token sees so m
 """
 
 import contextlib
+import functools
 import inspect
+import itertools
 import time
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, AttentionMaskInterface
 
 NAME = "lwtrain"
+# To have fewer heads of keys, which torch 2.11 takes without being told.
+GROUPED = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
 
 
 def bounds(lengths, device, capacity, flash):
     """What the blocks of a model are told of a pack's documents. Their lengths add up to all of its tokens: what lies
     behind the last bound would get NaN for gradients. flash: one kernel takes all of them; else they are computed one by one."""
-    ends = torch.tensor(lengths).cumsum(0).tolist()
+    ends = list(itertools.accumulate(lengths, initial=0))
     if not flash:
-        return {"documents": tuple(zip([0] + ends, ends))}
-    cu = torch.tensor([0] + ends, dtype=torch.int32, device=device)
+        return {"documents": tuple(itertools.pairwise(ends))}
+    cu = torch.tensor(ends, dtype=torch.int32, device=device)
     torch._dynamo.mark_dynamic(cu, 0)  # the number of documents is no reason to compile again
     return {"documents": (cu, 1 << (capacity - 1).bit_length())}
 
@@ -34,57 +39,28 @@ def flash(device, bf16):
 
 def per_document(q, k, v, documents, scale, window=None):
     """q, k, v: [1, heads, tokens, size] -> [1, tokens, heads, size]"""
-    if q.is_cuda and q.dtype == torch.float32:  # its kernel takes as many heads of keys; without one all pairs of tokens are held
+    if q.is_cuda and (q.dtype == torch.float32 or window is not None):
+        # the kernel for float32 and masks takes as many heads of keys; without one all pairs of tokens are held
         k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
-    parts = []
+    attend, parts = functools.partial(F.scaled_dot_product_attention, scale=scale, enable_gqa=True), []
     for a, b in documents:
         if window is None or b - a <= window:
-            parts.append(
-                F.scaled_dot_product_attention(q[:, :, a:b], k[:, :, a:b], v[:, :, a:b], is_causal=True, scale=scale, enable_gqa=True)
-            )
+            parts.append(attend(q[:, :, a:b], k[:, :, a:b], v[:, :, a:b], is_causal=True))
             continue
         rows = max(window, 64)  # at a time, with the keys that they see
         for i in range(a, b, rows):
             j, first = min(i + rows, b), max(a, i - window + 1)
             at, of = torch.arange(i, j, device=q.device)[:, None], torch.arange(first, j, device=q.device)[None]
-            parts.append(
-                F.scaled_dot_product_attention(
-                    q[:, :, i:j], k[:, :, first:j], v[:, :, first:j], attn_mask=(of <= at) & (of > at - window), scale=scale,
-                    enable_gqa=True,
-                )  # fmt: skip
-            )
+            parts.append(attend(q[:, :, i:j], k[:, :, first:j], v[:, :, first:j], attn_mask=(of <= at) & (of > at - window)))
     return torch.cat(parts, 2).transpose(1, 2)
 
 
 def varlen(q, k, v, documents, scale, window=None):
-    from torch.nn.attention.varlen import varlen_attn
-
+    """The same, where documents are their bounds and the most tokens that one may have."""
     cu, longest = documents  # the kernel sizes its grid by the longest: the capacity, so that a pack is no reason to compile again
     rows = [x.transpose(1, 2)[0].contiguous() for x in (q, k, v)]
-    how = VARLEN
-    if window is not None:
-        if "window_size" not in how:
-            raise RuntimeError(f"torch {torch.__version__}: varlen_attn takes no window, which this model has")
-        how = {**how, "window_size": (window - 1, 0)}
-    return varlen_attn(*rows, cu, cu, longest, longest, scale=scale, **how)[None]
-
-
-# The arguments that say "causal" and "fewer heads of keys", which have other names in other versions.
-VARLEN = {}
-
-
-def find_varlen():
-    from torch.nn.attention.varlen import varlen_attn
-
-    known = inspect.signature(varlen_attn).parameters
-    if "window_size" in known:
-        VARLEN["window_size"] = (-1, 0)
-    elif "is_causal" in known:
-        VARLEN["is_causal"] = True
-    else:
-        raise RuntimeError(f"torch {torch.__version__}: varlen_attn has neither window_size nor is_causal")
-    if "enable_gqa" in known:
-        VARLEN["enable_gqa"] = True
+    before = -1 if window is None else window - 1  # -1: all
+    return varlen_attn(*rows, cu, cu, longest, longest, scale=scale, window_size=(before, 0), **GROUPED)[None]
 
 
 class Cache:
@@ -133,11 +109,10 @@ class Cache:
         seen = torch.arange(most, device=self.device)[None] <= at[:, None]
         if window is not None:
             seen &= torch.arange(most, device=self.device)[None] > at[:, None] - window
-        out = F.scaled_dot_product_attention(
-            q[0].transpose(0, 1)[:, :, None], keys[:, :, :most], values[:, :, :most], attn_mask=seen[:, None, None], scale=scale,
-            enable_gqa=True,
-        )  # fmt: skip
-        return out[:, :, 0][None]
+        # heads that read the same keys are rows of one product: so keys are not copied for each
+        rows = q[0].transpose(0, 1).unflatten(1, (keys.shape[1], -1))
+        out = F.scaled_dot_product_attention(rows, keys[:, :, :most], values[:, :, :most], seen[:, None, None], scale=scale)
+        return out.flatten(1, 2)[None]
 
 
 def attention(module, q, k, v, mask, scaling=None, dropout=0.0, documents=None, sliding_window=None, **_):
@@ -151,7 +126,6 @@ def register(device):
     AttentionInterface.register(NAME, attention)
     AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
     if device.type == "cuda":
-        find_varlen()
         torch.backends.cuda.enable_cudnn_sdp(False)  # flash is pinned: cuDNN's kernel is silently wrong on unaligned rows (pytorch#194818)
 
 

@@ -12,6 +12,7 @@ import torch.nn as nn
 import transformers
 from safetensors import safe_open
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.optim.adamw import adamw
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 import adapters
@@ -192,19 +193,18 @@ class Sharded:
     def losses(self, pack, base=False):
         """-ln p of each target of this rank's pack, and their positions. base: without adapters."""
         at = ((pack["targets"] >= 0) & (pack["weights"] != 0)).nonzero()[:, 0]
-        ids, targets, lengths = pack["ids"].to(self.device), pack["targets"][at].long().to(self.device), pack["documents"]
-        positions = torch.cat([torch.arange(n) for n in lengths]).to(self.device)
-        if self.compiled and len(ids) < self.capacity:  # one size for all packs; what is added is a document of its own
-            short = self.capacity - len(ids)
-            ids, positions = nn.functional.pad(ids, (0, short)), torch.cat([positions, torch.arange(short, device=self.device)])
+        tokens, lengths = len(pack["ids"]), pack["documents"]
+        short = max(0, self.capacity - tokens) if self.compiled else 0
+        if short:  # one size for all packs; what is added is a document of its own
             lengths = lengths + [short]
-        adapters.now.base, adapters.now.keys = base, None
-        if "keys" in pack:
-            adapters.now.keys = nn.functional.pad(pack["keys"].to(self.device), (0, len(ids) - len(pack["keys"])))
-        bounds = attention.bounds(lengths, self.device, max(self.capacity, len(ids)), self.flash)
-        eager = self.compiled and len(ids) > self.capacity  # a long held-out document: a size of its own, which is not compiled for
+        filled = lambda x: nn.functional.pad(x, (0, short)).to(self.device)
+        adapters.now.base, adapters.now.keys = base, filled(pack["keys"]) if "keys" in pack else None
+        positions = torch.cat([torch.arange(n) for n in lengths]).to(self.device)
+        targets = pack["targets"][at].long().to(self.device)
+        bounds = attention.bounds(lengths, self.device, max(self.capacity, tokens), self.flash)
+        eager = self.compiled and tokens > self.capacity  # a long held-out document: a size of its own, which is not compiled for
         with torch.compiler.set_stance("force_eager") if eager else contextlib.nullcontext():
-            return self.lm(ids.long(), positions, at.to(self.device), targets, **bounds), at
+            return self.lm(filled(pack["ids"]).long(), positions, at.to(self.device), targets, **bounds), at
 
     def rest(self):
         """Gives back what a forward pass without a backward one left gathered."""
@@ -221,9 +221,6 @@ class Trained(Sharded):
         self.trained = {n: p for n, p in self.parameters.items() if p.requires_grad}
         self.kept = self.trained if how["adapters"] else self.parameters  # what a checkpoint has
         self.mean, self.square = ({n: torch.zeros_like(p.to_local()) for n, p in self.trained.items()} for _ in range(2))
-        from torch.optim.adamw import adamw
-
-        self.adamw = adamw
         for name, p in self.trained.items():
             if not p.dtype == self.mean[name].dtype == self.square[name].dtype == torch.float32:
                 raise RuntimeError(f"{name}: master weights and moments are {p.dtype}, {self.mean[name].dtype}, want float32")
@@ -259,7 +256,7 @@ class Trained(Sharded):
             if not names:
                 continue
             torch._foreach_mul_([grads[n] for n in names], scale)
-            self.adamw(
+            adamw(
                 [self.parameters[n].to_local() for n in names], [grads[n] for n in names],
                 [self.mean[n] for n in names], [self.square[n] for n in names], [],
                 [torch.full((), float(step - 1), device=self.device) for _ in names],  # filled there: nothing is sent, nobody waits

@@ -9,7 +9,6 @@ import datetime
 import json
 import struct
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -17,7 +16,6 @@ PROTOCOL = 2  # of what heads say; the conductor refuses another one
 MAGIC = b"LWT1"
 KINDS = {"i32": torch.int32, "f32": torch.float32, "i64": torch.int64}
 PREFIX = struct.Struct("<4sIQ")
-DTYPES = {"i32": np.dtype("<i4"), "f32": np.dtype("<f4"), "i64": np.dtype("<i8")}
 MOST_HEAD = 64 << 20
 
 
@@ -63,14 +61,14 @@ class Wire:
         """Sends a message from rank 0; on the others it does nothing."""
         if self.sock is None:
             return
-        kinds = {v: k for k, v in DTYPES.items()}
-        arrays = {name: np.ascontiguousarray(a.detach().cpu().numpy() if torch.is_tensor(a) else a) for name, a in arrays.items()}
-        head = head | {"arrays": [[name, kinds[a.dtype], a.size] for name, a in arrays.items()]}
+        kinds = {v: k for k, v in KINDS.items()}
+        arrays = {name: a.detach().cpu().contiguous().view(-1) for name, a in arrays.items()}
+        head = head | {"arrays": [[name, kinds[a.dtype], len(a)] for name, a in arrays.items()]}
         text = json.dumps(head).encode()
         try:
             self.sock.sendall(PREFIX.pack(MAGIC, len(text), sum(a.nbytes for a in arrays.values())) + text)
             for a in arrays.values():
-                self.sock.sendall(a.reshape(-1).view(np.uint8).data)
+                self.sock.sendall(a.view(torch.uint8).numpy().data)
         except ConnectionError:
             raise Closed from None
 
@@ -78,7 +76,9 @@ class Wire:
         """Waits for the next message and returns head and arrays, the same on all ranks."""
         sizes = torch.zeros(2, dtype=torch.int64)
         if self.sock is not None:
-            magic, n, m = PREFIX.unpack(self._take(PREFIX.size))
+            prefix = bytearray(PREFIX.size)
+            self._fill(memoryview(prefix))
+            magic, n, m = PREFIX.unpack(prefix)
             if magic != MAGIC or n > MOST_HEAD:
                 raise ValueError(f"the conductor sent {magic!r} and a head of {n} bytes, want {MAGIC!r} and at most {MOST_HEAD}")
             sizes[0], sizes[1] = n, m
@@ -91,17 +91,12 @@ class Wire:
         head = json.loads(raw[:n].numpy().tobytes())
         arrays, at = {}, n
         for name, kind, length in head.pop("arrays", None) or []:
-            size = length * DTYPES[kind].itemsize
+            size = length * KINDS[kind].itemsize
             arrays[name] = raw[at : at + size].view(KINDS[kind])  # heads are padded so that arrays lie where this can be
             at += size
         if at != n + m:
             raise ValueError(f"the arrays of a message have {at - n} bytes, and its body {m}")
         return head, arrays
-
-    def _take(self, n):
-        data = bytearray(n)
-        self._fill(memoryview(data))
-        return bytes(data)
 
     def _fill(self, view):
         while view:
