@@ -137,7 +137,7 @@ func TestAdaptersGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 			func() engine.Engine { return openTo(t, folder(form), options(1), trained) },
 		}
 		want := steps(t, open[0](), 1, 20)
-		follows(t, form+" on 2", steps(t, open[1](), 1, 20), want, 1e-4)
+		follows(t, form+" on 2", steps(t, open[1](), 1, 20), want, 1e-5)
 		var got []float64
 		last := ""
 		for i := range 5 { // 4 steps each, from the checkpoint of the one before
@@ -155,7 +155,7 @@ func TestAdaptersGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 				sameWhenSavedAgain(t, folder(form), last, trained, "adapter_config.json", "adapter_model.safetensors")
 			}
 		}
-		follows(t, form+" from engine to engine", got, want, 1e-4)
+		follows(t, form+" from engine to engine", got, want, 1e-5)
 		for name := range tensors(t, last) {
 			if !strings.Contains(name, "lora_") {
 				t.Errorf("%s: a checkpoint of adapters has %s", form, name)
@@ -195,14 +195,14 @@ func TestModulesTrainedAsAWholeAreThoseOfTheNativeEngine(t *testing.T) {
 				}
 			}
 			first := openTo(t, folder(form), options(ranks), fresh)
-			follows(t, what, steps(t, first, 1, 4), want[:8], 1e-4)
+			follows(t, what, steps(t, first, 1, 4), want[:8], 1e-5)
 			dir := t.TempDir()
 			save(t, first, dir)
 			on := openNativeTo(t, folder(form), fresh)
 			if err := on.Load(dir); err != nil {
 				t.Fatal(err)
 			}
-			follows(t, what+", and on by the other engine", steps(t, on, 5, 8), want[8:], 1e-4)
+			follows(t, what+", and on by the other engine", steps(t, on, 5, 8), want[8:], 1e-5)
 			sameWhenSavedAgain(t, folder(form), dir, fresh, "adapter_config.json", "adapter_model.safetensors")
 		}
 	}
@@ -223,7 +223,7 @@ func TestABF16BaseStaysSoAndAdaptersAreFloat32(t *testing.T) {
 		want := steps(t, own, 1, 6)
 		for _, ranks := range rankings {
 			e := openTo(t, dir, options(ranks), trained)
-			follows(t, fmt.Sprint(ranks, " ranks"), steps(t, e, 1, 6), want, 1e-4)
+			follows(t, fmt.Sprint(ranks, " ranks"), steps(t, e, 1, 6), want, 1e-5)
 			half := int64(0)
 			for _, x := range e.twin.Tensors {
 				if e.plan.half(x) {

@@ -116,7 +116,7 @@ func TestTheOtherPartsOfAPackageAreInItsCheckpoints(t *testing.T) {
 	dir := seeing(t, "llama-untied")
 	e, saved := openTo(t, dir, options(2), model.Training{}), t.TempDir()
 	want := steps(t, openNative(t, "llama-untied"), 1, 2)
-	follows(t, "a package", steps(t, e, 1, 2), want, 1e-4)
+	follows(t, "a package", steps(t, e, 1, 2), want, 1e-5)
 	save(t, e, saved)
 	got := tensors(t, saved)
 	for _, x := range pictures {

@@ -24,9 +24,9 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 			continue
 		}
 		t.Run(form, func(t *testing.T) {
-			own, most := openNative(t, form), 1e-5
+			own, most, token := openNative(t, form), 1e-5, 1e-5
 			if form == "qwen3_5" {
-				most = 1e-4 // the native engine's chunks of the delta rule are in float32: docs/models.md
+				most, token = 1e-4, 5e-5 // the native engine's chunks of the delta rule are in float32: docs/models.md
 			}
 			for _, ranks := range rankings {
 				e := open(t, form, options(ranks))
@@ -34,7 +34,7 @@ func TestGradientsAreThoseOfTheNativeEngineOnAnyNumberOfRanks(t *testing.T) {
 					all := packs(t, weighting)[:3+i%2] // of two ranks one has nothing in the second row, or each has two packs
 					want, got := learn(t, own, all, nil), learn(t, e, all, nil)
 					what := fmt.Sprintf("%s of %d packs on %d", weighting, len(all), ranks)
-					sameLosses(t, what, got.packs, want.packs)
+					lossesWithin(t, what, got.packs, want.packs, token)
 					if d, where := apart(t, got.gradients, want.gradients); !(d <= most) {
 						t.Errorf("%s: gradients are %.2g apart (%s)", what, d, where)
 					}
@@ -177,6 +177,15 @@ func steps(t *testing.T, e engine.Engine, from, to int) (out []float64) {
 	return out
 }
 
+// drift is how far losses and norms of steps of a form may be from the native engine's, relative. 1e-5 leaves a factor of four; of
+// chatglm's the last of twenty are 1.1e-5 apart, of lfm2's the last of eight 1.4e-5.
+func drift(form string) float64 {
+	if form == "chatglm" || form == "lfm2" {
+		return 1e-4
+	}
+	return 1e-5
+}
+
 // follows holds losses and norms against each other.
 func follows(t *testing.T, what string, got, want []float64, most float64) {
 	t.Helper()
@@ -192,7 +201,7 @@ func TestTwentyStepsFollowTheNativeEngine(t *testing.T) {
 	for _, form := range some("chatglm", "llama-tied", "qwen3") {
 		want := steps(t, openNative(t, form), 1, 20)
 		for _, ranks := range rankings {
-			follows(t, fmt.Sprintf("%s on %d", form, ranks), steps(t, open(t, form, options(ranks)), 1, 20), want, 1e-4)
+			follows(t, fmt.Sprintf("%s on %d", form, ranks), steps(t, open(t, form, options(ranks)), 1, 20), want, drift(form))
 		}
 	}
 }
@@ -242,7 +251,7 @@ func TestScoresAreThoseOfTheNativeEngine(t *testing.T) {
 					t.Fatalf("pack %d: %d losses, want %d", i, len(c.got[i]), len(c.want[i]))
 				}
 				for k, v := range c.want[i] {
-					if d := math.Abs(c.got[i][k] - v); !(d <= 1e-4) {
+					if d := math.Abs(c.got[i][k] - v); !(d <= 1e-5) {
 						t.Fatalf("%d ranks, pack %d, token %d: %g, want %g", ranks, i, k, c.got[i][k], v)
 					}
 				}
@@ -341,7 +350,7 @@ func TestCheckpointsGoFromEngineToEngineAndToAnyNumberOfRanks(t *testing.T) {
 				sameWhenSavedAgain(t, folder(form), dir, model.Training{}, "config.json", "model.safetensors")
 			}
 		}
-		follows(t, form, got, want, 1e-4)
+		follows(t, form, got, want, drift(form))
 	}
 }
 
@@ -437,13 +446,13 @@ func TestCopiesOfTheWeightsComputeTheSame(t *testing.T) {
 	}
 	e.Drop()
 	own.Drop()
-	follows(t, "2 copies", steps(t, e, 1, 4), steps(t, own, 1, 4), 1e-4)
+	follows(t, "2 copies", steps(t, e, 1, 4), steps(t, own, 1, 4), 1e-5)
 	dir := t.TempDir()
 	save(t, e, dir)
 	if err := own.Load(dir); err != nil {
 		t.Fatal(err)
 	}
-	follows(t, "and on from there", steps(t, own, 5, 6), steps(t, e, 5, 6), 1e-4)
+	follows(t, "and on from there", steps(t, own, 5, 6), steps(t, e, 5, 6), 1e-5)
 	if n := e.Needs(); n.Checkpoint != 12*e.config.Parameters() {
 		t.Errorf("a checkpoint takes %d bytes, want %d", n.Checkpoint, 12*e.config.Parameters())
 	}
