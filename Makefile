@@ -4,7 +4,7 @@ GO ?= go
 # Without a C compiler that knows OpenMP, which Apple's does not, kernels are plain Go.
 export CGO_ENABLED ?= $(shell echo | $${CC:-gcc} -fopenmp -fsyntax-only -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 
-.PHONY: help quickstart build docs release test test-arm64 venv-torch test-torch torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean tokenizers
+.PHONY: help quickstart build docs release test test-arm64 venv-torch test-torch test-torch-engine test-torch-runs torch-full kill-torch race kill same lint fuzz bench bench-peer golden setup clean tokenizers
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -82,8 +82,14 @@ torch_ready = $(if $(LWTRAIN_PYTHON),,.venv-torch/ready)
 
 venv-torch: $(torch_ready) ## install what test-torch takes
 
+# Side by side: each waits half of the time, for Python to begin and for processes to hear of each other.
 test-torch: $(torch_ready) ## the engine on PyTorch, with two processes on the CPU: a family of each kind, faults, three kills
+	@$(MAKE) --no-print-directory -j 2 test-torch-engine test-torch-runs
+
+test-torch-engine:
 	$(torch_tests) -short -skip TestCopiesOfTheWeights ./engine/torch
+
+test-torch-runs:
 	$(torch_tests) -short -run Torch -skip TestATorchRunGoesOnByItself ./cmd/lwtrain
 
 torch-full: $(torch_ready) ## all of it: every family on 1 and 2 processes, copies of the weights on 4, every loss, packer and weighting
