@@ -90,7 +90,7 @@ func bench(cmd *cobra.Command, args []string, f benchFlags) error {
 		return fault.Usage(fmt.Errorf("--capacity %d --steps %d, want 16 to 4194304 tokens and at least a step", job.Capacity, f.steps))
 	}
 	bar := terminal.NewProgress(cmd.ErrOrStderr(), "training", int64(f.steps))
-	job.Progress = func(step int, speed float64) { bar.Set(int64(step), fmt.Sprintf("%.0f tok/s", speed)) }
+	job.Progress = func(step int, speed float64) { bar.Set(int64(step), human.Speed(speed)+" tok/s") }
 	bar.Set(0, "")
 	r, err := session.Bench(cmd.Context(), c, f.engine, f.adapters, job)
 	if err != nil {
@@ -154,7 +154,7 @@ func printBench(out io.Writer, c model.Config, job train.BenchJob, r train.Bench
 	fmt.Fprintf(out, "machine   %s\n", r.Machine)
 	fmt.Fprintf(out, "packs     %s of %s tokens, %s\n", human.Grouped(job.Steps), human.Grouped(job.Capacity), r.Recomputed)
 	fmt.Fprintf(out, "speed     %.1f tokens/s, %.0f MFLOP a token\n", r.TokensPerSecond, r.ModelFLOPsPerToken/1e6)
-	fmt.Fprintf(out, "mfu       %.3f of %.0f GFLOP/s, what a matrix product reaches\n", r.MFU, r.PeakGFLOPs)
+	fmt.Fprintf(out, "mfu       %.3f of %s GFLOP/s, what a matrix product reaches\n", r.MFU, human.Speed(r.PeakGFLOPs))
 	fmt.Fprintf(out, "memory    %s at most, %s planned\n", human.Bytes(r.PeakRSS), human.Bytes(r.Planned))
 	if r.Attention != "" {
 		fmt.Fprintf(out, "attention %s\n", r.Attention)

@@ -346,7 +346,7 @@ func (d *diagnosis) print(w io.Writer) {
 	case !k.FastBF16:
 		slow = " (precision auto is float32 here)"
 	}
-	line("speed", "%.0f GFLOP/s in float32, %.0f in bf16%s", k.Float32, k.BFloat16, slow)
+	line("speed", "%s GFLOP/s in float32, %s in bf16%s", human.Speed(k.Float32), human.Speed(k.BFloat16), slow)
 	d.Torch.print(line)
 	if m.Total > 0 {
 		line("memory", "%s, %s free; swap %s", human.Bytes(m.Total), human.Bytes(m.Free), swapText(m))

@@ -32,6 +32,14 @@ func Short(v float64) string {
 	return fmt.Sprintf("%.4g", v)
 }
 
+// Speed writes how much is done in a second: 1,234, and of little two digits, 3.4 or 0.034.
+func Speed(v float64) string {
+	if v == 0 || v >= 10 {
+		return Grouped(int(math.Round(v)))
+	}
+	return fmt.Sprintf("%.2g", v)
+}
+
 // Scaled writes a large number short: 134.5M.
 func Scaled[T int | int64 | float64](n T) string {
 	v := float64(n)

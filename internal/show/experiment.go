@@ -132,7 +132,7 @@ func (d *Experiment) Events() lengthcap.Events {
 				d.bar.Set(int64(step), "")
 			}
 			e.Step = func(m train.StepMetrics) {
-				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f  %.0f tok/s", m.Loss, m.TokensPerSecond))
+				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f  %s tok/s", m.Loss, human.Speed(m.TokensPerSecond)))
 			}
 		},
 		Read: func(_ experiment.Arm, done, of int) {

@@ -3,7 +3,6 @@ package show
 import (
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 
 	"lwtrain/configs"
@@ -24,7 +23,7 @@ func Result(w io.Writer, c *configs.Config, r train.Result) {
 		line("done", "the run had been finished before, with step %d", r.Steps)
 	default:
 		line("done", "%s in %s, %s tokens/s, at most %s of memory", human.Count(r.Steps, "step"), human.Span(r.Elapsed),
-			human.Grouped(int(math.Round(r.TokensPerSecond()))), human.Bytes(r.PeakRSS))
+			human.Speed(r.TokensPerSecond()), human.Bytes(r.PeakRSS))
 		if r.Resumed > 0 {
 			line("", "%s of them in %s, going on from step %d", human.Grouped(r.Steps-r.Resumed), human.Span(r.Here), r.Resumed)
 		}

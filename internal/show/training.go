@@ -115,8 +115,8 @@ func (d *Training) Events() train.Events {
 		},
 		Step: func(m train.StepMetrics) {
 			if m.Step%d.c.Train.LoggingSteps == 0 || m.Step == d.total {
-				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f%s  lr %.1e  %.0f tok/s",
-					m.Loss, marginText(m.Values), m.LearningRate, m.TokensPerSecond))
+				d.bar.Set(int64(m.Step), fmt.Sprintf("loss %.3f%s  lr %.1e  %s tok/s",
+					m.Loss, marginText(m.Values), m.LearningRate, human.Speed(m.TokensPerSecond)))
 			}
 		},
 		Eval: func(m train.EvalMetrics) {

@@ -97,7 +97,7 @@ func watchedTraining(say func(label, format string, args ...any), t *watch.Train
 		text += "  " + human.Span(seconds(*t.Left)) + " left"
 	}
 	if t.Speed > 0 {
-		text += fmt.Sprintf("  %.0f tok/s", t.Speed)
+		text += "  " + human.Speed(t.Speed) + " tok/s"
 	}
 	say("steps", "%s", text)
 	if loss, ok := t.Metrics["loss"]; ok {
@@ -191,7 +191,7 @@ func WatchedLine(s *watch.Status) string {
 			parts = append(parts, fmt.Sprintf("held out %.4f", t.Metrics["eval_loss"]))
 		}
 		if t.Speed > 0 {
-			parts = append(parts, fmt.Sprintf("%.0f tok/s", t.Speed))
+			parts = append(parts, human.Speed(t.Speed)+" tok/s")
 		}
 		if t.Left != nil {
 			parts = append(parts, human.Span(seconds(*t.Left))+" left")
