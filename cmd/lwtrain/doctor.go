@@ -177,7 +177,7 @@ func (d *diagnosis) lookAtBuild() {
 	d.Build = build{Go: runtime.Version(), Arch: runtime.GOOS + "/" + runtime.GOARCH, CGO: kernels.Describe().ISA != "go"}
 	if !d.Build.CGO {
 		d.find("advice", "this binary was built without C: its kernels are plain Go, many times slower",
-			"install a C compiler (apt-get install gcc) and build again with CGO_ENABLED=1")
+			"on Linux with glibc 2.34 or later take the archive's lwtrain, not lwtrain-static; or install a C compiler and build again")
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
