@@ -25,7 +25,9 @@ func TestFiguresOfNoUnit(t *testing.T) {
 }
 
 func TestSpeeds(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.0341: "0.034", 0.96: "0.96", 3.44: "3.4", 9.96: "10", 10.4: "10", 143.2: "143", 12345.6: "12,346"} {
+	for v, want := range map[float64]string{
+		0: "0", 0.0341: "0.034", 0.96: "0.96", 3.44: "3.4", 9.96: "10", 10.4: "10", 143.2: "143", 12345.6: "12,346",
+	} {
 		if got := Speed(v); got != want {
 			t.Errorf("%g: %s, want %s", v, got, want)
 		}
