@@ -179,7 +179,8 @@ func TestPreferencesHaveFourCardsOfWhatIsTrainedOnAndHeldOut(t *testing.T) {
 		}
 	}
 	for _, tile := range []string{
-		"<b>0.000</b><span>held-out accuracy</span>", "<b>0.000</b><span>held-out margin</span>", "<b>1m05s</b><span>duration</span>",
+		"<b>0.000</b><span>held-out accuracy</span>", "<b>0.000</b><span>held-out margin</span>",
+		"<b>1m05s</b><span>until the last step</span>",
 		"<b>3 Feb</b><span>2026, begun at 04:05 UTC</span>", "<b>0.6931</b><span>held-out loss, step 0</span>",
 	} {
 		if !strings.Contains(p, tile) {

@@ -82,7 +82,7 @@ func (r *Run) tiles() (out []tile) {
 		add(step, human.Grouped(int64(step)), label)
 	}
 	if c := r.elapsed(); c != nil {
-		label := "duration"
+		label := "until the last step"
 		if r.Series["elapsed_seconds"] == nil {
 			label = "for the steps"
 		}

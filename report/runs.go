@@ -202,7 +202,7 @@ func (c *Comparison) Table() (rows [][]string) {
 	}
 	add("tokens trained on", func(f Figures) string { return positive(f.Tokens, func() string { return shortTo(f.Tokens, 3) }) })
 	add("tokens a second", func(f Figures) string { return positive(f.Speed, func() string { return shortTo(f.Speed, 3) }) })
-	add("duration", func(f Figures) string {
+	add("until the last step", func(f Figures) string {
 		return positive(f.Seconds, func() string { return human.Span(span(f.Seconds)) })
 	})
 	add("memory at most", func(f Figures) string {

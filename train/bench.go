@@ -51,9 +51,11 @@ type BenchResult struct {
 	Steps      int     `json:"steps"`
 	Recomputed string  `json:"recomputed"`
 	Machine    string  `json:"machine"`
-	Attention  string  `json:"attention,omitempty"` // of an engine that measured it
+	Attention  string  `json:"attention,omitempty"`    // of an engine that measured it
+	FirstStep  int64   `json:"first_step_nanoseconds"` // not among the others: memory is taken in it, blocks are compiled
 	StepTimes  []int64 `json:"step_nanoseconds"`
-	SaveTime   int64   `json:"save_nanoseconds,omitempty"`
+	SaveTime   int64   `json:"save_nanoseconds,omitempty"`  // of a checkpoint, for which training waits
+	MergeTime  int64   `json:"merge_nanoseconds,omitempty"` // of what is done for it while training goes on
 }
 
 // OpShare is the share of the steps' time that a kind of op took.
@@ -95,10 +97,11 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 		if _, _, err := s.update(job.Engine, job.Options.LearningRate, job.Options.MaxGradNorm); err != nil {
 			return r, err
 		}
+		passed := time.Since(began)
 		if step == 0 {
+			r.FirstStep = passed.Nanoseconds()
 			continue
 		}
-		passed := time.Since(began)
 		r.StepTimes = append(r.StepTimes, passed.Nanoseconds())
 		took += passed
 		for _, d := range docs {
@@ -114,13 +117,15 @@ func Bench(ctx context.Context, job BenchJob) (BenchResult, error) {
 	if job.Save != "" {
 		began := time.Now()
 		rest, err := job.Engine.Save(job.Save)
+		r.SaveTime = time.Since(began).Nanoseconds()
 		if err == nil && rest != nil {
+			began = time.Now()
 			err = rest()
+			r.MergeTime = time.Since(began).Nanoseconds()
 		}
 		if err != nil {
 			return r, err
 		}
-		r.SaveTime = time.Since(began).Nanoseconds()
 	}
 	tokens := float64(job.Steps * job.Capacity * max(1, job.Packs))
 	r.TokensPerSecond = tokens / took.Seconds()

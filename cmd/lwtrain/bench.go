@@ -160,7 +160,7 @@ func printBench(out io.Writer, c model.Config, job train.BenchJob, r train.Bench
 		fmt.Fprintf(out, "attention %s\n", r.Attention)
 	}
 	if r.SaveTime > 0 {
-		fmt.Fprintf(out, "save      %.1f s\n", float64(r.SaveTime)/1e9)
+		fmt.Fprintf(out, "save      %.1f s, and %.1f s while training would go on\n", float64(r.SaveTime)/1e9, float64(r.MergeTime)/1e9)
 	}
 	if len(r.Ops) > 0 {
 		fmt.Fprintln(out, "time by op")
