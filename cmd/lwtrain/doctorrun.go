@@ -102,7 +102,7 @@ func outlook(ctx context.Context, run *session.Run, m engine.Needs) (session.Out
 // print says it in lines.
 func (r *runNeeds) print(line func(label, format string, args ...any)) {
 	line("run", "%s, %s parameters", r.Model, human.Scaled(r.Parameters))
-	line("", "memory %s of %s free; %s", human.Bytes(r.Memory), human.Bytes(r.Free), r.Recomputed)
+	line("", "memory %s%s; %s", human.Bytes(r.Memory), human.OfFree(r.Free), r.Recomputed)
 	if r.HeldOut > 0 {
 		line("", "the longest held-out sample is measured in %s of them", human.Bytes(r.HeldOut))
 	}

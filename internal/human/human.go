@@ -95,3 +95,12 @@ func Span(d time.Duration) string {
 	}
 	return fmt.Sprintf("%dd%02dh", s/86400, s%86400/3600)
 }
+
+// OfFree follows what memory is taken: " of 3.2 GiB free". Where a system tells nothing of what is free it is taken to be more
+// than any machine has, and that is no figure to show.
+func OfFree(free int64) string {
+	if free >= 1<<49 {
+		return "; this system does not say how much is free"
+	}
+	return fmt.Sprintf(" of %s free", Bytes(free))
+}

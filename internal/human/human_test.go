@@ -33,3 +33,13 @@ func TestSpeeds(t *testing.T) {
 		}
 	}
 }
+
+func TestFreeMemoryThatIsNotKnownIsNoFigure(t *testing.T) {
+	for free, want := range map[int64]string{
+		3 << 30: " of 3.00 GiB free", 1 << 50 / 10 * 9: "; this system does not say how much is free",
+	} {
+		if got := OfFree(free); got != want {
+			t.Errorf("%d: %q, want %q", free, got, want)
+		}
+	}
+}

@@ -54,7 +54,7 @@ func Plan(w io.Writer, c *configs.Config, run *session.Run, p *train.Plan, m eng
 		line("", "longer beside other work, which takes %.0f %% of the processors now: wait", 100*time.OtherWork)
 		line("", "for its end, or leave it some (threads)")
 	}
-	line("memory", "%s of %s free", human.Bytes(m.Total()), human.Bytes(m.Limit))
+	line("memory", "%s%s", human.Bytes(m.Total()), human.OfFree(m.Limit))
 	line("", "%s, gradients %s, optimiser %s", trainedText(m), human.Bytes(m.Gradients), human.Bytes(m.Optimizer))
 	line("", "activations %s: %s", human.Bytes(m.Activations), m.Recomputed)
 	if m.HeldOut > 0 {
