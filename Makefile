@@ -82,7 +82,7 @@ torch_ready = $(if $(LWTRAIN_PYTHON),,.venv-torch/ready)
 
 venv-torch: $(torch_ready) ## install what test-torch takes
 
-# Side by side: each waits half of the time, for Python to begin and for processes to hear of each other.
+# Side by side: each by itself leaves a third of two cores idle, while Python begins and processes wait to hear of each other.
 test-torch: $(torch_ready) ## the engine on PyTorch, with two processes on the CPU: a family of each kind, faults, three kills
 	@$(MAKE) --no-print-directory -j 2 test-torch-engine test-torch-runs
 

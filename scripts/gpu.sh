@@ -4,7 +4,8 @@
 #
 #   scripts/gpu.sh bin/lwtrain [PYTHON]          on GPUs: LoRA of rank 64 at 8B, packs of 32,768 tokens, in 80 GB; all weights of
 #                                                135M, 1.7B and 4B, packs of 8,192 and 32,768 tokens
-#   SIZES=lora scripts/gpu.sh bin/lwtrain        LoRA at 8B alone, and the same packs by TRL with PEFT, where PYTHON has them
+#   SIZES=lora scripts/gpu.sh bin/lwtrain        LoRA at 8B alone, and the same packs by TRL with PEFT, where PYTHON has them:
+#                                                ten minutes more at most
 #   SIZES=small scripts/gpu.sh bin/lwtrain       anywhere: 135M, packs of 256 tokens, to try the script
 #   SIZES=small-lora scripts/gpu.sh bin/lwtrain  and with TRL and PEFT
 #
